@@ -1,0 +1,113 @@
+//! Admission: whether the job that GitHub handed to a runner may run on it.
+//!
+//! GitHub gives a runner any job that its labels cover, so this, asked before the first step, is the security; matching in webhook only saves money.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{RepositoryId, RunId};
+use crate::job::note;
+use crate::pool::{Pool, Refusal};
+use crate::runner::{Runner, RunnerState, Work};
+use crate::target::{Repository, TargetScope};
+use crate::time::Timestamp;
+
+/// What the job-started hook says of the job it stands before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdmissionRequest {
+    /// The runner that asks, `<pool>/<runner id>`.
+    pub runner: String,
+    /// `GITHUB_RUN_ID`.
+    pub run_id: i64,
+    /// `GITHUB_RUN_ATTEMPT`.
+    pub run_attempt: u32,
+    /// `GITHUB_REPOSITORY`: `owner/name`.
+    pub repository: String,
+    /// `GITHUB_REPOSITORY_ID`.
+    pub repository_id: i64,
+    /// `GITHUB_WORKFLOW_REF`.
+    pub workflow_ref: String,
+    /// `GITHUB_REF`.
+    pub r#ref: String,
+    /// `GITHUB_EVENT_NAME`.
+    pub event: String,
+}
+
+/// The answer to the hook.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Admission {
+    /// It may run. The runner as it is now, if that changed.
+    Admitted(Option<Box<Runner>>),
+    /// It may not, for this reason; the container ends itself. The runner as it is now.
+    Refused(String, Box<Runner>),
+}
+
+/// Decides whether the job may run on this runner. `private` is what is known of the repository; unknown counts as public.
+#[must_use]
+pub fn admit(runner: &Runner, pool: Option<&Pool>, request: &AdmissionRequest, private: Option<bool>, now: Timestamp) -> Admission {
+    let (run, attempt) = (RunId(request.run_id), request.run_attempt);
+    if let Some(work) = &runner.work {
+        // The hook may ask again when it missed the answer; a second job is not a repetition.
+        if (work.run, work.attempt) != (run, attempt) {
+            return refuse(&taken(runner, request, now), "the runner has had its one job", now);
+        }
+    }
+    let taken = taken(runner, request, now);
+    if let Some(why) = refusal(runner, pool, request, private) {
+        return refuse(&taken, &why, now);
+    }
+    if runner.work.is_some() {
+        return Admission::Admitted(None);
+    }
+    let mut after = taken;
+    note(&mut after.story, now, format!("admitted run {run} of {}", request.repository));
+    Admission::Admitted(Some(Box::new(after)))
+}
+
+/// The runner with the run that GitHub handed to it. A refused job uses it up as well: GitHub gives it no second one.
+fn taken(runner: &Runner, request: &AdmissionRequest, now: Timestamp) -> Runner {
+    let mut after = runner.clone();
+    after.rev += 1;
+    after.state = RunnerState::Busy;
+    after.repository = Some(RepositoryId(request.repository_id));
+    after.work.get_or_insert(Work { run: RunId(request.run_id), attempt: request.run_attempt, job: None, since: now });
+    after
+}
+
+fn refuse(taken: &Runner, why: &str, now: Timestamp) -> Admission {
+    let mut after = taken.clone();
+    after.refused = Some(why.to_owned());
+    note(&mut after.story, now, format!("job refused: {why}"));
+    Admission::Refused(why.to_owned(), Box::new(after))
+}
+
+fn refusal(runner: &Runner, pool: Option<&Pool>, request: &AdmissionRequest, private: Option<bool>) -> Option<String> {
+    let Some(target) = &runner.target else {
+        return Some("the runner was never registered".to_owned());
+    };
+    let owner = request.repository.split('/').next().unwrap_or_default();
+    let reached = match &target.scope {
+        TargetScope::Repository { id, .. } => id.0 == request.repository_id,
+        TargetScope::Organization { login, .. } => login.eq_ignore_ascii_case(owner),
+    };
+    if !reached {
+        return Some(format!("repository {} is not where the runner is registered", request.repository));
+    }
+    // A pool that is gone drains: what it took in may run, as far as its registration reaches.
+    let pool = pool?;
+    let owner_id = match &target.scope {
+        TargetScope::Organization { id, .. } => *id,
+        TargetScope::Repository { .. } => crate::id::OwnerId(0),
+    };
+    let repository = Repository {
+        id: RepositoryId(request.repository_id),
+        name: request.repository.clone(),
+        owner: owner_id,
+        private: private.unwrap_or(false),
+    };
+    pool.refuses(&repository).map(|why| match why {
+        Refusal::Repository => format!("pool {} does not list repository {}", pool.name, request.repository),
+        Refusal::Public => format!("repository {} is public and pool {} does not say public = true", request.repository, pool.name),
+        Refusal::Account => why.in_words().to_owned(),
+    })
+}

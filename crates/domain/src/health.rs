@@ -1,0 +1,173 @@
+//! How starts of one size in one pool went lately, and when the next may be tried.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::size::Size;
+use crate::time::Timestamp;
+use crate::times;
+
+/// What kind of failure a start met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// AWS has no capacity, or the start went wrong for a reason that may pass.
+    Passing,
+    /// The account's vCPU quota is used up.
+    Quota,
+    /// Something in the configuration is wrong: trying again changes nothing.
+    Configuration,
+}
+
+/// After this many passing failures in a row only one runner at a time is tried.
+const BREAKER_PASSING: u32 = 5;
+
+/// As long as no runner of a size has asked for registration since its definition changed, at most so many unasked ones exist at a time.
+pub const UNPROVEN_MAX: u32 = 5;
+
+/// How starts of one size went.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SizeHealth {
+    /// Failures in a row, counted in steps of the wait: all failures of launches made before the last raise are one.
+    #[serde(default)]
+    pub failures: u32,
+    /// When the wait was raised last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raised_at: Option<Timestamp>,
+    /// No launch before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// The newest failure's kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<FailureKind>,
+    /// The newest failure, in words for the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The definition under which a runner asked for registration last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven: Option<String>,
+}
+
+impl SizeHealth {
+    /// True while only one runner at a time is tried.
+    #[must_use]
+    pub fn breaker_open(&self) -> bool {
+        match self.kind {
+            Some(FailureKind::Configuration) => self.failures >= 1,
+            _ => self.failures >= BREAKER_PASSING,
+        }
+    }
+
+    /// The most runners of this size that may be on their way and unasked, under `definition`.
+    #[must_use]
+    pub fn unasked_max(&self, definition: &str) -> u32 {
+        if self.breaker_open() {
+            1
+        } else if self.proven.as_deref() == Some(definition) {
+            u32::MAX
+        } else {
+            UNPROVEN_MAX
+        }
+    }
+
+    /// Counts a start that failed; `launched` is when it was sent. Failures of launches that were made before the last raise are already waited for.
+    pub fn failed(&mut self, launched: Timestamp, kind: FailureKind, reason: &str, now: Timestamp) {
+        self.reason = Some(reason.to_owned());
+        if self.raised_at.is_some_and(|raised| launched <= raised) && self.kind == Some(kind) {
+            return;
+        }
+        self.kind = Some(kind);
+        self.failures = self.failures.saturating_add(1);
+        self.raised_at = Some(now);
+        self.not_before = Some(now.plus(back_off(self.failures)));
+    }
+
+    /// A runner asked for its registration: the size works. True if that is news.
+    pub fn asked(&mut self, definition: &str) -> bool {
+        let news = self.failures > 0 || self.proven.as_deref() != Some(definition);
+        if news {
+            *self = Self { proven: Some(definition.to_owned()), ..Self::default() };
+        }
+        news
+    }
+}
+
+/// The wait after `failures` in a row: 1 min, doubling, 30 min at most.
+fn back_off(failures: u32) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    times::BACK_OFF_MIN.saturating_mul(1 << doublings).min(times::BACK_OFF_MAX)
+}
+
+/// The health of a pool: one entry per size.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// How often it was written.
+    #[serde(default)]
+    pub rev: u64,
+    /// By [`Size`] in its text form.
+    #[serde(default)]
+    pub sizes: BTreeMap<String, SizeHealth>,
+}
+
+impl Health {
+    /// The health of a size; that of one nobody has tried when there is none.
+    #[must_use]
+    pub fn of(&self, size: &Size) -> SizeHealth {
+        self.sizes.get(&size.to_string()).cloned().unwrap_or_default()
+    }
+
+    /// The health of a size, to be changed.
+    pub fn of_mut(&mut self, size: &Size) -> &mut SizeHealth {
+        self.sizes.entry(size.to_string()).or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    #[test]
+    fn a_burst_of_failures_is_one_wait() {
+        let mut health = SizeHealth::default();
+        for second in 10..30 {
+            health.failed(at(0), FailureKind::Passing, "no capacity", at(second));
+        }
+        assert_eq!((health.failures, health.not_before), (1, Some(at(70))));
+    }
+
+    #[test]
+    fn waits_double_to_half_an_hour() {
+        let mut health = SizeHealth::default();
+        let mut waits = Vec::new();
+        let mut now = at(0);
+        for _ in 0..7 {
+            let launched = now.plus(Duration::from_secs(1));
+            now = now.plus(Duration::from_secs(10));
+            health.failed(launched, FailureKind::Passing, "x", now);
+            waits.push(health.not_before.unwrap().since(now).as_secs() / 60);
+            now = health.not_before.unwrap();
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30]);
+    }
+
+    #[test]
+    fn the_breaker_opens_after_five_failures_or_one_of_configuration_and_the_first_request_closes_it() {
+        let mut health = SizeHealth::default();
+        for n in 1..=5 {
+            assert!(!health.breaker_open());
+            health.failed(at(n * 10_000), FailureKind::Passing, "x", at(n * 10_000));
+        }
+        assert_eq!((health.breaker_open(), health.unasked_max("d")), (true, 1));
+        assert!(health.asked("d"));
+        assert_eq!((health.breaker_open(), health.unasked_max("d"), health.unasked_max("other")), (false, u32::MAX, UNPROVEN_MAX));
+        assert!(!health.asked("d"));
+        health.failed(at(1), FailureKind::Configuration, "image not found", at(2));
+        assert!(health.breaker_open());
+    }
+}

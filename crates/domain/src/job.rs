@@ -1,0 +1,281 @@
+//! Jobs: what GitHub says of one, and what the ledger keeps of it.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{GithubRunnerId, InstallationId, JobId, PoolName, RepositoryId, RunId, RunnerId};
+use crate::label::Labels;
+use crate::size::Size;
+use crate::target::{Repository, Target, TargetKey};
+use crate::time::Timestamp;
+use crate::times;
+
+/// What happened to a job, as a delivery says (`action`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobAction {
+    /// It waits for a runner, unless its status says that something else holds it back.
+    Queued,
+    /// An environment's protection rule holds it back.
+    Waiting,
+    /// A runner began it.
+    InProgress,
+    /// It is over, run or not.
+    Completed,
+}
+
+/// The runner that a delivery says works on the job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AssignedRunner {
+    /// GitHub's id of it: cannot be chosen by whoever registers a runner.
+    pub id: GithubRunnerId,
+    /// Its name: can.
+    pub name: String,
+}
+
+/// One `workflow_job` delivery, reduced to what is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobEvent {
+    /// What happened.
+    pub action: JobAction,
+    /// `X-GitHub-Delivery`; a redelivery carries the same.
+    pub delivery: String,
+    /// The job's status is `waiting` or `pending`: a gate or a concurrency group holds it back, even if the action says `queued`.
+    pub held: bool,
+    /// The job.
+    pub job: JobId,
+    /// Its run.
+    pub run: RunId,
+    /// The run's attempt, from 1.
+    pub attempt: u32,
+    /// The job's name in the workflow.
+    pub name: String,
+    /// `runs-on`.
+    pub labels: Labels,
+    /// The repository.
+    pub repository: Repository,
+    /// The App's installation that the delivery came through.
+    pub installation: InstallationId,
+    /// The runner, if one is named.
+    pub runner: Option<AssignedRunner>,
+    /// The conclusion of a completed job.
+    pub conclusion: Option<String>,
+    /// When the job came to be, by GitHub's clock.
+    pub created_at: Option<Timestamp>,
+    /// `started_at`: for a queued job when it was queued last, afterwards when it began.
+    pub started_at: Option<Timestamp>,
+    /// When the job was over, by GitHub's clock.
+    pub completed_at: Option<Timestamp>,
+    /// When the delivery arrived here.
+    pub received_at: Timestamp,
+}
+
+/// Where a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// No pool takes it, though it seems meant for one.
+    Unplaced,
+    /// A pool takes it, but GitHub holds it back.
+    Blocked,
+    /// It waits for a runner.
+    Queued,
+    /// A runner, ours or not, works on it.
+    Running,
+    /// It is over.
+    Closed,
+}
+
+/// One line of a job's or runner's story.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// When.
+    pub at: Timestamp,
+    /// What, in words for the user.
+    pub text: String,
+}
+
+/// Most lines of a story: it must not outgrow DynamoDB's item. The first lines and the newest are worth most, so the middle goes.
+const MOST_NOTES: usize = 40;
+
+/// Adds a line to a story, and drops a line from the middle when it grows too long.
+pub fn note(story: &mut Vec<Note>, at: Timestamp, text: impl Into<String>) {
+    story.push(Note { at, text: text.into() });
+    if story.len() > MOST_NOTES {
+        story.remove(MOST_NOTES / 2);
+    }
+}
+
+/// A job's story and state, from the first delivery on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobRecord {
+    /// How often it was written: every write expects the number it read.
+    pub rev: u64,
+    /// The job.
+    pub id: JobId,
+    /// Its run.
+    pub run: RunId,
+    /// The run's attempt.
+    pub attempt: u32,
+    /// Its name in the workflow.
+    pub name: String,
+    /// `runs-on`.
+    pub labels: Labels,
+    /// Its repository.
+    pub repository: Repository,
+    /// The App's installation.
+    pub installation: InstallationId,
+    /// Where it is.
+    pub state: JobState,
+    /// The pool that takes it; stands from the first time while the pool exists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<PoolName>,
+    /// How large its runner is to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<Size>,
+    /// Where and as what its runner registers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
+    /// The version of the pools file that placed it.
+    pub generation: u64,
+    /// Deliveries that said queued.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub queued: BTreeSet<String>,
+    /// Deliveries that said held back.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub blocking: BTreeSet<String>,
+    /// How often it was found to wait again after it had been running.
+    #[serde(default)]
+    pub epoch: u32,
+    /// When the first delivery arrived.
+    pub received_at: Timestamp,
+    /// When it was queued last, by GitHub's clock where that was said.
+    pub queued_at: Timestamp,
+    /// When a runner began it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running_at: Option<Timestamp>,
+    /// When it was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_at: Option<Timestamp>,
+    /// How it ended, in GitHub's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conclusion: Option<String>,
+    /// The name of the runner that worked on it, as GitHub says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runner_name: Option<String>,
+    /// That runner, if it is ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runner: Option<RunnerId>,
+    /// Why it waits or is unplaced, in words for the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Its story.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub story: Vec<Note>,
+    /// When DynamoDB may delete it, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
+}
+
+impl JobRecord {
+    /// The row that planning reads while the job waits. `None` for a job without a place.
+    #[must_use]
+    pub fn waiting(&self) -> Option<WaitingJob> {
+        Some(WaitingJob {
+            // Rows of one job follow each other; a later one never has the number of an earlier one.
+            rev: self.rev << 20,
+            id: self.id,
+            size: self.size?,
+            target: self.target.as_ref()?.key(),
+            installation: self.installation,
+            repository: self.repository.id,
+            run: self.run,
+            attempt: self.attempt,
+            queued_at: self.queued_at,
+            not_before: None,
+            runner: None,
+            ask: false,
+            attempts: 0,
+        })
+    }
+
+    /// Marks the end of the record's keeping.
+    pub fn expire(&mut self, closed: Timestamp) {
+        self.expires_at = Some(closed.plus(times::KEEP_RECORDS).seconds());
+    }
+}
+
+/// A job that waits: only what planning needs. Field names are short because all waiting rows of a pool are read at every look.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingJob {
+    /// How often it was written.
+    #[serde(rename = "v")]
+    pub rev: u64,
+    /// The job.
+    #[serde(rename = "j")]
+    pub id: JobId,
+    /// How large its runner is to be.
+    #[serde(rename = "s")]
+    pub size: Size,
+    /// Where and as what its runner registers; the record has the whole.
+    #[serde(rename = "t")]
+    pub target: TargetKey,
+    /// The App's installation.
+    #[serde(rename = "i")]
+    pub installation: InstallationId,
+    /// The repository.
+    #[serde(rename = "r")]
+    pub repository: RepositoryId,
+    /// The run.
+    #[serde(rename = "n")]
+    pub run: RunId,
+    /// The run's attempt.
+    #[serde(rename = "a")]
+    pub attempt: u32,
+    /// Since when it waits.
+    #[serde(rename = "q")]
+    pub queued_at: Timestamp,
+    /// Not to be served before.
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// The runner that holds it in reserve. Never cleared; void when that runner turns out to do something else.
+    #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
+    pub runner: Option<RunnerId>,
+    /// Sweeper must ask GitHub about this job before another runner is started for it.
+    #[serde(rename = "k", default, skip_serializing_if = "std::ops::Not::not")]
+    pub ask: bool,
+    /// How many runners registered for it and were given nothing.
+    #[serde(rename = "f", default)]
+    pub attempts: u32,
+}
+
+impl WaitingJob {
+    /// Its place in the line: the oldest first, the id decides among equals.
+    #[must_use]
+    pub fn rank(&self) -> (Timestamp, JobId) {
+        (self.queued_at, self.id)
+    }
+
+    /// True if a runner may be started or registered for it now.
+    #[must_use]
+    pub fn eligible(&self, now: Timestamp) -> bool {
+        !self.ask && self.not_before.is_none_or(|at| at <= now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_story_stays_bounded_and_keeps_its_beginning_and_its_end() {
+        let mut story = Vec::new();
+        for n in 0..1000 {
+            note(&mut story, Timestamp::from_millis(n), n.to_string());
+        }
+        assert_eq!(story.len(), MOST_NOTES);
+        assert_eq!(story.first().unwrap().text, "0");
+        assert_eq!(story.last().unwrap().text, "999");
+    }
+}

@@ -1,0 +1,22 @@
+//! What Mayfly decides, without doing any of it.
+//!
+//! Every function here is pure and total: no async, no I/O, no clock, no environment, no randomness (`clippy.toml` holds
+//! the crate to it). Functions load what they need from the ledger, ask this crate what follows, and carry it out.
+
+pub mod admission;
+pub mod health;
+pub mod id;
+pub mod job;
+pub mod label;
+pub mod observe;
+pub mod plan;
+pub mod pool;
+pub mod price;
+pub mod registration;
+pub mod runner;
+pub mod signature;
+pub mod size;
+pub mod target;
+pub mod task;
+pub mod time;
+pub mod times;

@@ -1,0 +1,301 @@
+//! What a delivery about a job changes: the transitions of jobs, as one pure function.
+//!
+//! Deliveries come late, twice and in any order; whatever the order, the same job ends in the same state.
+
+use std::collections::BTreeSet;
+
+use crate::id::{JobId, PoolName};
+use crate::job::{JobAction, JobEvent, JobRecord, JobState, WaitingJob, note};
+use crate::pool::{Placement, Pools, Wanted};
+use crate::runner::{Runner, RunnerState, Work};
+use crate::time::Timestamp;
+
+/// What the ledger holds that a delivery may touch.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// The pools in force.
+    pub pools: &'a Pools,
+    /// The job's record.
+    pub record: Option<&'a JobRecord>,
+    /// The open runner of ours that has the name in the delivery; whether it is meant is decided here.
+    pub runner: Option<&'a Runner>,
+}
+
+/// What is said to whoever sent the delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The ledger has it, now or from before.
+    Recorded,
+    /// It is written down that no pool takes the job, for this reason.
+    Unplaced(String),
+    /// Not for us, for this reason.
+    Ignored(String),
+}
+
+/// What happens to the job's waiting row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WaitingChange {
+    /// Nothing.
+    Keep,
+    /// The job waits in this pool from now on.
+    Put(PoolName, WaitingJob),
+    /// The job waits no longer.
+    Remove(PoolName, JobId),
+}
+
+/// What a delivery changes, to be written in one transaction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observation {
+    /// The answer.
+    pub verdict: Verdict,
+    /// The job's record, if it changes.
+    pub record: Option<JobRecord>,
+    /// The waiting row.
+    pub waiting: WaitingChange,
+    /// The runner, if it changes.
+    pub runner: Option<Runner>,
+    /// Pools to be woken afterwards.
+    pub wake: BTreeSet<PoolName>,
+}
+
+impl Observation {
+    fn nothing(verdict: Verdict) -> Self {
+        Self { verdict, record: None, waiting: WaitingChange::Keep, runner: None, wake: BTreeSet::new() }
+    }
+
+    /// True if there is nothing to write.
+    #[must_use]
+    pub fn changes_nothing(&self) -> bool {
+        self.record.is_none() && self.runner.is_none()
+    }
+}
+
+/// Decides what a delivery changes.
+#[must_use]
+pub fn observe(event: &JobEvent, known: Known<'_>) -> Observation {
+    let meant = known.runner.filter(|runner| event.runner.as_ref().is_some_and(|named| runner.is_meant_by(named, event)));
+    let mut record = match known.record {
+        Some(record) => record.clone(),
+        None => match first_sight(event, known.pools, meant) {
+            Ok(record) => record,
+            Err(verdict) => return Observation::nothing(verdict),
+        },
+    };
+    let before = known.record.map(|record| record.state);
+    let waited = before == Some(JobState::Queued);
+    match event.action {
+        JobAction::Queued | JobAction::Waiting => said_to_wait(&mut record, event),
+        JobAction::InProgress => said_to_run(&mut record, event, meant),
+        JobAction::Completed => said_to_be_over(&mut record, event, meant),
+    }
+    let waits = record.state == JobState::Queued;
+    let runner = meant.and_then(|runner| at_work(runner, event));
+    let wake = wakes(event, &record, waited, meant);
+    let waiting = match (&record.pool, record.waiting()) {
+        (Some(pool), Some(row)) if waits && !waited => WaitingChange::Put(pool.clone(), row),
+        (Some(pool), _) if waited && !waits => WaitingChange::Remove(pool.clone(), record.id),
+        _ => WaitingChange::Keep,
+    };
+    let verdict = match (&record.state, &record.reason) {
+        (JobState::Unplaced, Some(reason)) => Verdict::Unplaced(reason.clone()),
+        _ => Verdict::Recorded,
+    };
+    let record = (known.record != Some(&record)).then(|| JobRecord { rev: record.rev + 1, ..record });
+    Observation { verdict, record, waiting: numbered(waiting, known.record), runner, wake }
+}
+
+/// A waiting row takes its number from the record's write that makes it, so that no two rows of a job share one.
+fn numbered(waiting: WaitingChange, before: Option<&JobRecord>) -> WaitingChange {
+    match waiting {
+        WaitingChange::Put(pool, row) => {
+            let rev = (before.map_or(0, |record| record.rev) + 1) << 20;
+            WaitingChange::Put(pool, WaitingJob { rev, ..row })
+        }
+        other => other,
+    }
+}
+
+/// The record of a job that was never seen before, not yet in any state that the event brings; or why none is written.
+fn first_sight(event: &JobEvent, pools: &Pools, meant: Option<&Runner>) -> Result<JobRecord, Verdict> {
+    let wanted = Wanted { labels: &event.labels, repository: &event.repository, run: event.run, attempt: event.attempt };
+    let mut record = blank(event, pools.generation);
+    let waits = matches!(event.action, JobAction::Queued | JobAction::Waiting);
+    match pools.place(wanted) {
+        Placement::Pool(pool) => {
+            record.pool = Some(pool.name.clone());
+            record.size = Some(pool.size);
+            record.target = Some(pool.target(event.installation, &event.repository, &event.labels));
+            note(&mut record.story, event.received_at, format!("goes to pool {} (pools file, version {})", pool.name, pools.generation));
+        }
+        // What runs on our runner is written down, whoever may take it by its labels.
+        _ if meant.is_some() => {}
+        Placement::Unplaced(reason) if waits => {
+            note(&mut record.story, event.received_at, reason.clone());
+            record.reason = Some(reason);
+            record.expire(event.received_at);
+        }
+        Placement::Unplaced(reason) => return Err(Verdict::Ignored(reason)),
+        Placement::Refused(refusal) => return Err(Verdict::Ignored(refusal.in_words().to_owned())),
+        Placement::NotOurs => return Err(Verdict::Ignored("no pool matches".to_owned())),
+    }
+    Ok(record)
+}
+
+fn blank(event: &JobEvent, generation: u64) -> JobRecord {
+    JobRecord {
+        rev: 0,
+        id: event.job,
+        run: event.run,
+        attempt: event.attempt,
+        name: event.name.clone(),
+        labels: event.labels.clone(),
+        repository: event.repository.clone(),
+        installation: event.installation,
+        state: JobState::Unplaced,
+        pool: None,
+        size: None,
+        target: None,
+        generation,
+        queued: BTreeSet::new(),
+        blocking: BTreeSet::new(),
+        epoch: 0,
+        received_at: event.received_at,
+        queued_at: queued_at(event),
+        running_at: None,
+        closed_at: None,
+        conclusion: None,
+        runner_name: None,
+        runner: None,
+        reason: None,
+        story: Vec::new(),
+        expires_at: None,
+    }
+}
+
+/// Since when a job waits, as this delivery knows it. GitHub's own clock where it is told, so that late deliveries do not lose their place in the line.
+fn queued_at(event: &JobEvent) -> Timestamp {
+    match event.action {
+        JobAction::Queued | JobAction::Waiting => event.started_at.or(event.created_at),
+        JobAction::InProgress | JobAction::Completed => event.created_at,
+    }
+    .unwrap_or(event.received_at)
+}
+
+/// One job id can go queued → waiting → queued, and deliveries are shuffled: it waits if and only if more deliveries said queued than held back.
+fn said_to_wait(record: &mut JobRecord, event: &JobEvent) {
+    if matches!(record.state, JobState::Running | JobState::Closed) {
+        return;
+    }
+    let says_queued = event.action == JobAction::Queued;
+    let says_held = event.action == JobAction::Waiting || event.held;
+    let news =
+        (says_queued && record.queued.insert(event.delivery.clone())) | (says_held && record.blocking.insert(event.delivery.clone()));
+    if !news {
+        return;
+    }
+    record.queued_at = record.queued_at.max(queued_at(event));
+    if record.pool.is_none() {
+        return;
+    }
+    let (state, text) = if record.queued.len() > record.blocking.len() {
+        (JobState::Queued, "waits for a runner")
+    } else {
+        (JobState::Blocked, "held back by GitHub: an environment's protection rule or a concurrency group")
+    };
+    if record.state != state {
+        record.state = state;
+        record.reason = (state == JobState::Blocked).then(|| text.to_owned());
+        note(&mut record.story, event.received_at, text);
+    }
+}
+
+fn said_to_run(record: &mut JobRecord, event: &JobEvent, meant: Option<&Runner>) {
+    if record.state == JobState::Closed {
+        return;
+    }
+    name_runner(record, event, meant);
+    record.running_at = record.running_at.or(event.started_at).or(Some(event.received_at));
+    if record.state != JobState::Running {
+        record.state = JobState::Running;
+        record.reason = None;
+        record.expires_at = None;
+        note(
+            &mut record.story,
+            event.received_at,
+            format!("runs on {}", record.runner_name.as_deref().unwrap_or("a runner without a name")),
+        );
+    }
+}
+
+fn said_to_be_over(record: &mut JobRecord, event: &JobEvent, meant: Option<&Runner>) {
+    if record.state == JobState::Closed {
+        return;
+    }
+    name_runner(record, event, meant);
+    if record.runner_name.is_some() {
+        record.running_at = record.running_at.or(event.started_at);
+    }
+    let closed = event.completed_at.unwrap_or(event.received_at);
+    record.state = JobState::Closed;
+    record.reason = None;
+    record.closed_at = Some(closed);
+    record.conclusion.clone_from(&event.conclusion);
+    record.expire(event.received_at);
+    note(&mut record.story, event.received_at, format!("is over: {}", event.conclusion.as_deref().unwrap_or("no conclusion")));
+}
+
+/// Writes down who works on the job. GitHub names no runner, or an empty one, for jobs that never ran.
+fn name_runner(record: &mut JobRecord, event: &JobEvent, meant: Option<&Runner>) {
+    if let Some(named) = event.runner.as_ref().filter(|named| !named.name.is_empty()) {
+        record.runner_name = Some(named.name.clone());
+    }
+    if let Some(runner) = meant {
+        record.runner = Some(runner.id.clone());
+    }
+}
+
+/// The runner that the delivery means, at work on the job; `None` if nothing about it is news.
+fn at_work(runner: &Runner, event: &JobEvent) -> Option<Runner> {
+    if !matches!(event.action, JobAction::InProgress | JobAction::Completed) {
+        return None;
+    }
+    let mut after = runner.clone();
+    let since = event.started_at.unwrap_or(event.received_at);
+    let same = after
+        .work
+        .as_ref()
+        .is_none_or(|work| (work.run, work.attempt) == (event.run, event.attempt) && work.job.is_none_or(|job| job == event.job));
+    if same {
+        let since = after.work.as_ref().map_or(since, |work| work.since);
+        after.work = Some(Work { run: event.run, attempt: event.attempt, job: Some(event.job), since });
+        after.state = RunnerState::Busy;
+        after.repository = Some(event.repository.id);
+        if event.action == JobAction::Completed {
+            after.done_at = after.done_at.or(event.completed_at).or(Some(event.received_at));
+        }
+    }
+    (after != *runner).then(|| {
+        if runner.state != RunnerState::Busy {
+            note(&mut after.story, event.received_at, format!("works on job {} of {}", event.job, event.repository.name));
+        }
+        Runner { rev: runner.rev + 1, ..after }
+    })
+}
+
+/// Pools that must look again: a job waits, a waiting job was taken by somebody else or cancelled, a runner took a job that was not its own.
+fn wakes(event: &JobEvent, record: &JobRecord, waited: bool, meant: Option<&Runner>) -> BTreeSet<PoolName> {
+    let mut wake = BTreeSet::new();
+    let own = meant.is_some_and(|runner| runner.reserved == Some(event.job));
+    let waits = record.state == JobState::Queued;
+    // A repeated `queued` wakes again: the first may have been written by a function that died before its wake.
+    if (waits && event.action == JobAction::Queued) || (waited && !waits && !own) {
+        wake.extend(record.pool.clone());
+    }
+    if let Some(runner) = meant {
+        let took_a_strangers = runner.work.as_ref().is_none_or(|work| work.job.is_none()) && !own;
+        if took_a_strangers && matches!(event.action, JobAction::InProgress | JobAction::Completed) {
+            wake.insert(runner.pool.clone());
+        }
+    }
+    wake
+}

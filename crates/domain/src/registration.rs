@@ -1,0 +1,225 @@
+//! Registration: who asks, which job it gets, and what the ledger says at each step.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::id::{GithubRunnerId, JobId, RunnerId};
+use crate::job::{JobRecord, WaitingJob, note};
+use crate::runner::{Runner, RunnerState};
+use crate::time::Timestamp;
+use crate::times;
+
+/// Who called, as API Gateway verified it (`requestContext.authorizer.iam.userArn`): never the caller's own word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// AWS account.
+    pub account: String,
+    /// Name of the assumed role, without its path: session ARNs do not carry it.
+    pub role: String,
+    /// Session name: the id of the task.
+    pub session: String,
+}
+
+impl Caller {
+    /// Reads `arn:aws:sts::<account>:assumed-role/<role>/<session>`; `None` for any other kind of caller.
+    #[must_use]
+    pub fn from_arn(arn: &str) -> Option<Self> {
+        let mut parts = arn.splitn(6, ':');
+        let (Some("arn"), Some(_partition), Some("sts"), Some(_region), Some(account), Some(resource)) =
+            (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return None;
+        };
+        let (role, session) = resource.strip_prefix("assumed-role/")?.split_once('/')?;
+        let plain = |text: &str| !text.is_empty() && !text.contains('/');
+        (plain(role) && plain(session) && !account.is_empty()).then(|| Self {
+            account: account.to_owned(),
+            role: role.to_owned(),
+            session: session.to_owned(),
+        })
+    }
+}
+
+/// Whether a caller is the runner that it says it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// It is.
+    Proven,
+    /// Account and role fit, but the row does not know its task yet.
+    NoArnYet,
+    /// It is not.
+    Stranger,
+}
+
+/// Holds the caller against the runner's row: our account, our cluster, the row's role, the task's id as session name.
+#[must_use]
+pub fn identify(runner: &Runner, caller: &Caller, account: &str, cluster: &str) -> Identity {
+    let role = runner.launch.role.rsplit('/').next().unwrap_or_default();
+    if caller.account != account || caller.role != role {
+        return Identity::Stranger;
+    }
+    let Some(arn) = &runner.arn else { return Identity::NoArnYet };
+    // arn:aws:ecs:<region>:<account>:task/<cluster>/<task id>
+    let cluster = cluster.rsplit('/').next().unwrap_or_default();
+    let in_cluster = arn.0.rsplit('/').nth(1) == Some(cluster);
+    if in_cluster && arn.task_id() == caller.session { Identity::Proven } else { Identity::Stranger }
+}
+
+/// What a runner that asks for its registration is told before any job is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Look for a job.
+    Serve,
+    /// It is to end (204).
+    Stopped,
+    /// It has had its registration (409): a registration is handed out once.
+    Registered,
+}
+
+/// Whose turn it is.
+#[must_use]
+pub fn turn(runner: &Runner) -> Turn {
+    match runner.state {
+        RunnerState::Registered | RunnerState::Busy => Turn::Registered,
+        _ if runner.stop.is_some() => Turn::Stopped,
+        RunnerState::Requested | RunnerState::Parked | RunnerState::Registering => Turn::Serve,
+    }
+}
+
+/// How many waiting jobs that fit are gathered before one is chosen: enough that many runners asking at once rarely choose the same.
+pub const CHOICE: usize = 25;
+
+/// True if the runner may serve the job: it waits, it is its turn, and the size fits.
+#[must_use]
+pub fn fits(runner: &Runner, job: &WaitingJob, now: Timestamp) -> bool {
+    job.size == runner.size && job.eligible(now)
+}
+
+/// True if the reservation on a waiting job means nothing: its runner has no open row, never got as far as registering, or does something else.
+#[must_use]
+pub fn void(job: JobId, holder: Option<&Runner>) -> bool {
+    let Some(holder) = holder else { return true };
+    match holder.state {
+        RunnerState::Requested | RunnerState::Parked => true,
+        RunnerState::Registering | RunnerState::Registered => holder.reserved != Some(job),
+        // Busy with the run while the job is unknown: it keeps its reservation.
+        RunnerState::Busy => {
+            holder.refused.is_some()
+                || holder.reserved != Some(job)
+                || holder.work.as_ref().is_some_and(|work| work.job.is_some_and(|its| its != job))
+        }
+    }
+}
+
+/// The order in which the runner tries jobs that fit (already the oldest ones, oldest first): its own first, then from a
+/// place that differs from runner to runner, so that those who ask at the same moment do not all fight for the oldest.
+#[must_use]
+pub fn order(runner: &Runner, mut fitting: Vec<WaitingJob>) -> Vec<WaitingJob> {
+    fitting.sort_by_key(WaitingJob::rank);
+    if !fitting.is_empty() {
+        let start = spread(&runner.id) % fitting.len();
+        fitting.rotate_left(start);
+    }
+    if let Some(own) = fitting.iter().position(|job| Some(job.id) == runner.reserved.or(runner.intended)) {
+        let own = fitting.remove(own);
+        fitting.insert(0, own);
+    }
+    fitting
+}
+
+fn spread(runner: &RunnerId) -> usize {
+    let mut hasher = DefaultHasher::new();
+    runner.hash(&mut hasher);
+    usize::try_from(hasher.finish() >> 33).unwrap_or(0)
+}
+
+impl Runner {
+    /// The runner, heard of.
+    fn heard(&self, now: Timestamp) -> Self {
+        let mut after = self.clone();
+        after.rev += 1;
+        after.heard_at = Some(now);
+        if after.asked_at.is_none() {
+            after.asked_at = Some(now);
+            note(&mut after.story, now, "asked for its registration");
+        }
+        after
+    }
+
+    /// The runner, told that there is nothing to do now. One that registers stays so: GitHub may know it.
+    #[must_use]
+    pub fn parked(&self, now: Timestamp) -> Self {
+        let mut after = self.heard(now);
+        if after.state == RunnerState::Requested {
+            after.state = RunnerState::Parked;
+        }
+        after
+    }
+
+    /// The runner with a job in reserve, about to ask GitHub for a registration under a name that was never used before.
+    #[must_use]
+    pub fn registering(&self, job: &JobRecord, now: Timestamp) -> Self {
+        let mut after = self.heard(now);
+        // What an earlier call left at GitHub is unknown if nobody wrote down how it went.
+        after.mint_unsure |= self.state == RunnerState::Registering;
+        after.state = RunnerState::Registering;
+        after.mint += 1;
+        after.reserved = Some(job.id);
+        after.repository = Some(job.repository.id);
+        after.target.clone_from(&job.target);
+        let text = format!("registers as {} for job {} of {}", after.name(), job.id, job.repository.name);
+        note(&mut after.story, now, text);
+        after
+    }
+
+    /// The runner with its registration; `None` if somebody marked it or minted again meanwhile, and the registration must not be handed out.
+    #[must_use]
+    pub fn registered(&self, mint: u32, github: GithubRunnerId, now: Timestamp) -> Option<Self> {
+        (self.state == RunnerState::Registering && self.mint == mint && self.stop.is_none()).then(|| {
+            let mut after = self.clone();
+            after.rev += 1;
+            after.state = RunnerState::Registered;
+            after.github = Some(github);
+            after.registered_at = Some(now);
+            after.heard_at = Some(now);
+            note(&mut after.story, now, format!("registered at GitHub as runner {github}"));
+            after
+        })
+    }
+
+    /// The runner after GitHub refused the registration in so many words: no registration came of this call, so
+    /// it is unregistered again, unless an earlier call's fate is unknown.
+    #[must_use]
+    pub fn refused_registration(&self, mint: u32, why: &str, now: Timestamp) -> Option<Self> {
+        (self.state == RunnerState::Registering && self.mint == mint).then(|| {
+            let mut after = self.clone();
+            after.rev += 1;
+            if !self.mint_unsure {
+                after.state = RunnerState::Parked;
+                after.target = None;
+            }
+            after.reserved = None;
+            after.heard_at = Some(now);
+            note(&mut after.story, now, format!("GitHub refused the registration: {why}"));
+            after
+        })
+    }
+}
+
+impl WaitingJob {
+    /// The job, held in reserve for a runner.
+    #[must_use]
+    pub fn reserved_for(&self, runner: &RunnerId) -> Self {
+        Self { rev: self.rev + 1, runner: Some(runner.clone()), ..self.clone() }
+    }
+}
+
+/// The job after GitHub refused a registration for it for good: it waits longer each time, with GitHub's message as its reason.
+#[must_use]
+pub fn refused_for_good(job: &WaitingJob, record: &JobRecord, message: &str, now: Timestamp) -> (WaitingJob, JobRecord) {
+    let attempts = job.attempts.saturating_add(1);
+    let wait = times::BACK_OFF_MIN.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(times::NOT_ASSIGNED_PROBE);
+    let reason = format!("GitHub refuses a runner for it: {message}. Tried again in {} min", wait.as_secs() / 60);
+    let mut record = JobRecord { rev: record.rev + 1, reason: Some(reason.clone()), ..record.clone() };
+    note(&mut record.story, now, reason);
+    (WaitingJob { rev: job.rev + 1, attempts, not_before: Some(now.plus(wait)), ..job.clone() }, record)
+}

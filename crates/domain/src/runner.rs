@@ -1,0 +1,281 @@
+//! Runners: one Fargate task each, at most one job each.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{GithubRunnerId, JobId, PoolName, RepositoryId, RunId, RunnerAddress, RunnerId, RunnerName, TaskArn};
+use crate::job::{AssignedRunner, JobEvent, Note};
+use crate::price::MicroDollars;
+use crate::size::Size;
+use crate::target::Target;
+use crate::time::Timestamp;
+
+/// How far a runner has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunnerState {
+    /// Its task was asked for; it has not been heard of.
+    Requested,
+    /// It is alive and has nothing to do.
+    Parked,
+    /// A registration is being made for it. May have reached GitHub.
+    Registering,
+    /// It has its registration and waits for GitHub to give it a job.
+    Registered,
+    /// It has a job.
+    Busy,
+}
+
+impl RunnerState {
+    /// True if no call for a registration was ever made for it: GitHub cannot know it, so its task may be stopped.
+    #[must_use]
+    pub fn unregistered(self) -> bool {
+        matches!(self, Self::Requested | Self::Parked)
+    }
+}
+
+/// How a runner ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It had a job.
+    Ran,
+    /// There was nothing for it to do any more.
+    Unneeded,
+    /// It ended before it asked for its registration.
+    FailedStart,
+    /// GitHub handed it a job that may not run in its pool.
+    Refused,
+    /// It was registered and was given nothing, though its job still waited.
+    NotAssigned,
+    /// It ended and nobody knows why.
+    Lost,
+}
+
+/// A decision that a runner must end; made only for runners that never registered, and never taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopMark {
+    /// When it was made.
+    pub at: Timestamp,
+    /// Why, in words for the user.
+    pub reason: String,
+}
+
+/// What a busy runner works on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Work {
+    /// The run.
+    pub run: RunId,
+    /// The run's attempt.
+    pub attempt: u32,
+    /// The job; the job-started hook does not know it, a delivery does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobId>,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// When ECS says that things happened to the task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Timeline {
+    /// The task came to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+    /// The image pull began: from here on it is paid for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull_started: Option<Timestamp>,
+    /// The image pull ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull_stopped: Option<Timestamp>,
+    /// The container ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started: Option<Timestamp>,
+    /// The task began to end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopping: Option<Timestamp>,
+    /// The task ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Timestamp>,
+}
+
+/// How a launch was, or is to be, made: enough to repeat it exactly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launch {
+    /// The request to ECS, as JSON of the fleet's own form: repeated to the letter under the same token.
+    pub request: String,
+    /// The role that the task runs as: a request for registration must come from it.
+    pub role: String,
+    /// Fingerprint of image, size and role: what a failed start speaks against.
+    pub definition: String,
+    /// Which try this is, from 1; a definite failure makes the next one.
+    pub attempt: u32,
+    /// When this try was sent first.
+    pub first_sent_at: Timestamp,
+    /// When it was sent last.
+    pub sent_at: Timestamp,
+    /// How often ECS answered that no task of this runner exists, once such an answer counts.
+    #[serde(default)]
+    pub missing: u32,
+    /// True once a send of any try got no definite answer: a task may exist that nobody told us of.
+    #[serde(default)]
+    pub unsure: bool,
+}
+
+/// A runner whose task exists or may exist; closed, its record. Its whole story.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Runner {
+    /// How often it was written: every write expects the number it read.
+    pub rev: u64,
+    /// The runner.
+    pub id: RunnerId,
+    /// The pool it was started for.
+    pub pool: PoolName,
+    /// How large it is.
+    pub size: Size,
+    /// How far it has come.
+    pub state: RunnerState,
+    /// The job it was started for; none for the idle floor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intended: Option<JobId>,
+    /// The repository that it counts for under `max_per_repository`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<RepositoryId>,
+    /// How its task was asked for.
+    pub launch: Launch,
+    /// Its task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arn: Option<TaskArn>,
+    /// When it was decided on.
+    pub requested_at: Timestamp,
+    /// When it asked for its registration first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<Timestamp>,
+    /// When it was heard of last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard_at: Option<Timestamp>,
+    /// How many registrations were asked of GitHub for it; the number ends its name.
+    #[serde(default)]
+    pub mint: u32,
+    /// A registration was asked of GitHub and no answer came: one may exist that nobody knows.
+    #[serde(default)]
+    pub mint_unsure: bool,
+    /// The job in reserve for it while it registers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved: Option<JobId>,
+    /// Where and as what it registers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
+    /// GitHub's id of it, once registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub github: Option<GithubRunnerId>,
+    /// When it was registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered_at: Option<Timestamp>,
+    /// What it works on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<Work>,
+    /// Why its job was refused at admission.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+    /// When its job was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done_at: Option<Timestamp>,
+    /// It must end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<StopMark>,
+    /// ECS's version of the task's state that was seen last.
+    #[serde(default)]
+    pub task_version: i64,
+    /// When ECS says that things happened.
+    #[serde(default)]
+    pub timeline: Timeline,
+    /// Exit code of the container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// How it ended; only a record has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// Why it ended so, in words for the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What it cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<MicroDollars>,
+    /// When it closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_at: Option<Timestamp>,
+    /// Its story.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub story: Vec<Note>,
+    /// When DynamoDB may delete the record, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
+}
+
+impl Runner {
+    /// A runner that was decided on at `now` and whose task will be asked for with `launch`.
+    #[must_use]
+    pub fn requested(id: RunnerId, pool: PoolName, size: Size, launch: Launch, now: Timestamp) -> Self {
+        Self {
+            rev: 0,
+            id,
+            pool,
+            size,
+            state: RunnerState::Requested,
+            intended: None,
+            repository: None,
+            launch,
+            arn: None,
+            requested_at: now,
+            asked_at: None,
+            heard_at: None,
+            mint: 0,
+            mint_unsure: false,
+            reserved: None,
+            target: None,
+            github: None,
+            registered_at: None,
+            work: None,
+            refused: None,
+            done_at: None,
+            stop: None,
+            task_version: 0,
+            timeline: Timeline::default(),
+            exit_code: None,
+            outcome: None,
+            reason: None,
+            cost: None,
+            closed_at: None,
+            story: Vec::new(),
+            expires_at: None,
+        }
+    }
+
+    /// Pool and id: `startedBy` of its task.
+    #[must_use]
+    pub fn address(&self) -> RunnerAddress {
+        RunnerAddress { pool: self.pool.clone(), runner: self.id.clone() }
+    }
+
+    /// The name of its newest registration.
+    #[must_use]
+    pub fn name(&self) -> RunnerName {
+        RunnerName { address: self.address(), mint: self.mint }
+    }
+
+    /// ECS's `clientToken` for the current try.
+    #[must_use]
+    pub fn client_token(&self) -> String {
+        format!("{}-{}", self.id, self.launch.attempt)
+    }
+
+    /// True if a delivery that names this runner means this one: name **and** GitHub's id **and** a target that reaches the repository.
+    /// Anybody who may register a runner can give it our name.
+    #[must_use]
+    pub fn is_meant_by(&self, named: &AssignedRunner, event: &JobEvent) -> bool {
+        self.mint > 0
+            && self.github == Some(named.id)
+            && self.name().to_string() == named.name
+            && self.target.as_ref().is_some_and(|target| target.reaches(&event.repository))
+    }
+}

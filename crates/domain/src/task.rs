@@ -1,0 +1,275 @@
+//! What ECS says of a task changes: runners get their times, and close.
+
+use serde::{Deserialize, Serialize};
+
+use crate::health::{FailureKind, Health};
+use crate::id::{RunnerAddress, TaskArn};
+use crate::job::{JobRecord, WaitingJob, note};
+use crate::price;
+use crate::runner::{Outcome, Runner, RunnerState, Timeline};
+use crate::time::Timestamp;
+use crate::times;
+
+/// A task of ours as ECS describes it, in an event or when asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// Its ARN.
+    pub arn: TaskArn,
+    /// Its runner (`startedBy`).
+    pub address: RunnerAddress,
+    /// Increases with every change of the task; what is not newer than what was seen is old news.
+    pub version: i64,
+    /// How far it has come.
+    pub status: TaskStatus,
+    /// When things happened.
+    pub timeline: Timeline,
+    /// ECS's code for why it stopped.
+    pub stop_code: Option<String>,
+    /// ECS's words for why it stopped.
+    pub stopped_reason: Option<String>,
+    /// ECS's words about the container.
+    pub container_reason: Option<String>,
+    /// The container's exit code; none if it never ran.
+    pub exit_code: Option<i32>,
+}
+
+/// How far a task has come, as far as that matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskStatus {
+    /// Not running yet.
+    Starting,
+    /// Its container runs.
+    Running,
+    /// On its way to its end.
+    Stopping,
+    /// Gone.
+    Stopped,
+}
+
+impl Runner {
+    /// True if the task is, or may become, this runner's: its ARN is unknown or the same.
+    #[must_use]
+    pub fn may_own(&self, arn: &TaskArn) -> bool {
+        self.arn.as_ref().is_none_or(|own| own == arn)
+    }
+
+    /// The runner after news of its task; `None` if that is no news, or another task's. An unknown ARN is adopted.
+    #[must_use]
+    pub fn with_task(&self, task: &Task) -> Option<Self> {
+        if !self.may_own(&task.arn) || (self.arn.is_some() && task.version <= self.task_version) {
+            return None;
+        }
+        let mut after = self.clone();
+        after.arn = Some(task.arn.clone());
+        after.task_version = task.version;
+        after.timeline = later(self.timeline, task.timeline);
+        after.rev += 1;
+        Some(after)
+    }
+}
+
+/// The union of two timelines; the newer one's word counts.
+fn later(old: Timeline, new: Timeline) -> Timeline {
+    Timeline {
+        created: new.created.or(old.created),
+        pull_started: new.pull_started.or(old.pull_started),
+        pull_stopped: new.pull_stopped.or(old.pull_stopped),
+        started: new.started.or(old.started),
+        stopping: new.stopping.or(old.stopping),
+        stopped: new.stopped.or(old.stopped),
+    }
+}
+
+/// Why a runner's row may be closed: no task of it can exist any more.
+#[derive(Clone, Copy, Debug)]
+pub enum End<'a> {
+    /// ECS says that its task has stopped.
+    Stopped(&'a Task),
+    /// Its launch failed for good and no task came of it.
+    NeverStarted(FailureKind, &'a str),
+    /// ECS, asked twice long after the last send, knows no such task.
+    Missing,
+}
+
+/// What else a closing touches; read together with the runner.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Around<'a> {
+    /// The pool's health.
+    pub health: Option<&'a Health>,
+    /// The job that the runner held in reserve, if it still waits.
+    pub waiting: Option<&'a WaitingJob>,
+    /// That job's record.
+    pub record: Option<&'a JobRecord>,
+}
+
+/// The closing of a runner, to be written in one transaction: its row goes, its record comes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Closing {
+    /// The record.
+    pub record: Runner,
+    /// The pool's health, if it changes.
+    pub health: Option<Health>,
+    /// The waiting row of the job that the runner was registered for and not given.
+    pub waiting: Option<WaitingJob>,
+    /// That job's record.
+    pub job: Option<JobRecord>,
+}
+
+/// Closes a runner. `public_ip` says if its task had a public address, which costs.
+#[must_use]
+pub fn close(runner: &Runner, end: End<'_>, around: Around<'_>, public_ip: bool, now: Timestamp) -> Closing {
+    let mut record = match end {
+        End::Stopped(task) => runner.with_task(task).unwrap_or_else(|| runner.clone()),
+        End::NeverStarted(..) | End::Missing => runner.clone(),
+    };
+    if let End::Stopped(task) = end {
+        record.exit_code = task.exit_code;
+    }
+    let still_waits = around.waiting.filter(|waiting| runner.reserved == Some(waiting.id));
+    let outcome = outcome(runner, end, still_waits.is_some());
+    let reason = reason(runner, end, outcome);
+    note(&mut record.story, now, format!("ended: {reason}"));
+    record.rev = runner.rev + 1;
+    record.outcome = Some(outcome);
+    record.cost = Some(cost(&record, end, public_ip, now));
+    record.closed_at = Some(now);
+    record.expires_at = Some(now.plus(times::KEEP_RECORDS).seconds());
+    let health = (outcome == Outcome::FailedStart).then(|| {
+        let mut health = around.health.cloned().unwrap_or_default();
+        health.of_mut(&runner.size).failed(runner.launch.first_sent_at, failure_kind(end), &reason, now);
+        health.rev += 1;
+        health
+    });
+    let (waiting, job) =
+        if outcome == Outcome::NotAssigned { not_assigned(still_waits, around.record, &reason, now) } else { (None, None) };
+    record.reason = Some(reason);
+    Closing { record, health, waiting, job }
+}
+
+fn outcome(runner: &Runner, end: End<'_>, job_still_waits: bool) -> Outcome {
+    let exit = match end {
+        End::Stopped(task) => task.exit_code,
+        End::NeverStarted(..) | End::Missing => None,
+    };
+    match runner.state {
+        _ if runner.refused.is_some() => Outcome::Refused,
+        _ if runner.work.is_some() => Outcome::Ran,
+        _ if runner.stop.is_some() => Outcome::Unneeded,
+        RunnerState::Requested if runner.asked_at.is_none() => Outcome::FailedStart,
+        RunnerState::Registered | RunnerState::Registering | RunnerState::Busy if job_still_waits => Outcome::NotAssigned,
+        RunnerState::Registered | RunnerState::Busy => Outcome::Unneeded,
+        // It asked and was told to wait; it gave up (0, or 20 at the park limit) or something ended it.
+        _ if matches!(exit, Some(0 | 20)) => Outcome::Unneeded,
+        _ => Outcome::Lost,
+    }
+}
+
+fn reason(runner: &Runner, end: End<'_>, outcome: Outcome) -> String {
+    if let Some(stop) = runner.stop.as_ref().filter(|_| outcome == Outcome::Unneeded) {
+        return stop.reason.clone();
+    }
+    if let Some(why) = &runner.refused {
+        return format!("its job was refused: {why}");
+    }
+    match end {
+        End::NeverStarted(_, why) => why.to_owned(),
+        End::Missing => "ECS does not know its task".to_owned(),
+        End::Stopped(task) => stopped_in_words(task),
+    }
+}
+
+/// ECS's reasons, the container's own and our script's exit code, in one line.
+fn stopped_in_words(task: &Task) -> String {
+    let mut words = Vec::new();
+    words.extend(task.stopped_reason.clone());
+    words.extend(task.container_reason.clone().filter(|reason| task.stopped_reason.as_ref() != Some(reason)));
+    if let Some(code) = task.exit_code {
+        words.push(match exit_in_words(code) {
+            Some(meaning) => format!("exit code {code}: {meaning}"),
+            None => format!("exit code {code}"),
+        });
+    }
+    if words.is_empty() {
+        words.push(task.stop_code.clone().unwrap_or_else(|| "stopped, and ECS does not say why".to_owned()));
+    }
+    words.join("; ")
+}
+
+/// What the exit codes of `runner/entrypoint.sh` and of the runner itself mean.
+fn exit_in_words(code: i32) -> Option<&'static str> {
+    Some(match code {
+        1 => "its request for registration was refused, or the runner itself failed",
+        7 => "GitHub gives no job to this version of the runner any more: use a newer image",
+        20 => "it had nothing to do until the park limit",
+        21 => "something between the subnet and API Gateway answers 403: is there a VPC endpoint for execute-api with private DNS?",
+        22 => "its environment is incomplete, or the image lacks bash or a curl that can sign (7.75 or newer)",
+        23 => "it could not get its task role's credentials",
+        24 => "what it got was not a registration",
+        126 | 127 => "the image cannot run /bin/bash or the runner",
+        137 => "killed: out of memory, or stopped while it was running",
+        _ => return None,
+    })
+}
+
+/// Failures that another try cannot mend, by what ECS's text begins with or says.
+fn failure_kind(end: End<'_>) -> FailureKind {
+    let task = match end {
+        End::NeverStarted(kind, _) => return kind,
+        End::Missing => return FailureKind::Passing,
+        End::Stopped(task) => task,
+    };
+    let text = format!("{} {}", task.stopped_reason.as_deref().unwrap_or_default(), task.container_reason.as_deref().unwrap_or_default());
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let wrong_image = says(&["CannotPullContainerError", "CannotPullImageManifestError"])
+        && says(&[
+            "not found",
+            "manifest unknown",
+            "denied",
+            "unauthorized",
+            "invalid reference",
+            "no matching manifest",
+            "does not match",
+        ]);
+    let cannot_run = says(&["CannotStartContainerError", "CannotCreateContainerError", "exec format error"]);
+    if wrong_image || cannot_run || matches!(task.exit_code, Some(22 | 126 | 127)) {
+        FailureKind::Configuration
+    } else {
+        FailureKind::Passing
+    }
+}
+
+fn cost(record: &Runner, end: End<'_>, public_ip: bool, now: Timestamp) -> price::MicroDollars {
+    let End::Stopped(_) = end else { return price::MicroDollars(0) };
+    let stopped = record.timeline.stopped.unwrap_or(now);
+    // Without a pull there is nothing to pay.
+    let Some(from) = record.timeline.pull_started.or(record.timeline.started) else { return price::MicroDollars(0) };
+    price::cost(&record.size, stopped.since(from), public_ip)
+}
+
+/// After so many runners that were given nothing, a job is tried only now and then.
+const NOT_ASSIGNED_MAX: u32 = 3;
+
+fn not_assigned(
+    waiting: Option<&WaitingJob>,
+    record: Option<&JobRecord>,
+    why: &str,
+    now: Timestamp,
+) -> (Option<WaitingJob>, Option<JobRecord>) {
+    let (Some(waiting), Some(record)) = (waiting, record) else { return (None, None) };
+    let attempts = waiting.attempts.saturating_add(1);
+    let given_up = attempts >= NOT_ASSIGNED_MAX;
+    let wait = if given_up { times::NOT_ASSIGNED_PROBE } else { times::BACK_OFF_MIN.saturating_mul(attempts) };
+    let reason = if given_up {
+        format!(
+            "{attempts} runners registered for it and GitHub gave them nothing ({why}). Does the runner group admit the repository? \
+             Do the labels match? Is the runner's version still allowed? Tried again every hour"
+        )
+    } else {
+        format!("a runner registered for it and GitHub gave it nothing ({why}); GitHub is asked about the job, then another one is started")
+    };
+    let mut job = JobRecord { rev: record.rev + 1, reason: Some(reason.clone()), ..record.clone() };
+    note(&mut job.story, now, reason);
+    let waiting = WaitingJob { rev: waiting.rev + 1, ask: true, attempts, not_before: Some(now.plus(wait)), ..waiting.clone() };
+    (Some(waiting), Some(job))
+}

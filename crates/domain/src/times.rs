@@ -1,0 +1,127 @@
+//! Every time limit of the system, in one table. The tests at the end hold the inequalities that correctness or thrift rest on.
+
+use std::time::Duration;
+
+/// The entry script's limit for one request for registration: longer than anything behind it can take.
+pub const SCRIPT_REQUEST: Duration = Duration::from_secs(35);
+
+/// API Gateway's limit for an HTTP API integration. Source: HTTP API quotas.
+pub const API_GATEWAY: Duration = Duration::from_secs(30);
+
+/// What registrar may spend on calls to GitHub in one request.
+pub const GITHUB_BUDGET: Duration = Duration::from_secs(20);
+
+/// What scaler may spend on one pool in one run.
+pub const SCALER_DEADLINE: Duration = Duration::from_secs(15);
+
+/// Scaler's Lambda timeout (`infra/template.yaml`).
+pub const SCALER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Visibility timeout of the wake queue (`infra/template.yaml`).
+pub const WAKE_VISIBILITY: Duration = Duration::from_secs(25);
+
+/// A launch that was sent this long ago without an answer is sent again, with the same request and token.
+pub const RESEND_AFTER: Duration = Duration::from_secs(25);
+
+/// Nothing is sent this long after the first time: ECS forgets a client token an hour after its task stopped, and a late repetition would start a second task.
+pub const SEND_WITHIN: Duration = Duration::from_secs(50 * 60);
+
+/// How long a client token surely holds: ECS keeps it for an hour after the task's end, 24 h at most. Source: ECS developer guide, idempotency.
+pub const CLIENT_TOKEN: Duration = Duration::from_secs(60 * 60);
+
+/// A plan that is older than this when it would be committed is dropped.
+pub const PLAN_FRESH: Duration = Duration::from_secs(2);
+
+/// A wake that was sent this long before a successful look began has been seen by it.
+pub const WAKE_SEEN: Duration = Duration::from_secs(2);
+
+/// Every pool is woken this often, whatever happens.
+pub const TICK: Duration = Duration::from_secs(60);
+
+/// Sweeper's Lambda timeout (`infra/template.yaml`).
+pub const SWEEPER_TIMEOUT: Duration = Duration::from_secs(55);
+
+/// How long sweeper's lease holds.
+pub const SWEEPER_LEASE: Duration = Duration::from_secs(58);
+
+/// From the request for a task to its first request for registration.
+pub const START_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+
+/// How long a runner may be parked, or registering.
+pub const PARK_LIMIT: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// How long a registered runner may wait for its job; a pool may say otherwise.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
+/// A task that is still there this long after its job completed is stopped.
+pub const STOP_AFTER_DONE: Duration = Duration::from_secs(2 * 60);
+
+/// From the registration to the end, whatever the runner does; a pool may say otherwise.
+pub const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// ECS's word that it does not know a task counts from this age of the last send on (its reads lag behind its writes).
+pub const MISSING_COUNTS_AFTER: Duration = Duration::from_secs(5 * 60);
+
+/// A task under an ARN that is not its row's is stopped at this age.
+pub const STRAY_TASK: Duration = Duration::from_secs(10 * 60);
+
+/// How often a parked runner is told to ask again.
+pub const POLL: Duration = Duration::from_secs(5);
+
+/// A parked or registering runner that was not heard of for this long covers no job: two polls, and a whole request between them.
+pub const HEARD_WITHIN: Duration = Duration::from_secs(2 * 5 + 35);
+
+/// The first wait after a failed start; doubles up to [`BACK_OFF_MAX`].
+pub const BACK_OFF_MIN: Duration = Duration::from_secs(60);
+
+/// The longest wait after failed starts.
+pub const BACK_OFF_MAX: Duration = Duration::from_secs(30 * 60);
+
+/// How often a job that was not assigned again and again is tried.
+pub const NOT_ASSIGNED_PROBE: Duration = Duration::from_secs(60 * 60);
+
+/// How long records are kept after they closed. TTL deletes later, never earlier, and readers check.
+pub const KEEP_RECORDS: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+/// How long the pools file is believed without asking SSM again.
+pub const POOLS_FRESH: Duration = Duration::from_secs(60);
+
+/// How long a secret is believed without asking SSM again.
+pub const SECRETS_FRESH: Duration = Duration::from_secs(5 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_outlives_everything_behind_it() {
+        assert!(SCRIPT_REQUEST > API_GATEWAY && API_GATEWAY > GITHUB_BUDGET);
+    }
+
+    #[test]
+    fn a_scaler_has_ended_before_its_wakes_come_back_and_before_its_launches_are_repeated() {
+        assert!(SCALER_DEADLINE < SCALER_TIMEOUT && SCALER_TIMEOUT < WAKE_VISIBILITY && WAKE_VISIBILITY <= RESEND_AFTER);
+        assert!(PLAN_FRESH < SCALER_DEADLINE);
+    }
+
+    #[test]
+    fn nothing_is_sent_under_a_token_that_ecs_may_have_forgotten() {
+        assert!(SEND_WITHIN + SCALER_TIMEOUT < CLIENT_TOKEN);
+    }
+
+    #[test]
+    fn one_sweeper_at_a_time_and_a_sweep_every_minute() {
+        assert!(SWEEPER_LEASE > SWEEPER_TIMEOUT && SWEEPER_LEASE < TICK);
+    }
+
+    #[test]
+    fn a_polling_runner_is_never_taken_for_silent() {
+        assert!(HEARD_WITHIN > POLL * 2 + API_GATEWAY);
+    }
+
+    #[test]
+    fn ecs_is_asked_about_a_task_only_when_its_reads_have_caught_up() {
+        assert!(MISSING_COUNTS_AFTER > RESEND_AFTER && START_TIMEOUT > MISSING_COUNTS_AFTER);
+        assert!(BACK_OFF_MIN < BACK_OFF_MAX && IDLE_TIMEOUT < PARK_LIMIT && PARK_LIMIT < MAX_LIFETIME);
+    }
+}
