@@ -1,0 +1,450 @@
+#!/bin/bash
+# Asks Mayfly for this container's registration, then becomes the runner.
+#
+# Started by the task definition as `/bin/bash -c "<this text>" mayfly "<text of job-started.sh>"`.
+# Needs bash 4.4 or newer, curl 7.75 or newer (`--aws-sigv4`; from 7.86 on it signs the session token, too),
+# and sleep, mktemp and rm. No jq, no python, no AWS CLI: that is what lets almost any image be a runner.
+#
+# Environment
+#   MAYFLY_URL                 base URL of the registrar; `/registration` and `/admission` are appended
+#   MAYFLY_RUNNER              `<pool>/<runner id>`
+#   MAYFLY_REGION              region that requests are signed for
+#   MAYFLY_PARK_SECONDS        how long to go on asking; default 21600 (`park_limit`, DESIGN §7)
+#   MAYFLY_OWN_ROLE            `1`: the job may use the task's role, so its credentials variables stay
+#   MAYFLY_FAIL_CLOSED         `1`: a job whose admission cannot be decided ends the container
+#   MAYFLY_RUNNER_HOME         directory of run.sh; default /home/runner
+#   AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, AWS_CONTAINER_CREDENTIALS_FULL_URI, AWS_CONTAINER_AUTHORIZATION_TOKEN
+#                              where the task's credentials are, by the rules of the AWS SDKs
+# For tests, which must not wait:
+#   MAYFLY_RETRY_MILLISECONDS  how long one second of any wait between requests is; default 1000
+#   MAYFLY_REQUEST_SECONDS     time limit of one request; default 35 (above API Gateway's 30, DESIGN §7)
+#   MAYFLY_ADMISSION_SECONDS   how long job-started.sh tries to have an admission decided; default 60
+#
+# Exit codes: 0 stop-marked or SIGTERM while waiting · 1 refused · 20 park limit · 21 a 403 that is not Mayfly's
+# · 22 bad or missing environment · 23 no credentials · 24 an answer that is no registration
+#
+# How secrets travel: to curl through a pipe on its standard input (never argv, which every process may read, and
+# never a here-string, which older bash keeps in a file), back through a pipe into bash arrays, which bash cannot
+# export. Functions answer in REPLY instead of by `$(…)`: bash acts on SIGTERM in `read` and `wait`, and only
+# there. Work variables are local to `main` so that nothing of them reaches the job's environment.
+
+# An image may export SHELLOPTS; tracing would print secrets.
+set +xv +e +o pipefail +o posix
+set -u
+
+# ---- Shared with job-started.sh: write_hook copies the functions named there into the hook. ----
+
+say() { printf 'mayfly: %s\n' "$1" >&2; }
+
+# Says the same trouble once, not at every try: a runner may be parked for hours.
+complain() {
+  [[ $1 == "$complaint" ]] || say "$1"
+  complaint=$1
+}
+
+# Somebody else's words made safe for one line of a log.
+printable() {
+  REPLY=${1//[^ -~]/ }
+  REPLY=${REPLY:0:300}
+}
+
+# The argument in double quotes, by the rules that JSON and curl's config file share.
+quote() {
+  local backslash=$'\\'
+  REPLY=${1//"$backslash"/"$backslash$backslash"}
+  REPLY=${REPLY//'"'/"$backslash\""}
+  REPLY=${REPLY//$'\n'/"${backslash}n"}
+  REPLY=${REPLY//$'\r'/"${backslash}r"}
+  REPLY=${REPLY//$'\t'/"${backslash}t"}
+  REPLY="\"$REPLY\""
+}
+
+# Adds one option of curl to the request that is being made.
+option() {
+  quote "$2"
+  request+=("$1 = $REPLY")
+}
+
+# Begins a request: URL, time limit in seconds. No other protocol than the URL's, whatever comes back.
+begin() {
+  request=(silent include globoff http1.1 suppress-connect-headers 'max-filesize = 65536' 'connect-timeout = 10')
+  option url "$1"
+  option max-time "$2"
+  option proto "=${1%%:*}"
+  [[ $1 != https:* ]] || request+=(tlsv1.2)
+}
+
+# Whether plain http is good enough for a URL: it never leaves this machine, or is one of the two
+# credentials endpoints that the AWS SDKs allow (ECS 169.254.170.2, EKS 169.254.170.23 and fd00:ec2::23).
+is_near() {
+  local host='127(\.[0-9]{1,3}){3}|([A-Za-z0-9-]+\.)*localhost|\[::1\]'
+  [[ ${2-} != credentials ]] || host+='|169\.254\.170\.(2|23)|\[fd00:ec2::23\]'
+  [[ $1 =~ ^http://($host)(:[0-9]{1,5})?(/|$) ]]
+}
+
+# Sends `request`. Fills `answer`: curl (exit status), status, mayfly (`x-mayfly`), retry (`retry-after`), body.
+# `-q` comes first so that no ~/.curlrc counts; nothing asks curl to follow redirects, so it does not.
+transfer() {
+  local text='' head='' line='' limit=81920 stream
+
+  answer=([curl]=0 [status]=000 [mayfly]='' [retry]='' [body]='')
+  exec {stream}< <(exec curl -q --config - 2>/dev/null < <(printf '%s\n' "${request[@]}"))
+  child=$!
+  request=()
+  # `read` succeeds at a NUL or at the limit only. curl before 8.4 does not count a body of unknown length.
+  if IFS= read -r -d '' -n "$limit" -u "$stream" text; then
+    kill "$child" 2>/dev/null
+    wait "$child"
+    answer[curl]=63
+  else
+    wait "$child"
+    answer[curl]=$?
+  fi
+  child=''
+  exec {stream}<&-
+
+  text=${text//$'\r'/}
+  while [[ $text =~ ^HTTP/[0-9.]+\ ([0-9]{3}) && $text == *$'\n\n'* ]]; do
+    answer[status]=${BASH_REMATCH[1]}
+    head=${text%%$'\n\n'*}
+    text=${text#*$'\n\n'}
+    # 100 Continue and its like stand before the answer.
+    [[ ${answer[status]} == 1?? ]] || break
+  done
+  answer[body]=$text
+  while IFS= read -r line; do
+    case ${line,,} in
+      x-mayfly:*) answer[mayfly]=${line#*:} answer[mayfly]=${answer[mayfly]//[[:blank:]]/} ;;
+      retry-after:*) answer[retry]=${line#*:} answer[retry]=${answer[retry]//[[:blank:]]/} ;;
+    esac
+  done < <(printf '%s\n' "$head")
+}
+
+# What curl's exit status means. Fails if another try cannot end differently.
+explain() {
+  case $1 in
+    2 | 4 | 48 | 126 | 127) REPLY="this image's curl cannot make the request (curl exit status $1)" && return 1 ;;
+    3) REPLY='curl cannot read the URL' && return 1 ;;
+    5 | 6) REPLY='the host name is not known' ;;
+    7) REPLY='no connection: refused or unreachable' ;;
+    28) REPLY='no answer in time' ;;
+    1) REPLY='what answers does not speak HTTP' ;;
+    18 | 52 | 55 | 56) REPLY='the connection broke' ;;
+    35 | 51 | 53 | 54 | 58 | 59 | 60 | 77 | 80 | 83 | 91) REPLY="TLS failed: are ca-certificates in the image? (curl exit status $1)" ;;
+    63) REPLY='an answer that is too long or not text' ;;
+    *) REPLY="curl exit status $1" ;;
+  esac
+}
+
+# Reads a JSON string from `rest`, after its opening quote.
+read_string() {
+  local part text='' backslash=$'\\'
+  while :; do
+    part=${rest%%["$backslash\""]*}
+    text+=$part
+    rest=${rest:${#part}}
+    case $rest in
+      '"'*) rest=${rest:1} REPLY=$text && return 0 ;;
+      "$backslash"[/\"]* | "$backslash$backslash"*) text+=${rest:1:1} rest=${rest:2} ;;
+      # Go writes & < > as \u0026 and so on. Nothing beyond ASCII is ever needed here.
+      "$backslash"u00[2-7][0-9a-fA-F]*) printf -v part '%b' "\\x${rest:4:2}" && text+=$part rest=${rest:6} ;;
+      "$backslash"[bfnrt]* | "$backslash"u[0-9a-fA-F][0-9a-fA-F][0-9a-fA-F][0-9a-fA-F]*)
+        text+=' ' part=${rest:1:1} rest=${rest:2}
+        [[ $part != u ]] || rest=${rest:4}
+        ;;
+      *) return 1 ;;
+    esac
+  done
+}
+
+# Reads a flat JSON object into `fields`. Nested values are not JSON that anybody should send us: it fails.
+read_object() {
+  local rest=$1 name='' blank=$' \t\n\r'
+  fields=()
+  rest=${rest#"${rest%%[!"$blank"]*}"}
+  [[ $rest == '{'* ]] || return 1
+  rest=${rest:1}
+  while :; do
+    rest=${rest#"${rest%%[!"$blank"]*}"}
+    [[ $rest == '"'* ]] || return 1
+    rest=${rest:1}
+    read_string || return 1
+    name=$REPLY
+    rest=${rest#"${rest%%[!"$blank"]*}"}
+    [[ $rest == ':'* ]] || return 1
+    rest=${rest:1}
+    rest=${rest#"${rest%%[!"$blank"]*}"}
+    if [[ $rest == '"'* ]]; then
+      rest=${rest:1}
+      read_string || return 1
+    elif [[ $rest =~ ^(true|false|null|-?[0-9][0-9.eE+-]*) ]]; then
+      REPLY=${BASH_REMATCH[1]}
+      rest=${rest:${#REPLY}}
+    else
+      return 1
+    fi
+    [[ ! $name =~ ^[A-Za-z_]{1,64}$ ]] || fields[$name]=$REPLY
+    rest=${rest#"${rest%%[!"$blank"]*}"}
+    case $rest in
+      ','*) rest=${rest:1} ;;
+      '}'*) break ;;
+      *) return 1 ;;
+    esac
+  done
+  rest=${rest:1}
+  [[ -z ${rest//[[:space:]]/} ]]
+}
+
+# Reads the task's credentials into `identity`. They last 1 to 6 hours, a runner may be parked for 6: so they are
+# read before every request. The endpoint is on this host, and a read costs a millisecond.
+identify() {
+  local -A fields=()
+  local seconds=10
+  ((seconds <= setting[request_seconds])) || seconds=${setting[request_seconds]}
+  identity=()
+  begin "${setting[credentials_url]}" "$seconds"
+  option noproxy '*'
+  option header 'Accept: application/json'
+  [[ -z ${setting[credentials_token]} ]] || option header "Authorization: ${setting[credentials_token]}"
+  transfer
+  if ((answer[curl] != 0)); then
+    explain "${answer[curl]}"
+    return 1
+  elif [[ ${answer[status]} != 200 ]]; then
+    REPLY="it answered ${answer[status]}"
+    return 1
+  elif ! read_object "${answer[body]}" || [[ ! ${fields[AccessKeyId]-} =~ ^[A-Za-z0-9_]{1,128}$ ||
+    ! ${fields[SecretAccessKey]-} =~ ^[!-~]+$ || ! ${fields[Token]-} =~ ^[!-~]+$ ]]; then
+    REPLY='its answer holds no AccessKeyId, SecretAccessKey and Token'
+    return 1
+  fi
+  identity=([key]=${fields[AccessKeyId]} [secret]=${fields[SecretAccessKey]} [token]=${fields[Token]})
+}
+
+# Posts the JSON in $2 to path $1 of the registrar, signed by the task's role; $3 is the media type wanted,
+# $4 the time limit in seconds.
+post() {
+  begin "${setting[url]}$1" "$4"
+  # The local stack is on loopback: no proxy can reach it. Elsewhere a proxy of the image counts; TLS goes through it.
+  [[ ${setting[url]} == https:* ]] || option noproxy '*'
+  option aws-sigv4 "aws:amz:${setting[region]}:execute-api"
+  option user "${identity[key]}:${identity[secret]}"
+  option header "Accept: $3"
+  option header 'Content-Type: application/json'
+  option header "x-amz-security-token: ${identity[token]}"
+  option data-raw "$2"
+  transfer
+}
+
+# Waits before the next request: what the last answer asked for (1 to 120 s), else 1, 2, 4 … 60 s; both with up to
+# a quarter more, so that runners started together do not ask together; never beyond the deadline.
+pause() {
+  local seconds=60 wait left=$(((deadline - SECONDS) * 1000))
+  if [[ ${answer[retry]-} =~ ^[0-9]+$ ]]; then
+    seconds=${answer[retry]}
+    ((${#seconds} <= 3)) || seconds=120
+    seconds=$((10#$seconds))
+    ((seconds >= 1)) || seconds=1
+    ((seconds <= 120)) || seconds=120
+  elif ((tries < 6)); then
+    seconds=$((1 << tries))
+  fi
+  tries=$((tries + 1))
+  wait=$((seconds * setting[unit]))
+  wait=$((wait + RANDOM % (wait / 4 + 1)))
+  ((wait <= left)) || wait=$left
+  ((wait > 0)) || return 0
+  printf -v seconds '%d.%03d' $((wait / 1000)) $((wait % 1000))
+  sleep "$seconds" &
+  child=$!
+  wait "$child"
+  child=''
+}
+
+# ---- The entry point's own part. ----
+
+# Ends the container. One line says why and what to do.
+leave() {
+  say "$2"
+  exit "$1"
+}
+
+stopped() {
+  [[ -z $child ]] || kill "$child" 2>/dev/null
+  leave 0 'told to stop while waiting, before any runner was started: this container ends as asked'
+}
+
+# Reads one whole number between 1 and 9999999 from the environment: name, default.
+whole_number() {
+  REPLY=${!1:-$2}
+  [[ $REPLY =~ ^[1-9][0-9]{0,6}$ ]] || leave 22 "$1 is not a whole number between 1 and 9999999: correct it where the task is started"
+}
+
+flag() {
+  REPLY=${!1:-0}
+  [[ $REPLY == [01] ]] || leave 22 "$1 is neither 1 nor 0: correct it where the task is started"
+}
+
+read_settings() {
+  local path='(/[A-Za-z0-9._~/-]*)?'
+  setting[url]=${MAYFLY_URL:-} setting[runner]=${MAYFLY_RUNNER:-} setting[region]=${MAYFLY_REGION:-}
+  [[ ${setting[url]} =~ ^https?://[][A-Za-z0-9.:-]+$path$ ]] ||
+    leave 22 'MAYFLY_URL is missing or no URL: give the RegistrationUrl of the stack'
+  [[ ${setting[url]} == https://* ]] || is_near "${setting[url]}" ||
+    leave 22 'MAYFLY_URL is plain http to another host: only https may carry a registration'
+  setting[url]=${setting[url]%/}
+  [[ ${setting[runner]} =~ ^[A-Za-z0-9._-]{1,64}/[A-Za-z0-9_-]{1,64}$ ]] ||
+    leave 22 'MAYFLY_RUNNER is missing or not <pool>/<runner id>: correct it where the task is started'
+  [[ ${setting[region]} =~ ^[a-z0-9-]{1,32}$ ]] ||
+    leave 22 'MAYFLY_REGION is missing or no AWS region: correct it where the task is started'
+  whole_number MAYFLY_PARK_SECONDS 21600
+  setting[park_seconds]=$REPLY
+  whole_number MAYFLY_RETRY_MILLISECONDS 1000
+  setting[unit]=$REPLY
+  whole_number MAYFLY_REQUEST_SECONDS 35
+  setting[request_seconds]=$REPLY
+  whole_number MAYFLY_ADMISSION_SECONDS 60
+  setting[admission_seconds]=$REPLY
+  flag MAYFLY_FAIL_CLOSED
+  setting[fail_closed]=$REPLY
+  flag MAYFLY_OWN_ROLE
+  setting[main]=$$
+}
+
+# The SDKs' rules: the relative URI first; plain http to nobody but this host.
+find_credentials() {
+  local relative=${AWS_CONTAINER_CREDENTIALS_RELATIVE_URI:-} full=${AWS_CONTAINER_CREDENTIALS_FULL_URI:-}
+  setting[credentials_token]=${AWS_CONTAINER_AUTHORIZATION_TOKEN:-}
+  [[ ${setting[credentials_token]} =~ ^[\ -~]*$ ]] ||
+    leave 22 'AWS_CONTAINER_AUTHORIZATION_TOKEN holds characters that no header may hold'
+  if [[ -n $relative ]]; then
+    [[ $relative =~ ^/[!-~]*$ ]] || leave 22 'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is no path'
+    full=http://169.254.170.2$relative
+  elif [[ -z $full ]]; then
+    leave 23 'no credentials: neither AWS_CONTAINER_CREDENTIALS_RELATIVE_URI nor _FULL_URI is set: give the task a task role'
+  fi
+  [[ $full =~ ^https?://[!-~]+$ ]] || leave 22 'AWS_CONTAINER_CREDENTIALS_FULL_URI is no http or https URL'
+  [[ $full == https://* ]] || is_near "$full" credentials ||
+    leave 22 'AWS_CONTAINER_CREDENTIALS_FULL_URI is plain http to another host: only https, loopback or the ECS and EKS addresses are allowed'
+  setting[credentials_url]=$full
+}
+
+check_image() {
+  local name version home=${MAYFLY_RUNNER_HOME:-/home/runner}
+  ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) || leave 22 "bash $BASH_VERSION is too old: put bash 4.4 or newer into the image"
+  for name in curl sleep mktemp rm; do
+    command -v "$name" >/dev/null || leave 22 "$name is not in this image: install it there"
+  done
+  version=$(curl -q --version 2>/dev/null)
+  [[ $version =~ ^curl\ ([0-9]+)\.([0-9]+) ]] || leave 22 'curl does not tell its version: put curl 7.75 or newer into the image'
+  setting[curl]=${BASH_REMATCH[1]}.${BASH_REMATCH[2]}
+  ((BASH_REMATCH[1] * 1000 + BASH_REMATCH[2] >= 7075)) ||
+    leave 22 "curl ${setting[curl]} is too old: --aws-sigv4 came with 7.75; put a newer one into the image"
+  [[ -f $home/run.sh && -x $home/run.sh ]] ||
+    leave 22 "$home/run.sh is not there or not executable: set MAYFLY_RUNNER_HOME to where the image keeps the runner"
+}
+
+# Writes the hook and, beside it, what it needs to know; both readable by this user only. Done before the first
+# request: a registration must not be lost to a full disk. The path has no blanks: the runner does not quote it.
+write_hook() {
+  local name parent=/tmp
+  [[ ! ${TMPDIR:-} =~ ^/[A-Za-z0-9/._-]+$ ]] || parent=$TMPDIR
+  directory=$(umask 077 && mktemp -d "$parent/mayfly.XXXXXXXXXX" 2>/dev/null) || leave 22 "no directory can be made in $parent: set TMPDIR to a writable one"
+  # shellcheck disable=SC2064 # the path is checked above, and `directory` is gone when `exec` fails
+  trap "rm -rf '$directory'" EXIT
+  (
+    umask 077
+    {
+      printf '#!/bin/bash\n'
+      declare -f say complain printable quote option begin is_near transfer explain read_string read_object identify post pause
+      printf '%s\n' "$1"
+    } >"$directory/job-started.sh" && {
+      for name in "${!setting[@]}"; do
+        printf '%s=%s\n' "$name" "${setting[$name]}"
+      done
+      # The runner may start the hook without the image's environment.
+      for name in PATH CURL_CA_BUNDLE SSL_CERT_FILE SSL_CERT_DIR https_proxy HTTPS_PROXY all_proxy ALL_PROXY no_proxy NO_PROXY; do
+        [[ -z ${!name:-} || ${!name} == *$'\n'* ]] || printf 'env:%s=%s\n' "$name" "${!name}"
+      done
+    } >"$directory/state"
+  ) || leave 22 "$directory cannot be written: is the disk full?"
+  [[ -z ${ACTIONS_RUNNER_HOOK_JOB_STARTED:-} ]] ||
+    say "the image's own ACTIONS_RUNNER_HOOK_JOB_STARTED is replaced by Mayfly's admission hook"
+}
+
+# Looks at one answer: returns 0 with the registration in `answer[body]`, 1 to ask again, or ends the container.
+# Only answers with `x-mayfly: 1` are the registrar's; API Gateway, proxies and portals answer without.
+judge() {
+  local url=${setting[url]}
+  if ((answer[curl] == 63)); then
+    leave 24 "$url answers with something far too long for a registration: is MAYFLY_URL right?"
+  elif ((answer[curl] != 0)); then
+    explain "${answer[curl]}" || leave 22 "$url: $REPLY: check MAYFLY_URL and the image"
+    complain "$url: $REPLY; asking again"
+    return 1
+  fi
+  printable "${answer[body]}"
+  case ${answer[status]}/${answer[mayfly]} in
+    200/1)
+      answer[body]=${answer[body]%$'\n'}
+      [[ ${#answer[body]} -ge 16 && ${answer[body]} =~ ^[A-Za-z0-9+/]+={0,2}$ ]] ||
+        leave 24 'Mayfly answered 200 with something that is no registration: the log of the registrar function tells more'
+      return 0
+      ;;
+    202/1) complain 'parked: no job needs this runner yet; asking again' && tries=0 ;;
+    204/1) leave 0 'Mayfly has no use for this runner any more: this container ends as planned' ;;
+    403/1) leave 1 "Mayfly refuses this runner (403): ${REPLY:-no reason given}; the registrar function's log tells why" ;;
+    409/1) leave 1 'this runner has had its registration (409), and a registration is handed out once: its job gets another runner' ;;
+    403/*) leave 21 "$url answers 403, and it is not Mayfly's: may the task role call the API? Is the clock right? Does a VPC endpoint for execute-api with private DNS catch the call? (curl ${setting[curl]}; before 7.86 it does not sign the session token)" ;;
+    408/* | 429/* | 5??/*) complain "$url answers ${answer[status]}; asking again" ;;
+    *) leave 24 "$url answers ${answer[status]} (x-mayfly: ${answer[mayfly]:0:8}), which is no answer of Mayfly's: is MAYFLY_URL right?" ;;
+  esac
+  return 1
+}
+
+# Asks until there is a registration.
+register() {
+  local deadline=$((SECONDS + setting[park_seconds])) tries=0 unidentified=0 trouble=''
+  while ((SECONDS < deadline)); do
+    if identify; then
+      unidentified=0
+      post /registration "{\"runner\": \"${setting[runner]}\"}" text/plain "${setting[request_seconds]}"
+      ! judge || return 0
+    else
+      trouble=$REPLY
+      unidentified=$((unidentified + 1))
+      # With the waits between them 15 s at least: longer than the endpoint ever needs at the start of a task.
+      ((unidentified < 5)) || leave 23 "no credentials: the task's credentials endpoint failed $unidentified times in a row ($trouble): has the task a role, and may ECS assume it?"
+      complain "the task's credentials endpoint: $trouble; trying again"
+      answer[retry]=''
+    fi
+    pause
+  done
+  leave 20 "asked for ${setting[park_seconds]} s (park limit) and got no job: this container ends; Mayfly starts another when one is needed"
+}
+
+main() {
+  local LC_ALL=C REPLY='' child='' complaint='' directory=''
+  local -a request=()
+  local -A setting=() answer=() identity=()
+  trap stopped TERM INT
+  check_image
+  read_settings
+  find_credentials
+  [[ -n ${1:-} ]] || leave 22 'the text of job-started.sh is missing: the task definition must give it as the argument after the name'
+  write_hook "$1"
+  register
+  export ACTIONS_RUNNER_INPUT_JITCONFIG=${answer[body]}
+  export ACTIONS_RUNNER_HOOK_JOB_STARTED=$directory/job-started.sh
+  # Exit status 7 when GitHub calls this runner version too old; else run.sh turns it into 0.
+  export ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE=1
+  # Without it run.sh does not pass SIGTERM on to the runner; the stock image sets it, others may not.
+  export RUNNER_MANUALLY_TRAP_SIG=${RUNNER_MANUALLY_TRAP_SIG:-1}
+  say 'registered: starting the runner'
+}
+
+main "$@"
+set -- "${MAYFLY_RUNNER_HOME:-/home/runner}/run.sh"
+[[ ${MAYFLY_OWN_ROLE:-0} == 1 ]] || unset AWS_CONTAINER_CREDENTIALS_RELATIVE_URI AWS_CONTAINER_CREDENTIALS_FULL_URI AWS_CONTAINER_AUTHORIZATION_TOKEN AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE
+unset "${!MAYFLY_@}"
+exec "$@"

@@ -1,0 +1,193 @@
+//! One container: the command of the task definition in its own directory, environment and process group.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::process::{eventually, signal};
+use crate::server::{Reply, Server, answer};
+use crate::{SECRET, TOKEN};
+
+/// A run.sh that only tells what it was given.
+const TELL: &str = "env -0 >\"$HOME/env\"; umask >\"$HOME/umask\"; echo $$ >\"$HOME/pid\"; exit 3";
+
+/// A container that has not started yet.
+pub(crate) struct Image {
+    directory: PathBuf,
+    environment: BTreeMap<String, String>,
+    run: String,
+    hook: bool,
+}
+
+impl Image {
+    /// Everything as it should be, with short waits.
+    pub(crate) fn new(registrar: &str, credentials: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("mayfly-scripts-{}-{number}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        fs::create_dir_all(directory.join("tmp")).unwrap();
+        let image = Self { environment: BTreeMap::new(), run: TELL.to_owned(), hook: true, directory };
+        let home = image.directory.to_str().unwrap().to_owned();
+        image
+            .set("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .set("HOME", &home)
+            .set("TMPDIR", &format!("{home}/tmp"))
+            .set("MAYFLY_RUNNER_HOME", &home)
+            .set("MAYFLY_URL", registrar)
+            .set("MAYFLY_RUNNER", "linux/01jd3x0000000000000000000a")
+            .set("MAYFLY_REGION", "eu-central-1")
+            .set("MAYFLY_RETRY_MILLISECONDS", "5")
+            .set("AWS_CONTAINER_CREDENTIALS_FULL_URI", credentials)
+    }
+
+    pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    pub(crate) fn unset(mut self, name: &str) -> Self {
+        self.environment.remove(name);
+        self
+    }
+
+    /// The text of run.sh, after its first line.
+    pub(crate) fn run_sh(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.run);
+        self
+    }
+
+    pub(crate) fn without_hook(mut self) -> Self {
+        self.hook = false;
+        self
+    }
+
+    /// Puts a program into a directory that is first in PATH.
+    pub(crate) fn program(self, name: &str, text: &str) -> Self {
+        write_program(&self.directory.join("bin").join(name), text);
+        let path = format!("{}/bin:{}", self.directory.display(), self.environment["PATH"]);
+        self.set("PATH", &path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.directory
+    }
+
+    pub(crate) fn start(self) -> Container {
+        if !self.run.is_empty() {
+            write_program(&self.directory.join("run.sh"), &self.run);
+        }
+        let out = fs::File::create(self.directory.join("stdout")).unwrap();
+        let err = fs::File::create(self.directory.join("stderr")).unwrap();
+        let mut command = Command::new("/bin/bash");
+        command.args(["-c", &script("entrypoint.sh"), "mayfly"]);
+        if self.hook {
+            command.arg(script("job-started.sh"));
+        }
+        command.env_clear().envs(&self.environment).process_group(0);
+        command.stdin(Stdio::null()).stdout(out).stderr(err);
+        let child = command.spawn().unwrap();
+        Container { child, directory: self.directory }
+    }
+
+    /// Starts it and waits for its end.
+    pub(crate) fn finish(self) -> Container {
+        let mut container = self.start();
+        container.status();
+        container
+    }
+}
+
+/// A container that was started; dropping it ends all of it.
+pub(crate) struct Container {
+    child: Child,
+    directory: PathBuf,
+}
+
+impl Container {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Exit code, or minus the signal that ended it.
+    pub(crate) fn status(&mut self) -> i32 {
+        let status = eventually("the container's end", || self.child.try_wait().unwrap());
+        status.code().unwrap_or_else(|| -status.signal().unwrap())
+    }
+
+    pub(crate) fn log(&self) -> String {
+        ["stderr", "stdout"].map(|name| self.file(name).unwrap_or_default()).concat()
+    }
+
+    /// A file in the container's home, if it exists.
+    pub(crate) fn file(&self, name: &str) -> Option<String> {
+        fs::read(self.directory.join(name)).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The environment that run.sh saw.
+    pub(crate) fn environment(&self) -> BTreeMap<String, String> {
+        let text = self.file("env").unwrap_or_else(|| panic!("run.sh did not run: {}", self.log()));
+        let pairs = text.split('\0').filter_map(|pair| pair.split_once('='));
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    pub(crate) fn has_run(&self) -> bool {
+        self.file("env").is_some()
+    }
+
+    /// What is left in the container's temporary directory.
+    pub(crate) fn left_over(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.directory.join("tmp")).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        signal("KILL", &format!("-{}", self.pid()));
+        let _status = self.child.wait();
+        if !std::thread::panicking() {
+            let _gone = fs::remove_dir_all(&self.directory);
+        }
+    }
+}
+
+/// The answer of the ECS credentials endpoint.
+pub(crate) fn credentials_json() -> String {
+    let secret = SECRET.replace('\\', "\\\\").replace('"', "\\\"");
+    format!(
+        r#"{{"RoleArn":"arn:aws:iam::123456789012:role/task","AccessKeyId":"ASIAEXAMPLE","SecretAccessKey":"{secret}","Token":"{TOKEN}","Expiration":"2030-01-01T00:00:00Z"}}"#
+    )
+}
+
+/// A credentials endpoint that works.
+pub(crate) fn credentials() -> Server {
+    Server::start(vec![answer(200, "Content-Type: application/json\r\n", &credentials_json())])
+}
+
+/// A container that asks this registrar, its credentials in order, run to its end.
+pub(crate) fn ask(replies: Vec<Reply>) -> (Server, Container) {
+    let registrar = Server::start(replies);
+    let identity = credentials();
+    let container = Image::new(&registrar.url(), &identity.url()).finish();
+    (registrar, container)
+}
+
+fn script(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../runner").join(name);
+    fs::read_to_string(path).unwrap()
+}
+
+fn write_program(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, format!("#!/bin/bash\n{text}\n")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
