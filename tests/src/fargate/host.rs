@@ -1,0 +1,97 @@
+//! Gives the model a world: the machine's clock, its randomness, and somebody who carries out effects.
+
+use super::credentials::Credentials;
+use super::delivery::Observer;
+use super::life::Effect;
+use super::model::Fargate;
+use super::moment::Moment;
+use super::names::TaskId;
+use super::processes::{Ended, Processes};
+use jiff::Timestamp;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+/// Model and world of one stand-in.
+pub(crate) struct Host {
+    model: Mutex<(Fargate, Timestamp)>,
+    changed: Notify,
+    pub(crate) processes: Processes,
+    pub(crate) credentials: Credentials,
+    pub(crate) observer: Observer,
+}
+
+impl Host {
+    pub(crate) fn new(model: Fargate, processes: Processes, credentials: Credentials, observer: Observer) -> Arc<Self> {
+        let model = Mutex::new((model, Timestamp::now()));
+        Arc::new(Self { model, changed: Notify::new(), processes, credentials, observer })
+    }
+
+    /// Does something with the model at the present moment.
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Fargate, &mut Moment<'_>) -> T) -> T {
+        // A poisoned model is still the only truth there is about processes that run.
+        let mut guard = self.model.lock().unwrap_or_else(PoisonError::into_inner);
+        let (model, latest) = &mut *guard;
+        // The wall clock may be set back; the model's time may not.
+        *latest = Timestamp::now().max(*latest);
+        let mut moment = Moment { now: *latest, draws: &mut || fastrand::u128(..) };
+        let result = act(model, &mut moment);
+        drop(guard);
+        self.changed.notify_one();
+        result
+    }
+
+    /// Lets time pass and carries out what the model wants, until dropped.
+    pub(crate) async fn drive(self: Arc<Self>) {
+        let mut watched = JoinSet::new();
+        loop {
+            let (effects, due) = self.look();
+            for effect in effects {
+                self.carry_out(effect, &mut watched);
+            }
+            while watched.try_join_next().is_some() {}
+            let pause = due.map_or(Duration::from_secs(60), |due| Duration::try_from(due - Timestamp::now()).unwrap_or(Duration::ZERO));
+            tokio::select! {
+                () = self.changed.notified() => {}
+                // Timers are in whole milliseconds: rounded up, or this would spin before each one.
+                () = tokio::time::sleep(pause + Duration::from_millis(1)) => {}
+            }
+        }
+    }
+
+    fn look(&self) -> (Vec<Effect>, Option<Timestamp>) {
+        let mut guard = self.model.lock().unwrap_or_else(PoisonError::into_inner);
+        let (model, latest) = &mut *guard;
+        *latest = Timestamp::now().max(*latest);
+        model.advance(&mut Moment { now: *latest, draws: &mut || fastrand::u128(..) });
+        (model.take_effects(), model.due())
+    }
+
+    fn carry_out(self: &Arc<Self>, effect: Effect, watched: &mut JoinSet<()>) {
+        match effect {
+            Effect::Start(spec) => {
+                let credentials = self.credentials.open(&spec.task, spec.task_role.as_deref());
+                let host = Arc::clone(self);
+                watched.spawn(async move {
+                    let ended = host.processes.run(&spec, credentials).await;
+                    host.credentials.close(&spec.task);
+                    host.ended(&spec.task, ended);
+                });
+            }
+            Effect::Terminate(task) => self.processes.terminate(&task),
+            Effect::Kill(task) => self.processes.kill(&task),
+            Effect::Tell(event) => {
+                let host = Arc::clone(self);
+                watched.spawn(async move { host.observer.tell(&event).await });
+            }
+        }
+    }
+
+    fn ended(&self, task: &TaskId, ended: Ended) {
+        self.with(|model, at| match ended {
+            Ended::Exited(code) => model.container_exited(task, code, at),
+            Ended::NotStarted(reason) => model.container_failed(task, &reason, at),
+        });
+    }
+}
