@@ -210,7 +210,7 @@ impl JobRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingJob {
     /// How often it was written.
-    #[serde(rename = "v")]
+    #[serde(rename = "rev")]
     pub rev: u64,
     /// The job.
     #[serde(rename = "j")]

@@ -1,0 +1,51 @@
+//! What can go wrong with the ledger: one variant per decision a caller can make.
+
+use crate::store::{CommitError, StoreError};
+
+/// Why the ledger could not answer or be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// Others changed the same items again and again. Nothing was written; the same call may work in a moment.
+    #[error("others changed the same items {tries} times in a row: {what}")]
+    Busy {
+        /// How often it was tried.
+        tries: u32,
+        /// What was to be done.
+        what: &'static str,
+    },
+    /// The store did not answer, or not as it should. What was to be written may or may not have been.
+    #[error("the ledger's table does not answer")]
+    Unavailable(#[source] StoreError),
+    /// An item does not have the form that this version of Mayfly writes.
+    #[error("item {key} is not what it should be: {problem}")]
+    Corrupt {
+        /// The item's key.
+        key: String,
+        /// What serde says.
+        problem: String,
+    },
+}
+
+impl From<StoreError> for LedgerError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(error)
+    }
+}
+
+/// How one try of a change ended.
+#[derive(Debug)]
+pub(crate) enum Try<T> {
+    /// Done, or found that nothing is to be done.
+    Done(T),
+    /// Somebody else was there first: read again.
+    Again,
+}
+
+/// Tells a lost race from a failure.
+pub(crate) fn settle<T>(result: Result<(), CommitError>, done: T) -> Result<Try<T>, LedgerError> {
+    match result {
+        Ok(()) => Ok(Try::Done(done)),
+        Err(CommitError::Conflict) => Ok(Try::Again),
+        Err(CommitError::Store(error)) => Err(error.into()),
+    }
+}

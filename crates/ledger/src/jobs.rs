@@ -1,0 +1,126 @@
+//! Jobs: what deliveries write.
+
+use mayfly_domain::id::{JobId, PoolName, RunnerAddress, RunnerName};
+use mayfly_domain::job::{JobEvent, JobRecord, JobState, WaitingJob};
+use mayfly_domain::observe::{Known, Observation, WaitingChange, observe};
+use mayfly_domain::pool::Pools;
+use mayfly_domain::runner::Runner;
+
+use crate::error::{LedgerError, Try, settle};
+use crate::key::{self, Key};
+use crate::store::{CommitError, Expect, Item, Store, Write, read, unchanged};
+use crate::{Ledger, store};
+
+/// How often a change is tried when others are at the same items.
+pub(crate) const TRIES: u32 = 3;
+
+impl<S: Store> Ledger<S> {
+    /// Writes down what a delivery says, and tells which pools to wake: one read, one transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`]: nothing was written, or it is unknown; the delivery must be sent again.
+    pub async fn observe(&self, event: &JobEvent, pools: &Pools) -> Result<Observation, LedgerError> {
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                self.store.pause(attempt).await;
+            }
+            if let Try::Done(observation) = self.try_observe(event, pools).await? {
+                return Ok(observation);
+            }
+        }
+        Err(LedgerError::Busy { tries: TRIES, what: "record a delivery" })
+    }
+
+    async fn try_observe(&self, event: &JobEvent, pools: &Pools) -> Result<Try<Observation>, LedgerError> {
+        // Only a name of our own form can mean a runner of ours.
+        let named = event.runner.as_ref().and_then(|named| named.name.parse::<RunnerName>().ok()).map(|name| name.address);
+        let Try::Done((record, runner)) = self.job_and_runner(event.job, named.as_ref()).await? else { return Ok(Try::Again) };
+        let observation = observe(event, Known { pools, record: record.as_ref(), runner: runner.as_ref() });
+        if observation.changes_nothing() {
+            return Ok(Try::Done(observation));
+        }
+        let mut writes = Vec::new();
+        if let Some(after) = &observation.record {
+            writes.push(put_job(after)?);
+        }
+        match &observation.waiting {
+            WaitingChange::Keep => {}
+            // The record guards its row: whoever changes the one changes the other in the same transaction.
+            WaitingChange::Put(pool, row) => writes.push(Write::put(key::waiting(pool, row.id), row, Expect::Any)?),
+            WaitingChange::Remove(pool, job) => writes.push(Write::Delete(key::waiting(pool, *job), Expect::Any)),
+        }
+        if let Some(after) = &observation.runner {
+            writes.push(put_runner(after)?);
+        }
+        settle(self.store.commit(writes).await, observation)
+    }
+
+    /// One read: a plain one, which no transaction can disturb, if no runner of ours is named.
+    async fn job_and_runner(
+        &self,
+        job: JobId,
+        named: Option<&RunnerAddress>,
+    ) -> Result<Try<(Option<JobRecord>, Option<Runner>)>, LedgerError> {
+        let record = key::job_record(job);
+        let Some(address) = named else {
+            return Ok(Try::Done((optional(&record, self.store.get(&record).await?)?, None)));
+        };
+        let keys = [record, key::runner(address)];
+        Ok(match self.snapshot(&keys).await? {
+            Try::Done(mut items) => {
+                let runner = optional(&keys[1], items.pop().flatten())?;
+                Try::Done((optional(&keys[0], items.pop().flatten())?, runner))
+            }
+            Try::Again => Try::Again,
+        })
+    }
+
+    /// Several items as of one moment.
+    pub(crate) async fn snapshot(&self, keys: &[Key]) -> Result<Try<Vec<Option<Item>>>, LedgerError> {
+        match self.store.get_many(keys).await {
+            Ok(items) => Ok(Try::Done(items)),
+            Err(CommitError::Conflict) => Ok(Try::Again),
+            Err(CommitError::Store(error)) => Err(error.into()),
+        }
+    }
+
+    /// A job's record.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn job(&self, job: JobId) -> Result<Option<JobRecord>, LedgerError> {
+        let key = key::job_record(job);
+        optional(&key, self.store.get(&key).await?)
+    }
+
+    /// One waiting row.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn waiting_job(&self, pool: &PoolName, job: JobId) -> Result<Option<WaitingJob>, LedgerError> {
+        let key = key::waiting(pool, job);
+        optional(&key, self.store.get(&key).await?)
+    }
+}
+
+/// Reads an item that may be absent.
+pub(crate) fn optional<T: serde::de::DeserializeOwned>(key: &Key, item: Option<Item>) -> Result<Option<T>, LedgerError> {
+    item.map(|item| read(key, item)).transpose()
+}
+
+/// Writes a job's record over the one it was made from. A closed one can be found by its day.
+pub(crate) fn put_job(after: &JobRecord) -> Result<Write, LedgerError> {
+    let write = Write::put(key::job_record(after.id), after, unchanged(after.rev - 1))?;
+    Ok(match after.closed_at.filter(|_| after.state == JobState::Closed) {
+        Some(closed) => store::on_day(write, closed),
+        None => write,
+    })
+}
+
+/// Writes a runner's row over the one it was made from.
+pub(crate) fn put_runner(after: &Runner) -> Result<Write, LedgerError> {
+    Write::put(key::runner(&after.address()), after, unchanged(after.rev - 1))
+}

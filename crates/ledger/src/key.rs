@@ -1,0 +1,93 @@
+//! Where things lie in the table (`docs/ARCHITECTURE.md`, the ledger).
+
+use std::fmt;
+
+use mayfly_domain::id::{InstallationId, JobId, PoolName, RunnerAddress, RunnerId};
+
+/// Primary key of an item.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// Partition key, attribute `pk`.
+    pub pk: String,
+    /// Sort key, attribute `sk`.
+    pub sk: String,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.pk, self.sk)
+    }
+}
+
+/// Begins the sort key of every waiting row.
+pub const JOB_PREFIX: &str = "job#";
+
+/// Begins the sort key of every runner's row.
+pub const RUNNER_PREFIX: &str = "runner#";
+
+fn key(pk: impl Into<String>, sk: impl Into<String>) -> Key {
+    Key { pk: pk.into(), sk: sk.into() }
+}
+
+/// Partition of a pool: its meta, health, waiting jobs and open runners.
+#[must_use]
+pub fn pool(pool: &PoolName) -> String {
+    format!("pool#{pool}")
+}
+
+/// A pool's version.
+#[must_use]
+pub fn meta(name: &PoolName) -> Key {
+    key(pool(name), "meta")
+}
+
+/// A pool's health.
+#[must_use]
+pub fn health(name: &PoolName) -> Key {
+    key(pool(name), "health")
+}
+
+/// A waiting job's row. Twenty digits, so that the order of keys is the order of ids.
+#[must_use]
+pub fn waiting(name: &PoolName, job: JobId) -> Key {
+    key(pool(name), format!("{JOB_PREFIX}{:020}", job.0))
+}
+
+/// An open runner's row.
+#[must_use]
+pub fn runner(address: &RunnerAddress) -> Key {
+    key(pool(&address.pool), format!("{RUNNER_PREFIX}{}", address.runner))
+}
+
+/// A job's record.
+#[must_use]
+pub fn job_record(job: JobId) -> Key {
+    key(format!("job#{job}"), "record")
+}
+
+/// A closed runner's record.
+#[must_use]
+pub fn runner_record(runner: &RunnerId) -> Key {
+    key(format!("runner#{runner}"), "record")
+}
+
+/// Partition of the pools in force.
+pub const POOLS: &str = "pools";
+
+/// A pool in force, or one that still drains.
+#[must_use]
+pub fn pool_entry(name: &PoolName) -> Key {
+    key(POOLS, name.as_str())
+}
+
+/// Until when an installation has to leave GitHub alone.
+#[must_use]
+pub fn limit(installation: InstallationId) -> Key {
+    key("limits", installation.to_string())
+}
+
+/// Who sweeps.
+#[must_use]
+pub fn lease() -> Key {
+    key("sweeper", "lease")
+}
