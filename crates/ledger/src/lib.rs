@@ -7,7 +7,11 @@ pub mod dynamo;
 pub mod error;
 pub mod jobs;
 pub mod key;
+pub mod look;
+pub mod registrations;
+pub mod runners;
 pub mod store;
+pub mod sweeps;
 
 pub use dynamo::Dynamo;
 pub use error::LedgerError;

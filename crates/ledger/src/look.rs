@@ -1,0 +1,157 @@
+//! Looking at a pool, and committing what was planned from the look.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mayfly_domain::health::Health;
+use mayfly_domain::id::{InstallationId, PoolName, RunnerAddress, RunnerId};
+use mayfly_domain::job::WaitingJob;
+use mayfly_domain::runner::Runner;
+use mayfly_domain::size::Size;
+use mayfly_domain::time::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::Ledger;
+use crate::error::{LedgerError, Try, settle};
+use crate::jobs::{TRIES, optional, put_runner};
+use crate::key;
+use crate::store::{Expect, Store, Write, read, unchanged};
+
+/// Most launches of one commit: with the marks, the version and the pool's entry a transaction stays below DynamoDB's 100
+/// actions, and looking up whether two rows (open and closed) of each exist fits one `TransactGetItems`.
+pub const MOST_LAUNCHES: usize = 40;
+
+/// Most stop marks of one commit.
+pub const MOST_STOPS: usize = 50;
+
+/// A pool's version: planners that read the same one exclude each other.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    /// The version; 0 for a pool that nobody has planned yet.
+    pub rev: u64,
+    /// The runners that the last commit launched: a query may not show them yet.
+    pub launched: Vec<RunnerId>,
+}
+
+/// A pool in force, or one that still drains.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolEntry {
+    /// Its name.
+    pub name: PoolName,
+    /// The size of its runners when it was written.
+    pub size: Size,
+    /// Since when no pools file has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_at: Option<Timestamp>,
+}
+
+/// GitHub told an installation to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Limit {
+    pub(crate) reset_at: Timestamp,
+}
+
+/// All that a plan depends on.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    /// The version that was read first.
+    pub meta: Meta,
+    /// How starts went.
+    pub health: Health,
+    /// Every open runner.
+    pub runners: Vec<Runner>,
+    /// Every waiting job.
+    pub jobs: Vec<WaitingJob>,
+    /// Installations that GitHub told to wait, until when.
+    pub limits: BTreeMap<InstallationId, Timestamp>,
+}
+
+impl<S: Store> Ledger<S> {
+    /// Reads a pool for planning. The version first, then the runners (with those that the last commit launched, shown by the
+    /// query or not), the jobs last: whatever part of a transaction under way is seen, it makes for too few launches, never too many.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn look(&self, pool: &PoolName) -> Result<Look, LedgerError> {
+        let (meta, health) = (key::meta(pool), key::health(pool));
+        let (meta_item, health_item) = futures::try_join!(self.store.get(&meta), self.store.get(&health))?;
+        let meta: Meta = optional(&meta, meta_item)?.unwrap_or_default();
+        let health = optional(&health, health_item)?.unwrap_or_default();
+        let mut runners: Vec<Runner> = self.all(&key::pool(pool), key::RUNNER_PREFIX).await?;
+        runners.extend(self.not_shown(pool, &meta, &runners).await?);
+        let jobs: Vec<WaitingJob> = self.all(&key::pool(pool), key::JOB_PREFIX).await?;
+        let limits = self.limits(jobs.iter().map(|job| job.installation).collect()).await?;
+        Ok(Look { meta, health, runners, jobs, limits })
+    }
+
+    /// Every item of a partition that begins so.
+    pub(crate) async fn all<T: DeserializeOwned>(&self, pk: &str, prefix: &str) -> Result<Vec<T>, LedgerError> {
+        let mut values = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.store.query(pk, prefix, after.as_deref(), None).await?;
+            for (key, item) in page.items {
+                values.push(read(&key, item)?);
+            }
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(values),
+            }
+        }
+    }
+
+    /// The runners of the last commit that the query did not show and that are not closed.
+    async fn not_shown(&self, pool: &PoolName, meta: &Meta, shown: &[Runner]) -> Result<Vec<Runner>, LedgerError> {
+        let shown: BTreeSet<&RunnerId> = shown.iter().map(|runner| &runner.id).collect();
+        let missing: Vec<&RunnerId> = meta.launched.iter().filter(|id| !shown.contains(id)).collect();
+        if missing.is_empty() {
+            return Ok(Vec::new());
+        }
+        let address = |runner: &&RunnerId| RunnerAddress { pool: pool.clone(), runner: (*runner).clone() };
+        // Row and record of each as of one moment: it is in exactly one of them.
+        let keys: Vec<_> = missing.iter().flat_map(|id| [key::runner(&address(id)), key::runner_record(id)]).collect();
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                self.store.pause(attempt).await;
+            }
+            if let Try::Done(items) = self.snapshot(&keys).await? {
+                let rows = keys.iter().zip(items).step_by(2);
+                return rows.filter_map(|(key, item)| optional(key, item).transpose()).collect();
+            }
+        }
+        Err(LedgerError::Busy { tries: TRIES, what: "find the runners launched last" })
+    }
+
+    /// Which of these installations GitHub told to wait.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn limits(&self, installations: BTreeSet<InstallationId>) -> Result<BTreeMap<InstallationId, Timestamp>, LedgerError> {
+        let reads = installations.into_iter().map(|installation| async move {
+            let key = key::limit(installation);
+            let limit: Option<Limit> = optional(&key, self.store.get(&key).await?)?;
+            Ok::<_, LedgerError>(limit.map(|limit| (installation, limit.reset_at)))
+        });
+        Ok(futures::future::try_join_all(reads).await?.into_iter().flatten().collect())
+    }
+
+    /// Commits a plan: new rows, stop marks and the next version, if nobody committed since the look. `false`: somebody did, look again.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`]; [`LedgerError::Unavailable`] leaves open whether it was committed: the rows tell at the next look.
+    pub async fn commit_plan(&self, entry: &PoolEntry, look: &Look, launched: &[Runner], marked: &[Runner]) -> Result<bool, LedgerError> {
+        let meta = Meta { rev: look.meta.rev + 1, launched: launched.iter().map(|runner| runner.id.clone()).collect() };
+        let mut writes = vec![Write::put(key::meta(&entry.name), &meta, unchanged(look.meta.rev))?];
+        if look.meta.rev == 0 {
+            // From its first runner on the pool is ticked until it has drained, whatever becomes of the pools file.
+            writes.push(Write::put(key::pool_entry(&entry.name), entry, Expect::Any)?);
+        }
+        for runner in launched.iter().chain(marked) {
+            writes.push(put_runner(runner)?);
+        }
+        Ok(matches!(settle(self.store.commit(writes).await, ())?, Try::Done(())))
+    }
+}

@@ -1,0 +1,243 @@
+//! Runners: how their launches went, what ECS says of their tasks, and their end.
+
+use std::collections::BTreeSet;
+
+use mayfly_domain::admission::{Admission, AdmissionRequest, admit};
+use mayfly_domain::id::{PoolName, RunnerAddress, RunnerId, TaskArn};
+use mayfly_domain::job::{JobRecord, WaitingJob, note};
+use mayfly_domain::pool::Pool;
+use mayfly_domain::runner::Runner;
+use mayfly_domain::task::{Around, Closing, End, Task, TaskStatus, close};
+use mayfly_domain::time::Timestamp;
+
+use crate::Ledger;
+use crate::error::{LedgerError, Try, settle};
+use crate::jobs::{optional, put_job, put_runner};
+use crate::key;
+use crate::store::{Expect, Store, Write, on_day, unchanged};
+
+/// How often a change to one runner is tried; its writers are few, and each writes seldom.
+const TRIES: u32 = 5;
+
+/// What became of a change to a runner's row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Changed {
+    /// The row as it is now.
+    Yes(Box<Runner>),
+    /// The change does not apply to the row as it is; nothing was written.
+    No(Box<Runner>),
+    /// There is no open row.
+    Closed,
+}
+
+/// What follows from news of a task.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TaskNews {
+    /// A row closed: these pools have a free slot.
+    pub wake: BTreeSet<PoolName>,
+    /// The task must be stopped, for this reason: its runner is closed or marked, or runs under another ARN.
+    pub stop: Option<String>,
+}
+
+impl<S: Store> Ledger<S> {
+    /// A runner's open row.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn runner(&self, address: &RunnerAddress) -> Result<Option<Runner>, LedgerError> {
+        let key = key::runner(address);
+        optional(&key, self.store.get(&key).await?)
+    }
+
+    /// A closed runner's record.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn runner_record(&self, runner: &RunnerId) -> Result<Option<Runner>, LedgerError> {
+        let key = key::runner_record(runner);
+        optional(&key, self.store.get(&key).await?)
+    }
+
+    /// Every open runner of a pool.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn runners(&self, pool: &PoolName) -> Result<Vec<Runner>, LedgerError> {
+        self.all(&key::pool(pool), key::RUNNER_PREFIX).await
+    }
+
+    /// Changes a runner's row: reads it, asks `change` what it becomes (`None`: leave it), and writes that if the row is still the one that was read.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn change_runner(
+        &self,
+        address: &RunnerAddress,
+        change: impl Fn(&Runner) -> Option<Runner> + Send + Sync,
+    ) -> Result<Changed, LedgerError> {
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                self.store.pause(attempt).await;
+            }
+            let Some(runner) = self.runner(address).await? else { return Ok(Changed::Closed) };
+            let Some(after) = change(&runner) else { return Ok(Changed::No(Box::new(runner))) };
+            let after = Runner { rev: runner.rev + 1, ..after };
+            if let Try::Done(after) = settle(self.store.commit(vec![put_runner(&after)?]).await, after)? {
+                return Ok(Changed::Yes(Box::new(after)));
+            }
+        }
+        Err(LedgerError::Busy { tries: TRIES, what: "change a runner" })
+    }
+
+    /// Writes down the task that a launch made. Tells why that task must be stopped at once, if it must.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn launched(&self, address: &RunnerAddress, arn: &TaskArn, now: Timestamp) -> Result<Option<String>, LedgerError> {
+        let adopt = |runner: &Runner| {
+            runner.arn.is_none().then(|| {
+                let mut after = Runner { arn: Some(arn.clone()), ..runner.clone() };
+                note(&mut after.story, now, format!("task {} was started", arn.task_id()));
+                after
+            })
+        };
+        Ok(match self.change_runner(address, adopt).await? {
+            Changed::Closed => Some("its runner is closed".to_owned()),
+            Changed::Yes(runner) | Changed::No(runner) => unwanted(&runner, arn),
+        })
+    }
+
+    /// Writes down what ECS says of a task: times, an ARN that was unknown, or the runner's end.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn task_seen(&self, task: &Task, public_ip: bool, now: Timestamp) -> Result<TaskNews, LedgerError> {
+        let stopped = task.status == TaskStatus::Stopped;
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                self.store.pause(attempt).await;
+            }
+            let Some(runner) = self.runner(&task.address).await? else {
+                let stop = (!stopped).then(|| "its runner is closed".to_owned());
+                return Ok(TaskNews { wake: BTreeSet::new(), stop });
+            };
+            if !runner.may_own(&task.arn) {
+                // Not stopped here: another task of the same runner may be one that a late answer will name. Sweeper stops it when it is old enough.
+                return Ok(TaskNews::default());
+            }
+            if stopped {
+                if let Try::Done(_) = self.try_close(&runner, End::Stopped(task), public_ip, now).await? {
+                    return Ok(TaskNews { wake: BTreeSet::from([runner.pool.clone()]), stop: None });
+                }
+                continue;
+            }
+            let Some(after) = runner.with_task(task) else {
+                return Ok(TaskNews { wake: BTreeSet::new(), stop: unwanted(&runner, &task.arn) });
+            };
+            if let Try::Done(after) = settle(self.store.commit(vec![put_runner(&after)?]).await, after)? {
+                return Ok(TaskNews { wake: BTreeSet::new(), stop: unwanted(&after, &task.arn) });
+            }
+        }
+        Err(LedgerError::Busy { tries: TRIES, what: "record news of a task" })
+    }
+
+    /// Closes a runner of which no task can exist any more, if `still` holds for its row as it is now. `None`: it does not, or it is closed already.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn close_runner(
+        &self,
+        address: &RunnerAddress,
+        end: End<'_>,
+        still: impl Fn(&Runner) -> bool + Send + Sync,
+        now: Timestamp,
+    ) -> Result<Option<Closing>, LedgerError> {
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                self.store.pause(attempt).await;
+            }
+            let Some(runner) = self.runner(address).await?.filter(|runner| still(runner)) else { return Ok(None) };
+            if let Try::Done(closing) = self.try_close(&runner, end, false, now).await? {
+                return Ok(Some(closing));
+            }
+        }
+        Err(LedgerError::Busy { tries: TRIES, what: "close a runner" })
+    }
+
+    /// Row to record, with the pool's health and the job that still waits, in one transaction.
+    async fn try_close(&self, runner: &Runner, end: End<'_>, public_ip: bool, now: Timestamp) -> Result<Try<Closing>, LedgerError> {
+        let health_key = key::health(&runner.pool);
+        let health = optional(&health_key, self.store.get(&health_key).await?)?;
+        let (waiting, record) = self.reserved(runner).await?;
+        let around = Around { health: health.as_ref(), waiting: waiting.as_ref(), record: record.as_ref() };
+        let closing = close(runner, end, around, public_ip, now);
+        let record = Write::put(key::runner_record(&runner.id), &closing.record, Expect::Any)?;
+        let mut writes = vec![Write::Delete(key::runner(&runner.address()), unchanged(runner.rev)), on_day(record, now)];
+        if let Some(health) = &closing.health {
+            writes.push(Write::put(health_key, health, unchanged(health.rev - 1))?);
+        }
+        if let Some(waiting) = &closing.waiting {
+            writes.push(Write::put(key::waiting(&runner.pool, waiting.id), waiting, Expect::Rev(waiting.rev - 1))?);
+        }
+        if let Some(job) = &closing.job {
+            writes.push(put_job(job)?);
+        }
+        settle(self.store.commit(writes).await, closing)
+    }
+
+    /// The job that a runner holds in reserve, if it still waits in the runner's pool, and its record.
+    async fn reserved(&self, runner: &Runner) -> Result<(Option<WaitingJob>, Option<JobRecord>), LedgerError> {
+        let Some(job) = runner.reserved.filter(|_| runner.work.is_none()) else { return Ok((None, None)) };
+        let waiting = self.waiting_job(&runner.pool, job).await?;
+        // Another runner may hold it by now; then it is that one's affair.
+        let waiting = waiting.filter(|waiting| waiting.runner.as_ref() == Some(&runner.id));
+        let record = if waiting.is_some() { self.job(job).await? } else { None };
+        Ok((waiting, record))
+    }
+
+    /// Decides on admission and writes the decision down before it is told. `None`: the runner has no open row.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    #[expect(clippy::too_many_arguments, reason = "the domain's decision depends on each of them, and on nothing else")]
+    pub async fn admit(
+        &self,
+        address: &RunnerAddress,
+        pool: Option<&Pool>,
+        request: &AdmissionRequest,
+        private: Option<bool>,
+        now: Timestamp,
+    ) -> Result<Option<Admission>, LedgerError> {
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                self.store.pause(attempt).await;
+            }
+            let Some(runner) = self.runner(address).await? else { return Ok(None) };
+            let admission = admit(&runner, pool, request, private, now);
+            let after = match &admission {
+                Admission::Admitted(None) => return Ok(Some(admission)),
+                Admission::Admitted(Some(after)) | Admission::Refused(_, after) => after,
+            };
+            if let Try::Done(admission) = settle(self.store.commit(vec![put_runner(after)?]).await, admission)? {
+                return Ok(Some(admission));
+            }
+        }
+        Err(LedgerError::Busy { tries: TRIES, what: "admit a job" })
+    }
+}
+
+/// Why a task that is known to be a runner's must be stopped.
+fn unwanted(runner: &Runner, arn: &TaskArn) -> Option<String> {
+    if !runner.may_own(arn) {
+        return Some("its runner has another task".to_owned());
+    }
+    runner.stop.as_ref().map(|stop| stop.reason.clone())
+}
