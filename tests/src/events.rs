@@ -1,0 +1,1 @@
+//! Event files: what functions get, one file per kind.

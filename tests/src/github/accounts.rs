@@ -1,0 +1,349 @@
+//! Organizations, users, their repositories and runner groups, and the App's installations.
+
+use super::id::{AccountId, GroupId, InstallationId, RepositoryId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The account everything uses if nothing else is said.
+pub const ACME: AccountId = AccountId(5_500_001);
+/// A second organization with the App.
+pub const GLOBEX: AccountId = AccountId(5_500_002);
+/// A user with the App: no organization in the payloads, no organization runners.
+pub const MONA: AccountId = AccountId(5_500_003);
+
+/// What a permission allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Look.
+    Read,
+    /// Look and change.
+    Write,
+}
+
+/// Permissions by name.
+pub type Permissions = BTreeMap<String, Level>;
+
+/// What the App is granted where it is installed.
+#[must_use]
+pub fn granted() -> Permissions {
+    [
+        ("actions", Level::Read),
+        ("administration", Level::Write),
+        ("metadata", Level::Read),
+        ("organization_self_hosted_runners", Level::Write),
+    ]
+    .into_iter()
+    .map(|(name, level)| (name.to_owned(), level))
+    .collect()
+}
+
+/// Who owns repositories.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Never changes.
+    pub id: AccountId,
+    /// The name in URLs.
+    pub login: String,
+    /// Organizations have runners and groups of their own, users have not.
+    pub organization: bool,
+}
+
+/// The App on an account.
+#[derive(Debug, Clone)]
+pub struct Installation {
+    /// Never changes.
+    pub id: InstallationId,
+    /// Whose.
+    pub account: AccountId,
+    /// What the owner granted.
+    pub permissions: Permissions,
+    /// Suspended by its owner: every call is refused, nothing is delivered.
+    pub suspended_at: Option<Timestamp>,
+    /// When it was installed.
+    pub created_at: Timestamp,
+}
+
+/// A repository.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    /// Never changes.
+    pub id: RepositoryId,
+    /// Whose.
+    pub owner: AccountId,
+    /// Its name without the owner.
+    pub name: String,
+    /// Not public.
+    pub private: bool,
+    /// Read-only.
+    pub archived: bool,
+    /// Whether the installation of its owner covers it.
+    pub installed: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Which repositories may use a runner group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Visibility {
+    /// Every one.
+    All,
+    /// Private ones.
+    Private,
+    /// These.
+    Selected(BTreeSet<String>),
+}
+
+/// A runner group of an organization.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// 1 is the default group.
+    pub id: GroupId,
+    /// Its name.
+    pub name: String,
+    /// Who may use it.
+    pub visibility: Visibility,
+    /// Without this, jobs of public repositories silently stay queued.
+    pub allows_public: bool,
+}
+
+/// A repository's former name.
+#[derive(Debug, Clone)]
+struct Former {
+    owner: AccountId,
+    name: String,
+    repository: RepositoryId,
+    redirects: bool,
+}
+
+/// What a name in a URL leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lookup {
+    /// This repository.
+    Found(RepositoryId),
+    /// It was renamed, and GitHub sends the caller on.
+    Moved(RepositoryId),
+    /// Nothing.
+    Unknown,
+}
+
+/// All accounts and what belongs to them.
+#[derive(Debug, Clone)]
+pub struct Accounts {
+    accounts: BTreeMap<AccountId, Account>,
+    repositories: BTreeMap<RepositoryId, Repository>,
+    installations: BTreeMap<InstallationId, Installation>,
+    groups: BTreeMap<AccountId, BTreeMap<GroupId, Group>>,
+    former: Vec<Former>,
+    next_account: i64,
+    next_repository: i64,
+    next_group: i64,
+}
+
+impl Accounts {
+    /// The accounts that are always there, each with the App.
+    #[must_use]
+    pub fn new(now: Timestamp) -> Self {
+        let mut all = Self {
+            accounts: BTreeMap::new(),
+            repositories: BTreeMap::new(),
+            installations: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            former: Vec::new(),
+            next_account: MONA.0 + 1,
+            next_repository: 710_000_001,
+            next_group: 2,
+        };
+        for (id, login, organization) in [(ACME, "acme", true), (GLOBEX, "globex", true), (MONA, "mona", false)] {
+            all.add_account(id, login, organization);
+            all.install(id, now);
+        }
+        all
+    }
+
+    fn add_account(&mut self, id: AccountId, login: &str, organization: bool) {
+        self.accounts.insert(id, Account { id, login: login.to_owned(), organization });
+        if organization {
+            self.groups.insert(id, BTreeMap::from([(GroupId(1), default_group())]));
+        }
+    }
+
+    /// Undoes every switch: the App is where it was at first, repositories are private again. Ids stay.
+    pub fn restore(&mut self, now: Timestamp) {
+        self.former.clear();
+        for repository in self.repositories.values_mut() {
+            (repository.private, repository.archived, repository.installed) = (true, false, true);
+        }
+        self.installations.clear();
+        for id in [ACME, GLOBEX, MONA] {
+            self.install(id, now);
+        }
+        for groups in self.groups.values_mut() {
+            *groups = BTreeMap::from([(GroupId(1), default_group())]);
+        }
+    }
+
+    /// Installs the App on an account, on all its repositories.
+    pub fn install(&mut self, account: AccountId, now: Timestamp) {
+        let id = InstallationId(61_000_000 + account.0 % 1_000);
+        self.installations.insert(id, Installation { id, account, permissions: granted(), suspended_at: None, created_at: now });
+    }
+
+    /// Takes the App off an account.
+    pub fn uninstall(&mut self, account: AccountId) {
+        self.installations.retain(|_, installation| installation.account != account);
+    }
+
+    /// The repository of this full name, made if nobody has heard of it: private, like its owner an organization.
+    /// An owner that is made this way has no App.
+    pub fn mention(&mut self, full_name: &str, now: Timestamp) -> RepositoryId {
+        let (owner, name) = full_name.split_once('/').unwrap_or(("acme", full_name));
+        let owner = self.account_by_login(owner).map_or_else(|| None, |account| Some(account.id)).unwrap_or_else(|| {
+            let id = AccountId(self.next_account);
+            self.next_account += 1;
+            self.add_account(id, owner, true);
+            id
+        });
+        if let Some(found) = self.repositories.values().find(|one| one.owner == owner && one.name.eq_ignore_ascii_case(name)) {
+            return found.id;
+        }
+        let id = RepositoryId(self.next_repository);
+        self.next_repository += 1;
+        let repository = Repository { id, owner, name: name.to_owned(), private: true, archived: false, installed: true, created_at: now };
+        self.repositories.insert(id, repository);
+        id
+    }
+
+    /// Gives a repository a new name. The old one leads to it, if `redirects`, or nowhere.
+    pub fn rename(&mut self, id: RepositoryId, name: &str, redirects: bool) {
+        if let Some(repository) = self.repositories.get_mut(&id) {
+            let former = std::mem::replace(&mut repository.name, name.to_owned());
+            let owner = repository.owner;
+            self.former.push(Former { owner, name: former, repository: id, redirects });
+        }
+    }
+
+    /// Makes a runner group.
+    pub fn add_group(&mut self, owner: AccountId, name: &str, visibility: Visibility, allows_public: bool) -> GroupId {
+        let id = GroupId(self.next_group);
+        self.next_group += 1;
+        let group = Group { id, name: name.to_owned(), visibility, allows_public };
+        self.groups.entry(owner).or_default().insert(id, group);
+        id
+    }
+
+    /// Deletes a runner group.
+    pub fn remove_group(&mut self, owner: AccountId, id: GroupId) {
+        if let Some(groups) = self.groups.get_mut(&owner) {
+            groups.remove(&id);
+        }
+    }
+
+    /// The account of this name, compared without case.
+    #[must_use]
+    pub fn account_by_login(&self, login: &str) -> Option<&Account> {
+        self.accounts.values().find(|account| account.login.eq_ignore_ascii_case(login))
+    }
+
+    /// The account of this id.
+    #[must_use]
+    pub fn account(&self, id: AccountId) -> Option<&Account> {
+        self.accounts.get(&id)
+    }
+
+    /// What `owner/name` leads to.
+    #[must_use]
+    pub fn lookup(&self, owner: &str, name: &str) -> Lookup {
+        let Some(owner) = self.account_by_login(owner) else { return Lookup::Unknown };
+        let is = |of: AccountId, called: &str| of == owner.id && called.eq_ignore_ascii_case(name);
+        if let Some(found) = self.repositories.values().find(|one| is(one.owner, &one.name)) {
+            return Lookup::Found(found.id);
+        }
+        match self.former.iter().rev().find(|one| is(one.owner, &one.name)) {
+            Some(former) if former.redirects => Lookup::Moved(former.repository),
+            _ => Lookup::Unknown,
+        }
+    }
+
+    /// The repository of this id.
+    #[must_use]
+    pub fn repository(&self, id: RepositoryId) -> Option<&Repository> {
+        self.repositories.get(&id)
+    }
+
+    /// The repository of this id, to change.
+    pub fn repository_mut(&mut self, id: RepositoryId) -> Option<&mut Repository> {
+        self.repositories.get_mut(&id)
+    }
+
+    /// All repositories.
+    pub fn repositories(&self) -> impl Iterator<Item = &Repository> {
+        self.repositories.values()
+    }
+
+    /// `owner/name` of a repository.
+    #[must_use]
+    pub fn full_name(&self, id: RepositoryId) -> String {
+        self.repository(id)
+            .and_then(|repository| Some(format!("{}/{}", self.account(repository.owner)?.login, repository.name)))
+            .unwrap_or_default()
+    }
+
+    /// The installation of this id.
+    #[must_use]
+    pub fn installation(&self, id: InstallationId) -> Option<&Installation> {
+        self.installations.get(&id)
+    }
+
+    /// The installation of this id, to change.
+    pub fn installation_mut(&mut self, id: InstallationId) -> Option<&mut Installation> {
+        self.installations.get_mut(&id)
+    }
+
+    /// All installations.
+    pub fn installations(&self) -> impl Iterator<Item = &Installation> {
+        self.installations.values()
+    }
+
+    /// The installation on an account.
+    #[must_use]
+    pub fn installation_on(&self, account: AccountId) -> Option<&Installation> {
+        self.installations.values().find(|installation| installation.account == account)
+    }
+
+    /// The installation that covers a repository.
+    #[must_use]
+    pub fn installation_for(&self, id: RepositoryId) -> Option<&Installation> {
+        let repository = self.repository(id).filter(|repository| repository.installed)?;
+        self.installation_on(repository.owner)
+    }
+
+    /// An organization's runner groups.
+    pub fn groups(&self, owner: AccountId) -> impl Iterator<Item = &Group> {
+        self.groups.get(&owner).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// One runner group.
+    #[must_use]
+    pub fn group(&self, owner: AccountId, id: GroupId) -> Option<&Group> {
+        self.groups.get(&owner)?.get(&id)
+    }
+
+    /// Whether runners of a group may run a repository's jobs.
+    #[must_use]
+    pub fn group_serves(&self, group: &Group, repository: &Repository) -> bool {
+        let seen = match &group.visibility {
+            Visibility::All => true,
+            Visibility::Private => repository.private,
+            Visibility::Selected(names) => names.iter().any(|name| name.eq_ignore_ascii_case(&repository.name)),
+        };
+        seen && (repository.private || group.allows_public)
+    }
+}
+
+/// The group every organization has. GitHub lets public repositories use it only where an owner said so.
+fn default_group() -> Group {
+    Group { id: GroupId(1), name: "Default".to_owned(), visibility: Visibility::All, allows_public: false }
+}

@@ -1,0 +1,268 @@
+//! Deliveries: made, waiting, on their way, answered. The list that `GET /app/hook/deliveries` shows.
+
+use super::hook::Hook;
+use super::id::{DeliveryId, InstallationId, RepositoryId};
+use super::settings::after;
+use super::signature::sign;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What will become of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is sent.
+    Send,
+    /// It is not sent; the list says that it failed.
+    Lose,
+    /// It is sent, but its answer counts as a 502.
+    Misread,
+}
+
+/// How a hand-made delivery is signed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Signing {
+    /// As it should be.
+    #[default]
+    Valid,
+    /// With another secret.
+    Wrong,
+    /// Not at all.
+    Missing,
+    /// With these characters.
+    Literal(String),
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// When it was sent.
+    pub at: Timestamp,
+    /// How long the answer took, in seconds.
+    pub duration: f64,
+    /// `OK`, or what was wrong.
+    pub status: String,
+    /// The HTTP status; 0 without an answer.
+    pub code: u16,
+    /// The answer's headers.
+    pub headers: BTreeMap<String, String>,
+    /// The answer's body.
+    pub body: String,
+}
+
+impl Outcome {
+    /// What GitHub notes for an answer of this HTTP status.
+    #[must_use]
+    pub fn answered(at: Timestamp, code: u16) -> Self {
+        let status = if (200..300).contains(&code) { "OK".to_owned() } else { format!("Invalid HTTP Response: {code}") };
+        Self { at, duration: 0.0, status, code, headers: BTreeMap::new(), body: String::new() }
+    }
+
+    /// What GitHub notes when there is no answer.
+    #[must_use]
+    pub fn unanswered(at: Timestamp, words: &str) -> Self {
+        Self { at, duration: 0.0, status: words.to_owned(), code: 0, headers: BTreeMap::new(), body: String::new() }
+    }
+
+    /// Whether GitHub is content.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.code)
+    }
+}
+
+/// Where a delivery stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stage {
+    /// It leaves at this time.
+    Due(Timestamp),
+    /// It has left.
+    Sent,
+    /// It is over.
+    Over(Outcome),
+}
+
+/// One attempt to deliver one event.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Of this attempt.
+    pub id: DeliveryId,
+    /// Of the event: a redelivery keeps it.
+    pub guid: String,
+    /// `workflow_job`, `ping`, …
+    pub event: String,
+    /// The event's action, if it has one.
+    pub action: Option<String>,
+    /// Which installation it is for.
+    pub installation: Option<InstallationId>,
+    /// Which repository it is about.
+    pub repository: Option<RepositoryId>,
+    /// Somebody asked for it again.
+    pub redelivery: bool,
+    /// The payload.
+    pub payload: String,
+    /// Not GitHub's doing: in no list of GitHub's.
+    pub forged: bool,
+    /// How it is signed.
+    pub signing: Signing,
+    /// Headers that replace GitHub's.
+    pub headers: BTreeMap<String, String>,
+    /// What becomes of it.
+    pub fate: Fate,
+    /// Where it stands.
+    pub stage: Stage,
+    /// What was sent.
+    pub sent: BTreeMap<String, String>,
+}
+
+/// A request that somebody has to make now.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// To be given back with the outcome.
+    pub id: DeliveryId,
+    /// Where to.
+    pub url: String,
+    /// Names in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// The bytes.
+    pub body: Vec<u8>,
+}
+
+/// All deliveries.
+#[derive(Debug, Clone, Default)]
+pub struct Deliveries {
+    all: BTreeMap<DeliveryId, Delivery>,
+    due: BTreeSet<(Timestamp, DeliveryId)>,
+    last: i64,
+}
+
+impl Deliveries {
+    /// None of them, but the ids go on.
+    #[must_use]
+    pub fn cleared(&self) -> Self {
+        Self { last: self.last, ..Self::default() }
+    }
+
+    /// Adds one. Its id is given here, so that ids grow with time.
+    pub fn insert(&mut self, mut delivery: Delivery) -> DeliveryId {
+        self.last += 1;
+        delivery.id = DeliveryId(39_000_000_000 + self.last);
+        if let Stage::Due(at) = delivery.stage {
+            self.due.insert((at, delivery.id));
+        }
+        let id = delivery.id;
+        self.all.insert(id, delivery);
+        id
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn get(&self, id: DeliveryId) -> Option<&Delivery> {
+        self.all.get(&id)
+    }
+
+    /// All of them, oldest first.
+    pub fn all(&self) -> impl DoubleEndedIterator<Item = &Delivery> {
+        self.all.values()
+    }
+
+    /// When the next one leaves.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Whether any is waiting or on its way.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.due.is_empty() && self.all.values().all(|one| one.stage != Stage::Sent)
+    }
+
+    /// Those that leave now.
+    pub fn take_due(&mut self, hook: &Hook, app_id: i64, now: Timestamp) -> Vec<Outgoing> {
+        let mut outgoing = Vec::new();
+        while let Some((at, id)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
+            self.due.remove(&(at, id));
+            let Some(delivery) = self.all.get_mut(&id) else { continue };
+            match (&hook.url, delivery.fate) {
+                (None, _) => delivery.stage = Stage::Over(Outcome::unanswered(now, "no webhook URL")),
+                (Some(_), Fate::Lose) => {
+                    delivery.stage = Stage::Over(Outcome::unanswered(now, "failed to connect to host"));
+                }
+                (Some(url), Fate::Send | Fate::Misread) => {
+                    delivery.stage = Stage::Sent;
+                    let body = hook.content_type.encode(&delivery.payload);
+                    let headers = headers(delivery, hook, app_id, &body);
+                    delivery.sent.clone_from(&headers);
+                    outgoing.push(Outgoing { id, url: url.clone(), headers, body });
+                }
+            }
+        }
+        outgoing
+    }
+
+    /// What came back for one that left.
+    pub fn settle(&mut self, id: DeliveryId, outcome: Outcome) {
+        if let Some(delivery) = self.all.get_mut(&id).filter(|one| one.stage == Stage::Sent) {
+            let at = outcome.at;
+            delivery.stage = Stage::Over(match delivery.fate {
+                Fate::Misread => Outcome::answered(at, 502),
+                Fate::Send | Fate::Lose => outcome,
+            });
+        }
+    }
+
+    /// The finished ones that GitHub shows, newest first.
+    #[must_use]
+    pub fn shown(&self) -> Vec<(&Delivery, &Outcome)> {
+        let mut shown: Vec<_> = self
+            .all
+            .values()
+            .filter(|one| !one.forged)
+            .filter_map(|one| match &one.stage {
+                Stage::Over(outcome) => Some((one, outcome)),
+                Stage::Due(_) | Stage::Sent => None,
+            })
+            .collect();
+        shown.sort_by_key(|(one, outcome)| std::cmp::Reverse((outcome.at, one.id)));
+        shown
+    }
+
+    /// Sends one again: same GUID, new id. None if it is unknown, unfinished or older than `limit` seconds.
+    pub fn again(&mut self, id: DeliveryId, limit: f64, now: Timestamp) -> Option<DeliveryId> {
+        let former = self.all.get(&id)?;
+        let Stage::Over(outcome) = &former.stage else { return None };
+        if now > after(outcome.at, limit) {
+            return None;
+        }
+        let copy = Delivery { redelivery: true, fate: Fate::Send, stage: Stage::Due(now), ..former.clone() };
+        Some(self.insert(copy))
+    }
+}
+
+/// The headers of a delivery. `X-Hub-Signature` (SHA-1) is left out: nobody may rely on it.
+fn headers(delivery: &Delivery, hook: &Hook, app_id: i64, body: &[u8]) -> BTreeMap<String, String> {
+    let mut headers: BTreeMap<String, String> = [
+        ("accept", "*/*".to_owned()),
+        ("content-type", hook.content_type.mime().to_owned()),
+        ("user-agent", "GitHub-Hookshot/044aadd".to_owned()),
+        ("x-github-delivery", delivery.guid.clone()),
+        ("x-github-event", delivery.event.clone()),
+        ("x-github-hook-id", "511222333".to_owned()),
+        ("x-github-hook-installation-target-id", app_id.to_string()),
+        ("x-github-hook-installation-target-type", "integration".to_owned()),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect();
+    let signature = match &delivery.signing {
+        Signing::Valid => Some(sign(&hook.secret, body)),
+        Signing::Wrong => Some(sign(&format!("{} not", hook.secret), body)),
+        Signing::Missing => None,
+        Signing::Literal(text) => Some(text.clone()),
+    };
+    headers.extend(signature.map(|value| ("x-hub-signature-256".to_owned(), value)));
+    headers.extend(delivery.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())));
+    headers
+}

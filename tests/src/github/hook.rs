@@ -1,0 +1,58 @@
+//! The App's webhook: where deliveries go and how they are signed.
+
+use serde::{Deserialize, Serialize};
+
+/// How the body is written. The signature is over the bytes in both cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ContentType {
+    /// `application/json`.
+    Json,
+    /// `application/x-www-form-urlencoded`, the JSON in the field `payload`.
+    Form,
+}
+
+impl ContentType {
+    /// The header's value.
+    #[must_use]
+    pub fn mime(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Form => "application/x-www-form-urlencoded",
+        }
+    }
+
+    /// The bytes that are sent for this JSON.
+    #[must_use]
+    pub fn encode(self, json: &str) -> Vec<u8> {
+        match self {
+            Self::Json => json.as_bytes().to_vec(),
+            Self::Form => form(json),
+        }
+    }
+}
+
+/// The webhook's settings.
+#[derive(Debug, Clone)]
+pub struct Hook {
+    /// Where to; without it nothing is delivered.
+    pub url: Option<String>,
+    /// What signs the deliveries.
+    pub secret: String,
+    /// How the body is written.
+    pub content_type: ContentType,
+}
+
+/// `payload=` and the text, percent-encoded: everything but letters, digits and `-._*`, a space as `+`.
+fn form(json: &str) -> Vec<u8> {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let mut bytes = b"payload=".to_vec();
+    for byte in json.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'*' => bytes.push(byte),
+            b' ' => bytes.push(b'+'),
+            other => bytes.extend([b'%', HEX[usize::from(other >> 4)], HEX[usize::from(other & 15)]]),
+        }
+    }
+    bytes
+}

@@ -1,0 +1,173 @@
+//! The state of GitHub and everything that changes it, without time, network or chance of its own.
+//!
+//! Every method takes `now`; it must not go backwards. [`Model::advance`] carries out what time alone brings about;
+//! [`Model::next_deadline`] says when that will be.
+
+mod assignment;
+mod gates;
+mod lifecycle;
+mod outbox;
+mod registry;
+mod sessions;
+mod tokens;
+
+pub use outbox::HandMade;
+pub use registry::{Deletion, Mint, MintError};
+pub use sessions::{Interrupted, OpenError};
+pub use tokens::Caller;
+
+use super::accounts::Accounts;
+use super::app::App;
+use super::calls::Calls;
+use super::chance::Chance;
+use super::deliveries::{Deliveries, Delivery, Outcome, Outgoing};
+use super::faults::Faults;
+use super::hook::{ContentType, Hook};
+use super::id::{DeliveryId, JobId, RunnerId};
+use super::jobs::{Job, Jobs};
+use super::key::KeyPair;
+use super::limits::Limits;
+use super::runners::{Runner, Runners};
+use super::settings::Settings;
+use super::shape::Urls;
+use super::tokens::Tokens;
+use jiff::Timestamp;
+
+/// GitHub.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// Times and limits in force.
+    pub settings: Settings,
+    /// Faults in force.
+    pub faults: Faults,
+    /// The App's webhook.
+    pub hook: Hook,
+    pub(crate) app: App,
+    pub(crate) urls: Urls,
+    pub(crate) accounts: Accounts,
+    pub(crate) tokens: Tokens,
+    pub(crate) runners: Runners,
+    pub(crate) jobs: Jobs,
+    pub(crate) deliveries: Deliveries,
+    pub(crate) limits: Limits,
+    pub(crate) calls: Calls,
+    pub(crate) chance: Chance,
+}
+
+impl Model {
+    /// GitHub at `url`, with an App that has this key, and nothing going on.
+    #[must_use]
+    pub fn new(url: &str, key: &KeyPair, seed: u64, now: Timestamp) -> Self {
+        let mut chance = Chance::new(seed);
+        Self {
+            settings: Settings::default(),
+            faults: Faults::default(),
+            hook: Hook { url: None, secret: chance.hex(20), content_type: ContentType::Json },
+            app: App {
+                id: 1_234_567,
+                client_id: "Iv23liMayflyModel0000".to_owned(),
+                slug: "mayfly".to_owned(),
+                public_key: key.public.clone(),
+                private_pem: key.private_pem.clone(),
+            },
+            urls: Urls::new(url),
+            accounts: Accounts::new(now),
+            tokens: Tokens::default(),
+            runners: Runners::default(),
+            jobs: Jobs::default(),
+            deliveries: Deliveries::default(),
+            limits: Limits::default(),
+            calls: Calls::default(),
+            chance,
+        }
+    }
+
+    /// Forgets jobs, runners, deliveries, calls, limits, faults and settings; the App, its webhook and the ids that were
+    /// given stay, so that leftovers from before can be told.
+    pub fn reset(&mut self, now: Timestamp) {
+        self.settings = Settings::default();
+        self.faults = Faults::default();
+        self.limits = Limits::default();
+        self.calls = Calls::default();
+        self.jobs = self.jobs.cleared();
+        self.runners = self.runners.cleared();
+        self.deliveries = self.deliveries.cleared();
+        self.accounts.restore(now);
+    }
+
+    /// A job.
+    #[must_use]
+    pub fn job(&self, id: JobId) -> Option<&Job> {
+        self.jobs.get(id)
+    }
+
+    /// All jobs, oldest first.
+    pub fn jobs(&self) -> impl Iterator<Item = &Job> {
+        self.jobs.all()
+    }
+
+    /// A runner, registered or removed.
+    #[must_use]
+    pub fn runner(&self, id: RunnerId) -> Option<&Runner> {
+        self.runners.get(id)
+    }
+
+    /// All runners, the removed ones, too.
+    pub fn runners(&self) -> impl Iterator<Item = &Runner> {
+        self.runners.all()
+    }
+
+    /// All deliveries, oldest first.
+    pub fn deliveries(&self) -> impl DoubleEndedIterator<Item = &Delivery> {
+        self.deliveries.all()
+    }
+
+    /// How often each operation was called.
+    #[must_use]
+    pub fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    /// Accounts, repositories and groups, to change.
+    pub fn accounts_mut(&mut self) -> &mut Accounts {
+        &mut self.accounts
+    }
+
+    /// Accounts, repositories and groups.
+    #[must_use]
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// The App.
+    #[must_use]
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Requests that have to be made now, each to be answered for with [`Model::settle`].
+    pub fn take_due(&mut self, now: Timestamp) -> Vec<Outgoing> {
+        self.deliveries.take_due(&self.hook, self.app.id, now)
+    }
+
+    /// What came back for a request.
+    pub fn settle(&mut self, id: DeliveryId, outcome: Outcome) {
+        self.deliveries.settle(id, outcome);
+    }
+
+    /// Carries out what time alone brings about.
+    pub fn advance(&mut self, now: Timestamp) {
+        self.cancel_in_time(now);
+        self.advance_sessions(now);
+        self.advance_hosted(now);
+        self.assign(now);
+    }
+
+    /// When [`Model::advance`] or [`Model::take_due`] next has something to do, if nobody calls before.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let jobs = self.jobs.open().filter_map(|job| self.job_deadline(job));
+        let runners = self.runners.live().filter_map(|runner| self.runner_deadline(runner));
+        jobs.chain(runners).chain(self.deliveries.next_due()).min()
+    }
+}

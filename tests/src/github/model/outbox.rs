@@ -1,0 +1,155 @@
+//! What happened becomes deliveries, and what may befall them is drawn here.
+
+use super::Model;
+use crate::github::deliveries::{Delivery, Fate, Signing, Stage};
+use crate::github::id::{DeliveryId, JobId};
+use crate::github::jobs::Action;
+use crate::github::settings::after;
+use crate::github::shape;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// A delivery that a test makes up.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HandMade {
+    /// `X-GitHub-Event`.
+    pub event: String,
+    /// The payload, if it is JSON.
+    #[serde(default)]
+    pub payload: Option<Value>,
+    /// The payload as text, if it is not.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// How it is signed.
+    #[serde(default)]
+    pub signing: Signing,
+    /// Its GUID; else a fresh one.
+    #[serde(default)]
+    pub guid: Option<String>,
+    /// Headers that replace GitHub's.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+}
+
+/// The fate of one event's deliveries, drawn once.
+struct Draw {
+    copies: u32,
+    fate: Fate,
+    due: Timestamp,
+}
+
+impl Model {
+    /// Something happened to a job: the App hears of it, if it is installed there.
+    pub(super) fn emit(&mut self, id: JobId, action: Action, now: Timestamp) {
+        let Some(job) = self.jobs.get(id) else { return };
+        let repository = job.repository;
+        let installation = self.accounts.installation_for(repository).filter(|one| one.suspended_at.is_none());
+        let Some(installation) = installation.map(|one| one.id) else { return };
+        if self.hook.url.is_none() {
+            return;
+        }
+        let payload = shape::payload::workflow_job(self, job, action).to_string();
+        let Some(draw) = self.draw(id, action, now) else { return };
+        let guid = self.chance.guid();
+        for copy in 0..draw.copies {
+            self.deliveries.insert(Delivery {
+                id: DeliveryId(0),
+                guid: guid.clone(),
+                event: "workflow_job".to_owned(),
+                action: Some(action.word().to_owned()),
+                installation: Some(installation),
+                repository: Some(repository),
+                redelivery: copy > 0,
+                payload: payload.clone(),
+                forged: false,
+                signing: Signing::Valid,
+                headers: BTreeMap::new(),
+                fate: draw.fate,
+                stage: Stage::Due(draw.due),
+                sent: BTreeMap::new(),
+            });
+        }
+    }
+
+    /// Draws what becomes of an event; none if GitHub never makes a delivery of it.
+    fn draw(&mut self, id: JobId, action: Action, now: Timestamp) -> Option<Draw> {
+        let own = self.jobs.get(id)?.wish.deliveries.clone();
+        let faults = &self.faults.deliveries;
+        let repository = self.jobs.get(id).map(|job| self.accounts.full_name(job.repository)).unwrap_or_default();
+        let struck = faults.concerns(Some(action.word()), &repository);
+        let chance = &mut self.chance;
+        let mut hits = |share: f64| struck && chance.hits(share);
+        if own.never_made.contains(&action) || hits(faults.never_made) {
+            return None;
+        }
+        let fate = if own.lost.contains(&action) || hits(faults.lost) {
+            Fate::Lose
+        } else if hits(faults.answered_5xx) {
+            Fate::Misread
+        } else {
+            Fate::Send
+        };
+        let copies = if hits(faults.repeated) { faults.times } else { own.repeat }.max(1);
+        let mut wait = own.late_seconds;
+        if hits(faults.late) {
+            wait += faults.late_by;
+        }
+        if hits(faults.reordered) {
+            wait += faults.window * self.chance.share();
+        }
+        Some(Draw { copies, fate, due: after(now, wait) })
+    }
+
+    /// GitHub asks whether anybody is there.
+    pub fn ping(&mut self, now: Timestamp) -> DeliveryId {
+        let payload = shape::payload::ping(self).to_string();
+        let guid = self.chance.guid();
+        self.deliveries.insert(Delivery {
+            id: DeliveryId(0),
+            guid,
+            event: "ping".to_owned(),
+            action: None,
+            installation: None,
+            repository: None,
+            redelivery: false,
+            payload,
+            forged: false,
+            signing: Signing::Valid,
+            headers: BTreeMap::new(),
+            fate: Fate::Send,
+            stage: Stage::Due(now),
+            sent: BTreeMap::new(),
+        })
+    }
+
+    /// Somebody who is not GitHub sends something.
+    pub fn forge(&mut self, made: HandMade, now: Timestamp) -> DeliveryId {
+        let guid = made.guid.unwrap_or_else(|| self.chance.guid());
+        let action = made.payload.as_ref().and_then(|payload| payload.get("action")?.as_str().map(str::to_owned));
+        let payload = made.text.or_else(|| made.payload.map(|payload| payload.to_string())).unwrap_or_default();
+        self.deliveries.insert(Delivery {
+            id: DeliveryId(0),
+            guid,
+            event: made.event,
+            action,
+            installation: None,
+            repository: None,
+            redelivery: false,
+            payload,
+            forged: true,
+            signing: made.signing,
+            headers: made.headers,
+            fate: Fate::Send,
+            stage: Stage::Due(now),
+            sent: BTreeMap::new(),
+        })
+    }
+
+    /// Sends a delivery again. None if it is unknown, unfinished or too old.
+    pub fn redeliver(&mut self, id: DeliveryId, now: Timestamp) -> Option<DeliveryId> {
+        self.deliveries.again(id, self.settings.redelivery_limit, now)
+    }
+}

@@ -1,0 +1,149 @@
+//! GitHub's REST API, as far as a GitHub App with runners uses it.
+//!
+//! One call goes: fault, route, caller, rate limit, permission, operation. Below `/api/v3` like GitHub Enterprise
+//! Server, and at the root.
+
+mod access;
+mod actions;
+mod apps;
+mod operation;
+mod pages;
+mod runners;
+
+pub use operation::{Operation, Place};
+
+use super::jobs::Status;
+use super::limits::{Standing, Verdict};
+use super::model::{Caller, Model};
+use super::settings::seconds;
+use super::wire::{Answer, Request};
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// Versions of the API that GitHub serves today (GitHub docs, API versions).
+const VERSIONS: [&str; 2] = ["2022-11-28", "2026-03-10"];
+
+impl Model {
+    /// Answers a call of the REST API.
+    pub fn rest(&mut self, request: &Request, now: Timestamp) -> Answer {
+        self.advance(now);
+        let path = request.path.strip_prefix("/api/v3").filter(|rest| rest.starts_with('/')).unwrap_or(&request.path);
+        let operation = Operation::parse(self, &request.method, path);
+        let answer = match &operation {
+            None => Answer::not_found(),
+            Some(operation) => self.struck(operation, request, now),
+        };
+        self.calls.count(operation.as_ref().map_or("unknown", Operation::name), answer.status);
+        let id = self.chance.hex(10).to_uppercase();
+        answer.header("x-github-request-id", id).header("x-github-media-type", "github.v3; format=json")
+    }
+
+    /// The operation, or what a fault makes of it.
+    fn struck(&mut self, operation: &Operation, request: &Request, now: Timestamp) -> Answer {
+        let faults = self.faults.api.clone();
+        let concerned = faults.concerns(operation.name());
+        let mut hits = |share: f64| concerned && self.chance.hits(share);
+        let delay = if hits(faults.slow) { seconds(faults.slow_by) } else { Duration::ZERO };
+        let fault = if hits(faults.server_error) {
+            Some(None)
+        } else if hits(faults.primary_limit) {
+            Some(Some(primary(now.as_second() + faults.primary_reset)))
+        } else if hits(faults.secondary_limit) {
+            Some(Some(secondary(faults.retry_after)))
+        } else {
+            None
+        };
+        let lost = fault.is_none() && hits(faults.answer_lost);
+        if lost || fault.is_some() || !delay.is_zero() {
+            self.faults.api.spend();
+        }
+        let mut answer = match fault {
+            Some(Some(limited)) => limited,
+            Some(None) => self.broken(),
+            None => self.serve(operation, request, now),
+        };
+        if lost {
+            // Carried out, and nobody will know.
+            answer = Answer::message(502, "Server Error");
+        }
+        answer.delay = delay;
+        answer
+    }
+
+    fn broken(&mut self) -> Answer {
+        match self.chance.below(3) {
+            0 => Answer::message(500, "Server Error"),
+            1 => Answer::message(502, "Server Error"),
+            _ => Answer::message(503, "Service Unavailable"),
+        }
+    }
+
+    fn serve(&mut self, operation: &Operation, request: &Request, now: Timestamp) -> Answer {
+        if request.headers.get("user-agent").is_none_or(|agent| agent.trim().is_empty()) {
+            return Answer::message(
+                403,
+                "Request forbidden by administrative rules. Please make sure your request has a User-Agent header.",
+            );
+        }
+        if let Some(version) = request.headers.get("x-github-api-version")
+            && !VERSIONS.contains(&version.as_str())
+        {
+            return Answer::message(400, &format!("{version:?} is not a supported version of the GitHub API."));
+        }
+        let caller = match self.caller(request.headers.get("authorization").map(String::as_str), now) {
+            Ok(caller) => caller,
+            Err(Some(rejection)) => {
+                let (status, words) = rejection.words();
+                return Answer::message(status, words);
+            }
+            Err(None) if request.headers.contains_key("authorization") => {
+                return Answer::message(401, "Bad credentials");
+            }
+            Err(None) => return Answer::message(401, "Requires authentication"),
+        };
+        let payer = match &caller {
+            Caller::App => self.app.id,
+            Caller::Installation(grant) => grant.installation.0,
+        };
+        let standing = match self.limits.spend(payer, request.method != "GET", &self.settings, now) {
+            Verdict::Pass(standing) => standing,
+            Verdict::Primary(standing) => return with_standing(primary(standing.reset), standing),
+            Verdict::Secondary(standing, wait) => {
+                return with_standing(secondary(u32::try_from(wait).unwrap_or(60)), standing);
+            }
+        };
+        let answer = match self.authorize(operation, &caller, request) {
+            Ok(access) => self.perform(operation, &access, request, now),
+            Err(answer) => *answer,
+        };
+        with_standing(answer, standing)
+    }
+}
+
+fn with_standing(answer: Answer, standing: Standing) -> Answer {
+    answer
+        .header("x-ratelimit-limit", standing.limit)
+        .header("x-ratelimit-remaining", standing.remaining)
+        .header("x-ratelimit-used", standing.used)
+        .header("x-ratelimit-reset", standing.reset)
+        .header("x-ratelimit-resource", "core")
+}
+
+/// The hour's requests are used up.
+fn primary(reset: i64) -> Answer {
+    let answer = Answer::message(403, "API rate limit exceeded for installation.");
+    with_standing(answer, Standing { limit: 5_000, remaining: 0, used: 5_000, reset })
+}
+
+/// Too much at once.
+fn secondary(retry_after: u32) -> Answer {
+    Answer::message(403, "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.")
+        .header("retry-after", retry_after)
+}
+
+/// What `?status=` of the list of runs means: a state, or a conclusion.
+fn status_named(name: &str) -> Option<Status> {
+    [Status::Queued, Status::Waiting, Status::Pending, Status::InProgress, Status::Completed]
+        .into_iter()
+        .find(|status| status.word() == name)
+}

@@ -1,0 +1,90 @@
+//! Jobs and runs of a repository.
+
+use super::{Operation, pages, status_named};
+use crate::github::id::{JobId, RepositoryId, RunId};
+use crate::github::jobs::{Job, Run, Status};
+use crate::github::model::Model;
+use crate::github::runners::Scope;
+use crate::github::shape;
+use crate::github::wire::{Answer, Request};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+impl Model {
+    pub(super) fn perform_on_jobs(&mut self, scope: Scope, operation: &Operation, request: &Request, now: Timestamp) -> Answer {
+        let Scope::Repository(repository) = scope else { return Answer::not_found() };
+        match operation {
+            Operation::GetJob(_, id) => self.job_answer(repository, *id),
+            Operation::ListRuns(_) => self.runs_page(repository, request),
+            Operation::GetRun(_, id) => {
+                self.run_in(repository, *id).map_or_else(Answer::not_found, |run| Answer::json(200, shape::run::run(self, run)))
+            }
+            Operation::ListJobs(_, id, attempt) => self.jobs_page(repository, *id, *attempt, request),
+            Operation::Rerun(_, id) => {
+                if self.jobs.get(*id).is_none_or(|job| job.repository != repository) {
+                    return Answer::not_found();
+                }
+                match self.rerun(*id, now) {
+                    Some(_) => Answer::json(201, json!({})),
+                    None => Answer::message(403, "The job is not completed and cannot be re-run."),
+                }
+            }
+            _ => Answer::not_found(),
+        }
+    }
+
+    fn run_in(&self, repository: RepositoryId, id: RunId) -> Option<&Run> {
+        self.jobs.run(id).filter(|run| run.repository == repository)
+    }
+
+    fn job_answer(&mut self, repository: RepositoryId, id: JobId) -> Answer {
+        let Some(job) = self.jobs.get(id).filter(|job| job.repository == repository) else {
+            return Answer::not_found();
+        };
+        let stale = self.faults.api.concerns("actions/get-job-for-workflow-run") && self.chance.hits(self.faults.api.stale);
+        match if stale { earlier(job) } else { Some(job.clone()) } {
+            Some(seen) => Answer::json(200, shape::job::rest(self, &seen)),
+            None => Answer::not_found(),
+        }
+    }
+
+    fn runs_page(&self, repository: RepositoryId, request: &Request) -> Answer {
+        let wanted = request.query.get("status").map(String::as_str);
+        let matches = |run: &&Run| match wanted {
+            None => true,
+            Some(word) => match status_named(word) {
+                Some(status) => shape::run::status(self, run) == status,
+                None => shape::run::run(self, run)["conclusion"] == *word,
+            },
+        };
+        let runs = self.jobs.runs().rev().filter(|run| run.repository == repository).filter(matches);
+        let lines = runs.map(|run| shape::run::run(self, run)).collect();
+        pages::page(&self.urls.api, request, Some("workflow_runs"), lines)
+    }
+
+    fn jobs_page(&self, repository: RepositoryId, id: RunId, attempt: Option<u32>, request: &Request) -> Answer {
+        let Some(run) = self.run_in(repository, id) else { return Answer::not_found() };
+        let attempt = attempt.unwrap_or(run.attempt);
+        if attempt == 0 || attempt > run.attempt {
+            return Answer::not_found();
+        }
+        let lines: Vec<Value> = self.jobs.of_run(id, attempt).map(|job| shape::job::rest(self, job)).collect();
+        pages::page(&self.urls.api, request, Some("jobs"), lines)
+    }
+}
+
+/// What a job was before its last change; none if it was not there yet.
+fn earlier(job: &Job) -> Option<Job> {
+    let mut earlier = job.clone();
+    earlier.conclusion = None;
+    earlier.completed_at = None;
+    match job.status {
+        Status::Completed if job.started_at.is_some() => earlier.status = Status::InProgress,
+        Status::Completed => earlier.status = Status::Queued,
+        Status::InProgress => {
+            (earlier.status, earlier.started_at, earlier.executor) = (Status::Queued, None, None);
+        }
+        Status::Queued | Status::Waiting | Status::Pending => return None,
+    }
+    Some(earlier)
+}

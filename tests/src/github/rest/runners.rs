@@ -1,0 +1,109 @@
+//! Runners of a repository or an organization.
+
+use super::{Operation, pages};
+use crate::github::accounts::Account;
+use crate::github::faults::Refusal;
+use crate::github::id::RunnerId;
+use crate::github::model::{Deletion, Mint, MintError, Model};
+use crate::github::runners::{Listed, Presence, Runner, Scope};
+use crate::github::shape;
+use crate::github::wire::{Answer, Request};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+impl Model {
+    /// Carries out what was allowed in a scope.
+    pub(super) fn perform_in(&mut self, scope: Scope, operation: &Operation, request: &Request, now: Timestamp) -> Answer {
+        match operation {
+            Operation::Mint(_) => self.mint_answer(scope, request, now),
+            Operation::ListRunners(_) => self.runners_page(scope, request, now),
+            Operation::GetRunner(_, id) => self.runner_answer(scope, *id),
+            Operation::DeleteRunner(_, id) => match self.delete_runner(scope, *id, now) {
+                Deletion::Done => Answer::empty(204),
+                Deletion::Unknown => Answer::not_found(),
+                Deletion::Busy(words) => Answer::message(422, &words),
+            },
+            Operation::ListGroups(_) => self.groups_page(scope, request),
+            other => self.perform_on_jobs(scope, other, request, now),
+        }
+    }
+
+    fn mint_answer(&mut self, scope: Scope, request: &Request, now: Timestamp) -> Answer {
+        if let Some(refusal) = self.refusal(scope) {
+            return Answer::message(refusal.status, refusal.words());
+        }
+        let mint: Mint = match request.read() {
+            Ok(mint) => mint,
+            Err(words) if serde_json::from_slice::<Value>(&request.body).is_err() => {
+                return Answer::message(400, &format!("Problems parsing JSON: {words}"));
+            }
+            Err(words) => return Answer::message(422, &format!("Invalid request. {words}")),
+        };
+        match self.mint(scope, &mint, now) {
+            Ok(id) => self.registration_answer(id),
+            Err(MintError::UnknownGroup) => Answer::not_found(),
+            Err(MintError::NameTaken) => {
+                Answer::message(409, &format!("Already exists - A runner with the name {} already exists.", mint.name))
+            }
+            Err(MintError::Invalid(words)) => Answer::message(422, words),
+        }
+    }
+
+    fn registration_answer(&self, id: RunnerId) -> Answer {
+        self.runners.get(id).map_or_else(Answer::not_found, |runner| {
+            let shown = shape::runner::runner(runner, &now_listed(runner));
+            Answer::json(201, json!({ "runner": shown, "encoded_jit_config": runner.registration }))
+        })
+    }
+
+    /// A refusal for good, by repository or organization.
+    fn refusal(&self, scope: Scope) -> Option<Refusal> {
+        let name = match scope {
+            Scope::Repository(id) => self.accounts.full_name(id),
+            Scope::Organization(id) => self.accounts.account(id).map(|one| one.login.clone()).unwrap_or_default(),
+        };
+        self.faults.refused.iter().find(|(refused, _)| refused.eq_ignore_ascii_case(&name)).map(|(_, why)| why.clone())
+    }
+
+    /// The list, up to a minute old: what was made or deleted since does not show.
+    fn runners_page(&mut self, scope: Scope, request: &Request, now: Timestamp) -> Answer {
+        let listed = self.runners.listed(scope, self.settings.list_cache, now);
+        let name = request.query.get("name");
+        let lines = listed
+            .iter()
+            .filter_map(|line| Some((self.runners.get(line.id)?, line)))
+            .filter(|(runner, _)| name.is_none_or(|name| runner.name.eq_ignore_ascii_case(name)))
+            .map(|(runner, line)| shape::runner::runner(runner, line))
+            .collect();
+        pages::page(&self.urls.api, request, Some("runners"), lines)
+    }
+
+    fn runner_answer(&self, scope: Scope, id: RunnerId) -> Answer {
+        let runner = self.runners.get(id).filter(|one| one.scope == scope && one.removed.is_none());
+        runner.map_or_else(Answer::not_found, |runner| Answer::json(200, shape::runner::runner(runner, &now_listed(runner))))
+    }
+
+    fn groups_page(&self, scope: Scope, request: &Request) -> Answer {
+        let owner: Option<&Account> = match scope {
+            Scope::Organization(id) => self.accounts.account(id),
+            Scope::Repository(_) => None,
+        };
+        owner.map_or_else(Answer::not_found, |owner| {
+            let seeing = request.query.get("visible_to_repository");
+            let repository = seeing
+                .and_then(|name| self.accounts.repositories().find(|one| one.owner == owner.id && one.name.eq_ignore_ascii_case(name)));
+            let lines = self
+                .accounts
+                .groups(owner.id)
+                .filter(|group| repository.is_none_or(|one| self.accounts.group_serves(group, one)))
+                .map(|group| shape::runner::group(&self.urls, owner, group))
+                .collect();
+            pages::page(&self.urls.api, request, Some("runner_groups"), lines)
+        })
+    }
+}
+
+/// A runner as it is now.
+fn now_listed(runner: &Runner) -> Listed {
+    Listed { id: runner.id, online: matches!(runner.presence, Presence::Online { .. }), busy: runner.job.is_some() }
+}

@@ -1,0 +1,8 @@
+//! Models of what Mayfly talks to, and the means to test it against them.
+//!
+//! The models are as unkind as the originals: what GitHub or AWS may do, they do when told to.
+
+pub mod events;
+pub mod fargate;
+pub mod github;
+pub mod stack;
