@@ -1,0 +1,148 @@
+//! What can go wrong with a call to ECS, by what its caller can do about it.
+
+use aws_sdk_ecs::config::http::HttpResponse;
+use aws_sdk_ecs::error::{BoxError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_ecs::operation::RequestId;
+
+/// A call to ECS that did not do what it was made for.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    /// Nobody knows if it was carried out, or ECS asks to come back: worth another try later.
+    #[error(transparent)]
+    Transient(FailedCall),
+    /// ECS said no; another try will be told the same.
+    #[error(transparent)]
+    Refused(FailedCall),
+    /// ECS answered something that its description does not allow.
+    #[error("{operation} answered {what}")]
+    Unexpected {
+        /// The operation.
+        operation: &'static str,
+        /// What is wrong with the answer.
+        what: String,
+    },
+}
+
+/// A failed call, with what AWS Support asks for.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} failed: {} (request {})", self.in_words(), self.request_id.as_deref().unwrap_or("without id"))]
+pub struct FailedCall {
+    /// The operation.
+    pub operation: &'static str,
+    /// ECS's code for the error.
+    pub code: Option<String>,
+    /// ECS's words; without an answer the connector's.
+    pub message: String,
+    /// HTTP status.
+    pub status: Option<u16>,
+    /// AWS's id of the request.
+    pub request_id: Option<String>,
+    /// What the answer leaves open.
+    pub verdict: Verdict,
+    /// The SDK's error.
+    #[source]
+    source: BoxError,
+}
+
+/// What a failed call leaves open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing was done, and nothing will be.
+    Refused,
+    /// Too many calls; nothing was done this time.
+    Throttled,
+    /// The call did not get through, or ECS had a fault: it may have been carried out.
+    Broken,
+    /// No answer within the time limit: it may have been carried out.
+    Late,
+}
+
+/// Codes that ask to come back later. Source: the AWS SDKs' common list for throttling.
+const THROTTLED: [&str; 7] = [
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+];
+
+/// Refusals that say nothing about the request: the next one is signed anew.
+const STALE: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired"];
+
+impl FailedCall {
+    /// Reads the SDK's error.
+    pub(crate) fn of<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let code = error.code().map(str::to_owned);
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        let verdict = match &error {
+            SdkError::ConstructionFailure(_) => Verdict::Refused,
+            SdkError::TimeoutError(_) => Verdict::Late,
+            SdkError::ServiceError(_) => verdict(code.as_deref().unwrap_or_default(), status),
+            _ => Verdict::Broken,
+        };
+        let message = error.message().map_or_else(|| DisplayErrorContext(&error).to_string(), str::to_owned);
+        Self { operation, code, message, status, request_id: error.request_id().map(str::to_owned), verdict, source: error.into() }
+    }
+
+    /// Code and message.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        match &self.code {
+            Some(code) => format!("{code}: {}", self.message),
+            None => self.message.clone(),
+        }
+    }
+
+    /// True if ECS answered with this code and these words are in its message.
+    pub(crate) fn says(&self, code: &str, words: &str) -> bool {
+        self.code.as_deref() == Some(code) && self.message.contains(words)
+    }
+}
+
+impl From<FailedCall> for FleetError {
+    fn from(call: FailedCall) -> Self {
+        match call.verdict {
+            Verdict::Refused => Self::Refused(call),
+            Verdict::Throttled | Verdict::Broken | Verdict::Late => Self::Transient(call),
+        }
+    }
+}
+
+fn verdict(code: &str, status: Option<u16>) -> Verdict {
+    if THROTTLED.contains(&code) {
+        return Verdict::Throttled;
+    }
+    match status {
+        Some(429) => Verdict::Throttled,
+        Some(408) => Verdict::Late,
+        Some(400..=499) if !STALE.contains(&code) => Verdict::Refused,
+        _ => Verdict::Broken,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_clear_no_is_a_refusal() {
+        for (code, status, expected) in [
+            ("AccessDeniedException", Some(400), Verdict::Refused),
+            ("InvalidParameterException", Some(400), Verdict::Refused),
+            ("ThrottlingException", Some(400), Verdict::Throttled),
+            ("", Some(429), Verdict::Throttled),
+            ("", Some(408), Verdict::Late),
+            ("ServerException", Some(500), Verdict::Broken),
+            ("", Some(503), Verdict::Broken),
+            ("ExpiredTokenException", Some(400), Verdict::Broken),
+            ("", None, Verdict::Broken),
+        ] {
+            assert_eq!(verdict(code, status), expected, "{code} {status:?}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! RunTask: one call, and what its answer says for sure.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_ecs::config::Config;
+use aws_sdk_ecs::config::retry::RetryConfig;
+use aws_sdk_ecs::operation::run_task::{RunTaskError, RunTaskOutput};
+use mayfly_domain::health::FailureKind;
+use mayfly_domain::id::TaskArn;
+
+use crate::error::{FailedCall, Verdict};
+use crate::fleet::Fleet;
+use crate::reason;
+use crate::request::LaunchRequest;
+
+/// Why ECS started nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LaunchFailure {
+    /// AWS has no capacity there now. The next try goes elsewhere.
+    Capacity,
+    /// The account's vCPU quota is used up.
+    Quota,
+    /// The request names what does not exist or is not allowed: trying again changes nothing.
+    Configuration,
+}
+
+impl From<LaunchFailure> for FailureKind {
+    fn from(failure: LaunchFailure) -> Self {
+        match failure {
+            LaunchFailure::Capacity => Self::Passing,
+            LaunchFailure::Quota => Self::Quota,
+            LaunchFailure::Configuration => Self::Configuration,
+        }
+    }
+}
+
+/// What is known after a launch was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LaunchAnswer {
+    /// The task exists: made now, or by an earlier send under the same token.
+    Started(TaskArn),
+    /// This send started nothing. Speaks for this send alone: an earlier one that got no answer may have.
+    Failed {
+        /// What kind of failure.
+        kind: LaunchFailure,
+        /// ECS's words.
+        reason: String,
+    },
+    /// A task may exist or not: the same request is to be sent again under the same token.
+    Unsure {
+        /// What happened, in words.
+        reason: String,
+        /// When another try makes sense within the same run; none: not in this run.
+        retry_after: Option<Duration>,
+    },
+}
+
+/// Starts tasks.
+#[async_trait]
+pub trait Launcher: Send + Sync {
+    /// Sends one request for one task. The same request under the same token starts at most one task, as long as ECS keeps the token
+    /// (an hour after the task's end; see `mayfly_domain::times::SEND_WITHIN`).
+    ///
+    /// Failures are answers. Dropping the future before it ends leaves the launch unsure.
+    async fn launch(&self, request: &LaunchRequest, client_token: &str) -> LaunchAnswer;
+}
+
+/// The wait after a throttled call: RunTask's bucket is full again after a second (20 calls, 20/s).
+const AFTER_THROTTLE: Duration = Duration::from_secs(1);
+
+/// The wait after a broken connection or a fault of ECS: a connection that was kept while Lambda froze the process is dead at its next use, a
+/// new one works at once.
+const AFTER_BREAK: Duration = Duration::from_millis(200);
+
+#[async_trait]
+impl Launcher for Fleet {
+    async fn launch(&self, request: &LaunchRequest, client_token: &str) -> LaunchAnswer {
+        // The SDK's own retries would be harmless (same token) but they sleep without knowing the deadline and spend calls that the pace does
+        // not count: `launch_all` and the resend of the ledger are the retries.
+        let once = Config::builder().retry_config(RetryConfig::disabled());
+        let call = request.call(&self.client, client_token).customize().config_override(once);
+        match Box::pin(call.send()).await {
+            Ok(output) => answered(&output),
+            Err(error) => {
+                let adopted = error.as_service_error().and_then(conflicting);
+                adopted.map_or_else(|| self.failed(request, &FailedCall::of("RunTask", error)), LaunchAnswer::Started)
+            }
+        }
+    }
+}
+
+impl Fleet {
+    fn failed(&self, request: &LaunchRequest, call: &FailedCall) -> LaunchAnswer {
+        tracing::warn!(
+            runner.address = %request.runner,
+            aws.operation = call.operation,
+            aws.code = call.code,
+            aws.request_id = call.request_id,
+            http.status = call.status,
+            error = call.message,
+            "a launch failed"
+        );
+        if call.message.contains("TaskDefinition") {
+            // Somebody deregistered it: the next launch registers it again.
+            self.definitions().retain(|_, arn| *arn != request.definition);
+        }
+        failed(call)
+    }
+}
+
+fn answered(output: &RunTaskOutput) -> LaunchAnswer {
+    let unsure = |reason: &str| LaunchAnswer::Unsure { reason: reason.to_owned(), retry_after: None };
+    if let [task, ..] = output.tasks() {
+        return task
+            .task_arn()
+            .map_or_else(|| unsure("ECS answered a task without an ARN"), |arn| LaunchAnswer::Started(TaskArn(arn.into())));
+    }
+    let Some(failure) = output.failures().first() else { return unsure("ECS answered neither a task nor a failure") };
+    let reason = failure.reason().unwrap_or("no reason given");
+    let words = failure.detail().map_or_else(|| reason.to_owned(), |detail| format!("{reason}: {detail}"));
+    LaunchAnswer::Failed { kind: reason::failure(&words), reason: words }
+}
+
+/// The task that the token stands for already. The request differs from the one that made it (which should not be), the task is ours all the same.
+fn conflicting(error: &RunTaskError) -> Option<TaskArn> {
+    match error {
+        RunTaskError::ConflictException(conflict) => conflict.resource_ids().first().map(|arn| TaskArn(arn.clone())),
+        _ => None,
+    }
+}
+
+fn failed(call: &FailedCall) -> LaunchAnswer {
+    let reason = call.in_words();
+    let unsure = |retry_after| LaunchAnswer::Unsure { reason: reason.clone(), retry_after };
+    if let (Some(kind), Some(_)) = (reason::scarcity(&call.message), &call.code) {
+        return LaunchAnswer::Failed { kind, reason };
+    }
+    match call.verdict {
+        // A conflict without a task: one was made under this token, and ECS does not say which.
+        Verdict::Refused if call.code.as_deref() == Some("ConflictException") => unsure(None),
+        Verdict::Refused => LaunchAnswer::Failed { kind: LaunchFailure::Configuration, reason },
+        Verdict::Throttled => unsure(Some(AFTER_THROTTLE)),
+        Verdict::Broken => unsure(Some(AFTER_BREAK)),
+        Verdict::Late => unsure(None),
+    }
+}
