@@ -122,6 +122,14 @@ impl fmt::Display for PoolName {
 pub struct RunnerId(String);
 
 impl RunnerId {
+    /// The id of a ULID's 128 bits (48 of time, 80 of chance).
+    #[must_use]
+    pub fn from_ulid(bits: u128) -> Self {
+        const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+        let digit = |place: u32| char::from(DIGITS[usize::try_from((bits >> (5 * place)) & 31).unwrap_or_default()]);
+        Self((0..26).rev().map(digit).collect())
+    }
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -255,6 +263,14 @@ mod tests {
         let name: RunnerName = "mayfly-linux-arm-64-01jd0000000000000000000000-12".parse().unwrap();
         assert_eq!(name.address.pool.as_str(), "linux-arm-64");
         assert_eq!(name.mint, 12);
+    }
+
+    #[test]
+    fn an_id_made_of_bits_is_read_back_and_sorts_as_they_do() {
+        let ids: Vec<RunnerId> = [0, 1, 31, 1 << 80, u128::MAX].map(RunnerId::from_ulid).into();
+        assert!(ids.is_sorted());
+        assert_eq!(ids[4].as_str(), "7zzzzzzzzzzzzzzzzzzzzzzzzz");
+        assert!(ids.iter().all(|id| id.as_str().parse::<RunnerId>().is_ok()));
     }
 
     #[test]

@@ -1,1 +1,76 @@
-//! stub
+//! scaler: looks at a pool when it is woken, plans, commits the plan, and sends what it says.
+//!
+//! The only function that launches. Whatever kills it on the way, the rows tell the next run what to finish.
+
+mod batch;
+mod plans;
+mod sends;
+
+use mayfly_domain::id::RunnerId;
+use mayfly_domain::time::Timestamp;
+use mayfly_fleet::{Launcher, Pace, Registry, Site, Stopper};
+use mayfly_ledger::{Ledger, Store};
+use mayfly_queue::Wakes;
+use mayfly_settings::environment::{Base, Launch};
+use mayfly_settings::source::Settings;
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+pub use batch::{Batch, Failures};
+
+/// What scaler needs of ECS.
+pub trait Fleet: Registry + Launcher + Stopper {}
+
+impl<T: Registry + Launcher + Stopper> Fleet for T {}
+
+/// What the world outside gives to a run.
+pub struct World<F, W> {
+    /// ECS.
+    pub fleet: F,
+    /// The wake queue.
+    pub wakes: W,
+    /// Where runners are launched.
+    pub site: Site,
+    /// What time it is.
+    pub clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    /// A new runner's id.
+    pub new_id: Box<dyn Fn() -> RunnerId + Send + Sync>,
+}
+
+/// The function, with all it needs.
+pub struct Scaler<S, F, W> {
+    ledger: Ledger<S>,
+    settings: Settings,
+    world: World<F, W>,
+    pace: Pace,
+    /// When this process began its last successful look at each pool.
+    looked: Mutex<HashMap<mayfly_domain::id::PoolName, Timestamp>>,
+}
+
+impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
+    /// A scaler over these.
+    pub fn new(ledger: Ledger<S>, settings: Settings, world: World<F, W>) -> Self {
+        Self { ledger, settings, world, pace: Pace::default(), looked: Mutex::new(HashMap::new()) }
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.world.clock)()
+    }
+}
+
+/// Where runners are launched, from the function's environment.
+#[must_use]
+pub fn site(base: Base, launch: Launch) -> Site {
+    Site {
+        stack: base.stack,
+        region: base.region,
+        cluster: base.cluster,
+        subnets: launch.subnets,
+        security_groups: launch.security_groups,
+        public_ip: launch.assign_public_ip,
+        task_role: launch.task_role_arn,
+        execution_role: launch.execution_role_arn,
+        log_group: launch.runner_log_group,
+        registration_url: launch.registration_url,
+    }
+}

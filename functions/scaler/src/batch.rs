@@ -1,0 +1,123 @@
+//! A batch of wakes: one task and one deadline per pool, failures reported per pool.
+
+use std::collections::BTreeMap;
+
+use mayfly_domain::id::PoolName;
+use mayfly_domain::time::Timestamp;
+use mayfly_domain::times;
+use mayfly_ledger::Store;
+use mayfly_queue::{Wake, Wakes};
+use serde::{Deserialize, Serialize};
+use tracing::{error, info, warn};
+
+use crate::{Fleet, Scaler};
+
+/// What Lambda hands over: messages of the wake queue, at most 10, possibly of several pools.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Batch {
+    #[serde(rename = "Records")]
+    records: Vec<Message>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Message {
+    message_id: String,
+    body: String,
+    #[serde(default)]
+    attributes: Attributes,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Attributes {
+    /// Milliseconds since 1970, as text.
+    sent_timestamp: Option<String>,
+}
+
+/// Messages that must come back, as Lambda wants to be told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failures {
+    batch_item_failures: Vec<Failure>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Failure {
+    item_identifier: String,
+}
+
+impl Failures {
+    /// How many messages must come back.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.batch_item_failures.len()
+    }
+
+    /// True if none must.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.batch_item_failures.is_empty()
+    }
+}
+
+/// The messages for one pool.
+#[derive(Default)]
+struct Group {
+    messages: Vec<String>,
+    newest: Option<Timestamp>,
+}
+
+impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
+    /// Looks at every pool that the batch names.
+    ///
+    /// A pool that fails leaves the others alone: its own messages come back after the visibility timeout, all of them, because a
+    /// FIFO queue must not see a later one pass an earlier one.
+    pub async fn handle(&self, batch: Batch) -> Failures {
+        let mut groups: BTreeMap<PoolName, Group> = BTreeMap::new();
+        for message in batch.records {
+            match Wake::parse(&message.body) {
+                Ok(wake) => {
+                    let group = groups.entry(wake.pool).or_default();
+                    let sent = message.attributes.sent_timestamp.and_then(|millis| millis.parse().ok()).map(Timestamp::from_millis);
+                    // A message without a time may be from this moment.
+                    group.newest = if group.messages.is_empty() { sent } else { group.newest.zip(sent).map(|(one, other)| one.max(other)) };
+                    group.messages.push(message.message_id);
+                }
+                // It can never become a wake: keeping it would only hold up its group.
+                Err(problem) => error!(message.id = message.message_id, "a message that is not a wake was dropped: {problem}"),
+            }
+        }
+        let served = groups.into_iter().map(|(pool, group)| async move {
+            if self.seen_since(&pool, group.newest) {
+                return Vec::new();
+            }
+            match self.serve(&pool).await {
+                Ok(()) => Vec::new(),
+                Err(problem) => {
+                    warn!(pool.name = %pool, "the pool was not served, its wakes come back: {problem:#}");
+                    group.messages
+                }
+            }
+        });
+        let failed = futures::future::join_all(served).await.into_iter().flatten();
+        Failures { batch_item_failures: failed.map(|item_identifier| Failure { item_identifier }).collect() }
+    }
+
+    /// True if this process began a successful look at the pool well after the newest wake was sent: whatever it was sent for has been seen.
+    fn seen_since(&self, pool: &PoolName, newest: Option<Timestamp>) -> bool {
+        let looked = self.looked.lock().ok().and_then(|looked| looked.get(pool).copied());
+        let seen = newest.zip(looked).is_some_and(|(sent, looked)| sent.plus(times::WAKE_SEEN) < looked);
+        if seen {
+            info!(pool.name = %pool, "wake skipped: the pool was looked at since it was sent");
+        }
+        seen
+    }
+
+    pub(crate) fn has_looked(&self, pool: &PoolName, at: Timestamp) {
+        if let Ok(mut looked) = self.looked.lock() {
+            looked.insert(pool.clone(), at);
+        }
+    }
+}

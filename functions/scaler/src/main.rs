@@ -1,0 +1,31 @@
+//! The Lambda function `scaler`.
+
+use aws_sdk_dynamodb::Client as DynamoDb;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use mayfly_domain::id::RunnerId;
+use mayfly_fleet::Fleet;
+use mayfly_ledger::{Dynamo, Ledger};
+use mayfly_queue::SqsWakes;
+use mayfly_scaler::{Batch, Scaler, World, site};
+use mayfly_settings::environment::{self, Base, Launch};
+use mayfly_settings::parameter::Ssm;
+use mayfly_settings::source::{Parameters, Settings, system_clock};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    mayfly_telemetry::init();
+    let (base, launch) = environment::read(|variables| (Base::read(variables), Launch::read(variables)))?;
+    let config = mayfly_settings::aws::sdk_config()?;
+    let ledger = Ledger::new(Dynamo::new(DynamoDb::new(&config), &base.table));
+    let parameters = Parameters { pools: Some(base.pools_parameter.clone()), ..Parameters::default() };
+    let settings = Settings::new(Ssm::new(aws_sdk_ssm::Client::new(&config)), parameters, Box::new(system_clock));
+    let world = World {
+        fleet: Fleet::new(aws_sdk_ecs::Client::new(&config), base.cluster.clone()),
+        wakes: SqsWakes::new(aws_sdk_sqs::Client::new(&config), base.wake_queue_url.clone()),
+        site: site(base, launch),
+        clock: Box::new(system_clock),
+        new_id: Box::new(|| RunnerId::from_ulid(ulid::Ulid::generate().0)),
+    };
+    let scaler = &Scaler::new(ledger, settings, world);
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Batch>| async move { Ok::<_, Error>(scaler.handle(event.payload).await) })).await
+}

@@ -1,0 +1,184 @@
+//! Look, plan, commit.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use mayfly_domain::id::{PoolName, RunnerAddress};
+use mayfly_domain::job::note;
+use mayfly_domain::plan::{Held, Limits, Plan, Start, plan};
+use mayfly_domain::pool::Pool;
+use mayfly_domain::runner::{Launch, Runner, StopMark};
+use mayfly_domain::size::Size;
+use mayfly_domain::time::Timestamp;
+use mayfly_domain::times;
+use mayfly_fleet::{Definition, LaunchRequest};
+use mayfly_ledger::Store;
+use mayfly_ledger::look::{Look, MOST_LAUNCHES, MOST_STOPS, PoolEntry};
+use mayfly_queue::Wakes;
+use tracing::{info, warn};
+
+use crate::{Fleet, Scaler};
+
+/// How often a plan is made anew in one run because another planner committed first, or because it took too long.
+const TRIES: u32 = 4;
+
+/// The size of a pool that is in no pools file and has no runner: it is never launched, so any will do.
+const NO_SIZE: Size = Size {
+    cpu: 256,
+    memory_mib: 512,
+    disk_gib: 20,
+    architecture: mayfly_domain::size::Architecture::X64,
+    capacity: mayfly_domain::size::Capacity::OnDemand,
+};
+
+/// What a commit left to be sent.
+#[derive(Debug, Default)]
+pub(crate) struct Committed {
+    /// New rows.
+    pub(crate) launched: Vec<Runner>,
+    /// Rows marked now or before, and not gone yet.
+    pub(crate) marked: Vec<Runner>,
+    /// Rows whose launch was sent and not answered.
+    pub(crate) unanswered: Vec<Runner>,
+    /// The plan holds more than one run can send.
+    pub(crate) more: bool,
+}
+
+impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
+    /// One run for one pool.
+    pub(crate) async fn serve(&self, name: &PoolName) -> anyhow::Result<()> {
+        let deadline = self.now().plus(times::SCALER_DEADLINE);
+        let pool = self.pool(name).await?;
+        let began = self.now();
+        let committed = self.commit(&pool, deadline).await.with_context(|| format!("plan pool {name}"))?;
+        let progress = !committed.launched.is_empty() || !committed.unanswered.is_empty();
+        let more = committed.more;
+        self.send(committed, deadline).await.with_context(|| format!("send for pool {name}"))?;
+        self.has_looked(name, began);
+        if more && progress {
+            // The tick would do it, too, a minute later.
+            if let Err(problem) = self.world.wakes.wake(name).await {
+                warn!(pool.name = %name, "the pool was not woken again though work is left: {problem}");
+            }
+        }
+        Ok(())
+    }
+
+    /// The pool as the pools file has it; one that it does not have launches nothing and drains.
+    async fn pool(&self, name: &PoolName) -> anyhow::Result<Arc<Pool>> {
+        let pools = self.settings.pools().await.context("read the pools file")?;
+        if let Some(pool) = pools.get(name) {
+            return Ok(Arc::new(pool.clone()));
+        }
+        let pools = self.settings.pools_fresh().await.context("read the pools file again")?;
+        Ok(Arc::new(pools.get(name).cloned().unwrap_or_else(|| Pool::removed(name.clone(), NO_SIZE))))
+    }
+
+    /// Looks, plans and commits, again while others come first.
+    async fn commit(&self, pool: &Pool, deadline: Timestamp) -> anyhow::Result<Committed> {
+        for _ in 0..TRIES {
+            let began = self.now();
+            if began.plus(times::PLAN_FRESH) > deadline {
+                break;
+            }
+            let look = self.ledger.look(&pool.name).await.context("look at the ledger")?;
+            let limits = self.limits(pool, &look);
+            let plan = plan(pool, &look.health, &look.jobs, &look.runners, &limits, self.now());
+            let launched = self.rows(pool, &plan).await?;
+            let marked = self.marks(&plan, &look);
+            if self.now().since(began) > times::PLAN_FRESH {
+                // What it rests on may have changed; a slow call (the first task definition) is over by now.
+                continue;
+            }
+            if !launched.is_empty() || !marked.is_empty() {
+                let entry = PoolEntry { name: pool.name.clone(), size: pool.size, gone_at: None };
+                if !self.ledger.commit_plan(&entry, &look, &launched, &marked).await.context("commit the plan")? {
+                    continue;
+                }
+            }
+            info!(
+                pool.name = %pool.name, jobs.waiting = look.jobs.len(), runners.open = look.runners.len(), runners.launched = launched.len(),
+                runners.marked = marked.len(), jobs.held = plan.held.len(), "planned"
+            );
+            let more = plan.held.iter().any(|(_, held)| *held == Held::ThisRun) || plan.stop.len() > MOST_STOPS;
+            return Ok(self.to_send(&look, launched, marked, more));
+        }
+        bail!("others committed first, or the look took too long, {TRIES} times")
+    }
+
+    fn limits(&self, pool: &Pool, look: &Look) -> Limits {
+        let sizes: BTreeSet<Size> = look.jobs.iter().map(|job| job.size).chain([pool.size]).collect();
+        let definitions = sizes.iter().map(|size| (size.to_string(), self.fingerprint(pool, size))).collect();
+        Limits { github: look.limits.clone(), launches: MOST_LAUNCHES, definitions }
+    }
+
+    fn fingerprint(&self, pool: &Pool, size: &Size) -> String {
+        let site = &self.world.site;
+        Definition::of(site, pool, size.architecture).fingerprint(size, &site.role_of(pool))
+    }
+
+    /// The rows of the planned launches, requests included: from here on they can be repeated to the letter.
+    async fn rows(&self, pool: &Pool, plan: &Plan) -> anyhow::Result<Vec<Runner>> {
+        let mut rows = Vec::with_capacity(plan.launch.len());
+        for start in &plan.launch {
+            let definition = Definition::of(&self.world.site, pool, start.size.architecture);
+            // Cached by the fleet: one call per content and process.
+            let arn = self.world.fleet.ensure(&definition).await.context("register the task definition")?;
+            rows.push(self.row(pool, start, &arn)?);
+        }
+        Ok(rows)
+    }
+
+    fn row(&self, pool: &Pool, start: &Start, definition: &str) -> anyhow::Result<Runner> {
+        let now = self.now();
+        let id = (self.world.new_id)();
+        let address = RunnerAddress { pool: pool.name.clone(), runner: id.clone() };
+        let request = LaunchRequest::build(&self.world.site, pool, start, &address, definition);
+        let launch = Launch {
+            request: request.to_json().context("write the launch request")?,
+            role: request.task_role.clone(),
+            definition: self.fingerprint(pool, &start.size),
+            attempt: 1,
+            first_sent_at: now,
+            sent_at: now,
+            missing: 0,
+            unsure: false,
+        };
+        let mut runner = Runner::requested(id, pool.name.clone(), start.size, launch, now);
+        runner.rev = 1;
+        runner.intended = start.job;
+        runner.repository = start.repository;
+        let why = start.job.map_or_else(|| "requested for the idle floor".to_owned(), |job| format!("requested for job {job}"));
+        note(&mut runner.story, now, why);
+        Ok(runner)
+    }
+
+    /// The rows of the planned stops, marked.
+    fn marks(&self, plan: &Plan, look: &Look) -> Vec<Runner> {
+        let now = self.now();
+        let marked = plan.stop.iter().take(MOST_STOPS).filter_map(|stop| {
+            let mut runner = look.runners.iter().find(|runner| runner.id == stop.runner)?.clone();
+            runner.rev += 1;
+            note(&mut runner.story, now, format!("to be stopped: {}", stop.reason));
+            runner.stop = Some(StopMark { at: now, reason: stop.reason.clone() });
+            Some(runner)
+        });
+        marked.collect()
+    }
+
+    /// What is to be sent: the new rows, those that an earlier run left unanswered, and stops, those of earlier runs again.
+    fn to_send(&self, look: &Look, launched: Vec<Runner>, marked: Vec<Runner>, more: bool) -> Committed {
+        let now = self.now();
+        let marked_before = look.runners.iter().filter(|runner| runner.stop.is_some() && runner.state.unregistered());
+        let unanswered = look.runners.iter().filter(|runner| {
+            runner.arn.is_none()
+                && runner.stop.is_none()
+                && !marked.iter().any(|marked| marked.id == runner.id)
+                && now.since(runner.launch.sent_at) > times::RESEND_AFTER
+                && now.since(runner.launch.first_sent_at) < times::SEND_WITHIN
+        });
+        let unanswered = unanswered.cloned().collect();
+        Committed { marked: marked_before.cloned().chain(marked).collect(), launched, unanswered, more }
+    }
+}
