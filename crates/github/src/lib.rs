@@ -1,1 +1,35 @@
-//! stub
+//! The one adapter to GitHub's REST API.
+//!
+//! [`Github`] implements narrow ports: [`Registrations`], [`Runners`], [`Jobs`], [`Repositories`]. It proves itself as a GitHub
+//! App (JWT), works with installation tokens that are narrowed to one permission and, where it can be, to one repository, and
+//! asks nothing twice: whoever calls decides about repetition.
+//!
+//! octocrab signs the App's JWT and carries the requests. Its own installation tokens are not used: they can be narrowed to
+//! repositories, but not to permissions, so [`token`] asks for them itself. Wire types are private and hold only what is used.
+
+mod address;
+mod app;
+mod call;
+mod connections;
+mod error;
+mod github;
+mod group;
+mod job;
+mod limit;
+mod place;
+mod registration;
+mod repository;
+mod runner;
+mod secret;
+mod token;
+
+pub use address::BadAddress;
+pub use app::{AppCredentials, AppKey, CredentialsUnavailable};
+pub use call::Call;
+pub use error::{CallError, RegisterError};
+pub use github::Github;
+pub use job::{JobNow, JobStatus, Jobs};
+pub use registration::{Registration, Registrations};
+pub use repository::Repositories;
+pub use runner::{Deleted, RunnerNow, Runners, Seen};
+pub use secret::Secret;

@@ -1,0 +1,128 @@
+//! The GitHub App: who we are at GitHub.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::Uri;
+use http::header::{ACCEPT, HeaderValue, USER_AGENT};
+use octocrab::auth::AppAuth;
+use octocrab::jsonwebtoken::EncodingKey;
+use octocrab::service::middleware::base_uri::BaseUriLayer;
+use octocrab::service::middleware::extra_headers::ExtraHeadersLayer;
+use octocrab::{AuthState, Octocrab, OctocrabBuilder};
+use tokio::sync::Mutex;
+
+use crate::call::bounded;
+use crate::connections::{Connections, connections};
+use crate::error::CallError;
+use crate::secret::Secret;
+use crate::token::Tokens;
+
+/// What GitHub calls us when it asks who called: required, else it answers 403 (docs.github.com, "Getting started with the
+/// REST API", user agent).
+const NAME: HeaderValue = HeaderValue::from_static(concat!("mayfly/", env!("CARGO_PKG_VERSION")));
+
+/// The media type that GitHub recommends.
+const JSON: HeaderValue = HeaderValue::from_static("application/vnd.github+json");
+
+/// The App's id and private key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppKey {
+    /// The App's id.
+    pub app_id: u64,
+    /// Its private key, RSA in PEM form, as GitHub hands it out.
+    pub private_key: Secret,
+}
+
+/// The App's key could not be read. The text goes to the log: it must not hold the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialsUnavailable(pub String);
+
+impl fmt::Display for CredentialsUnavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for CredentialsUnavailable {}
+
+/// Where the App's key comes from. Asked before every use, so an implementation caches; a key that changes is noticed at once.
+#[async_trait]
+pub trait AppCredentials: Send + Sync {
+    /// The App's id and key as they are now.
+    ///
+    /// # Errors
+    /// When they cannot be read. A key that was read before is used on.
+    async fn app_key(&self) -> Result<AppKey, CredentialsUnavailable>;
+}
+
+/// The App with one key, and the tokens that were got with it.
+pub(crate) struct App {
+    key: AppKey,
+    /// Signs a JWT for every request.
+    pub(crate) client: Octocrab,
+    pub(crate) tokens: Tokens,
+}
+
+/// The App with whatever key it has now.
+pub(crate) struct Identity {
+    base: Uri,
+    credentials: Box<dyn AppCredentials>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    connections: Option<Connections>,
+    app: Option<Arc<App>>,
+}
+
+impl Identity {
+    pub(crate) fn new(base: Uri, credentials: Box<dyn AppCredentials>) -> Self {
+        Self { base, credentials, state: Mutex::default() }
+    }
+
+    /// The App, made anew when its key has changed. Connections live on.
+    pub(crate) async fn app(&self) -> Result<Arc<App>, CallError> {
+        let read = self.credentials.app_key().await;
+        let mut state = self.state.lock().await;
+        let key = match (read, &state.app) {
+            (Ok(key), Some(app)) if app.key == key => return Ok(Arc::clone(app)),
+            (Ok(key), _) => key,
+            (Err(_), Some(app)) => return Ok(Arc::clone(app)),
+            (Err(error), None) => return Err(misconfigured(format!("the GitHub App's id and key cannot be read: {error}"))),
+        };
+        let connections = match &state.connections {
+            Some(connections) => connections.clone(),
+            None => connections_or_why(&mut state)?,
+        };
+        let app = Arc::new(App { client: self.client(&key, connections)?, key, tokens: Tokens::default() });
+        state.app = Some(Arc::clone(&app));
+        Ok(app)
+    }
+
+    fn client(&self, key: &AppKey, connections: Connections) -> Result<Octocrab, CallError> {
+        let signing = EncodingKey::from_rsa_pem(key.private_key.expose().as_bytes()).map_err(|_| {
+            misconfigured(format!("the private key of GitHub App {} is not an RSA key in PEM form: store it as GitHub gave it", key.app_id))
+        })?;
+        let headers = Arc::new(vec![(USER_AGENT, NAME), (ACCEPT, JSON)]);
+        let Ok(client) = OctocrabBuilder::new_empty()
+            .with_service(connections)
+            .with_layer(&ExtraHeadersLayer::new(headers))
+            .with_layer(&BaseUriLayer::new(self.base.clone()))
+            .with_auth(AuthState::App(AppAuth { app_id: key.app_id.into(), key: signing }))
+            .build();
+        Ok(client)
+    }
+}
+
+fn connections_or_why(state: &mut State) -> Result<Connections, CallError> {
+    let made = connections().map_err(|error| misconfigured(format!("no trusted certificates were found: {error}")))?;
+    state.connections = Some(made.clone());
+    Ok(made)
+}
+
+pub(crate) fn misconfigured(message: String) -> CallError {
+    CallError::Misconfigured { message: bounded(&message) }
+}

@@ -1,0 +1,49 @@
+//! The connections to GitHub.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use octocrab::OctoBody;
+
+/// How long the TCP connection may take: GitHub is never that far away, and the rest of the call needs its time.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// How long an idle connection is trusted. A Lambda is frozen between invocations and does not see its connections closed;
+/// a POST on one of those fails half-way, and nobody knows whether a registration was made. GitHub keeps idle connections
+/// for about a minute, so these are given up well before.
+const IDLE: Duration = Duration::from_secs(15);
+
+/// HTTP/1.1, over TLS where the address says so.
+pub(crate) type Connections = Client<HttpsConnector<HttpConnector>, OctoBody>;
+
+/// A pool of connections that trusts what the operating system trusts (`SSL_CERT_FILE` included, for an Enterprise Server
+/// with a certificate of its own).
+pub(crate) fn connections() -> io::Result<Connections> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_connect_timeout(Some(CONNECT));
+    tcp.set_nodelay(true);
+    let tls = HttpsConnectorBuilder::new()
+        .with_provider_and_native_roots(Arc::new(rustls::crypto::ring::default_provider()))?
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(tcp);
+    Ok(Client::builder(TokioExecutor::new()).pool_idle_timeout(IDLE).pool_timer(TokioTimer::new()).build(tls))
+}
+
+/// True if the connection was never made, so that nothing can have been asked of GitHub.
+pub(crate) fn never_connected(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
+            return error.is_connect();
+        }
+        next = error.source();
+    }
+    false
+}

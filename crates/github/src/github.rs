@@ -1,0 +1,70 @@
+//! [`Github`]: the App at work.
+
+use mayfly_domain::time::Timestamp;
+use tokio::time::Instant;
+
+use crate::address::{BadAddress, api_base};
+use crate::app::{AppCredentials, Identity};
+use crate::call::{Lost, Reply, Request, perform};
+use crate::error::CallError;
+use crate::group::Groups;
+use crate::token::Grant;
+
+/// GitHub's REST API, through one GitHub App.
+///
+/// Nothing is read, connected or asked before the first call. Calls need a tokio runtime. Every method of its ports takes the
+/// moment by which it must be over; besides, no single request takes longer than 12 s.
+pub struct Github {
+    identity: Identity,
+    clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    pub(crate) groups: Groups,
+}
+
+impl Github {
+    /// GitHub as people open it at `url` (`https://github.com`), through the App of `credentials`. `clock` tells the time by
+    /// which tokens expire and limits end.
+    ///
+    /// # Errors
+    /// When `url` cannot be used; `http` is for loopback only.
+    pub fn new(
+        url: &str,
+        credentials: impl AppCredentials + 'static,
+        clock: impl Fn() -> Timestamp + Send + Sync + 'static,
+    ) -> Result<Self, BadAddress> {
+        let identity = Identity::new(api_base(url)?, Box::new(credentials));
+        Ok(Self { identity, clock: Box::new(clock), groups: Groups::default() })
+    }
+
+    /// What time it is.
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// Makes a request with a token for `grant`. A token that was kept and that GitHub does not know any more (the App was
+    /// installed anew, its permissions changed) is replaced once: a 401 has done nothing.
+    ///
+    /// # Errors
+    /// The outer one when there is no token, and the request was not made; the inner one when it was and has no answer.
+    pub(crate) async fn ask(&self, grant: &Grant, request: &Request, by: Instant) -> Result<Result<Reply, Lost>, CallError> {
+        let app = self.identity.app().await?;
+        let worker = app.tokens.worker(&app.client, grant, self.now(), by).await?;
+        let reply = perform(&worker.client, request, by).await;
+        if !reply.as_ref().is_ok_and(|reply| reply.status == http::StatusCode::UNAUTHORIZED) {
+            return Ok(reply);
+        }
+        app.tokens.forget(grant);
+        if !worker.reused {
+            return Ok(reply);
+        }
+        let worker = app.tokens.worker(&app.client, grant, self.now(), by).await?;
+        Ok(perform(&worker.client, request, by).await)
+    }
+
+    /// Makes a request that may safely be made and lost.
+    ///
+    /// # Errors
+    /// Whatever went wrong.
+    pub(crate) async fn reply(&self, grant: &Grant, request: &Request, by: Instant) -> Result<Reply, CallError> {
+        Ok(self.ask(grant, request, by).await??)
+    }
+}

@@ -1,0 +1,124 @@
+//! Jobs as GitHub sees them now.
+
+use async_trait::async_trait;
+use mayfly_domain::id::{GithubRunnerId, InstallationId, JobId, RunId};
+use mayfly_domain::job::AssignedRunner;
+use mayfly_domain::label::Labels;
+use mayfly_domain::target::Repository;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use crate::call::Request;
+use crate::error::CallError;
+use crate::github::Github;
+use crate::place::Place;
+use crate::token::Permission;
+
+/// Where a job is, by GitHub's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobStatus {
+    /// It waits for a runner.
+    Queued,
+    /// A runner works on it.
+    InProgress,
+    /// It is over.
+    Completed,
+    /// An environment's protection rule holds it back.
+    Waiting,
+    /// A concurrency group holds it back.
+    Pending,
+    /// It was asked for.
+    Requested,
+    /// Something that GitHub has added since.
+    #[serde(other)]
+    Other,
+}
+
+/// A job as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobNow {
+    /// Where it is.
+    pub status: JobStatus,
+    /// How it ended.
+    pub conclusion: Option<String>,
+    /// The runner that it was given to.
+    pub runner: Option<AssignedRunner>,
+    /// `runs-on`.
+    pub labels: Labels,
+    /// Its run.
+    pub run: RunId,
+    /// The run's attempt, from 1.
+    pub attempt: u32,
+}
+
+/// Looks at jobs.
+#[async_trait]
+pub trait Jobs: Send + Sync {
+    /// One job; `None` if GitHub does not show it: the run was deleted, or the App may no longer see the repository. One
+    /// "not queued" proves nothing: what is read may lag behind a delivery (PLATFORM §3).
+    ///
+    /// # Errors
+    /// [`CallError::Refused`] when there is no token for the repository (not in the installation any more, `actions: read`
+    /// not granted).
+    async fn job(
+        &self,
+        installation: InstallationId,
+        repository: &Repository,
+        job: JobId,
+        by: Instant,
+    ) -> Result<Option<JobNow>, CallError>;
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    run_id: i64,
+    run_attempt: Option<u32>,
+    status: JobStatus,
+    conclusion: Option<String>,
+    runner_id: Option<i64>,
+    runner_name: Option<String>,
+    #[serde(default)]
+    labels: Vec<String>,
+}
+
+impl From<Wire> for JobNow {
+    fn from(wire: Wire) -> Self {
+        let runner = match (wire.runner_id, wire.runner_name) {
+            // A job that never had a runner shows 0 and an empty name, or null.
+            (Some(id), Some(name)) if id != 0 && !name.is_empty() => Some(AssignedRunner { id: GithubRunnerId(id), name }),
+            _ => None,
+        };
+        Self {
+            status: wire.status,
+            conclusion: wire.conclusion,
+            runner,
+            labels: wire.labels.into(),
+            run: RunId(wire.run_id),
+            attempt: wire.run_attempt.unwrap_or(1),
+        }
+    }
+}
+
+#[async_trait]
+impl Jobs for Github {
+    async fn job(
+        &self,
+        installation: InstallationId,
+        repository: &Repository,
+        job: JobId,
+        by: Instant,
+    ) -> Result<Option<JobNow>, CallError> {
+        let place = Place::repository(installation, repository.id, &repository.name, Permission::Actions)?;
+        let request = Request::get("get-job", format!("{}/actions/jobs/{job}", place.path));
+        let reply = self.reply(&place.grant, &request, by).await?;
+        if reply.status.as_u16() == 404 {
+            return Ok(None);
+        }
+        let reply = reply.success(self.now())?;
+        match reply.read::<Wire>() {
+            Ok(wire) => Ok(Some(wire.into())),
+            Err(why) => Err(reply.unreadable(why)),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Where things are in GitHub's API, and what may be done there.
+
+use mayfly_domain::id::{InstallationId, RepositoryId};
+use mayfly_domain::target::{Target, TargetScope};
+
+use crate::call::{Loss, Request, bounded};
+use crate::error::CallError;
+use crate::token::{Grant, Permission};
+
+/// A repository or an organization, and the token that works there.
+pub(crate) struct Place {
+    /// `/repos/<owner>/<name>` or `/orgs/<login>`.
+    pub(crate) path: String,
+    pub(crate) grant: Grant,
+}
+
+impl Place {
+    /// Where the runners of a target are.
+    ///
+    /// # Errors
+    /// Refused when a name is none.
+    pub(crate) fn of_runners(target: &Target) -> Result<Self, CallError> {
+        match &target.scope {
+            TargetScope::Repository { id, name } => Self::repository(target.installation, *id, name, Permission::Administration),
+            TargetScope::Organization { login, .. } => {
+                let grant = Grant { installation: target.installation, permission: Permission::OrganizationRunners, repository: None };
+                is_name(login).then(|| Self { path: format!("/orgs/{login}"), grant }).ok_or_else(|| nameless(login))
+            }
+        }
+    }
+
+    /// A repository.
+    ///
+    /// # Errors
+    /// Refused when its name is none.
+    pub(crate) fn repository(
+        installation: InstallationId,
+        id: RepositoryId,
+        name: &str,
+        permission: Permission,
+    ) -> Result<Self, CallError> {
+        let grant = Grant { installation, permission, repository: Some(id) };
+        match name.split_once('/') {
+            Some((owner, repository)) if is_name(owner) && is_name(repository) => Ok(Self { path: format!("/repos/{name}"), grant }),
+            _ => Err(nameless(name)),
+        }
+    }
+}
+
+/// Names of owners and repositories have letters, digits, `-`, `_` and `.`; anything else could lead to another path.
+fn is_name(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    !text.is_empty() && text.bytes().all(allowed) && text != "." && text != ".."
+}
+
+fn nameless(name: &str) -> CallError {
+    let request = Request::get("none", "/".to_owned());
+    let lost = request.lost(Loss::NotSent, format!("{:?} is not a name that GitHub gives", bounded(name)));
+    CallError::Refused { status: 404, message: lost.message, call: lost.call }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_real_names_become_paths() {
+        let path =
+            |name: &str| Place::repository(InstallationId(1), RepositoryId(2), name, Permission::Actions).map(|place| place.path).ok();
+        assert_eq!(path("acme_emu/app.rs-2"), Some("/repos/acme_emu/app.rs-2".to_owned()));
+        for name in ["", "acme", "acme/", "/app", "acme/..", "acme/a/b", "acme/a?b", "acme/a%2e", "acme/a b", "acme/ä"] {
+            assert_eq!(path(name), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Repositories: who can see them.
+
+use async_trait::async_trait;
+use mayfly_domain::id::{InstallationId, RepositoryId};
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use crate::call::Request;
+use crate::error::CallError;
+use crate::github::Github;
+use crate::place::Place;
+use crate::token::Permission;
+
+/// Looks at repositories.
+#[async_trait]
+pub trait Repositories: Send + Sync {
+    /// Whether a repository is private (or internal); `None` if the App may not see it, or if the name belongs to another
+    /// one by now. Always asked anew: an old answer would let a repository in that was made public since.
+    ///
+    /// # Errors
+    /// Whatever keeps GitHub from answering. Nothing is known then.
+    async fn private(
+        &self,
+        installation: InstallationId,
+        repository: RepositoryId,
+        name: &str,
+        by: Instant,
+    ) -> Result<Option<bool>, CallError>;
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    id: i64,
+    private: bool,
+}
+
+#[async_trait]
+impl Repositories for Github {
+    async fn private(
+        &self,
+        installation: InstallationId,
+        repository: RepositoryId,
+        name: &str,
+        by: Instant,
+    ) -> Result<Option<bool>, CallError> {
+        let place = Place::repository(installation, repository, name, Permission::Metadata)?;
+        let reply = match self.reply(&place.grant, &Request::get("get-repository", place.path.clone()), by).await {
+            Ok(reply) => reply.success(self.now()),
+            Err(error) => Err(error),
+        };
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(CallError::Refused { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match reply.read::<Wire>() {
+            Ok(wire) => Ok((wire.id == repository.0).then_some(wire.private)),
+            Err(why) => Err(reply.unreadable(why)),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Installation tokens: narrowed to what a call needs, and kept until shortly before they expire.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::StatusCode;
+use mayfly_domain::id::{InstallationId, RepositoryId};
+use mayfly_domain::time::Timestamp;
+use octocrab::Octocrab;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::app::misconfigured;
+use crate::call::{Reply, Request, perform};
+use crate::error::CallError;
+
+/// A token is not used for the last minutes of its hour: a call that began with it has to end with it.
+const SPARE: Duration = Duration::from_secs(5 * 60);
+
+/// What a token may do: one permission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Permission {
+    /// Runners of a repository.
+    Administration,
+    /// Runners and runner groups of an organization.
+    OrganizationRunners,
+    /// Runs and jobs of a repository, to look at.
+    Actions,
+    /// What a repository is.
+    Metadata,
+}
+
+impl Permission {
+    /// Name and level, as GitHub's `app-permissions` schema has them.
+    fn wire(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Administration => ("administration", "write"),
+            Self::OrganizationRunners => ("organization_self_hosted_runners", "write"),
+            Self::Actions => ("actions", "read"),
+            Self::Metadata => ("metadata", "read"),
+        }
+    }
+}
+
+/// What a token is for; equal grants share one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Grant {
+    pub(crate) installation: InstallationId,
+    pub(crate) permission: Permission,
+    /// The one repository it is good for. None for calls that are about an organization: no repository comes into those.
+    pub(crate) repository: Option<RepositoryId>,
+}
+
+impl Grant {
+    fn request(&self) -> Request {
+        let (name, level) = self.permission.wire();
+        let mut body = json!({ "permissions": { name: level } });
+        if let Some(repository) = self.repository {
+            body["repository_ids"] = json!([repository.0]);
+        }
+        Request::post("access-token", format!("/app/installations/{}/access_tokens", self.installation), body)
+    }
+}
+
+/// The wire form of a token. Some 520 characters since 2026, 40 before: nothing is expected of it.
+#[derive(Deserialize)]
+struct Wire {
+    token: String,
+    expires_at: jiff::Timestamp,
+}
+
+/// A client that works with an installation token.
+#[derive(Clone)]
+pub(crate) struct Worker {
+    pub(crate) client: Octocrab,
+    /// The token was there already: GitHub may have ended it since.
+    pub(crate) reused: bool,
+    expires_at: Timestamp,
+}
+
+/// A place for one token. Whoever holds the lock asks for it; the others wait and share it.
+type Slot = Arc<tokio::sync::Mutex<Option<Worker>>>;
+
+/// All tokens of one App key.
+#[derive(Default)]
+pub(crate) struct Tokens {
+    slots: Mutex<HashMap<Grant, Slot>>,
+}
+
+impl Tokens {
+    /// A client with a token for `grant`: the one that is there, or a new one.
+    pub(crate) async fn worker(&self, app: &Octocrab, grant: &Grant, now: Timestamp, by: Instant) -> Result<Worker, CallError> {
+        let slot = self.slot(grant);
+        let mut slot = slot.lock().await;
+        if let Some(worker) = slot.as_ref().filter(|worker| now.plus(SPARE) < worker.expires_at) {
+            return Ok(Worker { reused: true, ..worker.clone() });
+        }
+        *slot = None;
+        let worker = ask(app, grant, now, by).await?;
+        *slot = Some(worker.clone());
+        Ok(worker)
+    }
+
+    /// Drops a token that GitHub does not take any more.
+    pub(crate) fn forget(&self, grant: &Grant) {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).remove(grant);
+    }
+
+    fn slot(&self, grant: &Grant) -> Slot {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(slots.entry(grant.clone()).or_default())
+    }
+}
+
+async fn ask(app: &Octocrab, grant: &Grant, now: Timestamp, by: Instant) -> Result<Worker, CallError> {
+    let reply = perform(app, &grant.request(), by).await?;
+    if let Some(error) = disowned(&reply) {
+        return Err(error);
+    }
+    let reply = reply.success(now)?;
+    let wire: Wire = match reply.read() {
+        Ok(wire) => wire,
+        Err(why) => return Err(reply.unreadable(why)),
+    };
+    let client = app.user_access_token(wire.token).map_err(|_| misconfigured("octocrab refuses the token".to_owned()))?;
+    Ok(Worker { client, reused: false, expires_at: Timestamp::from_millis(wire.expires_at.as_millisecond()) })
+}
+
+/// GitHub does not know the App, or not by this key.
+fn disowned(reply: &Reply) -> Option<CallError> {
+    let message = reply.message();
+    let unknown_app = reply.status == StatusCode::NOT_FOUND && message.contains("Integration");
+    (reply.status == StatusCode::UNAUTHORIZED || unknown_app).then(|| {
+        misconfigured(format!(
+            "GitHub does not accept the App's id and private key ({}: {message}): store the App's current ones",
+            reply.status.as_u16()
+        ))
+    })
+}
