@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The secret of GitHub's own example, and this model's at first: the event files are signed with it.
+pub const EXAMPLE_SECRET: &str = "It's a Secret to Everybody";
+
 /// How the body is written. The signature is over the bytes in both cases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

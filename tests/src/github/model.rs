@@ -22,7 +22,7 @@ use super::calls::Calls;
 use super::chance::Chance;
 use super::deliveries::{Deliveries, Delivery, Outcome, Outgoing};
 use super::faults::Faults;
-use super::hook::{ContentType, Hook};
+use super::hook::{ContentType, EXAMPLE_SECRET, Hook};
 use super::id::{DeliveryId, JobId, RunnerId};
 use super::jobs::{Job, Jobs};
 use super::key::KeyPair;
@@ -58,11 +58,11 @@ impl Model {
     /// GitHub at `url`, with an App that has this key, and nothing going on.
     #[must_use]
     pub fn new(url: &str, key: &KeyPair, seed: u64, now: Timestamp) -> Self {
-        let mut chance = Chance::new(seed);
+        let chance = Chance::new(seed);
         Self {
             settings: Settings::default(),
             faults: Faults::default(),
-            hook: Hook { url: None, secret: chance.hex(20), content_type: ContentType::Json },
+            hook: Hook { url: None, secret: EXAMPLE_SECRET.to_owned(), content_type: ContentType::Json },
             app: App {
                 id: 1_234_567,
                 client_id: "Iv23liMayflyModel0000".to_owned(),

@@ -22,11 +22,12 @@ pub struct Urls {
 }
 
 impl Urls {
-    /// GitHub at this address.
+    /// GitHub at this address. Only github.com has its API at a host of its own.
     #[must_use]
     pub fn new(url: &str) -> Self {
         let html = url.trim_end_matches('/').to_owned();
-        Self { api: format!("{html}/api/v3"), html }
+        let api = if html == "https://github.com" { "https://api.github.com".to_owned() } else { format!("{html}/api/v3") };
+        Self { api, html }
     }
 }
 
