@@ -3,7 +3,8 @@
 use super::faults::{Fault, FaultKind, Faults, Occasion};
 use super::moment::Moment;
 use super::names::{Home, TaskId};
-use super::task::{LastStatus, Task, Times};
+use super::status::LastStatus;
+use super::task::{Task, Times};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};

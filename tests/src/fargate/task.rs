@@ -3,83 +3,11 @@
 use super::life::ContainerSpec;
 use super::names::{Home, TaskId};
 use super::requests::ContainerDefinition;
+use super::status::{DesiredStatus, LastStatus, StopCode};
 use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
-
-/// Where a task is in its life (ECS developer guide, "Task lifecycle").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the names are AWS's own and say it all")]
-pub enum LastStatus {
-    Provisioning,
-    Pending,
-    Activating,
-    Running,
-    Deactivating,
-    Stopping,
-    Deprovisioning,
-    Stopped,
-}
-
-impl LastStatus {
-    /// The name on the wire.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Provisioning => "PROVISIONING",
-            Self::Pending => "PENDING",
-            Self::Activating => "ACTIVATING",
-            Self::Running => "RUNNING",
-            Self::Deactivating => "DEACTIVATING",
-            Self::Stopping => "STOPPING",
-            Self::Deprovisioning => "DEPROVISIONING",
-            Self::Stopped => "STOPPED",
-        }
-    }
-}
-
-/// Where ECS wants a task to be. It never wants `PENDING`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are AWS's own and say it all")]
-pub enum DesiredStatus {
-    Running,
-    Stopped,
-}
-
-impl DesiredStatus {
-    /// The name on the wire.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Running => "RUNNING",
-            Self::Stopped => "STOPPED",
-        }
-    }
-}
-
-/// Why a task ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are AWS's own and say it all")]
-pub enum StopCode {
-    TaskFailedToStart,
-    EssentialContainerExited,
-    UserInitiated,
-    SpotInterruption,
-}
-
-impl StopCode {
-    /// The name on the wire.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::TaskFailedToStart => "TaskFailedToStart",
-            Self::EssentialContainerExited => "EssentialContainerExited",
-            Self::UserInitiated => "UserInitiated",
-            Self::SpotInterruption => "SpotInterruption",
-        }
-    }
-}
 
 /// The part of a task that changes. A copy of every version is kept: reads may lag behind.
 #[derive(Clone, Debug)]
