@@ -1,0 +1,67 @@
+# One line per command. All of it lands in .venv and target; `rm -rf .venv target` undoes it.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+# Lambda's name for this machine: the local stack runs the functions as they are.
+ARCH := $(subst aarch64,arm64,$(shell uname -m))
+EVENT ?= $(firstword $(wildcard events/$*/*.json) events/$*.json)
+PARAMETERS := $(strip $(if $(VPC),VpcId=$(VPC)) $(if $(SUBNETS),SubnetIds=$(SUBNETS)))
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+export __SAM_CLI_APP_DIR := $(CURDIR)/target/sam/home
+
+SAM := cd infra && sam
+STACK := target/debug/stack
+
+.PHONY: help tools build check test demo up down status deploy validate shellcheck models
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+tools: .venv/ready ## what is not Rust, into .venv
+
+.venv/ready: requirements.txt
+	$(PYTHON) -m venv --clear .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements.txt
+	touch $@
+
+models: ## the programs of the local stack
+	cargo build --quiet -p mayfly-tests --bins
+
+build: tools models ## the functions as they run on Lambda, for this machine, and the local stack's programs
+	$(SAM) build --config-env local --parameter-overrides Architecture=$(ARCH)
+
+check: ## formatting, lints, documentation: everything that needs no running
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+test: build ## every test, those over the wire against the local stack included
+	cargo test --workspace --no-run
+	$(STACK) with cargo test --workspace --no-fail-fast -- --include-ignored
+
+demo: build ## thirty jobs of every kind through the local stack, with a table of what became of them
+	$(STACK) with target/debug/demo
+
+up: build ## the local stack; target/local/stack.json tells where everything is
+	$(STACK) up
+
+down: models ## end the local stack, whatever state it is in
+	$(STACK) down
+
+status: ## the local stack, if it is up
+	$(STACK) status
+
+invoke-%: ## hand an event to a function of the local stack: make invoke-webhook EVENT=events/...
+	$(STACK) invoke $* $(EVENT)
+
+deploy: tools ## build and deploy to AWS; the first time with VPC=vpc-... SUBNETS=subnet-...,subnet-...
+	$(SAM) build
+	$(SAM) deploy $(addprefix --parameter-overrides ,$(PARAMETERS))
+
+validate: tools ## the template, by SAM and by cfn-lint
+	$(SAM) validate --lint --template-file template.yaml --region us-east-1
+	cfn-lint infra/template.yaml
+
+shellcheck: tools ## the scripts that run in containers
+	shellcheck runner/*.sh infra/local/*.sh .ci/run

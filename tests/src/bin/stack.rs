@@ -1,0 +1,51 @@
+//! The local stack from the command line: `stack up`, `down`, `status`, `with <command>`, `invoke <function> <event file>`.
+
+use anyhow::{Result, bail};
+use mayfly_tests::stack::{Places, down, invoke, running, status, up, with};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match run(&words).await {
+        Ok(code) => code,
+        Err(why) => {
+            // The chain of reasons; a backtrace tells nothing to whoever typed the command.
+            eprintln!("{why:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(words: &[&str]) -> Result<ExitCode> {
+    let places = &Places::of_repository()?;
+    match words {
+        ["up"] => {
+            let begun = Instant::now();
+            let stack = up(places).await?;
+            println!("up after {:.1} s: {}", begun.elapsed().as_secs_f64(), places.description().display());
+            println!("webhook {}\ngithub  {}\naws     {}", stack.webhook_url, stack.github_url, stack.aws_endpoint);
+        }
+        ["down"] => println!("down: {} processes ended", down(places).await?),
+        ["status"] => {
+            let stack = status(places).await?;
+            println!("{}", serde_json::to_string_pretty(&stack)?);
+            println!("up, {} processes", running(places)?);
+        }
+        ["invoke", function, event] => {
+            let (answer, failed) = invoke(places, function, Path::new(event)).await?;
+            println!("{}", serde_json::to_string_pretty(&answer)?);
+            return Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+        }
+        ["with", program, arguments @ ..] => {
+            let code = with(places, program, arguments).await?.code();
+            // A signal has no code; any failure will do.
+            return Ok(code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from));
+        }
+        _ => bail!("usage: stack up | down | status | with <command> | invoke <function> <event file>"),
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,186 @@
+//! Up, down, and how things stand.
+
+use super::aws::{ACCOUNT, Aws, REGION, ROOT_KEY};
+use super::delivery::ping;
+use super::deployment::{Outputs, STACK, deploy};
+use super::description::Stack;
+use super::machine;
+use super::members::{START_LIMIT, fargate, github, ministack, pause_until, ready};
+use super::places::Places;
+use super::processes::{Started, end_all, living, start};
+use anyhow::{Context, Result, bail};
+use reqwest::Client;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::fs::{self, File};
+use std::time::{Duration, Instant};
+
+/// Logs are nice to have when a stack ends, not worth waiting for.
+const LOGS_LIMIT: Duration = Duration::from_secs(5);
+const FUNCTIONS: [&str; 5] = ["webhook", "scaler", "registrar", "observer", "sweeper"];
+
+/// Starts a stack, in the place of one that may be up, and returns when it is ready. If it fails, or is interrupted,
+/// nothing is left running.
+///
+/// # Errors
+/// Says what did not start, with the end of its log.
+pub async fn up(places: &Places) -> Result<Stack> {
+    machine::check_tools(places)?;
+    let _held = hold(places)?;
+    clear(places).await?;
+    let made = tokio::select! {
+        made = make(places) => made,
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+    };
+    if made.is_err() {
+        end_all(places).await?;
+    }
+    made
+}
+
+/// Ends every process of the stack and removes what it wrote, but for the logs. Returns how many processes there were.
+///
+/// # Errors
+/// If processes cannot be listed or files not be removed.
+pub async fn down(places: &Places) -> Result<usize> {
+    let _held = hold(places)?;
+    clear(places).await
+}
+
+/// The stack that is up, if it answers.
+///
+/// # Errors
+/// If none is up, or it does not answer: says what.
+pub async fn status(places: &Places) -> Result<Stack> {
+    let stack = Stack::read(places)?;
+    ping(&Client::new(), &stack.webhook_url, &stack.webhook_secret).await?;
+    Ok(stack)
+}
+
+/// Two at once would end each other's processes. The lock goes with its process, however that ends.
+fn hold(places: &Places) -> Result<File> {
+    let path = places.lock();
+    fs::create_dir_all(places.local()).context("make target/local")?;
+    let file = File::create(&path).with_context(|| format!("open {}", path.display()))?;
+    if file.try_lock().is_err() {
+        bail!("another `up` or `down` of this repository is at work ({} is locked)", path.display());
+    }
+    Ok(file)
+}
+
+async fn clear(places: &Places) -> Result<usize> {
+    let described = Stack::read(places);
+    // First, so that nobody reads of a stack that is being ended.
+    let _ = fs::remove_file(places.description());
+    if let Ok(stack) = described {
+        // Best effort: a stack that no longer answers must end, too.
+        if let Err(why) = save_function_logs(places, &stack).await {
+            eprintln!("the functions' logs are lost: {why:#}");
+        }
+    }
+    let ended = end_all(places).await?;
+    for entry in fs::read_dir(places.local()).context("list target/local")? {
+        let path = entry.context("list target/local")?.path();
+        if path.is_dir() {
+            fs::remove_dir_all(&path).with_context(|| format!("remove {}", path.display()))?;
+        } else if path.extension().is_none_or(|extension| extension != "log") {
+            fs::remove_file(&path).with_context(|| format!("remove {}", path.display()))?;
+        }
+    }
+    Ok(ended)
+}
+
+/// The functions print into the emulator's CloudWatch, which goes with it.
+async fn save_function_logs(places: &Places, stack: &Stack) -> Result<()> {
+    let client = Client::builder().no_proxy().timeout(LOGS_LIMIT).build().context("make an HTTP client")?;
+    let aws = Aws::new(stack.aws_endpoint.clone(), client);
+    for (function, name) in &stack.functions {
+        let text = aws.logs(&format!("/aws/lambda/{name}")).await?;
+        fs::write(places.log(function), text).with_context(|| format!("write the log of {function}"))?;
+    }
+    Ok(())
+}
+
+async fn make(places: &Places) -> Result<Stack> {
+    let client = Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().context("make an HTTP client")?;
+    let aws_endpoint = format!("http://127.0.0.1:{}", machine::free_port()?);
+    let aws = Aws::new(aws_endpoint.clone(), client.clone());
+    let mut running = [
+        start(places, "ministack", &mut ministack(places, &aws_endpoint)?)?,
+        start(places, "github", &mut github(places))?,
+        start(places, "fargate", &mut fargate(places, &aws_endpoint))?,
+    ];
+    let [emulator, github_model, stand_in] = &mut running;
+    let github_url = ready(places, github_model).await?;
+    let fargate_url = ready(places, stand_in).await?;
+    let deadline = Instant::now() + START_LIMIT;
+    while !aws.answers().await {
+        emulator.check_alive(places)?;
+        pause_until(deadline, "ministack").await?;
+    }
+    let outputs = deploy(places, &aws, &aws_endpoint, &fargate_url).await?;
+    let secret = settle(places, &aws, &outputs, &github_url).await?;
+    let webhook_url = outputs.get("WebhookUrl")?;
+    ping(&client, &webhook_url, &secret).await.context("see log groups, or ministack.log, for what the function said")?;
+    let hook = client.post(format!("{github_url}/_model/hook")).json(&json!({"url": webhook_url}));
+    hook.send().await?.error_for_status().context("tell the GitHub model where deliveries go")?;
+    let stack = describe(places, &outputs, [aws_endpoint, github_url, fargate_url], (secret, &running))?;
+    stack.write(places)?;
+    Ok(stack)
+}
+
+/// The settings that a user writes once: the App, the webhook secret, the pools.
+async fn settle(places: &Places, aws: &Aws, outputs: &Outputs, github_url: &str) -> Result<String> {
+    #[derive(Deserialize)]
+    struct App {
+        app_id: Value,
+        private_key: String,
+        webhook_secret: String,
+    }
+    let answer = reqwest::get(format!("{github_url}/_model/app")).await?.error_for_status().context("ask for the App")?;
+    let app: App = answer.json().await.context("understand the App")?;
+    let key = json!({"app_id": app.app_id, "private_key": app.private_key});
+    aws.put_parameter(&outputs.get("AppParameter")?, "SecureString", &key.to_string()).await?;
+    let secret = json!({"current": app.webhook_secret});
+    aws.put_parameter(&outputs.get("WebhookSecretParameter")?, "SecureString", &secret.to_string()).await?;
+    let pools = fs::read_to_string(places.infra().join("local/pools.toml")).context("read infra/local/pools.toml")?;
+    let pools = pools.replace("http://github.invalid", github_url);
+    aws.put_parameter(&outputs.get("PoolsParameter")?, "String", &pools).await?;
+    aws.let_the_stand_in_assume(&outputs.get("TaskRoleArn")?).await?;
+    Ok(app.webhook_secret)
+}
+
+fn describe(places: &Places, outputs: &Outputs, urls: [String; 3], run: (String, &[Started])) -> Result<Stack> {
+    let [aws_endpoint, github_url, fargate_url] = urls;
+    let (webhook_secret, running) = run;
+    Ok(Stack {
+        stack: STACK.to_owned(),
+        region: REGION.to_owned(),
+        account: ACCOUNT.to_owned(),
+        aws_endpoint,
+        access_key: ROOT_KEY.to_owned(),
+        github_url,
+        fargate_url,
+        webhook_url: outputs.get("WebhookUrl")?,
+        webhook_secret,
+        registration_url: outputs.get("RegistrationUrl")?,
+        table: outputs.get("Table")?,
+        wake_queue_url: outputs.get("WakeQueueUrl")?,
+        cluster: outputs.get("ClusterArn")?,
+        task_role: outputs.get("TaskRoleArn")?,
+        pools_parameter: outputs.get("PoolsParameter")?,
+        app_parameter: outputs.get("AppParameter")?,
+        webhook_secret_parameter: outputs.get("WebhookSecretParameter")?,
+        functions: FUNCTIONS.iter().map(|name| ((*name).to_owned(), format!("{STACK}-{name}"))).collect(),
+        processes: running.iter().map(|process| (process.name.to_owned(), process.id())).collect(),
+        logs: places.local().display().to_string(),
+    })
+}
+
+/// How many processes of the stack run, functions and tasks included.
+///
+/// # Errors
+/// If processes cannot be listed.
+pub fn running(places: &Places) -> Result<usize> {
+    Ok(living(places)?.len())
+}

@@ -1,0 +1,67 @@
+//! Where the local stack keeps its things: all of it below the repository, in `target/local` and `.venv`.
+
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+
+/// The directories and files of the local stack.
+#[derive(Clone, Debug)]
+pub struct Places {
+    root: PathBuf,
+    binaries: PathBuf,
+}
+
+impl Places {
+    /// Those of the repository that this program was built from.
+    ///
+    /// # Errors
+    /// If the program cannot tell where it lies.
+    pub fn of_repository() -> Result<Self> {
+        let crate_root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = crate_root.parent().context("find the repository above the tests' crate")?.to_owned();
+        let program = std::env::current_exe().context("find this program's own file")?;
+        let directory = program.parent().context("find the directory of this program")?;
+        // Test programs lie one deeper than the binaries that they want to start.
+        let above = directory.parent().filter(|_| directory.ends_with("deps"));
+        Ok(Self { root, binaries: above.unwrap_or(directory).to_owned() })
+    }
+
+    /// Everything that a running stack writes.
+    #[must_use]
+    pub fn local(&self) -> PathBuf {
+        self.root.join("target/local")
+    }
+
+    /// The description of the running stack.
+    #[must_use]
+    pub fn description(&self) -> PathBuf {
+        self.local().join("stack.json")
+    }
+
+    /// What a process printed.
+    #[must_use]
+    pub fn log(&self, process: &str) -> PathBuf {
+        self.local().join(format!("{process}.log"))
+    }
+
+    /// Where a model says how to reach it.
+    pub(super) fn ready_file(&self, process: &str) -> PathBuf {
+        self.local().join(format!("{process}.ready.json"))
+    }
+
+    /// Held while a stack goes up or down. It lies outside of [`Self::local`], which `down` clears.
+    pub(super) fn lock(&self) -> PathBuf {
+        self.root.join("target/local.lock")
+    }
+
+    pub(super) fn infra(&self) -> PathBuf {
+        self.root.join("infra")
+    }
+
+    pub(super) fn python_tools(&self) -> PathBuf {
+        self.root.join(".venv/bin")
+    }
+
+    pub(super) fn binary(&self, name: &str) -> PathBuf {
+        self.binaries.join(name)
+    }
+}

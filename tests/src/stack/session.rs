@@ -1,0 +1,30 @@
+//! A command that runs while the stack is up.
+
+use super::lifecycle::{down, up};
+use super::places::Places;
+use anyhow::{Context, Result};
+use std::process::ExitStatus;
+use tokio::process::Command;
+use tokio::signal::ctrl_c;
+
+/// Brings the stack up, runs the command, and brings the stack down whatever became of it.
+///
+/// # Errors
+/// If the stack does not come up or go down, or there is no such command.
+pub async fn with(places: &Places, program: &str, arguments: &[&str]) -> Result<ExitStatus> {
+    up(places).await?;
+    let ended = run(program, arguments).await;
+    down(places).await?;
+    ended
+}
+
+/// The terminal's Ctrl-C reaches the command as well; we outlive it to bring the stack down.
+async fn run(program: &str, arguments: &[&str]) -> Result<ExitStatus> {
+    let mut child = Command::new(program).args(arguments).spawn().with_context(|| format!("start {program}"))?;
+    loop {
+        tokio::select! {
+            status = child.wait() => return status.with_context(|| format!("wait for {program}")),
+            _ = ctrl_c() => {}
+        }
+    }
+}
