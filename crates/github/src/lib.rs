@@ -9,6 +9,7 @@
 
 mod address;
 mod app;
+mod by_url;
 mod call;
 mod connections;
 mod error;
@@ -25,6 +26,7 @@ mod token;
 
 pub use address::BadAddress;
 pub use app::{AppCredentials, AppKey, CredentialsUnavailable};
+pub use by_url::{ByUrl, Connect};
 pub use call::Call;
 pub use error::{CallError, RegisterError};
 pub use github::Github;

@@ -1,1 +1,150 @@
-//! stub
+//! registrar: gives each runner its registration, once, and decides on admission.
+//!
+//! Who calls is what API Gateway verified, never what the caller says of itself.
+
+mod admissions;
+mod answer;
+mod app;
+mod registrations;
+mod request;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mayfly_domain::id::{RunnerAddress, TaskArn};
+use mayfly_domain::registration::{Caller, Identity, identify};
+use mayfly_domain::runner::Runner;
+use mayfly_domain::task::TaskStatus;
+use mayfly_domain::time::Timestamp;
+use mayfly_fleet::{Described, Tasks};
+use mayfly_github::{ByUrl, Registrations, Repositories};
+use mayfly_ledger::{Ledger, LedgerError, Store};
+use mayfly_queue::Wakes;
+use mayfly_settings::source::Settings;
+use tracing::{error, warn};
+
+pub use answer::Answer;
+pub use app::AppFromSettings;
+pub use request::Event;
+
+use request::{Asked, Unusable};
+
+/// What registrar needs of GitHub.
+pub trait GitHub: Registrations + Repositories {}
+
+impl<T: Registrations + Repositories> GitHub for T {}
+
+/// What the world outside gives to a request.
+pub struct World<F, G, W> {
+    /// ECS.
+    pub tasks: F,
+    /// GitHub.
+    pub github: ByUrl<G>,
+    /// The wake queue.
+    pub wakes: W,
+    /// Our AWS account.
+    pub account: String,
+    /// ARN of our cluster.
+    pub cluster: String,
+    /// What time it is.
+    pub clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+/// The function, with all it needs.
+pub struct Registrar<S, F, G, W> {
+    ledger: Ledger<S>,
+    settings: Arc<Settings>,
+    world: World<F, G, W>,
+}
+
+/// How long a runner waits whose row does not know its task yet: scaler writes the ARN right after the task was started.
+const NO_ARN_RETRY: Duration = Duration::from_secs(2);
+
+/// How long a runner waits when others were at the same rows.
+const BUSY_RETRY: Duration = Duration::from_secs(1);
+
+/// How long a runner waits when the ledger, SSM or GitHub fails.
+const FAILURE_RETRY: Duration = Duration::from_secs(10);
+
+impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
+    /// A registrar over these.
+    pub fn new(ledger: Ledger<S>, settings: Arc<Settings>, world: World<F, G, W>) -> Self {
+        Self { ledger, settings, world }
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.world.clock)()
+    }
+
+    /// Answers one request. Every answer carries `x-mayfly: 1`: one without it is not ours.
+    pub async fn handle(&self, event: Event) -> Answer {
+        let asked = match event.read() {
+            Ok(asked) => asked,
+            Err(Unusable::Caller(why)) => {
+                warn!("refused: {why}");
+                return Answer::refused("the caller is no task of this stack");
+            }
+            Err(Unusable::Body(why)) => return Answer::bad_request(&why),
+            Err(Unusable::Route(route)) => return Answer::not_found(&route),
+        };
+        let answered = match asked {
+            Asked::Registration { caller, runner, text } => self.registration(&caller, &runner).await.map(|answer| answer.shaped(text)),
+            Asked::Admission { caller, request } => self.admission(&caller, &request).await,
+        };
+        answered.unwrap_or_else(|problem| self.failed(&problem))
+    }
+
+    /// A failure that another try may not meet.
+    fn failed(&self, problem: &anyhow::Error) -> Answer {
+        if let Some(LedgerError::Busy { .. }) = problem.downcast_ref() {
+            warn!("asked to come again: {problem:#}");
+            return Answer::later(BUSY_RETRY, "the ledger is busy");
+        }
+        error!("asked to come again: {problem:#}");
+        Answer::later(FAILURE_RETRY, "mayfly cannot answer now")
+    }
+
+    /// The caller's runner, if it is the one it says; else the answer it gets.
+    async fn identified(&self, caller: &Caller, address: &RunnerAddress) -> anyhow::Result<Result<Runner, Answer>> {
+        let stranger = || {
+            warn!(runner.address = %address, caller.role, caller.session, "refused: the caller is not this runner's task");
+            Ok(Err(Answer::refused("not this runner's task")))
+        };
+        let Some(runner) = self.ledger.runner(address).await? else {
+            return Ok(Err(Answer::refused("this runner is closed")));
+        };
+        match identify(&runner, caller, &self.world.account, &self.world.cluster) {
+            Identity::Proven => Ok(Ok(runner)),
+            Identity::Stranger => stranger(),
+            Identity::NoArnYet => match self.adopted(caller, &runner).await? {
+                Some(runner) if identify(&runner, caller, &self.world.account, &self.world.cluster) == Identity::Proven => Ok(Ok(runner)),
+                Some(_) => stranger(),
+                None => Ok(Err(Answer::later(NO_ARN_RETRY, "this runner's task is not written down yet"))),
+            },
+        }
+    }
+
+    /// The runner with its task, if ECS says that the caller's task was started for it. The caller's word would let any task of
+    /// the role take any row that has no task yet.
+    async fn adopted(&self, caller: &Caller, runner: &Runner) -> anyhow::Result<Option<Runner>> {
+        let Some((prefix, cluster)) = self.world.cluster.split_once(":cluster/") else { return Ok(None) };
+        let arn = TaskArn(format!("{prefix}:task/{cluster}/{}", caller.session));
+        let described = match self.world.tasks.describe(std::slice::from_ref(&arn)).await {
+            Ok(described) => described,
+            Err(problem) => {
+                warn!(task.arn = %arn, "ECS does not say whose task asks, it is told to come again: {problem}");
+                return Ok(None);
+            }
+        };
+        let alive_and_its = |described: &Described| match described {
+            Described::Task(task) => task.arn == arn && task.address == runner.address() && task.status != TaskStatus::Stopped,
+            Described::Foreign(_) | Described::Missing(_) => false,
+        };
+        if !described.iter().any(alive_and_its) {
+            return Ok(None);
+        }
+        // A stop mark is told to the runner when its turn is decided.
+        self.ledger.launched(&runner.address(), &arn, self.now()).await?;
+        Ok(self.ledger.runner(&runner.address()).await?)
+    }
+}

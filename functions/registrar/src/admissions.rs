@@ -1,0 +1,85 @@
+//! `POST /admission`: whether the job that GitHub handed to a runner may run on it.
+
+use anyhow::Context;
+use mayfly_domain::admission::{Admission, AdmissionRequest};
+use mayfly_domain::id::{RepositoryId, RunId, RunnerAddress};
+use mayfly_domain::job::JobRecord;
+use mayfly_domain::pool::{Pool, Pools};
+use mayfly_domain::registration::Caller;
+use mayfly_domain::runner::Runner;
+use mayfly_domain::times;
+use mayfly_fleet::Tasks;
+use mayfly_ledger::Store;
+use mayfly_queue::Wakes;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::answer::Answer;
+use crate::{GitHub, Registrar};
+
+impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
+    pub(crate) async fn admission(&self, caller: &Caller, request: &AdmissionRequest) -> anyhow::Result<Answer> {
+        let by = Instant::now() + times::GITHUB_BUDGET;
+        let address: RunnerAddress = match request.runner.parse() {
+            Ok(address) => address,
+            Err(problem) => return Ok(Answer::bad_request(&format!("runner: {problem}"))),
+        };
+        let runner = match self.identified(caller, &address).await? {
+            Ok(runner) => runner,
+            Err(answer) => return Ok(answer),
+        };
+        let pools = self.settings.pools().await.context("read the pools file")?;
+        let reserved = match runner.reserved {
+            Some(job) => self.ledger.job(job).await?,
+            None => None,
+        };
+        let pool = pools.get(&runner.pool);
+        let private = self.private(&runner, pool, reserved.as_ref(), (&pools, request, by)).await?;
+        let Some(admission) = self.ledger.admit(&address, pool, request, private, self.now()).await? else {
+            return Ok(Answer::refused("this runner is closed"));
+        };
+        let own = reserved.is_some_and(|job| (job.run, job.attempt) == (RunId(request.run_id), request.run_attempt));
+        match admission {
+            Admission::Admitted(changed) => {
+                info!(runner.id = %runner.id, run.id = request.run_id, repository = request.repository, "admitted");
+                if changed.is_some() && !own {
+                    self.wake(&runner).await;
+                }
+                Ok(Answer::admitted())
+            }
+            Admission::Refused(why, _) => {
+                warn!(runner.id = %runner.id, run.id = request.run_id, repository = request.repository, "job refused: {why}");
+                self.wake(&runner).await;
+                Ok(Answer::not_admitted(&why))
+            }
+        }
+    }
+
+    /// Whether the job's repository is private, where that matters: by the record of the job that the runner was registered for, if it
+    /// is the same repository, else by asking GitHub.
+    async fn private(
+        &self,
+        runner: &Runner,
+        pool: Option<&Pool>,
+        reserved: Option<&JobRecord>,
+        (pools, request, by): (&Pools, &AdmissionRequest, Instant),
+    ) -> anyhow::Result<Option<bool>> {
+        if pool.is_none_or(|pool| pool.public) {
+            return Ok(None);
+        }
+        let id = RepositoryId(request.repository_id);
+        if let Some(job) = reserved.filter(|job| job.repository.id == id) {
+            return Ok(Some(job.repository.private));
+        }
+        let Some(target) = runner.target.as_ref() else { return Ok(None) };
+        let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
+        github.private(target.installation, id, &request.repository, by).await.context("ask GitHub whether the repository is private")
+    }
+
+    /// The job that the runner was meant for needs another runner.
+    async fn wake(&self, runner: &Runner) {
+        if let Err(problem) = self.world.wakes.wake(&runner.pool).await {
+            warn!(pool.name = %runner.pool, "the pool was not woken, the next tick does it: {problem}");
+        }
+    }
+}

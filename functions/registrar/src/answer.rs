@@ -1,0 +1,125 @@
+//! Answers: DESIGN's table of registration and admission, and nothing else.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mayfly_domain::times;
+use serde::Serialize;
+use serde_json::json;
+
+/// An answer as API Gateway wants it (HTTP API, payload format 2.0).
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    status_code: u16,
+    headers: BTreeMap<&'static str, String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    body: String,
+    is_base64_encoded: bool,
+    /// The registration alone, for who wants plain text.
+    #[serde(skip)]
+    text: Option<String>,
+}
+
+impl std::fmt::Debug for Answer {
+    /// The body may be a registration.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answer").field("status", &self.status_code).finish_non_exhaustive()
+    }
+}
+
+/// What a broken clock or a far limit must not make of `Retry-After`, in seconds.
+const LONGEST_RETRY: u64 = 120;
+
+impl Answer {
+    fn new(status_code: u16, body: &serde_json::Value) -> Self {
+        let headers =
+            [("x-mayfly", "1".to_owned()), ("content-type", "application/json".to_owned()), ("cache-control", "no-store".to_owned())];
+        Self { status_code, headers: headers.into(), body: body.to_string(), is_base64_encoded: false, text: None }
+    }
+
+    fn retry_after(mut self, wait: Duration) -> Self {
+        self.headers.insert("retry-after", wait.as_secs().clamp(1, LONGEST_RETRY).to_string());
+        self
+    }
+
+    /// 200: the registration, handed out once.
+    pub(crate) fn registered(jit_config: &str, runner_name: &str) -> Self {
+        Self { text: Some(jit_config.to_owned()), ..Self::new(200, &json!({ "jit_config": jit_config, "runner_name": runner_name })) }
+    }
+
+    /// 202: nothing to do now.
+    pub(crate) fn parked() -> Self {
+        Self::new(202, &json!({ "outcome": "parked" })).retry_after(times::POLL)
+    }
+
+    /// 204: to be stopped.
+    pub(crate) fn stopped() -> Self {
+        let mut answer = Self::new(204, &json!(null));
+        answer.body.clear();
+        answer.headers.remove("content-type");
+        answer
+    }
+
+    /// 400: not a request of ours.
+    pub(crate) fn bad_request(why: &str) -> Self {
+        Self::new(400, &json!({ "outcome": "refused", "reason": why }))
+    }
+
+    /// 403: not this runner, or closed.
+    pub(crate) fn refused(why: &str) -> Self {
+        Self::new(403, &json!({ "outcome": "refused", "reason": why }))
+    }
+
+    /// 404: no such route.
+    pub(crate) fn not_found(route: &str) -> Self {
+        Self::new(404, &json!({ "outcome": "refused", "reason": format!("there is no {route} here") }))
+    }
+
+    /// 409: has its registration already.
+    pub(crate) fn has_registered() -> Self {
+        Self::new(409, &json!({ "outcome": "refused", "reason": "a registration is handed out once" }))
+    }
+
+    /// 503: ask again.
+    pub(crate) fn later(wait: Duration, why: &str) -> Self {
+        Self::new(503, &json!({ "outcome": "later", "reason": why })).retry_after(wait)
+    }
+
+    /// 200: the job may run.
+    pub(crate) fn admitted() -> Self {
+        Self::new(200, &json!({ "admitted": true }))
+    }
+
+    /// 403: the job may not run; the hook ends the container.
+    pub(crate) fn not_admitted(why: &str) -> Self {
+        Self::new(403, &json!({ "admitted": false, "reason": why }))
+    }
+
+    /// The answer as plain text, if that is wanted and there is a registration in it.
+    pub(crate) fn shaped(mut self, text: bool) -> Self {
+        if let Some(jit_config) = self.text.take().filter(|_| text) {
+            self.body = jit_config;
+            self.headers.insert("content-type", "text/plain; charset=utf-8".to_owned());
+        }
+        self
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status_code
+    }
+
+    /// The body as it is sent.
+    #[must_use]
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+
+    /// One header.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+}

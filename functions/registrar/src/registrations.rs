@@ -1,0 +1,183 @@
+//! `POST /registration`: the oldest job that still waits gets the runner that is alive.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use mayfly_domain::health::Health;
+use mayfly_domain::id::RunnerAddress;
+use mayfly_domain::job::WaitingJob;
+use mayfly_domain::pool::Pools;
+use mayfly_domain::registration::{Caller, Turn, order, turn};
+use mayfly_domain::runner::Runner;
+use mayfly_domain::times;
+use mayfly_fleet::Tasks;
+use mayfly_github::{Call, RegisterError, Registration};
+use mayfly_ledger::Store;
+use mayfly_ledger::registrations::Reservation;
+use mayfly_queue::Wakes;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use crate::answer::Answer;
+use crate::{BUSY_RETRY, FAILURE_RETRY, GitHub, Registrar};
+
+/// Most jobs that GitHub may refuse for good in one request before the runner is told to come again.
+const MOST_REFUSALS: u32 = 3;
+
+/// What is done after one try to register.
+enum Next {
+    /// That is the answer.
+    Answer(Answer),
+    /// The runner as it is now, for another job, or the same one under another name.
+    Again { runner: Runner, refused: bool },
+}
+
+impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
+    pub(crate) async fn registration(&self, caller: &Caller, address: &RunnerAddress) -> anyhow::Result<Answer> {
+        let by = Instant::now() + times::GITHUB_BUDGET;
+        let runner = match self.identified(caller, address).await? {
+            Ok(runner) => runner,
+            Err(answer) => return Ok(answer),
+        };
+        if let Some(answer) = not_served(&runner) {
+            return Ok(answer);
+        }
+        let pools = self.settings.pools().await.context("read the pools file")?;
+        let health = self.ledger.health_after_request(&runner).await?;
+        self.serve(runner, health, &pools, by).await
+    }
+
+    /// Tries the jobs that fit, until one is registered for, or none is left, or the time is up.
+    async fn serve(&self, mut runner: Runner, mut health: Option<Health>, pools: &Arc<Pools>, by: Instant) -> anyhow::Result<Answer> {
+        let mut refusals = 0;
+        let mut waits: Option<Duration> = None;
+        for job in self.choice(&runner, pools).await? {
+            if let Some(wait) = self.limited(&job).await? {
+                waits = Some(waits.map_or(wait, |known| known.min(wait)));
+                continue;
+            }
+            let Some(reservation) = self.ledger.reserve(&runner, &job, health.as_ref(), self.now()).await? else {
+                // Somebody was at the job, or at this runner.
+                runner = match self.ledger.runner(&runner.address()).await? {
+                    Some(row) => row,
+                    None => return Ok(Answer::refused("this runner is closed")),
+                };
+                if let Some(answer) = not_served(&runner) {
+                    return Ok(answer);
+                }
+                health = self.ledger.health_after_request(&runner).await?;
+                continue;
+            };
+            health = None;
+            match self.register(reservation, pools, by).await? {
+                Next::Answer(answer) => return Ok(answer),
+                Next::Again { runner: now, refused } => {
+                    runner = now;
+                    refusals += u32::from(refused);
+                }
+            }
+            if refusals >= MOST_REFUSALS || Instant::now() >= by {
+                return Ok(Answer::later(BUSY_RETRY, "GitHub refused several jobs, others are tried next"));
+            }
+        }
+        if let Some(wait) = waits {
+            return Ok(Answer::later(wait, "GitHub told this installation to wait"));
+        }
+        Ok(match self.ledger.park(&runner, health.as_ref(), self.now()).await? {
+            Some(_) => Answer::parked(),
+            None => Answer::later(BUSY_RETRY, "this runner's row has just changed"),
+        })
+    }
+
+    /// Waiting jobs that the runner may serve, the one to be tried first in front.
+    async fn choice(&self, runner: &Runner, pools: &Pools) -> anyhow::Result<Vec<WaitingJob>> {
+        let capped = match pools.get(&runner.pool).and_then(|pool| pool.max_per_repository) {
+            Some(most) => self.ledger.capped(runner, most).await?,
+            None => BTreeSet::new(),
+        };
+        Ok(order(runner, self.ledger.jobs_for(runner, &capped, self.now()).await?))
+    }
+
+    /// How long GitHub told the job's installation to wait.
+    async fn limited(&self, job: &WaitingJob) -> anyhow::Result<Option<Duration>> {
+        let limits = self.ledger.limits(BTreeSet::from([job.installation])).await?;
+        Ok(limits.get(&job.installation).filter(|reset| **reset > self.now()).map(|reset| reset.since(self.now())))
+    }
+
+    /// Asks GitHub for a registration, and writes down what comes of it before anybody else hears of it.
+    async fn register(&self, reservation: Reservation, pools: &Pools, by: Instant) -> anyhow::Result<Next> {
+        let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
+        let runner = &reservation.runner;
+        let Some(target) = &runner.target else {
+            return Ok(Next::Answer(Answer::later(FAILURE_RETRY, "the job's record is incomplete")));
+        };
+        match github.register(target, &runner.name(), by).await {
+            Ok(registration) => self.hand_out(runner, &registration).await.map(Next::Answer),
+            Err(problem) => self.not_registered(&reservation, problem).await,
+        }
+    }
+
+    async fn hand_out(&self, runner: &Runner, registration: &Registration) -> anyhow::Result<Answer> {
+        if !self.ledger.registered(runner, registration.id, self.now()).await.context("mark the runner registered")? {
+            // Another request of the same runner minted after this one; what GitHub made here is left to sweeper.
+            warn!(runner.id = %runner.id, github.runner.id = %registration.id, "a registration came too late and is not handed out");
+            return Ok(Answer::later(BUSY_RETRY, "this runner's row has just changed"));
+        }
+        info!(runner.id = %runner.id, pool.name = %runner.pool, job.id = ?runner.reserved, github.runner.id = %registration.id, "registered");
+        Ok(Answer::registered(registration.jit_config.expose(), &runner.name().to_string()))
+    }
+
+    async fn not_registered(&self, reservation: &Reservation, problem: RegisterError) -> anyhow::Result<Next> {
+        let (runner, job) = (&reservation.runner, reservation.job.id);
+        let now = self.now();
+        let later = |wait, why| Ok(Next::Answer(Answer::later(wait, why)));
+        match problem {
+            RegisterError::RefusedForGood { status, message, call } => {
+                warn!(runner.id = %runner.id, job.id = %job, http.status = status, call = %call, "GitHub refuses a runner for the job: {message}");
+                let freed = self.ledger.refused(reservation, &message, now).await?;
+                Ok(freed.map_or_else(changed_meanwhile, |runner| Next::Again { runner, refused: true }))
+            }
+            RegisterError::RateLimited { until, message, call } => {
+                let installation = reservation.job.installation;
+                warn!(installation.id = %installation, call = %call, "GitHub tells the installation to wait: {message}");
+                self.ledger.limited(installation, until).await?;
+                self.ledger.unregistered(runner, &message, now).await?;
+                later(until.since(now), "GitHub told this installation to wait")
+            }
+            // A name that is taken is one that this runner never used before: only an answer that got lost explains it. The next name is free.
+            RegisterError::Conflict { message, call } | RegisterError::Unsure { message, call } => {
+                unanswered(runner, &message, &call);
+                later(FAILURE_RETRY, "GitHub does not answer")
+            }
+            RegisterError::Unavailable { message, call } => {
+                unanswered(runner, &message, &call);
+                self.ledger.unregistered(runner, &message, now).await?;
+                later(FAILURE_RETRY, "GitHub does not answer")
+            }
+            RegisterError::Misconfigured { message } => {
+                error!(runner.id = %runner.id, "somebody must mend the GitHub App's settings: {message}");
+                self.ledger.unregistered(runner, &message, now).await?;
+                later(FAILURE_RETRY, "the GitHub App is misconfigured")
+            }
+        }
+    }
+}
+
+fn changed_meanwhile() -> Next {
+    Next::Answer(Answer::later(BUSY_RETRY, "this runner's row has just changed"))
+}
+
+fn unanswered(runner: &Runner, message: &str, call: &Call) {
+    warn!(runner.id = %runner.id, call = %call, "GitHub gave no registration, the runner asks again: {message}");
+}
+
+/// The answer for a runner whose turn it is not.
+fn not_served(runner: &Runner) -> Option<Answer> {
+    match turn(runner) {
+        Turn::Serve => None,
+        Turn::Stopped => Some(Answer::stopped()),
+        Turn::Registered => Some(Answer::has_registered()),
+    }
+}

@@ -1,0 +1,134 @@
+//! Requests as API Gateway hands them over (HTTP API, payload format 2.0).
+
+use base64::Engine;
+use mayfly_domain::admission::AdmissionRequest;
+use mayfly_domain::id::RunnerAddress;
+use mayfly_domain::registration::Caller;
+use serde::Deserialize;
+use std::collections::HashMap;
+
+/// An HTTP API event, reduced to what is used.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    raw_path: String,
+    #[serde(default)]
+    headers: HashMap<String, String>,
+    request_context: Context,
+    #[serde(default)]
+    body: Option<String>,
+    #[serde(default)]
+    is_base64_encoded: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Context {
+    #[serde(default)]
+    authorizer: Option<Authorizer>,
+    /// The stage begins the path of every stage but `$default`.
+    #[serde(default)]
+    route_key: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Authorizer {
+    #[serde(default)]
+    iam: Option<Iam>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Iam {
+    #[serde(default)]
+    user_arn: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RegistrationRequest {
+    runner: String,
+}
+
+/// What is asked, by whom.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// `POST /registration`.
+    Registration {
+        /// As API Gateway verified it.
+        caller: Caller,
+        /// Who the caller says it is.
+        runner: RunnerAddress,
+        /// It wants the registration as plain text.
+        text: bool,
+    },
+    /// `POST /admission`.
+    Admission {
+        /// As API Gateway verified it.
+        caller: Caller,
+        /// What the hook says.
+        request: AdmissionRequest,
+    },
+}
+
+/// Why a request cannot be answered.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unusable {
+    /// No task called.
+    Caller(String),
+    /// The body is not what it should be.
+    Body(String),
+    /// Neither of the two routes.
+    Route(String),
+}
+
+/// No request of ours is nearly as long.
+const LONGEST_BODY: usize = 16 * 1024;
+
+impl Event {
+    /// Reads the request. The caller comes first: what a stranger sends is not looked at.
+    pub(crate) fn read(&self) -> Result<Asked, Unusable> {
+        let route = self.route();
+        if route != "/registration" && route != "/admission" {
+            return Err(Unusable::Route(route.to_owned()));
+        }
+        let caller = self.caller()?;
+        let body = self.body()?;
+        let wrong = |error: serde_json::Error| Unusable::Body(format!("the body is not what it should be: {error}"));
+        if route == "/admission" {
+            return Ok(Asked::Admission { caller, request: serde_json::from_slice(&body).map_err(wrong)? });
+        }
+        let request: RegistrationRequest = serde_json::from_slice(&body).map_err(wrong)?;
+        let runner = request.runner.parse().map_err(|error| Unusable::Body(format!("runner: {error}")))?;
+        Ok(Asked::Registration { caller, runner, text: self.wants_text() })
+    }
+
+    /// The route's path: from the route key where there is one, because the raw path may begin with the stage.
+    fn route(&self) -> &str {
+        let key = self.request_context.route_key.as_deref().and_then(|key| key.split_once(' ')).map(|(_, path)| path);
+        key.unwrap_or(&self.raw_path)
+    }
+
+    fn caller(&self) -> Result<Caller, Unusable> {
+        let iam = self.request_context.authorizer.as_ref().and_then(|authorizer| authorizer.iam.as_ref());
+        let arn = iam.and_then(|iam| iam.user_arn.as_deref()).unwrap_or_default();
+        Caller::from_arn(arn).ok_or_else(|| Unusable::Caller(format!("{arn:?} is not the session of a role")))
+    }
+
+    fn body(&self) -> Result<Vec<u8>, Unusable> {
+        let text = self.body.as_deref().unwrap_or_default();
+        if text.len() > LONGEST_BODY {
+            return Err(Unusable::Body(format!("the body is longer than {LONGEST_BODY} bytes")));
+        }
+        if self.is_base64_encoded {
+            let decoded = base64::engine::general_purpose::STANDARD.decode(text);
+            return decoded.map_err(|_| Unusable::Body("the body is not base64".to_owned()));
+        }
+        Ok(text.as_bytes().to_vec())
+    }
+
+    fn wants_text(&self) -> bool {
+        let accept = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("accept"));
+        accept.is_some_and(|(_, value)| value.trim().to_ascii_lowercase().starts_with("text/plain"))
+    }
+}
