@@ -1,0 +1,127 @@
+//! Answers that do not come, or come apart: may a registration exist?
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use mayfly_github::{Github, RegisterError, Registrations as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
+
+use crate::stub::{Key, START, Stub, name, registered, repository, soon, token};
+
+/// What happens to the request for a registration, once it has arrived.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    /// Nothing, for ever.
+    Silence,
+    /// The connection ends.
+    Closed,
+    /// The answer breaks off in the middle.
+    CutShort,
+    /// The answer has no end.
+    Endless,
+}
+
+/// A server that hands out tokens and deals so with the rest.
+async fn server(fate: Fate) -> (String, Arc<Mutex<usize>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let arrived = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&arrived);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(connection(stream, fate, Arc::clone(&count)));
+        }
+    });
+    (url, arrived)
+}
+
+async fn connection(mut stream: TcpStream, fate: Fate, arrived: Arc<Mutex<usize>>) {
+    while let Some(request) = request(&mut stream).await {
+        if request.contains("access_tokens") {
+            let body = token(1, 3600).2;
+            let answer = format!("HTTP/1.1 201 Created\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            continue;
+        }
+        *arrived.lock().unwrap() += 1;
+        match fate {
+            Fate::Silence => std::future::pending().await,
+            Fate::Closed => return,
+            Fate::CutShort => {
+                let _ = stream.write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 9000\r\n\r\n{\"runner\":").await;
+                return;
+            }
+            Fate::Endless => {
+                let _ = stream.write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 99000000000\r\n\r\n").await;
+                while stream.write_all(&[b' '; 65536]).await.is_ok() {}
+                return;
+            }
+        }
+    }
+}
+
+/// One request, headers and body; none once the connection has ended.
+async fn request(stream: &mut TcpStream) -> Option<String> {
+    let mut text = String::new();
+    loop {
+        let mut part = [0; 4096];
+        let count = stream.read(&mut part).await.ok().filter(|count| *count > 0)?;
+        text.push_str(&String::from_utf8_lossy(&part[..count]));
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse::<usize>().ok());
+        if body.len() >= length.unwrap_or_default() {
+            return Some(text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn registration_that_was_asked_for_and_not_answered_may_exist() {
+    for fate in [Fate::Silence, Fate::Closed, Fate::CutShort, Fate::Endless] {
+        let (url, arrived) = server(fate).await;
+        let github = Github::new(&url, Key::fixed(), || START).unwrap();
+        // The shortest budget that a call may begin with, and a little: the silent server uses it up.
+        let by = Instant::now() + Duration::from_millis(1500);
+        let error = github.register(&repository(9), &name(1), by).await.unwrap_err();
+        assert!(matches!(error, RegisterError::Unsure { .. }), "{fate:?}: {error:?}");
+        assert_eq!(*arrived.lock().unwrap(), 1, "{fate:?}: asked once");
+    }
+}
+
+#[tokio::test]
+async fn server_that_cannot_be_reached_has_registered_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let github = Github::new(&url, Key::fixed(), || START).unwrap();
+    let error = github.register(&repository(9), &name(1), soon()).await.unwrap_err();
+    assert!(matches!(&error, RegisterError::Unavailable { message, .. } if message.contains("refused")), "{error:?}");
+}
+
+#[tokio::test]
+async fn server_that_goes_away_after_the_token_has_registered_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        request(&mut stream).await.unwrap();
+        drop(listener);
+        let body = token(1, 3600).2;
+        let answer = format!("HTTP/1.1 201 Created\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    });
+    let github = Github::new(&url, Key::fixed(), || START).unwrap();
+    let error = github.register(&repository(9), &name(1), soon()).await.unwrap_err();
+    serving.await.unwrap();
+    assert!(matches!(error, RegisterError::Unavailable { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_asked_when_no_time_is_left() {
+    let stub = Stub::always(registered()).await;
+    let error = stub.github().register(&repository(9), &name(1), Instant::now()).await.unwrap_err();
+    assert!(matches!(error, RegisterError::Unavailable { .. }), "{error:?}");
+    assert_eq!(stub.asked().len(), 0);
+}

@@ -1,0 +1,8 @@
+//! The adapter against servers that answer whatever a test wants: what is asked of GitHub, and what comes of each answer.
+
+mod deadlines;
+mod jobs;
+mod registrations;
+mod runners;
+mod stub;
+mod tokens;

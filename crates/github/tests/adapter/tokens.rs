@@ -1,0 +1,126 @@
+//! Tokens: narrowed, shared, renewed, replaced.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use mayfly_domain::id::{InstallationId, RepositoryId};
+use mayfly_github::{Github, RegisterError, Registrations as _, Repositories as _, Runners as _};
+use serde_json::json;
+
+use crate::stub::{Clock, Key, Stub, answer, message, name, new_key, registered, repository, soon};
+
+fn tokens(stub: &Stub) -> usize {
+    stub.lines("access_tokens").len()
+}
+
+#[tokio::test]
+async fn one_token_serves_every_call_of_a_repository_and_permission() {
+    let stub = Stub::start(|asked| match asked.line.split(' ').next() {
+        Some("DELETE") => Some(answer(204, json!(null))),
+        Some("GET") => Some(answer(200, json!({ "id": 9, "private": true }))),
+        _ => asked.line.contains("jitconfig").then(registered),
+    })
+    .await;
+    let github = stub.github();
+    for mint in 1..=5 {
+        github.register(&repository(9), &name(mint), soon()).await.unwrap();
+    }
+    github.delete(&repository(9), mayfly_domain::id::GithubRunnerId(42), soon()).await.unwrap();
+    assert_eq!(tokens(&stub), 1);
+    github.register(&repository(10), &name(6), soon()).await.unwrap();
+    assert_eq!(tokens(&stub), 2, "another repository needs another");
+    github.private(InstallationId(1), RepositoryId(9), "acme/app-9", soon()).await.unwrap();
+    assert_eq!(tokens(&stub), 3, "and so does another permission");
+    let bodies: Vec<_> = stub.asked().into_iter().filter(|one| one.line.contains("access_tokens")).map(|one| one.body).collect();
+    assert_eq!(bodies[2], json!({ "permissions": { "metadata": "read" }, "repository_ids": [9] }));
+}
+
+#[tokio::test]
+async fn calls_at_the_same_time_share_one_token() {
+    let stub = Stub::always(registered()).await;
+    let github = stub.github();
+    let (target, by) = (repository(9), soon());
+    let names = [name(1), name(2), name(3), name(4)];
+    let (a, b, c, d) = tokio::join!(
+        github.register(&target, &names[0], by),
+        github.register(&target, &names[1], by),
+        github.register(&target, &names[2], by),
+        github.register(&target, &names[3], by),
+    );
+    assert!([a, b, c, d].iter().all(Result::is_ok));
+    assert_eq!(tokens(&stub), 1);
+}
+
+#[tokio::test]
+async fn token_is_renewed_five_minutes_before_its_end() {
+    let stub = Stub::always(registered()).await;
+    let clock = Clock::default();
+    let time = clock.clone();
+    let github = Github::new(&stub.url, Key::fixed(), move || time.now()).unwrap();
+    github.register(&repository(9), &name(1), soon()).await.unwrap();
+    clock.pass(Duration::from_secs(55 * 60 - 1));
+    github.register(&repository(9), &name(2), soon()).await.unwrap();
+    assert_eq!(tokens(&stub), 1);
+    clock.pass(Duration::from_secs(1));
+    github.register(&repository(9), &name(3), soon()).await.unwrap();
+    assert_eq!(tokens(&stub), 2);
+}
+
+#[tokio::test]
+async fn token_that_github_forgot_is_replaced_once() {
+    let stub = Stub::start(|asked| {
+        let forgotten = asked.header("authorization") == "Bearer ghs_token_1" && asked.body["name"] == name(2).to_string();
+        asked.line.contains("jitconfig").then(|| if forgotten { message(401, "Bad credentials") } else { registered() })
+    })
+    .await;
+    let github = stub.github();
+    github.register(&repository(9), &name(1), soon()).await.unwrap();
+    github.register(&repository(9), &name(2), soon()).await.unwrap();
+    assert_eq!((tokens(&stub), stub.lines("jitconfig").len()), (2, 3));
+}
+
+#[tokio::test]
+async fn tokens_that_never_work_are_not_asked_for_without_end() {
+    let calls = AtomicUsize::new(0);
+    let stub = Stub::start(move |asked| {
+        let first = asked.line.contains("jitconfig") && calls.fetch_add(1, Ordering::SeqCst) == 0;
+        asked.line.contains("jitconfig").then(|| if first { registered() } else { message(401, "Bad credentials") })
+    })
+    .await;
+    let github = stub.github();
+    github.register(&repository(9), &name(1), soon()).await.unwrap();
+    let error = github.register(&repository(9), &name(2), soon()).await.unwrap_err();
+    assert!(matches!(error, RegisterError::Unavailable { .. }), "{error:?}");
+    assert_eq!((tokens(&stub), stub.lines("jitconfig").len()), (2, 3));
+}
+
+#[tokio::test]
+async fn new_key_is_used_at_once_and_old_tokens_are_dropped_with_the_old_one() {
+    let stub = Stub::always(registered()).await;
+    let key = Key::fixed();
+    let github = Github::new(&stub.url, key.clone(), || crate::stub::START).unwrap();
+    github.register(&repository(9), &name(1), soon()).await.unwrap();
+    let rotated = new_key();
+    key.set(Ok(&rotated));
+    github.register(&repository(9), &name(2), soon()).await.unwrap();
+    assert_eq!(tokens(&stub), 2);
+    key.set(Err("SSM is away"));
+    github.register(&repository(9), &name(3), soon()).await.unwrap();
+    assert_eq!(tokens(&stub), 2, "what was read last stands while nothing can be read");
+}
+
+#[tokio::test]
+async fn key_that_cannot_be_read_or_used_is_a_matter_of_configuration() {
+    let stub = Stub::always(registered()).await;
+    for (key, words) in [
+        (Err("SSM is away"), "the GitHub App's id and key cannot be read: SSM is away"),
+        (Ok("s3cret"), "the private key of GitHub App 7 is not an RSA key in PEM form: store it as GitHub gave it"),
+    ] {
+        let given = Key::fixed();
+        given.set(key);
+        let github = Github::new(&stub.url, given, || crate::stub::START).unwrap();
+        let error = github.register(&repository(9), &name(1), soon()).await.unwrap_err();
+        assert_eq!(error, RegisterError::Misconfigured { message: words.to_owned() });
+    }
+    assert_eq!(stub.asked().len(), 0);
+}
