@@ -93,3 +93,61 @@ impl From<Detail> for TaskState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    const RUNNER: &str = "linux/01jd0000000000000000000000";
+
+    fn detail() -> Value {
+        json!({
+            "taskArn": "arn:aws:ecs:us-east-1:123456789012:task/mayfly/4f1c", "startedBy": RUNNER, "version": 7,
+            "lastStatus": "STOPPED", "desiredStatus": "STOPPED", "createdAt": "2026-11-22T14:00:00.512Z", "stoppedAt": "2026-11-22T15:00:01+01:00",
+            "containers": [{ "name": "runner", "exitCode": 137, "reason": "OutOfMemoryError: Container killed due to memory usage" }],
+            "somethingNew": { "of": ["tomorrow"] },
+        })
+    }
+
+    fn with(member: &str, value: Value) -> Value {
+        let mut detail = detail();
+        detail[member] = value;
+        detail
+    }
+
+    #[test]
+    fn times_are_read_with_fractions_and_offsets() {
+        let timeline = parse(&detail()).unwrap().unwrap().timeline;
+        let hour = 1_795_356_000_000;
+        assert_eq!(timeline.created, Some(Timestamp::from_millis(hour + 512)));
+        assert_eq!(timeline.stopped, Some(Timestamp::from_millis(hour + 1000)));
+        assert_eq!(timeline.started, None);
+    }
+
+    #[test]
+    fn tasks_of_others_are_none_of_ours() {
+        for foreign in [json!("ecs-svc/1234567890123456789"), json!("somebody"), json!("linux/not-a-ulid"), Value::Null] {
+            assert_eq!(parse(&with("startedBy", foreign.clone())).unwrap(), None, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn wrong_shapes_are_named_by_their_path() {
+        for (wrong, path) in [
+            (with("version", json!("7")), "version"),
+            (with("createdAt", json!("yesterday")), "createdAt"),
+            (with("containers", json!([{ "name": "runner", "exitCode": "0" }])), "containers[0].exitCode"),
+            (with("taskArn", Value::Null), "taskArn"),
+            (json!([]), "."),
+        ] {
+            assert_eq!(parse(&wrong).unwrap_err().path, path, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_container_that_never_ran_has_no_exit_code() {
+        let task = parse(&with("containers", json!([{ "name": "runner", "lastStatus": "STOPPED" }]))).unwrap().unwrap();
+        assert_eq!((task.exit_code, task.container_reason), (None, None));
+    }
+}

@@ -112,3 +112,130 @@ async fn send(launcher: &dyn Launcher, pace: &Pace, sending: &Sending, deadline:
     }
     sent
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_trait::async_trait;
+    use mayfly_domain::id::TaskArn;
+
+    /// An ECS that takes its time, throttles the first calls, and keeps when each call came.
+    struct Ecs {
+        takes: Duration,
+        throttles: usize,
+        calls: Mutex<Vec<Duration>>,
+        since: Instant,
+    }
+
+    impl Ecs {
+        fn taking(takes: Duration) -> Self {
+            Self { takes, throttles: 0, calls: Mutex::default(), since: Instant::now() }
+        }
+
+        fn calls(&self) -> Vec<Duration> {
+            self.calls.lock().unwrap().clone()
+        }
+
+        async fn launch_all(&self, pace: &Pace, launches: usize, within: Duration) -> Vec<Sent> {
+            let sent = launch_all(self, pace, sendings(launches), Instant::now() + within).await;
+            sent.into_iter().map(|(_, sent)| sent).collect()
+        }
+    }
+
+    #[async_trait]
+    impl Launcher for Ecs {
+        async fn launch(&self, _: &LaunchRequest, client_token: &str) -> LaunchAnswer {
+            let call = {
+                let mut calls = self.calls.lock().unwrap();
+                calls.push(self.since.elapsed());
+                calls.len()
+            };
+            tokio::time::sleep(self.takes).await;
+            if call <= self.throttles {
+                return LaunchAnswer::Unsure { reason: "Rate exceeded".into(), retry_after: Some(Duration::from_secs(1)) };
+            }
+            LaunchAnswer::Started(TaskArn(client_token.into()))
+        }
+    }
+
+    fn sendings(count: usize) -> Vec<Sending> {
+        (0..count)
+            .map(|n| {
+                let runner: RunnerId = format!("{n:026}").parse().unwrap();
+                let request = serde_json::json!({
+                    "runner": { "pool": "linux", "runner": runner }, "definition": "d", "cluster": "c", "capacity": "ondemand",
+                    "placement": { "capacity": "ondemand" }, "network": { "subnets": ["s"], "security_groups": [], "public_ip": true },
+                    "resources": { "cpu": 256, "memory_mib": 512 }, "task_role": "r", "execution_role": "e", "environment": {}, "tags": {},
+                });
+                Sending { client_token: format!("{runner}-1"), runner, request: LaunchRequest::from_json(&request.to_string()).unwrap() }
+            })
+            .collect()
+    }
+
+    fn count(sent: &[Sent], which: impl Fn(&Sent) -> bool) -> usize {
+        sent.iter().filter(|sent| which(sent)).count()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_second_has_more_calls_than_fargate_takes() {
+        let ecs = Ecs::taking(Duration::from_millis(300));
+        let sent = ecs.launch_all(&Pace::default(), 100, Duration::from_secs(15)).await;
+        assert_eq!(count(&sent, |sent| matches!(sent, Sent::Answered(LaunchAnswer::Started(_)))), 100);
+        // A full bucket at first, then 20 a second: 20 + 20 × 4 within 4 s.
+        for second in 1..=5_u32 {
+            let within = ecs.calls().iter().filter(|at| **at <= Duration::from_secs(second.into())).count();
+            assert!(within <= 20 + 20 * usize::try_from(second).unwrap(), "{within} in {second} s");
+        }
+        assert!(ecs.since.elapsed() < Duration::from_secs(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bucket_outlives_a_run() {
+        let (ecs, pace) = (Ecs::taking(Duration::ZERO), Pace::default());
+        ecs.launch_all(&pace, 20, Duration::from_secs(15)).await;
+        ecs.launch_all(&pace, 1, Duration::from_secs(15)).await;
+        assert_eq!(ecs.calls()[20], Duration::from_millis(50));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_there_is_no_time_for_is_not_sent_and_the_first_ones_are() {
+        let ecs = Ecs::taking(Duration::from_millis(100));
+        let sent = launch_all(&ecs, &Pace::default(), sendings(200), Instant::now() + Duration::from_secs(4)).await;
+        let begun: Vec<_> = sent.iter().filter(|(_, sent)| *sent != Sent::NotSent).map(|(runner, _)| runner.as_str()).collect();
+        assert_eq!(begun.len(), ecs.calls().len());
+        assert!((40..=60).contains(&begun.len()), "{}", begun.len());
+        assert!(begun.iter().all(|runner| runner.parse::<usize>().unwrap() < 60));
+        assert!(ecs.since.elapsed() < Duration::from_secs(4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_under_way_at_the_deadline_is_given_up_and_unsure() {
+        let ecs = Ecs::taking(Duration::from_secs(60));
+        let sent = ecs.launch_all(&Pace::default(), 3, Duration::from_secs(3)).await;
+        assert_eq!(count(&sent, |sent| matches!(sent, Sent::Answered(LaunchAnswer::Unsure { .. }))), 3);
+        assert_eq!(ecs.since.elapsed(), Duration::from_secs(3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn throttled_launches_are_sent_again_within_the_run() {
+        let ecs = Ecs { throttles: 5, ..Ecs::taking(Duration::from_millis(100)) };
+        let sent = ecs.launch_all(&Pace::default(), 10, Duration::from_secs(15)).await;
+        assert_eq!(count(&sent, |sent| matches!(sent, Sent::Answered(LaunchAnswer::Started(_)))), 10);
+        assert_eq!(ecs.calls().len(), 15);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn throttled_again_and_again_ends_unsure_after_three_tries() {
+        let ecs = Ecs { throttles: usize::MAX, ..Ecs::taking(Duration::from_millis(100)) };
+        let sent = ecs.launch_all(&Pace::default(), 1, Duration::from_secs(60)).await;
+        assert!(matches!(sent[0], Sent::Answered(LaunchAnswer::Unsure { .. })));
+        assert_eq!(ecs.calls().len(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_without_time_sends_nothing() {
+        let ecs = Ecs::taking(Duration::ZERO);
+        let sent = ecs.launch_all(&Pace::default(), 2, Duration::from_secs(1)).await;
+        assert_eq!((count(&sent, |sent| *sent == Sent::NotSent), ecs.calls().len()), (2, 0));
+    }
+}
