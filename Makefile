@@ -3,7 +3,7 @@
 PYTHON ?= python3
 # Lambda's name for this machine: the local stack runs the functions as they are.
 ARCH := $(subst aarch64,arm64,$(shell uname -m))
-EVENT ?= $(firstword $(wildcard events/$*/*.json) events/$*.json)
+EVENT ?= $(wildcard $(addprefix events/$*/,queued.json wakes.json registration.json stopped.json tick.json))
 PARAMETERS := $(strip $(if $(VPC),VpcId=$(VPC)) $(if $(SUBNETS),SubnetIds=$(SUBNETS)))
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -28,6 +28,10 @@ tools: .venv/ready ## what is not Rust, into .venv
 models: ## the programs of the local stack
 	cargo build --quiet -p mayfly-tests --bins
 
+# Only if it is not there: a stack must go down whatever state the sources are in.
+$(STACK):
+	cargo build --quiet -p mayfly-tests --bin stack
+
 build: tools models ## the functions as they run on Lambda, for this machine, and the local stack's programs
 	$(SAM) build --config-env local --parameter-overrides Architecture=$(ARCH)
 
@@ -46,13 +50,13 @@ demo: build ## thirty jobs of every kind through the local stack, with a table o
 up: build ## the local stack; target/local/stack.json tells where everything is
 	$(STACK) up
 
-down: models ## end the local stack, whatever state it is in
+down: $(STACK) ## end the local stack, whatever state it is in
 	$(STACK) down
 
-status: ## the local stack, if it is up
+status: $(STACK) ## the local stack, if it is up
 	$(STACK) status
 
-invoke-%: ## hand an event to a function of the local stack: make invoke-webhook EVENT=events/...
+invoke-%: $(STACK) ## hand an event to a function of the local stack: make invoke-webhook EVENT=events/...
 	$(STACK) invoke $* $(EVENT)
 
 deploy: tools ## build and deploy to AWS; the first time with VPC=vpc-... SUBNETS=subnet-...,subnet-...
