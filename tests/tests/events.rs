@@ -1,4 +1,5 @@
 //! The event files are what the models make, and say what they should.
+#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its ground has to fail, and says where")]
 
 use base64::Engine as _;
 use mayfly_tests::events;
