@@ -41,7 +41,7 @@ fn sigterm_while_the_registrar_hangs_ends_at_once() {
 }
 
 #[test]
-fn sigterm_while_the_answer_trickles_ends_at_once() {
+fn sigterm_while_the_credentials_endpoint_hangs_ends_at_once() {
     let registrar = Server::start(vec![Reply::Hang]);
     let identity = Server::start(vec![Reply::Hang]);
     let container = image(&registrar, &identity).start();
