@@ -4,6 +4,8 @@
 //! the crate to it). Functions load what they need from the ledger, ask this crate what follows, and carry it out.
 
 pub mod admission;
+pub mod care;
+mod cover;
 pub mod health;
 pub mod id;
 pub mod job;

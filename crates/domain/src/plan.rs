@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::cover::cover;
 use crate::health::Health;
 use crate::id::{InstallationId, JobId, RepositoryId, RunnerId};
 use crate::job::WaitingJob;
 use crate::pool::Pool;
-use crate::runner::{Runner, RunnerState};
+use crate::runner::Runner;
 use crate::size::Size;
 use crate::time::Timestamp;
-use crate::times;
 
 /// What bounds a plan besides the pool's own limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +22,13 @@ pub struct Limits {
     pub launches: usize,
     /// Fingerprint of what a launch of each size would be made from; by [`Size`] in its text form.
     pub definitions: BTreeMap<String, String>,
+}
+
+impl Limits {
+    /// True while GitHub wants to hear nothing of an installation.
+    pub(crate) fn told_to_wait(&self, installation: InstallationId, now: Timestamp) -> bool {
+        self.github.get(&installation).is_some_and(|reset| *reset > now)
+    }
 }
 
 /// A runner to be started.
@@ -77,8 +84,9 @@ pub enum Held {
 #[expect(clippy::too_many_arguments, reason = "these are all that the decision may depend on, and each is a thing of its own")]
 #[must_use]
 pub fn plan(pool: &Pool, health: &Health, jobs: &[WaitingJob], runners: &[Runner], limits: &Limits, now: Timestamp) -> Plan {
-    let cover = cover(jobs, runners, now);
+    let cover = cover(pool, limits, jobs, runners, now);
     let mut room = Room::new(pool, health, runners, limits, now);
+    room.repositories.clone_from(&cover.repositories);
     let mut plan = Plan::default();
     for job in &cover.uncovered {
         match room.admit(job) {
@@ -105,64 +113,17 @@ pub fn plan(pool: &Pool, health: &Health, jobs: &[WaitingJob], runners: &[Runner
     plan
 }
 
+/// Jobs of a look that must be read again, one by one, before anything is planned: held in reserve by a runner that the look does not show.
+///
+/// A runner's end and what it leaves on its job's row (GitHub is to be asked first) are one transaction, of which a query may show
+/// the first half alone; a launch would follow that should not. A read of a single item shows all of what any query has shown a part of.
+pub fn doubtful<'a>(jobs: &'a [WaitingJob], runners: &[Runner]) -> impl Iterator<Item = &'a WaitingJob> {
+    let shown: BTreeSet<RunnerId> = runners.iter().map(|runner| runner.id.clone()).collect();
+    jobs.iter().filter(move |job| job.runner.as_ref().is_some_and(|holder| !shown.contains(holder)))
+}
+
 fn surplus_reason(runner: &Runner) -> &'static str {
     if runner.intended.is_some() { "the job it was started for needs it no longer" } else { "beyond the idle floor" }
-}
-
-/// Who covers whom.
-struct Cover<'a> {
-    /// Jobs that no runner covers, oldest first.
-    uncovered: Vec<&'a WaitingJob>,
-    /// Unregistered runners that cover nothing: those that are kept longest first.
-    surplus: Vec<&'a Runner>,
-}
-
-/// Gives each waiting job at most one runner and each runner at most one job, the most particular runners first: what is busy
-/// with the job's run, what is registered for its target, what has its size. Each kind serves a part of what the next one serves, so nothing is wasted.
-fn cover<'a>(jobs: &'a [WaitingJob], runners: &'a [Runner], now: Timestamp) -> Cover<'a> {
-    let named: BTreeSet<JobId> = runners.iter().filter_map(|runner| runner.work.as_ref()?.job).collect();
-    let mut open: Vec<&WaitingJob> = jobs.iter().filter(|job| !named.contains(&job.id)).collect();
-    open.sort_by_key(|job| (!job.eligible(now), job.rank()));
-    let mut runners: Vec<&Runner> = runners.iter().filter(|runner| runner.stop.is_none()).collect();
-    runners.sort_by_key(|runner| (std::cmp::Reverse(runner.state), &runner.id));
-
-    for runner in runners.iter().filter(|runner| runner.state == RunnerState::Busy && runner.refused.is_none()) {
-        let Some(work) = runner.work.as_ref().filter(|work| work.job.is_none() && runner.done_at.is_none()) else { continue };
-        // Its own reservation first: that is the job it most likely runs.
-        let of_run = |job: &WaitingJob| (job.run, job.attempt) == (work.run, work.attempt);
-        let own = open.iter().position(|job| of_run(job) && Some(job.id) == runner.reserved);
-        if let Some(at) = own.or_else(|| open.iter().position(|job| of_run(job))) {
-            open.remove(at);
-        }
-    }
-    for runner in runners.iter().filter(|runner| matches!(runner.state, RunnerState::Registered | RunnerState::Registering)) {
-        let silent = runner.state == RunnerState::Registering && !heard_lately(runner, now);
-        let Some(key) = runner.target.as_ref().map(crate::target::Target::key).filter(|_| !silent) else { continue };
-        if let Some(at) = open.iter().position(|job| job.target == key) {
-            open.remove(at);
-        }
-    }
-    let mut surplus = Vec::new();
-    for runner in runners.into_iter().filter(|runner| runner.state.unregistered()) {
-        if runner.state == RunnerState::Parked && !heard_lately(runner, now) {
-            surplus.push(runner);
-            continue;
-        }
-        // A job that must wait anyway keeps no runner alive that nobody pays for otherwise.
-        match open.iter().position(|job| job.size == runner.size && job.eligible(now)) {
-            Some(at) => drop(open.remove(at)),
-            None => surplus.push(runner),
-        }
-    }
-    // Those heard of lately first, then the oldest: the newest are stopped first.
-    surplus.sort_by_key(|runner| {
-        (runner.state == RunnerState::Parked && !heard_lately(runner, now), std::cmp::Reverse(runner.state), &runner.id)
-    });
-    Cover { uncovered: open, surplus }
-}
-
-fn heard_lately(runner: &Runner, now: Timestamp) -> bool {
-    runner.heard_at.is_some_and(|heard| now.since(heard) <= times::HEARD_WITHIN)
 }
 
 /// What is left of every limit while launches are decided one by one.
@@ -180,15 +141,9 @@ struct Room<'a> {
 impl<'a> Room<'a> {
     fn new(pool: &Pool, health: &'a Health, runners: &[Runner], limits: &'a Limits, now: Timestamp) -> Self {
         let rows = u32::try_from(runners.len()).unwrap_or(u32::MAX);
-        let mut repositories = BTreeMap::new();
         let mut unasked = BTreeMap::new();
-        for runner in runners {
-            if let Some(repository) = runner.repository {
-                *repositories.entry(repository).or_default() += 1;
-            }
-            if runner.asked_at.is_none() {
-                *unasked.entry(runner.size).or_default() += 1;
-            }
+        for runner in runners.iter().filter(|runner| runner.asked_at.is_none()) {
+            *unasked.entry(runner.size).or_default() += 1;
         }
         Self {
             health,
@@ -197,7 +152,7 @@ impl<'a> Room<'a> {
             pool: pool.max.saturating_sub(rows),
             run: limits.launches,
             per_repository: pool.max_per_repository,
-            repositories,
+            repositories: BTreeMap::new(),
             unasked,
         }
     }
@@ -210,7 +165,7 @@ impl<'a> Room<'a> {
         if self.per_repository.is_some_and(|max| of_repository >= max) {
             return Err(Held::RepositoryMax);
         }
-        if self.limits.github.get(&job.installation).is_some_and(|reset| *reset > self.now) {
+        if self.limits.told_to_wait(job.installation, self.now) {
             return Err(Held::GithubLimit);
         }
         self.admit_size(job.size)
