@@ -1,1 +1,7 @@
-//! stub
+//! What functions are told: the environment, the pools file, secrets, and how AWS is reached.
+
+pub mod aws;
+pub mod environment;
+pub mod parameter;
+pub mod pools_file;
+pub mod source;

@@ -17,7 +17,7 @@ pub fn init() {
 
 /// What the variable asks for; a word that is no level must not silence a function.
 fn level(word: Option<&str>) -> LevelFilter {
-    word.and_then(|word| word.trim().parse().ok()).unwrap_or(LevelFilter::INFO)
+    word.map(str::trim).filter(|word| !word.is_empty()).and_then(|word| word.parse().ok()).unwrap_or(LevelFilter::INFO)
 }
 
 fn subscriber<W>(level: LevelFilter, writer: W) -> impl tracing::Subscriber + Send + Sync

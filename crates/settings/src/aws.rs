@@ -1,0 +1,106 @@
+//! How AWS is reached from a Lambda function: few connections, short times, nothing done before it is needed.
+//!
+//! Not by way of the SDK's default chain: it would look for profiles, metadata services and containers that a function does not have,
+//! and each of them costs size and start-up time.
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_ssm::config::retry::RetryConfig;
+use aws_sdk_ssm::config::timeout::TimeoutConfig;
+use aws_sdk_ssm::config::{BehaviorVersion, IdentityCache, Region, SharedHttpClient, StalledStreamProtectionConfig};
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_types::SdkConfig;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+
+use crate::environment::{self, Missing};
+
+/// An endpoint in the same region answers in milliseconds; a connection that takes longer than this is better begun anew.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// For one attempt. Three of them and the pauses between fit into webhook's 10 s (GitHub gives up after that) and scaler's 15 s.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Attempts of one call, the first included: the SDK's own default.
+const ATTEMPTS: u32 = 3;
+
+/// How long an unused connection is kept: a function that is frozen between two invocations finds it dead afterwards,
+/// and services close idle ones after some 20 s and more.
+const IDLE_CONNECTIONS: Duration = Duration::from_secs(15);
+
+/// The configuration that all clients of a function share, and with it their connections.
+///
+/// Credentials and region come from the variables that Lambda sets. `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>` are honoured
+/// (only the local stack sets them).
+///
+/// # Errors
+///
+/// [`Missing`] if there is no region or there are no credentials.
+pub fn sdk_config() -> Result<SdkConfig, Missing> {
+    let (region, key, secret) = environment::read(|variables| {
+        (variables.text("AWS_REGION"), variables.text("AWS_ACCESS_KEY_ID"), variables.text("AWS_SECRET_ACCESS_KEY"))
+    })?;
+    let credentials = Credentials::new(key, secret, variable("AWS_SESSION_TOKEN"), None, "environment");
+    let endpoint = variable("AWS_ENDPOINT_URL");
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(region))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        // They are at hand and stand as long as the process does: nothing to cache, nothing to refresh.
+        .identity_cache(IdentityCache::no_cache())
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .timeout_config(timeouts)
+        // Answers are small and whole; an attempt's timeout covers them.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .http_client(http_client(endpoint.as_deref()))
+        .service_config(ServiceEndpoints { variable });
+    config.set_endpoint_url(endpoint);
+    Ok(config.build())
+}
+
+/// A client without TLS for a stack on this machine, else one with TLS. Both connect when first used; only then, and only the second, reads the system's root certificates.
+fn http_client(endpoint: Option<&str>) -> SharedHttpClient {
+    let builder = aws_smithy_http_client::Builder::new().pool_idle_timeout(IDLE_CONNECTIONS);
+    if endpoint.is_some_and(|url| url.starts_with("http://")) {
+        builder.build_http()
+    } else {
+        builder.tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+    }
+}
+
+/// A variable that is there and not empty: a template parameter without a value makes an empty one.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// `AWS_ENDPOINT_URL_<SERVICE>`, where the service's id is in upper case and has `_` for spaces. Source: AWS SDKs reference guide, service-specific endpoints.
+#[derive(Debug)]
+struct ServiceEndpoints {
+    variable: fn(&str) -> Option<String>,
+}
+
+impl LoadServiceConfig for ServiceEndpoints {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let service = key.service_id().to_ascii_uppercase().replace(' ', "_");
+        (self.variable)(&format!("{}_{service}", key.env()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_may_be_set_for_one_service_alone() {
+        let endpoints = ServiceEndpoints { variable: |name| (name == "AWS_ENDPOINT_URL_ECS").then(|| "http://127.0.0.1:1".to_owned()) };
+        let asked = |service| {
+            let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build().unwrap();
+            endpoints.load_config(key)
+        };
+        assert_eq!(asked("ECS").as_deref(), Some("http://127.0.0.1:1"));
+        assert_eq!(asked("DynamoDB"), None);
+    }
+}

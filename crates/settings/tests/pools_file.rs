@@ -1,0 +1,296 @@
+//! The pools file: what a good one means, and what is said about every kind of bad one.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use mayfly_domain::id::{OwnerId, PoolName};
+use mayfly_domain::label::Labels;
+use mayfly_domain::pool::{Account, Pool, RepositoryPattern, Scope};
+use mayfly_domain::size::{Architecture, Capacity, Size};
+use mayfly_settings::pools_file::parse;
+
+/// Nothing wrong with it; the cases below spoil one line each.
+const GOOD: &str = r#"[github]
+accounts = ["acme"]
+
+[pools.linux]
+labels = ["self-hosted", "linux", "x64", "mayfly"]
+cpu = 2
+memory = "8 GiB"
+max = 50
+"#;
+
+#[expect(clippy::unwrap_used, reason = "helper of tests")]
+fn name(name: &str) -> PoolName {
+    name.parse().unwrap()
+}
+
+fn problems(text: &str) -> Vec<String> {
+    parse(text, 1).err().unwrap_or_default().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn the_shortest_good_file_has_the_documented_defaults() {
+    let pools = parse(GOOD, 7).unwrap();
+    assert_eq!(pools.github_url, "https://github.com");
+    assert_eq!(pools.generation, 7);
+    assert_eq!(pools.accounts, [Account { login: "acme".into(), id: None }]);
+    let size = Size { cpu: 2048, memory_mib: 8192, disk_gib: 20, architecture: Architecture::X64, capacity: Capacity::OnDemand };
+    let expected = Pool {
+        labels: ["self-hosted", "linux", "x64", "mayfly"].into_iter().collect(),
+        image: "ghcr.io/actions/actions-runner:latest".into(),
+        max: 50,
+        ..Pool::removed(name("linux"), size)
+    };
+    assert_eq!(pools.pools, [expected]);
+}
+
+#[test]
+fn every_key_is_read_and_a_pool_overrides_the_defaults() {
+    let pools = parse(
+        r#"
+        [github]
+        accounts = ["acme", { login = "Umbrella", id = 42 }]
+        url = "https://github.example.com/"
+
+        [defaults]
+        image = "registry.example.com:5000/team/runner:1"
+        idle_timeout = "5m"
+        disk = "50 GiB"
+        capacity = "spot"
+        runner_group = "Default"
+
+        [pools.linux]
+        labels = ["mayfly"]
+        cpu = 0.25
+        memory = "512 MiB"
+        max = 1
+
+        [pools.linux-arm64]
+        labels = ["Big", "arm64"]
+        any = true
+        priority = -3
+        scope = "organization"
+        runner_group = "builders"
+        repositories = ["acme/*", "*/tools"]
+        public = true
+        cpu = 16
+        memory = "120GiB"
+        disk = "200 GiB"
+        capacity = "on-demand"
+        max = 20
+        max_per_repository = 4
+        min_idle = 2
+        image = "runner@sha256:0123456789012345678901234567890123456789012345678901234567890123"
+        task_role = "deploy"
+        idle_timeout = "90s"
+        max_lifetime = "5d"
+        "#,
+        1,
+    )
+    .unwrap();
+    assert_eq!(pools.github_url, "https://github.example.com");
+    assert_eq!(pools.accounts[1], Account { login: "Umbrella".into(), id: Some(OwnerId(42)) });
+    let small = Size { cpu: 256, memory_mib: 512, disk_gib: 50, architecture: Architecture::X64, capacity: Capacity::Spot };
+    let linux = pools.get(&name("linux")).unwrap();
+    assert_eq!((linux.size, &linux.scope, linux.image.as_str()), (small, &Scope::Repository, "registry.example.com:5000/team/runner:1"));
+    let expected = Pool {
+        name: name("linux-arm64"),
+        labels: Labels::from_iter(["Big", "arm64"]),
+        any: true,
+        priority: -3,
+        scope: Scope::Organization { group: "builders".into() },
+        repositories: vec![RepositoryPattern("acme/*".into()), RepositoryPattern("*/tools".into())],
+        public: true,
+        size: Size { cpu: 16384, memory_mib: 122_880, disk_gib: 200, architecture: Architecture::Arm64, capacity: Capacity::OnDemand },
+        image: "runner@sha256:0123456789012345678901234567890123456789012345678901234567890123".into(),
+        task_role: Some("deploy".into()),
+        max: 20,
+        max_per_repository: Some(4),
+        min_idle: 2,
+        idle_timeout: Duration::from_secs(90),
+        max_lifetime: Duration::from_secs(432_000),
+    };
+    assert_eq!(pools.get(&name("linux-arm64")), Some(&expected));
+    assert_eq!(expected.labels.iter().collect::<Vec<_>>(), ["arm64", "Big"]);
+}
+
+#[test]
+fn a_github_on_this_machine_needs_no_tls() {
+    let pools = parse(&GOOD.replace("[\"acme\"]", "[\"acme\"]\nurl = \"http://127.0.0.1:8080\""), 1).unwrap();
+    assert_eq!(pools.github_url, "http://127.0.0.1:8080");
+}
+
+/// What is spoilt, the line of [`GOOD`] that it replaces (or follows, if it begins with `+`), and the line instead.
+const CASES: &[(&str, &str, &str)] = &[
+    // The file as a whole.
+    ("unknown section", "+max = 50", "[pool.other]"),
+    ("unknown key in a pool", "memory = \"8 GiB\"", "memroy = \"8 GiB\""),
+    ("unknown key without a likeness", "+max = 50", "subnets = []"),
+    ("key that is the table's name", "+max = 50", "name = \"linux\""),
+    ("unknown key in github", "+accounts = [\"acme\"]", "ulr = \"https://github.example.com\""),
+    ("labels among the defaults", "+max = 50", "[defaults]\nlabels = [\"mayfly\"]\npriority = 1"),
+    ("unknown default", "+max = 50", "[defaults]\nidle_timout = \"5m\""),
+    ("same pool twice", "+max = 50", "[pools.linux]\nmax = 3"),
+    ("same key twice", "+max = 50", "max = 3"),
+    ("not TOML", "cpu = 2", "cpu 2"),
+    ("not TOML in several places", "cpu = 2", "cpu = \nlabels = [\"a\"\nmax = 1x"),
+    ("pool that is no table", "+max = 50", "[pools]\nother = 3"),
+    // Accounts and URL.
+    ("no section github", "[github]", "[githup]"),
+    ("no accounts", "accounts = [\"acme\"]", "url = \"https://github.com\""),
+    ("empty accounts", "accounts = [\"acme\"]", "accounts = []"),
+    ("accounts that are no list", "accounts = [\"acme\"]", "accounts = \"acme\""),
+    ("same account twice", "accounts = [\"acme\"]", "accounts = [\"acme\", \"Acme\"]"),
+    ("account that is a path", "accounts = [\"acme\"]", "accounts = [\"acme/app\", \"\", 3]"),
+    ("account without login", "accounts = [\"acme\"]", "accounts = [{ id = 3 }, { login = \"a\", id = 0, nmae = \"\" }]"),
+    ("URL of the API", "+accounts = [\"acme\"]", "url = \"https://api.github.com\""),
+    ("URL with a path", "+accounts = [\"acme\"]", "url = \"https://github.example.com/api/v3\""),
+    ("URL without TLS", "+accounts = [\"acme\"]", "url = \"http://github.example.com\""),
+    ("URL without a scheme", "+accounts = [\"acme\"]", "url = \"github.example.com\""),
+    ("URL without a host", "+accounts = [\"acme\"]", "url = \"https://\""),
+    ("URL with a password", "+accounts = [\"acme\"]", "url = \"https://me:pw@github.example.com\""),
+    // Names.
+    ("pool name too long", "[pools.linux]", "[pools.a-very-long-name-for-a-pool-x]"),
+    ("pool name with capitals", "[pools.linux]", "[pools.Linux]"),
+    ("pool name with a dash at its end", "[pools.linux]", "[pools.linux-]"),
+    ("pool name empty", "[pools.linux]", "[pools.\"\"]"),
+    // Labels.
+    ("no labels", "labels = [\"self-hosted\", \"linux\", \"x64\", \"mayfly\"]", ""),
+    ("empty labels", "labels = [\"self-hosted\", \"linux\", \"x64\", \"mayfly\"]", "labels = []"),
+    ("same label twice", "labels = [\"self-hosted\", \"linux\", \"x64\", \"mayfly\"]", "labels = [\"mayfly\",\n  \"Mayfly\"]"),
+    ("labels in one string", "labels = [\"self-hosted\", \"linux\", \"x64\", \"mayfly\"]", "labels = \"self-hosted, mayfly\""),
+    (
+        "odd labels",
+        "labels = [\"self-hosted\", \"linux\", \"x64\", \"mayfly\"]",
+        "labels = [\"\", \"a,b\", \"a\\tb\", \" a\", 3, \"run=12\"]",
+    ),
+    ("default labels only", "labels = [\"self-hosted\", \"linux\", \"x64\", \"mayfly\"]", "labels = [\"self-hosted\", \"Linux\"]"),
+    ("both architectures", "labels = [\"self-hosted\", \"linux\", \"x64\", \"mayfly\"]", "labels = [\"x64\", \"ARM64\", \"mayfly\"]"),
+    ("architecture against the label", "+max = 50", "architecture = \"arm64\""),
+    ("unknown architecture", "+max = 50", "architecture = \"amd64\""),
+    // Size.
+    ("no cpu", "cpu = 2", ""),
+    ("no memory", "memory = \"8 GiB\"", ""),
+    ("cpu in units", "cpu = 2", "cpu = 2048"),
+    ("cpu that Fargate lacks", "cpu = 2", "cpu = 3"),
+    ("cpu in quotes", "cpu = 2", "cpu = \"2\""),
+    ("cpu not a number", "cpu = 2", "cpu = nan"),
+    ("memory too small for the cpu", "memory = \"8 GiB\"", "memory = \"2 GiB\""),
+    ("memory beyond Fargate", "memory = \"8 GiB\"", "memory = \"500 GiB\""),
+    ("memory off the grid", "memory = \"8 GiB\"", "memory = \"4500 MiB\""),
+    ("memory in decimal units", "memory = \"8 GiB\"", "memory = \"8 GB\""),
+    ("memory without a unit", "memory = \"8 GiB\"", "memory = 8"),
+    ("disk too small", "+max = 50", "disk = \"10 GiB\""),
+    ("disk too large", "+max = 50", "disk = \"201 GiB\""),
+    ("disk not in whole GiB", "+max = 50", "disk = \"30000 MiB\""),
+    ("unknown capacity", "+max = 50", "capacity = \"on_demand\""),
+    // Limits.
+    ("no max", "max = 50", ""),
+    ("max 0", "max = 50", "max = 0\nmin_idle = 1"),
+    ("max negative", "max = 50", "max = -1"),
+    ("max in quotes", "max = 50", "max = \"50\""),
+    ("max enormous", "max = 50", "max = 99999999999999999999"),
+    ("min_idle above max", "+max = 50", "min_idle = 51"),
+    ("max_per_repository 0", "+max = 50", "max_per_repository = 0"),
+    ("priority not whole", "+max = 50", "priority = 1.5"),
+    ("public in quotes", "+max = 50", "public = \"true\""),
+    // Scope.
+    ("enterprise", "+max = 50", "scope = \"enterprise\""),
+    ("unknown scope", "+max = 50", "scope = \"org\""),
+    ("misspelt scope", "+max = 50", "scope = \"repo\"\ncapacity = \"spott\""),
+    ("organization without a group", "+max = 50", "scope = \"organization\""),
+    ("organization with an empty group", "+max = 50", "scope = \"organization\"\nrunner_group = \" \""),
+    ("group at a repository", "+max = 50", "runner_group = \"Default\""),
+    ("no repositories", "+max = 50", "repositories = []"),
+    ("odd repositories", "+max = 50", "repositories = [\"app\", \"acme/\", \"acme/a/b\", \"acme/a b\", \"*\", 3]"),
+    ("repository of somebody else", "+max = 50", "repositories = [\"ACME/app\", \"umbrella/app\", \"*/app\"]"),
+    // Image, role, times.
+    ("image without a name", "+max = 50", "image = \":latest\""),
+    ("image of a registry alone", "+max = 50", "image = \"ghcr.io/:latest\""),
+    ("image with a space", "+max = 50", "image = \"runner latest\""),
+    ("image with a colon at its end", "+max = 50", "image = \"runner:\""),
+    ("image with a short digest", "+max = 50", "image = \"runner@sha256:abc\""),
+    ("image in capitals", "+max = 50", "image = \"ghcr.io/Acme/runner\""),
+    ("image as URL", "+max = 50", "image = \"https://ghcr.io/acme/runner\""),
+    ("empty image", "+max = 50", "image = \"\""),
+    ("role as ARN", "+max = 50", "task_role = \"arn:aws:iam::1:role/deploy\""),
+    ("empty role", "+max = 50", "task_role = \"\""),
+    ("duration without a unit", "+max = 50", "idle_timeout = \"5\""),
+    ("duration as a number", "+max = 50", "idle_timeout = 300"),
+    ("idle_timeout too short", "+max = 50", "idle_timeout = \"59s\""),
+    ("idle_timeout too long", "+max = 50", "idle_timeout = \"61m\""),
+    ("max_lifetime too short", "+max = 50", "max_lifetime = \"9m\""),
+    ("max_lifetime too long", "+max = 50", "max_lifetime = \"6d\""),
+];
+
+fn spoilt(line: &str, instead: &str) -> String {
+    let old = line.strip_prefix('+').unwrap_or(line);
+    assert!(GOOD.contains(&format!("{old}\n")), "{old:?} is a line of the good file");
+    let new = if line.starts_with('+') { format!("{old}\n{instead}\n") } else { format!("{instead}\n") };
+    GOOD.replace(&format!("{old}\n"), &new)
+}
+
+#[test]
+fn every_kind_of_mistake_has_its_line_and_its_advice() {
+    let mut said = String::new();
+    for (title, line, instead) in CASES {
+        let problems = problems(&spoilt(line, instead));
+        assert!(!problems.is_empty(), "{title}: nothing was said");
+        let _ = writeln!(said, "# {title}\n{}\n", problems.join("\n"));
+    }
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let text =
+        "[github]\naccounts = []\n[pools.a]\nlabels = [\"a\", \"A\"]\ncpu = 3\nmemory = \"8\"\nmax = 0\n[pools.B]\nlabels = [\"b\"]\n";
+    assert_eq!(problems(text).len(), 9, "{:#?}", problems(text));
+}
+
+#[test]
+fn a_mistake_in_the_defaults_is_told_once_and_where_it_is() {
+    let text = format!("{GOOD}[pools.other]\nlabels = [\"other\"]\ncpu = 1\nmemory = \"2 GiB\"\nmax = 1\n[defaults]\ndisk = \"1 TiB\"\n");
+    let said = problems(&text);
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].starts_with("line 15: defaults.disk: "), "{said:?}");
+}
+
+#[test]
+fn a_file_without_pools_is_refused() {
+    for text in ["", "[github]\naccounts = [\"acme\"]\n", "[github]\naccounts = [\"acme\"]\n[pools]\n"] {
+        assert!(problems(text).iter().any(|said| said.contains("there is no pool")), "{text:?}: {:?}", problems(text));
+    }
+}
+
+#[test]
+fn a_file_that_ssm_would_not_keep_is_refused() {
+    let fill = "#".repeat(8 * 1024 - GOOD.len());
+    assert_eq!(problems(&format!("{GOOD}{fill}")), Vec::<String>::new());
+    let said = problems(&format!("{GOOD}{fill}#"));
+    assert_eq!(
+        said,
+        ["line 1: the file has 8193 bytes (SSM keeps at most 8192: shorten comments, or move what pools share to [defaults])"]
+    );
+}
+
+#[test]
+fn too_many_and_too_long_labels_are_refused() {
+    let with = |labels: Vec<String>| GOOD.replace(r#"["self-hosted", "linux", "x64", "mayfly"]"#, &format!("{labels:?}"));
+    let many = |count: usize| (0..count).map(|i| format!("l{i}")).collect();
+    assert_eq!(problems(&with(many(100))), Vec::<String>::new());
+    assert_eq!(
+        problems(&with(many(101))),
+        ["line 5: pools.linux.labels: there are 101 labels (GitHub registers a runner with at most 100)"]
+    );
+    assert_eq!(problems(&with(vec!["ä".repeat(256)])), Vec::<String>::new());
+    let said = problems(&with(vec!["ä".repeat(257)]));
+    assert!(said[0].ends_with("… is too long (GitHub allows 256 characters)"), "{said:?}");
+}
+
+#[test]
+fn place_is_counted_in_characters() {
+    let problem = &parse(&GOOD.replace("cpu = 2", "\"ä\" = 1\n  cpu = 3"), 1).unwrap_err()[1];
+    assert_eq!((problem.line, problem.column, problem.path.as_str()), (7, 3, "pools.linux.cpu"));
+}

@@ -1,0 +1,226 @@
+//! When settings are read, believed and kept, against a parameter store in memory and a clock that the test moves.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use mayfly_domain::time::Timestamp;
+use mayfly_settings::parameter::{Parameter, ParameterStore, Unreadable};
+use mayfly_settings::source::{Parameters, Settings, SettingsError};
+
+const POOLS: &str = "[github]\naccounts = [\"acme\"]\n[pools.linux]\nlabels = [\"mayfly\"]\ncpu = 2\nmemory = \"8 GiB\"\nmax = 3\n";
+
+#[derive(Default)]
+struct State {
+    parameters: BTreeMap<String, Parameter>,
+    down: bool,
+    /// What was asked for, call by call.
+    calls: Vec<Vec<String>>,
+}
+
+/// A parameter store in memory.
+#[derive(Clone, Default)]
+struct Memory(Arc<Mutex<State>>);
+
+#[expect(clippy::unwrap_used, reason = "helpers of tests")]
+impl Memory {
+    fn put(&self, name: &str, value: &str) {
+        let mut state = self.0.lock().unwrap();
+        let version = state.parameters.get(name).map_or(0, |old| old.version) + 1;
+        state.parameters.insert(name.to_owned(), Parameter { name: name.to_owned(), value: value.to_owned(), version });
+    }
+
+    fn remove(&self, name: &str) {
+        self.0.lock().unwrap().parameters.remove(name);
+    }
+
+    fn down(&self, down: bool) {
+        self.0.lock().unwrap().down = down;
+    }
+
+    fn calls(&self) -> Vec<Vec<String>> {
+        std::mem::take(&mut self.0.lock().unwrap().calls)
+    }
+}
+
+#[async_trait]
+#[expect(clippy::unwrap_used, reason = "helper of tests")]
+impl ParameterStore for Memory {
+    async fn read(&self, names: &[&str]) -> Result<Vec<Parameter>, Unreadable> {
+        // Gives way, as a call over the network does: others get their turn meanwhile.
+        tokio::task::yield_now().await;
+        let mut state = self.0.lock().unwrap();
+        state.calls.push(names.iter().map(|&name| name.to_owned()).collect());
+        if state.down {
+            return Err(Unreadable { names: names.join(", "), reason: "down".to_owned() });
+        }
+        Ok(names.iter().filter_map(|&name| state.parameters.get(name).cloned()).collect())
+    }
+}
+
+/// Settings, the store behind them, and the seconds that have passed.
+struct World {
+    settings: Settings,
+    store: Memory,
+    seconds: Arc<AtomicI64>,
+}
+
+impl World {
+    fn new() -> Self {
+        let store = Memory::default();
+        store.put("pools", POOLS);
+        store.put("secret", r#"{"current": "a"}"#);
+        store.put("app", r#"{"app_id": 5, "private_key": "-----BEGIN RSA PRIVATE KEY-----"}"#);
+        let seconds = Arc::new(AtomicI64::new(1_700_000_000));
+        let clock = Arc::clone(&seconds);
+        let parameters = Parameters { pools: Some("pools".into()), webhook_secret: Some("secret".into()), github_app: Some("app".into()) };
+        let clock = Box::new(move || Timestamp::from_millis(clock.load(Ordering::Relaxed) * 1000));
+        Self { settings: Settings::new(store.clone(), parameters, clock), store, seconds }
+    }
+
+    fn pass(&self, seconds: i64) {
+        self.seconds.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    async fn max(&self) -> u32 {
+        self.settings.pools().await.map_or(0, |pools| pools.pools[0].max)
+    }
+
+    /// Writes a pools file with this `max`.
+    fn put_max(&self, max: u32) {
+        self.store.put("pools", &POOLS.replace("max = 3", &format!("max = {max}")));
+    }
+}
+
+#[tokio::test]
+async fn a_cold_start_reads_everything_in_one_call() {
+    let world = World::new();
+    assert_eq!(world.settings.webhook_secrets().await.unwrap().len(), 1);
+    assert_eq!(world.max().await, 3);
+    assert_eq!(world.settings.github_app().await.unwrap().id, 5);
+    assert_eq!(world.settings.pools().await.unwrap().generation, 1);
+    assert_eq!(world.store.calls(), [["pools", "secret", "app"]]);
+}
+
+#[tokio::test]
+async fn pools_are_believed_for_a_minute_and_secrets_for_five() {
+    let world = World::new();
+    world.max().await;
+    world.put_max(9);
+    world.pass(59);
+    assert_eq!(world.max().await, 3);
+    world.pass(1);
+    assert_eq!(world.max().await, 9);
+    world.settings.webhook_secrets().await.unwrap();
+    world.store.calls();
+    world.pass(240);
+    world.settings.webhook_secrets().await.unwrap();
+    assert_eq!(world.store.calls(), [["pools", "secret", "app"]]);
+}
+
+#[tokio::test]
+async fn a_failed_refresh_keeps_the_last_good_value_and_is_counted() {
+    let world = World::new();
+    world.max().await;
+    world.store.down(true);
+    world.pass(300);
+    assert_eq!(world.max().await, 3);
+    assert_eq!(world.settings.webhook_secrets().await.unwrap().len(), 1);
+    assert_eq!(world.settings.failed_refreshes(), 3);
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_is_not_asked_at_every_call() {
+    let world = World::new();
+    world.max().await;
+    world.store.down(true);
+    world.pass(60);
+    world.store.calls();
+    world.max().await;
+    world.max().await;
+    assert_eq!(world.store.calls().len(), 1);
+    world.put_max(9);
+    world.store.down(false);
+    world.pass(5);
+    assert_eq!(world.max().await, 9);
+}
+
+#[tokio::test]
+async fn a_first_reading_that_fails_is_tried_again_at_the_next_call() {
+    let world = World::new();
+    world.store.down(true);
+    assert!(matches!(world.settings.pools().await, Err(SettingsError::Unreadable(_))));
+    world.store.down(false);
+    assert_eq!(world.max().await, 3);
+}
+
+#[tokio::test]
+async fn a_broken_pools_file_leaves_the_last_good_one_in_force() {
+    let world = World::new();
+    world.max().await;
+    world.store.put("pools", "[pools]\nmax = ");
+    world.pass(60);
+    assert_eq!(world.max().await, 3);
+    assert_eq!(world.settings.failed_refreshes(), 1);
+    world.put_max(4);
+    world.pass(5);
+    assert_eq!(world.max().await, 4);
+}
+
+#[tokio::test]
+async fn a_pools_file_that_was_never_good_is_an_error_that_names_every_problem() {
+    let world = World::new();
+    world.store.put("pools", "[github]\naccounts = []\n");
+    let error = world.settings.pools().await.unwrap_err().to_string();
+    assert!(error.contains("line 2: github.accounts") && error.contains("there is no pool"), "{error}");
+    assert!(error.contains("version 2"), "{error}");
+}
+
+#[tokio::test]
+async fn an_unknown_pool_forces_a_refresh_but_not_at_every_call() {
+    let world = World::new();
+    world.max().await;
+    world.put_max(9);
+    world.pass(3);
+    assert_eq!(world.settings.pools_fresh().await.unwrap().pools[0].max, 9);
+    world.put_max(10);
+    world.pass(2);
+    assert_eq!(world.settings.pools_fresh().await.unwrap().pools[0].max, 9);
+    world.pass(1);
+    assert_eq!(world.settings.pools_fresh().await.unwrap().pools[0].max, 10);
+}
+
+#[tokio::test]
+async fn a_parameter_that_is_missing_is_an_error_but_no_secret_is_an_empty_list() {
+    let world = World::new();
+    world.store.remove("pools");
+    world.store.remove("secret");
+    assert!(matches!(world.settings.pools().await, Err(SettingsError::Missing { parameter }) if parameter == "pools"));
+    assert!(world.settings.webhook_secrets().await.unwrap().is_empty());
+    world.store.put("secret", r#"{"current": ""}"#);
+    assert!(world.settings.webhook_secrets().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_rotated_secret_is_taken_over() {
+    let world = World::new();
+    world.settings.webhook_secrets().await.unwrap();
+    world.store.put("secret", r#"{"current": "b", "previous": "a"}"#);
+    world.pass(300);
+    assert_eq!(world.settings.webhook_secrets().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn concurrent_callers_share_one_reading() {
+    let world = World::new();
+    let (one, two, three) = tokio::join!(world.settings.pools(), world.settings.webhook_secrets(), world.settings.pools_fresh());
+    assert!(one.is_ok() && two.is_ok() && three.is_ok());
+    assert_eq!(world.store.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn a_function_without_the_parameter_is_told_so() {
+    let settings = Settings::new(Memory::default(), Parameters::default(), Box::new(|| Timestamp::from_millis(1)));
+    assert!(matches!(settings.github_app().await, Err(SettingsError::NotConfigured(_))));
+}
