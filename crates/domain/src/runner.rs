@@ -51,11 +51,27 @@ pub enum Outcome {
     Lost,
 }
 
+/// What kind of decision a stop mark is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopKind {
+    /// The plan has nothing for it to do.
+    #[default]
+    Surplus,
+    /// It was not heard of within the start timeout: a failed start.
+    StartTimeout,
+    /// It was parked for as long as a runner may be.
+    ParkLimit,
+}
+
 /// A decision that a runner must end; made only for runners that never registered, and never taken back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopMark {
     /// When it was made.
     pub at: Timestamp,
+    /// What kind of decision.
+    #[serde(default)]
+    pub kind: StopKind,
     /// Why, in words for the user.
     pub reason: String,
 }

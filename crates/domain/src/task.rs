@@ -6,7 +6,7 @@ use crate::health::{FailureKind, Health};
 use crate::id::{RunnerAddress, TaskArn};
 use crate::job::{JobRecord, WaitingJob, note};
 use crate::price;
-use crate::runner::{Outcome, Runner, RunnerState, Timeline};
+use crate::runner::{Outcome, Runner, RunnerState, StopKind, Timeline};
 use crate::time::Timestamp;
 use crate::times;
 
@@ -154,11 +154,11 @@ fn outcome(runner: &Runner, end: End<'_>, job_still_waits: bool) -> Outcome {
     };
     match runner.state {
         _ if runner.refused.is_some() => Outcome::Refused,
-        _ if runner.work.is_some() => Outcome::Ran,
-        _ if runner.stop.is_some() => Outcome::Unneeded,
+        _ if runner.work.is_some() || runner.state == RunnerState::Busy => Outcome::Ran,
+        _ if runner.stop.as_ref().is_some_and(|stop| stop.kind != StopKind::StartTimeout) => Outcome::Unneeded,
         RunnerState::Requested if runner.asked_at.is_none() => Outcome::FailedStart,
-        RunnerState::Registered | RunnerState::Registering | RunnerState::Busy if job_still_waits => Outcome::NotAssigned,
-        RunnerState::Registered | RunnerState::Busy => Outcome::Unneeded,
+        RunnerState::Registered | RunnerState::Registering if job_still_waits => Outcome::NotAssigned,
+        RunnerState::Registered => Outcome::Unneeded,
         // It asked and was told to wait; it gave up (0, or 20 at the park limit) or something ended it.
         _ if matches!(exit, Some(0 | 20)) => Outcome::Unneeded,
         _ => Outcome::Lost,
@@ -166,7 +166,7 @@ fn outcome(runner: &Runner, end: End<'_>, job_still_waits: bool) -> Outcome {
 }
 
 fn reason(runner: &Runner, end: End<'_>, outcome: Outcome) -> String {
-    if let Some(stop) = runner.stop.as_ref().filter(|_| outcome == Outcome::Unneeded) {
+    if let Some(stop) = runner.stop.as_ref().filter(|_| matches!(outcome, Outcome::Unneeded | Outcome::FailedStart)) {
         return stop.reason.clone();
     }
     if let Some(why) = &runner.refused {

@@ -31,7 +31,7 @@ enum Next {
     /// That is the answer.
     Answer(Answer),
     /// The runner as it is now, for another job, or the same one under another name.
-    Again { runner: Runner, refused: bool },
+    Again { runner: Box<Runner>, refused: bool },
 }
 
 impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
@@ -74,7 +74,7 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             match self.register(reservation, pools, by).await? {
                 Next::Answer(answer) => return Ok(answer),
                 Next::Again { runner: now, refused } => {
-                    runner = now;
+                    runner = *now;
                     refusals += u32::from(refused);
                 }
             }
@@ -137,7 +137,7 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             RegisterError::RefusedForGood { status, message, call } => {
                 warn!(runner.id = %runner.id, job.id = %job, http.status = status, call = %call, "GitHub refuses a runner for the job: {message}");
                 let freed = self.ledger.refused(reservation, &message, now).await?;
-                Ok(freed.map_or_else(changed_meanwhile, |runner| Next::Again { runner, refused: true }))
+                Ok(freed.map_or_else(changed_meanwhile, |runner| Next::Again { runner: Box::new(runner), refused: true }))
             }
             RegisterError::RateLimited { until, message, call } => {
                 let installation = reservation.job.installation;

@@ -8,7 +8,7 @@ use mayfly_domain::id::{PoolName, RunnerAddress};
 use mayfly_domain::job::note;
 use mayfly_domain::plan::{Held, Limits, Plan, Start, plan};
 use mayfly_domain::pool::Pool;
-use mayfly_domain::runner::{Launch, Runner, StopMark};
+use mayfly_domain::runner::{Launch, Runner, StopKind, StopMark};
 use mayfly_domain::size::Size;
 use mayfly_domain::time::Timestamp;
 use mayfly_domain::times;
@@ -161,7 +161,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
             let mut runner = look.runners.iter().find(|runner| runner.id == stop.runner)?.clone();
             runner.rev += 1;
             note(&mut runner.story, now, format!("to be stopped: {}", stop.reason));
-            runner.stop = Some(StopMark { at: now, reason: stop.reason.clone() });
+            runner.stop = Some(StopMark { at: now, kind: StopKind::Surplus, reason: stop.reason.clone() });
             Some(runner)
         });
         marked.collect()

@@ -1,1 +1,131 @@
-//! stub
+//! sweeper: the safety net. Every minute, one at a time: wakes every pool, minds the limits of every runner, asks ECS and GitHub
+//! about what has been open for too long.
+//!
+//! One bad item never stops the rest; whatever a sweep does not get to, the next one does.
+
+mod app;
+mod jobs;
+mod pools;
+mod runners;
+mod tasks;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use mayfly_domain::id::PoolName;
+use mayfly_domain::pool::Pools;
+use mayfly_domain::time::Timestamp;
+use mayfly_fleet::{Stopper, Tasks};
+use mayfly_github::{ByUrl, Jobs, Runners};
+use mayfly_ledger::{Ledger, Store};
+use mayfly_queue::Wakes;
+use mayfly_settings::source::Settings;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+pub use app::AppFromSettings;
+
+/// What sweeper needs of ECS.
+pub trait Fleet: Tasks + Stopper {}
+
+impl<T: Tasks + Stopper> Fleet for T {}
+
+/// What sweeper needs of GitHub.
+pub trait GitHub: Runners + Jobs {}
+
+impl<T: Runners + Jobs> GitHub for T {}
+
+/// What the world outside gives to a sweep.
+pub struct World<F, G, W> {
+    /// ECS.
+    pub fleet: F,
+    /// GitHub.
+    pub github: ByUrl<G>,
+    /// The wake queue.
+    pub wakes: W,
+    /// Tasks have a public address, which costs.
+    pub public_ip: bool,
+    /// What time it is.
+    pub clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+/// The function, with all it needs.
+pub struct Sweeper<S, F, G, W> {
+    ledger: Ledger<S>,
+    settings: Arc<Settings>,
+    world: World<F, G, W>,
+}
+
+/// No sweep begins anything after this time; its Lambda timeout is 55 s.
+const BUDGET: Duration = Duration::from_secs(40);
+
+/// One call to GitHub in a sweep takes no longer.
+const GITHUB_CALL: Duration = Duration::from_secs(8);
+
+impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
+    /// A sweeper over these.
+    pub fn new(ledger: Ledger<S>, settings: Arc<Settings>, world: World<F, G, W>) -> Self {
+        Self { ledger, settings, world }
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.world.clock)()
+    }
+
+    /// One sweep, if no other one is under way. `owner` is different for every invocation.
+    ///
+    /// # Errors
+    ///
+    /// When not even the list of pools can be read: nothing was swept, the next minute tries again.
+    pub async fn sweep(&self, owner: &str) -> anyhow::Result<()> {
+        if !self.ledger.take_lease(owner, self.now()).await.context("take the lease")? {
+            info!("another sweep is under way");
+            return Ok(());
+        }
+        let swept = self.sweep_all(Instant::now() + BUDGET).await;
+        if let Err(problem) = self.ledger.give_lease_back(owner).await {
+            warn!("the lease was not given back, it runs out by itself: {problem}");
+        }
+        swept
+    }
+
+    async fn sweep_all(&self, until: Instant) -> anyhow::Result<()> {
+        // A pools file that cannot be read must not keep the pools from being ticked.
+        let pools = self.settings.pools().await.inspect_err(|problem| warn!("swept without the pools file: {problem}")).ok();
+        let names = self.pools(pools.as_deref()).await.context("list the pools")?;
+        self.tick(&names).await;
+        for name in &names {
+            if Instant::now() >= until {
+                warn!(pool.name = %name, "the sweep's time is up, the next one goes on");
+                break;
+            }
+            if let Err(problem) = self.sweep_pool(name, pools.as_deref(), until).await {
+                warn!(pool.name = %name, "the pool was not swept, the next sweep tries again: {problem:#}");
+            }
+        }
+        Ok(())
+    }
+
+    async fn sweep_pool(&self, name: &PoolName, pools: Option<&Pools>, until: Instant) -> anyhow::Result<()> {
+        // ECS first, so that the limits are held against what is true now.
+        self.ask_ecs(name).await?;
+        self.mind_runners(name, pools, until).await?;
+        if let Some(pools) = pools {
+            self.ask_about_jobs(name, pools, until).await?;
+        }
+        Ok(())
+    }
+
+    /// Wakes every pool, whatever happened.
+    async fn tick(&self, names: &[PoolName]) {
+        let wakes = names.iter().map(|name| self.wake(name));
+        futures::future::join_all(wakes).await;
+    }
+
+    async fn wake(&self, name: &PoolName) {
+        if let Err(problem) = self.world.wakes.wake(name).await {
+            warn!(pool.name = %name, "the pool was not woken, the next tick does it: {problem}");
+        }
+    }
+}

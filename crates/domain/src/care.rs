@@ -1,0 +1,144 @@
+//! Care: what sweeper does about one runner that has been in its state for long enough.
+
+use crate::pool::Pool;
+use crate::runner::{Runner, RunnerState, StopKind};
+use crate::time::Timestamp;
+use crate::times;
+
+/// What a runner needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Care {
+    /// Nothing.
+    None,
+    /// ECS must be asked whether it has a task: none is known, and its launch is long past.
+    FindTask,
+    /// A stop mark: GitHub cannot know it.
+    Mark(StopKind, String),
+    /// To be taken away at GitHub first, and stopped only if GitHub says that it has no job.
+    Retire(String),
+    /// To be taken away at GitHub and stopped, job or no job.
+    End(String),
+}
+
+/// Decides what a runner needs. `pool` is its pool as the pools file has it now; of one that is gone the usual limits hold.
+#[must_use]
+pub fn care(runner: &Runner, pool: Option<&Pool>, now: Timestamp) -> Care {
+    let over = |since: Option<Timestamp>, limit| since.is_some_and(|since| now.since(since) > limit);
+    let idle_timeout = pool.map_or(times::IDLE_TIMEOUT, |pool| pool.idle_timeout);
+    let max_lifetime = pool.map_or(times::MAX_LIFETIME, |pool| pool.max_lifetime);
+    if runner.arn.is_none() && over(Some(runner.launch.sent_at), times::MISSING_COUNTS_AFTER) {
+        return Care::FindTask;
+    }
+    match runner.state {
+        _ if runner.stop.is_some() => Care::None,
+        RunnerState::Requested if over(Some(runner.requested_at), times::START_TIMEOUT) => {
+            Care::Mark(StopKind::StartTimeout, format!("did not ask for its registration within {} min", minutes(times::START_TIMEOUT)))
+        }
+        // The script gives up by itself at the limit; this is for one that does not.
+        RunnerState::Parked if over(runner.asked_at, times::PARK_LIMIT + times::START_TIMEOUT) => {
+            Care::Mark(StopKind::ParkLimit, "had nothing to do until the park limit".to_owned())
+        }
+        RunnerState::Registering if over(runner.asked_at, times::PARK_LIMIT + times::START_TIMEOUT) => {
+            Care::Retire("was registering until the park limit".to_owned())
+        }
+        RunnerState::Registered if over(runner.registered_at, idle_timeout) => {
+            Care::Retire(format!("registered, and given no job within {} min", minutes(idle_timeout)))
+        }
+        _ if over(runner.done_at, times::STOP_AFTER_DONE) => Care::End("its job is over, and the task is still there".to_owned()),
+        _ if runner.refused.is_some() && over(runner.work.as_ref().map(|work| work.since), times::STOP_AFTER_DONE) => {
+            Care::End("its job was refused, and the task is still there".to_owned())
+        }
+        _ if over(runner.registered_at, max_lifetime) => Care::End(format!("reached its max_lifetime of {} min", minutes(max_lifetime))),
+        _ => Care::None,
+    }
+}
+
+fn minutes(duration: std::time::Duration) -> u64 {
+    duration.as_secs() / 60
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{RunId, RunnerId, TaskArn};
+    use crate::runner::{Launch, StopMark, Work};
+    use crate::size::{Architecture, Capacity, Size};
+    use std::time::Duration;
+
+    const SIZE: Size = Size { cpu: 2048, memory_mib: 8192, disk_gib: 20, architecture: Architecture::X64, capacity: Capacity::OnDemand };
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_millis(0).plus(Duration::from_secs(seconds))
+    }
+
+    fn runner(state: RunnerState) -> Runner {
+        let launch = Launch {
+            request: String::new(),
+            role: String::new(),
+            definition: String::new(),
+            attempt: 1,
+            first_sent_at: at(0),
+            sent_at: at(0),
+            missing: 0,
+            unsure: false,
+        };
+        let pool = "linux".parse().unwrap();
+        let mut runner = Runner::requested(RunnerId::from_ulid(1), pool, SIZE, launch, at(0));
+        runner.arn = Some(TaskArn("task".into()));
+        runner.state = state;
+        if state >= RunnerState::Registered {
+            runner.registered_at = Some(at(0));
+        }
+        runner
+    }
+
+    #[test]
+    fn each_limit_is_minded_after_it_and_not_before() {
+        let cases = [
+            (RunnerState::Requested, times::START_TIMEOUT),
+            (RunnerState::Registered, times::IDLE_TIMEOUT),
+            (RunnerState::Busy, times::MAX_LIFETIME),
+        ];
+        for (state, limit) in cases {
+            assert_eq!(care(&runner(state), None, at(limit.as_secs())), Care::None, "{state:?}");
+            assert_ne!(care(&runner(state), None, at(limit.as_secs() + 1)), Care::None, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn a_busy_runner_is_never_touched_before_its_lifetime_is_over() {
+        let mut busy = runner(RunnerState::Busy);
+        busy.work = Some(Work { run: RunId(1), attempt: 1, job: None, since: at(0) });
+        assert_eq!(care(&busy, None, at(23 * 3600)), Care::None);
+    }
+
+    #[test]
+    fn a_registered_runner_is_never_marked_and_a_marked_one_needs_nothing_more() {
+        let day = at(25 * 3600);
+        for state in [RunnerState::Registering, RunnerState::Registered, RunnerState::Busy] {
+            let mut old = runner(state);
+            old.asked_at = Some(at(0));
+            assert!(matches!(care(&old, None, day), Care::Retire(_) | Care::End(_)), "{state:?}");
+        }
+        let mut marked = runner(RunnerState::Parked);
+        marked.asked_at = Some(at(0));
+        marked.stop = Some(StopMark { at: at(0), kind: StopKind::Surplus, reason: String::new() });
+        assert_eq!(care(&marked, None, day), Care::None);
+    }
+
+    #[test]
+    fn a_done_task_gets_two_minutes_to_leave_by_itself() {
+        let mut done = runner(RunnerState::Busy);
+        done.done_at = Some(at(10));
+        assert_eq!(care(&done, None, at(130)), Care::None);
+        assert!(matches!(care(&done, None, at(131)), Care::End(_)));
+    }
+
+    #[test]
+    fn a_launch_without_a_task_is_looked_for_when_ecs_must_know_it() {
+        let mut lost = runner(RunnerState::Requested);
+        lost.arn = None;
+        assert_eq!(care(&lost, None, at(300)), Care::None);
+        assert_eq!(care(&lost, None, at(301)), Care::FindTask);
+    }
+}

@@ -1,0 +1,141 @@
+//! The limits of every runner. What GitHub may know is taken away there first: a runner that has a job refuses to go.
+
+use anyhow::Context;
+use mayfly_domain::care::{Care, care};
+use mayfly_domain::id::{GithubRunnerId, PoolName, RunnerAddress, RunnerName};
+use mayfly_domain::job::note;
+use mayfly_domain::pool::Pools;
+use mayfly_domain::runner::{Runner, RunnerState, StopKind, StopMark};
+use mayfly_domain::target::Target;
+use mayfly_github::Deleted;
+use mayfly_ledger::Store;
+use mayfly_ledger::runners::Changed;
+use mayfly_queue::Wakes;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::{Fleet, GITHUB_CALL, GitHub, Sweeper};
+
+/// What taking a runner away at GitHub came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Away {
+    /// GitHub has no such runner now: its task may be stopped.
+    Gone,
+    /// It has a job.
+    Busy,
+    /// GitHub shows neither it nor its place: nothing is known.
+    Unknown,
+}
+
+impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
+    /// Does for every runner of a pool what it needs, the oldest first.
+    pub(crate) async fn mind_runners(&self, name: &PoolName, pools: Option<&Pools>, until: Instant) -> anyhow::Result<()> {
+        let pool = pools.and_then(|pools| pools.get(name));
+        for runner in self.ledger.runners(name).await.context("read the runners")? {
+            if Instant::now() >= until {
+                break;
+            }
+            let minded = match care(&runner, pool, self.now()) {
+                Care::None => Ok(()),
+                Care::FindTask => self.find_task(&runner).await,
+                Care::Mark(kind, why) => self.mark(&runner, kind, &why).await,
+                Care::Retire(why) => self.retire(&runner, pools, &why).await,
+                Care::End(why) => self.end(&runner, pools, &why).await,
+            };
+            if let Err(problem) = minded {
+                warn!(runner.id = %runner.id, pool.name = %name, "not minded, the next sweep tries again: {problem:#}");
+            }
+        }
+        Ok(())
+    }
+
+    /// A stop mark on a runner that is still unregistered; its task, if one is known, is stopped at once.
+    async fn mark(&self, runner: &Runner, kind: StopKind, why: &str) -> anyhow::Result<()> {
+        let now = self.now();
+        let mark = |row: &Runner| {
+            (row.state.unregistered() && row.stop.is_none()).then(|| {
+                let mut after = Runner { stop: Some(StopMark { at: now, kind, reason: why.to_owned() }), ..row.clone() };
+                note(&mut after.story, now, format!("to be stopped: {why}"));
+                after
+            })
+        };
+        if let Changed::Yes(marked) = self.ledger.change_runner(&runner.address(), mark).await? {
+            info!(runner.id = %runner.id, pool.name = %runner.pool, "marked for stopping: {why}");
+            if let Some(arn) = &marked.arn {
+                self.world.fleet.stop(arn, why).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes an idle runner away at GitHub, and stops its task only if GitHub had no job on it.
+    async fn retire(&self, runner: &Runner, pools: Option<&Pools>, why: &str) -> anyhow::Result<()> {
+        let Some(pools) = pools else { return Ok(()) };
+        match self.take_away(runner, pools).await? {
+            Away::Gone => self.stop_task(runner, why).await,
+            Away::Busy => self.found_busy(&runner.address()).await,
+            Away::Unknown => {
+                warn!(runner.id = %runner.id, pool.name = %runner.pool, "left alone: GitHub shows neither it nor its place to the App");
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes a runner away whose time is over. GitHub is told first, so that it gives it nothing more; its answer changes nothing.
+    async fn end(&self, runner: &Runner, pools: Option<&Pools>, why: &str) -> anyhow::Result<()> {
+        if let Some(pools) = pools
+            && let Err(problem) = self.take_away(runner, pools).await
+        {
+            warn!(runner.id = %runner.id, pool.name = %runner.pool, "GitHub was not told that it ends: {problem:#}");
+        }
+        self.stop_task(runner, why).await
+    }
+
+    async fn stop_task(&self, runner: &Runner, why: &str) -> anyhow::Result<()> {
+        let Some(arn) = &runner.arn else { return Ok(()) };
+        info!(runner.id = %runner.id, pool.name = %runner.pool, task.arn = %arn, "stopped: {why}");
+        self.world.fleet.stop(arn, why).await.context("stop its task")
+    }
+
+    /// Takes every registration of a runner away: the one in its row, or, if none is, whatever carries one of its names.
+    async fn take_away(&self, runner: &Runner, pools: &Pools) -> anyhow::Result<Away> {
+        let Some(target) = &runner.target else { return Ok(Away::Gone) };
+        let by = Instant::now() + GITHUB_CALL;
+        let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
+        if let Some(id) = runner.github {
+            return self.delete(&github, target, id, by).await;
+        }
+        let listed = github.list(target, by).await.context("list the runners there")?;
+        let address = runner.address();
+        let of_runner = |name: &str| name.parse::<RunnerName>().is_ok_and(|name| name.address == address);
+        for found in listed.iter().filter(|found| of_runner(&found.name)) {
+            let away = self.delete(&github, target, found.id, by).await?;
+            if away != Away::Gone {
+                return Ok(away);
+            }
+        }
+        Ok(Away::Gone)
+    }
+
+    async fn delete(&self, github: &G, target: &Target, id: GithubRunnerId, by: Instant) -> anyhow::Result<Away> {
+        Ok(match github.delete(target, id, by).await.context("take it away at GitHub")? {
+            Deleted::Gone | Deleted::NotFound { target_visible: true } => Away::Gone,
+            Deleted::Busy => Away::Busy,
+            Deleted::NotFound { target_visible: false } => Away::Unknown,
+        })
+    }
+
+    /// GitHub says that a runner has a job, though nothing else said so.
+    async fn found_busy(&self, address: &RunnerAddress) -> anyhow::Result<()> {
+        let now = self.now();
+        let busy = |row: &Runner| {
+            (row.state == RunnerState::Registered).then(|| {
+                let mut after = Runner { state: RunnerState::Busy, ..row.clone() };
+                note(&mut after.story, now, "GitHub says that it has a job, though no delivery and no hook did");
+                after
+            })
+        };
+        self.ledger.change_runner(address, busy).await?;
+        Ok(())
+    }
+}

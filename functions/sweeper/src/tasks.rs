@@ -1,0 +1,104 @@
+//! What ECS says of the tasks of open runners, asked in case an event got lost.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use mayfly_domain::id::{PoolName, RunnerAddress, TaskArn};
+use mayfly_domain::job::note;
+use mayfly_domain::runner::{Launch, Runner};
+use mayfly_domain::task::End;
+use mayfly_domain::times;
+use mayfly_fleet::Described;
+use mayfly_ledger::Store;
+use mayfly_ledger::runners::Changed;
+use mayfly_queue::Wakes;
+use tracing::{info, warn};
+
+use crate::{Fleet, GitHub, Sweeper};
+
+/// So many answers of ECS that it knows no task make it true: its reads lag.
+const MISSING_TWICE: u32 = 2;
+
+impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
+    /// Holds every open runner's task against what ECS says of it.
+    pub(crate) async fn ask_ecs(&self, pool: &PoolName) -> anyhow::Result<()> {
+        let runners = self.ledger.runners(pool).await.context("read the runners")?;
+        let by_arn: BTreeMap<TaskArn, &Runner> = runners.iter().filter_map(|runner| Some((runner.arn.clone()?, runner))).collect();
+        if by_arn.is_empty() {
+            return Ok(());
+        }
+        let arns: Vec<TaskArn> = by_arn.keys().cloned().collect();
+        for described in self.world.fleet.describe(&arns).await.context("describe the tasks")? {
+            let result = match &described {
+                Described::Task(task) => self.task_seen(task).await,
+                Described::Missing(arn) => match by_arn.get(arn) {
+                    Some(runner) => self.missing(runner).await,
+                    None => Ok(()),
+                },
+                Described::Foreign(_) => Ok(()),
+            };
+            if let Err(problem) = result {
+                warn!(pool.name = %pool, "a task was not looked at, the next sweep tries again: {problem:#}");
+            }
+        }
+        Ok(())
+    }
+
+    /// As if an event had said it.
+    async fn task_seen(&self, task: &mayfly_domain::task::Task) -> anyhow::Result<()> {
+        let news = self.ledger.task_seen(task, self.world.public_ip, self.now()).await?;
+        if let Some(why) = news.stop {
+            self.world.fleet.stop(&task.arn, &why).await?;
+        }
+        for pool in &news.wake {
+            info!(runner.id = %task.address.runner, task.arn = %task.arn, "closed: the event that its task stopped was lost");
+            self.wake(pool).await;
+        }
+        Ok(())
+    }
+
+    /// Looks for the task of a launch that was never answered.
+    pub(crate) async fn find_task(&self, runner: &Runner) -> anyhow::Result<()> {
+        let tasks = self.world.fleet.list_by_started_by(&runner.address()).await.context("list its tasks")?;
+        if tasks.is_empty() {
+            return self.missing(runner).await;
+        }
+        for described in self.world.fleet.describe(&tasks).await.context("describe its tasks")? {
+            if let Described::Task(task) = described {
+                self.task_seen(&task).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// ECS knows no task of the runner: counted when that proves something, and believed the second time.
+    async fn missing(&self, runner: &Runner) -> anyhow::Result<()> {
+        if self.now().since(runner.launch.sent_at) <= times::MISSING_COUNTS_AFTER {
+            return Ok(());
+        }
+        let address: RunnerAddress = runner.address();
+        let sent_at = runner.launch.sent_at;
+        if runner.launch.missing + 1 >= MISSING_TWICE {
+            // Sent again meanwhile: what ECS said speaks of the time before.
+            let still = |row: &Runner| row.launch.sent_at == sent_at && row.arn == runner.arn;
+            if self.ledger.close_runner(&address, End::Missing, still, self.now()).await?.is_some() {
+                warn!(runner.id = %runner.id, pool.name = %runner.pool, "closed: ECS knows no task of it");
+                self.wake(&runner.pool).await;
+            }
+            return Ok(());
+        }
+        let now = self.now();
+        let count = |row: &Runner| {
+            (row.launch.sent_at == sent_at).then(|| {
+                let mut after = Runner { launch: Launch { missing: row.launch.missing + 1, ..row.launch.clone() }, ..row.clone() };
+                note(&mut after.story, now, "ECS knows no task of it; it is asked once more");
+                after
+            })
+        };
+        let changed = self.ledger.change_runner(&address, count).await?;
+        if let Changed::Closed = changed {
+            info!(runner.id = %runner.id, "closed meanwhile");
+        }
+        Ok(())
+    }
+}
