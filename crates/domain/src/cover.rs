@@ -33,7 +33,8 @@ pub(crate) fn cover<'a>(pool: &Pool, limits: &Limits, jobs: &'a [WaitingJob], ru
         *repositories.entry(repository).or_default() += 1;
     }
     let mut runners: Vec<&Runner> = runners.iter().filter(|runner| runner.stop.is_none()).collect();
-    runners.sort_by_key(|runner| (Reverse(runner.state), &runner.id));
+    // A busy runner of which nobody knows even the run covers one job at most, so it is asked before those that may cover several.
+    runners.sort_by_key(|runner| (Reverse(runner.state), runner.work.is_some(), &runner.id));
 
     let mut surplus = Vec::new();
     for runner in runners {

@@ -119,7 +119,6 @@ fn numbered(waiting: WaitingChange, before: Option<&JobRecord>) -> WaitingChange
 fn first_sight(event: &JobEvent, pools: &Pools, meant: Option<&Runner>) -> Result<JobRecord, Verdict> {
     let wanted = Wanted { labels: &event.labels, repository: &event.repository, run: event.run, attempt: event.attempt };
     let mut record = blank(event, pools.generation);
-    let waits = matches!(event.action, JobAction::Queued | JobAction::Waiting);
     match pools.place(wanted) {
         Placement::Pool(pool) => {
             record.pool = Some(pool.name.clone());
@@ -129,12 +128,13 @@ fn first_sight(event: &JobEvent, pools: &Pools, meant: Option<&Runner>) -> Resul
         }
         // What runs on our runner is written down, whoever may take it by its labels.
         _ if meant.is_some() => {}
-        Placement::Unplaced(reason) if waits => {
+        // Whether it waits or began on somebody else's runner: a `queued` that comes last must find that the job is running or over,
+        // or it would leave an unplaced job for ever, and a runner would be started for it once a pool takes its labels.
+        Placement::Unplaced(reason) => {
             note(&mut record.story, event.received_at, reason.clone());
             record.reason = Some(reason);
             record.expire(event.received_at);
         }
-        Placement::Unplaced(reason) => return Err(Verdict::Ignored(reason)),
         Placement::Refused(refusal) => return Err(Verdict::Ignored(refusal.in_words().to_owned())),
         Placement::NotOurs => return Err(Verdict::Ignored("no pool matches".to_owned())),
     }
