@@ -53,6 +53,8 @@ pub enum LaunchAnswer {
         reason: String,
         /// When another try makes sense within the same run; none: not in this run.
         retry_after: Option<Duration>,
+        /// False if ECS answered that it did nothing this time (it throttled the call).
+        may_have_started: bool,
     },
 }
 
@@ -110,7 +112,7 @@ impl Fleet {
 }
 
 fn answered(output: &RunTaskOutput) -> LaunchAnswer {
-    let unsure = |reason: &str| LaunchAnswer::Unsure { reason: reason.to_owned(), retry_after: None };
+    let unsure = |reason: &str| LaunchAnswer::Unsure { reason: reason.to_owned(), retry_after: None, may_have_started: true };
     if let [task, ..] = output.tasks() {
         return task
             .task_arn()
@@ -132,16 +134,16 @@ fn conflicting(error: &RunTaskError) -> Option<TaskArn> {
 
 fn failed(call: &FailedCall) -> LaunchAnswer {
     let reason = call.in_words();
-    let unsure = |retry_after| LaunchAnswer::Unsure { reason: reason.clone(), retry_after };
     if let (Some(kind), Some(_)) = (reason::scarcity(&call.message), &call.code) {
         return LaunchAnswer::Failed { kind, reason };
     }
+    let unsure = |retry_after, may_have_started| LaunchAnswer::Unsure { reason: reason.clone(), retry_after, may_have_started };
     match call.verdict {
         // A conflict without a task: one was made under this token, and ECS does not say which.
-        Verdict::Refused if call.code.as_deref() == Some("ConflictException") => unsure(None),
+        Verdict::Refused if call.code.as_deref() == Some("ConflictException") => unsure(None, true),
         Verdict::Refused => LaunchAnswer::Failed { kind: LaunchFailure::Configuration, reason },
-        Verdict::Throttled => unsure(Some(AFTER_THROTTLE)),
-        Verdict::Broken => unsure(Some(AFTER_BREAK)),
-        Verdict::Late => unsure(None),
+        Verdict::Throttled => unsure(Some(AFTER_THROTTLE), false),
+        Verdict::Broken => unsure(Some(AFTER_BREAK), true),
+        Verdict::Late => unsure(None, true),
     }
 }

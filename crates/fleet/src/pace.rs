@@ -92,17 +92,13 @@ async fn send(launcher: &dyn Launcher, pace: &Pace, sending: &Sending, deadline:
     for _ in 0..TRIES {
         let Some(begin) = pace.reserve(Instant::now(), last) else { break };
         sleep_until(begin).await;
-        let end = deadline.min(Instant::now() + CALL_LIMIT);
-        let call = timeout_at(end, launcher.launch(&sending.request, &sending.client_token));
-        let answer = call.await.unwrap_or_else(|_| {
-            tracing::warn!(runner.address = %sending.request.runner, "a launch had no answer in time");
-            LaunchAnswer::Unsure { reason: "no answer in time".to_owned(), retry_after: None }
-        });
-        let LaunchAnswer::Unsure { retry_after: Some(wait), .. } = answer else { return Sent::Answered(answer) };
-        sent = Sent::Answered(answer);
-        if wait >= Duration::from_secs(1) {
+        let answer = one_call(launcher, sending, deadline).await;
+        if matches!(answer, LaunchAnswer::Unsure { may_have_started: false, .. }) {
             pace.drain(Instant::now());
         }
+        let answer = after(&sent, answer);
+        let LaunchAnswer::Unsure { retry_after: Some(wait), .. } = answer else { return Sent::Answered(answer) };
+        sent = Sent::Answered(answer);
         // Half to three halves of the wait: several scalers are told to wait at the same time.
         let again = Instant::now() + wait.mul_f64(0.5 + fastrand::f64());
         if again >= last {
@@ -113,23 +109,43 @@ async fn send(launcher: &dyn Launcher, pace: &Pace, sending: &Sending, deadline:
     sent
 }
 
+async fn one_call(launcher: &dyn Launcher, sending: &Sending, deadline: Instant) -> LaunchAnswer {
+    let end = deadline.min(Instant::now() + CALL_LIMIT);
+    timeout_at(end, launcher.launch(&sending.request, &sending.client_token)).await.unwrap_or_else(|_| {
+        tracing::warn!(runner.address = %sending.request.runner, "a launch had no answer in time");
+        LaunchAnswer::Unsure { reason: "no answer in time".to_owned(), retry_after: None, may_have_started: true }
+    })
+}
+
+/// What is known after an answer, given what was known before: a no to this call says nothing about one before it that had no answer.
+fn after(before: &Sent, answer: LaunchAnswer) -> LaunchAnswer {
+    let Sent::Answered(LaunchAnswer::Unsure { reason: earlier, may_have_started: true, .. }) = before else { return answer };
+    match answer {
+        LaunchAnswer::Started(arn) => LaunchAnswer::Started(arn),
+        LaunchAnswer::Failed { reason, .. } => {
+            LaunchAnswer::Unsure { reason: format!("{reason}; before that: {earlier}"), retry_after: None, may_have_started: true }
+        }
+        LaunchAnswer::Unsure { reason, retry_after, .. } => LaunchAnswer::Unsure { reason, retry_after, may_have_started: true },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use async_trait::async_trait;
     use mayfly_domain::id::TaskArn;
 
-    /// An ECS that takes its time, throttles the first calls, and keeps when each call came.
+    /// An ECS that takes its time, gives answers of its own to the first calls, and keeps when each call came.
     struct Ecs {
         takes: Duration,
-        throttles: usize,
+        first: Vec<LaunchAnswer>,
         calls: Mutex<Vec<Duration>>,
         since: Instant,
     }
 
     impl Ecs {
         fn taking(takes: Duration) -> Self {
-            Self { takes, throttles: 0, calls: Mutex::default(), since: Instant::now() }
+            Self { takes, first: Vec::new(), calls: Mutex::default(), since: Instant::now() }
         }
 
         fn calls(&self) -> Vec<Duration> {
@@ -151,11 +167,20 @@ mod tests {
                 calls.len()
             };
             tokio::time::sleep(self.takes).await;
-            if call <= self.throttles {
-                return LaunchAnswer::Unsure { reason: "Rate exceeded".into(), retry_after: Some(Duration::from_secs(1)) };
-            }
-            LaunchAnswer::Started(TaskArn(client_token.into()))
+            self.first.get(call - 1).cloned().unwrap_or_else(|| LaunchAnswer::Started(TaskArn(client_token.into())))
         }
+    }
+
+    fn throttled() -> LaunchAnswer {
+        LaunchAnswer::Unsure { reason: "Rate exceeded".into(), retry_after: Some(Duration::from_secs(1)), may_have_started: false }
+    }
+
+    fn broken() -> LaunchAnswer {
+        LaunchAnswer::Unsure { reason: "connection lost".into(), retry_after: Some(Duration::from_millis(200)), may_have_started: true }
+    }
+
+    fn refused() -> LaunchAnswer {
+        LaunchAnswer::Failed { kind: crate::LaunchFailure::Configuration, reason: "no such role".into() }
     }
 
     fn sendings(count: usize) -> Vec<Sending> {
@@ -218,7 +243,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn throttled_launches_are_sent_again_within_the_run() {
-        let ecs = Ecs { throttles: 5, ..Ecs::taking(Duration::from_millis(100)) };
+        let ecs = Ecs { first: vec![throttled(); 5], ..Ecs::taking(Duration::from_millis(100)) };
         let sent = ecs.launch_all(&Pace::default(), 10, Duration::from_secs(15)).await;
         assert_eq!(count(&sent, |sent| matches!(sent, Sent::Answered(LaunchAnswer::Started(_)))), 10);
         assert_eq!(ecs.calls().len(), 15);
@@ -226,7 +251,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn throttled_again_and_again_ends_unsure_after_three_tries() {
-        let ecs = Ecs { throttles: usize::MAX, ..Ecs::taking(Duration::from_millis(100)) };
+        let ecs = Ecs { first: vec![throttled(); 9], ..Ecs::taking(Duration::from_millis(100)) };
         let sent = ecs.launch_all(&Pace::default(), 1, Duration::from_secs(60)).await;
         assert!(matches!(sent[0], Sent::Answered(LaunchAnswer::Unsure { .. })));
         assert_eq!(ecs.calls().len(), 3);
@@ -237,5 +262,24 @@ mod tests {
         let ecs = Ecs::taking(Duration::ZERO);
         let sent = ecs.launch_all(&Pace::default(), 2, Duration::from_secs(1)).await;
         assert_eq!((count(&sent, |sent| *sent == Sent::NotSent), ecs.calls().len()), (2, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_no_after_a_call_without_answer_says_nothing_about_that_one() {
+        for (first, sure) in [(broken(), false), (throttled(), true)] {
+            let ecs = Ecs { first: vec![first.clone(), refused()], ..Ecs::taking(Duration::from_millis(100)) };
+            let sent = ecs.launch_all(&Pace::default(), 1, Duration::from_secs(15)).await;
+            assert_eq!(sent[0] == Sent::Answered(refused()), sure, "{first:?}: {sent:?}");
+            assert_eq!(ecs.calls().len(), 2);
+        }
+    }
+
+    #[test]
+    fn doubt_stays_until_a_task_is_known() {
+        let before = Sent::Answered(broken());
+        assert!(matches!(after(&before, throttled()), LaunchAnswer::Unsure { may_have_started: true, .. }));
+        let started = LaunchAnswer::Started(TaskArn("t".into()));
+        assert_eq!(after(&before, started.clone()), started);
+        assert_eq!(after(&Sent::NotSent, refused()), refused());
     }
 }

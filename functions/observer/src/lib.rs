@@ -1,1 +1,74 @@
-//! stub
+//! observer: writes down what ECS says of tasks, and wakes the pool when a runner is gone.
+//!
+//! Events may be lost, repeated and shuffled. What is recorded is ordered by the task's version, and sweeper asks ECS about what stays open for too long.
+
+mod event;
+mod ports;
+
+use anyhow::Context;
+use mayfly_domain::task::Task;
+use mayfly_domain::time::Timestamp;
+use mayfly_fleet::{FleetError, Stopper};
+use mayfly_queue::Wakes;
+use tracing::{error, info, warn};
+
+pub use event::Event;
+pub use ports::Records;
+
+/// The function, with all it needs.
+pub struct Observer<R, F, W> {
+    /// The ledger.
+    pub records: R,
+    /// ECS.
+    pub fleet: F,
+    /// The wake queue.
+    pub wakes: W,
+    /// Whether tasks have a public IP address, which costs.
+    pub public_ip: bool,
+    /// What time it is.
+    pub clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+impl<R: Records, F: Stopper, W: Wakes> Observer<R, F, W> {
+    /// Takes one event.
+    ///
+    /// # Errors
+    /// If the event does not have the shape that AWS describes, the ledger did not take it, or a task that must go may still run. Lambda tries twice
+    /// more, after one and two minutes; after that sweeper finds out.
+    pub async fn handle(&self, event: Event) -> anyhow::Result<()> {
+        match event.task()? {
+            Some(task) => self.seen(&task).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn seen(&self, task: &Task) -> anyhow::Result<()> {
+        let news = self.records.task_seen(task, self.public_ip, (self.clock)()).await;
+        let news = news.with_context(|| format!("record task {} of runner {}", task.arn, task.address))?;
+        info!(
+            runner.id = %task.address.runner, pool.name = %task.address.pool, task.arn = %task.arn, task.status = ?task.status,
+            task.version = task.version, closed = !news.wake.is_empty(), "task seen"
+        );
+        for pool in &news.wake {
+            if let Err(problem) = self.wakes.wake(pool).await {
+                warn!(pool.name = %pool, "the pool has a free slot and was not woken, the tick will do it: {problem}");
+            }
+        }
+        match &news.stop {
+            Some(why) => self.stop(task, why).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn stop(&self, task: &Task, why: &str) -> anyhow::Result<()> {
+        match self.fleet.stop(&task.arn, why).await {
+            Ok(()) => info!(runner.id = %task.address.runner, task.arn = %task.arn, reason = why, "task stopped"),
+            // Another try would be told the same; sweeper has other ways.
+            Err(refused @ (FleetError::Refused(_) | FleetError::Unexpected { .. })) => {
+                error!(runner.id = %task.address.runner, task.arn = %task.arn, reason = why, "a task that must go was not stopped: {refused}");
+            }
+            Err(transient) => return Err(transient).with_context(|| format!("stop task {}", task.arn)),
+        }
+        Ok(())
+    }
+}

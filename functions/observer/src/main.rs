@@ -1,0 +1,25 @@
+//! The Lambda function `observer`.
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use mayfly_fleet::Fleet;
+use mayfly_ledger::{Dynamo, Ledger};
+use mayfly_observer::{Event, Observer};
+use mayfly_queue::SqsWakes;
+use mayfly_settings::environment::{self, Base};
+use mayfly_settings::source::system_clock;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    mayfly_telemetry::init();
+    let (base, public_ip) = environment::read(|variables| (Base::read(variables), variables.text("MAYFLY_ASSIGN_PUBLIC_IP") == "ENABLED"))?;
+    let config = mayfly_settings::aws::sdk_config()?;
+    let observer = &Observer {
+        records: Ledger::new(Dynamo::new(aws_sdk_dynamodb::Client::new(&config), &base.table)),
+        fleet: Fleet::new(aws_sdk_ecs::Client::new(&config), base.cluster),
+        wakes: SqsWakes::new(aws_sdk_sqs::Client::new(&config), base.wake_queue_url),
+        public_ip,
+        clock: Box::new(system_clock),
+    };
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Event>| async move { observer.handle(event.payload).await.map_err(Error::from) }))
+        .await
+}
