@@ -18,9 +18,9 @@ unset ACTIONS_RUNNER_INPUT_JITCONFIG
 server='' session='' status='' child='' waiter='' told_to_stop='' cancelled=''
 declare -A job=()
 work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-# Bash acts on a trapped signal at once only while it waits for a process in the background.
-trap 'told_to_stop=1' TERM INT
+# A background process that is stopped before it has become the program that it is for is still this script.
+trap '[[ $BASHPID != "$$" ]] || rm -rf "$work"' EXIT
+trap 'told_to_stop=1; [[ -z $waiter ]] || kill "$waiter" 2>/dev/null' TERM INT
 
 say() { printf '%(%Y-%m-%d %H:%M:%SZ)T: %s\n' -1 "$1"; }
 
@@ -32,13 +32,21 @@ call() {
   )
   [[ $1 != GET ]] || request[4]='get'
   : >"$work/answer"
+  : >"$work/status"
   # The registration and the session are secrets: they reach curl through its standard input only.
   printf '%s\n' "${request[@]}" | curl -q --config - >"$work/status" &
-  waiter=$!
-  wait "$waiter" || [[ -z $told_to_stop ]] || kill "$waiter" 2>/dev/null
-  wait "$waiter" 2>/dev/null
-  waiter=''
+  wait_for "$!"
   read -r status <"$work/status" || status=${status:-000}
+}
+
+# Waits for a process; a signal ends both. It may come before there is anything to wait for, so look again.
+wait_for() {
+  waiter=$1
+  [[ -z $told_to_stop ]] || kill "$waiter" 2>/dev/null
+  while kill -0 "$waiter" 2>/dev/null; do
+    wait "$waiter"
+  done
+  waiter=''
 }
 
 # The same until the model answers at all; a server error is no answer.
@@ -51,11 +59,16 @@ insist() {
   return 1
 }
 
+# What is left to say is said even after a signal: the stop timeout bounds it.
+last_words() {
+  trap '' TERM INT
+  told_to_stop=''
+}
+
 # Sleeps; a signal ends it early.
 rest() {
-  [[ -z $told_to_stop ]] || return 0
   sleep "$1" &
-  wait $! || true
+  wait_for "$!"
 }
 
 # The value of a name in the registration's `.runner` file.
@@ -112,6 +125,10 @@ listen() {
 # Runs a command to its end, with heartbeats, unless the job is cancelled meanwhile. Returns its exit code.
 attend() {
   local pause
+  if [[ -n $told_to_stop ]]; then
+    cancelled=1
+    return 1
+  fi
   "$@" &
   child=$!
   while kill -0 "$child" 2>/dev/null; do
@@ -174,9 +191,7 @@ run_job() {
   fi
   [[ -z $cancelled ]] || conclusion=cancelled
   [[ -z $told_to_stop ]] || say 'The runner has received a shutdown signal'
-  # The stop timeout bounds this, too.
-  trap '' TERM INT
-  told_to_stop=''
+  last_words
   insist POST "session/$session/completed" "$conclusion"
   say "Job ${job[GITHUB_JOB]:-} completed with result: $conclusion"
 }
@@ -189,6 +204,7 @@ open_session || exit 0
 if listen; then
   run_job
 else
+  last_words
   call DELETE "session/$session"
 fi
 exit 0

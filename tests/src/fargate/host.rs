@@ -2,11 +2,10 @@
 
 use super::credentials::Credentials;
 use super::delivery::Observer;
-use super::life::Effect;
+use super::life::{ContainerSpec, Effect};
 use super::model::Fargate;
 use super::moment::Moment;
-use super::names::TaskId;
-use super::processes::{Ended, Processes};
+use super::processes::Processes;
 use jiff::Timestamp;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -70,15 +69,7 @@ impl Host {
 
     fn carry_out(self: &Arc<Self>, effect: Effect, watched: &mut JoinSet<()>) {
         match effect {
-            Effect::Start(spec) => {
-                let credentials = self.credentials.open(&spec.task, spec.task_role.as_deref());
-                let host = Arc::clone(self);
-                watched.spawn(async move {
-                    let ended = host.processes.run(&spec, credentials).await;
-                    host.credentials.close(&spec.task);
-                    host.ended(&spec.task, ended);
-                });
-            }
+            Effect::Start(spec) => self.start(&spec, watched),
             Effect::Terminate(task) => self.processes.terminate(&task),
             Effect::Kill(task) => self.processes.kill(&task),
             Effect::Tell(event) => {
@@ -88,10 +79,22 @@ impl Host {
         }
     }
 
-    fn ended(&self, task: &TaskId, ended: Ended) {
-        self.with(|model, at| match ended {
-            Ended::Exited(code) => model.container_exited(task, code, at),
-            Ended::NotStarted(reason) => model.container_failed(task, &reason, at),
-        });
+    fn start(self: &Arc<Self>, spec: &ContainerSpec, watched: &mut JoinSet<()>) {
+        let task = spec.task.clone();
+        let credentials = self.credentials.open(&task, spec.task_role.as_deref());
+        match self.processes.start(spec, credentials) {
+            Ok(running) => {
+                let host = Arc::clone(self);
+                watched.spawn(async move {
+                    let exit_code = host.processes.end(running).await;
+                    host.credentials.close(&task);
+                    host.with(|model, at| model.container_exited(&task, exit_code, at));
+                });
+            }
+            Err(error) => {
+                self.credentials.close(&task);
+                self.with(|model, at| model.container_failed(&task, &format!("{error:#}"), at));
+            }
+        }
     }
 }

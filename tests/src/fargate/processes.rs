@@ -12,13 +12,12 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::process::{Child, Command};
 
-/// How a container ended.
-#[derive(Debug)]
-pub(crate) enum Ended {
-    /// With this exit code; 128 + signal if a signal did it.
-    Exited(i32),
-    /// It never began.
-    NotStarted(String),
+/// A container that runs.
+pub(crate) struct Running {
+    task: TaskId,
+    session: u32,
+    child: Child,
+    directory: PathBuf,
 }
 
 /// The search path of the runner's image.
@@ -29,7 +28,7 @@ pub(crate) struct Processes {
     runner_home: PathBuf,
     work_dir: PathBuf,
     region: String,
-    /// Session (the main process's id) of every task that runs; `None` while it is being started.
+    /// Session (the main process's id) of every task that runs.
     sessions: Mutex<BTreeMap<TaskId, u32>>,
 }
 
@@ -50,27 +49,30 @@ impl Processes {
         })
     }
 
-    /// Runs a container to its end; whatever it leaves running is killed, its directory removed.
-    pub(crate) async fn run(&self, spec: &ContainerSpec, credentials: Option<String>) -> Ended {
+    /// Starts a container. When this returns its processes can be signalled.
+    ///
+    /// # Errors
+    /// If it cannot be started; nothing is left then.
+    pub(crate) fn start(&self, spec: &ContainerSpec, credentials: Option<String>) -> Result<Running> {
         let directory = self.directory(&spec.task);
-        let mut child = match self.start(spec, &directory, credentials) {
-            Ok(child) => child,
-            Err(error) => return Ended::NotStarted(format!("{error:#}")),
-        };
-        let session = child.id().unwrap_or_default();
+        let child = self.spawn(spec, &directory, credentials).inspect_err(|_| remove(&directory))?;
+        let session = child.id().context("read the main process's id")?;
         self.sessions().insert(spec.task.clone(), session);
-        let status = child.wait().await;
-        session::kill_all(session, &directory).await;
-        self.sessions().remove(&spec.task);
-        // What cannot be removed costs disk and is found again by its name.
-        let _left = fs::remove_dir_all(&directory);
-        match status {
-            Ok(status) => Ended::Exited(exit_code(status)),
-            Err(error) => Ended::NotStarted(error.to_string()),
-        }
+        Ok(Running { task: spec.task.clone(), session, child, directory })
     }
 
-    fn start(&self, spec: &ContainerSpec, directory: &Path, credentials: Option<String>) -> Result<Child> {
+    /// Waits for a container's end and says its exit code, 128 + signal if a signal did it. Whatever it leaves
+    /// running is killed, its directory removed.
+    pub(crate) async fn end(&self, mut running: Running) -> i32 {
+        let status = running.child.wait().await;
+        session::kill_all(running.session, &running.directory).await;
+        self.sessions().remove(&running.task);
+        remove(&running.directory);
+        // Waiting fails only for a child that is none; there is no better code for that.
+        status.map_or(255, exit_code)
+    }
+
+    fn spawn(&self, spec: &ContainerSpec, directory: &Path, credentials: Option<String>) -> Result<Child> {
         let home = directory.join("home");
         let temporary = directory.join("tmp");
         for part in [&home, &temporary] {
@@ -127,7 +129,7 @@ impl Processes {
         for (task, session) in sessions {
             let directory = self.directory(&task);
             session::kill_all(session, &directory).await;
-            let _left = fs::remove_dir_all(&directory);
+            remove(&directory);
         }
     }
 
@@ -148,6 +150,11 @@ impl Processes {
     fn sessions(&self) -> MutexGuard<'_, BTreeMap<TaskId, u32>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What cannot be removed costs disk and can be found by its name.
+fn remove(directory: &Path) {
+    let _left = fs::remove_dir_all(directory);
 }
 
 fn exit_code(status: ExitStatus) -> i32 {

@@ -6,5 +6,6 @@ mod calls;
 mod faults;
 mod life;
 mod processes;
+mod runner;
 mod tokens;
 mod world;
