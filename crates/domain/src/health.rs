@@ -39,7 +39,7 @@ pub struct SizeHealth {
     /// No launch before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
-    /// The newest failure's kind.
+    /// The newest failure's kind; of a configuration error, the first request of a runner is the only sign that it is mended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<FailureKind>,
     /// The newest failure, in words for the user.
@@ -75,10 +75,12 @@ impl SizeHealth {
     /// Counts a start that failed; `launched` is when it was sent. Failures of launches that were made before the last raise are already waited for.
     pub fn failed(&mut self, launched: Timestamp, kind: FailureKind, reason: &str, now: Timestamp) {
         self.reason = Some(reason.to_owned());
-        if self.raised_at.is_some_and(|raised| launched <= raised) && self.kind == Some(kind) {
+        if self.kind != Some(FailureKind::Configuration) {
+            self.kind = Some(kind);
+        }
+        if self.raised_at.is_some_and(|raised| launched <= raised) {
             return;
         }
-        self.kind = Some(kind);
         self.failures = self.failures.saturating_add(1);
         self.raised_at = Some(now);
         self.not_before = Some(now.plus(back_off(self.failures)));

@@ -126,7 +126,9 @@ pub fn close(runner: &Runner, end: End<'_>, around: Around<'_>, public_ip: bool,
     if let End::Stopped(task) = end {
         record.exit_code = task.exit_code;
     }
-    let still_waits = around.waiting.filter(|waiting| runner.reserved == Some(waiting.id));
+    // Both sides must say so: a row that was made anew (an approval gate), or is held by another runner by now, is no affair of this one.
+    let held = |waiting: &&WaitingJob| runner.reserved == Some(waiting.id) && waiting.runner.as_ref() == Some(&runner.id);
+    let still_waits = around.waiting.filter(held);
     let outcome = outcome(runner, end, still_waits.is_some());
     let reason = reason(runner, end, outcome);
     note(&mut record.story, now, format!("ended: {reason}"));
@@ -141,8 +143,11 @@ pub fn close(runner: &Runner, end: End<'_>, around: Around<'_>, public_ip: bool,
         health.rev += 1;
         health
     });
-    let (waiting, job) =
-        if outcome == Outcome::NotAssigned { not_assigned(still_waits, around.record, &reason, now) } else { (None, None) };
+    let (waiting, job) = match (outcome, still_waits, around.record) {
+        (Outcome::NotAssigned, Some(waiting), Some(job)) => not_assigned(waiting, job, &reason, now),
+        (Outcome::Ran, Some(waiting), Some(job)) if may_have_run(runner, waiting) => perhaps_run(waiting, job, now),
+        _ => (None, None),
+    };
     record.reason = Some(reason);
     Closing { record, health, waiting, job }
 }
@@ -232,7 +237,7 @@ fn failure_kind(end: End<'_>) -> FailureKind {
             "does not match",
         ]);
     let cannot_run = says(&["CannotStartContainerError", "CannotCreateContainerError", "exec format error"]);
-    if wrong_image || cannot_run || matches!(task.exit_code, Some(22 | 126 | 127)) {
+    if wrong_image || cannot_run || matches!(task.exit_code, Some(21 | 22 | 126 | 127)) {
         FailureKind::Configuration
     } else {
         FailureKind::Passing
@@ -250,13 +255,7 @@ fn cost(record: &Runner, end: End<'_>, public_ip: bool, now: Timestamp) -> price
 /// After so many runners that were given nothing, a job is tried only now and then.
 const NOT_ASSIGNED_MAX: u32 = 3;
 
-fn not_assigned(
-    waiting: Option<&WaitingJob>,
-    record: Option<&JobRecord>,
-    why: &str,
-    now: Timestamp,
-) -> (Option<WaitingJob>, Option<JobRecord>) {
-    let (Some(waiting), Some(record)) = (waiting, record) else { return (None, None) };
+fn not_assigned(waiting: &WaitingJob, record: &JobRecord, why: &str, now: Timestamp) -> (Option<WaitingJob>, Option<JobRecord>) {
     let attempts = waiting.attempts.saturating_add(1);
     let given_up = attempts >= NOT_ASSIGNED_MAX;
     let wait = if given_up { times::NOT_ASSIGNED_PROBE } else { times::BACK_OFF_MIN.saturating_mul(attempts) };
@@ -272,4 +271,19 @@ fn not_assigned(
     note(&mut job.story, now, reason);
     let waiting = WaitingJob { rev: waiting.rev + 1, ask: true, attempts, not_before: Some(now.plus(wait)), ..waiting.clone() };
     (Some(waiting), Some(job))
+}
+
+/// True if the job that the runner held in reserve is, for all that is known, the one that it ran.
+fn may_have_run(runner: &Runner, waiting: &WaitingJob) -> bool {
+    runner.work.as_ref().is_none_or(|work| work.job.is_none() && (work.run, work.attempt) == (waiting.run, waiting.attempt))
+}
+
+/// A task's end overtakes deliveries, which GitHub may make minutes late: without a question, a second runner would be started
+/// for a job that is over. The job is not to blame, so neither its tries nor its wait grow.
+fn perhaps_run(waiting: &WaitingJob, record: &JobRecord, now: Timestamp) -> (Option<WaitingJob>, Option<JobRecord>) {
+    let reason =
+        "a runner that held it in reserve ran a job and ended, and GitHub has not said which; GitHub is asked about this one".to_owned();
+    let mut job = JobRecord { rev: record.rev + 1, reason: Some(reason.clone()), ..record.clone() };
+    note(&mut job.story, now, reason);
+    (Some(WaitingJob { rev: waiting.rev + 1, ask: true, ..waiting.clone() }), Some(job))
 }
