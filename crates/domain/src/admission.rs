@@ -53,6 +53,10 @@ pub fn admit(runner: &Runner, pool: Option<&Pool>, request: &AdmissionRequest, p
         }
     }
     let taken = taken(runner, request, now);
+    // A refusal stands, whatever the same container says of itself next: its end is under way.
+    if let Some(why) = &runner.refused {
+        return refuse(&taken, why, now);
+    }
     if let Some(why) = refusal(runner, pool, request, private) {
         return refuse(&taken, &why, now);
     }
@@ -60,16 +64,17 @@ pub fn admit(runner: &Runner, pool: Option<&Pool>, request: &AdmissionRequest, p
         return Admission::Admitted(None);
     }
     let mut after = taken;
+    after.repository = Some(RepositoryId(request.repository_id));
     note(&mut after.story, now, format!("admitted run {run} of {}", request.repository));
     Admission::Admitted(Some(Box::new(after)))
 }
 
-/// The runner with the run that GitHub handed to it. A refused job uses it up as well: GitHub gives it no second one.
+/// The runner with the run that GitHub handed to it. A refused job uses it up as well: GitHub gives it no second one. It counts for
+/// the repository that it was registered for until it is admitted: a refused caller must not use up another repository's limit.
 fn taken(runner: &Runner, request: &AdmissionRequest, now: Timestamp) -> Runner {
     let mut after = runner.clone();
     after.rev += 1;
     after.state = RunnerState::Busy;
-    after.repository = Some(RepositoryId(request.repository_id));
     after.work.get_or_insert(Work { run: RunId(request.run_id), attempt: request.run_attempt, job: None, since: now });
     after
 }
