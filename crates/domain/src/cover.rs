@@ -10,7 +10,6 @@ use crate::pool::Pool;
 use crate::runner::{Runner, RunnerState};
 use crate::target::Target;
 use crate::time::Timestamp;
-use crate::times;
 
 /// Who covers whom.
 pub(crate) struct Cover<'a> {
@@ -57,7 +56,7 @@ pub(crate) fn cover<'a>(pool: &Pool, limits: &Limits, jobs: &'a [WaitingJob], ru
         }
     }
     // Those heard of lately first, then the oldest: the newest are stopped first.
-    surplus.sort_by_key(|runner| (silent(runner, now), Reverse(runner.state), &runner.id));
+    surplus.sort_by_key(|runner| (runner.silent(now), Reverse(runner.state), &runner.id));
     Cover { uncovered: open, surplus, repositories }
 }
 
@@ -82,7 +81,7 @@ fn at_work_on(runner: &Runner, open: &[&WaitingJob]) -> Option<usize> {
 /// A job of the target that the runner is, or is being, registered for. Of its own size if there is one: after a change of the
 /// pools file one target has jobs of two sizes, and the unregistered runners can serve only their own.
 fn registered_for(runner: &Runner, open: &[&WaitingJob], now: Timestamp) -> Option<usize> {
-    if runner.state == RunnerState::Registering && !heard_lately(runner, now) {
+    if runner.silent(now) {
         return None;
     }
     let key = runner.target.as_ref()?.key();
@@ -94,7 +93,7 @@ fn registered_for(runner: &Runner, open: &[&WaitingJob], now: Timestamp) -> Opti
 /// that can have it now (`open_to_all`). A job that must wait anyway, for its own sake or its repository's or installation's,
 /// keeps no runner alive that nobody pays for otherwise; and one that took a runner from the idle floor would have the floor refilled for ever.
 fn free_for(runner: &Runner, open: &[&WaitingJob], open_to_all: impl Fn(&WaitingJob) -> bool, now: Timestamp) -> Option<usize> {
-    if silent(runner, now) {
+    if runner.silent(now) {
         return None;
     }
     let fits = |job: &&WaitingJob| job.size == runner.size && job.eligible(now);
@@ -108,13 +107,4 @@ fn free_for(runner: &Runner, open: &[&WaitingJob], open_to_all: impl Fn(&Waiting
 
 fn position(open: &[&WaitingJob], wanted: impl Fn(&&WaitingJob) -> bool) -> Option<usize> {
     open.iter().position(wanted)
-}
-
-/// True for a parked runner that ought to have been heard of.
-fn silent(runner: &Runner, now: Timestamp) -> bool {
-    runner.state == RunnerState::Parked && !heard_lately(runner, now)
-}
-
-fn heard_lately(runner: &Runner, now: Timestamp) -> bool {
-    runner.heard_at.is_some_and(|heard| now.since(heard) <= times::HEARD_WITHIN)
 }

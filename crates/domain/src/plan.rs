@@ -108,7 +108,7 @@ pub fn plan(pool: &Pool, health: &Health, jobs: &[WaitingJob], runners: &[Runner
         plan.launch.push(Start { size: pool.size, job: None, repository: None });
     }
     let beyond = idle.into_iter().skip(floor).chain(other);
-    plan.stop = beyond.map(|runner| Stop { runner: runner.id.clone(), reason: surplus_reason(runner).to_owned() }).collect();
+    plan.stop = beyond.map(|runner| Stop { runner: runner.id.clone(), reason: surplus_reason(runner, now).to_owned() }).collect();
     plan.stop.sort_by(|one, other| other.runner.cmp(&one.runner));
     plan
 }
@@ -122,8 +122,14 @@ pub fn doubtful<'a>(jobs: &'a [WaitingJob], runners: &[Runner]) -> impl Iterator
     jobs.iter().filter(move |job| job.runner.as_ref().is_some_and(|holder| !shown.contains(holder)))
 }
 
-fn surplus_reason(runner: &Runner) -> &'static str {
-    if runner.intended.is_some() { "the job it was started for needs it no longer" } else { "beyond the idle floor" }
+fn surplus_reason(runner: &Runner, now: Timestamp) -> &'static str {
+    if runner.silent(now) {
+        "it was not heard of any more"
+    } else if runner.intended.is_some() {
+        "the job it was started for needs it no longer"
+    } else {
+        "beyond the idle floor"
+    }
 }
 
 /// What is left of every limit while launches are decided one by one.

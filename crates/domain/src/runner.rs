@@ -8,6 +8,7 @@ use crate::price::MicroDollars;
 use crate::size::Size;
 use crate::target::Target;
 use crate::time::Timestamp;
+use crate::times;
 
 /// How far a runner has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -265,6 +266,14 @@ impl Runner {
             story: Vec::new(),
             expires_at: None,
         }
+    }
+
+    /// True for a runner that is to ask again and again, parked or registering, and has not been heard of for longer than that
+    /// takes: it covers no job, and what it holds in reserve is not its any more.
+    #[must_use]
+    pub fn silent(&self, now: Timestamp) -> bool {
+        let asks = matches!(self.state, RunnerState::Parked | RunnerState::Registering);
+        asks && self.heard_at.is_none_or(|heard| now.since(heard) > times::HEARD_WITHIN)
     }
 
     /// Pool and id: `startedBy` of its task.

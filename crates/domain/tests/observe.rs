@@ -259,15 +259,15 @@ fn number_size(number: i64) -> usize {
 }
 
 fn item_size(row: &WaitingJob) -> usize {
-    let serde_json::Value::Object(attributes) = serde_json::to_value(row).unwrap() else { panic!("not an object") };
+    let attributes = serde_json::to_value(row).unwrap();
     let value = |value: &serde_json::Value| match value {
         serde_json::Value::String(text) => text.len(),
         serde_json::Value::Number(number) => number_size(number.as_i64().unwrap()),
         serde_json::Value::Bool(_) => 1,
-        other => panic!("an attribute of a kind that was not counted on: {other}"),
+        serde_json::Value::Null | serde_json::Value::Array(_) | serde_json::Value::Object(_) => usize::MAX / 100,
     };
     let keys = "pk".len() + "pool#".len() + 28 + "sk".len() + "job#".len() + 20;
-    keys + attributes.iter().map(|(name, attribute)| name.len() + value(attribute)).sum::<usize>()
+    keys + attributes.as_object().unwrap().iter().map(|(name, attribute)| name.len() + value(attribute)).sum::<usize>()
 }
 
 #[test]
