@@ -2,7 +2,10 @@
 //!
 //! The models are as unkind as the originals: what GitHub or AWS may do, they do when told to.
 
+pub mod demo;
 pub mod events;
 pub mod fargate;
 pub mod github;
+pub mod ledger;
+pub mod openapi;
 pub mod stack;

@@ -1,0 +1,78 @@
+//! The demo: thirty jobs of every kind through the local stack, watched from the outside, with a table of what became of each.
+//!
+//! What it says at the end is counted from three sides that know nothing of each other: the GitHub model (what ran), the
+//! Fargate stand-in (what was started) and the ledger (what Mayfly believes).
+
+mod cast;
+mod ledger;
+mod outcome;
+mod progress;
+mod table;
+mod watch;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::stack::{Places, Stack};
+use cast::Part;
+use outcome::{Outcome, Wrong};
+use watch::Watch;
+
+/// A demo that takes longer has failed: jobs run for seconds, and every wait of the system that it meets is shorter.
+const LONGEST: Duration = Duration::from_secs(150);
+
+/// How often it looks.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Runs the demo against the stack that is up. `true`: nothing was lost, started twice, or left over.
+///
+/// # Errors
+/// If no stack is up, or a part of it does not answer.
+pub async fn run() -> Result<bool> {
+    let places = Places::of_repository()?;
+    let stack = Stack::read(&places)?;
+    let watch = Watch::new(&stack)?;
+    println!("pools: linux (max 20), small (max 4), arm (max 4), each with its labels, served for organization acme\n");
+    let parts = cast::play(&watch).await.context("queue the jobs")?;
+    let forged = watch.forge().await.context("send the forged delivery")?;
+    let begun = Instant::now();
+    let mut progress = progress::Progress::new();
+    let outcome = loop {
+        let outcome = Outcome::look(&watch, &parts, &forged).await?;
+        progress.show(&outcome, begun.elapsed());
+        cast::prompt(&watch, &parts).await?;
+        if outcome.settled() || begun.elapsed() > LONGEST {
+            break outcome;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    };
+    progress.end();
+    println!("{}", table::table(&outcome));
+    explain(&outcome, &forged, &parts);
+    println!("{}", outcome.last_line());
+    Ok(outcome.good())
+}
+
+/// What a reader may wonder about.
+fn explain(outcome: &Outcome, forged: &watch::Forged, parts: &[Part]) {
+    println!(
+        "a delivery with a wrong signature was answered {} and changed {}",
+        forged.status,
+        if outcome.forgery_seen { "the ledger" } else { "nothing" }
+    );
+    let repeated = parts.iter().filter(|part| part.kind == cast::Kind::Repeated).count();
+    println!(
+        "{repeated} jobs had every delivery sent three times; {} tasks were started for {} jobs that ran",
+        outcome.tasks,
+        outcome.ran()
+    );
+    for wrong in &outcome.wrong {
+        match wrong {
+            Wrong::Lost(job) => println!("lost: job {job} did not end as it should have"),
+            Wrong::Twice(job, runners) => println!("duplicate: {runners} runners were started for job {job}"),
+            Wrong::Left(what) => println!("left over: {what}"),
+        }
+    }
+    println!();
+}

@@ -1,0 +1,69 @@
+//! The ledger as it lies in the table.
+
+use anyhow::{Context, Result};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use mayfly_domain::id::JobId;
+use mayfly_domain::job::{JobRecord, WaitingJob};
+use mayfly_domain::runner::Runner;
+use mayfly_ledger::key::Key;
+use mayfly_ledger::store::read;
+
+use crate::stack::Stack;
+
+/// Everything that concerns jobs and runners, read at about one moment.
+#[derive(Debug, Default)]
+pub(super) struct Snapshot {
+    pub(super) jobs: Vec<JobRecord>,
+    pub(super) waiting: Vec<WaitingJob>,
+    pub(super) open: Vec<Runner>,
+    pub(super) closed: Vec<Runner>,
+}
+
+impl Snapshot {
+    /// The record of a job.
+    pub(super) fn job(&self, id: i64) -> Option<&JobRecord> {
+        self.jobs.iter().find(|job| job.id == JobId(id))
+    }
+}
+
+/// The table, read only.
+pub(super) struct LedgerView {
+    client: Client,
+    table: String,
+}
+
+impl LedgerView {
+    pub(super) fn new(stack: &Stack) -> Self {
+        let key = Credentials::new(&stack.access_key, &stack.access_key, None, None, "local stack");
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(stack.region.clone()))
+            .endpoint_url(&stack.aws_endpoint)
+            .credentials_provider(key)
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .build();
+        Self { client: Client::from_conf(config), table: stack.table.clone() }
+    }
+
+    /// Reads the whole table.
+    pub(super) async fn snapshot(&self) -> Result<Snapshot> {
+        let mut snapshot = Snapshot::default();
+        let mut pages = self.client.scan().table_name(&self.table).consistent_read(true).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            for item in page.context("scan the ledger")?.items.unwrap_or_default() {
+                let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
+                let key = Key { pk: text("pk"), sk: text("sk") };
+                let kind = (key.pk.split('#').next().unwrap_or_default(), key.sk.split('#').next().unwrap_or_default());
+                match kind {
+                    ("pool", "job") => snapshot.waiting.push(read(&key, item)?),
+                    ("pool", "runner") => snapshot.open.push(read(&key, item)?),
+                    ("job", "record") => snapshot.jobs.push(read(&key, item)?),
+                    ("runner", "record") => snapshot.closed.push(read(&key, item)?),
+                    _ => {}
+                }
+            }
+        }
+        Ok(snapshot)
+    }
+}

@@ -1,0 +1,126 @@
+//! What became of everything, and what of it is wrong.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use mayfly_domain::id::JobId;
+
+use super::cast::Part;
+use super::ledger::Snapshot;
+use super::watch::{Forged, GithubJob, Watch};
+
+/// Something that must not be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Wrong {
+    /// A job that did not end as it should have.
+    Lost(i64),
+    /// A job that more than one runner was started for.
+    Twice(JobId, usize),
+    /// Something that nothing needs any more.
+    Left(String),
+}
+
+/// One line of the table.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) kind: super::cast::Kind,
+    pub(super) job: GithubJob,
+    pub(super) pool: Option<String>,
+    /// Mayfly's reason, for a job that it does not take.
+    pub(super) reason: Option<String>,
+}
+
+/// How things stand.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) lines: Vec<Line>,
+    pub(super) wrong: Vec<Wrong>,
+    pub(super) tasks: usize,
+    pub(super) live: usize,
+    pub(super) forgery_seen: bool,
+}
+
+impl Outcome {
+    /// Looks at all sides.
+    pub(super) async fn look(watch: &Watch, parts: &[Part], forged: &Forged) -> Result<Self> {
+        let (jobs, registered, tasks, ledger) = tokio::try_join!(watch.jobs(), watch.registered(), watch.tasks(), watch.ledger.snapshot())?;
+        let lines = lines(parts, jobs, &ledger);
+        let live: Vec<&String> = tasks.iter().filter(|(_, status)| status != "STOPPED").map(|(task, _)| task).collect();
+        let forgery_seen = ledger.job(forged.job).is_some();
+        let mut wrong: Vec<Wrong> = lines.iter().filter(|line| !line.ended_well()).map(|line| Wrong::Lost(line.job.id)).collect();
+        wrong.extend(started_twice(&ledger));
+        wrong.extend(registered.iter().map(|runner| Wrong::Left(format!("registration {} at GitHub", runner.name))));
+        wrong.extend(live.iter().map(|task| Wrong::Left(format!("task {task}"))));
+        wrong.extend(ledger.open.iter().map(|runner| Wrong::Left(format!("row of runner {}", runner.id))));
+        wrong.extend(ledger.waiting.iter().map(|job| Wrong::Left(format!("waiting row of job {}", job.id))));
+        if forgery_seen || forged.status != 401 {
+            wrong.push(Wrong::Left(format!("the forged job {}, answered {}", forged.job, forged.status)));
+        }
+        Ok(Self { lines, wrong, live: live.len(), tasks: tasks.len(), forgery_seen })
+    }
+
+    /// Nothing more will happen.
+    pub(super) fn settled(&self) -> bool {
+        !self.wrong.iter().any(|wrong| matches!(wrong, Wrong::Lost(_) | Wrong::Left(_)))
+    }
+
+    /// Nothing is wrong.
+    pub(super) fn good(&self) -> bool {
+        self.wrong.is_empty()
+    }
+
+    /// How many jobs ran to their end.
+    pub(super) fn ran(&self) -> usize {
+        self.lines.iter().filter(|line| line.job.conclusion.as_deref() == Some("success")).count()
+    }
+
+    /// The counts.
+    pub(super) fn last_line(&self) -> String {
+        let count = |wanted: fn(&Wrong) -> bool| self.wrong.iter().filter(|wrong| wanted(wrong)).count();
+        format!(
+            "{} jobs, {} done, {} cancelled, {} not for Mayfly, {} lost, {} duplicate runners, {} left over",
+            self.lines.len(),
+            self.ran(),
+            self.lines.iter().filter(|line| line.job.conclusion.as_deref() == Some("cancelled")).count(),
+            self.lines.iter().filter(|line| line.kind.is_foreign()).count(),
+            count(|wrong| matches!(wrong, Wrong::Lost(_))),
+            count(|wrong| matches!(wrong, Wrong::Twice(..))),
+            count(|wrong| matches!(wrong, Wrong::Left(_))),
+        )
+    }
+}
+
+impl Line {
+    /// True if the job is where it belongs, as far as GitHub can tell.
+    fn ended_well(&self) -> bool {
+        let conclusion = self.job.conclusion.as_deref();
+        if self.kind.runs() {
+            return conclusion == Some("success") && self.job.runner_name.is_some();
+        }
+        // A job that Mayfly does not take must not get a runner of its own; GitHub keeps it waiting.
+        self.job.runner_name.is_none() && (self.kind.is_foreign() || conclusion == Some("cancelled"))
+    }
+}
+
+fn lines(parts: &[Part], jobs: Vec<GithubJob>, ledger: &Snapshot) -> Vec<Line> {
+    let mut jobs: BTreeMap<i64, GithubJob> = jobs.into_iter().map(|job| (job.id, job)).collect();
+    let line = |part: &Part| {
+        let record = ledger.job(part.job);
+        Some(Line {
+            kind: part.kind,
+            job: jobs.remove(&part.job)?,
+            pool: record.and_then(|record| record.pool.as_ref()).map(ToString::to_string),
+            reason: record.and_then(|record| record.reason.clone()),
+        })
+    };
+    parts.iter().filter_map(line).collect()
+}
+
+/// Jobs that more than one runner was started for, open ones included.
+fn started_twice(ledger: &Snapshot) -> Vec<Wrong> {
+    let mut started: BTreeMap<JobId, usize> = BTreeMap::new();
+    for job in ledger.open.iter().chain(&ledger.closed).filter_map(|runner| runner.intended) {
+        *started.entry(job).or_default() += 1;
+    }
+    started.into_iter().filter(|(_, runners)| *runners > 1).map(|(job, runners)| Wrong::Twice(job, runners)).collect()
+}
