@@ -1,0 +1,183 @@
+//! One delivery, from the request to the answer.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use mayfly_domain::id::PoolName;
+use mayfly_domain::job::{JobAction, JobEvent};
+use mayfly_domain::observe::{Observation, Verdict};
+use mayfly_domain::pool::{Placement, Pools, Wanted};
+use mayfly_ledger::{Ledger, Store};
+use mayfly_queue::Wakes;
+use mayfly_settings::source::{Clock, Settings, SettingsError};
+
+use crate::answer::{Answer, Outcome};
+use crate::delivery;
+use crate::payload;
+use crate::request::Request;
+
+/// A delivery that may not be in the ledger: it has to be sent again.
+#[derive(Debug)]
+pub struct NotRecorded(pub String);
+
+/// Where deliveries are written down.
+#[async_trait]
+pub trait Jobs: Send + Sync {
+    /// Writes down what a delivery says, and tells which pools to wake. The same delivery may come any number of times.
+    ///
+    /// # Errors
+    ///
+    /// [`NotRecorded`] if it is not certain that the ledger has it.
+    async fn observe(&self, event: &JobEvent, pools: &Pools) -> Result<Observation, NotRecorded>;
+}
+
+#[async_trait]
+impl<S: Store> Jobs for Ledger<S> {
+    async fn observe(&self, event: &JobEvent, pools: &Pools) -> Result<Observation, NotRecorded> {
+        Self::observe(self, event, pools).await.map_err(|error| NotRecorded(in_words(&error)))
+    }
+}
+
+/// An error with what caused it.
+fn in_words(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        words.push_str(": ");
+        words.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    words
+}
+
+/// The function `webhook`.
+pub struct Webhook<J, W> {
+    settings: Settings,
+    jobs: J,
+    wakes: W,
+    clock: Clock,
+    wakes_not_sent: AtomicU64,
+}
+
+impl<J: Jobs, W: Wakes> Webhook<J, W> {
+    /// Puts it together; nothing is read yet.
+    #[must_use]
+    pub const fn new(settings: Settings, jobs: J, wakes: W, clock: Clock) -> Self {
+        Self { settings, jobs, wakes, clock, wakes_not_sent: AtomicU64::new(0) }
+    }
+
+    /// How many wakes could not be sent since this process began. The tick makes up for them.
+    #[must_use]
+    pub fn wakes_not_sent(&self) -> u64 {
+        self.wakes_not_sent.load(Ordering::Relaxed)
+    }
+
+    /// Takes one delivery.
+    pub async fn answer(&self, request: &Request) -> Answer {
+        let answer = self.take(request).await.unwrap_or_else(|answer| answer);
+        let delivery = request.header("x-github-delivery").unwrap_or_default();
+        // What has failed is in the log already, with its cause.
+        if answer.outcome == Outcome::Refused {
+            // An unsigned request may come from anybody, so nothing of it is repeated here.
+            tracing::info!(http.status = answer.status, reason = %answer.reason, "refused a request");
+        } else if answer.outcome != Outcome::Failed {
+            tracing::debug!(delivery.id = %delivery, http.status = answer.status, reason = %answer.reason, "answered: {}", answer.outcome.as_str());
+        }
+        answer
+    }
+
+    /// verify → identify → record. The error is the answer, too: whatever ends the way early.
+    async fn take(&self, request: &Request) -> Result<Answer, Answer> {
+        let body = delivery::raw_body(request)?;
+        delivery::refuse_unsigned(request)?;
+        let secrets = self.settings.webhook_secrets().await.map_err(|error| no_settings(&error))?;
+        delivery::refuse_wrongly_signed(request, &body, &secrets)?;
+        let format = delivery::format(request)?;
+        let event = request.header("x-github-event").ok_or_else(|| Answer::refused(400, "the X-GitHub-Event header is missing"))?;
+        if event != "workflow_job" {
+            return Ok(not_used(event));
+        }
+        let guid = request.header("x-github-delivery").filter(|guid| !guid.is_empty());
+        let guid = guid.ok_or_else(|| Answer::refused(400, "the X-GitHub-Delivery header is missing"))?;
+        let json = delivery::payload(&body, format)?;
+        let event = payload::read(&json, guid, (self.clock)())?;
+        self.record(&event).await
+    }
+
+    async fn record(&self, event: &JobEvent) -> Result<Answer, Answer> {
+        let pools = self.pools_for(event).await.map_err(|error| no_settings(&error))?;
+        let observation = self.jobs.observe(event, &pools).await.map_err(|NotRecorded(error)| {
+            tracing::error!(delivery.id = %event.delivery, job.id = event.job.0, error, "could not record a delivery");
+            Answer::failed("the ledger does not answer: deliver again")
+        })?;
+        self.wake(&observation.wake, event).await;
+        log(event, &observation);
+        Ok(match observation.verdict {
+            Verdict::Recorded => Answer::new(202, Outcome::Recorded, "the ledger has it"),
+            Verdict::Unplaced(reason) => Answer::new(202, Outcome::Unplaced, reason),
+            Verdict::Ignored(reason) => Answer::ignored(reason),
+        })
+    }
+
+    /// The pools in force. A job that seems meant for a pool that is not among them may be meant for one that was applied a moment ago.
+    async fn pools_for(&self, event: &JobEvent) -> Result<Arc<Pools>, SettingsError> {
+        let pools = self.settings.pools().await?;
+        let new = matches!(event.action, JobAction::Queued | JobAction::Waiting);
+        let wanted = Wanted { labels: &event.labels, repository: &event.repository, run: event.run, attempt: event.attempt };
+        if new && matches!(pools.place(wanted), Placement::Unplaced(_)) {
+            return self.settings.pools_fresh().await;
+        }
+        Ok(pools)
+    }
+
+    async fn wake(&self, pools: &BTreeSet<PoolName>, event: &JobEvent) {
+        for pool in pools {
+            if let Err(error) = self.wakes.wake(pool).await {
+                let lost = self.wakes_not_sent.fetch_add(1, Ordering::Relaxed) + 1;
+                tracing::warn!(delivery.id = %event.delivery, pool.name = %pool, wakes.not_sent = lost, error = %error.reason,
+                    "could not wake a pool: the tick will");
+            }
+        }
+    }
+}
+
+fn not_used(event: &str) -> Answer {
+    let event: String = event.chars().take(40).collect();
+    Answer::ignored(if event == "ping" { "pong".to_owned() } else { format!("{event:?} is an event that is not used") })
+}
+
+fn no_settings(error: &SettingsError) -> Answer {
+    tracing::error!(error = %error, "there are no settings to work with");
+    Answer::failed("the settings cannot be read: deliver again")
+}
+
+/// One line for each delivery that concerns us, none for jobs of others: GitHub sends those of all repositories.
+fn log(event: &JobEvent, observation: &Observation) {
+    let action = match event.action {
+        JobAction::Queued => "queued",
+        JobAction::Waiting => "waiting",
+        JobAction::InProgress => "in_progress",
+        JobAction::Completed => "completed",
+    };
+    let pool = observation.record.as_ref().and_then(|record| record.pool.as_ref()).map(PoolName::as_str);
+    let (job, repository, guid) = (event.job.0, event.repository.name.as_str(), event.delivery.as_str());
+    match &observation.verdict {
+        Verdict::Recorded => {
+            tracing::info!(
+                delivery.id = guid,
+                job.id = job,
+                repository.name = repository,
+                pool.name = pool,
+                "recorded that a job is {action}"
+            );
+        }
+        Verdict::Unplaced(reason) => {
+            tracing::info!(delivery.id = guid, job.id = job, repository.name = repository, reason, "recorded a job that no pool takes");
+        }
+        Verdict::Ignored(reason) => {
+            tracing::debug!(delivery.id = guid, job.id = job, repository.name = repository, reason, "ignored a job");
+        }
+    }
+}
