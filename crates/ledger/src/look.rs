@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mayfly_domain::health::Health;
-use mayfly_domain::id::{InstallationId, PoolName, RunnerAddress, RunnerId};
+use mayfly_domain::id::{InstallationId, JobId, PoolName, RunnerAddress, RunnerId};
 use mayfly_domain::job::WaitingJob;
+use mayfly_domain::plan::doubtful;
 use mayfly_domain::runner::Runner;
 use mayfly_domain::size::Size;
 use mayfly_domain::time::Timestamp;
@@ -68,21 +69,35 @@ pub struct Look {
 
 impl<S: Store> Ledger<S> {
     /// Reads a pool for planning. The version first, then the runners (with those that the last commit launched, shown by the
-    /// query or not), the jobs last: whatever part of a transaction under way is seen, it makes for too few launches, never too many.
+    /// query or not), then the health, the jobs last, those whose holder is not shown once more: whatever part of a transaction
+    /// under way is seen, it makes for too few launches, never too many.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
     pub async fn look(&self, pool: &PoolName) -> Result<Look, LedgerError> {
-        let (meta, health) = (key::meta(pool), key::health(pool));
-        let (meta_item, health_item) = futures::try_join!(self.store.get(&meta), self.store.get(&health))?;
-        let meta: Meta = optional(&meta, meta_item)?.unwrap_or_default();
-        let health = optional(&health, health_item)?.unwrap_or_default();
+        let meta_key = key::meta(pool);
+        let meta: Meta = optional(&meta_key, self.store.get(&meta_key).await?)?.unwrap_or_default();
         let mut runners: Vec<Runner> = self.all(&key::pool(pool), key::RUNNER_PREFIX).await?;
         runners.extend(self.not_shown(pool, &meta, &runners).await?);
-        let jobs: Vec<WaitingJob> = self.all(&key::pool(pool), key::JOB_PREFIX).await?;
+        // A failed start counts in the transaction that removes its row: a health older than the runners would try again at once.
+        let health_key = key::health(pool);
+        let health = optional(&health_key, self.store.get(&health_key).await?)?.unwrap_or_default();
+        let jobs = self.all(&key::pool(pool), key::JOB_PREFIX).await?;
+        let jobs = self.doubted(pool, jobs, &runners).await?;
         let limits = self.limits(jobs.iter().map(|job| job.installation).collect()).await?;
         Ok(Look { meta, health, runners, jobs, limits })
+    }
+
+    /// The jobs, those read again that a query may have shown as they were before their runner's end.
+    async fn doubted(&self, pool: &PoolName, jobs: Vec<WaitingJob>, runners: &[Runner]) -> Result<Vec<WaitingJob>, LedgerError> {
+        let doubtful: BTreeSet<JobId> = doubtful(&jobs, runners).map(|job| job.id).collect();
+        if doubtful.is_empty() {
+            return Ok(jobs);
+        }
+        let again = futures::future::try_join_all(doubtful.iter().map(|job| self.waiting_job(pool, *job))).await?;
+        let certain = jobs.into_iter().filter(|job| !doubtful.contains(&job.id));
+        Ok(certain.chain(again.into_iter().flatten()).collect())
     }
 
     /// Every item of a partition that begins so.

@@ -20,6 +20,15 @@ use crate::store::{Expect, Store, Write, read};
 /// How one page of waiting jobs is bounded: rows are at most 250 bytes, so a page stays one read unit of 25 kB.
 const PAGE: i32 = 100;
 
+/// Which of the waiting jobs a runner may be given.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice<'a> {
+    /// The job that it was started for is looked at first, and alone if it fits.
+    pub own_first: bool,
+    /// Repositories that have as many runners as they may have.
+    pub capped: &'a BTreeSet<RepositoryId>,
+}
+
 /// A job held in reserve, all that is needed to ask GitHub for its runner.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reservation {
@@ -32,17 +41,17 @@ pub struct Reservation {
 }
 
 impl<S: Store> Ledger<S> {
-    /// Waiting jobs that the runner may serve and that nobody validly holds: the one it was started for first, alone if it
-    /// fits, else the oldest, until enough are found for a choice. `capped` are repositories at their limit.
+    /// Waiting jobs that the runner may serve and that nobody validly holds: the one it was started for, alone if it fits and
+    /// `own_first`, else the oldest, until enough are found for a choice. `capped` are repositories at their limit.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn jobs_for(&self, runner: &Runner, capped: &BTreeSet<RepositoryId>, now: Timestamp) -> Result<Vec<WaitingJob>, LedgerError> {
-        let allowed = |job: &WaitingJob| fits(runner, job, now) && !capped.contains(&job.repository);
-        if let Some(own) = runner.reserved.or(runner.intended) {
+    pub async fn jobs_for(&self, runner: &Runner, choice: Choice<'_>, now: Timestamp) -> Result<Vec<WaitingJob>, LedgerError> {
+        let allowed = |job: &WaitingJob| fits(runner, job, now) && !choice.capped.contains(&job.repository);
+        if let Some(own) = runner.reserved.or(runner.intended).filter(|_| choice.own_first) {
             let own = self.waiting_job(&runner.pool, own).await?.filter(allowed);
-            let own = self.free(runner, own.into_iter().collect()).await?;
+            let own = self.free(runner, own.into_iter().collect(), now).await?;
             if !own.is_empty() {
                 return Ok(own);
             }
@@ -53,7 +62,7 @@ impl<S: Store> Ledger<S> {
             let page = self.store.query(&key::pool(&runner.pool), key::JOB_PREFIX, after.as_deref(), Some(PAGE)).await?;
             let jobs: Result<Vec<WaitingJob>, _> = page.items.into_iter().map(|(key, item)| read(&key, item)).collect();
             let fitting = jobs?.into_iter().filter(|job| allowed(job)).collect();
-            found.extend(self.free(runner, fitting).await?);
+            found.extend(self.free(runner, fitting, now).await?);
             match page.next {
                 Some(next) if found.len() < CHOICE => after = Some(next),
                 _ => break,
@@ -65,7 +74,7 @@ impl<S: Store> Ledger<S> {
     }
 
     /// Those of the jobs that no other runner validly holds.
-    async fn free(&self, runner: &Runner, jobs: Vec<WaitingJob>) -> Result<Vec<WaitingJob>, LedgerError> {
+    async fn free(&self, runner: &Runner, jobs: Vec<WaitingJob>, now: Timestamp) -> Result<Vec<WaitingJob>, LedgerError> {
         let others: BTreeSet<&RunnerId> =
             jobs.iter().filter_map(|job| job.runner.as_ref()).filter(|holder| **holder != runner.id).collect();
         if others.is_empty() {
@@ -83,7 +92,8 @@ impl<S: Store> Ledger<S> {
             holders
         };
         let free = |job: &WaitingJob| match &job.runner {
-            Some(holder) if *holder != runner.id => void(job.id, holders.get(holder)),
+            // One that hangs while it registers holds nothing: else its job would wait as long as it may hang.
+            Some(holder) if *holder != runner.id => void(job.id, holders.get(holder).filter(|holder| !holder.silent(now))),
             _ => true,
         };
         Ok(jobs.into_iter().filter(free).collect())

@@ -194,7 +194,8 @@ impl<S: Store> Ledger<S> {
 
     /// The job that a runner holds in reserve, if it still waits in the runner's pool, and its record.
     async fn reserved(&self, runner: &Runner) -> Result<(Option<WaitingJob>, Option<JobRecord>), LedgerError> {
-        let Some(job) = runner.reserved.filter(|_| runner.work.is_none()) else { return Ok((None, None)) };
+        let unnamed = runner.work.as_ref().is_none_or(|work| work.job.is_none());
+        let Some(job) = runner.reserved.filter(|_| unnamed) else { return Ok((None, None)) };
         let waiting = self.waiting_job(&runner.pool, job).await?;
         // Another runner may hold it by now; then it is that one's affair.
         let waiting = waiting.filter(|waiting| waiting.runner.as_ref() == Some(&runner.id));

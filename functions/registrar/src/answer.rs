@@ -28,8 +28,8 @@ impl std::fmt::Debug for Answer {
     }
 }
 
-/// What a broken clock or a far limit must not make of `Retry-After`, in seconds.
-const LONGEST_RETRY: u64 = 120;
+/// The longest `Retry-After`, in seconds: with the script's jitter it stays well below `HEARD_WITHIN`, after which a waiting runner is taken for dead.
+const LONGEST_RETRY: u64 = 10;
 
 impl Answer {
     fn new(status_code: u16, body: &serde_json::Value) -> Self {

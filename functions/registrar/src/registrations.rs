@@ -15,7 +15,7 @@ use mayfly_domain::times;
 use mayfly_fleet::Tasks;
 use mayfly_github::{Call, RegisterError, Registration};
 use mayfly_ledger::Store;
-use mayfly_ledger::registrations::Reservation;
+use mayfly_ledger::registrations::{Choice, Reservation};
 use mayfly_queue::Wakes;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
@@ -30,8 +30,18 @@ const MOST_REFUSALS: u32 = 3;
 enum Next {
     /// That is the answer.
     Answer(Answer),
-    /// The runner as it is now, for another job, or the same one under another name.
-    Again { runner: Box<Runner>, refused: bool },
+    /// The job was refused for good: the runner as it is now, for another one.
+    Again(Box<Runner>),
+}
+
+/// What one request has come to so far.
+struct Round {
+    runner: Runner,
+    /// The pool's health, if the runner's first request changes it and that is not written yet.
+    health: Option<Health>,
+    refusals: u32,
+    /// The shortest wait that GitHub told an installation.
+    limited: Option<Duration>,
 }
 
 impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
@@ -49,55 +59,65 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         self.serve(runner, health, &pools, by).await
     }
 
-    /// Tries the jobs that fit, until one is registered for, or none is left, or the time is up.
-    async fn serve(&self, mut runner: Runner, mut health: Option<Health>, pools: &Arc<Pools>, by: Instant) -> anyhow::Result<Answer> {
-        let mut refusals = 0;
-        let mut waits: Option<Duration> = None;
-        for job in self.choice(&runner, pools).await? {
-            if let Some(wait) = self.limited(&job).await? {
-                waits = Some(waits.map_or(wait, |known| known.min(wait)));
-                continue;
+    /// Tries the jobs that fit, until one is registered for, or none is left, or the time is up. The runner's own job first; the
+    /// others only if that one is not to be had, or its installation has to wait.
+    async fn serve(&self, runner: Runner, health: Option<Health>, pools: &Arc<Pools>, by: Instant) -> anyhow::Result<Answer> {
+        let capped = match pools.get(&runner.pool).and_then(|pool| pool.max_per_repository) {
+            Some(most) => self.ledger.capped(&runner, most).await?,
+            None => BTreeSet::new(),
+        };
+        let mut round = Round { runner, health, refusals: 0, limited: None };
+        for own_first in [true, false] {
+            let choice = Choice { own_first, capped: &capped };
+            let jobs = order(&round.runner, self.ledger.jobs_for(&round.runner, choice, self.now()).await?);
+            if let Some(answer) = self.try_jobs(&mut round, jobs, pools, by).await? {
+                return Ok(answer);
             }
-            let Some(reservation) = self.ledger.reserve(&runner, &job, health.as_ref(), self.now()).await? else {
-                // Somebody was at the job, or at this runner.
-                runner = match self.ledger.runner(&runner.address()).await? {
-                    Some(row) => row,
-                    None => return Ok(Answer::refused("this runner is closed")),
-                };
-                if let Some(answer) = not_served(&runner) {
-                    return Ok(answer);
-                }
-                health = self.ledger.health_after_request(&runner).await?;
-                continue;
-            };
-            health = None;
-            match self.register(reservation, pools, by).await? {
-                Next::Answer(answer) => return Ok(answer),
-                Next::Again { runner: now, refused } => {
-                    runner = *now;
-                    refusals += u32::from(refused);
-                }
-            }
-            if refusals >= MOST_REFUSALS || Instant::now() >= by {
-                return Ok(Answer::later(BUSY_RETRY, "GitHub refused several jobs, others are tried next"));
+            // Whoever has no own job has had the others offered already.
+            if round.limited.is_none() && round.refusals == 0 {
+                break;
             }
         }
-        if let Some(wait) = waits {
-            return Ok(Answer::later(wait, "GitHub told this installation to wait"));
-        }
-        Ok(match self.ledger.park(&runner, health.as_ref(), self.now()).await? {
-            Some(_) => Answer::parked(),
-            None => Answer::later(BUSY_RETRY, "this runner's row has just changed"),
+        // Whatever the answer, the runner was heard of: a silent one is taken for dead.
+        let parked = self.ledger.park(&round.runner, round.health.as_ref(), self.now()).await?;
+        Ok(match (parked, round.limited) {
+            (None, _) => Answer::later(BUSY_RETRY, "this runner's row has just changed"),
+            (Some(_), Some(wait)) => Answer::later(wait, "GitHub told this installation to wait"),
+            (Some(_), None) => Answer::parked(),
         })
     }
 
-    /// Waiting jobs that the runner may serve, the one to be tried first in front.
-    async fn choice(&self, runner: &Runner, pools: &Pools) -> anyhow::Result<Vec<WaitingJob>> {
-        let capped = match pools.get(&runner.pool).and_then(|pool| pool.max_per_repository) {
-            Some(most) => self.ledger.capped(runner, most).await?,
-            None => BTreeSet::new(),
-        };
-        Ok(order(runner, self.ledger.jobs_for(runner, &capped, self.now()).await?))
+    async fn try_jobs(&self, round: &mut Round, jobs: Vec<WaitingJob>, pools: &Arc<Pools>, by: Instant) -> anyhow::Result<Option<Answer>> {
+        for job in jobs {
+            if let Some(wait) = self.limited(&job).await? {
+                round.limited = Some(round.limited.map_or(wait, |known| known.min(wait)));
+                continue;
+            }
+            let Some(reservation) = self.ledger.reserve(&round.runner, &job, round.health.as_ref(), self.now()).await? else {
+                // Somebody was at the job, or at this runner.
+                let Some(row) = self.ledger.runner(&round.runner.address()).await? else {
+                    return Ok(Some(Answer::refused("this runner is closed")));
+                };
+                if let Some(answer) = not_served(&row) {
+                    return Ok(Some(answer));
+                }
+                round.health = self.ledger.health_after_request(&row).await?;
+                round.runner = row;
+                continue;
+            };
+            round.health = None;
+            match self.register(reservation, pools, by).await? {
+                Next::Answer(answer) => return Ok(Some(answer)),
+                Next::Again(runner) => {
+                    round.runner = *runner;
+                    round.refusals += 1;
+                }
+            }
+            if round.refusals >= MOST_REFUSALS || Instant::now() >= by {
+                return Ok(Some(Answer::later(BUSY_RETRY, "GitHub refused several jobs, others are tried next")));
+            }
+        }
+        Ok(None)
     }
 
     /// How long GitHub told the job's installation to wait.
@@ -137,7 +157,7 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             RegisterError::RefusedForGood { status, message, call } => {
                 warn!(runner.id = %runner.id, job.id = %job, http.status = status, call = %call, "GitHub refuses a runner for the job: {message}");
                 let freed = self.ledger.refused(reservation, &message, now).await?;
-                Ok(freed.map_or_else(changed_meanwhile, |runner| Next::Again { runner: Box::new(runner), refused: true }))
+                Ok(freed.map_or_else(changed_meanwhile, |runner| Next::Again(Box::new(runner))))
             }
             RegisterError::RateLimited { until, message, call } => {
                 let installation = reservation.job.installation;
