@@ -1,0 +1,241 @@
+//! The table itself: items, transactions in steps, and what each kind of read sees of them.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use mayfly_ledger::key::Key;
+use mayfly_ledger::store::{CommitError, Expect, Item, Page, REV, StoreError, Write};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::capacity::item_bytes;
+
+/// Most actions of a transaction, of either kind. Source: DynamoDB API reference, `TransactWriteItems`, `TransactGetItems`.
+const MOST_ACTIONS: usize = 100;
+
+/// Largest item. Source: DynamoDB developer guide, quotas.
+const LARGEST_ITEM: usize = 400 * 1024;
+
+/// What a Query reads for one page at most. Source: DynamoDB API reference, `Query`.
+const PAGE_BYTES: usize = 1024 * 1024;
+
+/// A transaction that is not over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransactionId(u64);
+
+#[derive(Clone, Debug)]
+struct Transaction {
+    writes: Vec<(Key, Option<Item>)>,
+    decided: bool,
+    shown: Vec<bool>,
+}
+
+/// The table.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    items: BTreeMap<Key, Item>,
+    under_way: BTreeMap<TransactionId, Transaction>,
+    /// Which transaction is at an item, and which of its actions that is.
+    held: BTreeMap<Key, (TransactionId, usize)>,
+    last: u64,
+}
+
+impl Table {
+    /// One item. Of a transaction that is decided all is seen, unless `item_by_item`.
+    #[must_use]
+    pub fn get(&self, key: &Key, item_by_item: bool) -> Option<Item> {
+        if item_by_item { self.shown(key) } else { self.decided(key) }.cloned()
+    }
+
+    /// Several items as of one moment.
+    ///
+    /// # Errors
+    /// A conflict while a transaction is at one of them; a failure for more than DynamoDB takes.
+    pub fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, CommitError> {
+        check_distinct("TransactGetItems", keys.iter())?;
+        if keys.iter().any(|key| self.held.contains_key(key)) {
+            return Err(CommitError::Conflict);
+        }
+        Ok(keys.iter().map(|key| self.items.get(key).cloned()).collect())
+    }
+
+    /// A page of a partition, at most `limit` items, as far as each one is shown.
+    #[must_use]
+    pub fn query(&self, pk: &str, prefix: &str, after: Option<&str>, limit: Option<usize>) -> Page {
+        let from = after.filter(|after| *after >= prefix).map_or_else(|| prefix.to_owned(), |after| format!("{after}\0"));
+        let start = Key { pk: pk.to_owned(), sk: from };
+        let within = |key: &&Key| key.pk == pk && key.sk.starts_with(prefix);
+        let range = (Bound::Included(start.clone()), Bound::Unbounded);
+        let stored = self.items.range(range.clone()).map(|(key, _)| key).take_while(within);
+        let pending = self.held.range(range).map(|(key, _)| key).take_while(within);
+        let mut keys: Vec<&Key> = stored.chain(pending).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let mut page = Page::default();
+        let mut bytes = 0;
+        for key in keys {
+            let Some(item) = self.shown(key) else { continue };
+            if page.items.len() >= limit.unwrap_or(usize::MAX) || bytes > PAGE_BYTES {
+                page.next = page.items.last().map(|(last, _): &(Key, Item)| last.sk.clone());
+                break;
+            }
+            bytes += item_bytes(item);
+            page.items.push((key.clone(), item.clone()));
+        }
+        // DynamoDB stops at the limit without looking whether more follows: a full page has a next one, maybe an empty one.
+        if page.next.is_none() && limit.is_some_and(|limit| page.items.len() >= limit) {
+            page.next = page.items.last().map(|(last, _)| last.sk.clone());
+        }
+        page
+    }
+
+    /// A plain write.
+    ///
+    /// # Errors
+    /// A conflict if the item is not as expected, or a transaction is at it.
+    pub fn write(&mut self, write: Write) -> Result<(), CommitError> {
+        let (key, item, expect) = action(write)?;
+        self.check(&key, expect)?;
+        self.put(key, item);
+        Ok(())
+    }
+
+    /// Begins a transaction: its conditions hold, and nobody else gets at its items until it is over. Nobody sees anything of it yet.
+    ///
+    /// # Errors
+    /// A conflict if an item is not as expected, or another transaction is at it; a failure for what DynamoDB does not take.
+    pub fn begin(&mut self, writes: Vec<Write>) -> Result<TransactionId, CommitError> {
+        check_distinct("TransactWriteItems", writes.iter().map(Write::key))?;
+        let mut actions = Vec::with_capacity(writes.len());
+        for write in writes {
+            let (key, item, expect) = action(write)?;
+            self.check(&key, expect)?;
+            actions.push((key, item));
+        }
+        self.last += 1;
+        let id = TransactionId(self.last);
+        for (index, (key, _)) in actions.iter().enumerate() {
+            self.held.insert(key.clone(), (id, index));
+        }
+        let shown = vec![false; actions.len()];
+        self.under_way.insert(id, Transaction { writes: actions, decided: false, shown });
+        Ok(id)
+    }
+
+    /// It is certain now that the transaction will be carried out.
+    pub fn decide(&mut self, id: TransactionId) {
+        if let Some(transaction) = self.under_way.get_mut(&id) {
+            transaction.decided = true;
+        }
+    }
+
+    /// Keys of a transaction under way, in the order of its actions.
+    #[must_use]
+    pub fn keys_of(&self, id: TransactionId) -> Vec<Key> {
+        self.under_way.get(&id).map(|transaction| transaction.writes.iter().map(|(key, _)| key.clone()).collect()).unwrap_or_default()
+    }
+
+    /// Queries see one action of the transaction from now on.
+    pub fn show(&mut self, id: TransactionId, index: usize) {
+        if let Some(shown) = self.under_way.get_mut(&id).filter(|one| one.decided).and_then(|one| one.shown.get_mut(index)) {
+            *shown = true;
+        }
+    }
+
+    /// The transaction is over: everybody sees all of it.
+    pub fn finish(&mut self, id: TransactionId) {
+        let Some(transaction) = self.under_way.remove(&id) else { return };
+        for (key, item) in transaction.writes {
+            self.held.remove(&key);
+            self.put(key, item);
+        }
+    }
+
+    /// True while no transaction is under way.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
+    /// Every item as it will be when all transactions under way are over.
+    #[must_use]
+    pub fn settled(&self) -> BTreeMap<Key, Item> {
+        let mut table = self.clone();
+        for id in self.under_way.keys() {
+            table.finish(*id);
+        }
+        table.items
+    }
+
+    fn put(&mut self, key: Key, item: Option<Item>) {
+        match item {
+            Some(item) => self.items.insert(key, item),
+            None => self.items.remove(&key),
+        };
+    }
+
+    fn check(&self, key: &Key, expect: Expect) -> Result<(), CommitError> {
+        if self.held.contains_key(key) {
+            return Err(CommitError::Conflict);
+        }
+        let found = self.items.get(key);
+        let holds = match expect {
+            Expect::Any => true,
+            Expect::Absent => found.is_none(),
+            Expect::Rev(rev) => found.is_some_and(|item| item.get(REV) == Some(&AttributeValue::N(rev.to_string()))),
+        };
+        if holds { Ok(()) } else { Err(CommitError::Conflict) }
+    }
+
+    fn decided(&self, key: &Key) -> Option<&Item> {
+        self.seen(key, |transaction, _| transaction.decided)
+    }
+
+    fn shown(&self, key: &Key) -> Option<&Item> {
+        self.seen(key, |transaction, index| transaction.shown.get(index).copied().unwrap_or_default())
+    }
+
+    fn seen(&self, key: &Key, sees: impl Fn(&Transaction, usize) -> bool) -> Option<&Item> {
+        let pending = self.held.get(key).and_then(|(id, index)| Some((self.under_way.get(id)?, *index)));
+        match pending.filter(|(transaction, index)| sees(transaction, *index)) {
+            Some((transaction, index)) => transaction.writes.get(index).and_then(|(_, item)| item.as_ref()),
+            None => self.items.get(key),
+        }
+    }
+}
+
+/// What a write leaves, keys included as DynamoDB keeps them.
+fn action(write: Write) -> Result<(Key, Option<Item>, Expect), CommitError> {
+    let (key, item, expect) = match write {
+        Write::Put(key, item, expect) => (key, Some(item), expect),
+        Write::Delete(key, expect) => (key, None, expect),
+    };
+    let item = item.map(|mut item| {
+        item.insert("pk".to_owned(), AttributeValue::S(key.pk.clone()));
+        item.insert("sk".to_owned(), AttributeValue::S(key.sk.clone()));
+        item
+    });
+    match item.as_ref().map(item_bytes) {
+        Some(bytes) if bytes > LARGEST_ITEM => Err(invalid("PutItem", "Item size has exceeded the maximum allowed size").into()),
+        _ => Ok((key, item, expect)),
+    }
+}
+
+fn check_distinct<'a>(operation: &'static str, keys: impl Iterator<Item = &'a Key>) -> Result<(), StoreError> {
+    let mut keys: Vec<&Key> = keys.collect();
+    let count = keys.len();
+    keys.sort_unstable();
+    keys.dedup();
+    match (count, keys.len()) {
+        (0, _) => Err(invalid(operation, "Member must have length greater than or equal to 1")),
+        (count, _) if count > MOST_ACTIONS => Err(invalid(operation, "Member must have length less than or equal to 100")),
+        (count, distinct) if count != distinct => {
+            Err(invalid(operation, "Transaction request cannot include multiple operations on one item"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn invalid(operation: &'static str, words: &str) -> StoreError {
+    StoreError { operation, problem: format!("ValidationException {words}") }
+}
