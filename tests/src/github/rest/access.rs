@@ -124,7 +124,7 @@ fn permission(operation: &Operation) -> Option<(&'static str, Level)> {
         | Operation::ListDeliveries
         | Operation::GetDelivery(_)
         | Operation::Redeliver(_) => None,
-        Operation::ListRepositories => Some(("metadata", Level::Read)),
+        Operation::ListRepositories | Operation::GetRepository(_) => Some(("metadata", Level::Read)),
         Operation::Mint(place) | Operation::DeleteRunner(place, _) => runners(place, Level::Write),
         Operation::ListRunners(place) | Operation::GetRunner(place, _) | Operation::ListGroups(place) => runners(place, Level::Read),
         Operation::Rerun(..) => Some(("actions", Level::Write)),

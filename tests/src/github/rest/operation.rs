@@ -37,6 +37,8 @@ pub enum Operation {
     Redeliver(DeliveryId),
     /// `GET /installation/repositories`.
     ListRepositories,
+    /// `GET /repos/{owner}/{repo}`.
+    GetRepository(Place),
     /// `POST …/actions/runners/generate-jitconfig`.
     Mint(Place),
     /// `GET …/actions/runners`.
@@ -94,6 +96,7 @@ impl Operation {
 
     fn of_place(method: &str, place: Place, rest: &[&str]) -> Option<Self> {
         Some(match (method, rest) {
+            ("GET", []) if matches!(place, Place::Repository(..)) => Self::GetRepository(place),
             ("GET", ["installation"]) => Self::InstallationOf(place),
             ("POST", ["actions", "runners", "generate-jitconfig"]) => Self::Mint(place),
             ("GET", ["actions", "runners"]) => Self::ListRunners(place),
@@ -130,6 +133,7 @@ impl Operation {
             Self::GetDelivery(_) => "apps/get-webhook-delivery",
             Self::Redeliver(_) => "apps/redeliver-webhook-delivery",
             Self::ListRepositories => "apps/list-repos-accessible-to-installation",
+            Self::GetRepository(_) => "repos/get",
             Self::Mint(_) => either("actions/generate-runner-jitconfig-for-repo", "actions/generate-runner-jitconfig-for-org"),
             Self::ListRunners(_) => either("actions/list-self-hosted-runners-for-repo", "actions/list-self-hosted-runners-for-org"),
             Self::GetRunner(..) => either("actions/get-self-hosted-runner-for-repo", "actions/get-self-hosted-runner-for-org"),
@@ -149,6 +153,7 @@ impl Operation {
     pub fn place(&self) -> Option<&Place> {
         match self {
             Self::InstallationOf(place)
+            | Self::GetRepository(place)
             | Self::Mint(place)
             | Self::ListRunners(place)
             | Self::GetRunner(place, _)

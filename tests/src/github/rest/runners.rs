@@ -24,8 +24,21 @@ impl Model {
                 Deletion::Busy(words) => Answer::message(422, &words),
             },
             Operation::ListGroups(_) => self.groups_page(scope, request),
+            Operation::GetRepository(_) => self.repository_answer(scope),
             other => self.perform_on_jobs(scope, other, request, now),
         }
+    }
+
+    fn repository_answer(&self, scope: Scope) -> Answer {
+        let Scope::Repository(id) = scope else { return Answer::not_found() };
+        let found = self.accounts.repository(id).and_then(|one| Some((one, self.accounts.account(one.owner)?)));
+        found.map_or_else(Answer::not_found, |(one, owner)| {
+            let mut shown = shape::repository::full(&self.urls, one, owner);
+            // Only here, not in payloads.
+            shown["network_count"] = json!(0);
+            shown["subscribers_count"] = json!(0);
+            Answer::json(200, shown)
+        })
     }
 
     fn mint_answer(&mut self, scope: Scope, request: &Request, now: Timestamp) -> Answer {

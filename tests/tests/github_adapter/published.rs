@@ -1,0 +1,58 @@
+//! Our requests, and the answers to them, have the shape that GitHub publishes.
+
+use std::collections::BTreeSet;
+
+use mayfly_github::{Jobs as _, Repositories as _, Runners as _};
+use mayfly_tests::github::accounts::{ACME, Visibility};
+use mayfly_tests::openapi;
+
+use crate::world::{World, soon};
+
+/// Everything that the adapter can ask, each with its answers good and bad.
+async fn everything(world: &World) {
+    let (app, repository) = (world.app(), world.repository("acme/app"));
+    world.server.with(|model| model.accounts_mut().add_group(ACME, "build", Visibility::All, false));
+    for target in [app.clone(), world.organization("build"), world.organization("none")] {
+        let _refused_or_not = world.register(&target, 1).await;
+        let _conflict = world.register(&target, 1).await;
+        let runners = world.github.list(&target, soon()).await.unwrap();
+        for runner in &runners {
+            world.github.get(&target, runner.id, soon()).await.unwrap();
+            world.github.delete(&target, runner.id, soon()).await.unwrap();
+            world.github.delete(&target, runner.id, soon()).await.unwrap();
+        }
+    }
+    let (busy, _session) = world.busy(2).await;
+    world.github.delete(&app, busy, soon()).await.unwrap();
+    let job = world.queue();
+    world.github.job(app.installation, &repository, job, soon()).await.unwrap();
+    world.github.private(app.installation, repository.id, &repository.name, soon()).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs the packages that `make openapi` installs"]
+async fn our_requests_and_their_answers_have_the_published_shape() {
+    let world = World::start().await;
+    everything(&world).await;
+    let exchanges = world.exchanges();
+    let operations: BTreeSet<&str> = exchanges.as_array().unwrap().iter().map(|one| one["operation"].as_str().unwrap()).collect();
+    assert_eq!(
+        operations.into_iter().collect::<Vec<_>>(),
+        [
+            "actions/delete-self-hosted-runner-from-org",
+            "actions/delete-self-hosted-runner-from-repo",
+            "actions/generate-runner-jitconfig-for-org",
+            "actions/generate-runner-jitconfig-for-repo",
+            "actions/get-job-for-workflow-run",
+            "actions/get-self-hosted-runner-for-org",
+            "actions/get-self-hosted-runner-for-repo",
+            "actions/list-self-hosted-runner-groups-for-org",
+            "actions/list-self-hosted-runners-for-org",
+            "actions/list-self-hosted-runners-for-repo",
+            "apps/create-installation-access-token",
+            "repos/get",
+        ]
+    );
+    let words = openapi::check(&exchanges, &[]).unwrap();
+    assert!(words.contains(" 0 problems"), "{words}");
+}
