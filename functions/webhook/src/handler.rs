@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use mayfly_domain::id::PoolName;
 use mayfly_domain::job::{JobAction, JobEvent};
+use mayfly_domain::label::Labels;
 use mayfly_domain::observe::{Observation, Verdict};
 use mayfly_domain::pool::{Placement, Pools, Wanted};
 use mayfly_ledger::{Ledger, Store};
@@ -121,12 +122,12 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
         })
     }
 
-    /// The pools in force. A job that seems meant for a pool that is not among them may be meant for one that was applied a moment ago.
+    /// The pools in force. A job that none of them takes may be meant for one that was applied a moment ago: what is ignored is ignored for good.
     async fn pools_for(&self, event: &JobEvent) -> Result<Arc<Pools>, SettingsError> {
         let pools = self.settings.pools().await?;
         let new = matches!(event.action, JobAction::Queued | JobAction::Waiting);
         let wanted = Wanted { labels: &event.labels, repository: &event.repository, run: event.run, attempt: event.attempt };
-        if new && matches!(pools.place(wanted), Placement::Unplaced(_)) {
+        if new && !matches!(pools.place(wanted), Placement::Pool(_)) && !runs_at_github(&event.labels) {
             return self.settings.pools_fresh().await;
         }
         Ok(pools)
@@ -141,6 +142,12 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
             }
         }
     }
+}
+
+/// True for jobs that ask for GitHub's own machines, as `ubuntu-latest`: the bulk of what is not for us, and never meant for a pool.
+fn runs_at_github(labels: &Labels) -> bool {
+    let hosted = |label: &str| ["ubuntu-", "windows-", "macos-"].iter().any(|system| label.starts_with(system));
+    labels.folded().all(hosted)
 }
 
 fn not_used(event: &str) -> Answer {

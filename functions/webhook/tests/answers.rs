@@ -1,0 +1,447 @@
+//! Every answer that webhook gives, and what it leaves behind, against ports in memory.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use mayfly_domain::id::{JobId, PoolName};
+use mayfly_domain::job::{JobEvent, JobRecord, JobState};
+use mayfly_domain::observe::{Known, Observation, observe};
+use mayfly_domain::pool::Pools;
+use mayfly_domain::time::Timestamp;
+use mayfly_queue::{NotSent, Wakes};
+use mayfly_settings::parameter::{Parameter, ParameterStore, Unreadable};
+use mayfly_settings::source::{Parameters, Settings};
+use mayfly_webhook::{Answer, Jobs, NotRecorded, Outcome, Request, Webhook};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+const SECRET: &str = "hush";
+const POOLS: &str = "[github]\naccounts = [\"acme\"]\n[pools.linux]\nlabels = [\"self-hosted\", \"mayfly\"]\nrepositories = [\"acme/app\", \"acme/open\"]\ncpu = 2\nmemory = \"8 GiB\"\nmax = 3\n";
+
+/// Everything around the function, in memory.
+#[derive(Default)]
+struct State {
+    parameters: BTreeMap<String, Parameter>,
+    settings_down: bool,
+    settings_read: u32,
+    ledger_down: bool,
+    records: BTreeMap<JobId, JobRecord>,
+    queue_down: bool,
+    woken: Vec<PoolName>,
+}
+
+#[derive(Clone, Default)]
+struct Memory(Arc<Mutex<State>>);
+
+#[async_trait]
+#[expect(clippy::unwrap_used, reason = "a port of the tests")]
+impl ParameterStore for Memory {
+    async fn read(&self, names: &[&str]) -> Result<Vec<Parameter>, Unreadable> {
+        let mut state = self.0.lock().unwrap();
+        state.settings_read += 1;
+        if state.settings_down {
+            return Err(Unreadable { names: names.join(", "), reason: "down".into() });
+        }
+        Ok(names.iter().filter_map(|&name| state.parameters.get(name).cloned()).collect())
+    }
+}
+
+#[async_trait]
+#[expect(clippy::unwrap_used, reason = "a port of the tests")]
+impl Jobs for Memory {
+    async fn observe(&self, event: &JobEvent, pools: &Pools) -> Result<Observation, NotRecorded> {
+        let mut state = self.0.lock().unwrap();
+        if state.ledger_down {
+            return Err(NotRecorded("down".into()));
+        }
+        let observation = observe(event, Known { pools, record: state.records.get(&event.job), runner: None });
+        if let Some(record) = observation.record.clone() {
+            state.records.insert(event.job, record);
+        }
+        Ok(observation)
+    }
+}
+
+#[async_trait]
+#[expect(clippy::unwrap_used, reason = "a port of the tests")]
+impl Wakes for Memory {
+    async fn wake(&self, pool: &PoolName) -> Result<(), NotSent> {
+        let mut state = self.0.lock().unwrap();
+        if state.queue_down {
+            return Err(NotSent { pool: pool.clone(), reason: "down".into() });
+        }
+        state.woken.push(pool.clone());
+        Ok(())
+    }
+}
+
+struct World {
+    webhook: Webhook<Memory, Memory>,
+    memory: Memory,
+    seconds: Arc<AtomicI64>,
+}
+
+#[expect(clippy::unwrap_used, reason = "helpers of tests")]
+impl World {
+    fn new() -> Self {
+        let memory = Memory::default();
+        let seconds = Arc::new(AtomicI64::new(1_700_000_000));
+        let clock = || {
+            let seconds = Arc::clone(&seconds);
+            Box::new(move || Timestamp::from_millis(seconds.load(Ordering::Relaxed) * 1000))
+        };
+        let parameters = Parameters { pools: Some("pools".into()), webhook_secret: Some("secret".into()), github_app: None };
+        let settings = Settings::new(memory.clone(), parameters, clock());
+        let webhook = Webhook::new(settings, memory.clone(), memory.clone(), clock());
+        let world = Self { webhook, memory, seconds };
+        world.put("pools", POOLS);
+        world.put("secret", &json!({"current": SECRET}).to_string());
+        world
+    }
+
+    fn put(&self, name: &str, value: &str) {
+        let mut state = self.state();
+        let version = state.parameters.get(name).map_or(0, |old| old.version) + 1;
+        state.parameters.insert(name.into(), Parameter { name: name.into(), value: value.into(), version });
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.memory.0.lock().unwrap()
+    }
+
+    fn pass(&self, seconds: i64) {
+        self.seconds.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    async fn answer(&self, request: Request) -> Answer {
+        self.webhook.answer(&request).await
+    }
+
+    /// Status and outcome of the answer.
+    async fn outcome(&self, request: Request) -> (u16, Outcome) {
+        let answer = self.answer(request).await;
+        (answer.status, answer.outcome)
+    }
+
+    fn job(&self) -> Option<JobRecord> {
+        self.state().records.values().next().cloned()
+    }
+}
+
+fn job() -> Value {
+    json!({
+        "action": "queued",
+        "workflow_job": {
+            "id": 14_541_957_942_i64, "run_id": 7, "run_attempt": 1, "name": "build", "labels": ["self-hosted", "Mayfly"],
+            "status": "queued", "conclusion": null, "runner_id": null, "runner_name": null,
+            "created_at": "2023-06-13T08:11:37Z", "started_at": "2023-06-13T08:11:37Z", "completed_at": null,
+        },
+        "repository": {"id": 3, "full_name": "acme/app", "private": true, "owner": {"id": 9}},
+        "installation": {"id": 4},
+    })
+}
+
+/// [`job`] with one value changed.
+#[expect(clippy::unwrap_used, reason = "helper of tests")]
+fn job_with(pointer: &str, value: Value) -> Value {
+    let mut payload = job();
+    *payload.pointer_mut(pointer).unwrap() = value;
+    payload
+}
+
+#[expect(clippy::unwrap_used, reason = "helper of tests")]
+fn sign(secret: &str, body: &[u8]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(body);
+    mac.finalize().into_bytes().iter().fold("sha256=".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+/// A delivery as API Gateway hands it over, signed.
+fn delivery(body: &str) -> Request {
+    let headers = [
+        ("content-type", "application/json"),
+        ("x-github-event", "workflow_job"),
+        ("x-github-delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958"),
+        ("x-hub-signature-256", &sign(SECRET, body.as_bytes())),
+    ];
+    let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    Request { headers, body: Some(body.to_owned()), is_base64_encoded: false }
+}
+
+fn of(payload: &Value) -> Request {
+    delivery(&payload.to_string())
+}
+
+/// The delivery with a header changed.
+fn with_header(mut request: Request, name: &str, value: &str) -> Request {
+    request.headers.insert(name.to_owned(), value.to_owned());
+    request
+}
+
+#[tokio::test]
+async fn a_queued_job_is_recorded_and_its_pool_woken() {
+    let world = World::new();
+    let answer = world.answer(of(&job())).await;
+    assert_eq!((answer.status, answer.body().as_str()), (202, r#"{"outcome":"recorded","reason":"the ledger has it"}"#));
+    assert_eq!(world.job().unwrap().state, JobState::Queued);
+    assert_eq!(world.state().woken, ["linux".parse().unwrap()]);
+}
+
+#[tokio::test]
+async fn the_answer_is_what_api_gateway_expects() {
+    let answer = serde_json::to_value(World::new().answer(of(&job())).await).unwrap();
+    let body = r#"{"outcome":"recorded","reason":"the ledger has it"}"#;
+    assert_eq!(answer, json!({"statusCode": 202, "headers": {"content-type": "application/json"}, "body": body, "isBase64Encoded": false}));
+}
+
+#[tokio::test]
+async fn the_same_delivery_again_changes_nothing() {
+    let world = World::new();
+    world.answer(of(&job())).await;
+    let first = world.job();
+    assert_eq!(world.outcome(of(&job())).await, (202, Outcome::Recorded));
+    assert_eq!(world.job(), first);
+}
+
+#[tokio::test]
+async fn a_request_is_an_event_of_api_gateway() {
+    let event = json!({
+        "version": "2.0", "routeKey": "POST /webhook", "headers": {"host": "x"}, "requestContext": {"http": {"method": "POST"}},
+        "body": "e30=", "isBase64Encoded": true
+    });
+    let request: Request = serde_json::from_value(event).unwrap();
+    assert_eq!((request.header("host"), request.body.as_deref(), request.is_base64_encoded), (Some("x"), Some("e30="), true));
+    let empty: Request = serde_json::from_value(json!({"version": "2.0"})).unwrap();
+    assert_eq!(World::new().outcome(empty).await, (401, Outcome::Refused));
+}
+
+#[tokio::test]
+async fn header_names_may_have_any_case() {
+    let mut request = of(&job());
+    request.headers = request.headers.into_iter().map(|(name, value)| (name.to_uppercase(), value)).collect();
+    assert_eq!(World::new().outcome(request).await.0, 202);
+}
+
+#[tokio::test]
+async fn a_base64_body_is_decoded_before_it_is_verified() {
+    let mut request = of(&job());
+    request.body = request.body.map(|body| STANDARD.encode(body));
+    request.is_base64_encoded = true;
+    assert_eq!(World::new().outcome(request).await.0, 202);
+}
+
+#[tokio::test]
+async fn a_form_is_verified_as_it_came_and_read_afterwards() {
+    let form: String = format!("payload={}", percent_encode(&job().to_string()));
+    let request = with_header(delivery(&form), "content-type", "application/x-www-form-urlencoded");
+    assert_eq!(World::new().outcome(request).await.0, 202);
+}
+
+fn percent_encode(text: &str) -> String {
+    text.bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+#[tokio::test]
+async fn a_signature_that_is_missing_malformed_or_wrong_changes_nothing() {
+    let world = World::new();
+    let mut missing = of(&job());
+    missing.headers.remove("x-hub-signature-256");
+    let requests = [
+        missing,
+        with_header(of(&job()), "x-hub-signature-256", "sha256=12"),
+        with_header(of(&job()), "x-hub-signature-256", &sign("other", job().to_string().as_bytes())),
+        with_header(of(&job()), "x-hub-signature-256", &sign(SECRET, b"other")),
+        with_header(of(&job()), "x-hub-signature-256", &sign(SECRET, job().to_string().as_bytes()).replace("sha256", "sha1")),
+    ];
+    for request in requests {
+        assert_eq!(world.outcome(request).await, (401, Outcome::Refused));
+    }
+    assert!(world.job().is_none() && world.state().woken.is_empty());
+}
+
+#[tokio::test]
+async fn an_anonymous_caller_cannot_make_us_read_settings_again_and_again() {
+    let world = World::new();
+    for _ in 0..3 {
+        world.answer(with_header(of(&job()), "x-hub-signature-256", "")).await;
+    }
+    assert_eq!(world.state().settings_read, 0);
+    for _ in 0..3 {
+        world.answer(with_header(of(&job()), "x-hub-signature-256", &sign("other", b""))).await;
+    }
+    assert_eq!(world.state().settings_read, 1);
+}
+
+#[tokio::test]
+async fn both_secrets_are_accepted_while_rotating() {
+    let world = World::new();
+    world.put("secret", &json!({"current": "new", "previous": SECRET}).to_string());
+    assert_eq!(world.outcome(of(&job())).await.0, 202);
+    let request = with_header(of(&job()), "x-hub-signature-256", &sign("new", job().to_string().as_bytes()));
+    assert_eq!(world.outcome(request).await.0, 202);
+}
+
+#[tokio::test]
+async fn without_a_secret_everything_is_refused() {
+    for secret in [None, Some(json!({})), Some(json!({"current": ""}))] {
+        let world = World::new();
+        match secret {
+            Some(value) => world.put("secret", &value.to_string()),
+            None => drop(world.state().parameters.remove("secret")),
+        }
+        let request = with_header(of(&job()), "x-hub-signature-256", &sign("", job().to_string().as_bytes()));
+        assert_eq!(world.outcome(request).await, (401, Outcome::Refused));
+        assert_eq!(world.outcome(of(&job())).await, (401, Outcome::Refused));
+    }
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_read_are_a_failure_that_passes() {
+    let world = World::new();
+    world.state().settings_down = true;
+    assert_eq!(world.outcome(of(&job())).await, (503, Outcome::Failed));
+    world.state().settings_down = false;
+    assert_eq!(world.outcome(of(&job())).await.0, 202);
+}
+
+#[tokio::test]
+async fn a_broken_first_pools_file_or_secret_is_a_failure_and_never_a_silent_drop() {
+    for (name, value) in [("pools", "[github]"), ("secret", "hush")] {
+        let world = World::new();
+        world.put(name, value);
+        assert_eq!(world.outcome(of(&job())).await, (503, Outcome::Failed));
+        assert!(world.job().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_ledger_that_does_not_answer_is_a_failure_and_wakes_nobody() {
+    let world = World::new();
+    world.state().ledger_down = true;
+    let answer = world.answer(of(&job())).await;
+    assert_eq!((answer.status, answer.outcome), (503, Outcome::Failed));
+    assert!(!answer.reason.contains("down"), "the cause is for the log: {}", answer.reason);
+    assert!(world.state().woken.is_empty());
+}
+
+#[tokio::test]
+async fn a_wake_that_cannot_be_sent_is_counted_and_the_answer_stands() {
+    let world = World::new();
+    world.state().queue_down = true;
+    assert_eq!(world.outcome(of(&job())).await, (202, Outcome::Recorded));
+    assert_eq!(world.webhook.wakes_not_sent(), 1);
+}
+
+#[tokio::test]
+async fn what_is_not_for_us_is_ignored_and_not_written() {
+    let mut no_installation = job();
+    no_installation.as_object_mut().unwrap().remove("installation");
+    let repository = |name: &str, private: bool| {
+        let mut payload = job_with("/repository/full_name", json!(name));
+        payload["repository"]["private"] = json!(private);
+        of(&payload)
+    };
+    let cases = [
+        ("pong", with_header(delivery(r#"{"zen": "Keep it logically awesome."}"#), "x-github-event", "ping")),
+        ("\"push\" is an event that is not used", with_header(delivery("{}"), "x-github-event", "push")),
+        ("workflow_job \"renamed\" is an action that is not used", of(&job_with("/action", json!("renamed")))),
+        ("the delivery names no installation: it comes from a webhook that is not the GitHub App's", of(&no_installation)),
+        ("no pool matches", of(&job_with("/workflow_job/labels", json!(["ubuntu-latest"])))),
+        ("no pool matches", of(&job_with("/workflow_job/labels", json!([])))),
+        ("public repository: no matching pool says public = true", repository("acme/open", false)),
+        ("repository not allowed: no matching pool lists it under repositories", repository("acme/other", true)),
+        ("account not allowed: its owner is not among [github] accounts", repository("umbrella/app", true)),
+    ];
+    for (reason, request) in cases {
+        let world = World::new();
+        let answer = world.answer(request).await;
+        assert_eq!((answer.status, answer.outcome, answer.reason.as_str()), (200, Outcome::Ignored, reason));
+        assert!(world.job().is_none() && world.state().woken.is_empty(), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_meant_for_us_that_no_pool_takes_is_recorded_with_the_reason() {
+    let world = World::new();
+    let answer = world.answer(of(&job_with("/workflow_job/labels", json!(["self-hosted", "gpu"])))).await;
+    assert_eq!((answer.status, answer.outcome), (202, Outcome::Unplaced));
+    assert_eq!(answer.reason, "no pool takes [gpu, self-hosted]: the nearest, linux, does not offer gpu");
+    assert_eq!(world.job().unwrap().state, JobState::Unplaced);
+}
+
+#[tokio::test]
+async fn a_job_for_a_pool_that_was_applied_a_moment_ago_finds_it() {
+    let world = World::new();
+    let for_gpu = of(&job_with("/workflow_job/labels", json!(["gpu"])));
+    world.answer(of(&job())).await;
+    world.put("pools", &format!("{POOLS}[pools.gpu]\nlabels = [\"gpu\"]\ncpu = 4\nmemory = \"16 GiB\"\nmax = 1\n"));
+    world.state().records.clear();
+    world.pass(3);
+    assert_eq!(world.outcome(for_gpu).await, (202, Outcome::Recorded));
+    assert_eq!(world.job().unwrap().pool, Some("gpu".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn jobs_for_githubs_own_machines_do_not_make_us_read_the_pools_again() {
+    let world = World::new();
+    for _ in 0..3 {
+        world.pass(5);
+        world.answer(of(&job_with("/workflow_job/labels", json!(["ubuntu-latest"])))).await;
+    }
+    assert_eq!(world.state().settings_read, 1);
+}
+
+#[tokio::test]
+async fn an_approval_gate_blocks_the_job_and_wakes_nobody() {
+    let world = World::new();
+    assert_eq!(world.outcome(of(&job_with("/workflow_job/status", json!("waiting")))).await, (202, Outcome::Recorded));
+    assert_eq!(world.job().unwrap().state, JobState::Blocked);
+    assert!(world.state().woken.is_empty());
+}
+
+#[tokio::test]
+async fn a_completed_job_is_closed_whatever_its_labels_say_now() {
+    let world = World::new();
+    world.answer(of(&job())).await;
+    let mut completed = job_with("/action", json!("completed"));
+    completed["workflow_job"]["labels"] = json!([]);
+    completed["workflow_job"]["status"] = json!("completed");
+    completed["workflow_job"]["conclusion"] = json!("cancelled");
+    assert_eq!(world.outcome(of(&completed)).await.0, 202);
+    assert_eq!(world.job().unwrap().state, JobState::Closed);
+    assert_eq!(world.state().woken.len(), 2, "a waiting job that was cancelled wakes its pool");
+}
+
+#[tokio::test]
+async fn what_is_signed_but_no_delivery_is_refused_with_its_status() {
+    let mut no_event = of(&job());
+    no_event.headers.remove("x-github-event");
+    let mut no_guid = of(&job());
+    no_guid.headers.remove("x-github-delivery");
+    let cases = [
+        (400, delivery("{")),
+        (400, delivery("")),
+        (400, of(&job_with("/workflow_job/run_id", json!("7")))),
+        (400, with_header(delivery("a=b"), "content-type", "application/x-www-form-urlencoded")),
+        (400, no_event),
+        (400, no_guid),
+        (415, with_header(of(&job()), "content-type", "text/plain")),
+        (413, delivery(&" ".repeat(1024 * 1024 + 1))),
+    ];
+    for (status, request) in cases {
+        let world = World::new();
+        assert_eq!(world.outcome(request).await, (status, Outcome::Refused));
+        assert!(world.job().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_400_names_the_json_path() {
+    let answer = World::new().answer(of(&job_with("/repository/owner", json!({"login": "acme"})))).await;
+    assert!(answer.reason.starts_with("at repository.owner: missing field `id`"), "{}", answer.reason);
+}
