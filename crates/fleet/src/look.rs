@@ -126,6 +126,23 @@ fn state(task: aws_sdk_ecs::types::Task, arn: &TaskArn) -> TaskState {
     }
 }
 
+/// The API has seconds since 1970 as a floating point number, which lies a little beside the whole millisecond that is meant (and that events have).
 fn time(time: Option<DateTime>) -> Option<Timestamp> {
-    time?.to_millis().ok().map(Timestamp::from_millis)
+    let time = time?;
+    let millis = time.secs().checked_mul(1000)?.checked_add(i64::from((time.subsec_nanos() + 500_000) / 1_000_000))?;
+    Some(Timestamp::from_millis(millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_the_milliseconds_that_are_meant() {
+        for millis in [1_795_358_780_997_i64, 1_795_358_781_142, 1_795_358_780_000, 1_795_358_780_999] {
+            #[expect(clippy::cast_precision_loss, reason = "that is what the API does")]
+            let seconds = millis as f64 / 1000.0;
+            assert_eq!(time(Some(DateTime::from_secs_f64(seconds))), Some(Timestamp::from_millis(millis)));
+        }
+    }
 }

@@ -1,4 +1,5 @@
 //! The events of `events/observer`, and what follows from each.
+#![expect(clippy::unwrap_used, reason = "what arranges a test may fail it")]
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -1,0 +1,165 @@
+//! The stand-in with a fleet before it.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use aws_sdk_ecs::Client;
+use aws_sdk_ecs::config::{BehaviorVersion, Credentials, Region};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::{Json, Router};
+use mayfly_domain::id::{RunnerAddress, TaskArn};
+use mayfly_domain::plan::Start;
+use mayfly_domain::pool::Pool;
+use mayfly_domain::size::{Architecture, Capacity, Size};
+use mayfly_domain::task::{Task, TaskStatus};
+use mayfly_fleet::{Definition, Described, Fleet, LaunchRequest, Registry, Sending, Site, Tasks};
+use mayfly_tests::fargate::{Fault, FaultKind, Flags, Server, Settings, serve};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const CLUSTER: &str = "arn:aws:ecs:us-east-1:000000000000:cluster/mayfly";
+
+pub(crate) const SIZE: Size =
+    Size { cpu: 256, memory_mib: 512, disk_gib: 30, architecture: Architecture::X64, capacity: Capacity::OnDemand };
+
+pub(crate) struct Stand {
+    pub(crate) fleet: Fleet,
+    pub(crate) ecs: Client,
+    server: Server,
+    told: Arc<Mutex<Vec<Value>>>,
+    _work: TempDir,
+}
+
+/// Whatever the stand-in tells AWS: the events for observer.
+async fn keep(State(told): State<Arc<Mutex<Vec<Value>>>>, Json(event): Json<Value>) -> StatusCode {
+    told.lock().unwrap().push(event);
+    StatusCode::ACCEPTED
+}
+
+impl Stand {
+    /// Tasks here fail to pull their image, so that no process runs; [`Self::with_processes`] lets them.
+    pub(crate) async fn new() -> Self {
+        let stand = Self::with_processes(Settings::default()).await;
+        stand.fault(Fault::of(FaultKind::PullFailure)).await;
+        stand
+    }
+
+    pub(crate) async fn with_processes(settings: Settings) -> Self {
+        let told = Arc::<Mutex<Vec<Value>>>::default();
+        let aws = Router::new().fallback(keep).with_state(Arc::clone(&told));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let aws_endpoint = Some(format!("http://{}", listener.local_addr().unwrap()));
+        tokio::spawn(async move { axum::serve(listener, aws).await });
+        let work = TempDir::new().unwrap();
+        let flags = Flags {
+            aws_endpoint,
+            runner_home: work.path().to_path_buf(),
+            work_dir: work.path().join("fargate"),
+            observer_function: Some("observer".to_owned()),
+            settings,
+            ..Flags::default()
+        };
+        let server = serve(flags).await.unwrap();
+        let config = aws_sdk_ecs::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .endpoint_url(server.url())
+            .build();
+        let ecs = Client::from_conf(config);
+        Self { fleet: Fleet::new(ecs.clone(), CLUSTER), ecs, server, told, _work: work }
+    }
+
+    pub(crate) async fn fault(&self, fault: Fault) {
+        let url = format!("{}/_model/faults", self.server.url());
+        reqwest::Client::new().post(url).json(&fault).send().await.unwrap().error_for_status().unwrap();
+    }
+
+    /// Changes settings of the model.
+    pub(crate) async fn change(&self, settings: Value) {
+        let url = format!("{}/_model/config", self.server.url());
+        reqwest::Client::new().post(url).json(&settings).send().await.unwrap().error_for_status().unwrap();
+    }
+
+    /// How many tasks were ever launched, and how many calls of an operation came.
+    pub(crate) async fn launched(&self) -> u64 {
+        self.counts().await["tasks"]["launched"].as_u64().unwrap()
+    }
+
+    pub(crate) async fn counts(&self) -> Value {
+        reqwest::get(format!("{}/_model/calls", self.server.url())).await.unwrap().json().await.unwrap()
+    }
+
+    /// The request for a runner, its definition registered.
+    pub(crate) async fn request(&self, runner: u32, size: Size) -> LaunchRequest {
+        let definition = self.fleet.ensure(&definition()).await.unwrap();
+        let start = Start { size, job: None, repository: None };
+        LaunchRequest::build(&site(), &pool(), &start, &address(runner), &definition)
+    }
+
+    pub(crate) async fn sending(&self, runner: u32) -> Sending {
+        let request = self.request(runner, SIZE).await;
+        Sending { runner: request.runner.runner.clone(), client_token: format!("{}-1", request.runner.runner), request }
+    }
+
+    /// The task once it is there.
+    pub(crate) async fn until(&self, arn: &TaskArn, status: TaskStatus) -> Task {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let described = self.fleet.describe(std::slice::from_ref(arn)).await.unwrap();
+            match &described[..] {
+                [Described::Task(task)] if task.status == status => return (**task).clone(),
+                other => assert!(Instant::now() < deadline, "{other:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(60)).await;
+        }
+    }
+
+    /// The event of that version of the task, once it came.
+    pub(crate) async fn event(&self, arn: &TaskArn, version: i64) -> Value {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let told = self.told.lock().unwrap().clone();
+            let found = told.iter().find(|event| event["detail"]["taskArn"] == json!(arn) && event["detail"]["version"] == json!(version));
+            if let Some(event) = found {
+                return event.clone();
+            }
+            assert!(Instant::now() < deadline, "{told:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub(crate) async fn down(self) {
+        self.server.shut_down().await;
+    }
+}
+
+pub(crate) fn site() -> Site {
+    Site {
+        stack: "mayfly".into(),
+        region: "us-east-1".into(),
+        cluster: CLUSTER.into(),
+        subnets: vec!["subnet-a".into(), "subnet-b".into()],
+        security_groups: vec!["sg-1".into()],
+        public_ip: true,
+        task_role: "arn:aws:iam::000000000000:role/mayfly/mayfly/task".into(),
+        execution_role: "arn:aws:iam::000000000000:role/mayfly/mayfly/execution".into(),
+        log_group: "/mayfly/mayfly/runners".into(),
+        // Nobody answers there; the script asks again and again.
+        registration_url: "http://127.0.0.1:9".into(),
+    }
+}
+
+pub(crate) fn pool() -> Pool {
+    Pool { image: "ghcr.io/actions/actions-runner:latest".into(), max: 10, ..Pool::removed("linux".parse().unwrap(), SIZE) }
+}
+
+pub(crate) fn definition() -> Definition {
+    Definition::of(&site(), &pool(), Architecture::X64)
+}
+
+pub(crate) fn address(runner: u32) -> RunnerAddress {
+    format!("linux/{runner:026}").parse().unwrap()
+}
