@@ -16,6 +16,7 @@ pub mod calls;
 pub mod chance;
 pub mod control;
 pub mod deliveries;
+pub mod exchanges;
 pub mod faults;
 pub mod hook;
 pub mod id;

@@ -12,6 +12,7 @@
 //! | `GET settings`, `POST settings` | [`super::settings::Settings`]; only what is named changes |
 //! | `POST repositories`, `POST accounts`, `POST groups` | switches of repositories, installations, runner groups |
 //! | `GET calls` | calls of the REST API by operation |
+//! | `GET exchanges` | the first calls of each kind with their answers, tokens included: local use only |
 //! | `GET summary` | counts for a last line: jobs, done, waiting, live runners, unsettled deliveries |
 //! | `POST expire-tokens`, `POST reset` | ends every token; begins anew |
 

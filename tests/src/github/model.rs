@@ -21,6 +21,7 @@ use super::app::App;
 use super::calls::Calls;
 use super::chance::Chance;
 use super::deliveries::{Deliveries, Delivery, Outcome, Outgoing};
+use super::exchanges::Exchanges;
 use super::faults::Faults;
 use super::hook::{ContentType, EXAMPLE_SECRET, Hook};
 use super::id::{DeliveryId, JobId, RunnerId};
@@ -51,6 +52,7 @@ pub struct Model {
     pub(crate) deliveries: Deliveries,
     pub(crate) limits: Limits,
     pub(crate) calls: Calls,
+    pub(crate) exchanges: Exchanges,
     pub(crate) chance: Chance,
 }
 
@@ -78,6 +80,7 @@ impl Model {
             deliveries: Deliveries::default(),
             limits: Limits::default(),
             calls: Calls::default(),
+            exchanges: Exchanges::default(),
             chance,
         }
     }
@@ -89,6 +92,7 @@ impl Model {
         self.faults = Faults::default();
         self.limits = Limits::default();
         self.calls = Calls::default();
+        self.exchanges = Exchanges::default();
         self.jobs = self.jobs.cleared();
         self.runners = self.runners.cleared();
         self.deliveries = self.deliveries.cleared();
@@ -126,6 +130,12 @@ impl Model {
     #[must_use]
     pub fn calls(&self) -> &Calls {
         &self.calls
+    }
+
+    /// The first calls of each kind, with their answers.
+    #[must_use]
+    pub fn exchanges(&self) -> &Exchanges {
+        &self.exchanges
     }
 
     /// Accounts, repositories and groups, to change.

@@ -12,6 +12,7 @@ mod runners;
 
 pub use operation::{Operation, Place};
 
+use super::exchanges::Exchange;
 use super::jobs::Status;
 use super::limits::{Standing, Verdict};
 use super::model::{Caller, Model};
@@ -33,7 +34,15 @@ impl Model {
             None => Answer::not_found(),
             Some(operation) => self.struck(operation, request, now),
         };
-        self.calls.count(operation.as_ref().map_or("unknown", Operation::name), answer.status);
+        let name = operation.as_ref().map_or("unknown", Operation::name);
+        self.calls.count(name, answer.status);
+        self.exchanges.keep(Exchange {
+            operation: name.to_owned(),
+            status: answer.status,
+            query: request.query.clone(),
+            request: serde_json::from_slice(&request.body).ok(),
+            response: answer.body.clone(),
+        });
         let id = self.chance.hex(10).to_uppercase();
         answer.header("x-github-request-id", id).header("x-github-media-type", "github.v3; format=json")
     }

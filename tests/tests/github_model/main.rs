@@ -9,6 +9,7 @@ mod deliveries;
 mod faults;
 mod jobs;
 mod names;
+mod openapi;
 mod runners;
 mod server;
 mod world;

@@ -34,6 +34,7 @@ impl Model {
             ("faults", []) => json!(self.faults),
             ("settings", []) => json!(self.settings),
             ("calls", []) => json!(self.calls()),
+            ("exchanges", []) => json!(self.exchanges.all().collect::<Vec<_>>()),
             ("summary", []) => self.summary(),
             _ => return Ok(Answer::not_found()),
         };
