@@ -9,21 +9,14 @@ use mayfly_tests::fargate::{Fault, FaultKind};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::stand::{SIZE, Stand};
-
-fn started(answer: LaunchAnswer) -> TaskArn {
-    match answer {
-        LaunchAnswer::Started(arn) => arn,
-        other => panic!("{other:?}"),
-    }
-}
+use crate::stand::{SIZE, Stand, started};
 
 #[tokio::test]
 async fn the_same_launch_twice_is_one_task() {
     let stand = Stand::new().await;
     let request = stand.request(1, SIZE).await;
-    let first = started(stand.fleet.launch(&request, "1-1").await);
-    assert_eq!(started(stand.fleet.launch(&request, "1-1").await), first);
+    let first = started(&stand.fleet.launch(&request, "1-1").await);
+    assert_eq!(started(&stand.fleet.launch(&request, "1-1").await), first);
     assert_eq!(stand.launched().await, 1);
     stand.down().await;
 }
@@ -36,7 +29,7 @@ async fn a_launch_whose_answer_was_lost_is_found_by_its_repetition() {
         let request = stand.request(1, SIZE).await;
         let lost = stand.fleet.launch(&request, "1-1").await;
         assert!(matches!(lost, LaunchAnswer::Unsure { may_have_started: true, .. }), "{lost:?}");
-        started(stand.fleet.launch(&request, "1-1").await);
+        started(&stand.fleet.launch(&request, "1-1").await);
         assert_eq!(stand.launched().await, 1);
         stand.down().await;
     }
@@ -46,9 +39,9 @@ async fn a_launch_whose_answer_was_lost_is_found_by_its_repetition() {
 async fn another_request_under_the_token_adopts_the_task_that_it_stands_for() {
     let stand = Stand::new().await;
     let request = stand.request(1, SIZE).await;
-    let first = started(stand.fleet.launch(&request, "1-1").await);
+    let first = started(&stand.fleet.launch(&request, "1-1").await);
     let other = request.next_after_capacity_failure(2);
-    assert_eq!(started(stand.fleet.launch(&other, "1-1").await), first);
+    assert_eq!(started(&stand.fleet.launch(&other, "1-1").await), first);
     stand.down().await;
 }
 

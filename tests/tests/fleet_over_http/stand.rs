@@ -13,7 +13,7 @@ use mayfly_domain::plan::Start;
 use mayfly_domain::pool::Pool;
 use mayfly_domain::size::{Architecture, Capacity, Size};
 use mayfly_domain::task::{Task, TaskStatus};
-use mayfly_fleet::{Definition, Described, Fleet, LaunchRequest, Registry, Sending, Site, Tasks};
+use mayfly_fleet::{Definition, Described, Fleet, LaunchAnswer, LaunchRequest, Registry, Sending, Site, Tasks};
 use mayfly_tests::fargate::{Fault, FaultKind, Flags, Server, Settings, serve};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -162,4 +162,11 @@ pub(crate) fn definition() -> Definition {
 
 pub(crate) fn address(runner: u32) -> RunnerAddress {
     format!("linux/{runner:026}").parse().unwrap()
+}
+
+/// The task of a launch that succeeded.
+pub(crate) fn started(answer: &LaunchAnswer) -> TaskArn {
+    let task = if let LaunchAnswer::Started(arn) = answer { Some(arn.clone()) } else { None };
+    assert!(task.is_some(), "{answer:?}");
+    task.unwrap()
 }

@@ -2,17 +2,14 @@
 
 use mayfly_domain::id::TaskArn;
 use mayfly_domain::task::TaskStatus;
-use mayfly_fleet::{Described, LaunchAnswer, Launcher, Stopper, Tasks, event};
+use mayfly_fleet::{Described, Launcher, Stopper, Tasks, event};
 use mayfly_tests::fargate::Settings;
 
-use crate::stand::{SIZE, Stand, address};
+use crate::stand::{SIZE, Stand, address, started};
 
 async fn launch(stand: &Stand, runner: u32) -> TaskArn {
     let request = stand.request(runner, SIZE).await;
-    match stand.fleet.launch(&request, &format!("{runner}-1")).await {
-        LaunchAnswer::Started(arn) => arn,
-        other => panic!("{other:?}"),
-    }
+    started(&stand.fleet.launch(&request, &format!("{runner}-1")).await)
 }
 
 #[tokio::test]
@@ -54,7 +51,7 @@ async fn a_failed_pull_is_told_with_its_reason_and_without_an_exit_code() {
 async fn tasks_are_found_by_their_runner_even_when_they_have_stopped() {
     let stand = Stand::new().await;
     let (one, _other) = (launch(&stand, 1).await, launch(&stand, 2).await);
-    assert_eq!(stand.fleet.list_by_started_by(&address(1)).await.unwrap(), [one.clone()]);
+    assert_eq!(stand.fleet.list_by_started_by(&address(1)).await.unwrap(), std::slice::from_ref(&one));
     stand.until(&one, TaskStatus::Stopped).await;
     assert_eq!(stand.fleet.list_by_started_by(&address(1)).await.unwrap(), [one]);
     assert!(stand.fleet.list_by_started_by(&address(3)).await.unwrap().is_empty());
