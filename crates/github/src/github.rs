@@ -22,7 +22,7 @@ pub struct Github {
 
 impl Github {
     /// GitHub as people open it at `url` (`https://github.com`), through the App of `credentials`. `clock` tells the time by
-    /// which tokens expire and limits end.
+    /// which tokens expire and limits end; the App's JWT alone goes by the system's, because octocrab makes it.
     ///
     /// # Errors
     /// When `url` cannot be used; `http` is for loopback only.

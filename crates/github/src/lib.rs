@@ -5,7 +5,7 @@
 //! asks nothing twice: whoever calls decides about repetition.
 //!
 //! octocrab signs the App's JWT and carries the requests. Its own installation tokens are not used: they can be narrowed to
-//! repositories, but not to permissions, so [`token`] asks for them itself. Wire types are private and hold only what is used.
+//! repositories, but not to permissions, so this crate asks for them itself. Wire types are private and hold only what is used.
 
 mod address;
 mod app;

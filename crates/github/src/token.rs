@@ -10,10 +10,10 @@ use mayfly_domain::time::Timestamp;
 use octocrab::Octocrab;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::app::misconfigured;
-use crate::call::{Reply, Request, perform};
+use crate::call::{Loss, Reply, Request, perform};
 use crate::error::CallError;
 
 /// A token is not used for the last minutes of its hour: a call that began with it has to end with it.
@@ -93,7 +93,9 @@ impl Tokens {
     /// A client with a token for `grant`: the one that is there, or a new one.
     pub(crate) async fn worker(&self, app: &Octocrab, grant: &Grant, now: Timestamp, by: Instant) -> Result<Worker, CallError> {
         let slot = self.slot(grant);
-        let mut slot = slot.lock().await;
+        let Ok(mut slot) = timeout_at(by, slot.lock()).await else {
+            return Err(grant.request().lost(Loss::NotSent, "somebody else waits for this token already").into());
+        };
         if let Some(worker) = slot.as_ref().filter(|worker| now.plus(SPARE) < worker.expires_at) {
             return Ok(Worker { reused: true, ..worker.clone() });
         }

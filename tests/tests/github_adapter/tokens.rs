@@ -12,8 +12,8 @@ use crate::world::{TOKEN, World, soon};
 /// The newest token that the adapter got.
 fn newest(world: &World) -> Value {
     let exchanges = world.exchanges();
-    let tokens = exchanges.as_array().unwrap().iter().filter(|one| one["operation"] == TOKEN);
-    tokens.last().unwrap()["response"].clone()
+    let mut tokens = exchanges.as_array().unwrap().iter().filter(|one| one["operation"] == TOKEN);
+    tokens.next_back().unwrap()["response"].clone()
 }
 
 async fn status(world: &World, token: &Value, path: &str) -> u16 {
