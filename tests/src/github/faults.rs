@@ -18,6 +18,9 @@ pub struct Faults {
     /// Share of assignments in which the newest job is preferred to the oldest: the runner that was made for one job
     /// goes to another.
     pub stolen: f64,
+    /// Share of runners that GitHub takes for too old when they connect: they listen, and never get a job (enforced since
+    /// September 2026).
+    pub too_old: f64,
     /// Seconds after which an online runner without a job is removed by GitHub (seen since September 2026:
     /// actions/runner#4726). 0 is never.
     pub forgets_idle_after: f64,
@@ -77,14 +80,16 @@ pub struct ApiFaults {
     pub server_error: f64,
     /// Carried out, but the answer is a 502: the caller cannot know.
     pub answer_lost: f64,
-    /// The hour's requests are used up: 403 (or 429), `x-ratelimit-remaining: 0`.
+    /// The hour's requests are used up: `limited_with`, `x-ratelimit-remaining: 0`.
     pub primary_limit: f64,
     /// Seconds until the hour is over.
     pub primary_reset: i64,
-    /// The secondary limit: 403 or 429 with `retry-after`.
+    /// The secondary limit: `limited_with`, and `retry-after`.
     pub secondary_limit: f64,
     /// Seconds in `retry-after`.
     pub retry_after: u32,
+    /// The status of both limits: 403 or 429, as GitHub pleases.
+    pub limited_with: u16,
     /// Share of answers that take `slow_by`.
     pub slow: f64,
     /// Seconds that a slow one takes.
@@ -107,6 +112,7 @@ impl Default for ApiFaults {
             primary_reset: 60,
             secondary_limit: 0.0,
             retry_after: 2,
+            limited_with: 403,
             slow: 0.0,
             slow_by: 5.0,
             stale: 0.0,

@@ -54,6 +54,8 @@ pub struct Model {
     pub(crate) calls: Calls,
     pub(crate) exchanges: Exchanges,
     pub(crate) chance: Chance,
+    /// Up to when everything was carried out.
+    clock: Timestamp,
 }
 
 impl Model {
@@ -82,6 +84,7 @@ impl Model {
             calls: Calls::default(),
             exchanges: Exchanges::default(),
             chance,
+            clock: now,
         }
     }
 
@@ -167,6 +170,7 @@ impl Model {
 
     /// Carries out what time alone brings about.
     pub fn advance(&mut self, now: Timestamp) {
+        self.clock = now;
         self.cancel_in_time(now);
         self.advance_sessions(now);
         self.advance_hosted(now);
@@ -176,7 +180,8 @@ impl Model {
     /// When [`Model::advance`] or [`Model::take_due`] next has something to do, if nobody calls before.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let jobs = self.jobs.open().filter_map(|job| self.job_deadline(job));
+        let offers = self.jobs.open().filter(|job| job.is_waiting()).map(|job| self.offered_at(job)).filter(|at| *at > self.clock);
+        let jobs = self.jobs.open().filter_map(|job| self.job_deadline(job)).chain(offers);
         let runners = self.runners.live().filter_map(|runner| self.runner_deadline(runner));
         jobs.chain(runners).chain(self.deliveries.next_due()).min()
     }

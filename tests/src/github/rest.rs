@@ -56,9 +56,9 @@ impl Model {
         let fault = if hits(faults.server_error) {
             Some(None)
         } else if hits(faults.primary_limit) {
-            Some(Some(primary(now.as_second() + faults.primary_reset)))
+            Some(Some(primary(faults.limited_with, now.as_second() + faults.primary_reset)))
         } else if hits(faults.secondary_limit) {
-            Some(Some(secondary(faults.retry_after)))
+            Some(Some(secondary(faults.limited_with, faults.retry_after)))
         } else {
             None
         };
@@ -116,9 +116,9 @@ impl Model {
         };
         let standing = match self.limits.spend(payer, request.method != "GET", &self.settings, now) {
             Verdict::Pass(standing) => standing,
-            Verdict::Primary(standing) => return with_standing(primary(standing.reset), standing),
+            Verdict::Primary(standing) => return with_standing(primary(403, standing.reset), standing),
             Verdict::Secondary(standing, wait) => {
-                return with_standing(secondary(u32::try_from(wait).unwrap_or(60)), standing);
+                return with_standing(secondary(403, u32::try_from(wait).unwrap_or(60)), standing);
             }
         };
         let answer = match self.authorize(operation, &caller, request) {
@@ -139,14 +139,14 @@ fn with_standing(answer: Answer, standing: Standing) -> Answer {
 }
 
 /// The hour's requests are used up.
-fn primary(reset: i64) -> Answer {
-    let answer = Answer::message(403, "API rate limit exceeded for installation.");
+fn primary(status: u16, reset: i64) -> Answer {
+    let answer = Answer::message(status, "API rate limit exceeded for installation.");
     with_standing(answer, Standing { limit: 5_000, remaining: 0, used: 5_000, reset })
 }
 
 /// Too much at once.
-fn secondary(retry_after: u32) -> Answer {
-    Answer::message(403, "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.")
+fn secondary(status: u16, retry_after: u32) -> Answer {
+    Answer::message(status, "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.")
         .header("retry-after", retry_after)
 }
 

@@ -82,6 +82,8 @@ pub struct Runner {
     pub presence: Presence,
     /// Its connection. A registration makes one, ever.
     pub session: Option<SessionId>,
+    /// GitHub takes its program for too old: it gets no job, and nobody says why.
+    pub too_old: bool,
     /// The job it was given.
     pub job: Option<JobId>,
     /// When and why it was removed.
@@ -89,10 +91,10 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Connected and without a job.
+    /// Connected, without a job, and fit for one.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.removed.is_none() && self.job.is_none() && matches!(self.presence, Presence::Online { .. })
+        self.removed.is_none() && self.job.is_none() && !self.too_old && matches!(self.presence, Presence::Online { .. })
     }
 
     /// Whether it has every one of these labels, compared without case (GitHub docs, using labels). No labels at all

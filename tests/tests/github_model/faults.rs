@@ -156,6 +156,23 @@ fn an_idle_runner_may_be_forgotten() {
 }
 
 #[test]
+fn a_runner_that_is_too_old_listens_and_gets_nothing() {
+    let mut world = with_faults(&json!({ "too_old": 1.0 }));
+    let id = world.queue(&job());
+    let session = world.online("old", &LABELS);
+    assert_eq!((world.model.poll(&session, world.now), world.runner_of(id)), (Ok(None), None));
+    world.model.faults.too_old = 0.0;
+    world.online("new", &LABELS);
+    assert_eq!(world.runner_of(id).as_deref(), Some("new"));
+}
+
+#[test]
+fn limits_may_be_429() {
+    let mut world = with_faults(&json!({ "api": { "secondary_limit": 1.0, "limited_with": 429 } }));
+    assert_eq!(world.call("POST", MINT, &mint_body("one", &LABELS)).status, 429);
+}
+
+#[test]
 fn a_look_up_may_be_behind() {
     let mut world = with_faults(&json!({ "api": { "stale": 1.0 } }));
     let (_, running) = world.busy();

@@ -10,6 +10,8 @@ mod faults;
 mod jobs;
 mod names;
 mod openapi;
+mod program;
 mod runners;
 mod server;
+mod walk;
 mod world;

@@ -94,6 +94,7 @@ impl Model {
             created_at: now,
             presence: Presence::Never,
             session: None,
+            too_old: false,
             job: None,
             removed: None,
         });

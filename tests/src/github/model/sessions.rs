@@ -50,6 +50,10 @@ impl Model {
         }
         let session = SessionId(self.chance.hex(16));
         self.runners.connect(id, session.clone(), now);
+        let too_old = self.chance.hits(self.faults.too_old);
+        if let Some(runner) = self.runners.get_mut(id) {
+            runner.too_old = too_old;
+        }
         self.assign(now);
         Ok((session, id))
     }
