@@ -4,20 +4,18 @@
 //! Fargate stand-in (what was started) and the ledger (what Mayfly believes).
 
 mod cast;
-mod ledger;
 mod outcome;
 mod progress;
 mod table;
-mod watch;
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
 use crate::stack::{Places, Stack};
+use crate::watch::{Forged, Watch};
 use cast::Part;
 use outcome::{Outcome, Wrong};
-use watch::Watch;
 
 /// A demo that takes longer has failed: jobs run for seconds, and every wait of the system that it meets is shorter.
 const LONGEST: Duration = Duration::from_secs(150);
@@ -55,7 +53,7 @@ pub async fn run() -> Result<bool> {
 }
 
 /// What a reader may wonder about.
-fn explain(outcome: &Outcome, forged: &watch::Forged, parts: &[Part]) {
+fn explain(outcome: &Outcome, forged: &Forged, parts: &[Part]) {
     println!(
         "a delivery with a wrong signature was answered {} and changed {}",
         forged.status,

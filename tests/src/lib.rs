@@ -9,3 +9,4 @@ pub mod github;
 pub mod ledger;
 pub mod openapi;
 pub mod stack;
+pub mod watch;

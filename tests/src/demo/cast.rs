@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::watch::Watch;
+use crate::watch::Watch;
 
 /// What is special about a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,8 +6,7 @@ use anyhow::Result;
 use mayfly_domain::id::JobId;
 
 use super::cast::Part;
-use super::ledger::Snapshot;
-use super::watch::{Forged, GithubJob, Watch};
+use crate::watch::{Forged, GithubJob, Snapshot, Watch};
 
 /// Something that must not be.
 #[derive(Clone, Debug, PartialEq, Eq)]

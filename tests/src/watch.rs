@@ -1,4 +1,6 @@
-//! How the demo sees the stack: GitHub's and Fargate's own tables, and the ledger.
+//! The running local stack, seen from outside: GitHub's and Fargate's own tables, and the ledger as it lies in the table.
+
+mod ledger;
 
 use anyhow::{Context, Result, ensure};
 use reqwest::Client;
@@ -6,46 +8,66 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::ledger::LedgerView;
 use crate::stack::Stack;
+
+pub use ledger::{LedgerView, Snapshot};
 
 /// A job as GitHub knows it.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct GithubJob {
-    pub(super) id: i64,
-    pub(super) repository: String,
-    pub(super) labels: Vec<String>,
-    pub(super) status: String,
-    pub(super) conclusion: Option<String>,
-    pub(super) runner_name: Option<String>,
-    pub(super) queued_at: String,
-    pub(super) started_at: Option<String>,
-    pub(super) completed_at: Option<String>,
+pub struct GithubJob {
+    /// Its id.
+    pub id: i64,
+    /// `owner/name`.
+    pub repository: String,
+    /// `runs-on`.
+    pub labels: Vec<String>,
+    /// GitHub's word for where it is.
+    pub status: String,
+    /// GitHub's word for how it ended.
+    pub conclusion: Option<String>,
+    /// Who worked on it.
+    pub runner_name: Option<String>,
+    /// When it was queued, RFC 3339.
+    pub queued_at: String,
+    /// When it began.
+    pub started_at: Option<String>,
+    /// When it was over.
+    pub completed_at: Option<String>,
+    /// How many of its steps really ran.
+    pub steps_run: usize,
 }
 
 /// A registered runner as GitHub knows it.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct GithubRunner {
-    pub(super) name: String,
+pub struct GithubRunner {
+    /// Its name.
+    pub name: String,
 }
 
 /// The forged delivery: what it spoke of, and how it was answered.
 #[derive(Clone, Debug)]
-pub(super) struct Forged {
-    pub(super) job: i64,
-    pub(super) status: u16,
+pub struct Forged {
+    /// The job that does not exist.
+    pub job: i64,
+    /// The HTTP status of the answer.
+    pub status: u16,
 }
 
 /// The stack, seen from outside.
-pub(super) struct Watch {
+pub struct Watch {
     client: Client,
     github: String,
     fargate: String,
-    pub(super) ledger: LedgerView,
+    /// The table.
+    pub ledger: LedgerView,
 }
 
 impl Watch {
-    pub(super) fn new(stack: &Stack) -> Result<Self> {
+    /// Looks at this stack.
+    ///
+    /// # Errors
+    /// If no HTTP client can be made.
+    pub fn new(stack: &Stack) -> Result<Self> {
         Ok(Self {
             client: Client::builder().no_proxy().build().context("make an HTTP client")?,
             github: stack.github_url.clone(),
@@ -61,13 +83,20 @@ impl Watch {
         answer.json().await.with_context(|| format!("understand {url}"))
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Result<reqwest::Response> {
+    /// Tells the GitHub model something.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<reqwest::Response> {
         let url = format!("{}/_model/{path}", self.github);
         self.client.post(&url).json(body).send().await.with_context(|| format!("ask {url}"))
     }
 
     /// Queues jobs; their ids.
-    pub(super) async fn queue(&self, wish: &Value, count: u32) -> Result<Vec<i64>> {
+    ///
+    /// # Errors
+    /// If the stack does not answer, or not as it should.
+    pub async fn queue(&self, wish: &Value, count: u32) -> Result<Vec<i64>> {
         #[derive(Deserialize)]
         struct Queued {
             id: i64,
@@ -80,29 +109,44 @@ impl Watch {
     }
 
     /// Approves a job that waits at its gate; `false` if it does not wait there (yet).
-    pub(super) async fn approve(&self, job: i64) -> Result<bool> {
+    ///
+    /// # Errors
+    /// If the stack does not answer, or not as it should.
+    pub async fn approve(&self, job: i64) -> Result<bool> {
         Ok(self.post(&format!("jobs/{job}/approve"), &json!({})).await?.status().is_success())
     }
 
     /// All jobs.
-    pub(super) async fn jobs(&self) -> Result<Vec<GithubJob>> {
+    ///
+    /// # Errors
+    /// If the stack does not answer, or not as it should.
+    pub async fn jobs(&self) -> Result<Vec<GithubJob>> {
         self.get(&self.github, "jobs").await
     }
 
     /// All runners that are registered now.
-    pub(super) async fn registered(&self) -> Result<Vec<GithubRunner>> {
+    ///
+    /// # Errors
+    /// If the stack does not answer, or not as it should.
+    pub async fn registered(&self) -> Result<Vec<GithubRunner>> {
         self.get(&self.github, "runners").await
     }
 
     /// The tasks so far, as `(id, last status)`.
-    pub(super) async fn tasks(&self) -> Result<Vec<(String, String)>> {
+    ///
+    /// # Errors
+    /// If the stack does not answer, or not as it should.
+    pub async fn tasks(&self) -> Result<Vec<(String, String)>> {
         let tasks: Vec<Value> = self.get(&self.fargate, "tasks").await?;
         let text = |task: &Value, name: &str| task[name].as_str().unwrap_or_default().to_owned();
         Ok(tasks.iter().map(|task| (text(task, "taskArn"), text(task, "lastStatus"))).collect())
     }
 
     /// Has a delivery sent whose signature is wrong, for a job that does not exist, and waits for the answer to it.
-    pub(super) async fn forge(&self) -> Result<Forged> {
+    ///
+    /// # Errors
+    /// If the stack does not answer, or not as it should.
+    pub async fn forge(&self) -> Result<Forged> {
         let job = 666_000_000_001_i64;
         let payload = json!({
             "action": "queued", "installation": { "id": 1 },

@@ -13,28 +13,35 @@ use crate::stack::Stack;
 
 /// Everything that concerns jobs and runners, read at about one moment.
 #[derive(Debug, Default)]
-pub(super) struct Snapshot {
-    pub(super) jobs: Vec<JobRecord>,
-    pub(super) waiting: Vec<WaitingJob>,
-    pub(super) open: Vec<Runner>,
-    pub(super) closed: Vec<Runner>,
+pub struct Snapshot {
+    /// Jobs' records.
+    pub jobs: Vec<JobRecord>,
+    /// Waiting rows.
+    pub waiting: Vec<WaitingJob>,
+    /// Open runners' rows.
+    pub open: Vec<Runner>,
+    /// Closed runners' records.
+    pub closed: Vec<Runner>,
 }
 
 impl Snapshot {
     /// The record of a job.
-    pub(super) fn job(&self, id: i64) -> Option<&JobRecord> {
+    #[must_use]
+    pub fn job(&self, id: i64) -> Option<&JobRecord> {
         self.jobs.iter().find(|job| job.id == JobId(id))
     }
 }
 
 /// The table, read only.
-pub(super) struct LedgerView {
+pub struct LedgerView {
     client: Client,
     table: String,
 }
 
 impl LedgerView {
-    pub(super) fn new(stack: &Stack) -> Self {
+    /// The table of this stack.
+    #[must_use]
+    pub fn new(stack: &Stack) -> Self {
         let key = Credentials::new(&stack.access_key, &stack.access_key, None, None, "local stack");
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -47,7 +54,10 @@ impl LedgerView {
     }
 
     /// Reads the whole table.
-    pub(super) async fn snapshot(&self) -> Result<Snapshot> {
+    ///
+    /// # Errors
+    /// If it cannot be read, or holds an item of another form.
+    pub async fn snapshot(&self) -> Result<Snapshot> {
         let mut snapshot = Snapshot::default();
         let mut pages = self.client.scan().table_name(&self.table).consistent_read(true).into_paginator().send();
         while let Some(page) = pages.next().await {
