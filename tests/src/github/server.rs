@@ -13,11 +13,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 
 /// How long the worker sleeps at most: what changes meanwhile wakes it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// Deliveries on their way at once. GitHub paces a burst, too; without this, the local stack would start a process for each.
+const ON_THEIR_WAY: usize = 20;
 
 /// The model and what tells that it changed.
 #[derive(Debug)]
@@ -100,6 +103,7 @@ impl Drop for Server {
 
 /// Lets time pass in the model, and sends what is due.
 async fn work(shared: Arc<Shared>, client: reqwest::Client) {
+    let lanes = Arc::new(Semaphore::new(ON_THEIR_WAY));
     loop {
         let (outgoing, next): (Vec<Outgoing>, _) = {
             let mut model = shared.model();
@@ -109,8 +113,10 @@ async fn work(shared: Arc<Shared>, client: reqwest::Client) {
         };
         shared.changed.notify_waiters();
         for one in outgoing {
-            let (shared, client) = (Arc::clone(&shared), client.clone());
+            let (shared, client, lanes) = (Arc::clone(&shared), client.clone(), Arc::clone(&lanes));
             tokio::spawn(async move {
+                // It is never closed: the lane is there until the delivery is over.
+                let _lane = lanes.acquire().await;
                 let id = one.id;
                 let outcome = deliver::send(&client, one).await;
                 shared.model().settle(id, outcome);
