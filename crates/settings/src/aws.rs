@@ -3,32 +3,25 @@
 //! Not by way of the SDK's default chain: it would look for profiles, metadata services and containers that a function does not have,
 //! and each of them costs size and start-up time.
 
+mod http;
+
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_ssm::config::retry::RetryConfig;
 use aws_sdk_ssm::config::timeout::TimeoutConfig;
-use aws_sdk_ssm::config::{BehaviorVersion, IdentityCache, Region, SharedHttpClient, StalledStreamProtectionConfig};
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_sdk_ssm::config::{BehaviorVersion, IdentityCache, Region, StalledStreamProtectionConfig};
 use aws_types::SdkConfig;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 use crate::environment::{self, Missing};
-
-/// An endpoint in the same region answers in milliseconds; a connection that takes longer than this is better begun anew.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// For one attempt. Three of them and the pauses between fit into webhook's 10 s (GitHub gives up after that) and scaler's 15 s.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Attempts of one call, the first included: the SDK's own default.
 const ATTEMPTS: u32 = 3;
-
-/// How long an unused connection is kept: a function that is frozen between two invocations finds it dead afterwards,
-/// and services close idle ones after some 20 s and more.
-const IDLE_CONNECTIONS: Duration = Duration::from_secs(15);
 
 /// The configuration that all clients of a function share, and with it their connections.
 ///
@@ -44,7 +37,7 @@ pub fn sdk_config() -> Result<SdkConfig, Missing> {
     })?;
     let credentials = Credentials::new(key, secret, variable("AWS_SESSION_TOKEN"), None, "environment");
     let endpoint = variable("AWS_ENDPOINT_URL");
-    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region))
@@ -55,20 +48,10 @@ pub fn sdk_config() -> Result<SdkConfig, Missing> {
         .timeout_config(timeouts)
         // Answers are small and whole; an attempt's timeout covers them.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .http_client(http_client(endpoint.as_deref()))
+        .http_client(http::Http::default())
         .service_config(ServiceEndpoints { variable });
     config.set_endpoint_url(endpoint);
     Ok(config.build())
-}
-
-/// A client without TLS for a stack on this machine, else one with TLS. Both connect when first used; only then, and only the second, reads the system's root certificates.
-fn http_client(endpoint: Option<&str>) -> SharedHttpClient {
-    let builder = aws_smithy_http_client::Builder::new().pool_idle_timeout(IDLE_CONNECTIONS);
-    if endpoint.is_some_and(|url| url.starts_with("http://")) {
-        builder.build_http()
-    } else {
-        builder.tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
-    }
 }
 
 /// A variable that is there and not empty: a template parameter without a value makes an empty one.

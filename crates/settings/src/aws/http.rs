@@ -1,0 +1,214 @@
+//! The HTTP client beneath the AWS clients: HTTP/1.1, connections kept and shared, TLS made ready when first needed.
+//!
+//! Not the one of the SDK: that reads the system's root certificates three times when three clients are made, and brings HTTP/2
+//! and proxies, which cost a function a tenth of its size and are of no use to it: AWS's endpoints speak HTTP/1.1.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use aws_sdk_ssm::config::RuntimeComponents;
+use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector as Tcp;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
+
+/// An endpoint in the same region answers in milliseconds; a connection that takes longer than this is better begun anew.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long an unused connection is kept: a function that is frozen between two invocations finds it dead afterwards,
+/// and services close idle ones after some 20 s and more.
+const IDLE_CONNECTIONS: Duration = Duration::from_secs(15);
+
+type Client = legacy::Client<HttpsConnector<Tcp>, SdkBody>;
+
+/// The client, shared by all clients of a function. An attempt's time is limited by the SDK, not here.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Http(Arc<Clients>);
+
+#[derive(Debug, Default)]
+struct Clients {
+    /// For `https`: with the system's root certificates.
+    trusting: OnceLock<Client>,
+    /// For `http`, which only a stack on this machine speaks: trusts nobody, and so has nothing to read.
+    plain: OnceLock<Client>,
+}
+
+impl HttpClient for Http {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Http {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let request = match request.try_into_http1x() {
+            Ok(request) => request,
+            Err(error) => return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
+        };
+        let client = if request.uri().scheme_str() == Some("http") { self.0.plain() } else { self.0.trusting() };
+        let response = match client {
+            Ok(client) => client.request(request),
+            Err(error) => return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
+        };
+        HttpConnectorFuture::new(async move {
+            let response = response.await.map_err(failed)?;
+            HttpResponse::try_from(response.map(SdkBody::from_body_1_x)).map_err(|error| ConnectorError::other(error.into(), None))
+        })
+    }
+}
+
+impl Clients {
+    fn plain(&self) -> Result<&Client, rustls::Error> {
+        made(&self.plain, RootCertStore::empty)
+    }
+
+    fn trusting(&self) -> Result<&Client, rustls::Error> {
+        made(&self.trusting, || {
+            let mut roots = RootCertStore::empty();
+            let found = rustls_native_certs::load_native_certs();
+            let (usable, _) = roots.add_parsable_certificates(found.certs);
+            if usable == 0 {
+                tracing::error!(errors = ?found.errors, "the system has no root certificates: AWS cannot be reached");
+            }
+            roots
+        })
+    }
+}
+
+/// The client in `cell`, made now if it is not there yet.
+fn made(cell: &OnceLock<Client>, roots: impl FnOnce() -> RootCertStore) -> Result<&Client, rustls::Error> {
+    if let Some(client) = cell.get() {
+        return Ok(client);
+    }
+    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots())
+        .with_no_client_auth();
+    let mut tcp = Tcp::new();
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    tcp.enforce_http(false);
+    let mut client = legacy::Client::builder(TokioExecutor::new());
+    client.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_CONNECTIONS);
+    Ok(cell.get_or_init(|| client.build(HttpsConnector::from((tcp, tls)))))
+}
+
+/// A request that cannot be sent as it is stays so; whatever else happens on a connection may be tried again.
+fn failed(error: legacy::Error) -> ConnectorError {
+    let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<hyper::Error>());
+    match cause {
+        Some(cause) if cause.is_user() => ConnectorError::user(error.into()),
+        Some(cause) if cause.is_timeout() => ConnectorError::timeout(error.into()),
+        _ => ConnectorError::io(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_ssm::Client as Ssm;
+    use aws_sdk_ssm::config::retry::RetryConfig;
+    use aws_sdk_ssm::config::{BehaviorVersion, Credentials, Region};
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::sync::Mutex;
+
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: 17\r\n\r\n{\"Parameters\":[]}";
+
+    /// A server that answers `each` requests on a connection and then closes it; counts its connections. Lives as long as the test's process.
+    fn server(each: usize) -> (String, Arc<Mutex<usize>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = listener.local_addr().unwrap().to_string();
+        let connections = Arc::new(Mutex::new(0));
+        let count = Arc::clone(&connections);
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                *count.lock().unwrap() += 1;
+                for _ in 0..each {
+                    let (mut request, mut byte) = (Vec::new(), [0]);
+                    // The body is so small that it may stay unread: the next request is found by its own end.
+                    while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
+                        request.push(byte[0]);
+                    }
+                    let _ = stream.write_all(ANSWER);
+                }
+            }
+        });
+        (url, connections)
+    }
+
+    fn client(url: &str) -> Ssm {
+        Ssm::from_conf(
+            aws_sdk_ssm::Config::builder()
+                .behavior_version(BehaviorVersion::latest())
+                .region(Region::new("eu-west-1"))
+                .credentials_provider(Credentials::new("key", "secret", None, None, "test"))
+                .retry_config(RetryConfig::disabled())
+                .endpoint_url(url)
+                .http_client(Http::default())
+                .build(),
+        )
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_kept_for_the_next_call() {
+        let (address, connections) = server(10);
+        let client = client(&format!("http://{address}"));
+        for _ in 0..3 {
+            client.get_parameters().names("x").send().await.unwrap();
+        }
+        assert_eq!(*connections.lock().unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_closed_connection_is_replaced() {
+        let (address, connections) = server(1);
+        let client = client(&format!("http://{address}"));
+        // Whether the first connection's end is seen before the second request leaves is a race: a lost one is the SDK's to repeat.
+        let client = Ssm::from_conf(client.config().to_builder().retry_config(RetryConfig::standard()).build());
+        for _ in 0..3 {
+            client.get_parameters().names("x").send().await.unwrap();
+        }
+        assert!(*connections.lock().unwrap() >= 3);
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_that_is_not_there_is_a_failure_that_may_pass() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let error = client(&format!("http://{address}")).get_parameters().names("x").send().await.unwrap_err();
+        assert!(error.failed_on_the_way(), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn https_is_never_spoken_in_the_clear() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let first = std::thread::spawn(move || {
+            let mut byte = [0];
+            listener.accept().unwrap().0.read_exact(&mut byte).unwrap();
+            byte[0]
+        });
+        let error = client(&url).get_parameters().names("x").send().await.unwrap_err();
+        assert!(error.failed_on_the_way(), "{error:?}");
+        // 22: a TLS record of the type handshake.
+        assert_eq!(first.join().unwrap(), 22);
+    }
+
+    trait Failed {
+        fn failed_on_the_way(&self) -> bool;
+    }
+
+    impl<E, R> Failed for aws_sdk_ssm::error::SdkError<E, R> {
+        fn failed_on_the_way(&self) -> bool {
+            matches!(self, Self::DispatchFailure(failure) if failure.is_io())
+        }
+    }
+}
