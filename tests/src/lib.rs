@@ -9,4 +9,5 @@ pub mod github;
 pub mod ledger;
 pub mod openapi;
 pub mod stack;
+pub mod system;
 pub mod watch;

@@ -167,6 +167,13 @@ impl Table {
         table.items
     }
 
+    /// Keys of every item there will be when all transactions under way are over, in no order.
+    pub fn settled_keys(&self) -> impl Iterator<Item = &Key> {
+        let stays = |key: &&Key| !self.held.contains_key(key);
+        let pending = self.under_way.values().flat_map(|transaction| &transaction.writes);
+        self.items.keys().filter(stays).chain(pending.filter(|(_, item)| item.is_some()).map(|(key, _)| key))
+    }
+
     fn put(&mut self, key: Key, item: Option<Item>) {
         match item {
             Some(item) => self.items.insert(key, item),

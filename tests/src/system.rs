@@ -1,0 +1,45 @@
+//! The whole system in one process and in virtual time: the real functions, on models of everything they talk to.
+//!
+//! | part | what it is here |
+//! | --- | --- |
+//! | webhook, scaler, registrar, observer, sweeper | the real ones |
+//! | DynamoDB | [`crate::ledger::Model`]: transactions take time, and queries see them half done |
+//! | ECS | the real adapter, over [`crate::fargate::Fargate`] in the place of HTTP |
+//! | GitHub | [`crate::github::model::Model`] behind the adapter's ports |
+//! | SQS, SSM, Lambda, EventBridge | [`Queue`], [`Parameters`], time limits and retries of invocations |
+//! | containers | what `entrypoint.sh`, the runner and its hook do, step by step |
+//!
+//! One thread, tokio's paused clock, every draw from one seed: the same seed tells the same story. A test says what happens
+//! ([`System::queue_job`], faults of the models), lets time pass ([`System::until`]) and looks at what came of it.
+
+mod checks;
+mod clock;
+mod container;
+mod drive;
+mod ecs;
+mod front;
+mod functions;
+mod github;
+mod parameters;
+mod queue;
+mod start;
+mod steps;
+mod world;
+
+pub use clock::Clock;
+pub use functions::Functions;
+pub use parameters::Parameters;
+pub use queue::{Batch, Queue};
+pub use start::{ONE_POOL, Start};
+pub use world::World;
+
+use std::sync::Arc;
+
+/// The system: what it works on, and the functions at work.
+#[derive(Clone)]
+pub struct System {
+    /// Everything outside of the functions.
+    pub world: Arc<World>,
+    /// The functions.
+    pub functions: Arc<Functions>,
+}

@@ -1,0 +1,127 @@
+//! What a test asks of a system: the ledger, ECS and GitHub as they are, not as anybody sees them.
+
+use std::collections::BTreeMap;
+
+use mayfly_domain::id::JobId;
+use mayfly_domain::job::{JobRecord, WaitingJob};
+use mayfly_domain::runner::Runner;
+use mayfly_ledger::key::Key;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::System;
+use crate::fargate::Operation;
+use crate::github::id;
+use crate::github::jobs::{Conclusion, Status};
+
+impl System {
+    /// Items of the table that can be read as this.
+    fn items<T: DeserializeOwned>(&self, wanted: impl Fn(&Key) -> bool) -> Vec<T> {
+        let items = self.world.table.with(|table| table.settled());
+        let items = items.into_iter().filter(|(key, _)| wanted(key));
+        items.filter_map(|(_, item)| serde_dynamo::from_item(item).ok()).collect()
+    }
+
+    /// Open runners of all pools, by id.
+    #[must_use]
+    pub fn runners(&self) -> Vec<Runner> {
+        self.items(|key| key.sk.starts_with("runner#"))
+    }
+
+    /// Records of closed runners, by id.
+    #[must_use]
+    pub fn closed_runners(&self) -> Vec<Runner> {
+        let mut all: Vec<Runner> = self.items(|key| key.pk.starts_with("runner#"));
+        all.sort_by(|one, other| one.id.cmp(&other.id));
+        all
+    }
+
+    /// Rows of waiting jobs.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<WaitingJob> {
+        self.items(|key| key.pk.starts_with("pool#") && key.sk.starts_with("job#"))
+    }
+
+    /// A job's record.
+    #[must_use]
+    pub fn job(&self, job: JobId) -> Option<JobRecord> {
+        let pk = format!("job#{job}");
+        self.items(|key| key.pk == pk).pop()
+    }
+
+    /// Tasks of ECS that have not stopped.
+    #[must_use]
+    pub fn live_tasks(&self) -> Vec<Value> {
+        self.world.with_ecs(|ecs, _| ecs.task_views()).into_iter().filter(|task| task["lastStatus"] != "STOPPED").collect()
+    }
+
+    /// How many tasks were ever started, and how many lived at once at most.
+    #[must_use]
+    pub fn launched_and_most_live(&self) -> (u64, usize) {
+        self.world.with_ecs(|ecs, _| ecs.launched_and_most_live())
+    }
+
+    /// How often ECS was called so.
+    #[must_use]
+    pub fn ecs_calls(&self, operation: Operation) -> u64 {
+        self.world.with_ecs(|ecs, _| ecs.calls().get(&operation).copied().unwrap_or_default())
+    }
+
+    /// Where a job is at GitHub.
+    #[must_use]
+    pub fn at_github(&self, job: JobId) -> Option<(Status, Option<Conclusion>)> {
+        self.world.with_github(|github, _| github.job(id::JobId(job.0)).map(|job| (job.status, job.conclusion)))
+    }
+
+    /// How many steps of a job really ran.
+    #[must_use]
+    pub fn steps_run(&self, job: JobId) -> usize {
+        self.world.with_github(|github, _| github.job(id::JobId(job.0)).map_or(0, |job| job.steps.len()))
+    }
+
+    /// Which runner has, or had, a job at GitHub: its name.
+    #[must_use]
+    pub fn runner_at_github(&self, job: JobId) -> Option<String> {
+        self.world.with_github(|github, _| Some(github.job(id::JobId(job.0))?.executor.as_ref()?.name.clone()))
+    }
+
+    /// True if the jobs are over at GitHub, well.
+    #[must_use]
+    pub fn all_done(&self, jobs: &[JobId]) -> bool {
+        jobs.iter().all(|job| self.at_github(*job) == Some((Status::Completed, Some(Conclusion::Success))))
+    }
+
+    /// Registrations at GitHub that were not taken away.
+    #[must_use]
+    pub fn registrations(&self) -> Vec<String> {
+        self.world
+            .with_github(|github, _| github.runners().filter(|runner| runner.removed.is_none()).map(|runner| runner.name.clone()).collect())
+    }
+
+    /// Everything that should not be there once nothing happens any more: open rows, waiting rows, live tasks, registrations, deliveries that failed.
+    #[must_use]
+    pub fn left_over(&self) -> Vec<String> {
+        let mut left: Vec<String> =
+            self.runners().iter().map(|runner| format!("row of runner {} ({:?})", runner.id, runner.state)).collect();
+        left.extend(self.waiting().iter().map(|job| format!("waiting row of job {}", job.id)));
+        left.extend(self.live_tasks().iter().map(|task| format!("task of {}", task["startedBy"])));
+        left.extend(self.registrations().into_iter().map(|name| format!("registration {name}")));
+        left
+    }
+
+    /// True if nothing is left over.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.left_over().is_empty()
+    }
+
+    /// How often each runner of GitHub's ran a job, by the job: more than one is a duplicate.
+    #[must_use]
+    pub fn runners_by_intended_job(&self) -> BTreeMap<JobId, usize> {
+        let mut counts = BTreeMap::new();
+        for job in self.runners().into_iter().chain(self.closed_runners()).filter_map(|runner| runner.intended) {
+            *counts.entry(job).or_default() += 1;
+        }
+        counts
+    }
+}

@@ -1,0 +1,210 @@
+//! A container: what `runner/entrypoint.sh`, the runner and its job-started hook do.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::future::{Either, select};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use super::System;
+use super::front::{Environment, Reply};
+use super::start::ACCOUNT;
+use crate::fargate::{ContainerSpec, TaskId};
+use crate::github::id::SessionId;
+use crate::github::model::Interrupted;
+use crate::github::wire::Request;
+
+/// How long the entry script waits when nobody says how long.
+const RETRY: Duration = Duration::from_secs(3);
+/// How often the runner looks for its job; the real one is told at once.
+const POLL: Duration = Duration::from_secs(1);
+/// How often it gives a sign of life while it works.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How long the hook tries to have an admission decided.
+const ADMISSION: Duration = Duration::from_secs(60);
+/// A process that was killed by SIGKILL.
+const KILLED: i32 = 137;
+
+/// Whether SIGTERM came.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    flag: AtomicBool,
+    notify: Notify,
+}
+
+impl Told {
+    pub(super) fn tell(&self) {
+        self.flag.store(true, Ordering::Relaxed);
+        self.notify.notify_one();
+    }
+
+    /// What comes of this, unless SIGTERM comes first.
+    async fn or<T>(&self, what: impl Future<Output = T>) -> Option<T> {
+        if self.flag.load(Ordering::Relaxed) {
+            return None;
+        }
+        match select(pin!(what), pin!(self.notify.notified())).await {
+            Either::Left((done, _)) => Some(done),
+            Either::Right(_) => None,
+        }
+    }
+}
+
+/// One container of a task.
+pub(super) struct Container {
+    task: TaskId,
+    environment: Environment,
+    caller: String,
+}
+
+/// What the job-started hook comes to.
+enum Admitted {
+    Yes,
+    /// It kills the container.
+    No,
+}
+
+impl Container {
+    pub(super) fn new(spec: ContainerSpec) -> Self {
+        let role = spec.task_role.as_deref().unwrap_or_default().rsplit('/').next().unwrap_or_default().to_owned();
+        let caller = format!("arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{}", spec.task);
+        Self { task: spec.task, environment: spec.environment, caller }
+    }
+
+    pub(super) fn task(&self) -> &TaskId {
+        &self.task
+    }
+
+    fn variable(&self, name: &str) -> &str {
+        self.environment.get(name).map(String::as_str).unwrap_or_default()
+    }
+
+    /// Runs to its end; the exit code.
+    pub(super) async fn run(&self, system: &System, told: &Told) -> i32 {
+        match self.registration(system, told).await {
+            Ok(registration) => self.listen(system, told, &registration).await,
+            Err(code) => code,
+        }
+    }
+
+    /// `entrypoint.sh`: asks until there is an answer that ends it.
+    async fn registration(&self, system: &System, told: &Told) -> Result<String, i32> {
+        let limit: u64 = self.variable("MAYFLY_PARK_SECONDS").parse().map_err(|_| 22)?;
+        let deadline = system.world.clock.elapsed() + Duration::from_secs(limit);
+        let body = json!({ "runner": self.variable("MAYFLY_RUNNER") });
+        loop {
+            let reply = told.or(system.request(&self.caller, "/registration", &body)).await.ok_or(0)?;
+            match (reply.status, reply.ours) {
+                (200, true) => return Ok(reply.body),
+                (204, true) => return Err(0),
+                (403 | 409, true) => return Err(1),
+                (403, false) => return Err(21),
+                (202 | 429 | 500.., _) => {}
+                _ => return Err(24),
+            }
+            if system.world.clock.elapsed() > deadline {
+                return Err(20);
+            }
+            told.or(tokio::time::sleep(pause(system, &reply))).await.ok_or(0)?;
+        }
+    }
+
+    /// `run.sh`: one connection, one job.
+    async fn listen(&self, system: &System, told: &Told, registration: &str) -> i32 {
+        let opened = system.world.with_github(|github, now| github.open_session(registration, now));
+        let Ok((session, _)) = opened else { return 1 };
+        loop {
+            let job = system.world.with_github(|github, now| match github.poll(&session, now) {
+                Ok(Some(_)) => {
+                    let request = Request::new("GET", &format!("/_runner/session/{session}/job"));
+                    let job = github.runner_call(&request, now).body;
+                    Ok(job.filter(|_| github.start(&session, now).is_ok()))
+                }
+                Ok(None) => Ok(None),
+                Err(interrupted) => Err(interrupted),
+            });
+            match job {
+                Ok(Some(job)) => return self.work(system, told, &session, &job).await,
+                // "The runner no longer exists on the server", exit code 0.
+                Err(_) => return 0,
+                Ok(None) => {}
+            }
+            if told.or(tokio::time::sleep(POLL)).await.is_none() {
+                let _ = system.world.with_github(|github, now| github.close_session(&session, now));
+                return 0;
+            }
+        }
+    }
+
+    async fn work(&self, system: &System, told: &Told, session: &SessionId, job: &Value) -> i32 {
+        if matches!(self.admission(system, job).await, Admitted::No) {
+            // SIGKILL: GitHub hears nothing more of it.
+            return KILLED;
+        }
+        let steps = job["steps"].as_u64().unwrap_or_default();
+        let all = Duration::try_from_secs_f64(job["seconds_to_run"].as_f64().unwrap_or_default()).unwrap_or_default();
+        let each = all / u32::try_from(steps.max(1)).unwrap_or(1);
+        for step in 0..steps {
+            let named = format!("Step {step}");
+            let done = async {
+                live(system, session, each).await?;
+                system.world.with_github(|github, now| github.step(session, &named, now))
+            };
+            match told.or(done).await {
+                None => {
+                    let _ = system.world.with_github(|github, now| github.close_session(session, now));
+                    return 0;
+                }
+                Some(Ok(()) | Err(Interrupted::Unknown)) => {}
+                Some(Err(_)) => break,
+            }
+        }
+        let _ = system.world.with_github(|github, now| github.complete(session, None, now));
+        0
+    }
+
+    /// `job-started.sh`: asks whether the job may run here.
+    async fn admission(&self, system: &System, job: &Value) -> Admitted {
+        let deadline = system.world.clock.elapsed() + ADMISSION;
+        let body = json!({
+            "runner": self.variable("MAYFLY_RUNNER"),
+            "run_id": job["GITHUB_RUN_ID"],
+            "run_attempt": job["GITHUB_RUN_ATTEMPT"],
+            "repository": job["GITHUB_REPOSITORY"],
+            "repository_id": job["GITHUB_REPOSITORY_ID"],
+            "workflow_ref": job["GITHUB_WORKFLOW_REF"],
+            "ref": job["GITHUB_REF"],
+            "event": job["GITHUB_EVENT_NAME"],
+        });
+        while system.world.clock.elapsed() < deadline {
+            let reply = system.request(&self.caller, "/admission", &body).await;
+            let said: Value = serde_json::from_str(&reply.body).unwrap_or_default();
+            match (reply.status, reply.ours, said["admitted"].as_bool()) {
+                (200, true, Some(true)) => return Admitted::Yes,
+                (403, true, _) | (_, true, Some(false)) => return Admitted::No,
+                _ => tokio::time::sleep(pause(system, &reply)).await,
+            }
+        }
+        if self.variable("MAYFLY_FAIL_CLOSED") == "1" { Admitted::No } else { Admitted::Yes }
+    }
+}
+
+/// As long as the answer says, and a drawn second.
+fn pause(system: &System, reply: &Reply) -> Duration {
+    reply.retry_after.map_or(RETRY, Duration::from_secs) + Duration::from_millis(system.world.below(1000))
+}
+
+/// Works for a while, with signs of life.
+async fn live(system: &System, session: &SessionId, work: Duration) -> Result<(), Interrupted> {
+    let end = system.world.clock.elapsed() + work;
+    loop {
+        let left = end.saturating_sub(system.world.clock.elapsed());
+        if left.is_zero() {
+            return Ok(());
+        }
+        tokio::time::sleep(left.min(HEARTBEAT)).await;
+        system.world.with_github(|github, now| github.heartbeat(session, now))?;
+    }
+}

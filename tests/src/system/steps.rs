@@ -1,0 +1,45 @@
+//! What a test does to a system.
+
+use std::time::Duration;
+
+use mayfly_domain::id::JobId;
+
+use super::System;
+use crate::fargate::Fault;
+use crate::github::id;
+use crate::github::jobs::NewJob;
+
+impl System {
+    /// Somebody pushes: jobs wait at GitHub.
+    pub fn queue_jobs(&self, wish: &NewJob) -> Vec<JobId> {
+        let ids = self.world.with_github(|github, now| github.queue(wish, now));
+        ids.into_iter().map(|id| JobId(id.0)).collect()
+    }
+
+    /// Somebody cancels a job.
+    pub fn cancel(&self, job: JobId) {
+        self.world.with_github(|github, now| github.cancel(id::JobId(job.0), now));
+    }
+
+    /// Something goes wrong at ECS.
+    pub fn fault(&self, fault: Fault) {
+        self.world.with_ecs(|ecs, _| ecs.add_fault(fault));
+    }
+
+    /// Lets time pass.
+    pub async fn pass(&self, seconds: u64) {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+    }
+
+    /// Lets time pass until something holds; false if it does not within so many seconds.
+    pub async fn until(&self, seconds: u64, holds: impl Fn(&Self) -> bool) -> bool {
+        let end = self.world.clock.elapsed() + Duration::from_secs(seconds);
+        while !holds(self) {
+            if self.world.clock.elapsed() >= end {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        true
+    }
+}

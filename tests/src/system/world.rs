@@ -1,0 +1,170 @@
+//! Everything outside of the functions, shared by all.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use mayfly_domain::id::{PoolName, RunnerId};
+use mayfly_domain::time::Timestamp;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use super::clock::Clock;
+use super::container::Told;
+use super::parameters::Parameters;
+use super::queue::Queue;
+use crate::fargate::{Effect, Fargate, Moment, TaskId};
+use crate::github::deliveries::Outgoing;
+use crate::github::model::Model as Github;
+use crate::ledger::Model as Table;
+
+/// The models, the clock, and what is counted.
+pub struct World {
+    /// What time it is.
+    pub clock: Clock,
+    /// The ledger's table.
+    pub table: Table,
+    /// The wake queue.
+    pub queue: Queue,
+    /// The settings.
+    pub parameters: Parameters,
+    pub(super) ecs: Mutex<Fargate>,
+    pub(super) github: Mutex<Github>,
+    pub(super) draws: Mutex<fastrand::Rng>,
+    pub(super) calls: Mutex<BTreeMap<(&'static str, String), u64>>,
+    pub(super) most_rows: Mutex<BTreeMap<String, usize>>,
+    pub(super) answers: Mutex<Vec<(String, u16)>>,
+    pub(super) last_runner: Mutex<u128>,
+    pub(super) containers: Mutex<BTreeMap<TaskId, (AbortHandle, Arc<Told>)>>,
+    pub(super) changed: Notify,
+    /// Most milliseconds that a call takes to reach anybody.
+    pub(super) latency: u64,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl World {
+    /// Does something with ECS.
+    pub fn with_ecs<T>(&self, act: impl FnOnce(&mut Fargate, &mut Moment<'_>) -> T) -> T {
+        let result = self.at_ecs(act);
+        self.changed.notify_one();
+        result
+    }
+
+    fn at_ecs<T>(&self, act: impl FnOnce(&mut Fargate, &mut Moment<'_>) -> T) -> T {
+        let mut draw = || lock(&self.draws).u128(..);
+        let now = self.clock.model_time();
+        act(&mut lock(&self.ecs), &mut Moment { now, draws: &mut draw })
+    }
+
+    /// What ECS wants done by now.
+    pub(super) fn advance_ecs(&self) -> Vec<Effect> {
+        self.at_ecs(|ecs, at| {
+            ecs.advance(at);
+            ecs.take_effects()
+        })
+    }
+
+    /// What GitHub wants delivered by now.
+    pub(super) fn advance_github(&self) -> Vec<Outgoing> {
+        let now = self.clock.model_time();
+        let mut github = lock(&self.github);
+        github.advance(now);
+        github.take_due(now)
+    }
+
+    /// When a model has something to do next.
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        let ecs = lock(&self.ecs).due();
+        let github = lock(&self.github).next_deadline();
+        // Rounded up: a moment too early is a moment of spinning.
+        let models = [ecs, github].into_iter().flatten().map(|at| Timestamp::from_millis(at.as_millisecond() + 1));
+        models.chain(self.queue.next()).min()
+    }
+
+    /// The containers that run.
+    pub(super) fn containers(&self) -> MutexGuard<'_, BTreeMap<TaskId, (AbortHandle, Arc<Told>)>> {
+        lock(&self.containers)
+    }
+
+    /// Does something with GitHub.
+    pub fn with_github<T>(&self, act: impl FnOnce(&mut Github, jiff::Timestamp) -> T) -> T {
+        let result = act(&mut lock(&self.github), self.clock.model_time());
+        self.changed.notify_one();
+        result
+    }
+
+    /// A draw below a number.
+    pub fn below(&self, bound: u64) -> u64 {
+        lock(&self.draws).u64(..bound.max(1))
+    }
+
+    /// The way to somebody and the work there: a drawn time.
+    pub async fn travel(&self) {
+        let millis = 1 + self.below(self.latency);
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+    }
+
+    /// Counts a call of a function.
+    pub(super) fn count(&self, who: &'static str, what: &str) {
+        *lock(&self.calls).entry((who, what.to_owned())).or_default() += 1;
+    }
+
+    /// A new runner's id: they sort by the time they are made.
+    pub(super) fn new_runner(&self) -> RunnerId {
+        let mut last = lock(&self.last_runner);
+        let millis = u128::from(self.clock.now().millis().unsigned_abs());
+        let fresh = (millis << 80) | (lock(&self.draws).u128(..) >> 48);
+        *last = fresh.max(*last + 1);
+        RunnerId::from_ulid(*last)
+    }
+
+    /// An answer that a container got.
+    pub(super) fn answered(&self, path: &str, status: u16) {
+        lock(&self.answers).push((path.to_owned(), status));
+    }
+
+    /// Takes note of how many rows each pool has.
+    pub(super) fn measure(&self) {
+        let mut rows: BTreeMap<String, usize> = BTreeMap::new();
+        self.table.with(|table| {
+            for key in table.settled_keys().filter(|key| key.sk.starts_with("runner#")) {
+                *rows.entry(key.pk.clone()).or_default() += 1;
+            }
+        });
+        let mut most = lock(&self.most_rows);
+        for (pool, rows) in rows {
+            let known = most.entry(pool).or_default();
+            *known = rows.max(*known);
+        }
+    }
+
+    /// The most runner rows that the pool ever had.
+    #[must_use]
+    pub fn most_rows(&self, pool: &PoolName) -> usize {
+        lock(&self.most_rows).get(&mayfly_ledger::key::pool(pool)).copied().unwrap_or_default()
+    }
+
+    /// Calls so far, by function and what was called: the table's among them.
+    #[must_use]
+    pub fn calls(&self) -> BTreeMap<(String, String), u64> {
+        let table = self.table.counts();
+        let table = table.iter().map(|(who, operation, count)| ((who.to_owned(), format!("DynamoDB {operation}")), count.calls));
+        let others = lock(&self.calls).clone().into_iter().map(|((who, what), count)| ((who.to_owned(), what), count));
+        table.chain(others).collect()
+    }
+
+    /// Begins to count anew.
+    pub fn forget_calls(&self) {
+        self.table.forget_counts();
+        lock(&self.calls).clear();
+    }
+
+    /// What containers were answered: path and status, in order.
+    #[must_use]
+    pub fn answers(&self) -> Vec<(String, u16)> {
+        lock(&self.answers).clone()
+    }
+}

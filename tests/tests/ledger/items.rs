@@ -1,0 +1,81 @@
+//! Items as they are stored: small where many are read, and readable by those who do not know this version's names.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use mayfly_domain::id::JobId;
+use mayfly_domain::job::{JobAction, JobEvent, WaitingJob};
+use mayfly_domain::task::TaskStatus;
+use mayfly_ledger::store::{Expect, Write};
+use mayfly_ledger::{Ledger, Store, key};
+use mayfly_tests::ledger::item_bytes;
+
+use crate::scene::{ARN, at, event, item, linux, pools, queue, registered, task, waiting};
+
+/// What DESIGN §4 allows a waiting row.
+const WAITING_ROW: usize = 250;
+
+/// Every member set, every number as long as it gets: what failed again and again in a pool with the longest name.
+async fn a_waiting_row_is_at_most_250_bytes_however_full<S: Store>(ledger: Ledger<S>) {
+    queue(&ledger, 1, 0).await;
+    let plain = waiting(&ledger, 1).await.unwrap();
+    let pool: mayfly_domain::id::PoolName = "a".repeat(28).parse().unwrap();
+    let full = WaitingJob {
+        id: JobId(99_999_999_999_999),
+        rev: 40 << 20,
+        run: mayfly_domain::id::RunId(99_999_999_999_999),
+        repository: mayfly_domain::id::RepositoryId(9_999_999_999),
+        installation: mayfly_domain::id::InstallationId(9_999_999_999),
+        attempt: 999,
+        size: "16384/122880/200/arm64/ondemand".parse().unwrap(),
+        not_before: Some(at(0)),
+        runner: Some(crate::scene::row(1).id),
+        ask: true,
+        attempts: 1000,
+        ..plain
+    };
+    let key = key::waiting(&pool, full.id);
+    ledger.store().commit(vec![Write::put(key.clone(), &full, Expect::Absent).unwrap()]).await.unwrap();
+    let stored = item(&ledger, &key).await.unwrap();
+    assert!(item_bytes(&stored) <= WAITING_ROW, "{} bytes: {stored:?}", item_bytes(&stored));
+}
+
+async fn only_closed_records_are_in_the_index_of_days<S: Store>(ledger: Ledger<S>) {
+    let runner = registered(&ledger, 1, 1).await;
+    let open = [key::runner(&runner.address()), key::job_record(JobId(1)), key::waiting(&linux(), JobId(1)), key::meta(&linux())];
+    for key in &open {
+        let item = item(&ledger, key).await.unwrap();
+        assert!(!item.contains_key("day") && !item.contains_key("closed_at") && !item.contains_key("expires_at"), "{key}");
+    }
+    ledger.task_seen(&task(&runner, ARN, 9, TaskStatus::Stopped), true, at(20)).await.unwrap();
+    ledger.observe(&event(JobAction::Completed, 1, 30), &pools()).await.unwrap();
+    for key in [key::runner_record(&runner.id), key::job_record(JobId(1))] {
+        let item = item(&ledger, &key).await.unwrap();
+        let numbers: BTreeSet<&str> =
+            ["closed_at", "expires_at"].into_iter().filter(|name| matches!(item.get(*name), Some(AttributeValue::N(_)))).collect();
+        assert_eq!((numbers.len(), matches!(item.get("day"), Some(AttributeValue::S(_)))), (2, true), "{key}");
+    }
+}
+
+async fn an_item_with_attributes_of_tomorrow_is_read<S: Store>(ledger: Ledger<S>) {
+    queue(&ledger, 1, 0).await;
+    let key = key::job_record(JobId(1));
+    let mut stored = item(&ledger, &key).await.unwrap();
+    stored.insert("tomorrow".to_owned(), AttributeValue::S("news".to_owned()));
+    ledger.store().commit(vec![Write::Put(key, stored, Expect::Rev(1))]).await.unwrap();
+    assert!(ledger.job(JobId(1)).await.unwrap().is_some());
+}
+
+async fn an_unplaced_job_that_finds_no_pool_keeps_its_day_of_expiry<S: Store>(ledger: Ledger<S>) {
+    let unplaced = JobEvent { labels: ["self-hosted", "gpu"].into_iter().collect(), ..event(JobAction::Queued, 1, 0) };
+    ledger.observe(&unplaced, &pools()).await.unwrap();
+    let expires = ledger.job(JobId(1)).await.unwrap().unwrap().expires_at.unwrap();
+    assert_eq!(expires - at(0).seconds(), 14 * 24 * 3600);
+}
+
+on_both! {
+    a_waiting_row_is_at_most_250_bytes_however_full
+    only_closed_records_are_in_the_index_of_days
+    an_item_with_attributes_of_tomorrow_is_read
+    an_unplaced_job_that_finds_no_pool_keeps_its_day_of_expiry
+}

@@ -1,0 +1,201 @@
+//! Reservations, registrations, and what GitHub said to them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mayfly_domain::id::{GithubRunnerId, InstallationId, JobId, RepositoryId, TaskArn};
+use mayfly_domain::job::{JobAction, JobEvent};
+use mayfly_domain::runner::{Runner, RunnerState};
+use mayfly_domain::target::Repository;
+use mayfly_domain::task::TaskStatus;
+use mayfly_ledger::{Ledger, Store};
+
+use crate::scene::{
+    OTHER_ARN, at, commit_mark, event, linux, marked, offered, on, pools, queue, registered, registering, requested, started, task, waiting,
+};
+
+/// A second runner with a task.
+async fn second<S: Store>(ledger: &Ledger<S>) -> Runner {
+    let runner = requested(ledger, 2, None).await;
+    ledger.launched(&runner.address(), &TaskArn(OTHER_ARN.into()), at(2)).await.unwrap();
+    ledger.runner(&runner.address()).await.unwrap().unwrap()
+}
+
+async fn of_two_runners_that_want_one_job_one_gets_it<S: Store>(ledger: Ledger<S>) {
+    queue(&ledger, 1, 0).await;
+    let runners = [started(&ledger, 1, None).await, second(&ledger).await];
+    let job = waiting(&ledger, 1).await.unwrap();
+    assert!(ledger.reserve(&runners[0], &job, None, at(3)).await.unwrap().is_some());
+    assert!(ledger.reserve(&runners[1], &job, None, at(3)).await.unwrap().is_none());
+    // The loser is as it was: nothing of its half was written.
+    assert_eq!(ledger.runner(&runners[1].address()).await.unwrap(), Some(runners[1].clone()));
+    assert_eq!(waiting(&ledger, 1).await.unwrap().runner.as_ref(), Some(&runners[0].id));
+}
+
+async fn of_two_requests_of_one_runner_one_reserves<S: Store>(ledger: Ledger<S>) {
+    queue(&ledger, 1, 0).await;
+    queue(&ledger, 2, 0).await;
+    let runner = started(&ledger, 1, None).await;
+    let jobs = [waiting(&ledger, 1).await.unwrap(), waiting(&ledger, 2).await.unwrap()];
+    let reservation = ledger.reserve(&runner, &jobs[0], None, at(3)).await.unwrap().unwrap();
+    assert!(ledger.reserve(&runner, &jobs[1], None, at(3)).await.unwrap().is_none());
+    assert_eq!((reservation.runner.mint, reservation.runner.state), (1, RunnerState::Registering));
+    assert_eq!(waiting(&ledger, 2).await.unwrap().runner, None);
+}
+
+async fn a_job_that_waits_no_more_cannot_be_reserved<S: Store>(ledger: Ledger<S>) {
+    queue(&ledger, 1, 0).await;
+    let runner = started(&ledger, 1, None).await;
+    let job = waiting(&ledger, 1).await.unwrap();
+    ledger.observe(&event(JobAction::Completed, 1, 2), &pools()).await.unwrap();
+    assert!(ledger.reserve(&runner, &job, None, at(3)).await.unwrap().is_none());
+}
+
+async fn a_job_that_left_the_queue_and_came_back_is_not_the_one_that_was_read<S: Store>(ledger: Ledger<S>) {
+    queue(&ledger, 1, 0).await;
+    let runner = started(&ledger, 1, None).await;
+    let before = waiting(&ledger, 1).await.unwrap();
+    ledger.observe(&event(JobAction::Waiting, 1, 1), &pools()).await.unwrap();
+    queue(&ledger, 1, 2).await;
+    assert!(waiting(&ledger, 1).await.is_some());
+    assert!(ledger.reserve(&runner, &before, None, at(3)).await.unwrap().is_none());
+}
+
+async fn a_registration_counts_for_its_own_mint_only<S: Store>(ledger: Ledger<S>) {
+    let first = registering(&ledger, 1, 1).await;
+    let again = ledger.reserve(&first.runner, &first.waiting, None, at(5)).await.unwrap().unwrap();
+    assert_eq!((again.runner.mint, again.runner.mint_unsure), (2, true));
+    assert!(!ledger.registered(&first.runner, GithubRunnerId(1), at(6)).await.unwrap());
+    assert!(ledger.registered(&again.runner, GithubRunnerId(2), at(6)).await.unwrap());
+    let row = ledger.runner(&first.runner.address()).await.unwrap().unwrap();
+    assert_eq!((row.state, row.github), (RunnerState::Registered, Some(GithubRunnerId(2))));
+    assert!(!ledger.registered(&again.runner, GithubRunnerId(3), at(7)).await.unwrap());
+}
+
+async fn a_marked_runner_reserves_nothing<S: Store>(ledger: Ledger<S>) {
+    queue(&ledger, 1, 0).await;
+    let runner = started(&ledger, 1, None).await;
+    assert!(marked(&ledger, &runner).await);
+    let job = waiting(&ledger, 1).await.unwrap();
+    assert!(ledger.reserve(&runner, &job, None, at(6)).await.unwrap().is_none());
+    assert_eq!(ledger.park(&runner, None, at(6)).await.unwrap(), None);
+}
+
+async fn a_runner_that_registers_escapes_the_mark_of_an_older_look<S: Store>(ledger: Ledger<S>) {
+    queue(&ledger, 1, 0).await;
+    let runner = started(&ledger, 1, None).await;
+    let look = ledger.look(&linux()).await.unwrap();
+    let job = waiting(&ledger, 1).await.unwrap();
+    let reservation = ledger.reserve(&runner, &job, None, at(3)).await.unwrap().unwrap();
+    assert!(!commit_mark(&ledger, &look, &runner).await);
+    assert!(ledger.registered(&reservation.runner, GithubRunnerId(1), at(6)).await.unwrap());
+}
+
+async fn a_job_refused_for_good_waits_with_githubs_words_and_frees_its_runner<S: Store>(ledger: Ledger<S>) {
+    let reservation = registering(&ledger, 1, 1).await;
+    let runner = ledger.refused(&reservation, "archived", at(5)).await.unwrap().unwrap();
+    assert_eq!((runner.state, runner.reserved, runner.target), (RunnerState::Parked, None, None));
+    assert!(waiting(&ledger, 1).await.unwrap().not_before.unwrap() > at(5));
+    assert!(ledger.job(JobId(1)).await.unwrap().unwrap().reason.unwrap().contains("archived"));
+}
+
+async fn a_runner_whose_earlier_mint_is_unsure_stays_registering<S: Store>(ledger: Ledger<S>) {
+    let first = registering(&ledger, 1, 1).await;
+    let again = ledger.reserve(&first.runner, &first.waiting, None, at(5)).await.unwrap().unwrap();
+    let runner = ledger.refused(&again, "archived", at(6)).await.unwrap().unwrap();
+    assert_eq!(runner.state, RunnerState::Registering);
+    assert!(runner.target.is_some());
+}
+
+async fn the_first_request_parks_a_runner_and_mends_the_health_of_its_size<S: Store>(ledger: Ledger<S>) {
+    let failed = started(&ledger, 9, None).await;
+    ledger.task_seen(&task(&failed, crate::scene::ARN, 3, TaskStatus::Stopped), true, at(1)).await.unwrap();
+    let runner = second(&ledger).await;
+    let health = ledger.health_after_request(&runner).await.unwrap();
+    assert!(health.is_some());
+    let parked = ledger.park(&runner, health.as_ref(), at(3)).await.unwrap().unwrap();
+    assert_eq!((parked.state, parked.asked_at, parked.heard_at), (RunnerState::Parked, Some(at(3)), Some(at(3))));
+    let known = ledger.look(&linux()).await.unwrap().health.of(&runner.size);
+    assert_eq!((known.failures, known.proven.as_deref()), (0, Some("d")));
+    assert_eq!(ledger.health_after_request(&parked).await.unwrap(), None);
+    let again = ledger.park(&parked, None, at(8)).await.unwrap().unwrap();
+    assert_eq!((again.asked_at, again.heard_at), (Some(at(3)), Some(at(8))));
+}
+
+async fn a_held_job_is_offered_to_others_only_when_the_reservation_is_void<S: Store>(ledger: Ledger<S>) {
+    let holder = registered(&ledger, 1, 1).await;
+    let asking = second(&ledger).await;
+    assert_eq!(offered(&ledger, &asking, 5).await, []);
+    // It turns out to do something else.
+    ledger.observe(&on(event(JobAction::InProgress, 7, 6), &holder), &pools()).await.unwrap();
+    assert_eq!(offered(&ledger, &asking, 7).await, [JobId(1)]);
+}
+
+async fn a_job_whose_holder_is_gone_is_offered<S: Store>(ledger: Ledger<S>) {
+    let reservation = registering(&ledger, 1, 1).await;
+    let asking = second(&ledger).await;
+    assert_eq!(offered(&ledger, &asking, 5).await, []);
+    ledger.unregistered(&reservation.runner, "limited", at(5)).await.unwrap().unwrap();
+    assert_eq!(offered(&ledger, &asking, 6).await, [JobId(1)]);
+}
+
+async fn the_job_that_a_runner_was_started_for_comes_first_and_alone<S: Store>(ledger: Ledger<S>) {
+    for job in [1, 2, 3] {
+        queue(&ledger, job, 0).await;
+    }
+    let runner = started(&ledger, 1, Some(2)).await;
+    assert_eq!(offered(&ledger, &runner, 3).await, [JobId(2)]);
+    ledger.observe(&event(JobAction::Completed, 2, 4), &pools()).await.unwrap();
+    assert_eq!(offered(&ledger, &runner, 5).await, [JobId(1), JobId(3)]);
+}
+
+async fn jobs_of_another_size_or_before_their_time_are_not_offered<S: Store>(ledger: Ledger<S>) {
+    let reservation = registering(&ledger, 1, 1).await;
+    ledger.refused(&reservation, "archived", at(5)).await.unwrap().unwrap();
+    let asking = second(&ledger).await;
+    assert_eq!(offered(&ledger, &asking, 6).await, []);
+    assert_eq!(offered(&ledger, &asking, 66).await, [JobId(1)]);
+}
+
+async fn a_repository_at_its_limit_is_capped_for_others<S: Store>(ledger: Ledger<S>) {
+    let runner = registered(&ledger, 1, 1).await;
+    let asking = second(&ledger).await;
+    let repository = RepositoryId(710_000_001);
+    assert_eq!(ledger.capped(&asking, 1).await.unwrap(), BTreeSet::from([repository]));
+    assert_eq!(ledger.capped(&asking, 2).await.unwrap(), BTreeSet::new());
+    assert_eq!(ledger.capped(&runner, 1).await.unwrap(), BTreeSet::new());
+}
+
+async fn what_github_told_an_installation_is_seen_by_every_look<S: Store>(ledger: Ledger<S>) {
+    let installation = InstallationId(61_000_001);
+    ledger.limited(installation, at(100)).await.unwrap();
+    queue(&ledger, 1, 0).await;
+    assert_eq!(ledger.look(&linux()).await.unwrap().limits, BTreeMap::from([(installation, at(100))]));
+}
+
+async fn a_job_of_an_organization_with_another_owner_is_no_news_of_our_runner<S: Store>(ledger: Ledger<S>) {
+    let runner = registered(&ledger, 1, 1).await;
+    let mut elsewhere = on(event(JobAction::InProgress, 7, 6), &runner);
+    elsewhere.repository = Repository { id: RepositoryId(1), name: "acme/other".into(), ..elsewhere.repository };
+    ledger.observe(&JobEvent { ..elsewhere }, &pools()).await.unwrap();
+    assert_eq!(ledger.runner(&runner.address()).await.unwrap(), Some(runner));
+}
+
+on_both! {
+    of_two_runners_that_want_one_job_one_gets_it
+    of_two_requests_of_one_runner_one_reserves
+    a_job_that_waits_no_more_cannot_be_reserved
+    a_job_that_left_the_queue_and_came_back_is_not_the_one_that_was_read
+    a_registration_counts_for_its_own_mint_only
+    a_marked_runner_reserves_nothing
+    a_runner_that_registers_escapes_the_mark_of_an_older_look
+    a_job_refused_for_good_waits_with_githubs_words_and_frees_its_runner
+    a_runner_whose_earlier_mint_is_unsure_stays_registering
+    the_first_request_parks_a_runner_and_mends_the_health_of_its_size
+    a_held_job_is_offered_to_others_only_when_the_reservation_is_void
+    a_job_whose_holder_is_gone_is_offered
+    the_job_that_a_runner_was_started_for_comes_first_and_alone
+    jobs_of_another_size_or_before_their_time_are_not_offered
+    a_repository_at_its_limit_is_capped_for_others
+    what_github_told_an_installation_is_seen_by_every_look
+    a_job_of_an_organization_with_another_owner_is_no_news_of_our_runner
+}

@@ -1,0 +1,173 @@
+//! What ECS says of tasks, and how runners end.
+
+use mayfly_domain::health::FailureKind;
+use mayfly_domain::id::{JobId, TaskArn};
+use mayfly_domain::job::{JobAction, JobEvent};
+use mayfly_domain::runner::{Outcome, Runner};
+use mayfly_domain::task::{End, Task, TaskStatus};
+use mayfly_ledger::key;
+use mayfly_ledger::runners::TaskNews;
+use mayfly_ledger::{Ledger, Store};
+
+use crate::scene::{ARN, OTHER_ARN, at, attribute, event, item, linux, marked, on, pools, registered, requested, started, task, waiting};
+
+async fn seen<S: Store>(ledger: &Ledger<S>, task: &Task) -> TaskNews {
+    ledger.task_seen(task, true, at(60)).await.unwrap()
+}
+
+async fn row_of<S: Store>(ledger: &Ledger<S>, runner: &Runner) -> Option<Runner> {
+    ledger.runner(&runner.address()).await.unwrap()
+}
+
+async fn record_of<S: Store>(ledger: &Ledger<S>, runner: &Runner) -> Runner {
+    ledger.runner_record(&runner.id).await.unwrap().unwrap()
+}
+
+async fn a_running_task_is_adopted_by_a_row_without_one<S: Store>(ledger: Ledger<S>) {
+    let runner = requested(&ledger, 1, None).await;
+    assert_eq!(seen(&ledger, &task(&runner, ARN, 3, TaskStatus::Running)).await, TaskNews::default());
+    let row = row_of(&ledger, &runner).await.unwrap();
+    assert_eq!((row.arn, row.task_version, row.timeline.created), (Some(TaskArn(ARN.into())), 3, Some(at(1))));
+}
+
+async fn older_news_of_a_task_changes_nothing<S: Store>(ledger: Ledger<S>) {
+    let runner = started(&ledger, 1, None).await;
+    seen(&ledger, &task(&runner, ARN, 5, TaskStatus::Running)).await;
+    let row = row_of(&ledger, &runner).await;
+    for version in [5, 4] {
+        assert_eq!(seen(&ledger, &task(&runner, ARN, version, TaskStatus::Running)).await, TaskNews::default());
+    }
+    assert_eq!(row_of(&ledger, &runner).await, row);
+}
+
+async fn a_task_under_another_arn_changes_nothing<S: Store>(ledger: Ledger<S>) {
+    let runner = started(&ledger, 1, None).await;
+    for status in [TaskStatus::Running, TaskStatus::Stopped] {
+        assert_eq!(seen(&ledger, &task(&runner, OTHER_ARN, 9, status)).await, TaskNews::default());
+    }
+    assert_eq!(row_of(&ledger, &runner).await, Some(runner));
+}
+
+async fn a_running_task_of_a_marked_runner_is_to_be_stopped<S: Store>(ledger: Ledger<S>) {
+    let runner = requested(&ledger, 1, None).await;
+    assert!(marked(&ledger, &runner).await);
+    for version in [2, 2] {
+        let news = seen(&ledger, &task(&runner, ARN, version, TaskStatus::Running)).await;
+        assert_eq!(news.stop.as_deref(), Some("not needed"));
+    }
+}
+
+async fn a_stopped_task_closes_its_runner_once<S: Store>(ledger: Ledger<S>) {
+    let runner = started(&ledger, 1, None).await;
+    let stopped = task(&runner, ARN, 7, TaskStatus::Stopped);
+    assert_eq!(seen(&ledger, &stopped).await.wake.into_iter().collect::<Vec<_>>(), [linux()]);
+    assert_eq!(row_of(&ledger, &runner).await, None);
+    let record = record_of(&ledger, &runner).await;
+    assert_eq!((record.outcome, record.exit_code), (Some(Outcome::FailedStart), Some(0)));
+    assert_eq!(seen(&ledger, &stopped).await, TaskNews::default());
+    assert_eq!(record_of(&ledger, &runner).await, record);
+}
+
+async fn a_stopped_task_closes_a_row_that_never_knew_it<S: Store>(ledger: Ledger<S>) {
+    let runner = requested(&ledger, 1, None).await;
+    seen(&ledger, &task(&runner, ARN, 7, TaskStatus::Stopped)).await;
+    assert_eq!(record_of(&ledger, &runner).await.arn, Some(TaskArn(ARN.into())));
+}
+
+async fn a_task_that_runs_without_a_row_is_to_be_stopped<S: Store>(ledger: Ledger<S>) {
+    let runner = started(&ledger, 1, None).await;
+    seen(&ledger, &task(&runner, ARN, 7, TaskStatus::Stopped)).await;
+    assert!(seen(&ledger, &task(&runner, ARN, 3, TaskStatus::Running)).await.stop.is_some());
+    assert_eq!(row_of(&ledger, &runner).await, None);
+}
+
+async fn a_failed_start_is_counted_with_the_close_and_a_marked_one_is_not<S: Store>(ledger: Ledger<S>) {
+    let failed = started(&ledger, 1, None).await;
+    let mut stopped = task(&failed, ARN, 7, TaskStatus::Stopped);
+    stopped.stopped_reason = Some("CannotPullContainerError: not found".into());
+    seen(&ledger, &stopped).await;
+    let health = ledger.look(&linux()).await.unwrap().health.of(&failed.size);
+    assert_eq!((health.failures, health.kind), (1, Some(FailureKind::Configuration)));
+
+    let unneeded = requested(&ledger, 2, None).await;
+    assert!(marked(&ledger, &unneeded).await);
+    seen(&ledger, &task(&unneeded, ARN, 7, TaskStatus::Stopped)).await;
+    assert_eq!(record_of(&ledger, &unneeded).await.outcome, Some(Outcome::Unneeded));
+    assert_eq!(ledger.look(&linux()).await.unwrap().health.of(&failed.size).failures, 1);
+}
+
+async fn a_registered_runner_that_got_nothing_has_its_job_asked_about<S: Store>(ledger: Ledger<S>) {
+    let runner = registered(&ledger, 1, 1).await;
+    seen(&ledger, &task(&runner, ARN, 7, TaskStatus::Stopped)).await;
+    assert_eq!(record_of(&ledger, &runner).await.outcome, Some(Outcome::NotAssigned));
+    let row = waiting(&ledger, 1).await.unwrap();
+    assert!(row.ask && row.attempts == 1 && row.not_before.is_some());
+    assert!(ledger.job(JobId(1)).await.unwrap().unwrap().reason.is_some());
+}
+
+async fn a_runner_that_ran_leaves_the_job_it_had_in_reserve_alone<S: Store>(ledger: Ledger<S>) {
+    let runner = registered(&ledger, 1, 1).await;
+    let other = on(event(JobAction::InProgress, 2, 9), &runner);
+    ledger.observe(&other, &pools()).await.unwrap();
+    seen(&ledger, &task(&runner, ARN, 7, TaskStatus::Stopped)).await;
+    assert_eq!(record_of(&ledger, &runner).await.outcome, Some(Outcome::Ran));
+    assert!(!waiting(&ledger, 1).await.unwrap().ask);
+}
+
+async fn a_job_that_another_runner_holds_by_now_is_not_asked_about<S: Store>(ledger: Ledger<S>) {
+    let runner = registered(&ledger, 1, 1).await;
+    let row = waiting(&ledger, 1).await.unwrap();
+    let second = requested(&ledger, 2, None).await;
+    ledger.launched(&second.address(), &TaskArn(OTHER_ARN.into()), at(2)).await.unwrap();
+    let second = row_of(&ledger, &second).await.unwrap();
+    assert!(ledger.reserve(&second, &row, None, at(9)).await.unwrap().is_some());
+    seen(&ledger, &task(&runner, ARN, 7, TaskStatus::Stopped)).await;
+    let row = waiting(&ledger, 1).await.unwrap();
+    assert!(!row.ask && row.runner == Some(second.id));
+}
+
+async fn a_job_cancelled_before_its_runner_closes_is_not_asked_about<S: Store>(ledger: Ledger<S>) {
+    let runner = registered(&ledger, 1, 1).await;
+    let cancelled = JobEvent { conclusion: Some("cancelled".into()), ..event(JobAction::Completed, 1, 9) };
+    ledger.observe(&cancelled, &pools()).await.unwrap();
+    seen(&ledger, &task(&runner, ARN, 7, TaskStatus::Stopped)).await;
+    assert_eq!((record_of(&ledger, &runner).await.outcome, waiting(&ledger, 1).await), (Some(Outcome::Unneeded), None));
+}
+
+async fn a_launch_that_failed_for_good_closes_its_row_if_it_is_still_the_same<S: Store>(ledger: Ledger<S>) {
+    let runner = requested(&ledger, 1, None).await;
+    let end = End::NeverStarted(FailureKind::Passing, "no capacity");
+    assert_eq!(ledger.close_runner(&runner.address(), end, |_| false, at(9)).await.unwrap(), None);
+    assert!(row_of(&ledger, &runner).await.is_some());
+    let closed = ledger.close_runner(&runner.address(), end, |row| row.arn.is_none(), at(9)).await.unwrap();
+    assert_eq!(closed.unwrap().record.reason.as_deref(), Some("no capacity"));
+    assert_eq!(ledger.close_runner(&runner.address(), end, |_| true, at(9)).await.unwrap(), None);
+}
+
+async fn a_closed_runner_is_found_by_its_day_and_expires<S: Store>(ledger: Ledger<S>) {
+    let runner = started(&ledger, 1, None).await;
+    seen(&ledger, &task(&runner, ARN, 7, TaskStatus::Stopped)).await;
+    let key = key::runner_record(&runner.id);
+    assert_eq!(attribute(&ledger, &key, "day").await.as_deref(), Some("2026-11-22"));
+    assert_eq!(attribute(&ledger, &key, "closed_at").await, Some(at(60).millis().to_string()));
+    let expires: i64 = attribute(&ledger, &key, "expires_at").await.unwrap().parse().unwrap();
+    assert_eq!(expires - at(60).seconds(), 14 * 24 * 3600);
+    assert_eq!(item(&ledger, &key::runner(&runner.address())).await, None);
+}
+
+on_both! {
+    a_running_task_is_adopted_by_a_row_without_one
+    older_news_of_a_task_changes_nothing
+    a_task_under_another_arn_changes_nothing
+    a_running_task_of_a_marked_runner_is_to_be_stopped
+    a_stopped_task_closes_its_runner_once
+    a_stopped_task_closes_a_row_that_never_knew_it
+    a_task_that_runs_without_a_row_is_to_be_stopped
+    a_failed_start_is_counted_with_the_close_and_a_marked_one_is_not
+    a_registered_runner_that_got_nothing_has_its_job_asked_about
+    a_runner_that_ran_leaves_the_job_it_had_in_reserve_alone
+    a_job_that_another_runner_holds_by_now_is_not_asked_about
+    a_job_cancelled_before_its_runner_closes_is_not_asked_about
+    a_launch_that_failed_for_good_closes_its_row_if_it_is_still_the_same
+    a_closed_runner_is_found_by_its_day_and_expires
+}
