@@ -1,5 +1,7 @@
 //! The stand-in with a fleet before it.
 
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -7,6 +9,7 @@ use aws_sdk_ecs::Client;
 use aws_sdk_ecs::config::{BehaviorVersion, Credentials, Region};
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::routing::post;
 use axum::{Json, Router};
 use mayfly_domain::id::{RunnerAddress, TaskArn};
 use mayfly_domain::plan::Start;
@@ -37,6 +40,13 @@ async fn keep(State(told): State<Arc<Mutex<Vec<Value>>>>, Json(event): Json<Valu
     StatusCode::ACCEPTED
 }
 
+/// STS: the tasks' credentials.
+async fn assume_role() -> String {
+    let fields =
+        [("AccessKeyId", "ASIALOCAL"), ("SecretAccessKey", "secret"), ("SessionToken", "token"), ("Expiration", "2099-01-01T00:00:00Z")];
+    fields.iter().map(|(name, value)| format!("<{name}>{value}</{name}>")).collect()
+}
+
 impl Stand {
     /// Tasks here fail to pull their image, so that no process runs; [`Self::with_processes`] lets them.
     pub(crate) async fn new() -> Self {
@@ -47,11 +57,14 @@ impl Stand {
 
     pub(crate) async fn with_processes(settings: Settings) -> Self {
         let told = Arc::<Mutex<Vec<Value>>>::default();
-        let aws = Router::new().fallback(keep).with_state(Arc::clone(&told));
+        let aws = Router::new().route("/", post(assume_role)).fallback(keep).with_state(Arc::clone(&told));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let aws_endpoint = Some(format!("http://{}", listener.local_addr().unwrap()));
         tokio::spawn(async move { axum::serve(listener, aws).await });
         let work = TempDir::new().unwrap();
+        // The entry script looks for it before it asks for a registration.
+        let run = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o755).open(work.path().join("run.sh"));
+        run.unwrap().write_all(b"#!/bin/bash\n").unwrap();
         let flags = Flags {
             aws_endpoint,
             runner_home: work.path().to_path_buf(),
@@ -111,6 +124,7 @@ impl Stand {
             let described = self.fleet.describe(std::slice::from_ref(arn)).await.unwrap();
             match &described[..] {
                 [Described::Task(task)] if task.status == status => return (**task).clone(),
+                [Described::Task(task)] if task.status == TaskStatus::Stopped => assert_eq!(task.status, status, "{task:?}"),
                 other => assert!(Instant::now() < deadline, "{other:?}"),
             }
             tokio::time::sleep(Duration::from_millis(60)).await;
