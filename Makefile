@@ -13,7 +13,7 @@ export __SAM_CLI_APP_DIR := $(CURDIR)/target/sam/home
 SAM := cd infra && sam
 STACK := target/debug/stack
 
-.PHONY: help tools build check test demo up down status deploy validate shellcheck models
+.PHONY: help tools build check openapi test demo up down status deploy validate shellcheck models
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +40,11 @@ check: ## formatting, lints, documentation: everything that needs no running
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
-test: build ## every test, those over the wire against the local stack included
+openapi: tools ## what GitHub publishes about its API, into target/openapi
+	python tests/openapi/fetch.py
+
+test: check validate shellcheck build openapi ## every check and every test, those over the wire against the local stack included
+	python runner/tests/signature.py
 	cargo test --workspace --no-run
 	$(STACK) with cargo test --workspace --no-fail-fast -- --include-ignored
 

@@ -17,6 +17,7 @@ mod deployment;
 mod description;
 mod invocation;
 mod lifecycle;
+mod logs;
 mod machine;
 mod members;
 mod places;

@@ -73,6 +73,18 @@ impl Aws {
         self.query("iam", "2010-05-08", &request).await.with_context(|| format!("change who may assume {role}")).map(drop)
     }
 
+    /// Lets a role read any parameter. The emulator holds `GetParameters` against the resource `*` whatever it names, so the
+    /// template's statement, which names them, never applies. All else in the role's policy is held to the letter.
+    pub(super) async fn let_it_read_parameters(&self, stack: &str, logical_role: &str) -> Result<()> {
+        let request = [("Action", "DescribeStackResource"), ("StackName", stack), ("LogicalResourceId", logical_role)];
+        let answer = self.query("cloudformation", "2010-05-15", &request).await.with_context(|| format!("find {logical_role}"))?;
+        let role = elements(&answer, "PhysicalResourceId").next().with_context(|| format!("find {logical_role}"))?;
+        let statement = json!({"Effect": "Allow", "Action": "ssm:GetParameters", "Resource": "*"});
+        let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
+        let request = [("Action", "PutRolePolicy"), ("RoleName", role), ("PolicyName", "emulator"), ("PolicyDocument", &policy)];
+        self.query("iam", "2010-05-08", &request).await.with_context(|| format!("let {role} read parameters")).map(drop)
+    }
+
     /// Calls a function and waits for what it says. The second value tells whether it failed.
     pub(super) async fn invoke(&self, function: &str, event: &Value) -> Result<(Value, bool)> {
         let url = format!("{}/2015-03-31/functions/{function}/invocations", self.endpoint);

@@ -11,6 +11,8 @@ use std::process::Command;
 
 /// As `infra/samconfig.toml` says under `[local]`.
 pub(super) const STACK: &str = "mayfly";
+/// As the template calls them.
+pub(super) const FUNCTIONS: [&str; 5] = ["webhook", "scaler", "registrar", "observer", "sweeper"];
 const BUCKET: &str = "mayfly-artifacts";
 
 /// What the deployed stack says of itself.
@@ -20,6 +22,11 @@ impl Outputs {
     pub(super) fn get(&self, name: &str) -> Result<String> {
         self.0.get(name).cloned().with_context(|| format!("find {name} among the stack's outputs"))
     }
+}
+
+/// The name that the template gives to a function.
+pub(super) fn function_name(function: &str) -> String {
+    format!("{STACK}-{function}")
 }
 
 /// Deploys what `sam build --config-env local` built.

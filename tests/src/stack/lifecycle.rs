@@ -2,8 +2,9 @@
 
 use super::aws::{ACCOUNT, Aws, REGION, ROOT_KEY};
 use super::delivery::ping;
-use super::deployment::{Outputs, STACK, deploy};
+use super::deployment::{FUNCTIONS, Outputs, STACK, deploy, function_name};
 use super::description::Stack;
+use super::logs::save_function_logs;
 use super::machine;
 use super::members::{START_LIMIT, fargate, github, ministack, pause_until, ready};
 use super::places::Places;
@@ -15,10 +16,6 @@ use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::time::{Duration, Instant};
 
-/// Logs are nice to have when a stack ends, not worth waiting for.
-const LOGS_LIMIT: Duration = Duration::from_secs(5);
-const FUNCTIONS: [&str; 5] = ["webhook", "scaler", "registrar", "observer", "sweeper"];
-
 /// Starts a stack, in the place of one that may be up, and returns when it is ready. If it fails, or is interrupted,
 /// nothing is left running.
 ///
@@ -28,6 +25,8 @@ pub async fn up(places: &Places) -> Result<Stack> {
     machine::check_tools(places)?;
     let _held = hold(places)?;
     clear(places).await?;
+    // The last stack's logs, which `down` leaves to be read.
+    fs::remove_dir_all(places.local()).and_then(|()| fs::create_dir(places.local())).context("empty target/local")?;
     let made = tokio::select! {
         made = make(places) => made,
         _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
@@ -73,10 +72,7 @@ async fn clear(places: &Places) -> Result<usize> {
     // First, so that nobody reads of a stack that is being ended.
     let _ = fs::remove_file(places.description());
     if let Ok(stack) = described {
-        // Best effort: a stack that no longer answers must end, too.
-        if let Err(why) = save_function_logs(places, &stack).await {
-            eprintln!("the functions' logs are lost: {why:#}");
-        }
+        save_function_logs(places, stack.aws_endpoint).await;
     }
     let ended = end_all(places).await?;
     for entry in fs::read_dir(places.local()).context("list target/local")? {
@@ -88,17 +84,6 @@ async fn clear(places: &Places) -> Result<usize> {
         }
     }
     Ok(ended)
-}
-
-/// The functions print into the emulator's CloudWatch, which goes with it.
-async fn save_function_logs(places: &Places, stack: &Stack) -> Result<()> {
-    let client = Client::builder().no_proxy().timeout(LOGS_LIMIT).build().context("make an HTTP client")?;
-    let aws = Aws::new(stack.aws_endpoint.clone(), client);
-    for (function, name) in &stack.functions {
-        let text = aws.logs(&format!("/aws/lambda/{name}")).await?;
-        fs::write(places.log(function), text).with_context(|| format!("write the log of {function}"))?;
-    }
-    Ok(())
 }
 
 async fn make(places: &Places) -> Result<Stack> {
@@ -121,7 +106,10 @@ async fn make(places: &Places) -> Result<Stack> {
     let outputs = deploy(places, &aws, &aws_endpoint, &fargate_url).await?;
     let secret = settle(places, &aws, &outputs, &github_url).await?;
     let webhook_url = outputs.get("WebhookUrl")?;
-    ping(&client, &webhook_url, &secret).await.context("see log groups, or ministack.log, for what the function said")?;
+    if let Err(why) = ping(&client, &webhook_url, &secret).await {
+        save_function_logs(places, aws_endpoint).await;
+        return Err(why.context(format!("try the first delivery ({} tells what the function said)", places.log("webhook").display())));
+    }
     let hook = client.post(format!("{github_url}/_model/hook")).json(&json!({"url": webhook_url}));
     hook.send().await?.error_for_status().context("tell the GitHub model where deliveries go")?;
     let stack = describe(places, &outputs, [aws_endpoint, github_url, fargate_url], (secret, &running))?;
@@ -147,6 +135,9 @@ async fn settle(places: &Places, aws: &Aws, outputs: &Outputs, github_url: &str)
     let pools = pools.replace("http://github.invalid", github_url);
     aws.put_parameter(&outputs.get("PoolsParameter")?, "String", &pools).await?;
     aws.let_the_stand_in_assume(&outputs.get("TaskRoleArn")?).await?;
+    for role in ["WebhookRole", "ScalerRole", "RegistrarRole", "SweeperRole"] {
+        aws.let_it_read_parameters(STACK, role).await?;
+    }
     Ok(app.webhook_secret)
 }
 
@@ -171,7 +162,7 @@ fn describe(places: &Places, outputs: &Outputs, urls: [String; 3], run: (String,
         pools_parameter: outputs.get("PoolsParameter")?,
         app_parameter: outputs.get("AppParameter")?,
         webhook_secret_parameter: outputs.get("WebhookSecretParameter")?,
-        functions: FUNCTIONS.iter().map(|name| ((*name).to_owned(), format!("{STACK}-{name}"))).collect(),
+        functions: FUNCTIONS.iter().map(|name| ((*name).to_owned(), function_name(name))).collect(),
         processes: running.iter().map(|process| (process.name.to_owned(), process.id())).collect(),
         logs: places.local().display().to_string(),
     })

@@ -1,7 +1,7 @@
 //! The three processes of the stack: how each is started, and when it is ready.
 
 use super::aws::{ACCOUNT, REGION, ROOT_KEY};
-use super::deployment::STACK;
+use super::deployment::{STACK, function_name};
 use super::places::Places;
 use super::processes::{PAUSE, Started};
 use anyhow::{Context, Result, bail};
@@ -42,7 +42,7 @@ pub(super) fn fargate(places: &Places, aws_endpoint: &str) -> Command {
     command.env_clear().envs([("AWS_ACCESS_KEY_ID", ROOT_KEY), ("AWS_SECRET_ACCESS_KEY", ROOT_KEY)]);
     command.args(["--listen", "127.0.0.1:0", "--ready-file"]).arg(places.ready_file("fargate"));
     command.args(["--aws-endpoint", aws_endpoint, "--region", REGION, "--account", ACCOUNT]);
-    command.args(["--observer-function", &format!("{STACK}-observer"), "--cluster", STACK]);
+    command.args(["--observer-function", &function_name("observer"), "--cluster", STACK]);
     command.arg("--runner-home").arg(places.infra().join("local"));
     command.arg("--work-dir").arg(places.local().join("fargate"));
     command
