@@ -1,7 +1,9 @@
 //! The log: one line of JSON per event, one readable sentence with dotted fields.
 
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt as _;
 
 /// The variable that sets the level: `off`, `error`, `warn`, `info` (the default), `debug` or `trace`.
 const LEVEL: &str = "MAYFLY_LOG";
@@ -24,14 +26,10 @@ fn subscriber<W>(level: LevelFilter, writer: W) -> impl tracing::Subscriber + Se
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_span_list(false)
-        .with_target(false)
-        .with_max_level(level)
-        .with_writer(writer)
-        .finish()
+    // Below `info`, libraries write down whole requests and answers, a runner's registration among them.
+    let targets = Targets::new().with_target("mayfly", level).with_default(level.min(LevelFilter::INFO));
+    let lines = fmt::layer().json().flatten_event(true).with_span_list(false).with_target(false).with_writer(writer);
+    tracing_subscriber::registry().with(targets).with(lines)
 }
 
 #[cfg(test)]
@@ -77,6 +75,16 @@ mod tests {
     #[test]
     fn lower_levels_are_silent() {
         assert_eq!(logged(LevelFilter::WARN, || tracing::info!("nothing to see")), "");
+    }
+
+    #[test]
+    fn libraries_are_not_heard_below_info_whatever_the_level() {
+        let text = logged(LevelFilter::TRACE, || {
+            tracing::trace!(target: "lambda_runtime", "secret");
+            tracing::info!(target: "lambda_runtime", "news");
+            tracing::trace!("our own");
+        });
+        assert!(!text.contains("secret") && text.contains("news") && text.contains("our own"), "{text}");
     }
 
     #[test]
