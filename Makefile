@@ -13,7 +13,7 @@ export __SAM_CLI_APP_DIR := $(CURDIR)/target/sam/home
 SAM := cd infra && sam
 STACK := target/debug/stack
 
-.PHONY: help tools build check openapi test demo up down status deploy validate shellcheck models
+.PHONY: help tools build check openapi test bench demo up down status deploy validate shellcheck models
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ test: check validate shellcheck build openapi ## every check and every test, tho
 	python runner/tests/signature.py
 	cargo test --workspace --no-run
 	$(STACK) with cargo test --workspace --no-fail-fast -- --include-ignored
+
+bench: build ## what a delivery costs: start-up, time, CPU, memory, size, against the limits
+	python functions/webhook/bench.py target/lambda/mayfly-webhook/bootstrap
 
 demo: build ## thirty jobs of every kind through the local stack, with a table of what became of them
 	$(STACK) with target/debug/demo

@@ -25,6 +25,11 @@ impl Places {
         Ok(Self { root, binaries: above.unwrap_or(directory).to_owned() })
     }
 
+    #[cfg(test)]
+    pub(super) fn below(root: PathBuf) -> Self {
+        Self { binaries: root.clone(), root }
+    }
+
     /// Everything that a running stack writes.
     #[must_use]
     pub fn local(&self) -> PathBuf {

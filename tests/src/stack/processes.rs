@@ -115,3 +115,65 @@ fn end_of_log(places: &Places, name: &str) -> String {
     let tail: Vec<&str> = lines.into_iter().rev().collect();
     format!("the end of {} says\n{}", path.display(), tail.join("\n"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{carries, end_all, living, start};
+    use crate::stack::Places;
+    use rustix::process::Pid;
+    use std::fs;
+    use std::process::Command;
+    use std::time::{Duration, Instant};
+
+    fn places(name: &str) -> Places {
+        let root = std::env::temp_dir().join(format!("mayfly-stack-{}-{name}", std::process::id()));
+        let places = Places::below(root);
+        fs::create_dir_all(places.local()).unwrap();
+        places
+    }
+
+    async fn wait_for(places: &Places, count: usize) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while living(places).unwrap().len() != count {
+            assert!(Instant::now() < deadline, "{} processes instead of {count}", living(places).unwrap().len());
+            tokio::time::sleep(super::PAUSE).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn children_of_a_dead_process_are_found_and_ended_although_they_ignore_sigterm() {
+        let places = places("orphans");
+        let script = "(trap '' TERM; while :; do sleep 1; done) & exit 0";
+        let parent = start(&places, "parent", Command::new("bash").args(["-c", script])).unwrap();
+        parent.finished(&places).await.unwrap();
+        // The loop, and its sleep.
+        wait_for(&places, 2).await;
+        end_all(&places).await.unwrap();
+        assert_eq!(living(&places).unwrap(), []);
+        fs::remove_dir_all(places.local()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn processes_of_another_stack_are_left_alone() {
+        let (ours, theirs) = (places("ours"), places("theirs"));
+        let other = start(&theirs, "other", Command::new("sleep").arg("60")).unwrap();
+        wait_for(&theirs, 1).await;
+        assert_eq!(end_all(&ours).await.unwrap(), 0);
+        let mark = format!("{}={}", super::MARK, theirs.local().display());
+        let pid = Pid::from_raw(i32::try_from(other.id()).unwrap()).unwrap();
+        assert!(carries(pid, &mark));
+        end_all(&theirs).await.unwrap();
+        for places in [ours, theirs] {
+            fs::remove_dir_all(places.local()).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_process_that_fails_is_reported_with_the_end_of_its_log() {
+        let places = places("failure");
+        let process = start(&places, "broken", Command::new("bash").args(["-c", "echo no such thing >&2; exit 3"])).unwrap();
+        let why = process.finished(&places).await.unwrap_err().to_string();
+        assert!(why.contains("exit status: 3") && why.contains("no such thing"), "{why}");
+        fs::remove_dir_all(places.local()).unwrap();
+    }
+}
