@@ -98,8 +98,12 @@ fn refusal(runner: &Runner, pool: Option<&Pool>, request: &AdmissionRequest, pri
     if !reached {
         return Some(format!("repository {} is not where the runner is registered", request.repository));
     }
-    // A pool that is gone drains: what it took in may run, as far as its registration reaches.
-    let pool = pool?;
+    // A pool that is gone drains: what it took in may run. Its rules are gone, too, so an organization's other repositories may not.
+    let Some(pool) = pool else {
+        let taken_in =
+            matches!(&target.scope, TargetScope::Repository { .. }) || runner.repository == Some(RepositoryId(request.repository_id));
+        return (!taken_in).then(|| format!("pool {} is gone, and took in no job of repository {}", runner.pool, request.repository));
+    };
     let owner_id = match &target.scope {
         TargetScope::Organization { id, .. } => *id,
         TargetScope::Repository { .. } => crate::id::OwnerId(0),

@@ -31,6 +31,12 @@ pub fn care(runner: &Runner, pool: Option<&Pool>, now: Timestamp) -> Care {
     }
     match runner.state {
         _ if runner.stop.is_some() => Care::None,
+        // Before all others: what GitHub hides from the App must not live for ever either.
+        _ if over(runner.registered_at, max_lifetime) => Care::End(format!("reached its max_lifetime of {} min", minutes(max_lifetime))),
+        _ if over(runner.retired_at, times::STOP_AFTER_DONE) => {
+            Care::End("it was taken away at GitHub, and the task is still there".to_owned())
+        }
+        _ if runner.retired_at.is_some() => Care::None,
         RunnerState::Requested if over(Some(runner.requested_at), times::START_TIMEOUT) => {
             Care::Mark(StopKind::StartTimeout, format!("did not ask for its registration within {} min", minutes(times::START_TIMEOUT)))
         }
@@ -48,7 +54,6 @@ pub fn care(runner: &Runner, pool: Option<&Pool>, now: Timestamp) -> Care {
         _ if runner.refused.is_some() && over(runner.work.as_ref().map(|work| work.since), times::STOP_AFTER_DONE) => {
             Care::End("its job was refused, and the task is still there".to_owned())
         }
-        _ if over(runner.registered_at, max_lifetime) => Care::End(format!("reached its max_lifetime of {} min", minutes(max_lifetime))),
         _ => Care::None,
     }
 }
@@ -81,6 +86,8 @@ mod tests {
             sent_at: at(0),
             missing: 0,
             unsure: false,
+            unsent: false,
+            given_up: false,
         };
         let pool = "linux".parse().unwrap();
         let mut runner = Runner::requested(RunnerId::from_ulid(1), pool, SIZE, launch, at(0));

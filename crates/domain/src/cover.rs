@@ -81,7 +81,7 @@ fn at_work_on(runner: &Runner, open: &[&WaitingJob]) -> Option<usize> {
 /// A job of the target that the runner is, or is being, registered for. Of its own size if there is one: after a change of the
 /// pools file one target has jobs of two sizes, and the unregistered runners can serve only their own.
 fn registered_for(runner: &Runner, open: &[&WaitingJob], now: Timestamp) -> Option<usize> {
-    if runner.silent(now) {
+    if runner.silent(now) || runner.retired_at.is_some() {
         return None;
     }
     let key = runner.target.as_ref()?.key();

@@ -45,6 +45,9 @@ pub struct SizeHealth {
     /// The newest failure, in words for the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The definition that the failures speak against: image, size and role of the launches. A changed one is tried at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
     /// The definition under which a runner asked for registration last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proven: Option<String>,
@@ -70,6 +73,25 @@ impl SizeHealth {
         } else {
             UNPROVEN_MAX
         }
+    }
+
+    /// The health as far as it speaks of `definition`: failures of another one are none of its own.
+    #[must_use]
+    pub fn under(self, definition: &str) -> Self {
+        match &self.failed {
+            Some(failed) if failed != definition => Self { proven: self.proven, ..Self::default() },
+            _ => self,
+        }
+    }
+
+    /// Counts a start that failed under `definition`, as [`SizeHealth::failed`] does. True if anything but the newest reason changed.
+    pub fn failed_under(&mut self, definition: &str, launched: Timestamp, failure: (FailureKind, &str), now: Timestamp) -> bool {
+        let before = Self { reason: None, ..self.clone() };
+        let mut after = self.clone().under(definition);
+        after.failed(launched, failure.0, failure.1, now);
+        after.failed = Some(definition.to_owned());
+        *self = after;
+        Self { reason: None, ..self.clone() } != before
     }
 
     /// Counts a start that failed; `launched` is when it was sent. Failures of launches that were made before the last raise are already waited for.
@@ -141,6 +163,18 @@ mod tests {
             health.failed(at(0), FailureKind::Passing, "no capacity", at(second));
         }
         assert_eq!((health.failures, health.not_before), (1, Some(at(70))));
+    }
+
+    #[test]
+    fn a_changed_definition_does_not_wait_for_the_failures_of_the_old_one() {
+        let mut health = SizeHealth::default();
+        assert!(health.failed_under("old", at(0), (FailureKind::Configuration, "no such image"), at(10)));
+        assert!(!health.failed_under("old", at(0), (FailureKind::Configuration, "no such image here"), at(11)));
+        assert!(health.clone().under("old").breaker_open());
+        let fresh = health.clone().under("new");
+        assert_eq!((fresh.breaker_open(), fresh.not_before, fresh.unasked_max("new")), (false, None, UNPROVEN_MAX));
+        assert!(health.failed_under("new", at(20), (FailureKind::Passing, "no capacity"), at(30)));
+        assert_eq!((health.failures, health.kind), (1, Some(FailureKind::Passing)));
     }
 
     #[test]

@@ -98,7 +98,8 @@ pub fn plan(pool: &Pool, health: &Health, jobs: &[WaitingJob], runners: &[Runner
         }
     }
     // The floor is of the pool's own size: a runner of a size that the pool no longer has is surplus once no job needs it.
-    let (idle, other): (Vec<&Runner>, Vec<&Runner>) = cover.surplus.iter().partition(|runner| runner.size == pool.size);
+    let (idle, other): (Vec<&Runner>, Vec<&Runner>) =
+        cover.surplus.iter().partition(|runner| runner.size == pool.size && !runner.silent(now));
     let floor = usize::try_from(pool.min_idle).unwrap_or(usize::MAX);
     for _ in idle.len()..floor {
         if room.admit_size(pool.size).is_err() {
@@ -181,8 +182,8 @@ impl<'a> Room<'a> {
         if self.pool == 0 {
             return Err(Held::PoolMax);
         }
-        let health = self.health.of(&size);
         let definition = self.limits.definitions.get(&size.to_string()).map(String::as_str).unwrap_or_default();
+        let health = self.health.of(&size).under(definition);
         let unasked = self.unasked.get(&size).copied().unwrap_or_default();
         if health.not_before.is_some_and(|at| at > self.now) || unasked >= health.unasked_max(definition) {
             return Err(Held::Health);

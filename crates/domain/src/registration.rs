@@ -2,9 +2,9 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::id::{GithubRunnerId, JobId, RunnerId};
+use crate::id::{GithubRunnerId, RunnerId, RunnerName};
 use crate::job::{JobRecord, WaitingJob, note};
-use crate::runner::{Runner, RunnerState};
+use crate::runner::{Runner, RunnerState, Work};
 use crate::time::Timestamp;
 use crate::times;
 
@@ -80,9 +80,17 @@ pub enum Turn {
 pub fn turn(runner: &Runner) -> Turn {
     match runner.state {
         RunnerState::Registered | RunnerState::Busy => Turn::Registered,
-        _ if runner.stop.is_some() => Turn::Stopped,
+        _ if runner.stop.is_some() || next_name(runner).to_string().len() > LONGEST_NAME => Turn::Stopped,
         RunnerState::Requested | RunnerState::Parked | RunnerState::Registering => Turn::Serve,
     }
+}
+
+/// Longest name of a runner at GitHub.
+const LONGEST_NAME: usize = 64;
+
+/// The name of the runner's next registration. One that is too long comes only of many calls whose fate is unknown: such a runner is done.
+fn next_name(runner: &Runner) -> RunnerName {
+    RunnerName { address: runner.address(), mint: runner.mint.saturating_add(1) }
 }
 
 /// How many waiting jobs that fit are gathered before one is chosen: enough that many runners asking at once rarely choose the same.
@@ -96,17 +104,15 @@ pub fn fits(runner: &Runner, job: &WaitingJob, now: Timestamp) -> bool {
 
 /// True if the reservation on a waiting job means nothing: its runner has no open row, never got as far as registering, or does something else.
 #[must_use]
-pub fn void(job: JobId, holder: Option<&Runner>) -> bool {
+pub fn void(job: &WaitingJob, holder: Option<&Runner>) -> bool {
     let Some(holder) = holder else { return true };
+    // Of another run than the job's: whatever it works on, it is not this.
+    let elsewhere = |work: &Work| (work.run, work.attempt) != (job.run, job.attempt) || work.job.is_some_and(|its| its != job.id);
     match holder.state {
         RunnerState::Requested | RunnerState::Parked => true,
-        RunnerState::Registering | RunnerState::Registered => holder.reserved != Some(job),
+        RunnerState::Registering | RunnerState::Registered => holder.reserved != Some(job.id) || holder.retired_at.is_some(),
         // Busy with the run while the job is unknown: it keeps its reservation.
-        RunnerState::Busy => {
-            holder.refused.is_some()
-                || holder.reserved != Some(job)
-                || holder.work.as_ref().is_some_and(|work| work.job.is_some_and(|its| its != job))
-        }
+        RunnerState::Busy => holder.refused.is_some() || holder.reserved != Some(job.id) || holder.work.as_ref().is_some_and(elsewhere),
     }
 }
 
@@ -197,6 +203,8 @@ impl Runner {
                 after.state = RunnerState::Parked;
                 after.target = None;
             }
+            // No runner of that name exists or ever will: the name is free for the next call.
+            after.mint -= 1;
             after.reserved = None;
             after.heard_at = Some(now);
             note(&mut after.story, now, format!("GitHub refused the registration: {why}"));

@@ -136,6 +136,12 @@ pub struct Launch {
     /// True once a send of any try got no definite answer: a task may exist that nobody told us of.
     #[serde(default)]
     pub unsure: bool,
+    /// The newest send surely did nothing: the time was up before it, or ECS throttled it. The next one is as good as the first.
+    #[serde(default)]
+    pub unsent: bool,
+    /// A later send was refused, and what came of an earlier one is not known: it is not sent again, ECS is asked once its reads have caught up.
+    #[serde(default)]
+    pub given_up: bool,
 }
 
 /// A runner whose task exists or may exist; closed, its record. Its whole story.
@@ -188,6 +194,9 @@ pub struct Runner {
     /// When it was registered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registered_at: Option<Timestamp>,
+    /// When it was taken away at GitHub: it will be given nothing more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retired_at: Option<Timestamp>,
     /// What it works on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work: Option<Work>,
@@ -252,6 +261,7 @@ impl Runner {
             target: None,
             github: None,
             registered_at: None,
+            retired_at: None,
             work: None,
             refused: None,
             done_at: None,

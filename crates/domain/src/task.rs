@@ -137,12 +137,7 @@ pub fn close(runner: &Runner, end: End<'_>, around: Around<'_>, public_ip: bool,
     record.cost = Some(cost(&record, end, public_ip, now));
     record.closed_at = Some(now);
     record.expires_at = Some(now.plus(times::KEEP_RECORDS).seconds());
-    let health = (outcome == Outcome::FailedStart).then(|| {
-        let mut health = around.health.cloned().unwrap_or_default();
-        health.of_mut(&runner.size).failed(runner.launch.first_sent_at, failure_kind(end), &reason, now);
-        health.rev += 1;
-        health
-    });
+    let health = (outcome == Outcome::FailedStart).then(|| failed_start(runner, end, (around.health, &reason), now)).flatten();
     let (waiting, job) = match (outcome, still_waits, around.record) {
         (Outcome::NotAssigned, Some(waiting), Some(job)) => not_assigned(waiting, job, &reason, now),
         (Outcome::Ran, Some(waiting), Some(job)) if may_have_run(runner, waiting) => perhaps_run(waiting, job, now),
@@ -150,6 +145,14 @@ pub fn close(runner: &Runner, end: End<'_>, around: Around<'_>, public_ip: bool,
     };
     record.reason = Some(reason);
     Closing { record, health, waiting, job }
+}
+
+/// The pool's health with this failed start, if that changes it: of a burst's many failures only the first does, and the others need not write.
+fn failed_start(runner: &Runner, end: End<'_>, (health, reason): (Option<&Health>, &str), now: Timestamp) -> Option<Health> {
+    let mut health = health.cloned().unwrap_or_default();
+    let launch = &runner.launch;
+    let changed = health.of_mut(&runner.size).failed_under(&launch.definition, launch.first_sent_at, (failure_kind(end), reason), now);
+    changed.then(|| Health { rev: health.rev + 1, ..health })
 }
 
 fn outcome(runner: &Runner, end: End<'_>, job_still_waits: bool) -> Outcome {

@@ -125,7 +125,8 @@ proptest! {
             + plan.held.iter().filter(|(id, _)| eligible.iter().any(|job| job.id == *id)).count();
         prop_assert!(most_covered(&eligible, &kept) >= eligible.len() - uncovered);
         let idle = kept.iter().filter(|runner| runner.state.unregistered() && runner.stop.is_none() && runner.size == OWN).count();
-        if look.runners.iter().filter(stopped).any(|runner| runner.size == OWN) {
+        // One that hangs is no part of the floor: as long as it stood for one, the floor would have a hole that nobody mends.
+        if look.runners.iter().filter(stopped).any(|runner| runner.size == OWN && !runner.silent(NOW)) {
             prop_assert!(idle >= usize::try_from(look.pool.min_idle).unwrap(), "the floor was undercut");
         }
     }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-use mayfly_domain::id::{GithubRunnerId, JobId, TaskArn};
+use mayfly_domain::id::{GithubRunnerId, JobId, RunId, TaskArn};
 use mayfly_domain::job::WaitingJob;
 use mayfly_domain::registration::{Caller, Identity, Turn, fits, identify, order, refused_for_good, turn, void};
 use mayfly_domain::runner::{Runner, RunnerState};
@@ -91,6 +91,8 @@ fn a_reservation_holds_only_while_its_holder_is_about_to_serve_that_very_job() {
         (Some(registered(1, 1, mine())), false),
         (Some(registered(1, 2, mine())), true),
         (Some(busy(1, 1, 7, None)), false),
+        (Some(busy(1, 1, 8, None)), true),
+        (Some(Runner { retired_at: Some(NOW), ..registered(1, 1, mine()) }), true),
         (Some(Runner { work: None, ..busy(1, 1, 7, None) }), false),
         (Some(busy(1, 1, 7, Some(1))), false),
         (Some(busy(1, 1, 7, Some(2))), true),
@@ -98,7 +100,8 @@ fn a_reservation_holds_only_while_its_holder_is_about_to_serve_that_very_job() {
         (Some(refused), true),
     ] {
         let state = holder.as_ref().map(|runner| runner.state);
-        assert_eq!(void(JobId(1), holder.as_ref()), expected, "{state:?}");
+        let waiting = WaitingJob { run: RunId(7), attempt: 1, ..job(1) };
+        assert_eq!(void(&waiting, holder.as_ref()), expected, "{state:?}");
     }
 }
 

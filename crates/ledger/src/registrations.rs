@@ -93,7 +93,7 @@ impl<S: Store> Ledger<S> {
         };
         let free = |job: &WaitingJob| match &job.runner {
             // One that hangs while it registers holds nothing: else its job would wait as long as it may hang.
-            Some(holder) if *holder != runner.id => void(job.id, holders.get(holder).filter(|holder| !holder.silent(now))),
+            Some(holder) if *holder != runner.id => void(job, holders.get(holder).filter(|holder| !holder.silent(now))),
             _ => true,
         };
         Ok(jobs.into_iter().filter(free).collect())
@@ -158,7 +158,12 @@ impl<S: Store> Ledger<S> {
     /// [`LedgerError`].
     pub async fn registered(&self, runner: &Runner, github: GithubRunnerId, now: Timestamp) -> Result<bool, LedgerError> {
         let mark = |row: &Runner| row.registered(runner.mint, github, now);
-        Ok(matches!(self.change_runner(&runner.address(), mark).await?, Changed::Yes(_)))
+        Ok(match self.change_runner(&runner.address(), mark).await? {
+            Changed::Yes(_) => true,
+            // An answer of DynamoDB got lost, and the repetition found the mark made.
+            Changed::No(row) => row.mint == runner.mint && row.github == Some(github) && row.stop.is_none(),
+            Changed::Closed => false,
+        })
     }
 
     /// GitHub refuses the job for good: the job waits, with GitHub's message; the runner is free for another. Answers the runner as it is now.
@@ -172,16 +177,19 @@ impl<S: Store> Ledger<S> {
             if attempt > 0 {
                 self.store.pause(attempt).await;
             }
-            let Some(waiting) = self.waiting_job(&reservation.runner.pool, job).await? else { break };
-            let Some(record) = self.job(job).await? else { break };
+            let (waiting, record) = (self.waiting_job(&reservation.runner.pool, job).await?, self.job(job).await?);
+            let (Some(waiting), Some(record)) = (waiting, record) else {
+                // It waits no longer: nobody needs the message.
+                return self.unregistered(&reservation.runner, message, now).await;
+            };
             let (waiting, record) = refused_for_good(&waiting, &record, message, now);
             let writes =
                 vec![Write::put(key::waiting(&reservation.runner.pool, job), &waiting, Expect::Rev(waiting.rev - 1))?, put_job(&record)?];
             if let Try::Done(()) = settle(self.store.commit(writes).await, ())? {
-                break;
+                return self.unregistered(&reservation.runner, message, now).await;
             }
         }
-        self.unregistered(&reservation.runner, message, now).await
+        Err(LedgerError::Busy { tries: TRIES, what: "write down a refusal" })
     }
 
     /// GitHub said in so many words that it made no registration: the runner is free again. `None`: its row changed meanwhile.

@@ -28,7 +28,11 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             Ok(runner) => runner,
             Err(answer) => return Ok(answer),
         };
-        let pools = self.settings.pools().await.context("read the pools file")?;
+        let mut pools = self.settings.pools().await.context("read the pools file")?;
+        if pools.get(&runner.pool).is_none() {
+            // It may have been applied a moment ago, with rules that this job has to meet.
+            pools = self.settings.pools_fresh().await.context("read the pools file again")?;
+        }
         let reserved = match runner.reserved {
             Some(job) => self.ledger.job(job).await?,
             None => None,

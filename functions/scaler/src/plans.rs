@@ -16,7 +16,7 @@ use mayfly_fleet::{Definition, LaunchRequest};
 use mayfly_ledger::Store;
 use mayfly_ledger::look::{Look, MOST_LAUNCHES, MOST_STOPS, PoolEntry};
 use mayfly_queue::Wakes;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{Fleet, Scaler};
 
@@ -77,7 +77,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
 
     /// Looks, plans and commits, again while others come first.
     async fn commit(&self, pool: &Pool, deadline: Timestamp) -> anyhow::Result<Committed> {
-        for _ in 0..TRIES {
+        for attempt in 0..TRIES {
             let began = self.now();
             if began.plus(times::PLAN_FRESH) > deadline {
                 break;
@@ -86,7 +86,8 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
             let limits = self.limits(pool, &look);
             let plan = plan(pool, &look.health, &look.jobs, &look.runners, &limits, self.now());
             let launched = self.rows(pool, &plan).await?;
-            let marked = self.marks(&plan, &look);
+            // A parked runner writes its row at every poll: marks that meet that must not hold up launches again and again.
+            let marked = if attempt < 2 || launched.is_empty() { self.marks(&plan, &look) } else { Vec::new() };
             if self.now().since(began) > times::PLAN_FRESH {
                 // What it rests on may have changed; a slow call (the first task definition) is over by now.
                 continue;
@@ -124,8 +125,14 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
         for start in &plan.launch {
             let definition = Definition::of(&self.world.site, pool, start.size.architecture);
             // Cached by the fleet: one call per content and process.
-            let arn = self.world.fleet.ensure(&definition).await.context("register the task definition")?;
-            rows.push(self.row(pool, start, &arn)?);
+            match self.world.fleet.ensure(&definition).await {
+                Ok(arn) => rows.push(self.row(pool, start, &arn)?),
+                // Nothing of that definition can be launched; stops and repetitions of the pool go on.
+                Err(problem) => {
+                    error!(pool.name = %pool.name, image = definition.image, "no task definition, so no launch: {problem}");
+                    break;
+                }
+            }
         }
         Ok(rows)
     }
@@ -144,6 +151,8 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
             sent_at: now,
             missing: 0,
             unsure: false,
+            unsent: false,
+            given_up: false,
         };
         let mut runner = Runner::requested(id, pool.name.clone(), start.size, launch, now);
         runner.rev = 1;
@@ -174,6 +183,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
         let unanswered = look.runners.iter().filter(|runner| {
             runner.arn.is_none()
                 && runner.stop.is_none()
+                && !runner.launch.given_up
                 && !marked.iter().any(|marked| marked.id == runner.id)
                 && now.since(runner.launch.sent_at) > times::RESEND_AFTER
                 && now.since(runner.launch.first_sent_at) < times::SEND_WITHIN

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use futures::StreamExt;
 use mayfly_domain::id::{RunnerAddress, TaskArn};
 use mayfly_domain::job::note;
-use mayfly_domain::runner::{Launch, Runner, RunnerState};
+use mayfly_domain::runner::{Launch, Runner};
 use mayfly_domain::task::End;
 use mayfly_domain::time::Timestamp;
+use mayfly_domain::times;
 use mayfly_fleet::{LaunchAnswer, LaunchFailure, LaunchRequest, Sending, Sent, launch_all};
 use mayfly_ledger::Store;
 use mayfly_ledger::runners::Changed;
@@ -22,65 +24,86 @@ use crate::{Fleet, Scaler};
 const TO_WRITE: Duration = Duration::from_secs(3);
 
 /// Most tries of one launch at different places (zones, then the other capacity) before it counts as a failed start.
-const MOST_ATTEMPTS: u32 = 4;
+const MOST_ATTEMPTS: u32 = 5;
+
+/// A marked runner whose task is still there is stopped again after this time: the first call may have been lost.
+const STOP_AGAIN_AFTER: Duration = Duration::from_secs(30);
+
+/// StopTask calls under way at a time; ECS takes 40 a second (ECS API request throttling).
+const STOPS_AT_ONCE: usize = 10;
 
 impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
     /// Sends launches and stops. When it returns nothing is under way, and every answer is written down.
     pub(crate) async fn send(&self, committed: Committed, deadline: Timestamp) -> anyhow::Result<()> {
         let marked = committed.marked.clone();
-        let ((), launched) = futures::join!(self.stop_marked(&marked), self.launch(committed, deadline));
+        let ((), launched) = futures::join!(self.stop_marked(&marked, deadline), self.launch(committed, deadline));
         launched
     }
 
     async fn launch(&self, committed: Committed, deadline: Timestamp) -> anyhow::Result<()> {
         let until = Instant::now() + deadline.since(self.now()).saturating_sub(TO_WRITE);
-        let mut runners = self.taken_up(&committed.unanswered).await?;
+        let mut runners = self.taken_up(&committed.unanswered).await;
         runners.extend(committed.launched);
+        let mut lost = None;
         while !runners.is_empty() {
             let sendings: Vec<Sending> = runners.iter().filter_map(sending).collect();
             let answers = launch_all(&self.world.fleet, &self.pace, sendings, until).await;
-            let written = answers.into_iter().filter_map(|(id, sent)| {
-                let runner = runners.iter().find(|runner| runner.id == id)?;
-                Some(self.write_down(runner, sent))
-            });
-            let again = futures::future::try_join_all(written).await?;
-            runners = again.into_iter().flatten().collect();
+            // The tasks that exist first. One after the other: those that failed all count in one item, the pool's health.
+            let (started, others): (Vec<_>, Vec<_>) =
+                answers.into_iter().partition(|(_, sent)| matches!(sent, Sent::Answered(LaunchAnswer::Started(_))));
+            let mut again = Vec::new();
+            for (id, sent) in started.into_iter().chain(others) {
+                let Some(runner) = runners.iter().find(|runner| runner.id == id) else { continue };
+                match self.write_down(runner, sent).await {
+                    Ok(next) => again.extend(next),
+                    // One answer that was not written down must not cost the others: its row is sent again.
+                    Err(problem) => {
+                        warn!(runner.id = %id, "the answer to a launch was not written down: {problem:#}");
+                        lost = Some(problem);
+                    }
+                }
+            }
+            runners = again;
         }
-        Ok(())
+        lost.map_or(Ok(()), Err)
     }
 
-    /// Rows that an earlier run left unanswered, to be sent again: each is taken up by a write that only one run can make.
-    async fn taken_up(&self, unanswered: &[Runner]) -> anyhow::Result<Vec<Runner>> {
+    /// Rows that an earlier run left unanswered, to be sent again: each is taken up by a write that only one run can make. One
+    /// that cannot be taken up is left to a later run.
+    async fn taken_up(&self, unanswered: &[Runner]) -> Vec<Runner> {
         let now = self.now();
         let mut taken = Vec::new();
         for runner in unanswered {
             let take = |row: &Runner| {
                 let same = row.rev == runner.rev && row.arn.is_none() && row.stop.is_none();
                 same.then(|| {
-                    // That nobody wrote down an answer does not mean that no task came of it.
-                    let launch = Launch { sent_at: now, unsure: true, ..row.launch.clone() };
+                    // That nobody wrote down an answer does not mean that no task came of it, unless it is known that nothing was sent.
+                    let unsure = row.launch.unsure || !row.launch.unsent;
+                    let launch = Launch { sent_at: now, unsure, unsent: false, ..row.launch.clone() };
                     let mut after = Runner { launch, ..row.clone() };
                     note(&mut after.story, now, "its launch was sent again: there was no answer");
                     after
                 })
             };
-            if let Changed::Yes(after) = self.ledger.change_runner(&runner.address(), take).await.context("take up an unanswered launch")? {
-                taken.push(*after);
+            match self.ledger.change_runner(&runner.address(), take).await {
+                Ok(Changed::Yes(after)) => taken.push(*after),
+                Ok(Changed::No(_) | Changed::Closed) => {}
+                Err(problem) => warn!(runner.id = %runner.id, "an unanswered launch was not taken up: {problem}"),
             }
         }
-        Ok(taken)
+        taken
     }
 
     /// Writes down the answer to one launch. Answers the runner, if it is to be tried elsewhere at once.
     async fn write_down(&self, runner: &Runner, sent: Sent) -> anyhow::Result<Option<Runner>> {
         let address = runner.address();
         match sent {
-            // Nothing was sent, and the row says when: a later run takes it up.
-            Sent::NotSent => Ok(None),
+            Sent::NotSent => self.answered(runner, |launch| launch.unsent = true).await.map(|()| None),
             Sent::Answered(LaunchAnswer::Started(arn)) => self.started(&address, &arn).await.map(|()| None),
-            Sent::Answered(LaunchAnswer::Unsure { reason, .. }) => {
+            Sent::Answered(LaunchAnswer::Unsure { reason, may_have_started, .. }) => {
                 warn!(runner.id = %runner.id, pool.name = %runner.pool, "no definite answer to a launch, it is sent again: {reason}");
-                self.unsure(runner).await.map(|()| None)
+                let doubt = move |launch: &mut Launch| if may_have_started { launch.unsure = true } else { launch.unsent = true };
+                self.answered(runner, doubt).await.map(|()| None)
             }
             Sent::Answered(LaunchAnswer::Failed { kind, reason }) => self.failed(runner, kind, &reason).await,
         }
@@ -94,23 +117,29 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
         Ok(())
     }
 
-    async fn unsure(&self, runner: &Runner) -> anyhow::Result<()> {
+    /// Writes down what is known of the newest send, if that is still the row's.
+    async fn answered(&self, runner: &Runner, change: impl Fn(&mut Launch) + Send + Sync) -> anyhow::Result<()> {
         let mark = |row: &Runner| {
-            let news = row.launch.attempt == runner.launch.attempt && row.arn.is_none() && !row.launch.unsure;
-            news.then(|| Runner { launch: Launch { unsure: true, ..row.launch.clone() }, ..row.clone() })
+            let mut launch = row.launch.clone();
+            change(&mut launch);
+            let news = row.launch.attempt == runner.launch.attempt && row.arn.is_none() && launch != row.launch;
+            news.then(|| Runner { launch, ..row.clone() })
         };
-        self.ledger.change_runner(&runner.address(), mark).await.context("write down that a launch is unsure").map(drop)
+        self.ledger.change_runner(&runner.address(), mark).await.context("write down what came of a launch").map(drop)
     }
 
     /// A definite failure: elsewhere if that may help, else the runner is closed, unless an earlier send may have made a task after all.
     async fn failed(&self, runner: &Runner, kind: LaunchFailure, reason: &str) -> anyhow::Result<Option<Runner>> {
         if runner.launch.unsure {
-            // Sweeper asks ECS, twice, once its reads have caught up.
+            // Not sent again: ECS would replay its no. Sweeper asks ECS, twice, once its reads have caught up.
             warn!(runner.id = %runner.id, pool.name = %runner.pool, "a repeated launch failed, and what came of the first is unknown: {reason}");
-            return Ok(None);
+            return self.answered(runner, |launch| launch.given_up = true).await.map(|()| None);
         }
         if kind == LaunchFailure::Capacity && runner.launch.attempt < MOST_ATTEMPTS {
-            return self.elsewhere(runner, reason).await;
+            let elsewhere = self.elsewhere(runner, reason).await?;
+            if elsewhere.is_some() {
+                return Ok(elsewhere);
+            }
         }
         match kind {
             LaunchFailure::Configuration => {
@@ -148,13 +177,18 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
         })
     }
 
-    /// Stops the tasks of marked runners: repeated at every look until the row is gone. One without an ARN has nothing to stop yet.
-    async fn stop_marked(&self, marked: &[Runner]) {
-        let stops = marked.iter().filter(|runner| runner.state != RunnerState::Busy).filter_map(|runner| {
+    /// Stops the tasks of marked runners: at once, and again now and then until the row is gone. One without an ARN has nothing to stop yet.
+    async fn stop_marked(&self, marked: &[Runner], deadline: Timestamp) {
+        let until = Instant::now() + deadline.since(self.now()).saturating_sub(TO_WRITE);
+        let now = self.now();
+        let stops = marked.iter().filter_map(|runner| {
             let (arn, stop) = (runner.arn.as_ref()?, runner.stop.as_ref()?);
-            Some(self.stop(arn, &stop.reason))
+            let age = now.since(stop.at);
+            (age < times::PLAN_FRESH || age > STOP_AGAIN_AFTER).then_some((arn, stop))
         });
-        futures::future::join_all(stops).await;
+        let stopping = futures::stream::iter(stops).for_each_concurrent(STOPS_AT_ONCE, |(arn, stop)| self.stop(arn, &stop.reason));
+        // What is not stopped by then is stopped at a later look.
+        let _ = tokio::time::timeout_at(until, stopping).await;
     }
 
     /// A stop that fails is repeated at the next look.

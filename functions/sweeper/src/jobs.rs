@@ -1,5 +1,7 @@
 //! Jobs that GitHub must be asked about before another runner is started for them.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use mayfly_domain::id::PoolName;
 use mayfly_domain::job::{JobAction, JobEvent, JobRecord, WaitingJob};
@@ -11,6 +13,9 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::{Fleet, GITHUB_CALL, GitHub, Sweeper};
+
+/// A job waits no longer than this at GitHub, then it is cancelled. Source: Actions limits, job queue time.
+const QUEUED_AT_MOST: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// Asks GitHub about each waiting job that a runner was registered for in vain.
@@ -33,8 +38,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let by = Instant::now() + GITHUB_CALL;
         let answer = github.job(record.installation, &record.repository, record.id, by).await.context("ask about the job")?;
         let Some(now) = answer else {
-            warn!(job.id = %record.id, repository = record.repository.name, "GitHub does not show the job; it is asked again");
-            return Ok(());
+            return self.not_shown(&record, pools).await;
         };
         let action = match now.status {
             JobStatus::InProgress => JobAction::InProgress,
@@ -49,7 +53,28 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 return Ok(());
             }
         };
-        let observation = self.ledger.observe(&as_delivered(&record, now, action, self.now()), pools).await?;
+        self.told(&as_delivered(&record, now, action, self.now()), pools).await
+    }
+
+    /// GitHub does not show the job: it cancels what waited for a day, and forgets what somebody deleted.
+    async fn not_shown(&self, record: &JobRecord, pools: &Pools) -> anyhow::Result<()> {
+        if self.now().since(record.received_at) < QUEUED_AT_MOST {
+            warn!(job.id = %record.id, repository = record.repository.name, "GitHub does not show the job; it is asked again");
+            return Ok(());
+        }
+        let gone = JobNow {
+            status: JobStatus::Completed,
+            conclusion: None,
+            runner: None,
+            labels: record.labels.clone(),
+            run: record.run,
+            attempt: record.attempt,
+        };
+        self.told(&as_delivered(record, gone, JobAction::Completed, self.now()), pools).await
+    }
+
+    async fn told(&self, event: &JobEvent, pools: &Pools) -> anyhow::Result<()> {
+        let observation = self.ledger.observe(event, pools).await?;
         for pool in &observation.wake {
             self.wake(pool).await;
         }

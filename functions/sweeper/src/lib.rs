@@ -95,9 +95,18 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let pools = self.settings.pools().await.inspect_err(|problem| warn!("swept without the pools file: {problem}")).ok();
         let names = self.pools(pools.as_deref()).await.context("list the pools")?;
         self.tick(&names).await;
+        // Each sweep begins with another pool, so that one that takes all the time starves the others only for a sweep.
+        let first = usize::try_from(self.now().seconds() / 60).unwrap_or_default() % names.len().max(1);
+        let names: Vec<&PoolName> = names.iter().cycle().skip(first).take(names.len()).collect();
+        // ECS first, for all: so that limits are held against what is true now, and GitHub's slowness costs no free slot.
         for name in &names {
+            if let Err(problem) = self.ask_ecs(name).await {
+                warn!(pool.name = %name, "ECS was not asked about the pool's tasks, the next sweep tries again: {problem:#}");
+            }
+        }
+        for name in names {
             if Instant::now() >= until {
-                warn!(pool.name = %name, "the sweep's time is up, the next one goes on");
+                warn!(pool.name = %name, "the sweep's time is up, a later one gets to the pool");
                 break;
             }
             if let Err(problem) = self.sweep_pool(name, pools.as_deref(), until).await {
@@ -108,13 +117,11 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     async fn sweep_pool(&self, name: &PoolName, pools: Option<&Pools>, until: Instant) -> anyhow::Result<()> {
-        // ECS first, so that the limits are held against what is true now.
-        self.ask_ecs(name).await?;
         self.mind_runners(name, pools, until).await?;
-        if let Some(pools) = pools {
-            self.ask_about_jobs(name, pools, until).await?;
+        match pools {
+            Some(pools) => self.ask_about_jobs(name, pools, until).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Wakes every pool, whatever happened.

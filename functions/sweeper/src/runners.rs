@@ -72,7 +72,10 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     async fn retire(&self, runner: &Runner, pools: Option<&Pools>, why: &str) -> anyhow::Result<()> {
         let Some(pools) = pools else { return Ok(()) };
         match self.take_away(runner, pools).await? {
-            Away::Gone => self.stop_task(runner, why).await,
+            Away::Gone => {
+                self.retired(runner).await?;
+                self.stop_task(runner, why).await
+            }
             Away::Busy => self.found_busy(&runner.address()).await,
             Away::Unknown => {
                 warn!(runner.id = %runner.id, pool.name = %runner.pool, "left alone: GitHub shows neither it nor its place to the App");
@@ -81,11 +84,25 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
     }
 
+    /// Writes down that a runner will be given nothing more: until its task is gone it must not pass for one that waits for a job.
+    async fn retired(&self, runner: &Runner) -> anyhow::Result<()> {
+        let now = self.now();
+        let retire = |row: &Runner| {
+            let idle = row.work.is_none() && row.retired_at.is_none();
+            idle.then(|| {
+                let mut after = Runner { retired_at: Some(now), ..row.clone() };
+                note(&mut after.story, now, "taken away at GitHub: it had no job");
+                after
+            })
+        };
+        self.ledger.change_runner(&runner.address(), retire).await.context("write down that it is retired").map(drop)
+    }
+
     /// Takes a runner away whose time is over. GitHub is told first, so that it gives it nothing more; its answer changes nothing.
     async fn end(&self, runner: &Runner, pools: Option<&Pools>, why: &str) -> anyhow::Result<()> {
-        if let Some(pools) = pools
-            && let Err(problem) = self.take_away(runner, pools).await
-        {
+        // Without the pools file its own limit is not known: a busy runner must not pay for that.
+        let Some(pools) = pools else { return Ok(()) };
+        if let Err(problem) = self.take_away(runner, pools).await {
             warn!(runner.id = %runner.id, pool.name = %runner.pool, "GitHub was not told that it ends: {problem:#}");
         }
         self.stop_task(runner, why).await

@@ -30,7 +30,10 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let arns: Vec<TaskArn> = by_arn.keys().cloned().collect();
         for described in self.world.fleet.describe(&arns).await.context("describe the tasks")? {
             let result = match &described {
-                Described::Task(task) => self.task_seen(task).await,
+                Described::Task(task) => match by_arn.get(&task.arn) {
+                    Some(runner) => self.shown(runner).await.and(self.task_seen(task).await),
+                    None => Ok(()),
+                },
                 Described::Missing(arn) => match by_arn.get(arn) {
                     Some(runner) => self.missing(runner).await,
                     None => Ok(()),
@@ -41,6 +44,17 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 warn!(pool.name = %pool, "a task was not looked at, the next sweep tries again: {problem:#}");
             }
         }
+        Ok(())
+    }
+
+    /// ECS shows the task: an earlier answer that it knows none was wrong, and must not be added to a later one.
+    async fn shown(&self, runner: &Runner) -> anyhow::Result<()> {
+        if runner.launch.missing == 0 {
+            return Ok(());
+        }
+        let reset =
+            |row: &Runner| (row.launch.missing > 0).then(|| Runner { launch: Launch { missing: 0, ..row.launch.clone() }, ..row.clone() });
+        self.ledger.change_runner(&runner.address(), reset).await?;
         Ok(())
     }
 

@@ -70,7 +70,7 @@ impl Outcome {
 
     /// How many jobs ran to their end.
     pub(super) fn ran(&self) -> usize {
-        self.lines.iter().filter(|line| line.job.conclusion.as_deref() == Some("success")).count()
+        self.lines.iter().filter(|line| line.kind.runs() && line.job.conclusion.as_deref() == Some("success")).count()
     }
 
     /// The counts.
@@ -96,8 +96,9 @@ impl Line {
         if self.kind.runs() {
             return conclusion == Some("success") && self.job.runner_name.is_some();
         }
-        // A job that Mayfly does not take must not get a runner of its own; GitHub keeps it waiting.
-        self.job.runner_name.is_none() && (self.kind.is_foreign() || conclusion == Some("cancelled"))
+        // A job that Mayfly does not take must not get a runner of its own: GitHub runs it elsewhere, or keeps it waiting.
+        let ours = self.job.runner_name.as_ref().is_some_and(|name| name.starts_with("mayfly-"));
+        !ours && (self.kind.is_foreign() || conclusion == Some("cancelled"))
     }
 }
 

@@ -143,6 +143,8 @@ pub(crate) fn launch() -> Launch {
         sent_at: ago(60),
         missing: 0,
         unsure: false,
+        unsent: false,
+        given_up: false,
     }
 }
 
@@ -225,6 +227,7 @@ pub(crate) fn broken(failures: u32, kind: FailureKind) -> SizeHealth {
         not_before: Some(ago(1)),
         kind: Some(kind),
         reason: Some("no capacity".into()),
+        failed: None,
         proven: None,
     }
 }

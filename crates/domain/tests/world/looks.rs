@@ -196,6 +196,7 @@ fn size_health() -> impl Strategy<Value = SizeHealth> {
         kind,
         reason: None,
         proven,
+        failed: None,
     })
 }
 
