@@ -128,7 +128,7 @@ impl<S: Store> Ledger<S> {
                 return Ok(TaskNews { wake: BTreeSet::new(), stop });
             };
             if !runner.may_own(&task.arn) {
-                // Not stopped here: another task of the same runner may be one that a late answer will name. Sweeper stops it when it is old enough.
+                // Not stopped here: another task of the same runner may be one that a late answer will name. It is refused a registration meanwhile.
                 return Ok(TaskNews::default());
             }
             if stopped {

@@ -141,7 +141,7 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
 
     async fn hand_out(&self, runner: &Runner, registration: &Registration) -> anyhow::Result<Answer> {
         if !self.ledger.registered(runner, registration.id, self.now()).await.context("mark the runner registered")? {
-            // Another request of the same runner minted after this one; what GitHub made here is left to sweeper.
+            // Another request of the same runner minted after this one; what GitHub made here was never handed out, and GitHub removes it after a day.
             warn!(runner.id = %runner.id, github.runner.id = %registration.id, "a registration came too late and is not handed out");
             return Ok(Answer::later(BUSY_RETRY, "this runner's row has just changed"));
         }
