@@ -35,7 +35,7 @@ impl Outcome {
 /// An answer: status, outcome, reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// HTTP status. GitHub takes 2xx for success and anything else for failure, which sweeper asks to deliver again.
+    /// HTTP status. GitHub takes 2xx for success and anything else for failure, which it lists to be delivered again on demand.
     pub status: u16,
     /// What became of the delivery.
     pub outcome: Outcome,
