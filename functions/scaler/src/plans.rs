@@ -82,9 +82,13 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
             if began.plus(times::PLAN_FRESH) > deadline {
                 break;
             }
-            let look = self.ledger.look(&pool.name).await.context("look at the ledger")?;
-            let limits = self.limits(pool, &look);
-            let plan = plan(pool, &look.health, &look.jobs, &look.runners, &limits, self.now());
+            let (mut look, mut plan) = self.planned(pool).await?;
+            if !plan.stop.is_empty() {
+                // A mark stands for ever, and a job that just began on one runner, seen half, makes the runner of the next job look surplus.
+                let first = plan.stop;
+                (look, plan) = self.planned(pool).await?;
+                plan.stop.retain(|stop| first.iter().any(|before| before.runner == stop.runner));
+            }
             let launched = self.rows(pool, &plan).await?;
             // A parked runner writes its row at every poll: marks that meet that must not hold up launches again and again.
             let marked = if attempt < 2 || launched.is_empty() { self.marks(&plan, &look) } else { Vec::new() };
@@ -106,6 +110,14 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
             return Ok(self.to_send(&look, launched, marked, more));
         }
         bail!("others committed first, or the look took too long, {TRIES} times")
+    }
+
+    /// One look, and what follows from it.
+    async fn planned(&self, pool: &Pool) -> anyhow::Result<(Look, Plan)> {
+        let look = self.ledger.look(&pool.name).await.context("look at the ledger")?;
+        let limits = self.limits(pool, &look);
+        let plan = plan(pool, &look.health, &look.jobs, &look.runners, &limits, self.now());
+        Ok((look, plan))
     }
 
     fn limits(&self, pool: &Pool, look: &Look) -> Limits {

@@ -1,7 +1,5 @@
 //! What a test asks of a system: the ledger, ECS and GitHub as they are, not as anybody sees them.
 
-use std::collections::BTreeMap;
-
 use mayfly_domain::id::JobId;
 use mayfly_domain::job::{JobRecord, WaitingJob};
 use mayfly_domain::runner::Runner;
@@ -113,15 +111,5 @@ impl System {
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
         self.left_over().is_empty()
-    }
-
-    /// How often each runner of GitHub's ran a job, by the job: more than one is a duplicate.
-    #[must_use]
-    pub fn runners_by_intended_job(&self) -> BTreeMap<JobId, usize> {
-        let mut counts = BTreeMap::new();
-        for job in self.runners().into_iter().chain(self.closed_runners()).filter_map(|runner| runner.intended) {
-            *counts.entry(job).or_default() += 1;
-        }
-        counts
     }
 }

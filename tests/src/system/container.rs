@@ -139,7 +139,7 @@ impl Container {
     }
 
     async fn work(&self, system: &System, told: &Told, session: &SessionId, job: &Value) -> i32 {
-        if matches!(self.admission(system, job).await, Admitted::No) {
+        if matches!(self.admission(system, session, job).await, Admitted::No) {
             // SIGKILL: GitHub hears nothing more of it.
             return KILLED;
         }
@@ -166,7 +166,7 @@ impl Container {
     }
 
     /// `job-started.sh`: asks whether the job may run here.
-    async fn admission(&self, system: &System, job: &Value) -> Admitted {
+    async fn admission(&self, system: &System, session: &SessionId, job: &Value) -> Admitted {
         let deadline = system.world.clock.elapsed() + ADMISSION;
         let body = json!({
             "runner": self.variable("MAYFLY_RUNNER"),
@@ -184,7 +184,10 @@ impl Container {
             match (reply.status, reply.ours, said["admitted"].as_bool()) {
                 (200, true, Some(true)) => return Admitted::Yes,
                 (403, true, _) | (_, true, Some(false)) => return Admitted::No,
-                _ => tokio::time::sleep(pause(system, &reply)).await,
+                _ => {
+                    // The runner tells GitHub that it lives while its hook waits.
+                    let _ = live(system, session, pause(system, &reply)).await;
+                }
             }
         }
         if self.variable("MAYFLY_FAIL_CLOSED") == "1" { Admitted::No } else { Admitted::Yes }

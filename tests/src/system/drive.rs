@@ -27,7 +27,9 @@ impl System {
             if now >= sweep {
                 sweep = sweep.plus(times::TICK);
                 sweeps += 1;
-                tokio::spawn(Box::pin(self.clone().sweep(format!("sweep-{sweeps}"))));
+                if self.world.sweeps {
+                    tokio::spawn(Box::pin(self.clone().sweep(format!("sweep-{sweeps}"))));
+                }
             }
             self.world.measure();
             self.pause_until(earliest([Some(sweep), self.world.due()])).await;

@@ -45,13 +45,14 @@ pub struct Start {
     pools: String,
     start_seconds: u64,
     latency: u64,
+    sweeps: bool,
 }
 
 impl Start {
     /// A story of this seed, with [`ONE_POOL`] and tasks that take 30 s to start.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
-        Self { seed, pools: ONE_POOL.to_owned(), start_seconds: 30, latency: 20 }
+        Self { seed, pools: ONE_POOL.to_owned(), start_seconds: 30, latency: 20, sweeps: true }
     }
 
     /// With this pools file.
@@ -64,6 +65,12 @@ impl Start {
     #[must_use]
     pub fn tasks_start_in(self, seconds: u64) -> Self {
         Self { start_seconds: seconds, ..self }
+    }
+
+    /// Without sweeps: no ticks, and nobody who looks after what others left.
+    #[must_use]
+    pub fn without_sweeps(self) -> Self {
+        Self { sweeps: false, ..self }
     }
 
     /// Begins it, in a runtime whose clock is paused.
@@ -104,6 +111,7 @@ impl Start {
             containers: Mutex::new(BTreeMap::new()),
             changed: Notify::new(),
             latency: self.latency,
+            sweeps: self.sweeps,
         });
         let functions = Arc::new(Functions::new(&world, &site()));
         let system = System { world, functions };

@@ -39,6 +39,7 @@ pub struct World {
     pub(super) changed: Notify,
     /// Most milliseconds that a call takes to reach anybody.
     pub(super) latency: u64,
+    pub(super) sweeps: bool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

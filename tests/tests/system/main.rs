@@ -2,5 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is a test")]
 
+mod admission;
+mod bursts;
+mod calls;
+mod crashes;
+mod deliveries;
+mod failures;
+mod limits;
 mod plain;
+mod planners;
 mod told;

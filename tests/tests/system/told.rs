@@ -1,6 +1,7 @@
 //! How a story begins and what is said of it when it goes wrong.
 
 use mayfly_domain::id::{JobId, PoolName};
+use mayfly_domain::runner::Outcome;
 use mayfly_tests::github::jobs::NewJob;
 use mayfly_tests::system::{Start, System};
 
@@ -14,23 +15,52 @@ pub(crate) fn begin(seed: u64) -> System {
     Start::seeded(seed).begin().unwrap()
 }
 
+/// One pool with these lines besides its labels and size.
+pub(crate) fn pool_with(lines: &str) -> String {
+    format!(
+        r#"
+        [github]
+        accounts = ["acme"]
+        [pools.linux]
+        labels = ["self-hosted", "linux", "x64", "mayfly"]
+        cpu = 2
+        memory = "8 GiB"
+        {lines}
+        "#
+    )
+}
+
 /// A job of `acme/app` that runs for 20 s.
 pub(crate) fn job() -> NewJob {
     NewJob { labels: LABELS.map(str::to_owned).to_vec(), seconds: 20.0, ..NewJob::default() }
+}
+
+pub(crate) fn jobs(count: u32) -> NewJob {
+    NewJob { count, ..job() }
 }
 
 pub(crate) fn queue_one(system: &System) -> JobId {
     system.queue_jobs(&job())[0]
 }
 
+/// Runs a story in a runtime of its own, whose clock jumps.
+pub(crate) fn in_virtual_time<T>(story: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(story)
+}
+
 /// Everything that a reader of a failed test wants to know.
 pub(crate) fn story(system: &System) -> String {
     let mut lines = vec![format!("after {:?}, left over: {:#?}", system.world.clock.elapsed(), system.left_over())];
-    for runner in system.runners().into_iter().chain(system.closed_runners()) {
-        lines.push(format!("runner {} {:?} {:?} {:?}", runner.id, runner.state, runner.outcome, runner.reason));
-        lines.extend(runner.story.iter().map(|note| format!("    {} {}", note.at.millis(), note.text)));
+    for job in system.waiting() {
+        lines.push(format!("{job:?}"));
     }
-    lines.push(format!("{:?}", system.world.answers()));
+    for runner in system.runners().into_iter().chain(system.closed_runners()).take(12) {
+        lines.push(format!("runner {} {:?} {:?} {:?}", runner.id, runner.state, runner.outcome, runner.reason));
+        lines.extend(runner.story.iter().map(|note| format!("    {} {}", note.at.millis() % 100_000_000, note.text)));
+    }
+    let answers = system.world.answers();
+    lines.push(format!("{:?}", &answers[answers.len().saturating_sub(30)..]));
     lines.join("\n")
 }
 
@@ -40,7 +70,31 @@ pub(crate) async fn until(system: &System, seconds: u64, what: &str, holds: impl
     assert!(held, "not within {seconds} s: {what}\n{}", story(system));
 }
 
+/// Lets time pass until these jobs are done.
+pub(crate) async fn done(system: &System, seconds: u64, jobs: &[JobId]) {
+    until(system, seconds, "the jobs are done", |system| system.all_done(jobs)).await;
+}
+
 /// Lets time pass until nothing is left.
 pub(crate) async fn rest(system: &System, seconds: u64) {
     until(system, seconds, "nothing is left over", System::is_at_rest).await;
+}
+
+/// How the closed runners ended, in the order in which they were requested.
+pub(crate) fn outcomes(system: &System) -> Vec<Outcome> {
+    system.closed_runners().into_iter().filter_map(|runner| runner.outcome).collect()
+}
+
+/// What holds for every story without faults: never above `max`, one task for each row, one row for each of so many jobs. Which job a row was
+/// requested for says nothing: GitHub hands a runner whatever it likes, and the next one is requested for the job that was left over.
+pub(crate) fn check_counts(system: &System, max: usize, jobs: usize) {
+    let (launched, most_live) = system.launched_and_most_live();
+    assert!(most_live <= max && system.world.most_rows(&linux()) <= max, "{most_live} tasks, {} rows", system.world.most_rows(&linux()));
+    let rows = system.runners().len() + system.closed_runners().len();
+    assert_eq!((launched, rows), (jobs as u64, jobs), "tasks and rows\n{}", story(system));
+}
+
+/// Runs something on a thread of its own: the functions' draws are a thread's.
+pub(crate) fn in_thread<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
+    std::thread::spawn(run).join().unwrap()
 }

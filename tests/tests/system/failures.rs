@@ -1,0 +1,133 @@
+//! Tasks that do not come, do not start, or end without a word.
+
+use mayfly_domain::runner::Outcome;
+use mayfly_tests::fargate::{Fault, FaultKind, Operation};
+use mayfly_tests::system::Start;
+
+use crate::told::{begin, done, jobs, linux, outcomes, pool_with, queue_one, rest, story, until};
+
+#[tokio::test(start_paused = true)]
+async fn no_capacity_in_one_place_is_tried_in_another_at_once() {
+    let system = begin(60);
+    system.fault(Fault::of(FaultKind::NoCapacity).times(1));
+    let job = queue_one(&system);
+    done(&system, 120, &[job]).await;
+    rest(&system, 60).await;
+    let runner = system.closed_runners().remove(0);
+    assert_eq!((runner.launch.attempt, runner.outcome, system.launched_and_most_live().0), (2, Some(Outcome::Ran), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_capacity_anywhere_waits_and_asks_less_and_less() {
+    let system = begin(61);
+    system.fault(Fault::of(FaultKind::NoCapacity));
+    let jobs = system.queue_jobs(&jobs(30));
+    system.pass(3_600).await;
+    // Four places for each of five runners, after 0, 1, 3, 7, 15 minutes and so on; from the fifth failure on for one runner at a time.
+    let calls = system.ecs_calls(Operation::RunTask);
+    assert!((20..=140).contains(&calls), "{calls} calls in an hour\n{}", story(&system));
+    system.world.with_ecs(|ecs, _| ecs.clear_faults());
+    done(&system, 3_600, &jobs).await;
+    rest(&system, 120).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_image_is_not_pulled_again_and_again() {
+    let system = begin(62);
+    system.fault(Fault::of(FaultKind::PullFailure));
+    let jobs = system.queue_jobs(&jobs(30));
+    system.pass(3_600).await;
+    let (launched, most_live) = system.launched_and_most_live();
+    assert!(most_live <= 5 && (5..=12).contains(&launched), "{launched} tasks, {most_live} at once");
+    assert!(outcomes(&system).iter().all(|outcome| *outcome == Outcome::FailedStart));
+    system.world.with_ecs(|ecs, _| ecs.clear_faults());
+    done(&system, 3_600, &jobs).await;
+    rest(&system, 120).await;
+    assert!(system.world.most_rows(&linux()) <= 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_whose_end_nobody_told_is_found_by_the_sweep() {
+    let system = begin(63);
+    system.fault(Fault { last_status: Some("STOPPED".to_owned()), ..Fault::of(FaultKind::EventLost) });
+    let job = queue_one(&system);
+    done(&system, 120, &[job]).await;
+    rest(&system, 90).await;
+    assert_eq!(outcomes(&system), [Outcome::Ran]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_come_twice_late_and_in_the_wrong_order_tell_the_same_story() {
+    for (seed, kind) in (64..).zip([FaultKind::EventRepeated, FaultKind::EventLate, FaultKind::EventReordered, FaultKind::EventLost]) {
+        crate::told::in_thread(move || {
+            crate::told::in_virtual_time(async move {
+                let system = begin(seed);
+                system.fault(Fault { milliseconds: Some(45_000), copies: Some(3), ..Fault::of(kind) });
+                let jobs = system.queue_jobs(&jobs(4));
+                done(&system, 300, &jobs).await;
+                rest(&system, 200).await;
+                assert_eq!(outcomes(&system), [Outcome::Ran; 4], "{kind:?}");
+            });
+        });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_does_not_start_in_time_is_given_up_and_another_one_serves() {
+    let system = begin(70);
+    system.fault(Fault { milliseconds: Some(1_200_000), ..Fault::of(FaultKind::SlowStart).times(1) });
+    let job = queue_one(&system);
+    system.pass(590).await;
+    assert_eq!(system.runners().iter().filter(|runner| runner.stop.is_some()).count(), 0);
+    done(&system, 300, &[job]).await;
+    rest(&system, 120).await;
+    assert_eq!(outcomes(&system), [Outcome::FailedStart, Outcome::Ran], "{}", story(&system));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_dies_before_it_asks_is_a_failed_start() {
+    let system = begin(71);
+    system.fault(Fault { exit_code: Some(127), ..Fault::of(FaultKind::DiesBeforeAsking).times(1) });
+    let job = queue_one(&system);
+    done(&system, 600, &[job]).await;
+    rest(&system, 60).await;
+    assert_eq!(outcomes(&system), [Outcome::FailedStart, Outcome::Ran]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_runner_killed_at_work_fails_its_job_and_nothing_else() {
+    let system = begin(72);
+    let spot = Start::seeded(72).pools(&pool_with("max = 4\ncapacity = \"spot\"")).begin().unwrap();
+    drop(system);
+    spot.fault(Fault { milliseconds: Some(10_000), ..Fault::of(FaultKind::SpotInterruption).times(1) });
+    let job = queue_one(&spot);
+    until(&spot, 120, "the job is over", |system| {
+        system.at_github(job).is_some_and(|(status, _)| status == mayfly_tests::github::jobs::Status::Completed)
+    })
+    .await;
+    rest(&spot, 120).await;
+    assert_eq!((outcomes(&spot), spot.launched_and_most_live().0), (vec![Outcome::Ran], 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttled_launches_are_made_later() {
+    let system = begin(73);
+    system.fault(Fault { percent: 60, ..Fault::of(FaultKind::Throttled) });
+    let jobs = system.queue_jobs(&jobs(20));
+    done(&system, 900, &jobs).await;
+    rest(&system, 120).await;
+    assert_eq!(system.launched_and_most_live().0, 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_launch_that_ecs_refuses_for_good_is_tried_only_now_and_then() {
+    let system = begin(74);
+    system.fault(Fault { code: Some("AccessDeniedException".to_owned()), ..Fault::of(FaultKind::Refused) });
+    let job = queue_one(&system);
+    system.pass(3_600).await;
+    let calls = system.ecs_calls(Operation::RunTask);
+    assert!((3..=8).contains(&calls), "{calls} calls in an hour");
+    system.world.with_ecs(|ecs, _| ecs.clear_faults());
+    done(&system, 2_400, &[job]).await;
+    rest(&system, 60).await;
+}

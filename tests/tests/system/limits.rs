@@ -1,0 +1,140 @@
+//! The idle floor, pools that go away, runners that nobody needs, and GitHub's limits.
+
+use mayfly_domain::runner::{Outcome, RunnerState};
+use mayfly_tests::fargate::Operation;
+use mayfly_tests::github::faults::Refusal;
+use mayfly_tests::github::jobs::{Action, JobDeliveries, NewJob};
+use mayfly_tests::ledger::{Fault, What, When};
+use mayfly_tests::system::{Start, System};
+
+use crate::told::{begin, done, job, jobs, linux, outcomes, pool_with, queue_one, rest, story, until};
+
+fn parked(system: &System) -> usize {
+    system.runners().iter().filter(|runner| runner.state == RunnerState::Parked && runner.stop.is_none()).count()
+}
+
+fn with_floor(seed: u64) -> System {
+    Start::seeded(seed).pools(&pool_with("max = 10\nmin_idle = 2")).begin().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_idle_floor_is_filled_and_kept() {
+    let system = with_floor(80);
+    until(&system, 180, "two runners are parked", |system| parked(system) == 2).await;
+    system.pass(1_800).await;
+    assert_eq!((parked(&system), system.launched_and_most_live()), (2, (2, 2)), "{}", story(&system));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parked_runner_serves_a_job_in_seconds_and_is_replaced() {
+    let system = with_floor(81);
+    until(&system, 180, "two runners are parked", |system| parked(system) == 2).await;
+    let job = queue_one(&system);
+    until(&system, 12, "the job runs", |system| system.steps_run(job) > 0 || system.runner_at_github(job).is_some()).await;
+    done(&system, 60, &[job]).await;
+    until(&system, 120, "two runners are parked again", |system| parked(system) == 2).await;
+    assert_eq!(system.launched_and_most_live().0, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parked_runner_leaves_at_the_park_limit_and_is_replaced() {
+    let system = with_floor(82);
+    until(&system, 180, "two runners are parked", |system| parked(system) == 2).await;
+    system.pass(7 * 3_600).await;
+    assert_eq!((parked(&system), system.launched_and_most_live().0), (2, 4), "{}", story(&system));
+    assert_eq!(outcomes(&system), [Outcome::Unneeded; 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removed_pool_drains_and_what_runs_runs_on() {
+    let system = with_floor(83);
+    until(&system, 180, "two runners are parked", |system| parked(system) == 2).await;
+    let job = system.queue_jobs(&NewJob { seconds: 900.0, ..job() })[0];
+    until(&system, 60, "the job runs", |system| system.runner_at_github(job).is_some()).await;
+    let other = pool_with("max = 10").replace("linux]", "other]").replace("\"mayfly\"", "\"other\"");
+    system.world.parameters.put_pools(&other);
+    until(&system, 300, "the floor is gone", |system| system.runners().len() == 1).await;
+    done(&system, 1_000, &[job]).await;
+    rest(&system, 120).await;
+    assert!(outcomes(&system).contains(&Outcome::Ran));
+    system.pass(7_200).await;
+    assert!(system.world.table.dump().keys().all(|key| key != "pools linux"), "forgotten once it is empty");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registered_runner_without_a_job_is_taken_away_at_github_first() {
+    let system = begin(84);
+    let job = queue_one(&system);
+    until(&system, 120, "its registration exists", |system| !system.registrations().is_empty()).await;
+    system.cancel(job);
+    let deleted = |system: &System| system.world.calls().get(&("sweeper".into(), "GitHub delete-runner".into())).copied().unwrap_or(0);
+    // A task that was told to stop before GitHub let go of its runner would fail whatever GitHub hands to it meanwhile.
+    while system.ecs_calls(Operation::StopTask) == 0 && system.world.clock.elapsed().as_secs() < 1_200 {
+        system.pass(1).await;
+        assert!(deleted(&system) > 0 || system.ecs_calls(Operation::StopTask) == 0, "{}", story(&system));
+    }
+    rest(&system, 120).await;
+    assert_eq!((deleted(&system), outcomes(&system)), (1, vec![Outcome::Unneeded]), "{}", story(&system));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_runner_that_is_busy_and_nobody_knows_is_left_alone() {
+    let system = begin(85);
+    let lost = JobDeliveries { never_made: vec![Action::InProgress], ..JobDeliveries::default() };
+    let job = system.queue_jobs(&NewJob { seconds: 1_200.0, deliveries: lost, ..job() })[0];
+    until(&system, 120, "it has its registration", |system| system.runners().iter().any(|one| one.registered_at.is_some())).await;
+    // Admission cannot be asked for: this pool lets the job run.
+    system.world.table.add_fault(Fault::once(When::Before, What::Fails).of("registrar").times(10_000));
+    system.pass(120).await;
+    system.world.table.clear_faults();
+    assert_eq!(system.runners()[0].state, RunnerState::Registered, "{}", story(&system));
+    until(&system, 600, "GitHub says that it is busy", |system| system.runners()[0].state == RunnerState::Busy).await;
+    done(&system, 1_300, &[job]).await;
+    rest(&system, 200).await;
+    assert_eq!((outcomes(&system), system.ecs_calls(Operation::StopTask)), (vec![Outcome::Ran], 0), "{}", story(&system));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_github_refuses_for_good_waits_and_the_runner_takes_another_job() {
+    let system = Start::seeded(86).pools(&pool_with("max = 1")).begin().unwrap();
+    system.world.with_github(|github, _| {
+        github.faults.refused.insert("acme/archived".to_owned(), Refusal { status: 403, message: Some("archived".to_owned()) });
+    });
+    let refused = system.queue_jobs(&NewJob { repository: "acme/archived".to_owned(), ..job() })[0];
+    until(&system, 20, "a runner is started", |system| !system.runners().is_empty()).await;
+    let served = queue_one(&system);
+    done(&system, 120, &[served]).await;
+    assert_eq!(system.launched_and_most_live().0, 1, "{}", story(&system));
+    assert!(system.job(refused).unwrap().reason.unwrap().contains("archived"));
+    system.world.with_github(|github, _| github.faults.refused.clear());
+    done(&system, 900, &[refused]).await;
+    rest(&system, 120).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_launched_for_an_installation_that_github_told_to_wait() {
+    let system = begin(87);
+    system.world.with_github(|github, _| {
+        github.faults.api.primary_limit = 1.0;
+        github.faults.api.primary_reset = 600;
+        github.faults.api.budget = Some(1);
+    });
+    let first = queue_one(&system);
+    until(&system, 120, "GitHub says so", |system| !system.world.with_github(|github, _| github.faults.api.budget == Some(1))).await;
+    let more = system.queue_jobs(&jobs(5));
+    system.pass(300).await;
+    assert_eq!(system.launched_and_most_live().0, 1, "{}", story(&system));
+    done(&system, 900, &[first]).await;
+    done(&system, 900, &more).await;
+    rest(&system, 120).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repository_has_no_more_runners_than_its_pool_allows() {
+    let system = Start::seeded(88).pools(&pool_with("max = 10\nmax_per_repository = 2")).begin().unwrap();
+    let mut all = system.queue_jobs(&jobs(8));
+    all.extend(system.queue_jobs(&NewJob { repository: "acme/other".to_owned(), ..jobs(2) }));
+    done(&system, 900, &all).await;
+    rest(&system, 120).await;
+    assert!(system.launched_and_most_live().1 <= 4 && system.world.most_rows(&linux()) <= 4);
+}

@@ -1,0 +1,49 @@
+//! The queue's promise broken on purpose: one pool planned by eight scalers at once, again and again.
+
+use mayfly_tests::fargate::Operation;
+use mayfly_tests::system::Start;
+
+use crate::told::{check_counts, done, in_virtual_time, jobs, linux, pool_with, rest, story};
+
+const ROUNDS: u64 = 60;
+const MAX: usize = 4;
+
+#[test]
+fn eight_planners_at_once_never_launch_above_max_nor_twice_for_one_job() {
+    for seed in 0..ROUNDS {
+        in_virtual_time(async {
+            let start = Start::seeded(seed).pools(&pool_with("max = 4")).tasks_start_in(5);
+            let system = start.begin().unwrap();
+            system.world.queue.hand_to(8);
+            let mut all = system.queue_jobs(&jobs(5));
+            system.pass(seed % 7).await;
+            all.extend(system.queue_jobs(&jobs(3)));
+            done(&system, 900, &all).await;
+            rest(&system, 120).await;
+            check_counts(&system, MAX, 8);
+            assert_eq!(system.world.most_rows(&linux()), MAX);
+            // One RunTask for each row: nobody sends what another has sent.
+            assert_eq!(system.ecs_calls(Operation::RunTask), 8, "seed {seed}\n{}", story(&system));
+        });
+    }
+}
+
+#[test]
+fn eight_planners_that_mark_and_launch_at_once_agree() {
+    for seed in 0..20 {
+        in_virtual_time(async {
+            let start = Start::seeded(seed).pools(&pool_with("max = 6\nmin_idle = 2")).tasks_start_in(5);
+            let system = start.begin().unwrap();
+            system.world.queue.hand_to(8);
+            let first = system.queue_jobs(&jobs(6));
+            system.pass(1 + seed % 9).await;
+            for job in &first[..3] {
+                system.cancel(*job);
+            }
+            done(&system, 900, &first[3..]).await;
+            system.pass(300).await;
+            assert!(system.world.most_rows(&linux()) <= 6 && system.launched_and_most_live().1 <= 6);
+            assert_eq!(system.runners().len(), 2, "the idle floor, seed {seed}\n{}", story(&system));
+        });
+    }
+}
