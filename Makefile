@@ -32,7 +32,9 @@ models: ## the programs of the local stack
 $(STACK):
 	cargo build --quiet -p mayfly-tests --bin stack
 
+# cargo builds the functions all at once, on all cores; sam goes through them one by one and finds them done.
 build: tools models ## the functions as they run on Lambda, for this machine, and the local stack's programs
+	cargo lambda build --quiet --release
 	$(SAM) build --config-env local --parameter-overrides Architecture=$(ARCH)
 
 check: ## formatting, lints, documentation: everything that needs no running
