@@ -4,7 +4,7 @@ PYTHON ?= python3
 # Lambda's name for this machine: the local stack runs the functions as they are.
 ARCH := $(subst aarch64,arm64,$(shell uname -m))
 EVENT ?= $(wildcard $(addprefix events/$*/,queued.json wakes.json registration.json stopped.json tick.json))
-PARAMETERS := $(strip $(if $(VPC),VpcId=$(VPC)) $(if $(SUBNETS),SubnetIds=$(SUBNETS)))
+PARAMETERS := $(if $(VPC),--parameter-overrides VpcId=$(VPC) SubnetIds=$(SUBNETS))
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
@@ -70,7 +70,7 @@ invoke-%: $(STACK) ## hand an event to a function of the local stack: make invok
 
 deploy: tools ## build and deploy to AWS; the first time with VPC=vpc-... SUBNETS=subnet-...,subnet-...
 	$(SAM) build
-	$(SAM) deploy $(addprefix --parameter-overrides ,$(PARAMETERS))
+	$(SAM) deploy $(PARAMETERS)
 
 validate: tools ## the template, by SAM and by cfn-lint
 	$(SAM) validate --lint --template-file template.yaml --region us-east-1

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 use mayfly_tests::stack::{Places, down, invoke, running, status, up, with};
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -26,18 +27,18 @@ async fn run(words: &[&str]) -> Result<ExitCode> {
         ["up"] => {
             let begun = Instant::now();
             let stack = up(places).await?;
-            println!("up after {:.1} s: {}", begun.elapsed().as_secs_f64(), places.description().display());
-            println!("webhook {}\ngithub  {}\naws     {}", stack.webhook_url, stack.github_url, stack.aws_endpoint);
+            say(format_args!("up after {:.1} s: {}", begun.elapsed().as_secs_f64(), places.description().display()));
+            say(format_args!("webhook {}\ngithub  {}\naws     {}", stack.webhook_url, stack.github_url, stack.aws_endpoint));
         }
-        ["down"] => println!("down: {} processes ended", down(places).await?),
+        ["down"] => say(format_args!("down: {} processes ended", down(places).await?)),
         ["status"] => {
             let stack = status(places).await?;
-            println!("{}", serde_json::to_string_pretty(&stack)?);
-            println!("up, {} processes", running(places)?);
+            say(format_args!("{}", serde_json::to_string_pretty(&stack)?));
+            say(format_args!("up, {} processes", running(places)?));
         }
         ["invoke", function, event] => {
             let (answer, failed) = invoke(places, function, Path::new(event)).await?;
-            println!("{}", serde_json::to_string_pretty(&answer)?);
+            say(format_args!("{}", serde_json::to_string_pretty(&answer)?));
             return Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS });
         }
         ["with", program, arguments @ ..] => {
@@ -48,4 +49,9 @@ async fn run(words: &[&str]) -> Result<ExitCode> {
         _ => bail!("usage: stack up | down | status | with <command> | invoke <function> <event file>"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whoever reads may stop reading (`| head`): that is no failure.
+fn say(line: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -10,11 +10,13 @@ use super::members::{START_LIMIT, fargate, github, ministack, pause_until, ready
 use super::places::Places;
 use super::processes::{Started, end_all, living, start};
 use anyhow::{Context, Result, bail};
-use reqwest::Client;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::time::{Duration, Instant};
+
+/// The longest that anything here may take to answer is what API Gateway allows a function.
+const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 
 /// Starts a stack, in the place of one that may be up, and returns when it is ready. If it fails, or is interrupted,
 /// nothing is left running.
@@ -52,7 +54,7 @@ pub async fn down(places: &Places) -> Result<usize> {
 /// If none is up, or it does not answer: says what.
 pub async fn status(places: &Places) -> Result<Stack> {
     let stack = Stack::read(places)?;
-    ping(&Client::new(), &stack.webhook_url, &stack.webhook_secret).await?;
+    ping(&machine::client(REQUEST_LIMIT)?, &stack.webhook_url, &stack.webhook_secret).await?;
     Ok(stack)
 }
 
@@ -87,7 +89,7 @@ async fn clear(places: &Places) -> Result<usize> {
 }
 
 async fn make(places: &Places) -> Result<Stack> {
-    let client = Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().context("make an HTTP client")?;
+    let client = machine::client(REQUEST_LIMIT)?;
     let aws_endpoint = format!("http://127.0.0.1:{}", machine::free_port()?);
     let aws = Aws::new(aws_endpoint.clone(), client.clone());
     let mut running = [
@@ -125,7 +127,8 @@ async fn settle(places: &Places, aws: &Aws, outputs: &Outputs, github_url: &str)
         private_key: String,
         webhook_secret: String,
     }
-    let answer = reqwest::get(format!("{github_url}/_model/app")).await?.error_for_status().context("ask for the App")?;
+    let request = machine::client(REQUEST_LIMIT)?.get(format!("{github_url}/_model/app"));
+    let answer = request.send().await?.error_for_status().context("ask for the App")?;
     let app: App = answer.json().await.context("understand the App")?;
     let key = json!({"app_id": app.app_id, "private_key": app.private_key});
     aws.put_parameter(&outputs.get("AppParameter")?, "SecureString", &key.to_string()).await?;

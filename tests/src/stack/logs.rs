@@ -2,9 +2,9 @@
 
 use super::aws::Aws;
 use super::deployment::{FUNCTIONS, function_name};
+use super::machine;
 use super::places::Places;
 use anyhow::{Context, Result};
-use reqwest::Client;
 use std::fs;
 use std::time::Duration;
 
@@ -20,8 +20,7 @@ pub(super) async fn save_function_logs(places: &Places, aws_endpoint: String) {
 }
 
 async fn save(places: &Places, aws_endpoint: String) -> Result<()> {
-    let client = Client::builder().no_proxy().timeout(LIMIT).build().context("make an HTTP client")?;
-    let aws = Aws::new(aws_endpoint, client);
+    let aws = Aws::new(aws_endpoint, machine::client(LIMIT)?);
     for function in FUNCTIONS {
         let text = aws.logs(&format!("/aws/lambda/{}", function_name(function))).await?;
         fs::write(places.log(function), text).with_context(|| format!("write the log of {function}"))?;

@@ -2,11 +2,18 @@
 
 use super::places::Places;
 use anyhow::{Context, Result, ensure};
+use reqwest::Client;
 use std::net::{Ipv4Addr, TcpListener};
+use std::time::Duration;
 
 /// Lambda's name for this machine's processor: the functions run here as they are.
 pub(super) fn architecture() -> &'static str {
     if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }
+}
+
+/// A client for loopback: a proxy that the user may have set would not find it.
+pub(super) fn client(limit: Duration) -> Result<Client> {
+    Client::builder().no_proxy().timeout(limit).build().context("make an HTTP client")
 }
 
 /// A loopback port that nobody listens on. The emulator wants its port by name; should somebody take it in between, it

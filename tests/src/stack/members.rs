@@ -24,6 +24,8 @@ pub(super) fn ministack(places: &Places, endpoint: &str) -> Result<Command> {
     command.envs([("GATEWAY_PORT", port), ("BIND_HOST", "127.0.0.1"), ("MINISTACK_HOST", "127.0.0.1")]);
     command.envs([("MINISTACK_REGION", REGION), ("MINISTACK_ACCOUNT_ID", ACCOUNT)]);
     command.envs([("AWS_ACCESS_KEY_ID", ROOT_KEY), ("AWS_SECRET_ACCESS_KEY", ROOT_KEY)]);
+    // These two would take fixed ports on every interface.
+    command.envs([("IOT_MTLS_ENABLED", "0"), ("SFTP_ENABLED", "0")]);
     // Signatures are verified and policies enforced: without it, every role of the template could be empty or `*`.
     command.env("AUTH", "true");
     Ok(command)
