@@ -9,11 +9,13 @@ use super::machine;
 use super::members::{START_LIMIT, fargate, github, ministack, pause_until, ready};
 use super::places::Places;
 use super::processes::{Started, end_all, living, start};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::time::{Duration, Instant};
+use tokio::signal::ctrl_c;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// The longest that anything here may take to answer is what API Gateway allows a function.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
@@ -29,9 +31,11 @@ pub async fn up(places: &Places) -> Result<Stack> {
     clear(places).await?;
     // The last stack's logs, which `down` leaves to be read.
     fs::remove_dir_all(places.local()).and_then(|()| fs::create_dir(places.local())).context("empty target/local")?;
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
     let made = tokio::select! {
         made = make(places) => made,
-        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+        _ = ctrl_c() => Err(anyhow!("interrupted")),
+        _ = terminate.recv() => Err(anyhow!("terminated")),
     };
     if made.is_err() {
         end_all(places).await?;
