@@ -8,8 +8,8 @@ use super::table::Table;
 
 /// Every item by its key's text, without the key's attributes.
 pub(super) fn of(table: &Table) -> BTreeMap<String, Value> {
-    let items = table.settled().into_iter().map(|(key, item)| {
-        let mut value: Value = serde_dynamo::from_item(item).unwrap_or_default();
+    let items = table.settled().map(|(key, item)| {
+        let mut value: Value = serde_dynamo::from_item(item.clone()).unwrap_or_default();
         if let Some(members) = value.as_object_mut() {
             members.remove("pk");
             members.remove("sk");

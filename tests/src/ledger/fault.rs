@@ -16,7 +16,8 @@ pub enum When {
 pub enum What {
     /// A `StoreError`.
     Fails,
-    /// A conflict. Before the work only, as DynamoDB's never comes after it.
+    /// A conflict. After the work it is what happens to a plain write whose answer got lost: the SDK repeats it, and it meets itself. (A
+    /// transaction's repetition carries a token and succeeds.)
     Conflicts,
     /// It never answers: its caller is killed there.
     Hangs,

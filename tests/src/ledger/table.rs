@@ -157,21 +157,17 @@ impl Table {
         self.under_way.is_empty()
     }
 
-    /// Every item as it will be when all transactions under way are over.
-    #[must_use]
-    pub fn settled(&self) -> BTreeMap<Key, Item> {
-        let mut table = self.clone();
-        for id in self.under_way.keys() {
-            table.finish(*id);
-        }
-        table.items
+    /// Every item there will be when all transactions under way are over, in no order.
+    pub fn settled(&self) -> impl Iterator<Item = (&Key, &Item)> {
+        let stays = |(key, _): &(&Key, &Item)| !self.held.contains_key(*key);
+        let pending = self.under_way.values().flat_map(|transaction| &transaction.writes);
+        self.items.iter().filter(stays).chain(pending.filter_map(|(key, item)| Some((key, item.as_ref()?))))
     }
 
-    /// Keys of every item there will be when all transactions under way are over, in no order.
-    pub fn settled_keys(&self) -> impl Iterator<Item = &Key> {
-        let stays = |key: &&Key| !self.held.contains_key(key);
-        let pending = self.under_way.values().flat_map(|transaction| &transaction.writes);
-        self.items.keys().filter(stays).chain(pending.filter(|(_, item)| item.is_some()).map(|(key, _)| key))
+    /// One of these.
+    #[must_use]
+    pub fn settled_item(&self, key: &Key) -> Option<&Item> {
+        self.seen(key, |_, _| true)
     }
 
     fn put(&mut self, key: Key, item: Option<Item>) {

@@ -15,9 +15,10 @@ use crate::github::jobs::{Conclusion, Status};
 impl System {
     /// Items of the table that can be read as this.
     fn items<T: DeserializeOwned>(&self, wanted: impl Fn(&Key) -> bool) -> Vec<T> {
-        let items = self.world.table.with(|table| table.settled());
-        let items = items.into_iter().filter(|(key, _)| wanted(key));
-        items.filter_map(|(_, item)| serde_dynamo::from_item(item).ok()).collect()
+        self.world.table.with(|table| {
+            let items = table.settled().filter(|(key, _)| wanted(key));
+            items.filter_map(|(_, item)| serde_dynamo::from_item(item.clone()).ok()).collect()
+        })
     }
 
     /// Open runners of all pools, by id.
@@ -43,8 +44,8 @@ impl System {
     /// A job's record.
     #[must_use]
     pub fn job(&self, job: JobId) -> Option<JobRecord> {
-        let pk = format!("job#{job}");
-        self.items(|key| key.pk == pk).pop()
+        let key = mayfly_ledger::key::job_record(job);
+        self.world.table.with(|table| serde_dynamo::from_item(table.settled_item(&key)?.clone()).ok())
     }
 
     /// Tasks of ECS that have not stopped.
@@ -68,19 +69,19 @@ impl System {
     /// Where a job is at GitHub.
     #[must_use]
     pub fn at_github(&self, job: JobId) -> Option<(Status, Option<Conclusion>)> {
-        self.world.with_github(|github, _| github.job(id::JobId(job.0)).map(|job| (job.status, job.conclusion)))
+        self.world.ask_github(|github, _| github.job(id::JobId(job.0)).map(|job| (job.status, job.conclusion)))
     }
 
     /// How many steps of a job really ran.
     #[must_use]
     pub fn steps_run(&self, job: JobId) -> usize {
-        self.world.with_github(|github, _| github.job(id::JobId(job.0)).map_or(0, |job| job.steps.len()))
+        self.world.ask_github(|github, _| github.job(id::JobId(job.0)).map_or(0, |job| job.steps.len()))
     }
 
     /// Which runner has, or had, a job at GitHub: its name.
     #[must_use]
     pub fn runner_at_github(&self, job: JobId) -> Option<String> {
-        self.world.with_github(|github, _| Some(github.job(id::JobId(job.0))?.executor.as_ref()?.name.clone()))
+        self.world.ask_github(|github, _| Some(github.job(id::JobId(job.0))?.executor.as_ref()?.name.clone()))
     }
 
     /// True if the jobs are over at GitHub, well.
@@ -110,6 +111,8 @@ impl System {
     /// True if nothing is left over.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
-        self.left_over().is_empty()
+        let open = |key: &Key| key.pk.starts_with("pool#") && (key.sk.starts_with("runner#") || key.sk.starts_with("job#"));
+        let rows = self.world.table.with(|table| table.settled().any(|(key, _)| open(key)));
+        !rows && self.left_over().is_empty()
     }
 }

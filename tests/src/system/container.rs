@@ -116,14 +116,15 @@ impl Container {
         let opened = system.world.with_github(|github, now| github.open_session(registration, now));
         let Ok((session, _)) = opened else { return 1 };
         loop {
-            let job = system.world.with_github(|github, now| match github.poll(&session, now) {
-                Ok(Some(_)) => {
-                    let request = Request::new("GET", &format!("/_runner/session/{session}/job"));
-                    let job = github.runner_call(&request, now).body;
-                    Ok(job.filter(|_| github.start(&session, now).is_ok()))
-                }
-                Ok(None) => Ok(None),
-                Err(interrupted) => Err(interrupted),
+            let given = system.world.ask_github(|github, now| github.poll(&session, now));
+            let job = given.map(|given| {
+                given.and_then(|_| {
+                    system.world.with_github(|github, now| {
+                        let request = Request::new("GET", &format!("/_runner/session/{session}/job"));
+                        let job = github.runner_call(&request, now).body;
+                        job.filter(|_| github.start(&session, now).is_ok())
+                    })
+                })
             });
             match job {
                 Ok(Some(job)) => return self.work(system, told, &session, &job).await,
@@ -150,7 +151,7 @@ impl Container {
             let named = format!("Step {step}");
             let done = async {
                 live(system, session, each).await?;
-                system.world.with_github(|github, now| github.step(session, &named, now))
+                system.world.ask_github(|github, now| github.step(session, &named, now))
             };
             match told.or(done).await {
                 None => {
@@ -208,6 +209,6 @@ async fn live(system: &System, session: &SessionId, work: Duration) -> Result<()
             return Ok(());
         }
         tokio::time::sleep(left.min(HEARTBEAT)).await;
-        system.world.with_github(|github, now| github.heartbeat(session, now))?;
+        system.world.ask_github(|github, now| github.heartbeat(session, now))?;
     }
 }

@@ -36,10 +36,22 @@ struct Place {
     repository: Option<RepositoryId>,
 }
 
+/// What is asked there.
+struct Question<'a> {
+    name: &'static str,
+    method: &'a str,
+    rest: &'a str,
+    body: Option<&'a Value>,
+}
+
 /// One call as it went. No answer: none came in time.
 struct Asked {
     answer: Option<Answer>,
     call: Box<Call>,
+}
+
+fn get<'a>(name: &'static str, rest: &'a str) -> Question<'a> {
+    Question { name, method: "GET", rest, body: None }
 }
 
 fn runners_of(target: &Target) -> Place {
@@ -60,7 +72,8 @@ fn runners_of(target: &Target) -> Place {
 }
 
 impl Github {
-    async fn ask(&self, name: &'static str, place: &Place, method: &str, rest: &str, body: Option<&Value>, by: Instant) -> Asked {
+    async fn ask(&self, place: &Place, question: Question<'_>, by: Instant) -> Asked {
+        let Question { name, method, rest, body } = question;
         self.world.count(self.who, &format!("GitHub {name}"));
         self.world.travel().await;
         let path = format!("{}{rest}", place.path);
@@ -148,7 +161,9 @@ impl Registrations for Github {
         };
         let labels: Vec<&str> = target.labels.iter().collect();
         let body = json!({ "name": name.to_string(), "runner_group_id": group, "labels": labels });
-        let asked = self.ask("generate-jitconfig", &place, "POST", "/generate-jitconfig", Some(&body), by).await;
+        let asked = self
+            .ask(&place, Question { name: "generate-jitconfig", method: "POST", rest: "/generate-jitconfig", body: Some(&body) }, by)
+            .await;
         match asked.status() {
             Some(409) => {
                 let message = asked.answer.as_ref().map(words).unwrap_or_default();
@@ -174,7 +189,7 @@ impl Runners for Github {
     async fn list(&self, target: &Target, by: Instant) -> Result<Vec<RunnerNow>, CallError> {
         let mut runners = Vec::new();
         for page in 1_u32.. {
-            let asked = self.ask("list-runners", &runners_of(target), "GET", &format!("?per_page=100&page={page}"), None, by).await;
+            let asked = self.ask(&runners_of(target), get("list-runners", &format!("?per_page=100&page={page}")), by).await;
             let found = asked.success(self.now())?;
             let found: Vec<RunnerNow> = found["runners"].as_array().into_iter().flatten().map(runner_now).collect();
             let last = found.len() < 100;
@@ -187,11 +202,11 @@ impl Runners for Github {
     }
 
     async fn delete(&self, target: &Target, runner: GithubRunnerId, by: Instant) -> Result<Deleted, CallError> {
-        let asked = self.ask("delete-runner", &runners_of(target), "DELETE", &format!("/{runner}"), None, by).await;
+        let asked = self.ask(&runners_of(target), Question { method: "DELETE", ..get("delete-runner", &format!("/{runner}")) }, by).await;
         match asked.status() {
             Some(422) => Ok(Deleted::Busy),
             Some(404) => {
-                let asked = self.ask("list-runners", &runners_of(target), "GET", "?per_page=1", None, by).await;
+                let asked = self.ask(&runners_of(target), get("list-runners", "?per_page=1"), by).await;
                 Ok(Deleted::NotFound { target_visible: asked.success(self.now()).is_ok() })
             }
             _ => asked.success(self.now()).map(|_| Deleted::Gone),
@@ -219,7 +234,7 @@ impl Jobs for Github {
     ) -> Result<Option<JobNow>, CallError> {
         let permission = ("actions", Level::Read);
         let place = Place { path: format!("/repos/{}", repository.name), installation, permission, repository: Some(repository.id) };
-        let asked = self.ask("get-job", &place, "GET", &format!("/actions/jobs/{job}"), None, by).await;
+        let asked = self.ask(&place, get("get-job", &format!("/actions/jobs/{job}")), by).await;
         if asked.status() == Some(404) {
             return Ok(None);
         }
@@ -241,7 +256,7 @@ impl Jobs for Github {
 impl Repositories for Github {
     async fn private(&self, installation: InstallationId, id: RepositoryId, name: &str, by: Instant) -> Result<Option<bool>, CallError> {
         let place = Place { path: format!("/repos/{name}"), installation, permission: ("metadata", Level::Read), repository: Some(id) };
-        match self.ask("get-repository", &place, "GET", "", None, by).await.success(self.now()) {
+        match self.ask(&place, get("get-repository", ""), by).await.success(self.now()) {
             Ok(wire) => Ok((wire["id"].as_i64() == Some(id.0)).then_some(wire["private"] == true)),
             Err(CallError::Refused { .. }) => Ok(None),
             Err(error) => Err(error),

@@ -39,6 +39,7 @@ struct State {
     groups: BTreeMap<PoolName, Group>,
     last: u64,
     receipts: u64,
+    batches: u64,
     lose: u32,
 }
 
@@ -120,7 +121,16 @@ impl Queue {
                 group.in_flight = Some((receipt, now.plus(times::WAKE_VISIBILITY)));
             }
         }
-        (!messages.is_empty()).then_some(Batch { receipt, messages })
+        (!messages.is_empty()).then(|| {
+            state.batches += 1;
+            Batch { receipt, messages }
+        })
+    }
+
+    /// How many batches were handed out.
+    #[must_use]
+    pub fn batches(&self) -> u64 {
+        self.state().batches
     }
 
     /// A scaler is done with a batch: all but these messages are deleted; `None`: it failed as a whole.

@@ -38,7 +38,7 @@ impl System {
             if self.world.clock.elapsed() >= end {
                 return false;
             }
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            tokio::time::sleep(Duration::from_millis(500)).await;
         }
         true
     }

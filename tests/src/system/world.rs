@@ -97,6 +97,11 @@ impl World {
         result
     }
 
+    /// The same, where nothing comes of it for anybody else.
+    pub(super) fn ask_github<T>(&self, act: impl FnOnce(&mut Github, jiff::Timestamp) -> T) -> T {
+        act(&mut lock(&self.github), self.clock.model_time())
+    }
+
     /// A draw below a number.
     pub fn below(&self, bound: u64) -> u64 {
         lock(&self.draws).u64(..bound.max(1))
@@ -131,7 +136,7 @@ impl World {
     pub(super) fn measure(&self) {
         let mut rows: BTreeMap<String, usize> = BTreeMap::new();
         self.table.with(|table| {
-            for key in table.settled_keys().filter(|key| key.sk.starts_with("runner#")) {
+            for key in table.settled().map(|(key, _)| key).filter(|key| key.sk.starts_with("runner#")) {
                 *rows.entry(key.pk.clone()).or_default() += 1;
             }
         });

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,8 @@ const START_LIMIT: Duration = Duration::from_secs(90);
 /// The emulator, up.
 struct Emulator {
     endpoint: String,
-    /// Its end tells the shell below that we are gone.
-    _leash: ChildStdin,
+    /// The end of the pipe that it reads from tells it that we are gone.
+    _shell: Child,
 }
 
 /// Where it answers; started first if it is not up.
@@ -36,14 +36,13 @@ fn start() -> Emulator {
     command.envs([("GATEWAY_PORT", port.to_string().as_str()), ("BIND_HOST", "127.0.0.1"), ("MINISTACK_HOST", "127.0.0.1")]);
     command.envs([("MINISTACK_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")]);
     let mut shell = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let leash = shell.stdin.take().unwrap();
     let deadline = Instant::now() + START_LIMIT;
     while !answers(port) {
         let log = std::fs::read_to_string(place.join("log")).unwrap_or_default();
         assert!(shell.try_wait().unwrap().is_none() && Instant::now() < deadline, "the emulator does not answer: {log}");
         std::thread::sleep(Duration::from_millis(50));
     }
-    Emulator { endpoint: format!("http://127.0.0.1:{port}"), _leash: leash }
+    Emulator { endpoint: format!("http://127.0.0.1:{port}"), _shell: shell }
 }
 
 /// Asked without a client: this runs before any runtime may be relied on.

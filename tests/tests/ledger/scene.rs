@@ -112,6 +112,8 @@ pub(crate) fn row(number: u128) -> Runner {
         sent_at: at(0),
         missing: 0,
         unsure: false,
+        unsent: false,
+        given_up: false,
     };
     let mut runner = Runner::requested(RunnerId::from_ulid(number), linux(), size(), launch, at(0));
     runner.rev = 1;

@@ -64,8 +64,10 @@ async fn a_removed_pool_drains_and_what_runs_runs_on() {
 #[tokio::test(start_paused = true)]
 async fn a_registered_runner_without_a_job_is_taken_away_at_github_first() {
     let system = begin(84);
+    // GitHub takes its time to hand jobs out.
+    system.world.with_github(|github, _| github.settings.assign_after = 100.0);
     let job = queue_one(&system);
-    until(&system, 120, "its registration exists", |system| !system.registrations().is_empty()).await;
+    until(&system, 90, "its registration exists", |system| !system.registrations().is_empty()).await;
     system.cancel(job);
     let deleted = |system: &System| system.world.calls().get(&("sweeper".into(), "GitHub delete-runner".into())).copied().unwrap_or(0);
     // A task that was told to stop before GitHub let go of its runner would fail whatever GitHub hands to it meanwhile.
@@ -75,6 +77,16 @@ async fn a_registered_runner_without_a_job_is_taken_away_at_github_first() {
     }
     rest(&system, 120).await;
     assert_eq!((deleted(&system), outcomes(&system)), (1, vec![Outcome::Unneeded]), "{}", story(&system));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_github_hands_to_nobody_is_asked_about_and_tried_again() {
+    let system = begin(89);
+    system.world.with_github(|github, _| github.settings.assign_after = 500.0);
+    let job = queue_one(&system);
+    done(&system, 1_200, &[job]).await;
+    rest(&system, 120).await;
+    assert_eq!(outcomes(&system), [Outcome::NotAssigned, Outcome::Ran], "{}", story(&system));
 }
 
 #[tokio::test(start_paused = true)]
