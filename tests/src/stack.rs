@@ -20,6 +20,8 @@ mod lifecycle;
 mod logs;
 mod machine;
 mod members;
+#[cfg(test)]
+mod permissions;
 mod places;
 mod processes;
 mod session;

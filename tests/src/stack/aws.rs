@@ -117,7 +117,7 @@ impl Aws {
         }
     }
 
-    async fn query(&self, service: &str, version: &str, parameters: &[(&str, &str)]) -> Result<String> {
+    pub(super) async fn query(&self, service: &str, version: &str, parameters: &[(&str, &str)]) -> Result<String> {
         let request = self.client.post(&self.endpoint).form(&[&[("Version", version)], parameters].concat());
         text(as_root(request, service)).await
     }
@@ -139,7 +139,7 @@ async fn text(request: RequestBuilder) -> Result<String> {
 }
 
 /// The texts of all elements of one name. Names and addresses, which is all that is read here, hold nothing escaped.
-fn elements<'a>(xml: &'a str, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+pub(super) fn elements<'a>(xml: &'a str, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
     let (open, close) = (format!("<{name}>"), format!("</{name}>"));
     let mut rest = xml;
     std::iter::from_fn(move || {
