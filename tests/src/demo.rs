@@ -68,7 +68,7 @@ fn explain(outcome: &Outcome, forged: &Forged, parts: &[Part]) {
     for wrong in &outcome.wrong {
         match wrong {
             Wrong::Lost(job) => println!("lost: job {job} did not end as it should have"),
-            Wrong::Twice(job, runners) => println!("duplicate: {runners} runners were started for job {job}"),
+            Wrong::TooMany(runners) => println!("duplicate: {runners} runners more than jobs began to wait"),
             Wrong::Left(what) => println!("left over: {what}"),
         }
     }

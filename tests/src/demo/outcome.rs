@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use mayfly_domain::id::JobId;
 
-use super::cast::Part;
+use super::cast::{Kind, Part};
 use crate::watch::{Forged, GithubJob, Snapshot, Watch};
 
 /// Something that must not be.
@@ -13,8 +12,8 @@ use crate::watch::{Forged, GithubJob, Snapshot, Watch};
 pub(super) enum Wrong {
     /// A job that did not end as it should have.
     Lost(i64),
-    /// A job that more than one runner was started for.
-    Twice(JobId, usize),
+    /// So many runners more than there was need for.
+    TooMany(usize),
     /// Something that nothing needs any more.
     Left(String),
 }
@@ -22,7 +21,7 @@ pub(super) enum Wrong {
 /// One line of the table.
 #[derive(Debug)]
 pub(super) struct Line {
-    pub(super) kind: super::cast::Kind,
+    pub(super) kind: Kind,
     pub(super) job: GithubJob,
     pub(super) pool: Option<String>,
     /// Mayfly's reason, for a job that it does not take.
@@ -47,7 +46,7 @@ impl Outcome {
         let live: Vec<&String> = tasks.iter().filter(|(_, status)| status != "STOPPED").map(|(task, _)| task).collect();
         let forgery_seen = ledger.job(forged.job).is_some();
         let mut wrong: Vec<Wrong> = lines.iter().filter(|line| !line.ended_well()).map(|line| Wrong::Lost(line.job.id)).collect();
-        wrong.extend(started_twice(&ledger));
+        wrong.extend(Some(too_many(&ledger)).filter(|runners| *runners > 0).map(Wrong::TooMany));
         wrong.extend(registered.iter().map(|runner| Wrong::Left(format!("registration {} at GitHub", runner.name))));
         wrong.extend(live.iter().map(|task| Wrong::Left(format!("task {task}"))));
         wrong.extend(ledger.open.iter().map(|runner| Wrong::Left(format!("row of runner {}", runner.id))));
@@ -83,7 +82,7 @@ impl Outcome {
             self.lines.iter().filter(|line| line.job.conclusion.as_deref() == Some("cancelled")).count(),
             self.lines.iter().filter(|line| line.kind.is_foreign()).count(),
             count(|wrong| matches!(wrong, Wrong::Lost(_))),
-            count(|wrong| matches!(wrong, Wrong::Twice(..))),
+            self.wrong.iter().map(|wrong| if let Wrong::TooMany(runners) = wrong { *runners } else { 0 }).sum::<usize>(),
             count(|wrong| matches!(wrong, Wrong::Left(_))),
         )
     }
@@ -116,11 +115,9 @@ fn lines(parts: &[Part], jobs: Vec<GithubJob>, ledger: &Snapshot) -> Vec<Line> {
     parts.iter().filter_map(line).collect()
 }
 
-/// Jobs that more than one runner was started for, open ones included.
-fn started_twice(ledger: &Snapshot) -> Vec<Wrong> {
-    let mut started: BTreeMap<JobId, usize> = BTreeMap::new();
-    for job in ledger.open.iter().chain(&ledger.closed).filter_map(|runner| runner.intended) {
-        *started.entry(job).or_default() += 1;
-    }
-    started.into_iter().filter(|(_, runners)| *runners > 1).map(|(job, runners)| Wrong::Twice(job, runners)).collect()
+/// How many runners were started beyond one for each time that a job began to wait. Runners are interchangeable, so only their
+/// number tells; a gated job begins to wait twice, and each time GitHub says so under a GUID of its own.
+fn too_many(ledger: &Snapshot) -> usize {
+    let waits: usize = ledger.jobs.iter().filter(|job| job.pool.is_some()).map(|job| job.queued.len()).sum();
+    (ledger.open.len() + ledger.closed.len()).saturating_sub(waits)
 }
