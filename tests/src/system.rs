@@ -27,6 +27,7 @@ mod steps;
 mod world;
 
 pub use clock::Clock;
+pub use front::Reply;
 pub use functions::Functions;
 pub use parameters::Parameters;
 pub use queue::{Batch, Queue};

@@ -163,6 +163,9 @@ impl Container {
             }
         }
         let _ = system.world.with_github(|github, now| github.complete(session, None, now));
+        if system.world.hang.load(Ordering::Relaxed) {
+            told.or(std::future::pending::<()>()).await;
+        }
         0
     }
 
@@ -180,7 +183,7 @@ impl Container {
             "event": job["GITHUB_EVENT_NAME"],
         });
         while system.world.clock.elapsed() < deadline {
-            let reply = system.request(&self.caller, "/admission", &body).await;
+            let reply = alive_during(system, session, system.request(&self.caller, "/admission", &body)).await;
             let said: Value = serde_json::from_str(&reply.body).unwrap_or_default();
             match (reply.status, reply.ours, said["admitted"].as_bool()) {
                 (200, true, Some(true)) => return Admitted::Yes,
@@ -198,6 +201,19 @@ impl Container {
 /// As long as the answer says, and a drawn second.
 fn pause(system: &System, reply: &Reply) -> Duration {
     reply.retry_after.map_or(RETRY, Duration::from_secs) + Duration::from_millis(system.world.below(1000))
+}
+
+/// Waits for something, with signs of life.
+async fn alive_during<T>(system: &System, session: &SessionId, what: impl Future<Output = T>) -> T {
+    let mut what = pin!(what);
+    loop {
+        match select(what.as_mut(), pin!(tokio::time::sleep(HEARTBEAT))).await {
+            Either::Left((done, _)) => return done,
+            Either::Right(_) => {
+                let _ = system.world.ask_github(|github, now| github.heartbeat(session, now));
+            }
+        }
+    }
 }
 
 /// Works for a while, with signs of life.

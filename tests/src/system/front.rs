@@ -23,12 +23,15 @@ const RETRIES: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(120
 
 /// What a container gets for a request.
 #[derive(Clone, Debug)]
-pub(super) struct Reply {
-    pub(super) status: u16,
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
     /// `x-mayfly` was there.
-    pub(super) ours: bool,
-    pub(super) retry_after: Option<u64>,
-    pub(super) body: String,
+    pub ours: bool,
+    /// `Retry-After`, in seconds.
+    pub retry_after: Option<u64>,
+    /// The body.
+    pub body: String,
 }
 
 impl System {
@@ -93,8 +96,8 @@ impl System {
         let _ = Box::pin(timeout(SWEEPER, self.functions.sweeper.sweep(&owner))).await;
     }
 
-    /// A request that a task signed. It goes on when who asked is gone; no answer is API Gateway's own 503.
-    pub(super) async fn request(&self, caller: &str, path: &'static str, body: &Value) -> Reply {
+    /// A request that was signed by `caller` (API Gateway's `userArn`). It goes on when who asked is gone; no answer is API Gateway's own 503.
+    pub async fn request(&self, caller: &str, path: &'static str, body: &Value) -> Reply {
         let event = json!({
             "rawPath": path,
             "headers": { "accept": if path == "/registration" { "text/plain" } else { "application/json" } },

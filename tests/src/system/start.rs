@@ -1,6 +1,7 @@
 //! How a story begins.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -112,6 +113,7 @@ impl Start {
             changed: Notify::new(),
             latency: self.latency,
             sweeps: self.sweeps,
+            hang: AtomicBool::new(false),
         });
         let functions = Arc::new(Functions::new(&world, &site()));
         let system = System { world, functions };

@@ -1,6 +1,7 @@
 //! Everything outside of the functions, shared by all.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -40,6 +41,7 @@ pub struct World {
     /// Most milliseconds that a call takes to reach anybody.
     pub(super) latency: u64,
     pub(super) sweeps: bool,
+    pub(super) hang: AtomicBool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -166,6 +168,11 @@ impl World {
     pub fn forget_calls(&self) {
         self.table.forget_counts();
         lock(&self.calls).clear();
+    }
+
+    /// From now on containers stay when their job is over.
+    pub fn let_containers_hang(&self) {
+        self.hang.store(true, Ordering::Relaxed);
     }
 
     /// What containers were answered: path and status, in order.

@@ -38,11 +38,11 @@ async fn a_parked_runner_serves_a_job_in_seconds_and_is_replaced() {
 
 #[tokio::test(start_paused = true)]
 async fn a_parked_runner_leaves_at_the_park_limit_and_is_replaced() {
-    let system = with_floor(82);
-    until(&system, 180, "two runners are parked", |system| parked(system) == 2).await;
+    let system = Start::seeded(82).pools(&pool_with("max = 10\nmin_idle = 1")).begin().unwrap();
+    until(&system, 180, "a runner is parked", |system| parked(system) == 1).await;
     system.pass(7 * 3_600).await;
-    assert_eq!((parked(&system), system.launched_and_most_live().0), (2, 4), "{}", story(&system));
-    assert_eq!(outcomes(&system), [Outcome::Unneeded; 2]);
+    assert_eq!((parked(&system), system.launched_and_most_live().0), (1, 2), "{}", story(&system));
+    assert_eq!(outcomes(&system), [Outcome::Unneeded]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,4 +11,6 @@ mod failures;
 mod limits;
 mod plain;
 mod planners;
+mod pools;
+mod registration;
 mod told;
