@@ -10,7 +10,7 @@
 //! | containers | what `entrypoint.sh`, the runner and its hook do, step by step |
 //!
 //! One thread, tokio's paused clock, every draw from one seed: the same seed tells the same story. A test says what happens
-//! ([`System::queue_job`], faults of the models), lets time pass ([`System::until`]) and looks at what came of it.
+//! ([`System::queue_jobs`], faults of the models), lets time pass ([`System::until`]) and looks at what came of it.
 
 mod checks;
 mod clock;
