@@ -202,9 +202,9 @@ impl Runner {
             if !self.mint_unsure {
                 after.state = RunnerState::Parked;
                 after.target = None;
+                // No runner of that name exists or ever will: the name is free for the next call.
+                after.mint -= 1;
             }
-            // No runner of that name exists or ever will: the name is free for the next call.
-            after.mint -= 1;
             after.reserved = None;
             after.heard_at = Some(now);
             note(&mut after.story, now, format!("GitHub refused the registration: {why}"));

@@ -70,6 +70,18 @@ impl Stage {
         (jobs.into_iter().filter(|job| ids.contains(&job.id)).collect(), ledger)
     }
 
+    /// The pools file in force.
+    pub(crate) async fn pools(&self) -> String {
+        let answer = self.aws("ssm", "AmazonSSM.GetParameter", &json!({ "Name": self.stack.pools_parameter })).await;
+        answer["Parameter"]["Value"].as_str().unwrap().to_owned()
+    }
+
+    /// Puts a pools file in force.
+    pub(crate) async fn put_pools(&self, file: &str) {
+        let body = json!({ "Name": self.stack.pools_parameter, "Value": file, "Type": "String", "Overwrite": true });
+        self.aws("ssm", "AmazonSSM.PutParameter", &body).await;
+    }
+
     /// A call of one of the emulator's JSON services, as the account's root.
     pub(crate) async fn aws(&self, service: &str, target: &str, body: &Value) -> Value {
         let scope = format!(

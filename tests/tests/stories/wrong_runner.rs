@@ -15,18 +15,18 @@ const LABELS: [&str; 2] = ["self-hosted", "mayfly-org"];
 #[ignore = "needs the local stack: make test"]
 async fn refused_job_runs_no_step_and_the_accepted_one_gets_the_next_runner() {
     let stage = Stage::enter().await;
-    let parameter = &stage.stack.pools_parameter;
-    let before = stage.aws("ssm", "AmazonSSM.GetParameter", &json!({ "Name": parameter })).await;
-    let file = before["Parameter"]["Value"].as_str().unwrap().to_owned();
+    let file = stage.pools().await;
     let pool = r#"
 [pools.org]
 labels = ["self-hosted", "mayfly-org"]
 scope = "organization"
 runner_group = "Default"
 repositories = ["acme/app"]
+cpu = 1
+memory = "2 GiB"
 max = 2
 "#;
-    put_pools(&stage, &format!("{file}{pool}")).await;
+    stage.put_pools(&format!("{file}{pool}")).await;
 
     // The stranger's job is there first and preferred, so GitHub gives it the first runner that registers.
     let stranger = json!({ "repository": "acme/other", "labels": LABELS, "seconds": 0.2, "steps": 3, "always_steps": 1, "thief": true });
@@ -35,7 +35,7 @@ max = 2
     let accepted = stage.watch.queue(&wish, 1).await.unwrap();
     let all = [refused[0], accepted[0]];
     let (jobs, ledger) = stage.over(&all, Duration::from_secs(150)).await;
-    put_pools(&stage, &file).await;
+    stage.put_pools(&file).await;
 
     let job = |id: i64| jobs.iter().find(|job| job.id == id).unwrap();
     assert_eq!(job(refused[0]).steps_run, 0, "{:?}", job(refused[0]));
@@ -45,9 +45,4 @@ max = 2
     let mut outcomes: Vec<Outcome> = of_pool.filter_map(|runner| runner.outcome).collect();
     outcomes.sort();
     assert_eq!(outcomes, [Outcome::Ran, Outcome::Refused]);
-}
-
-async fn put_pools(stage: &Stage, file: &str) {
-    let body = json!({ "Name": stage.stack.pools_parameter, "Value": file, "Type": "String", "Overwrite": true });
-    stage.aws("ssm", "AmazonSSM.PutParameter", &body).await;
 }
