@@ -44,8 +44,9 @@ pub fn care(runner: &Runner, pool: Option<&Pool>, now: Timestamp) -> Care {
         RunnerState::Parked if over(runner.asked_at, times::PARK_LIMIT + times::START_TIMEOUT) => {
             Care::Mark(StopKind::ParkLimit, "had nothing to do until the park limit".to_owned())
         }
-        RunnerState::Registering if over(runner.asked_at, times::PARK_LIMIT + times::START_TIMEOUT) => {
-            Care::Retire("was registering until the park limit".to_owned())
+        // One that still tries mints anew at every request; this one had no answer from GitHub, and then no job to try for.
+        RunnerState::Registering if over(runner.minted_at, idle_timeout) => {
+            Care::Retire(format!("asked for a registration {} min ago, and nothing came of it", minutes(idle_timeout)))
         }
         RunnerState::Registered if over(runner.registered_at, idle_timeout) => {
             Care::Retire(format!("registered, and given no job within {} min", minutes(idle_timeout)))
@@ -113,6 +114,15 @@ mod tests {
     }
 
     #[test]
+    fn a_runner_whose_registration_got_lost_is_retired_unless_it_tries_on() {
+        let mut lost = runner(RunnerState::Registering);
+        lost.asked_at = Some(at(0));
+        lost.minted_at = Some(at(3600));
+        assert_eq!(care(&lost, None, at(3600 + 300)), Care::None);
+        assert!(matches!(care(&lost, None, at(3600 + 301)), Care::Retire(_)));
+    }
+
+    #[test]
     fn a_busy_runner_is_never_touched_before_its_lifetime_is_over() {
         let mut busy = runner(RunnerState::Busy);
         busy.work = Some(Work { run: RunId(1), attempt: 1, job: None, since: at(0) });
@@ -125,6 +135,7 @@ mod tests {
         for state in [RunnerState::Registering, RunnerState::Registered, RunnerState::Busy] {
             let mut old = runner(state);
             old.asked_at = Some(at(0));
+            old.minted_at = Some(at(0));
             assert!(matches!(care(&old, None, day), Care::Retire(_) | Care::End(_)), "{state:?}");
         }
         let mut marked = runner(RunnerState::Parked);

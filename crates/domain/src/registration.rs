@@ -169,6 +169,7 @@ impl Runner {
         after.mint_unsure |= self.state == RunnerState::Registering;
         after.state = RunnerState::Registering;
         after.mint += 1;
+        after.minted_at = Some(now);
         after.reserved = Some(job.id);
         after.repository = Some(job.repository.id);
         after.target.clone_from(&job.target);

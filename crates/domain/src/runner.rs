@@ -179,6 +179,9 @@ pub struct Runner {
     /// How many registrations were asked of GitHub for it; the number ends its name.
     #[serde(default)]
     pub mint: u32,
+    /// When a registration was asked of GitHub last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minted_at: Option<Timestamp>,
     /// A registration was asked of GitHub and no answer came: one may exist that nobody knows.
     #[serde(default)]
     pub mint_unsure: bool,
@@ -256,6 +259,7 @@ impl Runner {
             asked_at: None,
             heard_at: None,
             mint: 0,
+            minted_at: None,
             mint_unsure: false,
             reserved: None,
             target: None,
