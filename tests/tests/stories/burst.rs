@@ -15,7 +15,7 @@ async fn two_hundred_jobs_at_once_all_run_and_never_more_than_twenty_live() {
     let stage = Stage::enter().await;
     // GitHub's secondary limit would let some 180 registrations a minute pass: it has a story of its own.
     stage.watch.post("settings", &json!({ "points_per_minute": 100_000 })).await.unwrap();
-    let wish = json!({ "repository": "acme/app", "labels": ["self-hosted", "linux", "x64", "mayfly"], "seconds": 0.2 });
+    let wish = json!({ "repository": "acme/app", "labels": ["self-hosted", "linux", "x64", "mayfly"], "seconds": 0.5 });
     let ids = stage.watch.queue(&wish, 200).await.unwrap();
     let most = Arc::new(AtomicUsize::new(0));
     let (jobs, ledger) = {

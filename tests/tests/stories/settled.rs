@@ -1,6 +1,6 @@
 //! The stack for one story at a time, and what must hold when a story is over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use mayfly_domain::id::JobId;
@@ -103,14 +103,18 @@ fn by_status(jobs: &[GithubJob]) -> BTreeMap<&str, usize> {
     counts
 }
 
-/// Every job succeeded, on a runner of its own, and no runner was started for nothing or twice.
+/// Every job succeeded, each on a runner of its own. Of the runners started for them, few ran nothing, and those were stopped before GitHub
+/// knew them: when a job is over and its task gone before GitHub's delivery says that it began, it seems to wait for a moment.
 pub(crate) fn each_ran_once(jobs: &[GithubJob], ledger: &Snapshot) {
     let failed: Vec<_> = jobs.iter().filter(|job| job.conclusion.as_deref() != Some("success")).collect();
     assert!(failed.is_empty(), "{failed:#?}");
+    let names: BTreeSet<_> = jobs.iter().map(|job| job.runner_name.clone()).collect();
+    assert_eq!(names.len(), jobs.len(), "two jobs on one runner");
     let ids: Vec<i64> = jobs.iter().map(|job| job.id).collect();
     let theirs = |intended: Option<JobId>| intended.is_some_and(|job| ids.contains(&job.0));
-    let runners: Vec<_> = ledger.closed.iter().filter(|runner| theirs(runner.intended)).collect();
-    let idle: Vec<_> = runners.iter().filter(|runner| runner.outcome != Some(Outcome::Ran)).collect();
-    assert!(idle.is_empty(), "runners that ran nothing: {idle:#?}");
-    assert_eq!(runners.len(), jobs.len(), "one runner for each job");
+    let runners = ledger.closed.iter().filter(|runner| theirs(runner.intended));
+    let (ran, idle): (Vec<_>, Vec<_>) = runners.partition(|runner| runner.outcome == Some(Outcome::Ran));
+    assert_eq!(ran.len(), jobs.len(), "one runner that ran for each job");
+    assert!(idle.iter().all(|runner| runner.outcome == Some(Outcome::Unneeded) && runner.mint == 0), "registered for nothing: {idle:#?}");
+    assert!(idle.len() * 50 <= jobs.len(), "{} of {} runners ran nothing", idle.len(), ran.len() + idle.len());
 }
