@@ -62,9 +62,6 @@ pub const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// ECS's word that it does not know a task counts from this age of the last send on (its reads lag behind its writes).
 pub const MISSING_COUNTS_AFTER: Duration = Duration::from_secs(5 * 60);
 
-/// A task under an ARN that is not its row's is stopped at this age.
-pub const STRAY_TASK: Duration = Duration::from_secs(10 * 60);
-
 /// How often a parked runner is told to ask again.
 pub const POLL: Duration = Duration::from_secs(5);
 
