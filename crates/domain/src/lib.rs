@@ -6,6 +6,7 @@
 pub mod admission;
 pub mod care;
 mod cover;
+pub mod errand;
 pub mod health;
 pub mod id;
 pub mod job;

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::errand::Open;
 use crate::id::{JobId, PoolName};
 use crate::job::{JobAction, JobEvent, JobRecord, JobState, WaitingJob, note};
 use crate::pool::{Placement, Pools, Wanted};
@@ -54,13 +55,15 @@ pub struct Observation {
     pub waiting: WaitingChange,
     /// The runner, if it changes.
     pub runner: Option<Runner>,
+    /// What sweeper has to see to, should no further delivery settle it.
+    pub errand: Option<Open>,
     /// Pools to be woken afterwards.
     pub wake: BTreeSet<PoolName>,
 }
 
 impl Observation {
     fn nothing(verdict: Verdict) -> Self {
-        Self { verdict, record: None, waiting: WaitingChange::Keep, runner: None, wake: BTreeSet::new() }
+        Self { verdict, record: None, waiting: WaitingChange::Keep, runner: None, errand: None, wake: BTreeSet::new() }
     }
 
     /// True if there is nothing to write.
@@ -101,7 +104,7 @@ pub fn observe(event: &JobEvent, known: Known<'_>) -> Observation {
         _ => Verdict::Recorded,
     };
     let record = (known.record != Some(&record)).then(|| JobRecord { rev: record.rev + 1, ..record });
-    Observation { verdict, record, waiting: numbered(waiting, known.record), runner, wake }
+    Observation { verdict, record, waiting: numbered(waiting, known.record), runner, errand: None, wake }
 }
 
 /// A waiting row takes its number from the record's write that makes it, so that no two rows of a job share one.

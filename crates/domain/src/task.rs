@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::errand::Open;
 use crate::health::{FailureKind, Health};
 use crate::id::{RunnerAddress, TaskArn};
 use crate::job::{JobRecord, WaitingJob, note};
@@ -114,6 +115,8 @@ pub struct Closing {
     pub waiting: Option<WaitingJob>,
     /// That job's record.
     pub job: Option<JobRecord>,
+    /// What the runner leaves for sweeper to see to.
+    pub errands: Vec<Open>,
 }
 
 /// Closes a runner. `public_ip` says if its task had a public address, which costs.
@@ -144,7 +147,7 @@ pub fn close(runner: &Runner, end: End<'_>, around: Around<'_>, public_ip: bool,
         _ => (None, None),
     };
     record.reason = Some(reason);
-    Closing { record, health, waiting, job }
+    Closing { record, health, waiting, job, errands: Vec::new() }
 }
 
 /// The pool's health with this failed start, if that changes it: of a burst's many failures only the first does, and the others need not write.

@@ -6,6 +6,7 @@ use mayfly_domain::observe::{Known, Observation, WaitingChange, observe};
 use mayfly_domain::pool::Pools;
 use mayfly_domain::runner::Runner;
 
+use crate::errands::put_errand;
 use crate::error::{LedgerError, Try, settle};
 use crate::key::{self, Key};
 use crate::store::{CommitError, Expect, Item, Store, Write, read, unchanged};
@@ -53,6 +54,7 @@ impl<S: Store> Ledger<S> {
         if let Some(after) = &observation.runner {
             writes.push(put_runner(after)?);
         }
+        writes.extend(observation.errand.as_ref().map(put_errand).transpose()?);
         settle(self.store.commit(writes).await, observation)
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use mayfly_domain::errand::Errand;
 use mayfly_domain::id::{InstallationId, JobId, PoolName, RunnerAddress, RunnerId};
 
 /// Primary key of an item.
@@ -90,4 +91,19 @@ pub fn limit(installation: InstallationId) -> Key {
 #[must_use]
 pub fn lease() -> Key {
     key("sweeper", "lease")
+}
+
+/// Partition of what sweeper has to see to.
+pub const ERRANDS: &str = "errands";
+
+/// An errand.
+#[must_use]
+pub fn errand(errand: &Errand) -> Key {
+    key(ERRANDS, errand.to_string())
+}
+
+/// How far sweeper got with a list that is longer than one sweep.
+#[must_use]
+pub fn cursor(list: &str) -> Key {
+    key("sweeper", format!("cursor#{list}"))
 }

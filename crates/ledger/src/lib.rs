@@ -4,6 +4,7 @@
 //! expects each item to be as it was read. Whoever comes second starts over with what the first one wrote.
 
 pub mod dynamo;
+pub mod errands;
 pub mod error;
 pub mod jobs;
 pub mod key;

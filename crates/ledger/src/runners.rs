@@ -11,6 +11,7 @@ use mayfly_domain::task::{Around, Closing, End, Task, TaskStatus, close};
 use mayfly_domain::time::Timestamp;
 
 use crate::Ledger;
+use crate::errands::put_errand;
 use crate::error::{LedgerError, Try, settle};
 use crate::jobs::{optional, put_job, put_runner};
 use crate::key;
@@ -188,6 +189,9 @@ impl<S: Store> Ledger<S> {
         }
         if let Some(job) = &closing.job {
             writes.push(put_job(job)?);
+        }
+        for errand in &closing.errands {
+            writes.push(put_errand(errand)?);
         }
         settle(self.store.commit(writes).await, closing)
     }

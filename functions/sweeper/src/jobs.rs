@@ -12,6 +12,7 @@ use mayfly_queue::Wakes;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use crate::budget::Budget;
 use crate::{Fleet, GITHUB_CALL, GitHub, Sweeper};
 
 /// A job waits no longer than this at GitHub, then it is cancelled. Source: Actions limits, job queue time.
@@ -19,13 +20,17 @@ const QUEUED_AT_MOST: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// Asks GitHub about each waiting job that a runner was registered for in vain.
-    pub(crate) async fn ask_about_jobs(&self, pool: &PoolName, pools: &Pools, until: Instant) -> anyhow::Result<()> {
+    pub(crate) async fn ask_about_jobs(&self, pool: &PoolName, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
         let look = self.ledger.look(pool).await.context("read the waiting jobs")?;
         for waiting in look.jobs.iter().filter(|job| job.ask) {
-            if Instant::now() >= until {
+            if budget.over() {
                 break;
             }
+            if !self.may_ask(waiting.installation, budget).await {
+                continue;
+            }
             if let Err(problem) = self.ask_about(pool, waiting, pools).await {
+                self.heed(waiting.installation, &problem, budget).await;
                 warn!(job.id = %waiting.id, pool.name = %pool, "GitHub was not asked about the job, the next sweep tries again: {problem:#}");
             }
         }

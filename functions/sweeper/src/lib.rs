@@ -4,6 +4,8 @@
 //! One bad item never stops the rest; whatever a sweep does not get to, the next one does.
 
 mod app;
+mod budget;
+mod errands;
 mod jobs;
 mod pools;
 mod runners;
@@ -25,6 +27,8 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 pub use app::AppFromSettings;
+
+use budget::Budget;
 
 /// What sweeper needs of ECS.
 pub trait Fleet: Tasks + Stopper {}
@@ -83,14 +87,14 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             info!("another sweep is under way");
             return Ok(());
         }
-        let swept = self.sweep_all(Instant::now() + BUDGET).await;
+        let swept = self.sweep_all(&Budget::new(Instant::now() + BUDGET)).await;
         if let Err(problem) = self.ledger.give_lease_back(owner).await {
             warn!("the lease was not given back, it runs out by itself: {problem}");
         }
         swept
     }
 
-    async fn sweep_all(&self, until: Instant) -> anyhow::Result<()> {
+    async fn sweep_all(&self, budget: &Budget) -> anyhow::Result<()> {
         // A pools file that cannot be read must not keep the pools from being ticked.
         let pools = self.settings.pools().await.inspect_err(|problem| warn!("swept without the pools file: {problem}")).ok();
         let names = self.pools(pools.as_deref()).await.context("list the pools")?;
@@ -105,22 +109,32 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             }
         }
         for name in names {
-            if Instant::now() >= until {
+            if budget.over() {
                 warn!(pool.name = %name, "the sweep's time is up, a later one gets to the pool");
                 break;
             }
-            if let Err(problem) = self.sweep_pool(name, pools.as_deref(), until).await {
+            if let Err(problem) = self.sweep_pool(name, pools.as_deref(), budget).await {
                 warn!(pool.name = %name, "the pool was not swept, the next sweep tries again: {problem:#}");
             }
+        }
+        if let Some(pools) = pools.as_deref() {
+            self.sweep_rest(pools, budget).await;
         }
         Ok(())
     }
 
-    async fn sweep_pool(&self, name: &PoolName, pools: Option<&Pools>, until: Instant) -> anyhow::Result<()> {
-        self.mind_runners(name, pools, until).await?;
+    async fn sweep_pool(&self, name: &PoolName, pools: Option<&Pools>, budget: &Budget) -> anyhow::Result<()> {
+        self.mind_runners(name, pools, budget).await?;
         match pools {
-            Some(pools) => self.ask_about_jobs(name, pools, until).await,
+            Some(pools) => self.ask_about_jobs(name, pools, budget).await,
             None => Ok(()),
+        }
+    }
+
+    /// What belongs to no pool.
+    async fn sweep_rest(&self, pools: &Pools, budget: &Budget) {
+        if let Err(problem) = self.run_errands(pools, budget).await {
+            warn!("errands were left, the next sweep goes on: {problem:#}");
         }
     }
 

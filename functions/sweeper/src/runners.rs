@@ -14,6 +14,7 @@ use mayfly_queue::Wakes;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use crate::budget::Budget;
 use crate::{Fleet, GITHUB_CALL, GitHub, Sweeper};
 
 /// What taking a runner away at GitHub came to.
@@ -29,13 +30,19 @@ enum Away {
 
 impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// Does for every runner of a pool what it needs, the oldest first.
-    pub(crate) async fn mind_runners(&self, name: &PoolName, pools: Option<&Pools>, until: Instant) -> anyhow::Result<()> {
+    pub(crate) async fn mind_runners(&self, name: &PoolName, pools: Option<&Pools>, budget: &Budget) -> anyhow::Result<()> {
         let pool = pools.and_then(|pools| pools.get(name));
         for runner in self.ledger.runners(name).await.context("read the runners")? {
-            if Instant::now() >= until {
+            if budget.over() {
                 break;
             }
-            let minded = match care(&runner, pool, self.now()) {
+            let care = care(&runner, pool, self.now());
+            if let (Care::Retire(_) | Care::End(_), Some(target)) = (&care, &runner.target)
+                && !self.may_ask(target.installation, budget).await
+            {
+                continue;
+            }
+            let minded = match care {
                 Care::None => Ok(()),
                 Care::FindTask => self.find_task(&runner).await,
                 Care::Mark(kind, why) => self.mark(&runner, kind, &why).await,
@@ -43,6 +50,9 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 Care::End(why) => self.end(&runner, pools, &why).await,
             };
             if let Err(problem) = minded {
+                if let Some(target) = &runner.target {
+                    self.heed(target.installation, &problem, budget).await;
+                }
                 warn!(runner.id = %runner.id, pool.name = %name, "not minded, the next sweep tries again: {problem:#}");
             }
         }
