@@ -44,6 +44,10 @@ number_id! {
     /// GitHub's id of a registered runner.
     GithubRunnerId
 }
+number_id! {
+    /// GitHub's id of one attempt to deliver an event. Attempts at the same event have ids of their own and share its GUID.
+    DeliveryId
+}
 
 /// A name that does not have the form that its type asks for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::Uri;
+use http::{StatusCode, Uri};
 use http::header::{ACCEPT, HeaderValue, USER_AGENT};
 use octocrab::auth::AppAuth;
 use octocrab::jsonwebtoken::EncodingKey;
@@ -12,8 +12,9 @@ use octocrab::service::middleware::base_uri::BaseUriLayer;
 use octocrab::service::middleware::extra_headers::ExtraHeadersLayer;
 use octocrab::{AuthState, Octocrab, OctocrabBuilder};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
-use crate::call::bounded;
+use crate::call::{Reply, Request, bounded, perform};
 use crate::connections::{Connections, connections};
 use crate::error::CallError;
 use crate::secret::Secret;
@@ -125,4 +126,28 @@ fn connections_or_why(state: &mut State) -> Result<Connections, CallError> {
 
 pub(crate) fn misconfigured(message: String) -> CallError {
     CallError::Misconfigured { message: bounded(&message) }
+}
+
+/// Makes a request as the App itself, which signs it with a JWT.
+///
+/// # Errors
+/// No answer, or GitHub does not know the App.
+pub(crate) async fn as_app(client: &Octocrab, request: &Request, by: Instant) -> Result<Reply, CallError> {
+    let reply = perform(client, request, by).await?;
+    match disowned(&reply) {
+        Some(error) => Err(error),
+        None => Ok(reply),
+    }
+}
+
+/// GitHub does not know the App, or not by this key.
+fn disowned(reply: &Reply) -> Option<CallError> {
+    let message = reply.message();
+    let unknown_app = reply.status == StatusCode::NOT_FOUND && message.contains("Integration");
+    (reply.status == StatusCode::UNAUTHORIZED || unknown_app).then(|| {
+        misconfigured(format!(
+            "GitHub does not accept the App's id and private key ({}: {message}): store the App's current ones",
+            reply.status.as_u16()
+        ))
+    })
 }

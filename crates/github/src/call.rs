@@ -71,6 +71,11 @@ impl Request {
         Self { name, method: Method::POST, path, body: Some(body) }
     }
 
+    /// A POST that says all in its path.
+    pub(crate) fn order(name: &'static str, path: String) -> Self {
+        Self { name, method: Method::POST, path, body: None }
+    }
+
     pub(crate) fn delete(name: &'static str, path: String) -> Self {
         Self { name, method: Method::DELETE, path, body: None }
     }
@@ -123,6 +128,19 @@ impl Reply {
             format!("the answer is not as documented: {:?} error at column {}", error.classify(), error.column())
         };
         serde_json::from_slice(&self.body).map_err(place)
+    }
+
+    /// Those of `items` that are as documented. One that is not is left out, and told of: it must not cost the others.
+    pub(crate) fn each<T: DeserializeOwned>(&self, items: Vec<Value>) -> Vec<T> {
+        let read = |item: Value| match serde_json::from_value(item) {
+            Ok(item) => Some(item),
+            Err(error) => {
+                let kind = error.classify();
+                tracing::warn!(github.call = self.call.name, "GitHub lists something that is not as documented, it is left out: {kind:?} error");
+                None
+            }
+        };
+        items.into_iter().filter_map(read).collect()
     }
 
     /// GitHub's `message`, with the details of a validation, bounded.

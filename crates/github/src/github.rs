@@ -4,7 +4,7 @@ use mayfly_domain::time::Timestamp;
 use tokio::time::Instant;
 
 use crate::address::{BadAddress, api_base};
-use crate::app::{AppCredentials, Identity};
+use crate::app::{AppCredentials, Identity, as_app};
 use crate::call::{Lost, Reply, Request, perform};
 use crate::error::CallError;
 use crate::group::Groups;
@@ -66,5 +66,14 @@ impl Github {
     /// Whatever went wrong.
     pub(crate) async fn reply(&self, grant: &Grant, request: &Request, by: Instant) -> Result<Reply, CallError> {
         Ok(self.ask(grant, request, by).await??)
+    }
+
+    /// Makes a request as the App itself. No installation's limits count for it: the App has its own.
+    ///
+    /// # Errors
+    /// No answer, or GitHub does not know the App.
+    pub(crate) async fn reply_to_app(&self, request: &Request, by: Instant) -> Result<Reply, CallError> {
+        let app = self.identity.app().await?;
+        as_app(&app.client, request, by).await
     }
 }

@@ -5,12 +5,14 @@ use mayfly_domain::id::{GithubRunnerId, InstallationId, JobId, RunId};
 use mayfly_domain::job::AssignedRunner;
 use mayfly_domain::label::Labels;
 use mayfly_domain::target::Repository;
+use mayfly_domain::time::Timestamp;
 use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::call::Request;
 use crate::error::CallError;
 use crate::github::Github;
+use crate::moment;
 use crate::place::Place;
 use crate::token::Permission;
 
@@ -50,6 +52,14 @@ pub struct JobNow {
     pub run: RunId,
     /// The run's attempt, from 1.
     pub attempt: u32,
+    /// Its name in the workflow.
+    pub name: String,
+    /// When it came to be, by GitHub's clock.
+    pub created_at: Option<Timestamp>,
+    /// When it began, by GitHub's clock. Of a job that has not begun: when it was queued last.
+    pub started_at: Option<Timestamp>,
+    /// When it was over, by GitHub's clock.
+    pub completed_at: Option<Timestamp>,
 }
 
 /// Looks at jobs.
@@ -70,8 +80,10 @@ pub trait Jobs: Send + Sync {
     ) -> Result<Option<JobNow>, CallError>;
 }
 
+/// A job as the API shows it, alone or in a list.
 #[derive(Deserialize)]
-struct Wire {
+pub(crate) struct Wire {
+    pub(crate) id: JobId,
     run_id: i64,
     run_attempt: Option<u32>,
     status: JobStatus,
@@ -80,6 +92,14 @@ struct Wire {
     runner_name: Option<String>,
     #[serde(default)]
     labels: Vec<String>,
+    #[serde(default)]
+    name: String,
+    #[serde(default, deserialize_with = "moment::shown")]
+    created_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "moment::shown")]
+    started_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "moment::shown")]
+    completed_at: Option<Timestamp>,
 }
 
 impl From<Wire> for JobNow {
@@ -96,6 +116,10 @@ impl From<Wire> for JobNow {
             labels: wire.labels.into(),
             run: RunId(wire.run_id),
             attempt: wire.run_attempt.unwrap_or(1),
+            name: wire.name,
+            created_at: wire.created_at,
+            started_at: wire.started_at,
+            completed_at: wire.completed_at,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The one adapter to GitHub's REST API.
 //!
-//! [`Github`] implements narrow ports: [`Registrations`], [`Runners`], [`Jobs`], [`Repositories`]. It proves itself as a GitHub
+//! [`Github`] implements narrow ports: [`Registrations`], [`Runners`], [`Jobs`], [`QueuedJobs`], [`Reruns`], [`Repositories`],
+//! [`Deliveries`]. It proves itself as a GitHub
 //! App (JWT), works with installation tokens that are narrowed to one permission and, where it can be, to one repository, and
 //! asks nothing twice: whoever calls decides about repetition.
 //!
@@ -12,14 +13,18 @@ mod app;
 mod by_url;
 mod call;
 mod connections;
+mod deliveries;
 mod error;
 mod github;
 mod group;
 mod job;
 mod limit;
+mod moment;
 mod place;
+mod queued;
 mod registration;
 mod repository;
+mod rerun;
 mod runner;
 mod secret;
 mod token;
@@ -28,10 +33,13 @@ pub use address::BadAddress;
 pub use app::{AppCredentials, AppKey, CredentialsUnavailable};
 pub use by_url::{ByUrl, Connect};
 pub use call::Call;
+pub use deliveries::{Deliveries, DeliveriesPage, DeliveryCursor, DeliveryNow, Redelivered};
 pub use error::{CallError, RegisterError};
 pub use github::Github;
 pub use job::{JobNow, JobStatus, Jobs};
+pub use queued::{FoundJob, QueuedJobs};
 pub use registration::{Registration, Registrations};
 pub use repository::Repositories;
+pub use rerun::{Rerun, Reruns};
 pub use runner::{Deleted, RunnerNow, Runners, Seen};
 pub use secret::Secret;

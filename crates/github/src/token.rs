@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::StatusCode;
 use mayfly_domain::id::{InstallationId, RepositoryId};
 use mayfly_domain::time::Timestamp;
 use octocrab::Octocrab;
@@ -12,8 +11,8 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
-use crate::app::misconfigured;
-use crate::call::{Loss, Reply, Request, perform};
+use crate::app::{as_app, misconfigured};
+use crate::call::{Loss, Request};
 use crate::error::CallError;
 
 /// A token is not used for the last minutes of its hour: a call that began with it has to end with it.
@@ -28,6 +27,8 @@ pub(crate) enum Permission {
     OrganizationRunners,
     /// Runs and jobs of a repository, to look at.
     Actions,
+    /// Runs and jobs of a repository, to run them again.
+    ActionsWrite,
     /// What a repository is.
     Metadata,
 }
@@ -39,6 +40,7 @@ impl Permission {
             Self::Administration => ("administration", "write"),
             Self::OrganizationRunners => ("organization_self_hosted_runners", "write"),
             Self::Actions => ("actions", "read"),
+            Self::ActionsWrite => ("actions", "write"),
             Self::Metadata => ("metadata", "read"),
         }
     }
@@ -117,27 +119,11 @@ impl Tokens {
 }
 
 async fn ask(app: &Octocrab, grant: &Grant, now: Timestamp, by: Instant) -> Result<Worker, CallError> {
-    let reply = perform(app, &grant.request(), by).await?;
-    if let Some(error) = disowned(&reply) {
-        return Err(error);
-    }
-    let reply = reply.success(now)?;
+    let reply = as_app(app, &grant.request(), by).await?.success(now)?;
     let wire: Wire = match reply.read() {
         Ok(wire) => wire,
         Err(why) => return Err(reply.unreadable(why)),
     };
     let client = app.user_access_token(wire.token).map_err(|_| misconfigured("octocrab refuses the token".to_owned()))?;
     Ok(Worker { client, reused: false, expires_at: Timestamp::from_millis(wire.expires_at.as_millisecond()) })
-}
-
-/// GitHub does not know the App, or not by this key.
-fn disowned(reply: &Reply) -> Option<CallError> {
-    let message = reply.message();
-    let unknown_app = reply.status == StatusCode::NOT_FOUND && message.contains("Integration");
-    (reply.status == StatusCode::UNAUTHORIZED || unknown_app).then(|| {
-        misconfigured(format!(
-            "GitHub does not accept the App's id and private key ({}: {message}): store the App's current ones",
-            reply.status.as_u16()
-        ))
-    })
 }

@@ -74,6 +74,10 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             labels: record.labels.clone(),
             run: record.run,
             attempt: record.attempt,
+            name: record.name.clone(),
+            created_at: None,
+            started_at: None,
+            completed_at: None,
         };
         self.told(&as_delivered(record, gone, JobAction::Completed, self.now()), pools).await
     }

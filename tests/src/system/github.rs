@@ -248,8 +248,17 @@ impl Jobs for Github {
             labels,
             run: RunId(wire["run_id"].as_i64().unwrap_or_default()),
             attempt: wire["run_attempt"].as_u64().and_then(|attempt| attempt.try_into().ok()).unwrap_or(1),
+            name: wire["name"].as_str().unwrap_or_default().to_owned(),
+            created_at: time(&wire["created_at"]),
+            started_at: time(&wire["started_at"]),
+            completed_at: time(&wire["completed_at"]),
         }))
     }
+}
+
+fn time(wire: &Value) -> Option<Timestamp> {
+    let time: jiff::Timestamp = wire.as_str()?.parse().ok()?;
+    Some(Timestamp::from_millis(time.as_millisecond()))
 }
 
 #[async_trait]
