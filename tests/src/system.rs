@@ -12,6 +12,8 @@
 //! One thread, tokio's paused clock, every draw from one seed: the same seed tells the same story. A test says what happens
 //! ([`System::queue_jobs`], faults of the models), lets time pass ([`System::until`]) and looks at what came of it.
 
+mod calls;
+mod chances;
 mod checks;
 mod clock;
 mod container;
@@ -20,18 +22,25 @@ mod ecs;
 mod front;
 mod functions;
 mod github;
+mod invocation;
 mod parameters;
 mod queue;
 mod start;
 mod steps;
+mod underway;
+mod weather;
+mod witness;
 mod world;
 
+pub use chances::Chances;
 pub use clock::Clock;
 pub use front::Reply;
 pub use functions::Functions;
 pub use parameters::Parameters;
 pub use queue::{Batch, Queue};
 pub use start::{ONE_POOL, Start};
+pub use weather::{Port, PortCall, Strike, Weather};
+pub use witness::{End, Fate, Happening, Witness};
 pub use world::World;
 
 use std::sync::Arc;

@@ -27,6 +27,9 @@ pub(super) const CLUSTER_ARN: &str = "arn:aws:ecs:us-east-1:123456789012:cluster
 /// The role of tasks whose pool has none of its own.
 const TASK_ROLE: &str = "arn:aws:iam::123456789012:role/mayfly/mayfly/mayfly-runner";
 
+/// Makes another seed of a story's seed, for draws that are apart from the others.
+const DICE: u64 = 0x6d61_7966_6c79_2121;
+
 /// One pool for every repository of acme, 20 runners at most.
 pub const ONE_POOL: &str = r#"
 [github]
@@ -114,6 +117,11 @@ impl Start {
             latency: self.latency,
             sweeps: self.sweeps,
             hang: AtomicBool::new(false),
+            sky: Mutex::default(),
+            witness: Mutex::default(),
+            witnessed: AtomicBool::new(false),
+            chances: Mutex::default(),
+            dice: Mutex::new(fastrand::Rng::with_seed(self.seed ^ DICE)),
         });
         let functions = Arc::new(Functions::new(&world, &site()));
         let system = System { world, functions };

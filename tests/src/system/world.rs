@@ -10,10 +10,13 @@ use mayfly_domain::time::Timestamp;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use super::calls::Sky;
+use super::chances::Chances;
 use super::clock::Clock;
 use super::container::Told;
 use super::parameters::Parameters;
 use super::queue::Queue;
+use super::witness::{Happening, Witness};
 use crate::fargate::{Effect, Fargate, Moment, TaskId};
 use crate::github::deliveries::Outgoing;
 use crate::github::model::Model as Github;
@@ -42,6 +45,12 @@ pub struct World {
     pub(super) latency: u64,
     pub(super) sweeps: bool,
     pub(super) hang: AtomicBool,
+    pub(super) sky: Mutex<Sky>,
+    pub(super) witness: Mutex<Option<Box<dyn Witness>>>,
+    pub(super) witnessed: AtomicBool,
+    pub(super) chances: Mutex<Chances>,
+    /// Draws of what Lambda, SQS and EventBridge do: apart, so that they change nothing while all chances are 0.
+    pub(super) dice: Mutex<fastrand::Rng>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -102,6 +111,50 @@ impl World {
     /// The same, where nothing comes of it for anybody else.
     pub(super) fn ask_github<T>(&self, act: impl FnOnce(&mut Github, jiff::Timestamp) -> T) -> T {
         act(&mut lock(&self.github), self.clock.model_time())
+    }
+
+    pub(super) fn sky(&self) -> MutexGuard<'_, Sky> {
+        lock(&self.sky)
+    }
+
+    /// From now on this one is told what happens.
+    pub fn set_witness(&self, witness: Box<dyn Witness>) {
+        *lock(&self.witness) = Some(witness);
+        self.witnessed.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_witnessed(&self) -> bool {
+        self.witnessed.load(Ordering::Relaxed)
+    }
+
+    /// Tells the witness, if there is one.
+    pub(super) fn tell(&self, happening: impl FnOnce() -> Happening) {
+        if self.is_witnessed()
+            && let Some(witness) = lock(&self.witness).as_mut()
+        {
+            witness.saw(self.clock.now(), &happening());
+        }
+    }
+
+    /// What Lambda, SQS and EventBridge do from now on.
+    pub fn set_chances(&self, chances: Chances) {
+        *lock(&self.chances) = chances;
+    }
+
+    /// The chances in force.
+    #[must_use]
+    pub fn chances(&self) -> Chances {
+        lock(&self.chances).clone()
+    }
+
+    /// Whether something happens that happens in this share of all cases.
+    pub(super) fn chance(&self, share: f64) -> bool {
+        share > 0.0 && lock(&self.dice).f64() < share
+    }
+
+    /// A share, 0 to 1.
+    pub(super) fn share(&self) -> f64 {
+        lock(&self.dice).f64()
     }
 
     /// A draw below a number.
