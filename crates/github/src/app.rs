@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::{StatusCode, Uri};
 use http::header::{ACCEPT, HeaderValue, USER_AGENT};
+use http::{StatusCode, Uri};
 use octocrab::auth::AppAuth;
 use octocrab::jsonwebtoken::EncodingKey;
 use octocrab::service::middleware::base_uri::BaseUriLayer;

@@ -136,7 +136,10 @@ impl Reply {
             Ok(item) => Some(item),
             Err(error) => {
                 let kind = error.classify();
-                tracing::warn!(github.call = self.call.name, "GitHub lists something that is not as documented, it is left out: {kind:?} error");
+                tracing::warn!(
+                    github.call = self.call.name,
+                    "GitHub lists something that is not as documented, it is left out: {kind:?} error"
+                );
                 None
             }
         };

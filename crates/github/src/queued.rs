@@ -45,8 +45,12 @@ pub trait QueuedJobs: Send + Sync {
     ///
     /// # Errors
     /// Whatever keeps GitHub from answering. Nothing is known then.
-    async fn waiting_runs(&self, installation: InstallationId, repository: &Repository, by: Instant)
-    -> Result<Option<Vec<RunId>>, CallError>;
+    async fn waiting_runs(
+        &self,
+        installation: InstallationId,
+        repository: &Repository,
+        by: Instant,
+    ) -> Result<Option<Vec<RunId>>, CallError>;
 
     /// The jobs of a run's latest attempt, whatever their state: at most 1,000, one call for every hundred. Empty if GitHub does
     /// not show the run. What cannot be read is left out.

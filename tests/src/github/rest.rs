@@ -27,12 +27,22 @@ const VERSIONS: [&str; 2] = ["2022-11-28", "2026-03-10"];
 impl Model {
     /// Answers a call of the REST API.
     pub fn rest(&mut self, request: &Request, now: Timestamp) -> Answer {
+        self.rest_by(None, request, now)
+    }
+
+    /// Answers a call that the App makes as itself, without the JWT by which it would prove that.
+    pub fn rest_as_app(&mut self, request: &Request, now: Timestamp) -> Answer {
+        self.rest_by(Some(Caller::App), request, now)
+    }
+
+    /// Answers a call of somebody who is known, or else has to say who calls.
+    fn rest_by(&mut self, known: Option<Caller>, request: &Request, now: Timestamp) -> Answer {
         self.advance(now);
         let path = request.path.strip_prefix("/api/v3").filter(|rest| rest.starts_with('/')).unwrap_or(&request.path);
         let operation = Operation::parse(self, &request.method, path);
         let answer = match &operation {
             None => Answer::not_found(),
-            Some(operation) => self.struck(operation, request, now),
+            Some(operation) => self.struck(operation, known, request, now),
         };
         let name = operation.as_ref().map_or("unknown", Operation::name);
         self.calls.count(name, answer.status);
@@ -48,7 +58,7 @@ impl Model {
     }
 
     /// The operation, or what a fault makes of it.
-    fn struck(&mut self, operation: &Operation, request: &Request, now: Timestamp) -> Answer {
+    fn struck(&mut self, operation: &Operation, known: Option<Caller>, request: &Request, now: Timestamp) -> Answer {
         let faults = self.faults.api.clone();
         let concerned = faults.concerns(operation.name());
         let mut hits = |share: f64| concerned && self.chance.hits(share);
@@ -69,7 +79,7 @@ impl Model {
         let mut answer = match fault {
             Some(Some(limited)) => limited,
             Some(None) => self.broken(),
-            None => self.serve(operation, request, now),
+            None => self.serve(operation, known, request, now),
         };
         if lost {
             // Carried out, and nobody will know.
@@ -87,7 +97,7 @@ impl Model {
         }
     }
 
-    fn serve(&mut self, operation: &Operation, request: &Request, now: Timestamp) -> Answer {
+    fn serve(&mut self, operation: &Operation, known: Option<Caller>, request: &Request, now: Timestamp) -> Answer {
         if request.headers.get("user-agent").is_none_or(|agent| agent.trim().is_empty()) {
             return Answer::message(
                 403,
@@ -99,7 +109,8 @@ impl Model {
         {
             return Answer::message(400, &format!("{version:?} is not a supported version of the GitHub API."));
         }
-        let caller = match self.caller(request.headers.get("authorization").map(String::as_str), now) {
+        let proven = |model: &Self| model.caller(request.headers.get("authorization").map(String::as_str), now);
+        let caller = match known.map_or_else(|| proven(self), Ok) {
             Ok(caller) => caller,
             Err(Some(rejection)) => {
                 let (status, words) = rejection.words();

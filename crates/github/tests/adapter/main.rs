@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly, like tests")]
 
 mod deadlines;
+mod deliveries;
 mod jobs;
+mod queued;
 mod registrations;
 mod runners;
 mod stub;

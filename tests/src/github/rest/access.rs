@@ -84,7 +84,9 @@ impl Model {
             Lookup::Unknown => Err(Box::new(Answer::not_found())),
             Lookup::Moved(id) => {
                 let rest: Vec<&str> = request.path.split('/').skip_while(|part| *part != "repos").skip(3).collect();
-                let url = format!("{}/repositories/{id}/{}", self.urls.api, rest.join("/"));
+                let query: Vec<String> = request.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
+                let url = format!("{}/repositories/{id}/{}{query}", self.urls.api, rest.join("/"));
                 let (status, words) = if request.method == "GET" { (301, "Moved Permanently") } else { (307, "Temporary Redirect") };
                 let answer = Answer::json(status, json!({ "message": words, "url": url }));
                 Err(Box::new(answer.header("location", url)))

@@ -19,16 +19,8 @@ impl Model {
             Operation::GetRun(_, id) => {
                 self.run_in(repository, *id).map_or_else(Answer::not_found, |run| Answer::json(200, shape::run::run(self, run)))
             }
-            Operation::ListJobs(_, id, attempt) => self.jobs_page(repository, *id, *attempt, request),
-            Operation::Rerun(_, id) => {
-                if self.jobs.get(*id).is_none_or(|job| job.repository != repository) {
-                    return Answer::not_found();
-                }
-                match self.rerun(*id, now) {
-                    Some(_) => Answer::json(201, json!({})),
-                    None => Answer::message(403, "The job is not completed and cannot be re-run."),
-                }
-            }
+            Operation::ListJobs(_, id, attempt) => self.jobs_page(operation.name(), repository, (*id, *attempt), request),
+            Operation::Rerun(_, id) => self.rerun_answer(repository, *id, now),
             _ => Answer::not_found(),
         }
     }
@@ -62,14 +54,30 @@ impl Model {
         pages::page(&self.urls.api, request, Some("workflow_runs"), lines)
     }
 
-    fn jobs_page(&self, repository: RepositoryId, id: RunId, attempt: Option<u32>, request: &Request) -> Answer {
+    fn jobs_page(&mut self, operation: &str, repository: RepositoryId, listed: (RunId, Option<u32>), request: &Request) -> Answer {
+        let (id, attempt) = listed;
         let Some(run) = self.run_in(repository, id) else { return Answer::not_found() };
         let attempt = attempt.unwrap_or(run.attempt);
         if attempt == 0 || attempt > run.attempt {
             return Answer::not_found();
         }
-        let lines: Vec<Value> = self.jobs.of_run(id, attempt).map(|job| shape::job::rest(self, job)).collect();
+        let stale = self.faults.api.concerns(operation) && self.chance.hits(self.faults.api.stale);
+        let seen = |job: &Job| if stale { earlier(job) } else { Some(job.clone()) };
+        let lines: Vec<Value> = self.jobs.of_run(id, attempt).filter_map(seen).map(|job| shape::job::rest(self, &job)).collect();
         pages::page(&self.urls.api, request, Some("jobs"), lines)
+    }
+
+    /// A job is run again only when its whole run is over (cli/cli#9221; the words are quoted in NVIDIA-NeMo/RL#1193).
+    fn rerun_answer(&mut self, repository: RepositoryId, id: JobId, now: Timestamp) -> Answer {
+        let Some(job) = self.jobs.get(id).filter(|job| job.repository == repository) else { return Answer::not_found() };
+        let over = |run: &Run| shape::run::status(self, run) == Status::Completed;
+        if !self.jobs.run(job.run).is_some_and(over) {
+            return Answer::message(403, "The workflow run containing this job is already running");
+        }
+        match self.rerun(id, now) {
+            Some(_) => Answer::json(201, json!({})),
+            None => Answer::not_found(),
+        }
     }
 }
 
