@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
+
+use mayfly_ledger::store::Write;
 
 /// DynamoDB's operations, as far as the ledger uses them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,9 +18,40 @@ pub enum Operation {
     TransactWriteItems,
 }
 
+impl Operation {
+    /// AWS's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GetItem => "GetItem",
+            Self::TransactGetItems => "TransactGetItems",
+            Self::Query => "Query",
+            Self::PutItem => "PutItem",
+            Self::DeleteItem => "DeleteItem",
+            Self::TransactWriteItems => "TransactWriteItems",
+        }
+    }
+
+    /// Whether it may be refused because somebody else was at an item.
+    #[must_use]
+    pub fn knows_conflicts(self) -> bool {
+        !matches!(self, Self::GetItem | Self::Query)
+    }
+
+    /// What these writes are together: one needs no transaction.
+    #[must_use]
+    pub fn of(writes: &[Write]) -> Self {
+        match writes {
+            [Write::Put(..)] => Self::PutItem,
+            [Write::Delete(..)] => Self::DeleteItem,
+            _ => Self::TransactWriteItems,
+        }
+    }
+}
+
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+        f.write_str(self.name())
     }
 }
 
@@ -36,16 +70,16 @@ pub struct Count {
 
 /// Calls by caller and operation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts(BTreeMap<(String, Operation), Count>);
+pub struct Counts(BTreeMap<(Arc<str>, Operation), Count>);
 
 impl Counts {
-    pub(super) fn of_mut(&mut self, who: &str, operation: Operation) -> &mut Count {
-        self.0.entry((who.to_owned(), operation)).or_default()
+    pub(super) fn of_mut(&mut self, who: &Arc<str>, operation: Operation) -> &mut Count {
+        self.0.entry((Arc::clone(who), operation)).or_default()
     }
 
     /// Every caller's operations.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Operation, Count)> {
-        self.0.iter().map(|((who, operation), count)| (who.as_str(), *operation, *count))
+        self.0.iter().map(|((who, operation), count)| (&**who, *operation, *count))
     }
 
     /// How often an operation was called by anybody.

@@ -66,6 +66,12 @@ impl Model {
         Self { state: Arc::new(Mutex::new(state)), pace, released: Arc::default(), reached: Arc::default() }
     }
 
+    /// Waits as long as one step takes.
+    pub(super) async fn step(&self) {
+        let draw = self.state().draws.u64(..);
+        (self.pace)(draw).await;
+    }
+
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

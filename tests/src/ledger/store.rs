@@ -1,5 +1,7 @@
 //! The ledger's port over the model.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use mayfly_ledger::Store;
 use mayfly_ledger::key::Key;
@@ -15,10 +17,11 @@ use super::table::TransactionId;
 #[derive(Clone, Debug)]
 pub struct Handle {
     model: Model,
-    who: String,
+    who: Arc<str>,
 }
 
-/// A transaction under way. Dropped half-way (its caller was killed) it is carried out all the same: it is decided.
+/// A transaction under way. Dropped half-way (its caller was killed) it is carried out all the same: it is decided. At once: who wants it to go on at
+/// its own pace does not drop it.
 struct UnderWay<'a> {
     model: &'a Model,
     id: TransactionId,
@@ -31,8 +34,10 @@ impl Drop for UnderWay<'_> {
 }
 
 impl Handle {
-    pub(super) fn new(model: Model, who: &str) -> Self {
-        Self { model, who: who.to_owned() }
+    /// The table as a caller of this name has it.
+    #[must_use]
+    pub fn new(model: Model, who: &str) -> Self {
+        Self { model, who: who.into() }
     }
 
     /// The table behind it.
@@ -66,8 +71,7 @@ impl Handle {
     }
 
     async fn step(&self) {
-        let draw = self.model.state().draws.u64(..);
-        (self.model.pace)(draw).await;
+        self.model.step().await;
     }
 
     fn count_read(&self, operation: Operation, units: u64) {
@@ -93,7 +97,7 @@ impl Handle {
             let keys = state.table.keys_of(id);
             let mut order: Vec<usize> = (0..keys.len()).collect();
             state.draws.shuffle(&mut order);
-            let own = state.hold.as_ref().is_some_and(|(who, _)| who.as_ref().is_none_or(|who| *who == self.who));
+            let own = state.hold.as_ref().is_some_and(|(who, _)| who.as_ref().is_none_or(|who| **who == *self.who));
             let hold = state.hold.take_if(|_| own);
             if let Some((_, shows)) = &hold {
                 for index in (0..keys.len()).filter(|index| shows(&keys[*index])) {

@@ -28,7 +28,7 @@ impl System {
                 sweep = sweep.plus(times::TICK);
                 sweeps += 1;
                 if self.world.sweeps {
-                    tokio::spawn(Box::pin(self.clone().sweep(format!("sweep-{sweeps}"))));
+                    tokio::spawn(Box::pin(self.clone().tick(sweeps)));
                 }
             }
             self.world.measure();

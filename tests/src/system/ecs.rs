@@ -16,15 +16,23 @@ use aws_smithy_types::body::SdkBody;
 use mayfly_fleet::Fleet;
 use serde_json::Value;
 
+use super::calls::Made;
 use super::start::CLUSTER_ARN;
+use super::weather::{Port, Strike};
+use super::witness::Fate;
 use super::world::World;
-use crate::fargate::{Delivery, Operation};
+use crate::fargate::{Answer, Delivery, Operation, Refusal};
 
 /// As in `mayfly_settings::aws`.
 const ATTEMPT: Duration = Duration::from_secs(3);
 
-/// The cluster as one function reaches it.
-pub(super) fn fleet(world: &Arc<World>, who: &'static str) -> Fleet {
+/// The cluster as a process reaches it: the processes of a function share the client, not what they know.
+pub(super) fn fleet(client: &Client) -> Fleet {
+    Fleet::new(client.clone(), CLUSTER_ARN)
+}
+
+/// How one function reaches ECS.
+pub(super) fn client(world: &Arc<World>, who: &'static str) -> Client {
     let config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
@@ -35,7 +43,7 @@ pub(super) fn fleet(world: &Arc<World>, who: &'static str) -> Fleet {
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .http_client(InProcess { world: Arc::clone(world), who })
         .build();
-    Fleet::new(Client::from_conf(config), CLUSTER_ARN)
+    Client::from_conf(config)
 }
 
 #[derive(Clone)]
@@ -63,6 +71,14 @@ impl HttpConnector for InProcess {
     }
 }
 
+/// One HTTP request of the SDK, on its way.
+struct Request {
+    world: Arc<World>,
+    who: &'static str,
+    operation: Operation,
+    input: Value,
+}
+
 impl InProcess {
     async fn answer(&self, request: &HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let wrong = |what: &str| ConnectorError::user(what.to_owned().into());
@@ -72,18 +88,67 @@ impl InProcess {
         let input: Value =
             serde_json::from_slice(request.body().bytes().unwrap_or_default()).map_err(|error| ConnectorError::user(error.into()))?;
         self.world.count(self.who, &format!("ECS {name}"));
-        self.world.travel().await;
-        let answer = self.world.with_ecs(|ecs, at| ecs.call(operation, &input, at));
-        match answer.delivery {
-            Delivery::Prompt => self.world.travel().await,
-            Delivery::Late(wait) => tokio::time::sleep(wait).await,
-            Delivery::Never => return Err(ConnectorError::io("the connection was closed".into())),
-        }
-        let (status, body) = match answer.result {
-            Ok(body) => (200, body),
-            Err(refusal) => (refusal.status, refusal.body()),
+        let leaving = self.world.leaves(self.who, Port::Ecs, operation.name(), || about(&input));
+        let request = Request { world: Arc::clone(&self.world), who: self.who, operation, input };
+        let (strike, seen, answer) = match leaving.make(request.carry_out()).await {
+            Made::Well(answer) => {
+                leaving.note(|| fate(leaving.strike, &answer));
+                return respond(answer);
+            }
+            Made::Not(strike @ Strike::HangBefore) | Made::Unheard(strike @ Strike::HangAfter, _) => (strike, "no answer", None),
+            Made::Not(strike @ (Strike::Throttle | Strike::Conflict)) => (strike, "a ThrottlingException", Some(Refusal::throttled())),
+            Made::Not(strike) | Made::Unheard(strike, _) => (strike, "a 500", Some(Refusal::server())),
         };
-        let status = StatusCode::try_from(status).map_err(|_| wrong("a status that is none"))?;
-        Ok(HttpResponse::new(status, SdkBody::from(body.to_string())))
+        leaving.note(|| Fate::Struck(strike, seen));
+        match answer {
+            Some(refusal) => respond(Answer { result: Err(refusal), delivery: Delivery::Prompt }),
+            // The SDK gives up after its own time.
+            None => std::future::pending().await,
+        }
     }
+}
+
+impl Request {
+    async fn carry_out(self) -> Answer {
+        let Self { world, who, operation, input } = self;
+        world.travel().await;
+        let answer = world.with_ecs_by(who, |ecs, at| ecs.call(operation, &input, at));
+        match answer.delivery {
+            Delivery::Prompt => world.travel().await,
+            Delivery::Late(wait) => tokio::time::sleep(wait).await,
+            Delivery::Never => {}
+        }
+        answer
+    }
+}
+
+/// What an operation is about, for the trace.
+fn about(input: &Value) -> String {
+    let named = ["clientToken", "startedBy", "task", "tasks", "family", "taskDefinition", "reason"];
+    let fields = named.iter().filter_map(|name| Some(format!("{name}={}", input.get(*name)?)));
+    fields.collect::<Vec<_>>().join(" ")
+}
+
+fn fate(strike: Option<Strike>, answer: &Answer) -> Fate {
+    match (&answer.result, answer.delivery, strike) {
+        (_, Delivery::Never, _) => Fate::Refused("the connection was closed".to_owned()),
+        (Err(refusal), ..) => Fate::Refused(refusal.code.clone()),
+        (Ok(_), _, Some(strike)) => Fate::Struck(strike, "an answer"),
+        (Ok(output), ..) => match output["failures"].as_array().and_then(|failures| failures.first()) {
+            Some(failure) => Fate::Refused(failure["reason"].as_str().unwrap_or_default().to_owned()),
+            None => Fate::Done,
+        },
+    }
+}
+
+fn respond(answer: Answer) -> Result<HttpResponse, ConnectorError> {
+    if answer.delivery == Delivery::Never {
+        return Err(ConnectorError::io("the connection was closed".into()));
+    }
+    let (status, body) = match answer.result {
+        Ok(body) => (200, body),
+        Err(refusal) => (refusal.status, refusal.body()),
+    };
+    let status = StatusCode::try_from(status).map_err(|error| ConnectorError::user(error.into()))?;
+    Ok(HttpResponse::new(status, SdkBody::from(body.to_string())))
 }

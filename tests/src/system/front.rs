@@ -5,18 +5,12 @@ use std::time::Duration;
 
 use mayfly_domain::time::Timestamp;
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
 use super::System;
+use super::invocation::Came;
 use super::queue::Batch;
+use super::witness::Happening;
 use crate::github::deliveries::{Outcome, Outgoing};
-
-/// Time limits of the functions (`infra/template.yaml`).
-const WEBHOOK: Duration = Duration::from_secs(10);
-const SCALER: Duration = Duration::from_secs(20);
-const REGISTRAR: Duration = Duration::from_secs(29);
-const OBSERVER: Duration = Duration::from_secs(20);
-const SWEEPER: Duration = Duration::from_secs(55);
 
 /// Waits before an asynchronous invocation that failed is tried again. Source: Lambda developer guide, error handling.
 const RETRIES: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(120)];
@@ -41,14 +35,16 @@ impl System {
         let event = json!({
             "headers": outgoing.headers, "body": String::from_utf8_lossy(&outgoing.body), "isBase64Encoded": false,
         });
-        let answered = match serde_json::from_value(event) {
-            Ok(request) => Box::pin(timeout(WEBHOOK, self.functions.webhook.answer(&request))).await.ok(),
-            Err(_) => None,
-        };
+        let Ok(request) = serde_json::from_value(event) else { return };
+        let busy = self.functions.webhook.take(&self.world, || format!("delivery {}", outgoing.id.0));
+        let webhook = busy.function();
+        let came = busy.run(&self.world, webhook.answer(&request), |answer| format!("{} {}", answer.status, answer.reason)).await;
         self.world.with_github(|github, now| {
-            let outcome = match answered {
-                Some(answer) => Outcome { body: answer.reason, ..Outcome::answered(now, answer.status) },
-                None => Outcome::unanswered(now, "timed out"),
+            let outcome = match came {
+                Came::To(answer) => Outcome { body: answer.reason, ..Outcome::answered(now, answer.status) },
+                // API Gateway's own answer (HTTP API: 500 for a function that failed).
+                Came::Crashed => Outcome::answered(now, 500),
+                Came::TimedOut => Outcome::unanswered(now, "timed out"),
             };
             github.settle(outgoing.id, outcome);
         });
@@ -56,10 +52,17 @@ impl System {
 
     /// Wakes, handed to one scaler, or to as many as the test wants.
     pub(super) async fn scale(self, batch: Batch) {
-        let planners = self.world.queue.planners();
-        let runs = (0..planners).map(|which| {
-            let (system, event) = (self.clone(), batch.event());
-            tokio::spawn(async move { system.scale_once(which, event).await })
+        let chances = self.world.chances();
+        let planners = self.world.queue.planners() + usize::from(self.world.chance(chances.two_scalers));
+        let runs = (0..planners).map(|_| {
+            let late = self.world.chance(chances.scaler_late).then(|| chances.scaler_late_by.mul_f64(self.world.share()));
+            let (system, batch) = (self.clone(), batch.clone());
+            tokio::spawn(async move {
+                if let Some(late) = late {
+                    tokio::time::sleep(late).await;
+                }
+                system.scale_once(&batch).await
+            })
         });
         let outcomes = futures::future::join_all(runs.collect::<Vec<_>>()).await;
         // Whatever the others came to: one answer counts.
@@ -68,10 +71,11 @@ impl System {
         self.world.changed.notify_one();
     }
 
-    async fn scale_once(self, which: usize, event: Value) -> Option<Vec<String>> {
-        let batch = serde_json::from_value(event).ok()?;
-        let scaler = self.functions.scaler(which)?;
-        let failures = Box::pin(timeout(SCALER, scaler.handle(batch))).await.ok()?;
+    async fn scale_once(self, batch: &Batch) -> Option<Vec<String>> {
+        let event = serde_json::from_value(batch.event()).ok()?;
+        let busy = self.functions.scaler.take(&self.world, || batch.to_string());
+        let scaler = busy.function();
+        let failures = busy.run(&self.world, scaler.handle(event), |failures| format!("{} failed", failures.len())).await.to()?;
         let failures = serde_json::to_value(failures).ok()?;
         let ids = failures["batchItemFailures"].as_array()?.iter().filter_map(|failure| failure["itemIdentifier"].as_str());
         Some(ids.map(str::to_owned).collect())
@@ -81,8 +85,15 @@ impl System {
     pub(super) async fn tell(self, event: Value) {
         for wait in RETRIES.iter().map(Some).chain([None]) {
             self.world.travel().await;
-            let Ok(event) = serde_json::from_value(event.clone()) else { return };
-            if matches!(Box::pin(timeout(OBSERVER, self.functions.observer.handle(event))).await, Ok(Ok(()))) {
+            let Ok(parsed) = serde_json::from_value(event.clone()) else { return };
+            let about = || {
+                let detail = &event["detail"];
+                format!("{} of {}", detail["lastStatus"].as_str().unwrap_or_default(), detail["startedBy"].as_str().unwrap_or_default())
+            };
+            let busy = self.functions.observer.take(&self.world, about);
+            let observer = busy.function();
+            let words = |result: &anyhow::Result<()>| result.as_ref().map_or_else(|error| format!("error: {error:#}"), |()| "well".to_owned());
+            if let Some(Ok(())) = busy.run(&self.world, observer.handle(parsed), words).await.to() {
                 return;
             }
             if let Some(wait) = wait {
@@ -91,12 +102,35 @@ impl System {
         }
     }
 
-    /// One sweep, as the schedule wants it every minute.
-    pub(super) async fn sweep(self, owner: String) {
-        let _ = Box::pin(timeout(SWEEPER, self.functions.sweeper.sweep(&owner))).await;
+    /// The schedule's minute: one sweep, or what EventBridge makes of it.
+    pub(super) async fn tick(self, number: u32) {
+        let chances = self.world.chances();
+        if self.world.chance(chances.schedule_skipped) {
+            return;
+        }
+        let twice = self.world.chance(chances.schedule_twice);
+        for copy in 0..=u32::from(twice) {
+            let late = self.world.chance(chances.schedule_late).then(|| chances.schedule_late_by.mul_f64(self.world.share()));
+            let (system, owner) = (self.clone(), format!("sweep-{number}{}", if copy == 0 { "" } else { "-again" }));
+            tokio::spawn(Box::pin(async move {
+                if let Some(late) = late {
+                    tokio::time::sleep(late).await;
+                }
+                system.sweep(&owner).await;
+            }));
+        }
     }
 
-    /// A request that was signed by `caller` (API Gateway's `userArn`). It goes on when who asked is gone; no answer is API Gateway's own 503.
+    /// One sweep, under a name that no other has.
+    async fn sweep(self, owner: &str) {
+        let busy = self.functions.sweeper.take(&self.world, || owner.to_owned());
+        let sweeper = busy.function();
+        let words = |result: &anyhow::Result<()>| result.as_ref().map_or_else(|error| format!("error: {error:#}"), |()| "well".to_owned());
+        let _ = busy.run(&self.world, sweeper.sweep(owner), words).await;
+    }
+
+    /// A request that was signed by `caller` (API Gateway's `userArn`). It goes on when who asked is gone; no answer is API Gateway's own: 500 for a
+    /// function that failed, 503 for one that took too long.
     pub async fn request(&self, caller: &str, path: &'static str, body: &Value) -> Reply {
         let event = json!({
             "rawPath": path,
@@ -107,24 +141,39 @@ impl System {
         });
         self.world.travel().await;
         let system = self.clone();
-        let run = tokio::spawn(async move {
-            let event = serde_json::from_value(event).ok()?;
-            let registrar = system.functions.registrar()?;
-            Box::pin(timeout(REGISTRAR, registrar.handle(event))).await.ok()
-        });
-        let answer = run.await.ok().flatten();
+        let (task, runner) = (caller.rsplit('/').next().unwrap_or_default().to_owned(), body["runner"].as_str().unwrap_or_default().to_owned());
+        let run = tokio::spawn(async move { system.answer(path, event, task, runner).await });
+        let reply = run.await.unwrap_or_else(|_| Reply::of_gateway(500));
         self.world.travel().await;
-        let reply = match answer {
-            Some(answer) => Reply {
+        self.world.answered(path, reply.status);
+        reply
+    }
+
+    async fn answer(self, path: &'static str, event: Value, task: String, runner: String) -> Reply {
+        let Ok(event) = serde_json::from_value(event) else { return Reply::of_gateway(500) };
+        let busy = self.functions.registrar.take(&self.world, || format!("{path} of {runner}"));
+        let registrar = busy.function();
+        let reply = match busy.run(&self.world, registrar.handle(event), |answer| answer.status().to_string()).await {
+            Came::To(answer) => Reply {
                 status: answer.status(),
                 ours: answer.header("x-mayfly") == Some("1"),
                 retry_after: answer.header("retry-after").and_then(|text| text.parse().ok()),
                 body: answer.body().to_owned(),
             },
-            None => Reply { status: 503, ours: false, retry_after: None, body: String::new() },
+            Came::Crashed => Reply::of_gateway(500),
+            Came::TimedOut => Reply::of_gateway(503),
         };
-        self.world.answered(path, reply.status);
+        let (status, ours) = (reply.status, reply.ours);
+        let handed_out = path == "/registration" && status == 200 && ours;
+        self.world.tell(|| Happening::Answered { path, task, runner, status, ours, handed_out });
         reply
+    }
+}
+
+impl Reply {
+    /// An answer that API Gateway gives in a function's place.
+    fn of_gateway(status: u16) -> Self {
+        Self { status, ours: false, retry_after: None, body: String::new() }
     }
 }
 

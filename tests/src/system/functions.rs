@@ -1,8 +1,9 @@
 //! The functions, put together as their `main.rs` does.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use aws_sdk_ecs::Client;
 use mayfly_fleet::{Fleet, Site};
 use mayfly_github::ByUrl;
 use mayfly_ledger::Ledger;
@@ -13,27 +14,35 @@ use mayfly_settings::source::Settings;
 use mayfly_sweeper::Sweeper;
 use mayfly_webhook::Webhook;
 
-use super::ecs::fleet;
+use super::ecs::{client, fleet};
 use super::github::Github;
 use super::parameters::{self, Reader};
+use super::process::Processes;
 use super::queue::Sender;
 use super::start::{ACCOUNT, CLUSTER_ARN};
+use super::table::{TablePort, ledger};
 use super::world::World;
-use crate::ledger::Handle;
 
-/// How many scalers may be at work at once: as many processes, each with its own memory.
-const SCALERS: usize = 8;
-/// Processes of registrar that take turns.
-const REGISTRARS: usize = 3;
+/// Time limits of the functions (`infra/template.yaml`).
+const WEBHOOK: Duration = Duration::from_secs(10);
+const SCALER: Duration = Duration::from_secs(20);
+const REGISTRAR: Duration = Duration::from_secs(29);
+const OBSERVER: Duration = Duration::from_secs(20);
+const SWEEPER: Duration = Duration::from_secs(55);
 
-/// All functions, as processes that are warm.
+pub(super) type TheWebhook = Webhook<Ledger<TablePort>, Sender>;
+pub(super) type TheScaler = Scaler<TablePort, Fleet, Sender>;
+pub(super) type TheRegistrar = Registrar<TablePort, Fleet, Github, Sender>;
+pub(super) type TheObserver = Observer<Ledger<TablePort>, Fleet, Sender>;
+pub(super) type TheSweeper = Sweeper<TablePort, Fleet, Github, Sender>;
+
+/// All functions, each with its processes.
 pub struct Functions {
-    pub(super) webhook: Webhook<Ledger<Handle>, Sender>,
-    pub(super) observer: Observer<Ledger<Handle>, Fleet, Sender>,
-    pub(super) sweeper: Sweeper<Handle, Fleet, Github, Sender>,
-    scalers: Vec<Scaler<Handle, Fleet, Sender>>,
-    registrars: Vec<Registrar<Handle, Fleet, Github, Sender>>,
-    turn: AtomicUsize,
+    pub(super) webhook: Processes<TheWebhook>,
+    pub(super) scaler: Processes<TheScaler>,
+    pub(super) registrar: Processes<TheRegistrar>,
+    pub(super) observer: Processes<TheObserver>,
+    pub(super) sweeper: Processes<TheSweeper>,
 }
 
 fn settings(world: &Arc<World>, who: &'static str) -> Settings {
@@ -53,64 +62,66 @@ fn github(world: &Arc<World>, who: &'static str) -> ByUrl<Github> {
 
 impl Functions {
     pub(super) fn new(world: &Arc<World>, site: &Site) -> Self {
+        let scaler_site = site.clone();
         Self {
-            webhook: Webhook::new(settings(world, "webhook"), world.table.ledger("webhook"), sender(world, "webhook"), world.clock.boxed()),
-            observer: Observer {
-                records: world.table.ledger("observer"),
-                fleet: fleet(world, "observer"),
+            webhook: processes(world, "webhook", WEBHOOK, |world, _| {
+                Webhook::new(settings(world, "webhook"), ledger(world, "webhook"), sender(world, "webhook"), world.clock.boxed())
+            }),
+            scaler: processes(world, "scaler", SCALER, move |world, ecs| scaler(world, ecs, scaler_site.clone())),
+            registrar: processes(world, "registrar", REGISTRAR, registrar),
+            observer: processes(world, "observer", OBSERVER, |world, ecs| Observer {
+                records: ledger(world, "observer"),
+                fleet: fleet(ecs),
                 wakes: sender(world, "observer"),
                 public_ip: true,
                 clock: world.clock.boxed(),
-            },
-            sweeper: sweeper(world),
-            scalers: (0..SCALERS).map(|_| scaler(world, site)).collect(),
-            registrars: (0..REGISTRARS).map(|_| registrar(world)).collect(),
-            turn: AtomicUsize::new(0),
+            }),
+            sweeper: processes(world, "sweeper", SWEEPER, sweeper),
         }
-    }
-
-    /// One of the scalers.
-    pub(super) fn scaler(&self, which: usize) -> Option<&Scaler<Handle, Fleet, Sender>> {
-        self.scalers.get(which % SCALERS)
-    }
-
-    /// The registrar whose turn it is.
-    pub(super) fn registrar(&self) -> Option<&Registrar<Handle, Fleet, Github, Sender>> {
-        self.registrars.get(self.turn.fetch_add(1, Ordering::Relaxed) % REGISTRARS)
     }
 }
 
-fn scaler(world: &Arc<World>, site: &Site) -> Scaler<Handle, Fleet, Sender> {
+fn processes<P>(
+    world: &Arc<World>,
+    who: &'static str,
+    limit: Duration,
+    start: impl Fn(&Arc<World>, &Client) -> P + Send + Sync + 'static,
+) -> Processes<P> {
+    let (world, ecs) = (Arc::clone(world), client(world, who));
+    Processes::new(who, limit, move || start(&world, &ecs))
+}
+
+fn scaler(world: &Arc<World>, ecs: &Client, site: Site) -> TheScaler {
     let ids = Arc::clone(world);
     let outside = mayfly_scaler::World {
-        fleet: fleet(world, "scaler"),
+        fleet: fleet(ecs),
         wakes: sender(world, "scaler"),
-        site: site.clone(),
+        site,
         clock: world.clock.boxed(),
         new_id: Box::new(move || ids.new_runner()),
     };
-    Scaler::new(world.table.ledger("scaler"), settings(world, "scaler"), outside)
+    Scaler::new(ledger(world, "scaler"), settings(world, "scaler"), outside)
 }
 
-fn registrar(world: &Arc<World>) -> Registrar<Handle, Fleet, Github, Sender> {
+fn registrar(world: &Arc<World>, ecs: &Client) -> TheRegistrar {
     let outside = mayfly_registrar::World {
-        tasks: fleet(world, "registrar"),
+        tasks: fleet(ecs),
         github: github(world, "registrar"),
         wakes: sender(world, "registrar"),
         account: ACCOUNT.to_owned(),
         cluster: CLUSTER_ARN.to_owned(),
         clock: world.clock.boxed(),
     };
-    Registrar::new(world.table.ledger("registrar"), Arc::new(settings(world, "registrar")), outside)
+    Registrar::new(ledger(world, "registrar"), Arc::new(settings(world, "registrar")), outside)
 }
 
-fn sweeper(world: &Arc<World>) -> Sweeper<Handle, Fleet, Github, Sender> {
+fn sweeper(world: &Arc<World>, ecs: &Client) -> TheSweeper {
     let outside = mayfly_sweeper::World {
-        fleet: fleet(world, "sweeper"),
+        fleet: fleet(ecs),
         github: github(world, "sweeper"),
         wakes: sender(world, "sweeper"),
         public_ip: true,
         clock: world.clock.boxed(),
     };
-    Sweeper::new(world.table.ledger("sweeper"), Arc::new(settings(world, "sweeper")), outside)
+    Sweeper::new(ledger(world, "sweeper"), Arc::new(settings(world, "sweeper")), outside)
 }

@@ -7,6 +7,9 @@ use async_trait::async_trait;
 use mayfly_settings::parameter::{Parameter, ParameterStore, Unreadable};
 use mayfly_settings::source;
 
+use super::calls::{Made, SILENCE};
+use super::weather::{Port, Strike};
+use super::witness::Fate;
 use super::world::World;
 
 /// Name of the pools file's parameter.
@@ -36,6 +39,15 @@ impl Parameters {
         let version = all.get(name).map_or(0, |(_, version)| *version) + 1;
         all.insert(name.to_owned(), (value.to_owned(), version));
     }
+
+    fn found(&self, names: &[String]) -> Vec<Parameter> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = names.iter().filter_map(|name| {
+            let (value, version) = all.get(name)?;
+            Some(Parameter { name: name.clone(), value: value.clone(), version: *version })
+        });
+        found.collect()
+    }
 }
 
 /// What each function is told the names of.
@@ -57,12 +69,24 @@ pub(super) struct Reader {
 impl ParameterStore for Reader {
     async fn read(&self, names: &[&str]) -> Result<Vec<Parameter>, Unreadable> {
         self.world.count(self.who, "SSM GetParameters");
-        self.world.travel().await;
-        let all = self.world.parameters.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = names.iter().filter_map(|name| {
-            let (value, version) = all.get(*name)?;
-            Some(Parameter { name: (*name).to_owned(), value: value.clone(), version: *version })
-        });
-        Ok(found.collect())
+        let leaving = self.world.leaves(self.who, Port::Parameters, "GetParameters", || names.join(", "));
+        let world = Arc::clone(&self.world);
+        let asked: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let work = async move {
+            world.travel().await;
+            world.parameters.found(&asked)
+        };
+        let strike = match leaving.make(work).await {
+            Made::Well(found) => {
+                leaving.note(|| leaving.strike.map_or(Fate::Done, |strike| Fate::Struck(strike, "an answer")));
+                return Ok(found);
+            }
+            Made::Not(strike) | Made::Unheard(strike, _) => strike,
+        };
+        leaving.note(|| Fate::Struck(strike, "unreadable"));
+        if matches!(strike, Strike::HangBefore | Strike::HangAfter) {
+            tokio::time::sleep(SILENCE).await;
+        }
+        Err(Unreadable { names: names.join(", "), reason: "InternalServerError (weather)".to_owned() })
     }
 }

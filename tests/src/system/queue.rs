@@ -1,6 +1,7 @@
 //! The wake queue: FIFO by group, one batch of a group at a time, unless a test breaks that promise.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,6 +13,9 @@ use mayfly_domain::times;
 use mayfly_queue::{NotSent, Wake, Wakes};
 use serde_json::{Value, json};
 
+use super::calls::{Made, SILENCE};
+use super::weather::{Port, Strike};
+use super::witness::{Fate, Happening};
 use super::world::World;
 
 /// Most messages that Lambda gets at once from a FIFO queue. Source: Lambda developer guide, SQS event source mappings.
@@ -25,6 +29,8 @@ struct Message {
     id: String,
     body: String,
     sent_at: Timestamp,
+    /// Nobody gets it before.
+    visible_at: Timestamp,
 }
 
 #[derive(Debug, Default)]
@@ -32,6 +38,19 @@ struct Group {
     waiting: VecDeque<Message>,
     /// The receipt of the batch in flight, and when its messages come back unless they are deleted.
     in_flight: Option<(u64, Timestamp)>,
+}
+
+impl Group {
+    /// Those that may be handed out, in their order: one that is late holds up those behind it.
+    fn visible(&self, now: Timestamp) -> impl Iterator<Item = &Message> {
+        self.waiting.iter().take_while(move |message| message.visible_at <= now)
+    }
+
+    /// When there is something to hand out.
+    fn next(&self) -> Option<Timestamp> {
+        let first = self.waiting.front()?.visible_at;
+        Some(self.in_flight.map_or(first, |(_, until)| until.max(first)))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -56,6 +75,17 @@ impl Batch {
     pub fn event(&self) -> Value {
         let record = |(_, message): &(PoolName, Message)| json!({ "messageId": message.id, "body": message.body, "attributes": { "SentTimestamp": message.sent_at.millis().to_string() } });
         json!({ "Records": self.messages.iter().map(record).collect::<Vec<_>>() })
+    }
+}
+
+/// Its pools, and how many messages of each.
+impl fmt::Display for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut pools: BTreeMap<&PoolName, usize> = BTreeMap::new();
+        for (pool, _) in &self.messages {
+            *pools.entry(pool).or_default() += 1;
+        }
+        pools.into_iter().try_for_each(|(pool, count)| write!(f, "{count} for {pool} "))
     }
 }
 
@@ -93,15 +123,17 @@ impl Queue {
         self.state().lose = times;
     }
 
-    fn send(&self, pool: &PoolName, now: Timestamp) -> bool {
+    fn send(&self, pool: &PoolName, copies: u32, now: Timestamp, visible_at: Timestamp) -> bool {
         let mut state = self.state();
         if state.lose > 0 {
             state.lose -= 1;
             return false;
         }
-        state.last += 1;
-        let message = Message { id: format!("m-{}", state.last), body: Wake { pool: pool.clone() }.to_body(), sent_at: now };
-        state.groups.entry(pool.clone()).or_default().waiting.push_back(message);
+        for _ in 0..copies {
+            state.last += 1;
+            let message = Message { id: format!("m-{}", state.last), body: Wake { pool: pool.clone() }.to_body(), sent_at: now, visible_at };
+            state.groups.entry(pool.clone()).or_default().waiting.push_back(message);
+        }
         true
     }
 
@@ -116,8 +148,9 @@ impl Queue {
                 group.in_flight = None;
             }
             group.waiting.retain(|message| now.since(message.sent_at) < RETENTION);
-            if group.in_flight.is_none() && !group.waiting.is_empty() && messages.len() < BATCH {
-                messages.extend(group.waiting.iter().take(BATCH - messages.len()).map(|message| (pool.clone(), message.clone())));
+            if group.in_flight.is_none() && group.visible(now).next().is_some() && messages.len() < BATCH {
+                let room = BATCH - messages.len();
+                messages.extend(group.visible(now).take(room).map(|message| (pool.clone(), message.clone())));
                 group.in_flight = Some((receipt, now.plus(times::WAKE_VISIBILITY)));
             }
         }
@@ -158,11 +191,10 @@ impl Queue {
         }
     }
 
-    /// When a message comes back by itself.
+    /// When a message may be handed out next, if nothing happens before.
     pub(super) fn next(&self) -> Option<Timestamp> {
         let state = self.state();
-        let waiting = state.groups.values().filter(|group| !group.waiting.is_empty());
-        waiting.filter_map(|group| group.in_flight.map(|(_, until)| until)).min()
+        state.groups.values().filter_map(Group::next).min()
     }
 
     /// True if no message waits or is in flight.
@@ -182,9 +214,43 @@ pub(super) struct Sender {
 impl Wakes for Sender {
     async fn wake(&self, pool: &PoolName) -> Result<(), NotSent> {
         self.world.count(self.who, "SQS SendMessage");
-        self.world.travel().await;
-        let sent = self.world.queue.send(pool, self.world.clock.now());
-        self.world.changed.notify_one();
-        if sent { Ok(()) } else { Err(NotSent { pool: pool.clone(), reason: "a fault of the model".to_owned() }) }
+        let leaving = self.world.leaves(self.who, Port::Queue, "SendMessage", || pool.to_string());
+        let (world, who, woken) = (Arc::clone(&self.world), self.who, pool.clone());
+        let work = async move {
+            world.travel().await;
+            world.enqueue(who, &woken)
+        };
+        let (strike, seen) = match leaving.make(work).await {
+            Made::Well(true) => {
+                leaving.note(|| leaving.strike.map_or(Fate::Done, |strike| Fate::Struck(strike, "sent")));
+                return Ok(());
+            }
+            Made::Well(false) => {
+                leaving.note(|| Fate::Refused("a fault of the model".to_owned()));
+                return Err(NotSent { pool: pool.clone(), reason: "a fault of the model".to_owned() });
+            }
+            Made::Not(strike) => (strike, "not sent"),
+            Made::Unheard(strike, _) => (strike, "not known to be sent"),
+        };
+        leaving.note(|| Fate::Struck(strike, seen));
+        if matches!(strike, Strike::HangBefore | Strike::HangAfter) {
+            tokio::time::sleep(SILENCE).await;
+        }
+        Err(NotSent { pool: pool.clone(), reason: "InternalError (weather)".to_owned() })
+    }
+}
+
+impl World {
+    /// A wake reaches the queue; false if it is not taken.
+    fn enqueue(&self, who: &'static str, pool: &PoolName) -> bool {
+        let chances = self.chances();
+        let now = self.clock.now();
+        let visible = if self.chance(chances.wake_late) { now.plus(chances.wake_late_by.mul_f64(self.share())) } else { now };
+        let lost = self.chance(chances.wake_lost);
+        let copies = if lost { 0 } else { 1 + u32::from(self.chance(chances.wake_repeated)) };
+        let sent = self.queue.send(pool, copies, now, visible);
+        self.tell(|| Happening::WakeSent { pool: pool.to_string(), by: who });
+        self.changed.notify_one();
+        sent
     }
 }

@@ -1,7 +1,7 @@
 //! How a story begins.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -121,6 +121,7 @@ impl Start {
             witness: Mutex::default(),
             witnessed: AtomicBool::new(false),
             chances: Mutex::default(),
+            numbers: AtomicU64::new(0),
             dice: Mutex::new(fastrand::Rng::with_seed(self.seed ^ DICE)),
         });
         let functions = Arc::new(Functions::new(&world, &site()));

@@ -1,7 +1,7 @@
 //! Everything outside of the functions, shared by all.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -49,6 +49,7 @@ pub struct World {
     pub(super) witness: Mutex<Option<Box<dyn Witness>>>,
     pub(super) witnessed: AtomicBool,
     pub(super) chances: Mutex<Chances>,
+    pub(super) numbers: AtomicU64,
     /// Draws of what Lambda, SQS and EventBridge do: apart, so that they change nothing while all chances are 0.
     pub(super) dice: Mutex<fastrand::Rng>,
 }
@@ -63,6 +64,11 @@ impl World {
         let result = self.at_ecs(act);
         self.changed.notify_one();
         result
+    }
+
+    /// The same, as a function of this name.
+    pub(super) fn with_ecs_by<T>(&self, _who: &'static str, act: impl FnOnce(&mut Fargate, &mut Moment<'_>) -> T) -> T {
+        self.with_ecs(act)
     }
 
     fn at_ecs<T>(&self, act: impl FnOnce(&mut Fargate, &mut Moment<'_>) -> T) -> T {
@@ -145,6 +151,11 @@ impl World {
     #[must_use]
     pub fn chances(&self) -> Chances {
         lock(&self.chances).clone()
+    }
+
+    /// A number for an invocation or a process.
+    pub(super) fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Whether something happens that happens in this share of all cases.
