@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use mayfly_github::{Jobs as _, Repositories as _, Runners as _};
+use mayfly_domain::id::{DeliveryId, JobId, RunId};
+use mayfly_github::{Deliveries as _, Jobs as _, QueuedJobs as _, Repositories as _, Reruns as _, Runners as _};
 use mayfly_tests::github::accounts::{ACME, Visibility};
 use mayfly_tests::openapi;
 
@@ -27,6 +28,37 @@ async fn everything(world: &World) {
     let job = world.queue();
     world.github.job(app.installation, &repository, job, soon()).await.unwrap();
     world.github.private(app.installation, repository.id, &repository.name, soon()).await.unwrap();
+    world.github.waiting_runs(app.installation, &repository, soon()).await.unwrap();
+    let run = world.server.with(|model| model.jobs().last().map(|job| RunId(job.run.0))).unwrap();
+    for run in [run, RunId(1)] {
+        world.github.jobs_of(app.installation, &repository, run, soon()).await.unwrap();
+    }
+    jobs_again(world).await;
+    deliveries(world).await;
+}
+
+/// Jobs that are run again, and others that are not.
+async fn jobs_again(world: &World) {
+    let (app, repository) = (world.app(), world.repository("acme/app"));
+    world.grant();
+    let over = world.queue();
+    world.at(|model, now| model.cancel(mayfly_tests::github::id::JobId(over.0), now));
+    for job in [over, over, JobId(1)] {
+        world.github.rerun(app.installation, &repository, job, soon()).await.unwrap();
+    }
+}
+
+/// Deliveries, pages of them, and one of them again.
+async fn deliveries(world: &World) {
+    crate::deliveries::delivered(world, 101, 502, 0);
+    let page = world.github.deliveries(None, soon()).await.unwrap();
+    world.github.deliveries(page.next.as_ref(), soon()).await.unwrap();
+    for delivery in [page.deliveries[0].id, DeliveryId(1)] {
+        world.github.redeliver(delivery, soon()).await.unwrap();
+    }
+    crate::deliveries::delivered(world, 1, 502, 4);
+    let unknown = "v1_7".parse().unwrap();
+    let _refused = world.github.deliveries(Some(&unknown), soon()).await;
 }
 
 #[tokio::test]
@@ -46,10 +78,15 @@ async fn our_requests_and_their_answers_have_the_published_shape() {
             "actions/get-job-for-workflow-run",
             "actions/get-self-hosted-runner-for-org",
             "actions/get-self-hosted-runner-for-repo",
+            "actions/list-jobs-for-workflow-run",
             "actions/list-self-hosted-runner-groups-for-org",
             "actions/list-self-hosted-runners-for-org",
             "actions/list-self-hosted-runners-for-repo",
+            "actions/list-workflow-runs-for-repo",
+            "actions/re-run-job-for-workflow-run",
             "apps/create-installation-access-token",
+            "apps/list-webhook-deliveries",
+            "apps/redeliver-webhook-delivery",
             "repos/get",
         ]
     );

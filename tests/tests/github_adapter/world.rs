@@ -150,15 +150,20 @@ impl World {
 
     /// A job of `acme/app` that waits.
     pub(crate) fn queue(&self) -> mayfly_domain::id::JobId {
-        let labels = LABELS.iter().map(|label| (*label).to_owned()).collect();
-        let wish = NewJob { repository: "acme/app".to_owned(), labels, ..NewJob::default() };
-        self.at(|model, now| mayfly_domain::id::JobId(model.queue(&wish, now)[0].0))
+        self.at(queue_in)
     }
 
     /// Something that happens at GitHub now.
     pub(crate) fn at<T>(&self, act: impl FnOnce(&mut Model, jiff::Timestamp) -> T) -> T {
         self.server.with(|model| act(model, jiff::Timestamp::now()))
     }
+}
+
+/// A job of `acme/app` that waits from now on.
+pub(crate) fn queue_in(model: &mut Model, now: jiff::Timestamp) -> mayfly_domain::id::JobId {
+    let labels = LABELS.iter().map(|label| (*label).to_owned()).collect();
+    let wish = NewJob { repository: "acme/app".to_owned(), labels, ..NewJob::default() };
+    mayfly_domain::id::JobId(model.queue(&wish, now)[0].0)
 }
 
 pub(crate) fn name(mint: u32) -> RunnerName {
