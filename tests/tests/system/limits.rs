@@ -129,6 +129,7 @@ async fn nothing_is_launched_for_an_installation_that_github_told_to_wait() {
     system.world.with_github(|github, _| {
         github.faults.api.primary_limit = 1.0;
         github.faults.api.primary_reset = 600;
+        github.faults.api.operations = vec!["actions/generate-runner-jitconfig-for-repo".to_owned()];
         github.faults.api.budget = Some(1);
     });
     let first = queue_one(&system);

@@ -168,6 +168,7 @@ async fn a_github_that_says_nothing_is_asked_again_under_a_new_name() {
     let system = begin(119);
     system.world.with_github(|github, _| {
         github.faults.api.answer_lost = 1.0;
+        github.faults.api.operations = vec!["actions/generate-runner-jitconfig-for-repo".to_owned()];
         github.faults.api.budget = Some(2);
     });
     let job = queue_one(&system);
