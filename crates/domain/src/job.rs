@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::held::Held;
 use crate::id::{GithubRunnerId, InstallationId, JobId, PoolName, RepositoryId, RunId, RunnerId};
 use crate::label::Labels;
 use crate::size::Size;
@@ -167,15 +168,56 @@ pub struct JobRecord {
     /// That runner, if it is ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runner: Option<RunnerId>,
-    /// Why it waits or is unplaced, in words for the user.
+    /// Why it waits, is unplaced, or was given up, in words for the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// When something was last learned of it: what GitHub's API shows may be older than that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard_at: Option<Timestamp>,
+    /// What GitHub said, when asked, that one answer does not prove.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<Doubt>,
     /// Its story.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub story: Vec<Note>,
     /// When DynamoDB may delete it, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<i64>,
+}
+
+/// What GitHub said of a job, when asked, that one answer does not prove: its reads lag behind its deliveries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubt {
+    /// What.
+    pub what: Doubtful,
+    /// Since when it says so.
+    pub since: Timestamp,
+}
+
+/// What one answer of GitHub's does not prove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Doubtful {
+    /// A job that was running waits for a runner again.
+    QueuedAgain,
+    /// It does not show the job, but its repository.
+    NotShown,
+    /// It shows the App neither the job nor its repository.
+    NotSeen,
+}
+
+/// Begins the id of what stands in a record for a delivery that GitHub was asked instead of: the time of the question in milliseconds follows.
+const STAND_IN: &str = "asked-";
+
+/// The id of what stands for a delivery that was not there when GitHub was asked. `which` tells several of one answer apart.
+#[must_use]
+pub fn stand_in(asked: Timestamp, which: usize) -> String {
+    format!("{STAND_IN}{}-{which}", asked.millis())
+}
+
+/// When GitHub was asked, if this is the id of what stands for a delivery.
+pub(crate) fn asked_at(id: &str) -> Option<Timestamp> {
+    id.strip_prefix(STAND_IN)?.split('-').next()?.parse().ok().map(Timestamp::from_millis)
 }
 
 impl JobRecord {
@@ -196,7 +238,9 @@ impl JobRecord {
             not_before: None,
             runner: None,
             ask: false,
+            asked_at: None,
             attempts: 0,
+            held: None,
         })
     }
 
@@ -245,9 +289,16 @@ pub struct WaitingJob {
     /// Sweeper must ask GitHub about this job before another runner is started for it.
     #[serde(rename = "k", default, skip_serializing_if = "std::ops::Not::not")]
     pub ask: bool,
+    /// When GitHub was asked about it last.
+    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<Timestamp>,
     /// How many runners registered for it and were given nothing.
     #[serde(rename = "f", default)]
     pub attempts: u32,
+    /// Why no runner was started for it when scaler looked last, for whoever asks why it waits. Cleared by the look that covers the job, and by
+    /// the reservation; until then it may be a look old, so it says nothing of a job that a runner holds or was started for. Nothing is decided by it.
+    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::held::lenient")]
+    pub held: Option<Held>,
 }
 
 impl WaitingJob {

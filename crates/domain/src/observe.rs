@@ -6,10 +6,12 @@ use std::collections::BTreeSet;
 
 use crate::errand::Open;
 use crate::id::{JobId, PoolName};
-use crate::job::{JobAction, JobEvent, JobRecord, JobState, WaitingJob, note};
+use crate::job::{JobAction, JobEvent, JobRecord, JobState, WaitingJob, asked_at, note};
 use crate::pool::{Placement, Pools, Wanted};
 use crate::runner::{Runner, RunnerState, Work};
+use crate::standing::{join, left_open, settle};
 use crate::time::Timestamp;
+use crate::times;
 
 /// What the ledger holds that a delivery may touch.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +64,8 @@ pub struct Observation {
 }
 
 impl Observation {
-    fn nothing(verdict: Verdict) -> Self {
+    /// Nothing to write, nobody to wake.
+    pub(crate) fn nothing(verdict: Verdict) -> Self {
         Self { verdict, record: None, waiting: WaitingChange::Keep, runner: None, errand: None, wake: BTreeSet::new() }
     }
 
@@ -95,7 +98,7 @@ pub fn observe(event: &JobEvent, known: Known<'_>) -> Observation {
     let runner = meant.and_then(|runner| at_work(runner, event));
     let wake = wakes(event, &record, waited, meant);
     let waiting = match (&record.pool, record.waiting()) {
-        (Some(pool), Some(row)) if waits && !waited => WaitingChange::Put(pool.clone(), row),
+        (Some(pool), Some(row)) if waits && !waited => WaitingChange::Put(pool.clone(), WaitingJob { ask: too_old(&record, event), ..row }),
         (Some(pool), _) if waited && !waits => WaitingChange::Remove(pool.clone(), record.id),
         _ => WaitingChange::Keep,
     };
@@ -103,12 +106,14 @@ pub fn observe(event: &JobEvent, known: Known<'_>) -> Observation {
         (JobState::Unplaced, Some(reason)) => Verdict::Unplaced(reason.clone()),
         _ => Verdict::Recorded,
     };
+    let watched = runner.as_ref().or(meant).is_some_and(|runner| runner.work.as_ref().is_some_and(|work| work.job == Some(event.job)));
+    let errand = left_open(&record, before, watched, (known.pools, event.received_at));
     let record = (known.record != Some(&record)).then(|| JobRecord { rev: record.rev + 1, ..record });
-    Observation { verdict, record, waiting: numbered(waiting, known.record), runner, errand: None, wake }
+    Observation { verdict, record, waiting: numbered(waiting, known.record), runner, errand, wake }
 }
 
 /// A waiting row takes its number from the record's write that makes it, so that no two rows of a job share one.
-fn numbered(waiting: WaitingChange, before: Option<&JobRecord>) -> WaitingChange {
+pub(crate) fn numbered(waiting: WaitingChange, before: Option<&JobRecord>) -> WaitingChange {
     match waiting {
         WaitingChange::Put(pool, row) => {
             let rev = (before.map_or(0, |record| record.rev) + 1) << 20;
@@ -170,9 +175,17 @@ fn blank(event: &JobEvent, generation: u64) -> JobRecord {
         runner_name: None,
         runner: None,
         reason: None,
+        heard_at: None,
+        doubt: None,
         story: Vec::new(),
         expires_at: None,
     }
+}
+
+/// The id of what stands for the `queued` of a job that was found at GitHub though no delivery told of it.
+#[must_use]
+pub fn found(job: JobId) -> String {
+    format!("found-{job}")
 }
 
 /// Since when a job waits, as this delivery knows it. GitHub's own clock where it is told, so that late deliveries do not lose their place in the line.
@@ -191,36 +204,49 @@ fn said_to_wait(record: &mut JobRecord, event: &JobEvent) {
     }
     let says_queued = event.action == JobAction::Queued;
     let says_held = event.action == JobAction::Waiting || event.held;
+    let found = found(event.job);
+    if event.delivery == found && !record.queued.is_empty() {
+        return;
+    }
+    if says_queued && event.delivery != found {
+        // The delivery that it stood for, late: one counts, not both.
+        record.queued.remove(&found);
+    }
+    // One that joins both changes no balance, so it can be nothing that GitHub was asked instead of.
+    let late = (says_queued != says_held).then(|| queued_at(event));
     let news =
-        (says_queued && record.queued.insert(event.delivery.clone())) | (says_held && record.blocking.insert(event.delivery.clone()));
+        (says_queued && join(&mut record.queued, &event.delivery, late)) | (says_held && join(&mut record.blocking, &event.delivery, late));
     if !news {
         return;
     }
+    let before = record.state;
+    record.heard_at = record.heard_at.max(Some(event.received_at));
     record.queued_at = record.queued_at.max(queued_at(event));
-    if record.pool.is_none() {
-        return;
+    if record.pool.is_some() {
+        settle(record, event.received_at);
     }
-    let (state, text) = if record.queued.len() > record.blocking.len() {
-        (JobState::Queued, "waits for a runner")
-    } else {
-        (JobState::Blocked, "held back by GitHub: an environment's protection rule or a concurrency group")
-    };
-    if record.state != state {
-        record.state = state;
-        record.reason = (state == JobState::Blocked).then(|| text.to_owned());
+    if record.state == JobState::Queued && before != JobState::Queued && too_old(record, event) {
+        let text = "was queued more than a day ago: GitHub, which cancels such jobs, is asked before a runner is started for it";
         note(&mut record.story, event.received_at, text);
     }
 }
 
+/// True if the job was queued so long before this was told that it cannot wait any more, unless something has gone wrong at GitHub, too.
+fn too_old(record: &JobRecord, event: &JobEvent) -> bool {
+    event.received_at.since(record.queued_at) >= times::QUEUED_AT_MOST
+}
+
 fn said_to_run(record: &mut JobRecord, event: &JobEvent, meant: Option<&Runner>) {
-    if record.state == JobState::Closed {
+    if record.state == JobState::Closed || is_of_an_earlier_epoch(record, event) {
         return;
     }
     name_runner(record, event, meant);
     record.running_at = record.running_at.or(event.started_at).or(Some(event.received_at));
     if record.state != JobState::Running {
         record.state = JobState::Running;
+        record.heard_at = record.heard_at.max(Some(event.received_at));
         record.reason = None;
+        record.doubt = None;
         record.expires_at = None;
         note(
             &mut record.story,
@@ -228,6 +254,12 @@ fn said_to_run(record: &mut JobRecord, event: &JobEvent, meant: Option<&Runner>)
             format!("runs on {}", record.runner_name.as_deref().unwrap_or("a runner without a name")),
         );
     }
+}
+
+/// True for a delivery of a beginning that came to nothing: GitHub has had the job wait again since. What GitHub says when it is asked is never old.
+fn is_of_an_earlier_epoch(record: &JobRecord, event: &JobEvent) -> bool {
+    let asked = asked_at(&event.delivery).is_some();
+    record.epoch > 0 && !asked && record.state != JobState::Running && event.started_at.is_some_and(|began| began < record.queued_at)
 }
 
 fn said_to_be_over(record: &mut JobRecord, event: &JobEvent, meant: Option<&Runner>) {
@@ -240,7 +272,9 @@ fn said_to_be_over(record: &mut JobRecord, event: &JobEvent, meant: Option<&Runn
     }
     let closed = event.completed_at.unwrap_or(event.received_at);
     record.state = JobState::Closed;
+    record.heard_at = record.heard_at.max(Some(event.received_at));
     record.reason = None;
+    record.doubt = None;
     record.closed_at = Some(closed);
     record.conclusion.clone_from(&event.conclusion);
     record.expire(event.received_at);

@@ -41,21 +41,7 @@ impl<S: Store> Ledger<S> {
         if observation.changes_nothing() {
             return Ok(Try::Done(observation));
         }
-        let mut writes = Vec::new();
-        if let Some(after) = &observation.record {
-            writes.push(put_job(after)?);
-        }
-        match &observation.waiting {
-            WaitingChange::Keep => {}
-            // The record guards its row: whoever changes the one changes the other in the same transaction.
-            WaitingChange::Put(pool, row) => writes.push(Write::put(key::waiting(pool, row.id), row, Expect::Any)?),
-            WaitingChange::Remove(pool, job) => writes.push(Write::Delete(key::waiting(pool, *job), Expect::Any)),
-        }
-        if let Some(after) = &observation.runner {
-            writes.push(put_runner(after)?);
-        }
-        writes.extend(observation.errand.as_ref().map(put_errand).transpose()?);
-        settle(self.store.commit(writes).await, observation)
+        settle(self.store.commit(observed(&observation)?).await, observation)
     }
 
     /// One read: a plain one, which no transaction can disturb, if no runner of ours is named.
@@ -106,6 +92,25 @@ impl<S: Store> Ledger<S> {
         let key = key::waiting(pool, job);
         optional(&key, self.store.get(&key).await?)
     }
+}
+
+/// The writes of an observation.
+pub(crate) fn observed(observation: &Observation) -> Result<Vec<Write>, LedgerError> {
+    let mut writes = Vec::new();
+    if let Some(after) = &observation.record {
+        writes.push(put_job(after)?);
+    }
+    match &observation.waiting {
+        WaitingChange::Keep => {}
+        // The record guards its row: whoever changes the one changes the other in the same transaction.
+        WaitingChange::Put(pool, row) => writes.push(Write::put(key::waiting(pool, row.id), row, Expect::Any)?),
+        WaitingChange::Remove(pool, job) => writes.push(Write::Delete(key::waiting(pool, *job), Expect::Any)),
+    }
+    if let Some(after) = &observation.runner {
+        writes.push(put_runner(after)?);
+    }
+    writes.extend(observation.errand.as_ref().map(put_errand).transpose()?);
+    Ok(writes)
 }
 
 /// Reads an item that may be absent.

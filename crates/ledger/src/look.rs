@@ -83,7 +83,7 @@ impl<S: Store> Ledger<S> {
         // A failed start counts in the transaction that removes its row: a health older than the runners would try again at once.
         let health_key = key::health(pool);
         let health = optional(&health_key, self.store.get(&health_key).await?)?.unwrap_or_default();
-        let jobs = self.all(&key::pool(pool), key::JOB_PREFIX).await?;
+        let jobs = self.waiting_jobs(pool).await?;
         let jobs = self.doubted(pool, jobs, &runners).await?;
         let limits = self.limits(jobs.iter().map(|job| job.installation).collect()).await?;
         Ok(Look { meta, health, runners, jobs, limits })

@@ -1,16 +1,15 @@
 //! What the sweeper keeps: its lease, and which pools there are.
 
-use mayfly_domain::id::{JobId, PoolName};
-use mayfly_domain::job::{JobRecord, JobState, WaitingJob, note};
+use mayfly_domain::id::PoolName;
 use mayfly_domain::time::Timestamp;
 use mayfly_domain::times;
 use serde::{Deserialize, Serialize};
 
 use crate::Ledger;
 use crate::error::{LedgerError, Try, settle};
-use crate::jobs::{TRIES, optional, put_job};
+use crate::jobs::optional;
 use crate::key;
-use crate::look::PoolEntry;
+use crate::look::{Meta, PoolEntry};
 use crate::store::{Expect, Store, Write, unchanged};
 
 /// Who sweeps, and until when nobody else does.
@@ -70,35 +69,14 @@ impl<S: Store> Ledger<S> {
         settle(self.store.commit(vec![Write::put(key::pool_entry(&entry.name), entry, Expect::Any)?]).await, ()).map(|_| ())
     }
 
-    /// Forgets a pool that is gone and empty.
+    /// Forgets a pool that is gone and empty, its version with it, so that whoever plans it next enters it in the list again. `false`: it was
+    /// planned since the look, and stays.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn forget_pool(&self, pool: &PoolName) -> Result<(), LedgerError> {
-        settle(self.store.commit(vec![Write::Delete(key::pool_entry(pool), Expect::Any)]).await, ()).map(|_| ())
-    }
-
-    /// GitHub says that the job still waits for a runner: another one may be started for it when its wait is over. `false`: it waits no longer.
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError`].
-    pub async fn still_queued(&self, pool: &PoolName, job: JobId, now: Timestamp) -> Result<bool, LedgerError> {
-        for attempt in 0..TRIES {
-            if attempt > 0 {
-                self.store.pause(attempt).await;
-            }
-            let Some(row) = self.waiting_job(pool, job).await? else { return Ok(false) };
-            let Some(record) = self.job(job).await?.filter(|record| record.state == JobState::Queued) else { return Ok(false) };
-            let mut record = JobRecord { rev: record.rev + 1, ..record };
-            note(&mut record.story, now, "GitHub says that it still waits for a runner");
-            let row = WaitingJob { rev: row.rev + 1, ask: false, ..row };
-            let writes = vec![Write::put(key::waiting(pool, job), &row, Expect::Rev(row.rev - 1))?, put_job(&record)?];
-            if let Try::Done(()) = settle(self.store.commit(writes).await, ())? {
-                return Ok(true);
-            }
-        }
-        Err(LedgerError::Busy { tries: TRIES, what: "clear a question about a job" })
+    pub async fn forget_pool(&self, pool: &PoolName, meta: &Meta) -> Result<bool, LedgerError> {
+        let writes = vec![Write::Delete(key::pool_entry(pool), Expect::Any), Write::Delete(key::meta(pool), unchanged(meta.rev))];
+        Ok(matches!(settle(self.store.commit(writes).await, ())?, Try::Done(())))
     }
 }

@@ -28,6 +28,8 @@ pub(crate) enum Ran {
     Done,
     /// To be tried again after this time, twice as long after each try.
     Again(Duration),
+    /// To be tried again after exactly this time: it got somewhere.
+    After(Duration),
 }
 
 impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
@@ -65,10 +67,13 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let written = match &ran {
             Ok(Some(Ran::Done)) => self.ledger.errand_done(open).await,
             Ok(Some(Ran::Again(wait))) => self.ledger.errand_again(&open.again(*wait, self.now())).await,
+            Ok(Some(Ran::After(wait))) => self.ledger.errand_again(&open.after(*wait, self.now())).await,
             Ok(None) => Ok(()),
             Err(problem) => {
                 warn!(errand = %open.errand, "not done, it is tried again: {problem:#}");
-                self.heed(open.installation, problem, budget).await;
+                if let Some(installation) = open.installation {
+                    self.heed(installation, problem, budget).await;
+                }
                 self.ledger.errand_again(&open.again(times::TICK, self.now())).await
             }
         };
@@ -80,16 +85,24 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// One try; none if its installation may be asked nothing now.
     async fn errand(&self, open: &Open, pools: &Pools, budget: &Budget) -> anyhow::Result<Option<Ran>> {
         match &open.errand {
-            Errand::Ask(_) | Errand::Place(_) | Errand::Unregister(_) | Errand::Rerun(_) => {
+            Errand::Redeliver(failed) => self.redeliver(open, failed, pools, budget).await,
+            Errand::Unregister(runner) => self.unregister((runner, open), pools, budget).await,
+            Errand::Ask(job) => self.ask_where((*job, open), pools, budget).await,
+            Errand::Place { job, .. } => self.place(*job, pools).await,
+            Errand::Rerun(_) => {
                 let _ = (pools, budget);
                 Ok(None)
             }
         }
     }
 
-    /// True if the errand is due.
+    /// True if the errand is due. A job that no pool took waits for another pools file, or for the end of its day.
     #[expect(clippy::unused_self, reason = "kinds of errands differ in what makes them due")]
-    fn is_turn_of(&self, open: &Open, _pools: &Pools, now: mayfly_domain::time::Timestamp) -> bool {
-        open.due(now)
+    fn is_turn_of(&self, open: &Open, pools: &Pools, now: mayfly_domain::time::Timestamp) -> bool {
+        let worth_it = match &open.errand {
+            Errand::Place { generation, .. } => *generation != pools.generation || now.since(open.since) >= times::QUEUED_AT_MOST,
+            _ => true,
+        };
+        worth_it && open.due(now)
     }
 }

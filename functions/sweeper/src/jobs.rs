@@ -1,114 +1,66 @@
-//! Jobs that GitHub must be asked about before another runner is started for them.
-
-use std::time::Duration;
+//! Waiting jobs: those that GitHub must be asked about, and those whose pool is gone.
 
 use anyhow::Context;
 use mayfly_domain::id::PoolName;
-use mayfly_domain::job::{JobAction, JobEvent, JobRecord, WaitingJob};
+use mayfly_domain::job::WaitingJob;
 use mayfly_domain::pool::Pools;
-use mayfly_github::{JobNow, JobStatus};
 use mayfly_ledger::Store;
 use mayfly_queue::Wakes;
-use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::budget::Budget;
-use crate::{Fleet, GITHUB_CALL, GitHub, Sweeper};
+use crate::{Fleet, GitHub, Sweeper};
 
-/// A job waits no longer than this at GitHub, then it is cancelled. Source: Actions limits, job queue time.
-const QUEUED_AT_MOST: Duration = Duration::from_secs(24 * 60 * 60);
+/// Most jobs of one pool that one sweep asks about only because they wait for long: 600 in an hour, each at most twice.
+const LONG_WAITS: usize = 10;
+
+/// Most jobs of a pool that is gone that one sweep matches anew: each is three reads and a transaction.
+const MOVES: usize = 100;
 
 impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
-    /// Asks GitHub about each waiting job that a runner was registered for in vain.
-    pub(crate) async fn ask_about_jobs(&self, pool: &PoolName, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
-        let look = self.ledger.look(pool).await.context("read the waiting jobs")?;
-        for waiting in look.jobs.iter().filter(|job| job.ask) {
+    /// Does for the waiting jobs of a pool what they need, the oldest first.
+    pub(crate) async fn mind_jobs(&self, pool: &PoolName, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
+        let mut jobs = self.ledger.waiting_jobs(pool).await.context("read the waiting jobs")?;
+        for waiting in &jobs {
+            budget.sighted(waiting.repository, waiting.id);
+        }
+        jobs.sort_by_key(WaitingJob::rank);
+        if pools.get(pool).is_none() {
+            self.move_jobs(pool, &jobs, pools, budget).await;
+        }
+        self.ask_about_jobs(pool, jobs, pools, budget).await;
+        Ok(())
+    }
+
+    /// Asks GitHub about each job that a runner was registered for in vain, and about some that wait for long: the delivery that
+    /// would have ended their wait may never have been made.
+    async fn ask_about_jobs(&self, pool: &PoolName, mut jobs: Vec<WaitingJob>, pools: &Pools, budget: &Budget) {
+        let now = self.now();
+        jobs.retain(|job| job.to_be_asked_about(now));
+        jobs.sort_by_key(|job| (!job.ask, job.asked_at.unwrap_or(job.queued_at), job.id));
+        let urgent = jobs.iter().filter(|job| job.ask).count();
+        for waiting in jobs.iter().take(urgent + LONG_WAITS) {
             if budget.over() {
                 break;
             }
             if !self.may_ask(waiting.installation, budget).await {
                 continue;
             }
-            if let Err(problem) = self.ask_about(pool, waiting, pools).await {
+            if let Err(problem) = self.ask_about(waiting.id, pools).await {
                 self.heed(waiting.installation, &problem, budget).await;
                 warn!(job.id = %waiting.id, pool.name = %pool, "GitHub was not asked about the job, the next sweep tries again: {problem:#}");
             }
         }
-        Ok(())
     }
 
-    async fn ask_about(&self, pool: &PoolName, waiting: &WaitingJob, pools: &Pools) -> anyhow::Result<()> {
-        let Some(record) = self.ledger.job(waiting.id).await? else { return Ok(()) };
-        let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
-        let by = Instant::now() + GITHUB_CALL;
-        let answer = github.job(record.installation, &record.repository, record.id, by).await.context("ask about the job")?;
-        let Some(now) = answer else {
-            return self.not_shown(&record, pools).await;
-        };
-        let action = match now.status {
-            JobStatus::InProgress => JobAction::InProgress,
-            JobStatus::Completed => JobAction::Completed,
-            JobStatus::Queued => {
-                self.ledger.still_queued(pool, record.id, self.now()).await?;
-                self.wake(pool).await;
-                return Ok(());
+    async fn move_jobs(&self, pool: &PoolName, jobs: &[WaitingJob], pools: &Pools, budget: &Budget) {
+        for waiting in jobs.iter().take(MOVES) {
+            if budget.over() {
+                break;
             }
-            JobStatus::Waiting | JobStatus::Pending | JobStatus::Requested | JobStatus::Other => {
-                info!(job.id = %record.id, "GitHub holds the job back; it is asked again");
-                return Ok(());
+            if let Err(problem) = self.placed_anew(waiting.id, pools).await {
+                warn!(job.id = %waiting.id, pool.name = %pool, "not matched anew though its pool is gone, the next sweep tries again: {problem:#}");
             }
-        };
-        self.told(&as_delivered(&record, now, action, self.now()), pools).await
-    }
-
-    /// GitHub does not show the job: it cancels what waited for a day, and forgets what somebody deleted.
-    async fn not_shown(&self, record: &JobRecord, pools: &Pools) -> anyhow::Result<()> {
-        if self.now().since(record.received_at) < QUEUED_AT_MOST {
-            warn!(job.id = %record.id, repository = record.repository.name, "GitHub does not show the job; it is asked again");
-            return Ok(());
         }
-        let gone = JobNow {
-            status: JobStatus::Completed,
-            conclusion: None,
-            runner: None,
-            labels: record.labels.clone(),
-            run: record.run,
-            attempt: record.attempt,
-            name: record.name.clone(),
-            created_at: None,
-            started_at: None,
-            completed_at: None,
-        };
-        self.told(&as_delivered(record, gone, JobAction::Completed, self.now()), pools).await
-    }
-
-    async fn told(&self, event: &JobEvent, pools: &Pools) -> anyhow::Result<()> {
-        let observation = self.ledger.observe(event, pools).await?;
-        for pool in &observation.wake {
-            self.wake(pool).await;
-        }
-        Ok(())
-    }
-}
-
-/// What GitHub says of a job, as a delivery would have said it.
-fn as_delivered(record: &JobRecord, now: JobNow, action: JobAction, at: mayfly_domain::time::Timestamp) -> JobEvent {
-    JobEvent {
-        action,
-        delivery: format!("asked-{}", at.millis()),
-        held: false,
-        job: record.id,
-        run: record.run,
-        attempt: record.attempt,
-        name: record.name.clone(),
-        labels: record.labels.clone(),
-        repository: record.repository.clone(),
-        installation: record.installation,
-        runner: now.runner,
-        conclusion: now.conclusion,
-        created_at: None,
-        started_at: None,
-        completed_at: None,
-        received_at: at,
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use mayfly_domain::held::Held;
 use mayfly_domain::id::JobId;
 use mayfly_domain::job::{JobAction, JobEvent, WaitingJob};
 use mayfly_domain::task::TaskStatus;
@@ -31,7 +32,9 @@ async fn a_waiting_row_is_at_most_250_bytes_however_full<S: Store>(ledger: Ledge
         not_before: Some(at(0)),
         runner: Some(crate::scene::row(1).id),
         ask: true,
+        asked_at: Some(at(0)),
         attempts: 1000,
+        held: Some(Held::FailedStarts(at(0))),
         ..plain
     };
     let key = key::waiting(&pool, full.id);

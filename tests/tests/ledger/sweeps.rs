@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use mayfly_domain::id::JobId;
-use mayfly_domain::job::JobAction;
-use mayfly_domain::task::TaskStatus;
 use mayfly_domain::times;
 use mayfly_ledger::look::PoolEntry;
 use mayfly_ledger::{Ledger, Store};
 
-use crate::scene::{ARN, at, entry, event, linux, pools, registered, task, waiting};
+use crate::scene::{at, entry, linux, requested, row};
 
 async fn one_sweeper_holds_the_lease_until_it_gives_it_back_or_it_runs_out<S: Store>(ledger: Ledger<S>) {
     assert!(ledger.take_lease("a", at(0)).await.unwrap());
@@ -31,24 +28,26 @@ async fn pools_are_remembered_until_they_are_forgotten<S: Store>(ledger: Ledger<
     ledger.put_pool_entry(&entry()).await.unwrap();
     ledger.put_pool_entry(&gone).await.unwrap();
     assert_eq!(ledger.pool_entries().await.unwrap(), [gone]);
-    ledger.forget_pool(&linux()).await.unwrap();
+    let look = ledger.look(&linux()).await.unwrap();
+    assert!(ledger.forget_pool(&linux(), &look.meta).await.unwrap());
     assert_eq!(ledger.pool_entries().await.unwrap(), []);
-    ledger.forget_pool(&linux()).await.unwrap();
+    assert!(ledger.forget_pool(&linux(), &look.meta).await.unwrap());
 }
 
-async fn a_job_that_github_still_shows_queued_may_be_served_again<S: Store>(ledger: Ledger<S>) {
-    let runner = registered(&ledger, 1, 1).await;
-    ledger.task_seen(&task(&runner, ARN, 7, TaskStatus::Stopped), true, at(60)).await.unwrap();
-    assert!(waiting(&ledger, 1).await.unwrap().ask);
-    assert!(ledger.still_queued(&linux(), JobId(1), at(61)).await.unwrap());
-    let row = waiting(&ledger, 1).await.unwrap();
-    assert!(!row.ask && row.not_before.is_some() && row.attempts == 1);
-    ledger.observe(&event(JobAction::Completed, 1, 70), &pools()).await.unwrap();
-    assert!(!ledger.still_queued(&linux(), JobId(1), at(71)).await.unwrap());
+async fn a_pool_that_was_planned_since_the_look_is_not_forgotten_and_one_that_was_is_entered_again<S: Store>(ledger: Ledger<S>) {
+    let before = ledger.look(&linux()).await.unwrap();
+    requested(&ledger, 1, None).await;
+    assert!(!ledger.forget_pool(&linux(), &before.meta).await.unwrap());
+    let look = ledger.look(&linux()).await.unwrap();
+    assert!(ledger.forget_pool(&linux(), &look.meta).await.unwrap());
+    // Whoever planned from the look before it was forgotten looks again.
+    assert!(!ledger.commit_plan(&entry(), &look, &[row(2)], &[]).await.unwrap());
+    requested(&ledger, 3, None).await;
+    assert_eq!(ledger.pool_entries().await.unwrap(), [entry()]);
 }
 
 on_both! {
     one_sweeper_holds_the_lease_until_it_gives_it_back_or_it_runs_out
     pools_are_remembered_until_they_are_forgotten
-    a_job_that_github_still_shows_queued_may_be_served_again
+    a_pool_that_was_planned_since_the_look_is_not_forgotten_and_one_that_was_is_entered_again
 }

@@ -1,0 +1,137 @@
+//! Jobs matched anew: those that no pool took, and those whose pool is gone, when the pools file is another one.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::errand::{Errand, Open};
+use crate::id::{JobId, PoolName};
+use crate::job::{JobRecord, JobState, WaitingJob, note};
+use crate::pool::{Placement, Pool, Pools, Wanted};
+use crate::registration::void;
+use crate::runner::Runner;
+use crate::standing::{left_open, settle};
+use crate::time::Timestamp;
+use crate::times;
+
+/// What the ledger holds of the job.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The pools in force.
+    pub pools: &'a Pools,
+    /// The job's record.
+    pub record: &'a JobRecord,
+    /// Its waiting row, if it has one.
+    pub row: Option<&'a WaitingJob>,
+    /// The open row of the runner that the waiting row names.
+    pub holder: Option<&'a Runner>,
+}
+
+/// What comes of matching a job anew.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Matching {
+    /// Nobody needs it: its pool is there, or it waits no longer.
+    NotNeeded,
+    /// Not now: a runner is at it, or the pools file at hand is not newer than the one it was matched by.
+    Later,
+    /// To be written in one transaction.
+    Changed(Box<Anew>),
+}
+
+/// A job matched anew.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Anew {
+    /// Its record.
+    pub record: JobRecord,
+    /// The waiting row that goes.
+    pub out: Option<(PoolName, JobId)>,
+    /// The waiting row that comes.
+    pub into: Option<(PoolName, WaitingJob)>,
+    /// What sweeper has to see to from now on.
+    pub errand: Option<Open>,
+    /// Pools to be woken afterwards.
+    pub wake: BTreeSet<PoolName>,
+}
+
+/// Matches a job anew.
+#[must_use]
+pub fn match_anew(place: Place<'_>, now: Timestamp) -> Matching {
+    let (record, pools) = (place.record, place.pools);
+    match (record.state, &record.pool) {
+        (JobState::Unplaced, _) if now.since(record.queued_at) >= times::QUEUED_AT_MOST => {
+            let known = record.reason.as_ref().is_some_and(|reason| reason.ends_with(GIVEN_UP));
+            if known { Matching::NotNeeded } else { Matching::Changed(Box::new(given_up(record, now))) }
+        }
+        (JobState::Unplaced, _) => Matching::Changed(Box::new(moved(place, now))),
+        (JobState::Queued | JobState::Blocked, Some(pool)) if pools.get(pool).is_none() => {
+            // Its runner may be at it already, and moved away it would get another one.
+            let held = place.row.is_some_and(|row| row.runner.is_some() && !void(row, place.holder));
+            // A file that this function has kept for a minute may not have the pool yet that another one has placed the job in.
+            if held || pools.generation <= record.generation {
+                return Matching::Later;
+            }
+            Matching::Changed(Box::new(moved(place, now)))
+        }
+        _ => Matching::NotNeeded,
+    }
+}
+
+/// Ends the reason of a job that no pool took for as long as GitHub has jobs wait.
+const GIVEN_UP: &str = "no pools file took it for a day, and it is not matched any more";
+
+fn given_up(record: &JobRecord, now: Timestamp) -> Anew {
+    let mut after = JobRecord { rev: record.rev + 1, ..record.clone() };
+    after.reason = Some(format!("{}; {GIVEN_UP}", record.reason.as_deref().unwrap_or("no pool takes it")));
+    note(&mut after.story, now, GIVEN_UP);
+    Anew { record: after, out: None, into: None, errand: None, wake: BTreeSet::new() }
+}
+
+fn moved(place: Place<'_>, now: Timestamp) -> Anew {
+    let (before, pools) = (place.record, place.pools);
+    let mut record = JobRecord { rev: before.rev + 1, generation: pools.generation, ..before.clone() };
+    let wanted = Wanted { labels: &before.labels, repository: &before.repository, run: before.run, attempt: before.attempt };
+    match pools.place(wanted) {
+        Placement::Pool(pool) => taken(&mut record, pool, now),
+        Placement::Unplaced(why) => left(&mut record, why, now),
+        Placement::Refused(why) => left(&mut record, why.in_words().to_owned(), now),
+        Placement::NotOurs => left(&mut record, "no pool takes it: none offers a label that it asks for".to_owned(), now),
+    }
+    let waits = record.state == JobState::Queued;
+    // A job that has waited for long may be over for long: GitHub is asked before money is spent on it.
+    let ask = now.since(before.queued_at) > times::ASK_AFTER;
+    let into = record.pool.clone().zip(record.waiting()).filter(|_| waits).map(|(pool, row)| (pool, WaitingJob { ask, ..row }));
+    let out = before.pool.clone().filter(|_| before.state == JobState::Queued).map(|pool| (pool, before.id));
+    let errand = match record.state {
+        JobState::Unplaced => {
+            let errand = Errand::Place { job: record.id, generation: pools.generation };
+            Some(Open { since: before.queued_at, ..Open::new(errand, record.installation, now, Duration::ZERO) })
+        }
+        _ => left_open(&record, Some(before.state), false, (pools, now)),
+    };
+    let wake = out.iter().map(|(pool, _)| pool).chain(into.iter().map(|(pool, _)| pool)).cloned().collect();
+    Anew { record, out, into, errand, wake }
+}
+
+fn taken(record: &mut JobRecord, pool: &Pool, now: Timestamp) {
+    let from = record.pool.replace(pool.name.clone());
+    record.size = Some(pool.size);
+    record.target = Some(pool.target(record.installation, &record.repository, &record.labels));
+    record.expires_at = None;
+    record.reason = record.reason.take().filter(|_| record.state == JobState::Blocked);
+    let why = from.map_or_else(String::new, |gone| format!(", since pool {gone} is gone"));
+    note(&mut record.story, now, format!("goes to pool {}{why} (pools file, version {})", pool.name, record.generation));
+    settle(record, now);
+}
+
+fn left(record: &mut JobRecord, why: String, now: Timestamp) {
+    let why = match record.pool.take() {
+        Some(gone) => format!("pool {gone} is gone, and {why}"),
+        None => why,
+    };
+    (record.size, record.target, record.doubt) = (None, None, None);
+    if record.reason.as_ref() != Some(&why) {
+        note(&mut record.story, now, why.clone());
+    }
+    record.reason = Some(why);
+    record.state = JobState::Unplaced;
+    record.expire(now);
+}

@@ -1,0 +1,69 @@
+//! Where a job stands by all that was said of it, and what it leaves open for sweeper.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::errand::{Errand, Open};
+use crate::job::{JobRecord, JobState, asked_at, note, stand_in};
+use crate::pool::Pools;
+use crate::time::Timestamp;
+use crate::times;
+
+/// Adds a delivery to a set; false if it is in it already. One from before GitHub was asked (`late`: when it was due) takes the place of
+/// what stood for it.
+pub(crate) fn join(set: &mut BTreeSet<String>, delivery: &str, late: Option<Timestamp>) -> bool {
+    if set.contains(delivery) {
+        return false;
+    }
+    let stands_for_it = |id: &&String| late.is_some_and(|late| asked_at(id).is_some_and(|asked| late <= asked));
+    if let Some(id) = set.iter().find(stands_for_it).cloned() {
+        set.remove(&id);
+    }
+    set.insert(delivery.to_owned())
+}
+
+/// Why a job that is held back does not wait for a runner.
+pub(crate) const HELD_BACK: &str = "held back by GitHub: an environment's protection rule or a concurrency group";
+
+/// Has a job that a pool takes wait or not, as its deliveries say.
+pub(crate) fn settle(record: &mut JobRecord, now: Timestamp) {
+    let (state, text) =
+        if record.queued.len() > record.blocking.len() { (JobState::Queued, "waits for a runner") } else { (JobState::Blocked, HELD_BACK) };
+    if record.state != state {
+        record.state = state;
+        record.reason = (state == JobState::Blocked).then(|| text.to_owned());
+        record.doubt = None;
+        note(&mut record.story, now, text);
+    }
+}
+
+/// Has a job that a pool takes wait, or be held back, because GitHub says so when asked: what is missing in the balance of
+/// deliveries is made up, and gives way to the deliveries themselves should they come late.
+pub(crate) fn stand_in_for(record: &mut JobRecord, waits: bool, now: Timestamp) {
+    let (queued, blocking) = (record.queued.len(), record.blocking.len());
+    let (set, missing) = if waits {
+        (&mut record.queued, (blocking + 1).saturating_sub(queued))
+    } else {
+        (&mut record.blocking, queued.saturating_sub(blocking))
+    };
+    set.extend((0..missing).map(|which| stand_in(now, which)));
+}
+
+/// What sweeper has to see to from now on, if the job has just come where no waiting row and no open runner leads to it.
+/// `watched`: an open runner of ours works on it; then its care and its end see to the job.
+pub(crate) fn left_open(record: &JobRecord, before: Option<JobState>, watched: bool, (pools, now): (&Pools, Timestamp)) -> Option<Open> {
+    if before == Some(record.state) {
+        return None;
+    }
+    let open = |errand, wait| Some(Open::new(errand, record.installation, now, wait));
+    let place = |generation| open(Errand::Place { job: record.id, generation }, Duration::ZERO);
+    let gone = || record.pool.as_ref().is_some_and(|pool| pools.get(pool).is_none());
+    match record.state {
+        JobState::Blocked => open(Errand::Ask(record.id), times::ASK_AFTER),
+        JobState::Running if !watched => open(Errand::Ask(record.id), times::ASK_AFTER),
+        JobState::Unplaced => place(record.generation),
+        // Sweeper may have forgotten its pool long ago, and would not come by.
+        JobState::Queued if gone() => place(0),
+        JobState::Queued | JobState::Running | JobState::Closed => None,
+    }
+}

@@ -1,0 +1,340 @@
+//! GitHub's word: what follows for a job from what GitHub says of it when it is asked.
+//!
+//! Deliveries may never be made, and the API may show what is past. So what is final is believed at once, and what would take something
+//! back is believed only when it cannot be old, or is said twice.
+
+use crate::id::GithubRunnerId;
+use crate::job::{AssignedRunner, Doubt, Doubtful, JobAction, JobEvent, JobRecord, JobState, WaitingJob, note, stand_in};
+use crate::observe::{Known, Observation, Verdict, WaitingChange, numbered, observe};
+use crate::pool::Pools;
+use crate::runner::Runner;
+use crate::standing::{HELD_BACK, left_open, settle, stand_in_for};
+use crate::time::Timestamp;
+use crate::times;
+
+/// Where a job is, by GitHub's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It waits for a runner.
+    Queued,
+    /// A gate or a concurrency group holds it back (`waiting`, `pending`).
+    Held,
+    /// A runner works on it.
+    Running,
+    /// It is over.
+    Over,
+    /// Something that says nothing here (`requested`, or what GitHub has added since).
+    Unclear,
+}
+
+/// A job as GitHub shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Where it is.
+    pub standing: Standing,
+    /// The runner that it was given to.
+    pub runner: Option<AssignedRunner>,
+    /// How it ended.
+    pub conclusion: Option<String>,
+    /// When it came to be.
+    pub created_at: Option<Timestamp>,
+    /// When it began; of one that has not, when it was queued last.
+    pub started_at: Option<Timestamp>,
+    /// When it was over.
+    pub completed_at: Option<Timestamp>,
+}
+
+/// What GitHub answers to the question about a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// This.
+    Shown(Seen),
+    /// It shows the App the repository, but no such job.
+    NotShown,
+    /// It shows the App neither, for this reason.
+    NotSeen(String),
+}
+
+impl Said {
+    /// True if it says that this runner works on the job, or did.
+    #[must_use]
+    pub fn names(&self, runner: Option<GithubRunnerId>) -> bool {
+        match self {
+            Self::Shown(seen) => runner.is_some() && seen.runner.as_ref().map(|named| named.id) == runner,
+            Self::NotShown | Self::NotSeen(_) => false,
+        }
+    }
+
+    /// Where the job is, if it is shown.
+    #[must_use]
+    pub fn standing(&self) -> Option<Standing> {
+        match self {
+            Self::Shown(seen) => Some(seen.standing),
+            Self::NotShown | Self::NotSeen(_) => None,
+        }
+    }
+}
+
+impl WaitingJob {
+    /// True if GitHub is to be asked about it: somebody has to know before a runner is started for it, or it waits for so long that a
+    /// delivery may be missing.
+    #[must_use]
+    pub fn to_be_asked_about(&self, now: Timestamp) -> bool {
+        match (self.ask, self.asked_at) {
+            (true, None) => true,
+            (true, Some(asked)) => now.since(asked) >= times::READS_LAG,
+            (false, asked) => now.since(asked.unwrap_or(self.queued_at).max(self.queued_at)) >= times::ASK_WAITING,
+        }
+    }
+}
+
+/// What the ledger holds that an answer may touch.
+#[derive(Clone, Copy, Debug)]
+pub struct About<'a> {
+    /// The pools in force.
+    pub pools: &'a Pools,
+    /// The job's record.
+    pub record: &'a JobRecord,
+    /// Its waiting row, if it has one.
+    pub row: Option<&'a WaitingJob>,
+    /// The open row of the runner that the answer names, or else of the one that the record does; whether the answer means it is decided here.
+    pub runner: Option<&'a Runner>,
+}
+
+/// What follows from an answer, to be written in one transaction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Learned {
+    /// What changes as if a delivery had said it.
+    pub observation: Observation,
+    /// The waiting row, if it stays and changes.
+    pub row: Option<WaitingJob>,
+}
+
+impl Learned {
+    fn nothing() -> Self {
+        Self { observation: Observation::nothing(Verdict::Recorded), row: None }
+    }
+
+    /// True if there is nothing to write.
+    #[must_use]
+    pub fn changes_nothing(&self) -> bool {
+        self.observation.changes_nothing() && self.row.is_none()
+    }
+}
+
+/// Decides what an answer changes.
+#[must_use]
+pub fn learn(said: &Said, about: About<'_>, now: Timestamp) -> Learned {
+    let record = about.record;
+    if record.state == JobState::Closed {
+        return closed(said, about, now);
+    }
+    match said {
+        Said::Shown(seen) => match (seen.standing, record.state) {
+            (Standing::Over, _) => as_delivered(seen, JobAction::Completed, about, now),
+            (Standing::Running, _) => as_delivered(seen, JobAction::InProgress, about, now),
+            (Standing::Queued, JobState::Running) => queued_again(about, now),
+            (Standing::Queued, JobState::Blocked) | (Standing::Held, JobState::Queued) if told_lately(record, now) => Learned::nothing(),
+            (Standing::Queued, JobState::Blocked) => changed(stood_in(record, true, now), about, now),
+            (Standing::Held, JobState::Queued) => changed(stood_in(record, false, now), about, now),
+            (Standing::Queued, JobState::Queued) => still_waits(about, now),
+            _ => as_known(about, now),
+        },
+        Said::NotShown => missed(Doubtful::NotShown, "GitHub shows the repository, but not the job", about, now),
+        Said::NotSeen(why) => missed(Doubtful::NotSeen, why, about, now),
+    }
+}
+
+/// A closed record stands, whatever is said; only a runner of ours that had the job may not know yet that it is over.
+fn closed(said: &Said, about: About<'_>, now: Timestamp) -> Learned {
+    match said {
+        Said::Shown(seen) if seen.standing == Standing::Over => as_delivered(seen, JobAction::Completed, about, now),
+        _ => Learned::nothing(),
+    }
+}
+
+/// True if what GitHub shows may be older than what was heard last.
+fn told_lately(record: &JobRecord, now: Timestamp) -> bool {
+    now.since(record.heard_at.unwrap_or(record.received_at)) <= times::READS_LAG
+}
+
+/// What is final, or leads forward, is taken as a delivery would be.
+fn as_delivered(seen: &Seen, action: JobAction, about: About<'_>, now: Timestamp) -> Learned {
+    let record = about.record;
+    let event = JobEvent {
+        action,
+        delivery: stand_in(now, 0),
+        held: false,
+        job: record.id,
+        run: record.run,
+        attempt: record.attempt,
+        name: record.name.clone(),
+        labels: record.labels.clone(),
+        repository: record.repository.clone(),
+        installation: record.installation,
+        runner: seen.runner.clone(),
+        conclusion: seen.conclusion.clone(),
+        created_at: seen.created_at,
+        started_at: seen.started_at,
+        completed_at: seen.completed_at,
+        received_at: now,
+    };
+    let mut observation = observe(&event, Known { pools: about.pools, record: Some(record), runner: about.runner });
+    match observation.record.as_mut() {
+        Some(after) => after.doubt = None,
+        None => observation.record = without_doubt(record),
+    }
+    Learned { observation, row: None }
+}
+
+/// The job is where it is known to be, or the answer says nothing: only a doubt goes, and a waiting job keeps that it was asked about.
+fn as_known(about: About<'_>, now: Timestamp) -> Learned {
+    let observation = Observation { record: without_doubt(about.record), ..Observation::nothing(Verdict::Recorded) };
+    Learned { observation, row: asked(about, now) }
+}
+
+/// It waits, as is known: if a runner was held back for its sake, it need not be any more.
+fn still_waits(about: About<'_>, now: Timestamp) -> Learned {
+    let mut learned = as_known(about, now);
+    if about.row.is_some_and(|row| row.ask) {
+        let mut record = learned.observation.record.unwrap_or_else(|| next(about.record));
+        note(&mut record.story, now, "GitHub says that it still waits for a runner");
+        learned.observation.record = Some(record);
+        learned.observation.wake.extend(about.record.pool.clone());
+    }
+    learned.row = learned.row.map(|row| WaitingJob { ask: false, ..row });
+    learned
+}
+
+fn asked(about: About<'_>, now: Timestamp) -> Option<WaitingJob> {
+    about.row.map(|row| WaitingJob { rev: row.rev + 1, asked_at: Some(now), ..row.clone() })
+}
+
+fn next(record: &JobRecord) -> JobRecord {
+    JobRecord { rev: record.rev + 1, ..record.clone() }
+}
+
+/// The record without its doubt, if it has one, and without the words about it.
+fn without_doubt(record: &JobRecord) -> Option<JobRecord> {
+    record.doubt.map(|_| JobRecord {
+        doubt: None,
+        reason: match record.state {
+            JobState::Blocked => Some(HELD_BACK.to_owned()),
+            JobState::Unplaced => record.reason.clone(),
+            JobState::Queued | JobState::Running | JobState::Closed => None,
+        },
+        ..next(record)
+    })
+}
+
+/// The record as it waits, or is held back, on GitHub's word.
+fn stood_in(record: &JobRecord, waits: bool, now: Timestamp) -> JobRecord {
+    let mut after = next(record);
+    stand_in_for(&mut after, waits, now);
+    after.heard_at = Some(now);
+    let text = if waits { "GitHub, when asked, says that nothing holds it back" } else { "GitHub, when asked, says that it is held back" };
+    note(&mut after.story, now, text);
+    settle(&mut after, now);
+    after
+}
+
+/// A record that takes its waiting row with it.
+fn changed(after: JobRecord, about: About<'_>, now: Timestamp) -> Learned {
+    let before = about.record;
+    let (waited, waits) = (before.state == JobState::Queued, after.state == JobState::Queued);
+    let waiting = match (&after.pool, after.waiting()) {
+        (Some(pool), Some(row)) if waits && !waited => WaitingChange::Put(pool.clone(), row),
+        _ if waited && !waits => before.pool.clone().map_or(WaitingChange::Keep, |pool| WaitingChange::Remove(pool, before.id)),
+        _ => WaitingChange::Keep,
+    };
+    let errand = left_open(&after, Some(before.state), false, (about.pools, now));
+    let wake = if waited == waits { None } else { after.pool.clone() };
+    let observation = Observation {
+        verdict: Verdict::Recorded,
+        waiting: numbered(waiting, Some(before)),
+        runner: None,
+        errand,
+        wake: wake.into_iter().collect(),
+        record: Some(after),
+    };
+    Learned { observation, row: None }
+}
+
+/// The doubt as it is with this answer, and if that is enough: two answers, so far apart that the second cannot be the first one's echo.
+fn doubted(record: &JobRecord, what: Doubtful, now: Timestamp) -> (Doubt, bool) {
+    match record.doubt.filter(|doubt| doubt.what == what) {
+        Some(doubt) => (doubt, now.since(doubt.since) >= times::ASK_TWICE),
+        None => (Doubt { what, since: now }, false),
+    }
+}
+
+/// The one way back: a job that ran waits again, for another runner. Its runner must be gone for good: an open row may still be at work.
+fn queued_again(about: About<'_>, now: Timestamp) -> Learned {
+    let record = about.record;
+    if told_lately(record, now) {
+        return Learned::nothing();
+    }
+    let (doubt, twice) = doubted(record, Doubtful::QueuedAgain, now);
+    if twice && about.runner.is_none() {
+        return changed(of_next_epoch(record, now), about, now);
+    }
+    let reason = "GitHub shows it queued, although a runner had begun it; it waits again when GitHub says so twice and that runner is gone";
+    in_doubt(doubt, reason.to_owned(), about, now)
+}
+
+fn of_next_epoch(record: &JobRecord, now: Timestamp) -> JobRecord {
+    let mut after = next(record);
+    after.epoch += 1;
+    let began = record.running_at.unwrap_or(record.queued_at);
+    // Later than it began: what still comes of that beginning is old. Its place in the line is nearly the one it had.
+    after.queued_at = record.queued_at.max(began.plus(std::time::Duration::from_millis(1)));
+    let runner = after.runner_name.take().unwrap_or_else(|| "a runner without a name".to_owned());
+    (after.running_at, after.runner, after.doubt, after.heard_at) = (None, None, None, Some(now));
+    note(&mut after.story, now, format!("GitHub has it wait again: {runner} began it and is gone"));
+    if after.pool.is_some() {
+        stand_in_for(&mut after, true, now);
+        settle(&mut after, now);
+    } else {
+        after.state = JobState::Unplaced;
+        after.reason = Some("GitHub has it wait again, and no pool takes it".to_owned());
+        after.expire(now);
+    }
+    after
+}
+
+/// One answer, of which nothing follows yet but that GitHub is asked again. The words are for whoever waits for the job.
+fn in_doubt(doubt: Doubt, reason: String, about: About<'_>, now: Timestamp) -> Learned {
+    let before = about.record;
+    let new = before.doubt != Some(doubt);
+    let record = (new || before.reason.as_ref() != Some(&reason)).then(|| {
+        let mut after = JobRecord { doubt: Some(doubt), reason: Some(reason.clone()), ..next(before) };
+        if new {
+            note(&mut after.story, now, reason);
+        }
+        after
+    });
+    Learned { observation: Observation { record, ..Observation::nothing(Verdict::Recorded) }, row: asked(about, now) }
+}
+
+/// GitHub does not show it. For a day that may have many reasons; then whatever waited is over, and nobody can tell how.
+fn missed(what: Doubtful, why: &str, about: About<'_>, now: Timestamp) -> Learned {
+    let (doubt, twice) = doubted(about.record, what, now);
+    let since = match what {
+        // The repository is there and the job is not: its run was deleted.
+        Doubtful::NotShown => about.record.received_at,
+        Doubtful::NotSeen | Doubtful::QueuedAgain => doubt.since,
+    };
+    if twice && now.since(since) >= times::QUEUED_AT_MOST {
+        return changed(given_up(about.record, why, now), about, now);
+    }
+    in_doubt(doubt, format!("{why}; it is asked again"), about, now)
+}
+
+fn given_up(record: &JobRecord, why: &str, now: Timestamp) -> JobRecord {
+    let reason = format!("{why}: after a day it is given up, and how it ended is not known");
+    let mut after = JobRecord { state: JobState::Closed, closed_at: Some(now), doubt: None, heard_at: Some(now), ..next(record) };
+    note(&mut after.story, now, reason.clone());
+    after.reason = Some(reason);
+    after.expire(now);
+    after
+}

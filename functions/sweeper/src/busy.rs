@@ -1,0 +1,108 @@
+//! Runners at work: GitHub asked what deliveries did not say. Nothing here stops a runner; what its limits say of one whose job is over does.
+
+use anyhow::Context;
+use mayfly_domain::errand::{Errand, Open};
+use mayfly_domain::id::JobId;
+use mayfly_domain::pool::Pools;
+use mayfly_domain::question::{Answer, Question, question};
+use mayfly_domain::runner::Runner;
+use mayfly_domain::target::Target;
+use mayfly_domain::times;
+use mayfly_domain::truth::{Said, Standing};
+use mayfly_github::{CallError, Seen};
+use mayfly_ledger::Store;
+use mayfly_queue::Wakes;
+use tokio::time::Instant;
+use tracing::info;
+
+use crate::budget::Budget;
+use crate::{Fleet, GITHUB_CALL, GitHub, Sweeper};
+
+impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
+    /// Asks GitHub about a runner that has been at work for long, or of which nobody knows on what.
+    pub(crate) async fn ask_about_runner(&self, runner: &Runner, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
+        let (Some(asked), Some(target)) = (question(runner, self.now()), &runner.target) else { return Ok(()) };
+        if !self.may_ask(target.installation, budget).await {
+            return Ok(());
+        }
+        let answer = match asked {
+            Question::Reserved(job) => self.on_reserved(job, pools).await?,
+            Question::Itself => self.is_there((runner, target), pools).await?,
+            Question::Job(job) => match self.on_job(runner, job, pools).await? {
+                Some(answer) => answer,
+                None if !self.may_ask(target.installation, budget).await => return Ok(()),
+                None => self.is_there((runner, target), pools).await?,
+            },
+        };
+        self.answered(runner, answer).await
+    }
+
+    /// What GitHub says of the job that a runner works on. `None`: not that it works on it, and not that it is over.
+    async fn on_job(&self, runner: &Runner, job: JobId, pools: &Pools) -> anyhow::Result<Option<Answer>> {
+        let Some(asked) = self.ask_about(job, pools).await? else { return Ok(None) };
+        Ok(match asked.said.standing() {
+            Some(Standing::Over) => Some(Answer::Over(asked.told.record.closed_at)),
+            Some(Standing::Running) if asked.said.names(runner.github) => Some(Answer::AtWork),
+            _ => None,
+        })
+    }
+
+    /// What GitHub says of the job that a runner holds in reserve. Is it at work on that one, then that is written down by now.
+    async fn on_reserved(&self, job: JobId, pools: &Pools) -> anyhow::Result<Answer> {
+        let asked = self.ask_about(job, pools).await?;
+        let standing = asked.as_ref().and_then(|asked| match &asked.said {
+            Said::Shown(seen) => Some(seen.standing),
+            Said::NotShown | Said::NotSeen(_) => None,
+        });
+        Ok(match standing {
+            Some(Standing::Queued | Standing::Held) => Answer::NotOnReserved,
+            _ => Answer::AtWork,
+        })
+    }
+
+    /// Whether GitHub has a registration of the runner. It leaves with its one job.
+    async fn is_there(&self, (runner, target): (&Runner, &Target), pools: &Pools) -> anyhow::Result<Answer> {
+        let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
+        let by = Instant::now() + GITHUB_CALL;
+        let gone = match runner.github {
+            Some(id) => match github.get(target, id, by).await {
+                Ok(Seen::Registered(_)) => false,
+                Ok(Seen::NotFound { target_visible }) => target_visible,
+                Err(CallError::Refused { .. }) => false,
+                Err(problem) => return Err(problem).context("ask about the runner"),
+            },
+            // Admitted before its registration was written down: only its name tells.
+            None => match github.list(target, by).await {
+                Ok(listed) => !listed.iter().any(|found| runner.is_registered_as(found.id, &found.name)),
+                Err(CallError::Refused { .. }) => false,
+                Err(problem) => return Err(problem).context("list the runners there"),
+            },
+        };
+        if !gone {
+            return Ok(Answer::AtWork);
+        }
+        // Its job in reserve may be the one that is over: asked before the runner covers it no more, so that no other one is started for it.
+        if let Some(job) = runner.reserved.filter(|_| runner.doubted_at.is_some()) {
+            self.ask_about(job, pools).await?;
+        }
+        Ok(Answer::Gone)
+    }
+
+    async fn answered(&self, runner: &Runner, answer: Answer) -> anyhow::Result<()> {
+        let now = self.now();
+        let change = |row: &Runner| {
+            let after = row.asked_about(answer, now)?;
+            // What it worked on is known by its name: is it over, or does it wait again?
+            let job = row.work.as_ref().and_then(|work| work.job).filter(|_| after.done_at.is_some() && answer == Answer::Gone);
+            let installation = row.target.as_ref().map(|target| target.installation);
+            let errand = job.map(|job| Open::new(Errand::Ask(job), installation, now, times::ASK_TWICE));
+            Some((after, errand))
+        };
+        let after = self.ledger.change_runner_leaving(&runner.address(), change).await.context("write down the answer")?;
+        if let Some(after) = after.filter(|after| after.done_at.is_some() || after.reserved != runner.reserved) {
+            info!(runner.id = %runner.id, pool.name = %runner.pool, over = after.done_at.is_some(), "GitHub, when asked, says what it works on");
+            self.wake(&runner.pool).await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! GitHub asked about one job, and what it says written down.
+
+use anyhow::Context;
+use mayfly_domain::anew::Matching;
+use mayfly_domain::errand::Open;
+use mayfly_domain::id::{JobId, PoolName, RunnerName};
+use mayfly_domain::job::{Doubtful, JobRecord, JobState};
+use mayfly_domain::pool::Pools;
+use mayfly_domain::times;
+use mayfly_domain::truth::{Said, Seen, Standing};
+use mayfly_github::{CallError, JobNow, JobStatus};
+use mayfly_ledger::Store;
+use mayfly_ledger::truths::Told;
+use mayfly_queue::Wakes;
+use tokio::time::Instant;
+use tracing::info;
+
+use crate::budget::Budget;
+use crate::errands::Ran;
+use crate::{Fleet, GITHUB_CALL, GitHub, Sweeper};
+
+/// What GitHub said of a job, and what the ledger has of it then.
+pub(crate) struct Asked {
+    pub(crate) said: Said,
+    pub(crate) told: Told,
+}
+
+impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
+    /// Asks GitHub about a job, and writes down what follows. `None`: there is no record of the job.
+    pub(crate) async fn ask_about(&self, job: JobId, pools: &Pools) -> anyhow::Result<Option<Asked>> {
+        let Some(record) = self.ledger.job(job).await.context("read the job")? else { return Ok(None) };
+        let said = self.ask_github(&record, pools).await?;
+        let Some(told) = self.ledger.learn(job, &said, pools, self.now()).await.context("write down what GitHub says")? else {
+            return Ok(None);
+        };
+        if told.record.state != record.state {
+            info!(job.id = %job, from = ?record.state, to = ?told.record.state, "GitHub, when asked, says something else of the job");
+        }
+        for pool in &told.learned.observation.wake {
+            self.wake(pool).await;
+        }
+        Ok(Some(Asked { said, told }))
+    }
+
+    /// One call; another one if the job is not shown, to see if its repository is.
+    async fn ask_github(&self, record: &JobRecord, pools: &Pools) -> anyhow::Result<Said> {
+        let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
+        let by = Instant::now() + GITHUB_CALL;
+        let repository = &record.repository;
+        match github.job(record.installation, repository, record.id, by).await {
+            Ok(Some(now)) => return Ok(Said::Shown(seen(now))),
+            Ok(None) => {}
+            Err(CallError::Refused { message, .. }) => return Ok(not_seen(record, &message)),
+            Err(problem) => return Err(problem).context("ask about the job"),
+        }
+        let private = github.private(record.installation, repository.id, &repository.name, by).await;
+        Ok(match private.context("ask about the job's repository")? {
+            Some(_) => Said::NotShown,
+            None => not_seen(record, "GitHub shows no repository of that name and id"),
+        })
+    }
+
+    /// The errand of a job that deliveries left where nothing else leads to it.
+    pub(crate) async fn ask_where(&self, (job, open): (JobId, &Open), pools: &Pools, budget: &Budget) -> anyhow::Result<Option<Ran>> {
+        let Some(record) = self.ledger.job(job).await.context("read the job")? else { return Ok(Some(Ran::Done)) };
+        match record.state {
+            // A waiting row is asked about by itself, and an unplaced job has an errand of its own.
+            JobState::Closed | JobState::Queued | JobState::Unplaced => return Ok(Some(Ran::Done)),
+            JobState::Running if self.is_watched(&record).await? => return Ok(Some(Ran::Done)),
+            JobState::Blocked if self.placed_anew(job, pools).await? => return Ok(Some(Ran::After(times::TICK))),
+            JobState::Blocked | JobState::Running => {}
+        }
+        if !self.may_ask(record.installation, budget).await {
+            return Ok(None);
+        }
+        let Some(asked) = self.ask_about(job, pools).await? else { return Ok(Some(Ran::Done)) };
+        let record = asked.told.record;
+        let doubt = record.doubt.filter(|doubt| doubt.what == Doubtful::QueuedAgain);
+        let fresh = doubt.is_some_and(|doubt| self.now().since(doubt.since) < times::ASK_AFTER);
+        Ok(Some(match record.state {
+            JobState::Closed | JobState::Queued | JobState::Unplaced => Ran::Done,
+            JobState::Running if fresh => Ran::After(times::ASK_TWICE),
+            JobState::Blocked | JobState::Running => {
+                info!(job.id = %job, since = open.since.millis(), tries = open.tries, "GitHub has nothing new to say of the job");
+                Ran::Again(times::ASK_AFTER)
+            }
+        }))
+    }
+
+    /// True if an open runner works on the job, as far as is known: its own questions, or its end, see to the job.
+    async fn is_watched(&self, record: &JobRecord) -> anyhow::Result<bool> {
+        let name = record.runner_name.as_ref().and_then(|name| name.parse::<RunnerName>().ok());
+        let Some(name) = name else { return Ok(false) };
+        let runner = self.ledger.runner(&name.address).await.context("read the job's runner")?;
+        let at_work = |runner: &mayfly_domain::runner::Runner| runner.work.as_ref().and_then(|work| work.job) == Some(record.id);
+        Ok(runner.is_some_and(|runner| runner.done_at.is_none() && at_work(&runner)))
+    }
+
+    /// The errand of a job that no pool took, or whose pool is gone.
+    pub(crate) async fn place(&self, job: JobId, pools: &Pools) -> anyhow::Result<Option<Ran>> {
+        let matching = self.ledger.match_anew(job, pools, self.now()).await.context("match the job anew")?;
+        self.wake_for(job, &matching).await;
+        Ok(Some(match matching {
+            // What no pool takes has left an errand for the next pools file.
+            Matching::NotNeeded | Matching::Changed(_) => Ran::Done,
+            Matching::Later => Ran::After(times::TICK),
+        }))
+    }
+
+    /// Matches a job anew if its pool is gone. True if that changed anything.
+    pub(crate) async fn placed_anew(&self, job: JobId, pools: &Pools) -> anyhow::Result<bool> {
+        let matching = self.ledger.match_anew(job, pools, self.now()).await.context("match the job anew")?;
+        self.wake_for(job, &matching).await;
+        Ok(matches!(matching, Matching::Changed(_)))
+    }
+
+    async fn wake_for(&self, job: JobId, matching: &Matching) {
+        let Matching::Changed(anew) = matching else { return };
+        let pool = anew.record.pool.as_ref().map_or("none", PoolName::as_str);
+        info!(job.id = %job, pool.name = pool, generation = anew.record.generation, "matched anew");
+        for pool in &anew.wake {
+            self.wake(pool).await;
+        }
+    }
+}
+
+fn seen(now: JobNow) -> Seen {
+    let standing = match now.status {
+        JobStatus::Queued => Standing::Queued,
+        JobStatus::Waiting | JobStatus::Pending => Standing::Held,
+        JobStatus::InProgress => Standing::Running,
+        JobStatus::Completed => Standing::Over,
+        JobStatus::Requested | JobStatus::Other => Standing::Unclear,
+    };
+    Seen {
+        standing,
+        runner: now.runner,
+        conclusion: now.conclusion,
+        created_at: now.created_at,
+        started_at: now.started_at,
+        completed_at: now.completed_at,
+    }
+}
+
+fn not_seen(record: &JobRecord, why: &str) -> Said {
+    Said::NotSeen(format!(
+        "the App may not see repository {} (renamed, transferred, uninstalled, suspended?): {why}",
+        record.repository.name
+    ))
+}
