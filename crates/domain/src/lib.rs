@@ -4,22 +4,31 @@
 //! the crate to it). Functions load what they need from the ledger, ask this crate what follows, and carry it out.
 
 pub mod admission;
+pub mod anew;
 pub mod care;
 mod cover;
 pub mod errand;
 pub mod health;
+pub mod held;
 pub mod id;
 pub mod job;
 pub mod label;
+pub mod leftover;
 pub mod observe;
 pub mod plan;
 pub mod pool;
 pub mod price;
+pub mod question;
+pub mod redelivery;
+pub mod reclaim;
 pub mod registration;
 pub mod runner;
 pub mod signature;
 pub mod size;
+mod standing;
+pub mod stray;
 pub mod target;
 pub mod task;
 pub mod time;
 pub mod times;
+pub mod truth;

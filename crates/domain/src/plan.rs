@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cover::cover;
 use crate::health::Health;
+pub use crate::held::Held;
 use crate::id::{InstallationId, JobId, RepositoryId, RunnerId};
 use crate::job::WaitingJob;
 use crate::pool::Pool;
@@ -60,24 +61,6 @@ pub struct Plan {
     pub stop: Vec<Stop>,
     /// Jobs that no runner covers and none is started for, with the reason.
     pub held: Vec<(JobId, Held)>,
-}
-
-/// Why no runner is started for a job now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Held {
-    /// Its own wait is not over, or GitHub must be asked about it first.
-    Job,
-    /// The pool is at `max`.
-    PoolMax,
-    /// The repository is at `max_per_repository`.
-    RepositoryMax,
-    /// GitHub told the installation to wait.
-    GithubLimit,
-    /// Starts of this size failed; the wait is not over, or a probe is on its way.
-    Health,
-    /// This run has sent all it can; the next one goes on.
-    ThisRun,
 }
 
 /// Decides what to do now for one pool. Pure and total; the order of `jobs` and `runners` does not matter.
@@ -139,6 +122,7 @@ struct Room<'a> {
     limits: &'a Limits,
     now: Timestamp,
     pool: u32,
+    max: u32,
     run: usize,
     per_repository: Option<u32>,
     repositories: BTreeMap<RepositoryId, u32>,
@@ -157,6 +141,7 @@ impl<'a> Room<'a> {
             limits,
             now,
             pool: pool.max.saturating_sub(rows),
+            max: pool.max,
             run: limits.launches,
             per_repository: pool.max_per_repository,
             repositories: BTreeMap::new(),
@@ -169,24 +154,27 @@ impl<'a> Room<'a> {
             return Err(Held::Job);
         }
         let of_repository = self.repositories.get(&job.repository).copied().unwrap_or_default();
-        if self.per_repository.is_some_and(|max| of_repository >= max) {
-            return Err(Held::RepositoryMax);
+        if let Some(max) = self.per_repository.filter(|max| of_repository >= *max) {
+            return Err(Held::RepositoryMax(max));
         }
-        if self.limits.told_to_wait(job.installation, self.now) {
-            return Err(Held::GithubLimit);
+        if let Some(until) = self.limits.github.get(&job.installation).filter(|until| **until > self.now) {
+            return Err(Held::GithubLimit(*until));
         }
         self.admit_size(job.size)
     }
 
     fn admit_size(&self, size: Size) -> Result<(), Held> {
         if self.pool == 0 {
-            return Err(Held::PoolMax);
+            return Err(Held::PoolMax(self.max));
         }
         let definition = self.limits.definitions.get(&size.to_string()).map(String::as_str).unwrap_or_default();
         let health = self.health.of(&size).under(definition);
         let unasked = self.unasked.get(&size).copied().unwrap_or_default();
-        if health.not_before.is_some_and(|at| at > self.now) || unasked >= health.unasked_max(definition) {
-            return Err(Held::Health);
+        if let Some(at) = health.not_before.filter(|at| *at > self.now) {
+            return Err(Held::FailedStarts(at));
+        }
+        if unasked >= health.unasked_max(definition) {
+            return Err(Held::Unproven(health.unasked_max(definition)));
         }
         if self.run == 0 { Err(Held::ThisRun) } else { Ok(()) }
     }

@@ -172,6 +172,10 @@ impl Runner {
         after.minted_at = Some(now);
         after.reserved = Some(job.id);
         after.repository = Some(job.repository.id);
+        if self.state == RunnerState::Registering {
+            let elsewhere = self.target.iter().filter(|left| !job.target.iter().chain(&self.earlier).any(|known| known.is_beside(left)));
+            after.earlier.extend(elsewhere.cloned());
+        }
         after.target.clone_from(&job.target);
         let text = format!("registers as {} for job {} of {}", after.name(), job.id, job.repository.name);
         note(&mut after.story, now, text);
@@ -218,7 +222,7 @@ impl WaitingJob {
     /// The job, held in reserve for a runner.
     #[must_use]
     pub fn reserved_for(&self, runner: &RunnerId) -> Self {
-        Self { rev: self.rev + 1, runner: Some(runner.clone()), ..self.clone() }
+        Self { rev: self.rev + 1, runner: Some(runner.clone()), held: None, ..self.clone() }
     }
 }
 

@@ -191,6 +191,9 @@ pub struct Runner {
     /// Where and as what it registers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
+    /// Where else a registration was asked of GitHub whose fate is unknown: a later call was for a job of another place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Target>,
     /// GitHub's id of it, once registered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub github: Option<GithubRunnerId>,
@@ -209,6 +212,15 @@ pub struct Runner {
     /// When its job was over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done_at: Option<Timestamp>,
+    /// When GitHub was asked last what it works on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked_at: Option<Timestamp>,
+    /// How often GitHub was asked that.
+    #[serde(default, skip_serializing_if = "none")]
+    pub checks: u32,
+    /// Since when GitHub says what one answer does not prove: that the job it holds in reserve waits although it works, or that it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubted_at: Option<Timestamp>,
     /// It must end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<StopMark>,
@@ -221,6 +233,9 @@ pub struct Runner {
     /// Exit code of the container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
+    /// AWS took its Spot capacity back while it had a job; only a record has it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reclaimed: bool,
     /// How it ended; only a record has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
@@ -239,6 +254,12 @@ pub struct Runner {
     /// When DynamoDB may delete the record, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<i64>,
+}
+
+/// A number that need not be written.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn none(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Runner {
@@ -263,16 +284,21 @@ impl Runner {
             mint_unsure: false,
             reserved: None,
             target: None,
+            earlier: Vec::new(),
             github: None,
             registered_at: None,
             retired_at: None,
             work: None,
             refused: None,
             done_at: None,
+            checked_at: None,
+            checks: 0,
+            doubted_at: None,
             stop: None,
             task_version: 0,
             timeline: Timeline::default(),
             exit_code: None,
+            reclaimed: false,
             outcome: None,
             reason: None,
             cost: None,

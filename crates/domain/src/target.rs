@@ -89,6 +89,17 @@ impl Target {
         TargetKey(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
     }
 
+    /// True if GitHub lists the runners of both in one list.
+    #[must_use]
+    pub fn is_beside(&self, other: &Self) -> bool {
+        let same_place = match (&self.scope, &other.scope) {
+            (TargetScope::Repository { id, .. }, TargetScope::Repository { id: its, .. }) => id == its,
+            (TargetScope::Organization { id, .. }, TargetScope::Organization { id: its, .. }) => id == its,
+            _ => false,
+        };
+        same_place && self.installation == other.installation
+    }
+
     /// True if a job of this repository can be given to a runner that is registered here.
     #[must_use]
     pub fn reaches(&self, repository: &Repository) -> bool {

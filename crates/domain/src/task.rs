@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::errand::Open;
+use crate::errand::{Errand, Open};
 use crate::health::{FailureKind, Health};
 use crate::id::{RunnerAddress, TaskArn};
 use crate::job::{JobRecord, WaitingJob, note};
+use crate::leftover;
 use crate::price;
+use crate::reclaim;
 use crate::runner::{Outcome, Runner, RunnerState, StopKind, Timeline};
 use crate::time::Timestamp;
 use crate::times;
@@ -102,6 +104,8 @@ pub struct Around<'a> {
     pub waiting: Option<&'a WaitingJob>,
     /// That job's record.
     pub record: Option<&'a JobRecord>,
+    /// The record of the job that the runner had, if AWS took the runner back meanwhile.
+    pub interrupted: Option<&'a JobRecord>,
 }
 
 /// The closing of a runner, to be written in one transaction: its row goes, its record comes.
@@ -134,6 +138,7 @@ pub fn close(runner: &Runner, end: End<'_>, around: Around<'_>, public_ip: bool,
     let still_waits = around.waiting.filter(held);
     let outcome = outcome(runner, end, still_waits.is_some());
     let reason = reason(runner, end, outcome);
+    record.reclaimed = reclaim::at_work(runner, end);
     note(&mut record.story, now, format!("ended: {reason}"));
     record.rev = runner.rev + 1;
     record.outcome = Some(outcome);
@@ -144,10 +149,19 @@ pub fn close(runner: &Runner, end: End<'_>, around: Around<'_>, public_ip: bool,
     let (waiting, job) = match (outcome, still_waits, around.record) {
         (Outcome::NotAssigned, Some(waiting), Some(job)) => not_assigned(waiting, job, &reason, now),
         (Outcome::Ran, Some(waiting), Some(job)) if may_have_run(runner, waiting) => perhaps_run(waiting, job, now),
-        _ => (None, None),
+        _ => (None, around.interrupted.filter(|_| record.reclaimed).map(|job| reclaim::noted(job, &record, now))),
     };
     record.reason = Some(reason);
-    Closing { record, health, waiting, job, errands: Vec::new() }
+    let rerun = job.as_ref().filter(|_| record.reclaimed).and_then(|job| reclaim::rerun(job, now));
+    let errands = leftover::unregister(&record, now).into_iter().chain(rerun).chain(left_running(&record, now)).collect();
+    Closing { record, health, waiting, job, errands }
+}
+
+/// A runner that is gone while its job is not over, as far as is known: its end overtook the delivery, or GitHub does not know yet, or has the job wait again.
+fn left_running(record: &Runner, now: Timestamp) -> Option<Open> {
+    let job = record.work.as_ref()?.job.filter(|_| record.done_at.is_none())?;
+    let installation = record.target.as_ref().map(|target| target.installation);
+    Some(Open::new(Errand::Ask(job), installation, now, times::ASK_AFTER_END))
 }
 
 /// The pool's health with this failed start, if that changes it: of a burst's many failures only the first does, and the others need not write.
@@ -193,6 +207,9 @@ fn reason(runner: &Runner, end: End<'_>, outcome: Outcome) -> String {
 /// ECS's reasons, the container's own and our script's exit code, in one line.
 fn stopped_in_words(task: &Task) -> String {
     let mut words = Vec::new();
+    if task.is_reclaimed() {
+        words.push("AWS took back its Spot capacity".to_owned());
+    }
     words.extend(task.stopped_reason.clone());
     words.extend(task.container_reason.clone().filter(|reason| task.stopped_reason.as_ref() != Some(reason)));
     if let Some(code) = task.exit_code {
@@ -275,7 +292,8 @@ fn not_assigned(waiting: &WaitingJob, record: &JobRecord, why: &str, now: Timest
     };
     let mut job = JobRecord { rev: record.rev + 1, reason: Some(reason.clone()), ..record.clone() };
     note(&mut job.story, now, reason);
-    let waiting = WaitingJob { rev: waiting.rev + 1, ask: true, attempts, not_before: Some(now.plus(wait)), ..waiting.clone() };
+    let waiting =
+        WaitingJob { rev: waiting.rev + 1, ask: true, asked_at: None, attempts, not_before: Some(now.plus(wait)), ..waiting.clone() };
     (Some(waiting), Some(job))
 }
 
@@ -291,5 +309,5 @@ fn perhaps_run(waiting: &WaitingJob, record: &JobRecord, now: Timestamp) -> (Opt
         "a runner that held it in reserve ran a job and ended, and GitHub has not said which; GitHub is asked about this one".to_owned();
     let mut job = JobRecord { rev: record.rev + 1, reason: Some(reason.clone()), ..record.clone() };
     note(&mut job.story, now, reason);
-    (Some(WaitingJob { rev: waiting.rev + 1, ask: true, ..waiting.clone() }), Some(job))
+    (Some(WaitingJob { rev: waiting.rev + 1, ask: true, asked_at: None, ..waiting.clone() }), Some(job))
 }

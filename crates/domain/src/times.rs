@@ -62,6 +62,23 @@ pub const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// ECS's word that it does not know a task counts from this age of the last send on (its reads lag behind its writes).
 pub const MISSING_COUNTS_AFTER: Duration = Duration::from_secs(5 * 60);
 
+/// A task of ours that no row names, or whose row names another one, is stopped at this age: by then whoever started it has written its ARN, or
+/// was given up and the row's own task found.
+pub const STRAY_TASK: Duration = Duration::from_secs(10 * 60);
+
+/// How long GitHub may show a list of runners as it was: observed, not promised.
+pub const GITHUB_LIST: Duration = Duration::from_secs(60);
+
+/// What a runner left at GitHub is taken away this long after its end: calls that were under way are over, and lists show it.
+pub const LEFTOVER_AFTER: Duration = Duration::from_secs(2 * 60);
+
+/// What could not be taken away by then has gone by itself: GitHub removes an ephemeral runner that was offline for a day.
+/// Source: docs.github.com, "Self-hosted runners", "Removing".
+pub const LEFTOVER_GONE: Duration = Duration::from_secs(25 * 60 * 60);
+
+/// GitHub cancels a job that has waited so long for a runner. Source: docs.github.com, Actions limits, job queue time.
+pub const QUEUED_AT_MOST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How often a parked runner is told to ask again.
 pub const POLL: Duration = Duration::from_secs(5);
 
@@ -85,6 +102,23 @@ pub const POOLS_FRESH: Duration = Duration::from_secs(60);
 
 /// How long a secret is believed without asking SSM again.
 pub const SECRETS_FRESH: Duration = Duration::from_secs(5 * 60);
+
+/// What GitHub's API shows may be older than what a delivery said this long ago (docs.github.com says nothing; seen: PLATFORM §3). A job
+/// that it shows further back than that is asked about again before it is believed.
+pub const READS_LAG: Duration = Duration::from_secs(2 * 60);
+
+/// Between two answers of GitHub's that are to prove something together.
+pub const ASK_TWICE: Duration = Duration::from_secs(60);
+
+/// GitHub is asked about what deliveries leave open from this time on: a job that is held back or runs elsewhere, a runner that works.
+/// Deliveries that GitHub could make came long before.
+pub const ASK_AFTER: Duration = Duration::from_secs(10 * 60);
+
+/// GitHub is asked about a job this long after its runner has gone: its last delivery is likely under way.
+pub const ASK_AFTER_END: Duration = Duration::from_secs(2 * 60);
+
+/// GitHub is asked this often whether a job still waits for a runner.
+pub const ASK_WAITING: Duration = Duration::from_secs(30 * 60);
 
 #[cfg(test)]
 mod tests {
@@ -112,8 +146,24 @@ mod tests {
     }
 
     #[test]
+    fn github_is_asked_when_its_reads_have_caught_up() {
+        assert!(ASK_AFTER > READS_LAG + ASK_TWICE && ASK_AFTER_END >= READS_LAG && ASK_WAITING > ASK_AFTER && ASK_TWICE >= TICK);
+    }
+
+    #[test]
     fn a_polling_runner_is_never_taken_for_silent() {
         assert!(HEARD_WITHIN > POLL * 2 + API_GATEWAY);
+    }
+
+    #[test]
+    fn a_task_is_a_stray_only_when_nobody_can_write_its_arn_any_more() {
+        assert!(STRAY_TASK > RESEND_AFTER + WAKE_VISIBILITY + SCALER_TIMEOUT);
+        assert!(STRAY_TASK > MISSING_COUNTS_AFTER + TICK * 2);
+    }
+
+    #[test]
+    fn a_leftover_is_looked_for_when_lists_show_what_was_under_way() {
+        assert!(LEFTOVER_AFTER > GITHUB_LIST + GITHUB_BUDGET && LEFTOVER_GONE > Duration::from_secs(24 * 60 * 60));
     }
 
     #[test]

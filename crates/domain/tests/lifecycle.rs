@@ -40,7 +40,7 @@ fn stopped(runner: &Runner, exit_code: Option<i32>) -> Task {
 fn closed(runner: &Runner, exit_code: Option<i32>, waiting: Option<&WaitingJob>) -> Closing {
     let task = stopped(runner, exit_code);
     let record = waiting.map(record_of);
-    let around = Around { health: None, waiting, record: record.as_ref() };
+    let around = Around { waiting, record: record.as_ref(), ..Around::default() };
     close(runner, End::Stopped(&task), around, false, NOW)
 }
 

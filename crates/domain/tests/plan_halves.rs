@@ -85,12 +85,12 @@ fn transaction(look: &mut Look, deed: Deed, runner: Index, job: Index) -> Option
             *runner = Runner { reserved: Some(job.id), target: Some(record_of(job).target.unwrap()), ..runner.clone() };
             *job = job.reserved_for(&runner.id);
             let record = record_of(job);
-            let around = Around { health: None, waiting: Some(job), record: Some(&record) };
+            let around = Around { waiting: Some(job), record: Some(&record), ..Around::default() };
             let closing = close(runner, End::Missing, around, false, NOW);
             Some(vec![Item::Runner(runner.id.clone(), None), Item::Job(job.id, Some(closing.waiting.unwrap()))])
         }
         Deed::FailedStart if unmarked && runner.state == RunnerState::Requested => {
-            let around = Around { health: Some(&look.health), waiting: None, record: None };
+            let around = Around { health: Some(&look.health), ..Around::default() };
             let closing = close(runner, End::Missing, around, false, NOW);
             Some(vec![Item::Runner(runner.id.clone(), None), Item::Health(closing.health.unwrap())])
         }
@@ -173,7 +173,7 @@ fn not_assigned() -> (Look, Vec<Item>) {
     let holder = registered(1, 1, target(1, "mayfly"));
     let waiting = job(1).reserved_for(&holder.id);
     let record = record_of(&waiting);
-    let closing = close(&holder, End::Missing, Around { health: None, waiting: Some(&waiting), record: Some(&record) }, false, NOW);
+    let closing = close(&holder, End::Missing, Around { waiting: Some(&waiting), record: Some(&record), ..Around::default() }, false, NOW);
     let items = vec![Item::Runner(holder.id.clone(), None), Item::Job(JobId(1), closing.waiting)];
     (Look { pool: pool(), health: proven(), jobs: vec![waiting], runners: vec![holder], limits: limits() }, items)
 }

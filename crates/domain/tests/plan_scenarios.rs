@@ -56,8 +56,8 @@ fn a_burst_over_max_launches_the_oldest_and_holds_the_rest() {
     insta::assert_snapshot!(told(&look), @r"
     launch for job 1
     launch for job 2
-    hold job 3: PoolMax
-    hold job 4: PoolMax
+    hold job 3: PoolMax(3)
+    hold job 4: PoolMax(3)
     ");
 }
 
@@ -78,7 +78,7 @@ fn a_cancelled_job_stops_the_newest_runner_that_is_on_its_way() {
 fn a_stopping_runner_counts_under_max_and_covers_nothing() {
     let mut look = scene([job(1)], [marked(requested(1))]);
     look.pool.max = 1;
-    insta::assert_snapshot!(told(&look), @"hold job 1: PoolMax");
+    insta::assert_snapshot!(told(&look), @"hold job 1: PoolMax(1)");
 }
 
 #[test]
@@ -144,17 +144,17 @@ fn a_job_that_cannot_be_served_now_takes_nothing_from_the_floor() {
     look.pool = with_floor(1);
     look.limits.github.insert(installation(3), later(600));
     insta::assert_snapshot!(told(&look), @"
-    hold job 1: GithubLimit
-    hold job 2: GithubLimit
-    hold job 3: GithubLimit
+    hold job 1: GithubLimit(Timestamp(1800000600000))
+    hold job 2: GithubLimit(Timestamp(1800000600000))
+    hold job 3: GithubLimit(Timestamp(1800000600000))
     ");
     look.limits = limits();
     look.pool.max_per_repository = Some(1);
     look.runners.push(Runner { repository: Some(RepositoryId(3)), ..busy(2, 9, 7, Some(9)) });
     insta::assert_snapshot!(told(&look), @"
-    hold job 1: RepositoryMax
-    hold job 2: RepositoryMax
-    hold job 3: RepositoryMax
+    hold job 1: RepositoryMax(1)
+    hold job 2: RepositoryMax(1)
+    hold job 3: RepositoryMax(1)
     ");
 }
 
@@ -164,10 +164,10 @@ fn an_open_breaker_sends_one_probe_and_waits_for_it() {
     let look = Look { health: open.clone(), ..scene([job(1), job(2)], []) };
     insta::assert_snapshot!(told(&look), @"
     launch for job 1
-    hold job 2: Health
+    hold job 2: Unproven(1)
     ");
     let probed = Look { health: open, ..scene([job(1), job(2)], [started_for(1, 1)]) };
-    insta::assert_snapshot!(told(&probed), @"hold job 2: Health");
+    insta::assert_snapshot!(told(&probed), @"hold job 2: Unproven(1)");
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn a_wait_after_a_failed_start_holds_jobs_and_floor_alike() {
     let waits = health([(OWN, SizeHealth { not_before: Some(later(1)), ..broken(1, FailureKind::Passing) })]);
     let mut look = Look { health: waits, ..scene([job(1)], []) };
     look.pool = with_floor(1);
-    insta::assert_snapshot!(told(&look), @"hold job 1: Health");
+    insta::assert_snapshot!(told(&look), @"hold job 1: FailedStarts(Timestamp(1800000001000))");
 }
 
 #[test]
@@ -186,8 +186,8 @@ fn a_size_that_nobody_has_seen_work_is_tried_five_at_a_time() {
     launch for job 3
     launch for job 4
     launch for job 5
-    hold job 6: Health
-    hold job 7: Health
+    hold job 6: Unproven(5)
+    hold job 7: Unproven(5)
     ");
 }
 

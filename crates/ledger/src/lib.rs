@@ -3,16 +3,21 @@
 //! Every change reads what it depends on, asks the domain what follows, and writes the answer in one transaction that
 //! expects each item to be as it was read. Whoever comes second starts over with what the first one wrote.
 
+pub mod deliveries;
 pub mod dynamo;
 pub mod errands;
 pub mod error;
 pub mod jobs;
 pub mod key;
 pub mod look;
+pub mod reasons;
+pub mod records;
 pub mod registrations;
+pub mod repositories;
 pub mod runners;
 pub mod store;
 pub mod sweeps;
+pub mod truths;
 
 pub use dynamo::Dynamo;
 pub use error::LedgerError;

@@ -6,6 +6,7 @@ use mayfly_domain::admission::{Admission, AdmissionRequest, admit};
 use mayfly_domain::id::{PoolName, RunnerAddress, RunnerId, TaskArn};
 use mayfly_domain::job::{JobRecord, WaitingJob, note};
 use mayfly_domain::pool::Pool;
+use mayfly_domain::reclaim;
 use mayfly_domain::runner::Runner;
 use mayfly_domain::task::{Around, Closing, End, Task, TaskStatus, close};
 use mayfly_domain::time::Timestamp;
@@ -177,7 +178,12 @@ impl<S: Store> Ledger<S> {
         let health_key = key::health(&runner.pool);
         let health = optional(&health_key, self.store.get(&health_key).await?)?;
         let (waiting, record) = self.reserved(runner).await?;
-        let around = Around { health: health.as_ref(), waiting: waiting.as_ref(), record: record.as_ref() };
+        let interrupted = match runner.work.as_ref().and_then(|work| work.job) {
+            Some(job) if reclaim::at_work(runner, end) => self.job(job).await?,
+            _ => None,
+        };
+        let around =
+            Around { health: health.as_ref(), waiting: waiting.as_ref(), record: record.as_ref(), interrupted: interrupted.as_ref() };
         let closing = close(runner, end, around, public_ip, now);
         let record = Write::put(key::runner_record(&runner.id), &closing.record, Expect::Any)?;
         let mut writes = vec![Write::Delete(key::runner(&runner.address()), unchanged(runner.rev)), on_day(record, now)];

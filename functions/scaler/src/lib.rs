@@ -4,6 +4,7 @@
 
 mod batch;
 mod plans;
+mod reasons;
 mod sends;
 
 use mayfly_domain::id::RunnerId;

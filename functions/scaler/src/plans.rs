@@ -1,6 +1,6 @@
 //! Look, plan, commit.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -16,8 +16,9 @@ use mayfly_fleet::{Definition, LaunchRequest};
 use mayfly_ledger::Store;
 use mayfly_ledger::look::{Look, MOST_LAUNCHES, MOST_STOPS, PoolEntry};
 use mayfly_queue::Wakes;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
+use crate::reasons::{self, Reason};
 use crate::{Fleet, Scaler};
 
 /// How often a plan is made anew in one run because another planner committed first, or because it took too long.
@@ -43,6 +44,8 @@ pub(crate) struct Committed {
     pub(crate) unanswered: Vec<Runner>,
     /// The plan holds more than one run can send.
     pub(crate) more: bool,
+    /// Waiting rows whose reason is another one now.
+    pub(crate) reasons: Vec<Reason>,
 }
 
 impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
@@ -51,11 +54,13 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
         let deadline = self.now().plus(times::SCALER_DEADLINE);
         let pool = self.pool(name).await?;
         let began = self.now();
-        let committed = self.commit(&pool, deadline).await.with_context(|| format!("plan pool {name}"))?;
+        let mut committed = self.commit(&pool, deadline).await.with_context(|| format!("plan pool {name}"))?;
         let progress = !committed.launched.is_empty() || !committed.unanswered.is_empty();
         let more = committed.more;
+        let reasons = std::mem::take(&mut committed.reasons);
         self.send(committed, deadline).await.with_context(|| format!("send for pool {name}"))?;
         self.has_looked(name, began);
+        self.explain(name, reasons, deadline).await;
         if more && progress {
             // The tick would do it, too, a minute later.
             if let Err(problem) = self.world.wakes.wake(name).await {
@@ -89,7 +94,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
                 (look, plan) = self.planned(pool).await?;
                 plan.stop.retain(|stop| first.iter().any(|before| before.runner == stop.runner));
             }
-            let launched = self.rows(pool, &plan).await?;
+            let launched = self.rows(pool, &mut plan).await?;
             // A parked runner writes its row at every poll: marks that meet that must not hold up launches again and again.
             let marked = if attempt < 2 || launched.is_empty() { self.marks(&plan, &look) } else { Vec::new() };
             if self.now().since(began) > times::PLAN_FRESH {
@@ -107,7 +112,8 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
                 runners.marked = marked.len(), jobs.held = plan.held.len(), "planned"
             );
             let more = plan.held.iter().any(|(_, held)| *held == Held::ThisRun) || plan.stop.len() > MOST_STOPS;
-            return Ok(self.to_send(&look, launched, marked, more));
+            let reasons = reasons::changed(&look.jobs, &plan);
+            return Ok(Committed { reasons, ..self.to_send(&look, launched, marked, more) });
         }
         bail!("others committed first, or the look took too long, {TRIES} times")
     }
@@ -126,23 +132,30 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
         Limits { github: look.limits.clone(), launches: MOST_LAUNCHES, definitions }
     }
 
-    fn fingerprint(&self, pool: &Pool, size: &Size) -> String {
+    pub(crate) fn fingerprint(&self, pool: &Pool, size: &Size) -> String {
         let site = &self.world.site;
         Definition::of(site, pool, size.architecture).fingerprint(size, &site.role_of(pool))
     }
 
-    /// The rows of the planned launches, requests included: from here on they can be repeated to the letter.
-    async fn rows(&self, pool: &Pool, plan: &Plan) -> anyhow::Result<Vec<Runner>> {
+    /// The rows of the planned launches, requests included: from here on they can be repeated to the letter. What has no task definition is
+    /// not launched, and the plan says why.
+    async fn rows(&self, pool: &Pool, plan: &mut Plan) -> anyhow::Result<Vec<Runner>> {
         let mut rows = Vec::with_capacity(plan.launch.len());
+        let mut refused: BTreeMap<Size, Held> = BTreeMap::new();
         for start in &plan.launch {
             let definition = Definition::of(&self.world.site, pool, start.size.architecture);
+            if let Some(held) = refused.get(&start.size) {
+                plan.held.extend(start.job.map(|job| (job, *held)));
+                continue;
+            }
             // Cached by the fleet: one call per content and process.
             match self.world.fleet.ensure(&definition).await {
                 Ok(arn) => rows.push(self.row(pool, start, &arn)?),
-                // Nothing of that definition can be launched; stops and repetitions of the pool go on.
+                // Nothing of that definition can be launched; stops, repetitions and other sizes of the pool go on.
                 Err(problem) => {
-                    error!(pool.name = %pool.name, image = definition.image, "no task definition, so no launch: {problem}");
-                    break;
+                    let held = self.no_definition(pool, &start.size, &definition, &problem).await;
+                    refused.insert(start.size, held);
+                    plan.held.extend(start.job.map(|job| (job, held)));
                 }
             }
         }
@@ -201,6 +214,6 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
                 && now.since(runner.launch.first_sent_at) < times::SEND_WITHIN
         });
         let unanswered = unanswered.cloned().collect();
-        Committed { marked: marked_before.cloned().chain(marked).collect(), launched, unanswered, more }
+        Committed { marked: marked_before.cloned().chain(marked).collect(), launched, unanswered, more, reasons: Vec::new() }
     }
 }

@@ -1,15 +1,17 @@
-//! What one sweep may spend: time, and calls to GitHub by installation.
+//! What one sweep may spend: time, calls to GitHub by installation, and redeliveries; and the repositories that it comes across.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use mayfly_domain::id::InstallationId;
+use mayfly_domain::id::{InstallationId, JobId, RepositoryId};
+use mayfly_domain::time::Timestamp;
 use mayfly_github::CallError;
 use mayfly_ledger::Store;
 use mayfly_queue::Wakes;
 use tokio::time::Instant;
 use tracing::warn;
 
+use crate::leftovers::Lists;
 use crate::{Fleet, GitHub, Sweeper};
 
 /// Most calls of one sweep for one installation: 1,800 in an hour, of the 5,000 that the smallest installation has (docs.github.com, "Rate
@@ -20,11 +22,56 @@ const CALLS: u32 = 30;
 pub(crate) struct Budget {
     until: Instant,
     calls: Mutex<BTreeMap<InstallationId, u32>>,
+    /// What GitHub listed in this sweep.
+    pub(crate) lists: tokio::sync::Mutex<Lists>,
+    redeliveries: Mutex<Redeliveries>,
+    sighted: Mutex<BTreeMap<RepositoryId, JobId>>,
+}
+
+/// How many events GitHub may be asked for; none as long as nobody has looked whether the App may ask at all.
+#[derive(Clone, Copy, Default)]
+struct Redeliveries {
+    left: u32,
+    seen: Option<Timestamp>,
 }
 
 impl Budget {
     pub(crate) fn new(until: Instant) -> Self {
-        Self { until, calls: Mutex::default() }
+        Self { until, calls: Mutex::default(), lists: tokio::sync::Mutex::default(), redeliveries: Mutex::default(), sighted: Mutex::default() }
+    }
+
+    fn redeliveries(&self) -> MutexGuard<'_, Redeliveries> {
+        self.redeliveries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// So many events may be asked for. `seen` is when the last whole reading of the list of deliveries began.
+    pub(crate) fn may_redeliver(&self, left: u32, seen: Option<Timestamp>) {
+        *self.redeliveries() = Redeliveries { left, seen };
+    }
+
+    /// When the last whole reading of the list of deliveries began.
+    pub(crate) fn deliveries_seen(&self) -> Option<Timestamp> {
+        self.redeliveries().seen
+    }
+
+    /// Takes one redelivery, if there is one left.
+    pub(crate) fn take_redelivery(&self) -> bool {
+        let mut redeliveries = self.redeliveries();
+        let may = redeliveries.left > 0;
+        redeliveries.left = redeliveries.left.saturating_sub(1);
+        may
+    }
+
+    /// The sweep comes across a job of this repository.
+    pub(crate) fn sighted(&self, repository: RepositoryId, job: JobId) {
+        let mut sighted = self.sighted.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = sighted.entry(repository).or_insert(job);
+        *newest = job.max(*newest);
+    }
+
+    /// The newest job of each repository that the sweep came across.
+    pub(crate) fn sightings(&self) -> BTreeMap<RepositoryId, JobId> {
+        self.sighted.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn calls(&self) -> MutexGuard<'_, BTreeMap<InstallationId, u32>> {

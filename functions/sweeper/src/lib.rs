@@ -5,12 +5,19 @@
 
 mod app;
 mod budget;
+mod busy;
+mod deliveries;
 mod errands;
 mod jobs;
+mod leftovers;
 mod pools;
+mod repositories;
 mod runners;
+mod strays;
 mod tasks;
+mod truth;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +26,7 @@ use mayfly_domain::id::PoolName;
 use mayfly_domain::pool::Pools;
 use mayfly_domain::time::Timestamp;
 use mayfly_fleet::{Stopper, Tasks};
-use mayfly_github::{ByUrl, Jobs, Runners};
+use mayfly_github::{ByUrl, Deliveries, Jobs, QueuedJobs, Repositories, Runners};
 use mayfly_ledger::{Ledger, Store};
 use mayfly_queue::Wakes;
 use mayfly_settings::source::Settings;
@@ -36,9 +43,9 @@ pub trait Fleet: Tasks + Stopper {}
 impl<T: Tasks + Stopper> Fleet for T {}
 
 /// What sweeper needs of GitHub.
-pub trait GitHub: Runners + Jobs {}
+pub trait GitHub: Runners + Jobs + Repositories + Deliveries + QueuedJobs {}
 
-impl<T: Runners + Jobs> GitHub for T {}
+impl<T: Runners + Jobs + Repositories + Deliveries + QueuedJobs> GitHub for T {}
 
 /// What the world outside gives to a sweep.
 pub struct World<F, G, W> {
@@ -99,15 +106,19 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let pools = self.settings.pools().await.inspect_err(|problem| warn!("swept without the pools file: {problem}")).ok();
         let names = self.pools(pools.as_deref()).await.context("list the pools")?;
         self.tick(&names).await;
+        // Before any row is read: a row is written before its task is asked for, so a task that is listed here has one, had one, or is nobody's.
+        let listed = self.listed_tasks().await;
+        let mut named = BTreeSet::new();
         // Each sweep begins with another pool, so that one that takes all the time starves the others only for a sweep.
         let first = usize::try_from(self.now().seconds() / 60).unwrap_or_default() % names.len().max(1);
         let names: Vec<&PoolName> = names.iter().cycle().skip(first).take(names.len()).collect();
         // ECS first, for all: so that limits are held against what is true now, and GitHub's slowness costs no free slot.
         for name in &names {
-            if let Err(problem) = self.ask_ecs(name).await {
+            if let Err(problem) = self.ask_ecs(name, &mut named).await {
                 warn!(pool.name = %name, "ECS was not asked about the pool's tasks, the next sweep tries again: {problem:#}");
             }
         }
+        self.mind_strays(listed, &named, pools.as_deref(), budget).await;
         for name in names {
             if budget.over() {
                 warn!(pool.name = %name, "the sweep's time is up, a later one gets to the pool");
@@ -126,15 +137,21 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     async fn sweep_pool(&self, name: &PoolName, pools: Option<&Pools>, budget: &Budget) -> anyhow::Result<()> {
         self.mind_runners(name, pools, budget).await?;
         match pools {
-            Some(pools) => self.ask_about_jobs(name, pools, budget).await,
+            Some(pools) => self.mind_jobs(name, pools, budget).await,
             None => Ok(()),
         }
     }
 
     /// What belongs to no pool.
     async fn sweep_rest(&self, pools: &Pools, budget: &Budget) {
+        if let Err(problem) = self.read_deliveries(pools, budget).await {
+            warn!("the list of deliveries was not read, the next sweep tries again: {problem:#}");
+        }
         if let Err(problem) = self.run_errands(pools, budget).await {
             warn!("errands were left, the next sweep goes on: {problem:#}");
+        }
+        if let Err(problem) = self.ask_repositories(pools, budget).await {
+            warn!("no repository was asked about, the next sweep tries again: {problem:#}");
         }
     }
 

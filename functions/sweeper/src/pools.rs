@@ -46,9 +46,8 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             }
             (false, Some(gone)) if self.now().since(gone) > FORGET_AFTER => {
                 let look = self.ledger.look(&entry.name).await?;
-                if look.runners.is_empty() && look.jobs.is_empty() {
+                if look.runners.is_empty() && look.jobs.is_empty() && self.ledger.forget_pool(&entry.name, &look.meta).await? {
                     info!(pool.name = %entry.name, "forgotten: it is gone and empty");
-                    self.ledger.forget_pool(&entry.name).await?;
                 }
             }
             (false, Some(_)) => {}

@@ -19,7 +19,7 @@ use crate::{Fleet, GITHUB_CALL, GitHub, Sweeper};
 
 /// What taking a runner away at GitHub came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Away {
+pub(crate) enum Away {
     /// GitHub has no such runner now: its task may be stopped.
     Gone,
     /// It has a job.
@@ -36,18 +36,27 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             if budget.over() {
                 break;
             }
-            let care = care(&runner, pool, self.now());
-            if let (Care::Retire(_) | Care::End(_), Some(target)) = (&care, &runner.target)
-                && !self.may_ask(target.installation, budget).await
-            {
-                continue;
+            let job = runner.work.as_ref().and_then(|work| work.job).or(runner.intended);
+            if let (Some(repository), Some(job)) = (runner.repository, job) {
+                budget.sighted(repository, job);
             }
+            let care = care(&runner, pool, self.now());
+            let may_ask = match (&care, &runner.target) {
+                (Care::Retire(_) | Care::End(_), Some(target)) => self.may_ask(target.installation, budget).await,
+                _ => true,
+            };
             let minded = match care {
-                Care::None => Ok(()),
+                Care::None => match pools {
+                    Some(pools) => self.ask_about_runner(&runner, pools, budget).await,
+                    None => Ok(()),
+                },
                 Care::FindTask => self.find_task(&runner).await,
                 Care::Mark(kind, why) => self.mark(&runner, kind, &why).await,
-                Care::Retire(why) => self.retire(&runner, pools, &why).await,
-                Care::End(why) => self.end(&runner, pools, &why).await,
+                Care::Retire(why) if may_ask => self.retire(&runner, pools, &why).await,
+                Care::Retire(_) => Ok(()),
+                // Without the pools file its own limit is not known: a busy runner must not pay for that.
+                Care::End(_) if pools.is_none() => Ok(()),
+                Care::End(why) => self.end(&runner, pools.filter(|_| may_ask), &why).await,
             };
             if let Err(problem) = minded {
                 if let Some(target) = &runner.target {
@@ -87,11 +96,26 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 self.stop_task(runner, why).await
             }
             Away::Busy => self.found_busy(&runner.address()).await,
-            Away::Unknown => {
-                warn!(runner.id = %runner.id, pool.name = %runner.pool, "left alone: GitHub shows neither it nor its place to the App");
-                Ok(())
-            }
+            Away::Unknown => self.left_alone(runner).await,
         }
+    }
+
+    /// Writes down, once, that it is not known if a runner has a job: it stays until it ends by itself or its time is over.
+    async fn left_alone(&self, runner: &Runner) -> anyhow::Result<()> {
+        const WHY: &str = "to be taken away, and left alone: GitHub shows neither it nor its place to the App (renamed, transferred, uninstalled?)";
+        let now = self.now();
+        let tell = |row: &Runner| {
+            let news = !row.story.iter().any(|told| told.text == WHY);
+            news.then(|| {
+                let mut after = row.clone();
+                note(&mut after.story, now, WHY);
+                after
+            })
+        };
+        if let Changed::Yes(_) = self.ledger.change_runner(&runner.address(), tell).await? {
+            warn!(runner.id = %runner.id, pool.name = %runner.pool, "{WHY}");
+        }
+        Ok(())
     }
 
     /// Writes down that a runner will be given nothing more: until its task is gone it must not pass for one that waits for a job.
@@ -108,11 +132,12 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         self.ledger.change_runner(&runner.address(), retire).await.context("write down that it is retired").map(drop)
     }
 
-    /// Takes a runner away whose time is over. GitHub is told first, so that it gives it nothing more; its answer changes nothing.
-    async fn end(&self, runner: &Runner, pools: Option<&Pools>, why: &str) -> anyhow::Result<()> {
-        // Without the pools file its own limit is not known: a busy runner must not pay for that.
-        let Some(pools) = pools else { return Ok(()) };
-        if let Err(problem) = self.take_away(runner, pools).await {
+    /// Stops a runner whose time is over. GitHub is told first, if it may be asked anything now, so that it gives it nothing more; its answer
+    /// changes nothing.
+    async fn end(&self, runner: &Runner, tell: Option<&Pools>, why: &str) -> anyhow::Result<()> {
+        if let Some(pools) = tell
+            && let Err(problem) = self.take_away(runner, pools).await
+        {
             warn!(runner.id = %runner.id, pool.name = %runner.pool, "GitHub was not told that it ends: {problem:#}");
         }
         self.stop_task(runner, why).await
@@ -125,7 +150,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     /// Takes every registration of a runner away: the one in its row, or, if none is, whatever carries one of its names.
-    async fn take_away(&self, runner: &Runner, pools: &Pools) -> anyhow::Result<Away> {
+    pub(crate) async fn take_away(&self, runner: &Runner, pools: &Pools) -> anyhow::Result<Away> {
         let Some(target) = &runner.target else { return Ok(Away::Gone) };
         let by = Instant::now() + GITHUB_CALL;
         let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
@@ -144,7 +169,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         Ok(Away::Gone)
     }
 
-    async fn delete(&self, github: &G, target: &Target, id: GithubRunnerId, by: Instant) -> anyhow::Result<Away> {
+    pub(crate) async fn delete(&self, github: &G, target: &Target, id: GithubRunnerId, by: Instant) -> anyhow::Result<Away> {
         Ok(match github.delete(target, id, by).await.context("take it away at GitHub")? {
             Deleted::Gone | Deleted::NotFound { target_visible: true } => Away::Gone,
             Deleted::Busy => Away::Busy,

@@ -1,6 +1,6 @@
 //! What ECS says of the tasks of open runners, asked in case an event got lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
 use mayfly_domain::id::{PoolName, RunnerAddress, TaskArn};
@@ -20,14 +20,15 @@ use crate::{Fleet, GitHub, Sweeper};
 const MISSING_TWICE: u32 = 2;
 
 impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
-    /// Holds every open runner's task against what ECS says of it.
-    pub(crate) async fn ask_ecs(&self, pool: &PoolName) -> anyhow::Result<()> {
+    /// Holds every open runner's task against what ECS says of it. `named` gets the tasks that the pool's rows name.
+    pub(crate) async fn ask_ecs(&self, pool: &PoolName, named: &mut BTreeSet<TaskArn>) -> anyhow::Result<()> {
         let runners = self.ledger.runners(pool).await.context("read the runners")?;
         let by_arn: BTreeMap<TaskArn, &Runner> = runners.iter().filter_map(|runner| Some((runner.arn.clone()?, runner))).collect();
         if by_arn.is_empty() {
             return Ok(());
         }
         let arns: Vec<TaskArn> = by_arn.keys().cloned().collect();
+        named.extend(arns.iter().cloned());
         for described in self.world.fleet.describe(&arns).await.context("describe the tasks")? {
             let result = match &described {
                 Described::Task(task) => match by_arn.get(&task.arn) {
@@ -59,7 +60,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     /// As if an event had said it.
-    async fn task_seen(&self, task: &mayfly_domain::task::Task) -> anyhow::Result<()> {
+    pub(crate) async fn task_seen(&self, task: &mayfly_domain::task::Task) -> anyhow::Result<()> {
         let news = self.ledger.task_seen(task, self.world.public_ip, self.now()).await?;
         if let Some(why) = news.stop {
             self.world.fleet.stop(&task.arn, &why).await?;

@@ -1,0 +1,65 @@
+//! Why nothing happens: reasons that scaler writes down for whoever asks.
+
+use mayfly_domain::health::{FailureKind, Health, SizeHealth};
+use mayfly_domain::held::Held;
+use mayfly_domain::id::PoolName;
+use mayfly_domain::job::WaitingJob;
+use mayfly_domain::size::Size;
+use mayfly_domain::time::Timestamp;
+
+use crate::Ledger;
+use crate::error::{LedgerError, Try, settle};
+use crate::jobs::{TRIES, optional};
+use crate::key;
+use crate::store::{Expect, Store, Write, unchanged};
+
+/// What speaks against a launch before it was even sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Unlaunchable<'a> {
+    /// The size of the launch.
+    pub size: &'a Size,
+    /// Fingerprint of what it would have been made from.
+    pub definition: &'a str,
+    /// What ECS says.
+    pub reason: &'a str,
+}
+
+impl<S: Store> Ledger<S> {
+    /// Writes down why no runner is started for a waiting job, if its row is still the one that was looked at. `false`: it is not, and a later look does it.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn explain(&self, pool: &PoolName, looked_at: &WaitingJob, held: Option<Held>) -> Result<bool, LedgerError> {
+        let after = WaitingJob { rev: looked_at.rev + 1, held, ..looked_at.clone() };
+        let write = Write::put(key::waiting(pool, looked_at.id), &after, Expect::Rev(looked_at.rev))?;
+        Ok(matches!(settle(self.store.commit(vec![write]).await, ())?, Try::Done(())))
+    }
+
+    /// Counts a launch that could not even be asked for as a failed start. Answers the health of its size as it is now.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn unlaunchable(&self, pool: &PoolName, launch: Unlaunchable<'_>, now: Timestamp) -> Result<SizeHealth, LedgerError> {
+        let key = key::health(pool);
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                self.store.pause(attempt).await;
+            }
+            let mut health: Health = optional(&key, self.store.get(&key).await?)?.unwrap_or_default();
+            let size = health.of_mut(launch.size);
+            let changed = size.failed_under(launch.definition, now, (FailureKind::Configuration, launch.reason), now);
+            let after = size.clone();
+            if !changed {
+                return Ok(after);
+            }
+            let before = health.rev;
+            let write = Write::put(key.clone(), &Health { rev: before + 1, ..health }, unchanged(before))?;
+            if let Try::Done(()) = settle(self.store.commit(vec![write]).await, ())? {
+                return Ok(after);
+            }
+        }
+        Err(LedgerError::Busy { tries: TRIES, what: "count a launch that could not be asked for" })
+    }
+}

@@ -1,0 +1,67 @@
+//! Closed runners: what sweeper reads and adds when it sees to what they left.
+
+use mayfly_domain::id::{RunnerAddress, RunnerId};
+use mayfly_domain::job::note;
+use mayfly_domain::runner::Runner;
+use mayfly_domain::time::Timestamp;
+
+use crate::Ledger;
+use crate::error::{LedgerError, Try, settle};
+use crate::jobs::{TRIES, optional};
+use crate::key;
+use crate::store::{Store, Write, on_day, unchanged};
+
+/// A runner as the ledger has it: open, closed, or not at all.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Standing {
+    /// Its open row.
+    pub row: Option<Runner>,
+    /// Its record.
+    pub record: Option<Runner>,
+}
+
+impl<S: Store> Ledger<S> {
+    /// A runner's row and record as of one moment: it is in at most one of them.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn standing(&self, address: &RunnerAddress) -> Result<Standing, LedgerError> {
+        let keys = [key::runner(address), key::runner_record(&address.runner)];
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                self.store.pause(attempt).await;
+            }
+            if let Try::Done(mut items) = self.snapshot(&keys).await? {
+                let record = optional(&keys[1], items.pop().flatten())?;
+                return Ok(Standing { row: optional(&keys[0], items.pop().flatten())?, record });
+            }
+        }
+        Err(LedgerError::Busy { tries: TRIES, what: "read a runner and its record" })
+    }
+
+    /// Adds a line to the story of a closed runner, unless it is its last one already.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn note_closed(&self, runner: &RunnerId, text: &str, now: Timestamp) -> Result<(), LedgerError> {
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                self.store.pause(attempt).await;
+            }
+            let Some(record) = self.runner_record(runner).await? else { return Ok(()) };
+            if record.story.last().is_some_and(|last| last.text == text) {
+                return Ok(());
+            }
+            let (before, closed) = (record.rev, record.closed_at.unwrap_or(now));
+            let mut after = Runner { rev: before + 1, ..record };
+            note(&mut after.story, now, text);
+            let write = on_day(Write::put(key::runner_record(runner), &after, unchanged(before))?, closed);
+            if let Try::Done(()) = settle(self.store.commit(vec![write]).await, ())? {
+                return Ok(());
+            }
+        }
+        Err(LedgerError::Busy { tries: TRIES, what: "add to a closed runner's story" })
+    }
+}

@@ -1,0 +1,84 @@
+//! Why no runner is started for a job: written down for whoever asks why it waits.
+
+use std::collections::BTreeMap;
+
+use futures::StreamExt;
+use mayfly_domain::held::Held;
+use mayfly_domain::id::PoolName;
+use mayfly_domain::job::WaitingJob;
+use mayfly_domain::plan::Plan;
+use mayfly_domain::pool::Pool;
+use mayfly_domain::size::Size;
+use mayfly_domain::time::Timestamp;
+use mayfly_fleet::{Definition, FleetError};
+use mayfly_ledger::Store;
+use mayfly_ledger::reasons::Unlaunchable;
+use mayfly_queue::Wakes;
+use tokio::time::Instant;
+use tracing::{debug, error, warn};
+
+use crate::{Fleet, Scaler};
+
+/// Reasons that one run writes at most: those of the oldest jobs, which somebody is likeliest to ask about.
+const MOST_REASONS: usize = 50;
+
+/// Writes under way at a time.
+const AT_ONCE: usize = 10;
+
+/// A waiting row whose reason is another one now; none: a runner is on its way, or its record tells why it waits.
+#[derive(Debug)]
+pub(crate) struct Reason {
+    row: WaitingJob,
+    held: Option<Held>,
+}
+
+/// The rows whose reason has changed, the oldest first.
+pub(crate) fn changed(jobs: &[WaitingJob], plan: &Plan) -> Vec<Reason> {
+    let held: BTreeMap<_, _> = plan.held.iter().copied().collect();
+    let news = jobs.iter().filter_map(|row| {
+        let held = held.get(&row.id).copied();
+        // Its turn comes in a moment: what it waited for before is over, or comes back by itself.
+        let now = if held == Some(Held::ThisRun) { row.held } else { held.filter(|held| held.is_written()).map(Held::kept) };
+        (now != row.held).then(|| Reason { row: row.clone(), held: now })
+    });
+    let mut news: Vec<Reason> = news.collect();
+    news.sort_by_key(|reason| reason.row.rank());
+    news.truncate(MOST_REASONS);
+    news
+}
+
+impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
+    /// Writes reasons down, after everything else. Nobody is woken by that, and one that is not written is written by the next look.
+    pub(crate) async fn explain(&self, pool: &PoolName, reasons: Vec<Reason>, deadline: Timestamp) {
+        let until = Instant::now() + deadline.since(self.now());
+        let writing = futures::stream::iter(reasons).for_each_concurrent(AT_ONCE, |reason| async move {
+            if let Err(problem) = self.ledger.explain(pool, &reason.row, reason.held).await {
+                debug!(job.id = %reason.row.id, "why it waits was not written down, the next look does it: {problem}");
+            }
+        });
+        let _ = tokio::time::timeout_at(until, writing).await;
+    }
+
+    /// There is no task definition to launch a size from: why, in the pool's health, so that it is tried now and then only.
+    pub(crate) async fn no_definition(&self, pool: &Pool, size: &Size, definition: &Definition, problem: &FleetError) -> Held {
+        let reason = match problem {
+            FleetError::Refused(call) => call.in_words(),
+            FleetError::Unexpected { .. } => problem.to_string(),
+            FleetError::Transient(_) => {
+                warn!(pool.name = %pool.name, image = definition.image, "no answer about a task definition, so no launch in this run: {problem}");
+                return Held::NoAnswer;
+            }
+        };
+        error!(pool.name = %pool.name, image = definition.image, "ECS takes no such task definition, somebody must mend it: {problem}");
+        let (reason, now) = (format!("no task definition: {reason}"), self.now());
+        let fingerprint = self.fingerprint(pool, size);
+        let launch = Unlaunchable { size, definition: &fingerprint, reason: &reason };
+        match self.ledger.unlaunchable(&pool.name, launch, now).await {
+            Ok(health) => health.not_before.map_or(Held::Unproven(health.unasked_max(&fingerprint)), Held::FailedStarts),
+            Err(problem) => {
+                warn!(pool.name = %pool.name, "a task definition that ECS refuses was not written down, the next look asks again: {problem}");
+                Held::NoAnswer
+            }
+        }
+    }
+}

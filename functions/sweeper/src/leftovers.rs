@@ -1,0 +1,149 @@
+//! Leftovers: registrations at GitHub of runners that have ended. Nobody can use them, and GitHub itself takes a day to remove them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Context;
+use mayfly_domain::errand::Open;
+use mayfly_domain::id::{RunnerAddress, RunnerId, RunnerName};
+use mayfly_domain::job::JobState;
+use mayfly_domain::pool::Pools;
+use mayfly_domain::runner::Runner;
+use mayfly_domain::target::Target;
+use mayfly_domain::times;
+use mayfly_github::{CallError, RunnerNow};
+use mayfly_ledger::Store;
+use mayfly_queue::Wakes;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::budget::Budget;
+use crate::errands::Ran;
+use crate::runners::Away;
+use crate::{Fleet, GITHUB_CALL, GitHub, Sweeper};
+
+/// What GitHub shows of a place's runners; none if it does not show the place to the App.
+type Listed = Option<Arc<Vec<RunnerNow>>>;
+
+/// Lists that a sweep has read already: many runners register at one place, and GitHub does not show anything newer within a minute.
+#[derive(Default)]
+pub(crate) struct Lists(Vec<(Target, Listed)>);
+
+/// What is left at one place after a try.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Left {
+    /// So many registrations were taken away.
+    taken: u32,
+    /// GitHub says that one has a job. Its container is gone: GitHub notices in about ten minutes.
+    busy: bool,
+    /// GitHub does not show the place, or one of the registrations, to the App.
+    unseen: bool,
+    /// The installation's calls are used up.
+    unasked: bool,
+}
+
+impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
+    /// Takes away what a closed runner left. None if GitHub may not be asked now.
+    pub(crate) async fn unregister(&self, (runner, open): (&RunnerId, &Open), pools: &Pools, budget: &Budget) -> anyhow::Result<Option<Ran>> {
+        let Some(record) = self.ledger.runner_record(runner).await.context("read its record")? else { return Ok(Some(Ran::Done)) };
+        if self.is_gone_by_itself(&record).await? {
+            return Ok(Some(Ran::Done));
+        }
+        let mut left = Left::default();
+        let address = record.address();
+        for target in record.left_at() {
+            self.clear(target, |name| *name == address, (&mut left, pools), budget).await?;
+        }
+        if left.taken > 0 {
+            info!(runner.id = %record.id, pool.name = %record.pool, registrations = left.taken, "taken away: what a closed runner left at GitHub");
+            self.ledger.note_closed(&record.id, "what it left at GitHub was taken away", self.now()).await.context("write it down")?;
+        }
+        let too_old = self.now().since(open.since) > times::LEFTOVER_GONE;
+        Ok(match left {
+            Left { unasked: true, .. } if !too_old => None,
+            Left { busy: false, unseen: false, unasked: false, .. } => Some(Ran::Done),
+            _ if too_old => {
+                warn!(runner.id = %record.id, pool.name = %record.pool, "what it left at GitHub was not taken away in a day; GitHub removes it by itself");
+                Some(Ran::Done)
+            }
+            _ => Some(Ran::Again(times::LEFTOVER_AFTER)),
+        })
+    }
+
+    /// A runner's only registration is gone once its job is over, and deliveries about that may come after its end: a look at the job's record
+    /// costs less than one at GitHub.
+    async fn is_gone_by_itself(&self, record: &Runner) -> anyhow::Result<bool> {
+        let job = record.work.as_ref().and_then(|work| work.job);
+        let (Some(job), false) = (job, record.mint > 1 || record.mint_unsure) else { return Ok(false) };
+        let job = self.ledger.job(job).await.context("read its job")?;
+        Ok(job.is_some_and(|job| job.state == JobState::Closed && job.runner.as_ref() == Some(&record.id)))
+    }
+
+    /// Takes away whatever closed runners of ours left at a target's place: for whoever lists repositories anyway. A name that the ledger does not know
+    /// is left alone: another Mayfly may serve the same repository, and GitHub removes what stays offline for a day.
+    pub(crate) async fn clear_place(&self, target: &Target, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
+        let Some(Some(listed)) = self.listed(target, pools, budget).await? else { return Ok(()) };
+        let idle = listed.iter().filter(|found| !found.online && !found.busy);
+        let mut ended = BTreeMap::new();
+        for address in idle.filter_map(|found| Some(found.name.parse::<RunnerName>().ok()?.address)) {
+            if let std::collections::btree_map::Entry::Vacant(unknown) = ended.entry(address) {
+                let standing = self.ledger.standing(unknown.key()).await.context("read a runner that GitHub lists")?;
+                let closed = standing.record.and_then(|record| record.closed_at).filter(|_| standing.row.is_none());
+                unknown.insert(closed.is_some_and(|closed| self.now().since(closed) > times::LEFTOVER_AFTER));
+            }
+        }
+        let ended = |name: &RunnerAddress| ended.get(name).copied().unwrap_or_default();
+        self.clear(target, ended, (&mut Left::default(), pools), budget).await
+    }
+
+    /// Takes away every registration at a place whose name says that it is one of these runners'.
+    async fn clear(
+        &self,
+        target: &Target,
+        of: impl Fn(&RunnerAddress) -> bool + Send + Sync,
+        (left, pools): (&mut Left, &Pools),
+        budget: &Budget,
+    ) -> anyhow::Result<()> {
+        let Some(listed) = self.listed(target, pools, budget).await? else {
+            left.unasked = true;
+            return Ok(());
+        };
+        let Some(listed) = listed else {
+            left.unseen = true;
+            return Ok(());
+        };
+        let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
+        let is_of = |found: &&RunnerNow| found.name.parse::<RunnerName>().is_ok_and(|name| of(&name.address));
+        for found in listed.iter().filter(is_of) {
+            if !self.may_ask(target.installation, budget).await {
+                left.unasked = true;
+                return Ok(());
+            }
+            match self.delete(&github, target, found.id, Instant::now() + GITHUB_CALL).await? {
+                Away::Gone => left.taken += 1,
+                Away::Busy => left.busy = true,
+                Away::Unknown => left.unseen = true,
+            }
+        }
+        Ok(())
+    }
+
+    /// The runners of a target's place, listed once in a sweep. None if GitHub may not be asked now.
+    async fn listed(&self, target: &Target, pools: &Pools, budget: &Budget) -> anyhow::Result<Option<Listed>> {
+        let mut lists = budget.lists.lock().await;
+        if let Some((_, listed)) = lists.0.iter().find(|(known, _)| known.is_beside(target)) {
+            return Ok(Some(listed.clone()));
+        }
+        if !self.may_ask(target.installation, budget).await {
+            return Ok(None);
+        }
+        let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
+        let listed = match github.list(target, Instant::now() + GITHUB_CALL).await {
+            Ok(listed) => Some(Arc::new(listed)),
+            Err(CallError::Refused { .. }) => None,
+            Err(problem) => return Err(anyhow::Error::new(problem).context("list the runners there")),
+        };
+        lists.0.push((target.clone(), listed.clone()));
+        Ok(Some(listed))
+    }
+}

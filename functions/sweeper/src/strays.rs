@@ -1,0 +1,126 @@
+//! Strays: tasks of ours that no open row names. They cost money, and nobody else looks for them.
+
+use std::collections::BTreeSet;
+
+use anyhow::Context;
+use mayfly_domain::id::TaskArn;
+use mayfly_domain::pool::Pools;
+use mayfly_domain::runner::Runner;
+use mayfly_domain::stray::{Known, Stray, stray};
+use mayfly_domain::task::Task;
+use mayfly_fleet::Described;
+use mayfly_ledger::Store;
+use mayfly_ledger::look::PoolEntry;
+use mayfly_queue::Wakes;
+use tracing::warn;
+
+use crate::budget::Budget;
+use crate::runners::Away;
+use crate::{Fleet, GitHub, Sweeper};
+
+/// Tasks without a row that one sweep asks ECS about: ten calls. In a cluster that is shared with others these may be theirs, so
+/// that each sweep begins with other ones.
+const DESCRIBED: usize = 1_000;
+
+/// Strays that one sweep looks up in the ledger: the oldest.
+const MINDED: usize = 100;
+
+impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
+    /// All tasks of the cluster; none if ECS does not say.
+    pub(crate) async fn listed_tasks(&self) -> Vec<TaskArn> {
+        let listed = self.world.fleet.list_all().await;
+        listed.inspect_err(|problem| warn!("the cluster's tasks were not listed, the next sweep looks for strays: {problem}")).unwrap_or_default()
+    }
+
+    /// Looks after the tasks that no open row names. `named` are those that the rows name, read after the tasks were listed.
+    pub(crate) async fn mind_strays(&self, listed: Vec<TaskArn>, named: &BTreeSet<TaskArn>, pools: Option<&Pools>, budget: &Budget) {
+        let mut unnamed: Vec<TaskArn> = listed.into_iter().filter(|task| !named.contains(task)).collect();
+        if unnamed.is_empty() {
+            return;
+        }
+        if unnamed.len() > DESCRIBED {
+            let turn = usize::try_from(self.now().seconds() / 60).unwrap_or_default();
+            let first = turn.wrapping_mul(DESCRIBED) % unnamed.len();
+            unnamed.rotate_left(first);
+            unnamed.truncate(DESCRIBED);
+        }
+        let described = match self.world.fleet.describe(&unnamed).await {
+            Ok(described) => described,
+            Err(problem) => {
+                warn!("tasks without a row were not described, the next sweep tries again: {problem}");
+                return;
+            }
+        };
+        let ours = described.into_iter().filter_map(|described| match described {
+            Described::Task(task) => Some(*task),
+            Described::Foreign(_) | Described::Missing(_) => None,
+        });
+        let mut ours: Vec<Task> = ours.collect();
+        ours.sort_by_key(|task| (task.timeline.created.is_none(), task.timeline.created));
+        for task in ours.iter().take(MINDED) {
+            if budget.over() {
+                return;
+            }
+            if let Err(problem) = self.mind_stray(task, pools, budget).await {
+                warn!(task.arn = %task.arn, runner.id = %task.address.runner, "a task without a row was not minded, the next sweep tries again: {problem:#}");
+            }
+        }
+    }
+
+    async fn mind_stray(&self, task: &Task, pools: Option<&Pools>, budget: &Budget) -> anyhow::Result<()> {
+        let standing = self.ledger.standing(&task.address).await.context("read its runner")?;
+        let known = Known { row: standing.row.as_ref(), record: standing.record.as_ref() };
+        match stray(task, known, self.now()) {
+            Stray::None => match &standing.row {
+                Some(row) => self.enter_pool(row).await,
+                None => Ok(()),
+            },
+            Stray::Adopt => self.task_seen(task).await,
+            Stray::Stop(why) => self.stop_stray(task, why).await,
+            Stray::TakeAway(why) => match (&standing.record, pools) {
+                (Some(record), Some(pools)) => self.take_stray_away(task, record, (pools, why), budget).await,
+                // Where GitHub is asked is in the pools file: what may work is not stopped meanwhile.
+                _ => Ok(()),
+            },
+        }
+    }
+
+    /// A row whose task no pool's rows named: its pool may not be in the list of pools, and its rows would be read by nobody.
+    async fn enter_pool(&self, row: &Runner) -> anyhow::Result<()> {
+        let entries = self.ledger.pool_entries().await.context("read the list of pools")?;
+        if entries.iter().any(|entry| entry.name == row.pool) {
+            return Ok(());
+        }
+        warn!(pool.name = %row.pool, runner.id = %row.id, "a pool that has a runner was not in the list of pools; it is entered");
+        let entry = PoolEntry { name: row.pool.clone(), size: row.size, gone_at: None };
+        self.ledger.put_pool_entry(&entry).await.context("enter its pool")
+    }
+
+    /// A runner that may have a registration is never stopped before GitHub says that it has no job.
+    async fn take_stray_away(&self, task: &Task, record: &Runner, (pools, why): (&Pools, &str), budget: &Budget) -> anyhow::Result<()> {
+        if let Some(target) = &record.target {
+            if !self.may_ask(target.installation, budget).await {
+                return Ok(());
+            }
+            let away = self.take_away(record, pools).await;
+            if let Err(problem) = &away {
+                self.heed(target.installation, problem, budget).await;
+            }
+            let left = match away? {
+                Away::Gone => None,
+                Away::Busy => Some("its task still runs although it is closed, and GitHub says that it has a job: left alone until that is over"),
+                Away::Unknown => Some("its task still runs although it is closed, and GitHub shows neither it nor its place to the App: left alone"),
+            };
+            if let Some(left) = left {
+                warn!(task.arn = %task.arn, runner.id = %record.id, "{left}");
+                return self.ledger.note_closed(&record.id, left, self.now()).await.context("write down that it is left alone");
+            }
+        }
+        self.stop_stray(task, why).await
+    }
+
+    async fn stop_stray(&self, task: &Task, why: &str) -> anyhow::Result<()> {
+        warn!(task.arn = %task.arn, runner.id = %task.address.runner, pool.name = %task.address.pool, "a task without a row is stopped: {why}");
+        self.world.fleet.stop(&task.arn, why).await.context("stop it")
+    }
+}
