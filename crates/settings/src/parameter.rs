@@ -35,7 +35,8 @@ pub struct Unreadable {
 /// Where parameters are read from.
 #[async_trait]
 pub trait ParameterStore: Send + Sync {
-    /// Reads parameters, at most 10, in one call. One that does not exist is absent from the answer.
+    /// Reads parameters, at most 10, in one call. One that does not exist is absent from the answer. `<name>:<version>` is that version of it
+    /// (SSM keeps the last 100); the answer has the plain name.
     ///
     /// # Errors
     ///

@@ -21,6 +21,9 @@ use crate::pools_file::{self, Problem};
 /// A refresh out of turn ([`Settings::pools_fresh`]) happens at most this often: whoever can name unknown pools must not make us call SSM each time.
 const FORCED_REFRESH: Duration = Duration::from_secs(3);
 
+/// How many versions back a broken pools file is made up for: who breaks it by hand mends it, or breaks it again, in a few.
+const VERSIONS_BACK: usize = 5;
+
 /// What time it is.
 pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
 
@@ -83,6 +86,7 @@ struct Cache {
 ///
 /// - A failed refresh keeps the last good value, is logged and counted ([`Settings::failed_refreshes`]).
 /// - A failure is never cached: without a good value, the next call asks again.
+/// - A pools file that is broken at the first reading is made up for by the newest of the five versions before it that is good.
 /// - Concurrent callers wait for one refresh.
 pub struct Settings {
     store: Box<dyn ParameterStore>,
@@ -188,8 +192,26 @@ impl Settings {
             cache.webhook_secrets.take(&due, &answer, now, secrets::read_webhook_secrets),
             cache.github_app.take(&due, &answer, now, secrets::read_github_app),
         ];
+        self.fall_back(cache, now).await;
         let failed = taken.into_iter().filter(|taken| *taken == Taken::Failed).count();
         self.failed_refreshes.fetch_add(u64::try_from(failed).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+impl Settings {
+    /// A process that never had a good pools file, and finds a broken one, takes the newest earlier version that is good: what others, which
+    /// had it, go on with as well. Without one, the failure stands.
+    async fn fall_back(&self, cache: &mut Cache, now: Timestamp) {
+        let Some((name, broken)) = cache.pools.broken() else { return };
+        for version in (1..broken).rev().take(VERSIONS_BACK) {
+            // One by one: nothing says that SSM takes several versions of one parameter in one call.
+            let Ok(answer) = self.store.read(&[&format!("{name}:{version}")]).await else { return };
+            let Some(parameter) = answer.into_iter().find(|found| found.version == version) else { continue };
+            if let Ok(pools) = read_pools(&parameter) {
+                cache.pools.take_earlier(pools, version, now);
+                return;
+            }
+        }
     }
 }
 

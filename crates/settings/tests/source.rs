@@ -14,6 +14,8 @@ const POOLS: &str = "[github]\naccounts = [\"acme\"]\n[pools.linux]\nlabels = [\
 #[derive(Default)]
 struct State {
     parameters: BTreeMap<String, Parameter>,
+    /// Every version there was, by `<name>:<version>`.
+    history: BTreeMap<String, Parameter>,
     down: bool,
     /// What was asked for, call by call.
     calls: Vec<Vec<String>>,
@@ -28,7 +30,9 @@ impl Memory {
     fn put(&self, name: &str, value: &str) {
         let mut state = self.0.lock().unwrap();
         let version = state.parameters.get(name).map_or(0, |old| old.version) + 1;
-        state.parameters.insert(name.to_owned(), Parameter { name: name.to_owned(), value: value.to_owned(), version });
+        let parameter = Parameter { name: name.to_owned(), value: value.to_owned(), version };
+        state.history.insert(format!("{name}:{version}"), parameter.clone());
+        state.parameters.insert(name.to_owned(), parameter);
     }
 
     fn remove(&self, name: &str) {
@@ -55,7 +59,7 @@ impl ParameterStore for Memory {
         if state.down {
             return Err(Unreadable { names: names.join(", "), reason: "down".to_owned() });
         }
-        Ok(names.iter().filter_map(|&name| state.parameters.get(name).cloned()).collect())
+        Ok(names.iter().filter_map(|&name| state.parameters.get(name).or_else(|| state.history.get(name)).cloned()).collect())
     }
 }
 
@@ -169,12 +173,55 @@ async fn a_broken_pools_file_leaves_the_last_good_one_in_force() {
 }
 
 #[tokio::test]
+async fn a_cold_start_with_a_broken_pools_file_takes_the_newest_version_that_is_good() {
+    let world = World::new();
+    world.put_max(4);
+    world.store.put("pools", "[pools]\nmax = ");
+    world.store.put("pools", "broken still");
+    let pools = world.settings.pools().await.unwrap();
+    assert_eq!((pools.pools[0].max, pools.generation), (4, 2));
+    assert_eq!(world.store.calls(), [vec!["pools", "secret", "app"], vec!["pools:3"], vec!["pools:2"]]);
+    // Believed for a moment, and then only the newest one is asked for.
+    world.pass(4);
+    assert_eq!((world.max().await, world.store.calls().len()), (4, 0));
+    world.pass(1);
+    assert_eq!((world.max().await, world.store.calls()), (4, vec![vec!["pools".to_owned()]]));
+    world.put_max(9);
+    world.pass(5);
+    assert_eq!((world.max().await, world.settings.pools().await.unwrap().generation), (9, 5));
+}
+
+#[tokio::test]
+async fn a_good_version_is_looked_for_five_versions_back_and_no_further() {
+    let world = World::new();
+    for broken in 0..6 {
+        world.store.put("pools", &format!("broken {broken}"));
+    }
+    let error = world.settings.pools().await.unwrap_err().to_string();
+    assert!(error.contains("version 7"), "{error}");
+    assert_eq!(world.store.calls().len(), 1 + 5);
+    world.store.put("pools", POOLS);
+    world.store.put("pools", "broken once more");
+    assert_eq!(world.settings.pools().await.unwrap().generation, 8);
+}
+
+#[tokio::test]
+async fn a_store_that_keeps_no_versions_leaves_the_error_of_the_broken_file() {
+    let world = World::new();
+    world.store.0.lock().unwrap().history.clear();
+    world.store.put("pools", "broken");
+    world.store.0.lock().unwrap().history.clear();
+    assert!(matches!(world.settings.pools().await, Err(SettingsError::Invalid { version: 2, .. })));
+}
+
+#[tokio::test]
 async fn a_pools_file_that_was_never_good_is_an_error_that_names_every_problem() {
     let world = World::new();
+    world.store.remove("pools");
     world.store.put("pools", "[github]\naccounts = []\n");
     let error = world.settings.pools().await.unwrap_err().to_string();
     assert!(error.contains("line 2: github.accounts") && error.contains("there is no pool"), "{error}");
-    assert!(error.contains("version 2"), "{error}");
+    assert!(error.contains("version 1"), "{error}");
 }
 
 #[tokio::test]

@@ -19,9 +19,9 @@ const APP: &str = "/mayfly/mayfly/github-app";
 /// Name of the webhook secret's parameter.
 const WEBHOOK_SECRET: &str = "/mayfly/mayfly/webhook-secret";
 
-/// All parameters, each with the number of its version.
+/// All parameters, each with every text it ever had: the first is version 1.
 #[derive(Debug, Default)]
-pub struct Parameters(Mutex<BTreeMap<String, (String, u64)>>);
+pub struct Parameters(Mutex<BTreeMap<String, Vec<String>>>);
 
 impl Parameters {
     /// Applies a pools file.
@@ -36,15 +36,19 @@ impl Parameters {
 
     fn put(&self, name: &str, value: &str) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let version = all.get(name).map_or(0, |(_, version)| *version) + 1;
-        all.insert(name.to_owned(), (value.to_owned(), version));
+        all.entry(name.to_owned()).or_default().push(value.to_owned());
     }
 
     fn found(&self, names: &[String]) -> Vec<Parameter> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = names.iter().filter_map(|name| {
-            let (value, version) = all.get(name)?;
-            Some(Parameter { name: name.clone(), value: value.clone(), version: *version })
+        let found = names.iter().filter_map(|asked| {
+            // `<name>:<version>`, or the newest.
+            let (name, version) = match asked.split_once(':') {
+                Some((name, version)) => (name, version.parse().ok()?),
+                None => (asked.as_str(), all.get(asked)?.len()),
+            };
+            let value = all.get(name)?.get(version.checked_sub(1)?)?;
+            Some(Parameter { name: name.to_owned(), value: value.clone(), version: u64::try_from(version).ok()? })
         });
         found.collect()
     }

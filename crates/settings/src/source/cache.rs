@@ -100,6 +100,23 @@ impl<T> Cached<T> {
         }
     }
 
+    /// The parameter and its version, if it was read and is of no use, and there is no good value.
+    pub(super) fn broken(&self) -> Option<(String, u64)> {
+        match (&self.good, &self.failure) {
+            (None, Some(SettingsError::Invalid { parameter, version, .. })) => Some((parameter.clone(), *version)),
+            _ => None,
+        }
+    }
+
+    /// Takes an earlier version's value, since the newest is of no use; that one is looked at again before long.
+    pub(super) fn take_earlier(&mut self, value: T, version: u64, now: Timestamp) {
+        if let Some(failure) = &self.failure {
+            tracing::error!(settings.version = version, error = %failure, "{} is of no use as it is now: an earlier version is in force", self.what);
+        }
+        self.good = Some(Good { value: Arc::new(value), version });
+        self.due_at = now.plus(RETRY_REFRESH);
+    }
+
     fn reading(
         &mut self,
         name: String,
