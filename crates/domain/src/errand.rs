@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{InstallationId, JobId, RunnerId};
+use crate::redelivery::{DeliveryGuid, Redelivery};
 use crate::time::Timestamp;
 
 /// What is to be done.
@@ -18,11 +19,26 @@ pub enum Errand {
     /// Ask GitHub where a job is: deliveries held it back, or began it on a runner that is not, or no longer, an open one of ours.
     Ask(JobId),
     /// Match a job anew that no pool took, once the pools file is another one.
-    Place(JobId),
+    Place {
+        /// The job.
+        job: JobId,
+        /// The version of the pools file by which none did. 0 for a job whose pool is gone.
+        generation: u64,
+    },
     /// Take away at GitHub what a runner left there that has ended.
     Unregister(RunnerId),
     /// Ask GitHub to run a job again whose runner AWS took back.
     Rerun(JobId),
+    /// Ask GitHub to deliver again what it could not deliver.
+    Redeliver(Redelivery),
+}
+
+impl Errand {
+    /// The name of the errand for an event that GitHub could not deliver.
+    #[must_use]
+    pub fn redeliver(guid: &DeliveryGuid) -> String {
+        format!("redeliver#{guid}")
+    }
 }
 
 /// One kind and one thing: an errand for it replaces an earlier one.
@@ -30,9 +46,10 @@ impl fmt::Display for Errand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ask(job) => write!(f, "ask#{job}"),
-            Self::Place(job) => write!(f, "place#{job}"),
+            Self::Place { job, .. } => write!(f, "place#{job}"),
             Self::Unregister(runner) => write!(f, "unregister#{runner}"),
             Self::Rerun(job) => write!(f, "rerun#{job}"),
+            Self::Redeliver(delivery) => f.write_str(&Self::redeliver(&delivery.guid)),
         }
     }
 }
@@ -44,8 +61,9 @@ pub struct Open {
     pub rev: u64,
     /// What is to be done.
     pub errand: Errand,
-    /// The installation whose limits the calls for it count against.
-    pub installation: InstallationId,
+    /// The installation whose limits the calls for it count against; none for what is asked as the App itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub installation: Option<InstallationId>,
     /// Since when.
     pub since: Timestamp,
     /// Not before.
@@ -60,16 +78,22 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 impl Open {
     /// An errand that comes up now, to be run after `wait`.
     #[must_use]
-    pub fn new(errand: Errand, installation: InstallationId, now: Timestamp, wait: Duration) -> Self {
+    pub fn new(errand: Errand, installation: impl Into<Option<InstallationId>>, now: Timestamp, wait: Duration) -> Self {
         // Milliseconds, so that whoever works on an earlier one of the same name cannot take this for it.
         let rev = u64::try_from(now.millis()).unwrap_or(1).max(1);
-        Self { rev, errand, installation, since: now, not_before: now.plus(wait), tries: 0 }
+        Self { rev, errand, installation: installation.into(), since: now, not_before: now.plus(wait), tries: 0 }
     }
 
     /// True if it is its turn.
     #[must_use]
     pub fn due(&self, now: Timestamp) -> bool {
         self.not_before <= now
+    }
+
+    /// The errand, to be run again after exactly this time; it does not count as a try.
+    #[must_use]
+    pub fn after(&self, wait: Duration, now: Timestamp) -> Self {
+        Self { rev: self.rev + 1, not_before: now.plus(wait), ..self.clone() }
     }
 
     /// The errand after a try that did not settle it: the next one follows after `first`, then twice that, up to an hour.

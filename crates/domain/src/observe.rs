@@ -182,12 +182,6 @@ fn blank(event: &JobEvent, generation: u64) -> JobRecord {
     }
 }
 
-/// The id of what stands for the `queued` of a job that was found at GitHub though no delivery told of it.
-#[must_use]
-pub fn found(job: JobId) -> String {
-    format!("found-{job}")
-}
-
 /// Since when a job waits, as this delivery knows it. GitHub's own clock where it is told, so that late deliveries do not lose their place in the line.
 fn queued_at(event: &JobEvent) -> Timestamp {
     match event.action {
@@ -204,13 +198,9 @@ fn said_to_wait(record: &mut JobRecord, event: &JobEvent) {
     }
     let says_queued = event.action == JobAction::Queued;
     let says_held = event.action == JobAction::Waiting || event.held;
-    let found = found(event.job);
-    if event.delivery == found && !record.queued.is_empty() {
+    if asked_at(&event.delivery).is_some() && !record.queued.is_empty() {
+        // Sweeper found a job that nobody had told of; meanwhile somebody has.
         return;
-    }
-    if says_queued && event.delivery != found {
-        // The delivery that it stood for, late: one counts, not both.
-        record.queued.remove(&found);
     }
     // One that joins both changes no balance, so it can be nothing that GitHub was asked instead of.
     let late = (says_queued != says_held).then(|| queued_at(event));

@@ -37,6 +37,13 @@ impl Timestamp {
         Self(self.0.saturating_add(millis))
     }
 
+    /// This time and `duration` less; saturates instead of overflowing.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(millis))
+    }
+
     /// How long ago `earlier` was at this time; zero when `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

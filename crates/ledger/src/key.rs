@@ -3,7 +3,8 @@
 use std::fmt;
 
 use mayfly_domain::errand::Errand;
-use mayfly_domain::id::{InstallationId, JobId, PoolName, RunnerAddress, RunnerId};
+use mayfly_domain::id::{InstallationId, JobId, PoolName, RepositoryId, RunnerAddress, RunnerId};
+use mayfly_domain::redelivery::DeliveryGuid;
 
 /// Primary key of an item.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,11 +100,38 @@ pub const ERRANDS: &str = "errands";
 /// An errand.
 #[must_use]
 pub fn errand(errand: &Errand) -> Key {
-    key(ERRANDS, errand.to_string())
+    errand_named(&errand.to_string())
+}
+
+/// The errand of this name.
+#[must_use]
+pub fn errand_named(name: &str) -> Key {
+    key(ERRANDS, name)
 }
 
 /// How far sweeper got with a list that is longer than one sweep.
 #[must_use]
 pub fn cursor(list: &str) -> Key {
     key("sweeper", format!("cursor#{list}"))
+}
+
+/// What is left of an event that nobody has to ask GitHub for any more.
+#[must_use]
+pub fn delivery(guid: &DeliveryGuid) -> Key {
+    key("sweeper", format!("delivery#{guid}"))
+}
+
+/// Partition of the repositories that jobs came from lately.
+pub const REPOSITORIES: &str = "repositories";
+
+/// A repository that jobs came from lately.
+#[must_use]
+pub fn repository(id: RepositoryId) -> Key {
+    key(REPOSITORIES, id.to_string())
+}
+
+/// What GitHub was asked to run again of a run.
+#[must_use]
+pub fn rerun(run: RunId) -> Key {
+    key("reruns", run.to_string())
 }

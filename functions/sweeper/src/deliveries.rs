@@ -1,0 +1,195 @@
+//! What GitHub could not deliver: the list of deliveries read on from where the last sweep stopped, and what failed asked for again.
+
+use std::collections::BTreeSet;
+
+use anyhow::Context;
+use futures::stream::{self, TryStreamExt};
+use mayfly_domain::errand::Open;
+use mayfly_domain::job::JobAction;
+use mayfly_domain::pool::Pools;
+use mayfly_domain::redelivery::{self, Attempt, DeliveryGuid, FIRST_WAIT, News, Passage, Reading, Redelivery, Turn};
+use mayfly_domain::time::Timestamp;
+use mayfly_github::{CallError, DeliveriesPage, DeliveryCursor, DeliveryNow, Redelivered};
+use mayfly_ledger::Store;
+use mayfly_ledger::errands::Cursor;
+use mayfly_queue::Wakes;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use crate::budget::Budget;
+use crate::errands::Ran;
+use crate::{Fleet, GITHUB_CALL, GitHub, Sweeper};
+
+/// Pages of the list that one sweep reads at most: 1,000 attempts, some 330 jobs. A burst of more takes several sweeps, and 20,000 jobs an
+/// hour are kept up with for ever.
+const PAGES: u32 = 10;
+
+/// Most events that one sweep asks for. With the pages 3,600 calls in an hour, and 260 of the 900 points that secondary limits grant in
+/// a minute, at five for each (docs.github.com, "Rate limits for the REST API"). They are the App's own, so nobody else goes short.
+pub(crate) const ASKED: u32 = 50;
+
+/// News of a page that are written at once.
+const AT_ONCE: usize = 10;
+
+/// The name of the place in the list.
+const LIST: &str = "deliveries";
+
+type Place = Cursor<Reading<DeliveryCursor>>;
+
+impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
+    /// Reads what GitHub delivered since, and lets errands ask for what failed.
+    pub(crate) async fn read_deliveries(&self, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
+        let mut place: Place = self.ledger.cursor(LIST).await.context("read the place in the list of deliveries")?;
+        if let Some(until) = place.at.not_before.filter(|until| self.now() < *until) {
+            info!(until = until.seconds(), "GitHub told the App to wait: nothing is asked about deliveries");
+            return Ok(());
+        }
+        budget.may_redeliver(ASKED, place.at.looked_at);
+        let kept = redelivery::kept(&pools.github_url);
+        let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
+        let mut delivered = BTreeSet::new();
+        for _ in 0..PAGES {
+            if budget.over() {
+                return Ok(());
+            }
+            let passage = place.at.passage(kept, self.now());
+            let page = match github.deliveries(passage.next.as_ref(), Instant::now() + GITHUB_CALL).await {
+                Ok(page) => page,
+                Err(problem) => return self.not_read(&place, &passage, problem, budget).await,
+            };
+            self.write_down(&page, &mut delivered, pools).await.context("write down what was not delivered")?;
+            // Only now: whoever reads on may rely on all that came before.
+            let times: Vec<Timestamp> = page.deliveries.iter().map(|one| one.delivered_at).collect();
+            let after = place.at.after(&passage, &times, page.next);
+            if !self.ledger.move_cursor(LIST, &place, after.clone()).await? {
+                info!("another sweep reads the list of deliveries");
+                return Ok(());
+            }
+            place = Cursor { rev: place.rev + 1, at: after };
+            if place.at.passage.is_none() {
+                budget.may_redeliver(ASKED, place.at.looked_at);
+                return Ok(());
+            }
+        }
+        let began = place.at.passage.map_or(0, |passage| passage.began.seconds());
+        warn!(began, "the list of deliveries is longer than one sweep can read, the next one goes on");
+        Ok(())
+    }
+
+    /// Some of a page at once: an outage fills it with failures.
+    async fn write_down(&self, page: &DeliveriesPage, delivered: &mut BTreeSet<DeliveryGuid>, pools: &Pools) -> anyhow::Result<()> {
+        let attempts: Vec<Attempt> = page.deliveries.iter().filter_map(attempt).collect();
+        let (kept, now) = (redelivery::kept(&pools.github_url), self.now());
+        let news = redelivery::news(&attempts, delivered);
+        stream::iter(news.into_iter().map(Ok))
+            .try_for_each_concurrent(AT_ONCE, |news| async move {
+                match news {
+                    News::Delivered(guid) => self.ledger.delivery_over(&guid, kept, now).await,
+                    News::Failed(failed) => {
+                        warn!(delivery.id = %failed.guid, repository.id = failed.repository.map(|id| id.0), "GitHub could not deliver workflow_job {}", in_words(failed.action));
+                        self.ledger.not_delivered(&failed, now).await
+                    }
+                }
+            })
+            .await?;
+        Ok(())
+    }
+
+    async fn not_read(&self, place: &Place, passage: &Passage<DeliveryCursor>, problem: CallError, budget: &Budget) -> anyhow::Result<()> {
+        match &problem {
+            CallError::RateLimited { until, .. } => self.app_must_wait(*until, budget).await?,
+            CallError::Refused { .. } if passage.next.is_some() => {
+                // Nothing is lost: the new reading goes down to where this one did.
+                self.ledger.move_cursor(LIST, place, place.at.anew()).await?;
+            }
+            CallError::Refused { .. } | CallError::Unavailable { .. } | CallError::Misconfigured { .. } => {}
+        }
+        Err(problem).context("read the list of deliveries")
+    }
+
+    /// The App's limits are its own: only this duty pauses.
+    async fn app_must_wait(&self, until: Timestamp, budget: &Budget) -> anyhow::Result<()> {
+        budget.may_redeliver(0, None);
+        let place: Place = self.ledger.cursor(LIST).await?;
+        let waiting = Reading { not_before: Some(until), ..place.at.clone() };
+        self.ledger.move_cursor(LIST, &place, waiting).await.context("write down that GitHub told the App to wait").map(drop)
+    }
+
+    /// Asks for one event.
+    pub(crate) async fn redeliver(&self, open: &Open, failed: &Redelivery, pools: &Pools, budget: &Budget) -> anyhow::Result<Option<Ran>> {
+        let kept = redelivery::kept(&pools.github_url);
+        match redelivery::turn(open, failed, budget.deliveries_seen(), kept, self.now()) {
+            Turn::Wait => return Ok(None),
+            Turn::TooLate => {
+                self.given_up(failed, "it is too old for GitHub to try again", open.tries).await;
+                return Ok(Some(Ran::Done));
+            }
+            Turn::Ask => {}
+        }
+        if !budget.take_redelivery() {
+            return Ok(None);
+        }
+        if self.ledger.delivery_is_over(&failed.guid).await? {
+            return Ok(Some(Ran::Done));
+        }
+        let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
+        match github.redeliver(failed.delivery, Instant::now() + GITHUB_CALL).await {
+            Ok(Redelivered::Asked) => {
+                info!(delivery.id = %failed.guid, "asked GitHub to deliver workflow_job {} again", in_words(failed.action));
+                Ok(Some(Ran::Again(FIRST_WAIT)))
+            }
+            Ok(Redelivered::Impossible(why)) => {
+                self.given_up(failed, &format!("it does not try again: {why}"), open.tries).await;
+                // Its attempts are still in the list.
+                self.ledger.delivery_over(&failed.guid, kept, self.now()).await?;
+                Ok(Some(Ran::Done))
+            }
+            Err(CallError::RateLimited { until, .. }) => {
+                self.app_must_wait(until, budget).await?;
+                Ok(None)
+            }
+            Err(problem) => Err(problem).context("ask for another attempt"),
+        }
+    }
+
+    async fn given_up(&self, failed: &Redelivery, why: &str, tries: u32) {
+        let known = match failed.repository {
+            Some(id) => self.ledger.repository(id).await.ok().flatten().map(|known| known.repository.name),
+            None => None,
+        };
+        let repository =
+            known.or_else(|| failed.repository.map(|id| format!("repository {id}"))).unwrap_or_else(|| "no repository".to_owned());
+        error!(
+            delivery.id = %failed.guid,
+            "GitHub could not deliver workflow_job {} of {repository}, asked for {tries} times, and {why}. What it told of is found by other \
+             means, if it still matters; is the webhook's URL right, and does it answer?",
+            in_words(failed.action)
+        );
+    }
+}
+
+fn in_words(action: JobAction) -> &'static str {
+    match action {
+        JobAction::Queued => "queued",
+        JobAction::Waiting => "waiting",
+        JobAction::InProgress => "in_progress",
+        JobAction::Completed => "completed",
+    }
+}
+
+/// The attempt, if webhook would do anything with the event.
+fn attempt(shown: &DeliveryNow) -> Option<Attempt> {
+    if shown.event != "workflow_job" {
+        return None;
+    }
+    let action = match shown.action.as_deref()? {
+        "queued" => JobAction::Queued,
+        "waiting" => JobAction::Waiting,
+        "in_progress" => JobAction::InProgress,
+        "completed" => JobAction::Completed,
+        _ => return None,
+    };
+    let guid = shown.guid.parse().inspect_err(|problem| warn!("a delivery that is left out: {problem}")).ok()?;
+    let of = Redelivery { guid, delivery: shown.id, first_at: shown.delivered_at, action, repository: shown.repository };
+    Some(Attempt { of, asked_for: shown.redelivery, succeeded: shown.succeeded() })
+}

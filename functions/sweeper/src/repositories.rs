@@ -1,0 +1,260 @@
+//! A slow round over the repositories that jobs came from in the last week: for jobs that GitHub never told of, which no list of
+//! deliveries shows, and for registrations of ours that nothing else takes away.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Context;
+use mayfly_domain::id::{InstallationId, RepositoryId, RunId};
+use mayfly_domain::job::{JobAction, JobEvent, JobRecord, stand_in};
+use mayfly_domain::label::Labels;
+use mayfly_domain::pool::{Placement, Pools, Scope, Wanted};
+use mayfly_domain::target::{Repository, Target, TargetScope};
+use mayfly_domain::time::Timestamp;
+use mayfly_github::{FoundJob, JobStatus};
+use mayfly_ledger::Store;
+use mayfly_ledger::repositories::SeenRepository;
+use mayfly_queue::Wakes;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::budget::Budget;
+use crate::{Fleet, GITHUB_CALL, GitHub, Sweeper};
+
+/// Repositories of one installation that one sweep asks about at most.
+const AT_ONCE: usize = 2;
+
+/// No repository is asked about more often. With 20 of them or fewer each one has its turn as often as that.
+const ASK_EVERY: Duration = Duration::from_secs(10 * 60);
+
+/// Runs of one repository that one sweep looks into at most; the next one goes on. One or a few calls each.
+const RUNS: usize = 5;
+
+/// Its item says to the day when a repository was seen.
+const SEEN_TO: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A repository is forgotten when none of its jobs was seen for a week, to the day.
+const FORGET_AFTER: Duration = Duration::from_secs(8 * 24 * 60 * 60);
+
+/// So many times in a row GitHub does not show a repository that is forgotten: its reads lag, and one answer may be wrong.
+const HIDDEN_TWICE: u32 = 2;
+
+/// The delivery of a job that has not waited for longer may still be on its way: most take seconds, GitHub says that some take minutes.
+const ON_ITS_WAY: Duration = Duration::from_secs(2 * 60);
+
+impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
+    /// Asks about those repositories whose turn it is.
+    pub(crate) async fn ask_repositories(&self, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
+        let known = self.ledger.repositories().await.context("read the repositories")?;
+        let known = self.sight(known, budget).await;
+        let deputies = deputies(&known);
+        for seen in turns(known, self.now()) {
+            if budget.over() {
+                break;
+            }
+            let installation = seen.installation;
+            let deputy = deputies.get(&(installation, seen.repository.owner.0)) == Some(&seen.repository.id);
+            let name = seen.repository.name.clone();
+            if let Err(problem) = self.ask_repository(seen, deputy, pools, budget).await {
+                self.heed(installation, &problem, budget).await;
+                warn!(repository.name = name, "not asked for jobs that nobody told of, a later sweep does it: {problem:#}");
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down the repositories that this sweep came across, if that is news.
+    async fn sight(&self, known: Vec<SeenRepository>, budget: &Budget) -> Vec<SeenRepository> {
+        let mut known: BTreeMap<RepositoryId, SeenRepository> = known.into_iter().map(|seen| (seen.repository.id, seen)).collect();
+        let now = self.now();
+        for (id, job) in budget.sightings() {
+            if known.get(&id).is_some_and(|seen| now.since(seen.seen_at) < SEEN_TO) {
+                continue;
+            }
+            let written = match self.ledger.job(job).await {
+                Ok(Some(record)) if record.repository.id == id => self.ledger.put_repository(sighting(known.get(&id), &record, now)).await,
+                Ok(_) => Ok(None),
+                Err(problem) => Err(problem),
+            };
+            match written {
+                Ok(Some(seen)) => drop(known.insert(id, seen)),
+                Ok(None) => {}
+                Err(problem) => {
+                    warn!(repository.id = %id, "it was not written down that a job of it was seen, the next sweep does it: {problem}")
+                }
+            }
+        }
+        known.into_values().collect()
+    }
+
+    /// Looks for what waits in a repository. `deputy`: what belongs to its owner is looked at with it.
+    async fn ask_repository(&self, seen: SeenRepository, deputy: bool, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
+        let now = self.now();
+        if now.since(seen.seen_at) > FORGET_AFTER || !pools.serves(&seen.repository) {
+            info!(
+                repository.name = seen.repository.name,
+                "forgotten: no job of it was seen for a week, or its owner is not served any more"
+            );
+            return Ok(self.ledger.forget_repository(&seen).await?);
+        }
+        if !self.may_ask(seen.installation, budget).await {
+            return Ok(());
+        }
+        let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
+        let answer = github.waiting_runs(seen.installation, &seen.repository, Instant::now() + GITHUB_CALL).await;
+        let runs = match answer {
+            Ok(Some(runs)) => runs,
+            Ok(None) => return self.hidden(seen).await,
+            Err(problem) => {
+                // One that cannot be asked about must not keep the others from their turn.
+                self.ledger.put_repository(SeenRepository { asked_at: Some(now), ..seen }).await?;
+                return Err(problem).context("ask for runs that wait");
+            }
+        };
+        let mut after = SeenRepository { hidden: 0, ..seen };
+        after.looked_at.retain(|run| runs.contains(run));
+        let looked = self.look_into(&runs, &mut after, pools, budget).await;
+        let through = runs.iter().all(|run| after.looked_at.contains(run));
+        if through {
+            after.looked_at.clear();
+        }
+        if through || looked.is_err() {
+            after.asked_at = Some(now);
+        }
+        self.ledger.put_repository(after.clone()).await?;
+        looked?;
+        if through { self.leftovers(&after, deputy, pools, budget).await } else { Ok(()) }
+    }
+
+    async fn hidden(&self, seen: SeenRepository) -> anyhow::Result<()> {
+        if seen.hidden + 1 >= HIDDEN_TWICE {
+            info!(repository.name = seen.repository.name, "forgotten: GitHub does not show it to the App; its next job brings it back");
+            return Ok(self.ledger.forget_repository(&seen).await?);
+        }
+        self.ledger.put_repository(SeenRepository { hidden: seen.hidden + 1, asked_at: Some(self.now()), ..seen }).await?;
+        Ok(())
+    }
+
+    /// Looks into runs that this look has not come to yet, as many as the sweep can.
+    async fn look_into(&self, runs: &[RunId], seen: &mut SeenRepository, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
+        let left: Vec<RunId> = runs.iter().filter(|run| !seen.looked_at.contains(run)).take(RUNS).copied().collect();
+        let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
+        for run in left {
+            if !self.may_ask(seen.installation, budget).await {
+                break;
+            }
+            let jobs = github.jobs_of(seen.installation, &seen.repository, run, Instant::now() + GITHUB_CALL).await;
+            for job in jobs.context("ask for the jobs of a run")? {
+                self.look_at(&job, seen, pools).await?;
+            }
+            seen.looked_at.insert(run);
+        }
+        Ok(())
+    }
+
+    /// A job at GitHub: if it waits for a runner of ours and nobody told of it, it is recorded as if somebody had.
+    async fn look_at(&self, job: &FoundJob, seen: &SeenRepository, pools: &Pools) -> anyhow::Result<()> {
+        let now = self.now();
+        let since = job.now.started_at.or(job.now.created_at);
+        if job.now.status != JobStatus::Queued || since.is_some_and(|since| now.since(since) < ON_ITS_WAY) {
+            return Ok(());
+        }
+        let wanted = Wanted { labels: &job.now.labels, repository: &seen.repository, run: job.now.run, attempt: job.now.attempt };
+        if !matches!(pools.place(wanted), Placement::Pool(_) | Placement::Unplaced(_)) || self.ledger.job(job.id).await?.is_some() {
+            return Ok(());
+        }
+        let observation = self.ledger.observe(&as_delivered(job, seen, now), pools).await.context("record a job that was found")?;
+        warn!(job.id = %job.id, repository.name = seen.repository.name, "found a job that waits and that no delivery told of");
+        for pool in &observation.wake {
+            self.wake(pool).await;
+        }
+        Ok(())
+    }
+
+    /// Takes away what runners of ours left behind at the places that belong to the repository.
+    async fn leftovers(&self, seen: &SeenRepository, deputy: bool, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
+        let places = places(&seen.repository, deputy, pools);
+        for scope in places {
+            let target = Target { installation: seen.installation, scope, labels: Labels::default() };
+            self.clear_place(&target, pools, budget).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The item of a repository that a job of it was seen.
+fn sighting(known: Option<&SeenRepository>, record: &JobRecord, now: Timestamp) -> SeenRepository {
+    let fresh = SeenRepository {
+        rev: 0,
+        repository: record.repository.clone(),
+        installation: record.installation,
+        seen_at: now,
+        asked_at: None,
+        looked_at: std::collections::BTreeSet::new(),
+        hidden: 0,
+    };
+    match known {
+        // The App may have been installed anew since, and the repository renamed.
+        Some(known) => SeenRepository { rev: known.rev, asked_at: known.asked_at, looked_at: known.looked_at.clone(), ..fresh },
+        None => fresh,
+    }
+}
+
+/// Whose turn it is: those asked about longest ago, the unasked first, so many of each installation.
+fn turns(mut known: Vec<SeenRepository>, now: Timestamp) -> Vec<SeenRepository> {
+    known.retain(|seen| seen.asked_at.is_none_or(|at| now.since(at) >= ASK_EVERY));
+    known.sort_by_key(|seen| (seen.asked_at, seen.repository.id));
+    let mut taken: BTreeMap<InstallationId, usize> = BTreeMap::new();
+    known.retain(|seen| {
+        let taken = taken.entry(seen.installation).or_default();
+        *taken += 1;
+        *taken <= AT_ONCE
+    });
+    known
+}
+
+/// Of each owner, the repository with which what belongs to the owner is looked at: an organization has no item of its own.
+fn deputies(known: &[SeenRepository]) -> BTreeMap<(InstallationId, i64), RepositoryId> {
+    let mut deputies = BTreeMap::new();
+    for seen in known {
+        let deputy = deputies.entry((seen.installation, seen.repository.owner.0)).or_insert(seen.repository.id);
+        *deputy = seen.repository.id.min(*deputy);
+    }
+    deputies
+}
+
+/// Where runners of ours for this repository register.
+fn places(repository: &Repository, deputy: bool, pools: &Pools) -> Vec<TargetScope> {
+    let own = pools.pools.iter().any(|pool| pool.scope == Scope::Repository && pool.refuses(repository).is_none());
+    let group = pools.pools.iter().find_map(|pool| match &pool.scope {
+        Scope::Organization { group } if deputy => Some(group.clone()),
+        Scope::Organization { .. } | Scope::Repository => None,
+    });
+    let own = own.then(|| TargetScope::Repository { id: repository.id, name: repository.name.clone() });
+    // All groups of an organization are in one list.
+    let organization =
+        group.map(|group| TargetScope::Organization { id: repository.owner, login: repository.owner_login().to_owned(), group });
+    own.into_iter().chain(organization).collect()
+}
+
+fn as_delivered(job: &FoundJob, seen: &SeenRepository, at: Timestamp) -> JobEvent {
+    JobEvent {
+        action: JobAction::Queued,
+        // Should the delivery come after all, it takes the place of this.
+        delivery: stand_in(at, 0),
+        held: false,
+        job: job.id,
+        run: job.now.run,
+        attempt: job.now.attempt,
+        name: job.now.name.clone(),
+        labels: job.now.labels.clone(),
+        repository: seen.repository.clone(),
+        installation: seen.installation,
+        runner: None,
+        conclusion: None,
+        created_at: job.now.created_at,
+        started_at: job.now.started_at,
+        completed_at: None,
+        received_at: at,
+    }
+}
