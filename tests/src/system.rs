@@ -23,6 +23,7 @@ mod front;
 mod functions;
 mod github;
 mod invocation;
+mod journals;
 mod parameters;
 mod process;
 mod queue;

@@ -2,6 +2,7 @@
 
 use super::events::TaskEvent;
 use super::faults::{FaultKind, Occasion};
+use super::journal::Change;
 use super::model::Fargate;
 use super::moment::Moment;
 use super::names::TaskId;
@@ -135,6 +136,7 @@ impl Fargate {
             return;
         };
         task.life.exit_code = Some(exit_code);
+        self.journal.note(at.now, task, |task, started_by| Change::Exited { task, started_by, code: exit_code });
         // A container that was up has started, even if ECS never got to say RUNNING.
         task.life.started_at.get_or_insert(at.now);
         self.container_over(id, StopCode::EssentialContainerExited, "Essential container in task exited", at);
@@ -271,6 +273,13 @@ impl Fargate {
         task.life.version += 1;
         task.life.updated_at = at.now;
         task.versions.push(task.life.clone());
+        self.journal.note(at.now, task, |id, started_by| Change::Moved {
+            task: id,
+            started_by,
+            last: task.life.last,
+            desired: task.life.desired,
+            reason: task.life.stop.as_ref().map(|(_, reason)| reason.clone()),
+        });
         self.outbox.emit(&self.home, task, &mut self.faults, at);
     }
 

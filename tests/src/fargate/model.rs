@@ -4,6 +4,7 @@ use super::answer::{Answer, Delivery, Refusal};
 use super::definitions::Definitions;
 use super::events::{EventCounts, Outbox};
 use super::faults::{Fault, FaultKind, Faults, Occasion};
+use super::journal::{Change, Journal};
 use super::life::{Effect, Step, Timers};
 use super::moment::Moment;
 use super::names::{Home, Operation, TaskId};
@@ -33,6 +34,8 @@ pub struct Fargate {
     pub(crate) timers: Timers,
     pub(crate) outbox: Outbox,
     pub(crate) effects: Vec<Effect>,
+    /// What happened, if somebody wants to know.
+    pub journal: Journal,
     /// Words for tasks whose image will not come.
     pub(crate) pull_failures: BTreeMap<TaskId, String>,
     throttle: Throttle,
@@ -56,6 +59,7 @@ impl Fargate {
             timers: Timers::default(),
             outbox: Outbox::default(),
             effects: Vec::new(),
+            journal: Journal::default(),
             pull_failures: BTreeMap::new(),
             throttle: Throttle::default(),
             calls: BTreeMap::new(),
@@ -237,6 +241,9 @@ impl Fargate {
             return Err(Refusal::invalid("The referenced task was not found."));
         }
         let reason = request.reason.unwrap_or_else(|| "Task stopped by user".to_owned());
+        if let Some(task) = self.tasks.get(&id) {
+            self.journal.note(at.now, task, |task, started_by| Change::StopAsked { task, started_by, reason: reason.clone() });
+        }
         self.want_stopped(&id, StopCode::UserInitiated, &reason, at);
         let view = self.tasks.get(&id).map(|task| task.view(&self.home, &task.life, Times::Epoch));
         Ok(json!({ "task": view }))

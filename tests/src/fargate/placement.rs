@@ -3,6 +3,7 @@
 use super::answer::Refusal;
 use super::definitions::{Definition, disk_fits};
 use super::faults::{FaultKind, Occasion};
+use super::journal::Change;
 use super::life::ContainerSpec;
 use super::model::Fargate;
 use super::moment::Moment;
@@ -170,6 +171,7 @@ impl Fargate {
     }
 
     fn launch(&mut self, task: Task, at: &mut Moment<'_>) {
+        self.journal.note(at.now, &task, |task, started_by| Change::Started { task, started_by });
         self.plan_start(&task, at);
         self.outbox.emit(&self.home, &task, &mut self.faults, at);
         self.tasks.insert(task.id.clone(), task);

@@ -1,7 +1,8 @@
 //! Deliveries: made, waiting, on their way, answered. The list that `GET /app/hook/deliveries` shows.
 
 use super::hook::Hook;
-use super::id::{DeliveryId, InstallationId, RepositoryId};
+use super::id::{DeliveryId, InstallationId, JobId, RepositoryId};
+use super::model::{Change, Journal};
 use super::settings::after;
 use super::signature::sign;
 use jiff::Timestamp;
@@ -98,6 +99,8 @@ pub struct Delivery {
     pub installation: Option<InstallationId>,
     /// Which repository it is about.
     pub repository: Option<RepositoryId>,
+    /// Which job it is about.
+    pub job: Option<JobId>,
     /// Somebody asked for it again.
     pub redelivery: bool,
     /// The payload.
@@ -114,6 +117,18 @@ pub struct Delivery {
     pub stage: Stage,
     /// What was sent.
     pub sent: BTreeMap<String, String>,
+}
+
+impl Delivery {
+    fn leaves(&self) -> Change {
+        Change::Sent { id: self.id, guid: self.guid.clone(), action: self.action.clone(), job: self.job, redelivery: self.redelivery }
+    }
+
+    fn note_outcome(&self, journal: &mut Journal) {
+        if let Stage::Over(outcome) = &self.stage {
+            journal.note(|| Change::Answered { id: self.id, guid: self.guid.clone(), code: outcome.code });
+        }
+    }
 }
 
 /// A request that somebody has to make now.
@@ -180,11 +195,12 @@ impl Deliveries {
     }
 
     /// Those that leave now.
-    pub fn take_due(&mut self, hook: &Hook, app_id: i64, now: Timestamp) -> Vec<Outgoing> {
+    pub fn take_due(&mut self, hook: &Hook, app_id: i64, journal: &mut Journal, now: Timestamp) -> Vec<Outgoing> {
         let mut outgoing = Vec::new();
         while let Some((at, id)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
             self.due.remove(&(at, id));
             let Some(delivery) = self.all.get_mut(&id) else { continue };
+            journal.note(|| delivery.leaves());
             match (&hook.url, delivery.fate) {
                 (None, _) => delivery.stage = Stage::Over(Outcome::unanswered(now, "no webhook URL")),
                 (Some(_), Fate::Lose) => {
@@ -198,18 +214,20 @@ impl Deliveries {
                     outgoing.push(Outgoing { id, url: url.clone(), headers, body });
                 }
             }
+            delivery.note_outcome(journal);
         }
         outgoing
     }
 
     /// What came back for one that left.
-    pub fn settle(&mut self, id: DeliveryId, outcome: Outcome) {
+    pub fn settle(&mut self, id: DeliveryId, outcome: Outcome, journal: &mut Journal) {
         if let Some(delivery) = self.all.get_mut(&id).filter(|one| one.stage == Stage::Sent) {
             let at = outcome.at;
             delivery.stage = Stage::Over(match delivery.fate {
                 Fate::Misread => Outcome::answered(at, 502),
                 Fate::Send | Fate::Lose => outcome,
             });
+            delivery.note_outcome(journal);
         }
     }
 

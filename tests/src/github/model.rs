@@ -5,12 +5,14 @@
 
 mod assignment;
 mod gates;
+mod journal;
 mod lifecycle;
 mod outbox;
 mod registry;
 mod sessions;
 mod tokens;
 
+pub use journal::{Change, Journal};
 pub use outbox::HandMade;
 pub use registry::{Deletion, Mint, MintError};
 pub use sessions::{Interrupted, OpenError};
@@ -54,6 +56,8 @@ pub struct Model {
     pub(crate) calls: Calls,
     pub(crate) exchanges: Exchanges,
     pub(crate) chance: Chance,
+    /// What happened, if somebody wants to know.
+    pub journal: Journal,
     /// Up to when everything was carried out.
     clock: Timestamp,
 }
@@ -84,6 +88,7 @@ impl Model {
             calls: Calls::default(),
             exchanges: Exchanges::default(),
             chance,
+            journal: Journal::default(),
             clock: now,
         }
     }
@@ -160,12 +165,12 @@ impl Model {
 
     /// Requests that have to be made now, each to be answered for with [`Model::settle`].
     pub fn take_due(&mut self, now: Timestamp) -> Vec<Outgoing> {
-        self.deliveries.take_due(&self.hook, self.app.id, now)
+        self.deliveries.take_due(&self.hook, self.app.id, &mut self.journal, now)
     }
 
     /// What came back for a request.
     pub fn settle(&mut self, id: DeliveryId, outcome: Outcome) {
-        self.deliveries.settle(id, outcome);
+        self.deliveries.settle(id, outcome, &mut self.journal);
     }
 
     /// Carries out what time alone brings about.

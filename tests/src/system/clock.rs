@@ -6,7 +6,7 @@ use mayfly_domain::time::Timestamp;
 use tokio::time::Instant;
 
 /// When every story begins: 2026-11-22T14:00:00Z.
-const START: Timestamp = Timestamp::from_millis(1_795_356_000_000);
+pub(super) const START: Timestamp = Timestamp::from_millis(1_795_356_000_000);
 
 /// Tells the time that has passed in the runtime since the story began.
 #[derive(Clone, Copy, Debug)]

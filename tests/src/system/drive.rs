@@ -70,7 +70,7 @@ impl System {
     }
 
     /// SIGTERM, or SIGKILL.
-    fn signal(&self, task: &TaskId, kill: bool) {
+    pub(super) fn signal(&self, task: &TaskId, kill: bool) {
         let found = self.world.containers().get(task).map(|(run, told)| (run.clone(), Arc::clone(told)));
         let Some((run, told)) = found else { return };
         if kill {

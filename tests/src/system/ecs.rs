@@ -1,12 +1,13 @@
 //! ECS in the place of HTTP: the real adapter speaks to the model.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_ecs::Client;
-use aws_sdk_ecs::config::retry::RetryConfig;
+use aws_sdk_ecs::config::retry::{RetryConfig, RetryPartition};
 use aws_sdk_ecs::config::timeout::TimeoutConfig;
 use aws_sdk_ecs::config::{BehaviorVersion, Config, Credentials, IdentityCache, Region, StalledStreamProtectionConfig};
+use aws_smithy_async::time::StaticTimeSource;
 use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
@@ -17,6 +18,7 @@ use mayfly_fleet::Fleet;
 use serde_json::Value;
 
 use super::calls::Made;
+use super::clock::START;
 use super::start::CLUSTER_ARN;
 use super::weather::{Port, Strike};
 use super::witness::Fate;
@@ -26,13 +28,8 @@ use crate::fargate::{Answer, Delivery, Operation, Refusal};
 /// As in `mayfly_settings::aws`.
 const ATTEMPT: Duration = Duration::from_secs(3);
 
-/// The cluster as a process reaches it: the processes of a function share the client, not what they know.
-pub(super) fn fleet(client: &Client) -> Fleet {
-    Fleet::new(client.clone(), CLUSTER_ARN)
-}
-
-/// How one function reaches ECS.
-pub(super) fn client(world: &Arc<World>, who: &'static str) -> Client {
+/// The cluster as one process reaches it.
+pub(super) fn fleet(world: &Arc<World>, who: &'static str) -> Fleet {
     let config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
@@ -42,8 +39,11 @@ pub(super) fn client(world: &Arc<World>, who: &'static str) -> Client {
         .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).build())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .http_client(InProcess { world: Arc::clone(world), who })
+        // Its own: the SDK's default quota of retries is shared by all clients of a region, those of other stories, too.
+        .retry_partition(RetryPartition::custom("ecs").build())
+        .time_source(StaticTimeSource::new(SystemTime::UNIX_EPOCH + Duration::from_millis(START.millis().unsigned_abs())))
         .build();
-    Client::from_conf(config)
+    Fleet::new(Client::from_conf(config), CLUSTER_ARN)
 }
 
 #[derive(Clone)]

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_ecs::Client;
 use mayfly_fleet::{Fleet, Site};
 use mayfly_github::ByUrl;
 use mayfly_ledger::Ledger;
@@ -14,7 +13,7 @@ use mayfly_settings::source::Settings;
 use mayfly_sweeper::Sweeper;
 use mayfly_webhook::Webhook;
 
-use super::ecs::{client, fleet};
+use super::ecs::fleet;
 use super::github::Github;
 use super::parameters::{self, Reader};
 use super::process::Processes;
@@ -64,14 +63,14 @@ impl Functions {
     pub(super) fn new(world: &Arc<World>, site: &Site) -> Self {
         let scaler_site = site.clone();
         Self {
-            webhook: processes(world, "webhook", WEBHOOK, |world, _| {
+            webhook: processes(world, "webhook", WEBHOOK, |world| {
                 Webhook::new(settings(world, "webhook"), ledger(world, "webhook"), sender(world, "webhook"), world.clock.boxed())
             }),
-            scaler: processes(world, "scaler", SCALER, move |world, ecs| scaler(world, ecs, scaler_site.clone())),
+            scaler: processes(world, "scaler", SCALER, move |world| scaler(world, scaler_site.clone())),
             registrar: processes(world, "registrar", REGISTRAR, registrar),
-            observer: processes(world, "observer", OBSERVER, |world, ecs| Observer {
+            observer: processes(world, "observer", OBSERVER, |world| Observer {
                 records: ledger(world, "observer"),
-                fleet: fleet(ecs),
+                fleet: fleet(world, "observer"),
                 wakes: sender(world, "observer"),
                 public_ip: true,
                 clock: world.clock.boxed(),
@@ -85,16 +84,16 @@ fn processes<P>(
     world: &Arc<World>,
     who: &'static str,
     limit: Duration,
-    start: impl Fn(&Arc<World>, &Client) -> P + Send + Sync + 'static,
+    start: impl Fn(&Arc<World>) -> P + Send + Sync + 'static,
 ) -> Processes<P> {
-    let (world, ecs) = (Arc::clone(world), client(world, who));
-    Processes::new(who, limit, move || start(&world, &ecs))
+    let world = Arc::clone(world);
+    Processes::new(who, limit, move || start(&world))
 }
 
-fn scaler(world: &Arc<World>, ecs: &Client, site: Site) -> TheScaler {
+fn scaler(world: &Arc<World>, site: Site) -> TheScaler {
     let ids = Arc::clone(world);
     let outside = mayfly_scaler::World {
-        fleet: fleet(ecs),
+        fleet: fleet(world, "scaler"),
         wakes: sender(world, "scaler"),
         site,
         clock: world.clock.boxed(),
@@ -103,9 +102,9 @@ fn scaler(world: &Arc<World>, ecs: &Client, site: Site) -> TheScaler {
     Scaler::new(ledger(world, "scaler"), settings(world, "scaler"), outside)
 }
 
-fn registrar(world: &Arc<World>, ecs: &Client) -> TheRegistrar {
+fn registrar(world: &Arc<World>) -> TheRegistrar {
     let outside = mayfly_registrar::World {
-        tasks: fleet(ecs),
+        tasks: fleet(world, "registrar"),
         github: github(world, "registrar"),
         wakes: sender(world, "registrar"),
         account: ACCOUNT.to_owned(),
@@ -115,9 +114,9 @@ fn registrar(world: &Arc<World>, ecs: &Client) -> TheRegistrar {
     Registrar::new(ledger(world, "registrar"), Arc::new(settings(world, "registrar")), outside)
 }
 
-fn sweeper(world: &Arc<World>, ecs: &Client) -> TheSweeper {
+fn sweeper(world: &Arc<World>) -> TheSweeper {
     let outside = mayfly_sweeper::World {
-        fleet: fleet(ecs),
+        fleet: fleet(world, "sweeper"),
         github: github(world, "sweeper"),
         wakes: sender(world, "sweeper"),
         public_ip: true,

@@ -14,6 +14,9 @@ use mayfly_github::{Call, CallError};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
+use super::calls::Made;
+use super::weather::{Port, Strike};
+use super::witness::Fate;
 use super::world::World;
 use crate::github::accounts::Level;
 use crate::github::id;
@@ -26,6 +29,9 @@ const LEAST: Duration = Duration::from_secs(1);
 
 /// The adapter waits no longer for one answer.
 const LONGEST: Duration = Duration::from_secs(12);
+
+/// Seconds that a limited caller is told to wait. Source: GitHub docs, best practices for using the REST API: at least a minute.
+const RETRY_AFTER: u32 = 60;
 
 /// GitHub as one function reaches it. Tokens are at hand: what they cost is told by the adapter's own tests.
 pub(super) struct Github {
@@ -133,6 +139,15 @@ impl Question {
     }
 }
 
+fn fate(strike: Option<Strike>, put: &Result<Answer, Answer>) -> Fate {
+    match (put, strike) {
+        (Ok(answer), Some(strike)) if answer.status < 300 => Fate::Struck(strike, "an answer"),
+        (Ok(answer), _) if answer.status < 300 => Fate::Done,
+        (Ok(answer), _) => Fate::Refused(format!("{} {}", answer.status, words(answer))),
+        (Err(refusal), _) => Fate::Refused(format!("no token: {} {}", refusal.status, words(refusal))),
+    }
+}
+
 impl Github {
     /// Asks GitHub.
     ///
@@ -146,12 +161,9 @@ impl Github {
         if by < begun + LEAST {
             return Err(CallError::Unavailable { message: "no time was left for it".to_owned(), call });
         }
-        self.world.travel().await;
-        let put = self.world.with_github(|github, now| question.put(github, now));
-        let wait = put.as_ref().unwrap_or_else(|refusal| refusal).delay + Duration::from_millis(1 + self.world.below(200));
-        if timeout_at(by.min(begun + LONGEST), tokio::time::sleep(wait)).await.is_err() {
+        let Some(put) = self.put(question.clone(), by.min(begun + LONGEST)).await else {
             return Ok(Asked { answer: None, call });
-        }
+        };
         match put {
             Ok(answer) => {
                 call.status = Some(answer.status);
@@ -159,6 +171,39 @@ impl Github {
             }
             Err(refusal) => Err(CallError::Refused { status: refusal.status, message: words(&refusal), call }),
         }
+    }
+
+    /// Puts a question; nothing comes back if no answer came until then.
+    async fn put(&self, question: Question, until: Instant) -> Option<Result<Answer, Answer>> {
+        let leaving = self.world.leaves(self.who, Port::Github, question.name, || format!("{} {}", question.method, question.path));
+        let (world, who) = (Arc::clone(&self.world), self.who);
+        let work = async move {
+            world.travel().await;
+            world.with_github_by(who, |github, now| question.put(github, now))
+        };
+        let made = timeout_at(until, leaving.make(work)).await;
+        let Ok(made) = made else {
+            leaving.note(|| leaving.strike.map_or(Fate::Refused("no answer in time".to_owned()), |strike| Fate::Struck(strike, "no answer")));
+            return None;
+        };
+        let (strike, seen, put) = match made {
+            Made::Well(put) => {
+                leaving.note(|| fate(leaving.strike, &put));
+                let wait = put.as_ref().unwrap_or_else(|refusal| refusal).delay + Duration::from_millis(1 + self.world.below(200));
+                timeout_at(until, tokio::time::sleep(wait)).await.ok()?;
+                return Some(put);
+            }
+            Made::Not(strike @ Strike::HangBefore) | Made::Unheard(strike @ Strike::HangAfter, _) => (strike, "no answer", None),
+            Made::Not(strike @ Strike::Throttle) => {
+                (strike, "a 429", Some(Answer::message(429, "You have exceeded a secondary rate limit").header("retry-after", RETRY_AFTER)))
+            }
+            Made::Not(strike) | Made::Unheard(strike, _) => (strike, "a 502", Some(Answer::message(502, "Server Error"))),
+        };
+        leaving.note(|| Fate::Struck(strike, seen));
+        if put.is_none() {
+            tokio::time::sleep_until(until).await;
+        }
+        put.map(Ok)
     }
 
     /// The answer to a question that may safely be lost, if it is a success.

@@ -24,9 +24,9 @@ const WEBHOOK_SECRET: &str = "/mayfly/mayfly/webhook-secret";
 pub struct Parameters(Mutex<BTreeMap<String, Vec<String>>>);
 
 impl Parameters {
-    /// Applies a pools file.
-    pub fn put_pools(&self, text: &str) {
-        self.put(POOLS, text);
+    /// Applies a pools file; the parameter's name and its version now. (No witness hears of it: [`System::put_pools`](super::System::put_pools) tells.)
+    pub fn put_pools(&self, text: &str) -> (String, u64) {
+        (POOLS.to_owned(), self.put(POOLS, text))
     }
 
     /// Writes the webhook's secret.
@@ -34,9 +34,11 @@ impl Parameters {
         self.put(WEBHOOK_SECRET, &serde_json::json!({ "current": secret }).to_string());
     }
 
-    fn put(&self, name: &str, value: &str) {
+    fn put(&self, name: &str, value: &str) -> u64 {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.entry(name.to_owned()).or_default().push(value.to_owned());
+        let versions = all.entry(name.to_owned()).or_default();
+        versions.push(value.to_owned());
+        u64::try_from(versions.len()).unwrap_or(u64::MAX)
     }
 
     fn found(&self, names: &[String]) -> Vec<Parameter> {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use mayfly_domain::id::JobId;
 
 use super::System;
-use crate::fargate::Fault;
+use super::witness::Happening;
+use crate::fargate::{Fault, TaskId};
 use crate::github::id;
 use crate::github::jobs::NewJob;
 
@@ -21,9 +22,20 @@ impl System {
         self.world.with_github(|github, now| github.cancel(id::JobId(job.0), now));
     }
 
+    /// Somebody applies a pools file.
+    pub fn put_pools(&self, text: &str) {
+        let (parameter, version) = self.world.parameters.put_pools(text);
+        self.world.tell(|| Happening::SettingsChanged { parameter, version });
+    }
+
     /// Something goes wrong at ECS.
     pub fn fault(&self, fault: Fault) {
         self.world.with_ecs(|ecs, _| ecs.add_fault(fault));
+    }
+
+    /// The container of a task dies as if killed.
+    pub fn kill_container(&self, task: &str) {
+        self.signal(&TaskId::of(task), true);
     }
 
     /// Lets time pass.

@@ -61,17 +61,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl World {
     /// Does something with ECS.
     pub fn with_ecs<T>(&self, act: impl FnOnce(&mut Fargate, &mut Moment<'_>) -> T) -> T {
-        let result = self.at_ecs(act);
+        self.with_ecs_by("nobody", act)
+    }
+
+    /// The same, as a function of this name.
+    pub(super) fn with_ecs_by<T>(&self, who: &'static str, act: impl FnOnce(&mut Fargate, &mut Moment<'_>) -> T) -> T {
+        let result = self.at_ecs(who, act);
         self.changed.notify_one();
         result
     }
 
-    /// The same, as a function of this name.
-    pub(super) fn with_ecs_by<T>(&self, _who: &'static str, act: impl FnOnce(&mut Fargate, &mut Moment<'_>) -> T) -> T {
-        self.with_ecs(act)
-    }
-
-    fn at_ecs<T>(&self, act: impl FnOnce(&mut Fargate, &mut Moment<'_>) -> T) -> T {
+    pub(super) fn lock_ecs<T>(&self, act: impl FnOnce(&mut Fargate, &mut Moment<'_>) -> T) -> T {
         let mut draw = || lock(&self.draws).u128(..);
         let now = self.clock.model_time();
         act(&mut lock(&self.ecs), &mut Moment { now, draws: &mut draw })
@@ -79,7 +79,7 @@ impl World {
 
     /// What ECS wants done by now.
     pub(super) fn advance_ecs(&self) -> Vec<Effect> {
-        self.at_ecs(|ecs, at| {
+        self.at_ecs("nobody", |ecs, at| {
             ecs.advance(at);
             ecs.take_effects()
         })
@@ -87,10 +87,10 @@ impl World {
 
     /// What GitHub wants delivered by now.
     pub(super) fn advance_github(&self) -> Vec<Outgoing> {
-        let now = self.clock.model_time();
-        let mut github = lock(&self.github);
-        github.advance(now);
-        github.take_due(now)
+        self.at_github("GitHub", |github, now| {
+            github.advance(now);
+            github.take_due(now)
+        })
     }
 
     /// When a model has something to do next.
@@ -109,13 +109,22 @@ impl World {
 
     /// Does something with GitHub.
     pub fn with_github<T>(&self, act: impl FnOnce(&mut Github, jiff::Timestamp) -> T) -> T {
-        let result = act(&mut lock(&self.github), self.clock.model_time());
+        self.with_github_by("GitHub", act)
+    }
+
+    /// The same, as a function of this name.
+    pub(super) fn with_github_by<T>(&self, who: &'static str, act: impl FnOnce(&mut Github, jiff::Timestamp) -> T) -> T {
+        let result = self.at_github(who, act);
         self.changed.notify_one();
         result
     }
 
     /// The same, where nothing comes of it for anybody else.
     pub(super) fn ask_github<T>(&self, act: impl FnOnce(&mut Github, jiff::Timestamp) -> T) -> T {
+        self.at_github("GitHub", act)
+    }
+
+    pub(super) fn lock_github<T>(&self, act: impl FnOnce(&mut Github, jiff::Timestamp) -> T) -> T {
         act(&mut lock(&self.github), self.clock.model_time())
     }
 
@@ -123,8 +132,7 @@ impl World {
         lock(&self.sky)
     }
 
-    /// From now on this one is told what happens.
-    pub fn set_witness(&self, witness: Box<dyn Witness>) {
+    pub(super) fn put_witness(&self, witness: Box<dyn Witness>) {
         *lock(&self.witness) = Some(witness);
         self.witnessed.store(true, Ordering::Relaxed);
     }
@@ -135,10 +143,15 @@ impl World {
 
     /// Tells the witness, if there is one.
     pub(super) fn tell(&self, happening: impl FnOnce() -> Happening) {
+        self.tell_at(self.clock.now(), happening);
+    }
+
+    /// The same of something that happened then.
+    pub(super) fn tell_at(&self, at: Timestamp, happening: impl FnOnce() -> Happening) {
         if self.is_witnessed()
             && let Some(witness) = lock(&self.witness).as_mut()
         {
-            witness.saw(self.clock.now(), &happening());
+            witness.saw(at, &happening());
         }
     }
 
@@ -237,6 +250,11 @@ impl World {
     /// From now on containers stay when their job is over.
     pub fn let_containers_hang(&self) {
         self.hang.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on they end again with their job.
+    pub fn let_containers_end(&self) {
+        self.hang.store(false, Ordering::Relaxed);
     }
 
     /// What containers were answered: path and status, in order.

@@ -1,6 +1,7 @@
 //! GitHub's choice: any free runner whose labels and group fit gets any job that waits, not the one it was meant for.
 
 use super::Model;
+use super::journal::Change;
 use crate::github::id::{JobId, RunnerId};
 use crate::github::jobs::{Executor, Job};
 use crate::github::runners::{Runner, Scope};
@@ -71,6 +72,7 @@ impl Model {
 
     fn give(&mut self, job: JobId, runner: RunnerId, now: Timestamp) {
         let Some(executor) = self.executor(runner) else { return };
+        self.journal.note(|| Change::Given { id: job, runner: Some(executor.name.clone()) });
         if let Some(job) = self.jobs.get_mut(job) {
             job.executor = Some(executor);
             job.assigned_at = Some(now);

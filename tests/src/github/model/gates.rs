@@ -32,8 +32,8 @@ impl Model {
         if !self.is_gated(id) {
             return false;
         }
+        self.set(id, Status::Queued);
         if let Some(job) = self.jobs.get_mut(id) {
-            job.status = Status::Queued;
             job.queued_at = now;
         }
         self.emit(id, Action::Queued, now);
@@ -56,7 +56,8 @@ impl Model {
 
     fn set(&mut self, id: JobId, status: Status) {
         if let Some(job) = self.jobs.get_mut(id) {
-            job.status = status;
+            let from = std::mem::replace(&mut job.status, status);
+            self.note_job(id, Some(from));
         }
     }
 }

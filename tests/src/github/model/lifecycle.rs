@@ -1,6 +1,7 @@
 //! A job's life: queued, given to a runner, cancelled, over, run again.
 
 use super::Model;
+use super::journal::Change;
 use crate::github::id::{GroupId, JobId, RunId, RunnerId};
 use crate::github::jobs::{Action, Conclusion, Executor, Job, NewJob, Run, Status};
 use crate::github::runners::{Presence, Removal};
@@ -70,6 +71,7 @@ impl Model {
             steps: Vec::new(),
             annotation: None,
         });
+        self.note_job(id, None);
         self.enter(id, gate, now);
         id
     }
@@ -106,7 +108,8 @@ impl Model {
     /// A job is over, and with it the registration of the runner that ran it. A runner that had not begun is free.
     pub(super) fn finish(&mut self, id: JobId, conclusion: Conclusion, now: Timestamp) {
         let Some(job) = self.jobs.get_mut(id).filter(|job| job.status != Status::Completed) else { return };
-        let ran = job.status == Status::InProgress;
+        let from = job.status;
+        let ran = from == Status::InProgress;
         job.status = Status::Completed;
         job.conclusion = Some(conclusion);
         job.completed_at = Some(now);
@@ -115,9 +118,10 @@ impl Model {
             job.executor = None;
         }
         self.jobs.close(id);
+        self.note_job(id, Some(from));
         if let Some(runner) = runner {
             if ran {
-                self.runners.remove(runner, Removal::JobDone, now);
+                self.remove_runner(runner, Removal::JobDone, now);
             } else {
                 self.free(runner, now);
             }
@@ -130,8 +134,22 @@ impl Model {
         let Some(job) = self.jobs.get_mut(id).filter(|job| job.status == Status::Queued) else { return };
         job.assigned_at = None;
         if let Some(executor) = job.executor.take() {
+            self.journal.note(|| Change::Given { id, runner: None });
             self.free(executor.id, now);
         }
+    }
+
+    /// A job that runs waits again, for another runner, and the one that it had is gone. No delivery says so. False if it does not run.
+    pub fn queue_again(&mut self, id: JobId, now: Timestamp) -> bool {
+        let Some(job) = self.jobs.get_mut(id).filter(|job| job.status == Status::InProgress && !job.is_hosted()) else { return false };
+        (job.status, job.queued_at, job.started_at, job.assigned_at) = (Status::Queued, now, None, None);
+        let executor = job.executor.take();
+        self.note_job(id, Some(Status::InProgress));
+        if let Some(executor) = executor {
+            self.remove_runner(executor.id, Removal::Lost, now);
+        }
+        self.assign(now);
+        true
     }
 
     fn free(&mut self, id: RunnerId, now: Timestamp) {
@@ -199,6 +217,7 @@ impl Model {
                         group: GroupId(2),
                         group_name: "GitHub Actions".to_owned(),
                     });
+                    self.note_job(id, Some(Status::Queued));
                     self.emit(id, Action::InProgress, now);
                 }
             }

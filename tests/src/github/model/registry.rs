@@ -1,6 +1,7 @@
 //! Making, listing and deleting registrations.
 
 use super::Model;
+use super::journal::Change;
 use crate::github::accounts::Level;
 use crate::github::id::{GroupId, RunnerId};
 use crate::github::jit::{self, Registration};
@@ -98,6 +99,7 @@ impl Model {
             job: None,
             removed: None,
         });
+        self.journal.note(|| Change::Registered { id, name: mint.name.clone() });
         Ok(id)
     }
 
@@ -110,7 +112,7 @@ impl Model {
             // The stray quotation mark is GitHub's (actions-runner-controller, runner_graceful_stop.go).
             return Deletion::Busy(format!("Bad request - Runner \"{}\" is still running a job\"", runner.name));
         }
-        self.runners.remove(id, Removal::Deleted, now);
+        self.remove_runner(id, Removal::Deleted, now);
         Deletion::Done
     }
 

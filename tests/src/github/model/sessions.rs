@@ -80,6 +80,7 @@ impl Model {
             job.status = Status::InProgress;
             job.started_at = Some(now);
         }
+        self.note_job(id, Some(Status::Queued));
         self.emit(id, Action::InProgress, now);
         Ok(())
     }
@@ -188,8 +189,8 @@ impl Model {
                         runner.presence = Presence::Offline { since };
                     }
                 }
-                (Presence::Online { .. }, None) => self.runners.remove(id, Removal::Forgotten, now),
-                (Presence::Never | Presence::Offline { .. }, _) => self.runners.remove(id, Removal::Expired, now),
+                (Presence::Online { .. }, None) => self.remove_runner(id, Removal::Forgotten, now),
+                (Presence::Never | Presence::Offline { .. }, _) => self.remove_runner(id, Removal::Expired, now),
             }
         }
     }
@@ -198,7 +199,7 @@ impl Model {
     fn lose(&mut self, id: RunnerId, job: JobId, now: Timestamp) {
         if self.jobs.get(job).is_some_and(|job| job.status == Status::InProgress) {
             self.annotate(job, "The self-hosted runner lost communication with the server.");
-            self.runners.remove(id, Removal::Lost, now);
+            self.remove_runner(id, Removal::Lost, now);
             self.finish(job, Conclusion::Failure, now);
         } else {
             self.requeue(job, now);

@@ -1,0 +1,65 @@
+//! What the models wrote down, told to the witness.
+
+use mayfly_domain::id::JobId;
+use mayfly_domain::time::Timestamp;
+
+use super::witness::{Happening, Witness};
+use super::world::World;
+use crate::fargate::{Change as AtEcs, Fargate, Moment};
+use crate::github::model::{Change as AtGithub, Model as Github};
+
+/// Whose doing something is that no function asked for.
+const GITHUB: &str = "GitHub";
+
+impl World {
+    /// From now on this one is told what happens.
+    pub fn set_witness(&self, witness: Box<dyn Witness>) {
+        self.put_witness(witness);
+        self.at_ecs("nobody", |ecs, _| ecs.journal.keep());
+        self.at_github(GITHUB, |github, _| github.journal.keep());
+    }
+
+    /// Something of ECS, done for a function; what comes of it is told.
+    pub(super) fn at_ecs<T>(&self, by: &'static str, act: impl FnOnce(&mut Fargate, &mut Moment<'_>) -> T) -> T {
+        let (result, changes) = self.lock_ecs(|ecs, at| (act(ecs, at), ecs.journal.take()));
+        for (at, change) in changes {
+            self.tell_at(Timestamp::from_millis(at.as_millisecond()), || of_ecs(change, by));
+        }
+        result
+    }
+
+    /// Something of GitHub, done for a function; what comes of it is told.
+    pub(super) fn at_github<T>(&self, by: &'static str, act: impl FnOnce(&mut Github, jiff::Timestamp) -> T) -> T {
+        let (result, changes) = self.lock_github(|github, now| (act(github, now), github.journal.take()));
+        for change in changes {
+            self.tell(|| of_github(change, by));
+        }
+        result
+    }
+}
+
+fn of_ecs(change: AtEcs, by: &'static str) -> Happening {
+    match change {
+        AtEcs::Started { task, started_by } => Happening::TaskStarted { task, started_by },
+        AtEcs::StopAsked { task, started_by, reason } => Happening::StopAsked { task, started_by, reason, by },
+        AtEcs::Moved { task, started_by, last, desired, reason } => Happening::TaskChanged { task, started_by, last, desired, reason },
+        AtEcs::Exited { task, started_by, code } => Happening::ContainerExited { task, started_by, code },
+    }
+}
+
+fn of_github(change: AtGithub, by: &'static str) -> Happening {
+    match change {
+        AtGithub::Job { id, from, to, conclusion, runner } => Happening::JobChanged { job: JobId(id.0), from, to, conclusion, runner },
+        AtGithub::Given { id, runner } => Happening::JobAssigned { job: JobId(id.0), runner },
+        AtGithub::Registered { id, name } => Happening::RunnerRegistered { id: id.0, name, by },
+        AtGithub::Removed { id, name, why } => Happening::RunnerRemoved { id: id.0, name, why: why.name(), by },
+        AtGithub::Sent { id, guid, action, job, redelivery } => Happening::DeliverySent {
+            guid,
+            delivery: id.0,
+            action: action.unwrap_or_default(),
+            job: job.map(|job| JobId(job.0)),
+            redelivery,
+        },
+        AtGithub::Answered { id, guid, code } => Happening::DeliveryAnswered { guid, delivery: id.0, status: code },
+    }
+}
