@@ -1,0 +1,143 @@
+//! Jobs matched anew when the pools file is another one.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+use std::collections::BTreeSet;
+
+use mayfly_domain::anew::{Anew, Matching, Place, match_anew};
+use mayfly_domain::errand::Errand;
+use mayfly_domain::job::{JobRecord, JobState, WaitingJob};
+use mayfly_domain::pool::Pools;
+use mayfly_domain::runner::Runner;
+use mayfly_domain::times;
+
+use crate::builders::{NOW, ago, job, pool_name, record_of, registered, requested, target};
+
+#[path = "world/builders.rs"]
+mod builders;
+#[path = "world/deliveries.rs"]
+mod deliveries;
+
+/// The pools file after `linux` was renamed.
+fn renamed() -> Pools {
+    let mut pools = deliveries::pools();
+    pools.generation = 8;
+    pools.pools[0].name = pool_name("renamed");
+    pools
+}
+
+/// The pools file after `linux` was removed.
+fn without() -> Pools {
+    let mut pools = renamed();
+    pools.pools.remove(0);
+    pools
+}
+
+fn record(state: JobState) -> JobRecord {
+    let mut record = JobRecord { state, generation: 7, queued_at: ago(60), ..record_of(&job(1)) };
+    if state == JobState::Unplaced {
+        (record.pool, record.size, record.target) = (None, None, None);
+        record.reason = Some("no pool takes it".into());
+        record.expire(NOW);
+    }
+    if state == JobState::Blocked {
+        record.blocking = BTreeSet::from(["gate".to_owned()]);
+    }
+    record
+}
+
+fn matched(pools: &Pools, record: &JobRecord, holder: Option<&Runner>) -> Matching {
+    let row = (record.state == JobState::Queued).then(|| WaitingJob { runner: holder.map(|holder| holder.id.clone()), ..job(1) });
+    match_anew(Place { pools, record, row: row.as_ref(), holder }, NOW)
+}
+
+fn changed(pools: &Pools, record: &JobRecord) -> Anew {
+    match matched(pools, record, None) {
+        Matching::Changed(anew) => *anew,
+        other => unreachable!("{other:?}"),
+    }
+}
+
+#[test]
+fn only_jobs_without_a_pool_that_exists_are_matched_anew() {
+    let same = Pools { generation: 9, ..deliveries::pools() };
+    for state in [JobState::Blocked, JobState::Queued] {
+        assert_eq!(matched(&same, &record(state), None), Matching::NotNeeded);
+        // The file at hand is older than the one that placed it.
+        assert_eq!(matched(&Pools { generation: 7, ..renamed() }, &record(state), None), Matching::Later);
+    }
+    for state in [JobState::Running, JobState::Closed] {
+        assert_eq!(matched(&without(), &record(state), None), Matching::NotNeeded);
+    }
+}
+
+#[test]
+fn a_waiting_job_of_a_renamed_pool_moves_and_both_pools_are_woken() {
+    let anew = changed(&renamed(), &record(JobState::Queued));
+    let (pool, row) = anew.into.unwrap();
+    assert_eq!((pool, row.ask, row.runner), (pool_name("renamed"), false, None));
+    assert!(row.rev > job(1).rev, "a row's number came twice");
+    assert_eq!(anew.out, Some((pool_name("linux"), job(1).id)));
+    assert_eq!(anew.wake, BTreeSet::from([pool_name("linux"), pool_name("renamed")]));
+    assert_eq!((anew.record.state, anew.record.generation, anew.errand), (JobState::Queued, 8, None));
+    assert!(anew.record.story.last().unwrap().text.contains("since pool linux is gone"));
+}
+
+#[test]
+fn a_blocked_job_moves_without_a_row_and_stays_blocked_with_its_reason() {
+    let blocked = JobRecord { reason: Some("held back".into()), ..record(JobState::Blocked) };
+    let anew = changed(&renamed(), &blocked);
+    assert_eq!((anew.out, anew.into, anew.errand), (None, None, None));
+    assert_eq!((anew.record.state, anew.record.reason), (JobState::Blocked, blocked.reason));
+}
+
+#[test]
+fn a_job_that_a_runner_may_have_already_stays_until_it_is_known() {
+    let holder = registered(1, 1, target(1, "mayfly"));
+    assert_eq!(matched(&renamed(), &record(JobState::Queued), Some(&holder)), Matching::Later);
+    assert!(matches!(matched(&renamed(), &record(JobState::Queued), Some(&requested(1))), Matching::Changed(_)));
+}
+
+#[test]
+fn a_job_that_no_pool_takes_any_more_is_unplaced_with_the_reason_and_an_errand() {
+    for state in [JobState::Queued, JobState::Blocked] {
+        let anew = changed(&without(), &record(state));
+        let reason = anew.record.reason.unwrap();
+        assert!(reason.contains("pool linux is gone") && reason.contains("does not offer mayfly"), "{reason}");
+        assert_eq!((anew.record.state, anew.record.pool, anew.record.target), (JobState::Unplaced, None, None));
+        assert!(anew.record.expires_at.is_some() && anew.into.is_none());
+        assert_eq!(anew.out.is_some(), state == JobState::Queued);
+        let errand = anew.errand.unwrap();
+        assert_eq!((errand.errand, errand.since), (Errand::Place { job: job(1).id, generation: 8 }, ago(60)));
+    }
+}
+
+#[test]
+fn an_unplaced_job_goes_where_its_deliveries_say() {
+    let waits = changed(&renamed(), &record(JobState::Unplaced));
+    assert_eq!((waits.record.state, waits.record.expires_at, waits.record.reason), (JobState::Queued, None, None));
+    assert_eq!((waits.into.unwrap().0, waits.out, waits.errand), (pool_name("renamed"), None, None));
+    let gated = JobRecord { blocking: BTreeSet::from(["gate".to_owned()]), ..record(JobState::Unplaced) };
+    let blocked = changed(&renamed(), &gated);
+    assert_eq!((blocked.record.state, blocked.into), (JobState::Blocked, None));
+    assert_eq!(blocked.errand.unwrap().errand, Errand::Ask(job(1).id));
+}
+
+#[test]
+fn github_is_asked_first_about_a_job_that_has_waited_for_long() {
+    for (seconds, ask) in [(600, false), (601, true)] {
+        for state in [JobState::Queued, JobState::Unplaced] {
+            let old = JobRecord { queued_at: ago(seconds), ..record(state) };
+            assert_eq!(changed(&renamed(), &old).into.unwrap().1.ask, ask, "{state:?}, {seconds} s");
+        }
+    }
+}
+
+#[test]
+fn after_a_day_an_unplaced_job_is_matched_no_more_and_says_so_once() {
+    let old = JobRecord { queued_at: ago(times::QUEUED_AT_MOST.as_secs()), ..record(JobState::Unplaced) };
+    let given_up = changed(&renamed(), &old);
+    assert_eq!((given_up.record.state, &given_up.into, &given_up.errand), (JobState::Unplaced, &None, &None));
+    assert!(given_up.record.reason.as_ref().unwrap().contains("not matched any more"));
+    assert_eq!(matched(&renamed(), &given_up.record, None), Matching::NotNeeded);
+}
