@@ -92,7 +92,8 @@ impl System {
             };
             let busy = self.functions.observer.take(&self.world, about);
             let observer = busy.function();
-            let words = |result: &anyhow::Result<()>| result.as_ref().map_or_else(|error| format!("error: {error:#}"), |()| "well".to_owned());
+            let words =
+                |result: &anyhow::Result<()>| result.as_ref().map_or_else(|error| format!("error: {error:#}"), |()| "well".to_owned());
             if let Some(Ok(())) = busy.run(&self.world, observer.handle(parsed), words).await.to() {
                 return;
             }
@@ -141,7 +142,8 @@ impl System {
         });
         self.world.travel().await;
         let system = self.clone();
-        let (task, runner) = (caller.rsplit('/').next().unwrap_or_default().to_owned(), body["runner"].as_str().unwrap_or_default().to_owned());
+        let (task, runner) =
+            (caller.rsplit('/').next().unwrap_or_default().to_owned(), body["runner"].as_str().unwrap_or_default().to_owned());
         let run = tokio::spawn(async move { system.answer(path, event, task, runner).await });
         let reply = run.await.unwrap_or_else(|_| Reply::of_gateway(500));
         self.world.travel().await;

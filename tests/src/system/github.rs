@@ -183,7 +183,8 @@ impl Github {
         };
         let made = timeout_at(until, leaving.make(work)).await;
         let Ok(made) = made else {
-            leaving.note(|| leaving.strike.map_or(Fate::Refused("no answer in time".to_owned()), |strike| Fate::Struck(strike, "no answer")));
+            leaving
+                .note(|| leaving.strike.map_or(Fate::Refused("no answer in time".to_owned()), |strike| Fate::Struck(strike, "no answer")));
             return None;
         };
         let (strike, seen, put) = match made {

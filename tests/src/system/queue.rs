@@ -131,7 +131,8 @@ impl Queue {
         }
         for _ in 0..copies {
             state.last += 1;
-            let message = Message { id: format!("m-{}", state.last), body: Wake { pool: pool.clone() }.to_body(), sent_at: now, visible_at };
+            let message =
+                Message { id: format!("m-{}", state.last), body: Wake { pool: pool.clone() }.to_body(), sent_at: now, visible_at };
             state.groups.entry(pool.clone()).or_default().waiting.push_back(message);
         }
         true

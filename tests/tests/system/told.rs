@@ -1,9 +1,12 @@
 //! How a story begins and what is said of it when it goes wrong.
 
+use std::sync::{Arc, Mutex};
+
 use mayfly_domain::id::{JobId, PoolName};
 use mayfly_domain::runner::Outcome;
+use mayfly_domain::time::Timestamp;
 use mayfly_tests::github::jobs::NewJob;
-use mayfly_tests::system::{Start, System};
+use mayfly_tests::system::{Happening, PortCall, Start, Strike, System};
 
 pub(crate) const LABELS: [&str; 4] = ["self-hosted", "linux", "x64", "mayfly"];
 
@@ -97,4 +100,28 @@ pub(crate) fn check_counts(system: &System, max: usize, jobs: usize) {
 /// Runs something on a thread of its own: the functions' draws are a thread's.
 pub(crate) fn in_thread<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
     std::thread::spawn(run).join().unwrap()
+}
+
+/// What was seen so far.
+pub(crate) type Seen = Arc<Mutex<Vec<(Timestamp, Happening)>>>;
+
+/// Has everything written down.
+pub(crate) fn watch(system: &System) -> Seen {
+    let seen = Seen::default();
+    let notes = Arc::clone(&seen);
+    system.world.set_witness(Box::new(move |at: Timestamp, happening: &Happening| notes.lock().unwrap().push((at, happening.clone()))));
+    seen
+}
+
+/// What was seen, one line each.
+pub(crate) fn trace(seen: &Seen) -> String {
+    let lines = seen.lock().unwrap().iter().map(|(at, happening)| format!("{} {happening}\n", at.millis())).collect();
+    lines
+}
+
+/// One call is struck: the first of this operation of this function.
+pub(crate) fn strike(system: &System, who: &'static str, operation: &'static str, strike: Strike) {
+    system.world.set_weather(Box::new(move |call: &PortCall, _: Timestamp| {
+        (call.who == who && call.operation == operation && call.nth == 0).then_some(strike)
+    }));
 }

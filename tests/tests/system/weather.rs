@@ -1,0 +1,380 @@
+//! The harness itself: what strikes a call really does what it says, at every port.
+
+use std::time::Duration;
+
+use mayfly_domain::time::Timestamp;
+use mayfly_tests::system::{Chances, End, Fate, Happening, Port, Start, Strike, System};
+
+use crate::told::{Seen, begin, done, in_virtual_time, queue_one, rest, story, strike, trace, until, watch};
+
+const EVERY: [Strike; 9] = [
+    Strike::FailBefore,
+    Strike::FailAfter,
+    Strike::CrashBefore,
+    Strike::CrashAfter,
+    Strike::HangBefore,
+    Strike::HangAfter,
+    Strike::Throttle,
+    Strike::Conflict,
+    Strike::Slow(Duration::from_secs(2)),
+];
+
+/// Nobody heals anything, and what crashes before it arrives never does.
+fn alone(seed: u64) -> System {
+    let system = Start::seeded(seed).without_sweeps().begin().unwrap();
+    system.world.set_chances(Chances { arrives_after_crash: 0.0, ..Chances::default() });
+    system
+}
+
+/// The first happening that this finds something in.
+fn find<T>(seen: &Seen, wanted: impl Fn(Timestamp, &Happening) -> Option<T>) -> Option<T> {
+    seen.lock().unwrap().iter().find_map(|(at, happening)| wanted(*at, happening))
+}
+
+/// How a call was struck, when, and what its caller saw of it.
+fn struck(seen: &Seen, port: Port) -> Option<(Timestamp, Strike, &'static str)> {
+    find(seen, |at, happening| match happening {
+        Happening::Called { call, fate: Fate::Struck(strike, saw), .. } if call.port == port => Some((at, *strike, *saw)),
+        _ => None,
+    })
+}
+
+/// How the first invocation of a function ended, and when.
+fn first_end(seen: &Seen, function: &str) -> Option<(Timestamp, End)> {
+    find(seen, |at, happening| match happening {
+        Happening::Ended { who, end, .. } if *who == function => Some((at, end.clone())),
+        _ => None,
+    })
+}
+
+/// What GitHub noted for the first delivery.
+fn delivered(seen: &Seen) -> Option<u16> {
+    find(seen, |_, happening| match happening {
+        Happening::DeliveryAnswered { status, .. } => Some(*status),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_struck_transaction_is_done_or_not_as_the_strike_says() {
+    for (seed, blow) in (300..).zip(EVERY) {
+        let (recorded, status, seen) = in_virtual_time(async move {
+            let system = alone(seed);
+            let seen = watch(&system);
+            strike(&system, "webhook", "TransactWriteItems", blow);
+            let job = queue_one(&system);
+            system.pass(20).await;
+            (system.job(job).is_some(), delivered(&seen).unwrap(), seen)
+        });
+        let expected: (bool, &[u16]) = match blow {
+            Strike::FailBefore | Strike::Throttle => (false, &[503]),
+            Strike::FailAfter => (true, &[503]),
+            Strike::CrashBefore => (false, &[500]),
+            Strike::CrashAfter => (true, &[500]),
+            // The SDK's time and webhook's own are nearly the same.
+            Strike::HangBefore => (false, &[0, 503]),
+            Strike::HangAfter => (true, &[0, 503]),
+            // Lost races are tried again.
+            Strike::Conflict | Strike::Slow(_) => (true, &[202]),
+        };
+        assert!(recorded == expected.0 && expected.1.contains(&status), "{blow:?}: {recorded} {status}\n{}", trace(&seen));
+        assert_eq!(struck(&seen, Port::Table).map(|(_, how, _)| how), Some(blow), "{}", trace(&seen));
+    }
+}
+
+#[test]
+fn a_write_whose_answer_is_lost_meets_itself_or_is_lost_for_good() {
+    let mut saw = std::collections::BTreeSet::new();
+    for seed in 320..336 {
+        saw.extend(in_virtual_time(async move {
+            let system = begin(seed);
+            let seen = watch(&system);
+            strike(&system, "scaler", "PutItem", Strike::FailAfter);
+            let job = queue_one(&system);
+            done(&system, 400, &[job]).await;
+            struck(&seen, Port::Table).map(|(_, _, saw)| saw)
+        }));
+    }
+    assert_eq!(Vec::from_iter(saw), ["a conflict with itself", "an error"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_that_know_no_conflict_fail_instead() {
+    let system = begin(340);
+    let seen = watch(&system);
+    strike(&system, "scaler", "Query", Strike::Conflict);
+    let job = queue_one(&system);
+    done(&system, 240, &[job]).await;
+    assert_eq!(struck(&seen, Port::Table).map(|(_, how, saw)| (how, saw)), Some((Strike::FailBefore, "an error")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_ends_the_invocation_and_its_process_at_once() {
+    let system = begin(341);
+    let seen = watch(&system);
+    strike(&system, "scaler", "TransactWriteItems", Strike::CrashAfter);
+    let job = queue_one(&system);
+    done(&system, 300, &[job]).await;
+    let (at, how, _) = struck(&seen, Port::Table).unwrap();
+    assert_eq!(how, Strike::CrashAfter);
+    let crashed = find(&seen, |at, happening| match happening {
+        Happening::Ended { who: "scaler", invocation, end: End::Crashed } => Some((at, *invocation)),
+        _ => None,
+    });
+    let (ended, invocation) = crashed.unwrap_or_else(|| panic!("{}", trace(&seen)));
+    assert_eq!(ended, at, "not a moment later");
+    let processes = |wanted: fn(u64, u64) -> bool| {
+        let seen = seen.lock().unwrap();
+        let began = seen.iter().filter_map(|(_, happening)| match happening {
+            Happening::Began { who: "scaler", invocation: number, process, .. } if wanted(*number, invocation) => Some(*process),
+            _ => None,
+        });
+        began.collect::<Vec<_>>()
+    };
+    let dead = processes(|number, crashed| number == crashed);
+    let later = processes(|number, crashed| number > crashed);
+    assert!(!later.is_empty() && !later.contains(&dead[0]), "{dead:?} {later:?}");
+    // Nothing of the dead invocation goes on: it sends nothing.
+    let sent = find(&seen, |_, happening| match happening {
+        Happening::Called { call, invocation: Some(number), .. } if *number == invocation && call.operation == "RunTask" => Some(()),
+        _ => None,
+    });
+    assert_eq!(sent, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_had_left_before_a_crash_arrives_later() {
+    let system = Start::seeded(342).without_sweeps().begin().unwrap();
+    system.world.set_chances(Chances { arrives_after_crash: 1.0, ..Chances::default() });
+    let seen = watch(&system);
+    strike(&system, "webhook", "TransactWriteItems", Strike::CrashBefore);
+    let job = queue_one(&system);
+    until(&system, 5, "webhook is dead", |_| first_end(&seen, "webhook").is_some()).await;
+    assert_eq!((system.job(job).is_some(), delivered(&seen)), (false, Some(500)));
+    until(&system, 15, "the transaction arrives", |system| system.job(job).is_some()).await;
+    assert_eq!(system.waiting().len(), 1);
+}
+
+/// A transaction that is half visible when its caller dies becomes visible all the same, item by item.
+#[tokio::test(start_paused = true)]
+async fn a_transaction_goes_on_when_its_caller_is_killed_in_the_middle_of_it() {
+    let system = Start::seeded(343).without_sweeps().begin().unwrap();
+    let seen = watch(&system);
+    system.world.table.hold(Some("webhook"), |key| key.sk == "record");
+    let job = queue_one(&system);
+    system.world.table.held().await;
+    until(&system, 15, "webhook's time is up", |_| first_end(&seen, "webhook").is_some()).await;
+    assert_eq!(first_end(&seen, "webhook").map(|(_, end)| end), Some(End::TimedOut));
+    let settled = |system: &System| system.world.table.with(|table| table.is_settled());
+    assert!(!settled(&system), "nobody finished it in its place");
+    system.world.table.release();
+    until(&system, 1, "it is over", settled).await;
+    assert!(system.job(job).is_some() && system.waiting().len() == 1);
+}
+
+#[test]
+fn a_struck_launch_is_one_task() {
+    let slow = [Strike::Slow(Duration::from_secs(10))];
+    for (seed, blow) in (350..).zip(EVERY.into_iter().chain(slow)) {
+        in_virtual_time(async move {
+            let system = begin(seed);
+            system.world.set_chances(Chances { arrives_after_crash: 1.0, ..Chances::default() });
+            let seen = watch(&system);
+            strike(&system, "scaler", "RunTask", blow);
+            let job = queue_one(&system);
+            done(&system, 400, &[job]).await;
+            rest(&system, 120).await;
+            assert_eq!(system.launched_and_most_live().0, 1, "{blow:?}\n{}", story(&system));
+            // After a crash the task may tell its ARN before scaler looks again.
+            let again = match blow {
+                Strike::CrashBefore | Strike::CrashAfter => return,
+                Strike::Slow(by) => by > Duration::from_secs(3),
+                _ => true,
+            };
+            let calls = system.world.calls()[&("scaler".to_owned(), "ECS RunTask".to_owned())];
+            assert_eq!(calls > 1, again, "{blow:?}\n{}", trace(&seen));
+        });
+    }
+}
+
+#[test]
+fn a_struck_registration_exists_or_not_as_the_strike_says() {
+    for (seed, blow) in (370..).zip(EVERY) {
+        let (made, seen) = in_virtual_time(async move {
+            let system = alone(seed);
+            let seen = watch(&system);
+            strike(&system, "registrar", "generate-jitconfig", blow);
+            queue_one(&system);
+            until(&system, 120, "it is struck", |_| struck(&seen, Port::Github).is_some()).await;
+            let made = find(&seen, |_, happening| matches!(happening, Happening::RunnerRegistered { .. }).then_some(()));
+            (made.is_some(), seen)
+        });
+        let wanted = matches!(blow, Strike::FailAfter | Strike::CrashAfter | Strike::HangAfter | Strike::Slow(_));
+        assert_eq!(made, wanted, "{blow:?}\n{}", trace(&seen));
+    }
+}
+
+#[test]
+fn a_job_whose_registration_is_struck_runs_all_the_same() {
+    for (seed, blow) in (380..).zip(EVERY) {
+        in_virtual_time(async move {
+            let system = begin(seed);
+            strike(&system, "registrar", "generate-jitconfig", blow);
+            let job = queue_one(&system);
+            done(&system, 900, &[job]).await;
+        });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_github_that_is_silent_is_silent_until_the_callers_time_is_up() {
+    let system = begin(390);
+    let seen = watch(&system);
+    strike(&system, "registrar", "generate-jitconfig", Strike::HangBefore);
+    let job = queue_one(&system);
+    done(&system, 300, &[job]).await;
+    let (at, ..) = struck(&seen, Port::Github).unwrap();
+    let answered = find(&seen, |then, happening| match happening {
+        Happening::Answered { status: 503, ours: true, .. } if then >= at => Some(then),
+        _ => None,
+    });
+    let waited = answered.unwrap_or_else(|| panic!("{}", trace(&seen))).since(at).as_secs();
+    assert!((10..=20).contains(&waited), "{waited} s");
+}
+
+#[test]
+fn a_struck_wake_is_in_the_queue_or_not_as_the_strike_says() {
+    for (seed, blow) in (400..).zip(EVERY) {
+        let (woken, seen) = in_virtual_time(async move {
+            let system = alone(seed);
+            let seen = watch(&system);
+            strike(&system, "webhook", "SendMessage", blow);
+            let job = queue_one(&system);
+            system.pass(20).await;
+            assert!(system.job(job).is_some());
+            (system.world.queue.batches() > 0, seen)
+        });
+        let wanted = matches!(blow, Strike::FailAfter | Strike::CrashAfter | Strike::HangAfter | Strike::Slow(_));
+        assert_eq!(woken, wanted, "{blow:?}\n{}", trace(&seen));
+    }
+}
+
+#[test]
+fn settings_that_cannot_be_read_are_asked_for_again() {
+    for (seed, blow) in (410..).zip(EVERY) {
+        in_virtual_time(async move {
+            let system = begin(seed);
+            let seen = watch(&system);
+            strike(&system, "registrar", "GetParameters", blow);
+            let job = queue_one(&system);
+            done(&system, 400, &[job]).await;
+            assert!(struck(&seen, Port::Parameters).is_some(), "{}", trace(&seen));
+            let well = matches!(blow, Strike::Slow(_));
+            let refused = find(&seen, |_, happening| match happening {
+                Happening::Answered { status: 500 | 503, .. } => Some(()),
+                _ => None,
+            });
+            assert_eq!(refused.is_none(), well, "{blow:?}\n{}", trace(&seen));
+        });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registrar_that_crashes_is_a_500_of_api_gateway() {
+    let system = begin(420);
+    let seen = watch(&system);
+    strike(&system, "registrar", "GetItem", Strike::CrashAfter);
+    let job = queue_one(&system);
+    done(&system, 300, &[job]).await;
+    let first = find(&seen, |_, happening| match happening {
+        Happening::Answered { status, ours, .. } => Some((*status, *ours)),
+        _ => None,
+    });
+    assert_eq!(first, Some((500, false)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_that_crashes_is_invoked_again() {
+    let system = begin(421);
+    let seen = watch(&system);
+    strike(&system, "observer", "TransactWriteItems", Strike::CrashBefore);
+    let job = queue_one(&system);
+    done(&system, 300, &[job]).await;
+    rest(&system, 120).await;
+    let ends: Vec<End> = seen
+        .lock()
+        .unwrap()
+        .iter()
+        .filter_map(|(_, happening)| match happening {
+            Happening::Ended { who: "observer", end, .. } => Some(end.clone()),
+            _ => None,
+        })
+        .collect();
+    assert!(ends.contains(&End::Crashed) && ends.iter().any(|end| *end != End::Crashed), "{ends:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_scalers_that_get_the_same_batch_work_in_two_processes() {
+    let system = begin(422);
+    system.world.set_chances(Chances { two_scalers: 1.0, ..Chances::default() });
+    let seen = watch(&system);
+    let job = queue_one(&system);
+    done(&system, 240, &[job]).await;
+    rest(&system, 60).await;
+    assert_eq!(system.launched_and_most_live().0, 1);
+    let began: Vec<(Timestamp, u64)> = seen
+        .lock()
+        .unwrap()
+        .iter()
+        .filter_map(|(at, happening)| match happening {
+            Happening::Began { who: "scaler", process, .. } => Some((*at, *process)),
+            _ => None,
+        })
+        .collect();
+    assert!(began.chunks(2).all(|pair| matches!(pair, [one, other] if one.0 == other.0 && one.1 != other.1)), "{began:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn wakes_may_be_lost_and_late_and_the_tick_makes_up_for_them() {
+    let chances = [
+        Chances { wake_lost: 0.7, ..Chances::default() },
+        Chances { wake_late: 0.7, ..Chances::default() },
+        Chances { wake_repeated: 1.0, ..Chances::default() },
+        Chances { scaler_late: 0.7, ..Chances::default() },
+    ];
+    for (seed, chances) in (430..).zip(chances) {
+        let system = begin(seed);
+        system.world.set_chances(chances.clone());
+        let job = queue_one(&system);
+        until(&system, 900, "the job is done", |system| system.all_done(&[job])).await;
+        rest(&system, 400).await;
+        assert_eq!(system.launched_and_most_live().0, 1, "{chances:?}\n{}", story(&system));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_sweepers_at_once_are_one_sweep() {
+    let system = begin(440);
+    system.world.set_chances(Chances { schedule_twice: 1.0, ..Chances::default() });
+    let seen = watch(&system);
+    system.pass(300).await;
+    let owners: Vec<String> = seen
+        .lock()
+        .unwrap()
+        .iter()
+        .filter_map(|(_, happening)| match happening {
+            Happening::Began { who: "sweeper", about, .. } => Some(about.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(owners[..4], ["sweep-1", "sweep-1-again", "sweep-2", "sweep-2-again"]);
+    let settings = seen
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(
+            |(_, happening)| matches!(happening, Happening::Called { call, .. } if call.who == "sweeper" && call.port == Port::Parameters),
+        )
+        .count();
+    assert!(settings <= owners.len() / 2 + 1, "{settings} sweeps went on: {owners:?}");
+}
