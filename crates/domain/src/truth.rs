@@ -3,90 +3,14 @@
 //! Deliveries may never be made, and the API may show what is past. So what is final is believed at once, and what would take something
 //! back is believed only when it cannot be old, or is said twice.
 
-use crate::id::GithubRunnerId;
-use crate::job::{AssignedRunner, Doubt, Doubtful, JobAction, JobEvent, JobRecord, JobState, WaitingJob, note, stand_in};
+use crate::job::{Doubt, Doubtful, JobAction, JobEvent, JobRecord, JobState, WaitingJob, note, stand_in};
 use crate::observe::{Known, Observation, Verdict, WaitingChange, numbered, observe};
 use crate::pool::Pools;
 use crate::runner::Runner;
+pub use crate::said::{Said, Seen, Standing};
 use crate::standing::{HELD_BACK, left_open, settle, stand_in_for};
 use crate::time::Timestamp;
 use crate::times;
-
-/// Where a job is, by GitHub's word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// It waits for a runner.
-    Queued,
-    /// A gate or a concurrency group holds it back (`waiting`, `pending`).
-    Held,
-    /// A runner works on it.
-    Running,
-    /// It is over.
-    Over,
-    /// Something that says nothing here (`requested`, or what GitHub has added since).
-    Unclear,
-}
-
-/// A job as GitHub shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// Where it is.
-    pub standing: Standing,
-    /// The runner that it was given to.
-    pub runner: Option<AssignedRunner>,
-    /// How it ended.
-    pub conclusion: Option<String>,
-    /// When it came to be.
-    pub created_at: Option<Timestamp>,
-    /// When it began; of one that has not, when it was queued last.
-    pub started_at: Option<Timestamp>,
-    /// When it was over.
-    pub completed_at: Option<Timestamp>,
-}
-
-/// What GitHub answers to the question about a job.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
-    /// This.
-    Shown(Seen),
-    /// It shows the App the repository, but no such job.
-    NotShown,
-    /// It shows the App neither, for this reason.
-    NotSeen(String),
-}
-
-impl Said {
-    /// True if it says that this runner works on the job, or did.
-    #[must_use]
-    pub fn names(&self, runner: Option<GithubRunnerId>) -> bool {
-        match self {
-            Self::Shown(seen) => runner.is_some() && seen.runner.as_ref().map(|named| named.id) == runner,
-            Self::NotShown | Self::NotSeen(_) => false,
-        }
-    }
-
-    /// Where the job is, if it is shown.
-    #[must_use]
-    pub fn standing(&self) -> Option<Standing> {
-        match self {
-            Self::Shown(seen) => Some(seen.standing),
-            Self::NotShown | Self::NotSeen(_) => None,
-        }
-    }
-}
-
-impl WaitingJob {
-    /// True if GitHub is to be asked about it: somebody has to know before a runner is started for it, or it waits for so long that a
-    /// delivery may be missing.
-    #[must_use]
-    pub fn to_be_asked_about(&self, now: Timestamp) -> bool {
-        match (self.ask, self.asked_at) {
-            (true, None) => true,
-            (true, Some(asked)) => now.since(asked) >= times::READS_LAG,
-            (false, asked) => now.since(asked.unwrap_or(self.queued_at).max(self.queued_at)) >= times::ASK_WAITING,
-        }
-    }
-}
 
 /// What the ledger holds that an answer may touch.
 #[derive(Clone, Copy, Debug)]

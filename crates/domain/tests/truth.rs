@@ -265,7 +265,7 @@ fn heard(never: bool) -> impl Strategy<Value = Heard> {
 
 /// One thing that the ledger hears.
 enum News {
-    Delivery(JobEvent),
+    Delivery(Box<JobEvent>),
     Answer(u64),
 }
 
@@ -280,7 +280,7 @@ impl Heard {
         let mut news = Vec::new();
         for (number, (step, delay)) in self.history.iter().zip(&self.delays).enumerate() {
             if let (Some(event), Some(delay)) = (&step.event, delay) {
-                news.push((PACE * u64::try_from(number).unwrap() + delay, News::Delivery(event.clone())));
+                news.push((PACE * u64::try_from(number).unwrap() + delay, News::Delivery(Box::new(event.clone()))));
             }
         }
         news.extend(self.asks.iter().map(|(at, age)| (*at, News::Answer(*age))));
@@ -292,7 +292,7 @@ impl Heard {
         let mut ledger = Ledger::default();
         for (seconds, news) in self.news() {
             match news {
-                News::Delivery(event) => drop(ledger.record(&JobEvent { received_at: at(seconds), ..event }, &pools())),
+                News::Delivery(event) => drop(ledger.record(&JobEvent { received_at: at(seconds), ..*event }, &pools())),
                 News::Answer(age) => {
                     if let Some(said) = self.shown(seconds.saturating_sub(age)) {
                         ask(&mut ledger, &said, at(seconds));

@@ -1,0 +1,67 @@
+//! The first that is heard of a job.
+
+use std::collections::BTreeSet;
+
+use crate::job::{JobEvent, JobRecord, JobState, note};
+use crate::observe::{Verdict, queued_at};
+use crate::pool::{Placement, Pools, Wanted};
+use crate::runner::Runner;
+
+/// The record of a job that was never seen before, not yet in any state that the event brings; or why none is written.
+pub(crate) fn first_sight(event: &JobEvent, pools: &Pools, meant: Option<&Runner>) -> Result<JobRecord, Verdict> {
+    let wanted = Wanted { labels: &event.labels, repository: &event.repository, run: event.run, attempt: event.attempt };
+    let mut record = blank(event, pools.generation);
+    match pools.place(wanted) {
+        Placement::Pool(pool) => {
+            record.pool = Some(pool.name.clone());
+            record.size = Some(pool.size);
+            record.target = Some(pool.target(event.installation, &event.repository, &event.labels));
+            note(&mut record.story, event.received_at, format!("goes to pool {} (pools file, version {})", pool.name, pools.generation));
+        }
+        // What runs on our runner is written down, whoever may take it by its labels.
+        _ if meant.is_some() => {}
+        // Whether it waits or began on somebody else's runner: a `queued` that comes last must find that the job is running or over,
+        // or it would leave an unplaced job for ever, and a runner would be started for it once a pool takes its labels.
+        Placement::Unplaced(reason) => {
+            note(&mut record.story, event.received_at, reason.clone());
+            record.reason = Some(reason);
+            record.expire(event.received_at);
+        }
+        Placement::Refused(refusal) => return Err(Verdict::Ignored(refusal.in_words().to_owned())),
+        Placement::NotOurs => return Err(Verdict::Ignored("no pool matches".to_owned())),
+    }
+    Ok(record)
+}
+
+fn blank(event: &JobEvent, generation: u64) -> JobRecord {
+    JobRecord {
+        rev: 0,
+        id: event.job,
+        run: event.run,
+        attempt: event.attempt,
+        name: event.name.clone(),
+        labels: event.labels.clone(),
+        repository: event.repository.clone(),
+        installation: event.installation,
+        state: JobState::Unplaced,
+        pool: None,
+        size: None,
+        target: None,
+        generation,
+        queued: BTreeSet::new(),
+        blocking: BTreeSet::new(),
+        epoch: 0,
+        received_at: event.received_at,
+        queued_at: queued_at(event),
+        running_at: None,
+        closed_at: None,
+        conclusion: None,
+        runner_name: None,
+        runner: None,
+        reason: None,
+        heard_at: None,
+        doubt: None,
+        story: Vec::new(),
+        expires_at: None,
+    }
+}

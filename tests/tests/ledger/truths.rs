@@ -1,0 +1,140 @@
+//! What GitHub says when it is asked, and jobs matched anew.
+
+use std::collections::BTreeSet;
+
+use mayfly_domain::anew::Matching;
+use mayfly_domain::errand::Errand;
+use mayfly_domain::id::JobId;
+use mayfly_domain::job::{AssignedRunner, JobAction, JobEvent, JobState};
+use mayfly_domain::pool::Pools;
+use mayfly_domain::runner::{Runner, RunnerState};
+use mayfly_domain::task::TaskStatus;
+use mayfly_domain::truth::{Said, Seen, Standing};
+use mayfly_ledger::truths::Told;
+use mayfly_ledger::{Ledger, Store};
+
+use crate::scene::{ARN, at, event, linux, on, pools, queue, registered, started, task, waiting};
+
+fn says(standing: Standing) -> Seen {
+    Seen { standing, runner: None, conclusion: None, created_at: None, started_at: None, completed_at: None }
+}
+
+fn names(runner: &Runner) -> Option<AssignedRunner> {
+    Some(AssignedRunner { id: runner.github.unwrap(), name: runner.name().to_string() })
+}
+
+async fn learn<S: Store>(ledger: &Ledger<S>, seen: Seen, seconds: u64) -> Told {
+    ledger.learn(JobId(1), &Said::Shown(seen), &pools(), at(seconds)).await.unwrap().unwrap()
+}
+
+async fn errands<S: Store>(ledger: &Ledger<S>) -> BTreeSet<String> {
+    ledger.errands(None).await.unwrap().open.into_iter().map(|open| open.errand.to_string()).collect()
+}
+
+async fn a_job_that_github_still_shows_queued_may_be_served_again<S: Store>(ledger: Ledger<S>) {
+    let runner = registered(&ledger, 1, 1).await;
+    ledger.task_seen(&task(&runner, ARN, 7, TaskStatus::Stopped), true, at(60)).await.unwrap();
+    assert!(waiting(&ledger, 1).await.unwrap().ask);
+    let told = learn(&ledger, says(Standing::Queued), 61).await;
+    assert_eq!(told.learned.observation.wake, BTreeSet::from([linux()]));
+    let row = waiting(&ledger, 1).await.unwrap();
+    assert!(!row.ask && row.not_before.is_some() && row.attempts == 1 && row.asked_at == Some(at(61)));
+    ledger.observe(&event(JobAction::Completed, 1, 70), &pools()).await.unwrap();
+    assert_eq!(learn(&ledger, says(Standing::Queued), 300).await.record.state, JobState::Closed);
+    assert_eq!(waiting(&ledger, 1).await, None);
+}
+
+async fn an_answer_that_the_job_is_over_takes_its_row_and_tells_its_runner<S: Store>(ledger: Ledger<S>) {
+    let runner = registered(&ledger, 1, 1).await;
+    let over = Seen { runner: names(&runner), conclusion: Some("success".into()), ..says(Standing::Over) };
+    let told = learn(&ledger, over, 60).await;
+    assert_eq!((told.record.state, told.record.runner), (JobState::Closed, Some(runner.id.clone())));
+    assert_eq!(waiting(&ledger, 1).await, None);
+    let after = ledger.runner(&runner.address()).await.unwrap().unwrap();
+    assert_eq!((after.state, after.done_at), (RunnerState::Busy, Some(at(60))));
+}
+
+async fn held_back_and_free_again_by_githubs_word<S: Store>(ledger: Ledger<S>) {
+    queue(&ledger, 1, 0).await;
+    assert_eq!(learn(&ledger, says(Standing::Held), 60).await.record.state, JobState::Queued, "believed too early");
+    assert_eq!(learn(&ledger, says(Standing::Held), 200).await.record.state, JobState::Blocked);
+    assert_eq!((waiting(&ledger, 1).await, errands(&ledger).await), (None, BTreeSet::from(["ask#1".to_owned()])));
+    let told = learn(&ledger, says(Standing::Queued), 400).await;
+    assert_eq!((told.record.state, told.learned.observation.wake), (JobState::Queued, BTreeSet::from([linux()])));
+    assert!(waiting(&ledger, 1).await.is_some());
+}
+
+async fn a_job_waits_again_when_github_says_so_twice_and_its_runner_has_no_row<S: Store>(ledger: Ledger<S>) {
+    let runner = registered(&ledger, 1, 1).await;
+    ledger.observe(&on(event(JobAction::InProgress, 1, 10), &runner), &pools()).await.unwrap();
+    learn(&ledger, says(Standing::Queued), 200).await;
+    assert_eq!(learn(&ledger, says(Standing::Queued), 300).await.record.state, JobState::Running, "its runner is open");
+    ledger.task_seen(&task(&runner, ARN, 7, TaskStatus::Stopped), true, at(310)).await.unwrap();
+    assert!(errands(&ledger).await.contains("ask#1"), "a runner ended and left its job running");
+    let told = learn(&ledger, says(Standing::Queued), 320).await;
+    assert_eq!((told.record.state, told.record.epoch, waiting(&ledger, 1).await.is_some()), (JobState::Queued, 1, true));
+    // The old beginning, told once more.
+    let late = JobEvent { delivery: "late".into(), ..on(event(JobAction::InProgress, 1, 10), &runner) };
+    ledger.observe(&late, &pools()).await.unwrap();
+    assert!(waiting(&ledger, 1).await.is_some());
+}
+
+async fn a_job_that_began_elsewhere_or_is_held_back_leaves_an_errand<S: Store>(ledger: Ledger<S>) {
+    queue(&ledger, 1, 0).await;
+    assert_eq!(errands(&ledger).await, BTreeSet::new());
+    let stranger = Some(AssignedRunner { id: mayfly_domain::id::GithubRunnerId(1), name: "buildbox".into() });
+    ledger.observe(&JobEvent { runner: stranger, ..event(JobAction::InProgress, 1, 10) }, &pools()).await.unwrap();
+    ledger.observe(&JobEvent { held: true, ..event(JobAction::Queued, 2, 10) }, &pools()).await.unwrap();
+    let nobodys = JobEvent { labels: ["self-hosted", "gpu"].into_iter().collect(), ..event(JobAction::Queued, 3, 10) };
+    ledger.observe(&nobodys, &pools()).await.unwrap();
+    assert_eq!(errands(&ledger).await, ["ask#1", "ask#2", "place#3"].map(str::to_owned).into());
+    // One of our own leaves none.
+    let runner = registered(&ledger, 4, 4).await;
+    ledger.observe(&on(event(JobAction::InProgress, 4, 20), &runner), &pools()).await.unwrap();
+    assert_eq!(errands(&ledger).await.len(), 3);
+}
+
+/// The pools file once `linux` has another name.
+fn renamed() -> Pools {
+    let mut pools = Pools { generation: 8, ..pools() };
+    pools.pools.iter_mut().find(|pool| pool.name == linux()).unwrap().name = "renamed".parse().unwrap();
+    pools
+}
+
+async fn a_job_of_a_gone_pool_is_in_one_pool_at_a_time<S: Store>(ledger: Ledger<S>) {
+    queue(&ledger, 1, 0).await;
+    assert_eq!(ledger.match_anew(JobId(1), &pools(), at(1)).await.unwrap(), Matching::NotNeeded);
+    assert!(matches!(ledger.match_anew(JobId(1), &renamed(), at(1)).await.unwrap(), Matching::Changed(_)));
+    assert_eq!((waiting(&ledger, 1).await, ledger.waiting_jobs(&"renamed".parse().unwrap()).await.unwrap().len()), (None, 1));
+    assert_eq!(ledger.match_anew(JobId(1), &renamed(), at(2)).await.unwrap(), Matching::NotNeeded);
+    let mut none = renamed();
+    none.generation = 9;
+    none.pools.retain(|pool| pool.name.as_str() == "other");
+    assert!(matches!(ledger.match_anew(JobId(1), &none, at(3)).await.unwrap(), Matching::Changed(_)));
+    assert_eq!(ledger.job(JobId(1)).await.unwrap().unwrap().state, JobState::Unplaced);
+    assert_eq!(ledger.waiting_jobs(&"renamed".parse().unwrap()).await.unwrap(), []);
+    let open = ledger.errands(None).await.unwrap().open.remove(0);
+    assert_eq!(open.errand, Errand::Place { job: JobId(1), generation: 9 });
+    let back = Pools { generation: 10, ..pools() };
+    assert!(matches!(ledger.match_anew(JobId(1), &back, at(4)).await.unwrap(), Matching::Changed(_)));
+    assert!(waiting(&ledger, 1).await.is_some());
+}
+
+async fn a_job_that_was_reserved_meanwhile_is_not_moved<S: Store>(ledger: Ledger<S>) {
+    queue(&ledger, 1, 0).await;
+    let runner = started(&ledger, 1, Some(1)).await;
+    let row = waiting(&ledger, 1).await.unwrap();
+    ledger.reserve(&runner, &row, None, at(3)).await.unwrap().unwrap();
+    assert_eq!(ledger.match_anew(JobId(1), &renamed(), at(4)).await.unwrap(), Matching::Later);
+    assert!(waiting(&ledger, 1).await.is_some());
+}
+
+on_both! {
+    a_job_that_github_still_shows_queued_may_be_served_again
+    an_answer_that_the_job_is_over_takes_its_row_and_tells_its_runner
+    held_back_and_free_again_by_githubs_word
+    a_job_waits_again_when_github_says_so_twice_and_its_runner_has_no_row
+    a_job_that_began_elsewhere_or_is_held_back_leaves_an_errand
+    a_job_of_a_gone_pool_is_in_one_pool_at_a_time
+    a_job_that_was_reserved_meanwhile_is_not_moved
+}
