@@ -144,6 +144,22 @@ fn a_job_runs_again_only_when_github_says_so_twice_and_its_runner_is_gone() {
 }
 
 #[test]
+fn one_answer_makes_up_for_every_delivery_that_is_missing() {
+    let held = |blocking: &[&str]| JobRecord {
+        queued: BTreeSet::new(),
+        blocking: blocking.iter().map(|&guid| guid.to_owned()).collect(),
+        ..record(JobState::Blocked, LONG)
+    };
+    for blocking in [&["a"][..], &["a", "b", "c"]] {
+        let after = learned(&says(Standing::Queued), &held(blocking), None, NOW).observation.record.unwrap();
+        assert_eq!((after.state, after.queued.len()), (JobState::Queued, blocking.len() + 1));
+    }
+    let waits = JobRecord { queued: ["a", "b"].map(str::to_owned).into(), ..record(JobState::Queued, LONG) };
+    let after = learned(&says(Standing::Held), &waits, None, NOW).observation.record.unwrap();
+    assert_eq!((after.state, after.blocking.len()), (JobState::Blocked, 2));
+}
+
+#[test]
 fn a_doubt_goes_when_github_says_what_is_known() {
     for (what, said) in [(Doubtful::QueuedAgain, says(Standing::Queued)), (Doubtful::NotShown, Said::NotShown)] {
         let doubtful = learned(&said, &record(JobState::Running, LONG), None, NOW).observation.record.unwrap();
