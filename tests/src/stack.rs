@@ -15,6 +15,7 @@ mod aws;
 mod delivery;
 mod deployment;
 mod description;
+mod functions;
 mod invocation;
 mod lifecycle;
 mod logs;
@@ -27,6 +28,7 @@ mod processes;
 mod session;
 
 pub use description::Stack;
+pub use functions::{FunctionProcess, LogMark, function_processes};
 pub use invocation::invoke;
 pub use lifecycle::{down, running, status, up};
 pub use places::Places;

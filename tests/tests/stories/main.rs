@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so by a panic, in its own helpers as well")]
 
 mod burst;
+mod chaos;
 mod settled;
 mod shuffled;
 mod strangers;
