@@ -107,6 +107,9 @@ pub struct Pool {
     pub idle_timeout: Duration,
     /// From the registration to the end.
     pub max_lifetime: Duration,
+    /// GitHub is asked, once, to run a job again whose runner AWS took back (Spot); that runs on demand. Needs the App's permission
+    /// `actions: write`, which nothing else does.
+    pub rerun_reclaimed: bool,
 }
 
 impl Pool {
@@ -129,6 +132,7 @@ impl Pool {
             min_idle: 0,
             idle_timeout: crate::times::IDLE_TIMEOUT,
             max_lifetime: crate::times::MAX_LIFETIME,
+            rerun_reclaimed: false,
         }
     }
 

@@ -1,10 +1,16 @@
 //! Spot capacity that AWS takes back: what is written down of it, and the job that GitHub may be asked to run again.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::errand::{Errand, Open};
+use crate::id::JobId;
 use crate::job::{JobRecord, JobState, note};
+use crate::observe::{Observation, WaitingChange};
 use crate::runner::{Runner, RunnerState};
+use crate::size::{Capacity, Size};
 use crate::task::{End, Task};
 use crate::time::Timestamp;
 
@@ -17,6 +23,56 @@ const ASK_AFTER: Duration = Duration::from_secs(60);
 /// Only a job of a run's first attempt is run again without anybody asking: what was interrupted twice is somebody's decision.
 const FIRST_ATTEMPT: u32 = 1;
 
+/// The jobs of a run that GitHub was asked to run again: its later attempts go on demand, and none of the jobs is asked for a second time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rerun {
+    /// How often it was written.
+    pub rev: u64,
+    /// The jobs. One is written here before GitHub is asked: whatever becomes of that call, it is the only one.
+    pub jobs: BTreeSet<JobId>,
+    /// When DynamoDB may delete it, in seconds since 1970.
+    pub expires_at: i64,
+}
+
+impl Rerun {
+    /// With this job; none if it was asked for before.
+    #[must_use]
+    pub fn with(&self, job: JobId, now: Timestamp) -> Option<Self> {
+        let mut after = self.clone();
+        after.rev += 1;
+        // GitHub runs nothing again that is older than 30 days. Source: docs.github.com, "Re-running workflows and jobs".
+        after.expires_at = now.plus(Duration::from_secs(31 * 24 * 60 * 60)).seconds();
+        after.jobs.insert(job).then_some(after)
+    }
+
+    /// Without this job: GitHub said in so many words that it did nothing.
+    #[must_use]
+    pub fn without(&self, job: JobId) -> Self {
+        let mut after = self.clone();
+        after.rev += 1;
+        after.jobs.remove(&job);
+        after
+    }
+}
+
+impl Observation {
+    /// The same, on demand: the first word of a job in an attempt that GitHub was asked for because AWS took back what an earlier one ran on.
+    #[must_use]
+    pub fn on_demand(mut self, now: Timestamp) -> Self {
+        let on_demand = |size: Size| Size { capacity: Capacity::OnDemand, ..size };
+        if let Some(record) = &mut self.record
+            && record.size.is_some_and(|size| size.capacity != Capacity::OnDemand)
+        {
+            record.size = record.size.map(on_demand);
+            note(&mut record.story, now, "goes on demand: AWS took back the Spot capacity of this run's earlier attempt");
+            if let WaitingChange::Put(_, row) = &mut self.waiting {
+                row.size = on_demand(row.size);
+            }
+        }
+        self
+    }
+}
+
 impl Task {
     /// True if AWS took back its capacity.
     #[must_use]
@@ -28,16 +84,20 @@ impl Task {
 /// True if AWS took the runner back while it had a job. It ends as `ran`, since it had one and is paid for it; this and its reason tell the rest.
 #[must_use]
 pub fn at_work(runner: &Runner, end: End<'_>) -> bool {
-    let reclaimed = matches!(end, End::Stopped(task) if task.is_reclaimed());
+    let End::Stopped(task) = end else { return false };
     let working = runner.work.is_some() || runner.state == RunnerState::Busy;
-    reclaimed && working && runner.done_at.is_none() && runner.refused.is_none()
+    // The runner gets two minutes' notice, cancels its job and says so: the job's end comes before the task's. GitHub's times are whole seconds.
+    let notice = task.timeline.stopping.or(runner.timeline.stopping);
+    let over_before = |done: Timestamp| notice.is_none_or(|notice| done.plus(Duration::from_secs(1)) <= notice);
+    task.is_reclaimed() && working && runner.refused.is_none() && !runner.done_at.is_some_and(over_before)
 }
 
 /// The job's record, with what became of its runner. Its state is GitHub's to say.
 #[must_use]
 pub fn noted(job: &JobRecord, runner: &Runner, now: Timestamp) -> JobRecord {
     let mut after = JobRecord { rev: job.rev + 1, ..job.clone() };
-    note(&mut after.story, now, format!("AWS took back the Spot capacity of runner {} while it had the job: GitHub will fail it", runner.id));
+    let fails = if job.state == JobState::Closed { "" } else { ": GitHub will fail it" };
+    note(&mut after.story, now, format!("AWS took back the Spot capacity of runner {} while it had the job{fails}", runner.id));
     after
 }
 

@@ -193,9 +193,21 @@ fn a_second_attempt_is_not_run_again() {
 fn nothing_was_interrupted_when_the_job_was_over_or_had_not_come() {
     let over = Runner { done_at: Some(ago(2)), ..minted(busy(1, 1, 1001, Some(1))) };
     let idle = minted(registered(1, 1, target(1, "mayfly")));
+    let notice = |at| Timeline { stopping: Some(at), ..Timeline::default() };
+    let over = Runner { timeline: notice(ago(1)), ..over };
     for (runner, code) in [(&over, SPOT), (&idle, SPOT), (&minted(busy(1, 1, 1001, Some(1))), "UserInitiated")] {
         let closing = ended(runner, code, Some(&running(1)));
         assert_eq!((closing.job, closing.record.reclaimed), (None, false), "{code}");
+    }
+}
+
+#[test]
+fn a_job_that_ended_after_the_notice_was_interrupted() {
+    // GitHub's seconds have no fraction: the job ended in the second in which the notice came.
+    for noticed in [30, 2] {
+        let timeline = Timeline { stopping: Some(ago(noticed).plus(Duration::from_millis(900))), ..Timeline::default() };
+        let runner = Runner { done_at: Some(ago(2)), timeline, ..minted(busy(1, 1, 1001, Some(1))) };
+        assert!(ended(&runner, SPOT, Some(&running(1))).record.reclaimed, "{noticed}");
     }
 }
 

@@ -287,7 +287,9 @@ fn the_largest_waiting_row_is_250_bytes_at_most() {
         not_before: Some(Timestamp::from_millis(1_999_999_999_999)),
         runner: Some(builders::runner_id(1)),
         ask: true,
+        asked_at: Some(Timestamp::from_millis(1_999_999_999_999)),
         attempts: 9999,
+        held: Some(mayfly_domain::held::Held::GithubLimit(Timestamp::from_millis(1_795_356_180_000))),
     };
     assert!(item_size(&row) <= 250, "{} bytes", item_size(&row));
     assert!(item_size(&job(1)) < 200, "{} bytes", item_size(&job(1)));

@@ -37,7 +37,11 @@ impl<S: Store> Ledger<S> {
         // Only a name of our own form can mean a runner of ours.
         let named = event.runner.as_ref().and_then(|named| named.name.parse::<RunnerName>().ok()).map(|name| name.address);
         let Try::Done((record, runner)) = self.job_and_runner(event.job, named.as_ref()).await? else { return Ok(Try::Again) };
-        let observation = observe(event, Known { pools, record: record.as_ref(), runner: runner.as_ref() });
+        let mut observation = observe(event, Known { pools, record: record.as_ref(), runner: runner.as_ref() });
+        // Ordinary jobs are of a run's first attempt and cost nothing more.
+        if event.attempt > 1 && record.is_none() && observation.record.is_some() && self.rerun_of(event.run).await?.is_some() {
+            observation = observation.on_demand(event.received_at);
+        }
         if observation.changes_nothing() {
             return Ok(Try::Done(observation));
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use mayfly_domain::errand::Errand;
-use mayfly_domain::id::{InstallationId, JobId, PoolName, RepositoryId, RunnerAddress, RunnerId};
+use mayfly_domain::id::{InstallationId, JobId, PoolName, RepositoryId, RunId, RunnerAddress, RunnerId};
 use mayfly_domain::redelivery::DeliveryGuid;
 
 /// Primary key of an item.

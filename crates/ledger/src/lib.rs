@@ -14,6 +14,7 @@ pub mod reasons;
 pub mod records;
 pub mod registrations;
 pub mod repositories;
+pub mod reruns;
 pub mod runners;
 pub mod store;
 pub mod sweeps;

@@ -8,6 +8,7 @@ use mayfly_domain::job::{JobRecord, WaitingJob, note};
 use mayfly_domain::pool::Pool;
 use mayfly_domain::reclaim;
 use mayfly_domain::runner::Runner;
+use mayfly_domain::stray::{Known, Stray, stray};
 use mayfly_domain::task::{Around, Closing, End, Task, TaskStatus, close};
 use mayfly_domain::time::Timestamp;
 
@@ -126,7 +127,12 @@ impl<S: Store> Ledger<S> {
                 self.store.pause(attempt).await;
             }
             let Some(runner) = self.runner(&task.address).await? else {
-                let stop = (!stopped).then(|| "its runner is closed".to_owned());
+                // One that may have a registration is left to sweeper, which asks GitHub first; so is one that nobody knows, while it is young.
+                let record = if stopped { None } else { self.runner_record(&task.address.runner).await? };
+                let stop = match stray(task, Known { row: None, record: record.as_ref() }, now) {
+                    Stray::Stop(why) => Some(why.to_owned()),
+                    Stray::None | Stray::Adopt | Stray::TakeAway(_) => None,
+                };
                 return Ok(TaskNews { wake: BTreeSet::new(), stop });
             };
             if !runner.may_own(&task.arn) {

@@ -85,6 +85,12 @@ fn every_key_is_read_and_a_pool_overrides_the_defaults() {
         task_role = "deploy"
         idle_timeout = "90s"
         max_lifetime = "5d"
+        [pools.cheap]
+        labels = ["cheap"]
+        cpu = 1
+        memory = "2 GiB"
+        max = 1
+        rerun_reclaimed = true
         "#,
         1,
     )
@@ -110,7 +116,9 @@ fn every_key_is_read_and_a_pool_overrides_the_defaults() {
         min_idle: 2,
         idle_timeout: Duration::from_secs(90),
         max_lifetime: Duration::from_secs(432_000),
+        rerun_reclaimed: false,
     };
+    assert!(pools.get(&name("cheap")).unwrap().rerun_reclaimed);
     assert_eq!(pools.get(&name("linux-arm64")), Some(&expected));
     assert_eq!(expected.labels.iter().collect::<Vec<_>>(), ["arm64", "Big"]);
 }
@@ -222,6 +230,8 @@ const CASES: &[(&str, &str, &str)] = &[
     ("idle_timeout too long", "+max = 50", "idle_timeout = \"61m\""),
     ("max_lifetime too short", "+max = 50", "max_lifetime = \"9m\""),
     ("max_lifetime too long", "+max = 50", "max_lifetime = \"6d\""),
+    ("rerun on demand", "+max = 50", "rerun_reclaimed = true"),
+    ("rerun as text", "+max = 50", "rerun_reclaimed = \"yes\""),
 ];
 
 fn spoilt(line: &str, instead: &str) -> String {

@@ -89,10 +89,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             Errand::Unregister(runner) => self.unregister((runner, open), pools, budget).await,
             Errand::Ask(job) => self.ask_where((*job, open), pools, budget).await,
             Errand::Place { job, .. } => self.place(*job, pools).await,
-            Errand::Rerun(_) => {
-                let _ = (pools, budget);
-                Ok(None)
-            }
+            Errand::Rerun(job) => self.run_again((*job, open), pools, budget).await,
         }
     }
 

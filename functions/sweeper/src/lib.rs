@@ -12,6 +12,7 @@ mod jobs;
 mod leftovers;
 mod pools;
 mod repositories;
+mod reruns;
 mod runners;
 mod strays;
 mod tasks;
@@ -26,7 +27,7 @@ use mayfly_domain::id::PoolName;
 use mayfly_domain::pool::Pools;
 use mayfly_domain::time::Timestamp;
 use mayfly_fleet::{Stopper, Tasks};
-use mayfly_github::{ByUrl, Deliveries, Jobs, QueuedJobs, Repositories, Runners};
+use mayfly_github::{ByUrl, Deliveries, Jobs, QueuedJobs, Repositories, Reruns, Runners};
 use mayfly_ledger::{Ledger, Store};
 use mayfly_queue::Wakes;
 use mayfly_settings::source::Settings;
@@ -43,9 +44,9 @@ pub trait Fleet: Tasks + Stopper {}
 impl<T: Tasks + Stopper> Fleet for T {}
 
 /// What sweeper needs of GitHub.
-pub trait GitHub: Runners + Jobs + Repositories + Deliveries + QueuedJobs {}
+pub trait GitHub: Runners + Jobs + Repositories + Deliveries + QueuedJobs + Reruns {}
 
-impl<T: Runners + Jobs + Repositories + Deliveries + QueuedJobs> GitHub for T {}
+impl<T: Runners + Jobs + Repositories + Deliveries + QueuedJobs + Reruns> GitHub for T {}
 
 /// What the world outside gives to a sweep.
 pub struct World<F, G, W> {

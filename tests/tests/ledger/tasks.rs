@@ -1,15 +1,18 @@
 //! What ECS says of tasks, and how runners end.
 
+use mayfly_domain::errand::Errand;
 use mayfly_domain::health::FailureKind;
 use mayfly_domain::id::{JobId, TaskArn};
 use mayfly_domain::job::{JobAction, JobEvent};
 use mayfly_domain::runner::{Outcome, Runner};
 use mayfly_domain::task::{End, Task, TaskStatus};
+use mayfly_domain::times;
 use mayfly_ledger::key;
+use mayfly_ledger::records::Standing;
 use mayfly_ledger::runners::TaskNews;
 use mayfly_ledger::{Ledger, Store};
 
-use crate::scene::{ARN, OTHER_ARN, at, attribute, event, item, linux, marked, on, pools, registered, requested, started, task, waiting};
+use crate::scene::{ARN, OTHER_ARN, at, attribute, event, item, linux, marked, on, pools, registered, requested, row, started, task, waiting};
 
 async fn seen<S: Store>(ledger: &Ledger<S>, task: &Task) -> TaskNews {
     ledger.task_seen(task, true, at(60)).await.unwrap()
@@ -79,6 +82,69 @@ async fn a_task_that_runs_without_a_row_is_to_be_stopped<S: Store>(ledger: Ledge
     seen(&ledger, &task(&runner, ARN, 7, TaskStatus::Stopped)).await;
     assert!(seen(&ledger, &task(&runner, ARN, 3, TaskStatus::Running)).await.stop.is_some());
     assert_eq!(row_of(&ledger, &runner).await, None);
+}
+
+async fn a_task_that_runs_although_its_runner_is_closed_is_not_stopped_if_it_may_have_a_registration<S: Store>(ledger: Ledger<S>) {
+    let runner = registered(&ledger, 1, 1).await;
+    ledger.close_runner(&runner.address(), End::Missing, |_| true, at(9)).await.unwrap().unwrap();
+    assert_eq!(seen(&ledger, &task(&runner, ARN, 3, TaskStatus::Running)).await, TaskNews::default());
+    assert!(seen(&ledger, &task(&runner, OTHER_ARN, 3, TaskStatus::Running)).await.stop.is_some());
+}
+
+async fn a_task_that_nobody_knows_is_stopped_when_it_is_old<S: Store>(ledger: Ledger<S>) {
+    let nobody = row(7);
+    let task = task(&nobody, ARN, 3, TaskStatus::Running);
+    for (age, stopped) in [(600, false), (601, true)] {
+        let news = ledger.task_seen(&task, true, at(1 + age)).await.unwrap();
+        assert_eq!(news.stop.is_some(), stopped, "{age} s");
+    }
+}
+
+async fn what_a_runner_left_at_github_is_an_errand<S: Store>(ledger: Ledger<S>) {
+    let runner = registered(&ledger, 1, 1).await;
+    seen(&ledger, &task(&runner, ARN, 7, TaskStatus::Stopped)).await;
+    let errands = ledger.errands(None).await.unwrap().open;
+    let left = errands.iter().find(|open| open.errand == Errand::Unregister(runner.id.clone())).unwrap();
+    assert_eq!(left.not_before, at(60).plus(times::LEFTOVER_AFTER));
+}
+
+async fn a_runner_stands_open_or_closed_and_its_record_can_be_added_to<S: Store>(ledger: Ledger<S>) {
+    let runner = started(&ledger, 1, None).await;
+    let standing = ledger.standing(&runner.address()).await.unwrap();
+    assert_eq!((standing.row.as_ref(), standing.record), (Some(&runner), None));
+    ledger.note_closed(&runner.id, "of nobody", at(50)).await.unwrap();
+    seen(&ledger, &task(&runner, ARN, 7, TaskStatus::Stopped)).await;
+    for _ in 0..3 {
+        ledger.note_closed(&runner.id, "told once", at(70)).await.unwrap();
+    }
+    let standing = ledger.standing(&runner.address()).await.unwrap();
+    let story = standing.record.unwrap().story;
+    assert_eq!((standing.row, story.iter().filter(|note| note.text == "told once").count()), (None, 1));
+    assert!(!story.iter().any(|note| note.text == "of nobody"));
+    assert_eq!(attribute(&ledger, &key::runner_record(&runner.id), "day").await.as_deref(), Some("2026-11-22"));
+    assert_eq!(ledger.standing(&row(9).address()).await.unwrap(), Standing::default());
+}
+
+async fn an_interrupted_job_is_told_so_and_may_be_run_again_once<S: Store>(ledger: Ledger<S>) {
+    let runner = registered(&ledger, 1, 1).await;
+    ledger.observe(&on(event(JobAction::InProgress, 1, 9), &runner), &pools()).await.unwrap();
+    let mut reclaimed = task(&runner, ARN, 7, TaskStatus::Stopped);
+    reclaimed.stop_code = Some("SpotInterruption".into());
+    seen(&ledger, &reclaimed).await;
+    assert!(record_of(&ledger, &runner).await.reclaimed);
+    let job = ledger.job(JobId(1)).await.unwrap().unwrap();
+    assert!(job.story.last().unwrap().text.contains("took back"), "{:?}", job.story);
+    let errands = ledger.errands(None).await.unwrap().open;
+    assert!(errands.iter().any(|open| open.errand == Errand::Rerun(JobId(1))));
+
+    assert!(ledger.ask_to_rerun(job.run, job.id, at(70)).await.unwrap());
+    assert!(!ledger.ask_to_rerun(job.run, job.id, at(71)).await.unwrap());
+    ledger.not_rerun(job.run, job.id).await.unwrap();
+    assert_eq!(ledger.rerun_of(job.run).await.unwrap(), None);
+    assert!(ledger.ask_to_rerun(job.run, job.id, at(72)).await.unwrap());
+    assert!(ledger.ask_to_rerun(job.run, JobId(2), at(73)).await.unwrap());
+    ledger.not_rerun(job.run, JobId(2)).await.unwrap();
+    assert_eq!(ledger.rerun_of(job.run).await.unwrap().unwrap().jobs, [job.id].into());
 }
 
 async fn a_failed_start_is_counted_with_the_close_and_a_marked_one_is_not<S: Store>(ledger: Ledger<S>) {
@@ -163,6 +229,11 @@ on_both! {
     a_stopped_task_closes_its_runner_once
     a_stopped_task_closes_a_row_that_never_knew_it
     a_task_that_runs_without_a_row_is_to_be_stopped
+    a_task_that_runs_although_its_runner_is_closed_is_not_stopped_if_it_may_have_a_registration
+    a_task_that_nobody_knows_is_stopped_when_it_is_old
+    what_a_runner_left_at_github_is_an_errand
+    a_runner_stands_open_or_closed_and_its_record_can_be_added_to
+    an_interrupted_job_is_told_so_and_may_be_run_again_once
     a_failed_start_is_counted_with_the_close_and_a_marked_one_is_not
     a_registered_runner_that_got_nothing_has_its_job_asked_about
     a_runner_that_ran_leaves_the_job_it_had_in_reserve_alone

@@ -62,6 +62,22 @@ async fn a_broken_pools_file_leaves_the_last_good_one_in_force() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn cold_functions_that_find_a_broken_pools_file_go_on_with_the_newest_good_version() {
+    let system = begin(128);
+    system.world.parameters.put_pools(&pool_with("max = 2"));
+    system.world.parameters.put_pools("[pools.linux]\nlabels = 7");
+    let jobs = system.queue_jobs(&NewJob { count: 5, ..job() });
+    done(&system, 600, &jobs).await;
+    rest(&system, 120).await;
+    assert_eq!((system.job(jobs[0]).unwrap().generation, system.launched_and_most_live().1), (2, 2));
+    system.world.parameters.put_pools(&pool_with("max = 1"));
+    system.pass(90).await;
+    let mended = queue_one(&system);
+    done(&system, 240, &[mended]).await;
+    assert_eq!(system.job(mended).unwrap().generation, 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_larger_max_is_used_without_a_deployment() {
     let system = Start::seeded(123).pools(&pool_with("max = 1")).begin().unwrap();
     let jobs = system.queue_jobs(&NewJob { count: 6, seconds: 300.0, ..job() });

@@ -81,7 +81,9 @@ pub(crate) fn job(id: i64) -> WaitingJob {
         not_before: None,
         runner: None,
         ask: false,
+        asked_at: None,
         attempts: 0,
+        held: None,
     }
 }
 
@@ -120,6 +122,8 @@ pub(crate) fn record_of(job: &WaitingJob) -> JobRecord {
         runner_name: None,
         runner: None,
         reason: None,
+        heard_at: None,
+        doubt: None,
         story: Vec::new(),
         expires_at: None,
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use mayfly_domain::id::PoolName;
 use mayfly_domain::pool::{Account, Pool};
+use mayfly_domain::size::Capacity;
 use mayfly_domain::times;
 
 use self::labels::Offered;
@@ -33,6 +34,7 @@ pub(super) const DEFAULT_KEYS: &[&str] = &[
     "task_role",
     "idle_timeout",
     "max_lifetime",
+    "rerun_reclaimed",
 ];
 
 /// What it may not, and why.
@@ -90,6 +92,7 @@ impl<'d> Declared<'_, 'd> {
         let task_role = self.field("task_role").and_then(|field| place::task_role(reader, &field));
         let idle_timeout = self.duration(reader, "idle_timeout", times::IDLE_TIMEOUT, IDLE_TIMEOUT);
         let max_lifetime = self.duration(reader, "max_lifetime", times::MAX_LIFETIME, MAX_LIFETIME);
+        let rerun_reclaimed = self.rerun_reclaimed(reader, size.map(|size| size.capacity));
         Some(Pool {
             name: name?,
             labels: labels?,
@@ -106,6 +109,7 @@ impl<'d> Declared<'_, 'd> {
             min_idle,
             idle_timeout,
             max_lifetime,
+            rerun_reclaimed,
         })
     }
 
@@ -135,6 +139,16 @@ impl<'d> Declared<'_, 'd> {
 
     fn boolean(&self, reader: &mut Reader<'_>, key: &str) -> bool {
         self.field(key).and_then(|field| reader.boolean(&field)).unwrap_or_default()
+    }
+
+    /// Of a default nothing is said where it means nothing.
+    fn rerun_reclaimed(&self, reader: &mut Reader<'_>, capacity: Option<Capacity>) -> bool {
+        let wanted = self.boolean(reader, "rerun_reclaimed");
+        if let Some(field) = self.own.field("rerun_reclaimed").filter(|_| wanted && capacity == Some(Capacity::OnDemand)) {
+            let message = "nothing is ever taken back from a pool on demand";
+            reader.report(field.at, &field.path, message, "add capacity = \"spot\", or take this out");
+        }
+        wanted
     }
 
     fn count(&self, reader: &mut Reader<'_>, key: &str, low: i64) -> Option<u32> {

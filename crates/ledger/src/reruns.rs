@@ -1,0 +1,82 @@
+//! Jobs that GitHub was asked to run again, because AWS took back what they ran on.
+
+use mayfly_domain::id::{JobId, RunId};
+use mayfly_domain::job::{JobRecord, note};
+use mayfly_domain::reclaim::Rerun;
+use mayfly_domain::time::Timestamp;
+
+use crate::Ledger;
+use crate::error::{LedgerError, Try, settle};
+use crate::jobs::{TRIES, optional, put_job};
+use crate::key;
+use crate::store::{Store, Write, unchanged};
+
+impl<S: Store> Ledger<S> {
+    /// What GitHub was asked to run again of a run.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn rerun_of(&self, run: RunId) -> Result<Option<Rerun>, LedgerError> {
+        let key = key::rerun(run);
+        optional(&key, self.store.get(&key).await?)
+    }
+
+    /// Writes down that GitHub is about to be asked for a job, before it is. `false`: it was asked before, and is not to be asked again.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`]: GitHub must not be asked.
+    pub async fn ask_to_rerun(&self, run: RunId, job: JobId, now: Timestamp) -> Result<bool, LedgerError> {
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                self.store.pause(attempt).await;
+            }
+            let before = self.rerun_of(run).await?.unwrap_or_default();
+            let Some(after) = before.with(job, now) else { return Ok(false) };
+            if let Try::Done(()) = settle(self.store.commit(vec![Write::put(key::rerun(run), &after, unchanged(before.rev))?]).await, ())? {
+                return Ok(true);
+            }
+        }
+        Err(LedgerError::Busy { tries: TRIES, what: "write down that a job is run again" })
+    }
+
+    /// GitHub did nothing: it may be asked for the job again.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`]: it is not asked again.
+    pub async fn not_rerun(&self, run: RunId, job: JobId) -> Result<(), LedgerError> {
+        let Some(before) = self.rerun_of(run).await? else { return Ok(()) };
+        let after = before.without(job);
+        let write = if after.jobs.is_empty() {
+            Write::Delete(key::rerun(run), unchanged(before.rev))
+        } else {
+            Write::put(key::rerun(run), &after, unchanged(before.rev))?
+        };
+        settle(self.store.commit(vec![write]).await, ()).map(|_| ())
+    }
+
+    /// Adds a line to a job's story, unless it is in it already.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn note_job(&self, job: JobId, text: &str, now: Timestamp) -> Result<(), LedgerError> {
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                self.store.pause(attempt).await;
+            }
+            let Some(record) = self.job(job).await? else { return Ok(()) };
+            if record.story.iter().any(|told| told.text == text) {
+                return Ok(());
+            }
+            let mut after = JobRecord { rev: record.rev + 1, ..record };
+            note(&mut after.story, now, text);
+            if let Try::Done(()) = settle(self.store.commit(vec![put_job(&after)?]).await, ())? {
+                return Ok(());
+            }
+        }
+        Err(LedgerError::Busy { tries: TRIES, what: "add to a job's story" })
+    }
+}

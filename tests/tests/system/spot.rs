@@ -1,0 +1,93 @@
+//! Spot capacity that AWS takes back while a job runs.
+
+use mayfly_domain::id::JobId;
+use mayfly_domain::job::JobRecord;
+use mayfly_domain::runner::Outcome;
+use mayfly_domain::size::Capacity;
+use mayfly_tests::fargate::{Fault, FaultKind};
+use mayfly_tests::github::accounts::{ACME, Level};
+use mayfly_tests::github::jobs::{NewJob, Status};
+use mayfly_tests::system::{Start, System};
+
+use crate::told::{done, job, outcomes, pool_with, rest, story, until};
+
+/// A pool on Spot, and a job whose runner is taken back while it works.
+async fn interrupted(seed: u64, lines: &str) -> (System, JobId) {
+    let system = Start::seeded(seed).pools(&pool_with(&format!("max = 4\ncapacity = \"spot\"\n{lines}"))).begin().unwrap();
+    // The owner allows the App to run jobs again.
+    system.world.with_github(|github, _| {
+        let acme = github.accounts().installation_on(ACME).unwrap().id;
+        github.accounts_mut().installation_mut(acme).unwrap().permissions.insert("actions".to_owned(), Level::Write)
+    });
+    system.fault(Fault { milliseconds: Some(20_000), ..Fault::of(FaultKind::SpotInterruption).times(1) });
+    let job = system.queue_jobs(&NewJob { seconds: 200.0, ..job() })[0];
+    let over = |system: &System| system.at_github(job).is_some_and(|(status, _)| status == Status::Completed);
+    until(&system, 1_200, "the job is over", over).await;
+    (system, job)
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_told_in_the_runners_and_in_the_jobs_story() {
+    let (system, job) = interrupted(230, "").await;
+    rest(&system, 900).await;
+    system.pass(3_600).await;
+    let runner = system.closed_runners().remove(0);
+    assert_eq!((outcomes(&system), runner.reclaimed), (vec![Outcome::Ran], true), "{}", story(&system));
+    let reason = runner.reason.unwrap();
+    assert!(reason.contains("AWS took back its Spot capacity"), "{reason}");
+    let told = system.job(job).unwrap().story;
+    assert!(told.iter().any(|note| note.text.contains("took back the Spot capacity")), "{told:?}");
+    assert_eq!(system.launched_and_most_live().0, 1, "GitHub has failed the job: nobody asked for another try");
+}
+
+/// The jobs of the run's second attempt, as the ledger has them.
+fn second_attempt(system: &System) -> Vec<JobRecord> {
+    let rows = system.world.table.with(|table| {
+        let items = table.settled().filter(|(key, _)| key.pk.starts_with("job#")).map(|(_, item)| item.clone());
+        items.filter_map(|item| serde_dynamo::from_item::<_, JobRecord>(item).ok()).collect::<Vec<_>>()
+    });
+    rows.into_iter().filter(|job| job.attempt > 1).collect()
+}
+
+fn asked(system: &System) -> u64 {
+    system.world.calls().get(&("sweeper".to_owned(), "GitHub rerun-job".to_owned())).copied().unwrap_or_default()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_wants_it_has_the_job_run_again_once_and_on_demand() {
+    let (system, job) = interrupted(231, "rerun_reclaimed = true").await;
+    until(&system, 600, "there is a second attempt", |system| !second_attempt(system).is_empty()).await;
+    let again = second_attempt(&system).remove(0);
+    assert_eq!(again.size.unwrap().capacity, Capacity::OnDemand, "{:?}", again.story);
+    done(&system, 600, &[again.id]).await;
+    rest(&system, 900).await;
+    system.pass(3_600).await;
+    assert_eq!((asked(&system), second_attempt(&system).len(), system.launched_and_most_live().0), (1, 1, 2));
+    let told = system.job(job).unwrap().story;
+    assert!(told.iter().any(|note| note.text.contains("run it again, on demand")), "{told:?}");
+    let capacities: Vec<Capacity> = system.closed_runners().iter().map(|runner| runner.size.capacity).collect();
+    assert_eq!(capacities, [Capacity::Spot, Capacity::OnDemand]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_fails_by_itself_is_not_run_again() {
+    let system = Start::seeded(232).pools(&pool_with("max = 4\ncapacity = \"spot\"\nrerun_reclaimed = true")).begin().unwrap();
+    let job = system.queue_jobs(&job())[0];
+    until(&system, 200, "the job is over", |system| system.all_done(&[job])).await;
+    rest(&system, 120).await;
+    system.pass(600).await;
+    assert_eq!((asked(&system), second_attempt(&system).len()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_answer_to_the_request_is_not_a_reason_to_ask_again() {
+    let (system, job) = interrupted(233, "rerun_reclaimed = true").await;
+    system.world.with_github(|github, _| {
+        github.faults.api.answer_lost = 1.0;
+        github.faults.api.operations = vec!["actions/re-run-job-for-workflow-run".to_owned()];
+    });
+    until(&system, 900, "it was asked for", |system| asked(system) > 0).await;
+    system.pass(3_600).await;
+    assert_eq!((asked(&system), second_attempt(&system).len()), (1, 1), "{:?}", system.job(job).unwrap().story);
+    rest(&system, 900).await;
+}
