@@ -7,7 +7,7 @@ use mayfly_domain::job::note;
 use mayfly_domain::pool::Pools;
 use mayfly_domain::runner::{Runner, RunnerState, StopKind, StopMark};
 use mayfly_domain::target::Target;
-use mayfly_github::Deleted;
+use mayfly_github::{CallError, Deleted};
 use mayfly_ledger::Store;
 use mayfly_ledger::runners::Changed;
 use mayfly_queue::Wakes;
@@ -157,7 +157,11 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         if let Some(id) = runner.github {
             return self.delete(&github, target, id, by).await;
         }
-        let listed = github.list(target, by).await.context("list the runners there")?;
+        let listed = match github.list(target, by).await {
+            Ok(listed) => listed,
+            Err(CallError::Refused { .. }) => return Ok(Away::Unknown),
+            Err(problem) => return Err(anyhow::Error::new(problem).context("list the runners there")),
+        };
         let address = runner.address();
         let of_runner = |name: &str| name.parse::<RunnerName>().is_ok_and(|name| name.address == address);
         for found in listed.iter().filter(|found| of_runner(&found.name)) {
