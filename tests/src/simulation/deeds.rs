@@ -1,0 +1,193 @@
+//! What people do, done to the models.
+
+use mayfly_domain::id::JobId;
+
+use super::forecast::after;
+use super::hostile;
+use super::scenario::{Batch, Deed, Outage};
+use super::tell::Teller;
+use crate::github::accounts::{ACME, GLOBEX};
+use crate::github::faults::Refusal;
+use crate::github::id;
+use crate::github::jobs::NewJob;
+
+impl Teller<'_> {
+    /// Somebody does something.
+    pub(super) fn act(&mut self, deed: &Deed) {
+        match deed {
+            Deed::Queue(batch) => self.queue(batch),
+            Deed::Cancel { batch, job, moment } => {
+                if let Some(job) = self.job(*batch, *job) {
+                    self.cancel(job, *moment);
+                }
+            }
+            Deed::Approve { batch } => self.each_of(*batch, |github, job, now| {
+                github.approve(job, now);
+            }),
+            Deed::Reject { batch } => self.each_of(*batch, |github, job, now| {
+                github.reject(job, now);
+            }),
+            Deed::Rerun { batch, job } => {
+                if let Some(job) = self.job(*batch, *job) {
+                    self.system.world.with_github(|github, now| github.rerun(id::JobId(job.0), now));
+                }
+            }
+            Deed::Apply(file) => {
+                self.system.world.parameters.put_pools(&file.text());
+                self.watch.get().files.applied(self.now(), Some(file.clone()));
+            }
+            Deed::Spoil => {
+                self.system.world.parameters.put_pools("[pools.linux]\nlabels = 7");
+                self.watch.get().files.applied(self.now(), None);
+            }
+            Deed::Down { what, seconds } => self.down(*what, *seconds),
+            Deed::Rename { repository, to, redirects } => self.rename(repository, to, *redirects),
+            Deed::Uninstall { account } => self.system.world.with_github(|github, _| github.accounts_mut().uninstall(account_id(account))),
+            Deed::Install { account } => {
+                self.system.world.with_github(|github, now| github.accounts_mut().install(account_id(account), now));
+            }
+            Deed::Suspend { account } => self.suspend(account, true),
+            Deed::Resume { account } => self.suspend(account, false),
+            Deed::Refuse { place, status } => {
+                let place = self.name(place);
+                self.github.refused.insert(place, Refusal { status: *status, message: None });
+                self.put_faults();
+            }
+            Deed::Allow { place } => {
+                let place = self.name(place);
+                self.github.refused.remove(&place);
+                self.put_faults();
+            }
+            Deed::Forge { .. } | Deed::Intrude { .. } | Deed::Impersonate { .. } => self.harm(deed),
+            Deed::Reclaim => self.reclaim(),
+            Deed::Kill => self.kill(),
+            Deed::Hang { on: true } => self.system.world.let_containers_hang(),
+            Deed::Hang { on: false } => self.system.world.let_containers_end(),
+        }
+    }
+
+    fn queue(&mut self, batch: &Batch) {
+        let repository = self.name(&batch.repository);
+        let wish = NewJob {
+            private: Some(!self.scenario.public.contains(&batch.repository)),
+            repository,
+            labels: batch.labels.clone(),
+            count: batch.count,
+            seconds: batch.seconds,
+            gate: batch.gate,
+            runner_group: batch.runner_group.clone(),
+            ..NewJob::default()
+        };
+        let wish = if batch.one_run {
+            let run = self.system.world.with_github(|github, _| github.jobs.next_run_id());
+            NewJob { run_id: Some(run), ..wish }
+        } else {
+            wish
+        };
+        let jobs = self.system.queue_jobs(&wish);
+        self.batches.entry(batch.id).or_default().extend(jobs);
+    }
+
+    /// What a repository is called now.
+    fn name(&self, repository: &str) -> String {
+        self.names.get(repository).cloned().unwrap_or_else(|| repository.to_owned())
+    }
+
+    fn job(&self, batch: u32, job: u32) -> Option<JobId> {
+        self.batches.get(&batch)?.get(usize::try_from(job).ok()?).copied()
+    }
+
+    fn each_of(&self, batch: u32, act: impl Fn(&mut crate::github::model::Model, id::JobId, jiff::Timestamp)) {
+        let jobs = self.batches.get(&batch).cloned().unwrap_or_default();
+        self.system.world.with_github(|github, now| {
+            for job in jobs {
+                act(github, id::JobId(job.0), now);
+            }
+        });
+    }
+
+    fn down(&mut self, what: Outage, seconds: u64) {
+        let until = after(self.now(), seconds);
+        match what.port() {
+            Some(port) => self.down.until(port, until),
+            None => {
+                self.outages.push((what, until));
+                self.put_faults();
+            }
+        }
+    }
+
+    fn rename(&mut self, repository: &str, to: &str, redirects: bool) {
+        let before = self.name(repository);
+        let Some((owner, _)) = before.split_once('/') else { return };
+        let after = format!("{owner}/{to}");
+        self.system.world.with_github(|github, now| {
+            let id = github.accounts_mut().mention(&before, now);
+            github.accounts_mut().rename(id, to, redirects);
+        });
+        self.names.insert(repository.to_owned(), after);
+    }
+
+    fn suspend(&self, account: &str, suspended: bool) {
+        self.system.world.with_github(|github, now| {
+            let found = github.accounts().installation_on(account_id(account)).map(|one| one.id);
+            if let Some(installation) = found.and_then(|id| github.accounts_mut().installation_mut(id)) {
+                installation.suspended_at = suspended.then_some(now);
+            }
+        });
+    }
+
+    fn harm(&self, deed: &Deed) {
+        let (system, watch, number) = (self.system.clone(), self.watch.clone(), self.deeds);
+        match deed {
+            Deed::Forge { fake, action } => hostile::forge(&system, *fake, action, number),
+            Deed::Intrude { stranger } => {
+                tokio::spawn(Box::pin(hostile::intrude(system, watch, *stranger, number)));
+            }
+            Deed::Impersonate { repository, labels } => {
+                let repository = self.name(repository);
+                tokio::spawn(Box::pin(hostile::impersonate(system, watch, repository, labels.clone())));
+            }
+            _ => {}
+        }
+    }
+
+    /// Spot takes one of its tasks back: one that works, if there is one.
+    fn reclaim(&self) {
+        let busy = self.busy_first();
+        self.system.world.with_ecs(|ecs, at| {
+            let views = ecs.task_views();
+            let spot = |id: &str| {
+                let named = |task: &&serde_json::Value| task["taskArn"].as_str().is_some_and(|arn| arn.ends_with(id));
+                views
+                    .iter()
+                    .find(named)
+                    .is_some_and(|task| task["capacityProviderName"] == "FARGATE_SPOT" && task["lastStatus"] == "RUNNING")
+            };
+            if let Some(task) = busy.iter().find(|id| spot(id)) {
+                ecs.interrupt(&crate::fargate::TaskId::of(task), at);
+            }
+        });
+    }
+
+    /// A container dies.
+    fn kill(&self) {
+        if let Some(task) = self.busy_first().first() {
+            self.system.kill_container(task);
+        }
+    }
+
+    /// Tasks that run, those whose runner has a job first.
+    fn busy_first(&self) -> Vec<String> {
+        let watch = self.watch.get();
+        let running = watch.mirror.live_tasks().filter(|(_, task)| task.running.is_some());
+        let idle = |runner: &str| watch.mirror.runners.get(runner).is_none_or(|runner| runner.job.is_none());
+        let mut tasks: Vec<(bool, String)> = running.map(|(id, task)| (idle(&task.runner), id.clone())).collect();
+        tasks.sort();
+        tasks.into_iter().map(|(_, id)| id).collect()
+    }
+}
+
+fn account_id(login: &str) -> id::AccountId {
+    if login == "globex" { GLOBEX } else { ACME }
+}

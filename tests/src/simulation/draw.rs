@@ -1,0 +1,138 @@
+//! A scenario out of a seed.
+
+mod chance;
+mod pools;
+mod trouble;
+mod weather;
+mod workload;
+
+use std::fmt;
+use std::str::FromStr;
+
+use self::chance::Chance;
+use super::scenario::{Act, Deed, Scenario, Trouble};
+
+/// What kind of scenarios are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// Nothing goes wrong: people push, cancel, approve and change settings.
+    Plain,
+    /// As much goes wrong as the seed says; in one seed of ten nothing does.
+    #[default]
+    Mixed,
+    /// Everything goes wrong at once.
+    Harsh,
+}
+
+impl FromStr for Profile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "plain" => Ok(Self::Plain),
+            "mixed" => Ok(Self::Mixed),
+            "harsh" => Ok(Self::Harsh),
+            _ => Err(format!("{text:?} is no profile: plain, mixed or harsh")),
+        }
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plain => "plain",
+            Self::Mixed => "mixed",
+            Self::Harsh => "harsh",
+        })
+    }
+}
+
+/// The scenario of a seed: the same for ever, as long as this module stays as it is.
+#[must_use]
+pub fn scenario(seed: u64, profile: Profile) -> Scenario {
+    let mut chance = Chance::new(seed);
+    let house = pools::house(&mut chance);
+    let (mut acts, last) = workload::acts(&mut chance, &house);
+    let intensity = match profile {
+        Profile::Plain => None,
+        Profile::Mixed if chance.one_in(10) => None,
+        Profile::Mixed => Some(chance.pick(&[0.3, 1.0, 1.0, 2.0])),
+        Profile::Harsh => Some(3.0),
+    };
+    let mut trouble = Trouble::default();
+    if let Some(intensity) = intensity {
+        trouble = weather::trouble(&mut chance, intensity);
+        acts.extend(trouble::acts(&mut chance, &house, last, intensity));
+    }
+    sort(&mut acts);
+    let end = acts.iter().map(over_at).fold(last, f64::max);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a story is some hours long")]
+    let calm_at = end as u64 + chance.between(30, 600);
+    Scenario {
+        seed,
+        start_seconds: chance.between(10, 60),
+        pools: house.file.clone(),
+        public: house.public.clone(),
+        groups: house.groups.clone(),
+        acts,
+        trouble,
+        calm_at,
+        logs: chance.one_in(8),
+    }
+}
+
+fn sort(acts: &mut [Act]) {
+    acts.sort_by(|one, other| one.at.total_cmp(&other.at));
+}
+
+/// When an act and what comes of it directly are over.
+fn over_at(act: &Act) -> f64 {
+    match &act.deed {
+        #[expect(clippy::cast_precision_loss, reason = "seconds of some hours")]
+        Deed::Down { seconds, .. } => act.at + *seconds as f64,
+        _ => act.at,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mayfly_settings::pools_file;
+
+    #[test]
+    fn a_seed_makes_the_same_scenario_every_time_and_another_seed_another() {
+        for profile in [Profile::Plain, Profile::Mixed, Profile::Harsh] {
+            assert_eq!(scenario(7, profile), scenario(7, profile));
+            assert_ne!(scenario(7, profile), scenario(8, profile));
+        }
+    }
+
+    #[test]
+    fn scenarios_survive_being_written_down() {
+        for seed in 0..40 {
+            let drawn = scenario(seed, Profile::Harsh);
+            let text = serde_json::to_string(&drawn).unwrap();
+            assert_eq!(serde_json::from_str::<Scenario>(&text).unwrap(), drawn, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_pools_file_is_a_good_one() {
+        for seed in 0..300 {
+            for file in scenario(seed, Profile::Mixed).files() {
+                let parsed = pools_file::parse(&file.text(), 1);
+                assert!(parsed.is_ok(), "seed {seed}: {parsed:?}\n{}", file.text());
+            }
+        }
+    }
+
+    #[test]
+    fn there_are_about_fifty_jobs_a_seed_and_a_tenth_of_the_seeds_is_spared() {
+        let drawn: Vec<Scenario> = (0..400).map(|seed| scenario(seed, Profile::Mixed)).collect();
+        let jobs: u32 = drawn.iter().map(Scenario::jobs).sum();
+        assert!((30..=75).contains(&(jobs / 400)), "{}", jobs / 400);
+        let spared = drawn.iter().filter(|one| one.trouble.is_none()).count();
+        assert!((20..=70).contains(&spared), "{spared}");
+        assert!(drawn.iter().any(|one| one.jobs() > 250));
+    }
+}

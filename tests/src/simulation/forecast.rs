@@ -1,0 +1,81 @@
+//! The weather of a story: shares of calls until it is calm, single calls by their names, ports that are down.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hasher as _};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use mayfly_domain::time::Timestamp;
+
+use super::scenario::{Blow, Rate, Strike, Trouble};
+use crate::system::{Port, PortCall, Strike as Struck, Weather};
+
+/// Ports that are down, and until when.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Down(Arc<Mutex<Vec<(Port, Timestamp)>>>);
+
+impl Down {
+    /// Every call of a port fails from now until then.
+    pub(super) fn until(&self, port: Port, until: Timestamp) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((port, until));
+    }
+
+    fn strikes(&self, port: Port, now: Timestamp) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|(down, until)| *down == port && now < *until)
+    }
+}
+
+/// What befalls calls. What befalls one follows from the seed and the call's name alone, whatever happened before.
+pub(super) struct Forecast {
+    seed: u64,
+    rates: Vec<Rate>,
+    strikes: BTreeMap<(String, String, String, u64), Blow>,
+    down: Down,
+    calm_at: Timestamp,
+}
+
+impl Forecast {
+    pub(super) fn new(seed: u64, trouble: &Trouble, down: Down, calm_at: Timestamp) -> Self {
+        let strikes = trouble.strikes.iter().cloned();
+        let strikes = strikes.map(|Strike { who, port, operation, nth, blow }| ((who, port, operation, nth), blow)).collect();
+        Self { seed, rates: trouble.rates.clone(), strikes, down, calm_at }
+    }
+
+    /// A number that only this call of this seed has.
+    fn draw(&self, call: &PortCall) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u64(self.seed);
+        for text in [call.who, call.operation] {
+            hasher.write(text.as_bytes());
+        }
+        hasher.write_u64(call.port as u64);
+        hasher.write_u64(call.nth);
+        hasher.finish()
+    }
+}
+
+impl Weather for Forecast {
+    fn strike(&mut self, call: &PortCall, now: Timestamp) -> Option<Struck> {
+        if now >= self.calm_at {
+            return None;
+        }
+        if self.down.strikes(call.port, now) {
+            return Some(Struck::FailBefore);
+        }
+        let draw = self.draw(call);
+        let port = call.port.to_string();
+        let named = (call.who.to_owned(), port.clone(), call.operation.to_owned(), call.nth);
+        if let Some(blow) = self.strikes.get(&named) {
+            return Some(blow.strike(draw));
+        }
+        let mut dice = fastrand::Rng::with_seed(draw);
+        let concerned = |rate: &&Rate| rate.port == port && rate.who.as_deref().is_none_or(|who| who == call.who);
+        let blow = self.rates.iter().filter(concerned).find(|rate| dice.f64() < rate.share)?.blow;
+        Some(blow.strike(draw))
+    }
+}
+
+/// A time so many seconds after the beginning.
+pub(super) fn after(began: Timestamp, seconds: u64) -> Timestamp {
+    began.plus(Duration::from_secs(seconds))
+}

@@ -1,0 +1,185 @@
+//! DESIGN §9, one function each. They go by what the models know; the ledger is looked into only where the promise is about the ledger.
+
+use std::time::Duration;
+
+use mayfly_domain::time::Timestamp;
+use mayfly_domain::times;
+
+use super::ending::Ending;
+use super::mirror::{decided, pool_of};
+use super::violation::Invariant;
+use super::watch::Watch;
+
+/// **I1** Every job that a pool takes gets a runner or a recorded reason, whatever is lost, repeated, reordered or killed.
+///
+/// At the end of the story: a job that some pool of the file in force takes, and that nobody cancelled or holds back, is over at GitHub. Only what
+/// the scenario made impossible may still wait, and then its record says why.
+pub(super) fn i1_every_job_is_served(ending: &Ending<'_>, watch: &mut Watch) {
+    for job in ending.open_jobs() {
+        let id = job.id.0.to_string();
+        let state = || ending.recorded(job);
+        match ending.excuse(job) {
+            None => {
+                let words = format!("job {id} of {} ({}) was never served; the ledger: {}", job.repository, job.status.word(), state());
+                watch.broken(Invariant::I1, ending.now, &[&id], words);
+            }
+            Some(excuse) if excuse.needs_words() && !ending.has_reason(job) => {
+                let words =
+                    format!("job {id} of {} cannot be served ({excuse:?}), and nothing says so; the ledger: {}", job.repository, state());
+                watch.broken(Invariant::I1, ending.now, &[&id], words);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// **I2** scaler never launches above `max`.
+///
+/// At every `RunTask` that makes a task: the pool's tasks that have not stopped are at most the largest `max` that scaler may have gone by since it
+/// decided on this runner. (Rows are decided on under `max`, and each task has its row until it stopped; so is a task that is sent for later.)
+pub(super) fn i2_never_above_max(watch: &mut Watch, at: Timestamp, address: &str) {
+    let pool = pool_of(address);
+    let live = watch.mirror.live.get(pool).copied().unwrap_or_default();
+    let from = decided(address).unwrap_or(at).min(at);
+    let max = watch.files.versions(pool, from, at).map(|version| version.map_or(0, |pool| pool.max)).max().unwrap_or(0);
+    if live > usize::try_from(max).unwrap_or(usize::MAX) {
+        let words = format!("pool {pool} has {live} tasks with that of {address}, and max is {max}");
+        watch.broken(Invariant::I2, at, &[address, pool], words);
+    }
+}
+
+/// **I3** A busy runner is never stopped, but by `max_lifetime`, refusal, or 2 minutes after its job completed.
+///
+/// No `StopTask` reaches the task that holds a registration to which GitHub has given a job that is not over.
+pub(super) fn i3_no_busy_runner_is_stopped(watch: &mut Watch, at: Timestamp, (task, address): (&str, &str), by: &str) {
+    let Some(runner) = watch.mirror.runners.get(address) else { return };
+    let Some(job) = runner.job else { return };
+    // A second task of the runner's has no registration, and so no job.
+    if runner.handed_out.iter().all(|(_, holder)| holder != task) || runner.refused.is_some() {
+        return;
+    }
+    let pool = pool_of(address);
+    let lifetimes = watch.files.versions(pool, at, at).map(|version| match version.and_then(|pool| pool.max_lifetime) {
+        Some(minutes) => Duration::from_secs(60 * minutes),
+        None => times::MAX_LIFETIME,
+    });
+    let lifetime = lifetimes.min().unwrap_or(times::MAX_LIFETIME);
+    if runner.registered.is_some_and(|registered| at.since(registered) >= lifetime.saturating_sub(Duration::from_secs(5))) {
+        return;
+    }
+    let status = watch.mirror.jobs.get(&job).map_or("unknown", |job| job.status.word());
+    let words = format!("{by} stops task {task} of {address}, which GitHub gave job {job} ({status})");
+    watch.broken(Invariant::I3, at, &[address, task, &job.to_string()], words);
+}
+
+/// **I4** One registration per runner.
+///
+/// A registration is handed out once per runner, and to the runner's own task.
+pub(super) fn i4_one_registration(watch: &mut Watch, at: Timestamp, task: &str, address: &str) {
+    let its = watch.mirror.tasks.get(task).is_some_and(|task| task.runner == address);
+    if !its {
+        let words = format!("task {task}, which is not {address}'s, was handed a registration for it");
+        watch.broken(Invariant::I4, at, &[address, task], words);
+    }
+    let times = watch.mirror.runners.get(address).map_or(0, |runner| runner.handed_out.len());
+    if times > 1 {
+        watch.broken(Invariant::I4, at, &[address, task], format!("{address} was handed {times} registrations"));
+    }
+}
+
+/// **I4** Without faults one runner per job.
+///
+/// In a story in which nothing goes wrong and nobody interferes: as many tasks as jobs that were served, and those of the idle floor.
+pub(super) fn i4_one_runner_per_job(ending: &Ending<'_>, watch: &mut Watch) {
+    if !ending.scenario.is_plain() || ending.runners_are_not_interchangeable() {
+        return;
+    }
+    let floor: usize = ending.scenario.pools.pools.iter().map(|pool| usize::try_from(pool.min_idle).unwrap_or_default()).sum();
+    let (tasks, served) = (watch.mirror.tasks.len(), ending.served());
+    if tasks != served + floor {
+        let words = format!("{tasks} tasks for {served} jobs and an idle floor of {floor}");
+        watch.broken(Invariant::I4, ending.now, &[], words);
+    }
+}
+
+/// **I5** Nothing outlives its use by more than the times in §7: no task, registration or open row without its counterpart.
+///
+/// What has been wrong for too long is collected while the story settles ([`super::leftovers`]); this is about the end, when nothing but the idle floor is left.
+pub(super) fn i5_nothing_is_left(ending: &Ending<'_>, watch: &mut Watch) {
+    for (ids, words) in ending.left_over() {
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        watch.broken(Invariant::I5, ending.now, &ids, words);
+    }
+}
+
+/// **I6** Unsigned or wrongly signed input changes nothing.
+///
+/// No item of the table mentions what only forged deliveries and strangers' requests said.
+pub(super) fn i6_forged_input_changes_nothing(ending: &Ending<'_>, watch: &mut Watch) {
+    for (key, text) in ending.table() {
+        if text.contains(super::hostile::MARK) || key.contains(super::hostile::MARK) {
+            watch.broken(Invariant::I6, ending.now, &[super::hostile::MARK], format!("{key} tells what only a stranger said"));
+        }
+    }
+}
+
+/// **I7** No job runs on a pool that does not admit it.
+///
+/// No step of a job ran on a runner whose pool does not let the job's repository in, by any pools file that registrar may have gone by; where
+/// admission could not be asked for, only a pool that fails closed is held to it, and there no step runs without an admission.
+pub(super) fn i7_no_job_runs_where_it_may_not(ending: &Ending<'_>, watch: &mut Watch) {
+    let mut found = Vec::new();
+    for run in ending.steps_run() {
+        let Some(runner) = watch.mirror.runners.get(&run.address) else { continue };
+        // The launch fixes what the container does when nobody answers.
+        let from = decided(&run.address).unwrap_or(run.began).min(run.began);
+        let pool = pool_of(&run.address);
+        let versions: Vec<_> = watch.files.versions(pool, from, run.ended).collect();
+        let admits = versions.iter().flatten().any(|pool| run.names.iter().any(|name| pool.admits(name, run.private)));
+        // A pool that is gone lets run on what it had taken; its rules are those of its last version.
+        let known = versions.iter().any(Option::is_some);
+        let closed = known && versions.iter().flatten().all(|pool| pool.fails_closed());
+        if known && !admits && (runner.admitted.is_some() || closed) {
+            found.push((
+                run.job,
+                run.address.clone(),
+                format!("job {} of {} ran on {}, whose pool does not admit it", run.job, run.names[0], run.address),
+            ));
+        }
+        if closed && runner.admitted.is_none() {
+            found.push((
+                run.job,
+                run.address.clone(),
+                format!("job {} ran on {}, of a pool that fails closed, without an admission", run.job, run.address),
+            ));
+        }
+    }
+    for (job, address, words) in found {
+        watch.broken(Invariant::I7, ending.now, &[&job.to_string(), &address], words);
+    }
+}
+
+/// **I8** No secret in a log, an event, an override or a response.
+///
+/// Registrations and the webhook's secret are searched for in every item of the table (each launch's request is in its row), every task as ECS
+/// shows it (so in its events), every answer to a delivery or a stranger, and, in some stories, every log line.
+pub(super) fn i8_no_secret_is_told(ending: &Ending<'_>, watch: &mut Watch) {
+    for place in ending.secrets_told() {
+        watch.broken(Invariant::I8, ending.now, &[], place);
+    }
+}
+
+/// **I9** After faults stop, the system settles by itself.
+pub(super) fn i9_it_settles(ending: &Ending<'_>, watch: &mut Watch) {
+    if let Some(waited) = ending.unsettled {
+        let words = format!("not at rest {} min after the last fault: {}", waited.as_secs() / 60, ending.unrest.join("; "));
+        watch.broken(Invariant::I9, ending.now, &[], words);
+    }
+}
+
+/// **I9** While faults last, calls and spending are bounded.
+pub(super) fn i9_calls_are_bounded(watch: &mut Watch, now: Timestamp) {
+    for (at, words) in watch.pace.excesses(now) {
+        watch.broken(Invariant::I9, at, &[], words);
+    }
+}

@@ -1,0 +1,132 @@
+//! What should not be there, and how long it has been: I5 while the story settles.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use mayfly_domain::id::JobId;
+use mayfly_domain::time::Timestamp;
+
+use super::ending::address_of_key;
+use super::mirror::address_of;
+use super::violation::Invariant;
+use super::watch::{Shared, Watch};
+use crate::github::jobs::Status;
+use crate::system::System;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// How long each thing may last once nothing goes wrong any more: the time of DESIGN §7, and some sweeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    /// Stopped 10 min after it was created.
+    TaskWithoutRow,
+    /// ECS's word counts from 5 min on, twice.
+    RowWithoutTask,
+    /// Deleted in a slow round.
+    RegistrationWithoutRow,
+    /// GitHub is asked about jobs that are open for too long.
+    RowOfOverJob,
+    /// Stopped 2 min after its job.
+    TaskAfterJob,
+    /// `idle_timeout` is 5 min.
+    IdleRunner,
+    /// `start_timeout` is 10 min.
+    SilentTask,
+}
+
+impl Kind {
+    fn limit(self) -> Duration {
+        match self {
+            Self::TaskWithoutRow => 14 * MINUTE,
+            Self::RowWithoutTask => 12 * MINUTE,
+            Self::RegistrationWithoutRow => 90 * MINUTE,
+            Self::RowOfOverJob => 60 * MINUTE,
+            Self::TaskAfterJob => 7 * MINUTE,
+            Self::IdleRunner => 11 * MINUTE,
+            Self::SilentTask => 15 * MINUTE,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::TaskWithoutRow => "a task without a row",
+            Self::RowWithoutTask => "a row without a task",
+            Self::RegistrationWithoutRow => "a registration without a row",
+            Self::RowOfOverJob => "a waiting row of a job that does not wait",
+            Self::TaskAfterJob => "a task whose job is over",
+            Self::IdleRunner => "a registered runner without a job",
+            Self::SilentTask => "a task that never asked for its registration",
+        }
+    }
+}
+
+/// What should not be there, since when.
+#[derive(Debug, Default)]
+pub(super) struct Leftovers(BTreeMap<(Kind, String), Timestamp>);
+
+impl Leftovers {
+    /// Looks once more.
+    pub(super) fn look(&mut self, system: &System, watch: &Shared) {
+        let now = system.world.clock.now();
+        let (rows, waiting) = keys(system);
+        let mut watch = watch.get();
+        let found = found(&watch, &rows, &waiting);
+        self.0.retain(|key, _| found.contains(key));
+        for key in found {
+            let since = *self.0.entry(key.clone()).or_insert(now);
+            let (kind, what) = key;
+            if now.since(since) > kind.limit() {
+                let words = format!("{}: {what}, for {} min", kind.words(), now.since(since).as_secs() / 60);
+                let about = what.split(' ').next().unwrap_or_default().to_owned();
+                self.0.insert((kind, what), Timestamp::from_millis(i64::MAX / 2));
+                watch.broken(Invariant::I5, now, &[&about], words);
+            }
+        }
+    }
+}
+
+/// Addresses of open runners, and waiting jobs.
+fn keys(system: &System) -> (BTreeSet<String>, Vec<JobId>) {
+    system.world.table.with(|table| {
+        let (mut rows, mut waiting) = (BTreeSet::new(), Vec::new());
+        for (key, _) in table.settled().filter(|(key, _)| key.pk.starts_with("pool#")) {
+            rows.extend(address_of_key(&key.pk, &key.sk));
+            waiting.extend(key.sk.strip_prefix("job#").and_then(|digits| digits.parse().ok()).map(JobId));
+        }
+        (rows, waiting)
+    })
+}
+
+fn found(watch: &Watch, rows: &BTreeSet<String>, waiting: &[JobId]) -> BTreeSet<(Kind, String)> {
+    let mirror = &watch.mirror;
+    let mut found = BTreeSet::new();
+    let mut with_task = BTreeSet::new();
+    for (_, task) in mirror.live_tasks() {
+        with_task.insert(task.runner.as_str());
+        let runner = mirror.runners.get(&task.runner);
+        let kind = if !rows.contains(&task.runner) {
+            Kind::TaskWithoutRow
+        } else if runner.is_some_and(|runner| runner.done.is_some()) {
+            Kind::TaskAfterJob
+        } else if runner.is_some_and(|runner| runner.asked.is_none()) {
+            Kind::SilentTask
+        } else if runner.is_some_and(|runner| !runner.handed_out.is_empty() && runner.job.is_none()) {
+            Kind::IdleRunner
+        } else {
+            continue;
+        };
+        found.insert((kind, task.runner.clone()));
+    }
+    found.extend(rows.iter().filter(|row| !with_task.contains(row.as_str())).map(|row| (Kind::RowWithoutTask, row.clone())));
+    for (name, _) in mirror.registrations.values() {
+        if address_of(name).is_some_and(|address| !rows.contains(&address)) {
+            found.insert((Kind::RegistrationWithoutRow, name.clone()));
+        }
+    }
+    for job in waiting {
+        if mirror.jobs.get(job).is_some_and(|job| matches!(job.status, Status::Completed | Status::InProgress)) {
+            found.insert((Kind::RowOfOverJob, job.to_string()));
+        }
+    }
+    found
+}

@@ -1,0 +1,206 @@
+//! What the models did, as the witness heard it: tasks, registrations and jobs, without a look at the ledger.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mayfly_domain::id::JobId;
+use mayfly_domain::time::Timestamp;
+
+use crate::fargate::LastStatus;
+use crate::github::jobs::Status;
+use crate::system::Happening;
+
+/// `<pool>/<runner id>`.
+pub(super) type Address = String;
+
+/// A task.
+#[derive(Clone, Debug)]
+pub(super) struct Task {
+    pub(super) runner: Address,
+    pub(super) running: Option<Timestamp>,
+    pub(super) stopped: Option<Timestamp>,
+}
+
+/// A runner, as far as anybody outside of the ledger knows it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Runner {
+    /// Its tasks: one, unless something is wrong.
+    pub(super) tasks: Vec<String>,
+    /// When its task asked first.
+    pub(super) asked: Option<Timestamp>,
+    /// Registrations handed out: when, and to which task.
+    pub(super) handed_out: Vec<(Timestamp, String)>,
+    /// When a registration was made for it last.
+    pub(super) registered: Option<Timestamp>,
+    /// When its job was admitted.
+    pub(super) admitted: Option<Timestamp>,
+    /// When its job was refused.
+    pub(super) refused: Option<Timestamp>,
+    /// The job that GitHub gave to it, and has not taken back.
+    pub(super) job: Option<JobId>,
+    /// When its job was over.
+    pub(super) done: Option<Timestamp>,
+}
+
+/// A job.
+#[derive(Clone, Debug)]
+pub(super) struct Job {
+    pub(super) status: Status,
+    /// Since when it has this status.
+    pub(super) since: Timestamp,
+    /// Who has, or had it.
+    pub(super) runner: Option<String>,
+}
+
+/// All of it.
+#[derive(Debug, Default)]
+pub(super) struct Mirror {
+    pub(super) tasks: BTreeMap<String, Task>,
+    pub(super) live: BTreeMap<String, usize>,
+    pub(super) runners: BTreeMap<Address, Runner>,
+    pub(super) jobs: BTreeMap<JobId, Job>,
+    /// Registrations that exist: GitHub's id, name, since when. Strangers' are not among them.
+    pub(super) registrations: BTreeMap<i64, (String, Timestamp)>,
+    /// GitHub's ids of runners that no function registered.
+    pub(super) strangers: BTreeSet<i64>,
+    /// Their names.
+    stolen: BTreeSet<String>,
+}
+
+/// The pool of an address.
+pub(super) fn pool_of(address: &str) -> &str {
+    address.split('/').next().unwrap_or_default()
+}
+
+/// The address in a runner's name, `mayfly-<pool>-<runner id>-<mint>`.
+pub(super) fn address_of(name: &str) -> Option<Address> {
+    let (rest, _mint) = name.strip_prefix("mayfly-")?.rsplit_once('-')?;
+    let (pool, runner) = rest.rsplit_once('-')?;
+    (runner.len() == 26).then(|| format!("{pool}/{runner}"))
+}
+
+/// When the runner of an address was decided on: the time in its ULID.
+pub(super) fn decided(address: &str) -> Option<Timestamp> {
+    const DIGITS: &str = "0123456789abcdefghjkmnpqrstvwxyz";
+    let id = address.rsplit('/').next().filter(|id| id.len() == 26)?;
+    let millis = id.chars().take(10).try_fold(0_i64, |sum, digit| Some(sum * 32 + i64::try_from(DIGITS.find(digit)?).ok()?))?;
+    Some(Timestamp::from_millis(millis))
+}
+
+impl Mirror {
+    /// Something happened.
+    pub(super) fn saw(&mut self, at: Timestamp, happening: &Happening) {
+        match happening {
+            Happening::TaskStarted { task, started_by } => self.task_started(task, started_by),
+            Happening::TaskChanged { task, last, .. } => self.task_changed(at, task, *last),
+            Happening::Answered { path, task, runner, status, handed_out, ours } => {
+                self.answered(at, path, (task, runner), (*status, *ours, *handed_out));
+            }
+            Happening::RunnerRegistered { id, name, by } => self.registered(at, (*id, name), by),
+            Happening::RunnerRemoved { id, .. } => {
+                self.registrations.remove(id);
+            }
+            Happening::JobAssigned { job, runner } => self.assigned(*job, runner.as_deref()),
+            Happening::JobChanged { job, to, runner, .. } => {
+                let changed = Job { status: *to, since: at, runner: runner.clone() };
+                self.job_changed(*job, changed);
+            }
+            _ => {}
+        }
+    }
+
+    fn registered(&mut self, at: Timestamp, (id, name): (i64, &str), by: &str) {
+        if by == "GitHub" {
+            self.strangers.insert(id);
+            self.stolen.insert(name.to_owned());
+            return;
+        }
+        self.registrations.insert(id, (name.to_owned(), at));
+        if let Some(address) = address_of(name) {
+            self.runners.entry(address).or_default().registered = Some(at);
+        }
+    }
+
+    /// The runner of ours that has this name.
+    fn ours(&self, name: &str) -> Option<Address> {
+        if self.stolen.contains(name) { None } else { address_of(name) }
+    }
+
+    fn task_started(&mut self, task: &str, started_by: &str) {
+        self.tasks.insert(task.to_owned(), Task { runner: started_by.to_owned(), running: None, stopped: None });
+        *self.live.entry(pool_of(started_by).to_owned()).or_default() += 1;
+        self.runners.entry(started_by.to_owned()).or_default().tasks.push(task.to_owned());
+    }
+
+    fn task_changed(&mut self, at: Timestamp, task: &str, last: LastStatus) {
+        let Some(task) = self.tasks.get_mut(task) else { return };
+        if last >= LastStatus::Running {
+            task.running.get_or_insert(at);
+        }
+        if last == LastStatus::Stopped && task.stopped.is_none() {
+            task.stopped = Some(at);
+            if let Some(live) = self.live.get_mut(pool_of(&task.runner)) {
+                *live = live.saturating_sub(1);
+            }
+        }
+    }
+
+    fn answered(&mut self, at: Timestamp, path: &str, (task, runner): (&str, &str), (status, ours, handed_out): (u16, bool, bool)) {
+        // A stranger's questions say nothing of the runner.
+        if self.tasks.get(task).is_none_or(|task| task.runner != runner) {
+            return;
+        }
+        let seen = self.runners.entry(runner.to_owned()).or_default();
+        seen.asked.get_or_insert(at);
+        if handed_out {
+            seen.handed_out.push((at, task.to_owned()));
+        }
+        match (path, status, ours) {
+            ("/admission", 200, true) => seen.admitted = Some(at),
+            ("/admission", 403, true) => seen.refused = Some(at),
+            _ => {}
+        }
+    }
+
+    fn assigned(&mut self, job: JobId, runner: Option<&str>) {
+        for other in self.runners.values_mut().filter(|other| other.job == Some(job)) {
+            other.job = None;
+        }
+        if let Some(address) = runner.and_then(|name| self.ours(name)) {
+            self.runners.entry(address).or_default().job = Some(job);
+        }
+    }
+
+    fn job_changed(&mut self, job: JobId, changed: Job) {
+        let over = changed.status == Status::Completed;
+        let at = changed.since;
+        if let Some(address) = changed.runner.as_deref().and_then(|name| self.ours(name)) {
+            let runner = self.runners.entry(address).or_default();
+            runner.job = Some(job);
+        }
+        for runner in self.runners.values_mut().filter(|runner| over && runner.job == Some(job)) {
+            runner.done = Some(at);
+            runner.job = None;
+        }
+        self.jobs.insert(job, changed);
+    }
+
+    /// Tasks that have not stopped.
+    pub(super) fn live_tasks(&self) -> impl Iterator<Item = (&String, &Task)> {
+        self.tasks.iter().filter(|(_, task)| task.stopped.is_none())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mayfly_domain::id::RunnerId;
+
+    #[test]
+    fn a_runners_name_tells_its_address_and_its_id_the_time() {
+        let id = RunnerId::from_ulid((1_795_356_000_123_u128 << 80) | 77);
+        let name = format!("mayfly-fast-x64-{id}-3");
+        assert_eq!(address_of(&name), Some(format!("fast-x64/{id}")));
+        assert_eq!(decided(&format!("fast-x64/{id}")), Some(Timestamp::from_millis(1_795_356_000_123)));
+        assert_eq!((address_of("GitHub Actions 5"), decided("linux/x")), (None, None));
+    }
+}

@@ -1,0 +1,122 @@
+//! How much is called, minute by minute: what "bounded while faults last" (I9) is held against.
+
+use std::collections::BTreeMap;
+
+use mayfly_domain::time::Timestamp;
+
+use crate::fargate::LastStatus;
+use crate::system::{Fate, Happening, Port, PortCall};
+
+/// Minutes that are judged together: what one minute begins, a later one may have to finish.
+const WINDOW: i64 = 10;
+
+/// GitHub calls of one sweep for one installation (`functions/sweeper/src/budget.rs`), and as many for the App itself and what is not counted there.
+const CALLS_OF_A_SWEEP: u64 = 60;
+
+/// What happened in a minute.
+#[derive(Clone, Debug, Default)]
+struct Minute {
+    /// Looks at each pool.
+    looks: BTreeMap<String, u64>,
+    /// Things that give reason to look: arrivals and progress.
+    reasons: u64,
+    /// Calls that were struck: what had to be done again.
+    struck: u64,
+    /// Requests for tasks.
+    run_task: u64,
+    /// Answers to containers.
+    answers: u64,
+    /// GitHub calls by function.
+    github: BTreeMap<&'static str, u64>,
+    sweeps: u64,
+}
+
+/// All minutes.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    minutes: BTreeMap<i64, Minute>,
+}
+
+/// The pool that scaler begins to look at with this call: it reads the pool's `meta` first.
+fn looked_at(call: &PortCall) -> Option<&str> {
+    (call.who == "scaler" && call.port == Port::Table && call.operation == "GetItem").then_some(())?;
+    call.about.strip_prefix("pool#")?.strip_suffix(" meta")
+}
+
+impl Pace {
+    pub(super) fn saw(&mut self, at: Timestamp, happening: &Happening) {
+        let minute = self.minutes.entry(at.seconds() / 60).or_default();
+        match happening {
+            Happening::Called { call, fate, .. } => {
+                minute.struck += u64::from(matches!(fate, Fate::Struck(..)));
+                if let Some(pool) = looked_at(call) {
+                    *minute.looks.entry(pool.to_owned()).or_default() += 1;
+                }
+                if call.port == Port::Github {
+                    *minute.github.entry(call.who).or_default() += 1;
+                }
+                minute.run_task += u64::from(call.operation == "RunTask");
+            }
+            Happening::Began { who: "sweeper", .. } => minute.sweeps += 1,
+            Happening::Answered { .. } => minute.answers += 1,
+            Happening::DeliverySent { .. }
+            | Happening::JobChanged { .. }
+            | Happening::TaskStarted { .. }
+            | Happening::SettingsChanged { .. }
+            | Happening::TaskChanged { last: LastStatus::Running | LastStatus::Stopped, .. } => minute.reasons += 1,
+            _ => {}
+        }
+    }
+
+    /// Looks at a pool, in each minute since the beginning.
+    pub(super) fn looks(&self) -> impl Iterator<Item = u64> {
+        self.minutes.values().map(|minute| minute.looks.values().sum())
+    }
+
+    /// Requests for tasks, in each minute since the beginning.
+    pub(super) fn requests(&self) -> impl Iterator<Item = u64> {
+        self.minutes.values().map(|minute| minute.run_task)
+    }
+
+    /// Where there was more than can be explained.
+    pub(super) fn excesses(&self, until: Timestamp) -> Vec<(Timestamp, String)> {
+        let (Some(first), last) = (self.minutes.keys().next().copied(), until.seconds() / 60) else { return Vec::new() };
+        let mut found = Vec::new();
+        for from in (first..=last).step_by(usize::try_from(WINDOW).unwrap_or(1)) {
+            let window: Vec<&Minute> = self.minutes.range(from..from + WINDOW).map(|(_, minute)| minute).collect();
+            let at = Timestamp::from_millis((from + WINDOW) * 60_000);
+            found.extend(excess(&window).into_iter().map(|words| (at, words)));
+        }
+        found
+    }
+}
+
+fn excess(window: &[&Minute]) -> Vec<String> {
+    let sum = |of: &dyn Fn(&Minute) -> u64| window.iter().map(|minute| of(minute)).sum::<u64>();
+    let (reasons, struck, sweeps) = (sum(&|m| m.reasons), sum(&|m| m.struck), sum(&|m| m.sweeps));
+    let mut looks: BTreeMap<&str, u64> = BTreeMap::new();
+    for (pool, count) in window.iter().flat_map(|minute| &minute.looks) {
+        *looks.entry(pool).or_default() += count;
+    }
+    let mut found = Vec::new();
+    let pools = u64::try_from(looks.len()).unwrap_or(1);
+    // A tick a minute, maybe doubled; wakes that come back after 25 s because a call was struck; and one look for what arrived or went on.
+    let most = 3 * u64::try_from(WINDOW).unwrap_or(10) + 2 * reasons + 3 * struck;
+    for (pool, count) in looks.iter().filter(|(_, count)| **count > most) {
+        found.push(format!("{count} looks at {pool} in {WINDOW} min, for {reasons} arrivals and {struck} struck calls"));
+    }
+    let all: u64 = looks.values().sum();
+    let run_task = sum(&|m| m.run_task);
+    if run_task > 3 * 25 * all.max(1) {
+        found.push(format!("{run_task} RunTask in {WINDOW} min by {all} looks at {pools} pools"));
+    }
+    let of = |who: &'static str| sum(&|m| m.github.get(who).copied().unwrap_or_default());
+    if of("sweeper") > CALLS_OF_A_SWEEP * 3 * (sweeps + 1) {
+        found.push(format!("{} GitHub calls of sweeper in {WINDOW} min, in {sweeps} sweeps", of("sweeper")));
+    }
+    let answers = sum(&|m| m.answers);
+    if of("registrar") > 8 * (answers + 5) + 3 * struck {
+        found.push(format!("{} GitHub calls of registrar in {WINDOW} min, for {answers} requests", of("registrar")));
+    }
+    found
+}

@@ -1,0 +1,71 @@
+//! What happens in one story: plain data, made from a seed, shrunk when it fails, kept as JSON.
+
+mod act;
+mod pools;
+mod trouble;
+
+pub use act::{Act, Batch, Deed, Fake, Moment, Stranger};
+pub(super) use pools::Asked;
+pub use pools::{PoolSpec, PoolsFile};
+pub use trouble::{Blow, Outage, Rate, Strike, Trouble, Unkindness};
+
+use serde::{Deserialize, Serialize};
+
+/// A story before it is told: the same one is told the same way every time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// What every draw of the models comes from.
+    pub seed: u64,
+    /// Seconds that a task takes to start.
+    pub start_seconds: u64,
+    /// The pools file at the beginning.
+    pub pools: PoolsFile,
+    /// Repositories that are not private.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub public: Vec<String>,
+    /// Runner groups besides `Default`, as `owner/name`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// What people do, in the order of their times.
+    pub acts: Vec<Act>,
+    /// What goes wrong by itself until [`Scenario::calm_at`].
+    #[serde(default)]
+    pub trouble: Trouble,
+    /// Seconds after which nothing goes wrong any more and nobody does anything.
+    pub calm_at: u64,
+    /// Every log line is searched for secrets.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub logs: bool,
+}
+
+impl Scenario {
+    /// How many jobs it queues, those that are run again not counted.
+    #[must_use]
+    pub fn jobs(&self) -> u32 {
+        self.batches().map(|batch| batch.count).sum()
+    }
+
+    /// Jobs that come together, in the order of their times.
+    pub fn batches(&self) -> impl Iterator<Item = &Batch> {
+        self.acts.iter().filter_map(|act| match &act.deed {
+            Deed::Queue(batch) => Some(batch),
+            _ => None,
+        })
+    }
+
+    /// Every pools file that is ever in force.
+    pub fn files(&self) -> impl Iterator<Item = &PoolsFile> {
+        let applied = self.acts.iter().filter_map(|act| match &act.deed {
+            Deed::Apply(file) => Some(file),
+            _ => None,
+        });
+        std::iter::once(&self.pools).chain(applied)
+    }
+
+    /// True if nothing goes wrong and nobody interferes: then every job costs one runner.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.trouble.is_none() && self.acts.iter().all(|act| matches!(&act.deed, Deed::Queue(batch) if batch.gate.is_none()))
+    }
+}

@@ -1,0 +1,209 @@
+//! Makes a failing scenario smaller, for as long as it fails the same promise.
+
+use std::time::{Duration, Instant};
+
+use super::scenario::{Deed, PoolsFile, Scenario, Strike, Trouble, Unkindness};
+use super::tell::{Told, tell};
+use super::violation::Invariant;
+use super::watch::Keep;
+use crate::github::faults::{ApiFaults, DeliveryFaults, Faults};
+
+/// The smallest that was found.
+#[derive(Debug)]
+pub struct Shrunk {
+    /// The scenario.
+    pub scenario: Scenario,
+    /// Its story, with the trace.
+    pub told: Told,
+    /// How many were tried.
+    pub tries: u32,
+}
+
+struct Shrinker<'a> {
+    fails: &'a dyn Fn(&Scenario) -> bool,
+    until: Instant,
+    tries: u32,
+    best: Scenario,
+}
+
+/// Shrinks a scenario that broke a promise. `told` is its story: the calls that were struck in it.
+#[must_use]
+pub fn shrink(scenario: &Scenario, told: &Told, invariant: Invariant, within: Duration) -> Shrunk {
+    let fails = |candidate: &Scenario| {
+        tell(candidate, Keep::default()).is_ok_and(|told| told.violations.iter().any(|violation| violation.invariant == invariant))
+    };
+    let (scenario, tries) = smallest(scenario, &told.strikes, &fails, within);
+    let told = tell(&scenario, Keep { trace: true, hash: false }).unwrap_or_else(|problem| Told::empty(format!("{problem:#}")));
+    Shrunk { scenario, told, tries }
+}
+
+/// The smallest scenario that still `fails`, and how many were tried.
+#[must_use]
+pub fn smallest(scenario: &Scenario, strikes: &[Strike], fails: &dyn Fn(&Scenario) -> bool, within: Duration) -> (Scenario, u32) {
+    let mut shrinker = Shrinker { fails, until: Instant::now() + within, tries: 0, best: scenario.clone() };
+    // Calls by their names instead of by chance: then one can be left out without changing the fate of the others.
+    let mut named = scenario.clone();
+    named.trouble.rates.clear();
+    named.trouble.strikes = strikes.to_vec();
+    shrinker.attempt(named);
+    loop {
+        let before = shrinker.best.clone();
+        shrinker.all_trouble();
+        shrinker.acts();
+        shrinker.strikes();
+        shrinker.counts();
+        shrinker.pools();
+        shrinker.times();
+        if shrinker.best == before || shrinker.is_over() {
+            return (shrinker.best, shrinker.tries);
+        }
+    }
+}
+
+impl Shrinker<'_> {
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.until
+    }
+
+    /// Takes the candidate if it fails, too.
+    fn attempt(&mut self, candidate: Scenario) -> bool {
+        if self.is_over() || candidate == self.best {
+            return false;
+        }
+        self.tries += 1;
+        let fails = (self.fails)(&candidate);
+        if fails {
+            self.best = candidate;
+        }
+        fails
+    }
+
+    fn with(&mut self, change: impl FnOnce(&mut Scenario)) -> bool {
+        let mut candidate = self.best.clone();
+        change(&mut candidate);
+        self.attempt(candidate)
+    }
+
+    /// Whole kinds of trouble.
+    fn all_trouble(&mut self) {
+        if self.with(|scenario| scenario.trouble = Trouble::default()) {
+            return;
+        }
+        self.with(|scenario| scenario.trouble.rates.clear());
+        self.with(|scenario| scenario.trouble.strikes.clear());
+        self.with(|scenario| scenario.trouble.github = Faults::default());
+        self.with(|scenario| scenario.trouble.github.api = ApiFaults::default());
+        self.with(|scenario| scenario.trouble.github.deliveries = DeliveryFaults::default());
+        self.with(|scenario| scenario.trouble.github.stolen = 0.0);
+        self.with(|scenario| scenario.trouble.github.too_old = 0.0);
+        self.with(|scenario| scenario.trouble.github.forgets_idle_after = 0.0);
+        self.with(|scenario| scenario.trouble.unkindness = Unkindness::default());
+        self.with(|scenario| scenario.trouble.ecs.clear());
+        for index in (0..self.best.trouble.ecs.len()).rev() {
+            self.with(|scenario| {
+                scenario.trouble.ecs.remove(index);
+            });
+        }
+        for index in (0..self.best.trouble.rates.len()).rev() {
+            self.with(|scenario| {
+                scenario.trouble.rates.remove(index);
+            });
+        }
+    }
+
+    /// Fewer acts: halves first, then quarters, down to single ones.
+    fn acts(&mut self) {
+        self.fewer(|scenario| &mut scenario.acts);
+    }
+
+    /// Fewer struck calls, the same way.
+    fn strikes(&mut self) {
+        self.fewer(|scenario| &mut scenario.trouble.strikes);
+    }
+
+    fn fewer<T: Clone>(&mut self, list: fn(&mut Scenario) -> &mut Vec<T>) {
+        let mut size = list(&mut self.best).len().div_ceil(2);
+        while size > 0 && !self.is_over() {
+            let mut from = 0;
+            while from < list(&mut self.best).len() {
+                let end = (from + size).min(list(&mut self.best).len());
+                let left_out = self.with(|scenario| {
+                    list(scenario).drain(from..end);
+                });
+                if !left_out {
+                    from += size;
+                }
+            }
+            size = if size == 1 { 0 } else { size.div_ceil(2) };
+        }
+    }
+
+    /// Fewer jobs in each batch.
+    fn counts(&mut self) {
+        for index in 0..self.best.acts.len() {
+            loop {
+                let Some(Deed::Queue(batch)) = self.best.acts.get(index).map(|act| &act.deed) else { break };
+                let count = batch.count;
+                let fewer = [1, count / 2, count - 1].into_iter().filter(|fewer| *fewer > 0 && *fewer < count);
+                let mut smaller = false;
+                for fewer in fewer {
+                    smaller = self.with(|scenario| {
+                        if let Some(Deed::Queue(batch)) = scenario.acts.get_mut(index).map(|act| &mut act.deed) {
+                            batch.count = fewer;
+                        }
+                    });
+                    if smaller {
+                        break;
+                    }
+                }
+                if !smaller {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Fewer pools, and plainer ones.
+    fn pools(&mut self) {
+        let names: Vec<String> = self.best.files().flat_map(|file| &file.pools).map(|pool| pool.name.clone()).collect();
+        for name in names {
+            self.in_files(|file| file.pools.retain(|pool| pool.name != name));
+        }
+        self.in_files(|file| file.pools.iter_mut().for_each(|pool| pool.min_idle = 0));
+        self.in_files(|file| file.pools.iter_mut().for_each(|pool| pool.max_per_repository = None));
+        self.in_files(|file| file.pools.iter_mut().for_each(|pool| pool.repositories.clear()));
+        self.in_files(|file| file.pools.iter_mut().for_each(|pool| pool.spot = false));
+        self.in_files(|file| file.pools.iter_mut().for_each(|pool| pool.role = false));
+        self.in_files(|file| file.pools.iter_mut().for_each(|pool| pool.group = None));
+    }
+
+    fn in_files(&mut self, change: impl Fn(&mut PoolsFile)) {
+        self.with(|scenario| {
+            change(&mut scenario.pools);
+            for act in &mut scenario.acts {
+                if let Deed::Apply(file) = &mut act.deed {
+                    change(file);
+                }
+            }
+            if scenario.files().any(|file| file.pools.is_empty()) {
+                scenario.acts.clear();
+            }
+        });
+    }
+
+    /// Shorter jobs, an earlier calm.
+    fn times(&mut self) {
+        for index in 0..self.best.acts.len() {
+            self.with(|scenario| {
+                if let Some(Deed::Queue(batch)) = scenario.acts.get_mut(index).map(|act| &mut act.deed) {
+                    batch.seconds = batch.seconds.min(20.0);
+                }
+            });
+        }
+        let last = self.best.acts.iter().map(|act| act.at).fold(0.0, f64::max);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of some hours")]
+        let last = last as u64;
+        self.with(|scenario| scenario.calm_at = last + 60);
+        self.with(|scenario| scenario.logs = false);
+    }
+}

@@ -1,0 +1,366 @@
+//! Tells one story: begins the system, does what the scenario says, waits until everything is at rest, and holds the end against the invariants.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mayfly_domain::id::JobId;
+use mayfly_domain::time::Timestamp;
+use tokio::time::Instant;
+
+use super::ending::{Ending, floors, jobs_at_github};
+use super::figures::Figures;
+use super::forecast::{Down, Forecast, after};
+use super::invariants;
+use super::leftovers::Leftovers;
+use super::logs::Lines;
+use super::panics;
+use super::scenario::{Act, Moment, Outage, Scenario, Strike};
+use super::violation::{Invariant, Violation};
+use super::watch::{Keep, Shared};
+use crate::fargate;
+use crate::github::faults::Faults as GithubFaults;
+use crate::github::jobs::Status;
+use crate::system::{Chances, Happening, Start, System};
+
+/// How often it is looked whether everything is at rest.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// For how long everything must be at rest.
+const REST: Duration = Duration::from_secs(240);
+
+/// How long the system may take to settle once nothing goes wrong any more, besides the time that the jobs themselves take: the longest wait of a
+/// job (an hourly probe, DESIGN §5), the longest back-off (30 min), and time to go on from there.
+const SETTLES_WITHIN: Duration = Duration::from_secs(4 * 3600);
+
+/// What came of a story.
+#[derive(Debug)]
+pub struct Told {
+    /// The promises that were broken.
+    pub violations: Vec<Violation>,
+    /// What happened, in numbers.
+    pub figures: Figures,
+    /// Everything that happened, if it was to be kept.
+    pub trace: Vec<(Duration, Happening)>,
+    /// Calls that were struck.
+    pub strikes: Vec<Strike>,
+    /// A number that equal traces share, if it was asked for.
+    pub hash: Option<u64>,
+}
+
+impl Told {
+    /// A story that could not be told.
+    pub(super) fn empty(words: String) -> Self {
+        let violation = Violation { invariant: Invariant::Panic, at: Duration::ZERO, about: Vec::new(), words };
+        Self { violations: vec![violation], figures: Figures::default(), trace: Vec::new(), strikes: Vec::new(), hash: None }
+    }
+}
+
+/// Tells the story of a scenario, on this thread, in virtual time.
+///
+/// # Errors
+/// When no runtime can be made, or the system cannot begin.
+pub fn tell(scenario: &Scenario, keep: Keep) -> anyhow::Result<Told> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+    let lines = Lines::default();
+    let (told, heard) = panics::heard(|| {
+        let guard = scenario.logs.then(|| lines.capture());
+        let told = runtime.block_on(story(scenario, keep, &lines));
+        drop(guard);
+        told
+    });
+    drop(runtime);
+    let mut told = told?;
+    for words in heard {
+        told.violations.push(Violation { invariant: Invariant::Panic, at: told.figures.lasted, about: Vec::new(), words });
+    }
+    Ok(told)
+}
+
+/// A cancellation whose moment has not come.
+pub(super) struct Pending {
+    job: JobId,
+    moment: Moment,
+    /// How many tasks and registrations there had been.
+    seen: (usize, u64),
+}
+
+pub(super) struct Teller<'a> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) system: System,
+    pub(super) watch: Shared,
+    pub(super) down: Down,
+    pub(super) began: Timestamp,
+    pub(super) batches: BTreeMap<u32, Vec<JobId>>,
+    /// What repositories are called now.
+    pub(super) names: BTreeMap<String, String>,
+    pub(super) pending: Vec<Pending>,
+    /// What GitHub does by itself, refusals included.
+    pub(super) github: GithubFaults,
+    /// Deliveries fail until then; ECS refuses until then.
+    pub(super) outages: Vec<(Outage, Timestamp)>,
+    pub(super) deeds: usize,
+}
+
+async fn story(scenario: &Scenario, keep: Keep, lines: &Lines) -> anyhow::Result<Told> {
+    let start = Start::seeded(scenario.seed).pools(&scenario.pools.text()).tasks_start_in(scenario.start_seconds);
+    let system = start.begin()?;
+    let mut teller = Teller::new(scenario, system, keep);
+    teller.prepare();
+    teller.acts().await;
+    teller.calm();
+    let unsettled = teller.settle().await;
+    Ok(teller.end(unsettled, lines))
+}
+
+impl<'a> Teller<'a> {
+    fn new(scenario: &'a Scenario, system: System, keep: Keep) -> Self {
+        let began = system.world.clock.now();
+        Self {
+            scenario,
+            system,
+            watch: Shared::new(began, keep),
+            down: Down::default(),
+            began,
+            batches: BTreeMap::new(),
+            names: BTreeMap::new(),
+            pending: Vec::new(),
+            github: scenario.trouble.github.clone(),
+            outages: Vec::new(),
+            deeds: 0,
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.system.world.clock.now()
+    }
+
+    /// The world as it is before anything happens.
+    fn prepare(&self) {
+        let Self { scenario, system, .. } = self;
+        let trouble = &scenario.trouble;
+        let weather = Forecast::new(scenario.seed, trouble, self.down.clone(), after(self.began, scenario.calm_at));
+        system.world.set_witness(Box::new(self.watch.clone()));
+        system.world.set_weather(Box::new(weather));
+        system.world.set_chances(trouble.unkindness.chances());
+        self.watch.get().files.applied(self.began, Some(scenario.pools.clone()));
+        system.world.with_github(|github, now| {
+            for name in &scenario.public {
+                let id = github.accounts_mut().mention(name, now);
+                if let Some(repository) = github.accounts_mut().repository_mut(id) {
+                    repository.private = false;
+                }
+            }
+        });
+        self.put_faults();
+    }
+
+    /// Puts in force at the models what goes wrong by itself now.
+    pub(super) fn put_faults(&self) {
+        let now = self.now();
+        let down = |what: Outage| self.outages.iter().any(|(outage, until)| *outage == what && now < *until);
+        let mut github = self.github.clone();
+        if down(Outage::Deliveries) {
+            github.deliveries.lost = 1.0;
+        }
+        let refuses = down(Outage::EcsRefuses);
+        self.system.world.with_github(|model, _| model.faults = github);
+        self.system.world.with_ecs(|ecs, _| {
+            ecs.clear_faults();
+            if refuses {
+                let operations = ["RunTask", "StopTask", "DescribeTasks", "ListTasks", "RegisterTaskDefinition", "DescribeTaskDefinition"];
+                let operations = operations.iter().filter_map(|name| fargate::Operation::named(name)).collect();
+                ecs.add_fault(fargate::Fault { operations, ..fargate::Fault::of(fargate::FaultKind::Refused) });
+            }
+            for fault in &self.scenario.trouble.ecs {
+                ecs.add_fault(fault.clone());
+            }
+        });
+    }
+
+    /// Everything that people do, up to the calm.
+    async fn acts(&mut self) {
+        let acts: &[Act] = &self.scenario.acts;
+        let mut next = 0;
+        let calm = after(self.began, self.scenario.calm_at);
+        loop {
+            let now = self.now();
+            while let Some(act) = acts.get(next).filter(|act| self.time_of(act) <= now) {
+                next += 1;
+                self.deeds += 1;
+                self.act(&act.deed);
+            }
+            self.cancel_in_time();
+            self.end_outages();
+            if now >= calm {
+                return;
+            }
+            let times = [acts.get(next).map(|act| self.time_of(act)), Some(calm), self.outages.iter().map(|(_, until)| *until).min()];
+            let until = times.into_iter().flatten().min().unwrap_or(calm);
+            self.wait(until.since(now)).await;
+        }
+    }
+
+    fn time_of(&self, act: &Act) -> Timestamp {
+        self.began.plus(Duration::try_from_secs_f64(act.at).unwrap_or_default())
+    }
+
+    /// Waits; where a cancellation waits for its moment, no longer than until something happens.
+    async fn wait(&self, long: Duration) {
+        let sleep = tokio::time::sleep_until(Instant::now() + long.max(Duration::from_millis(1)));
+        if self.pending.is_empty() {
+            sleep.await;
+            return;
+        }
+        let news = self.watch.get().news.clone();
+        futures::future::select(std::pin::pin!(sleep), std::pin::pin!(news.notified())).await;
+    }
+
+    fn end_outages(&mut self) {
+        let now = self.now();
+        let before = self.outages.len();
+        self.outages.retain(|(_, until)| now < *until);
+        if self.outages.len() != before {
+            self.put_faults();
+        }
+    }
+
+    /// Cancels the jobs whose moment has come.
+    fn cancel_in_time(&mut self) {
+        let pending = std::mem::take(&mut self.pending);
+        for one in pending {
+            match self.has_come(&one) {
+                Some(true) => self.system.cancel(one.job),
+                Some(false) => self.pending.push(one),
+                None => {}
+            }
+        }
+    }
+
+    /// Whether the moment has come; none if it never will.
+    fn has_come(&self, pending: &Pending) -> Option<bool> {
+        let watch = self.watch.get();
+        let job = watch.mirror.jobs.get(&pending.job)?;
+        let (tasks, registrations) = pending.seen;
+        match job.status {
+            Status::Completed => None,
+            Status::InProgress => Some(true),
+            _ => Some(match pending.moment {
+                Moment::Then => true,
+                Moment::AtLaunch => watch.mirror.tasks.len() > tasks,
+                Moment::AtRegistration => watch.kinds.get("registrations").copied().unwrap_or_default() > registrations,
+                Moment::AtAssignment => watch.mirror.runners.values().any(|runner| runner.job == Some(pending.job)),
+                Moment::AtStart => false,
+            }),
+        }
+    }
+
+    /// Somebody wants a job cancelled.
+    pub(super) fn cancel(&mut self, job: JobId, moment: Moment) {
+        let seen = {
+            let watch = self.watch.get();
+            (watch.mirror.tasks.len(), watch.kinds.get("registrations").copied().unwrap_or_default())
+        };
+        self.pending.push(Pending { job, moment, seen });
+    }
+
+    /// From now on nothing goes wrong any more. What GitHub refuses it goes on to refuse.
+    fn calm(&mut self) {
+        self.outages.clear();
+        self.pending.clear();
+        self.github = GithubFaults { refused: std::mem::take(&mut self.github.refused), ..GithubFaults::default() };
+        self.system.world.with_github(|github, _| github.faults = self.github.clone());
+        self.system.world.with_ecs(|ecs, _| ecs.clear_faults());
+        self.system.world.clear_weather();
+        self.system.world.set_chances(Chances::default());
+    }
+
+    /// Lets time pass until everything has been at rest for a while. How long it was waited for, if it never was.
+    async fn settle(&mut self) -> Option<Duration> {
+        let calm = self.now();
+        let limit = SETTLES_WITHIN + self.work();
+        let mut leftovers = Leftovers::default();
+        let mut resting: Option<Timestamp> = None;
+        loop {
+            leftovers.look(&self.system, &self.watch);
+            let now = self.now();
+            if self.is_at_rest() {
+                let since = *resting.get_or_insert(now);
+                if now.since(since) >= REST {
+                    return None;
+                }
+            } else {
+                resting = None;
+                if now.since(calm) > limit {
+                    return Some(now.since(calm));
+                }
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Seconds that the jobs take, one after the other by pool: no pool is slower than that.
+    fn work(&self) -> Duration {
+        let all = self.scenario.batches().map(|batch| (batch.seconds + 120.0) * f64::from(batch.count)).sum::<f64>();
+        let slowest = self.scenario.files().flat_map(|file| &file.pools).map(|pool| pool.max_per_repository.unwrap_or(pool.max)).min();
+        Duration::try_from_secs_f64(all / f64::from(slowest.unwrap_or(1))).unwrap_or_default()
+    }
+
+    /// True if there is nothing left to be done.
+    fn is_at_rest(&self) -> bool {
+        {
+            let watch = self.watch.get();
+            let file = watch.files.last().cloned().unwrap_or_else(|| self.scenario.pools.clone());
+            let live = watch.mirror.live_tasks().count();
+            let busy = watch.mirror.jobs.values().any(|job| job.status == Status::InProgress);
+            if live != floors(&file) || busy {
+                return false;
+            }
+        }
+        let ending = self.ending(None);
+        ending.open_jobs().all(|job| ending.excuse(job).is_some()) && ending.left_over().is_empty()
+    }
+
+    fn ending(&self, unsettled: Option<Duration>) -> Ending<'_> {
+        // Before the witness is held: asking GitHub may tell it something.
+        let jobs = jobs_at_github(&self.system);
+        let watch = self.watch.get();
+        Ending {
+            scenario: self.scenario,
+            system: &self.system,
+            now: self.now(),
+            file: watch.files.last().cloned().unwrap_or_else(|| self.scenario.pools.clone()),
+            files: watch.files.good().map(|(at, file)| (at, file.clone())).collect(),
+            jobs,
+            strangers: watch.mirror.strangers.clone(),
+            told: watch.replies.clone(),
+            unsettled,
+            unrest: Vec::new(),
+        }
+    }
+
+    fn end(self, unsettled: Option<Duration>, lines: &Lines) -> Told {
+        let mut ending = self.ending(unsettled);
+        ending.told.push(lines.text());
+        ending.unrest = ending.left_over().into_iter().map(|(_, words)| words).take(6).collect();
+        let shared = self.watch.clone();
+        let mut watch = shared.get();
+        invariants::i1_every_job_is_served(&ending, &mut watch);
+        invariants::i4_one_runner_per_job(&ending, &mut watch);
+        invariants::i5_nothing_is_left(&ending, &mut watch);
+        invariants::i6_forged_input_changes_nothing(&ending, &mut watch);
+        invariants::i7_no_job_runs_where_it_may_not(&ending, &mut watch);
+        invariants::i8_no_secret_is_told(&ending, &mut watch);
+        invariants::i9_it_settles(&ending, &mut watch);
+        invariants::i9_calls_are_bounded(&mut watch, ending.now);
+        let figures = Figures::of(&ending, &watch);
+        let trace = std::mem::take(&mut watch.trace);
+        let began = self.began;
+        Told {
+            violations: watch.violations.clone(),
+            figures,
+            trace: trace.into_iter().map(|(at, happening)| (at.since(began), happening)).collect(),
+            strikes: watch.strikes.clone(),
+            hash: watch.hash(),
+        }
+    }
+}
