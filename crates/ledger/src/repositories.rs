@@ -24,9 +24,10 @@ pub struct SeenRepository {
     pub installation: InstallationId,
     /// When one of its jobs was seen last; behind by a day at most.
     pub seen_at: Timestamp,
-    /// When GitHub was last asked for all that waits there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub asked_at: Option<Timestamp>,
+    /// When GitHub was last asked for all that waits there, or the repository was written down first.
+    pub asked_at: Timestamp,
+    /// The same for registrations that were left there.
+    pub cleared_at: Timestamp,
     /// Runs that were looked at since: a look that is too long for one sweep goes on with the others.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub looked_at: BTreeSet<RunId>,

@@ -27,6 +27,10 @@ const AT_ONCE: usize = 2;
 /// No repository is asked about more often. With 20 of them or fewer each one has its turn as often as that.
 const ASK_EVERY: Duration = Duration::from_secs(10 * 60);
 
+/// No place is searched more often for registrations that were left there: each has an errand of its own, and this is for those whose errand
+/// is over or was lost.
+const CLEAR_EVERY: Duration = Duration::from_secs(60 * 60);
+
 /// Runs of one repository that one sweep looks into at most; the next one goes on. One or a few calls each.
 const RUNS: usize = 5;
 
@@ -107,7 +111,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             Ok(None) => return self.hidden(seen).await,
             Err(problem) => {
                 // One that cannot be asked about must not keep the others from their turn.
-                self.ledger.put_repository(SeenRepository { asked_at: Some(now), ..seen }).await?;
+                self.ledger.put_repository(SeenRepository { asked_at: now, ..seen }).await?;
                 return Err(problem).context("ask for runs that wait");
             }
         };
@@ -119,11 +123,15 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             after.looked_at.clear();
         }
         if through || looked.is_err() {
-            after.asked_at = Some(now);
+            after.asked_at = now;
+        }
+        let clears = through && now.since(after.cleared_at) >= CLEAR_EVERY;
+        if clears {
+            after.cleared_at = now;
         }
         self.ledger.put_repository(after.clone()).await?;
         looked?;
-        if through { self.leftovers(&after, deputy, pools, budget).await } else { Ok(()) }
+        if clears { self.leftovers(&after, deputy, pools, budget).await } else { Ok(()) }
     }
 
     async fn hidden(&self, seen: SeenRepository) -> anyhow::Result<()> {
@@ -131,7 +139,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             info!(repository.name = seen.repository.name, "forgotten: GitHub does not show it to the App; its next job brings it back");
             return Ok(self.ledger.forget_repository(&seen).await?);
         }
-        self.ledger.put_repository(SeenRepository { hidden: seen.hidden + 1, asked_at: Some(self.now()), ..seen }).await?;
+        self.ledger.put_repository(SeenRepository { hidden: seen.hidden + 1, asked_at: self.now(), ..seen }).await?;
         Ok(())
     }
 
@@ -189,20 +197,28 @@ fn sighting(known: Option<&SeenRepository>, record: &JobRecord, now: Timestamp) 
         repository: record.repository.clone(),
         installation: record.installation,
         seen_at: now,
-        asked_at: None,
+        // What is at work there now was told of.
+        asked_at: now,
+        cleared_at: now,
         looked_at: std::collections::BTreeSet::new(),
         hidden: 0,
     };
     match known {
         // The App may have been installed anew since, and the repository renamed.
-        Some(known) => SeenRepository { rev: known.rev, asked_at: known.asked_at, looked_at: known.looked_at.clone(), ..fresh },
+        Some(known) => SeenRepository {
+            rev: known.rev,
+            asked_at: known.asked_at,
+            cleared_at: known.cleared_at,
+            looked_at: known.looked_at.clone(),
+            ..fresh
+        },
         None => fresh,
     }
 }
 
-/// Whose turn it is: those asked about longest ago, the unasked first, so many of each installation.
+/// Whose turn it is: those asked about longest ago, so many of each installation.
 fn turns(mut known: Vec<SeenRepository>, now: Timestamp) -> Vec<SeenRepository> {
-    known.retain(|seen| seen.asked_at.is_none_or(|at| now.since(at) >= ASK_EVERY));
+    known.retain(|seen| now.since(seen.asked_at) >= ASK_EVERY);
     known.sort_by_key(|seen| (seen.asked_at, seen.repository.id));
     let mut taken: BTreeMap<InstallationId, usize> = BTreeMap::new();
     known.retain(|seen| {

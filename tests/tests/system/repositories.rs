@@ -1,0 +1,160 @@
+//! Jobs that no delivery tells of are found by a slow round over the repositories that jobs came from.
+
+use std::time::Duration;
+
+use mayfly_domain::id::JobId;
+use mayfly_domain::job::JobState;
+use mayfly_ledger::repositories::SeenRepository;
+use mayfly_tests::github::jobs::{Action, JobDeliveries, NewJob};
+use mayfly_tests::system::{Start, System};
+
+use crate::told::{begin, done, job, outcomes, pool_with, queue_one, rest, story, until};
+
+fn asked(system: &System, what: &str) -> u64 {
+    system.world.calls().get(&("sweeper".to_owned(), format!("GitHub {what}"))).copied().unwrap_or_default()
+}
+
+/// The repositories that the ledger knows, by id.
+fn known(system: &System) -> Vec<String> {
+    system.world.table.dump().into_keys().filter(|key| key.starts_with("repositories ")).collect()
+}
+
+/// A system that has served these repositories.
+async fn knowing(seed: u64, repositories: &[&str]) -> System {
+    let system = Start::seeded(seed).begin().unwrap();
+    let jobs: Vec<JobId> = repositories.iter().flat_map(|name| system.queue_jobs(&long(of(name)))).collect();
+    done(&system, 300, &jobs).await;
+    rest(&system, 120).await;
+    assert_eq!(known(&system).len(), repositories.len());
+    system
+}
+
+fn of(repository: &str) -> NewJob {
+    NewJob { repository: repository.to_owned(), ..job() }
+}
+
+/// A job that at least one sweep sees.
+fn long(wish: NewJob) -> NewJob {
+    NewJob { seconds: 65.0, ..wish }
+}
+
+fn never_told(wish: NewJob) -> NewJob {
+    let never_made = vec![Action::Queued, Action::Waiting];
+    NewJob { deliveries: JobDeliveries { never_made, ..JobDeliveries::default() }, ..wish }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_github_never_told_of_is_found_and_runs() {
+    let system = knowing(400, &["acme/app"]).await;
+    let never_made = vec![Action::Queued, Action::InProgress, Action::Completed];
+    let deliveries = JobDeliveries { never_made, ..JobDeliveries::default() };
+    let job = system.queue_jobs(&NewJob { deliveries, ..job() })[0];
+    done(&system, 900, &[job]).await;
+    until(&system, 900, "the ledger knows its end", |system| system.job(job).is_some_and(|job| job.state == JobState::Closed)).await;
+    rest(&system, 120).await;
+    assert_eq!(outcomes(&system).len(), 2, "{}", story(&system));
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_runs_than_one_sweep_looks_into_are_all_looked_into() {
+    let system = knowing(401, &["acme/app"]).await;
+    let jobs = system.queue_jobs(&NewJob { count: 17, ..never_told(job()) });
+    done(&system, 1_200, &jobs).await;
+    rest(&system, 900).await;
+    assert_eq!(system.launched_and_most_live().0, 18, "{}", story(&system));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_repository_has_its_turn() {
+    let names: Vec<String> = (0..9).map(|number| format!("acme/app-{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let system = knowing(402, &names).await;
+    let jobs: Vec<JobId> = names.iter().flat_map(|name| system.queue_jobs(&never_told(of(name)))).collect();
+    done(&system, 1_200, &jobs).await;
+    rest(&system, 900).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_hour_costs_few_calls() {
+    let system = knowing(403, &["acme/app"]).await;
+    system.world.forget_calls();
+    system.pass(3_600).await;
+    let (runs, jobs) = (asked(&system, "list-runs"), asked(&system, "list-jobs"));
+    assert!((8..=12).contains(&runs) && jobs == 0, "two calls every ten minutes: {runs}, and {jobs} for jobs");
+    assert!(asked(&system, "list-runners") <= 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_that_comes_after_its_job_was_found_counts_once() {
+    let system = knowing(404, &["acme/app"]).await;
+    // Nobody serves it, so that it still waits when its delivery comes.
+    system.put_pools(&pool_with("max = 1"));
+    system.pass(120).await;
+    let other = system.queue_jobs(&NewJob { seconds: 4_000.0, ..job() })[0];
+    until(&system, 120, "the only runner is at work", |system| system.runner_at_github(other).is_some()).await;
+    let deliveries = JobDeliveries { late_seconds: 1_500.0, ..JobDeliveries::default() };
+    let job = system.queue_jobs(&NewJob { deliveries, ..job() })[0];
+    until(&system, 900, "it was found", |system| system.job(job).is_some()).await;
+    let found = system.job(job).unwrap();
+    system.pass(1_500).await;
+    let told = system.job(job).unwrap();
+    assert_eq!((found.state, told.state, found.queued.len(), told.queued.len()), (JobState::Queued, JobState::Queued, 1, 1));
+    assert_ne!(found.queued, told.queued, "the delivery takes the place of what stood for it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_that_is_two_minutes_late_is_waited_for() {
+    let system = knowing(405, &["acme/app"]).await;
+    system.pass(590 - 180).await;
+    let deliveries = JobDeliveries { late_seconds: 100.0, ..JobDeliveries::default() };
+    let jobs: Vec<JobId> = (0..3).flat_map(|_| system.queue_jobs(&NewJob { deliveries: deliveries.clone(), ..job() })).collect();
+    done(&system, 400, &jobs).await;
+    for job in jobs {
+        let record = system.job(job).unwrap();
+        assert!(record.received_at.since(record.queued_at).as_secs() >= 100, "found before its delivery came");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repository_that_github_does_not_show_twice_is_forgotten_and_comes_back_with_its_next_job() {
+    let system = knowing(406, &["acme/app", "acme/site"]).await;
+    let install = |installed: bool| {
+        system.world.with_github(|github, now| {
+            let id = github.accounts_mut().mention("acme/site", now);
+            if let Some(repository) = github.accounts_mut().repository_mut(id) {
+                repository.installed = installed;
+            }
+        });
+    };
+    install(false);
+    until(&system, 1_500, "it is forgotten", |system| known(system).len() == 1).await;
+    install(true);
+    let job = system.queue_jobs(&long(of("acme/site")))[0];
+    done(&system, 300, &[job]).await;
+    assert_eq!(known(&system).len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repository_without_jobs_is_forgotten_after_a_week() {
+    let system = knowing(407, &["acme/app", "acme/site"]).await;
+    let ledger = system.world.table.ledger("test");
+    let day = Duration::from_secs(24 * 3_600);
+    for (seen, days) in ledger.repositories().await.unwrap().into_iter().zip([7, 9]) {
+        let seen_at = system.world.clock.now().minus(day * days);
+        assert!(ledger.put_repository(SeenRepository { seen_at, ..seen }).await.unwrap().is_some());
+    }
+    system.pass(720).await;
+    let left: Vec<String> = ledger.repositories().await.unwrap().into_iter().map(|seen| seen.repository.name).collect();
+    assert_eq!(left, ["acme/app"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_no_pool_takes_or_that_is_held_back_is_left_alone() {
+    let system = begin(408);
+    let first = queue_one(&system);
+    done(&system, 120, &[first]).await;
+    let hosted = system.queue_jobs(&never_told(NewJob { labels: vec!["ubuntu-latest".to_owned()], ..job() }))[0];
+    let gated = system.queue_jobs(&never_told(NewJob { gate: Some(mayfly_tests::github::jobs::Gate::Environment), ..job() }))[0];
+    system.pass(1_500).await;
+    assert_eq!((system.job(hosted), system.job(gated), system.launched_and_most_live().0), (None, None, 1));
+}
