@@ -4,6 +4,9 @@ PYTHON ?= python3
 # Lambda's name for this machine: the local stack runs the functions as they are.
 ARCH := $(subst aarch64,arm64,$(shell uname -m))
 EVENT ?= $(wildcard $(addprefix events/$*/,queued.json wakes.json registration.json stopped.json tick.json))
+# Seeds of the simulation, and the first of them.
+SEEDS ?= 300
+START ?= 0
 PARAMETERS := $(if $(VPC),--parameter-overrides VpcId=$(VPC) SubnetIds=$(SUBNETS))
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -12,8 +15,9 @@ export __SAM_CLI_APP_DIR := $(CURDIR)/target/sam/home
 
 SAM := cd infra && sam
 STACK := target/debug/stack
+SIMULATE := cargo run --quiet --profile simulation -p mayfly-tests --bin simulate -- --seeds $(SEEDS) --start $(START)
 
-.PHONY: help tools build check openapi test bench demo up down status deploy validate shellcheck models
+.PHONY: help tools build check openapi test simulate bench demo up down status deploy validate shellcheck models
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,8 +51,12 @@ openapi: tools ## what GitHub publishes about its API, into target/openapi
 
 test: check validate shellcheck build openapi ## every check and every test, those over the wire against the local stack included
 	python runner/tests/signature.py
+	$(SIMULATE)
 	cargo test --workspace --no-run
 	$(STACK) with cargo test --workspace --no-fail-fast -- --include-ignored
+
+simulate: ## stories in virtual time, everything going wrong in them: make simulate SEEDS=1000 START=0
+	$(SIMULATE)
 
 bench: build ## what a delivery costs: start-up, time, CPU, memory, size, against the limits
 	python functions/webhook/bench.py target/lambda/mayfly-webhook/bootstrap

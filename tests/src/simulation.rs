@@ -29,6 +29,7 @@ mod workloads;
 
 pub use draw::{Profile, scenario};
 pub use figures::{Figures, JobEnd};
+pub use pace::PerMinute;
 pub use run::main;
 pub use scenario::{
     Act, Batch, Blow, Deed, Fake, Moment, Outage, PoolSpec, PoolsFile, Rate, Scenario, Stranger, Strike, Trouble, Unkindness,

@@ -32,6 +32,8 @@ pub(super) struct JobNow {
     pub(super) began: Option<Timestamp>,
     pub(super) ended: Option<Timestamp>,
     pub(super) hosted: bool,
+    /// GitHub gave it up: no runner took it for a day.
+    pub(super) given_up: bool,
     /// The App is on its repository, and not suspended.
     pub(super) app: bool,
     /// GitHub refuses its runners.
@@ -126,6 +128,7 @@ pub(super) fn jobs_at_github(system: &System) -> Vec<JobNow> {
                 began: job.started_at.map(time),
                 ended: job.completed_at.map(time),
                 hosted: job.is_hosted(),
+                given_up: job.annotation.is_some_and(|words| words.contains("not acquired")),
                 app: installation.is_some_and(|one| one.suspended_at.is_none()),
                 refused: names.iter().any(|name| refused(name)),
                 heard_of: heard.contains(&job.repository),
@@ -144,14 +147,15 @@ impl JobNow {
 }
 
 impl Ending<'_> {
-    /// Jobs that wait, or are held back.
+    /// Jobs that wait, or are held back; those that GitHub gave up, too.
     pub(super) fn open_jobs(&self) -> impl Iterator<Item = &JobNow> {
-        self.jobs.iter().filter(|job| !job.hosted && !matches!(job.status, Status::Completed | Status::InProgress))
+        let open = |job: &&JobNow| job.given_up || !matches!(job.status, Status::Completed | Status::InProgress);
+        self.jobs.iter().filter(|job| !job.hosted).filter(open)
     }
 
     /// Why a job may wait for ever; none if it may not.
     pub(super) fn excuse(&self, job: &JobNow) -> Option<Excuse> {
-        if job.status != Status::Queued {
+        if matches!(job.status, Status::Waiting | Status::Pending) {
             return Some(Excuse::Gated);
         }
         let recorded = self.system.job(job.id);

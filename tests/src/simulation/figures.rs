@@ -60,8 +60,8 @@ impl Figures {
             calls: watch.calls.clone(),
             happenings: watch.kinds.clone(),
             lasted: watch.since(ending.now),
-            most_looks: watch.pace.looks().max().unwrap_or_default(),
-            most_requests: watch.pace.requests().max().unwrap_or_default(),
+            most_looks: watch.pace.per_minute().map(|minute| minute.looks).max().unwrap_or_default(),
+            most_requests: watch.pace.per_minute().map(|minute| minute.run_task).max().unwrap_or_default(),
             ..Self::default()
         };
         for job in ending.jobs.iter().filter(|job| !job.hosted) {

@@ -183,3 +183,113 @@ pub(super) fn i9_calls_are_bounded(watch: &mut Watch, now: Timestamp) {
         watch.broken(Invariant::I9, at, &[], words);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fargate::{DesiredStatus, LastStatus};
+    use crate::simulation::scenario::{PoolSpec, PoolsFile};
+    use crate::simulation::watch::{Keep, Shared};
+    use crate::system::{Happening, Witness as _};
+    use mayfly_domain::id::{JobId, RunnerId};
+
+    const BEGAN: Timestamp = Timestamp::from_millis(1_795_356_000_000);
+
+    fn at(seconds: u64) -> Timestamp {
+        BEGAN.plus(Duration::from_secs(seconds))
+    }
+
+    fn address(seconds: u64, number: u128) -> String {
+        let millis = u128::try_from(at(seconds).millis()).unwrap();
+        format!("linux/{}", RunnerId::from_ulid((millis << 80) | number))
+    }
+
+    fn pools(max: u32) -> PoolsFile {
+        let text = format!(r#"{{"accounts":["acme"],"pools":[{{"name":"linux","labels":["mayfly"],"max":{max}}}]}}"#);
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn watch(max: u32) -> Shared {
+        let shared = Shared::new(BEGAN, Keep::default());
+        shared.get().files.applied(BEGAN, Some(pools(max)));
+        shared
+    }
+
+    fn started(watch: &mut Shared, seconds: u64, runner: &str, task: &str) {
+        watch.saw(at(seconds), &Happening::TaskStarted { task: task.to_owned(), started_by: runner.to_owned() });
+    }
+
+    fn handed_out(watch: &mut Shared, seconds: u64, runner: &str, task: &str) {
+        let (task, runner) = (task.to_owned(), runner.to_owned());
+        watch.saw(at(seconds), &Happening::Answered { path: "/registration", task, runner, status: 200, ours: true, handed_out: true });
+    }
+
+    fn broken(watch: &Shared) -> Vec<Invariant> {
+        watch.get().violations.iter().map(|violation| violation.invariant).collect()
+    }
+
+    #[test]
+    fn more_tasks_than_max_break_i2_and_a_stopped_one_does_not_count() {
+        let mut watch = watch(2);
+        for number in 0..2 {
+            started(&mut watch, 10, &address(10, number), &number.to_string());
+        }
+        let stopped = Happening::TaskChanged {
+            task: "0".to_owned(),
+            started_by: address(10, 0),
+            last: LastStatus::Stopped,
+            desired: DesiredStatus::Stopped,
+            reason: None,
+        };
+        watch.saw(at(20), &stopped);
+        started(&mut watch, 30, &address(30, 3), "3");
+        assert_eq!(broken(&watch), []);
+        started(&mut watch, 31, &address(31, 4), "4");
+        assert_eq!(broken(&watch), [Invariant::I2]);
+    }
+
+    #[test]
+    fn a_lower_max_counts_once_nobody_can_go_by_the_old_one() {
+        let mut watch = watch(2);
+        watch.get().files.applied(at(100), Some(pools(1)));
+        started(&mut watch, 150, &address(150, 0), "0");
+        started(&mut watch, 150, &address(150, 1), "1");
+        assert_eq!(broken(&watch), []);
+        started(&mut watch, 400, &address(400, 2), "2");
+        assert_eq!(broken(&watch), [Invariant::I2]);
+    }
+
+    #[test]
+    fn a_stop_of_a_runner_that_has_a_job_breaks_i3_and_one_of_a_free_runner_does_not() {
+        let mut watch = watch(2);
+        let runner = address(1, 1);
+        let name = format!("mayfly-{}-1", runner.replace('/', "-"));
+        started(&mut watch, 1, &runner, "t");
+        watch.saw(at(40), &Happening::RunnerRegistered { id: 1, name: name.clone(), by: "registrar" });
+        handed_out(&mut watch, 41, &runner, "t");
+        let stop = Happening::StopAsked { task: "t".to_owned(), started_by: runner, reason: String::new(), by: "sweeper" };
+        watch.saw(at(45), &stop);
+        assert_eq!(broken(&watch), []);
+        watch.saw(at(50), &Happening::JobAssigned { job: JobId(7), runner: Some(name) });
+        watch.saw(at(55), &stop);
+        assert_eq!(broken(&watch), [Invariant::I3]);
+    }
+
+    #[test]
+    fn a_second_registration_and_one_for_another_task_break_i4() {
+        let mut watch = watch(2);
+        let runner = address(1, 1);
+        started(&mut watch, 1, &runner, "t");
+        handed_out(&mut watch, 40, &runner, "t");
+        assert_eq!(broken(&watch), []);
+        handed_out(&mut watch, 50, &runner, "t");
+        handed_out(&mut watch, 60, &runner, "other");
+        assert_eq!(broken(&watch)[..2], [Invariant::I4, Invariant::I4]);
+    }
+
+    #[test]
+    fn a_pool_as_data_needs_no_more_than_its_name_labels_and_max() {
+        let PoolSpec { min_idle, spot, .. } = pools(3).pools.remove(0);
+        assert_eq!((min_idle, spot), (0, false));
+    }
+}

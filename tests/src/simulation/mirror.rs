@@ -184,6 +184,12 @@ impl Mirror {
         self.jobs.insert(job, changed);
     }
 
+    /// How many tasks have not stopped and not asked for their registration.
+    pub(super) fn unasked(&self) -> usize {
+        let silent = |task: &Task| self.runners.get(&task.runner).is_none_or(|runner| runner.asked.is_none());
+        self.live_tasks().filter(|(_, task)| silent(task)).count()
+    }
+
     /// Tasks that have not stopped.
     pub(super) fn live_tasks(&self) -> impl Iterator<Item = (&String, &Task)> {
         self.tasks.iter().filter(|(_, task)| task.stopped.is_none())

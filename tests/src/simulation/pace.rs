@@ -24,11 +24,43 @@ struct Minute {
     struck: u64,
     /// Requests for tasks.
     run_task: u64,
+    /// Calls to ECS.
+    ecs: u64,
+    /// Tasks that were started.
+    tasks: u64,
+    /// The most of them at a time that had not asked.
+    unasked: usize,
     /// Answers to containers.
     answers: u64,
     /// GitHub calls by function.
     github: BTreeMap<&'static str, u64>,
     sweeps: u64,
+}
+
+/// Calls of one minute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PerMinute {
+    /// scaler's looks at pools.
+    pub looks: u64,
+    /// Requests for tasks, the SDK's repetitions included.
+    pub run_task: u64,
+    /// Calls to ECS.
+    pub ecs: u64,
+    /// Calls to GitHub.
+    pub github: u64,
+    /// Tasks that were started.
+    pub tasks: u64,
+    /// Things that give reason to look.
+    pub reasons: u64,
+    /// The most tasks at a time that had not asked for their registration.
+    pub unasked: usize,
+}
+
+impl PerMinute {
+    fn of(minute: &Minute) -> Self {
+        let Minute { run_task, ecs, tasks, reasons, unasked, .. } = *minute;
+        Self { looks: minute.looks.values().sum(), run_task, ecs, github: minute.github.values().sum(), tasks, reasons, unasked }
+    }
 }
 
 /// All minutes.
@@ -44,8 +76,15 @@ fn looked_at(call: &PortCall) -> Option<&str> {
 }
 
 impl Pace {
+    /// So many tasks have not asked for their registration.
+    pub(super) fn unasked(&mut self, at: Timestamp, tasks: usize) {
+        let minute = self.minutes.entry(at.seconds() / 60).or_default();
+        minute.unasked = minute.unasked.max(tasks);
+    }
+
     pub(super) fn saw(&mut self, at: Timestamp, happening: &Happening) {
         let minute = self.minutes.entry(at.seconds() / 60).or_default();
+        minute.tasks += u64::from(matches!(happening, Happening::TaskStarted { .. }));
         match happening {
             Happening::Called { call, fate, .. } => {
                 minute.struck += u64::from(matches!(fate, Fate::Struck(..)));
@@ -56,6 +95,7 @@ impl Pace {
                     *minute.github.entry(call.who).or_default() += 1;
                 }
                 minute.run_task += u64::from(call.operation == "RunTask");
+                minute.ecs += u64::from(call.port == Port::Ecs);
             }
             Happening::Began { who: "sweeper", .. } => minute.sweeps += 1,
             Happening::Answered { .. } => minute.answers += 1,
@@ -68,14 +108,10 @@ impl Pace {
         }
     }
 
-    /// Looks at a pool, in each minute since the beginning.
-    pub(super) fn looks(&self) -> impl Iterator<Item = u64> {
-        self.minutes.values().map(|minute| minute.looks.values().sum())
-    }
-
-    /// Requests for tasks, in each minute since the beginning.
-    pub(super) fn requests(&self) -> impl Iterator<Item = u64> {
-        self.minutes.values().map(|minute| minute.run_task)
+    /// Calls in each minute since the beginning.
+    pub(super) fn per_minute(&self) -> impl Iterator<Item = PerMinute> {
+        let (first, last) = (self.minutes.keys().next().copied().unwrap_or(0), self.minutes.keys().next_back().copied().unwrap_or(-1));
+        (first..=last).map(|minute| self.minutes.get(&minute).map_or_else(PerMinute::default, PerMinute::of))
     }
 
     /// Where there was more than can be explained.

@@ -13,6 +13,7 @@ use super::forecast::{Down, Forecast, after};
 use super::invariants;
 use super::leftovers::Leftovers;
 use super::logs::Lines;
+use super::pace::PerMinute;
 use super::panics;
 use super::scenario::{Act, Moment, Outage, Scenario, Strike};
 use super::violation::{Invariant, Violation};
@@ -45,13 +46,22 @@ pub struct Told {
     pub strikes: Vec<Strike>,
     /// A number that equal traces share, if it was asked for.
     pub hash: Option<u64>,
+    /// Calls, minute by minute.
+    pub minutes: Vec<PerMinute>,
 }
 
 impl Told {
     /// A story that could not be told.
     pub(super) fn empty(words: String) -> Self {
         let violation = Violation { invariant: Invariant::Panic, at: Duration::ZERO, about: Vec::new(), words };
-        Self { violations: vec![violation], figures: Figures::default(), trace: Vec::new(), strikes: Vec::new(), hash: None }
+        Self {
+            violations: vec![violation],
+            figures: Figures::default(),
+            trace: Vec::new(),
+            strikes: Vec::new(),
+            hash: None,
+            minutes: Vec::new(),
+        }
     }
 }
 
@@ -317,7 +327,7 @@ impl<'a> Teller<'a> {
             }
         }
         let ending = self.ending(None);
-        ending.open_jobs().all(|job| ending.excuse(job).is_some()) && ending.left_over().is_empty()
+        ending.open_jobs().all(|job| job.given_up || ending.excuse(job).is_some()) && ending.left_over().is_empty()
     }
 
     fn ending(&self, unsettled: Option<Duration>) -> Ending<'_> {
@@ -361,6 +371,7 @@ impl<'a> Teller<'a> {
             trace: trace.into_iter().map(|(at, happening)| (at.since(began), happening)).collect(),
             strikes: watch.strikes.clone(),
             hash: watch.hash(),
+            minutes: watch.pace.per_minute().collect(),
         }
     }
 }

@@ -129,7 +129,10 @@ impl Watch {
         self.mirror.saw(at, happening);
         match happening {
             Happening::Called { call, fate, .. } => self.called(at, call, fate),
-            Happening::TaskStarted { started_by, .. } => invariants::i2_never_above_max(self, at, started_by),
+            Happening::TaskStarted { started_by, .. } => {
+                self.pace.unasked(at, self.mirror.unasked());
+                invariants::i2_never_above_max(self, at, started_by);
+            }
             Happening::StopAsked { task, started_by, by, .. } => {
                 invariants::i3_no_busy_runner_is_stopped(self, at, (task, started_by), by);
             }

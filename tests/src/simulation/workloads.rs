@@ -1,11 +1,161 @@
-//! The figures that the issue asks for: waste on the burst workload, and no storm.
+//! The figures of docs/RELIABILITY.md: what is paid for while no job runs, and that there is no storm.
+
+use super::figures::Figures;
+use super::run::with_room;
+use super::scenario::{Act, Batch, Blow, Deed, Outage, PoolSpec, PoolsFile, Rate, Scenario, Trouble};
+use super::tell::{Told, tell};
+use super::watch::Keep;
+use crate::fargate::{Fault, FaultKind};
+use crate::github::faults::{DeliveryFaults, Faults};
+use crate::system::Port;
+
+/// How many stories of the burst workload.
+const STORIES: u64 = 10;
+
+/// Minutes until arrivals are over: what comes later is no arrival.
+const ARRIVED: usize = 3;
+
+const HOUR: u64 = 3_600;
+
+fn one_pool(max: u32) -> PoolsFile {
+    let pool = PoolSpec {
+        name: "linux".to_owned(),
+        labels: ["self-hosted", "linux", "x64", "mayfly"].map(str::to_owned).to_vec(),
+        max,
+        min_idle: 0,
+        max_per_repository: None,
+        group: None,
+        repositories: Vec::new(),
+        public: false,
+        spot: false,
+        role: false,
+        priority: 0,
+        image: 1,
+        max_lifetime: None,
+    };
+    PoolsFile { accounts: vec!["acme".to_owned()], pools: vec![pool] }
+}
+
+fn jobs(id: u32, at: f64, count: u32, seconds: f64) -> Act {
+    let labels = ["self-hosted", "mayfly"].map(str::to_owned).to_vec();
+    Act { at, deed: Deed::Queue(Batch { id, repository: "acme/app".to_owned(), labels, count, seconds, ..Batch::default() }) }
+}
+
+/// Five bursts of forty jobs of one to three minutes, ten minutes apart, on at most forty runners.
+#[must_use]
+pub(super) fn bursts(seed: u64, share: f64) -> Scenario {
+    let acts = (0..5_u32).map(|burst| jobs(burst, 10.0 + 600.0 * f64::from(burst), 40, 60.0 + 30.0 * f64::from(burst)));
+    let trouble = if share > 0.0 { every_share(share) } else { Trouble::default() };
+    Scenario {
+        seed,
+        // From RunTask to RUNNING with GitHub's image: PLATFORM.md §8.
+        start_seconds: 47,
+        pools: one_pool(40),
+        public: Vec::new(),
+        groups: Vec::new(),
+        acts: acts.collect(),
+        trouble,
+        calm_at: HOUR,
+        logs: false,
+    }
+}
+
+/// This share of all calls fails, in all ways alike; so do deliveries, starts and task events.
+fn every_share(share: f64) -> Trouble {
+    #[expect(clippy::cast_precision_loss, reason = "nine")]
+    let each = share / Blow::ALL.len() as f64;
+    let rates = Port::ALL.iter().flat_map(|port| Blow::ALL.map(|blow| Rate { who: None, port: port.to_string(), blow, share: each }));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of one")]
+    let percent = (share * 100.0).round() as u8;
+    let kinds =
+        [(FaultKind::DiesBeforeAsking, 2_000), (FaultKind::NoCapacity, 0), (FaultKind::EventLost, 0), (FaultKind::SlowStart, 60_000)];
+    let deliveries = DeliveryFaults { lost: share, repeated: share, late: share, late_by: 120.0, ..DeliveryFaults::default() };
+    Trouble {
+        rates: rates.collect(),
+        github: Faults { deliveries, stolen: share, ..Faults::default() },
+        ecs: kinds.map(|(kind, millis)| Fault { percent, milliseconds: (millis > 0).then_some(millis), ..Fault::of(kind) }).to_vec(),
+        ..Trouble::default()
+    }
+}
+
+fn told(scenario: &Scenario) -> anyhow::Result<Told> {
+    let told = with_room(|| tell(scenario, Keep::default()))??;
+    for violation in &told.violations {
+        println!("  {violation}");
+    }
+    Ok(told)
+}
 
 /// What is paid for while no job runs.
 pub(super) fn waste() -> anyhow::Result<bool> {
-    anyhow::bail!("not yet")
+    let mut well = true;
+    println!("burst workload: {STORIES} stories of 200 jobs, paid from the image pull to the task's end");
+    for (share, name) in [(0.0, "without faults"), (0.05, "with 5 % faults")] {
+        let mut figures = Figures::default();
+        for seed in 0..STORIES {
+            let told = told(&bursts(seed, share))?;
+            well &= told.violations.is_empty();
+            figures.add(&told.figures);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "some thousand jobs")]
+        let each = (figures.paid.as_secs_f64() - figures.used.as_secs_f64()) / figures.all_jobs() as f64;
+        println!(
+            "{name:<16} {} jobs, {:.1} runner-hours paid for, {:.1} with a job: {:.1} % waste, {each:.1} s a job",
+            figures.all_jobs(),
+            figures.paid.as_secs_f64() / 3600.0,
+            figures.used.as_secs_f64() / 3600.0,
+            100.0 * figures.waste(),
+        );
+    }
+    Ok(well)
 }
 
-/// Calls and tasks while ECS refuses everything, and with a bad image.
+/// A thousand jobs at once, and then something for an hour.
+fn thousand(trouble: Trouble, down: Option<Outage>) -> Scenario {
+    let mut acts = vec![jobs(1, 30.0, 1_000, 20.0)];
+    acts.extend(down.map(|what| Act { at: 1.0, deed: Deed::Down { what, seconds: HOUR } }));
+    acts.sort_by(|one, other| one.at.total_cmp(&other.at));
+    Scenario { acts, trouble, pools: one_pool(100), calm_at: HOUR + 1, ..bursts(1, 0.0) }
+}
+
+/// Calls and tasks while ECS fails, or refuses everything, for an hour, and with a bad image.
 pub(super) fn storm() -> anyhow::Result<bool> {
-    anyhow::bail!("not yet")
+    let bad_image = Trouble { ecs: vec![Fault::of(FaultKind::PullFailure)], ..Trouble::default() };
+    let stories = [
+        ("ECS answers 500", thousand(Trouble::default(), Some(Outage::Ecs))),
+        ("ECS refuses everything", thousand(Trouble::default(), Some(Outage::EcsRefuses))),
+        ("a bad image", thousand(bad_image, None)),
+    ];
+    let mut well = true;
+    println!("1,000 jobs wait for an hour; arrivals are the first {ARRIVED} minutes");
+    for (name, scenario) in stories {
+        let told = told(&scenario)?;
+        let hour = &told.minutes[..told.minutes.len().min(60)];
+        let later = hour.get(ARRIVED..).unwrap_or_default();
+        let sum = |of: fn(&super::pace::PerMinute) -> u64| hour.iter().map(of).sum::<u64>();
+        let most = |of: fn(&super::pace::PerMinute) -> u64| later.iter().map(of).max().unwrap_or_default();
+        let unasked = hour.iter().map(|minute| minute.unasked).max().unwrap_or_default();
+        // One look a minute, and one for each task that started or ended: that is progress.
+        let excess = later.iter().filter(|minute| minute.looks > 1 + minute.reasons).count();
+        println!(
+            "{name:<24} {:>4} looks ({} a minute at most once all have arrived), {:>5} calls to ECS ({} a minute), {:>5} to GitHub ({} a minute), {:>3} tasks in the hour, {} unasked at a time at most",
+            sum(|minute| minute.looks),
+            most(|minute| minute.looks),
+            sum(|minute| minute.ecs),
+            most(|minute| minute.ecs),
+            sum(|minute| minute.github),
+            most(|minute| minute.github),
+            sum(|minute| minute.tasks),
+            unasked,
+        );
+        well &= told.violations.is_empty() && excess == 0;
+        if excess > 0 {
+            println!("  in {excess} minutes there was more than a look a minute");
+        }
+        if name == "a bad image" && (sum(|minute| minute.tasks) > 20 || unasked > 5) {
+            println!("  more than 20 tasks in the hour, or more than 5 unasked ones at a time");
+            well = false;
+        }
+    }
+    Ok(well)
 }

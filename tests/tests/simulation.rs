@@ -1,0 +1,115 @@
+//! The simulator itself: stories are the same every time, what is broken is found, shrinking shrinks, the summary counts.
+
+use std::time::Duration;
+
+use mayfly_tests::simulation::{
+    Act, Batch, Blow, Deed, Figures, Invariant, Keep, Moment, Outage, Profile, Rate, Scenario, Told, Trouble, scenario, smallest, tell,
+};
+
+/// Tells a story on a thread of its own: the functions' draws are a thread's, and stories need room.
+fn told(scenario: &Scenario, keep: Keep) -> Told {
+    let scenario = scenario.clone();
+    let thread = std::thread::Builder::new().stack_size(16 * 1024 * 1024).spawn(move || tell(&scenario, keep).unwrap());
+    thread.unwrap().join().unwrap()
+}
+
+fn hashed(scenario: &Scenario) -> Option<u64> {
+    told(scenario, Keep { trace: false, hash: true }).hash
+}
+
+/// One pool, and these acts.
+fn plain(acts: Vec<Act>) -> Scenario {
+    let pools = r#"{"accounts":["acme"],"pools":[{"name":"linux","labels":["self-hosted","linux","mayfly"],"max":5}]}"#;
+    Scenario {
+        seed: 1,
+        start_seconds: 30,
+        pools: serde_json::from_str(pools).unwrap(),
+        public: Vec::new(),
+        groups: Vec::new(),
+        acts,
+        trouble: Trouble::default(),
+        calm_at: 300,
+        logs: true,
+    }
+}
+
+fn push(at: f64, count: u32) -> Act {
+    let labels = vec!["mayfly".to_owned()];
+    Act { at, deed: Deed::Queue(Batch { id: 1, repository: "acme/app".to_owned(), labels, count, seconds: 20.0, ..Batch::default() }) }
+}
+
+#[test]
+fn the_same_seed_tells_the_same_story_and_another_one_another() {
+    // Few jobs: what matters is that everything that is drawn is drawn from the seed.
+    let seeds: Vec<u64> = (0..60).filter(|seed| scenario(*seed, Profile::Harsh).jobs() < 25).take(2).collect();
+    let hashes: Vec<_> = seeds.iter().map(|seed| hashed(&scenario(*seed, Profile::Harsh))).collect();
+    assert_eq!(hashes, seeds.iter().map(|seed| hashed(&scenario(*seed, Profile::Harsh))).collect::<Vec<_>>());
+    assert_ne!(hashes[0], hashes[1]);
+}
+
+#[test]
+fn a_plain_story_keeps_every_promise_and_its_jobs_are_counted() {
+    let told = told(&plain(vec![push(1.0, 12)]), Keep::default());
+    assert_eq!(told.violations, []);
+    let figures = &told.figures;
+    assert_eq!((figures.all_jobs(), figures.happenings["tasks started"], figures.runners["ran"]), (12, 12, 12));
+    assert!(figures.waste() > 0.2 && figures.waste() < 0.9, "{}", figures.waste());
+}
+
+#[test]
+fn a_cancelled_job_is_counted_as_cancelled() {
+    let cancel = Act { at: 20.0, deed: Deed::Cancel { batch: 1, job: 0, moment: Moment::AtStart } };
+    let told = told(&plain(vec![push(1.0, 2), cancel]), Keep::default());
+    assert_eq!(told.violations, []);
+    let ends: Vec<u64> = told.figures.jobs.values().copied().collect();
+    assert_eq!(ends, [1, 1], "{:?}", told.figures.jobs);
+}
+
+#[test]
+fn a_job_that_github_gives_up_because_no_runner_came_breaks_i1() {
+    let down = Act { at: 0.5, deed: Deed::Down { what: Outage::Ecs, seconds: 90_000 } };
+    let told = told(&Scenario { calm_at: 90_000, ..plain(vec![down, push(1.0, 1)]) }, Keep::default());
+    assert!(told.violations.iter().any(|violation| violation.invariant == Invariant::I1), "{:?}", told.violations);
+}
+
+#[test]
+fn a_story_without_a_webhook_does_not_count_as_served() {
+    // Deliveries are never made, and nobody ever heard of the repository: an excuse, but no service.
+    let mut scenario = plain(vec![push(1.0, 1)]);
+    scenario.trouble.github.deliveries.never_made = 1.0;
+    let told = told(&scenario, Keep::default());
+    assert!(told.figures.jobs.keys().all(|end| *end != mayfly_tests::simulation::JobEnd::Done), "{:?}", told.figures.jobs);
+}
+
+#[test]
+fn every_call_that_is_struck_is_known_by_its_name_and_struck_again_by_it() {
+    let mut scenario = plain(vec![push(1.0, 4)]);
+    let rate = |port: &str, blow| Rate { who: None, port: port.to_owned(), blow, share: 0.05 };
+    scenario.trouble.rates = vec![rate("DynamoDB", Blow::FailBefore), rate("ECS", Blow::Throttle), rate("DynamoDB", Blow::CrashAfter)];
+    let first = told(&scenario, Keep { trace: false, hash: true });
+    assert!(first.strikes.len() > 3);
+    scenario.trouble.rates.clear();
+    scenario.trouble.strikes.clone_from(&first.strikes);
+    let second = told(&scenario, Keep { trace: false, hash: true });
+    assert_eq!((first.hash, first.strikes), (second.hash, second.strikes));
+}
+
+#[test]
+fn shrinking_leaves_what_the_failure_needs_and_nothing_else() {
+    let drawn = (0..200).map(|seed| scenario(seed, Profile::Harsh)).find(|one| one.jobs() > 40 && one.acts.len() > 20).unwrap();
+    let needs = |one: &Scenario| one.jobs() >= 3 && one.acts.iter().any(|act| matches!(act.deed, Deed::Cancel { .. } | Deed::Down { .. }));
+    let (small, tries) = smallest(&drawn, &[], &needs, Duration::from_secs(20));
+    assert!(needs(&small));
+    assert_eq!((small.jobs(), small.acts.iter().filter(|act| !matches!(act.deed, Deed::Queue(_))).count()), (3, 1), "{tries} tries");
+    assert!(small.trouble.is_none() && small.pools.pools.len() == 1);
+}
+
+#[test]
+fn figures_add_up() {
+    let one = told(&plain(vec![push(1.0, 2)]), Keep::default()).figures;
+    let mut sum = Figures::default();
+    sum.add(&one);
+    sum.add(&one);
+    assert_eq!((sum.seeds, sum.all_jobs(), sum.lasted), (2, 4, 2 * one.lasted));
+    assert!(sum.calls.values().all(|calls| calls.made % 2 == 0));
+}
