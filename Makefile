@@ -4,9 +4,6 @@ PYTHON ?= python3
 # Lambda's name for this machine: the local stack runs the functions as they are.
 ARCH := $(subst aarch64,arm64,$(shell uname -m))
 EVENT ?= $(wildcard $(addprefix events/$*/,queued.json wakes.json registration.json stopped.json tick.json))
-# Seeds of the simulation, and the first of them.
-SEEDS ?= 300
-START ?= 0
 PARAMETERS := $(if $(VPC),--parameter-overrides VpcId=$(VPC) SubnetIds=$(SUBNETS))
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -15,7 +12,6 @@ export __SAM_CLI_APP_DIR := $(CURDIR)/target/sam/home
 
 SAM := cd infra && sam
 STACK := target/debug/stack
-SIMULATE := cargo run --quiet --profile simulation -p mayfly-tests --bin simulate -- --seeds $(SEEDS) --start $(START)
 
 .PHONY: help tools build check openapi test simulate bench demo up down status deploy validate shellcheck models
 
@@ -49,14 +45,13 @@ check: ## formatting, lints, documentation: everything that needs no running
 openapi: tools ## what GitHub publishes about its API, into target/openapi
 	python tests/openapi/fetch.py
 
-test: check validate shellcheck build openapi ## every check and every test, those over the wire against the local stack included
+test: check validate shellcheck build openapi simulate ## every check and every test, those over the wire against the local stack included
 	python runner/tests/signature.py
-	$(SIMULATE)
 	cargo test --workspace --no-run
 	$(STACK) with cargo test --workspace --no-fail-fast -- --include-ignored
 
 simulate: ## stories in virtual time, everything going wrong in them: make simulate SEEDS=1000 START=0
-	$(SIMULATE)
+	cargo run --quiet --profile simulation -p mayfly-tests --bin simulate -- --seeds $(or $(SEEDS),300) --start $(or $(START),0)
 
 bench: build ## what a delivery costs: start-up, time, CPU, memory, size, against the limits
 	python functions/webhook/bench.py target/lambda/mayfly-webhook/bootstrap
