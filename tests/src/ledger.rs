@@ -20,6 +20,7 @@ mod model;
 mod pace;
 mod store;
 mod table;
+mod tally;
 
 pub use capacity::item_bytes;
 pub use counts::{Count, Counts, Operation};
@@ -28,3 +29,4 @@ pub use model::{Model, Unkindness};
 pub use pace::{Pace, at_once, yielding};
 pub use store::Handle;
 pub use table::{Table, TransactionId};
+pub use tally::{Rows, Tally};

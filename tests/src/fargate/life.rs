@@ -264,6 +264,7 @@ impl Fargate {
         });
         self.pull_failures.remove(id);
         self.tokens.stopped(id, at.now);
+        self.forget_later(id, at.now);
     }
 
     /// A change that makes an event: the version counts up.

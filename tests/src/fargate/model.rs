@@ -16,7 +16,7 @@ use super::throttle::Throttle;
 use super::tokens::Tokens;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Stopped tasks can be described for an hour (API reference, `ListTasks`: "at least one hour").
@@ -30,6 +30,10 @@ pub struct Fargate {
     pub(crate) faults: Faults,
     pub(crate) definitions: Definitions,
     pub(crate) tasks: BTreeMap<TaskId, Task>,
+    /// Those that have not stopped.
+    pub(crate) live: BTreeSet<TaskId>,
+    /// Those that have, and when they are forgotten.
+    leaving: BTreeSet<(Timestamp, TaskId)>,
     pub(crate) tokens: Tokens,
     pub(crate) timers: Timers,
     pub(crate) outbox: Outbox,
@@ -55,6 +59,8 @@ impl Fargate {
             faults: Faults::default(),
             definitions: Definitions::default(),
             tasks: BTreeMap::new(),
+            live: BTreeSet::new(),
+            leaving: BTreeSet::new(),
             tokens: Tokens::default(),
             timers: Timers::default(),
             outbox: Outbox::default(),
@@ -165,6 +171,12 @@ impl Fargate {
         self.tasks.values().map(|task| task.view(&self.home, &task.life, Times::Iso)).collect()
     }
 
+    /// The same of those that have not stopped.
+    #[must_use]
+    pub fn live_task_views(&self) -> Vec<Value> {
+        self.live().map(|task| task.view(&self.home, &task.life, Times::Iso)).collect()
+    }
+
     /// The task's last status.
     #[must_use]
     pub fn last_status(&self, id: &TaskId) -> Option<LastStatus> {
@@ -178,12 +190,12 @@ impl Fargate {
     }
 
     pub(crate) fn live(&self) -> impl Iterator<Item = &Task> {
-        self.tasks.values().filter(|task| task.life.last != LastStatus::Stopped)
+        self.live.iter().filter_map(|id| self.tasks.get(id))
     }
 
     pub(crate) fn count_launch(&mut self) {
         self.launched += 1;
-        self.most_live = self.most_live.max(self.live().count());
+        self.most_live = self.most_live.max(self.live.len());
     }
 
     /// The name of a cluster that is named by name or ARN, or not at all.
@@ -249,10 +261,18 @@ impl Fargate {
         Ok(json!({ "task": view }))
     }
 
-    /// Drops tasks that nobody can see any more, lagging readers included.
+    /// A task has stopped; it is forgotten when nobody can see it any more, lagging readers included.
+    pub(crate) fn forget_later(&mut self, id: &TaskId, now: Timestamp) {
+        self.live.remove(id);
+        self.leaving.insert((now + VISIBLE_AFTER_STOP + self.settings.read_lag(), id.clone()));
+    }
+
+    /// Drops what nobody can see any more.
     pub(crate) fn forget(&mut self, now: Timestamp) {
-        let kept = VISIBLE_AFTER_STOP + self.settings.read_lag();
-        self.tasks.retain(|_, task| task.life.stopped_at.is_none_or(|stopped| now < stopped + kept));
+        while self.leaving.first().is_some_and(|(at, _)| *at <= now) {
+            let Some((_, id)) = self.leaving.pop_first() else { break };
+            self.tasks.remove(&id);
+        }
         self.tokens.expire(now);
     }
 }

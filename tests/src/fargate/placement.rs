@@ -125,7 +125,7 @@ impl Fargate {
         if quota.is_some_and(|quota| used + wanted.cpu.div_ceil(1024) > quota) {
             return Err(NO_QUOTA);
         }
-        if self.live().count() >= self.settings.max_tasks {
+        if self.live.len() >= self.settings.max_tasks {
             return Err(NO_CAPACITY);
         }
         Ok((subnet, zone))
@@ -174,6 +174,7 @@ impl Fargate {
         self.journal.note(at.now, &task, |task, started_by| Change::Started { task, started_by });
         self.plan_start(&task, at);
         self.outbox.emit(&self.home, &task, &mut self.faults, at);
+        self.live.insert(task.id.clone());
         self.tasks.insert(task.id.clone(), task);
         self.count_launch();
     }

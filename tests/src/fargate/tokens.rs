@@ -4,7 +4,7 @@ use super::answer::Refusal;
 use super::names::TaskId;
 use jiff::Timestamp;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A token lives at most a day.
@@ -17,7 +17,6 @@ struct Remembered {
     input: Value,
     output: Value,
     arns: Vec<String>,
-    tasks: Vec<TaskId>,
     expires: Timestamp,
 }
 
@@ -25,6 +24,10 @@ struct Remembered {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tokens {
     remembered: BTreeMap<(String, String), Remembered>,
+    /// By task.
+    of_task: BTreeMap<TaskId, (String, String)>,
+    /// When to look whether one has expired.
+    ends: BTreeSet<(Timestamp, (String, String))>,
 }
 
 impl Tokens {
@@ -40,19 +43,29 @@ impl Tokens {
     /// Keeps the answer to a call.
     pub(crate) fn remember(&mut self, key: (String, String), call: (Value, Value), tasks: Vec<(TaskId, String)>, now: Timestamp) {
         let (input, output) = call;
-        let (tasks, arns) = tasks.into_iter().unzip();
-        self.remembered.insert(key, Remembered { input, output, arns, tasks, expires: now + LONGEST });
+        self.of_task.extend(tasks.iter().map(|(task, _)| (task.clone(), key.clone())));
+        let arns = tasks.into_iter().map(|(_, arn)| arn).collect();
+        let expires = now + LONGEST;
+        self.ends.insert((expires, key.clone()));
+        self.remembered.insert(key, Remembered { input, output, arns, expires });
     }
 
     /// A task stopped: its token goes an hour later, or with its day, whichever is first.
     pub(crate) fn stopped(&mut self, task: &TaskId, now: Timestamp) {
-        for known in self.remembered.values_mut().filter(|known| known.tasks.contains(task)) {
+        let Some(key) = self.of_task.remove(task) else { return };
+        if let Some(known) = self.remembered.get_mut(&key) {
             known.expires = known.expires.min(now + AFTER_STOP);
+            self.ends.insert((known.expires, key));
         }
     }
 
     /// Drops what has expired.
     pub(crate) fn expire(&mut self, now: Timestamp) {
-        self.remembered.retain(|_, known| now < known.expires);
+        while self.ends.first().is_some_and(|(at, _)| *at <= now) {
+            let Some((_, key)) = self.ends.pop_first() else { break };
+            if self.remembered.get(&key).is_some_and(|known| known.expires <= now) {
+                self.remembered.remove(&key);
+            }
+        }
     }
 }

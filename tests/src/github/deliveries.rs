@@ -124,6 +124,14 @@ impl Delivery {
         Change::Sent { id: self.id, guid: self.guid.clone(), action: self.action.clone(), job: self.job, redelivery: self.redelivery }
     }
 
+    /// Since when GitHub shows it.
+    fn shown_since(&self) -> Option<Timestamp> {
+        match &self.stage {
+            Stage::Over(outcome) if !self.forged => Some(outcome.at),
+            _ => None,
+        }
+    }
+
     fn note_outcome(&self, journal: &mut Journal) {
         if let Stage::Over(outcome) = &self.stage {
             journal.note(|| Change::Answered { id: self.id, guid: self.guid.clone(), code: outcome.code });
@@ -149,6 +157,8 @@ pub struct Outgoing {
 pub struct Deliveries {
     all: BTreeMap<DeliveryId, Delivery>,
     due: BTreeSet<(Timestamp, DeliveryId)>,
+    /// The finished ones that GitHub shows, by the time of their end.
+    over: BTreeSet<(Timestamp, DeliveryId)>,
     last: i64,
 }
 
@@ -215,6 +225,7 @@ impl Deliveries {
                 }
             }
             delivery.note_outcome(journal);
+            self.over.extend(delivery.shown_since().map(|at| (at, id)));
         }
         outgoing
     }
@@ -228,23 +239,17 @@ impl Deliveries {
                 Fate::Send | Fate::Lose => outcome,
             });
             delivery.note_outcome(journal);
+            self.over.extend(delivery.shown_since().map(|at| (at, id)));
         }
     }
 
     /// The finished ones that GitHub shows, newest first.
-    #[must_use]
-    pub fn shown(&self) -> Vec<(&Delivery, &Outcome)> {
-        let mut shown: Vec<_> = self
-            .all
-            .values()
-            .filter(|one| !one.forged)
-            .filter_map(|one| match &one.stage {
-                Stage::Over(outcome) => Some((one, outcome)),
-                Stage::Due(_) | Stage::Sent => None,
-            })
-            .collect();
-        shown.sort_by_key(|(one, outcome)| std::cmp::Reverse((outcome.at, one.id)));
-        shown
+    pub fn shown(&self) -> impl Iterator<Item = (&Delivery, &Outcome)> {
+        let finished = self.over.iter().rev().filter_map(|(_, id)| self.all.get(id));
+        finished.filter_map(|one| match &one.stage {
+            Stage::Over(outcome) => Some((one, outcome)),
+            Stage::Due(_) | Stage::Sent => None,
+        })
     }
 
     /// Sends one again: same GUID, new id. None if it is unknown, unfinished or older than `limit` seconds.

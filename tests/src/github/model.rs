@@ -56,6 +56,8 @@ pub struct Model {
     pub(crate) calls: Calls,
     pub(crate) exchanges: Exchanges,
     pub(crate) chance: Chance,
+    /// How many jobs were given to runners.
+    assignments: u64,
     /// What happened, if somebody wants to know.
     pub journal: Journal,
     /// Up to when everything was carried out.
@@ -88,6 +90,7 @@ impl Model {
             calls: Calls::default(),
             exchanges: Exchanges::default(),
             chance,
+            assignments: 0,
             journal: Journal::default(),
             clock: now,
         }
@@ -107,6 +110,12 @@ impl Model {
         self.accounts.restore(now);
     }
 
+    /// How many jobs were ever given to runners.
+    #[must_use]
+    pub fn assignments(&self) -> u64 {
+        self.assignments
+    }
+
     /// A job.
     #[must_use]
     pub fn job(&self, id: JobId) -> Option<&Job> {
@@ -122,6 +131,11 @@ impl Model {
     #[must_use]
     pub fn runner(&self, id: RunnerId) -> Option<&Runner> {
         self.runners.get(id)
+    }
+
+    /// The registered runners, oldest first.
+    pub fn registered(&self) -> impl Iterator<Item = &Runner> {
+        self.runners.live()
     }
 
     /// All runners, the removed ones, too.

@@ -198,13 +198,13 @@ impl Store for Handle {
     async fn query(&self, pk: &str, prefix: &str, after: Option<&str>, limit: Option<i32>) -> Result<Page, StoreError> {
         let operation = Operation::Query;
         let fault = self.called(operation, &format!("{pk} {prefix}")).await.map_err(no_conflict)?;
-        let page = {
+        let (page, bytes) = {
             let state = self.model.state();
             let asked = limit.and_then(|limit| usize::try_from(limit).ok());
             let limit = asked.into_iter().chain(state.unkindness.page).min();
             state.table.query(pk, prefix, after, limit)
         };
-        self.count_read(operation, read_units(page.items.iter().map(|(_, item)| item_bytes(item)).sum()));
+        self.count_read(operation, read_units(bytes));
         self.answered(operation, fault).await.map_err(no_conflict)?;
         Ok(page)
     }

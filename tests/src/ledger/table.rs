@@ -9,6 +9,7 @@ use mayfly_ledger::store::{CommitError, Expect, Item, Page, REV, StoreError, Wri
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::capacity::item_bytes;
+use super::tally::Tally;
 
 /// Most actions of a transaction, of either kind. Source: DynamoDB API reference, `TransactWriteItems`, `TransactGetItems`.
 const MOST_ACTIONS: usize = 100;
@@ -23,9 +24,16 @@ const PAGE_BYTES: usize = 1024 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TransactionId(u64);
 
+/// An item with its size, which every read is billed by.
+#[derive(Clone, Debug)]
+struct Stored {
+    item: Item,
+    bytes: usize,
+}
+
 #[derive(Clone, Debug)]
 struct Transaction {
-    writes: Vec<(Key, Option<Item>)>,
+    writes: Vec<(Key, Option<Stored>)>,
     decided: bool,
     shown: Vec<bool>,
 }
@@ -33,18 +41,20 @@ struct Transaction {
 /// The table.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
-    items: BTreeMap<Key, Item>,
+    items: BTreeMap<Key, Stored>,
     under_way: BTreeMap<TransactionId, Transaction>,
     /// Which transaction is at an item, and which of its actions that is.
     held: BTreeMap<Key, (TransactionId, usize)>,
     last: u64,
+    tally: Tally,
 }
 
 impl Table {
     /// One item. Of a transaction that is decided all is seen, unless `item_by_item`.
     #[must_use]
     pub fn get(&self, key: &Key, item_by_item: bool) -> Option<Item> {
-        if item_by_item { self.shown(key) } else { self.decided(key) }.cloned()
+        let found = if item_by_item { self.shown(key) } else { self.decided(key) };
+        found.map(|stored| stored.item.clone())
     }
 
     /// Several items as of one moment.
@@ -56,12 +66,12 @@ impl Table {
         if keys.iter().any(|key| self.held.contains_key(key)) {
             return Err(CommitError::Conflict);
         }
-        Ok(keys.iter().map(|key| self.items.get(key).cloned()).collect())
+        Ok(keys.iter().map(|key| self.items.get(key).map(|stored| stored.item.clone())).collect())
     }
 
-    /// A page of a partition, at most `limit` items, as far as each one is shown.
+    /// A page of a partition, at most `limit` items, as far as each one is shown; and how many bytes were read for it.
     #[must_use]
-    pub fn query(&self, pk: &str, prefix: &str, after: Option<&str>, limit: Option<usize>) -> Page {
+    pub fn query(&self, pk: &str, prefix: &str, after: Option<&str>, limit: Option<usize>) -> (Page, usize) {
         let from = after.filter(|after| *after >= prefix).map_or_else(|| prefix.to_owned(), |after| format!("{after}\0"));
         let start = Key { pk: pk.to_owned(), sk: from };
         let within = |key: &&Key| key.pk == pk && key.sk.starts_with(prefix);
@@ -69,24 +79,26 @@ impl Table {
         let stored = self.items.range(range.clone()).map(|(key, _)| key).take_while(within);
         let pending = self.held.range(range).map(|(key, _)| key).take_while(within);
         let mut keys: Vec<&Key> = stored.chain(pending).collect();
-        keys.sort_unstable();
-        keys.dedup();
+        if !self.held.is_empty() {
+            keys.sort_unstable();
+            keys.dedup();
+        }
         let mut page = Page::default();
         let mut bytes = 0;
         for key in keys {
-            let Some(item) = self.shown(key) else { continue };
+            let Some(Stored { item, bytes: size }) = self.shown(key) else { continue };
             if page.items.len() >= limit.unwrap_or(usize::MAX) || bytes > PAGE_BYTES {
                 page.next = page.items.last().map(|(last, _): &(Key, Item)| last.sk.clone());
                 break;
             }
-            bytes += item_bytes(item);
+            bytes += size;
             page.items.push((key.clone(), item.clone()));
         }
         // DynamoDB stops at the limit without looking whether more follows: a full page has a next one, maybe an empty one.
         if page.next.is_none() && limit.is_some_and(|limit| page.items.len() >= limit) {
             page.next = page.items.last().map(|(last, _)| last.sk.clone());
         }
-        page
+        (page, bytes)
     }
 
     /// A plain write.
@@ -96,6 +108,8 @@ impl Table {
     pub fn write(&mut self, write: Write) -> Result<(), CommitError> {
         let (key, item, expect) = action(write)?;
         self.check(&key, expect)?;
+        self.tally.count(&key, self.items.contains_key(&key), item.is_some());
+        self.tally.settle();
         self.put(key, item);
         Ok(())
     }
@@ -117,6 +131,10 @@ impl Table {
         for (index, (key, _)) in actions.iter().enumerate() {
             self.held.insert(key.clone(), (id, index));
         }
+        for (key, item) in &actions {
+            self.tally.count(key, self.items.contains_key(key), item.is_some());
+        }
+        self.tally.settle();
         let shown = vec![false; actions.len()];
         self.under_way.insert(id, Transaction { writes: actions, decided: false, shown });
         Ok(id)
@@ -159,18 +177,32 @@ impl Table {
 
     /// Every item there will be when all transactions under way are over, in no order.
     pub fn settled(&self) -> impl Iterator<Item = (&Key, &Item)> {
-        let stays = |(key, _): &(&Key, &Item)| !self.held.contains_key(*key);
+        self.settled_in("")
+    }
+
+    /// Those of partitions whose key begins so.
+    pub fn settled_in<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a Key, &'a Item)> {
+        let from = Key { pk: prefix.to_owned(), sk: String::new() };
+        let stored = self.items.range(from..).take_while(move |(key, _)| key.pk.starts_with(prefix));
+        let stays = stored.filter(|(key, _)| !self.held.contains_key(*key)).map(|(key, stored)| (key, &stored.item));
         let pending = self.under_way.values().flat_map(|transaction| &transaction.writes);
-        self.items.iter().filter(stays).chain(pending.filter_map(|(key, item)| Some((key, item.as_ref()?))))
+        let pending = pending.filter(move |(key, _)| key.pk.starts_with(prefix));
+        stays.chain(pending.filter_map(|(key, item)| Some((key, &item.as_ref()?.item))))
     }
 
     /// One of these.
     #[must_use]
     pub fn settled_item(&self, key: &Key) -> Option<&Item> {
-        self.seen(key, |_, _| true)
+        self.seen(key, |_, _| true).map(|stored| &stored.item)
     }
 
-    fn put(&mut self, key: Key, item: Option<Item>) {
+    /// How many items of each partition are of some kinds, and were at most.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    fn put(&mut self, key: Key, item: Option<Stored>) {
         match item {
             Some(item) => self.items.insert(key, item),
             None => self.items.remove(&key),
@@ -185,20 +217,20 @@ impl Table {
         let holds = match expect {
             Expect::Any => true,
             Expect::Absent => found.is_none(),
-            Expect::Rev(rev) => found.is_some_and(|item| item.get(REV) == Some(&AttributeValue::N(rev.to_string()))),
+            Expect::Rev(rev) => found.is_some_and(|stored| stored.item.get(REV) == Some(&AttributeValue::N(rev.to_string()))),
         };
         if holds { Ok(()) } else { Err(CommitError::Conflict) }
     }
 
-    fn decided(&self, key: &Key) -> Option<&Item> {
+    fn decided(&self, key: &Key) -> Option<&Stored> {
         self.seen(key, |transaction, _| transaction.decided)
     }
 
-    fn shown(&self, key: &Key) -> Option<&Item> {
+    fn shown(&self, key: &Key) -> Option<&Stored> {
         self.seen(key, |transaction, index| transaction.shown.get(index).copied().unwrap_or_default())
     }
 
-    fn seen(&self, key: &Key, sees: impl Fn(&Transaction, usize) -> bool) -> Option<&Item> {
+    fn seen(&self, key: &Key, sees: impl Fn(&Transaction, usize) -> bool) -> Option<&Stored> {
         let pending = self.held.get(key).and_then(|(id, index)| Some((self.under_way.get(id)?, *index)));
         match pending.filter(|(transaction, index)| sees(transaction, *index)) {
             Some((transaction, index)) => transaction.writes.get(index).and_then(|(_, item)| item.as_ref()),
@@ -208,7 +240,7 @@ impl Table {
 }
 
 /// What a write leaves, keys included as DynamoDB keeps them.
-fn action(write: Write) -> Result<(Key, Option<Item>, Expect), CommitError> {
+fn action(write: Write) -> Result<(Key, Option<Stored>, Expect), CommitError> {
     let (key, item, expect) = match write {
         Write::Put(key, item, expect) => (key, Some(item), expect),
         Write::Delete(key, expect) => (key, None, expect),
@@ -216,9 +248,10 @@ fn action(write: Write) -> Result<(Key, Option<Item>, Expect), CommitError> {
     let item = item.map(|mut item| {
         item.insert("pk".to_owned(), AttributeValue::S(key.pk.clone()));
         item.insert("sk".to_owned(), AttributeValue::S(key.sk.clone()));
-        item
+        let bytes = item_bytes(&item);
+        Stored { item, bytes }
     });
-    match item.as_ref().map(item_bytes) {
+    match item.as_ref().map(|stored| stored.bytes) {
         Some(bytes) if bytes > LARGEST_ITEM => Err(invalid("PutItem", "Item size has exceeded the maximum allowed size").into()),
         _ => Ok((key, item, expect)),
     }

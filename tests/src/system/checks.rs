@@ -14,9 +14,9 @@ use crate::github::jobs::{Conclusion, Status};
 
 impl System {
     /// Items of the table that can be read as this.
-    fn items<T: DeserializeOwned>(&self, wanted: impl Fn(&Key) -> bool) -> Vec<T> {
+    fn items<T: DeserializeOwned>(&self, prefix: &str, wanted: impl Fn(&Key) -> bool) -> Vec<T> {
         self.world.table.with(|table| {
-            let items = table.settled().filter(|(key, _)| wanted(key));
+            let items = table.settled_in(prefix).filter(|(key, _)| wanted(key));
             items.filter_map(|(_, item)| serde_dynamo::from_item(item.clone()).ok()).collect()
         })
     }
@@ -24,13 +24,13 @@ impl System {
     /// Open runners of all pools, by id.
     #[must_use]
     pub fn runners(&self) -> Vec<Runner> {
-        self.items(|key| key.sk.starts_with("runner#"))
+        self.items("pool#", |key| key.sk.starts_with("runner#"))
     }
 
     /// Records of closed runners, by id.
     #[must_use]
     pub fn closed_runners(&self) -> Vec<Runner> {
-        let mut all: Vec<Runner> = self.items(|key| key.pk.starts_with("runner#"));
+        let mut all: Vec<Runner> = self.items("runner#", |_| true);
         all.sort_by(|one, other| one.id.cmp(&other.id));
         all
     }
@@ -38,7 +38,7 @@ impl System {
     /// Rows of waiting jobs.
     #[must_use]
     pub fn waiting(&self) -> Vec<WaitingJob> {
-        self.items(|key| key.pk.starts_with("pool#") && key.sk.starts_with("job#"))
+        self.items("pool#", |key| key.sk.starts_with("job#"))
     }
 
     /// A job's record.
@@ -51,7 +51,7 @@ impl System {
     /// Tasks of ECS that have not stopped.
     #[must_use]
     pub fn live_tasks(&self) -> Vec<Value> {
-        self.world.with_ecs(|ecs, _| ecs.task_views()).into_iter().filter(|task| task["lastStatus"] != "STOPPED").collect()
+        self.world.with_ecs(|ecs, _| ecs.live_task_views())
     }
 
     /// How many tasks were ever started, and how many lived at once at most.
@@ -93,8 +93,7 @@ impl System {
     /// Registrations at GitHub that were not taken away.
     #[must_use]
     pub fn registrations(&self) -> Vec<String> {
-        self.world
-            .with_github(|github, _| github.runners().filter(|runner| runner.removed.is_none()).map(|runner| runner.name.clone()).collect())
+        self.world.ask_github(|github, _| github.registered().map(|runner| runner.name.clone()).collect())
     }
 
     /// Everything that should not be there once nothing happens any more: open rows, waiting rows, live tasks, registrations, deliveries that failed.
@@ -111,8 +110,6 @@ impl System {
     /// True if nothing is left over.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
-        let open = |key: &Key| key.pk.starts_with("pool#") && (key.sk.starts_with("runner#") || key.sk.starts_with("job#"));
-        let rows = self.world.table.with(|table| table.settled().any(|(key, _)| open(key)));
-        !rows && self.left_over().is_empty()
+        self.world.table.with(|table| table.tally().is_empty()) && self.left_over().is_empty()
     }
 }

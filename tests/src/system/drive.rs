@@ -31,7 +31,6 @@ impl System {
                     tokio::spawn(Box::pin(self.clone().tick(sweeps)));
                 }
             }
-            self.world.measure();
             self.pause_until(earliest([Some(sweep), self.world.due()])).await;
         }
     }

@@ -34,9 +34,10 @@ pub struct World {
     pub parameters: Parameters,
     pub(super) ecs: Mutex<Fargate>,
     pub(super) github: Mutex<Github>,
+    /// When GitHub has something to do by itself; not known after something was done there.
+    pub(super) github_due: Mutex<Option<Option<Timestamp>>>,
     pub(super) draws: Mutex<fastrand::Rng>,
     pub(super) calls: Mutex<BTreeMap<(&'static str, String), u64>>,
-    pub(super) most_rows: Mutex<BTreeMap<String, usize>>,
     pub(super) answers: Mutex<Vec<(String, u16)>>,
     pub(super) last_runner: Mutex<u128>,
     pub(super) containers: Mutex<BTreeMap<TaskId, (AbortHandle, Arc<Told>)>>,
@@ -87,6 +88,12 @@ impl World {
 
     /// What GitHub wants delivered by now.
     pub(super) fn advance_github(&self) -> Vec<Outgoing> {
+        let now = self.clock.now();
+        let idle = matches!(*lock(&self.github_due), Some(due) if due.is_none_or(|due| due > now));
+        if idle {
+            return Vec::new();
+        }
+        *lock(&self.github_due) = None;
         self.at_github("GitHub", |github, now| {
             github.advance(now);
             github.take_due(now)
@@ -95,11 +102,11 @@ impl World {
 
     /// When a model has something to do next.
     pub(super) fn due(&self) -> Option<Timestamp> {
-        let ecs = lock(&self.ecs).due();
-        let github = lock(&self.github).next_deadline();
         // Rounded up: a moment too early is a moment of spinning.
-        let models = [ecs, github].into_iter().flatten().map(|at| Timestamp::from_millis(at.as_millisecond() + 1));
-        models.chain(self.queue.next()).min()
+        let rounded = |at: jiff::Timestamp| Timestamp::from_millis(at.as_millisecond() + 1);
+        let ecs = lock(&self.ecs).due().map(rounded);
+        let github = *lock(&self.github_due).get_or_insert_with(|| lock(&self.github).next_deadline().map(rounded));
+        [ecs, github, self.queue.next()].into_iter().flatten().min()
     }
 
     /// The containers that run.
@@ -115,13 +122,21 @@ impl World {
     /// The same, as a function of this name.
     pub(super) fn with_github_by<T>(&self, who: &'static str, act: impl FnOnce(&mut Github, jiff::Timestamp) -> T) -> T {
         let result = self.at_github(who, act);
+        *lock(&self.github_due) = None;
         self.changed.notify_one();
         result
     }
 
     /// The same, where nothing comes of it for anybody else.
     pub(super) fn ask_github<T>(&self, act: impl FnOnce(&mut Github, jiff::Timestamp) -> T) -> T {
-        self.at_github("GitHub", act)
+        let (result, given) = self.at_github("GitHub", |github, now| {
+            let before = github.assignments();
+            (act(github, now), github.assignments() > before)
+        });
+        if given {
+            *lock(&self.github_due) = None;
+        }
+        result
     }
 
     pub(super) fn lock_github<T>(&self, act: impl FnOnce(&mut Github, jiff::Timestamp) -> T) -> T {
@@ -211,25 +226,10 @@ impl World {
         lock(&self.answers).push((path.to_owned(), status));
     }
 
-    /// Takes note of how many rows each pool has.
-    pub(super) fn measure(&self) {
-        let mut rows: BTreeMap<String, usize> = BTreeMap::new();
-        self.table.with(|table| {
-            for key in table.settled().map(|(key, _)| key).filter(|key| key.sk.starts_with("runner#")) {
-                *rows.entry(key.pk.clone()).or_default() += 1;
-            }
-        });
-        let mut most = lock(&self.most_rows);
-        for (pool, rows) in rows {
-            let known = most.entry(pool).or_default();
-            *known = rows.max(*known);
-        }
-    }
-
     /// The most runner rows that the pool ever had.
     #[must_use]
     pub fn most_rows(&self, pool: &PoolName) -> usize {
-        lock(&self.most_rows).get(&mayfly_ledger::key::pool(pool)).copied().unwrap_or_default()
+        self.table.with(|table| table.tally().of(&mayfly_ledger::key::pool(pool)).most_runners)
     }
 
     /// Calls so far, by function and what was called: the table's among them.

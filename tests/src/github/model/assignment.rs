@@ -72,6 +72,7 @@ impl Model {
 
     fn give(&mut self, job: JobId, runner: RunnerId, now: Timestamp) {
         let Some(executor) = self.executor(runner) else { return };
+        self.assignments += 1;
         self.journal.note(|| Change::Given { id: job, runner: Some(executor.name.clone()) });
         if let Some(job) = self.jobs.get_mut(job) {
             job.executor = Some(executor);

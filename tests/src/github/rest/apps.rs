@@ -107,26 +107,20 @@ impl Model {
     /// Newest first; `cursor` names the first delivery of the page.
     fn deliveries_page(&self, request: &Request) -> Answer {
         let size = pages::size(request);
-        let shown = self.deliveries.shown();
-        let wanted = shown.iter().filter(|(_, outcome)| match request.query.get("status").map(String::as_str) {
+        let named = request.query.get("cursor").map(|cursor| cursor.strip_prefix("v1_").and_then(|id| id.parse().ok()).map(DeliveryId));
+        let wanted = self.deliveries.shown().filter(|(_, outcome)| match request.query.get("status").map(String::as_str) {
             Some("success") => outcome.is_success(),
             Some("failure") => !outcome.is_success(),
             _ => true,
         });
-        let wanted: Vec<_> = wanted.collect();
-        let start = match request.query.get("cursor") {
-            None => 0,
-            Some(cursor) => {
-                let named = cursor.strip_prefix("v1_").and_then(|id| id.parse().ok()).map(DeliveryId);
-                match wanted.iter().position(|(one, _)| Some(one.id) == named) {
-                    Some(start) => start,
-                    None => return Answer::message(400, "Invalid cursor"),
-                }
-            }
-        };
-        let part = wanted.iter().skip(start).take(size).map(|(one, outcome)| shape::delivery::line(one, outcome));
-        let answer = Answer::json(200, Value::Array(part.collect()));
-        match wanted.get(start.saturating_add(size)) {
+        let mut page: Vec<_> = wanted.skip_while(|(one, _)| named.is_some_and(|named| named != Some(one.id))).take(size + 1).collect();
+        if named.is_some() && page.is_empty() {
+            return Answer::message(400, "Invalid cursor");
+        }
+        let next = if page.len() > size { page.pop() } else { None };
+        let lines = page.iter().map(|(one, outcome)| shape::delivery::line(one, outcome));
+        let answer = Answer::json(200, Value::Array(lines.collect()));
+        match next {
             None => answer,
             Some((next, _)) => {
                 let next = pages::link(&self.urls.api, request, "cursor", &format!("v1_{}", next.id));
