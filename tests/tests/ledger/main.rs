@@ -15,6 +15,7 @@ macro_rules! on_both {
 }
 
 mod admissions;
+mod deliveries;
 mod emulator;
 mod halves;
 mod items;

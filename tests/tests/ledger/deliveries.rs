@@ -1,0 +1,83 @@
+//! What sweeper keeps of deliveries that failed, and of repositories.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use mayfly_domain::errand::{Errand, Open};
+use mayfly_domain::id::{DeliveryId, RepositoryId, RunId};
+use mayfly_domain::job::JobAction;
+use mayfly_domain::redelivery::{DeliveryGuid, Redelivery};
+use mayfly_ledger::repositories::SeenRepository;
+use mayfly_ledger::{Ledger, Store};
+
+use crate::scene::{at, event};
+
+const KEEP: Duration = Duration::from_secs(3 * 24 * 60 * 60);
+
+fn failed() -> Redelivery {
+    Redelivery {
+        guid: guid(),
+        delivery: DeliveryId(39_000_000_001),
+        first_at: at(0),
+        action: JobAction::Queued,
+        repository: Some(RepositoryId(710_000_001)),
+    }
+}
+
+fn guid() -> DeliveryGuid {
+    "72d3162e-cc78-11e3-81ab-4c9367dc0958".parse().unwrap()
+}
+
+async fn open<S: Store>(ledger: &Ledger<S>) -> Vec<Open> {
+    ledger.errands(None).await.unwrap().open
+}
+
+async fn a_delivery_that_failed_is_one_errand_whose_waits_go_on_when_it_is_read_again<S: Store>(ledger: Ledger<S>) {
+    ledger.not_delivered(&failed(), at(60)).await.unwrap();
+    let first = open(&ledger).await.remove(0);
+    assert_eq!((&first.errand, first.installation, first.since, first.due(at(60))), (&Errand::Redeliver(failed()), None, at(0), true));
+    let asked = first.again(Duration::from_secs(60), at(60));
+    ledger.errand_again(&asked).await.unwrap();
+    ledger.not_delivered(&failed(), at(61)).await.unwrap();
+    assert_eq!(open(&ledger).await, [asked]);
+}
+
+async fn what_was_delivered_has_no_errand_and_gets_none<S: Store>(ledger: Ledger<S>) {
+    ledger.not_delivered(&failed(), at(60)).await.unwrap();
+    let errand = open(&ledger).await.remove(0);
+    assert!(!ledger.delivery_is_over(&guid()).await.unwrap());
+    ledger.delivery_over(&guid(), KEEP, at(120)).await.unwrap();
+    // Whoever still works on it, or reads of its first attempt, changes nothing.
+    ledger.errand_again(&errand.again(Duration::from_secs(60), at(121))).await.unwrap();
+    ledger.not_delivered(&failed(), at(180)).await.unwrap();
+    assert_eq!((open(&ledger).await, ledger.delivery_is_over(&guid()).await.unwrap()), (Vec::new(), true));
+    ledger.delivery_over(&guid(), KEEP, at(240)).await.unwrap();
+}
+
+async fn a_repository_is_written_over_what_was_read_and_nothing_else<S: Store>(ledger: Ledger<S>) {
+    let job = event(JobAction::Queued, 1, 0);
+    let seen = SeenRepository {
+        rev: 0,
+        repository: job.repository,
+        installation: job.installation,
+        seen_at: at(0),
+        asked_at: at(0),
+        cleared_at: at(0),
+        looked_at: BTreeSet::from([RunId(19_000_000_001)]),
+        hidden: 0,
+    };
+    let first = ledger.put_repository(seen.clone()).await.unwrap().unwrap();
+    assert_eq!((ledger.put_repository(seen).await.unwrap(), ledger.repositories().await.unwrap()), (None, vec![first.clone()]));
+    let second = ledger.put_repository(SeenRepository { hidden: 1, ..first.clone() }).await.unwrap().unwrap();
+    assert_eq!(ledger.repository(second.repository.id).await.unwrap(), Some(second.clone()));
+    ledger.forget_repository(&first).await.unwrap();
+    assert_eq!(ledger.repositories().await.unwrap(), [second.clone()]);
+    ledger.forget_repository(&second).await.unwrap();
+    assert_eq!(ledger.repository(second.repository.id).await.unwrap(), None);
+}
+
+on_both! {
+    a_delivery_that_failed_is_one_errand_whose_waits_go_on_when_it_is_read_again
+    what_was_delivered_has_no_errand_and_gets_none
+    a_repository_is_written_over_what_was_read_and_nothing_else
+}
