@@ -38,7 +38,7 @@ impl System {
         let Ok(request) = serde_json::from_value(event) else { return };
         let busy = self.functions.webhook.take(&self.world, || format!("delivery {}", outgoing.id.0));
         let webhook = busy.function();
-        let came = busy.run(&self.world, webhook.answer(&request), |answer| format!("{} {}", answer.status, answer.reason)).await;
+        let came = busy.run(&self.world, Box::pin(webhook.answer(&request)), |answer| format!("{} {}", answer.status, answer.reason)).await;
         self.world.with_github(|github, now| {
             let outcome = match came {
                 Came::To(answer) => Outcome { body: answer.reason, ..Outcome::answered(now, answer.status) },
@@ -75,7 +75,7 @@ impl System {
         let event = serde_json::from_value(batch.event()).ok()?;
         let busy = self.functions.scaler.take(&self.world, || batch.to_string());
         let scaler = busy.function();
-        let failures = busy.run(&self.world, scaler.handle(event), |failures| format!("{} failed", failures.len())).await.to()?;
+        let failures = busy.run(&self.world, Box::pin(scaler.handle(event)), |failures| format!("{} failed", failures.len())).await.to()?;
         let failures = serde_json::to_value(failures).ok()?;
         let ids = failures["batchItemFailures"].as_array()?.iter().filter_map(|failure| failure["itemIdentifier"].as_str());
         Some(ids.map(str::to_owned).collect())
@@ -94,7 +94,7 @@ impl System {
             let observer = busy.function();
             let words =
                 |result: &anyhow::Result<()>| result.as_ref().map_or_else(|error| format!("error: {error:#}"), |()| "well".to_owned());
-            if let Some(Ok(())) = busy.run(&self.world, observer.handle(parsed), words).await.to() {
+            if let Some(Ok(())) = busy.run(&self.world, Box::pin(observer.handle(parsed)), words).await.to() {
                 return;
             }
             if let Some(wait) = wait {
@@ -127,7 +127,7 @@ impl System {
         let busy = self.functions.sweeper.take(&self.world, || owner.to_owned());
         let sweeper = busy.function();
         let words = |result: &anyhow::Result<()>| result.as_ref().map_or_else(|error| format!("error: {error:#}"), |()| "well".to_owned());
-        let _ = busy.run(&self.world, sweeper.sweep(owner), words).await;
+        let _ = busy.run(&self.world, Box::pin(sweeper.sweep(owner)), words).await;
     }
 
     /// A request that was signed by `caller` (API Gateway's `userArn`). It goes on when who asked is gone; no answer is API Gateway's own: 500 for a
@@ -155,7 +155,7 @@ impl System {
         let Ok(event) = serde_json::from_value(event) else { return Reply::of_gateway(500) };
         let busy = self.functions.registrar.take(&self.world, || format!("{path} of {runner}"));
         let registrar = busy.function();
-        let reply = match busy.run(&self.world, registrar.handle(event), |answer| answer.status().to_string()).await {
+        let reply = match busy.run(&self.world, Box::pin(registrar.handle(event)), |answer| answer.status().to_string()).await {
             Came::To(answer) => Reply {
                 status: answer.status(),
                 ours: answer.header("x-mayfly") == Some("1"),

@@ -1,5 +1,6 @@
 //! One invocation of a function: it can be ended from within, by a call of its own.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -59,10 +60,10 @@ pub(super) async fn die<T>() -> T {
 }
 
 /// Runs a function for one event, for as long as Lambda lets it.
-pub(super) async fn run<T>(number: u64, limit: Duration, handler: impl Future<Output = T>) -> Came<T> {
+pub(super) async fn run<T>(number: u64, limit: Duration, handler: Pin<Box<impl Future<Output = T>>>) -> Came<T> {
     let killed = Arc::new(Killed::default());
     let invocation = Invocation { number, killed: Arc::clone(&killed) };
-    let handler = Box::pin(tokio::time::timeout(limit, CURRENT.scope(invocation, handler)));
+    let handler = std::pin::pin!(tokio::time::timeout(limit, CURRENT.scope(invocation, handler)));
     let over = std::pin::pin!(killed.notify.notified());
     match select(handler, over).await {
         // Whatever it came to in the very moment of its death, nobody hears of it.

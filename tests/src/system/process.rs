@@ -1,6 +1,7 @@
 //! Processes of a function: each works on one invocation at a time, with a memory of its own, until it dies.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -59,7 +60,7 @@ impl<P> Busy<'_, P> {
     }
 
     /// Works on the event until it is done, dies, or its time is up. A process that did not get to the end is gone, and what it knew.
-    pub(super) async fn run<T>(self, world: &World, handler: impl Future<Output = T>, words: impl Fn(&T) -> String) -> Came<T> {
+    pub(super) async fn run<T>(self, world: &World, handler: Pin<Box<impl Future<Output = T>>>, words: impl Fn(&T) -> String) -> Came<T> {
         let came = invocation::run(self.invocation, self.all.limit, handler).await;
         let (who, invocation) = (self.all.who, self.invocation);
         world.tell(|| {

@@ -115,8 +115,7 @@ pub(crate) fn watch(system: &System) -> Seen {
 
 /// What was seen, one line each.
 pub(crate) fn trace(seen: &Seen) -> String {
-    let lines = seen.lock().unwrap().iter().map(|(at, happening)| format!("{} {happening}\n", at.millis())).collect();
-    lines
+    seen.lock().unwrap().iter().map(|(at, happening)| format!("{} {happening}\n", at.millis())).collect()
 }
 
 /// One call is struck: the first of this operation of this function.
