@@ -27,9 +27,9 @@ const SEED: u64 = 1;
 /// How long functions and tasks are killed. Most of what follows is waiting for the lease of the sweeper that was killed first.
 const STORM: Duration = Duration::from_secs(32);
 
-/// From the end of all faults until nothing is left to do. A runner that registered for a job that was over waits a minute for another, and
-/// a delivery that failed again is asked for again later.
-const SETTLES_WITHIN: Duration = Duration::from_secs(150);
+/// From the end of all faults until nothing is left to do. What a runner left at GitHub is taken away 2 minutes after its end, a runner that
+/// registered for a job that was over first waits a minute for another, and a delivery that failed twice is asked for again a minute later.
+const SETTLES_WITHIN: Duration = Duration::from_secs(240);
 
 /// Every function is killed at work, deliveries are lost, doubled and shuffled, GitHub and ECS fail, containers die. When that is over,
 /// every job has ended as it should have, nothing is left anywhere, and no bound was passed meanwhile.
