@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use mayfly_domain::id::{PoolName, RunnerAddress};
 use mayfly_domain::job::note;
-use mayfly_domain::plan::{Held, Limits, Plan, Start, plan};
+use mayfly_domain::plan::{Held, Limits, Plan, Start, Stop, plan};
 use mayfly_domain::pool::Pool;
 use mayfly_domain::runner::{Launch, Runner, StopKind, StopMark};
 use mayfly_domain::size::Size;
@@ -89,10 +89,14 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
             }
             let (mut look, mut plan) = self.planned(pool).await?;
             if !plan.stop.is_empty() {
-                // A mark stands for ever, and a job that just began on one runner, seen half, makes the runner of the next job look surplus.
-                let first = plan.stop;
+                // A mark stands for ever, and a job that just began on one runner, seen half, makes the runner of the next job look surplus:
+                // its row is gone already, and the runner, read before, still seems to wait for one. In a burst a second look may see another
+                // such half; runners that were read after the jobs cannot seem to wait for a job that has begun.
+                let (first, jobs) = (plan.stop, look.jobs);
                 (look, plan) = self.planned(pool).await?;
-                plan.stop.retain(|stop| first.iter().any(|before| before.runner == stop.runner));
+                let between = self.plan_for(pool, &Look { jobs, ..look.clone() });
+                let agreed = |stops: &[Stop], stop: &Stop| stops.iter().any(|other| other.runner == stop.runner);
+                plan.stop.retain(|stop| agreed(&first, stop) && agreed(&between.stop, stop));
             }
             let launched = self.rows(pool, &mut plan).await?;
             // A parked runner writes its row at every poll: marks that meet that must not hold up launches again and again.
@@ -121,9 +125,12 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
     /// One look, and what follows from it.
     async fn planned(&self, pool: &Pool) -> anyhow::Result<(Look, Plan)> {
         let look = self.ledger.look(&pool.name).await.context("look at the ledger")?;
-        let limits = self.limits(pool, &look);
-        let plan = plan(pool, &look.health, &look.jobs, &look.runners, &limits, self.now());
+        let plan = self.plan_for(pool, &look);
         Ok((look, plan))
+    }
+
+    fn plan_for(&self, pool: &Pool, look: &Look) -> Plan {
+        plan(pool, &look.health, &look.jobs, &look.runners, &self.limits(pool, look), self.now())
     }
 
     fn limits(&self, pool: &Pool, look: &Look) -> Limits {
