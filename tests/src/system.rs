@@ -11,6 +11,10 @@
 //!
 //! One thread, tokio's paused clock, every draw from one seed: the same seed tells the same story. A test says what happens
 //! ([`System::queue_jobs`], faults of the models), lets time pass ([`System::until`]) and looks at what came of it.
+//!
+//! What goes wrong is said in four places: the [`Weather`] strikes calls of functions, one by one; [`Chances`] are what Lambda, SQS and EventBridge
+//! may do without anything being at fault; the models have faults of their own; and the table's [`Unkindness`](crate::ledger::Unkindness). A
+//! [`Witness`] is told everything that happens. Processes of functions have memories of their own, which die with them.
 
 mod calls;
 mod chances;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::invocation::{current, die};
@@ -27,6 +28,7 @@ pub(super) struct Leaving {
     call: Option<PortCall>,
     invocation: Option<u64>,
     pub(super) strike: Option<Strike>,
+    noted: AtomicBool,
 }
 
 /// What the way there and back made of a call.
@@ -66,19 +68,31 @@ impl World {
         let call = wanted.then(|| PortCall { who, port, operation, about: about(), nth });
         let now = self.clock.now();
         let strike = call.as_ref().zip(sky.weather.as_mut()).and_then(|(call, weather)| weather.strike(call, now));
-        Leaving { world: Arc::clone(self), call, invocation: current(), strike }
+        Leaving { world: Arc::clone(self), call, invocation: current(), strike, noted: AtomicBool::new(false) }
+    }
+}
+
+/// A call whose caller is gone, or waits no longer, before anything came back.
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        const GONE: &str = "nobody waits for it any more";
+        if !self.noted.load(Ordering::Relaxed) {
+            self.note(|| self.strike.map_or_else(|| Fate::Refused(GONE.to_owned()), |strike| Fate::Struck(strike, GONE)));
+        }
     }
 }
 
 impl Leaving {
     /// The call was struck where its port can only do less, or something else.
-    pub(super) fn instead(self, strike: impl FnOnce(Strike) -> Strike) -> Self {
-        Self { strike: self.strike.map(strike), ..self }
+    pub(super) fn instead(mut self, strike: impl FnOnce(Strike) -> Strike) -> Self {
+        self.strike = self.strike.map(strike);
+        self
     }
 
     /// What became of it is known.
     pub(super) fn note(&self, fate: impl FnOnce() -> Fate) {
         let Some(call) = &self.call else { return };
+        self.noted.store(true, Ordering::Relaxed);
         self.world.tell(|| Happening::Called { call: call.clone(), invocation: self.invocation, fate: fate() });
     }
 
