@@ -139,7 +139,11 @@ fn what_github_may_still_have_of_a_runner_is_taken_away_later() {
     ] {
         assert_eq!(exited(&runner), [Errand::Unregister(runner.id.clone())], "{what}");
         let open = ended(&runner, "x", None).errands.remove(0);
-        assert_eq!((open.not_before, open.installation), (NOW.plus(times::LEFTOVER_AFTER), Some(runner.target.unwrap().installation)), "{what}");
+        assert_eq!(
+            (open.not_before, open.installation),
+            (NOW.plus(times::LEFTOVER_AFTER), Some(runner.target.unwrap().installation)),
+            "{what}"
+        );
     }
     for (what, runner) in [
         ("never asked", requested(1)),

@@ -44,7 +44,12 @@ struct Left {
 
 impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// Takes away what a closed runner left. None if GitHub may not be asked now.
-    pub(crate) async fn unregister(&self, (runner, open): (&RunnerId, &Open), pools: &Pools, budget: &Budget) -> anyhow::Result<Option<Ran>> {
+    pub(crate) async fn unregister(
+        &self,
+        (runner, open): (&RunnerId, &Open),
+        pools: &Pools,
+        budget: &Budget,
+    ) -> anyhow::Result<Option<Ran>> {
         let Some(record) = self.ledger.runner_record(runner).await.context("read its record")? else { return Ok(Some(Ran::Done)) };
         if self.is_gone_by_itself(&record).await? {
             return Ok(Some(Ran::Done));

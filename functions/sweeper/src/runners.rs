@@ -102,7 +102,8 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
 
     /// Writes down, once, that it is not known if a runner has a job: it stays until it ends by itself or its time is over.
     async fn left_alone(&self, runner: &Runner) -> anyhow::Result<()> {
-        const WHY: &str = "to be taken away, and left alone: GitHub shows neither it nor its place to the App (renamed, transferred, uninstalled?)";
+        const WHY: &str =
+            "to be taken away, and left alone: GitHub shows neither it nor its place to the App (renamed, transferred, uninstalled?)";
         let now = self.now();
         let tell = |row: &Runner| {
             let news = !row.story.iter().any(|told| told.text == WHY);

@@ -29,7 +29,9 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// All tasks of the cluster; none if ECS does not say.
     pub(crate) async fn listed_tasks(&self) -> Vec<TaskArn> {
         let listed = self.world.fleet.list_all().await;
-        listed.inspect_err(|problem| warn!("the cluster's tasks were not listed, the next sweep looks for strays: {problem}")).unwrap_or_default()
+        listed
+            .inspect_err(|problem| warn!("the cluster's tasks were not listed, the next sweep looks for strays: {problem}"))
+            .unwrap_or_default()
     }
 
     /// Looks after the tasks that no open row names. `named` are those that the rows name, read after the tasks were listed.
@@ -108,8 +110,12 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             }
             let left = match away? {
                 Away::Gone => None,
-                Away::Busy => Some("its task still runs although it is closed, and GitHub says that it has a job: left alone until that is over"),
-                Away::Unknown => Some("its task still runs although it is closed, and GitHub shows neither it nor its place to the App: left alone"),
+                Away::Busy => {
+                    Some("its task still runs although it is closed, and GitHub says that it has a job: left alone until that is over")
+                }
+                Away::Unknown => {
+                    Some("its task still runs although it is closed, and GitHub shows neither it nor its place to the App: left alone")
+                }
             };
             if let Some(left) = left {
                 warn!(task.arn = %task.arn, runner.id = %record.id, "{left}");

@@ -12,7 +12,9 @@ use mayfly_ledger::records::Standing;
 use mayfly_ledger::runners::TaskNews;
 use mayfly_ledger::{Ledger, Store};
 
-use crate::scene::{ARN, OTHER_ARN, at, attribute, event, item, linux, marked, on, pools, registered, requested, row, started, task, waiting};
+use crate::scene::{
+    ARN, OTHER_ARN, at, attribute, event, item, linux, marked, on, pools, registered, requested, row, started, task, waiting,
+};
 
 async fn seen<S: Store>(ledger: &Ledger<S>, task: &Task) -> TaskNews {
     ledger.task_seen(task, true, at(60)).await.unwrap()

@@ -56,7 +56,8 @@ async fn what_github_still_takes_for_busy_is_asked_about_again() {
     system.fault(Fault::of(FaultKind::EventLost));
     let task = mayfly_tests::fargate::TaskId::of(&system.runners()[0].arn.as_ref().unwrap().0);
     system.world.with_ecs(|ecs, at| ecs.interrupt(&task, at));
-    until(&system, 2_400, "GitHub has noticed", |system| system.at_github(job).is_some_and(|(status, _)| status == Status::Completed)).await;
+    until(&system, 2_400, "GitHub has noticed", |system| system.at_github(job).is_some_and(|(status, _)| status == Status::Completed))
+        .await;
     rest(&system, 1_200).await;
     nothing_to_do(&system, 3_600).await;
 }

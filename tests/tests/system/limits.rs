@@ -4,7 +4,7 @@ use mayfly_domain::runner::{Outcome, RunnerState};
 use mayfly_tests::fargate::Operation;
 use mayfly_tests::github::faults::Refusal;
 use mayfly_tests::github::jobs::{Action, JobDeliveries, NewJob};
-use mayfly_tests::ledger::{Fault, Operation as Write, What, When};
+use mayfly_tests::ledger::{Fault, What, When};
 use mayfly_tests::system::{Start, System};
 
 use crate::told::{begin, done, job, jobs, linux, outcomes, pool_with, queue_one, rest, story, until};
