@@ -77,6 +77,7 @@ pub fn scenario(seed: u64, profile: Profile) -> Scenario {
         acts,
         trouble,
         calm_at,
+        page: chance.one_in(4).then(|| chance.pick(&[1, 2, 5, 20])),
         logs: chance.one_in(8),
     }
 }

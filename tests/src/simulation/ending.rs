@@ -53,6 +53,8 @@ pub(super) enum Excuse {
     NotOurs,
     /// GitHub refuses its runners.
     Refused,
+    /// It is public, and the runner group of a pool that takes it lets no public repository in. GitHub says so to nobody.
+    Group,
     /// The App is not there.
     NoApp,
     /// Nothing of its repository ever reached Mayfly.
@@ -62,7 +64,7 @@ pub(super) enum Excuse {
 impl Excuse {
     /// True if the ledger must say why the job waits.
     pub(super) fn needs_words(self) -> bool {
-        matches!(self, Self::NotTaken | Self::Refused)
+        matches!(self, Self::NotTaken | Self::Refused | Self::Group)
     }
 }
 
@@ -168,6 +170,9 @@ impl Ending<'_> {
         if job.refused {
             return Some(Excuse::Refused);
         }
+        if !job.private && self.file.pools.iter().any(|pool| pool.group.is_some() && pool.takes(job.asked())) {
+            return Some(Excuse::Group);
+        }
         if recorded.is_none() && !self.was_ours(job) {
             return Some(Excuse::NotOurs);
         }
@@ -198,6 +203,15 @@ impl Ending<'_> {
     /// How many jobs a runner of ours worked on.
     pub(super) fn served(&self) -> usize {
         self.jobs.iter().filter(|job| job.steps > 0 && self.ours(job).is_some()).count()
+    }
+
+    /// How many runners were handed another job than the one that they held in reserve.
+    pub(super) fn exchanges(&self) -> usize {
+        let exchanged = |runner: &Runner| {
+            let job = runner.work.as_ref().and_then(|work| work.job);
+            job.zip(runner.reserved).is_some_and(|(job, reserved)| job != reserved)
+        };
+        self.system.closed_runners().iter().filter(|runner| exchanged(runner)).count()
     }
 
     /// The runner of ours that a job was given to.

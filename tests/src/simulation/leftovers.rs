@@ -24,10 +24,12 @@ enum Kind {
     RowWithoutTask,
     /// Deleted in a slow round.
     RegistrationWithoutRow,
-    /// GitHub is asked about jobs that are open for too long.
+    /// GitHub is asked about jobs that are open for too long; an errand that met a failure waits an hour at most.
     RowOfOverJob,
     /// Stopped 2 min after its job.
     TaskAfterJob,
+    /// The same of a job whose last delivery may never have come: GitHub is asked about runners that work for long.
+    TaskAfterUntoldJob,
     /// `idle_timeout` is 5 min.
     IdleRunner,
     /// `start_timeout` is 10 min.
@@ -40,8 +42,9 @@ impl Kind {
             Self::TaskWithoutRow => 14 * MINUTE,
             Self::RowWithoutTask => 12 * MINUTE,
             Self::RegistrationWithoutRow => 90 * MINUTE,
-            Self::RowOfOverJob => 60 * MINUTE,
+            Self::RowOfOverJob => 75 * MINUTE,
             Self::TaskAfterJob => 7 * MINUTE,
+            Self::TaskAfterUntoldJob => 75 * MINUTE,
             Self::IdleRunner => 11 * MINUTE,
             Self::SilentTask => 15 * MINUTE,
         }
@@ -53,7 +56,7 @@ impl Kind {
             Self::RowWithoutTask => "a row without a task",
             Self::RegistrationWithoutRow => "a registration without a row",
             Self::RowOfOverJob => "a waiting row of a job that does not wait",
-            Self::TaskAfterJob => "a task whose job is over",
+            Self::TaskAfterJob | Self::TaskAfterUntoldJob => "a task whose job is over",
             Self::IdleRunner => "a registered runner without a job",
             Self::SilentTask => "a task that never asked for its registration",
         }
@@ -61,24 +64,33 @@ impl Kind {
 }
 
 /// What should not be there, since when.
-#[derive(Debug, Default)]
-pub(super) struct Leftovers(BTreeMap<(Kind, String), Timestamp>);
+#[derive(Debug)]
+pub(super) struct Leftovers {
+    since: BTreeMap<(Kind, String), Timestamp>,
+    /// Every delivery came.
+    told: bool,
+}
 
 impl Leftovers {
+    /// Nothing so far. `told`: nothing ever kept a delivery from coming.
+    pub(super) fn new(told: bool) -> Self {
+        Self { since: BTreeMap::new(), told }
+    }
+
     /// Looks once more.
     pub(super) fn look(&mut self, system: &System, watch: &Shared) {
         let now = system.world.clock.now();
         let (rows, waiting) = keys(system);
         let mut watch = watch.get();
-        let found = found(&watch, &rows, &waiting);
-        self.0.retain(|key, _| found.contains(key));
+        let found = found(&watch, &rows, &waiting, self.told);
+        self.since.retain(|key, _| found.contains(key));
         for key in found {
-            let since = *self.0.entry(key.clone()).or_insert(now);
+            let since = *self.since.entry(key.clone()).or_insert(now);
             let (kind, what) = key;
             if now.since(since) > kind.limit() {
                 let words = format!("{}: {what}, for {} min", kind.words(), now.since(since).as_secs() / 60);
                 let about = what.split(' ').next().unwrap_or_default().to_owned();
-                self.0.insert((kind, what), Timestamp::from_millis(i64::MAX / 2));
+                self.since.insert((kind, what), Timestamp::from_millis(i64::MAX / 2));
                 watch.broken(Invariant::I5, now, &[&about], words);
             }
         }
@@ -97,7 +109,7 @@ fn keys(system: &System) -> (BTreeSet<String>, Vec<JobId>) {
     })
 }
 
-fn found(watch: &Watch, rows: &BTreeSet<String>, waiting: &[JobId]) -> BTreeSet<(Kind, String)> {
+fn found(watch: &Watch, rows: &BTreeSet<String>, waiting: &[JobId], told: bool) -> BTreeSet<(Kind, String)> {
     let mirror = &watch.mirror;
     let mut found = BTreeSet::new();
     let mut with_task = BTreeSet::new();
@@ -107,7 +119,7 @@ fn found(watch: &Watch, rows: &BTreeSet<String>, waiting: &[JobId]) -> BTreeSet<
         let kind = if !rows.contains(&task.runner) {
             Kind::TaskWithoutRow
         } else if runner.is_some_and(|runner| runner.done.is_some()) {
-            Kind::TaskAfterJob
+            if told { Kind::TaskAfterJob } else { Kind::TaskAfterUntoldJob }
         } else if runner.is_some_and(|runner| runner.asked.is_none()) {
             Kind::SilentTask
         } else if runner.is_some_and(|runner| !runner.handed_out.is_empty() && runner.job.is_none()) {

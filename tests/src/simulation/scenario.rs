@@ -34,6 +34,9 @@ pub struct Scenario {
     pub trouble: Trouble,
     /// Seconds after which nothing goes wrong any more and nobody does anything.
     pub calm_at: u64,
+    /// Most items on a page of a query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<usize>,
     /// Every log line is searched for secrets.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub logs: bool,
@@ -61,6 +64,25 @@ impl Scenario {
             _ => None,
         });
         std::iter::once(&self.pools).chain(applied)
+    }
+
+    /// True if nothing ever goes wrong, whatever people want: then nothing outlives its use from the beginning on.
+    #[must_use]
+    pub fn is_calm(&self) -> bool {
+        let harmless = |act: &Act| {
+            matches!(
+                act.deed,
+                Deed::Queue(_)
+                    | Deed::Cancel { .. }
+                    | Deed::Approve { .. }
+                    | Deed::Reject { .. }
+                    | Deed::Rerun { .. }
+                    | Deed::Apply(_)
+                    | Deed::Forge { .. }
+                    | Deed::Intrude { .. }
+            )
+        };
+        self.trouble.is_none() && self.acts.iter().all(harmless)
     }
 
     /// True if nothing goes wrong and nobody interferes: then every job costs one runner.

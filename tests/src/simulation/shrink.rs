@@ -205,5 +205,6 @@ impl Shrinker<'_> {
         let last = last as u64;
         self.with(|scenario| scenario.calm_at = last + 60);
         self.with(|scenario| scenario.logs = false);
+        self.with(|scenario| scenario.page = None);
     }
 }

@@ -21,6 +21,7 @@ use super::watch::{Keep, Shared};
 use crate::fargate;
 use crate::github::faults::Faults as GithubFaults;
 use crate::github::jobs::Status;
+use crate::ledger::Unkindness;
 use crate::system::{Chances, Happening, Start, System};
 
 /// How often it is looked whether everything is at rest.
@@ -152,6 +153,7 @@ impl<'a> Teller<'a> {
         system.world.set_witness(Box::new(self.watch.clone()));
         system.world.set_weather(Box::new(weather));
         system.world.set_chances(trouble.unkindness.chances());
+        system.world.table.treat(Unkindness { page: scenario.page, ..Unkindness::default() });
         self.watch.get().files.applied(self.began, Some(scenario.pools.clone()));
         system.world.with_github(|github, now| {
             for name in &scenario.public {
@@ -192,8 +194,12 @@ impl<'a> Teller<'a> {
         let acts: &[Act] = &self.scenario.acts;
         let mut next = 0;
         let calm = after(self.began, self.scenario.calm_at);
+        let mut leftovers = self.scenario.is_calm().then(|| Leftovers::new(true));
         loop {
             let now = self.now();
+            if let Some(leftovers) = &mut leftovers {
+                leftovers.look(&self.system, &self.watch);
+            }
             while let Some(act) = acts.get(next).filter(|act| self.time_of(act) <= now) {
                 next += 1;
                 self.deeds += 1;
@@ -204,7 +210,12 @@ impl<'a> Teller<'a> {
             if now >= calm {
                 return;
             }
-            let times = [acts.get(next).map(|act| self.time_of(act)), Some(calm), self.outages.iter().map(|(_, until)| *until).min()];
+            let times = [
+                acts.get(next).map(|act| self.time_of(act)),
+                self.outages.iter().map(|(_, until)| *until).min(),
+                leftovers.as_ref().map(|_| now.plus(LOOK)),
+                Some(calm),
+            ];
             let until = times.into_iter().flatten().min().unwrap_or(calm);
             self.wait(until.since(now)).await;
         }
@@ -288,7 +299,7 @@ impl<'a> Teller<'a> {
     async fn settle(&mut self) -> Option<Duration> {
         let calm = self.now();
         let limit = SETTLES_WITHIN + self.work();
-        let mut leftovers = Leftovers::default();
+        let mut leftovers = Leftovers::new(self.scenario.is_calm());
         let mut resting: Option<Timestamp> = None;
         loop {
             leftovers.look(&self.system, &self.watch);

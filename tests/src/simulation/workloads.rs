@@ -56,6 +56,7 @@ pub(super) fn bursts(seed: u64, share: f64) -> Scenario {
         acts: acts.collect(),
         trouble,
         calm_at: HOUR,
+        page: None,
         logs: false,
     }
 }

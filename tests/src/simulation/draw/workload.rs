@@ -8,11 +8,12 @@ use crate::simulation::scenario::{Act, Batch, Deed, Moment};
 /// The acts of people who mean no harm, and when the last of them is done.
 pub(super) fn acts(chance: &mut Chance, house: &House) -> (Vec<Act>, f64) {
     let span = chance.between(5, 60) * 60;
-    let mut left = match chance.between(0, 99) {
-        0..70 => chance.count(5, 45),
-        70..90 => chance.count(45, 90),
-        90..98 => chance.count(90, 180),
-        _ => chance.count(300, 600),
+    let mut left = match chance.between(0, 199) {
+        0..140 => chance.count(5, 45),
+        140..182 => chance.count(45, 90),
+        182..197 => chance.count(90, 180),
+        197 | 198 => chance.count(300, 600),
+        _ => chance.count(1_000, 2_000),
     };
     let large = left > 150;
     let mut acts = Vec::new();
