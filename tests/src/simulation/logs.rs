@@ -1,38 +1,45 @@
 //! Every log line of a story, as text, so that it can be searched for secrets.
+//!
+//! One subscriber for the whole process, from the first story on: AWS's SDK draws a number for a span that somebody listens to, so whether anybody
+//! listens must not differ from story to story.
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Once;
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// Lines that were logged.
-#[derive(Clone, Default)]
-pub(super) struct Lines(Arc<Mutex<String>>);
-
-impl Lines {
-    /// From here on, on this thread, until the guard is dropped.
-    pub(super) fn capture(&self) -> tracing::subscriber::DefaultGuard {
-        tracing::subscriber::set_default(self.clone())
-    }
-
-    pub(super) fn text(&self) -> String {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn add(&self, record: impl FnOnce(&mut dyn Visit)) {
-        let mut line = Line(String::new());
-        record(&mut line);
-        let mut text = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        text.push_str(&line.0);
-        text.push('\n');
-    }
+thread_local! {
+    /// What was logged on this thread, if somebody wants to know.
+    static LINES: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-struct Line(String);
+static INSTALLED: Once = Once::new();
 
-impl Visit for Line {
+/// Runs something on this thread; also what was logged meanwhile, if it is `wanted`.
+pub(super) fn captured<T>(wanted: bool, run: impl FnOnce() -> T) -> T {
+    INSTALLED.call_once(|| {
+        // Fails only where a test has set another one.
+        let _ = tracing::subscriber::set_global_default(Listener);
+    });
+    LINES.set(wanted.then(String::new));
+    let result = run();
+    LINES.set(None);
+    result
+}
+
+/// What was logged so far.
+pub(super) fn text() -> String {
+    LINES.with_borrow(|lines| lines.clone().unwrap_or_default())
+}
+
+struct Listener;
+
+struct Line<'a>(&'a mut String);
+
+impl Visit for Line<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
         let _ = write!(self.0, "{}={value:?} ", field.name());
     }
@@ -42,25 +49,34 @@ impl Visit for Line {
     }
 }
 
-impl Subscriber for Lines {
+fn add(record: impl FnOnce(&mut dyn Visit)) {
+    LINES.with_borrow_mut(|lines| {
+        if let Some(lines) = lines {
+            record(&mut Line(lines));
+            lines.push('\n');
+        }
+    });
+}
+
+impl Subscriber for Listener {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         // As `mayfly_telemetry` lets through: below `info`, libraries write down whole requests.
         metadata.target().starts_with("mayfly") || *metadata.level() <= tracing::Level::INFO
     }
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
-        self.add(|line| span.record(line));
+        add(|line| span.record(line));
         Id::from_u64(1)
     }
 
     fn record(&self, _: &Id, values: &Record<'_>) {
-        self.add(|line| values.record(line));
+        add(|line| values.record(line));
     }
 
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        self.add(|line| event.record(line));
+        add(|line| event.record(line));
     }
 
     fn enter(&self, _: &Id) {}

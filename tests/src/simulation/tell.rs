@@ -12,7 +12,7 @@ use super::figures::Figures;
 use super::forecast::{Down, Forecast, after};
 use super::invariants;
 use super::leftovers::Leftovers;
-use super::logs::Lines;
+use super::logs;
 use super::pace::PerMinute;
 use super::panics;
 use super::scenario::{Act, Moment, Outage, Scenario, Strike};
@@ -72,13 +72,7 @@ impl Told {
 /// When no runtime can be made, or the system cannot begin.
 pub fn tell(scenario: &Scenario, keep: Keep) -> anyhow::Result<Told> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
-    let lines = Lines::default();
-    let (told, heard) = panics::heard(|| {
-        let guard = scenario.logs.then(|| lines.capture());
-        let told = runtime.block_on(story(scenario, keep, &lines));
-        drop(guard);
-        told
-    });
+    let (told, heard) = panics::heard(|| logs::captured(scenario.logs, || runtime.block_on(story(scenario, keep))));
     drop(runtime);
     let mut told = told?;
     for words in heard {
@@ -112,7 +106,7 @@ pub(super) struct Teller<'a> {
     pub(super) deeds: usize,
 }
 
-async fn story(scenario: &Scenario, keep: Keep, lines: &Lines) -> anyhow::Result<Told> {
+async fn story(scenario: &Scenario, keep: Keep) -> anyhow::Result<Told> {
     let start = Start::seeded(scenario.seed).pools(&scenario.pools.text()).tasks_start_in(scenario.start_seconds);
     let system = start.begin()?;
     let mut teller = Teller::new(scenario, system, keep);
@@ -120,7 +114,7 @@ async fn story(scenario: &Scenario, keep: Keep, lines: &Lines) -> anyhow::Result
     teller.acts().await;
     teller.calm();
     let unsettled = teller.settle().await;
-    Ok(teller.end(unsettled, lines))
+    Ok(teller.end(unsettled))
 }
 
 impl<'a> Teller<'a> {
@@ -359,9 +353,9 @@ impl<'a> Teller<'a> {
         }
     }
 
-    fn end(self, unsettled: Option<Duration>, lines: &Lines) -> Told {
+    fn end(self, unsettled: Option<Duration>) -> Told {
         let mut ending = self.ending(unsettled);
-        ending.told.push(lines.text());
+        ending.told.push(logs::text());
         ending.unrest = ending.left_over().into_iter().map(|(_, words)| words).take(6).collect();
         let shared = self.watch.clone();
         let mut watch = shared.get();

@@ -25,8 +25,9 @@ struct Moments<'a> {
 impl Moments<'_> {
     /// Some time before the last push, or shortly after it.
     fn any(&mut self) -> f64 {
-        let share = self.chance.share();
-        (self.last + 60.0) * share
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of some hours")]
+        let last = self.last as u64;
+        self.chance.seconds(0, last + 60)
     }
 
     fn act(&mut self, deed: Deed, acts: &mut Vec<Act>) -> f64 {
