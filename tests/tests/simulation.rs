@@ -1,5 +1,7 @@
 //! The simulator itself: stories are the same every time, what is broken is found, shrinking shrinks, the summary counts.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where its world cannot be set up")]
+
 use std::time::Duration;
 
 use mayfly_tests::simulation::{
@@ -29,6 +31,7 @@ fn plain(acts: Vec<Act>) -> Scenario {
         acts,
         trouble: Trouble::default(),
         calm_at: 300,
+        page: None,
         logs: true,
     }
 }

@@ -96,6 +96,8 @@ impl Pace {
                 }
                 minute.run_task += u64::from(call.operation == "RunTask");
                 minute.ecs += u64::from(call.port == Port::Ecs);
+                // A runner's row became its record: a slot is free, which wakes its pool.
+                minute.reasons += u64::from(call.operation == "TransactWriteItems" && call.about.contains(", runner#"));
             }
             Happening::Began { who: "sweeper", .. } => minute.sweeps += 1,
             Happening::Answered { .. } => minute.answers += 1,

@@ -141,25 +141,21 @@ impl Shrinker<'_> {
     /// Fewer jobs in each batch.
     fn counts(&mut self) {
         for index in 0..self.best.acts.len() {
-            loop {
-                let Some(Deed::Queue(batch)) = self.best.acts.get(index).map(|act| &act.deed) else { break };
-                let count = batch.count;
-                let fewer = [1, count / 2, count - 1].into_iter().filter(|fewer| *fewer > 0 && *fewer < count);
-                let mut smaller = false;
-                for fewer in fewer {
-                    smaller = self.with(|scenario| {
-                        if let Some(Deed::Queue(batch)) = scenario.acts.get_mut(index).map(|act| &mut act.deed) {
-                            batch.count = fewer;
-                        }
-                    });
-                    if smaller {
-                        break;
-                    }
-                }
+            while let Some(count) = self.count_of(index) {
+                let fewer = [1, count / 2, count - 1].into_iter().filter(|fewer| (1..count).contains(fewer));
+                let smaller = fewer.collect::<Vec<_>>().into_iter().any(|fewer| self.with(|scenario| set_count(scenario, index, fewer)));
                 if !smaller {
                     break;
                 }
             }
+        }
+    }
+
+    /// How many jobs an act queues, if it does.
+    fn count_of(&self, index: usize) -> Option<u32> {
+        match &self.best.acts.get(index)?.deed {
+            Deed::Queue(batch) => Some(batch.count),
+            _ => None,
         }
     }
 
@@ -206,5 +202,11 @@ impl Shrinker<'_> {
         self.with(|scenario| scenario.calm_at = last + 60);
         self.with(|scenario| scenario.logs = false);
         self.with(|scenario| scenario.page = None);
+    }
+}
+
+fn set_count(scenario: &mut Scenario, index: usize, count: u32) {
+    if let Some(Deed::Queue(batch)) = scenario.acts.get_mut(index).map(|act| &mut act.deed) {
+        batch.count = count;
     }
 }
