@@ -45,9 +45,10 @@ check: ## formatting, lints, documentation: everything that needs no running
 openapi: tools ## what GitHub publishes about its API, into target/openapi
 	python tests/openapi/fetch.py
 
-test: check validate shellcheck build openapi simulate ## every check and every test, those over the wire against the local stack included
+test: check validate shellcheck build openapi ## every check and every test, simulated days and those over the wire against the local stack included
 	python runner/tests/signature.py
 	cargo test --workspace --no-run
+	target/debug/simulate --seeds 200
 	$(STACK) with cargo test --workspace --no-fail-fast -- --include-ignored
 
 simulate: ## stories in virtual time, everything going wrong in them: make simulate SEEDS=1000 START=0

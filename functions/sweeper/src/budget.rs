@@ -37,7 +37,13 @@ struct Redeliveries {
 
 impl Budget {
     pub(crate) fn new(until: Instant) -> Self {
-        Self { until, calls: Mutex::default(), lists: tokio::sync::Mutex::default(), redeliveries: Mutex::default(), sighted: Mutex::default() }
+        Self {
+            until,
+            calls: Mutex::default(),
+            lists: tokio::sync::Mutex::default(),
+            redeliveries: Mutex::default(),
+            sighted: Mutex::default(),
+        }
     }
 
     fn redeliveries(&self) -> MutexGuard<'_, Redeliveries> {

@@ -200,7 +200,11 @@ async fn a_job_whose_runner_works_on_another_one_untold_gets_the_next_runner() {
     done(&system, 900, &[victim]).await;
     assert_eq!(system.at_github(thief).unwrap().0, Status::InProgress, "the runner that worked was stopped");
     let at_work = system.runners().into_iter().find(|runner| runner.github.is_some() && runner.work.is_none()).unwrap();
-    assert!(at_work.reserved.is_none() && at_work.story.iter().any(|note| note.text.contains("another job than the one")), "{}", story(&system));
+    assert!(
+        at_work.reserved.is_none() && at_work.story.iter().any(|note| note.text.contains("another job than the one")),
+        "{}",
+        story(&system)
+    );
     done(&system, 3_000, &[thief]).await;
     rest(&system, 300).await;
     assert_eq!((outcomes(&system), system.launched_and_most_live().0), (vec![Outcome::Ran, Outcome::Ran], 2), "{}", story(&system));
