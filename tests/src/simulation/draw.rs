@@ -82,7 +82,11 @@ pub fn scenario(seed: u64, profile: Profile) -> Scenario {
     }
 }
 
+/// Puts them in order; their times are whole milliseconds, which survive being written down.
 fn sort(acts: &mut [Act]) {
+    for act in acts.iter_mut() {
+        act.at = (act.at * 1000.0).round() / 1000.0;
+    }
     acts.sort_by(|one, other| one.at.total_cmp(&other.at));
 }
 
