@@ -65,6 +65,7 @@ pub fn scenario(seed: u64, profile: Profile) -> Scenario {
         acts.extend(trouble::acts(&mut chance, &house, last, intensity));
     }
     sort(&mut acts);
+    let few = acts.iter().map(jobs_of).sum::<u32>() < 150;
     let end = acts.iter().map(over_at).fold(last, f64::max);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a story is some hours long")]
     let calm_at = end as u64 + chance.between(30, 600);
@@ -77,7 +78,8 @@ pub fn scenario(seed: u64, profile: Profile) -> Scenario {
         acts,
         trouble,
         calm_at,
-        page: chance.one_in(4).then(|| chance.pick(&[1, 2, 5, 20])),
+        // A real page holds thousands of rows: so small ones only where there are few.
+        page: if few && chance.one_in(4) { Some(chance.pick(&[5, 20, 50])) } else { None },
         logs: chance.one_in(8),
     }
 }
@@ -88,6 +90,13 @@ fn sort(acts: &mut [Act]) {
         act.at = (act.at * 1000.0).round() / 1000.0;
     }
     acts.sort_by(|one, other| one.at.total_cmp(&other.at));
+}
+
+fn jobs_of(act: &Act) -> u32 {
+    match &act.deed {
+        Deed::Queue(batch) => batch.count,
+        _ => 0,
+    }
 }
 
 /// When an act and what comes of it directly are over.

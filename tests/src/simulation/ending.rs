@@ -62,9 +62,10 @@ pub(super) enum Excuse {
 }
 
 impl Excuse {
-    /// True if the ledger must say why the job waits.
+    /// True if the ledger must say why the job waits. What the group keeps out is found out by trying, one job after the other: some may not have had
+    /// their turn.
     pub(super) fn needs_words(self) -> bool {
-        matches!(self, Self::NotTaken | Self::Refused | Self::Group)
+        matches!(self, Self::NotTaken | Self::Refused)
     }
 }
 

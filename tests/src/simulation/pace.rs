@@ -96,8 +96,10 @@ impl Pace {
                 }
                 minute.run_task += u64::from(call.operation == "RunTask");
                 minute.ecs += u64::from(call.port == Port::Ecs);
-                // A runner's row became its record: a slot is free, which wakes its pool.
-                minute.reasons += u64::from(call.operation == "TransactWriteItems" && call.about.contains(", runner#"));
+                // A runner's row became its record: a slot is free, which wakes its pool. Or sweeper found a job another place.
+                let transaction = call.operation == "TransactWriteItems";
+                let moved = call.who == "sweeper" && call.about.contains("job#");
+                minute.reasons += u64::from(transaction && (moved || call.about.contains(", runner#")));
             }
             Happening::Began { who: "sweeper", .. } => minute.sweeps += 1,
             Happening::Answered { .. } => minute.answers += 1,
