@@ -40,8 +40,9 @@ const SEEN_TO: Duration = Duration::from_secs(24 * 60 * 60);
 /// A repository is forgotten when none of its jobs was seen for a week, to the day.
 const FORGET_AFTER: Duration = Duration::from_secs(8 * 24 * 60 * 60);
 
-/// So many times in a row GitHub does not show a repository that is forgotten: its reads lag, and one answer may be wrong.
-const HIDDEN_TWICE: u32 = 2;
+/// A repository that GitHub did not show twice is asked about less often: the App was taken off it, perhaps for a while only, and what is
+/// queued there meanwhile nobody tells of. (Once may be a read that lags.)
+const ASK_HIDDEN_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// The delivery of a job that has not waited for longer may still be on its way: most take seconds, GitHub says that some take minutes.
 const ON_ITS_WAY: Duration = Duration::from_secs(2 * 60);
@@ -135,11 +136,13 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     async fn hidden(&self, seen: SeenRepository) -> anyhow::Result<()> {
-        if seen.hidden + 1 >= HIDDEN_TWICE {
-            info!(repository.name = seen.repository.name, "forgotten: GitHub does not show it to the App; its next job brings it back");
-            return Ok(self.ledger.forget_repository(&seen).await?);
-        }
-        self.ledger.put_repository(SeenRepository { hidden: seen.hidden + 1, asked_at: self.now(), ..seen }).await?;
+        let hidden = seen.hidden.saturating_add(1);
+        info!(
+            repository.name = seen.repository.name,
+            times = hidden,
+            "GitHub does not show it to the App; it is asked about again until its week is over"
+        );
+        self.ledger.put_repository(SeenRepository { hidden, asked_at: self.now(), ..seen }).await?;
         Ok(())
     }
 
@@ -218,7 +221,7 @@ fn sighting(known: Option<&SeenRepository>, record: &JobRecord, now: Timestamp) 
 
 /// Whose turn it is: those asked about longest ago, so many of each installation.
 fn turns(mut known: Vec<SeenRepository>, now: Timestamp) -> Vec<SeenRepository> {
-    known.retain(|seen| now.since(seen.asked_at) >= ASK_EVERY);
+    known.retain(|seen| now.since(seen.asked_at) >= if seen.hidden > 1 { ASK_HIDDEN_EVERY } else { ASK_EVERY });
     known.sort_by_key(|seen| (seen.asked_at, seen.repository.id));
     let mut taken: BTreeMap<InstallationId, usize> = BTreeMap::new();
     known.retain(|seen| {
@@ -232,7 +235,7 @@ fn turns(mut known: Vec<SeenRepository>, now: Timestamp) -> Vec<SeenRepository> 
 /// Of each owner, the repository with which what belongs to the owner is looked at: an organization has no item of its own.
 fn deputies(known: &[SeenRepository]) -> BTreeMap<(InstallationId, i64), RepositoryId> {
     let mut deputies = BTreeMap::new();
-    for seen in known {
+    for seen in known.iter().filter(|seen| seen.hidden == 0) {
         let deputy = deputies.entry((seen.installation, seen.repository.owner.0)).or_insert(seen.repository.id);
         *deputy = seen.repository.id.min(*deputy);
     }
