@@ -112,9 +112,8 @@ fn moved(place: Place<'_>, now: Timestamp) -> Anew {
 }
 
 fn taken(record: &mut JobRecord, pool: &Pool, now: Timestamp) {
-    let from = record.pool.replace(pool.name.clone());
-    record.size = Some(pool.size);
-    record.target = Some(pool.target(record.installation, &record.repository, &record.labels));
+    let from = record.pool.take();
+    record.give_to(pool);
     record.expires_at = None;
     record.reason = record.reason.take().filter(|_| record.state == JobState::Blocked);
     let why = from.map_or_else(String::new, |gone| format!(", since pool {gone} is gone"));

@@ -39,7 +39,7 @@ pub(crate) fn cover<'a>(pool: &Pool, limits: &Limits, jobs: &'a [WaitingJob], ru
     for runner in runners {
         let open_to_all = |job: &WaitingJob| {
             let of_repository = repositories.get(&job.repository).copied().unwrap_or_default();
-            pool.max_per_repository.is_none_or(|max| of_repository < max) && !limits.told_to_wait(job.installation, now)
+            pool.max_per_repository.is_none_or(|max| of_repository < max) && limits.told_to_wait(job.installation, now).is_none()
         };
         let covered = match runner.state {
             RunnerState::Busy => at_work_on(runner, &open),

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{InstallationId, JobId, RunnerId};
 use crate::redelivery::{DeliveryGuid, Redelivery};
 use crate::time::Timestamp;
+use crate::times;
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,9 +73,6 @@ pub struct Open {
     pub tries: u32,
 }
 
-/// The longest wait between two tries.
-const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
-
 impl Open {
     /// An errand that comes up now, to be run after `wait`.
     #[must_use]
@@ -99,7 +97,7 @@ impl Open {
     /// The errand after a try that did not settle it: the next one follows after `first`, then twice that, up to an hour.
     #[must_use]
     pub fn again(&self, first: Duration, now: Timestamp) -> Self {
-        let wait = first.saturating_mul(1 << self.tries.min(16)).min(LONGEST_WAIT);
+        let wait = times::doubled(first, self.tries, times::LONGEST_WAIT);
         Self { rev: self.rev + 1, not_before: now.plus(wait), tries: self.tries.saturating_add(1), ..self.clone() }
     }
 }

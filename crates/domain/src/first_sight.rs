@@ -13,9 +13,7 @@ pub(crate) fn first_sight(event: &JobEvent, pools: &Pools, meant: Option<&Runner
     let mut record = blank(event, pools.generation);
     match pools.place(wanted) {
         Placement::Pool(pool) => {
-            record.pool = Some(pool.name.clone());
-            record.size = Some(pool.size);
-            record.target = Some(pool.target(event.installation, &event.repository, &event.labels));
+            record.give_to(pool);
             note(&mut record.story, event.received_at, format!("goes to pool {} (pools file, version {})", pool.name, pools.generation));
         }
         // What runs on our runner is written down, whoever may take it by its labels.

@@ -120,8 +120,7 @@ impl SizeHealth {
 
 /// The wait after `failures` in a row: 1 min, doubling, 30 min at most.
 fn back_off(failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(1).min(16);
-    times::BACK_OFF_MIN.saturating_mul(1 << doublings).min(times::BACK_OFF_MAX)
+    times::doubled(times::BACK_OFF_MIN, failures.saturating_sub(1), times::BACK_OFF_MAX)
 }
 
 /// The health of a pool: one entry per size.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::held::Held;
 use crate::id::{GithubRunnerId, InstallationId, JobId, PoolName, RepositoryId, RunId, RunnerId};
 use crate::label::Labels;
+use crate::pool::Pool;
 use crate::size::Size;
 use crate::target::{Repository, Target, TargetKey};
 use crate::time::Timestamp;
@@ -242,6 +243,13 @@ impl JobRecord {
             attempts: 0,
             held: None,
         })
+    }
+
+    /// The job goes to this pool, and so has a size and a target.
+    pub(crate) fn give_to(&mut self, pool: &Pool) {
+        self.pool = Some(pool.name.clone());
+        self.size = Some(pool.size);
+        self.target = Some(pool.target(self.installation, &self.repository, &self.labels));
     }
 
     /// Marks the end of the record's keeping.

@@ -26,9 +26,9 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// True while GitHub wants to hear nothing of an installation.
-    pub(crate) fn told_to_wait(&self, installation: InstallationId, now: Timestamp) -> bool {
-        self.github.get(&installation).is_some_and(|reset| *reset > now)
+    /// Until when GitHub wants to hear nothing of an installation; `None` when it may be asked.
+    pub(crate) fn told_to_wait(&self, installation: InstallationId, now: Timestamp) -> Option<Timestamp> {
+        self.github.get(&installation).copied().filter(|reset| *reset > now)
     }
 }
 
@@ -157,8 +157,8 @@ impl<'a> Room<'a> {
         if let Some(max) = self.per_repository.filter(|max| of_repository >= *max) {
             return Err(Held::RepositoryMax(max));
         }
-        if let Some(until) = self.limits.github.get(&job.installation).filter(|until| **until > self.now) {
-            return Err(Held::GithubLimit(*until));
+        if let Some(until) = self.limits.told_to_wait(job.installation, self.now) {
+            return Err(Held::GithubLimit(until));
         }
         self.admit_size(job.size)
     }

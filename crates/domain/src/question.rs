@@ -1,7 +1,5 @@
 //! Questions about runners at work: what GitHub must be asked when deliveries said too little for too long.
 
-use std::time::Duration;
-
 use crate::id::{GithubRunnerId, JobId, RunnerName};
 use crate::job::note;
 use crate::runner::{Runner, RunnerState};
@@ -18,9 +16,6 @@ pub enum Question {
     /// The runner itself, whose job nobody named: is it there?
     Itself,
 }
-
-/// The longest wait between two questions.
-const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
 /// What is to be asked about a runner now. No answer stops a runner but those that say that its job is over.
 #[must_use]
@@ -47,7 +42,7 @@ fn due_at(runner: &Runner, reserved: bool) -> Timestamp {
     if runner.doubted_at.is_some() {
         return checked.plus(times::ASK_TWICE);
     }
-    checked.plus(times::ASK_AFTER.saturating_mul(1 << runner.checks.saturating_sub(1).min(8)).min(LONGEST_WAIT))
+    checked.plus(times::doubled(times::ASK_AFTER, runner.checks.saturating_sub(1), times::LONGEST_WAIT))
 }
 
 /// What GitHub said of a runner.

@@ -230,7 +230,7 @@ impl WaitingJob {
 #[must_use]
 pub fn refused_for_good(job: &WaitingJob, record: &JobRecord, message: &str, now: Timestamp) -> (WaitingJob, JobRecord) {
     let attempts = job.attempts.saturating_add(1);
-    let wait = times::BACK_OFF_MIN.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(times::NOT_ASSIGNED_PROBE);
+    let wait = times::doubled(times::BACK_OFF_MIN, attempts.saturating_sub(1), times::NOT_ASSIGNED_PROBE);
     let reason = format!("GitHub refuses a runner for it: {message}. Tried again in {} min", wait.as_secs() / 60);
     let mut record = JobRecord { rev: record.rev + 1, reason: Some(reason.clone()), ..record.clone() };
     note(&mut record.story, now, reason);

@@ -120,6 +120,16 @@ pub const ASK_AFTER_END: Duration = Duration::from_secs(2 * 60);
 /// GitHub is asked this often whether a job still waits for a runner.
 pub const ASK_WAITING: Duration = Duration::from_secs(30 * 60);
 
+/// The longest wait between two tries, or two questions, of sweeper's about one thing.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
+
+/// A wait that doubles with each try: `first` after `doublings` of them, `most` at the longest.
+#[must_use]
+pub fn doubled(first: Duration, doublings: u32, most: Duration) -> Duration {
+    // So many doublings of a millisecond are a minute: whatever is waited for here has reached its longest wait by then.
+    first.saturating_mul(1 << doublings.min(16)).min(most)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

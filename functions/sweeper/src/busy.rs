@@ -8,7 +8,7 @@ use mayfly_domain::question::{Answer, Question, question};
 use mayfly_domain::runner::Runner;
 use mayfly_domain::target::Target;
 use mayfly_domain::times;
-use mayfly_domain::truth::{Said, Standing};
+use mayfly_domain::truth::Standing;
 use mayfly_github::{CallError, Seen};
 use mayfly_ledger::Store;
 use mayfly_queue::Wakes;
@@ -50,11 +50,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// What GitHub says of the job that a runner holds in reserve. Is it at work on that one, then that is written down by now.
     async fn on_reserved(&self, job: JobId, pools: &Pools) -> anyhow::Result<Answer> {
         let asked = self.ask_about(job, pools).await?;
-        let standing = asked.as_ref().and_then(|asked| match &asked.said {
-            Said::Shown(seen) => Some(seen.standing),
-            Said::NotShown | Said::NotSeen(_) => None,
-        });
-        Ok(match standing {
+        Ok(match asked.and_then(|asked| asked.said.standing()) {
             Some(Standing::Queued | Standing::Held) => Answer::NotOnReserved,
             _ => Answer::AtWork,
         })

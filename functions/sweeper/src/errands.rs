@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mayfly_domain::errand::{Errand, Open};
 use mayfly_domain::pool::Pools;
+use mayfly_domain::time::Timestamp;
 use mayfly_domain::times;
 use mayfly_ledger::Store;
 use mayfly_queue::Wakes;
@@ -47,7 +48,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             }
         }
         let now = self.now();
-        open.retain(|open| self.is_turn_of(open, pools, now));
+        open.retain(|open| is_turn_of(open, pools, now));
         open.sort_by_key(|open| open.since);
         for open in &open {
             if budget.over() {
@@ -92,14 +93,13 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             Errand::Rerun(job) => self.run_again((*job, open), pools, budget).await,
         }
     }
+}
 
-    /// True if the errand is due. A job that no pool took waits for another pools file, or for the end of its day.
-    #[expect(clippy::unused_self, reason = "kinds of errands differ in what makes them due")]
-    fn is_turn_of(&self, open: &Open, pools: &Pools, now: mayfly_domain::time::Timestamp) -> bool {
-        let worth_it = match &open.errand {
-            Errand::Place { generation, .. } => *generation != pools.generation || now.since(open.since) >= times::QUEUED_AT_MOST,
-            _ => true,
-        };
-        worth_it && open.due(now)
-    }
+/// True if the errand is due. A job that no pool took waits for another pools file, or for the end of its day.
+fn is_turn_of(open: &Open, pools: &Pools, now: Timestamp) -> bool {
+    let worth_it = match &open.errand {
+        Errand::Place { generation, .. } => *generation != pools.generation || now.since(open.since) >= times::QUEUED_AT_MOST,
+        _ => true,
+    };
+    worth_it && open.due(now)
 }

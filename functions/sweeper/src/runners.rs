@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use mayfly_domain::care::{Care, care};
-use mayfly_domain::id::{GithubRunnerId, PoolName, RunnerAddress, RunnerName};
+use mayfly_domain::id::{GithubRunnerId, PoolName, RunnerAddress};
 use mayfly_domain::job::note;
 use mayfly_domain::pool::Pools;
 use mayfly_domain::runner::{Runner, RunnerState, StopKind, StopMark};
@@ -163,9 +163,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             Err(CallError::Refused { .. }) => return Ok(Away::Unknown),
             Err(problem) => return Err(anyhow::Error::new(problem).context("list the runners there")),
         };
-        let address = runner.address();
-        let of_runner = |name: &str| name.parse::<RunnerName>().is_ok_and(|name| name.address == address);
-        for found in listed.iter().filter(|found| of_runner(&found.name)) {
+        for found in listed.iter().filter(|found| runner.is_registered_as(found.id, &found.name)) {
             let away = self.delete(&github, target, found.id, by).await?;
             if away != Away::Gone {
                 return Ok(away);
