@@ -41,6 +41,16 @@ pub(crate) enum Try<T> {
     Again,
 }
 
+impl<T> Try<T> {
+    /// The same with something else to show for it.
+    pub(crate) fn map<U>(self, done: impl FnOnce(T) -> U) -> Try<U> {
+        match self {
+            Self::Done(value) => Try::Done(done(value)),
+            Self::Again => Try::Again,
+        }
+    }
+}
+
 /// Tells a lost race from a failure.
 pub(crate) fn settle<T>(result: Result<(), CommitError>, done: T) -> Result<Try<T>, LedgerError> {
     match result {

@@ -22,15 +22,7 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`]: nothing was written, or it is unknown; the delivery must be sent again.
     pub async fn observe(&self, event: &JobEvent, pools: &Pools) -> Result<Observation, LedgerError> {
-        for attempt in 0..TRIES {
-            if attempt > 0 {
-                self.store.pause(attempt).await;
-            }
-            if let Try::Done(observation) = self.try_observe(event, pools).await? {
-                return Ok(observation);
-            }
-        }
-        Err(LedgerError::Busy { tries: TRIES, what: "record a delivery" })
+        self.tried(TRIES, "record a delivery", || self.try_observe(event, pools)).await
     }
 
     async fn try_observe(&self, event: &JobEvent, pools: &Pools) -> Result<Try<Observation>, LedgerError> {

@@ -24,6 +24,8 @@ pub use dynamo::Dynamo;
 pub use error::LedgerError;
 pub use store::Store;
 
+use error::Try;
+
 /// The ledger over some store: DynamoDB in production, a model of it in tests.
 #[derive(Clone, Debug)]
 pub struct Ledger<S> {
@@ -34,6 +36,23 @@ impl<S: Store> Ledger<S> {
     /// A ledger over this store.
     pub fn new(store: S) -> Self {
         Self { store }
+    }
+
+    /// Has `attempt` read and write until it is settled, so many times at most, with a pause before each repetition. `what` is for the error.
+    pub(crate) async fn tried<T, F>(&self, tries: u32, what: &'static str, attempt: impl Fn() -> F + Send + Sync) -> Result<T, LedgerError>
+    where
+        T: Send,
+        F: Future<Output = Result<Try<T>, LedgerError>> + Send,
+    {
+        for repetition in 0..tries {
+            if repetition > 0 {
+                self.store.pause(repetition).await;
+            }
+            if let Try::Done(done) = attempt().await? {
+                return Ok(done);
+            }
+        }
+        Err(LedgerError::Busy { tries, what })
     }
 
     /// The store beneath.

@@ -126,16 +126,9 @@ impl<S: Store> Ledger<S> {
         let address = |runner: &&RunnerId| RunnerAddress { pool: pool.clone(), runner: (*runner).clone() };
         // Row and record of each as of one moment: it is in exactly one of them.
         let keys: Vec<_> = missing.iter().flat_map(|id| [key::runner(&address(id)), key::runner_record(id)]).collect();
-        for attempt in 0..TRIES {
-            if attempt > 0 {
-                self.store.pause(attempt).await;
-            }
-            if let Try::Done(items) = self.snapshot(&keys).await? {
-                let rows = keys.iter().zip(items).step_by(2);
-                return rows.filter_map(|(key, item)| optional(key, item).transpose()).collect();
-            }
-        }
-        Err(LedgerError::Busy { tries: TRIES, what: "find the runners launched last" })
+        let items = self.tried(TRIES, "find the runners launched last", || self.snapshot(&keys)).await?;
+        let rows = keys.iter().zip(items).step_by(2);
+        rows.filter_map(|(key, item)| optional(key, item).transpose()).collect()
     }
 
     /// Which of these installations GitHub told to wait.

@@ -43,23 +43,18 @@ impl<S: Store> Ledger<S> {
     /// [`LedgerError`].
     pub async fn unlaunchable(&self, pool: &PoolName, launch: Unlaunchable<'_>, now: Timestamp) -> Result<SizeHealth, LedgerError> {
         let key = key::health(pool);
-        for attempt in 0..TRIES {
-            if attempt > 0 {
-                self.store.pause(attempt).await;
-            }
+        self.tried(TRIES, "count a launch that could not be asked for", || async {
             let mut health: Health = optional(&key, self.store.get(&key).await?)?.unwrap_or_default();
             let size = health.of_mut(launch.size);
             let changed = size.failed_under(launch.definition, now, (FailureKind::Configuration, launch.reason), now);
             let after = size.clone();
             if !changed {
-                return Ok(after);
+                return Ok(Try::Done(after));
             }
             let before = health.rev;
             let write = Write::put(key.clone(), &Health { rev: before + 1, ..health }, unchanged(before))?;
-            if let Try::Done(()) = settle(self.store.commit(vec![write]).await, ())? {
-                return Ok(after);
-            }
-        }
-        Err(LedgerError::Busy { tries: TRIES, what: "count a launch that could not be asked for" })
+            Ok(settle(self.store.commit(vec![write]).await, ())?.map(|()| after))
+        })
+        .await
     }
 }

@@ -28,16 +28,9 @@ impl<S: Store> Ledger<S> {
     /// [`LedgerError`].
     pub async fn standing(&self, address: &RunnerAddress) -> Result<Standing, LedgerError> {
         let keys = [key::runner(address), key::runner_record(&address.runner)];
-        for attempt in 0..TRIES {
-            if attempt > 0 {
-                self.store.pause(attempt).await;
-            }
-            if let Try::Done(mut items) = self.snapshot(&keys).await? {
-                let record = optional(&keys[1], items.pop().flatten())?;
-                return Ok(Standing { row: optional(&keys[0], items.pop().flatten())?, record });
-            }
-        }
-        Err(LedgerError::Busy { tries: TRIES, what: "read a runner and its record" })
+        let mut items = self.tried(TRIES, "read a runner and its record", || self.snapshot(&keys)).await?;
+        let record = optional(&keys[1], items.pop().flatten())?;
+        Ok(Standing { row: optional(&keys[0], items.pop().flatten())?, record })
     }
 
     /// Adds a line to the story of a closed runner, unless it is its last one already.
@@ -46,22 +39,17 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`].
     pub async fn note_closed(&self, runner: &RunnerId, text: &str, now: Timestamp) -> Result<(), LedgerError> {
-        for attempt in 0..TRIES {
-            if attempt > 0 {
-                self.store.pause(attempt).await;
-            }
-            let Some(record) = self.runner_record(runner).await? else { return Ok(()) };
+        self.tried(TRIES, "add to a closed runner's story", || async {
+            let Some(record) = self.runner_record(runner).await? else { return Ok(Try::Done(())) };
             if record.story.last().is_some_and(|last| last.text == text) {
-                return Ok(());
+                return Ok(Try::Done(()));
             }
             let (before, closed) = (record.rev, record.closed_at.unwrap_or(now));
             let mut after = Runner { rev: before + 1, ..record };
             note(&mut after.story, now, text);
             let write = on_day(Write::put(key::runner_record(runner), &after, unchanged(before))?, closed);
-            if let Try::Done(()) = settle(self.store.commit(vec![write]).await, ())? {
-                return Ok(());
-            }
-        }
-        Err(LedgerError::Busy { tries: TRIES, what: "add to a closed runner's story" })
+            settle(self.store.commit(vec![write]).await, ())
+        })
+        .await
     }
 }

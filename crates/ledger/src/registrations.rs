@@ -173,23 +173,19 @@ impl<S: Store> Ledger<S> {
     /// [`LedgerError`].
     pub async fn refused(&self, reservation: &Reservation, message: &str, now: Timestamp) -> Result<Option<Runner>, LedgerError> {
         let job = reservation.job.id;
-        for attempt in 0..TRIES {
-            if attempt > 0 {
-                self.store.pause(attempt).await;
-            }
+        self.tried(TRIES, "write down a refusal", || async {
             let (waiting, record) = (self.waiting_job(&reservation.runner.pool, job).await?, self.job(job).await?);
             let (Some(waiting), Some(record)) = (waiting, record) else {
                 // It waits no longer: nobody needs the message.
-                return self.unregistered(&reservation.runner, message, now).await;
+                return Ok(Try::Done(()));
             };
             let (waiting, record) = refused_for_good(&waiting, &record, message, now);
             let writes =
                 vec![Write::put(key::waiting(&reservation.runner.pool, job), &waiting, Expect::Rev(waiting.rev - 1))?, put_job(&record)?];
-            if let Try::Done(()) = settle(self.store.commit(writes).await, ())? {
-                return self.unregistered(&reservation.runner, message, now).await;
-            }
-        }
-        Err(LedgerError::Busy { tries: TRIES, what: "write down a refusal" })
+            settle(self.store.commit(writes).await, ())
+        })
+        .await?;
+        self.unregistered(&reservation.runner, message, now).await
     }
 
     /// GitHub said in so many words that it made no registration: the runner is free again. `None`: its row changed meanwhile.

@@ -28,17 +28,12 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`]: GitHub must not be asked.
     pub async fn ask_to_rerun(&self, run: RunId, job: JobId, now: Timestamp) -> Result<bool, LedgerError> {
-        for attempt in 0..TRIES {
-            if attempt > 0 {
-                self.store.pause(attempt).await;
-            }
+        self.tried(TRIES, "write down that a job is run again", || async {
             let before = self.rerun_of(run).await?.unwrap_or_default();
-            let Some(after) = before.with(job, now) else { return Ok(false) };
-            if let Try::Done(()) = settle(self.store.commit(vec![Write::put(key::rerun(run), &after, unchanged(before.rev))?]).await, ())? {
-                return Ok(true);
-            }
-        }
-        Err(LedgerError::Busy { tries: TRIES, what: "write down that a job is run again" })
+            let Some(after) = before.with(job, now) else { return Ok(Try::Done(false)) };
+            Ok(settle(self.store.commit(vec![Write::put(key::rerun(run), &after, unchanged(before.rev))?]).await, ())?.map(|()| true))
+        })
+        .await
     }
 
     /// GitHub did nothing: it may be asked for the job again.
@@ -63,20 +58,15 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`].
     pub async fn note_job(&self, job: JobId, text: &str, now: Timestamp) -> Result<(), LedgerError> {
-        for attempt in 0..TRIES {
-            if attempt > 0 {
-                self.store.pause(attempt).await;
-            }
-            let Some(record) = self.job(job).await? else { return Ok(()) };
+        self.tried(TRIES, "add to a job's story", || async {
+            let Some(record) = self.job(job).await? else { return Ok(Try::Done(())) };
             if record.story.iter().any(|told| told.text == text) {
-                return Ok(());
+                return Ok(Try::Done(()));
             }
             let mut after = JobRecord { rev: record.rev + 1, ..record };
             note(&mut after.story, now, text);
-            if let Try::Done(()) = settle(self.store.commit(vec![put_job(&after)?]).await, ())? {
-                return Ok(());
-            }
-        }
-        Err(LedgerError::Busy { tries: TRIES, what: "add to a job's story" })
+            settle(self.store.commit(vec![put_job(&after)?]).await, ())
+        })
+        .await
     }
 }

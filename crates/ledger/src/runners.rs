@@ -82,18 +82,13 @@ impl<S: Store> Ledger<S> {
         address: &RunnerAddress,
         change: impl Fn(&Runner) -> Option<Runner> + Send + Sync,
     ) -> Result<Changed, LedgerError> {
-        for attempt in 0..TRIES {
-            if attempt > 0 {
-                self.store.pause(attempt).await;
-            }
-            let Some(runner) = self.runner(address).await? else { return Ok(Changed::Closed) };
-            let Some(after) = change(&runner) else { return Ok(Changed::No(Box::new(runner))) };
+        self.tried(TRIES, "change a runner", || async {
+            let Some(runner) = self.runner(address).await? else { return Ok(Try::Done(Changed::Closed)) };
+            let Some(after) = change(&runner) else { return Ok(Try::Done(Changed::No(Box::new(runner)))) };
             let after = Runner { rev: runner.rev + 1, ..after };
-            if let Try::Done(after) = settle(self.store.commit(vec![put_runner(&after)?]).await, after)? {
-                return Ok(Changed::Yes(Box::new(after)));
-            }
-        }
-        Err(LedgerError::Busy { tries: TRIES, what: "change a runner" })
+            Ok(settle(self.store.commit(vec![put_runner(&after)?]).await, after)?.map(|after| Changed::Yes(Box::new(after))))
+        })
+        .await
     }
 
     /// Writes down the task that a launch made. Tells why that task must be stopped at once, if it must.
@@ -122,10 +117,7 @@ impl<S: Store> Ledger<S> {
     /// [`LedgerError`].
     pub async fn task_seen(&self, task: &Task, public_ip: bool, now: Timestamp) -> Result<TaskNews, LedgerError> {
         let stopped = task.status == TaskStatus::Stopped;
-        for attempt in 0..TRIES {
-            if attempt > 0 {
-                self.store.pause(attempt).await;
-            }
+        self.tried(TRIES, "record news of a task", || async {
             let Some(runner) = self.runner(&task.address).await? else {
                 // One that may have a registration is left to sweeper, which asks GitHub first; so is one that nobody knows, while it is young.
                 let record = if stopped { None } else { self.runner_record(&task.address.runner).await? };
@@ -133,26 +125,23 @@ impl<S: Store> Ledger<S> {
                     Stray::Stop(why) => Some(why.to_owned()),
                     Stray::None | Stray::Adopt | Stray::TakeAway(_) => None,
                 };
-                return Ok(TaskNews { wake: BTreeSet::new(), stop });
+                return Ok(Try::Done(TaskNews { wake: BTreeSet::new(), stop }));
             };
             if !runner.may_own(&task.arn) {
                 // Not stopped here: another task of the same runner may be one that a late answer will name. It is refused a registration meanwhile.
-                return Ok(TaskNews::default());
+                return Ok(Try::Done(TaskNews::default()));
             }
             if stopped {
-                if let Try::Done(_) = self.try_close(&runner, End::Stopped(task), public_ip, now).await? {
-                    return Ok(TaskNews { wake: BTreeSet::from([runner.pool.clone()]), stop: None });
-                }
-                continue;
+                let closed = self.try_close(&runner, End::Stopped(task), public_ip, now).await?;
+                return Ok(closed.map(|_| TaskNews { wake: BTreeSet::from([runner.pool.clone()]), stop: None }));
             }
             let Some(after) = runner.with_task(task) else {
-                return Ok(TaskNews { wake: BTreeSet::new(), stop: unwanted(&runner, &task.arn) });
+                return Ok(Try::Done(TaskNews { wake: BTreeSet::new(), stop: unwanted(&runner, &task.arn) }));
             };
-            if let Try::Done(after) = settle(self.store.commit(vec![put_runner(&after)?]).await, after)? {
-                return Ok(TaskNews { wake: BTreeSet::new(), stop: unwanted(&after, &task.arn) });
-            }
-        }
-        Err(LedgerError::Busy { tries: TRIES, what: "record news of a task" })
+            Ok(settle(self.store.commit(vec![put_runner(&after)?]).await, after)?
+                .map(|after| TaskNews { wake: BTreeSet::new(), stop: unwanted(&after, &task.arn) }))
+        })
+        .await
     }
 
     /// Closes a runner of which no task can exist any more, if `still` holds for its row as it is now. `None`: it does not, or it is closed already.
@@ -167,16 +156,11 @@ impl<S: Store> Ledger<S> {
         still: impl Fn(&Runner) -> bool + Send + Sync,
         now: Timestamp,
     ) -> Result<Option<Closing>, LedgerError> {
-        for attempt in 0..TRIES {
-            if attempt > 0 {
-                self.store.pause(attempt).await;
-            }
-            let Some(runner) = self.runner(address).await?.filter(|runner| still(runner)) else { return Ok(None) };
-            if let Try::Done(closing) = self.try_close(&runner, end, false, now).await? {
-                return Ok(Some(closing));
-            }
-        }
-        Err(LedgerError::Busy { tries: TRIES, what: "close a runner" })
+        self.tried(TRIES, "close a runner", || async {
+            let Some(runner) = self.runner(address).await?.filter(|runner| still(runner)) else { return Ok(Try::Done(None)) };
+            Ok(self.try_close(&runner, end, false, now).await?.map(Some))
+        })
+        .await
     }
 
     /// Row to record, with the pool's health and the job that still waits, in one transaction.
@@ -233,21 +217,16 @@ impl<S: Store> Ledger<S> {
         private: Option<bool>,
         now: Timestamp,
     ) -> Result<Option<Admission>, LedgerError> {
-        for attempt in 0..TRIES {
-            if attempt > 0 {
-                self.store.pause(attempt).await;
-            }
-            let Some(runner) = self.runner(address).await? else { return Ok(None) };
+        self.tried(TRIES, "admit a job", || async {
+            let Some(runner) = self.runner(address).await? else { return Ok(Try::Done(None)) };
             let admission = admit(&runner, pool, request, private, now);
             let after = match &admission {
-                Admission::Admitted(None) => return Ok(Some(admission)),
+                Admission::Admitted(None) => return Ok(Try::Done(Some(admission))),
                 Admission::Admitted(Some(after)) | Admission::Refused(_, after) => after,
             };
-            if let Try::Done(admission) = settle(self.store.commit(vec![put_runner(after)?]).await, admission)? {
-                return Ok(Some(admission));
-            }
-        }
-        Err(LedgerError::Busy { tries: TRIES, what: "admit a job" })
+            Ok(settle(self.store.commit(vec![put_runner(after)?]).await, admission)?.map(Some))
+        })
+        .await
     }
 }
 

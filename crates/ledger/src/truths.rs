@@ -41,17 +41,14 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`].
     pub async fn learn(&self, job: JobId, said: &Said, pools: &Pools, now: Timestamp) -> Result<Option<Told>, LedgerError> {
-        for attempt in 0..TRIES {
-            if attempt > 0 {
-                self.store.pause(attempt).await;
-            }
-            let Some(record) = self.job(job).await? else { return Ok(None) };
+        self.tried(TRIES, "write down what GitHub says of a job", || async {
+            let Some(record) = self.job(job).await? else { return Ok(Try::Done(None)) };
             let row = self.row_of(&record).await?;
             // Read after the record: a runner that is gone stays gone, and one that is open is written over only as it was read.
             let runner = self.runner_meant(said, &record).await?;
             let learned = learn(said, About { pools, record: &record, row: row.as_ref(), runner: runner.as_ref() }, now);
             if learned.changes_nothing() {
-                return Ok(Some(Told { record, learned }));
+                return Ok(Try::Done(Some(Told { record, learned })));
             }
             let mut writes = observed(&learned.observation)?;
             if let (Some(row), Some(pool)) = (&learned.row, &record.pool) {
@@ -59,10 +56,11 @@ impl<S: Store> Ledger<S> {
             }
             if let Try::Done(learned) = settle(self.store.commit(writes).await, learned)? {
                 let record = learned.observation.record.clone().unwrap_or(record);
-                return Ok(Some(Told { record, learned }));
+                return Ok(Try::Done(Some(Told { record, learned })));
             }
-        }
-        Err(LedgerError::Busy { tries: TRIES, what: "write down what GitHub says of a job" })
+            Ok(Try::Again)
+        })
+        .await
     }
 
     async fn row_of(&self, record: &JobRecord) -> Result<Option<WaitingJob>, LedgerError> {
@@ -90,24 +88,19 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`].
     pub async fn match_anew(&self, job: JobId, pools: &Pools, now: Timestamp) -> Result<Matching, LedgerError> {
-        for attempt in 0..TRIES {
-            if attempt > 0 {
-                self.store.pause(attempt).await;
-            }
-            let Some(record) = self.job(job).await? else { return Ok(Matching::NotNeeded) };
+        self.tried(TRIES, "match a job anew", || async {
+            let Some(record) = self.job(job).await? else { return Ok(Try::Done(Matching::NotNeeded)) };
             let row = self.row_of(&record).await?;
             let holder = match (&record.pool, row.as_ref().and_then(|row| row.runner.clone())) {
                 (Some(pool), Some(runner)) => self.runner(&RunnerAddress { pool: pool.clone(), runner }).await?,
                 _ => None,
             };
             let matching = match_anew(Place { pools, record: &record, row: row.as_ref(), holder: holder.as_ref() }, now);
-            let Matching::Changed(anew) = &matching else { return Ok(matching) };
+            let Matching::Changed(anew) = &matching else { return Ok(Try::Done(matching)) };
             let writes = moved(anew, row.as_ref())?;
-            if let Try::Done(matching) = settle(self.store.commit(writes).await, matching)? {
-                return Ok(matching);
-            }
-        }
-        Err(LedgerError::Busy { tries: TRIES, what: "match a job anew" })
+            settle(self.store.commit(writes).await, matching)
+        })
+        .await
     }
 
     /// Changes a runner's row and leaves an errand, in one transaction. Answers the row as it is then; `None`: there is no open one, or the
@@ -121,18 +114,13 @@ impl<S: Store> Ledger<S> {
         address: &RunnerAddress,
         change: impl Fn(&Runner) -> Option<(Runner, Option<Open>)> + Send + Sync,
     ) -> Result<Option<Runner>, LedgerError> {
-        for attempt in 0..TRIES {
-            if attempt > 0 {
-                self.store.pause(attempt).await;
-            }
-            let Some((after, errand)) = self.runner(address).await?.and_then(|runner| change(&runner)) else { return Ok(None) };
+        self.tried(TRIES, "write down what GitHub says of a runner", || async {
+            let Some((after, errand)) = self.runner(address).await?.and_then(|runner| change(&runner)) else { return Ok(Try::Done(None)) };
             let mut writes = vec![put_runner(&after)?];
             writes.extend(errand.as_ref().map(put_errand).transpose()?);
-            if let Try::Done(after) = settle(self.store.commit(writes).await, after)? {
-                return Ok(Some(after));
-            }
-        }
-        Err(LedgerError::Busy { tries: TRIES, what: "write down what GitHub says of a runner" })
+            Ok(settle(self.store.commit(writes).await, after)?.map(Some))
+        })
+        .await
     }
 }
 
