@@ -31,6 +31,8 @@ pub struct Figures {
     pub seeds: u64,
     /// Stories with a violation.
     pub failed: u64,
+    /// Stories by the situation that they tell.
+    pub situations: BTreeMap<String, u64>,
     /// Jobs by what became of them.
     pub jobs: BTreeMap<JobEnd, u64>,
     /// Runners by how they ended.
@@ -57,6 +59,7 @@ impl Figures {
         let mut figures = Self {
             seeds: 1,
             failed: u64::from(!watch.violations.is_empty()),
+            situations: ending.scenario.situation.iter().map(|name| (name.clone(), 1)).collect(),
             calls: watch.calls.clone(),
             happenings: watch.kinds.clone(),
             lasted: watch.since(ending.now),
@@ -93,6 +96,7 @@ impl Figures {
     pub fn add(&mut self, other: &Self) {
         self.seeds += other.seeds;
         self.failed += other.failed;
+        sum(&mut self.situations, &other.situations);
         sum(&mut self.jobs, &other.jobs);
         sum(&mut self.runners, &other.runners);
         sum(&mut self.happenings, &other.happenings);

@@ -8,7 +8,7 @@ use super::draw::Profile;
 
 /// How it is called.
 pub(super) const USAGE: &str = "\
-simulate [--seeds N] [--start S] [--profile plain|mixed|harsh]   tell N stories from seed S on (100, 0, mixed)
+simulate [--seeds N] [--start S] [--profile plain|mixed|harsh|SITUATION]   tell N stories from seed S on (100, 0, mixed)
          [--trace] [--trace-hash] [--no-shrink] [--json] [--threads N]
 simulate --scenario FILE [--trace]    tell one story from a file, as a shrunk one is printed
 simulate --print SEED                 the scenario of a seed, as JSON

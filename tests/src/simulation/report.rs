@@ -58,6 +58,8 @@ fn jobs(text: &mut String, figures: &Figures) {
     let of = |kind: &str| figures.happenings.get(kind).copied().unwrap_or_default();
     let minutes = figures.lasted.as_secs() / 60;
     let _ = writeln!(text, "seeds     {} ({} with a violation), {} h of virtual time", figures.seeds, figures.failed, minutes / 60);
+    let situations = figures.situations.iter().map(|(name, stories)| (name, *stories));
+    let _ = writeln!(text, "          situations: {}", listed(situations));
     let _ = writeln!(text, "jobs      {}: {}", figures.all_jobs(), listed(figures.jobs.iter().map(|(kind, count)| (end(*kind), *count))));
     let _ = writeln!(text, "runners   {}", listed(figures.runners.iter().map(|(name, count)| (name, *count))));
     let _ = writeln!(
@@ -110,6 +112,7 @@ pub(super) fn json(figures: &Figures) -> serde_json::Value {
     serde_json::json!({
         "seeds": figures.seeds,
         "failed": figures.failed,
+        "situations": figures.situations,
         "jobs": figures.jobs.iter().map(|(kind, count)| (end(*kind), *count)).collect::<BTreeMap<_, _>>(),
         "runners": figures.runners,
         "happenings": figures.happenings,

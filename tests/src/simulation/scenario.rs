@@ -12,11 +12,14 @@ pub use trouble::{Blow, Outage, Rate, Strike, Trouble, Unkindness};
 use serde::{Deserialize, Serialize};
 
 /// A story before it is told: the same one is told the same way every time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// What every draw of the models comes from.
     pub seed: u64,
+    /// The situation that it tells, if it was made for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub situation: Option<String>,
     /// Seconds that a task takes to start.
     pub start_seconds: u64,
     /// The pools file at the beginning.

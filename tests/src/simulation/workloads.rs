@@ -1,8 +1,9 @@
 //! The figures of docs/RELIABILITY.md: what is paid for while no job runs, and that there is no storm.
 
+use super::draw::one_pool;
 use super::figures::Figures;
 use super::run::with_room;
-use super::scenario::{Act, Batch, Blow, Deed, Outage, PoolSpec, PoolsFile, Rate, Scenario, Trouble};
+use super::scenario::{Act, Batch, Blow, Deed, Outage, Rate, Scenario, Trouble};
 use super::tell::{Told, tell};
 use super::watch::Keep;
 use crate::fargate::{Fault, FaultKind};
@@ -17,25 +18,6 @@ const ARRIVED: usize = 3;
 
 const HOUR: u64 = 3_600;
 
-fn one_pool(max: u32) -> PoolsFile {
-    let pool = PoolSpec {
-        name: "linux".to_owned(),
-        labels: ["self-hosted", "linux", "x64", "mayfly"].map(str::to_owned).to_vec(),
-        max,
-        min_idle: 0,
-        max_per_repository: None,
-        group: None,
-        repositories: Vec::new(),
-        public: false,
-        spot: false,
-        role: false,
-        priority: 0,
-        image: 1,
-        max_lifetime: None,
-    };
-    PoolsFile { accounts: vec!["acme".to_owned()], pools: vec![pool] }
-}
-
 fn jobs(id: u32, at: f64, count: u32, seconds: f64) -> Act {
     let labels = ["self-hosted", "mayfly"].map(str::to_owned).to_vec();
     Act { at, deed: Deed::Queue(Batch { id, repository: "acme/app".to_owned(), labels, count, seconds, ..Batch::default() }) }
@@ -48,6 +30,7 @@ pub(super) fn bursts(seed: u64, share: f64) -> Scenario {
     let trouble = if share > 0.0 { every_share(share) } else { Trouble::default() };
     Scenario {
         seed,
+        situation: None,
         // From RunTask to RUNNING with GitHub's image: PLATFORM.md §8.
         start_seconds: 47,
         pools: one_pool(40),

@@ -56,6 +56,26 @@ fn pool(chance: &mut Chance, which: usize, repositories: &[String]) -> PoolSpec 
     }
 }
 
+/// A file with one pool, of private repositories of one account.
+pub(in crate::simulation) fn one_pool(max: u32) -> PoolsFile {
+    let pool = PoolSpec {
+        name: "linux".to_owned(),
+        labels: [SYSTEM[0], SYSTEM[1], SYSTEM[2], OWN[0]].map(str::to_owned).to_vec(),
+        max,
+        min_idle: 0,
+        max_per_repository: None,
+        group: None,
+        repositories: Vec::new(),
+        public: false,
+        spot: false,
+        role: false,
+        priority: 0,
+        image: 1,
+        max_lifetime: None,
+    };
+    PoolsFile { accounts: vec!["acme".to_owned()], pools: vec![pool] }
+}
+
 /// The file as somebody changes it.
 pub(super) fn changed(chance: &mut Chance, before: &PoolsFile) -> PoolsFile {
     let mut file = before.clone();

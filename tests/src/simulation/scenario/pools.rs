@@ -103,7 +103,7 @@ fn matches(pattern: &str, repository: &str) -> bool {
 }
 
 /// A pools file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PoolsFile {
     /// Who is served.

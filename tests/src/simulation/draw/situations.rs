@@ -1,0 +1,29 @@
+//! Situations: moments that chance alone seldom brings about, made on purpose. Every other seed tells one, each in its turn.
+
+mod late_starts;
+
+use super::chance::Chance;
+use crate::simulation::scenario::Scenario;
+
+/// One of them.
+pub(super) struct Situation {
+    /// Its name: also a profile of `simulate`.
+    pub(super) name: &'static str,
+    /// Draws a scenario of its kind.
+    pub(super) draw: fn(&mut Chance) -> Scenario,
+}
+
+/// All of them.
+pub(super) const ALL: [Situation; 1] = [late_starts::SITUATION];
+
+/// The situation that a seed tells, if it tells one.
+pub(super) fn of(seed: u64) -> Option<&'static Situation> {
+    let count = u64::try_from(ALL.len()).ok()?;
+    let which = usize::try_from(seed / 2 % count).ok()?;
+    (seed % 2 == 1).then(|| &ALL[which])
+}
+
+/// The situation of this name.
+pub(super) fn named(name: &str) -> Option<&'static Situation> {
+    ALL.iter().find(|situation| situation.name == name)
+}
