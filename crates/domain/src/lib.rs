@@ -15,6 +15,7 @@ pub mod id;
 pub mod job;
 pub mod label;
 pub mod leftover;
+pub mod matching;
 pub mod observe;
 pub mod plan;
 pub mod pool;

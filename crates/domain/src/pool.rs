@@ -1,5 +1,6 @@
 //! Pools: which kinds of runner there are, and which of them takes a job.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -142,12 +143,22 @@ impl Pool {
         self.task_role.is_some() || matches!(self.scope, Scope::Organization { .. })
     }
 
-    /// True if the pool takes jobs with these labels: all of them offered, and at least one that is the pool's own.
+    /// Whether the pool's labels fit those of a job: all of them offered, or binding the job to its own run (`bound`), and at least one that is the pool's own.
+    pub(crate) fn fit<'a>(&self, labels: &'a Labels, bound: impl Fn(RunBinding) -> bool) -> Result<(), Misfit<'a>> {
+        if labels.is_empty() {
+            return Err(Misfit::Nothing);
+        }
+        let bound = |l: &str| RunBinding::parse(l).is_some_and(&bound);
+        let lacks: Vec<&str> = labels.iter().filter(|l| !self.labels.contains(l) && !bound(l)).collect();
+        if !lacks.is_empty() {
+            return Err(Misfit::Lacks(lacks));
+        }
+        let named = |l: &str| self.labels.contains(l) && (self.any || !label::is_default(l));
+        if labels.iter().any(named) { Ok(()) } else { Err(Misfit::NoneOfItsOwn) }
+    }
+
     fn takes(&self, wanted: &Wanted<'_>) -> bool {
-        let bound = |l: &str| RunBinding::parse(l).is_some_and(|b| b.admits(wanted.run, wanted.attempt));
-        let offered = |l: &str| self.labels.contains(l);
-        let named = |l: &&str| offered(l) && (self.any || !label::is_default(l));
-        !wanted.labels.is_empty() && wanted.labels.iter().all(|l| offered(l) || bound(l)) && wanted.labels.iter().any(|l| named(&l))
+        self.fit(wanted.labels, |binding| binding.admits(wanted.run, wanted.attempt)).is_ok()
     }
 
     /// Why the pool does not serve this repository, or `None` if it does.
@@ -171,10 +182,28 @@ impl Pool {
         Target { installation, scope, labels: labels.clone() }
     }
 
-    /// How many of the pool's labels the job does not name.
-    fn surplus(&self, labels: &Labels) -> usize {
-        self.labels.folded().filter(|own| !labels.contains(own)).count()
+    /// True if it is preferred to a pool with the same labels.
+    #[must_use]
+    pub fn precedes(&self, other: &Self) -> bool {
+        (Reverse(self.priority), &self.name) < (Reverse(other.priority), &other.name)
     }
+
+    /// Its place among pools that take a job with these labels, the lowest wins: priority, labels that the job does not name, name.
+    pub(crate) fn rank(&self, labels: &Labels) -> (Reverse<i32>, usize, &PoolName) {
+        let surplus = self.labels.folded().filter(|own| !labels.contains(own)).count();
+        (Reverse(self.priority), surplus, &self.name)
+    }
+}
+
+/// Why a pool's labels do not fit those of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Misfit<'a> {
+    /// The job names no label.
+    Nothing,
+    /// The pool does not offer these.
+    Lacks(Vec<&'a str>),
+    /// The job names only labels that say nothing about this pool.
+    NoneOfItsOwn,
 }
 
 /// Why a job that some pool's labels fit is not served.
@@ -302,8 +331,7 @@ impl Pools {
 
 /// The better of two pools that both take a job.
 fn better<'a>(one: &'a Pool, other: &'a Pool, labels: &Labels) -> &'a Pool {
-    let rank = |pool: &'a Pool| (std::cmp::Reverse(pool.priority), pool.surplus(labels), &pool.name);
-    if rank(other) < rank(one) { other } else { one }
+    if other.rank(labels) < one.rank(labels) { other } else { one }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The pools file: TOML in, [`Pools`] out, or everything that is wrong with it at once.
 
+mod doubts;
 mod github;
 mod pool;
 mod reader;
@@ -9,12 +10,15 @@ mod words;
 use std::fmt;
 
 use mayfly_domain::pool::Pools;
-use toml::de::DeTable;
+use toml::de::{DeTable, Error};
 
 use self::reader::{Reader, Section};
 
 /// Most bytes of a pools file: what an Advanced parameter of SSM holds (8 KB). Source: SSM API reference, `PutParameter`.
 pub const MAX_BYTES: usize = 8 * 1024;
+
+/// The JSON Schema of a pools file, for editors: it knows the keys and their forms, [`parse`] knows the rest.
+pub const SCHEMA: &str = include_str!("../pools.schema.json");
 
 /// One thing that is wrong with a pools file. `Display` gives `line 12: pools.linux.memory: what is wrong (what to do)`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,15 +52,48 @@ impl fmt::Display for Problem {
 /// Every [`Problem`], in the order of the file.
 pub fn parse(text: &str, generation: u64) -> Result<Pools, Vec<Problem>> {
     let (document, errors) = DeTable::parse_recoverable(text);
+    parse_document(text, (document.get_ref(), &errors), generation)
+}
+
+/// A pools file as somebody who is about to apply it reads it.
+#[derive(Clone, Debug)]
+pub struct Review {
+    /// What it says, or every problem in the order of the file.
+    pub pools: Result<Pools, Vec<Problem>>,
+    /// What is possible but surely not meant, in the order of the file. Nothing is said of a file with problems.
+    pub doubts: Vec<Problem>,
+}
+
+/// Reads a pools file and says what looks like a mistake in it, too. `vcpus`: how many vCPUs the account may run at a time on demand and on Spot, if
+/// that is known.
+#[must_use]
+pub fn review(text: &str, generation: u64, vcpus: Vcpus) -> Review {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let root = document.get_ref();
+    let pools = parse_document(text, (root, &errors), generation);
+    let doubts = pools.as_ref().map(|pools| doubts::about(text, &Section::root(root), pools, vcpus)).unwrap_or_default();
+    Review { pools, doubts }
+}
+
+/// How many vCPUs an account may run at a time (Service Quotas, L-3032A538 and L-36FBB829); none: not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Vcpus {
+    /// On demand.
+    pub on_demand: Option<u32>,
+    /// On Spot.
+    pub spot: Option<u32>,
+}
+
+fn parse_document(text: &str, (root, errors): (&DeTable<'_>, &[Error]), generation: u64) -> Result<Pools, Vec<Problem>> {
     let mut reader = Reader::new(text, errors.is_empty());
     if text.len() > MAX_BYTES {
         let message = format!("the file has {} bytes", text.len());
         reader.report(0, "", message, format!("SSM keeps at most {MAX_BYTES}: shorten comments, or move what pools share to [defaults]"));
     }
-    for error in &errors {
+    for error in errors {
         reader.report_syntax(error);
     }
-    let pools = read(&mut reader, &Section::root(document.get_ref()), generation);
+    let pools = read(&mut reader, &Section::root(root), generation);
     let problems = reader.into_problems();
     if problems.is_empty() { Ok(pools) } else { Err(problems) }
 }

@@ -7,7 +7,7 @@ use mayfly_domain::id::{OwnerId, PoolName};
 use mayfly_domain::label::Labels;
 use mayfly_domain::pool::{Account, Pool, RepositoryPattern, Scope};
 use mayfly_domain::size::{Architecture, Capacity, Size};
-use mayfly_settings::pools_file::parse;
+use mayfly_settings::pools_file::{Vcpus, parse, review};
 
 /// Nothing wrong with it; the cases below spoil one line each.
 const GOOD: &str = r#"[github]
@@ -303,4 +303,101 @@ fn too_many_and_too_long_labels_are_refused() {
 fn place_is_counted_in_characters() {
     let problem = &parse(&GOOD.replace("cpu = 2", "\"ä\" = 1\n  cpu = 3"), 1).unwrap_err()[1];
     assert_eq!((problem.line, problem.column, problem.path.as_str()), (7, 3, "pools.linux.cpu"));
+}
+
+fn doubts(text: &str, on_demand: Option<u32>) -> Vec<String> {
+    let review = review(text, 1, Vcpus { on_demand, spot: None });
+    assert!(review.pools.is_ok(), "{:?}", review.pools);
+    review.doubts.iter().map(ToString::to_string).collect()
+}
+
+/// A pool of this name, with these lines besides.
+fn pool_with(name: &str, lines: &str) -> String {
+    format!("[pools.{name}]\ncpu = 2\nmemory = \"8 GiB\"\n{lines}\n")
+}
+
+const HEAD: &str = "[github]\naccounts = [\"acme\"]\n";
+
+#[test]
+fn a_plain_file_raises_no_doubt() {
+    assert_eq!(doubts(GOOD, Some(100)), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_possible_but_surely_not_meant_is_doubted_where_it_stands() {
+    let one = |lines: &str| format!("{HEAD}{}", pool_with("linux", lines));
+    let cases = [
+        (
+            one("labels = [\"mayfly\", \"Ubuntu-Latest\"]\nmax = 2"),
+            "line 6: pools.linux.labels: Ubuntu-Latest is what GitHub calls runners",
+        ),
+        (one("labels = [\"mayfly\"]\nmax = 2\npublic = true\ntask_role = \"deploy\""), "line 8: pools.linux.public: anybody who can open"),
+        (
+            one("labels = [\"mayfly\"]\nmax = 2\nscope = \"organization\"\nrunner_group = \"default\"\nrepositories = [\"acme/app\"]"),
+            "line 9: pools.linux.runner_group: all of the organization's repositories",
+        ),
+        (
+            one("labels = [\"mayfly\"]\nmax = 2\nmax_per_repository = 3"),
+            "line 8: pools.linux.max_per_repository: is above the pool's max of 2",
+        ),
+        (one("labels = [\"mayfly\"]\nmax = 4"), "line 7: pools.linux.max: 4 runners of 2 vCPU need 8 vCPU, and the account may run 6"),
+    ];
+    for (text, begins) in cases {
+        let said = doubts(&text, Some(6));
+        assert!(said.len() == 1 && said[0].starts_with(begins), "{text}\n{said:?}");
+    }
+}
+
+#[test]
+fn a_doubt_about_a_default_stands_at_the_default() {
+    let text = format!("{HEAD}[defaults]\nmax_per_repository = 9\n{}", pool_with("linux", "labels = [\"mayfly\"]\nmax = 2"));
+    assert!(doubts(&text, None)[0].starts_with("line 4: defaults.max_per_repository: "));
+}
+
+#[test]
+fn a_pool_that_no_job_can_reach_is_found() {
+    let two = |one: &str, other: &str| format!("{HEAD}{}{}", pool_with("a", one), pool_with("b", other));
+    let unreachable = [
+        two("labels = [\"m\"]\nmax = 2", "labels = [\"M\"]\nmax = 2"),
+        two("labels = [\"m\", \"n\"]\npriority = 1\nmax = 2", "labels = [\"m\"]\nmax = 2"),
+        two("labels = [\"m\"]\nmax = 2\nrepositories = [\"acme/*\"]", "labels = [\"m\"]\nmax = 2\nrepositories = [\"acme/app\"]"),
+        two("labels = [\"m\"]\nmax = 2\npublic = true", "labels = [\"m\"]\nmax = 2\npublic = true"),
+    ];
+    for text in unreachable {
+        let said = doubts(&text, None);
+        assert!(said.len() == 1 && said[0].contains("pools.b.labels: no job ever comes here"), "{text}\n{said:?}");
+    }
+    let reachable = [
+        two("labels = [\"m\", \"n\"]\nmax = 2", "labels = [\"m\"]\nmax = 2"),
+        two("labels = [\"m\"]\nmax = 2\nrepositories = [\"acme/lib\"]", "labels = [\"m\"]\nmax = 2\nrepositories = [\"acme/app\"]"),
+        two("labels = [\"m\", \"linux\"]\nmax = 2", "labels = [\"linux\", \"m\", \"n\"]\nany = true\nmax = 2"),
+    ];
+    for text in reachable {
+        assert_eq!(doubts(&text, None), Vec::<String>::new(), "{text}");
+    }
+}
+
+#[test]
+fn pools_with_the_same_labels_are_doubted_where_both_may_serve() {
+    let text = format!(
+        "{HEAD}{}{}",
+        pool_with("a", "labels = [\"m\"]\nmax = 2\nrepositories = [\"acme/app\"]"),
+        pool_with("b", "labels = [\"m\"]\nmax = 2")
+    );
+    let said = doubts(&text, None);
+    assert!(said.len() == 1 && said[0].contains("pools.b.labels: has the same labels as pool a, which is preferred"), "{said:?}");
+}
+
+#[test]
+fn pools_that_fit_one_by_one_and_not_together_are_doubted() {
+    let text = format!("{HEAD}{}{}", pool_with("a", "labels = [\"m\"]\nmax = 2"), pool_with("b", "labels = [\"n\"]\nmax = 2"));
+    assert_eq!(doubts(&text, Some(8)), Vec::<String>::new());
+    let said = doubts(&text, Some(7));
+    assert!(said.len() == 1 && said[0].contains("pools.b.max: with all pools at their max 8 vCPU would run"), "{said:?}");
+}
+
+#[test]
+fn nothing_is_doubted_in_a_file_with_problems() {
+    let review = review("[pools.linux]\nlabels = [\"ubuntu-latest\"]", 1, Vcpus::default());
+    assert!(review.pools.is_err() && review.doubts.is_empty());
 }

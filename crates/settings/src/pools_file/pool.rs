@@ -197,3 +197,18 @@ impl<'d> Declared<'_, 'd> {
         duration
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    #[test]
+    fn the_schema_knows_the_keys_that_are_read() {
+        let schema: Value = serde_json::from_str(super::super::SCHEMA).unwrap();
+        let keys = |at: &str| schema.pointer(at).unwrap().as_object().unwrap().keys().cloned().collect::<std::collections::BTreeSet<_>>();
+        let known = |keys: &[&[&str]]| keys.concat().into_iter().map(str::to_owned).collect();
+        assert_eq!(keys("/properties/defaults/properties"), known(&[DEFAULT_KEYS]));
+        assert_eq!(keys("/definitions/pool/properties"), known(&[DEFAULT_KEYS, POOL_KEYS]));
+    }
+}

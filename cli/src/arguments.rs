@@ -1,0 +1,69 @@
+//! What can be said on the command line.
+
+use clap::builder::Styles;
+use clap::builder::styling::{AnsiColor, Effects};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands::check::Check;
+use crate::commands::completions::Completions;
+use crate::commands::matching::Match;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().effects(Effects::BOLD))
+    .usage(AnsiColor::Green.on_default().effects(Effects::BOLD))
+    .literal(AnsiColor::Cyan.on_default());
+
+const AFTER: &str = "\
+Exit codes:
+  0  done
+  1  failed, or something was found wrong
+  2  called wrongly
+  3  there is nothing of what was asked for";
+
+/// GitHub Actions runners on AWS Fargate, one task for one job.
+#[derive(Debug, Parser)]
+#[command(name = "mayfly", version, styles = STYLES, after_help = AFTER, disable_help_subcommand = true, arg_required_else_help = true)]
+pub struct Arguments {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Colour: on a terminal, always or never (NO_COLOR is honoured)
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check a pools file: every error, each with its line and a hint
+    Check(Check),
+    /// Tell which pool would take a job with these labels, and why the others would not
+    Match(Match),
+    /// Print the JSON Schema of the pools file, for editors
+    Schema,
+    /// Print a script that completes mayfly's commands in a shell
+    Completions(Completions),
+}

@@ -1,0 +1,100 @@
+//! `mayfly check`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use mayfly_settings::pools_file::{Problem, Review, Vcpus, review};
+use serde::Serialize;
+
+use super::pools_file::{NO_GENERATION, show, text};
+use crate::failure::{Exit, Failure};
+use crate::screen::{BAD, DOUBTFUL, GOOD, Screen};
+
+/// What to check.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mayfly check pools.toml
+  mayfly check --vcpus 6 --strict pools.toml     # a new account's quota; doubts fail, too
+  git show HEAD:pools.toml | mayfly check -")]
+pub struct Check {
+    /// The pools file; - for stdin
+    file: PathBuf,
+    /// vCPUs that the account may run on demand (quota L-3032A538): doubt pools that need more
+    #[arg(long, value_name = "N")]
+    vcpus: Option<u32>,
+    /// The same on Spot (quota L-36FBB829)
+    #[arg(long, value_name = "N")]
+    spot_vcpus: Option<u32>,
+    /// Fail on warnings, too
+    #[arg(long)]
+    strict: bool,
+}
+
+/// One thing that was found, as JSON.
+#[derive(Debug, Serialize)]
+struct Finding<'a> {
+    severity: &'static str,
+    line: usize,
+    column: usize,
+    path: &'a str,
+    message: &'a str,
+    hint: &'a str,
+}
+
+/// The answer as JSON.
+#[derive(Debug, Serialize)]
+struct Answer<'a> {
+    file: String,
+    pools: Vec<&'a str>,
+    findings: Vec<Finding<'a>>,
+}
+
+impl Check {
+    /// Checks the file.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn run(&self, screen: &Screen) -> Result<Exit, Failure> {
+        let text = text(&self.file)?;
+        let vcpus = Vcpus { on_demand: self.vcpus, spot: self.spot_vcpus };
+        let Review { pools, doubts } = review(&text, NO_GENERATION, vcpus);
+        let problems = pools.as_ref().err().map(Vec::as_slice).unwrap_or_default();
+        let names: Vec<&str> = pools.iter().flat_map(|pools| &pools.pools).map(|pool| pool.name.as_str()).collect();
+        if screen.json() {
+            let findings =
+                problems.iter().map(|problem| finding("error", problem)).chain(doubts.iter().map(|doubt| finding("warning", doubt)));
+            screen.print_json(&Answer { file: self.file.display().to_string(), pools: names, findings: findings.collect() })?;
+        } else {
+            for problem in problems {
+                show(screen, &self.file, problem, ("error", BAD));
+            }
+            for doubt in &doubts {
+                show(screen, &self.file, doubt, ("warning", DOUBTFUL));
+            }
+            self.sum_up(screen, (problems.len(), doubts.len()), &names);
+        }
+        let well = problems.is_empty() && (doubts.is_empty() || !self.strict);
+        Ok(if well { Exit::Done } else { Exit::Failed })
+    }
+
+    fn sum_up(&self, screen: &Screen, (problems, doubts): (usize, usize), pools: &[&str]) {
+        let file = self.file.display();
+        if problems > 0 {
+            return screen.say(format_args!("{file}: {}", counted(problems, "error")));
+        }
+        let warnings = if doubts > 0 { format!(", {}", counted(doubts, "warning")) } else { String::new() };
+        screen.print(format_args!("{GOOD}{file}:{GOOD:#} {}{warnings}: {}", counted(pools.len(), "pool"), pools.join(", ")));
+    }
+}
+
+fn finding<'a>(severity: &'static str, problem: &'a Problem) -> Finding<'a> {
+    let Problem { line, column, path, message, hint } = problem;
+    Finding { severity, line: *line, column: *column, path, message, hint }
+}
+
+/// `1 error`, `2 errors`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}

@@ -1,0 +1,57 @@
+//! Reading a pools file from disk, and telling what is wrong with it.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use anstyle::Style;
+use mayfly_domain::pool::Pools;
+use mayfly_settings::pools_file::{self, Problem};
+
+use crate::failure::Failure;
+use crate::screen::{BAD, Screen};
+
+/// Stands for stdin where a file is asked for.
+const STDIN: &str = "-";
+
+/// Jobs carry the number of the version that placed them; a file that is in force nowhere has none.
+pub const NO_GENERATION: u64 = 0;
+
+/// The text of a file; `-` is stdin.
+///
+/// # Errors
+///
+/// If it cannot be read, or is not text.
+pub fn text(file: &Path) -> Result<String, Failure> {
+    let bytes = if file.as_os_str() == STDIN {
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        std::fs::read(file)
+    };
+    let bytes = bytes.map_err(|error| Failure::new(format!("read {}: {error}", file.display()), "name a pools file, or - for stdin"))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+        Failure::new(format!("{}:{line}: is not UTF-8 there", file.display()), "save it as UTF-8")
+    })
+}
+
+/// The pools of a file that must be without problems.
+///
+/// # Errors
+///
+/// If it cannot be read, or has problems: they are shown.
+pub fn pools(file: &Path, screen: &Screen) -> Result<Pools, Failure> {
+    pools_file::parse(&text(file)?, NO_GENERATION).map_err(|problems| {
+        for problem in &problems {
+            show(screen, file, problem, ("error", BAD));
+        }
+        Failure::new(format!("{} is not a pools file that can be used", file.display()), "mend it, and see `mayfly check`")
+    })
+}
+
+/// Shows a problem, or a doubt.
+pub fn show(screen: &Screen, file: &Path, problem: &Problem, (kind, style): (&str, Style)) {
+    let Problem { line, column, path, message, hint } = problem;
+    let colon = if path.is_empty() { "" } else { ": " };
+    screen.say(format_args!("{}:{line}:{column}: {style}{kind}:{style:#} {path}{colon}{message}\n    {hint}", file.display()));
+}

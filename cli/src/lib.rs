@@ -1,0 +1,47 @@
+//! `mayfly`: what a platform engineer sets Mayfly up with, and asks it why.
+//!
+//! Each command is a module of [`commands`]: it gathers what it is about into plain data, and shows that as text or as JSON. Answers go to stdout,
+//! everything else to stderr. Exit codes: 0 done, 1 failed or something found wrong, 2 called wrongly, 3 nothing there that was asked for.
+
+pub mod arguments;
+pub mod commands;
+pub mod failure;
+pub mod screen;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::arguments::{Arguments, Command};
+use crate::failure::{Exit, Failure};
+use crate::screen::Screen;
+
+/// The program.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version go to stdout and are no failure; where that is closed nobody reads them.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let screen = Screen::new(arguments.global.color, arguments.global.json);
+    match run(arguments, &screen) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            screen.failure(&failure);
+            Exit::Failed.into()
+        }
+    }
+}
+
+fn run(arguments: Arguments, screen: &Screen) -> Result<Exit, Failure> {
+    match arguments.command {
+        Command::Check(check) => check.run(screen),
+        Command::Match(asked) => asked.run(screen),
+        Command::Schema => commands::schema::run(screen),
+        Command::Completions(completions) => completions.run(screen),
+    }
+}

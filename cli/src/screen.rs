@@ -1,0 +1,87 @@
+//! Where answers go: stdout, as text or as JSON; everything else to stderr. Colour on a terminal only.
+
+use std::fmt::Display;
+use std::io::Write;
+
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+
+use crate::arguments::Color;
+use crate::failure::Failure;
+
+/// Something went well.
+pub const GOOD: Style = AnsiColor::Green.on_default();
+/// Something is wrong.
+pub const BAD: Style = AnsiColor::Red.on_default().bold();
+/// Something may be wrong.
+pub const DOUBTFUL: Style = AnsiColor::Yellow.on_default().bold();
+/// Less important than the rest.
+pub const FAINT: Style = Style::new().dimmed();
+/// More important than the rest.
+pub const STRONG: Style = Style::new().bold();
+
+/// The terminal, or what stands for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Screen {
+    choice: Option<ColorChoice>,
+    json: bool,
+}
+
+impl Screen {
+    /// With colour when it is said so, and answers in JSON or in words.
+    #[must_use]
+    pub fn new(color: Color, json: bool) -> Self {
+        let choice = match color {
+            Color::Auto => None,
+            Color::Always => Some(ColorChoice::Always),
+            Color::Never => Some(ColorChoice::Never),
+        };
+        Self { choice, json }
+    }
+
+    /// True if the answer is to be JSON.
+    #[must_use]
+    pub fn json(&self) -> bool {
+        self.json
+    }
+
+    /// Prints an answer. Whoever closed stdout wants no more of it: that is no failure.
+    pub fn print(&self, text: impl Display) {
+        let stdout = std::io::stdout().lock();
+        let mut out = match self.choice {
+            None => AutoStream::auto(stdout),
+            Some(choice) => AutoStream::new(stdout, choice),
+        };
+        let _ = writeln!(out, "{text}");
+    }
+
+    /// Prints an answer as JSON, indented.
+    ///
+    /// # Errors
+    ///
+    /// If the answer cannot be written as JSON.
+    pub fn print_json(&self, answer: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(answer).map_err(|error| Failure::new(format!("write the answer as JSON: {error}"), ""))?;
+        self.print(text);
+        Ok(())
+    }
+
+    /// Says something that is no answer.
+    pub fn say(&self, text: impl Display) {
+        let stderr = std::io::stderr().lock();
+        let mut out = match self.choice {
+            None => AutoStream::auto(stderr),
+            Some(choice) => AutoStream::new(stderr, choice),
+        };
+        let _ = writeln!(out, "{text}");
+    }
+
+    /// Says why a command could not be carried out.
+    pub fn failure(&self, failure: &Failure) {
+        self.say(format_args!("{BAD}error:{BAD:#} {}", failure.problem));
+        if !failure.hint.is_empty() {
+            self.say(format_args!("  {}", failure.hint));
+        }
+    }
+}
