@@ -35,6 +35,15 @@ pub struct Arguments {
 /// What every command takes.
 #[derive(Clone, Debug, Args)]
 pub struct Global {
+    /// The CloudFormation stack of the deployment
+    #[arg(long, global = true, env = "MAYFLY_STACK", default_value = "mayfly", value_name = "NAME")]
+    pub stack: String,
+    /// The AWS region; default: as the AWS CLI finds it
+    #[arg(long, global = true)]
+    pub region: Option<String>,
+    /// The AWS profile; default: as the AWS CLI finds it
+    #[arg(long, global = true)]
+    pub profile: Option<String>,
     /// Answer in JSON
     #[arg(long, global = true)]
     pub json: bool,

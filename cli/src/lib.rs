@@ -5,6 +5,7 @@
 
 pub mod arguments;
 pub mod commands;
+pub mod deployment;
 pub mod failure;
 pub mod screen;
 
@@ -35,6 +36,16 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Exit::Failed.into()
         }
     }
+}
+
+/// Runs what has to ask AWS or GitHub.
+///
+/// # Errors
+///
+/// What the command fails with.
+pub fn wait_for<T>(asking: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::new(format!("start: {error}"), ""))?.block_on(asking)
 }
 
 fn run(arguments: Arguments, screen: &Screen) -> Result<Exit, Failure> {

@@ -12,6 +12,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_ssm::config::retry::RetryConfig;
 use aws_sdk_ssm::config::timeout::TimeoutConfig;
 use aws_sdk_ssm::config::{BehaviorVersion, IdentityCache, Region, StalledStreamProtectionConfig};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::SdkConfig;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
@@ -48,10 +49,16 @@ pub fn sdk_config() -> Result<SdkConfig, Missing> {
         .timeout_config(timeouts)
         // Answers are small and whole; an attempt's timeout covers them.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .http_client(http::Http::default())
+        .http_client(http_client())
         .service_config(ServiceEndpoints { variable });
     config.set_endpoint_url(endpoint);
     Ok(config.build())
+}
+
+/// The HTTP client beneath [`sdk_config`], for whoever finds credentials in another way.
+#[must_use]
+pub fn http_client() -> SharedHttpClient {
+    SharedHttpClient::new(http::Http::default())
 }
 
 /// A variable that is there and not empty: a template parameter without a value makes an empty one.
