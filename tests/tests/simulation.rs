@@ -7,6 +7,7 @@ use std::time::Duration;
 use mayfly_tests::simulation::{
     Act, Batch, Blow, Deed, Figures, Invariant, Keep, Moment, Outage, Profile, Rate, Scenario, Told, Trouble, scenario, smallest, tell,
 };
+use mayfly_tests::system::Port;
 
 /// Tells a story on a thread of its own: the functions' draws are a thread's, and stories need room.
 fn told(scenario: &Scenario, keep: Keep) -> Told {
@@ -23,6 +24,7 @@ fn hashed(scenario: &Scenario) -> Option<u64> {
 fn plain(acts: Vec<Act>) -> Scenario {
     let pools = r#"{"accounts":["acme"],"pools":[{"name":"linux","labels":["self-hosted","linux","mayfly"],"max":5}]}"#;
     Scenario {
+        situation: None,
         seed: 1,
         start_seconds: 30,
         pools: serde_json::from_str(pools).unwrap(),
@@ -87,8 +89,13 @@ fn a_story_without_a_webhook_does_not_count_as_served() {
 #[test]
 fn every_call_that_is_struck_is_known_by_its_name_and_struck_again_by_it() {
     let mut scenario = plain(vec![push(1.0, 4)]);
-    let rate = |port: &str, blow| Rate { who: None, port: port.to_owned(), blow, share: 0.05 };
-    scenario.trouble.rates = vec![rate("DynamoDB", Blow::FailBefore), rate("ECS", Blow::Throttle), rate("DynamoDB", Blow::CrashAfter)];
+    let rate = |port, blow| Rate::of(port, blow, 0.05);
+    scenario.trouble.rates = vec![
+        rate(Port::Table, Blow::FailBefore),
+        rate(Port::Ecs, Blow::Throttle),
+        rate(Port::Table, Blow::CrashAfter),
+        rate(Port::Github, Blow::Slow),
+    ];
     let first = told(&scenario, Keep { trace: false, hash: true });
     assert!(first.strikes.len() > 3);
     scenario.trouble.rates.clear();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mayfly_domain::time::Timestamp;
 
-use super::scenario::{Blow, Rate, Strike, Trouble};
+use super::scenario::{Rate, Strike, Trouble};
 use crate::system::{Port, PortCall, Strike as Struck, Weather};
 
 /// Ports that are down, and until when.
@@ -29,15 +29,15 @@ impl Down {
 pub(super) struct Forecast {
     seed: u64,
     rates: Vec<Rate>,
-    strikes: BTreeMap<(String, String, String, u64), Blow>,
+    strikes: BTreeMap<(String, String, String, u64), Strike>,
     down: Down,
     calm_at: Timestamp,
 }
 
 impl Forecast {
     pub(super) fn new(seed: u64, trouble: &Trouble, down: Down, calm_at: Timestamp) -> Self {
-        let strikes = trouble.strikes.iter().cloned();
-        let strikes = strikes.map(|Strike { who, port, operation, nth, blow }| ((who, port, operation, nth), blow)).collect();
+        let named = |strike: &Strike| (strike.who.clone(), strike.port.clone(), strike.operation.clone(), strike.nth);
+        let strikes = trouble.strikes.iter().map(|strike| (named(strike), strike.clone())).collect();
         Self { seed, rates: trouble.rates.clone(), strikes, down, calm_at }
     }
 
@@ -63,15 +63,13 @@ impl Weather for Forecast {
             return Some(Struck::FailBefore);
         }
         let draw = self.draw(call);
-        let port = call.port.to_string();
-        let named = (call.who.to_owned(), port.clone(), call.operation.to_owned(), call.nth);
-        if let Some(blow) = self.strikes.get(&named) {
-            return Some(blow.strike(draw));
+        let named = (call.who.to_owned(), call.port.to_string(), call.operation.to_owned(), call.nth);
+        if let Some(strike) = self.strikes.get(&named) {
+            return Some(strike.strike(draw));
         }
         let mut dice = fastrand::Rng::with_seed(draw);
-        let concerned = |rate: &&Rate| rate.port == port && rate.who.as_deref().is_none_or(|who| who == call.who);
-        let blow = self.rates.iter().filter(concerned).find(|rate| dice.f64() < rate.share)?.blow;
-        Some(blow.strike(draw))
+        let rate = self.rates.iter().filter(|rate| rate.concerns(call)).find(|rate| dice.f64() < rate.share)?;
+        Some(rate.strike(draw))
     }
 }
 

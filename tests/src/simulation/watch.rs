@@ -15,7 +15,7 @@ use super::mirror::Mirror;
 use super::pace::Pace;
 use super::scenario::{Blow, Strike};
 use super::violation::{Invariant, Violation};
-use crate::system::{Fate, Happening, Port, PortCall, Witness};
+use crate::system::{self, Fate, Happening, Port, PortCall, Witness};
 
 /// Most violations that are kept of one story: the first ones say enough.
 const MOST_VIOLATIONS: usize = 20;
@@ -160,7 +160,11 @@ impl Watch {
             let blow = Blow::of(*strike);
             *calls.struck.entry(blow).or_default() += 1;
             let (who, port) = (call.who.to_owned(), call.port.to_string());
-            self.strikes.push(Strike { who, port, operation: call.operation.to_owned(), nth: call.nth, blow });
+            let slow_by = match strike {
+                system::Strike::Slow(by) => u64::try_from(by.as_millis()).ok(),
+                _ => None,
+            };
+            self.strikes.push(Strike { who, port, operation: call.operation.to_owned(), nth: call.nth, blow, slow_by });
         }
         if call.port == Port::Parameters && *fate != Fate::Done {
             self.files.unreadable(at);

@@ -48,7 +48,7 @@ pub(super) fn bursts(seed: u64, share: f64) -> Scenario {
 fn every_share(share: f64) -> Trouble {
     #[expect(clippy::cast_precision_loss, reason = "nine")]
     let each = share / Blow::ALL.len() as f64;
-    let rates = Port::ALL.iter().flat_map(|port| Blow::ALL.map(|blow| Rate { who: None, port: port.to_string(), blow, share: each }));
+    let rates = Port::ALL.iter().flat_map(|port| Blow::ALL.map(|blow| Rate::of(*port, blow, each)));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of one")]
     let percent = (share * 100.0).round() as u8;
     let kinds =

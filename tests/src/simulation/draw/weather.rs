@@ -33,7 +33,7 @@ fn rates(chance: &mut Chance, intensity: f64) -> Vec<Rate> {
         for blow in Blow::ALL {
             let share = share(chance, 45, 0.008, intensity);
             if share > 0.0 {
-                rates.push(Rate { who: None, port: port.to_string(), blow, share });
+                rates.push(Rate::of(port, blow, share));
             }
         }
     }
@@ -43,7 +43,7 @@ fn rates(chance: &mut Chance, intensity: f64) -> Vec<Rate> {
         let port = chance.pick(&Port::ALL);
         let blow = chance.pick(&Blow::ALL);
         let share = share(chance, 100, 0.12, intensity);
-        rates.push(Rate { who: Some(who.to_owned()), port: port.to_string(), blow, share });
+        rates.push(Rate::of(port, blow, share).by(who));
     }
     rates
 }

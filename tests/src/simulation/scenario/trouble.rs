@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fargate;
 use crate::github::faults as github;
-use crate::system::{Chances, Port, Strike as Struck};
+use crate::system::{Chances, Port, PortCall, Strike as Struck};
 
 /// Something that is down for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,9 +73,9 @@ impl Blow {
         Self::Slow,
     ];
 
-    /// As the system takes it. A slow call is slow by a time that follows from `draw`: up to 6 s.
+    /// As the system takes it. A slow call is slow by a time that follows from `draw`: up to so many milliseconds.
     #[must_use]
-    pub fn strike(self, draw: u64) -> Struck {
+    pub fn strike(self, draw: u64, longest: u64) -> Struck {
         match self {
             Self::FailBefore => Struck::FailBefore,
             Self::FailAfter => Struck::FailAfter,
@@ -85,7 +85,7 @@ impl Blow {
             Self::HangAfter => Struck::HangAfter,
             Self::Throttle => Struck::Throttle,
             Self::Conflict => Struck::Conflict,
-            Self::Slow => Struck::Slow(Duration::from_millis(100 + draw % 5_900)),
+            Self::Slow => Struck::Slow(Duration::from_millis(100 + draw % longest.saturating_sub(100).max(1))),
         }
     }
 
@@ -122,6 +122,9 @@ impl Blow {
     }
 }
 
+/// Milliseconds that a slow call is slow at most, where nothing else is said.
+const SLOW: u64 = 6_000;
+
 /// So many of a port's calls go wrong so.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -135,6 +138,50 @@ pub struct Rate {
     pub blow: Blow,
     /// How many, 0 to 1.
     pub share: f64,
+    /// Only this operation, as [`PortCall`] names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+    /// Milliseconds that a slow one is slow at most; 6,000 if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_by: Option<u64>,
+}
+
+impl Rate {
+    /// A share of everybody's calls of a port.
+    #[must_use]
+    pub fn of(port: Port, blow: Blow, share: f64) -> Self {
+        Self { who: None, port: port.to_string(), blow, share, operation: None, slow_by: None }
+    }
+
+    /// Only those of one function.
+    #[must_use]
+    pub fn by(self, who: &str) -> Self {
+        Self { who: Some(who.to_owned()), ..self }
+    }
+
+    /// Only those of one operation.
+    #[must_use]
+    pub fn on(self, operation: &str) -> Self {
+        Self { operation: Some(operation.to_owned()), ..self }
+    }
+
+    /// Slow by so many milliseconds at most.
+    #[must_use]
+    pub fn up_to(self, milliseconds: u64) -> Self {
+        Self { slow_by: Some(milliseconds), ..self }
+    }
+
+    /// True if the call is one of those that it is about.
+    pub(in crate::simulation) fn concerns(&self, call: &PortCall) -> bool {
+        self.port == call.port.to_string()
+            && self.who.as_deref().is_none_or(|who| who == call.who)
+            && self.operation.as_deref().is_none_or(|operation| operation == call.operation)
+    }
+
+    /// What befalls a call that it strikes.
+    pub(in crate::simulation) fn strike(&self, draw: u64) -> Struck {
+        self.blow.strike(draw, self.slow_by.unwrap_or(SLOW))
+    }
 }
 
 /// One call goes wrong: known by who makes it, and the how-many-th of its kind it is.
@@ -151,6 +198,19 @@ pub struct Strike {
     pub nth: u64,
     /// How.
     pub blow: Blow,
+    /// By how many milliseconds a slow one is slow; drawn if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_by: Option<u64>,
+}
+
+impl Strike {
+    /// What befalls the call.
+    pub(in crate::simulation) fn strike(&self, draw: u64) -> Struck {
+        match (self.blow, self.slow_by) {
+            (Blow::Slow, Some(by)) => Struck::Slow(Duration::from_millis(by)),
+            (blow, _) => blow.strike(draw, SLOW),
+        }
+    }
 }
 
 /// What Lambda, SQS and EventBridge do without being at fault: shares of all cases, see [`Chances`].

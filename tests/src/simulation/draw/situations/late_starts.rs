@@ -5,6 +5,7 @@ use super::super::pools::one_pool;
 use super::Situation;
 use crate::fargate::{Fault, FaultKind};
 use crate::simulation::scenario::{Act, Batch, Blow, Deed, Rate, Scenario, Trouble};
+use crate::system::Port;
 
 pub(super) const SITUATION: Situation = Situation { name: "late-starts", draw };
 
@@ -23,13 +24,13 @@ fn draw(chance: &mut Chance) -> Scenario {
     });
     let acts = acts.collect();
     // Sweeper is slow between reading a row and marking it; so is the start of some tasks.
-    let slow = |port: &str| Rate { who: Some("sweeper".to_owned()), port: port.to_owned(), blow: Blow::Slow, share: 0.4 };
+    let slow = |port: Port| Rate::of(port, Blow::Slow, 0.4).by("sweeper");
     let late = Fault { percent: 60, milliseconds: Some(45_000), ..Fault::of(FaultKind::SlowStart) };
     Scenario {
         start_seconds,
         pools: one_pool(12),
         acts,
-        trouble: Trouble { rates: vec![slow("DynamoDB"), slow("GitHub")], ecs: vec![late], ..Trouble::default() },
+        trouble: Trouble { rates: vec![slow(Port::Table), slow(Port::Github)], ecs: vec![late], ..Trouble::default() },
         calm_at: 3_000,
         ..Scenario::default()
     }
