@@ -1,5 +1,6 @@
 //! Care: what sweeper does about one runner that has been in its state for long enough.
 
+use crate::dismissal::Dismissal;
 use crate::pool::Pool;
 use crate::runner::{Runner, RunnerState, StopKind};
 use crate::time::Timestamp;
@@ -37,6 +38,7 @@ pub fn care(runner: &Runner, pool: Option<&Pool>, now: Timestamp) -> Care {
             Care::End("it was taken away at GitHub, and the task is still there".to_owned())
         }
         _ if runner.retired_at.is_some() => Care::None,
+        state if let Some(care) = runner.dismissed.as_ref().and_then(|wish| dismissed(runner, state, wish, now)) => care,
         RunnerState::Requested if over(Some(runner.requested_at), times::START_TIMEOUT) => {
             Care::Mark(StopKind::StartTimeout, format!("did not ask for its registration within {} min", minutes(times::START_TIMEOUT)))
         }
@@ -56,6 +58,21 @@ pub fn care(runner: &Runner, pool: Option<&Pool>, now: Timestamp) -> Care {
             Care::End("its job was refused, and the task is still there".to_owned())
         }
         _ => Care::None,
+    }
+}
+
+/// What somebody's wish that a runner ends comes to by now; `None` where the usual limits are all that counts.
+fn dismissed(runner: &Runner, state: RunnerState, wish: &Dismissal, now: Timestamp) -> Option<Care> {
+    let over = runner.refused.is_some() || runner.done_at.is_some_and(|done| done <= wish.at);
+    match state {
+        // GitHub refused it the registration that was under way: now GitHub cannot know it.
+        RunnerState::Requested | RunnerState::Parked => Some(Care::Mark(StopKind::Asked, wish.in_words())),
+        // It is told so when it asks the next time, and ends by itself; a call to GitHub that is under way is not overtaken.
+        RunnerState::Registering if runner.minted_at.is_some_and(|minted| now.since(minted) <= times::SCRIPT_REQUEST) => Some(Care::None),
+        RunnerState::Registering => Some(Care::Retire(wish.in_words())),
+        RunnerState::Registered | RunnerState::Busy if wish.force => Some(Care::End(wish.in_words())),
+        RunnerState::Registered => Some(Care::Retire(wish.in_words())),
+        RunnerState::Busy => over.then(|| Care::End(wish.in_words())),
     }
 }
 

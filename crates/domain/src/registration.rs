@@ -80,7 +80,7 @@ pub enum Turn {
 pub fn turn(runner: &Runner) -> Turn {
     match runner.state {
         RunnerState::Registered | RunnerState::Busy => Turn::Registered,
-        _ if runner.stop.is_some() || next_name(runner).to_string().len() > LONGEST_NAME => Turn::Stopped,
+        _ if runner.stop.is_some() || runner.dismissed.is_some() || next_name(runner).to_string().len() > LONGEST_NAME => Turn::Stopped,
         RunnerState::Requested | RunnerState::Parked | RunnerState::Registering => Turn::Serve,
     }
 }
@@ -185,7 +185,7 @@ impl Runner {
     /// The runner with its registration; `None` if somebody marked it or minted again meanwhile, and the registration must not be handed out.
     #[must_use]
     pub fn registered(&self, mint: u32, github: GithubRunnerId, now: Timestamp) -> Option<Self> {
-        (self.state == RunnerState::Registering && self.mint == mint && self.stop.is_none()).then(|| {
+        (self.state == RunnerState::Registering && self.mint == mint && self.stop.is_none() && self.dismissed.is_none()).then(|| {
             let mut after = self.clone();
             after.rev += 1;
             after.state = RunnerState::Registered;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::dismissal::Dismissal;
 use crate::id::{GithubRunnerId, JobId, PoolName, RepositoryId, RunId, RunnerAddress, RunnerId, RunnerName, TaskArn};
 use crate::job::{AssignedRunner, JobEvent, Note};
 use crate::price::MicroDollars;
@@ -9,6 +10,9 @@ use crate::size::Size;
 use crate::target::Target;
 use crate::time::Timestamp;
 use crate::times;
+
+/// The only container of a task, and the prefix of its log stream.
+pub const CONTAINER: &str = "runner";
 
 /// How far a runner has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -63,6 +67,8 @@ pub enum StopKind {
     StartTimeout,
     /// It was parked for as long as a runner may be.
     ParkLimit,
+    /// Somebody said so (`mayfly stop`).
+    Asked,
 }
 
 /// A decision that a runner must end; made only for runners that never registered, and never taken back.
@@ -224,6 +230,9 @@ pub struct Runner {
     /// It must end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<StopMark>,
+    /// Somebody wants it gone, and GitHub may know it: sweeper takes it away there first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dismissed: Option<Dismissal>,
     /// ECS's version of the task's state that was seen last.
     #[serde(default)]
     pub task_version: i64,
@@ -295,6 +304,7 @@ impl Runner {
             checks: 0,
             doubted_at: None,
             stop: None,
+            dismissed: None,
             task_version: 0,
             timeline: Timeline::default(),
             exit_code: None,
@@ -320,6 +330,13 @@ impl Runner {
     #[must_use]
     pub fn address(&self) -> RunnerAddress {
         RunnerAddress { pool: self.pool.clone(), runner: self.id.clone() }
+    }
+
+    /// Where its container's log is in the runners' log group, once it has a task.
+    #[must_use]
+    pub fn log_stream(&self) -> Option<String> {
+        // ECS's awslogs driver: <prefix>/<container>/<task id>.
+        self.arn.as_ref().map(|arn| format!("{CONTAINER}/{CONTAINER}/{}", arn.task_id()))
     }
 
     /// The name of its newest registration.

@@ -182,6 +182,7 @@ fn outcome(runner: &Runner, end: End<'_>, job_still_waits: bool) -> Outcome {
         _ if runner.work.is_some() || runner.state == RunnerState::Busy => Outcome::Ran,
         _ if runner.stop.as_ref().is_some_and(|stop| stop.kind != StopKind::StartTimeout) => Outcome::Unneeded,
         RunnerState::Requested if runner.asked_at.is_none() => Outcome::FailedStart,
+        _ if runner.sent_away() => Outcome::Unneeded,
         RunnerState::Registered | RunnerState::Registering if job_still_waits => Outcome::NotAssigned,
         RunnerState::Registered => Outcome::Unneeded,
         // It asked and was told to wait; it gave up (0, or 20 at the park limit) or something ended it.
@@ -193,6 +194,9 @@ fn outcome(runner: &Runner, end: End<'_>, job_still_waits: bool) -> Outcome {
 fn reason(runner: &Runner, end: End<'_>, outcome: Outcome) -> String {
     if let Some(stop) = runner.stop.as_ref().filter(|_| matches!(outcome, Outcome::Unneeded | Outcome::FailedStart)) {
         return stop.reason.clone();
+    }
+    if let Some(wish) = runner.dismissed.as_ref().filter(|_| runner.sent_away()) {
+        return wish.in_words();
     }
     if let Some(why) = &runner.refused {
         return format!("its job was refused: {why}");

@@ -9,13 +9,11 @@ use aws_sdk_ecs::types::{
     RuntimePlatform, Tag, TaskDefinition,
 };
 use mayfly_domain::pool::Pool;
+pub(crate) use mayfly_domain::runner::CONTAINER;
 use mayfly_domain::size::{Architecture, Size};
 use sha2::{Digest, Sha256};
 
 use crate::site::Site;
-
-/// Name of the one container.
-pub(crate) const CONTAINER: &str = "runner";
 
 /// What the container runs.
 const ENTRYPOINT: &str = include_str!("../../../runner/entrypoint.sh");

@@ -121,6 +121,12 @@ pub fn delivery(guid: &DeliveryGuid) -> Key {
     key("sweeper", format!("delivery#{guid}"))
 }
 
+/// Who applies a pools file.
+#[must_use]
+pub fn applying() -> Key {
+    key("applying", "lock")
+}
+
 /// Partition of the repositories that jobs came from lately.
 pub const REPOSITORIES: &str = "repositories";
 

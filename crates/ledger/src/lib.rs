@@ -19,6 +19,7 @@ pub mod runners;
 pub mod store;
 pub mod sweeps;
 pub mod truths;
+pub mod wishes;
 
 pub use dynamo::Dynamo;
 pub use error::LedgerError;

@@ -6,7 +6,7 @@ use anyhow::Context;
 use futures::StreamExt;
 use mayfly_domain::id::{RunnerAddress, TaskArn};
 use mayfly_domain::job::note;
-use mayfly_domain::runner::{Launch, Runner};
+use mayfly_domain::runner::{Launch, Runner, StopKind};
 use mayfly_domain::task::End;
 use mayfly_domain::time::Timestamp;
 use mayfly_domain::times;
@@ -184,7 +184,9 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
         let stops = marked.iter().filter_map(|runner| {
             let (arn, stop) = (runner.arn.as_ref()?, runner.stop.as_ref()?);
             let age = now.since(stop.at);
-            (age < times::PLAN_FRESH || age > STOP_AGAIN_AFTER).then_some((arn, stop))
+            // Nobody has stopped the task of one that a person marked: its wake, and so this look, may come a while after the mark.
+            let asked = stop.kind == StopKind::Asked;
+            (asked || age < times::PLAN_FRESH || age > STOP_AGAIN_AFTER).then_some((arn, stop))
         });
         let stopping = futures::stream::iter(stops).for_each_concurrent(STOPS_AT_ONCE, |(arn, stop)| self.stop(arn, &stop.reason));
         // What is not stopped by then is stopped at a later look.
