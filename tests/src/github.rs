@@ -7,6 +7,7 @@
 //! | path | what |
 //! | --- | --- |
 //! | `/api/v3/…` and `/…` | GitHub's REST API ([`rest`]) |
+//! | `/settings/apps/new` … | pages by which Apps are made and installed ([`pages`]) |
 //! | `/_runner/…` | what a runner program speaks in the local stack ([`runner_api`]) |
 //! | `/_model/…` | jobs, faults and everything else that only a test may touch ([`control`]) |
 
@@ -24,7 +25,9 @@ pub mod jit;
 pub mod jobs;
 pub mod key;
 pub mod limits;
+pub mod manifest;
 pub mod model;
+pub mod pages;
 pub mod rest;
 pub mod runner_api;
 pub mod runners;

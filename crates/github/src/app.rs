@@ -22,10 +22,10 @@ use crate::token::Tokens;
 
 /// What GitHub calls us when it asks who called: required, else it answers 403 (docs.github.com, "Getting started with the
 /// REST API", user agent).
-const NAME: HeaderValue = HeaderValue::from_static(concat!("mayfly/", env!("CARGO_PKG_VERSION")));
+pub(crate) const NAME: HeaderValue = HeaderValue::from_static(concat!("mayfly/", env!("CARGO_PKG_VERSION")));
 
 /// The media type that GitHub recommends.
-const JSON: HeaderValue = HeaderValue::from_static("application/vnd.github+json");
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/vnd.github+json");
 
 /// The App's id and private key.
 #[derive(Clone, Debug, PartialEq, Eq)]

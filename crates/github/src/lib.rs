@@ -1,7 +1,7 @@
 //! The one adapter to GitHub's REST API.
 //!
 //! [`Github`] implements narrow ports: [`Registrations`], [`Runners`], [`Jobs`], [`QueuedJobs`], [`Reruns`], [`Repositories`],
-//! [`Deliveries`]. It proves itself as a GitHub
+//! [`Deliveries`], [`AppItself`]; [`Stranger`] is for what comes before there is an App ([`Conversions`]). It proves itself as a GitHub
 //! App (JWT), works with installation tokens that are narrowed to one permission and, where it can be, to one repository, and
 //! asks nothing twice: whoever calls decides about repetition.
 //!
@@ -27,6 +27,7 @@ mod repository;
 mod rerun;
 mod runner;
 mod secret;
+mod setup;
 mod token;
 
 pub use address::BadAddress;
@@ -43,3 +44,4 @@ pub use repository::Repositories;
 pub use rerun::{Rerun, Reruns};
 pub use runner::{Deleted, RunnerNow, Runners, Seen};
 pub use secret::Secret;
+pub use setup::{AccountNow, AppItself, AppNow, Conversions, HookNow, HookWanted, InstallationNow, NewApp, Stranger};

@@ -93,8 +93,19 @@ impl Accounts {
 
     /// Installs the App on an account, on all its repositories.
     pub fn install(&mut self, account: AccountId, now: Timestamp) {
+        self.install_with(account, granted(), now);
+    }
+
+    /// The same, where the account's owner grants these permissions.
+    pub fn install_with(&mut self, account: AccountId, permissions: Permissions, now: Timestamp) -> InstallationId {
         let id = InstallationId(61_000_000 + account.0 % 1_000);
-        self.installations.insert(id, Installation { id, account, permissions: granted(), suspended_at: None, created_at: now });
+        self.installations.insert(id, Installation { id, account, permissions, suspended_at: None, created_at: now });
+        id
+    }
+
+    /// Takes the App off every account.
+    pub fn uninstall_all(&mut self) {
+        self.installations.clear();
     }
 
     /// Takes the App off an account.

@@ -2,6 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use super::accounts::{ACME, Permissions, granted};
+use super::id::AccountId;
+use super::key::KeyPair;
 use jiff::Timestamp;
 use rsa::RsaPublicKey;
 use rsa::pkcs1v15::{Signature, VerifyingKey};
@@ -22,6 +25,16 @@ pub struct App {
     pub client_id: String,
     /// Its name in URLs.
     pub slug: String,
+    /// Its name.
+    pub name: String,
+    /// Whose it is. A private App can be installed nowhere else.
+    pub owner: AccountId,
+    /// What it asks for.
+    pub permissions: Permissions,
+    /// What it is told of.
+    pub events: Vec<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
     /// What its signatures are checked with.
     pub public_key: RsaPublicKey,
     /// The half that only its owner has: kept for whoever sets up a test.
@@ -79,6 +92,23 @@ struct Claims {
 }
 
 impl App {
+    /// The one that is there from the beginning.
+    #[must_use]
+    pub fn first(key: &KeyPair, now: Timestamp) -> Self {
+        Self {
+            id: 1_234_567,
+            client_id: "Iv23liMayflyModel0000".to_owned(),
+            slug: "mayfly".to_owned(),
+            name: "Mayfly".to_owned(),
+            owner: ACME,
+            permissions: granted(),
+            events: vec!["workflow_job".to_owned()],
+            created_at: now,
+            public_key: key.public.clone(),
+            private_pem: key.private_pem.clone(),
+        }
+    }
+
     /// Checks a JWT the way GitHub does: signature first, then the claims.
     ///
     /// # Errors

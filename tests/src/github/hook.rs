@@ -46,6 +46,25 @@ pub struct Hook {
     pub content_type: ContentType,
 }
 
+/// `PATCH /app/hook/config`: what is absent stays.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct HookChange {
+    url: Option<String>,
+    content_type: Option<ContentType>,
+    secret: Option<String>,
+}
+
+impl Hook {
+    /// Changes what is named.
+    pub fn apply(&mut self, change: HookChange) {
+        self.url = change.url.or(self.url.take());
+        self.content_type = change.content_type.unwrap_or(self.content_type);
+        if let Some(secret) = change.secret {
+            self.secret = secret;
+        }
+    }
+}
+
 /// `payload=` and the text, percent-encoded: everything but letters, digits and `-._*`, a space as `+`.
 fn form(json: &str) -> Vec<u8> {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";

@@ -11,12 +11,15 @@ mod outbox;
 mod registry;
 mod sessions;
 mod tokens;
+mod workshop;
 
 pub use journal::{Change, Journal};
 pub use outbox::HandMade;
 pub use registry::{Deletion, Mint, MintError};
 pub use sessions::{Interrupted, OpenError};
 pub use tokens::Caller;
+pub(crate) use workshop::Draft;
+pub use workshop::Workshop;
 
 use super::accounts::Accounts;
 use super::app::App;
@@ -46,6 +49,7 @@ pub struct Model {
     /// The App's webhook.
     pub hook: Hook,
     pub(crate) app: App,
+    pub(crate) workshop: Workshop,
     pub(crate) urls: Urls,
     pub(crate) accounts: Accounts,
     pub(crate) tokens: Tokens,
@@ -73,13 +77,8 @@ impl Model {
             settings: Settings::default(),
             faults: Faults::default(),
             hook: Hook { url: None, secret: EXAMPLE_SECRET.to_owned(), content_type: ContentType::Json },
-            app: App {
-                id: 1_234_567,
-                client_id: "Iv23liMayflyModel0000".to_owned(),
-                slug: "mayfly".to_owned(),
-                public_key: key.public.clone(),
-                private_pem: key.private_pem.clone(),
-            },
+            app: App::first(key, now),
+            workshop: Workshop::default(),
             urls: Urls::new(url),
             accounts: Accounts::new(now),
             tokens: Tokens::default(),

@@ -75,6 +75,8 @@ pub struct Answer {
     pub headers: Vec<(String, String)>,
     /// The JSON body, if there is one.
     pub body: Option<Value>,
+    /// A page for people, in the place of JSON.
+    pub html: Option<String>,
     /// How long the caller waits for it: the model never sleeps itself.
     pub delay: Duration,
 }
@@ -83,13 +85,19 @@ impl Answer {
     /// A JSON answer.
     #[must_use]
     pub fn json(status: u16, body: Value) -> Self {
-        Self { status, headers: Vec::new(), body: Some(body), delay: Duration::ZERO }
+        Self { status, headers: Vec::new(), body: Some(body), html: None, delay: Duration::ZERO }
     }
 
     /// An answer without a body.
     #[must_use]
     pub fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: None, delay: Duration::ZERO }
+        Self { status, headers: Vec::new(), body: None, html: None, delay: Duration::ZERO }
+    }
+
+    /// A page for people.
+    #[must_use]
+    pub fn page(status: u16, html: String) -> Self {
+        Self { html: Some(html), ..Self::empty(status) }
     }
 
     /// An error as GitHub words it.

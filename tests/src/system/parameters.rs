@@ -34,7 +34,14 @@ impl Parameters {
         self.put(WEBHOOK_SECRET, &serde_json::json!({ "current": secret }).to_string());
     }
 
-    fn put(&self, name: &str, value: &str) -> u64 {
+    /// A parameter's newest text and its version, if there is one.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<(String, u64)> {
+        self.found(&[name.to_owned()]).pop().map(|found| (found.value, found.version))
+    }
+
+    /// Writes a parameter; its version now.
+    pub fn put(&self, name: &str, value: &str) -> u64 {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let versions = all.entry(name.to_owned()).or_default();
         versions.push(value.to_owned());

@@ -2,7 +2,7 @@
 
 use super::Model;
 use crate::github::deliveries::{Delivery, Fate, Signing, Stage};
-use crate::github::id::{DeliveryId, JobId};
+use crate::github::id::{DeliveryId, InstallationId, JobId};
 use crate::github::jobs::Action;
 use crate::github::settings::after;
 use crate::github::shape;
@@ -34,6 +34,14 @@ pub struct HandMade {
     pub headers: BTreeMap<String, String>,
 }
 
+/// Something that concerns the App itself.
+pub(super) struct News {
+    pub(super) event: &'static str,
+    pub(super) action: Option<&'static str>,
+    pub(super) installation: Option<InstallationId>,
+    pub(super) payload: String,
+}
+
 /// The fate of one event's deliveries, drawn once.
 struct Draw {
     copies: u32,
@@ -48,7 +56,8 @@ impl Model {
         let repository = job.repository;
         let installation = self.accounts.installation_for(repository).filter(|one| one.suspended_at.is_none());
         let Some(installation) = installation.map(|one| one.id) else { return };
-        if self.hook.url.is_none() {
+        // An App hears only of what it asked for (manifest, or its settings).
+        if self.hook.url.is_none() || !self.app.events.iter().any(|event| event == "workflow_job") {
             return;
         }
         let payload = shape::payload::workflow_job(self, job, action).to_string();
@@ -107,13 +116,19 @@ impl Model {
     /// GitHub asks whether anybody is there.
     pub fn ping(&mut self, now: Timestamp) -> DeliveryId {
         let payload = shape::payload::ping(self).to_string();
+        self.notify(News { event: "ping", action: None, installation: None, payload }, now)
+    }
+
+    /// The App is told of something that concerns itself: every App is, whatever events it asked for.
+    pub(super) fn notify(&mut self, news: News, now: Timestamp) -> DeliveryId {
+        let News { event, action, installation, payload } = news;
         let guid = self.chance.guid();
         self.deliveries.insert(Delivery {
             id: DeliveryId(0),
             guid,
-            event: "ping".to_owned(),
-            action: None,
-            installation: None,
+            event: event.to_owned(),
+            action: action.map(str::to_owned),
+            installation,
             repository: None,
             job: None,
             redelivery: false,

@@ -122,7 +122,9 @@ fn permission(operation: &Operation) -> Option<(&'static str, Level)> {
         | Operation::GetInstallation(_)
         | Operation::MakeToken(_)
         | Operation::InstallationOf(_)
+        | Operation::Convert(_)
         | Operation::GetHook
+        | Operation::SetHook
         | Operation::ListDeliveries
         | Operation::GetDelivery(_)
         | Operation::Redeliver(_) => None,

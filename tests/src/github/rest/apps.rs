@@ -3,6 +3,7 @@
 use super::access::Access;
 use super::{Operation, Place, pages};
 use crate::github::deliveries::{Delivery, Stage};
+use crate::github::hook::HookChange;
 use crate::github::id::{DeliveryId, InstallationId};
 use crate::github::model::Model;
 use crate::github::shape;
@@ -48,15 +49,14 @@ impl Model {
                 Err(answer) => *answer,
             },
             Operation::MakeToken(id) => self.token_answer(*id, request, now),
-            Operation::GetHook => Answer::json(
-                200,
-                json!({
-                    "url": self.hook.url.clone().unwrap_or_default(),
-                    "content_type": self.hook.content_type,
-                    "secret": "********",
-                    "insecure_ssl": "0",
-                }),
-            ),
+            Operation::GetHook => self.hook_answer(),
+            Operation::SetHook => match request.read::<HookChange>() {
+                Ok(change) => {
+                    self.hook.apply(change);
+                    self.hook_answer()
+                }
+                Err(_) => Answer::message(422, "Validation Failed"),
+            },
             Operation::ListDeliveries => self.deliveries_page(request),
             Operation::GetDelivery(id) => self.delivery_answer(*id),
             Operation::Redeliver(id) => {
@@ -70,6 +70,11 @@ impl Model {
             }
             _ => Answer::not_found(),
         }
+    }
+
+    fn hook_answer(&self) -> Answer {
+        let (url, content_type) = (self.hook.url.clone().unwrap_or_default(), self.hook.content_type);
+        Answer::json(200, json!({ "url": url, "content_type": content_type, "secret": "********", "insecure_ssl": "0" }))
     }
 
     fn installation_of(&self, place: &Place, request: &Request) -> Result<Option<InstallationId>, Box<Answer>> {

@@ -27,8 +27,12 @@ pub enum Operation {
     MakeToken(InstallationId),
     /// `GET …/installation`.
     InstallationOf(Place),
+    /// `POST /app-manifests/{code}/conversions`.
+    Convert(String),
     /// `GET /app/hook/config`.
     GetHook,
+    /// `PATCH /app/hook/config`.
+    SetHook,
     /// `GET /app/hook/deliveries`.
     ListDeliveries,
     /// `GET /app/hook/deliveries/{id}`.
@@ -85,7 +89,9 @@ impl Operation {
             ("GET", ["app", "installations"]) => Self::ListInstallations,
             ("GET", ["app", "installations", id]) => Self::GetInstallation(InstallationId(id.parse().ok()?)),
             ("POST", ["app", "installations", id, "access_tokens"]) => Self::MakeToken(InstallationId(id.parse().ok()?)),
+            ("POST", ["app-manifests", code, "conversions"]) => Self::Convert((*code).to_owned()),
             ("GET", ["app", "hook", "config"]) => Self::GetHook,
+            ("PATCH", ["app", "hook", "config"]) => Self::SetHook,
             ("GET", ["app", "hook", "deliveries"]) => Self::ListDeliveries,
             ("GET", ["app", "hook", "deliveries", id]) => Self::GetDelivery(DeliveryId(id.parse().ok()?)),
             ("POST", ["app", "hook", "deliveries", id, "attempts"]) => Self::Redeliver(DeliveryId(id.parse().ok()?)),
@@ -128,7 +134,9 @@ impl Operation {
             Self::InstallationOf(Place::Repository(..)) => "apps/get-repo-installation",
             Self::InstallationOf(Place::Organization(_)) => "apps/get-org-installation",
             Self::InstallationOf(Place::User(_)) => "apps/get-user-installation",
+            Self::Convert(_) => "apps/create-from-manifest",
             Self::GetHook => "apps/get-webhook-config-for-app",
+            Self::SetHook => "apps/update-webhook-config-for-app",
             Self::ListDeliveries => "apps/list-webhook-deliveries",
             Self::GetDelivery(_) => "apps/get-webhook-delivery",
             Self::Redeliver(_) => "apps/redeliver-webhook-delivery",

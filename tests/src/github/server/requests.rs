@@ -58,6 +58,7 @@ fn once(model: &mut crate::github::model::Model, request: &Request) -> Answer {
     match request.segments().first() {
         Some(&"_model") => model.control(request, now),
         Some(&"_runner") => model.runner_call(request, now),
+        Some(&("organizations" | "settings" | "apps" | "github-apps")) if model.is_page(request) => model.web(request, now),
         _ => model.rest(request, now),
     }
 }
@@ -72,6 +73,10 @@ fn write(answer: &Answer, as_lines: bool) -> Response<Body> {
     let mut response = Response::builder().status(answer.status);
     for (name, value) in &answer.headers {
         response = response.header(name, value);
+    }
+    if let Some(html) = &answer.html {
+        let page = response.header(header::CONTENT_TYPE, "text/html; charset=utf-8").body(Body::from(html.clone()));
+        return page.unwrap_or_else(|_| Response::new(Body::empty()));
     }
     let (kind, body) = match (&answer.body, as_lines) {
         (None, _) => (None, Body::empty()),

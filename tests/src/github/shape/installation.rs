@@ -1,7 +1,7 @@
 //! The App and its installations.
 
 use super::{account, iso, node};
-use crate::github::accounts::{ACME, Installation};
+use crate::github::accounts::Installation;
 use crate::github::model::Model;
 use crate::github::tokens::Grant;
 use serde_json::{Value, json};
@@ -10,24 +10,33 @@ use serde_json::{Value, json};
 #[must_use]
 pub fn app(model: &Model) -> Value {
     let app = model.app();
-    let owner = model.accounts().account(ACME).map(|owner| account::simple(&model.urls, owner));
-    let made = model.accounts().installation_on(ACME).map(|one| iso(one.created_at));
+    let owner = model.accounts().account(app.owner).map(|owner| account::simple(&model.urls, owner));
     json!({
         "id": app.id,
         "slug": app.slug,
         "node_id": node("A", app.id),
         "client_id": app.client_id,
         "owner": owner,
-        "name": "Mayfly",
+        "name": app.name,
         "description": "Runs jobs on Fargate",
         "external_url": model.urls.html,
         "html_url": format!("{}/apps/{}", model.urls.html, app.slug),
-        "created_at": made.clone().unwrap_or_else(|| iso(jiff::Timestamp::UNIX_EPOCH)),
-        "updated_at": made.unwrap_or_else(|| iso(jiff::Timestamp::UNIX_EPOCH)),
-        "permissions": crate::github::accounts::granted(),
-        "events": ["workflow_job"],
+        "created_at": iso(app.created_at),
+        "updated_at": iso(app.created_at),
+        "permissions": app.permissions,
+        "events": app.events,
         "installations_count": model.accounts().installations().count(),
     })
+}
+
+/// What the conversion of a manifest answers: the App with its secrets.
+#[must_use]
+pub fn conversion(model: &Model) -> Value {
+    let mut fields = app(model);
+    fields["client_secret"] = json!("never used by Mayfly");
+    fields["webhook_secret"] = json!(model.hook.secret);
+    fields["pem"] = json!(model.app().private_pem);
+    fields
 }
 
 /// "Installation".
@@ -52,7 +61,7 @@ pub fn installation(model: &Model, installation: &Installation) -> Value {
         "target_id": installation.account,
         "target_type": if organization { "Organization" } else { "User" },
         "permissions": installation.permissions,
-        "events": ["workflow_job"],
+        "events": model.app().events,
         "created_at": iso(installation.created_at),
         "updated_at": iso(installation.created_at),
         "single_file_name": null,

@@ -1,7 +1,7 @@
 //! Whole webhook payloads.
 
 use super::{account, iso, job, node, repository};
-use crate::github::accounts::MONA;
+use crate::github::accounts::{Installation, MONA};
 use crate::github::jobs::{Action, Gate, Job};
 use crate::github::model::Model;
 use serde_json::{Value, json};
@@ -57,6 +57,22 @@ pub fn ping(model: &Model) -> Value {
             "app_id": model.app().id,
             "deliveries_url": format!("{}/app/hook/deliveries", model.urls.api),
         },
+        "sender": sender(model),
+    })
+}
+
+/// An `installation` event: the App was installed.
+#[must_use]
+pub fn installation(model: &Model, installation: &Installation) -> Value {
+    let repositories = model.accounts().repositories().filter(|one| one.owner == installation.account && one.installed);
+    let repositories = repositories.map(|one| {
+        let full_name = model.accounts().full_name(one.id);
+        json!({ "id": one.id, "node_id": node("R", one.id.0), "name": one.name, "full_name": full_name, "private": one.private })
+    });
+    json!({
+        "action": "created",
+        "installation": super::installation::installation(model, installation),
+        "repositories": repositories.collect::<Vec<_>>(),
         "sender": sender(model),
     })
 }

@@ -1,12 +1,25 @@
 //! What the App asks as itself.
 
 use async_trait::async_trait;
+use mayfly_domain::id::OwnerId;
 use mayfly_domain::id::{DeliveryId, InstallationId, RepositoryId};
-use mayfly_github::{CallError, Deliveries, DeliveriesPage, DeliveryCursor, DeliveryNow, Redelivered};
-use serde_json::Value;
+use mayfly_github::{
+    AccountNow, AppItself, AppNow, CallError, Conversions, Deliveries, DeliveriesPage, DeliveryCursor, DeliveryNow, HookNow, HookWanted,
+    InstallationNow, NewApp, Redelivered, Secret,
+};
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{Github, Question, body, header, time};
+use super::{Github, Question, body, header, listed, time};
+use crate::system::System;
+
+impl System {
+    /// GitHub as its App reaches it, for somebody of this name who is none of the functions.
+    #[must_use]
+    pub fn github_for(&self, who: &'static str) -> impl AppItself + Conversions + Deliveries + 'static {
+        Github { world: std::sync::Arc::clone(&self.world), who }
+    }
+}
 
 fn as_app(name: &'static str, method: &'static str, path: String) -> Question {
     Question { name, method, path, body: None, grant: None }
@@ -31,6 +44,80 @@ impl Deliveries for Github {
             Err(error) => Err(error),
         }
     }
+}
+
+#[async_trait]
+impl AppItself for Github {
+    async fn app_now(&self, by: Instant) -> Result<AppNow, CallError> {
+        Ok(app(&body(self.answer(as_app("get-app", "GET", "/app".to_owned()), by).await?)))
+    }
+
+    async fn installations(&self, by: Instant) -> Result<Vec<InstallationNow>, CallError> {
+        let answer = self.answer(as_app("list-installations", "GET", "/app/installations?per_page=100".to_owned()), by).await?;
+        Ok(body(answer).as_array().into_iter().flatten().filter_map(installation).collect())
+    }
+
+    async fn hook(&self, by: Instant) -> Result<HookNow, CallError> {
+        Ok(hook(&body(self.answer(as_app("get-hook", "GET", "/app/hook/config".to_owned()), by).await?)))
+    }
+
+    async fn set_hook(&self, wanted: &HookWanted, by: Instant) -> Result<HookNow, CallError> {
+        let mut fields = json!({ "content_type": "json", "insecure_ssl": "0", "secret": wanted.secret.expose() });
+        if let Some(url) = &wanted.url {
+            fields["url"] = json!(url);
+        }
+        let question = Question { body: Some(fields), ..as_app("set-hook", "PATCH", "/app/hook/config".to_owned()) };
+        Ok(hook(&body(self.answer(question, by).await?)))
+    }
+}
+
+#[async_trait]
+impl Conversions for Github {
+    async fn convert(&self, code: &str, by: Instant) -> Result<NewApp, CallError> {
+        let answer = self.answer(as_app("convert-manifest", "POST", format!("/app-manifests/{code}/conversions")), by).await?;
+        let made = body(answer);
+        let text = |name: &str| made[name].as_str().map(Secret::new);
+        Ok(NewApp { app: app(&made), private_key: text("pem").unwrap_or_else(|| Secret::new("")), webhook_secret: text("webhook_secret") })
+    }
+}
+
+fn text(wire: &Value) -> String {
+    wire.as_str().unwrap_or_default().to_owned()
+}
+
+fn levels(wire: &Value) -> std::collections::BTreeMap<String, String> {
+    wire.as_object().into_iter().flatten().map(|(name, level)| (name.clone(), text(level))).collect()
+}
+
+fn account(wire: &Value) -> Option<AccountNow> {
+    Some(AccountNow { id: OwnerId(wire["id"].as_i64()?), login: text(&wire["login"]), organization: wire["type"] == "Organization" })
+}
+
+fn app(wire: &Value) -> AppNow {
+    AppNow {
+        id: wire["id"].as_u64().unwrap_or_default(),
+        slug: text(&wire["slug"]),
+        name: text(&wire["name"]),
+        html_url: text(&wire["html_url"]),
+        owner: account(&wire["owner"]),
+        permissions: levels(&wire["permissions"]),
+        events: listed(wire, "events").map(text).collect(),
+    }
+}
+
+fn installation(wire: &Value) -> Option<InstallationNow> {
+    Some(InstallationNow {
+        id: InstallationId(wire["id"].as_i64()?),
+        account: account(&wire["account"]),
+        permissions: levels(&wire["permissions"]),
+        events: listed(wire, "events").map(text).collect(),
+        suspended: wire["suspended_at"].is_string(),
+        html_url: text(&wire["html_url"]),
+    })
+}
+
+fn hook(wire: &Value) -> HookNow {
+    HookNow { url: text(&wire["url"]), content_type: text(&wire["content_type"]), insecure: wire["insecure_ssl"] != "0" }
 }
 
 fn delivery(wire: &Value) -> Option<DeliveryNow> {
