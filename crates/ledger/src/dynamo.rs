@@ -10,7 +10,9 @@ use aws_sdk_dynamodb::operation::RequestId;
 use aws_sdk_dynamodb::operation::transact_get_items::TransactGetItemsError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, Delete, Get, Put, TransactGetItem, TransactWriteItem};
+use mayfly_domain::time::Timestamp;
 
+use crate::history::{After, ClosedPage, History, INDEX, Order, Span};
 use crate::key::Key;
 use crate::store::{CommitError, Expect, Item, Page, REV, Store, StoreError, Write};
 
@@ -204,4 +206,32 @@ impl Store for Dynamo {
         let most = 20_u64 << attempt.min(5);
         tokio::time::sleep(Duration::from_millis(fastrand::u64(1..=most))).await;
     }
+}
+
+#[async_trait]
+impl History for Dynamo {
+    async fn closed(&self, span: &Span, after: Option<&After>, limit: i32) -> Result<ClosedPage, StoreError> {
+        let number = |at: Timestamp| AttributeValue::N(at.millis().to_string());
+        let mut request = self.client.query().table_name(&self.table).index_name(INDEX).limit(limit);
+        request = request.scan_index_forward(span.order == Order::OldestFirst);
+        // `day` is one of DynamoDB's reserved words.
+        request =
+            request.key_condition_expression("#day = :day AND closed_at BETWEEN :from AND :to").expression_attribute_names("#day", "day");
+        request = request.expression_attribute_values(":day", AttributeValue::S(span.day.clone()));
+        request = request.expression_attribute_values(":from", number(span.from)).expression_attribute_values(":to", number(span.to));
+        if let Some(after) = after {
+            let mut start = attributes(&after.key);
+            start.insert("day".to_owned(), AttributeValue::S(span.day.clone()));
+            start.insert("closed_at".to_owned(), number(after.closed_at));
+            request = request.set_exclusive_start_key(Some(start));
+        }
+        let answer = request.send().await.map_err(|error| store_error("Query", &error))?;
+        let items = answer.items.unwrap_or_default().into_iter().filter_map(|item| Some((key_of(&item)?, item))).collect();
+        Ok(ClosedPage { items, next: answer.last_evaluated_key.as_ref().and_then(after_of) })
+    }
+}
+
+fn after_of(item: &Item) -> Option<After> {
+    let millis = item.get("closed_at")?.as_n().ok()?.parse().ok()?;
+    Some(After { key: key_of(item)?, closed_at: Timestamp::from_millis(millis) })
 }

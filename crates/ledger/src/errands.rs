@@ -1,6 +1,6 @@
 //! Errands, and how far sweeper got with its lists.
 
-use mayfly_domain::errand::Open;
+use mayfly_domain::errand::{Errand, Open};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,16 @@ impl<S: Store> Ledger<S> {
         let page = self.store.query(key::ERRANDS, "", after, Some(PAGE)).await?;
         let open: Result<Vec<Open>, _> = page.items.into_iter().map(|(key, item)| read(&key, item)).collect();
         Ok(Errands { open: open?, next: page.next })
+    }
+
+    /// One errand, if it is open.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn errand(&self, errand: &Errand) -> Result<Option<Open>, LedgerError> {
+        let key = key::errand(errand);
+        optional(&key, self.store.get(&key).await?)
     }
 
     /// Adds an errand that no transition of a job or runner brings about.

@@ -7,6 +7,7 @@ pub mod deliveries;
 pub mod dynamo;
 pub mod errands;
 pub mod error;
+pub mod history;
 pub mod jobs;
 pub mod key;
 pub mod look;
@@ -23,6 +24,7 @@ pub mod wishes;
 
 pub use dynamo::Dynamo;
 pub use error::LedgerError;
+pub use history::History;
 pub use store::Store;
 
 use error::Try;
@@ -55,7 +57,9 @@ impl<S: Store> Ledger<S> {
         }
         Err(LedgerError::Busy { tries, what })
     }
+}
 
+impl<S> Ledger<S> {
     /// The store beneath.
     pub fn store(&self) -> &S {
         &self.store

@@ -132,16 +132,21 @@ pub trait Store: Send + Sync {
     async fn pause(&self, attempt: u32);
 }
 
-/// The same write with the attribute that the sparse index `closed-by-day` is made of: the day in UTC, as `2026-11-22`.
+/// The same write with the attribute that the sparse index `closed-by-day` is made of: the [`day`].
 #[must_use]
 pub fn on_day(write: Write, closed: Timestamp) -> Write {
     match write {
         Write::Put(key, mut item, expect) => {
-            let written = DateTime::from_millis(closed.millis()).fmt(Format::DateTime).unwrap_or_default();
-            let day = written.get(..10).unwrap_or_default().to_owned();
-            item.insert("day".to_owned(), AttributeValue::S(day));
+            item.insert("day".to_owned(), AttributeValue::S(day(closed)));
             Write::Put(key, item, expect)
         }
         other => other,
     }
+}
+
+/// The day of a time in UTC, as `2026-11-22`.
+#[must_use]
+pub fn day(at: Timestamp) -> String {
+    let written = DateTime::from_millis(at.millis()).fmt(Format::DateTime).unwrap_or_default();
+    written.get(..10).unwrap_or_default().to_owned()
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use mayfly_ledger::Store;
+use mayfly_ledger::history::{After, ClosedPage, Span};
 use mayfly_ledger::key::Key;
 use mayfly_ledger::store::{CommitError, Item, Page, StoreError, Write};
+use mayfly_ledger::{History, Store};
 
 use super::capacity::{item_bytes, read_units, write_units};
 use super::counts::Operation;
@@ -231,5 +232,21 @@ impl Store for Handle {
 
     async fn pause(&self, _attempt: u32) {
         self.step().await;
+    }
+}
+
+#[async_trait]
+impl History for Handle {
+    async fn closed(&self, span: &Span, after: Option<&After>, limit: i32) -> Result<ClosedPage, StoreError> {
+        let operation = Operation::Query;
+        let fault = self.called(operation, &format!("closed-by-day {}", span.day)).await.map_err(no_conflict)?;
+        let page = {
+            let state = self.model.state();
+            let limit = usize::try_from(limit).unwrap_or(0);
+            state.table.closed(span, after, limit.min(state.unkindness.page.unwrap_or(usize::MAX)))
+        };
+        self.count_read(operation, page.items.iter().map(|(_, item)| read_units(item_bytes(item))).sum());
+        self.answered(operation, fault).await.map_err(no_conflict)?;
+        Ok(page)
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use mayfly_domain::time::Timestamp;
+use mayfly_ledger::history::{After, ClosedPage, Order, Span};
 use mayfly_ledger::key::Key;
 use mayfly_ledger::store::{CommitError, Expect, Item, Page, REV, StoreError, Write};
 
@@ -99,6 +101,28 @@ impl Table {
             page.next = page.items.last().map(|(last, _)| last.sk.clone());
         }
         (page, bytes)
+    }
+
+    /// A part of the index over closed records, as it will have followed: what is under way is not in it.
+    #[must_use]
+    pub fn closed(&self, span: &Span, after: Option<&After>, limit: usize) -> ClosedPage {
+        let number = |item: &Item, name: &str| Some(Timestamp::from_millis(item.get(name)?.as_n().ok()?.parse().ok()?));
+        let of_day = |item: &Item| item.get("day").and_then(|day| day.as_s().ok()) == Some(&span.day);
+        let on_day = self.items.iter().filter(|(_, stored)| of_day(&stored.item));
+        let mut found: Vec<After> = on_day
+            .filter_map(|(key, stored)| Some(After { key: key.clone(), closed_at: number(&stored.item, "closed_at")? }))
+            .filter(|one| (span.from..=span.to).contains(&one.closed_at))
+            .collect();
+        found.sort_by(|one, other| (one.closed_at, &one.key).cmp(&(other.closed_at, &other.key)));
+        if span.order == Order::NewestFirst {
+            found.reverse();
+        }
+        let begin = after.and_then(|after| found.iter().position(|one| one == after)).map_or(0, |at| at + 1);
+        let page: Vec<After> = found.into_iter().skip(begin).take(limit).collect();
+        // As in DynamoDB, a full page has a next one, maybe an empty one.
+        let next = page.last().filter(|_| page.len() >= limit).cloned();
+        let item = |one: &After| Some((one.key.clone(), self.items.get(&one.key)?.item.clone()));
+        ClosedPage { items: page.iter().filter_map(item).collect(), next }
     }
 
     /// A plain write.

@@ -18,6 +18,7 @@ mod admissions;
 mod deliveries;
 mod emulator;
 mod halves;
+mod history;
 mod items;
 mod jobs;
 mod plans;
