@@ -6,7 +6,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::check::Check;
 use crate::commands::completions::Completions;
+use crate::commands::jobs::Jobs;
 use crate::commands::matching::Match;
+use crate::commands::runners::Runners;
+use crate::commands::status::Status;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().effects(Effects::BOLD))
@@ -71,6 +74,12 @@ pub enum Command {
     Check(Check),
     /// Tell which pool would take a job with these labels, and why the others would not
     Match(Match),
+    /// List jobs: open ones and those that closed lately, with what they cost
+    Jobs(Jobs),
+    /// List runners: how far each is, and how those ended that are gone
+    Runners(Runners),
+    /// Tell how things are: pools, what waits and why, what failed
+    Status(Status),
     /// Print the JSON Schema of the pools file, for editors
     Schema,
     /// Print a script that completes mayfly's commands in a shell

@@ -8,7 +8,7 @@ use aws_config::{BehaviorVersion, Region};
 use aws_sdk_ssm::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
-use mayfly_ledger::{Dynamo, Ledger};
+use mayfly_ledger::{Dynamo, Ledger, LedgerError};
 use mayfly_queue::SqsWakes;
 use serde::Deserialize;
 
@@ -152,6 +152,26 @@ where
     let said = error.message().map_or_else(|| innermost(error), str::to_owned);
     let named: &dyn Display = if code.is_empty() { &"" } else { &format_args!("{code}: ") };
     Failure::new(format!("{what}: {named}{said}"), hint)
+}
+
+/// Why the ledger did not answer, in words. `what` is what was tried, as `read the ledger`.
+#[must_use]
+pub fn ledger_refused(what: &str, error: &LedgerError) -> Failure {
+    let LedgerError::Unavailable(store) = error else {
+        let hint = if matches!(error, LedgerError::Corrupt { .. }) { "is this mayfly older than the deployment?" } else { "try again" };
+        return Failure::new(format!("{what}: {error}"), hint);
+    };
+    let says = |code: &str| store.problem.contains(code);
+    let hint = if says("AccessDenied") {
+        "these credentials may not do that: the stack's outputs name policies for viewers and operators"
+    } else if says("ResourceNotFoundException") {
+        "the table that the deployment names is gone: deploy again"
+    } else if says("ExpiredToken") {
+        "the credentials are over: sign in again (aws sso login, or aws login)"
+    } else {
+        ""
+    };
+    Failure::new(format!("{what}: {store}"), hint)
 }
 
 /// The cause at the end of the chain: what people can do something about.

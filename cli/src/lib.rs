@@ -7,7 +7,15 @@ pub mod arguments;
 pub mod commands;
 pub mod deployment;
 pub mod failure;
+pub mod in_force;
+pub mod moment;
+pub mod pools_now;
 pub mod screen;
+pub mod stage;
+pub mod starts;
+pub mod table;
+pub mod waits;
+pub mod words;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -52,6 +60,9 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<Exit, Failure> {
     match arguments.command {
         Command::Check(check) => check.run(screen),
         Command::Match(asked) => asked.run(screen),
+        Command::Jobs(jobs) => jobs.run(&arguments.global, screen),
+        Command::Runners(runners) => runners.run(&arguments.global, screen),
+        Command::Status(status) => status.run(&arguments.global, screen),
         Command::Schema => commands::schema::run(screen),
         Command::Completions(completions) => completions.run(screen),
     }

@@ -48,12 +48,37 @@ impl Screen {
 
     /// Prints an answer. Whoever closed stdout wants no more of it: that is no failure.
     pub fn print(&self, text: impl Display) {
+        let _ = self.told(text);
+    }
+
+    /// Prints an answer of which more follow. `false`: nobody reads them any more.
+    #[must_use]
+    pub fn told(&self, text: impl Display) -> bool {
         let stdout = std::io::stdout().lock();
         let mut out = match self.choice {
             None => AutoStream::auto(stdout),
             Some(choice) => AutoStream::new(stdout, choice),
         };
-        let _ = writeln!(out, "{text}");
+        writeln!(out, "{text}").and_then(|()| out.flush()).is_ok()
+    }
+
+    /// Prints a text as it is: no newline more, no colour less.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written whole, unless nobody wants it.
+    pub fn print_exactly(&self, text: &str) -> Result<(), Failure> {
+        let mut stdout = std::io::stdout().lock();
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::new(format!("write the answer: {error}"), "")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks a question: what follows is typed on the same line.
+    pub fn ask(&self, question: impl Display) {
+        let mut stderr = std::io::stderr().lock();
+        let _ = write!(stderr, "{question}").and_then(|()| stderr.flush());
     }
 
     /// Prints an answer as JSON, indented.

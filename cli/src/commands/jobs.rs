@@ -1,0 +1,304 @@
+//! `mayfly jobs`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use mayfly_domain::id::{JobId, PoolName, RunnerId};
+use mayfly_domain::job::{JobRecord, JobState};
+use mayfly_domain::pool::{Pools, RepositoryPattern};
+use mayfly_domain::price::MicroDollars;
+use mayfly_domain::runner::Runner;
+use mayfly_domain::time::Timestamp;
+use mayfly_ledger::history::Order;
+use mayfly_ledger::{History, Ledger, LedgerError, Store};
+use serde::Serialize;
+
+use super::jobs_table;
+use crate::arguments::Global;
+use crate::deployment::{connect, ledger_refused};
+use crate::failure::{Exit, Failure};
+use crate::moment::{When, duration, seconds};
+use crate::pools_now::{self, PoolNow};
+use crate::screen::Screen;
+use crate::waits::waits;
+
+/// Most closed records that one answer is made of: some ten reads of 1 MB.
+const MOST_CLOSED: usize = 5_000;
+
+/// Most open jobs that are looked up one by one.
+const MOST_OPEN: usize = 1_000;
+
+/// Which jobs to list.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Open jobs, and those that closed lately, the newest last. Jobs that no pool takes are listed if they seem meant for one.
+
+Examples:
+  mayfly jobs
+  mayfly jobs --repository 'acme/*' --state queued
+  mayfly jobs --since 24h --json | jq '[.jobs[].cost_microdollars // 0] | add / 1e6'")]
+pub struct Jobs {
+    /// Only of this repository; * stands for any characters within one part
+    #[arg(long, value_name = "OWNER/NAME", value_parser = pattern)]
+    repository: Option<RepositoryPattern>,
+    /// Only of this pool
+    #[arg(long, value_name = "POOL", value_parser = pool)]
+    pool: Option<PoolName>,
+    /// Only in this state
+    #[arg(long)]
+    state: Option<State>,
+    /// Closed ones of how long ago, too
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1h")]
+    since: Duration,
+    /// At most so many, the newest
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    limit: usize,
+}
+
+/// Reads `owner/name`, either part with `*`.
+pub(crate) fn pattern(text: &str) -> Result<RepositoryPattern, String> {
+    let parts = text.split_once('/').filter(|(owner, name)| !owner.is_empty() && !name.is_empty() && !name.contains('/'));
+    parts.map(|_| RepositoryPattern(text.to_owned())).ok_or_else(|| "write it as owner/name, or owner/*".to_owned())
+}
+
+/// Reads a pool's name.
+pub(crate) fn pool(text: &str) -> Result<PoolName, String> {
+    text.parse().map_err(|error: mayfly_domain::id::InvalidName| error.problem.to_owned())
+}
+
+/// States to list by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum State {
+    /// Not over.
+    Open,
+    /// No pool takes it.
+    Unplaced,
+    /// GitHub holds it back.
+    Blocked,
+    /// It waits for a runner.
+    Queued,
+    /// A runner works on it.
+    Running,
+    /// It is over.
+    Closed,
+}
+
+impl State {
+    /// True for a job in this state.
+    #[must_use]
+    pub fn has(self, state: JobState) -> bool {
+        match self {
+            Self::Open => state != JobState::Closed,
+            Self::Unplaced => state == JobState::Unplaced,
+            Self::Blocked => state == JobState::Blocked,
+            Self::Queued => state == JobState::Queued,
+            Self::Running => state == JobState::Running,
+            Self::Closed => state == JobState::Closed,
+        }
+    }
+}
+
+/// Which jobs to list, as the ledger is asked.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    /// Of repositories like this.
+    pub repository: Option<RepositoryPattern>,
+    /// Of this pool.
+    pub pool: Option<PoolName>,
+    /// In this state.
+    pub state: Option<State>,
+    /// Closed ones since then.
+    pub since: Timestamp,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// One job.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Line {
+    /// GitHub's id of it.
+    pub job: JobId,
+    /// Its run.
+    pub run: i64,
+    /// The run's attempt.
+    pub attempt: u32,
+    /// Its name in the workflow.
+    pub name: String,
+    /// Its repository.
+    pub repository: String,
+    /// `runs-on`.
+    pub labels: Vec<String>,
+    /// Its pool.
+    pub pool: Option<PoolName>,
+    /// Where it is.
+    pub state: JobState,
+    /// How it ended.
+    pub conclusion: Option<String>,
+    /// Since when it waits, or waited.
+    pub queued_at: When,
+    /// When a runner began it.
+    pub running_at: Option<When>,
+    /// When it was over.
+    pub closed_at: Option<When>,
+    /// How long it waited, until now if it does.
+    pub waited_seconds: f64,
+    /// How long it ran, until now if it does.
+    pub ran_seconds: Option<f64>,
+    /// The name of its runner.
+    pub runner_name: Option<String>,
+    /// What its runner cost, in millionths of a dollar at us-east-1's list prices; known once the runner is gone.
+    pub cost_microdollars: Option<MicroDollars>,
+    /// Why it waits, or is where it is.
+    pub because: Option<String>,
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Answer {
+    /// When it was read.
+    pub at: When,
+    /// Closed jobs since then are in it.
+    pub since: When,
+    /// The jobs, newest last.
+    pub jobs: Vec<Line>,
+    /// There are more than are listed.
+    pub more: bool,
+}
+
+impl Jobs {
+    /// Lists jobs.
+    ///
+    /// # Errors
+    ///
+    /// If AWS cannot be asked.
+    pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
+        crate::wait_for(async {
+            let connected = connect(global).await?;
+            let pools = connected.pools_in_force(screen).await?;
+            let now = mayfly_settings::source::system_clock();
+            let filter = Filter {
+                repository: self.repository.clone(),
+                pool: self.pool.clone(),
+                state: self.state,
+                since: now.minus(self.since),
+                limit: self.limit,
+            };
+            let asked = gather(&connected.ledger(), pools.as_deref(), &filter, now).await;
+            let answer = asked.map_err(|error| ledger_refused("read the jobs", &error))?;
+            if screen.json() {
+                screen.print_json(&answer)?;
+            } else if answer.jobs.is_empty() {
+                screen.say("no such job");
+            } else {
+                screen.print(jobs_table::text(&answer));
+            }
+            if answer.more && !screen.json() {
+                screen.say("there are more: narrow it down, or say --limit");
+            }
+            Ok(Exit::Done)
+        })
+    }
+}
+
+/// Asks the ledger.
+///
+/// # Errors
+///
+/// [`LedgerError`].
+pub async fn gather<S: Store + History>(
+    ledger: &Ledger<S>,
+    pools: Option<&Pools>,
+    filter: &Filter,
+    now: Timestamp,
+) -> Result<Answer, LedgerError> {
+    let mut found: BTreeMap<JobId, Line> = BTreeMap::new();
+    let mut more = false;
+    let wanted = |state: State| filter.state.is_none_or(|asked| asked == state || (asked == State::Open && state != State::Closed));
+    if filter.state != Some(State::Closed) {
+        let all = pools_now::read(ledger, pools, now).await?;
+        let (mut open, whole) =
+            open_jobs(ledger, &all, wanted(State::Unplaced) || wanted(State::Blocked) || wanted(State::Running)).await?;
+        more |= !whole || open.len() > MOST_OPEN;
+        while open.len() > MOST_OPEN {
+            open.pop_first();
+        }
+        for (job, record) in pools_now::records(ledger, open).await? {
+            // One that closed since is told by the index, or by the next look.
+            if record.state != JobState::Closed {
+                found.insert(job, line(&record, why(&all, &record, now), None, now));
+            }
+        }
+    }
+    if wanted(State::Closed) {
+        let closed = ledger.closed((filter.since, now), Order::NewestFirst, MOST_CLOSED, now).await?;
+        more |= closed.cut_at.is_some();
+        let costs: BTreeMap<&RunnerId, MicroDollars> =
+            closed.runners.iter().filter_map(|runner| Some((&runner.id, runner.cost?))).collect();
+        for record in &closed.jobs {
+            let cost = record.runner.as_ref().and_then(|runner| costs.get(runner)).copied();
+            found.insert(record.id, line(record, record.reason.clone(), cost, now));
+        }
+    }
+    let mut jobs: Vec<Line> = found.into_values().filter(|line| filter.takes(line)).collect();
+    jobs.sort_by_key(|line| (line.queued_at, line.job));
+    more |= jobs.len() > filter.limit;
+    let jobs = jobs.split_off(jobs.len().saturating_sub(filter.limit));
+    Ok(Answer { at: When(now), since: When(filter.since), jobs, more })
+}
+
+impl Filter {
+    fn takes(&self, line: &Line) -> bool {
+        self.repository.as_ref().is_none_or(|pattern| pattern.matches(&line.repository))
+            && self.pool.as_ref().is_none_or(|pool| line.pool.as_ref() == Some(pool))
+            && self.state.is_none_or(|state| state.has(line.state))
+    }
+}
+
+/// Ids of jobs that are not over: those that wait, those that a runner of ours works on, and those that sweeper has an errand about, since neither leads
+/// to them. `false`: there are more errands than were read.
+async fn open_jobs<S: Store>(ledger: &Ledger<S>, all: &[PoolNow], errands: bool) -> Result<(BTreeSet<JobId>, bool), LedgerError> {
+    let waiting = all.iter().flat_map(|pool| &pool.look.jobs).map(|job| job.id);
+    let at_work = |runner: &Runner| runner.work.as_ref()?.job;
+    let running = all.iter().flat_map(|pool| &pool.look.runners).filter_map(at_work);
+    let mut open: BTreeSet<JobId> = waiting.chain(running).collect();
+    if !errands {
+        return Ok((open, true));
+    }
+    let (errands, whole) = pools_now::errands(ledger).await?;
+    open.extend(errands.iter().filter_map(|open| pools_now::job_of(&open.errand)));
+    Ok((open, whole))
+}
+
+/// Why a job is where it is: of one that waits, what scaler would say now.
+fn why(all: &[PoolNow], record: &JobRecord, now: Timestamp) -> Option<String> {
+    let pool = all.iter().find(|pool| Some(&pool.pool.name) == record.pool.as_ref());
+    let row = pool.and_then(|pool| Some((pool, pool.look.jobs.iter().find(|row| row.id == record.id)?)));
+    match row {
+        Some((pool, row)) if record.state == JobState::Queued => Some(waits(pool, row, Some(record), now).because),
+        _ => record.reason.clone(),
+    }
+}
+
+fn line(record: &JobRecord, because: Option<String>, cost: Option<MicroDollars>, now: Timestamp) -> Line {
+    let until = record.closed_at.unwrap_or(now);
+    Line {
+        job: record.id,
+        run: record.run.0,
+        attempt: record.attempt,
+        name: record.name.clone(),
+        repository: record.repository.name.clone(),
+        labels: record.labels.iter().map(str::to_owned).collect(),
+        pool: record.pool.clone(),
+        state: record.state,
+        conclusion: record.conclusion.clone(),
+        queued_at: When(record.queued_at),
+        running_at: record.running_at.map(When),
+        closed_at: record.closed_at.map(When),
+        waited_seconds: seconds(record.running_at.unwrap_or(until).since(record.queued_at)),
+        ran_seconds: record.running_at.map(|since| seconds(until.since(since))),
+        runner_name: record.runner_name.clone(),
+        cost_microdollars: cost,
+        because,
+    }
+}

@@ -1,0 +1,57 @@
+//! Jobs as a table.
+
+use std::time::Duration;
+
+use anstyle::Style;
+use mayfly_domain::job::JobState;
+
+use super::jobs::{Answer, Line};
+use crate::moment::{age, span};
+use crate::screen::{BAD, DOUBTFUL, FAINT, GOOD, STRONG};
+use crate::table::{Cell, Table};
+use crate::words::{cut, dollars};
+
+/// Longest name of a job in a table.
+const NAME: usize = 32;
+
+/// The jobs, a line each.
+#[must_use]
+pub fn text(answer: &Answer) -> String {
+    let mut table = Table::new(["JOB", "REPOSITORY", "NAME", "POOL", "STATE", "AGE", "WAITED", "RAN", "COST", "WHY"]);
+    for line in &answer.jobs {
+        let (state, style) = state(line);
+        table.row([
+            Cell::new(line.job.to_string()),
+            line.repository.as_str().into(),
+            cut(&line.name, NAME).into(),
+            line.pool.as_ref().map(ToString::to_string).into(),
+            Cell::new(state).styled(style),
+            Cell::number(age(answer.at.0, line.queued_at.0)),
+            Cell::number(short(line.waited_seconds)),
+            Cell::number(line.ran_seconds.map(short).unwrap_or_default()),
+            Cell::number(line.cost_microdollars.map(dollars).unwrap_or_default()),
+            line.because.clone().into(),
+        ]);
+    }
+    table.to_string()
+}
+
+/// A duration of whole seconds.
+fn short(seconds: f64) -> String {
+    span(Duration::from_secs_f64(seconds.clamp(0.0, 1e9).trunc()))
+}
+
+/// A job's state in a word, and how it is shown.
+#[must_use]
+pub fn state(line: &Line) -> (String, Style) {
+    match (line.state, line.conclusion.as_deref()) {
+        (JobState::Unplaced, _) => ("unplaced".to_owned(), BAD),
+        (JobState::Blocked, _) => ("blocked".to_owned(), FAINT),
+        (JobState::Queued, _) => ("queued".to_owned(), DOUBTFUL),
+        (JobState::Running, _) => ("running".to_owned(), STRONG),
+        (JobState::Closed, Some("success")) => ("success".to_owned(), GOOD),
+        (JobState::Closed, Some(other @ ("cancelled" | "skipped" | "neutral"))) => (other.to_owned(), FAINT),
+        (JobState::Closed, Some(other)) => (other.to_owned(), BAD),
+        (JobState::Closed, None) => ("closed".to_owned(), FAINT),
+    }
+}

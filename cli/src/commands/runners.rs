@@ -1,0 +1,300 @@
+//! `mayfly runners`.
+
+use std::time::Duration;
+
+use anstyle::Style;
+use clap::{Args, ValueEnum};
+use mayfly_domain::id::{JobId, PoolName, RunnerId};
+use mayfly_domain::pool::{Pools, RepositoryPattern};
+use mayfly_domain::price::MicroDollars;
+use mayfly_domain::runner::{Outcome, Runner};
+use mayfly_domain::size::Size;
+use mayfly_domain::target::TargetScope;
+use mayfly_domain::time::Timestamp;
+use mayfly_ledger::history::Order;
+use mayfly_ledger::{History, Ledger, LedgerError, Store};
+use serde::Serialize;
+
+use super::jobs::{pattern, pool};
+use crate::arguments::Global;
+use crate::deployment::{connect, ledger_refused};
+use crate::failure::{Exit, Failure};
+use crate::moment::{When, age, duration};
+use crate::pools_now;
+use crate::screen::{BAD, DOUBTFUL, FAINT, GOOD, STRONG, Screen};
+use crate::stage::Stage;
+use crate::table::{Cell, Table};
+use crate::words::dollars;
+
+/// Most closed records that one answer is made of.
+const MOST_CLOSED: usize = 5_000;
+
+/// Which runners to list.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Open runners, and with --since those that ended lately, the newest last.
+
+Examples:
+  mayfly runners
+  mayfly runners --pool linux --state busy
+  mayfly runners --since 1h --json | jq '.runners[] | select(.outcome == \"failed_start\") | .reason'")]
+pub struct Runners {
+    /// Only of this pool
+    #[arg(long, value_name = "POOL", value_parser = pool)]
+    pool: Option<PoolName>,
+    /// Only for this repository; * stands for any characters within one part
+    #[arg(long, value_name = "OWNER/NAME", value_parser = pattern)]
+    repository: Option<RepositoryPattern>,
+    /// Only in this state
+    #[arg(long)]
+    state: Option<State>,
+    /// Ended ones of how long ago, too
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    since: Option<Duration>,
+    /// At most so many, the newest
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    limit: usize,
+}
+
+/// States to list by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum State {
+    /// Not alive yet.
+    Starting,
+    /// Alive, with nothing to do.
+    Parked,
+    /// Registered or about to be, without a job.
+    Registered,
+    /// At work.
+    Busy,
+    /// About to end.
+    Ending,
+    /// Gone.
+    Closed,
+}
+
+impl State {
+    fn has(self, line: &Line) -> bool {
+        match line.stage {
+            None => self == Self::Closed,
+            Some(Stage::Requested | Stage::Launched | Stage::Pulling | Stage::Starting) => self == Self::Starting,
+            Some(Stage::Parked) => self == Self::Parked,
+            Some(Stage::Registering | Stage::Registered) => self == Self::Registered,
+            Some(Stage::Busy) => self == Self::Busy,
+            Some(Stage::Ending) => self == Self::Ending,
+        }
+    }
+}
+
+/// Which runners to list, as the ledger is asked.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Of this pool.
+    pub pool: Option<PoolName>,
+    /// For repositories like this.
+    pub repository: Option<RepositoryPattern>,
+    /// In this state.
+    pub state: Option<State>,
+    /// Ended ones since then; none: only open ones.
+    pub since: Option<Timestamp>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// One runner.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Line {
+    /// Its id.
+    pub runner: RunnerId,
+    /// Its pool.
+    pub pool: PoolName,
+    /// How far it is; none if it is closed.
+    pub stage: Option<Stage>,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// How large it is.
+    pub size: Size,
+    /// Its name at GitHub, once it asked for a registration.
+    pub name: Option<String>,
+    /// Where it is registered: a repository, or an organization.
+    pub registered_at: Option<String>,
+    /// The job it works on, or worked on.
+    pub job: Option<JobId>,
+    /// The job it was started for; none for the idle floor.
+    pub intended: Option<JobId>,
+    /// When it was decided on.
+    pub requested_at: When,
+    /// Since when it is where it is.
+    pub since: When,
+    /// Its task.
+    pub task: Option<String>,
+    /// What it cost, in millionths of a dollar at us-east-1's list prices.
+    pub cost_microdollars: Option<MicroDollars>,
+    /// Why it ended so, or is to end.
+    pub reason: Option<String>,
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Answer {
+    /// When it was read.
+    pub at: When,
+    /// Ended runners since then are in it.
+    pub since: Option<When>,
+    /// The runners, newest last.
+    pub runners: Vec<Line>,
+    /// There are more than are listed.
+    pub more: bool,
+}
+
+impl Runners {
+    /// Lists runners.
+    ///
+    /// # Errors
+    ///
+    /// If AWS cannot be asked.
+    pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
+        crate::wait_for(async {
+            let connected = connect(global).await?;
+            let pools = connected.pools_in_force(screen).await?;
+            let now = mayfly_settings::source::system_clock();
+            let since = self.since.or((self.state == Some(State::Closed)).then_some(Duration::from_secs(60 * 60)));
+            let filter = Filter {
+                pool: self.pool.clone(),
+                repository: self.repository.clone(),
+                state: self.state,
+                since: since.map(|since| now.minus(since)),
+                limit: self.limit,
+            };
+            let asked = gather(&connected.ledger(), pools.as_deref(), &filter, now).await;
+            let answer = asked.map_err(|error| ledger_refused("read the runners", &error))?;
+            if screen.json() {
+                screen.print_json(&answer)?;
+                return Ok(Exit::Done);
+            }
+            if answer.runners.is_empty() {
+                screen.say("no such runner");
+            } else {
+                screen.print(text(&answer));
+            }
+            if answer.more {
+                screen.say("there are more: narrow it down, or say --limit");
+            }
+            Ok(Exit::Done)
+        })
+    }
+}
+
+/// Asks the ledger.
+///
+/// # Errors
+///
+/// [`LedgerError`].
+pub async fn gather<S: Store + History>(
+    ledger: &Ledger<S>,
+    pools: Option<&Pools>,
+    filter: &Filter,
+    now: Timestamp,
+) -> Result<Answer, LedgerError> {
+    let mut runners = Vec::new();
+    let mut more = false;
+    if filter.state != Some(State::Closed) {
+        let all = pools_now::read(ledger, pools, now).await?;
+        runners.extend(all.into_iter().flat_map(|pool| pool.look.runners));
+    }
+    if let Some(since) = filter.since.filter(|_| filter.state.is_none_or(|state| state == State::Closed)) {
+        let closed = ledger.closed((since, now), Order::NewestFirst, MOST_CLOSED, now).await?;
+        more |= closed.cut_at.is_some();
+        // One that closed while this was read is told once, as it ended.
+        runners.retain(|open| !closed.runners.iter().any(|one| one.id == open.id));
+        runners.extend(closed.runners);
+    }
+    let mut lines: Vec<Line> = runners.iter().map(line).filter(|line| filter.takes(line)).collect();
+    lines.sort_by(|one, other| one.runner.cmp(&other.runner));
+    more |= lines.len() > filter.limit;
+    let lines = lines.split_off(lines.len().saturating_sub(filter.limit));
+    Ok(Answer { at: When(now), since: filter.since.map(When), runners: lines, more })
+}
+
+impl Filter {
+    fn takes(&self, line: &Line) -> bool {
+        // A runner of an organization is told by its organization: it may serve any repository there.
+        let place = |pattern: &RepositoryPattern| {
+            line.registered_at.as_ref().is_some_and(|place| match place.split_once('/') {
+                Some(_) => pattern.matches(place),
+                None => pattern.0.split('/').next().is_some_and(|owner| owner.eq_ignore_ascii_case(place)),
+            })
+        };
+        self.pool.as_ref().is_none_or(|pool| line.pool == *pool)
+            && self.repository.as_ref().is_none_or(place)
+            && self.state.is_none_or(|state| state.has(line))
+    }
+}
+
+fn line(runner: &Runner) -> Line {
+    let (stage, since) = Stage::of(runner);
+    let place = runner.target.as_ref().map(|target| match &target.scope {
+        TargetScope::Repository { name, .. } => name.clone(),
+        TargetScope::Organization { login, .. } => login.clone(),
+    });
+    Line {
+        runner: runner.id.clone(),
+        pool: runner.pool.clone(),
+        stage: runner.closed_at.is_none().then_some(stage),
+        outcome: runner.outcome,
+        size: runner.size,
+        name: (runner.mint > 0).then(|| runner.name().to_string()),
+        registered_at: place,
+        job: runner.work.as_ref().and_then(|work| work.job),
+        intended: runner.intended,
+        requested_at: When(runner.requested_at),
+        since: When(runner.closed_at.unwrap_or(since)),
+        task: runner.arn.as_ref().map(ToString::to_string),
+        cost_microdollars: runner.cost,
+        reason: runner.reason.clone().or_else(|| runner.stop.as_ref().map(|stop| stop.reason.clone())),
+    }
+}
+
+/// The runners, a line each.
+#[must_use]
+pub fn text(answer: &Answer) -> String {
+    let mut table = Table::new(["RUNNER", "POOL", "STATE", "FOR", "AT", "JOB", "AGE", "COST", "WHY"]);
+    for line in &answer.runners {
+        let (state, style) = state(line);
+        table.row([
+            line.runner.to_string().into(),
+            line.pool.to_string().into(),
+            Cell::new(state).styled(style),
+            Cell::number(age(answer.at.0, line.since.0)),
+            line.registered_at.clone().into(),
+            line.job.map(|job| job.to_string()).into(),
+            Cell::number(age(answer.at.0, line.requested_at.0)),
+            Cell::number(line.cost_microdollars.map(dollars).unwrap_or_default()),
+            line.reason.clone().into(),
+        ]);
+    }
+    table.to_string()
+}
+
+/// A runner's state in a word, and how it is shown.
+fn state(line: &Line) -> (&'static str, Style) {
+    match (line.stage, line.outcome) {
+        (Some(stage @ Stage::Busy), _) => (stage.word(), STRONG),
+        (Some(stage @ Stage::Ending), _) => (stage.word(), FAINT),
+        (Some(stage), _) => (stage.word(), Style::new()),
+        (None, outcome) => outcome.map_or(("closed", FAINT), outcome_in_a_word),
+    }
+}
+
+/// How a runner ended, and how that is shown.
+#[must_use]
+pub fn outcome_in_a_word(outcome: Outcome) -> (&'static str, Style) {
+    match outcome {
+        Outcome::Ran => ("ran", GOOD),
+        Outcome::Unneeded => ("unneeded", FAINT),
+        Outcome::FailedStart => ("failed_start", BAD),
+        Outcome::Refused => ("refused", BAD),
+        Outcome::NotAssigned => ("not_assigned", DOUBTFUL),
+        Outcome::Lost => ("lost", BAD),
+    }
+}

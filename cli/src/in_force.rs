@@ -1,0 +1,54 @@
+//! The pools file in force, as the functions see it.
+
+use std::sync::Arc;
+
+use mayfly_domain::pool::Pools;
+use mayfly_settings::parameter::Ssm;
+use mayfly_settings::source::{Parameters, Settings, SettingsError, system_clock};
+
+use crate::deployment::Connected;
+use crate::failure::Failure;
+use crate::screen::{DOUBTFUL, Screen};
+
+impl Connected {
+    /// Some of the settings, as functions read them.
+    #[must_use]
+    pub fn settings(&self, parameters: Parameters) -> Settings {
+        Settings::new(Ssm::new(aws_sdk_ssm::Client::new(&self.sdk)), parameters, Box::new(system_clock))
+    }
+
+    /// The pools in force: the newest version of the file that can be used. None if no pools file was ever applied, which is said.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read, or no version of the file can be used.
+    pub async fn pools_in_force(&self, screen: &Screen) -> Result<Option<Arc<Pools>>, Failure> {
+        // Only this parameter: whoever may look at pools need not be allowed to read the App's key.
+        let settings = self.settings(Parameters { pools: Some(self.parameter("pools")), ..Parameters::default() });
+        match settings.pools().await {
+            Ok(pools) => {
+                if settings.failed_refreshes() > 0 {
+                    let version = pools.generation;
+                    screen.say(format_args!(
+                        "{DOUBTFUL}warning:{DOUBTFUL:#} the newest version of the pools file is broken, version {version} is in force (mend it: mayfly pools --file, mayfly check)"
+                    ));
+                }
+                Ok(Some(pools))
+            }
+            Err(SettingsError::Missing { .. }) => {
+                screen.say("no pools file is in force yet: mayfly apply pools.toml");
+                Ok(None)
+            }
+            Err(problem @ SettingsError::Unreadable(_)) => {
+                let denied = problem.to_string().contains("AccessDenied");
+                let hint = if denied {
+                    "these credentials may not do that: the stack's outputs name policies for viewers and operators"
+                } else {
+                    ""
+                };
+                Err(Failure::new(problem.to_string(), hint))
+            }
+            Err(problem) => Err(Failure::new(problem.to_string(), "apply one that can be used: mayfly check, mayfly apply")),
+        }
+    }
+}
