@@ -4,12 +4,18 @@ use clap::builder::Styles;
 use clap::builder::styling::{AnsiColor, Effects};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::commands::apply::Apply;
 use crate::commands::check::Check;
 use crate::commands::completions::Completions;
 use crate::commands::jobs::Jobs;
+use crate::commands::logs::Logs;
 use crate::commands::matching::Match;
+use crate::commands::plan::Planning;
+use crate::commands::pools::Pools;
+use crate::commands::retry::Again;
 use crate::commands::runners::Runners;
 use crate::commands::status::Status;
+use crate::commands::stop::Stop;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().effects(Effects::BOLD))
@@ -80,6 +86,18 @@ pub enum Command {
     Runners(Runners),
     /// Tell how things are: pools, what waits and why, what failed
     Status(Status),
+    /// Show the pools in force, or the file that says so
+    Pools(Pools),
+    /// Show what a pools file would change, and touch nothing
+    Plan(Planning),
+    /// Put a pools file in force, all of it at once
+    Apply(Apply),
+    /// Show what a runner's container printed
+    Logs(Logs),
+    /// Stop a runner; one that works only with --force
+    Stop(Stop),
+    /// Try a job again now
+    Retry(Again),
     /// Print the JSON Schema of the pools file, for editors
     Schema,
     /// Print a script that completes mayfly's commands in a shell

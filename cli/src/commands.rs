@@ -1,12 +1,18 @@
 //! One module for each command.
 
+pub mod apply;
 pub mod check;
 pub mod completions;
 pub mod jobs;
 pub mod jobs_table;
+pub mod logs;
 pub mod matching;
+pub mod plan;
+pub mod pools;
 pub mod pools_file;
+pub mod retry;
 pub mod runners;
 pub mod schema;
 pub mod status;
 pub mod status_text;
+pub mod stop;

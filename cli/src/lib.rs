@@ -4,12 +4,17 @@
 //! everything else to stderr. Exit codes: 0 done, 1 failed or something found wrong, 2 called wrongly, 3 nothing there that was asked for.
 
 pub mod arguments;
+pub mod caller;
 pub mod commands;
 pub mod deployment;
 pub mod failure;
 pub mod in_force;
+pub mod job_named;
 pub mod moment;
 pub mod pools_now;
+pub mod pools_parameter;
+pub mod progress;
+pub mod runner_named;
 pub mod screen;
 pub mod stage;
 pub mod starts;
@@ -63,6 +68,12 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<Exit, Failure> {
         Command::Jobs(jobs) => jobs.run(&arguments.global, screen),
         Command::Runners(runners) => runners.run(&arguments.global, screen),
         Command::Status(status) => status.run(&arguments.global, screen),
+        Command::Pools(pools) => pools.run(&arguments.global, screen),
+        Command::Plan(plan) => plan.run(&arguments.global, screen),
+        Command::Apply(apply) => apply.run(&arguments.global, screen),
+        Command::Logs(logs) => logs.run(&arguments.global, screen),
+        Command::Stop(stop) => stop.run(&arguments.global, screen),
+        Command::Retry(again) => again.run(&arguments.global, screen),
         Command::Schema => commands::schema::run(screen),
         Command::Completions(completions) => completions.run(screen),
     }

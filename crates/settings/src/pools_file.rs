@@ -13,6 +13,7 @@ use mayfly_domain::pool::Pools;
 use toml::de::{DeTable, Error};
 
 use self::reader::{Reader, Section};
+pub use self::units::{cpu_in_words, duration_in_words, memory_in_words};
 
 /// Most bytes of a pools file: what an Advanced parameter of SSM holds (8 KB). Source: SSM API reference, `PutParameter`.
 pub const MAX_BYTES: usize = 8 * 1024;

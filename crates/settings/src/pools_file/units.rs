@@ -34,18 +34,18 @@ fn split(text: &str) -> Option<(u32, &str)> {
 }
 
 /// Memory as it is written in a pools file.
-pub(super) fn memory_in_words(mib: u32) -> String {
+pub fn memory_in_words(mib: u32) -> String {
     if mib.is_multiple_of(1024) { format!("{} GiB", mib / 1024) } else { format!("{mib} MiB") }
 }
 
 /// CPU units as vCPUs.
-pub(super) fn cpu_in_words(units: u32) -> String {
+pub fn cpu_in_words(units: u32) -> String {
     let vcpu = f64::from(units) / 1024.0;
     format!("{vcpu}")
 }
 
 /// A duration as it is written in a pools file: in the largest unit that leaves no rest.
-pub(super) fn duration_in_words(duration: Duration) -> String {
+pub fn duration_in_words(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let fits = [(86_400, "d"), (3_600, "h"), (60, "m")].into_iter().find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(*unit));
     fits.map_or_else(|| format!("{seconds}s"), |(unit, name)| format!("{}{name}", seconds / unit))

@@ -1,0 +1,225 @@
+//! `mayfly apply`: a pools file into force.
+//!
+//! SSM knows no conditional write. So whoever applies takes a lock in the ledger first, and under it looks if the version is still the one that the
+//! plan was made from; the write itself is made once and within the lock's time. Who writes the parameter by other means is not kept out: what
+//! he wrote before is seen and refused, what he writes in that very moment is told.
+
+use std::io::{BufRead as _, IsTerminal as _};
+use std::path::PathBuf;
+
+use clap::Args;
+use mayfly_domain::id::PoolName;
+use mayfly_domain::time::Timestamp;
+use mayfly_ledger::wishes::Applying;
+use mayfly_ledger::{Ledger, Store};
+use mayfly_queue::Wakes;
+use mayfly_settings::source::system_clock;
+use serde::Serialize;
+
+use super::plan::{Plan, Prepared, prepare, readable};
+use crate::arguments::Global;
+use crate::caller::caller;
+use crate::deployment::ledger_refused;
+use crate::failure::{Exit, Failure};
+use crate::moment::When;
+use crate::pools_parameter::{PoolsParameter, WRITE_WITHIN, Written};
+use crate::screen::{DOUBTFUL, GOOD, Screen};
+
+/// A pools file to put in force.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Checks the file, shows the plan, asks, and then changes everything at once. A pool that goes launches nothing more; its jobs run to their end.
+While somebody else applies, or if somebody did since the plan was made, nothing is changed.
+
+Examples:
+  mayfly apply pools.toml
+  mayfly apply --yes pools.toml                  # in CI
+  mayfly pools --file --version 7 | mayfly apply --yes -     # back to version 7")]
+pub struct Apply {
+    /// The pools file; - for stdin
+    file: PathBuf,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// What applying needs of the world.
+pub struct Means<'a, S, P, W> {
+    /// The ledger.
+    pub ledger: &'a Ledger<S>,
+    /// The parameter.
+    pub parameter: &'a P,
+    /// The wake queue.
+    pub wakes: &'a W,
+    /// What time it is.
+    pub clock: &'a (dyn Fn() -> Timestamp + Sync),
+}
+
+/// What is to be applied.
+#[derive(Clone, Copy, Debug)]
+pub struct Change<'a> {
+    /// Who applies it.
+    pub by: &'a str,
+    /// The version that the plan was made from; none: there was none.
+    pub from: Option<u64>,
+    /// The file.
+    pub text: &'a str,
+    /// Pools to be woken afterwards.
+    pub pools: &'a [PoolName],
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Applied {
+    /// The version that is in force now.
+    pub version: u64,
+    /// Versions that somebody wrote by other means in that very moment, and that this one took the place of.
+    pub replaced: Vec<u64>,
+    /// Pools that could not be woken: the tick wakes them within a minute.
+    pub not_woken: Vec<PoolName>,
+}
+
+/// Puts a file in force, if nobody else does.
+///
+/// # Errors
+///
+/// If somebody else does, or did since the plan was made, or the file was not written: nothing changed, or it is said that this is not known.
+pub async fn carry_out<S: Store, P: PoolsParameter, W: Wakes>(means: &Means<'_, S, P, W>, change: Change<'_>) -> Result<Applied, Failure> {
+    let begun = means.ledger.begin_applying(change.by, (means.clock)()).await;
+    let applying = match begun.map_err(|error| ledger_refused("begin to apply", &error))? {
+        Ok(applying) => applying,
+        Err(other) => return Err(taken(&other)),
+    };
+    let written = write(means, change, &applying).await;
+    // What is not ended runs out by itself.
+    let _ = means.ledger.end_applying(&applying).await;
+    let version = written?;
+    let mut not_woken = Vec::new();
+    for pool in change.pools {
+        if means.wakes.wake(pool).await.is_err() {
+            not_woken.push(pool.clone());
+        }
+    }
+    Ok(Applied { version, replaced: (change.from.unwrap_or(0) + 1..version).collect(), not_woken })
+}
+
+fn taken(other: &Applying) -> Failure {
+    let problem = format!("{} is applying a pools file, since {}", other.by, When(other.at));
+    Failure::new(problem, format!("nothing was changed: try again in a moment, or after {} if nothing comes of it", When(other.until)))
+}
+
+/// The write, with the right to apply in hand.
+async fn write<S: Store, P: PoolsParameter, W: Wakes>(
+    means: &Means<'_, S, P, W>,
+    change: Change<'_>,
+    applying: &Applying,
+) -> Result<u64, Failure> {
+    let newest = means.parameter.version(None).await?;
+    if newest.as_ref().map(|newest| newest.number) != change.from {
+        return Err(overtaken(means.parameter, newest.map(|newest| (newest.number, newest.at)), change.from).await);
+    }
+    if (means.clock)().since(applying.at) > WRITE_WITHIN {
+        return Err(Failure::new("AWS answered so slowly that somebody else may be applying by now", "nothing was changed: try again"));
+    }
+    match means.parameter.write(change.text, change.from.is_none()).await? {
+        Written::As(version) => Ok(version),
+        Written::Exists => {
+            let newest = means.parameter.version(None).await?;
+            Err(overtaken(means.parameter, newest.map(|newest| (newest.number, newest.at)), change.from).await)
+        }
+        Written::Unknown(why) => match means.parameter.version(None).await? {
+            Some(now) if now.text == change.text && Some(now.number) > change.from => Ok(now.number),
+            _ => Err(Failure::new(
+                format!("it is not known if the file was written: {why}"),
+                "see mayfly pools in a minute, then apply again",
+            )),
+        },
+    }
+}
+
+async fn overtaken<P: PoolsParameter>(parameter: &P, newest: Option<(u64, Option<Timestamp>)>, from: Option<u64>) -> Failure {
+    let Some((number, at)) = newest else {
+        return Failure::new(
+            "the pools file is gone: somebody deleted the parameter since the plan was made",
+            "nothing was changed: plan again",
+        );
+    };
+    let author = parameter.author(number).await;
+    let by = author.map(|by| format!(" by {by}")).unwrap_or_default();
+    let at = at.map(|at| format!(" at {}", When(at))).unwrap_or_default();
+    let from = from.map_or_else(|| "when there was none".to_owned(), |from| format!("from version {from}"));
+    let problem = format!("version {number} was applied{by}{at}, and the plan was made {from}");
+    Failure::new(problem, "nothing was changed: plan again, your file may undo what that version does")
+}
+
+/// The answer as JSON.
+#[derive(Debug, Serialize)]
+struct Answer<'a> {
+    plan: &'a Plan,
+    applied: Option<&'a Applied>,
+}
+
+impl Apply {
+    /// Applies the file.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was applied.
+    pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
+        let asks = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        if !self.yes && !asks {
+            return Err(Failure::new("there is nobody to be asked: this is no terminal", "say --yes to apply without being asked"));
+        }
+        let readable = readable(&self.file, screen)?;
+        crate::wait_for(async {
+            let prepared = prepare(global, (&readable, self.file.display().to_string()), screen).await?;
+            if !screen.json() {
+                screen.print(prepared.plan.in_words());
+            }
+            if prepared.plan.same {
+                return answer(screen, &prepared.plan, None);
+            }
+            if !self.yes && !agreed(screen, &prepared.plan.stack)? {
+                screen.say("nothing was changed");
+                return Ok(Exit::Failed);
+            }
+            let applied = apply(&prepared, &readable.text).await?;
+            answer(screen, &prepared.plan, Some(&applied))
+        })
+    }
+}
+
+async fn apply(prepared: &Prepared, text: &str) -> Result<Applied, Failure> {
+    let Prepared { connected, newest, plan } = prepared;
+    let by = caller(&connected.sdk).await;
+    let pools: Vec<PoolName> = plan.pools.iter().map(|pool| pool.pool.clone()).collect();
+    let (ledger, parameter, wakes) = (connected.ledger(), connected.pools_parameter(), connected.wakes());
+    let means = Means { ledger: &ledger, parameter: &parameter, wakes: &wakes, clock: &system_clock };
+    carry_out(&means, Change { by: &by, from: newest.as_ref().map(|newest| newest.number), text, pools: &pools }).await
+}
+
+fn agreed(screen: &Screen, stack: &str) -> Result<bool, Failure> {
+    screen.ask(format_args!("apply this to stack {stack}? Only yes is yes: "));
+    let mut line = String::new();
+    let read = std::io::stdin().lock().read_line(&mut line);
+    read.map_err(|error| Failure::new(format!("read the answer: {error}"), "nothing was changed"))?;
+    Ok(line.trim() == "yes")
+}
+
+fn answer(screen: &Screen, plan: &Plan, applied: Option<&Applied>) -> Result<Exit, Failure> {
+    if screen.json() {
+        screen.print_json(&Answer { plan, applied })?;
+        return Ok(Exit::Done);
+    }
+    let Some(applied) = applied else { return Ok(Exit::Done) };
+    for replaced in &applied.replaced {
+        screen.say(format_args!(
+            "{DOUBTFUL}warning:{DOUBTFUL:#} version {replaced} was written in the same moment, not by mayfly, and is replaced: mayfly pools --file --version {replaced}"
+        ));
+    }
+    if !applied.not_woken.is_empty() {
+        screen.say(format_args!("{DOUBTFUL}warning:{DOUBTFUL:#} not every pool could be woken: the next tick does it, within a minute"));
+    }
+    screen.print(format_args!("{GOOD}applied:{GOOD:#} version {} is in force; every function knows it within a minute", applied.version));
+    Ok(Exit::Done)
+}

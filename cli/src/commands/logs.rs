@@ -1,0 +1,278 @@
+//! `mayfly logs`: what a runner's container printed.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_cloudwatchlogs::Client;
+use clap::Args;
+use mayfly_domain::id::{RunnerAddress, RunnerName};
+use mayfly_domain::job::{JobRecord, JobState};
+use mayfly_domain::pool::Pools;
+use mayfly_domain::runner::Runner;
+use mayfly_domain::time::Timestamp;
+use mayfly_ledger::{Ledger, LedgerError, Store};
+use serde::Serialize;
+
+use crate::arguments::Global;
+use crate::deployment::{connect, ledger_refused, refused};
+use crate::failure::{Exit, Failure};
+use crate::job_named::JobNamed;
+use crate::moment::When;
+use crate::progress::Progress;
+use crate::runner_named::{Found, find, several};
+use crate::screen::{FAINT, Screen};
+use crate::words::plain;
+
+/// Whose log.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+What the runner itself prints: its registration, which job it runs, why it ends. The output of a job's steps goes to GitHub, not here.
+With --json each line is an object of its own.
+
+Examples:
+  mayfly logs 43821                      # the runner that has, or had, this job
+  mayfly logs --follow 01kb2m            # a runner, by the beginning of its id
+  mayfly logs https://github.com/acme/app/actions/runs/15871/job/43821")]
+pub struct Logs {
+    /// A job (GitHub's id or URL), or a runner (its id or the beginning of it, or its name at GitHub)
+    #[arg(value_name = "JOB|RUNNER")]
+    whose: String,
+    /// Go on until the runner's task stops; of a job that waits, wait for its runner
+    #[arg(long, short)]
+    follow: bool,
+    /// Say when each line was printed
+    #[arg(long)]
+    timestamps: bool,
+}
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// When it was printed.
+    pub at: When,
+    /// What.
+    pub message: String,
+}
+
+/// Some lines of a stream, in their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The lines.
+    pub lines: Vec<Line>,
+    /// Where the stream goes on; the same place again at its end.
+    pub next: Option<String>,
+}
+
+/// The streams of the runners' log group.
+#[async_trait]
+pub trait LogStreams: Send + Sync {
+    /// What follows a place, from the beginning if there is none. `None`: there is no such stream yet.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    async fn page(&self, stream: &str, after: Option<&str>) -> Result<Option<Page>, Failure>;
+}
+
+/// The log group in CloudWatch Logs.
+#[derive(Clone, Debug)]
+pub struct CloudWatch {
+    client: Client,
+    group: String,
+}
+
+#[async_trait]
+impl LogStreams for CloudWatch {
+    async fn page(&self, stream: &str, after: Option<&str>) -> Result<Option<Page>, Failure> {
+        let request = self.client.get_log_events().log_group_name(&self.group).log_stream_name(stream).start_from_head(true);
+        match request.set_next_token(after.map(str::to_owned)).send().await {
+            Ok(answer) => {
+                let lines = answer.events.unwrap_or_default().into_iter().map(|event| Line {
+                    at: When(Timestamp::from_millis(event.timestamp.unwrap_or_default())),
+                    message: event.message.unwrap_or_default(),
+                });
+                Ok(Some(Page { lines: lines.collect(), next: answer.next_forward_token }))
+            }
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => Ok(None),
+            Err(error) => Err(refused(&format!("read the log stream {stream} of {}", self.group), &error)),
+        }
+    }
+}
+
+/// Whose log it is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Whose {
+    /// This runner's.
+    Runner(Box<Runner>),
+    /// Nobody's yet: the job waits, with the reason.
+    NotYet(String),
+    /// Nobody's, and it will not be: the words say why.
+    Nobody(String),
+}
+
+/// Finds whose log is meant.
+///
+/// # Errors
+///
+/// If the ledger does not answer, or several runners are meant.
+pub async fn whose<S: Store>(ledger: &Ledger<S>, pools: Option<&Pools>, named: &str) -> Result<Whose, Failure> {
+    let failed = |error: LedgerError| ledger_refused("find whose log it is", &error);
+    if let Ok(job) = named.parse::<JobNamed>() {
+        return of_job(ledger, &job).await.map_err(failed);
+    }
+    Ok(match find(ledger, pools, named).await.map_err(failed)? {
+        Found::One(runner) => Whose::Runner(runner),
+        Found::Several(all) => return Err(several(named, &all)),
+        Found::None => Whose::Nobody(format!("there is no runner {}: mayfly runners lists those that there are", plain(named))),
+    })
+}
+
+async fn of_job<S: Store>(ledger: &Ledger<S>, job: &JobNamed) -> Result<Whose, LedgerError> {
+    let Some(record) = ledger.job(job.id).await? else {
+        return Ok(Whose::Nobody(format!("Mayfly has never heard of {}", plain(&job.to_string()))));
+    };
+    if let Some(address) = address(&record) {
+        let standing = ledger.standing(&address).await?;
+        let runner = standing.row.or(standing.record);
+        return Ok(runner.map_or_else(
+            || Whose::Nobody(format!("runner {address} had it, and its record is gone")),
+            |runner| Whose::Runner(Box::new(runner)),
+        ));
+    }
+    let name = plain(record.runner_name.as_deref().unwrap_or_default());
+    Ok(match record.state {
+        JobState::Running | JobState::Closed if !name.is_empty() => Whose::Nobody(format!("runner {name} had it, which is not Mayfly's")),
+        JobState::Closed => Whose::Nobody("it is over, and no runner had it".to_owned()),
+        JobState::Queued | JobState::Blocked | JobState::Unplaced | JobState::Running => {
+            let reason = record.reason.as_deref().map(|reason| format!(": {}", plain(reason))).unwrap_or_default();
+            Whose::NotYet(format!("no runner has it yet{reason}"))
+        }
+    })
+}
+
+/// The runner of ours that has, or had, a job.
+fn address(record: &JobRecord) -> Option<RunnerAddress> {
+    // By the name, since the runner may be of another pool than the job.
+    let named = record.runner_name.as_ref().and_then(|name| name.parse::<RunnerName>().ok()).map(|name| name.address)?;
+    (record.runner.as_ref() == Some(&named.runner)).then_some(named)
+}
+
+/// How often is looked when the end of a stream is reached.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// How long after a runner's end its last lines may take to appear.
+const LAST_LINES: Duration = Duration::from_secs(10);
+
+/// What reads a log.
+pub struct Reader<'a, S, L> {
+    /// The ledger: tells when the runner is gone.
+    pub ledger: &'a Ledger<S>,
+    /// The streams.
+    pub streams: &'a L,
+    /// To the end of the runner, not only of what there is now.
+    pub follow: bool,
+}
+
+impl<S: Store, L: LogStreams> Reader<'_, S, L> {
+    /// Reads a runner's log, and gives each line to `show`. `false`: there is none.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or a line not be shown.
+    pub async fn read(&self, runner: &Runner, mut show: impl FnMut(&Line) -> Result<(), Failure>) -> Result<bool, Failure> {
+        let mut progress = Progress::default();
+        let (mut stream, mut place, mut found) = (runner.log_stream(), None, false);
+        let mut quiet = Duration::ZERO;
+        loop {
+            let mut news = false;
+            if let Some(stream) = &stream {
+                while let Some(page) = self.streams.page(stream, place.as_deref()).await? {
+                    found = true;
+                    news |= !page.lines.is_empty();
+                    page.lines.iter().try_for_each(&mut show)?;
+                    let end = page.next.is_none() || page.next == place;
+                    place = page.next.or(place);
+                    if end {
+                        break;
+                    }
+                }
+            }
+            if !self.follow {
+                return Ok(found);
+            }
+            let standing = self.ledger.standing(&runner.address()).await.map_err(|error| ledger_refused("look at the runner", &error))?;
+            stream = standing.row.as_ref().or(standing.record.as_ref()).and_then(Runner::log_stream).or(stream);
+            quiet = if standing.row.is_some() || news { Duration::ZERO } else { quiet + LOOK };
+            if quiet > LAST_LINES || (standing.row.is_none() && stream.is_none()) {
+                return Ok(found);
+            }
+            if !found {
+                progress.say("its container has not printed anything yet");
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
+impl Logs {
+    /// Shows the log.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
+        crate::wait_for(async {
+            let connected = connect(global).await?;
+            let pools = connected.pools_in_force(screen).await.unwrap_or_default();
+            let ledger = connected.ledger();
+            let runner = match self.runner(&ledger, pools.as_deref()).await? {
+                Ok(runner) => runner,
+                Err(why) => {
+                    screen.say(why);
+                    return Ok(Exit::Nothing);
+                }
+            };
+            let streams = CloudWatch { client: Client::new(&connected.sdk), group: connected.deployment.runner_logs.clone() };
+            let reader = Reader { ledger: &ledger, streams: &streams, follow: self.follow };
+            if !screen.json() {
+                let stream = runner.log_stream().unwrap_or_default();
+                screen.say(format_args!("{FAINT}runner {}, log {} {stream}{FAINT:#}", runner.address(), streams.group));
+            }
+            if reader.read(&runner, |line| self.show(line, screen)).await? {
+                return Ok(Exit::Done);
+            }
+            let why = runner.reason.as_deref().map(|reason| format!(": it ended: {}", plain(reason))).unwrap_or_default();
+            screen.say(format_args!("its container has printed nothing{why}"));
+            Ok(Exit::Nothing)
+        })
+    }
+
+    /// The runner whose log is meant, waited for if that was said.
+    async fn runner<S: Store>(&self, ledger: &Ledger<S>, pools: Option<&Pools>) -> Result<Result<Box<Runner>, String>, Failure> {
+        let mut progress = Progress::default();
+        loop {
+            match whose(ledger, pools, &self.whose).await? {
+                Whose::Runner(runner) => return Ok(Ok(runner)),
+                Whose::NotYet(why) if self.follow => progress.say(&why),
+                Whose::NotYet(why) | Whose::Nobody(why) => return Ok(Err(why)),
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    fn show(&self, line: &Line, screen: &Screen) -> Result<(), Failure> {
+        if screen.json() {
+            let text = serde_json::to_string(line).map_err(|error| Failure::new(format!("write a line as JSON: {error}"), ""))?;
+            screen.print(text);
+            return Ok(());
+        }
+        // A job's code can print here what it likes.
+        let message = plain(&anstream::adapter::strip_str(line.message.trim_end()).to_string());
+        if self.timestamps {
+            screen.print(format_args!("{FAINT}{}{FAINT:#} {message}", line.at));
+        } else {
+            screen.print(message);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,264 @@
+//! `mayfly plan`: what a pools file would change.
+
+pub mod difference;
+pub mod effects;
+mod text;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use mayfly_domain::id::PoolName;
+use mayfly_domain::pool::{Pool, Pools};
+use mayfly_domain::price::{MicroDollars, cost};
+use mayfly_ledger::{Ledger, LedgerError, Store};
+use mayfly_settings::pools_file::{Problem, Review, Vcpus, review};
+use serde::Serialize;
+
+use self::difference::{Differing, KeyChange, Kind};
+use self::effects::{Destinations, Live, effects};
+use super::pools_file::{NO_GENERATION, show, text as text_of};
+use crate::arguments::Global;
+use crate::deployment::{Connected, connect, ledger_refused};
+use crate::failure::{Exit, Failure};
+use crate::moment::When;
+use crate::pools_parameter::{PoolsParameter, Version};
+use crate::screen::{BAD, DOUBTFUL, Screen};
+
+/// A pools file to compare with the one in force.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Changes nothing. Prices are AWS's list prices in us-east-1.
+
+Examples:
+  mayfly plan pools.toml
+  mayfly plan pools.toml --json | jq '.pools[] | select(.change == \"remove\") | .pool'")]
+pub struct Planning {
+    /// The pools file; - for stdin
+    file: PathBuf,
+}
+
+/// Hours of a month, as AWS's price pages count them.
+const MONTH: Duration = Duration::from_secs(730 * 60 * 60);
+
+/// Waiting jobs of a pool that goes whose new pool is looked up; of more it is only said how many they are.
+const PLACED: usize = 50;
+
+/// The version of the file in force.
+#[derive(Clone, Debug, Serialize)]
+pub struct InForce {
+    /// Its number.
+    pub version: u64,
+    /// When it was applied.
+    pub applied_at: Option<When>,
+    /// By whom, if the store tells.
+    pub applied_by: Option<String>,
+}
+
+/// What happens to one pool.
+#[derive(Clone, Debug, Serialize)]
+pub struct PoolPlan {
+    /// Its name.
+    pub pool: PoolName,
+    /// What.
+    pub change: Kind,
+    /// Key by key.
+    pub keys: Vec<KeyChange>,
+    /// What is in it now.
+    pub now: Live,
+    /// What that means for what is in it now.
+    pub effects: Vec<String>,
+}
+
+/// What runners that are kept waiting cost a month, at list prices of us-east-1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct IdleCost {
+    /// As it is, in millionths of a dollar.
+    pub before_microdollars: MicroDollars,
+    /// As it would be.
+    pub after_microdollars: MicroDollars,
+}
+
+/// What a pools file would change.
+#[derive(Clone, Debug, Serialize)]
+pub struct Plan {
+    /// The deployment.
+    pub stack: String,
+    /// The file.
+    pub file: String,
+    /// What it would take the place of.
+    pub in_force: Option<InForce>,
+    /// The file is the same to the byte.
+    pub same: bool,
+    /// What is different under `[github]`.
+    pub github: Vec<KeyChange>,
+    /// Pools that are different.
+    pub pools: Vec<PoolPlan>,
+    /// The idle floor's price.
+    pub idle_a_month: IdleCost,
+}
+
+/// A file that can be used.
+pub struct Readable {
+    /// Its text.
+    pub text: String,
+    /// What it says.
+    pub pools: Pools,
+}
+
+/// Reads a pools file and shows what is wrong or doubtful about it.
+///
+/// # Errors
+///
+/// If it cannot be read, or has problems.
+pub fn readable(file: &std::path::Path, screen: &Screen) -> Result<Readable, Failure> {
+    let text = text_of(file)?;
+    let Review { pools, doubts } = review(&text, NO_GENERATION, Vcpus::default());
+    let shown = |problems: &[Problem], (kind, style)| problems.iter().for_each(|problem| show(screen, file, problem, (kind, style)));
+    match pools {
+        Ok(pools) => {
+            shown(&doubts, ("warning", DOUBTFUL));
+            Ok(Readable { text, pools })
+        }
+        Err(problems) => {
+            shown(&problems, ("error", BAD));
+            Err(Failure::new(format!("{} is not a pools file that can be used", file.display()), "nothing was changed: mend it first"))
+        }
+    }
+}
+
+/// What a plan compares.
+pub struct Compared<'a> {
+    /// The newest version of the parameter, good or not.
+    pub newest: Option<&'a Version>,
+    /// Who wrote that.
+    pub author: Option<String>,
+    /// The pools in force.
+    pub before: Option<&'a Pools>,
+    /// The file that would take its place.
+    pub file: &'a Readable,
+    /// Runners have a public address, which costs.
+    pub public_ip: bool,
+}
+
+/// Makes the plan.
+///
+/// # Errors
+///
+/// [`LedgerError`].
+pub async fn gather<S: Store>(ledger: &Ledger<S>, compared: &Compared<'_>, (stack, file): (&str, String)) -> Result<Plan, LedgerError> {
+    let Compared { newest, author, before, file: Readable { text, pools: after }, public_ip } = compared;
+    let mut pools = Vec::new();
+    for differing in difference::pools(*before, after) {
+        pools.push(pool_plan(ledger, &differing, after).await?);
+    }
+    let in_force = newest.map(|version| InForce { version: version.number, applied_at: version.at.map(When), applied_by: author.clone() });
+    Ok(Plan {
+        stack: stack.to_owned(),
+        file,
+        in_force,
+        same: newest.is_some_and(|version| version.text == *text),
+        github: difference::github(*before, after),
+        pools,
+        idle_a_month: IdleCost {
+            before_microdollars: before.map_or(MicroDollars(0), |before| idle_a_month(&before.pools, *public_ip)),
+            after_microdollars: idle_a_month(&after.pools, *public_ip),
+        },
+    })
+}
+
+async fn pool_plan<S: Store>(ledger: &Ledger<S>, differing: &Differing<'_>, after: &Pools) -> Result<PoolPlan, LedgerError> {
+    let runners = ledger.runners(differing.name).await?;
+    let waiting = ledger.waiting_jobs(differing.name).await?;
+    let now = Live::of(&runners, waiting.len());
+    let mut jobs = Vec::new();
+    if differing.kind() == Kind::Remove {
+        for row in waiting.iter().take(PLACED) {
+            jobs.extend(ledger.job(row.id).await?);
+        }
+    }
+    let effects = effects(differing, &now, &Destinations::of(&jobs, after));
+    Ok(PoolPlan { pool: differing.name.clone(), change: differing.kind(), keys: differing.keys.clone(), now, effects })
+}
+
+/// What the idle floors of all pools cost a month.
+fn idle_a_month(pools: &[Pool], public_ip: bool) -> MicroDollars {
+    let costs = pools.iter().map(|pool| cost(&pool.size, MONTH, public_ip).0.saturating_mul(pool.min_idle.into()));
+    MicroDollars(costs.fold(0, u64::saturating_add))
+}
+
+impl Plan {
+    /// True if applying the file changes what Mayfly does.
+    #[must_use]
+    pub fn changes_something(&self) -> bool {
+        !self.github.is_empty() || !self.pools.is_empty()
+    }
+
+    /// How many pools this happens to.
+    #[must_use]
+    pub fn count(&self, kind: Kind) -> usize {
+        self.pools.iter().filter(|pool| pool.change == kind).count()
+    }
+
+    /// The plan in words, styled.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        text::in_words(self)
+    }
+}
+
+/// What a plan was made from, for whoever carries it out.
+pub struct Prepared {
+    /// The deployment.
+    pub connected: Connected,
+    /// The newest version that there was.
+    pub newest: Option<Version>,
+    /// The plan.
+    pub plan: Plan,
+}
+
+/// Reads what is in force and makes the plan for a file.
+///
+/// # Errors
+///
+/// If the deployment cannot be asked.
+pub async fn prepare(global: &Global, file: (&Readable, String), screen: &Screen) -> Result<Prepared, Failure> {
+    let connected = connect(global).await?;
+    let parameter = connected.pools_parameter();
+    let newest = parameter.version(None).await?;
+    // What is broken cannot be compared with: then it is what the functions go on with.
+    let before = match &newest {
+        Some(_) => connected.pools_in_force(screen).await.or_else(|problem| {
+            screen.say(format_args!("{DOUBTFUL}warning:{DOUBTFUL:#} nothing to compare with: {}", problem.problem));
+            Ok::<_, Failure>(None)
+        })?,
+        None => None,
+    };
+    let author = match &newest {
+        Some(newest) => parameter.author(newest.number).await,
+        None => None,
+    };
+    let public_ip = connected.deployment.assign_public_ip == "ENABLED";
+    let compared = Compared { newest: newest.as_ref(), author, before: before.as_deref(), file: file.0, public_ip };
+    let plan = gather(&connected.ledger(), &compared, (&connected.stack, file.1)).await;
+    let plan = plan.map_err(|error| ledger_refused("read the ledger", &error))?;
+    Ok(Prepared { connected, newest, plan })
+}
+
+impl Planning {
+    /// Shows the plan.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be used, or the deployment not be asked.
+    pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
+        let readable = readable(&self.file, screen)?;
+        let prepared = crate::wait_for(prepare(global, (&readable, self.file.display().to_string()), screen))?;
+        if screen.json() {
+            screen.print_json(&prepared.plan)?;
+        } else {
+            screen.print(prepared.plan.in_words());
+        }
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,124 @@
+//! A plan as people read it.
+
+use std::fmt::Write as _;
+
+use anstyle::Style;
+use mayfly_domain::price::MicroDollars;
+
+use super::difference::{KeyChange, Kind};
+use super::effects::Live;
+use super::{Plan, PoolPlan};
+use crate::screen::{BAD, DOUBTFUL, FAINT, GOOD, STRONG};
+use crate::words::{counted, plain};
+
+pub(super) fn in_words(plan: &Plan) -> String {
+    let mut lines = vec![head(plan)];
+    if !plan.github.is_empty() {
+        lines.push(String::new());
+        lines.push(format!("  {DOUBTFUL}~{DOUBTFUL:#} {STRONG}[github]{STRONG:#}"));
+        lines.extend(plan.github.iter().map(key));
+    }
+    for pool in &plan.pools {
+        lines.push(String::new());
+        lines.extend(of_pool(pool));
+    }
+    if plan.changes_something() {
+        lines.push(String::new());
+    }
+    lines.extend(price(plan));
+    lines.push(summary(plan));
+    lines.join("\n")
+}
+
+fn head(plan: &Plan) -> String {
+    let mut head = format!("stack {}: ", plan.stack);
+    match &plan.in_force {
+        None => head.push_str("no pools file is in force yet"),
+        Some(version) => {
+            let _ = write!(head, "version {}", version.version);
+            if let Some(at) = version.applied_at {
+                let _ = write!(head, ", applied {at}");
+            }
+            if let Some(by) = &version.applied_by {
+                let _ = write!(head, " by {}", plain(by));
+            }
+        }
+    }
+    head
+}
+
+fn sign(kind: Kind) -> (char, Style) {
+    match kind {
+        Kind::Add => ('+', GOOD),
+        Kind::Change => ('~', DOUBTFUL),
+        Kind::Remove => ('-', BAD),
+    }
+}
+
+fn of_pool(pool: &PoolPlan) -> Vec<String> {
+    let (sign, style) = sign(pool.change);
+    let now = now(&pool.now);
+    let now = if now.is_empty() { now } else { format!("  {FAINT}{now}{FAINT:#}") };
+    let mut lines = vec![format!("  {style}{sign}{style:#} {STRONG}[pools.{}]{STRONG:#}{now}", pool.pool)];
+    // What goes is known; only what it means is news.
+    if pool.change != Kind::Remove {
+        lines.extend(pool.keys.iter().map(key));
+    }
+    lines.extend(pool.effects.iter().map(|effect| format!("      {FAINT}={FAINT:#} {}", plain(effect))));
+    lines
+}
+
+/// `2 at work, 1 registered, 3 without a job, 4 jobs wait`.
+fn now(live: &Live) -> String {
+    let waiting = format!("{} wait{}", counted(live.waiting, "job"), if live.waiting == 1 { "s" } else { "" });
+    let parts = [
+        (live.busy, format!("{} at work", live.busy)),
+        (live.registered, format!("{} registered", live.registered)),
+        (live.unregistered, format!("{} without a job", live.unregistered)),
+        (live.waiting, waiting),
+    ];
+    parts.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect::<Vec<_>>().join(", ")
+}
+
+fn key(change: &KeyChange) -> String {
+    let KeyChange { key, before, after } = change;
+    let (before, after) = (before.as_deref().map(plain), after.as_deref().map(plain));
+    match (before, after) {
+        (None, Some(after)) => format!("      {GOOD}+{GOOD:#} {key} = {after}"),
+        (Some(before), None) => format!("      {BAD}-{BAD:#} {key} = {before}"),
+        (before, after) => {
+            let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+            format!("      {DOUBTFUL}~{DOUBTFUL:#} {key} = {before} {FAINT}→{FAINT:#} {after}")
+        }
+    }
+}
+
+/// What the idle floor costs, if there is or was one.
+fn price(plan: &Plan) -> Option<String> {
+    let (before, after) = (plan.idle_a_month.before_microdollars, plan.idle_a_month.after_microdollars);
+    let figure = match (before, after) {
+        (MicroDollars(0), MicroDollars(0)) => return None,
+        _ if before == after => format!("{} a month, as before", cents(after)),
+        _ => format!("{} → {} a month", cents(before), cents(after)),
+    };
+    Some(format!("kept waiting (min_idle): {figure} {FAINT}(list prices of us-east-1){FAINT:#}"))
+}
+
+/// `$88.04`.
+fn cents(cost: MicroDollars) -> String {
+    let cents = cost.0.saturating_add(5_000) / 10_000;
+    format!("${}.{:02}", cents / 100, cents % 100)
+}
+
+fn summary(plan: &Plan) -> String {
+    if plan.same {
+        return format!("{GOOD}nothing to change{GOOD:#}: this very file is in force");
+    }
+    if !plan.changes_something() {
+        return format!("{GOOD}nothing to change{GOOD:#} but comments and layout");
+    }
+    let github = if plan.github.is_empty() { "" } else { ", [github]" };
+    let counts = [(Kind::Add, "to add"), (Kind::Change, "to change"), (Kind::Remove, "to remove")];
+    let counts: Vec<String> = counts.into_iter().map(|(kind, word)| format!("{} {word}", plan.count(kind))).collect();
+    format!("{STRONG}plan:{STRONG:#} {}{github}", counts.join(", "))
+}

@@ -1,0 +1,231 @@
+//! `mayfly retry`: a job is tried again now.
+
+use clap::Args;
+use mayfly_domain::anew::Matching;
+use mayfly_domain::id::{JobId, PoolName};
+use mayfly_domain::job::JobRecord;
+use mayfly_domain::pool::Pools;
+use mayfly_domain::retry::Retry;
+use mayfly_domain::time::Timestamp;
+use mayfly_ledger::repositories::SeenRepository;
+use mayfly_ledger::{Ledger, LedgerError, Store};
+use mayfly_queue::Wakes;
+use mayfly_settings::source::system_clock;
+use serde::Serialize;
+
+use crate::arguments::Global;
+use crate::caller::caller;
+use crate::deployment::{connect, ledger_refused};
+use crate::failure::{Exit, Failure};
+use crate::job_named::JobNamed;
+use crate::screen::{GOOD, Screen};
+use crate::words::plain;
+
+/// A job to try again.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+A job that gave up, or waits for its next try, counts as one that was never tried. Where only GitHub knows how a job stands, GitHub is asked within a
+minute. A job that is over is run again at GitHub (Re-run jobs), where it gets a new id.
+
+Examples:
+  mayfly retry 43821
+  mayfly retry https://github.com/acme/app/actions/runs/15871/job/43821   # also one that no delivery told of")]
+pub struct Again {
+    /// The job: GitHub's id of it, or its URL
+    job: JobNamed,
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Done {
+    /// It counts as never tried, and its pool is woken.
+    Afresh,
+    /// Its pool is woken: nothing of its own held it back.
+    Woken,
+    /// A runner is on its way for it, or works on it: nothing.
+    HasRunner,
+    /// GitHub is asked within a minute.
+    GithubAsked,
+    /// It goes to a pool now.
+    Placed,
+    /// No pool takes it.
+    Unplaced,
+    /// Its pool is gone, and it is matched anew as soon as that is safe.
+    Later,
+    /// It is over, or GitHub has given it up.
+    Over,
+    /// Nobody has heard of it.
+    Unknown,
+}
+
+impl Done {
+    fn exit(self) -> Exit {
+        match self {
+            Self::Afresh | Self::Woken | Self::HasRunner | Self::GithubAsked | Self::Placed | Self::Later => Exit::Done,
+            Self::Unplaced | Self::Over => Exit::Failed,
+            Self::Unknown => Exit::Nothing,
+        }
+    }
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Retried {
+    /// The job.
+    pub job: JobId,
+    /// Its repository, where that is known.
+    pub repository: Option<String>,
+    /// The pool that has it now.
+    pub pool: Option<PoolName>,
+    /// What was done.
+    pub done: Done,
+    /// The same in words.
+    pub told: String,
+}
+
+/// Who asks, when, and by which pools file.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Who.
+    pub by: &'a str,
+    /// The pools in force; none if no file was ever applied.
+    pub pools: Option<&'a Pools>,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// Tries a job again.
+///
+/// # Errors
+///
+/// [`LedgerError`].
+pub async fn again<S: Store, W: Wakes>(
+    (ledger, wakes): (&Ledger<S>, &W),
+    job: &JobNamed,
+    asked: Asked<'_>,
+) -> Result<Retried, LedgerError> {
+    let there = |pool: &PoolName| asked.pools.is_some_and(|pools| pools.get(pool).is_some());
+    let Some(retry) = ledger.retry(job.id, asked.by, there, asked.now).await? else {
+        return unknown(ledger, job).await;
+    };
+    let (mut done, mut told) = told(&retry);
+    if let (Retry::Place, Some(pools)) = (&retry, asked.pools) {
+        (done, told) = placed((ledger, wakes), job.id, pools, asked.now).await?;
+    }
+    let record = ledger.job(job.id).await?;
+    let pool = record.as_ref().and_then(|record| record.pool.clone());
+    if let (Some(pool), Done::Afresh | Done::Woken) = (&pool, done) {
+        // A wake that is lost costs a minute: the tick sends another one.
+        let _ = wakes.wake(pool).await;
+    }
+    if let (Done::Woken | Done::Over | Done::Unplaced, Some(why)) = (done, record.as_ref().and_then(why)) {
+        told = format!("{told}: {why}");
+    }
+    Ok(Retried { job: job.id, repository: record.map(|record| record.repository.name), pool, done, told })
+}
+
+/// What the ledger says of how it stands.
+fn why(record: &JobRecord) -> Option<String> {
+    record.reason.clone().or_else(|| record.conclusion.clone())
+}
+
+fn told(retry: &Retry) -> (Done, String) {
+    let (done, told) = match retry {
+        Retry::Afresh(after) if after.1.ask => {
+            (Done::Afresh, "tried afresh: GitHub is asked within a minute whether it still waits, then a runner is started".to_owned())
+        }
+        Retry::Afresh(_) => (Done::Afresh, "tried afresh: its pool starts a runner for it now, if it may".to_owned()),
+        Retry::Waits => {
+            (Done::Woken, "nothing of its own holds it back, its pool looks again now (mayfly explain tells what it waits for)".to_owned())
+        }
+        Retry::Runner(runner) => (Done::HasRunner, format!("runner {runner} is on its way for it, or works on it")),
+        Retry::Ask(_) => (Done::GithubAsked, "GitHub is asked within a minute how it stands".to_owned()),
+        Retry::Place => (Done::Unplaced, "no pools file is in force".to_owned()),
+        Retry::TooLate => {
+            (Done::Over, "it waited for a day, and GitHub cancels what waits so long: run it again at GitHub (Re-run jobs)".to_owned())
+        }
+        Retry::Over => (Done::Over, "it is over: run it again at GitHub (Re-run jobs), where it gets a new id".to_owned()),
+    };
+    (done, told)
+}
+
+/// A job that no pool took, or whose pool is gone, by the pools file as it is now.
+async fn placed<S: Store, W: Wakes>(
+    (ledger, wakes): (&Ledger<S>, &W),
+    job: JobId,
+    pools: &Pools,
+    now: Timestamp,
+) -> Result<(Done, String), LedgerError> {
+    let anew = match ledger.match_anew(job, pools, now).await? {
+        Matching::Changed(anew) => anew,
+        Matching::Later => return Ok((Done::Later, "its pool is gone; it is matched anew as soon as no runner is at it".to_owned())),
+        Matching::NotNeeded => return Ok((Done::Woken, "somebody else was faster: it has a place".to_owned())),
+    };
+    for pool in &anew.wake {
+        let _ = wakes.wake(pool).await;
+    }
+    Ok(match &anew.record.pool {
+        Some(pool) => (Done::Placed, format!("goes to pool {pool} now")),
+        None => (Done::Unplaced, "matched anew, and no pool takes it".to_owned()),
+    })
+}
+
+/// A job that nobody told of: its repository, if it is one that jobs came from lately, is looked through for jobs that wait.
+async fn unknown<S: Store>(ledger: &Ledger<S>, job: &JobNamed) -> Result<Retried, LedgerError> {
+    let answer = |done, told: String| Retried { job: job.id, repository: job.repository.clone(), pool: None, done, told };
+    let Some(name) = &job.repository else {
+        return Ok(answer(Done::Unknown, "Mayfly has never heard of it; with its URL GitHub can be asked".to_owned()));
+    };
+    let known = ledger.repositories().await?.into_iter().find(|seen| seen.repository.name.eq_ignore_ascii_case(name));
+    let Some(seen) = known else {
+        let told = format!("Mayfly has never heard of it, nor lately of any job of {name}: is the App installed there? (mayfly doctor)");
+        return Ok(answer(Done::Unknown, told));
+    };
+    // Its turn is next, and no run of it counts as looked at.
+    let next = SeenRepository { asked_at: Timestamp::from_millis(0), looked_at: std::collections::BTreeSet::new(), hidden: 0, ..seen };
+    if ledger.put_repository(next).await?.is_none() {
+        return Ok(answer(
+            Done::Unknown,
+            format!("Mayfly has never heard of it, and GitHub is being asked about {name} just now: try again in a minute"),
+        ));
+    }
+    let told = format!("Mayfly has never heard of it: GitHub is asked within a minute or two which jobs of {name} wait");
+    Ok(answer(Done::GithubAsked, told))
+}
+
+impl Again {
+    /// Tries the job again.
+    ///
+    /// # Errors
+    ///
+    /// If the deployment cannot be asked.
+    pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
+        crate::wait_for(async {
+            let connected = connect(global).await?;
+            let pools = connected.pools_in_force(screen).await?;
+            let by = caller(&connected.sdk).await;
+            let (ledger, wakes) = (connected.ledger(), connected.wakes());
+            let asked = Asked { by: &by, pools: pools.as_deref(), now: system_clock() };
+            let retried = again((&ledger, &wakes), &self.job, asked).await.map_err(|error| ledger_refused("try the job again", &error))?;
+            let exit = retried.done.exit();
+            if screen.json() {
+                screen.print_json(&retried)?;
+            } else if exit == Exit::Done {
+                screen.print(in_words(&retried));
+            } else {
+                screen.say(in_words(&retried));
+            }
+            Ok(exit)
+        })
+    }
+}
+
+/// The answer in words, styled.
+#[must_use]
+pub fn in_words(retried: &Retried) -> String {
+    let of = retried.repository.as_ref().map(|name| format!(" of {name}")).unwrap_or_default();
+    let head = format!("job {}{of}:", retried.job);
+    let head = if retried.done.exit() == Exit::Done { format!("{GOOD}{head}{GOOD:#}") } else { head };
+    format!("{head} {}", plain(&retried.told))
+}

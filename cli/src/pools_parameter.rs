@@ -1,0 +1,136 @@
+//! The SSM parameter that holds the pools file: its versions, who wrote them, and a new one.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_ssm::Client;
+use aws_sdk_ssm::config::retry::RetryConfig;
+use aws_sdk_ssm::config::timeout::TimeoutConfig;
+use aws_sdk_ssm::error::SdkError;
+use aws_sdk_ssm::operation::put_parameter::PutParameterError;
+use aws_sdk_ssm::types::{ParameterTier, ParameterType};
+use mayfly_domain::time::Timestamp;
+
+use crate::caller;
+use crate::deployment::{Connected, refused};
+use crate::failure::Failure;
+
+/// The one attempt to write: as long as whoever applies has before others may ([`WRITE_WITHIN`] and this are less than his time).
+const WRITE: Duration = Duration::from_secs(15);
+
+/// Nothing is written later than this after the right to apply was taken.
+pub const WRITE_WITHIN: Duration = Duration::from_secs(20);
+
+/// One version of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// Its number, from 1.
+    pub number: u64,
+    /// The file, to the byte.
+    pub text: String,
+    /// When it was applied.
+    pub at: Option<Timestamp>,
+}
+
+/// What came of writing a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It has this number.
+    As(u64),
+    /// There was to be none, and there is one: nothing was written.
+    Exists,
+    /// No answer came: it may have been written. The words say why.
+    Unknown(String),
+}
+
+/// The versions of the pools file.
+#[async_trait]
+pub trait PoolsParameter: Send + Sync {
+    /// The newest version, or the one of this number. `None`: there is none.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    async fn version(&self, number: Option<u64>) -> Result<Option<Version>, Failure>;
+
+    /// Who wrote a version. `None`: the store does not tell, or not these credentials.
+    async fn author(&self, number: u64) -> Option<String>;
+
+    /// Writes a version, at once and whole. `first`: only if there is none yet.
+    ///
+    /// # Errors
+    ///
+    /// If it was surely not written.
+    async fn write(&self, text: &str, first: bool) -> Result<Written, Failure>;
+}
+
+/// The parameter in Parameter Store.
+#[derive(Clone, Debug)]
+pub struct SsmPools {
+    client: Client,
+    name: String,
+}
+
+impl Connected {
+    /// The deployment's pools file.
+    #[must_use]
+    pub fn pools_parameter(&self) -> SsmPools {
+        SsmPools { client: Client::new(&self.sdk), name: self.parameter("pools") }
+    }
+}
+
+#[async_trait]
+impl PoolsParameter for SsmPools {
+    async fn version(&self, number: Option<u64>) -> Result<Option<Version>, Failure> {
+        let name = number.map_or_else(|| self.name.clone(), |number| format!("{}:{number}", self.name));
+        let found = match self.client.get_parameter().name(&name).send().await {
+            Ok(answer) => answer.parameter,
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|error| error.is_parameter_not_found() || error.is_parameter_version_not_found()) =>
+            {
+                None
+            }
+            Err(error) => return Err(refused(&format!("read the SSM parameter {name}"), &error)),
+        };
+        Ok(found.map(|found| Version {
+            number: u64::try_from(found.version).unwrap_or_default(),
+            text: found.value.unwrap_or_default(),
+            at: found.last_modified_date.and_then(|at| at.to_millis().ok()).map(Timestamp::from_millis),
+        }))
+    }
+
+    async fn author(&self, number: u64) -> Option<String> {
+        let mut pages = self.client.get_parameter_history().name(&self.name).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            // Who may not see the history is told nothing of it: that is no reason to fail.
+            let mut versions = page.ok()?.parameters.unwrap_or_default().into_iter();
+            if let Some(version) = versions.find(|version| u64::try_from(version.version).ok() == Some(number)) {
+                return version.last_modified_user.map(|arn| caller::short(&arn).to_owned());
+            }
+        }
+        None
+    }
+
+    async fn write(&self, text: &str, first: bool) -> Result<Written, Failure> {
+        // Advanced: 8 KB. One attempt: a repetition of one whose answer got lost would make two versions of it.
+        let once = aws_sdk_ssm::config::Builder::new()
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(TimeoutConfig::builder().operation_timeout(WRITE).build());
+        let put = self.client.put_parameter().name(&self.name).value(text).r#type(ParameterType::String).tier(ParameterTier::Advanced);
+        match put.overwrite(!first).customize().config_override(once).send().await {
+            Ok(answer) => Ok(Written::As(u64::try_from(answer.version).unwrap_or_default())),
+            Err(error) => match &error {
+                SdkError::ServiceError(service) if matches!(service.err(), PutParameterError::ParameterAlreadyExists(_)) => {
+                    Ok(Written::Exists)
+                }
+                SdkError::ServiceError(service) if service.raw().status().as_u16() < 500 => {
+                    Err(refused(&format!("write the SSM parameter {}", self.name), &error))
+                }
+                SdkError::ConstructionFailure(_) => Err(refused(&format!("write the SSM parameter {}", self.name), &error)),
+                _ => Ok(Written::Unknown(refused(&format!("write the SSM parameter {}", self.name), &error).problem)),
+            },
+        }
+    }
+}
