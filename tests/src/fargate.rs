@@ -12,6 +12,7 @@
 //! where the documentation is silent.
 
 mod answer;
+mod awslogs;
 mod control;
 mod credentials;
 mod definitions;
@@ -41,6 +42,7 @@ mod throttle;
 mod tokens;
 
 pub use answer::{Answer, Delivery, Refusal};
+pub use awslogs::LogStream;
 pub use events::{EventCounts, TaskEvent};
 pub use faults::{Fault, FaultKind};
 pub use flags::Flags;

@@ -1,5 +1,6 @@
 //! Gives the model a world: the machine's clock, its randomness, and somebody who carries out effects.
 
+use super::awslogs::Awslogs;
 use super::credentials::Credentials;
 use super::delivery::Observer;
 use super::life::{ContainerSpec, Effect};
@@ -9,7 +10,7 @@ use super::processes::Processes;
 use jiff::Timestamp;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
 /// Model and world of one stand-in.
@@ -19,12 +20,13 @@ pub(crate) struct Host {
     pub(crate) processes: Processes,
     pub(crate) credentials: Credentials,
     pub(crate) observer: Observer,
+    logs: Awslogs,
 }
 
 impl Host {
-    pub(crate) fn new(model: Fargate, processes: Processes, credentials: Credentials, observer: Observer) -> Arc<Self> {
+    pub(crate) fn new(model: Fargate, processes: Processes, credentials: Credentials, (observer, logs): (Observer, Awslogs)) -> Arc<Self> {
         let model = Mutex::new((model, Timestamp::now()));
-        Arc::new(Self { model, changed: Notify::new(), processes, credentials, observer })
+        Arc::new(Self { model, changed: Notify::new(), processes, credentials, observer, logs })
     }
 
     /// Does something with the model at the present moment.
@@ -84,9 +86,15 @@ impl Host {
         let credentials = self.credentials.open(&task, spec.task_role.as_deref());
         match self.processes.start(spec, credentials) {
             Ok(running) => {
+                let (end, ended) = oneshot::channel();
+                if let Some(stream) = spec.log.clone() {
+                    let (host, file) = (Arc::clone(self), self.processes.log(&task));
+                    watched.spawn(async move { host.logs.ship(file, stream, ended).await });
+                }
                 let host = Arc::clone(self);
                 watched.spawn(async move {
                     let exit_code = host.processes.end(running).await;
+                    let _ = end.send(());
                     host.credentials.close(&task);
                     host.with(|model, at| model.container_exited(&task, exit_code, at));
                 });

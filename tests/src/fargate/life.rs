@@ -1,5 +1,6 @@
 //! How a task's life goes on: by the clock, by its container, by `StopTask`, by Spot.
 
+use super::awslogs::LogStream;
 use super::events::TaskEvent;
 use super::faults::{FaultKind, Occasion};
 use super::journal::Change;
@@ -23,6 +24,8 @@ pub struct ContainerSpec {
     pub environment: BTreeMap<String, String>,
     /// The role whose credentials the container may ask for.
     pub task_role: Option<String>,
+    /// Where its output goes, if the definition says so.
+    pub log: Option<LogStream>,
 }
 
 /// What the world has to do.

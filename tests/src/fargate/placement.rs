@@ -1,6 +1,7 @@
 //! `RunTask`: what ECS checks, where it places, and what it remembers.
 
 use super::answer::Refusal;
+use super::awslogs::LogStream;
 use super::definitions::{Definition, disk_fits};
 use super::faults::{FaultKind, Occasion};
 use super::journal::Change;
@@ -8,7 +9,7 @@ use super::life::ContainerSpec;
 use super::model::Fargate;
 use super::moment::Moment;
 use super::names::{Operation, TaskId};
-use super::requests::{AwsVpc, RunTask, TaskOverride, read};
+use super::requests::{AwsVpc, LogConfiguration, RunTask, TaskOverride, read};
 use super::requirements::{network, overrides_fit, provider, started_by_fits, tags_fit, token_fits};
 use super::sizes::{cpu_units, memory_mib, pair_exists};
 use super::task::{ContainerState, Life, Task, Times};
@@ -186,11 +187,16 @@ fn container_spec(task: TaskId, definition: &Definition, overrides: &TaskOverrid
     let given = overrides.container_overrides.first();
     let command = given.and_then(|given| given.command.as_ref()).unwrap_or(&container.command);
     let variables = container.environment.iter().chain(given.iter().flat_map(|given| &given.environment));
+    let option = |log: &LogConfiguration, name: &str| log.options.get(name).cloned().unwrap_or_default();
+    let awslogs = container.log_configuration.as_ref().filter(|log| log.log_driver == "awslogs");
+    let name = container.name.as_deref().unwrap_or_default();
+    let log = awslogs.map(|log| LogStream::of(&option(log, "awslogs-group"), &option(log, "awslogs-stream-prefix"), name, &task));
     ContainerSpec {
         task,
         command: container.entry_point.iter().chain(command).cloned().collect(),
         environment: variables.filter_map(|variable| Some((variable.name.clone()?, variable.value.clone()?))).collect(),
         task_role: overrides.task_role_arn.clone().or_else(|| definition.task_role.clone()),
+        log,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The listener: connections that can end without an answer.
 
+use super::awslogs::Awslogs;
 use super::control::routes;
 use super::credentials::Credentials;
 use super::delivery::{Observer, Target};
@@ -50,9 +51,10 @@ pub async fn serve(flags: Flags) -> Result<Server> {
     let client = reqwest::Client::builder().no_proxy().build().context("build the HTTP client")?;
     let processes = Processes::new(&flags.runner_home, &flags.work_dir, &region)?;
     let credentials = Credentials::new(&url, &region, flags.aws_endpoint.clone(), client.clone());
+    let logs = Awslogs::new(flags.aws_endpoint.clone(), &region, client.clone());
     let target = Target { endpoint: flags.aws_endpoint, function: flags.observer_function };
     let observer = Observer::new(&region, target, client);
-    let host = Host::new(Fargate::new(flags.settings), processes, credentials, observer);
+    let host = Host::new(Fargate::new(flags.settings), processes, credentials, (observer, logs));
     let accepting = tokio::spawn(accept(listener, routes(Arc::clone(&host))));
     let driving = tokio::spawn(Arc::clone(&host).drive());
     if let Some(path) = &flags.ready_file {

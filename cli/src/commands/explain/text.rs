@@ -1,0 +1,118 @@
+//! A job's story as text.
+
+use std::time::Duration;
+
+use anstyle::Style;
+use mayfly_domain::job::JobState;
+
+use super::tale::{Beside, Tale};
+use crate::commands::runners::outcome_in_a_word;
+use crate::moment::span;
+use crate::screen::{BAD, DOUBTFUL, FAINT, GOOD, STRONG};
+use crate::table::{Cell, Table};
+use crate::words::{counted, dollars, plain};
+
+/// How many last characters of a runner's id tell it from others of one story: the first tell when it was made.
+const SHORT: usize = 6;
+
+/// The whole answer: what it is, where it stands, why that pool, what happened, who took part.
+#[must_use]
+pub fn text(tale: &Tale) -> String {
+    let mut parts = vec![head(tale), stand(tale)];
+    parts.extend(matched(tale));
+    parts.push(story(tale));
+    if !tale.runners.is_empty() {
+        parts.push(runners(tale));
+    }
+    parts.join("\n\n")
+}
+
+fn head(tale: &Tale) -> String {
+    let attempt = if tale.attempt > 1 { format!(", attempt {}", tale.attempt) } else { String::new() };
+    let url = tale.url.as_ref().map(|url| format!("\n{FAINT}{}{FAINT:#}", plain(url))).unwrap_or_default();
+    format!(
+        "{STRONG}job {} {}{STRONG:#}\n{}, run {}{attempt}, runs-on [{}]{url}",
+        tale.job,
+        plain(&tale.name),
+        plain(&tale.repository),
+        tale.run,
+        plain(&tale.labels.join(", "))
+    )
+}
+
+fn stand(tale: &Tale) -> String {
+    let style = match (tale.state, tale.conclusion.as_deref()) {
+        (JobState::Closed, Some("success")) => GOOD,
+        (JobState::Closed, Some("failure" | "timed_out")) | (JobState::Unplaced, _) => BAD,
+        (JobState::Queued, _) => DOUBTFUL,
+        _ => STRONG,
+    };
+    let mut lines = vec![format!("{style}{}{style:#}", plain(&tale.summary))];
+    if let Some(waits) = &tale.waits {
+        lines.extend(waits.ahead.map(|ahead| match ahead {
+            0 => "  it is the next one of its pool".to_owned(),
+            ahead => format!("  {} of its pool {} before it", counted(ahead, "job"), if ahead == 1 { "comes" } else { "come" }),
+        }));
+        lines.extend(waits.next_try_at.map(|at| match at.0 > tale.at.0 {
+            true => format!("  next try at {}, in {}", at.near(tale.at.0), span(at.0.since(tale.at.0))),
+            false => "  the next try is due".to_owned(),
+        }));
+        lines.extend(waits.help.as_ref().map(|help| format!("  {}", plain(help))));
+    }
+    lines.extend(tale.swaps.iter().map(|swap| format!("  {}", plain(swap))));
+    if tale.tries_microdollars.0 > 0 {
+        lines.push(format!("  runners that were started for it and had no job cost {}", dollars(tale.tries_microdollars)));
+    }
+    lines.join("\n")
+}
+
+fn matched(tale: &Tale) -> Option<String> {
+    let words = tale.matched.as_ref()?.in_words();
+    let lines: Vec<String> = words.iter().map(|line| format!("{FAINT}{}{FAINT:#}", plain(line))).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+fn story(tale: &Tale) -> String {
+    let mut table = Table::new(["TIME", "SINCE", "WHO", "WHAT"]);
+    for (number, line) in tale.story.iter().enumerate() {
+        let since = Duration::from_secs_f64(line.since_last_seconds.clamp(0.0, 1e9));
+        let since = if number == 0 { String::new() } else { format!("+{}", span(since)) };
+        let who = line.runner.as_ref().map_or("job", |runner| short(runner.as_str()));
+        table.row([line.at.near(tale.at.0).into(), Cell::number(since), who.into(), line.text.as_str().into()]);
+    }
+    let cut = if tale.story_incomplete {
+        format!("\n{FAINT}so many runners ended meanwhile that some of this story may not have been found{FAINT:#}")
+    } else {
+        String::new()
+    };
+    format!("{table}{cut}")
+}
+
+fn short(runner: &str) -> &str {
+    runner.get(runner.len().saturating_sub(SHORT)..).unwrap_or(runner)
+}
+
+fn runners(tale: &Tale) -> String {
+    let mut table = Table::new(["WHO", "RUNNER", "POOL", "STATE", "COST", "TASK"]);
+    for beside in &tale.runners {
+        let (state, style) = state(beside);
+        let task = beside.task.as_deref().and_then(|task| task.rsplit('/').next()).unwrap_or_default();
+        table.row([
+            short(beside.runner.as_str()).into(),
+            beside.runner.to_string().into(),
+            beside.pool.to_string().into(),
+            Cell::new(state).styled(style),
+            Cell::number(beside.cost_microdollars.map(dollars).unwrap_or_default()),
+            task.into(),
+        ]);
+    }
+    table.to_string()
+}
+
+fn state(beside: &Beside) -> (&'static str, Style) {
+    match (beside.stage, beside.outcome) {
+        (Some(stage), _) => (stage.word(), Style::new()),
+        (None, Some(outcome)) => outcome_in_a_word(outcome),
+        (None, None) => ("closed", FAINT),
+    }
+}
