@@ -81,12 +81,21 @@ fn at_work_on(runner: &Runner, open: &[&WaitingJob]) -> Option<usize> {
 /// A job of the target that the runner is, or is being, registered for. Of its own size if there is one: after a change of the
 /// pools file one target has jobs of two sizes, and the unregistered runners can serve only their own.
 fn registered_for(runner: &Runner, open: &[&WaitingJob], now: Timestamp) -> Option<usize> {
-    if runner.silent(now) || runner.retired_at.is_some() {
+    if runner.retired_at.is_some() {
+        return position(open, |job| held_by(job, runner));
+    }
+    if runner.silent(now) {
         return None;
     }
     let key = runner.target.as_ref()?.key();
     position(open, |job| job.target == key && job.size == runner.size && job.eligible(now))
         .or_else(|| position(open, |job| job.target == key))
+}
+
+/// True if the job is in reserve for the runner, and both say so. GitHub gives nothing more to a runner that was taken away there; but why it was given
+/// nothing is not known: its end has GitHub asked about the job first, and another runner started now would most often be for a job that is over.
+fn held_by(job: &WaitingJob, runner: &Runner) -> bool {
+    runner.reserved == Some(job.id) && job.runner.as_ref() == Some(&runner.id)
 }
 
 /// A job that a runner without a registration can be given: of its size, and either of the repository it was started for or of one

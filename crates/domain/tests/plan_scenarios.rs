@@ -3,14 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use mayfly_domain::health::{FailureKind, Health, SizeHealth};
-use mayfly_domain::id::RepositoryId;
+use mayfly_domain::id::{JobId, RepositoryId};
 use mayfly_domain::job::WaitingJob;
 use mayfly_domain::plan::{Limits, Plan};
 use mayfly_domain::pool::Pool;
 use mayfly_domain::runner::Runner;
 use mayfly_domain::size::Size;
 
-use crate::builders::{DEFINITION, OLD, OWN, broken, busy, health, installation, job, job_of, later, limits, marked, parked, pool, proven};
+use crate::builders::{
+    DEFINITION, OLD, OWN, ago, broken, busy, health, installation, job, job_of, later, limits, marked, parked, pool, proven,
+};
 use crate::builders::{registered, registering, requested, silent, target};
 use crate::looks::Look;
 
@@ -30,7 +32,7 @@ fn with_floor(min_idle: u32) -> Pool {
 
 /// A requested runner that was started for this job.
 fn started_for(number: u64, job: i64) -> Runner {
-    Runner { intended: Some(mayfly_domain::id::JobId(job)), repository: Some(RepositoryId(1)), ..requested(number) }
+    Runner { intended: Some(JobId(job)), repository: Some(RepositoryId(1)), ..requested(number) }
 }
 
 /// The plan, one line each: launches in order, stops in order, jobs that are held.
@@ -110,6 +112,15 @@ fn a_runner_whose_job_was_refused_covers_nothing() {
 fn registered_runners_cover_their_target_only_and_are_never_stopped() {
     let look = scene([job_of(1, 1, "gpu")], [registered(1, 9, target(1, "mayfly")), registering(2, 9, target(2, "gpu"))]);
     insta::assert_snapshot!(told(&look), @"launch for job 1");
+}
+
+#[test]
+fn a_runner_that_was_taken_away_at_github_keeps_the_job_in_its_reserve_until_it_has_ended_and_covers_no_other() {
+    let away = |number| Runner { retired_at: Some(ago(2)), reserved: Some(JobId(1)), ..registered(number, 1, target(1, "mayfly")) };
+    let held = WaitingJob { runner: Some(away(1).id), ..job(1) };
+    insta::assert_snapshot!(told(&scene([held.clone(), job(2)], [away(1)])), @"launch for job 2");
+    // Somebody else holds the job by now.
+    insta::assert_snapshot!(told(&scene([held], [away(2)])), @"launch for job 1");
 }
 
 #[test]

@@ -44,6 +44,22 @@ fn tells(system: &System, job: JobId, text: &str) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
+async fn cancelled_jobs_of_which_nobody_told_cost_one_runner_each() {
+    let system = begin(301);
+    let jobs = system.queue_jobs(&NewJob { count: 4, ..untold([Action::Completed]) });
+    until(&system, 20, "each has a task", |system| system.launched_and_most_live().0 == 4).await;
+    for job in &jobs {
+        system.cancel(*job);
+    }
+    // The first of their runners that has ended wakes the pool, while the others are on their way to their ends.
+    for job in jobs {
+        until_state(&system, 900, job, JobState::Closed).await;
+    }
+    rest(&system, 60).await;
+    assert_eq!(system.launched_and_most_live().0, 4, "{}", story(&system));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cancelled_job_of_which_nobody_told_is_found_while_it_waits() {
     let system = begin(300);
     system.fault(Fault::of(FaultKind::NoCapacity));
