@@ -17,6 +17,7 @@ mod mirror;
 mod options;
 mod pace;
 mod panics;
+mod patience;
 mod report;
 mod run;
 mod scenario;

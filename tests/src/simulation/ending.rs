@@ -34,6 +34,8 @@ pub(super) struct JobNow {
     pub(super) hosted: bool,
     /// GitHub gave it up: no runner took it for a day.
     pub(super) given_up: bool,
+    /// It stood at a gate, and nobody ever opened it.
+    pub(super) held_back: bool,
     /// The App is on its repository, and not suspended.
     pub(super) app: bool,
     /// GitHub refuses its runners.
@@ -132,6 +134,7 @@ pub(super) fn jobs_at_github(system: &System) -> Vec<JobNow> {
                 ended: job.completed_at.map(time),
                 hosted: job.is_hosted(),
                 given_up: job.annotation.is_some_and(|words| words.contains("not acquired")),
+                held_back: job.wish.gate.is_some() && job.queued_at == job.created_at,
                 app: installation.is_some_and(|one| one.suspended_at.is_none()),
                 refused: names.iter().any(|name| refused(name)),
                 heard_of: heard.contains(&job.repository),
@@ -203,7 +206,22 @@ impl Ending<'_> {
 
     /// How many jobs a runner of ours worked on.
     pub(super) fn served(&self) -> usize {
-        self.jobs.iter().filter(|job| job.steps > 0 && self.ours(job).is_some()).count()
+        self.jobs.iter().filter(|job| job.began.is_some() && self.ours(job).is_some()).count()
+    }
+
+    /// How many jobs were over before they began, those not counted that GitHub held back all the time.
+    pub(super) fn cancelled_before_they_began(&self) -> usize {
+        self.jobs.iter().filter(|job| !job.hosted && job.began.is_none() && job.ended.is_some() && !job.held_back).count()
+    }
+
+    /// True if some pool takes jobs whose runners are registered in different places, or with different labels.
+    pub(super) fn a_pool_has_several_targets(&self) -> bool {
+        let batches: Vec<_> = self.scenario.batches().collect();
+        self.scenario.pools.pools.iter().any(|pool| {
+            let taken = batches.iter().filter(|batch| pool.takes(self.scenario.asked(batch)));
+            let targets: BTreeSet<_> = taken.map(|batch| (&batch.repository, folded(&batch.labels))).collect();
+            targets.len() > 1
+        })
     }
 
     /// How many runners were handed another job than the one that they held in reserve.
@@ -224,7 +242,6 @@ impl Ending<'_> {
     /// True if a runner that was made for one job may be handed another that needs something else.
     pub(super) fn runners_are_not_interchangeable(&self) -> bool {
         let organization = self.scenario.pools.pools.iter().any(|pool| pool.group.is_some());
-        let folded = |labels: &[String]| labels.iter().map(|label| label.to_lowercase()).collect::<BTreeSet<_>>();
         let sets: BTreeSet<_> = self.scenario.batches().map(|batch| (batch.repository.clone(), folded(&batch.labels))).collect();
         let covers = |one: &(String, BTreeSet<String>), other: &(String, BTreeSet<String>)| {
             one.0 == other.0 && one.1 != other.1 && (one.1.is_subset(&other.1) || one.1.iter().any(|label| label.starts_with("run=")))
@@ -357,6 +374,10 @@ impl Ending<'_> {
         places.truncate(3);
         places
     }
+}
+
+fn folded(labels: &[String]) -> BTreeSet<String> {
+    labels.iter().map(|label| label.to_lowercase()).collect()
 }
 
 /// Whose address a row's key is: `pool#<pool>`, `runner#<id>`.

@@ -18,6 +18,8 @@ pub(super) struct Task {
     pub(super) runner: Address,
     pub(super) running: Option<Timestamp>,
     pub(super) stopped: Option<Timestamp>,
+    /// When somebody first asked ECS to stop it.
+    pub(super) to_stop: Option<Timestamp>,
 }
 
 /// A runner, as far as anybody outside of the ledger knows it.
@@ -64,6 +66,10 @@ pub(super) struct Mirror {
     pub(super) strangers: BTreeSet<i64>,
     /// Their names.
     stolen: BTreeSet<String>,
+    /// When a delivery that says `queued` of a job was taken last.
+    pub(super) told: BTreeMap<JobId, Timestamp>,
+    /// Deliveries under way that say `queued`.
+    telling: BTreeMap<i64, JobId>,
 }
 
 /// The pool of an address.
@@ -99,6 +105,18 @@ impl Mirror {
             Happening::RunnerRemoved { id, .. } => {
                 self.registrations.remove(id);
             }
+            Happening::StopAsked { task, .. } => {
+                if let Some(task) = self.tasks.get_mut(task) {
+                    task.to_stop.get_or_insert(at);
+                }
+            }
+            Happening::DeliverySent { delivery, action, job: Some(job), .. } if action == "queued" => {
+                self.telling.insert(*delivery, *job);
+            }
+            Happening::DeliveryAnswered { delivery, status, .. } => {
+                let told = self.telling.remove(delivery).filter(|_| (200..300).contains(status));
+                self.told.extend(told.map(|job| (job, at)));
+            }
             Happening::JobAssigned { job, runner } => self.assigned(*job, runner.as_deref()),
             Happening::JobChanged { job, to, runner, .. } => {
                 let changed = Job { status: *to, since: at, runner: runner.clone() };
@@ -126,7 +144,7 @@ impl Mirror {
     }
 
     fn task_started(&mut self, task: &str, started_by: &str) {
-        self.tasks.insert(task.to_owned(), Task { runner: started_by.to_owned(), running: None, stopped: None });
+        self.tasks.insert(task.to_owned(), Task { runner: started_by.to_owned(), running: None, stopped: None, to_stop: None });
         *self.live.entry(pool_of(started_by).to_owned()).or_default() += 1;
         self.runners.entry(started_by.to_owned()).or_default().tasks.push(task.to_owned());
     }

@@ -1,6 +1,7 @@
 //! What happens in one story: plain data, made from a seed, shrunk when it fails, kept as JSON.
 
 mod act;
+mod order;
 mod pools;
 mod trouble;
 
@@ -60,6 +61,11 @@ impl Scenario {
         })
     }
 
+    /// What the jobs of a batch ask for.
+    pub(super) fn asked<'a>(&'a self, batch: &'a Batch) -> Asked<'a> {
+        Asked { repository: &batch.repository, private: !self.public.contains(&batch.repository), labels: &batch.labels }
+    }
+
     /// Every pools file that is ever in force.
     pub fn files(&self) -> impl Iterator<Item = &PoolsFile> {
         let applied = self.acts.iter().filter_map(|act| match &act.deed {
@@ -86,11 +92,5 @@ impl Scenario {
             )
         };
         self.trouble.is_none() && self.acts.iter().all(harmless)
-    }
-
-    /// True if nothing goes wrong and nobody interferes: then every job costs one runner.
-    #[must_use]
-    pub fn is_plain(&self) -> bool {
-        self.trouble.is_none() && self.acts.iter().all(|act| matches!(&act.deed, Deed::Queue(batch) if batch.gate.is_none()))
     }
 }

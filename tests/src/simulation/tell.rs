@@ -15,6 +15,7 @@ use super::leftovers::Leftovers;
 use super::logs;
 use super::pace::PerMinute;
 use super::panics;
+use super::patience::Patience;
 use super::scenario::{Act, Moment, Outage, Scenario, Strike};
 use super::violation::{Invariant, Violation};
 use super::watch::{Keep, Shared};
@@ -26,6 +27,9 @@ use crate::system::{Chances, Happening, Start, System};
 
 /// How often it is looked whether everything is at rest.
 const LOOK: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether jobs wait in vain.
+const IMPATIENT: Duration = Duration::from_secs(5);
 
 /// For how long everything must be at rest.
 const REST: Duration = Duration::from_secs(240);
@@ -189,10 +193,14 @@ impl<'a> Teller<'a> {
         let mut next = 0;
         let calm = after(self.began, self.scenario.calm_at);
         let mut leftovers = self.scenario.is_calm().then(|| Leftovers::new(true));
+        let mut patience = self.scenario.is_orderly().then(|| Patience::new(self.scenario.patience()));
         loop {
             let now = self.now();
             if let Some(leftovers) = &mut leftovers {
                 leftovers.look(&self.system, &self.watch);
+            }
+            if let Some(patience) = &mut patience {
+                patience.look(&self.system, &self.watch);
             }
             while let Some(act) = acts.get(next).filter(|act| self.time_of(act) <= now) {
                 next += 1;
@@ -208,6 +216,7 @@ impl<'a> Teller<'a> {
                 acts.get(next).map(|act| self.time_of(act)),
                 self.outages.iter().map(|(_, until)| *until).min(),
                 leftovers.as_ref().map(|_| now.plus(LOOK)),
+                patience.as_ref().map(|_| now.plus(IMPATIENT)),
                 Some(calm),
             ];
             let until = times.into_iter().flatten().min().unwrap_or(calm);

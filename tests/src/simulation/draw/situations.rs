@@ -1,6 +1,13 @@
 //! Situations: moments that chance alone seldom brings about, made on purpose. Every other seed tells one, each in its turn.
 
+mod idle_floor;
+mod late_marks;
 mod late_starts;
+mod other_labels;
+mod parts;
+mod trickle;
+mod unanswered;
+mod withdrawn;
 
 use super::chance::Chance;
 use crate::simulation::scenario::Scenario;
@@ -14,7 +21,15 @@ pub(super) struct Situation {
 }
 
 /// All of them.
-pub(super) const ALL: [Situation; 1] = [late_starts::SITUATION];
+pub(super) const ALL: [Situation; 7] = [
+    late_starts::SITUATION,
+    trickle::SITUATION,
+    withdrawn::SITUATION,
+    unanswered::SITUATION,
+    idle_floor::SITUATION,
+    other_labels::SITUATION,
+    late_marks::SITUATION,
+];
 
 /// The situation that a seed tells, if it tells one.
 pub(super) fn of(seed: u64) -> Option<&'static Situation> {
