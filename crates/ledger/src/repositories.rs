@@ -1,25 +1,33 @@
 //! Repositories that jobs came from lately: where sweeper looks for jobs that GitHub never told of.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use mayfly_domain::id::{InstallationId, RepositoryId, RunId};
+use mayfly_domain::id::{InstallationId, JobId, RepositoryId, RunId};
+use mayfly_domain::job::JobEvent;
 use mayfly_domain::target::Repository;
 use mayfly_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::Ledger;
 use crate::error::{LedgerError, Try, settle};
-use crate::jobs::optional;
+use crate::jobs::{TRIES, optional};
 use crate::key;
 use crate::store::{Expect, Store, Write, unchanged};
+
+/// An item says to the day when a repository was seen: what is news about it is written down once a day.
+pub const SEEN_TO: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A repository that jobs came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeenRepository {
     /// How often it was written; 0 for one that never was.
     pub rev: u64,
-    /// The repository, as a job told of it.
+    /// The repository, as its newest job told of it.
     pub repository: Repository,
+    /// That job: what an older one says late of the repository's name and installation is past.
+    #[serde(default = "no_job")]
+    pub newest: JobId,
     /// The App's installation there.
     pub installation: InstallationId,
     /// When one of its jobs was seen last; behind by a day at most.
@@ -36,7 +44,54 @@ pub struct SeenRepository {
     pub hidden: u32,
 }
 
+const fn no_job() -> JobId {
+    JobId(0)
+}
+
+impl SeenRepository {
+    /// The repository after a delivery about one of its jobs; none if that is no news.
+    fn after(known: Option<Self>, event: &JobEvent) -> Option<Self> {
+        let now = event.received_at;
+        let Some(known) = known else {
+            return Some(Self {
+                rev: 0,
+                repository: event.repository.clone(),
+                newest: event.job,
+                installation: event.installation,
+                seen_at: now,
+                // What is at work there now was told of.
+                asked_at: now,
+                cleared_at: now,
+                looked_at: BTreeSet::new(),
+                hidden: 0,
+            });
+        };
+        // It may have been renamed, and the App installed anew. Then GitHub is asked about it as often as at first.
+        let moved = event.job >= known.newest && (known.repository != event.repository || known.installation != event.installation);
+        if moved {
+            let (repository, installation) = (event.repository.clone(), event.installation);
+            return Some(Self { repository, installation, newest: event.job, seen_at: now, hidden: 0, ..known });
+        }
+        let stale = now.since(known.seen_at) >= SEEN_TO;
+        stale.then(|| Self { newest: known.newest.max(event.job), seen_at: now, ..known })
+    }
+}
+
 impl<S: Store> Ledger<S> {
+    /// A delivery told of a job of this repository. One read, and a write if that is news.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`]: it may not be written down.
+    pub async fn sighted(&self, event: &JobEvent) -> Result<(), LedgerError> {
+        self.tried(TRIES, "write down that a repository has jobs", || async {
+            let known = self.repository(event.repository.id).await?;
+            let Some(after) = SeenRepository::after(known, event) else { return Ok(Try::Done(())) };
+            Ok(self.put_repository(after).await?.map_or(Try::Again, |_| Try::Done(())))
+        })
+        .await
+    }
+
     /// All of them.
     ///
     /// # Errors

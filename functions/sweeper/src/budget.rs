@@ -1,9 +1,9 @@
-//! What one sweep may spend: time, calls to GitHub by installation, and redeliveries; and the repositories that it comes across.
+//! What one sweep may spend: time, calls to GitHub by installation, and redeliveries.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use mayfly_domain::id::{InstallationId, JobId, RepositoryId};
+use mayfly_domain::id::InstallationId;
 use mayfly_domain::time::Timestamp;
 use mayfly_github::CallError;
 use mayfly_ledger::Store;
@@ -25,7 +25,6 @@ pub(crate) struct Budget {
     /// What GitHub listed in this sweep.
     pub(crate) lists: tokio::sync::Mutex<Lists>,
     redeliveries: Mutex<Redeliveries>,
-    sighted: Mutex<BTreeMap<RepositoryId, JobId>>,
 }
 
 /// How many events GitHub may be asked for; none as long as nobody has looked whether the App may ask at all.
@@ -37,13 +36,7 @@ struct Redeliveries {
 
 impl Budget {
     pub(crate) fn new(until: Instant) -> Self {
-        Self {
-            until,
-            calls: Mutex::default(),
-            lists: tokio::sync::Mutex::default(),
-            redeliveries: Mutex::default(),
-            sighted: Mutex::default(),
-        }
+        Self { until, calls: Mutex::default(), lists: tokio::sync::Mutex::default(), redeliveries: Mutex::default() }
     }
 
     fn redeliveries(&self) -> MutexGuard<'_, Redeliveries> {
@@ -66,18 +59,6 @@ impl Budget {
         let may = redeliveries.left > 0;
         redeliveries.left = redeliveries.left.saturating_sub(1);
         may
-    }
-
-    /// The sweep comes across a job of this repository.
-    pub(crate) fn sighted(&self, repository: RepositoryId, job: JobId) {
-        let mut sighted = self.sighted.lock().unwrap_or_else(PoisonError::into_inner);
-        let newest = sighted.entry(repository).or_insert(job);
-        *newest = job.max(*newest);
-    }
-
-    /// The newest job of each repository that the sweep came across.
-    pub(crate) fn sightings(&self) -> BTreeMap<RepositoryId, JobId> {
-        self.sighted.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn calls(&self) -> MutexGuard<'_, BTreeMap<InstallationId, u32>> {

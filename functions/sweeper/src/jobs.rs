@@ -21,9 +21,6 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// Does for the waiting jobs of a pool what they need, the oldest first.
     pub(crate) async fn mind_jobs(&self, pool: &PoolName, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
         let mut jobs = self.ledger.waiting_jobs(pool).await.context("read the waiting jobs")?;
-        for waiting in &jobs {
-            budget.sighted(waiting.repository, waiting.id);
-        }
         jobs.sort_by_key(WaitingJob::rank);
         if pools.get(pool).is_none() {
             self.move_jobs(pool, &jobs, pools, budget).await;

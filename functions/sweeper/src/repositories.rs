@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use mayfly_domain::id::{InstallationId, RepositoryId, RunId};
-use mayfly_domain::job::{JobAction, JobEvent, JobRecord, stand_in};
+use mayfly_domain::job::{JobAction, JobEvent, stand_in};
 use mayfly_domain::label::Labels;
 use mayfly_domain::pool::{Placement, Pools, Scope, Wanted};
 use mayfly_domain::target::{Repository, Target, TargetScope};
@@ -34,9 +34,6 @@ const CLEAR_EVERY: Duration = Duration::from_secs(60 * 60);
 /// Runs of one repository that one sweep looks into at most; the next one goes on. One or a few calls each.
 const RUNS: usize = 5;
 
-/// Its item says to the day when a repository was seen.
-const SEEN_TO: Duration = Duration::from_secs(24 * 60 * 60);
-
 /// A repository is forgotten when none of its jobs was seen for a week, to the day.
 const FORGET_AFTER: Duration = Duration::from_secs(8 * 24 * 60 * 60);
 
@@ -51,9 +48,8 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// Asks about those repositories whose turn it is.
     pub(crate) async fn ask_repositories(&self, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
         let known = self.ledger.repositories().await.context("read the repositories")?;
-        let known = self.sight(known, budget).await;
         let deputies = deputies(&known);
-        for seen in turns(known, self.now()) {
+        for seen in turns(known, pools, self.now()) {
             if budget.over() {
                 break;
             }
@@ -68,38 +64,11 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         Ok(())
     }
 
-    /// Writes down the repositories that this sweep came across, if that is news.
-    async fn sight(&self, known: Vec<SeenRepository>, budget: &Budget) -> Vec<SeenRepository> {
-        let mut known: BTreeMap<RepositoryId, SeenRepository> = known.into_iter().map(|seen| (seen.repository.id, seen)).collect();
-        let now = self.now();
-        for (id, job) in budget.sightings() {
-            if known.get(&id).is_some_and(|seen| now.since(seen.seen_at) < SEEN_TO) {
-                continue;
-            }
-            let written = match self.ledger.job(job).await {
-                Ok(Some(record)) if record.repository.id == id => self.ledger.put_repository(sighting(known.get(&id), &record, now)).await,
-                Ok(_) => Ok(None),
-                Err(problem) => Err(problem),
-            };
-            match written {
-                Ok(Some(seen)) => drop(known.insert(id, seen)),
-                Ok(None) => {}
-                Err(problem) => {
-                    warn!(repository.id = %id, "it was not written down that a job of it was seen, the next sweep does it: {problem}")
-                }
-            }
-        }
-        known.into_values().collect()
-    }
-
     /// Looks for what waits in a repository. `deputy`: what belongs to its owner is looked at with it.
     async fn ask_repository(&self, seen: SeenRepository, deputy: bool, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
         let now = self.now();
-        if now.since(seen.seen_at) > FORGET_AFTER || !pools.serves(&seen.repository) {
-            info!(
-                repository.name = seen.repository.name,
-                "forgotten: no job of it was seen for a week, or its owner is not served any more"
-            );
+        if now.since(seen.seen_at) > FORGET_AFTER {
+            info!(repository.name = seen.repository.name, "forgotten: no job of it was seen for a week");
             return Ok(self.ledger.forget_repository(&seen).await?);
         }
         if !self.may_ask(seen.installation, budget).await {
@@ -156,30 +125,32 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             }
             let jobs = github.jobs_of(seen.installation, &seen.repository, run, Instant::now() + GITHUB_CALL).await;
             for job in jobs.context("ask for the jobs of a run")? {
-                self.look_at(&job, seen, pools).await?;
+                if self.look_at(&job, seen, pools).await? {
+                    (seen.seen_at, seen.newest) = (self.now(), seen.newest.max(job.id));
+                }
             }
             seen.looked_at.insert(run);
         }
         Ok(())
     }
 
-    /// A job at GitHub: if it waits for a runner of ours and nobody told of it, it is recorded as if somebody had.
-    async fn look_at(&self, job: &FoundJob, seen: &SeenRepository, pools: &Pools) -> anyhow::Result<()> {
+    /// A job at GitHub: if it waits for a runner of ours and nobody told of it, it is recorded as if somebody had. True if it was.
+    async fn look_at(&self, job: &FoundJob, seen: &SeenRepository, pools: &Pools) -> anyhow::Result<bool> {
         let now = self.now();
         let since = job.now.started_at.or(job.now.created_at);
         if job.now.status != JobStatus::Queued || since.is_some_and(|since| now.since(since) < ON_ITS_WAY) {
-            return Ok(());
+            return Ok(false);
         }
         let wanted = Wanted { labels: &job.now.labels, repository: &seen.repository, run: job.now.run, attempt: job.now.attempt };
         if !matches!(pools.place(wanted), Placement::Pool(_) | Placement::Unplaced(_)) || self.ledger.job(job.id).await?.is_some() {
-            return Ok(());
+            return Ok(false);
         }
         let observation = self.ledger.observe(&as_delivered(job, seen, now), pools).await.context("record a job that was found")?;
         warn!(job.id = %job.id, repository.name = seen.repository.name, "found a job that waits and that no delivery told of");
         for pool in &observation.wake {
             self.wake(pool).await;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Takes away what runners of ours left behind at the places that belong to the repository.
@@ -193,34 +164,10 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 }
 
-/// The item of a repository that a job of it was seen.
-fn sighting(known: Option<&SeenRepository>, record: &JobRecord, now: Timestamp) -> SeenRepository {
-    let fresh = SeenRepository {
-        rev: 0,
-        repository: record.repository.clone(),
-        installation: record.installation,
-        seen_at: now,
-        // What is at work there now was told of.
-        asked_at: now,
-        cleared_at: now,
-        looked_at: std::collections::BTreeSet::new(),
-        hidden: 0,
-    };
-    match known {
-        // The App may have been installed anew since, and the repository renamed.
-        Some(known) => SeenRepository {
-            rev: known.rev,
-            asked_at: known.asked_at,
-            cleared_at: known.cleared_at,
-            looked_at: known.looked_at.clone(),
-            ..fresh
-        },
-        None => fresh,
-    }
-}
-
-/// Whose turn it is: those asked about longest ago, so many of each installation.
-fn turns(mut known: Vec<SeenRepository>, now: Timestamp) -> Vec<SeenRepository> {
+/// Whose turn it is: those asked about longest ago, so many of each installation. One whose owner is not served waits for its week to end: the next
+/// pools file may have its owner again, and whoever wrote the repository down does not do so again.
+fn turns(mut known: Vec<SeenRepository>, pools: &Pools, now: Timestamp) -> Vec<SeenRepository> {
+    known.retain(|seen| pools.serves(&seen.repository) || now.since(seen.seen_at) > FORGET_AFTER);
     known.retain(|seen| now.since(seen.asked_at) >= if seen.hidden > 1 { ASK_HIDDEN_EVERY } else { ASK_EVERY });
     known.sort_by_key(|seen| (seen.asked_at, seen.repository.id));
     let mut taken: BTreeMap<InstallationId, usize> = BTreeMap::new();

@@ -36,10 +36,6 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             if budget.over() {
                 break;
             }
-            let job = runner.work.as_ref().and_then(|work| work.job).or(runner.intended);
-            if let (Some(repository), Some(job)) = (runner.repository, job) {
-                budget.sighted(repository, job);
-            }
             let care = care(&runner, pool, self.now());
             let may_ask = match (&care, &runner.target) {
                 (Care::Retire(_) | Care::End(_), Some(target)) => self.may_ask(target.installation, budget).await,

@@ -16,6 +16,7 @@ use mayfly_settings::source::{Clock, Settings, SettingsError};
 
 use crate::answer::{Answer, Outcome};
 use crate::delivery;
+use crate::noted::Noted;
 use crate::payload;
 use crate::request::Request;
 
@@ -32,12 +33,23 @@ pub trait Jobs: Send + Sync {
     ///
     /// [`NotRecorded`] if it is not certain that the ledger has it.
     async fn observe(&self, event: &JobEvent, pools: &Pools) -> Result<Observation, NotRecorded>;
+
+    /// Writes down that the repository has jobs for us: what GitHub never tells of is looked for there.
+    ///
+    /// # Errors
+    ///
+    /// [`NotRecorded`] if it is not certain that the ledger has it.
+    async fn sighted(&self, event: &JobEvent) -> Result<(), NotRecorded>;
 }
 
 #[async_trait]
 impl<S: Store> Jobs for Ledger<S> {
     async fn observe(&self, event: &JobEvent, pools: &Pools) -> Result<Observation, NotRecorded> {
         Self::observe(self, event, pools).await.map_err(|error| NotRecorded(in_words(&error)))
+    }
+
+    async fn sighted(&self, event: &JobEvent) -> Result<(), NotRecorded> {
+        Self::sighted(self, event).await.map_err(|error| NotRecorded(in_words(&error)))
     }
 }
 
@@ -60,13 +72,14 @@ pub struct Webhook<J, W> {
     wakes: W,
     clock: Clock,
     wakes_not_sent: AtomicU64,
+    noted: Noted,
 }
 
 impl<J: Jobs, W: Wakes> Webhook<J, W> {
     /// Puts it together; nothing is read yet.
     #[must_use]
-    pub const fn new(settings: Settings, jobs: J, wakes: W, clock: Clock) -> Self {
-        Self { settings, jobs, wakes, clock, wakes_not_sent: AtomicU64::new(0) }
+    pub fn new(settings: Settings, jobs: J, wakes: W, clock: Clock) -> Self {
+        Self { settings, jobs, wakes, clock, wakes_not_sent: AtomicU64::new(0), noted: Noted::default() }
     }
 
     /// How many wakes could not be sent since this process began. The tick makes up for them.
@@ -115,6 +128,9 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
         })?;
         self.wake(&observation.wake, event).await;
         log(event, &observation);
+        if !matches!(observation.verdict, Verdict::Ignored(_)) {
+            self.note_repository(event).await?;
+        }
         Ok(match observation.verdict {
             Verdict::Recorded => Answer::new(202, Outcome::Recorded, "the ledger has it"),
             Verdict::Unplaced(reason) => Answer::new(202, Outcome::Unplaced, reason),
@@ -131,6 +147,20 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
             return self.settings.pools_fresh().await;
         }
         Ok(pools)
+    }
+
+    /// Has the ledger know the job's repository, unless this process knows that it does. Done for every job of ours, however short its stay: it may be
+    /// the only one of its repository that is ever told of. What fails here fails the delivery, which comes again.
+    async fn note_repository(&self, event: &JobEvent) -> Result<(), Answer> {
+        if self.noted.has(event) {
+            return Ok(());
+        }
+        self.jobs.sighted(event).await.map_err(|NotRecorded(error)| {
+            tracing::error!(delivery.id = %event.delivery, repository.id = event.repository.id.0, error, "could not write down a job's repository");
+            Answer::failed("the ledger does not know the repository: deliver again")
+        })?;
+        self.noted.add(event);
+        Ok(())
     }
 
     async fn wake(&self, pools: &BTreeSet<PoolName>, event: &JobEvent) {

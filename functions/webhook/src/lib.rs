@@ -5,6 +5,7 @@
 mod answer;
 mod delivery;
 mod handler;
+mod noted;
 mod payload;
 mod request;
 

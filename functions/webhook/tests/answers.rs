@@ -31,6 +31,8 @@ struct State {
     settings_read: u32,
     ledger_down: bool,
     records: BTreeMap<JobId, JobRecord>,
+    repositories_down: bool,
+    sighted: Vec<String>,
     queue_down: bool,
     woken: Vec<PoolName>,
 }
@@ -64,6 +66,15 @@ impl Jobs for Memory {
             state.records.insert(event.job, record);
         }
         Ok(observation)
+    }
+
+    async fn sighted(&self, event: &JobEvent) -> Result<(), NotRecorded> {
+        let mut state = self.0.lock().unwrap();
+        if state.repositories_down {
+            return Err(NotRecorded("down".into()));
+        }
+        state.sighted.push(event.repository.name.clone());
+        Ok(())
     }
 }
 
@@ -327,6 +338,21 @@ async fn a_ledger_that_does_not_answer_is_a_failure_and_wakes_nobody() {
     assert_eq!((answer.status, answer.outcome), (503, Outcome::Failed));
     assert!(!answer.reason.contains("down"), "the cause is for the log: {}", answer.reason);
     assert!(world.state().woken.is_empty());
+}
+
+#[tokio::test]
+async fn the_repository_of_a_job_is_written_down_once_a_day_and_a_failure_to_do_so_is_one_of_the_delivery() {
+    let world = World::new();
+    world.state().repositories_down = true;
+    assert_eq!(world.outcome(of(&job())).await, (503, Outcome::Failed));
+    world.state().repositories_down = false;
+    for _ in 0..3 {
+        assert_eq!(world.outcome(of(&job())).await.0, 202);
+    }
+    assert_eq!(world.state().sighted.len(), 1);
+    world.pass(25 * 3_600);
+    assert_eq!(world.outcome(of(&job())).await.0, 202);
+    assert_eq!(world.state().sighted.len(), 2);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::system::Port;
 
 /// Every call that a function makes, by port: one that never comes up in many seeds is named.
 const CALLS: [(&str, &str, &[&str]); 14] = [
-    ("webhook", "DynamoDB", &["GetItem", "TransactWriteItems"]),
+    ("webhook", "DynamoDB", &["GetItem", "TransactWriteItems", "PutItem"]),
     ("webhook", "SQS", &["SendMessage"]),
     ("webhook", "SSM", &["GetParameters"]),
     ("scaler", "DynamoDB", &["GetItem", "Query", "TransactGetItems", "TransactWriteItems", "PutItem"]),

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use mayfly_domain::errand::{Errand, Open};
 use mayfly_domain::id::{DeliveryId, RepositoryId, RunId};
-use mayfly_domain::job::JobAction;
+use mayfly_domain::job::{JobAction, JobEvent};
 use mayfly_domain::redelivery::{DeliveryGuid, Redelivery};
+use mayfly_domain::target::Repository;
 use mayfly_ledger::repositories::SeenRepository;
 use mayfly_ledger::{Ledger, Store};
 
@@ -59,6 +60,7 @@ async fn a_repository_is_written_over_what_was_read_and_nothing_else<S: Store>(l
     let seen = SeenRepository {
         rev: 0,
         repository: job.repository,
+        newest: job.job,
         installation: job.installation,
         seen_at: at(0),
         asked_at: at(0),
@@ -76,7 +78,26 @@ async fn a_repository_is_written_over_what_was_read_and_nothing_else<S: Store>(l
     assert_eq!(ledger.repository(second.repository.id).await.unwrap(), None);
 }
 
+async fn a_repository_is_as_its_newest_job_says_and_is_written_once_a_day<S: Store>(ledger: Ledger<S>) {
+    let told = |job, seconds, name: &str| {
+        let event = event(JobAction::Completed, job, seconds);
+        JobEvent { repository: Repository { name: name.to_owned(), ..event.repository.clone() }, ..event }
+    };
+    let mut revs = Vec::new();
+    for event in
+        [told(5, 0, "acme/app"), told(6, 60, "acme/app"), told(7, 120, "acme/new"), told(4, 180, "acme/app"), told(8, 90_000, "acme/new")]
+    {
+        ledger.sighted(&event).await.unwrap();
+        let seen = ledger.repositories().await.unwrap().remove(0);
+        revs.push((seen.rev, seen.repository.name, seen.newest.0, seen.seen_at == event.received_at));
+    }
+    let is = |rev, name: &str, newest, seen| (rev, name.to_owned(), newest, seen);
+    let (app, new) = ("acme/app", "acme/new");
+    assert_eq!(revs, [is(1, app, 5, true), is(1, app, 5, false), is(2, new, 7, true), is(2, new, 7, false), is(3, new, 8, true)]);
+}
+
 on_both! {
+    a_repository_is_as_its_newest_job_says_and_is_written_once_a_day
     a_delivery_that_failed_is_one_errand_whose_waits_go_on_when_it_is_read_again
     what_was_delivered_has_no_errand_and_gets_none
     a_repository_is_written_over_what_was_read_and_nothing_else

@@ -22,7 +22,7 @@ fn known(system: &System) -> Vec<String> {
 /// A system that has served these repositories.
 async fn knowing(seed: u64, repositories: &[&str]) -> System {
     let system = Start::seeded(seed).begin().unwrap();
-    let jobs: Vec<JobId> = repositories.iter().flat_map(|name| system.queue_jobs(&long(of(name)))).collect();
+    let jobs: Vec<JobId> = repositories.iter().flat_map(|name| system.queue_jobs(&of(name))).collect();
     done(&system, 300, &jobs).await;
     rest(&system, 120).await;
     assert_eq!(known(&system).len(), repositories.len());
@@ -31,11 +31,6 @@ async fn knowing(seed: u64, repositories: &[&str]) -> System {
 
 fn of(repository: &str) -> NewJob {
     NewJob { repository: repository.to_owned(), ..job() }
-}
-
-/// A job that at least one sweep sees.
-fn long(wish: NewJob) -> NewJob {
-    NewJob { seconds: 65.0, ..wish }
 }
 
 fn never_told(wish: NewJob) -> NewJob {
@@ -53,6 +48,17 @@ async fn a_job_that_github_never_told_of_is_found_and_runs() {
     until(&system, 900, "the ledger knows its end", |system| system.job(job).is_some_and(|job| job.state == JobState::Closed)).await;
     rest(&system, 120).await;
     assert_eq!(outcomes(&system).len(), 2, "{}", story(&system));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_job_that_was_over_when_it_was_first_told_of_is_enough_to_look_at_its_repository() {
+    let system = Start::seeded(409).begin().unwrap();
+    let first = system.queue_jobs(&never_told(job()))[0];
+    system.cancel(first);
+    system.pass(5).await;
+    assert!(system.job(first).is_some_and(|job| job.state == JobState::Closed));
+    let second = system.queue_jobs(&never_told(job()))[0];
+    done(&system, 900, &[second]).await;
 }
 
 #[tokio::test(start_paused = true)]
