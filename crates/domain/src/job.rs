@@ -310,10 +310,11 @@ pub struct WaitingJob {
 }
 
 impl WaitingJob {
-    /// Its place in the line: the oldest first, the id decides among equals.
+    /// Its place in the line: the oldest first, the id decides among equals. One that had its turn in vain goes to the end of the line as it will be when
+    /// it may be tried again: else many that GitHub gives to no runner (their runner group does not admit them) would keep the others from theirs for ever.
     #[must_use]
     pub fn rank(&self) -> (Timestamp, JobId) {
-        (self.queued_at, self.id)
+        (self.not_before.map_or(self.queued_at, |at| at.max(self.queued_at)), self.id)
     }
 
     /// True if a runner may be started or registered for it now.

@@ -64,6 +64,19 @@ fn a_burst_over_max_launches_the_oldest_and_holds_the_rest() {
 }
 
 #[test]
+fn a_job_that_had_its_turn_in_vain_comes_after_those_that_waited_when_it_could_be_tried_again() {
+    let tried = |id, seconds| WaitingJob { attempts: 3, not_before: Some(ago(seconds)), ..job(id) };
+    let mut look = scene([tried(1, 1), tried(2, 70), job(3), job(4)], []);
+    look.pool.max = 3;
+    insta::assert_snapshot!(told(&look), @r"
+    launch for job 2
+    launch for job 3
+    launch for job 4
+    hold job 1: PoolMax(3)
+    ");
+}
+
+#[test]
 fn more_rows_than_max_after_a_pools_change_launch_and_stop_nothing_that_is_needed() {
     let mut look = scene((1..=3).map(job), (1..=3).map(requested));
     look.pool.max = 2;
