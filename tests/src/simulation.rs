@@ -6,6 +6,7 @@
 mod deeds;
 mod draw;
 mod ending;
+mod excuse;
 mod figures;
 mod files;
 mod forecast;
@@ -24,6 +25,7 @@ mod scenario;
 mod shrink;
 mod tell;
 mod trace;
+mod undelivered;
 mod violation;
 mod watch;
 mod workloads;

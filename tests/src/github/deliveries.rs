@@ -253,13 +253,13 @@ impl Deliveries {
     }
 
     /// Sends one again: same GUID, new id. None if it is unknown, unfinished or older than `limit` seconds.
-    pub fn again(&mut self, id: DeliveryId, limit: f64, now: Timestamp) -> Option<DeliveryId> {
+    pub fn again(&mut self, id: DeliveryId, limit: f64, fate: Fate, now: Timestamp) -> Option<DeliveryId> {
         let former = self.all.get(&id)?;
         let Stage::Over(outcome) = &former.stage else { return None };
         if now > after(outcome.at, limit) {
             return None;
         }
-        let copy = Delivery { redelivery: true, fate: Fate::Send, stage: Stage::Due(now), ..former.clone() };
+        let copy = Delivery { redelivery: true, fate, stage: Stage::Due(now), ..former.clone() };
         Some(self.insert(copy))
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct JobNow {
     pub(super) id: JobId,
     /// `owner/name`, as it is called now.
     pub(super) repository: String,
+    /// GitHub's id of it.
+    pub(super) repository_id: i64,
     /// All its names.
     pub(super) names: Vec<String>,
     pub(super) private: bool,
@@ -40,35 +42,8 @@ pub(super) struct JobNow {
     pub(super) app: bool,
     /// GitHub refuses its runners.
     pub(super) refused: bool,
-    /// A delivery about its repository was ever taken.
-    pub(super) heard_of: bool,
-}
-
-/// Why a job may wait for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Excuse {
-    /// GitHub holds it back.
-    Gated,
-    /// No pool takes it, and the ledger knows it.
-    NotTaken,
-    /// When it came it was nobody's, so it was not written down (DESIGN §4).
-    NotOurs,
-    /// GitHub refuses its runners.
-    Refused,
-    /// It is public, and the runner group of a pool that takes it lets no public repository in. GitHub says so to nobody.
-    Group,
-    /// The App is not there.
-    NoApp,
-    /// Nothing of its repository ever reached Mayfly.
-    Unheard,
-}
-
-impl Excuse {
-    /// True if the ledger must say why the job waits. What the group keeps out is found out by trying, one job after the other: some may not have had
-    /// their turn.
-    pub(super) fn needs_words(self) -> bool {
-        matches!(self, Self::NotTaken | Self::Refused)
-    }
+    /// A delivery about it was taken.
+    pub(super) delivered: bool,
 }
 
 /// Steps of a job ran on a runner of ours.
@@ -112,7 +87,7 @@ pub(super) fn jobs_at_github(system: &System) -> Vec<JobNow> {
                 && delivery.fate == crate::github::deliveries::Fate::Send
                 && outcome.is_success()
             {
-                heard.extend(delivery.repository);
+                heard.extend(delivery.job);
             }
         }
         let accounts = github.accounts();
@@ -137,7 +112,8 @@ pub(super) fn jobs_at_github(system: &System) -> Vec<JobNow> {
                 held_back: job.wish.gate.is_some() && job.queued_at == job.created_at,
                 app: installation.is_some_and(|one| one.suspended_at.is_none()),
                 refused: names.iter().any(|name| refused(name)),
-                heard_of: heard.contains(&job.repository),
+                delivered: heard.contains(&job.id),
+                repository_id: job.repository.0,
                 repository,
                 names,
             }
@@ -157,39 +133,6 @@ impl Ending<'_> {
     pub(super) fn open_jobs(&self) -> impl Iterator<Item = &JobNow> {
         let open = |job: &&JobNow| job.given_up || !matches!(job.status, Status::Completed | Status::InProgress);
         self.jobs.iter().filter(|job| !job.hosted).filter(open)
-    }
-
-    /// Why a job may wait for ever; none if it may not.
-    pub(super) fn excuse(&self, job: &JobNow) -> Option<Excuse> {
-        if matches!(job.status, Status::Waiting | Status::Pending) {
-            return Some(Excuse::Gated);
-        }
-        let recorded = self.system.job(job.id);
-        if !job.app {
-            return Some(Excuse::NoApp);
-        }
-        if !self.file.takes(job.asked()) {
-            return Some(if recorded.is_some() { Excuse::NotTaken } else { Excuse::NotOurs });
-        }
-        if job.refused {
-            return Some(Excuse::Refused);
-        }
-        if !job.private && self.file.pools.iter().any(|pool| pool.group.is_some() && pool.takes(job.asked())) {
-            return Some(Excuse::Group);
-        }
-        if recorded.is_none() && !self.was_ours(job) {
-            return Some(Excuse::NotOurs);
-        }
-        (recorded.is_none() && !job.heard_of).then_some(Excuse::Unheard)
-    }
-
-    /// Whether a pools file at the time when the job came had to have it written down.
-    fn was_ours(&self, job: &JobNow) -> bool {
-        let after = |at: Timestamp| at.millis() > job.queued.millis() + 600_000;
-        let before = self.files.iter().rposition(|(at, _)| *at <= job.queued).unwrap_or(0);
-        // Functions may have gone by the file before, for a minute.
-        let from = before.saturating_sub(1);
-        self.files.iter().skip(from).take_while(|(at, _)| !after(*at)).all(|(_, file)| file.takes(job.asked()))
     }
 
     /// What the ledger says of a job, in short.
@@ -263,7 +206,8 @@ impl Ending<'_> {
     pub(super) fn left_over(&self) -> Vec<(Vec<String>, String)> {
         let mut left = Vec::new();
         let rows = self.system.runners();
-        let floor = self.floor(&rows);
+        let mut floor = self.floor(&rows);
+        floor.extend(self.tries(&rows));
         for row in rows.iter().filter(|row| !floor.contains(row.id.as_str())) {
             let address = row.address().to_string();
             left.push((vec![address.clone()], format!("row of runner {address} ({:?})", row.state)));
@@ -291,6 +235,13 @@ impl Ending<'_> {
             }
         }
         floor
+    }
+
+    /// Runners that try jobs which their runner group keeps out: GitHub says so to nobody, so each of them is tried every hour.
+    fn tries(&self, rows: &[Runner]) -> BTreeSet<String> {
+        let tried = self.kept_out();
+        let of_them = |row: &&Runner| row.reserved.or(row.intended).is_some_and(|job| tried.contains(&job));
+        rows.iter().filter(of_them).map(|row| row.id.as_str().to_owned()).collect()
     }
 
     fn registrations(&self, open: &BTreeSet<String>, left: &mut Vec<(Vec<String>, String)>) {

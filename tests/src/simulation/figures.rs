@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mayfly_domain::runner::Outcome;
 
-use super::ending::{Ending, Excuse};
+use super::ending::Ending;
 use super::watch::{CallName, Calls, Watch};
 use crate::github::jobs::{Conclusion, Status};
 
@@ -20,7 +20,7 @@ pub enum JobEnd {
     Cancelled,
     /// Still waits, and nobody can help it: no pool, no App, a refusal, a gate.
     Waits,
-    /// Still open, and it should not.
+    /// Still at work, or waiting, and it should not.
     Unserved,
 }
 
@@ -35,6 +35,8 @@ pub struct Figures {
     pub situations: BTreeMap<String, u64>,
     /// Jobs by what became of them.
     pub jobs: BTreeMap<JobEnd, u64>,
+    /// Jobs that still wait, by what they wait for.
+    pub waiting: BTreeMap<&'static str, u64>,
     /// Runners by how they ended.
     pub runners: BTreeMap<String, u64>,
     /// Calls of functions.
@@ -68,12 +70,17 @@ impl Figures {
             ..Self::default()
         };
         for job in ending.jobs.iter().filter(|job| !job.hosted) {
+            let open = !matches!(job.status, Status::Completed | Status::InProgress);
+            let excuse = open.then(|| ending.excuse(job)).flatten();
+            if let Some(excuse) = excuse {
+                *figures.waiting.entry(excuse.words()).or_default() += 1;
+            }
             let end = match (job.status, job.conclusion) {
                 (Status::Completed, Some(Conclusion::Success)) => JobEnd::Done,
                 (Status::Completed, Some(Conclusion::Cancelled)) => JobEnd::Cancelled,
                 (Status::Completed, _) => JobEnd::Failed,
                 (Status::InProgress, _) => JobEnd::Unserved,
-                _ if ending.excuse(job).is_some_and(|excuse| excuse != Excuse::Unheard) => JobEnd::Waits,
+                _ if excuse.is_some() => JobEnd::Waits,
                 _ => JobEnd::Unserved,
             };
             *figures.jobs.entry(end).or_default() += 1;
@@ -98,6 +105,7 @@ impl Figures {
         self.failed += other.failed;
         sum(&mut self.situations, &other.situations);
         sum(&mut self.jobs, &other.jobs);
+        sum(&mut self.waiting, &other.waiting);
         sum(&mut self.runners, &other.runners);
         sum(&mut self.happenings, &other.happenings);
         for (name, calls) in &other.calls {

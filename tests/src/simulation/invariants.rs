@@ -7,8 +7,10 @@ use mayfly_domain::times;
 
 use super::ending::Ending;
 use super::mirror::{decided, pool_of};
+use super::undelivered::{Undelivered, undelivered};
 use super::violation::Invariant;
 use super::watch::Watch;
+use crate::github::jobs::Status;
 
 /// **I1** Every job that a pool takes gets a runner or a recorded reason, whatever is lost, repeated, reordered or killed.
 ///
@@ -30,6 +32,16 @@ pub(super) fn i1_every_job_is_served(ending: &Ending<'_>, watch: &mut Watch) {
             }
             Some(_) => {}
         }
+    }
+}
+
+/// **I1** Whatever is lost is asked for again.
+///
+/// At the end of the story: of every event about a job that GitHub could not deliver, by its own list, some attempt succeeded. The story is not at rest
+/// before; what GitHub keeps no longer (3 days) is left out.
+pub(super) fn i1_every_delivery_is_made(ending: &Ending<'_>, watch: &mut Watch) {
+    for Undelivered { guid, job, words } in undelivered(ending.system) {
+        watch.broken(Invariant::I1, ending.now, &[&job, &guid], words);
     }
 }
 
@@ -182,8 +194,12 @@ pub(super) fn i8_no_secret_is_told(ending: &Ending<'_>, watch: &mut Watch) {
     }
 }
 
-/// **I9** After faults stop, the system settles by itself.
+/// **I9** After faults stop, the system settles by itself: no job is at work any more when the story ends.
 pub(super) fn i9_it_settles(ending: &Ending<'_>, watch: &mut Watch) {
+    for job in ending.jobs.iter().filter(|job| !job.hosted && job.status == Status::InProgress) {
+        let id = job.id.0.to_string();
+        watch.broken(Invariant::I9, ending.now, &[&id], format!("job {id} of {} is still at work at the end of the story", job.repository));
+    }
     if let Some(waited) = ending.unsettled {
         let words = format!("not at rest {} min after the last fault: {}", waited.as_secs() / 60, ending.unrest.join("; "));
         watch.broken(Invariant::I9, ending.now, &[], words);

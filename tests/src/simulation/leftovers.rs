@@ -22,8 +22,10 @@ enum Kind {
     TaskWithoutRow,
     /// ECS's word counts from 5 min on, twice.
     RowWithoutTask,
-    /// Deleted in a slow round.
+    /// Taken away two minutes after its runner's end, and again after 4, 8, 16 min while GitHub says that it has a job.
     RegistrationWithoutRow,
+    /// The same where the errand for it met failures, and waits an hour at most.
+    RegistrationAfterTrouble,
     /// GitHub is asked about jobs that are open for too long; an errand that met a failure waits an hour at most.
     RowOfOverJob,
     /// Stopped 2 min after its job.
@@ -41,7 +43,8 @@ impl Kind {
         match self {
             Self::TaskWithoutRow => 14 * MINUTE,
             Self::RowWithoutTask => 12 * MINUTE,
-            Self::RegistrationWithoutRow => 90 * MINUTE,
+            Self::RegistrationWithoutRow => 22 * MINUTE,
+            Self::RegistrationAfterTrouble => 90 * MINUTE,
             Self::RowOfOverJob => 75 * MINUTE,
             Self::TaskAfterJob => 7 * MINUTE,
             Self::TaskAfterUntoldJob => 75 * MINUTE,
@@ -54,7 +57,7 @@ impl Kind {
         match self {
             Self::TaskWithoutRow => "a task without a row",
             Self::RowWithoutTask => "a row without a task",
-            Self::RegistrationWithoutRow => "a registration without a row",
+            Self::RegistrationWithoutRow | Self::RegistrationAfterTrouble => "a registration without a row",
             Self::RowOfOverJob => "a waiting row of a job that does not wait",
             Self::TaskAfterJob | Self::TaskAfterUntoldJob => "a task whose job is over",
             Self::IdleRunner => "a registered runner without a job",
@@ -132,7 +135,8 @@ fn found(watch: &Watch, rows: &BTreeSet<String>, waiting: &[JobId], told: bool) 
     found.extend(rows.iter().filter(|row| !with_task.contains(row.as_str())).map(|row| (Kind::RowWithoutTask, row.clone())));
     for (name, _) in mirror.registrations.values() {
         if address_of(name).is_some_and(|address| !rows.contains(&address)) {
-            found.insert((Kind::RegistrationWithoutRow, name.clone()));
+            let kind = if told { Kind::RegistrationWithoutRow } else { Kind::RegistrationAfterTrouble };
+            found.insert((kind, name.clone()));
         }
     }
     for job in waiting {

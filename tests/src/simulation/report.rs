@@ -61,6 +61,7 @@ fn jobs(text: &mut String, figures: &Figures) {
     let situations = figures.situations.iter().map(|(name, stories)| (name, *stories));
     let _ = writeln!(text, "          situations: {}", listed(situations));
     let _ = writeln!(text, "jobs      {}: {}", figures.all_jobs(), listed(figures.jobs.iter().map(|(kind, count)| (end(*kind), *count))));
+    let _ = writeln!(text, "          waiting because: {}", listed(figures.waiting.iter().map(|(why, count)| (why, *count))));
     let _ = writeln!(text, "runners   {}", listed(figures.runners.iter().map(|(name, count)| (name, *count))));
     let _ = writeln!(
         text,
@@ -114,6 +115,7 @@ pub(super) fn json(figures: &Figures) -> serde_json::Value {
         "failed": figures.failed,
         "situations": figures.situations,
         "jobs": figures.jobs.iter().map(|(kind, count)| (end(*kind), *count)).collect::<BTreeMap<_, _>>(),
+        "waiting": figures.waiting,
         "runners": figures.runners,
         "happenings": figures.happenings,
         "waste": figures.waste(),

@@ -89,6 +89,7 @@ impl Scenario {
                     | Deed::Apply(_)
                     | Deed::Forge { .. }
                     | Deed::Intrude { .. }
+                    | Deed::Kill
             )
         };
         self.trouble.is_none() && self.acts.iter().all(harmless)

@@ -17,6 +17,7 @@ use super::pace::PerMinute;
 use super::panics;
 use super::patience::Patience;
 use super::scenario::{Act, Moment, Outage, Scenario, Strike};
+use super::undelivered::undelivered;
 use super::violation::{Invariant, Violation};
 use super::watch::{Keep, Shared};
 use crate::fargate;
@@ -331,17 +332,21 @@ impl<'a> Teller<'a> {
 
     /// True if there is nothing left to be done.
     fn is_at_rest(&self) -> bool {
-        {
+        let (file, live) = {
             let watch = self.watch.get();
-            let file = watch.files.last().cloned().unwrap_or_else(|| self.scenario.pools.clone());
-            let live = watch.mirror.live_tasks().count();
-            let busy = watch.mirror.jobs.values().any(|job| job.status == Status::InProgress);
-            if live != floors(&file) || busy {
+            if watch.mirror.jobs.values().any(|job| job.status == Status::InProgress) {
                 return false;
             }
-        }
+            let file = watch.files.last().cloned().unwrap_or_else(|| self.scenario.pools.clone());
+            (file, watch.mirror.live_tasks().count())
+        };
         let ending = self.ending(None);
-        ending.open_jobs().all(|job| job.given_up || ending.excuse(job).is_some()) && ending.left_over().is_empty()
+        // Those that their runner group keeps out are tried again and again.
+        let most = floors(&file) + ending.kept_out().len();
+        (floors(&file)..=most).contains(&live)
+            && ending.open_jobs().all(|job| job.given_up || ending.excuse(job).is_some())
+            && ending.left_over().is_empty()
+            && undelivered(&self.system).is_empty()
     }
 
     fn ending(&self, unsettled: Option<Duration>) -> Ending<'_> {
@@ -365,10 +370,12 @@ impl<'a> Teller<'a> {
     fn end(self, unsettled: Option<Duration>) -> Told {
         let mut ending = self.ending(unsettled);
         ending.told.push(logs::text());
-        ending.unrest = ending.left_over().into_iter().map(|(_, words)| words).take(6).collect();
+        let undelivered = undelivered(&self.system).into_iter().map(|event| event.words);
+        ending.unrest = ending.left_over().into_iter().map(|(_, words)| words).chain(undelivered).take(6).collect();
         let shared = self.watch.clone();
         let mut watch = shared.get();
         invariants::i1_every_job_is_served(&ending, &mut watch);
+        invariants::i1_every_delivery_is_made(&ending, &mut watch);
         invariants::i4_one_runner_per_job(&ending, &mut watch);
         invariants::i5_nothing_is_left(&ending, &mut watch);
         invariants::i6_forged_input_changes_nothing(&ending, &mut watch);

@@ -168,6 +168,19 @@ impl Model {
 
     /// Sends a delivery again. None if it is unknown, unfinished or too old.
     pub fn redeliver(&mut self, id: DeliveryId, now: Timestamp) -> Option<DeliveryId> {
-        self.deliveries.again(id, self.settings.redelivery_limit, now)
+        let faults = &self.faults.deliveries;
+        let struck = self.deliveries.get(id).is_some_and(|former| {
+            let repository = former.repository.map(|id| self.accounts.full_name(id)).unwrap_or_default();
+            faults.concerns(former.action.as_deref(), &repository)
+        });
+        // Another attempt comes to grief like the first one, as long as what was in its way is there.
+        let fate = if struck && self.chance.hits(faults.lost) {
+            Fate::Lose
+        } else if struck && self.chance.hits(faults.answered_5xx) {
+            Fate::Misread
+        } else {
+            Fate::Send
+        };
+        self.deliveries.again(id, self.settings.redelivery_limit, fate, now)
     }
 }

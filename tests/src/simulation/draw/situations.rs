@@ -1,10 +1,15 @@
 //! Situations: moments that chance alone seldom brings about, made on purpose. Every other seed tells one, each in its turn.
 
+mod app_away;
+mod failing_deliveries;
 mod idle_floor;
+mod killed_idle;
 mod late_marks;
 mod late_starts;
 mod other_labels;
 mod parts;
+mod removed_pool;
+mod strange_repositories;
 mod trickle;
 mod unanswered;
 mod withdrawn;
@@ -21,7 +26,7 @@ pub(super) struct Situation {
 }
 
 /// All of them.
-pub(super) const ALL: [Situation; 7] = [
+pub(super) const ALL: [Situation; 12] = [
     late_starts::SITUATION,
     trickle::SITUATION,
     withdrawn::SITUATION,
@@ -29,6 +34,11 @@ pub(super) const ALL: [Situation; 7] = [
     idle_floor::SITUATION,
     other_labels::SITUATION,
     late_marks::SITUATION,
+    failing_deliveries::SITUATION,
+    strange_repositories::SITUATION,
+    app_away::SITUATION,
+    removed_pool::SITUATION,
+    killed_idle::SITUATION,
 ];
 
 /// The situation that a seed tells, if it tells one.

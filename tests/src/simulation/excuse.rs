@@ -1,0 +1,105 @@
+//! Why a job may wait for ever: only what the scenario made impossible is an excuse.
+
+use std::collections::BTreeSet;
+
+use mayfly_domain::id::JobId;
+use mayfly_domain::job::JobRecord;
+use mayfly_domain::time::Timestamp;
+
+use super::ending::{Ending, JobNow};
+use crate::github::jobs::Status;
+
+/// Why a job may wait for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Excuse {
+    /// GitHub holds it back.
+    Gated,
+    /// No pool takes it, and the ledger knows it.
+    NotTaken,
+    /// When it came it was nobody's, so it was not written down (DESIGN §4).
+    NotOurs,
+    /// GitHub refuses its runners.
+    Refused,
+    /// It is public, and the runner group of a pool that takes it lets no public repository in. GitHub says so to nobody.
+    Group,
+    /// The App is not there.
+    NoApp,
+    /// Nothing of its repository ever reached Mayfly.
+    Unheard,
+}
+
+impl Excuse {
+    /// In words, for the summary.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::Gated => "held back by GitHub",
+            Self::NotTaken => "no pool takes it any more",
+            Self::NotOurs => "nobody's when it came",
+            Self::Refused => "GitHub refuses its runners",
+            Self::Group => "its runner group lets no public repository in",
+            Self::NoApp => "the App is away",
+            Self::Unheard => "nothing of its repository ever came",
+        }
+    }
+
+    /// True if the ledger must say why the job waits. What the group keeps out is found out by trying, one job after the other: some may not have had
+    /// their turn.
+    pub(super) fn needs_words(self) -> bool {
+        matches!(self, Self::NotTaken | Self::Refused)
+    }
+}
+
+impl Ending<'_> {
+    /// Why a job may wait for ever; none if it may not.
+    pub(super) fn excuse(&self, job: &JobNow) -> Option<Excuse> {
+        if matches!(job.status, Status::Waiting | Status::Pending) {
+            return Some(Excuse::Gated);
+        }
+        let recorded = self.system.job(job.id);
+        if !job.app {
+            return Some(Excuse::NoApp);
+        }
+        if !self.file.takes(job.asked()) {
+            return Some(if recorded.is_some() { Excuse::NotTaken } else { Excuse::NotOurs });
+        }
+        if job.refused {
+            return Some(Excuse::Refused);
+        }
+        if !job.private && self.group_alone_takes(job, recorded.as_ref()) {
+            return Some(Excuse::Group);
+        }
+        if recorded.is_none() && !self.was_ours(job) {
+            return Some(Excuse::NotOurs);
+        }
+        (recorded.is_none() && !self.heard_of(job)).then_some(Excuse::Unheard)
+    }
+
+    /// Jobs that wait because the runner group of their pool keeps them out.
+    pub(super) fn kept_out(&self) -> BTreeSet<JobId> {
+        self.open_jobs().filter(|job| !job.private && self.excuse(job) == Some(Excuse::Group)).map(|job| job.id).collect()
+    }
+
+    /// True if the pool that the job is in registers its runners in a group: which no other pool makes up for. Before the job is in one, any may be it.
+    fn group_alone_takes(&self, job: &JobNow, recorded: Option<&JobRecord>) -> bool {
+        let its = recorded.and_then(|record| record.pool.as_ref()).and_then(|pool| self.file.get(pool.as_str()));
+        match its {
+            Some(pool) => pool.group.is_some(),
+            None => self.file.pools.iter().any(|pool| pool.group.is_some() && pool.takes(job.asked())),
+        }
+    }
+
+    /// Whether any delivery was taken about a job of the same repository that was to be written down. What is nobody's leaves no trace (DESIGN §4), and
+    /// so its repository is not looked into.
+    fn heard_of(&self, job: &JobNow) -> bool {
+        self.jobs.iter().any(|other| other.repository_id == job.repository_id && other.delivered && !other.hosted && self.was_ours(other))
+    }
+
+    /// Whether a pools file at the time when the job came had to have it written down.
+    fn was_ours(&self, job: &JobNow) -> bool {
+        let after = |at: Timestamp| at.millis() > job.queued.millis() + 600_000;
+        let before = self.files.iter().rposition(|(at, _)| *at <= job.queued).unwrap_or(0);
+        // Functions may have gone by the file before, for a minute.
+        let from = before.saturating_sub(1);
+        self.files.iter().skip(from).take_while(|(at, _)| !after(*at)).all(|(_, file)| file.takes(job.asked()))
+    }
+}
