@@ -25,8 +25,8 @@ tools: .venv/ready ## what is not Rust, into .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements.txt
 	touch $@
 
-models: ## the programs of the local stack
-	cargo build --quiet -p mayfly-tests --bins
+models: ## the programs of the local stack, and mayfly
+	cargo build --quiet -p mayfly-tests -p mayfly-cli --bins
 
 # Only if it is not there: a stack must go down whatever state the sources are in.
 $(STACK):

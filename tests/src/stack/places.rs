@@ -66,7 +66,9 @@ impl Places {
         self.root.join(".venv/bin")
     }
 
-    pub(super) fn binary(&self, name: &str) -> PathBuf {
+    /// A program that was built beside this one.
+    #[must_use]
+    pub fn binary(&self, name: &str) -> PathBuf {
         self.binaries.join(name)
     }
 }

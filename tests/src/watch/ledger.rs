@@ -53,6 +53,12 @@ impl LedgerView {
         Self { client: Client::from_conf(config), table: stack.table.clone() }
     }
 
+    /// What it reads with.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Reads the whole table.
     ///
     /// # Errors

@@ -123,11 +123,12 @@ fn changed(differing: &Differing<'_>, live: &Live) -> Vec<String> {
     let (Some(before), Some(after)) = (differing.before, differing.after) else { return said };
     let runners = live.runners();
     if usize::try_from(after.max).unwrap_or(usize::MAX) < runners {
-        said.push(format!(
-            "{} now: no job is stopped, and none starts until fewer than {} are left",
-            counted(runners, "runner"),
-            after.max
-        ));
+        let until = match after.max {
+            0 => String::new(),
+            1 => " until they are gone".to_owned(),
+            max => format!(" until fewer than {max} are left"),
+        };
+        said.push(format!("{} now: each job runs to its end, and no more start{until}", counted(runners, "runner")));
     }
     if before.size != after.size && live.waiting > 0 {
         said.push(format!("{}: served at the size that they were matched with", waiting(live.waiting)));
