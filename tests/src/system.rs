@@ -43,6 +43,7 @@ pub use chances::Chances;
 pub use clock::Clock;
 pub use front::Reply;
 pub use functions::Functions;
+pub use github::Github;
 pub use parameters::Parameters;
 pub use queue::{Batch, Queue};
 pub use start::{ONE_POOL, Start};

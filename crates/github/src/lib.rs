@@ -1,6 +1,6 @@
 //! The one adapter to GitHub's REST API.
 //!
-//! [`Github`] implements narrow ports: [`Registrations`], [`Runners`], [`Jobs`], [`QueuedJobs`], [`Reruns`], [`Repositories`],
+//! [`Github`] implements narrow ports: [`Registrations`], [`Runners`], [`Jobs`], [`QueuedJobs`], [`Reruns`], [`Repositories`], [`Named`],
 //! [`Deliveries`], [`AppItself`]; [`Stranger`] is for what comes before there is an App ([`Conversions`]). It proves itself as a GitHub
 //! App (JWT), works with installation tokens that are narrowed to one permission and, where it can be, to one repository, and
 //! asks nothing twice: whoever calls decides about repetition.
@@ -20,6 +20,7 @@ mod group;
 mod job;
 mod limit;
 mod moment;
+mod named;
 mod place;
 mod queued;
 mod registration;
@@ -38,6 +39,7 @@ pub use deliveries::{Deliveries, DeliveriesPage, DeliveryCursor, DeliveryNow, Re
 pub use error::{CallError, RegisterError};
 pub use github::Github;
 pub use job::{JobNow, JobStatus, Jobs};
+pub use named::{GroupNow, Named};
 pub use queued::{FoundJob, QueuedJobs};
 pub use registration::{Registration, Registrations};
 pub use repository::Repositories;

@@ -2,6 +2,7 @@
 
 mod app;
 mod jobs;
+mod named;
 mod runners;
 
 use std::sync::Arc;
@@ -33,8 +34,8 @@ const LONGEST: Duration = Duration::from_secs(12);
 /// Seconds that a limited caller is told to wait. Source: GitHub docs, best practices for using the REST API: at least a minute.
 const RETRY_AFTER: u32 = 60;
 
-/// GitHub as one function reaches it. Tokens are at hand: what they cost is told by the adapter's own tests.
-pub(super) struct Github {
+/// GitHub as one function reaches it, or somebody who is none ([`System::github_for`](super::System::github_for)). Tokens are at hand: what they cost is told by the adapter's own tests.
+pub struct Github {
     pub(super) world: Arc<World>,
     pub(super) who: &'static str,
 }

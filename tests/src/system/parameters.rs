@@ -29,6 +29,13 @@ impl Parameters {
         (POOLS.to_owned(), self.put(POOLS, text))
     }
 
+    /// The pools file as it was applied last, and the parameter's version; none before.
+    #[must_use]
+    pub fn pools(&self) -> Option<(String, u64)> {
+        let newest = self.found(&[POOLS.to_owned()]).pop()?;
+        Some((newest.value, newest.version))
+    }
+
     /// Writes the webhook's secret.
     pub fn put_webhook_secret(&self, secret: &str) {
         self.put(WEBHOOK_SECRET, &serde_json::json!({ "current": secret }).to_string());
@@ -38,6 +45,11 @@ impl Parameters {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<(String, u64)> {
         self.found(&[name.to_owned()]).pop().map(|found| (found.value, found.version))
+    }
+
+    /// Takes a parameter away.
+    pub fn remove(&self, name: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
     /// Writes a parameter; its version now.

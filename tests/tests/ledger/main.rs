@@ -31,3 +31,4 @@ mod table;
 mod tasks;
 mod template;
 mod truths;
+mod wishes;

@@ -16,7 +16,7 @@ use crate::system::System;
 impl System {
     /// GitHub as its App reaches it, for somebody of this name who is none of the functions.
     #[must_use]
-    pub fn github_for(&self, who: &'static str) -> impl AppItself + Conversions + Deliveries + 'static {
+    pub fn github_for(&self, who: &'static str) -> Github {
         Github { world: std::sync::Arc::clone(&self.world), who }
     }
 }

@@ -1,0 +1,54 @@
+//! What somebody knows only the name of.
+
+use async_trait::async_trait;
+use mayfly_domain::id::{InstallationId, OwnerId, RepositoryId};
+use mayfly_domain::target::Repository;
+use mayfly_github::{CallError, GroupNow, Named};
+use tokio::time::Instant;
+
+use super::{Github, Grant, Question, body, listed};
+use crate::github::accounts::Level;
+
+fn question(name: &'static str, path: String, installation: InstallationId, permission: (&'static str, Level)) -> Question {
+    Question { name, method: "GET", path, body: None, grant: Some(Grant { installation, permission, repository: None }) }
+}
+
+#[async_trait]
+impl Named for Github {
+    async fn repository_named(&self, installation: InstallationId, name: &str, by: Instant) -> Result<Option<Repository>, CallError> {
+        let asked = self.ask(question("get-repository", format!("/repos/{name}"), installation, ("metadata", Level::Read)), by).await?;
+        if asked.status() == Some(404) {
+            return Ok(None);
+        }
+        let found = body(asked.success(self.now())?);
+        Ok(Some(Repository {
+            id: RepositoryId(found["id"].as_i64().unwrap_or_default()),
+            name: found["full_name"].as_str().unwrap_or_default().to_owned(),
+            owner: OwnerId(found["owner"]["id"].as_i64().unwrap_or_default()),
+            private: found["private"].as_bool().unwrap_or_default(),
+        }))
+    }
+
+    async fn group_named(
+        &self,
+        installation: InstallationId,
+        repository: &Repository,
+        group: &str,
+        by: Instant,
+    ) -> Result<GroupNow, CallError> {
+        let groups = async |filter: &str| {
+            let path = format!("/orgs/{}/actions/runner-groups?per_page=100{filter}", repository.owner_login());
+            let permission = ("organization_self_hosted_runners", Level::Write);
+            Ok::<_, CallError>(body(self.answer(question("list-runner-groups", path, installation, permission), by).await?))
+        };
+        let short = repository.name.split('/').nth(1).unwrap_or_default();
+        let open = groups(&format!("&visible_to_repository={short}")).await?;
+        if let Some(found) = listed(&open, "runner_groups").find(|one| one["name"] == group) {
+            let flag = |name: &str| found[name].as_bool().unwrap_or_default();
+            return Ok(GroupNow::Open { public: flag("allows_public_repositories"), restricted: flag("restricted_to_workflows") });
+        }
+        let all = groups("").await?;
+        let names: Vec<String> = listed(&all, "runner_groups").filter_map(|one| one["name"].as_str().map(str::to_owned)).collect();
+        Ok(if names.iter().any(|name| name == group) { GroupNow::Closed } else { GroupNow::Missing(names) })
+    }
+}
