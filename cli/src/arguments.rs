@@ -7,12 +7,15 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::commands::apply::Apply;
 use crate::commands::check::Check;
 use crate::commands::completions::Completions;
+use crate::commands::explain::Explain;
+use crate::commands::init::Init;
 use crate::commands::jobs::Jobs;
 use crate::commands::logs::Logs;
 use crate::commands::matching::Match;
 use crate::commands::plan::Planning;
 use crate::commands::pools::Pools;
 use crate::commands::retry::Again;
+use crate::commands::rotate::Rotate;
 use crate::commands::runners::Runners;
 use crate::commands::status::Status;
 use crate::commands::stop::Stop;
@@ -76,6 +79,8 @@ pub enum Color {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Set up the GitHub App: make it, store its secrets, see it deliver
+    Init(Init),
     /// Check a pools file: every error, each with its line and a hint
     Check(Check),
     /// Tell which pool would take a job with these labels, and why the others would not
@@ -98,6 +103,10 @@ pub enum Command {
     Stop(Stop),
     /// Try a job again now
     Retry(Again),
+    /// Tell a job's story: what happened, what it waits for, and what would help
+    Explain(Explain),
+    /// Replace the webhook's secret or the App's key without losing a delivery
+    Rotate(Rotate),
     /// Print the JSON Schema of the pools file, for editors
     Schema,
     /// Print a script that completes mayfly's commands in a shell

@@ -3,6 +3,8 @@
 pub mod apply;
 pub mod check;
 pub mod completions;
+pub mod explain;
+pub mod init;
 pub mod jobs;
 pub mod jobs_table;
 pub mod logs;
@@ -11,6 +13,7 @@ pub mod plan;
 pub mod pools;
 pub mod pools_file;
 pub mod retry;
+pub mod rotate;
 pub mod runners;
 pub mod schema;
 pub mod status;

@@ -4,12 +4,15 @@
 //! everything else to stderr. Exit codes: 0 done, 1 failed or something found wrong, 2 called wrongly, 3 nothing there that was asked for.
 
 pub mod arguments;
+pub mod at_github;
 pub mod caller;
 pub mod commands;
 pub mod deployment;
+pub mod door;
 pub mod failure;
 pub mod in_force;
 pub mod job_named;
+pub mod key_file;
 pub mod moment;
 pub mod pools_now;
 pub mod pools_parameter;
@@ -19,6 +22,7 @@ pub mod screen;
 pub mod stage;
 pub mod starts;
 pub mod table;
+pub mod vault;
 pub mod waits;
 pub mod words;
 
@@ -64,7 +68,7 @@ pub fn wait_for<T>(asking: impl Future<Output = Result<T, Failure>>) -> Result<T
 fn run(arguments: Arguments, screen: &Screen) -> Result<Exit, Failure> {
     match arguments.command {
         Command::Check(check) => check.run(screen),
-        Command::Match(asked) => asked.run(screen),
+        Command::Match(asked) => asked.run(&arguments.global, screen),
         Command::Jobs(jobs) => jobs.run(&arguments.global, screen),
         Command::Runners(runners) => runners.run(&arguments.global, screen),
         Command::Status(status) => status.run(&arguments.global, screen),
@@ -74,6 +78,9 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<Exit, Failure> {
         Command::Logs(logs) => logs.run(&arguments.global, screen),
         Command::Stop(stop) => stop.run(&arguments.global, screen),
         Command::Retry(again) => again.run(&arguments.global, screen),
+        Command::Explain(explain) => explain.run(&arguments.global, screen),
+        Command::Init(init) => init.run(&arguments.global, screen),
+        Command::Rotate(rotate) => rotate.run(&arguments.global, screen),
         Command::Schema => commands::schema::run(screen),
         Command::Completions(completions) => completions.run(screen),
     }

@@ -1,0 +1,269 @@
+//! `mayfly init`.
+
+pub mod browser;
+pub mod desk;
+pub mod guard;
+pub mod making;
+pub mod manifest;
+pub mod pages;
+pub mod proof;
+pub mod review;
+mod routes;
+pub mod starting;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use mayfly_github::{AppKey, Secret};
+use mayfly_settings::source::system_clock;
+
+use self::desk::{About, Arrival, Desk, Outcome, Served};
+use self::making::{Answer, Begin, Making};
+use self::manifest::{Choice, Scope, proposed_name};
+use self::pages::Defaults;
+use self::review::install_url;
+use crate::arguments::Global;
+use crate::deployment::connect;
+use crate::door::{Door, GithubAt};
+use crate::failure::{Exit, Failure};
+use crate::key_file;
+use crate::screen::{BAD, DOUBTFUL, GOOD, STRONG, Screen};
+use crate::vault::{Existing, SsmVault, Vault};
+use crate::wait_for;
+
+/// GitHub unless said otherwise.
+pub const GITHUB: &str = "https://github.com";
+
+/// How the App comes to be.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+A page on this machine asks what the App is to be, and posts that to GitHub; GitHub makes the App and its key, mayfly takes them and stores
+them in your AWS account (SSM, SecureString). The key is never on the screen, in a file or in the browser.
+
+A pools file to start with goes to stdout, everything else to stderr.
+
+Examples:
+  mayfly init > pools.toml
+  mayfly init --organization acme --no-browser > pools.toml      # over SSH: open an address elsewhere, paste what comes back
+  mayfly init --app-id 12345 --private-key-file app.pem          # an App that is there already
+  mayfly init --github-url https://github.example.com            # GitHub Enterprise Server")]
+pub struct Init {
+    /// The organization that is to own the App; the page asks, too
+    #[arg(long, value_name = "LOGIN")]
+    organization: Option<String>,
+    /// Where runners register; the page asks, too [default: organization if there is one]
+    #[arg(long, value_enum)]
+    scope: Option<Scope>,
+    /// The App's name; the page asks, too
+    #[arg(long)]
+    name: Option<String>,
+    /// GitHub's address, for Enterprise Server
+    #[arg(long, value_name = "URL", default_value = GITHUB)]
+    github_url: String,
+    /// Open no browser: print an address for a browser anywhere, and take the answer from stdin
+    #[arg(long, conflicts_with = "app_id")]
+    no_browser: bool,
+    /// The page's port; default: any that is free
+    #[arg(long, default_value_t = 0, conflicts_with = "app_id")]
+    port: u16,
+    /// Use this App instead of making one
+    #[arg(long, value_name = "ID", requires = "private_key_file")]
+    app_id: Option<u64>,
+    /// The App's private key, as GitHub gave it; - for stdin
+    #[arg(long, value_name = "FILE", requires = "app_id")]
+    private_key_file: Option<PathBuf>,
+    /// Take the webhook's secret from stdin instead of making one
+    #[arg(long, requires = "app_id")]
+    webhook_secret_stdin: bool,
+    /// Give the deployment another App than the one it has
+    #[arg(long)]
+    replace: bool,
+    /// Do not wait until the App is installed
+    #[arg(long)]
+    no_wait: bool,
+}
+
+impl Init {
+    /// Sets the App up.
+    ///
+    /// # Errors
+    ///
+    /// If AWS or GitHub refuses, or there is an App already.
+    pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
+        let github = self.github_url.trim_end_matches('/').to_owned();
+        let given = self.given()?;
+        let answer = wait_for(async {
+            let connected = connect(global).await?;
+            let making = Making {
+                door: &GithubAt { url: github.clone() },
+                vault: &SsmVault::new(aws_sdk_ssm::Client::new(&connected.sdk)),
+                teller: screen,
+                github,
+                webhook_url: format!("{}/webhook", connected.deployment.url),
+                stack: connected.stack.clone(),
+                existing: if self.replace { Existing::Replace } else { Existing::Keep },
+            };
+            match (making.begin().await?, given) {
+                (begun, Some(given)) => existing(&making, begun, &given, !self.no_wait).await,
+                (Begin::GoOn(key), None) => {
+                    screen.say(format_args!("going on with the App {} that an earlier run stored", key.app_id));
+                    go_on(&making, &key, None, !self.no_wait).await
+                }
+                (Begin::Afresh, None) => Box::pin(self.make(&making, screen)).await,
+            }
+        })?;
+        show(screen, &answer)
+    }
+
+    /// The App that was named, and its webhook's secret.
+    fn given(&self) -> Result<Option<Given>, Failure> {
+        let Some((app_id, file)) = self.app_id.zip(self.private_key_file.as_ref()) else { return Ok(None) };
+        if self.webhook_secret_stdin && key_file::is_stdin(file) {
+            return Err(Failure::new("the key and the webhook's secret cannot both come from stdin", "put the key into a file"));
+        }
+        let key = AppKey { app_id, private_key: key_file::read(file)? };
+        let secret = if self.webhook_secret_stdin { Some(key_file::secret_from_stdin()?) } else { None };
+        Ok(Some(Given { key, secret }))
+    }
+
+    fn defaults(&self, stack: &str) -> Defaults {
+        let organization = self.organization.clone().unwrap_or_default();
+        let scope = self.scope.unwrap_or(Scope::Organization);
+        let name = self.name.clone().unwrap_or_else(|| proposed_name(stack, &organization));
+        Defaults { scope, organization, name }
+    }
+
+    /// Makes an App by way of a browser.
+    async fn make<D: Door, V: Vault>(&self, making: &Making<'_, D, V>, screen: &Screen) -> Result<Answer, Failure> {
+        let defaults = self.defaults(&making.stack);
+        let choice = Choice::checked(defaults.scope, &defaults.organization, &defaults.name);
+        let about = About { stack: making.stack.clone(), github: making.github.clone(), webhook_url: making.webhook_url.clone(), defaults };
+        let mut served = Served::start(about, self.port, Arc::new(system_clock)).await?;
+        let arrival = if self.no_browser {
+            let choice = choice.map_err(|problem| {
+                Failure::new(problem, "without a browser, say --organization LOGIN, or --scope repository for your own account")
+            })?;
+            Box::pin(without_browser(&mut served, &choice, screen)).await?
+        } else {
+            let opened = browser::open(&served.address);
+            let verb = if opened { "opened in your browser (if not, open it there)" } else { "open in your browser, on this machine" };
+            screen.say(format_args!("{verb}: {STRONG}{}{STRONG:#}", served.address));
+            served.arrival().await?
+        };
+        let exchanged = take(making, &served.desk, &arrival).await;
+        let answer = match exchanged {
+            Ok((key, secret)) => go_on(making, &key, secret, !self.no_wait).await,
+            Err(failure) => Err(failure),
+        };
+        served.end().await;
+        answer
+    }
+}
+
+/// Exchanges an arrival for the App, and says on the page how that went.
+///
+/// # Errors
+///
+/// As [`Making::exchange`].
+pub async fn take<D: Door, V: Vault>(
+    making: &Making<'_, D, V>,
+    desk: &Desk,
+    arrival: &Arrival,
+) -> Result<(AppKey, Option<Secret>), Failure> {
+    match making.exchange(&arrival.code).await {
+        Ok(made) => {
+            desk.tell(Outcome::Made { name: made.app.name.clone(), install_url: install_url(&made.app) });
+            Ok((AppKey { app_id: made.app.id, private_key: made.private_key }, made.webhook_secret))
+        }
+        Err(failure) => {
+            desk.tell(Outcome::Failed(failure.problem.clone()));
+            Err(failure)
+        }
+    }
+}
+
+/// An App that is there already.
+pub struct Given {
+    /// Its id and key.
+    pub key: AppKey,
+    /// What its deliveries are to be signed with; none is a fresh one.
+    pub secret: Option<Secret>,
+}
+
+/// Sets up with an App that is there already.
+///
+/// # Errors
+///
+/// If the key is not the App's, or GitHub or AWS refuses.
+pub async fn existing<D: Door, V: Vault>(making: &Making<'_, D, V>, begun: Begin, given: &Given, wait: bool) -> Result<Answer, Failure> {
+    let app = making.known(&given.key).await?;
+    // What an earlier run stored of the same App may stand; of another one it is kept, unless it was said otherwise.
+    if begun != Begin::GoOn(given.key.clone()) {
+        making.keep(&given.key).await?;
+    }
+    making.teller.say(&format!("stored the App {} ({})", app.name, app.id));
+    go_on(making, &given.key, given.secret.clone(), wait).await
+}
+
+/// Sets up with an App whose key is stored.
+///
+/// # Errors
+///
+/// If GitHub or AWS refuses.
+pub async fn go_on<D: Door, V: Vault>(
+    making: &Making<'_, D, V>,
+    key: &AppKey,
+    secret: Option<Secret>,
+    wait: bool,
+) -> Result<Answer, Failure> {
+    let before = making.sign(key, secret).await?;
+    making.finish(key, &before, wait).await
+}
+
+/// Prints an address for a browser anywhere, and takes what comes back from stdin, or on loopback if the browser gets there.
+async fn without_browser(served: &mut Served, choice: &Choice, screen: &Screen) -> Result<Arrival, Failure> {
+    let address = served.desk.form_address(choice)?;
+    screen.say(format_args!(
+        "1. Paste this into the address bar of a browser that is signed in to GitHub, on any machine:\n\n{address}\n\n\
+         2. Press the button, and create the App.\n\
+         3. GitHub sends the browser to {}/callback?… . If that page cannot be reached from there, all is well: copy its\n   \
+         address from the address bar, and paste it here.\n",
+        served.desk.origin()
+    ));
+    let mut lines = browser::lines();
+    let mut typing = true;
+    loop {
+        tokio::select! {
+            arrival = served.arrival() => return arrival,
+            line = lines.recv(), if typing => match line {
+                None => typing = false,
+                Some(line) if line.trim().is_empty() => {}
+                Some(line) => {
+                    let taken = browser::pasted(&line)
+                        .map_err(str::to_owned)
+                        .and_then(|(state, code)| served.desk.take(Some(&state), Some(&code)).map_err(|why| why.to_string()));
+                    if let Err(why) = taken {
+                        screen.say(format_args!("{DOUBTFUL}not taken:{DOUBTFUL:#} {why}"));
+                    }
+                }
+            },
+        }
+    }
+}
+
+fn show(screen: &Screen, answer: &Answer) -> Result<Exit, Failure> {
+    for finding in &answer.findings {
+        screen.say(format_args!("{BAD}missing:{BAD:#} {}\n  {}", finding.problem, finding.fix));
+    }
+    if screen.json() {
+        screen.print_json(answer)?;
+    } else {
+        screen.print(answer.pools_file.trim_end());
+    }
+    if !answer.findings.is_empty() {
+        return Ok(Exit::Failed);
+    }
+    screen.say(format_args!("{GOOD}set up.{GOOD:#} Next: edit the pools file, mayfly check pools.toml, mayfly apply pools.toml"));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,163 @@
+//! What each request to the page on loopback is answered.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::extract::{Form, Path, Query, Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, ORIGIN,
+    REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Router, body::Body};
+use serde::Deserialize;
+
+use super::desk::{Desk, Outcome};
+use super::guard::Refused;
+use super::manifest::{Choice, Scope};
+use super::pages::{self, Defaults};
+
+/// What every answer says: no script, no frame, nothing kept, and no address of ours in anybody's log. Forms may go to GitHub, and
+/// from there to wherever one signs in: `form-action` would follow the redirects.
+const HEADERS: [(HeaderName, &str); 5] = [
+    (CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"),
+    (CACHE_CONTROL, "no-store"),
+    // Not no-referrer: that would make the Origin of our own form null.
+    (REFERRER_POLICY, "same-origin"),
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+type Shared = State<Arc<Desk>>;
+
+/// All routes.
+pub(super) fn router(desk: Arc<Desk>) -> Router {
+    Router::new()
+        .route("/", get(choose))
+        .route("/manifest", post(manifest))
+        .route("/callback", get(callback))
+        .route("/done", get(done))
+        .route("/{ticket}", get(enter))
+        .fallback(async || refused(StatusCode::NOT_FOUND, "there is nothing here"))
+        .layer(from_fn_with_state(Arc::clone(&desk), only_for_us))
+        .with_state(desk)
+}
+
+/// Refuses whatever did not mean to come to this very server.
+async fn only_for_us(State(desk): Shared, request: Request, next: Next) -> Response {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let right = hosts.next().is_some_and(|host| host.as_bytes() == desk.authority.as_bytes()) && hosts.next().is_none();
+    let mut answer = if right {
+        next.run(request).await
+    } else {
+        refused(StatusCode::MISDIRECTED_REQUEST, "this server answers under its own address only")
+    };
+    for (name, value) in HEADERS {
+        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    answer
+}
+
+/// The address that mayfly printed: good once.
+async fn enter(State(desk): Shared, Path(ticket): Path<String>) -> Response {
+    let Some(cookie) = desk.admit(&ticket) else {
+        return refused(StatusCode::FORBIDDEN, "this address was opened before, or is another run's: start mayfly init again");
+    };
+    let cookie = format!("{}={cookie}; HttpOnly; SameSite=Strict; Path=/", desk.cookie_name());
+    (StatusCode::SEE_OTHER, [(LOCATION, "/".to_owned()), (SET_COOKIE, cookie)]).into_response()
+}
+
+async fn choose(State(desk): Shared, headers: HeaderMap) -> Response {
+    if !admitted(&desk, &headers) {
+        return refused(StatusCode::FORBIDDEN, "open the address that mayfly printed");
+    }
+    html(StatusCode::OK, pages::choose(&desk.about.stack, &desk.about.defaults, None))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ScopeField {
+    Organization,
+    Repository,
+}
+
+#[derive(Deserialize)]
+struct Fields {
+    scope: ScopeField,
+    organization: String,
+    name: String,
+}
+
+async fn manifest(State(desk): Shared, headers: HeaderMap, Form(fields): Form<Fields>) -> Response {
+    let own = headers.get(ORIGIN).is_some_and(|origin| origin.as_bytes() == desk.origin().as_bytes());
+    if !own || !admitted(&desk, &headers) {
+        return refused(StatusCode::FORBIDDEN, "the form was not sent from mayfly's own page");
+    }
+    let scope = match fields.scope {
+        ScopeField::Organization => Scope::Organization,
+        ScopeField::Repository => Scope::Repository,
+    };
+    match Choice::checked(scope, &fields.organization, &fields.name) {
+        Ok(choice) => match desk.form(&choice) {
+            Ok(form) => html(StatusCode::OK, form),
+            Err(failure) => html(StatusCode::INTERNAL_SERVER_ERROR, pages::failed(&failure.problem)),
+        },
+        Err(problem) => {
+            let defaults = Defaults { scope, organization: fields.organization, name: fields.name };
+            html(StatusCode::UNPROCESSABLE_ENTITY, pages::choose(&desk.about.stack, &defaults, Some(&problem)))
+        }
+    }
+}
+
+/// GitHub sends the browser here. The answer leads away at once: code and state leave the address bar.
+async fn callback(State(desk): Shared, headers: HeaderMap, Query(query): Query<HashMap<String, String>>) -> Response {
+    if let Some(why) = not_navigated(&desk, &headers) {
+        return refused(StatusCode::FORBIDDEN, why);
+    }
+    let field = |name: &str| query.get(name).map(String::as_str);
+    if let Err(why) = desk.take(field("state"), field("code")) {
+        let status = if why == Refused::Foreign { StatusCode::FORBIDDEN } else { StatusCode::GONE };
+        return refused(status, &why.to_string());
+    }
+    desk.send_to_last_page();
+    desk.outcome().await;
+    (StatusCode::SEE_OTHER, [(LOCATION, "/done")]).into_response()
+}
+
+/// A callback is somebody's browser going from GitHub to here: no script's request, no picture on a page, no form of another site.
+fn not_navigated(desk: &Desk, headers: &HeaderMap) -> Option<&'static str> {
+    let said = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let origin = said("origin");
+    if origin.is_some_and(|origin| origin != desk.origin() && origin != desk.about.github) {
+        return Some("another site sent this");
+    }
+    let embedded =
+        said("sec-fetch-mode").is_some_and(|mode| mode != "navigate") || said("sec-fetch-dest").is_some_and(|dest| dest != "document");
+    embedded.then_some("this is to be opened in a window of its own")
+}
+
+async fn done(State(desk): Shared) -> Response {
+    let outcome = desk.outcome().await;
+    desk.last_page_is_shown();
+    match outcome {
+        Outcome::Made { name, install_url } => html(StatusCode::OK, pages::made(&name, &install_url)),
+        Outcome::Failed(problem) => html(StatusCode::OK, pages::failed(&problem)),
+    }
+}
+
+fn admitted(desk: &Desk, headers: &HeaderMap) -> bool {
+    let name = desk.cookie_name();
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
+    cookies.filter_map(|cookie| cookie.trim().split_once('=')).any(|(named, value)| named == name && desk.knows(value))
+}
+
+fn refused(status: StatusCode, why: &str) -> Response {
+    html(status, pages::refused(why))
+}
+
+fn html(status: StatusCode, page: String) -> Response {
+    (status, [(CONTENT_TYPE, "text/html; charset=utf-8")], Body::from(page)).into_response()
+}

@@ -1,0 +1,116 @@
+//! `mayfly rotate`.
+
+pub mod fingerprint;
+pub mod key;
+pub mod secret;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use crate::arguments::Global;
+use crate::deployment::connect;
+use crate::door::GithubAt;
+use crate::failure::{Exit, Failure};
+use crate::key_file;
+use crate::screen::{GOOD, Screen};
+use crate::vault::SsmVault;
+use crate::wait_for;
+
+/// What is to be replaced.
+#[derive(Clone, Debug, Args)]
+pub struct Rotate {
+    #[command(subcommand)]
+    what: What,
+    /// GitHub's address, for Enterprise Server
+    #[arg(long, global = true, value_name = "URL", default_value = super::init::GITHUB)]
+    github_url: String,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum What {
+    /// Replace what signs deliveries, without losing one
+    #[command(after_help = "\
+Writes a new secret beside the old one, waits until every function believes both (5 minutes), tells GitHub, waits again, and drops the
+old one: about 11 minutes. Stopped in between, nothing is lost: run it again and it goes on where it was.
+
+Examples:
+  mayfly rotate webhook-secret")]
+    WebhookSecret,
+    /// Replace the App's private key by one that was generated on GitHub's page
+    #[command(after_help = "\
+GitHub has no call that makes a key: generate one on the App's settings page (\"Private keys\"), hand it to mayfly, and delete the old one
+there when mayfly says so.
+
+Examples:
+  mayfly rotate key --private-key-file new.pem && shred -u new.pem
+  pass show new.pem | mayfly rotate key --private-key-file -")]
+    Key {
+        /// The new key, as GitHub gave it; - for stdin
+        #[arg(long, value_name = "FILE")]
+        private_key_file: PathBuf,
+    },
+}
+
+impl Rotate {
+    /// Replaces it.
+    ///
+    /// # Errors
+    ///
+    /// If AWS or GitHub refuses, or somebody else does the same.
+    pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
+        let door = GithubAt { url: self.github_url.trim_end_matches('/').to_owned() };
+        let new = match &self.what {
+            What::WebhookSecret => None,
+            What::Key { private_key_file } => Some(key_file::read(private_key_file)?),
+        };
+        wait_for(async {
+            let connected = connect(global).await?;
+            let place = Place {
+                door: &door,
+                vault: &SsmVault::new(aws_sdk_ssm::Client::new(&connected.sdk)),
+                teller: screen,
+                clock: &mayfly_settings::source::system_clock,
+                stack: connected.stack.clone(),
+            };
+            match new {
+                None => show(screen, &secret::rotate(&place).await?, "the webhook's secret is a new one"),
+                Some(new) => show(screen, &key::rotate(&place, &door.url, new).await?, "the functions use the new key"),
+            }
+        })
+    }
+}
+
+/// Where something is replaced.
+pub struct Place<'a, D, V> {
+    /// GitHub.
+    pub door: &'a D,
+    /// Where the secrets are.
+    pub vault: &'a V,
+    /// The one who waits.
+    pub teller: &'a dyn super::init::making::Say,
+    /// What time it is.
+    pub clock: &'a (dyn Fn() -> mayfly_domain::time::Timestamp + Send + Sync),
+    /// The stack.
+    pub stack: String,
+}
+
+impl<D, V> Place<'_, D, V> {
+    fn parameter(&self, what: &str) -> String {
+        format!("/mayfly/{}/{what}", self.stack)
+    }
+
+    fn missing(&self, what: &str) -> Failure {
+        Failure::new(format!("there is no SSM parameter {}", self.parameter(what)), "this deployment has no App yet: mayfly init")
+    }
+}
+
+fn show(screen: &Screen, answer: &impl Serialize, done: &str) -> Result<Exit, Failure> {
+    if screen.json() {
+        screen.print_json(answer)?;
+    } else {
+        screen.say(format_args!("{GOOD}done:{GOOD:#} {done}"));
+    }
+    Ok(Exit::Done)
+}

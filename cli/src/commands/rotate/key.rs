@@ -1,0 +1,61 @@
+//! Another private key for the App. GitHub takes both until the old one is deleted on its page.
+
+use mayfly_domain::times::SECRETS_FRESH;
+use mayfly_github::{AppItself as _, AppKey, Secret};
+use serde::Serialize;
+use tokio::time::sleep;
+
+use super::Place;
+use super::fingerprint::fingerprint;
+use crate::commands::init::review::settings_url;
+use crate::door::{Door, patiently, soon};
+use crate::failure::Failure;
+use crate::vault::{Existing, Vault, app_of, app_text};
+
+/// What was done, as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Rotated {
+    /// The App.
+    pub app_id: u64,
+    /// The new key, as GitHub's page names it; none if it is in a form that mayfly cannot read.
+    pub new: Option<String>,
+    /// The old key: to be deleted.
+    pub old: Option<String>,
+    /// Where.
+    pub settings_url: String,
+}
+
+/// Replaces the key.
+///
+/// # Errors
+///
+/// If the key is not the App's, or GitHub or AWS refuses.
+pub async fn rotate<D: Door, V: Vault>(place: &Place<'_, D, V>, github: &str, new: Secret) -> Result<Rotated, Failure> {
+    let name = place.parameter("github-app");
+    let kept = place.vault.read(&name).await?.ok_or_else(|| place.missing("github-app"))?;
+    let old = app_of(&name, &kept)?;
+    let key = AppKey { app_id: old.app_id, private_key: new };
+    if key.private_key.expose().trim() == old.private_key.expose().trim() {
+        return Err(Failure::new("this is the key that is in use", "generate another one on the App's settings page"));
+    }
+    let app = place.door.enter(&key)?;
+    let now = patiently("check the new key", || app.app_now(soon())).await?;
+    if now.id != key.app_id {
+        let problem = format!("this key is of the App {} ({}), not of {}", now.id, now.name, key.app_id);
+        return Err(Failure::new(problem, "generate one on the right App's settings page"));
+    }
+    if place.vault.write(&name, &app_text(&key)?, Existing::Replace).await? != kept.version + 1 {
+        return Err(Failure::new(
+            format!("somebody else wrote the SSM parameter {name} meanwhile"),
+            "look which key is to be in use, and run mayfly rotate key with that one again",
+        ));
+    }
+    let seconds = SECRETS_FRESH.as_secs() + 30;
+    place.teller.say(&format!("stored the new key; waiting {seconds}s until no function uses the old one any more"));
+    sleep(std::time::Duration::from_secs(seconds)).await;
+    let settings_url = settings_url(github, &now);
+    let rotated = Rotated { app_id: key.app_id, new: fingerprint(&key.private_key), old: fingerprint(&old.private_key), settings_url };
+    let which = rotated.old.as_deref().unwrap_or("that was there before");
+    place.teller.say(&format!("delete the old key {which} at {}, and the file with the new one", rotated.settings_url));
+    Ok(rotated)
+}

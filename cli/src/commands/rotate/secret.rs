@@ -1,0 +1,129 @@
+//! A new secret for the webhook, without losing a delivery.
+//!
+//! | the parameter holds | what is known | what is next |
+//! | --- | --- | --- |
+//! | A | GitHub signs with A | write B beside it: `{current: B, previous: A}` |
+//! | B and A | GitHub signs with A or B, one cannot see which | wait until all functions believe both, tell GitHub B, wait, drop A |
+//! | B | GitHub signs with B | done |
+//!
+//! So what is to do follows from the parameter alone, and telling GitHub twice changes nothing: whoever is stopped anywhere begins again.
+//! Two at a time are told apart by the parameter's version.
+
+use std::time::Duration;
+
+use mayfly_domain::id::DeliveryId;
+use mayfly_domain::times::SECRETS_FRESH;
+use mayfly_github::{Deliveries, HookWanted};
+use serde::Serialize;
+use tokio::time::sleep;
+
+use super::Place;
+use crate::door::{Door, patiently, soon};
+use crate::failure::Failure;
+use crate::moment::When;
+use crate::vault::{Existing, Kept, Vault, WebhookSecrets, app_of, fresh, secrets_of, secrets_text};
+
+/// Longer than a secret is believed: a function that read the parameter a moment before it was written has it for that long, and
+/// GitHub's answers and AWS's clock may be some seconds apart from ours.
+const BELIEVED: Duration = Duration::from_secs(SECRETS_FRESH.as_secs() + 30);
+
+/// What was done, as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Rotated {
+    /// An earlier run had begun it.
+    pub resumed: bool,
+    /// The parameter's version now.
+    pub version: u64,
+}
+
+/// Replaces the secret, or goes on with that.
+///
+/// # Errors
+///
+/// If AWS or GitHub refuses, or somebody else changes the parameter meanwhile. Deliveries are accepted all the same: both secrets are in force.
+pub async fn rotate<D: Door, V: Vault>(place: &Place<'_, D, V>) -> Result<Rotated, Failure> {
+    let name = place.parameter("webhook-secret");
+    let kept = place.vault.read(&name).await?.ok_or_else(|| place.missing("webhook-secret"))?;
+    let app = place.parameter("github-app");
+    let key = place.vault.read(&app).await?.ok_or_else(|| place.missing("github-app"))?;
+    let app = place.door.enter(&app_of(&app, &key)?)?;
+    // Before anything is written: a key that GitHub does not know would leave it half done.
+    let known = patiently("look at the App", || mayfly_github::AppItself::app_now(&app, soon())).await?;
+    place.teller.say(&format!("the App {} at GitHub, the secret in {name}", known.name));
+
+    let resumed = secrets_of(&name, &kept)?.previous.is_some();
+    let both = if resumed {
+        place.teller.say("going on with what an earlier run began: both secrets are in force");
+        kept
+    } else {
+        beside(place, &name, &kept).await?
+    };
+    let secrets = secrets_of(&name, &both)?;
+    wait(place, both.written.plus(BELIEVED), "until every function believes both secrets").await;
+
+    same(place, &name, both.version).await?;
+    let before: Vec<DeliveryId> = newest(&app).await?.iter().map(|one| one.id).collect();
+    let wanted = HookWanted { url: None, secret: secrets.current.clone() };
+    patiently("tell GitHub the new secret", || mayfly_github::AppItself::set_hook(&app, &wanted, soon())).await?;
+    place.teller.say("GitHub signs with the new secret now");
+
+    wait(place, (place.clock)().plus(BELIEVED), "until what was signed with the old secret has arrived").await;
+    accepted(&app, &before).await?;
+    same(place, &name, both.version).await?;
+    let alone = secrets_text(&WebhookSecrets { previous: None, ..secrets })?;
+    let version = place.vault.write(&name, &alone, Existing::Replace).await?;
+    if version != both.version + 1 {
+        return Err(contended(&name));
+    }
+    Ok(Rotated { resumed, version })
+}
+
+/// Writes a new secret beside the one that is there.
+async fn beside<D, V: Vault>(place: &Place<'_, D, V>, name: &str, kept: &Kept) -> Result<Kept, Failure> {
+    let secrets = WebhookSecrets { current: fresh()?, previous: Some(secrets_of(name, kept)?.current) };
+    let text = secrets_text(&secrets)?;
+    let version = place.vault.write(name, &text, Existing::Replace).await?;
+    if version != kept.version + 1 {
+        return Err(contended(name));
+    }
+    place.teller.say(&format!("wrote a new secret beside the old one (version {version})"));
+    Ok(Kept { text, version, written: (place.clock)() })
+}
+
+/// The parameter must be as it was left: what GitHub is told has to be what the functions believe.
+async fn same<D, V: Vault>(place: &Place<'_, D, V>, name: &str, version: u64) -> Result<(), Failure> {
+    let now = place.vault.read(name).await?.ok_or_else(|| place.missing("webhook-secret"))?;
+    if now.version == version { Ok(()) } else { Err(contended(name)) }
+}
+
+fn contended(name: &str) -> Failure {
+    Failure::new(
+        format!("somebody else wrote the SSM parameter {name} meanwhile"),
+        "one at a time: when the other one has ended, run mayfly rotate webhook-secret again, and it goes on from what is there",
+    )
+}
+
+async fn wait<D, V>(place: &Place<'_, D, V>, until: mayfly_domain::time::Timestamp, why: &str) {
+    let left = until.since((place.clock)());
+    if !left.is_zero() {
+        place.teller.say(&format!("waiting {}s {why}, {}", left.as_secs(), When(until).clock()));
+        sleep(left).await;
+    }
+}
+
+async fn newest(app: &impl Deliveries) -> Result<Vec<mayfly_github::DeliveryNow>, Failure> {
+    Ok(patiently("list the App's deliveries", || app.deliveries(None, soon())).await?.deliveries)
+}
+
+/// Were all deliveries since then refused, the old secret would have to stay. 401 is webhook's answer to a wrong signature.
+async fn accepted(app: &impl Deliveries, before: &[DeliveryId]) -> Result<(), Failure> {
+    let since: Vec<_> = newest(app).await?.into_iter().filter(|one| !before.contains(&one.id)).collect();
+    let refused = since.iter().filter(|one| one.status_code == 401).count();
+    if refused == 0 || since.iter().any(mayfly_github::DeliveryNow::succeeded) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        format!("{refused} deliveries were refused since GitHub signs with the new secret, and none was accepted"),
+        "both secrets stay in force. See the logs of the function webhook; then run mayfly rotate webhook-secret again",
+    ))
+}

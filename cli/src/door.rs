@@ -1,0 +1,116 @@
+//! GitHub, as commands that set up reach it: through an App whose key is at hand, or, before there is one, as nobody.
+
+use std::future::Future;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use mayfly_domain::time::Timestamp;
+use mayfly_github::{
+    AppCredentials, AppItself, AppKey, CallError, Conversions, CredentialsUnavailable, Deliveries, Github, NewApp, Stranger,
+};
+use mayfly_settings::source::system_clock;
+use tokio::time::{Instant, sleep};
+
+use crate::failure::Failure;
+use crate::moment::When;
+
+/// How long one question may take: somebody waits before a terminal.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Pauses before a question is asked again that GitHub had no answer to.
+const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(6)];
+
+/// A GitHub of some address.
+#[async_trait]
+pub trait Door: Send + Sync {
+    /// What an App can do there.
+    type App: AppItself + Deliveries;
+
+    /// Exchanges a manifest's code for the App. One call.
+    ///
+    /// # Errors
+    ///
+    /// As [`Conversions::convert`].
+    async fn convert(&self, code: &str, by: Instant) -> Result<NewApp, CallError>;
+
+    /// Goes in as this App. Nothing is asked yet.
+    ///
+    /// # Errors
+    ///
+    /// If the address cannot be used.
+    fn enter(&self, key: &AppKey) -> Result<Self::App, Failure>;
+}
+
+/// The real one.
+#[derive(Clone, Debug)]
+pub struct GithubAt {
+    /// As people open it, without a slash at the end.
+    pub url: String,
+}
+
+/// A key that does not change.
+struct Fixed(AppKey);
+
+#[async_trait]
+impl AppCredentials for Fixed {
+    async fn app_key(&self) -> Result<AppKey, CredentialsUnavailable> {
+        Ok(self.0.clone())
+    }
+}
+
+#[async_trait]
+impl Door for GithubAt {
+    type App = Github;
+
+    async fn convert(&self, code: &str, by: Instant) -> Result<NewApp, CallError> {
+        let stranger = Stranger::new(&self.url, system_clock).map_err(|error| CallError::Misconfigured { message: error.to_string() })?;
+        stranger.convert(code, by).await
+    }
+
+    fn enter(&self, key: &AppKey) -> Result<Github, Failure> {
+        Github::new(&self.url, Fixed(key.clone()), system_clock).map_err(|error| Failure::new(error.to_string(), ADDRESS))
+    }
+}
+
+const ADDRESS: &str = "say --github-url https://<host>, as people open it";
+
+/// By when a question is to be answered.
+#[must_use]
+pub fn soon() -> Instant {
+    Instant::now() + PATIENCE
+}
+
+/// Asks something that may safely be asked again, a few times if GitHub has no answer. `what` is what is asked for, as `look at the App`.
+///
+/// # Errors
+///
+/// If there is no answer, or a refusal.
+pub async fn patiently<T, F: Future<Output = Result<T, CallError>>>(what: &str, ask: impl Fn() -> F) -> Result<T, Failure> {
+    for pause in PAUSES {
+        match ask().await {
+            Err(CallError::Unavailable { .. }) => sleep(pause).await,
+            other => return other.map_err(|error| refused(what, &error)),
+        }
+    }
+    ask().await.map_err(|error| refused(what, &error))
+}
+
+/// Why GitHub did not do something, in words. The path that was asked is not shown: it may hold a code.
+#[must_use]
+pub fn refused(what: &str, error: &CallError) -> Failure {
+    match error {
+        CallError::Refused { status, message, .. } => Failure::new(format!("{what}: GitHub answers {status}: {message}"), ""),
+        CallError::RateLimited { until, message, .. } => {
+            let until: Timestamp = *until;
+            Failure::new(format!("{what}: GitHub was asked too often: {message}"), format!("try again after {}", When(until)))
+        }
+        CallError::Unavailable { message, .. } => Failure::new(
+            format!("{what}: GitHub does not answer: {message}"),
+            "is the network there, and --github-url right? See https://www.githubstatus.com",
+        ),
+        CallError::Misconfigured { message } => Failure::new(
+            format!("{what}: {message}"),
+            "the id and the key must be of one App: see \"About\" and \"Private keys\" on its settings page",
+        ),
+    }
+}
