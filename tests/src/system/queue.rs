@@ -243,7 +243,7 @@ impl Wakes for Sender {
 
 impl World {
     /// A wake reaches the queue; false if it is not taken.
-    fn enqueue(&self, who: &'static str, pool: &PoolName) -> bool {
+    pub(super) fn enqueue(&self, who: &'static str, pool: &PoolName) -> bool {
         let chances = self.chances();
         let now = self.clock.now();
         let visible = if self.chance(chances.wake_late) { now.plus(chances.wake_late_by.mul_f64(self.share())) } else { now };

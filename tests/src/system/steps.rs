@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mayfly_domain::id::JobId;
+use mayfly_domain::id::{JobId, PoolName};
 
 use super::System;
 use super::witness::Happening;
@@ -26,6 +26,11 @@ impl System {
     pub fn put_pools(&self, text: &str) {
         let (parameter, version) = self.world.parameters.put_pools(text);
         self.world.tell(|| Happening::SettingsChanged { parameter, version });
+    }
+
+    /// Somebody wakes a pool by hand; false if the queue does not take it.
+    pub fn wake(&self, pool: &PoolName) -> bool {
+        self.world.enqueue("mayfly", pool)
     }
 
     /// Something goes wrong at ECS.
