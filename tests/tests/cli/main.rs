@@ -1,0 +1,14 @@
+//! What `mayfly` says of the system: stories are told in virtual time, then the command asks and its answer is held against what it was.
+//!
+//! Times, spans, costs and ids are left out of what is compared: they depend on every draw of a story. How they are written is tested where they are.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is a test")]
+
+mod applied;
+mod changing;
+mod logged;
+mod retried;
+mod stopped;
+#[path = "../system/told.rs"]
+#[allow(dead_code, reason = "stories of the system need more of it")]
+mod told;
