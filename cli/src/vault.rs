@@ -6,7 +6,6 @@
 use async_trait::async_trait;
 use aws_sdk_ssm::types::ParameterType;
 use aws_sdk_ssm::{Client, error::ProvideErrorMetadata as _};
-use mayfly_domain::time::Timestamp;
 use mayfly_github::{AppKey, Secret};
 use serde::{Deserialize, Serialize};
 
@@ -20,8 +19,6 @@ pub struct Kept {
     pub text: Secret,
     /// How often it was written.
     pub version: u64,
-    /// When it was written last, by AWS's clock.
-    pub written: Timestamp,
 }
 
 /// What to do if the parameter exists.
@@ -74,9 +71,6 @@ impl Vault for SsmVault {
         Ok(answer.parameter.map(|found| Kept {
             text: Secret::new(found.value.unwrap_or_default()),
             version: u64::try_from(found.version).unwrap_or_default(),
-            written: found
-                .last_modified_date
-                .map_or_else(Timestamp::default, |at| Timestamp::from_millis(at.to_millis().unwrap_or_default())),
         }))
     }
 
@@ -196,7 +190,7 @@ mod tests {
     use super::*;
 
     fn kept(text: &str) -> Kept {
-        Kept { text: Secret::new(text), version: 1, written: Timestamp::default() }
+        Kept { text: Secret::new(text), version: 1 }
     }
 
     #[test]

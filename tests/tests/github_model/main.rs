@@ -8,6 +8,7 @@ mod control;
 mod deliveries;
 mod faults;
 mod jobs;
+mod manifest;
 mod names;
 mod openapi;
 mod program;

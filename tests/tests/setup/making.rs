@@ -265,7 +265,10 @@ fn an_app_without_the_event_and_the_permissions_is_told_what_it_lacks() {
         existing(&scene.making(Existing::Keep), Begin::Afresh, &given, true).await.unwrap()
     });
     let problems: Vec<&str> = answer.findings.iter().map(|finding| finding.problem.as_str()).collect();
-    assert_eq!(problems, ["the App cannot register runners anywhere", "the App is not told of workflow_job: GitHub would deliver nothing"]);
+    assert_eq!(problems.len(), 3, "{problems:?}");
+    assert_eq!(problems[0], "the App cannot register runners anywhere");
+    assert!(problems[1].contains("does not ask for Actions: read"), "{problems:?}");
+    assert_eq!(problems[2], "the App is not told of workflow_job: GitHub would deliver nothing");
 }
 
 #[test]

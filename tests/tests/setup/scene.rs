@@ -1,6 +1,5 @@
 //! A deployment in virtual time, and somebody who sets it up.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -29,7 +28,6 @@ pub(crate) const PEM: &str = "-----BEGIN RSA PRIVATE KEY-----\nhush\n-----END RS
 /// The system's parameters, as a vault.
 pub(crate) struct Lockbox {
     system: System,
-    written: Mutex<BTreeMap<String, Timestamp>>,
     /// Writes of this parameter that are refused.
     pub(crate) refuses: Mutex<Option<&'static str>>,
     pub(crate) writes: AtomicUsize,
@@ -39,8 +37,7 @@ pub(crate) struct Lockbox {
 impl Vault for Lockbox {
     async fn read(&self, name: &str) -> Result<Option<Kept>, Failure> {
         self.system.world.travel().await;
-        let written = self.written.lock().unwrap().get(name).copied().unwrap_or_default();
-        Ok(self.system.world.parameters.get(name).map(|(text, version)| Kept { text: Secret::new(text), version, written }))
+        Ok(self.system.world.parameters.get(name).map(|(text, version)| Kept { text: Secret::new(text), version }))
     }
 
     async fn write(&self, name: &str, text: &Secret, existing: Existing) -> Result<u64, Failure> {
@@ -56,7 +53,6 @@ impl Vault for Lockbox {
             return Err(already_there(name));
         }
         let version = self.system.world.parameters.put(name, text.expose());
-        self.written.lock().unwrap().insert(name.to_owned(), self.system.world.clock.now());
         self.writes.fetch_add(1, Ordering::Relaxed);
         // The way back: whoever is killed here never learns that it was written.
         self.system.world.travel().await;
@@ -110,7 +106,7 @@ impl Scene {
         let system = Start::seeded(seed).without_sweeps().begin().unwrap();
         let app = serde_json::json!({ "app_id": 1_234_567, "private_key": PEM });
         system.world.parameters.put(APP, &app.to_string());
-        let vault = Lockbox { system: system.clone(), written: Mutex::default(), refuses: Mutex::default(), writes: AtomicUsize::new(0) };
+        let vault = Lockbox { system: system.clone(), refuses: Mutex::default(), writes: AtomicUsize::new(0) };
         Self { vault, door: Gate(system.clone()), ears: Ears::default(), system }
     }
 

@@ -50,7 +50,7 @@ impl Browser {
             "--disable-gpu",
             "--disable-dev-shm-usage",
             "--no-proxy-server",
-            "--window-size=900,1100",
+            "--window-size=900,1400",
             &profile,
         ];
         let options = json!({ "binary": CHROMIUM, "args": arguments });

@@ -20,7 +20,6 @@ use mayfly_cli::door::{Door as _, GithubAt, soon};
 use mayfly_cli::failure::Failure;
 use mayfly_cli::vault::{Existing, Kept, Vault, already_there};
 use mayfly_domain::signature::{WebhookSecret, verify};
-use mayfly_domain::time::Timestamp;
 use mayfly_github::{AppItself as _, AppKey, HookWanted, Secret};
 use mayfly_settings::source::system_clock;
 use mayfly_tests::github::key::KeyPair;
@@ -45,7 +44,7 @@ pub(crate) struct Drawer(pub(crate) Arc<Mutex<BTreeMap<String, (String, u64)>>>)
 impl Vault for Drawer {
     async fn read(&self, name: &str) -> Result<Option<Kept>, Failure> {
         let found = self.0.lock().unwrap().get(name).cloned();
-        Ok(found.map(|(text, version)| Kept { text: Secret::new(text), version, written: Timestamp::default() }))
+        Ok(found.map(|(text, version)| Kept { text: Secret::new(text), version }))
     }
 
     async fn write(&self, name: &str, text: &Secret, existing: Existing) -> Result<u64, Failure> {

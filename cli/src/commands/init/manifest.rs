@@ -67,8 +67,11 @@ const METADATA: Need = Need {
     why: "GitHub gives it to every App: what a repository is called, and whether it is public",
 };
 
+/// The permission that reaches an organization's runners, and nothing else.
+pub const RUNNERS: &str = "organization_self_hosted_runners";
+
 const ORGANIZATION_RUNNERS: Need = Need {
-    name: "organization_self_hosted_runners",
+    name: RUNNERS,
     title: "Self-hosted runners (organization)",
     level: "write",
     why: "to register runners at the organization and take them away again; it reaches no code",
@@ -164,7 +167,18 @@ mod tests {
     #[test]
     fn manifest_of_an_organization_asks_for_no_more_than_runners() {
         let manifest = choice(Scope::Organization, "acme").manifest("https://x.test/webhook", "http://127.0.0.1:5/callback");
-        insta::assert_snapshot!(serde_json::to_string_pretty(&manifest).unwrap());
+        let expected = json!({
+            "name": "mayfly-acme",
+            "url": HOME,
+            "description": "Runs GitHub Actions jobs on AWS Fargate, one task for one job.",
+            "hook_attributes": { "url": "https://x.test/webhook", "active": true },
+            "redirect_url": "http://127.0.0.1:5/callback",
+            "public": false,
+            "default_permissions": { "actions": "read", "metadata": "read", "organization_self_hosted_runners": "write" },
+            "default_events": ["workflow_job"],
+            "request_oauth_on_install": false,
+        });
+        assert_eq!(manifest, expected);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use mayfly_github::{AccountNow, AppNow, InstallationNow};
 use serde::Serialize;
 
-use super::manifest::{EVENT, Scope, needs};
+use super::manifest::{EVENT, RUNNERS, Scope, needs};
 
 /// Something that is missing, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -18,7 +18,7 @@ pub struct Finding {
 #[must_use]
 pub fn scope(app: &AppNow) -> Option<Scope> {
     let may = |name: &str| app.permissions.get(name).is_some_and(|level| enough(level, "write"));
-    if may("organization_self_hosted_runners") { Some(Scope::Organization) } else { may("administration").then_some(Scope::Repository) }
+    if may(RUNNERS) { Some(Scope::Organization) } else { may("administration").then_some(Scope::Repository) }
 }
 
 /// Everything that is missing. `github` is its address, without a slash at the end.
@@ -26,20 +26,22 @@ pub fn scope(app: &AppNow) -> Option<Scope> {
 pub fn review(github: &str, app: &AppNow, installations: &[InstallationNow]) -> Vec<Finding> {
     let settings = format!("{}/permissions", settings_url(github, app));
     let mut findings = Vec::new();
-    match scope(app) {
-        Some(scope) => {
-            for need in needs(scope).iter().filter(|need| !has(&app.permissions, need.name, need.level)) {
-                let problem = format!("the App does not ask for {}: {} ({})", need.title, need.level, need.why);
-                findings.push(Finding { problem, fix: format!("add it at {settings}, and accept it where the App is installed") });
-            }
-        }
-        None => findings.push(Finding {
+    let scope = scope(app);
+    if scope.is_none() {
+        findings.push(Finding {
             problem: "the App cannot register runners anywhere".to_owned(),
             fix: format!(
                 "at {settings}, add Organization permissions / Self-hosted runners: Read and write (recommended), or Repository permissions / \
                  Administration: Read and write, and accept it where the App is installed"
             ),
-        }),
+        });
+    }
+    let needs = needs(scope.unwrap_or(Scope::Organization));
+    // Without any scope, that of the organization is no more missing than the other.
+    let needed = needs.iter().filter(|need| scope.is_some() || need.name != RUNNERS);
+    for need in needed.filter(|need| !has(&app.permissions, need.name, need.level)) {
+        let problem = format!("the App does not ask for {}: {} ({})", need.title, need.level, need.why);
+        findings.push(Finding { problem, fix: format!("add it at {settings}, and accept it where the App is installed") });
     }
     if !app.events.iter().any(|event| event == EVENT) {
         let fix =
@@ -163,6 +165,8 @@ mod tests {
     fn reading_runners_is_not_enough() {
         let reader = app(&[("actions", "read"), ("organization_self_hosted_runners", "read")], &[EVENT]);
         assert_eq!(problems(&reader, &[]), ["the App cannot register runners anywhere"]);
+        let nobody = app(&[("contents", "read")], &[EVENT]);
+        assert_eq!(problems(&nobody, &[]).len(), 2, "Actions: read is missing, too");
     }
 
     #[test]

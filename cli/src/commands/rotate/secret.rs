@@ -23,8 +23,8 @@ use crate::failure::Failure;
 use crate::moment::When;
 use crate::vault::{Existing, Kept, Vault, WebhookSecrets, app_of, fresh, secrets_of, secrets_text};
 
-/// Longer than a secret is believed: a function that read the parameter a moment before it was written has it for that long, and
-/// GitHub's answers and AWS's clock may be some seconds apart from ours.
+/// Longer than a secret is believed: a function that read the parameter a moment before it was written has it for that long, and calls
+/// take their time.
 const BELIEVED: Duration = Duration::from_secs(SECRETS_FRESH.as_secs() + 30);
 
 /// What was done, as JSON.
@@ -59,7 +59,8 @@ pub async fn rotate<D: Door, V: Vault>(place: &Place<'_, D, V>) -> Result<Rotate
         beside(place, &name, &kept).await?
     };
     let secrets = secrets_of(&name, &both)?;
-    wait(place, both.written.plus(BELIEVED), "until every function believes both secrets").await;
+    // Also where an earlier run may have waited already: how long ago it wrote is told by another clock than ours.
+    wait(place, "until every function believes both secrets").await;
 
     same(place, &name, both.version).await?;
     let before: Vec<DeliveryId> = newest(&app).await?.iter().map(|one| one.id).collect();
@@ -67,7 +68,7 @@ pub async fn rotate<D: Door, V: Vault>(place: &Place<'_, D, V>) -> Result<Rotate
     patiently("tell GitHub the new secret", || mayfly_github::AppItself::set_hook(&app, &wanted, soon())).await?;
     place.teller.say("GitHub signs with the new secret now");
 
-    wait(place, (place.clock)().plus(BELIEVED), "until what was signed with the old secret has arrived").await;
+    wait(place, "until what was signed with the old secret has arrived").await;
     accepted(&app, &before).await?;
     same(place, &name, both.version).await?;
     let alone = secrets_text(&WebhookSecrets { previous: None, ..secrets })?;
@@ -87,7 +88,7 @@ async fn beside<D, V: Vault>(place: &Place<'_, D, V>, name: &str, kept: &Kept) -
         return Err(contended(name));
     }
     place.teller.say(&format!("wrote a new secret beside the old one (version {version})"));
-    Ok(Kept { text, version, written: (place.clock)() })
+    Ok(Kept { text, version })
 }
 
 /// The parameter must be as it was left: what GitHub is told has to be what the functions believe.
@@ -103,12 +104,10 @@ fn contended(name: &str) -> Failure {
     )
 }
 
-async fn wait<D, V>(place: &Place<'_, D, V>, until: mayfly_domain::time::Timestamp, why: &str) {
-    let left = until.since((place.clock)());
-    if !left.is_zero() {
-        place.teller.say(&format!("waiting {}s {why}, {}", left.as_secs(), When(until).clock()));
-        sleep(left).await;
-    }
+async fn wait<D, V>(place: &Place<'_, D, V>, why: &str) {
+    let until = (place.clock)().plus(BELIEVED);
+    place.teller.say(&format!("waiting {}s {why}, {} UTC", BELIEVED.as_secs(), When(until).clock()));
+    sleep(BELIEVED).await;
 }
 
 async fn newest(app: &impl Deliveries) -> Result<Vec<mayfly_github::DeliveryNow>, Failure> {
