@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::call::{Reply, Request, bounded, perform};
 use crate::connections::{Connections, connections};
 use crate::error::CallError;
+use crate::installation::Successors;
 use crate::secret::Secret;
 use crate::token::Tokens;
 
@@ -64,6 +65,7 @@ pub(crate) struct App {
     /// Signs a JWT for every request.
     pub(crate) client: Octocrab,
     pub(crate) tokens: Tokens,
+    pub(crate) successors: Successors,
 }
 
 /// The App with whatever key it has now.
@@ -98,7 +100,8 @@ impl Identity {
             Some(connections) => connections.clone(),
             None => connections_or_why(&mut state)?,
         };
-        let app = Arc::new(App { client: self.client(&key, connections)?, key, tokens: Tokens::default() });
+        let app =
+            Arc::new(App { client: self.client(&key, connections)?, key, tokens: Tokens::default(), successors: Successors::default() });
         state.app = Some(Arc::clone(&app));
         Ok(app)
     }

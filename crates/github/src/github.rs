@@ -8,7 +8,7 @@ use crate::app::{AppCredentials, Identity, as_app};
 use crate::call::{Lost, Reply, Request, perform};
 use crate::error::CallError;
 use crate::group::Groups;
-use crate::token::Grant;
+use crate::place::Place;
 
 /// GitHub's REST API, through one GitHub App.
 ///
@@ -40,23 +40,23 @@ impl Github {
         (self.clock)()
     }
 
-    /// Makes a request with a token for `grant`. A token that was kept and that GitHub does not know any more (the App was
+    /// Makes a request with a token for what is asked at `place`. A token that was kept and that GitHub does not know any more (the App was
     /// installed anew, its permissions changed) is replaced once: a 401 has done nothing.
     ///
     /// # Errors
     /// The outer one when there is no token, and the request was not made; the inner one when it was and has no answer.
-    pub(crate) async fn ask(&self, grant: &Grant, request: &Request, by: Instant) -> Result<Result<Reply, Lost>, CallError> {
+    pub(crate) async fn ask(&self, place: &Place, request: &Request, by: Instant) -> Result<Result<Reply, Lost>, CallError> {
         let app = self.identity.app().await?;
-        let worker = app.tokens.worker(&app.client, grant, self.now(), by).await?;
+        let (grant, worker) = app.worker(place, self.now(), by).await?;
         let reply = perform(&worker.client, request, by).await;
         if !reply.as_ref().is_ok_and(|reply| reply.status == http::StatusCode::UNAUTHORIZED) {
             return Ok(reply);
         }
-        app.tokens.forget(grant);
+        app.tokens.forget(&grant);
         if !worker.reused {
             return Ok(reply);
         }
-        let worker = app.tokens.worker(&app.client, grant, self.now(), by).await?;
+        let (_, worker) = app.worker(place, self.now(), by).await?;
         Ok(perform(&worker.client, request, by).await)
     }
 
@@ -64,8 +64,8 @@ impl Github {
     ///
     /// # Errors
     /// Whatever went wrong.
-    pub(crate) async fn reply(&self, grant: &Grant, request: &Request, by: Instant) -> Result<Reply, CallError> {
-        Ok(self.ask(grant, request, by).await??)
+    pub(crate) async fn reply(&self, place: &Place, request: &Request, by: Instant) -> Result<Reply, CallError> {
+        Ok(self.ask(place, request, by).await??)
     }
 
     /// Makes a request as the App itself. No installation's limits count for it: the App has its own.

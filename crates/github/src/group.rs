@@ -71,7 +71,7 @@ impl Github {
         let mut names = Vec::new();
         for page in 1..=PAGES {
             let request = Request::get("list-runner-groups", format!("{}/actions/runner-groups?per_page={PAGE}&page={page}", place.path));
-            let reply = self.reply(&place.grant, &request, by).await?.success(self.now())?;
+            let reply = self.reply(place, &request, by).await?.success(self.now())?;
             let found: Page = match reply.read() {
                 Ok(found) => found,
                 Err(why) => return Err(reply.unreadable(why)),

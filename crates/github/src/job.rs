@@ -135,7 +135,7 @@ impl Jobs for Github {
     ) -> Result<Option<JobNow>, CallError> {
         let place = Place::repository(installation, repository.id, &repository.name, Permission::Actions)?;
         let request = Request::get("get-job", format!("{}/actions/jobs/{job}", place.path));
-        let reply = self.reply(&place.grant, &request, by).await?;
+        let reply = self.reply(&place, &request, by).await?;
         if reply.status.as_u16() == 404 {
             return Ok(None);
         }

@@ -17,6 +17,7 @@ mod deliveries;
 mod error;
 mod github;
 mod group;
+mod installation;
 mod job;
 mod limit;
 mod moment;

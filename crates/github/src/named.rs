@@ -85,8 +85,8 @@ impl Named for Github {
     async fn repository_named(&self, installation: InstallationId, name: &str, by: Instant) -> Result<Option<Repository>, CallError> {
         // Checked as a name; the token cannot be narrowed to a repository whose id is what is asked for.
         let place = Place::repository(installation, RepositoryId(0), name, Permission::Metadata)?;
-        let grant = Grant { repository: None, ..place.grant };
-        let reply = self.reply(&grant, &Request::get("get-repository", place.path), by).await?;
+        let place = Place { grant: Grant { repository: None, ..place.grant }, ..place };
+        let reply = self.reply(&place, &Request::get("get-repository", place.path.clone()), by).await?;
         // One that the installation may not see is not there: GitHub does not tell the two apart.
         if reply.status.as_u16() == 404 {
             return Ok(None);
@@ -106,10 +106,10 @@ impl Named for Github {
         by: Instant,
     ) -> Result<GroupNow, CallError> {
         let place = Place::repository(installation, repository.id, &repository.name, Permission::OrganizationRunners)?;
-        let grant = Grant { repository: None, ..place.grant };
+        let place = Place { grant: Grant { repository: None, ..place.grant }, ..place };
         let groups = async |filter: String| {
             let path = format!("/orgs/{}/actions/runner-groups?per_page={PAGE}{filter}", repository.owner_login());
-            let reply = self.reply(&grant, &Request::get("list-runner-groups", path), by).await?.success(self.now())?;
+            let reply = self.reply(&place, &Request::get("list-runner-groups", path), by).await?.success(self.now())?;
             reply.read::<Groups>().map(|groups| groups.runner_groups).map_err(|why| reply.unreadable(why))
         };
         let short = repository.name.split('/').nth(1).unwrap_or_default();

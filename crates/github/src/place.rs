@@ -1,6 +1,6 @@
 //! Where things are in GitHub's API, and what may be done there.
 
-use mayfly_domain::id::{InstallationId, RepositoryId};
+use mayfly_domain::id::{InstallationId, OwnerId, RepositoryId};
 use mayfly_domain::target::{Target, TargetScope};
 
 use crate::call::{Loss, Request, bounded};
@@ -12,6 +12,8 @@ pub(crate) struct Place {
     /// `/repos/<owner>/<name>` or `/orgs/<login>`.
     pub(crate) path: String,
     pub(crate) grant: Grant,
+    /// Of an organization, its id: a login that was given up may be somebody else's.
+    pub(crate) organization: Option<OwnerId>,
 }
 
 impl Place {
@@ -22,9 +24,10 @@ impl Place {
     pub(crate) fn of_runners(target: &Target) -> Result<Self, CallError> {
         match &target.scope {
             TargetScope::Repository { id, name } => Self::repository(target.installation, *id, name, Permission::Administration),
-            TargetScope::Organization { login, .. } => {
+            TargetScope::Organization { id, login, .. } => {
                 let grant = Grant { installation: target.installation, permission: Permission::OrganizationRunners, repository: None };
-                is_name(login).then(|| Self { path: format!("/orgs/{login}"), grant }).ok_or_else(|| nameless(login))
+                let place = || Self { path: format!("/orgs/{login}"), grant, organization: Some(*id) };
+                is_name(login).then(place).ok_or_else(|| nameless(login))
             }
         }
     }
@@ -41,7 +44,9 @@ impl Place {
     ) -> Result<Self, CallError> {
         let grant = Grant { installation, permission, repository: Some(id) };
         match name.split_once('/') {
-            Some((owner, repository)) if is_name(owner) && is_name(repository) => Ok(Self { path: format!("/repos/{name}"), grant }),
+            Some((owner, repository)) if is_name(owner) && is_name(repository) => {
+                Ok(Self { path: format!("/repos/{name}"), grant, organization: None })
+            }
             _ => Err(nameless(name)),
         }
     }

@@ -107,7 +107,7 @@ impl QueuedJobs for Github {
         let mut found = Vec::new();
         for page in 1..=PAGES {
             let path = format!("{}/actions/runs/{run}/jobs?filter=latest&per_page={PAGE}&page={page}", place.path);
-            let reply = self.reply(&place.grant, &Request::get("list-jobs", path), by).await?;
+            let reply = self.reply(&place, &Request::get("list-jobs", path), by).await?;
             if reply.status.as_u16() == 404 {
                 break;
             }
@@ -132,7 +132,7 @@ impl Github {
         let mut runs: Vec<RunId> = Vec::new();
         for status in OPEN {
             let path = format!("{}/actions/runs?status={status}&per_page={PAGE}", place.path);
-            let reply = self.reply(&place.grant, &Request::get("list-runs", path), by).await?.success(self.now())?;
+            let reply = self.reply(&place, &Request::get("list-runs", path), by).await?.success(self.now())?;
             let listed: Runs = match reply.read() {
                 Ok(listed) => listed,
                 Err(why) => return Err(reply.unreadable(why)),

@@ -61,7 +61,7 @@ impl Registrations for Github {
         let labels: Vec<&str> = target.labels.iter().collect();
         let body = json!({ "name": name.to_string(), "runner_group_id": group_id, "labels": labels });
         let request = Request::post("generate-jitconfig", format!("{}/actions/runners/generate-jitconfig", place.path), body);
-        let registered = self.made(self.ask(&place.grant, &request, by).await?);
+        let registered = self.made(self.ask(&place, &request, by).await?);
         if let (Err(RegisterError::RefusedForGood { .. }), Some(group)) = (&registered, &group) {
             // The group may be gone, and another have its name.
             self.groups.forget(group);

@@ -44,7 +44,7 @@ impl Repositories for Github {
         by: Instant,
     ) -> Result<Option<bool>, CallError> {
         let place = Place::repository(installation, repository, name, Permission::Metadata)?;
-        let reply = match self.reply(&place.grant, &Request::get("get-repository", place.path.clone()), by).await {
+        let reply = match self.reply(&place, &Request::get("get-repository", place.path.clone()), by).await {
             Ok(reply) => reply.success(self.now()),
             Err(error) => Err(error),
         };

@@ -48,6 +48,6 @@ impl Github {
     async fn ask_to_rerun(&self, installation: InstallationId, repository: &Repository, job: JobId, by: Instant) -> Result<(), CallError> {
         let place = Place::repository(installation, repository.id, &repository.name, Permission::ActionsWrite)?;
         let request = Request::order("rerun-job", format!("{}/actions/jobs/{job}/rerun", place.path));
-        self.reply(&place.grant, &request, by).await?.success(self.now()).map(|_| ())
+        self.reply(&place, &request, by).await?.success(self.now()).map(|_| ())
     }
 }

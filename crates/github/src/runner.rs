@@ -105,7 +105,7 @@ impl Runners for Github {
     async fn get(&self, target: &Target, runner: GithubRunnerId, by: Instant) -> Result<Seen, CallError> {
         let place = Place::of_runners(target)?;
         let request = Request::get("get-runner", format!("{}/actions/runners/{runner}", place.path));
-        let reply = match self.reply(&place.grant, &request, by).await {
+        let reply = match self.reply(&place, &request, by).await {
             Ok(reply) if reply.status.as_u16() != 404 => reply.success(self.now())?,
             Ok(_) => return Ok(Seen::NotFound { target_visible: self.visible(&place, by).await? }),
             Err(error) => return unseen(error).map(|()| Seen::NotFound { target_visible: false }),
@@ -121,7 +121,7 @@ impl Runners for Github {
         let mut runners = Vec::new();
         for page in 1..=PAGES {
             let request = Request::get("list-runners", format!("{}/actions/runners?per_page={PAGE}&page={page}", place.path));
-            let reply = self.reply(&place.grant, &request, by).await?.success(self.now())?;
+            let reply = self.reply(&place, &request, by).await?.success(self.now())?;
             let found: Page = match reply.read() {
                 Ok(found) => found,
                 Err(why) => return Err(reply.unreadable(why)),
@@ -138,7 +138,7 @@ impl Runners for Github {
     async fn delete(&self, target: &Target, runner: GithubRunnerId, by: Instant) -> Result<Deleted, CallError> {
         let place = Place::of_runners(target)?;
         let request = Request::delete("delete-runner", format!("{}/actions/runners/{runner}", place.path));
-        let reply = match self.reply(&place.grant, &request, by).await {
+        let reply = match self.reply(&place, &request, by).await {
             Ok(reply) => reply,
             Err(error) => return unseen(error).map(|()| Deleted::NotFound { target_visible: false }),
         };
@@ -154,7 +154,7 @@ impl Github {
     /// Whether the token that did not find a runner may list the runners there.
     async fn visible(&self, place: &Place, by: Instant) -> Result<bool, CallError> {
         let request = Request::get("list-runners", format!("{}/actions/runners?per_page=1", place.path));
-        match self.reply(&place.grant, &request, by).await?.success(self.now()) {
+        match self.reply(place, &request, by).await?.success(self.now()) {
             Ok(_) => Ok(true),
             Err(error) => unseen(error).map(|()| false),
         }

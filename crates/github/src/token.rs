@@ -18,6 +18,9 @@ use crate::error::CallError;
 /// A token is not used for the last minutes of its hour: a call that began with it has to end with it.
 const SPARE: Duration = Duration::from_secs(5 * 60);
 
+/// What the call for a token is called.
+pub(crate) const ACCESS_TOKEN: &str = "access-token";
+
 /// What a token may do: one permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Permission {
@@ -62,7 +65,7 @@ impl Grant {
         if let Some(repository) = self.repository {
             body["repository_ids"] = json!([repository.0]);
         }
-        Request::post("access-token", format!("/app/installations/{}/access_tokens", self.installation), body)
+        Request::post(ACCESS_TOKEN, format!("/app/installations/{}/access_tokens", self.installation), body)
     }
 }
 

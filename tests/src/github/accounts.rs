@@ -41,6 +41,8 @@ pub struct Accounts {
     accounts: BTreeMap<AccountId, Account>,
     repositories: BTreeMap<RepositoryId, Repository>,
     installations: BTreeMap<InstallationId, Installation>,
+    /// How often the App was installed on an account.
+    installed: BTreeMap<AccountId, i64>,
     groups: BTreeMap<AccountId, BTreeMap<GroupId, Group>>,
     former: Vec<Former>,
     next_account: i64,
@@ -56,6 +58,7 @@ impl Accounts {
             accounts: BTreeMap::new(),
             repositories: BTreeMap::new(),
             installations: BTreeMap::new(),
+            installed: BTreeMap::new(),
             groups: BTreeMap::new(),
             former: Vec::new(),
             next_account: MONA.0 + 1,
@@ -83,6 +86,7 @@ impl Accounts {
             (repository.private, repository.archived, repository.installed) = (true, false, true);
         }
         self.installations.clear();
+        self.installed.clear();
         for id in [ACME, GLOBEX, MONA] {
             self.install(id, now);
         }
@@ -91,14 +95,16 @@ impl Accounts {
         }
     }
 
-    /// Installs the App on an account, on all its repositories.
+    /// Installs the App on an account, on all its repositories. Each time the installation is another one.
     pub fn install(&mut self, account: AccountId, now: Timestamp) {
         self.install_with(account, granted(), now);
     }
 
     /// The same, where the account's owner grants these permissions.
     pub fn install_with(&mut self, account: AccountId, permissions: Permissions, now: Timestamp) -> InstallationId {
-        let id = InstallationId(61_000_000 + account.0 % 1_000);
+        let times = self.installed.entry(account).or_default();
+        let id = InstallationId(61_000_000 + 1_000 * *times + account.0 % 1_000);
+        *times += 1;
         self.installations.insert(id, Installation { id, account, permissions, suspended_at: None, created_at: now });
         id
     }

@@ -70,6 +70,9 @@ struct Asked {
     call: Box<Call>,
 }
 
+/// What GitHub answers; the error is its answer when it makes no token.
+type Put = Result<Answer, Box<Answer>>;
+
 impl Place {
     /// Where a target's runners are.
     fn of_runners(target: &Target) -> Self {
@@ -113,13 +116,28 @@ impl Question {
         }
     }
 
+    /// The installation to ask for a token: that of the grant, or the one that the App has at this place now, if it was installed anew.
+    fn installation(&self, github: &mut Model, grant: &Grant, now: jiff::Timestamp) -> id::InstallationId {
+        let known = id::InstallationId(grant.installation.0);
+        if github.accounts().installation(known).is_some() {
+            return known;
+        }
+        let depth = if self.path.starts_with("/orgs/") { 3 } else { 4 };
+        let place: Vec<&str> = self.path.split(['/', '?']).take(depth).collect();
+        let asked = |github: &mut Model, path: &str| github.rest_as_app(&Request::new("GET", path).header("user-agent", "mayfly"), now);
+        let answer = asked(github, &format!("{}/installation", place.join("/")));
+        let answer = moved_to(&answer).map(|path| asked(github, &path)).unwrap_or(answer);
+        let found = answer.body.as_ref().filter(|_| answer.status == 200).and_then(|body| body["id"].as_i64());
+        found.map_or(known, id::InstallationId)
+    }
+
     /// What GitHub answers; the error is its answer when it makes no token.
-    fn put(&self, github: &mut Model, now: jiff::Timestamp) -> Result<Answer, Answer> {
+    fn put(&self, github: &mut Model, now: jiff::Timestamp) -> Put {
         let request = self.request();
         let Some(grant) = &self.grant else { return Ok(github.rest_as_app(&request, now)) };
-        let installation = id::InstallationId(grant.installation.0);
+        let installation = self.installation(github, grant, now);
         if github.accounts().installation(installation).is_some_and(|one| one.suspended_at.is_some()) {
-            return Err(Answer::message(403, "This installation has been suspended"));
+            return Err(Box::new(Answer::message(403, "This installation has been suspended")));
         }
         let narrowing = Narrowing {
             repository_ids: grant.repository.map(|id| vec![id.0]),
@@ -134,13 +152,13 @@ impl Question {
                 let Some(path) = moved_to(&answer) else { return Ok(answer) };
                 Ok(github.rest(&Self { path, ..self.clone() }.request().header("authorization", &bearer), now))
             }
-            Some(Err(denied)) => Err(Answer::message(422, denied.words())),
-            None => Err(Answer::not_found()),
+            Some(Err(denied)) => Err(Box::new(Answer::message(422, denied.words()))),
+            None => Err(Box::new(Answer::not_found())),
         }
     }
 }
 
-fn fate(strike: Option<Strike>, put: &Result<Answer, Answer>) -> Fate {
+fn fate(strike: Option<Strike>, put: &Put) -> Fate {
     match (put, strike) {
         (Ok(answer), Some(strike)) if answer.status < 300 => Fate::Struck(strike, "an answer"),
         (Ok(answer), _) if answer.status < 300 => Fate::Done,
@@ -175,7 +193,7 @@ impl Github {
     }
 
     /// Puts a question; nothing comes back if no answer came until then.
-    async fn put(&self, question: Question, until: Instant) -> Option<Result<Answer, Answer>> {
+    async fn put(&self, question: Question, until: Instant) -> Option<Put> {
         let leaving = self.world.leaves(self.who, Port::Github, question.name, || format!("{} {}", question.method, question.path));
         let (world, who) = (Arc::clone(&self.world), self.who);
         let work = async move {
@@ -191,7 +209,7 @@ impl Github {
         let (strike, seen, put) = match made {
             Made::Well(put) => {
                 leaving.note(|| fate(leaving.strike, &put));
-                let wait = put.as_ref().unwrap_or_else(|refusal| refusal).delay + Duration::from_millis(1 + self.world.below(200));
+                let wait = put.as_ref().unwrap_or_else(|refusal| &**refusal).delay + Duration::from_millis(1 + self.world.below(200));
                 timeout_at(until, tokio::time::sleep(wait)).await.ok()?;
                 return Some(put);
             }

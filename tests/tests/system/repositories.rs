@@ -5,6 +5,7 @@ use std::time::Duration;
 use mayfly_domain::id::JobId;
 use mayfly_domain::job::JobState;
 use mayfly_ledger::repositories::SeenRepository;
+use mayfly_tests::github::accounts::ACME;
 use mayfly_tests::github::jobs::{Action, JobDeliveries, NewJob};
 use mayfly_tests::system::{Start, System};
 
@@ -142,6 +143,20 @@ async fn what_was_queued_while_the_app_was_away_is_found_when_it_is_back() {
     assert_eq!((known(&system).len(), system.job(job)), (2, None));
     install(true);
     done(&system, 3_900, &[job]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waited_when_the_app_was_installed_anew_goes_on_with_its_new_installation() {
+    let system = knowing(410, &["acme/app"]).await;
+    system.world.with_github(|github, _| github.accounts_mut().uninstall(ACME));
+    let untold = system.queue_jobs(&job())[0];
+    system.pass(60).await;
+    system.world.with_github(|github, now| github.accounts_mut().install(ACME, now));
+    done(&system, 3_900, &[untold]).await;
+    let known = system.job(untold).map(|job| job.installation.0);
+    let new = system.world.with_github(|github, _| github.accounts().installation_on(ACME).map(|one| one.id.0));
+    assert_ne!(known, new, "nobody told of the new installation: GitHub was asked for it");
+    rest(&system, 900).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use mayfly_domain::id::{InstallationId, RepositoryId};
 use mayfly_github::{Github, RegisterError, Registrations as _, Repositories as _, Runners as _};
 use serde_json::json;
 
-use crate::stub::{Clock, Key, Stub, answer, message, name, new_key, registered, repository, soon};
+use crate::stub::{Clock, Key, Stub, answer, message, name, new_key, organization, registered, repository, soon};
 
 fn tokens(stub: &Stub) -> usize {
     stub.lines("access_tokens").len()
@@ -123,4 +123,61 @@ async fn key_that_cannot_be_read_or_used_is_a_matter_of_configuration() {
         assert_eq!(error, RegisterError::Misconfigured { message: words.to_owned() });
     }
     assert_eq!(stub.asked().len(), 0);
+}
+
+/// GitHub with the App installed anew: installation 1 is gone, 2 is there, on the account with this id.
+async fn installed_anew(account: i64) -> Stub {
+    Stub::start(move |asked| {
+        if asked.line.ends_with("/installation") {
+            return Some(answer(200, json!({ "id": 2, "account": { "id": account } })));
+        }
+        if asked.line.contains("/installations/1/") {
+            return Some(message(404, "Not Found"));
+        }
+        if asked.line.contains("runner-groups") {
+            return Some(answer(200, json!({ "runner_groups": [{ "id": 3, "name": "builders" }] })));
+        }
+        asked.line.contains("jitconfig").then(registered)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn app_that_was_installed_anew_goes_on_with_its_new_installation_and_asks_for_it_once() {
+    let stub = installed_anew(5).await;
+    let github = stub.github();
+    for mint in 1..=3 {
+        github.register(&repository(9), &name(mint), soon()).await.unwrap();
+    }
+    assert_eq!(stub.lines("/installation").iter().filter(|line| line.ends_with("/app-9/installation")).count(), 1);
+    assert_eq!(stub.lines("/installations/1/").len(), 1);
+    assert_eq!(stub.lines("/installations/2/").len(), 1, "its token is kept like any other");
+    github.register(&organization("builders"), &name(4), soon()).await.unwrap();
+    assert_eq!(stub.lines("GET /api/v3/orgs/acme/installation").len(), 1);
+}
+
+#[tokio::test]
+async fn organization_that_has_another_ones_login_is_not_worked_for() {
+    let stub = installed_anew(6).await;
+    let refused = stub.github().register(&organization("builders"), &name(1), soon()).await;
+    assert!(matches!(refused, Err(RegisterError::RefusedForGood { status: 404, .. })), "{refused:?}");
+    assert!(stub.lines("/installations/2/").is_empty());
+}
+
+#[tokio::test]
+async fn app_that_is_not_installed_any_more_is_looked_for_once_in_five_minutes() {
+    let stub = Stub::start(|asked| asked.line.contains("installation").then(|| message(404, "Not Found"))).await;
+    let clock = Clock::default();
+    let time = clock.clone();
+    let github = Github::new(&stub.url, Key::fixed(), move || time.now()).unwrap();
+    for mint in 1..=3 {
+        assert!(matches!(
+            github.register(&repository(9), &name(mint), soon()).await,
+            Err(RegisterError::RefusedForGood { status: 404, .. })
+        ));
+    }
+    assert_eq!((tokens(&stub), stub.lines("/app-9/installation").len()), (3, 1));
+    clock.pass(Duration::from_secs(5 * 60));
+    assert!(github.register(&repository(9), &name(4), soon()).await.is_err());
+    assert_eq!(stub.lines("/app-9/installation").len(), 2);
 }

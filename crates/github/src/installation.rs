@@ -1,0 +1,119 @@
+//! Installations that are gone. An App that is installed anew has a new id, and whoever wrote the old one down still asks with it: GitHub is
+//! asked for the new one, once for each place.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use mayfly_domain::id::InstallationId;
+use mayfly_domain::time::Timestamp;
+use octocrab::Octocrab;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use crate::app::{App, as_app};
+use crate::call::Request;
+use crate::error::CallError;
+use crate::place::Place;
+use crate::token::{ACCESS_TOKEN, Grant, Worker};
+
+/// For how long it is believed that the App is not installed at a place: whoever installs it anew waits no longer than that.
+const AWAY: Duration = Duration::from_secs(5 * 60);
+
+/// What GitHub says of the installation at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// This is the one, whatever it was before.
+    Now(InstallationId),
+    /// There was none at this time.
+    None(Timestamp),
+}
+
+/// Where installations that are gone have gone to: by the one that somebody still knows, and the place.
+#[derive(Default)]
+pub(crate) struct Successors(Mutex<HashMap<(InstallationId, String), Found>>);
+
+impl Successors {
+    fn found(&self, place: &Place) -> Option<Found> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&(place.grant.installation, place.path.clone())).copied()
+    }
+
+    fn keep(&self, place: &Place, found: Found) {
+        let key = (place.grant.installation, place.path.clone());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, found);
+    }
+}
+
+/// The wire form of an installation.
+#[derive(Deserialize)]
+struct Wire {
+    id: i64,
+    account: Account,
+}
+
+#[derive(Deserialize)]
+struct Account {
+    id: i64,
+}
+
+impl App {
+    /// A client that may work at a place, and what its token is for: of the installation that is there now, if the one that is asked for is gone.
+    ///
+    /// # Errors
+    /// Refused if the App is not there.
+    pub(crate) async fn worker(&self, place: &Place, now: Timestamp, by: Instant) -> Result<(Grant, Worker), CallError> {
+        let known = self.successors.found(place);
+        let installation = match known {
+            Some(Found::Now(installation)) => installation,
+            Some(Found::None(_)) | None => place.grant.installation,
+        };
+        let grant = Grant { installation, ..place.grant.clone() };
+        match self.tokens.worker(&self.client, &grant, now, by).await {
+            Err(gone) if is_gone(&gone) && is_provable(place) => {
+                let away = matches!(known, Some(Found::None(at)) if now.since(at) < AWAY);
+                let found = if away { None } else { self.successor(place, now, by).await?.filter(|found| *found != installation) };
+                let Some(installation) = found else { return Err(gone) };
+                let grant = Grant { installation, ..grant };
+                self.tokens.worker(&self.client, &grant, now, by).await.map(|worker| (grant, worker))
+            }
+            made => made.map(|worker| (grant, worker)),
+        }
+    }
+
+    /// Asks which installation is at a place now.
+    async fn successor(&self, place: &Place, now: Timestamp, by: Instant) -> Result<Option<InstallationId>, CallError> {
+        let found = installed(&self.client, place, now, by).await?;
+        if let Some(installation) = found {
+            tracing::info!(installation.id = %place.grant.installation, place = place.path, now = %installation, "the App was installed anew");
+        }
+        self.successors.keep(place, found.map_or(Found::None(now), Found::Now));
+        Ok(found)
+    }
+}
+
+/// True if there is no token because the installation is not there. (One that is suspended answers 403.)
+fn is_gone(error: &CallError) -> bool {
+    matches!(error, CallError::Refused { status: 404, call, .. } if call.name == ACCESS_TOKEN)
+}
+
+/// True if it can be told that what is found at a place is what was meant: a token names the repository by its id, an organization's id is compared. By a
+/// name alone one might end up at whoever has that name now.
+fn is_provable(place: &Place) -> bool {
+    place.grant.repository.is_some() || place.organization.is_some()
+}
+
+/// The installation at a place.
+async fn installed(app: &Octocrab, place: &Place, now: Timestamp, by: Instant) -> Result<Option<InstallationId>, CallError> {
+    let reply = match as_app(app, &Request::get("get-installation", format!("{}/installation", place.path)), by).await?.success(now) {
+        Ok(reply) => reply,
+        Err(CallError::Refused { .. }) => return Ok(None),
+        Err(problem) => return Err(problem),
+    };
+    let wire: Wire = match reply.read() {
+        Ok(wire) => wire,
+        Err(why) => return Err(reply.unreadable(why)),
+    };
+    let same = place.organization.is_none_or(|organization| organization.0 == wire.account.id);
+    Ok(same.then_some(InstallationId(wire.id)))
+}
