@@ -51,6 +51,7 @@ pub use life::{ContainerSpec, Effect};
 pub use model::Fargate;
 pub use moment::Moment;
 pub use names::{Operation, TaskId};
+pub(crate) use placement::IDLE_COMMAND;
 pub use server::{Server, serve};
 pub use settings::Settings;
 pub use status::{DesiredStatus, LastStatus, StopCode};

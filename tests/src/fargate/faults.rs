@@ -44,12 +44,15 @@ pub enum FaultKind {
     EventReordered,
     /// `DescribeTasks` and `ListTasks` show the tasks as they were `milliseconds` ago.
     ReadLag,
+    /// `DescribeTasks` and `ListTasks` do not know a task that is there, for `milliseconds` (default 50,000) from the first such read on: who answers is
+    /// behind. Then it is there again for some minutes at least.
+    LeftOut,
 }
 
 /// One fault: what, for which calls or tasks, and how often.
 ///
 /// Filters that are left out match everything. `operations` left out means `RunTask` for what happens
-/// to a call, and both reads for `read_lag`.
+/// to a call, and both reads for `read_lag` and `left_out`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
@@ -141,7 +144,8 @@ impl Fault {
         let operation = match occasion.operation {
             None => true,
             Some(operation) if self.operations.is_empty() => {
-                operation == Operation::RunTask || (self.kind == FaultKind::ReadLag && operation.reads_tasks())
+                let of_reads = matches!(self.kind, FaultKind::ReadLag | FaultKind::LeftOut);
+                operation == Operation::RunTask || (of_reads && operation.reads_tasks())
             }
             Some(operation) => self.operations.contains(&operation),
         };
@@ -184,6 +188,11 @@ impl Faults {
 
     pub(crate) fn all(&self) -> &[Fault] {
         &self.faults
+    }
+
+    /// True if one of this kind is in force.
+    pub(crate) fn has(&self, kind: FaultKind) -> bool {
+        self.faults.iter().any(|fault| fault.kind == kind)
     }
 
     /// The first fault of one of these kinds that strikes now; it counts as used.

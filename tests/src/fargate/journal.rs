@@ -3,6 +3,7 @@
 use super::status::{DesiredStatus, LastStatus};
 use super::task::Task;
 use jiff::Timestamp;
+use std::time::Duration;
 
 /// Something that happened at ECS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,15 @@ pub enum Change {
         started_by: String,
         /// The reason that was given.
         reason: String,
+    },
+    /// Reads leave a task out that is there.
+    LeftOut {
+        /// The task's id.
+        task: String,
+        /// Its `startedBy`.
+        started_by: String,
+        /// For so long from now on.
+        lasts: Duration,
     },
     /// A task is somewhere else in its life.
     Moved {

@@ -42,6 +42,8 @@ pub struct Fargate {
     pub journal: Journal,
     /// Words for tasks whose image will not come.
     pub(crate) pull_failures: BTreeMap<TaskId, String>,
+    /// Tasks that reads left out: until when, and from when on they may be left out again.
+    pub(crate) left_out: BTreeMap<TaskId, (Timestamp, Timestamp)>,
     throttle: Throttle,
     calls: BTreeMap<Operation, u64>,
     launched: u64,
@@ -67,6 +69,7 @@ impl Fargate {
             effects: Vec::new(),
             journal: Journal::default(),
             pull_failures: BTreeMap::new(),
+            left_out: BTreeMap::new(),
             throttle: Throttle::default(),
             calls: BTreeMap::new(),
             launched: 0,
@@ -272,6 +275,7 @@ impl Fargate {
         while self.leaving.first().is_some_and(|(at, _)| *at <= now) {
             let Some((_, id)) = self.leaving.pop_first() else { break };
             self.tasks.remove(&id);
+            self.left_out.remove(&id);
         }
         self.tokens.expire(now);
     }

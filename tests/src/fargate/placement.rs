@@ -19,6 +19,9 @@ use std::time::Duration;
 /// A container that says nothing has this long to stop.
 const STOP_TIMEOUT_SECONDS: i64 = 30;
 
+/// What a copy is told to run that is to do nothing.
+pub(crate) const IDLE_COMMAND: [&str; 2] = ["sleep", "infinity"];
+
 const NO_CAPACITY: &str = "Capacity is unavailable at this time. Please try again later or in a different availability zone";
 const NO_QUOTA: &str = "You've reached the limit on the number of vCPUs you can run concurrently";
 
@@ -169,6 +172,31 @@ impl Fargate {
             life,
             id,
         }
+    }
+
+    /// Somebody starts a task again that lives ("run more like this"): the same definition, overrides and `startedBy`, another ARN. With `idle` its
+    /// command is replaced by one that does nothing and does not end.
+    pub fn copy(&mut self, id: &TaskId, idle: bool, at: &mut Moment<'_>) -> Option<TaskId> {
+        let model = self.tasks.get(id).filter(|task| self.live.contains(&task.id))?.clone();
+        let copy = TaskId::drawn(at.draw());
+        let mut spec = ContainerSpec { task: copy.clone(), ..model.spec };
+        if idle {
+            spec.command = IDLE_COMMAND.map(str::to_owned).to_vec();
+        }
+        let life = Life::beginning(at.now);
+        let task = Task {
+            arn: self.home.task(&model.cluster, &copy),
+            id: copy.clone(),
+            spec,
+            created_at: at.now,
+            seed: at.draw(),
+            container_state: ContainerState::Waiting,
+            versions: vec![life.clone()],
+            life,
+            ..model
+        };
+        self.launch(task, at);
+        Some(copy)
     }
 
     fn launch(&mut self, task: Task, at: &mut Moment<'_>) {

@@ -3,6 +3,7 @@
 use super::answer::Refusal;
 use super::definitions::{page, with_next};
 use super::faults::{FaultKind, Occasion};
+use super::journal::Change;
 use super::model::Fargate;
 use super::moment::Moment;
 use super::names::{Operation, TaskId};
@@ -10,6 +11,13 @@ use super::requests::{DescribeTasks, ListTasks, read};
 use super::task::{Life, Task, Times};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long a task is left out: less than a minute.
+const BEHIND: u64 = 50_000;
+
+/// For how long it is there again at least.
+const CAUGHT_UP: Duration = Duration::from_secs(180);
 
 impl Fargate {
     /// The time a read shows: now, or as far back as reads lag.
@@ -18,6 +26,28 @@ impl Fargate {
         let draw = at.draw();
         let fault = self.faults.strike(&[FaultKind::ReadLag], &occasion, draw);
         at.now - fault.map_or(self.settings.read_lag(), |fault| fault.wait(0))
+    }
+
+    /// True if this read does not know the task: whoever answers is behind. Without such a fault nothing is drawn.
+    fn leaves_out(&mut self, operation: Operation, id: &TaskId, at: &mut Moment<'_>) -> bool {
+        if !self.faults.has(FaultKind::LeftOut) {
+            return false;
+        }
+        match self.left_out.get(id) {
+            Some((until, _)) if at.now < *until => return true,
+            Some((_, again)) if at.now < *again => return false,
+            _ => {}
+        }
+        let started_by = self.tasks.get(id).and_then(|task| task.started_by.as_deref());
+        let occasion = Occasion { operation: Some(operation), started_by, ..Occasion::default() };
+        let draw = at.draw();
+        let Some(fault) = self.faults.strike(&[FaultKind::LeftOut], &occasion, draw) else { return false };
+        let lasts = fault.wait(BEHIND);
+        self.left_out.insert(id.clone(), (at.now + lasts, at.now + lasts + CAUGHT_UP));
+        if let Some(task) = self.tasks.get(id) {
+            self.journal.note(at.now, task, |task, started_by| Change::LeftOut { task, started_by, lasts });
+        }
+        true
     }
 
     pub(crate) fn describe_tasks(&mut self, input: &Value, at: &mut Moment<'_>) -> Result<Value, Refusal> {
@@ -34,7 +64,8 @@ impl Fargate {
         let (mut tasks, mut failures) = (Vec::new(), Vec::new());
         for name in &request.tasks {
             let id = self.task_named(&cluster, name)?;
-            match self.tasks.get(&id).and_then(|task| Some((task, task.seen_at(time)?))) {
+            let known = !self.leaves_out(Operation::DescribeTasks, &id, at);
+            match self.tasks.get(&id).filter(|_| known).and_then(|task| Some((task, task.seen_at(time)?))) {
                 Some((task, life)) if task.cluster == cluster => {
                     let mut view = task.view(&self.home, life, Times::Epoch);
                     if with_tags {
@@ -71,7 +102,9 @@ impl Fargate {
                 && request.container_instance.is_none()
         };
         let seen = |task: &Task| task.seen_at(time).is_some_and(|life| matches(task, life));
-        let arns: Vec<&str> = self.tasks.values().filter(|task| seen(task)).map(|task| task.arn.as_str()).collect();
+        let found: Vec<TaskId> = self.tasks.values().filter(|task| seen(task)).map(|task| task.id.clone()).collect();
+        let known: Vec<&TaskId> = found.iter().filter(|id| !self.leaves_out(Operation::ListTasks, id, at)).collect();
+        let arns: Vec<&str> = known.into_iter().filter_map(|id| Some(self.tasks.get(id)?.arn.as_str())).collect();
         let (page, next) = page(&arns, request.max_results, request.next_token.as_deref())?;
         Ok(with_next(json!({ "taskArns": page }), next))
     }

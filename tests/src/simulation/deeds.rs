@@ -4,8 +4,10 @@ use mayfly_domain::id::JobId;
 
 use super::forecast::after;
 use super::hostile;
-use super::scenario::{Batch, Deed, Outage};
+use super::mirror::Task;
+use super::scenario::{Batch, Deed, Outage, Stranger};
 use super::tell::Teller;
+use crate::fargate::TaskId;
 use crate::github::accounts::{ACME, GLOBEX};
 use crate::github::faults::Refusal;
 use crate::github::id;
@@ -35,6 +37,7 @@ impl Teller<'_> {
             Deed::Apply(file) => {
                 self.system.world.parameters.put_pools(&file.text());
                 self.watch.get().files.applied(self.now(), Some(file.clone()));
+                self.watch.get().pace.applied(self.now());
             }
             Deed::Spoil => {
                 self.system.world.parameters.put_pools("[pools.linux]\nlabels = 7");
@@ -58,7 +61,8 @@ impl Teller<'_> {
                 self.github.refused.remove(&place);
                 self.put_faults();
             }
-            Deed::Forge { .. } | Deed::Intrude { .. } | Deed::Impersonate { .. } => self.harm(deed),
+            Deed::Forge { .. } | Deed::Intrude { .. } | Deed::Impersonate { .. } | Deed::Double { .. } => self.harm(deed),
+            Deed::Copy { idle } => self.copy(*idle),
             Deed::Reclaim => self.reclaim(),
             Deed::Kill => self.kill(),
             Deed::Hang { on: true } => self.system.world.let_containers_hang(),
@@ -141,6 +145,13 @@ impl Teller<'_> {
         let (system, watch, number) = (self.system.clone(), self.watch.clone(), self.deeds);
         match deed {
             Deed::Forge { fake, action } => hostile::forge(&system, *fake, action, number),
+            Deed::Intrude { stranger: Stranger::Itself } => {
+                tokio::spawn(Box::pin(hostile::ask_again(system, watch, number)));
+            }
+            Deed::Double { repository, labels } => {
+                let whom = (self.name(repository), labels.clone());
+                tokio::spawn(Box::pin(hostile::double(system, watch, whom, number)));
+            }
             Deed::Intrude { stranger } => {
                 tokio::spawn(Box::pin(hostile::intrude(system, watch, *stranger, number)));
             }
@@ -165,7 +176,7 @@ impl Teller<'_> {
                     .is_some_and(|task| task["capacityProviderName"] == "FARGATE_SPOT" && task["lastStatus"] == "RUNNING")
             };
             if let Some(task) = busy.iter().find(|id| spot(id)) {
-                ecs.interrupt(&crate::fargate::TaskId::of(task), at);
+                ecs.interrupt(&TaskId::of(task), at);
             }
         });
     }
@@ -174,6 +185,19 @@ impl Teller<'_> {
     fn kill(&self) {
         if let Some(task) = self.busy_first().first() {
             self.system.kill_container(task);
+        }
+    }
+
+    /// Somebody starts a task once more: one whose container has asked, so that its ARN is written down, and of those each in its turn.
+    fn copy(&self, idle: bool) {
+        let task = {
+            let watch = self.watch.get();
+            let asked = |task: &Task| watch.mirror.runners.get(&task.runner).is_some_and(|runner| runner.asked.is_some());
+            let tasks: Vec<&String> = watch.mirror.live_tasks().filter(|(_, task)| !task.copy && asked(task)).map(|(id, _)| id).collect();
+            tasks.get(self.deeds % tasks.len().max(1)).map(|id| TaskId::of(id))
+        };
+        if let Some(task) = task {
+            self.system.world.with_ecs(|ecs, at| ecs.copy(&task, idle, at));
         }
     }
 

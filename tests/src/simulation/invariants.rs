@@ -88,7 +88,7 @@ pub(super) fn i3_no_busy_runner_is_stopped(watch: &mut Watch, at: Timestamp, (ta
 ///
 /// A registration is handed out once per runner, and to the runner's own task.
 pub(super) fn i4_one_registration(watch: &mut Watch, at: Timestamp, task: &str, address: &str) {
-    let its = watch.mirror.tasks.get(task).is_some_and(|task| task.runner == address);
+    let its = watch.mirror.tasks.get(task).is_some_and(|task| task.runner == address && !task.copy);
     if !its {
         let words = format!("task {task}, which is not {address}'s, was handed a registration for it");
         watch.broken(Invariant::I4, at, &[address, task], words);
@@ -135,6 +135,22 @@ pub(super) fn i5_nothing_is_left(ending: &Ending<'_>, watch: &mut Watch) {
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         watch.broken(Invariant::I5, ending.now, &ids, words);
     }
+}
+
+/// ECS may be behind for so long; who says for longer that it knows no task is not to be seen through.
+const BEHIND: Duration = Duration::from_secs(60);
+
+/// **I5** No task without its row: a row closes only when no task of its runner lives.
+///
+/// At every transaction that makes a row a record. A copy that somebody else started is nobody's; and where ECS denied a task for longer than a
+/// replica is behind, nobody could know better: the task is a stray from then on.
+pub(super) fn i5_no_row_closes_before_its_task(watch: &mut Watch, at: Timestamp, address: &str) {
+    let Some((task, left_out)) = watch.mirror.left_alone(address).map(|(id, task)| (id.clone(), task.left_out)) else { return };
+    if left_out > BEHIND {
+        watch.mirror.give_up(&task);
+        return;
+    }
+    watch.broken(Invariant::I5, at, &[address, &task], format!("the row of {address} was closed, and its task {task} lives"));
 }
 
 /// **I6** Unsigned or wrongly signed input changes nothing.
@@ -219,7 +235,7 @@ mod tests {
     use crate::fargate::{DesiredStatus, LastStatus};
     use crate::simulation::scenario::{PoolSpec, PoolsFile};
     use crate::simulation::watch::{Keep, Shared};
-    use crate::system::{Happening, Witness as _};
+    use crate::system::{Fate, Happening, Port, PortCall, Witness as _};
     use mayfly_domain::id::{JobId, RunnerId};
 
     const BEGAN: Timestamp = Timestamp::from_millis(1_795_356_000_000);
@@ -245,7 +261,7 @@ mod tests {
     }
 
     fn started(watch: &mut Shared, seconds: u64, runner: &str, task: &str) {
-        watch.saw(at(seconds), &Happening::TaskStarted { task: task.to_owned(), started_by: runner.to_owned() });
+        watch.saw(at(seconds), &Happening::TaskStarted { task: task.to_owned(), started_by: runner.to_owned(), by: "scaler" });
     }
 
     fn handed_out(watch: &mut Shared, seconds: u64, runner: &str, task: &str) {
@@ -275,6 +291,38 @@ mod tests {
         assert_eq!(broken(&watch), []);
         started(&mut watch, 31, &address(31, 4), "4");
         assert_eq!(broken(&watch), [Invariant::I2]);
+    }
+
+    fn row_closed(watch: &mut Shared, seconds: u64, runner: &str) {
+        let (pool, id) = runner.split_once('/').unwrap();
+        let about = format!("pool#{pool} runner#{id}, runner#{id} record, pool#{pool} health");
+        let call = PortCall { who: "sweeper", port: Port::Table, operation: "TransactWriteItems", about, nth: 0 };
+        watch.saw(at(seconds), &Happening::Called { call, invocation: None, fate: Fate::Done });
+    }
+
+    #[test]
+    fn a_row_that_closes_before_its_task_breaks_i5_unless_ecs_denied_the_task_for_long() {
+        let mut watch = watch(2);
+        let (runner, other) = (address(1, 1), address(1, 2));
+        started(&mut watch, 1, &runner, "t");
+        started(&mut watch, 1, &other, "u");
+        let denied = Happening::TaskLeftOut { task: "u".to_owned(), started_by: other.clone(), lasts: Duration::from_secs(200) };
+        watch.saw(at(300), &denied);
+        row_closed(&mut watch, 400, &other);
+        assert_eq!((broken(&watch), watch.get().mirror.live["linux"]), (vec![], 1));
+        row_closed(&mut watch, 400, &runner);
+        assert_eq!(broken(&watch), [Invariant::I5]);
+    }
+
+    #[test]
+    fn a_copy_of_a_task_counts_for_nobody_and_may_have_no_registration() {
+        let mut watch = watch(1);
+        let runner = address(1, 1);
+        started(&mut watch, 1, &runner, "t");
+        watch.saw(at(20), &Happening::TaskStarted { task: "copy".to_owned(), started_by: runner.clone(), by: "nobody" });
+        assert_eq!((broken(&watch), watch.get().mirror.live["linux"]), (vec![], 1));
+        handed_out(&mut watch, 40, &runner, "copy");
+        assert_eq!(broken(&watch), [Invariant::I4]);
     }
 
     #[test]

@@ -116,7 +116,11 @@ fn found(watch: &Watch, rows: &BTreeSet<String>, waiting: &[JobId], told: bool) 
     let mirror = &watch.mirror;
     let mut found = BTreeSet::new();
     let mut with_task = BTreeSet::new();
-    for (_, task) in mirror.live_tasks() {
+    for (id, task) in mirror.live_tasks() {
+        if task.copy {
+            found.insert((Kind::TaskWithoutRow, format!("{id} of {}", task.runner)));
+            continue;
+        }
         with_task.insert(task.runner.as_str());
         let runner = mirror.runners.get(&task.runner);
         let kind = if !rows.contains(&task.runner) {

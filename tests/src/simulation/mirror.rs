@@ -1,6 +1,7 @@
 //! What the models did, as the witness heard it: tasks, registrations and jobs, without a look at the ledger.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use mayfly_domain::id::JobId;
 use mayfly_domain::time::Timestamp;
@@ -8,6 +9,9 @@ use mayfly_domain::time::Timestamp;
 use crate::fargate::LastStatus;
 use crate::github::jobs::Status;
 use crate::system::Happening;
+
+/// Who starts a task that no function asked for.
+const NOBODY: &str = "nobody";
 
 /// `<pool>/<runner id>`.
 pub(super) type Address = String;
@@ -20,6 +24,19 @@ pub(super) struct Task {
     pub(super) stopped: Option<Timestamp>,
     /// When somebody first asked ECS to stop it.
     pub(super) to_stop: Option<Timestamp>,
+    /// Somebody started it again who is no function of ours: it is a stray from its beginning.
+    pub(super) copy: bool,
+    /// The longest time for which ECS said that it knows no such task.
+    pub(super) left_out: Duration,
+    /// Its row was closed while ECS said so.
+    pub(super) given_up: bool,
+}
+
+impl Task {
+    /// True if its row answers for it.
+    fn counts(&self) -> bool {
+        !self.copy && !self.given_up
+    }
 }
 
 /// A runner, as far as anybody outside of the ledger knows it.
@@ -96,7 +113,12 @@ impl Mirror {
     /// Something happened.
     pub(super) fn saw(&mut self, at: Timestamp, happening: &Happening) {
         match happening {
-            Happening::TaskStarted { task, started_by } => self.task_started(task, started_by),
+            Happening::TaskStarted { task, started_by, by } => self.task_started(task, started_by, *by == NOBODY),
+            Happening::TaskLeftOut { task, lasts, .. } => {
+                if let Some(task) = self.tasks.get_mut(task) {
+                    task.left_out = task.left_out.max(*lasts);
+                }
+            }
             Happening::TaskChanged { task, last, .. } => self.task_changed(at, task, *last),
             Happening::Answered { path, task, runner, status, handed_out, ours } => {
                 self.answered(at, path, (task, runner), (*status, *ours, *handed_out));
@@ -143,8 +165,13 @@ impl Mirror {
         if self.stolen.contains(name) { None } else { address_of(name) }
     }
 
-    fn task_started(&mut self, task: &str, started_by: &str) {
-        self.tasks.insert(task.to_owned(), Task { runner: started_by.to_owned(), running: None, stopped: None, to_stop: None });
+    fn task_started(&mut self, task: &str, started_by: &str, copy: bool) {
+        let runner = started_by.to_owned();
+        let started = Task { runner, running: None, stopped: None, to_stop: None, copy, left_out: Duration::ZERO, given_up: false };
+        self.tasks.insert(task.to_owned(), started);
+        if copy {
+            return;
+        }
         *self.live.entry(pool_of(started_by).to_owned()).or_default() += 1;
         self.runners.entry(started_by.to_owned()).or_default().tasks.push(task.to_owned());
     }
@@ -156,7 +183,7 @@ impl Mirror {
         }
         if last == LastStatus::Stopped && task.stopped.is_none() {
             task.stopped = Some(at);
-            if let Some(live) = self.live.get_mut(pool_of(&task.runner)) {
+            if let Some(live) = self.live.get_mut(pool_of(&task.runner)).filter(|_| task.counts()) {
                 *live = live.saturating_sub(1);
             }
         }
@@ -164,7 +191,7 @@ impl Mirror {
 
     fn answered(&mut self, at: Timestamp, path: &str, (task, runner): (&str, &str), (status, ours, handed_out): (u16, bool, bool)) {
         // A stranger's questions say nothing of the runner.
-        if self.tasks.get(task).is_none_or(|task| task.runner != runner) {
+        if self.tasks.get(task).is_none_or(|task| task.runner != runner || task.copy) {
             return;
         }
         let seen = self.runners.entry(runner.to_owned()).or_default();
@@ -205,7 +232,21 @@ impl Mirror {
     /// How many tasks have not stopped and not asked for their registration.
     pub(super) fn unasked(&self) -> usize {
         let silent = |task: &Task| self.runners.get(&task.runner).is_none_or(|runner| runner.asked.is_none());
-        self.live_tasks().filter(|(_, task)| silent(task)).count()
+        self.live_tasks().filter(|(_, task)| !task.copy && silent(task)).count()
+    }
+
+    /// The task that lives although its runner's row is closed, and answers for it no more. None if there is none.
+    pub(super) fn left_alone(&self, address: &str) -> Option<(&String, &Task)> {
+        self.live_tasks().find(|(_, task)| task.runner == address && task.counts())
+    }
+
+    /// A task's row was closed, and nobody could know better.
+    pub(super) fn give_up(&mut self, task: &str) {
+        let Some(task) = self.tasks.get_mut(task).filter(|task| task.counts()) else { return };
+        task.given_up = true;
+        if let Some(live) = self.live.get_mut(pool_of(&task.runner)) {
+            *live = live.saturating_sub(1);
+        }
     }
 
     /// Tasks that have not stopped.

@@ -1,6 +1,6 @@
 //! How much is called, minute by minute: what "bounded while faults last" (I9) is held against.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mayfly_domain::time::Timestamp;
 
@@ -13,6 +13,16 @@ const WINDOW: i64 = 10;
 /// GitHub calls of one sweep for one installation (`functions/sweeper/src/budget.rs`), and as many for the App itself and what is not counted there.
 const CALLS_OF_A_SWEEP: u64 = 60;
 
+/// Minutes before a window of which it depends whether what is refused in it is tried in vain.
+const BEFORE: i64 = 5;
+
+/// RunTask calls of a pool that ECS may refuse in a window before which it refused already: of each of its sizes (on demand and Spot) one try
+/// each time that a back-off of 1, 2, 4 … min is over.
+const TRIES_OF_A_POOL: u64 = 6;
+
+/// Exceptions of ECS after which the same is sent again.
+const PASSING: [&str; 3] = ["ThrottlingException", "ServerException", "ConflictException"];
+
 /// What happened in a minute.
 #[derive(Clone, Debug, Default)]
 struct Minute {
@@ -24,6 +34,10 @@ struct Minute {
     struck: u64,
     /// Requests for tasks.
     run_task: u64,
+    /// Of these, refused by ECS with an exception: the same again can do nothing.
+    refused: u64,
+    /// Pools files that were applied: what was refused may be tried at once.
+    files: u64,
     /// Calls to ECS.
     ecs: u64,
     /// Tasks that were started.
@@ -75,7 +89,17 @@ fn looked_at(call: &PortCall) -> Option<&str> {
     call.about.strip_prefix("pool#")?.strip_suffix(" meta")
 }
 
+/// True for an exception of ECS's that says no for good.
+fn is_refusal(fate: &Fate) -> bool {
+    matches!(fate, Fate::Refused(code) if code.ends_with("Exception") && !PASSING.contains(&code.as_str()))
+}
+
 impl Pace {
+    /// A pools file was applied.
+    pub(super) fn applied(&mut self, at: Timestamp) {
+        self.minutes.entry(at.seconds() / 60).or_default().files += 1;
+    }
+
     /// So many tasks have not asked for their registration.
     pub(super) fn unasked(&mut self, at: Timestamp, tasks: usize) {
         let minute = self.minutes.entry(at.seconds() / 60).or_default();
@@ -95,6 +119,7 @@ impl Pace {
                     *minute.github.entry(call.who).or_default() += 1;
                 }
                 minute.run_task += u64::from(call.operation == "RunTask");
+                minute.refused += u64::from(call.operation == "RunTask" && is_refusal(fate));
                 minute.ecs += u64::from(call.port == Port::Ecs);
                 // A runner's row became its record: a slot is free, which wakes its pool. Or sweeper found a job another place.
                 let transaction = call.operation == "TransactWriteItems";
@@ -127,8 +152,29 @@ impl Pace {
             let at = Timestamp::from_millis((from + WINDOW) * 60_000);
             found.extend(excess(&window).into_iter().map(|words| (at, words)));
         }
+        // The first one that is in vain says enough.
+        found.extend((first + BEFORE..=last - WINDOW).find_map(|from| {
+            let of = |range| self.minutes.range(range).map(|(_, minute)| minute).collect::<Vec<_>>();
+            let words = in_vain(&of(from - BEFORE..from), &of(from..from + WINDOW))?;
+            Some((Timestamp::from_millis((from + WINDOW) * 60_000), words))
+        }));
         found
     }
+}
+
+/// What is tried although it was refused and nothing has changed since: no task started, no container asked, no file was applied.
+fn in_vain(before: &[&Minute], window: &[&Minute]) -> Option<String> {
+    let still = |minute: &&&Minute| minute.tasks == 0 && minute.answers == 0 && minute.files == 0;
+    // A first wave of launches may reach into the next minute.
+    let refused_before = before.split_last().is_some_and(|(_, earlier)| earlier.iter().any(|minute| minute.refused > 0));
+    if !refused_before || before.iter().chain(window).filter(still).count() < before.len() + window.len() {
+        return None;
+    }
+    let pools = window.iter().flat_map(|minute| minute.looks.keys()).collect::<BTreeSet<_>>().len();
+    let refused: u64 = window.iter().map(|minute| minute.refused).sum();
+    let struck: u64 = window.iter().map(|minute| minute.struck).sum();
+    let most = TRIES_OF_A_POOL * u64::try_from(pools).unwrap_or(1) + struck;
+    (refused > most).then(|| format!("{refused} RunTask in {WINDOW} min at {pools} pools, after ECS had refused as much"))
 }
 
 fn excess(window: &[&Minute]) -> Vec<String> {

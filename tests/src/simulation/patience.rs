@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn a_pool_that_is_full_and_a_runner_on_its_way_excuse() {
         let mut mirror = mirror();
-        mirror.saw(at(3), &Happening::TaskStarted { task: "t".to_owned(), started_by: RUNNER.to_owned() });
+        mirror.saw(at(3), &Happening::TaskStarted { task: "t".to_owned(), started_by: RUNNER.to_owned(), by: "scaler" });
         assert!(unserved_of(&mirror).is_empty());
         let stopped = Happening::TaskChanged {
             task: "t".to_owned(),
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn a_task_that_is_to_stop_is_nobodys_runner() {
         let mut mirror = mirror();
-        mirror.saw(at(3), &Happening::TaskStarted { task: "t".to_owned(), started_by: RUNNER.to_owned() });
+        mirror.saw(at(3), &Happening::TaskStarted { task: "t".to_owned(), started_by: RUNNER.to_owned(), by: "scaler" });
         let stop = Happening::StopAsked { task: "t".to_owned(), started_by: RUNNER.to_owned(), reason: String::new(), by: "scaler" };
         mirror.saw(at(5), &stop);
         let two = PoolSpec { max: 2, ..file().pools.remove(0) };

@@ -88,7 +88,7 @@ impl Scenario {
                     | Deed::Rerun { .. }
                     | Deed::Apply(_)
                     | Deed::Forge { .. }
-                    | Deed::Intrude { .. }
+                    | Deed::Intrude { stranger: Stranger::OtherTask | Stranger::NoTask | Stranger::OtherRole | Stranger::OtherAccount }
                     | Deed::Kill
             )
         };

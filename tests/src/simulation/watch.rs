@@ -166,10 +166,28 @@ impl Watch {
             };
             self.strikes.push(Strike { who, port, operation: call.operation.to_owned(), nth: call.nth, blow, slow_by });
         }
+        // What a strike made of a write is not known for sure: those that went well are enough.
+        if *fate == Fate::Done
+            && let Some(address) = closed_row(call)
+        {
+            invariants::i5_no_row_closes_before_its_task(self, at, &address);
+        }
         if call.port == Port::Parameters && *fate != Fate::Done {
             self.files.unreadable(at);
         }
     }
+}
+
+/// The runner whose row became its record with this write.
+fn closed_row(call: &PortCall) -> Option<String> {
+    (call.port == Port::Table && call.operation == "TransactWriteItems").then_some(())?;
+    let keys: Vec<&str> = call.about.split(", ").collect();
+    let record = keys.iter().find_map(|key| key.strip_prefix("runner#")?.strip_suffix(" record"))?;
+    let row = |key: &&str| {
+        let (pool, runner) = key.strip_prefix("pool#")?.split_once(" runner#")?;
+        (runner == record).then(|| format!("{pool}/{runner}"))
+    };
+    keys.iter().find_map(row)
 }
 
 /// The kind of a happening, for counts.
@@ -180,6 +198,7 @@ pub(super) fn kind(happening: &Happening) -> &'static str {
         Happening::Called { .. } => "calls",
         Happening::TaskStarted { .. } => "tasks started",
         Happening::StopAsked { .. } => "stops asked for",
+        Happening::TaskLeftOut { .. } => "tasks left out of reads",
         Happening::TaskChanged { .. } => "task changes",
         Happening::ContainerExited { .. } => "containers ended",
         Happening::Answered { .. } => "answers to containers",

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::System;
 use super::front::{Environment, Reply};
 use super::start::ACCOUNT;
-use crate::fargate::{ContainerSpec, TaskId};
+use crate::fargate::{ContainerSpec, IDLE_COMMAND, TaskId};
 use crate::github::id::SessionId;
 use crate::github::model::Interrupted;
 use crate::github::wire::Request;
@@ -57,6 +57,8 @@ pub(super) struct Container {
     task: TaskId,
     environment: Environment,
     caller: String,
+    /// It was told to do nothing.
+    idle: bool,
 }
 
 /// What the job-started hook comes to.
@@ -70,7 +72,7 @@ impl Container {
     pub(super) fn new(spec: ContainerSpec) -> Self {
         let role = spec.task_role.as_deref().unwrap_or_default().rsplit('/').next().unwrap_or_default().to_owned();
         let caller = format!("arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{}", spec.task);
-        Self { task: spec.task, environment: spec.environment, caller }
+        Self { idle: spec.command == IDLE_COMMAND, task: spec.task, environment: spec.environment, caller }
     }
 
     pub(super) fn task(&self) -> &TaskId {
@@ -83,6 +85,10 @@ impl Container {
 
     /// Runs to its end; the exit code.
     pub(super) async fn run(&self, system: &System, told: &Told) -> i32 {
+        if self.idle {
+            told.or(std::future::pending::<()>()).await;
+            return 0;
+        }
         match self.registration(system, told).await {
             Ok(registration) => self.listen(system, told, &registration).await,
             Err(code) => code,

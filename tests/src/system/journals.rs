@@ -40,8 +40,9 @@ impl World {
 
 fn of_ecs(change: AtEcs, by: &'static str) -> Happening {
     match change {
-        AtEcs::Started { task, started_by } => Happening::TaskStarted { task, started_by },
+        AtEcs::Started { task, started_by } => Happening::TaskStarted { task, started_by, by },
         AtEcs::StopAsked { task, started_by, reason } => Happening::StopAsked { task, started_by, reason, by },
+        AtEcs::LeftOut { task, started_by, lasts } => Happening::TaskLeftOut { task, started_by, lasts },
         AtEcs::Moved { task, started_by, last, desired, reason } => Happening::TaskChanged { task, started_by, last, desired, reason },
         AtEcs::Exited { task, started_by, code } => Happening::ContainerExited { task, started_by, code },
     }

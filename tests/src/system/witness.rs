@@ -1,6 +1,7 @@
 //! Who is told everything that happens: what traces are made of and invariants are held against.
 
 use std::fmt;
+use std::time::Duration;
 
 use mayfly_domain::id::JobId;
 use mayfly_domain::time::Timestamp;
@@ -83,6 +84,8 @@ pub enum Happening {
         task: String,
         /// `<pool>/<runner id>`.
         started_by: String,
+        /// Which function asked; `nobody` if none did.
+        by: &'static str,
     },
     /// `StopTask` reached ECS.
     StopAsked {
@@ -94,6 +97,15 @@ pub enum Happening {
         reason: String,
         /// Which function asked.
         by: &'static str,
+    },
+    /// ECS does not know a task that is there: whoever answers is behind.
+    TaskLeftOut {
+        /// The task's id.
+        task: String,
+        /// `<pool>/<runner id>`.
+        started_by: String,
+        /// For so long from now on.
+        lasts: Duration,
     },
     /// A task changed.
     TaskChanged {
@@ -239,8 +251,11 @@ impl fmt::Display for Happening {
                 Some(number) => write!(f, "{call} (in {number}): {fate}"),
                 None => write!(f, "{call}: {fate}"),
             },
-            Self::TaskStarted { task, started_by } => write!(f, "task {task} of {started_by} started"),
+            Self::TaskStarted { task, started_by, by } => write!(f, "task {task} of {started_by} started by {by}"),
             Self::StopAsked { task, started_by, reason, by } => write!(f, "task {task} of {started_by} is to stop, says {by}: {reason}"),
+            Self::TaskLeftOut { task, started_by, lasts } => {
+                write!(f, "task {task} of {started_by} is left out of reads for {} s", lasts.as_secs())
+            }
             Self::TaskChanged { task, started_by, last, desired, reason } => {
                 write!(f, "task {task} of {started_by} is {} (to be {})", last.name(), desired.name())?;
                 reason.as_ref().map_or(Ok(()), |reason| write!(f, ": {reason}"))

@@ -1,14 +1,24 @@
 //! Situations: moments that chance alone seldom brings about, made on purpose. Every other seed tells one, each in its turn.
 
 mod app_away;
+mod ask_again;
+mod blind;
+mod copies;
+mod doubles;
 mod failing_deliveries;
+mod foreign_jobs;
 mod idle_floor;
 mod killed_idle;
 mod late_marks;
+mod late_reads;
 mod late_starts;
 mod other_labels;
 mod parts;
+mod pushes;
+mod refused;
 mod removed_pool;
+mod retire;
+mod sent_again;
 mod strange_repositories;
 mod trickle;
 mod unanswered;
@@ -26,7 +36,7 @@ pub(super) struct Situation {
 }
 
 /// All of them.
-pub(super) const ALL: [Situation; 12] = [
+pub(super) const ALL: &[Situation] = &[
     late_starts::SITUATION,
     trickle::SITUATION,
     withdrawn::SITUATION,
@@ -39,6 +49,15 @@ pub(super) const ALL: [Situation; 12] = [
     app_away::SITUATION,
     removed_pool::SITUATION,
     killed_idle::SITUATION,
+    ask_again::SITUATION,
+    blind::SITUATION,
+    copies::SITUATION,
+    doubles::SITUATION,
+    foreign_jobs::SITUATION,
+    late_reads::SITUATION,
+    refused::SITUATION,
+    retire::SITUATION,
+    sent_again::SITUATION,
 ];
 
 /// The situation that a seed tells, if it tells one.

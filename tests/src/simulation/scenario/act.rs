@@ -80,6 +80,8 @@ pub enum Stranger {
     OtherRole,
     /// The right session name in another account.
     OtherAccount,
+    /// The task itself, whose runner has its registration: whatever runs in its container asks for more.
+    Itself,
 }
 
 /// What somebody does.
@@ -184,6 +186,18 @@ pub enum Deed {
         repository: String,
         /// Labels of his runner.
         labels: Vec<String>,
+    },
+    /// Registers a runner of his own under the name of one of ours, idle or at work, where that name is free, and works off a job of his own with it.
+    Double {
+        /// `owner/name`.
+        repository: String,
+        /// Labels of his runner.
+        labels: Vec<String>,
+    },
+    /// Starts the task of one of our runners once more, as anybody may who has rights in the cluster.
+    Copy {
+        /// Its command is replaced by one that does nothing and does not end.
+        idle: bool,
     },
     /// Takes back the capacity of a Spot task.
     Reclaim,

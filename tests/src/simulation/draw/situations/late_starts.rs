@@ -1,36 +1,44 @@
-//! Tasks that ask for their registration about when `start_timeout` (10 min) is over: some are stopped for it, and none may have a job then.
+//! Tasks that ask for their registration when `start_timeout` (10 min) is just over, while sweeper marks some of them: none may be stopped with a job.
 
 use super::super::chance::Chance;
 use super::super::pools::one_pool;
 use super::Situation;
+use super::pushes::{afterwards, push};
 use crate::fargate::{Fault, FaultKind};
-use crate::simulation::scenario::{Act, Batch, Blow, Deed, Rate, Scenario, Trouble};
+use crate::simulation::scenario::{Blow, Rate, Scenario, Trouble};
 use crate::system::Port;
 
 pub(super) const SITUATION: Situation = Situation { name: "late-starts", draw };
 
+/// Seconds that a task takes to start; its container asks a moment before.
+const START: u64 = 20;
+
 fn draw(chance: &mut Chance) -> Scenario {
-    let start_seconds = chance.between(540, 590);
-    let acts = (1..=chance.count(2, 4)).map(|id| {
-        let batch = Batch {
-            id,
-            repository: "acme/app".to_owned(),
-            labels: vec!["self-hosted".to_owned(), "mayfly".to_owned()],
-            count: chance.count(4, 12),
-            seconds: chance.seconds(60, 300),
-            ..Batch::default()
-        };
-        Act { at: chance.seconds(1, 900), deed: Deed::Queue(batch) }
+    // A quick start shows that the image is good: before that at most five starts are under way.
+    let mut acts = vec![push(1, 1.0, 1, 15.0)];
+    // Ten minutes after a launch at the beginning of a minute sweeper has just begun its own.
+    acts.extend((2..=chance.count(4, 5)).map(|id| {
+        let at = f64::from(60 * chance.count(2, 8)) + chance.seconds(0, 9);
+        push(id, at, chance.count(5, 9), chance.seconds(120, 300))
+    }));
+    // A container starts at 957 thousandths of its task's start, and asks at once.
+    let late = (0..10).map(|which| {
+        let asks = chance.between(604_000, 640_000);
+        let milliseconds = Some(asks * 1000 / 957 - START * 1000);
+        Fault { after: u32::from(which == 0), times: Some(chance.count(2, 4)), milliseconds, ..Fault::of(FaultKind::SlowStart) }
     });
-    let acts = acts.collect();
-    // Sweeper is slow between reading a row and marking it; so is the start of some tasks.
-    let slow = |port: Port| Rate::of(port, Blow::Slow, 0.4).by("sweeper");
-    let late = Fault { percent: 60, milliseconds: Some(45_000), ..Fault::of(FaultKind::SlowStart) };
+    let ecs = late.collect();
+    // Sweeper is slow between reading the rows and marking one of them.
+    let rates = vec![
+        Rate::of(Port::Table, Blow::Slow, 0.7).by("sweeper").on("PutItem").up_to(9_000),
+        Rate::of(Port::Ecs, Blow::Slow, 0.7).by("sweeper").on("StopTask"),
+    ];
+    acts.push(afterwards(chance, 1_700.0));
     Scenario {
-        start_seconds,
-        pools: one_pool(12),
+        start_seconds: START,
+        pools: one_pool(36),
         acts,
-        trouble: Trouble { rates: vec![slow(Port::Table), slow(Port::Github)], ecs: vec![late], ..Trouble::default() },
+        trouble: Trouble { rates, ecs, ..Trouble::default() },
         calm_at: 3_000,
         ..Scenario::default()
     }
