@@ -103,6 +103,7 @@ mod tests {
             first_sent_at: at(0),
             sent_at: at(0),
             missing: 0,
+            missing_at: None,
             unsure: false,
             unsent: false,
             given_up: false,

@@ -139,6 +139,9 @@ pub struct Launch {
     /// How often ECS answered that no task of this runner exists, once such an answer counts.
     #[serde(default)]
     pub missing: u32,
+    /// When it answered so last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_at: Option<Timestamp>,
     /// True once a send of any try got no definite answer: a task may exist that nobody told us of.
     #[serde(default)]
     pub unsure: bool,

@@ -182,6 +182,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
             first_sent_at: now,
             sent_at: now,
             missing: 0,
+            missing_at: None,
             unsure: false,
             unsent: false,
             given_up: false,

@@ -81,6 +81,8 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
                     let unsure = row.launch.unsure || !row.launch.unsent;
                     let launch = Launch { sent_at: now, unsure, unsent: false, ..row.launch.clone() };
                     let mut after = Runner { launch, ..row.clone() };
+                    // What ECS said before speaks of the time before.
+                    (after.launch.missing, after.launch.missing_at) = (0, None);
                     note(&mut after.story, now, "its launch was sent again: there was no answer");
                     after
                 })
@@ -165,7 +167,15 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
         let next = |row: &Runner| {
             let same = row.launch.attempt == runner.launch.attempt && row.arn.is_none() && row.stop.is_none();
             same.then(|| {
-                let launch = Launch { request: request.clone(), attempt, first_sent_at: now, sent_at: now, ..row.launch.clone() };
+                let launch = Launch {
+                    request: request.clone(),
+                    attempt,
+                    first_sent_at: now,
+                    sent_at: now,
+                    missing: 0,
+                    missing_at: None,
+                    ..row.launch.clone()
+                };
                 let mut after = Runner { launch, ..row.clone() };
                 note(&mut after.story, now, format!("tried elsewhere: {reason}"));
                 after

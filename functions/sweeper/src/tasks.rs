@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use crate::{Fleet, GitHub, Sweeper};
 
-/// So many answers of ECS that it knows no task make it true: its reads lag.
+/// So many answers of ECS that it knows no task make it true, each a while after the one before: its reads lag.
 const MISSING_TWICE: u32 = 2;
 
 impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
@@ -53,8 +53,10 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         if runner.launch.missing == 0 {
             return Ok(());
         }
-        let reset =
-            |row: &Runner| (row.launch.missing > 0).then(|| Runner { launch: Launch { missing: 0, ..row.launch.clone() }, ..row.clone() });
+        let reset = |row: &Runner| {
+            (row.launch.missing > 0)
+                .then(|| Runner { launch: Launch { missing: 0, missing_at: None, ..row.launch.clone() }, ..row.clone() })
+        };
         self.ledger.change_runner(&runner.address(), reset).await?;
         Ok(())
     }
@@ -91,6 +93,10 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         if self.now().since(runner.launch.sent_at) <= times::MISSING_COUNTS_AFTER {
             return Ok(());
         }
+        // Two answers at one moment are one: whoever gave the first may still be behind. One sweep may follow another at once.
+        if runner.launch.missing_at.is_some_and(|at| self.now().since(at) < times::ASK_TWICE) {
+            return Ok(());
+        }
         let address: RunnerAddress = runner.address();
         let sent_at = runner.launch.sent_at;
         if runner.launch.missing + 1 >= MISSING_TWICE {
@@ -105,7 +111,10 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let now = self.now();
         let count = |row: &Runner| {
             (row.launch.sent_at == sent_at).then(|| {
-                let mut after = Runner { launch: Launch { missing: row.launch.missing + 1, ..row.launch.clone() }, ..row.clone() };
+                let mut after = Runner {
+                    launch: Launch { missing: row.launch.missing + 1, missing_at: Some(now), ..row.launch.clone() },
+                    ..row.clone()
+                };
                 note(&mut after.story, now, "ECS knows no task of it; it is asked once more");
                 after
             })

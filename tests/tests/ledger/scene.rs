@@ -111,6 +111,7 @@ pub(crate) fn row(number: u128) -> Runner {
         first_sent_at: at(0),
         sent_at: at(0),
         missing: 0,
+        missing_at: None,
         unsure: false,
         unsent: false,
         given_up: false,

@@ -14,6 +14,7 @@ mod limits;
 mod plain;
 mod planners;
 mod pools;
+mod reads;
 mod reasons;
 mod redelivery;
 mod registration;

@@ -146,6 +146,7 @@ pub(crate) fn launch() -> Launch {
         first_sent_at: ago(60),
         sent_at: ago(60),
         missing: 0,
+        missing_at: None,
         unsure: false,
         unsent: false,
         given_up: false,
