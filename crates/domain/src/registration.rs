@@ -81,6 +81,8 @@ pub fn turn(runner: &Runner) -> Turn {
     match runner.state {
         RunnerState::Registered | RunnerState::Busy => Turn::Registered,
         _ if runner.stop.is_some() || runner.dismissed.is_some() || next_name(runner).to_string().len() > LONGEST_NAME => Turn::Stopped,
+        // Taken away at GitHub, its task is about to be stopped: a registration that it got now would go with it, job or no job.
+        _ if runner.retired_at.is_some() => Turn::Stopped,
         RunnerState::Requested | RunnerState::Parked | RunnerState::Registering => Turn::Serve,
     }
 }
@@ -182,10 +184,11 @@ impl Runner {
         after
     }
 
-    /// The runner with its registration; `None` if somebody marked it or minted again meanwhile, and the registration must not be handed out.
+    /// The runner with its registration; `None` if somebody marked it, retired it or minted again meanwhile, and the registration must not be handed out.
     #[must_use]
     pub fn registered(&self, mint: u32, github: GithubRunnerId, now: Timestamp) -> Option<Self> {
-        (self.state == RunnerState::Registering && self.mint == mint && self.stop.is_none() && self.dismissed.is_none()).then(|| {
+        let unwanted = self.stop.is_some() || self.dismissed.is_some() || self.retired_at.is_some();
+        (self.state == RunnerState::Registering && self.mint == mint && !unwanted).then(|| {
             let mut after = self.clone();
             after.rev += 1;
             after.state = RunnerState::Registered;

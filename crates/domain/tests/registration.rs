@@ -72,6 +72,7 @@ fn a_runner_is_told_to_end_or_that_it_had_its_registration_before_anything_is_lo
         (parked(1), Turn::Serve),
         (registering(1, 1, mine()), Turn::Serve),
         (marked(parked(1)), Turn::Stopped),
+        (Runner { retired_at: Some(NOW), ..registering(1, 1, mine()) }, Turn::Stopped),
         (registered(1, 1, mine()), Turn::Registered),
         (busy(1, 1, 7, None), Turn::Registered),
     ] {

@@ -88,8 +88,8 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let Some(pools) = pools else { return Ok(()) };
         match self.take_away(runner, pools).await? {
             Away::Gone => {
-                self.retired(runner).await?;
-                self.stop_task(runner, why).await
+                // One that asked again meanwhile has a registration that GitHub was not asked about: a later sweep looks anew.
+                if self.retired(runner).await? { self.stop_task(runner, why).await } else { Ok(()) }
             }
             Away::Busy => self.found_busy(&runner.address()).await,
             Away::Unknown => self.left_alone(runner).await,
@@ -115,18 +115,23 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         Ok(())
     }
 
-    /// Writes down that a runner will be given nothing more: until its task is gone it must not pass for one that waits for a job.
-    async fn retired(&self, runner: &Runner) -> anyhow::Result<()> {
+    /// Writes down that a runner will be given nothing more: until its task is gone it must not pass for one that waits for a job. False if it has
+    /// another registration by now, or works: then what GitHub said is no reason to stop it.
+    async fn retired(&self, runner: &Runner) -> anyhow::Result<bool> {
         let now = self.now();
+        let idle = |row: &Runner| row.work.is_none() && row.mint == runner.mint;
         let retire = |row: &Runner| {
-            let idle = row.work.is_none() && row.retired_at.is_none();
-            idle.then(|| {
+            (idle(row) && row.retired_at.is_none()).then(|| {
                 let mut after = Runner { retired_at: Some(now), ..row.clone() };
                 note(&mut after.story, now, "taken away at GitHub: it had no job");
                 after
             })
         };
-        self.ledger.change_runner(&runner.address(), retire).await.context("write down that it is retired").map(drop)
+        Ok(match self.ledger.change_runner(&runner.address(), retire).await.context("write down that it is retired")? {
+            Changed::Yes(_) => true,
+            Changed::No(row) => idle(&row),
+            Changed::Closed => false,
+        })
     }
 
     /// Stops a runner whose time is over. GitHub is told first, if it may be asked anything now, so that it gives it nothing more; its answer

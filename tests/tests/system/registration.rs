@@ -1,12 +1,15 @@
 //! DESIGN §6, the table of answers: who is given what, and who is not.
 
+use std::time::Duration;
+
 use mayfly_domain::id::RunnerAddress;
 use mayfly_domain::runner::{Runner, RunnerState};
+use mayfly_domain::time::Timestamp;
 use mayfly_tests::fargate::{Fault as EcsFault, FaultKind};
 use mayfly_tests::github::faults::Refusal;
-use mayfly_tests::github::jobs::NewJob;
+use mayfly_tests::github::jobs::{Conclusion, NewJob};
 use mayfly_tests::ledger::{Fault, Operation, What, When};
-use mayfly_tests::system::{Reply, Start, System};
+use mayfly_tests::system::{Port, PortCall, Reply, Start, Strike, System};
 use serde_json::{Value, json};
 
 use crate::told::{begin, done, job, pool_with, queue_one, rest, story, until};
@@ -175,4 +178,35 @@ async fn a_github_that_says_nothing_is_asked_again_under_a_new_name() {
     done(&system, 240, &[job]).await;
     let runner = system.closed_runners().into_iter().chain(system.runners()).next().unwrap();
     assert_eq!((runner.mint, runner.mint_unsure), (3, true), "{}", story(&system));
+}
+
+/// I3: a runner whose first registration came to nothing asks again just when sweeper takes that one away.
+#[tokio::test(start_paused = true)]
+async fn a_runner_that_asks_again_while_its_lost_registration_is_taken_away_keeps_its_job() {
+    let system = begin(120);
+    let jobs = system.queue_jobs(&NewJob { count: 3, seconds: 120.0, ..job() });
+    // Registrar's first registration is lost, and then it reaches no table until sweeper is about to stop the runner, which takes sweeper long.
+    let (mut minted, mut taken) = (false, false);
+    system.world.set_weather(Box::new(move |call: &PortCall, _: Timestamp| match (call.who, call.port) {
+        ("registrar", Port::Github) if call.operation == "generate-jitconfig" => {
+            let first = !std::mem::replace(&mut minted, true);
+            first.then_some(Strike::FailAfter)
+        }
+        ("registrar", Port::Table) if minted && !taken => Some(Strike::FailBefore),
+        ("sweeper", Port::Github) if call.operation == "delete-runner" => {
+            taken = true;
+            Some(Strike::Slow(Duration::from_secs(7)))
+        }
+        ("sweeper", Port::Table) if taken => Some(Strike::Slow(Duration::from_secs(6))),
+        _ => None,
+    }));
+    until(&system, 600, "it is taken away", |system| system.world.calls().contains_key(&("sweeper".into(), "GitHub delete-runner".into())))
+        .await;
+    system.pass(60).await;
+    system.world.clear_weather();
+    done(&system, 900, &jobs).await;
+    for job in jobs {
+        assert_eq!(system.at_github(job).unwrap().1, Some(Conclusion::Success), "{}", story(&system));
+    }
+    rest(&system, 200).await;
 }
