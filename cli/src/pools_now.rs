@@ -9,6 +9,7 @@ use mayfly_domain::job::JobRecord;
 use mayfly_domain::plan::{Limits, Plan, plan};
 use mayfly_domain::pool::{Pool, Pools};
 use mayfly_domain::runner::Runner;
+use mayfly_domain::size::Size;
 use mayfly_domain::time::Timestamp;
 use mayfly_ledger::look::Look;
 use mayfly_ledger::{Ledger, LedgerError, Store};
@@ -42,12 +43,30 @@ pub async fn read<S: Store>(ledger: &Ledger<S>, pools: Option<&Pools>, now: Time
     for pool in pools.iter().flat_map(|pools| &pools.pools) {
         all.insert(pool.name.clone(), (pool.clone(), false));
     }
-    let looks = stream::iter(all.into_values()).map(|(pool, gone)| async move {
-        let look = ledger.look(&pool.name).await?;
-        let plan = planned(&pool, &look, now);
-        Ok::<_, LedgerError>(PoolNow { pool, gone, look, plan })
-    });
+    let looks = stream::iter(all.into_values()).map(|(pool, gone)| looked_at(ledger, pool, gone, now));
     looks.buffered(AT_ONCE).try_collect().await
+}
+
+/// One pool. `size` is for one that is gone.
+///
+/// # Errors
+///
+/// [`LedgerError`].
+pub async fn one<S: Store>(
+    ledger: &Ledger<S>,
+    pools: Option<&Pools>,
+    (name, size): (&PoolName, Size),
+    now: Timestamp,
+) -> Result<PoolNow, LedgerError> {
+    let known = pools.and_then(|pools| pools.get(name));
+    let pool = known.cloned().unwrap_or_else(|| Pool::removed(name.clone(), size));
+    looked_at(ledger, pool, known.is_none(), now).await
+}
+
+async fn looked_at<S: Store>(ledger: &Ledger<S>, pool: Pool, gone: bool, now: Timestamp) -> Result<PoolNow, LedgerError> {
+    let look = ledger.look(&pool.name).await?;
+    let plan = planned(&pool, &look, now);
+    Ok(PoolNow { pool, gone, look, plan })
 }
 
 /// What scaler would do with a look, as far as that can be known from outside. It compares definitions of tasks with those that starts failed or went

@@ -75,8 +75,8 @@ impl Stage {
     pub fn in_words(self, since: Timestamp, now: Timestamp) -> String {
         let age = age(now, since);
         match self {
-            Self::Requested => format!("ECS is asked for its task since {age}"),
-            Self::Launched => format!("its task was made {age} ago, its image is not pulled yet"),
+            Self::Requested => format!("has no task yet: ECS is asked for one since {age}"),
+            Self::Launched => format!("got its task {age} ago, whose image is not pulled yet"),
             Self::Pulling => format!("pulls its image since {age}"),
             Self::Starting => format!("has its image since {age} and starts"),
             Self::Parked => format!("is alive since {age} and asks for a job every few seconds"),

@@ -16,6 +16,8 @@ use crate::waits::mend;
 pub struct Starts {
     /// The size.
     pub size: Size,
+    /// A runner of this size has asked for its registration since the last failure.
+    pub proven: bool,
     /// Failures in a row, a burst counted as one.
     pub failures: u32,
     /// Only one runner at a time is tried.
@@ -43,6 +45,7 @@ fn told(size: Size, health: SizeHealth, now: Timestamp) -> Starts {
     let failing = health.failures > 0;
     Starts {
         size,
+        proven: health.proven.is_some() && !failing,
         failures: health.failures,
         breaker_open: health.breaker_open(),
         probes_at: health.not_before.filter(|at| failing && *at > now).map(When),
@@ -57,7 +60,8 @@ impl Starts {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match (self.failures, self.breaker_open) {
-            (0, _) => "ok",
+            (0, _) if self.proven => "ok",
+            (0, _) => "untried",
             (_, true) => "breaker open",
             (_, false) => "failing",
         }

@@ -106,7 +106,11 @@ pub fn waits(now_of: &PoolNow, row: &WaitingJob, record: Option<&JobRecord>, now
         }
         let waits = Waits::new(For::Look, "a runner is started for it at scaler's next look");
         let late = now.since(row.queued_at.max(record.map_or(row.queued_at, |record| record.received_at))) > LOOKED;
-        return if late { waits.helped("scaler looks at least once a minute, so this should be over: mayfly doctor") } else { waits };
+        return if late {
+            waits.helped("scaler looks at least once a minute, so this should be over: is its function well? see its log")
+        } else {
+            waits
+        };
     }
     covered(now_of, row, now)
 }
@@ -195,11 +199,8 @@ pub fn mend(health: &SizeHealth) -> String {
             "ask for more Fargate vCPUs in Service Quotas (L-3032A538 on demand, L-36FBB829 Spot), or lower max".to_owned()
         }
         Some(FailureKind::Configuration) => {
-            "mend the image, the size, the role or the network: a changed definition is tried at once (mayfly doctor checks them)"
-                .to_owned()
+            "mend the image, the size, the role or the network: a changed definition is tried at once".to_owned()
         }
-        Some(FailureKind::Passing) | None => {
-            "it is tried again by itself; if it goes on, see mayfly doctor and mayfly logs of the runner".to_owned()
-        }
+        Some(FailureKind::Passing) | None => "it is tried again by itself; if it goes on, see mayfly logs of the runner".to_owned(),
     }
 }

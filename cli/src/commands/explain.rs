@@ -1,15 +1,19 @@
 //! `mayfly explain`.
 
 pub mod matched;
+pub mod outside;
 pub mod story;
 pub mod tale;
 pub mod text;
 pub mod verdict;
 
 use clap::Args;
+use mayfly_domain::pool::Pools;
+use mayfly_settings::source::system_clock;
 
 use crate::arguments::Global;
-use crate::deployment::{connect, ledger_refused};
+use crate::at_github;
+use crate::deployment::{Connected, connect, ledger_refused};
 use crate::failure::{Exit, Failure};
 use crate::job_named::JobNamed;
 use crate::screen::Screen;
@@ -17,7 +21,7 @@ use crate::screen::Screen;
 /// A job that somebody wonders about.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Exit codes: 3 if neither the ledger nor GitHub knows the job.
+A job that the ledger does not know is looked up at GitHub, if it is named by its URL and the App's key may be read.
 
 Examples:
   mayfly explain 14541957942
@@ -39,11 +43,10 @@ impl Explain {
         crate::wait_for(async {
             let connected = connect(global).await?;
             let pools = connected.pools_in_force(screen).await?;
-            let now = mayfly_settings::source::system_clock();
+            let now = system_clock();
             let asked = tale::gather(&connected.ledger(), pools.as_deref(), self.job.id, now).await;
             let Some(tale) = asked.map_err(|error| ledger_refused("read the job", &error))? else {
-                screen.say(format_args!("the ledger does not know {}", self.job));
-                return Ok(Exit::Nothing);
+                return self.outside(&connected, pools.as_deref(), screen).await;
             };
             if screen.json() {
                 screen.print_json(&tale)?;
@@ -52,5 +55,27 @@ impl Explain {
             }
             Ok(Exit::Done)
         })
+    }
+
+    /// The ledger does not know it: GitHub may.
+    async fn outside(&self, connected: &Connected, pools: Option<&Pools>, screen: &Screen) -> Result<Exit, Failure> {
+        let now = system_clock();
+        let answer = match (&self.job.repository, pools) {
+            (None, _) => outside::unasked(&self.job, "an id alone does not tell where the job is; give its URL", now),
+            (Some(_), None) => outside::unasked(&self.job, "without a pools file it is not known which GitHub to ask", now),
+            (Some(name), Some(pools)) => match at_github::app(connected, pools).await {
+                Ok(github) => outside::ask(&github, (&self.job, name), pools, now).await?,
+                Err(why) => outside::unasked(&self.job, why, now),
+            },
+        };
+        let found = answer.shown.is_some();
+        if screen.json() {
+            screen.print_json(&answer)?;
+        } else if found {
+            screen.print(outside::text(&answer));
+        } else {
+            screen.say(outside::text(&answer));
+        }
+        Ok(if found { Exit::Done } else { Exit::Nothing })
     }
 }

@@ -3,16 +3,21 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use mayfly_domain::id::{OwnerId, RepositoryId, RunId};
+use mayfly_domain::id::{OwnerId, PoolName, RepositoryId, RunId};
 use mayfly_domain::label::Labels;
 use mayfly_domain::matching::{Asked, Preference, Verdict};
-use mayfly_domain::pool::{Misfit, Pool, Pools, Refusal};
+use mayfly_domain::pool::{Misfit, Pool, Pools, Refusal, Scope};
 use mayfly_domain::target::Repository;
+use mayfly_github::{AppItself, Named};
 use serde::Serialize;
 
-use super::pools_file;
+use super::pools_file::{self, NO_GENERATION};
+use crate::arguments::Global;
+use crate::at_github::{self, App, AtGithub, Group};
+use crate::deployment::connect;
 use crate::failure::{Exit, Failure};
-use crate::screen::{FAINT, GOOD, Screen};
+use crate::screen::{DOUBTFUL, FAINT, GOOD, Screen};
+use crate::words::plain;
 
 /// A job that somebody wonders about.
 #[derive(Clone, Debug, Args)]
@@ -21,6 +26,7 @@ The pool's name goes to stdout, why the others would not take the job to stderr.
 
 Examples:
   mayfly match self-hosted linux mayfly --file pools.toml
+  mayfly match self-hosted linux mayfly --repository acme/app      # the pools in force; GitHub is asked, too
   mayfly match gpu --repository acme/app --file pools.toml
   mayfly match mayfly run=15871 --run 15871 --file pools.toml || echo nobody takes it")]
 pub struct Match {
@@ -30,15 +36,15 @@ pub struct Match {
     /// The job's repository; without it, any that a pool serves
     #[arg(long, value_name = "OWNER/NAME", value_parser = repository_name)]
     repository: Option<String>,
-    /// The repository is public
+    /// The repository is public; where GitHub is asked, its word counts
     #[arg(long, requires = "repository")]
     public: bool,
     /// The job's run and its attempt, for labels that bind to one; without it they bind to the job's own
     #[arg(long, value_name = "RUN[-ATTEMPT]", value_parser = run)]
     run: Option<(RunId, u32)>,
-    /// The pools file; - for stdin
+    /// A pools file; - for stdin. Without it, the pools in force, and of a repository what GitHub says
     #[arg(long, value_name = "FILE")]
-    file: PathBuf,
+    file: Option<PathBuf>,
 }
 
 fn repository_name(text: &str) -> Result<String, String> {
@@ -55,18 +61,48 @@ fn run(text: &str) -> Result<(RunId, u32), String> {
 
 /// What one pool says, as JSON.
 #[derive(Debug, Serialize)]
-struct Said<'a> {
-    pool: &'a str,
-    takes: bool,
+pub struct Said {
+    /// The pool.
+    pub pool: PoolName,
+    /// It would take the job.
+    pub takes: bool,
+    /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    because: Option<String>,
+    pub because: Option<String>,
+    /// Which repositories it serves, if nobody said which one is meant.
+    #[serde(skip)]
+    serves: Option<String>,
+}
+
+/// What GitHub says, as JSON.
+#[derive(Debug, Serialize)]
+pub struct GithubSays {
+    /// Of the repository; none if GitHub was not asked.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<AtGithub>,
+    /// Of the pool's runner group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runner_group: Option<Group>,
+    /// Why GitHub was not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_asked: Option<String>,
+    /// What stands in the way of such a job.
+    pub problems: Vec<String>,
 }
 
 /// The answer as JSON.
 #[derive(Debug, Serialize)]
-struct Answer<'a> {
-    pool: Option<&'a str>,
-    pools: Vec<Said<'a>>,
+pub struct Answer {
+    /// The pool that takes such a job.
+    pub pool: Option<PoolName>,
+    /// The version of the pools file that was asked; none for a file that is in force nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+    /// What each pool says.
+    pub pools: Vec<Said>,
+    /// What GitHub says, if a repository was named and the pools in force were asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub github: Option<GithubSays>,
 }
 
 impl Match {
@@ -74,42 +110,118 @@ impl Match {
     ///
     /// # Errors
     ///
-    /// If the pools file cannot be used.
-    pub fn run(&self, screen: &Screen) -> Result<Exit, Failure> {
-        let pools = pools_file::pools(&self.file, screen)?;
-        let labels: Labels = self.labels.iter().map(String::as_str).collect();
-        let repository = self.repository.as_ref().map(|name| repository(&pools, name, !self.public));
-        let said = pools.verdicts(Asked { labels: &labels, repository: repository.as_ref(), run: self.run });
-        let taker = said.iter().find(|(_, verdict)| *verdict == Verdict::Takes).map(|(pool, _)| pool.name.as_str());
+    /// If the pools file cannot be used, or AWS not be asked for it.
+    pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
+        let answer = match &self.file {
+            // Nothing is asked of anybody, so nothing is started for it either.
+            Some(file) => {
+                let pools = pools_file::pools(file, screen)?;
+                let repository = self.repository.as_ref().map(|name| repository(&pools, name, !self.public));
+                self.judge(&pools, repository.as_ref())
+            }
+            None => crate::wait_for(self.in_force(global, screen))?,
+        };
         if screen.json() {
-            let said = said.iter().map(|(pool, verdict)| Said {
-                pool: pool.name.as_str(),
-                takes: *verdict == Verdict::Takes,
-                because: because(pool, verdict),
-            });
-            screen.print_json(&Answer { pool: taker, pools: said.collect() })?;
+            screen.print_json(&answer)?;
         } else {
-            self.tell(screen, &said);
-            match taker {
+            tell(screen, &answer);
+            match &answer.pool {
                 Some(pool) => screen.print(format_args!("{GOOD}{pool}{GOOD:#}")),
                 None => screen.say("no pool takes such a job"),
             }
         }
-        Ok(if taker.is_some() { Exit::Done } else { Exit::Nothing })
+        Ok(if answer.pool.is_some() { Exit::Done } else { Exit::Nothing })
     }
 
-    fn tell(&self, screen: &Screen, said: &[(&Pool, Verdict<'_>)]) {
-        for (pool, verdict) in said {
-            match because(pool, verdict) {
-                Some(because) => screen.say(format_args!("{FAINT}{}: {because}{FAINT:#}", pool.name)),
-                None if self.repository.is_none() && !pool.repositories.is_empty() => {
-                    let patterns: Vec<&str> = pool.repositories.iter().map(|pattern| pattern.0.as_str()).collect();
-                    screen.say(format_args!("{FAINT}{}: serves only {}; ask with --repository{FAINT:#}", pool.name, patterns.join(", ")));
-                }
-                None => {}
+    async fn in_force(&self, global: &Global, screen: &Screen) -> Result<Answer, Failure> {
+        let connected = connect(global).await?;
+        let Some(pools) = connected.pools_in_force(screen).await? else {
+            return Err(Failure::new("there are no pools to ask", "apply a pools file, or say --file"));
+        };
+        let Some(name) = &self.repository else { return Ok(self.judge(&pools, None)) };
+        match at_github::app(&connected, &pools).await {
+            Ok(github) => self.ask(&github, &pools, name).await,
+            Err(why) => {
+                let repository = repository(&pools, name, !self.public);
+                let github = GithubSays { repository: None, runner_group: None, not_asked: Some(why), problems: Vec::new() };
+                Ok(Answer { github: Some(github), ..self.judge(&pools, Some(&repository)) })
             }
         }
     }
+
+    /// Asks the pools and GitHub. Where GitHub shows the repository, its word counts: who owns it, and whether it is private.
+    ///
+    /// # Errors
+    ///
+    /// If GitHub does not answer.
+    pub async fn ask(&self, github: &(impl AppItself + Named), pools: &Pools, name: &str) -> Result<Answer, Failure> {
+        let at = at_github::ask(github, name).await?;
+        let known = at.repository.clone().unwrap_or_else(|| repository(pools, name, !self.public));
+        let answer = self.judge(pools, Some(&known));
+        let mut problems: Vec<String> = at.problem(name).into_iter().collect();
+        let mut runner_group = None;
+        if let Some(pool) = answer.pool.as_ref().and_then(|pool| pools.get(pool)) {
+            let lacks = if at.app == App::Installed { at.lacks(pool) } else { Vec::new() };
+            problems
+                .extend(lacks.iter().map(|lack| format!("the App's installation has not granted {lack}, which pool {} needs", pool.name)));
+            if let (Scope::Organization { group }, true) = (&pool.scope, lacks.is_empty()) {
+                runner_group = at_github::group(github, &at, pool).await?;
+                problems.extend(runner_group.as_ref().and_then(|found| found.problem(group)));
+            }
+        }
+        let github = GithubSays { repository: Some(at), runner_group, not_asked: None, problems };
+        Ok(Answer { github: Some(github), ..answer })
+    }
+
+    fn judge(&self, pools: &Pools, repository: Option<&Repository>) -> Answer {
+        let labels: Labels = self.labels.iter().map(String::as_str).collect();
+        let said = pools.verdicts(Asked { labels: &labels, repository, run: self.run });
+        let taker = said.iter().find(|(_, verdict)| *verdict == Verdict::Takes).map(|(pool, _)| pool.name.clone());
+        let serves = |pool: &Pool| {
+            let patterns: Vec<&str> = pool.repositories.iter().map(|pattern| pattern.0.as_str()).collect();
+            (repository.is_none() && !patterns.is_empty()).then(|| patterns.join(", "))
+        };
+        let said = said.iter().map(|(pool, verdict)| Said {
+            pool: pool.name.clone(),
+            takes: *verdict == Verdict::Takes,
+            because: because(pool, verdict),
+            serves: serves(pool),
+        });
+        let version = (pools.generation != NO_GENERATION).then_some(pools.generation);
+        Answer { pool: taker, version, pools: said.collect(), github: None }
+    }
+}
+
+/// Says what is beside the answer: why not the others, and what GitHub says.
+fn tell(screen: &Screen, answer: &Answer) {
+    for line in beside(answer) {
+        screen.say(line);
+    }
+}
+
+/// What is beside the answer, a line each.
+#[must_use]
+pub fn beside(answer: &Answer) -> Vec<String> {
+    let mut lines = Vec::new();
+    for said in &answer.pools {
+        match (&said.because, &said.serves) {
+            (Some(because), _) => lines.push(format!("{FAINT}{}: {because}{FAINT:#}", said.pool)),
+            (None, Some(serves)) => lines.push(format!("{FAINT}{}: serves only {serves}; ask with --repository{FAINT:#}", said.pool)),
+            (None, None) => {}
+        }
+    }
+    let Some(github) = &answer.github else { return lines };
+    lines.extend(github.problems.iter().map(|problem| format!("{DOUBTFUL}GitHub:{DOUBTFUL:#} {}", plain(problem))));
+    match (&github.not_asked, &github.repository) {
+        (Some(why), _) => lines.push(format!("{FAINT}GitHub was not asked: {}{FAINT:#}", plain(why))),
+        (None, Some(at)) if github.problems.is_empty() => {
+            let kind = if at.private == Some(true) { "private" } else { "public" };
+            let group = if github.runner_group.is_some() { ", and the runner group admits it" } else { "" };
+            lines.push(format!("{FAINT}GitHub: the App sees the repository, which is {kind}{group}{FAINT:#}"));
+        }
+        _ => {}
+    }
+    lines
 }
 
 /// The repository of this name, as far as it can be known without asking GitHub: an account that is pinned by its id is taken to be the one of its login.
@@ -120,7 +232,7 @@ fn repository(pools: &Pools, name: &str, private: bool) -> Repository {
 }
 
 /// Why a pool does not take the job; none if it does.
-fn because(pool: &Pool, verdict: &Verdict<'_>) -> Option<String> {
+pub(crate) fn because(pool: &Pool, verdict: &Verdict<'_>) -> Option<String> {
     Some(match verdict {
         Verdict::Takes => return None,
         Verdict::Yields { to, for_its: Preference::Priority } => {

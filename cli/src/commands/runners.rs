@@ -117,7 +117,7 @@ pub struct Line {
     /// Its name at GitHub, once it asked for a registration.
     pub name: Option<String>,
     /// Where it is registered: a repository, or an organization.
-    pub registered_at: Option<String>,
+    pub place: Option<String>,
     /// The job it works on, or worked on.
     pub job: Option<JobId>,
     /// The job it was started for; none for the idle floor.
@@ -220,7 +220,7 @@ impl Filter {
     fn takes(&self, line: &Line) -> bool {
         // A runner of an organization is told by its organization: it may serve any repository there.
         let place = |pattern: &RepositoryPattern| {
-            line.registered_at.as_ref().is_some_and(|place| match place.split_once('/') {
+            line.place.as_ref().is_some_and(|place| match place.split_once('/') {
                 Some(_) => pattern.matches(place),
                 None => pattern.0.split('/').next().is_some_and(|owner| owner.eq_ignore_ascii_case(place)),
             })
@@ -244,7 +244,7 @@ fn line(runner: &Runner) -> Line {
         outcome: runner.outcome,
         size: runner.size,
         name: (runner.mint > 0).then(|| runner.name().to_string()),
-        registered_at: place,
+        place,
         job: runner.work.as_ref().and_then(|work| work.job),
         intended: runner.intended,
         requested_at: When(runner.requested_at),
@@ -258,7 +258,7 @@ fn line(runner: &Runner) -> Line {
 /// The runners, a line each.
 #[must_use]
 pub fn text(answer: &Answer) -> String {
-    let mut table = Table::new(["RUNNER", "POOL", "STATE", "FOR", "AT", "JOB", "AGE", "COST", "WHY"]);
+    let mut table = Table::new(["RUNNER", "POOL", "STATE", "SINCE", "FOR", "JOB", "AGE", "COST", "WHY"]);
     for line in &answer.runners {
         let (state, style) = state(line);
         table.row([
@@ -266,7 +266,7 @@ pub fn text(answer: &Answer) -> String {
             line.pool.to_string().into(),
             Cell::new(state).styled(style),
             Cell::number(age(answer.at.0, line.since.0)),
-            line.registered_at.clone().into(),
+            line.place.clone().into(),
             line.job.map(|job| job.to_string()).into(),
             Cell::number(age(answer.at.0, line.requested_at.0)),
             Cell::number(line.cost_microdollars.map(dollars).unwrap_or_default()),

@@ -47,7 +47,7 @@ const SLOWEST: u64 = 3_600;
 /// How things are.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Exit 0 whatever is found: mayfly doctor is the one that judges.
+Exit 0 whatever is found.
 
 Examples:
   mayfly status

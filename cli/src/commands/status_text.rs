@@ -57,7 +57,8 @@ fn worst(pool: &PoolLine) -> (&'static str, Style) {
     match worst {
         Some(starts) if starts.breaker_open => (starts.word(), BAD),
         Some(starts) if starts.failures > 0 => (starts.word(), DOUBTFUL),
-        Some(starts) => (starts.word(), GOOD),
+        Some(starts) if starts.proven => (starts.word(), GOOD),
+        Some(starts) => (starts.word(), FAINT),
         None => ("", Style::new()),
     }
 }
@@ -74,7 +75,7 @@ fn starts(answer: &Answer) -> Option<String> {
         let times = counted(usize::try_from(starts.failures).unwrap_or(usize::MAX), "failure");
         let reason = plain(starts.reason.as_deref().unwrap_or("no reason is known"));
         let help = starts.help.as_ref().map(|help| format!("\n    {FAINT}{help}{FAINT:#}")).unwrap_or_default();
-        format!("{style}{}{style:#} {} ({}): {times} in a row, {next}\n    {reason}{help}", starts.word(), pool.pool, starts.size)
+        format!("{style}{}:{style:#} {} ({}): {times} in a row, {next}\n    {reason}{help}", starts.word(), pool.pool, starts.size)
     });
     let told: Vec<String> = told.collect();
     (!told.is_empty()).then(|| told.join("\n"))
@@ -137,6 +138,6 @@ fn net(net: &Net, at: When) -> String {
         None => String::new(),
     };
     let style = if net.is_torn(at.0) { BAD } else { FAINT };
-    let help = if net.is_torn(at.0) { "\n    sweeper comes every minute: is its function well? mayfly doctor" } else { "" };
+    let help = if net.is_torn(at.0) { "\n    sweeper comes every minute: is its function well? see its log" } else { "" };
     format!("{style}safety net:{style:#} {read}; {errands}{overdue}{help}")
 }

@@ -69,15 +69,17 @@ fn of_runner(runner: &Runner, job: JobId, begin: Timestamp) -> Vec<Loose<'_>> {
     };
     lines.extend(times.pull_started.map(|at| line(at, "its task pulls the image".to_owned())));
     lines.extend(times.pull_stopped.map(|at| line(at, pulled(at))));
-    lines.extend(times.started.map(|at| line(at, "its container runs".to_owned())));
-    lines.extend(runner.story.iter().map(|note| line(note.at, ended(runner, &note.text))));
+    lines.extend(times.started.map(|at| line(at, "ECS calls it running".to_owned())));
+    // Its first note says the same as the first line here.
+    let notes = runner.story.iter().filter(|note| !note.text.starts_with("requested for "));
+    lines.extend(notes.map(|note| line(note.at, ended(runner, &note.text))));
     lines.extend(times.stopped.map(|at| line(at, "its task has stopped".to_owned())));
     let elsewhere = runner.work.as_ref().filter(|work| work.job.is_some_and(|its| its != job));
     if let Some(work) = elsewhere {
         // From here on it is another job's story.
         lines.retain(|line| line.at < work.since);
         let other = work.job.map(|its| its.to_string()).unwrap_or_default();
-        lines.push(line(work.since, format!("GitHub gave it job {other}: this job needs another runner")));
+        lines.push(line(work.since, format!("GitHub gave it job {other} instead")));
     }
     from(begin, runner, lines)
 }

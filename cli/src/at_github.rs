@@ -1,0 +1,182 @@
+//! What GitHub says of a repository, asked as the App: for whoever may read its key.
+
+use std::collections::BTreeMap;
+
+use mayfly_domain::id::InstallationId;
+use mayfly_domain::pool::{Pool, Pools, Scope};
+use mayfly_domain::target::Repository;
+use mayfly_github::{AppItself, AppKey, Github, GroupNow, InstallationNow, Named, Secret};
+use mayfly_settings::source::{Parameters, SettingsError};
+use serde::Serialize;
+
+use crate::deployment::Connected;
+use crate::door::{Door as _, GithubAt, patiently, soon};
+use crate::failure::Failure;
+
+/// Whether the App is where it is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum App {
+    /// It is installed on the owner.
+    Installed,
+    /// Its owner suspended it there: nothing is delivered.
+    Suspended,
+    /// It is not installed on the owner.
+    NotInstalled,
+}
+
+/// Whether a pool's runner group admits a repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum Group {
+    /// It does.
+    Open,
+    /// It is there, and does not.
+    Closed,
+    /// It does not admit public repositories, and this is one.
+    NotForPublic,
+    /// It admits some workflows only.
+    Restricted,
+    /// There is none of this name.
+    Missing {
+        /// Those that there are.
+        there_are: Vec<String>,
+    },
+}
+
+/// What GitHub says of a repository.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AtGithub {
+    /// Whether the App is installed on its owner.
+    pub app: App,
+    /// That installation.
+    pub installation: Option<InstallationId>,
+    /// Whether the installation sees the repository.
+    pub sees_repository: bool,
+    /// Whether it is private.
+    pub private: Option<bool>,
+    /// What the installation granted: level by permission.
+    pub permissions: BTreeMap<String, String>,
+    /// The repository, if it is seen.
+    #[serde(skip)]
+    pub repository: Option<Repository>,
+}
+
+/// The App's way to GitHub; or why there is none, in words.
+///
+/// # Errors
+///
+/// Why GitHub cannot be asked.
+pub async fn app(connected: &Connected, pools: &Pools) -> Result<Github, String> {
+    let name = connected.parameter("github-app");
+    let settings = connected.settings(Parameters { github_app: Some(name.clone()), ..Parameters::default() });
+    let app = settings.github_app().await.map_err(|problem| match problem {
+        SettingsError::Missing { .. } => "no GitHub App is set up yet (mayfly init)".to_owned(),
+        problem if problem.to_string().contains("AccessDenied") => {
+            format!("these credentials may not read the App's key in {name}; whoever holds the secrets' policy may")
+        }
+        problem => problem.to_string(),
+    })?;
+    let key = AppKey { app_id: app.id, private_key: Secret::new(app.private_key.expose().as_str()) };
+    GithubAt { url: pools.github_url.clone() }.enter(&key).map_err(|failure| failure.to_string())
+}
+
+/// Asks about a repository by its name.
+///
+/// # Errors
+///
+/// If GitHub does not answer.
+pub async fn ask(github: &(impl AppItself + Named), name: &str) -> Result<AtGithub, Failure> {
+    let owner = name.split('/').next().unwrap_or_default();
+    let installations = patiently("look where the App is installed", || github.installations(soon())).await?;
+    let on_owner = |one: &InstallationNow| one.account.as_ref().is_some_and(|account| account.login.eq_ignore_ascii_case(owner));
+    let nowhere = AtGithub {
+        app: App::NotInstalled,
+        installation: None,
+        sees_repository: false,
+        private: None,
+        permissions: BTreeMap::new(),
+        repository: None,
+    };
+    let Some(found) = installations.into_iter().find(on_owner) else { return Ok(nowhere) };
+    let there = AtGithub { installation: Some(found.id), permissions: found.permissions, ..nowhere };
+    if found.suspended {
+        return Ok(AtGithub { app: App::Suspended, ..there });
+    }
+    let repository = patiently("look at the repository", || github.repository_named(found.id, name, soon())).await?;
+    Ok(AtGithub {
+        app: App::Installed,
+        sees_repository: repository.is_some(),
+        private: repository.as_ref().map(|repository| repository.private),
+        repository,
+        ..there
+    })
+}
+
+/// Asks whether a pool's runner group admits a repository; none for a pool that registers at repositories.
+///
+/// # Errors
+///
+/// If GitHub does not answer, or refuses.
+pub async fn group(github: &impl Named, at: &AtGithub, pool: &Pool) -> Result<Option<Group>, Failure> {
+    let (Scope::Organization { group }, Some(installation), Some(repository)) = (&pool.scope, at.installation, &at.repository) else {
+        return Ok(None);
+    };
+    let found = patiently("look at the runner groups", || github.group_named(installation, repository, group, soon())).await?;
+    Ok(Some(match found {
+        GroupNow::Missing(there_are) => Group::Missing { there_are },
+        GroupNow::Closed => Group::Closed,
+        GroupNow::Open { public: false, .. } if !repository.private => Group::NotForPublic,
+        GroupNow::Open { restricted: true, .. } => Group::Restricted,
+        GroupNow::Open { .. } => Group::Open,
+    }))
+}
+
+/// GitHub's levels of a permission, the least first.
+const LEVELS: [&str; 3] = ["read", "write", "admin"];
+
+impl AtGithub {
+    /// Permissions that the installation lacks for a pool, each as `administration: write`.
+    #[must_use]
+    pub fn lacks(&self, pool: &Pool) -> Vec<String> {
+        let runners = match pool.scope {
+            Scope::Repository => "administration",
+            Scope::Organization { .. } => "organization_self_hosted_runners",
+        };
+        let actions = if pool.rerun_reclaimed { "write" } else { "read" };
+        let rank = |level: &str| LEVELS.iter().position(|known| *known == level).map_or(0, |at| at + 1);
+        let missing = [(runners, "write"), ("actions", actions)].into_iter().filter(|(name, level)| {
+            let granted = self.permissions.get(*name).map(String::as_str).unwrap_or_default();
+            rank(granted) < rank(level)
+        });
+        missing.map(|(name, level)| format!("{name}: {level}")).collect()
+    }
+
+    /// What is wrong, in words; nothing if all is well. `name` is the repository's.
+    #[must_use]
+    pub fn problem(&self, name: &str) -> Option<String> {
+        let owner = name.split('/').next().unwrap_or_default();
+        match (self.app, self.sees_repository) {
+            (App::NotInstalled, _) => Some(format!("the App is not installed on {owner}: nothing of it is delivered; install it there")),
+            (App::Suspended, _) => Some(format!("the App is suspended on {owner}: nothing of it is delivered; its owner can lift that")),
+            (App::Installed, false) => Some(format!(
+                "the App is installed on {owner}, and does not see {name}: is the name right, and was the repository selected?"
+            )),
+            (App::Installed, true) => None,
+        }
+    }
+}
+
+impl Group {
+    /// What is wrong, in words; nothing if all is well. `name` is the group's.
+    #[must_use]
+    pub fn problem(&self, name: &str) -> Option<String> {
+        Some(match self {
+            Self::Open => return None,
+            Self::Closed => format!("runner group {name} does not admit the repository: GitHub would give its jobs to no runner there"),
+            Self::NotForPublic => format!("runner group {name} does not admit public repositories"),
+            Self::Restricted => format!("runner group {name} admits some workflows only: is the job's among them?"),
+            Self::Missing { there_are } => format!("there is no runner group {name}; there are {}", there_are.join(", ")),
+        })
+    }
+}
