@@ -5,9 +5,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is a test")]
 
 mod applied;
+mod asked;
 mod changing;
+mod explained;
+mod listed;
 mod logged;
 mod retried;
+mod scene;
+mod stood;
 mod stopped;
 #[path = "../system/told.rs"]
 #[allow(dead_code, reason = "stories of the system need more of it")]
