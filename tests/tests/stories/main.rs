@@ -6,6 +6,7 @@
 
 mod burst;
 mod chaos;
+mod command;
 mod settled;
 mod shuffled;
 mod strangers;
