@@ -124,6 +124,8 @@ impl Connected {
     }
 }
 
+const NO_CREDENTIALS: &str = "there are no credentials that work: sign in as for the AWS CLI (aws sso login, AWS_PROFILE, --profile)";
+
 /// Why AWS did not do something, in words, with what to do about the usual causes. `what` is what was tried, as `read the SSM parameter /mayfly/mayfly/pools`.
 pub fn refused<E, R>(what: &str, error: &SdkError<E, R>) -> Failure
 where
@@ -140,9 +142,7 @@ where
             "AWS does not know these credentials: see aws sts get-caller-identity"
         }
         _ => match error {
-            SdkError::ConstructionFailure(_) => {
-                "there are no credentials that work: sign in as for the AWS CLI (aws sso login, AWS_PROFILE, --profile)"
-            }
+            SdkError::ConstructionFailure(_) => NO_CREDENTIALS,
             SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => {
                 "AWS could not be reached: is the network there, and the region right?"
             }
@@ -150,6 +150,10 @@ where
         },
     };
     let said = error.message().map_or_else(|| innermost(error), str::to_owned);
+    // The SDK tells on many lines where it looked.
+    if said.contains("no credentials found") {
+        return Failure::new(format!("{what}: there are no AWS credentials"), NO_CREDENTIALS);
+    }
     let named: &dyn Display = if code.is_empty() { &"" } else { &format_args!("{code}: ") };
     Failure::new(format!("{what}: {named}{said}"), hint)
 }

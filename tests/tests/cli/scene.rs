@@ -11,7 +11,7 @@ use mayfly_tests::system::System;
 use serde::Serialize;
 
 /// What stands for what differs from one story to the next.
-const FILTERS: [(&str, &str); 9] = [
+const FILTERS: [(&str, &str); 10] = [
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?", "<time>"),
     (r"\b\d\d:\d\d:\d\d\b", "<time>"),
     (r"\b\d\d:\d\d UTC\b", "<time> UTC"),
@@ -20,6 +20,7 @@ const FILTERS: [(&str, &str); 9] = [
     (r#"_seconds": \d+\.\d+"#, r#"_seconds": "<seconds>""#),
     (r"\b(\d+\.\ds|\d+s|\d+m\d\ds|\d+h\d\dm)\b", "<span>"),
     (r"\b[0-9a-f]{32}\b", "<task>"),
+    (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<guid>"),
     // Columns are as wide as what was left out; how they are aligned is tested where tables are.
     (r"(\S) {2,}", "$1  "),
 ];
