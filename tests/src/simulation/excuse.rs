@@ -59,14 +59,15 @@ impl Ending<'_> {
         if !job.app {
             return Some(Excuse::NoApp);
         }
+        // Before what the file says: a job stays in its pool, whatever labels that has by now (DESIGN §4).
+        if !job.private && self.group_alone_takes(job, recorded.as_ref()) {
+            return Some(Excuse::Group);
+        }
         if !self.file.takes(job.asked()) {
             return Some(if recorded.is_some() { Excuse::NotTaken } else { Excuse::NotOurs });
         }
         if job.refused {
             return Some(Excuse::Refused);
-        }
-        if !job.private && self.group_alone_takes(job, recorded.as_ref()) {
-            return Some(Excuse::Group);
         }
         if recorded.is_none() && !self.was_ours(job) {
             return Some(Excuse::NotOurs);
@@ -74,9 +75,10 @@ impl Ending<'_> {
         (recorded.is_none() && !self.heard_of(job)).then_some(Excuse::Unheard)
     }
 
-    /// Jobs that wait because the runner group of their pool keeps them out.
+    /// Jobs that the runner group of their pool keeps out, whatever else they wait for: as long as they wait in it they are tried.
     pub(super) fn kept_out(&self) -> BTreeSet<JobId> {
-        self.open_jobs().filter(|job| !job.private && self.excuse(job) == Some(Excuse::Group)).map(|job| job.id).collect()
+        let kept_out = |job: &&JobNow| !job.private && job.app && self.group_alone_takes(job, self.system.job(job.id).as_ref());
+        self.open_jobs().filter(kept_out).map(|job| job.id).collect()
     }
 
     /// True if the pool that the job is in registers its runners in a group: which no other pool makes up for. Before the job is in one, any may be it.
