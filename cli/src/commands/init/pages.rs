@@ -61,7 +61,7 @@ pub fn choose(stack: &str, defaults: &Defaults, problem: Option<&str>) -> String
     let organization = option(
         Scope::Organization,
         "Runners of an organization (recommended)",
-        "The App can do nothing but runners. They belong to the organization, in a runner group of their own that says which repositories may \
+        "The App can register runners and look at jobs, and nothing else. The runners belong to the organization, in a runner group of their own that says which repositories may \
          use them; groups besides the default one need GitHub Team or Enterprise.",
     );
     let repository = option(
@@ -101,7 +101,7 @@ fn asked(scope: Scope) -> String {
         // Writing to a String cannot fail.
         let _ = write!(html, "<li>{}: <b>{}</b> <span>{}</span></li>", escaped(need.title), need.level, escaped(need.why));
     }
-    let _ = write!(html, "<li>event <b>{EVENT}</b> <span>a job is queued, begun or over; nothing else is delivered</span></li>");
+    let _ = write!(html, "<li>event <b>{EVENT}</b> <span>a job is queued, begun or over; Mayfly is told of no other activity</span></li>");
     html
 }
 
