@@ -1,10 +1,10 @@
 //! The GitHub App, and how it proves that it is it.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::accounts::{ACME, Permissions, granted};
 use super::id::AccountId;
 use super::key::KeyPair;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use rsa::RsaPublicKey;
 use rsa::pkcs1v15::{Signature, VerifyingKey};
