@@ -1,11 +1,11 @@
 //! `RunTask` is not answered, and nobody sends it again for minutes, as the queue is down. Sweeper has asked ECS once when scaler is back, late, and sends
-//! again: what ECS said before proves nothing of what was sent since.
+//! again: what ECS said before proves nothing of what was sent since. Meanwhile strangers ask in the place of tasks that nobody knows yet.
 
 use super::super::chance::Chance;
 use super::super::pools::one_pool;
 use super::Situation;
 use super::pushes::{afterwards, push};
-use crate::simulation::scenario::{Act, Blow, Deed, Outage, Rate, Scenario, Trouble, Unkindness};
+use crate::simulation::scenario::{Act, Blow, Deed, Outage, Rate, Scenario, Stranger, Trouble, Unkindness};
 use crate::system::Port;
 
 pub(super) const SITUATION: Situation = Situation { name: "sent-again", draw };
@@ -18,6 +18,9 @@ fn draw(chance: &mut Chance) -> Scenario {
         acts.push(down(began - 1.0, Outage::Ecs, 90));
         // It ends between sweeper's first question, in its first minute that begins five minutes after the last send, and its second.
         acts.push(down(began + 3.0, Outage::Queue, chance.between(372, 421)));
+        for (after, stranger) in [(120.0, Stranger::NoTask), (180.0, Stranger::OtherTask), (240.0, Stranger::NoTask)] {
+            acts.push(Act { at: began + after, deed: Deed::Intrude { stranger } });
+        }
     }
     let rates = vec![Rate::of(Port::Ecs, Blow::Slow, 0.9).by("sweeper").on("ListTasks")];
     let unkindness = Unkindness { scaler_late: 0.95, ..Unkindness::default() };
