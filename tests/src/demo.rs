@@ -3,6 +3,7 @@
 //! What it says at the end is counted from three sides that know nothing of each other: the GitHub model (what ran), the
 //! Fargate stand-in (what was started) and the ledger (what Mayfly believes).
 
+mod asking;
 mod cast;
 mod outcome;
 mod progress;
@@ -48,8 +49,9 @@ pub async fn run() -> Result<bool> {
     progress.end();
     println!("{}", table::table(&outcome));
     explain(&outcome, &forged, &parts);
+    let answered = asking::ask(&places, &stack, &watch.ledger.snapshot().await?).await?;
     println!("{}", outcome.last_line());
-    Ok(outcome.good())
+    Ok(outcome.good() && answered)
 }
 
 /// What a reader may wonder about.

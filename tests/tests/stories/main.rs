@@ -2,7 +2,12 @@
 //!
 //! They share one stack, so they run one after the other; what one leaves behind is a failure of that one.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so by a panic, in its own helpers as well")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so by a panic, in its own helpers as well"
+)]
 
 mod burst;
 mod chaos;

@@ -34,7 +34,7 @@ fn draw(chance: &mut Chance) -> Scenario {
             rates,
             github: Faults { deliveries, stolen: 0.3, ..Faults::default() },
             ecs: ecs.map(|(kind, percent, millis)| Fault { percent, milliseconds: Some(millis), ..Fault::of(kind) }).to_vec(),
-            unkindness: Unkindness { cold_start: 0.1, wake_repeated: 0.2, ..Unkindness::default() },
+            unkindness: Unkindness { cold_start: 0.1, wake_repeated: 0.2, two_scalers: 0.4, ..Unkindness::default() },
             ..Trouble::default()
         },
         calm_at: 600,
