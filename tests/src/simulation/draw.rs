@@ -19,12 +19,12 @@ use super::scenario::{Act, Deed, Scenario, Trouble};
 pub enum Profile {
     /// Nothing goes wrong: people push, cancel, approve and change settings.
     Plain,
-    /// As much goes wrong as the seed says; in one seed of ten nothing does. Every other seed tells one of the [`situations`].
+    /// As much goes wrong as the seed says; in one seed of ten nothing does. Every other seed tells a situation that chance alone seldom brings about.
     #[default]
     Mixed,
     /// Everything goes wrong at once.
     Harsh,
-    /// One of the [`situations`], by its name.
+    /// One of those situations, by its name.
     Only(&'static str),
 }
 
