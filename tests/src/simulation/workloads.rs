@@ -119,8 +119,9 @@ pub(super) fn storm() -> anyhow::Result<bool> {
         let sum = |of: fn(&super::pace::PerMinute) -> u64| hour.iter().map(of).sum::<u64>();
         let most = |of: fn(&super::pace::PerMinute) -> u64| later.iter().map(of).max().unwrap_or_default();
         let unasked = hour.iter().map(|minute| minute.unasked).max().unwrap_or_default();
-        // One look a minute, and one for each task that started or ended: that is progress.
-        let excess = later.iter().filter(|minute| minute.looks > 1 + minute.reasons).count();
+        // One look a minute, and one for each task that started or ended and each row that closed: that is progress. What happens at the end of
+        // one minute is looked at in the next.
+        let excess = later.windows(2).filter(|pair| pair[1].looks > 1 + pair[0].reasons + pair[1].reasons).count();
         println!(
             "{name:<24} {:>4} looks ({} a minute at most once all have arrived), {:>5} calls to ECS ({} a minute), {:>5} to GitHub ({} a minute), {:>3} tasks in the hour, {} unasked at a time at most",
             sum(|minute| minute.looks),

@@ -2,6 +2,7 @@
 
 use crate::world::{LABELS, World, header, job, message, mint_body};
 use mayfly_tests::github::deliveries::{Outcome, Stage};
+use mayfly_tests::github::faults::Faults;
 use mayfly_tests::github::jobs::{Action, JobDeliveries, NewJob, Status};
 use mayfly_tests::github::model::{Interrupted, Model};
 use serde_json::{Value, json};
@@ -41,6 +42,9 @@ fn a_lost_delivery_is_listed_as_a_failure_and_can_be_had_again() {
     assert_eq!(world.told(), ["in_progress/in_progress"]);
     assert_eq!(noted(&world.model), [0]);
     let id = world.model.deliveries().next().unwrap().id;
+    assert!(world.model.redeliver(id, world.now).is_some());
+    assert_eq!(world.told(), Vec::<String>::new(), "it is lost again as long as that goes on");
+    world.model.faults = Faults::default();
     assert!(world.model.redeliver(id, world.now).is_some());
     assert_eq!(world.told(), ["queued/queued"]);
 }

@@ -26,9 +26,11 @@ pub(crate) fn signal(name: &str, target: &str) {
     Command::new("bash").args(["-c", &command]).status().unwrap();
 }
 
-/// The process of this group whose command line, blanks between the words, passes the test.
+/// The process of this group whose command line, blanks between the words, passes the test. A subshell has its shell's command line: the shell is meant.
 pub(crate) fn find(group: u32, test: impl Fn(&str) -> bool) -> Option<u32> {
-    members(group).into_iter().find(|pid| command_line(*pid).is_some_and(|line| test(&line)))
+    let mut found = members(group);
+    found.retain(|pid| command_line(*pid).is_some_and(|line| test(&line)));
+    found.iter().copied().find(|pid| stat(*pid).is_some_and(|(_, parent, _)| !found.contains(&parent)))
 }
 
 /// The processes of a group that are alive.

@@ -90,20 +90,32 @@ impl Browser {
         }
     }
 
+    /// Does something with an element; with the next one if the page changed between finding it and that.
+    async fn with(&self, css: &str, (method, what): (Method, &str), body: Value) -> Value {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        loop {
+            let element = self.find(css).await;
+            match self.call(method.clone(), &format!("{element}/{what}"), body.clone()).await {
+                Ok(value) => return value,
+                Err(error) => {
+                    let gone = error["error"] == "stale element reference" && tokio::time::Instant::now() < deadline;
+                    assert!(gone, "{what} of {css} at {}: {error}", self.url().await);
+                }
+            }
+        }
+    }
+
     pub(crate) async fn click(&self, css: &str) {
-        let element = self.find(css).await;
-        self.call(Method::POST, &format!("{element}/click"), json!({})).await.unwrap();
+        self.with(css, (Method::POST, "click"), json!({})).await;
     }
 
     pub(crate) async fn write(&self, css: &str, text: &str) {
-        let element = self.find(css).await;
-        self.call(Method::POST, &format!("{element}/clear"), json!({})).await.unwrap();
-        self.call(Method::POST, &format!("{element}/value"), json!({ "text": text })).await.unwrap();
+        self.with(css, (Method::POST, "clear"), json!({})).await;
+        self.with(css, (Method::POST, "value"), json!({ "text": text })).await;
     }
 
     pub(crate) async fn text(&self, css: &str) -> String {
-        let element = self.find(css).await;
-        self.call(Method::GET, &format!("{element}/text"), Value::Null).await.unwrap().as_str().unwrap().to_owned()
+        self.with(css, (Method::GET, "text"), Value::Null).await.as_str().unwrap().to_owned()
     }
 
     /// What a script of the page would get.
