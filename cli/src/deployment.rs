@@ -6,6 +6,7 @@ use std::fmt::Display;
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_ssm::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_ssm::types::Parameter;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use mayfly_ledger::{Dynamo, Ledger, LedgerError};
@@ -86,22 +87,44 @@ pub async fn sdk(global: &Global) -> Result<SdkConfig, Failure> {
 pub async fn connect(global: &Global) -> Result<Connected, Failure> {
     let sdk = sdk(global).await?;
     let name = format!("/mayfly/{}/deployment", global.stack);
-    let asked = aws_sdk_ssm::Client::new(&sdk).get_parameter().name(&name).send().await;
-    let region = sdk.region().map(Region::as_ref).unwrap_or_default();
-    let answer = match asked {
-        Ok(answer) => answer,
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_parameter_not_found()) => {
-            let problem = format!("there is no deployment {} in {region}", global.stack);
-            return Err(Failure::new(problem, format!("no SSM parameter {name}: say --stack and --region, or deploy it (make deploy)")));
-        }
-        Err(error) => return Err(refused(&format!("read the SSM parameter {name}"), &error)),
+    let Some(found) = read_parameter(&aws_sdk_ssm::Client::new(&sdk), &name, Text::Plain).await? else {
+        let region = sdk.region().map(Region::as_ref).unwrap_or_default();
+        let problem = format!("there is no deployment {} in {region}", global.stack);
+        return Err(Failure::new(problem, format!("no SSM parameter {name}: say --stack and --region, or deploy it (make deploy)")));
     };
-    let value = answer.parameter.and_then(|parameter| parameter.value).unwrap_or_default();
+    let value = found.value.unwrap_or_default();
     let deployment = serde_json::from_str(&value).map_err(|error| {
         let problem = format!("the SSM parameter {name} does not say where the deployment is: {error}");
         Failure::new(problem, "the template writes it: deploy again with a template of mayfly's version")
     })?;
     Ok(Connected { stack: global.stack.clone(), deployment, sdk })
+}
+
+/// How a parameter is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Text {
+    /// As it is.
+    Plain,
+    /// Encrypted: a SecureString.
+    Secret,
+}
+
+/// Reads an SSM parameter; `name` may end in `:` and a version. None if there is none, or none of this version.
+///
+/// # Errors
+///
+/// If SSM does not answer, or refuses.
+pub(crate) async fn read_parameter(client: &aws_sdk_ssm::Client, name: &str, kept: Text) -> Result<Option<Parameter>, Failure> {
+    let asked = client.get_parameter().name(name).set_with_decryption((kept == Text::Secret).then_some(true));
+    match asked.send().await {
+        Ok(answer) => Ok(answer.parameter),
+        Err(error)
+            if error.as_service_error().is_some_and(|error| error.is_parameter_not_found() || error.is_parameter_version_not_found()) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(refused(&format!("read the SSM parameter {name}"), &error)),
+    }
 }
 
 impl Connected {
@@ -124,6 +147,11 @@ impl Connected {
     }
 }
 
+/// What to do where AWS denies access.
+pub(crate) const MAY_NOT: &str = "these credentials may not do that: the stack's outputs name policies for viewers and operators";
+
+const OVER: &str = "the credentials are over: sign in again (aws sso login, or aws login)";
+
 const NO_CREDENTIALS: &str = "there are no credentials that work: sign in as for the AWS CLI (aws sso login, AWS_PROFILE, --profile)";
 
 /// Why AWS did not do something, in words, with what to do about the usual causes. `what` is what was tried, as `read the SSM parameter /mayfly/mayfly/pools`.
@@ -134,10 +162,8 @@ where
 {
     let code = error.code().unwrap_or_default();
     let hint = match code {
-        "AccessDeniedException" | "AccessDenied" => {
-            "these credentials may not do that: the stack's outputs name policies for viewers and operators"
-        }
-        "ExpiredTokenException" | "ExpiredToken" => "the credentials are over: sign in again (aws sso login, or aws login)",
+        "AccessDeniedException" | "AccessDenied" => MAY_NOT,
+        "ExpiredTokenException" | "ExpiredToken" => OVER,
         "UnrecognizedClientException" | "InvalidClientTokenId" | "InvalidSignatureException" => {
             "AWS does not know these credentials: see aws sts get-caller-identity"
         }
@@ -167,11 +193,11 @@ pub fn ledger_refused(what: &str, error: &LedgerError) -> Failure {
     };
     let says = |code: &str| store.problem.contains(code);
     let hint = if says("AccessDenied") {
-        "these credentials may not do that: the stack's outputs name policies for viewers and operators"
+        MAY_NOT
     } else if says("ResourceNotFoundException") {
         "the table that the deployment names is gone: deploy again"
     } else if says("ExpiredToken") {
-        "the credentials are over: sign in again (aws sso login, or aws login)"
+        OVER
     } else {
         ""
     };

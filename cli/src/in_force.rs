@@ -6,7 +6,7 @@ use mayfly_domain::pool::Pools;
 use mayfly_settings::parameter::Ssm;
 use mayfly_settings::source::{Parameters, Settings, SettingsError, system_clock};
 
-use crate::deployment::Connected;
+use crate::deployment::{Connected, MAY_NOT};
 use crate::failure::Failure;
 use crate::screen::{DOUBTFUL, Screen};
 
@@ -41,11 +41,7 @@ impl Connected {
             }
             Err(problem @ SettingsError::Unreadable(_)) => {
                 let denied = problem.to_string().contains("AccessDenied");
-                let hint = if denied {
-                    "these credentials may not do that: the stack's outputs name policies for viewers and operators"
-                } else {
-                    ""
-                };
+                let hint = if denied { MAY_NOT } else { "" };
                 Err(Failure::new(problem.to_string(), hint))
             }
             Err(problem) => Err(Failure::new(problem.to_string(), "apply one that can be used: mayfly check, mayfly apply")),

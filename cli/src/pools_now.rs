@@ -36,6 +36,16 @@ pub struct PoolNow {
 ///
 /// [`LedgerError`].
 pub async fn read<S: Store>(ledger: &Ledger<S>, pools: Option<&Pools>, now: Timestamp) -> Result<Vec<PoolNow>, LedgerError> {
+    let looks = stream::iter(known(ledger, pools).await?.into_values()).map(|(pool, gone)| looked_at(ledger, pool, gone, now));
+    looks.buffered(AT_ONCE).try_collect().await
+}
+
+/// The pools of the ledger, and those that the pools file has and nobody has planned yet; with each, whether it is gone from the file.
+///
+/// # Errors
+///
+/// [`LedgerError`].
+pub async fn known<S: Store>(ledger: &Ledger<S>, pools: Option<&Pools>) -> Result<BTreeMap<PoolName, (Pool, bool)>, LedgerError> {
     let mut all: BTreeMap<PoolName, (Pool, bool)> = BTreeMap::new();
     for entry in ledger.pool_entries().await? {
         all.insert(entry.name.clone(), (Pool::removed(entry.name, entry.size), true));
@@ -43,8 +53,7 @@ pub async fn read<S: Store>(ledger: &Ledger<S>, pools: Option<&Pools>, now: Time
     for pool in pools.iter().flat_map(|pools| &pools.pools) {
         all.insert(pool.name.clone(), (pool.clone(), false));
     }
-    let looks = stream::iter(all.into_values()).map(|(pool, gone)| looked_at(ledger, pool, gone, now));
-    looks.buffered(AT_ONCE).try_collect().await
+    Ok(all)
 }
 
 /// One pool. `size` is for one that is gone.

@@ -12,7 +12,7 @@ use aws_sdk_ssm::types::{ParameterTier, ParameterType};
 use mayfly_domain::time::Timestamp;
 
 use crate::caller;
-use crate::deployment::{Connected, refused};
+use crate::deployment::{Connected, Text, read_parameter, refused};
 use crate::failure::Failure;
 
 /// The one attempt to write: as long as whoever applies has before others may ([`WRITE_WITHIN`] and this are less than his time).
@@ -83,17 +83,7 @@ impl Connected {
 impl PoolsParameter for SsmPools {
     async fn version(&self, number: Option<u64>) -> Result<Option<Version>, Failure> {
         let name = number.map_or_else(|| self.name.clone(), |number| format!("{}:{number}", self.name));
-        let found = match self.client.get_parameter().name(&name).send().await {
-            Ok(answer) => answer.parameter,
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|error| error.is_parameter_not_found() || error.is_parameter_version_not_found()) =>
-            {
-                None
-            }
-            Err(error) => return Err(refused(&format!("read the SSM parameter {name}"), &error)),
-        };
+        let found = read_parameter(&self.client, &name, Text::Plain).await?;
         Ok(found.map(|found| Version {
             number: u64::try_from(found.version).unwrap_or_default(),
             text: found.value.unwrap_or_default(),

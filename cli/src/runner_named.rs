@@ -1,11 +1,12 @@
 //! A runner as people name it: its id, the beginning of it, its address, or its name at GitHub.
 
-use mayfly_domain::id::{PoolName, RunnerAddress, RunnerId, RunnerName};
+use mayfly_domain::id::{RunnerAddress, RunnerId, RunnerName};
 use mayfly_domain::pool::Pools;
 use mayfly_domain::runner::Runner;
 use mayfly_ledger::{Ledger, LedgerError, Store};
 
 use crate::failure::Failure;
+use crate::pools_now;
 
 /// The shortest beginning of an id that is looked for: ids of one hour begin with the same six characters.
 const LEAST: usize = 4;
@@ -34,7 +35,7 @@ pub async fn find<S: Store>(ledger: &Ledger<S>, pools: Option<&Pools>, named: &s
     }
     let mut open = Vec::new();
     if named.len() >= LEAST {
-        for pool in known_pools(ledger, pools).await? {
+        for pool in pools_now::known(ledger, pools).await?.into_keys() {
             open.extend(ledger.runners(&pool).await?.into_iter().filter(|runner| runner.id.as_str().starts_with(&named)));
         }
     }
@@ -54,15 +55,6 @@ pub async fn find<S: Store>(ledger: &Ledger<S>, pools: Option<&Pools>, named: &s
 /// The pool is part of an address and of a runner's name.
 fn address(named: &str) -> Option<RunnerAddress> {
     named.parse::<RunnerName>().ok().map(|name| name.address).or_else(|| named.parse().ok())
-}
-
-/// The pools of the ledger, and those that the pools file has and nobody has planned yet.
-async fn known_pools<S: Store>(ledger: &Ledger<S>, pools: Option<&Pools>) -> Result<Vec<PoolName>, LedgerError> {
-    let mut names: Vec<PoolName> = ledger.pool_entries().await?.into_iter().map(|entry| entry.name).collect();
-    names.extend(pools.iter().flat_map(|pools| &pools.pools).map(|pool| pool.name.clone()));
-    names.sort();
-    names.dedup();
-    Ok(names)
 }
 
 /// Why there is no one runner of that name.

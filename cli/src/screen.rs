@@ -92,6 +92,25 @@ impl Screen {
         Ok(())
     }
 
+    /// Prints a list: as JSON, or as the text that it makes, if there is anything in it; else says that there is `none`. Says if there is `more`.
+    ///
+    /// # Errors
+    ///
+    /// If the answer cannot be written as JSON.
+    pub fn print_list(&self, answer: &impl Serialize, text: Option<String>, (none, more): (&str, bool)) -> Result<(), Failure> {
+        if self.json {
+            return self.print_json(answer);
+        }
+        match text {
+            Some(text) => self.print(text),
+            None => self.say(none),
+        }
+        if more {
+            self.say("there are more: narrow it down, or say --limit");
+        }
+        Ok(())
+    }
+
     /// Says something that is no answer.
     pub fn say(&self, text: impl Display) {
         let stderr = std::io::stderr().lock();

@@ -9,7 +9,7 @@ use aws_sdk_ssm::{Client, error::ProvideErrorMetadata as _};
 use mayfly_github::{AppKey, Secret};
 use serde::{Deserialize, Serialize};
 
-use crate::deployment::refused;
+use crate::deployment::{Text, read_parameter, refused};
 use crate::failure::Failure;
 
 /// A parameter as it was read.
@@ -63,12 +63,8 @@ impl SsmVault {
 #[async_trait]
 impl Vault for SsmVault {
     async fn read(&self, name: &str) -> Result<Option<Kept>, Failure> {
-        let answer = match self.0.get_parameter().name(name).with_decryption(true).send().await {
-            Ok(answer) => answer,
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_parameter_not_found()) => return Ok(None),
-            Err(error) => return Err(refused(&format!("read the SSM parameter {name}"), &error)),
-        };
-        Ok(answer.parameter.map(|found| Kept {
+        let found = read_parameter(&self.0, name, Text::Secret).await?;
+        Ok(found.map(|found| Kept {
             text: Secret::new(found.value.unwrap_or_default()),
             version: u64::try_from(found.version).unwrap_or_default(),
         }))

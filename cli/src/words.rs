@@ -2,6 +2,7 @@
 
 use mayfly_domain::price::MicroDollars;
 use mayfly_domain::size::{Architecture, Capacity, Size};
+use mayfly_settings::pools_file::{cpu_in_words, memory_in_words};
 
 /// A text that others chose (a job's name, a label, an error) for a terminal: what would move the cursor, colour or hide something is shown as `\u{fffd}`.
 #[must_use]
@@ -41,10 +42,6 @@ pub fn counted(count: usize, what: &str) -> String {
 /// A size as people say it: `2 vCPU, 8 GiB, 30 GiB disk, x64, Spot`.
 #[must_use]
 pub fn size(size: &Size) -> String {
-    let (whole, part) = (size.cpu / 1024, size.cpu % 1024 * 100 / 1024);
-    let vcpus = if part == 0 { whole.to_string() } else { format!("{whole}.{part:02}").trim_end_matches('0').to_owned() };
-    let memory =
-        if size.memory_mib.is_multiple_of(1024) { format!("{} GiB", size.memory_mib / 1024) } else { format!("{} MiB", size.memory_mib) };
     let architecture = match size.architecture {
         Architecture::X64 => "x64",
         Architecture::Arm64 => "arm64",
@@ -53,7 +50,7 @@ pub fn size(size: &Size) -> String {
         Capacity::OnDemand => "on demand",
         Capacity::Spot => "Spot",
     };
-    format!("{vcpus} vCPU, {memory}, {} GiB disk, {architecture}, {capacity}", size.disk_gib)
+    format!("{} vCPU, {}, {} GiB disk, {architecture}, {capacity}", cpu_in_words(size.cpu), memory_in_words(size.memory_mib), size.disk_gib)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::pools_file::{NO_GENERATION, show, text};
 use crate::failure::{Exit, Failure};
 use crate::screen::{BAD, DOUBTFUL, GOOD, Screen};
+use crate::words::counted;
 
 /// What to check.
 #[derive(Clone, Debug, Args)]
@@ -92,9 +93,4 @@ impl Check {
 fn finding<'a>(severity: &'static str, problem: &'a Problem) -> Finding<'a> {
     let Problem { line, column, path, message, hint } = problem;
     Finding { severity, line: *line, column: *column, path, message, hint }
-}
-
-/// `1 error`, `2 errors`.
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

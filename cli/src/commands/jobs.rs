@@ -24,7 +24,7 @@ use crate::screen::Screen;
 use crate::waits::waits;
 
 /// Most closed records that one answer is made of: some ten reads of 1 MB.
-const MOST_CLOSED: usize = 5_000;
+pub(crate) const MOST_CLOSED: usize = 5_000;
 
 /// Most open jobs that are looked up one by one.
 const MOST_OPEN: usize = 1_000;
@@ -186,16 +186,8 @@ impl Jobs {
             };
             let asked = gather(&connected.ledger(), pools.as_deref(), &filter, now).await;
             let answer = asked.map_err(|error| ledger_refused("read the jobs", &error))?;
-            if screen.json() {
-                screen.print_json(&answer)?;
-            } else if answer.jobs.is_empty() {
-                screen.say("no such job");
-            } else {
-                screen.print(jobs_table::text(&answer));
-            }
-            if answer.more && !screen.json() {
-                screen.say("there are more: narrow it down, or say --limit");
-            }
+            let text = (!answer.jobs.is_empty()).then(|| jobs_table::text(&answer));
+            screen.print_list(&answer, text, ("no such job", answer.more))?;
             Ok(Exit::Done)
         })
     }

@@ -15,7 +15,7 @@ use mayfly_ledger::history::Order;
 use mayfly_ledger::{History, Ledger, LedgerError, Store};
 use serde::Serialize;
 
-use super::jobs::{pattern, pool};
+use super::jobs::{MOST_CLOSED, pattern, pool};
 use crate::arguments::Global;
 use crate::deployment::{connect, ledger_refused};
 use crate::failure::{Exit, Failure};
@@ -25,9 +25,6 @@ use crate::screen::{BAD, DOUBTFUL, FAINT, GOOD, STRONG, Screen};
 use crate::stage::Stage;
 use crate::table::{Cell, Table};
 use crate::words::dollars;
-
-/// Most closed records that one answer is made of.
-const MOST_CLOSED: usize = 5_000;
 
 /// Which runners to list.
 #[derive(Clone, Debug, Args)]
@@ -168,18 +165,8 @@ impl Runners {
             };
             let asked = gather(&connected.ledger(), pools.as_deref(), &filter, now).await;
             let answer = asked.map_err(|error| ledger_refused("read the runners", &error))?;
-            if screen.json() {
-                screen.print_json(&answer)?;
-                return Ok(Exit::Done);
-            }
-            if answer.runners.is_empty() {
-                screen.say("no such runner");
-            } else {
-                screen.print(text(&answer));
-            }
-            if answer.more {
-                screen.say("there are more: narrow it down, or say --limit");
-            }
+            let text = (!answer.runners.is_empty()).then(|| text(&answer));
+            screen.print_list(&answer, text, ("no such runner", answer.more))?;
             Ok(Exit::Done)
         })
     }

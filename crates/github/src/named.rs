@@ -80,12 +80,17 @@ struct Group {
     restricted_to_workflows: bool,
 }
 
+/// The place, with a token that is not narrowed to its repository.
+fn of_the_installation(place: Place) -> Place {
+    Place { grant: Grant { repository: None, ..place.grant }, ..place }
+}
+
 #[async_trait]
 impl Named for Github {
     async fn repository_named(&self, installation: InstallationId, name: &str, by: Instant) -> Result<Option<Repository>, CallError> {
         // Checked as a name; the token cannot be narrowed to a repository whose id is what is asked for.
         let place = Place::repository(installation, RepositoryId(0), name, Permission::Metadata)?;
-        let place = Place { grant: Grant { repository: None, ..place.grant }, ..place };
+        let place = of_the_installation(place);
         let reply = self.reply(&place, &Request::get("get-repository", place.path.clone()), by).await?;
         // One that the installation may not see is not there: GitHub does not tell the two apart.
         if reply.status.as_u16() == 404 {
@@ -106,7 +111,7 @@ impl Named for Github {
         by: Instant,
     ) -> Result<GroupNow, CallError> {
         let place = Place::repository(installation, repository.id, &repository.name, Permission::OrganizationRunners)?;
-        let place = Place { grant: Grant { repository: None, ..place.grant }, ..place };
+        let place = of_the_installation(place);
         let groups = async |filter: String| {
             let path = format!("/orgs/{}/actions/runner-groups?per_page={PAGE}{filter}", repository.owner_login());
             let reply = self.reply(&place, &Request::get("list-runner-groups", path), by).await?.success(self.now())?;

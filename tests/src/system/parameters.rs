@@ -32,8 +32,7 @@ impl Parameters {
     /// The pools file as it was applied last, and the parameter's version; none before.
     #[must_use]
     pub fn pools(&self) -> Option<(String, u64)> {
-        let newest = self.found(&[POOLS.to_owned()]).pop()?;
-        Some((newest.value, newest.version))
+        self.get(POOLS)
     }
 
     /// Writes the webhook's secret.

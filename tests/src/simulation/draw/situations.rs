@@ -14,7 +14,6 @@ mod late_reads;
 mod late_starts;
 mod other_labels;
 mod parts;
-mod pushes;
 mod refused;
 mod removed_pool;
 mod retire;

@@ -3,7 +3,7 @@
 use super::super::chance::Chance;
 use super::super::pools::one_pool;
 use super::Situation;
-use super::pushes::{afterwards, push};
+use super::parts::{afterwards, push};
 use crate::simulation::scenario::{Act, Blow, Deed, Rate, Scenario, Stranger, Trouble};
 use crate::system::Port;
 

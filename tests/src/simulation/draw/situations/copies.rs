@@ -4,7 +4,7 @@
 use super::super::chance::Chance;
 use super::super::pools::one_pool;
 use super::Situation;
-use super::pushes::{afterwards, push};
+use super::parts::{afterwards, push};
 use crate::simulation::scenario::{Act, Deed, Scenario};
 
 pub(super) const SITUATION: Situation = Situation { name: "copies", draw };

@@ -4,7 +4,7 @@
 use super::super::chance::Chance;
 use super::super::pools::one_pool;
 use super::Situation;
-use super::pushes::{REPOSITORY, afterwards, labels, own_push, push};
+use super::parts::{REPOSITORY, afterwards, labels, own_push, push};
 use crate::simulation::scenario::{Act, Deed, Moment, Scenario};
 
 pub(super) const SITUATION: Situation = Situation { name: "doubles", draw };

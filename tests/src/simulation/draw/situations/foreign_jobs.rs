@@ -3,7 +3,7 @@
 use super::super::chance::Chance;
 use super::super::pools::one_pool;
 use super::Situation;
-use super::pushes::{REPOSITORY, afterwards, push, push_to};
+use super::parts::{REPOSITORY, afterwards, push, push_to};
 use crate::simulation::scenario::{Act, Scenario};
 
 pub(super) const SITUATION: Situation = Situation { name: "foreign-jobs", draw };

@@ -3,7 +3,7 @@
 use super::super::chance::Chance;
 use super::super::pools::one_pool;
 use super::Situation;
-use super::parts::{jobs, push};
+use super::parts::{jobs, queue};
 use crate::simulation::scenario::{Act, Deed, PoolSpec, PoolsFile, Scenario};
 
 pub(super) const SITUATION: Situation = Situation { name: "idle-floor", draw };
@@ -19,7 +19,7 @@ fn draw(chance: &mut Chance) -> Scenario {
         acts.push(Act { at, deed: Deed::Kill });
         // Its task has stopped by then, and its place in the floor is not filled yet.
         let soon = at + chance.seconds(4, 9);
-        acts.push(push(soon, jobs(id, "acme/app", min_idle + chance.count(1, 5), chance.seconds(20, 50))));
+        acts.push(queue(soon, jobs(id, "acme/app", min_idle + chance.count(1, 5), chance.seconds(20, 50))));
     }
     Scenario { start_seconds: chance.between(8, 12), pools, acts, calm_at: 3_000, ..Scenario::default() }
 }

@@ -4,7 +4,7 @@
 use super::super::chance::Chance;
 use super::super::pools::one_pool;
 use super::Situation;
-use super::parts::{jobs, push};
+use super::parts::{jobs, queue};
 use crate::simulation::scenario::{Act, Blow, Deed, Moment, Rate, Scenario, Trouble};
 use crate::system::Port;
 
@@ -16,13 +16,13 @@ fn draw(chance: &mut Chance) -> Scenario {
     for round in 1..=chance.count(5, 8) {
         let at = 150.0 * f64::from(round) + chance.seconds(0, 20);
         let count = chance.count(3, 5);
-        acts.push(push(at, jobs(round, "acme/app", count, 60.0)));
+        acts.push(queue(at, jobs(round, "acme/app", count, 60.0)));
         #[expect(clippy::cast_precision_loss, reason = "seconds of a minute")]
         let asking = at + start_seconds as f64;
         for job in 0..count {
             acts.push(Act { at: asking + chance.seconds(0, 3) - 2.0, deed: Deed::Cancel { batch: round, job, moment: Moment::Then } });
         }
-        acts.push(push(asking + chance.seconds(1, 5), jobs(100 + round, "acme/app", chance.count(2, 4), chance.seconds(30, 90))));
+        acts.push(queue(asking + chance.seconds(1, 5), jobs(100 + round, "acme/app", chance.count(2, 4), chance.seconds(30, 90))));
     }
     let rates = vec![
         Rate::of(Port::Table, Blow::Slow, 0.8).by("scaler").on("TransactWriteItems").up_to(6_000),

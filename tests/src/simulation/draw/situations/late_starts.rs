@@ -3,7 +3,7 @@
 use super::super::chance::Chance;
 use super::super::pools::one_pool;
 use super::Situation;
-use super::pushes::{afterwards, push};
+use super::parts::{afterwards, push};
 use crate::fargate::{Fault, FaultKind};
 use crate::simulation::scenario::{Blow, Rate, Scenario, Trouble};
 use crate::system::Port;

@@ -4,7 +4,7 @@
 use super::super::chance::Chance;
 use super::super::pools::one_pool;
 use super::Situation;
-use super::parts::{jobs, push};
+use super::parts::{jobs, queue};
 use crate::fargate::{Fault, FaultKind};
 use crate::github::faults::{DeliveryFaults, Faults};
 use crate::simulation::scenario::{Batch, Scenario, Trouble};
@@ -18,10 +18,10 @@ fn draw(chance: &mut Chance) -> Scenario {
     for pair in 1..=chance.count(5, 8) {
         let repository = format!("acme/app-{pair}");
         let at = chance.seconds(1, 300);
-        acts.push(push(at, jobs(2 * pair, &repository, 1, chance.seconds(600, 900))));
+        acts.push(queue(at, jobs(2 * pair, &repository, 1, chance.seconds(600, 900))));
         let mut more = jobs(2 * pair + 1, &repository, chance.count(1, 3), chance.seconds(20, 60));
         more.labels.push("big".to_owned());
-        acts.push(push(at + chance.seconds(1, 4), Batch { one_run: false, ..more }));
+        acts.push(queue(at + chance.seconds(1, 4), Batch { one_run: false, ..more }));
     }
     let deliveries = DeliveryFaults { late: 1.0, late_by: 420.0, actions: vec!["in_progress".to_owned()], ..DeliveryFaults::default() };
     let late = Fault { percent: 50, milliseconds: Some(12_000), ..Fault::of(FaultKind::SlowStart) };

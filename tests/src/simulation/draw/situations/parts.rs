@@ -4,15 +4,43 @@ use super::super::chance::Chance;
 use crate::github::jobs::Gate;
 use crate::simulation::scenario::{Act, Batch, Deed};
 
-/// Jobs of a repository that the pool of [`super::super::one_pool`] takes.
-pub(super) fn jobs(id: u32, repository: &str, count: u32, seconds: f64) -> Batch {
-    let labels = ["self-hosted", "mayfly"].map(str::to_owned).to_vec();
-    Batch { id, repository: repository.to_owned(), labels, count, seconds, ..Batch::default() }
+/// Where the pool of [`one_pool`](super::super::pools::one_pool) gets its jobs from.
+pub(super) const REPOSITORY: &str = "acme/app";
+
+/// What its jobs ask for.
+pub(super) fn labels() -> Vec<String> {
+    ["self-hosted", "mayfly"].map(str::to_owned).to_vec()
 }
 
-/// Somebody pushes them.
-pub(super) fn push(at: f64, batch: Batch) -> Act {
+/// So many jobs of a repository that the pool takes, each of so many seconds.
+pub(super) fn jobs(id: u32, repository: &str, count: u32, seconds: f64) -> Batch {
+    Batch { id, repository: repository.to_owned(), labels: labels(), count, seconds, ..Batch::default() }
+}
+
+/// They come.
+pub(super) fn queue(at: f64, batch: Batch) -> Act {
     Act { at, deed: Deed::Queue(batch) }
+}
+
+/// Somebody pushes: so many jobs, each of so many seconds.
+pub(super) fn push(id: u32, at: f64, count: u32, seconds: f64) -> Act {
+    queue(at, jobs(id, REPOSITORY, count, seconds))
+}
+
+/// [`push`] to another repository.
+pub(super) fn push_to(repository: &str, (id, at): (u32, f64), (count, seconds): (u32, f64)) -> Act {
+    queue(at, jobs(id, repository, count, seconds))
+}
+
+/// One job that only its own runner covers: one whose job was cancelled gets no other of these, and is idle.
+pub(super) fn own_push(id: u32, at: f64, seconds: f64) -> Act {
+    let labels = labels().into_iter().chain(["run={run_id}".to_owned()]).collect();
+    queue(at, Batch { labels, one_run: true, ..jobs(id, REPOSITORY, 1, seconds) })
+}
+
+/// Short jobs that come when the moment of the story is over: they find everything as it should be.
+pub(super) fn afterwards(chance: &mut Chance, at: f64) -> Act {
+    push(1_000, at, chance.count(18, 30), chance.seconds(5, 20))
 }
 
 /// A gate of which GitHub says at once that it holds the job back.

@@ -3,7 +3,7 @@
 use super::super::chance::Chance;
 use super::super::pools::one_pool;
 use super::Situation;
-use super::pushes::push;
+use super::parts::push;
 use crate::fargate::{Fault, FaultKind, Operation};
 use crate::simulation::scenario::{Act, Deed, Outage, Scenario, Trouble};
 

@@ -3,7 +3,7 @@
 use super::super::chance::Chance;
 use super::super::pools::one_pool;
 use super::Situation;
-use super::pushes::{afterwards, own_push, push};
+use super::parts::{afterwards, own_push, push};
 use crate::simulation::scenario::{Act, Blow, Deed, Moment, Rate, Scenario, Trouble};
 use crate::system::Port;
 

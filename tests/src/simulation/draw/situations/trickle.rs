@@ -4,7 +4,7 @@
 use super::super::chance::Chance;
 use super::super::pools::one_pool;
 use super::Situation;
-use super::parts::{jobs, push};
+use super::parts::{jobs, queue};
 use crate::fargate::{Fault, FaultKind};
 use crate::github::faults::{DeliveryFaults, Faults};
 use crate::simulation::scenario::{Blow, Rate, Scenario, Trouble, Unkindness};
@@ -16,7 +16,7 @@ fn draw(chance: &mut Chance) -> Scenario {
     let mut at = 1.0;
     let acts = (1..=chance.count(30, 50)).map(|id| {
         at += chance.seconds(1, 6);
-        push(at, jobs(id, "acme/app", 1, chance.seconds(40, 90)))
+        queue(at, jobs(id, "acme/app", 1, chance.seconds(40, 90)))
     });
     let acts = acts.collect();
     let rates = vec![

@@ -3,7 +3,7 @@
 use super::super::chance::Chance;
 use super::super::pools::one_pool;
 use super::Situation;
-use super::parts::{jobs, push};
+use super::parts::{jobs, queue};
 use crate::simulation::scenario::{Blow, Scenario, Strike, Trouble};
 use crate::system::Port;
 
@@ -15,7 +15,7 @@ const FIRST: u64 = 5;
 fn draw(chance: &mut Chance) -> Scenario {
     let acts = (1..=chance.count(2, 4)).map(|id| {
         let at = if id == 1 { 2.0 } else { chance.seconds(1, 900) };
-        push(at, jobs(id, "acme/app", chance.count(5, 12), chance.seconds(30, 120)))
+        queue(at, jobs(id, "acme/app", chance.count(5, 12), chance.seconds(30, 120)))
     });
     let acts = acts.collect();
     let done = chance.between(0, 2);

@@ -4,7 +4,7 @@
 use super::super::chance::Chance;
 use super::super::pools::one_pool;
 use super::Situation;
-use super::parts::{jobs, plain_gate, push};
+use super::parts::{jobs, plain_gate, queue};
 use crate::github::faults::{DeliveryFaults, Faults};
 use crate::simulation::scenario::{Act, Batch, Deed, Moment, Scenario, Trouble};
 
@@ -17,17 +17,17 @@ fn draw(chance: &mut Chance) -> Scenario {
         let at = chance.seconds(1, 240);
         let batch = jobs(id, &format!("acme/gone-{id}"), chance.count(1, 4), 30.0);
         let cancels = (0..batch.count).map(|job| Act { at, deed: Deed::Cancel { batch: id, job, moment: Moment::AtLaunch } });
-        acts.push(push(at, batch.clone()));
+        acts.push(queue(at, batch.clone()));
         acts.extend(cancels);
     }
     for id in 11..=10 + chance.count(3, 5) {
         let at = chance.seconds(1, 400);
         let batch = jobs(id, &format!("acme/held-{id}"), chance.count(1, 4), 30.0);
-        acts.push(push(at, Batch { gate: Some(plain_gate(chance)), ..batch }));
+        acts.push(queue(at, Batch { gate: Some(plain_gate(chance)), ..batch }));
         acts.extend(opened(chance, id, at));
     }
     for id in 21..=20 + chance.count(8, 16) {
-        acts.push(push(chance.seconds(1, 600), jobs(id, &format!("acme/app-{id}"), 1, chance.seconds(20, 120))));
+        acts.push(queue(chance.seconds(1, 600), jobs(id, &format!("acme/app-{id}"), 1, chance.seconds(20, 120))));
     }
     let deliveries = DeliveryFaults { late: 1.0, late_by: 2_000.0, actions: vec!["completed".to_owned()], ..DeliveryFaults::default() };
     let trouble = Trouble { github: Faults { deliveries, ..Faults::default() }, ..Trouble::default() };
