@@ -12,6 +12,7 @@
 mod burst;
 mod chaos;
 mod command;
+mod ecs_tasks;
 mod settled;
 mod shuffled;
 mod strangers;

@@ -13,7 +13,8 @@ use super::killer::Kills;
 use super::scene::{Delivery, Job, Scene};
 use super::sweeps::Sweeps;
 use super::tasks::Reaped;
-use super::verdict::{MAX, Samples, Settled, most_live};
+use super::verdict::{MAX, Samples, Settled};
+use crate::ecs_tasks::most_live;
 
 /// What happened.
 pub(super) struct Account {

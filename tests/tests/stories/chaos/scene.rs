@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::ecs_tasks::{Task, tasks_since};
 use crate::settled::Stage;
 
 /// Between two looks at something that is awaited.
@@ -55,20 +56,6 @@ pub(super) struct Delivery {
     pub(super) job_id: Option<i64>,
 }
 
-/// A task as ECS knows it.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Task {
-    pub(super) task_arn: String,
-    /// `<pool>/<runner id>`.
-    pub(super) started_by: String,
-    pub(super) last_status: String,
-    pub(super) created_at: Timestamp,
-    pub(super) stopped_at: Option<Timestamp>,
-    /// Its main process, while its container runs.
-    pub(super) pid: Option<u32>,
-}
-
 impl<'a> Scene<'a> {
     /// From now on.
     pub(super) fn set(stage: &'a Stage) -> Self {
@@ -91,8 +78,7 @@ impl<'a> Scene<'a> {
 
     /// The tasks of this story.
     pub(super) async fn tasks(&self) -> Vec<Task> {
-        let all: Vec<Task> = self.fargate("tasks").await;
-        all.into_iter().filter(|task| task.created_at >= self.since).collect()
+        tasks_since(self.stage, self.since).await
     }
 
     pub(super) async fn github<T: DeserializeOwned>(&self, table: &str) -> T {

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use mayfly_domain::id::{JobId, RunnerId, RunnerName};
 use mayfly_domain::job::JobState;
 use mayfly_domain::runner::Runner;
 
 use super::account::Account;
 use super::cast::Part;
-use super::scene::{Delivery, Job, LOOK, Registration, Scene, Task};
+use super::scene::{Delivery, Job, LOOK, Registration, Scene};
+use crate::ecs_tasks::most_live;
 
 /// The pools of the local stack and their `max` (`infra/local/pools.toml`).
 pub(super) const MAX: [(&str, usize); 3] = [("linux", 20), ("small", 4), ("arm", 4)];
@@ -169,20 +169,6 @@ fn shared(registrations: &[Registration], jobs: &[Job]) -> Vec<String> {
     }
     let both = ran.into_iter().filter(|(_, jobs)| jobs.len() > 1).map(|(name, jobs)| format!("{name} ran {jobs:?}"));
     twice.chain(both).collect()
-}
-
-/// The most tasks of a pool that lived at a time, by the times that ECS wrote down.
-pub(super) fn most_live(tasks: &[Task], pool: &str) -> usize {
-    let of_pool = tasks.iter().filter(|task| task.started_by.split('/').next() == Some(pool));
-    let ends = of_pool.flat_map(|task| [(task.created_at, 1), (task.stopped_at.unwrap_or(Timestamp::MAX), -1_i64)]);
-    let mut changes: Vec<(Timestamp, i64)> = ends.collect();
-    // Of one moment, ends go first: -1 sorts before 1.
-    changes.sort_unstable();
-    let levels = changes.iter().scan(0_i64, |level, (_, change)| {
-        *level += change;
-        Some(*level)
-    });
-    usize::try_from(levels.max().unwrap_or_default()).unwrap_or_default()
 }
 
 /// Chaos that does not hurt proves nothing: what should have struck and did not.
