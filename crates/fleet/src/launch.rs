@@ -78,10 +78,17 @@ const AFTER_BREAK: Duration = Duration::from_millis(200);
 #[async_trait]
 impl Launcher for Fleet {
     async fn launch(&self, request: &LaunchRequest, client_token: &str) -> LaunchAnswer {
+        self.run(request, client_token, None).await
+    }
+}
+
+impl Fleet {
+    /// One call of RunTask.
+    pub(crate) async fn run(&self, request: &LaunchRequest, client_token: &str, command: Option<Vec<String>>) -> LaunchAnswer {
         // The SDK's own retries would be harmless (same token) but they sleep without knowing the deadline and spend calls that the pace does
         // not count: `launch_all` and the resend of the ledger are the retries.
         let once = Config::builder().retry_config(RetryConfig::disabled());
-        let call = request.call(&self.client, client_token).customize().config_override(once);
+        let call = request.call(&self.client, client_token, command).customize().config_override(once);
         match Box::pin(call.send()).await {
             Ok(output) => answered(&output),
             Err(error) => {
@@ -90,9 +97,7 @@ impl Launcher for Fleet {
             }
         }
     }
-}
 
-impl Fleet {
     fn failed(&self, request: &LaunchRequest, call: &FailedCall) -> LaunchAnswer {
         tracing::warn!(
             runner.address = %request.runner,

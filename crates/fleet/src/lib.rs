@@ -11,6 +11,7 @@ mod fleet;
 mod launch;
 mod look;
 mod pace;
+pub mod probe;
 mod reason;
 mod register;
 mod request;

@@ -149,8 +149,8 @@ impl LaunchRequest {
         serde_json::from_str(text)
     }
 
-    /// The call that sends this request under `client_token`.
-    pub(crate) fn call(&self, client: &Client, client_token: &str) -> RunTaskFluentBuilder {
+    /// The call that sends this request under `client_token`. A command stands in place of the definition's.
+    pub(crate) fn call(&self, client: &Client, client_token: &str, command: Option<Vec<String>>) -> RunTaskFluentBuilder {
         let capacity = CapacityProviderStrategyItem::builder()
             .capacity_provider(match self.placement.capacity {
                 Capacity::OnDemand => "FARGATE",
@@ -168,7 +168,7 @@ impl LaunchRequest {
             .started_by(self.runner.to_string())
             .set_capacity_provider_strategy(capacity.ok().map(|item| vec![item]))
             .network_configuration(self.connections())
-            .overrides(self.overrides())
+            .overrides(self.overrides(command))
             // AWS adds the cluster's name, for the bill. Nothing is propagated: what the definition says the task says itself.
             .enable_ecs_managed_tags(true)
             .set_tags(Some(self.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()))
@@ -187,9 +187,9 @@ impl LaunchRequest {
         NetworkConfiguration::builder().set_awsvpc_configuration(vpc.ok()).build()
     }
 
-    fn overrides(&self) -> TaskOverride {
+    fn overrides(&self, command: Option<Vec<String>>) -> TaskOverride {
         let variables = self.environment.iter().map(|(name, value)| KeyValuePair::builder().name(name).value(value).build());
-        let container = ContainerOverride::builder().name(CONTAINER).set_environment(Some(variables.collect())).build();
+        let container = ContainerOverride::builder().name(CONTAINER).set_environment(Some(variables.collect())).set_command(command).build();
         let disk = self.resources.disk_gib.and_then(|gib| i32::try_from(gib).ok());
         TaskOverride::builder()
             .cpu(self.resources.cpu.to_string())

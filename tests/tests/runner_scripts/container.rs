@@ -21,6 +21,7 @@ pub(crate) struct Image {
     environment: BTreeMap<String, String>,
     run: String,
     hook: bool,
+    script: &'static str,
 }
 
 impl Image {
@@ -31,7 +32,7 @@ impl Image {
         let name = format!("mayfly-scripts-{}-{number}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         fs::create_dir_all(directory.join("tmp")).unwrap();
-        let image = Self { environment: BTreeMap::new(), run: TELL.to_owned(), hook: true, directory };
+        let image = Self { environment: BTreeMap::new(), run: TELL.to_owned(), hook: true, script: "entrypoint.sh", directory };
         let home = image.directory.to_str().unwrap().to_owned();
         image
             .set("PATH", "/usr/local/bin:/usr/bin:/bin")
@@ -61,8 +62,20 @@ impl Image {
         self
     }
 
+    /// Another script than the entry script, and no hook.
+    pub(crate) fn script(mut self, name: &'static str) -> Self {
+        self.script = name;
+        self.without_hook()
+    }
+
     pub(crate) fn without_hook(mut self) -> Self {
         self.hook = false;
+        self
+    }
+
+    /// The text of the runner's own program, after its first line.
+    pub(crate) fn runner(self, text: &str) -> Self {
+        write_program(&self.directory.join("bin/Runner.Listener"), text);
         self
     }
 
@@ -84,7 +97,7 @@ impl Image {
         let out = fs::File::create(self.directory.join("stdout")).unwrap();
         let err = fs::File::create(self.directory.join("stderr")).unwrap();
         let mut command = Command::new("/bin/bash");
-        command.args(["-c", &script("entrypoint.sh"), "mayfly"]);
+        command.args(["-c", &script(self.script), "mayfly"]);
         if self.hook {
             command.arg(script("job-started.sh"));
         }

@@ -1,4 +1,4 @@
-//! `runner/entrypoint.sh` and `runner/job-started.sh`, run by a real bash with a real curl against small servers
+//! `runner/entrypoint.sh`, `runner/job-started.sh` and `runner/probe.sh`, run by a real bash with a real curl against small servers
 //! on loopback that answer well, badly, or not at all. The signature is compared with botocore's in
 //! `runner/tests/signature.py`; here only the standard library is used.
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its ground has to fail, and says where")]
@@ -7,6 +7,7 @@ mod admission;
 mod container;
 mod credentials;
 mod image;
+mod probe;
 mod process;
 mod registration;
 mod secrets;

@@ -4,4 +4,5 @@
 mod answers;
 mod definitions;
 mod ecs;
+mod probes;
 mod requests;

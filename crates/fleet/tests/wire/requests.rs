@@ -81,7 +81,7 @@ fn a_single_subnet_is_not_narrowed() {
 
 prop_compose! {
     /// Names as long as AWS, GitHub and the pools file allow.
-    fn sites()(stack in "[A-Za-z][A-Za-z0-9-]{0,127}", role in "[A-Za-z0-9+=,.@_-]{1,64}", subnets in 1usize..40, host in "[a-z0-9]{1,60}") -> Site {
+    pub(crate) fn sites()(stack in "[A-Za-z][A-Za-z0-9-]{0,127}", role in "[A-Za-z0-9+=,.@_-]{1,64}", subnets in 1usize..40, host in "[a-z0-9]{1,60}") -> Site {
         let role = format!("arn:aws-us-gov:iam::123456789012:role/mayfly/{stack}/{role}");
         Site {
             subnets: (0..subnets).map(|n| format!("subnet-{n:017x}")).collect(),
@@ -114,7 +114,7 @@ proptest! {
 }
 
 /// Source of all numbers: ECS API reference, RunTask.
-fn fits(body: &Value) -> Result<(), TestCaseError> {
+pub(crate) fn fits(body: &Value) -> Result<(), TestCaseError> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     prop_assert!(body["overrides"].to_string().chars().count() <= 8192);
     let started_by = text(&body["startedBy"]);
