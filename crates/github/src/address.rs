@@ -43,6 +43,14 @@ pub(crate) fn api_base(url: &str) -> Result<Uri, BadAddress> {
     base.parse().map_err(|_| refuse("is not a URL: use https://<host>"))
 }
 
+/// The address of the REST API of the GitHub that people open at `url`, as text without a slash at the end.
+///
+/// # Errors
+/// When `url` is no plain `https` address of a host (`http` for loopback).
+pub fn api_url(url: &str) -> Result<String, BadAddress> {
+    Ok(api_base(url)?.to_string().trim_end_matches('/').to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

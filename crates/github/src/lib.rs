@@ -1,7 +1,7 @@
 //! The one adapter to GitHub's REST API.
 //!
 //! [`Github`] implements narrow ports: [`Registrations`], [`Runners`], [`Jobs`], [`QueuedJobs`], [`Reruns`], [`Repositories`], [`Named`],
-//! [`Deliveries`], [`AppItself`]; [`Stranger`] is for what comes before there is an App ([`Conversions`]). It proves itself as a GitHub
+//! [`Deliveries`], [`AppItself`]; [`Stranger`] is for what needs no App ([`Conversions`], [`Releases`]). It proves itself as a GitHub
 //! App (JWT), works with installation tokens that are narrowed to one permission and, where it can be, to one repository, and
 //! asks nothing twice: whoever calls decides about repetition.
 //!
@@ -25,6 +25,7 @@ mod named;
 mod place;
 mod queued;
 mod registration;
+mod releases;
 mod repository;
 mod rerun;
 mod runner;
@@ -32,7 +33,7 @@ mod secret;
 mod setup;
 mod token;
 
-pub use address::BadAddress;
+pub use address::{BadAddress, api_url};
 pub use app::{AppCredentials, AppKey, CredentialsUnavailable};
 pub use by_url::{ByUrl, Connect};
 pub use call::Call;
@@ -43,6 +44,7 @@ pub use job::{JobNow, JobStatus, Jobs};
 pub use named::{GroupNow, Named};
 pub use queued::{FoundJob, QueuedJobs};
 pub use registration::{Registration, Registrations};
+pub use releases::{Release, Releases};
 pub use repository::Repositories;
 pub use rerun::{Rerun, Reruns};
 pub use runner::{Deleted, RunnerNow, Runners, Seen};

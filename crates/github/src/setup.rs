@@ -286,7 +286,7 @@ impl AppItself for Github {
     }
 }
 
-/// GitHub, asked by nobody in particular: before there is an App.
+/// GitHub, asked by nobody in particular: before there is an App, or for what everybody may read.
 pub struct Stranger {
     base: http::Uri,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
@@ -301,7 +301,11 @@ impl Stranger {
         Ok(Self { base: api_base(url)?, clock: Box::new(clock) })
     }
 
-    fn client(&self) -> Result<Octocrab, CallError> {
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    pub(crate) fn client(&self) -> Result<Octocrab, CallError> {
         let connections = connections().map_err(|error| misconfigured(format!("no trusted certificates were found: {error}")))?;
         let Ok(client) = OctocrabBuilder::new_empty()
             .with_service(connections)
@@ -315,7 +319,7 @@ impl Stranger {
     async fn converted(&self, code: &str, by: Instant) -> Result<NewApp, CallError> {
         let path = format!("/app-manifests/{code}/conversions");
         let reply = perform(&self.client()?, &Request::order("convert-manifest", path), by).await?;
-        read::<NewAppWire, _>(reply.success((self.clock)())?)
+        read::<NewAppWire, _>(reply.success(self.now())?)
     }
 }
 

@@ -6,6 +6,7 @@ mod deliveries;
 mod jobs;
 mod queued;
 mod registrations;
+mod releases;
 mod runners;
 mod stub;
 mod tokens;
