@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::commands::apply::Apply;
 use crate::commands::check::Check;
 use crate::commands::completions::Completions;
+use crate::commands::doctor::Doctor;
 use crate::commands::explain::Explain;
 use crate::commands::init::Init;
 use crate::commands::jobs::Jobs;
@@ -105,6 +106,8 @@ pub enum Command {
     Retry(Again),
     /// Tell a job's story: what happened, what it waits for, and what would help
     Explain(Explain),
+    /// Look a deployment over: what is wrong with it, and what to do about it
+    Doctor(Doctor),
     /// Replace the webhook's secret or the App's key without losing a delivery
     Rotate(Rotate),
     /// Print the JSON Schema of the pools file, for editors

@@ -78,6 +78,7 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<Exit, Failure> {
         Command::Logs(logs) => logs.run(&arguments.global, screen),
         Command::Stop(stop) => stop.run(&arguments.global, screen),
         Command::Retry(again) => again.run(&arguments.global, screen),
+        Command::Doctor(doctor) => doctor.run(&arguments.global, screen),
         Command::Explain(explain) => explain.run(&arguments.global, screen),
         Command::Init(init) => init.run(&arguments.global, screen),
         Command::Rotate(rotate) => rotate.run(&arguments.global, screen),

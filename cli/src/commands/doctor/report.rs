@@ -1,0 +1,98 @@
+//! Everything that was found, as text and as JSON.
+
+use anstyle::Style;
+use mayfly_domain::time::Timestamp;
+use serde::Serialize;
+
+use super::finding::{Area, Finding, Level};
+use crate::failure::Exit;
+use crate::moment::When;
+use crate::screen::{BAD, DOUBTFUL, FAINT, GOOD, STRONG};
+use crate::words::{counted, plain};
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// The stack that was looked at.
+    pub stack: String,
+    /// When.
+    pub at: When,
+    /// What keeps jobs from running.
+    pub errors: usize,
+    /// What is likely to bite.
+    pub warnings: usize,
+    /// What could not be looked at.
+    pub unknown: usize,
+    /// What is as it should be.
+    pub good: usize,
+    /// What was found, by area, the worst of each first.
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// Of these findings, in any order.
+    #[must_use]
+    pub fn new(stack: &str, at: Timestamp, mut findings: Vec<Finding>) -> Self {
+        findings.sort_by_key(|finding| (finding.area, std::cmp::Reverse(finding.level)));
+        let count = |level: Level| findings.iter().filter(|finding| finding.level == level).count();
+        Self {
+            stack: stack.to_owned(),
+            at: When(at),
+            errors: count(Level::Error),
+            warnings: count(Level::Warning),
+            unknown: count(Level::Unknown),
+            good: count(Level::Good),
+            findings,
+        }
+    }
+
+    /// Failed if there is an error.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        if self.errors > 0 { Exit::Failed } else { Exit::Done }
+    }
+}
+
+fn mark(level: Level) -> (char, Style) {
+    match level {
+        Level::Good => ('✓', GOOD),
+        Level::Unknown => ('?', FAINT),
+        Level::Warning => ('!', DOUBTFUL),
+        Level::Error => ('✗', BAD),
+    }
+}
+
+/// The findings under their areas, and how many there are.
+#[must_use]
+pub fn text(report: &Report) -> String {
+    let mut lines = Vec::new();
+    let mut area: Option<Area> = None;
+    for finding in &report.findings {
+        if area != Some(finding.area) {
+            area = Some(finding.area);
+            lines.push(format!("{STRONG}{}{STRONG:#}", finding.area.word()));
+        }
+        let (mark, style) = mark(finding.level);
+        lines.push(format!("  {style}{mark}{style:#} {}", plain(&finding.what)));
+        lines.extend(finding.fix.as_ref().map(|fix| format!("    {FAINT}{}{FAINT:#}", plain(fix))));
+    }
+    lines.push(String::new());
+    lines.push(sum(report));
+    lines.join("\n")
+}
+
+fn sum(report: &Report) -> String {
+    let style = if report.errors > 0 {
+        BAD
+    } else if report.warnings > 0 {
+        DOUBTFUL
+    } else {
+        GOOD
+    };
+    let mut parts = vec![counted(report.errors, "error"), counted(report.warnings, "warning")];
+    if report.unknown > 0 {
+        parts.push(format!("{} could not be looked at", report.unknown));
+    }
+    parts.push(format!("{} as it should be", report.good));
+    format!("{style}{}:{style:#} {}", plain(&report.stack), parts.join(", "))
+}
