@@ -1,15 +1,15 @@
 //! The way from the page to the last page in a real browser: headless Chromium against the GitHub model.
 //!
-//! Without Chromium the tests say so and do nothing, unless `MAYFLY_BROWSER=required`. With `MAYFLY_SCREENSHOTS=<folder>` they leave
-//! pictures there.
+//! `make test` brings the browser and requires it (`MAYFLY_BROWSER=required`); without one the tests say so and do nothing. With
+//! `MAYFLY_SCREENSHOTS=<folder>` they leave pictures there.
 
 use mayfly_cli::commands::init::proof::Proof;
 use mayfly_cli::door::GithubAt;
 use mayfly_tests::github::server::Server;
 
+use crate::chromium::{Browser, is_here};
 use crate::page::Visit;
 use crate::scene::Ears;
-use crate::webdriver::{Browser, is_here};
 use crate::wire::{Drawer, KEY, anywhere, endpoint, in_the_terminal, making};
 
 /// Whether there is a browser to test with.
@@ -17,8 +17,8 @@ fn have_browser() -> bool {
     if is_here() {
         return true;
     }
-    assert!(std::env::var("MAYFLY_BROWSER").as_deref() != Ok("required"), "apt-get install chromium chromium-driver");
-    eprintln!("not tested: there is no Chromium here (apt-get install chromium chromium-driver)");
+    assert!(std::env::var("MAYFLY_BROWSER").as_deref() != Ok("required"), "make browser");
+    eprintln!("not tested: there is no Chromium here (make browser, or Debian's package chromium)");
     false
 }
 
@@ -51,12 +51,12 @@ async fn an_app_is_made_in_a_real_browser() {
         keep_picture(&browser, "init-1-choose").await;
         browser.write("input[name=organization]", "acme").await;
         browser.click("form button").await;
-        assert_eq!(browser.text("h1").await, "Create the App at GitHub");
+        browser.says("h1", "Create the App at GitHub").await;
         keep_picture(&browser, "init-2-confirm").await;
         browser.click("form button").await;
         // The name is taken: GitHub asks for another one, as it does.
         browser.click("#create").await;
-        assert_eq!(browser.text("#problem").await, "Name is already taken");
+        browser.says("#problem", "Name is already taken").await;
         browser.write("#name", "mayfly-for-acme").await;
         keep_picture(&browser, "init-3-github-model").await;
         browser.click("#create").await;
@@ -66,6 +66,7 @@ async fn an_app_is_made_in_a_real_browser() {
         // The page has nothing that a script could read, and no cookie for it.
         assert_eq!(browser.run("return document.cookie").await, "");
         browser.click("#install").await;
+        browser.arrives("/installations/new").await;
         browser.click("#install").await;
         browser.text("#installed").await
     };

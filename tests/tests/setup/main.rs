@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is a test")]
 
 mod browser;
+mod chromium;
 mod making;
 mod page;
 mod rotating;
 mod scene;
-mod webdriver;
 mod wire;

@@ -216,14 +216,18 @@ async fn the_app_s_own_affairs_are_read_and_changed() {
     assert_eq!(now.owner.as_ref().map(|owner| (owner.login.as_str(), owner.organization)), Some(("acme", true)));
     let accounts = app.installations(soon()).await.unwrap().into_iter().filter_map(|one| one.account).map(|account| account.login);
     assert_eq!(accounts.collect::<Vec<_>>(), ["acme", "globex", "mona"]);
-    let wanted = HookWanted { url: Some("https://mayfly.test/webhook".to_owned()), secret: Secret::new("n3w") };
+    let wanted = HookWanted { url: Some("https://mayfly.test/webhook".to_owned()), secret: Some(Secret::new("n3w")) };
     let changed = app.set_hook(&wanted, soon()).await.unwrap();
     assert_eq!(changed, app.hook(soon()).await.unwrap());
     assert_eq!((changed.url.as_str(), changed.content_type.as_str(), changed.insecure), ("https://mayfly.test/webhook", "json", false));
     assert_eq!(github.with(|model| model.hook.secret.clone()), "n3w");
     // Without an address it stays where it was.
-    app.set_hook(&HookWanted { url: None, secret: Secret::new("n3wer") }, soon()).await.unwrap();
+    app.set_hook(&HookWanted { url: None, secret: Some(Secret::new("n3wer")) }, soon()).await.unwrap();
     assert_eq!(app.hook(soon()).await.unwrap().url, "https://mayfly.test/webhook");
+    // Without a secret the one that it has signs on.
+    app.set_hook(&HookWanted { url: Some("https://elsewhere.test/webhook".to_owned()), secret: None }, soon()).await.unwrap();
+    assert_eq!(app.hook(soon()).await.unwrap().url, "https://elsewhere.test/webhook");
+    assert_eq!(github.with(|model| model.hook.secret.clone()), "n3wer");
 }
 
 #[tokio::test]
