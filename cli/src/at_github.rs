@@ -1,9 +1,10 @@
 //! What GitHub says of a repository, asked as the App: for whoever may read its key.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use mayfly_domain::id::InstallationId;
-use mayfly_domain::pool::{Pool, Pools, Scope};
+use mayfly_domain::pool::{Pool, Scope};
 use mayfly_domain::target::Repository;
 use mayfly_github::{AppItself, AppKey, Github, GroupNow, InstallationNow, Named, Secret};
 use mayfly_settings::source::{Parameters, SettingsError};
@@ -62,23 +63,47 @@ pub struct AtGithub {
     pub repository: Option<Repository>,
 }
 
-/// The App's way to GitHub; or why there is none, in words.
+/// Why GitHub cannot be asked as the App.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoApp {
+    /// There is none yet.
+    NotSetUp,
+    /// These credentials may not read its key.
+    MayNot {
+        /// The parameter that holds it.
+        parameter: String,
+    },
+    /// For another reason, in words.
+    Because(String),
+}
+
+impl fmt::Display for NoApp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotSetUp => f.write_str("no GitHub App is set up yet (mayfly init)"),
+            Self::MayNot { parameter } => {
+                write!(f, "these credentials may not read the App's key in {parameter}; whoever holds the secrets' policy may")
+            }
+            Self::Because(why) => f.write_str(why),
+        }
+    }
+}
+
+/// The App's way to the GitHub of this address.
 ///
 /// # Errors
 ///
 /// Why GitHub cannot be asked.
-pub async fn app(connected: &Connected, pools: &Pools) -> Result<Github, String> {
+pub async fn app(connected: &Connected, github_url: &str) -> Result<Github, NoApp> {
     let name = connected.parameter("github-app");
     let settings = connected.settings(Parameters { github_app: Some(name.clone()), ..Parameters::default() });
     let app = settings.github_app().await.map_err(|problem| match problem {
-        SettingsError::Missing { .. } => "no GitHub App is set up yet (mayfly init)".to_owned(),
-        problem if problem.to_string().contains("AccessDenied") => {
-            format!("these credentials may not read the App's key in {name}; whoever holds the secrets' policy may")
-        }
-        problem => problem.to_string(),
+        SettingsError::Missing { .. } => NoApp::NotSetUp,
+        problem if problem.to_string().contains("AccessDenied") => NoApp::MayNot { parameter: name },
+        problem => NoApp::Because(problem.to_string()),
     })?;
     let key = AppKey { app_id: app.id, private_key: Secret::new(app.private_key.expose().as_str()) };
-    GithubAt { url: pools.github_url.clone() }.enter(&key).map_err(|failure| failure.to_string())
+    GithubAt { url: github_url.to_owned() }.enter(&key).map_err(|failure| NoApp::Because(failure.to_string()))
 }
 
 /// Asks about a repository by its name.

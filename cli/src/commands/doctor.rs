@@ -2,7 +2,13 @@
 
 pub mod finding;
 pub mod identity;
+pub mod image_pull;
+pub mod network;
+pub mod probe;
+pub mod probe_run;
+pub mod probe_start;
 pub mod report;
+pub mod runner_version;
 
 use clap::Args;
 use mayfly_settings::source::system_clock;

@@ -63,9 +63,9 @@ impl Explain {
         let answer = match (&self.job.repository, pools) {
             (None, _) => outside::unasked(&self.job, "an id alone does not tell where the job is; give its URL", now),
             (Some(_), None) => outside::unasked(&self.job, "without a pools file it is not known which GitHub to ask", now),
-            (Some(name), Some(pools)) => match at_github::app(connected, pools).await {
+            (Some(name), Some(pools)) => match at_github::app(connected, &pools.github_url).await {
                 Ok(github) => outside::ask(&github, (&self.job, name), pools, now).await?,
-                Err(why) => outside::unasked(&self.job, why, now),
+                Err(why) => outside::unasked(&self.job, why.to_string(), now),
             },
         };
         let found = answer.shown.is_some();

@@ -14,7 +14,7 @@ use mayfly_ledger::{Ledger, LedgerError, Store};
 use serde::Serialize;
 
 use crate::arguments::Global;
-use crate::deployment::{connect, ledger_refused, refused};
+use crate::deployment::{Connected, connect, ledger_refused, refused};
 use crate::failure::{Exit, Failure};
 use crate::job_named::JobNamed;
 use crate::moment::When;
@@ -79,6 +79,14 @@ pub trait LogStreams: Send + Sync {
 pub struct CloudWatch {
     client: Client,
     group: String,
+}
+
+impl CloudWatch {
+    /// The runners' log group.
+    #[must_use]
+    pub fn of(connected: &Connected) -> Self {
+        Self { client: Client::new(&connected.sdk), group: connected.deployment.runner_logs.clone() }
+    }
 }
 
 #[async_trait]
@@ -232,7 +240,7 @@ impl Logs {
                     return Ok(Exit::Nothing);
                 }
             };
-            let streams = CloudWatch { client: Client::new(&connected.sdk), group: connected.deployment.runner_logs.clone() };
+            let streams = CloudWatch::of(&connected);
             let reader = Reader { ledger: &ledger, streams: &streams, follow: self.follow };
             if !screen.json() {
                 let stream = runner.log_stream().unwrap_or_default();

@@ -139,11 +139,11 @@ impl Match {
             return Err(Failure::new("there are no pools to ask", "apply a pools file, or say --file"));
         };
         let Some(name) = &self.repository else { return Ok(self.judge(&pools, None)) };
-        match at_github::app(&connected, &pools).await {
+        match at_github::app(&connected, &pools.github_url).await {
             Ok(github) => self.ask(&github, &pools, name).await,
             Err(why) => {
                 let repository = repository(&pools, name, !self.public);
-                let github = GithubSays { repository: None, runner_group: None, not_asked: Some(why), problems: Vec::new() };
+                let github = GithubSays { repository: None, runner_group: None, not_asked: Some(why.to_string()), problems: Vec::new() };
                 Ok(Answer { github: Some(github), ..self.judge(&pools, Some(&repository)) })
             }
         }

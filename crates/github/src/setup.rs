@@ -92,8 +92,8 @@ pub struct HookNow {
 pub struct HookWanted {
     /// Where deliveries go; none leaves it as it is.
     pub url: Option<String>,
-    /// What signs them.
-    pub secret: Secret,
+    /// What signs them; none leaves it as it is.
+    pub secret: Option<Secret>,
 }
 
 /// An App that was made just now, with what is shown once.
@@ -277,7 +277,10 @@ impl AppItself for Github {
     }
 
     async fn set_hook(&self, wanted: &HookWanted, by: Instant) -> Result<HookNow, CallError> {
-        let mut body = json!({ "content_type": "json", "insecure_ssl": "0", "secret": wanted.secret.expose() });
+        let mut body = json!({ "content_type": "json", "insecure_ssl": "0" });
+        if let Some(secret) = &wanted.secret {
+            body["secret"] = json!(secret.expose());
+        }
         if let Some(url) = &wanted.url {
             body["url"] = json!(url);
         }

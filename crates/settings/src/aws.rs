@@ -12,7 +12,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_ssm::config::retry::RetryConfig;
 use aws_sdk_ssm::config::timeout::TimeoutConfig;
 use aws_sdk_ssm::config::{BehaviorVersion, IdentityCache, Region, StalledStreamProtectionConfig};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector};
 use aws_types::SdkConfig;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
@@ -59,6 +59,12 @@ pub fn sdk_config() -> Result<SdkConfig, Missing> {
 #[must_use]
 pub fn http_client() -> SharedHttpClient {
     SharedHttpClient::new(http::Http::default())
+}
+
+/// The same for requests that are none of AWS' API: nothing is signed, nothing tried again.
+#[must_use]
+pub fn http_connector() -> SharedHttpConnector {
+    SharedHttpConnector::new(http::Http::default())
 }
 
 /// A variable that is there and not empty: a template parameter without a value makes an empty one.

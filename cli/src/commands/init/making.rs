@@ -209,7 +209,7 @@ impl<D: Door, V: Vault> Making<'_, D, V> {
             Some(secret) => secret,
             None => fresh()?,
         };
-        let wanted = HookWanted { url: Some(self.webhook_url.clone()), secret: current.clone() };
+        let wanted = HookWanted { url: Some(self.webhook_url.clone()), secret: Some(current.clone()) };
         patiently("set the App's webhook", || app.set_hook(&wanted, soon())).await?;
         let name = self.parameter("webhook-secret");
         let text = secrets_text(&WebhookSecrets { current, previous: None })?;

@@ -64,7 +64,7 @@ pub async fn rotate<D: Door, V: Vault>(place: &Place<'_, D, V>) -> Result<Rotate
 
     same(place, &name, both.version).await?;
     let before: Vec<DeliveryId> = newest(&app).await?.iter().map(|one| one.id).collect();
-    let wanted = HookWanted { url: None, secret: secrets.current.clone() };
+    let wanted = HookWanted { url: None, secret: Some(secrets.current.clone()) };
     patiently("tell GitHub the new secret", || mayfly_github::AppItself::set_hook(&app, &wanted, soon())).await?;
     place.teller.say("GitHub signs with the new secret now");
 

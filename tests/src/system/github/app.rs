@@ -62,7 +62,10 @@ impl AppItself for Github {
     }
 
     async fn set_hook(&self, wanted: &HookWanted, by: Instant) -> Result<HookNow, CallError> {
-        let mut fields = json!({ "content_type": "json", "insecure_ssl": "0", "secret": wanted.secret.expose() });
+        let mut fields = json!({ "content_type": "json", "insecure_ssl": "0" });
+        if let Some(secret) = &wanted.secret {
+            fields["secret"] = json!(secret.expose());
+        }
         if let Some(url) = &wanted.url {
             fields["url"] = json!(url);
         }
