@@ -53,7 +53,8 @@ test: check validate shellcheck build openapi browser ## every check and every t
 	python runner/tests/signature.py
 	cargo test --workspace --no-run
 	target/debug/simulate --seeds 200
-	$(STACK) with cargo test --workspace --no-fail-fast -- --include-ignored
+	$(STACK) with cargo test --workspace --no-fail-fast -- --include-ignored --skip on_a_bare_stack
+	$(STACK) bare cargo test --workspace --test stories on_a_bare_stack -- --include-ignored
 
 simulate: ## stories in virtual time, everything going wrong in them: make simulate SEEDS=1000 START=0
 	cargo run --quiet --profile simulation -p mayfly-tests --bin simulate -- --seeds $(or $(SEEDS),300) --start $(or $(START),0)

@@ -67,7 +67,7 @@ pub fn wait_for<T>(asking: impl Future<Output = Result<T, Failure>>) -> Result<T
 
 fn run(arguments: Arguments, screen: &Screen) -> Result<Exit, Failure> {
     match arguments.command {
-        Command::Check(check) => check.run(screen),
+        Command::Check(check) => check.run(&arguments.global, screen),
         Command::Match(asked) => asked.run(&arguments.global, screen),
         Command::Jobs(jobs) => jobs.run(&arguments.global, screen),
         Command::Runners(runners) => runners.run(&arguments.global, screen),

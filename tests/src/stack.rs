@@ -30,6 +30,6 @@ mod session;
 pub use description::Stack;
 pub use functions::{FunctionProcess, LogMark, function_processes};
 pub use invocation::invoke;
-pub use lifecycle::{down, running, status, up};
+pub use lifecycle::{Ground, down, running, status, up};
 pub use places::Places;
 pub use session::with;

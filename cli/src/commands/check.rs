@@ -6,7 +6,10 @@ use clap::Args;
 use mayfly_settings::pools_file::{Problem, Review, Vcpus, review};
 use serde::Serialize;
 
+use super::doctor::quota::{Allowed, ServiceQuotas, gather};
 use super::pools_file::{NO_GENERATION, show, text};
+use crate::arguments::Global;
+use crate::deployment::sdk;
 use crate::failure::{Exit, Failure};
 use crate::screen::{BAD, DOUBTFUL, GOOD, Screen};
 use crate::words::counted;
@@ -16,11 +19,15 @@ use crate::words::counted;
 #[command(after_help = "\
 Examples:
   mayfly check pools.toml
+  mayfly check --quota pools.toml                # against what the account may run
   mayfly check --vcpus 6 --strict pools.toml     # a new account's quota; doubts fail, too
   git show HEAD:pools.toml | mayfly check -")]
 pub struct Check {
     /// The pools file; - for stdin
     file: PathBuf,
+    /// Ask AWS how many vCPUs the account may run, and doubt pools that need more
+    #[arg(long)]
+    quota: bool,
     /// vCPUs that the account may run on demand (quota L-3032A538): doubt pools that need more
     #[arg(long, value_name = "N")]
     vcpus: Option<u32>,
@@ -56,10 +63,10 @@ impl Check {
     ///
     /// # Errors
     ///
-    /// If it cannot be read.
-    pub fn run(&self, screen: &Screen) -> Result<Exit, Failure> {
+    /// If it cannot be read, or AWS does not say what the account may run.
+    pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
         let text = text(&self.file)?;
-        let vcpus = Vcpus { on_demand: self.vcpus, spot: self.spot_vcpus };
+        let vcpus = self.vcpus(global)?;
         let Review { pools, doubts } = review(&text, NO_GENERATION, vcpus);
         let problems = pools.as_ref().err().map(Vec::as_slice).unwrap_or_default();
         let names: Vec<&str> = pools.iter().flat_map(|pools| &pools.pools).map(|pool| pool.name.as_str()).collect();
@@ -78,6 +85,17 @@ impl Check {
         }
         let well = problems.is_empty() && (doubts.is_empty() || !self.strict);
         Ok(if well { Exit::Done } else { Exit::Failed })
+    }
+
+    /// What the account may run: as was said, else as AWS says, if it is to be asked.
+    fn vcpus(&self, global: &Global) -> Result<Vcpus, Failure> {
+        let said = Vcpus { on_demand: self.vcpus, spot: self.spot_vcpus };
+        if !self.quota || (said.on_demand.is_some() && said.spot.is_some()) {
+            return Ok(said);
+        }
+        let Allowed { on_demand, spot } = crate::wait_for(async { Ok(gather(&ServiceQuotas::new(&sdk(global).await?)).await) })?;
+        let asked = |said: Option<u32>, asked: Result<u32, Failure>| said.map_or(asked, Ok);
+        Ok(Vcpus { on_demand: Some(asked(said.on_demand, on_demand)?), spot: Some(asked(said.spot, spot)?) })
     }
 
     fn sum_up(&self, screen: &Screen, (problems, doubts): (usize, usize), pools: &[&str]) {

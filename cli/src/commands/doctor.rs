@@ -1,23 +1,34 @@
 //! `mayfly doctor`.
 
+pub mod alarms;
+pub mod app;
+pub mod deliveries;
+pub mod examination;
 pub mod finding;
 pub mod identity;
 pub mod image_pull;
 pub mod network;
+pub mod pools;
 pub mod probe;
 pub mod probe_run;
 pub mod probe_start;
+pub mod quota;
 pub mod report;
 pub mod runner_version;
+pub mod sweeper;
+pub mod webhook;
 
 use clap::Args;
 use mayfly_settings::source::system_clock;
 
+use self::examination::{Patient, gather, judge, repair};
 use self::finding::{Area, Finding};
+use self::identity::Identity;
 use self::report::{Report, text};
 use crate::arguments::Global;
-use crate::deployment::{connect, sdk};
+use crate::deployment::{Connected, connect, sdk};
 use crate::failure::{Exit, Failure};
+use crate::progress::Progress;
 use crate::screen::Screen;
 
 /// How to look.
@@ -58,17 +69,44 @@ impl Doctor {
     }
 
     async fn look(&self, global: &Global) -> Result<Vec<Finding>, Failure> {
+        let mut progress = Progress::default();
+        progress.say("asking AWS who this is ...");
         let sdk = sdk(global).await?;
         let identity = identity::ask(&sdk).await;
-        let mut findings = vec![identity::clock(&identity)];
-        let connected = if identity.who.is_ok() { Some(connect(global).await) } else { None };
-        let cluster = connected.as_ref().and_then(|found| found.as_ref().ok()).map(|found| found.deployment.cluster.as_str());
-        findings.extend(identity::credentials(&identity, cluster));
+        let connected = if identity.who.is_ok() { connect(global).await } else { Err(Failure::new("", "")) };
         match connected {
-            None => {}
-            Some(Err(failure)) => findings.push(Finding::error(Area::Credentials, failure.problem, failure.hint)),
-            Some(Ok(_)) => {}
+            Ok(connected) => self.examine(&connected, identity, progress).await,
+            Err(failure) => Ok(stranded(&identity, &failure)),
+        }
+    }
+
+    async fn examine(&self, connected: &Connected, identity: Identity, mut progress: Progress) -> Result<Vec<Finding>, Failure> {
+        let patient = Patient::from(connected);
+        progress.say("looking at AWS and GitHub ...");
+        let (mut facts, github) = gather(connected, &patient, identity, system_clock()).await;
+        let mut findings = Vec::new();
+        if let (true, Some(github)) = (self.fix, &github) {
+            progress.say("repairing ...");
+            findings.extend(repair(github, &mut facts, &patient).await);
+        }
+        findings.extend(judge(&facts, &patient, system_clock()));
+        if let (false, Some(pools)) = (self.no_probe, facts.pools()) {
+            drop(progress);
+            match probe::look(connected, pools).await {
+                Ok(found) => findings.extend(found),
+                Err(failure) => findings.push(Finding::not_seen(Area::Network, &failure)),
+            }
         }
         Ok(findings)
     }
+}
+
+/// What can be said of a deployment that is not within reach. Why credentials do not work is told once.
+fn stranded(identity: &Identity, failure: &Failure) -> Vec<Finding> {
+    let mut findings = identity::credentials(identity, None);
+    findings.push(identity::clock(identity));
+    if identity.who.is_ok() {
+        findings.push(Finding::error(Area::Credentials, &*failure.problem, &failure.hint));
+    }
+    findings
 }

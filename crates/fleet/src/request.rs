@@ -189,7 +189,8 @@ impl LaunchRequest {
 
     fn overrides(&self, command: Option<Vec<String>>) -> TaskOverride {
         let variables = self.environment.iter().map(|(name, value)| KeyValuePair::builder().name(name).value(value).build());
-        let container = ContainerOverride::builder().name(CONTAINER).set_environment(Some(variables.collect())).set_command(command).build();
+        let container =
+            ContainerOverride::builder().name(CONTAINER).set_environment(Some(variables.collect())).set_command(command).build();
         let disk = self.resources.disk_gib.and_then(|gib| i32::try_from(gib).ok());
         TaskOverride::builder()
             .cpu(self.resources.cpu.to_string())

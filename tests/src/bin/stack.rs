@@ -1,7 +1,7 @@
-//! The local stack from the command line: `stack up`, `down`, `status`, `with <command>`, `invoke <function> <event file>`.
+//! The local stack from the command line: `stack up`, `down`, `status`, `with <command>`, `bare <command>`, `invoke <function> <event file>`.
 
 use anyhow::{Result, bail};
-use mayfly_tests::stack::{Places, down, invoke, running, status, up, with};
+use mayfly_tests::stack::{Ground, Places, down, invoke, running, status, up, with};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -26,7 +26,7 @@ async fn run(words: &[&str]) -> Result<ExitCode> {
     match words {
         ["up"] => {
             let begun = Instant::now();
-            let stack = up(places).await?;
+            let stack = up(places, Ground::Whole).await?;
             say(format_args!("up after {:.1} s: {}", begun.elapsed().as_secs_f64(), places.description().display()));
             say(format_args!("webhook {}\ngithub  {}\naws     {}", stack.webhook_url, stack.github_url, stack.aws_endpoint));
         }
@@ -41,12 +41,13 @@ async fn run(words: &[&str]) -> Result<ExitCode> {
             say(format_args!("{}", serde_json::to_string_pretty(&answer)?));
             return Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS });
         }
-        ["with", program, arguments @ ..] => {
-            let code = with(places, program, arguments).await?.code();
+        [how @ ("with" | "bare"), program, arguments @ ..] => {
+            let ground = if *how == "bare" { Ground::Bare } else { Ground::Whole };
+            let code = with(places, ground, program, arguments).await?.code();
             // A signal has no code; any failure will do.
             return Ok(code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from));
         }
-        _ => bail!("usage: stack up | down | status | with <command> | invoke <function> <event file>"),
+        _ => bail!("usage: stack up | down | status | with <command> | bare <command> | invoke <function> <event file>"),
     }
     Ok(ExitCode::SUCCESS)
 }

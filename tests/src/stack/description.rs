@@ -26,7 +26,7 @@ pub struct Stack {
     pub fargate_url: String,
     /// Where deliveries go.
     pub webhook_url: String,
-    /// What deliveries are signed with.
+    /// What deliveries are signed with; nothing while nobody has set the App up.
     pub webhook_secret: String,
     /// Base of `/registration` and `/admission`.
     pub registration_url: String,

@@ -20,12 +20,21 @@ use tokio::signal::unix::{SignalKind, signal};
 /// The longest that anything here may take to answer is what API Gateway allows a function.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 
+/// How far a stack is set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ground {
+    /// Ready for jobs: App, webhook secret and pools are in force.
+    Whole,
+    /// Deployed, as somebody has it who begins: no App, no secret, no pools.
+    Bare,
+}
+
 /// Starts a stack, in the place of one that may be up, and returns when it is ready. If it fails, or is interrupted,
 /// nothing is left running.
 ///
 /// # Errors
 /// Says what did not start, with the end of its log.
-pub async fn up(places: &Places) -> Result<Stack> {
+pub async fn up(places: &Places, ground: Ground) -> Result<Stack> {
     machine::check_tools(places)?;
     let _held = hold(places)?;
     clear(places).await?;
@@ -33,7 +42,7 @@ pub async fn up(places: &Places) -> Result<Stack> {
     fs::remove_dir_all(places.local()).and_then(|()| fs::create_dir(places.local())).context("empty target/local")?;
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
     let made = tokio::select! {
-        made = make(places) => made,
+        made = make(places, ground) => made,
         _ = ctrl_c() => Err(anyhow!("interrupted")),
         _ = terminate.recv() => Err(anyhow!("terminated")),
     };
@@ -92,7 +101,7 @@ async fn clear(places: &Places) -> Result<usize> {
     Ok(ended)
 }
 
-async fn make(places: &Places) -> Result<Stack> {
+async fn make(places: &Places, ground: Ground) -> Result<Stack> {
     let client = machine::client(REQUEST_LIMIT)?;
     let aws_endpoint = format!("http://127.0.0.1:{}", machine::free_port()?);
     let aws = Aws::new(aws_endpoint.clone(), client.clone());
@@ -110,17 +119,32 @@ async fn make(places: &Places) -> Result<Stack> {
         pause_until(deadline, "ministack").await?;
     }
     let outputs = deploy(places, &aws, &aws_endpoint, &fargate_url).await?;
-    let secret = settle(places, &aws, &outputs, &github_url).await?;
-    let webhook_url = outputs.get("WebhookUrl")?;
-    if let Err(why) = ping(&client, &webhook_url, &secret).await {
-        save_function_logs(places, aws_endpoint).await;
-        return Err(why.context(format!("try the first delivery ({} tells what the function said)", places.log("webhook").display())));
+    open(&aws, &outputs).await?;
+    let secret = match ground {
+        Ground::Whole => settle(places, &aws, &outputs, &github_url).await?,
+        Ground::Bare => String::new(),
+    };
+    if ground == Ground::Whole {
+        let webhook_url = outputs.get("WebhookUrl")?;
+        if let Err(why) = ping(&client, &webhook_url, &secret).await {
+            save_function_logs(places, aws_endpoint).await;
+            return Err(why.context(format!("try the first delivery ({} tells what the function said)", places.log("webhook").display())));
+        }
+        let hook = client.post(format!("{github_url}/_model/hook")).json(&json!({"url": webhook_url}));
+        hook.send().await?.error_for_status().context("tell the GitHub model where deliveries go")?;
     }
-    let hook = client.post(format!("{github_url}/_model/hook")).json(&json!({"url": webhook_url}));
-    hook.send().await?.error_for_status().context("tell the GitHub model where deliveries go")?;
     let stack = describe(places, &outputs, [aws_endpoint, github_url, fargate_url], (secret, &running))?;
     stack.write(places)?;
     Ok(stack)
+}
+
+/// What the emulator needs besides the template.
+async fn open(aws: &Aws, outputs: &Outputs) -> Result<()> {
+    aws.let_the_stand_in_assume(&outputs.get("TaskRoleArn")?).await?;
+    for role in ["WebhookRole", "ScalerRole", "RegistrarRole", "SweeperRole"] {
+        aws.let_it_read_parameters(STACK, role).await?;
+    }
+    Ok(())
 }
 
 /// The settings that a user writes once: the App, the webhook secret, the pools.
@@ -141,10 +165,6 @@ async fn settle(places: &Places, aws: &Aws, outputs: &Outputs, github_url: &str)
     let pools = fs::read_to_string(places.infra().join("local/pools.toml")).context("read infra/local/pools.toml")?;
     let pools = pools.replace("http://github.invalid", github_url);
     aws.put_parameter(&outputs.get("PoolsParameter")?, "String", &pools).await?;
-    aws.let_the_stand_in_assume(&outputs.get("TaskRoleArn")?).await?;
-    for role in ["WebhookRole", "ScalerRole", "RegistrarRole", "SweeperRole"] {
-        aws.let_it_read_parameters(STACK, role).await?;
-    }
     Ok(app.webhook_secret)
 }
 

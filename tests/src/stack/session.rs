@@ -1,6 +1,6 @@
 //! A command that runs while the stack is up.
 
-use super::lifecycle::{down, up};
+use super::lifecycle::{Ground, down, up};
 use super::places::Places;
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
@@ -13,8 +13,8 @@ use tokio::signal::unix::{SignalKind, signal};
 ///
 /// # Errors
 /// If the stack does not come up or go down, or there is no such command.
-pub async fn with(places: &Places, program: &str, arguments: &[&str]) -> Result<ExitStatus> {
-    up(places).await?;
+pub async fn with(places: &Places, ground: Ground, program: &str, arguments: &[&str]) -> Result<ExitStatus> {
+    up(places, ground).await?;
     let ended = run(program, arguments).await;
     down(places).await?;
     ended

@@ -1,6 +1,6 @@
 //! `mayfly` itself on the deployed stack: the program that people run, over HTTP, with credentials that may do no more than the template's policies say.
 
-mod person;
+pub(crate) mod person;
 
 use std::time::Duration;
 

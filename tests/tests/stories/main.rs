@@ -13,6 +13,7 @@ mod burst;
 mod chaos;
 mod command;
 mod ecs_tasks;
+mod first_minutes;
 mod settled;
 mod shuffled;
 mod strangers;

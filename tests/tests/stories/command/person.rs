@@ -1,7 +1,8 @@
-//! Somebody who runs `mayfly`, with a role of his own that has one of the template's policies and nothing else.
+//! Somebody who runs `mayfly`, with a role of his own that has the template's policies and nothing else.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mayfly_tests::stack::{Places, Stack};
 use reqwest::Client;
@@ -33,16 +34,25 @@ impl Ran {
 
 impl Person {
     pub(crate) async fn operator(stage: &Stage) -> Self {
-        Self::with(stage, "operator", "OperatorPolicyArn").await
+        Self::with(stage, "operator", &["OperatorPolicyArn"]).await
     }
 
     pub(crate) async fn viewer(stage: &Stage) -> Self {
-        Self::with(stage, "viewer", "ViewerPolicyArn").await
+        Self::with(stage, "viewer", &["ViewerPolicyArn"]).await
     }
 
-    async fn with(stage: &Stage, role: &str, output: &str) -> Self {
+    /// Somebody who sets Mayfly up, and uses it.
+    pub(crate) async fn newcomer(stage: &Stage) -> Self {
+        Self::with(stage, "newcomer", &["OperatorPolicyArn", "SecretsPolicyArn"]).await
+    }
+
+    async fn with(stage: &Stage, role: &str, outputs: &[&str]) -> Self {
         let iam = Iam { stack: &stage.stack, client: &stage.client };
-        let keys = iam.assume(role, &iam.output(output).await).await;
+        let mut policies = Vec::new();
+        for output in outputs {
+            policies.push(iam.output(output).await);
+        }
+        let keys = iam.assume(role, &policies).await;
         let home = Places::of_repository().unwrap().local().join(format!("home-{role}"));
         fs::create_dir_all(&home).unwrap();
         Self { stack: stage.stack.clone(), keys, home }
@@ -57,14 +67,34 @@ impl Person {
 
     /// Runs `mayfly`, without a terminal.
     pub(crate) async fn runs(&self, arguments: &[&str]) -> Ran {
-        let mut command = Command::new(Places::of_repository().unwrap().binary("mayfly"));
-        command.args(arguments).env_clear().env("HOME", &self.home).env("MAYFLY_STACK", &self.stack.stack);
-        command.env("AWS_REGION", &self.stack.region).env("AWS_ENDPOINT_URL", &self.stack.aws_endpoint);
-        command.envs(self.keys.iter().map(|(name, value)| (name, value))).stdin(std::process::Stdio::null());
-        let output = command.output().await.expect("target/debug/mayfly is built: make models");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Ran { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
+        let mut command = self.command(Places::of_repository().unwrap().binary("mayfly"));
+        ended(command.args(arguments).env("MAYFLY_STACK", &self.stack.stack)).await
     }
+
+    /// Types a line at a shell's prompt, at home, without a terminal. The programs are those in `~/bin`, and the system's.
+    pub(crate) async fn types(&self, line: &str) -> Ran {
+        ended(self.command("/bin/sh").args(["-euc", line]).current_dir(&self.home)).await
+    }
+
+    /// Where this person's files are.
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        let path = format!("{}:/usr/bin:/bin", self.home.join("bin").display());
+        command.env_clear().env("HOME", &self.home).env("PATH", path);
+        command.env("AWS_REGION", &self.stack.region).env("AWS_ENDPOINT_URL", &self.stack.aws_endpoint);
+        command.envs(self.keys.iter().map(|(name, value)| (name, value))).stdin(std::process::Stdio::null()).kill_on_drop(true);
+        command
+    }
+}
+
+async fn ended(command: &mut Command) -> Ran {
+    let output = command.output().await.expect("target/debug/mayfly is built: make models");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ran { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
 /// The emulator's IAM, as the account's root.
@@ -96,12 +126,14 @@ impl Iam<'_> {
 
     /// Credentials of a role that has this policy, and what the emulator needs besides: it holds `GetParameters` against the resource `*` whatever it
     /// names, and `GetLogEvents` against the log group where AWS means its streams, so statements that name parameters or streams never apply.
-    async fn assume(&self, role: &str, policy: &str) -> [(&'static str, String); 3] {
+    async fn assume(&self, role: &str, policies: &[String]) -> [(&'static str, String); 3] {
         let root = format!("arn:aws:iam::{}:root", self.stack.account);
         let statement = json!({"Effect": "Allow", "Principal": {"AWS": root}, "Action": "sts:AssumeRole"});
         let trust = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
         self.iam(&[("Action", "CreateRole"), ("RoleName", role), ("AssumeRolePolicyDocument", &trust)]).await;
-        self.iam(&[("Action", "AttachRolePolicy"), ("RoleName", role), ("PolicyArn", policy)]).await;
+        for policy in policies {
+            self.iam(&[("Action", "AttachRolePolicy"), ("RoleName", role), ("PolicyArn", policy)]).await;
+        }
         let more = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["ssm:GetParameters", "logs:GetLogEvents"], "Resource": "*"}]});
         let more = more.to_string();
         self.iam(&[("Action", "PutRolePolicy"), ("RoleName", role), ("PolicyName", "emulator"), ("PolicyDocument", &more)]).await;

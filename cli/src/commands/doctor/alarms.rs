@@ -1,0 +1,148 @@
+//! Whether somebody hears of what goes wrong: the stack's CloudWatch alarms.
+
+use async_trait::async_trait;
+use aws_sdk_cloudwatch::Client;
+use aws_sdk_cloudwatch::types::{AlarmType, StateValue};
+use aws_types::SdkConfig;
+use mayfly_domain::time::Timestamp;
+
+use super::finding::{Area, Finding};
+use crate::deployment::refused;
+use crate::failure::Failure;
+use crate::moment::age;
+
+/// The template's alarms, each `<stack>-<name>`, with what to do when it rings.
+pub const EXPECTED: [(&str, &str); 4] = [
+    ("sweeper-silent", "the safety net is gone: see the log of the function sweeper, and whether its schedule is enabled"),
+    ("webhook-fails", "GitHub's deliveries fail: see the log of the function webhook, and the API's"),
+    (
+        "wakes-grow-old",
+        "pools are not planned, so nothing starts: see the log of the function scaler, and the account's Lambda concurrency",
+    ),
+    (
+        "somebody-must-act",
+        "see what the functions say: aws logs filter-log-events --filter-pattern '{ $.level = \"ERROR\" }' in the logs /aws/lambda/<stack>-…",
+    ),
+];
+
+/// In which state an alarm is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// All is well.
+    Ok,
+    /// It rings.
+    Alarm,
+    /// There was nothing to judge by yet.
+    NoData,
+}
+
+/// One alarm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlarmNow {
+    /// Its name.
+    pub name: String,
+    /// Its actions are carried out.
+    pub enabled: bool,
+    /// How many there are for when it rings.
+    pub actions: usize,
+    /// How it is.
+    pub state: State,
+    /// Why.
+    pub reason: Option<String>,
+    /// Since when.
+    pub since: Option<Timestamp>,
+}
+
+/// The account's alarms.
+#[async_trait]
+pub trait Alarms: Send + Sync {
+    /// Those of these names that there are.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be asked for.
+    async fn named(&self, names: &[String]) -> Result<Vec<AlarmNow>, Failure>;
+}
+
+/// CloudWatch. Needs `cloudwatch:DescribeAlarms`.
+#[derive(Clone, Debug)]
+pub struct CloudWatch(Client);
+
+impl CloudWatch {
+    /// With these credentials, in this region.
+    #[must_use]
+    pub fn new(sdk: &SdkConfig) -> Self {
+        Self(Client::new(sdk))
+    }
+}
+
+#[async_trait]
+impl Alarms for CloudWatch {
+    async fn named(&self, names: &[String]) -> Result<Vec<AlarmNow>, Failure> {
+        let asked = self.0.describe_alarms().set_alarm_names(Some(names.to_vec())).alarm_types(AlarmType::MetricAlarm).send().await;
+        let answer = asked.map_err(|error| refused("look at the alarms", &error))?;
+        let found = answer.metric_alarms.unwrap_or_default().into_iter().map(|alarm| AlarmNow {
+            name: alarm.alarm_name.unwrap_or_default(),
+            enabled: alarm.actions_enabled.unwrap_or(false),
+            actions: alarm.alarm_actions.map_or(0, |actions| actions.len()),
+            state: match alarm.state_value {
+                Some(StateValue::Ok) => State::Ok,
+                Some(StateValue::Alarm) => State::Alarm,
+                _ => State::NoData,
+            },
+            reason: alarm.state_reason,
+            since: alarm.state_updated_timestamp.and_then(|at| at.to_millis().ok()).map(Timestamp::from_millis),
+        });
+        Ok(found.collect())
+    }
+}
+
+/// Asks for those of a stack.
+///
+/// # Errors
+///
+/// If they cannot be asked for.
+pub async fn gather(alarms: &impl Alarms, stack: &str) -> Result<Vec<AlarmNow>, Failure> {
+    let names: Vec<String> = EXPECTED.iter().map(|(name, _)| format!("{stack}-{name}")).collect();
+    alarms.named(&names).await
+}
+
+/// What follows.
+#[must_use]
+pub fn judge(alarms: &Result<Vec<AlarmNow>, Failure>, stack: &str, now: Timestamp) -> Vec<Finding> {
+    let alarms = match alarms {
+        Ok(alarms) => alarms,
+        Err(failure) => return vec![Finding::not_seen(Area::Alarms, failure)],
+    };
+    let mut findings = Vec::new();
+    let (mut missing, mut mute) = (Vec::new(), Vec::new());
+    for (name, help) in EXPECTED {
+        let full = format!("{stack}-{name}");
+        let Some(alarm) = alarms.iter().find(|alarm| alarm.name == full) else {
+            missing.push(full);
+            continue;
+        };
+        if alarm.state == State::Alarm {
+            let since = alarm.since.map(|since| format!(" since {}", age(now, since))).unwrap_or_default();
+            let reason = alarm.reason.as_deref().unwrap_or("no reason is known");
+            findings.push(Finding::warning(Area::Alarms, format!("{full} rings{since}: {reason}"), help));
+        }
+        if !alarm.enabled || alarm.actions == 0 {
+            mute.push(full);
+        }
+    }
+    if !missing.is_empty() {
+        let what = format!("there is no alarm {}", missing.join(", "));
+        findings.push(Finding::warning(Area::Alarms, what, "the template makes them: deploy again with a template of mayfly's version"));
+    }
+    if !mute.is_empty() {
+        let what = format!("nobody hears of {}", mute.join(", "));
+        let fix =
+            "name an SNS topic that reaches you: sam deploy … --parameter-overrides AlarmTopicArn=<its ARN>; and actions must be enabled";
+        findings.push(Finding::warning(Area::Alarms, what, fix));
+    }
+    if findings.is_empty() {
+        findings.push(Finding::good(Area::Alarms, format!("{} alarms are there, reach somebody, and are quiet", EXPECTED.len())));
+    }
+    findings
+}

@@ -1,0 +1,140 @@
+//! The pools file in force, and what the ledger knows of starts and jobs that wait.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mayfly_domain::pool::Pools;
+use mayfly_domain::time::Timestamp;
+use mayfly_settings::pools_file::{Problem, Review, Vcpus, review};
+
+use super::finding::{Area, Finding};
+use crate::commands::status;
+use crate::moment::age;
+use crate::pools_parameter::{PoolsParameter, Version};
+use crate::starts::Starts;
+use crate::waits::For;
+use crate::words::counted;
+
+/// A job that waits for longer deserves a word; a start takes a minute.
+const LONG: Duration = Duration::from_secs(10 * 60);
+
+/// Problems of a broken file that are told one by one.
+const TOLD: usize = 3;
+
+/// The pools file.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// The newest version; none if none was ever applied.
+    pub newest: Option<Version>,
+    /// What is in force; none if no version can be used.
+    pub in_force: Option<Pools>,
+}
+
+/// Versions before the newest that functions look at. As `mayfly_settings` has it: they find the last good one among five.
+const BEFORE: u64 = 5;
+
+/// Reads the pools file as functions do: the newest version that can be used.
+///
+/// # Errors
+///
+/// If it cannot be read.
+pub async fn gather(parameter: &impl PoolsParameter) -> Result<File, crate::failure::Failure> {
+    let newest = parameter.version(None).await?;
+    let Some(first) = newest.as_ref() else { return Ok(File { newest, in_force: None }) };
+    let mut in_force = review(&first.text, first.number, Vcpus::default()).pools.ok();
+    let mut number = first.number;
+    while in_force.is_none() && number > 1 && number + BEFORE > first.number {
+        number -= 1;
+        let earlier = parameter.version(Some(number)).await?;
+        in_force = earlier.and_then(|earlier| review(&earlier.text, number, Vcpus::default()).pools.ok());
+    }
+    Ok(File { newest, in_force })
+}
+
+/// What follows for the file.
+#[must_use]
+pub fn file(file: &File, now: Timestamp) -> Vec<Finding> {
+    let Some(newest) = &file.newest else {
+        return vec![Finding::error(
+            Area::Pools,
+            "no pools file is in force: no job is taken",
+            "write one (README, \"The pools file\") and mayfly apply it",
+        )];
+    };
+    let Review { pools, doubts } = review(&newest.text, newest.number, Vcpus::default());
+    if let Err(problems) = pools {
+        let told: Vec<String> = problems.iter().take(TOLD).map(ToString::to_string).collect();
+        let what = format!("version {} of the pools file is broken: {}", newest.number, told.join("; "));
+        let mend = "mend it: mayfly pools --file > pools.toml, mayfly check, mayfly apply";
+        return vec![match &file.in_force {
+            Some(pools) => Finding::error(Area::Pools, format!("{what}. Version {} stays in force", pools.generation), mend),
+            None => Finding::error(Area::Pools, format!("{what}. No earlier one can be used either: no job is taken"), mend),
+        }];
+    }
+    let names: Vec<&str> = file.in_force.iter().flat_map(|pools| &pools.pools).map(|pool| pool.name.as_str()).collect();
+    let since = newest.at.map(|at| format!(" since {}", age(now, at))).unwrap_or_default();
+    let what = format!("version {} of the pools file is in force{since}: {}", newest.number, names.join(", "));
+    let mut findings = vec![Finding::good(Area::Pools, what)];
+    findings.extend(doubts.iter().map(doubt));
+    findings
+}
+
+fn doubt(Problem { line, path, message, hint, .. }: &Problem) -> Finding {
+    Finding::warning(Area::Pools, format!("line {line}: {path}: {message}"), hint)
+}
+
+/// What follows from how starts go and what waits.
+#[must_use]
+pub fn ledger(answer: &status::Answer) -> Vec<Finding> {
+    let now = answer.at.0;
+    let mut findings = Vec::new();
+    for pool in &answer.pools {
+        for starts in &pool.starts {
+            findings.extend(start(pool.pool.as_str(), starts, now));
+        }
+    }
+    let mut waiting: BTreeMap<(String, Option<String>), usize> = BTreeMap::new();
+    // What waits for failed starts, or behind the pool's max, is told by the starts, or is how it should be.
+    let normal = |waits: For| matches!(waits, For::FailedStarts | For::Trial | For::PoolMax | For::RepositoryMax);
+    let long = answer.oldest_waiting.iter().filter(|line| now.since(line.queued_at.0) > LONG && !normal(line.waits.waits_for));
+    for line in long {
+        *waiting.entry((line.waits.because.clone(), line.waits.help.clone())).or_default() += 1;
+    }
+    findings.extend(waiting.into_iter().map(|((because, help), count)| {
+        let what = format!(
+            "{} for over {} min: {because}",
+            if count == 1 { "a job waits".to_owned() } else { format!("{count} jobs wait") },
+            LONG.as_secs() / 60
+        );
+        Finding::warning(Area::Pools, what, help.unwrap_or_else(|| "see mayfly jobs --state queued, and mayfly explain of one".to_owned()))
+    }));
+    findings.extend(answer.github_limits.iter().map(|(installation, until)| {
+        let what = format!("GitHub told installation {installation} to wait until {}: nothing starts for it", until.near(now));
+        Finding::warning(Area::Pools, what, "it goes on then by itself; who else uses the App's installation that much?")
+    }));
+    findings.extend(failures(answer, !findings.is_empty()));
+    findings
+}
+
+fn start(pool: &str, starts: &Starts, now: Timestamp) -> Option<Finding> {
+    if starts.failures == 0 {
+        return starts
+            .proven
+            .then(|| Finding::good(Area::Pools, format!("runners of {pool} start ({})", crate::words::size(&starts.size))));
+    }
+    let times = counted(usize::try_from(starts.failures).unwrap_or(usize::MAX), "failure");
+    let next = starts.probes_at.map(|at| format!(", the next try {}", at.near(now))).unwrap_or_default();
+    let reason = starts.reason.as_deref().unwrap_or("no reason is known");
+    let what = format!("runners of {pool} do not start ({times} in a row{next}): {reason}");
+    let help = starts.help.clone().unwrap_or_default();
+    Some(if starts.breaker_open { Finding::error(Area::Pools, what, help) } else { Finding::warning(Area::Pools, what, help) })
+}
+
+/// Runners that ended badly, where nothing above tells why already.
+fn failures(answer: &status::Answer, told: bool) -> Option<Finding> {
+    let newest = answer.last_failures.first().filter(|_| !told)?;
+    let reason = newest.reason.as_deref().unwrap_or("no reason is known");
+    let ended = if answer.failures == 1 { "a runner ended badly".to_owned() } else { format!("{} runners ended badly", answer.failures) };
+    let what = format!("{ended} in the last hour, the last one {} ago: {reason}", age(answer.at.0, newest.at.0));
+    Some(Finding::warning(Area::Pools, what, "see mayfly status and mayfly runners --since 1h"))
+}

@@ -1,0 +1,210 @@
+//! Running probes: started, watched, stopped, whatever happens.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::future::{Either, join_all, select};
+use mayfly_domain::id::{RunnerAddress, RunnerId, TaskArn};
+use mayfly_domain::task::{Task, TaskStatus};
+use mayfly_fleet::probe::{POOL, Probe, Prober as Starts, Report};
+use mayfly_fleet::{Definition, Described, FleetError, LaunchAnswer, LaunchFailure, Registry, Site, Stopper, Tasks};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::probe::{Came, Kind, Probed};
+use crate::commands::logs::LogStreams;
+use crate::failure::Failure;
+use crate::progress::Progress;
+
+/// How often is looked.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// How long after a task's end its last lines may take to appear.
+const LAST_LINES: Duration = Duration::from_secs(10);
+
+/// Calls for one task, if ECS does not answer: the same request under the same token is one task.
+const SENDS: u32 = 4;
+
+/// How long stopping what was started may take when somebody has no patience.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// What a task's reason says that was stopped.
+const STOPPED: &str = "mayfly doctor has seen enough";
+
+/// What probes are run with.
+pub struct Prober<'a, F, L> {
+    /// ECS.
+    pub fleet: &'a F,
+    /// What probes print.
+    pub logs: &'a L,
+    /// Where runners live.
+    pub site: &'a Site,
+    /// What must answer.
+    pub reach: &'a [(String, String)],
+    /// How long one may take.
+    pub limit: Duration,
+    /// Makes an id that was never used.
+    pub new_id: &'a (dyn Fn() -> Result<RunnerId, Failure> + Send + Sync),
+}
+
+/// What is under way.
+#[derive(Default)]
+struct Underway {
+    tasks: Mutex<BTreeSet<TaskArn>>,
+    progress: Mutex<Progress>,
+}
+
+impl Underway {
+    fn tasks(&self) -> MutexGuard<'_, BTreeSet<TaskArn>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn say(&self, kind: &Kind, what: &str) {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).say(&format!("a task like those of {} {what}", kind.whose()));
+    }
+}
+
+impl<F: Registry + Starts + Tasks + Stopper, L: LogStreams> Prober<'_, F, L> {
+    /// Probes all of these at once. What was started is stopped when this returns, or told.
+    ///
+    /// # Errors
+    ///
+    /// If it is interrupted, or there is no randomness.
+    pub async fn probe_all(&self, kinds: &[Kind], interrupted: impl Future<Output = ()>) -> Result<Vec<Probed>, Failure> {
+        let underway = Underway::default();
+        let all = join_all(kinds.iter().map(|kind| self.probe(kind, &underway)));
+        match select(Box::pin(all), Box::pin(interrupted)).await {
+            Either::Left((probed, _)) => probed.into_iter().collect(),
+            Either::Right(((), _)) => {
+                let started = underway.tasks().clone();
+                let stops = started.iter().map(|task| timeout(STOP_WITHIN, self.fleet.stop(task, STOPPED)));
+                let left = join_all(stops).await.into_iter().filter(|stopped| !matches!(stopped, Ok(Ok(())))).count();
+                let hint = if left == 0 { "" } else { "a task of the probe could not be stopped: it ends by itself within two minutes" };
+                Err(Failure::new("interrupted", hint))
+            }
+        }
+    }
+
+    async fn probe(&self, kind: &Kind, underway: &Underway) -> Result<Probed, Failure> {
+        let until = Instant::now() + self.limit;
+        underway.say(kind, "is asked for");
+        let definition = match self.fleet.ensure(&Definition::of(self.site, &kind.pool, kind.pool.size.architecture)).await {
+            Ok(definition) => definition,
+            Err(error) => return Ok(Probed { kind: kind.clone(), came: not_registered(&error), left: None }),
+        };
+        let address: RunnerAddress = format!("{POOL}/{}", (self.new_id)()?)
+            .parse()
+            .map_err(|error: mayfly_domain::id::InvalidName| Failure::new(error.to_string(), ""))?;
+        let probe = Probe::build(self.site, &kind.pool, &definition, &address, self.reach);
+        let task = match self.started(&probe).await {
+            Ok(task) => task,
+            Err(came) => return Ok(Probed { kind: kind.clone(), came, left: None }),
+        };
+        underway.tasks().insert(task.clone());
+        let came = self.watched(kind, &probe, &task, (until, underway)).await;
+        let over = matches!(&came, Came::Ended { task, .. } if task.status == TaskStatus::Stopped);
+        let left = if over { None } else { self.fleet.stop(&task, STOPPED).await.err().map(|_| task.clone()) };
+        underway.tasks().remove(&task);
+        Ok(Probed { kind: kind.clone(), came, left })
+    }
+
+    async fn started(&self, probe: &Probe) -> Result<TaskArn, Came> {
+        let mut last = String::new();
+        for send in 0..SENDS {
+            if send > 0 {
+                sleep(LOOK).await;
+            }
+            match self.fleet.probe(probe).await {
+                LaunchAnswer::Started(task) => return Ok(task),
+                LaunchAnswer::Failed { kind, reason } => {
+                    return Err(Came::NotStarted { kind: Some(kind).filter(|_| !denied(&reason)), reason });
+                }
+                LaunchAnswer::Unsure { reason, .. } => last = reason,
+            }
+        }
+        Err(Came::NotStarted { kind: None, reason: last })
+    }
+
+    /// Looks at it until it has said all, has ended, or its time is over.
+    async fn watched(&self, kind: &Kind, probe: &Probe, task: &TaskArn, (until, underway): (Instant, &Underway)) -> Came {
+        let stream = Probe::log_stream(task.task_id());
+        let mut seen: Option<Box<Task>> = None;
+        let mut ended: Option<Instant> = None;
+        loop {
+            match self.fleet.describe(std::slice::from_ref(task)).await {
+                Ok(described) => seen = described.into_iter().find_map(its).or(seen),
+                Err(error @ FleetError::Transient(_)) if Instant::now() < until => underway.say(kind, &format!("is not shown: {error}")),
+                Err(error) => return Came::Unseen(Failure::new(error.to_string(), may_not(&error.to_string()))),
+            }
+            let now = Instant::now();
+            if let Some(task) = &seen {
+                underway.say(kind, stage(task));
+                let over = task.status == TaskStatus::Stopped;
+                if over && ended.is_none() {
+                    ended = Some(now);
+                }
+                // Nothing was printed by a container that never ran.
+                let ran = task.timeline.started.is_some() || task.exit_code.is_some() || task.status == TaskStatus::Running;
+                let report = if ran { self.report(&probe.mark(), &stream).await } else { Ok(Report::default()) };
+                match report {
+                    Ok(report) if report.complete || (over && (!ran || ended.is_some_and(|since| now >= since + LAST_LINES))) => {
+                        return Came::Ended { task: task.clone(), report };
+                    }
+                    Ok(_) => {}
+                    Err(why) if over => return Came::Unseen(why),
+                    Err(_) => {}
+                }
+            }
+            if now >= until && ended.is_none() {
+                return Came::Late { task: seen };
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// What it has said so far.
+    async fn report(&self, mark: &str, stream: &str) -> Result<Report, Failure> {
+        let (mut lines, mut place) = (Vec::new(), None);
+        while let Some(page) = self.logs.page(stream, place.as_deref()).await? {
+            lines.extend(page.lines.into_iter().map(|line| line.message));
+            if page.next.is_none() || page.next == place {
+                break;
+            }
+            place = page.next;
+        }
+        Ok(Report::read(mark, lines.iter().map(String::as_str)))
+    }
+}
+
+fn its(described: Described) -> Option<Box<Task>> {
+    match described {
+        Described::Task(task) => Some(task),
+        // Too young to be shown.
+        Described::Foreign(_) | Described::Missing(_) => None,
+    }
+}
+
+fn stage(task: &Task) -> &'static str {
+    match task.status {
+        TaskStatus::Starting if task.timeline.pull_stopped.is_some() => "starts",
+        TaskStatus::Starting if task.timeline.pull_started.is_some() => "pulls its image",
+        TaskStatus::Starting => "waits for its place at Fargate",
+        TaskStatus::Running => "looks around",
+        TaskStatus::Stopping | TaskStatus::Stopped => "ends",
+    }
+}
+
+fn not_registered(error: &FleetError) -> Came {
+    let reason = error.to_string();
+    let kind = matches!(error, FleetError::Refused(_)).then_some(LaunchFailure::Configuration);
+    Came::NotStarted { kind: kind.filter(|_| !denied(&reason)), reason }
+}
+
+/// It is who asks that may not, and nothing is known of the deployment.
+fn denied(reason: &str) -> bool {
+    reason.contains("AccessDenied") || reason.contains("not authorized to perform")
+}
+
+fn may_not(reason: &str) -> &'static str {
+    if denied(reason) { super::probe_start::MAY_NOT } else { "" }
+}

@@ -1,0 +1,164 @@
+//! How many vCPUs the account may run at a time, against what the pools may need.
+
+use async_trait::async_trait;
+use aws_sdk_servicequotas::Client;
+use aws_sdk_servicequotas::error::SdkError;
+use aws_sdk_servicequotas::operation::get_service_quota::GetServiceQuotaError;
+use aws_types::SdkConfig;
+use mayfly_domain::pool::{Pool, Pools};
+use mayfly_domain::size::Capacity;
+use mayfly_settings::pools_file::cpu_in_words;
+
+use super::finding::{Area, Finding};
+use crate::deployment::refused;
+use crate::failure::Failure;
+
+/// The service of both quotas. Source: AWS General Reference, "Amazon ECS endpoints and quotas", AWS Fargate service quotas.
+const SERVICE: &str = "fargate";
+
+/// "Fargate On-Demand vCPU resource count".
+pub const ON_DEMAND: &str = "L-3032A538";
+
+/// "Fargate Spot vCPU resource count".
+pub const SPOT: &str = "L-36FBB829";
+
+/// CPU units of a vCPU.
+const UNITS: u32 = 1024;
+
+/// What the account's quotas are.
+#[async_trait]
+pub trait Quotas: Send + Sync {
+    /// How many vCPUs the account may run at a time by this quota.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be asked.
+    async fn vcpus(&self, code: &str) -> Result<u32, Failure>;
+}
+
+/// Service Quotas. Needs `servicequotas:GetServiceQuota` and `servicequotas:GetAWSDefaultServiceQuota`.
+#[derive(Clone, Debug)]
+pub struct ServiceQuotas(Client);
+
+impl ServiceQuotas {
+    /// With these credentials, in this region.
+    #[must_use]
+    pub fn new(sdk: &SdkConfig) -> Self {
+        Self(Client::new(sdk))
+    }
+
+    /// What every account begins with.
+    async fn of_everybody(&self, code: &str) -> Result<f64, Failure> {
+        let asked = self.0.get_aws_default_service_quota().service_code(SERVICE).quota_code(code).send().await;
+        let answer = asked.map_err(|error| refused(&format!("ask for the quota {code}"), &error))?;
+        answer.quota.and_then(|quota| quota.value).ok_or_else(|| unsaid(code))
+    }
+}
+
+fn unsaid(code: &str) -> Failure {
+    Failure::new(format!("Service Quotas does not say what the quota {code} is"), "")
+}
+
+#[async_trait]
+impl Quotas for ServiceQuotas {
+    async fn vcpus(&self, code: &str) -> Result<u32, Failure> {
+        let value = match self.0.get_service_quota().service_code(SERVICE).quota_code(code).send().await {
+            Ok(answer) => answer.quota.and_then(|quota| quota.value).ok_or_else(|| unsaid(code))?,
+            // An account whose quota nobody ever changed may have none of its own.
+            Err(SdkError::ServiceError(error)) if matches!(error.err(), GetServiceQuotaError::NoSuchResourceException(_)) => {
+                self.of_everybody(code).await?
+            }
+            Err(error) => return Err(refused(&format!("ask for the quota {code}"), &error)),
+        };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates, and vCPUs are whole")]
+        Ok(value as u32)
+    }
+}
+
+/// What the account may run, on demand and on Spot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// On demand.
+    pub on_demand: Result<u32, Failure>,
+    /// On Spot.
+    pub spot: Result<u32, Failure>,
+}
+
+/// Asks for both.
+pub async fn gather(quotas: &impl Quotas) -> Allowed {
+    let (on_demand, spot) = futures::join!(quotas.vcpus(ON_DEMAND), quotas.vcpus(SPOT));
+    Allowed { on_demand, spot }
+}
+
+/// What follows for these pools.
+#[must_use]
+pub fn judge(allowed: &Allowed, pools: &Pools) -> Vec<Finding> {
+    let kinds = [(Capacity::OnDemand, &allowed.on_demand, "on demand", ON_DEMAND), (Capacity::Spot, &allowed.spot, "on Spot", SPOT)];
+    let mut findings = Vec::new();
+    for (capacity, allowed, words, code) in kinds {
+        let mine: Vec<&Pool> = pools.pools.iter().filter(|pool| pool.size.capacity == capacity && pool.max > 0).collect();
+        if !mine.is_empty() {
+            findings.push(match allowed {
+                Ok(quota) => one(&mine, *quota, words, code),
+                Err(failure) => Finding::not_seen(Area::Quota, failure),
+            });
+        }
+    }
+    findings
+}
+
+fn one(pools: &[&Pool], quota: u32, words: &str, code: &str) -> Finding {
+    let units = |count: u64, pool: &Pool| count * u64::from(pool.size.cpu);
+    let needs = pools.iter().map(|pool| units(u64::from(pool.max), pool)).sum::<u64>().div_ceil(u64::from(UNITS));
+    let ask = format!("ask for more in Service Quotas (Fargate, {code}; it may take days), or lower max");
+    let may = u64::from(quota) * u64::from(UNITS);
+    if let Some(pool) = pools.iter().find(|pool| units(1, pool) > may) {
+        let cpu = cpu_in_words(pool.size.cpu);
+        let what = format!("the account may run {quota} vCPU {words}, and one runner of pool {} has {cpu}: none ever starts", pool.name);
+        return Finding::error(Area::Quota, what, ask);
+    }
+    if needs > u64::from(quota) {
+        let what = format!("the account may run {quota} vCPU {words}, and the pools at their max need {needs}: jobs will wait for that");
+        return Finding::warning(Area::Quota, what, ask);
+    }
+    Finding::good(Area::Quota, format!("the account may run {quota} vCPU {words}, and the pools at their max need {needs}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Level;
+    use super::*;
+
+    fn pools(text: &str) -> Pools {
+        let file = format!("[github]\naccounts = [\"acme\"]\n{text}");
+        mayfly_settings::pools_file::parse(&file, 1).unwrap()
+    }
+
+    const TWO: &str = "[pools.small]\nlabels = [\"small\"]\ncpu = 0.5\nmemory = \"1 GiB\"\nmax = 3\n\
+                       [pools.large]\nlabels = [\"large\"]\ncpu = 4\nmemory = \"8 GiB\"\nmax = 2\n\
+                       [pools.spot]\nlabels = [\"spot\"]\ncpu = 1\nmemory = \"2 GiB\"\nmax = 8\ncapacity = \"spot\"\n";
+
+    #[test]
+    fn pools_are_held_against_the_quota_of_their_capacity() {
+        let cases = [
+            (10, 8, [Level::Good, Level::Good]),
+            (9, 7, [Level::Warning, Level::Warning]),
+            (4, 1, [Level::Warning, Level::Warning]),
+            (3, 0, [Level::Error, Level::Error]),
+        ];
+        for (on_demand, spot, levels) in cases {
+            let found = judge(&Allowed { on_demand: Ok(on_demand), spot: Ok(spot) }, &pools(TWO));
+            assert_eq!([found[0].level, found[1].level], levels, "{found:?}");
+        }
+        let found = judge(&Allowed { on_demand: Ok(10), spot: Ok(0) }, &pools(TWO));
+        assert!(found[0].what.contains("need 10") && found[1].what.contains("none ever starts"), "{found:?}");
+    }
+
+    #[test]
+    fn what_no_pool_uses_is_not_told_and_what_cannot_be_asked_is_unknown() {
+        let denied = || Err(Failure::new("ask for the quota: AccessDenied", "attach the policy"));
+        let only_spot = pools(&format!("[pools.spot]{}", TWO.split("[pools.spot]").last().unwrap()));
+        let found = judge(&Allowed { on_demand: denied(), spot: denied() }, &only_spot);
+        assert_eq!(found.iter().map(|one| one.level).collect::<Vec<_>>(), [Level::Unknown]);
+    }
+}

@@ -1,0 +1,36 @@
+//! Whether the safety net is there.
+
+use mayfly_domain::time::Timestamp;
+use mayfly_domain::times;
+
+use super::finding::{Area, Finding};
+use crate::commands::status::Net;
+use crate::moment::age;
+use crate::words::counted;
+
+/// What follows. `function` is sweeper's name.
+#[must_use]
+pub fn judge(net: &Net, function: &str, now: Timestamp) -> Vec<Finding> {
+    let log = format!("sweeper comes every minute: see aws logs tail /aws/lambda/{function}");
+    let mut findings = Vec::new();
+    match net.deliveries_read_at {
+        None => findings.push(Finding::warning(
+            Area::Sweeper,
+            "sweeper has never read GitHub's list of deliveries",
+            format!("it does within a minute or two once there are an App and a pools file; {log}"),
+        )),
+        Some(at) if now.since(at.0) > times::TICK * 5 => {
+            let what =
+                format!("sweeper has not read GitHub's list of deliveries for {}: what is lost stays lost meanwhile", age(now, at.0));
+            findings.push(Finding::error(Area::Sweeper, what, log.clone()));
+        }
+        Some(at) => {
+            findings.push(Finding::good(Area::Sweeper, format!("sweeper read GitHub's list of deliveries {} ago", age(now, at.0))));
+        }
+    }
+    if let Some(since) = net.overdue_since {
+        let what = format!("{} of {} overdue, the longest since {}", net.overdue, counted(net.errands, "errand"), age(now, since.0));
+        findings.push(Finding::warning(Area::Sweeper, what, log));
+    }
+    findings
+}
