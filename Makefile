@@ -4,7 +4,8 @@ PYTHON ?= python3
 # Lambda's name for this machine: the local stack runs the functions as they are.
 ARCH := $(subst aarch64,arm64,$(shell uname -m))
 EVENT ?= $(wildcard $(addprefix events/$*/,queued.json wakes.json registration.json stopped.json tick.json))
-PARAMETERS := $(if $(VPC),--parameter-overrides VpcId=$(VPC) SubnetIds=$(SUBNETS))
+OVERRIDES := $(strip $(if $(VPC),VpcId=$(VPC) SubnetIds=$(SUBNETS)) $(if $(ALARMS),AlarmTopicArn=$(ALARMS)))
+PARAMETERS := $(if $(OVERRIDES),--parameter-overrides $(OVERRIDES))
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
@@ -77,7 +78,7 @@ status: $(STACK) ## the local stack, if it is up
 invoke-%: $(STACK) ## hand an event to a function of the local stack: make invoke-webhook EVENT=events/...
 	$(STACK) invoke $* $(EVENT)
 
-deploy: tools ## build and deploy to AWS; the first time with VPC=vpc-... SUBNETS=subnet-...,subnet-...
+deploy: tools ## build and deploy to AWS; the first time with VPC=vpc-... SUBNETS=subnet-...,subnet-...; ALARMS=<an SNS topic's ARN>
 	$(SAM) build
 	$(SAM) deploy $(PARAMETERS)
 

@@ -29,6 +29,7 @@ mod names;
 mod placement;
 mod processes;
 mod protocol;
+mod quotas;
 mod reads;
 mod requests;
 mod requirements;

@@ -46,6 +46,11 @@ impl Person {
         Self::with(stage, "newcomer", &["OperatorPolicyArn", "SecretsPolicyArn"]).await
     }
 
+    /// Somebody who examines Mayfly, and may repair it.
+    pub(crate) async fn doctor(stage: &Stage) -> Self {
+        Self::with(stage, "doctor", &["ViewerPolicyArn", "SecretsPolicyArn", "DoctorPolicyArn"]).await
+    }
+
     async fn with(stage: &Stage, role: &str, outputs: &[&str]) -> Self {
         let iam = Iam { stack: &stage.stack, client: &stage.client };
         let mut policies = Vec::new();
@@ -86,6 +91,8 @@ impl Person {
         let path = format!("{}:/usr/bin:/bin", self.home.join("bin").display());
         command.env_clear().env("HOME", &self.home).env("PATH", path);
         command.env("AWS_REGION", &self.stack.region).env("AWS_ENDPOINT_URL", &self.stack.aws_endpoint);
+        // Only the stand-in runs tasks, and knows how many may.
+        command.envs(["AWS_ENDPOINT_URL_ECS", "AWS_ENDPOINT_URL_SERVICE_QUOTAS"].map(|variable| (variable, &self.stack.fargate_url)));
         command.envs(self.keys.iter().map(|(name, value)| (name, value))).stdin(std::process::Stdio::null()).kill_on_drop(true);
         command
     }
