@@ -36,5 +36,7 @@ pub(crate) fn answer(operation: &str, input: &Value, settings: &Settings) -> Res
         _ => return Err(Refusal::new("UnknownOperationException", "The model does not know this operation.")),
     };
     let code = asked.quota_code;
-    Ok(json!({ "Quota": { "ServiceCode": "fargate", "QuotaCode": code, "QuotaName": name, "Value": f64::from(value), "Adjustable": true } }))
+    Ok(
+        json!({ "Quota": { "ServiceCode": "fargate", "QuotaCode": code, "QuotaName": name, "Value": f64::from(value), "Adjustable": true } }),
+    )
 }

@@ -40,7 +40,7 @@ fn asked(replies: Vec<Reply>) -> (Server, Container) {
 
 /// How the request for registration went.
 fn registration(container: &Container) -> Registered {
-    read(container).registration.expect("the script tells how its request for registration went")
+    read(container).registration.unwrap()
 }
 
 #[test]

@@ -33,7 +33,8 @@ async fn hook(stage: &Stage, change: Value) {
 #[ignore = "needs the local stack: make test"]
 async fn a_doctor_finds_a_deployment_healthy_from_where_its_runners_live() {
     let stage = Stage::enter().await;
-    let job = stage.watch.queue(&json!({ "repository": "acme/app", "labels": ["self-hosted", "linux", "x64", "mayfly"] }), 1).await.unwrap();
+    let job =
+        stage.watch.queue(&json!({ "repository": "acme/app", "labels": ["self-hosted", "linux", "x64", "mayfly"] }), 1).await.unwrap();
     stage.over(&job, Duration::from_secs(60)).await;
     let doctor = Person::doctor(&stage).await;
     let ran = doctor.runs(&["doctor", "--json"]).await;
@@ -64,7 +65,8 @@ async fn a_doctor_finds_where_github_delivers_instead_and_mends_that() {
     let mended = doctor.runs(&["doctor", "--no-probe", "--fix", "--json"]).await;
     has(&mended, "webhook", "good", "repaired: GitHub was told to deliver JSON to");
     is_good(&mended, "webhook");
-    let job = stage.watch.queue(&json!({ "repository": "acme/app", "labels": ["self-hosted", "linux", "x64", "mayfly"] }), 1).await.unwrap();
+    let job =
+        stage.watch.queue(&json!({ "repository": "acme/app", "labels": ["self-hosted", "linux", "x64", "mayfly"] }), 1).await.unwrap();
     let (over, _) = stage.over(&job, Duration::from_secs(60)).await;
     assert_eq!(over[0].conclusion.as_deref(), Some("success"), "deliveries arrive, and are signed as before");
 }
