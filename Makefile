@@ -87,4 +87,4 @@ validate: tools ## the template, by SAM and by cfn-lint
 	cfn-lint infra/template.yaml
 
 shellcheck: tools ## the scripts that run in containers
-	shellcheck runner/*.sh infra/local/*.sh .ci/run
+	shellcheck runner/*.sh infra/local/*.sh infra/local/bin/* .ci/run
