@@ -13,6 +13,7 @@ mod late_marks;
 mod late_reads;
 mod late_starts;
 mod other_labels;
+mod out_of_sight;
 mod parts;
 mod refused;
 mod removed_pool;
@@ -57,6 +58,7 @@ pub(super) const ALL: &[Situation] = &[
     refused::SITUATION,
     retire::SITUATION,
     sent_again::SITUATION,
+    out_of_sight::SITUATION,
 ];
 
 /// The situation that a seed tells, if it tells one.
