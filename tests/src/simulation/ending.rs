@@ -8,10 +8,13 @@ use mayfly_domain::job::JobState;
 use mayfly_domain::runner::{Runner, RunnerState};
 use mayfly_domain::time::Timestamp;
 
-use super::mirror::address_of;
+use super::mirror::{Mirror, address_of};
 use super::scenario::{Asked, PoolsFile, Scenario};
 use crate::github::jobs::{Conclusion, Status};
 use crate::system::System;
+
+/// What happens so shortly one after the other happens at once: a transaction takes no longer.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// A job as GitHub has it.
 #[derive(Clone, Debug)]
@@ -169,11 +172,24 @@ impl Ending<'_> {
 
     /// How many runners were handed another job than the one that they held in reserve.
     pub(super) fn exchanges(&self) -> usize {
-        let exchanged = |runner: &Runner| {
-            let job = runner.work.as_ref().and_then(|work| work.job);
-            job.zip(runner.reserved).is_some_and(|(job, reserved)| job != reserved)
+        self.exchanged().count()
+    }
+
+    /// How many of those were gone when the first delivery that tells of it was taken.
+    pub(super) fn exchanges_told_too_late(&self, mirror: &Mirror) -> usize {
+        let told_in_time = |job: JobId, address: &str| {
+            let told = mirror.news.get(&job).zip(mirror.closed.get(address));
+            told.is_some_and(|(told, closed)| *told < closed.minus(MOMENT))
         };
-        self.system.closed_runners().iter().filter(|runner| exchanged(runner)).count()
+        self.exchanged().filter(|(job, address)| !told_in_time(*job, address)).count()
+    }
+
+    /// Jobs, each with the runner that it was given to although that was to have another one.
+    fn exchanged(&self) -> impl Iterator<Item = (JobId, String)> {
+        let reserved: BTreeMap<String, JobId> =
+            self.system.closed_runners().iter().filter_map(|runner| Some((runner.address().to_string(), runner.reserved?))).collect();
+        let given = self.jobs.iter().filter_map(|job| Some((job.id, self.ours(job)?)));
+        given.filter(move |(job, address)| reserved.get(address).is_some_and(|reserved| reserved != job))
     }
 
     /// The runner of ours that a job was given to.

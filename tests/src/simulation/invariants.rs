@@ -105,7 +105,7 @@ pub(super) fn i4_one_registration(watch: &mut Watch, at: Timestamp, task: &str, 
 /// most one for each job that was cancelled before it began. A job that GitHub holds back gets none.
 ///
 /// GitHub may hand a job to another runner than the one that holds it in reserve, and each such exchange may cost one more runner in two cases. The
-/// runner with the job may be gone before the news of it comes: its job looks as if it waited. And a runner without a job of its own (of the idle floor,
+/// runner with the job was gone before the news of it came: its job looked as if it waited. And a runner without a job of its own (of the idle floor,
 /// of a job that was cancelled, or, where a pool has several targets, of any other job) may ask while the job that was passed over is nobody's: it
 /// registers for it, although a registered one will get it. That it does not look whether one will is a choice: it would have to read all
 /// runners and jobs of the pool at every request of a burst. Elsewhere an exchange costs nothing.
@@ -117,8 +117,8 @@ pub(super) fn i4_one_runner_per_job(ending: &Ending<'_>, watch: &mut Watch) {
     let floor: usize = scenario.pools.pools.iter().map(|pool| usize::try_from(pool.min_idle).unwrap_or_default()).sum();
     let (tasks, least) = (watch.mirror.tasks.len(), ending.served() + floor);
     let needless = scenario.needless_tasks(ending.cancelled_before_they_began());
-    let costly = scenario.news_may_come_too_late() || ending.a_pool_has_several_targets() || floor + needless > 0;
-    let exchanges = if costly { ending.exchanges() } else { 0 };
+    let costly = ending.a_pool_has_several_targets() || floor + needless > 0;
+    let exchanges = if costly { ending.exchanges() } else { ending.exchanges_told_too_late(&watch.mirror) };
     if tasks < least || tasks > least + needless + exchanges {
         let served = least - floor;
         let words =

@@ -85,8 +85,12 @@ pub(super) struct Mirror {
     stolen: BTreeSet<String>,
     /// When a delivery that says `queued` of a job was taken last.
     pub(super) told: BTreeMap<JobId, Timestamp>,
-    /// Deliveries under way that say `queued`.
-    telling: BTreeMap<i64, JobId>,
+    /// When a delivery that says that a job is at work or over was taken first.
+    pub(super) news: BTreeMap<JobId, Timestamp>,
+    /// When runners' rows were closed.
+    pub(super) closed: BTreeMap<Address, Timestamp>,
+    /// Deliveries under way, and whether they say `queued`.
+    telling: BTreeMap<i64, (JobId, bool)>,
 }
 
 /// The pool of an address.
@@ -132,12 +136,18 @@ impl Mirror {
                     task.to_stop.get_or_insert(at);
                 }
             }
-            Happening::DeliverySent { delivery, action, job: Some(job), .. } if action == "queued" => {
-                self.telling.insert(*delivery, *job);
+            Happening::DeliverySent { delivery, action, job: Some(job), .. } => {
+                let queued = action == "queued";
+                if queued || matches!(action.as_str(), "in_progress" | "completed") {
+                    self.telling.insert(*delivery, (*job, queued));
+                }
             }
             Happening::DeliveryAnswered { delivery, status, .. } => {
-                let told = self.telling.remove(delivery).filter(|_| (200..300).contains(status));
-                self.told.extend(told.map(|job| (job, at)));
+                match self.telling.remove(delivery).filter(|_| (200..300).contains(status)) {
+                    Some((job, true)) => drop(self.told.insert(job, at)),
+                    Some((job, false)) => drop(self.news.entry(job).or_insert(at)),
+                    None => {}
+                }
             }
             Happening::JobAssigned { job, runner } => self.assigned(*job, runner.as_deref()),
             Happening::JobChanged { job, to, runner, .. } => {

@@ -170,6 +170,7 @@ impl Watch {
         if *fate == Fate::Done
             && let Some(address) = closed_row(call)
         {
+            self.mirror.closed.insert(address.clone(), at);
             invariants::i5_no_row_closes_before_its_task(self, at, &address);
         }
         if call.port == Port::Parameters && *fate != Fate::Done {

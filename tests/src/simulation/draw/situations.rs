@@ -10,6 +10,7 @@ mod foreign_jobs;
 mod idle_floor;
 mod killed_idle;
 mod late_marks;
+mod late_news;
 mod late_reads;
 mod late_starts;
 mod other_labels;
@@ -59,6 +60,7 @@ pub(super) const ALL: &[Situation] = &[
     retire::SITUATION,
     sent_again::SITUATION,
     out_of_sight::SITUATION,
+    late_news::SITUATION,
 ];
 
 /// The situation that a seed tells, if it tells one.

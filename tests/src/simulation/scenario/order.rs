@@ -61,19 +61,6 @@ impl Scenario {
         Duration::from_millis(of_kind.filter_map(|fault| fault.milliseconds).max().unwrap_or_default())
     }
 
-    /// True if the news that a runner has a job may come after that runner's end.
-    pub(in crate::simulation) fn news_may_come_too_late(&self) -> bool {
-        let deliveries = &self.trouble.github.deliveries;
-        if !deliveries.actions.is_empty() && !deliveries.actions.iter().any(|action| action == "in_progress") {
-            return false;
-        }
-        let late = if deliveries.late > 0.0 { deliveries.late_by } else { 0.0 };
-        let window = if deliveries.reordered > 0.0 { deliveries.window } else { 0.0 };
-        let slow = self.trouble.rates.iter().any(|rate| rate.who.as_deref().is_none_or(|who| who == "webhook"));
-        let shortest = self.batches().map(|batch| batch.seconds).fold(f64::INFINITY, f64::min);
-        late + window + if slow { 30.0 } else { 0.0 } >= shortest
-    }
-
     /// Tasks that may have been started for jobs that then needed none: one for each job that was cancelled before it began, and for each gate that
     /// GitHub announces as if there were none; one in the place of each container that was killed.
     pub(in crate::simulation) fn needless_tasks(&self, cancelled: usize) -> usize {
