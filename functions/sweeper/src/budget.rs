@@ -21,6 +21,7 @@ const CALLS: u32 = 30;
 /// What is left of a sweep.
 pub(crate) struct Budget {
     until: Instant,
+    ecs_until: Instant,
     calls: Mutex<BTreeMap<InstallationId, u32>>,
     /// What GitHub listed in this sweep.
     pub(crate) lists: tokio::sync::Mutex<Lists>,
@@ -35,8 +36,9 @@ struct Redeliveries {
 }
 
 impl Budget {
-    pub(crate) fn new(until: Instant) -> Self {
-        Self { until, calls: Mutex::default(), lists: tokio::sync::Mutex::default(), redeliveries: Mutex::default() }
+    /// Nothing is begun after `until`; no open runner is held against what ECS says after `ecs_until`.
+    pub(crate) fn new(ecs_until: Instant, until: Instant) -> Self {
+        Self { until, ecs_until, calls: Mutex::default(), lists: tokio::sync::Mutex::default(), redeliveries: Mutex::default() }
     }
 
     fn redeliveries(&self) -> MutexGuard<'_, Redeliveries> {
@@ -68,6 +70,11 @@ impl Budget {
     /// True when nothing more is to be begun.
     pub(crate) fn over(&self) -> bool {
         Instant::now() >= self.until
+    }
+
+    /// True when no more open runners are to be held against what ECS says: GitHub must have its turn, too.
+    pub(crate) fn over_for_ecs(&self) -> bool {
+        Instant::now() >= self.ecs_until
     }
 
     /// No more calls for this installation in this sweep.

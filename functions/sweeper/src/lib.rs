@@ -72,6 +72,9 @@ pub struct Sweeper<S, F, G, W> {
 /// No sweep begins anything after this time; its Lambda timeout is 55 s.
 const BUDGET: Duration = Duration::from_secs(40);
 
+/// No sweep looks at one more open runner's task after this time: when the table is slow, GitHub gets its turn all the same.
+const ECS_BUDGET: Duration = Duration::from_secs(20);
+
 /// One call to GitHub in a sweep takes no longer.
 const GITHUB_CALL: Duration = Duration::from_secs(8);
 
@@ -95,7 +98,8 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             info!("another sweep is under way");
             return Ok(());
         }
-        let swept = self.sweep_all(&Budget::new(Instant::now() + BUDGET)).await;
+        let began = Instant::now();
+        let swept = self.sweep_all(&Budget::new(began + ECS_BUDGET, began + BUDGET)).await;
         if let Err(problem) = self.ledger.give_lease_back(owner).await {
             warn!("the lease was not given back, it runs out by itself: {problem}");
         }
@@ -117,12 +121,21 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let first = usize::try_from(self.now().seconds() / 60).unwrap_or_default() % names.len().max(1);
         let names: Vec<&PoolName> = names.iter().cycle().skip(first).take(names.len()).collect();
         // ECS first, for all: so that limits are held against what is true now, and GitHub's slowness costs no free slot.
+        let mut all_read = true;
         for name in &names {
-            if let Err(problem) = self.ask_ecs(name, &mut named).await {
+            if budget.over_for_ecs() {
+                warn!(pool.name = %name, "the sweep's time for ECS is up, a later one asks about the pool's tasks");
+                all_read = false;
+                break;
+            }
+            if let Err(problem) = self.ask_ecs(name, &mut named, budget).await {
                 warn!(pool.name = %name, "ECS was not asked about the pool's tasks, the next sweep tries again: {problem:#}");
             }
         }
-        self.mind_strays(listed, &named, pools.as_deref(), budget).await;
+        // Each task of a pool whose rows were not read would be looked up as a stray, and take the time that is left.
+        if all_read {
+            self.mind_strays(listed, &named, pools.as_deref(), budget).await;
+        }
         for name in names {
             if budget.over() {
                 warn!(pool.name = %name, "the sweep's time is up, a later one gets to the pool");

@@ -37,7 +37,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// Looks after the tasks that no open row names. `named` are those that the rows name, read after the tasks were listed.
     pub(crate) async fn mind_strays(&self, listed: Vec<TaskArn>, named: &BTreeSet<TaskArn>, pools: Option<&Pools>, budget: &Budget) {
         let mut unnamed: Vec<TaskArn> = listed.into_iter().filter(|task| !named.contains(task)).collect();
-        if unnamed.is_empty() {
+        if unnamed.is_empty() || budget.over() {
             return;
         }
         if unnamed.len() > DESCRIBED {

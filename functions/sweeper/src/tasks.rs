@@ -6,7 +6,7 @@ use anyhow::Context;
 use mayfly_domain::id::{PoolName, RunnerAddress, TaskArn};
 use mayfly_domain::job::note;
 use mayfly_domain::runner::{Launch, Runner};
-use mayfly_domain::task::End;
+use mayfly_domain::task::{End, TaskStatus};
 use mayfly_domain::times;
 use mayfly_fleet::Described;
 use mayfly_ledger::Store;
@@ -14,14 +14,16 @@ use mayfly_ledger::runners::Changed;
 use mayfly_queue::Wakes;
 use tracing::{info, warn};
 
+use crate::budget::Budget;
 use crate::{Fleet, GitHub, Sweeper};
 
 /// So many answers of ECS that it knows no task make it true, each a while after the one before: its reads lag.
 const MISSING_TWICE: u32 = 2;
 
 impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
-    /// Holds every open runner's task against what ECS says of it. `named` gets the tasks that the pool's rows name.
-    pub(crate) async fn ask_ecs(&self, pool: &PoolName, named: &mut BTreeSet<TaskArn>) -> anyhow::Result<()> {
+    /// Holds every open runner's task against what ECS says of it. Each sweep begins with another one, as there may be no time for all.
+    /// `named` gets the tasks that the pool's rows name.
+    pub(crate) async fn ask_ecs(&self, pool: &PoolName, named: &mut BTreeSet<TaskArn>, budget: &Budget) -> anyhow::Result<()> {
         let runners = self.ledger.runners(pool).await.context("read the runners")?;
         let by_arn: BTreeMap<TaskArn, &Runner> = runners.iter().filter_map(|runner| Some((runner.arn.clone()?, runner))).collect();
         if by_arn.is_empty() {
@@ -29,17 +31,26 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
         let arns: Vec<TaskArn> = by_arn.keys().cloned().collect();
         named.extend(arns.iter().cloned());
-        for described in self.world.fleet.describe(&arns).await.context("describe the tasks")? {
-            let result = match &described {
-                Described::Task(task) => match by_arn.get(&task.arn) {
-                    Some(runner) => self.shown(runner).await.and(self.task_seen(task).await),
-                    None => Ok(()),
-                },
-                Described::Missing(arn) => match by_arn.get(arn) {
-                    Some(runner) => self.missing(runner).await,
-                    None => Ok(()),
-                },
-                Described::Foreign(_) => Ok(()),
+        let described = self.world.fleet.describe(&arns).await.context("describe the tasks")?;
+        let of_a_row = |described: Described| match &described {
+            Described::Task(task) => by_arn.get(&task.arn).map(|runner| (*runner, described)),
+            Described::Missing(arn) => by_arn.get(arn).map(|runner| (*runner, described)),
+            Described::Foreign(_) => None,
+        };
+        // What says nothing new costs nothing: of a slow table only what changes is asked.
+        let mut news: Vec<(&Runner, Described)> =
+            described.into_iter().filter_map(of_a_row).filter(|(runner, described)| is_news(runner, described)).collect();
+        let turn = usize::try_from(self.now().seconds() / 60).unwrap_or_default();
+        let first = turn % news.len().max(1);
+        news.rotate_left(first);
+        for (which, (runner, described)) in news.iter().enumerate() {
+            if budget.over_for_ecs() {
+                warn!(pool.name = %pool, left = news.len() - which, "the sweep's time for ECS is up, a later one looks at the other tasks");
+                break;
+            }
+            let result = match described {
+                Described::Task(task) => self.shown(runner).await.and(self.task_seen(task).await),
+                Described::Missing(_) | Described::Foreign(_) => self.missing(runner).await,
             };
             if let Err(problem) = result {
                 warn!(pool.name = %pool, "a task was not looked at, the next sweep tries again: {problem:#}");
@@ -124,5 +135,16 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             info!(runner.id = %runner.id, "closed meanwhile");
         }
         Ok(())
+    }
+}
+
+/// True if what ECS says of a runner's task is not what its row says already, or something is to be done about it.
+fn is_news(runner: &Runner, described: &Described) -> bool {
+    match described {
+        Described::Task(task) => {
+            task.status == TaskStatus::Stopped || runner.with_task(task).is_some() || runner.stop.is_some() || runner.launch.missing > 0
+        }
+        Described::Missing(_) => true,
+        Described::Foreign(_) => false,
     }
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use mayfly_domain::time::Timestamp;
-use mayfly_tests::system::{Chances, End, Fate, Happening, Port, Start, Strike, System};
+use mayfly_tests::fargate::{Fault, FaultKind};
+use mayfly_tests::system::{Chances, End, Fate, Happening, Port, PortCall, Start, Strike, System};
 
-use crate::told::{Seen, begin, done, in_virtual_time, queue_one, rest, story, strike, trace, until, watch};
+use crate::told::{Seen, begin, done, in_virtual_time, pool_with, queue_one, rest, story, strike, trace, until, watch};
 
 const EVERY: [Strike; 9] = [
     Strike::FailBefore,
@@ -378,4 +379,25 @@ async fn two_sweepers_at_once_are_one_sweep() {
         )
         .count();
     assert!(settings <= owners.len() / 2 + 1, "{settings} sweeps went on: {owners:?}");
+}
+
+/// Nothing that tasks do is told, and the table takes two seconds to answer sweeper.
+#[tokio::test(start_paused = true)]
+async fn a_sweep_ends_in_its_time_and_gets_to_github_however_slow_the_table_is() {
+    let system = Start::seeded(390).pools(&pool_with("max = 60\nmin_idle = 60")).begin().unwrap();
+    let seen = watch(&system);
+    system.fault(Fault { percent: 100, ..Fault::of(FaultKind::EventLost) });
+    let slow = |call: &PortCall| call.who == "sweeper" && call.port == Port::Table;
+    system.world.set_weather(Box::new(move |call: &PortCall, _: Timestamp| slow(call).then_some(Strike::Slow(Duration::from_secs(2)))));
+    until(&system, 400, "sixty tasks run", |system| system.launched_and_most_live().0 == 60).await;
+    let began = seen.lock().unwrap().len();
+    let known = |system: &System| system.runners().iter().all(|runner| runner.timeline.started.is_some());
+    until(&system, 1_200, "each task had its turn", known).await;
+    seen.lock().unwrap().drain(..began);
+    let sweeps = |happening: &Happening| matches!(happening, Happening::Ended { who: "sweeper", .. });
+    let asks = |happening: &Happening| matches!(happening, Happening::Called { call, .. } if call.operation == "list-deliveries");
+    let in_vain = |happening: &Happening| matches!(happening, Happening::Ended { who: "sweeper", end: End::TimedOut | End::Crashed, .. });
+    let count = |wanted: &dyn Fn(&Happening) -> bool| seen.lock().unwrap().iter().filter(|(_, happening)| wanted(happening)).count();
+    assert_eq!(count(&in_vain), 0, "{}", trace(&seen));
+    assert!(count(&sweeps) >= 3 && count(&asks) + 1 >= count(&sweeps), "{} sweeps, {} readings", count(&sweeps), count(&asks));
 }
