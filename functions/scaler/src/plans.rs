@@ -101,11 +101,12 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
             let launched = self.rows(pool, &mut plan).await?;
             // A parked runner writes its row at every poll: marks that meet that must not hold up launches again and again.
             let marked = if attempt < 2 || launched.is_empty() { self.marks(&plan, &look) } else { Vec::new() };
-            if self.now().since(began) > times::PLAN_FRESH {
-                // What it rests on may have changed; a slow call (the first task definition) is over by now.
-                continue;
-            }
+            // What commits nothing may be old: another look would only ask ECS once more about the definition that it gave no answer about.
             if !launched.is_empty() || !marked.is_empty() {
+                if self.now().since(began) > times::PLAN_FRESH {
+                    // What it rests on may have changed; a slow call (the first task definition) is over by now.
+                    continue;
+                }
                 let entry = PoolEntry { name: pool.name.clone(), size: pool.size, gone_at: None };
                 if !self.ledger.commit_plan(&entry, &look, &launched, &marked).await.context("commit the plan")? {
                     continue;
