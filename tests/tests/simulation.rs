@@ -34,6 +34,7 @@ fn plain(acts: Vec<Act>) -> Scenario {
         trouble: Trouble::default(),
         calm_at: 300,
         page: None,
+        lingers: 0,
         logs: true,
     }
 }

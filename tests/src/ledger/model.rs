@@ -21,6 +21,8 @@ pub struct Unkindness {
     pub page: Option<usize>,
     /// `get`, too, sees a transaction item by item. More than DynamoDB's guide allows it to do; shows what rests on that promise.
     pub gets_item_by_item: bool,
+    /// Whose transactions let so many steps pass from one item that they show to the next, besides the one that there always is.
+    pub lingers: Option<(&'static str, u32)>,
 }
 
 /// What a held transaction shows to queries until it is released.

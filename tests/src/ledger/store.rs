@@ -92,7 +92,7 @@ impl Handle {
         };
         let under_way = UnderWay { model: &self.model, id };
         self.step().await;
-        let (order, hold) = {
+        let (order, hold, lingers) = {
             let mut state = self.model.state();
             state.table.decide(id);
             let keys = state.table.keys_of(id);
@@ -105,14 +105,17 @@ impl Handle {
                     state.table.show(id, index);
                 }
             }
-            (order, hold.is_some())
+            let lingers = state.unkindness.lingers.filter(|(who, _)| **who == *self.who).map_or(0, |(_, steps)| steps);
+            (order, hold.is_some(), lingers)
         };
         if hold {
             self.model.reached.notify_one();
             self.model.released.notified().await;
         }
         for index in order {
-            self.step().await;
+            for _ in 0..=lingers {
+                self.step().await;
+            }
             self.model.state().table.show(id, index);
         }
         drop(under_way);

@@ -99,6 +99,7 @@ pub fn scenario(seed: u64, profile: Profile) -> Scenario {
         calm_at,
         // A real page holds thousands of rows: so small ones only where there are few.
         page: if few && chance.one_in(4) { Some(chance.pick(&[5, 20, 50])) } else { None },
+        lingers: 0,
         logs: chance.one_in(8),
     }
 }

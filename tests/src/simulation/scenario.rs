@@ -7,6 +7,7 @@ mod trouble;
 
 pub use act::{Act, Batch, Deed, Fake, Moment, Stranger};
 pub(super) use pools::Asked;
+use pools::is_zero;
 pub use pools::{PoolSpec, PoolsFile};
 pub use trouble::{Blow, Outage, Rate, Strike, Trouble, Unkindness};
 
@@ -41,6 +42,9 @@ pub struct Scenario {
     /// Most items on a page of a query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<usize>,
+    /// Steps of up to 9 ms that pass between two items that a plan's transaction shows, besides one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lingers: u32,
     /// Every log line is searched for secrets.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub logs: bool,

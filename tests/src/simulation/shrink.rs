@@ -202,6 +202,7 @@ impl Shrinker<'_> {
         self.with(|scenario| scenario.calm_at = last + 60);
         self.with(|scenario| scenario.logs = false);
         self.with(|scenario| scenario.page = None);
+        self.with(|scenario| scenario.lingers = 0);
     }
 }
 

@@ -152,7 +152,8 @@ impl<'a> Teller<'a> {
         system.world.set_witness(Box::new(self.watch.clone()));
         system.world.set_weather(Box::new(weather));
         system.world.set_chances(trouble.unkindness.chances());
-        system.world.table.treat(Unkindness { page: scenario.page, ..Unkindness::default() });
+        let lingers = (scenario.lingers > 0).then_some(("scaler", scenario.lingers));
+        system.world.table.treat(Unkindness { page: scenario.page, lingers, ..Unkindness::default() });
         self.watch.get().files.applied(self.began, Some(scenario.pools.clone()));
         system.world.with_github(|github, now| {
             for name in &scenario.public {

@@ -40,6 +40,7 @@ pub(super) fn bursts(seed: u64, share: f64) -> Scenario {
         trouble,
         calm_at: HOUR,
         page: None,
+        lingers: 0,
         logs: false,
     }
 }

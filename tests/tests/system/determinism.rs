@@ -41,7 +41,7 @@ fn everything_may_happen(system: &System, seed: u64) {
         schedule_skipped: 0.1,
         ..Chances::default()
     });
-    system.world.table.treat(Unkindness { page: Some(3), gets_item_by_item: false });
+    system.world.table.treat(Unkindness { page: Some(3), ..Unkindness::default() });
     system.world.with_github(|github, _| {
         github.faults.stolen = 0.3;
         github.faults.deliveries = DeliveryFaults { repeated: 0.2, reordered: 0.3, lost: 0.05, ..DeliveryFaults::default() };

@@ -1,5 +1,5 @@
-//! One job after the other, on one target, while scaler's reads and GitHub's registrations are slow: at every look some transaction is half seen and
-//! some runner is about to register. Still each job costs one runner.
+//! One job after the other, on one target, while scaler's reads and GitHub's registrations are slow: at every look some transaction is half seen, a
+//! plan's own often for long, and some runner is about to register. Still each job costs one runner.
 
 use super::super::chance::Chance;
 use super::super::pools::one_pool;
@@ -38,6 +38,7 @@ fn draw(chance: &mut Chance) -> Scenario {
             ..Trouble::default()
         },
         calm_at: 600,
+        lingers: chance.pick(&[0, 15, 40]),
         ..Scenario::default()
     }
 }
