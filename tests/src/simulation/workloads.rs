@@ -103,11 +103,22 @@ fn thousand(trouble: Trouble, down: Option<Outage>) -> Scenario {
     Scenario { acts, trouble, pools: one_pool(100), calm_at: HOUR + 1, ..bursts(1, 0.0) }
 }
 
+/// The same, and ECS fails once it has taken the task definition, so that launches are what gets no answer.
+fn unanswered() -> Scenario {
+    let down = Act { at: 20.0, deed: Deed::Down { what: Outage::Ecs, seconds: HOUR } };
+    Scenario {
+        acts: vec![jobs(0, 1.0, 1, 20.0), down, jobs(1, 30.0, 1_000, 20.0)],
+        calm_at: HOUR + 60,
+        ..thousand(Trouble::default(), None)
+    }
+}
+
 /// Calls and tasks while ECS fails, or refuses everything, for an hour, and with a bad image.
 pub(super) fn storm() -> anyhow::Result<bool> {
     let bad_image = Trouble { ecs: vec![Fault::of(FaultKind::PullFailure)], ..Trouble::default() };
     let stories = [
         ("ECS answers 500", thousand(Trouble::default(), Some(Outage::Ecs))),
+        ("ECS answers 500 to launches", unanswered()),
         ("ECS refuses everything", thousand(Trouble::default(), Some(Outage::EcsRefuses))),
         ("a bad image", thousand(bad_image, None)),
     ];
@@ -124,7 +135,7 @@ pub(super) fn storm() -> anyhow::Result<bool> {
         // one minute is looked at in the next.
         let excess = later.windows(2).filter(|pair| pair[1].looks > 1 + pair[0].reasons + pair[1].reasons).count();
         println!(
-            "{name:<24} {:>4} looks ({} a minute at most once all have arrived), {:>5} calls to ECS ({} a minute), {:>5} to GitHub ({} a minute), {:>3} tasks in the hour, {} unasked at a time at most",
+            "{name:<27} {:>4} looks ({} a minute at most once all have arrived), {:>5} calls to ECS ({} a minute), {:>5} to GitHub ({} a minute), {:>3} tasks in the hour, {} unasked at a time at most",
             sum(|minute| minute.looks),
             most(|minute| minute.looks),
             sum(|minute| minute.ecs),
