@@ -62,12 +62,13 @@ pub(super) fn i2_never_above_max(watch: &mut Watch, at: Timestamp, address: &str
 
 /// **I3** A busy runner is never stopped, but by `max_lifetime`, refusal, or 2 minutes after its job completed.
 ///
-/// No `StopTask` reaches the task that holds a registration to which GitHub has given a job that is not over.
+/// No `StopTask` reaches the task that holds a registration to which GitHub has given a job that is not over. A refusal counts although nobody was told
+/// of it, because what wrote it down was not acknowledged: the job may have gone on then, where admission need not be heard.
 pub(super) fn i3_no_busy_runner_is_stopped(watch: &mut Watch, at: Timestamp, (task, address): (&str, &str), by: &str) {
     let Some(runner) = watch.mirror.runners.get(address) else { return };
     let Some(job) = runner.job else { return };
     // A second task of the runner's has no registration, and so no job.
-    if runner.handed_out.iter().all(|(_, holder)| holder != task) || runner.refused.is_some() {
+    if runner.handed_out.iter().all(|(_, holder)| holder != task) || runner.refused.is_some() || runner.unheard.is_some() {
         return;
     }
     let pool = pool_of(address);

@@ -8,7 +8,7 @@ use mayfly_domain::time::Timestamp;
 
 use crate::fargate::LastStatus;
 use crate::github::jobs::Status;
-use crate::system::Happening;
+use crate::system::{Fate, Happening};
 
 /// Who starts a task that no function asked for.
 const NOBODY: &str = "nobody";
@@ -54,6 +54,8 @@ pub(super) struct Runner {
     pub(super) admitted: Option<Timestamp>,
     /// When its job was refused.
     pub(super) refused: Option<Timestamp>,
+    /// When what was written down of its job's admission was not acknowledged: it may be a refusal that nobody was told of.
+    pub(super) unheard: Option<Timestamp>,
     /// The job that GitHub gave to it, and has not taken back.
     pub(super) job: Option<JobId>,
     /// When its job was over.
@@ -89,6 +91,8 @@ pub(super) struct Mirror {
     pub(super) news: BTreeMap<JobId, Timestamp>,
     /// When runners' rows were closed.
     pub(super) closed: BTreeMap<Address, Timestamp>,
+    /// Questions for admission under way, by invocation: of whose job.
+    questions: BTreeMap<u64, Address>,
     /// Deliveries under way, and whether they say `queued`.
     telling: BTreeMap<i64, (JobId, bool)>,
 }
@@ -117,6 +121,15 @@ impl Mirror {
     /// Something happened.
     pub(super) fn saw(&mut self, at: Timestamp, happening: &Happening) {
         match happening {
+            Happening::Began { who: "registrar", invocation, about, .. } => {
+                if let Some(address) = about.strip_prefix("/admission of ") {
+                    self.questions.insert(*invocation, address.to_owned());
+                }
+            }
+            Happening::Ended { invocation, .. } => drop(self.questions.remove(invocation)),
+            Happening::Called { call, invocation: Some(invocation), fate: Fate::Struck(..) } => {
+                self.struck(at, call.operation, *invocation)
+            }
             Happening::TaskStarted { task, started_by, by } => self.task_started(task, started_by, *by == NOBODY),
             Happening::TaskLeftOut { task, lasts, .. } => {
                 if let Some(task) = self.tasks.get_mut(task) {
@@ -155,6 +168,14 @@ impl Mirror {
                 self.job_changed(*job, changed);
             }
             _ => {}
+        }
+    }
+
+    /// A call was struck that a function made.
+    fn struck(&mut self, at: Timestamp, operation: &str, invocation: u64) {
+        let address = self.questions.get(&invocation).filter(|_| matches!(operation, "PutItem" | "TransactWriteItems"));
+        if let Some(runner) = address.and_then(|address| self.runners.get_mut(address)) {
+            runner.unheard = Some(at);
         }
     }
 
