@@ -270,17 +270,26 @@ impl Logs {
 
     fn show(&self, line: &Line, screen: &Screen) -> Result<(), Failure> {
         if screen.json() {
-            let text = serde_json::to_string(line).map_err(|error| Failure::new(format!("write a line as JSON: {error}"), ""))?;
-            screen.print(text);
-            return Ok(());
-        }
-        // A job's code can print here what it likes.
-        let message = plain(&anstream::adapter::strip_str(line.message.trim_end()).to_string());
-        if self.timestamps {
-            screen.print(format_args!("{FAINT}{}{FAINT:#} {message}", line.at));
+            screen.print(as_json(line)?);
         } else {
-            screen.print(message);
+            screen.print(in_words(line, self.timestamps));
         }
         Ok(())
     }
+}
+
+/// A line as JSON, on one line.
+///
+/// # Errors
+///
+/// If it cannot be written as such.
+pub fn as_json(line: &Line) -> Result<String, Failure> {
+    serde_json::to_string(line).map_err(|error| Failure::new(format!("write a line as JSON: {error}"), ""))
+}
+
+/// A line as text. A job's code can print what it likes: nothing of it moves the cursor or colours anything.
+#[must_use]
+pub fn in_words(line: &Line, timestamps: bool) -> String {
+    let message = plain(&anstream::adapter::strip_str(line.message.trim_end()).to_string());
+    if timestamps { format!("{FAINT}{}{FAINT:#} {message}", line.at) } else { message }
 }

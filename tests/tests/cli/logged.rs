@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use mayfly_cli::commands::logs::{Line, LogStreams, Page, Reader, Whose, whose};
+use mayfly_cli::commands::logs::{Line, LogStreams, Page, Reader, Whose, as_json, in_words, whose};
 use mayfly_cli::failure::Failure;
 use mayfly_cli::moment::When;
 use mayfly_domain::id::JobId;
@@ -12,6 +12,7 @@ use mayfly_tests::github::jobs::NewJob;
 use mayfly_tests::system::{Start, System};
 
 use crate::changing::{in_force, ledger};
+use crate::scene::holds;
 use crate::told::{begin, done, job, pool_with, queue_one, rest, until};
 
 /// Streams that say a line each ten seconds while their task lives, in pages of two, some of them empty.
@@ -145,4 +146,21 @@ async fn a_line_that_cannot_be_shown_ends_the_reading() {
     let reader = Reader { ledger: &ledger, streams: &streams, follow: true };
     let ended = reader.read(&runner, |_| Err(Failure::new("stdout is full", ""))).await;
     assert_eq!(ended.unwrap_err().problem, "stdout is full");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_is_shown_as_text_as_text_with_its_time_and_as_json() {
+    let system = begin(465);
+    let printed = [
+        "\u{221a} Connected to GitHub\r\n",
+        "2026-07-01 06:00:47Z: Listening for Jobs",
+        "\u{1b}[31mred\u{1b}[0m \u{1b}]0;title\u{7}\u{1b}[2Jand \"quoted\"\ttab",
+        "",
+    ];
+    let at = When(system.world.clock.now());
+    let lines: Vec<Line> = printed.iter().map(|message| Line { at, message: (*message).to_owned() }).collect();
+    let all = |show: &dyn Fn(&Line) -> String| lines.iter().map(show).collect::<Vec<_>>().join("\n");
+    holds(&system, "logs", &all(&|line| in_words(line, false)));
+    holds(&system, "logs_timestamps", &all(&|line| in_words(line, true)));
+    holds(&system, "logs_json", &all(&|line| as_json(line).unwrap()));
 }

@@ -8,7 +8,8 @@ use mayfly_tests::github::faults::Refusal;
 use mayfly_tests::github::jobs::{Action, JobDeliveries, NewJob};
 use mayfly_tests::system::{Start, System};
 
-use crate::changing::{Bell, bare, in_force, ledger};
+use crate::changing::{Bell, in_force, ledger};
+use crate::scene::{holds, holds_json};
 use crate::told::{begin, done, job, pool_with, queue_one, rest, until};
 
 async fn retry(system: &System, job: &JobNamed) -> Retried {
@@ -44,7 +45,8 @@ async fn a_job_that_waits_for_its_next_try_is_tried_at_once() {
     assert!(waits.as_secs() > 120, "{waits:?}");
     let retried = retry_id(&system, job).await;
     assert_eq!((retried.done, retried.pool.as_ref().map(|pool| pool.as_str())), (Done::Afresh, Some("linux")));
-    assert!(bare(&in_words(&retried)).starts_with(&format!("job {job} of acme/app: tried afresh")), "{}", in_words(&retried));
+    holds(&system, "retry", &in_words(&retried));
+    holds_json(&system, "retry_json", &retried);
     assert!(last_told(&system, job).contains("is tried afresh, on the word of user/alice"));
     assert_eq!(system.job(job).unwrap().reason, None);
     done(&system, 110, &[job]).await;
@@ -120,4 +122,6 @@ async fn a_job_that_nobody_told_of_is_looked_for_in_its_repository() {
     let retried = retry(&system, &elsewhere).await;
     assert_eq!(retried.done, Done::Unknown);
     assert!(retried.told.contains("is the App installed there?"), "{}", retried.told);
+    holds(&system, "retry_unknown", &in_words(&retried));
+    holds_json(&system, "retry_unknown_json", &retried);
 }

@@ -10,7 +10,8 @@ use mayfly_tests::fargate::Operation;
 use mayfly_tests::github::jobs::{Action, Conclusion, JobDeliveries, NewJob, Status};
 use mayfly_tests::system::{Start, System};
 
-use crate::changing::{Bell, bare, in_force, ledger};
+use crate::changing::{Bell, in_force, ledger};
+use crate::scene::{holds, holds_json};
 use crate::told::{begin, done, job, outcomes, pool_with, queue_one, rest, story, until};
 
 async fn stop(system: &System, runner: &Runner, force: bool) -> Stopped {
@@ -51,7 +52,8 @@ async fn a_parked_runner_is_stopped_at_once_and_the_floor_refilled() {
     assert_eq!(outcomes(&system), [Outcome::Unneeded]);
     until(&system, 200, "another one is parked", parked).await;
     assert_ne!(the_one(&system).id, runner.id);
-    assert!(bare(&in_words(&stopped)).starts_with(&format!("stopped: runner {} of pool linux: it is gone", runner.id)));
+    holds(&system, "stop", &in_words(&stopped));
+    holds_json(&system, "stop_json", &stopped);
 }
 
 #[tokio::test(start_paused = true)]
@@ -112,6 +114,8 @@ async fn a_runner_at_work_is_refused_and_goes_on() {
     let runner = works(&system, job).await;
     let refused = stop(&system, &runner, false).await;
     assert_eq!((refused.outcome, refused.told.contains("--force")), (Outcomes::Busy, true));
+    holds(&system, "stop_busy", &in_words(&refused));
+    holds_json(&system, "stop_busy_json", &refused);
     done(&system, 600, &[job]).await;
     rest(&system, 60).await;
     assert_eq!(outcomes(&system), [Outcome::Ran]);

@@ -4,6 +4,7 @@
 mod deliveries;
 mod failures;
 mod jobs;
+mod named;
 mod published;
 mod queued;
 mod registrations;
