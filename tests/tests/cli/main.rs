@@ -7,9 +7,11 @@
 mod applied;
 mod asked;
 mod changing;
+mod examined;
 mod explained;
 mod listed;
 mod logged;
+mod patient;
 mod retried;
 mod scene;
 mod stood;

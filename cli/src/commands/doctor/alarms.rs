@@ -137,8 +137,7 @@ pub fn judge(alarms: &Result<Vec<AlarmNow>, Failure>, stack: &str, now: Timestam
     }
     if !mute.is_empty() {
         let what = format!("nobody hears of {}", mute.join(", "));
-        let fix =
-            "name an SNS topic that reaches you: sam deploy … --parameter-overrides AlarmTopicArn=<its ARN>; and actions must be enabled";
+        let fix = "name an SNS topic that reaches you: make deploy ALARMS=<its ARN>; and actions must be enabled";
         findings.push(Finding::warning(Area::Alarms, what, fix));
     }
     if findings.is_empty() {

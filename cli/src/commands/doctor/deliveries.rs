@@ -45,7 +45,7 @@ impl Cause {
                 ("got no answer", "did the front door's address change, or was webhook too slow (10 s)? See the webhook above".to_owned())
             }
             Self::Signature => (
-                "were refused for their signature (401)",
+                "met a refusal for the signature (401)",
                 "GitHub signs with another secret than the stored one: mayfly rotate webhook-secret gives both a new one".to_owned(),
             ),
             Self::Absent => (
@@ -53,12 +53,12 @@ impl Cause {
                 "is that the deployment's address? See the webhook above; mayfly doctor --fix".to_owned(),
             ),
             Self::Format => (
-                "were not understood (400, 413, 415)",
+                "met a webhook that did not understand (400, 413, 415)",
                 format!("is mayfly's webhook older than what GitHub sends? See aws logs tail /aws/lambda/{function}"),
             ),
             Self::Busy => (
-                "were turned away because too many came (429)",
-                "sweeper asks for them again; the limits are in infra/template.yaml (RouteSettings)".to_owned(),
+                "came while too many did, and got turned away (429)",
+                "who else calls? The limits are in infra/template.yaml (RouteSettings)".to_owned(),
             ),
             Self::Fails => ("met a webhook that failed (5xx)", format!("see why: aws logs tail /aws/lambda/{function}")),
             Self::Other(_) => {
@@ -101,11 +101,13 @@ pub fn judge(deliveries: &[DeliveryNow], function: &str, now: Timestamp) -> Vec<
         findings.push(if !last.succeeded() && Cause::of(last.status_code) == cause {
             Finding::error(Area::Deliveries, what, fix)
         } else {
-            Finding::warning(
-                Area::Deliveries,
-                what,
-                format!("since then others arrived, and sweeper asks for these again; if it happens again: {fix}"),
-            )
+            let since = deliveries.iter().any(|one| one.succeeded() && one.delivered_at > newest);
+            let before = if since {
+                "since then others arrived, and sweeper asks for these again; if it happens again"
+            } else {
+                "sweeper asks for these again"
+            };
+            Finding::warning(Area::Deliveries, what, format!("{before}: {fix}"))
         });
     }
     let recovered = deliveries.iter().filter(|one| !one.succeeded() && arrived.contains(one.guid.as_str()));
