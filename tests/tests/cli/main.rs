@@ -12,6 +12,7 @@ mod explained;
 mod listed;
 mod logged;
 mod patient;
+mod probed;
 mod retried;
 mod scene;
 mod stood;
