@@ -13,6 +13,7 @@ mod listed;
 mod logged;
 mod patient;
 mod probed;
+mod probing;
 mod retried;
 mod scene;
 mod stood;

@@ -67,7 +67,7 @@ fn around(public_ip: bool) -> Around {
     }
 }
 
-fn task(status: TaskStatus) -> Task {
+pub(crate) fn task(status: TaskStatus) -> Task {
     let after = |seconds: u64| Some(NOW.plus(std::time::Duration::from_secs(seconds)));
     Task {
         arn: TaskArn("arn:aws:ecs:us-east-1:123456789012:task/mayfly/0123456789abcdef".to_owned()),

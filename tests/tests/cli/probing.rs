@@ -1,0 +1,241 @@
+//! `mayfly doctor`: probes are started, watched and stopped, whatever ECS does.
+
+use std::future::pending;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use mayfly_cli::commands::doctor::finding::Level;
+use mayfly_cli::commands::doctor::probe::{Came, Probed};
+use mayfly_cli::commands::doctor::probe_run::Prober;
+use mayfly_cli::commands::doctor::probe_start::not_started;
+use mayfly_cli::commands::logs::{Line, LogStreams, Page};
+use mayfly_cli::failure::Failure;
+use mayfly_cli::moment::When;
+use mayfly_domain::id::{RunnerAddress, RunnerId, TaskArn};
+use mayfly_domain::task::{Task, TaskStatus};
+use mayfly_domain::time::Timestamp;
+use mayfly_fleet::probe::{Probe, Prober as Starts};
+use mayfly_fleet::{Definition, Described, FleetError, LaunchAnswer, LaunchFailure, Registry, Stopper, Tasks};
+use tokio::time::{Instant, sleep};
+
+use crate::probed::{kind, site};
+
+/// An ECS that does what a test wants, and remembers what it was asked.
+#[derive(Default)]
+struct Ecs {
+    /// It takes no task definition, in these words.
+    refuses: Option<&'static str>,
+    /// What it answers to the first sends; then it starts the task.
+    answers: Mutex<Vec<LaunchAnswer>>,
+    /// Client tokens of all sends.
+    tokens: Mutex<Vec<String>>,
+    /// Since when the task is there.
+    began: Mutex<Option<Instant>>,
+    /// After so long the probe has said all; none: never.
+    says_all: Option<Duration>,
+    /// After so long its task has stopped by itself.
+    stops: Option<Duration>,
+    /// Nothing can be stopped.
+    unstoppable: bool,
+    /// Tasks that somebody stopped.
+    stopped: Mutex<Vec<TaskArn>>,
+}
+
+fn arn() -> TaskArn {
+    TaskArn("arn:aws:ecs:us-east-1:123456789012:task/mayfly/0123456789abcdef".to_owned())
+}
+
+fn id() -> RunnerId {
+    RunnerId::from_ulid(7)
+}
+
+impl Ecs {
+    fn lives(&self) -> Option<Duration> {
+        self.began.lock().unwrap().map(|began| began.elapsed())
+    }
+
+    fn tokens(&self) -> Vec<String> {
+        self.tokens.lock().unwrap().clone()
+    }
+
+    fn stopped(&self) -> Vec<TaskArn> {
+        self.stopped.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl Registry for Ecs {
+    async fn ensure(&self, _definition: &Definition) -> Result<String, FleetError> {
+        match self.refuses {
+            Some(words) => Err(FleetError::Unexpected { operation: "RegisterTaskDefinition", what: words.to_owned() }),
+            None => Ok("arn:aws:ecs:us-east-1:123456789012:task-definition/mayfly-x64-1:1".to_owned()),
+        }
+    }
+}
+
+#[async_trait]
+impl Starts for Ecs {
+    async fn probe(&self, probe: &Probe) -> LaunchAnswer {
+        self.tokens.lock().unwrap().push(probe.client_token());
+        let mut answers = self.answers.lock().unwrap();
+        if answers.is_empty() {
+            self.began.lock().unwrap().get_or_insert_with(Instant::now);
+            LaunchAnswer::Started(arn())
+        } else {
+            answers.remove(0)
+        }
+    }
+}
+
+#[async_trait]
+impl Tasks for Ecs {
+    async fn describe(&self, tasks: &[TaskArn]) -> Result<Vec<Described>, FleetError> {
+        assert_eq!(tasks, [arn()]);
+        let lives = self.lives().unwrap();
+        // Its reads lag.
+        if lives < Duration::from_secs(3) {
+            return Ok(vec![Described::Missing(arn())]);
+        }
+        let over = self.stops.is_some_and(|stops| lives >= stops);
+        let status = match lives.as_secs() {
+            _ if over => TaskStatus::Stopped,
+            0..20 => TaskStatus::Starting,
+            _ => TaskStatus::Running,
+        };
+        Ok(vec![Described::Task(Box::new(Task { exit_code: over.then_some(0), ..crate::probed::task(status) }))])
+    }
+
+    async fn list_by_started_by(&self, _runner: &RunnerAddress) -> Result<Vec<TaskArn>, FleetError> {
+        Ok(Vec::new())
+    }
+
+    async fn list_all(&self) -> Result<Vec<TaskArn>, FleetError> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Stopper for Ecs {
+    async fn stop(&self, task: &TaskArn, _reason: &str) -> Result<(), FleetError> {
+        if self.unstoppable {
+            return Err(FleetError::Unexpected { operation: "StopTask", what: "nonsense".to_owned() });
+        }
+        self.stopped.lock().unwrap().push(task.clone());
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl LogStreams for Ecs {
+    async fn page(&self, stream: &str, after: Option<&str>) -> Result<Option<Page>, Failure> {
+        assert_eq!(stream, "runner/runner/0123456789abcdef");
+        if self.lives().is_none_or(|lives| lives < Duration::from_secs(20)) || after.is_some() {
+            return Ok(None);
+        }
+        let all = self.says_all.is_some_and(|when| self.lives().unwrap() >= when);
+        let words = if all { ["image curl 8.5.0", "end 0"].as_slice() } else { &["image curl 8.5.0"] };
+        let line = |words: &&str| Line { at: When(Timestamp::from_millis(0)), message: format!("mayfly-probe/{} {words}", id()) };
+        Ok(Some(Page { lines: words.iter().map(line).collect(), next: None }))
+    }
+}
+
+const LIMIT: Duration = Duration::from_secs(300);
+
+async fn probe(ecs: &Ecs, interrupted: impl Future<Output = ()>) -> Result<Vec<Probed>, Failure> {
+    let (site, reach) = (site(true), [("api".to_owned(), "https://api.github.com/zen".to_owned())]);
+    let prober = Prober { fleet: ecs, logs: ecs, site: &site, reach: &reach, limit: LIMIT, new_id: &|| Ok(id()) };
+    prober.probe_all(&[kind("linux")], interrupted).await
+}
+
+async fn one(ecs: &Ecs) -> Probed {
+    let mut all = probe(ecs, pending()).await.unwrap();
+    assert_eq!(all.len(), 1);
+    all.remove(0)
+}
+
+fn unsure(reason: &str) -> LaunchAnswer {
+    LaunchAnswer::Unsure { reason: reason.to_owned(), retry_after: None, may_have_started: true }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_has_said_all_is_stopped_and_nothing_is_left() {
+    let ecs = Ecs { says_all: Some(Duration::from_secs(25)), ..Ecs::default() };
+    let began = Instant::now();
+    let probed = one(&ecs).await;
+    assert!(matches!(&probed.came, Came::Ended { report, .. } if report.complete), "{probed:?}");
+    assert!(began.elapsed() < Duration::from_secs(30), "as soon as it has");
+    assert_eq!((ecs.stopped(), probed.left), (vec![arn()], None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_ended_is_not_stopped_and_its_last_lines_are_waited_for() {
+    let ecs = Ecs { stops: Some(Duration::from_secs(30)), says_all: Some(Duration::from_secs(36)), ..Ecs::default() };
+    let probed = one(&ecs).await;
+    assert!(matches!(&probed.came, Came::Ended { report, .. } if report.complete), "{probed:?}");
+    assert_eq!((ecs.stopped(), probed.left), (Vec::new(), None));
+    let ecs = Ecs { stops: Some(Duration::from_secs(30)), ..Ecs::default() };
+    let probed = one(&ecs).await;
+    assert!(matches!(&probed.came, Came::Ended { report, .. } if !report.complete), "but not for ever: {probed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_ecs_does_not_answer_the_same_request_is_sent_again() {
+    let answers = Mutex::new(vec![unsure("no answer"), unsure("no answer")]);
+    let ecs = Ecs { answers, says_all: Some(Duration::from_secs(25)), ..Ecs::default() };
+    assert!(matches!(one(&ecs).await.came, Came::Ended { .. }));
+    assert_eq!(ecs.tokens().len(), 3);
+    assert!(ecs.tokens().iter().all(|token| token == &ecs.tokens()[0]), "under the same token: {:?}", ecs.tokens());
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_ecs_never_answers_it_is_given_up_and_said() {
+    let ecs = Ecs { answers: Mutex::new((0..9).map(|number| unsure(&format!("no answer {number}"))).collect()), ..Ecs::default() };
+    let probed = one(&ecs).await;
+    assert_eq!(probed.came, Came::NotStarted { kind: None, reason: "no answer 3".to_owned() });
+    assert_eq!(ecs.tokens().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_may_start_nothing_learns_which_policy_lets_him() {
+    let reason = "AccessDeniedException: User alice is not authorized to perform: ecs:RunTask";
+    let denied = LaunchAnswer::Failed { kind: LaunchFailure::Configuration, reason: reason.to_owned() };
+    let at_run = Ecs { answers: Mutex::new(vec![denied]), ..Ecs::default() };
+    let at_registration = Ecs { refuses: Some(reason), ..Ecs::default() };
+    for ecs in [at_run, at_registration] {
+        let Came::NotStarted { kind: failure, reason } = one(&ecs).await.came else { panic!("it was started") };
+        let finding = not_started(&kind("linux"), failure, &reason);
+        assert_eq!(finding.level, Level::Unknown, "it says nothing of the deployment: {finding:?}");
+        assert!(finding.fix.as_deref().is_some_and(|fix| fix.contains("DoctorPolicyArn")), "{finding:?}");
+    }
+    let invalid =
+        LaunchAnswer::Failed { kind: LaunchFailure::Configuration, reason: "InvalidParameterException: no such subnet".to_owned() };
+    let ecs = Ecs { answers: Mutex::new(vec![invalid]), ..Ecs::default() };
+    assert!(
+        matches!(one(&ecs).await.came, Came::NotStarted { kind: Some(LaunchFailure::Configuration), .. }),
+        "what ECS itself refuses does"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_no_patience_leaves_no_task() {
+    let ecs = Ecs::default();
+    let interrupted = probe(&ecs, sleep(Duration::from_secs(10))).await.unwrap_err();
+    assert_eq!((interrupted.problem.as_str(), interrupted.hint.as_str()), ("interrupted", ""));
+    assert_eq!(ecs.stopped(), [arn()]);
+    let ecs = Ecs { unstoppable: true, ..Ecs::default() };
+    let interrupted = probe(&ecs, sleep(Duration::from_secs(10))).await.unwrap_err();
+    assert!(interrupted.hint.contains("could not be stopped"), "{interrupted:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_never_says_all_is_late_and_stopped() {
+    let ecs = Ecs::default();
+    let began = Instant::now();
+    let probed = one(&ecs).await;
+    assert!(matches!(&probed.came, Came::Late { task: Some(task) } if task.status == TaskStatus::Running), "{probed:?}");
+    assert!((LIMIT..LIMIT + Duration::from_secs(5)).contains(&began.elapsed()), "{:?}", began.elapsed());
+    assert_eq!((ecs.stopped(), probed.left), (vec![arn()], None));
+    let ecs = Ecs { unstoppable: true, ..Ecs::default() };
+    assert_eq!(one(&ecs).await.left, Some(arn()));
+}
