@@ -103,11 +103,11 @@ pub fn judge(deliveries: &[DeliveryNow], function: &str, now: Timestamp) -> Vec<
         } else {
             let since = deliveries.iter().any(|one| one.succeeded() && one.delivered_at > newest);
             let before = if since {
-                "since then others arrived, and sweeper asks for these again; if it happens again"
+                "since then others arrived, and sweeper asks for these again; if it happens again:"
             } else {
-                "sweeper asks for these again"
+                "sweeper asks for these again;"
             };
-            Finding::warning(Area::Deliveries, what, format!("{before}: {fix}"))
+            Finding::warning(Area::Deliveries, what, format!("{before} {fix}"))
         });
     }
     let recovered = deliveries.iter().filter(|one| !one.succeeded() && arrived.contains(one.guid.as_str()));
