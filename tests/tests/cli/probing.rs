@@ -38,6 +38,8 @@ struct Ecs {
     stops: Option<Duration>,
     /// Nothing can be stopped.
     unstoppable: bool,
+    /// It answers a send that starts the task only after so long.
+    answers_after: Duration,
     /// Tasks that somebody stopped.
     stopped: Mutex<Vec<TaskArn>>,
 }
@@ -78,13 +80,16 @@ impl Registry for Ecs {
 impl Starts for Ecs {
     async fn probe(&self, probe: &Probe) -> LaunchAnswer {
         self.tokens.lock().unwrap().push(probe.client_token());
-        let mut answers = self.answers.lock().unwrap();
-        if answers.is_empty() {
-            self.began.lock().unwrap().get_or_insert_with(Instant::now);
-            LaunchAnswer::Started(arn())
-        } else {
-            answers.remove(0)
+        let answer = {
+            let mut answers = self.answers.lock().unwrap();
+            (!answers.is_empty()).then(|| answers.remove(0))
+        };
+        if let Some(answer) = answer {
+            return answer;
         }
+        self.began.lock().unwrap().get_or_insert_with(Instant::now);
+        sleep(self.answers_after).await;
+        LaunchAnswer::Started(arn())
     }
 }
 
@@ -106,8 +111,9 @@ impl Tasks for Ecs {
         Ok(vec![Described::Task(Box::new(Task { exit_code: over.then_some(0), ..crate::probed::task(status) }))])
     }
 
-    async fn list_by_started_by(&self, _runner: &RunnerAddress) -> Result<Vec<TaskArn>, FleetError> {
-        Ok(Vec::new())
+    async fn list_by_started_by(&self, runner: &RunnerAddress) -> Result<Vec<TaskArn>, FleetError> {
+        assert_eq!(runner.to_string(), format!("mayfly-doctor/{}", id()));
+        Ok(self.lives().map(|_| arn()).into_iter().collect())
     }
 
     async fn list_all(&self) -> Result<Vec<TaskArn>, FleetError> {
@@ -191,9 +197,18 @@ async fn where_ecs_does_not_answer_the_same_request_is_sent_again() {
 #[tokio::test(start_paused = true)]
 async fn where_ecs_never_answers_it_is_given_up_and_said() {
     let ecs = Ecs { answers: Mutex::new((0..9).map(|number| unsure(&format!("no answer {number}"))).collect()), ..Ecs::default() };
-    let probed = one(&ecs).await;
-    assert_eq!(probed.came, Came::NotStarted { kind: None, reason: "no answer 3".to_owned() });
+    let Came::NotStarted { kind: None, reason } = one(&ecs).await.came else { panic!("it was started") };
+    assert!(reason.starts_with("no answer 3; if there is a task of it, it ends"), "{reason}");
     assert_eq!(ecs.tokens().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_was_started_without_an_answer_is_found() {
+    let answers = Mutex::new((0..4).map(|_| unsure("no answer")).collect());
+    let ecs = Ecs { answers, says_all: Some(Duration::from_secs(25)), ..Ecs::default() };
+    *ecs.began.lock().unwrap() = Some(Instant::now());
+    assert!(matches!(one(&ecs).await.came, Came::Ended { .. }));
+    assert_eq!((ecs.tokens().len(), ecs.stopped()), (4, vec![arn()]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -225,7 +240,15 @@ async fn who_has_no_patience_leaves_no_task() {
     assert_eq!(ecs.stopped(), [arn()]);
     let ecs = Ecs { unstoppable: true, ..Ecs::default() };
     let interrupted = probe(&ecs, sleep(Duration::from_secs(10))).await.unwrap_err();
-    assert!(interrupted.hint.contains("could not be stopped"), "{interrupted:?}");
+    assert!(interrupted.hint.contains("sweeper stops it"), "{interrupted:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_no_patience_while_ecs_thinks_leaves_no_task_that_it_shows() {
+    let ecs = Ecs { answers_after: Duration::from_secs(60), ..Ecs::default() };
+    let interrupted = probe(&ecs, sleep(Duration::from_secs(10))).await.unwrap_err();
+    assert_eq!(ecs.stopped(), [arn()]);
+    assert!(interrupted.hint.contains("sweeper stops it"), "ECS may do later what it was asked: {interrupted:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -161,7 +161,11 @@ pub fn judged(probed: &[Probed], around: &Around) -> Vec<Finding> {
         }
         findings.extend(left.as_ref().map(|task| {
             let what = format!("the probe's task {} could not be stopped", task.task_id());
-            Finding::warning(Area::Network, what, "it ends by itself within two minutes, and sweeper stops it when it is ten minutes old")
+            Finding::warning(
+                Area::Network,
+                what,
+                "it ends two minutes after its container began, and sweeper stops it when it is ten minutes old",
+            )
         }));
     }
     findings

@@ -28,6 +28,10 @@ const SENDS: u32 = 4;
 /// How long stopping what was started may take when somebody has no patience.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
+/// What is said of a task that may be there, and was not stopped.
+const LEFT: &str =
+    "if there is a task of it, it ends two minutes after its container began, and sweeper stops it when it is ten minutes old";
+
 /// What a task's reason says that was stopped.
 const STOPPED: &str = "mayfly doctor has seen enough";
 
@@ -50,13 +54,20 @@ pub struct Prober<'a, F, L> {
 /// What is under way.
 #[derive(Default)]
 struct Underway {
+    /// Tasks that were started.
     tasks: Mutex<BTreeSet<TaskArn>>,
+    /// Probes that ECS was asked for, and has not answered: their tasks may be there.
+    asked: Mutex<BTreeSet<RunnerAddress>>,
     progress: Mutex<Progress>,
 }
 
 impl Underway {
     fn tasks(&self) -> MutexGuard<'_, BTreeSet<TaskArn>> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn asked(&self) -> MutexGuard<'_, BTreeSet<RunnerAddress>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn say(&self, kind: &Kind, what: &str) {
@@ -76,13 +87,26 @@ impl<F: Registry + Starts + Tasks + Stopper, L: LogStreams> Prober<'_, F, L> {
         match select(Box::pin(all), Box::pin(interrupted)).await {
             Either::Left((probed, _)) => probed.into_iter().collect(),
             Either::Right(((), _)) => {
-                let started = underway.tasks().clone();
-                let stops = started.iter().map(|task| timeout(STOP_WITHIN, self.fleet.stop(task, STOPPED)));
-                let left = join_all(stops).await.into_iter().filter(|stopped| !matches!(stopped, Ok(Ok(())))).count();
-                let hint = if left == 0 { "" } else { "a task of the probe could not be stopped: it ends by itself within two minutes" };
-                Err(Failure::new("interrupted", hint))
+                let left = self.stop_all(&underway).await;
+                Err(Failure::new("interrupted", if left { LEFT } else { "" }))
             }
         }
+    }
+
+    /// Stops what was started. True if a task may be left.
+    async fn stop_all(&self, underway: &Underway) -> bool {
+        let (mut tasks, asked) = (underway.tasks().clone(), underway.asked().clone());
+        for probe in &asked {
+            let listed = timeout(STOP_WITHIN, self.fleet.list_by_started_by(probe)).await;
+            tasks.extend(listed.into_iter().flatten().flatten());
+        }
+        let stopped = join_all(tasks.iter().map(|task| self.stopped(task))).await;
+        // What ECS has not answered it may still do.
+        !asked.is_empty() || stopped.contains(&false)
+    }
+
+    async fn stopped(&self, task: &TaskArn) -> bool {
+        matches!(timeout(STOP_WITHIN, self.fleet.stop(task, STOPPED)).await, Ok(Ok(())))
     }
 
     async fn probe(&self, kind: &Kind, underway: &Underway) -> Result<Probed, Failure> {
@@ -96,19 +120,24 @@ impl<F: Registry + Starts + Tasks + Stopper, L: LogStreams> Prober<'_, F, L> {
             .parse()
             .map_err(|error: mayfly_domain::id::InvalidName| Failure::new(error.to_string(), ""))?;
         let probe = Probe::build(self.site, &kind.pool, &definition, &address, self.reach);
-        let task = match self.started(&probe).await {
+        underway.asked().insert(address.clone());
+        let task = match self.started(&probe, &address).await {
             Ok(task) => task,
-            Err(came) => return Ok(Probed { kind: kind.clone(), came, left: None }),
+            Err(came) => {
+                underway.asked().remove(&address);
+                return Ok(Probed { kind: kind.clone(), came, left: None });
+            }
         };
         underway.tasks().insert(task.clone());
+        underway.asked().remove(&address);
         let came = self.watched(kind, &probe, &task, (until, underway)).await;
         let over = matches!(&came, Came::Ended { task, .. } if task.status == TaskStatus::Stopped);
-        let left = if over { None } else { self.fleet.stop(&task, STOPPED).await.err().map(|_| task.clone()) };
+        let left = (!over && !self.stopped(&task).await).then(|| task.clone());
         underway.tasks().remove(&task);
         Ok(Probed { kind: kind.clone(), came, left })
     }
 
-    async fn started(&self, probe: &Probe) -> Result<TaskArn, Came> {
+    async fn started(&self, probe: &Probe, address: &RunnerAddress) -> Result<TaskArn, Came> {
         let mut last = String::new();
         for send in 0..SENDS {
             if send > 0 {
@@ -122,7 +151,10 @@ impl<F: Registry + Starts + Tasks + Stopper, L: LogStreams> Prober<'_, F, L> {
                 LaunchAnswer::Unsure { reason, .. } => last = reason,
             }
         }
-        Err(Came::NotStarted { kind: None, reason: last })
+        match self.fleet.list_by_started_by(address).await.ok().and_then(|tasks| tasks.into_iter().next()) {
+            Some(task) => Ok(task),
+            None => Err(Came::NotStarted { kind: None, reason: format!("{last}; {LEFT}") }),
+        }
     }
 
     /// Looks at it until it has said all, has ended, or its time is over.

@@ -146,7 +146,7 @@ pub fn not_started(kind: &Kind, failure: Option<LaunchFailure>, reason: &str) ->
         None => {
             let denied = reason.contains("AccessDenied") || reason.contains("not authorized");
             let fix = if denied { MAY_NOT } else { "try again" };
-            Finding::unknown(Area::Network, format!("{whose}: no probe was started: {reason}"), fix)
+            Finding::unknown(Area::Network, format!("{whose}: no probe is known to have started: {reason}"), fix)
         }
         Some(LaunchFailure::Quota) => {
             let what = format!("{whose}: no vCPU is left on {} for a probe, nor for a runner: {reason}", capacity(kind));
