@@ -154,9 +154,28 @@ async fn overtaken<P: PoolsParameter>(parameter: &P, newest: Option<(u64, Option
 
 /// The answer as JSON.
 #[derive(Debug, Serialize)]
-struct Answer<'a> {
-    plan: &'a Plan,
-    applied: Option<&'a Applied>,
+pub struct Answer<'a> {
+    /// What was to change.
+    pub plan: &'a Plan,
+    /// What came of it; none if there was nothing to change.
+    pub applied: Option<&'a Applied>,
+}
+
+/// What came of it as text: what somebody must know besides, and the answer.
+#[must_use]
+pub fn in_words(applied: &Applied) -> (Vec<String>, String) {
+    let warning = |text: &str| format!("{DOUBTFUL}warning:{DOUBTFUL:#} {text}");
+    let replaced = |version: &u64| {
+        warning(&format!(
+            "version {version} was written in the same moment, not by mayfly, and is replaced: mayfly pools --file --version {version}"
+        ))
+    };
+    let mut besides: Vec<String> = applied.replaced.iter().map(replaced).collect();
+    if !applied.not_woken.is_empty() {
+        besides.push(warning("not every pool could be woken: the next tick does it, within a minute"));
+    }
+    let answer = format!("{GOOD}applied:{GOOD:#} version {} is in force; every function knows it within a minute", applied.version);
+    (besides, answer)
 }
 
 impl Apply {
@@ -212,14 +231,8 @@ fn answer(screen: &Screen, plan: &Plan, applied: Option<&Applied>) -> Result<Exi
         return Ok(Exit::Done);
     }
     let Some(applied) = applied else { return Ok(Exit::Done) };
-    for replaced in &applied.replaced {
-        screen.say(format_args!(
-            "{DOUBTFUL}warning:{DOUBTFUL:#} version {replaced} was written in the same moment, not by mayfly, and is replaced: mayfly pools --file --version {replaced}"
-        ));
-    }
-    if !applied.not_woken.is_empty() {
-        screen.say(format_args!("{DOUBTFUL}warning:{DOUBTFUL:#} not every pool could be woken: the next tick does it, within a minute"));
-    }
-    screen.print(format_args!("{GOOD}applied:{GOOD:#} version {} is in force; every function knows it within a minute", applied.version));
+    let (besides, done) = in_words(applied);
+    besides.iter().for_each(|text| screen.say(text));
+    screen.print(done);
     Ok(Exit::Done)
 }

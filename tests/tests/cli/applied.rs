@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mayfly_cli::commands::apply::{Applied, Change, Means, carry_out};
+use mayfly_cli::commands::apply::{Answer, Applied, Change, Means, carry_out, in_words};
 use mayfly_cli::commands::plan::difference::Kind;
 use mayfly_cli::commands::plan::{Compared, Plan, Readable, gather};
 use mayfly_cli::commands::pools::{self, Known};
@@ -98,6 +98,16 @@ async fn comments_change_nothing_and_the_same_file_even_less() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_applied_is_told_with_the_plan_and_with_what_went_beside() {
+    let system = begin(419);
+    let plan = planned(&system, &two("max = 3", SMALL)).await;
+    let applied = Applied { version: 9, replaced: vec![7, 8], not_woken: vec![linux()] };
+    let (besides, words) = in_words(&applied);
+    insta::assert_snapshot!("apply_besides_text", bare(&format!("{}\n{words}", besides.join("\n"))));
+    insta::assert_json_snapshot!("apply_json", Answer { plan: &plan, applied: Some(&applied) });
+}
+
+#[tokio::test(start_paused = true)]
 async fn colours_are_there_for_whoever_wants_them() {
     let system = begin(404);
     let words = planned(&system, &two("max = 3", SMALL)).await.in_words();
@@ -122,6 +132,9 @@ async fn what_is_applied_is_in_force_and_its_pools_are_woken() {
     let (desk, bell) = (Desk::new(&system), Bell::new(&system));
     let applied = apply(&desk, &bell, Some(1), &pool_with("max = 1")).await.unwrap();
     assert_eq!(applied, Applied { version: 2, replaced: Vec::new(), not_woken: Vec::new() });
+    let (besides, words) = in_words(&applied);
+    assert_eq!(besides, [""; 0]);
+    insta::assert_snapshot!("apply_text", bare(&words));
     assert_eq!(*bell.woken.lock().unwrap(), ["linux"]);
     // And again: the lock is given back.
     assert_eq!(apply(&desk, &bell, Some(2), &pool_with("max = 2")).await.unwrap().version, 3);
