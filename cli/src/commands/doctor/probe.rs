@@ -75,7 +75,7 @@ impl Kind {
 #[must_use]
 pub fn kinds(pools: &Pools, site: &Site) -> Vec<Kind> {
     let mut kinds: BTreeMap<_, Kind> = BTreeMap::new();
-    for pool in pools.pools.iter().filter(|pool| pool.max > 0) {
+    for pool in &pools.pools {
         let role = site.role_of(pool);
         let alike = (pool.image.clone(), pool.size.architecture, pool.size.capacity, role.clone());
         let kind = kinds.entry(alike).or_insert_with(|| Kind { pools: Vec::new(), pool: pool.clone(), role });

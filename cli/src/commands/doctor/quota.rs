@@ -96,7 +96,7 @@ pub fn judge(allowed: &Allowed, pools: &Pools) -> Vec<Finding> {
     let kinds = [(Capacity::OnDemand, &allowed.on_demand, "on demand", ON_DEMAND), (Capacity::Spot, &allowed.spot, "on Spot", SPOT)];
     let mut findings = Vec::new();
     for (capacity, allowed, words, code) in kinds {
-        let mine: Vec<&Pool> = pools.pools.iter().filter(|pool| pool.size.capacity == capacity && pool.max > 0).collect();
+        let mine: Vec<&Pool> = pools.pools.iter().filter(|pool| pool.size.capacity == capacity).collect();
         if !mine.is_empty() {
             findings.push(match allowed {
                 Ok(quota) => one(&mine, *quota, words, code),
