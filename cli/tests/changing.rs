@@ -8,7 +8,7 @@ fn called(arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("bad.toml"), "[pools.linux]\nlabels = 7\n").unwrap();
     std::fs::write(folder.path().join("good.toml"), GOOD).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mayfly"));
+    let mut command = Command::new(std::env::var_os("CARGO_BIN_EXE_mayfly").unwrap());
     command.args(arguments).current_dir(folder.path()).stdin(Stdio::null());
     // Nobody's credentials, and nowhere to find any.
     command.env_clear().env("HOME", folder.path()).env("AWS_EC2_METADATA_DISABLED", "true");

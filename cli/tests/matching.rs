@@ -105,7 +105,13 @@ fn the_command_says_what_the_table_says() {
     let file = folder.path().join("pools.toml");
     std::fs::write(&file, &parts()[0].0).unwrap();
     let ask = |labels: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_mayfly")).arg("match").args(labels).arg("--file").arg(&file).output().unwrap();
+        let output = Command::new(std::env::var_os("CARGO_BIN_EXE_mayfly").unwrap())
+            .arg("match")
+            .args(labels)
+            .arg("--file")
+            .arg(&file)
+            .output()
+            .unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
     assert_eq!(ask(&["SELF-HOSTED", "mayfly"]), (Some(0), "linux\n".to_owned()));

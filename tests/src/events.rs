@@ -10,11 +10,12 @@ mod tasks;
 mod timers;
 mod webhook;
 
+use crate::repository::repository;
 use anyhow::Context as _;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The account of the local stack.
 pub const ACCOUNT: &str = "000000000000";
@@ -46,9 +47,11 @@ pub fn all() -> anyhow::Result<BTreeMap<String, Value>> {
 }
 
 /// The repository's folder of event files.
-#[must_use]
-pub fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../events")
+///
+/// # Errors
+/// If this program lies outside of every clone.
+pub fn folder() -> anyhow::Result<PathBuf> {
+    Ok(repository()?.join("events"))
 }
 
 /// A file's text.
@@ -63,14 +66,15 @@ pub fn text(content: &Value) -> String {
 /// When the folder cannot be written.
 pub fn write() -> anyhow::Result<()> {
     let files = all()?;
+    let folder = folder()?;
     for path in present()? {
-        let name = path.strip_prefix(folder()).unwrap_or(&path).to_string_lossy().into_owned();
+        let name = path.strip_prefix(&folder).unwrap_or(&path).to_string_lossy().into_owned();
         if !files.contains_key(&name) {
             fs::remove_file(&path).with_context(|| format!("remove {}", path.display()))?;
         }
     }
     for (name, content) in files {
-        let path = folder().join(name);
+        let path = folder.join(name);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).with_context(|| format!("make {}", parent.display()))?;
         }
@@ -85,7 +89,7 @@ pub fn write() -> anyhow::Result<()> {
 /// When it cannot be read.
 pub fn present() -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    let Ok(functions) = fs::read_dir(folder()) else { return Ok(found) };
+    let Ok(functions) = fs::read_dir(folder()?) else { return Ok(found) };
     for function in functions {
         let function = function.context("read the folder of event files")?.path();
         if !function.is_dir() {

@@ -8,6 +8,7 @@ pub mod fargate;
 pub mod github;
 pub mod ledger;
 pub mod openapi;
+pub mod repository;
 pub mod simulation;
 pub mod stack;
 pub mod system;

@@ -13,7 +13,7 @@ fn files_are_up_to_date() {
     let present = events::present().unwrap();
     assert_eq!(made.len(), present.len(), "run `cargo run -p mayfly-tests --bin events`");
     for (name, content) in made {
-        let path = events::folder().join(&name);
+        let path = events::folder().unwrap().join(&name);
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         assert!(text == events::text(&content), "{name} is out of date: run `cargo run -p mayfly-tests --bin events`");
     }

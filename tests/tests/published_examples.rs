@@ -4,7 +4,6 @@
 //! into one file.
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its ground has to fail, and says where")]
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -17,6 +16,7 @@ use mayfly_queue::{NotSent, Wakes};
 use mayfly_settings::parameter::{Parameter, ParameterStore, Unreadable};
 use mayfly_settings::source::{Parameters, Settings};
 use mayfly_tests::ledger::{Handle, Model};
+use mayfly_tests::repository::repository;
 use mayfly_webhook::{Outcome, Request, Webhook};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -75,7 +75,7 @@ impl Example {
 }
 
 fn examples() -> Examples {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/openapi/examples.json");
+    let file = repository().unwrap().join("target/openapi/examples.json");
     let text = std::fs::read_to_string(file).map_err(|error| format!("{error}: run `make openapi`")).unwrap();
     serde_json::from_str(&text).unwrap()
 }

@@ -1,7 +1,8 @@
 //! Where the local stack keeps its things: all of it below the repository, in `target/local` and `.venv`.
 
+use crate::repository::repository;
 use anyhow::{Context, Result};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The directories and files of the local stack.
 #[derive(Clone, Debug)]
@@ -11,13 +12,12 @@ pub struct Places {
 }
 
 impl Places {
-    /// Those of the repository that this program was built from.
+    /// Those of the repository that this program lies in.
     ///
     /// # Errors
     /// If the program cannot tell where it lies.
     pub fn of_repository() -> Result<Self> {
-        let crate_root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let root = crate_root.parent().context("find the repository above the tests' crate")?.to_owned();
+        let root = repository()?;
         let program = std::env::current_exe().context("find this program's own file")?;
         let directory = program.parent().context("find the directory of this program")?;
         // Test programs lie one deeper than the binaries that they want to start.

@@ -7,8 +7,8 @@ use mayfly_tests::github::key::KeyPair;
 use mayfly_tests::github::model::Mint;
 use mayfly_tests::github::runners::Scope;
 use mayfly_tests::github::server::Server;
+use mayfly_tests::repository::repository;
 use std::fs;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -51,7 +51,7 @@ impl Scene {
     fn start(&self, hook: &str) -> Child {
         let path = self.home.path().join("hook.sh");
         fs::write(&path, hook).unwrap();
-        Process::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/local/run.sh"))
+        Process::new(repository().unwrap().join("infra/local/run.sh"))
             .env("ACTIONS_RUNNER_INPUT_JITCONFIG", &self.registration)
             .env("ACTIONS_RUNNER_HOOK_JOB_STARTED", &path)
             .env("JOB_LEVEL", "must not reach the hook")

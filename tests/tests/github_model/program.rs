@@ -31,7 +31,7 @@ fn until<T>(mut ask: impl FnMut() -> Option<T>) -> T {
 
 fn start(folder: &Path) -> (Running, PathBuf) {
     let ready = folder.join("ready.json");
-    let program = Command::new(env!("CARGO_BIN_EXE_github-model"))
+    let program = Command::new(std::env::var_os("CARGO_BIN_EXE_github-model").unwrap())
         .args(["--listen", "127.0.0.1:0", "--ready-file"])
         .arg(&ready)
         .stdout(Stdio::null())
@@ -60,7 +60,7 @@ fn it_says_where_it_is_and_ends_on_sigterm() {
 
 #[test]
 fn a_wrong_option_is_said() {
-    let output = Command::new(env!("CARGO_BIN_EXE_github-model")).args(["--port", "80"]).output().unwrap();
+    let output = Command::new(std::env::var_os("CARGO_BIN_EXE_github-model").unwrap()).args(["--port", "80"]).output().unwrap();
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("--port"));
 }

@@ -2,10 +2,11 @@
 
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
+
+use mayfly_tests::repository::repository;
 
 /// A cold and busy machine takes its time to load the emulator.
 const START_LIMIT: Duration = Duration::from_secs(90);
@@ -24,7 +25,7 @@ pub(crate) fn endpoint() -> &'static str {
 }
 
 fn start() -> Emulator {
-    let program = repository().join(".venv/bin/ministack");
+    let program = repository().unwrap().join(".venv/bin/ministack");
     assert!(program.exists(), "{} is missing: run `make tools`", program.display());
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
     let place = tempfile::tempdir().unwrap().keep();
@@ -53,8 +54,4 @@ fn answers(port: u16) -> bool {
     stream.set_read_timeout(Some(Duration::from_secs(5))).is_ok()
         && std::io::Write::write_all(&mut stream, request.as_bytes()).is_ok()
         && stream.read(&mut answer).is_ok_and(|length| answer[..length].windows(3).any(|part| part == b"200"))
-}
-
-pub(crate) fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }

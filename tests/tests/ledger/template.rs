@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::{AttributeDefinition, KeySchemaElement, KeyType, ScalarAttributeType};
 
-use crate::emulator::repository;
+use mayfly_tests::repository::repository;
 
 /// What the template says of the table.
 pub(crate) struct Schema {
@@ -15,7 +15,7 @@ pub(crate) struct Schema {
 
 impl Schema {
     pub(crate) fn read() -> Self {
-        let text = std::fs::read_to_string(repository().join("infra/template.yaml")).unwrap();
+        let text = std::fs::read_to_string(repository().unwrap().join("infra/template.yaml")).unwrap();
         let table = text.split("Type: AWS::DynamoDB::Table").nth(1).unwrap().split("\n\n").next().unwrap();
         let (own, index) = table.split_once("GlobalSecondaryIndexes:").unwrap();
         let attributes = pairs(own, "AttributeType").map(|(name, kind)| {

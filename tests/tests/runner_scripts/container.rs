@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use mayfly_tests::repository::repository;
+
 use crate::process::{eventually, signal};
 use crate::server::{Reply, Server, answer};
 use crate::{SECRET, TOKEN};
@@ -196,7 +198,7 @@ pub(crate) fn ask(replies: Vec<Reply>) -> (Server, Container) {
 }
 
 fn script(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../runner").join(name);
+    let path = repository().unwrap().join("runner").join(name);
     fs::read_to_string(path).unwrap()
 }
 

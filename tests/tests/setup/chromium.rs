@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use base64::Engine as _;
+use mayfly_tests::repository::repository;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -42,7 +43,7 @@ fn program() -> Option<PathBuf> {
 }
 
 fn fetched() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/browser")
+    repository().unwrap().join("target/browser")
 }
 
 /// True if there is a browser on this machine.

@@ -12,6 +12,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
 use std::time::Duration;
 
+use mayfly_tests::repository::repository;
 use mayfly_tests::stack::Places;
 use serde_json::{Value, json};
 
@@ -62,7 +63,7 @@ fn readme_has_these_lines_in_this_order_and_no_other() {
 
 #[test]
 fn what_is_not_followed_is_there_all_the_same() {
-    let root = readme::repository();
+    let root = repository().unwrap();
     let mut words = LINES[0].0.split_whitespace();
     assert_eq!(words.next(), Some("make"));
     let said = Command::new("make").arg("--dry-run").args(words).current_dir(&root).output().unwrap();

@@ -3,11 +3,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
-use std::path::Path;
 use std::time::Duration;
 
 use fastrand::Rng;
 use jiff::Timestamp;
+use mayfly_tests::events;
 use mayfly_tests::stack::invoke;
 
 use super::killer::at_work;
@@ -64,7 +64,7 @@ impl Sweeps {
 
     async fn sweep(&self, scene: &Scene<'_>) {
         let free = scene.lease().await.is_none_or(|until| until < Timestamp::now());
-        let event = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events/sweeper/tick.json");
+        let event = events::folder().unwrap().join("sweeper/tick.json");
         match invoke(&scene.places, "sweeper", &event).await {
             Ok((_, false)) => self.whole.set(self.whole.get() + usize::from(free)),
             Ok((answer, true)) => self.failed.borrow_mut().push(answer.to_string()),

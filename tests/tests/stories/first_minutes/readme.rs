@@ -1,12 +1,8 @@
 //! What README tells a newcomer to type.
 
-use std::path::{Path, PathBuf};
+use mayfly_tests::repository::repository;
 
 const HEADING: &str = "## The first ten minutes\n";
-
-pub(crate) fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
 
 /// The section, as far as it is followed.
 pub(crate) struct Readme {
@@ -18,7 +14,7 @@ pub(crate) struct Readme {
 
 impl Readme {
     pub(crate) fn read() -> Self {
-        let text = std::fs::read_to_string(repository().join("README.md")).unwrap();
+        let text = std::fs::read_to_string(repository().unwrap().join("README.md")).unwrap();
         Self::of(&text)
     }
 
