@@ -14,28 +14,36 @@ export __SAM_CLI_APP_DIR := $(CURDIR)/target/sam/home
 SAM := cd infra && sam
 STACK := target/debug/stack
 
-.PHONY: help tools build check openapi browser test simulate bench demo up down status deploy validate shellcheck models
+.PHONY: help tools build check openapi browser test simulate bench demo up down status env deploy validate shellcheck models
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# Its programs name the place that they were installed at, so a clone that was moved or copied installs them again.
+ifneq ($(realpath .venv),$(shell cat .venv/ready 2>/dev/null))
+.PHONY: .venv/ready
+endif
+
 tools: .venv/ready ## what is not Rust, into .venv
 
 .venv/ready: requirements.txt
+	@echo "installing SAM, cargo-lambda and the AWS emulator into .venv (the first time a minute or two)"
 	$(PYTHON) -m venv --clear .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements.txt
-	touch $@
+	realpath .venv > $@
 
 models: ## the programs of the local stack, and mayfly
-	cargo build --quiet -p mayfly-tests -p mayfly-cli --bins
+	@echo "building mayfly and the programs of the local stack (the first time some minutes on 2 cores)"
+	cargo build -p mayfly-tests -p mayfly-cli --bins
 
 # Only if it is not there: a stack must go down whatever state the sources are in.
 $(STACK):
-	cargo build --quiet -p mayfly-tests --bin stack
+	cargo build -p mayfly-tests --bin stack
 
 # cargo builds the functions all at once, on all cores; sam goes through them one by one and finds them done.
 build: tools models ## the functions as they run on Lambda, for this machine, and the local stack's programs
-	cargo lambda build --quiet --release
+	@echo "building the five functions (the first time some 8 minutes on 2 cores)"
+	cargo lambda build --release
 	$(SAM) build --config-env local --parameter-overrides Architecture=$(ARCH)
 
 check: ## formatting, lints, documentation: everything that needs no running
@@ -74,6 +82,9 @@ down: $(STACK) ## end the local stack, whatever state it is in
 
 status: $(STACK) ## the local stack, if it is up
 	$(STACK) status
+
+env: $(STACK) ## what a shell needs to use the local stack: eval "$$(make -s env)"
+	@$(STACK) env
 
 invoke-%: $(STACK) ## hand an event to a function of the local stack: make invoke-webhook EVENT=events/...
 	$(STACK) invoke $* $(EVENT)

@@ -51,6 +51,9 @@ pub async fn run() -> Result<bool> {
     explain(&outcome, &forged, &parts);
     let answered = asking::ask(&places, &stack, &watch.ledger.snapshot().await?).await?;
     println!("{}", outcome.last_line());
+    println!(
+        "on AWS add Fargate's start, 45 to 75 s for each runner. To try it yourself: make up, then eval \"$(make -s env)\" and mayfly status"
+    );
     Ok(outcome.good() && answered)
 }
 

@@ -1,7 +1,7 @@
-//! The local stack from the command line: `stack up`, `down`, `status`, `with <command>`, `bare <command>`, `invoke <function> <event file>`.
+//! The local stack from the command line: `stack up`, `down`, `status`, `env`, `with <command>`, `bare <command>`, `invoke <function> <event file>`.
 
 use anyhow::{Result, bail};
-use mayfly_tests::stack::{Ground, Places, down, invoke, running, status, up, with};
+use mayfly_tests::stack::{Ground, Places, Stack, down, invoke, running, status, up, with};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -29,6 +29,7 @@ async fn run(words: &[&str]) -> Result<ExitCode> {
             let stack = up(places, Ground::Whole).await?;
             say(format_args!("up after {:.1} s: {}", begun.elapsed().as_secs_f64(), places.description().display()));
             say(format_args!("webhook {}\ngithub  {}\naws     {}", stack.webhook_url, stack.github_url, stack.aws_endpoint));
+            say("to use it from this shell: eval \"$(make -s env)\", then for example: mayfly status");
         }
         ["down"] => say(format_args!("down: {} processes ended", down(places).await?)),
         ["status"] => {
@@ -36,6 +37,7 @@ async fn run(words: &[&str]) -> Result<ExitCode> {
             say(format_args!("{}", serde_json::to_string_pretty(&stack)?));
             say(format_args!("up, {} processes", running(places)?));
         }
+        ["env"] => say(Stack::read(places)?.shell_environment(places)),
         ["invoke", function, event] => {
             let (answer, failed) = invoke(places, function, Path::new(event)).await?;
             say(format_args!("{}", serde_json::to_string_pretty(&answer)?));
@@ -47,7 +49,7 @@ async fn run(words: &[&str]) -> Result<ExitCode> {
             // A signal has no code; any failure will do.
             return Ok(code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from));
         }
-        _ => bail!("usage: stack up | down | status | with <command> | bare <command> | invoke <function> <event file>"),
+        _ => bail!("usage: stack up | down | status | env | with <command> | bare <command> | invoke <function> <event file>"),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -32,9 +32,7 @@ pub(super) async fn ask(places: &Places, stack: &Stack, ledger: &Snapshot) -> Re
 async fn mayfly(places: &Places, stack: &Stack, arguments: &[&str]) -> Result<bool> {
     println!("$ mayfly {}", arguments.join(" "));
     let mut command = Command::new(places.binary("mayfly"));
-    command.args(arguments).env_clear().env("HOME", places.local()).env("MAYFLY_STACK", &stack.stack);
-    command.env("AWS_REGION", &stack.region).env("AWS_ENDPOINT_URL", &stack.aws_endpoint);
-    command.env("AWS_ACCESS_KEY_ID", &stack.access_key).env("AWS_SECRET_ACCESS_KEY", &stack.access_key);
+    command.args(arguments).env_clear().env("HOME", places.local()).envs(stack.environment());
     let status = command.status().await.context("run mayfly (make models builds it)")?;
     Ok(status.success())
 }

@@ -34,7 +34,6 @@ pub(super) struct Outcome {
     pub(super) lines: Vec<Line>,
     pub(super) wrong: Vec<Wrong>,
     pub(super) tasks: usize,
-    pub(super) live: usize,
     pub(super) forgery_seen: bool,
 }
 
@@ -54,7 +53,7 @@ impl Outcome {
         if forgery_seen || forged.status != 401 {
             wrong.push(Wrong::Left(format!("the forged job {}, answered {}", forged.job, forged.status)));
         }
-        Ok(Self { lines, wrong, live: live.len(), tasks: tasks.len(), forgery_seen })
+        Ok(Self { lines, wrong, tasks: tasks.len(), forgery_seen })
     }
 
     /// Nothing more will happen.

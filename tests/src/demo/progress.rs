@@ -12,7 +12,9 @@ pub(super) struct Progress {
 }
 
 impl Progress {
+    /// Tells how to read the lines to come.
     pub(super) fn new() -> Self {
+        println!("one sign for each job: . waits, > runs, # done, x ended otherwise");
         Self { terminal: std::io::stdout().is_terminal(), last: String::new() }
     }
 
@@ -20,11 +22,10 @@ impl Progress {
         let count = |status: &str| outcome.lines.iter().filter(|line| line.job.status == status).count();
         let bar: String = outcome.lines.iter().map(|line| sign(&line.job.status, line.job.conclusion.as_deref())).collect();
         let state = format!(
-            "[{bar}] {} waiting, {} running, {} over, {} tasks",
+            "[{bar}] {} waiting, {} running, {} over",
             outcome.lines.len() - count("in_progress") - count("completed"),
             count("in_progress"),
             count("completed"),
-            outcome.live,
         );
         if self.terminal {
             print!("\r\x1b[2K{:5.1} s {state}", elapsed.as_secs_f64());

@@ -63,6 +63,32 @@ impl Stack {
         serde_json::from_slice(&text).with_context(|| format!("understand {}", path.display()))
     }
 
+    /// What `mayfly` and other AWS clients need to work on this stack.
+    ///
+    /// ECS has an address of its own: the emulator's ECS runs no containers, the stand-in does.
+    #[must_use]
+    pub fn environment(&self) -> [(&'static str, &str); 6] {
+        [
+            ("MAYFLY_STACK", &self.stack),
+            ("AWS_REGION", &self.region),
+            ("AWS_ENDPOINT_URL", &self.aws_endpoint),
+            ("AWS_ENDPOINT_URL_ECS", &self.fargate_url),
+            ("AWS_ACCESS_KEY_ID", &self.access_key),
+            ("AWS_SECRET_ACCESS_KEY", &self.access_key),
+        ]
+    }
+
+    /// The same as lines for `eval` in a shell, with the folder of `mayfly` first in `PATH`.
+    #[must_use]
+    pub fn shell_environment(&self, places: &Places) -> String {
+        let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+        let mut lines = vec!["unset AWS_PROFILE AWS_SESSION_TOKEN".to_owned()];
+        lines.extend(self.environment().map(|(name, value)| format!("export {name}={}", quoted(value))));
+        let folder = places.binary("mayfly").parent().map(|folder| folder.display().to_string()).unwrap_or_default();
+        lines.push(format!("export PATH={}:\"$PATH\"", quoted(&folder)));
+        lines.join("\n")
+    }
+
     /// Writes it in one step: whoever sees the file sees all of it.
     pub(super) fn write(&self, places: &Places) -> Result<()> {
         let path = places.description();
