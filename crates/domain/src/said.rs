@@ -1,7 +1,7 @@
 //! What GitHub answers when it is asked about a job, and when it is.
 
 use crate::id::GithubRunnerId;
-use crate::job::{AssignedRunner, WaitingJob};
+use crate::job::{AssignedRunner, JobRecord, JobState, WaitingJob};
 use crate::time::Timestamp;
 use crate::times;
 
@@ -37,11 +37,33 @@ pub struct Seen {
     pub completed_at: Option<Timestamp>,
 }
 
+impl Seen {
+    /// True if GitHub is to be asked whether the job's run is over: it shows the job as waiting after the time in which it ends such jobs itself.
+    /// A run that ended as `startup_failure` can leave one so for ever (tuist/tuist#12673).
+    #[must_use]
+    pub fn run_in_question(&self, record: &JobRecord, now: Timestamp) -> bool {
+        let waits = matches!(self.standing, Standing::Queued | Standing::Held);
+        let waited = matches!(record.state, JobState::Queued | JobState::Blocked);
+        waits && waited && now.since(record.queued_at) >= times::QUEUED_AT_MOST
+    }
+}
+
+/// How a run's attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunEnd {
+    /// In GitHub's word.
+    pub conclusion: Option<String>,
+    /// When, by GitHub's clock.
+    pub at: Option<Timestamp>,
+}
+
 /// What GitHub answers to the question about a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
     /// This.
     Shown(Seen),
+    /// It shows the job as waiting, but the run's attempt that it belongs to as over: no runner will ever get it.
+    RunOver(RunEnd),
     /// It shows the App the repository, but no such job.
     NotShown,
     /// It shows the App neither, for this reason.
@@ -54,7 +76,7 @@ impl Said {
     pub fn names(&self, runner: Option<GithubRunnerId>) -> bool {
         match self {
             Self::Shown(seen) => runner.is_some() && seen.runner.as_ref().map(|named| named.id) == runner,
-            Self::NotShown | Self::NotSeen(_) => false,
+            Self::RunOver(_) | Self::NotShown | Self::NotSeen(_) => false,
         }
     }
 
@@ -63,7 +85,7 @@ impl Said {
     pub fn standing(&self) -> Option<Standing> {
         match self {
             Self::Shown(seen) => Some(seen.standing),
-            Self::NotShown | Self::NotSeen(_) => None,
+            Self::RunOver(_) | Self::NotShown | Self::NotSeen(_) => None,
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::job::{Doubt, Doubtful, JobAction, JobEvent, JobRecord, JobState, Wait
 use crate::observe::{Known, Observation, Verdict, WaitingChange, numbered, observe};
 use crate::pool::Pools;
 use crate::runner::Runner;
-pub use crate::said::{Said, Seen, Standing};
+pub use crate::said::{RunEnd, Said, Seen, Standing};
 use crate::standing::{HELD_BACK, left_open, settle, stand_in_for};
 use crate::time::Timestamp;
 use crate::times;
@@ -64,6 +64,8 @@ pub fn learn(said: &Said, about: About<'_>, now: Timestamp) -> Learned {
             (Standing::Queued, JobState::Queued) => still_waits(about, now),
             _ => as_known(about, now),
         },
+        Said::RunOver(end) if matches!(record.state, JobState::Queued | JobState::Blocked) => run_over(end, about, now),
+        Said::RunOver(_) => as_known(about, now),
         Said::NotShown => missed(Doubtful::NotShown, "GitHub shows the repository, but not the job", about, now),
         Said::NotSeen(why) => missed(Doubtful::NotSeen, why, about, now),
     }
@@ -109,6 +111,21 @@ fn as_delivered(seen: &Seen, action: JobAction, about: About<'_>, now: Timestamp
         None => observation.record = without_doubt(record),
     }
     Learned { observation, row: None }
+}
+
+/// GitHub forgot the job when it ended the job's run: it is over as the run is.
+fn run_over(end: &RunEnd, about: About<'_>, now: Timestamp) -> Learned {
+    let mut record = about.record.clone();
+    note(&mut record.story, now, "GitHub still shows it as waiting for a runner, but its run is over: GitHub gives it to no runner");
+    let seen = Seen {
+        standing: Standing::Over,
+        runner: None,
+        conclusion: end.conclusion.clone(),
+        created_at: None,
+        started_at: None,
+        completed_at: end.at,
+    };
+    as_delivered(&seen, JobAction::Completed, About { record: &record, ..about }, now)
 }
 
 /// The job is where it is known to be, or the answer says nothing: only a doubt goes, and a waiting job keeps that it was asked about.

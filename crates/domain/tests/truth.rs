@@ -12,7 +12,7 @@ use mayfly_domain::observe::WaitingChange;
 use mayfly_domain::runner::Runner;
 use mayfly_domain::time::Timestamp;
 use mayfly_domain::times;
-use mayfly_domain::truth::{About, Learned, Said, Seen, Standing, learn};
+use mayfly_domain::truth::{About, Learned, RunEnd, Said, Seen, Standing, learn};
 use proptest::prelude::*;
 
 use crate::builders::{NOW, ago, busy, job, pool_name, record_of};
@@ -39,6 +39,10 @@ fn seen(standing: Standing) -> Seen {
 
 fn says(standing: Standing) -> Said {
     Said::Shown(seen(standing))
+}
+
+fn run_over() -> Said {
+    Said::RunOver(RunEnd { conclusion: Some("startup_failure".to_owned()), at: Some(ago(LONG)) })
 }
 
 fn stranger() -> AssignedRunner {
@@ -100,6 +104,7 @@ fn words() -> Vec<(&'static str, Said)> {
         ("running", Said::Shown(Seen { runner: Some(stranger()), ..seen(Standing::Running) })),
         ("over", says(Standing::Over)),
         ("unclear", says(Standing::Unclear)),
+        ("run over", run_over()),
         ("not shown", Said::NotShown),
         ("not seen", Said::NotSeen("why".into())),
     ]
@@ -395,6 +400,36 @@ fn a_beginning_that_came_to_nothing_is_old_news_when_it_is_told_late() {
     let next = JobEvent { started_at: Some(ago(10)), ..in_progress("c", AssignedRunner { id: GithubRunnerId(3), name: "another".into() }) };
     ledger.record(&next, &pools());
     assert_eq!(ledger.records[&JobId(JOB)].state, JobState::Running);
+}
+
+#[test]
+fn the_run_of_a_job_is_looked_at_when_the_job_waits_for_longer_than_github_lets_any_wait() {
+    let day = times::QUEUED_AT_MOST.as_secs();
+    let waits = [JobState::Queued, JobState::Blocked];
+    for state in STATES {
+        for standing in [Standing::Queued, Standing::Held, Standing::Running, Standing::Over, Standing::Unclear] {
+            for age in [day - 1, day, 30 * day] {
+                let record = JobRecord { queued_at: ago(age), ..record(state, LONG) };
+                let expected = age >= day && waits.contains(&state) && matches!(standing, Standing::Queued | Standing::Held);
+                assert_eq!(seen(standing).run_in_question(&record, NOW), expected, "{state:?}, {standing:?}, {age} s");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_job_that_waits_in_a_run_that_is_over_is_over_as_the_run_is() {
+    for state in [JobState::Queued, JobState::Blocked] {
+        let before = record(state, LONG);
+        let learned = learned(&run_over(), &before, None, NOW);
+        let after = learned.observation.record.unwrap();
+        assert_eq!(
+            (after.state, after.conclusion.as_deref(), after.closed_at),
+            (JobState::Closed, Some("startup_failure"), Some(ago(LONG)))
+        );
+        let row_goes = matches!(learned.observation.waiting, WaitingChange::Remove(..));
+        assert_eq!((row_goes, !learned.observation.wake.is_empty()), (state == JobState::Queued, state == JobState::Queued));
+    }
 }
 
 #[test]

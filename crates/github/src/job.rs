@@ -6,6 +6,7 @@ use mayfly_domain::job::AssignedRunner;
 use mayfly_domain::label::Labels;
 use mayfly_domain::target::Repository;
 use mayfly_domain::time::Timestamp;
+use mayfly_domain::truth::RunEnd;
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -78,6 +79,29 @@ pub trait Jobs: Send + Sync {
         job: JobId,
         by: Instant,
     ) -> Result<Option<JobNow>, CallError>;
+
+    /// How an attempt of a run ended; `None` if it is not over, or GitHub does not show it.
+    ///
+    /// Source: docs.github.com, REST "Get a workflow run attempt". The run itself would not do: run again, it is open, and the jobs of its
+    /// earlier attempts are over all the same.
+    ///
+    /// # Errors
+    /// As [`Jobs::job`].
+    async fn run_end(
+        &self,
+        installation: InstallationId,
+        repository: &Repository,
+        attempt: (RunId, u32),
+        by: Instant,
+    ) -> Result<Option<RunEnd>, CallError>;
+}
+
+#[derive(Deserialize)]
+struct RunWire {
+    status: Option<JobStatus>,
+    conclusion: Option<String>,
+    #[serde(default, deserialize_with = "moment::shown")]
+    updated_at: Option<Timestamp>,
 }
 
 /// A job as the API shows it, alone or in a list.
@@ -142,6 +166,29 @@ impl Jobs for Github {
         let reply = reply.success(self.now())?;
         match reply.read::<Wire>() {
             Ok(wire) => Ok(Some(wire.into())),
+            Err(why) => Err(reply.unreadable(why)),
+        }
+    }
+
+    async fn run_end(
+        &self,
+        installation: InstallationId,
+        repository: &Repository,
+        (run, attempt): (RunId, u32),
+        by: Instant,
+    ) -> Result<Option<RunEnd>, CallError> {
+        let place = Place::repository(installation, repository.id, &repository.name, Permission::Actions)?;
+        let path = format!("{}/actions/runs/{run}/attempts/{attempt}?exclude_pull_requests=true", place.path);
+        let reply = self.reply(&place, &Request::get("get-run-attempt", path), by).await?;
+        if reply.status.as_u16() == 404 {
+            return Ok(None);
+        }
+        let reply = reply.success(self.now())?;
+        match reply.read::<RunWire>() {
+            Ok(wire) => {
+                let over = wire.status == Some(JobStatus::Completed);
+                Ok(over.then_some(RunEnd { conclusion: wire.conclusion, at: wire.updated_at }))
+            }
             Err(why) => Err(reply.unreadable(why)),
         }
     }

@@ -74,7 +74,7 @@ impl<S: Store> Ledger<S> {
     async fn runner_meant(&self, said: &Said, record: &JobRecord) -> Result<Option<Runner>, LedgerError> {
         let named = match said {
             Said::Shown(seen) => seen.runner.as_ref().map(|runner| &runner.name),
-            Said::NotShown | Said::NotSeen(_) => None,
+            Said::RunOver(_) | Said::NotShown | Said::NotSeen(_) => None,
         };
         match named.or(record.runner_name.as_ref()).and_then(|name| name.parse::<RunnerName>().ok()) {
             Some(name) => self.runner(&name.address).await,

@@ -42,13 +42,28 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         Ok(Some(Asked { said, told }))
     }
 
+    /// What GitHub shows of a job, and of its run if the job waits for longer than it can.
+    async fn with_its_run(&self, record: &JobRecord, seen: Seen, pools: &Pools) -> anyhow::Result<Said> {
+        if !seen.run_in_question(record, self.now()) {
+            return Ok(Said::Shown(seen));
+        }
+        let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
+        let by = Instant::now() + GITHUB_CALL;
+        match github.run_end(record.installation, &record.repository, (record.run, record.attempt), by).await {
+            Ok(Some(end)) => Ok(Said::RunOver(end)),
+            // What may not be asked says nothing: the job waits, as GitHub shows it.
+            Ok(None) | Err(CallError::Refused { .. }) => Ok(Said::Shown(seen)),
+            Err(problem) => Err(problem).context("ask about the job's run"),
+        }
+    }
+
     /// One call; another one if the job is not shown, to see if its repository is.
     async fn ask_github(&self, record: &JobRecord, pools: &Pools) -> anyhow::Result<Said> {
         let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
         let by = Instant::now() + GITHUB_CALL;
         let repository = &record.repository;
         match github.job(record.installation, repository, record.id, by).await {
-            Ok(Some(now)) => return Ok(Said::Shown(seen(now))),
+            Ok(Some(now)) => return self.with_its_run(record, seen(now), pools).await,
             Ok(None) => {}
             Err(CallError::Refused { message, .. }) => return Ok(not_seen(record, &message)),
             Err(problem) => return Err(problem).context("ask about the job"),

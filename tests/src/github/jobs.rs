@@ -31,6 +31,8 @@ pub struct Run {
     pub fork: bool,
     /// When it was made.
     pub created_at: Timestamp,
+    /// GitHub ended it so, and left its jobs as they were: those that wait are given to no runner, and end never.
+    pub ended: Option<Conclusion>,
 }
 
 /// A step that ran.
@@ -152,6 +154,12 @@ impl Jobs {
     #[must_use]
     pub fn run(&self, id: RunId) -> Option<&Run> {
         self.runs.get(&id)
+    }
+
+    /// True if GitHub ended the job's run and forgot the job.
+    #[must_use]
+    pub fn is_forgotten(&self, job: &Job) -> bool {
+        self.runs.get(&job.run).is_some_and(|run| run.ended.is_some() && run.attempt == job.attempt)
     }
 
     /// A run, to change.

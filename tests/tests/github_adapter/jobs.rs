@@ -1,7 +1,9 @@
 //! Jobs and repositories as GitHub shows them.
 
-use mayfly_domain::id::{JobId, RepositoryId};
+use mayfly_domain::id::{JobId, RepositoryId, RunId};
 use mayfly_github::{JobStatus, Jobs as _, Repositories as _};
+use mayfly_tests::github::id;
+use mayfly_tests::github::jobs::Conclusion;
 
 use crate::world::{World, name, soon};
 
@@ -33,6 +35,21 @@ async fn job_that_never_was_is_not_shown() {
     let world = World::start().await;
     let (installation, repository) = (world.app().installation, world.repository("acme/app"));
     assert_eq!(world.github.job(installation, &repository, JobId(1), soon()).await, Ok(None));
+}
+
+#[tokio::test]
+async fn the_end_of_a_runs_attempt_is_told_though_a_job_of_it_is_shown_as_queued() {
+    let world = World::start().await;
+    let (installation, repository) = (world.app().installation, world.repository("acme/app"));
+    let job = world.queue();
+    let run = world.at(|model, _| RunId(model.jobs().last().unwrap().run.0));
+    let end = async |run, attempt| world.github.run_end(installation, &repository, (run, attempt), soon()).await.unwrap();
+    assert_eq!(end(run, 1).await, None);
+    world.at(|model, _| model.end_run_of(id::JobId(job.0), Conclusion::StartupFailure));
+    assert_eq!(end(run, 1).await.unwrap().conclusion.as_deref(), Some("startup_failure"));
+    assert_eq!((end(run, 2).await, end(RunId(1), 1).await), (None, None));
+    let now = world.github.job(installation, &repository, job, soon()).await.unwrap().unwrap();
+    assert_eq!(now.status, JobStatus::Queued);
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@ async fn everything(world: &World) {
     let run = world.server.with(|model| model.jobs().last().map(|job| RunId(job.run.0))).unwrap();
     for run in [run, RunId(1)] {
         world.github.jobs_of(app.installation, &repository, run, soon()).await.unwrap();
+        world.github.run_end(app.installation, &repository, (run, 1), soon()).await.unwrap();
     }
     jobs_again(world).await;
     deliveries(world).await;
@@ -78,6 +79,7 @@ async fn our_requests_and_their_answers_have_the_published_shape() {
             "actions/get-job-for-workflow-run",
             "actions/get-self-hosted-runner-for-org",
             "actions/get-self-hosted-runner-for-repo",
+            "actions/get-workflow-run-attempt",
             "actions/list-jobs-for-workflow-run",
             "actions/list-self-hosted-runner-groups-for-org",
             "actions/list-self-hosted-runners-for-org",

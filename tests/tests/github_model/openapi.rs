@@ -44,6 +44,7 @@ fn calls_of_a_token(world: &mut World, job: i64) {
         "/repos/acme/app/actions/runs?status=queued".to_owned(),
         "/repos/acme/app/actions/runs?status=completed&per_page=100".to_owned(),
         format!("/repos/acme/app/actions/runs/{run}"),
+        format!("/repos/acme/app/actions/runs/{run}/attempts/1"),
         format!("/repos/acme/app/actions/runs/{run}/jobs"),
         format!("/repos/acme/app/actions/runs/{run}/attempts/1/jobs"),
         "/installation/repositories".to_owned(),

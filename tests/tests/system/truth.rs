@@ -87,6 +87,22 @@ async fn a_job_that_waits_for_hours_is_asked_about_twice_an_hour_and_keeps_waiti
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_job_that_github_forgot_when_its_run_ended_is_closed_after_a_day_and_costs_nothing_from_then_on() {
+    let system = begin(305);
+    let job = queue_one(&system);
+    system.world.with_github(|github, _| github.end_run_of(id::JobId(job.0), Conclusion::StartupFailure));
+    system.pass(24 * 3_600 - 60).await;
+    assert_eq!(state(&system, job), Some(JobState::Queued), "GitHub itself ends what waits for a day: until then it is given time");
+    until_state(&system, 2 * 3_600, job, JobState::Closed).await;
+    assert_eq!(system.job(job).unwrap().conclusion.as_deref(), Some("startup_failure"));
+    assert!(tells(&system, job, "its run is over"), "{}", story(&system));
+    system.pass(1_200).await;
+    let launched = system.launched_and_most_live().0;
+    system.pass(3 * 3_600).await;
+    assert_eq!(system.launched_and_most_live().0, launched, "{}", story(&system));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_gate_that_opened_untold_is_found_open() {
     let system = begin(302);
     let job = system.queue_jobs(&NewJob { gate: Some(Gate::Environment), ..job() })[0];

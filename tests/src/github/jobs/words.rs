@@ -32,6 +32,8 @@ pub enum Conclusion {
     Skipped,
     /// After its time limit.
     TimedOut,
+    /// Of a run: its workflow could not be started.
+    StartupFailure,
 }
 
 macro_rules! words {
@@ -50,7 +52,7 @@ words!(Status {
     Queued => "queued", Waiting => "waiting", Pending => "pending", InProgress => "in_progress", Completed => "completed",
 });
 words!(Conclusion {
-    Success => "success", Failure => "failure", Cancelled => "cancelled", Skipped => "skipped", TimedOut => "timed_out",
+    Success => "success", Failure => "failure", Cancelled => "cancelled", Skipped => "skipped", TimedOut => "timed_out", StartupFailure => "startup_failure",
 });
 
 /// What a delivery of `workflow_job` says happened.

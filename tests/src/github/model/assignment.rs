@@ -26,7 +26,7 @@ impl Model {
         let mut waiting: Vec<_> = self
             .jobs
             .open()
-            .filter(|job| job.is_waiting() && !job.is_hosted() && now >= self.offered_at(job))
+            .filter(|job| job.is_waiting() && !job.is_hosted() && !self.jobs.is_forgotten(job) && now >= self.offered_at(job))
             .map(|job| (!job.wish.thief, job.queued_at, job.id))
             .collect();
         waiting.sort_unstable();

@@ -37,6 +37,7 @@ impl Model {
                 sha: self.chance.hex(20),
                 fork: wish.fork,
                 created_at: now,
+                ended: None,
             });
         }
         let mut wish = wish.clone();
@@ -44,6 +45,14 @@ impl Model {
             *label = label.replace("{run_id}", &run.to_string());
         }
         self.add_job(run, wish, now)
+    }
+
+    /// The job's run is over, and GitHub forgets what of it still waits (tuist/tuist#12673).
+    pub fn end_run_of(&mut self, job: JobId, conclusion: Conclusion) {
+        let run = self.jobs.get(job).map(|job| job.run);
+        if let Some(run) = run.and_then(|run| self.jobs.run_mut(run)) {
+            run.ended = Some(conclusion);
+        }
     }
 
     /// A job of a run's latest attempt.
@@ -230,7 +239,7 @@ impl Model {
         let own = match (job.status, job.is_hosted()) {
             (Status::Queued, true) => Some(after(job.queued_at, HOSTED_START_SECONDS)),
             (Status::InProgress, true) => job.started_at.map(|at| after(at, job.wish.seconds)),
-            (Status::Queued, false) if job.is_waiting() => Some(after(job.queued_at, self.settings.queue_limit)),
+            (Status::Queued, false) if job.is_waiting() && !self.jobs.is_forgotten(job) => Some(after(job.queued_at, self.settings.queue_limit)),
             _ => None,
         };
         [ended, own, job.cancel_at].into_iter().flatten().min()

@@ -132,6 +132,8 @@ fn permission(operation: &Operation) -> Option<(&'static str, Level)> {
         Operation::Mint(place) | Operation::DeleteRunner(place, _) => runners(place, Level::Write),
         Operation::ListRunners(place) | Operation::GetRunner(place, _) | Operation::ListGroups(place) => runners(place, Level::Read),
         Operation::Rerun(..) => Some(("actions", Level::Write)),
-        Operation::GetJob(..) | Operation::ListRuns(_) | Operation::GetRun(..) | Operation::ListJobs(..) => Some(("actions", Level::Read)),
+        Operation::GetJob(..) | Operation::ListRuns(_) | Operation::GetRun(..) | Operation::GetAttempt(..) | Operation::ListJobs(..) => {
+            Some(("actions", Level::Read))
+        }
     }
 }

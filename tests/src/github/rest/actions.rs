@@ -19,6 +19,7 @@ impl Model {
             Operation::GetRun(_, id) => {
                 self.run_in(repository, *id).map_or_else(Answer::not_found, |run| Answer::json(200, shape::run::run(self, run)))
             }
+            Operation::GetAttempt(_, id, attempt) => self.attempt_answer(repository, *id, *attempt),
             Operation::ListJobs(_, id, attempt) => self.jobs_page(operation.name(), repository, (*id, *attempt), request),
             Operation::Rerun(_, id) => self.rerun_answer(repository, *id, now),
             _ => Answer::not_found(),
@@ -27,6 +28,17 @@ impl Model {
 
     fn run_in(&self, repository: RepositoryId, id: RunId) -> Option<&Run> {
         self.jobs.run(id).filter(|run| run.repository == repository)
+    }
+
+    /// A run as it was in one of its attempts.
+    fn attempt_answer(&self, repository: RepositoryId, id: RunId, attempt: u32) -> Answer {
+        match self.run_in(repository, id) {
+            Some(run) if attempt == run.attempt => Answer::json(200, shape::run::run(self, run)),
+            Some(run) if (1..run.attempt).contains(&attempt) => {
+                Answer::json(200, shape::run::run(self, &Run { attempt, ended: None, ..run.clone() }))
+            }
+            _ => Answer::not_found(),
+        }
     }
 
     fn job_answer(&mut self, repository: RepositoryId, id: JobId) -> Answer {

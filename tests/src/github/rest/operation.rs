@@ -61,6 +61,8 @@ pub enum Operation {
     ListRuns(Place),
     /// `GET …/actions/runs/{id}`.
     GetRun(Place, RunId),
+    /// `GET …/actions/runs/{id}/attempts/{n}`.
+    GetAttempt(Place, RunId, u32),
     /// `GET …/actions/runs/{id}/attempts/{n}/jobs`, or `…/jobs` for the latest attempt.
     ListJobs(Place, RunId, Option<u32>),
 }
@@ -113,6 +115,9 @@ impl Operation {
             ("POST", ["actions", "jobs", id, "rerun"]) => Self::Rerun(place, JobId(id.parse().ok()?)),
             ("GET", ["actions", "runs"]) => Self::ListRuns(place),
             ("GET", ["actions", "runs", id]) => Self::GetRun(place, RunId(id.parse().ok()?)),
+            ("GET", ["actions", "runs", id, "attempts", attempt]) => {
+                Self::GetAttempt(place, RunId(id.parse().ok()?), attempt.parse().ok()?)
+            }
             ("GET", ["actions", "runs", id, "jobs"]) => Self::ListJobs(place, RunId(id.parse().ok()?), None),
             ("GET", ["actions", "runs", id, "attempts", attempt, "jobs"]) => {
                 Self::ListJobs(place, RunId(id.parse().ok()?), Some(attempt.parse().ok()?))
@@ -151,6 +156,7 @@ impl Operation {
             Self::Rerun(..) => "actions/re-run-job-for-workflow-run",
             Self::ListRuns(_) => "actions/list-workflow-runs-for-repo",
             Self::GetRun(..) => "actions/get-workflow-run",
+            Self::GetAttempt(..) => "actions/get-workflow-run-attempt",
             Self::ListJobs(_, _, Some(_)) => "actions/list-jobs-for-workflow-run-attempt",
             Self::ListJobs(_, _, None) => "actions/list-jobs-for-workflow-run",
         }
@@ -171,6 +177,7 @@ impl Operation {
             | Self::Rerun(place, _)
             | Self::ListRuns(place)
             | Self::GetRun(place, _)
+            | Self::GetAttempt(place, ..)
             | Self::ListJobs(place, _, _) => Some(place),
             _ => None,
         }

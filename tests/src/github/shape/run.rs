@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 /// A run's status: what the least advanced of its jobs does.
 #[must_use]
 pub fn status(model: &Model, run: &Run) -> Status {
+    if run.ended.is_some() {
+        return Status::Completed;
+    }
     let jobs: Vec<_> = model.jobs.of_run(run.id, run.attempt).map(|job| job.status).collect();
     [Status::InProgress, Status::Queued, Status::Waiting, Status::Pending]
         .into_iter()
@@ -19,6 +22,9 @@ pub fn status(model: &Model, run: &Run) -> Status {
 fn conclusion(model: &Model, run: &Run) -> Option<Conclusion> {
     if status(model, run) != Status::Completed {
         return None;
+    }
+    if run.ended.is_some() {
+        return run.ended;
     }
     let jobs: Vec<_> = model.jobs.of_run(run.id, run.attempt).filter_map(|job| job.conclusion).collect();
     [Conclusion::Failure, Conclusion::TimedOut, Conclusion::Cancelled]

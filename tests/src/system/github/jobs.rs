@@ -5,6 +5,7 @@ use mayfly_domain::id::{GithubRunnerId, InstallationId, JobId, RepositoryId, Run
 use mayfly_domain::job::AssignedRunner;
 use mayfly_domain::label::Labels;
 use mayfly_domain::target::Repository;
+use mayfly_domain::truth::RunEnd;
 use mayfly_github::{CallError, FoundJob, JobNow, JobStatus, Jobs, QueuedJobs, Repositories, Rerun, Reruns};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -27,6 +28,23 @@ impl Jobs for Github {
             return Ok(None);
         }
         Ok(Some(job_now(&body(asked.success(self.now())?))))
+    }
+
+    async fn run_end(
+        &self,
+        installation: InstallationId,
+        repository: &Repository,
+        (run, attempt): (RunId, u32),
+        by: Instant,
+    ) -> Result<Option<RunEnd>, CallError> {
+        let place = Place::of_jobs(installation, repository, Level::Read);
+        let asked = self.ask(place.get("get-run-attempt", &format!("/runs/{run}/attempts/{attempt}")), by).await?;
+        if asked.status() == Some(404) {
+            return Ok(None);
+        }
+        let wire = body(asked.success(self.now())?);
+        let end = RunEnd { conclusion: wire["conclusion"].as_str().map(str::to_owned), at: time(&wire["updated_at"]) };
+        Ok((wire["status"] == "completed").then_some(end))
     }
 }
 
