@@ -39,7 +39,7 @@ const DOUBTFUL: &str = r#"[github]
 accounts = ["acme"]
 
 [pools.linux]
-labels = ["ubuntu-latest"]
+labels = ["ubuntu-latest", "full_build staging"]
 cpu = 2
 memory = "8 GiB"
 max = 50

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use mayfly_domain::id::{OwnerId, PoolName, RepositoryId, RunId};
-use mayfly_domain::label::Labels;
+use mayfly_domain::label::{self, Labels};
 use mayfly_domain::matching::{Asked, Preference, Verdict};
 use mayfly_domain::pool::{Misfit, Pool, Pools, Refusal, Scope};
 use mayfly_domain::target::Repository;
@@ -242,13 +242,14 @@ pub(crate) fn because(pool: &Pool, verdict: &Verdict<'_>) -> Option<String> {
             format!("would take it, but {} has fewer labels that the job does not name", to.name)
         }
         Verdict::Yields { to, for_its: Preference::Name } => format!("would take it, but {} comes first by name", to.name),
-        Verdict::Misfit(Misfit::Nothing) => "the job names no label".to_owned(),
-        Verdict::Misfit(Misfit::Lacks(labels)) => format!("does not offer {}", labels.join(", ")),
+        Verdict::Misfit(Misfit::Nothing) => "the job names no label, and a runner group alone is not enough".to_owned(),
+        Verdict::Misfit(Misfit::Lacks(labels)) => format!("does not offer {}", label::list(labels.iter().copied())),
         Verdict::Misfit(Misfit::NoneOfItsOwn) => {
             "the job names none of its own labels, only ones that GitHub gives every runner".to_owned()
         }
         Verdict::Refuses(Refusal::Public) => "the repository is public, and the pool does not say public = true".to_owned(),
         Verdict::Refuses(Refusal::Repository) => "does not list the repository under repositories".to_owned(),
+        Verdict::Refuses(refusal @ Refusal::Labels) => refusal.in_words().to_owned(),
         Verdict::Refuses(Refusal::Account) => "the repository's owner is not among [github] accounts".to_owned(),
     })
 }

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use mayfly_domain::id::PoolName;
+use mayfly_domain::label;
 use mayfly_domain::pool::{Pool, Pools as InForce, RepositoryPattern, Scope};
 use mayfly_domain::time::Timestamp;
 use mayfly_ledger::{Ledger, LedgerError, Store};
@@ -182,7 +183,7 @@ impl Answer {
         for pool in &self.pools {
             table.row([
                 Cell::new(pool.pool.as_str()),
-                Cell::new(pool.labels.join(" ")),
+                Cell::new(pool.labels.iter().map(|one| label::shown(one)).collect::<Vec<_>>().join(" ")),
                 Cell::new(&pool.size),
                 Cell::number(pool.max),
                 Cell::number(pool.min_idle),

@@ -117,6 +117,6 @@ fn refusal(runner: &Runner, pool: Option<&Pool>, request: &AdmissionRequest, pri
     pool.refuses(&repository).map(|why| match why {
         Refusal::Repository => format!("pool {} does not list repository {}", pool.name, request.repository),
         Refusal::Public => format!("repository {} is public and pool {} does not say public = true", request.repository, pool.name),
-        Refusal::Account => why.in_words().to_owned(),
+        Refusal::Account | Refusal::Labels => why.in_words().to_owned(),
     })
 }

@@ -1,6 +1,7 @@
 //! Labels: what a job asks for (`runs-on`) and what a pool offers.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,9 @@ pub const MAX_LABELS: usize = 100;
 
 /// Most characters of one label (actions/runner, `Validators.cs`).
 pub const MAX_LABEL_LENGTH: usize = 256;
+
+/// Most labels that a sentence shows, and most characters of each: nobody reads more, and what is stored must stay small.
+const SHOWN: (usize, usize) = (20, 64);
 
 /// A set of labels. GitHub compares labels without case, so does this; the first spelling is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +54,12 @@ impl Labels {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// True if no runner can have all of them: GitHub registers none with so many labels, or with one so long.
+    #[must_use]
+    pub fn fit_no_runner(&self) -> bool {
+        self.len() > MAX_LABELS || self.iter().any(|label| label.chars().count() > MAX_LABEL_LENGTH)
+    }
 }
 
 impl<S: Into<String>> FromIterator<S> for Labels {
@@ -79,6 +89,48 @@ impl From<Labels> for Vec<String> {
 #[must_use]
 pub fn folded(label: &str) -> String {
     label.to_lowercase()
+}
+
+/// Labels as a sentence shows them: `self-hosted, linux, "two words"`.
+#[must_use]
+pub fn list<'a>(labels: impl IntoIterator<Item = &'a str>) -> String {
+    let mut labels = labels.into_iter();
+    let mut text = labels.by_ref().take(SHOWN.0).map(shown).collect::<Vec<_>>().join(", ");
+    let more = labels.count();
+    if more > 0 {
+        let _never_fails = write!(text, " and {more} more");
+    }
+    text
+}
+
+/// A label as a sentence shows it: as it is if nothing in it can be mistaken for what stands around it, else in quotes, with what cannot be seen
+/// written as an escape. Of a long one the beginning.
+#[must_use]
+pub fn shown(label: &str) -> String {
+    let start: String = label.chars().take(SHOWN.1).collect();
+    let quoted = format!("{start:?}");
+    if start.len() < label.len() {
+        return format!("{quoted}…");
+    }
+    let unclear = |c: char| c.is_whitespace() || matches!(c, ',' | '\'' | '[' | ']' | '…');
+    // Nothing in it had to be escaped, so there is nothing in it that hides or moves the text beside it.
+    if !label.is_empty() && quoted.len() == label.len() + 2 && !label.contains(unclear) { start } else { quoted }
+}
+
+/// The labels that somebody may have meant who wrote this one: without what surrounds it, or several in one string. None if it can only be meant as it is.
+#[must_use]
+pub fn meant_by(label: &str) -> Vec<Vec<&str>> {
+    let between = |c: char| c == ',' || c.is_whitespace();
+    let ways = [vec![bare(label)], label.split(',').map(bare).collect(), label.split(between).map(bare).collect()];
+    let ways = ways.into_iter().map(|way: Vec<&str>| way.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>());
+    let mut ways: Vec<Vec<&str>> = ways.filter(|way| !way.is_empty() && *way != [label]).collect();
+    ways.dedup();
+    ways
+}
+
+/// A label without what slips in around it: blanks, line breaks, quotes, brackets.
+fn bare(part: &str) -> &str {
+    part.trim_matches(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '[' | ']' | '"' | '\'' | '\u{200b}' | '\u{feff}'))
 }
 
 /// True if GitHub gives this label to runners by itself.
@@ -134,6 +186,60 @@ mod tests {
         let labels: Labels = ["Linux", "LINUX", "Größe"].into_iter().collect();
         assert_eq!(labels.iter().collect::<Vec<_>>(), ["Größe", "Linux"]);
         assert!(labels.contains("linux") && labels.contains("GRÖSSE".replace("SS", "ß").as_str()));
+    }
+
+    #[test]
+    fn a_label_that_could_be_mistaken_for_its_surroundings_is_shown_in_quotes() {
+        for plain in ["mayfly", "self-hosted", "run=5-2", "größe", "🚀", "c++", "a.b_c:d/e@f"] {
+            assert_eq!(shown(plain), plain);
+        }
+        for (label, expected) in [
+            ("", r#""""#),
+            ("a, b", r#""a, b""#),
+            ("two words", r#""two words""#),
+            (" mayfly", r#"" mayfly""#),
+            ("mayfly\n", r#""mayfly\n""#),
+            ("tab\t", r#""tab\t""#),
+            ("\u{1b}[31m", r#""\u{1b}[31m""#),
+            ("no\u{a0}break", r#""no\u{a0}break""#),
+            ("wide\u{3000}", r#""wide\u{3000}""#),
+            ("zero\u{200b}width", r#""zero\u{200b}width""#),
+            ("\u{202e}dlrow", r#""\u{202e}dlrow""#),
+            ("\"mayfly\"", r#""\"mayfly\"""#),
+            ("'mayfly'", r#""'mayfly'""#),
+            ("[mayfly]", r#""[mayfly]""#),
+        ] {
+            assert_eq!(shown(label), expected);
+        }
+    }
+
+    #[test]
+    fn a_list_of_labels_is_one_sentence_however_many_and_long_they_are() {
+        assert_eq!(list([]), "");
+        assert_eq!(list(["a", "b c", "d"]), r#"a, "b c", d"#);
+        let many: Vec<String> = (0..100).map(|n| format!("{n:0256}")).collect();
+        let text = list(many.iter().map(String::as_str));
+        assert!(text.ends_with("…, and 80 more") || text.ends_with("… and 80 more"), "{text}");
+        assert!(text.len() < 1_500, "{} bytes", text.len());
+    }
+
+    #[test]
+    fn what_somebody_may_have_meant_is_found() {
+        for (label, expected) in [
+            ("mayfly", &[][..]),
+            ("mayfly\n", &[&["mayfly"][..]][..]),
+            ("\u{a0}mayfly\u{200b}", &[&["mayfly"]]),
+            ("'mayfly'", &[&["mayfly"]]),
+            ("a, b", &[&["a", "b"]]),
+            ("[a, b c]", &[&["a, b c"], &["a", "b c"], &["a", "b", "c"]]),
+            (r#"["a","b"]"#, &[&[r#"a","b"#], &["a", "b"]]),
+            ("a b", &[&["a", "b"]]),
+            ("", &[]),
+            (" ,\n", &[&[","]]),
+        ] {
+            let ways = meant_by(label);
+            assert_eq!(ways.iter().map(Vec::as_slice).collect::<Vec<_>>(), expected, "{label:?}");
+        }
     }
 
     #[test]

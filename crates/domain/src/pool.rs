@@ -216,6 +216,8 @@ pub enum Refusal {
     Repository,
     /// The owner is not among the accounts.
     Account,
+    /// No runner can have the job's labels. What anybody may write into a workflow must not fill the table.
+    Labels,
 }
 
 impl Refusal {
@@ -226,6 +228,7 @@ impl Refusal {
             Self::Public => "public repository: no matching pool says public = true",
             Self::Repository => "repository not allowed: no matching pool lists it under repositories",
             Self::Account => "account not allowed: its owner is not among [github] accounts",
+            Self::Labels => "no runner can have its labels: there are more than 100, or one has more than 256 characters",
         }
     }
 }
@@ -288,6 +291,9 @@ impl Pools {
         if !self.serves(wanted.repository) {
             return Placement::Refused(Refusal::Account);
         }
+        if wanted.labels.fit_no_runner() {
+            return Placement::Refused(Refusal::Labels);
+        }
         let mut fitting = self.pools.iter().filter(|pool| pool.takes(&wanted)).peekable();
         if fitting.peek().is_none() {
             return self.not_placed(wanted.labels);
@@ -304,21 +310,43 @@ impl Pools {
     }
 
     fn not_placed(&self, labels: &Labels) -> Placement<'_> {
-        let own = |l: &str| !label::is_default(l) && self.pools.iter().any(|pool| pool.labels.contains(l));
-        let ours = labels.contains("self-hosted") || labels.iter().any(own);
-        if !ours {
+        let miswritten = labels.iter().find_map(|label| self.miswritten(label));
+        if !labels.iter().any(|label| self.is_meant(label)) && miswritten.is_none() {
             return Placement::NotOurs;
         }
-        let asked = labels.iter().collect::<Vec<_>>().join(", ");
+        let asked = label::list(labels.iter());
         Placement::Unplaced(match self.nearest(labels) {
+            _ if let Some(what) = miswritten => format!("no pool takes [{asked}]: {what}"),
             Some((pool, missing)) if missing.is_empty() => format!(
                 "no pool takes [{asked}]: they fit pool {}, but name none of its own labels; name one, or say any = true there",
                 pool.name
             ),
             Some((pool, missing)) => {
-                format!("no pool takes [{asked}]: the nearest, {}, does not offer {}", pool.name, missing.join(", "))
+                format!("no pool takes [{asked}]: the nearest, {}, does not offer {}", pool.name, label::list(missing))
             }
             None => format!("no pool takes [{asked}]: there is no pool"),
+        })
+    }
+
+    /// True if a job that names this label seems meant for Mayfly.
+    fn is_meant(&self, label: &str) -> bool {
+        label == "self-hosted" || (!label::is_default(label) && self.pools.iter().any(|pool| pool.labels.contains(label)))
+    }
+
+    /// What is wrong with a label that no pool offers, and that would be one of ours if it were written as it was surely meant.
+    fn miswritten(&self, label: &str) -> Option<String> {
+        if self.pools.iter().any(|pool| pool.labels.contains(label)) {
+            return None;
+        }
+        let ways = label::meant_by(label);
+        let meant = ways.iter().find(|way| way.iter().any(|part| self.is_meant(part)))?;
+        let written = label::shown(label);
+        Some(match meant.as_slice() {
+            [one] => format!(
+                "{written} is not {}: take out what surrounds it (in YAML, a text after > or | ends with a line break: write >- or |-)",
+                label::shown(one)
+            ),
+            several => format!("{written} is one label: write a YAML list, [{}]", label::list(several.iter().copied())),
         })
     }
 
@@ -382,6 +410,40 @@ mod tests {
         {
             assert!(placed(&pools, labels).starts_with("unplaced: "), "{labels:?}");
         }
+    }
+
+    #[test]
+    fn labels_that_are_written_wrong_are_told_from_labels_of_others() {
+        let pools = pools(vec![pool("linux", &["self-hosted", "linux", "x64", "mayfly"]), pool("build", &["full_build staging"])]);
+        for (labels, hint) in [
+            (&["self-hosted, linux, x64, mayfly"][..], "is one label: write a YAML list, [self-hosted, linux, x64, mayfly]"),
+            (&["self-hosted linux mayfly\n"], "is one label: write a YAML list, [self-hosted, linux, mayfly]"),
+            (&["[self-hosted, MAYFLY]"], "is one label: write a YAML list, [self-hosted, MAYFLY]"),
+            (&["['mayfly']"], "is not mayfly: take out what surrounds it"),
+            (&["linux", "mayfly\n"], "\"mayfly\\n\" is not mayfly: take out what surrounds it"),
+            (&["\u{200b}mayfly"], "\"\\u{200b}mayfly\" is not mayfly"),
+            (&["full_build staging "], "\"full_build staging \" is not \"full_build staging\""),
+            (&["self-hosted\n"], "is not self-hosted"),
+        ] {
+            let said = placed(&pools, labels);
+            assert!(said.starts_with("unplaced: no pool takes [") && said.contains(hint), "{labels:?}: {said}");
+        }
+        for labels in [&["ubuntu-latest\n"][..], &["linux, x64"], &["staging"], &["other team, gpu"], &[" "]] {
+            assert_eq!(placed(&pools, labels), "not ours", "{labels:?}");
+        }
+        assert_eq!(placed(&pools, &["full_build staging"]), "build");
+    }
+
+    #[test]
+    fn labels_that_no_runner_can_have_are_refused_whatever_they_are() {
+        let pools = pools(vec![pool("linux", &["mayfly"])]);
+        let most: Vec<String> = (0..100).map(|n| format!("mayfly{n:0250}")).collect();
+        let labels = |list: &[String]| placed(&pools, &list.iter().map(String::as_str).chain(["mayfly"]).collect::<Vec<_>>());
+        assert!(labels(&most[..99]).starts_with("unplaced: "));
+        let refused = "no runner can have its labels";
+        assert_eq!(labels(&most), refused);
+        assert_eq!(labels(&["ä".repeat(257)]), refused);
+        assert!(labels(&["ä".repeat(256)]).starts_with("unplaced: "));
     }
 
     #[test]

@@ -49,6 +49,25 @@ async fn a_job_of_githubs_own_runners_is_none_of_ours() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_job_that_names_only_a_runner_group_is_told_what_it_lacks() {
+    let system = alone(364);
+    let job = system.queue_jobs(&NewJob { labels: Vec::new(), runner_group: Some("mayfly".to_owned()), ..job() })[0];
+    system.pass(60).await;
+    let answer = outside(&system, job, "acme/app").await;
+    assert!(answer.pool.is_none(), "{}", answer.summary);
+    assert!(answer.help.is_some_and(|help| help.contains("it names no label, as with runs-on: {group: …} alone")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_with_its_labels_in_one_string_is_shown_with_that_string() {
+    let system = alone(365);
+    let job = system.queue_jobs(&NewJob { labels: vec!["linux, mayfly".to_owned(), "gpu\n".to_owned()], ..job() })[0];
+    let text = anstream::adapter::strip_str(&outside::text(&outside(&system, job, "acme/app").await)).to_string();
+    assert!(text.contains(r#"runs-on ["gpu\n", "linux, mayfly"]"#), "{text}");
+    assert!(text.contains(r#"does not offer "gpu\n", "linux, mayfly""#), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_job_that_nobody_knows() {
     let system = alone(362);
     system.queue_jobs(&job());

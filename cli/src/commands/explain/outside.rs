@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mayfly_domain::id::{JobId, PoolName};
+use mayfly_domain::label;
 use mayfly_domain::matching::{Asked, Verdict};
 use mayfly_domain::pool::Pools;
 use mayfly_domain::target::Repository;
@@ -163,7 +164,13 @@ fn judged(answer: Outside, found: &JobNow, (repository, pools): (&Repository, &P
     let (summary, help) = match &pool {
         None => {
             let summary = format!("GitHub has it ({status}{ended}); no pool takes such a job, so Mayfly has nothing to do with it");
-            (summary, Some("have it name what a pool offers (runs-on), or a pool offer what it names".to_owned()))
+            let help = match found.labels.is_empty() {
+                true => {
+                    "it names no label, as with runs-on: {group: …} alone, and pools take jobs by their labels: have it name both, runs-on: {group: …, labels: […]}"
+                }
+                false => "have it name what a pool offers (runs-on), or a pool offer what it names",
+            };
+            (summary, Some(help.to_owned()))
         }
         Some(pool) if over && old => {
             (format!("GitHub has it ({status}{ended}); pool {pool} takes such jobs, but what closed is forgotten after 14 days"), None)
@@ -235,7 +242,7 @@ pub fn text(answer: &Outside) -> String {
             plain(&shown.name),
             plain(answer.repository.as_deref().unwrap_or_default()),
             shown.run,
-            plain(&shown.labels.join(", "))
+            plain(&label::list(shown.labels.iter().map(String::as_str)))
         ));
     }
     let mut stand = vec![format!("{DOUBTFUL}{}{DOUBTFUL:#}", plain(&answer.summary))];

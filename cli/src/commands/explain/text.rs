@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anstyle::Style;
 use mayfly_domain::job::JobState;
+use mayfly_domain::label;
 
 use super::tale::{Beside, Tale};
 use crate::commands::runners::outcome_in_a_word;
@@ -36,7 +37,7 @@ fn head(tale: &Tale) -> String {
         plain(&tale.name),
         plain(&tale.repository),
         tale.run,
-        plain(&tale.labels.join(", "))
+        plain(&label::list(tale.labels.iter().map(String::as_str)))
     )
 }
 

@@ -1,6 +1,7 @@
 //! Where a job stands, in one sentence, and what it waits for.
 
 use mayfly_domain::job::{JobRecord, JobState};
+use mayfly_domain::label;
 use mayfly_domain::runner::Runner;
 use mayfly_domain::time::Timestamp;
 
@@ -59,8 +60,10 @@ fn unplaced(around: &Around<'_>) -> Waits {
         (Some(pool), None) => waits.helped(format!("pool {pool} takes it by the pools file in force: mayfly retry {}", around.record.id)),
         (None, _) => {
             let labels: Vec<&str> = around.record.labels.iter().collect();
-            let ask = format!("mayfly match {} --repository {}", labels.join(" "), around.record.repository.name);
-            waits.helped(format!("have the job name what a pool offers (runs-on), or a pool offer what it names (pools file); see {ask}"))
+            let ask = format!("; see mayfly match {} --repository {}", labels.join(" "), around.record.repository.name);
+            // A shell would read other labels in it than those.
+            let ask = if labels.iter().all(|one| label::shown(one) == **one) { ask } else { String::new() };
+            waits.helped(format!("have the job name what a pool offers (runs-on), or a pool offer what it names (pools file){ask}"))
         }
     }
 }

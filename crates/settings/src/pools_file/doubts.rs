@@ -53,10 +53,19 @@ impl Doubts<'_, '_> {
         let hosted: Vec<&str> =
             pool.labels.iter().filter(|name| HOSTED.iter().any(|hosted| label::folded(name).starts_with(hosted))).collect();
         if !hosted.is_empty() {
-            let message =
-                format!("{} {} what GitHub calls runners of its own", hosted.join(", "), if hosted.len() == 1 { "is" } else { "are" });
+            let message = format!(
+                "{} {} what GitHub calls runners of its own",
+                label::list(hosted.iter().copied()),
+                if hosted.len() == 1 { "is" } else { "are" }
+            );
             let hint = "jobs that are meant for GitHub's runners would come here: take it out, or use a name of your own";
             self.report(pool, "labels", message, hint);
+        }
+        let blank: Vec<&str> = pool.labels.iter().filter(|name| name.contains(char::is_whitespace)).collect();
+        if !blank.is_empty() {
+            let (has, each) = if blank.len() == 1 { ("has", "it is one label") } else { ("have", "each is one label") };
+            let message = format!("{} {has} a blank inside, and {each}", label::list(blank.iter().copied()));
+            self.report(pool, "labels", message, "jobs must write it the same way, in quotes; if you mean several labels, write several");
         }
     }
 
