@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::job::{JobEvent, JobRecord, JobState, note};
+use crate::job::{JobEvent, JobRecord, JobState, kept, note};
 use crate::observe::{Verdict, queued_at};
 use crate::pool::{Placement, Pools, Wanted};
 use crate::runner::Runner;
+
+/// Why a job without labels is ignored. `runs-on: { group: x }` alone sends none, and no delivery about a job that waits names the group.
+const NO_LABEL: &str = "the job names no label, as with runs-on: {group: …} alone: pools take jobs by their labels";
 
 /// The record of a job that was never seen before, not yet in any state that the event brings; or why none is written.
 pub(crate) fn first_sight(event: &JobEvent, pools: &Pools, meant: Option<&Runner>) -> Result<JobRecord, Verdict> {
@@ -26,6 +29,7 @@ pub(crate) fn first_sight(event: &JobEvent, pools: &Pools, meant: Option<&Runner
             record.expire(event.received_at);
         }
         Placement::Refused(refusal) => return Err(Verdict::Ignored(refusal.in_words().to_owned())),
+        Placement::NotOurs if event.labels.is_empty() => return Err(Verdict::Ignored(NO_LABEL.to_owned())),
         Placement::NotOurs => return Err(Verdict::Ignored("no pool matches".to_owned())),
     }
     Ok(record)
@@ -37,7 +41,7 @@ fn blank(event: &JobEvent, generation: u64) -> JobRecord {
         id: event.job,
         run: event.run,
         attempt: event.attempt,
-        name: event.name.clone(),
+        name: kept(&event.name),
         labels: event.labels.clone(),
         repository: event.repository.clone(),
         installation: event.installation,

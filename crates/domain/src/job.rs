@@ -109,6 +109,19 @@ pub fn note(story: &mut Vec<Note>, at: Timestamp, text: impl Into<String>) {
     }
 }
 
+/// Most characters that are kept of a name that strangers choose: a job's, a runner's, a conclusion.
+pub const MAX_NAME: usize = 255;
+
+/// A name, cut where it is too long to keep.
+#[must_use]
+pub fn kept(name: &str) -> String {
+    if name.chars().count() <= MAX_NAME {
+        return name.to_owned();
+    }
+    let start: String = name.chars().take(MAX_NAME - 1).collect();
+    format!("{start}…")
+}
+
 /// A job's story and state, from the first delivery on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobRecord {
@@ -327,6 +340,15 @@ impl WaitingJob {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_kept_up_to_255_characters() {
+        for (length, kept_length) in [(0, 0), (255, 255), (256, 255), (900_000, 255)] {
+            let name = "ä".repeat(length);
+            let kept = kept(&name);
+            assert_eq!((kept.chars().count(), kept == name), (kept_length, length <= 255));
+        }
+    }
 
     #[test]
     fn a_story_stays_bounded_and_keeps_its_beginning_and_its_end() {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::errand::Open;
 use crate::first_sight::first_sight;
 use crate::id::{JobId, PoolName};
-use crate::job::{JobAction, JobEvent, JobRecord, JobState, WaitingJob, asked_at, note};
+use crate::job::{JobAction, JobEvent, JobRecord, JobState, WaitingJob, asked_at, kept, note};
 use crate::pool::Pools;
 use crate::runner::{Runner, RunnerState, Work};
 use crate::standing::{join, left_open, settle};
@@ -208,15 +208,15 @@ fn said_to_be_over(record: &mut JobRecord, event: &JobEvent, meant: Option<&Runn
     record.reason = None;
     record.doubt = None;
     record.closed_at = Some(closed);
-    record.conclusion.clone_from(&event.conclusion);
+    record.conclusion = event.conclusion.as_deref().map(kept);
     record.expire(event.received_at);
-    note(&mut record.story, event.received_at, format!("is over: {}", event.conclusion.as_deref().unwrap_or("no conclusion")));
+    note(&mut record.story, event.received_at, format!("is over: {}", record.conclusion.as_deref().unwrap_or("no conclusion")));
 }
 
 /// Writes down who works on the job. GitHub names no runner, or an empty one, for jobs that never ran.
 fn name_runner(record: &mut JobRecord, event: &JobEvent, meant: Option<&Runner>) {
     if let Some(named) = event.runner.as_ref().filter(|named| !named.name.is_empty()) {
-        record.runner_name = Some(named.name.clone());
+        record.runner_name = Some(kept(&named.name));
     }
     if let Some(runner) = meant {
         record.runner = Some(runner.id.clone());

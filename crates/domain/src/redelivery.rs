@@ -28,6 +28,10 @@ pub const OVERLAP: Duration = Duration::from_secs(3 * 60);
 /// The wait after the first asking; twice as long after each, up to an hour.
 pub const FIRST_WAIT: Duration = Duration::from_secs(60);
 
+/// What webhook refused for what it holds is asked for so many times: the same bytes get the same answer, unless another version of webhook
+/// understands them. Others are asked for as long as GitHub has them.
+pub const REFUSED_TRIES: u32 = 3;
+
 /// GitHub makes no further attempt after this time. Source: docs.github.com, "Redelivering webhooks": 3 days.
 const KEPT: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
@@ -106,6 +110,18 @@ pub struct Redelivery {
     /// The job's repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository: Option<RepositoryId>,
+    /// Webhook refused it for what it holds, and likely does so again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
+}
+
+impl Redelivery {
+    /// True if this answer of webhook's is about what the delivery holds (unreadable, too large, of another form), not about who sent it or
+    /// about something that passes.
+    #[must_use]
+    pub fn is_refusal(status: u16) -> bool {
+        matches!(status, 400 | 413 | 415)
+    }
 }
 
 /// An attempt to deliver an event about a job.
@@ -228,6 +244,8 @@ pub enum Turn {
     Wait,
     /// The time is over after which GitHub makes no further attempt.
     TooLate,
+    /// Webhook has refused it often enough: it can never be understood.
+    Refused,
 }
 
 /// What is to be done about an event whose errand is due. `looked_at` is when the last whole reading of the list began.
@@ -240,9 +258,11 @@ pub fn turn(open: &Open, delivery: &Redelivery, looked_at: Option<Timestamp>, ke
     let shown = || looked_at.is_some_and(|at| at >= open.not_before.minus(FIRST_WAIT / 2));
     if now.since(delivery.first_at) > kept {
         Turn::TooLate
-    } else if open.tries == 0 || shown() {
-        Turn::Ask
-    } else {
+    } else if open.tries > 0 && !shown() {
         Turn::Wait
+    } else if delivery.refused && open.tries >= REFUSED_TRIES {
+        Turn::Refused
+    } else {
+        Turn::Ask
     }
 }

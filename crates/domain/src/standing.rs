@@ -9,7 +9,11 @@ use crate::pool::Pools;
 use crate::time::Timestamp;
 use crate::times;
 
-/// Adds a delivery to a set; false if it is in it already. One from before GitHub was asked (`late`: when it was due) takes the place of
+/// Most deliveries of one kind that count. A gate has a job told of twice; whoever sends one again under other GUIDs, which are not signed,
+/// must not make its record grow.
+const MOST_DELIVERIES: usize = 32;
+
+/// Adds a delivery to a set; false if it is in it already, or the set is full. One from before GitHub was asked (`late`: when it was due) takes the place of
 /// what stood for it.
 pub(crate) fn join(set: &mut BTreeSet<String>, delivery: &str, late: Option<Timestamp>) -> bool {
     if set.contains(delivery) {
@@ -19,7 +23,7 @@ pub(crate) fn join(set: &mut BTreeSet<String>, delivery: &str, late: Option<Time
     if let Some(id) = set.iter().find(stands_for_it).cloned() {
         set.remove(&id);
     }
-    set.insert(delivery.to_owned())
+    set.len() < MOST_DELIVERIES && set.insert(delivery.to_owned())
 }
 
 /// Why a job that is held back does not wait for a runner.

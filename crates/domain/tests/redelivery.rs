@@ -10,7 +10,7 @@ use mayfly_domain::errand::{Errand, Open};
 use mayfly_domain::id::DeliveryId;
 use mayfly_domain::job::JobAction;
 use mayfly_domain::redelivery::{
-    Attempt, DeliveryGuid, FIRST_LOOK, FIRST_WAIT, News, OVERLAP, Passage, Reading, Redelivery, Turn, kept, news, turn,
+    Attempt, DeliveryGuid, FIRST_LOOK, FIRST_WAIT, News, OVERLAP, Passage, REFUSED_TRIES, Reading, Redelivery, Turn, kept, news, turn,
 };
 use mayfly_domain::time::Timestamp;
 use proptest::prelude::*;
@@ -27,7 +27,14 @@ fn at(seconds: u64) -> Timestamp {
 }
 
 fn failed(guid: &str, id: i64, first_at: Timestamp) -> Redelivery {
-    Redelivery { guid: guid.parse().unwrap(), delivery: DeliveryId(id), first_at, action: JobAction::Queued, repository: None }
+    Redelivery {
+        guid: guid.parse().unwrap(),
+        delivery: DeliveryId(id),
+        first_at,
+        action: JobAction::Queued,
+        repository: None,
+        refused: false,
+    }
 }
 
 /// An attempt in GitHub's list, from some time on.
@@ -117,7 +124,7 @@ impl Sweeper {
                     life.step()?;
                     self.errands.insert(delivery.guid.clone(), open.again(FIRST_WAIT, now));
                 }
-                Turn::Ask | Turn::Wait | Turn::TooLate => {}
+                Turn::Ask | Turn::Wait | Turn::TooLate | Turn::Refused => {}
             }
         }
         Ok(())
@@ -291,6 +298,22 @@ fn an_event_is_asked_for_at_once_then_when_its_outcome_could_be_seen_and_not_aft
     assert_eq!(turn(&asked, Some(160), 160), Turn::Ask);
     assert_eq!(turn(&open, None, 3 * DAY), Turn::Ask);
     assert_eq!(turn(&open, None, 3 * DAY + 1), Turn::TooLate);
+}
+
+#[test]
+fn an_event_that_webhook_refused_for_what_it_holds_is_asked_for_three_times() {
+    let asked_until = |refused| {
+        let delivery = Redelivery { refused, ..failed("a", 1, at(0)) };
+        let mut open = Open::new(Errand::Redeliver(delivery.clone()), None, at(100), Duration::ZERO);
+        while turn(&open, &delivery, Some(open.not_before), KEPT, open.not_before) == Turn::Ask {
+            open = open.again(FIRST_WAIT, open.not_before);
+        }
+        (open.tries, turn(&open, &delivery, Some(open.not_before), KEPT, open.not_before))
+    };
+    assert_eq!(asked_until(true), (REFUSED_TRIES, Turn::Refused));
+    assert_eq!(asked_until(false).1, Turn::TooLate);
+    let asked = |status| Redelivery::is_refusal(status);
+    assert!([400, 413, 415].into_iter().all(asked) && ![0, 200, 401, 403, 404, 429, 500, 502, 503, 504].into_iter().any(asked));
 }
 
 #[test]

@@ -48,16 +48,37 @@ const fn no_job() -> JobId {
     JobId(0)
 }
 
+/// A delivery about a job of a repository, reduced to what it tells of the repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// The repository.
+    pub repository: Repository,
+    /// The App's installation that the delivery came through.
+    pub installation: InstallationId,
+    /// The job, if the delivery says which: GitHub sends some without one.
+    pub job: Option<JobId>,
+    /// When the delivery arrived.
+    pub at: Timestamp,
+}
+
+impl From<&JobEvent> for Sighting {
+    fn from(event: &JobEvent) -> Self {
+        Self { repository: event.repository.clone(), installation: event.installation, job: Some(event.job), at: event.received_at }
+    }
+}
+
 impl SeenRepository {
     /// The repository after a delivery about one of its jobs; none if that is no news.
-    fn after(known: Option<Self>, event: &JobEvent) -> Option<Self> {
-        let now = event.received_at;
+    fn after(known: Option<Self>, seen: &Sighting) -> Option<Self> {
+        let now = seen.at;
+        // How new a delivery without a job is, nobody can tell: it takes back nothing.
+        let job = seen.job.unwrap_or(no_job());
         let Some(known) = known else {
             return Some(Self {
                 rev: 0,
-                repository: event.repository.clone(),
-                newest: event.job,
-                installation: event.installation,
+                repository: seen.repository.clone(),
+                newest: job,
+                installation: seen.installation,
                 seen_at: now,
                 // What is at work there now was told of.
                 asked_at: now,
@@ -67,13 +88,13 @@ impl SeenRepository {
             });
         };
         // It may have been renamed, and the App installed anew. Then GitHub is asked about it as often as at first.
-        let moved = event.job >= known.newest && (known.repository != event.repository || known.installation != event.installation);
+        let moved = job >= known.newest && (known.repository != seen.repository || known.installation != seen.installation);
         if moved {
-            let (repository, installation) = (event.repository.clone(), event.installation);
-            return Some(Self { repository, installation, newest: event.job, seen_at: now, hidden: 0, ..known });
+            let (repository, installation) = (seen.repository.clone(), seen.installation);
+            return Some(Self { repository, installation, newest: job, seen_at: now, hidden: 0, ..known });
         }
         let stale = now.since(known.seen_at) >= SEEN_TO;
-        stale.then(|| Self { newest: known.newest.max(event.job), seen_at: now, ..known })
+        stale.then(|| Self { newest: known.newest.max(job), seen_at: now, ..known })
     }
 }
 
@@ -83,10 +104,10 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`]: it may not be written down.
-    pub async fn sighted(&self, event: &JobEvent) -> Result<(), LedgerError> {
+    pub async fn sighted(&self, seen: &Sighting) -> Result<(), LedgerError> {
         self.tried(TRIES, "write down that a repository has jobs", || async {
-            let known = self.repository(event.repository.id).await?;
-            let Some(after) = SeenRepository::after(known, event) else { return Ok(Try::Done(())) };
+            let known = self.repository(seen.repository.id).await?;
+            let Some(after) = SeenRepository::after(known, seen) else { return Ok(Try::Done(())) };
             Ok(self.put_repository(after).await?.map_or(Try::Again, |_| Try::Done(())))
         })
         .await

@@ -124,6 +124,15 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 self.given_up(failed, "it is too old for GitHub to try again", open.tries).await;
                 return Ok(Some(Ran::Done));
             }
+            Turn::Refused => {
+                warn!(
+                    delivery.id = %failed.guid, repository.id = failed.repository.map(|id| id.0),
+                    "webhook cannot read a workflow_job {} delivery, asked for {} times: it is given up, and its job found by asking GitHub",
+                    in_words(failed.action), open.tries
+                );
+                self.ledger.delivery_over(&failed.guid, kept, self.now()).await?;
+                return Ok(Some(Ran::Done));
+            }
             Turn::Ask => {}
         }
         if !budget.take_redelivery() {
@@ -190,6 +199,7 @@ fn attempt(shown: &DeliveryNow) -> Option<Attempt> {
         _ => return None,
     };
     let guid = shown.guid.parse().inspect_err(|problem| warn!("a delivery that is left out: {problem}")).ok()?;
-    let of = Redelivery { guid, delivery: shown.id, first_at: shown.delivered_at, action, repository: shown.repository };
+    let refused = Redelivery::is_refusal(shown.status_code);
+    let of = Redelivery { guid, delivery: shown.id, first_at: shown.delivered_at, action, repository: shown.repository, refused };
     Some(Attempt { of, asked_for: shown.redelivery, succeeded: shown.succeeded() })
 }

@@ -57,6 +57,22 @@ fn unsigned(problem: SignatureError) -> Answer {
     Answer::refused(401, problem.to_string())
 }
 
+/// `X-GitHub-Delivery`, the one thing of a delivery that is not signed: kept only if it has the form that GitHub gives it, a UUID.
+pub(crate) fn guid(request: &Request) -> Result<&str, Answer> {
+    let guid = request.header("x-github-delivery").unwrap_or_default();
+    if guid.is_empty() {
+        return Err(Answer::refused(400, "the X-GitHub-Delivery header is missing"));
+    }
+    if is_uuid(guid) { Ok(guid) } else { Err(Answer::refused(400, "the X-GitHub-Delivery header is no UUID")) }
+}
+
+/// Groups of 8, 4, 4, 4 and 12 hexadecimal digits (RFC 9562, 4).
+fn is_uuid(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    let lengths = groups.iter().map(|group| group.len());
+    lengths.eq([8, 4, 4, 4, 12]) && groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 /// Reads `Content-Type`; parameters such as the charset do not matter.
 pub(crate) fn format(request: &Request) -> Result<Format, Answer> {
     let media = request.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default().trim();

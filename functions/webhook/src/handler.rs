@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use mayfly_domain::id::PoolName;
@@ -10,15 +11,24 @@ use mayfly_domain::job::{JobAction, JobEvent};
 use mayfly_domain::label::Labels;
 use mayfly_domain::observe::{Observation, Verdict};
 use mayfly_domain::pool::{Placement, Pools, Wanted};
+use mayfly_ledger::repositories::Sighting;
 use mayfly_ledger::{Ledger, Store};
 use mayfly_queue::Wakes;
 use mayfly_settings::source::{Clock, Settings, SettingsError};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::answer::{Answer, Outcome};
 use crate::delivery;
 use crate::noted::Noted;
-use crate::payload;
+use crate::payload::{self, NoJob};
 use crate::request::Request;
+
+/// A delivery is answered after this time, whatever hangs: GitHub gives up after 10 s (docs.github.com, "Handling webhook deliveries"), and
+/// Lambda ends the function then (`infra/template.yaml`), which leaves neither an answer nor a line in the log.
+const DEADLINE: Duration = Duration::from_secs(8);
+
+/// A wake takes no longer: the tick makes up for it, and the delivery is in the ledger.
+const WAKE: Duration = Duration::from_secs(2);
 
 /// A delivery that may not be in the ledger: it has to be sent again.
 #[derive(Debug)]
@@ -39,7 +49,7 @@ pub trait Jobs: Send + Sync {
     /// # Errors
     ///
     /// [`NotRecorded`] if it is not certain that the ledger has it.
-    async fn sighted(&self, event: &JobEvent) -> Result<(), NotRecorded>;
+    async fn sighted(&self, seen: &Sighting) -> Result<(), NotRecorded>;
 }
 
 #[async_trait]
@@ -48,8 +58,8 @@ impl<S: Store> Jobs for Ledger<S> {
         Self::observe(self, event, pools).await.map_err(|error| NotRecorded(in_words(&error)))
     }
 
-    async fn sighted(&self, event: &JobEvent) -> Result<(), NotRecorded> {
-        Self::sighted(self, event).await.map_err(|error| NotRecorded(in_words(&error)))
+    async fn sighted(&self, seen: &Sighting) -> Result<(), NotRecorded> {
+        Self::sighted(self, seen).await.map_err(|error| NotRecorded(in_words(&error)))
     }
 }
 
@@ -73,13 +83,22 @@ pub struct Webhook<J, W> {
     clock: Clock,
     wakes_not_sent: AtomicU64,
     noted: Noted,
+    told_unreadable: AtomicBool,
 }
 
 impl<J: Jobs, W: Wakes> Webhook<J, W> {
     /// Puts it together; nothing is read yet.
     #[must_use]
     pub fn new(settings: Settings, jobs: J, wakes: W, clock: Clock) -> Self {
-        Self { settings, jobs, wakes, clock, wakes_not_sent: AtomicU64::new(0), noted: Noted::default() }
+        Self {
+            settings,
+            jobs,
+            wakes,
+            clock,
+            wakes_not_sent: AtomicU64::new(0),
+            noted: Noted::default(),
+            told_unreadable: AtomicBool::new(false),
+        }
     }
 
     /// How many wakes could not be sent since this process began. The tick makes up for them.
@@ -90,8 +109,13 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
 
     /// Takes one delivery.
     pub async fn answer(&self, request: &Request) -> Answer {
-        let answer = self.take(request).await.unwrap_or_else(|answer| answer);
         let delivery = request.header("x-github-delivery").unwrap_or_default();
+        let answered = timeout_at(Instant::now() + DEADLINE, self.take(request)).await;
+        let answer = answered.unwrap_or_else(|_| {
+            tracing::error!(delivery.id = %delivery, "no answer from AWS within {} s: the delivery is refused, and comes again", DEADLINE.as_secs());
+            Err(Answer::failed("AWS does not answer: deliver again"))
+        });
+        let answer = answer.unwrap_or_else(|answer| answer);
         // What has failed is in the log already, with its cause.
         if answer.outcome == Outcome::Refused {
             // An unsigned request may come from anybody, so nothing of it is repeated here.
@@ -113,11 +137,34 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
         if event != "workflow_job" {
             return Ok(not_used(event));
         }
-        let guid = request.header("x-github-delivery").filter(|guid| !guid.is_empty());
-        let guid = guid.ok_or_else(|| Answer::refused(400, "the X-GitHub-Delivery header is missing"))?;
+        let guid = delivery::guid(request)?;
         let json = delivery::payload(&body, format)?;
-        let event = payload::read(&json, guid, (self.clock)())?;
-        self.record(&event).await
+        match payload::read(&json, guid, (self.clock)()) {
+            Ok(event) => self.record(&event).await,
+            Err(unread) => self.look_for_it_there(unread, guid).await,
+        }
+    }
+
+    /// A delivery that tells of no job. There may be one all the same: its repository is written down, so that sweeper looks for it there.
+    async fn look_for_it_there(&self, NoJob { answer, origin }: NoJob, guid: &str) -> Result<Answer, Answer> {
+        if answer.outcome == Outcome::Refused && !self.told_unreadable.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                delivery.id = guid,
+                reason = %answer.reason,
+                "GitHub signed a delivery that this version cannot read. Its job is found by asking GitHub, minutes later; is there a newer version of Mayfly?"
+            );
+        }
+        let Some((repository, installation)) = origin else { return Ok(answer) };
+        let pools = self.settings.pools().await.map_err(|error| no_settings(&error))?;
+        if pools.serves(&repository) && pools.pools.iter().any(|pool| pool.refuses(&repository).is_none()) {
+            tracing::info!(
+                delivery.id = guid,
+                repository.name = repository.name,
+                "a delivery that tells of no job: its repository is looked at"
+            );
+            self.note_repository(&Sighting { repository, installation, job: None, at: (self.clock)() }, guid).await?;
+        }
+        Ok(answer)
     }
 
     async fn record(&self, event: &JobEvent) -> Result<Answer, Answer> {
@@ -129,7 +176,7 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
         self.wake(&observation.wake, event).await;
         log(event, &observation);
         if !matches!(observation.verdict, Verdict::Ignored(_)) {
-            self.note_repository(event).await?;
+            self.note_repository(&Sighting::from(event), &event.delivery).await?;
         }
         Ok(match observation.verdict {
             Verdict::Recorded => Answer::new(202, Outcome::Recorded, "the ledger has it"),
@@ -151,23 +198,25 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
 
     /// Has the ledger know the job's repository, unless this process knows that it does. Done for every job of ours, however short its stay: it may be
     /// the only one of its repository that is ever told of. What fails here fails the delivery, which comes again.
-    async fn note_repository(&self, event: &JobEvent) -> Result<(), Answer> {
-        if self.noted.has(event) {
+    async fn note_repository(&self, seen: &Sighting, guid: &str) -> Result<(), Answer> {
+        if self.noted.has(seen) {
             return Ok(());
         }
-        self.jobs.sighted(event).await.map_err(|NotRecorded(error)| {
-            tracing::error!(delivery.id = %event.delivery, repository.id = event.repository.id.0, error, "could not write down a job's repository");
+        self.jobs.sighted(seen).await.map_err(|NotRecorded(error)| {
+            tracing::error!(delivery.id = guid, repository.id = seen.repository.id.0, error, "could not write down a job's repository");
             Answer::failed("the ledger does not know the repository: deliver again")
         })?;
-        self.noted.add(event);
+        self.noted.add(seen);
         Ok(())
     }
 
     async fn wake(&self, pools: &BTreeSet<PoolName>, event: &JobEvent) {
         for pool in pools {
-            if let Err(error) = self.wakes.wake(pool).await {
+            let woken = timeout(WAKE, self.wakes.wake(pool)).await;
+            let failure = woken.map_or_else(|_| Some("SQS does not answer".to_owned()), |sent| sent.err().map(|error| error.reason));
+            if let Some(error) = failure {
                 let lost = self.wakes_not_sent.fetch_add(1, Ordering::Relaxed) + 1;
-                tracing::warn!(delivery.id = %event.delivery, pool.name = %pool, wakes.not_sent = lost, error = %error.reason,
+                tracing::warn!(delivery.id = %event.delivery, pool.name = %pool, wakes.not_sent = lost, error,
                     "could not wake a pool: the tick will");
             }
         }

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mayfly_domain::id::{InstallationId, RepositoryId};
-use mayfly_domain::job::JobEvent;
 use mayfly_domain::time::Timestamp;
-use mayfly_ledger::repositories::SEEN_TO;
+use mayfly_ledger::repositories::{SEEN_TO, Sighting};
 
 /// Most repositories that are remembered: a few hundred bytes each. Whoever has more jobs' repositories than that reads some of them anew.
 const MOST: usize = 2_000;
@@ -29,27 +28,23 @@ impl Noted {
     }
 
     /// True if the ledger knows all that this delivery says of its repository.
-    pub(crate) fn has(&self, event: &JobEvent) -> bool {
-        self.all().get(&event.repository.id).is_some_and(|note| {
-            note.name == event.repository.name
-                && note.private == event.repository.private
-                && note.installation == event.installation
-                && event.received_at.since(note.at) < SEEN_TO
+    pub(crate) fn has(&self, seen: &Sighting) -> bool {
+        self.all().get(&seen.repository.id).is_some_and(|note| {
+            note.name == seen.repository.name
+                && note.private == seen.repository.private
+                && note.installation == seen.installation
+                && seen.at.since(note.at) < SEEN_TO
         })
     }
 
     /// The ledger knows it now.
-    pub(crate) fn add(&self, event: &JobEvent) {
+    pub(crate) fn add(&self, seen: &Sighting) {
         let mut all = self.all();
         if all.len() >= MOST {
             all.clear();
         }
-        let note = Note {
-            name: event.repository.name.clone(),
-            private: event.repository.private,
-            installation: event.installation,
-            at: event.received_at,
-        };
-        all.insert(event.repository.id, note);
+        let note =
+            Note { name: seen.repository.name.clone(), private: seen.repository.private, installation: seen.installation, at: seen.at };
+        all.insert(seen.repository.id, note);
     }
 }

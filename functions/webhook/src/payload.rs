@@ -13,7 +13,8 @@ use crate::answer::Answer;
 #[derive(Debug, Deserialize)]
 struct Payload {
     action: String,
-    workflow_job: WorkflowJob,
+    /// Null in deliveries that GitHub sends of its own accord, hundreds a day at some sites (runs-on/runs-on#528, ubicloud/ubicloud#1287).
+    workflow_job: Option<WorkflowJob>,
     repository: Repository,
     /// Absent in deliveries of hooks that belong to no App.
     installation: Option<Installation>,
@@ -51,6 +52,17 @@ struct Repository {
     owner: Owner,
 }
 
+impl From<Repository> for target::Repository {
+    fn from(repository: Repository) -> Self {
+        Self {
+            id: RepositoryId(repository.id),
+            name: repository.full_name,
+            owner: OwnerId(repository.owner.id),
+            private: repository.private,
+        }
+    }
+}
+
 #[derive(Debug, Deserialize)]
 struct Owner {
     id: i64,
@@ -61,6 +73,28 @@ struct Installation {
     id: i64,
 }
 
+/// What a payload says of its repository, whatever else is wrong with it.
+#[derive(Deserialize)]
+struct Origin {
+    repository: Repository,
+    installation: Installation,
+}
+
+/// A payload that tells of no job.
+#[derive(Debug)]
+pub(crate) struct NoJob {
+    /// What GitHub is answered.
+    pub(crate) answer: Answer,
+    /// Where a job may be that nothing else tells of.
+    pub(crate) origin: Option<(target::Repository, InstallationId)>,
+}
+
+impl From<Answer> for NoJob {
+    fn from(answer: Answer) -> Self {
+        Self { answer, origin: None }
+    }
+}
+
 /// What is in every payload that has an action.
 #[derive(Deserialize)]
 struct ActionAlone {
@@ -69,15 +103,20 @@ struct ActionAlone {
 
 /// Reads the payload of a `workflow_job` delivery.
 ///
-/// The error is the answer: 400 that names the JSON path, or 200 for what is not for us.
-pub(crate) fn read(json: &[u8], delivery: &str, received_at: Timestamp) -> Result<JobEvent, Answer> {
+/// The error has the answer: 200 for what is not for us or tells of no job, and so never will; 400 that names the JSON path for what a later
+/// version of this program may understand.
+pub(crate) fn read(json: &[u8], delivery: &str, received_at: Timestamp) -> Result<JobEvent, NoJob> {
     let payload: Payload = serde_json::from_slice(json).map_err(|_| explain(json))?;
-    let Some(action) = action(&payload.action) else { return Err(unknown_action(&payload.action)) };
+    let Some(action) = action(&payload.action) else { return Err(unknown_action(&payload.action).into()) };
     let Some(installation) = payload.installation else {
-        return Err(Answer::ignored("the delivery names no installation: it comes from a webhook that is not the GitHub App's"));
+        let reason = "the delivery names no installation: it comes from a webhook that is not the GitHub App's";
+        return Err(Answer::ignored(reason).into());
     };
-    let job = payload.workflow_job;
-    let repository = payload.repository;
+    let (installation, repository) = (InstallationId(installation.id), target::Repository::from(payload.repository));
+    let Some(job) = payload.workflow_job else {
+        let answer = Answer::ignored("GitHub sent no job in it: workflow_job is null. What waits in the repository is looked for there");
+        return Err(NoJob { answer, origin: Some((repository, installation)) });
+    };
     let time = |text: Option<String>| text.and_then(|text| timestamp(&text));
     Ok(JobEvent {
         action,
@@ -88,13 +127,8 @@ pub(crate) fn read(json: &[u8], delivery: &str, received_at: Timestamp) -> Resul
         attempt: job.run_attempt,
         name: job.name,
         labels: job.labels.into(),
-        repository: target::Repository {
-            id: RepositoryId(repository.id),
-            name: repository.full_name,
-            owner: OwnerId(repository.owner.id),
-            private: repository.private,
-        },
-        installation: InstallationId(installation.id),
+        repository,
+        installation,
         runner: runner(job.runner_id, job.runner_name),
         conclusion: job.conclusion,
         created_at: time(job.created_at),
@@ -133,17 +167,19 @@ fn timestamp(text: &str) -> Option<Timestamp> {
 }
 
 /// Why the payload could not be read. Parses once more, with the path, which the good ones need not pay for.
-fn explain(json: &[u8]) -> Answer {
+fn explain(json: &[u8]) -> NoJob {
     if let Ok(ActionAlone { action: word }) = serde_json::from_slice(json)
         && action(&word).is_none()
     {
-        return unknown_action(&word);
+        return unknown_action(&word).into();
     }
     let mut deserializer = serde_json::Deserializer::from_slice(json);
-    match serde_path_to_error::deserialize::<_, Payload>(&mut deserializer) {
+    let answer = match serde_path_to_error::deserialize::<_, Payload>(&mut deserializer) {
         Ok(_) => Answer::refused(400, "the JSON goes on after its end"),
         Err(error) => Answer::refused(400, format!("at {}: {}", error.path(), error.inner())),
-    }
+    };
+    let origin = serde_json::from_slice::<Origin>(json).ok();
+    NoJob { answer, origin: origin.map(|origin| (origin.repository.into(), InstallationId(origin.installation.id))) }
 }
 
 #[cfg(test)]
@@ -173,7 +209,32 @@ mod tests {
     }
 
     fn event(payload: &Value) -> Result<JobEvent, Answer> {
-        read(payload.to_string().as_bytes(), "guid", NOW)
+        read(payload.to_string().as_bytes(), "guid", NOW).map_err(|unread| unread.answer)
+    }
+
+    /// The name of the repository in which a job may be that the payload does not tell of.
+    fn origin(payload: &Value) -> Option<String> {
+        read(payload.to_string().as_bytes(), "guid", NOW).unwrap_err().origin.map(|(repository, _)| repository.name)
+    }
+
+    #[test]
+    fn a_delivery_without_a_job_is_not_asked_for_again_and_tells_its_repository() {
+        let mut absent = good();
+        absent.as_object_mut().unwrap().remove("workflow_job");
+        for payload in [with("/workflow_job", Value::Null), absent] {
+            let answer = event(&payload).unwrap_err();
+            assert_eq!(answer.status, 200);
+            assert!(answer.reason.contains("workflow_job is null"), "{}", answer.reason);
+            assert_eq!(origin(&payload).as_deref(), Some("acme/app"));
+        }
+    }
+
+    #[test]
+    fn a_job_that_cannot_be_read_still_tells_its_repository() {
+        for payload in [with("/workflow_job/id", json!("x")), with("/workflow_job", json!([])), with("/workflow_job/labels", Value::Null)] {
+            assert_eq!((event(&payload).unwrap_err().status, origin(&payload).as_deref()), (400, Some("acme/app")), "{payload}");
+        }
+        assert_eq!(origin(&with("/repository/owner", Value::Null)), None);
     }
 
     #[test]
@@ -230,9 +291,9 @@ mod tests {
             assert!(answer.reason.starts_with(expected), "{}", answer.reason);
         }
         for text in ["", "{", "[]", "null", "payload", "{\"action\": \"queued\"}"] {
-            assert_eq!(read(text.as_bytes(), "guid", NOW).unwrap_err().status, 400, "{text}");
+            assert_eq!(read(text.as_bytes(), "guid", NOW).unwrap_err().answer.status, 400, "{text}");
         }
-        assert_eq!(read(format!("{} x", good()).as_bytes(), "guid", NOW).unwrap_err().status, 400);
+        assert_eq!(read(format!("{} x", good()).as_bytes(), "guid", NOW).unwrap_err().answer.status, 400);
     }
 
     #[test]

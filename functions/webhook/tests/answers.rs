@@ -13,6 +13,7 @@ use mayfly_domain::job::{JobEvent, JobRecord, JobState};
 use mayfly_domain::observe::{Known, Observation, observe};
 use mayfly_domain::pool::Pools;
 use mayfly_domain::time::Timestamp;
+use mayfly_ledger::repositories::Sighting;
 use mayfly_queue::{NotSent, Wakes};
 use mayfly_settings::parameter::{Parameter, ParameterStore, Unreadable};
 use mayfly_settings::source::{Parameters, Settings};
@@ -35,15 +36,28 @@ struct State {
     sighted: Vec<String>,
     queue_down: bool,
     woken: Vec<PoolName>,
+    hangs: Option<Hangs>,
 }
 
 #[derive(Clone, Default)]
 struct Memory(Arc<Mutex<State>>);
 
+#[expect(clippy::unwrap_used, reason = "a port of the tests")]
+impl Memory {
+    /// Never comes back if this hangs.
+    async fn pass_by(&self, what: Hangs) {
+        let hangs = self.0.lock().unwrap().hangs;
+        if hangs == Some(what) {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 #[async_trait]
 #[expect(clippy::unwrap_used, reason = "a port of the tests")]
 impl ParameterStore for Memory {
     async fn read(&self, names: &[&str]) -> Result<Vec<Parameter>, Unreadable> {
+        self.pass_by(Hangs::Settings).await;
         let mut state = self.0.lock().unwrap();
         state.settings_read += 1;
         if state.settings_down {
@@ -57,6 +71,7 @@ impl ParameterStore for Memory {
 #[expect(clippy::unwrap_used, reason = "a port of the tests")]
 impl Jobs for Memory {
     async fn observe(&self, event: &JobEvent, pools: &Pools) -> Result<Observation, NotRecorded> {
+        self.pass_by(Hangs::Ledger).await;
         let mut state = self.0.lock().unwrap();
         if state.ledger_down {
             return Err(NotRecorded("down".into()));
@@ -68,12 +83,13 @@ impl Jobs for Memory {
         Ok(observation)
     }
 
-    async fn sighted(&self, event: &JobEvent) -> Result<(), NotRecorded> {
+    async fn sighted(&self, seen: &Sighting) -> Result<(), NotRecorded> {
+        self.pass_by(Hangs::Repositories).await;
         let mut state = self.0.lock().unwrap();
         if state.repositories_down {
             return Err(NotRecorded("down".into()));
         }
-        state.sighted.push(event.repository.name.clone());
+        state.sighted.push(seen.repository.name.clone());
         Ok(())
     }
 }
@@ -82,6 +98,7 @@ impl Jobs for Memory {
 #[expect(clippy::unwrap_used, reason = "a port of the tests")]
 impl Wakes for Memory {
     async fn wake(&self, pool: &PoolName) -> Result<(), NotSent> {
+        self.pass_by(Hangs::Queue).await;
         let mut state = self.0.lock().unwrap();
         if state.queue_down {
             return Err(NotSent { pool: pool.clone(), reason: "down".into() });
@@ -365,6 +382,7 @@ async fn a_wake_that_cannot_be_sent_is_counted_and_the_answer_stands() {
 
 #[tokio::test]
 async fn what_is_not_for_us_is_ignored_and_not_written() {
+    let many: Vec<String> = (0..1_000).map(|n| format!("mayfly-{n:093}")).collect();
     let mut no_installation = job();
     no_installation.as_object_mut().unwrap().remove("installation");
     let repository = |name: &str, private: bool| {
@@ -378,7 +396,18 @@ async fn what_is_not_for_us_is_ignored_and_not_written() {
         ("workflow_job \"renamed\" is an action that is not used", of(&job_with("/action", json!("renamed")))),
         ("the delivery names no installation: it comes from a webhook that is not the GitHub App's", of(&no_installation)),
         ("no pool matches", of(&job_with("/workflow_job/labels", json!(["ubuntu-latest"])))),
-        ("no pool matches", of(&job_with("/workflow_job/labels", json!([])))),
+        (
+            "the job names no label, as with runs-on: {group: …} alone: pools take jobs by their labels",
+            of(&job_with("/workflow_job/labels", json!([]))),
+        ),
+        (
+            "no runner can have its labels: there are more than 100, or one has more than 256 characters",
+            of(&job_with("/workflow_job/labels", json!(many))),
+        ),
+        (
+            "no runner can have its labels: there are more than 100, or one has more than 256 characters",
+            of(&job_with("/workflow_job/labels", json!(["mayfly", "x".repeat(130_000)]))),
+        ),
         ("public repository: no matching pool says public = true", repository("acme/open", false)),
         ("repository not allowed: no matching pool lists it under repositories", repository("acme/other", true)),
         ("account not allowed: its owner is not among [github] accounts", repository("umbrella/app", true)),
@@ -449,6 +478,7 @@ async fn what_is_signed_but_no_delivery_is_refused_with_its_status() {
     no_event.headers.remove("x-github-event");
     let mut no_guid = of(&job());
     no_guid.headers.remove("x-github-delivery");
+    let guid = |guid: &str| with_header(of(&job()), "x-github-delivery", guid);
     let cases = [
         (400, delivery("{")),
         (400, delivery("")),
@@ -456,6 +486,11 @@ async fn what_is_signed_but_no_delivery_is_refused_with_its_status() {
         (400, with_header(delivery("a=b"), "content-type", "application/x-www-form-urlencoded")),
         (400, no_event),
         (400, no_guid),
+        (400, guid("72d3162e-cc78-11e3-81ab-4c9367dc095")),
+        (400, guid("72d3162e-cc78-11e3-81ab-4c9367dc0958-0")),
+        (400, guid("72d3162ecc7811e381ab4c9367dc0958")),
+        (400, guid("72d3162g-cc78-11e3-81ab-4c9367dc0958")),
+        (400, guid(&"7".repeat(7_000))),
         (415, with_header(of(&job()), "content-type", "text/plain")),
         (413, delivery(&" ".repeat(1024 * 1024 + 1))),
     ];
@@ -464,6 +499,125 @@ async fn what_is_signed_but_no_delivery_is_refused_with_its_status() {
         assert_eq!(world.outcome(request).await, (status, Outcome::Refused));
         assert!(world.job().is_none());
     }
+}
+
+#[tokio::test]
+async fn a_delivery_without_a_job_is_taken_and_its_repository_written_down_if_a_pool_serves_it() {
+    for (name, private, noted) in
+        [("acme/app", true, true), ("acme/open", false, false), ("acme/other", true, false), ("umbrella/app", true, false)]
+    {
+        let world = World::new();
+        let mut payload = job_with("/workflow_job", Value::Null);
+        payload["repository"]["full_name"] = json!(name);
+        payload["repository"]["private"] = json!(private);
+        for _ in 0..3 {
+            assert_eq!(world.outcome(of(&payload)).await, (200, Outcome::Ignored), "{name}");
+        }
+        assert_eq!(world.state().sighted.len(), usize::from(noted), "{name}");
+        assert!(world.job().is_none() && world.state().woken.is_empty());
+        // The next delivery is taken as ever.
+        assert_eq!(world.outcome(of(&job())).await, (202, Outcome::Recorded));
+    }
+}
+
+#[tokio::test]
+async fn a_repository_that_cannot_be_written_down_fails_a_delivery_without_a_job() {
+    let world = World::new();
+    world.state().repositories_down = true;
+    assert_eq!(world.outcome(of(&job_with("/workflow_job", Value::Null))).await, (503, Outcome::Failed));
+}
+
+#[tokio::test]
+async fn the_repository_of_a_job_that_cannot_be_read_is_written_down() {
+    let world = World::new();
+    assert_eq!(world.outcome(of(&job_with("/workflow_job/id", json!("new")))).await, (400, Outcome::Refused));
+    assert_eq!(world.state().sighted, ["acme/app"]);
+}
+
+#[tokio::test]
+async fn one_delivery_sent_again_under_many_guids_keeps_the_record_small() {
+    let world = World::new();
+    for number in 0..300 {
+        let guid = format!("72d3162e-cc78-11e3-81ab-{number:012}");
+        assert_eq!(world.outcome(with_header(of(&job()), "x-github-delivery", &guid)).await, (202, Outcome::Recorded));
+    }
+    assert_eq!(world.job().unwrap().queued.len(), 32);
+}
+
+#[tokio::test]
+async fn names_that_strangers_choose_are_cut() {
+    let world = World::new();
+    world.answer(of(&job_with("/workflow_job/name", json!("n".repeat(900_000))))).await;
+    assert_eq!(world.job().unwrap().name.chars().count(), 255);
+    let mut completed = job_with("/action", json!("completed"));
+    completed["workflow_job"]["conclusion"] = json!("c".repeat(100_000));
+    completed["workflow_job"]["runner_name"] = json!("r".repeat(100_000));
+    completed["workflow_job"]["runner_id"] = json!(5);
+    assert_eq!(world.outcome(of(&completed)).await.0, 202);
+    assert!(serde_json::to_string(&world.job().unwrap()).unwrap().len() < 4_000);
+}
+
+#[tokio::test]
+async fn labels_that_fill_a_workflow_leave_a_small_record_and_a_short_answer() {
+    let world = World::new();
+    let mut labels: Vec<String> = (0..99).map(|n| format!("{n:0256}")).collect();
+    labels.push("self-hosted".to_owned());
+    let answer = world.answer(of(&job_with("/workflow_job/labels", json!(labels)))).await;
+    assert_eq!(answer.outcome, Outcome::Unplaced);
+    let record = serde_json::to_string(&world.job().unwrap()).unwrap();
+    assert!(answer.body().len() < 4_000 && record.len() < 40_000, "{} and {} bytes", answer.body().len(), record.len());
+}
+
+#[tokio::test]
+async fn labels_in_one_string_or_with_something_around_them_are_recorded_with_what_is_wrong() {
+    for (labels, reason) in [
+        (
+            json!(["self-hosted, linux, x64, mayfly"]),
+            r#"no pool takes ["self-hosted, linux, x64, mayfly"]: "self-hosted, linux, x64, mayfly" is one label: write a YAML list, [self-hosted, linux, x64, mayfly]"#,
+        ),
+        (
+            json!(["self-hosted", "mayfly\n"]),
+            r#"no pool takes ["mayfly\n", self-hosted]: "mayfly\n" is not mayfly: take out what surrounds it (in YAML, a text after > or | ends with a line break: write >- or |-)"#,
+        ),
+        (json!(["self-hosted", "gpu two"]), r#"no pool takes ["gpu two", self-hosted]: the nearest, linux, does not offer "gpu two""#),
+    ] {
+        let world = World::new();
+        let answer = world.answer(of(&job_with("/workflow_job/labels", labels))).await;
+        assert_eq!((answer.outcome, answer.reason.as_str()), (Outcome::Unplaced, reason));
+        assert_eq!(world.job().unwrap().reason.as_deref(), Some(reason));
+    }
+}
+
+/// What of AWS hangs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Hangs {
+    Settings,
+    Ledger,
+    Repositories,
+    Queue,
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_whose_aws_calls_hang_is_answered_before_lambda_and_github_give_up() {
+    for what in [Hangs::Settings, Hangs::Ledger, Hangs::Repositories] {
+        let world = World::new();
+        world.state().hangs = Some(what);
+        let began = tokio::time::Instant::now();
+        assert_eq!(world.outcome(of(&job())).await, (503, Outcome::Failed), "{what:?}");
+        assert_eq!(began.elapsed().as_secs(), 8, "{what:?}");
+        // It leaves nothing behind that would keep the next one.
+        world.state().hangs = None;
+        assert_eq!(world.outcome(of(&job())).await, (202, Outcome::Recorded), "{what:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wake_that_hangs_is_left_to_the_tick() {
+    let world = World::new();
+    world.state().hangs = Some(Hangs::Queue);
+    let began = tokio::time::Instant::now();
+    assert_eq!(world.outcome(of(&job())).await, (202, Outcome::Recorded));
+    assert_eq!((began.elapsed().as_secs(), world.webhook.wakes_not_sent()), (2, 1));
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ pub(super) fn forge(system: &System, fake: Fake, action: &str, number: usize) {
             payload: Some(payload),
             text: None,
             signing,
-            guid: Some(format!("{MARK}-{number:012}")),
+            guid: Some(format!("00000000-0000-4000-8000-{MARK}{:03}", number % 1_000)),
             headers: Default::default(),
         };
         github.forge(made, now);

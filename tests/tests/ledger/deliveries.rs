@@ -8,7 +8,7 @@ use mayfly_domain::id::{DeliveryId, RepositoryId, RunId};
 use mayfly_domain::job::{JobAction, JobEvent};
 use mayfly_domain::redelivery::{DeliveryGuid, Redelivery};
 use mayfly_domain::target::Repository;
-use mayfly_ledger::repositories::SeenRepository;
+use mayfly_ledger::repositories::{SeenRepository, Sighting};
 use mayfly_ledger::{Ledger, Store};
 
 use crate::scene::{at, event};
@@ -22,6 +22,7 @@ fn failed() -> Redelivery {
         first_at: at(0),
         action: JobAction::Queued,
         repository: Some(RepositoryId(710_000_001)),
+        refused: false,
     }
 }
 
@@ -87,7 +88,7 @@ async fn a_repository_is_as_its_newest_job_says_and_is_written_once_a_day<S: Sto
     for event in
         [told(5, 0, "acme/app"), told(6, 60, "acme/app"), told(7, 120, "acme/new"), told(4, 180, "acme/app"), told(8, 90_000, "acme/new")]
     {
-        ledger.sighted(&event).await.unwrap();
+        ledger.sighted(&Sighting::from(&event)).await.unwrap();
         let seen = ledger.repositories().await.unwrap().remove(0);
         revs.push((seen.rev, seen.repository.name, seen.newest.0, seen.seen_at == event.received_at));
     }

@@ -219,6 +219,26 @@ async fn what_github_will_not_deliver_again_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_delivery_without_its_job_is_not_asked_for_again_and_the_job_is_found_where_the_delivery_says() {
+    let system = begin(325);
+    let deliveries = JobDeliveries { without_job: vec![Action::Queued], ..JobDeliveries::default() };
+    let job = system.queue_jobs(&NewJob { deliveries, ..job() })[0];
+    done(&system, 900, &[job]).await;
+    assert_eq!((asked(&system, "redeliver"), attempts(&system, job, "queued")), (0, (1, 1)), "{}", story(&system));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_that_nobody_can_read_is_asked_for_three_times_and_the_job_is_found_where_it_says() {
+    let system = begin(326);
+    let deliveries = JobDeliveries { unreadable: vec![Action::Queued], ..JobDeliveries::default() };
+    let job = system.queue_jobs(&NewJob { deliveries, ..job() })[0];
+    done(&system, 900, &[job]).await;
+    system.pass(3 * 3_600).await;
+    assert_eq!((asked(&system, "redeliver"), attempts(&system, job, "queued")), (3, (4, 0)), "{}", story(&system));
+    assert_eq!(redeliveries(&system), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_quiet_hour_costs_one_call_a_minute() {
     let system = begin(324);
     system.pass(3_600).await;

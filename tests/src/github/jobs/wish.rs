@@ -14,6 +14,10 @@ pub struct JobDeliveries {
     pub lost: Vec<Action>,
     /// These are never made.
     pub never_made: Vec<Action>,
+    /// The payloads of these have null for the job, as GitHub sends some (runs-on/runs-on#528).
+    pub without_job: Vec<Action>,
+    /// The payloads of these are of another form than any that is known.
+    pub unreadable: Vec<Action>,
     /// All are this late.
     pub late_seconds: f64,
 }

@@ -239,7 +239,9 @@ impl Model {
         let own = match (job.status, job.is_hosted()) {
             (Status::Queued, true) => Some(after(job.queued_at, HOSTED_START_SECONDS)),
             (Status::InProgress, true) => job.started_at.map(|at| after(at, job.wish.seconds)),
-            (Status::Queued, false) if job.is_waiting() && !self.jobs.is_forgotten(job) => Some(after(job.queued_at, self.settings.queue_limit)),
+            (Status::Queued, false) if job.is_waiting() && !self.jobs.is_forgotten(job) => {
+                Some(after(job.queued_at, self.settings.queue_limit))
+            }
             _ => None,
         };
         [ended, own, job.cancel_at].into_iter().flatten().min()

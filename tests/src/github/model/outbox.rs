@@ -60,7 +60,14 @@ impl Model {
         if self.hook.url.is_none() || !self.app.events.iter().any(|event| event == "workflow_job") {
             return;
         }
-        let payload = shape::payload::workflow_job(self, job, action).to_string();
+        let mut payload = shape::payload::workflow_job(self, job, action);
+        if job.wish.deliveries.without_job.contains(&action) {
+            payload["workflow_job"] = Value::Null;
+        }
+        if job.wish.deliveries.unreadable.contains(&action) {
+            payload["workflow_job"]["id"] = Value::from("new");
+        }
+        let payload = payload.to_string();
         let Some(draw) = self.draw(id, action, now) else { return };
         let guid = self.chance.guid();
         for copy in 0..draw.copies {
