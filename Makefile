@@ -14,7 +14,7 @@ export __SAM_CLI_APP_DIR := $(CURDIR)/target/sam/home
 SAM := cd infra && sam
 STACK := target/debug/stack
 
-.PHONY: help tools build check openapi browser test simulate bench demo up down status env deploy validate shellcheck models
+.PHONY: help tools build check openapi browser dynamodb test simulate bench demo up down status env deploy validate shellcheck models
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,8 +57,12 @@ openapi: tools ## what GitHub publishes about its API, into target/openapi
 browser: tools ## a headless Chromium for tests, into target/browser (Linux on x86_64)
 	python tests/browser/fetch.py
 
+dynamodb: tools ## Amazon's DynamoDB Local for tests, into target/dynamodb (Linux)
+	python tests/dynamodb/fetch.py
+
 test: export MAYFLY_BROWSER := $(if $(filter Linux-x86_64,$(shell uname -s)-$(shell uname -m)),required)
-test: check validate shellcheck build openapi browser ## every check and every test, simulated days and those over the wire against the local stack included
+test: export MAYFLY_DYNAMODB_LOCAL := $(if $(filter Linux-x86_64 Linux-aarch64,$(shell uname -s)-$(shell uname -m)),required)
+test: check validate shellcheck build openapi browser dynamodb ## every check and every test, simulated days and those over the wire against the local stack included
 	python runner/tests/signature.py
 	cargo test --workspace --no-run
 	target/debug/simulate --seeds 200
