@@ -62,12 +62,16 @@ dynamodb: tools ## Amazon's DynamoDB Local for tests, into target/dynamodb (Linu
 
 test: export MAYFLY_BROWSER := $(if $(filter Linux-x86_64,$(shell uname -s)-$(shell uname -m)),required)
 test: export MAYFLY_DYNAMODB_LOCAL := $(if $(filter Linux-x86_64 Linux-aarch64,$(shell uname -s)-$(shell uname -m)),required)
+# Every request of the stories to an AWS API, which recorded.py then holds to AWS's own descriptions.
+test: export MAYFLY_REQUESTS := target/requests
 test: check validate shellcheck build openapi browser dynamodb ## every check and every test, simulated days and those over the wire against the local stack included
 	python runner/tests/signature.py
 	cargo test --workspace --no-run
+	rm -rf $(MAYFLY_REQUESTS)
 	target/debug/simulate --seeds 200
 	$(STACK) with cargo test --workspace --no-fail-fast -- --include-ignored --skip on_a_bare_stack
 	$(STACK) bare cargo test --workspace --test stories on_a_bare_stack -- --include-ignored
+	python tests/aws/recorded.py $(MAYFLY_REQUESTS)
 
 simulate: ## stories in virtual time, everything going wrong in them: make simulate SEEDS=1000 START=0
 	cargo run --quiet --profile simulation -p mayfly-tests --bin simulate -- --seeds $(or $(SEEDS),300) --start $(or $(START),0)

@@ -31,6 +31,7 @@ mod processes;
 mod protocol;
 mod quotas;
 mod reads;
+mod recording;
 mod requests;
 mod requirements;
 mod server;

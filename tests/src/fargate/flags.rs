@@ -18,6 +18,8 @@ pub struct Flags {
     pub runner_home: PathBuf,
     /// `--work-dir`: temporary directories (`tasks/`) and logs (`logs/`) of tasks.
     pub work_dir: PathBuf,
+    /// `--requests`: the file that every request of the product is written to.
+    pub requests: Option<PathBuf>,
     /// `--observer-function`: the function that gets task events; also by `/_model/config`.
     pub observer_function: Option<String>,
     /// `--region`, `--account`, `--start-delay-ms`, `--stop-timeout-ms`, `--max-tasks` and `--cluster` (may be repeated).
@@ -32,6 +34,7 @@ impl Default for Flags {
             aws_endpoint: None,
             runner_home: PathBuf::from("infra/local"),
             work_dir: std::env::temp_dir().join("mayfly-fargate"),
+            requests: None,
             observer_function: None,
             settings: Settings::default(),
         }
@@ -59,6 +62,7 @@ impl Flags {
             "--aws-endpoint" => self.aws_endpoint = Some(value),
             "--runner-home" => self.runner_home = value.into(),
             "--work-dir" => self.work_dir = value.into(),
+            "--requests" => self.requests = Some(value.into()),
             "--observer-function" => self.observer_function = Some(value),
             "--region" => self.settings.region = value,
             "--account" => self.settings.account = value,

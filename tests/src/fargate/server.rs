@@ -8,6 +8,7 @@ use super::flags::Flags;
 use super::host::Host;
 use super::model::Fargate;
 use super::processes::Processes;
+use super::recording::recorded;
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::extract::Request;
@@ -55,7 +56,11 @@ pub async fn serve(flags: Flags) -> Result<Server> {
     let target = Target { endpoint: flags.aws_endpoint, function: flags.observer_function };
     let observer = Observer::new(&region, target, client);
     let host = Host::new(Fargate::new(flags.settings), processes, credentials, (observer, logs));
-    let accepting = tokio::spawn(accept(listener, routes(Arc::clone(&host))));
+    let mut routes = routes(Arc::clone(&host));
+    if let Some(file) = &flags.requests {
+        routes = recorded(routes, file)?;
+    }
+    let accepting = tokio::spawn(accept(listener, routes));
     let driving = tokio::spawn(Arc::clone(&host).drive());
     if let Some(path) = &flags.ready_file {
         announce(path, &url).context("write the ready file")?;

@@ -17,7 +17,16 @@ pub(super) const START_LIMIT: Duration = Duration::from_secs(60);
 pub(super) fn ministack(places: &Places, endpoint: &str) -> Result<Command> {
     let temporary = places.local().join("ministack");
     fs::create_dir_all(&temporary).context("make a directory for ministack")?;
-    let mut command = Command::new(places.python_tools().join("ministack"));
+    let mut command = match places.requests() {
+        Some(folder) => {
+            fs::create_dir_all(&folder).context("make the folder for recorded requests")?;
+            let mut recording = Command::new(places.python_tools().join("python"));
+            // Isolated: it finds no module but those that are installed.
+            recording.arg("-I").arg(places.aws_checks().join("recorder.py")).arg(folder.join("ministack.jsonl"));
+            recording
+        }
+        None => Command::new(places.python_tools().join("ministack")),
+    };
     // Functions inherit this environment on top of their own, so it holds what Lambda's does: a path and no home.
     command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("TMPDIR", &temporary).current_dir(&temporary);
     let port = endpoint.rsplit(':').next().unwrap_or_default();
@@ -47,6 +56,9 @@ pub(super) fn fargate(places: &Places, aws_endpoint: &str) -> Command {
     command.args(["--observer-function", &function_name("observer"), "--cluster", STACK]);
     command.arg("--runner-home").arg(places.infra().join("local"));
     command.arg("--work-dir").arg(places.local().join("fargate"));
+    if let Some(folder) = places.requests() {
+        command.arg("--requests").arg(folder.join("fargate.jsonl"));
+    }
     command
 }
 

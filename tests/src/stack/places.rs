@@ -58,6 +58,15 @@ impl Places {
         self.root.join("target/local.lock")
     }
 
+    /// Where every request to an AWS API is recorded, if it is to be: the folder named by `MAYFLY_REQUESTS`.
+    pub(super) fn requests(&self) -> Option<PathBuf> {
+        std::env::var_os("MAYFLY_REQUESTS").map(|folder| self.root.join(folder))
+    }
+
+    pub(super) fn aws_checks(&self) -> PathBuf {
+        self.root.join("tests/aws")
+    }
+
     pub(super) fn infra(&self) -> PathBuf {
         self.root.join("infra")
     }

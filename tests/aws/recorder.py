@@ -1,0 +1,57 @@
+"""MiniStack as it is, and beside it a record of every request of the product to an AWS API: recorder.py <file>, then as `ministack`.
+
+One line of JSON for each request, with who made it: MiniStack knows which role a session's key belongs to. recorded.py reads it.
+"""
+
+import base64
+import json
+import os
+import sys
+
+import ministack.app
+from ministack.core.iam_evaluator import request_caller_arn
+
+# What tells which operation of which service was called, by whom and with what.
+HEADERS = ("authorization", "content-type", "smithy-protocol", "x-amz-target")
+# What the product calls AWS with; `sam` and the tests themselves do not.
+SDK = "aws-sdk-rust/"
+
+
+def recording(app, file: int):
+    """The application, with each request written down when its body was read."""
+
+    async def with_record(scope, receive, send):
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope.get("headers", [])}
+        if scope["type"] != "http" or SDK not in headers.get("user-agent", ""):
+            return await app(scope, receive, send)
+        body = bytearray()
+
+        async def listening():
+            message = await receive()
+            if message["type"] == "http.request":
+                body.extend(message.get("body", b""))
+                if not message.get("more_body", False):
+                    write()
+            return message
+
+        def write():
+            line = {
+                "path": scope["path"], "caller": request_caller_arn(headers), "body": base64.b64encode(bytes(body)).decode(),
+                "headers": {name: headers[name] for name in HEADERS if name in headers},
+            }  # fmt: skip
+            # One write, at the end of the file whatever else writes there.
+            os.write(file, json.dumps(line).encode() + b"\n")
+
+        return await app(scope, listening, send)
+
+    return with_record
+
+
+def main() -> None:
+    file = os.open(sys.argv.pop(1), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    ministack.app.app = recording(ministack.app.app, file)
+    ministack.app.main()
+
+
+if __name__ == "__main__":
+    main()
