@@ -1,8 +1,8 @@
-//! What can be said on the command line.
+//! The command line.
 
 use clap::builder::Styles;
 use clap::builder::styling::{AnsiColor, Effects};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::commands::apply::Apply;
 use crate::commands::check::Check;
@@ -20,6 +20,7 @@ use crate::commands::rotate::Rotate;
 use crate::commands::runners::Runners;
 use crate::commands::status::Status;
 use crate::commands::stop::Stop;
+use crate::commands::version::Version;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().effects(Effects::BOLD))
@@ -29,13 +30,17 @@ const STYLES: Styles = Styles::styled()
 const AFTER: &str = "\
 Exit codes:
   0  done
-  1  failed, or something was found wrong
-  2  called wrongly
-  3  there is nothing of what was asked for";
+  1  failed, or something is wrong
+  2  wrong arguments
+  3  the job, runner, pool or version that was named does not exist
+  4  plan --exit-code: there are changes";
+
+/// Options of every command: told last.
+const GLOBAL: &str = "Global options";
 
 /// GitHub Actions runners on AWS Fargate, one task for one job.
 #[derive(Debug, Parser)]
-#[command(name = "mayfly", version, styles = STYLES, after_help = AFTER, disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(name = "mayfly", version, styles = STYLES, after_help = AFTER, arg_required_else_help = true)]
 pub struct Arguments {
     /// What every command takes.
     #[command(flatten)]
@@ -49,19 +54,22 @@ pub struct Arguments {
 #[derive(Clone, Debug, Args)]
 pub struct Global {
     /// The CloudFormation stack of the deployment
-    #[arg(long, global = true, env = "MAYFLY_STACK", default_value = "mayfly", value_name = "NAME")]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "MAYFLY_STACK", default_value = "mayfly", value_name = "NAME", value_hint = ValueHint::Other)]
     pub stack: String,
     /// The AWS region; default: as the AWS CLI finds it
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL, value_hint = ValueHint::Other)]
     pub region: Option<String>,
-    /// The AWS profile; default: as the AWS CLI finds it
-    #[arg(long, global = true)]
+    /// The AWS profile: its credentials and no others; default: as the AWS CLI finds them
+    #[arg(long, global = true, help_heading = GLOBAL, value_hint = ValueHint::Other)]
     pub profile: Option<String>,
-    /// Answer in JSON
-    #[arg(long, global = true)]
+    /// Answer in JSON; times are UTC
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub json: bool,
-    /// Colour: on a terminal, always or never (NO_COLOR is honoured)
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    /// Do not fit tables to the terminal's width
+    #[arg(long, global = true, help_heading = GLOBAL)]
+    pub wide: bool,
+    /// Colour: auto (on a terminal), always or never; NO_COLOR is honoured
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub color: Color,
 }
 
@@ -80,38 +88,40 @@ pub enum Color {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Set up the GitHub App: make it, store its secrets, see it deliver
+    /// Set up the GitHub App: create it, store its secrets, wait for a delivery
     Init(Init),
-    /// Check a pools file: every error, each with its line and a hint
+    /// Check a pools file: every error with its line and a hint
     Check(Check),
-    /// Tell which pool would take a job with these labels, and why the others would not
+    /// Show which pool takes a job with these labels, and why the others do not
     Match(Match),
-    /// List jobs: open ones and those that closed lately, with what they cost
+    /// List jobs, open and recently ended, with their costs
     Jobs(Jobs),
-    /// List runners: how far each is, and how those ended that are gone
+    /// List runners and their states
     Runners(Runners),
-    /// Tell how things are: pools, what waits and why, what failed
+    /// Show pools, waiting jobs and recent failures
     Status(Status),
-    /// Show the pools in force, or the file that says so
+    /// Show the pools in force, or their file
     Pools(Pools),
-    /// Show what a pools file would change, and touch nothing
+    /// Show what a pools file would change
     Plan(Planning),
-    /// Put a pools file in force, all of it at once
+    /// Apply a pools file
     Apply(Apply),
     /// Show what a runner's container printed
     Logs(Logs),
-    /// Stop a runner; one that works only with --force
+    /// Stop a runner; a busy one only with --force
     Stop(Stop),
     /// Try a job again now
     Retry(Again),
-    /// Tell a job's story: what happened, what it waits for, and what would help
+    /// Explain a job: what happened, what it waits for, and what helps
     Explain(Explain),
-    /// Look a deployment over: what is wrong with it, and what to do about it
+    /// Check a deployment and suggest fixes
     Doctor(Doctor),
-    /// Replace the webhook's secret or the App's key without losing a delivery
+    /// Replace the webhook's secret or the App's key without losing deliveries
     Rotate(Rotate),
     /// Print the JSON Schema of the pools file, for editors
     Schema,
     /// Print a script that completes mayfly's commands in a shell
     Completions(Completions),
+    /// Show the versions of mayfly and of the deployment
+    Version(Version),
 }

@@ -20,3 +20,4 @@ pub mod schema;
 pub mod status;
 pub mod status_text;
 pub mod stop;
+pub mod version;

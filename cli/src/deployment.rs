@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Display;
+use std::time::Duration;
 
+use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_ssm::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_ssm::types::Parameter;
 use aws_smithy_types::timeout::TimeoutConfig;
@@ -14,10 +17,19 @@ use mayfly_queue::SqsWakes;
 use serde::Deserialize;
 
 use crate::arguments::Global;
+use crate::credentials::{self, SIGN_IN, unreachable};
 use crate::failure::Failure;
+use crate::screen::{DOUBTFUL, FAINT, Screen};
+use crate::words::plain;
 
-/// How long one attempt of a call may take: somebody waits before a terminal.
-const ATTEMPT: std::time::Duration = std::time::Duration::from_secs(10);
+/// How long one attempt of a call may take: a person waits at a terminal.
+const ATTEMPT: Duration = Duration::from_secs(10);
+
+/// How long a connection may take: a laptop may be an ocean away from the region, and on a slow network.
+pub(crate) const CONNECT: Duration = Duration::from_secs(5);
+
+/// This program's version; it is released together with the template and the functions.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Where everything of a deployment is, as the template writes it down.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -44,6 +56,9 @@ pub struct Deployment {
     pub task_role: String,
     /// The role that ECS pulls images with.
     pub execution_role: String,
+    /// The version of Mayfly that was deployed; older templates do not say it.
+    #[serde(default)]
+    pub version: Option<String>,
 }
 
 /// A deployment within reach.
@@ -61,22 +76,29 @@ pub struct Connected {
 ///
 /// # Errors
 ///
-/// If there is no region.
+/// If there is no such profile, no region, or there are no credentials.
 pub async fn sdk(global: &Global) -> Result<SdkConfig, Failure> {
+    let http = mayfly_settings::aws::http_client_within(CONNECT);
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(mayfly_settings::aws::http_client())
+        .http_client(http.clone())
         .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).build());
     if let Some(region) = &global.region {
         loader = loader.region(Region::new(region.clone()));
     }
     if let Some(profile) = &global.profile {
+        credentials::known(profile).await?;
         loader = loader.profile_name(profile);
     }
-    let config = loader.load().await;
+    let mut config = loader.load().await;
     if config.region().is_none() {
-        return Err(Failure::new("there is no AWS region", "say --region, set AWS_REGION, or put one into the profile (aws configure)"));
+        return Err(Failure::new("there is no AWS region", "pass --region, set AWS_REGION, or put one into the profile (aws configure)"));
     }
-    Ok(config)
+    if let Some(profile) = &global.profile {
+        let around = ProviderConfig::without_region().with_http_client(http).with_region(config.region().cloned());
+        let only = SharedCredentialsProvider::new(credentials::of_profile(profile, &around));
+        config = config.into_builder().credentials_provider(only).build();
+    }
+    credentials::resolved(config, global.profile.as_deref()).await
 }
 
 /// Finds the deployment.
@@ -85,18 +107,29 @@ pub async fn sdk(global: &Global) -> Result<SdkConfig, Failure> {
 ///
 /// If AWS cannot be asked, or there is no such deployment.
 pub async fn connect(global: &Global) -> Result<Connected, Failure> {
-    let sdk = sdk(global).await?;
+    connect_with(sdk(global).await?, global).await
+}
+
+/// Finds the deployment with credentials that are known already.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub async fn connect_with(sdk: SdkConfig, global: &Global) -> Result<Connected, Failure> {
     let name = format!("/mayfly/{}/deployment", global.stack);
     let Some(found) = read_parameter(&aws_sdk_ssm::Client::new(&sdk), &name, Text::Plain).await? else {
         let region = sdk.region().map(Region::as_ref).unwrap_or_default();
         let problem = format!("there is no deployment {} in {region}", global.stack);
-        return Err(Failure::new(problem, format!("no SSM parameter {name}: say --stack and --region, or deploy it (make deploy)")));
+        return Err(Failure::new(problem, format!("no SSM parameter {name}: pass --stack and --region, or deploy it (make deploy)")));
     };
     let value = found.value.unwrap_or_default();
-    let deployment = serde_json::from_str(&value).map_err(|error| {
+    let deployment: Deployment = serde_json::from_str(&value).map_err(|error| {
         let problem = format!("the SSM parameter {name} does not say where the deployment is: {error}");
         Failure::new(problem, "the template writes it: deploy again with a template of mayfly's version")
     })?;
+    if let Some(skew) = deployment.skew(VERSION) {
+        Screen::new(global.color, global.json).say(format_args!("{DOUBTFUL}warning:{DOUBTFUL:#} {}", plain(&skew)));
+    }
     Ok(Connected { stack: global.stack.clone(), deployment, sdk })
 }
 
@@ -127,7 +160,40 @@ pub(crate) async fn read_parameter(client: &aws_sdk_ssm::Client, name: &str, kep
     }
 }
 
+impl Deployment {
+    /// What to say where the deployment is of another version than the program: `here`.
+    #[must_use]
+    pub fn skew(&self, here: &str) -> Option<String> {
+        let there = self.version.as_deref().filter(|there| *there != here)?;
+        Some(format!("the stack runs Mayfly {there} and this mayfly is {here}: use the same version of both (mayfly version)"))
+    }
+
+    /// The account and the region that it is in, as its cluster's ARN has them: `arn:aws:ecs:eu-west-1:123456789012:cluster/mayfly`.
+    #[must_use]
+    pub fn account_and_region(&self) -> Option<(&str, &str)> {
+        let mut parts = self.cluster.split(':').skip(3);
+        let (region, account) = (parts.next()?, parts.next()?);
+        (!region.is_empty() && !account.is_empty()).then_some((account, region))
+    }
+}
+
 impl Connected {
+    /// Where it is, in words: `account 123456789012, eu-west-1, stack mayfly`.
+    #[must_use]
+    pub fn whereabouts(&self) -> String {
+        match self.deployment.account_and_region() {
+            Some((account, region)) => format!("account {account}, {region}, stack {}", self.stack),
+            None => format!("stack {}", self.stack),
+        }
+    }
+
+    /// Tells people what is about to be changed, before it is.
+    pub fn announce(&self, screen: &Screen) {
+        if !screen.json() {
+            screen.say(format_args!("{FAINT}{}{FAINT:#}", plain(&self.whereabouts())));
+        }
+    }
+
     /// Its ledger.
     #[must_use]
     pub fn ledger(&self) -> Ledger<Dynamo> {
@@ -150,9 +216,7 @@ impl Connected {
 /// What to do where AWS denies access.
 pub(crate) const MAY_NOT: &str = "these credentials may not do that: the stack's outputs name policies for viewers and operators";
 
-const OVER: &str = "the credentials are over: sign in again (aws sso login, or aws login)";
-
-const NO_CREDENTIALS: &str = "there are no credentials that work: sign in as for the AWS CLI (aws sso login, AWS_PROFILE, --profile)";
+const OVER: &str = "the session has expired: sign in again (aws sso login, or aws login)";
 
 /// Why AWS did not do something, in words, with what to do about the usual causes. `what` is what was tried, as `read the SSM parameter /mayfly/mayfly/pools`.
 pub fn refused<E, R>(what: &str, error: &SdkError<E, R>) -> Failure
@@ -160,26 +224,24 @@ where
     E: Error + ProvideErrorMetadata + 'static,
     R: std::fmt::Debug + 'static,
 {
+    // The SDK reports credentials that it could not get as a request that it could not send.
+    if let Some(Failure { problem, hint }) = credentials::cause(error) {
+        return Failure::new(format!("{what}: {problem}"), hint);
+    }
     let code = error.code().unwrap_or_default();
     let hint = match code {
-        "AccessDeniedException" | "AccessDenied" => MAY_NOT,
-        "ExpiredTokenException" | "ExpiredToken" => OVER,
+        "AccessDeniedException" | "AccessDenied" => MAY_NOT.to_owned(),
+        "ExpiredTokenException" | "ExpiredToken" => OVER.to_owned(),
         "UnrecognizedClientException" | "InvalidClientTokenId" | "InvalidSignatureException" => {
-            "AWS does not know these credentials: see aws sts get-caller-identity"
+            "AWS does not know these credentials: see aws sts get-caller-identity".to_owned()
         }
         _ => match error {
-            SdkError::ConstructionFailure(_) => NO_CREDENTIALS,
-            SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => {
-                "AWS could not be reached: is the network there, and the region right?"
-            }
-            _ => "",
+            SdkError::ConstructionFailure(_) => SIGN_IN.to_owned(),
+            SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => unreachable(),
+            _ => String::new(),
         },
     };
     let said = error.message().map_or_else(|| innermost(error), str::to_owned);
-    // The SDK tells on many lines where it looked.
-    if said.contains("no credentials found") {
-        return Failure::new(format!("{what}: there are no AWS credentials"), NO_CREDENTIALS);
-    }
     let named: &dyn Display = if code.is_empty() { &"" } else { &format_args!("{code}: ") };
     Failure::new(format!("{what}: {named}{said}"), hint)
 }

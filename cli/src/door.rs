@@ -72,7 +72,7 @@ impl Door for GithubAt {
     }
 }
 
-const ADDRESS: &str = "say --github-url https://<host>, as people open it";
+const ADDRESS: &str = "pass --github-url https://<host>, as a browser opens it";
 
 /// By when a question is to be answered.
 #[must_use]
@@ -106,7 +106,7 @@ pub fn refused(what: &str, error: &CallError) -> Failure {
         }
         CallError::Unavailable { message, .. } => Failure::new(
             format!("{what}: GitHub does not answer: {message}"),
-            "is the network there, and --github-url right? See https://www.githubstatus.com",
+            "check the network and --github-url, and see https://www.githubstatus.com",
         ),
         CallError::Misconfigured { message } => Failure::new(
             format!("{what}: {message}"),

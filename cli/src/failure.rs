@@ -10,8 +10,10 @@ pub enum Exit {
     Done,
     /// 1: failed, or something was found wrong.
     Failed,
-    /// 3: there is nothing of what was asked for.
+    /// 3: what was named does not exist.
     Nothing,
+    /// 4: the plan has changes, and that was asked.
+    Changes,
 }
 
 impl From<Exit> for ExitCode {
@@ -20,6 +22,7 @@ impl From<Exit> for ExitCode {
             Exit::Done => 0,
             Exit::Failed => 1,
             Exit::Nothing => 3,
+            Exit::Changes => 4,
         })
     }
 }

@@ -30,7 +30,7 @@ impl Connected {
                 if settings.failed_refreshes() > 0 {
                     let version = pools.generation;
                     screen.say(format_args!(
-                        "{DOUBTFUL}warning:{DOUBTFUL:#} the newest version of the pools file is broken, version {version} is in force (mend it: mayfly pools --file, mayfly check)"
+                        "{DOUBTFUL}warning:{DOUBTFUL:#} the newest version of the pools file is broken, version {version} is in force (fix it: mayfly pools --file, mayfly check)"
                     ));
                 }
                 Ok(Some(pools))

@@ -1,18 +1,20 @@
 //! `mayfly`: what a platform engineer sets Mayfly up with, and asks it why.
 //!
 //! Each command is a module of [`commands`]: it gathers what it is about into plain data, and shows that as text or as JSON. Answers go to stdout,
-//! everything else to stderr. Exit codes: 0 done, 1 failed or something found wrong, 2 called wrongly, 3 nothing there that was asked for.
+//! everything else to stderr. Exit codes: 0 done, 1 failed or something is wrong, 2 wrong arguments, 3 what was named does not exist, 4 a plan with changes.
 
 pub mod arguments;
 pub mod at_github;
 pub mod caller;
 pub mod commands;
+mod credentials;
 pub mod deployment;
 pub mod door;
 pub mod failure;
 pub mod in_force;
 pub mod job_named;
 pub mod key_file;
+pub mod killed;
 pub mod moment;
 pub mod pools_now;
 pub mod pools_parameter;
@@ -45,7 +47,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    let screen = Screen::new(arguments.global.color, arguments.global.json);
+    let screen = Screen::new(arguments.global.color, arguments.global.json).wide(arguments.global.wide);
     match run(arguments, &screen) {
         Ok(exit) => exit.into(),
         Err(failure) => {
@@ -84,5 +86,6 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<Exit, Failure> {
         Command::Rotate(rotate) => rotate.run(&arguments.global, screen),
         Command::Schema => commands::schema::run(screen),
         Command::Completions(completions) => completions.run(screen),
+        Command::Version(version) => version.run(&arguments.global, screen),
     }
 }

@@ -32,16 +32,23 @@ impl From<Timestamp> for When {
 }
 
 impl When {
-    /// The time of day in UTC, as `14:03:07`.
+    /// The time of day in UTC, as `14:03:07`, where something else says that it is UTC.
     #[must_use]
     pub fn clock(self) -> String {
         let seconds = self.0.seconds().rem_euclid(24 * 60 * 60);
         format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
     }
 
-    /// The time of day of something that is not long ago, the date with it if it is: as `14:03:07` or `2026-11-22 14:03:07`.
+    /// The time of day of something that is not long ago, with its date otherwise: `14:03:07 UTC` or `2026-11-22 14:03:07 UTC`. UTC as in AWS's
+    /// and GitHub's logs, so that people in several places speak of one time.
     #[must_use]
     pub fn near(self, now: Timestamp) -> String {
+        format!("{} UTC", self.column(now))
+    }
+
+    /// The same in a column whose name says that it is UTC.
+    #[must_use]
+    pub fn column(self, now: Timestamp) -> String {
         let apart = now.since(self.0).max(self.0.since(now));
         if apart < Duration::from_secs(12 * 60 * 60) {
             return self.clock();
@@ -78,7 +85,7 @@ pub fn seconds(duration: Duration) -> f64 {
     duration.as_secs_f64()
 }
 
-/// Reads a duration that somebody typed: `90s`, `30m`, `2h`, `7d`, `1h30m`.
+/// Reads a typed duration: `90s`, `30m`, `2h`, `7d`, `1h30m`.
 ///
 /// # Errors
 ///
@@ -120,9 +127,10 @@ mod tests {
     #[test]
     fn a_time_of_another_day_has_its_date() {
         let hours = |hours: u64| AT.plus(Duration::from_secs(hours * 3600));
-        assert_eq!(When(AT).near(hours(11)), "14:03:07");
-        assert_eq!(When(AT).near(hours(12)), "2026-11-22 14:03:07");
-        assert_eq!(When(hours(13)).near(AT), "2026-11-23 03:03:07");
+        assert_eq!(When(AT).column(hours(11)), "14:03:07");
+        assert_eq!(When(AT).near(hours(11)), "14:03:07 UTC");
+        assert_eq!(When(AT).near(hours(12)), "2026-11-22 14:03:07 UTC");
+        assert_eq!(When(hours(13)).near(AT), "2026-11-23 03:03:07 UTC");
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Where answers go: stdout, as text or as JSON; everything else to stderr. Colour on a terminal only.
+//! Where answers go: stdout, as text or as JSON; everything else to stderr. Colour on a terminal only, and nothing else that a terminal would obey.
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::arguments::Color;
 use crate::failure::Failure;
+use crate::words::{escaped, harmless};
 
 /// Something went well.
 pub const GOOD: Style = AnsiColor::Green.on_default();
@@ -26,6 +27,7 @@ pub const STRONG: Style = Style::new().bold();
 pub struct Screen {
     choice: Option<ColorChoice>,
     json: bool,
+    wide: bool,
 }
 
 impl Screen {
@@ -37,7 +39,19 @@ impl Screen {
             Color::Always => Some(ColorChoice::Always),
             Color::Never => Some(ColorChoice::Never),
         };
-        Self { choice, json }
+        Self { choice, json, wide: false }
+    }
+
+    /// The same, with tables as wide as they are, if so.
+    #[must_use]
+    pub fn wide(self, wide: bool) -> Self {
+        Self { wide, ..self }
+    }
+
+    /// How wide the terminal is that answers go to; none: tables are not cut.
+    #[must_use]
+    pub fn width(&self) -> Option<usize> {
+        if self.wide { None } else { terminal().map(|(columns, _)| columns) }
     }
 
     /// True if the answer is to be JSON.
@@ -46,12 +60,12 @@ impl Screen {
         self.json
     }
 
-    /// Prints an answer. Whoever closed stdout wants no more of it: that is no failure.
+    /// Prints an answer. A closed stdout is no failure: the reader has had enough.
     pub fn print(&self, text: impl Display) {
         let _ = self.told(text);
     }
 
-    /// Prints an answer of which more follow. `false`: nobody reads them any more.
+    /// Prints an answer of which more follow. `false`: stdout is closed.
     #[must_use]
     pub fn told(&self, text: impl Display) -> bool {
         let stdout = std::io::stdout().lock();
@@ -59,20 +73,42 @@ impl Screen {
             None => AutoStream::auto(stdout),
             Some(choice) => AutoStream::new(stdout, choice),
         };
-        writeln!(out, "{text}").and_then(|()| out.flush()).is_ok()
+        writeln!(out, "{}", harmless(&text.to_string())).and_then(|()| out.flush()).is_ok()
     }
 
-    /// Prints a text as it is: no newline more, no colour less.
+    /// Prints a text as it is: no newline more, no colour less. Only a terminal is spared what it would obey.
     ///
     /// # Errors
     ///
-    /// If it cannot be written whole, unless nobody wants it.
+    /// If it cannot be written whole, unless stdout is closed.
     pub fn print_exactly(&self, text: &str) -> Result<(), Failure> {
         let mut stdout = std::io::stdout().lock();
-        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        let shown = if stdout.is_terminal() { harmless(text) } else { text.to_owned() };
+        match stdout.write_all(shown.as_bytes()).and_then(|()| stdout.flush()) {
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::new(format!("write the answer: {error}"), "")),
             _ => Ok(()),
         }
+    }
+
+    /// Draws a whole screen of a terminal that [`Screen::enter`] made ready. `false`: it is gone.
+    #[must_use]
+    pub fn draw(&self, lines: &[String]) -> bool {
+        let lines: Vec<String> = lines.iter().map(|line| harmless(line)).collect();
+        let text = match self.choice {
+            Some(ColorChoice::Never) => anstream::adapter::strip_str(&lines.join("\n")).to_string(),
+            _ if self.choice.is_none() && AutoStream::choice(&std::io::stdout()) == ColorChoice::Never => {
+                anstream::adapter::strip_str(&lines.join("\n")).to_string()
+            }
+            _ => lines.join("\n"),
+        };
+        raw(&format!("\u{1b}[H{}\u{1b}[K\u{1b}[J", text.replace('\n', "\u{1b}[K\r\n")))
+    }
+
+    /// Gives a terminal a second screen to draw on, without a cursor, until what is returned is dropped.
+    #[must_use]
+    pub fn enter(&self) -> Drawing {
+        let _ = raw("\u{1b}[?1049h\u{1b}[?25l");
+        Drawing(())
     }
 
     /// Asks a question: what follows is typed on the same line.
@@ -88,25 +124,23 @@ impl Screen {
     /// If the answer cannot be written as JSON.
     pub fn print_json(&self, answer: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(answer).map_err(|error| Failure::new(format!("write the answer as JSON: {error}"), ""))?;
-        self.print(text);
+        self.print(escaped(&text));
         Ok(())
     }
 
-    /// Prints a list: as JSON, or as the text that it makes, if there is anything in it; else says that there is `none`. Says if there is `more`.
+    /// Prints a list: as JSON, or as the text that it makes, if there is anything in it; else says that there is `none`. Says if there is `more`, whichever it is.
     ///
     /// # Errors
     ///
     /// If the answer cannot be written as JSON.
     pub fn print_list(&self, answer: &impl Serialize, text: Option<String>, (none, more): (&str, bool)) -> Result<(), Failure> {
-        if self.json {
-            return self.print_json(answer);
-        }
         match text {
+            _ if self.json => self.print_json(answer)?,
             Some(text) => self.print(text),
             None => self.say(none),
         }
         if more {
-            self.say("there are more: narrow it down, or say --limit");
+            self.say("not all are shown: filter, or pass a higher --limit");
         }
         Ok(())
     }
@@ -118,7 +152,7 @@ impl Screen {
             None => AutoStream::auto(stderr),
             Some(choice) => AutoStream::new(stderr, choice),
         };
-        let _ = writeln!(out, "{text}");
+        let _ = writeln!(out, "{}", harmless(&text.to_string()));
     }
 
     /// Says why a command could not be carried out.
@@ -128,4 +162,36 @@ impl Screen {
             self.say(format_args!("  {}", failure.hint));
         }
     }
+}
+
+/// JSON on one line, for a stream of answers.
+///
+/// # Errors
+///
+/// If it cannot be written as JSON.
+pub fn json_line(answer: &impl Serialize) -> Result<String, Failure> {
+    let line = serde_json::to_string(answer).map_err(|error| Failure::new(format!("write the answer as JSON: {error}"), ""))?;
+    Ok(escaped(&line))
+}
+
+/// Columns and lines of the terminal that answers go to; none if they go elsewhere.
+#[must_use]
+pub fn terminal() -> Option<(usize, usize)> {
+    let (columns, lines) = terminal_size::terminal_size_of(std::io::stdout())?;
+    Some((columns.0.into(), lines.0.into()))
+}
+
+/// A screen that is drawn on. Its end gives the terminal back as it was.
+#[derive(Debug)]
+pub struct Drawing(());
+
+impl Drop for Drawing {
+    fn drop(&mut self) {
+        let _ = raw("\u{1b}[?25h\u{1b}[?1049l");
+    }
+}
+
+fn raw(text: &str) -> bool {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_ok()
 }

@@ -70,20 +70,20 @@ impl Stage {
         }
     }
 
-    /// What it does, with how long already.
+    /// What it does, and for how long already.
     #[must_use]
     pub fn in_words(self, since: Timestamp, now: Timestamp) -> String {
         let age = age(now, since);
         match self {
-            Self::Requested => format!("has no task yet: ECS is asked for one since {age}"),
-            Self::Launched => format!("got its task {age} ago, whose image is not pulled yet"),
-            Self::Pulling => format!("pulls its image since {age}"),
-            Self::Starting => format!("has its image since {age} and starts"),
-            Self::Parked => format!("is alive since {age} and asks for a job every few seconds"),
-            Self::Registering => format!("gets its registration at GitHub since {age}"),
-            Self::Registered => format!("is registered since {age}: GitHub is to give it a job"),
-            Self::Busy => format!("works since {age}"),
-            Self::Ending => format!("is about to end since {age}"),
+            Self::Requested => format!("has been waiting for its ECS task for {age}"),
+            Self::Launched => format!("got its task {age} ago and has not started to pull its image"),
+            Self::Pulling => format!("has been pulling its image for {age}"),
+            Self::Starting => format!("pulled its image {age} ago and is starting"),
+            Self::Parked => format!("has been idle for {age}"),
+            Self::Registering => format!("has been registering at GitHub for {age}"),
+            Self::Registered => format!("registered {age} ago and waits for GitHub to assign the job"),
+            Self::Busy => format!("has been running a job for {age}"),
+            Self::Ending => format!("has been stopping for {age}"),
         }
     }
 }

@@ -32,7 +32,7 @@ pub struct Starts {
     pub help: Option<String>,
 }
 
-/// How starts of the sizes go that somebody waits for: the pool's own, and those of its waiting jobs and its runners.
+/// How starts of the sizes go that are needed: the pool's own, and those of its waiting jobs and its runners.
 #[must_use]
 pub fn starts(now_of: &PoolNow, now: Timestamp) -> Vec<Starts> {
     let own = (!now_of.gone).then_some(now_of.pool.size);

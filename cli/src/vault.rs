@@ -85,7 +85,7 @@ impl Vault for SsmVault {
 pub fn already_there(name: &str) -> Failure {
     Failure::new(
         format!("the SSM parameter {name} exists already"),
-        "this deployment has an App: see `mayfly rotate`; say --replace to give it another one",
+        "this deployment has an App: see `mayfly rotate`; pass --replace to give it another one",
     )
 }
 
@@ -166,7 +166,7 @@ fn written(text: &impl Serialize) -> Result<Secret, Failure> {
 fn read<'a, T: Deserialize<'a>>(name: &str, kept: &'a Kept, form: &str) -> Result<T, Failure> {
     serde_json::from_str(kept.text.expose()).map_err(|error| {
         let problem = format!("the SSM parameter {name} is not of the form {form} (line {}, column {})", error.line(), error.column());
-        Failure::new(problem, "mayfly init --replace writes it anew")
+        Failure::new(problem, "mayfly init --replace writes it again")
     })
 }
 

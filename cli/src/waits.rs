@@ -93,8 +93,8 @@ const LOOKED: std::time::Duration = times::TICK.saturating_mul(2);
 #[must_use]
 pub fn waits(now_of: &PoolNow, row: &WaitingJob, record: Option<&JobRecord>, now: Timestamp) -> Waits {
     if now_of.gone {
-        let why = format!("its pool {} is in no pools file any more", now_of.pool.name);
-        return Waits::new(For::Pool, why).helped("it is matched anew within a minute; see mayfly pools for what is in force");
+        let why = format!("pool {} was removed; the job is being re-matched", now_of.pool.name);
+        return Waits::new(For::Pool, why).helped("that takes up to a minute; mayfly pools shows the pools in force");
     }
     if let Some((_, held)) = now_of.plan.held.iter().find(|(job, _)| *job == row.id) {
         return held_back(now_of, row, record, *held);
@@ -104,10 +104,10 @@ pub fn waits(now_of: &PoolNow, row: &WaitingJob, record: Option<&JobRecord>, now
         if let Some(held) = row.held.filter(|held| matches!(held, Held::NoAnswer)) {
             return held_back(now_of, row, record, held);
         }
-        let waits = Waits::new(For::Look, "a runner is started for it at scaler's next look");
+        let waits = Waits::new(For::Look, "scaler is about to start a runner for it");
         let late = now.since(row.queued_at.max(record.map_or(row.queued_at, |record| record.received_at))) > LOOKED;
         return if late {
-            waits.helped("scaler looks at least once a minute, so this should be over: is its function well? see its log")
+            waits.helped("scaler runs at least once a minute, so this is late: see the log of the function scaler")
         } else {
             waits
         };
@@ -121,17 +121,19 @@ fn covered(now_of: &PoolNow, row: &WaitingJob, now: Timestamp) -> Waits {
     let own = |runner: &&Runner| runner.intended == Some(row.id) && runner.state.unregistered() && runner.stop.is_none();
     let Some(runner) = holder.or_else(|| now_of.look.runners.iter().find(own)) else {
         let coming = now_of.look.runners.iter().filter(|runner| runner.work.is_none() && runner.stop.is_none()).count();
-        return Waits::new(For::Runner, format!("one of {} of pool {} on the way is for it", counted(coming, "runner"), now_of.pool.name));
+        let which =
+            if coming == 1 { "the runner that is starting".to_owned() } else { format!("one of {coming} runners that are starting") };
+        return Waits::new(For::Runner, format!("{which} in pool {} can take it", now_of.pool.name));
     };
     let (stage, since) = Stage::of(runner);
-    let waits = Waits::new(For::Runner, format!("runner {} is on its way: it {}", runner.id, stage.in_words(since, now)));
+    let waits = Waits::new(For::Runner, format!("its runner {} {}", runner.id, stage.in_words(since, now)));
     let waits = Waits { runner: Some(runner.id.clone()), ..waits };
     match stage {
         Stage::Registered if now.since(since) > times::TICK => {
-            waits.helped("GitHub usually gives a job within seconds: does the runner group admit the repository, and is the runner's version still allowed?")
+            waits.helped("GitHub usually assigns a job within seconds: check that the runner group admits the repository, and that the runner's version is still allowed")
         }
         Stage::Requested | Stage::Launched | Stage::Pulling | Stage::Starting if now.since(runner.requested_at) > times::TICK * 3 => {
-            waits.helped(format!("45 to 75 s are usual; after {} min it counts as a failed start", times::START_TIMEOUT.as_secs() / 60))
+            waits.helped(format!("45 to 75 s are usual; after {} min the start counts as failed", times::START_TIMEOUT.as_secs() / 60))
         }
         _ => waits,
     }
@@ -145,20 +147,23 @@ fn held_back(now_of: &PoolNow, row: &WaitingJob, record: Option<&JobRecord>, hel
     match held {
         Held::Job => own_wait(row, record),
         Held::PoolMax(_) => {
-            let live = counted(now_of.look.runners.len(), "runner");
-            waits(For::PoolMax)
-                .helped(format!("one of its {live} has to end first; or raise max in the pools file (mayfly plan, mayfly apply)"))
+            let live = match now_of.look.runners.len() {
+                1 => "its runner".to_owned(),
+                count => format!("one of its {}", counted(count, "runner")),
+            };
+            waits(For::PoolMax).helped(format!("wait for {live} to end, or raise max in the pools file (mayfly apply)"))
         }
         Held::RepositoryMax(_) => {
-            waits(For::RepositoryMax).helped("another job of its repository has to end first; or raise max_per_repository")
+            waits(For::RepositoryMax).helped("wait for another job of its repository to end, or raise max_per_repository")
         }
-        Held::GithubLimit(until) => waits(For::GithubLimit).until(until).helped("nothing has to be done: it goes on then by itself"),
+        Held::GithubLimit(until) => waits(For::GithubLimit).until(until).helped("it continues then; you need not do anything"),
         Held::FailedStarts(at) => waits(For::FailedStarts).until(at).helped(mend(&health)),
         Held::Unproven(_) => {
             let waits = waits(For::Trial);
             if health.failures > 0 { waits.helped(mend(&health)) } else { waits }
         }
-        Held::NoAnswer => waits(For::Ecs).helped("asked again at every look; is ECS well in this region? (health.aws.amazon.com)"),
+        Held::NoAnswer => waits(For::Ecs)
+            .helped("ECS is asked again within a minute; if this lasts, check its status in this region (health.aws.amazon.com)"),
         Held::ThisRun => waits(For::Look),
     }
 }
@@ -176,11 +181,11 @@ fn own_wait(row: &WaitingJob, record: Option<&JobRecord>) -> Waits {
     if row.ask {
         return Waits::new(
             For::Answer,
-            reason.unwrap_or_else(|| "GitHub is asked whether it still waits before a runner is started for it".to_owned()),
+            reason.unwrap_or_else(|| "Mayfly asks GitHub whether it still waits before it starts a runner".to_owned()),
         )
-        .helped("sweeper asks within a minute; GitHub's reads lag two minutes behind");
+        .helped("that takes a minute, and GitHub's answers lag two minutes behind");
     }
-    let waits = Waits::new(For::OwnTry, reason.unwrap_or_else(|| "it waits for its own next try".to_owned()));
+    let waits = Waits::new(For::OwnTry, reason.unwrap_or_else(|| "it waits for its next try".to_owned()));
     let waits = match row.not_before {
         Some(at) => waits.until(at),
         None => waits,
@@ -188,19 +193,17 @@ fn own_wait(row: &WaitingJob, record: Option<&JobRecord>) -> Waits {
     if row.attempts == 0 {
         return waits;
     }
-    waits.helped("once that is mended, mayfly retry has it tried at once")
+    waits.helped("fix that, then run mayfly retry")
 }
 
-/// What mends starts that fail.
+/// What helps where starts fail.
 #[must_use]
 pub fn mend(health: &SizeHealth) -> String {
     match health.kind {
         Some(FailureKind::Quota) => {
             "ask for more Fargate vCPUs in Service Quotas (L-3032A538 on demand, L-36FBB829 Spot), or lower max".to_owned()
         }
-        Some(FailureKind::Configuration) => {
-            "mend the image, the size, the role or the network: a changed definition is tried at once".to_owned()
-        }
-        Some(FailureKind::Passing) | None => "it is tried again by itself; if it goes on, see mayfly logs of the runner".to_owned(),
+        Some(FailureKind::Configuration) => "fix the image, size, role or network; the next apply retries at once".to_owned(),
+        Some(FailureKind::Passing) | None => "Mayfly tries again; if it keeps failing, see mayfly logs of the runner".to_owned(),
     }
 }

@@ -4,26 +4,162 @@ use mayfly_domain::price::MicroDollars;
 use mayfly_domain::size::{Architecture, Capacity, Size};
 use mayfly_settings::pools_file::{cpu_in_words, memory_in_words};
 
-/// A text that others chose (a job's name, a label, an error) for a terminal: what would move the cursor, colour or hide something is shown as `\u{fffd}`.
+/// True for what would move the cursor, or hide or reorder text, on a terminal: control characters (C0, DEL, C1), the line and paragraph separators, marks for
+/// the direction of writing and what has no width, the tag characters among it. Source: Unicode Standard Annex #9 (directions), Technical Report #36, 2.10.
+#[must_use]
+pub fn disturbs(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// A text that others chose (a job's name, a label, an error), on one line of a terminal: what [disturbs] is shown as `\u{fffd}`.
 #[must_use]
 pub fn plain(text: &str) -> String {
-    let hidden = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
     let shown = text.chars().map(|c| match c {
         '\n' | '\r' | '\t' => ' ',
-        c if c.is_control() || hidden(c) => '\u{fffd}',
+        c if disturbs(c) => '\u{fffd}',
         c => c,
     });
     shown.collect()
 }
 
+/// Text of ours as it goes to a terminal: lines, tabs and colours stay, whatever else [disturbs] is shown as `\u{fffd}`. All that is printed comes by here, so a text
+/// that was forgotten elsewhere does no harm.
+#[must_use]
+pub fn harmless(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        if let Some(colour) = colour(rest) {
+            shown.push_str(&rest[..colour]);
+            rest = &rest[colour..];
+            continue;
+        }
+        shown.push(if matches!(c, '\n' | '\t') || !disturbs(c) { c } else { '\u{fffd}' });
+        rest = &rest[c.len_utf8()..];
+    }
+    shown
+}
+
+/// How long the sequence is that sets a colour, where a text begins with one (ECMA-48, SGR).
+fn colour(text: &str) -> Option<usize> {
+    let parameters = text.strip_prefix("\u{1b}[")?;
+    let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    parameters[end..].starts_with('m').then_some(2 + end + 1)
+}
+
+/// JSON whose strings hold nothing that [disturbs] as it is: written as `\u0085`, which means the same (RFC 8259, 7).
+#[must_use]
+pub fn escaped(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
+        // A newline is between values: within a string it is written as \n already.
+        if c == '\n' || !disturbs(c) {
+            shown.push(c);
+        } else {
+            let mut units = [0; 2];
+            c.encode_utf16(&mut units).iter().for_each(|unit| shown.push_str(&format!("\\u{unit:04x}")));
+        }
+    }
+    shown
+}
+
+/// A word as a shell reads it back.
+#[must_use]
+pub fn quoted(word: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '=' | ':' | '@' | '+' | ',');
+    if !word.is_empty() && word.chars().all(bare) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
+/// How wide a text is on a terminal, as far as that can be known.
+#[must_use]
+pub fn width(text: &str) -> usize {
+    unicode_width::UnicodeWidthStr::width(text)
+}
+
+/// The longest beginning of a text that is no wider than this.
+fn beginning(text: &str, most: usize) -> &str {
+    let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
+    let end = ends.take_while(|end| width(&text[..*end]) <= most).last().unwrap_or(0);
+    &text[..end]
+}
+
 /// The beginning of a text, for a column.
 #[must_use]
 pub fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
+    if width(text) <= most {
         return text.to_owned();
     }
-    let kept: String = text.chars().take(most.saturating_sub(1)).collect();
-    format!("{}…", kept.trim_end())
+    format!("{}…", beginning(text, most.saturating_sub(1)).trim_end())
+}
+
+/// The end of a text, for a column.
+#[must_use]
+pub fn cut_front(text: &str, most: usize) -> String {
+    if width(text) <= most {
+        return text.to_owned();
+    }
+    let begins = text.char_indices().map(|(at, _)| at);
+    let begin = begins.rev().take_while(|begin| width(&text[*begin..]) < most).last().unwrap_or(text.len());
+    format!("…{}", text[begin..].trim_start())
+}
+
+/// A text in lines no wider than this, broken between words where that can be.
+#[must_use]
+pub fn wrap(text: &str, most: usize) -> Vec<String> {
+    let most = most.max(1);
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let mut word = word;
+        let line = lines.last_mut().map(|line| (width(line), line));
+        let Some((used, line)) = line else { continue };
+        if used > 0 && used + 1 + width(word) <= most {
+            line.push(' ');
+            line.push_str(word);
+            continue;
+        }
+        if used > 0 {
+            lines.push(String::new());
+        }
+        while width(word) > most {
+            let part = beginning(word, most);
+            let part = if part.is_empty() { &word[..word.chars().next().map_or(0, char::len_utf8)] } else { part };
+            if let Some(line) = lines.last_mut() {
+                line.push_str(part);
+            }
+            lines.push(String::new());
+            word = &word[part.len()..];
+        }
+        if let Some(line) = lines.last_mut() {
+            line.push_str(word);
+        }
+    }
+    lines
+}
+
+/// A styled line, cut to this width: colours take no room.
+#[must_use]
+pub fn clip(line: &str, most: usize) -> String {
+    if width(&anstream::adapter::strip_str(line).to_string()) <= most {
+        return line.to_owned();
+    }
+    let (mut shown, mut bare, mut rest) = (String::new(), String::new(), line);
+    while let Some(c) = rest.chars().next() {
+        if let Some(colour) = colour(rest) {
+            shown.push_str(&rest[..colour]);
+            rest = &rest[colour..];
+            continue;
+        }
+        rest = &rest[c.len_utf8()..];
+        bare.push(c);
+        // Colours that follow still count: one that is not ended would go on in the next line.
+        if width(&bare) < most {
+            shown.push(c);
+        } else if !shown.contains('…') {
+            shown.push('…');
+        }
+    }
+    shown
 }
 
 /// `$0.0097`: four digits, since a job costs about a cent.
@@ -57,9 +193,77 @@ pub fn size(size: &Size) -> String {
 mod tests {
     use super::*;
 
+    /// One of each kind that must not reach a terminal.
+    const DISTURBING: [char; 13] = [
+        '\u{7}',
+        '\u{1b}',
+        '\u{7f}',
+        '\u{85}',
+        '\u{9b}',
+        '\u{9f}',
+        '\u{61c}',
+        '\u{200f}',
+        '\u{2028}',
+        '\u{2029}',
+        '\u{202e}',
+        '\u{2066}',
+        '\u{e0041}',
+    ];
+
     #[test]
-    fn nobody_paints_on_the_terminal_by_a_jobs_name() {
+    fn a_job_s_name_does_not_paint_on_the_terminal() {
         assert_eq!(plain("build\u{1b}[2J\r\nok\u{202e}\u{9b}31m é"), "build\u{fffd}[2J  ok\u{fffd}\u{fffd}31m é");
+        for c in DISTURBING {
+            assert_eq!(plain(&format!("a{c}b")), "a\u{fffd}b", "{c:?}");
+            assert_eq!(harmless(&format!("a{c}b\n\t")), "a\u{fffd}b\n\t", "{c:?}");
+        }
+        assert_eq!(plain("構築 é 👍 café"), "構築 é 👍 café");
+    }
+
+    #[test]
+    fn colours_pass_and_nothing_else_that_begins_like_them() {
+        assert_eq!(harmless("\u{1b}[1;31mred\u{1b}[0m"), "\u{1b}[1;31mred\u{1b}[0m");
+        assert_eq!(harmless("\u{1b}[2Jx\u{1b}]0;title\u{7}\u{1b}[31"), "\u{fffd}[2Jx\u{fffd}]0;title\u{fffd}\u{fffd}[31");
+    }
+
+    #[test]
+    fn json_for_a_terminal_means_the_same() {
+        let text: String = DISTURBING.iter().collect::<String>() + "\n\"é構\\";
+        let json = escaped(&serde_json::to_string_pretty(&serde_json::json!({ "name": text })).unwrap());
+        assert!(!json.chars().any(|c| c != '\n' && disturbs(c)), "{json}");
+        assert!(json.contains("\\u009b") && json.contains("\\udb40\\udc41"), "{json}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["name"], text);
+    }
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_take_them_apart() {
+        let cases = [
+            ("linux", "linux"),
+            ("run=15871-2", "run=15871-2"),
+            ("full build", "'full build'"),
+            ("it's", "'it'\\''s'"),
+            ("", "''"),
+            ("$x", "'$x'"),
+        ];
+        for (word, shown) in cases {
+            assert_eq!(quoted(word), shown);
+        }
+    }
+
+    #[test]
+    fn text_is_wrapped_between_words_and_cut_within_them() {
+        assert_eq!(wrap("its task pulls the image", 14), ["its task pulls", "the image"]);
+        assert_eq!(wrap("arn:aws:ecs:eu-west-1 x", 10), ["arn:aws:ec", "s:eu-west-", "1 x"]);
+        assert_eq!(wrap("", 5), [""]);
+        assert_eq!(wrap("構築構築", 3), ["構", "築", "構", "築"]);
+    }
+
+    #[test]
+    fn a_styled_line_is_cut_by_what_is_seen() {
+        let line = "\u{1b}[1mwaits\u{1b}[0m for a runner";
+        assert_eq!(clip(line, 18), line);
+        assert_eq!(clip(line, 10), "\u{1b}[1mwaits\u{1b}[0m for…");
+        assert_eq!(clip(line, 3), "\u{1b}[1mwa…\u{1b}[0m");
     }
 
     #[test]
@@ -80,5 +284,9 @@ mod tests {
     #[test]
     fn what_is_too_long_is_cut() {
         assert_eq!((cut("abc", 3).as_str(), cut("abcd", 3).as_str(), cut("ab cd", 4).as_str()), ("abc", "ab…", "ab…"));
+        assert_eq!(
+            (cut("構築する", 5).as_str(), cut_front("acme/app", 8).as_str(), cut_front("acme/app", 5).as_str()),
+            ("構築…", "acme/app", "…/app")
+        );
     }
 }

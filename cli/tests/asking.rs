@@ -17,7 +17,7 @@ fn called(arguments: &[&str]) -> (i32, String, String) {
 
 #[test]
 fn what_is_called_wrongly_ends_with_2_and_asks_nobody() {
-    let wrong: [&[&str]; 22] = [
+    let wrong: [&[&str]; 23] = [
         &["explain"],
         &["explain", ""],
         &["explain", "0"],
@@ -38,6 +38,7 @@ fn what_is_called_wrongly_ends_with_2_and_asks_nobody() {
         &["runners", "--since", "1w"],
         &["status", "--watch=0"],
         &["status", "--watch=1d"],
+        &["status", "--watch", "0"],
         &["match"],
         &["match", "mayfly", "--repository", "app"],
     ];
@@ -54,12 +55,38 @@ fn without_a_region_or_credentials_it_is_said_what_to_do() {
     for arguments in commands {
         let (code, answer, said) = called(arguments);
         assert_eq!((code, answer.as_str()), (1, ""), "{arguments:?}: {said}");
-        assert_eq!(said, "error: there is no AWS region\n  say --region, set AWS_REGION, or put one into the profile (aws configure)\n");
+        assert_eq!(said, "error: there is no AWS region\n  pass --region, set AWS_REGION, or put one into the profile (aws configure)\n");
         let (code, answer, said) = called(&[arguments, &["--region", "us-east-1"]].concat());
         assert_eq!((code, answer.as_str()), (1, ""), "{arguments:?}: {said}");
-        assert!(said.starts_with("error: read the SSM parameter /mayfly/mayfly/deployment: "), "{said}");
-        assert!(said.contains("sign in") && said.lines().count() == 2, "{said}");
+        assert!(said.starts_with("error: there are no AWS credentials\n  sign in"), "{said}");
+        assert_eq!(said.lines().count(), 2, "{said}");
     }
+}
+
+/// The options of a command come before those that every command has, and no paragraph is broken by hand: lines are as long as the terminal is wide.
+#[test]
+fn help_has_the_command_s_own_options_first_and_whole_paragraphs() {
+    for command in [
+        "init", "check", "match", "jobs", "runners", "status", "pools", "plan", "apply", "logs", "stop", "retry", "explain", "doctor",
+        "rotate", "version",
+    ] {
+        let (code, answer, _) = called(&[command, "--help"]);
+        assert_eq!(code, 0, "{command}");
+        let own = answer.find("\nOptions:").unwrap();
+        let global = answer.find("\nGlobal options:").unwrap();
+        assert!(own < global, "{command}: {answer}");
+        for option in ["--stack", "--region", "--profile", "--json", "--wide", "--color"] {
+            let line = format!("\n      {option}");
+            assert!(answer[global..].contains(&line) && !answer[own..global].contains(&line), "{command} {option}: {answer}");
+        }
+        let after = answer.split("\nExamples:").next().unwrap().rsplit("--color").next().unwrap();
+        for paragraph in after.split("\n\n").skip(1) {
+            let lines: Vec<&str> = paragraph.trim_end().lines().collect();
+            let longest = lines.iter().map(|line| line.len()).max().unwrap_or(0);
+            assert!(lines.len() < 2 || longest > 80, "{command}: broken by hand: {paragraph:?}");
+        }
+    }
+    assert_eq!(called(&["help", "jobs"]).0, 0);
 }
 
 #[test]

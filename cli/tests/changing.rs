@@ -1,4 +1,4 @@
-//! The commands that change something, as far as they come without AWS: what is called wrongly, and what is refused before anybody is asked.
+//! The commands that change something, as far as they come without AWS: wrong arguments, and what is refused before AWS is asked.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is a test")]
 
@@ -38,11 +38,13 @@ fn refused(arguments: &[&str]) -> (i32, String) {
 
 #[test]
 fn what_is_called_wrongly_ends_with_2_and_says_how_it_is_called() {
-    let wrong: [&[&str]; 12] = [
+    let wrong: [&[&str]; 14] = [
         &["plan"],
         &["plan", "a", "b"],
         &["apply"],
         &["apply", "--force", "good.toml"],
+        &["apply", "--version", "7", "good.toml"],
+        &["apply", "--version", "0"],
         &["stop"],
         &["stop", "--yes", "01kb"],
         &["retry"],
@@ -74,12 +76,9 @@ fn every_command_has_examples() {
 }
 
 #[test]
-fn nobody_is_asked_where_there_is_no_terminal() {
+fn without_a_terminal_nothing_is_confirmed() {
     let (code, said) = refused(&["apply", "good.toml"]);
-    assert_eq!(
-        (code, said.as_str()),
-        (1, "error: there is nobody to be asked: this is no terminal\n  say --yes to apply without being asked\n")
-    );
+    assert_eq!((code, said.as_str()), (1, "error: no terminal to confirm in\n  pass --yes to apply without confirmation\n"));
 }
 
 #[test]
@@ -89,7 +88,7 @@ fn a_file_that_cannot_be_used_is_refused_before_aws_is_asked() {
         assert!(code == 1 && !said.contains("region"), "{arguments:?}: {said}");
     }
     let (_, said) = refused(&["apply", "--yes", "bad.toml"]);
-    assert!(said.contains("bad.toml:2:") && said.contains("nothing was changed: mend it first"), "{said}");
+    assert!(said.contains("bad.toml:2:") && said.contains("nothing was changed: fix the file first"), "{said}");
 }
 
 #[test]
@@ -98,6 +97,6 @@ fn without_a_region_it_is_said_what_to_do() {
         [&["pools"][..], &["plan", "good.toml"], &["apply", "--yes", "good.toml"], &["stop", "01kb"], &["retry", "1"], &["logs", "1"]]
     {
         let (code, said) = refused(arguments);
-        assert!(code == 1 && said.starts_with("error: there is no AWS region\n  say --region"), "{arguments:?}: {said}");
+        assert!(code == 1 && said.starts_with("error: there is no AWS region\n  pass --region"), "{arguments:?}: {said}");
     }
 }

@@ -118,3 +118,21 @@ fn the_command_says_what_the_table_says() {
     assert_eq!(ask(&["mayfly", "gpu"]), (Some(3), String::new()));
     assert_eq!(ask(&[]), (Some(2), String::new()));
 }
+
+/// A label that was pasted from somewhere may hold what a terminal obeys.
+#[test]
+fn no_label_paints_on_the_terminal_in_text_or_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pools.toml");
+    std::fs::write(&file, format!("{HEAD}[pools.linux]\nlabels = [\"mayfly\"]\ncpu = 2\nmemory = \"8 GiB\"\nmax = 5\n")).unwrap();
+    let label = "a\u{1b}[2Jb\u{9b}31mc\u{202e}d\u{7f}e\u{2028}f";
+    for arguments in [&["--color", "always"][..], &["--color", "never"], &["--json"]] {
+        let mut command = Command::new(std::env::var_os("CARGO_BIN_EXE_mayfly").unwrap());
+        let output = command.args(["match", label, "--file"]).arg(&file).args(arguments).output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        let bare = anstream::adapter::strip_str(&said).to_string();
+        assert!(bare.contains("does not offer"), "{said:?}");
+        assert!(!said.contains("\u{1b}[2J"), "{arguments:?}: {said:?}");
+        assert!(!bare.chars().any(|c| c != '\n' && mayfly_cli::words::disturbs(c)), "{arguments:?}: {said:?}");
+    }
+}

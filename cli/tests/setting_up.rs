@@ -68,3 +68,24 @@ fn without_aws_nothing_is_begun() {
         assert!(code == 1 && said.contains("there is no AWS region"), "{said}");
     }
 }
+
+#[test]
+fn a_pools_file_that_exists_is_not_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pools.toml");
+    std::fs::write(&file, "mine").unwrap();
+    let init = |arguments: &[&str]| {
+        let mut command = Command::new(std::env::var_os("CARGO_BIN_EXE_mayfly").unwrap());
+        command.arg("init").args(arguments).current_dir(folder.path()).stdin(Stdio::null());
+        let output = command.env_clear().env("AWS_EC2_METADATA_DISABLED", "true").output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let refused = "pools.toml exists already\n  mayfly init does not overwrite it: pass --out with another name, or --out - for stdout\n";
+    assert_eq!(init(&[]), format!("error: {refused}"));
+    assert_eq!(init(&["--out", "pools.toml"]), format!("error: {refused}"));
+    // Whatever else is missing here, it is not the file's name.
+    for arguments in [&["--out", "-"][..], &["--out", "other.toml"], &["--json"]] {
+        assert!(init(arguments).contains("there is no AWS region"), "{arguments:?}");
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+}

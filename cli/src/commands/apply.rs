@@ -1,11 +1,11 @@
 //! `mayfly apply`: a pools file into force.
 //!
-//! SSM knows no conditional write. So whoever applies takes a lock in the ledger first, and under it looks if the version is still the one that the
-//! plan was made from; the write itself is made once and within the lock's time. Who writes the parameter by other means is not kept out: what
-//! he wrote before is seen and refused, what he writes in that very moment is told.
+//! SSM knows no conditional write. So the command takes a lock in the ledger first, and under it looks if the version is still the one that the plan was made
+//! from; the write itself is made once and within the lock's time. Other programs that write the parameter are not kept out: what they wrote before is
+//! seen and refused, what they write in that very moment is told.
 
-use std::io::{BufRead as _, IsTerminal as _};
-use std::path::PathBuf;
+use std::io::{BufRead, BufReader, IsTerminal as _};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use mayfly_domain::id::PoolName;
@@ -16,10 +16,11 @@ use mayfly_queue::Wakes;
 use mayfly_settings::source::system_clock;
 use serde::Serialize;
 
-use super::plan::{Plan, Prepared, prepare, readable};
+use super::plan::{Plan, Prepared, Readable, prepare, readable, readable_text};
+use super::pools_file::is_stdin;
 use crate::arguments::Global;
 use crate::caller::caller;
-use crate::deployment::ledger_refused;
+use crate::deployment::{Connected, connect, ledger_refused};
 use crate::failure::{Exit, Failure};
 use crate::moment::When;
 use crate::pools_parameter::{PoolsParameter, WRITE_WITHIN, Written};
@@ -28,16 +29,21 @@ use crate::screen::{DOUBTFUL, GOOD, Screen};
 /// A pools file to put in force.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Checks the file, shows the plan, asks, and then changes everything at once. A pool that goes launches nothing more; its jobs run to their end.
-While somebody else applies, or if somebody did since the plan was made, nothing is changed.
+Checks the file, shows the plan, asks, and then changes everything at once. A removed pool starts nothing more; its jobs run to their end. \
+Nothing is changed while another user applies, or if one did since the plan was made.
 
 Examples:
   mayfly apply pools.toml
-  mayfly apply --yes pools.toml                  # in CI
-  mayfly pools --file --version 7 | mayfly apply --yes -     # back to version 7")]
+  mayfly apply --yes pools.toml        # in CI
+  mayfly apply --version 7             # back to version 7
+  ./make-pools | mayfly apply -        # asks on the terminal, not on stdin")]
 pub struct Apply {
     /// The pools file; - for stdin
-    file: PathBuf,
+    #[arg(required_unless_present = "version")]
+    file: Option<PathBuf>,
+    /// Apply an earlier version again (AWS keeps the last 100)
+    #[arg(long, value_name = "N", conflicts_with = "file", value_parser = clap::value_parser!(u64).range(1..))]
+    version: Option<u64>,
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
@@ -104,7 +110,7 @@ pub async fn carry_out<S: Store, P: PoolsParameter, W: Wakes>(means: &Means<'_, 
 }
 
 fn taken(other: &Applying) -> Failure {
-    let problem = format!("{} is applying a pools file, since {}", other.by, When(other.at));
+    let problem = format!("{} has been applying a pools file since {}", other.by, When(other.at));
     Failure::new(problem, format!("nothing was changed: try again in a moment, or after {} if nothing comes of it", When(other.until)))
 }
 
@@ -119,7 +125,7 @@ async fn write<S: Store, P: PoolsParameter, W: Wakes>(
         return Err(overtaken(means.parameter, newest.map(|newest| (newest.number, newest.at)), change.from).await);
     }
     if (means.clock)().since(applying.at) > WRITE_WITHIN {
-        return Err(Failure::new("AWS answered so slowly that somebody else may be applying by now", "nothing was changed: try again"));
+        return Err(Failure::new("AWS answered so slowly that another user may be applying by now", "nothing was changed: try again"));
     }
     match means.parameter.write(change.text, change.from.is_none()).await? {
         Written::As(version) => Ok(version),
@@ -140,7 +146,7 @@ async fn write<S: Store, P: PoolsParameter, W: Wakes>(
 async fn overtaken<P: PoolsParameter>(parameter: &P, newest: Option<(u64, Option<Timestamp>)>, from: Option<u64>) -> Failure {
     let Some((number, at)) = newest else {
         return Failure::new(
-            "the pools file is gone: somebody deleted the parameter since the plan was made",
+            "the pools file is gone: its parameter was deleted since the plan was made",
             "nothing was changed: plan again",
         );
     };
@@ -161,7 +167,7 @@ pub struct Answer<'a> {
     pub applied: Option<&'a Applied>,
 }
 
-/// What came of it as text: what somebody must know besides, and the answer.
+/// What came of it as text: warnings, and the answer.
 #[must_use]
 pub fn in_words(applied: &Applied) -> (Vec<String>, String) {
     let warning = |text: &str| format!("{DOUBTFUL}warning:{DOUBTFUL:#} {text}");
@@ -185,20 +191,26 @@ impl Apply {
     ///
     /// If nothing was applied.
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
-        let asks = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        if !self.yes && !asks {
-            return Err(Failure::new("there is nobody to be asked: this is no terminal", "say --yes to apply without being asked"));
-        }
-        let readable = readable(&self.file, screen)?;
+        let confirm = if self.yes { None } else { Some(self.confirmation()?) };
+        let from_file = self.file.as_ref().map(|file| readable(file, screen)).transpose()?;
         crate::wait_for(async {
-            let prepared = prepare(global, (&readable, self.file.display().to_string()), screen).await?;
+            let connected = connect(global).await?;
+            connected.announce(screen);
+            let whereabouts = connected.whereabouts();
+            let (readable, name) = match (from_file, self.version) {
+                (Some(readable), _) => (readable, self.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default()),
+                (None, number) => earlier(&connected, number, screen).await?,
+            };
+            let prepared = prepare(connected, (&readable, name), screen).await?;
             if !screen.json() {
                 screen.print(prepared.plan.in_words());
             }
             if prepared.plan.same {
                 return answer(screen, &prepared.plan, None);
             }
-            if !self.yes && !agreed(screen, &prepared.plan.stack)? {
+            if let Some(confirm) = confirm
+                && !agreed(screen, &whereabouts, confirm)?
+            {
                 screen.say("nothing was changed");
                 return Ok(Exit::Failed);
             }
@@ -206,6 +218,29 @@ impl Apply {
             answer(screen, &prepared.plan, Some(&applied))
         })
     }
+
+    /// Where a person confirms: the terminal on stdin; the process's own terminal if the file comes from stdin.
+    fn confirmation(&self) -> Result<Box<dyn BufRead>, Failure> {
+        let none = || Failure::new("no terminal to confirm in", "pass --yes to apply without confirmation");
+        if !std::io::stderr().is_terminal() {
+            return Err(none());
+        }
+        if self.file.as_deref().is_some_and(is_stdin) {
+            return std::fs::File::open("/dev/tty").map(|tty| Box::new(BufReader::new(tty)) as Box<dyn BufRead>).map_err(|_| none());
+        }
+        if std::io::stdin().is_terminal() { Ok(Box::new(BufReader::new(std::io::stdin()))) } else { Err(none()) }
+    }
+}
+
+/// An earlier version of the file, and what it is called.
+async fn earlier(connected: &Connected, number: Option<u64>, screen: &Screen) -> Result<(Readable, String), Failure> {
+    let version = connected.pools_parameter().version(number).await?;
+    let Some(version) = version else {
+        let number = number.map(|number| number.to_string()).unwrap_or_default();
+        return Err(Failure::new(format!("there is no version {number} of the pools file"), "AWS keeps the last 100: see mayfly pools"));
+    };
+    let name = format!("version {}", version.number);
+    Ok((readable_text(version.text, Path::new(&name), screen)?, name))
 }
 
 async fn apply(prepared: &Prepared, text: &str) -> Result<Applied, Failure> {
@@ -217,10 +252,10 @@ async fn apply(prepared: &Prepared, text: &str) -> Result<Applied, Failure> {
     carry_out(&means, Change { by: &by, from: newest.as_ref().map(|newest| newest.number), text, pools: &pools }).await
 }
 
-fn agreed(screen: &Screen, stack: &str) -> Result<bool, Failure> {
-    screen.ask(format_args!("apply this to stack {stack}? Only yes is yes: "));
+fn agreed(screen: &Screen, whereabouts: &str, mut confirm: Box<dyn BufRead>) -> Result<bool, Failure> {
+    screen.ask(format_args!("Apply to {whereabouts}? Type \"yes\": "));
     let mut line = String::new();
-    let read = std::io::stdin().lock().read_line(&mut line);
+    let read = confirm.read_line(&mut line);
     read.map_err(|error| Failure::new(format!("read the answer: {error}"), "nothing was changed"))?;
     Ok(line.trim() == "yes")
 }

@@ -24,9 +24,9 @@ use mayfly_settings::source::system_clock;
 use self::examination::{Patient, gather, judge, repair};
 use self::finding::{Area, Finding};
 use self::identity::Identity;
-use self::report::{Report, text};
+use self::report::{Report, areas, text, text_after};
 use crate::arguments::Global;
-use crate::deployment::{Connected, connect, sdk};
+use crate::deployment::{Connected, connect_with, sdk};
 use crate::failure::{Exit, Failure};
 use crate::progress::Progress;
 use crate::screen::Screen;
@@ -34,18 +34,18 @@ use crate::screen::Screen;
 /// How to look.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Exit 1 if there is an error. What could not be looked at is no error.
+Exits with 1 if there is an error. What could not be checked is no error. Each area is printed as soon as it is known.
 
 Examples:
   mayfly doctor
-  mayfly doctor --no-probe                 # in seconds, without a task on Fargate
-  mayfly doctor --fix                      # GitHub is told where to deliver
+  mayfly doctor --no-probe                 # takes seconds, starts no task on Fargate
+  mayfly doctor --fix                      # tells GitHub where to deliver
   mayfly doctor --json | jq '.findings[] | select(.level != \"good\")'")]
 pub struct Doctor {
-    /// Run no task that tries what a runner needs: its images, GitHub, the front door
+    /// Start no task that checks what runners need: images, GitHub, the front door
     #[arg(long)]
     no_probe: bool,
-    /// Repair what can be repaired safely: where GitHub delivers, and how
+    /// Repair what is safe to repair: where GitHub delivers, and how
     #[arg(long)]
     fix: bool,
 }
@@ -58,29 +58,40 @@ impl Doctor {
     /// If the answer cannot be written. Whatever is wrong with the deployment is a finding.
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
         crate::wait_for(async {
-            let report = Report::new(&global.stack, system_clock(), self.look(global).await?);
+            let Found { told, rest } = self.look(global, screen).await?;
+            let report = Report::new(&global.stack, system_clock(), told.iter().chain(&rest).cloned().collect());
             if screen.json() {
                 screen.print_json(&report)?;
-            } else {
+            } else if told.is_empty() {
                 screen.print(text(&report));
+            } else {
+                screen.print(text_after(&rest, &report));
             }
             Ok(report.exit())
         })
     }
 
-    async fn look(&self, global: &Global) -> Result<Vec<Finding>, Failure> {
+    async fn look(&self, global: &Global, screen: &Screen) -> Result<Found, Failure> {
         let mut progress = Progress::default();
         progress.say("asking AWS who this is ...");
-        let sdk = sdk(global).await?;
+        let sdk = match sdk(global).await {
+            Ok(sdk) => sdk,
+            Err(failure) => return Ok(Found::at_once(stranded(&Identity { who: Err(failure.clone()), clocks: None }, &failure))),
+        };
         let identity = identity::ask(&sdk).await;
-        let connected = if identity.who.is_ok() { connect(global).await } else { Err(Failure::new("", "")) };
+        let connected = if identity.who.is_ok() { connect_with(sdk, global).await } else { Err(Failure::new("", "")) };
         match connected {
-            Ok(connected) => self.examine(&connected, identity, progress).await,
-            Err(failure) => Ok(stranded(&identity, &failure)),
+            Ok(connected) => self.examine(&connected, identity, (screen, progress)).await,
+            Err(failure) => Ok(Found::at_once(stranded(&identity, &failure))),
         }
     }
 
-    async fn examine(&self, connected: &Connected, identity: Identity, mut progress: Progress) -> Result<Vec<Finding>, Failure> {
+    async fn examine(
+        &self,
+        connected: &Connected,
+        identity: Identity,
+        (screen, mut progress): (&Screen, Progress),
+    ) -> Result<Found, Failure> {
         let patient = Patient::from(connected);
         progress.say("looking at AWS and GitHub ...");
         let (mut facts, github) = gather(connected, &patient, identity, system_clock()).await;
@@ -92,12 +103,28 @@ impl Doctor {
         findings.extend(judge(&facts, &patient, system_clock()));
         if let (false, Some(pools)) = (self.no_probe, facts.pools()) {
             drop(progress);
-            match probe::look(connected, pools).await {
-                Ok(found) => findings.extend(found),
-                Err(failure) => findings.push(Finding::not_seen(Area::Network, &failure)),
+            if !screen.json() {
+                screen.print(areas(&findings));
             }
+            Progress::begin("starting probe tasks, which takes about a minute and 5 at most");
+            let rest = probe::look(connected, pools).await.unwrap_or_else(|failure| vec![Finding::not_seen(Area::Network, &failure)]);
+            return Ok(Found { told: findings, rest });
         }
-        Ok(findings)
+        Ok(Found::at_once(findings))
+    }
+}
+
+/// What was found.
+struct Found {
+    /// What was known before the probes, and is printed, unless as JSON.
+    told: Vec<Finding>,
+    /// What is not printed yet.
+    rest: Vec<Finding>,
+}
+
+impl Found {
+    fn at_once(findings: Vec<Finding>) -> Self {
+        Self { told: Vec::new(), rest: findings }
     }
 }
 

@@ -18,10 +18,10 @@ use crate::failure::{Exit, Failure};
 use crate::job_named::JobNamed;
 use crate::screen::Screen;
 
-/// A job that somebody wonders about.
+/// A job to explain.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-A job that the ledger does not know is looked up at GitHub, if it is named by its URL and the App's key may be read.
+Looks up a job that Mayfly does not know at GitHub, if you give its URL and may read the App's key. Times are UTC.
 
 Examples:
   mayfly explain 14541957942
@@ -51,7 +51,7 @@ impl Explain {
             if screen.json() {
                 screen.print_json(&tale)?;
             } else {
-                screen.print(text::text(&tale));
+                screen.print(text::text(&tale, screen.width()));
             }
             Ok(Exit::Done)
         })
@@ -72,9 +72,9 @@ impl Explain {
         if screen.json() {
             screen.print_json(&answer)?;
         } else if found {
-            screen.print(outside::text(&answer));
+            screen.print(outside::text(&answer, screen.width()));
         } else {
-            screen.say(outside::text(&answer));
+            screen.say(outside::text(&answer, None));
         }
         Ok(if found { Exit::Done } else { Exit::Nothing })
     }

@@ -11,7 +11,9 @@ pub mod review;
 mod routes;
 pub mod starting;
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -23,6 +25,7 @@ use self::making::{Answer, Begin, Making};
 use self::manifest::{Choice, Scope, proposed_name};
 use self::pages::Defaults;
 use self::review::install_url;
+use super::pools_file::is_stdin;
 use crate::arguments::Global;
 use crate::deployment::connect;
 use crate::door::{Door, GithubAt};
@@ -38,16 +41,16 @@ pub const GITHUB: &str = "https://github.com";
 /// How the App comes to be.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-A page on this machine asks what the App is to be, and posts that to GitHub; GitHub makes the App and its key, mayfly takes them and stores
-them in your AWS account (SSM, SecureString). The key is never on the screen, in a file or in the browser.
+A page on this machine asks for the App's owner and name, and posts them to GitHub. GitHub creates the App and its key; mayfly stores them in your \
+AWS account (SSM, SecureString). The key is never on the screen, in a file or in the browser.
 
-A pools file to start with goes to stdout, everything else to stderr.
+Writes a first pools file; an existing file is not overwritten.
 
 Examples:
-  mayfly init > pools.toml
-  mayfly init --organization acme --no-browser > pools.toml      # over SSH: open an address elsewhere, paste what comes back
-  mayfly init --app-id 12345 --private-key-file app.pem          # an App that is there already
-  mayfly init --github-url https://github.example.com            # GitHub Enterprise Server")]
+  mayfly init
+  mayfly init --organization acme --no-browser             # over SSH
+  mayfly init --app-id 12345 --private-key-file app.pem    # an existing App
+  mayfly init --github-url https://github.example.com      # GitHub Enterprise Server")]
 pub struct Init {
     /// The organization that is to own the App; the page asks, too
     #[arg(long, value_name = "LOGIN")]
@@ -67,7 +70,10 @@ pub struct Init {
     /// The page's port; default: any that is free
     #[arg(long, default_value_t = 0, conflicts_with = "app_id")]
     port: u16,
-    /// Use this App instead of making one
+    /// Where to write the pools file; - for stdout [default: pools.toml; with --json only in the answer]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Use this App instead of creating one
     #[arg(long, value_name = "ID", requires = "private_key_file")]
     app_id: Option<u64>,
     /// The App's private key, as GitHub gave it; - for stdin
@@ -92,9 +98,12 @@ impl Init {
     /// If AWS or GitHub refuses, or there is an App already.
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
         let github = self.github_url.trim_end_matches('/').to_owned();
+        let out = Out::of(self.out.as_deref(), screen);
+        out.is_free()?;
         let given = self.given()?;
         let answer = wait_for(async {
             let connected = connect(global).await?;
+            connected.announce(screen);
             let making = Making {
                 door: &GithubAt { url: github.clone() },
                 vault: &SsmVault::new(aws_sdk_ssm::Client::new(&connected.sdk)),
@@ -113,7 +122,7 @@ impl Init {
                 (Begin::Afresh, None) => Box::pin(self.make(&making, screen)).await,
             }
         })?;
-        show(screen, &answer)
+        show(screen, &answer, &out)
     }
 
     /// The App that was named, and its webhook's secret.
@@ -142,13 +151,13 @@ impl Init {
         let mut served = Served::start(about, self.port, Arc::new(system_clock)).await?;
         let arrival = if self.no_browser {
             let choice = choice.map_err(|problem| {
-                Failure::new(problem, "without a browser, say --organization LOGIN, or --scope repository for your own account")
+                Failure::new(problem, "without a browser, pass --organization LOGIN, or --scope repository for your own account")
             })?;
             Box::pin(without_browser(&mut served, &choice, screen)).await?
         } else {
             let opened = browser::open(&served.address);
-            let verb = if opened { "opened in your browser (if not, open it there)" } else { "open in your browser, on this machine" };
-            screen.say(format_args!("{verb}: {STRONG}{}{STRONG:#}", served.address));
+            let verb = if opened { "Opening this page in your browser" } else { "Open this page in a browser on this machine" };
+            screen.say(format_args!("{verb} (Ctrl-C cancels; nothing is stored yet): {STRONG}{}{STRONG:#}", served.address));
             served.arrival().await?
         };
         let exchanged = take(making, &served.desk, &arrival).await;
@@ -252,18 +261,76 @@ async fn without_browser(served: &mut Served, choice: &Choice, screen: &Screen) 
     }
 }
 
-fn show(screen: &Screen, answer: &Answer) -> Result<Exit, Failure> {
+/// Where the pools file goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Out {
+    /// To this file, which must not exist.
+    File(PathBuf),
+    /// To stdout.
+    Stdout,
+    /// Only into the answer as JSON.
+    Answer,
+}
+
+impl Out {
+    fn of(asked: Option<&Path>, screen: &Screen) -> Self {
+        match asked {
+            Some(file) if is_stdin(file) && screen.json() => Self::Answer,
+            Some(file) if is_stdin(file) => Self::Stdout,
+            Some(file) => Self::File(file.to_owned()),
+            None if screen.json() => Self::Answer,
+            None => Self::File(PathBuf::from(FILE)),
+        }
+    }
+
+    /// Fails before anything is created if the file is there.
+    fn is_free(&self) -> Result<(), Failure> {
+        match self {
+            Self::File(file) if file.symlink_metadata().is_ok() => Err(taken(file)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes the file. What cannot be written goes to stdout: the App exists by now.
+    fn write(&self, text: &str, screen: &Screen) {
+        let file = match self {
+            Self::Answer => return,
+            Self::Stdout => return screen.print(text.trim_end()),
+            Self::File(file) => file,
+        };
+        let written = File::options().write(true).create_new(true).open(file).and_then(|mut file| file.write_all(text.as_bytes()));
+        match written {
+            Ok(()) => screen.say(format_args!("wrote {}", file.display())),
+            Err(error) => {
+                screen.say(format_args!("{DOUBTFUL}warning:{DOUBTFUL:#} cannot write {}: {error}; here is the file:", file.display()));
+                screen.print(text.trim_end());
+            }
+        }
+    }
+}
+
+/// The pools file's usual name.
+const FILE: &str = "pools.toml";
+
+fn taken(file: &Path) -> Failure {
+    Failure::new(
+        format!("{} exists already", file.display()),
+        "mayfly init does not overwrite it: pass --out with another name, or --out - for stdout",
+    )
+}
+
+fn show(screen: &Screen, answer: &Answer, out: &Out) -> Result<Exit, Failure> {
     for finding in &answer.findings {
         screen.say(format_args!("{BAD}missing:{BAD:#} {}\n  {}", finding.problem, finding.fix));
     }
+    out.write(&answer.pools_file, screen);
     if screen.json() {
         screen.print_json(answer)?;
-    } else {
-        screen.print(answer.pools_file.trim_end());
     }
     if !answer.findings.is_empty() {
         return Ok(Exit::Failed);
     }
-    screen.say(format_args!("{GOOD}set up.{GOOD:#} Next: edit the pools file, mayfly check pools.toml, mayfly apply pools.toml"));
+    let file = if let Out::File(file) = out { file.display().to_string() } else { FILE.to_owned() };
+    screen.say(format_args!("{GOOD}set up.{GOOD:#} Next: edit {file}, mayfly check {file}, mayfly apply {file}"));
     Ok(Exit::Done)
 }

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
 use mayfly_domain::id::{JobId, PoolName, RunnerId};
 use mayfly_domain::job::{JobRecord, JobState};
 use mayfly_domain::pool::{Pools, RepositoryPattern};
 use mayfly_domain::price::MicroDollars;
 use mayfly_domain::runner::Runner;
 use mayfly_domain::time::Timestamp;
+use mayfly_domain::times;
 use mayfly_ledger::history::Order;
 use mayfly_ledger::{History, Ledger, LedgerError, Store};
 use serde::Serialize;
@@ -18,7 +19,8 @@ use super::jobs_table;
 use crate::arguments::Global;
 use crate::deployment::{connect, ledger_refused};
 use crate::failure::{Exit, Failure};
-use crate::moment::{When, duration, seconds};
+use crate::killed::Killed;
+use crate::moment::{When, duration, seconds, span};
 use crate::pools_now::{self, PoolNow};
 use crate::screen::Screen;
 use crate::waits::waits;
@@ -32,7 +34,7 @@ const MOST_OPEN: usize = 1_000;
 /// Which jobs to list.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Open jobs, and those that closed lately, the newest last. Jobs that no pool takes are listed if they seem meant for one.
+Lists open jobs and recently ended ones, the newest last. Jobs that no pool takes are listed if they seem meant for one.
 
 Examples:
   mayfly jobs
@@ -40,20 +42,58 @@ Examples:
   mayfly jobs --since 24h --json | jq '[.jobs[].cost_microdollars // 0] | add / 1e6'")]
 pub struct Jobs {
     /// Only of this repository; * stands for any characters within one part
-    #[arg(long, value_name = "OWNER/NAME", value_parser = pattern)]
+    #[arg(long, value_name = "OWNER/NAME", value_parser = pattern, value_hint = ValueHint::Other)]
     repository: Option<RepositoryPattern>,
     /// Only of this pool
-    #[arg(long, value_name = "POOL", value_parser = pool)]
+    #[arg(long, value_name = "POOL", value_parser = pool, value_hint = ValueHint::Other)]
     pool: Option<PoolName>,
     /// Only in this state
     #[arg(long)]
     state: Option<State>,
-    /// Closed ones of how long ago, too
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1h")]
+    /// Include jobs that ended within this time (records are kept for 14 days)
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1h", value_hint = ValueHint::Other)]
     since: Duration,
-    /// At most so many, the newest
-    #[arg(long, value_name = "N", default_value_t = 200)]
-    limit: usize,
+    /// Show at most N, the newest [default: 200; with --json all]
+    #[arg(long, value_name = "N", value_hint = ValueHint::Other)]
+    limit: Option<usize>,
+}
+
+/// Most lines of a list for people, unless asked otherwise.
+const SHOWN: usize = 200;
+
+/// How many lines a list may have: as many as were asked for; else what people can read, and for programs all.
+pub(crate) fn limit(asked: Option<usize>, screen: &Screen) -> usize {
+    asked.unwrap_or(if screen.json() { usize::MAX } else { SHOWN })
+}
+
+/// Says that records do not reach back as far as was asked.
+pub(crate) fn reaches_back(since: Duration, screen: &Screen) {
+    if since > times::KEEP_RECORDS {
+        screen.say(format_args!("records reach back {} days: older ones are gone", times::KEEP_RECORDS.as_secs() / 86_400));
+    }
+}
+
+/// Says so if there is no pool of this name: neither in force nor in the ledger.
+///
+/// # Errors
+///
+/// [`LedgerError`].
+pub(crate) async fn no_such_pool<S: Store>(
+    ledger: &Ledger<S>,
+    pools: Option<&Pools>,
+    named: Option<&PoolName>,
+) -> Result<Option<String>, LedgerError> {
+    let Some(named) = named else { return Ok(None) };
+    let known = pools_now::known(ledger, pools).await?;
+    if known.contains_key(named) {
+        return Ok(None);
+    }
+    let names: Vec<&str> = known.keys().map(PoolName::as_str).collect();
+    Ok(Some(if names.is_empty() {
+        format!("there is no pool {named}: there are none")
+    } else {
+        format!("there is no pool {named}: there are {}", names.join(", "))
+    }))
 }
 
 /// Reads `owner/name`, either part with `*`.
@@ -182,14 +222,29 @@ impl Jobs {
                 pool: self.pool.clone(),
                 state: self.state,
                 since: now.minus(self.since),
-                limit: self.limit,
+                limit: limit(self.limit, screen),
             };
-            let asked = gather(&connected.ledger(), pools.as_deref(), &filter, now).await;
-            let answer = asked.map_err(|error| ledger_refused("read the jobs", &error))?;
-            let text = (!answer.jobs.is_empty()).then(|| jobs_table::text(&answer));
-            screen.print_list(&answer, text, ("no such job", answer.more))?;
+            reaches_back(self.since, screen);
+            let ledger = connected.ledger();
+            let failed = |error: LedgerError| ledger_refused("read the jobs", &error);
+            if let Some(problem) = no_such_pool(&ledger, pools.as_deref(), self.pool.as_ref()).await.map_err(failed)? {
+                screen.say(problem);
+                return Ok(Exit::Nothing);
+            }
+            let answer = gather(&ledger, pools.as_deref(), &filter, now).await.map_err(failed)?;
+            let text = (!answer.jobs.is_empty()).then(|| jobs_table::text(&answer, screen.width()));
+            screen.print_list(&answer, text, (&self.none(), answer.more))?;
             Ok(Exit::Done)
         })
+    }
+
+    /// What an empty list means.
+    fn none(&self) -> String {
+        let such = if self.repository.is_some() || self.pool.is_some() || self.state.is_some() { "such jobs" } else { "jobs" };
+        match self.state {
+            Some(state) if state != State::Closed => format!("no {such} now"),
+            _ => format!("no {such} in the last {}", span(self.since)),
+        }
     }
 }
 
@@ -225,11 +280,12 @@ pub async fn gather<S: Store + History>(
     if wanted(State::Closed) {
         let closed = ledger.closed((filter.since, now), Order::NewestFirst, MOST_CLOSED, now).await?;
         more |= closed.cut_at.is_some();
-        let costs: BTreeMap<&RunnerId, MicroDollars> =
-            closed.runners.iter().filter_map(|runner| Some((&runner.id, runner.cost?))).collect();
+        let runners: BTreeMap<&RunnerId, &Runner> = closed.runners.iter().map(|runner| (&runner.id, runner)).collect();
+        let ran_on = |record: &JobRecord| record.runner.as_ref().and_then(|runner| runners.get(runner)).copied();
         for record in &closed.jobs {
-            let cost = record.runner.as_ref().and_then(|runner| costs.get(runner)).copied();
-            found.insert(record.id, line(record, record.reason.clone(), cost, now));
+            let runner = ran_on(record);
+            let because = runner.and_then(|runner| fate(record.conclusion.as_deref(), runner)).or_else(|| record.reason.clone());
+            found.insert(record.id, line(record, because, runner.and_then(|runner| runner.cost), now));
         }
     }
     let mut jobs: Vec<Line> = found.into_values().filter(|line| filter.takes(line)).collect();
@@ -260,6 +316,11 @@ async fn open_jobs<S: Store>(ledger: &Ledger<S>, all: &[PoolNow], errands: bool)
     let (errands, whole) = pools_now::errands(ledger).await?;
     open.extend(errands.iter().filter_map(|open| pools_now::job_of(&open.errand)));
     Ok((open, whole))
+}
+
+/// What killed the runner of a job that did not succeed.
+fn fate(conclusion: Option<&str>, runner: &Runner) -> Option<String> {
+    Killed::of(runner).filter(|_| conclusion != Some("success")).map(|killed| killed.in_words(runner))
 }
 
 /// Why a job is where it is: of one that waits, what scaler would say now.

@@ -8,22 +8,30 @@ use mayfly_domain::job::JobState;
 use super::jobs::{Answer, Line};
 use crate::moment::{age, span};
 use crate::screen::{BAD, DOUBTFUL, FAINT, GOOD, STRONG};
-use crate::table::{Cell, Table};
-use crate::words::{cut, dollars};
+use crate::table::{Cell, Column, Table};
+use crate::words::dollars;
 
-/// Longest name of a job in a table.
-const NAME: usize = 32;
-
-/// The jobs, a line each.
+/// The jobs, a line each. `room`: the terminal's width.
 #[must_use]
-pub fn text(answer: &Answer) -> String {
-    let mut table = Table::new(["JOB", "REPOSITORY", "NAME", "POOL", "STATE", "AGE", "WAITED", "RAN", "COST", "WHY"]);
+pub fn text(answer: &Answer, room: Option<usize>) -> String {
+    let mut table = Table::new([
+        Column::new("JOB"),
+        Column::new("REPOSITORY").cuts_front(10),
+        Column::new("NAME").cuts(8),
+        Column::new("POOL").cuts(6),
+        Column::new("STATE"),
+        Column::new("AGE"),
+        Column::new("WAITED").hides(2),
+        Column::new("RAN").hides(3),
+        Column::new("COST").hides(1),
+        Column::new("WHY").cuts(16),
+    ]);
     for line in &answer.jobs {
         let (state, style) = state(line);
         table.row([
             Cell::new(line.job.to_string()),
             line.repository.as_str().into(),
-            cut(&line.name, NAME).into(),
+            line.name.as_str().into(),
             line.pool.as_ref().map(ToString::to_string).into(),
             Cell::new(state).styled(style),
             Cell::number(age(answer.at.0, line.queued_at.0)),
@@ -33,7 +41,7 @@ pub fn text(answer: &Answer) -> String {
             line.because.clone().into(),
         ]);
     }
-    table.to_string()
+    table.fitted(room)
 }
 
 /// A duration of whole seconds.

@@ -20,7 +20,7 @@ use crate::job_named::JobNamed;
 use crate::moment::When;
 use crate::progress::Progress;
 use crate::runner_named::{Found, find, several};
-use crate::screen::{FAINT, Screen};
+use crate::screen::{FAINT, Screen, json_line};
 use crate::words::plain;
 
 /// Whose log.
@@ -284,7 +284,7 @@ impl Logs {
 ///
 /// If it cannot be written as such.
 pub fn as_json(line: &Line) -> Result<String, Failure> {
-    serde_json::to_string(line).map_err(|error| Failure::new(format!("write a line as JSON: {error}"), ""))
+    json_line(line)
 }
 
 /// A line as text. A job's code can print what it likes: nothing of it moves the cursor or colours anything.

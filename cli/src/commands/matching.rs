@@ -17,9 +17,9 @@ use crate::at_github::{self, App, AtGithub, Group};
 use crate::deployment::connect;
 use crate::failure::{Exit, Failure};
 use crate::screen::{DOUBTFUL, FAINT, GOOD, Screen};
-use crate::words::plain;
+use crate::words::{disturbs, plain, quoted};
 
-/// A job that somebody wonders about.
+/// A job to match.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 The pool's name goes to stdout, why the others would not take the job to stderr.
@@ -28,7 +28,7 @@ Examples:
   mayfly match self-hosted linux mayfly --file pools.toml
   mayfly match self-hosted linux mayfly --repository acme/app      # the pools in force; GitHub is asked, too
   mayfly match gpu --repository acme/app --file pools.toml
-  mayfly match mayfly run=15871 --run 15871 --file pools.toml || echo nobody takes it")]
+  mayfly match mayfly run=15871 --run 15871 --file pools.toml || echo no pool takes it")]
 pub struct Match {
     /// The labels in the job's runs-on
     #[arg(required = true, value_name = "LABEL")]
@@ -136,7 +136,7 @@ impl Match {
     async fn in_force(&self, global: &Global, screen: &Screen) -> Result<Answer, Failure> {
         let connected = connect(global).await?;
         let Some(pools) = connected.pools_in_force(screen).await? else {
-            return Err(Failure::new("there are no pools to ask", "apply a pools file, or say --file"));
+            return Err(Failure::new("there are no pools to ask", "apply a pools file, or pass --file"));
         };
         let Some(name) = &self.repository else { return Ok(self.judge(&pools, None)) };
         match at_github::app(&connected, &pools.github_url).await {
@@ -205,8 +205,10 @@ pub fn beside(answer: &Answer) -> Vec<String> {
     let mut lines = Vec::new();
     for said in &answer.pools {
         match (&said.because, &said.serves) {
-            (Some(because), _) => lines.push(format!("{FAINT}{}: {because}{FAINT:#}", said.pool)),
-            (None, Some(serves)) => lines.push(format!("{FAINT}{}: serves only {serves}; ask with --repository{FAINT:#}", said.pool)),
+            (Some(because), _) => lines.push(format!("{FAINT}{}: {}{FAINT:#}", said.pool, plain(because))),
+            (None, Some(serves)) => {
+                lines.push(format!("{FAINT}{}: serves only {}; pass --repository{FAINT:#}", said.pool, plain(serves)));
+            }
             (None, None) => {}
         }
     }
@@ -229,6 +231,14 @@ fn repository(pools: &Pools, name: &str, private: bool) -> Repository {
     let owner = name.split('/').next().unwrap_or_default();
     let pinned = pools.accounts.iter().find(|account| account.login.eq_ignore_ascii_case(owner)).and_then(|account| account.id);
     Repository { id: RepositoryId(0), name: name.to_owned(), owner: pinned.unwrap_or(OwnerId(0)), private }
+}
+
+/// The command that asks about such a job; none if a label of it cannot be shown as it is.
+pub(crate) fn command(labels: &Labels, repository: &str) -> Option<String> {
+    let words: Vec<&str> = labels.iter().chain([repository]).collect();
+    let clean = !words.iter().any(|word| word.chars().any(disturbs));
+    let labels: Vec<String> = labels.iter().map(quoted).collect();
+    clean.then(|| format!("mayfly match {} --repository {}", labels.join(" "), quoted(repository)))
 }
 
 /// Why a pool does not take the job; none if it does.

@@ -32,10 +32,14 @@ Changes nothing. Prices are AWS's list prices in us-east-1.
 
 Examples:
   mayfly plan pools.toml
+  mayfly plan --exit-code pools.toml             # in CI: 0 if the file is in force, 4 if it would change something
   mayfly plan pools.toml --json | jq '.pools[] | select(.change == \"remove\") | .pool'")]
 pub struct Planning {
     /// The pools file; - for stdin
     file: PathBuf,
+    /// Exit with 4 if there are changes
+    #[arg(long)]
+    exit_code: bool,
 }
 
 /// Hours of a month, as AWS's price pages count them.
@@ -112,7 +116,15 @@ pub struct Readable {
 ///
 /// If it cannot be read, or has problems.
 pub fn readable(file: &std::path::Path, screen: &Screen) -> Result<Readable, Failure> {
-    let text = text_of(file)?;
+    readable_text(text_of(file)?, file, screen)
+}
+
+/// The same of a text that was read already; `file` is what it is called.
+///
+/// # Errors
+///
+/// If it has problems.
+pub fn readable_text(text: String, file: &std::path::Path, screen: &Screen) -> Result<Readable, Failure> {
     let Review { pools, doubts } = review(&text, NO_GENERATION, Vcpus::default());
     let shown = |problems: &[Problem], (kind, style)| problems.iter().for_each(|problem| show(screen, file, problem, (kind, style)));
     match pools {
@@ -122,7 +134,7 @@ pub fn readable(file: &std::path::Path, screen: &Screen) -> Result<Readable, Fai
         }
         Err(problems) => {
             shown(&problems, ("error", BAD));
-            Err(Failure::new(format!("{} is not a pools file that can be used", file.display()), "nothing was changed: mend it first"))
+            Err(Failure::new(format!("{} is not a pools file that can be used", file.display()), "nothing was changed: fix the file first"))
         }
     }
 }
@@ -207,7 +219,7 @@ impl Plan {
     }
 }
 
-/// What a plan was made from, for whoever carries it out.
+/// What a plan was made from, to carry it out.
 pub struct Prepared {
     /// The deployment.
     pub connected: Connected,
@@ -222,8 +234,7 @@ pub struct Prepared {
 /// # Errors
 ///
 /// If the deployment cannot be asked.
-pub async fn prepare(global: &Global, file: (&Readable, String), screen: &Screen) -> Result<Prepared, Failure> {
-    let connected = connect(global).await?;
+pub async fn prepare(connected: Connected, file: (&Readable, String), screen: &Screen) -> Result<Prepared, Failure> {
     let parameter = connected.pools_parameter();
     let newest = parameter.version(None).await?;
     // What is broken cannot be compared with: then it is what the functions go on with.
@@ -253,12 +264,16 @@ impl Planning {
     /// If the file cannot be used, or the deployment not be asked.
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
         let readable = readable(&self.file, screen)?;
-        let prepared = crate::wait_for(prepare(global, (&readable, self.file.display().to_string()), screen))?;
+        let prepared = crate::wait_for(async {
+            let connected = connect(global).await?;
+            connected.announce(screen);
+            prepare(connected, (&readable, self.file.display().to_string()), screen).await
+        })?;
         if screen.json() {
             screen.print_json(&prepared.plan)?;
         } else {
             screen.print(prepared.plan.in_words());
         }
-        Ok(Exit::Done)
+        Ok(if self.exit_code && prepared.plan.changes_something() { Exit::Changes } else { Exit::Done })
     }
 }

@@ -17,7 +17,7 @@ use crate::failure::{Exit, Failure};
 use crate::moment::{When, age};
 use crate::pools_parameter::{PoolsParameter, Version};
 use crate::screen::{DOUBTFUL, FAINT, STRONG, Screen};
-use crate::table::{Cell, Table};
+use crate::table::{Cell, Column, Table};
 use crate::words::{counted, plain, size};
 
 /// What to show.
@@ -26,7 +26,8 @@ use crate::words::{counted, plain, size};
 Examples:
   mayfly pools
   mayfly pools --file > pools.toml                # as it was applied, to the byte
-  mayfly pools --file --version 7 | mayfly apply -")]
+  mayfly pools --file --version 7 | diff - pools.toml
+  mayfly apply --version 7                        # back to version 7")]
 pub struct Pools {
     /// The file as it was applied
     #[arg(long)]
@@ -167,9 +168,9 @@ fn shown(pool: &Pool) -> Shown {
 }
 
 impl Answer {
-    /// The answer in words, styled.
+    /// The answer in words, styled. `room`: the terminal's width.
     #[must_use]
-    pub fn in_words(&self, now: Timestamp) -> String {
+    pub fn in_words(&self, now: Timestamp, room: Option<usize>) -> String {
         let by = self.applied_by.as_ref().map(|by| format!(" by {}", plain(by))).unwrap_or_default();
         let at = self.applied_at.map(|at| format!(" {at} ({} ago)", age(now, at.0))).unwrap_or_default();
         let mut lines = vec![format!("{STRONG}version {}{STRONG:#}", self.broken.unwrap_or(self.version))];
@@ -179,7 +180,15 @@ impl Answer {
         }
         lines.push(format!("{}, accounts: {}", self.github_url, plain(&self.accounts.join(", "))));
         lines.push(String::new());
-        let mut table = Table::new(["POOL", "LABELS", "SIZE", "MAX", "IDLE", "SCOPE", "SERVES"]);
+        let mut table = Table::new([
+            Column::new("POOL").cuts(8),
+            Column::new("LABELS").wraps(14),
+            Column::new("SIZE").wraps(10),
+            Column::new("MAX"),
+            Column::new("IDLE"),
+            Column::new("SCOPE").wraps(8).hides(1),
+            Column::new("SERVES").wraps(8),
+        ]);
         for pool in &self.pools {
             table.row([
                 Cell::new(pool.pool.as_str()),
@@ -191,7 +200,7 @@ impl Answer {
                 Cell::new(serves(pool)),
             ]);
         }
-        lines.push(table.to_string());
+        lines.push(table.fitted(room));
         if !self.draining.is_empty() {
             lines.push(String::new());
         }
@@ -206,10 +215,10 @@ fn serves(pool: &Shown) -> String {
 }
 
 fn draining(pool: &Draining, now: Timestamp) -> String {
-    let since = pool.gone_at.map(|at| format!(" since {}", age(now, at.0))).unwrap_or_default();
+    let since = pool.gone_at.map(|at| format!(" for {}", age(now, at.0))).unwrap_or_default();
     let runners = counted(pool.now.runners(), "runner");
     format!(
-        "{FAINT}{} is gone{since} and drains:{FAINT:#} {runners}, {} at work, {} waiting",
+        "{FAINT}{} has been gone{since} and is draining:{FAINT:#} {runners}, {} busy, {} waiting",
         pool.pool,
         pool.now.busy,
         counted(pool.now.waiting, "job")
@@ -252,7 +261,7 @@ impl Pools {
             if screen.json() {
                 screen.print_json(&answer)?;
             } else {
-                screen.print(answer.in_words(system_clock()));
+                screen.print(answer.in_words(system_clock(), screen.width()));
             }
             Ok(Exit::Done)
         })

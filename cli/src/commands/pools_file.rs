@@ -9,6 +9,7 @@ use mayfly_settings::pools_file::{self, Problem};
 
 use crate::failure::Failure;
 use crate::screen::{BAD, Screen};
+use crate::words::plain;
 
 /// Stands for stdin where a file is asked for.
 const STDIN: &str = "-";
@@ -16,13 +17,19 @@ const STDIN: &str = "-";
 /// Jobs carry the number of the version that placed them; a file that is in force nowhere has none.
 pub const NO_GENERATION: u64 = 0;
 
+/// True for the name that stands for stdin.
+#[must_use]
+pub fn is_stdin(file: &Path) -> bool {
+    file.as_os_str() == STDIN
+}
+
 /// The text of a file; `-` is stdin.
 ///
 /// # Errors
 ///
 /// If it cannot be read, or is not text.
 pub fn text(file: &Path) -> Result<String, Failure> {
-    let bytes = if file.as_os_str() == STDIN {
+    let bytes = if is_stdin(file) {
         let mut bytes = Vec::new();
         std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
     } else {
@@ -45,7 +52,7 @@ pub fn pools(file: &Path, screen: &Screen) -> Result<Pools, Failure> {
         for problem in &problems {
             show(screen, file, problem, ("error", BAD));
         }
-        Failure::new(format!("{} is not a pools file that can be used", file.display()), "mend it, and see `mayfly check`")
+        Failure::new(format!("{} is not a pools file that can be used", file.display()), "fix it: mayfly check shows what is wrong")
     })
 }
 
@@ -53,5 +60,6 @@ pub fn pools(file: &Path, screen: &Screen) -> Result<Pools, Failure> {
 pub fn show(screen: &Screen, file: &Path, problem: &Problem, (kind, style): (&str, Style)) {
     let Problem { line, column, path, message, hint } = problem;
     let colon = if path.is_empty() { "" } else { ": " };
+    let (path, message, hint) = (plain(path), plain(message), plain(hint));
     screen.say(format_args!("{}:{line}:{column}: {style}{kind}:{style:#} {path}{colon}{message}\n    {hint}", file.display()));
 }

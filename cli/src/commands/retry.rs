@@ -24,12 +24,12 @@ use crate::words::plain;
 /// A job to try again.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-A job that gave up, or waits for its next try, counts as one that was never tried. Where only GitHub knows how a job stands, GitHub is asked within a
-minute. A job that is over is run again at GitHub (Re-run jobs), where it gets a new id.
+Forgets the job's failed tries, so that it is tried at once. Where only GitHub knows the job's state, Mayfly asks GitHub within a minute. Run a job \
+that is over again at GitHub (Re-run jobs), where it gets a new id.
 
 Examples:
   mayfly retry 43821
-  mayfly retry https://github.com/acme/app/actions/runs/15871/job/43821   # also one that no delivery told of")]
+  mayfly retry https://github.com/acme/app/actions/runs/15871/job/43821   # also a job that Mayfly does not know yet")]
 pub struct Again {
     /// The job: GitHub's id of it, or its URL
     job: JobNamed,
@@ -133,14 +133,14 @@ fn why(record: &JobRecord) -> Option<String> {
 fn told(retry: &Retry) -> (Done, String) {
     let (done, told) = match retry {
         Retry::Afresh(after) if after.1.ask => {
-            (Done::Afresh, "tried afresh: GitHub is asked within a minute whether it still waits, then a runner is started".to_owned())
+            (Done::Afresh, "retried: Mayfly asks GitHub within a minute whether it still waits, then starts a runner".to_owned())
         }
-        Retry::Afresh(_) => (Done::Afresh, "tried afresh: its pool starts a runner for it now, if it may".to_owned()),
+        Retry::Afresh(_) => (Done::Afresh, "retried: its pool starts a runner for it now, within its limits".to_owned()),
         Retry::Waits => {
-            (Done::Woken, "nothing of its own holds it back, its pool looks again now (mayfly explain tells what it waits for)".to_owned())
+            (Done::Woken, "it had no failed tries, and its pool looks again now (mayfly explain shows what it waits for)".to_owned())
         }
         Retry::Runner(runner) => (Done::HasRunner, format!("runner {runner} is on its way for it, or works on it")),
-        Retry::Ask(_) => (Done::GithubAsked, "GitHub is asked within a minute how it stands".to_owned()),
+        Retry::Ask(_) => (Done::GithubAsked, "Mayfly asks GitHub about it within a minute".to_owned()),
         Retry::Place => (Done::Unplaced, "no pools file is in force".to_owned()),
         Retry::TooLate => {
             (Done::Over, "it waited for a day, and GitHub cancels what waits so long: run it again at GitHub (Re-run jobs)".to_owned())
@@ -159,15 +159,15 @@ async fn placed<S: Store, W: Wakes>(
 ) -> Result<(Done, String), LedgerError> {
     let anew = match ledger.match_anew(job, pools, now).await? {
         Matching::Changed(anew) => anew,
-        Matching::Later => return Ok((Done::Later, "its pool is gone; it is matched anew as soon as no runner is at it".to_owned())),
-        Matching::NotNeeded => return Ok((Done::Woken, "somebody else was faster: it has a place".to_owned())),
+        Matching::Later => return Ok((Done::Later, "its pool was removed; it is re-matched as soon as no runner has it".to_owned())),
+        Matching::NotNeeded => return Ok((Done::Woken, "it has just been matched to a pool".to_owned())),
     };
     for pool in &anew.wake {
         let _ = wakes.wake(pool).await;
     }
     Ok(match &anew.record.pool {
         Some(pool) => (Done::Placed, format!("goes to pool {pool} now")),
-        None => (Done::Unplaced, "matched anew, and no pool takes it".to_owned()),
+        None => (Done::Unplaced, "re-matched, and no pool takes it".to_owned()),
     })
 }
 
@@ -203,6 +203,7 @@ impl Again {
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
         crate::wait_for(async {
             let connected = connect(global).await?;
+            connected.announce(screen);
             let pools = connected.pools_in_force(screen).await?;
             let by = caller(&connected.sdk).await;
             let (ledger, wakes) = (connected.ledger(), connected.wakes());

@@ -67,6 +67,7 @@ impl Rotate {
         };
         wait_for(async {
             let connected = connect(global).await?;
+            connected.announce(screen);
             let place = Place {
                 door: &door,
                 vault: &SsmVault::new(aws_sdk_ssm::Client::new(&connected.sdk)),
@@ -75,7 +76,7 @@ impl Rotate {
                 stack: connected.stack.clone(),
             };
             match new {
-                None => show(screen, &secret::rotate(&place).await?, "the webhook's secret is a new one"),
+                None => show(screen, &secret::rotate(&place).await?, "the webhook has a new secret"),
                 Some(new) => show(screen, &key::rotate(&place, &door.url, new).await?, "the functions use the new key"),
             }
         })

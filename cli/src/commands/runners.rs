@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anstyle::Style;
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
 use mayfly_domain::id::{JobId, PoolName, RunnerId};
 use mayfly_domain::pool::{Pools, RepositoryPattern};
 use mayfly_domain::price::MicroDollars;
@@ -15,21 +15,22 @@ use mayfly_ledger::history::Order;
 use mayfly_ledger::{History, Ledger, LedgerError, Store};
 use serde::Serialize;
 
-use super::jobs::{MOST_CLOSED, pattern, pool};
+use super::jobs::{MOST_CLOSED, limit, no_such_pool, pattern, pool, reaches_back};
 use crate::arguments::Global;
 use crate::deployment::{connect, ledger_refused};
 use crate::failure::{Exit, Failure};
-use crate::moment::{When, age, duration};
+use crate::killed::Killed;
+use crate::moment::{When, age, duration, span};
 use crate::pools_now;
 use crate::screen::{BAD, DOUBTFUL, FAINT, GOOD, STRONG, Screen};
 use crate::stage::Stage;
-use crate::table::{Cell, Table};
+use crate::table::{Cell, Column, Table};
 use crate::words::dollars;
 
 /// Which runners to list.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Open runners, and with --since those that ended lately, the newest last.
+Lists open runners, and with --since those that ended within this time, the newest last.
 
 Examples:
   mayfly runners
@@ -37,20 +38,20 @@ Examples:
   mayfly runners --since 1h --json | jq '.runners[] | select(.outcome == \"failed_start\") | .reason'")]
 pub struct Runners {
     /// Only of this pool
-    #[arg(long, value_name = "POOL", value_parser = pool)]
+    #[arg(long, value_name = "POOL", value_parser = pool, value_hint = ValueHint::Other)]
     pool: Option<PoolName>,
     /// Only for this repository; * stands for any characters within one part
-    #[arg(long, value_name = "OWNER/NAME", value_parser = pattern)]
+    #[arg(long, value_name = "OWNER/NAME", value_parser = pattern, value_hint = ValueHint::Other)]
     repository: Option<RepositoryPattern>,
     /// Only in this state
     #[arg(long)]
     state: Option<State>,
-    /// Ended ones of how long ago, too
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    /// Include runners that ended within this time (records are kept for 14 days)
+    #[arg(long, value_name = "DURATION", value_parser = duration, value_hint = ValueHint::Other)]
     since: Option<Duration>,
-    /// At most so many, the newest
-    #[arg(long, value_name = "N", default_value_t = 200)]
-    limit: usize,
+    /// Show at most N, the newest [default: 200; with --json all]
+    #[arg(long, value_name = "N", value_hint = ValueHint::Other)]
+    limit: Option<usize>,
 }
 
 /// States to list by.
@@ -109,6 +110,8 @@ pub struct Line {
     pub stage: Option<Stage>,
     /// How it ended.
     pub outcome: Option<Outcome>,
+    /// What killed it, if it had a job that was not over.
+    pub killed: Option<Killed>,
     /// How large it is.
     pub size: Size,
     /// Its name at GitHub, once it asked for a registration.
@@ -161,12 +164,20 @@ impl Runners {
                 repository: self.repository.clone(),
                 state: self.state,
                 since: since.map(|since| now.minus(since)),
-                limit: self.limit,
+                limit: limit(self.limit, screen),
             };
-            let asked = gather(&connected.ledger(), pools.as_deref(), &filter, now).await;
-            let answer = asked.map_err(|error| ledger_refused("read the runners", &error))?;
-            let text = (!answer.runners.is_empty()).then(|| text(&answer));
-            screen.print_list(&answer, text, ("no such runner", answer.more))?;
+            since.into_iter().for_each(|since| reaches_back(since, screen));
+            let ledger = connected.ledger();
+            let failed = |error: LedgerError| ledger_refused("read the runners", &error);
+            if let Some(problem) = no_such_pool(&ledger, pools.as_deref(), self.pool.as_ref()).await.map_err(failed)? {
+                screen.say(problem);
+                return Ok(Exit::Nothing);
+            }
+            let answer = gather(&ledger, pools.as_deref(), &filter, now).await.map_err(failed)?;
+            let text = (!answer.runners.is_empty()).then(|| text(&answer, screen.width()));
+            let such = if self.repository.is_some() || self.pool.is_some() || self.state.is_some() { "such runners" } else { "runners" };
+            let none = since.map_or_else(|| format!("no {such} now"), |since| format!("no {such} now or in the last {}", span(since)));
+            screen.print_list(&answer, text, (&none, answer.more))?;
             Ok(Exit::Done)
         })
     }
@@ -229,6 +240,7 @@ fn line(runner: &Runner) -> Line {
         pool: runner.pool.clone(),
         stage: runner.closed_at.is_none().then_some(stage),
         outcome: runner.outcome,
+        killed: Killed::of(runner),
         size: runner.size,
         name: (runner.mint > 0).then(|| runner.name().to_string()),
         place,
@@ -242,10 +254,20 @@ fn line(runner: &Runner) -> Line {
     }
 }
 
-/// The runners, a line each.
+/// The runners, a line each. `room`: the terminal's width.
 #[must_use]
-pub fn text(answer: &Answer) -> String {
-    let mut table = Table::new(["RUNNER", "POOL", "STATE", "SINCE", "FOR", "JOB", "AGE", "COST", "WHY"]);
+pub fn text(answer: &Answer, room: Option<usize>) -> String {
+    let mut table = Table::new([
+        Column::new("RUNNER").cuts(12),
+        Column::new("POOL").cuts(6),
+        Column::new("STATE"),
+        Column::new("FOR"),
+        Column::new("PLACE").cuts_front(8).hides(3),
+        Column::new("JOB"),
+        Column::new("AGE").hides(2),
+        Column::new("COST").hides(1),
+        Column::new("WHY").cuts(16),
+    ]);
     for line in &answer.runners {
         let (state, style) = state(line);
         table.row([
@@ -260,7 +282,7 @@ pub fn text(answer: &Answer) -> String {
             line.reason.clone().into(),
         ]);
     }
-    table.to_string()
+    table.fitted(room)
 }
 
 /// A runner's state in a word, and how it is shown.
@@ -269,8 +291,18 @@ fn state(line: &Line) -> (&'static str, Style) {
         (Some(stage @ Stage::Busy), _) => (stage.word(), STRONG),
         (Some(stage @ Stage::Ending), _) => (stage.word(), FAINT),
         (Some(stage), _) => (stage.word(), Style::new()),
-        (None, outcome) => outcome.map_or(("closed", FAINT), outcome_in_a_word),
+        (None, outcome) => match &line.killed {
+            Some(killed) => killed_in_a_word(killed),
+            None => outcome.map_or(("closed", FAINT), outcome_in_a_word),
+        },
     }
+}
+
+/// What killed a runner, and how that is shown.
+#[must_use]
+pub fn killed_in_a_word(killed: &Killed) -> (&'static str, Style) {
+    let style = if matches!(killed, Killed::Spot | Killed::Forced { .. }) { DOUBTFUL } else { BAD };
+    (killed.word(), style)
 }
 
 /// How a runner ended, and how that is shown.

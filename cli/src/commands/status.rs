@@ -1,12 +1,12 @@
 //! `mayfly status`.
 
-use std::collections::BTreeSet;
-use std::io::IsTerminal as _;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use clap::Args;
-use mayfly_domain::errand::Open;
+use mayfly_domain::errand::{Errand, Open};
 use mayfly_domain::id::{InstallationId, JobId, PoolName, RunnerId};
+use mayfly_domain::job::{JobRecord, JobState};
 use mayfly_domain::pool::Pools;
 use mayfly_domain::redelivery::Reading;
 use mayfly_domain::runner::{Outcome, Runner, RunnerState};
@@ -16,18 +16,26 @@ use mayfly_ledger::history::Order;
 use mayfly_ledger::{History, Ledger, LedgerError, Store};
 use serde::Serialize;
 
-use super::status_text::text;
+use super::matching::command;
+use super::status_text::{frame, text};
 use crate::arguments::Global;
 use crate::deployment::{connect, ledger_refused};
 use crate::failure::{Exit, Failure};
+use crate::killed::Killed;
 use crate::moment::When;
 use crate::pools_now::{self, PoolNow};
-use crate::screen::Screen;
+use crate::screen::{Drawing, Screen, json_line, terminal};
 use crate::starts::{Starts, starts};
 use crate::waits::{Waits, waits};
 
 /// Waiting jobs that are told one by one: the oldest.
 const TOLD: usize = 10;
+
+/// Jobs that no pool takes that are told one by one: the oldest.
+const UNPLACED: usize = 5;
+
+/// Most records that are read to find jobs that nothing leads to but sweeper's list.
+const MOST_UNSERVED: usize = 500;
 
 /// Failures that are told one by one: the newest.
 const FAILURES: usize = 5;
@@ -38,7 +46,7 @@ const LATELY: Duration = Duration::from_secs(60 * 60);
 /// Most closed records that are read for it.
 const MOST_CLOSED: usize = 1_000;
 
-/// An errand that is due for longer than this was not seen to in time: sweeper comes every minute, and asks again later each time.
+/// What has been due for longer than this was not done in time: sweeper runs every minute, and waits longer after each try.
 const OVERDUE: Duration = Duration::from_secs(5 * 60);
 
 /// The most seconds between two looks.
@@ -47,7 +55,7 @@ const SLOWEST: u64 = 3_600;
 /// How things are.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Exit 0 whatever is found.
+Exits with 0 whatever is found. Times are UTC.
 
 Examples:
   mayfly status
@@ -55,8 +63,8 @@ Examples:
   mayfly status --json | jq '.pools[] | select(.starts[].breaker_open)'
   mayfly status --watch=60 --json          # one line of JSON a minute")]
 pub struct Status {
-    /// Look again and again, every so many seconds, until Ctrl-C
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "5", value_parser = clap::value_parser!(u64).range(1..=SLOWEST))]
+    /// Refresh every so many seconds, until Ctrl-C [default: 5]
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "5", value_parser = clap::value_parser!(u64).range(1..=SLOWEST))]
     watch: Option<u64>,
 }
 
@@ -105,6 +113,25 @@ pub struct WaitingLine {
     pub waits: Waits,
 }
 
+/// A job that no pool takes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct UnplacedLine {
+    /// The job.
+    pub job: JobId,
+    /// Its repository.
+    pub repository: String,
+    /// Its name.
+    pub name: String,
+    /// `runs-on`.
+    pub labels: Vec<String>,
+    /// Since when it waits.
+    pub queued_at: When,
+    /// Why no pool takes it, with the nearest one.
+    pub because: Option<String>,
+    /// The command that tells more.
+    pub ask: String,
+}
+
 /// A runner that ended badly.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FailureLine {
@@ -118,6 +145,8 @@ pub struct FailureLine {
     pub outcome: Option<Outcome>,
     /// AWS took it back while it worked.
     pub reclaimed: bool,
+    /// What killed it, if it had a job that was not over.
+    pub killed: Option<Killed>,
     /// The job that it had.
     pub job: Option<JobId>,
     /// Why.
@@ -129,9 +158,9 @@ pub struct FailureLine {
 pub struct Net {
     /// When sweeper last read GitHub's list of deliveries to its end; it does so every minute.
     pub deliveries_read_at: Option<When>,
-    /// What it has yet to see to.
+    /// What it has yet to do.
     pub errands: usize,
-    /// What of it is due for longer than 5 minutes.
+    /// What of it has been due for longer than 5 minutes.
     pub overdue: usize,
     /// Since when the longest.
     pub overdue_since: Option<When>,
@@ -150,6 +179,12 @@ pub struct Answer {
     pub waiting: usize,
     /// The oldest of them.
     pub oldest_waiting: Vec<WaitingLine>,
+    /// How many jobs no pool takes, as far as they were looked up.
+    pub unplaced: usize,
+    /// The oldest of them.
+    pub oldest_unplaced: Vec<UnplacedLine>,
+    /// How many jobs GitHub holds back: for an approval, or a concurrency group.
+    pub blocked: usize,
     /// Runners that ended badly in the last hour.
     pub failures: usize,
     /// The newest of them.
@@ -170,6 +205,7 @@ impl Status {
         crate::wait_for(async {
             let connected = connect(global).await?;
             let ledger = connected.ledger();
+            let mut watching = Watching { seconds: self.watch, drawing: None, stack: connected.stack.clone(), screen };
             let mut looked = false;
             loop {
                 let asked = async {
@@ -177,41 +213,84 @@ impl Status {
                     let now = mayfly_settings::source::system_clock();
                     gather(&ledger, pools.as_deref(), now).await.map_err(|error| ledger_refused("read the ledger", &error))
                 };
-                match (asked.await, self.watch) {
-                    (Ok(answer), watch) => {
-                        if !show(&answer, watch, screen)? {
+                let asked = tokio::select! {
+                    asked = asked => asked,
+                    () = ended() => return Ok(Exit::Done),
+                };
+                match (asked, self.watch) {
+                    (Ok(answer), _) => {
+                        if !watching.show(&answer)? {
                             return Ok(Exit::Done);
                         }
                     }
                     // Networks come back.
-                    (Err(failure), Some(_)) if looked => screen.failure(&failure),
+                    (Err(failure), Some(_)) if looked => watching.failed(&failure),
                     (Err(failure), _) => return Err(failure),
                 }
                 looked = true;
                 let Some(seconds) = self.watch else { return Ok(Exit::Done) };
-                tokio::time::sleep(Duration::from_secs(seconds)).await;
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_secs(seconds)) => {}
+                    () = ended() => return Ok(Exit::Done),
+                }
             }
         })
     }
 }
 
-/// Clears the terminal and goes to its first line.
-const CLEAR: &str = "\u{1b}[H\u{1b}[2J\u{1b}[3J";
+/// Ctrl-C, or a request to end: a terminal that was drawn on is given back first.
+async fn ended() {
+    let asked = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+    let terminated = async {
+        match asked {
+            Ok(mut asked) => asked.recv().await,
+            Err(_) => std::future::pending().await,
+        };
+    };
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => if pressed.is_err() { std::future::pending::<()>().await },
+        () = terminated => {}
+    }
+}
 
-/// `false`: nobody reads it any more.
-fn show(answer: &Answer, watch: Option<u64>, screen: &Screen) -> Result<bool, Failure> {
-    let terminal = std::io::stdout().is_terminal();
-    Ok(match (screen.json(), watch) {
-        (true, None) => screen.print_json(answer).map(|()| true)?,
-        // One line an answer: whoever reads a stream reads lines.
-        (true, Some(_)) => {
-            let line = serde_json::to_string(answer).map_err(|error| Failure::new(format!("write the answer as JSON: {error}"), ""))?;
-            screen.told(line)
+/// Where answers go, one after another.
+struct Watching<'a> {
+    seconds: Option<u64>,
+    /// The terminal, once something was drawn on it.
+    drawing: Option<Drawing>,
+    stack: String,
+    screen: &'a Screen,
+}
+
+impl Watching<'_> {
+    /// `false`: stdout is closed.
+    fn show(&mut self, answer: &Answer) -> Result<bool, Failure> {
+        let screen = self.screen;
+        Ok(match (screen.json(), self.seconds, terminal()) {
+            (true, None, _) => screen.print_json(answer).map(|()| true)?,
+            // One line an answer: a stream is read by lines.
+            (true, Some(_), _) => screen.told(json_line(answer)?),
+            (false, Some(seconds), Some(size)) => {
+                if self.drawing.is_none() {
+                    self.drawing = Some(screen.enter());
+                }
+                screen.draw(&frame(answer, (&self.stack, seconds), size))
+            }
+            (false, Some(_), None) => screen.told(format_args!("{}\n{}\n", answer.at, text(answer, None))),
+            (false, None, _) => screen.told(text(answer, screen.width())),
+        })
+    }
+
+    /// Says that a look failed, where what is said can be seen.
+    fn failed(&mut self, failure: &Failure) {
+        match (&self.drawing, terminal()) {
+            (Some(_), Some((columns, _))) => {
+                let line = crate::words::clip(&format!("cannot refresh: {}", crate::words::plain(&failure.to_string())), columns);
+                let _ = self.screen.draw(&[line]);
+            }
+            _ => self.screen.failure(failure),
         }
-        (false, Some(seconds)) if terminal => screen.told(format_args!("{CLEAR}{}\n\nevery {seconds} s, Ctrl-C ends it", text(answer))),
-        (false, Some(_)) => screen.told(format_args!("{}\n{}\n", answer.at, text(answer))),
-        (false, None) => screen.told(text(answer)),
-    })
+    }
 }
 
 /// Asks the ledger.
@@ -225,6 +304,9 @@ pub async fn gather<S: Store + History>(ledger: &Ledger<S>, pools: Option<&Pools
     let all: Vec<PoolNow> =
         all.into_iter().filter(|pool| !pool.gone || !pool.look.runners.is_empty() || !pool.look.jobs.is_empty()).collect();
     let (oldest_waiting, waiting) = oldest(ledger, &all, now).await?;
+    let (errands, _) = pools_now::errands(ledger).await?;
+    let unserved = unserved(ledger, &errands).await?;
+    let unplaced: Vec<&JobRecord> = unserved.iter().filter(|record| record.state == JobState::Unplaced).collect();
     let closed = ledger.closed((now.minus(LATELY), now), Order::NewestFirst, MOST_CLOSED, now).await?;
     let failed: Vec<&Runner> = closed.runners.iter().filter(|runner| is_failure(runner)).collect();
     let limits = all.iter().flat_map(|pool| &pool.look.limits).filter(|(_, until)| **until > now);
@@ -237,10 +319,13 @@ pub async fn gather<S: Store + History>(ledger: &Ledger<S>, pools: Option<&Pools
         pools: all.iter().map(|pool| pool_line(pool, now)).collect(),
         waiting,
         oldest_waiting,
+        unplaced: unplaced.len(),
+        oldest_unplaced: unplaced.into_iter().take(UNPLACED).map(unplaced_line).collect(),
+        blocked: unserved.iter().filter(|record| record.state == JobState::Blocked).count(),
         failures: failed.len(),
         last_failures: failed.into_iter().take(FAILURES).map(failure_line).collect(),
         github_limits,
-        safety_net: net(ledger, now).await?,
+        safety_net: net(ledger, &errands, now).await?,
     })
 }
 
@@ -265,12 +350,34 @@ async fn oldest<S: Store>(ledger: &Ledger<S>, all: &[PoolNow], now: Timestamp) -
     Ok((rows.into_iter().map(line).collect(), waiting))
 }
 
+/// Jobs that no pool takes or that GitHub holds back, the oldest first: only sweeper's list leads to them.
+async fn unserved<S: Store>(ledger: &Ledger<S>, errands: &[Open]) -> Result<Vec<JobRecord>, LedgerError> {
+    let jobs: BTreeSet<JobId> = errands.iter().filter_map(|open| pools_now::job_of(&open.errand)).take(MOST_UNSERVED).collect();
+    let records: BTreeMap<JobId, JobRecord> = pools_now::records(ledger, jobs).await?;
+    let mut records: Vec<JobRecord> = records.into_values().collect();
+    records.sort_by_key(|record| (record.queued_at, record.id));
+    Ok(records)
+}
+
+fn unplaced_line(record: &JobRecord) -> UnplacedLine {
+    UnplacedLine {
+        job: record.id,
+        repository: record.repository.name.clone(),
+        name: record.name.clone(),
+        queued_at: When(record.queued_at),
+        because: record.reason.clone(),
+        ask: command(&record.labels, &record.repository.name).unwrap_or_else(|| format!("mayfly explain {}", record.id)),
+        labels: record.labels.iter().map(str::to_owned).collect(),
+    }
+}
+
 fn is_failure(runner: &Runner) -> bool {
     let bad = [Outcome::FailedStart, Outcome::Refused, Outcome::NotAssigned, Outcome::Lost];
-    runner.reclaimed || runner.outcome.is_some_and(|outcome| bad.contains(&outcome))
+    Killed::of(runner).is_some() || runner.outcome.is_some_and(|outcome| bad.contains(&outcome))
 }
 
 fn failure_line(runner: &Runner) -> FailureLine {
+    let killed = Killed::of(runner);
     FailureLine {
         at: When(runner.closed_at.unwrap_or(runner.requested_at)),
         runner: runner.id.clone(),
@@ -278,7 +385,8 @@ fn failure_line(runner: &Runner) -> FailureLine {
         outcome: runner.outcome,
         reclaimed: runner.reclaimed,
         job: runner.work.as_ref().and_then(|work| work.job),
-        reason: runner.reason.clone(),
+        reason: killed.as_ref().map(|killed| killed.in_words(runner)).or_else(|| runner.reason.clone()),
+        killed,
     }
 }
 
@@ -302,10 +410,8 @@ fn pool_line(now_of: &PoolNow, now: Timestamp) -> PoolLine {
 }
 
 /// What tells that sweeper is alive, and keeps up.
-async fn net<S: Store>(ledger: &Ledger<S>, now: Timestamp) -> Result<Net, LedgerError> {
-    let (errands, _) = pools_now::errands(ledger).await?;
-    let late = |open: &&Open| now.since(open.not_before) > OVERDUE;
-    let overdue: Vec<Timestamp> = errands.iter().filter(late).map(|open| open.not_before).collect();
+async fn net<S: Store>(ledger: &Ledger<S>, errands: &[Open], now: Timestamp) -> Result<Net, LedgerError> {
+    let overdue: Vec<Timestamp> = errands.iter().map(due_at).filter(|at| now.since(*at) > OVERDUE).collect();
     // Only the times are of interest; where the reading is, is GitHub's own.
     let reading = ledger.cursor::<Reading<String>>("deliveries").await?.at;
     Ok(Net {
@@ -316,8 +422,17 @@ async fn net<S: Store>(ledger: &Ledger<S>, now: Timestamp) -> Result<Net, Ledger
     })
 }
 
+/// When sweeper does something about it at the latest. A job that no pool took is matched again when the pools file changes, and closed when its day is over:
+/// when the file changed is not known here, so only the day counts. One whose pool is gone (generation 0) is matched at once.
+fn due_at(open: &Open) -> Timestamp {
+    match open.errand {
+        Errand::Place { generation, .. } if generation > 0 => open.not_before.max(open.since.plus(times::QUEUED_AT_MOST)),
+        _ => open.not_before,
+    }
+}
+
 impl Net {
-    /// True if sweeper was not heard of for longer than a healthy one lets pass.
+    /// True if sweeper has been silent for longer than a healthy one ever is.
     #[must_use]
     pub fn is_torn(&self, now: Timestamp) -> bool {
         let silent = self.deliveries_read_at.is_some_and(|at| now.since(at.0) > times::TICK * 5);

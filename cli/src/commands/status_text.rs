@@ -1,36 +1,64 @@
-//! How things are, as text.
+//! How things are, as text, and as a screen that is drawn again and again.
 
 use anstyle::Style;
 
-use super::runners::outcome_in_a_word;
+use super::runners::{killed_in_a_word, outcome_in_a_word};
 use super::status::{Answer, Net, PoolLine};
 use crate::moment::{When, age};
 use crate::screen::{BAD, DOUBTFUL, FAINT, GOOD, STRONG};
-use crate::table::{Cell, Table};
-use crate::words::{counted, cut, plain};
+use crate::table::{Cell, Column, Table};
+use crate::words::{clip, counted, plain, size};
 
-/// Longest reason in a table.
-const REASON: usize = 100;
-
-/// Everything, top to bottom: pools, what waits, what failed, the safety net.
+/// Everything, top to bottom: pools, what waits, what failed, the safety net; a safety net that is torn comes second. `room`: the terminal's width.
 #[must_use]
-pub fn text(answer: &Answer) -> String {
-    let mut parts = vec![pools(answer)];
+pub fn text(answer: &Answer, room: Option<usize>) -> String {
+    let torn = answer.safety_net.is_torn(answer.at.0);
+    let mut parts = vec![pools(answer, room)];
+    parts.extend(torn.then(|| net(&answer.safety_net, answer.at)));
     parts.extend(starts(answer));
-    parts.extend(waiting(answer));
-    parts.extend(failures(answer));
+    parts.extend(unplaced(answer, room));
+    parts.extend(waiting(answer, room));
+    parts.extend(blocked(answer));
+    parts.extend(failures(answer, room));
     parts.extend(answer.github_limits.iter().map(|(installation, until)| {
         format!("{DOUBTFUL}GitHub{DOUBTFUL:#} told installation {installation} to wait until {}", until.near(answer.at.0))
     }));
-    parts.push(net(&answer.safety_net, answer.at));
+    parts.extend((!torn).then(|| net(&answer.safety_net, answer.at)));
     parts.join("\n\n")
 }
 
-fn pools(answer: &Answer) -> String {
+/// The lines of a screen of this many columns and lines: what does not fit is left out, and how much that is is said.
+#[must_use]
+pub fn frame(answer: &Answer, (stack, seconds): (&str, u64), (columns, lines): (usize, usize)) -> Vec<String> {
+    let head =
+        format!("{STRONG}{}{STRONG:#}  {}  {FAINT}every {seconds} s, Ctrl-C ends{FAINT:#}", plain(stack), answer.at.near(answer.at.0));
+    let text = text(answer, Some(columns));
+    let mut shown: Vec<&str> = [head.as_str(), ""].into_iter().chain(text.lines()).collect();
+    let mut more = None;
+    if shown.len() > lines {
+        let room = lines.saturating_sub(1);
+        more =
+            Some(format!("{FAINT}{} more: a higher terminal shows them, or mayfly status{FAINT:#}", counted(shown.len() - room, "line")));
+        shown.truncate(room);
+    }
+    shown.into_iter().chain(more.as_deref()).map(|line| clip(line, columns)).collect()
+}
+
+fn pools(answer: &Answer, room: Option<usize>) -> String {
     if answer.pools.is_empty() {
         return "there is no pool".to_owned();
     }
-    let mut table = Table::new(["POOL", "MAX", "LIVE", "STARTING", "IDLE", "BUSY", "ENDING", "WAITING", "STARTS"]);
+    let mut table = Table::new([
+        Column::new("POOL").cuts(8),
+        Column::new("MAX"),
+        Column::new("LIVE"),
+        Column::new("STARTING").hides(2),
+        Column::new("IDLE").hides(3),
+        Column::new("BUSY"),
+        Column::new("ENDING").hides(1),
+        Column::new("WAITING"),
+        Column::new("STARTS"),
+    ]);
     for pool in &answer.pools {
         let (starts, style) = worst(pool);
         let name = if pool.gone { format!("{} (gone, drains)", pool.pool) } else { pool.pool.to_string() };
@@ -49,7 +77,7 @@ fn pools(answer: &Answer) -> String {
             Cell::new(starts).styled(style),
         ]);
     }
-    table.to_string()
+    table.fitted(room)
 }
 
 fn worst(pool: &PoolLine) -> (&'static str, Style) {
@@ -75,42 +103,93 @@ fn starts(answer: &Answer) -> Option<String> {
         let times = counted(usize::try_from(starts.failures).unwrap_or(usize::MAX), "failure");
         let reason = plain(starts.reason.as_deref().unwrap_or("no reason is known"));
         let help = starts.help.as_ref().map(|help| format!("\n    {FAINT}{help}{FAINT:#}")).unwrap_or_default();
-        format!("{style}{}:{style:#} {} ({}): {times} in a row, {next}\n    {reason}{help}", starts.word(), pool.pool, starts.size)
+        format!("{style}{}:{style:#} {} ({}): {times} in a row, {next}\n    {reason}{help}", starts.word(), pool.pool, size(&starts.size))
     });
     let told: Vec<String> = told.collect();
     (!told.is_empty()).then(|| told.join("\n"))
 }
 
-fn waiting(answer: &Answer) -> Option<String> {
+/// What no pool takes: most often a label that is mistyped.
+fn unplaced(answer: &Answer, room: Option<usize>) -> Option<String> {
+    let first = answer.oldest_unplaced.first()?;
+    let mut table = Table::new([
+        Column::new("JOB"),
+        Column::new("REPOSITORY").cuts_front(10),
+        Column::new("NAME").cuts(8).hides(1),
+        Column::new("AGE"),
+        Column::new("WHY").cuts(24),
+    ]);
+    for line in &answer.oldest_unplaced {
+        table.row([
+            line.job.to_string().into(),
+            line.repository.as_str().into(),
+            line.name.as_str().into(),
+            Cell::number(age(answer.at.0, line.queued_at.0)),
+            line.because.clone().into(),
+        ]);
+    }
+    let more = answer.unplaced - answer.oldest_unplaced.len();
+    let more = if more > 0 { format!("and {more} more: mayfly jobs --state unplaced; ") } else { String::new() };
+    let heading = heading("NO POOL TAKES", answer.unplaced, BAD);
+    Some(format!("{heading}\n{}\n{FAINT}{more}{}{FAINT:#}", table.fitted(room), plain(&first.ask)))
+}
+
+/// What GitHub holds back: nothing is wrong with it.
+fn blocked(answer: &Answer) -> Option<String> {
+    let jobs = counted(answer.blocked, "job");
+    let verb = if answer.blocked == 1 { "waits" } else { "wait" };
+    (answer.blocked > 0)
+        .then(|| format!("{FAINT}{jobs} {verb} for an approval or a concurrency group at GitHub: mayfly jobs --state blocked{FAINT:#}"))
+}
+
+fn heading(what: &str, count: usize, style: Style) -> String {
+    format!("{style}{what}{style:#} {FAINT}({count}){FAINT:#}")
+}
+
+fn waiting(answer: &Answer, room: Option<usize>) -> Option<String> {
     if answer.waiting == 0 {
         return None;
     }
-    let mut table = Table::new(["WAITING", "REPOSITORY", "NAME", "POOL", "AGE", "WHY"]);
+    let mut table = Table::new([
+        Column::new("JOB"),
+        Column::new("REPOSITORY").cuts_front(10),
+        Column::new("NAME").cuts(8).hides(1),
+        Column::new("POOL").cuts(6),
+        Column::new("AGE"),
+        Column::new("WHY").cuts(20),
+    ]);
     for line in &answer.oldest_waiting {
         table.row([
             line.job.to_string().into(),
             line.repository.clone().into(),
-            cut(line.name.as_deref().unwrap_or_default(), 32).into(),
+            line.name.clone().into(),
             line.pool.to_string().into(),
             Cell::number(age(answer.at.0, line.queued_at.0)),
-            cut(&line.waits.because, REASON).into(),
+            line.waits.because.as_str().into(),
         ]);
     }
     let more = answer.waiting - answer.oldest_waiting.len();
     let more = if more > 0 { format!("\n{FAINT}and {more} more: mayfly jobs --state queued{FAINT:#}") } else { String::new() };
-    Some(format!("{table}{more}"))
+    Some(format!("{}\n{}{more}", heading("WAITING FOR A RUNNER", answer.waiting, DOUBTFUL), table.fitted(room)))
 }
 
-fn failures(answer: &Answer) -> Option<String> {
+fn failures(answer: &Answer, room: Option<usize>) -> Option<String> {
     if answer.failures == 0 {
         return None;
     }
-    let mut table = Table::new(["FAILED", "POOL", "HOW", "AGO", "JOB", "WHY"]);
+    let mut table = Table::new([
+        Column::new("RUNNER").cuts(12),
+        Column::new("POOL").cuts(6).hides(1),
+        Column::new("HOW"),
+        Column::new("AGO"),
+        Column::new("JOB"),
+        Column::new("WHY").cuts(20),
+    ]);
     for line in &answer.last_failures {
-        let (word, style) = match line.outcome {
-            _ if line.reclaimed => ("reclaimed", DOUBTFUL),
-            Some(outcome) => outcome_in_a_word(outcome),
-            None => ("", Style::new()),
+        let (word, style) = match (&line.killed, line.outcome) {
+            (Some(killed), _) => killed_in_a_word(killed),
+            (None, Some(outcome)) => outcome_in_a_word(outcome),
+            (None, None) => ("", Style::new()),
         };
         table.row([
             line.runner.to_string().into(),
@@ -118,26 +197,26 @@ fn failures(answer: &Answer) -> Option<String> {
             Cell::new(word).styled(style),
             Cell::number(age(answer.at.0, line.at.0)),
             line.job.map(|job| job.to_string()).into(),
-            cut(line.reason.as_deref().unwrap_or_default(), REASON).into(),
+            line.reason.clone().into(),
         ]);
     }
     let more = answer.failures - answer.last_failures.len();
-    let more =
-        if more > 0 { format!("\n{FAINT}and {more} more in the last hour: mayfly runners --since 1h{FAINT:#}") } else { String::new() };
-    Some(format!("{table}{more}"))
+    let more = if more > 0 { format!("\n{FAINT}and {more} more: mayfly runners --since 1h{FAINT:#}") } else { String::new() };
+    Some(format!("{}\n{}{more}", heading("FAILED IN THE LAST HOUR", answer.failures, BAD), table.fitted(room)))
 }
 
 fn net(net: &Net, at: When) -> String {
     let read = match net.deliveries_read_at {
-        Some(read) => format!("GitHub's deliveries read {} ago", age(at.0, read.0)),
-        None => "GitHub's deliveries never read yet".to_owned(),
+        Some(read) => format!("GitHub's deliveries were checked {} ago", age(at.0, read.0)),
+        None => "GitHub's deliveries have not been checked yet".to_owned(),
     };
-    let errands = if net.errands == 0 { "no errand open".to_owned() } else { format!("{} open", counted(net.errands, "errand")) };
+    let errands =
+        if net.errands == 0 { "no follow-up work".to_owned() } else { format!("follow-up work for {}", counted(net.errands, "item")) };
     let overdue = match net.overdue_since {
-        Some(since) => format!(", {BAD}{} overdue{BAD:#}, the longest since {}", net.overdue, age(at.0, since.0)),
+        Some(since) => format!(", {BAD}{} overdue{BAD:#}, the oldest for {}", net.overdue, age(at.0, since.0)),
         None => String::new(),
     };
     let style = if net.is_torn(at.0) { BAD } else { FAINT };
-    let help = if net.is_torn(at.0) { "\n    sweeper comes every minute: is its function well? see its log" } else { "" };
+    let help = if net.is_torn(at.0) { "\n    sweeper should run every minute: see the log of the function sweeper" } else { "" };
     format!("{style}safety net:{style:#} {read}; {errands}{overdue}{help}")
 }

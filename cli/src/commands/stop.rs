@@ -19,6 +19,7 @@ use crate::arguments::Global;
 use crate::caller::caller;
 use crate::deployment::{Connected, connect, ledger_refused};
 use crate::failure::{Exit, Failure};
+use crate::killed::Killed;
 use crate::progress::Progress;
 use crate::runner_named::{Found, find, several};
 use crate::screen::{FAINT, GOOD, Screen};
@@ -27,12 +28,12 @@ use crate::words::plain;
 /// A runner to stop.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-A runner that is registered is taken away at GitHub first, which takes up to a minute; its job, if it was meant for one, gets another runner.
+Removes a registered runner at GitHub first, which takes up to a minute. If it was started for a job, that job gets another runner.
 
 Examples:
   mayfly stop 01kb2m                                       # the beginning of an id, as in mayfly runners
   mayfly stop mayfly-linux-01kb2m9dq6s0v2x8f3t5w7y9za-1    # as GitHub shows it
-  mayfly stop --force 01kb2m                               # although it works: its job fails")]
+  mayfly stop --force 01kb2m                               # also a busy one: its job fails")]
 pub struct Stop {
     /// The runner: its id or the beginning of it, or its name at GitHub
     runner: String,
@@ -84,23 +85,24 @@ pub async fn say<S: Store, W: Wakes>((ledger, wakes): (&Ledger<S>, &W), runner: 
             Some(record) => answer(Outcomes::Gone, how_it_ended(&record)),
             None => answer(Outcomes::Gone, "it is gone".to_owned()),
         },
-        Some(Dismissed::Busy) => answer(Outcomes::Busy, "it has a job: --force stops it all the same, and its job fails".to_owned()),
-        Some(Dismissed::Ending) => answer(Outcomes::Stopping, "it is on its way to its end already".to_owned()),
+        Some(Dismissed::Busy) => answer(Outcomes::Busy, "it has a job: pass --force to stop it, and its job fails".to_owned()),
+        Some(Dismissed::Ending) => answer(Outcomes::Stopping, "it is stopping already".to_owned()),
         Some(Dismissed::Marked(_)) => {
             // A wake that is lost costs a minute: the tick sends another one.
             let _ = wakes.wake(&runner.pool).await;
             answer(Outcomes::Stopping, "its task is stopped at once".to_owned())
         }
         Some(Dismissed::Left(_)) => {
-            answer(Outcomes::Stopping, "it is taken away at GitHub within a minute, then its task is stopped".to_owned())
+            answer(Outcomes::Stopping, "it is removed at GitHub within a minute, then its task is stopped".to_owned())
         }
     })
 }
 
 fn how_it_ended(record: &Runner) -> String {
-    let reason = record.reason.as_deref().unwrap_or("nobody knows why");
-    match record.outcome {
-        Some(Outcome::Ran) => format!("it ran its job and is gone: {reason}"),
+    let reason = record.reason.as_deref().unwrap_or("the reason is not known");
+    match (record.outcome, Killed::of(record)) {
+        (_, Some(killed)) => format!("it is gone, and its job fails: {}", killed.in_words(record)),
+        (Some(Outcome::Ran), None) => format!("it ran its job and is gone: {reason}"),
         _ => format!("it is gone: {reason}"),
     }
 }
@@ -129,13 +131,13 @@ pub async fn wait<S: Store>(ledger: &Ledger<S>, begun: Stopped, force: bool, pro
         };
         let late = row.state == RunnerState::Busy && row.at_work() && row.stop.is_none() && !force;
         if late {
-            let told = "GitHub gave it a job before it could be taken away: it is left alone".to_owned();
+            let told = "GitHub gave it a job before it could be removed: it keeps running".to_owned();
             return Ok(Stopped { outcome: Outcomes::Busy, told, ..begun });
         }
         progress.say(if row.retired_at.is_some() || row.stop.is_some() {
             "its task ends"
         } else {
-            "it is taken away at GitHub; sweeper comes by every minute"
+            "it is being removed at GitHub, within a minute"
         });
         tokio::time::sleep(LOOK).await;
         waited += LOOK;
@@ -152,6 +154,7 @@ impl Stop {
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
         crate::wait_for(async {
             let connected = connect(global).await?;
+            connected.announce(screen);
             let pools = connected.pools_in_force(screen).await.unwrap_or_default();
             let failed = |error: LedgerError| ledger_refused("stop the runner", &error);
             let ledger = connected.ledger();

@@ -24,7 +24,7 @@ impl Dismissal {
     /// Why the runner ends, in words for the user.
     #[must_use]
     pub fn in_words(&self) -> String {
-        format!("stopped on the word of {}", self.by)
+        format!("stopped by {}", self.by)
     }
 }
 

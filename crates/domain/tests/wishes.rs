@@ -45,7 +45,7 @@ fn what_github_cannot_know_is_marked() {
     for runner in [requested(1), parked(1)] {
         let Dismissed::Marked(after) = dismiss(&runner, wish(false)) else { panic!("{runner:?}") };
         let stop = after.stop.clone().unwrap();
-        assert_eq!((stop.kind, stop.reason.as_str(), after.rev), (StopKind::Asked, "stopped on the word of alice", runner.rev + 1));
+        assert_eq!((stop.kind, stop.reason.as_str(), after.rev), (StopKind::Asked, "stopped by alice", runner.rev + 1));
         assert_eq!(after.dismissed, None);
         assert_eq!(care(&after, None, later(3_600)), Care::None, "scaler stops it");
     }
@@ -57,7 +57,7 @@ fn what_github_may_know_is_never_marked_and_never_stopped_before_it_is_taken_awa
         let after = left(&runner, false);
         assert_eq!(after.stop, None);
         let Care::Retire(why) = care(&after, None, later(40)) else { panic!("{after:?}") };
-        assert_eq!(why, "stopped on the word of alice");
+        assert_eq!(why, "stopped by alice");
     }
 }
 
@@ -117,7 +117,7 @@ fn ended(runner: &Runner, waiting: &WaitingJob, exit_code: i32) -> (Outcome, Opt
         status: TaskStatus::Stopped,
         timeline: mayfly_domain::runner::Timeline::default(),
         stop_code: Some("UserInitiated".into()),
-        stopped_reason: Some("stopped on the word of alice".into()),
+        stopped_reason: Some("stopped by alice".into()),
         container_reason: None,
         exit_code: Some(exit_code),
     };
@@ -132,7 +132,7 @@ fn its_job_is_not_to_blame() {
     let held = WaitingJob { runner: Some(requested(1).id), ..job(1) };
     let gone = Runner { retired_at: Some(later(30)), ..left(&registered(1, 1, mine()), false) };
     for runner in [gone, left(&registering(1, 1, mine()), false)] {
-        assert_eq!(ended(&runner, &held, 0), (Outcome::Unneeded, None, "stopped on the word of alice".into()));
+        assert_eq!(ended(&runner, &held, 0), (Outcome::Unneeded, None, "stopped by alice".into()));
     }
     // It left by itself before it was taken away: perhaps with a job of which nobody has heard.
     let left_early = left(&registered(1, 1, mine()), false);
@@ -144,7 +144,7 @@ fn its_job_is_not_to_blame() {
 fn a_forced_end_is_told_in_the_runners_reason() {
     let (outcome, _, reason) = ended(&left(&at_work(), true), &job(2), 143);
     assert_eq!(outcome, Outcome::Ran);
-    assert!(reason.contains("stopped on the word of alice"), "{reason}");
+    assert!(reason.contains("stopped by alice"), "{reason}");
 }
 
 fn tried(record: &JobRecord, row: Option<&WaitingJob>, runner: Option<&Runner>) -> Retry {
@@ -169,7 +169,7 @@ fn a_job_that_holds_itself_back_is_tried_afresh() {
         assert_eq!((fresh.attempts, fresh.not_before, fresh.asked_at, fresh.ask), (0, None, None, row.ask));
         assert_eq!((fresh.rev, told.rev), (row.rev + 1, record.rev + 1));
         assert_eq!(told.reason.is_some(), row.ask, "GitHub is asked first: its runner may have run it");
-        assert!(told.story.last().unwrap().text.starts_with("is tried afresh, on the word of alice"));
+        assert!(told.story.last().unwrap().text.starts_with("is retried by alice"));
         assert!(row.ask || fresh.eligible(NOW));
     }
 }

@@ -55,16 +55,21 @@ pub fn sdk_config() -> Result<SdkConfig, Missing> {
     Ok(config.build())
 }
 
-/// The HTTP client beneath [`sdk_config`], for whoever finds credentials in another way.
-#[must_use]
-pub fn http_client() -> SharedHttpClient {
+/// The HTTP client beneath [`sdk_config`].
+fn http_client() -> SharedHttpClient {
     SharedHttpClient::new(http::Http::default())
+}
+
+/// The same for a program outside AWS: a connection may take as long as this. No proxy is used.
+#[must_use]
+pub fn http_client_within(connect: Duration) -> SharedHttpClient {
+    SharedHttpClient::new(http::Http::within(connect))
 }
 
 /// The same for requests that are none of AWS' API: nothing is signed, nothing tried again.
 #[must_use]
-pub fn http_connector() -> SharedHttpConnector {
-    SharedHttpConnector::new(http::Http::default())
+pub fn http_connector_within(connect: Duration) -> SharedHttpConnector {
+    SharedHttpConnector::new(http::Http::within(connect))
 }
 
 /// A variable that is there and not empty: a template parameter without a value makes an empty one.

@@ -81,7 +81,7 @@ async fn a_pool_that_goes_tells_where_its_jobs_go() {
     insta::assert_snapshot!("plan_removed_text", bare(&plan.in_words()));
     let plan = planned(&system, &format!("[github]\naccounts = [\"acme\"]\n{SMALL}")).await;
     let effects = &plan.pools[0].effects;
-    assert_eq!(effects[0], "2 runners at work: each job runs to its end");
+    assert_eq!(effects[0], "2 runners busy: each job runs to its end");
     assert!(effects[1].starts_with("2 jobs that wait: to no pool: no pool takes ["), "{effects:?}");
 }
 
@@ -152,7 +152,7 @@ async fn whoever_comes_second_is_told_who_was_first_and_since_when() {
     let other = ledger(&system).begin_applying("user/bob", now).await.unwrap().unwrap();
     let (desk, bell) = (Desk::new(&system), Bell::new(&system));
     let refused = apply(&desk, &bell, Some(1), "x").await.unwrap_err();
-    assert!(refused.problem.starts_with("user/bob is applying a pools file, since 20"), "{refused}");
+    assert!(refused.problem.starts_with("user/bob has been applying a pools file since 20"), "{refused}");
     assert!(refused.hint.contains("nothing was changed") && refused.hint.contains("or after 20"), "{refused}");
     assert_eq!(system.world.parameters.get("/mayfly/mayfly/pools").unwrap().1, 1);
     assert!(bell.woken.lock().unwrap().is_empty());
@@ -277,7 +277,7 @@ async fn pools_tells_what_is_in_force_and_what_drains() {
     let known = Known { newest: &newest, author: Some("assumed-role/Admin/alice".to_owned()), pools: &before };
     let answer = pools::gather(&ledger(&system), &known).await.unwrap();
     let at = Timestamp::from_millis(1_795_356_000_000 + 192_000);
-    insta::assert_snapshot!("pools_text", bare(&answer.in_words(at)));
+    insta::assert_snapshot!("pools_text", bare(&answer.in_words(at, None)));
     insta::assert_json_snapshot!("pools_json", answer);
 
     system.world.parameters.put_pools(&format!("[github]\naccounts = [\"acme\"]\n{GPU}"));
@@ -288,8 +288,8 @@ async fn pools_tells_what_is_in_force_and_what_drains() {
     let answer = pools::gather(&ledger(&system), &Known { newest: &newest, author: None, pools: &good }).await.unwrap();
     assert_eq!((answer.version, answer.broken), (2, Some(3)));
     assert_eq!(answer.draining.iter().map(|pool| (pool.pool.as_str(), pool.now.busy)).collect::<Vec<_>>(), [("linux", 2)]);
-    let words = bare(&answer.in_words(system.world.clock.now()));
-    assert!(words.contains("version 3 is broken: version 2 is in force") && words.contains("linux is gone since "), "{words}");
+    let words = bare(&answer.in_words(system.world.clock.now(), None));
+    assert!(words.contains("version 3 is broken: version 2 is in force") && words.contains("linux has been gone for "), "{words}");
 }
 
 /// What `mayfly pools --file` prints is what was applied: whatever is in the file.

@@ -32,7 +32,7 @@ async fn a_job_whose_delivery_was_lost_is_told_with_that_delivery() {
     system.pass(60).await;
     assert_eq!(system.job(lost), None);
     let answer = outside(&system, lost, "acme/app").await;
-    holds(&system, "outside_lost", &outside::text(&answer));
+    holds(&system, "outside_lost", &outside::text(&answer, None));
     assert_eq!((answer.undelivered.len(), answer.pool.as_ref().map(ToString::to_string)), (1, Some("linux".to_owned())));
     assert!(answer.help.is_some_and(|help| help.contains("mayfly retry https://")));
 }
@@ -43,7 +43,7 @@ async fn a_job_of_githubs_own_runners_is_none_of_ours() {
     let hosted = system.queue_jobs(&NewJob { labels: vec!["ubuntu-latest".to_owned()], ..job() })[0];
     system.pass(60).await;
     let answer = outside(&system, hosted, "acme/app").await;
-    holds(&system, "outside_hosted", &outside::text(&answer));
+    holds(&system, "outside_hosted", &outside::text(&answer, None));
     holds_json(&system, "outside_hosted_json", &answer);
     assert!(answer.pool.is_none() && answer.undelivered.is_empty());
 }
@@ -62,7 +62,7 @@ async fn a_job_that_names_only_a_runner_group_is_told_what_it_lacks() {
 async fn a_job_with_its_labels_in_one_string_is_shown_with_that_string() {
     let system = alone(365);
     let job = system.queue_jobs(&NewJob { labels: vec!["linux, mayfly".to_owned(), "gpu\n".to_owned()], ..job() })[0];
-    let text = anstream::adapter::strip_str(&outside::text(&outside(&system, job, "acme/app").await)).to_string();
+    let text = anstream::adapter::strip_str(&outside::text(&outside(&system, job, "acme/app").await, None)).to_string();
     assert!(text.contains(r#"runs-on ["gpu\n", "linux, mayfly"]"#), "{text}");
     assert!(text.contains(r#"does not offer "gpu\n", "linux, mayfly""#), "{text}");
 }
@@ -95,7 +95,7 @@ async fn an_app_that_is_not_there_is_said_to_be_missing() {
 fn without_a_way_to_ask_that_is_said() {
     let named: JobNamed = "404".parse().unwrap();
     let answer = outside::unasked(&named, "these credentials may not read the App's key", mayfly_domain::time::Timestamp::from_millis(0));
-    let text = anstream::adapter::strip_str(&outside::text(&answer)).to_string();
+    let text = anstream::adapter::strip_str(&outside::text(&answer, None)).to_string();
     assert_eq!(text, "the ledger does not know job 404\n  GitHub was not asked: these credentials may not read the App's key");
 }
 

@@ -1,14 +1,16 @@
 //! `mayfly explain`: each kind of story, and each reason to wait.
 
-use mayfly_cli::commands::explain::tale;
+use mayfly_cli::commands::explain::{self, tale};
+use mayfly_cli::killed::Killed;
 use mayfly_cli::waits::For;
+use mayfly_cli::words::width;
 use mayfly_domain::id::JobId;
 use mayfly_domain::job::JobState;
 use mayfly_tests::fargate::{Fault, FaultKind};
 use mayfly_tests::github::jobs::{Conclusion, Gate, NewJob, Status};
 use mayfly_tests::system::{Start, System};
 
-use crate::scene::{explained, holds, holds_json, ledger, now, pools, text};
+use crate::scene::{all_jobs, explained, holds, holds_json, jobs, ledger, now, pools, status, text};
 use crate::told::{begin, done, job, pool_with, queue_one, rest, until};
 
 async fn told(system: &System, name: &str, job: JobId) {
@@ -181,11 +183,24 @@ async fn a_job_whose_runner_was_killed() {
     until(&system, 120, "it runs", |system| system.job(job).is_some_and(|job| job.state == JobState::Running)).await;
     let task = system.runners()[0].arn.clone().unwrap();
     system.kill_container(task.task_id());
+    let killed = Some(Killed::OutOfMemory { certain: false });
     until(&system, 60, "its runner is gone", |system| system.runners().is_empty()).await;
     told(&system, "runner_killed", job).await;
+    // Long before GitHub gives the job up.
+    let failures = status(&system).await.last_failures;
+    assert_eq!(failures.iter().map(|line| (line.job, &line.killed)).collect::<Vec<_>>(), [(Some(job), &killed)]);
     let over = |system: &System| system.job(job).is_some_and(|job| job.state == JobState::Closed);
     until(&system, 3_600, "GitHub fails it", over).await;
     told(&system, "failed_with_its_runner", job).await;
+    let tale = explained(&system, job).await;
+    assert!(
+        tale.summary.starts_with("failed because its runner was killed: most likely out of memory (exit code 137); waited"),
+        "{}",
+        tale.summary
+    );
+    assert_eq!(tale.help.as_deref(), Some("give pool linux more than 8 GiB, or have the job use less memory"));
+    let listed = &jobs(&system, &all_jobs(&system)).await.jobs[0];
+    assert_eq!(listed.because.as_deref(), Some("its runner was killed: most likely out of memory (exit code 137)"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -242,6 +257,26 @@ async fn a_name_that_would_paint_the_terminal_is_shown_and_does_nothing() {
     until(&system, 20, "it is written down", |system| system.job(job).is_some()).await;
     let shown = anstream::adapter::strip_str(&text(&explained(&system, job).await)).to_string();
     assert!(shown.contains("build\u{fffd}[2J\u{fffd} ok"), "{shown}");
+}
+
+/// A terminal of any usual width breaks no line of a table, and all that happened is there.
+#[tokio::test(start_paused = true)]
+async fn a_story_fits_the_terminal_and_loses_nothing() {
+    let system = begin(319);
+    let job = system.queue_jobs(&NewJob { name: "構築 👷 test (ubuntu-22.04, node 20, a long name)".to_owned(), ..job() })[0];
+    done(&system, 120, &[job]).await;
+    rest(&system, 60).await;
+    let tale = explained(&system, job).await;
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    for room in 70..180 {
+        let text = anstream::adapter::strip_str(&explain::text::text(&tale, Some(room))).to_string();
+        let table: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("TIME (UTC)")).collect();
+        assert!(table.iter().all(|line| width(line) <= room), "{room}:\n{}", table.join("\n"));
+        let all = words(&table.join("\n"));
+        for line in &tale.story {
+            assert!(words(&line.text).iter().all(|word| all.contains(word)), "{room}: {}", line.text);
+        }
+    }
 }
 
 /// A job that was placed without a pools file at hand is explained, too: only what the file says is left out.

@@ -44,7 +44,7 @@ async fn every_open_job_is_listed_whatever_leads_to_it() {
     let answer = jobs(&system, &all_jobs(&system)).await;
     assert_eq!(answer.jobs.iter().map(|line| line.job).collect::<Vec<_>>(), all);
     assert!(!answer.more);
-    holds(&system, "jobs", &jobs_table::text(&answer));
+    holds(&system, "jobs", &jobs_table::text(&answer, None));
     holds_json(&system, "jobs_json", &answer);
 }
 
@@ -100,7 +100,7 @@ async fn runners_are_listed_open_and_ended() {
     let since = Some(all_jobs(&system).since);
     let all = runners(&system, &runners_command::Filter { since, limit: 10, ..Default::default() }).await;
     assert_eq!(all.runners.len(), 2);
-    holds(&system, "runners", &runners_command::text(&all));
+    holds(&system, "runners", &runners_command::text(&all, None));
     holds_json(&system, "runners_json", &all);
     let of = |state| runners_command::Filter { state: Some(state), since, limit: 10, ..Default::default() };
     for (state, count) in [(runners_command::State::Busy, 1), (runners_command::State::Closed, 1), (runners_command::State::Parked, 0)] {

@@ -47,7 +47,7 @@ async fn a_job_that_waits_for_its_next_try_is_tried_at_once() {
     assert_eq!((retried.done, retried.pool.as_ref().map(|pool| pool.as_str())), (Done::Afresh, Some("linux")));
     holds(&system, "retry", &in_words(&retried));
     holds_json(&system, "retry_json", &retried);
-    assert!(last_told(&system, job).contains("is tried afresh, on the word of user/alice"));
+    assert!(last_told(&system, job).contains("is retried by user/alice"));
     assert_eq!(system.job(job).unwrap().reason, None);
     done(&system, 110, &[job]).await;
     rest(&system, 120).await;

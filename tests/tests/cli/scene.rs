@@ -64,7 +64,7 @@ pub(crate) async fn runners(system: &System, filter: &runners::Filter) -> runner
 }
 
 pub(crate) fn text(tale: &Tale) -> String {
-    explain::text::text(tale)
+    explain::text::text(tale, None)
 }
 
 /// Without colour, and with runners told apart by the order in which they were asked for.

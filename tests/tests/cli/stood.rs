@@ -1,12 +1,17 @@
 //! `mayfly status`.
 
-use mayfly_cli::commands::status_text;
+use mayfly_cli::commands::doctor::finding::Level;
+use mayfly_cli::commands::status::gather;
+use mayfly_cli::commands::status_text::frame;
+use mayfly_cli::commands::{doctor, status_text};
+use mayfly_cli::words::width;
 use mayfly_domain::runner::RunnerState;
+use mayfly_domain::time::Timestamp;
 use mayfly_tests::fargate::{Fault, FaultKind};
 use mayfly_tests::github::jobs::NewJob;
 use mayfly_tests::system::Start;
 
-use crate::scene::{holds, holds_json, now, status};
+use crate::scene::{holds, holds_json, ledger, now, pools, status};
 use crate::told::{begin, job, jobs, pool_with, queue_one, until};
 
 #[tokio::test(start_paused = true)]
@@ -17,7 +22,7 @@ async fn a_pool_at_max_with_jobs_before_it() {
     system.queue_jobs(&jobs(12));
     system.pass(70).await;
     let answer = status(&system).await;
-    holds(&system, "status_at_max", &status_text::text(&answer));
+    holds(&system, "status_at_max", &status_text::text(&answer, None));
     holds_json(&system, "status_at_max_json", &answer);
     let pool = &answer.pools[0];
     assert_eq!((pool.max, pool.live, pool.busy, pool.waiting, answer.waiting, answer.oldest_waiting.len()), (2, 2, 2, 12, 12, 10));
@@ -31,7 +36,7 @@ async fn a_breaker_with_its_reason_and_the_last_failures() {
     system.queue_jobs(&jobs(3));
     until(&system, 300, "starts have failed", |system| system.closed_runners().len() >= 3).await;
     let answer = status(&system).await;
-    holds(&system, "status_breaker", &status_text::text(&answer));
+    holds(&system, "status_breaker", &status_text::text(&answer, None));
     assert!(answer.pools[0].starts[0].breaker_open && answer.failures >= 3);
 }
 
@@ -52,7 +57,7 @@ async fn nothing_at_all() {
     let system = begin(343);
     system.pass(90).await;
     let answer = status(&system).await;
-    holds(&system, "status_nothing", &status_text::text(&answer));
+    holds(&system, "status_nothing", &status_text::text(&answer, None));
     assert_eq!((answer.waiting, answer.failures, answer.pools.len()), (0, 0, 1));
 }
 
@@ -68,6 +73,55 @@ async fn a_pool_that_drains_is_told_and_one_that_is_empty_is_not() {
     assert_eq!(status(&system).await.pools.len(), 1);
 }
 
+/// The commonest mistake, a label that is mistyped, and a job that waits for an approval: both are shown, and neither is an alarm about sweeper.
+#[tokio::test(start_paused = true)]
+async fn what_no_pool_takes_is_shown_and_is_no_alarm() {
+    let system = begin(346);
+    let labels = ["self-hosted", "linux", "mayflie", "full build"].map(str::to_owned).to_vec();
+    let lost = system.queue_jobs(&NewJob { labels, count: 7, ..job() })[0];
+    system.queue_jobs(&NewJob { gate: Some(mayfly_tests::github::jobs::Gate::Environment), ..job() });
+    system.pass(26 * 60).await;
+    let answer = status(&system).await;
+    assert_eq!((answer.waiting, answer.unplaced, answer.oldest_unplaced.len(), answer.blocked), (0, 7, 5, 1));
+    assert_eq!((answer.safety_net.overdue, answer.safety_net.is_torn(now(&system))), (0, false), "{:?}", answer.safety_net);
+    let oldest = &answer.oldest_unplaced[0];
+    assert_eq!(oldest.job, lost);
+    assert!(oldest.because.as_ref().is_some_and(|because| because.contains("the nearest, linux")), "{oldest:?}");
+    assert_eq!(oldest.ask, "mayfly match 'full build' linux mayflie self-hosted --repository acme/app");
+    holds(&system, "status_no_pool", &status_text::text(&answer, None));
+    holds_json(&system, "status_no_pool_json", &answer);
+    let found = doctor::pools::ledger(&answer);
+    assert!(found.iter().any(|finding| finding.what.contains("7 jobs are taken by no pool")), "{found:?}");
+    assert!(doctor::sweeper::judge(&answer.safety_net, "sweeper", now(&system)).iter().all(|finding| finding.level == Level::Good));
+    // Sweeper closes them when their day is over; if it does not, that is an alarm.
+    let late = Timestamp::from_millis(now(&system).millis() + 25 * 3_600_000);
+    let answer = gather(&ledger(&system), Some(&pools(&system)), late).await.unwrap();
+    assert!(answer.safety_net.overdue >= 7, "{:?}", answer.safety_net);
+}
+
+/// The screen that is drawn again and again: pools first, no line broken, no more lines than there are.
+#[tokio::test(start_paused = true)]
+async fn what_is_watched_fits_the_screen() {
+    let system = Start::seeded(347).pools(&pool_with("max = 2")).begin().unwrap();
+    system.fault(Fault::of(FaultKind::PullFailure).times(3));
+    system.queue_jobs(&NewJob { name: "a job with a rather long name, of a matrix (ubuntu, 20)".to_owned(), count: 14, ..job() });
+    system.queue_jobs(&NewJob { labels: vec!["self-hosted".to_owned(), "gpu".to_owned()], ..job() });
+    system.pass(200).await;
+    let answer = status(&system).await;
+    assert!(answer.waiting > 10 && answer.failures > 0 && answer.unplaced == 1, "{answer:?}");
+    for columns in (40..200).step_by(3) {
+        for lines in [6, 12, 24, 60] {
+            let frame = frame(&answer, ("mayfly", 5), (columns, lines));
+            let bare: Vec<String> = frame.iter().map(|line| anstream::adapter::strip_str(line).to_string()).collect();
+            assert!(bare.len() <= lines, "{columns}x{lines}:\n{}", bare.join("\n"));
+            assert!(bare.iter().all(|line| width(line) <= columns), "{columns}x{lines}:\n{}", bare.join("\n"));
+            assert!(bare[2].starts_with("POOL") && bare[3].starts_with("linux"), "{columns}x{lines}:\n{}", bare.join("\n"));
+            let whole = status_text::text(&answer, Some(columns)).lines().count() + 2;
+            assert_eq!(bare[bare.len() - 1].contains("lines more: a"), whole > lines, "{columns}x{lines}:\n{}", bare.join("\n"));
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_sweeper_that_is_gone_is_noticed() {
     let system = Start::seeded(345).without_sweeps().begin().unwrap();
@@ -76,5 +130,5 @@ async fn a_sweeper_that_is_gone_is_noticed() {
     system.pass(1_200).await;
     let answer = status(&system).await;
     assert!(answer.safety_net.is_torn(now(&system)) && answer.safety_net.overdue == 1, "{:?}", answer.safety_net);
-    holds(&system, "status_no_sweeper", &status_text::text(&answer));
+    holds(&system, "status_no_sweeper", &status_text::text(&answer, None));
 }

@@ -11,7 +11,7 @@ use mayfly_tests::github::jobs::{Action, Conclusion, JobDeliveries, NewJob, Stat
 use mayfly_tests::system::{Start, System};
 
 use crate::changing::{Bell, in_force, ledger};
-use crate::scene::{holds, holds_json};
+use crate::scene::{all_jobs, explained, holds, holds_json, jobs};
 use crate::told::{begin, done, job, outcomes, pool_with, queue_one, rest, story, until};
 
 async fn stop(system: &System, runner: &Runner, force: bool) -> Stopped {
@@ -47,7 +47,7 @@ async fn a_parked_runner_is_stopped_at_once_and_the_floor_refilled() {
     let runner = the_one(&system);
     let begun = system.world.clock.elapsed();
     let stopped = stop(&system, &runner, false).await;
-    assert_eq!((stopped.outcome, stopped.told.as_str()), (Outcomes::Stopped, "it is gone: stopped on the word of user/alice"));
+    assert_eq!((stopped.outcome, stopped.told.as_str()), (Outcomes::Stopped, "it is gone: stopped by user/alice"));
     assert!((system.world.clock.elapsed() - begun).as_secs() < 20, "at once, not at the next tick");
     assert_eq!(outcomes(&system), [Outcome::Unneeded]);
     until(&system, 200, "another one is parked", parked).await;
@@ -86,7 +86,7 @@ async fn a_registered_runner_is_taken_away_at_github_before_its_task_is_stopped(
     let ledger = ledger(&system);
     let wish = Dismissal { at: system.world.clock.now(), by: "user/alice".to_owned(), force: false };
     let begun = say((&ledger, &Bell::new(&system)), &runner, &wish).await.unwrap();
-    assert!(begun.told.starts_with("it is taken away at GitHub within a minute"), "{begun:?}");
+    assert!(begun.told.starts_with("it is removed at GitHub within a minute"), "{begun:?}");
     let untouched = |system: &System| system.ecs_calls(Operation::StopTask) == stops;
     until(&system, 70, "GitHub knows it no longer", |system| {
         let gone = !system.registrations().contains(&runner.name().to_string());
@@ -95,13 +95,11 @@ async fn a_registered_runner_is_taken_away_at_github_before_its_task_is_stopped(
     })
     .await;
     let stopped = wait(&ledger, begun, false, &mut Progress::default()).await.unwrap();
-    assert_eq!((stopped.outcome, stopped.told.as_str()), (Outcomes::Stopped, "it is gone: stopped on the word of user/alice"));
+    assert_eq!((stopped.outcome, stopped.told.as_str()), (Outcomes::Stopped, "it is gone: stopped by user/alice"));
     let record = system.closed_runners().remove(0);
     let told: Vec<&str> = record.story.iter().map(|note| note.text.as_str()).collect();
     let place = |text: &str| told.iter().position(|told| told.starts_with(text)).unwrap_or_else(|| panic!("{text}: {told:?}"));
-    assert!(
-        place("to be stopped on the word of user/alice") < place("taken away at GitHub") && place("taken away at GitHub") < place("ended")
-    );
+    assert!(place("to be stopped by user/alice") < place("taken away at GitHub") && place("taken away at GitHub") < place("ended"));
     // Its job is not to blame, and gets the next runner.
     assert_eq!(system.waiting().iter().map(|row| (row.id, row.attempts, row.ask)).collect::<Vec<_>>(), [(job, 0, false)]);
     done(&system, 1_200, &[job]).await;
@@ -129,7 +127,7 @@ async fn by_force_a_runner_at_work_is_stopped_and_its_job_fails() {
     let runner = works(&system, job).await;
     let stopped = stop(&system, &runner, true).await;
     assert_eq!(stopped.outcome, Outcomes::Stopped, "{stopped:?}\n{}", story(&system));
-    assert!(stopped.told.contains("stopped on the word of user/alice"), "{}", stopped.told);
+    assert!(stopped.told.contains("stopped by user/alice"), "{}", stopped.told);
     until(
         &system,
         1_800,
@@ -139,6 +137,11 @@ async fn by_force_a_runner_at_work_is_stopped_and_its_job_fails() {
     .await;
     rest(&system, 1_800).await;
     assert_eq!(outcomes(&system), [Outcome::Ran]);
+    let tale = explained(&system, job).await;
+    assert!(tale.summary.contains("because its runner was stopped by user/alice (mayfly stop --force)"), "{}", tale.summary);
+    assert_eq!(tale.help, None);
+    let listed = jobs(&system, &all_jobs(&system)).await.jobs.remove(0).because.unwrap_or_default();
+    assert_eq!(listed, "its runner was stopped by user/alice (mayfly stop --force)");
 }
 
 /// Nobody told that the job began: the row says registered, GitHub says busy.
@@ -164,7 +167,7 @@ async fn a_stop_that_nobody_carries_out_is_told_as_under_way() {
     assert_eq!(stopped.outcome, Outcomes::Stopping);
     let wish = Dismissal { at: system.world.clock.now(), by: "user/bob".to_owned(), force: false };
     let again = say((&ledger(&system), &Bell::new(&system)), &runner, &wish).await.unwrap();
-    assert_eq!((again.outcome, again.told.as_str()), (Outcomes::Stopping, "it is on its way to its end already"));
+    assert_eq!((again.outcome, again.told.as_str()), (Outcomes::Stopping, "it is stopping already"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -39,7 +39,7 @@ const LINES: [(&str, Here); 10] = [
         ),
     ),
     ("cargo install --path cli", Here::Not("make has built mayfly, and it lies in the PATH; another build takes minutes")),
-    ("mayfly init > pools.toml", Here::With("init", "init --github-url {github}", "GitHub is a model on loopback")),
+    ("mayfly init", Here::With("init", "init --github-url {github}", "GitHub is a model on loopback")),
     ("mayfly check pools.toml", Here::Literally),
     ("mayfly plan pools.toml", Here::Literally),
     ("mayfly apply pools.toml", Here::With("apply", "apply --yes", "nobody sits here to be asked")),
@@ -129,7 +129,7 @@ impl Newcomer {
         let (ran, installed) = tokio::join!(self.person.types(&line), browsing);
         assert!(installed.contains("id=\"installed\""), "{installed}");
         let told = self.has_seen(&line, ran).stderr;
-        assert!(told.contains("set up."), "{told}");
+        assert!(told.contains("set up.") && told.contains("wrote pools.toml"), "{told}");
         // What README says of the group that the file names.
         let file = std::fs::read_to_string(self.person.home().join("pools.toml")).unwrap();
         assert!(file.contains("runner_group = \"mayfly\""), "{file}");

@@ -15,7 +15,7 @@ use super::{deliveries, sweeper};
 use crate::at_github;
 use crate::commands::init::GITHUB;
 use crate::commands::status;
-use crate::deployment::{Connected, ledger_refused};
+use crate::deployment::{CONNECT, Connected, ledger_refused};
 use crate::failure::Failure;
 
 /// The deployment that is looked at.
@@ -87,7 +87,7 @@ pub async fn gather(connected: &Connected, patient: &Patient, identity: Identity
             Err(why) => (Err(Unasked::NoApp(why)), None),
         }
     };
-    let (connector, service_quotas) = (mayfly_settings::aws::http_connector(), ServiceQuotas::new(&connected.sdk));
+    let (connector, service_quotas) = (mayfly_settings::aws::http_connector_within(CONNECT), ServiceQuotas::new(&connected.sdk));
     let cloudwatch = alarms::CloudWatch::new(&connected.sdk);
     let (status, (app, github), knock, allowed, alarms) = futures::join!(
         status,

@@ -104,7 +104,7 @@ pub fn credentials(identity: &Identity, cluster: Option<&str>) -> Vec<Finding> {
         && (region, account) != (who.region.as_str(), who.account.as_str())
     {
         let what = format!("these are of account {} in {}, and the deployment is in account {account}, {region}", who.account, who.region);
-        return vec![Finding::error(Area::Credentials, what, "say --profile and --region of the deployment's account")];
+        return vec![Finding::error(Area::Credentials, what, "pass --profile and --region of the deployment's account")];
     }
     vec![Finding::good(Area::Credentials, format!("{} of account {}, in {}", caller::short(&who.arn), who.account, who.region))]
 }

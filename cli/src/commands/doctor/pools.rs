@@ -65,15 +65,15 @@ pub fn file(file: &File, now: Timestamp) -> Vec<Finding> {
     if let Err(problems) = pools {
         let told: Vec<String> = problems.iter().take(TOLD).map(ToString::to_string).collect();
         let what = format!("version {} of the pools file is broken: {}", newest.number, told.join("; "));
-        let mend = "mend it: mayfly pools --file > pools.toml, mayfly check, mayfly apply";
+        let mend = "fix it: mayfly pools --file > pools.toml, mayfly check, mayfly apply";
         return vec![match &file.in_force {
             Some(pools) => Finding::error(Area::Pools, format!("{what}. Version {} stays in force", pools.generation), mend),
             None => Finding::error(Area::Pools, format!("{what}. No earlier one can be used either: no job is taken"), mend),
         }];
     }
     let names: Vec<&str> = file.in_force.iter().flat_map(|pools| &pools.pools).map(|pool| pool.name.as_str()).collect();
-    let since = newest.at.map(|at| format!(" since {}", age(now, at))).unwrap_or_default();
-    let what = format!("version {} of the pools file is in force{since}: {}", newest.number, names.join(", "));
+    let since = newest.at.map(|at| format!(" for {}", age(now, at))).unwrap_or_default();
+    let what = format!("version {} of the pools file has been in force{since}: {}", newest.number, names.join(", "));
     let mut findings = vec![Finding::good(Area::Pools, what)];
     findings.extend(doubts.iter().map(doubt));
     findings
@@ -113,7 +113,23 @@ pub fn ledger(answer: &status::Answer) -> Vec<Finding> {
         Finding::warning(Area::Pools, what, "it goes on then by itself; who else uses the App's installation that much?")
     }));
     findings.extend(failures(answer, !findings.is_empty()));
+    findings.extend(unplaced(answer));
     findings
+}
+
+/// Jobs that no pool takes: most often a label that is mistyped.
+fn unplaced(answer: &status::Answer) -> Option<Finding> {
+    let oldest = answer.oldest_unplaced.first()?;
+    let verb = if answer.unplaced == 1 { "is" } else { "are" };
+    let because = oldest.because.as_deref().map(|because| format!(": {because}")).unwrap_or_default();
+    let what = format!(
+        "{} {verb} taken by no pool; the oldest, {} of {}, for {}{because}",
+        counted(answer.unplaced, "job"),
+        oldest.job,
+        oldest.repository,
+        age(answer.at.0, oldest.queued_at.0)
+    );
+    Some(Finding::warning(Area::Pools, what, format!("see {}, and mayfly jobs --state unplaced", oldest.ask)))
 }
 
 fn start(pool: &str, starts: &Starts, now: Timestamp) -> Option<Finding> {

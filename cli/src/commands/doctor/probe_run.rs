@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::probe::{Came, Kind, Probed};
 use crate::commands::logs::LogStreams;
 use crate::failure::Failure;
+use crate::moment::span;
 use crate::progress::Progress;
 
 /// How often is looked.
@@ -52,8 +53,9 @@ pub struct Prober<'a, F, L> {
 }
 
 /// What is under way.
-#[derive(Default)]
 struct Underway {
+    since: Instant,
+    limit: Duration,
     /// Tasks that were started.
     tasks: Mutex<BTreeSet<TaskArn>>,
     /// Probes that ECS was asked for, and has not answered: their tasks may be there.
@@ -62,6 +64,10 @@ struct Underway {
 }
 
 impl Underway {
+    fn new(limit: Duration) -> Self {
+        Self { since: Instant::now(), limit, tasks: Mutex::default(), asked: Mutex::default(), progress: Mutex::default() }
+    }
+
     fn tasks(&self) -> MutexGuard<'_, BTreeSet<TaskArn>> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -71,7 +77,12 @@ impl Underway {
     }
 
     fn say(&self, kind: &Kind, what: &str) {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner).say(&format!("a task like those of {} {what}", kind.whose()));
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).say(&format!(
+            "probe for {}: {what}, {} of at most {}",
+            kind.whose(),
+            span(Duration::from_secs(self.since.elapsed().as_secs())),
+            span(self.limit)
+        ));
     }
 }
 
@@ -82,7 +93,7 @@ impl<F: Registry + Starts + Tasks + Stopper, L: LogStreams> Prober<'_, F, L> {
     ///
     /// If it is interrupted, or there is no randomness.
     pub async fn probe_all(&self, kinds: &[Kind], interrupted: impl Future<Output = ()>) -> Result<Vec<Probed>, Failure> {
-        let underway = Underway::default();
+        let underway = Underway::new(self.limit);
         let all = join_all(kinds.iter().map(|kind| self.probe(kind, &underway)));
         match select(Box::pin(all), Box::pin(interrupted)).await {
             Either::Left((probed, _)) => probed.into_iter().collect(),
@@ -111,7 +122,7 @@ impl<F: Registry + Starts + Tasks + Stopper, L: LogStreams> Prober<'_, F, L> {
 
     async fn probe(&self, kind: &Kind, underway: &Underway) -> Result<Probed, Failure> {
         let until = Instant::now() + self.limit;
-        underway.say(kind, "is asked for");
+        underway.say(kind, "asking for a task");
         let definition = match self.fleet.ensure(&Definition::of(self.site, &kind.pool, kind.pool.size.architecture)).await {
             Ok(definition) => definition,
             Err(error) => return Ok(Probed { kind: kind.clone(), came: not_registered(&error), left: None }),
@@ -165,7 +176,9 @@ impl<F: Registry + Starts + Tasks + Stopper, L: LogStreams> Prober<'_, F, L> {
         loop {
             match self.fleet.describe(std::slice::from_ref(task)).await {
                 Ok(described) => seen = described.into_iter().find_map(its).or(seen),
-                Err(error @ FleetError::Transient(_)) if Instant::now() < until => underway.say(kind, &format!("is not shown: {error}")),
+                Err(error @ FleetError::Transient(_)) if Instant::now() < until => {
+                    underway.say(kind, &format!("ECS does not show its task ({error})"))
+                }
                 Err(error) => return Came::Unseen(Failure::new(error.to_string(), may_not(&error.to_string()))),
             }
             let now = Instant::now();
@@ -218,11 +231,11 @@ fn its(described: Described) -> Option<Box<Task>> {
 
 fn stage(task: &Task) -> &'static str {
     match task.status {
-        TaskStatus::Starting if task.timeline.pull_stopped.is_some() => "starts",
-        TaskStatus::Starting if task.timeline.pull_started.is_some() => "pulls its image",
-        TaskStatus::Starting => "waits for its place at Fargate",
-        TaskStatus::Running => "looks around",
-        TaskStatus::Stopping | TaskStatus::Stopped => "ends",
+        TaskStatus::Starting if task.timeline.pull_stopped.is_some() => "starting",
+        TaskStatus::Starting if task.timeline.pull_started.is_some() => "pulling its image",
+        TaskStatus::Starting => "waiting for Fargate",
+        TaskStatus::Running => "running",
+        TaskStatus::Stopping | TaskStatus::Stopped => "ending",
     }
 }
 

@@ -33,7 +33,7 @@ impl Report {
     /// Of these findings, in any order.
     #[must_use]
     pub fn new(stack: &str, at: Timestamp, mut findings: Vec<Finding>) -> Self {
-        findings.sort_by_key(|finding| (finding.area, std::cmp::Reverse(finding.level)));
+        sort(&mut findings);
         let count = |level: Level| findings.iter().filter(|finding| finding.level == level).count();
         Self {
             stack: stack.to_owned(),
@@ -53,6 +53,11 @@ impl Report {
     }
 }
 
+/// By area, the worst of each first.
+fn sort(findings: &mut [Finding]) {
+    findings.sort_by_key(|finding| (finding.area, std::cmp::Reverse(finding.level)));
+}
+
 fn mark(level: Level) -> (char, Style) {
     match level {
         Level::Good => ('✓', GOOD),
@@ -65,9 +70,23 @@ fn mark(level: Level) -> (char, Style) {
 /// The findings under their areas, and how many there are.
 #[must_use]
 pub fn text(report: &Report) -> String {
+    text_after(&report.findings, report)
+}
+
+/// The rest of the findings where the others were printed already, and how many there are in all.
+#[must_use]
+pub fn text_after(rest: &[Finding], report: &Report) -> String {
+    format!("{}\n\n{}", areas(rest), sum(report))
+}
+
+/// Findings under their areas.
+#[must_use]
+pub fn areas(findings: &[Finding]) -> String {
+    let mut findings = findings.to_vec();
+    sort(&mut findings);
     let mut lines = Vec::new();
     let mut area: Option<Area> = None;
-    for finding in &report.findings {
+    for finding in &findings {
         if area != Some(finding.area) {
             area = Some(finding.area);
             lines.push(format!("{STRONG}{}{STRONG:#}", finding.area.word()));
@@ -76,8 +95,6 @@ pub fn text(report: &Report) -> String {
         lines.push(format!("  {style}{mark}{style:#} {}", plain(&finding.what)));
         lines.extend(finding.fix.as_ref().map(|fix| format!("    {FAINT}{}{FAINT:#}", plain(fix))));
     }
-    lines.push(String::new());
-    lines.push(sum(report));
     lines.join("\n")
 }
 
@@ -91,8 +108,8 @@ fn sum(report: &Report) -> String {
     };
     let mut parts = vec![counted(report.errors, "error"), counted(report.warnings, "warning")];
     if report.unknown > 0 {
-        parts.push(format!("{} could not be looked at", report.unknown));
+        parts.push(format!("{} could not be checked", report.unknown));
     }
-    parts.push(format!("{} as it should be", report.good));
+    parts.push(format!("{} ok", report.good));
     format!("{style}{}:{style:#} {}", plain(&report.stack), parts.join(", "))
 }

@@ -11,17 +11,17 @@ use crate::words::counted;
 /// What follows. `function` is sweeper's name.
 #[must_use]
 pub fn judge(net: &Net, function: &str, now: Timestamp) -> Vec<Finding> {
-    let log = format!("sweeper comes every minute: see aws logs tail /aws/lambda/{function}");
+    let log = format!("sweeper should run every minute: see aws logs tail /aws/lambda/{function}");
     let mut findings = Vec::new();
     match net.deliveries_read_at {
         None => findings.push(Finding::warning(
             Area::Sweeper,
-            "sweeper has never read GitHub's list of deliveries",
-            format!("it does within a minute or two once there are an App and a pools file; {log}"),
+            "sweeper has not read GitHub's list of deliveries yet",
+            format!("it does so within two minutes once there are an App and a pools file; {log}"),
         )),
         Some(at) if now.since(at.0) > times::TICK * 5 => {
             let what =
-                format!("sweeper has not read GitHub's list of deliveries for {}: what is lost stays lost meanwhile", age(now, at.0));
+                format!("sweeper has not read GitHub's list of deliveries for {}: lost deliveries are not recovered", age(now, at.0));
             findings.push(Finding::error(Area::Sweeper, what, log.clone()));
         }
         Some(at) => {
@@ -29,7 +29,8 @@ pub fn judge(net: &Net, function: &str, now: Timestamp) -> Vec<Finding> {
         }
     }
     if let Some(since) = net.overdue_since {
-        let what = format!("{} of {} overdue, the longest since {}", net.overdue, counted(net.errands, "errand"), age(now, since.0));
+        let what =
+            format!("{} of {} of follow-up work overdue, the oldest for {}", net.overdue, counted(net.errands, "item"), age(now, since.0));
         findings.push(Finding::warning(Area::Sweeper, what, log));
     }
     findings

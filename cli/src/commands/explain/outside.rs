@@ -21,7 +21,7 @@ use crate::failure::Failure;
 use crate::job_named::JobNamed;
 use crate::moment::{When, age};
 use crate::screen::{BAD, DOUBTFUL, FAINT, STRONG};
-use crate::table::{Cell, Table};
+use crate::table::{Cell, Column, Table};
 use crate::words::plain;
 
 /// Pages of deliveries that are read: 500 attempts.
@@ -230,8 +230,9 @@ async fn undelivered(github: &impl Deliveries, repository: &Repository, created:
 }
 
 /// The answer as text.
+/// `room`: the terminal's width.
 #[must_use]
-pub fn text(answer: &Outside) -> String {
+pub fn text(answer: &Outside, room: Option<usize>) -> String {
     let mut parts = Vec::new();
     if let Some(shown) = &answer.shown {
         let age = shown.created_at.map(|at| format!(", made {} ago", age(answer.at.0, at.0))).unwrap_or_default();
@@ -255,12 +256,18 @@ pub fn text(answer: &Outside) -> String {
         parts.push(said.join("\n"));
     }
     if !answer.undelivered.is_empty() {
-        let mut table = Table::new(["NOT DELIVERED", "ACTION", "ANSWER", "GUID"]);
+        let mut table =
+            Table::new([Column::new("NOT DELIVERED (UTC)"), Column::new("ACTION"), Column::new("ANSWER"), Column::new("GUID").cuts(8)]);
         for one in &answer.undelivered {
             let code = if one.status_code == 0 { "no answer".to_owned() } else { one.status_code.to_string() };
-            table.row([one.at.near(answer.at.0).into(), one.action.clone().into(), Cell::new(code).styled(BAD), one.guid.as_str().into()]);
+            table.row([
+                one.at.column(answer.at.0).into(),
+                one.action.clone().into(),
+                Cell::new(code).styled(BAD),
+                one.guid.as_str().into(),
+            ]);
         }
-        parts.push(format!("{table}\n{FAINT}(of its repository around that time; sweeper asks for them again){FAINT:#}"));
+        parts.push(format!("{}\n{FAINT}(of its repository around that time; sweeper asks for them again){FAINT:#}", table.fitted(room)));
     }
     parts.join("\n\n")
 }

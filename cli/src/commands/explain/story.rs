@@ -68,7 +68,8 @@ fn of_runner(runner: &Runner, job: JobId, begin: Timestamp) -> Vec<Loose<'_>> {
         None => "its image is there".to_owned(),
     };
     lines.extend(times.pull_started.map(|at| line(at, "its task pulls the image".to_owned())));
-    lines.extend(times.pull_stopped.map(|at| line(at, pulled(at))));
+    // ECS dates the end of a pull that failed, too.
+    lines.extend(times.pull_stopped.filter(|_| !pull_failed(runner)).map(|at| line(at, pulled(at))));
     lines.extend(times.started.map(|at| line(at, "ECS calls it running".to_owned())));
     // Its first note says the same as the first line here.
     let notes = runner.story.iter().filter(|note| !note.text.starts_with("requested for "));
@@ -95,6 +96,11 @@ fn from<'a>(begin: Timestamp, runner: &'a Runner, mut lines: Vec<Loose<'a>>) -> 
     lines
 }
 
+/// True if its image was never there. Source: Amazon ECS developer guide, "CannotPullContainer task errors".
+fn pull_failed(runner: &Runner) -> bool {
+    runner.timeline.started.is_none() && runner.reason.as_ref().is_some_and(|reason| reason.contains("CannotPull"))
+}
+
 fn asked_for(runner: &Runner, job: JobId) -> String {
     let capacity = crate::words::size(&runner.size);
     match runner.intended {
@@ -117,9 +123,9 @@ fn ended(runner: &Runner, text: &str) -> String {
     match runner.outcome {
         Some(Outcome::FailedStart) => format!("failed to start: {reason}"),
         Some(Outcome::NotAssigned) => format!("ended without a job: {reason}"),
-        Some(Outcome::Unneeded) => format!("ended, not needed any more: {reason}"),
+        Some(Outcome::Unneeded) => format!("ended, no longer needed: {reason}"),
         Some(Outcome::Refused) => format!("ended by a refusal: {reason}"),
-        Some(Outcome::Lost) => format!("got lost: {reason}"),
+        Some(Outcome::Lost) => format!("was lost: {reason}"),
         Some(Outcome::Ran) | None => text.to_owned(),
     }
 }

@@ -18,6 +18,7 @@ use serde::Serialize;
 use super::matched::{Matched, matched};
 use super::story::{Line, story};
 use super::verdict::{Standing, standing};
+use crate::killed::Killed;
 use crate::moment::{When, seconds};
 use crate::pools_now::{self, PoolNow};
 use crate::stage::Stage;
@@ -40,6 +41,8 @@ pub struct Beside {
     pub stage: Option<Stage>,
     /// How it ended.
     pub outcome: Option<Outcome>,
+    /// What killed it, if it had a job that was not over.
+    pub killed: Option<Killed>,
     /// The job that it was started for; none for the idle floor.
     pub intended: Option<JobId>,
     /// The job that it works on, or worked on.
@@ -77,6 +80,9 @@ pub struct Tale {
     pub conclusion: Option<String>,
     /// In one sentence.
     pub summary: String,
+    /// What would help it the next time; what helps it while it waits is in `waits`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
     /// What it waits for; none if it does not wait.
     pub waits: Option<Waits>,
     /// Who took whose runner.
@@ -138,7 +144,7 @@ pub async fn gather<S: Store + History>(
     let errand = errand_of(ledger, &record).await?;
     let runner = runners.iter().find(|runner| record.runner.as_ref() == Some(&runner.id));
     let around = Around { record: &record, pool: pool.as_ref(), runner, matched: matched.as_ref(), errand: errand.as_ref(), now };
-    let Standing { summary, waits } = standing(&around);
+    let Standing { summary, waits, help } = standing(&around);
     let until = record.closed_at.unwrap_or(now);
     let unused = runners.iter().filter(|one| one.intended == Some(job) && one.work.is_none()).filter_map(|one| one.cost);
     Ok(Some(Tale {
@@ -153,6 +159,7 @@ pub async fn gather<S: Store + History>(
         state: record.state,
         conclusion: record.conclusion.clone(),
         summary,
+        help,
         waits,
         swaps: swaps(&record, &runners),
         queued_at: When(record.queued_at),
@@ -219,6 +226,9 @@ fn has_to_do(runner: &Runner, record: &JobRecord) -> bool {
         || runner.story.iter().any(|note| note.text.contains(&mentioned))
 }
 
+/// A swap is no failure.
+const NORMAL: &str = "that is normal, GitHub gives a runner any job whose labels it has";
+
 /// GitHub gives a runner any job that its labels cover: whose runner went to whom.
 fn swaps(record: &JobRecord, runners: &[Runner]) -> Vec<String> {
     let mut swaps = Vec::new();
@@ -226,10 +236,10 @@ fn swaps(record: &JobRecord, runners: &[Runner]) -> Vec<String> {
         let worked_on = runner.work.as_ref().and_then(|work| work.job);
         match (runner.intended, worked_on) {
             (Some(intended), Some(job)) if intended == record.id && job != record.id => {
-                swaps.push(format!("runner {} was started for it, and GitHub gave it job {job} instead", runner.id));
+                swaps.push(format!("runner {} was started for it, and GitHub gave it job {job} instead: {NORMAL}", runner.id));
             }
             (Some(intended), Some(job)) if intended != record.id && job == record.id => {
-                swaps.push(format!("it ran on runner {}, which was started for job {intended}", runner.id));
+                swaps.push(format!("it ran on runner {}, which was started for job {intended}: {NORMAL}", runner.id));
             }
             _ => {}
         }
@@ -243,6 +253,7 @@ fn beside(runner: &Runner) -> Beside {
         pool: runner.pool.clone(),
         stage: runner.closed_at.is_none().then(|| Stage::of(runner).0),
         outcome: runner.outcome,
+        killed: Killed::of(runner),
         intended: runner.intended,
         job: runner.work.as_ref().and_then(|work| work.job),
         task: runner.arn.as_ref().map(ToString::to_string),

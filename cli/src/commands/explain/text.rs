@@ -7,23 +7,24 @@ use mayfly_domain::job::JobState;
 use mayfly_domain::label;
 
 use super::tale::{Beside, Tale};
-use crate::commands::runners::outcome_in_a_word;
+use crate::commands::runners::{killed_in_a_word, outcome_in_a_word};
 use crate::moment::span;
 use crate::screen::{BAD, DOUBTFUL, FAINT, GOOD, STRONG};
-use crate::table::{Cell, Table};
+use crate::table::{Cell, Column, Table};
 use crate::words::{counted, dollars, plain};
 
 /// How many last characters of a runner's id tell it from others of one story: the first tell when it was made.
 const SHORT: usize = 6;
 
 /// The whole answer: what it is, where it stands, why that pool, what happened, who took part.
+/// `room`: the terminal's width.
 #[must_use]
-pub fn text(tale: &Tale) -> String {
+pub fn text(tale: &Tale, room: Option<usize>) -> String {
     let mut parts = vec![head(tale), stand(tale)];
     parts.extend(matched(tale));
-    parts.push(story(tale));
+    parts.push(story(tale, room));
     if !tale.runners.is_empty() {
-        parts.push(runners(tale));
+        parts.push(runners(tale, room));
     }
     parts.join("\n\n")
 }
@@ -49,10 +50,11 @@ fn stand(tale: &Tale) -> String {
         _ => STRONG,
     };
     let mut lines = vec![format!("{style}{}{style:#}", plain(&tale.summary))];
+    lines.extend(tale.help.as_ref().map(|help| format!("  {}", plain(help))));
     if let Some(waits) = &tale.waits {
         lines.extend(waits.ahead.map(|ahead| match ahead {
-            0 => "  it is the next one of its pool".to_owned(),
-            ahead => format!("  {} of its pool {} before it", counted(ahead, "job"), if ahead == 1 { "comes" } else { "come" }),
+            0 => "  it is next in its pool".to_owned(),
+            ahead => format!("  {} in its pool {} first", counted(ahead, "job"), if ahead == 1 { "comes" } else { "come" }),
         }));
         lines.extend(waits.next_try_at.map(|at| match at.0 > tale.at.0 {
             true => format!("  next try at {}, in {}", at.near(tale.at.0), span(at.0.since(tale.at.0))),
@@ -62,7 +64,7 @@ fn stand(tale: &Tale) -> String {
     }
     lines.extend(tale.swaps.iter().map(|swap| format!("  {}", plain(swap))));
     if tale.tries_microdollars.0 > 0 {
-        lines.push(format!("  runners that were started for it and had no job cost {}", dollars(tale.tries_microdollars)));
+        lines.push(format!("  runners that were started for it and got no job cost {}", dollars(tale.tries_microdollars)));
     }
     lines.join("\n")
 }
@@ -73,28 +75,35 @@ fn matched(tale: &Tale) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
-fn story(tale: &Tale) -> String {
-    let mut table = Table::new(["TIME", "SINCE", "WHO", "WHAT"]);
+fn story(tale: &Tale, room: Option<usize>) -> String {
+    let mut table = Table::new([Column::new("TIME (UTC)"), Column::new("SINCE"), Column::new("WHO"), Column::new("WHAT").wraps(24)]);
     for (number, line) in tale.story.iter().enumerate() {
         let since = Duration::from_secs_f64(line.since_last_seconds.clamp(0.0, 1e9));
         let since = if number == 0 { String::new() } else { format!("+{}", span(since)) };
         let who = line.runner.as_ref().map_or("job", |runner| short(runner.as_str()));
-        table.row([line.at.near(tale.at.0).into(), Cell::number(since), who.into(), line.text.as_str().into()]);
+        table.row([line.at.column(tale.at.0).into(), Cell::number(since), who.into(), line.text.as_str().into()]);
     }
     let cut = if tale.story_incomplete {
         format!("\n{FAINT}so many runners ended meanwhile that some of this story may not have been found{FAINT:#}")
     } else {
         String::new()
     };
-    format!("{table}{cut}")
+    format!("{}{cut}", table.fitted(room))
 }
 
 fn short(runner: &str) -> &str {
     runner.get(runner.len().saturating_sub(SHORT)..).unwrap_or(runner)
 }
 
-fn runners(tale: &Tale) -> String {
-    let mut table = Table::new(["WHO", "RUNNER", "POOL", "STATE", "COST", "TASK"]);
+fn runners(tale: &Tale, room: Option<usize>) -> String {
+    let mut table = Table::new([
+        Column::new("WHO"),
+        Column::new("RUNNER").cuts(12),
+        Column::new("POOL").cuts(6),
+        Column::new("STATE"),
+        Column::new("COST").hides(1),
+        Column::new("TASK").cuts(12),
+    ]);
     for beside in &tale.runners {
         let (state, style) = state(beside);
         let task = beside.task.as_deref().and_then(|task| task.rsplit('/').next()).unwrap_or_default();
@@ -107,13 +116,14 @@ fn runners(tale: &Tale) -> String {
             task.into(),
         ]);
     }
-    table.to_string()
+    table.fitted(room)
 }
 
 fn state(beside: &Beside) -> (&'static str, Style) {
-    match (beside.stage, beside.outcome) {
-        (Some(stage), _) => (stage.word(), Style::new()),
-        (None, Some(outcome)) => outcome_in_a_word(outcome),
-        (None, None) => ("closed", FAINT),
+    match (beside.stage, &beside.killed, beside.outcome) {
+        (Some(stage), ..) => (stage.word(), Style::new()),
+        (None, Some(killed), _) => killed_in_a_word(killed),
+        (None, None, Some(outcome)) => outcome_in_a_word(outcome),
+        (None, None, None) => ("closed", FAINT),
     }
 }

@@ -1,11 +1,12 @@
 //! Where a job stands, in one sentence, and what it waits for.
 
 use mayfly_domain::job::{JobRecord, JobState};
-use mayfly_domain::label;
 use mayfly_domain::runner::Runner;
 use mayfly_domain::time::Timestamp;
 
 use super::tale::Around;
+use crate::commands::matching::command;
+use crate::killed::Killed;
 use crate::moment::{When, age, span};
 use crate::waits::{For, Waits, waits};
 use crate::words::dollars;
@@ -16,22 +17,34 @@ pub(crate) struct Standing {
     pub(crate) summary: String,
     /// What it waits for.
     pub(crate) waits: Option<Waits>,
+    /// What would help it the next time.
+    pub(crate) help: Option<String>,
 }
 
 /// Says where a job stands.
 pub(crate) fn standing(around: &Around<'_>) -> Standing {
     let (record, now) = (around.record, around.now);
     let waiting = |waits: Waits, what: &str| Standing {
-        summary: format!("{what} since {}: {}", age(now, record.queued_at), waits.because),
+        summary: format!("{what} for {}: {}", age(now, record.queued_at), waits.because),
         waits: Some(waits),
+        help: None,
     };
     match record.state {
-        JobState::Queued => waiting(queued(around), "waits for a runner"),
-        JobState::Blocked => waiting(gated(around), "is held back"),
-        JobState::Unplaced => waiting(unplaced(around), "no pool has it"),
-        JobState::Running => Standing { summary: running(around), waits: None },
-        JobState::Closed => Standing { summary: closed(record, around.runner), waits: None },
+        JobState::Queued => waiting(queued(around), "has been waiting for a runner"),
+        JobState::Blocked => waiting(gated(around), "has been held back"),
+        JobState::Unplaced => waiting(unplaced(around), "no pool has taken it"),
+        JobState::Running => Standing { summary: running(around), waits: None, help: help(around.runner) },
+        JobState::Closed => Standing {
+            summary: closed(record, around.runner),
+            waits: None,
+            help: help(around.runner.filter(|_| record.conclusion.as_deref() != Some("success"))),
+        },
     }
+}
+
+/// What keeps the next runner alive.
+fn help(runner: Option<&Runner>) -> Option<String> {
+    runner.and_then(|runner| Killed::of(runner)?.help(runner))
 }
 
 fn queued(around: &Around<'_>) -> Waits {
@@ -39,7 +52,7 @@ fn queued(around: &Around<'_>) -> Waits {
     match row {
         Some((pool, row)) => waits(pool, row, Some(around.record), around.now),
         // The record was read a moment before its pool.
-        None => Waits::new(For::Look, "something about it changed just now").helped("ask again"),
+        None => Waits::new(For::Look, "it changed just now").helped("ask again"),
     }
 }
 
@@ -47,23 +60,18 @@ fn gated(around: &Around<'_>) -> Waits {
     let reason = around.record.reason.clone().unwrap_or_else(|| "GitHub holds it back".to_owned());
     let asked = next_question(around).map(|asked| format!("; {asked}")).unwrap_or_default();
     Waits::new(For::Gate, reason)
-        .helped(format!("somebody approves it on the run's page, or the run that holds its concurrency group has to end{asked}"))
+        .helped(format!("approve it on the run's page, or wait for the run that holds its concurrency group{asked}"))
 }
 
 fn unplaced(around: &Around<'_>) -> Waits {
     let reason = around.record.reason.clone().unwrap_or_else(|| "no pool takes it".to_owned());
     let waits = Waits::new(For::NoPool, reason);
     match (around.matched.and_then(|matched| matched.taker()), around.errand) {
-        (Some(pool), Some(_)) => {
-            waits.helped(format!("pool {pool} takes it by the pools file in force: it is moved there within a minute"))
-        }
+        (Some(pool), Some(_)) => waits.helped(format!("pool {pool} takes it by the pools file in force: it moves there within a minute")),
         (Some(pool), None) => waits.helped(format!("pool {pool} takes it by the pools file in force: mayfly retry {}", around.record.id)),
         (None, _) => {
-            let labels: Vec<&str> = around.record.labels.iter().collect();
-            let ask = format!("; see mayfly match {} --repository {}", labels.join(" "), around.record.repository.name);
-            // A shell would read other labels in it than those.
-            let ask = if labels.iter().all(|one| label::shown(one) == **one) { ask } else { String::new() };
-            waits.helped(format!("have the job name what a pool offers (runs-on), or a pool offer what it names (pools file){ask}"))
+            let ask = command(&around.record.labels, &around.record.repository.name).map(|ask| format!("; see {ask}")).unwrap_or_default();
+            waits.helped(format!("change the job's runs-on to labels of one pool, or add its labels to a pool{ask}"))
         }
     }
 }
@@ -72,8 +80,8 @@ fn unplaced(around: &Around<'_>) -> Waits {
 fn next_question(around: &Around<'_>) -> Option<String> {
     let open = around.errand?;
     Some(match open.not_before > around.now {
-        true => format!("GitHub is asked about it at {}, should no delivery tell before", When(open.not_before).near(around.now)),
-        false => "GitHub is asked about it within a minute".to_owned(),
+        true => format!("Mayfly asks GitHub again at {}", When(open.not_before).near(around.now)),
+        false => "Mayfly asks GitHub about it within a minute".to_owned(),
     })
 }
 
@@ -82,10 +90,15 @@ fn running(around: &Around<'_>) -> String {
     let since = age(around.now, record.running_at.unwrap_or(record.queued_at));
     let waited = waited(record, around.now);
     let name = record.runner_name.as_deref().unwrap_or("a runner without a name");
-    let mut summary = format!("runs on {name} since {since}, after waiting {waited}");
-    match around.runner {
-        None if record.runner.is_none() => summary.push_str("; that runner is none of this deployment's"),
-        Some(runner) if runner.closed_at.is_some() => summary.push_str("; that runner has ended, and GitHub has not said how the job did"),
+    let mut summary = format!("has been running on {name} for {since}, after waiting {waited}");
+    match (around.runner, around.runner.and_then(Killed::of)) {
+        (None, _) if record.runner.is_none() => summary.push_str("; that runner does not belong to this deployment"),
+        (Some(runner), Some(killed)) => {
+            summary = format!("{}; GitHub has not ended the job yet, which takes some 10 minutes", killed.in_words(runner));
+        }
+        (Some(runner), None) if runner.closed_at.is_some() => {
+            summary.push_str("; that runner has ended, and GitHub has not said how the job ended");
+        }
         _ => {}
     }
     for more in record.reason.clone().into_iter().chain(next_question(around)) {
@@ -102,20 +115,21 @@ fn waited(record: &JobRecord, now: Timestamp) -> String {
 
 fn closed(record: &JobRecord, runner: Option<&Runner>) -> String {
     let over = record.closed_at.unwrap_or(record.received_at);
-    let conclusion = record.conclusion.as_deref().unwrap_or("nobody knows how");
-    let mut summary = format!("is over: {conclusion}; waited {}", waited(record, over));
+    let mut summary = conclusion(record.conclusion.as_deref());
+    let failed = record.conclusion.as_deref() != Some("success");
+    if let Some((runner, killed)) = runner.filter(|_| failed).and_then(|runner| Some((runner, Killed::of(runner)?))) {
+        summary.push_str(&format!(" because {}", killed.in_words(runner)));
+    }
+    summary.push_str(&format!("; waited {}", waited(record, over)));
     if let Some(began) = record.running_at {
         summary.push_str(&format!(", ran {}", span(over.since(began))));
     } else if record.conclusion.as_deref() == Some("cancelled") {
-        summary.push_str(", and never began");
+        summary.push_str(", and never started");
     }
     match runner {
         Some(Runner { cost: Some(cost), .. }) => summary.push_str(&format!(", cost {}", dollars(*cost))),
-        Some(_) => summary.push_str("; its runner is not gone yet, so its cost is not known"),
+        Some(_) => summary.push_str("; its cost is known once its runner has ended"),
         None => {}
-    }
-    if runner.is_some_and(|runner| runner.reclaimed) {
-        summary.push_str("; AWS took its runner's Spot capacity back");
     }
     if let Some(refused) = runner.and_then(|runner| runner.refused.as_ref()) {
         summary.push_str(&format!("; admission refused it: {refused}"));
@@ -125,4 +139,17 @@ fn closed(record: &JobRecord, runner: Option<&Runner>) -> String {
         summary.push_str(reason);
     }
     summary
+}
+
+/// GitHub's conclusion, as a verb (REST reference, "List jobs for a workflow run").
+fn conclusion(word: Option<&str>) -> String {
+    match word {
+        Some("success") => "succeeded".to_owned(),
+        Some("failure") => "failed".to_owned(),
+        Some("cancelled") => "was cancelled".to_owned(),
+        Some("timed_out") => "timed out".to_owned(),
+        Some("skipped") => "was skipped".to_owned(),
+        Some(other) => format!("is over: {other}"),
+        None => "is over, and its result is not known".to_owned(),
+    }
 }

@@ -192,7 +192,7 @@ impl<D: Door, V: Vault> Making<'_, D, V> {
         let now = patiently("look at the App", || app.app_now(soon())).await?;
         if now.id != key.app_id {
             let problem = format!("the key is of the App {} ({}), not of {}", now.id, now.name, key.app_id);
-            return Err(Failure::new(problem, format!("say --app-id {}", now.id)));
+            return Err(Failure::new(problem, format!("pass --app-id {}", now.id)));
         }
         Ok(now)
     }

@@ -5,18 +5,19 @@ use std::collections::BTreeSet;
 use mayfly_domain::id::PoolName;
 use mayfly_domain::pool::{Account, Pool, Pools, RepositoryPattern, Scope};
 use mayfly_domain::size::{Architecture, Capacity};
-use mayfly_settings::pools_file::{cpu_in_words, duration_in_words, memory_in_words};
+use mayfly_settings::pools_file::{duration_in_words, memory_in_words};
 use serde::Serialize;
+use serde_json::{Number, Value, json};
 
-/// One key with another value. Values are written as TOML has them.
+/// One key with another value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KeyChange {
     /// The key, as the pools file calls it.
     pub key: &'static str,
     /// What it was; none if it was not there.
-    pub before: Option<String>,
+    pub before: Option<Value>,
     /// What it is to be; none if it goes.
-    pub after: Option<String>,
+    pub after: Option<Value>,
 }
 
 /// What happens to a pool.
@@ -81,7 +82,7 @@ pub fn github(before: Option<&Pools>, after: &Pools) -> Vec<KeyChange> {
     changes(before.map(of_file), Some(of_file(after)))
 }
 
-type Keys = Vec<(&'static str, Option<String>)>;
+type Keys = Vec<(&'static str, Option<Value>)>;
 
 fn changes(before: Option<Keys>, after: Option<Keys>) -> Vec<KeyChange> {
     let find = |keys: &Option<Keys>, key: &str| keys.as_ref().and_then(|keys| keys.iter().find(|(name, _)| *name == key)?.1.clone());
@@ -92,19 +93,19 @@ fn changes(before: Option<Keys>, after: Option<Keys>) -> Vec<KeyChange> {
 
 fn of_file(pools: &Pools) -> Keys {
     let Pools { github_url, accounts, pools: _, generation: _ } = pools;
-    vec![("url", Some(text(github_url))), ("accounts", Some(list(accounts.iter().map(account))))]
+    vec![("url", Some(json!(github_url))), ("accounts", Some(accounts.iter().map(account).collect()))]
 }
 
-fn account(account: &Account) -> String {
+fn account(account: &Account) -> Value {
     match account.id {
-        Some(id) => format!("{{ login = {}, id = {id} }}", text(&account.login)),
-        None => text(&account.login),
+        Some(id) => json!({ "login": account.login, "id": id }),
+        None => json!(account.login),
     }
 }
 
 /// Every key of a pool with its value, defaults filled in; what is not said and has no default has no value.
 fn of_pool(pool: &Pool) -> Keys {
-    // Whoever gives a pool another key must say here how it is shown.
+    // A new key of a pool must be shown here, too.
     let Pool {
         name: _,
         labels,
@@ -125,30 +126,30 @@ fn of_pool(pool: &Pool) -> Keys {
     } = pool;
     let (scope, group) = match scope {
         Scope::Repository => ("repository", None),
-        Scope::Organization { group } => ("organization", Some(text(group))),
+        Scope::Organization { group } => ("organization", Some(json!(group))),
     };
-    let patterns = || list(repositories.iter().map(|RepositoryPattern(pattern)| text(pattern)));
+    let patterns = || repositories.iter().map(|RepositoryPattern(pattern)| json!(pattern)).collect::<Value>();
     vec![
-        ("labels", Some(list(labels.iter().map(text)))),
-        ("any", any.then(|| "true".to_owned())),
-        ("priority", (*priority != 0).then(|| priority.to_string())),
-        ("scope", Some(text(scope))),
+        ("labels", Some(labels.iter().map(Value::from).collect())),
+        ("any", any.then(|| json!(true))),
+        ("priority", (*priority != 0).then(|| json!(priority))),
+        ("scope", Some(json!(scope))),
         ("runner_group", group),
         ("repositories", (!repositories.is_empty()).then(patterns)),
-        ("public", public.then(|| "true".to_owned())),
-        ("cpu", Some(cpu_in_words(size.cpu))),
-        ("memory", Some(text(&memory_in_words(size.memory_mib)))),
-        ("disk", Some(text(&format!("{} GiB", size.disk_gib)))),
-        ("architecture", Some(text(architecture(size.architecture)))),
-        ("capacity", Some(text(capacity(size.capacity)))),
-        ("image", Some(text(image))),
-        ("task_role", task_role.as_deref().map(text)),
-        ("max", Some(max.to_string())),
-        ("max_per_repository", max_per_repository.map(|most| most.to_string())),
-        ("min_idle", Some(min_idle.to_string())),
-        ("idle_timeout", Some(text(&duration_in_words(*idle_timeout)))),
-        ("max_lifetime", Some(text(&duration_in_words(*max_lifetime)))),
-        ("rerun_reclaimed", rerun_reclaimed.then(|| "true".to_owned())),
+        ("public", public.then(|| json!(true))),
+        ("cpu", Some(vcpu(size.cpu))),
+        ("memory", Some(json!(memory_in_words(size.memory_mib)))),
+        ("disk", Some(json!(format!("{} GiB", size.disk_gib)))),
+        ("architecture", Some(json!(architecture(size.architecture)))),
+        ("capacity", Some(json!(capacity(size.capacity)))),
+        ("image", Some(json!(image))),
+        ("task_role", task_role.as_deref().map(Value::from)),
+        ("max", Some(json!(max))),
+        ("max_per_repository", max_per_repository.map(Value::from)),
+        ("min_idle", Some(json!(min_idle))),
+        ("idle_timeout", Some(json!(duration_in_words(*idle_timeout)))),
+        ("max_lifetime", Some(json!(duration_in_words(*max_lifetime)))),
+        ("rerun_reclaimed", rerun_reclaimed.then(|| json!(true))),
     ]
 }
 
@@ -168,11 +169,41 @@ pub(in crate::commands) fn capacity(capacity: Capacity) -> &'static str {
     }
 }
 
-/// A string as TOML writes it. A JSON string is one of TOML's basic strings.
-fn text(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+/// vCPUs, as the pools file says them: `2`, `0.25`.
+fn vcpu(units: u32) -> Value {
+    if units % 1024 == 0 { json!(units / 1024) } else { Number::from_f64(f64::from(units) / 1024.0).map_or(Value::Null, Value::Number) }
 }
 
-fn list(values: impl Iterator<Item = String>) -> String {
-    format!("[{}]", values.collect::<Vec<_>>().join(", "))
+/// A value as TOML writes it. A JSON string is one of TOML's basic strings.
+#[must_use]
+pub fn toml(value: &Value) -> String {
+    match value {
+        Value::Array(values) => format!("[{}]", values.iter().map(toml).collect::<Vec<_>>().join(", ")),
+        Value::Object(keys) => {
+            let keys: Vec<String> = keys.iter().map(|(key, value)| format!("{key} = {}", toml(value))).collect();
+            format!("{{ {} }}", keys.join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_have_types_in_json_and_are_written_as_the_pools_file_has_them() {
+        let cases = [
+            (json!(["linux", "a \"b\""]), r#"["linux", "a \"b\""]"#),
+            (json!([{ "login": "acme", "id": 5 }, "globex"]), r#"[{ login = "acme", id = 5 }, "globex"]"#),
+            (vcpu(8192), "8"),
+            (vcpu(256), "0.25"),
+            (vcpu(512), "0.5"),
+            (json!(true), "true"),
+        ];
+        for (value, written) in cases {
+            assert_eq!(toml(&value), written);
+        }
+        assert!(vcpu(8192).is_u64() && vcpu(256).is_f64());
+    }
 }

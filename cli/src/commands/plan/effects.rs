@@ -92,7 +92,7 @@ pub fn effects(differing: &Differing<'_>, live: &Live, destinations: &Destinatio
 fn removed(live: &Live, destinations: &Destinations) -> Vec<String> {
     let mut said = Vec::new();
     if live.busy > 0 {
-        said.push(format!("{} at work: each job runs to its end", counted(live.busy, "runner")));
+        said.push(format!("{} busy: each job runs to its end", counted(live.busy, "runner")));
     }
     if live.registered > 0 {
         said.push(format!("{} may still be given a job by GitHub, or go", counted(live.registered, "registered runner")));
@@ -108,7 +108,7 @@ fn removed(live: &Live, destinations: &Destinations) -> Vec<String> {
     }
     let told: usize = destinations.pools.values().chain(destinations.none.values()).sum();
     if live.waiting > told {
-        said.push(format!("{}: matched anew", waiting(live.waiting - told)));
+        said.push(format!("{}: re-matched", waiting(live.waiting - told)));
     }
     said
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anstyle::Style;
 use mayfly_domain::price::MicroDollars;
 
-use super::difference::{KeyChange, Kind};
+use super::difference::{KeyChange, Kind, toml};
 use super::effects::Live;
 use super::{Plan, PoolPlan};
 use crate::screen::{BAD, DOUBTFUL, FAINT, GOOD, STRONG};
@@ -68,11 +68,11 @@ fn of_pool(pool: &PoolPlan) -> Vec<String> {
     lines
 }
 
-/// `2 at work, 1 registered, 3 without a job, 4 jobs wait`.
+/// `2 busy, 1 registered, 3 without a job, 4 jobs wait`.
 fn now(live: &Live) -> String {
     let waiting = format!("{} wait{}", counted(live.waiting, "job"), if live.waiting == 1 { "s" } else { "" });
     let parts = [
-        (live.busy, format!("{} at work", live.busy)),
+        (live.busy, format!("{} busy", live.busy)),
         (live.registered, format!("{} registered", live.registered)),
         (live.unregistered, format!("{} without a job", live.unregistered)),
         (live.waiting, waiting),
@@ -82,7 +82,8 @@ fn now(live: &Live) -> String {
 
 fn key(change: &KeyChange) -> String {
     let KeyChange { key, before, after } = change;
-    let (before, after) = (before.as_deref().map(plain), after.as_deref().map(plain));
+    let shown = |value: &Option<serde_json::Value>| value.as_ref().map(|value| plain(&toml(value)));
+    let (before, after) = (shown(before), shown(after));
     match (before, after) {
         (None, Some(after)) => format!("      {GOOD}+{GOOD:#} {key} = {after}"),
         (Some(before), None) => format!("      {BAD}-{BAD:#} {key} = {before}"),

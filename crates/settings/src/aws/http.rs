@@ -18,7 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 
-/// An endpoint in the same region answers in milliseconds; a connection that takes longer than this is better begun anew.
+/// For a function: an endpoint in the same region answers in milliseconds; a connection that takes longer than this is better tried again.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long an unused connection is kept: a function that is frozen between two invocations finds it dead afterwards,
@@ -28,11 +28,26 @@ const IDLE_CONNECTIONS: Duration = Duration::from_secs(15);
 type Client = legacy::Client<HttpsConnector<Tcp>, SdkBody>;
 
 /// The client, shared by all clients of a function. An attempt's time is limited by the SDK, not here.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Http(Arc<Clients>);
 
-#[derive(Debug, Default)]
+impl Default for Http {
+    fn default() -> Self {
+        Self::within(CONNECT_TIMEOUT)
+    }
+}
+
+impl Http {
+    /// A client whose connections may take as long as this.
+    pub(super) fn within(connect: Duration) -> Self {
+        Self(Arc::new(Clients { connect, trusting: OnceLock::new(), plain: OnceLock::new() }))
+    }
+}
+
+#[derive(Debug)]
 struct Clients {
+    /// How long a connection may take.
+    connect: Duration,
     /// For `https`: with the system's root certificates.
     trusting: OnceLock<Client>,
     /// For `http`, which only a stack on this machine speaks: trusts nobody, and so has nothing to read.
@@ -65,11 +80,11 @@ impl HttpConnector for Http {
 
 impl Clients {
     fn plain(&self) -> Result<&Client, rustls::Error> {
-        made(&self.plain, RootCertStore::empty)
+        made(&self.plain, self.connect, RootCertStore::empty)
     }
 
     fn trusting(&self) -> Result<&Client, rustls::Error> {
-        made(&self.trusting, || {
+        made(&self.trusting, self.connect, || {
             let mut roots = RootCertStore::empty();
             let found = rustls_native_certs::load_native_certs();
             let (usable, _) = roots.add_parsable_certificates(found.certs);
@@ -82,7 +97,7 @@ impl Clients {
 }
 
 /// The client in `cell`, made now if it is not there yet.
-fn made(cell: &OnceLock<Client>, roots: impl FnOnce() -> RootCertStore) -> Result<&Client, rustls::Error> {
+fn made(cell: &OnceLock<Client>, connect: Duration, roots: impl FnOnce() -> RootCertStore) -> Result<&Client, rustls::Error> {
     if let Some(client) = cell.get() {
         return Ok(client);
     }
@@ -92,7 +107,7 @@ fn made(cell: &OnceLock<Client>, roots: impl FnOnce() -> RootCertStore) -> Resul
         .with_no_client_auth();
     let mut tcp = Tcp::new();
     tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    tcp.set_connect_timeout(Some(connect));
     tcp.enforce_http(false);
     let mut client = legacy::Client::builder(TokioExecutor::new());
     client.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_CONNECTIONS);

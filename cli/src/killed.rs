@@ -1,0 +1,111 @@
+//! Runners that were killed while they had a job, so that its failure is not taken for a failing test.
+
+use mayfly_domain::dismissal::Dismissal;
+use mayfly_domain::runner::Runner;
+use mayfly_settings::pools_file::memory_in_words;
+use serde::Serialize;
+
+/// What killed a runner at work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "what")]
+pub enum Killed {
+    /// Its container used more memory than its task has; `certain` if ECS says so.
+    OutOfMemory {
+        /// ECS says so; else the signal and its coming from within the task are all that is known.
+        certain: bool,
+    },
+    /// A user stopped it by force.
+    Forced {
+        /// Who.
+        by: String,
+    },
+    /// AWS took its Spot capacity back.
+    Spot,
+    /// The runner itself failed.
+    Failed {
+        /// Its exit code.
+        exit_code: i32,
+    },
+    /// Its task was stopped: by Mayfly at a limit, by another user, or by AWS.
+    TaskStopped,
+}
+
+/// SIGKILL: 128 and the signal's number, as shells and container engines report it.
+const SIGKILL: i32 = 137;
+
+/// ECS's words where a container ended by itself, and where memory was why (Amazon ECS developer guide, "Stopped tasks error messages").
+const FROM_WITHIN: &str = "Essential container in task exited";
+const MEMORY: &str = "OutOfMemoryError";
+
+impl Killed {
+    /// What killed a runner; none if it ended in peace, had no job, or is not gone.
+    #[must_use]
+    pub fn of(runner: &Runner) -> Option<Self> {
+        if runner.closed_at.is_none() || runner.refused.is_some() {
+            return None;
+        }
+        if runner.reclaimed {
+            return Some(Self::Spot);
+        }
+        // GitHub fails a job whose runner is taken away, which may be told before its task is gone.
+        let by_force = |wish: &&Dismissal| wish.force && runner.work.is_some() && runner.done_at.is_none_or(|done| done >= wish.at);
+        if let Some(wish) = runner.dismissed.as_ref().filter(by_force) {
+            return Some(Self::Forced { by: wish.by.clone() });
+        }
+        // The runner itself ends with 0, however its job ended.
+        if runner.work.is_none() || runner.done_at.is_some() || runner.exit_code == Some(0) {
+            return None;
+        }
+        let says = |words: &str| runner.reason.as_ref().is_some_and(|reason| reason.contains(words));
+        Some(match runner.exit_code {
+            _ if says(MEMORY) => Self::OutOfMemory { certain: true },
+            Some(SIGKILL) if says(FROM_WITHIN) => Self::OutOfMemory { certain: false },
+            Some(exit_code) if says(FROM_WITHIN) => Self::Failed { exit_code },
+            _ => Self::TaskStopped,
+        })
+    }
+
+    /// One word for a table.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Spot => "reclaimed",
+            Self::Forced { .. } | Self::TaskStopped => "stopped",
+            Self::Failed { .. } => "crashed",
+            Self::OutOfMemory { .. } => "killed",
+        }
+    }
+
+    /// What happened to the runner, as a clause: `its runner was killed: out of memory (exit code 137)`.
+    #[must_use]
+    pub fn in_words(&self, runner: &Runner) -> String {
+        let reason = runner.reason.as_deref().unwrap_or("ECS does not say why");
+        match self {
+            Self::OutOfMemory { certain: true } => format!("its runner was killed: out of memory{}", exit(runner)),
+            Self::OutOfMemory { certain: false } => format!("its runner was killed: most likely out of memory{}", exit(runner)),
+            Self::Forced { by } => format!("its runner was stopped by {by} (mayfly stop --force)"),
+            Self::Spot => "AWS took back the Spot capacity of its runner".to_owned(),
+            Self::Failed { exit_code } => format!("its runner failed (exit code {exit_code})"),
+            Self::TaskStopped => format!("its runner's task was stopped: {reason}"),
+        }
+    }
+
+    /// What would help.
+    #[must_use]
+    pub fn help(&self, runner: &Runner) -> Option<String> {
+        match self {
+            Self::OutOfMemory { .. } => Some(format!(
+                "give pool {} more than {}, or have the job use less memory",
+                runner.pool,
+                memory_in_words(runner.size.memory_mib)
+            )),
+            Self::Spot => Some(format!("let pool {} run such jobs again (rerun_reclaimed), or run them on demand", runner.pool)),
+            Self::Failed { .. } | Self::TaskStopped => Some(format!("see mayfly logs {}", runner.id)),
+            Self::Forced { .. } => None,
+        }
+    }
+}
+
+fn exit(runner: &Runner) -> String {
+    runner.exit_code.map(|code| format!(" (exit code {code})")).unwrap_or_default()
+}
