@@ -4,12 +4,13 @@
 # Started by the task definition as `/bin/bash -c "<this text>" mayfly "<text of job-started.sh>"`.
 # Needs bash 4.4 or newer, curl 7.75 or newer (`--aws-sigv4`; from 7.86 on it signs the session token, too),
 # and sleep, mktemp and rm. No jq, no python, no AWS CLI: that is what lets almost any image be a runner.
+# Plain ASCII, comments included: this text travels in the task definition.
 #
 # Environment
 #   MAYFLY_URL                 base URL of the registrar; `/registration` and `/admission` are appended
 #   MAYFLY_RUNNER              `<pool>/<runner id>`
 #   MAYFLY_REGION              region that requests are signed for
-#   MAYFLY_PARK_SECONDS        how long to go on asking; default 21600 (`park_limit`, DESIGN §7)
+#   MAYFLY_PARK_SECONDS        how long to go on asking; default 21600
 #   MAYFLY_OWN_ROLE            `1`: the job may use the task's role, so its credentials variables stay
 #   MAYFLY_FAIL_CLOSED         `1`: a job whose admission cannot be decided ends the container
 #   MAYFLY_RUNNER_HOME         directory of run.sh; default /home/runner
@@ -17,15 +18,24 @@
 #                              where the task's credentials are, by the rules of the AWS SDKs
 # For tests, which must not wait:
 #   MAYFLY_RETRY_MILLISECONDS  how long one second of any wait between requests is; default 1000
-#   MAYFLY_REQUEST_SECONDS     time limit of one request; default 35 (above API Gateway's 30, DESIGN §7)
-#   MAYFLY_ADMISSION_SECONDS   how long job-started.sh tries to have an admission decided; default 60
+#   MAYFLY_REQUEST_SECONDS     time limit of one request; default 35 (above API Gateway's 30)
+#   MAYFLY_ADMISSION_SECONDS   how long job-started.sh tries to have an admission decided; default 60, and 300
+#                              with MAYFLY_FAIL_CLOSED=1, where it refuses the job afterwards
 #
-# Exit codes: 0 stop-marked or SIGTERM while waiting · 1 refused · 20 park limit · 21 a 403 that is not Mayfly's
-# · 22 bad or missing environment · 23 no credentials · 24 an answer that is no registration
+# Exit codes of this script; the runner's own follow once it has its registration
+#    0  stop-marked, or SIGTERM while waiting
+#    1  Mayfly refuses this runner
+#   20  nothing to do until the park limit
+#   21  a 403 that is not Mayfly's, three times in a minute
+#   22  bad or missing environment, or an image that lacks something
+#   23  no credentials
+#   24  an answer that is no registration
+#   25  an image that the runner cannot run in: its user is root, or may not write the runner's folder
+#   26  the registration was handed out before, and did not arrive here
 #
 # How secrets travel: to curl through a pipe on its standard input (never argv, which every process may read, and
 # never a here-string, which older bash keeps in a file), back through a pipe into bash arrays, which bash cannot
-# export. Functions answer in REPLY instead of by `$(…)`: bash acts on SIGTERM in `read` and `wait`, and only
+# export. Functions answer in REPLY instead of by `$(...)`: bash acts on SIGTERM in `read` and `wait`, and only
 # there. Work variables are local to `main` so that nothing of them reaches the job's environment.
 
 # An image may export SHELLOPTS; tracing would print secrets.
@@ -236,7 +246,7 @@ post() {
   transfer
 }
 
-# Waits before the next request: what the last answer asked for (1 to 120 s), else 1, 2, 4 … 60 s; both with up to
+# Waits before the next request: what the last answer asked for (1 to 120 s), else 1, 2, 4 ... 60 s; both with up to
 # a quarter more, so that runners started together do not ask together; never beyond the deadline.
 pause() {
   local seconds=60 wait left=$(((deadline - SECONDS) * 1000))
@@ -303,10 +313,11 @@ read_settings() {
   setting[unit]=$REPLY
   whole_number MAYFLY_REQUEST_SECONDS 35
   setting[request_seconds]=$REPLY
-  whole_number MAYFLY_ADMISSION_SECONDS 60
-  setting[admission_seconds]=$REPLY
   flag MAYFLY_FAIL_CLOSED
   setting[fail_closed]=$REPLY
+  # A refusal costs a job, so where one follows the hook asks for longer than any throttle or deployment lasts.
+  whole_number MAYFLY_ADMISSION_SECONDS $((REPLY == 1 ? 300 : 60))
+  setting[admission_seconds]=$REPLY
   flag MAYFLY_OWN_ROLE
   setting[main]=$$
 }
@@ -340,8 +351,69 @@ check_image() {
   setting[curl]=${BASH_REMATCH[1]}.${BASH_REMATCH[2]}
   ((BASH_REMATCH[1] * 1000 + BASH_REMATCH[2] >= 7075)) ||
     leave 22 "curl ${setting[curl]} is too old: --aws-sigv4 came with 7.75; put a newer one into the image"
-  [[ -f $home/run.sh && -x $home/run.sh ]] ||
+  if [[ ! -f $home/run.sh || ! -x $home/run.sh ]] || ! folder_of "$home/run.sh"; then
     leave 22 "$home/run.sh is not there or not executable: set MAYFLY_RUNNER_HOME to where the image keeps the runner"
+  fi
+  check_runner "$REPLY"
+}
+
+# The folder that a file really is in: symbolic links are followed, as run.sh and the runner do.
+folder_of() {
+  local path=$1 target='' hops
+  for ((hops = 0; hops < 40; hops++)); do
+    REPLY=$(CDPATH='' cd -P -- "${path%/*}/" 2>/dev/null && pwd -P) || return 1
+    [[ -h $path ]] || return 0
+    target=$(readlink "$path") || return 1
+    [[ $target == /* ]] || target=$REPLY/$target
+    path=$target
+  done
+  return 1
+}
+
+# What makes the runner end, or not ask for admission, after it took a registration: found before one is taken.
+check_runner() {
+  local folder=$1 name
+  # run-helper.sh: "Must not run interactively with sudo".
+  ((EUID != 0)) || [[ -n ${RUNNER_ALLOW_RUNASROOT:-} ]] ||
+    leave 25 "the image's user is root, and the runner refuses to run as root: set USER in the image (the stock one has \"runner\"), or ENV RUNNER_ALLOW_RUNASROOT=1 if its jobs must be root"
+  # run.sh copies run-helper.sh into its folder; the runner writes its configuration, logs and work there.
+  for name in '' /_diag /_work /.runner /.credentials /.credentials_rsaparams; do
+    [[ ! -e $folder$name || -w $folder$name ]] ||
+      leave 25 "$folder$name cannot be written by the image's user (uid $EUID): chown the runner's folder to that user in the image"
+  done
+  read_dot_env "$folder/.env"
+  # The runner looks beside the folder that its program really is in.
+  if folder_of "$folder/bin/Runner.Listener"; then
+    folder_of "$REPLY/../." && [[ $REPLY == "$folder" ]] || read_dot_env "$REPLY/.env"
+  fi
+}
+
+# The runner sets every line of the file `.env` beside it over its environment, before anything else, and passes
+# that on (actions/runner, src/Runner.Listener/Program.cs, LoadAndSetEnv). So what Mayfly sets must not be in it: a
+# line with the job-started hook, even an empty one, would let jobs run that nobody admitted. Proxies and
+# certificates in it are meant for this container, so they count for our own requests, too.
+read_dot_env() {
+  local text='' line name
+  [[ -f $1 ]] || return 0
+  [[ -r $1 ]] || leave 25 "$1 cannot be read by the image's user (uid $EUID), and the runner ends when it cannot: chown it to that user in the image"
+  # bash leaves out the NULs of UTF-16 and says so. .NET ends lines at CR as well, and drops byte order marks.
+  { text=$(<"$1"); } 2>/dev/null
+  text=${text#$'\xef\xbb\xbf'} text=${text#$'\xff\xfe'} text=${text#$'\xfe\xff'}
+  while IFS= read -r line; do
+    [[ $line == ?*=* ]] || continue
+    name=${line%%=*}
+    case ${name^^} in
+      ACTIONS_RUNNER_HOOK_JOB_STARTED | ACTIONS_RUNNER_INPUT_* | ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE | MAYFLY_* | \
+        AWS_CONTAINER_CREDENTIALS_* | AWS_CONTAINER_AUTHORIZATION_TOKEN* | BASH_ENV)
+        printable "$name"
+        leave 22 "$1 sets $REPLY, which would replace what Mayfly sets for the runner: take that line out of the image's file"
+        ;;
+      HTTP_PROXY | HTTPS_PROXY | ALL_PROXY | NO_PROXY | CURL_CA_BUNDLE | SSL_CERT_FILE | SSL_CERT_DIR)
+        # A line without a value takes the variable away.
+        if [[ -n ${line#*=} ]]; then export "$name=${line#*=}"; else unset "$name"; fi
+        ;;
+    esac
+  done < <(printf '%s\n' "${text//$'\r'/$'\n'}")
 }
 
 # Writes the hook and, beside it, what it needs to know; both readable by this user only. Done before the first
@@ -376,6 +448,7 @@ write_hook() {
 # Only answers with `x-mayfly: 1` are the registrar's; API Gateway, proxies and portals answer without.
 judge() {
   local url=${setting[url]}
+  [[ ${answer[status]} == 403 ]] || forbidden=0
   if ((answer[curl] == 63)); then
     leave 24 "$url answers with something far too long for a registration: is MAYFLY_URL right?"
   elif ((answer[curl] != 0)); then
@@ -394,8 +467,13 @@ judge() {
     202/1) complain 'parked: no job needs this runner yet; asking again' && tries=0 ;;
     204/1) leave 0 'Mayfly has no use for this runner any more: this container ends as planned' ;;
     403/1) leave 1 "Mayfly refuses this runner (403): ${REPLY:-no reason given}; the registrar function's log tells why" ;;
-    409/1) leave 1 'this runner has had its registration (409), and a registration is handed out once: its job gets another runner' ;;
-    403/*) leave 21 "$url answers 403, and it is not Mayfly's: may the task role call the API? Is the clock right? Does a VPC endpoint for execute-api with private DNS catch the call? (curl ${setting[curl]}; before 7.86 it does not sign the session token)" ;;
+    409/1) leave 26 'this runner has had its registration (409), and a registration is handed out once: its job gets another runner' ;;
+    403/*)
+      # API Gateway answers so, too, while the policy of a new role spreads: three tries, half a minute between them.
+      forbidden=$((forbidden + 1)) answer[retry]=30
+      ((forbidden < 3)) || leave 21 "$url answers 403, and it is not Mayfly's: may the task role call the API? Is the clock right? Does a VPC endpoint for execute-api with private DNS catch the call? (curl ${setting[curl]}; before 7.86 it does not sign the session token)"
+      complain "$url answers 403, and it is not Mayfly's; asking again"
+      ;;
     408/* | 429/* | 5??/*) complain "$url answers ${answer[status]}; asking again" ;;
     *) leave 24 "$url answers ${answer[status]} (x-mayfly: ${answer[mayfly]:0:8}), which is no answer of Mayfly's: is MAYFLY_URL right?" ;;
   esac
@@ -404,7 +482,7 @@ judge() {
 
 # Asks until there is a registration.
 register() {
-  local deadline=$((SECONDS + setting[park_seconds])) tries=0 unidentified=0 trouble=''
+  local deadline=$((SECONDS + setting[park_seconds])) tries=0 unidentified=0 forbidden=0 trouble=''
   while ((SECONDS < deadline)); do
     if identify; then
       unidentified=0
@@ -434,6 +512,8 @@ main() {
   [[ -n ${1:-} ]] || leave 22 'the text of job-started.sh is missing: the task definition must give it as the argument after the name'
   write_hook "$1"
   register
+  # The runner reads these names in any case, so one of the image could stand in for ours.
+  unset "${!ACTIONS_RUNNER_INPUT_@}" "${!actions_runner_input_@}"
   export ACTIONS_RUNNER_INPUT_JITCONFIG=${answer[body]}
   export ACTIONS_RUNNER_HOOK_JOB_STARTED=$directory/job-started.sh
   # Exit status 7 when GitHub calls this runner version too old; else run.sh turns it into 0.

@@ -2,7 +2,7 @@
 # Asks Mayfly whether the job that this runner was just given may run here, before its first step.
 #
 # The runner starts it as ACTIONS_RUNNER_HOOK_JOB_STARTED (`bash -e <path>`), without the job's environment.
-# entrypoint.sh writes it, with the functions it shares put in front (say, quote, identify, post, pause …), and a file
+# entrypoint.sh writes it, with the functions it shares put in front (say, quote, identify, post, pause ...), and a file
 # `state` beside it: settings as `name=value`, and `env:NAME=value` for what curl needs from the image.
 #
 # Returning is permission. So a refusal never returns: steps with `if: always()` run even after a failed hook, so

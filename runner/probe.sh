@@ -6,17 +6,21 @@
 #
 # Environment
 #   MAYFLY_PROBE    begins every line, so that nothing else in the log passes for one: letters, digits, `-`, `/`
-#   MAYFLY_URL, MAYFLY_REGION, MAYFLY_RUNNER_HOME, AWS_CONTAINER_…   as for entrypoint.sh
+#   MAYFLY_URL, MAYFLY_REGION, MAYFLY_RUNNER_HOME, AWS_CONTAINER_*   as for entrypoint.sh
 #   MAYFLY_RUNNER   `<pool>/<id>` that no runner has: Mayfly is to refuse it
 #   MAYFLY_REACH    what else must answer: `name=URL`, blanks between
 #   MAYFLY_REQUEST_SECONDS, MAYFLY_WHOLE_SECONDS   for tests: limits of one request (8) and of everything (115)
 #
 # Lines, after MAYFLY_PROBE (crates/fleet reads them)
-#   image bash|curl VERSION · image proxy set · image lacks WHAT · image runner VERSION|none|WORDS
+#   image bash|curl VERSION
+#   image proxy set
+#   image lacks WHAT
+#   image runner VERSION|none|WORDS
 #   reach NAME CURL STATUS ADDRESS NAMED CONNECTED TLS     curl's exit status, HTTP status (000: none), the peer's address
 #   credentials good|none|failed CURL STATUS               (-: none), seconds to its name, the connection, TLS (0: never)
 #   registration CURL STATUS MAYFLY ADDRESS NAMED CONNECTED TLS BODY     MAYFLY: the header x-mayfly (-: none)
-#   late · end CODE
+#   late
+#   end CODE
 #
 # Exit code: 0 all is well; else 64, and added to it 1 image, 2 reach, 4 credentials, 8 registration. 137 with a line
 # `late`: its own time limit. No secret is in a line, in argv or in a file.
@@ -66,7 +70,7 @@ image() {
     command -v "$name" >/dev/null || lacks "$name"
   done
   if name=$(mktemp -d "${TMPDIR:-/tmp}/mayfly.XXXXXXXXXX" 2>/dev/null); then rm -rf "$name"; else lacks 'a directory for temporary files'; fi
-  [[ -f $home/run.sh && -x $home/run.sh ]] || lacks "$home/run.sh"
+  if [[ -f $home/run.sh && -x $home/run.sh ]] && folder_of "$home/run.sh"; then beside "$REPLY"; else lacks "$home/run.sh"; fi
   [[ -z ${https_proxy:-}${HTTPS_PROXY:-}${all_proxy:-}${ALL_PROXY:-} ]] || tell image proxy set
   version=$(curl -q --version 2>/dev/null)
   if [[ ! $version =~ ^curl\ ([0-9]+)\.([0-9]+)[^\ ]* ]]; then
@@ -75,6 +79,52 @@ image() {
   fi
   tell image "${BASH_REMATCH[0]}"
   ((BASH_REMATCH[1] * 1000 + BASH_REMATCH[2] >= 7075)) || ! lacks 'curl 7.75 or newer'
+}
+
+folder_of() {
+  local path=$1 target hops
+  for ((hops = 0; hops < 40; hops++)); do
+    REPLY=$(CDPATH='' cd -P -- "${path%/*}/" 2>/dev/null && pwd -P) || return 1
+    [[ -h $path ]] || return 0
+    target=$(readlink "$path") || return 1
+    [[ $target == /* ]] || target=$REPLY/$target
+    path=$target
+  done
+  return 1
+}
+
+# The runner's folder, as check_runner and read_dot_env of entrypoint.sh see it.
+beside() {
+  local folder=$1 name
+  ((EUID != 0)) || [[ -n ${RUNNER_ALLOW_RUNASROOT:-} ]] || lacks 'a user other than root (USER, or ENV RUNNER_ALLOW_RUNASROOT=1)'
+  for name in '' /_diag /_work /.runner /.credentials /.credentials_rsaparams; do
+    [[ ! -e $folder$name || -w $folder$name ]] || lacks "a $folder$name that its user (uid $EUID) may write"
+  done
+  dot_env "$folder/.env"
+  if folder_of "$folder/bin/Runner.Listener"; then
+    folder_of "$REPLY/../." && [[ $REPLY == "$folder" ]] || dot_env "$REPLY/.env"
+  fi
+}
+
+dot_env() {
+  local text='' line name
+  [[ -f $1 ]] || return 0
+  [[ -r $1 ]] || lacks "a $1 that its user (uid $EUID) may read"
+  { text=$(<"$1"); } 2>/dev/null
+  text=${text#$'\xef\xbb\xbf'} text=${text#$'\xff\xfe'} text=${text#$'\xfe\xff'}
+  while IFS= read -r line; do
+    [[ $line == ?*=* ]] || continue
+    name=${line%%=*}
+    case ${name^^} in
+      ACTIONS_RUNNER_HOOK_JOB_STARTED | ACTIONS_RUNNER_INPUT_* | ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE | MAYFLY_* | \
+        AWS_CONTAINER_CREDENTIALS_* | AWS_CONTAINER_AUTHORIZATION_TOKEN* | BASH_ENV)
+        lacks "a $1 that does not set $name"
+        ;;
+      HTTP_PROXY | HTTPS_PROXY | ALL_PROXY | NO_PROXY | CURL_CA_BUNDLE | SSL_CERT_FILE | SSL_CERT_DIR)
+        if [[ -n ${line#*=} ]]; then export "$name=${line#*=}"; else unset "$name"; fi
+        ;;
+    esac
+  done < <(printf '%s\n' "${text//$'\r'/$'\n'}")
 }
 
 lacks() {

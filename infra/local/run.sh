@@ -4,9 +4,18 @@
 # entrypoint.sh executes it like /home/runner/run.sh, with the registration in ACTIONS_RUNNER_INPUT_JITCONFIG. It opens
 # a session, waits for a job, runs the job-started hook and the job's steps (a sleep), reports and exits. Like the real
 # one it exits 0 whatever the job did: the exit code says nothing about the job.
+# Like the real one it sets the lines of a file `.env` beside it over its environment first.
 # The runner's calls: documentation of the GitHub model (tests/src/github.rs). Needs bash and curl.
 
 set -u
+
+# actions/runner, src/Runner.Listener/Program.cs, LoadAndSetEnv. A line without a value takes the variable away.
+if [[ -f ${BASH_SOURCE[0]%/*}/.env ]]; then
+  while IFS= read -r line || [[ -n $line ]]; do
+    [[ ${line%%=*} =~ ^[A-Za-z_][A-Za-z0-9_]*$ && $line == *=* ]] || continue
+    if [[ -n ${line#*=} ]]; then export "$line"; else unset "${line%%=*}"; fi
+  done <"${BASH_SOURCE[0]%/*}/.env"
+fi
 
 readonly POLL_SECONDS=50     # GitHub's long poll
 readonly HEARTBEAT_SECONDS=2 # the model misses a silent runner after 15 s

@@ -79,6 +79,13 @@ pub const LEFTOVER_GONE: Duration = Duration::from_secs(25 * 60 * 60);
 /// GitHub cancels a job that has waited so long for a runner. Source: docs.github.com, Actions limits, job queue time.
 pub const QUEUED_AT_MOST: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How long the job-started hook tries to have an admission decided (`runner/entrypoint.sh`). Where it refuses the job afterwards it tries
+/// for longer: a refusal costs a job, and throttles and deployments pass.
+#[must_use]
+pub fn admission(fails_closed: bool) -> Duration {
+    Duration::from_secs(if fails_closed { 5 * 60 } else { 60 })
+}
+
 /// How often a parked runner is told to ask again.
 pub const POLL: Duration = Duration::from_secs(5);
 

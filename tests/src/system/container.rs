@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::{Either, select};
+use mayfly_domain::times;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -22,8 +23,6 @@ const RETRY: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_secs(1);
 /// How often it gives a sign of life while it works.
 const HEARTBEAT: Duration = Duration::from_secs(5);
-/// How long the hook tries to have an admission decided.
-const ADMISSION: Duration = Duration::from_secs(60);
 /// A process that was killed by SIGKILL.
 const KILLED: i32 = 137;
 
@@ -105,7 +104,8 @@ impl Container {
             match (reply.status, reply.ours) {
                 (200, true) => return Ok(reply.body),
                 (204, true) => return Err(0),
-                (403 | 409, true) => return Err(1),
+                (403, true) => return Err(1),
+                (409, true) => return Err(26),
                 (403, false) => return Err(21),
                 (202 | 429 | 500.., _) => {}
                 _ => return Err(24),
@@ -120,7 +120,8 @@ impl Container {
     /// `run.sh`: one connection, one job.
     async fn listen(&self, system: &System, told: &Told, registration: &str) -> i32 {
         let opened = system.world.with_github(|github, now| github.open_session(registration, now));
-        let Ok((session, _)) = opened else { return 1 };
+        // run-helper.sh makes 0 of the listener's own failures.
+        let Ok((session, _)) = opened else { return 0 };
         loop {
             let given = system.world.ask_github(|github, now| github.poll(&session, now));
             let job = given.map(|given| {
@@ -177,7 +178,8 @@ impl Container {
 
     /// `job-started.sh`: asks whether the job may run here.
     async fn admission(&self, system: &System, session: &SessionId, job: &Value) -> Admitted {
-        let deadline = system.world.clock.elapsed() + ADMISSION;
+        let fails_closed = self.variable("MAYFLY_FAIL_CLOSED") == "1";
+        let deadline = system.world.clock.elapsed() + times::admission(fails_closed);
         let body = json!({
             "runner": self.variable("MAYFLY_RUNNER"),
             "run_id": job["GITHUB_RUN_ID"],
@@ -200,7 +202,7 @@ impl Container {
                 }
             }
         }
-        if self.variable("MAYFLY_FAIL_CLOSED") == "1" { Admitted::No } else { Admitted::Yes }
+        if fails_closed { Admitted::No } else { Admitted::Yes }
     }
 }
 

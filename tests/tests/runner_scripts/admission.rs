@@ -170,6 +170,19 @@ fn a_broken_registrar_ends_the_container_where_the_pool_fails_closed() {
     }
 }
 
+/// How long the hook is told to ask when nobody says how long: a refusal costs a job, so it comes later than permission.
+#[test]
+fn a_pool_that_fails_closed_asks_for_five_minutes_and_another_for_one() {
+    for (closed, seconds) in [("0", 60), ("1", 300)] {
+        let registrar = hook(vec![mayfly(200, ADMITTED)]);
+        let identity = credentials();
+        let look = "cp \"${ACTIONS_RUNNER_HOOK_JOB_STARTED%/*}/state\" \"$HOME/state\"";
+        let image = image(&registrar, &identity.url()).unset("MAYFLY_ADMISSION_SECONDS").set("MAYFLY_FAIL_CLOSED", closed);
+        let state = image.run_sh(look).finish().file("state").unwrap();
+        assert!(state.contains(&format!("\nadmission_seconds={seconds}\n")), "{state}");
+    }
+}
+
 #[test]
 fn credentials_that_are_gone_are_trouble_like_any_other() {
     let registrar = hook(vec![mayfly(200, ADMITTED)]);

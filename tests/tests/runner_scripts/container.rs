@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -24,6 +24,12 @@ pub(crate) struct Image {
     run: String,
     hook: bool,
     script: &'static str,
+    user: Option<u32>,
+}
+
+/// True if the tests run as root, as the containers of a careless image do.
+pub(crate) fn root() -> bool {
+    fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
 impl Image {
@@ -34,7 +40,7 @@ impl Image {
         let name = format!("mayfly-scripts-{}-{number}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         fs::create_dir_all(directory.join("tmp")).unwrap();
-        let image = Self { environment: BTreeMap::new(), run: TELL.to_owned(), hook: true, script: "entrypoint.sh", directory };
+        let image = Self { environment: BTreeMap::new(), run: TELL.to_owned(), hook: true, script: "entrypoint.sh", user: None, directory };
         let home = image.directory.to_str().unwrap().to_owned();
         image
             .set("PATH", "/usr/local/bin:/usr/bin:/bin")
@@ -45,6 +51,8 @@ impl Image {
             .set("MAYFLY_RUNNER", "linux/01jd3x0000000000000000000a")
             .set("MAYFLY_REGION", "eu-central-1")
             .set("MAYFLY_RETRY_MILLISECONDS", "5")
+            // The tests may run as root; an image that does is refused without it.
+            .set("RUNNER_ALLOW_RUNASROOT", "1")
             .set("AWS_CONTAINER_CREDENTIALS_FULL_URI", credentials)
     }
 
@@ -88,6 +96,27 @@ impl Image {
         self.set("PATH", &path)
     }
 
+    /// A file in the runner's folder.
+    pub(crate) fn file(self, name: &str, bytes: &[u8]) -> Self {
+        fs::write(self.directory.join(name), bytes).unwrap();
+        self
+    }
+
+    /// Another user than the tests' own; only root can do that.
+    pub(crate) fn user(mut self, user: u32) -> Self {
+        self.user = Some(user);
+        self
+    }
+
+    /// Gives the runner's folder, and what is in it by now, to the image's user.
+    pub(crate) fn owned(self) -> Self {
+        let entries = fs::read_dir(&self.directory).unwrap().map(|entry| entry.unwrap().path());
+        for path in entries.chain([self.directory.clone()]) {
+            chown(path, self.user, self.user).unwrap();
+        }
+        self
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.directory
     }
@@ -98,7 +127,11 @@ impl Image {
         }
         let out = fs::File::create(self.directory.join("stdout")).unwrap();
         let err = fs::File::create(self.directory.join("stderr")).unwrap();
-        let mut command = Command::new("/bin/bash");
+        let mut command = Command::new(if self.user.is_some() { "setpriv" } else { "/bin/bash" });
+        if let Some(user) = self.user {
+            let ids = ["--reuid", "--regid"].map(|name| format!("{name}={user}"));
+            command.args(ids).args(["--clear-groups", "/bin/bash"]);
+        }
         command.args(["-c", &script(self.script), "mayfly"]);
         if self.hook {
             command.arg(script("job-started.sh"));
@@ -197,7 +230,8 @@ pub(crate) fn ask(replies: Vec<Reply>) -> (Server, Container) {
     (registrar, container)
 }
 
-fn script(name: &str) -> String {
+/// The text of a script.
+pub(crate) fn script(name: &str) -> String {
     let path = repository().unwrap().join("runner").join(name);
     fs::read_to_string(path).unwrap()
 }

@@ -1,15 +1,19 @@
 //! What an image and a task definition can get wrong.
 
 use crate::REGISTRATION;
-use crate::container::{Container, Image, credentials};
+use crate::container::{Container, Image, credentials, root};
 use crate::server::{Server, mayfly};
 
 /// Runs a container that is changed in one place; nothing may be asked.
 fn refused(change: impl Fn(Image) -> Image) -> Container {
+    refused_with(22, change)
+}
+
+fn refused_with(code: i32, change: impl Fn(Image) -> Image) -> Container {
     let identity = credentials();
     let registrar = Server::start(vec![mayfly(200, REGISTRATION)]);
     let mut container = change(Image::new(&registrar.url(), &identity.url())).finish();
-    assert_eq!(container.status(), 22, "{}", container.log());
+    assert_eq!(container.status(), code, "{}", container.log());
     assert_eq!(container.log().lines().count(), 1, "{}", container.log());
     assert_eq!((identity.requests().len(), registrar.requests().len()), (0, 0));
     assert_eq!(container.left_over(), Vec::<std::path::PathBuf>::new());
@@ -49,6 +53,42 @@ fn a_variable_that_makes_no_sense_is_named() {
 #[test]
 fn an_image_without_run_sh_costs_no_registration() {
     assert!(refused(|image| image.run_sh("")).log().contains("run.sh"));
+}
+
+#[test]
+fn an_image_that_runs_as_root_costs_no_registration() {
+    if root() {
+        let container = refused_with(25, |image| image.unset("RUNNER_ALLOW_RUNASROOT"));
+        assert!(container.log().contains("root") && container.log().contains("USER"), "{}", container.log());
+        refused_with(25, |image| image.set("RUNNER_ALLOW_RUNASROOT", ""));
+    }
+}
+
+#[test]
+fn an_image_whose_user_may_not_write_the_runners_folder_costs_no_registration() {
+    if !root() {
+        return;
+    }
+    let plain = |image: Image| image.user(65534).unset("RUNNER_ALLOW_RUNASROOT");
+    let container = refused_with(25, plain);
+    assert!(container.log().contains("cannot be written") && container.log().contains("65534"), "{}", container.log());
+    for left in ["_diag", "_work", ".credentials"] {
+        let container = refused_with(25, |image| {
+            let image = plain(image).owned();
+            std::fs::create_dir(image.path().join(left)).unwrap();
+            image
+        });
+        assert!(container.log().contains(left), "{}", container.log());
+    }
+}
+
+#[test]
+fn an_image_whose_user_owns_the_runners_folder_gets_its_registration() {
+    if root() {
+        let (identity, registrar) = (credentials(), Server::start(vec![mayfly(200, REGISTRATION)]));
+        let image = Image::new(&registrar.url(), &identity.url()).user(65534).unset("RUNNER_ALLOW_RUNASROOT").owned();
+        assert!(image.finish().has_run());
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod admission;
 mod container;
 mod credentials;
+mod dot_env;
 mod image;
 mod probe;
 mod process;
@@ -13,6 +14,7 @@ mod registration;
 mod secrets;
 mod server;
 mod stopping;
+mod text;
 
 /// What the credentials server hands out. Every character that needs quoting somewhere is in it.
 pub(crate) const SECRET: &str = r#"sEcReT/"\'$(id)`+#%{}[]"#;

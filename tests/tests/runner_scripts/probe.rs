@@ -193,6 +193,33 @@ fn an_image_that_lacks_something_says_what() {
 }
 
 #[test]
+fn an_image_that_can_never_run_a_job_is_found() {
+    let registrar = Server::start(vec![mayfly(403, CLOSED)]);
+    let whole = || image(&registrar.url(), &identity().url(), "");
+    let mut cases = vec![
+        (whole().file(".env", b"LANG=C\r\nACTIONS_RUNNER_HOOK_JOB_STARTED=\r\n"), "ACTIONS_RUNNER_HOOK_JOB_STARTED"),
+        (whole().file(".env", b"\xef\xbb\xbfMAYFLY_URL=x"), "MAYFLY_URL"),
+    ];
+    if crate::container::root() {
+        cases.push((whole().unset("RUNNER_ALLOW_RUNASROOT"), "root"));
+        cases.push((whole().user(65534), "may write"));
+    }
+    for (image, lack) in cases {
+        let mut container = image.finish();
+        assert_eq!(container.status(), 65, "{lack}: {}", container.log());
+        assert!(read(&container).image.lacks.iter().any(|lacks| lacks.contains(lack)), "{lack}: {}", container.log());
+    }
+}
+
+#[test]
+fn a_proxy_of_the_runners_own_file_is_told() {
+    let registrar = Server::start(vec![mayfly(403, CLOSED)]);
+    let mut container = image(&registrar.url(), &identity().url(), "").file(".env", b"https_proxy=http://127.0.0.1:9\n").finish();
+    assert_eq!(container.status(), 0, "{}", container.log());
+    assert!(read(&container).image.proxy);
+}
+
+#[test]
 fn an_image_without_the_runner_or_with_one_that_will_not_say_its_version_is_told() {
     let registrar = Server::start(vec![mayfly(403, CLOSED)]);
     let none = Image::new(&registrar.url(), &identity().url()).script("probe.sh").set("MAYFLY_PROBE", MARK).finish();

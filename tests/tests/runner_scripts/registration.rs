@@ -75,14 +75,34 @@ fn a_refusal_by_mayfly_ends_with_its_reason() {
 #[test]
 fn a_403_that_is_not_mayflys_has_its_own_exit_code() {
     let (registrar, mut container) = ask(vec![answer(403, "", r#"{"message":"Forbidden"}"#)]);
-    assert_eq!((container.status(), registrar.requests().len()), (21, 1));
+    assert_eq!((container.status(), registrar.requests().len()), (21, 3));
     assert!(container.log().contains("VPC endpoint"), "{}", container.log());
+}
+
+#[test]
+fn a_403_that_passes_costs_no_runner() {
+    let forbidden = answer(403, "", r#"{"message":"Forbidden"}"#);
+    let parked = answer(202, "x-mayfly: 1\r\nRetry-After: 1\r\n", "");
+    let twice = [forbidden.clone(), forbidden];
+    let replies = [&twice[..], &[parked], &twice[..], &[mayfly(200, REGISTRATION)]].concat();
+    let (registrar, container) = ask(replies);
+    assert!(container.has_run(), "{}", container.log());
+    assert_eq!(registrar.requests().len(), 6);
+}
+
+#[test]
+fn a_403_that_is_not_mayflys_is_asked_again_after_half_a_minute() {
+    let registrar = Server::start(vec![answer(403, "Retry-After: 1\r\n", ""), mayfly(204, "")]);
+    let identity = credentials();
+    let image = Image::new(&registrar.url(), &identity.url()).set("MAYFLY_RETRY_MILLISECONDS", "20");
+    assert_eq!(image.finish().status(), 0);
+    assert!(gap(&registrar) >= Duration::from_millis(600), "{:?}", gap(&registrar));
 }
 
 #[test]
 fn a_second_registration_is_refused() {
     let (_, mut container) = ask(vec![mayfly(409, "")]);
-    assert_eq!((container.status(), container.has_run()), (1, false));
+    assert_eq!((container.status(), container.has_run()), (26, false));
 }
 
 #[test]
@@ -107,7 +127,7 @@ fn every_passing_trouble_is_asked_again() {
 fn half_an_answer_is_no_registration() {
     let half = b"HTTP/1.1 200 OK\r\nX-Mayfly: 1\r\nContent-Length: 9000\r\n\r\nQUJDQUJDQUJDQUJDQUJD".to_vec();
     let (registrar, mut container) = ask(vec![Reply::Bytes(half), mayfly(409, "")]);
-    assert_eq!((container.status(), container.has_run(), registrar.requests().len()), (1, false, 2));
+    assert_eq!((container.status(), container.has_run(), registrar.requests().len()), (26, false, 2));
 }
 
 #[test]
