@@ -38,7 +38,7 @@ pub fn starts(now_of: &PoolNow, now: Timestamp) -> Vec<Starts> {
     let own = (!now_of.gone).then_some(now_of.pool.size);
     let wanted = now_of.look.jobs.iter().map(|job| job.size).chain(now_of.look.runners.iter().map(|runner| runner.size));
     let sizes: BTreeSet<Size> = own.into_iter().chain(wanted).collect();
-    sizes.into_iter().map(|size| told(size, now_of.look.health.of(&size), now)).collect()
+    sizes.into_iter().map(|size| told(size, now_of.look.health.of_with(&size, &now_of.look.runners), now)).collect()
 }
 
 fn told(size: Size, health: SizeHealth, now: Timestamp) -> Starts {

@@ -141,7 +141,7 @@ fn covered(now_of: &PoolNow, row: &WaitingJob, now: Timestamp) -> Waits {
 
 /// No runner is started for it, and why.
 fn held_back(now_of: &PoolNow, row: &WaitingJob, record: Option<&JobRecord>, held: Held) -> Waits {
-    let health = now_of.look.health.of(&row.size);
+    let health = now_of.look.health.of_with(&row.size, &now_of.look.runners);
     let because = held.in_words(&now_of.pool.name, row.installation, health.reason.as_deref());
     let waits = |waits_for| Waits { ahead: Some(ahead(now_of, row)), ..Waits::new(waits_for, because.clone()) };
     match held {

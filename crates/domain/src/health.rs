@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::runner::{Runner, RunnerState};
 use crate::size::Size;
 use crate::time::Timestamp;
 use crate::times;
@@ -51,6 +52,9 @@ pub struct SizeHealth {
     /// The definition under which a runner asked for registration last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proven: Option<String>,
+    /// Runners failed after they had their registration: the next one's request for it shows nothing, a job does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub after_registration: bool,
 }
 
 impl SizeHealth {
@@ -68,6 +72,8 @@ impl SizeHealth {
     pub fn unasked_max(&self, definition: &str) -> u32 {
         if self.breaker_open() {
             1
+        } else if self.after_registration {
+            UNPROVEN_MAX
         } else if self.proven.as_deref() == Some(definition) {
             u32::MAX
         } else {
@@ -108,8 +114,25 @@ impl SizeHealth {
         self.not_before = Some(now.plus(back_off(self.failures)));
     }
 
-    /// A runner asked for its registration: the size works. True if that is news.
+    /// Writes down that the newest failure came after the registration. True if that is news.
+    pub fn failed_registered(&mut self) -> bool {
+        !std::mem::replace(&mut self.after_registration, true)
+    }
+
+    /// A runner had a job: the size works, whatever failed. True if that is news.
+    pub fn worked(&mut self, definition: &str) -> bool {
+        let news = self.after_registration && self.failed.as_deref() == Some(definition);
+        if news {
+            *self = Self { proven: Some(definition.to_owned()), ..Self::default() };
+        }
+        news
+    }
+
+    /// A runner asked for its registration: the size works, unless runners failed later than that. True if that is news.
     pub fn asked(&mut self, definition: &str) -> bool {
+        if self.after_registration && self.failed.as_deref() == Some(definition) {
+            return self.proven.replace(definition.to_owned()).as_deref() != Some(definition);
+        }
         let news = self.failures > 0 || self.proven.as_deref() != Some(definition);
         if news {
             *self = Self { proven: Some(definition.to_owned()), ..Self::default() };
@@ -139,6 +162,33 @@ impl Health {
     #[must_use]
     pub fn of(&self, size: &Size) -> SizeHealth {
         self.sizes.get(&size.to_string()).cloned().unwrap_or_default()
+    }
+
+    /// The health of a size as the open runners show it: one that was launched after the newest failure and has a job shows that the size works,
+    /// long before its end is written down.
+    #[must_use]
+    pub fn of_with(&self, size: &Size, runners: &[Runner]) -> SizeHealth {
+        let mut health = self.of(size);
+        if health.after_registration {
+            let later =
+                |runner: &&Runner| runner.size == *size && health.raised_at.is_none_or(|raised| runner.launch.first_sent_at > raised);
+            let works = runners.iter().filter(later).find(|runner| runner.at_work());
+            if let Some(definition) = works.map(|runner| runner.launch.definition.clone()) {
+                health.worked(&definition);
+            }
+        }
+        health
+    }
+
+    /// True for a runner that has yet to show that its size works: it has not asked, or, where others failed later than that, has no job yet.
+    /// A parked one shows nothing before there is a job for it.
+    #[must_use]
+    pub fn on_trial(&self, runner: &Runner) -> bool {
+        let late = || self.sizes.get(&runner.size.to_string()).is_some_and(|size| size.after_registration);
+        match runner.state {
+            RunnerState::Registering | RunnerState::Registered => runner.asked_at.is_none() || late(),
+            RunnerState::Requested | RunnerState::Parked | RunnerState::Busy => runner.asked_at.is_none(),
+        }
     }
 
     /// The health of a size, to be changed.
@@ -189,6 +239,34 @@ mod tests {
             now = health.not_before.unwrap();
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30]);
+    }
+
+    #[test]
+    fn a_request_for_registration_shows_nothing_where_runners_fail_after_it() {
+        let mut health = SizeHealth::default();
+        assert!(health.failed_under("d", at(0), (FailureKind::Passing, "exit code 1"), at(10)));
+        assert!(health.failed_registered());
+        assert!(!health.failed_registered());
+        assert_eq!((health.asked("d"), health.asked("d"), health.failures, health.unasked_max("d")), (true, false, 1, UNPROVEN_MAX));
+        for n in 2..=5 {
+            assert!(!health.breaker_open(), "{n}");
+            assert!(health.failed_under("d", at(n * 1_000), (FailureKind::Passing, "exit code 1"), at(n * 1_000)));
+            assert!(!health.asked("d"));
+        }
+        assert_eq!((health.breaker_open(), health.unasked_max("d")), (true, 1));
+        assert!(!health.worked("other"));
+        assert!(health.worked("d"));
+        assert_eq!((health.breaker_open(), health.unasked_max("d"), health.worked("d")), (false, u32::MAX, false));
+    }
+
+    #[test]
+    fn a_changed_definition_that_asks_is_not_held_to_what_failed_after_registration() {
+        let mut health = SizeHealth::default();
+        health.failed_under("old", at(0), (FailureKind::Configuration, "exit code 7"), at(10));
+        health.failed_registered();
+        assert_eq!(health.clone().under("new").unasked_max("new"), UNPROVEN_MAX);
+        assert!(health.asked("new"));
+        assert_eq!((health.after_registration, health.breaker_open(), health.unasked_max("new")), (false, false, u32::MAX));
     }
 
     #[test]

@@ -119,6 +119,7 @@ fn surplus_reason(runner: &Runner, now: Timestamp) -> &'static str {
 /// What is left of every limit while launches are decided one by one.
 struct Room<'a> {
     health: &'a Health,
+    runners: &'a [Runner],
     limits: &'a Limits,
     now: Timestamp,
     pool: u32,
@@ -130,14 +131,15 @@ struct Room<'a> {
 }
 
 impl<'a> Room<'a> {
-    fn new(pool: &Pool, health: &'a Health, runners: &[Runner], limits: &'a Limits, now: Timestamp) -> Self {
+    fn new(pool: &Pool, health: &'a Health, runners: &'a [Runner], limits: &'a Limits, now: Timestamp) -> Self {
         let rows = u32::try_from(runners.len()).unwrap_or(u32::MAX);
         let mut unasked = BTreeMap::new();
-        for runner in runners.iter().filter(|runner| runner.asked_at.is_none()) {
+        for runner in runners.iter().filter(|runner| health.on_trial(runner)) {
             *unasked.entry(runner.size).or_default() += 1;
         }
         Self {
             health,
+            runners,
             limits,
             now,
             pool: pool.max.saturating_sub(rows),
@@ -168,7 +170,7 @@ impl<'a> Room<'a> {
             return Err(Held::PoolMax(self.max));
         }
         let definition = self.limits.definitions.get(&size.to_string()).map(String::as_str).unwrap_or_default();
-        let health = self.health.of(&size).under(definition);
+        let health = self.health.of_with(&size, self.runners).under(definition);
         let unasked = self.unasked.get(&size).copied().unwrap_or_default();
         if let Some(at) = health.not_before.filter(|at| *at > self.now) {
             return Err(Held::FailedStarts(at));

@@ -46,7 +46,7 @@ pub enum Outcome {
     Ran,
     /// There was nothing for it to do any more.
     Unneeded,
-    /// It ended before it asked for its registration.
+    /// It ended before it asked for its registration, or right after it had it, by a failure of its own.
     FailedStart,
     /// GitHub handed it a job that may not run in its pool.
     Refused,

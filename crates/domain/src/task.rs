@@ -136,7 +136,7 @@ pub fn close(runner: &Runner, end: End<'_>, around: Around<'_>, public_ip: bool,
     // Both sides must say so: a row that was made anew (an approval gate), or is held by another runner by now, is no affair of this one.
     let held = |waiting: &&WaitingJob| runner.reserved == Some(waiting.id) && waiting.runner.as_ref() == Some(&runner.id);
     let still_waits = around.waiting.filter(held);
-    let outcome = outcome(runner, end, still_waits.is_some());
+    let outcome = outcome(runner, end, still_waits.is_some(), now);
     let reason = reason(runner, end, outcome);
     record.reclaimed = reclaim::at_work(runner, end);
     note(&mut record.story, now, format!("ended: {reason}"));
@@ -145,9 +145,21 @@ pub fn close(runner: &Runner, end: End<'_>, around: Around<'_>, public_ip: bool,
     record.cost = Some(cost(&record, end, public_ip, now));
     record.closed_at = Some(now);
     record.expires_at = Some(now.plus(times::KEEP_RECORDS).seconds());
-    let health = (outcome == Outcome::FailedStart).then(|| failed_start(runner, end, (around.health, &reason), now)).flatten();
+    let health = match outcome {
+        Outcome::FailedStart => failed_start(runner, end, (around.health, &reason), now),
+        Outcome::Ran => worked(runner, around.health),
+        _ => None,
+    };
     let (waiting, job) = match (outcome, still_waits, around.record) {
         (Outcome::NotAssigned, Some(waiting), Some(job)) => not_assigned(waiting, job, &reason, now),
+        (Outcome::FailedStart, Some(waiting), Some(job)) => served_again(
+            waiting,
+            job,
+            format!(
+                "its runner failed as soon as it was registered ({reason}); GitHub is asked about the job, then another one is started"
+            ),
+            now,
+        ),
         (Outcome::Ran, Some(waiting), Some(job)) if may_have_run(runner, waiting) => perhaps_run(waiting, job, now),
         _ => (None, around.interrupted.filter(|_| record.reclaimed).map(|job| reclaim::noted(job, &record, now))),
     };
@@ -167,12 +179,44 @@ fn left_running(record: &Runner, now: Timestamp) -> Option<Open> {
 /// The pool's health with this failed start, if that changes it: of a burst's many failures only the first does, and the others need not write.
 fn failed_start(runner: &Runner, end: End<'_>, (health, reason): (Option<&Health>, &str), now: Timestamp) -> Option<Health> {
     let mut health = health.cloned().unwrap_or_default();
-    let launch = &runner.launch;
-    let changed = health.of_mut(&runner.size).failed_under(&launch.definition, launch.first_sent_at, (failure_kind(end), reason), now);
+    let (launch, size) = (&runner.launch, health.of_mut(&runner.size));
+    let mut changed = size.failed_under(&launch.definition, launch.first_sent_at, (failure_kind(end), reason), now);
+    changed |= runner.state == RunnerState::Registered && size.failed_registered();
     changed.then(|| Health { rev: health.rev + 1, ..health })
 }
 
-fn outcome(runner: &Runner, end: End<'_>, job_still_waits: bool) -> Outcome {
+/// The pool's health after a runner that had a job, if runners of its kind failed before they got that far.
+fn worked(runner: &Runner, health: Option<&Health>) -> Option<Health> {
+    let mut health = health.filter(|health| health.of(&runner.size).after_registration)?.clone();
+    let changed = health.of_mut(&runner.size).worked(&runner.launch.definition);
+    changed.then(|| Health { rev: health.rev + 1, ..health })
+}
+
+/// ECS's code for a task whose container ended by itself. Source: ECS API reference, `Task`, `stopCode`.
+const EXITED: &str = "EssentialContainerExited";
+
+/// The runner's exit code when GitHub gives no job to its version any more, and `ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE` is set.
+/// Source: actions/runner, src/Runner.Common/Constants.cs, `ReturnCode.RunnerVersionDeprecated`.
+const VERSION_REFUSED: i32 = 7;
+
+/// The entry script's exit code when it was told that its registration was handed out before: the answer with it was lost on its way.
+const REGISTRATION_LOST: i32 = 26;
+
+/// True if a registered runner's own failure ended it before it could take a job. run.sh makes 0 of whatever the runner meets at GitHub, so another
+/// code right after the start is the image's; from 128 on a signal ended it, and that may have been anybody's.
+/// Source: actions/runner, src/Misc/layoutroot/run.sh and run-helper.sh.template.
+fn failed_registered(runner: &Runner, end: End<'_>, now: Timestamp) -> bool {
+    let End::Stopped(task) = end else { return false };
+    let Some(code) = task.exit_code.filter(|_| runner.retired_at.is_none() && task.stop_code.as_deref().is_none_or(|code| code == EXITED))
+    else {
+        return false;
+    };
+    let ended = task.timeline.stopping.or(task.timeline.stopped).unwrap_or(now);
+    let at_once = runner.registered_at.is_some_and(|registered| ended.since(registered) <= times::LISTENS_WITHIN);
+    code == VERSION_REFUSED || (at_once && (1..=127).contains(&code) && code != REGISTRATION_LOST)
+}
+
+fn outcome(runner: &Runner, end: End<'_>, job_still_waits: bool, now: Timestamp) -> Outcome {
     let exit = match end {
         End::Stopped(task) => task.exit_code,
         End::NeverStarted(..) | End::Missing => None,
@@ -183,6 +227,7 @@ fn outcome(runner: &Runner, end: End<'_>, job_still_waits: bool) -> Outcome {
         _ if runner.stop.as_ref().is_some_and(|stop| stop.kind != StopKind::StartTimeout) => Outcome::Unneeded,
         RunnerState::Requested if runner.asked_at.is_none() => Outcome::FailedStart,
         _ if runner.sent_away() => Outcome::Unneeded,
+        RunnerState::Registered if failed_registered(runner, end, now) => Outcome::FailedStart,
         RunnerState::Registered | RunnerState::Registering if job_still_waits => Outcome::NotAssigned,
         RunnerState::Registered => Outcome::Unneeded,
         // It asked and was told to wait; it gave up (0, or 20 at the park limit) or something ended it.
@@ -231,13 +276,17 @@ fn stopped_in_words(task: &Task) -> String {
 /// What the exit codes of `runner/entrypoint.sh` and of the runner itself mean.
 fn exit_in_words(code: i32) -> Option<&'static str> {
     Some(match code {
-        1 => "its request for registration was refused, or the runner itself failed",
-        7 => "GitHub gives no job to this version of the runner any more: use a newer image",
+        1 => "Mayfly refused it, or the runner itself failed",
+        VERSION_REFUSED => "GitHub refuses this runner version: update the image",
         20 => "it had nothing to do until the park limit",
         21 => "something between the subnet and API Gateway answers 403: is there a VPC endpoint for execute-api with private DNS?",
-        22 => "its environment is incomplete, or the image lacks bash or a curl that can sign (7.75 or newer)",
+        22 => {
+            "its environment is incomplete, the image lacks bash or a curl that can sign (7.75 or newer), or its .env sets what is Mayfly's"
+        }
         23 => "it could not get its task role's credentials",
         24 => "what it got was not a registration",
+        25 => "the image's user is root, or may not write the runner's folder",
+        REGISTRATION_LOST => "its registration was handed out and did not arrive",
         126 | 127 => "the image cannot run /bin/bash or the runner",
         137 => "killed: out of memory, or stopped while it was running",
         _ => return None,
@@ -264,7 +313,7 @@ fn failure_kind(end: End<'_>) -> FailureKind {
             "does not match",
         ]);
     let cannot_run = says(&["CannotStartContainerError", "CannotCreateContainerError", "exec format error"]);
-    if wrong_image || cannot_run || matches!(task.exit_code, Some(21 | 22 | 126 | 127)) {
+    if wrong_image || cannot_run || matches!(task.exit_code, Some(VERSION_REFUSED | 21 | 22 | 25 | 126 | 127)) {
         FailureKind::Configuration
     } else {
         FailureKind::Passing
@@ -309,8 +358,12 @@ fn may_have_run(runner: &Runner, waiting: &WaitingJob) -> bool {
 /// A task's end overtakes deliveries, which GitHub may make minutes late: without a question, a second runner would be started
 /// for a job that is over. The job is not to blame, so neither its tries nor its wait grow.
 fn perhaps_run(waiting: &WaitingJob, record: &JobRecord, now: Timestamp) -> (Option<WaitingJob>, Option<JobRecord>) {
-    let reason =
-        "a runner that held it in reserve ran a job and ended, and GitHub has not said which; GitHub is asked about this one".to_owned();
+    let reason = "a runner that held it in reserve ran a job and ended, and GitHub has not said which; GitHub is asked about this one";
+    served_again(waiting, record, reason.to_owned(), now)
+}
+
+/// The job is not to blame: neither its tries nor its wait grow, and GitHub is asked about it first.
+fn served_again(waiting: &WaitingJob, record: &JobRecord, reason: String, now: Timestamp) -> (Option<WaitingJob>, Option<JobRecord>) {
     let mut job = JobRecord { rev: record.rev + 1, reason: Some(reason.clone()), ..record.clone() };
     note(&mut job.story, now, reason);
     (Some(WaitingJob { rev: waiting.rev + 1, ask: true, asked_at: None, ..waiting.clone() }), Some(job))

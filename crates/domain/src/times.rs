@@ -50,6 +50,9 @@ pub const START_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// How long a runner may be parked, or registering.
 pub const PARK_LIMIT: Duration = Duration::from_secs(6 * 60 * 60);
 
+/// A runner that ends by itself so soon after its registration never listened for a job: its image cannot run it.
+pub const LISTENS_WITHIN: Duration = Duration::from_secs(60);
+
 /// How long a registered runner may wait for its job; a pool may say otherwise.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 

@@ -107,6 +107,78 @@ fn a_registered_runner_is_not_assigned_only_if_its_own_job_still_waits_for_it() 
 }
 
 #[test]
+fn a_runner_that_fails_as_soon_as_it_is_registered_is_a_failed_start_and_its_job_is_not_to_blame() {
+    // Registered ten seconds ago, and ended then.
+    let runner = registered(1, 1, mine());
+    for (code, kind) in
+        [(1, FailureKind::Passing), (2, FailureKind::Passing), (126, FailureKind::Configuration), (127, FailureKind::Configuration)]
+    {
+        let closing = closed(&runner, Some(code), Some(&held_by(&runner)));
+        assert_eq!(closing.record.outcome, Some(Outcome::FailedStart), "{code}");
+        let (row, job) = (closing.waiting.unwrap(), closing.job.unwrap());
+        assert_eq!((row.ask, row.attempts, row.not_before), (true, 0, None), "{code}");
+        assert!(job.reason.unwrap().contains(&format!("exit code {code}")));
+        let health = closing.health.unwrap().of(&OWN);
+        assert_eq!((health.kind, health.failures, health.after_registration), (Some(kind), 1, true), "{code}");
+        // Its job found another runner meanwhile: the size failed all the same.
+        assert_eq!(outcome(&runner, Some(code), None), Outcome::FailedStart, "{code}");
+    }
+}
+
+#[test]
+fn what_ends_a_registered_runner_otherwise_says_nothing_of_its_image() {
+    let runner = registered(1, 1, mine());
+    let held = held_by(&runner);
+    // run.sh makes 0 of most; 26: the answer with the registration was lost; above 128: a signal, whoever sent it.
+    for code in [None, Some(0), Some(26), Some(130), Some(137), Some(143)] {
+        assert_eq!(outcome(&runner, code, Some(&held)), Outcome::NotAssigned, "{code:?}");
+    }
+    let task = |stop_code: &str| Task { stop_code: Some(stop_code.into()), ..stopped(&runner, Some(1)) };
+    let end = |runner: &Runner, task: &Task| close(runner, End::Stopped(task), Around::default(), false, NOW);
+    for stop_code in ["UserInitiated", "SpotInterruption", "ServiceSchedulerInitiated"] {
+        let closing = end(&runner, &task(stop_code));
+        assert_eq!((closing.record.outcome, closing.health), (Some(Outcome::Unneeded), None), "{stop_code}");
+    }
+    let retired = Runner { retired_at: Some(ago(12)), ..runner.clone() };
+    assert_eq!(end(&retired, &task("EssentialContainerExited")).record.outcome, Some(Outcome::Unneeded));
+    // It listened for a while: that is no image that cannot run.
+    let old = Runner { registered_at: Some(ago(71)), ..runner.clone() };
+    assert_eq!(outcome(&old, Some(1), Some(&held_by(&old))), Outcome::NotAssigned);
+    let young = Runner { registered_at: Some(ago(70)), ..runner.clone() };
+    assert_eq!(outcome(&young, Some(1), Some(&held_by(&young))), Outcome::FailedStart);
+}
+
+#[test]
+fn a_version_that_github_refuses_is_a_configuration_error_of_the_size_however_late_it_is_told() {
+    for seconds in [10, 600] {
+        let runner = Runner { registered_at: Some(ago(seconds)), ..registered(1, 1, mine()) };
+        let closing = closed(&runner, Some(7), Some(&held_by(&runner)));
+        assert_eq!(closing.record.outcome, Some(Outcome::FailedStart));
+        let health = closing.health.unwrap().of(&OWN);
+        assert_eq!((health.kind, health.breaker_open(), health.unasked_max(DEFINITION)), (Some(FailureKind::Configuration), true, 1));
+        assert!(health.reason.unwrap().contains("GitHub refuses this runner version: update the image"));
+        assert!(!closing.job.unwrap().reason.unwrap().contains("runner group"));
+    }
+}
+
+#[test]
+fn a_runner_that_had_a_job_shows_that_its_size_works() {
+    let runner = registered(1, 1, mine());
+    let failed = closed(&runner, Some(7), Some(&held_by(&runner))).health.unwrap();
+    let worked = |runner: &Runner| {
+        let around = Around { health: Some(&failed), ..Around::default() };
+        close(runner, End::Stopped(&stopped(runner, Some(0))), around, false, NOW).health
+    };
+    let after = worked(&busy(2, 1, 7, Some(1))).unwrap();
+    assert_eq!((after.rev, after.of(&OWN).breaker_open(), after.of(&OWN).failures), (failed.rev + 1, false, 0));
+    // One of another image shows nothing of this one; one that was given nothing neither.
+    let mut other = busy(2, 1, 7, Some(1));
+    other.launch.definition = "other".into();
+    assert_eq!(worked(&other), None);
+    assert_eq!(worked(&registered(2, 1, mine())), None);
+}
+
+#[test]
 fn a_job_that_was_not_assigned_is_asked_about_waits_longer_and_after_three_has_words() {
     let runner = registered(1, 1, mine());
     let mut waiting = held_by(&runner);
@@ -161,6 +233,7 @@ fn failures_that_no_other_try_can_mend_are_told_from_those_that_pass() {
         ("Essential container in task exited", Some(127)),
         ("Essential container in task exited", Some(22)),
         ("Essential container in task exited", Some(21)),
+        ("Essential container in task exited", Some(25)),
     ] {
         assert_eq!(kind(reason, code), FailureKind::Configuration, "{reason} {code:?}");
     }

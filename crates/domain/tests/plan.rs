@@ -75,7 +75,7 @@ proptest! {
         prop_assert!(plan.launch.len() <= look.limits.launches);
         let mut of_repository = BTreeMap::new();
         for start in &plan.launch {
-            let health = look.health.of(&start.size);
+            let health = look.health.of_with(&start.size, &look.runners);
             prop_assert!(health.not_before.is_none_or(|at| at <= NOW), "launched before the size's wait was over");
             let Some(id) = start.job else { continue };
             let job = look.jobs.iter().find(|job| job.id == id).unwrap();
@@ -96,9 +96,9 @@ proptest! {
     fn a_size_that_never_worked_is_tried_five_at_a_time_and_one_that_fails_is_probed_by_one(look in look(World::Wild)) {
         let plan = look.plan();
         for size in plan.launch.iter().map(|start| start.size).collect::<BTreeSet<_>>() {
-            let health = look.health.of(&size);
+            let health = look.health.of_with(&size, &look.runners);
             let proven = health.proven.is_some() && health.proven.as_ref() == look.limits.definitions.get(&size.to_string());
-            let most = if health.breaker_open() { 1 } else if proven { usize::MAX } else { 5 };
+            let most = if health.breaker_open() { 1 } else if proven && !health.after_registration { usize::MAX } else { 5 };
             let launches = plan.launch.iter().filter(|start| start.size == size).count();
             prop_assert!(unasked(&look.runners, size) + launches <= most, "{launches} launches of {size}: {health:?}");
         }

@@ -195,6 +195,31 @@ fn an_open_breaker_sends_one_probe_and_waits_for_it() {
 }
 
 #[test]
+fn where_runners_fail_after_their_registration_a_probe_lasts_until_it_has_a_job() {
+    let late = SizeHealth { failed: Some(DEFINITION.into()), after_registration: true, ..broken(1, FailureKind::Configuration) };
+    let look = |runner: Runner| Look { health: health([(OWN, late.clone())]), ..scene([job(1), job(2), job(3)], [runner]) };
+    // The probe has its registration, for job 1, and may yet fail as those before it.
+    insta::assert_snapshot!(told(&look(registered(1, 1, target(1, "mayfly")))), @"
+    hold job 2: Unproven(1)
+    hold job 3: Unproven(1)
+    ");
+    // It has a job, and was launched after the newest failure: the size works, and nothing waits for its end.
+    let mut works = busy(1, 9, 7, Some(9));
+    insta::assert_snapshot!(told(&look(works.clone())), @"
+    launch for job 1
+    launch for job 2
+    launch for job 3
+    ");
+    // One that was launched before shows nothing of what is wrong since.
+    works.launch.first_sent_at = ago(601);
+    insta::assert_snapshot!(told(&look(works)), @"
+    launch for job 1
+    hold job 2: Unproven(1)
+    hold job 3: Unproven(1)
+    ");
+}
+
+#[test]
 fn a_wait_after_a_failed_start_holds_jobs_and_floor_alike() {
     let waits = health([(OWN, SizeHealth { not_before: Some(later(1)), ..broken(1, FailureKind::Passing) })]);
     let mut look = Look { health: waits, ..scene([job(1)], []) };

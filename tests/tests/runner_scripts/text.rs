@@ -18,7 +18,8 @@ fn the_scripts_are_plain_ascii() {
 fn every_exit_code_is_listed() {
     let text = script("entrypoint.sh");
     let listed = |code: &str| text.lines().any(|line| line.starts_with(&format!("#   {code:>2}  ")));
-    let used: Vec<&str> = text.split("leave ").skip(1).filter_map(|rest| rest.split(' ').next()).filter(|code| code.parse::<u8>().is_ok()).collect();
+    let used: Vec<&str> =
+        text.split("leave ").skip(1).filter_map(|rest| rest.split(' ').next()).filter(|code| code.parse::<u8>().is_ok()).collect();
     assert!(used.len() > 20);
     for code in used {
         assert!(listed(code), "{code}");

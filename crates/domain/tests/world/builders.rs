@@ -234,5 +234,6 @@ pub(crate) fn broken(failures: u32, kind: FailureKind) -> SizeHealth {
         reason: Some("no capacity".into()),
         failed: None,
         proven: None,
+        after_registration: false,
     }
 }

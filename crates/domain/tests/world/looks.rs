@@ -189,14 +189,17 @@ pub(crate) fn runners(world: World, most: usize) -> impl Strategy<Value = Vec<Ru
 fn size_health() -> impl Strategy<Value = SizeHealth> {
     let kind = prop_oneof![Just(FailureKind::Passing), Just(FailureKind::Quota), Just(FailureKind::Configuration)];
     let proven = prop_oneof![2 => Just(Some(DEFINITION.to_owned())), 1 => Just(None), 1 => Just(Some("older".to_owned()))];
-    (0u32..7, prop::option::of(kind), time_to_wait(), proven).prop_map(|(failures, kind, not_before, proven)| SizeHealth {
+    let failed = prop::option::of(Just(DEFINITION.to_owned()));
+    let story = (0u32..7, prop::option::of(kind), time_to_wait(), proven, failed, any::<bool>());
+    story.prop_map(|(failures, kind, not_before, proven, failed, after_registration)| SizeHealth {
         failures: if kind.is_some() { failures } else { 0 },
         raised_at: not_before.map(|_| ago(120)),
         not_before,
         kind,
         reason: None,
         proven,
-        failed: None,
+        failed,
+        after_registration: after_registration && kind.is_some(),
     })
 }
 
