@@ -16,8 +16,8 @@ pub fn judged(kind: &Kind, task: &Task, report: &Report, around: &Around) -> Vec
     let mut findings = vec![Finding::good(Area::Network, started(kind, task))];
     let whose = kind.whose();
     for lack in &report.image.lacks {
-        let what = format!("{whose} (image {}): the image lacks {lack}: its runners end with exit code 22", kind.pool.image);
-        findings.push(Finding::error(Area::Network, what, "put it into the image (runner/Dockerfile says what one needs)"));
+        let what = format!("{whose} (image {}): the image lacks {lack}: its runners end before they register", kind.pool.image);
+        findings.push(Finding::error(Area::Network, what, "change the image (runner/Dockerfile says what one needs)"));
     }
     let reached = report.reached.iter().map(|(name, exchange)| outside(&whose, (name, exchange), report.image.proxy, around));
     findings.extend(merged(&whose, reached.collect()));
