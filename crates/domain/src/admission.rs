@@ -42,15 +42,51 @@ pub enum Admission {
     Refused(String, Box<Runner>),
 }
 
+/// Why a runner ends on which a job runs that nobody admitted.
+pub const UNADMITTED: &str = "its job began without being admitted: does the image take Mayfly's job-started hook away?";
+
+/// The decision that was made before about this job on this runner: admitted, or refused for this reason. Nothing has to be written down or asked
+/// for it, however often a job asks.
+#[must_use]
+pub fn decided<'a>(runner: &'a Runner, request: &AdmissionRequest) -> Option<Result<(), &'a str>> {
+    if let Some(why) = &runner.refused {
+        return Some(Err(why));
+    }
+    let same = !has_another(runner, request);
+    (same && runner.admitted_at.is_some()).then_some(Ok(()))
+}
+
+/// True if the runner is known to have another job than the one asked about: that is refused whatever it is.
+#[must_use]
+pub fn has_another(runner: &Runner, request: &AdmissionRequest) -> bool {
+    runner.work.as_ref().is_some_and(|work| (work.run, work.attempt) != (RunId(request.run_id), request.run_attempt))
+}
+
+impl Runner {
+    /// True if no job may run on it that was not admitted, and none was admitted or refused.
+    #[must_use]
+    pub fn unadmitted(&self) -> bool {
+        self.fails_closed && self.admitted_at.is_none() && self.refused.is_none()
+    }
+
+    /// The runner, refused because its job runs and was never admitted; `None` if that is not so, or not so any more.
+    #[must_use]
+    pub fn refused_unadmitted(&self, now: Timestamp) -> Option<Self> {
+        (self.state == RunnerState::Busy && self.unadmitted()).then(|| {
+            let mut after = Self { rev: self.rev + 1, refused: Some(UNADMITTED.to_owned()), ..self.clone() };
+            note(&mut after.story, now, format!("job refused: {UNADMITTED}"));
+            after
+        })
+    }
+}
+
 /// Decides whether the job may run on this runner. `private` is what is known of the repository; unknown counts as public.
 #[must_use]
 pub fn admit(runner: &Runner, pool: Option<&Pool>, request: &AdmissionRequest, private: Option<bool>, now: Timestamp) -> Admission {
-    let (run, attempt) = (RunId(request.run_id), request.run_attempt);
-    if let Some(work) = &runner.work {
-        // The hook may ask again when it missed the answer; a second job is not a repetition.
-        if (work.run, work.attempt) != (run, attempt) {
-            return refuse(&taken(runner, request, now), "the runner has had its one job", now);
-        }
+    let run = RunId(request.run_id);
+    // The hook may ask again when it missed the answer; a second job is not a repetition.
+    if has_another(runner, request) {
+        return refuse(&taken(runner, request, now), "the runner has had its one job", now);
     }
     let taken = taken(runner, request, now);
     // A refusal stands, whatever the same container says of itself next: its end is under way.
@@ -60,11 +96,13 @@ pub fn admit(runner: &Runner, pool: Option<&Pool>, request: &AdmissionRequest, p
     if let Some(why) = refusal(runner, pool, request, private) {
         return refuse(&taken, &why, now);
     }
-    if runner.work.is_some() {
+    // What a delivery has said already needs no second write, unless it counts that the hook asked.
+    if runner.admitted_at.is_some() || (runner.work.is_some() && !runner.fails_closed) {
         return Admission::Admitted(None);
     }
     let mut after = taken;
     after.repository = Some(RepositoryId(request.repository_id));
+    after.admitted_at = Some(now);
     note(&mut after.story, now, format!("admitted run {run} of {}", request.repository));
     Admission::Admitted(Some(Box::new(after)))
 }
@@ -75,6 +113,7 @@ fn taken(runner: &Runner, request: &AdmissionRequest, now: Timestamp) -> Runner 
     let mut after = runner.clone();
     after.rev += 1;
     after.state = RunnerState::Busy;
+    after.busy_at.get_or_insert(now);
     after.work.get_or_insert(Work { run: RunId(request.run_id), attempt: request.run_attempt, job: None, since: now });
     after
 }

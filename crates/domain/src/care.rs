@@ -19,6 +19,8 @@ pub enum Care {
     Retire(String),
     /// To be taken away at GitHub and stopped, job or no job.
     End(String),
+    /// To be refused, and then ended so: its job runs and was never admitted.
+    Refuse,
 }
 
 /// Decides what a runner needs. `pool` is its pool as the pools file has it now; of one that is gone the usual limits hold.
@@ -53,8 +55,11 @@ pub fn care(runner: &Runner, pool: Option<&Pool>, now: Timestamp) -> Care {
         RunnerState::Registered if over(runner.registered_at, idle_timeout) => {
             Care::Retire(format!("registered, and given no job within {} min", minutes(idle_timeout)))
         }
+        RunnerState::Busy if runner.unadmitted() && runner.done_at.is_none() && over(runner.busy_at, times::ADMITTED_WITHIN) => {
+            Care::Refuse
+        }
         _ if over(runner.done_at, times::STOP_AFTER_DONE) => Care::End("its job is over, and the task is still there".to_owned()),
-        _ if runner.refused.is_some() && over(runner.work.as_ref().map(|work| work.since), times::STOP_AFTER_DONE) => {
+        _ if runner.refused.is_some() && over(runner.work.as_ref().map(|work| work.since).or(runner.busy_at), times::STOP_AFTER_DONE) => {
             Care::End("its job was refused, and the task is still there".to_owned())
         }
         _ => Care::None,
@@ -168,6 +173,29 @@ mod tests {
         done.done_at = Some(at(10));
         assert_eq!(care(&done, None, at(130)), Care::None);
         assert!(matches!(care(&done, None, at(131)), Care::End(_)));
+    }
+
+    #[test]
+    fn a_job_that_nobody_admitted_is_refused_in_time_where_none_may_run_so() {
+        let grace = times::ADMITTED_WITHIN.as_secs();
+        let mut busy = runner(RunnerState::Busy);
+        busy.busy_at = Some(at(100));
+        busy.fails_closed = true;
+        assert_eq!(care(&busy, None, at(100 + grace)), Care::None);
+        assert_eq!(care(&busy, None, at(101 + grace)), Care::Refuse);
+        let legal = [
+            Runner { fails_closed: false, ..busy.clone() },
+            Runner { admitted_at: Some(at(130)), ..busy.clone() },
+            Runner { busy_at: None, ..busy.clone() },
+            Runner { done_at: Some(at(100 + grace)), ..busy.clone() },
+        ];
+        for runner in legal {
+            assert_eq!(care(&runner, None, at(101 + grace)), Care::None, "{runner:?}");
+        }
+        // Refused, and still there: GitHub may be the only one to know that it has a job.
+        let refused = busy.refused_unadmitted(at(101 + grace)).unwrap();
+        assert!(matches!(care(&refused, None, at(102 + grace)), Care::End(_)));
+        assert_eq!(refused.refused_unadmitted(at(102 + grace)), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::admission::UNADMITTED;
 use crate::errand::Open;
 use crate::first_sight::first_sight;
 use crate::id::{JobId, PoolName};
@@ -68,6 +69,12 @@ impl Observation {
     /// Nothing to write, nobody to wake.
     pub(crate) fn nothing(verdict: Verdict) -> Self {
         Self { verdict, record: None, waiting: WaitingChange::Keep, runner: None, errand: None, wake: BTreeSet::new() }
+    }
+
+    /// The runner that this shows to have run a job that was not admitted, where none may run so.
+    #[must_use]
+    pub fn unadmitted(&self) -> Option<&Runner> {
+        self.runner.as_ref().filter(|runner| runner.refused.as_deref() == Some(UNADMITTED))
     }
 
     /// True if there is nothing to write.
@@ -238,9 +245,16 @@ fn at_work(runner: &Runner, event: &JobEvent) -> Option<Runner> {
         let since = after.work.as_ref().map_or(since, |work| work.since);
         after.work = Some(Work { run: event.run, attempt: event.attempt, job: Some(event.job), since });
         after.state = RunnerState::Busy;
+        after.busy_at = after.busy_at.or(Some(event.received_at));
         after.repository = Some(event.repository.id);
         if event.action == JobAction::Completed {
             after.done_at = after.done_at.or(event.completed_at).or(Some(event.received_at));
+            // A job fails without having been admitted, where that could not be asked, or is cancelled before. None succeeds.
+            if event.conclusion.as_deref() == Some("success")
+                && let Some(refused) = after.refused_unadmitted(event.received_at)
+            {
+                after = Runner { rev: runner.rev, ..refused };
+            }
         }
     }
     (after != *runner).then(|| {

@@ -215,6 +215,15 @@ pub struct Runner {
     /// What it works on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work: Option<Work>,
+    /// When it was first known to have a job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy_at: Option<Timestamp>,
+    /// Its hook ends the container of a job that could not be asked about (`MAYFLY_FAIL_CLOSED`): no job may run on it that was not admitted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fails_closed: bool,
+    /// When its job was admitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admitted_at: Option<Timestamp>,
     /// Why its job was refused at admission.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
@@ -301,6 +310,9 @@ impl Runner {
             registered_at: None,
             retired_at: None,
             work: None,
+            busy_at: None,
+            fails_closed: false,
+            admitted_at: None,
             refused: None,
             done_at: None,
             checked_at: None,

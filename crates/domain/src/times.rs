@@ -89,6 +89,10 @@ pub fn admission(fails_closed: bool) -> Duration {
     Duration::from_secs(if fails_closed { 5 * 60 } else { 60 })
 }
 
+/// A job that was not admitted by then, where none may run without, runs without. Before its hook is called the runner downloads the job's
+/// actions, which takes minutes at worst; then the hook asks. Source: actions/runner, src/Runner.Worker/JobExtension.cs, `InitializeJob`.
+pub const ADMITTED_WITHIN: Duration = Duration::from_secs(15 * 60);
+
 /// How often a parked runner is told to ask again.
 pub const POLL: Duration = Duration::from_secs(5);
 
@@ -158,6 +162,12 @@ mod tests {
     #[test]
     fn nothing_is_sent_under_a_token_that_ecs_may_have_forgotten() {
         assert!(SEND_WITHIN + SCALER_TIMEOUT < CLIENT_TOKEN);
+    }
+
+    #[test]
+    fn no_job_is_ended_whose_hook_may_still_ask() {
+        assert!(admission(true) > admission(false));
+        assert!(ADMITTED_WITHIN >= admission(true) + SCRIPT_REQUEST + Duration::from_secs(5 * 60));
     }
 
     #[test]

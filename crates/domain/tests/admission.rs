@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-use mayfly_domain::admission::{Admission, AdmissionRequest, admit};
+use mayfly_domain::admission::{Admission, AdmissionRequest, admit, decided};
 use mayfly_domain::id::{OwnerId, RepositoryId, RunId};
 use mayfly_domain::pool::{Pool, RepositoryPattern};
 use mayfly_domain::runner::{Runner, RunnerState};
@@ -15,6 +15,10 @@ mod builders;
 
 fn of_repository() -> Runner {
     registered(1, 1, target(1, "mayfly"))
+}
+
+fn admitted(runner: Runner) -> Runner {
+    Runner { admitted_at: Some(NOW), ..runner }
 }
 
 fn of_organization() -> Runner {
@@ -98,11 +102,40 @@ fn an_admitted_runner_is_busy_with_the_run_and_counts_for_its_repository() {
 
 #[test]
 fn a_hook_that_asks_again_gets_the_same_answer() {
-    let admitted = busy(1, 1, 7, None);
+    let admitted = Runner { fails_closed: true, ..admitted(busy(1, 1, 7, None)) };
     assert_eq!(admit(&admitted, Some(&pool()), &request(1, "acme/app-1"), Some(true), NOW), Admission::Admitted(None));
+    // Where a job may run unasked, the delivery says enough.
     let known = busy(1, 1, 7, Some(1));
     assert_eq!(admit(&known, Some(&pool()), &request(1, "acme/app-1"), Some(true), NOW), Admission::Admitted(None));
     assert!(refused(&admitted, Some(&pool()), &request(1, "acme/app-1"), Some(false)).is_some());
+}
+
+#[test]
+fn an_admission_after_the_delivery_is_written_down_like_one_before() {
+    let known = Runner { fails_closed: true, ..busy(1, 1, 7, Some(1)) };
+    let Admission::Admitted(Some(after)) = admit(&known, Some(&pool()), &request(1, "acme/app-1"), Some(true), NOW) else {
+        unreachable!("not admitted, or not written down")
+    };
+    assert_eq!((after.admitted_at, after.rev, after.work), (Some(NOW), known.rev + 1, known.work));
+}
+
+#[test]
+fn what_is_decided_needs_no_second_decision() {
+    let (app, second) = (request(1, "acme/app-1"), AdmissionRequest { run_id: 8, ..request(1, "acme/app-1") });
+    let refused = Runner { refused: Some("why".into()), ..admitted(busy(1, 1, 7, None)) };
+    let cases = [
+        (of_repository(), &app, None),
+        (busy(1, 1, 7, None), &app, None),
+        (busy(1, 1, 7, Some(1)), &app, None),
+        (admitted(busy(1, 1, 7, None)), &app, Some(Ok(()))),
+        // Another job than its one is refused, and that is written down.
+        (admitted(busy(1, 1, 7, None)), &second, None),
+        (refused.clone(), &app, Some(Err("why"))),
+        (refused, &second, Some(Err("why"))),
+    ];
+    for (number, (runner, request, expected)) in cases.into_iter().enumerate() {
+        assert_eq!(decided(&runner, request), expected, "case {number}");
+    }
 }
 
 #[test]

@@ -294,3 +294,28 @@ fn the_largest_waiting_row_is_250_bytes_at_most() {
     assert!(item_size(&row) <= 250, "{} bytes", item_size(&row));
     assert!(item_size(&job(1)) < 200, "{} bytes", item_size(&job(1)));
 }
+
+#[test]
+fn a_job_that_succeeds_where_none_may_run_unadmitted_shows_that_it_was_not_asked_about() {
+    let guarded = Runner { fails_closed: true, ..ours(1, JOB) };
+    let over = |runner: &Runner, conclusion: &str| {
+        let event = completed("over", conclusion, Some(named(runner)));
+        let known = mayfly_domain::observe::Known { pools: &pools(), record: None, runner: Some(runner) };
+        mayfly_domain::observe::observe(&event, known)
+    };
+    let shown = over(&guarded, "success");
+    let runner = shown.unadmitted().unwrap();
+    assert_eq!((runner.rev, runner.refused.is_some(), runner.done_at.is_some()), (guarded.rev + 1, true, true));
+    // Where the hook could not ask, or the job was cancelled before it was called, it ends without an admission.
+    for conclusion in ["failure", "cancelled"] {
+        assert_eq!(over(&guarded, conclusion).unadmitted(), None, "{conclusion}");
+    }
+    let legal = [
+        Runner { fails_closed: false, ..guarded.clone() },
+        Runner { admitted_at: Some(ago(9)), ..guarded.clone() },
+        Runner { refused: Some("its own reason".into()), ..guarded },
+    ];
+    for runner in legal {
+        assert_eq!(over(&runner, "success").unadmitted(), None, "{runner:?}");
+    }
+}

@@ -1,7 +1,7 @@
 //! `POST /admission`: whether the job that GitHub handed to a runner may run on it.
 
 use anyhow::Context;
-use mayfly_domain::admission::{Admission, AdmissionRequest};
+use mayfly_domain::admission::{Admission, AdmissionRequest, decided, has_another};
 use mayfly_domain::id::{RepositoryId, RunId, RunnerAddress};
 use mayfly_domain::job::JobRecord;
 use mayfly_domain::pool::{Pool, Pools};
@@ -28,6 +28,10 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             Ok(runner) => runner,
             Err(answer) => return Ok(answer),
         };
+        // Whatever a job does with its runner's right to ask: what is decided costs one read, and no call to GitHub.
+        if let Some(decided) = decided(&runner, request) {
+            return Ok(decided.map_or_else(Answer::not_admitted, |()| Answer::admitted()));
+        }
         let mut pools = self.settings.pools().await.context("read the pools file")?;
         if pools.get(&runner.pool).is_none() {
             // It may have been applied a moment ago, with rules that this job has to meet.
@@ -68,7 +72,7 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         reserved: Option<&JobRecord>,
         (pools, request, by): (&Pools, &AdmissionRequest, Instant),
     ) -> anyhow::Result<Option<bool>> {
-        if pool.is_none_or(|pool| pool.public) {
+        if pool.is_none_or(|pool| pool.public) || has_another(runner, request) {
             return Ok(None);
         }
         let id = RepositoryId(request.repository_id);

@@ -192,6 +192,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
         runner.rev = 1;
         runner.intended = start.job;
         runner.repository = start.repository;
+        runner.fails_closed = pool.fails_closed();
         let why = start.job.map_or_else(|| "requested for the idle floor".to_owned(), |job| format!("requested for job {job}"));
         note(&mut runner.story, now, why);
         Ok(runner)

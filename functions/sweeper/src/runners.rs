@@ -1,6 +1,7 @@
 //! The limits of every runner. What GitHub may know is taken away there first: a runner that has a job refuses to go.
 
 use anyhow::Context;
+use mayfly_domain::admission::UNADMITTED;
 use mayfly_domain::care::{Care, care};
 use mayfly_domain::id::{GithubRunnerId, PoolName, RunnerAddress};
 use mayfly_domain::job::note;
@@ -12,7 +13,7 @@ use mayfly_ledger::Store;
 use mayfly_ledger::runners::Changed;
 use mayfly_queue::Wakes;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::budget::Budget;
 use crate::{Fleet, GITHUB_CALL, GitHub, Sweeper};
@@ -38,7 +39,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             }
             let care = care(&runner, pool, self.now());
             let may_ask = match (&care, &runner.target) {
-                (Care::Retire(_) | Care::End(_), Some(target)) => self.may_ask(target.installation, budget).await,
+                (Care::Retire(_) | Care::End(_) | Care::Refuse, Some(target)) => self.may_ask(target.installation, budget).await,
                 _ => true,
             };
             let minded = match care {
@@ -52,6 +53,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 Care::Retire(_) => Ok(()),
                 // Without the pools file its own limit is not known: a busy runner must not pay for that.
                 Care::End(_) if pools.is_none() => Ok(()),
+                Care::Refuse => self.refuse(&runner, pools.filter(|_| may_ask)).await,
                 Care::End(why) => self.end(&runner, pools.filter(|_| may_ask), &why).await,
             };
             if let Err(problem) = minded {
@@ -134,6 +136,18 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         })
     }
 
+    /// Refuses a runner whose job runs and was never admitted, and ends it.
+    async fn refuse(&self, runner: &Runner, tell: Option<&Pools>) -> anyhow::Result<()> {
+        let now = self.now();
+        let Changed::Yes(refused) = self.ledger.change_runner(&runner.address(), |row| row.refused_unadmitted(now)).await? else {
+            // It was admitted, or ended, meanwhile.
+            return Ok(());
+        };
+        error!(runner.id = %refused.id, pool.name = %refused.pool, run.id = refused.work.as_ref().map(|work| work.run.0), "job refused: {UNADMITTED}");
+        self.wake(&refused.pool).await;
+        self.end(&refused, tell, UNADMITTED).await
+    }
+
     /// Stops a runner whose time is over. GitHub is told first, if it may be asked anything now, so that it gives it nothing more; its answer
     /// changes nothing.
     async fn end(&self, runner: &Runner, tell: Option<&Pools>, why: &str) -> anyhow::Result<()> {
@@ -186,7 +200,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let now = self.now();
         let busy = |row: &Runner| {
             (row.state == RunnerState::Registered).then(|| {
-                let mut after = Runner { state: RunnerState::Busy, ..row.clone() };
+                let mut after = Runner { state: RunnerState::Busy, busy_at: Some(now), ..row.clone() };
                 note(&mut after.story, now, "GitHub says that it has a job, though no delivery and no hook did");
                 after
             })

@@ -1,6 +1,7 @@
 //! GitHub asked about one job, and what it says written down.
 
 use anyhow::Context;
+use mayfly_domain::admission::UNADMITTED;
 use mayfly_domain::anew::Matching;
 use mayfly_domain::errand::Open;
 use mayfly_domain::id::{JobId, PoolName, RunnerName};
@@ -13,7 +14,7 @@ use mayfly_ledger::Store;
 use mayfly_ledger::truths::Told;
 use mayfly_queue::Wakes;
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{error, info};
 
 use crate::budget::Budget;
 use crate::errands::Ran;
@@ -35,6 +36,9 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         };
         if told.record.state != record.state {
             info!(job.id = %job, from = ?record.state, to = ?told.record.state, "GitHub, when asked, says something else of the job");
+        }
+        if let Some(runner) = told.learned.observation.unadmitted() {
+            error!(runner.id = %runner.id, pool.name = %runner.pool, job.id = %job, "job refused: {UNADMITTED}");
         }
         for pool in &told.learned.observation.wake {
             self.wake(pool).await;

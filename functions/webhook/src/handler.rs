@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use mayfly_domain::admission::UNADMITTED;
 use mayfly_domain::id::PoolName;
 use mayfly_domain::job::{JobAction, JobEvent};
 use mayfly_domain::label::Labels;
@@ -249,6 +250,9 @@ fn log(event: &JobEvent, observation: &Observation) {
     };
     let pool = observation.record.as_ref().and_then(|record| record.pool.as_ref()).map(PoolName::as_str);
     let (job, repository, guid) = (event.job.0, event.repository.name.as_str(), event.delivery.as_str());
+    if let Some(runner) = observation.unadmitted() {
+        tracing::error!(delivery.id = guid, job.id = job, runner.id = %runner.id, pool.name = %runner.pool, "job refused: {UNADMITTED}");
+    }
     match &observation.verdict {
         Verdict::Recorded => {
             tracing::info!(

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use super::System;
 use super::front::{Environment, Reply};
 use super::start::ACCOUNT;
+use super::world::BadImage;
 use crate::fargate::{ContainerSpec, IDLE_COMMAND, TaskId};
 use crate::github::id::SessionId;
 use crate::github::model::Interrupted;
@@ -119,6 +120,9 @@ impl Container {
 
     /// `run.sh`: one connection, one job.
     async fn listen(&self, system: &System, told: &Told, registration: &str) -> i32 {
+        if let Some(BadImage::Ends(code)) = system.world.image() {
+            return code;
+        }
         let opened = system.world.with_github(|github, now| github.open_session(registration, now));
         // run-helper.sh makes 0 of the listener's own failures.
         let Ok((session, _)) = opened else { return 0 };
@@ -178,6 +182,9 @@ impl Container {
 
     /// `job-started.sh`: asks whether the job may run here.
     async fn admission(&self, system: &System, session: &SessionId, job: &Value) -> Admitted {
+        if system.world.image() == Some(BadImage::TakesTheHookAway) {
+            return Admitted::Yes;
+        }
         let fails_closed = self.variable("MAYFLY_FAIL_CLOSED") == "1";
         let deadline = system.world.clock.elapsed() + times::admission(fails_closed);
         let body = json!({

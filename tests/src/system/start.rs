@@ -117,6 +117,7 @@ impl Start {
             latency: self.latency,
             sweeps: self.sweeps,
             hang: AtomicBool::new(false),
+            image: std::sync::Mutex::new(None),
             sky: Mutex::default(),
             witness: Mutex::default(),
             witnessed: AtomicBool::new(false),

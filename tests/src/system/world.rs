@@ -46,6 +46,7 @@ pub struct World {
     pub(super) latency: u64,
     pub(super) sweeps: bool,
     pub(super) hang: AtomicBool,
+    pub(super) image: Mutex<Option<BadImage>>,
     pub(super) sky: Mutex<Sky>,
     pub(super) witness: Mutex<Option<Box<dyn Witness>>>,
     pub(super) witnessed: AtomicBool,
@@ -53,6 +54,15 @@ pub struct World {
     pub(super) numbers: AtomicU64,
     /// Draws of what Lambda, SQS and EventBridge do: apart, so that they change nothing while all chances are 0.
     pub(super) dice: Mutex<fastrand::Rng>,
+}
+
+/// What may be wrong with the runners' image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadImage {
+    /// It takes Mayfly's job-started hook away.
+    TakesTheHookAway,
+    /// Its runner ends with this code as soon as it has its registration.
+    Ends(i32),
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -245,6 +255,15 @@ impl World {
     pub fn forget_calls(&self) {
         self.table.forget_counts();
         lock(&self.calls).clear();
+    }
+
+    /// From now on the runners' image is wrong in this way, or right again.
+    pub fn image_is(&self, bad: Option<BadImage>) {
+        *lock(&self.image) = bad;
+    }
+
+    pub(super) fn image(&self) -> Option<BadImage> {
+        *lock(&self.image)
     }
 
     /// From now on containers stay when their job is over.

@@ -2,7 +2,7 @@
 
 use mayfly_domain::runner::Outcome;
 use mayfly_tests::github::jobs::{Conclusion, NewJob, Status};
-use mayfly_tests::system::Start;
+use mayfly_tests::system::{BadImage, Start, System};
 
 use crate::told::{done, job, outcomes, queue_one, rest, story, until};
 
@@ -62,4 +62,62 @@ async fn a_runner_of_a_repository_cannot_be_handed_anothers_job() {
     done(&system, 300, &[accepted]).await;
     rest(&system, 300).await;
     assert_eq!((system.at_github(stranger).map(|(status, _)| status), outcomes(&system)), (Some(Status::Queued), vec![Outcome::Ran]));
+}
+
+/// A pool that fails closed, and an older job of a repository that it does not list, on an image that takes the hook away.
+fn unguarded(seed: u64, seconds: f64) -> (System, mayfly_domain::id::JobId) {
+    let system = Start::seeded(seed).pools(ORGANIZATION).begin().unwrap();
+    system.world.image_is(Some(BadImage::TakesTheHookAway));
+    let stranger = system.queue_jobs(&NewJob { repository: "acme/secret".to_owned(), seconds, ..job() })[0];
+    (system, stranger)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_runs_unadmitted_where_none_may_is_ended_and_its_runner_refused() {
+    let (system, stranger) = unguarded(33, 7_200.0);
+    queue_one(&system);
+    until(&system, 300, "the stranger runs", |system| system.at_github(stranger) == Some((Status::InProgress, None))).await;
+    system.pass(14 * 60).await;
+    // The pool's own job, which was short, succeeded unasked on such a runner meanwhile.
+    assert_eq!(outcomes(&system), [Outcome::Refused], "{}", story(&system));
+    until(&system, 600, "it is ended", |system| outcomes(system) == [Outcome::Refused; 2]).await;
+    assert!(
+        system.closed_runners().iter().all(|runner| runner.reason.as_ref().is_some_and(|reason| reason.contains("without being admitted")))
+    );
+    until(&system, 900, "GitHub gives the job up", |system| {
+        system.at_github(stranger) == Some((Status::Completed, Some(Conclusion::Failure)))
+    })
+    .await;
+    rest(&system, 300).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_succeeds_unadmitted_where_none_may_is_told_as_refused() {
+    let (system, stranger) = unguarded(34, 20.0);
+    queue_one(&system);
+    until(&system, 300, "the stranger is over", |system| {
+        system.at_github(stranger) == Some((Status::Completed, Some(Conclusion::Success)))
+    })
+    .await;
+    rest(&system, 300).await;
+    assert_eq!(outcomes(&system), [Outcome::Refused, Outcome::Refused], "{}", story(&system));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_runs_unasked_where_that_is_allowed_is_let_be() {
+    let system = crate::told::begin(35);
+    system.world.image_is(Some(BadImage::TakesTheHookAway));
+    let long = system.queue_jobs(&NewJob { seconds: 3_000.0, ..job() });
+    done(&system, 3_600, &long).await;
+    rest(&system, 300).await;
+    assert_eq!(outcomes(&system), [Outcome::Ran], "{}", story(&system));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_admitted_job_is_never_ended_however_long_it_runs() {
+    let system = Start::seeded(36).pools(ORGANIZATION).begin().unwrap();
+    let long = system.queue_jobs(&NewJob { seconds: 7_200.0, ..job() });
+    done(&system, 9_000, &long).await;
+    rest(&system, 300).await;
+    assert_eq!(outcomes(&system), [Outcome::Ran], "{}", story(&system));
 }

@@ -2,7 +2,7 @@
 
 use mayfly_domain::runner::Outcome;
 use mayfly_tests::fargate::{Fault, FaultKind, Operation};
-use mayfly_tests::system::Start;
+use mayfly_tests::system::{BadImage, Start};
 
 use crate::told::{begin, done, jobs, linux, outcomes, pool_with, queue_one, rest, story, until};
 
@@ -130,4 +130,21 @@ async fn a_launch_that_ecs_refuses_for_good_is_tried_only_now_and_then() {
     system.world.with_ecs(|ecs, _| ecs.clear_faults());
     done(&system, 2_400, &[job]).await;
     rest(&system, 60).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_whose_runner_fails_after_its_registration_is_probed_and_its_jobs_are_not_blamed() {
+    for (seed, code, launches) in [(75, 7, 1..=10), (76, 1, 1..=40)] {
+        let system = begin(seed);
+        system.world.image_is(Some(BadImage::Ends(code)));
+        let jobs = system.queue_jobs(&jobs(10));
+        system.pass(3_600).await;
+        let (launched, _) = system.launched_and_most_live();
+        assert!(launches.contains(&launched), "exit code {code}: {launched} tasks in an hour\n{}", story(&system));
+        assert!(outcomes(&system).iter().all(|outcome| *outcome == Outcome::FailedStart), "exit code {code}\n{}", story(&system));
+        assert!(system.waiting().iter().all(|job| job.attempts == 0), "exit code {code}\n{}", story(&system));
+        system.world.image_is(None);
+        done(&system, 3_600, &jobs).await;
+        rest(&system, 300).await;
+    }
 }
