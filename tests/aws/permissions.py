@@ -19,6 +19,9 @@ EVERYTHING = {
     "ecs:RegisterTaskDefinition": "held against `*` by ECS where its resource-level permissions are not in force",
     "ecs:ListTasks": "its only resource is the container instance, of which Fargate has none",
     "cloudwatch:DescribeAlarms": "asked for alarms by the prefix of their names, which is no alarm",
+    "ecr:BatchCheckLayerAvailability": "pools choose their images, of other accounts and regions too; the repository's own policy decides there",
+    "ecr:BatchGetImage": "the same",
+    "ecr:GetDownloadUrlForLayer": "the same",
     "servicequotas:GetServiceQuota": "a limit is no secret, and the same question for its default knows no resource",
 }
 # Keys of every request. IAM user guide, "AWS global condition context keys".

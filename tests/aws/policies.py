@@ -22,6 +22,8 @@ ARNS = {
     "AWS::ECS::Cluster": f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/{{}}",
     "AWS::Logs::LogGroup": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{{}}:*",
 }
+# Parameters that are empty unless somebody gives them.
+GIVEN = {"KmsKeyArn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/00000000-0000-0000-0000-000000000000"}
 NAMED_BY = {"AWS::ECS::Cluster": "ClusterName", "AWS::Logs::LogGroup": "LogGroupName"}
 
 
@@ -46,7 +48,7 @@ class Template:
 
     def __init__(self, template: dict):
         self.resources = template["Resources"]
-        self.parameters = {name: about.get("Default", name) for name, about in template.get("Parameters", {}).items()}
+        self.parameters = {name: GIVEN.get(name) or about.get("Default", name) for name, about in template.get("Parameters", {}).items()}
 
     def name(self, logical: str) -> str:
         resource = self.resources[logical]
@@ -107,7 +109,7 @@ class Template:
         return found
 
     def of_document(self, owner: str, document: dict, trust: bool = False) -> list[Statement]:
-        return [self.statement(owner, self.value(raw), trust) for raw in listed(document["Statement"])]
+        return [self.statement(owner, self.value(raw), trust) for one in listed(document["Statement"]) for raw in either(one)]
 
     def statement(self, owner: str, raw: dict, trust: bool) -> Statement:
         unknown = set(raw) - {"Sid", "Effect", "Action", "Resource", "Condition", "Principal"}
@@ -122,6 +124,13 @@ class Template:
         return Statement(
             owner, trust, raw["Effect"], tuple(listed(raw["Action"])), tuple(listed(raw.get("Resource", []))), tuple(conditions), tuple(principals)
         )
+
+
+def either(statement: dict) -> list[dict]:
+    """A statement that depends on a condition is one of the policy's all the same, whichever way."""
+    if "Fn::If" not in statement:
+        return [statement]
+    return [raw for branch in statement["Fn::If"][1:] if branch != {"Ref": "AWS::NoValue"} for raw in either(branch)]
 
 
 def listed(value) -> list:

@@ -18,31 +18,33 @@ SDK = "aws-sdk-rust/"
 
 
 def recording(app, file: int):
-    """The application, with each request written down when its body was read."""
+    """The application, with each request written down when it was answered."""
 
     async def with_record(scope, receive, send):
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope.get("headers", [])}
         if scope["type"] != "http" or SDK not in headers.get("user-agent", ""):
             return await app(scope, receive, send)
-        body = bytearray()
+        body, answer = bytearray(), bytearray()
+        caller = request_caller_arn(headers)
 
         async def listening():
             message = await receive()
-            if message["type"] == "http.request":
-                body.extend(message.get("body", b""))
-                if not message.get("more_body", False):
-                    write()
+            body.extend(message.get("body", b""))
             return message
 
-        def write():
+        async def answering(message):
+            answer.extend(message.get("body", b""))
+            await send(message)
+
+        try:
+            return await app(scope, listening, answering)
+        finally:
             line = {
-                "path": scope["path"], "caller": request_caller_arn(headers), "body": base64.b64encode(bytes(body)).decode(),
+                "path": scope["path"], "caller": caller, "body": base64.b64encode(bytes(body)).decode(), "denied": b"AccessDenied" in answer[:400],
                 "headers": {name: headers[name] for name in HEADERS if name in headers},
             }  # fmt: skip
             # One write, at the end of the file whatever else writes there.
             os.write(file, json.dumps(line).encode() + b"\n")
-
-        return await app(scope, listening, send)
 
     return with_record
 

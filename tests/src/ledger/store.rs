@@ -202,6 +202,10 @@ impl Store for Handle {
     async fn query(&self, pk: &str, prefix: &str, after: Option<&str>, limit: Option<i32>) -> Result<Page, StoreError> {
         let operation = Operation::Query;
         let fault = self.called(operation, &format!("{pk} {prefix}")).await.map_err(no_conflict)?;
+        if after.is_some_and(|after| !after.starts_with(prefix)) {
+            let problem = "ValidationException The provided starting key does not match the range key predicate".to_owned();
+            return Err(StoreError { operation: "Query", problem });
+        }
         let (page, bytes) = {
             let state = self.model.state();
             let asked = limit.and_then(|limit| usize::try_from(limit).ok());

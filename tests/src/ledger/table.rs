@@ -71,10 +71,10 @@ impl Table {
         Ok(keys.iter().map(|key| self.items.get(key).map(|stored| stored.item.clone())).collect())
     }
 
-    /// A page of a partition, at most `limit` items, as far as each one is shown; and how many bytes were read for it.
+    /// A page of a partition, at most `limit` items, as far as each one is shown; and how many bytes were read for it. `after` begins with the prefix.
     #[must_use]
     pub fn query(&self, pk: &str, prefix: &str, after: Option<&str>, limit: Option<usize>) -> (Page, usize) {
-        let from = after.filter(|after| *after >= prefix).map_or_else(|| prefix.to_owned(), |after| format!("{after}\0"));
+        let from = after.map_or_else(|| prefix.to_owned(), |after| format!("{after}\0"));
         let start = Key { pk: pk.to_owned(), sk: from };
         let within = |key: &&Key| key.pk == pk && key.sk.starts_with(prefix);
         let range = (Bound::Included(start.clone()), Bound::Unbounded);

@@ -63,6 +63,40 @@ async fn what_dynamodb_takes_no_transaction_for_is_a_failure_and_no_conflict<S: 
     assert_eq!(rev(store, "a").await, None);
 }
 
+async fn what_is_too_large_or_too_many_is_a_failure_and_no_conflict<S: Store>(ledger: Ledger<S>) {
+    let store = ledger.store();
+    let large = || Write::Put(key("a"), HashMap::from([("text".to_owned(), AttributeValue::S("x".repeat(400 * 1024)))]), Expect::Any);
+    let alone = store.commit(vec![large()]).await;
+    assert!(matches!(alone, Err(CommitError::Store(_))), "{alone:?}");
+    let together = store.commit(vec![large(), put("b", 1, Expect::Any)]).await;
+    assert!(matches!(together, Err(CommitError::Store(_))), "{together:?}");
+    assert_eq!((rev(store, "a").await, rev(store, "b").await), (None, None));
+    let twice = store.get_many(&[key("a"), key("a")]).await;
+    assert!(matches!(twice, Err(CommitError::Store(_))), "{twice:?}");
+    let many = store.get_many(&(0..101).map(|n| key(&n.to_string())).collect::<Vec<_>>()).await;
+    assert!(matches!(many, Err(CommitError::Store(_))), "{many:?}");
+}
+
+async fn a_delete_that_expects_an_item_needs_one<S: Store>(ledger: Ledger<S>) {
+    let store = ledger.store();
+    let gone = || Write::Delete(key("a"), Expect::Rev(1));
+    assert!(is_conflict(&store.commit(vec![gone()]).await));
+    assert!(is_conflict(&store.commit(vec![gone(), put("b", 1, Expect::Any)]).await));
+    assert_eq!(rev(store, "b").await, None);
+}
+
+async fn a_query_goes_on_from_within_or_not_at_all<S: Store>(ledger: Ledger<S>) {
+    let store = ledger.store();
+    store.commit(vec![put("job#1", 1, Expect::Absent)]).await.unwrap();
+    // What a page ended at may be gone by now, and still is a place to go on from.
+    let page = store.query("p", "job#", Some("job#0"), None).await.unwrap();
+    assert_eq!(page.items.len(), 1);
+    for outside in ["a", "z"] {
+        let refused = store.query("p", "job#", Some(outside), None).await;
+        assert!(refused.is_err(), "{outside}: {refused:?}");
+    }
+}
+
 async fn queries_give_what_begins_so_in_order_and_in_pages<S: Store>(ledger: Ledger<S>) {
     let store = ledger.store();
     for sk in ["job#2", "job#1", "jobs", "meta", "runner#1", "job#3", "job#"] {
@@ -95,6 +129,9 @@ on_both! {
     plain_writes_keep_their_conditions
     a_transaction_is_carried_out_whole_or_not_at_all
     what_dynamodb_takes_no_transaction_for_is_a_failure_and_no_conflict
+    what_is_too_large_or_too_many_is_a_failure_and_no_conflict
+    a_delete_that_expects_an_item_needs_one
+    a_query_goes_on_from_within_or_not_at_all
     queries_give_what_begins_so_in_order_and_in_pages
     several_items_are_read_in_the_order_asked
 }
