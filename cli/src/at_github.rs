@@ -11,7 +11,7 @@ use mayfly_settings::source::{Parameters, SettingsError};
 use serde::Serialize;
 
 use crate::deployment::Connected;
-use crate::door::{Door as _, GithubAt, patiently, soon};
+use crate::door::{Door as _, RealGithub, patiently, soon};
 use crate::failure::Failure;
 
 /// Whether the App is where it is needed.
@@ -89,12 +89,20 @@ impl fmt::Display for NoApp {
     }
 }
 
-/// The App's way to the GitHub of this address.
+/// GitHub, through the App.
+pub struct AsApp {
+    /// The way there.
+    pub github: Github,
+    /// Where that is: the address that is stored with the App's key.
+    pub url: String,
+}
+
+/// The App's way to the GitHub that its key belongs to.
 ///
 /// # Errors
 ///
 /// Why GitHub cannot be asked.
-pub async fn app(connected: &Connected, github_url: &str) -> Result<Github, NoApp> {
+pub async fn app(connected: &Connected) -> Result<AsApp, NoApp> {
     let name = connected.parameter("github-app");
     let settings = connected.settings(Parameters { github_app: Some(name.clone()), ..Parameters::default() });
     let app = settings.github_app().await.map_err(|problem| match problem {
@@ -102,8 +110,9 @@ pub async fn app(connected: &Connected, github_url: &str) -> Result<Github, NoAp
         problem if problem.to_string().contains("AccessDenied") => NoApp::MayNot { parameter: name },
         problem => NoApp::Because(problem.to_string()),
     })?;
-    let key = AppKey { app_id: app.id, private_key: Secret::new(app.private_key.expose().as_str()) };
-    GithubAt { url: github_url.to_owned() }.enter(&key).map_err(|failure| NoApp::Because(failure.to_string()))
+    let key = AppKey { app_id: app.id, private_key: Secret::new(app.private_key.expose().as_str()), url: app.url.clone() };
+    let github = RealGithub.enter(&key).map_err(|failure| NoApp::Because(failure.to_string()))?;
+    Ok(AsApp { github, url: key.url })
 }
 
 /// Asks about a repository by its name.

@@ -14,12 +14,14 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use mayfly_ledger::{Dynamo, Ledger, LedgerError};
 use mayfly_queue::SqsWakes;
+use mayfly_settings::source::{GITHUB, problem_of_url};
 use serde::Deserialize;
 
 use crate::arguments::Global;
 use crate::credentials::{self, SIGN_IN, unreachable};
 use crate::failure::Failure;
 use crate::screen::{DOUBTFUL, FAINT, Screen};
+use crate::vault::SsmVault;
 use crate::words::plain;
 
 /// How long one attempt of a call may take: a person waits at a terminal.
@@ -59,6 +61,9 @@ pub struct Deployment {
     /// The version of Mayfly that was deployed; older templates do not say it.
     #[serde(default)]
     pub version: Option<String>,
+    /// The KMS key that secrets are encrypted with, by ARN, id or alias; empty for the account's own for Parameter Store (`alias/aws/ssm`).
+    #[serde(default)]
+    pub kms_key: String,
 }
 
 /// A deployment within reach.
@@ -206,7 +211,26 @@ impl Connected {
         SqsWakes::new(aws_sdk_sqs::Client::new(&self.sdk), self.deployment.wake_queue_url.clone())
     }
 
-    /// The name of one of its parameters: `pools`, `github-app`, `webhook-secret`.
+    /// The GitHub that it serves, as people open it, without a slash at the end: what `init` wrote down for everybody who may look. The
+    /// App is used only where its key says, which this does not: it is for links, and for what a runner must reach.
+    ///
+    /// # Errors
+    ///
+    /// If SSM does not answer, or refuses.
+    pub async fn github_url(&self) -> Result<String, Failure> {
+        let found = read_parameter(&aws_sdk_ssm::Client::new(&self.sdk), &self.parameter("github"), Text::Plain).await?;
+        let written = found.and_then(|found| found.value).filter(|url| problem_of_url(url.trim_end_matches('/')).is_none());
+        Ok(written.as_deref().unwrap_or(GITHUB).trim_end_matches('/').to_owned())
+    }
+
+    /// Where its secrets are, encrypted with its key.
+    #[must_use]
+    pub fn vault(&self) -> SsmVault {
+        let key = (!self.deployment.kms_key.is_empty()).then(|| self.deployment.kms_key.clone());
+        SsmVault::new(aws_sdk_ssm::Client::new(&self.sdk), key)
+    }
+
+    /// The name of one of its parameters: `pools`, `github`, `github-app`, `webhook-secret`.
     #[must_use]
     pub fn parameter(&self, what: &str) -> String {
         format!("/mayfly/{}/{what}", self.stack)

@@ -6,9 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mayfly_domain::time::Timestamp;
 use mayfly_github::{
-    AppCredentials, AppItself, AppKey, CallError, Conversions, CredentialsUnavailable, Deliveries, Github, NewApp, Stranger,
+    AppCredentials, AppItself, AppKey, CallError, Conversions, CredentialsUnavailable, Deliveries, Github, NewApp, RunnerGroups, Stranger,
 };
-use mayfly_settings::source::system_clock;
+use mayfly_settings::source::{problem_of_url, system_clock};
 use tokio::time::{Instant, sleep};
 
 use crate::failure::Failure;
@@ -20,20 +20,20 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Pauses before a question is asked again that GitHub had no answer to.
 const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(6)];
 
-/// A GitHub of some address.
+/// The GitHub servers that there are.
 #[async_trait]
 pub trait Door: Send + Sync {
     /// What an App can do there.
-    type App: AppItself + Deliveries;
+    type App: AppItself + Deliveries + RunnerGroups;
 
-    /// Exchanges a manifest's code for the App. One call.
+    /// Exchanges a manifest's code for the App, at the GitHub of this address. One call.
     ///
     /// # Errors
     ///
     /// As [`Conversions::convert`].
-    async fn convert(&self, code: &str, by: Instant) -> Result<NewApp, CallError>;
+    async fn convert(&self, github: &str, code: &str, by: Instant) -> Result<NewApp, CallError>;
 
-    /// Goes in as this App. Nothing is asked yet.
+    /// Goes in as this App, where its key belongs. Nothing is asked yet.
     ///
     /// # Errors
     ///
@@ -41,12 +41,9 @@ pub trait Door: Send + Sync {
     fn enter(&self, key: &AppKey) -> Result<Self::App, Failure>;
 }
 
-/// The real one.
-#[derive(Clone, Debug)]
-pub struct GithubAt {
-    /// As people open it, without a slash at the end.
-    pub url: String,
-}
+/// The real ones.
+#[derive(Clone, Copy, Debug)]
+pub struct RealGithub;
 
 /// A key that does not change.
 struct Fixed(AppKey);
@@ -59,20 +56,29 @@ impl AppCredentials for Fixed {
 }
 
 #[async_trait]
-impl Door for GithubAt {
+impl Door for RealGithub {
     type App = Github;
 
-    async fn convert(&self, code: &str, by: Instant) -> Result<NewApp, CallError> {
-        let stranger = Stranger::new(&self.url, system_clock).map_err(|error| CallError::Misconfigured { message: error.to_string() })?;
+    async fn convert(&self, github: &str, code: &str, by: Instant) -> Result<NewApp, CallError> {
+        let stranger = Stranger::new(github, system_clock).map_err(|error| CallError::Misconfigured { message: error.to_string() })?;
         stranger.convert(code, by).await
     }
 
     fn enter(&self, key: &AppKey) -> Result<Github, Failure> {
-        Github::new(&self.url, Fixed(key.clone()), system_clock).map_err(|error| Failure::new(error.to_string(), ADDRESS))
+        checked(&key.url)?;
+        Ok(Github::new(Fixed(key.clone()), system_clock))
     }
 }
 
-const ADDRESS: &str = "pass --github-url https://<host>, as a browser opens it";
+/// Checks that this is the address of a GitHub, as functions will check it.
+///
+/// # Errors
+///
+/// If it is not.
+pub fn checked(github: &str) -> Result<(), Failure> {
+    let Some(problem) = problem_of_url(github) else { return Ok(()) };
+    Err(Failure::new(format!("GitHub's address {github:?} {problem}"), "pass --github-url https://<host>, as a browser opens it"))
+}
 
 /// By when a question is to be answered.
 #[must_use]

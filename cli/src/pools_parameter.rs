@@ -104,11 +104,14 @@ impl PoolsParameter for SsmPools {
     }
 
     async fn write(&self, text: &str, first: bool) -> Result<Written, Failure> {
-        // Advanced: 8 KB. One attempt: a repetition of one whose answer got lost would make two versions of it.
+        // A Standard parameter holds 4 KB and is free, an Advanced one holds 8 KB and costs $0.05 a month and per 10,000 readings: SSM makes it an
+        // Advanced one when the file needs that, and leaves it so (https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html).
+        // One attempt: a repetition of one whose answer got lost would make two versions of it.
         let once = aws_sdk_ssm::config::Builder::new()
             .retry_config(RetryConfig::disabled())
             .timeout_config(TimeoutConfig::builder().operation_timeout(WRITE).build());
-        let put = self.client.put_parameter().name(&self.name).value(text).r#type(ParameterType::String).tier(ParameterTier::Advanced);
+        let put =
+            self.client.put_parameter().name(&self.name).value(text).r#type(ParameterType::String).tier(ParameterTier::IntelligentTiering);
         match put.overwrite(!first).customize().config_override(once).send().await {
             Ok(answer) => Ok(Written::As(u64::try_from(answer.version).unwrap_or_default())),
             Err(error) => match &error {
@@ -122,5 +125,23 @@ impl PoolsParameter for SsmPools {
                 _ => Ok(Written::Unknown(refused(&format!("write the SSM parameter {}", self.name), &error).problem)),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ssm_on_loopback;
+
+    /// A file of up to 4 KB is a free Standard parameter; one above cannot be one. Source: SSM API reference, `PutParameter`, `Tier`.
+    #[tokio::test]
+    async fn ssm_chooses_the_tier_by_the_size_of_the_file() {
+        let (url, asked) = ssm_on_loopback::start().await;
+        let parameter = SsmPools { client: ssm_on_loopback::client(&url), name: "/mayfly/mayfly/pools".to_owned() };
+        for bytes in [3 << 10, 6 << 10] {
+            assert_eq!(parameter.write(&"#".repeat(bytes), true).await, Ok(Written::As(1)));
+        }
+        let tiers: Vec<_> = asked.lock().unwrap().iter().map(|one| one["Tier"].clone()).collect();
+        assert_eq!(tiers, ["Intelligent-Tiering", "Intelligent-Tiering"]);
     }
 }

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use aws_sdk_ssm::types::ParameterType;
 use aws_sdk_ssm::{Client, error::ProvideErrorMetadata as _};
 use mayfly_github::{AppKey, Secret};
+use mayfly_settings::source::GITHUB;
 use serde::{Deserialize, Serialize};
 
 use crate::deployment::{Text, read_parameter, refused};
@@ -46,24 +47,37 @@ pub trait Vault: Send + Sync {
     ///
     /// If the store does not answer (it may have been written), refuses, or has one already that is to be kept.
     async fn write(&self, name: &str, text: &Secret, existing: Existing) -> Result<u64, Failure>;
+
+    /// Writes a parameter that everybody may read who looks at the deployment, over what was there.
+    ///
+    /// # Errors
+    ///
+    /// If the store does not answer, or refuses.
+    async fn publish(&self, name: &str, text: &str) -> Result<(), Failure>;
 }
 
-/// AWS Systems Manager. Needs `ssm:GetParameter` and `ssm:PutParameter` on both parameters.
+/// AWS Systems Manager. Needs `ssm:GetParameter` and `ssm:PutParameter` on the parameters.
+///
+/// With a KMS key of one's own it also needs `kms:GenerateDataKey` and `kms:Decrypt` on that one
+/// (<https://docs.aws.amazon.com/kms/latest/developerguide/services-parameter-store.html>).
 #[derive(Clone, Debug)]
-pub struct SsmVault(Client);
+pub struct SsmVault {
+    client: Client,
+    key: Option<String>,
+}
 
 impl SsmVault {
-    /// Uses this client.
+    /// Uses this client, and encrypts with this KMS key; none is the account's own for Parameter Store.
     #[must_use]
-    pub const fn new(client: Client) -> Self {
-        Self(client)
+    pub const fn new(client: Client, key: Option<String>) -> Self {
+        Self { client, key }
     }
 }
 
 #[async_trait]
 impl Vault for SsmVault {
     async fn read(&self, name: &str) -> Result<Option<Kept>, Failure> {
-        let found = read_parameter(&self.0, name, Text::Secret).await?;
+        let found = read_parameter(&self.client, name, Text::Secret).await?;
         Ok(found.map(|found| Kept {
             text: Secret::new(found.value.unwrap_or_default()),
             version: u64::try_from(found.version).unwrap_or_default(),
@@ -71,12 +85,18 @@ impl Vault for SsmVault {
     }
 
     async fn write(&self, name: &str, text: &Secret, existing: Existing) -> Result<u64, Failure> {
-        let request = self.0.put_parameter().name(name).value(text.expose()).r#type(ParameterType::SecureString);
+        let request =
+            self.client.put_parameter().name(name).value(text.expose()).r#type(ParameterType::SecureString).set_key_id(self.key.clone());
         match request.overwrite(existing == Existing::Replace).send().await {
             Ok(answer) => Ok(u64::try_from(answer.version).unwrap_or_default()),
             Err(error) if error.code() == Some("ParameterAlreadyExists") => Err(already_there(name)),
             Err(error) => Err(refused(&format!("write the SSM parameter {name}"), &error)),
         }
+    }
+
+    async fn publish(&self, name: &str, text: &str) -> Result<(), Failure> {
+        let request = self.client.put_parameter().name(name).value(text).r#type(ParameterType::String).overwrite(true);
+        request.send().await.map(drop).map_err(|error| refused(&format!("write the SSM parameter {name}"), &error))
     }
 }
 
@@ -94,6 +114,8 @@ pub fn already_there(name: &str) -> Failure {
 struct AppText {
     app_id: u64,
     private_key: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
 }
 
 /// What deliveries may be signed with: one secret, two while one takes the place of the other.
@@ -120,7 +142,7 @@ struct SecretsText {
 ///
 /// Never, for there is nothing in it that JSON cannot hold.
 pub fn app_text(key: &AppKey) -> Result<Secret, Failure> {
-    written(&AppText { app_id: key.app_id, private_key: key.private_key.expose().to_owned() })
+    written(&AppText { app_id: key.app_id, private_key: key.private_key.expose().to_owned(), url: Some(key.url.clone()) })
 }
 
 /// The App of the parameter `github-app`.
@@ -129,8 +151,9 @@ pub fn app_text(key: &AppKey) -> Result<Secret, Failure> {
 ///
 /// If the text is not of that form. It is not quoted.
 pub fn app_of(name: &str, kept: &Kept) -> Result<AppKey, Failure> {
-    let text: AppText = read(name, kept, r#"{"app_id": <number>, "private_key": "<PEM>"}"#)?;
-    Ok(AppKey { app_id: text.app_id, private_key: Secret::new(text.private_key) })
+    let text: AppText = read(name, kept, r#"{"app_id": <number>, "private_key": "<PEM>", "url": "<https://…>"}"#)?;
+    let url = text.url.as_deref().unwrap_or(GITHUB).trim_end_matches('/').to_owned();
+    Ok(AppKey { app_id: text.app_id, private_key: Secret::new(text.private_key), url })
 }
 
 /// The text of the parameter `webhook-secret`.
@@ -191,9 +214,11 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let key = AppKey { app_id: 12, private_key: Secret::new("-----BEGIN RSA PRIVATE KEY-----\nhush\n") };
-        let text = app_text(&key).unwrap();
-        assert_eq!(app_of("p", &kept(text.expose())).unwrap(), key);
+        for url in ["https://github.com", "https://ghes.test"] {
+            let key = AppKey { app_id: 12, private_key: Secret::new("-----BEGIN RSA PRIVATE KEY-----\nhush\n"), url: url.to_owned() };
+            let text = app_text(&key).unwrap();
+            assert_eq!(app_of("p", &kept(text.expose())).unwrap(), key);
+        }
         for previous in [None, Some(Secret::new("old"))] {
             let secrets = WebhookSecrets { current: Secret::new("new"), previous };
             let text = secrets_text(&secrets).unwrap();
@@ -210,9 +235,36 @@ mod tests {
     }
 
     #[test]
+    fn an_app_without_an_address_is_github_coms() {
+        let key = app_of("p", &kept(r#"{"app_id": 12, "private_key": "hush"}"#)).unwrap();
+        assert_eq!(key.url, "https://github.com");
+    }
+
+    #[test]
     fn an_empty_previous_secret_is_none() {
         let secrets = secrets_of("p", &kept(r#"{"current": "a", "previous": ""}"#)).unwrap();
         assert_eq!(secrets.previous, None);
+    }
+
+    /// SSM on loopback, which takes everything; what it was asked after secrets and an address were written with this key.
+    async fn written_with(key: Option<&str>) -> Vec<serde_json::Value> {
+        let (url, asked) = crate::ssm_on_loopback::start().await;
+        let vault = SsmVault::new(crate::ssm_on_loopback::client(&url), key.map(str::to_owned));
+        for existing in [Existing::Keep, Existing::Replace] {
+            vault.write("/mayfly/mayfly/github-app", &Secret::new("hush"), existing).await.unwrap();
+        }
+        vault.publish("/mayfly/mayfly/github", "https://github.com").await.unwrap();
+        let all = asked.lock().unwrap();
+        all.clone()
+    }
+
+    #[tokio::test]
+    async fn secrets_are_encrypted_with_the_deployment_s_key_and_what_is_none_is_not() {
+        let key = "arn:aws:kms:us-east-1:123456789012:key/1234abcd";
+        let asked = written_with(Some(key)).await;
+        let keys: Vec<_> = asked.iter().map(|one| (one["Type"].as_str().unwrap(), one["KeyId"].as_str())).collect();
+        assert_eq!(keys, [("SecureString", Some(key)), ("SecureString", Some(key)), ("String", None)]);
+        assert!(written_with(None).await.iter().all(|one| one["KeyId"].is_null()));
     }
 
     #[test]

@@ -57,6 +57,9 @@ fn called(line: &str, stdin: &[u8]) -> String {
     put("latin1.toml", b"[github]\naccounts = [\"acm\xe9\"]\n");
     put("broken.toml", b"[github\naccounts = [\"acme\"]\n");
     put("empty.toml", b"");
+    put("full.toml", format!("{GOOD}#{}\n", " ".repeat(4_000)).as_bytes());
+    put("two.toml", GOOD.replace("[\"acme\"]", "[\"acme\", \"globex\"]").as_bytes());
+    put("address.toml", GOOD.replace("[\"acme\"]", "[\"acme\"]\nurl = \"https://github.example.com\"").as_bytes());
     run(line, folder.path(), stdin)
 }
 
@@ -88,6 +91,18 @@ fn what_is_surely_not_meant_is_a_warning_and_fails_only_if_asked_to() {
 fn a_good_file_is_said_to_be_good() {
     insta::assert_snapshot!("good", called("check good.toml", b""));
     insta::assert_snapshot!("stdin", called("check -", GOOD.as_bytes()));
+}
+
+#[test]
+fn what_is_worth_knowing_is_told_and_fails_nothing() {
+    insta::assert_snapshot!("full", called("check full.toml --strict", b""));
+    insta::assert_snapshot!("two_accounts", called("check two.toml --strict", b""));
+}
+
+/// Whoever writes the pools file does not choose who receives what the App's key signs.
+#[test]
+fn the_address_of_github_is_refused_with_where_it_belongs() {
+    insta::assert_snapshot!("address", called("check address.toml", b""));
 }
 
 #[test]

@@ -33,7 +33,7 @@ LIMITS = {
 
 
 def parameters():
-    pools = (REPOSITORY / "infra/local/pools.toml").read_text().replace("http://github.invalid", "http://127.0.0.1:9")
+    pools = (REPOSITORY / "infra/local/pools.toml").read_text()
     return {"/mayfly/bench/pools": pools, "/mayfly/bench/webhook-secret": json.dumps({"current": SECRET})}
 
 

@@ -56,6 +56,8 @@ struct Answer<'a> {
     file: String,
     pools: Vec<&'a str>,
     findings: Vec<Finding<'a>>,
+    /// What is worth knowing and no mistake.
+    notes: &'a [String],
 }
 
 impl Check {
@@ -67,19 +69,27 @@ impl Check {
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
         let text = text(&self.file)?;
         let vcpus = self.vcpus(global)?;
-        let Review { pools, doubts } = review(&text, NO_GENERATION, vcpus);
+        let Review { pools, doubts, notes } = review(&text, NO_GENERATION, vcpus);
         let problems = pools.as_ref().err().map(Vec::as_slice).unwrap_or_default();
         let names: Vec<&str> = pools.iter().flat_map(|pools| &pools.pools).map(|pool| pool.name.as_str()).collect();
         if screen.json() {
             let findings =
                 problems.iter().map(|problem| finding("error", problem)).chain(doubts.iter().map(|doubt| finding("warning", doubt)));
-            screen.print_json(&Answer { file: self.file.display().to_string(), pools: names, findings: findings.collect() })?;
+            screen.print_json(&Answer {
+                file: self.file.display().to_string(),
+                pools: names,
+                findings: findings.collect(),
+                notes: &notes,
+            })?;
         } else {
             for problem in problems {
                 show(screen, &self.file, problem, ("error", BAD));
             }
             for doubt in &doubts {
                 show(screen, &self.file, doubt, ("warning", DOUBTFUL));
+            }
+            for note in &notes {
+                screen.say(format_args!("{}: {note}", self.file.display()));
             }
             self.sum_up(screen, (problems.len(), doubts.len()), &names);
         }

@@ -5,6 +5,7 @@ pub mod app;
 pub mod deliveries;
 pub mod examination;
 pub mod finding;
+pub mod groups;
 pub mod identity;
 pub mod image_pull;
 pub mod network;
@@ -14,6 +15,7 @@ pub mod probe_run;
 pub mod probe_start;
 pub mod quota;
 pub mod report;
+pub mod roles;
 pub mod runner_version;
 pub mod sweeper;
 pub mod webhook;
@@ -39,13 +41,13 @@ Exits with 1 if there is an error. What could not be checked is no error. Each a
 Examples:
   mayfly doctor
   mayfly doctor --no-probe                 # takes seconds, starts no task on Fargate
-  mayfly doctor --fix                      # tells GitHub where to deliver
+  mayfly doctor --fix                      # tells GitHub where to deliver, makes missing runner groups
   mayfly doctor --json | jq '.findings[] | select(.level != \"good\")'")]
 pub struct Doctor {
     /// Start no task that checks what runners need: images, GitHub, the front door
     #[arg(long)]
     no_probe: bool,
-    /// Repair what is safe to repair: where GitHub delivers, and how
+    /// Repair what is safe to repair: where GitHub delivers, and how; runner groups that pools name and GitHub does not have
     #[arg(long)]
     fix: bool,
 }
@@ -107,7 +109,9 @@ impl Doctor {
                 screen.print(areas(&findings));
             }
             Progress::begin("starting probe tasks, which takes about a minute and 5 at most");
-            let rest = probe::look(connected, pools).await.unwrap_or_else(|failure| vec![Finding::not_seen(Area::Network, &failure)]);
+            let rest = probe::look(connected, pools, facts.github_url())
+                .await
+                .unwrap_or_else(|failure| vec![Finding::not_seen(Area::Network, &failure)]);
             return Ok(Found { told: findings, rest });
         }
         Ok(Found::at_once(findings))

@@ -44,7 +44,7 @@ impl Explain {
             let connected = connect(global).await?;
             let pools = connected.pools_in_force(screen).await?;
             let now = system_clock();
-            let asked = tale::gather(&connected.ledger(), pools.as_deref(), self.job.id, now).await;
+            let asked = tale::gather(&connected.ledger(), pools.as_deref(), (self.job.id, &connected.github_url().await?), now).await;
             let Some(tale) = asked.map_err(|error| ledger_refused("read the job", &error))? else {
                 return self.outside(&connected, pools.as_deref(), screen).await;
             };
@@ -62,9 +62,9 @@ impl Explain {
         let now = system_clock();
         let answer = match (&self.job.repository, pools) {
             (None, _) => outside::unasked(&self.job, "an id alone does not tell where the job is; give its URL", now),
-            (Some(_), None) => outside::unasked(&self.job, "without a pools file it is not known which GitHub to ask", now),
-            (Some(name), Some(pools)) => match at_github::app(connected, &pools.github_url).await {
-                Ok(github) => outside::ask(&github, (&self.job, name), pools, now).await?,
+            (Some(_), None) => outside::unasked(&self.job, "without a pools file it is not known what Mayfly serves", now),
+            (Some(name), Some(pools)) => match at_github::app(connected).await {
+                Ok(app) => outside::ask(&app.github, (&self.job, name), (pools, &app.url), now).await?,
                 Err(why) => outside::unasked(&self.job, why.to_string(), now),
             },
         };

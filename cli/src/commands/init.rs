@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use mayfly_github::{AppKey, Secret};
-use mayfly_settings::source::system_clock;
+use mayfly_settings::source::{GITHUB, system_clock};
 
 use self::desk::{About, Arrival, Desk, Outcome, Served};
 use self::making::{Answer, Begin, Making};
@@ -28,15 +28,12 @@ use self::review::install_url;
 use super::pools_file::is_stdin;
 use crate::arguments::Global;
 use crate::deployment::connect;
-use crate::door::{Door, GithubAt};
+use crate::door::{Door, RealGithub, checked};
 use crate::failure::{Exit, Failure};
 use crate::key_file;
 use crate::screen::{BAD, DOUBTFUL, GOOD, STRONG, Screen};
-use crate::vault::{Existing, SsmVault, Vault};
+use crate::vault::{Existing, Vault};
 use crate::wait_for;
-
-/// GitHub unless said otherwise.
-pub const GITHUB: &str = "https://github.com";
 
 /// How the App comes to be.
 #[derive(Clone, Debug, Args)]
@@ -61,9 +58,9 @@ pub struct Init {
     /// The App's name; the page asks, too
     #[arg(long)]
     name: Option<String>,
-    /// GitHub's address, for Enterprise Server
-    #[arg(long, value_name = "URL", default_value = GITHUB)]
-    github_url: String,
+    /// GitHub's address, for Enterprise Server; stored with the App's key [default: https://github.com]
+    #[arg(long, value_name = "URL")]
+    github_url: Option<String>,
     /// Open no browser: print an address for a browser anywhere, and take the answer from stdin
     #[arg(long, conflicts_with = "app_id")]
     no_browser: bool,
@@ -97,7 +94,8 @@ impl Init {
     ///
     /// If AWS or GitHub refuses, or there is an App already.
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
-        let github = self.github_url.trim_end_matches('/').to_owned();
+        let github = self.github();
+        checked(&github)?;
         let out = Out::of(self.out.as_deref(), screen);
         out.is_free()?;
         let given = self.given()?;
@@ -105,8 +103,8 @@ impl Init {
             let connected = connect(global).await?;
             connected.announce(screen);
             let making = Making {
-                door: &GithubAt { url: github.clone() },
-                vault: &SsmVault::new(aws_sdk_ssm::Client::new(&connected.sdk)),
+                door: &RealGithub,
+                vault: &connected.vault(),
                 teller: screen,
                 github,
                 webhook_url: format!("{}/webhook", connected.deployment.url),
@@ -116,6 +114,11 @@ impl Init {
             match (making.begin().await?, given) {
                 (begun, Some(given)) => existing(&making, begun, &given, !self.no_wait).await,
                 (Begin::GoOn(key), None) => {
+                    let making = Making { github: key.url.clone(), ..making };
+                    if self.github_url.is_some() && self.github() != key.url {
+                        let problem = format!("the App {} that an earlier run stored is of {}", key.app_id, key.url);
+                        return Err(Failure::new(problem, "leave --github-url out to go on with it, or pass --replace"));
+                    }
                     screen.say(format_args!("going on with the App {} that an earlier run stored", key.app_id));
                     go_on(&making, &key, None, !self.no_wait).await
                 }
@@ -125,13 +128,18 @@ impl Init {
         show(screen, &answer, &out)
     }
 
+    /// The GitHub that was named, without a slash at the end.
+    fn github(&self) -> String {
+        self.github_url.as_deref().unwrap_or(GITHUB).trim_end_matches('/').to_owned()
+    }
+
     /// The App that was named, and its webhook's secret.
     fn given(&self) -> Result<Option<Given>, Failure> {
         let Some((app_id, file)) = self.app_id.zip(self.private_key_file.as_ref()) else { return Ok(None) };
         if self.webhook_secret_stdin && key_file::is_stdin(file) {
             return Err(Failure::new("the key and the webhook's secret cannot both come from stdin", "put the key into a file"));
         }
-        let key = AppKey { app_id, private_key: key_file::read(file)? };
+        let key = AppKey { app_id, private_key: key_file::read(file)?, url: self.github() };
         let secret = if self.webhook_secret_stdin { Some(key_file::secret_from_stdin()?) } else { None };
         Ok(Some(Given { key, secret }))
     }
@@ -183,7 +191,7 @@ pub async fn take<D: Door, V: Vault>(
     match making.exchange(&arrival.code).await {
         Ok(made) => {
             desk.tell(Outcome::Made { name: made.app.name.clone(), install_url: install_url(&made.app) });
-            Ok((AppKey { app_id: made.app.id, private_key: made.private_key }, made.webhook_secret))
+            Ok((making.key_of(&made), made.webhook_secret))
         }
         Err(failure) => {
             desk.tell(Outcome::Failed(failure.problem.clone()));

@@ -139,8 +139,8 @@ impl Match {
             return Err(Failure::new("there are no pools to ask", "apply a pools file, or pass --file"));
         };
         let Some(name) = &self.repository else { return Ok(self.judge(&pools, None)) };
-        match at_github::app(&connected, &pools.github_url).await {
-            Ok(github) => self.ask(&github, &pools, name).await,
+        match at_github::app(&connected).await {
+            Ok(app) => self.ask(&app.github, &pools, name).await,
             Err(why) => {
                 let repository = repository(&pools, name, !self.public);
                 let github = GithubSays { repository: None, runner_group: None, not_asked: Some(why.to_string()), problems: Vec::new() };

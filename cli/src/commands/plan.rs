@@ -2,6 +2,7 @@
 
 pub mod difference;
 pub mod effects;
+pub mod outside;
 mod text;
 
 use std::path::PathBuf;
@@ -125,7 +126,7 @@ pub fn readable(file: &std::path::Path, screen: &Screen) -> Result<Readable, Fai
 ///
 /// If it has problems.
 pub fn readable_text(text: String, file: &std::path::Path, screen: &Screen) -> Result<Readable, Failure> {
-    let Review { pools, doubts } = review(&text, NO_GENERATION, Vcpus::default());
+    let Review { pools, doubts, .. } = review(&text, NO_GENERATION, Vcpus::default());
     let shown = |problems: &[Problem], (kind, style)| problems.iter().for_each(|problem| show(screen, file, problem, (kind, style)));
     match pools {
         Ok(pools) => {
@@ -253,6 +254,9 @@ pub async fn prepare(connected: Connected, file: (&Readable, String), screen: &S
     let compared = Compared { newest: newest.as_ref(), author, before: before.as_deref(), file: file.0, public_ip };
     let plan = gather(&connected.ledger(), &compared, (&connected.stack, file.1)).await;
     let plan = plan.map_err(|error| ledger_refused("read the ledger", &error))?;
+    for (problem, fix) in outside::warnings(&connected, &file.0.pools).await {
+        screen.say(format_args!("{DOUBTFUL}warning:{DOUBTFUL:#} {problem}\n    {fix}"));
+    }
     Ok(Prepared { connected, newest, plan })
 }
 

@@ -48,8 +48,6 @@ pub struct Answer {
     pub applied_at: Option<When>,
     /// By whom, if the store tells.
     pub applied_by: Option<String>,
-    /// GitHub.
-    pub github_url: String,
     /// Who is served.
     pub accounts: Vec<String>,
     /// The pools, in the file's order.
@@ -129,7 +127,6 @@ pub async fn gather<S: Store>(ledger: &Ledger<S>, known: &Known<'_>) -> Result<A
         broken: (newest.number != pools.generation).then_some(newest.number),
         applied_at: newest.at.map(When),
         applied_by: author.clone(),
-        github_url: pools.github_url.clone(),
         accounts: pools.accounts.iter().map(|account| account.login.clone()).collect(),
         pools: pools.pools.iter().map(shown).collect(),
         draining,
@@ -178,7 +175,7 @@ impl Answer {
         if let Some(broken) = self.broken {
             lines.push(format!("{DOUBTFUL}version {broken} is broken: version {} is in force{DOUBTFUL:#}", self.version));
         }
-        lines.push(format!("{}, accounts: {}", self.github_url, plain(&self.accounts.join(", "))));
+        lines.push(format!("accounts: {}", plain(&self.accounts.join(", "))));
         lines.push(String::new());
         let mut table = Table::new([
             Column::new("POOL").cuts(8),

@@ -11,11 +11,10 @@ use serde::Serialize;
 
 use crate::arguments::Global;
 use crate::deployment::connect;
-use crate::door::GithubAt;
+use crate::door::RealGithub;
 use crate::failure::{Exit, Failure};
 use crate::key_file;
 use crate::screen::{GOOD, Screen};
-use crate::vault::SsmVault;
 use crate::wait_for;
 
 /// What is to be replaced.
@@ -23,9 +22,6 @@ use crate::wait_for;
 pub struct Rotate {
     #[command(subcommand)]
     what: What,
-    /// GitHub's address, for Enterprise Server
-    #[arg(long, global = true, value_name = "URL", default_value = super::init::GITHUB)]
-    github_url: String,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -60,7 +56,6 @@ impl Rotate {
     ///
     /// If AWS or GitHub refuses, or somebody else does the same.
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
-        let door = GithubAt { url: self.github_url.trim_end_matches('/').to_owned() };
         let new = match &self.what {
             What::WebhookSecret => None,
             What::Key { private_key_file } => Some(key_file::read(private_key_file)?),
@@ -69,15 +64,15 @@ impl Rotate {
             let connected = connect(global).await?;
             connected.announce(screen);
             let place = Place {
-                door: &door,
-                vault: &SsmVault::new(aws_sdk_ssm::Client::new(&connected.sdk)),
+                door: &RealGithub,
+                vault: &connected.vault(),
                 teller: screen,
                 clock: &mayfly_settings::source::system_clock,
                 stack: connected.stack.clone(),
             };
             match new {
                 None => show(screen, &secret::rotate(&place).await?, "the webhook has a new secret"),
-                Some(new) => show(screen, &key::rotate(&place, &door.url, new).await?, "the functions use the new key"),
+                Some(new) => show(screen, &key::rotate(&place, new).await?, "the functions use the new key"),
             }
         })
     }

@@ -112,7 +112,6 @@ mod tests {
         ) {
             let named = |(n, pool): (usize, Pool)| Pool { name: format!("p{n}").parse().unwrap(), ..pool };
             let pools = Pools {
-                github_url: String::new(),
                 accounts: vec![Account { login: "acme".into(), id: None }],
                 pools: pools.into_iter().enumerate().map(named).collect(),
                 generation: 1,

@@ -262,8 +262,6 @@ pub enum Placement<'a> {
 /// The pools file, checked: what Mayfly serves, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pools {
-    /// GitHub's base URL without a slash at the end: `https://github.com`, or a GHES host.
-    pub github_url: String,
     /// Who is served.
     pub accounts: Vec<Account>,
     /// The pools, by name.
@@ -376,7 +374,7 @@ mod tests {
 
     fn pools(pools: Vec<Pool>) -> Pools {
         let accounts = vec![Account { login: "Acme".into(), id: None }];
-        Pools { github_url: "https://github.com".into(), accounts, pools, generation: 1 }
+        Pools { accounts, pools, generation: 1 }
     }
 
     fn repository(name: &str, private: bool) -> Repository {

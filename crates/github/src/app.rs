@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use http::StatusCode;
 use http::header::{ACCEPT, HeaderValue, USER_AGENT};
-use http::{StatusCode, Uri};
 use octocrab::auth::AppAuth;
 use octocrab::jsonwebtoken::EncodingKey;
 use octocrab::service::middleware::base_uri::BaseUriLayer;
@@ -14,9 +14,11 @@ use octocrab::{AuthState, Octocrab, OctocrabBuilder};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::address::api_base;
 use crate::call::{Reply, Request, bounded, perform};
 use crate::connections::{Connections, connections};
 use crate::error::CallError;
+use crate::group::Groups;
 use crate::installation::Successors;
 use crate::secret::Secret;
 use crate::token::Tokens;
@@ -28,13 +30,18 @@ pub(crate) const NAME: HeaderValue = HeaderValue::from_static(concat!("mayfly/",
 /// The media type that GitHub recommends.
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/vnd.github+json");
 
-/// The App's id and private key.
+/// The App's id and private key, and the one GitHub that may be shown them.
+///
+/// The address is part of the key: requests carry a JWT that the key signed, a bearer token for whoever receives it. So nobody who
+/// may not replace the key may say where it is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppKey {
     /// The App's id.
     pub app_id: u64,
     /// Its private key, RSA in PEM form, as GitHub hands it out.
     pub private_key: Secret,
+    /// The GitHub that the App belongs to, as people open it: `https://github.com`, without a slash at the end.
+    pub url: String,
 }
 
 /// The App's key could not be read. The text goes to the log: it must not hold the key.
@@ -66,11 +73,18 @@ pub(crate) struct App {
     pub(crate) client: Octocrab,
     pub(crate) tokens: Tokens,
     pub(crate) successors: Successors,
+    pub(crate) groups: Groups,
+}
+
+impl App {
+    /// The GitHub that the App belongs to, as people open it.
+    pub(crate) fn url(&self) -> &str {
+        &self.key.url
+    }
 }
 
 /// The App with whatever key it has now.
 pub(crate) struct Identity {
-    base: Uri,
     credentials: Box<dyn AppCredentials>,
     state: Mutex<State>,
 }
@@ -82,11 +96,11 @@ struct State {
 }
 
 impl Identity {
-    pub(crate) fn new(base: Uri, credentials: Box<dyn AppCredentials>) -> Self {
-        Self { base, credentials, state: Mutex::default() }
+    pub(crate) fn new(credentials: Box<dyn AppCredentials>) -> Self {
+        Self { credentials, state: Mutex::default() }
     }
 
-    /// The App, made anew when its key has changed. Connections live on.
+    /// The App, replaced when its key or its address has changed. Connections live on.
     pub(crate) async fn app(&self) -> Result<Arc<App>, CallError> {
         let read = self.credentials.app_key().await;
         let mut state = self.state.lock().await;
@@ -100,25 +114,32 @@ impl Identity {
             Some(connections) => connections.clone(),
             None => connections_or_why(&mut state)?,
         };
-        let app =
-            Arc::new(App { client: self.client(&key, connections)?, key, tokens: Tokens::default(), successors: Successors::default() });
+        let app = Arc::new(App {
+            client: client(&key, connections)?,
+            key,
+            tokens: Tokens::default(),
+            successors: Successors::default(),
+            groups: Groups::default(),
+        });
         state.app = Some(Arc::clone(&app));
         Ok(app)
     }
+}
 
-    fn client(&self, key: &AppKey, connections: Connections) -> Result<Octocrab, CallError> {
-        let signing = EncodingKey::from_rsa_pem(key.private_key.expose().as_bytes()).map_err(|_| {
-            misconfigured(format!("the private key of GitHub App {} is not an RSA key in PEM form: store it as GitHub gave it", key.app_id))
-        })?;
-        let headers = Arc::new(vec![(USER_AGENT, NAME), (ACCEPT, JSON)]);
-        let Ok(client) = OctocrabBuilder::new_empty()
-            .with_service(connections)
-            .with_layer(&ExtraHeadersLayer::new(headers))
-            .with_layer(&BaseUriLayer::new(self.base.clone()))
-            .with_auth(AuthState::App(AppAuth { app_id: key.app_id.into(), key: signing }))
-            .build();
-        Ok(client)
-    }
+/// A client that signs as the App and knows no other address than the key's.
+fn client(key: &AppKey, connections: Connections) -> Result<Octocrab, CallError> {
+    let base = api_base(&key.url).map_err(|problem| misconfigured(format!("the address that is stored with the App's key: {problem}")))?;
+    let signing = EncodingKey::from_rsa_pem(key.private_key.expose().as_bytes()).map_err(|_| {
+        misconfigured(format!("the private key of GitHub App {} is not an RSA key in PEM form: store it as GitHub gave it", key.app_id))
+    })?;
+    let headers = Arc::new(vec![(USER_AGENT, NAME), (ACCEPT, JSON)]);
+    let Ok(client) = OctocrabBuilder::new_empty()
+        .with_service(connections)
+        .with_layer(&ExtraHeadersLayer::new(headers))
+        .with_layer(&BaseUriLayer::new(base))
+        .with_auth(AuthState::App(AppAuth { app_id: key.app_id.into(), key: signing }))
+        .build();
+    Ok(client)
 }
 
 fn connections_or_why(state: &mut State) -> Result<Connections, CallError> {

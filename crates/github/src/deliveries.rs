@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use http::header::LINK;
 use http::{HeaderMap, Uri};
 use mayfly_domain::id::{DeliveryId, InstallationId, InvalidName, RepositoryId};
+use mayfly_domain::redelivery;
 use mayfly_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -144,6 +146,12 @@ pub trait Deliveries: Send + Sync {
     /// After [`CallError::Unavailable`] it may have been asked for: asking again is harmless, for what is delivered twice has the
     /// same GUID. [`CallError::Refused`] for refusals that are not about this delivery (403).
     async fn redeliver(&self, delivery: DeliveryId, by: Instant) -> Result<Redelivered, CallError>;
+
+    /// For how long GitHub redelivers what it could not deliver. No call: it follows from where the App's key belongs.
+    ///
+    /// # Errors
+    /// When the App's key cannot be read.
+    async fn kept(&self) -> Result<Duration, CallError>;
 }
 
 #[derive(Deserialize)]
@@ -205,6 +213,10 @@ impl Deliveries for Github {
             Err(CallError::Refused { status: 400 | 404 | 422, message, .. }) => Ok(Redelivered::Impossible(message)),
             Err(error) => Err(error),
         }
+    }
+
+    async fn kept(&self) -> Result<Duration, CallError> {
+        Ok(redelivery::kept(self.app().await?.url()))
     }
 }
 

@@ -1,13 +1,13 @@
 //! [`Github`]: the App at work.
 
+use std::sync::Arc;
+
 use mayfly_domain::time::Timestamp;
 use tokio::time::Instant;
 
-use crate::address::{BadAddress, api_base};
-use crate::app::{AppCredentials, Identity, as_app};
+use crate::app::{App, AppCredentials, Identity, as_app};
 use crate::call::{Lost, Reply, Request, perform};
 use crate::error::CallError;
-use crate::group::Groups;
 use crate::place::Place;
 
 /// GitHub's REST API, through one GitHub App.
@@ -17,22 +17,21 @@ use crate::place::Place;
 pub struct Github {
     identity: Identity,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
-    pub(crate) groups: Groups,
 }
 
 impl Github {
-    /// GitHub as people open it at `url` (`https://github.com`), through the App of `credentials`. `clock` tells the time by
-    /// which tokens expire and limits end; the App's JWT alone goes by the system's, because octocrab makes it.
+    /// The GitHub that the App of `credentials` belongs to: its address comes with the App's key, and from nowhere else. `clock` tells
+    /// the time by which tokens expire and limits end; the App's JWT alone goes by the system's, because octocrab makes it.
+    pub fn new(credentials: impl AppCredentials + 'static, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self { identity: Identity::new(Box::new(credentials)), clock: Box::new(clock) }
+    }
+
+    /// The App as it is now.
     ///
     /// # Errors
-    /// When `url` cannot be used; `http` is for loopback only.
-    pub fn new(
-        url: &str,
-        credentials: impl AppCredentials + 'static,
-        clock: impl Fn() -> Timestamp + Send + Sync + 'static,
-    ) -> Result<Self, BadAddress> {
-        let identity = Identity::new(api_base(url)?, Box::new(credentials));
-        Ok(Self { identity, clock: Box::new(clock), groups: Groups::default() })
+    /// When its key cannot be read or used.
+    pub(crate) async fn app(&self) -> Result<Arc<App>, CallError> {
+        self.identity.app().await
     }
 
     /// What time it is.
@@ -46,7 +45,7 @@ impl Github {
     /// # Errors
     /// The outer one when there is no token, and the request was not made; the inner one when it was and has no answer.
     pub(crate) async fn ask(&self, place: &Place, request: &Request, by: Instant) -> Result<Result<Reply, Lost>, CallError> {
-        let app = self.identity.app().await?;
+        let app = self.app().await?;
         let (grant, worker) = app.worker(place, self.now(), by).await?;
         let reply = perform(&worker.client, request, by).await;
         if !reply.as_ref().is_ok_and(|reply| reply.status == http::StatusCode::UNAUTHORIZED) {
@@ -73,7 +72,7 @@ impl Github {
     /// # Errors
     /// No answer, or GitHub does not know the App.
     pub(crate) async fn reply_to_app(&self, request: &Request, by: Instant) -> Result<Reply, CallError> {
-        let app = self.identity.app().await?;
+        let app = self.app().await?;
         as_app(&app.client, request, by).await
     }
 }

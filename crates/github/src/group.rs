@@ -65,7 +65,8 @@ impl Github {
     /// # Errors
     /// Refused, with the names that there are, when it does not exist.
     pub(crate) async fn group_id(&self, place: &Place, group: &GroupName, by: Instant) -> Result<i64, CallError> {
-        if let Some(id) = self.groups.known(group, self.now()) {
+        let app = self.app().await?;
+        if let Some(id) = app.groups.known(group, self.now()) {
             return Ok(id);
         }
         let mut names = Vec::new();
@@ -78,7 +79,7 @@ impl Github {
             };
             let last = found.runner_groups.len() < PAGE;
             if let Some(one) = found.runner_groups.iter().find(|one| one.name == group.2) {
-                self.groups.keep(group.clone(), one.id, self.now());
+                app.groups.keep(group.clone(), one.id, self.now());
                 return Ok(one.id);
             }
             names.extend(found.runner_groups.into_iter().map(|one| one.name));

@@ -1,7 +1,7 @@
 //! The one adapter to GitHub's REST API.
 //!
 //! [`Github`] implements narrow ports: [`Registrations`], [`Runners`], [`Jobs`], [`QueuedJobs`], [`Reruns`], [`Repositories`], [`Named`],
-//! [`Deliveries`], [`AppItself`]; [`Stranger`] is for what needs no App ([`Conversions`], [`Releases`]). It proves itself as a GitHub
+//! [`RunnerGroups`], [`Deliveries`], [`AppItself`]; [`Stranger`] is for what needs no App ([`Conversions`], [`Releases`]). It proves itself as a GitHub
 //! App (JWT), works with installation tokens that are narrowed to one permission and, where it can be, to one repository, and
 //! asks nothing twice: whoever calls decides about repetition.
 //!
@@ -10,7 +10,6 @@
 
 mod address;
 mod app;
-mod by_url;
 mod call;
 mod connections;
 mod deliveries;
@@ -29,13 +28,13 @@ mod releases;
 mod repository;
 mod rerun;
 mod runner;
+mod runner_groups;
 mod secret;
 mod setup;
 mod token;
 
 pub use address::{BadAddress, api_url};
 pub use app::{AppCredentials, AppKey, CredentialsUnavailable};
-pub use by_url::{ByUrl, Connect};
 pub use call::Call;
 pub use deliveries::{Deliveries, DeliveriesPage, DeliveryCursor, DeliveryNow, Redelivered};
 pub use error::{CallError, RegisterError};
@@ -48,5 +47,6 @@ pub use releases::{Release, Releases};
 pub use repository::Repositories;
 pub use rerun::{Rerun, Reruns};
 pub use runner::{Deleted, RunnerNow, Runners, Seen};
+pub use runner_groups::{MadeGroup, RunnerGroups};
 pub use secret::Secret;
 pub use setup::{AccountNow, AppItself, AppNow, Conversions, HookNow, HookWanted, InstallationNow, NewApp, Stranger};

@@ -24,12 +24,18 @@ impl Place {
     pub(crate) fn of_runners(target: &Target) -> Result<Self, CallError> {
         match &target.scope {
             TargetScope::Repository { id, name } => Self::repository(target.installation, *id, name, Permission::Administration),
-            TargetScope::Organization { id, login, .. } => {
-                let grant = Grant { installation: target.installation, permission: Permission::OrganizationRunners, repository: None };
-                let place = || Self { path: format!("/orgs/{login}"), grant, organization: Some(*id) };
-                is_name(login).then(place).ok_or_else(|| nameless(login))
-            }
+            TargetScope::Organization { id, login, .. } => Self::organization(target.installation, *id, login),
         }
+    }
+
+    /// An organization, for its runners and their groups.
+    ///
+    /// # Errors
+    /// Refused when its login is none.
+    pub(crate) fn organization(installation: InstallationId, id: OwnerId, login: &str) -> Result<Self, CallError> {
+        let grant = Grant { installation, permission: Permission::OrganizationRunners, repository: None };
+        let place = || Self { path: format!("/orgs/{login}"), grant, organization: Some(id) };
+        is_name(login).then(place).ok_or_else(|| nameless(login))
     }
 
     /// A repository.

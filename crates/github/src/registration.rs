@@ -64,7 +64,7 @@ impl Registrations for Github {
         let registered = self.made(self.ask(&place, &request, by).await?);
         if let (Err(RegisterError::RefusedForGood { .. }), Some(group)) = (&registered, &group) {
             // The group may be gone, and another have its name.
-            self.groups.forget(group);
+            self.app().await?.groups.forget(group);
         }
         registered
     }

@@ -15,7 +15,8 @@ use toml::de::{DeTable, Error};
 use self::reader::{Reader, Section};
 pub use self::units::{cpu_in_words, duration_in_words, memory_in_words};
 
-/// Most bytes of a pools file: what an Advanced parameter of SSM holds (8 KB). Source: SSM API reference, `PutParameter`.
+/// Most bytes of a pools file: what an Advanced parameter of SSM holds (8 KB). Source: SSM API reference, `PutParameter`
+/// (<https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html>).
 pub const MAX_BYTES: usize = 8 * 1024;
 
 /// The JSON Schema of a pools file, for editors: it knows the keys and their forms, [`parse`] knows the rest.
@@ -63,6 +64,8 @@ pub struct Review {
     pub pools: Result<Pools, Vec<Problem>>,
     /// What is possible but surely not meant, in the order of the file. Nothing is said of a file with problems.
     pub doubts: Vec<Problem>,
+    /// What is worth knowing and no mistake, in sentences without a full stop.
+    pub notes: Vec<String>,
 }
 
 /// Reads a pools file and says what looks like a mistake in it, too. `vcpus`: how many vCPUs the account may run at a time on demand and on Spot, if
@@ -73,7 +76,25 @@ pub fn review(text: &str, generation: u64, vcpus: Vcpus) -> Review {
     let root = document.get_ref();
     let pools = parse_document(text, (root, &errors), generation);
     let doubts = pools.as_ref().map(|pools| doubts::about(text, &Section::root(root), pools, vcpus)).unwrap_or_default();
-    Review { pools, doubts }
+    let notes = pools.as_ref().map(|pools| notes(text, pools)).unwrap_or_default();
+    Review { pools, doubts, notes }
+}
+
+/// What is worth knowing of a good file.
+fn notes(text: &str, pools: &Pools) -> Vec<String> {
+    let mut notes = Vec::new();
+    if text.len() > MAX_BYTES / 2 {
+        let full = text.len() * 100 / MAX_BYTES;
+        notes.push(format!("the file has {} of at most {MAX_BYTES} bytes ({full} %)", text.len()));
+    }
+    if pools.accounts.len() > 1 {
+        notes.push(
+            "several accounts are served: GitHub lets a private App, as mayfly init makes it, be installed on its owner's account alone; make it \
+             public on its settings page (Advanced), or use one stack for each account"
+                .to_owned(),
+        );
+    }
+    notes
 }
 
 /// How many vCPUs an account may run at a time (Service Quotas, L-3032A538 and L-36FBB829); none: not known.
@@ -91,6 +112,10 @@ fn parse_document(text: &str, (root, errors): (&DeTable<'_>, &[Error]), generati
         let message = format!("the file has {} bytes", text.len());
         reader.report(0, "", message, format!("SSM keeps at most {MAX_BYTES}: shorten comments, or move what pools share to [defaults]"));
     }
+    if let Some(at) = template_brackets(text) {
+        let message = "SSM refuses values with {{...}} in them, in a comment, too";
+        reader.report(at, "", message, "write it with single brackets, or leave it out");
+    }
     for error in errors {
         reader.report_syntax(error);
     }
@@ -99,9 +124,17 @@ fn parse_document(text: &str, (root, errors): (&DeTable<'_>, &[Error]), generati
     if problems.is_empty() { Ok(pools) } else { Err(problems) }
 }
 
+/// Where something stands in double brackets: "You can't include values wrapped in double brackets {{}} or {{ssm:parameter-name}} in a parameter
+/// value" (<https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html>). Outside of strings and
+/// comments TOML has no two opening ones in a row.
+fn template_brackets(text: &str) -> Option<usize> {
+    let at = text.find("{{")?;
+    text[at..].contains("}}").then_some(at)
+}
+
 fn read(reader: &mut Reader<'_>, root: &Section<'_>, generation: u64) -> Pools {
     reader.check_keys(root, &["github", "defaults", "pools"], &[]);
-    let (accounts, github_url) = github::read(reader, root);
+    let accounts = github::read(reader, root);
     let defaults = root.field("defaults").and_then(|field| reader.section(field));
     if let Some(defaults) = &defaults {
         reader.check_keys(defaults, pool::DEFAULT_KEYS, pool::NO_DEFAULT);
@@ -117,5 +150,5 @@ fn read(reader: &mut Reader<'_>, root: &Section<'_>, generation: u64) -> Pools {
             pools.extend(pool::Declared { own, defaults: defaults.as_ref(), accounts: &accounts }.read(reader));
         }
     }
-    Pools { github_url, accounts, pools, generation }
+    Pools { accounts, pools, generation }
 }

@@ -14,7 +14,7 @@ use mayfly_domain::times;
 use tokio::sync::Mutex;
 
 use self::cache::{Cached, Taken};
-pub use self::secrets::GithubApp;
+pub use self::secrets::{GITHUB, GithubApp, problem_of_url};
 use crate::parameter::{Parameter, ParameterStore, Unreadable};
 use crate::pools_file::{self, Problem};
 

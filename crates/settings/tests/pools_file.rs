@@ -32,7 +32,6 @@ fn problems(text: &str) -> Vec<String> {
 #[test]
 fn the_shortest_good_file_has_the_documented_defaults() {
     let pools = parse(GOOD, 7).unwrap();
-    assert_eq!(pools.github_url, "https://github.com");
     assert_eq!(pools.generation, 7);
     assert_eq!(pools.accounts, [Account { login: "acme".into(), id: None }]);
     let size = Size { cpu: 2048, memory_mib: 8192, disk_gib: 20, architecture: Architecture::X64, capacity: Capacity::OnDemand };
@@ -51,7 +50,6 @@ fn every_key_is_read_and_a_pool_overrides_the_defaults() {
         r#"
         [github]
         accounts = ["acme", { login = "Umbrella", id = 42 }]
-        url = "https://github.example.com/"
 
         [defaults]
         image = "registry.example.com:5000/team/runner:1"
@@ -95,7 +93,6 @@ fn every_key_is_read_and_a_pool_overrides_the_defaults() {
         1,
     )
     .unwrap();
-    assert_eq!(pools.github_url, "https://github.example.com");
     assert_eq!(pools.accounts[1], Account { login: "Umbrella".into(), id: Some(OwnerId(42)) });
     let small = Size { cpu: 256, memory_mib: 512, disk_gib: 50, architecture: Architecture::X64, capacity: Capacity::Spot };
     let linux = pools.get(&name("linux")).unwrap();
@@ -123,12 +120,6 @@ fn every_key_is_read_and_a_pool_overrides_the_defaults() {
     assert_eq!(expected.labels.iter().collect::<Vec<_>>(), ["arm64", "Big"]);
 }
 
-#[test]
-fn a_github_on_this_machine_needs_no_tls() {
-    let pools = parse(&GOOD.replace("[\"acme\"]", "[\"acme\"]\nurl = \"http://127.0.0.1:8080\""), 1).unwrap();
-    assert_eq!(pools.github_url, "http://127.0.0.1:8080");
-}
-
 /// What is spoilt, the line of [`GOOD`] that it replaces (or follows, if it begins with `+`), and the line instead.
 const CASES: &[(&str, &str, &str)] = &[
     // The file as a whole.
@@ -146,18 +137,13 @@ const CASES: &[(&str, &str, &str)] = &[
     ("pool that is no table", "+max = 50", "[pools]\nother = 3"),
     // Accounts and URL.
     ("no section github", "[github]", "[githup]"),
-    ("no accounts", "accounts = [\"acme\"]", "url = \"https://github.com\""),
+    ("no accounts", "accounts = [\"acme\"]", "# accounts"),
+    ("address of GitHub", "+accounts = [\"acme\"]", "url = \"https://github.example.com\""),
     ("empty accounts", "accounts = [\"acme\"]", "accounts = []"),
     ("accounts that are no list", "accounts = [\"acme\"]", "accounts = \"acme\""),
     ("same account twice", "accounts = [\"acme\"]", "accounts = [\"acme\", \"Acme\"]"),
     ("account that is a path", "accounts = [\"acme\"]", "accounts = [\"acme/app\", \"\", 3]"),
     ("account without login", "accounts = [\"acme\"]", "accounts = [{ id = 3 }, { login = \"a\", id = 0, nmae = \"\" }]"),
-    ("URL of the API", "+accounts = [\"acme\"]", "url = \"https://api.github.com\""),
-    ("URL with a path", "+accounts = [\"acme\"]", "url = \"https://github.example.com/api/v3\""),
-    ("URL without TLS", "+accounts = [\"acme\"]", "url = \"http://github.example.com\""),
-    ("URL without a scheme", "+accounts = [\"acme\"]", "url = \"github.example.com\""),
-    ("URL without a host", "+accounts = [\"acme\"]", "url = \"https://\""),
-    ("URL with a password", "+accounts = [\"acme\"]", "url = \"https://me:pw@github.example.com\""),
     // Names.
     ("pool name too long", "[pools.linux]", "[pools.a-very-long-name-for-a-pool-x]"),
     ("pool name with capitals", "[pools.linux]", "[pools.Linux]"),
@@ -331,7 +317,18 @@ fn what_is_possible_but_surely_not_meant_is_doubted_where_it_stands() {
             one("labels = [\"mayfly\", \"Ubuntu-Latest\"]\nmax = 2"),
             "line 6: pools.linux.labels: Ubuntu-Latest is what GitHub calls runners",
         ),
-        (one("labels = [\"mayfly\"]\nmax = 2\npublic = true\ntask_role = \"deploy\""), "line 8: pools.linux.public: anybody who can open"),
+        (
+            one("labels = [\"mayfly\"]\nmax = 2\npublic = true\ntask_role = \"deploy\"\nrepositories = [\"acme/app\"]"),
+            "line 8: pools.linux.public: anybody who can open",
+        ),
+        (
+            one("labels = [\"mayfly\"]\nmax = 2\ntask_role = \"deploy\""),
+            "line 8: pools.linux.task_role: anyone who can push a branch to any repository of acme gets this role (list repositories",
+        ),
+        (
+            one("labels = [\"mayfly\"]\nmax = 2\ntask_role = \"deploy\"\nrepositories = [\"acme/app\", \"acme/*\"]"),
+            "line 8: pools.linux.task_role: anyone who can push a branch to any repository of acme gets this role",
+        ),
         (
             one("labels = [\"mayfly\"]\nmax = 2\nscope = \"organization\"\nrunner_group = \"default\"\nrepositories = [\"acme/app\"]"),
             "line 9: pools.linux.runner_group: all of the organization's repositories",
@@ -345,6 +342,46 @@ fn what_is_possible_but_surely_not_meant_is_doubted_where_it_stands() {
     for (text, begins) in cases {
         let said = doubts(&text, Some(6));
         assert!(said.len() == 1 && said[0].starts_with(begins), "{text}\n{said:?}");
+    }
+}
+
+#[test]
+fn a_role_for_repositories_by_name_raises_no_doubt() {
+    let lines = "labels = [\"mayfly\"]\nmax = 2\ntask_role = \"deploy\"\nrepositories = [\"acme/app\", \"acme/deploy-*\"]";
+    assert_eq!(doubts(&format!("{HEAD}{}", pool_with("linux", lines)), None), Vec::<String>::new());
+}
+
+fn notes(text: &str) -> Vec<String> {
+    let review = review(text, 1, Vcpus::default());
+    assert!(review.pools.is_ok(), "{:?}", review.pools);
+    review.notes
+}
+
+#[test]
+fn a_file_that_fills_up_is_told_and_one_that_is_full_is_refused() {
+    let filled = |bytes: usize| format!("{GOOD}#{}", " ".repeat(bytes - GOOD.len() - 1));
+    assert_eq!(notes(&filled(4096)), Vec::<String>::new());
+    assert_eq!(notes(&filled(6144)), ["the file has 6144 of at most 8192 bytes (75 %)"]);
+    assert_eq!(notes(&filled(8192)), ["the file has 8192 of at most 8192 bytes (100 %)"]);
+    assert!(problems(&filled(8193))[0].contains("SSM keeps at most 8192"));
+}
+
+#[test]
+fn several_accounts_need_an_app_that_others_may_install() {
+    let two = GOOD.replace("[\"acme\"]", "[\"acme\", \"globex\"]");
+    assert!(notes(&two)[0].starts_with("several accounts are served: GitHub lets a private App"), "{:?}", notes(&two));
+    assert_eq!(notes(GOOD), Vec::<String>::new());
+}
+
+#[test]
+fn what_ssm_refuses_in_any_value_is_a_problem_where_it_stands() {
+    for line in ["# by {{template}}", "# {{ssm:other}}", "image = \"registry/{{name}}\""] {
+        let text = GOOD.replace("max = 50", &format!("max = 50\n{line}"));
+        let told = problems(&text);
+        assert!(told[0].starts_with("line 9: SSM refuses values with {{...}}"), "{told:?}");
+    }
+    for line in ["# {one} {{ alone", "# {a = {b = 1}}"] {
+        assert!(parse(&GOOD.replace("max = 50", &format!("max = 50\n{line}")), 1).is_ok(), "{line}");
     }
 }
 

@@ -97,6 +97,18 @@ impl World {
     }
 }
 
+/// The App's key is used where it belongs, whatever the writer of the pools file would like.
+#[tokio::test]
+async fn a_pools_file_that_says_where_github_is_does_not_come_into_force() {
+    let world = World::new();
+    assert_eq!(world.max().await, 3);
+    world.store.put("pools", &POOLS.replace("[github]", "[github]\nurl = \"https://github.example.com\"").replace("max = 3", "max = 9"));
+    world.pass(61);
+    assert_eq!(world.max().await, 3, "the last good file stays");
+    assert_eq!(world.settings.failed_refreshes(), 1);
+    assert_eq!(world.settings.github_app().await.unwrap().url, "https://github.com");
+}
+
 #[tokio::test]
 async fn a_cold_start_reads_everything_in_one_call() {
     let world = World::new();

@@ -4,7 +4,7 @@ use anyhow::Context;
 use mayfly_domain::admission::{Admission, AdmissionRequest, decided, has_another};
 use mayfly_domain::id::{RepositoryId, RunId, RunnerAddress};
 use mayfly_domain::job::JobRecord;
-use mayfly_domain::pool::{Pool, Pools};
+use mayfly_domain::pool::Pool;
 use mayfly_domain::registration::Caller;
 use mayfly_domain::runner::Runner;
 use mayfly_domain::times;
@@ -42,7 +42,7 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             None => None,
         };
         let pool = pools.get(&runner.pool);
-        let private = self.private(&runner, pool, reserved.as_ref(), (&pools, request, by)).await?;
+        let private = self.private(&runner, pool, reserved.as_ref(), (request, by)).await?;
         let Some(admission) = self.ledger.admit(&address, pool, request, private, self.now()).await? else {
             return Ok(Answer::refused("this runner is closed"));
         };
@@ -70,7 +70,7 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         runner: &Runner,
         pool: Option<&Pool>,
         reserved: Option<&JobRecord>,
-        (pools, request, by): (&Pools, &AdmissionRequest, Instant),
+        (request, by): (&AdmissionRequest, Instant),
     ) -> anyhow::Result<Option<bool>> {
         if pool.is_none_or(|pool| pool.public) || has_another(runner, request) {
             return Ok(None);
@@ -80,7 +80,7 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             return Ok(Some(job.repository.private));
         }
         let Some(target) = runner.target.as_ref() else { return Ok(None) };
-        let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
+        let github = &self.world.github;
         github.private(target.installation, id, &request.repository, by).await.context("ask GitHub whether the repository is private")
     }
 

@@ -13,6 +13,6 @@ pub struct AppFromSettings(pub Arc<Settings>);
 impl AppCredentials for AppFromSettings {
     async fn app_key(&self) -> Result<AppKey, CredentialsUnavailable> {
         let app = self.0.github_app().await.map_err(|problem| CredentialsUnavailable(problem.to_string()))?;
-        Ok(AppKey { app_id: app.id, private_key: Secret::new(app.private_key.expose().as_str()) })
+        Ok(AppKey { app_id: app.id, private_key: Secret::new(app.private_key.expose().as_str()), url: app.url.clone() })
     }
 }

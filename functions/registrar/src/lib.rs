@@ -17,7 +17,7 @@ use mayfly_domain::runner::Runner;
 use mayfly_domain::task::TaskStatus;
 use mayfly_domain::time::Timestamp;
 use mayfly_fleet::{Described, Tasks};
-use mayfly_github::{ByUrl, Registrations, Repositories};
+use mayfly_github::{Registrations, Repositories};
 use mayfly_ledger::{Ledger, LedgerError, Store};
 use mayfly_queue::Wakes;
 use mayfly_settings::source::Settings;
@@ -39,7 +39,7 @@ pub struct World<F, G, W> {
     /// ECS.
     pub tasks: F,
     /// GitHub.
-    pub github: ByUrl<G>,
+    pub github: G,
     /// The wake queue.
     pub wakes: W,
     /// Our AWS account.

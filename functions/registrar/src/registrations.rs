@@ -70,7 +70,7 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         for own_first in [true, false] {
             let choice = Choice { own_first, capped: &capped };
             let jobs = order(&round.runner, self.ledger.jobs_for(&round.runner, choice, self.now()).await?);
-            if let Some(answer) = self.try_jobs(&mut round, jobs, pools, by).await? {
+            if let Some(answer) = self.try_jobs(&mut round, jobs, by).await? {
                 return Ok(answer);
             }
             // Whoever has no own job has had the others offered already.
@@ -87,7 +87,7 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         })
     }
 
-    async fn try_jobs(&self, round: &mut Round, jobs: Vec<WaitingJob>, pools: &Arc<Pools>, by: Instant) -> anyhow::Result<Option<Answer>> {
+    async fn try_jobs(&self, round: &mut Round, jobs: Vec<WaitingJob>, by: Instant) -> anyhow::Result<Option<Answer>> {
         for job in jobs {
             if let Some(wait) = self.limited(&job).await? {
                 round.limited = Some(round.limited.map_or(wait, |known| known.min(wait)));
@@ -106,7 +106,7 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
                 continue;
             };
             round.health = None;
-            match self.register(reservation, pools, by).await? {
+            match self.register(reservation, by).await? {
                 Next::Answer(answer) => return Ok(Some(answer)),
                 Next::Again(runner) => {
                     round.runner = *runner;
@@ -127,8 +127,8 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
     }
 
     /// Asks GitHub for a registration, and writes down what comes of it before anybody else hears of it.
-    async fn register(&self, reservation: Reservation, pools: &Pools, by: Instant) -> anyhow::Result<Next> {
-        let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
+    async fn register(&self, reservation: Reservation, by: Instant) -> anyhow::Result<Next> {
+        let github = &self.world.github;
         let runner = &reservation.runner;
         let Some(target) = &runner.target else {
             return Ok(Next::Answer(Answer::later(FAILURE_RETRY, "the job's record is incomplete")));

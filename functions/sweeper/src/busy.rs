@@ -58,7 +58,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
 
     /// Whether GitHub has a registration of the runner. It leaves with its one job.
     async fn is_there(&self, (runner, target): (&Runner, &Target), pools: &Pools) -> anyhow::Result<Answer> {
-        let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
+        let github = &self.world.github;
         let by = Instant::now() + GITHUB_CALL;
         let gone = match runner.github {
             Some(id) => match github.get(target, id, by).await {

@@ -1,12 +1,12 @@
 //! What GitHub could not deliver: the list of deliveries read on from where the last sweep stopped, and what failed asked for again.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::Context;
 use futures::stream::{self, TryStreamExt};
 use mayfly_domain::errand::Open;
 use mayfly_domain::job::JobAction;
-use mayfly_domain::pool::Pools;
 use mayfly_domain::redelivery::{self, Attempt, DeliveryGuid, FIRST_WAIT, News, Passage, Reading, Redelivery, Turn};
 use mayfly_domain::time::Timestamp;
 use mayfly_github::{CallError, DeliveriesPage, DeliveryCursor, DeliveryNow, Redelivered};
@@ -38,15 +38,15 @@ type Place = Cursor<Reading<DeliveryCursor>>;
 
 impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// Reads what GitHub delivered since, and lets errands ask for what failed.
-    pub(crate) async fn read_deliveries(&self, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
+    pub(crate) async fn read_deliveries(&self, budget: &Budget) -> anyhow::Result<()> {
         let mut place: Place = self.ledger.cursor(LIST).await.context("read the place in the list of deliveries")?;
         if let Some(until) = place.at.not_before.filter(|until| self.now() < *until) {
             info!(until = until.seconds(), "GitHub told the App to wait: nothing is asked about deliveries");
             return Ok(());
         }
         budget.may_redeliver(ASKED, place.at.looked_at);
-        let kept = redelivery::kept(&pools.github_url);
-        let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
+        let github = &self.world.github;
+        let kept = github.kept().await.context("read the App's key")?;
         let mut delivered = BTreeSet::new();
         for _ in 0..PAGES {
             if budget.over() {
@@ -57,7 +57,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 Ok(page) => page,
                 Err(problem) => return self.not_read(&place, &passage, problem, budget).await,
             };
-            self.write_down(&page, &mut delivered, pools).await.context("write down what was not delivered")?;
+            self.write_down(&page, &mut delivered, kept).await.context("write down what was not delivered")?;
             // Only now: whoever reads on may rely on all that came before.
             let times: Vec<Timestamp> = page.deliveries.iter().map(|one| one.delivered_at).collect();
             let after = place.at.after(&passage, &times, page.next);
@@ -77,9 +77,9 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     /// Some of a page at once: an outage fills it with failures.
-    async fn write_down(&self, page: &DeliveriesPage, delivered: &mut BTreeSet<DeliveryGuid>, pools: &Pools) -> anyhow::Result<()> {
+    async fn write_down(&self, page: &DeliveriesPage, delivered: &mut BTreeSet<DeliveryGuid>, kept: Duration) -> anyhow::Result<()> {
         let attempts: Vec<Attempt> = page.deliveries.iter().filter_map(attempt).collect();
-        let (kept, now) = (redelivery::kept(&pools.github_url), self.now());
+        let now = self.now();
         let news = redelivery::news(&attempts, delivered);
         stream::iter(news.into_iter().map(Ok))
             .try_for_each_concurrent(AT_ONCE, |news| async move {
@@ -116,8 +116,9 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     /// Asks for one event.
-    pub(crate) async fn redeliver(&self, open: &Open, failed: &Redelivery, pools: &Pools, budget: &Budget) -> anyhow::Result<Option<Ran>> {
-        let kept = redelivery::kept(&pools.github_url);
+    pub(crate) async fn redeliver(&self, open: &Open, failed: &Redelivery, budget: &Budget) -> anyhow::Result<Option<Ran>> {
+        let github = &self.world.github;
+        let kept = github.kept().await.context("read the App's key")?;
         match redelivery::turn(open, failed, budget.deliveries_seen(), kept, self.now()) {
             Turn::Wait => return Ok(None),
             Turn::TooLate => {
@@ -141,7 +142,6 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         if self.ledger.delivery_is_over(&failed.guid).await? {
             return Ok(Some(Ran::Done));
         }
-        let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
         match github.redeliver(failed.delivery, Instant::now() + GITHUB_CALL).await {
             Ok(Redelivered::Asked) => {
                 info!(delivery.id = %failed.guid, "asked GitHub to deliver workflow_job {} again", in_words(failed.action));

@@ -86,8 +86,8 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// One try; none if its installation may be asked nothing now.
     async fn errand(&self, open: &Open, pools: &Pools, budget: &Budget) -> anyhow::Result<Option<Ran>> {
         match &open.errand {
-            Errand::Redeliver(failed) => self.redeliver(open, failed, pools, budget).await,
-            Errand::Unregister(runner) => self.unregister((runner, open), pools, budget).await,
+            Errand::Redeliver(failed) => self.redeliver(open, failed, budget).await,
+            Errand::Unregister(runner) => self.unregister((runner, open), budget).await,
             Errand::Ask(job) => self.ask_where((*job, open), pools, budget).await,
             Errand::Place { job, .. } => self.place(*job, pools).await,
             Errand::Rerun(job) => self.run_again((*job, open), pools, budget).await,

@@ -7,7 +7,6 @@ use anyhow::Context;
 use mayfly_domain::errand::Open;
 use mayfly_domain::id::{RunnerAddress, RunnerId, RunnerName};
 use mayfly_domain::job::JobState;
-use mayfly_domain::pool::Pools;
 use mayfly_domain::runner::Runner;
 use mayfly_domain::target::Target;
 use mayfly_domain::times;
@@ -44,12 +43,7 @@ struct Left {
 
 impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// Takes away what a closed runner left. None if GitHub may not be asked now.
-    pub(crate) async fn unregister(
-        &self,
-        (runner, open): (&RunnerId, &Open),
-        pools: &Pools,
-        budget: &Budget,
-    ) -> anyhow::Result<Option<Ran>> {
+    pub(crate) async fn unregister(&self, (runner, open): (&RunnerId, &Open), budget: &Budget) -> anyhow::Result<Option<Ran>> {
         let Some(record) = self.ledger.runner_record(runner).await.context("read its record")? else { return Ok(Some(Ran::Done)) };
         if self.is_gone_by_itself(&record).await? {
             return Ok(Some(Ran::Done));
@@ -57,7 +51,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let mut left = Left::default();
         let address = record.address();
         for target in record.left_at() {
-            self.clear(target, |name| *name == address, (&mut left, pools), budget).await?;
+            self.clear(target, |name| *name == address, &mut left, budget).await?;
         }
         if left.taken > 0 {
             info!(runner.id = %record.id, pool.name = %record.pool, registrations = left.taken, "taken away: what a closed runner left at GitHub");
@@ -86,8 +80,8 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
 
     /// Takes away whatever closed runners of ours left at a target's place: for whoever lists repositories anyway. A name that the ledger does not know
     /// is left alone: another Mayfly may serve the same repository, and GitHub removes what stays offline for a day.
-    pub(crate) async fn clear_place(&self, target: &Target, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
-        let Some(Some(listed)) = self.listed(target, pools, budget).await? else { return Ok(()) };
+    pub(crate) async fn clear_place(&self, target: &Target, budget: &Budget) -> anyhow::Result<()> {
+        let Some(Some(listed)) = self.listed(target, budget).await? else { return Ok(()) };
         let idle = listed.iter().filter(|found| !found.online && !found.busy);
         let mut ended = BTreeMap::new();
         for address in idle.filter_map(|found| Some(found.name.parse::<RunnerName>().ok()?.address)) {
@@ -98,7 +92,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             }
         }
         let ended = |name: &RunnerAddress| ended.get(name).copied().unwrap_or_default();
-        self.clear(target, ended, (&mut Left::default(), pools), budget).await
+        self.clear(target, ended, &mut Left::default(), budget).await
     }
 
     /// Takes away every registration at a place whose name says that it is one of these runners'.
@@ -106,10 +100,10 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         &self,
         target: &Target,
         of: impl Fn(&RunnerAddress) -> bool + Send + Sync,
-        (left, pools): (&mut Left, &Pools),
+        left: &mut Left,
         budget: &Budget,
     ) -> anyhow::Result<()> {
-        let Some(listed) = self.listed(target, pools, budget).await? else {
+        let Some(listed) = self.listed(target, budget).await? else {
             left.unasked = true;
             return Ok(());
         };
@@ -117,14 +111,14 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             left.unseen = true;
             return Ok(());
         };
-        let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
+        let github = &self.world.github;
         let is_of = |found: &&RunnerNow| found.name.parse::<RunnerName>().is_ok_and(|name| of(&name.address));
         for found in listed.iter().filter(is_of) {
             if !self.may_ask(target.installation, budget).await {
                 left.unasked = true;
                 return Ok(());
             }
-            match self.delete(&github, target, found.id, Instant::now() + GITHUB_CALL).await? {
+            match self.delete(github, target, found.id, Instant::now() + GITHUB_CALL).await? {
                 Away::Gone => left.taken += 1,
                 Away::Busy => left.busy = true,
                 Away::Unknown => left.unseen = true,
@@ -134,7 +128,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     /// The runners of a target's place, listed once in a sweep. None if GitHub may not be asked now.
-    async fn listed(&self, target: &Target, pools: &Pools, budget: &Budget) -> anyhow::Result<Option<Listed>> {
+    async fn listed(&self, target: &Target, budget: &Budget) -> anyhow::Result<Option<Listed>> {
         let mut lists = budget.lists.lock().await;
         if let Some((_, listed)) = lists.0.iter().find(|(known, _)| known.is_beside(target)) {
             return Ok(Some(listed.clone()));
@@ -142,7 +136,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         if !self.may_ask(target.installation, budget).await {
             return Ok(None);
         }
-        let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
+        let github = &self.world.github;
         let listed = match github.list(target, Instant::now() + GITHUB_CALL).await {
             Ok(listed) => Some(Arc::new(listed)),
             Err(CallError::Refused { .. }) => None,

@@ -27,7 +27,7 @@ use mayfly_domain::id::PoolName;
 use mayfly_domain::pool::Pools;
 use mayfly_domain::time::Timestamp;
 use mayfly_fleet::{Stopper, Tasks};
-use mayfly_github::{ByUrl, Deliveries, Jobs, QueuedJobs, Repositories, Reruns, Runners};
+use mayfly_github::{Deliveries, Jobs, QueuedJobs, Repositories, Reruns, Runners};
 use mayfly_ledger::{Ledger, Store};
 use mayfly_queue::Wakes;
 use mayfly_settings::source::Settings;
@@ -53,7 +53,7 @@ pub struct World<F, G, W> {
     /// ECS.
     pub fleet: F,
     /// GitHub.
-    pub github: ByUrl<G>,
+    pub github: G,
     /// The wake queue.
     pub wakes: W,
     /// Tasks have a public address, which costs.
@@ -161,7 +161,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
 
     /// What belongs to no pool.
     async fn sweep_rest(&self, pools: &Pools, budget: &Budget) {
-        if let Err(problem) = self.read_deliveries(pools, budget).await {
+        if let Err(problem) = self.read_deliveries(budget).await {
             warn!("the list of deliveries was not read, the next sweep tries again: {problem:#}");
         }
         if let Err(problem) = self.run_errands(pools, budget).await {

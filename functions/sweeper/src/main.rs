@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use mayfly_fleet::Fleet;
-use mayfly_github::{ByUrl, Github};
+use mayfly_github::Github;
 use mayfly_ledger::{Dynamo, Ledger};
 use mayfly_queue::SqsWakes;
 use mayfly_settings::environment::{self, Base};
@@ -22,10 +22,9 @@ async fn main() -> Result<(), Error> {
     let ledger = Ledger::new(Dynamo::new(aws_sdk_dynamodb::Client::new(&config), &base.table));
     let parameters = Parameters { pools: Some(base.pools_parameter), github_app: Some(app), ..Parameters::default() };
     let settings = Arc::new(Settings::new(Ssm::new(aws_sdk_ssm::Client::new(&config)), parameters, Box::new(system_clock)));
-    let credentials = Arc::clone(&settings);
     let world = World {
         fleet: Fleet::new(aws_sdk_ecs::Client::new(&config), base.cluster),
-        github: ByUrl::new(Box::new(move |url| Github::new(url, AppFromSettings(Arc::clone(&credentials)), system_clock))),
+        github: Github::new(AppFromSettings(Arc::clone(&settings)), system_clock),
         wakes: SqsWakes::new(aws_sdk_sqs::Client::new(&config), base.wake_queue_url),
         public_ip: address == "ENABLED",
         clock: Box::new(system_clock),

@@ -74,7 +74,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         if !self.may_ask(seen.installation, budget).await {
             return Ok(());
         }
-        let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
+        let github = &self.world.github;
         let answer = github.waiting_runs(seen.installation, &seen.repository, Instant::now() + GITHUB_CALL).await;
         let runs = match answer {
             Ok(Some(runs)) => runs,
@@ -118,7 +118,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// Looks into runs that this look has not come to yet, as many as the sweep can.
     async fn look_into(&self, runs: &[RunId], seen: &mut SeenRepository, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
         let left: Vec<RunId> = runs.iter().filter(|run| !seen.looked_at.contains(run)).take(RUNS).copied().collect();
-        let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
+        let github = &self.world.github;
         for run in left {
             if !self.may_ask(seen.installation, budget).await {
                 break;
@@ -158,7 +158,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let places = places(&seen.repository, deputy, pools);
         for scope in places {
             let target = Target { installation: seen.installation, scope, labels: Labels::default() };
-            self.clear_place(&target, pools, budget).await?;
+            self.clear_place(&target, budget).await?;
         }
         Ok(())
     }

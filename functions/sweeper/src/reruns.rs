@@ -32,7 +32,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         if !self.may_ask(record.installation, budget).await {
             return Ok(None);
         }
-        let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
+        let github = &self.world.github;
         let by = Instant::now() + GITHUB_CALL;
         let now = github.job(record.installation, &record.repository, job, by).await.context("ask about the job")?;
         let Some(now) = now.filter(|now| now.status == JobStatus::Completed) else { return Ok(Some(Ran::Again(times::TICK))) };
@@ -42,7 +42,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         if !self.may_ask(record.installation, budget).await {
             return Ok(None);
         }
-        self.ask_for_another(&github, &record).await.map(Some)
+        self.ask_for_another(github, &record).await.map(Some)
     }
 
     /// True if the job's runner is the one that was taken back.

@@ -49,12 +49,13 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 },
                 Care::FindTask => self.find_task(&runner).await,
                 Care::Mark(kind, why) => self.mark(&runner, kind, &why).await,
-                Care::Retire(why) if may_ask => self.retire(&runner, pools, &why).await,
+                // Without the pools file it is not known whether anybody still wants the runner.
+                Care::Retire(why) if may_ask && pools.is_some() => self.retire(&runner, &why).await,
                 Care::Retire(_) => Ok(()),
                 // Without the pools file its own limit is not known: a busy runner must not pay for that.
                 Care::End(_) if pools.is_none() => Ok(()),
-                Care::Refuse => self.refuse(&runner, pools.filter(|_| may_ask)).await,
-                Care::End(why) => self.end(&runner, pools.filter(|_| may_ask), &why).await,
+                Care::Refuse => self.refuse(&runner, may_ask && pools.is_some()).await,
+                Care::End(why) => self.end(&runner, may_ask, &why).await,
             };
             if let Err(problem) = minded {
                 if let Some(target) = &runner.target {
@@ -86,9 +87,8 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     /// Takes an idle runner away at GitHub, and stops its task only if GitHub had no job on it.
-    async fn retire(&self, runner: &Runner, pools: Option<&Pools>, why: &str) -> anyhow::Result<()> {
-        let Some(pools) = pools else { return Ok(()) };
-        match self.take_away(runner, pools).await? {
+    async fn retire(&self, runner: &Runner, why: &str) -> anyhow::Result<()> {
+        match self.take_away(runner).await? {
             Away::Gone => {
                 // One that asked again meanwhile has a registration that GitHub was not asked about: a later sweep looks anew.
                 if self.retired(runner).await? { self.stop_task(runner, why).await } else { Ok(()) }
@@ -137,7 +137,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     /// Refuses a runner whose job runs and was never admitted, and ends it.
-    async fn refuse(&self, runner: &Runner, tell: Option<&Pools>) -> anyhow::Result<()> {
+    async fn refuse(&self, runner: &Runner, may_ask: bool) -> anyhow::Result<()> {
         let now = self.now();
         let Changed::Yes(refused) = self.ledger.change_runner(&runner.address(), |row| row.refused_unadmitted(now)).await? else {
             // It was admitted, or ended, meanwhile.
@@ -145,15 +145,13 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         };
         error!(runner.id = %refused.id, pool.name = %refused.pool, run.id = refused.work.as_ref().map(|work| work.run.0), "job refused: {UNADMITTED}");
         self.wake(&refused.pool).await;
-        self.end(&refused, tell, UNADMITTED).await
+        self.end(&refused, may_ask, UNADMITTED).await
     }
 
     /// Stops a runner whose time is over. GitHub is told first, if it may be asked anything now, so that it gives it nothing more; its answer
     /// changes nothing.
-    async fn end(&self, runner: &Runner, tell: Option<&Pools>, why: &str) -> anyhow::Result<()> {
-        if let Some(pools) = tell
-            && let Err(problem) = self.take_away(runner, pools).await
-        {
+    async fn end(&self, runner: &Runner, may_ask: bool, why: &str) -> anyhow::Result<()> {
+        if may_ask && let Err(problem) = self.take_away(runner).await {
             warn!(runner.id = %runner.id, pool.name = %runner.pool, "GitHub was not told that it ends: {problem:#}");
         }
         self.stop_task(runner, why).await
@@ -166,12 +164,12 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     /// Takes every registration of a runner away: the one in its row, or, if none is, whatever carries one of its names.
-    pub(crate) async fn take_away(&self, runner: &Runner, pools: &Pools) -> anyhow::Result<Away> {
+    pub(crate) async fn take_away(&self, runner: &Runner) -> anyhow::Result<Away> {
         let Some(target) = &runner.target else { return Ok(Away::Gone) };
         let by = Instant::now() + GITHUB_CALL;
-        let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
+        let github = &self.world.github;
         if let Some(id) = runner.github {
-            return self.delete(&github, target, id, by).await;
+            return self.delete(github, target, id, by).await;
         }
         let listed = match github.list(target, by).await {
             Ok(listed) => listed,
@@ -179,7 +177,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             Err(problem) => return Err(anyhow::Error::new(problem).context("list the runners there")),
         };
         for found in listed.iter().filter(|found| runner.is_registered_as(found.id, &found.name)) {
-            let away = self.delete(&github, target, found.id, by).await?;
+            let away = self.delete(github, target, found.id, by).await?;
             if away != Away::Gone {
                 return Ok(away);
             }

@@ -80,7 +80,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             Stray::Adopt => self.task_seen(task).await,
             Stray::Stop(why) => self.stop_stray(task, why).await,
             Stray::TakeAway(why) => match (&standing.record, pools) {
-                (Some(record), Some(pools)) => self.take_stray_away(task, record, (pools, why), budget).await,
+                (Some(record), Some(_)) => self.take_stray_away(task, record, why, budget).await,
                 // Where GitHub is asked is in the pools file: what may work is not stopped meanwhile.
                 _ => Ok(()),
             },
@@ -99,12 +99,12 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     /// A runner that may have a registration is never stopped before GitHub says that it has no job.
-    async fn take_stray_away(&self, task: &Task, record: &Runner, (pools, why): (&Pools, &str), budget: &Budget) -> anyhow::Result<()> {
+    async fn take_stray_away(&self, task: &Task, record: &Runner, why: &str, budget: &Budget) -> anyhow::Result<()> {
         if let Some(target) = &record.target {
             if !self.may_ask(target.installation, budget).await {
                 return Ok(());
             }
-            let away = self.take_away(record, pools).await;
+            let away = self.take_away(record).await;
             if let Err(problem) = &away {
                 self.heed(target.installation, problem, budget).await;
             }

@@ -30,7 +30,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// Asks GitHub about a job, and writes down what follows. `None`: there is no record of the job.
     pub(crate) async fn ask_about(&self, job: JobId, pools: &Pools) -> anyhow::Result<Option<Asked>> {
         let Some(record) = self.ledger.job(job).await.context("read the job")? else { return Ok(None) };
-        let said = self.ask_github(&record, pools).await?;
+        let said = self.ask_github(&record).await?;
         let Some(told) = self.ledger.learn(job, &said, pools, self.now()).await.context("write down what GitHub says")? else {
             return Ok(None);
         };
@@ -47,11 +47,11 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     /// What GitHub shows of a job, and of its run if the job waits for longer than it can.
-    async fn with_its_run(&self, record: &JobRecord, seen: Seen, pools: &Pools) -> anyhow::Result<Said> {
+    async fn with_its_run(&self, record: &JobRecord, seen: Seen) -> anyhow::Result<Said> {
         if !seen.run_in_question(record, self.now()) {
             return Ok(Said::Shown(seen));
         }
-        let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
+        let github = &self.world.github;
         let by = Instant::now() + GITHUB_CALL;
         match github.run_end(record.installation, &record.repository, (record.run, record.attempt), by).await {
             Ok(Some(end)) => Ok(Said::RunOver(end)),
@@ -62,12 +62,12 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     /// One call; another one if the job is not shown, to see if its repository is.
-    async fn ask_github(&self, record: &JobRecord, pools: &Pools) -> anyhow::Result<Said> {
-        let github = self.world.github.at(&pools.github_url).context("the pools file's [github] url")?;
+    async fn ask_github(&self, record: &JobRecord) -> anyhow::Result<Said> {
+        let github = &self.world.github;
         let by = Instant::now() + GITHUB_CALL;
         let repository = &record.repository;
         match github.job(record.installation, repository, record.id, by).await {
-            Ok(Some(now)) => return self.with_its_run(record, seen(now), pools).await,
+            Ok(Some(now)) => return self.with_its_run(record, seen(now)).await,
             Ok(None) => {}
             Err(CallError::Refused { message, .. }) => return Ok(not_seen(record, &message)),
             Err(problem) => return Err(problem).context("ask about the job"),

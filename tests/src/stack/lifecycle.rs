@@ -158,12 +158,12 @@ async fn settle(places: &Places, aws: &Aws, outputs: &Outputs, github_url: &str)
     let request = machine::client(REQUEST_LIMIT)?.get(format!("{github_url}/_model/app"));
     let answer = request.send().await?.error_for_status().context("ask for the App")?;
     let app: App = answer.json().await.context("understand the App")?;
-    let key = json!({"app_id": app.app_id, "private_key": app.private_key});
+    let key = json!({"app_id": app.app_id, "private_key": app.private_key, "url": github_url});
     aws.put_parameter(&outputs.get("AppParameter")?, "SecureString", &key.to_string()).await?;
     let secret = json!({"current": app.webhook_secret});
     aws.put_parameter(&outputs.get("WebhookSecretParameter")?, "SecureString", &secret.to_string()).await?;
     let pools = fs::read_to_string(places.infra().join("local/pools.toml")).context("read infra/local/pools.toml")?;
-    let pools = pools.replace("http://github.invalid", github_url);
+    aws.put_parameter(&format!("/mayfly/{STACK}/github"), "String", github_url).await?;
     aws.put_parameter(&outputs.get("PoolsParameter")?, "String", &pools).await?;
     Ok(app.webhook_secret)
 }

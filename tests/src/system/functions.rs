@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mayfly_fleet::{Fleet, Site};
-use mayfly_github::ByUrl;
 use mayfly_ledger::Ledger;
 use mayfly_observer::Observer;
 use mayfly_registrar::Registrar;
@@ -54,9 +53,8 @@ fn sender(world: &Arc<World>, who: &'static str) -> Sender {
     Sender { world: Arc::clone(world), who }
 }
 
-fn github(world: &Arc<World>, who: &'static str) -> ByUrl<Github> {
-    let world = Arc::clone(world);
-    ByUrl::new(Box::new(move |_| Ok(Github { world: Arc::clone(&world), who })))
+fn github(world: &Arc<World>, who: &'static str) -> Github {
+    Github { world: Arc::clone(world), who }
 }
 
 impl Functions {

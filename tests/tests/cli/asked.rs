@@ -16,7 +16,7 @@ use crate::told::{begin, job, pool_with};
 
 async fn outside(system: &System, job: JobId, repository: &str) -> Outside {
     let named = JobNamed { id: job, repository: Some(repository.to_owned()) };
-    outside::ask(&system.github_for("mayfly"), (&named, repository), &pools(system), now(system)).await.unwrap()
+    outside::ask(&system.github_for("mayfly"), (&named, repository), (&pools(system), "https://github.com"), now(system)).await.unwrap()
 }
 
 /// A system that nobody looks after, so that what was not delivered stays so.

@@ -116,6 +116,7 @@ fn ailing(now: Timestamp) -> AppFacts {
         attempt(now, (10, "days ago"), 60 * 25, 500),
     ];
     AppFacts {
+        url: "https://github.com".to_owned(),
         app,
         installations: Ok(vec![installation(1, "acme", true), installation(4, "stranger", false)]),
         hook: Ok(HookNow { url: "https://old.test/webhook".to_owned(), content_type: "form".to_owned(), insecure: true }),
@@ -142,6 +143,7 @@ async fn everything_wrong(system: &System) -> Facts {
         pools.accounts.push(served("other"));
     }
     facts.app = Ok(ailing(now));
+    facts.links = Ok("https://ghes.test".to_owned());
     facts.knock = Knock::Answered { status: 503, body: r#"{"outcome":"failed","reason":"the settings cannot be read"}"#.to_owned() };
     facts.allowed = Allowed { on_demand: Ok(6), spot: Ok(0) };
     let (ringing, mute) = (EXPECTED[1].0, EXPECTED[2].0);

@@ -247,7 +247,10 @@ async fn a_job_whose_pool_is_gone() {
 #[tokio::test(start_paused = true)]
 async fn a_job_that_nobody_told_of_is_not_known() {
     let system = begin(316);
-    assert_eq!(tale::gather(&ledger(&system), Some(&pools(&system)), JobId(404), now(&system)).await.unwrap(), None);
+    assert_eq!(
+        tale::gather(&ledger(&system), Some(&pools(&system)), (JobId(404), "https://github.com"), now(&system)).await.unwrap(),
+        None
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -285,6 +288,6 @@ async fn without_a_pools_file_the_ledger_alone_is_told() {
     let system = begin(318);
     let job = queue_one(&system);
     done(&system, 120, &[job]).await;
-    let tale = tale::gather(&ledger(&system), None, job, now(&system)).await.unwrap().unwrap();
-    assert_eq!((tale.url, tale.matched, tale.state), (None, None, JobState::Closed));
+    let tale = tale::gather(&ledger(&system), None, (job, "https://github.com"), now(&system)).await.unwrap().unwrap();
+    assert_eq!((tale.matched, tale.state), (None, JobState::Closed));
 }

@@ -6,6 +6,7 @@
 
 mod applied;
 mod asked;
+mod authority;
 mod changing;
 mod examined;
 mod explained;

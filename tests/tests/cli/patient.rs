@@ -1,7 +1,7 @@
 //! Deployments for `mayfly doctor` to look at.
 
 use mayfly_cli::commands::doctor::alarms::{AlarmNow, EXPECTED, State};
-use mayfly_cli::commands::doctor::examination::{Facts, Patient};
+use mayfly_cli::commands::doctor::examination::{Facts, Patient, groups_of};
 use mayfly_cli::commands::doctor::finding::Finding;
 use mayfly_cli::commands::doctor::identity::{Clocks, Identity, Who};
 use mayfly_cli::commands::doctor::quota::Allowed;
@@ -19,6 +19,9 @@ use crate::scene::{holds, holds_json, ledger, now};
 pub(crate) const URL: &str = "https://mayfly.test/webhook";
 
 const REFUSAL: &str = r#"{"outcome":"refused","reason":"the signature does not match"}"#;
+
+/// The GitHub that the deployment works with.
+const GITHUB: &str = "https://github.com";
 
 pub(crate) fn patient() -> Patient {
     Patient {
@@ -48,13 +51,18 @@ pub(crate) async fn seen(system: &System) -> Facts {
     let file = pools::gather(&Desk::new(system)).await;
     let in_force = file.as_ref().ok().and_then(|file| file.in_force.as_ref());
     let status = status::gather(&ledger(system), in_force, now).await.unwrap();
+    let app = app::gather(&system.github_for("mayfly"), GITHUB.to_owned()).await;
+    let groups = groups_of(&system.github_for("mayfly"), &app, in_force).await;
     Facts {
         identity: alice(now),
-        file,
         status: Ok(status),
-        app: app::gather(&system.github_for("mayfly")).await,
+        links: Ok(GITHUB.to_owned()),
+        app,
         knock: Knock::Answered { status: 401, body: REFUSAL.to_owned() },
         allowed: Allowed { on_demand: Ok(100), spot: Ok(100) },
+        roles: Vec::new(),
+        groups,
+        file,
         alarms: Ok(EXPECTED.iter().map(|(name, ..)| quiet(name)).collect()),
     }
 }

@@ -41,7 +41,7 @@ pub(crate) fn now(system: &System) -> Timestamp {
 }
 
 pub(crate) async fn explained(system: &System, job: JobId) -> Tale {
-    let tale = tale::gather(&ledger(system), Some(&pools(system)), job, now(system)).await.unwrap();
+    let tale = tale::gather(&ledger(system), Some(&pools(system)), (job, "https://github.com"), now(system)).await.unwrap();
     tale.unwrap_or_else(|| panic!("the ledger does not know job {job}"))
 }
 

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use mayfly_domain::id::OwnerId;
 use mayfly_domain::target::Repository;
-use mayfly_github::{CallError, GroupNow, Named as _};
+use mayfly_github::{AccountNow, CallError, GroupNow, MadeGroup, Named as _, RunnerGroups as _};
 use mayfly_tests::github::accounts::{ACME, Visibility};
-use mayfly_tests::github::faults::ApiFaults;
+use mayfly_tests::github::faults::{ApiFaults, Refusal};
 
 use crate::world::{World, soon};
 
@@ -74,6 +75,38 @@ async fn a_group_is_open_closed_or_missing_for_a_repository() {
     let all = ["Default", "others", "everybody"].map(str::to_owned).to_vec();
     assert_eq!(group(&world, "acme/app", "mayfly").await, Ok(GroupNow::Missing(all)));
     assert!(matches!(group(&world, "acme/app", "EVERYBODY").await, Ok(GroupNow::Missing(_))), "names of groups have case");
+}
+
+fn acme() -> AccountNow {
+    AccountNow { id: OwnerId(ACME.0), login: "acme".to_owned(), organization: true }
+}
+
+#[tokio::test]
+async fn runner_group_is_made_and_then_listed() {
+    let world = World::start().await;
+    let installation = world.installation(ACME);
+    let names = async || world.github.runner_groups(installation, &acme(), soon()).await.unwrap();
+    assert_eq!(names().await, ["Default"]);
+    let made = async |name: &str| world.github.make_runner_group(installation, &acme(), name, soon()).await.unwrap();
+    assert_eq!(made("mayfly").await, MadeGroup::Made);
+    assert_eq!(names().await, ["Default", "mayfly"]);
+    assert_eq!(group(&world, "acme/app", "mayfly").await, Ok(GroupNow::Open { public: false, restricted: false }));
+    assert!(matches!(made("mayfly").await, MadeGroup::Refused(why) if why.contains("already been taken")));
+    let refusal = Refusal { status: 403, message: Some("Upgrade to GitHub Team".to_owned()) };
+    world.server.with(|model| model.faults.refused.insert("acme".to_owned(), refusal));
+    assert_eq!(made("other").await, MadeGroup::Refused("Upgrade to GitHub Team".to_owned()));
+}
+
+#[tokio::test]
+async fn runner_groups_are_read_to_their_end() {
+    let world = World::start().await;
+    world.server.with(|model| {
+        for number in 0..120 {
+            model.accounts_mut().add_group(ACME, &format!("group-{number}"), Visibility::All, false);
+        }
+    });
+    let names = world.github.runner_groups(world.installation(ACME), &acme(), soon()).await.unwrap();
+    assert_eq!((names.len(), world.calls(GROUPS)), (121, 2));
 }
 
 #[tokio::test]

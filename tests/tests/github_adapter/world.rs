@@ -20,7 +20,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 /// Making a key takes a while: one for all tests.
-static KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate().unwrap());
+pub(crate) static KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate().unwrap());
 static OTHER_KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate().unwrap());
 
 /// What most jobs and runners here have.
@@ -72,9 +72,9 @@ impl World {
         });
         let ahead = Arc::new(AtomicI64::new(0));
         let clock = Arc::clone(&ahead);
-        let credentials = Fixed(AppKey { app_id, private_key: Secret::new(pem) });
+        let credentials = Fixed(AppKey { app_id, private_key: Secret::new(pem), url: server.url.clone() });
         let now = move || Timestamp::from_millis(jiff::Timestamp::now().as_millisecond() + clock.load(Ordering::SeqCst));
-        let github = Github::new(&server.url, credentials, now).unwrap();
+        let github = Github::new(credentials, now);
         Self { server, github, ahead }
     }
 

@@ -4,7 +4,6 @@
 //! `MAYFLY_SCREENSHOTS=<folder>` they leave pictures there.
 
 use mayfly_cli::commands::init::proof::Proof;
-use mayfly_cli::door::GithubAt;
 use mayfly_tests::github::server::Server;
 
 use crate::chromium::{Browser, is_here};
@@ -38,9 +37,9 @@ async fn an_app_is_made_in_a_real_browser() {
         model.provide_key(KEY.clone());
         model.take_name("mayfly-acme");
     });
-    let (drawer, ears, door) = (Drawer::default(), Ears::default(), GithubAt { url: github.url.clone() });
+    let (drawer, ears) = (Drawer::default(), Ears::default());
     let webhook = endpoint(&drawer).await;
-    let making = making(&door, &drawer, &ears, &webhook);
+    let making = making(&github.url, &drawer, &ears, &webhook);
     let mut visit = Visit::start(&github.url, &webhook).await;
     let (address, origin) = (visit.served.address.clone(), visit.origin());
     let profile = tempfile::tempdir().unwrap();

@@ -12,6 +12,8 @@ use mayfly_cli::vault::Existing;
 use mayfly_domain::time::Timestamp;
 use mayfly_domain::times;
 use mayfly_github::{AppKey, Secret};
+use mayfly_tests::github::accounts::ACME;
+use mayfly_tests::github::faults::Refusal;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -33,8 +35,7 @@ fn code(text: &str) -> Code {
 /// Everything that `mayfly init` does once a code is there.
 async fn make(making: &Making<'_, Gate, Lockbox>, text: &str) -> Result<Answer, Failure> {
     let made = making.exchange(&code(text)).await?;
-    let key = AppKey { app_id: made.app.id, private_key: made.private_key };
-    go_on(making, &key, made.webhook_secret, true).await
+    go_on(making, &making.key_of(&made), made.webhook_secret, true).await
 }
 
 /// Somebody installs the App a while later.
@@ -46,8 +47,12 @@ fn installed_after(scene: &Scene, seconds: u64) {
     });
 }
 
+fn key(app_id: u64) -> AppKey {
+    AppKey { app_id, private_key: Secret::new(PEM), url: "https://github.test".to_owned() }
+}
+
 fn given() -> Given {
-    Given { key: AppKey { app_id: 1_234_567, private_key: Secret::new(PEM) }, secret: None }
+    Given { key: key(1_234_567), secret: None }
 }
 
 #[test]
@@ -72,6 +77,44 @@ fn code_like(text: &str) -> String {
     found.unwrap_or("\u{0}").to_owned()
 }
 
+/// The organization's groups, by name.
+fn groups(scene: &Scene) -> Vec<String> {
+    scene.system.world.with_github(|github, _| github.accounts().groups(ACME).map(|group| group.name.clone()).collect())
+}
+
+#[test]
+fn the_runner_group_that_the_file_names_is_made() {
+    in_virtual_time(async {
+        let scene = Scene::bare(16);
+        let code = scene.make_at_github(&manifest());
+        installed_after(&scene, 30);
+        let answer = make(&scene.making(Existing::Keep), &code).await.unwrap();
+        assert!(answer.pools_file.contains("runner_group = \"mayfly\""), "{}", answer.pools_file);
+        assert_eq!(groups(&scene), ["Default", "mayfly"]);
+        assert!(scene.ears.heard().contains("made the runner group mayfly of acme"), "{}", scene.ears.heard());
+        // Run again, it is found.
+        let again = scene.making(Existing::Replace).finish(&key(2_000_001), &Default::default(), true).await.unwrap();
+        assert!(again.pools_file.contains("runner_group = \"mayfly\""));
+        assert_eq!(groups(&scene), ["Default", "mayfly"]);
+    });
+}
+
+#[test]
+fn where_github_makes_no_group_the_file_names_the_one_that_is_there() {
+    in_virtual_time(async {
+        let scene = Scene::bare(17);
+        let code = scene.make_at_github(&manifest());
+        installed_after(&scene, 30);
+        scene.system.world.with_github(|github, _| {
+            github.faults.refused.insert("acme".to_owned(), Refusal { status: 403, message: Some("Upgrade to GitHub Team".to_owned()) });
+        });
+        let answer = make(&scene.making(Existing::Keep), &code).await.unwrap();
+        assert!(answer.pools_file.contains("runner_group = \"Default\""), "{}", answer.pools_file);
+        assert!(scene.ears.heard().contains("no runner group of its own (Upgrade to GitHub Team)"), "{}", scene.ears.heard());
+        assert_eq!(groups(&scene), ["Default"]);
+    });
+}
+
 #[test]
 fn what_was_stored_is_what_the_functions_read() {
     in_virtual_time(async {
@@ -79,7 +122,10 @@ fn what_was_stored_is_what_the_functions_read() {
         let code = scene.make_at_github(&manifest());
         make(&scene.making(Existing::Keep), &code).await.unwrap();
         let (app, _) = scene.system.world.parameters.get(APP).unwrap();
-        assert_eq!(serde_json::from_str::<Value>(&app).unwrap(), json!({ "app_id": 2_000_001, "private_key": PEM }));
+        assert_eq!(
+            serde_json::from_str::<Value>(&app).unwrap(),
+            json!({ "app_id": 2_000_001, "private_key": PEM, "url": "https://github.test" })
+        );
         // Jobs are served from now on: their deliveries are believed.
         scene.system.world.with_github(|github, now| github.install_app(now));
         scene.keep_busy();
@@ -197,7 +243,7 @@ fn a_key_that_cannot_be_stored_is_not_shown_and_there_is_a_way_on() {
         assert!(!format!("{failure}{}", scene.ears.heard()).contains("hush"));
         // The way on: a key that was generated on GitHub's page.
         *scene.vault.refuses.lock().unwrap() = None;
-        let given = Given { key: AppKey { app_id: 2_000_001, private_key: Secret::new(PEM) }, secret: None };
+        let given = Given { key: key(2_000_001), secret: None };
         let making = scene.making(Existing::Keep);
         let begun = making.begin().await.unwrap();
         let answer = existing(&making, begun, &given, false).await.unwrap();
@@ -261,7 +307,7 @@ fn an_app_without_the_event_and_the_permissions_is_told_what_it_lacks() {
         (manifest["default_permissions"], manifest["default_events"]) = (json!({ "contents": "read" }), json!([]));
         scene.make_at_github(&manifest);
         scene.system.world.with_github(|github, now| github.install_app(now));
-        let given = Given { key: AppKey { app_id: 2_000_001, private_key: Secret::new(PEM) }, secret: None };
+        let given = Given { key: key(2_000_001), secret: None };
         existing(&scene.making(Existing::Keep), Begin::Afresh, &given, true).await.unwrap()
     });
     let problems: Vec<&str> = answer.findings.iter().map(|finding| finding.problem.as_str()).collect();
@@ -275,7 +321,7 @@ fn an_app_without_the_event_and_the_permissions_is_told_what_it_lacks() {
 fn a_key_of_another_app_is_not_stored() {
     in_virtual_time(async {
         let scene = Scene::bare(14);
-        let other = Given { key: AppKey { app_id: 99, private_key: Secret::new(PEM) }, secret: None };
+        let other = Given { key: key(99), secret: None };
         let Err(failure) = existing(&scene.making(Existing::Keep), Begin::Afresh, &other, true).await else {
             panic!("it is another App's")
         };

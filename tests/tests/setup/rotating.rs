@@ -8,7 +8,7 @@ use mayfly_tests::github::id::DeliveryId;
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::scene::{APP, SECRET, Scene, in_virtual_time};
+use crate::scene::{APP, GITHUB, SECRET, Scene, in_virtual_time};
 
 const ALL: DeliveryId = DeliveryId(0);
 
@@ -144,10 +144,13 @@ fn a_new_key_is_stored_and_the_old_one_is_to_be_deleted() {
     in_virtual_time(async {
         let scene = Scene::with_app(7);
         let clock = scene.clock();
-        let rotated = key::rotate(&scene.place(&clock), "https://github.test", Secret::new(NEW)).await.unwrap();
+        let rotated = key::rotate(&scene.place(&clock), Secret::new(NEW)).await.unwrap();
         insta::assert_snapshot!("rotate_key_json", serde_json::to_string_pretty(&rotated).unwrap());
         let (stored, version) = scene.system.world.parameters.get(APP).unwrap();
         assert!(stored.contains("mum") && version == 2, "{version}");
+        // The address stays with the App.
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&stored).unwrap()["url"], "https://github.test");
+        assert_eq!(scene.system.world.parameters.get(GITHUB).unwrap().0, "https://github.test");
         assert!(scene.ears.heard().contains("delete the old key"), "{}", scene.ears.heard());
         assert!(!scene.ears.heard().contains("mum"));
     });
@@ -158,7 +161,7 @@ fn the_key_that_is_in_use_is_no_new_key() {
     in_virtual_time(async {
         let scene = Scene::with_app(8);
         let clock = scene.clock();
-        let failure = key::rotate(&scene.place(&clock), "https://github.test", Secret::new(crate::scene::PEM)).await.unwrap_err();
+        let failure = key::rotate(&scene.place(&clock), Secret::new(crate::scene::PEM)).await.unwrap_err();
         assert!(failure.problem.contains("in use"), "{failure}");
         assert_eq!(scene.vault.writes.into_inner(), 0);
     });
@@ -170,7 +173,7 @@ fn a_key_of_another_app_takes_nobody_s_place() {
         let scene = Scene::with_app(9);
         scene.system.world.parameters.put(APP, &json!({ "app_id": 99, "private_key": crate::scene::PEM }).to_string());
         let clock = scene.clock();
-        let failure = key::rotate(&scene.place(&clock), "https://github.test", Secret::new(NEW)).await.unwrap_err();
+        let failure = key::rotate(&scene.place(&clock), Secret::new(NEW)).await.unwrap_err();
         assert!(failure.problem.contains("of the App 1234567"), "{failure}");
         assert_eq!(scene.vault.writes.into_inner(), 0);
     });

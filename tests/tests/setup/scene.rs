@@ -21,6 +21,8 @@ use tokio::time::Instant;
 
 pub(crate) const APP: &str = "/mayfly/mayfly/github-app";
 pub(crate) const SECRET: &str = "/mayfly/mayfly/webhook-secret";
+/// Where people look at the App's jobs.
+pub(crate) const GITHUB: &str = "/mayfly/mayfly/github";
 
 /// What is as good as a private key here: nobody signs with it.
 pub(crate) const PEM: &str = "-----BEGIN RSA PRIVATE KEY-----\nhush\n-----END RSA PRIVATE KEY-----\n";
@@ -58,6 +60,12 @@ impl Vault for Lockbox {
         self.system.world.travel().await;
         Ok(version)
     }
+
+    async fn publish(&self, name: &str, text: &str) -> Result<(), Failure> {
+        self.system.world.travel().await;
+        self.system.world.parameters.put(name, text);
+        Ok(())
+    }
 }
 
 /// The system's GitHub.
@@ -67,7 +75,7 @@ pub(crate) struct Gate(pub(crate) System);
 impl Door for Gate {
     type App = Github;
 
-    async fn convert(&self, code: &str, by: Instant) -> Result<NewApp, CallError> {
+    async fn convert(&self, _: &str, code: &str, by: Instant) -> Result<NewApp, CallError> {
         self.0.github_for("mayfly").convert(code, by).await
     }
 
@@ -104,7 +112,7 @@ impl Scene {
     /// A deployment with an App.
     pub(crate) fn with_app(seed: u64) -> Self {
         let system = Start::seeded(seed).without_sweeps().begin().unwrap();
-        let app = serde_json::json!({ "app_id": 1_234_567, "private_key": PEM });
+        let app = serde_json::json!({ "app_id": 1_234_567, "private_key": PEM, "url": "https://github.test" });
         system.world.parameters.put(APP, &app.to_string());
         let vault = Lockbox { system: system.clone(), refuses: Mutex::default(), writes: AtomicUsize::new(0) };
         Self { vault, door: Gate(system.clone()), ears: Ears::default(), system }

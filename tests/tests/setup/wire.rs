@@ -16,7 +16,7 @@ use mayfly_cli::commands::init::proof::Proof;
 use mayfly_cli::commands::init::{Given, existing, go_on, take};
 use mayfly_cli::commands::rotate::fingerprint::fingerprint;
 use mayfly_cli::commands::rotate::{Place, key};
-use mayfly_cli::door::{Door as _, GithubAt, soon};
+use mayfly_cli::door::{Door as _, RealGithub, soon};
 use mayfly_cli::failure::Failure;
 use mayfly_cli::vault::{Existing, Kept, Vault, already_there};
 use mayfly_domain::signature::{WebhookSecret, verify};
@@ -30,7 +30,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::page::{Visit, header};
-use crate::scene::{APP, Ears, SECRET, between};
+use crate::scene::{APP, Ears, GITHUB, SECRET, between};
 
 /// Making a key takes a while: a few for all tests.
 pub(crate) static KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate().unwrap());
@@ -56,12 +56,27 @@ impl Vault for Drawer {
         all.insert(name.to_owned(), (text.expose().to_owned(), version + 1));
         Ok(version + 1)
     }
+
+    async fn publish(&self, name: &str, text: &str) -> Result<(), Failure> {
+        let mut all = self.0.lock().unwrap();
+        let version = all.get(name).map_or(0, |(_, version)| *version);
+        all.insert(name.to_owned(), (text.to_owned(), version + 1));
+        Ok(())
+    }
 }
 
 impl Drawer {
+    fn text(&self, name: &str) -> String {
+        self.0.lock().unwrap().get(name).map(|(text, _)| text.clone()).unwrap_or_default()
+    }
+
     fn json(&self, name: &str) -> Value {
         self.0.lock().unwrap().get(name).map(|(text, _)| serde_json::from_str(text).unwrap()).unwrap_or_default()
     }
+}
+
+fn key_at(github: &Server, app_id: u64, pem: &str) -> AppKey {
+    AppKey { app_id, private_key: Secret::new(pem), url: github.url.clone() }
 }
 
 pub(crate) fn anywhere() -> SocketAddr {
@@ -85,12 +100,12 @@ pub(crate) async fn endpoint(drawer: &Drawer) -> String {
     url
 }
 
-pub(crate) fn making<'a>(door: &'a GithubAt, drawer: &'a Drawer, ears: &'a Ears, webhook_url: &str) -> Making<'a, GithubAt, Drawer> {
+pub(crate) fn making<'a>(github: &str, drawer: &'a Drawer, ears: &'a Ears, webhook_url: &str) -> Making<'a, RealGithub, Drawer> {
     Making {
-        door,
+        door: &RealGithub,
         vault: drawer,
         teller: ears,
-        github: door.url.clone(),
+        github: github.to_owned(),
         webhook_url: webhook_url.to_owned(),
         stack: "mayfly".to_owned(),
         existing: Existing::Keep,
@@ -98,7 +113,7 @@ pub(crate) fn making<'a>(door: &'a GithubAt, drawer: &'a Drawer, ears: &'a Ears,
 }
 
 /// What mayfly does meanwhile in the terminal.
-pub(crate) async fn in_the_terminal(making: &Making<'_, GithubAt, Drawer>, visit: &mut Visit) -> Result<Answer, Failure> {
+pub(crate) async fn in_the_terminal(making: &Making<'_, RealGithub, Drawer>, visit: &mut Visit) -> Result<Answer, Failure> {
     let arrival = visit.served.arrival().await?;
     let (key, secret) = take(making, &visit.served.desk, &arrival).await?;
     go_on(making, &key, secret, true).await
@@ -128,9 +143,9 @@ async fn browse(client: &reqwest::Client, form: reqwest::RequestBuilder, done: i
 async fn an_app_is_made_as_a_browser_goes() {
     let github = Server::start_with(anywhere(), 1, false, &KEY).await.unwrap();
     github.with(|model| model.provide_key(OTHER.clone()));
-    let (drawer, ears, door) = (Drawer::default(), Ears::default(), GithubAt { url: github.url.clone() });
+    let (drawer, ears) = (Drawer::default(), Ears::default());
     let webhook = endpoint(&drawer).await;
-    let making = making(&door, &drawer, &ears, &webhook);
+    let making = making(&github.url, &drawer, &ears, &webhook);
     assert_eq!(making.begin().await.unwrap(), Begin::Afresh);
     let mut visit = Visit::start(&github.url, &webhook).await;
     visit.enter().await;
@@ -150,7 +165,8 @@ async fn an_app_is_made_as_a_browser_goes() {
     assert_eq!(answer.findings, []);
     assert_eq!(answer.installations[0].account.as_deref(), Some("acme"));
     let stored = drawer.json(APP);
-    assert_eq!(stored, json!({ "app_id": answer.app_id, "private_key": OTHER.private_pem }));
+    assert_eq!(stored, json!({ "app_id": answer.app_id, "private_key": OTHER.private_pem, "url": github.url }));
+    assert_eq!(drawer.text(GITHUB), github.url);
     // Nothing secret in what anybody reads.
     let signs = github.with(|model| (model.hook.secret.clone(), model.hook.content_type.mime()));
     assert_eq!((drawer.json(SECRET), signs.1), (json!({ "current": signs.0 }), "application/json"));
@@ -166,10 +182,10 @@ async fn an_app_that_is_there_is_set_up_by_its_key() {
         model.hook.url = Some("http://127.0.0.1:9/elsewhere".to_owned());
         model.ping(jiff::Timestamp::now());
     });
-    let (drawer, ears, door) = (Drawer::default(), Ears::default(), GithubAt { url: github.url.clone() });
+    let (drawer, ears) = (Drawer::default(), Ears::default());
     let webhook = endpoint(&drawer).await;
-    let making = making(&door, &drawer, &ears, &webhook);
-    let key = AppKey { app_id: 1_234_567, private_key: Secret::new(KEY.private_pem.clone()) };
+    let making = making(&github.url, &drawer, &ears, &webhook);
+    let key = key_at(&github, 1_234_567, &KEY.private_pem);
     let given = Given { key, secret: Some(Secret::new("a secret of one's own")) };
     let answer = existing(&making, Begin::Afresh, &given, true).await.unwrap();
     assert!(matches!(answer.deliveries, Proof::Arrived { .. }), "{:?}", answer.deliveries);
@@ -183,11 +199,11 @@ async fn an_app_that_is_there_is_set_up_by_its_key() {
 #[tokio::test]
 async fn a_key_that_is_not_the_app_s_is_neither_stored_nor_shown() {
     let github = Server::start_with(anywhere(), 3, false, &KEY).await.unwrap();
-    let (drawer, ears, door) = (Drawer::default(), Ears::default(), GithubAt { url: github.url.clone() });
-    let making = making(&door, &drawer, &ears, "http://127.0.0.1:9/webhook");
+    let (drawer, ears) = (Drawer::default(), Ears::default());
+    let making = making(&github.url, &drawer, &ears, "http://127.0.0.1:9/webhook");
     let broken = "-----BEGIN RSA PRIVATE KEY-----\nhush\n-----END RSA PRIVATE KEY-----\n".to_owned();
     for (app_id, pem) in [(1_234_567, OTHER.private_pem.clone()), (7, KEY.private_pem.clone()), (1_234_567, broken)] {
-        let given = Given { key: AppKey { app_id, private_key: Secret::new(pem.clone()) }, secret: None };
+        let given = Given { key: key_at(&github, app_id, &pem), secret: None };
         let Err(failure) = existing(&making, Begin::Afresh, &given, true).await else { panic!("it is not the App's") };
         assert!(!failure.hint.is_empty() && !failure.to_string().contains(pem.lines().nth(1).unwrap()), "{failure}");
     }
@@ -197,11 +213,11 @@ async fn a_key_that_is_not_the_app_s_is_neither_stored_nor_shown() {
 #[tokio::test]
 async fn a_new_key_is_tried_before_it_is_stored() {
     let github = Server::start_with(anywhere(), 4, false, &KEY).await.unwrap();
-    let (drawer, ears, door) = (Drawer::default(), Ears::default(), GithubAt { url: github.url.clone() });
-    let old = json!({ "app_id": 1_234_567, "private_key": KEY.private_pem }).to_string();
+    let (drawer, ears) = (Drawer::default(), Ears::default());
+    let old = json!({ "app_id": 1_234_567, "private_key": KEY.private_pem, "url": github.url }).to_string();
     drawer.0.lock().unwrap().insert(APP.to_owned(), (old.clone(), 1));
-    let place = Place { door: &door, vault: &drawer, teller: &ears, clock: &system_clock, stack: "mayfly".to_owned() };
-    let failure = key::rotate(&place, &github.url, Secret::new(OTHER.private_pem.clone())).await.unwrap_err();
+    let place = Place { door: &RealGithub, vault: &drawer, teller: &ears, clock: &system_clock, stack: "mayfly".to_owned() };
+    let failure = key::rotate(&place, Secret::new(OTHER.private_pem.clone())).await.unwrap_err();
     assert!(failure.problem.contains("does not accept the App's id and private key"), "{failure}");
     assert_eq!(drawer.0.lock().unwrap()[APP], (old, 1));
 }
@@ -209,8 +225,8 @@ async fn a_new_key_is_tried_before_it_is_stored() {
 #[tokio::test]
 async fn the_app_s_own_affairs_are_read_and_changed() {
     let github = Server::start_with(anywhere(), 5, false, &KEY).await.unwrap();
-    let key = AppKey { app_id: 1_234_567, private_key: Secret::new(KEY.private_pem.clone()) };
-    let app = GithubAt { url: github.url.clone() }.enter(&key).unwrap();
+    let key = key_at(&github, 1_234_567, &KEY.private_pem);
+    let app = RealGithub.enter(&key).unwrap();
     let now = app.app_now(soon()).await.unwrap();
     assert_eq!((now.id, now.slug.as_str(), now.events.as_slice()), (1_234_567, "mayfly", &["workflow_job".to_owned()][..]));
     assert_eq!(now.owner.as_ref().map(|owner| (owner.login.as_str(), owner.organization)), Some(("acme", true)));
@@ -233,8 +249,7 @@ async fn the_app_s_own_affairs_are_read_and_changed() {
 #[tokio::test]
 async fn a_code_is_in_no_error() {
     let github = Server::start_with(anywhere(), 6, false, &KEY).await.unwrap();
-    let door = GithubAt { url: github.url.clone() };
-    let error = door.convert("0123456789abcdef", soon()).await.unwrap_err();
+    let error = RealGithub.convert(&github.url, "0123456789abcdef", soon()).await.unwrap_err();
     assert!(error.to_string().contains("/app-manifests/{code}/conversions answered 404"), "{error}");
     assert!(!format!("{error:?}").contains("0123456789abcdef"));
 }

@@ -64,6 +64,10 @@ async fn refused_applies(stage: &Stage, (operator, viewer): (&Person, &Person), 
     assert!(may_not.code == 1 && may_not.stderr.contains("the stack's outputs name policies"), "{may_not:?}");
     let broken = operator.file("broken.toml", "[pools.linux]\nlabels = 7\n");
     assert_eq!(operator.runs(&["apply", "--yes", &broken]).await.code, 1);
+    // Who applies does not choose who receives what the App's key signs.
+    let elsewhere = operator.file("elsewhere.toml", &stage.pools().await.replace("[github]", "[github]\nurl = \"http://127.0.0.1:9\""));
+    let refused = operator.runs(&["apply", "--yes", &elsewhere]).await;
+    assert!(refused.code == 1 && refused.stderr.contains("GitHub's address belongs to the App's key"), "{refused:?}");
     let ledger = Ledger::new(Dynamo::new(stage.watch.ledger.client().clone(), &stage.stack.table));
     let now = mayfly_settings::source::system_clock();
     let other = ledger.begin_applying("user/bob", now).await.unwrap().unwrap();

@@ -18,6 +18,8 @@ const PAGES: usize = 5;
 /// What GitHub says of the App, to the App.
 #[derive(Clone, Debug)]
 pub struct AppFacts {
+    /// The GitHub that its key belongs to, as people open it.
+    pub url: String,
     /// The App.
     pub app: AppNow,
     /// Where it is installed.
@@ -37,17 +39,17 @@ pub enum Unasked {
     Refused(Failure),
 }
 
-/// Asks GitHub everything that it tells an App of itself.
+/// Asks GitHub, which people open at `url`, everything that it tells an App of itself.
 ///
 /// # Errors
 ///
 /// If it does not know the App, or does not answer.
-pub async fn gather(github: &(impl AppItself + Deliveries)) -> Result<AppFacts, Unasked> {
+pub async fn gather(github: &(impl AppItself + Deliveries), url: String) -> Result<AppFacts, Unasked> {
     let app = patiently("look at the App", || github.app_now(soon())).await.map_err(Unasked::Refused)?;
     let installations = patiently("list where the App is installed", || github.installations(soon()));
     let hook = patiently("look at the App's webhook", || github.hook(soon()));
     let (installations, hook, deliveries) = futures::join!(installations, hook, newest(github));
-    Ok(AppFacts { app, installations, hook, deliveries })
+    Ok(AppFacts { url, app, installations, hook, deliveries })
 }
 
 async fn newest(github: &impl Deliveries) -> Result<Vec<DeliveryNow>, Failure> {
@@ -111,11 +113,11 @@ fn has(permissions: &BTreeMap<String, String>, name: &str, level: &str) -> bool 
 /// What follows for the App.
 #[must_use]
 pub fn judge(facts: &AppFacts, pools: Option<&Pools>) -> Vec<Finding> {
-    let AppFacts { app, installations, .. } = facts;
+    let AppFacts { url, app, installations, .. } = facts;
     let owner = app.owner.as_ref().map(|owner| format!(" of {}", owner.login)).unwrap_or_default();
     let mut findings = vec![Finding::good(Area::App, format!("GitHub knows the App {} ({}){owner}", app.name, app.id))];
     let Some(pools) = pools else { return findings };
-    let settings = format!("{}/permissions", settings_url(&pools.github_url, app));
+    let settings = format!("{}/permissions", settings_url(url, app));
     let needs = needs(&pools.pools);
     for (name, (level, title, of)) in needs.iter().filter(|(name, (level, ..))| !has(&app.permissions, name, level)) {
         let what = format!("the App does not ask for {title}: {level} ({name}), which {} needs", listed(of));
@@ -133,6 +135,21 @@ pub fn judge(facts: &AppFacts, pools: Option<&Pools>) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Whether people are led to the GitHub that the App is used at: two parameters, and whoever stores the key by hand may forget one.
+#[must_use]
+pub fn links(facts: &AppFacts, links: &Result<String, Failure>, stack: &str) -> Option<Finding> {
+    let name = format!("/mayfly/{stack}/github");
+    match links {
+        Ok(links) if *links == facts.url => None,
+        Ok(links) => {
+            let what = format!("the App's key is of {}, and links lead to {links} (the SSM parameter {name})", facts.url);
+            let fix = format!("aws ssm put-parameter --overwrite --type String --name {name} --value {}", facts.url);
+            Some(Finding::warning(Area::App, what, fix))
+        }
+        Err(failure) => Some(Finding::not_seen(Area::App, failure)),
+    }
 }
 
 fn listed(pools: &[String]) -> String {

@@ -2,7 +2,8 @@
 
 use mayfly_domain::pool::Pools;
 use mayfly_domain::time::Timestamp;
-use mayfly_github::Github;
+use mayfly_github::{AppItself, Github, RunnerGroups};
+use mayfly_settings::source::GITHUB;
 
 use super::alarms::{self, AlarmNow};
 use super::app::{self, AppFacts, Unasked};
@@ -10,13 +11,15 @@ use super::finding::{Area, Finding};
 use super::identity::{self, Identity};
 use super::pools::{self, File};
 use super::quota::{self, Allowed, ServiceQuotas};
+use super::roles::{self, Looked};
 use super::webhook::{self, Knock};
-use super::{deliveries, sweeper};
+use super::{deliveries, groups, probe, sweeper};
 use crate::at_github;
-use crate::commands::init::GITHUB;
 use crate::commands::status;
 use crate::deployment::{CONNECT, Connected, ledger_refused};
 use crate::failure::Failure;
+use crate::iam::Iam;
+use crate::runner_group::{self, Named};
 
 /// The deployment that is looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,12 +59,18 @@ pub struct Facts {
     pub file: Result<File, Failure>,
     /// The ledger.
     pub status: Result<status::Answer, Failure>,
+    /// The GitHub that people are led to, as `init` wrote it down for everybody.
+    pub links: Result<String, Failure>,
     /// The App, as GitHub knows it.
     pub app: Result<AppFacts, Unasked>,
+    /// The runner groups that pools name.
+    pub groups: Vec<Named>,
     /// The front door.
     pub knock: Knock,
     /// The account's quotas.
     pub allowed: Allowed,
+    /// The roles that pools name.
+    pub roles: Vec<Looked>,
     /// The stack's alarms.
     pub alarms: Result<Vec<AlarmNow>, Failure>,
 }
@@ -72,6 +81,13 @@ impl Facts {
     pub fn pools(&self) -> Option<&Pools> {
         self.file.as_ref().ok().and_then(|file| file.in_force.as_ref())
     }
+
+    /// The GitHub that the deployment works with, as people open it: as far as is known.
+    #[must_use]
+    pub fn github_url(&self) -> &str {
+        let links = self.links.as_deref().unwrap_or(GITHUB);
+        self.app.as_ref().map_or(links, |app| &app.url)
+    }
 }
 
 /// Asks AWS and GitHub, all at once, but for what depends on the pools file.
@@ -81,22 +97,37 @@ pub async fn gather(connected: &Connected, patient: &Patient, identity: Identity
     let ledger = connected.ledger();
     let status = async { status::gather(&ledger, in_force, now).await.map_err(|error| ledger_refused("read the ledger", &error)) };
     let app = async {
-        let url = in_force.map_or(GITHUB, |pools| pools.github_url.as_str());
-        match at_github::app(connected, url).await {
-            Ok(github) => (app::gather(&github).await, Some(github)),
-            Err(why) => (Err(Unasked::NoApp(why)), None),
+        match at_github::app(connected).await {
+            Ok(app) => {
+                let facts = app::gather(&app.github, app.url).await;
+                let groups = groups_of(&app.github, &facts, in_force).await;
+                (facts, groups, Some(app.github))
+            }
+            Err(why) => (Err(Unasked::NoApp(why)), Vec::new(), None),
         }
     };
     let (connector, service_quotas) = (mayfly_settings::aws::http_connector_within(CONNECT), ServiceQuotas::new(&connected.sdk));
     let cloudwatch = alarms::CloudWatch::new(&connected.sdk);
-    let (status, (app, github), knock, allowed, alarms) = futures::join!(
+    let (iam, site) = (Iam::new(&connected.sdk, &connected.deployment.task_role), probe::site(connected));
+    let (status, links, (app, groups, github), knock, allowed, roles, alarms) = futures::join!(
         status,
+        connected.github_url(),
         app,
         webhook::knock(&connector, &patient.webhook_url),
         quota::gather(&service_quotas),
+        roles::gather(&iam, in_force, &site),
         alarms::gather(&cloudwatch, &patient.stack)
     );
-    (Facts { identity, file, status, app, knock, allowed, alarms }, github)
+    (Facts { identity, file, status, links, app, groups, knock, allowed, roles, alarms }, github)
+}
+
+/// The runner groups that pools name, where it is known which pools, and where the App is installed.
+pub async fn groups_of(github: &impl RunnerGroups, app: &Result<AppFacts, Unasked>, pools: Option<&Pools>) -> Vec<Named> {
+    let installations = app.as_ref().ok().and_then(|app| app.installations.as_ref().ok());
+    match (installations, pools) {
+        (Some(installations), Some(pools)) => runner_group::look(github, installations, pools).await,
+        _ => Vec::new(),
+    }
 }
 
 /// What follows.
@@ -118,6 +149,8 @@ pub fn judge(facts: &Facts, patient: &Patient, now: Timestamp) -> Vec<Finding> {
     match &facts.app {
         Ok(app) => {
             findings.extend(app::judge(app, facts.pools()));
+            findings.extend(groups::judge(&facts.groups));
+            findings.extend(app::links(app, &facts.links, &patient.stack));
             findings.extend(webhook::judge(&app.hook, &patient.webhook_url));
             match &app.deliveries {
                 Ok(list) => findings.extend(deliveries::judge(list, &patient.webhook, now)),
@@ -130,12 +163,19 @@ pub fn judge(facts: &Facts, patient: &Patient, now: Timestamp) -> Vec<Finding> {
     if let Some(pools) = facts.pools() {
         findings.extend(quota::judge(&facts.allowed, pools));
     }
+    findings.extend(roles::judge(&facts.roles));
     findings.extend(alarms::judge(&facts.alarms, &patient.stack, now));
     findings
 }
 
 /// Repairs what can be, and looks at that again. Tells what was done.
-pub async fn repair(github: &impl mayfly_github::AppItself, facts: &mut Facts, patient: &Patient) -> Vec<Finding> {
+pub async fn repair(github: &(impl AppItself + RunnerGroups), facts: &mut Facts, patient: &Patient) -> Vec<Finding> {
+    let mut done = repair_hook(github, facts, patient).await;
+    done.extend(groups::repair(github, &mut facts.groups).await);
+    done
+}
+
+async fn repair_hook(github: &impl AppItself, facts: &mut Facts, patient: &Patient) -> Vec<Finding> {
     let Ok(app) = &mut facts.app else { return Vec::new() };
     if webhook::judge(&app.hook, &patient.webhook_url).iter().all(|finding| finding.repair.is_none()) {
         return Vec::new();

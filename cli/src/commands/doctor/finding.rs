@@ -75,6 +75,13 @@ pub enum Repair {
         /// Where to.
         url: String,
     },
+    /// Make a runner group.
+    MakeGroup {
+        /// Of this organization.
+        organization: String,
+        /// Its name.
+        name: String,
+    },
 }
 
 /// One thing that was found.

@@ -61,7 +61,7 @@ pub fn file(file: &File, now: Timestamp) -> Vec<Finding> {
             "write one (README, \"The pools file\") and mayfly apply it",
         )];
     };
-    let Review { pools, doubts } = review(&newest.text, newest.number, Vcpus::default());
+    let Review { pools, doubts, .. } = review(&newest.text, newest.number, Vcpus::default());
     if let Err(problems) = pools {
         let told: Vec<String> = problems.iter().take(TOLD).map(ToString::to_string).collect();
         let what = format!("version {} of the pools file is broken: {}", newest.number, told.join("; "));

@@ -176,12 +176,18 @@ pub fn judged(probed: &[Probed], around: &Around) -> Vec<Finding> {
 /// # Errors
 ///
 /// If it is interrupted.
-pub async fn look(connected: &Connected, pools: &Pools) -> Result<Vec<Finding>, Failure> {
+pub async fn look(connected: &Connected, pools: &Pools, github_url: &str) -> Result<Vec<Finding>, Failure> {
     let site = site(connected);
     let mut kinds = kinds(pools, &site);
-    let reach = match reach(&pools.github_url) {
+    let reach = match reach(github_url) {
         Ok(reach) => reach,
-        Err(problem) => return Ok(vec![Finding::error(Area::Network, problem, "correct it in the pools file: mayfly apply")]),
+        Err(problem) => {
+            return Ok(vec![Finding::error(
+                Area::Network,
+                problem,
+                "mayfly init --replace --github-url https://<host> stores it with the App's key",
+            )]);
+        }
     };
     let left_out = kinds.split_off(kinds.len().min(MOST));
     let fleet = Fleet::new(aws_sdk_ecs::Client::new(&connected.sdk), connected.deployment.cluster.clone());
@@ -189,7 +195,7 @@ pub async fn look(connected: &Connected, pools: &Pools) -> Result<Vec<Finding>, 
     let prober = Prober { fleet: &fleet, logs: &logs, site: &site, reach: &reach, limit: LIMIT, new_id: &new_id };
     let ledger = connected.ledger();
     let (probed, newest, pulls) =
-        tokio::join!(prober.probe_all(&kinds, interrupted()), newest(&pools.github_url), pulls(&ledger, &kinds, &site, system_clock()));
+        tokio::join!(prober.probe_all(&kinds, interrupted()), newest(github_url), pulls(&ledger, &kinds, &site, system_clock()));
     let around = Around {
         region: site.region.clone(),
         public_ip: site.public_ip,

@@ -109,7 +109,7 @@ pub fn unasked(job: &JobNamed, why: impl Into<String>, now: Timestamp) -> Outsid
     }
 }
 
-/// Asks GitHub about a job of this repository.
+/// Asks GitHub, which people open at `url`, about a job of this repository.
 ///
 /// # Errors
 ///
@@ -117,7 +117,7 @@ pub fn unasked(job: &JobNamed, why: impl Into<String>, now: Timestamp) -> Outsid
 pub async fn ask(
     github: &(impl AppItself + Named + Jobs + Deliveries),
     (job, name): (&JobNamed, &str),
-    pools: &Pools,
+    (pools, url): (&Pools, &str),
     now: Timestamp,
 ) -> Result<Outside, Failure> {
     let at = at_github::ask(github, name).await?;
@@ -130,7 +130,7 @@ pub async fn ask(
         let summary = format!("neither the ledger nor GitHub knows {job}");
         return Ok(Outside { summary, help: Some("is the id right? A run that was deleted takes its jobs with it".to_owned()), ..answer });
     };
-    let answer = judged(answer, &found, (repository, pools), now);
+    let answer = judged(answer, &found, (repository, pools, url), now);
     // A delivery that is lost matters only for what a pool takes, and GitHub keeps them for days.
     match (&answer.pool, found.created_at) {
         (Some(_), Some(created)) if now.since(created) < times::KEEP_RECORDS => {
@@ -142,7 +142,7 @@ pub async fn ask(
 }
 
 /// What follows from what GitHub shows.
-fn judged(answer: Outside, found: &JobNow, (repository, pools): (&Repository, &Pools), now: Timestamp) -> Outside {
+fn judged(answer: Outside, found: &JobNow, (repository, pools, github): (&Repository, &Pools, &str), now: Timestamp) -> Outside {
     let asked = Asked { labels: &found.labels, repository: Some(repository), run: Some((found.run, found.attempt)) };
     let verdicts = pools.verdicts(asked);
     let pool = verdicts.iter().find(|(_, verdict)| *verdict == Verdict::Takes).map(|(pool, _)| pool.name.clone());
@@ -176,7 +176,7 @@ fn judged(answer: Outside, found: &JobNow, (repository, pools): (&Repository, &P
             (format!("GitHub has it ({status}{ended}); pool {pool} takes such jobs, but what closed is forgotten after 14 days"), None)
         }
         Some(pool) => {
-            let url = format!("{}/{}/actions/runs/{}/job/{}", pools.github_url, repository.name, found.run, answer.job);
+            let url = format!("{github}/{}/actions/runs/{}/job/{}", repository.name, found.run, answer.job);
             let help =
                 (!over).then(|| format!("Mayfly looks by itself for what it was not told of, now and then; at once: mayfly retry {url}"));
             (format!("GitHub has it ({status}{ended}); pool {pool} takes such jobs, but Mayfly was never told of this one"), help)

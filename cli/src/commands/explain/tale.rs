@@ -70,8 +70,8 @@ pub struct Tale {
     pub name: String,
     /// Its repository.
     pub repository: String,
-    /// Its page at GitHub, if the pools file tells which GitHub that is.
-    pub url: Option<String>,
+    /// Its page at GitHub.
+    pub url: String,
     /// `runs-on`.
     pub labels: Vec<String>,
     /// Where it is.
@@ -123,7 +123,7 @@ pub(crate) struct Around<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// Asks the ledger. `None`: it does not know the job.
+/// Asks the ledger. `github`: where its jobs are looked at. `None`: it does not know the job.
 ///
 /// # Errors
 ///
@@ -131,7 +131,7 @@ pub(crate) struct Around<'a> {
 pub async fn gather<S: Store + History>(
     ledger: &Ledger<S>,
     pools: Option<&Pools>,
-    job: JobId,
+    (job, github): (JobId, &str),
     now: Timestamp,
 ) -> Result<Option<Tale>, LedgerError> {
     let Some(record) = ledger.job(job).await? else { return Ok(None) };
@@ -154,7 +154,7 @@ pub async fn gather<S: Store + History>(
         attempt: record.attempt,
         name: record.name.clone(),
         repository: record.repository.name.clone(),
-        url: pools.map(|pools| format!("{}/{}/actions/runs/{}/job/{job}", pools.github_url, record.repository.name, record.run)),
+        url: format!("{github}/{}/actions/runs/{}/job/{job}", record.repository.name, record.run),
         labels: record.labels.iter().map(str::to_owned).collect(),
         state: record.state,
         conclusion: record.conclusion.clone(),

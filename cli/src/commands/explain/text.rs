@@ -31,7 +31,7 @@ pub fn text(tale: &Tale, room: Option<usize>) -> String {
 
 fn head(tale: &Tale) -> String {
     let attempt = if tale.attempt > 1 { format!(", attempt {}", tale.attempt) } else { String::new() };
-    let url = tale.url.as_ref().map(|url| format!("\n{FAINT}{}{FAINT:#}", plain(url))).unwrap_or_default();
+    let url = format!("\n{FAINT}{}{FAINT:#}", plain(&tale.url));
     format!(
         "{STRONG}job {} {}{STRONG:#}\n{}, run {}{attempt}, runs-on [{}]{url}",
         tale.job,

@@ -16,6 +16,7 @@ use super::review::{Finding, install_url, review, scope, settings_url};
 use super::starting::pools_file;
 use crate::door::{Door, patiently, refused, soon};
 use crate::failure::Failure;
+use crate::runner_group::{self, Ensured};
 use crate::vault::{Existing, Vault, WebhookSecrets, already_there, app_of, app_text, fresh, secrets_text};
 
 /// Between two looks at the App's installations.
@@ -128,8 +129,7 @@ impl<D: Door, V: Vault> Making<'_, D, V> {
     /// If GitHub does not take the code, or AWS does not take the key: the App exists at GitHub then, and what to do is told.
     pub async fn exchange(&self, code: &Code) -> Result<NewApp, Failure> {
         let made = self.converted(code).await?;
-        let key = AppKey { app_id: made.app.id, private_key: made.private_key.clone() };
-        self.keep(&key).await.map_err(|failure| {
+        self.keep(&self.key_of(&made)).await.map_err(|failure| {
             let settings = settings_url(&self.github, &made.app);
             let hint = format!(
                 "{}\n  The App {} is there, but nobody has its key now. Generate a private key at {settings}, then\n  {}",
@@ -146,13 +146,13 @@ impl<D: Door, V: Vault> Making<'_, D, V> {
     async fn converted(&self, code: &Code) -> Result<NewApp, Failure> {
         let mut lost = false;
         for pause in PAUSES {
-            match self.door.convert(code.expose(), soon()).await {
+            match self.door.convert(&self.github, code.expose(), soon()).await {
                 Err(CallError::Unavailable { .. }) => lost = true,
                 other => return other.map_err(|error| self.orphan(&error, lost)),
             }
             sleep(pause).await;
         }
-        self.door.convert(code.expose(), soon()).await.map_err(|error| self.orphan(&error, lost))
+        self.door.convert(&self.github, code.expose(), soon()).await.map_err(|error| self.orphan(&error, lost))
     }
 
     /// GitHub gives a code only once the App is there: so whatever goes wrong from then on leaves an App whose key nobody has.
@@ -172,7 +172,13 @@ impl<D: Door, V: Vault> Making<'_, D, V> {
         Failure::new(failure.problem, hint)
     }
 
-    /// Stores the App's id and key.
+    /// The key of an App that was just made, with the address of the GitHub that made it.
+    #[must_use]
+    pub fn key_of(&self, made: &NewApp) -> AppKey {
+        AppKey { app_id: made.app.id, private_key: made.private_key.clone(), url: self.github.clone() }
+    }
+
+    /// Stores the App's id and key, and where it belongs.
     ///
     /// # Errors
     ///
@@ -205,6 +211,7 @@ impl<D: Door, V: Vault> Making<'_, D, V> {
     pub async fn sign(&self, key: &AppKey, secret: Option<Secret>) -> Result<Before, Failure> {
         let app = self.door.enter(key)?;
         let before = proof::before(&app).await?;
+        self.vault.publish(&self.parameter("github"), &key.url).await?;
         let current = match secret {
             Some(secret) => secret,
             None => fresh()?,
@@ -238,7 +245,29 @@ impl<D: Door, V: Vault> Making<'_, D, V> {
             self.teller.say("waiting for the App to be installed");
             installed = self.installed(&app).await?;
         }
-        Ok(self.sum_up(&now, &installed, deliveries))
+        let group = self.runner_group(&app, &now, &installed).await?;
+        Ok(self.sum_up(&now, &installed, deliveries, group))
+    }
+
+    /// The runner group for the pools file: Mayfly's own, made if need be, or the one that every organization has where GitHub makes no other.
+    async fn runner_group(&self, app: &D::App, now: &AppNow, installed: &[InstallationNow]) -> Result<&'static str, Failure> {
+        let organization = installed.iter().find_map(|one| Some((one.id, one.account.as_ref().filter(|account| account.organization)?)));
+        let (true, Some((installation, organization))) = (scope(now) == Some(Scope::Organization), organization) else {
+            return Ok(runner_group::OWN);
+        };
+        let login = &organization.login;
+        Ok(match runner_group::ensure(app, installation, organization, runner_group::OWN).await? {
+            Ensured::Found => runner_group::OWN,
+            Ensured::Made => {
+                self.teller
+                    .say(&format!("made the runner group {} of {login}: all of its private repositories may use it", runner_group::OWN));
+                runner_group::OWN
+            }
+            Ensured::Refused(why) => {
+                self.teller.say(&format!("{login} gets no runner group of its own ({why}): the file names {}", runner_group::DEFAULT));
+                runner_group::DEFAULT
+            }
+        })
     }
 
     async fn installed(&self, app: &D::App) -> Result<Vec<InstallationNow>, Failure> {
@@ -252,7 +281,7 @@ impl<D: Door, V: Vault> Making<'_, D, V> {
         }
     }
 
-    fn sum_up(&self, app: &AppNow, installed: &[InstallationNow], deliveries: Proof) -> Answer {
+    fn sum_up(&self, app: &AppNow, installed: &[InstallationNow], deliveries: Proof, group: &str) -> Answer {
         let mut findings = review(&self.github, app, installed);
         if installed.is_empty() {
             let fix = format!("install it at {}", install_url(app));
@@ -285,7 +314,7 @@ impl<D: Door, V: Vault> Making<'_, D, V> {
             deliveries,
             installations: shown.collect(),
             findings,
-            pools_file: pools_file(&self.github, scope, &accounts),
+            pools_file: pools_file(scope, &accounts, group),
         }
     }
 }

@@ -4,31 +4,27 @@ use mayfly_github::AccountNow;
 
 use super::manifest::Scope;
 
-/// GitHub unless the file says otherwise.
-const GITHUB: &str = "https://github.com";
-
-/// The file: the accounts pinned by id, so that a login that is given up lets nobody else in.
+/// The file: the accounts pinned by id, so that a login that is given up lets no one else in; the runner group is for an organization.
 #[must_use]
-pub fn pools_file(github: &str, scope: Scope, accounts: &[AccountNow]) -> String {
+pub fn pools_file(scope: Scope, accounts: &[AccountNow], group: &str) -> String {
     let accounts: Vec<String> =
         accounts.iter().map(|account| format!("{{ login = \"{}\", id = {} }}", account.login, account.id)).collect();
     let accounts = if accounts.is_empty() { "\"acme\"".to_owned() } else { accounts.join(", ") };
-    let url = if github == GITHUB { String::new() } else { format!("url = \"{github}\"\n") };
     let place = match scope {
         Scope::Organization => {
-            "scope = \"organization\"\n\
-             # A group of their own says which repositories may use the runners: make it under organization settings > Actions > Runner\n\
-             # groups. Without GitHub Team or Enterprise there is only \"Default\".\n\
-             runner_group = \"mayfly\"\n"
+            format!(
+                "scope = \"organization\"\n\
+                 # Which repositories may use the runners is said in the group's settings: organization settings > Actions > Runner groups.\n\
+                 runner_group = \"{group}\"\n"
+            )
         }
-        Scope::Repository => "scope = \"repository\"               # each runner can reach one repository only\n",
+        Scope::Repository => "scope = \"repository\"               # each runner can reach one repository only\n".to_owned(),
     };
     format!(
         "#:schema ./pools.schema.json\n\
          # For editors: mayfly schema > pools.schema.json. Check with `mayfly check pools.toml`, put in force with `mayfly apply pools.toml`.\n\n\
          [github]\n\
-         accounts = [{accounts}]\n\
-         {url}\n\
+         accounts = [{accounts}]\n\n\
          [pools.linux]\n\
          labels = [\"self-hosted\", \"linux\", \"x64\", \"mayfly\"]   # runs-on: [self-hosted, linux, x64, mayfly]\n\
          {place}\
@@ -51,17 +47,12 @@ mod tests {
     #[test]
     fn a_starting_file_is_a_pools_file() {
         for scope in [Scope::Organization, Scope::Repository] {
-            for (github, accounts) in [
-                (GITHUB, vec![account("acme", 5)]),
-                ("https://ghes.test", vec![account("acme", 5), account("globex", 6)]),
-                (GITHUB, Vec::new()),
-            ] {
+            for accounts in [vec![account("acme", 5)], vec![account("acme", 5), account("globex", 6)], Vec::new()] {
                 if scope == Scope::Organization && accounts.len() != 1 {
                     continue;
                 }
-                let text = pools_file(github, scope, &accounts);
+                let text = pools_file(scope, &accounts, "mayfly");
                 let pools = parse(&text, 1).unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
-                assert_eq!(pools.github_url, github);
                 assert_eq!(pools.accounts.iter().filter_map(|account| account.id).count(), accounts.len());
             }
         }
@@ -69,6 +60,6 @@ mod tests {
 
     #[test]
     fn file_of_an_organization() {
-        insta::assert_snapshot!(pools_file("https://ghes.test", Scope::Organization, &[account("acme", 5_500_001)]));
+        insta::assert_snapshot!(pools_file(Scope::Organization, &[account("acme", 5_500_001)], "mayfly"));
     }
 }

@@ -92,8 +92,8 @@ fn changes(before: Option<Keys>, after: Option<Keys>) -> Vec<KeyChange> {
 }
 
 fn of_file(pools: &Pools) -> Keys {
-    let Pools { github_url, accounts, pools: _, generation: _ } = pools;
-    vec![("url", Some(json!(github_url))), ("accounts", Some(accounts.iter().map(account).collect()))]
+    let Pools { accounts, pools: _, generation: _ } = pools;
+    vec![("accounts", Some(accounts.iter().map(account).collect()))]
 }
 
 fn account(account: &Account) -> Value {

@@ -30,11 +30,11 @@ pub struct Rotated {
 /// # Errors
 ///
 /// If the key is not the App's, or GitHub or AWS refuses.
-pub async fn rotate<D: Door, V: Vault>(place: &Place<'_, D, V>, github: &str, new: Secret) -> Result<Rotated, Failure> {
+pub async fn rotate<D: Door, V: Vault>(place: &Place<'_, D, V>, new: Secret) -> Result<Rotated, Failure> {
     let name = place.parameter("github-app");
     let kept = place.vault.read(&name).await?.ok_or_else(|| place.missing("github-app"))?;
     let old = app_of(&name, &kept)?;
-    let key = AppKey { app_id: old.app_id, private_key: new };
+    let key = AppKey { private_key: new, ..old.clone() };
     if key.private_key.expose().trim() == old.private_key.expose().trim() {
         return Err(Failure::new("this is the key that is in use", "generate another one on the App's settings page"));
     }
@@ -50,10 +50,11 @@ pub async fn rotate<D: Door, V: Vault>(place: &Place<'_, D, V>, github: &str, ne
             "look which key is to be in use, and run mayfly rotate key with that one again",
         ));
     }
+    place.vault.publish(&place.parameter("github"), &key.url).await?;
     let seconds = SECRETS_FRESH.as_secs() + 30;
     place.teller.say(&format!("stored the new key; waiting {seconds}s until no function uses the old one any more"));
     sleep(std::time::Duration::from_secs(seconds)).await;
-    let settings_url = settings_url(github, &now);
+    let settings_url = settings_url(&key.url, &now);
     let rotated = Rotated { app_id: key.app_id, new: fingerprint(&key.private_key), old: fingerprint(&old.private_key), settings_url };
     let which = rotated.old.as_deref().unwrap_or("that was there before");
     place.teller.say(&format!("delete the old key {which} at {}, and the file with the new one", rotated.settings_url));

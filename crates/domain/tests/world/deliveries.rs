@@ -20,7 +20,7 @@ pub(crate) fn pools() -> Pools {
     let linux = Pool { labels: labels(&["self-hosted", "linux", "mayfly"]), ..pool() };
     let other = Pool { name: pool_name("other"), labels: labels(&["self-hosted", "linux", "other"]), ..pool() };
     let accounts = vec![Account { login: "acme".into(), id: Some(OwnerId(9)) }];
-    Pools { github_url: "https://github.com".into(), accounts, pools: vec![linux, other], generation: 7 }
+    Pools { accounts, pools: vec![linux, other], generation: 7 }
 }
 
 /// A delivery about job 77 of run 7 of `acme/app-1`, which asks for `self-hosted, mayfly`, was made a minute ago and queued right then.

@@ -81,7 +81,7 @@ async fn request(stream: &mut TcpStream) -> Option<String> {
 async fn registration_that_was_asked_for_and_not_answered_may_exist() {
     for fate in [Fate::Silence, Fate::Closed, Fate::CutShort, Fate::Endless] {
         let (url, arrived) = server(fate).await;
-        let github = Github::new(&url, Key::fixed(), || START).unwrap();
+        let github = Github::new(Key::at(&url), || START);
         // The shortest budget that a call may begin with, and a little: the silent server uses it up.
         let by = Instant::now() + Duration::from_millis(1500);
         let error = github.register(&repository(9), &name(1), by).await.unwrap_err();
@@ -95,7 +95,7 @@ async fn server_that_cannot_be_reached_has_registered_nothing() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let github = Github::new(&url, Key::fixed(), || START).unwrap();
+    let github = Github::new(Key::at(&url), || START);
     let error = github.register(&repository(9), &name(1), soon()).await.unwrap_err();
     assert!(matches!(&error, RegisterError::Unavailable { message, .. } if message.contains("refused")), "{error:?}");
 }
@@ -112,7 +112,7 @@ async fn server_that_goes_away_after_the_token_has_registered_nothing() {
         let answer = format!("HTTP/1.1 201 Created\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         stream.write_all(answer.as_bytes()).await.unwrap();
     });
-    let github = Github::new(&url, Key::fixed(), || START).unwrap();
+    let github = Github::new(Key::at(&url), || START);
     let error = github.register(&repository(9), &name(1), soon()).await.unwrap_err();
     serving.await.unwrap();
     assert!(matches!(error, RegisterError::Unavailable { .. }), "{error:?}");

@@ -155,7 +155,7 @@ async fn organization_needs_the_groups_id_once_in_five_minutes() {
     let stub = Stub::start(|asked| groups(&asked.line).or_else(|| asked.line.contains("jitconfig").then(registered))).await;
     let clock = Clock::default();
     let time = clock.clone();
-    let github = mayfly_github::Github::new(&stub.url, Key::fixed(), move || time.now()).unwrap();
+    let github = mayfly_github::Github::new(Key::at(&stub.url), move || time.now());
     for mint in 1..=3 {
         github.register(&organization("build"), &name(mint), soon()).await.unwrap();
     }

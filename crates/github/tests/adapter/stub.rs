@@ -119,7 +119,7 @@ impl Stub {
 
     /// The adapter, at this server.
     pub(crate) fn github(&self) -> Github {
-        Github::new(&self.url, Key::fixed(), || START).unwrap()
+        Github::new(Key::at(&self.url), || START)
     }
 }
 
@@ -134,16 +134,15 @@ pub(crate) fn token(number: usize, seconds: u64) -> Answer {
 pub(crate) struct Key(pub(crate) Arc<Mutex<Result<AppKey, CredentialsUnavailable>>>);
 
 impl Key {
-    pub(crate) fn fixed() -> Self {
-        Self::of(&KEY)
+    /// The App's key, of an App of the GitHub there.
+    pub(crate) fn at(url: &str) -> Self {
+        let key = Self(Arc::new(Mutex::new(Err(CredentialsUnavailable(String::new())))));
+        key.set(url, Ok(&KEY));
+        key
     }
 
-    pub(crate) fn of(pem: &str) -> Self {
-        Self(Arc::new(Mutex::new(Ok(AppKey { app_id: 7, private_key: Secret::new(pem) }))))
-    }
-
-    pub(crate) fn set(&self, key: Result<&str, &str>) {
-        let key = key.map(|pem| AppKey { app_id: 7, private_key: Secret::new(pem) });
+    pub(crate) fn set(&self, url: &str, key: Result<&str, &str>) {
+        let key = key.map(|pem| AppKey { app_id: 7, private_key: Secret::new(pem), url: url.to_owned() });
         *self.0.lock().unwrap() = key.map_err(|why| CredentialsUnavailable(why.to_owned()));
     }
 }

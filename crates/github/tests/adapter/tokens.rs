@@ -56,7 +56,7 @@ async fn token_is_renewed_five_minutes_before_its_end() {
     let stub = Stub::always(registered()).await;
     let clock = Clock::default();
     let time = clock.clone();
-    let github = Github::new(&stub.url, Key::fixed(), move || time.now()).unwrap();
+    let github = Github::new(Key::at(&stub.url), move || time.now());
     github.register(&repository(9), &name(1), soon()).await.unwrap();
     clock.pass(Duration::from_secs(55 * 60 - 1));
     github.register(&repository(9), &name(2), soon()).await.unwrap();
@@ -97,16 +97,40 @@ async fn tokens_that_never_work_are_not_asked_for_without_end() {
 #[tokio::test]
 async fn new_key_is_used_at_once_and_old_tokens_are_dropped_with_the_old_one() {
     let stub = Stub::always(registered()).await;
-    let key = Key::fixed();
-    let github = Github::new(&stub.url, key.clone(), || crate::stub::START).unwrap();
+    let key = Key::at(&stub.url);
+    let github = Github::new(key.clone(), || crate::stub::START);
     github.register(&repository(9), &name(1), soon()).await.unwrap();
     let rotated = new_key();
-    key.set(Ok(&rotated));
+    key.set(&stub.url, Ok(&rotated));
     github.register(&repository(9), &name(2), soon()).await.unwrap();
     assert_eq!(tokens(&stub), 2);
-    key.set(Err("SSM is away"));
+    key.set(&stub.url, Err("SSM is away"));
     github.register(&repository(9), &name(3), soon()).await.unwrap();
     assert_eq!(tokens(&stub), 2, "what was read last stands while nothing can be read");
+}
+
+/// The address is part of the key: no request goes where another key would be sent.
+#[tokio::test]
+async fn key_of_another_server_is_used_there_and_nowhere_else() {
+    let (old, new) = (Stub::always(registered()).await, Stub::always(registered()).await);
+    let key = Key::at(&old.url);
+    let github = Github::new(key.clone(), || crate::stub::START);
+    github.register(&repository(9), &name(1), soon()).await.unwrap();
+    let asked_before = old.asked().len();
+    key.set(&new.url, Ok(&crate::stub::KEY));
+    github.register(&repository(9), &name(2), soon()).await.unwrap();
+    assert_eq!(old.asked().len(), asked_before, "nothing that the key signed goes to the old address");
+    assert_eq!((tokens(&new), new.lines("jitconfig").len()), (1, 1), "the old token is not shown to the new server");
+}
+
+#[tokio::test]
+async fn key_at_an_address_that_is_none_signs_nothing() {
+    for url in ["http://github.example.com", "github.example.com", ""] {
+        let key = Key::at(url);
+        let error = Github::new(key, || crate::stub::START).register(&repository(9), &name(1), soon()).await.unwrap_err();
+        let RegisterError::Misconfigured { message } = error else { panic!("{error:?}") };
+        assert!(message.contains("the address that is stored with the App's key"), "{message}");
+    }
 }
 
 #[tokio::test]
@@ -116,9 +140,9 @@ async fn key_that_cannot_be_read_or_used_is_a_matter_of_configuration() {
         (Err("SSM is away"), "the GitHub App's id and key cannot be read: SSM is away"),
         (Ok("s3cret"), "the private key of GitHub App 7 is not an RSA key in PEM form: store it as GitHub gave it"),
     ] {
-        let given = Key::fixed();
-        given.set(key);
-        let github = Github::new(&stub.url, given, || crate::stub::START).unwrap();
+        let given = Key::at(&stub.url);
+        given.set(&stub.url, key);
+        let github = Github::new(given, || crate::stub::START);
         let error = github.register(&repository(9), &name(1), soon()).await.unwrap_err();
         assert_eq!(error, RegisterError::Misconfigured { message: words.to_owned() });
     }
@@ -169,7 +193,7 @@ async fn app_that_is_not_installed_any_more_is_looked_for_once_in_five_minutes()
     let stub = Stub::start(|asked| asked.line.contains("installation").then(|| message(404, "Not Found"))).await;
     let clock = Clock::default();
     let time = clock.clone();
-    let github = Github::new(&stub.url, Key::fixed(), move || time.now()).unwrap();
+    let github = Github::new(Key::at(&stub.url), move || time.now());
     for mint in 1..=3 {
         assert!(matches!(
             github.register(&repository(9), &name(mint), soon()).await,

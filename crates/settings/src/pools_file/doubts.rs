@@ -24,6 +24,7 @@ pub(super) fn about(text: &str, root: &Section<'_>, pools: &Pools, vcpus: Vcpus)
         doubts.labels(pool);
         doubts.rivals(pool, pools);
         doubts.access(pool);
+        doubts.role(pool, pools);
         doubts.limits(pool, vcpus);
     }
     doubts.all_together(pools, vcpus);
@@ -99,6 +100,22 @@ impl Doubts<'_, '_> {
                 "GitHub gives its runners to the others, too, and each refusal costs a runner: make a runner group for these repositories";
             self.report(pool, "runner_group", message, hint);
         }
+    }
+
+    /// A task role is a privilege, and which pool a job runs in is chosen by who writes its workflow.
+    fn role(&mut self, pool: &Pool, pools: &Pools) {
+        let all_of_an_owner = |pattern: &RepositoryPattern| pattern.0.ends_with("/*");
+        if pool.task_role.is_none() || !(pool.repositories.is_empty() || pool.repositories.iter().any(all_of_an_owner)) {
+            return;
+        }
+        let mut owners: Vec<&str> = if pool.repositories.is_empty() {
+            pools.accounts.iter().map(|account| account.login.as_str()).collect()
+        } else {
+            pool.repositories.iter().filter(|pattern| all_of_an_owner(pattern)).filter_map(|pattern| pattern.0.split('/').next()).collect()
+        };
+        owners.dedup();
+        let message = format!("anyone who can push a branch to any repository of {} gets this role", owners.join(", "));
+        self.report(pool, "task_role", message, "list repositories by name: repositories = [\"acme/deploy\"]");
     }
 
     fn limits(&mut self, pool: &Pool, vcpus: Vcpus) {

@@ -1,4 +1,4 @@
-//! `[github]`: who is served, and which GitHub.
+//! `[github]`: who is served. Not which GitHub: that address belongs to the App's key, for whoever answers there receives what the key signs.
 
 use std::collections::BTreeSet;
 
@@ -7,27 +7,26 @@ use mayfly_domain::pool::Account;
 
 use super::reader::{Field, Reader, Section};
 
-/// Where GitHub is unless the file says otherwise.
-const GITHUB: &str = "https://github.com";
-
 /// An example of what `accounts` should be.
 const ACCOUNTS: &str = r#"accounts = ["acme"]"#;
+
+/// What to do about an address in the pools file.
+const URL: &str = "GitHub's address belongs to the App's key: leave it out here; mayfly init --github-url https://<host> stores it there";
 
 /// Most characters of a login. Source: the sign-up form of github.com.
 const MAX_LOGIN: usize = 39;
 
-/// Reads the accounts and the base URL.
-pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>) -> (Vec<Account>, String) {
+/// Reads the accounts.
+pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>) -> Vec<Account> {
     let section = root.field("github").and_then(|field| reader.section(field));
     let Some(section) = section else {
         if root.field("github").is_none() {
             reader.report_absence(0, "github.accounts", "nobody is served", format!("add [github] with {ACCOUNTS}"));
         }
-        return (Vec::new(), GITHUB.to_owned());
+        return Vec::new();
     };
-    reader.check_keys(&section, &["accounts", "url"], &[]);
-    let url = section.field("url").and_then(|field| url(reader, &field));
-    (accounts(reader, &section), url.unwrap_or_else(|| GITHUB.to_owned()))
+    reader.check_keys(&section, &["accounts"], &[("url", URL)]);
+    accounts(reader, &section)
 }
 
 fn accounts(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<Account> {
@@ -78,37 +77,4 @@ fn login_of(reader: &mut Reader<'_>, field: &Field<'_>, login: &str) -> Option<S
         return None;
     }
     Some(login.to_owned())
-}
-
-/// The base URL, without a slash at the end.
-fn url(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<String> {
-    let text = reader.string(field, r#"url = "https://github.example.com""#)?;
-    let url = text.trim_end_matches('/');
-    let problem = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
-        (Some(host), _) => wrong_host(host),
-        (None, Some(host)) if is_loopback(host) => wrong_host(host),
-        (None, Some(_)) => Some("secrets would travel in the clear"),
-        (None, None) => Some("is not an https URL"),
-    };
-    let Some(problem) = problem else { return Some(url.to_owned()) };
-    let hint = r#"write the base URL of the server, as url = "https://github.example.com""#;
-    reader.report(field.at, &field.path, format!("{text:?}: {problem}"), hint);
-    None
-}
-
-/// A loopback address: the GitHub of a test.
-fn is_loopback(host: &str) -> bool {
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    matches!(name, "127.0.0.1" | "localhost" | "[::1]")
-}
-
-fn wrong_host(host: &str) -> Option<&'static str> {
-    if host.starts_with("api.") {
-        return Some("is the API's URL, not the server's");
-    }
-    if host.contains('/') {
-        return Some("has a path");
-    }
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
-    (host.is_empty() || !host.chars().all(allowed)).then_some("has no host, or more than a host and a port")
 }

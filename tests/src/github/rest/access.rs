@@ -129,7 +129,7 @@ fn permission(operation: &Operation) -> Option<(&'static str, Level)> {
         | Operation::GetDelivery(_)
         | Operation::Redeliver(_) => None,
         Operation::ListRepositories | Operation::GetRepository(_) => Some(("metadata", Level::Read)),
-        Operation::Mint(place) | Operation::DeleteRunner(place, _) => runners(place, Level::Write),
+        Operation::Mint(place) | Operation::DeleteRunner(place, _) | Operation::MakeGroup(place) => runners(place, Level::Write),
         Operation::ListRunners(place) | Operation::GetRunner(place, _) | Operation::ListGroups(place) => runners(place, Level::Read),
         Operation::Rerun(..) => Some(("actions", Level::Write)),
         Operation::GetJob(..) | Operation::ListRuns(_) | Operation::GetRun(..) | Operation::GetAttempt(..) | Operation::ListJobs(..) => {

@@ -53,6 +53,8 @@ pub enum Operation {
     DeleteRunner(Place, RunnerId),
     /// `GET /orgs/{org}/actions/runner-groups`.
     ListGroups(Place),
+    /// `POST /orgs/{org}/actions/runner-groups`.
+    MakeGroup(Place),
     /// `GET …/actions/jobs/{id}`.
     GetJob(Place, JobId),
     /// `POST …/actions/jobs/{id}/rerun`.
@@ -111,6 +113,7 @@ impl Operation {
             ("GET", ["actions", "runners", id]) => Self::GetRunner(place, RunnerId(id.parse().ok()?)),
             ("DELETE", ["actions", "runners", id]) => Self::DeleteRunner(place, RunnerId(id.parse().ok()?)),
             ("GET", ["actions", "runner-groups"]) => Self::ListGroups(place),
+            ("POST", ["actions", "runner-groups"]) if matches!(place, Place::Organization(_)) => Self::MakeGroup(place),
             ("GET", ["actions", "jobs", id]) => Self::GetJob(place, JobId(id.parse().ok()?)),
             ("POST", ["actions", "jobs", id, "rerun"]) => Self::Rerun(place, JobId(id.parse().ok()?)),
             ("GET", ["actions", "runs"]) => Self::ListRuns(place),
@@ -152,6 +155,7 @@ impl Operation {
             Self::GetRunner(..) => either("actions/get-self-hosted-runner-for-repo", "actions/get-self-hosted-runner-for-org"),
             Self::DeleteRunner(..) => either("actions/delete-self-hosted-runner-from-repo", "actions/delete-self-hosted-runner-from-org"),
             Self::ListGroups(_) => "actions/list-self-hosted-runner-groups-for-org",
+            Self::MakeGroup(_) => "actions/create-self-hosted-runner-group-for-org",
             Self::GetJob(..) => "actions/get-job-for-workflow-run",
             Self::Rerun(..) => "actions/re-run-job-for-workflow-run",
             Self::ListRuns(_) => "actions/list-workflow-runs-for-repo",
@@ -173,6 +177,7 @@ impl Operation {
             | Self::GetRunner(place, _)
             | Self::DeleteRunner(place, _)
             | Self::ListGroups(place)
+            | Self::MakeGroup(place)
             | Self::GetJob(place, _)
             | Self::Rerun(place, _)
             | Self::ListRuns(place)

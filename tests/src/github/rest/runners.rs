@@ -1,7 +1,7 @@
 //! Runners of a repository or an organization.
 
 use super::{Operation, pages};
-use crate::github::accounts::Account;
+use crate::github::accounts::{Account, Visibility};
 use crate::github::faults::Refusal;
 use crate::github::id::RunnerId;
 use crate::github::model::{Deletion, Mint, MintError, Model};
@@ -9,7 +9,9 @@ use crate::github::runners::{Listed, Presence, Runner, Scope};
 use crate::github::shape;
 use crate::github::wire::{Answer, Request};
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 impl Model {
     /// Carries out what was allowed in a scope.
@@ -24,6 +26,7 @@ impl Model {
                 Deletion::Busy(words) => Answer::message(422, &words),
             },
             Operation::ListGroups(_) => self.groups_page(scope, request),
+            Operation::MakeGroup(_) => self.make_group(scope, request),
             Operation::GetRepository(_) => self.repository_answer(scope),
             other => self.perform_on_jobs(scope, other, request, now),
         }
@@ -96,6 +99,30 @@ impl Model {
         runner.map_or_else(Answer::not_found, |runner| Answer::json(200, shape::runner::runner(runner, &now_listed(runner))))
     }
 
+    /// Makes a runner group, unless the organization is refused things: one without GitHub Team has none but the default group.
+    fn make_group(&mut self, scope: Scope, request: &Request) -> Answer {
+        let Scope::Organization(owner) = scope else { return Answer::not_found() };
+        if let Some(refusal) = self.refusal(scope) {
+            return Answer::message(refusal.status, refusal.words());
+        }
+        let wish: NewGroup = match request.read() {
+            Ok(wish) => wish,
+            Err(words) => return Answer::message(422, &format!("Invalid request. {words}")),
+        };
+        if self.accounts.groups(owner).any(|group| group.name.eq_ignore_ascii_case(&wish.name)) {
+            return Answer::message(409, "Runner group name has already been taken");
+        }
+        let visibility = match wish.visibility.as_str() {
+            "all" => Visibility::All,
+            "private" => Visibility::Private,
+            "selected" => Visibility::Selected(BTreeSet::new()),
+            _ => return Answer::message(422, "Invalid request. visibility is not one of selected, all, private"),
+        };
+        let id = self.accounts.add_group(owner, &wish.name, visibility, wish.allows_public_repositories);
+        let found = self.accounts.account(owner).zip(self.accounts.group(owner, id));
+        found.map_or_else(Answer::not_found, |(owner, group)| Answer::json(201, shape::runner::group(&self.urls, owner, group)))
+    }
+
     fn groups_page(&self, scope: Scope, request: &Request) -> Answer {
         let owner: Option<&Account> = match scope {
             Scope::Organization(id) => self.accounts.account(id),
@@ -114,6 +141,20 @@ impl Model {
             pages::page(&self.urls.api, request, Some("runner_groups"), lines)
         })
     }
+}
+
+/// The body of a new runner group, with the defaults that GitHub's description gives.
+#[derive(Deserialize)]
+struct NewGroup {
+    name: String,
+    #[serde(default = "all")]
+    visibility: String,
+    #[serde(default)]
+    allows_public_repositories: bool,
+}
+
+fn all() -> String {
+    "all".to_owned()
 }
 
 /// A runner as it is now.

@@ -1,8 +1,11 @@
 //! What the App asks as itself.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use mayfly_domain::id::OwnerId;
 use mayfly_domain::id::{DeliveryId, InstallationId, RepositoryId};
+use mayfly_domain::redelivery;
 use mayfly_github::{
     AccountNow, AppItself, AppNow, CallError, Conversions, Deliveries, DeliveriesPage, DeliveryCursor, DeliveryNow, HookNow, HookWanted,
     InstallationNow, NewApp, Redelivered, Secret,
@@ -43,6 +46,10 @@ impl Deliveries for Github {
             Err(CallError::Refused { status: 400 | 404 | 422, message, .. }) => Ok(Redelivered::Impossible(message)),
             Err(error) => Err(error),
         }
+    }
+
+    async fn kept(&self) -> Result<Duration, CallError> {
+        Ok(redelivery::kept("https://github.com"))
     }
 }
 

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use mayfly_domain::id::{InstallationId, OwnerId, RepositoryId};
 use mayfly_domain::target::Repository;
-use mayfly_github::{CallError, GroupNow, Named};
+use mayfly_github::{AccountNow, CallError, GroupNow, MadeGroup, Named, RunnerGroups};
+use serde_json::json;
 use tokio::time::Instant;
 
 use super::{Github, Grant, Question, body, listed};
@@ -50,5 +51,32 @@ impl Named for Github {
         let all = groups("").await?;
         let names: Vec<String> = listed(&all, "runner_groups").filter_map(|one| one["name"].as_str().map(str::to_owned)).collect();
         Ok(if names.iter().any(|name| name == group) { GroupNow::Closed } else { GroupNow::Missing(names) })
+    }
+}
+
+#[async_trait]
+impl RunnerGroups for Github {
+    async fn runner_groups(&self, installation: InstallationId, organization: &AccountNow, by: Instant) -> Result<Vec<String>, CallError> {
+        let path = format!("/orgs/{}/actions/runner-groups?per_page=100", organization.login);
+        let permission = ("organization_self_hosted_runners", Level::Write);
+        let all = body(self.answer(question("list-runner-groups", path, installation, permission), by).await?);
+        Ok(listed(&all, "runner_groups").filter_map(|one| one["name"].as_str().map(str::to_owned)).collect())
+    }
+
+    async fn make_runner_group(
+        &self,
+        installation: InstallationId,
+        organization: &AccountNow,
+        name: &str,
+        by: Instant,
+    ) -> Result<MadeGroup, CallError> {
+        let path = format!("/orgs/{}/actions/runner-groups", organization.login);
+        let wish = json!({ "name": name, "visibility": "all", "allows_public_repositories": false });
+        let asked = question("make-runner-group", path, installation, ("organization_self_hosted_runners", Level::Write));
+        match self.answer(Question { method: "POST", body: Some(wish), ..asked }, by).await {
+            Ok(_) => Ok(MadeGroup::Made),
+            Err(CallError::Refused { message, .. }) => Ok(MadeGroup::Refused(message)),
+            Err(error) => Err(error),
+        }
     }
 }
