@@ -8,7 +8,7 @@ use crate::Ledger;
 use crate::error::{LedgerError, Try, settle};
 use crate::jobs::optional;
 use crate::key;
-use crate::store::{Expect, Store, Write, read, unchanged};
+use crate::store::{Expect, Store, Write, readable, unchanged};
 
 /// Errands that are read at once: at most 40 kB.
 const PAGE: i32 = 200;
@@ -37,15 +37,14 @@ pub(crate) fn put_errand(open: &Open) -> Result<Write, LedgerError> {
 }
 
 impl<S: Store> Ledger<S> {
-    /// Errands after a place in their list.
+    /// Errands after a place in their list. One that cannot be read is logged and left out: it must not keep the others from being run.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
     pub async fn errands(&self, after: Option<&str>) -> Result<Errands, LedgerError> {
         let page = self.store.query(key::ERRANDS, "", after, Some(PAGE)).await?;
-        let open: Result<Vec<Open>, _> = page.items.into_iter().map(|(key, item)| read(&key, item)).collect();
-        Ok(Errands { open: open?, next: page.next })
+        Ok(Errands { open: readable(page.items), next: page.next })
     }
 
     /// One errand, if it is open.

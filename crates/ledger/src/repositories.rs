@@ -13,7 +13,7 @@ use crate::Ledger;
 use crate::error::{LedgerError, Try, settle};
 use crate::jobs::{TRIES, optional};
 use crate::key;
-use crate::store::{Expect, Store, Write, unchanged};
+use crate::store::{Expect, Store, Write, readable, unchanged};
 
 /// An item says to the day when a repository was seen: what is news about it is written down once a day.
 pub const SEEN_TO: Duration = Duration::from_secs(24 * 60 * 60);
@@ -113,13 +113,21 @@ impl<S: Store> Ledger<S> {
         .await
     }
 
-    /// All of them.
+    /// All of them. One that cannot be read is logged and left out: it must not keep the others from their turn.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
     pub async fn repositories(&self) -> Result<Vec<SeenRepository>, LedgerError> {
-        self.all(key::REPOSITORIES, "").await
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.store.query(key::REPOSITORIES, "", after.as_deref(), None).await?;
+            all.extend(readable(page.items));
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(all),
+            }
+        }
     }
 
     /// One of them.

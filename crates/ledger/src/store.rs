@@ -82,6 +82,12 @@ pub fn read<T: DeserializeOwned>(key: &Key, item: Item) -> Result<T, LedgerError
     serde_dynamo::from_item(item).map_err(|error| LedgerError::Corrupt { key: key.to_string(), problem: error.to_string() })
 }
 
+/// Those of a list's items that can be read. Each of the others is logged: somebody has to look at it, and the list goes on without it.
+pub(crate) fn readable<T: DeserializeOwned>(items: Vec<(Key, Item)>) -> Vec<T> {
+    let read = |(key, item)| read(&key, item).inspect_err(|problem: &LedgerError| tracing::error!("left out of a list: {problem}")).ok();
+    items.into_iter().filter_map(read).collect()
+}
+
 /// One page of a partition.
 #[derive(Clone, Debug, Default)]
 pub struct Page {

@@ -86,7 +86,13 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let mut ended = BTreeMap::new();
         for address in idle.filter_map(|found| Some(found.name.parse::<RunnerName>().ok()?.address)) {
             if let std::collections::btree_map::Entry::Vacant(unknown) = ended.entry(address) {
-                let standing = self.ledger.standing(unknown.key()).await.context("read a runner that GitHub lists")?;
+                let standing = match self.ledger.standing(unknown.key()).await {
+                    Ok(standing) => standing,
+                    Err(problem) => {
+                        warn!(runner.id = %unknown.key().runner, "a runner that GitHub lists was not read, it is left alone: {problem:#}");
+                        continue;
+                    }
+                };
                 let closed = standing.record.and_then(|record| record.closed_at).filter(|_| standing.row.is_none());
                 unknown.insert(closed.is_some_and(|closed| self.now().since(closed) > times::LEFTOVER_AFTER));
             }
@@ -112,19 +118,24 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             return Ok(());
         };
         let github = &self.world.github;
+        let mut first_problem = None;
         let is_of = |found: &&RunnerNow| found.name.parse::<RunnerName>().is_ok_and(|name| of(&name.address));
         for found in listed.iter().filter(is_of) {
             if !self.may_ask(target.installation, budget).await {
                 left.unasked = true;
                 return Ok(());
             }
-            match self.delete(github, target, found.id, Instant::now() + GITHUB_CALL).await? {
-                Away::Gone => left.taken += 1,
-                Away::Busy => left.busy = true,
-                Away::Unknown => left.unseen = true,
+            match self.delete(github, target, found.id, Instant::now() + GITHUB_CALL).await {
+                Ok(Away::Gone) => left.taken += 1,
+                Ok(Away::Busy) => left.busy = true,
+                Ok(Away::Unknown) => left.unseen = true,
+                Err(problem) => {
+                    self.heed(target.installation, &problem, budget).await;
+                    first_problem = first_problem.or(Some(problem));
+                }
             }
         }
-        Ok(())
+        first_problem.map_or(Ok(()), Err)
     }
 
     /// The runners of a target's place, listed once in a sweep. None if GitHub may not be asked now.

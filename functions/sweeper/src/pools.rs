@@ -27,8 +27,11 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             }
         }
         for pool in &pools.pools {
-            if names.insert(pool.name.clone()) {
-                self.ledger.put_pool_entry(&PoolEntry { name: pool.name.clone(), size: pool.size, gone_at: None }).await?;
+            if names.insert(pool.name.clone())
+                && let Err(problem) =
+                    self.ledger.put_pool_entry(&PoolEntry { name: pool.name.clone(), size: pool.size, gone_at: None }).await
+            {
+                warn!(pool.name = %pool.name, "it was not entered in the list of pools, the next sweep tries again: {problem:#}");
             }
         }
         Ok(names.into_iter().collect())

@@ -119,19 +119,36 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     async fn look_into(&self, runs: &[RunId], seen: &mut SeenRepository, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
         let left: Vec<RunId> = runs.iter().filter(|run| !seen.looked_at.contains(run)).take(RUNS).copied().collect();
         let github = &self.world.github;
+        let mut first_problem = None;
         for run in left {
             if !self.may_ask(seen.installation, budget).await {
                 break;
             }
-            let jobs = github.jobs_of(seen.installation, &seen.repository, run, Instant::now() + GITHUB_CALL).await;
-            for job in jobs.context("ask for the jobs of a run")? {
-                if self.look_at(&job, seen, pools).await? {
-                    (seen.seen_at, seen.newest) = (self.now(), seen.newest.max(job.id));
+            // One that goes wrong counts as looked at: the next look has its turn for it, and the others have theirs now.
+            seen.looked_at.insert(run);
+            match github.jobs_of(seen.installation, &seen.repository, run, Instant::now() + GITHUB_CALL).await {
+                Ok(jobs) => self.look_at_all(&jobs, seen, pools).await,
+                Err(problem) => {
+                    let problem = anyhow::Error::new(problem).context(format!("ask for the jobs of run {run}"));
+                    self.heed(seen.installation, &problem, budget).await;
+                    first_problem = first_problem.or(Some(problem));
                 }
             }
-            seen.looked_at.insert(run);
         }
-        Ok(())
+        first_problem.map_or(Ok(()), Err)
+    }
+
+    /// Looks at each job of a run: one that cannot be recorded costs the others nothing.
+    async fn look_at_all(&self, jobs: &[FoundJob], seen: &mut SeenRepository, pools: &Pools) {
+        for job in jobs {
+            match self.look_at(job, seen, pools).await {
+                Ok(true) => (seen.seen_at, seen.newest) = (self.now(), seen.newest.max(job.id)),
+                Ok(false) => {}
+                Err(problem) => {
+                    warn!(job.id = %job.id, repository.name = seen.repository.name, "not recorded though nobody told of it, a later look tries again: {problem:#}");
+                }
+            }
+        }
     }
 
     /// A job at GitHub: if it waits for a runner of ours and nobody told of it, it is recorded as if somebody had. True if it was.
@@ -155,12 +172,15 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
 
     /// Takes away what runners of ours left behind at the places that belong to the repository.
     async fn leftovers(&self, seen: &SeenRepository, deputy: bool, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
-        let places = places(&seen.repository, deputy, pools);
-        for scope in places {
+        let mut first_problem = None;
+        for scope in places(&seen.repository, deputy, pools) {
             let target = Target { installation: seen.installation, scope, labels: Labels::default() };
-            self.clear_place(&target, budget).await?;
+            if let Err(problem) = self.clear_place(&target, budget).await {
+                self.heed(seen.installation, &problem, budget).await;
+                first_problem = first_problem.or(Some(problem));
+            }
         }
-        Ok(())
+        first_problem.map_or(Ok(()), Err)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What sweeper keeps of deliveries that failed, and of repositories.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -8,7 +9,9 @@ use mayfly_domain::id::{DeliveryId, RepositoryId, RunId};
 use mayfly_domain::job::{JobAction, JobEvent};
 use mayfly_domain::redelivery::{DeliveryGuid, Redelivery};
 use mayfly_domain::target::Repository;
+use mayfly_ledger::key::{self, Key};
 use mayfly_ledger::repositories::{SeenRepository, Sighting};
+use mayfly_ledger::store::{Expect, Write};
 use mayfly_ledger::{Ledger, Store};
 
 use crate::scene::{at, event};
@@ -97,7 +100,20 @@ async fn a_repository_is_as_its_newest_job_says_and_is_written_once_a_day<S: Sto
     assert_eq!(revs, [is(1, app, 5, true), is(1, app, 5, false), is(2, new, 7, true), is(2, new, 7, false), is(3, new, 8, true)]);
 }
 
+async fn an_item_that_cannot_be_read_is_left_out_of_its_list_and_the_others_are_there<S: Store>(ledger: Ledger<S>) {
+    ledger.sighted(&Sighting::from(&event(JobAction::Completed, 5, 0))).await.unwrap();
+    ledger.not_delivered(&failed(), at(0)).await.unwrap();
+    for (pk, sk) in [(key::REPOSITORIES, "1"), (key::ERRANDS, "ask#1"), (key::ERRANDS, "zzz")] {
+        let key = Key { pk: pk.to_owned(), sk: sk.to_owned() };
+        let strange = BTreeMap::from([("rev", 1)]);
+        ledger.store().commit(vec![Write::put(key, &strange, Expect::Absent).unwrap()]).await.unwrap();
+    }
+    assert_eq!(ledger.repositories().await.unwrap().len(), 1);
+    assert_eq!(ledger.errands(None).await.unwrap().open.len(), 1);
+}
+
 on_both! {
+    an_item_that_cannot_be_read_is_left_out_of_its_list_and_the_others_are_there
     a_repository_is_as_its_newest_job_says_and_is_written_once_a_day
     a_delivery_that_failed_is_one_errand_whose_waits_go_on_when_it_is_read_again
     what_was_delivered_has_no_errand_and_gets_none

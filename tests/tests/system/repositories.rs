@@ -7,9 +7,10 @@ use mayfly_domain::job::JobState;
 use mayfly_ledger::repositories::SeenRepository;
 use mayfly_tests::github::accounts::ACME;
 use mayfly_tests::github::jobs::{Action, JobDeliveries, NewJob};
-use mayfly_tests::system::{Start, System};
+use mayfly_tests::ledger::{Fault, Operation, What, When};
+use mayfly_tests::system::{Start, Strike, System};
 
-use crate::told::{begin, done, job, outcomes, pool_with, queue_one, rest, story, until};
+use crate::told::{begin, done, job, outcomes, pool_with, queue_one, rest, story, strike, until};
 
 fn asked(system: &System, what: &str) -> u64 {
     system.world.calls().get(&("sweeper".to_owned(), format!("GitHub {what}"))).copied().unwrap_or_default()
@@ -69,6 +70,30 @@ async fn more_runs_than_one_sweep_looks_into_are_all_looked_into() {
     done(&system, 1_200, &jobs).await;
     rest(&system, 900).await;
     assert_eq!(system.launched_and_most_live().0, 18, "{}", story(&system));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_cannot_be_recorded_keeps_no_other_from_being_found() {
+    let system = knowing(410, &["acme/app"]).await;
+    let jobs = system.queue_jobs(&NewJob { count: 4, ..never_told(job()) });
+    let bad = Fault::once(When::Before, What::Fails).of("sweeper").on(Operation::TransactWriteItems);
+    system.world.table.add_fault(bad.about(&format!("job#{}", jobs[1])).times(u32::MAX));
+    until(&system, 900, "the others are found", |system| [0, 2, 3].iter().all(|which| system.job(jobs[*which]).is_some())).await;
+    assert_eq!(system.job(jobs[1]), None, "it was recorded all the same");
+    system.world.table.clear_faults();
+    done(&system, 900, &jobs).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_github_does_not_show_keeps_no_other_from_being_looked_into() {
+    let system = knowing(411, &["acme/app"]).await;
+    let jobs = system.queue_jobs(&NewJob { count: 3, ..never_told(job()) });
+    strike(&system, "sweeper", "list-jobs", Strike::FailBefore);
+    until(&system, 900, "the first look", |system| asked(system, "list-jobs") > 0).await;
+    system.pass(5).await;
+    let found = jobs.iter().filter(|job| system.job(**job).is_some()).count();
+    assert_eq!((asked(&system, "list-jobs"), found), (3, 2), "{}", story(&system));
+    done(&system, 1_200, &jobs).await;
 }
 
 #[tokio::test(start_paused = true)]
