@@ -242,6 +242,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_never_answered_is_given_up_after_five_seconds_however_much_time_is_left() {
+        let ecs = Ecs::taking(Duration::from_secs(600));
+        let sent = ecs.launch_all(&Pace::default(), 1, Duration::from_secs(60)).await;
+        // Not sent again in this run: a later one does, when the first send's fate may be seen.
+        assert!(matches!(sent[0], Sent::Answered(LaunchAnswer::Unsure { may_have_started: true, .. })), "{sent:?}");
+        assert_eq!((ecs.calls().len(), ecs.since.elapsed()), (1, Duration::from_secs(5)));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn throttled_launches_are_sent_again_within_the_run() {
         let ecs = Ecs { first: vec![throttled(); 5], ..Ecs::taking(Duration::from_millis(100)) };
         let sent = ecs.launch_all(&Pace::default(), 10, Duration::from_secs(15)).await;

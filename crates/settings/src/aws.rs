@@ -18,11 +18,15 @@ use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 use crate::environment::{self, Missing};
 
-/// For one attempt. Three of them and the pauses between fit into webhook's 10 s (GitHub gives up after that) and scaler's 15 s.
+/// For one attempt. Three of them and the pauses between fit into scaler's 15 s; webhook has a deadline of its own, which is shorter.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Attempts of one call, the first included: the SDK's own default.
 const ATTEMPTS: u32 = 3;
+
+/// The pause before the second attempt is up to this long, before the third up to twice as long. The Rust SDK's default is a second, and half of it
+/// is what one failed call costs a delivery; AWS's other SDKs wait 50 ms (AWS SDKs and Tools Reference Guide, "Retry behavior").
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// The configuration that all clients of a function share, and with it their connections.
 ///
@@ -38,26 +42,30 @@ pub fn sdk_config() -> Result<SdkConfig, Missing> {
     })?;
     let credentials = Credentials::new(key, secret, variable("AWS_SESSION_TOKEN"), None, "environment");
     let endpoint = variable("AWS_ENDPOINT_URL");
-    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
-    let mut config = SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
+    let http = http::Http::default();
+    // A function calls this before its first event: until then Lambda lends it a whole CPU, afterwards a share.
+    if !endpoint.as_ref().is_some_and(|url| url.starts_with("http://")) {
+        http.prepare();
+    }
+    let mut config = limits()
         .region(Region::new(region))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         // They are at hand and stand as long as the process does: nothing to cache, nothing to refresh.
         .identity_cache(IdentityCache::no_cache())
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-        .timeout_config(timeouts)
-        // Answers are small and whole; an attempt's timeout covers them.
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .http_client(http_client())
+        .http_client(SharedHttpClient::new(http))
         .service_config(ServiceEndpoints { variable });
     config.set_endpoint_url(endpoint);
     Ok(config.build())
 }
 
-/// The HTTP client beneath [`sdk_config`].
-fn http_client() -> SharedHttpClient {
-    SharedHttpClient::new(http::Http::default())
+/// How long a call may take and how often it is tried, whatever it is.
+fn limits() -> aws_types::sdk_config::Builder {
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_PAUSE))
+        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build())
+        // Answers are small and whole; an attempt's timeout covers them.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
 /// The same for a program outside AWS: a connection may take as long as this. No proxy is used.
@@ -93,6 +101,59 @@ impl LoadServiceConfig for ServiceEndpoints {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_sdk_ssm::config::RuntimeComponents;
+    use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings};
+    use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+    use aws_smithy_types::body::SdkBody;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// AWS that answers so to every attempt, or never; counts them.
+    #[derive(Clone, Debug)]
+    struct Aws {
+        status: Option<u16>,
+        attempts: Arc<AtomicU32>,
+    }
+
+    impl HttpClient for Aws {
+        fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+            SharedHttpConnector::new(self.clone())
+        }
+    }
+
+    impl HttpConnector for Aws {
+        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+            self.attempts.fetch_add(1, Ordering::Relaxed);
+            match self.status {
+                Some(status) => HttpConnectorFuture::ready(Ok(HttpResponse::new(status.try_into().unwrap(), SdkBody::from("{}")))),
+                None => HttpConnectorFuture::new(std::future::pending()),
+            }
+        }
+    }
+
+    /// The attempts that a call costs which never succeeds, and the time.
+    async fn in_vain(status: Option<u16>) -> (u32, Duration) {
+        let aws = Aws { status, attempts: Arc::default() };
+        let credentials = SharedCredentialsProvider::new(Credentials::new("key", "secret", None, None, "test"));
+        let config = limits().region(Region::new("eu-west-1")).credentials_provider(credentials).http_client(aws.clone()).build();
+        let began = tokio::time::Instant::now();
+        aws_sdk_ssm::Client::new(&config).get_parameters().names("x").send().await.unwrap_err();
+        (aws.attempts.load(Ordering::Relaxed), began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_aws_never_answers_is_given_up_after_three_attempts_of_three_seconds() {
+        let (attempts, time) = in_vain(None).await;
+        assert_eq!(attempts, 3);
+        assert!((9_000..=9_160).contains(&time.as_millis()), "{time:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_fails_is_tried_again_within_milliseconds() {
+        let (attempts, time) = in_vain(Some(500)).await;
+        assert_eq!(attempts, 3);
+        assert!(time <= Duration::from_millis(160), "{time:?}");
+    }
 
     #[test]
     fn an_endpoint_may_be_set_for_one_service_alone() {

@@ -4,7 +4,7 @@ mod cache;
 mod secrets;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mayfly_domain::pool::Pools;
@@ -85,7 +85,7 @@ struct Cache {
 /// Settings, cached: pools for a minute, secrets for five. What is due is read in one call, whoever asks first.
 ///
 /// - A failed refresh keeps the last good value, is logged and counted ([`Settings::failed_refreshes`]).
-/// - A failure is never cached: without a good value, the next call asks again.
+/// - A failure is never cached: without a good value, the next call asks again. Only that a parameter does not exist is believed for five seconds.
 /// - A pools file that is broken at the first reading is made up for by the newest of the five versions before it that is good.
 /// - Concurrent callers wait for one refresh.
 pub struct Settings {
@@ -93,6 +93,7 @@ pub struct Settings {
     clock: Clock,
     cache: Mutex<Cache>,
     failed_refreshes: AtomicU64,
+    no_secret_told: AtomicBool,
 }
 
 impl Settings {
@@ -104,7 +105,13 @@ impl Settings {
             webhook_secrets: Cached::new("the webhook secret", parameters.webhook_secret, times::SECRETS_FRESH),
             github_app: Cached::new("the GitHub App", parameters.github_app, times::SECRETS_FRESH),
         };
-        Self { store: Box::new(store), clock, cache: Mutex::new(cache), failed_refreshes: AtomicU64::new(0) }
+        Self {
+            store: Box::new(store),
+            clock,
+            cache: Mutex::new(cache),
+            failed_refreshes: AtomicU64::new(0),
+            no_secret_told: AtomicBool::new(false),
+        }
     }
 
     /// The pools in force.
@@ -151,7 +158,9 @@ impl Settings {
             Err(SettingsError::Missing { .. }) => Arc::new(Vec::new()),
             other => other?,
         };
-        if secrets.is_empty() {
+        // Once, not for each request that anybody sends.
+        let told = self.no_secret_told.swap(secrets.is_empty(), Ordering::Relaxed);
+        if secrets.is_empty() && !told {
             tracing::error!("there is no webhook secret: every delivery is refused until one is written to its parameter");
         }
         Ok(secrets)

@@ -262,6 +262,62 @@ async fn a_parameter_that_is_missing_is_an_error_but_no_secret_is_an_empty_list(
 }
 
 #[tokio::test]
+async fn a_parameter_that_does_not_exist_is_asked_for_once_in_five_seconds() {
+    let world = World::new();
+    world.store.remove("secret");
+    for _ in 0..30 {
+        assert!(world.settings.webhook_secrets().await.unwrap().is_empty());
+    }
+    assert_eq!(world.store.calls().len(), 1);
+    world.store.put("secret", r#"{"current": "a"}"#);
+    world.pass(4);
+    assert!(world.settings.webhook_secrets().await.unwrap().is_empty());
+    world.pass(1);
+    assert_eq!(world.settings.webhook_secrets().await.unwrap().len(), 1);
+    assert_eq!(world.store.calls().len(), 1);
+}
+
+/// Counts the lines that say that a person has to act.
+struct Errors(Arc<AtomicI64>);
+
+impl tracing::Subscriber for Errors {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::ERROR
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test]
+async fn that_there_is_no_secret_is_told_once_and_again_when_one_was_there_meanwhile() {
+    let told = Arc::new(AtomicI64::new(0));
+    let _guard = tracing::subscriber::set_default(Errors(Arc::clone(&told)));
+    let world = World::new();
+    for (secret, expected) in [("{}", 1), (r#"{"current": "a"}"#, 1), (r#"{"current": ""}"#, 2)] {
+        world.store.put("secret", secret);
+        world.pass(300);
+        for _ in 0..30 {
+            world.settings.webhook_secrets().await.unwrap();
+        }
+        assert_eq!(told.load(Ordering::Relaxed), expected, "{secret}");
+    }
+}
+
+#[tokio::test]
 async fn a_rotated_secret_is_taken_over() {
     let world = World::new();
     world.settings.webhook_secrets().await.unwrap();

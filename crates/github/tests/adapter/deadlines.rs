@@ -3,9 +3,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mayfly_github::{Github, RegisterError, Registrations as _};
+use mayfly_domain::id::{InstallationId, JobId, OwnerId, RepositoryId};
+use mayfly_domain::target::Repository;
+use mayfly_github::{CallError, Github, Jobs as _, RegisterError, Registrations as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::Instant;
 
 use crate::stub::{Key, START, Stub, name, registered, repository, soon, token};
@@ -124,4 +126,35 @@ async fn nothing_is_asked_when_no_time_is_left() {
     let error = stub.github().register(&repository(9), &name(1), Instant::now()).await.unwrap_err();
     assert!(matches!(error, RegisterError::Unavailable { .. }), "{error:?}");
     assert_eq!(stub.asked().len(), 0);
+}
+
+/// Asks about a job with a minute left. What came of it, and how many seconds it took.
+async fn asked_patiently(url: &str) -> (CallError, u64) {
+    let github = Github::new(url, Key::fixed(), || START).unwrap();
+    let began = Instant::now();
+    let repository = Repository { id: RepositoryId(9), name: "acme/app".to_owned(), owner: OwnerId(5), private: true };
+    let error = github.job(InstallationId(1), &repository, JobId(1), began + Duration::from_secs(60)).await.unwrap_err();
+    (error, began.elapsed().as_secs())
+}
+
+#[tokio::test(start_paused = true)]
+async fn server_that_says_nothing_is_given_up_after_12_seconds_however_much_time_is_left() {
+    // Connections are made by the system, and nobody reads from them.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (error, seconds) = asked_patiently(&format!("http://{}", listener.local_addr().unwrap())).await;
+    assert!(matches!(error, CallError::Unavailable { .. }), "{error:?}");
+    assert_eq!(seconds, 12);
+}
+
+#[tokio::test(start_paused = true)]
+async fn server_that_takes_no_connection_is_given_up_after_3_seconds() {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    // It fills the queue: what else wants to connect hears nothing.
+    let _first = std::net::TcpStream::connect(address).unwrap();
+    let (error, seconds) = asked_patiently(&format!("http://{address}")).await;
+    assert!(matches!(error, CallError::Unavailable { .. }), "{error:?}");
+    assert_eq!(seconds, 3);
 }

@@ -54,6 +54,14 @@ struct Clients {
     plain: OnceLock<Client>,
 }
 
+impl Http {
+    /// Reads the system's root certificates now, not with the first request: a third of what a cold start over TLS costs. What goes wrong is told by
+    /// that request.
+    pub(super) fn prepare(&self) {
+        let _made_again = self.0.trusting();
+    }
+}
+
 impl HttpClient for Http {
     fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
@@ -202,6 +210,25 @@ mod tests {
         assert!(error.failed_on_the_way(), "{error:?}");
     }
 
+    /// A server whose queue of connections is full: what else wants to connect hears nothing. The connection that fills it comes with it.
+    fn full_server() -> (String, tokio::net::TcpListener, std::net::TcpStream) {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let first = std::net::TcpStream::connect(address).unwrap();
+        (format!("http://{address}"), listener, first)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_nobody_takes_is_given_up_after_a_second() {
+        let (url, _listener, _first) = full_server();
+        let began = tokio::time::Instant::now();
+        let error = client(&url).get_parameters().names("x").send().await.unwrap_err();
+        assert!(error.failed_on_the_way() || error.timed_out(), "{error:?}");
+        assert_eq!(began.elapsed().as_secs(), CONNECT_TIMEOUT.as_secs());
+    }
+
     #[tokio::test]
     async fn https_is_never_spoken_in_the_clear() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -219,11 +246,16 @@ mod tests {
 
     trait Failed {
         fn failed_on_the_way(&self) -> bool;
+        fn timed_out(&self) -> bool;
     }
 
     impl<E, R> Failed for aws_sdk_ssm::error::SdkError<E, R> {
         fn failed_on_the_way(&self) -> bool {
             matches!(self, Self::DispatchFailure(failure) if failure.is_io())
+        }
+
+        fn timed_out(&self) -> bool {
+            matches!(self, Self::DispatchFailure(failure) if failure.is_timeout())
         }
     }
 }

@@ -9,7 +9,8 @@ use super::SettingsError;
 use crate::parameter::{Parameter, Unreadable};
 
 /// After a failed refresh the last good value serves for this long before the store is asked again, so that a store that is down
-/// does not slow every delivery.
+/// does not slow every delivery. That a parameter does not exist is believed for as long: else each request of a stranger would ask SSM,
+/// whose limit the whole account shares.
 const RETRY_REFRESH: Duration = Duration::from_secs(5);
 
 /// What became of an answer.
@@ -135,6 +136,9 @@ impl<T> Cached<T> {
 
     /// Without a good value nothing is logged here: the failure goes to the caller, who handles it.
     fn failed(&mut self, failure: SettingsError, now: Timestamp) {
+        if matches!(failure, SettingsError::Missing { .. }) {
+            self.due_at = now.plus(RETRY_REFRESH);
+        }
         if let Some(good) = &self.good {
             self.due_at = now.plus(RETRY_REFRESH);
             let news = self.failure.as_ref().is_none_or(|before| before.to_string() != failure.to_string());
