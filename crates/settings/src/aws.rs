@@ -68,7 +68,7 @@ fn limits() -> aws_types::sdk_config::Builder {
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
-/// The same for a program outside AWS: a connection may take as long as this. No proxy is used.
+/// The HTTP client beneath [`sdk_config`], for a program outside AWS: a connection may take as long as this. No proxy is used.
 #[must_use]
 pub fn http_client_within(connect: Duration) -> SharedHttpClient {
     SharedHttpClient::new(http::Http::within(connect))
