@@ -49,6 +49,7 @@ RARE = {
     ("DoctorPolicy", "ecs:ListTasks"): "a probe whose start was not answered is looked for",
     ("DoctorPolicy", "ecs:RegisterTaskDefinition"): "a pool's definition is not there yet",
     ("DoctorPolicy", "ecs:StopTask"): "a probe does not end by itself",
+    ("DoctorPolicy", "iam:GetRole"): "a pool names a role of its own",
     ("DoctorPolicy", "servicequotas:GetAWSDefaultServiceQuota"): "the account was never given a quota of its own; the stand-in always has one",
     ("ObserverRole", "ecs:StopTask"): "a task comes up for a runner that is closed",
     ("OperatorPolicy", "dynamodb:DeleteItem"): "a job that is retried waits in another pool from then on",
@@ -80,6 +81,8 @@ def needed(call: Call) -> list[Needed]:
         return of_service(call)
     if call.service == "sqs":
         return [Needed(f"sqs:{call.operation}", f"arn:aws:sqs:{REGION}:{ACCOUNT}:{logical(call.input['QueueUrl'].rsplit('/', 1)[1])}")]
+    if call.service == "iam":
+        return [Needed(f"iam:{call.operation}", f"arn:aws:iam::{ACCOUNT}:role/mayfly/{STACK}/{call.input['RoleName']}")]
     if call.service == "logs":
         stream = f"log-group:{call.input['logGroupName']}:log-stream:{call.input['logStreamName']}"
         return [Needed(f"logs:{call.operation}", f"arn:aws:logs:{REGION}:{ACCOUNT}:{stream}")]

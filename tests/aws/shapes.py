@@ -17,7 +17,7 @@ import cbor2
 from botocore.model import OperationModel, Shape
 from botocore.validate import ParamValidator
 
-SERVICES = ("cloudwatch", "dynamodb", "ecs", "logs", "service-quotas", "sqs", "ssm", "sts")
+SERVICES = ("cloudwatch", "dynamodb", "ecs", "iam", "logs", "service-quotas", "sqs", "ssm", "sts")
 
 
 @dataclasses.dataclass(frozen=True)
