@@ -26,12 +26,15 @@ def recording(app, file: int):
         bare = "user-agent" not in headers and SESSION in headers.get("authorization", "")
         if scope["type"] != "http" or not (bare or SDK in headers.get("user-agent", "")):
             return await app(scope, receive, send)
-        body, answer = bytearray(), bytearray()
+        body, answer, whole = bytearray(), bytearray(), False
         caller = request_caller_arn(headers)
 
         async def listening():
+            nonlocal whole
             message = await receive()
             body.extend(message.get("body", b""))
+            # A function that is killed leaves a part of a request.
+            whole = whole or (message["type"] == "http.request" and not message.get("more_body", False))
             return message
 
         async def answering(message):
@@ -46,7 +49,8 @@ def recording(app, file: int):
                 "headers": {name: headers[name] for name in HEADERS if name in headers},
             }  # fmt: skip
             # One write, at the end of the file whatever else writes there.
-            os.write(file, json.dumps(line).encode() + b"\n")
+            if whole:
+                os.write(file, json.dumps(line).encode() + b"\n")
 
     return with_record
 
