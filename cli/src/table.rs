@@ -5,7 +5,7 @@ use std::fmt;
 use anstyle::Style;
 
 use crate::screen::FAINT;
-use crate::words::{cut, cut_front, plain, width, wrap};
+use crate::words::{cut, cut_front, cut_middle, plain, width, wrap};
 
 /// Between two columns.
 const GAP: usize = 2;
@@ -66,6 +66,8 @@ enum Gives {
     End,
     /// Its texts begin later.
     Front,
+    /// Its texts lose their middle.
+    Middle,
     /// Its texts go on in the next line.
     Lines,
 }
@@ -96,6 +98,12 @@ impl Column {
     #[must_use]
     pub const fn cuts_front(self, least: usize) -> Self {
         Self { gives: Gives::Front, least, ..self }
+    }
+
+    /// Its ids may lose their middle, to this width at the least.
+    #[must_use]
+    pub const fn cuts_middle(self, least: usize) -> Self {
+        Self { gives: Gives::Middle, least, ..self }
     }
 
     /// Its texts may go on in the next line, at this width at the least.
@@ -192,6 +200,7 @@ impl Table {
                 Gives::Nothing => vec![cell.text.clone()],
                 Gives::End => vec![cut(&cell.text, *room)],
                 Gives::Front => vec![cut_front(&cell.text, *room)],
+                Gives::Middle => vec![cut_middle(&cell.text, *room)],
                 Gives::Lines => wrap(&cell.text, *room),
             })
             .collect();

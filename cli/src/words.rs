@@ -104,6 +104,19 @@ pub fn cut_front(text: &str, most: usize) -> String {
     format!("…{}", text[begin..].trim_start())
 }
 
+/// How many last characters of an id are shown where it is cut: ids of one burst differ in these only.
+const TAIL: usize = 4;
+
+/// An id without its middle: its beginning tells when it was made, its end tells it from others of that moment.
+#[must_use]
+pub fn cut_middle(text: &str, most: usize) -> String {
+    let tail = text.len().checked_sub(TAIL).and_then(|at| text.get(at..)).unwrap_or_default();
+    if width(text) <= most {
+        return text.to_owned();
+    }
+    format!("{}…{tail}", beginning(text, most.saturating_sub(TAIL + 1)))
+}
+
 /// A text in lines no wider than this, broken between words where that can be.
 #[must_use]
 pub fn wrap(text: &str, most: usize) -> Vec<String> {
@@ -284,6 +297,7 @@ mod tests {
     #[test]
     fn what_is_too_long_is_cut() {
         assert_eq!((cut("abc", 3).as_str(), cut("abcd", 3).as_str(), cut("ab cd", 4).as_str()), ("abc", "ab…", "ab…"));
+        assert_eq!(cut_middle("01m81rwzxck4pqyh9wff0tabdp", 15), "01m81rwzxc…abdp");
         assert_eq!(
             (cut("構築する", 5).as_str(), cut_front("acme/app", 8).as_str(), cut_front("acme/app", 5).as_str()),
             ("構築…", "acme/app", "…/app")

@@ -7,7 +7,7 @@ pub mod tale;
 pub mod text;
 pub mod verdict;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use mayfly_domain::pool::Pools;
 use mayfly_settings::source::system_clock;
 
@@ -29,7 +29,7 @@ Examples:
   mayfly explain 14541957942 --json | jq -r '.waits.because'")]
 pub struct Explain {
     /// GitHub's id of the job, or any URL of it
-    #[arg(value_name = "JOB|URL")]
+    #[arg(value_name = "JOB|URL", value_hint = ValueHint::Other)]
     job: JobNamed,
 }
 

@@ -32,7 +32,7 @@ use crate::door::{Door, RealGithub, checked};
 use crate::failure::{Exit, Failure};
 use crate::key_file;
 use crate::screen::{BAD, DOUBTFUL, GOOD, STRONG, Screen};
-use crate::vault::{Existing, Vault};
+use crate::vault::{Existing, Vault, fresh};
 use crate::wait_for;
 
 /// How the App comes to be.
@@ -144,16 +144,18 @@ impl Init {
         Ok(Some(Given { key, secret }))
     }
 
-    fn defaults(&self, stack: &str) -> Defaults {
+    fn defaults(&self, stack: &str) -> Result<Defaults, Failure> {
         let organization = self.organization.clone().unwrap_or_default();
         let scope = self.scope.unwrap_or(Scope::Organization);
-        let name = self.name.clone().unwrap_or_else(|| proposed_name(stack, &organization));
-        Defaults { scope, organization, name }
+        // Without an owner's name only chance makes it unique.
+        let chance = fresh()?.expose().chars().take(4).collect::<String>();
+        let name = self.name.clone().unwrap_or_else(|| proposed_name(stack, &organization, &chance));
+        Ok(Defaults { scope, organization, name })
     }
 
     /// Makes an App by way of a browser.
     async fn make<D: Door, V: Vault>(&self, making: &Making<'_, D, V>, screen: &Screen) -> Result<Answer, Failure> {
-        let defaults = self.defaults(&making.stack);
+        let defaults = self.defaults(&making.stack)?;
         let choice = Choice::checked(defaults.scope, &defaults.organization, &defaults.name);
         let about = About { stack: making.stack.clone(), github: making.github.clone(), webhook_url: making.webhook_url.clone(), defaults };
         let mut served = Served::start(about, self.port, Arc::new(system_clock)).await?;

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_cloudwatchlogs::Client;
-use clap::Args;
+use clap::{Args, ValueHint};
 use mayfly_domain::id::{RunnerAddress, RunnerName};
 use mayfly_domain::job::{JobRecord, JobState};
 use mayfly_domain::pool::Pools;
 use mayfly_domain::runner::Runner;
 use mayfly_domain::time::Timestamp;
-use mayfly_ledger::{Ledger, LedgerError, Store};
+use mayfly_ledger::{History, Ledger, LedgerError, Store};
+use mayfly_settings::source::system_clock;
 use serde::Serialize;
 
 use crate::arguments::Global;
@@ -35,7 +36,7 @@ Examples:
   mayfly logs https://github.com/acme/app/actions/runs/15871/job/43821")]
 pub struct Logs {
     /// A job (GitHub's id or URL), or a runner (its id or the beginning of it, or its name at GitHub)
-    #[arg(value_name = "JOB|RUNNER")]
+    #[arg(value_name = "JOB|RUNNER", value_hint = ValueHint::Other)]
     whose: String,
     /// Go on until the runner's task stops; of a job that waits, wait for its runner
     #[arg(long, short)]
@@ -123,15 +124,15 @@ pub enum Whose {
 /// # Errors
 ///
 /// If the ledger does not answer, or several runners are meant.
-pub async fn whose<S: Store>(ledger: &Ledger<S>, pools: Option<&Pools>, named: &str) -> Result<Whose, Failure> {
+pub async fn whose<S: Store + History>(ledger: &Ledger<S>, pools: Option<&Pools>, named: &str) -> Result<Whose, Failure> {
     let failed = |error: LedgerError| ledger_refused("find whose log it is", &error);
     if let Ok(job) = named.parse::<JobNamed>() {
         return of_job(ledger, &job).await.map_err(failed);
     }
-    Ok(match find(ledger, pools, named).await.map_err(failed)? {
+    Ok(match find(ledger, pools, named, system_clock()).await.map_err(failed)? {
         Found::One(runner) => Whose::Runner(runner),
         Found::Several(all) => return Err(several(named, &all)),
-        Found::None => Whose::Nobody(format!("there is no runner {}: mayfly runners lists those that there are", plain(named))),
+        Found::None => Whose::Nobody(format!("there is no runner {}: mayfly runners --since 1d lists runners", plain(named))),
     })
 }
 
@@ -256,7 +257,7 @@ impl Logs {
     }
 
     /// The runner whose log is meant, waited for if that was said.
-    async fn runner<S: Store>(&self, ledger: &Ledger<S>, pools: Option<&Pools>) -> Result<Result<Box<Runner>, String>, Failure> {
+    async fn runner<S: Store + History>(&self, ledger: &Ledger<S>, pools: Option<&Pools>) -> Result<Result<Box<Runner>, String>, Failure> {
         let mut progress = Progress::default();
         loop {
             match whose(ledger, pools, &self.whose).await? {

@@ -1,6 +1,6 @@
 //! `mayfly retry`: a job is tried again now.
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use mayfly_domain::anew::Matching;
 use mayfly_domain::id::{JobId, PoolName};
 use mayfly_domain::job::JobRecord;
@@ -32,6 +32,7 @@ Examples:
   mayfly retry https://github.com/acme/app/actions/runs/15871/job/43821   # also a job that Mayfly does not know yet")]
 pub struct Again {
     /// The job: GitHub's id of it, or its URL
+    #[arg(value_hint = ValueHint::Other)]
     job: JobNamed,
 }
 

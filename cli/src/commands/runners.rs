@@ -258,7 +258,7 @@ fn line(runner: &Runner) -> Line {
 #[must_use]
 pub fn text(answer: &Answer, room: Option<usize>) -> String {
     let mut table = Table::new([
-        Column::new("RUNNER").cuts(12),
+        Column::new("RUNNER").cuts_middle(15),
         Column::new("POOL").cuts(6),
         Column::new("STATE"),
         Column::new("FOR"),

@@ -178,7 +178,7 @@ fn failures(answer: &Answer, room: Option<usize>) -> Option<String> {
         return None;
     }
     let mut table = Table::new([
-        Column::new("RUNNER").cuts(12),
+        Column::new("RUNNER").cuts_middle(15),
         Column::new("POOL").cuts(6).hides(1),
         Column::new("HOW"),
         Column::new("AGO"),

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use mayfly_domain::dismissal::{Dismissal, Dismissed};
 use mayfly_domain::id::{PoolName, RunnerId};
 use mayfly_domain::runner::{Outcome, Runner, RunnerState};
@@ -36,6 +36,7 @@ Examples:
   mayfly stop --force 01kb2m                               # also a busy one: its job fails")]
 pub struct Stop {
     /// The runner: its id or the beginning of it, or its name at GitHub
+    #[arg(value_hint = ValueHint::Other)]
     runner: String,
     /// Even if it has a job, which fails then
     #[arg(long)]
@@ -158,11 +159,11 @@ impl Stop {
             let pools = connected.pools_in_force(screen).await.unwrap_or_default();
             let failed = |error: LedgerError| ledger_refused("stop the runner", &error);
             let ledger = connected.ledger();
-            let runner = match find(&ledger, pools.as_deref(), &self.runner).await.map_err(failed)? {
+            let runner = match find(&ledger, pools.as_deref(), &self.runner, system_clock()).await.map_err(failed)? {
                 Found::One(runner) => *runner,
                 Found::Several(all) => return Err(several(&self.runner, &all)),
                 Found::None => {
-                    screen.say(format_args!("there is no runner {}: mayfly runners lists those that there are", plain(&self.runner)));
+                    screen.say(format_args!("there is no runner {}: mayfly runners lists runners", plain(&self.runner)));
                     return Ok(Exit::Nothing);
                 }
             };

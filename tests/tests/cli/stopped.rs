@@ -3,6 +3,7 @@
 use mayfly_cli::commands::stop::{Outcomes, Stopped, in_words, say, wait};
 use mayfly_cli::progress::Progress;
 use mayfly_cli::runner_named::{Found, find};
+use mayfly_cli::words::cut_middle;
 use mayfly_domain::dismissal::Dismissal;
 use mayfly_domain::id::JobId;
 use mayfly_domain::runner::{Outcome, Runner, RunnerState};
@@ -28,7 +29,7 @@ fn the_one(system: &System) -> Runner {
 }
 
 async fn found(system: &System, named: &str) -> Found {
-    find(&ledger(system), in_force(system).as_ref(), named).await.unwrap()
+    find(&ledger(system), in_force(system).as_ref(), named, system.world.clock.now()).await.unwrap()
 }
 
 async fn works(system: &System, job: JobId) -> Runner {
@@ -198,5 +199,10 @@ async fn a_runner_is_found_by_whatever_people_see_of_it() {
     rest(&system, 60).await;
     let Found::One(closed) = found(&system, one.id.as_str()).await else { panic!("its record") };
     assert!(closed.closed_at.is_some());
-    assert_eq!(found(&system, &one.id.as_str()[..20]).await, Found::None, "the beginning finds open ones only");
+    // As a narrow table shows it.
+    let Found::One(closed) = found(&system, &cut_middle(one.id.as_str(), 15)).await else {
+        panic!("its record, by what is shown of its id")
+    };
+    assert_eq!(closed.id, one.id);
+    assert_eq!(found(&system, &one.id.as_str()[..9]).await, Found::None, "too short to tell when it was made");
 }

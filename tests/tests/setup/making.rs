@@ -325,7 +325,7 @@ fn a_key_of_another_app_is_not_stored() {
         let Err(failure) = existing(&scene.making(Existing::Keep), Begin::Afresh, &other, true).await else {
             panic!("it is another App's")
         };
-        assert_eq!(failure.hint, "say --app-id 1234567");
+        assert_eq!(failure.hint, "pass --app-id 1234567");
         assert_eq!(scene.vault.writes.into_inner(), 0);
     });
 }

@@ -59,7 +59,7 @@ async fn version(person: &Person) -> u64 {
 /// Without a terminal, without the right, while somebody else applies, and with a file that cannot be used.
 async fn refused_applies(stage: &Stage, (operator, viewer): (&Person, &Person), more: &str) {
     let asked = operator.runs(&["apply", more]).await;
-    assert!(asked.code == 1 && asked.stderr.contains("say --yes"), "{asked:?}");
+    assert!(asked.code == 1 && asked.stderr.contains("pass --yes"), "{asked:?}");
     let may_not = viewer.runs(&["apply", "--yes", more]).await;
     assert!(may_not.code == 1 && may_not.stderr.contains("the stack's outputs name policies"), "{may_not:?}");
     let broken = operator.file("broken.toml", "[pools.linux]\nlabels = 7\n");
@@ -72,7 +72,7 @@ async fn refused_applies(stage: &Stage, (operator, viewer): (&Person, &Person), 
     let now = mayfly_settings::source::system_clock();
     let other = ledger.begin_applying("user/bob", now).await.unwrap().unwrap();
     let second = operator.runs(&["apply", "--yes", more]).await;
-    assert!(second.code == 1 && second.stderr.contains("user/bob is applying a pools file, since 20"), "{second:?}");
+    assert!(second.code == 1 && second.stderr.contains("user/bob has been applying a pools file since 20"), "{second:?}");
     ledger.end_applying(&other).await.unwrap();
 }
 

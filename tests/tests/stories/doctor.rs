@@ -47,7 +47,7 @@ async fn a_doctor_finds_a_deployment_healthy_from_where_its_runners_live() {
     has(&ran, "app", "good", "installed on acme, with what the pools need");
     has(&ran, "app", "warning", "installed on globex, too, which the pools file does not serve");
     has(&ran, "deliveries", "good", "arrived");
-    has(&ran, "alarms", "warning", "nobody hears of");
+    has(&ran, "alarms", "warning", "no one is notified by");
     assert_eq!((ran.code, ran.json()["errors"].as_u64()), (0, Some(0)), "{ran:?}");
     stage.until("the probes' tasks to end", Duration::from_secs(30), |_, ledger| ledger.open.is_empty()).await;
     let said = doctor.runs(&["doctor", "--no-probe"]).await;

@@ -89,6 +89,11 @@ impl Newcomer {
     async fn arrives() -> Self {
         let stage = Stage::enter().await;
         let person = Person::newcomer(&stage).await;
+        // Of an earlier run on this machine: mayfly overwrites nothing.
+        let file = person.home().join("pools.toml");
+        if file.exists() {
+            std::fs::remove_file(file).unwrap();
+        }
         let bin = person.home().join("bin");
         std::fs::create_dir_all(&bin).unwrap();
         symlink(Places::of_repository().unwrap().binary("mayfly"), bin.join("mayfly")).unwrap();

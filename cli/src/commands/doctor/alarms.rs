@@ -1,4 +1,4 @@
-//! Whether somebody hears of what goes wrong: the stack's CloudWatch alarms.
+//! Whether the stack's CloudWatch alarms notify someone of what goes wrong.
 
 use async_trait::async_trait;
 use aws_sdk_cloudwatch::Client;
@@ -123,25 +123,25 @@ pub fn judge(alarms: &Result<Vec<AlarmNow>, Failure>, stack: &str, now: Timestam
             continue;
         };
         if alarm.state == State::Alarm {
-            let since = alarm.since.map(|since| format!(" since {}", age(now, since))).unwrap_or_default();
+            let since = alarm.since.map(|since| format!(" for {}", age(now, since))).unwrap_or_default();
             let reason = alarm.reason.as_deref().unwrap_or("no reason is known");
-            findings.push(Finding::warning(Area::Alarms, format!("{full} rings{since}: {reason}"), help));
+            findings.push(Finding::warning(Area::Alarms, format!("{full} has been in alarm{since}: {reason}"), help));
         }
         if !alarm.enabled || alarm.actions == 0 {
             mute.push(full);
         }
     }
     if !missing.is_empty() {
-        let what = format!("there is no alarm {}", missing.join(", "));
+        let what = format!("these alarms are missing: {}", missing.join(", "));
         findings.push(Finding::warning(Area::Alarms, what, "the template makes them: deploy again with a template of mayfly's version"));
     }
     if !mute.is_empty() {
-        let what = format!("nobody hears of {}", mute.join(", "));
+        let what = format!("no one is notified by {}", mute.join(", "));
         let fix = "name an SNS topic that reaches you: make deploy ALARMS=<its ARN>; and actions must be enabled";
         findings.push(Finding::warning(Area::Alarms, what, fix));
     }
     if findings.is_empty() {
-        findings.push(Finding::good(Area::Alarms, format!("{} alarms are there, reach somebody, and are quiet", EXPECTED.len())));
+        findings.push(Finding::good(Area::Alarms, format!("{} alarms exist, notify someone, and are quiet", EXPECTED.len())));
     }
     findings
 }

@@ -45,24 +45,23 @@ impl Cause {
                 ("got no answer", "did the front door's address change, or was webhook too slow (10 s)? See the webhook above".to_owned())
             }
             Self::Signature => (
-                "met a refusal for the signature (401)",
+                "failed the signature check (401)",
                 "GitHub signs with another secret than the stored one: mayfly rotate webhook-secret gives both a new one".to_owned(),
             ),
             Self::Absent => (
-                "found no webhook there (403, 404)",
+                "found no webhook at that address (403, 404)",
                 "is that the deployment's address? See the webhook above; mayfly doctor --fix".to_owned(),
             ),
             Self::Format => (
-                "met a webhook that did not understand (400, 413, 415)",
+                "had a form that webhook does not accept (400, 413, 415)",
                 format!("is mayfly's webhook older than what GitHub sends? See aws logs tail /aws/lambda/{function}"),
             ),
-            Self::Busy => (
-                "came while too many did, and got turned away (429)",
-                "who else calls? The limits are in infra/template.yaml (RouteSettings)".to_owned(),
-            ),
-            Self::Fails => ("met a webhook that failed (5xx)", format!("see why: aws logs tail /aws/lambda/{function}")),
+            Self::Busy => {
+                ("exceeded the rate limit (429)", "who else calls? The limits are in infra/template.yaml (RouteSettings)".to_owned())
+            }
+            Self::Fails => ("met an error in webhook (5xx)", format!("see why: aws logs tail /aws/lambda/{function}")),
             Self::Other(_) => {
-                ("got another answer than webhook gives", "is that the deployment's address? See the webhook above".to_owned())
+                ("got an answer that webhook does not give", "is that the deployment's address? See the webhook above".to_owned())
             }
         };
         let what = if let Self::Other(status) = self { format!("{what} ({status})") } else { what.to_owned() };
@@ -96,7 +95,8 @@ pub fn judge(deliveries: &[DeliveryNow], function: &str, now: Timestamp) -> Vec<
     for (cause, of) in causes {
         let (what, fix) = cause.in_words(function);
         let newest = of.iter().map(|one| one.delivered_at).max().unwrap_or(now);
-        let what = format!("{} {what}, the last one {} ago", counted(of.len(), "event"), age(now, newest));
+        let deliveries_of = if of.len() == 1 { "1 delivery".to_owned() } else { format!("{} deliveries", of.len()) };
+        let what = format!("{deliveries_of} {what}, the last one {} ago", age(now, newest));
         // What failed before others arrived may have been mended: sweeper asks for it again, for three days.
         findings.push(if !last.succeeded() && Cause::of(last.status_code) == cause {
             Finding::error(Area::Deliveries, what, fix)

@@ -24,7 +24,7 @@ pub enum Area {
     Deliveries,
     /// What the account may run.
     Quota,
-    /// Whether somebody hears of what goes wrong.
+    /// Whether alarms notify someone of what goes wrong.
     Alarms,
     /// What a runner reaches, as a task that tried it tells.
     Network,

@@ -98,7 +98,7 @@ fn short(runner: &str) -> &str {
 fn runners(tale: &Tale, room: Option<usize>) -> String {
     let mut table = Table::new([
         Column::new("WHO"),
-        Column::new("RUNNER").cuts(12),
+        Column::new("RUNNER").cuts_middle(15),
         Column::new("POOL").cuts(6),
         Column::new("STATE"),
         Column::new("COST").hides(1),

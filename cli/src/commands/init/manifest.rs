@@ -149,10 +149,10 @@ impl Choice {
 /// An App must have a home page; what Actions says about runners of one's own is the best there is for one that belongs to the user.
 const HOME: &str = "https://docs.github.com/actions/concepts/runners/self-hosted-runners";
 
-/// A name that is likely free: names of Apps are unique at a GitHub.
+/// A name that is likely free: names of Apps are unique at a GitHub. `chance` stands where no owner is known.
 #[must_use]
-pub fn proposed_name(stack: &str, owner: &str) -> String {
-    let name = if owner.is_empty() { stack.to_owned() } else { format!("{stack}-{owner}") };
+pub fn proposed_name(stack: &str, owner: &str, chance: &str) -> String {
+    let name = if owner.is_empty() { format!("{stack}-{chance}") } else { format!("{stack}-{owner}") };
     name.chars().take(LONGEST_NAME).collect::<String>().trim_end_matches('-').to_owned()
 }
 
@@ -217,9 +217,9 @@ mod tests {
 
     #[test]
     fn proposed_names_are_short_enough() {
-        assert_eq!(proposed_name("mayfly", "acme"), "mayfly-acme");
-        assert_eq!(proposed_name("mayfly", ""), "mayfly");
-        let long = proposed_name("mayfly-production", "an-organization-with-a-long-name");
+        assert_eq!(proposed_name("mayfly", "acme", "ab12"), "mayfly-acme");
+        assert_eq!(proposed_name("mayfly", "", "ab12"), "mayfly-ab12");
+        let long = proposed_name("mayfly-production", "an-organization-with-a-long-name", "ab12");
         assert!(Choice::checked(Scope::Repository, "", &long).is_ok(), "{long}");
     }
 }

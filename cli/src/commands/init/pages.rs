@@ -68,17 +68,17 @@ pub fn choose(stack: &str, defaults: &Defaults, problem: Option<&str>) -> String
         Scope::Repository,
         "Runners of single repositories",
         "For personal accounts, and for organizations without runner groups. Each runner can reach one repository only, but the App \
-         itself is given much: whoever has its key administers every repository that it is installed on.",
+         itself is given much: its key administers every repository that it is installed on.",
     );
     let problem = problem.map(|problem| format!("<p class=\"bad\">{}</p>\n", escaped(problem))).unwrap_or_default();
     let body = format!(
-        "<p>A private GitHub App for the deployment <b>{}</b>: nobody but its owner can install it. GitHub makes its key and hands it to \
-         mayfly in the terminal, which puts it into your AWS account; it does not come by this page.</p>\n{problem}\
+        "<p>A private GitHub App for the deployment <b>{}</b>: only its owner can install it. GitHub creates its key and hands it to \
+         mayfly in the terminal, which stores it in your AWS account; it never passes through this page.</p>\n{problem}\
          <form method=\"post\" action=\"/manifest\">{organization}{repository}\
          <p><label>Organization <input type=\"text\" name=\"organization\" value=\"{}\"></label><br>\
-         <small>That is to own the App. Empty: your own account, for its repositories.</small></p>\
+         <small>Owner of the App. Leave empty for your own account.</small></p>\
          <p><label>Name of the App <input type=\"text\" name=\"name\" maxlength=\"34\" required value=\"{}\"></label><br>\
-         <small>Nobody else's at GitHub; it can be changed there, too.</small></p>\
+         <small>Must be unique on GitHub; you can change it on the next page.</small></p>\
          <p><button>Show what GitHub is asked for</button></p></form>",
         escaped(stack),
         escaped(&defaults.organization),
@@ -117,7 +117,7 @@ pub fn confirm(choice: &Choice, form_url: &str, manifest: &str) -> String {
         "<p>The App <b>{name}</b> of {owner} will ask for</p><ul>{asked}</ul>\n\
          <form method=\"post\" action=\"{url}\"><input type=\"hidden\" name=\"manifest\" value=\"{quoted}\">\
          <p><button>Create it at GitHub</button></p></form>\n\
-         <details><summary>What is posted, to the letter</summary><pre>{quoted}</pre></details>"
+         <details><summary>Show the manifest</summary><pre>{quoted}</pre></details>"
     );
     page("Create the App at GitHub", &body)
 }
@@ -127,10 +127,10 @@ pub fn confirm(choice: &Choice, form_url: &str, manifest: &str) -> String {
 pub fn made(name: &str, install_url: &str) -> String {
     let (name, url) = (escaped(name), escaped(install_url));
     let body = format!(
-        "<p id=\"made\">The App <b>{name}</b> is there, and its key is in your AWS account.</p>\
+        "<p id=\"made\">App <b>{name}</b> was created, and its key is in your AWS account.</p>\
          <p><a id=\"install\" href=\"{url}\">Install it</a> on the account whose jobs are to run on Fargate; mayfly waits for that in the terminal.</p>"
     );
-    page("Made", &body)
+    page("Done", &body)
 }
 
 /// The last page when it went wrong.

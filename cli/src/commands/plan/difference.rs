@@ -171,7 +171,11 @@ pub(in crate::commands) fn capacity(capacity: Capacity) -> &'static str {
 
 /// vCPUs, as the pools file says them: `2`, `0.25`.
 fn vcpu(units: u32) -> Value {
-    if units % 1024 == 0 { json!(units / 1024) } else { Number::from_f64(f64::from(units) / 1024.0).map_or(Value::Null, Value::Number) }
+    if units.is_multiple_of(1024) {
+        json!(units / 1024)
+    } else {
+        Number::from_f64(f64::from(units) / 1024.0).map_or(Value::Null, Value::Number)
+    }
 }
 
 /// A value as TOML writes it. A JSON string is one of TOML's basic strings.
