@@ -18,6 +18,12 @@ use serde::{Deserialize, Serialize};
 use crate::definition::CONTAINER;
 use crate::site::Site;
 
+/// The tag for the repository that a runner was started for.
+const REPOSITORY_TAG: &str = "mayfly:repository";
+
+/// Most characters of a tag's value. Source: ECS API reference, `Tag`.
+const MOST_IN_A_TAG: usize = 256;
+
 /// Most subnets in one request. Source: ECS API reference, `AwsVpcConfiguration`.
 const SUBNETS: usize = 16;
 
@@ -109,6 +115,13 @@ impl LaunchRequest {
             environment: environment(site, pool, runner),
             tags: tags(site, start, runner),
         }
+    }
+
+    /// The same, whose tag `mayfly:repository` has the repository's name (`owner/name`): what a bill is read by. Without it the tag has GitHub's number.
+    #[must_use]
+    pub fn for_repository(mut self, name: &str) -> Self {
+        self.tags.insert(REPOSITORY_TAG.to_owned(), tag_value(name));
+        self
     }
 
     /// The `attempt`-th try (from 1), if all before it met a lack of capacity: first ECS chooses among all subnets, then each
@@ -223,13 +236,19 @@ fn environment(site: &Site, pool: &Pool, runner: &RunnerAddress) -> BTreeMap<Str
     .collect()
 }
 
+/// A text as a tag's value may be: letters, digits, spaces and `+-=._:/@`, 256 characters at most. Source: ECS API reference, `Tag`.
+fn tag_value(text: &str) -> String {
+    let fits = |character: char| character.is_ascii_alphanumeric() || "+-=._:/@ ".contains(character);
+    text.chars().map(|character| if fits(character) { character } else { '_' }).take(MOST_IN_A_TAG).collect()
+}
+
 fn tags(site: &Site, start: &Start, runner: &RunnerAddress) -> BTreeMap<String, String> {
     [
         ("mayfly:stack", Some(site.stack.clone())),
         ("mayfly:pool", Some(runner.pool.to_string())),
         ("mayfly:runner", Some(runner.runner.to_string())),
         ("mayfly:job", start.job.map(|job| job.to_string())),
-        ("mayfly:repository", start.repository.map(|repository| repository.to_string())),
+        (REPOSITORY_TAG, start.repository.map(|repository| repository.to_string())),
     ]
     .into_iter()
     .filter_map(|(key, value)| Some((key.to_owned(), value?)))

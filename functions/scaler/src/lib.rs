@@ -5,9 +5,10 @@
 mod batch;
 mod plans;
 mod reasons;
+mod repositories;
 mod sends;
 
-use mayfly_domain::id::RunnerId;
+use mayfly_domain::id::{RepositoryId, RunnerId};
 use mayfly_domain::time::Timestamp;
 use mayfly_fleet::{Launcher, Pace, Registry, Site, Stopper};
 use mayfly_ledger::{Ledger, Store};
@@ -44,6 +45,8 @@ pub struct Scaler<S, F, W> {
     settings: Settings,
     world: World<F, W>,
     pace: Pace,
+    /// Names of repositories that this process has launched for.
+    repositories: Mutex<HashMap<RepositoryId, String>>,
     /// When this process began its last successful look at each pool.
     looked: Mutex<HashMap<mayfly_domain::id::PoolName, Timestamp>>,
 }
@@ -51,7 +54,8 @@ pub struct Scaler<S, F, W> {
 impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
     /// A scaler over these.
     pub fn new(ledger: Ledger<S>, settings: Settings, world: World<F, W>) -> Self {
-        Self { ledger, settings, world, pace: Pace::default(), looked: Mutex::new(HashMap::new()) }
+        let (repositories, looked) = (Mutex::new(HashMap::new()), Mutex::new(HashMap::new()));
+        Self { ledger, settings, world, pace: Pace::default(), repositories, looked }
     }
 
     fn now(&self) -> Timestamp {

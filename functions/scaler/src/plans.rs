@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use mayfly_domain::id::{PoolName, RunnerAddress};
+use mayfly_domain::id::{PoolName, RepositoryId, RunnerAddress};
 use mayfly_domain::job::note;
 use mayfly_domain::plan::{Held, Limits, Plan, Start, Stop, plan};
 use mayfly_domain::pool::Pool;
@@ -149,6 +149,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
     /// not launched, and the plan says why.
     async fn rows(&self, pool: &Pool, plan: &mut Plan) -> anyhow::Result<Vec<Runner>> {
         let mut rows = Vec::with_capacity(plan.launch.len());
+        let names = self.names(plan).await;
         let mut refused: BTreeMap<Size, Held> = BTreeMap::new();
         for start in &plan.launch {
             let definition = Definition::of(&self.world.site, pool, start.size.architecture);
@@ -158,7 +159,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
             }
             // Cached by the fleet: one call per content and process.
             match self.world.fleet.ensure(&definition).await {
-                Ok(arn) => rows.push(self.row(pool, start, &arn)?),
+                Ok(arn) => rows.push(self.row(pool, start, &arn, &names)?),
                 // Nothing of that definition can be launched; stops, repetitions and other sizes of the pool go on.
                 Err(problem) => {
                     let held = self.no_definition(pool, &start.size, &definition, &problem).await;
@@ -170,11 +171,14 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
         Ok(rows)
     }
 
-    fn row(&self, pool: &Pool, start: &Start, definition: &str) -> anyhow::Result<Runner> {
+    fn row(&self, pool: &Pool, start: &Start, definition: &str, names: &BTreeMap<RepositoryId, String>) -> anyhow::Result<Runner> {
         let now = self.now();
         let id = (self.world.new_id)();
         let address = RunnerAddress { pool: pool.name.clone(), runner: id.clone() };
-        let request = LaunchRequest::build(&self.world.site, pool, start, &address, definition);
+        let mut request = LaunchRequest::build(&self.world.site, pool, start, &address, definition);
+        if let Some(name) = start.repository.and_then(|id| names.get(&id)) {
+            request = request.for_repository(name);
+        }
         let launch = Launch {
             request: request.to_json().context("write the launch request")?,
             role: request.task_role.clone(),

@@ -133,3 +133,17 @@ async fn no_runner_is_busy_without_its_job() {
     }
     rest(&system, 60).await;
 }
+
+/// The first of a process reads the name, the next one knows it.
+#[tokio::test(start_paused = true)]
+async fn a_task_has_the_name_of_its_jobs_repository_as_a_tag() {
+    let system = begin(9);
+    for _ in 0..2 {
+        let job = queue_one(&system);
+        done(&system, 120, &[job]).await;
+    }
+    rest(&system, 60).await;
+    for runner in system.closed_runners() {
+        assert!(runner.launch.request.contains(r#""mayfly:repository":"acme/app""#), "{}", runner.launch.request);
+    }
+}

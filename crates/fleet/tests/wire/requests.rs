@@ -22,8 +22,25 @@ async fn body(request: &LaunchRequest, token: &str) -> Value {
 #[tokio::test]
 async fn request_for_a_job() {
     let start = Start { size: SIZE, job: Some(JobId(14_541_957_942)), repository: Some(RepositoryId(77)) };
-    let request = LaunchRequest::build(&site(), &pool(), &start, &address(), DEFINITION);
+    let request = LaunchRequest::build(&site(), &pool(), &start, &address(), DEFINITION).for_repository("acme/app");
     insta::assert_json_snapshot!(body(&request, "01jd0000000000000000000000-1").await);
+}
+
+/// Source: ECS API reference, `Tag`: letters, numbers and spaces in UTF-8, and `+ - = . _ : / @`; 256 characters at most.
+#[test]
+fn the_tag_of_the_repository_is_one_that_ecs_takes_and_without_a_name_the_number() {
+    let start = Start { size: SIZE, job: None, repository: Some(RepositoryId(77)) };
+    let request = LaunchRequest::build(&site(), &pool(), &start, &address(), DEFINITION);
+    let tag = |request: &LaunchRequest| request.tags["mayfly:repository"].clone();
+    assert_eq!(tag(&request), "77");
+    for (name, expected) in [
+        ("acme/app", "acme/app".to_owned()),
+        ("Acme-1/my_app.js", "Acme-1/my_app.js".to_owned()),
+        ("acme/<app>", "acme/_app_".to_owned()),
+        (&format!("acme/{}", "x".repeat(300)), format!("acme/{}", "x".repeat(251))),
+    ] {
+        assert_eq!(tag(&request.clone().for_repository(name)), expected, "{name}");
+    }
 }
 
 #[tokio::test]
