@@ -21,6 +21,16 @@ const ENTRYPOINT: &str = include_str!("../../../runner/entrypoint.sh");
 /// The runner's job-started hook; the entry script writes it to a file.
 const JOB_STARTED: &str = include_str!("../../../runner/job-started.sh");
 
+/// A script without what only its readers need: lines that are comments, and empty ones. A task definition has 64 KiB, and what is no ASCII might come back
+/// from ECS otherwise than it was sent: then no revision would ever pass for ours.
+///
+/// What is left must mean the same: no script may have a text of several lines with an empty one, or one that begins with `#`, in it (a test holds them to that).
+#[must_use]
+pub fn without_comments(script: &str) -> String {
+    let lines = script.lines().filter(|line| !line.trim_start().is_empty() && !line.trim_start().starts_with('#'));
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
+
 /// Seconds from SIGTERM to SIGKILL: as long as Fargate allows, because the runner uses them to tell GitHub about its job.
 /// Source: ECS API reference, `ContainerDefinition.stopTimeout`.
 const STOP_TIMEOUT: i32 = 120;
@@ -85,9 +95,10 @@ impl Definition {
         let Self { stack, image, architecture: _, region, log_group, task_role, execution_role } = self;
         let architecture = self.cpu_architecture();
         let settings = format!("{SMALLEST:?} {STOP_TIMEOUT} {:?}", self.log_options());
-        let parts = [stack, image, architecture.as_str(), region, log_group, task_role, execution_role, &settings, ENTRYPOINT, JOB_STARTED];
+        let parts = [stack, image, architecture.as_str(), region, log_group, task_role, execution_role, &settings];
+        let command = Self::command();
         let mut hash = Sha256::new();
-        for part in parts.iter().chain(more) {
+        for part in parts.into_iter().chain(command.iter().map(String::as_str)).chain(more.iter().copied()) {
             // Lengths keep neighbours apart.
             hash.update(part.len().to_le_bytes());
             hash.update(part);
@@ -121,7 +132,7 @@ impl Definition {
 
     /// The entry script, its name, and the hook as its first argument.
     fn command() -> Vec<String> {
-        vec![ENTRYPOINT.to_owned(), "mayfly".to_owned(), JOB_STARTED.to_owned()]
+        vec![without_comments(ENTRYPOINT), "mayfly".to_owned(), without_comments(JOB_STARTED)]
     }
 
     fn container(&self) -> ContainerDefinition {

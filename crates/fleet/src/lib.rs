@@ -19,7 +19,7 @@ mod site;
 mod state;
 mod stop;
 
-pub use definition::Definition;
+pub use definition::{Definition, without_comments};
 pub use error::{FailedCall, FleetError, Verdict};
 pub use fleet::Fleet;
 pub use launch::{LaunchAnswer, LaunchFailure, Launcher};

@@ -14,6 +14,7 @@ use mayfly_domain::size::Size;
 
 pub use report::{Answered, Credentials, Exchange, Image, Registered, Report, Trouble, Wrong};
 
+use crate::definition::without_comments;
 use crate::fleet::Fleet;
 use crate::launch::LaunchAnswer;
 use crate::request::LaunchRequest;
@@ -84,8 +85,8 @@ fn mark(probe: &RunnerAddress) -> String {
 
 /// The script, and its name. Comments and indentation are for those who read the file: an override has 8,192 characters.
 fn command() -> Vec<String> {
-    let lines = SCRIPT.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    vec![lines.collect::<Vec<_>>().join("\n"), "mayfly".to_owned()]
+    let script = without_comments(SCRIPT);
+    vec![script.lines().map(str::trim).collect::<Vec<_>>().join("\n"), "mayfly".to_owned()]
 }
 
 /// Starts probes. They are looked at and stopped like every task ([`crate::Tasks`], [`crate::Stopper`]).

@@ -132,9 +132,9 @@ impl Image {
             let ids = ["--reuid", "--regid"].map(|name| format!("{name}={user}"));
             command.args(ids).args(["--clear-groups", "/bin/bash"]);
         }
-        command.args(["-c", &script(self.script), "mayfly"]);
+        command.args(["-c", &started(self.script), "mayfly"]);
         if self.hook {
-            command.arg(script("job-started.sh"));
+            command.arg(started("job-started.sh"));
         }
         command.env_clear().envs(&self.environment).process_group(0);
         command.stdin(Stdio::null()).stdout(out).stderr(err);
@@ -234,6 +234,11 @@ pub(crate) fn ask(replies: Vec<Reply>) -> (Server, Container) {
 pub(crate) fn script(name: &str) -> String {
     let path = repository().unwrap().join("runner").join(name);
     fs::read_to_string(path).unwrap()
+}
+
+/// The text that is started: as the task definition has it.
+fn started(name: &str) -> String {
+    mayfly_fleet::without_comments(&script(name))
 }
 
 fn write_program(path: &Path, text: &str) {

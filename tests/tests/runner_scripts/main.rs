@@ -6,6 +6,7 @@
 mod admission;
 mod container;
 mod credentials;
+mod definition;
 mod dot_env;
 mod image;
 mod probe;
