@@ -2,6 +2,7 @@
 
 use mayfly_domain::dismissal::Dismissal;
 use mayfly_domain::runner::Runner;
+use mayfly_domain::size::Capacity;
 use mayfly_settings::pools_file::memory_in_words;
 use serde::Serialize;
 
@@ -84,7 +85,8 @@ impl Killed {
             Self::OutOfMemory { certain: true } => format!("its runner was killed: out of memory{}", exit(runner)),
             Self::OutOfMemory { certain: false } => format!("its runner was killed: most likely out of memory{}", exit(runner)),
             Self::Forced { by } => format!("its runner was stopped by {by} (mayfly stop --force)"),
-            Self::Spot => "AWS took back the Spot capacity of its runner".to_owned(),
+            Self::Spot if runner.size.capacity == Capacity::Spot => "AWS took back the Spot capacity of its runner".to_owned(),
+            Self::Spot => "AWS took back the host of its runner".to_owned(),
             Self::Failed { exit_code } => format!("its runner failed (exit code {exit_code})"),
             Self::TaskStopped => format!("its runner's task was stopped: {reason}"),
         }
@@ -99,7 +101,10 @@ impl Killed {
                 runner.pool,
                 memory_in_words(runner.size.memory_mib)
             )),
-            Self::Spot => Some(format!("let pool {} run such jobs again (rerun_reclaimed), or run them on demand", runner.pool)),
+            Self::Spot if runner.size.capacity == Capacity::Spot => {
+                Some(format!("let pool {} run such jobs again (rerun_reclaimed), or run them on demand", runner.pool))
+            }
+            Self::Spot => Some(format!("let pool {} run such jobs again (rerun_reclaimed)", runner.pool)),
             Self::Failed { .. } | Self::TaskStopped => Some(format!("see mayfly logs {}", runner.id)),
             Self::Forced { .. } => None,
         }

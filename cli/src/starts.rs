@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use crate::moment::When;
 use crate::pools_now::PoolNow;
-use crate::waits::mend;
 
 /// How starts of one size go.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -50,7 +49,7 @@ fn told(size: Size, health: SizeHealth, now: Timestamp) -> Starts {
         breaker_open: health.breaker_open(),
         probes_at: health.not_before.filter(|at| failing && *at > now).map(When),
         kind: health.kind,
-        help: failing.then(|| mend(&health)),
+        help: failing.then(|| health.advice()),
         reason: health.reason.filter(|_| failing),
     }
 }

@@ -1,6 +1,5 @@
 //! What a waiting job waits for, and what would help: from what scaler would see and do.
 
-use mayfly_domain::health::{FailureKind, SizeHealth};
 use mayfly_domain::id::RunnerId;
 use mayfly_domain::job::{JobRecord, WaitingJob};
 use mayfly_domain::plan::Held;
@@ -157,10 +156,10 @@ fn held_back(now_of: &PoolNow, row: &WaitingJob, record: Option<&JobRecord>, hel
             waits(For::RepositoryMax).helped("wait for another job of its repository to end, or raise max_per_repository")
         }
         Held::GithubLimit(until) => waits(For::GithubLimit).until(until).helped("it continues then; you need not do anything"),
-        Held::FailedStarts(at) => waits(For::FailedStarts).until(at).helped(mend(&health)),
+        Held::FailedStarts(at) => waits(For::FailedStarts).until(at).helped(health.advice()),
         Held::Unproven(_) => {
             let waits = waits(For::Trial);
-            if health.failures > 0 { waits.helped(mend(&health)) } else { waits }
+            if health.failures > 0 { waits.helped(health.advice()) } else { waits }
         }
         Held::NoAnswer => waits(For::Ecs)
             .helped("ECS is asked again within a minute; if this lasts, check its status in this region (health.aws.amazon.com)"),
@@ -194,16 +193,4 @@ fn own_wait(row: &WaitingJob, record: Option<&JobRecord>) -> Waits {
         return waits;
     }
     waits.helped("fix that, then run mayfly retry")
-}
-
-/// What helps where starts fail.
-#[must_use]
-pub fn mend(health: &SizeHealth) -> String {
-    match health.kind {
-        Some(FailureKind::Quota) => {
-            "ask for more Fargate vCPUs in Service Quotas (L-3032A538 on demand, L-36FBB829 Spot), or lower max".to_owned()
-        }
-        Some(FailureKind::Configuration) => "fix the image, size, role or network; the next apply retries at once".to_owned(),
-        Some(FailureKind::Passing) | None => "Mayfly tries again; if it keeps failing, see mayfly logs of the runner".to_owned(),
-    }
 }

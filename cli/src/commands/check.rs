@@ -103,7 +103,7 @@ impl Check {
         if !self.quota || (said.on_demand.is_some() && said.spot.is_some()) {
             return Ok(said);
         }
-        let Allowed { on_demand, spot } = crate::wait_for(async { Ok(gather(&ServiceQuotas::new(&sdk(global).await?)).await) })?;
+        let Allowed { on_demand, spot, .. } = crate::wait_for(async { Ok(gather(&ServiceQuotas::new(&sdk(global).await?)).await) })?;
         let asked = |said: Option<u32>, asked: Result<u32, Failure>| said.map_or(asked, Ok);
         Ok(Vcpus { on_demand: Some(asked(said.on_demand, on_demand)?), spot: Some(asked(said.spot, spot)?) })
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::runner::{Runner, RunnerState};
 use crate::size::Size;
+use crate::start_failure::Cause;
 use crate::time::Timestamp;
 use crate::times;
 
@@ -22,10 +23,32 @@ pub enum FailureKind {
     Configuration,
 }
 
+/// A start that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure<'a> {
+    /// What kind of failure.
+    pub kind: FailureKind,
+    /// Why, as far as that is known.
+    pub cause: Option<Cause>,
+    /// Why, in words for the user.
+    pub reason: &'a str,
+    /// A task was started, and ended by itself: such a failure costs, and more of them tell nothing more.
+    pub had_task: bool,
+}
+
+impl<'a> Failure<'a> {
+    /// A launch that ECS did not take, for this reason.
+    #[must_use]
+    pub fn of_launch(kind: FailureKind, reason: &'a str) -> Self {
+        Self { kind, cause: Cause::in_words(reason).filter(|cause| cause.kind() == kind), reason, had_task: false }
+    }
+}
+
 /// After this many passing failures in a row only one runner at a time is tried.
 const BREAKER_PASSING: u32 = 5;
 
-/// As long as no runner of a size has asked for registration since its definition changed, at most so many unasked ones exist at a time.
+/// As long as no runner of a size has asked for registration since its definition changed, or since the last task that ended before it asked, at most so many
+/// unasked ones exist at a time.
 pub const UNPROVEN_MAX: u32 = 5;
 
 /// How starts of one size went.
@@ -43,9 +66,15 @@ pub struct SizeHealth {
     /// The newest failure's kind; of a configuration error, the first request of a runner is the only sign that it is mended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<FailureKind>,
+    /// Why the newest failure of that kind came about, as far as that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
     /// The newest failure, in words for the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// One of the failures in a row had a task.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub had_tasks: bool,
     /// The definition that the failures speak against: image, size and role of the launches. A changed one is tried at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
@@ -67,14 +96,21 @@ impl SizeHealth {
         }
     }
 
+    /// True if a person must act: until then no try will be better than the last one.
+    #[must_use]
+    pub fn must_be_corrected(&self) -> bool {
+        self.kind == Some(FailureKind::Configuration) && self.breaker_open()
+    }
+
     /// The most runners of this size that may be on their way and unasked, under `definition`.
+    ///
+    /// What worked before and fails now (a tag that names another image, a role that was changed) must not cost a whole pool of tasks at each try. Launches that
+    /// ECS did not take cost nothing: when there is room again, all of them may go at once.
     #[must_use]
     pub fn unasked_max(&self, definition: &str) -> u32 {
         if self.breaker_open() {
             1
-        } else if self.after_registration {
-            UNPROVEN_MAX
-        } else if self.proven.as_deref() == Some(definition) {
+        } else if self.proven.as_deref() == Some(definition) && !self.had_tasks && !self.after_registration {
             u32::MAX
         } else {
             UNPROVEN_MAX
@@ -90,21 +126,26 @@ impl SizeHealth {
         }
     }
 
-    /// Counts a start that failed under `definition`, as [`SizeHealth::failed`] does. True if anything but the newest reason changed.
-    pub fn failed_under(&mut self, definition: &str, launched: Timestamp, failure: (FailureKind, &str), now: Timestamp) -> bool {
-        let before = Self { reason: None, ..self.clone() };
+    /// Counts a start that failed under `definition`, as [`SizeHealth::failed`] does.
+    pub fn failed_under(&mut self, definition: &str, launched: Timestamp, failure: Failure<'_>, now: Timestamp) -> Counted {
+        let before = self.clone();
         let mut after = self.clone().under(definition);
-        after.failed(launched, failure.0, failure.1, now);
+        let corrected = !after.must_be_corrected();
+        after.failed(launched, failure, now);
         after.failed = Some(definition.to_owned());
         *self = after;
-        Self { reason: None, ..self.clone() } != before
+        let words = |health: &Self| Self { reason: None, cause: None, ..health.clone() };
+        Counted { changed: words(self) != words(&before), opened: corrected && self.must_be_corrected() }
     }
 
     /// Counts a start that failed; `launched` is when it was sent. Failures of launches that were made before the last raise are already waited for.
-    pub fn failed(&mut self, launched: Timestamp, kind: FailureKind, reason: &str, now: Timestamp) {
+    pub fn failed(&mut self, launched: Timestamp, failure: Failure<'_>, now: Timestamp) {
+        let Failure { kind, cause, reason, had_task } = failure;
         self.reason = Some(reason.to_owned());
-        if self.kind != Some(FailureKind::Configuration) {
+        self.had_tasks |= had_task;
+        if self.kind != Some(FailureKind::Configuration) || kind == FailureKind::Configuration {
             self.kind = Some(kind);
+            self.cause = cause;
         }
         if self.raised_at.is_some_and(|raised| launched <= raised) {
             return;
@@ -139,6 +180,36 @@ impl SizeHealth {
         }
         news
     }
+
+    /// What a person can do about the failures.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        let fix = self.cause.map(|cause| format!("{}: {}", cause.what(), cause.fix()));
+        match self.kind {
+            Some(FailureKind::Quota) => {
+                "ask for more Fargate vCPUs in Service Quotas (L-3032A538 on demand, L-36FBB829 Spot), or lower max".to_owned()
+            }
+            Some(FailureKind::Configuration) => {
+                let fix = fix.unwrap_or_else(|| "fix the image, size, role or network".to_owned());
+                format!("{fix}; the next apply retries at once")
+            }
+            Some(FailureKind::Passing) | None => {
+                format!(
+                    "Mayfly tries again; if it keeps failing: {}",
+                    fix.unwrap_or_else(|| "mayfly doctor tries a start like it".to_owned())
+                )
+            }
+        }
+    }
+}
+
+/// What counting a failed start came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// Anything but the newest words changed.
+    pub changed: bool,
+    /// From now on a person must act. True once, until a runner of the size has asked or its definition has changed.
+    pub opened: bool,
 }
 
 /// The wait after `failures` in a row: 1 min, doubling, 30 min at most.
@@ -201,6 +272,10 @@ impl Health {
 mod tests {
     use super::*;
 
+    fn failure(kind: FailureKind, reason: &str) -> Failure<'_> {
+        Failure { kind, cause: None, reason, had_task: true }
+    }
+
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_millis(seconds * 1000)
     }
@@ -209,7 +284,7 @@ mod tests {
     fn a_burst_of_failures_is_one_wait() {
         let mut health = SizeHealth::default();
         for second in 10..30 {
-            health.failed(at(0), FailureKind::Passing, "no capacity", at(second));
+            health.failed(at(0), failure(FailureKind::Passing, "no capacity"), at(second));
         }
         assert_eq!((health.failures, health.not_before), (1, Some(at(70))));
     }
@@ -217,12 +292,14 @@ mod tests {
     #[test]
     fn a_changed_definition_does_not_wait_for_the_failures_of_the_old_one() {
         let mut health = SizeHealth::default();
-        assert!(health.failed_under("old", at(0), (FailureKind::Configuration, "no such image"), at(10)));
-        assert!(!health.failed_under("old", at(0), (FailureKind::Configuration, "no such image here"), at(11)));
+        let gone = |reason| failure(FailureKind::Configuration, reason);
+        assert_eq!(health.failed_under("old", at(0), gone("no such image"), at(10)), Counted { changed: true, opened: true });
+        assert_eq!(health.failed_under("old", at(0), gone("no such image here"), at(11)), Counted { changed: false, opened: false });
         assert!(health.clone().under("old").breaker_open());
         let fresh = health.clone().under("new");
         assert_eq!((fresh.breaker_open(), fresh.not_before, fresh.unasked_max("new")), (false, None, UNPROVEN_MAX));
-        assert!(health.failed_under("new", at(20), (FailureKind::Passing, "no capacity"), at(30)));
+        let passing = health.failed_under("new", at(20), failure(FailureKind::Passing, "no capacity"), at(30));
+        assert_eq!(passing, Counted { changed: true, opened: false });
         assert_eq!((health.failures, health.kind), (1, Some(FailureKind::Passing)));
     }
 
@@ -234,7 +311,7 @@ mod tests {
         for _ in 0..7 {
             let launched = now.plus(Duration::from_secs(1));
             now = now.plus(Duration::from_secs(10));
-            health.failed(launched, FailureKind::Passing, "x", now);
+            health.failed(launched, failure(FailureKind::Passing, "x"), now);
             waits.push(health.not_before.unwrap().since(now).as_secs() / 60);
             now = health.not_before.unwrap();
         }
@@ -244,13 +321,13 @@ mod tests {
     #[test]
     fn a_request_for_registration_shows_nothing_where_runners_fail_after_it() {
         let mut health = SizeHealth::default();
-        assert!(health.failed_under("d", at(0), (FailureKind::Passing, "exit code 1"), at(10)));
+        assert!(health.failed_under("d", at(0), failure(FailureKind::Passing, "exit code 1"), at(10)).changed);
         assert!(health.failed_registered());
         assert!(!health.failed_registered());
         assert_eq!((health.asked("d"), health.asked("d"), health.failures, health.unasked_max("d")), (true, false, 1, UNPROVEN_MAX));
         for n in 2..=5 {
             assert!(!health.breaker_open(), "{n}");
-            assert!(health.failed_under("d", at(n * 1_000), (FailureKind::Passing, "exit code 1"), at(n * 1_000)));
+            assert!(health.failed_under("d", at(n * 1_000), failure(FailureKind::Passing, "exit code 1"), at(n * 1_000)).changed);
             assert!(!health.asked("d"));
         }
         assert_eq!((health.breaker_open(), health.unasked_max("d")), (true, 1));
@@ -262,7 +339,7 @@ mod tests {
     #[test]
     fn a_changed_definition_that_asks_is_not_held_to_what_failed_after_registration() {
         let mut health = SizeHealth::default();
-        health.failed_under("old", at(0), (FailureKind::Configuration, "exit code 7"), at(10));
+        health.failed_under("old", at(0), failure(FailureKind::Configuration, "exit code 7"), at(10));
         health.failed_registered();
         assert_eq!(health.clone().under("new").unasked_max("new"), UNPROVEN_MAX);
         assert!(health.asked("new"));
@@ -274,13 +351,76 @@ mod tests {
         let mut health = SizeHealth::default();
         for n in 1..=5 {
             assert!(!health.breaker_open());
-            health.failed(at(n * 10_000), FailureKind::Passing, "x", at(n * 10_000));
+            health.failed(at(n * 10_000), failure(FailureKind::Passing, "x"), at(n * 10_000));
         }
         assert_eq!((health.breaker_open(), health.unasked_max("d")), (true, 1));
         assert!(health.asked("d"));
         assert_eq!((health.breaker_open(), health.unasked_max("d"), health.unasked_max("other")), (false, u32::MAX, UNPROVEN_MAX));
         assert!(!health.asked("d"));
-        health.failed(at(1), FailureKind::Configuration, "image not found", at(2));
+        health.failed(at(1), failure(FailureKind::Configuration, "image not found"), at(2));
         assert!(health.breaker_open());
+    }
+
+    #[test]
+    fn what_worked_and_fails_now_is_tried_by_a_few_until_one_has_asked() {
+        let mut health = SizeHealth::default();
+        health.asked("d");
+        assert_eq!(health.unasked_max("d"), u32::MAX);
+        // ECS took no launch: that costs nothing, and says nothing of the image.
+        let full = Failure::of_launch(FailureKind::Quota, "You've reached the limit on the number of vCPUs you can run concurrently");
+        health.failed_under("d", at(0), full, at(1));
+        assert_eq!(health.unasked_max("d"), u32::MAX);
+        health.failed_under("d", at(100), failure(FailureKind::Passing, "exit code 1"), at(101));
+        assert_eq!(health.unasked_max("d"), UNPROVEN_MAX);
+        assert!(health.asked("d"));
+        assert_eq!(health.unasked_max("d"), u32::MAX);
+    }
+
+    #[test]
+    fn a_person_is_called_once_until_a_runner_has_asked_or_the_definition_has_changed() {
+        let mut health = SizeHealth::default();
+        let wrong = failure(FailureKind::Configuration, "not found");
+        let mut opened = |definition, second, failure| health.failed_under(definition, at(second), failure, at(second + 1)).opened;
+        assert!(!opened("d", 0, failure(FailureKind::Passing, "no interface")));
+        // Of the same wave, so that nothing is raised: the kind is another one all the same.
+        assert!(opened("d", 0, wrong));
+        assert!(!opened("d", 0, wrong) && !opened("d", 100, wrong) && !opened("d", 200, failure(FailureKind::Passing, "no interface")));
+        assert!(opened("other", 300, wrong));
+        assert!(health.asked("other"));
+        assert!(health.failed_under("other", at(400), wrong, at(401)).opened);
+    }
+
+    #[test]
+    fn passing_failures_call_nobody_however_many_they_are() {
+        let mut health = SizeHealth::default();
+        for n in 1..=20 {
+            assert!(!health.failed_under("d", at(n * 10_000), failure(FailureKind::Passing, "x"), at(n * 10_000)).opened);
+        }
+        assert!(health.breaker_open());
+    }
+
+    #[test]
+    fn advice_is_of_the_cause() {
+        let of = |failure| {
+            let mut health = SizeHealth::default();
+            health.failed(at(0), failure, at(1));
+            health.advice()
+        };
+        let pulled = |cause: Cause| Failure { kind: cause.kind(), cause: Some(cause), reason: "x", had_task: true };
+        assert!(of(pulled(Cause::WrongArchitecture)).contains("buildx"));
+        assert!(of(pulled(Cause::Ended)).contains("mayfly logs"));
+        assert!(!of(failure(FailureKind::Passing, "x")).contains("mayfly logs"));
+        assert!(of(Failure::of_launch(FailureKind::Configuration, "ClientException: Role is not valid")).contains("TaskRolePath"));
+        assert!(of(failure(FailureKind::Configuration, "x")).starts_with("fix the image"));
+    }
+
+    /// The probe met no capacity: what must be corrected is what it was.
+    #[test]
+    fn advice_stays_that_of_what_must_be_corrected() {
+        let mut health = SizeHealth::default();
+        let wrong = Failure { kind: FailureKind::Configuration, cause: Some(Cause::ImageNotFound), reason: "x", had_task: true };
+        health.failed(at(0), wrong, at(1));
+        health.failed(at(100), Failure { cause: Some(Cause::NoInterface), ..failure(FailureKind::Passing, "y") }, at(101));
+        assert_eq!(health.cause, Some(Cause::ImageNotFound));
     }
 }

@@ -31,6 +31,7 @@ mod said;
 pub mod signature;
 pub mod size;
 mod standing;
+pub mod start_failure;
 pub mod stray;
 pub mod target;
 pub mod task;

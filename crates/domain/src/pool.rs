@@ -108,7 +108,7 @@ pub struct Pool {
     pub idle_timeout: Duration,
     /// From the registration to the end.
     pub max_lifetime: Duration,
-    /// GitHub is asked, once, to run a job again whose runner AWS took back (Spot); that runs on demand. Needs the App's permission
+    /// GitHub is asked, once, to run a job again whose runner AWS took back; that runs on demand. Needs the App's permission
     /// `actions: write`, which nothing else does.
     pub rerun_reclaimed: bool,
 }

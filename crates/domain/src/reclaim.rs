@@ -1,4 +1,5 @@
-//! Spot capacity that AWS takes back: what is written down of it, and the job that GitHub may be asked to run again.
+//! Runners that AWS takes back (Spot capacity, and hosts that fail or are retired): what is written down of it, and the job that GitHub may be asked to run
+//! again.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,8 +15,13 @@ use crate::size::{Capacity, Size};
 use crate::task::{End, Task};
 use crate::time::Timestamp;
 
-/// ECS's code for a task whose Spot capacity was taken back. Source: ECS API reference, `Task`, `stopCode`.
-const SPOT_INTERRUPTION: &str = "SpotInterruption";
+/// ECS's codes for a task that AWS stopped for reasons of its own, and what each is in words. Source: ECS API reference, `Task`, `stopCode`
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html>).
+const RECLAIMED: [(&str, &str); 3] = [
+    ("SpotInterruption", "AWS took back its Spot capacity"),
+    ("TerminationNotice", "AWS took it back: the host under it is retired"),
+    ("InfrastructureHealth", "AWS took it back: the host under it is not healthy"),
+];
 
 /// GitHub is asked about an interrupted job after this time: it takes a few minutes until it fails a job whose runner is gone.
 const ASK_AFTER: Duration = Duration::from_secs(60);
@@ -74,10 +80,17 @@ impl Observation {
 }
 
 impl Task {
-    /// True if AWS took back its capacity.
+    /// True if AWS took it back: neither the job nor the image is to blame.
     #[must_use]
     pub fn is_reclaimed(&self) -> bool {
-        self.stop_code.as_deref() == Some(SPOT_INTERRUPTION)
+        self.reclaimed_in_words().is_some()
+    }
+
+    /// Why AWS took it back, in words; none if AWS did not.
+    #[must_use]
+    pub fn reclaimed_in_words(&self) -> Option<&'static str> {
+        let code = self.stop_code.as_deref()?;
+        RECLAIMED.iter().find(|(known, _)| *known == code).map(|(_, words)| *words)
     }
 }
 
@@ -94,10 +107,15 @@ pub fn at_work(runner: &Runner, end: End<'_>) -> bool {
 
 /// The job's record, with what became of its runner. Its state is GitHub's to say.
 #[must_use]
-pub fn noted(job: &JobRecord, runner: &Runner, now: Timestamp) -> JobRecord {
+pub fn noted(job: &JobRecord, runner: &Runner, end: End<'_>, now: Timestamp) -> JobRecord {
     let mut after = JobRecord { rev: job.rev + 1, ..job.clone() };
-    let fails = if job.state == JobState::Closed { "" } else { ": GitHub will fail it" };
-    note(&mut after.story, now, format!("AWS took back the Spot capacity of runner {} while it had the job{fails}", runner.id));
+    let fails = if job.state == JobState::Closed { "" } else { "; GitHub will fail it" };
+    let why = match end {
+        End::Stopped(task) => task.reclaimed_in_words(),
+        End::NeverStarted(..) | End::Missing => None,
+    };
+    let why = why.unwrap_or("AWS took it back");
+    note(&mut after.story, now, format!("runner {} ended while it had the job: {why}{fails}", runner.id));
     after
 }
 

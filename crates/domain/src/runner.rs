@@ -142,7 +142,7 @@ pub struct Launch {
     /// When it answered so last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing_at: Option<Timestamp>,
-    /// True once a send of any try got no definite answer: a task may exist that nobody told us of.
+    /// True once a send of this try got no definite answer: a task may exist that nobody told us of. No next try is made while it is true.
     #[serde(default)]
     pub unsure: bool,
     /// The newest send surely did nothing: the time was up before it, or ECS throttled it. The next one is as good as the first.
@@ -254,7 +254,7 @@ pub struct Runner {
     /// Exit code of the container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
-    /// AWS took its Spot capacity back while it had a job; only a record has it.
+    /// AWS took it back while it had a job; only a record has it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reclaimed: bool,
     /// How it ended; only a record has it.

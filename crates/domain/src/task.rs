@@ -3,13 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::errand::{Errand, Open};
-use crate::health::{FailureKind, Health};
+use crate::health::{Counted, Failure, FailureKind, Health};
 use crate::id::{RunnerAddress, TaskArn};
 use crate::job::{JobRecord, WaitingJob, note};
 use crate::leftover;
 use crate::price;
 use crate::reclaim;
 use crate::runner::{Outcome, Runner, RunnerState, StopKind, Timeline};
+use crate::start_failure::Cause;
 use crate::time::Timestamp;
 use crate::times;
 
@@ -115,6 +116,8 @@ pub struct Closing {
     pub record: Runner,
     /// The pool's health, if it changes.
     pub health: Option<Health>,
+    /// Runners of its size will not start until a person acts, and that is news: why and what to do, for the log. Once, not at each task that ends so.
+    pub must_act: Option<String>,
     /// The waiting row of the job that the runner was registered for and not given.
     pub waiting: Option<WaitingJob>,
     /// That job's record.
@@ -145,10 +148,10 @@ pub fn close(runner: &Runner, end: End<'_>, around: Around<'_>, public_ip: bool,
     record.cost = Some(cost(&record, end, public_ip, now));
     record.closed_at = Some(now);
     record.expires_at = Some(now.plus(times::KEEP_RECORDS).seconds());
-    let health = match outcome {
-        Outcome::FailedStart => failed_start(runner, end, (around.health, &reason), now),
-        Outcome::Ran => worked(runner, around.health),
-        _ => None,
+    let (health, must_act) = match outcome {
+        Outcome::FailedStart => failed_start(runner, failure(runner, end, &reason), around.health, now),
+        Outcome::Ran => (worked(runner, around.health), None),
+        _ => (None, None),
     };
     let (waiting, job) = match (outcome, still_waits, around.record) {
         (Outcome::NotAssigned, Some(waiting), Some(job)) => not_assigned(waiting, job, &reason, now),
@@ -161,12 +164,12 @@ pub fn close(runner: &Runner, end: End<'_>, around: Around<'_>, public_ip: bool,
             now,
         ),
         (Outcome::Ran, Some(waiting), Some(job)) if may_have_run(runner, waiting) => perhaps_run(waiting, job, now),
-        _ => (None, around.interrupted.filter(|_| record.reclaimed).map(|job| reclaim::noted(job, &record, now))),
+        _ => (None, around.interrupted.filter(|_| record.reclaimed).map(|job| reclaim::noted(job, &record, end, now))),
     };
     record.reason = Some(reason);
     let rerun = job.as_ref().filter(|_| record.reclaimed).and_then(|job| reclaim::rerun(job, now));
     let errands = leftover::unregister(&record, now).into_iter().chain(rerun).chain(left_running(&record, now)).collect();
-    Closing { record, health, waiting, job, errands }
+    Closing { record, health, must_act, waiting, job, errands }
 }
 
 /// A runner that is gone while its job is not over, as far as is known: its end overtook the delivery, or GitHub does not know yet, or has the job wait again.
@@ -176,13 +179,15 @@ fn left_running(record: &Runner, now: Timestamp) -> Option<Open> {
     Some(Open::new(Errand::Ask(job), installation, now, times::ASK_AFTER_END))
 }
 
-/// The pool's health with this failed start, if that changes it: of a burst's many failures only the first does, and the others need not write.
-fn failed_start(runner: &Runner, end: End<'_>, (health, reason): (Option<&Health>, &str), now: Timestamp) -> Option<Health> {
+/// The pool's health with this failed start, if that changes it: of a burst's many failures only the first does, and the others need not write. Also what
+/// a person must know, if one must act from now on.
+fn failed_start(runner: &Runner, failure: Failure<'_>, health: Option<&Health>, now: Timestamp) -> (Option<Health>, Option<String>) {
     let mut health = health.cloned().unwrap_or_default();
     let (launch, size) = (&runner.launch, health.of_mut(&runner.size));
-    let mut changed = size.failed_under(&launch.definition, launch.first_sent_at, (failure_kind(end), reason), now);
+    let Counted { mut changed, opened } = size.failed_under(&launch.definition, launch.first_sent_at, failure, now);
     changed |= runner.state == RunnerState::Registered && size.failed_registered();
-    changed.then(|| Health { rev: health.rev + 1, ..health })
+    let must_act = opened.then(|| format!("{}. What to do: {}", failure.reason, size.advice()));
+    (changed.then(|| Health { rev: health.rev + 1, ..health }), must_act)
 }
 
 /// The pool's health after a runner that had a job, if runners of its kind failed before they got that far.
@@ -197,7 +202,7 @@ const EXITED: &str = "EssentialContainerExited";
 
 /// The runner's exit code when GitHub gives no job to its version any more, and `ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE` is set.
 /// Source: actions/runner, src/Runner.Common/Constants.cs, `ReturnCode.RunnerVersionDeprecated`.
-const VERSION_REFUSED: i32 = 7;
+pub(crate) const VERSION_REFUSED: i32 = 7;
 
 /// The entry script's exit code when it was told that its registration was handed out before: the answer with it was lost on its way.
 const REGISTRATION_LOST: i32 = 26;
@@ -256,9 +261,7 @@ fn reason(runner: &Runner, end: End<'_>, outcome: Outcome) -> String {
 /// ECS's reasons, the container's own and our script's exit code, in one line.
 fn stopped_in_words(task: &Task) -> String {
     let mut words = Vec::new();
-    if task.is_reclaimed() {
-        words.push("AWS took back its Spot capacity".to_owned());
-    }
+    words.extend(task.reclaimed_in_words().map(str::to_owned));
     words.extend(task.stopped_reason.clone());
     words.extend(task.container_reason.clone().filter(|reason| task.stopped_reason.as_ref() != Some(reason)));
     if let Some(code) = task.exit_code {
@@ -293,31 +296,17 @@ fn exit_in_words(code: i32) -> Option<&'static str> {
     })
 }
 
-/// Failures that another try cannot mend, by what ECS's text begins with or says.
-fn failure_kind(end: End<'_>) -> FailureKind {
+/// The failed start that the end of a runner is.
+fn failure<'a>(runner: &Runner, end: End<'a>, reason: &'a str) -> Failure<'a> {
     let task = match end {
-        End::NeverStarted(kind, _) => return kind,
-        End::Missing => return FailureKind::Passing,
+        End::NeverStarted(kind, why) => return Failure { reason, ..Failure::of_launch(kind, why) },
+        End::Missing => return Failure { kind: FailureKind::Passing, cause: None, reason, had_task: false },
         End::Stopped(task) => task,
     };
-    let text = format!("{} {}", task.stopped_reason.as_deref().unwrap_or_default(), task.container_reason.as_deref().unwrap_or_default());
-    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    let wrong_image = says(&["CannotPullContainerError", "CannotPullImageManifestError"])
-        && says(&[
-            "not found",
-            "manifest unknown",
-            "denied",
-            "unauthorized",
-            "invalid reference",
-            "no matching manifest",
-            "does not match",
-        ]);
-    let cannot_run = says(&["CannotStartContainerError", "CannotCreateContainerError", "exec format error"]);
-    if wrong_image || cannot_run || matches!(task.exit_code, Some(VERSION_REFUSED | 21 | 22 | 25 | 126 | 127)) {
-        FailureKind::Configuration
-    } else {
-        FailureKind::Passing
-    }
+    let timed_out = runner.stop.as_ref().is_some_and(|stop| stop.kind == StopKind::StartTimeout);
+    // Of a task that was stopped because its time was over, the exit code tells nothing.
+    let cause = Cause::of_task(task).filter(|cause| !(timed_out && *cause == Cause::Ended)).or(timed_out.then_some(Cause::NotHeardOf));
+    Failure { kind: cause.map_or(FailureKind::Passing, Cause::kind), cause, reason, had_task: !task.is_reclaimed() }
 }
 
 fn cost(record: &Runner, end: End<'_>, public_ip: bool, now: Timestamp) -> price::MicroDollars {

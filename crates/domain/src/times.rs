@@ -14,6 +14,13 @@ pub const GITHUB_BUDGET: Duration = Duration::from_secs(20);
 /// What scaler may spend on one pool in one run.
 pub const SCALER_DEADLINE: Duration = Duration::from_secs(15);
 
+/// One call of RunTask. ECS publishes no latency: on Fargate the call places the task before it answers, and it is slow when zones are short. A call that is
+/// given up costs minutes (nobody knows whether a task came of it), waiting costs nothing.
+pub const RUN_TASK: Duration = Duration::from_secs(10);
+
+/// What scaler keeps of its time to write down the last answers to launches.
+pub const WRITE_ANSWERS: Duration = Duration::from_secs(3);
+
 /// Scaler's Lambda timeout (`infra/template.yaml`).
 pub const SCALER_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -157,6 +164,13 @@ mod tests {
     fn a_scaler_has_ended_before_its_wakes_come_back_and_before_its_launches_are_repeated() {
         assert!(SCALER_DEADLINE < SCALER_TIMEOUT && SCALER_TIMEOUT < WAKE_VISIBILITY && WAKE_VISIBILITY <= RESEND_AFTER);
         assert!(PLAN_FRESH < SCALER_DEADLINE);
+    }
+
+    #[test]
+    fn a_launch_of_a_plan_that_took_its_time_has_all_of_the_time_of_a_call() {
+        assert!(PLAN_FRESH + RUN_TASK + WRITE_ANSWERS <= SCALER_DEADLINE);
+        // What a call that was given up may still bring about has happened before it is repeated.
+        assert!(RUN_TASK < RESEND_AFTER);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use mayfly_domain::errand::Errand;
+use mayfly_domain::health::FailureKind;
 use mayfly_domain::id::JobId;
 use mayfly_domain::job::{JobRecord, JobState};
 use mayfly_domain::runner::{Outcome, Runner, Timeline};
@@ -12,7 +13,7 @@ use mayfly_domain::stray::{Known, Stray, stray};
 use mayfly_domain::task::{Around, Closing, End, Task, TaskStatus, close};
 use mayfly_domain::times;
 
-use crate::builders::{NOW, ago, arn, busy, job, parked, record_of, registered, registering, requested, target};
+use crate::builders::{NOW, OWN, ago, arn, busy, job, parked, record_of, registered, registering, requested, target};
 
 #[path = "world/builders.rs"]
 mod builders;
@@ -169,6 +170,9 @@ fn a_call_of_unknown_fate_is_looked_for_where_it_was_made() {
 
 const SPOT: &str = "SpotInterruption";
 
+/// What ECS says of a task that AWS stopped for reasons of its own.
+const TAKEN_BACK: [&str; 3] = [SPOT, "TerminationNotice", "InfrastructureHealth"];
+
 fn running(attempt: u32) -> JobRecord {
     JobRecord { state: JobState::Running, attempt, ..record_of(&job(1)) }
 }
@@ -183,8 +187,28 @@ fn a_runner_taken_back_at_work_ran_and_its_job_may_be_run_again() {
     assert!(reason.starts_with("AWS took back its Spot capacity; in ECS's words"), "{reason}");
     let job = closing.job.clone().unwrap();
     assert_eq!((job.rev, job.state, job.story.len()), (record.rev + 1, JobState::Running, record.story.len() + 1));
-    assert!(job.story.last().unwrap().text.contains("took back the Spot capacity"));
+    assert!(job.story.last().unwrap().text.contains("AWS took back its Spot capacity"));
     assert_eq!(left(closing), [Errand::Unregister(runner.id), Errand::Rerun(JobId(1))]);
+}
+
+#[test]
+fn a_host_that_aws_retires_or_finds_unhealthy_is_taken_back_like_spot_capacity() {
+    for code in TAKEN_BACK {
+        let runner = Runner { done_at: None, ..minted(busy(1, 1, 1001, Some(1))) };
+        let closing = ended(&runner, code, Some(&running(1)));
+        assert!(closing.record.reclaimed, "{code}");
+        let reason = closing.record.reason.clone().unwrap();
+        assert!(reason.starts_with("AWS took "), "{code}: {reason}");
+        assert_eq!(left(closing), [Errand::Unregister(runner.id), Errand::Rerun(JobId(1))], "{code}");
+    }
+}
+
+#[test]
+fn a_runner_that_aws_takes_back_before_it_asked_speaks_against_no_image() {
+    for code in TAKEN_BACK {
+        let health = ended(&requested(1), code, None).health.unwrap().of(&OWN);
+        assert_eq!((health.kind, health.cause, health.had_tasks), (Some(FailureKind::Passing), None, false), "{code}");
+    }
 }
 
 #[test]

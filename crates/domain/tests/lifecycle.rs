@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use mayfly_domain::health::{FailureKind, Health, SizeHealth};
+use mayfly_domain::health::{Failure, FailureKind, Health, SizeHealth};
 use mayfly_domain::job::WaitingJob;
 use mayfly_domain::runner::{Outcome, Runner, StopKind, StopMark, Timeline};
 use mayfly_domain::target::Target;
@@ -253,11 +253,11 @@ fn failures_of_one_burst_are_one_wait_and_a_configuration_error_among_them_opens
     for (second, kind) in
         [FailureKind::Passing, FailureKind::Configuration, FailureKind::Passing, FailureKind::Quota].into_iter().enumerate()
     {
-        health.failed(ago(60), kind, "x", later(u64::try_from(second).unwrap()));
+        health.failed(ago(60), Failure::of_launch(kind, "x"), later(u64::try_from(second).unwrap()));
     }
     assert_eq!((health.failures, health.not_before, health.breaker_open()), (1, Some(later(60)), true));
     // The probe fails for another reason: that is no sign that the configuration is right now.
-    health.failed(later(61), FailureKind::Passing, "no capacity", later(70));
+    health.failed(later(61), Failure::of_launch(FailureKind::Passing, "no capacity"), later(70));
     assert_eq!((health.failures, health.unasked_max(DEFINITION)), (2, 1));
     assert!(health.asked(DEFINITION));
     assert_eq!((health.breaker_open(), health.not_before), (false, None));

@@ -68,6 +68,11 @@ const THROTTLED: [&str; 7] = [
     "TooManyRequestsException",
 ];
 
+/// What ECS passes on of a service that it asks itself and that throttled it, under a code that is none of [`THROTTLED`]: `InvalidParameterException: Error
+/// retrieving subnet information for [subnet-...]: Rate exceeded (ErrorCode: Throttling)`. A burst of launches causes it. Source: users' reports
+/// (<https://github.com/dask/dask-cloudprovider/issues/56>); EC2's own code for it is `RequestLimitExceeded`.
+const THROTTLED_BEHIND: [&str; 3] = ["rate exceeded", "errorcode: throttling", "requestlimitexceeded"];
+
 /// Refusals that say nothing about the request: the next one is signed anew.
 const STALE: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired"];
 
@@ -79,13 +84,13 @@ impl FailedCall {
     {
         let code = error.code().map(str::to_owned);
         let status = error.raw_response().map(|response| response.status().as_u16());
+        let message = error.message().map_or_else(|| DisplayErrorContext(&error).to_string(), str::to_owned);
         let verdict = match &error {
             SdkError::ConstructionFailure(_) => Verdict::Refused,
             SdkError::TimeoutError(_) => Verdict::Late,
-            SdkError::ServiceError(_) => verdict(code.as_deref().unwrap_or_default(), status),
+            SdkError::ServiceError(_) => verdict(code.as_deref().unwrap_or_default(), &message, status),
             _ => Verdict::Broken,
         };
-        let message = error.message().map_or_else(|| DisplayErrorContext(&error).to_string(), str::to_owned);
         Self { operation, code, message, status, request_id: error.request_id().map(str::to_owned), verdict, source: error.into() }
     }
 
@@ -98,9 +103,9 @@ impl FailedCall {
         }
     }
 
-    /// True if ECS answered with this code and these words are in its message.
-    pub(crate) fn says(&self, code: &str, words: &str) -> bool {
-        self.code.as_deref() == Some(code) && self.message.contains(words)
+    /// True if ECS answered with this code.
+    pub(crate) fn is(&self, code: &str) -> bool {
+        self.code.as_deref() == Some(code)
     }
 }
 
@@ -113,13 +118,15 @@ impl From<FailedCall> for FleetError {
     }
 }
 
-fn verdict(code: &str, status: Option<u16>) -> Verdict {
+fn verdict(code: &str, message: &str, status: Option<u16>) -> Verdict {
     if THROTTLED.contains(&code) {
         return Verdict::Throttled;
     }
+    let folded = message.to_ascii_lowercase();
     match status {
         Some(429) => Verdict::Throttled,
         Some(408) => Verdict::Late,
+        Some(400..=499) if THROTTLED_BEHIND.iter().any(|words| folded.contains(words)) => Verdict::Throttled,
         Some(400..=499) if !STALE.contains(&code) => Verdict::Refused,
         _ => Verdict::Broken,
     }
@@ -142,7 +149,22 @@ mod tests {
             ("ExpiredTokenException", Some(400), Verdict::Broken),
             ("", None, Verdict::Broken),
         ] {
-            assert_eq!(verdict(code, status), expected, "{code} {status:?}");
+            assert_eq!(verdict(code, "no", status), expected, "{code} {status:?}");
         }
+    }
+
+    #[test]
+    fn a_service_that_ecs_asks_and_that_throttled_it_is_known_by_the_words() {
+        let subnets = "Error retrieving subnet information for [subnet-0a1b2c3d]: Rate exceeded (ErrorCode: Throttling)";
+        let interfaces =
+            "Error retrieving security group information for [sg-1]: Request limit exceeded. (ErrorCode: RequestLimitExceeded)";
+        for message in [subnets, interfaces] {
+            assert_eq!(verdict("InvalidParameterException", message, Some(400)), Verdict::Throttled, "{message}");
+        }
+        // A fault of ECS may have started something, whatever it says.
+        assert_eq!(verdict("ServerException", "Rate exceeded", Some(500)), Verdict::Broken);
+        let gone =
+            "Error retrieving subnet information for [subnet-0a1b2c3d]: The subnet ID does not exist (ErrorCode: InvalidSubnetID.NotFound)";
+        assert_eq!(verdict("InvalidParameterException", gone, Some(400)), Verdict::Refused);
     }
 }

@@ -5,9 +5,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_ecs::config::Config;
 use aws_sdk_ecs::config::retry::RetryConfig;
+use aws_sdk_ecs::config::timeout::TimeoutConfig;
 use aws_sdk_ecs::operation::run_task::{RunTaskError, RunTaskOutput};
 use mayfly_domain::health::FailureKind;
 use mayfly_domain::id::TaskArn;
+use mayfly_domain::times;
 
 use crate::error::{FailedCall, Verdict};
 use crate::fleet::Fleet;
@@ -40,12 +42,15 @@ impl From<LaunchFailure> for FailureKind {
 pub enum LaunchAnswer {
     /// The task exists: made now, or by an earlier send under the same token.
     Started(TaskArn),
-    /// This send started nothing. Speaks for this send alone: an earlier one that got no answer may have.
+    /// This send started nothing. Speaks for this send alone, unless it says `no_place`: an earlier one that got no answer may have.
     Failed {
         /// What kind of failure.
         kind: LaunchFailure,
         /// ECS's words.
         reason: String,
+        /// ECS looked for a place for the task and found none. It does so only under a token that stands for no task yet: no earlier send under the
+        /// same token, if it is over, has made one. Source: ECS developer guide, "Ensuring idempotency": a repeated request gets the first one's task.
+        no_place: bool,
     },
     /// A task may exist or not: the same request is to be sent again under the same token.
     Unsure {
@@ -87,7 +92,8 @@ impl Fleet {
     pub(crate) async fn run(&self, request: &LaunchRequest, client_token: &str, command: Option<Vec<String>>) -> LaunchAnswer {
         // The SDK's own retries would be harmless (same token) but they sleep without knowing the deadline and spend calls that the pace does
         // not count: `launch_all` and the resend of the ledger are the retries.
-        let once = Config::builder().retry_config(RetryConfig::disabled());
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(times::RUN_TASK).build();
+        let once = Config::builder().retry_config(RetryConfig::disabled()).timeout_config(timeouts);
         let call = request.call(&self.client, client_token, command).customize().config_override(once);
         match Box::pin(call.send()).await {
             Ok(output) => answered(&output),
@@ -126,7 +132,8 @@ fn answered(output: &RunTaskOutput) -> LaunchAnswer {
     let Some(failure) = output.failures().first() else { return unsure("ECS answered neither a task nor a failure") };
     let reason = failure.reason().unwrap_or("no reason given");
     let words = failure.detail().map_or_else(|| reason.to_owned(), |detail| format!("{reason}: {detail}"));
-    LaunchAnswer::Failed { kind: reason::failure(&words), reason: words }
+    let no_place = reason::scarcity(&words) == Some(LaunchFailure::Capacity);
+    LaunchAnswer::Failed { kind: reason::failure(&words), reason: words, no_place }
 }
 
 /// The task that the token stands for already. The request differs from the one that made it (which should not be), the task is ours all the same.
@@ -140,13 +147,13 @@ fn conflicting(error: &RunTaskError) -> Option<TaskArn> {
 fn failed(call: &FailedCall) -> LaunchAnswer {
     let reason = call.in_words();
     if let (Some(kind), Some(_)) = (reason::scarcity(&call.message), &call.code) {
-        return LaunchAnswer::Failed { kind, reason };
+        return LaunchAnswer::Failed { kind, reason, no_place: false };
     }
     let unsure = |retry_after, may_have_started| LaunchAnswer::Unsure { reason: reason.clone(), retry_after, may_have_started };
     match call.verdict {
         // A conflict without a task: one was made under this token, and ECS does not say which.
         Verdict::Refused if call.code.as_deref() == Some("ConflictException") => unsure(None, true),
-        Verdict::Refused => LaunchAnswer::Failed { kind: LaunchFailure::Configuration, reason },
+        Verdict::Refused => LaunchAnswer::Failed { kind: LaunchFailure::Configuration, reason, no_place: false },
         Verdict::Throttled => unsure(Some(AFTER_THROTTLE), false),
         Verdict::Broken => unsure(Some(AFTER_BREAK), true),
         Verdict::Late => unsure(None, true),

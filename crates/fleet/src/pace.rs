@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream;
 use mayfly_domain::id::RunnerId;
+use mayfly_domain::times;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::launch::{LaunchAnswer, Launcher};
@@ -14,11 +15,8 @@ use crate::request::LaunchRequest;
 /// RunTask calls on Fargate: a second, sustained and at once, for account and region. Source: ECS developer guide, throttling quotas of Fargate.
 const CALLS: u32 = 20;
 
-/// Calls under way at a time. A call takes a second at most, so more would only wait for each other's connections.
-const UNDER_WAY: usize = 20;
-
-/// A call without an answer after this time is given up; the launch is unsure then.
-const CALL_LIMIT: Duration = Duration::from_secs(5);
+/// Calls under way at a time: as many as one plan launches. A call that ECS is slow to answer must not keep others from being made.
+const UNDER_WAY: usize = 40;
 
 /// Nothing is begun so shortly before the deadline: a call that is cut off costs the launch a wait, one that was not made costs nothing.
 const BEGIN_MARGIN: Duration = Duration::from_secs(2);
@@ -110,7 +108,7 @@ async fn send(launcher: &dyn Launcher, pace: &Pace, sending: &Sending, deadline:
 }
 
 async fn one_call(launcher: &dyn Launcher, sending: &Sending, deadline: Instant) -> LaunchAnswer {
-    let end = deadline.min(Instant::now() + CALL_LIMIT);
+    let end = deadline.min(Instant::now() + times::RUN_TASK);
     timeout_at(end, launcher.launch(&sending.request, &sending.client_token)).await.unwrap_or_else(|_| {
         tracing::warn!(runner.address = %sending.request.runner, "a launch had no answer in time");
         LaunchAnswer::Unsure { reason: "no answer in time".to_owned(), retry_after: None, may_have_started: true }
@@ -180,7 +178,7 @@ mod tests {
     }
 
     fn refused() -> LaunchAnswer {
-        LaunchAnswer::Failed { kind: crate::LaunchFailure::Configuration, reason: "no such role".into() }
+        LaunchAnswer::Failed { kind: crate::LaunchFailure::Configuration, reason: "no such role".into(), no_place: false }
     }
 
     fn sendings(count: usize) -> Vec<Sending> {

@@ -2,6 +2,10 @@
 
 use crate::launch::LaunchFailure;
 
+/// What ECS says of a quota that is used up, folded to lower case: of tasks and vCPUs, and of a size that alone is above it. Source: ECS developer guide,
+/// "Service event messages": "You've reached the limit on the number of vCPUs ...", "The requested CPU configuration is above your limit" (and `MEMORY`).
+const QUOTA: [&str; 2] = ["reached the limit on the number of", "configuration is above your limit"];
+
 /// Quotas "Fargate On-Demand vCPU resource count" and "Fargate Spot vCPU resource count". Source: Service Quotas.
 const VCPU_QUOTAS: [&str; 2] = ["L-3032A538", "L-36FBB829"];
 
@@ -10,7 +14,7 @@ const VCPU_QUOTAS: [&str; 2] = ["L-3032A538", "L-36FBB829"];
 /// ECS reports an exhausted quota under several codes, `ThrottlingException` among them: the words go before the code.
 pub(crate) fn scarcity(words: &str) -> Option<LaunchFailure> {
     let folded = words.to_ascii_lowercase();
-    let quota = folded.contains("reached the limit on the number of") || VCPU_QUOTAS.iter().any(|code| words.contains(code));
+    let quota = QUOTA.iter().any(|words| folded.contains(words)) || VCPU_QUOTAS.iter().any(|code| words.contains(code));
     let capacity = folded.contains("capacity is unavailable") || words.starts_with("RESOURCE:");
     match (quota, capacity) {
         (true, _) => Some(LaunchFailure::Quota),
@@ -46,6 +50,8 @@ mod tests {
             ("You've reached the limit on the number of vCPUs you can run concurrently", Quota),
             ("You\u{2019}ve reached the limit on the number of tasks you can run concurrently", Quota),
             ("vCPU limit exceeded (quota L-36FBB829)", Quota),
+            ("The requested CPU configuration is above your limit.", Quota),
+            ("The requested MEMORY configuration is above your limit", Quota),
             ("MISSING", Configuration),
             ("INACTIVE", Configuration),
             ("something that ECS says tomorrow", Capacity),

@@ -27,7 +27,7 @@ impl Stopper for Fleet {
             Ok(_) => Ok(()),
             Err(error) => {
                 let call = FailedCall::of("StopTask", error);
-                if call.says("InvalidParameterException", "not found") { Ok(()) } else { Err(call.into()) }
+                if call.is("InvalidParameterException") && call.message.contains("not found") { Ok(()) } else { Err(call.into()) }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Why nothing happens: reasons that scaler writes down for whoever asks.
 
-use mayfly_domain::health::{FailureKind, Health, SizeHealth};
+use mayfly_domain::health::{Failure, FailureKind, Health, SizeHealth};
 use mayfly_domain::held::Held;
 use mayfly_domain::id::PoolName;
 use mayfly_domain::job::WaitingJob;
@@ -36,19 +36,21 @@ impl<S: Store> Ledger<S> {
         Ok(matches!(settle(self.store.commit(vec![write]).await, ())?, Try::Done(())))
     }
 
-    /// Counts a launch that could not even be asked for as a failed start. Answers the health of its size as it is now.
+    /// Counts a launch that could not even be asked for as a failed start. Answers the health of its size as it is now, and whether it is news that a person
+    /// must act.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn unlaunchable(&self, pool: &PoolName, launch: Unlaunchable<'_>, now: Timestamp) -> Result<SizeHealth, LedgerError> {
+    pub async fn unlaunchable(&self, pool: &PoolName, launch: Unlaunchable<'_>, now: Timestamp) -> Result<(SizeHealth, bool), LedgerError> {
         let key = key::health(pool);
         self.tried(TRIES, "count a launch that could not be asked for", || async {
             let mut health: Health = optional(&key, self.store.get(&key).await?)?.unwrap_or_default();
             let size = health.of_mut(launch.size);
-            let changed = size.failed_under(launch.definition, now, (FailureKind::Configuration, launch.reason), now);
-            let after = size.clone();
-            if !changed {
+            let failure = Failure::of_launch(FailureKind::Configuration, launch.reason);
+            let counted = size.failed_under(launch.definition, now, failure, now);
+            let after = (size.clone(), counted.opened);
+            if !counted.changed {
                 return Ok(Try::Done(after));
             }
             let before = health.rev;

@@ -40,6 +40,8 @@ pub struct TaskNews {
     pub wake: BTreeSet<PoolName>,
     /// The task must be stopped, for this reason: its runner is closed or marked, or runs under another ARN.
     pub stop: Option<String>,
+    /// The row that closed shows that a person must act, and it is the first to show it: why, and what to do. Whoever is told says so at level `ERROR`.
+    pub must_act: Option<String>,
 }
 
 impl<S: Store> Ledger<S> {
@@ -125,7 +127,7 @@ impl<S: Store> Ledger<S> {
                     Stray::Stop(why) => Some(why.to_owned()),
                     Stray::None | Stray::Adopt | Stray::TakeAway(_) => None,
                 };
-                return Ok(Try::Done(TaskNews { wake: BTreeSet::new(), stop }));
+                return Ok(Try::Done(TaskNews { stop, ..TaskNews::default() }));
             };
             if !runner.may_own(&task.arn) {
                 // Not stopped here: another task of the same runner may be one that a late answer will name. It is refused a registration meanwhile.
@@ -133,13 +135,17 @@ impl<S: Store> Ledger<S> {
             }
             if stopped {
                 let closed = self.try_close(&runner, End::Stopped(task), public_ip, now).await?;
-                return Ok(closed.map(|_| TaskNews { wake: BTreeSet::from([runner.pool.clone()]), stop: None }));
+                return Ok(closed.map(|closing| TaskNews {
+                    wake: BTreeSet::from([runner.pool.clone()]),
+                    stop: None,
+                    must_act: closing.must_act,
+                }));
             }
             let Some(after) = runner.with_task(task) else {
-                return Ok(Try::Done(TaskNews { wake: BTreeSet::new(), stop: unwanted(&runner, &task.arn) }));
+                return Ok(Try::Done(TaskNews { stop: unwanted(&runner, &task.arn), ..TaskNews::default() }));
             };
             Ok(settle(self.store.commit(vec![put_runner(&after)?]).await, after)?
-                .map(|after| TaskNews { wake: BTreeSet::new(), stop: unwanted(&after, &task.arn) }))
+                .map(|after| TaskNews { stop: unwanted(&after, &task.arn), ..TaskNews::default() }))
         })
         .await
     }

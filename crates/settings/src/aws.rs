@@ -19,6 +19,7 @@ use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use crate::environment::{self, Missing};
 
 /// For one attempt. Three of them and the pauses between fit into scaler's 15 s; webhook has a deadline of its own, which is shorter.
+/// RunTask has a longer one of its own (`mayfly_fleet`).
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Attempts of one call, the first included: the SDK's own default.

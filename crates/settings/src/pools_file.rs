@@ -133,11 +133,11 @@ fn template_brackets(text: &str) -> Option<usize> {
 }
 
 fn read(reader: &mut Reader<'_>, root: &Section<'_>, generation: u64) -> Pools {
-    reader.check_keys(root, &["github", "defaults", "pools"], &[]);
+    reader.check_keys(root, &["github", "defaults", "pools"], &[], |_| None);
     let accounts = github::read(reader, root);
     let defaults = root.field("defaults").and_then(|field| reader.section(field));
     if let Some(defaults) = &defaults {
-        reader.check_keys(defaults, pool::DEFAULT_KEYS, pool::NO_DEFAULT);
+        reader.check_keys(defaults, pool::DEFAULT_KEYS, pool::NO_DEFAULT, pool::no_credentials);
     }
     let sections = root.field("pools").and_then(|field| reader.section(field));
     if sections.as_ref().is_none_or(|sections| sections.is_empty()) {

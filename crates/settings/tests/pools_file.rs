@@ -207,6 +207,9 @@ const CASES: &[(&str, &str, &str)] = &[
     ("image with a short digest", "+max = 50", "image = \"runner@sha256:abc\""),
     ("image in capitals", "+max = 50", "image = \"ghcr.io/Acme/runner\""),
     ("image as URL", "+max = 50", "image = \"https://ghcr.io/acme/runner\""),
+    ("credentials for a registry", "+max = 50", "image_credentials = \"arn:aws:secretsmanager:eu-central-1:1:secret:ghcr-AbCdEf\""),
+    ("credentials as ECS has them", "+max = 50", "repositoryCredentials = { credentialsParameter = \"arn\" }"),
+    ("credentials as Kubernetes has them", "+max = 50", "imagePullSecrets = [\"ghcr\"]"),
     ("empty image", "+max = 50", "image = \"\""),
     ("role as ARN", "+max = 50", "task_role = \"arn:aws:iam::1:role/deploy\""),
     ("empty role", "+max = 50", "task_role = \"\""),
@@ -216,7 +219,6 @@ const CASES: &[(&str, &str, &str)] = &[
     ("idle_timeout too long", "+max = 50", "idle_timeout = \"61m\""),
     ("max_lifetime too short", "+max = 50", "max_lifetime = \"9m\""),
     ("max_lifetime too long", "+max = 50", "max_lifetime = \"6d\""),
-    ("rerun on demand", "+max = 50", "rerun_reclaimed = true"),
     ("rerun as text", "+max = 50", "rerun_reclaimed = \"yes\""),
 ];
 

@@ -49,6 +49,12 @@ impl<R: Records, F: Stopper, W: Wakes> Observer<R, F, W> {
             runner.id = %task.address.runner, pool.name = %task.address.pool, task.arn = %task.arn, task.status = ?task.status,
             task.version = task.version, closed = !news.wake.is_empty(), "task seen"
         );
+        if let Some(why) = &news.must_act {
+            error!(
+                runner.id = %task.address.runner, pool.name = %task.address.pool, task.arn = %task.arn,
+                "runners of this size do not start until the configuration is corrected: {why}"
+            );
+        }
         for pool in &news.wake {
             if let Err(problem) = self.wakes.wake(pool).await {
                 warn!(pool.name = %pool, "the pool has a free slot and was not woken, the tick will do it: {problem}");

@@ -76,11 +76,11 @@ fn event(name: &str) -> Value {
 }
 
 fn closing() -> TaskNews {
-    TaskNews { wake: BTreeSet::from(["linux".parse().unwrap()]), stop: None }
+    TaskNews { wake: BTreeSet::from(["linux".parse().unwrap()]), ..TaskNews::default() }
 }
 
 fn unwanted() -> TaskNews {
-    TaskNews { wake: BTreeSet::new(), stop: Some("its runner is closed".to_owned()) }
+    TaskNews { stop: Some("its runner is closed".to_owned()), ..TaskNews::default() }
 }
 
 #[tokio::test]

@@ -69,12 +69,20 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
                 return Held::NoAnswer;
             }
         };
-        error!(pool.name = %pool.name, image = definition.image, "ECS takes no such task definition, somebody must mend it: {problem}");
+        warn!(pool.name = %pool.name, image = definition.image, "ECS takes no such task definition: {problem}");
         let (reason, now) = (format!("no task definition: {reason}"), self.now());
         let fingerprint = self.fingerprint(pool, size);
         let launch = Unlaunchable { size, definition: &fingerprint, reason: &reason };
         match self.ledger.unlaunchable(&pool.name, launch, now).await {
-            Ok(health) => health.not_before.map_or(Held::Unproven(health.unasked_max(&fingerprint)), Held::FailedStarts),
+            Ok((health, opened)) => {
+                if opened {
+                    error!(
+                        pool.name = %pool.name, image = definition.image,
+                        "runners of this size do not start until the configuration is corrected: {reason}. What to do: {}", health.advice()
+                    );
+                }
+                health.not_before.map_or(Held::Unproven(health.unasked_max(&fingerprint)), Held::FailedStarts)
+            }
             Err(problem) => {
                 warn!(pool.name = %pool.name, "a task definition that ECS refuses was not written down, the next look asks again: {problem}");
                 Held::NoAnswer

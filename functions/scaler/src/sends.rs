@@ -20,9 +20,6 @@ use tracing::{error, warn};
 use crate::plans::Committed;
 use crate::{Fleet, Scaler};
 
-/// Left of the deadline for writing down the last answers.
-const TO_WRITE: Duration = Duration::from_secs(3);
-
 /// Most tries of one launch at different places (zones, then the other capacity) before it counts as a failed start.
 const MOST_ATTEMPTS: u32 = 5;
 
@@ -41,7 +38,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
     }
 
     async fn launch(&self, committed: Committed, deadline: Timestamp) -> anyhow::Result<()> {
-        let until = Instant::now() + deadline.since(self.now()).saturating_sub(TO_WRITE);
+        let until = Instant::now() + deadline.since(self.now()).saturating_sub(times::WRITE_ANSWERS);
         let mut runners = self.taken_up(&committed.unanswered).await;
         runners.extend(committed.launched);
         let mut lost = None;
@@ -107,7 +104,16 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
                 let doubt = move |launch: &mut Launch| if may_have_started { launch.unsure = true } else { launch.unsent = true };
                 self.answered(runner, doubt).await.map(|()| None)
             }
-            Sent::Answered(LaunchAnswer::Failed { kind, reason }) => self.failed(runner, kind, &reason).await,
+            Sent::Answered(LaunchAnswer::Failed { kind, reason, no_place }) => {
+                if !(no_place && runner.launch.unsure) {
+                    return self.failed(runner, kind, &reason).await;
+                }
+                match self.settled(runner).await? {
+                    Some(row) => self.failed(&row, kind, &reason).await,
+                    // It was taken up again, or news of it came.
+                    None => Ok(None),
+                }
+            }
         }
     }
 
@@ -130,6 +136,18 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
         self.ledger.change_runner(&runner.address(), mark).await.context("write down what came of a launch").map(drop)
     }
 
+    /// ECS found no place under this token, so no send under it has made a task: not this one, and none of an earlier run, whose calls are long over (within a
+    /// run the fleet keeps the doubt). Answers the row without doubt, if it is still the one that was sent for: the next zone may be tried.
+    async fn settled(&self, runner: &Runner) -> anyhow::Result<Option<Runner>> {
+        let (attempt, sent_at) = (runner.launch.attempt, runner.launch.sent_at);
+        let settle = |row: &Runner| {
+            let same = row.launch.attempt == attempt && row.launch.sent_at == sent_at && row.arn.is_none();
+            same.then(|| Runner { launch: Launch { unsure: false, ..row.launch.clone() }, ..row.clone() })
+        };
+        let changed = self.ledger.change_runner(&runner.address(), settle).await.context("write down that no task came of a launch")?;
+        Ok(if let Changed::Yes(row) = changed { Some(*row) } else { None })
+    }
+
     /// A definite failure: elsewhere if that may help, else the runner is closed, unless an earlier send may have made a task after all.
     async fn failed(&self, runner: &Runner, kind: LaunchFailure, reason: &str) -> anyhow::Result<Option<Runner>> {
         if runner.launch.unsure {
@@ -144,9 +162,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
             }
         }
         match kind {
-            LaunchFailure::Configuration => {
-                error!(runner.id = %runner.id, pool.name = %runner.pool, "ECS takes no such launch, somebody must mend it: {reason}");
-            }
+            LaunchFailure::Configuration => warn!(runner.id = %runner.id, pool.name = %runner.pool, "ECS takes no such launch: {reason}"),
             LaunchFailure::Capacity | LaunchFailure::Quota => {
                 warn!(runner.id = %runner.id, pool.name = %runner.pool, "ECS has no room for a runner now: {reason}");
             }
@@ -154,7 +170,14 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
         let attempt = runner.launch.attempt;
         let still = |row: &Runner| row.arn.is_none() && row.launch.attempt == attempt && !row.launch.unsure;
         let end = End::NeverStarted(kind.into(), reason);
-        self.ledger.close_runner(&runner.address(), end, still, self.now()).await.context("close a runner that never started")?;
+        let closed =
+            self.ledger.close_runner(&runner.address(), end, still, self.now()).await.context("close a runner that never started")?;
+        if let Some(why) = closed.and_then(|closing| closing.must_act) {
+            error!(
+                runner.id = %runner.id, pool.name = %runner.pool,
+                "runners of this size do not start until the configuration is corrected: {why}"
+            );
+        }
         Ok(None)
     }
 
@@ -189,7 +212,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
 
     /// Stops the tasks of marked runners: at once, and again now and then until the row is gone. One without an ARN has nothing to stop yet.
     async fn stop_marked(&self, marked: &[Runner], deadline: Timestamp) {
-        let until = Instant::now() + deadline.since(self.now()).saturating_sub(TO_WRITE);
+        let until = Instant::now() + deadline.since(self.now()).saturating_sub(times::WRITE_ANSWERS);
         let now = self.now();
         let stops = marked.iter().filter_map(|runner| {
             let (arn, stop) = (runner.arn.as_ref()?, runner.stop.as_ref()?);

@@ -12,7 +12,7 @@ use mayfly_fleet::Described;
 use mayfly_ledger::Store;
 use mayfly_ledger::runners::Changed;
 use mayfly_queue::Wakes;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::budget::Budget;
 use crate::{Fleet, GitHub, Sweeper};
@@ -75,6 +75,12 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// As if an event had said it.
     pub(crate) async fn task_seen(&self, task: &mayfly_domain::task::Task) -> anyhow::Result<()> {
         let news = self.ledger.task_seen(task, self.world.public_ip, self.now()).await?;
+        if let Some(why) = &news.must_act {
+            error!(
+                runner.id = %task.address.runner, pool.name = %task.address.pool, task.arn = %task.arn,
+                "runners of this size do not start until the configuration is corrected: {why}"
+            );
+        }
         if let Some(why) = news.stop {
             self.world.fleet.stop(&task.arn, &why).await?;
         }

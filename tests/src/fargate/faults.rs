@@ -34,6 +34,10 @@ pub enum FaultKind {
     DiesBeforeAsking,
     /// Spot reclaims the task `milliseconds` after it runs: warning and SIGTERM, then the end.
     SpotInterruption,
+    /// The host under the task is retired, on demand or on Spot, `milliseconds` after it runs: SIGTERM, then the end.
+    HostRetired,
+    /// The host under the task is found unhealthy, on demand or on Spot, `milliseconds` after it runs: SIGTERM, then the end.
+    HostUnhealthy,
     /// The event is never delivered.
     EventLost,
     /// The event is delivered `copies` times (default 2).

@@ -50,7 +50,7 @@ pub(crate) enum Step {
     FailPull,
     StartContainer,
     Run,
-    Reclaim,
+    Reclaim(StopCode),
     Stop,
     Kill,
     Die(i32),
@@ -198,9 +198,7 @@ impl Fargate {
             Step::FailPull if starting => self.fail_pull(id, at),
             Step::StartContainer if starting => self.start_container(id, at),
             Step::Run if starting && state == ContainerState::Up => self.run(id, at),
-            Step::Reclaim if starting => {
-                self.want_stopped(id, StopCode::SpotInterruption, "Your Spot Task was interrupted.", at);
-            }
+            Step::Reclaim(code) if starting => self.want_stopped(id, code, reclaimed(code), at),
             Step::Stop if state == ContainerState::Up => self.stop(id, at),
             Step::Kill if state == ContainerState::Up => self.effects.push(Effect::Kill(id.clone())),
             Step::Die(exit_code) => self.container_exited(id, exit_code, at),
@@ -232,11 +230,22 @@ impl Fargate {
             task.life.last = LastStatus::Running;
             task.life.started_at = Some(now);
         });
-        let Some(task) = self.tasks.get(id).filter(|task| task.is_spot()) else { return };
-        let occasion = Occasion { started_by: task.started_by.as_deref(), ..Occasion::default() };
-        let draw = at.draw();
-        if let Some(fault) = self.faults.strike(&[FaultKind::SpotInterruption], &occasion, draw) {
-            self.timers.set(at.now + fault.wait(0), id, Step::Reclaim);
+        let Some(task) = self.tasks.get(id) else { return };
+        let (spot, started_by) = (task.is_spot(), task.started_by.clone());
+        let occasion = Occasion { started_by: started_by.as_deref(), ..Occasion::default() };
+        let kinds = [
+            (FaultKind::SpotInterruption, StopCode::SpotInterruption),
+            (FaultKind::HostRetired, StopCode::TerminationNotice),
+            (FaultKind::HostUnhealthy, StopCode::InfrastructureHealth),
+        ];
+        for (kind, code) in kinds {
+            if (kind == FaultKind::SpotInterruption && !spot) || !self.faults.has(kind) {
+                continue;
+            }
+            let draw = at.draw();
+            if let Some(fault) = self.faults.strike(&[kind], &occasion, draw) {
+                self.timers.set(at.now + fault.wait(0), id, Step::Reclaim(code));
+            }
         }
     }
 
@@ -292,5 +301,14 @@ impl Fargate {
         if let Some(task) = self.tasks.get_mut(id) {
             change(task);
         }
+    }
+}
+
+/// What ECS says of a task that it stops for this reason of its own.
+fn reclaimed(code: StopCode) -> &'static str {
+    match code {
+        StopCode::TerminationNotice => "Your task is being stopped: the underlying infrastructure is to be retired.",
+        StopCode::InfrastructureHealth => "Your task was stopped: the underlying infrastructure is not healthy.",
+        _ => "Your Spot Task was interrupted.",
     }
 }

@@ -188,7 +188,7 @@ impl Fargate {
 
     /// Reclaims a task's capacity now, as Spot does.
     pub fn interrupt(&mut self, id: &TaskId, at: &mut Moment<'_>) {
-        self.timers.set(at.now, id, Step::Reclaim);
+        self.timers.set(at.now, id, Step::Reclaim(StopCode::SpotInterruption));
         self.advance(at);
     }
 

@@ -58,6 +58,8 @@ pub enum StopCode {
     EssentialContainerExited,
     UserInitiated,
     SpotInterruption,
+    TerminationNotice,
+    InfrastructureHealth,
 }
 
 impl StopCode {
@@ -69,6 +71,8 @@ impl StopCode {
             Self::EssentialContainerExited => "EssentialContainerExited",
             Self::UserInitiated => "UserInitiated",
             Self::SpotInterruption => "SpotInterruption",
+            Self::TerminationNotice => "TerminationNotice",
+            Self::InfrastructureHealth => "InfrastructureHealth",
         }
     }
 }

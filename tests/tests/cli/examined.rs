@@ -145,7 +145,7 @@ async fn everything_wrong(system: &System) -> Facts {
     facts.app = Ok(ailing(now));
     facts.links = Ok("https://ghes.test".to_owned());
     facts.knock = Knock::Answered { status: 503, body: r#"{"outcome":"failed","reason":"the settings cannot be read"}"#.to_owned() };
-    facts.allowed = Allowed { on_demand: Ok(6), spot: Ok(0) };
+    facts.allowed = Allowed { on_demand: Ok(6), spot: Ok(0), functions: Ok(10) };
     let (ringing, mute) = (EXPECTED[1].0, EXPECTED[2].0);
     let mut alarms = vec![quiet(ringing), quiet(mute)];
     alarms[0].state = State::Alarm;

@@ -59,7 +59,7 @@ pub(crate) async fn seen(system: &System) -> Facts {
         links: Ok(GITHUB.to_owned()),
         app,
         knock: Knock::Answered { status: 401, body: REFUSAL.to_owned() },
-        allowed: Allowed { on_demand: Ok(100), spot: Ok(100) },
+        allowed: Allowed { on_demand: Ok(100), spot: Ok(100), functions: Ok(1_000) },
         roles: Vec::new(),
         groups,
         file,

@@ -214,7 +214,7 @@ async fn a_task_that_was_started_without_an_answer_is_found() {
 #[tokio::test(start_paused = true)]
 async fn who_may_start_nothing_learns_which_policy_lets_him() {
     let reason = "AccessDeniedException: User alice is not authorized to perform: ecs:RunTask";
-    let denied = LaunchAnswer::Failed { kind: LaunchFailure::Configuration, reason: reason.to_owned() };
+    let denied = LaunchAnswer::Failed { kind: LaunchFailure::Configuration, reason: reason.to_owned(), no_place: false };
     let at_run = Ecs { answers: Mutex::new(vec![denied]), ..Ecs::default() };
     let at_registration = Ecs { refuses: Some(reason), ..Ecs::default() };
     for ecs in [at_run, at_registration] {
@@ -223,8 +223,11 @@ async fn who_may_start_nothing_learns_which_policy_lets_him() {
         assert_eq!(finding.level, Level::Unknown, "it says nothing of the deployment: {finding:?}");
         assert!(finding.fix.as_deref().is_some_and(|fix| fix.contains("DoctorPolicyArn")), "{finding:?}");
     }
-    let invalid =
-        LaunchAnswer::Failed { kind: LaunchFailure::Configuration, reason: "InvalidParameterException: no such subnet".to_owned() };
+    let invalid = LaunchAnswer::Failed {
+        kind: LaunchFailure::Configuration,
+        reason: "InvalidParameterException: no such subnet".to_owned(),
+        no_place: false,
+    };
     let ecs = Ecs { answers: Mutex::new(vec![invalid]), ..Ecs::default() };
     assert!(
         matches!(one(&ecs).await.came, Came::NotStarted { kind: Some(LaunchFailure::Configuration), .. }),

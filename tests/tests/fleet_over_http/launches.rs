@@ -98,7 +98,11 @@ async fn what_ecs_refuses_is_a_matter_of_configuration() {
     stand.fault(refusal).await;
     let request = stand.request(1, SIZE).await;
     let answer = stand.fleet.launch(&request, "1-1").await;
-    let expected = LaunchAnswer::Failed { kind: LaunchFailure::Configuration, reason: "AccessDeniedException: no iam:PassRole".into() };
+    let expected = LaunchAnswer::Failed {
+        kind: LaunchFailure::Configuration,
+        reason: "AccessDeniedException: no iam:PassRole".into(),
+        no_place: false,
+    };
     assert_eq!(answer, expected);
     stand.down().await;
 }

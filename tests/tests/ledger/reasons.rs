@@ -44,12 +44,12 @@ async fn what_cannot_be_launched_counts_as_a_failed_start_of_its_size<S: Store>(
     let size = size();
     let launch = Unlaunchable { size: &size, definition: "d", reason: "Role is not valid" };
     let first = ledger.unlaunchable(&linux(), launch, at(10)).await.unwrap();
-    assert!(first.breaker_open() && first.not_before == Some(at(70)));
+    assert!(first.0.breaker_open() && first.1 && first.0.not_before == Some(at(70)));
     // Another planner at the same moment: one wait.
     let same = ledger.unlaunchable(&linux(), launch, at(10)).await.unwrap();
-    assert_eq!((same.failures, same.not_before), (1, Some(at(70))));
+    assert_eq!((same.0.failures, same.0.not_before, same.1), (1, Some(at(70)), false));
     let second = ledger.unlaunchable(&linux(), launch, at(71)).await.unwrap();
-    assert_eq!((second.failures, second.not_before), (2, Some(at(191))));
+    assert_eq!((second.0.failures, second.0.not_before, second.1), (2, Some(at(191)), false));
     let health = ledger.look(&linux()).await.unwrap().health.of(&size);
     assert_eq!((health.reason.as_deref(), health.failed.as_deref()), (Some("Role is not valid"), Some("d")));
 }

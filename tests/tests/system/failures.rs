@@ -2,9 +2,9 @@
 
 use mayfly_domain::runner::Outcome;
 use mayfly_tests::fargate::{Fault, FaultKind, Operation};
-use mayfly_tests::system::{BadImage, Start};
+use mayfly_tests::system::{BadImage, Start, Strike, System};
 
-use crate::told::{begin, done, jobs, linux, outcomes, pool_with, queue_one, rest, story, until};
+use crate::told::{Errors, begin, done, in_virtual_time, jobs, linux, outcomes, pool_with, queue_one, rest, story, strike, until};
 
 #[tokio::test(start_paused = true)]
 async fn no_capacity_in_one_place_is_tried_in_another_at_once() {
@@ -15,6 +15,36 @@ async fn no_capacity_in_one_place_is_tried_in_another_at_once() {
     rest(&system, 60).await;
     let runner = system.closed_runners().remove(0);
     assert_eq!((runner.launch.attempt, runner.outcome, system.launched_and_most_live().0), (2, Some(Outcome::Ran), 1));
+}
+
+/// The first answer is lost, or comes too late; the repetition under the same token finds no place, which proves that nothing came of the first.
+#[test]
+fn a_launch_without_an_answer_and_then_no_capacity_goes_on_to_the_next_place() {
+    for (seed, blow) in (80..).zip([Strike::HangBefore, Strike::HangAfter, Strike::FailBefore, Strike::FailAfter]) {
+        in_virtual_time(async move {
+            let system = begin(seed);
+            strike(&system, "scaler", "RunTask", blow);
+            system.fault(Fault::of(FaultKind::NoCapacity).times(1));
+            let job = queue_one(&system);
+            done(&system, 200, &[job]).await;
+            rest(&system, 60).await;
+            let runner = system.closed_runners().remove(0);
+            assert_eq!((runner.launch.attempt, runner.outcome), (2, Some(Outcome::Ran)), "{blow:?}\n{}", story(&system));
+            assert_eq!((system.closed_runners().len(), system.launched_and_most_live().0), (1, 1), "{blow:?}");
+        });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn launches_that_ecs_takes_its_time_for_are_made_once() {
+    for milliseconds in [3_500, 9_000] {
+        let system = begin(milliseconds);
+        system.fault(Fault { milliseconds: Some(milliseconds), ..Fault::of(FaultKind::SlowAnswer) });
+        let jobs = system.queue_jobs(&jobs(10));
+        done(&system, 200, &jobs).await;
+        rest(&system, 60).await;
+        assert_eq!((system.ecs_calls(Operation::RunTask), system.launched_and_most_live().0), (10, 10), "{milliseconds}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,4 +177,105 @@ async fn an_image_whose_runner_fails_after_its_registration_is_probed_and_its_jo
         done(&system, 3_600, &jobs).await;
         rest(&system, 300).await;
     }
+}
+
+/// A pool of 60 whose runners start, and then, with 300 jobs waiting, start no more for half an hour.
+async fn gone_bad(seed: u64, fault: Fault) -> System {
+    let system = Start::seeded(seed).pools(&pool_with("max = 60")).begin().unwrap();
+    let first = queue_one(&system);
+    done(&system, 200, &[first]).await;
+    system.fault(fault);
+    system.queue_jobs(&jobs(300));
+    system.pass(1_800).await;
+    system
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_worked_and_goes_bad_costs_one_wave_and_a_few_tasks_more() {
+    for (seed, fault) in
+        [(85, Fault { milliseconds: Some(2_000), ..Fault::of(FaultKind::DiesBeforeAsking) }), (86, Fault::of(FaultKind::PullFailure))]
+    {
+        let kind = fault.kind;
+        let system = gone_bad(seed, fault).await;
+        let (launched, most_live) = system.launched_and_most_live();
+        // The wave that was on its way when the first one failed; after that five at a time, four times, then one at a time.
+        assert!((50..=61 + 30).contains(&launched) && most_live <= 60, "{kind:?}: {launched} tasks, {most_live} at once");
+        system.world.with_ecs(|ecs, _| ecs.clear_faults());
+        until(&system, 2_400, "they start again, all at once", |system| system.runners().len() == 60).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_few_bad_starts_do_not_slow_a_burst_of_an_image_that_works() {
+    let system = Start::seeded(87).pools(&pool_with("max = 60")).begin().unwrap();
+    let first = queue_one(&system);
+    done(&system, 200, &[first]).await;
+    system.fault(Fault { milliseconds: Some(1_000), ..Fault::of(FaultKind::DiesBeforeAsking).times(4) });
+    let jobs = system.queue_jobs(&jobs(60));
+    done(&system, 240, &jobs).await;
+    assert!(system.launched_and_most_live().1 >= 56, "{:?}", system.launched_and_most_live());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_person_must_correct_rings_once_and_what_passes_does_not() {
+    let (errors, _guard) = Errors::listen();
+    let system = begin(88);
+    let transient = [
+        "Timeout waiting for network interface provisioning to complete.",
+        "CannotPullContainerError: 429 Too Many Requests: toomanyrequests",
+    ];
+    for reason in transient {
+        system.fault(Fault { reason: Some(reason.to_owned()), ..Fault::of(FaultKind::PullFailure).times(3) });
+        let jobs = system.queue_jobs(&jobs(6));
+        done(&system, 900, &jobs).await;
+        rest(&system, 120).await;
+        assert_eq!(errors.heard(), Vec::<String>::new(), "{reason}");
+    }
+    let wrong = "CannotPullContainerError: image Manifest does not contain descriptor matching platform 'linux/amd64'.";
+    for times in 1..=2 {
+        system.fault(Fault { reason: Some(wrong.to_owned()), ..Fault::of(FaultKind::PullFailure) });
+        let jobs = system.queue_jobs(&jobs(6));
+        system.pass(1_200).await;
+        let heard = errors.heard();
+        assert_eq!(heard.len(), times, "{heard:#?}");
+        let told = heard.last().unwrap();
+        assert!(told.contains(wrong) && told.contains("docker buildx --platform") && told.contains("pool.name=linux"), "{told}");
+        system.world.with_ecs(|ecs, _| ecs.clear_faults());
+        done(&system, 3_600, &jobs).await;
+    }
+}
+
+/// A launch that ECS refuses for good is one line, too, however many jobs wait for it.
+#[tokio::test(start_paused = true)]
+async fn launches_that_ecs_refuses_ring_once() {
+    let (errors, _guard) = Errors::listen();
+    let system = begin(89);
+    let refused =
+        |code: &str, reason: &str| Fault { code: Some(code.to_owned()), reason: Some(reason.to_owned()), ..Fault::of(FaultKind::Refused) };
+    system.fault(refused("InvalidParameterException", "The subnet ID 'subnet-1' does not exist (ErrorCode: InvalidSubnetID.NotFound)"));
+    let jobs = system.queue_jobs(&jobs(12));
+    system.pass(1_800).await;
+    let heard = errors.heard();
+    assert_eq!(heard.len(), 1, "{heard:#?}");
+    assert!(heard[0].contains("subnet-1"), "{heard:#?}");
+    system.world.with_ecs(|ecs, _| ecs.clear_faults());
+    done(&system, 3_600, &jobs).await;
+}
+
+/// ECS asks EC2 about each launch's subnets, and a burst of launches is throttled there: a throttle like ECS's own.
+#[tokio::test(start_paused = true)]
+async fn launches_that_ec2_throttles_inside_ecs_are_made_a_moment_later() {
+    let (errors, _guard) = Errors::listen();
+    let system = begin(90);
+    let reason = "Error retrieving subnet information for [subnet-0a1b2c3d]: Rate exceeded (ErrorCode: Throttling)";
+    let fault = Fault {
+        code: Some("InvalidParameterException".to_owned()),
+        reason: Some(reason.to_owned()),
+        ..Fault::of(FaultKind::Refused).times(24)
+    };
+    system.fault(fault);
+    let jobs = system.queue_jobs(&jobs(12));
+    done(&system, 150, &jobs).await;
+    rest(&system, 120).await;
+    assert_eq!((outcomes(&system), errors.heard()), (vec![Outcome::Ran; 12], Vec::new()), "{}", story(&system));
 }

@@ -11,14 +11,18 @@ use mayfly_tests::system::{Start, System};
 
 use crate::told::{done, job, outcomes, pool_with, rest, story, until};
 
-/// A pool on Spot, and a job whose runner is taken back while it works.
-async fn interrupted(seed: u64, lines: &str) -> (System, JobId) {
-    let system = Start::seeded(seed).pools(&pool_with(&format!("max = 4\ncapacity = \"spot\"\n{lines}"))).begin().unwrap();
-    // The owner allows the App to run jobs again.
+/// The owner allows the App to run jobs again.
+fn allow_reruns(system: &System) {
     system.world.with_github(|github, _| {
         let acme = github.accounts().installation_on(ACME).unwrap().id;
         github.accounts_mut().installation_mut(acme).unwrap().permissions.insert("actions".to_owned(), Level::Write)
     });
+}
+
+/// A pool on Spot, and a job whose runner is taken back while it works.
+async fn interrupted(seed: u64, lines: &str) -> (System, JobId) {
+    let system = Start::seeded(seed).pools(&pool_with(&format!("max = 4\ncapacity = \"spot\"\n{lines}"))).begin().unwrap();
+    allow_reruns(&system);
     system.fault(Fault { milliseconds: Some(20_000), ..Fault::of(FaultKind::SpotInterruption).times(1) });
     let job = system.queue_jobs(&NewJob { seconds: 200.0, ..job() })[0];
     let over = |system: &System| system.at_github(job).is_some_and(|(status, _)| status == Status::Completed);
@@ -36,7 +40,7 @@ async fn it_is_told_in_the_runners_and_in_the_jobs_story() {
     let reason = runner.reason.unwrap();
     assert!(reason.contains("AWS took back its Spot capacity"), "{reason}");
     let told = system.job(job).unwrap().story;
-    assert!(told.iter().any(|note| note.text.contains("took back the Spot capacity")), "{told:?}");
+    assert!(told.iter().any(|note| note.text.contains("AWS took back its Spot capacity")), "{told:?}");
     assert_eq!(system.launched_and_most_live().0, 1, "GitHub has failed the job: nobody asked for another try");
 }
 
@@ -67,6 +71,24 @@ async fn a_pool_that_wants_it_has_the_job_run_again_once_and_on_demand() {
     assert!(told.iter().any(|note| note.text.contains("run it again, on demand")), "{told:?}");
     let capacities: Vec<Capacity> = system.closed_runners().iter().map(|runner| runner.size.capacity).collect();
     assert_eq!(capacities, [Capacity::Spot, Capacity::OnDemand]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_whose_host_aws_takes_away_is_run_again_on_demand_too() {
+    for (seed, kind) in [(234, FaultKind::HostRetired), (235, FaultKind::HostUnhealthy)] {
+        let system = Start::seeded(seed).pools(&pool_with("max = 4\nrerun_reclaimed = true")).begin().unwrap();
+        allow_reruns(&system);
+        system.fault(Fault { milliseconds: Some(20_000), ..Fault::of(kind).times(1) });
+        let job = system.queue_jobs(&NewJob { seconds: 200.0, ..job() })[0];
+        until(&system, 1_200, "there is a second attempt", |system| !second_attempt(system).is_empty()).await;
+        let runner = system.closed_runners().remove(0);
+        let reason = runner.reason.clone().unwrap();
+        assert!(runner.reclaimed && reason.starts_with("AWS took it back: the host under it is"), "{reason}");
+        let told = system.job(job).unwrap().story;
+        assert!(told.iter().any(|note| note.text.contains("the host under it is")), "{told:?}");
+        done(&system, 600, &[second_attempt(&system).remove(0).id]).await;
+        assert_eq!((asked(&system), system.launched_and_most_live().0), (1, 2));
+    }
 }
 
 #[tokio::test(start_paused = true)]

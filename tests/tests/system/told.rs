@@ -118,6 +118,54 @@ pub(crate) fn trace(seen: &Seen) -> String {
     seen.lock().unwrap().iter().map(|(at, happening)| format!("{} {happening}\n", at.millis())).collect()
 }
 
+/// Lines at level `ERROR`, which ring the alarm `somebody-must-act`, of all functions of this thread.
+#[derive(Clone, Default)]
+pub(crate) struct Errors(Arc<Mutex<Vec<String>>>);
+
+impl Errors {
+    /// Listens until the guard goes.
+    pub(crate) fn listen() -> (Self, tracing::subscriber::DefaultGuard) {
+        let errors = Self::default();
+        let guard = tracing::subscriber::set_default(errors.clone());
+        (errors, guard)
+    }
+
+    /// What was heard so far.
+    pub(crate) fn heard(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl tracing::Subscriber for Errors {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::ERROR
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Line(String);
+        impl tracing::field::Visit for Line {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                self.0.push_str(&format!("{}={value:?} ", field.name()));
+            }
+        }
+        let mut line = Line(String::new());
+        event.record(&mut line);
+        self.0.lock().unwrap().push(line.0);
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
 /// One call is struck: the first of this operation of this function.
 pub(crate) fn strike(system: &System, who: &'static str, operation: &'static str, strike: Strike) {
     system.world.set_weather(Box::new(move |call: &PortCall, _: Timestamp| {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mayfly_domain::time::Timestamp;
+use mayfly_domain::times;
 use mayfly_tests::fargate::{Fault, FaultKind};
 use mayfly_tests::system::{Chances, End, Fate, Happening, Port, PortCall, Start, Strike, System};
 
@@ -175,7 +176,7 @@ async fn a_transaction_goes_on_when_its_caller_is_killed_in_the_middle_of_it() {
 
 #[test]
 fn a_struck_launch_is_one_task() {
-    let slow = [Strike::Slow(Duration::from_secs(10))];
+    let slow = [4, 9, 11].map(|seconds| Strike::Slow(Duration::from_secs(seconds)));
     for (seed, blow) in (350..).zip(EVERY.into_iter().chain(slow)) {
         in_virtual_time(async move {
             let system = begin(seed);
@@ -191,7 +192,7 @@ fn a_struck_launch_is_one_task() {
                 Strike::FailBefore | Strike::FailAfter | Strike::HangBefore | Strike::Throttle | Strike::Conflict => {
                     assert!(calls > 1, "{blow:?} is tried again\n{}", trace(&seen));
                 }
-                Strike::Slow(by) if by < Duration::from_secs(3) => assert_eq!(calls, 1, "{}", trace(&seen)),
+                Strike::Slow(by) if by < times::RUN_TASK => assert_eq!(calls, 1, "{}", trace(&seen)),
                 // The task may tell its ARN before scaler looks again.
                 _ => {}
             }

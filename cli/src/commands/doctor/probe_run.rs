@@ -156,7 +156,7 @@ impl<F: Registry + Starts + Tasks + Stopper, L: LogStreams> Prober<'_, F, L> {
             }
             match self.fleet.probe(probe).await {
                 LaunchAnswer::Started(task) => return Ok(task),
-                LaunchAnswer::Failed { kind, reason } => {
+                LaunchAnswer::Failed { kind, reason, .. } => {
                     return Err(Came::NotStarted { kind: Some(kind).filter(|_| !denied(&reason)), reason });
                 }
                 LaunchAnswer::Unsure { reason, .. } => last = reason,

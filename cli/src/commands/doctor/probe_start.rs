@@ -1,5 +1,6 @@
 //! What ECS says of a probe that never told anything: why it was not started, or why it ended.
 
+use mayfly_domain::start_failure::Cause;
 use mayfly_domain::task::{Task, TaskStatus};
 use mayfly_fleet::LaunchFailure;
 use mayfly_fleet::probe::Wrong;
@@ -11,131 +12,24 @@ use super::probe::{Kind, capacity};
 pub(crate) const MAY_NOT: &str =
     "whoever runs it needs the policy DoctorPolicyArn (the stack's outputs); without it: mayfly doctor --no-probe";
 
-const ROLE: &str =
-    "a role of tasks must lie under the path /mayfly/<stack>/ (TaskRolePath in the stack's outputs) and trust ecs-tasks.amazonaws.com";
-
 const WAY_OUT: &str = "with AssignPublicIp=ENABLED the subnets need a route to an internet gateway, with DISABLED one to a NAT; security group and network \
      ACLs must let 443 out";
 
-/// A cause: words of ECS's that tell it, the area, what is found in words (`{}`: of whom), what to do.
-struct Cause {
-    words: &'static [&'static str],
-    area: Area,
-    what: &'static str,
-    fix: &'static str,
-}
-
-/// The first one whose words all occur counts. Source of the words: ECS developer guide, "Stopped tasks error messages" and "CannotPullContainer task
-/// errors"; they are not promised, so that ECS's own are told, too.
-const CAUSES: [Cause; 19] = [
-    Cause {
-        words: &["service linked role"],
-        area: Area::Roles,
-        what: "ECS has no service-linked role in this account",
-        fix: "once for each account: aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com",
-    },
-    Cause { words: &["unable to assume"], area: Area::Roles, what: "ECS cannot assume the role", fix: ROLE },
-    Cause { words: &["role is not valid"], area: Area::Roles, what: "there is no such role", fix: ROLE },
-    Cause {
-        words: &["cannotpull", "platform"],
-        area: Area::Network,
-        what: "the image is not built for the pool's architecture",
-        fix: "build it for both (docker buildx --platform), or set the pool's architecture",
-    },
-    Cause {
-        words: &["cannotpull", "no space left"],
-        area: Area::Network,
-        what: "the image does not fit the disk",
-        fix: "set the pool's disk higher",
-    },
-    Cause {
-        words: &["cannotpull", "toomanyrequests"],
-        area: Area::Network,
-        what: "the registry limits pulls of those who do not say who they are",
-        fix: "keep the image in ECR in this region (a pull-through cache does it by itself)",
-    },
-    Cause { words: &["cannotpull", "timeout"], area: Area::Network, what: "the registry of the image cannot be reached", fix: WAY_OUT },
-    Cause {
-        words: &["cannotpull", "deadline exceeded"],
-        area: Area::Network,
-        what: "the registry of the image cannot be reached",
-        fix: WAY_OUT,
-    },
-    Cause {
-        words: &["cannotpull", "canceled while waiting for connection"],
-        area: Area::Network,
-        what: "the registry of the image cannot be reached",
-        fix: WAY_OUT,
-    },
-    Cause {
-        words: &["cannotpull", "no such host"],
-        area: Area::Network,
-        what: "the name of the image's registry is not known there",
-        fix: "is the registry's name right? does the VPC resolve names (enableDnsSupport)?",
-    },
-    Cause {
-        words: &["cannotpull", "connection refused"],
-        area: Area::Network,
-        what: "the registry of the image cannot be reached",
-        fix: WAY_OUT,
-    },
-    Cause {
-        words: &["cannotpull", "denied"],
-        area: Area::Network,
-        what: "the registry does not give the image to ECS",
-        fix: "it must be public, or in ECR of this account (what the execution role may pull)",
-    },
-    Cause {
-        words: &["cannotpull", "forbidden"],
-        area: Area::Network,
-        what: "the registry does not give the image to ECS",
-        fix: "it must be public, or in ECR of this account (what the execution role may pull)",
-    },
-    Cause {
-        words: &["cannotpull", "unauthorized"],
-        area: Area::Network,
-        what: "the registry does not give the image to ECS",
-        fix: "it must be public, or in ECR of this account (what the execution role may pull)",
-    },
-    Cause {
-        words: &["cannotpull", "not found"],
-        area: Area::Network,
-        what: "there is no such image",
-        fix: "correct it in the pools file: mayfly apply",
-    },
-    Cause { words: &["cannotpull"], area: Area::Network, what: "the image cannot be pulled", fix: WAY_OUT },
-    Cause {
-        words: &["resourceinitializationerror", "accessdenied"],
-        area: Area::Roles,
-        what: "the execution role may not do what ECS needs to start a task",
-        fix: "its policy is the template's: deploy again (make deploy)",
-    },
-    Cause {
-        words: &["resourceinitializationerror"],
-        area: Area::Network,
-        what: "ECS cannot reach what it needs to start a task (the registry's tokens, the log group)",
-        fix: WAY_OUT,
-    },
-    Cause {
-        words: &["cannotstartcontainererror"],
-        area: Area::Network,
-        what: "the image's /bin/bash does not start",
-        fix: "the image needs bash 4.4 or newer, built for the pool's architecture (runner/Dockerfile says what else)",
-    },
-];
-
-fn cause(words: &str) -> Option<&'static Cause> {
-    let folded = words.to_ascii_lowercase();
-    CAUSES.iter().find(|cause| cause.words.iter().all(|word| folded.contains(word)))
+/// Where a finding about this cause belongs.
+fn area(cause: Cause) -> Area {
+    match cause {
+        Cause::NoServiceRole | Cause::WrongRole | Cause::ExecutionRoleDenied => Area::Roles,
+        _ => Area::Network,
+    }
 }
 
 /// What follows from a cause that ECS tells in these words.
-fn caused(kind: &Kind, cause: &Cause, words: &str) -> Finding {
-    let of = match cause.area {
+fn caused(kind: &Kind, cause: Cause, words: &str) -> Finding {
+    let of = match area(cause) {
         Area::Roles => format!("{} (role {})", kind.whose(), kind.role_name()),
         _ => format!("{} (image {})", kind.whose(), kind.pool.image),
     };
-    Finding::error(cause.area, format!("{of}: {}: {words}", cause.what), cause.fix)
+    Finding::error(area(cause), format!("{of}: {}: {words}", cause.what()), cause.fix())
 }
 
 /// No task was started, for a reason of that kind (none: who asks may not, or nobody knows) and in these words.
@@ -156,7 +50,7 @@ pub fn not_started(kind: &Kind, failure: Option<LaunchFailure>, reason: &str) ->
             let what = format!("{whose}: {} has no capacity in these subnets now: {reason}", capacity(kind));
             Finding::warning(Area::Network, what, "it passes; subnets in more availability zones make it rarer (SubnetIds of the stack)")
         }
-        Some(LaunchFailure::Configuration) => match cause(reason) {
+        Some(LaunchFailure::Configuration) => match Cause::in_words(reason) {
             Some(cause) => caused(kind, cause, reason),
             None => {
                 let fix = "what it names is the stack's (subnets, security group, cluster) or the pools file's (image, task_role): correct it there";
@@ -177,12 +71,13 @@ pub fn silent(kind: &Kind, task: &Task) -> Vec<Finding> {
         (None, None) => String::new(),
     };
     let unknown = |what: String, fix: &str| vec![Finding::unknown(Area::Network, what, fix)];
-    match task.stop_code.as_deref() {
-        Some("SpotInterruption") => return unknown(format!("{whose}: AWS took the probe's Spot capacity back"), "try again"),
-        Some("UserInitiated") => return unknown(format!("{whose}: somebody stopped the probe: {words}"), "try again"),
-        _ => {}
+    if task.is_reclaimed() {
+        return unknown(format!("{whose}: AWS took the probe back: {words}"), "try again");
     }
-    if let Some(cause) = cause(&words) {
+    if task.stop_code.as_deref() == Some("UserInitiated") {
+        return unknown(format!("{whose}: somebody stopped the probe: {words}"), "try again");
+    }
+    if let Some(cause) = Cause::in_words(&words) {
         return vec![caused(kind, cause, &words)];
     }
     let log = "its log cannot be read: may the execution role write it (logs:PutLogEvents), and does the way out lead to CloudWatch Logs?";

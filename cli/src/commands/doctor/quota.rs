@@ -1,4 +1,4 @@
-//! How many vCPUs the account may run at a time, against what the pools may need.
+//! How many vCPUs the account may run at a time, against what the pools may need, and how many functions.
 
 use async_trait::async_trait;
 use aws_sdk_servicequotas::Client;
@@ -13,8 +13,18 @@ use super::finding::{Area, Finding};
 use crate::deployment::refused;
 use crate::failure::Failure;
 
-/// The service of both quotas. Source: AWS General Reference, "Amazon ECS endpoints and quotas", AWS Fargate service quotas.
-const SERVICE: &str = "fargate";
+/// The service of the quotas of vCPUs. Source: AWS General Reference, "Amazon ECS endpoints and quotas", AWS Fargate service quotas.
+const FARGATE: &str = "fargate";
+
+/// The service of the quota of functions. Source: AWS General Reference, "AWS Lambda endpoints and quotas".
+const LAMBDA: &str = "lambda";
+
+/// "Concurrent executions" of all functions of an account in a region: 1,000, but often 10 in a new account. What is above it API Gateway answers with 503.
+/// Source: Lambda developer guide, "Lambda quotas" ("New AWS accounts have reduced concurrency and memory quotas").
+pub const CONCURRENCY: &str = "L-B99A9384";
+
+/// Below it a push of some dozens of jobs meets the limit: a delivery takes a function for some milliseconds, but GitHub makes them all at once.
+const FEW: u32 = 100;
 
 /// "Fargate On-Demand vCPU resource count".
 pub const ON_DEMAND: &str = "L-3032A538";
@@ -28,12 +38,12 @@ const UNITS: u32 = 1024;
 /// What the account's quotas are.
 #[async_trait]
 pub trait Quotas: Send + Sync {
-    /// How many vCPUs the account may run at a time by this quota.
+    /// What the account may have at a time by this quota of that service.
     ///
     /// # Errors
     ///
     /// If it cannot be asked.
-    async fn vcpus(&self, code: &str) -> Result<u32, Failure>;
+    async fn value(&self, service: &str, code: &str) -> Result<u32, Failure>;
 }
 
 /// Service Quotas. Needs `servicequotas:GetServiceQuota` and `servicequotas:GetAWSDefaultServiceQuota`.
@@ -48,8 +58,8 @@ impl ServiceQuotas {
     }
 
     /// What every account begins with.
-    async fn of_everybody(&self, code: &str) -> Result<f64, Failure> {
-        let asked = self.0.get_aws_default_service_quota().service_code(SERVICE).quota_code(code).send().await;
+    async fn of_everybody(&self, service: &str, code: &str) -> Result<f64, Failure> {
+        let asked = self.0.get_aws_default_service_quota().service_code(service).quota_code(code).send().await;
         let answer = asked.map_err(|error| refused(&format!("ask for the quota {code}"), &error))?;
         answer.quota.and_then(|quota| quota.value).ok_or_else(|| unsaid(code))
     }
@@ -61,12 +71,12 @@ fn unsaid(code: &str) -> Failure {
 
 #[async_trait]
 impl Quotas for ServiceQuotas {
-    async fn vcpus(&self, code: &str) -> Result<u32, Failure> {
-        let value = match self.0.get_service_quota().service_code(SERVICE).quota_code(code).send().await {
+    async fn value(&self, service: &str, code: &str) -> Result<u32, Failure> {
+        let value = match self.0.get_service_quota().service_code(service).quota_code(code).send().await {
             Ok(answer) => answer.quota.and_then(|quota| quota.value).ok_or_else(|| unsaid(code))?,
             // An account whose quota nobody ever changed may have none of its own.
             Err(SdkError::ServiceError(error)) if matches!(error.err(), GetServiceQuotaError::NoSuchResourceException(_)) => {
-                self.of_everybody(code).await?
+                self.of_everybody(service, code).await?
             }
             Err(error) => return Err(refused(&format!("ask for the quota {code}"), &error)),
         };
@@ -75,19 +85,22 @@ impl Quotas for ServiceQuotas {
     }
 }
 
-/// What the account may run, on demand and on Spot.
+/// What the account may run: vCPUs on demand and on Spot, and functions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allowed {
     /// On demand.
     pub on_demand: Result<u32, Failure>,
     /// On Spot.
     pub spot: Result<u32, Failure>,
+    /// Functions at a time.
+    pub functions: Result<u32, Failure>,
 }
 
-/// Asks for both.
+/// Asks for all of them.
 pub async fn gather(quotas: &impl Quotas) -> Allowed {
-    let (on_demand, spot) = futures::join!(quotas.vcpus(ON_DEMAND), quotas.vcpus(SPOT));
-    Allowed { on_demand, spot }
+    let (on_demand, spot, functions) =
+        futures::join!(quotas.value(FARGATE, ON_DEMAND), quotas.value(FARGATE, SPOT), quotas.value(LAMBDA, CONCURRENCY));
+    Allowed { on_demand, spot, functions }
 }
 
 /// What follows for these pools.
@@ -104,7 +117,22 @@ pub fn judge(allowed: &Allowed, pools: &Pools) -> Vec<Finding> {
             });
         }
     }
+    findings.push(match &allowed.functions {
+        Ok(most) => functions(*most),
+        Err(failure) => Finding::not_seen(Area::Quota, failure),
+    });
     findings
+}
+
+fn functions(most: u32) -> Finding {
+    if most >= FEW {
+        return Finding::good(Area::Quota, format!("the account may run {most} Lambda functions at a time"));
+    }
+    let what = format!(
+        "the account may run {most} Lambda functions at a time: of a push with more jobs than that some deliveries are answered 503, and are asked for again a \
+         minute or more later"
+    );
+    Finding::warning(Area::Quota, what, format!("ask for 1,000 in Service Quotas (Lambda, Concurrent executions, {CONCURRENCY})"))
 }
 
 fn one(pools: &[&Pool], quota: u32, words: &str, code: &str) -> Finding {
@@ -147,10 +175,10 @@ mod tests {
             (3, 0, [Level::Error, Level::Error]),
         ];
         for (on_demand, spot, levels) in cases {
-            let found = judge(&Allowed { on_demand: Ok(on_demand), spot: Ok(spot) }, &pools(TWO));
+            let found = judge(&Allowed { on_demand: Ok(on_demand), spot: Ok(spot), functions: Ok(1_000) }, &pools(TWO));
             assert_eq!([found[0].level, found[1].level], levels, "{found:?}");
         }
-        let found = judge(&Allowed { on_demand: Ok(10), spot: Ok(0) }, &pools(TWO));
+        let found = judge(&Allowed { on_demand: Ok(10), spot: Ok(0), functions: Ok(1_000) }, &pools(TWO));
         assert!(found[0].what.contains("need 10") && found[1].what.contains("none ever starts"), "{found:?}");
     }
 
@@ -158,7 +186,17 @@ mod tests {
     fn what_no_pool_uses_is_not_told_and_what_cannot_be_asked_is_unknown() {
         let denied = || Err(Failure::new("ask for the quota: AccessDenied", "attach the policy"));
         let only_spot = pools(&format!("[pools.spot]{}", TWO.split("[pools.spot]").last().unwrap()));
-        let found = judge(&Allowed { on_demand: denied(), spot: denied() }, &only_spot);
-        assert_eq!(found.iter().map(|one| one.level).collect::<Vec<_>>(), [Level::Unknown]);
+        let found = judge(&Allowed { on_demand: denied(), spot: denied(), functions: denied() }, &only_spot);
+        assert_eq!(found.iter().map(|one| one.level).collect::<Vec<_>>(), [Level::Unknown; 2]);
+    }
+
+    #[test]
+    fn a_new_accounts_few_functions_are_told() {
+        for (functions, level) in [(10, Level::Warning), (99, Level::Warning), (100, Level::Good), (1_000, Level::Good)] {
+            let found = judge(&Allowed { on_demand: Ok(100), spot: Ok(100), functions: Ok(functions) }, &pools(TWO));
+            let last = found.last().unwrap();
+            assert_eq!(last.level, level, "{last:?}");
+            assert_eq!(last.fix.as_ref().is_some_and(|fix| fix.contains(CONCURRENCY)), level == Level::Warning, "{last:?}");
+        }
     }
 }

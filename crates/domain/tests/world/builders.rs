@@ -232,8 +232,6 @@ pub(crate) fn broken(failures: u32, kind: FailureKind) -> SizeHealth {
         not_before: Some(ago(1)),
         kind: Some(kind),
         reason: Some("no capacity".into()),
-        failed: None,
-        proven: None,
-        after_registration: false,
+        ..SizeHealth::default()
     }
 }

@@ -196,10 +196,10 @@ fn size_health() -> impl Strategy<Value = SizeHealth> {
         raised_at: not_before.map(|_| ago(120)),
         not_before,
         kind,
-        reason: None,
         proven,
         failed,
         after_registration: after_registration && kind.is_some(),
+        ..SizeHealth::default()
     })
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_smithy_http_client::test_util::NeverClient;
 use mayfly_domain::id::TaskArn;
 use mayfly_domain::task::TaskStatus;
+use mayfly_domain::times;
 use mayfly_fleet::{Described, FleetError, LaunchAnswer, LaunchFailure, Launcher, Sending, Sent, Stopper, Tasks};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -57,6 +58,9 @@ async fn definite_failures_have_their_kind() {
         (exception(400, "ThrottlingException", no_vcpus), Quota),
         (exception(400, "ClientException", no_vcpus), Quota),
         (exception(400, "ThrottlingException", "Capacity is unavailable at this time"), Capacity),
+        (refused("The requested CPU configuration is above your limit."), Quota),
+        (exception(400, "ThrottlingException", "The requested CPU configuration is above your limit."), Quota),
+        (exception(400, "ThrottlingException", "The requested MEMORY configuration is above your limit."), Quota),
         (exception(400, "AccessDeniedException", "is not authorized to perform: iam:PassRole"), Configuration),
         (exception(400, "InvalidParameterException", "No Fargate configuration exists for given values"), Configuration),
         (exception(400, "ClientException", "TaskDefinition not found."), Configuration),
@@ -84,11 +88,51 @@ async fn answers_that_say_nothing_for_sure_leave_the_launch_unsure() {
     }
 }
 
+/// ECS asks EC2 about the subnets of a launch, and a burst of launches is throttled there.
+#[tokio::test]
+async fn what_ec2_throttled_is_sent_again_within_the_run() {
+    let words = "Error retrieving subnet information for [subnet-0a1b2c3d]: Rate exceeded (ErrorCode: Throttling)";
+    let outcome = launched(exception(400, "InvalidParameterException", words)).await;
+    assert!(matches!(outcome, LaunchAnswer::Unsure { retry_after: Some(_), may_have_started: false, .. }), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn only_that_there_is_no_place_speaks_of_earlier_sends_too() {
+    let capacity = "Capacity is unavailable at this time. Please try again later or in a different availability zone";
+    for (answer, expected) in [
+        (refused(capacity), true),
+        (refused("You've reached the limit on the number of vCPUs you can run concurrently"), false),
+        (refused("something that ECS says tomorrow"), false),
+        (exception(400, "ThrottlingException", capacity), false),
+        (exception(400, "AccessDeniedException", "no"), false),
+    ] {
+        let outcome = launched(answer.clone()).await;
+        assert!(matches!(outcome, LaunchAnswer::Failed { no_place, .. } if no_place == expected), "{answer:?}: {outcome:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_launch_is_one_call() {
     let ecs = Ecs::answering([exception(500, "ServerException", "x")]);
     ecs.fleet().launch(&request(), "t-1").await;
     assert_eq!(ecs.operations(), ["RunTask"]);
+}
+
+/// An ECS that answers after so long, behind the configuration that all functions share, whose attempts are shorter.
+async fn launched_after(time: Duration) -> LaunchAnswer {
+    let ecs = Ecs::answering([(200, json!({ "tasks": [{ "taskArn": TASK }], "failures": [] }))]);
+    ecs.answering_after(time).launch(&request(), "t-1").await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_launch_that_takes_its_time_is_waited_for() {
+    for seconds in [4, 9] {
+        assert_eq!(launched_after(Duration::from_secs(seconds)).await, LaunchAnswer::Started(TaskArn(TASK.into())), "{seconds} s");
+    }
+    let began = Instant::now();
+    let late = launched_after(Duration::from_secs(60)).await;
+    assert!(matches!(late, LaunchAnswer::Unsure { may_have_started: true, .. }), "{late:?}");
+    assert_eq!(began.elapsed().as_secs(), times::RUN_TASK.as_secs());
 }
 
 #[tokio::test(start_paused = true)]
@@ -159,4 +203,16 @@ async fn a_runners_tasks_are_listed_page_by_page_and_stopped_ones_too() {
     let asked: Vec<_> = ecs.calls().into_iter().map(|(_, body)| (body["desiredStatus"].clone(), body["startedBy"].clone())).collect();
     let by = json!(address().to_string());
     assert_eq!(asked, [(json!("RUNNING"), by.clone()), (json!("RUNNING"), by.clone()), (json!("STOPPED"), by)]);
+}
+
+#[tokio::test]
+async fn what_runs_is_listed_even_if_ecs_refuses_to_list_what_has_stopped_and_not_if_it_is_silent() {
+    let running = || (200, json!({ "taskArns": ["a"] }));
+    let refused = exception(400, "InvalidParameterException", "startedBy must be the only filter");
+    let listed = Ecs::answering([running(), refused]).fleet().list_by_started_by(&address()).await.unwrap();
+    assert_eq!(listed, [TaskArn("a".into())]);
+    for silent in [exception(500, "ServerException", "x"), exception(400, "ThrottlingException", "Rate exceeded")] {
+        let listed = Ecs::answering([running(), silent]).fleet().list_by_started_by(&address()).await;
+        assert!(matches!(listed, Err(FleetError::Transient(_))), "{listed:?}");
+    }
 }

@@ -1,7 +1,7 @@
 //! Task definitions: what is registered, when, and under which name.
 
 use mayfly_domain::size::{Architecture, Size};
-use mayfly_fleet::{Definition, FleetError, Launcher, Registry, Site};
+use mayfly_fleet::{Definition, FleetError, Launcher, Registry, Site, without_comments};
 use serde_json::{Value, json};
 
 use crate::ecs::{DEFINITION, Ecs, SIZE, exception, pool, request, site};
@@ -39,7 +39,7 @@ async fn definition_of_the_stock_image() {
     body["family"] = json!("mayfly-x64-<hash>");
     let container = &mut body["containerDefinitions"][0];
     for (place, script) in [(0, include_str!("../../../../runner/entrypoint.sh")), (2, include_str!("../../../../runner/job-started.sh"))] {
-        assert_eq!(container["command"][place], script);
+        assert_eq!(container["command"][place], without_comments(script));
         container["command"][place] = json!(format!("<script {place}>"));
     }
     body.sort_all_objects();
@@ -50,6 +50,18 @@ async fn definition_of_the_stock_image() {
 async fn definition_with_both_scripts_is_within_the_limit() {
     // Source: ECS service quotas, task definition size.
     assert!(registration(&definition()).await.to_string().len() < 64 * 1024);
+}
+
+/// Whatever ECS makes of other characters, and of comments nobody reads there.
+#[tokio::test]
+async fn a_definition_is_plain_ascii_and_its_scripts_are_without_comments() {
+    let body = registration(&definition()).await;
+    assert!(body.to_string().is_ascii());
+    for place in [0, 2] {
+        let script = body["containerDefinitions"][0]["command"][place].as_str().unwrap();
+        assert!(script.is_ascii() && script.lines().count() > 20, "{script}");
+        assert!(script.lines().all(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#')), "{script}");
+    }
 }
 
 #[tokio::test]
@@ -89,6 +101,14 @@ async fn throttled_registration_is_worth_another_try_and_a_refused_one_is_not() 
     assert!(matches!(throttled, Err(FleetError::Transient(_))), "{throttled:?}");
     let refused = ensured(exception(400, "ClientException", "Role is not valid")).await;
     assert!(matches!(refused, Err(FleetError::Refused(_))), "{refused:?}");
+}
+
+/// ECS has no code for a family that it does not know, and its words may change.
+#[tokio::test]
+async fn whatever_words_a_family_is_unknown_in_it_is_registered() {
+    let registered = (200, json!({ "taskDefinition": { "taskDefinitionArn": DEFINITION } }));
+    let ecs = Ecs::answering([exception(400, "ClientException", "There is no such family."), registered]);
+    assert_eq!(ecs.fleet().ensure(&definition()).await.unwrap(), DEFINITION);
 }
 
 #[tokio::test]

@@ -2,11 +2,15 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::config::retry::RetryConfig;
-use aws_sdk_ecs::config::{BehaviorVersion, Config, Credentials, Region, SharedHttpClient};
+use aws_sdk_ecs::config::timeout::TimeoutConfig;
+use aws_sdk_ecs::config::{BehaviorVersion, Builder, Config, Credentials, Region, RuntimeComponents, SharedHttpClient};
 use aws_smithy_http_client::test_util::infallible_client_fn;
+use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use mayfly_domain::id::RunnerAddress;
 use mayfly_domain::plan::Start;
 use mayfly_domain::pool::Pool;
@@ -31,8 +35,20 @@ impl Ecs {
     }
 
     pub(crate) fn fleet(&self) -> Fleet {
+        fleet(self.http())
+    }
+
+    /// The same, each answer so late; the client's attempts are as short as those of `mayfly_settings::aws`.
+    pub(crate) fn answering_after(&self, time: Duration) -> Fleet {
+        let late = Late { time, http: self.http() };
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(3)).build();
+        let config = config(SharedHttpClient::new(late)).timeout_config(timeouts);
+        Fleet::new(Client::from_conf(config.build()), CLUSTER)
+    }
+
+    fn http(&self) -> SharedHttpClient {
         let this = self.clone();
-        fleet(infallible_client_fn(move |request| {
+        infallible_client_fn(move |request| {
             let target = request.headers()["x-amz-target"].to_str().unwrap();
             let operation = target.rsplit('.').next().unwrap().to_owned();
             let body = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
@@ -40,7 +56,7 @@ impl Ecs {
             let mut answers = this.answers.lock().unwrap();
             let (status, body) = if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() }.unwrap();
             http::Response::builder().status(status).header("x-amzn-requestid", "r-1").body(body.to_string()).unwrap()
-        }))
+        })
     }
 
     pub(crate) fn calls(&self) -> Vec<(String, Value)> {
@@ -52,15 +68,46 @@ impl Ecs {
     }
 }
 
+/// An HTTP client whose answers come late.
+#[derive(Clone, Debug)]
+struct Late {
+    time: Duration,
+    http: SharedHttpClient,
+}
+
+impl HttpClient for Late {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(LateConnector { time: self.time, connector: self.http.http_connector(settings, components) })
+    }
+}
+
+#[derive(Clone, Debug)]
+struct LateConnector {
+    time: Duration,
+    connector: SharedHttpConnector,
+}
+
+impl HttpConnector for LateConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let this = self.clone();
+        HttpConnectorFuture::new(async move {
+            tokio::time::sleep(this.time).await;
+            this.connector.call(request).await
+        })
+    }
+}
+
 pub(crate) fn fleet(http: SharedHttpClient) -> Fleet {
-    let config = Config::builder()
+    Fleet::new(Client::from_conf(config(http).build()), CLUSTER)
+}
+
+fn config(http: SharedHttpClient) -> Builder {
+    Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test"))
         .retry_config(RetryConfig::disabled())
         .http_client(http)
-        .build();
-    Fleet::new(Client::from_conf(config), CLUSTER)
 }
 
 /// An exception as the AWS JSON protocol has it.

@@ -25,7 +25,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>) -> Vec<Account> 
         }
         return Vec::new();
     };
-    reader.check_keys(&section, &["accounts"], &[("url", URL)]);
+    reader.check_keys(&section, &["accounts"], &[("url", URL)], |_| None);
     accounts(reader, &section)
 }
 
@@ -58,7 +58,7 @@ fn account(reader: &mut Reader<'_>, part: &Field<'_>) -> Option<Account> {
         return login_of(reader, part, login).map(|login| Account { login, id: None });
     };
     let section = Section::inline(part, table);
-    reader.check_keys(&section, &["login", "id"], &[]);
+    reader.check_keys(&section, &["login", "id"], &[], |_| None);
     let id = section.field("id").and_then(|field| reader.integer(&field, 1, i64::MAX));
     let Some(field) = section.field("login") else {
         reader.report_absence(part.at, &part.path, "an account has no login", r#"write { login = "acme", id = 1234 }"#);

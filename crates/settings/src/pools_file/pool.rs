@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use mayfly_domain::id::PoolName;
 use mayfly_domain::pool::{Account, Pool};
-use mayfly_domain::size::Capacity;
 use mayfly_domain::times;
 
 use self::labels::Offered;
@@ -53,6 +52,18 @@ const NOT_IN_A_POOL: &[(&str, &str)] = &[
     ("accounts", "accounts are served by all pools: write them under [github]; a pool narrows them down by repositories"),
 ];
 
+/// Words of keys by which credentials for a registry are given elsewhere.
+const REGISTRY_CREDENTIALS: [&str; 4] = ["credential", "pullsecret", "registryauth", "registrysecret"];
+
+/// The hint for a key that somebody wrote to give credentials for a registry; none for any other.
+pub(super) fn no_credentials(key: &str) -> Option<&'static str> {
+    let folded: String = key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    REGISTRY_CREDENTIALS.iter().any(|word| folded.contains(word)).then_some(
+        "Mayfly gives ECS no credentials for a registry: keep the image in ECR (a pull-through cache fetches it from elsewhere with credentials of its own), \
+         or make it public; README says what that needs",
+    )
+}
+
 /// The image that runners use unless told otherwise: GitHub's own.
 const IMAGE: &str = "ghcr.io/actions/actions-runner:latest";
 
@@ -76,7 +87,7 @@ impl<'d> Declared<'_, 'd> {
     /// The pool; `None` if something that it cannot be without is wrong.
     pub(super) fn read(&self, reader: &mut Reader<'_>) -> Option<Pool> {
         let known: Vec<&str> = DEFAULT_KEYS.iter().chain(POOL_KEYS).copied().collect();
-        reader.check_keys(&self.own, &known, NOT_IN_A_POOL);
+        reader.check_keys(&self.own, &known, NOT_IN_A_POOL, no_credentials);
         let name = self.name(reader);
         let any = self.boolean(reader, "any");
         let Offered { labels, architecture } = labels::read(reader, self, any);
@@ -92,7 +103,7 @@ impl<'d> Declared<'_, 'd> {
         let task_role = self.field("task_role").and_then(|field| place::task_role(reader, &field));
         let idle_timeout = self.duration(reader, "idle_timeout", times::IDLE_TIMEOUT, IDLE_TIMEOUT);
         let max_lifetime = self.duration(reader, "max_lifetime", times::MAX_LIFETIME, MAX_LIFETIME);
-        let rerun_reclaimed = self.rerun_reclaimed(reader, size.map(|size| size.capacity));
+        let rerun_reclaimed = self.boolean(reader, "rerun_reclaimed");
         Some(Pool {
             name: name?,
             labels: labels?,
@@ -139,16 +150,6 @@ impl<'d> Declared<'_, 'd> {
 
     fn boolean(&self, reader: &mut Reader<'_>, key: &str) -> bool {
         self.field(key).and_then(|field| reader.boolean(&field)).unwrap_or_default()
-    }
-
-    /// Of a default nothing is said where it means nothing.
-    fn rerun_reclaimed(&self, reader: &mut Reader<'_>, capacity: Option<Capacity>) -> bool {
-        let wanted = self.boolean(reader, "rerun_reclaimed");
-        if let Some(field) = self.own.field("rerun_reclaimed").filter(|_| wanted && capacity == Some(Capacity::OnDemand)) {
-            let message = "nothing is ever taken back from a pool on demand";
-            reader.report(field.at, &field.path, message, "add capacity = \"spot\", or take this out");
-        }
-        wanted
     }
 
     fn count(&self, reader: &mut Reader<'_>, key: &str, low: i64) -> Option<u32> {

@@ -118,11 +118,18 @@ impl<'t> Reader<'t> {
         (line, column)
     }
 
-    /// Reports keys that are not `known`; those that are `elsewhere` get the hint beside them.
-    pub(super) fn check_keys(&mut self, section: &Section<'_>, known: &[&'static str], elsewhere: &[(&str, &str)]) {
+    /// Reports keys that are not `known`; those that are `elsewhere` get the hint beside them, others the one that `hints` has for them.
+    pub(super) fn check_keys(
+        &mut self,
+        section: &Section<'_>,
+        known: &[&'static str],
+        elsewhere: &[(&str, &'static str)],
+        hints: fn(&str) -> Option<&'static str>,
+    ) {
         for field in section.fields().filter(|field| !known.contains(&field.key)) {
-            let hint = match (elsewhere.iter().find(|(key, _)| *key == field.key), nearest(field.key, known.iter().copied())) {
-                (Some((_, hint)), _) => (*hint).to_owned(),
+            let hint = elsewhere.iter().find(|(key, _)| *key == field.key).map(|(_, hint)| *hint).or_else(|| hints(field.key));
+            let hint = match (hint, nearest(field.key, known.iter().copied())) {
+                (Some(hint), _) => hint.to_owned(),
                 (None, Some(near)) => format!("did you mean {near}?"),
                 (None, None) => format!("known here: {}", known.join(", ")),
             };

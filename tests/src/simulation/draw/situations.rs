@@ -20,6 +20,7 @@ mod refused;
 mod removed_pool;
 mod retire;
 mod sent_again;
+mod slow_launches;
 mod strange_repositories;
 mod trickle;
 mod unanswered;
@@ -61,6 +62,7 @@ pub(super) const ALL: &[Situation] = &[
     sent_again::SITUATION,
     out_of_sight::SITUATION,
     late_news::SITUATION,
+    slow_launches::SITUATION,
 ];
 
 /// The situation that a seed tells, if it tells one.

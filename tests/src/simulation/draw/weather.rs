@@ -87,6 +87,8 @@ fn ecs(chance: &mut Chance, intensity: f64) -> Vec<Fault> {
         (FaultKind::PullFailure, 4, 0),
         (FaultKind::DiesBeforeAsking, 4, 2_000),
         (FaultKind::SpotInterruption, 12, 45_000),
+        (FaultKind::HostRetired, 3, 60_000),
+        (FaultKind::HostUnhealthy, 3, 30_000),
         (FaultKind::EventLost, 6, 0),
         (FaultKind::EventRepeated, 10, 1_500),
         (FaultKind::EventLate, 6, 90_000),
@@ -100,6 +102,12 @@ fn ecs(chance: &mut Chance, intensity: f64) -> Vec<Fault> {
         if percent > 0 {
             faults.push(Fault { percent, milliseconds: (milliseconds > 0).then_some(milliseconds), ..Fault::of(kind) });
         }
+    }
+    // RunTask places before it answers, and is slow where zones are short.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number up to 90")]
+    let percent = (share(chance, 40, 0.1, intensity) * 100.0) as u8;
+    if percent > 0 {
+        faults.push(Fault { percent, milliseconds: Some(chance.between(3_000, 10_000)), ..Fault::of(FaultKind::SlowAnswer) });
     }
     faults
 }
