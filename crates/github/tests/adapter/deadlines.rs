@@ -130,7 +130,7 @@ async fn nothing_is_asked_when_no_time_is_left() {
 
 /// Asks about a job with a minute left. What came of it, and how many seconds it took.
 async fn asked_patiently(url: &str) -> (CallError, u64) {
-    let github = Github::new(url, Key::fixed(), || START).unwrap();
+    let github = Github::new(Key::at(url), || START);
     let began = Instant::now();
     let repository = Repository { id: RepositoryId(9), name: "acme/app".to_owned(), owner: OwnerId(5), private: true };
     let error = github.job(InstallationId(1), &repository, JobId(1), began + Duration::from_secs(60)).await.unwrap_err();
