@@ -52,6 +52,11 @@ impl System {
 
     /// Wakes, handed to one scaler, or to as many as the test wants.
     pub(super) async fn scale(self, batch: Batch) {
+        if self.world.queue.is_stopped(&batch) {
+            self.world.queue.done(&batch, Some(&[]));
+            self.world.changed.notify_one();
+            return;
+        }
         let chances = self.world.chances();
         let planners = self.world.queue.planners() + usize::from(self.world.chance(chances.two_scalers));
         let runs = (0..planners).map(|_| {
@@ -61,7 +66,7 @@ impl System {
                 if let Some(late) = late {
                     tokio::time::sleep(late).await;
                 }
-                system.scale_once(&batch).await
+                batch.scope(system.scale_once(&batch)).await
             })
         });
         let outcomes = futures::future::join_all(runs.collect::<Vec<_>>()).await;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +24,15 @@ const BATCH: usize = 10;
 /// `MessageRetentionPeriod` in the template.
 const RETENTION: Duration = Duration::from_secs(300);
 
+/// After so many invocations in one chain Lambda stops the next, unless the function may loop. Source: Lambda developer guide, "Use Lambda recursive loop
+/// detection": the SDK hands the count on with each message. <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>
+const LOOP: u32 = 16;
+
+tokio::task_local! {
+    /// How many invocations of scaler led to this one, itself included.
+    static CHAIN: u32;
+}
+
 #[derive(Clone, Debug)]
 struct Message {
     id: String,
@@ -31,6 +40,8 @@ struct Message {
     sent_at: Timestamp,
     /// Nobody gets it before.
     visible_at: Timestamp,
+    /// How many invocations of scaler led to it.
+    chain: u32,
 }
 
 #[derive(Debug, Default)]
@@ -70,6 +81,16 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// The longest chain that one of its messages is the end of. How Lambda counts a batch of several chains is not documented: the worst is taken.
+    fn chain(&self) -> u32 {
+        self.messages.iter().map(|(_, message)| message.chain).max().unwrap_or_default()
+    }
+
+    /// Works on it as the next invocation of its chain.
+    pub(super) async fn scope<T>(&self, work: impl Future<Output = T>) -> T {
+        CHAIN.scope(self.chain() + 1, work).await
+    }
+
     /// The event that Lambda gets.
     #[must_use]
     pub fn event(&self) -> Value {
@@ -94,11 +115,21 @@ impl fmt::Display for Batch {
 pub struct Queue {
     state: Mutex<State>,
     planners: AtomicUsize,
+    may_loop: AtomicBool,
+    stopped: AtomicU64,
+}
+
+/// What the template says of scaler: `RecursiveLoop: Allow`, or nothing, which is Lambda's `Terminate`.
+fn template_lets_scaler_loop() -> bool {
+    let template = include_str!("../../../infra/template.yaml");
+    let scaler = template.split("\n  Scaler:\n").nth(1).and_then(|rest| rest.split("\n\n").next());
+    scaler.is_some_and(|scaler| scaler.lines().any(|line| line == "      RecursiveLoop: Allow"))
 }
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { state: Mutex::default(), planners: AtomicUsize::new(1) }
+        let may_loop = AtomicBool::new(template_lets_scaler_loop());
+        Self { state: Mutex::default(), planners: AtomicUsize::new(1), may_loop, stopped: AtomicU64::new(0) }
     }
 }
 
@@ -118,12 +149,31 @@ impl Queue {
         self.planners.load(Ordering::Relaxed)
     }
 
+    /// From now on Lambda stops scaler when it seems to loop, whatever the template says.
+    pub fn stop_loops(&self) {
+        self.may_loop.store(false, Ordering::Relaxed);
+    }
+
+    /// True if Lambda stops the chain here: the messages are gone, and scaler does not see them.
+    pub(super) fn is_stopped(&self, batch: &Batch) -> bool {
+        let stopped = batch.chain() >= LOOP && !self.may_loop.load(Ordering::Relaxed);
+        self.stopped.fetch_add(u64::from(stopped), Ordering::Relaxed);
+        stopped
+    }
+
+    /// How many batches Lambda stopped.
+    #[must_use]
+    pub fn stopped(&self) -> u64 {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
     /// The next wakes cannot be sent.
     pub fn refuse(&self, times: u32) {
         self.state().lose = times;
     }
 
     fn send(&self, pool: &PoolName, copies: u32, now: Timestamp, visible_at: Timestamp) -> bool {
+        let chain = CHAIN.try_with(|chain| *chain).unwrap_or_default();
         let mut state = self.state();
         if state.lose > 0 {
             state.lose -= 1;
@@ -131,8 +181,8 @@ impl Queue {
         }
         for _ in 0..copies {
             state.last += 1;
-            let message =
-                Message { id: format!("m-{}", state.last), body: Wake { pool: pool.clone() }.to_body(), sent_at: now, visible_at };
+            let (id, body) = (format!("m-{}", state.last), Wake { pool: pool.clone() }.to_body());
+            let message = Message { id, body, sent_at: now, visible_at, chain };
             state.groups.entry(pool.clone()).or_default().waiting.push_back(message);
         }
         true

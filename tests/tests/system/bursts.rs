@@ -1,8 +1,9 @@
 //! Many jobs at once.
 
 use mayfly_domain::runner::Outcome;
+use mayfly_tests::system::{Start, System};
 
-use crate::told::{begin, check_counts, done, jobs, linux, outcomes, rest};
+use crate::told::{begin, check_counts, done, jobs, linux, outcomes, pool_with, queue_one, rest};
 
 #[tokio::test(start_paused = true)]
 async fn two_hundred_jobs_at_once_on_twenty_runners() {
@@ -38,4 +39,38 @@ async fn a_burst_that_is_cancelled_half_way_leaves_nothing() {
     done(&system, 1_200, &kept).await;
     rest(&system, 600).await;
     assert!(system.launched_and_most_live().1 <= 20 && system.world.most_rows(&linux()) <= 20);
+}
+
+/// More jobs than 16 runs of scaler launch, at 40 a run, and a single wake for all of them.
+const MORE_THAN_A_CHAIN: u32 = 700;
+
+/// How many are launched for them before the first of their tasks starts, whose news would wake the pool.
+async fn launched_by_one_wake(system: &System) -> u64 {
+    // A size that never started launches a few at a time.
+    let first = queue_one(system);
+    done(system, 3_600, &[first]).await;
+    system.pass(60).await;
+    let before = system.launched_and_most_live().0;
+    system.world.queue.refuse(MORE_THAN_A_CHAIN - 1);
+    system.queue_jobs(&jobs(MORE_THAN_A_CHAIN));
+    system.pass(STARTS_IN - 50).await;
+    system.launched_and_most_live().0 - before
+}
+
+/// Seconds, below the ten minutes that a task may take.
+const STARTS_IN: u64 = 500;
+
+#[tokio::test(start_paused = true)]
+async fn scaler_that_wakes_itself_is_not_taken_for_a_loop() {
+    let system = Start::seeded(23).without_sweeps().pools(&pool_with("max = 1000")).tasks_start_in(STARTS_IN).begin().unwrap();
+    assert_eq!(launched_by_one_wake(&system).await, u64::from(MORE_THAN_A_CHAIN));
+    assert_eq!(system.world.queue.stopped(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ticks_make_up_for_a_chain_that_lambda_stops() {
+    let system = Start::seeded(24).pools(&pool_with("max = 1000")).tasks_start_in(STARTS_IN).begin().unwrap();
+    system.world.queue.stop_loops();
+    assert_eq!(launched_by_one_wake(&system).await, u64::from(MORE_THAN_A_CHAIN));
+    assert!(system.world.queue.stopped() > 0, "the chain was long enough");
 }
