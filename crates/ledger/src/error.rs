@@ -26,6 +26,18 @@ pub enum LedgerError {
     },
 }
 
+impl LedgerError {
+    /// True if it passes by itself: the same call may work in a moment. What does not needs a person.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Busy { .. } => true,
+            Self::Unavailable(error) => error.is_transient(),
+            Self::Corrupt { .. } => false,
+        }
+    }
+}
+
 impl From<StoreError> for LedgerError {
     fn from(error: StoreError) -> Self {
         Self::Unavailable(error)

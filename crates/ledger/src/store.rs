@@ -103,8 +103,20 @@ pub struct Page {
 pub struct StoreError {
     /// DynamoDB's name of the operation.
     pub operation: &'static str,
-    /// Code, message and request id, for the log.
+    /// Code, message and request id, in this order, for the log.
     pub problem: String,
+}
+
+/// DynamoDB's codes for what no repetition changes. Source: Amazon DynamoDB developer guide, "Error handling with DynamoDB".
+const LASTING: [&str; 4] = ["AccessDeniedException", "ResourceNotFoundException", "UnrecognizedClientException", "ValidationException"];
+
+impl StoreError {
+    /// True unless DynamoDB's code says that the same request will be refused again.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        let code = self.problem.split(' ').next().unwrap_or_default();
+        !LASTING.contains(&code)
+    }
 }
 
 /// Why a transaction was not carried out.

@@ -32,6 +32,14 @@ pub struct Unreadable {
     pub reason: String,
 }
 
+impl Unreadable {
+    /// True unless the store says that the reader may not: that lasts. (A KMS key that the reader may not use is told as AccessDenied, too.)
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        !self.reason.contains("AccessDenied")
+    }
+}
+
 /// Where parameters are read from.
 #[async_trait]
 pub trait ParameterStore: Send + Sync {

@@ -61,6 +61,17 @@ pub enum SettingsError {
     NotConfigured(&'static str),
 }
 
+impl SettingsError {
+    /// True if it passes by itself: the same question may be answered in a moment. What does not needs a person.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreadable(unreadable) => unreadable.is_transient(),
+            Self::Missing { .. } | Self::Invalid { .. } | Self::NotConfigured(_) => false,
+        }
+    }
+}
+
 fn in_one_line(problems: &[String]) -> String {
     problems.join("; ")
 }

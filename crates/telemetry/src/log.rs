@@ -27,8 +27,12 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     // Below `info`, libraries write down whole requests and answers, a runner's registration among them.
-    let targets = Targets::new().with_target("mayfly", level).with_default(level.min(LevelFilter::INFO));
-    let lines = fmt::layer().json().flatten_event(true).with_span_list(false).with_target(false).with_writer(writer);
+    // What a handler fails with the handlers log themselves, and Lambda counts it (`AWS/Lambda Errors`).
+    let targets = Targets::new()
+        .with_target("mayfly", level)
+        .with_target("lambda_runtime::layers::panic", LevelFilter::OFF)
+        .with_default(level.min(LevelFilter::INFO));
+    let lines = fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(writer);
     tracing_subscriber::registry().with(targets).with(lines)
 }
 
@@ -69,6 +73,8 @@ mod tests {
         assert_eq!(line["pool.name"], "linux");
         assert_eq!(line["level"], "INFO");
         assert!(line["timestamp"].is_string());
+        // By it our own errors are told from the libraries', which are not counted as what a person has to act on: the AWS SDK logs one for every 5xx.
+        assert!(line["target"].as_str().unwrap().starts_with("mayfly"));
         assert_eq!(text.lines().count(), 1);
     }
 
@@ -85,6 +91,15 @@ mod tests {
             tracing::trace!("our own");
         });
         assert!(!text.contains("secret") && text.contains("news") && text.contains("our own"), "{text}");
+    }
+
+    #[test]
+    fn what_a_handler_fails_with_is_not_logged_a_second_time() {
+        let text = logged(LevelFilter::INFO, || {
+            tracing::error!(target: "lambda_runtime::layers::panic", "the handler's error");
+            tracing::error!(target: "lambda_runtime", "the runtime's own");
+        });
+        assert!(!text.contains("the handler's error") && text.contains("the runtime's own"), "{text}");
     }
 
     #[test]

@@ -36,10 +36,14 @@ impl<R: Records, F: Stopper, W: Wakes> Observer<R, F, W> {
     /// If the event does not have the shape that AWS describes, the ledger did not take it, or a task that must go may still run. Lambda tries twice
     /// more, after one and two minutes; after that sweeper finds out.
     pub async fn handle(&self, event: Event) -> anyhow::Result<()> {
-        match event.task()? {
-            Some(task) => self.seen(&task).await,
-            None => Ok(()),
-        }
+        let handled = async {
+            match event.task()? {
+                Some(task) => self.seen(&task).await,
+                None => Ok(()),
+            }
+        };
+        // Lambda counts it, and an alarm hears of what lasts.
+        handled.await.inspect_err(|problem| warn!("an event was not handled, Lambda hands it over again: {problem:#}"))
     }
 
     async fn seen(&self, task: &Task) -> anyhow::Result<()> {

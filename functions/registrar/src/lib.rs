@@ -20,7 +20,7 @@ use mayfly_fleet::{Described, Tasks};
 use mayfly_github::{Registrations, Repositories};
 use mayfly_ledger::{Ledger, LedgerError, Store};
 use mayfly_queue::Wakes;
-use mayfly_settings::source::Settings;
+use mayfly_settings::source::{Settings, SettingsError};
 use tracing::{error, warn};
 
 pub use answer::Answer;
@@ -66,6 +66,15 @@ const BUSY_RETRY: Duration = Duration::from_secs(1);
 /// How long a runner waits when the ledger, SSM or GitHub fails.
 const FAILURE_RETRY: Duration = Duration::from_secs(10);
 
+/// True if another try may not meet it. Of a failure that is not known the worst is thought.
+fn passes(problem: &anyhow::Error) -> bool {
+    match (problem.downcast_ref::<LedgerError>(), problem.downcast_ref::<SettingsError>()) {
+        (Some(error), _) => error.is_transient(),
+        (None, Some(error)) => error.is_transient(),
+        (None, None) => false,
+    }
+}
+
 impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
     /// A registrar over these.
     pub fn new(ledger: Ledger<S>, settings: Arc<Settings>, world: World<F, G, W>) -> Self {
@@ -100,7 +109,11 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             warn!("asked to come again: {problem:#}");
             return Answer::later(BUSY_RETRY, "the ledger is busy");
         }
-        error!("asked to come again: {problem:#}");
+        if passes(problem) {
+            warn!("asked to come again: {problem:#}");
+        } else {
+            error!("asked to come again, and a person has to act: {problem:#}");
+        }
         Answer::later(FAILURE_RETRY, "mayfly cannot answer now")
     }
 

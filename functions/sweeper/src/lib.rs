@@ -94,7 +94,8 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     ///
     /// When not even the list of pools can be read: nothing was swept, the next minute tries again.
     pub async fn sweep(&self, owner: &str) -> anyhow::Result<()> {
-        if !self.ledger.take_lease(owner, self.now()).await.context("take the lease")? {
+        let lease = self.ledger.take_lease(owner, self.now()).await.context("take the lease");
+        if !lease.inspect_err(|problem| warn!("no sweep this minute, the next one's is another: {problem:#}"))? {
             info!("another sweep is under way");
             return Ok(());
         }
@@ -103,7 +104,8 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         if let Err(problem) = self.ledger.give_lease_back(owner).await {
             warn!("the lease was not given back, it runs out by itself: {problem}");
         }
-        swept?;
+        // Lambda counts it, and two alarms hear of what lasts.
+        swept.inspect_err(|problem| warn!("the sweep did not come to its end, the next minute's is another: {problem:#}"))?;
         // Counted by the template's metric filter Sweeps: five minutes without it ring the alarm sweeper-silent.
         info!("swept");
         Ok(())

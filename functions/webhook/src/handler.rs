@@ -113,7 +113,7 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
         let delivery = request.header("x-github-delivery").unwrap_or_default();
         let answered = timeout_at(Instant::now() + DEADLINE, self.take(request)).await;
         let answer = answered.unwrap_or_else(|_| {
-            tracing::error!(delivery.id = %delivery, "no answer from AWS within {} s: the delivery is refused, and comes again", DEADLINE.as_secs());
+            tracing::warn!(delivery.id = %delivery, "no answer from AWS within {} s: the delivery is refused, and comes again", DEADLINE.as_secs());
             Err(Answer::failed("AWS does not answer: deliver again"))
         });
         let answer = answer.unwrap_or_else(|answer| answer);
@@ -171,7 +171,8 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
     async fn record(&self, event: &JobEvent) -> Result<Answer, Answer> {
         let pools = self.pools_for(event).await.map_err(|error| no_settings(&error))?;
         let observation = self.jobs.observe(event, &pools).await.map_err(|NotRecorded(error)| {
-            tracing::error!(delivery.id = %event.delivery, job.id = event.job.0, error, "could not record a delivery");
+            // Once is nothing: GitHub's list of failed deliveries has it. What lasts rings the alarm webhook-fails.
+            tracing::warn!(delivery.id = %event.delivery, job.id = event.job.0, error, "could not record a delivery");
             Answer::failed("the ledger does not answer: deliver again")
         })?;
         self.wake(&observation.wake, event).await;
@@ -204,7 +205,7 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
             return Ok(());
         }
         self.jobs.sighted(seen).await.map_err(|NotRecorded(error)| {
-            tracing::error!(delivery.id = guid, repository.id = seen.repository.id.0, error, "could not write down a job's repository");
+            tracing::warn!(delivery.id = guid, repository.id = seen.repository.id.0, error, "could not write down a job's repository");
             Answer::failed("the ledger does not know the repository: deliver again")
         })?;
         self.noted.add(seen);
@@ -236,7 +237,11 @@ fn not_used(event: &str) -> Answer {
 }
 
 fn no_settings(error: &SettingsError) -> Answer {
-    tracing::error!(error = %error, "there are no settings to work with");
+    if error.is_transient() {
+        tracing::warn!(error = %error, "there are no settings to work with");
+    } else {
+        tracing::error!(error = %error, "there are no settings to work with");
+    }
     Answer::failed("the settings cannot be read: deliver again")
 }
 

@@ -11,6 +11,7 @@ mod determinism;
 mod failures;
 mod leftovers;
 mod limits;
+mod logs;
 mod plain;
 mod planners;
 mod pools;

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::moment::age;
 
 /// The template's alarms, each `<stack>-<name>`, with what to do when it rings.
-pub const EXPECTED: [(&str, &str); 4] = [
+pub const EXPECTED: [(&str, &str); 6] = [
     ("sweeper-silent", "the safety net is gone: see the log of the function sweeper, and whether its schedule is enabled"),
     ("webhook-fails", "GitHub's deliveries fail: see the log of the function webhook, and the API's"),
     (
@@ -21,8 +21,13 @@ pub const EXPECTED: [(&str, &str); 4] = [
     ),
     (
         "somebody-must-act",
-        "see what the functions say: aws logs filter-log-events --filter-pattern '{ $.level = \"ERROR\" }' in the logs /aws/lambda/<stack>-…",
+        "functions logged errors that a person has to act on: aws logs filter-log-events --filter-pattern '{ $.level = \"ERROR\" }' in the logs /aws/lambda/<stack>-…",
     ),
+    (
+        "function-errors",
+        "a function crashes, times out, does not start or is throttled: see which by the metrics of AWS/Lambda, and the end of its log /aws/lambda/<stack>-…",
+    ),
+    ("throttled-requests", "a route's limit turns requests away: see who calls in the log /aws/vendedlogs/mayfly/<stack>/api (status 429)"),
 ];
 
 /// In which state an alarm is.

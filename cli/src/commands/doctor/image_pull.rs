@@ -26,7 +26,7 @@ pub struct Pulls {
     pub all: bool,
 }
 
-/// True if the image lies in ECR of this region. Source of the names: ECR user guide, "Private registry" (the second is the dual-stack one).
+/// True if the image lies in ECR of this region, of whatever account: the execution role may pull from any. Source of the names: ECR user guide, "Private registry" (the second is the dual-stack one).
 #[must_use]
 pub fn is_near(image: &str, region: &str) -> bool {
     let host = image.split('/').next().unwrap_or_default();
@@ -56,7 +56,7 @@ pub fn judged(kinds: &[Kind], site: &Site, pulls: &Option<Result<Pulls, LedgerEr
             names.join(", "),
             dollars(START),
         );
-        let fix = "keep the image in ECR of this region, with an S3 gateway endpoint in the VPC; or public subnets and AssignPublicIp=ENABLED ($0.005 an hour)";
+        let fix = "keep the image in ECR of this region (in any account whose repository lets this one pull), with an S3 gateway endpoint in the VPC; or public subnets and AssignPublicIp=ENABLED ($0.005 an hour)";
         Finding::warning(Area::Network, what, fix)
     };
     by_image.into_iter().map(finding).collect()

@@ -1,0 +1,258 @@
+"""What must hold of the template beyond what cfn-lint knows."""
+
+import fnmatch
+import json
+import re
+import unittest
+
+from template import PATH, REPOSITORY, Template, listed, written
+
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+ROLES = {f"{function}Role": function for function in ("Webhook", "Scaler", "Registrar", "Observer", "Sweeper")}
+
+
+def walk(node, path=()):
+    """Every key of a tree with its value."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield (*path, key), value
+            yield from walk(value, (*path, key))
+    elif isinstance(node, list):
+        for number, value in enumerate(node):
+            yield from walk(value, (*path, number))
+
+
+class Creation(unittest.TestCase):
+    """A first deployment that fails is rolled back whole, and can be repeated."""
+
+    def test_nothing_refuses_its_own_deletion_while_the_stack_is_created(self):
+        found = [path for path, value in walk(Template().resources) if re.search("(Deletion|Termination)Protect", str(path[-1])) and value not in (False, "false")]
+        self.assertEqual(found, [])
+
+    def test_nothing_outlives_a_creation_that_failed(self):
+        # `Retain` does, `RetainExceptOnCreate` does not; of what keeps data, CloudFormation's own default is to delete.
+        kept = {name: each.get("DeletionPolicy") for name, each in Template().resources.items() if "DeletionPolicy" in each}
+        self.assertNotIn("Retain", kept.values())
+        self.assertEqual([name for name, policy in kept.items() if policy != "Delete"], ["Ledger"])
+
+    def test_protection_can_be_switched_on_by_a_parameter(self):
+        ledger = Template(DeletionProtection="true").resources["Ledger"]
+        self.assertEqual((ledger["Properties"]["DeletionProtectionEnabled"], ledger["DeletionPolicy"]), (True, "RetainExceptOnCreate"))
+
+
+class Loops(unittest.TestCase):
+    """Lambda stops a function that seems to call itself by way of its queue, unless that is allowed."""
+
+    def test_a_function_that_wakes_itself_says_that_it_may(self):
+        template, wakes_itself = Template(), []
+        for name, function in template.functions().items():
+            queues = [event["Properties"]["Queue"] for event in function.get("Events", {}).values() if event["Type"] == "SQS"]
+            role = re.fullmatch(r"<(\w+)\.Arn>", function["Role"]).group(1)
+            sends = {queue for statement in template.statements(role) if "sqs:SendMessage" in listed(statement["Action"]) for queue in listed(statement["Resource"])}
+            if sends.intersection(queues):
+                wakes_itself.append(name)
+                self.assertEqual(function.get("RecursiveLoop"), "Allow", name)
+        self.assertEqual(wakes_itself, ["Scaler"])
+
+
+class Grants(unittest.TestCase):
+    """Roles may do what their programs do."""
+
+    def test_images_are_pulled_from_any_account_and_region(self):
+        statements = Template().statements("ExecutionRole")
+        pulls = next(statement for statement in statements if "ecr:BatchGetImage" in listed(statement["Action"]))
+        # As AWS's AmazonECSTaskExecutionRolePolicy has it.
+        self.assertEqual(set(listed(pulls["Action"])), {"ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"})
+        self.assertEqual(pulls["Resource"], "*")
+        self.assertTrue(any(listed(statement["Action"]) == ["ecr:GetAuthorizationToken"] and statement["Resource"] == "*" for statement in statements))
+
+    def test_every_action_of_a_function_is_one_that_the_code_calls(self):
+        sources = [path.read_text() for folder in ("crates", "functions") for path in (REPOSITORY / folder).rglob("src/**/*.rs")]
+        by_lambda = {"ReceiveMessage", "DeleteMessage", "GetQueueAttributes"}  # The event source mapping's, in scaler's name.
+        without_call = {"PassRole", "TagResource"}  # Checked by ECS at RunTask and RegisterTaskDefinition.
+        # Transactions have no permissions of their own: each of their actions needs its own. A read is a Get, a write a Put or a Delete.
+        in_transactions = {"PutItem": "Put::builder", "DeleteItem": "Delete::builder"}
+        for role in ROLES:
+            for statement in Template().statements(role):
+                for action in listed(statement["Action"]):
+                    service, name = action.split(":")
+                    if service in ("logs", "kms") or name in by_lambda | without_call:
+                        continue
+                    method = f".{re.sub('(?<!^)(?=[A-Z])', '_', name).lower()}()"
+                    called = any(method in source or in_transactions.get(name, method) in source for source in sources)
+                    self.assertTrue(called, f"{role} may {action}, which nothing calls")
+
+    def test_only_who_asks_about_tasks_may_describe_them(self):
+        allowed = [role for role in ROLES if any("ecs:DescribeTasks" in listed(statement["Action"]) for statement in Template().statements(role))]
+        self.assertEqual(allowed, ["RegistrarRole", "SweeperRole"])
+
+    def test_no_other_stack_s_definitions_are_run(self):
+        template = Template()
+        doctor = template.resources["DoctorPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+        for statements in (template.statements("ScalerRole"), doctor):
+            run = next(statement for statement in statements if listed(statement["Action"]) == ["ecs:RunTask"])
+            tag = next(statement for statement in statements if listed(statement["Action"]) == ["ecs:TagResource"])
+            for family, ours in (("mayfly-x64-0123456789ab", True), ("mayfly-arm64-0123456789ab", True), ("mayfly-dev-x64-0123456789ab", False)):
+                arn = f"arn:aws:ecs:eu-west-1:123456789012:task-definition/{family}:7"
+                for statement in (run, tag):
+                    matched = any(fnmatch.fnmatchcase(arn, pattern) for pattern in listed(statement["Resource"]))
+                    self.assertEqual(matched, ours, family)
+
+    def test_no_policy_has_a_wildcard_for_an_action(self):
+        statements = [value for path, value in walk(Template(KmsKeyArn=KEY).resources) if path[-1] == "Action"]
+        self.assertEqual([action for each in statements for action in listed(each) if "*" in action], [])
+
+
+class Keys(unittest.TestCase):
+    """With a KMS key of one's own, all that can be encrypted under it is; without one, nothing names a key."""
+
+    def test_everything_that_keeps_data_is_encrypted_under_it(self):
+        template = Template(KmsKeyArn=KEY)
+        groups = template.of_type("AWS::Logs::LogGroup")
+        self.assertEqual(len(groups), 7)
+        self.assertEqual({group.get("KmsKeyId") for group in groups.values()}, {KEY})
+        self.assertEqual(template.resources["Ledger"]["Properties"]["SSESpecification"], {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KEY})
+        queue = template.resources["WakeQueue"]["Properties"]
+        self.assertEqual((queue.get("KmsMasterKeyId"), queue.get("SqsManagedSseEnabled")), (KEY, None))
+        self.assertEqual(deployment(template)["kms_key"], KEY)
+
+    def test_those_who_use_it_may_and_only_by_way_of_the_service(self):
+        template = Template(KmsKeyArn=KEY)
+        by = {}
+        for role in ROLES:
+            for statement in template.statements(role):
+                if statement.get("Resource") == KEY:
+                    for service in listed(statement["Condition"]["StringEquals"]["kms:ViaService"]):
+                        by.setdefault(service, set()).add(role)
+        self.assertEqual(by["ssm.eu-west-1.amazonaws.com"], {"WebhookRole", "RegistrarRole", "SweeperRole"})
+        self.assertEqual(by["dynamodb.eu-west-1.amazonaws.com"], set(ROLES))
+        self.assertEqual(by["sqs.eu-west-1.amazonaws.com"], set(ROLES))
+        for policy in ("ViewerPolicy", "OperatorPolicy", "SecretsPolicy"):
+            statements = template.resources[policy]["Properties"]["PolicyDocument"]["Statement"]
+            self.assertTrue(any(statement["Resource"] == KEY for statement in statements), policy)
+
+    def test_without_one_nothing_names_a_key(self):
+        template = Template()
+        named = [path for path, value in walk(template.resources) if re.search("(?i)kms", f"{path[-1]} {value if isinstance(value, str) else ''}")]
+        self.assertEqual([path for path in named if path[0] != "Deployment"], [])
+        self.assertTrue(template.resources["WakeQueue"]["Properties"]["SqsManagedSseEnabled"])
+        self.assertEqual(deployment(template)["kms_key"], "")
+
+
+class Network(unittest.TestCase):
+    def test_a_security_group_of_one_s_own_takes_the_place_of_the_stack_s(self):
+        own, made = Template(SecurityGroupId="sg-0123456789abcdef0"), Template()
+        self.assertNotIn("RunnerSecurityGroup", own.resources)
+        self.assertIn("RunnerSecurityGroup", made.resources)
+        for template, group in ((own, "sg-0123456789abcdef0"), (made, "<RunnerSecurityGroup.GroupId>")):
+            variables = template.functions()["Scaler"]["Environment"]["Variables"]
+            self.assertEqual((variables["MAYFLY_SECURITY_GROUPS"], deployment(template)["security_group"]), (group, group))
+
+
+class Alarms(unittest.TestCase):
+    """People hear of what they have to act on, and of nothing else."""
+
+    def setUp(self):
+        self.template = Template()
+        self.alarms = self.template.of_type("AWS::CloudWatch::Alarm")
+        self.filters = self.template.of_type("AWS::Logs::MetricFilter")
+
+    def metrics(self, alarm):
+        """(namespace, name, dimensions) of each metric that an alarm looks at."""
+        if "Metrics" in alarm:
+            found = [each["MetricStat"]["Metric"] for each in alarm["Metrics"] if "MetricStat" in each]
+        else:
+            found = [alarm]
+        return [(each["Namespace"], each["MetricName"], {one["Name"]: one["Value"] for one in each.get("Dimensions", [])}) for each in found]
+
+    def test_each_function_has_an_alarm_that_its_silent_death_reaches(self):
+        # What dies without a word of its own is counted by Lambda alone.
+        heard = {dimensions.get("FunctionName") for alarm in self.alarms.values() for namespace, name, dimensions in self.metrics(alarm) if (namespace, name) == ("AWS/Lambda", "Errors")}
+        self.assertEqual(heard, {f"<{name}>" for name in self.template.functions()})
+
+    def test_every_alarm_s_own_metric_is_counted_and_every_count_has_an_alarm(self):
+        counted = {(one["MetricNamespace"], one["MetricName"]) for each in self.filters.values() for one in each["MetricTransformations"]}
+        watched = {(namespace, name) for alarm in self.alarms.values() for namespace, name, _ in self.metrics(alarm) if not namespace.startswith("AWS/")}
+        self.assertEqual(counted, watched)
+
+    def test_every_route_s_throttled_requests_are_counted(self):
+        routes = {each["RouteKey"] for each in self.template.of_type("AWS::ApiGatewayV2::Route").values()}
+        for route in routes:
+            line = {"route": route, "status": "429"}
+            hits = [each["MetricTransformations"][0]["MetricName"] for each in self.filters.values() if matches(each["FilterPattern"], line)]
+            self.assertEqual(hits, ["throttled-requests"], route)
+        self.assertEqual(self.template.resources["Stage"]["Properties"]["RouteSettings"].keys(), routes)
+
+    def test_no_job_can_guess_where_alarms_look(self):
+        # A container's output is a log that CloudWatch makes metrics of (embedded metric format), of any namespace that it names. The stack's name is
+        # known to every job; its id is not.
+        secret = "6f0f3c60-9d0a-11f0-a5b5-0affd5a1b2c3"
+        for alarm in self.alarms.values():
+            for namespace, name, _ in self.metrics(alarm):
+                self.assertTrue(namespace.startswith("AWS/") or secret in namespace, (namespace, name))
+        runner = json.dumps(self.template.functions()["Scaler"]["Environment"]["Variables"])
+        self.assertNotIn(secret, runner)
+
+    def test_one_bad_moment_rings_nothing(self):
+        for name, alarm in self.alarms.items():
+            lasting = alarm["Period"] * alarm["EvaluationPeriods"] if "Period" in alarm else 300 * alarm["EvaluationPeriods"]
+            needed = alarm.get("DatapointsToAlarm", alarm["EvaluationPeriods"])
+            # One period of silence is five sweeps that did not come to an end. What is logged at ERROR is no passing moment, and may be logged once:
+            # tests/log-lines.jsonl here, and `logs` among the system's stories.
+            self.assertTrue(needed >= 2 or name in ("SweeperSilent", "SomebodyMustAct"), name)
+            self.assertGreaterEqual(lasting, 180, name)
+
+    def test_doctor_knows_every_alarm(self):
+        source = (REPOSITORY / "cli/src/commands/doctor/alarms.rs").read_text()
+        table = source[source.index("EXPECTED") : source.index("];", source.index("EXPECTED"))]
+        known = set(re.findall(r'"([a-z]+(?:-[a-z]+)+)",', table))
+        self.assertEqual({alarm["AlarmName"].removeprefix("mayfly-") for alarm in self.alarms.values()}, known)
+
+    def test_what_is_logged_rings_or_not_as_it_should(self):
+        """tests/log-lines.jsonl: a line of a log for each cause, and the metrics that it must count."""
+        for number, text in enumerate((PATH.parent / "tests" / "log-lines.jsonl").read_text().splitlines(), 1):
+            case = json.loads(text)
+            group = {"api": "<ApiLogs>", **{name.lower(): f"<{name}Logs>" for name in self.template.functions()}}[case["log"]]
+            try:
+                line = json.loads(case["line"])
+            except ValueError:
+                line = None  # Plain text is nothing to a pattern of JSON.
+            counted = {each["MetricTransformations"][0]["MetricName"] for each in self.filters.values() if each["LogGroupName"] == group and matches(each["FilterPattern"], line)}
+            self.assertEqual(counted, set(case["counts"]), f"line {number}: {case['cause']}")
+
+
+def matches(pattern, line):
+    """A filter pattern of the form { $.a = "x" && $.b = "5*" }.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html"""
+    inner = re.fullmatch(r"\{ (.*) \}", pattern).group(1)
+    for term in inner.split(" && "):
+        field, value = re.fullmatch(r'\$\.(\w+) = "([^"]*)"', term).groups()
+        if not isinstance(line, dict) or not fnmatch.fnmatchcase(str(line.get(field)), value):
+            return False
+    return True
+
+
+class Rest(unittest.TestCase):
+    def test_tasks_make_no_metrics_that_are_paid_for(self):
+        self.assertEqual(Template().resources["Cluster"]["Properties"]["ClusterSettings"], [{"Name": "containerInsights", "Value": "disabled"}])
+
+    def test_access_logs_need_no_resource_policy(self):
+        name = Template().resources["ApiLogs"]["Properties"]["LogGroupName"]
+        self.assertTrue(name.startswith("/aws/vendedlogs/"), name)
+
+    def test_where_the_deployment_is_reads_as_json(self):
+        for template in (Template(), Template(KmsKeyArn=KEY, SecurityGroupId="sg-0123456789abcdef0")):
+            self.assertLess(len(json.dumps(deployment(template))), 4096)
+
+    def test_every_parameter_has_its_place_among_the_groups(self):
+        raw = written()
+        groups = raw["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+        self.assertEqual(sorted(name for group in groups for name in group["Parameters"]), sorted(raw["Parameters"]))
+
+
+def deployment(template):
+    return json.loads(template.resources["Deployment"]["Properties"]["Value"])
+
+
+if __name__ == "__main__":
+    unittest.main()
