@@ -4,17 +4,18 @@ PYTHON ?= python3
 # Lambda's name for this machine: the local stack runs the functions as they are.
 ARCH := $(subst aarch64,arm64,$(shell uname -m))
 EVENT ?= $(wildcard $(addprefix events/$*/,queued.json wakes.json registration.json stopped.json tick.json))
-OVERRIDES := $(strip $(if $(VPC),VpcId=$(VPC) SubnetIds=$(SUBNETS)) $(if $(ALARMS),AlarmTopicArn=$(ALARMS)))
-PARAMETERS := $(if $(OVERRIDES),--parameter-overrides $(OVERRIDES))
+STACK ?= mayfly
+WHERE = --stack $(STACK) $(if $(REGION),--region $(REGION)) $(if $(YES),--yes)
+GIVEN = $(if $(VPC),VpcId=$(VPC)) $(if $(SUBNETS),SubnetIds=$(SUBNETS)) $(if $(ALARMS),AlarmTopicArn=$(ALARMS)) $(PARAMETERS)
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 export __SAM_CLI_APP_DIR := $(CURDIR)/target/sam/home
 
 SAM := cd infra && sam
-STACK := target/debug/stack
+LOCAL := target/debug/stack
 
-.PHONY: help tools build check openapi browser dynamodb test simulate bench demo up down status env deploy validate shellcheck models
+.PHONY: help tools build check audit openapi browser dynamodb test simulate bench demo up down status env deploy undeploy validate shellcheck models
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +30,7 @@ tools: .venv/ready ## what is not Rust, into .venv
 .venv/ready: requirements.txt
 	@echo "installing SAM, cargo-lambda and the AWS emulator into .venv (the first time a minute or two)"
 	$(PYTHON) -m venv --clear .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements.txt
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.txt
 	realpath .venv > $@
 
 models: ## the programs of the local stack, and mayfly
@@ -37,7 +38,7 @@ models: ## the programs of the local stack, and mayfly
 	cargo build -p mayfly-tests -p mayfly-cli --bins
 
 # Only if it is not there: a stack must go down whatever state the sources are in.
-$(STACK):
+$(LOCAL):
 	cargo build -p mayfly-tests --bin stack
 
 # cargo builds the functions all at once, on all cores; sam goes through them one by one and finds them done.
@@ -46,10 +47,14 @@ build: tools models ## the functions as they run on Lambda, for this machine, an
 	cargo lambda build --release
 	$(SAM) build --config-env local --parameter-overrides Architecture=$(ARCH)
 
-check: ## formatting, lints, documentation: everything that needs no running
+check: tools ## formatting, lints, documentation, licenses and sources of what is linked: everything that needs no running
+	cargo deny check bans licenses sources
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+audit: tools ## known vulnerabilities of what is linked; needs the network, for the database at GitHub
+	cargo deny check advisories
 
 openapi: tools ## what GitHub publishes about its API, into target/openapi
 	python tests/openapi/fetch.py
@@ -66,11 +71,12 @@ test: export MAYFLY_DYNAMODB_LOCAL := $(if $(filter Linux-x86_64 Linux-aarch64,$
 test: export MAYFLY_REQUESTS := target/requests
 test: check validate shellcheck build openapi browser dynamodb ## every check and every test, simulated days and those over the wire against the local stack included
 	python runner/tests/signature.py
+	python infra/tests/run.py
 	cargo test --workspace --no-run
 	rm -rf $(MAYFLY_REQUESTS)
 	target/debug/simulate --seeds 200
-	$(STACK) with cargo test --workspace --no-fail-fast -- --include-ignored --skip on_a_bare_stack
-	$(STACK) bare cargo test --workspace --test stories on_a_bare_stack -- --include-ignored
+	$(LOCAL) with cargo test --workspace --no-fail-fast -- --include-ignored --skip on_a_bare_stack
+	$(LOCAL) bare cargo test --workspace --test stories on_a_bare_stack -- --include-ignored
 	python tests/aws/recorded.py $(MAYFLY_REQUESTS)
 
 simulate: ## stories in virtual time, everything going wrong in them: make simulate SEEDS=1000 START=0
@@ -80,26 +86,28 @@ bench: build ## what a delivery costs: start-up, time, CPU, memory, size, agains
 	python functions/webhook/bench.py target/lambda/mayfly-webhook/bootstrap
 
 demo: build ## thirty jobs of every kind through the local stack, with a table of what became of them
-	$(STACK) with target/debug/demo
+	$(LOCAL) with target/debug/demo
 
 up: build ## the local stack; target/local/stack.json tells where everything is
-	$(STACK) up
+	$(LOCAL) up
 
-down: $(STACK) ## end the local stack, whatever state it is in
-	$(STACK) down
+down: $(LOCAL) ## end the local stack, whatever state it is in
+	$(LOCAL) down
 
-status: $(STACK) ## the local stack, if it is up
-	$(STACK) status
+status: $(LOCAL) ## the local stack, if it is up
+	$(LOCAL) status
 
-env: $(STACK) ## what a shell needs to use the local stack: eval "$$(make -s env)"
-	@$(STACK) env
+env: $(LOCAL) ## what a shell needs to use the local stack: eval "$$(make -s env)"
+	@$(LOCAL) env
 
-invoke-%: $(STACK) ## hand an event to a function of the local stack: make invoke-webhook EVENT=events/...
-	$(STACK) invoke $* $(EVENT)
+invoke-%: $(LOCAL) ## hand an event to a function of the local stack: make invoke-webhook EVENT=events/...
+	$(LOCAL) invoke $* $(EVENT)
 
-deploy: tools ## build and deploy to AWS; the first time with VPC=vpc-... SUBNETS=subnet-...,subnet-...; ALARMS=<an SNS topic's ARN>
-	$(SAM) build
-	$(SAM) deploy $(PARAMETERS)
+deploy: tools ## build and deploy to AWS; the first time with VPC=vpc-... SUBNETS=subnet-...,subnet-...; ALARMS=<an SNS topic's ARN> STACK= REGION= PARAMETERS="Key=Value ..." YES=1
+	python infra/deploy.py deploy $(strip $(WHERE) $(GIVEN))
+
+undeploy: tools ## delete what was deployed, once its runners ended; STACK= REGION= YES=1; FORCE=1 ends their jobs
+	python infra/deploy.py undeploy $(strip $(WHERE) $(if $(FORCE),--force))
 
 # Three partitions; what the transform leaves is linted, too, which cfn-lint by itself does not look at.
 validate: tools ## the template, by SAM, by cfn-lint in five regions, and its policies by AWS's service authorization reference

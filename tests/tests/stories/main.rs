@@ -12,6 +12,7 @@
 mod burst;
 mod chaos;
 mod command;
+mod deploying;
 mod doctor;
 mod ecs_tasks;
 mod first_minutes;
