@@ -15,7 +15,7 @@ export __SAM_CLI_APP_DIR := $(CURDIR)/target/sam/home
 SAM := cd infra && sam
 LOCAL := target/debug/stack
 
-.PHONY: help tools build check audit openapi browser dynamodb test simulate bench demo up down status env deploy undeploy validate shellcheck models
+.PHONY: help tools build check audit openapi browser dynamodb test simulate bench counts demo up down status env deploy undeploy validate shellcheck models
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,7 +69,7 @@ test: export MAYFLY_BROWSER := $(if $(filter Linux-x86_64,$(shell uname -s)-$(sh
 test: export MAYFLY_DYNAMODB_LOCAL := $(if $(filter Linux-x86_64 Linux-aarch64,$(shell uname -s)-$(shell uname -m)),required)
 # Every request of the stories to an AWS API, which recorded.py then holds to AWS's own descriptions.
 test: export MAYFLY_REQUESTS := target/requests
-test: check validate shellcheck build openapi browser dynamodb ## every check and every test, simulated days and those over the wire against the local stack included
+test: check validate shellcheck build counts openapi browser dynamodb ## every check and every test, simulated days and those over the wire against the local stack included
 	python runner/tests/signature.py
 	python infra/tests/run.py
 	cargo test --workspace --no-run
@@ -84,6 +84,9 @@ simulate: ## stories in virtual time, everything going wrong in them: make simul
 
 bench: build ## what a delivery costs: start-up, time, CPU, memory, size, against the limits
 	python functions/webhook/bench.py target/lambda/mayfly-webhook/bootstrap
+
+counts: build ## what of it can be counted, whatever else the machine does: AWS calls, bytes, instructions (where valgrind is)
+	python functions/webhook/bench.py --counts target/lambda/mayfly-webhook/bootstrap
 
 demo: build ## thirty jobs of every kind through the local stack, with a table of what became of them
 	$(LOCAL) with target/debug/demo
