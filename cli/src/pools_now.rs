@@ -124,7 +124,7 @@ pub async fn errands<S: Store>(ledger: &Ledger<S>) -> Result<(Vec<Open>, bool), 
     let mut open = Vec::new();
     let mut after: Option<String> = None;
     loop {
-        let page = ledger.errands(after.as_deref()).await?;
+        let page = ledger.errands("", after.as_deref()).await?;
         open.extend(page.open);
         after = page.next;
         if after.is_none() || open.len() >= MOST_ERRANDS {

@@ -160,6 +160,7 @@ async fn placed<S: Store, W: Wakes>(
 ) -> Result<(Done, String), LedgerError> {
     let anew = match ledger.match_anew(job, pools, now).await? {
         Matching::Changed(anew) => anew,
+        Matching::Still => return Ok((Done::Unplaced, "re-matched, and no pool takes it".to_owned())),
         Matching::Later => return Ok((Done::Later, "its pool was removed; it is re-matched as soon as no runner has it".to_owned())),
         Matching::NotNeeded => return Ok((Done::Woken, "it has just been matched to a pool".to_owned())),
     };

@@ -33,6 +33,8 @@ pub enum Matching {
     NotNeeded,
     /// Not now: a runner is at it, or the pools file at hand is not newer than the one it was matched by.
     Later,
+    /// No pool takes it, for the same reason as before: nothing is written but that this pools file does not either.
+    Still,
     /// To be written in one transaction.
     Changed(Box<Anew>),
 }
@@ -61,7 +63,11 @@ pub fn match_anew(place: Place<'_>, now: Timestamp) -> Matching {
             let known = record.reason.as_ref().is_some_and(|reason| reason.ends_with(GIVEN_UP));
             if known { Matching::NotNeeded } else { Matching::Changed(Box::new(given_up(record, now))) }
         }
-        (JobState::Unplaced, _) => Matching::Changed(Box::new(moved(place, now))),
+        (JobState::Unplaced, _) => {
+            let anew = moved(place, now);
+            let still = anew.record.state == JobState::Unplaced && anew.record.reason == record.reason;
+            if still { Matching::Still } else { Matching::Changed(Box::new(anew)) }
+        }
         (JobState::Queued | JobState::Blocked, Some(pool)) if pools.get(pool).is_none() => {
             // Its runner may be at it already, and moved away it would get another one.
             let held = place.row.is_some_and(|row| row.runner.is_some() && !void(row, place.holder));

@@ -1,6 +1,10 @@
 //! Care: what sweeper does about one runner that has been in its state for long enough.
 
+use crate::cover::cover;
 use crate::dismissal::Dismissal;
+use crate::id::RunnerId;
+use crate::job::WaitingJob;
+use crate::plan::Limits;
 use crate::pool::Pool;
 use crate::runner::{Runner, RunnerState, StopKind};
 use crate::time::Timestamp;
@@ -66,6 +70,19 @@ pub fn care(runner: &Runner, pool: Option<&Pool>, now: Timestamp) -> Care {
     }
 }
 
+/// Registered runners that no waiting job is for, while jobs wait that no runner covers: so many of each, those that are registered longest first. Only of
+/// use in a pool that may start none. GitHub may hand a job to a new registration that nothing was told of yet, so the youngest are left.
+#[must_use]
+pub fn in_the_way(pool: &Pool, limits: &Limits, jobs: &[WaitingJob], runners: &[Runner], now: Timestamp) -> Vec<RunnerId> {
+    let cover = cover(pool, limits, jobs, runners, now);
+    let waits = |job: &&&WaitingJob| job.eligible(now) && limits.told_to_wait(job.installation, now).is_none();
+    let waiting = cover.uncovered.iter().filter(waits).count();
+    let settled = |runner: &&&Runner| runner.registered_at.is_some_and(|at| now.since(at) > times::GITHUB_LIST);
+    let mut idle: Vec<&Runner> = cover.idle.iter().filter(settled).copied().collect();
+    idle.sort_by_key(|runner| (runner.registered_at, &runner.id));
+    idle.into_iter().take(waiting).map(|runner| runner.id.clone()).collect()
+}
+
 /// What somebody's wish that a runner ends comes to by now; `None` where the usual limits are all that counts.
 fn dismissed(runner: &Runner, state: RunnerState, wish: &Dismissal, now: Timestamp) -> Option<Care> {
     let over = runner.refused.is_some() || runner.done_at.is_some_and(|done| done <= wish.at);
@@ -88,7 +105,7 @@ fn minutes(duration: std::time::Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{RunId, RunnerId, TaskArn};
+    use crate::id::{RunId, TaskArn};
     use crate::runner::{Launch, StopMark, Work};
     use crate::size::{Architecture, Capacity, Size};
     use std::time::Duration;

@@ -17,6 +17,8 @@ pub(crate) struct Cover<'a> {
     pub(crate) uncovered: Vec<&'a WaitingJob>,
     /// Unregistered runners that cover nothing: those that are kept longest first.
     pub(crate) surplus: Vec<&'a Runner>,
+    /// Registered runners that GitHub knows, and that no waiting job is for.
+    pub(crate) idle: Vec<&'a Runner>,
     /// How many runners each repository has, those counted that will be its own when they register for the job they cover.
     pub(crate) repositories: BTreeMap<RepositoryId, u32>,
 }
@@ -35,7 +37,7 @@ pub(crate) fn cover<'a>(pool: &Pool, limits: &Limits, jobs: &'a [WaitingJob], ru
     // A busy runner of which nobody knows even the run covers one job at most, so it is asked before those that may cover several.
     runners.sort_by_key(|runner| (Reverse(runner.state), runner.work.is_some(), &runner.id));
 
-    let mut surplus = Vec::new();
+    let (mut surplus, mut idle) = (Vec::new(), Vec::new());
     for runner in runners {
         let open_to_all = |job: &WaitingJob| {
             let of_repository = repositories.get(&job.repository).copied().unwrap_or_default();
@@ -52,12 +54,13 @@ pub(crate) fn cover<'a>(pool: &Pool, limits: &Limits, jobs: &'a [WaitingJob], ru
                 *repositories.entry(job.repository).or_default() += 1;
             }
             None if runner.state.unregistered() => surplus.push(runner),
+            None if runner.state == RunnerState::Registered && runner.retired_at.is_none() => idle.push(runner),
             Some(_) | None => {}
         }
     }
     // Those heard of lately first, then the oldest: the newest are stopped first.
     surplus.sort_by_key(|runner| (runner.silent(now), Reverse(runner.state), &runner.id));
-    Cover { uncovered: open, surplus, repositories }
+    Cover { uncovered: open, surplus, idle, repositories }
 }
 
 /// The job that a busy runner most likely works on while no delivery has said which it is: of its run, or, if not even the run

@@ -42,6 +42,9 @@ impl Errand {
     }
 }
 
+/// What an errand's name begins with, by kind. Those that somebody waits for come first; of the last there may be thousands, of jobs that are none of ours.
+pub const KINDS: [&str; 5] = ["redeliver#", "rerun#", "unregister#", "ask#", "place#"];
+
 /// One kind and one thing: an errand for it replaces an earlier one.
 impl fmt::Display for Errand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -94,6 +97,16 @@ impl Open {
         Self { rev: self.rev + 1, not_before: now.plus(wait), ..self.clone() }
     }
 
+    /// The errand of a job that no pool takes by this version of the pools file either: to be run when there is another one.
+    #[must_use]
+    pub fn matched_by(&self, generation: u64) -> Self {
+        let errand = match &self.errand {
+            Errand::Place { job, .. } => Errand::Place { job: *job, generation },
+            other => other.clone(),
+        };
+        Self { rev: self.rev + 1, errand, ..self.clone() }
+    }
+
     /// The errand after a try that did not settle it: the next one follows after `first`, then twice that, up to an hour.
     #[must_use]
     pub fn again(&self, first: Duration, now: Timestamp) -> Self {
@@ -118,6 +131,17 @@ mod tests {
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(open.since, Timestamp::from_millis(5));
+    }
+
+    #[test]
+    fn every_errand_is_of_a_kind() {
+        let runner = RunnerId::from_ulid(7);
+        let errands =
+            [Errand::Ask(JobId(7)), Errand::Place { job: JobId(7), generation: 1 }, Errand::Unregister(runner), Errand::Rerun(JobId(7))];
+        for errand in errands {
+            assert_eq!(KINDS.iter().filter(|kind| errand.to_string().starts_with(**kind)).count(), 1, "{errand}");
+        }
+        assert!(Errand::redeliver(&"guid".to_owned().try_into().unwrap()).starts_with(KINDS[0]));
     }
 
     #[test]

@@ -126,6 +126,9 @@ impl fmt::Display for PoolName {
 pub struct RunnerId(String);
 
 impl RunnerId {
+    /// Characters of an id.
+    pub const LENGTH: usize = 26;
+
     /// The id of a ULID's 128 bits (48 of time, 80 of chance).
     #[must_use]
     pub fn from_ulid(bits: u128) -> Self {
@@ -146,7 +149,7 @@ impl FromStr for RunnerId {
 
     fn from_str(value: &str) -> Result<Self, InvalidName> {
         let crockford = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'h' | b'j' | b'k' | b'm' | b'n' | b'p'..=b't' | b'v'..=b'z');
-        if value.len() != 26 || !value.bytes().all(crockford) {
+        if value.len() != Self::LENGTH || !value.bytes().all(crockford) {
             return Err(InvalidName { what: "runner id", value: value.to_owned(), problem: "is not a ULID in lower case (26 characters)" });
         }
         Ok(Self(value.to_owned()))
@@ -212,9 +215,31 @@ pub struct RunnerName {
     pub mint: u32,
 }
 
+impl RunnerName {
+    /// Most characters of a runner's name at GitHub.
+    pub const MAX_LENGTH: usize = 64;
+}
+
+fn to_base_36(number: u32) -> String {
+    let mut digits = Vec::new();
+    let mut rest = number;
+    while rest > 0 || digits.is_empty() {
+        digits.push(char::from_digit(rest % 36, 36).unwrap_or('0'));
+        rest /= 36;
+    }
+    digits.iter().rev().collect()
+}
+
+/// `mayfly-<pool>-<runner id>-<mint>`; where that is too long, without the last dash and with the mint to base 36: a runner of a pool with a long name may
+/// have to ask GitHub for a registration many times, too.
 impl fmt::Display for RunnerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "mayfly-{}-{}-{}", self.address.pool, self.address.runner, self.mint)
+        let plain = format!("mayfly-{}-{}-{}", self.address.pool, self.address.runner, self.mint);
+        if plain.len() <= Self::MAX_LENGTH {
+            return f.write_str(&plain);
+        }
+        // The runner's id has 26 characters, so what follows them needs no dash; and digits to base 36 are fewer.
+        write!(f, "mayfly-{}-{}{}", self.address.pool, self.address.runner, to_base_36(self.mint))
     }
 }
 
@@ -224,9 +249,18 @@ impl FromStr for RunnerName {
     fn from_str(value: &str) -> Result<Self, InvalidName> {
         let refuse = || InvalidName { what: "runner name", value: value.to_owned(), problem: "is not mayfly-<pool>-<runner id>-<mint>" };
         let rest = value.strip_prefix("mayfly-").ok_or_else(refuse)?;
-        let (rest, mint) = rest.rsplit_once('-').ok_or_else(refuse)?;
-        let (pool, runner) = rest.rsplit_once('-').ok_or_else(refuse)?;
-        Ok(Self { address: RunnerAddress { pool: pool.parse()?, runner: runner.parse()? }, mint: mint.parse().map_err(|_| refuse())? })
+        let (before, last) = rest.rsplit_once('-').ok_or_else(refuse)?;
+        let short = last.split_at_checked(RunnerId::LENGTH).filter(|(_, mint)| !mint.is_empty());
+        let (pool, runner, mint) = match short {
+            Some((runner, mint)) => (before, runner, u32::from_str_radix(mint, 36).map_err(|_| refuse())?),
+            None => {
+                let (pool, runner) = before.rsplit_once('-').ok_or_else(refuse)?;
+                (pool, runner, last.parse().map_err(|_| refuse())?)
+            }
+        };
+        let name = Self { address: RunnerAddress { pool: pool.parse()?, runner: runner.parse()? }, mint };
+        // Each name has one way to be written, so that two texts are never one runner's registration.
+        if name.to_string() == value { Ok(name) } else { Err(refuse()) }
     }
 }
 
@@ -260,6 +294,20 @@ mod tests {
         let name = RunnerName { address: RunnerAddress { pool, runner }, mint: 9 };
         assert_eq!(name.to_string().len(), 64);
         assert_eq!(name.to_string().parse(), Ok(name));
+    }
+
+    #[test]
+    fn a_thousand_registrations_of_a_pool_with_the_longest_name_fit_and_are_read_back() {
+        let pool: PoolName = "a".repeat(PoolName::MAX_LENGTH).parse().unwrap();
+        let address = RunnerAddress { pool, runner: "01jd0000000000000000000000".parse().unwrap() };
+        let names: std::collections::BTreeSet<String> =
+            (1..=1_295).map(|mint| RunnerName { address: address.clone(), mint }.to_string()).collect();
+        assert_eq!(names.len(), 1_295);
+        for name in &names {
+            assert!(name.len() <= RunnerName::MAX_LENGTH, "{name}");
+            assert_eq!(name.parse::<RunnerName>().map(|name| name.to_string()), Ok(name.clone()));
+        }
+        assert!("mayfly-linux-01jd00000000000000000000001".parse::<RunnerName>().is_err(), "a short name written the other way");
     }
 
     #[test]

@@ -191,6 +191,9 @@ pub struct JobRecord {
     /// What GitHub said, when asked, that one answer does not prove.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doubt: Option<Doubt>,
+    /// It was closed because GitHub did not show it for so long, not because GitHub said that it is over: it opens again if GitHub shows it after all.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub given_up: bool,
     /// Its story.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub story: Vec<Note>,
@@ -263,6 +266,32 @@ impl JobRecord {
         self.pool = Some(pool.name.clone());
         self.size = Some(pool.size);
         self.target = Some(pool.target(self.installation, &self.repository, &self.labels));
+    }
+
+    /// True if a pool takes it, or a runner of ours has it.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.pool.is_some() || self.runner.is_some()
+    }
+
+    /// True if it is over for good: GitHub said so, or nobody has it any more.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.state == JobState::Closed && !self.given_up
+    }
+
+    /// GitHub shows a job that was given up: it is as open as it was, in no state yet but that nothing is known to start it.
+    pub(crate) fn open_again(&mut self, now: Timestamp) {
+        if !std::mem::take(&mut self.given_up) {
+            return;
+        }
+        (self.closed_at, self.conclusion, self.expires_at) = (None, None, None);
+        note(&mut self.story, now, "GitHub has it after all: it was given up too early");
+        self.state = if self.pool.is_some() { JobState::Blocked } else { JobState::Unplaced };
+        self.reason = Some("GitHub has it after all".to_owned());
+        if self.pool.is_none() {
+            self.expire(now);
+        }
     }
 
     /// Marks the end of the record's keeping.

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::admission::UNADMITTED;
-use crate::errand::Open;
+use crate::errand::{Errand, Open};
 use crate::first_sight::first_sight;
 use crate::id::{JobId, PoolName};
 use crate::job::{JobAction, JobEvent, JobRecord, JobState, WaitingJob, asked_at, kept, note};
@@ -61,6 +61,8 @@ pub struct Observation {
     pub runner: Option<Runner>,
     /// What sweeper has to see to, should no further delivery settle it.
     pub errand: Option<Open>,
+    /// What sweeper need not see to any more: the errand goes.
+    pub settled: Option<Errand>,
     /// Pools to be woken afterwards.
     pub wake: BTreeSet<PoolName>,
 }
@@ -68,7 +70,7 @@ pub struct Observation {
 impl Observation {
     /// Nothing to write, nobody to wake.
     pub(crate) fn nothing(verdict: Verdict) -> Self {
-        Self { verdict, record: None, waiting: WaitingChange::Keep, runner: None, errand: None, wake: BTreeSet::new() }
+        Self { verdict, record: None, waiting: WaitingChange::Keep, runner: None, errand: None, settled: None, wake: BTreeSet::new() }
     }
 
     /// The runner that this shows to have run a job that was not admitted, where none may run so.
@@ -116,8 +118,16 @@ pub fn observe(event: &JobEvent, known: Known<'_>) -> Observation {
     };
     let watched = runner.as_ref().or(meant).is_some_and(|runner| runner.work.as_ref().is_some_and(|work| work.job == Some(event.job)));
     let errand = left_open(&record, before, watched, (known.pools, event.received_at));
+    let settled = placed_by_itself(&record, before);
     let record = (known.record != Some(&record)).then(|| JobRecord { rev: record.rev + 1, ..record });
-    Observation { verdict, record, waiting: numbered(waiting, known.record), runner, errand, wake }
+    Observation { verdict, record, waiting: numbered(waiting, known.record), runner, errand, settled, wake }
+}
+
+/// A job that no pool took, and that another fleet's runner has, or that is over, is not matched any more: the list of errands would hold each of
+/// another fleet's jobs for a day.
+fn placed_by_itself(record: &JobRecord, before: Option<JobState>) -> Option<Errand> {
+    let gone = before == Some(JobState::Unplaced) && record.state != JobState::Unplaced;
+    gone.then_some(Errand::Place { job: record.id, generation: record.generation })
 }
 
 /// A waiting row takes its number from the record's write that makes it, so that no two rows of a job share one.
@@ -142,7 +152,7 @@ pub(crate) fn queued_at(event: &JobEvent) -> Timestamp {
 
 /// One job id can go queued → waiting → queued, and deliveries are shuffled: it waits if and only if more deliveries said queued than held back.
 fn said_to_wait(record: &mut JobRecord, event: &JobEvent) {
-    if matches!(record.state, JobState::Running | JobState::Closed) {
+    if record.state == JobState::Running || record.is_over() {
         return;
     }
     let says_queued = event.action == JobAction::Queued;
@@ -159,6 +169,7 @@ fn said_to_wait(record: &mut JobRecord, event: &JobEvent) {
         return;
     }
     let before = record.state;
+    record.open_again(event.received_at);
     record.heard_at = record.heard_at.max(Some(event.received_at));
     record.queued_at = record.queued_at.max(queued_at(event));
     if record.pool.is_some() {
@@ -176,9 +187,10 @@ fn too_old(record: &JobRecord, event: &JobEvent) -> bool {
 }
 
 fn said_to_run(record: &mut JobRecord, event: &JobEvent, meant: Option<&Runner>) {
-    if record.state == JobState::Closed || is_of_an_earlier_epoch(record, event) {
+    if record.is_over() || is_of_an_earlier_epoch(record, event) {
         return;
     }
+    record.open_again(event.received_at);
     name_runner(record, event, meant);
     record.running_at = record.running_at.or(event.started_at).or(Some(event.received_at));
     if record.state != JobState::Running {
@@ -186,7 +198,9 @@ fn said_to_run(record: &mut JobRecord, event: &JobEvent, meant: Option<&Runner>)
         record.heard_at = record.heard_at.max(Some(event.received_at));
         record.reason = None;
         record.doubt = None;
-        record.expires_at = None;
+        if record.is_ours() {
+            record.expires_at = None;
+        }
         note(
             &mut record.story,
             event.received_at,
@@ -202,9 +216,10 @@ fn is_of_an_earlier_epoch(record: &JobRecord, event: &JobEvent) -> bool {
 }
 
 fn said_to_be_over(record: &mut JobRecord, event: &JobEvent, meant: Option<&Runner>) {
-    if record.state == JobState::Closed {
+    if record.is_over() {
         return;
     }
+    record.given_up = false;
     name_runner(record, event, meant);
     if record.runner_name.is_some() {
         record.running_at = record.running_at.or(event.started_at);

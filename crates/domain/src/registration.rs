@@ -80,15 +80,14 @@ pub enum Turn {
 pub fn turn(runner: &Runner) -> Turn {
     match runner.state {
         RunnerState::Registered | RunnerState::Busy => Turn::Registered,
-        _ if runner.stop.is_some() || runner.dismissed.is_some() || next_name(runner).to_string().len() > LONGEST_NAME => Turn::Stopped,
+        _ if runner.stop.is_some() || runner.dismissed.is_some() || next_name(runner).to_string().len() > RunnerName::MAX_LENGTH => {
+            Turn::Stopped
+        }
         // Taken away at GitHub, its task is about to be stopped: a registration that it got now would go with it, job or no job.
         _ if runner.retired_at.is_some() => Turn::Stopped,
         RunnerState::Requested | RunnerState::Parked | RunnerState::Registering => Turn::Serve,
     }
 }
-
-/// Longest name of a runner at GitHub.
-const LONGEST_NAME: usize = 64;
 
 /// The name of the runner's next registration. One that is too long comes only of many calls whose fate is unknown: such a runner is done.
 fn next_name(runner: &Runner) -> RunnerName {
@@ -124,7 +123,7 @@ pub fn void(job: &WaitingJob, holder: Option<&Runner>) -> bool {
 pub fn order(runner: &Runner, mut fitting: Vec<WaitingJob>) -> Vec<WaitingJob> {
     fitting.sort_by_key(WaitingJob::rank);
     if !fitting.is_empty() {
-        let start = spread(&runner.id) % fitting.len();
+        let start = place_in_line(runner, fitting.len());
         fitting.rotate_left(start);
     }
     if let Some(own) = fitting.iter().position(|job| Some(job.id) == runner.reserved.or(runner.intended)) {
@@ -132,6 +131,12 @@ pub fn order(runner: &Runner, mut fitting: Vec<WaitingJob>) -> Vec<WaitingJob> {
         fitting.insert(0, own);
     }
     fitting
+}
+
+/// A place among so many that differs from runner to runner.
+#[must_use]
+pub fn place_in_line(runner: &Runner, of: usize) -> usize {
+    if of == 0 { 0 } else { spread(&runner.id) % of }
 }
 
 fn spread(runner: &RunnerId) -> usize {

@@ -45,6 +45,7 @@ pub enum Retry {
 pub fn retry(tried: Tried<'_>, by: &str, pool_there: bool, now: Timestamp) -> Retry {
     let Tried { record, row, runner } = tried;
     match record.state {
+        JobState::Closed if record.given_up => Retry::Ask(asked(record, now)),
         JobState::Closed => Retry::Over,
         JobState::Unplaced if now.since(record.queued_at) >= times::QUEUED_AT_MOST => Retry::TooLate,
         JobState::Unplaced => Retry::Place,

@@ -124,7 +124,7 @@ pub struct Timeline {
 /// How a launch was, or is to be, made: enough to repeat it exactly.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Launch {
-    /// The request to ECS, as JSON of the fleet's own form: repeated to the letter under the same token.
+    /// The request to ECS, as JSON of the fleet's own form: repeated to the letter under the same token. Empty once its task is known.
     pub request: String,
     /// The role that the task runs as: a request for registration must come from it.
     pub role: String,
@@ -352,6 +352,13 @@ impl Runner {
     pub fn log_stream(&self) -> Option<String> {
         // ECS's awslogs driver: <prefix>/<container>/<task id>.
         self.arn.as_ref().map(|arn| format!("{CONTAINER}/{CONTAINER}/{}", arn.task_id()))
+    }
+
+    /// This is its task. The request for it, half of the row, is needed no more: a launch is repeated only while no task is known, and every
+    /// look at the pool reads every row.
+    pub fn is_task(&mut self, arn: &TaskArn) {
+        self.arn = Some(arn.clone());
+        self.launch.request.clear();
     }
 
     /// The name of its newest registration.

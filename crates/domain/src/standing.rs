@@ -64,7 +64,8 @@ pub(crate) fn left_open(record: &JobRecord, before: Option<JobState>, watched: b
     let gone = || record.pool.as_ref().is_some_and(|pool| pools.get(pool).is_none());
     match record.state {
         JobState::Blocked => open(Errand::Ask(record.id), times::ASK_AFTER),
-        JobState::Running if !watched => open(Errand::Ask(record.id), times::ASK_AFTER),
+        // What another fleet runs is its own affair.
+        JobState::Running if !watched && record.is_ours() => open(Errand::Ask(record.id), times::ASK_AFTER),
         JobState::Unplaced => place(record.generation),
         // Sweeper may have forgotten its pool long ago, and would not come by.
         JobState::Queued if gone() => place(0),

@@ -65,7 +65,7 @@ impl Runner {
             return None;
         }
         let mut after = self.clone();
-        after.arn = Some(task.arn.clone());
+        after.is_task(&task.arn);
         after.task_version = task.version;
         after.timeline = later(self.timeline, task.timeline);
         after.rev += 1;

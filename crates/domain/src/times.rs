@@ -36,11 +36,18 @@ pub const SEND_WITHIN: Duration = Duration::from_secs(50 * 60);
 /// How long a client token surely holds: ECS keeps it for an hour after the task's end, 24 h at most. Source: ECS developer guide, idempotency.
 pub const CLIENT_TOKEN: Duration = Duration::from_secs(60 * 60);
 
-/// A plan that is older than this when it would be committed is dropped.
+/// A plan that is older than this when it would be committed is made again, if there is time; the limit doubles with each try.
 pub const PLAN_FRESH: Duration = Duration::from_secs(2);
 
 /// A wake that was sent this long before a successful look began has been seen by it.
 pub const WAKE_SEEN: Duration = Duration::from_secs(2);
+
+/// Between two looks of one process at one pool, for each row that the first one read. An open runner's row is some 2 kB, a job's 250 bytes: so looks read
+/// about 500 units a second of the pool's partition, which has 3,000. Source: DynamoDB developer guide, burst and adaptive capacity.
+pub const LOOK_PER_ROW: Duration = Duration::from_millis(1);
+
+/// The longest time between two looks that have something to see.
+pub const LOOKS_APART: Duration = Duration::from_secs(2);
 
 /// Every pool is woken this often, whatever happens.
 pub const TICK: Duration = Duration::from_secs(60);
@@ -99,6 +106,10 @@ pub fn admission(fails_closed: bool) -> Duration {
 /// A job that was not admitted by then, where none may run without, runs without. Before its hook is called the runner downloads the job's
 /// actions, which takes minutes at worst; then the hook asks. Source: actions/runner, src/Runner.Worker/JobExtension.cs, `InitializeJob`.
 pub const ADMITTED_WITHIN: Duration = Duration::from_secs(15 * 60);
+
+/// A job that a gate holds back is over after this: the longest that GitHub keeps a run, waiting for approval included. (An environment's gate fails
+/// by itself after 30 days.) Source: docs.github.com, Actions limits, workflow run time.
+pub const HELD_AT_MOST: Duration = Duration::from_secs(35 * 24 * 60 * 60);
 
 /// How often a parked runner is told to ask again.
 pub const POLL: Duration = Duration::from_secs(5);
@@ -162,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_scaler_has_ended_before_its_wakes_come_back_and_before_its_launches_are_repeated() {
-        assert!(SCALER_DEADLINE < SCALER_TIMEOUT && SCALER_TIMEOUT < WAKE_VISIBILITY && WAKE_VISIBILITY <= RESEND_AFTER);
+        assert!(LOOKS_APART + SCALER_DEADLINE < SCALER_TIMEOUT && SCALER_TIMEOUT < WAKE_VISIBILITY && WAKE_VISIBILITY <= RESEND_AFTER);
         assert!(PLAN_FRESH < SCALER_DEADLINE);
     }
 

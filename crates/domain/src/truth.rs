@@ -50,7 +50,7 @@ impl Learned {
 #[must_use]
 pub fn learn(said: &Said, about: About<'_>, now: Timestamp) -> Learned {
     let record = about.record;
-    if record.state == JobState::Closed {
+    if record.is_over() {
         return closed(said, about, now);
     }
     match said {
@@ -58,6 +58,7 @@ pub fn learn(said: &Said, about: About<'_>, now: Timestamp) -> Learned {
             (Standing::Over, _) => as_delivered(seen, JobAction::Completed, about, now),
             (Standing::Running, _) => as_delivered(seen, JobAction::InProgress, about, now),
             (Standing::Queued, JobState::Running) => queued_again(about, now),
+            (Standing::Queued | Standing::Held, JobState::Closed) => changed(given_up_too_early(seen, record, now), about, now),
             (Standing::Queued, JobState::Blocked) | (Standing::Held, JobState::Queued) if told_lately(record, now) => Learned::nothing(),
             (Standing::Queued, JobState::Blocked) => changed(stood_in(record, true, now), about, now),
             (Standing::Held, JobState::Queued) => changed(stood_in(record, false, now), about, now),
@@ -66,6 +67,7 @@ pub fn learn(said: &Said, about: About<'_>, now: Timestamp) -> Learned {
         },
         Said::RunOver(end) if matches!(record.state, JobState::Queued | JobState::Blocked) => run_over(end, about, now),
         Said::RunOver(_) => as_known(about, now),
+        Said::NotShown | Said::NotSeen(_) if record.state == JobState::Closed => Learned::nothing(),
         Said::NotShown => missed(Doubtful::NotShown, "GitHub shows the repository, but not the job", about, now),
         Said::NotSeen(why) => missed(Doubtful::NotSeen, why, about, now),
     }
@@ -168,6 +170,19 @@ fn without_doubt(record: &JobRecord) -> Option<JobRecord> {
     })
 }
 
+/// A job that was given up, and that GitHub shows waiting or held back.
+fn given_up_too_early(seen: &Seen, record: &JobRecord, now: Timestamp) -> JobRecord {
+    let mut after = next(record);
+    after.open_again(now);
+    after.queued_at = after.queued_at.max(seen.started_at.unwrap_or(after.queued_at));
+    after.heard_at = Some(now);
+    if after.pool.is_some() {
+        stand_in_for(&mut after, seen.standing == Standing::Queued, now);
+        settle(&mut after, now);
+    }
+    after
+}
+
 /// The record as it waits, or is held back, on GitHub's word.
 fn stood_in(record: &JobRecord, waits: bool, now: Timestamp) -> JobRecord {
     let mut after = next(record);
@@ -195,6 +210,7 @@ fn changed(after: JobRecord, about: About<'_>, now: Timestamp) -> Learned {
         waiting: numbered(waiting, Some(before)),
         runner: None,
         errand,
+        settled: None,
         wake: wake.into_iter().collect(),
         record: Some(after),
     };
@@ -257,7 +273,8 @@ fn in_doubt(doubt: Doubt, reason: String, about: About<'_>, now: Timestamp) -> L
     Learned { observation: Observation { record, ..Observation::nothing(Verdict::Recorded) }, row: asked(about, now) }
 }
 
-/// GitHub does not show it. For a day that may have many reasons; then whatever waited is over, and nobody can tell how.
+/// GitHub does not show it. For a day that may have many reasons; then whatever waited is over, and nobody can tell how. A gate may stay shut for
+/// much longer, and nobody hears of it meanwhile.
 fn missed(what: Doubtful, why: &str, about: About<'_>, now: Timestamp) -> Learned {
     let (doubt, twice) = doubted(about.record, what, now);
     let since = match what {
@@ -265,15 +282,20 @@ fn missed(what: Doubtful, why: &str, about: About<'_>, now: Timestamp) -> Learne
         Doubtful::NotShown => about.record.received_at,
         Doubtful::NotSeen | Doubtful::QueuedAgain => doubt.since,
     };
-    if twice && now.since(since) >= times::QUEUED_AT_MOST {
-        return changed(given_up(about.record, why, now), about, now);
+    let (most, in_words) = match about.record.state {
+        JobState::Blocked => (times::HELD_AT_MOST, "35 days"),
+        _ => (times::QUEUED_AT_MOST, "a day"),
+    };
+    if twice && now.since(since) >= most {
+        return changed(given_up(about.record, why, in_words, now), about, now);
     }
     in_doubt(doubt, format!("{why}; it is asked again"), about, now)
 }
 
-fn given_up(record: &JobRecord, why: &str, now: Timestamp) -> JobRecord {
-    let reason = format!("{why}: after a day it is given up, and how it ended is not known");
-    let mut after = JobRecord { state: JobState::Closed, closed_at: Some(now), doubt: None, heard_at: Some(now), ..next(record) };
+fn given_up(record: &JobRecord, why: &str, most: &str, now: Timestamp) -> JobRecord {
+    let reason = format!("{why}: after {most} it is given up, and how it ended is not known");
+    let mut after =
+        JobRecord { state: JobState::Closed, given_up: true, closed_at: Some(now), doubt: None, heard_at: Some(now), ..next(record) };
     note(&mut after.story, now, reason.clone());
     after.reason = Some(reason);
     after.expire(now);

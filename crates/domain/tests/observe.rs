@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-use mayfly_domain::id::{GithubRunnerId, JobId, RunId};
+use mayfly_domain::errand::Errand;
+use mayfly_domain::id::{GithubRunnerId, JobId, OwnerId, RunId};
 use mayfly_domain::job::{AssignedRunner, JobEvent, JobState, WaitingJob};
-use mayfly_domain::observe::Verdict;
+use mayfly_domain::observe::{Observation, Verdict};
+use mayfly_domain::pool::RepositoryPattern;
 use mayfly_domain::runner::{Runner, RunnerState};
 use mayfly_domain::size::{Architecture, Capacity, Size};
 use mayfly_domain::target::TargetKey;
@@ -242,11 +244,38 @@ fn pool_size_and_target_stand_when_the_pools_file_changes() {
 }
 
 #[test]
-fn a_job_of_a_public_repository_is_ignored_with_the_reason() {
-    let mut public = queued("a");
-    public.repository.private = false;
+fn a_job_of_a_public_or_unlisted_repository_is_kept_with_the_reason_and_one_of_a_strangers_is_not() {
+    let at = |change: &dyn Fn(&mut JobEvent)| {
+        let mut event = queued("a");
+        change(&mut event);
+        event
+    };
+    let mut listed = pools();
+    listed.pools.iter_mut().for_each(|pool| pool.repositories = vec![RepositoryPattern("acme/app-1".into())]);
+    let public = (at(&|event| event.repository.private = false), pools(), "public = true");
+    let unlisted = (at(&|event| event.repository.name = "acme/lib".into()), listed, "lists it under repositories");
+    for (event, pools, why) in [public, unlisted] {
+        let mut ledger = Ledger::default();
+        assert!(matches!(ledger.record(&event, &pools), Verdict::Unplaced(reason) if reason.contains(why)), "{why}");
+        let record = &ledger.records[&JobId(JOB)];
+        assert_eq!((record.state, record.story.len(), record.expires_at.is_some()), (JobState::Unplaced, 1, true), "{why}");
+        assert!(
+            matches!(ledger.look(&event, &pools), Observation { errand: None, record: None, .. }),
+            "told again: nothing more is written"
+        );
+        // Another fleet has it, and it is over: nothing is left to be seen to, and the record goes in its time.
+        let running = JobEvent { repository: event.repository.clone(), ..in_progress("b", stranger()) };
+        let observation = ledger.look(&running, &pools);
+        assert!(observation.errand.is_none() && matches!(observation.settled, Some(Errand::Place { .. })), "{why}");
+        ledger.record(&running, &pools);
+        let over = JobEvent { repository: event.repository.clone(), ..completed("c", "success", Some(stranger())) };
+        ledger.record(&over, &pools);
+        let record = &ledger.records[&JobId(JOB)];
+        assert!(record.is_over() && record.expires_at.is_some() && record.story.len() < 5, "{record:?}");
+    }
     let mut ledger = Ledger::default();
-    assert!(matches!(ledger.record(&public, &pools()), Verdict::Ignored(why) if why.contains("public = true")));
+    let stranger = at(&|event| event.repository.owner = OwnerId(66));
+    assert!(matches!(ledger.record(&stranger, &pools()), Verdict::Ignored(why) if why.contains("account not allowed")));
     assert!(ledger.records.is_empty());
 }
 

@@ -2,14 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+use mayfly_domain::care::in_the_way;
 use mayfly_domain::id::{GithubRunnerId, JobId, RunId, TaskArn};
 use mayfly_domain::job::WaitingJob;
+use mayfly_domain::plan::Limits;
 use mayfly_domain::registration::{Caller, Identity, Turn, fits, identify, order, refused_for_good, turn, void};
 use mayfly_domain::runner::{Runner, RunnerState};
 use proptest::prelude::*;
 
 use crate::builders::{
-    NOW, OLD, ago, arn, busy, job, job_of, later, marked, parked, record_of, registered, registering, requested, target,
+    NOW, OLD, ago, arn, busy, job, job_of, later, marked, parked, pool, record_of, registered, registering, requested, target,
 };
 
 #[path = "world/builders.rs"]
@@ -170,8 +172,27 @@ fn a_registration_is_handed_out_only_under_its_own_mint_and_without_a_mark() {
     assert_eq!((done.state, done.github, done.registered_at), (RunnerState::Registered, Some(GithubRunnerId(5)), Some(NOW)));
     assert!(done.registered(1, GithubRunnerId(5), NOW).is_none(), "twice");
     assert!(runner.registered(2, GithubRunnerId(5), NOW).is_none() && runner.registered(0, GithubRunnerId(5), NOW).is_none());
+    let retired = Runner { retired_at: Some(NOW), ..runner.clone() };
+    assert!(retired.registered(1, GithubRunnerId(5), NOW).is_none(), "its task is about to be stopped");
     assert!(marked(runner).registered(1, GithubRunnerId(5), NOW).is_none());
     assert!(parked(1).registered(0, GithubRunnerId(5), NOW).is_none());
+}
+
+#[test]
+fn registered_runners_that_nothing_waits_for_are_in_the_way_of_jobs_that_no_runner_covers() {
+    let settled = |number: u64| Runner { registered_at: Some(ago(61)), ..registered(number, 100, target(1, "mayfly")) };
+    let runners = [settled(1), settled(2), Runner { registered_at: Some(ago(59)), ..settled(3) }];
+    let of = |jobs: &[WaitingJob]| in_the_way(&pool(), &Limits::default(), jobs, &runners, NOW).len();
+    let other = |id| job_of(id, 2, "mayfly");
+    assert_eq!(of(&[]), 0);
+    assert_eq!(of(&[other(1)]), 1);
+    assert_eq!(of(&[other(1), other(2), other(3)]), 2, "the youngest may be given a job that nothing was told of yet");
+    assert_eq!(
+        of(&[other(1), other(2), job_of(4, 1, "mayfly"), job_of(5, 1, "mayfly")]),
+        0,
+        "two have jobs of their own, the third is young"
+    );
+    assert_eq!(of(&[WaitingJob { ask: true, ..other(1) }]), 0, "it may not be given a runner now");
 }
 
 #[test]

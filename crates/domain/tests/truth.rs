@@ -8,7 +8,7 @@ use std::time::Duration;
 use mayfly_domain::errand::Errand;
 use mayfly_domain::id::{GithubRunnerId, JobId};
 use mayfly_domain::job::{AssignedRunner, Doubtful, JobEvent, JobRecord, JobState, WaitingJob};
-use mayfly_domain::observe::WaitingChange;
+use mayfly_domain::observe::{Known, WaitingChange, observe};
 use mayfly_domain::runner::Runner;
 use mayfly_domain::time::Timestamp;
 use mayfly_domain::times;
@@ -178,7 +178,7 @@ fn a_doubt_goes_when_github_says_what_is_known() {
 #[test]
 fn what_github_does_not_show_is_given_up_after_a_day_and_two_answers() {
     let day = times::QUEUED_AT_MOST;
-    for (said, state) in [Said::NotShown, Said::NotSeen("no such repository".into())].into_iter().zip([JobState::Queued, JobState::Blocked])
+    for (said, state) in [Said::NotShown, Said::NotSeen("no such repository".into())].into_iter().zip([JobState::Queued, JobState::Running])
     {
         let mut record = record(state, LONG);
         let mut now = NOW;
@@ -198,10 +198,78 @@ fn what_github_does_not_show_is_given_up_after_a_day_and_two_answers() {
 }
 
 #[test]
+fn what_a_gate_holds_back_is_given_up_only_when_github_keeps_no_run_for_so_long() {
+    for said in [Said::NotShown, Said::NotSeen("suspended".into())] {
+        let held = record(JobState::Blocked, LONG);
+        let once = learned(&said, &held, None, NOW).observation.record.unwrap();
+        let at = |days: u64| NOW.plus(Duration::from_secs(days * 86_400));
+        let state = |now| learned(&said, &once, None, now).observation.record.map_or(once.state, |after| after.state);
+        assert_eq!((state(at(2)), state(at(34)), state(at(35))), (JobState::Blocked, JobState::Blocked, JobState::Closed), "{said:?}");
+    }
+}
+
+/// A job that was given up, as the ledger has it.
+fn given_up() -> JobRecord {
+    let waits = JobRecord { received_at: ago(2 * 86_400), queued: ["a".to_owned()].into(), ..record(JobState::Queued, LONG) };
+    let once = learned(&Said::NotShown, &waits, None, NOW).observation.record.unwrap();
+    let given_up = learned(&Said::NotShown, &once, None, NOW.plus(times::ASK_TWICE)).observation.record.unwrap();
+    assert_eq!((given_up.state, given_up.given_up), (JobState::Closed, true));
+    given_up
+}
+
+#[test]
+fn a_job_that_was_given_up_opens_again_when_github_shows_it_and_one_that_is_over_does_not() {
+    let later = NOW.plus(Duration::from_secs(7_200));
+    let words = [
+        (Standing::Queued, JobState::Queued),
+        (Standing::Held, JobState::Blocked),
+        (Standing::Running, JobState::Running),
+        (Standing::Over, JobState::Closed),
+    ];
+    for (standing, state) in words {
+        let learned = learned(&says(standing), &given_up(), None, later).observation;
+        let after = learned.record.unwrap();
+        assert_eq!((after.state, after.given_up, after.is_over()), (state, false, state == JobState::Closed), "{standing:?}");
+        assert_eq!(after.expires_at.is_some() && after.closed_at.is_some(), state == JobState::Closed, "{standing:?}");
+        assert_eq!(matches!(learned.waiting, WaitingChange::Put(..)), state == JobState::Queued, "{standing:?}");
+        assert!(state != JobState::Queued || !learned.wake.is_empty());
+        let over = JobRecord { given_up: false, ..given_up() };
+        assert!(learn(&says(standing), About { pools: &pools(), record: &over, row: None, runner: None }, later).changes_nothing());
+    }
+    for said in [Said::NotShown, Said::NotSeen("suspended".into())] {
+        assert!(learned(&said, &given_up(), None, later).changes_nothing(), "{said:?}");
+    }
+}
+
+#[test]
+fn a_delivery_about_a_job_that_was_given_up_counts_and_an_old_one_said_again_does_not() {
+    let deliveries = [
+        (queued("new"), JobState::Queued),
+        (waiting("new"), JobState::Blocked),
+        (in_progress("new", stranger()), JobState::Running),
+        (completed("new", "success", None), JobState::Closed),
+    ];
+    for (event, state) in deliveries {
+        let event = JobEvent { job: JobId(1), ..event };
+        let observation = observe(&event, Known { pools: &pools(), record: Some(&given_up()), runner: None });
+        let after = observation.record.unwrap();
+        assert_eq!(
+            (after.state, after.given_up, after.expires_at.is_some()),
+            (state, false, state == JobState::Closed),
+            "{:?}",
+            event.action
+        );
+        assert_eq!(matches!(observation.waiting, WaitingChange::Put(..)), state == JobState::Queued);
+    }
+    let again = JobEvent { job: JobId(1), ..queued("a") };
+    assert!(observe(&again, Known { pools: &pools(), record: Some(&given_up()), runner: None }).changes_nothing());
+}
+
+#[test]
 fn an_old_job_is_not_given_up_for_a_single_answer() {
-    let old = JobRecord { received_at: ago(3 * 86_400), ..record(JobState::Blocked, LONG) };
+    let old = JobRecord { received_at: ago(3 * 86_400), ..record(JobState::Queued, LONG) };
     let first = learned(&Said::NotShown, &old, None, NOW).observation.record.unwrap();
-    assert_eq!(first.state, JobState::Blocked);
+    assert_eq!(first.state, JobState::Queued);
     let second = learned(&Said::NotShown, &first, None, NOW.plus(times::ASK_TWICE)).observation.record.unwrap();
     assert_eq!(second.state, JobState::Closed);
 }

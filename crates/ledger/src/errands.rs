@@ -37,13 +37,14 @@ pub(crate) fn put_errand(open: &Open) -> Result<Write, LedgerError> {
 }
 
 impl<S: Store> Ledger<S> {
-    /// Errands after a place in their list. One that cannot be read is logged and left out: it must not keep the others from being run.
+    /// Errands after a place in their list: those whose name begins so ([`mayfly_domain::errand::KINDS`]), all of them with an empty text. One that cannot
+    /// be read is logged and left out: it must not keep the others from being run.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn errands(&self, after: Option<&str>) -> Result<Errands, LedgerError> {
-        let page = self.store.query(key::ERRANDS, "", after, Some(PAGE)).await?;
+    pub async fn errands(&self, kind: &str, after: Option<&str>) -> Result<Errands, LedgerError> {
+        let page = self.store.query(key::ERRANDS, kind, after, Some(PAGE)).await?;
         Ok(Errands { open: readable(page.items), next: page.next })
     }
 

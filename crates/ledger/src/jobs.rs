@@ -106,6 +106,7 @@ pub(crate) fn observed(observation: &Observation) -> Result<Vec<Write>, LedgerEr
         writes.push(put_runner(after)?);
     }
     writes.extend(observation.errand.as_ref().map(put_errand).transpose()?);
+    writes.extend(observation.settled.as_ref().map(|errand| Write::Delete(key::errand(errand), Expect::Any)));
     Ok(writes)
 }
 

@@ -1,11 +1,12 @@
 //! Registrations: reserving a job for a runner, and what GitHub said to it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use mayfly_domain::health::Health;
-use mayfly_domain::id::{GithubRunnerId, InstallationId, PoolName, RepositoryId, RunnerAddress, RunnerId};
+use mayfly_domain::id::{GithubRunnerId, InstallationId, PoolName, RepositoryId, RunnerAddress};
 use mayfly_domain::job::{JobRecord, WaitingJob};
-use mayfly_domain::registration::{CHOICE, fits, refused_for_good, void};
+use mayfly_domain::registration::{CHOICE, fits, place_in_line, refused_for_good, void};
 use mayfly_domain::runner::Runner;
 use mayfly_domain::time::Timestamp;
 
@@ -20,13 +21,32 @@ use crate::store::{Expect, Store, Write, read};
 /// How one page of waiting jobs is bounded: rows are at most 250 bytes, so a page stays one read unit of 25 kB.
 const PAGE: i32 = 100;
 
-/// Which of the waiting jobs a runner may be given.
-#[derive(Clone, Copy, Debug)]
-pub struct Choice<'a> {
-    /// The job that it was started for is looked at first, and alone if it fits.
-    pub own_first: bool,
-    /// Repositories that have as many runners as they may have.
-    pub capped: &'a BTreeSet<RepositoryId>,
+/// Which of the waiting jobs a runner may be given, and what one request has read for that.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// Most runners that one repository may have.
+    pub most: Option<u32>,
+    /// Installations that were asked about: until when GitHub told them to wait. Read once in a request.
+    limits: BTreeMap<InstallationId, Option<Timestamp>>,
+    /// Repositories that have as many runners as they may have; read only if a job depends on it.
+    capped: Option<BTreeSet<RepositoryId>>,
+    /// True once a job was left out because its installation has to wait.
+    limited: bool,
+}
+
+impl Choice {
+    /// Of a pool whose repositories may have so many runners each.
+    #[must_use]
+    pub fn of(most: Option<u32>) -> Self {
+        Self { most, ..Self::default() }
+    }
+
+    /// How long GitHub told the installation of a job that was left out to wait, the shortest of them.
+    #[must_use]
+    pub fn limited(&self, now: Timestamp) -> Option<Duration> {
+        let waits = self.limits.values().filter_map(|until| until.filter(|until| *until > now));
+        waits.min().filter(|_| self.limited).map(|until| until.since(now))
+    }
 }
 
 /// A job held in reserve, all that is needed to ask GitHub for its runner.
@@ -41,62 +61,91 @@ pub struct Reservation {
 }
 
 impl<S: Store> Ledger<S> {
-    /// Waiting jobs that the runner may serve and that nobody validly holds: the one it was started for, alone if it fits and
-    /// `own_first`, else the oldest, until enough are found for a choice. `capped` are repositories at their limit.
+    /// The job that the runner was started for, or holds in reserve, if it may be given that now.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn jobs_for(&self, runner: &Runner, choice: Choice<'_>, now: Timestamp) -> Result<Vec<WaitingJob>, LedgerError> {
-        let allowed = |job: &WaitingJob| fits(runner, job, now) && !choice.capped.contains(&job.repository);
-        if let Some(own) = runner.reserved.or(runner.intended).filter(|_| choice.own_first) {
-            let own = self.waiting_job(&runner.pool, own).await?.filter(allowed);
-            let own = self.free(runner, own.into_iter().collect(), now).await?;
-            if !own.is_empty() {
-                return Ok(own);
-            }
-        }
-        let mut found = Vec::new();
+    pub async fn own_job(&self, runner: &Runner, choice: &mut Choice, now: Timestamp) -> Result<Option<WaitingJob>, LedgerError> {
+        let Some(own) = runner.reserved.or(runner.intended) else { return Ok(None) };
+        let own = self.waiting_job(&runner.pool, own).await?.filter(|job| fits(runner, job, now));
+        let own = self.allowed(runner, own.into_iter().collect(), choice, now).await?;
+        let (mut free, held) = divided(runner, own);
+        free.extend(self.free(runner, held, now).await?);
+        Ok(free.pop())
+    }
+
+    /// Waiting jobs that the runner may serve and that nobody validly holds: the oldest, until enough are found for a choice. Reads no runner but
+    /// the holders of some jobs, and these only if there is no other job.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn jobs_for(&self, runner: &Runner, choice: &mut Choice, now: Timestamp) -> Result<Vec<WaitingJob>, LedgerError> {
+        let (mut found, mut held) = (Vec::new(), Vec::new());
         let mut after: Option<String> = None;
         loop {
             let page = self.store.query(&key::pool(&runner.pool), key::JOB_PREFIX, after.as_deref(), Some(PAGE)).await?;
             let jobs: Result<Vec<WaitingJob>, _> = page.items.into_iter().map(|(key, item)| read(&key, item)).collect();
-            let fitting = jobs?.into_iter().filter(|job| allowed(job)).collect();
-            found.extend(self.free(runner, fitting, now).await?);
+            let fitting = jobs?.into_iter().filter(|job| fits(runner, job, now)).collect();
+            let (unheld, others) = divided(runner, self.allowed(runner, fitting, choice, now).await?);
+            found.extend(unheld);
+            held.extend(others);
             match page.next {
                 Some(next) if found.len() < CHOICE => after = Some(next),
                 _ => break,
             }
+        }
+        if found.is_empty() {
+            // From a place that differs from runner to runner: if the holders of the first ones live, others look at the next ones.
+            let start = place_in_line(runner, held.len());
+            held.rotate_left(start);
+            held.truncate(CHOICE);
+            found = self.free(runner, held, now).await?;
         }
         found.sort_by_key(WaitingJob::rank);
         found.truncate(CHOICE);
         Ok(found)
     }
 
-    /// Those of the jobs that no other runner validly holds.
-    async fn free(&self, runner: &Runner, jobs: Vec<WaitingJob>, now: Timestamp) -> Result<Vec<WaitingJob>, LedgerError> {
-        let others: BTreeSet<&RunnerId> =
-            jobs.iter().filter_map(|job| job.runner.as_ref()).filter(|holder| **holder != runner.id).collect();
-        if others.is_empty() {
-            return Ok(jobs);
+    /// Those of the jobs whose installation need not wait and whose repository may have another runner.
+    async fn allowed(
+        &self,
+        runner: &Runner,
+        mut jobs: Vec<WaitingJob>,
+        choice: &mut Choice,
+        now: Timestamp,
+    ) -> Result<Vec<WaitingJob>, LedgerError> {
+        let unread: BTreeSet<InstallationId> =
+            jobs.iter().map(|job| job.installation).filter(|installation| !choice.limits.contains_key(installation)).collect();
+        let read = if unread.is_empty() { BTreeMap::new() } else { self.limits(unread.clone()).await? };
+        choice.limits.extend(unread.into_iter().map(|installation| (installation, read.get(&installation).copied())));
+        let before = jobs.len();
+        jobs.retain(|job| choice.limits.get(&job.installation).copied().flatten().is_none_or(|until| until <= now));
+        choice.limited |= jobs.len() < before;
+        let Some(most) = choice.most else { return Ok(jobs) };
+        // The runner counts for its own repository already: scaler started it within the limit.
+        if choice.capped.is_none() && jobs.iter().any(|job| runner.repository != Some(job.repository)) {
+            choice.capped = Some(self.capped(runner, most).await?);
         }
-        // Held jobs are many only when many runners register at once; then one query is less than a read for each.
-        let holders: BTreeMap<RunnerId, Runner> = if others.len() > 4 {
-            self.runners(&runner.pool).await?.into_iter().map(|holder| (holder.id.clone(), holder)).collect()
-        } else {
-            let mut holders = BTreeMap::new();
-            for id in others {
-                let address = RunnerAddress { pool: runner.pool.clone(), runner: id.clone() };
-                holders.extend(self.runner(&address).await?.map(|holder| (id.clone(), holder)));
-            }
-            holders
-        };
-        let free = |job: &WaitingJob| match &job.runner {
+        let full = |job: &WaitingJob| choice.capped.as_ref().is_some_and(|capped| capped.contains(&job.repository));
+        jobs.retain(|job| runner.repository == Some(job.repository) || !full(job));
+        Ok(jobs)
+    }
+
+    /// Those of the jobs, all in reserve for others, whose holder holds them no more. A read for each: all rows of the pool would be a thousand times that.
+    async fn free(&self, runner: &Runner, jobs: Vec<WaitingJob>, now: Timestamp) -> Result<Vec<WaitingJob>, LedgerError> {
+        let reads = jobs.into_iter().map(|job| async move {
+            let address = job.runner.clone().map(|holder| RunnerAddress { pool: runner.pool.clone(), runner: holder });
+            let holder = match &address {
+                Some(address) => self.runner(address).await?,
+                None => None,
+            };
             // One that hangs while it registers holds nothing: else its job would wait as long as it may hang.
-            Some(holder) if *holder != runner.id => void(job, holders.get(holder).filter(|holder| !holder.silent(now))),
-            _ => true,
-        };
-        Ok(jobs.into_iter().filter(free).collect())
+            let free = void(&job, holder.as_ref().filter(|holder| !holder.silent(now)));
+            Ok::<_, LedgerError>(free.then_some(job))
+        });
+        Ok(futures::future::try_join_all(reads).await?.into_iter().flatten().collect())
     }
 
     /// Holds a job in reserve and moves the runner to `registering` under a new mint, in one transaction. `None`: the job or the runner changed meanwhile.
@@ -225,6 +274,11 @@ impl<S: Store> Ledger<S> {
         }
         Ok(counts.into_iter().filter(|(_, count)| *count >= most).map(|(repository, _)| repository).collect())
     }
+}
+
+/// Jobs that nobody else has in reserve, and those that somebody has.
+fn divided(runner: &Runner, jobs: Vec<WaitingJob>) -> (Vec<WaitingJob>, Vec<WaitingJob>) {
+    jobs.into_iter().partition(|job| job.runner.as_ref().is_none_or(|holder| *holder == runner.id))
 }
 
 fn put_health(pool: &PoolName, health: &Health) -> Result<Write, LedgerError> {

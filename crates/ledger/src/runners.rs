@@ -101,7 +101,8 @@ impl<S: Store> Ledger<S> {
     pub async fn launched(&self, address: &RunnerAddress, arn: &TaskArn, now: Timestamp) -> Result<Option<String>, LedgerError> {
         let adopt = |runner: &Runner| {
             runner.arn.is_none().then(|| {
-                let mut after = Runner { arn: Some(arn.clone()), ..runner.clone() };
+                let mut after = runner.clone();
+                after.is_task(arn);
                 note(&mut after.story, now, format!("task {} was started", arn.task_id()));
                 after
             })

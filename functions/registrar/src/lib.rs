@@ -8,10 +8,11 @@ mod app;
 mod registrations;
 mod request;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mayfly_domain::id::{RunnerAddress, TaskArn};
+use mayfly_domain::id::{PoolName, RunnerAddress, TaskArn};
 use mayfly_domain::registration::{Caller, Identity, identify};
 use mayfly_domain::runner::Runner;
 use mayfly_domain::task::TaskStatus;
@@ -55,6 +56,8 @@ pub struct Registrar<S, F, G, W> {
     ledger: Ledger<S>,
     settings: Arc<Settings>,
     world: World<F, G, W>,
+    /// When this process last found no job of a pool that need not wait for GitHub.
+    in_vain: Mutex<HashMap<PoolName, Timestamp>>,
 }
 
 /// How long a runner waits whose row does not know its task yet: scaler writes the ARN right after the task was started.
@@ -78,7 +81,7 @@ fn passes(problem: &anyhow::Error) -> bool {
 impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
     /// A registrar over these.
     pub fn new(ledger: Ledger<S>, settings: Arc<Settings>, world: World<F, G, W>) -> Self {
-        Self { ledger, settings, world }
+        Self { ledger, settings, world, in_vain: Mutex::default() }
     }
 
     fn now(&self) -> Timestamp {

@@ -1,6 +1,5 @@
 //! `POST /registration`: the oldest job that still waits gets the runner that is alive.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +25,9 @@ use crate::{BUSY_RETRY, FAILURE_RETRY, GitHub, Registrar};
 /// Most jobs that GitHub may refuse for good in one request before the runner is told to come again.
 const MOST_REFUSALS: u32 = 3;
 
+/// That all jobs of a pool which a runner could be given have to wait for GitHub is believed for so long.
+const IN_VAIN: Duration = Duration::from_secs(10);
+
 /// What is done after one try to register.
 enum Next {
     /// That is the answer.
@@ -40,8 +42,6 @@ struct Round {
     /// The pool's health, if the runner's first request changes it and that is not written yet.
     health: Option<Health>,
     refusals: u32,
-    /// The shortest wait that GitHub told an installation.
-    limited: Option<Duration>,
 }
 
 impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
@@ -62,37 +62,46 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
     /// Tries the jobs that fit, until one is registered for, or none is left, or the time is up. The runner's own job first; the
     /// others only if that one is not to be had, or its installation has to wait.
     async fn serve(&self, runner: Runner, health: Option<Health>, pools: &Arc<Pools>, by: Instant) -> anyhow::Result<Answer> {
-        let capped = match pools.get(&runner.pool).and_then(|pool| pool.max_per_repository) {
-            Some(most) => self.ledger.capped(&runner, most).await?,
-            None => BTreeSet::new(),
-        };
-        let mut round = Round { runner, health, refusals: 0, limited: None };
-        for own_first in [true, false] {
-            let choice = Choice { own_first, capped: &capped };
-            let jobs = order(&round.runner, self.ledger.jobs_for(&round.runner, choice, self.now()).await?);
+        let mut choice = Choice::of(pools.get(&runner.pool).and_then(|pool| pool.max_per_repository));
+        let mut round = Round { runner, health, refusals: 0 };
+        let own = self.ledger.own_job(&round.runner, &mut choice, self.now()).await?;
+        let has_own = own.is_some();
+        if let Some(answer) = self.try_jobs(&mut round, own.into_iter().collect(), by).await? {
+            return Ok(answer);
+        }
+        if !has_own || round.refusals > 0 {
+            let jobs = order(&round.runner, self.others(&round.runner, &mut choice).await?);
             if let Some(answer) = self.try_jobs(&mut round, jobs, by).await? {
                 return Ok(answer);
-            }
-            // Whoever has no own job has had the others offered already.
-            if round.limited.is_none() && round.refusals == 0 {
-                break;
             }
         }
         // Whatever the answer, the runner was heard of: a silent one is taken for dead.
         let parked = self.ledger.park(&round.runner, round.health.as_ref(), self.now()).await?;
-        Ok(match (parked, round.limited) {
+        Ok(match (parked, choice.limited(self.now())) {
             (None, _) => Answer::later(BUSY_RETRY, "this runner's row has just changed"),
             (Some(_), Some(wait)) => Answer::later(wait, "GitHub told this installation to wait"),
             (Some(_), None) => Answer::parked(),
         })
     }
 
+    /// Jobs besides the runner's own. Once GitHub tells an installation to wait, each of its runners comes here again and again, and most often all that
+    /// waits is of that installation: what one of them has found out holds for the others for a moment.
+    async fn others(&self, runner: &Runner, choice: &mut Choice) -> anyhow::Result<Vec<WaitingJob>> {
+        let limited = choice.limited(self.now()).is_some();
+        if limited && self.in_vain.lock().is_ok_and(|at| at.get(&runner.pool).is_some_and(|at| self.now().since(*at) < IN_VAIN)) {
+            return Ok(Vec::new());
+        }
+        let jobs = self.ledger.jobs_for(runner, choice, self.now()).await?;
+        if jobs.is_empty() && choice.limited(self.now()).is_some() {
+            if let Ok(mut at) = self.in_vain.lock() {
+                at.insert(runner.pool.clone(), self.now());
+            }
+        }
+        Ok(jobs)
+    }
+
     async fn try_jobs(&self, round: &mut Round, jobs: Vec<WaitingJob>, by: Instant) -> anyhow::Result<Option<Answer>> {
         for job in jobs {
-            if let Some(wait) = self.limited(&job).await? {
-                round.limited = Some(round.limited.map_or(wait, |known| known.min(wait)));
-                continue;
-            }
             let Some(reservation) = self.ledger.reserve(&round.runner, &job, round.health.as_ref(), self.now()).await? else {
                 // Somebody was at the job, or at this runner.
                 let Some(row) = self.ledger.runner(&round.runner.address()).await? else {
@@ -118,12 +127,6 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             }
         }
         Ok(None)
-    }
-
-    /// How long GitHub told the job's installation to wait.
-    async fn limited(&self, job: &WaitingJob) -> anyhow::Result<Option<Duration>> {
-        let limits = self.ledger.limits(BTreeSet::from([job.installation])).await?;
-        Ok(limits.get(&job.installation).filter(|reset| **reset > self.now()).map(|reset| reset.since(self.now())))
     }
 
     /// Asks GitHub for a registration, and writes down what comes of it before anybody else hears of it.

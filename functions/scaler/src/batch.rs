@@ -107,17 +107,30 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
 
     /// True if this process began a successful look at the pool well after the newest wake was sent: whatever it was sent for has been seen.
     fn seen_since(&self, pool: &PoolName, newest: Option<Timestamp>) -> bool {
-        let looked = self.looked.lock().ok().and_then(|looked| looked.get(pool).copied());
-        let seen = newest.zip(looked).is_some_and(|(sent, looked)| sent.plus(times::WAKE_SEEN) < looked);
+        let looked = self.last_look(pool);
+        let seen = newest.zip(looked).is_some_and(|(sent, (looked, _))| sent.plus(times::WAKE_SEEN) < looked);
         if seen {
             info!(pool.name = %pool, "wake skipped: the pool was looked at since it was sent");
         }
         seen
     }
 
-    pub(crate) fn has_looked(&self, pool: &PoolName, at: Timestamp) {
+    fn last_look(&self, pool: &PoolName) -> Option<(Timestamp, usize)> {
+        self.looked.lock().ok().and_then(|looked| looked.get(pool).copied())
+    }
+
+    pub(crate) fn has_looked(&self, pool: &PoolName, at: Timestamp, rows: usize) {
         if let Ok(mut looked) = self.looked.lock() {
-            looked.insert(pool.clone(), at);
+            looked.insert(pool.clone(), (at, rows));
         }
+    }
+
+    /// Waits until the pool may be looked at again. A look reads every row of the pool, and in a burst wakes never end; with a millisecond between looks
+    /// for each row, looks read as much of the pool's partition in a second, however large the pool is.
+    pub(crate) async fn pace(&self, pool: &PoolName) {
+        let Some((began, rows)) = self.last_look(pool) else { return };
+        let apart = times::LOOK_PER_ROW.saturating_mul(u32::try_from(rows).unwrap_or(u32::MAX)).min(times::LOOKS_APART);
+        let since = self.now().since(began);
+        tokio::time::sleep(apart.saturating_sub(since)).await;
     }
 }

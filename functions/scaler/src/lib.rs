@@ -47,8 +47,8 @@ pub struct Scaler<S, F, W> {
     pace: Pace,
     /// Names of repositories that this process has launched for.
     repositories: Mutex<HashMap<RepositoryId, String>>,
-    /// When this process began its last successful look at each pool.
-    looked: Mutex<HashMap<mayfly_domain::id::PoolName, Timestamp>>,
+    /// When this process began its last successful look at each pool, and how many rows that read.
+    looked: Mutex<HashMap<mayfly_domain::id::PoolName, (Timestamp, usize)>>,
 }
 
 impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {

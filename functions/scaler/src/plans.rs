@@ -46,20 +46,23 @@ pub(crate) struct Committed {
     pub(crate) more: bool,
     /// Waiting rows whose reason is another one now.
     pub(crate) reasons: Vec<Reason>,
+    /// Rows of the pool that the look read.
+    pub(crate) rows: usize,
 }
 
 impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
     /// One run for one pool.
     pub(crate) async fn serve(&self, name: &PoolName) -> anyhow::Result<()> {
+        self.pace(name).await;
         let deadline = self.now().plus(times::SCALER_DEADLINE);
         let pool = self.pool(name).await?;
         let began = self.now();
         let mut committed = self.commit(&pool, deadline).await.with_context(|| format!("plan pool {name}"))?;
         let progress = !committed.launched.is_empty() || !committed.unanswered.is_empty();
         let more = committed.more;
-        let reasons = std::mem::take(&mut committed.reasons);
+        let (reasons, rows) = (std::mem::take(&mut committed.reasons), committed.rows);
         self.send(committed, deadline).await.with_context(|| format!("send for pool {name}"))?;
-        self.has_looked(name, began);
+        self.has_looked(name, began, rows);
         self.explain(name, reasons, deadline).await;
         if more && progress {
             // The tick would do it, too, a minute later.
@@ -84,10 +87,14 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
     async fn commit(&self, pool: &Pool, deadline: Timestamp) -> anyhow::Result<Committed> {
         for attempt in 0..TRIES {
             let began = self.now();
-            if began.plus(times::PLAN_FRESH) > deadline {
+            if attempt > 0 && began.plus(times::PLAN_FRESH) > deadline {
                 break;
             }
             let (mut look, mut plan) = self.planned(pool).await?;
+            if !plan.launch.is_empty() && self.now().since(began) > times::PLAN_FRESH {
+                // A stop needs a second look: when looks are slow, launches do not wait for it.
+                plan.stop.clear();
+            }
             if !plan.stop.is_empty() {
                 // A mark stands for ever, and a job that just began on one runner, seen half, makes the runner of the next job look surplus:
                 // its row is gone already, and the runner, read before, still seems to wait for one. In a burst a second look may see another
@@ -103,7 +110,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
             let marked = if attempt < 2 || launched.is_empty() { self.marks(&plan, &look) } else { Vec::new() };
             // What commits nothing may be old: another look would only ask ECS once more about the definition that it gave no answer about.
             if !launched.is_empty() || !marked.is_empty() {
-                if self.now().since(began) > times::PLAN_FRESH {
+                if self.grew_old(began, attempt, deadline) {
                     // What it rests on may have changed; a slow call (the first task definition) is over by now.
                     continue;
                 }
@@ -118,9 +125,19 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
             );
             let more = plan.held.iter().any(|(_, held)| *held == Held::ThisRun) || plan.stop.len() > MOST_STOPS;
             let reasons = reasons::changed(&look.jobs, &plan);
-            return Ok(Committed { reasons, ..self.to_send(&look, launched, marked, more) });
+            let rows = look.jobs.len() + look.runners.len();
+            return Ok(Committed { reasons, rows, ..self.to_send(&look, launched, marked, more) });
         }
         bail!("others committed first, or the look took too long, {TRIES} times")
+    }
+
+    /// True if a plan is so old that it had better be made again. That the pool has had no other planner and the marked runners no other writer since,
+    /// the transaction makes sure of; what an old plan may cost is a runner for a job that has ended meanwhile. So the limit doubles with each try,
+    /// and a plan that could not be made again in time is as good as any: reads that are slow must not keep a pool from launching for as long as they are.
+    fn grew_old(&self, began: Timestamp, attempt: u32, deadline: Timestamp) -> bool {
+        let now = self.now();
+        let age = now.since(began);
+        age > times::doubled(times::PLAN_FRESH, attempt, times::SCALER_DEADLINE) && now.plus(age) < deadline
     }
 
     /// One look, and what follows from it.
@@ -228,6 +245,6 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
                 && now.since(runner.launch.first_sent_at) < times::SEND_WITHIN
         });
         let unanswered = unanswered.cloned().collect();
-        Committed { marked: marked_before.cloned().chain(marked).collect(), launched, unanswered, more, reasons: Vec::new() }
+        Committed { marked: marked_before.cloned().chain(marked).collect(), launched, unanswered, more, ..Committed::default() }
     }
 }

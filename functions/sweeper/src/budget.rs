@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use mayfly_domain::id::InstallationId;
 use mayfly_domain::time::Timestamp;
@@ -14,15 +15,94 @@ use tracing::warn;
 use crate::leftovers::Lists;
 use crate::{Fleet, GitHub, Sweeper};
 
-/// Most calls of one sweep for one installation: 1,800 in an hour, of the 5,000 that the smallest installation has (docs.github.com, "Rate
-/// limits for GitHub Apps"). The rest is left to registrations.
+/// What a sweep asks GitHub for, in the order in which it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Duty {
+    /// A runner costs money for nothing, or a job waits for the answer: both come of a registration that was paid with a call, and are as many at most.
+    Urgent,
+    /// Errands.
+    FollowUp,
+    /// Whether runners are still at work. Nearly all are.
+    Question,
+    /// Whether jobs still wait. Nearly all do.
+    Wait,
+    /// The round over repositories: takes what is left.
+    Round,
+}
+
+/// Most calls of one sweep for one installation, those that are urgent aside: 1,800 in an hour, of the 5,000 that the smallest installation has
+/// (docs.github.com, "Rate limits for GitHub Apps"). The rest is left to registrations.
 const CALLS: u32 = 30;
+
+/// What each duty has of them, whatever the duties before it need.
+const SHARES: [(Duty, u32); 4] = [(Duty::FollowUp, 8), (Duty::Question, 6), (Duty::Wait, 4), (Duty::Round, 8)];
+
+/// Most urgent calls of one sweep. A call that changes something counts 5 of the 900 points that an installation has in a minute (docs.github.com,
+/// "Rate limits for the REST API", secondary limits): so many leave some for registrations.
+const URGENT: u32 = 130;
+
+/// Most urgent calls that an installation may have saved up, and how many it gets a minute: 900 in an hour, and one burst.
+const SAVED: u32 = 300;
+const SAVED_A_MINUTE: u32 = 15;
+
+/// Urgent calls that installations have saved up, as far as this process knows.
+#[derive(Default)]
+pub(crate) struct Savings(Mutex<BTreeMap<InstallationId, (u32, Timestamp)>>);
+
+impl Savings {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<InstallationId, (u32, Timestamp)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many there are now.
+    fn left(&self, installation: InstallationId, now: Timestamp) -> u32 {
+        let mut all = self.all();
+        let (left, since) = all.entry(installation).or_insert((SAVED, now));
+        let minutes = now.since(*since).as_secs() / 60;
+        if minutes > 0 {
+            let more = u32::try_from(minutes).unwrap_or(u32::MAX).saturating_mul(SAVED_A_MINUTE);
+            (*left, *since) = (left.saturating_add(more).min(SAVED), since.plus(Duration::from_secs(minutes * 60)));
+        }
+        *left
+    }
+
+    fn spend(&self, installation: InstallationId) {
+        if let Some((left, _)) = self.all().get_mut(&installation) {
+            *left = left.saturating_sub(1);
+        }
+    }
+}
+
+/// What one installation has left in a sweep.
+#[derive(Clone, Copy, Debug, Default)]
+struct Calls {
+    left: u32,
+    urgent: u32,
+}
+
+impl Calls {
+    /// Takes one call for a duty, if it has one left: of its own share, or of what no later duty has a share in.
+    fn take(&mut self, duty: Duty) -> bool {
+        if duty == Duty::Urgent {
+            let may = self.urgent > 0;
+            self.urgent = self.urgent.saturating_sub(1);
+            return may;
+        }
+        let later: u32 = SHARES.iter().filter(|(other, _)| *other > duty).map(|(_, share)| share).sum();
+        let may = self.left > later;
+        if may {
+            self.left -= 1;
+        }
+        may
+    }
+}
 
 /// What is left of a sweep.
 pub(crate) struct Budget {
     until: Instant,
     ecs_until: Instant,
-    calls: Mutex<BTreeMap<InstallationId, u32>>,
+    calls: Mutex<BTreeMap<InstallationId, Calls>>,
+    duty: Mutex<Duty>,
     /// What GitHub listed in this sweep.
     pub(crate) lists: tokio::sync::Mutex<Lists>,
     redeliveries: Mutex<Redeliveries>,
@@ -38,7 +118,14 @@ struct Redeliveries {
 impl Budget {
     /// Nothing is begun after `until`; no open runner is held against what ECS says after `ecs_until`.
     pub(crate) fn new(ecs_until: Instant, until: Instant) -> Self {
-        Self { until, ecs_until, calls: Mutex::default(), lists: tokio::sync::Mutex::default(), redeliveries: Mutex::default() }
+        Self {
+            until,
+            ecs_until,
+            calls: Mutex::default(),
+            duty: Mutex::new(Duty::Urgent),
+            lists: tokio::sync::Mutex::default(),
+            redeliveries: Mutex::default(),
+        }
     }
 
     fn redeliveries(&self) -> MutexGuard<'_, Redeliveries> {
@@ -63,7 +150,16 @@ impl Budget {
         may
     }
 
-    fn calls(&self) -> MutexGuard<'_, BTreeMap<InstallationId, u32>> {
+    /// From now on calls are for this.
+    pub(crate) fn begin(&self, duty: Duty) {
+        *self.duty.lock().unwrap_or_else(PoisonError::into_inner) = duty;
+    }
+
+    fn duty(&self) -> Duty {
+        *self.duty.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn calls(&self) -> MutexGuard<'_, BTreeMap<InstallationId, Calls>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -79,16 +175,20 @@ impl Budget {
 
     /// No more calls for this installation in this sweep.
     fn close(&self, installation: InstallationId) {
-        self.calls().insert(installation, 0);
+        self.calls().insert(installation, Calls::default());
     }
 
     /// Takes one call, if there is one left; none if it is not known yet how many there are.
     fn take(&self, installation: InstallationId) -> Option<bool> {
         let mut calls = self.calls();
-        let left = calls.get_mut(&installation)?;
-        let may = *left > 0;
-        *left = left.saturating_sub(1);
-        Some(may)
+        Some(calls.get_mut(&installation)?.take(self.duty()))
+    }
+
+    /// A question was more calls than the one that was taken for it.
+    pub(crate) fn also(&self, installation: InstallationId, more: u32) {
+        for _ in 0..more {
+            self.take(installation);
+        }
     }
 }
 
@@ -99,6 +199,9 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             return false;
         }
         if let Some(may) = budget.take(installation) {
+            if may && budget.duty() == Duty::Urgent {
+                self.savings.spend(installation);
+            }
             return may;
         }
         let told = self.ledger.limits([installation].into()).await;
@@ -109,8 +212,14 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 false
             }
         };
-        budget.calls().insert(installation, if free { CALLS } else { 0 });
-        budget.take(installation).unwrap_or_default()
+        let urgent = self.savings.left(installation, self.now()).min(URGENT);
+        let calls = if free { Calls { left: CALLS, urgent } } else { Calls::default() };
+        budget.calls().entry(installation).or_insert(calls);
+        let may = budget.take(installation).unwrap_or_default();
+        if may && budget.duty() == Duty::Urgent {
+            self.savings.spend(installation);
+        }
+        may
     }
 
     /// What a call that failed means for the rest of the sweep: an installation that GitHub told to wait is asked nothing more, by nobody.
@@ -120,5 +229,34 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         if let Err(problem) = self.ledger.limited(installation, *until).await {
             warn!(installation.id = %installation, "that GitHub told it to wait was not written down: {problem}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_duty_has_its_share_whatever_those_before_it_need() {
+        let mut calls = Calls { left: CALLS, urgent: 2 };
+        let mut all_of = |duty| (0..1_000).filter(|_| calls.take(duty)).count();
+        assert_eq!(all_of(Duty::Urgent), 2);
+        let rest = [Duty::FollowUp, Duty::Question, Duty::Wait, Duty::Round].map(&mut all_of);
+        assert_eq!(rest, [12, 6, 4, 8]);
+        let mut calls = Calls { left: CALLS, urgent: 0 };
+        assert_eq!((0..1_000).filter(|_| calls.take(Duty::Round)).count(), 30, "the last one takes what is left");
+    }
+
+    #[test]
+    fn urgent_calls_are_saved_up_and_no_more_than_a_burst() {
+        let (savings, installation) = (Savings::default(), InstallationId(1));
+        let at = |minutes: i64| Timestamp::from_millis(minutes * 60_000);
+        assert_eq!(savings.left(installation, at(0)), SAVED);
+        for _ in 0..SAVED {
+            savings.spend(installation);
+        }
+        assert_eq!([0, 1, 5, 600].map(|minutes| savings.left(installation, at(minutes))), [0, 15, 75, SAVED]);
+        let hour = URGENT.min(SAVED_A_MINUTE) * 60 + SAVED + CALLS * 60;
+        assert!(hour <= 3_000, "{hour} calls of 5,000 in an hour, the rest is for registrations");
     }
 }

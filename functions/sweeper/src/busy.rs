@@ -1,8 +1,11 @@
 //! Runners at work: GitHub asked what deliveries did not say. Nothing here stops a runner; what its limits say of one whose job is over does.
 
+use std::collections::BTreeSet;
+
 use anyhow::Context;
+use futures::StreamExt;
 use mayfly_domain::errand::{Errand, Open};
-use mayfly_domain::id::JobId;
+use mayfly_domain::id::{GithubRunnerId, JobId};
 use mayfly_domain::pool::Pools;
 use mayfly_domain::question::{Answer, Question, question};
 use mayfly_domain::runner::Runner;
@@ -13,12 +16,71 @@ use mayfly_github::{CallError, Seen};
 use mayfly_ledger::Store;
 use mayfly_queue::Wakes;
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::budget::Budget;
 use crate::{Fleet, GITHUB_CALL, GitHub, Sweeper};
 
+/// From so many runners at one place on, the place's list is asked for first: a call for each hundred, instead of one or two for each runner.
+const LISTED: usize = 3;
+
+/// Answers that are written down at a time.
+const WRITES_AT_ONCE: usize = 10;
+
 impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
+    /// Asks GitHub about runners that have been at work for long, those that were asked about longest ago first. One that a list shows connected and
+    /// with a job is well; about the others each is asked by itself, for a list may be a minute old.
+    pub(crate) async fn ask_about_runners(&self, mut runners: Vec<Runner>, pools: &Pools, budget: &Budget) {
+        runners.sort_by_key(|runner| (runner.checked_at.or(runner.registered_at), runner.id.clone()));
+        let mut at_work = Vec::new();
+        let mut asked: Vec<(Target, BTreeSet<GithubRunnerId>)> = Vec::new();
+        for target in runners.iter().filter_map(|runner| runner.target.as_ref()) {
+            let beside = |runner: &&Runner| runner.target.as_ref().is_some_and(|other| other.is_beside(target));
+            if asked.iter().any(|(known, _)| known.is_beside(target)) || runners.iter().filter(beside).count() < LISTED {
+                continue;
+            }
+            let busy = match self.listed(target, budget).await {
+                Ok(Some(Some(listed))) => listed.iter().filter(|found| found.online && found.busy).map(|found| found.id).collect(),
+                Ok(Some(None) | None) => BTreeSet::new(),
+                Err(problem) => {
+                    self.heed(target.installation, &problem, budget).await;
+                    warn!(installation.id = %target.installation, "runners at work were not listed: {problem:#}");
+                    BTreeSet::new()
+                }
+            };
+            asked.push((target.clone(), busy));
+        }
+        let shown = |runner: &Runner| {
+            let (Some(target), Some(id)) = (&runner.target, runner.github) else { return false };
+            asked.iter().any(|(place, busy)| place.is_beside(target) && busy.contains(&id))
+        };
+        runners.retain(|runner| {
+            let well = shown(runner);
+            if well {
+                at_work.push(runner.clone());
+            }
+            !well
+        });
+        futures::stream::iter(&at_work)
+            .for_each_concurrent(WRITES_AT_ONCE, |runner| async move {
+                if let Err(problem) = self.answered(runner, Answer::AtWork).await {
+                    warn!(runner.id = %runner.id, "that it is at work was not written down, the next sweep asks again: {problem:#}");
+                }
+            })
+            .await;
+        for runner in &runners {
+            if budget.over() {
+                break;
+            }
+            if let Err(problem) = self.ask_about_runner(runner, pools, budget).await {
+                if let Some(target) = &runner.target {
+                    self.heed(target.installation, &problem, budget).await;
+                }
+                warn!(runner.id = %runner.id, "GitHub was not asked about the runner, the next sweep tries again: {problem:#}");
+            }
+        }
+    }
+
     /// Asks GitHub about a runner that has been at work for long, or of which nobody knows on what.
     pub(crate) async fn ask_about_runner(&self, runner: &Runner, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
         let (Some(asked), Some(target)) = (question(runner, self.now()), &runner.target) else { return Ok(()) };

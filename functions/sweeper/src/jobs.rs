@@ -4,6 +4,7 @@ use anyhow::Context;
 use mayfly_domain::id::PoolName;
 use mayfly_domain::job::WaitingJob;
 use mayfly_domain::pool::Pools;
+use mayfly_domain::runner::Runner;
 use mayfly_ledger::Store;
 use mayfly_queue::Wakes;
 use tracing::warn;
@@ -18,25 +19,33 @@ const LONG_WAITS: usize = 10;
 const MOVES: usize = 100;
 
 impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
-    /// Does for the waiting jobs of a pool what they need, the oldest first.
-    pub(crate) async fn mind_jobs(&self, pool: &PoolName, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
-        let mut jobs = self.ledger.waiting_jobs(pool).await.context("read the waiting jobs")?;
+    /// Does for the waiting jobs of a pool what they need, the oldest first. Answers those that GitHub is to be asked about because they wait for long.
+    pub(crate) async fn mind_jobs(
+        &self,
+        name: &PoolName,
+        runners: &[Runner],
+        pools: &Pools,
+        budget: &Budget,
+    ) -> anyhow::Result<Vec<WaitingJob>> {
+        let mut jobs = self.ledger.waiting_jobs(name).await.context("read the waiting jobs")?;
         jobs.sort_by_key(WaitingJob::rank);
-        if pools.get(pool).is_none() {
-            self.move_jobs(pool, &jobs, pools, budget).await;
+        match pools.get(name) {
+            Some(pool) => self.make_room(runners, &jobs, (pool, pools), budget).await,
+            None => self.move_jobs(name, &jobs, pools, budget).await,
         }
-        self.ask_about_jobs(pool, jobs, pools, budget).await;
-        Ok(())
-    }
-
-    /// Asks GitHub about each job that a runner was registered for in vain, and about some that wait for long: the delivery that
-    /// would have ended their wait may never have been made.
-    async fn ask_about_jobs(&self, pool: &PoolName, mut jobs: Vec<WaitingJob>, pools: &Pools, budget: &Budget) {
         let now = self.now();
         jobs.retain(|job| job.to_be_asked_about(now));
-        jobs.sort_by_key(|job| (!job.ask, job.asked_at.unwrap_or(job.queued_at), job.id));
-        let urgent = jobs.iter().filter(|job| job.ask).count();
-        for waiting in jobs.iter().take(urgent + LONG_WAITS) {
+        jobs.sort_by_key(|job| (job.asked_at.unwrap_or(job.queued_at), job.id));
+        let (urgent, mut long): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.ask);
+        self.ask_about_jobs(&urgent, pools, budget).await;
+        long.truncate(LONG_WAITS);
+        Ok(long)
+    }
+
+    /// Asks GitHub about jobs: those that a runner was registered for in vain, and some that wait for long, since the delivery that would have ended
+    /// their wait may never have been made.
+    pub(crate) async fn ask_about_jobs(&self, jobs: &[WaitingJob], pools: &Pools, budget: &Budget) {
+        for waiting in jobs {
             if budget.over() {
                 break;
             }
@@ -45,7 +54,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             }
             if let Err(problem) = self.ask_about(waiting.id, pools).await {
                 self.heed(waiting.installation, &problem, budget).await;
-                warn!(job.id = %waiting.id, pool.name = %pool, "GitHub was not asked about the job, the next sweep tries again: {problem:#}");
+                warn!(job.id = %waiting.id, "GitHub was not asked about the job, the next sweep tries again: {problem:#}");
             }
         }
     }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use anyhow::Context;
 use mayfly_domain::errand::Open;
 use mayfly_domain::id::{RunnerAddress, RunnerId, RunnerName};
-use mayfly_domain::job::JobState;
 use mayfly_domain::runner::Runner;
 use mayfly_domain::target::Target;
 use mayfly_domain::times;
@@ -22,7 +21,10 @@ use crate::runners::Away;
 use crate::{Fleet, GITHUB_CALL, GitHub, Sweeper};
 
 /// What GitHub shows of a place's runners; none if it does not show the place to the App.
-type Listed = Option<Arc<Vec<RunnerNow>>>;
+pub(crate) type Listed = Option<Arc<Vec<RunnerNow>>>;
+
+/// Runners that GitHub lists with one call.
+const PAGE: usize = 100;
 
 /// Lists that a sweep has read already: many runners register at one place, and GitHub does not show anything newer within a minute.
 #[derive(Default)]
@@ -75,7 +77,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let job = record.work.as_ref().and_then(|work| work.job);
         let (Some(job), false) = (job, record.mint > 1 || record.mint_unsure) else { return Ok(false) };
         let job = self.ledger.job(job).await.context("read its job")?;
-        Ok(job.is_some_and(|job| job.state == JobState::Closed && job.runner.as_ref() == Some(&record.id)))
+        Ok(job.is_some_and(|job| job.is_over() && job.runner.as_ref() == Some(&record.id)))
     }
 
     /// Takes away whatever closed runners of ours left at a target's place: for whoever lists repositories anyway. A name that the ledger does not know
@@ -139,7 +141,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     /// The runners of a target's place, listed once in a sweep. None if GitHub may not be asked now.
-    async fn listed(&self, target: &Target, budget: &Budget) -> anyhow::Result<Option<Listed>> {
+    pub(crate) async fn listed(&self, target: &Target, budget: &Budget) -> anyhow::Result<Option<Listed>> {
         let mut lists = budget.lists.lock().await;
         if let Some((_, listed)) = lists.0.iter().find(|(known, _)| known.is_beside(target)) {
             return Ok(Some(listed.clone()));
@@ -149,7 +151,10 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
         let github = &self.world.github;
         let listed = match github.list(target, Instant::now() + GITHUB_CALL).await {
-            Ok(listed) => Some(Arc::new(listed)),
+            Ok(listed) => {
+                budget.also(target.installation, u32::try_from(listed.len() / PAGE).unwrap_or_default());
+                Some(Arc::new(listed))
+            }
             Err(CallError::Refused { .. }) => None,
             Err(problem) => return Err(anyhow::Error::new(problem).context("list the runners there")),
         };

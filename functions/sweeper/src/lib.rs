@@ -24,7 +24,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use mayfly_domain::id::PoolName;
+use mayfly_domain::job::WaitingJob;
 use mayfly_domain::pool::Pools;
+use mayfly_domain::runner::Runner;
 use mayfly_domain::time::Timestamp;
 use mayfly_fleet::{Stopper, Tasks};
 use mayfly_github::{Deliveries, Jobs, QueuedJobs, Repositories, Reruns, Runners};
@@ -36,7 +38,7 @@ use tracing::{info, warn};
 
 pub use app::AppFromSettings;
 
-use budget::Budget;
+use budget::{Budget, Duty, Savings};
 
 /// What sweeper needs of ECS.
 pub trait Fleet: Tasks + Stopper {}
@@ -67,6 +69,16 @@ pub struct Sweeper<S, F, G, W> {
     ledger: Ledger<S>,
     settings: Arc<Settings>,
     world: World<F, G, W>,
+    savings: Savings,
+}
+
+/// What one sweep found on its way through the pools and asks GitHub about once everything else had its turn.
+#[derive(Default)]
+struct Later {
+    /// Runners at work for long.
+    runners: Vec<Runner>,
+    /// Jobs that wait for long.
+    jobs: Vec<WaitingJob>,
 }
 
 /// No sweep begins anything after this time; its Lambda timeout is 55 s.
@@ -81,7 +93,7 @@ const GITHUB_CALL: Duration = Duration::from_secs(8);
 impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// A sweeper over these.
     pub fn new(ledger: Ledger<S>, settings: Arc<Settings>, world: World<F, G, W>) -> Self {
-        Self { ledger, settings, world }
+        Self { ledger, settings, world, savings: Savings::default() }
     }
 
     fn now(&self) -> Timestamp {
@@ -138,37 +150,46 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         if all_read {
             self.mind_strays(listed, &named, pools.as_deref(), budget).await;
         }
+        let mut later = Later::default();
         for name in names {
             if budget.over() {
                 warn!(pool.name = %name, "the sweep's time is up, a later one gets to the pool");
                 break;
             }
-            if let Err(problem) = self.sweep_pool(name, pools.as_deref(), budget).await {
+            if let Err(problem) = self.sweep_pool(name, pools.as_deref(), &mut later, budget).await {
                 warn!(pool.name = %name, "the pool was not swept, the next sweep tries again: {problem:#}");
             }
         }
         if let Some(pools) = pools.as_deref() {
-            self.sweep_rest(pools, budget).await;
+            self.sweep_rest(pools, later, budget).await;
         }
         Ok(())
     }
 
-    async fn sweep_pool(&self, name: &PoolName, pools: Option<&Pools>, budget: &Budget) -> anyhow::Result<()> {
-        self.mind_runners(name, pools, budget).await?;
-        match pools {
-            Some(pools) => self.mind_jobs(name, pools, budget).await,
-            None => Ok(()),
+    /// What cannot wait: limits of runners, and jobs that no runner is started for before GitHub was asked.
+    async fn sweep_pool(&self, name: &PoolName, pools: Option<&Pools>, later: &mut Later, budget: &Budget) -> anyhow::Result<()> {
+        let runners = self.ledger.runners(name).await.context("read the runners")?;
+        later.runners.extend(self.mind_runners(&runners, name, pools, budget).await);
+        if let Some(pools) = pools {
+            later.jobs.extend(self.mind_jobs(name, &runners, pools, budget).await?);
         }
+        Ok(())
     }
 
-    /// What belongs to no pool.
-    async fn sweep_rest(&self, pools: &Pools, budget: &Budget) {
+    /// What belongs to no pool, and what most often is as it is known to be. Each has a share of the calls.
+    async fn sweep_rest(&self, pools: &Pools, later: Later, budget: &Budget) {
+        budget.begin(Duty::FollowUp);
         if let Err(problem) = self.read_deliveries(budget).await {
             warn!("the list of deliveries was not read, the next sweep tries again: {problem:#}");
         }
         if let Err(problem) = self.run_errands(pools, budget).await {
             warn!("errands were left, the next sweep goes on: {problem:#}");
         }
+        budget.begin(Duty::Question);
+        self.ask_about_runners(later.runners, pools, budget).await;
+        budget.begin(Duty::Wait);
+        self.ask_about_jobs(&later.jobs, pools, budget).await;
+        budget.begin(Duty::Round);
         if let Err(problem) = self.ask_repositories(pools, budget).await {
             warn!("no repository was asked about, the next sweep tries again: {problem:#}");
         }

@@ -21,10 +21,10 @@ use tracing::{info, warn};
 use crate::budget::Budget;
 use crate::{Fleet, GITHUB_CALL, GitHub, Sweeper};
 
-/// Repositories of one installation that one sweep asks about at most.
-const AT_ONCE: usize = 2;
+/// Repositories of one installation that one sweep asks about at most, as far as its calls reach: each is a call or more.
+const AT_ONCE: usize = 30;
 
-/// No repository is asked about more often. With 20 of them or fewer each one has its turn as often as that.
+/// No repository is asked about more often. With 200 of them or fewer each one has its turn as often as that.
 const ASK_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// No place is searched more often for registrations that were left there: each has an errand of its own, and this is for those whose errand
@@ -159,8 +159,12 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             return Ok(false);
         }
         let wanted = Wanted { labels: &job.now.labels, repository: &seen.repository, run: job.now.run, attempt: job.now.attempt };
-        if !matches!(pools.place(wanted), Placement::Pool(_) | Placement::Unplaced(_)) || self.ledger.job(job.id).await?.is_some() {
+        if !matches!(pools.place(wanted), Placement::Pool(_) | Placement::Unplaced(_)) {
             return Ok(false);
+        }
+        if let Some(record) = self.ledger.job(job.id).await? {
+            // It was given up while the App could not see it, and waits after all.
+            return Ok(record.given_up && self.ask_about(job.id, pools).await?.is_some());
         }
         let observation = self.ledger.observe(&as_delivered(job, seen, now), pools).await.context("record a job that was found")?;
         warn!(job.id = %job.id, repository.name = seen.repository.name, "found a job that waits and that no delivery told of");

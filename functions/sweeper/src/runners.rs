@@ -1,11 +1,14 @@
 //! The limits of every runner. What GitHub may know is taken away there first: a runner that has a job refuses to go.
 
 use anyhow::Context;
+use futures::StreamExt;
 use mayfly_domain::admission::UNADMITTED;
-use mayfly_domain::care::{Care, care};
+use mayfly_domain::care::{Care, care, in_the_way};
 use mayfly_domain::id::{GithubRunnerId, PoolName, RunnerAddress};
-use mayfly_domain::job::note;
-use mayfly_domain::pool::Pools;
+use mayfly_domain::job::{WaitingJob, note};
+use mayfly_domain::plan::Limits;
+use mayfly_domain::pool::{Pool, Pools};
+use mayfly_domain::question::{Question, question};
 use mayfly_domain::runner::{Runner, RunnerState, StopKind, StopMark};
 use mayfly_domain::target::Target;
 use mayfly_github::{CallError, Deleted};
@@ -17,6 +20,17 @@ use tracing::{error, info, warn};
 
 use crate::budget::Budget;
 use crate::{Fleet, GITHUB_CALL, GitHub, Sweeper};
+
+/// Runners that are minded at a time: each is most often a call to GitHub, a write and a call to ECS. GitHub asks for few calls at once.
+const AT_ONCE: usize = 5;
+
+/// What is done about a runner.
+enum Minded {
+    /// This.
+    Care(Care),
+    /// GitHub is asked at once: a job waits for the answer.
+    Asked,
+}
 
 /// What taking a runner away at GitHub came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,41 +44,69 @@ pub(crate) enum Away {
 }
 
 impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
-    /// Does for every runner of a pool what it needs, the oldest first.
-    pub(crate) async fn mind_runners(&self, name: &PoolName, pools: Option<&Pools>, budget: &Budget) -> anyhow::Result<()> {
+    /// Does for every runner of a pool what it needs, the oldest first. Answers those that GitHub is to be asked about, which can wait.
+    pub(crate) async fn mind_runners(&self, runners: &[Runner], name: &PoolName, pools: Option<&Pools>, budget: &Budget) -> Vec<Runner> {
         let pool = pools.and_then(|pools| pools.get(name));
-        for runner in self.ledger.runners(name).await.context("read the runners")? {
-            if budget.over() {
-                break;
-            }
-            let care = care(&runner, pool, self.now());
-            let may_ask = match (&care, &runner.target) {
-                (Care::Retire(_) | Care::End(_) | Care::Refuse, Some(target)) => self.may_ask(target.installation, budget).await,
-                _ => true,
-            };
-            let minded = match care {
-                Care::None => match pools {
-                    Some(pools) => self.ask_about_runner(&runner, pools, budget).await,
-                    None => Ok(()),
-                },
-                Care::FindTask => self.find_task(&runner).await,
-                Care::Mark(kind, why) => self.mark(&runner, kind, &why).await,
-                // Without the pools file it is not known whether anybody still wants the runner.
-                Care::Retire(why) if may_ask && pools.is_some() => self.retire(&runner, &why).await,
-                Care::Retire(_) => Ok(()),
-                // Without the pools file its own limit is not known: a busy runner must not pay for that.
-                Care::End(_) if pools.is_none() => Ok(()),
-                Care::Refuse => self.refuse(&runner, may_ask && pools.is_some()).await,
-                Care::End(why) => self.end(&runner, may_ask, &why).await,
-            };
-            if let Err(problem) = minded {
-                if let Some(target) = &runner.target {
-                    self.heed(target.installation, &problem, budget).await;
-                }
-                warn!(runner.id = %runner.id, pool.name = %name, "not minded, the next sweep tries again: {problem:#}");
-            }
+        let now = self.now();
+        let (quiet, others): (Vec<_>, Vec<_>) =
+            runners.iter().map(|runner| (runner, care(runner, pool, now))).partition(|(_, care)| *care == Care::None);
+        let minding = others.into_iter().map(|(runner, care)| (runner, Minded::Care(care)));
+        let questions = quiet.into_iter().filter_map(|(runner, _)| Some((runner, question(runner, now)?)));
+        let (urgent, later): (Vec<_>, Vec<_>) = questions.partition(|(_, question)| matches!(question, Question::Reserved(_)));
+        let asking = urgent.into_iter().map(|(runner, _)| (runner, Minded::Asked));
+        futures::stream::iter(minding.chain(asking))
+            .for_each_concurrent(AT_ONCE, |(runner, minded)| self.mind(runner, minded, pools, budget))
+            .await;
+        later.into_iter().map(|(runner, _)| runner.clone()).collect()
+    }
+
+    async fn mind(&self, runner: &Runner, minded: Minded, pools: Option<&Pools>, budget: &Budget) {
+        if budget.over() {
+            return;
         }
-        Ok(())
+        let may_ask = match (&minded, &runner.target) {
+            (Minded::Care(Care::Retire(_) | Care::End(_) | Care::Refuse), Some(target)) => self.may_ask(target.installation, budget).await,
+            _ => true,
+        };
+        let done = match minded {
+            Minded::Asked => match pools {
+                Some(pools) => self.ask_about_runner(runner, pools, budget).await,
+                None => Ok(()),
+            },
+            Minded::Care(Care::None) => Ok(()),
+            Minded::Care(Care::FindTask) => self.find_task(runner).await,
+            Minded::Care(Care::Mark(kind, why)) => self.mark(runner, kind, &why).await,
+            // Without the pools file it is not known whether anybody still wants the runner.
+            Minded::Care(Care::Retire(why)) if may_ask && pools.is_some() => self.retire(runner, &why).await,
+            Minded::Care(Care::Retire(_)) => Ok(()),
+            // Without the pools file its own limit is not known: a busy runner must not pay for that.
+            Minded::Care(Care::End(_)) if pools.is_none() => Ok(()),
+            Minded::Care(Care::Refuse) => self.refuse(runner, may_ask && pools.is_some()).await,
+            Minded::Care(Care::End(why)) => self.end(runner, may_ask, &why).await,
+        };
+        if let Err(problem) = done {
+            if let Some(target) = &runner.target {
+                self.heed(target.installation, &problem, budget).await;
+            }
+            warn!(runner.id = %runner.id, pool.name = %runner.pool, "not minded, the next sweep tries again: {problem:#}");
+        }
+    }
+
+    /// At its `max` a pool starts nothing, and a registered runner may be given jobs of its own target only: those that nothing waits for make room for jobs
+    /// that wait, as many as there are.
+    pub(crate) async fn make_room(&self, runners: &[Runner], jobs: &[WaitingJob], (pool, pools): (&Pool, &Pools), budget: &Budget) {
+        if runners.len() < usize::try_from(pool.max).unwrap_or(usize::MAX) {
+            return;
+        }
+        let limits = match self.ledger.limits(jobs.iter().map(|job| job.installation).collect()).await {
+            Ok(github) => Limits { github, ..Limits::default() },
+            Err(problem) => return warn!(pool.name = %pool.name, "no room was made, the next sweep tries again: {problem}"),
+        };
+        for id in in_the_way(pool, &limits, jobs, runners, self.now()) {
+            let Some(runner) = runners.iter().find(|runner| runner.id == id) else { continue };
+            let why = "registered for jobs of which none waits, while the pool is at its max and others wait";
+            self.mind(runner, Minded::Care(Care::Retire(why.to_owned())), Some(pools), budget).await;
+        }
     }
 
     /// A stop mark on a runner that is still unregistered; its task, if one is known, is stopped at once.

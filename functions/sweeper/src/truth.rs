@@ -83,6 +83,8 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     pub(crate) async fn ask_where(&self, (job, open): (JobId, &Open), pools: &Pools, budget: &Budget) -> anyhow::Result<Option<Ran>> {
         let Some(record) = self.ledger.job(job).await.context("read the job")? else { return Ok(Some(Ran::Done)) };
         match record.state {
+            // Somebody wants to know (`mayfly retry`): that it was given up need not be how it stands.
+            JobState::Closed if record.given_up => {}
             // A waiting row is asked about by itself, and an unplaced job has an errand of its own.
             JobState::Closed | JobState::Queued | JobState::Unplaced => return Ok(Some(Ran::Done)),
             JobState::Running if self.is_watched(&record).await? => return Ok(Some(Ran::Done)),
@@ -122,6 +124,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         Ok(Some(match matching {
             // What no pool takes has left an errand for the next pools file.
             Matching::NotNeeded | Matching::Changed(_) => Ran::Done,
+            Matching::Still => Ran::Still(pools.generation),
             Matching::Later => Ran::After(times::TICK),
         }))
     }

@@ -380,16 +380,31 @@ async fn a_wake_that_cannot_be_sent_is_counted_and_the_answer_stands() {
     assert_eq!(world.webhook.wakes_not_sent(), 1);
 }
 
+fn of_repository(name: &str, private: bool) -> Request {
+    let mut payload = job_with("/repository/full_name", json!(name));
+    payload["repository"]["private"] = json!(private);
+    of(&payload)
+}
+
+#[tokio::test]
+async fn what_a_pool_would_take_of_another_repository_is_written_down_with_the_reason() {
+    let cases = [
+        ("public repository: no matching pool says public = true", of_repository("acme/open", false)),
+        ("repository not allowed: no matching pool lists it under repositories", of_repository("acme/other", true)),
+    ];
+    for (reason, request) in cases {
+        let world = World::new();
+        let answer = world.answer(request).await;
+        assert_eq!((answer.status, answer.outcome, answer.reason.as_str()), (202, Outcome::Unplaced, reason));
+        assert!(world.job().is_some_and(|job| job.state == JobState::Unplaced) && world.state().woken.is_empty(), "{reason}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_not_for_us_is_ignored_and_not_written() {
     let many: Vec<String> = (0..1_000).map(|n| format!("mayfly-{n:093}")).collect();
     let mut no_installation = job();
     no_installation.as_object_mut().unwrap().remove("installation");
-    let repository = |name: &str, private: bool| {
-        let mut payload = job_with("/repository/full_name", json!(name));
-        payload["repository"]["private"] = json!(private);
-        of(&payload)
-    };
     let cases = [
         ("pong", with_header(delivery(r#"{"zen": "Keep it logically awesome."}"#), "x-github-event", "ping")),
         ("\"push\" is an event that is not used", with_header(delivery("{}"), "x-github-event", "push")),
@@ -408,9 +423,7 @@ async fn what_is_not_for_us_is_ignored_and_not_written() {
             "no runner can have its labels: there are more than 100, or one has more than 256 characters",
             of(&job_with("/workflow_job/labels", json!(["mayfly", "x".repeat(130_000)]))),
         ),
-        ("public repository: no matching pool says public = true", repository("acme/open", false)),
-        ("repository not allowed: no matching pool lists it under repositories", repository("acme/other", true)),
-        ("account not allowed: its owner is not among [github] accounts", repository("umbrella/app", true)),
+        ("account not allowed: its owner is not among [github] accounts", of_repository("umbrella/app", true)),
     ];
     for (reason, request) in cases {
         let world = World::new();

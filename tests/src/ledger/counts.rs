@@ -70,16 +70,33 @@ pub struct Count {
 
 /// Calls by caller and operation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts(BTreeMap<(Arc<str>, Operation), Count>);
+pub struct Counts {
+    calls: BTreeMap<(Arc<str>, Operation), Count>,
+    partitions: BTreeMap<String, u64>,
+}
 
 impl Counts {
     pub(super) fn of_mut(&mut self, who: &Arc<str>, operation: Operation) -> &mut Count {
-        self.0.entry((Arc::clone(who), operation)).or_default()
+        self.calls.entry((Arc::clone(who), operation)).or_default()
+    }
+
+    pub(super) fn read(&mut self, partition: &str, units: u64) {
+        if let Some(known) = self.partitions.get_mut(partition) {
+            *known += units;
+        } else {
+            self.partitions.insert(partition.to_owned(), units);
+        }
+    }
+
+    /// Read units of one partition key. A partition has 3,000 a second, however much the table has. Source: DynamoDB developer guide, partition key design.
+    #[must_use]
+    pub fn read_of(&self, partition: &str) -> u64 {
+        self.partitions.get(partition).copied().unwrap_or_default()
     }
 
     /// Every caller's operations.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Operation, Count)> {
-        self.0.iter().map(|((who, operation), count)| (&**who, *operation, *count))
+        self.calls.iter().map(|((who, operation), count)| (&**who, *operation, *count))
     }
 
     /// How often an operation was called by anybody.

@@ -75,8 +75,10 @@ impl Handle {
         self.model.step().await;
     }
 
-    fn count_read(&self, operation: Operation, units: u64) {
-        self.model.state().counts.of_mut(&self.who, operation).read_units += units;
+    fn count_read(&self, operation: Operation, partition: &str, units: u64) {
+        let mut state = self.model.state();
+        state.counts.of_mut(&self.who, operation).read_units += units;
+        state.counts.read(partition, units);
     }
 
     /// Carries a transaction out, step by step.
@@ -179,7 +181,7 @@ impl Store for Handle {
             let state = self.model.state();
             state.table.get(key, state.unkindness.gets_item_by_item)
         };
-        self.count_read(operation, read_units(item.as_ref().map_or(0, item_bytes)));
+        self.count_read(operation, &key.pk, read_units(item.as_ref().map_or(0, item_bytes)));
         self.answered(operation, fault).await.map_err(no_conflict)?;
         Ok(item)
     }
@@ -194,7 +196,9 @@ impl Store for Handle {
             count.conflicts += u64::from(matches!(items, Err(CommitError::Conflict)));
             items?
         };
-        self.count_read(operation, items.iter().map(|item| 2 * read_units(item.as_ref().map_or(0, item_bytes))).sum());
+        for (key, item) in keys.iter().zip(&items) {
+            self.count_read(operation, &key.pk, 2 * read_units(item.as_ref().map_or(0, item_bytes)));
+        }
         self.answered(operation, fault).await?;
         Ok(items)
     }
@@ -212,7 +216,7 @@ impl Store for Handle {
             let limit = asked.into_iter().chain(state.unkindness.page).min();
             state.table.query(pk, prefix, after, limit)
         };
-        self.count_read(operation, read_units(bytes));
+        self.count_read(operation, pk, read_units(bytes));
         self.answered(operation, fault).await.map_err(no_conflict)?;
         Ok(page)
     }
@@ -252,7 +256,7 @@ impl History for Handle {
             let limit = usize::try_from(limit).unwrap_or(0);
             state.table.closed(span, after, limit.min(state.unkindness.page.unwrap_or(usize::MAX)))
         };
-        self.count_read(operation, page.items.iter().map(|(_, item)| read_units(item_bytes(item))).sum());
+        self.count_read(operation, "closed-by-day", page.items.iter().map(|(_, item)| read_units(item_bytes(item))).sum());
         self.answered(operation, fault).await.map_err(no_conflict)?;
         Ok(page)
     }

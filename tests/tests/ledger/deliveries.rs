@@ -34,7 +34,7 @@ fn guid() -> DeliveryGuid {
 }
 
 async fn open<S: Store>(ledger: &Ledger<S>) -> Vec<Open> {
-    ledger.errands(None).await.unwrap().open
+    ledger.errands("", None).await.unwrap().open
 }
 
 async fn a_delivery_that_failed_is_one_errand_whose_waits_go_on_when_it_is_read_again<S: Store>(ledger: Ledger<S>) {
@@ -109,7 +109,7 @@ async fn an_item_that_cannot_be_read_is_left_out_of_its_list_and_the_others_are_
         ledger.store().commit(vec![Write::put(key, &strange, Expect::Absent).unwrap()]).await.unwrap();
     }
     assert_eq!(ledger.repositories().await.unwrap().len(), 1);
-    assert_eq!(ledger.errands(None).await.unwrap().open.len(), 1);
+    assert_eq!(ledger.errands("", None).await.unwrap().open.len(), 1);
 }
 
 on_both! {

@@ -1,6 +1,5 @@
 //! Jobs, runners and tasks for tests, and the ways to get a ledger into a state.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mayfly_domain::id::{GithubRunnerId, InstallationId, JobId, OwnerId, PoolName, RepositoryId, RunId, RunnerId, TaskArn};
@@ -170,8 +169,11 @@ pub(crate) async fn commit_mark<S: Store>(ledger: &Ledger<S>, look: &Look, runne
 
 /// Jobs that a runner may be given.
 pub(crate) async fn offered<S: Store>(ledger: &Ledger<S>, runner: &Runner, seconds: u64) -> Vec<JobId> {
-    let capped = BTreeSet::new();
-    let jobs = ledger.jobs_for(runner, Choice { own_first: true, capped: &capped }, at(seconds)).await.unwrap();
+    let mut choice = Choice::default();
+    let jobs = match ledger.own_job(runner, &mut choice, at(seconds)).await.unwrap() {
+        Some(own) => vec![own],
+        None => ledger.jobs_for(runner, &mut choice, at(seconds)).await.unwrap(),
+    };
     jobs.into_iter().map(|job| job.id).collect()
 }
 

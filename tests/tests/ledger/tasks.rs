@@ -105,7 +105,7 @@ async fn a_task_that_nobody_knows_is_stopped_when_it_is_old<S: Store>(ledger: Le
 async fn what_a_runner_left_at_github_is_an_errand<S: Store>(ledger: Ledger<S>) {
     let runner = registered(&ledger, 1, 1).await;
     seen(&ledger, &task(&runner, ARN, 7, TaskStatus::Stopped)).await;
-    let errands = ledger.errands(None).await.unwrap().open;
+    let errands = ledger.errands("", None).await.unwrap().open;
     let left = errands.iter().find(|open| open.errand == Errand::Unregister(runner.id.clone())).unwrap();
     assert_eq!(left.not_before, at(60).plus(times::LEFTOVER_AFTER));
 }
@@ -136,7 +136,7 @@ async fn an_interrupted_job_is_told_so_and_may_be_run_again_once<S: Store>(ledge
     assert!(record_of(&ledger, &runner).await.reclaimed);
     let job = ledger.job(JobId(1)).await.unwrap().unwrap();
     assert!(job.story.last().unwrap().text.contains("took back"), "{:?}", job.story);
-    let errands = ledger.errands(None).await.unwrap().open;
+    let errands = ledger.errands("", None).await.unwrap().open;
     assert!(errands.iter().any(|open| open.errand == Errand::Rerun(JobId(1))));
 
     assert!(ledger.ask_to_rerun(job.run, job.id, at(70)).await.unwrap());

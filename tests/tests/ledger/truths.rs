@@ -28,7 +28,7 @@ async fn learn<S: Store>(ledger: &Ledger<S>, seen: Seen, seconds: u64) -> Told {
 }
 
 async fn errands<S: Store>(ledger: &Ledger<S>) -> BTreeSet<String> {
-    ledger.errands(None).await.unwrap().open.into_iter().map(|open| open.errand.to_string()).collect()
+    ledger.errands("", None).await.unwrap().open.into_iter().map(|open| open.errand.to_string()).collect()
 }
 
 async fn a_job_that_github_still_shows_queued_may_be_served_again<S: Store>(ledger: Ledger<S>) {
@@ -113,7 +113,7 @@ async fn a_job_of_a_gone_pool_is_in_one_pool_at_a_time<S: Store>(ledger: Ledger<
     assert!(matches!(ledger.match_anew(JobId(1), &none, at(3)).await.unwrap(), Matching::Changed(_)));
     assert_eq!(ledger.job(JobId(1)).await.unwrap().unwrap().state, JobState::Unplaced);
     assert_eq!(ledger.waiting_jobs(&"renamed".parse().unwrap()).await.unwrap(), []);
-    let open = ledger.errands(None).await.unwrap().open.remove(0);
+    let open = ledger.errands("", None).await.unwrap().open.remove(0);
     assert_eq!(open.errand, Errand::Place { job: JobId(1), generation: 9 });
     let back = Pools { generation: 10, ..pools() };
     assert!(matches!(ledger.match_anew(JobId(1), &back, at(4)).await.unwrap(), Matching::Changed(_)));

@@ -1,6 +1,8 @@
 //! Many jobs at once.
 
 use mayfly_domain::runner::Outcome;
+use mayfly_ledger::key;
+use mayfly_tests::github::jobs::NewJob;
 use mayfly_tests::system::{Start, System};
 
 use crate::told::{begin, check_counts, done, jobs, linux, outcomes, pool_with, queue_one, rest};
@@ -73,4 +75,29 @@ async fn ticks_make_up_for_a_chain_that_lambda_stops() {
     system.world.queue.stop_loops();
     assert_eq!(launched_by_one_wake(&system).await, u64::from(MORE_THAN_A_CHAIN));
     assert!(system.world.queue.stopped() > 0, "the chain was long enough");
+}
+
+/// Read units of the pool's partition in one second, at most.
+async fn busiest_second(system: &System, seconds: u64) -> u64 {
+    let read = || system.world.table.counts().read_of(&key::pool(&linux()));
+    let (mut most, mut before) = (0, read());
+    for _ in 0..seconds {
+        system.pass(1).await;
+        let now = read();
+        (most, before) = (most.max(now - before), now);
+    }
+    most
+}
+
+/// GitHub gives 180 registrations a minute and installation; a partition of the table gives 3,000 read units a second.
+#[tokio::test(start_paused = true)]
+async fn a_burst_far_above_githubs_limit_reads_less_than_a_partition_gives() {
+    let system = Start::seeded(904).pools(&pool_with("max = 600")).begin().unwrap();
+    // A size that has started is launched without caution.
+    done(&system, 300, &[queue_one(&system)]).await;
+    let jobs = system.queue_jobs(&NewJob { seconds: 300.0, ..jobs(600) });
+    let most = busiest_second(&system, 300).await;
+    assert!(most <= 2_000, "{most} read units in one second");
+    done(&system, 1_200, &jobs).await;
+    assert!(system.launched_and_most_live().1 <= 600);
 }

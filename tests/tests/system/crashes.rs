@@ -2,10 +2,11 @@
 
 use mayfly_domain::runner::Outcome;
 use mayfly_tests::fargate::{self, FaultKind};
+use mayfly_tests::github::jobs::NewJob;
 use mayfly_tests::ledger::{Fault, Operation, What, When};
-use mayfly_tests::system::System;
+use mayfly_tests::system::{Start, System};
 
-use crate::told::{begin, done, in_thread, in_virtual_time, outcomes, queue_one, rest, story, until};
+use crate::told::{begin, done, in_thread, in_virtual_time, jobs, outcomes, pool_with, queue_one, rest, story, until};
 
 /// The fault struck: else the story tells nothing.
 fn struck(system: &System) {
@@ -194,4 +195,19 @@ fn every_write_may_lose_a_race() {
             }
         }
     }
+}
+
+/// A row whose first launch got no answer and whose repetition is refused may have a task all the same: it closes only when ECS says that it has none.
+#[tokio::test(start_paused = true)]
+async fn a_refused_repetition_closes_no_row_whose_first_launch_made_a_task() {
+    let system = Start::seeded(950).pools(&pool_with("max = 1")).tasks_start_in(300).without_sweeps().begin().unwrap();
+    crate::told::strike(&system, "scaler", "RunTask", mayfly_tests::system::Strike::CrashAfter);
+    system.queue_jobs(&NewJob { seconds: 300.0, ..jobs(2) });
+    until(&system, 20, "its task exists", |system| !system.live_tasks().is_empty()).await;
+    system.fault(fargate::Fault { code: Some("AccessDeniedException".into()), ..fargate::Fault::of(FaultKind::Refused) });
+    system.fault(fargate::Fault::of(FaultKind::EventLost));
+    system.pass(40).await;
+    queue_one(&system);
+    system.pass(20).await;
+    assert_eq!((system.runners().len(), system.live_tasks().len()), (1, 1), "{}", story(&system));
 }

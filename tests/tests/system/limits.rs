@@ -155,3 +155,80 @@ async fn a_repository_has_no_more_runners_than_its_pool_allows() {
     rest(&system, 120).await;
     assert!(system.launched_and_most_live().1 <= 4 && system.world.most_rows(&linux()) <= 4);
 }
+
+/// GitHub's limit of points would make this a story about that.
+fn without_points(system: &System) {
+    system.world.with_github(|github, _| github.settings.points_per_minute = 1_000_000);
+}
+
+fn busy(system: &System) -> usize {
+    system.runners().iter().filter(|runner| runner.state == RunnerState::Busy).count()
+}
+
+/// A hundred questions a minute about runners that are well, and one job that no runner is started for before GitHub was asked about it.
+#[tokio::test(start_paused = true)]
+async fn a_job_that_must_be_asked_about_does_not_wait_for_questions_about_runners_at_work() {
+    let system = Start::seeded(900).pools(&pool_with("max = 990")).begin().unwrap();
+    without_points(&system);
+    done(&system, 300, &[queue_one(&system)]).await;
+    system.queue_jobs(&NewJob { seconds: 4.0 * 3_600.0, ..jobs(400) });
+    until(&system, 600, "they all work", |system| busy(system) >= 400).await;
+    system.pass(420).await;
+    system.world.with_github(|github, _| github.faults.too_old = 1.0);
+    let registered = system.registrations().len();
+    let job = queue_one(&system);
+    until(&system, 300, "registered", |system| system.registrations().len() > registered).await;
+    system.pass(5).await;
+    system.world.with_github(|github, _| github.faults.too_old = 0.0);
+    done(&system, 700, &[job]).await;
+    let questions = system.world.calls().get(&("sweeper".into(), "GitHub job".into())).copied().unwrap_or_default();
+    assert!(questions < 100, "{questions} questions, one by one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_runners_of_a_cancelled_matrix_are_gone_within_two_minutes_of_the_idle_timeout() {
+    let system = Start::seeded(908).pools(&pool_with("max = 300")).begin().unwrap();
+    done(&system, 300, &[queue_one(&system)]).await;
+    without_points(&system);
+    system.world.with_github(|github, _| github.settings.assign_after = 100_000.0);
+    let matrix = system.queue_jobs(&jobs(256));
+    let registered = |system: &System| system.runners().iter().filter(|runner| runner.registered_at.is_some()).count();
+    until(&system, 300, "all are registered", |system| registered(system) == 256).await;
+    system.world.with_github(|github, _| github.settings.points_per_minute = 900);
+    for job in matrix {
+        system.cancel(job);
+    }
+    let kept = |system: &System| system.runners().iter().filter(|runner| runner.retired_at.is_none()).count();
+    until(&system, 300 + 125, "all were taken away", |system| kept(system) == 0).await;
+    rest(&system, 180).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repository_at_its_limit_gets_no_runner_of_the_idle_floor_either() {
+    let system = Start::seeded(938).pools(&pool_with("max = 10\nmax_per_repository = 2\nmin_idle = 3")).begin().unwrap();
+    until(&system, 300, "three are parked", |system| parked(system) == 3).await;
+    let all = system.queue_jobs(&NewJob { seconds: 300.0, ..jobs(8) });
+    for _ in 0..600 {
+        system.pass(1).await;
+        let of_repository = system.runners().iter().filter(|runner| runner.target.is_some()).count();
+        assert!(of_repository <= 2, "{of_repository} runners of one repository\n{}", story(&system));
+    }
+    done(&system, 1_800, &all).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_its_max_a_pool_lets_go_of_runners_whose_jobs_were_cancelled() {
+    let system = Start::seeded(939).pools(&pool_with("max = 2\nidle_timeout = \"60m\"")).begin().unwrap();
+    done(&system, 300, &[queue_one(&system)]).await;
+    system.world.with_github(|github, _| github.settings.assign_after = 100_000.0);
+    let first = system.queue_jobs(&jobs(2));
+    let registered = |system: &System| system.runners().iter().filter(|runner| runner.registered_at.is_some()).count();
+    until(&system, 300, "both are registered", |system| registered(system) == 2).await;
+    for job in first {
+        system.cancel(job);
+    }
+    system.world.with_github(|github, _| github.settings.assign_after = 0.0);
+    let other = system.queue_jobs(&NewJob { repository: "acme/lib".to_owned(), ..job() });
+    done(&system, 300, &other).await;
+    assert!(system.launched_and_most_live().1 <= 2);
+}

@@ -9,6 +9,8 @@ mod crashes;
 mod deliveries;
 mod determinism;
 mod failures;
+mod foreign;
+mod given_up;
 mod leftovers;
 mod limits;
 mod logs;

@@ -1,9 +1,12 @@
 //! The queue's promise broken on purpose: one pool planned by eight scalers at once, again and again.
 
-use mayfly_tests::fargate::Operation;
-use mayfly_tests::system::Start;
+use std::time::Duration;
 
-use crate::told::{check_counts, done, in_virtual_time, jobs, linux, pool_with, rest, story};
+use mayfly_domain::time::Timestamp;
+use mayfly_tests::fargate::Operation;
+use mayfly_tests::system::{PortCall, Start, Strike};
+
+use crate::told::{begin, check_counts, done, in_virtual_time, jobs, linux, pool_with, queue_one, rest, story};
 
 const MAX: usize = 4;
 
@@ -47,5 +50,24 @@ fn eight_planners_that_mark_and_launch_at_once_agree() {
             assert!(system.world.most_rows(&linux()) <= 6 && system.launched_and_most_live().1 <= 6);
             assert_eq!(system.runners().len(), 2, "the idle floor, seed {seed}\n{}", story(&system));
         });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_whose_reads_are_slow_is_served_for_as_long_as_they_are() {
+    for slow in [600, 1_100, 2_500] {
+        let system = begin(910);
+        system.world.set_weather(Box::new(move |call: &PortCall, _: Timestamp| {
+            (call.who == "scaler" && call.operation == "Query").then_some(Strike::Slow(Duration::from_millis(slow)))
+        }));
+        let mut jobs = Vec::new();
+        for number in 0..60 {
+            jobs.push(queue_one(&system));
+            let cancelled = (number % 3 == 0).then(|| queue_one(&system));
+            system.pass(4).await;
+            cancelled.into_iter().for_each(|job| system.cancel(job));
+        }
+        done(&system, 900, &jobs).await;
+        rest(&system, 900).await;
     }
 }

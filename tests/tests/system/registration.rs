@@ -210,3 +210,17 @@ async fn a_runner_that_asks_again_while_its_lost_registration_is_taken_away_keep
     }
     rest(&system, 200).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_long_outage_of_github_ends_no_runner_however_long_the_name_of_its_pool_is() {
+    let name = "a".repeat(28);
+    let system = Start::seeded(905).pools(&pool_with("max = 10").replace("pools.linux]", &format!("pools.{name}]"))).begin().unwrap();
+    let until_then = system.world.clock.now().plus(Duration::from_secs(720));
+    system.world.set_weather(Box::new(move |call: &PortCall, now: Timestamp| {
+        (call.operation == "generate-jitconfig" && now < until_then).then_some(Strike::FailBefore)
+    }));
+    let jobs = system.queue_jobs(&NewJob { count: 5, ..job() });
+    done(&system, 900, &jobs).await;
+    assert_eq!(system.launched_and_most_live().0, 5, "{}", story(&system));
+    rest(&system, 300).await;
+}

@@ -124,6 +124,7 @@ pub(crate) fn record_of(job: &WaitingJob) -> JobRecord {
         reason: None,
         heard_at: None,
         doubt: None,
+        given_up: false,
         story: Vec::new(),
         expires_at: None,
     }

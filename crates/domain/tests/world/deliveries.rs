@@ -92,7 +92,7 @@ impl Ledger {
     pub(crate) fn record(&mut self, event: &JobEvent, pools: &Pools) -> Verdict {
         let before = self.clone();
         let observation = self.look(event, pools);
-        let Observation { verdict, record, waiting, runner, wake, errand: _ } = observation;
+        let Observation { verdict, record, waiting, runner, wake, errand: _, settled: _ } = observation;
         if let Some(record) = record {
             let rev = before.records.get(&event.job).map_or(0, |record| record.rev);
             assert_eq!((record.id, record.rev), (event.job, rev + 1), "a write expects the number it read");
