@@ -85,7 +85,7 @@ pub async fn look(github: &impl RunnerGroups, installations: &[InstallationNow],
         }
         let names = names(github, one.id, organization).await;
         found.extend(wanted.into_iter().map(|(group, pools)| {
-            let there = names.as_ref().map(|names| names.iter().any(|name| *name == group)).map_err(Clone::clone);
+            let there = names.as_ref().map(|names| names.contains(&group)).map_err(Clone::clone);
             Named { installation: one.id, organization: organization.clone(), group, pools, there }
         }));
     }
