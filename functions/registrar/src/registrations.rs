@@ -92,10 +92,11 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             return Ok(Vec::new());
         }
         let jobs = self.ledger.jobs_for(runner, choice, self.now()).await?;
-        if jobs.is_empty() && choice.limited(self.now()).is_some() {
-            if let Ok(mut at) = self.in_vain.lock() {
-                at.insert(runner.pool.clone(), self.now());
-            }
+        if jobs.is_empty()
+            && choice.limited(self.now()).is_some()
+            && let Ok(mut at) = self.in_vain.lock()
+        {
+            at.insert(runner.pool.clone(), self.now());
         }
         Ok(jobs)
     }
