@@ -177,7 +177,12 @@ impl Fargate {
     /// The same of those that have not stopped.
     #[must_use]
     pub fn live_task_views(&self) -> Vec<Value> {
-        self.live().map(|task| task.view(&self.home, &task.life, Times::Iso)).collect()
+        let with_tags = |task: &Task| {
+            let mut view = task.view(&self.home, &task.life, Times::Iso);
+            view["tags"] = task.tags.clone();
+            view
+        };
+        self.live().map(with_tags).collect()
     }
 
     /// The task's last status.
