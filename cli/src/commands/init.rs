@@ -58,7 +58,7 @@ pub struct Init {
     /// The App's name; the page asks, too
     #[arg(long)]
     name: Option<String>,
-    /// GitHub's address, for Enterprise Server; stored with the App's key [default: https://github.com]
+    /// GitHub's address, for Enterprise Server; stored with the App's key [default: github.com]
     #[arg(long, value_name = "URL")]
     github_url: Option<String>,
     /// Open no browser: print an address for a browser anywhere, and take the answer from stdin
