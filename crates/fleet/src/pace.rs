@@ -240,12 +240,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_that_is_never_answered_is_given_up_after_five_seconds_however_much_time_is_left() {
+    async fn a_call_that_is_never_answered_is_given_up_after_its_limit_however_much_time_is_left() {
         let ecs = Ecs::taking(Duration::from_secs(600));
         let sent = ecs.launch_all(&Pace::default(), 1, Duration::from_secs(60)).await;
         // Not sent again in this run: a later one does, when the first send's fate may be seen.
         assert!(matches!(sent[0], Sent::Answered(LaunchAnswer::Unsure { may_have_started: true, .. })), "{sent:?}");
-        assert_eq!((ecs.calls().len(), ecs.since.elapsed()), (1, Duration::from_secs(5)));
+        assert_eq!((ecs.calls().len(), ecs.since.elapsed()), (1, mayfly_domain::times::RUN_TASK));
     }
 
     #[tokio::test(start_paused = true)]
