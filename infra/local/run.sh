@@ -13,7 +13,7 @@ set -u
 if [[ -f ${BASH_SOURCE[0]%/*}/.env ]]; then
   while IFS= read -r line || [[ -n $line ]]; do
     [[ ${line%%=*} =~ ^[A-Za-z_][A-Za-z0-9_]*$ && $line == *=* ]] || continue
-    if [[ -n ${line#*=} ]]; then export "$line"; else unset "${line%%=*}"; fi
+    if [[ -n ${line#*=} ]]; then export "${line?}"; else unset "${line%%=*}"; fi
   done <"${BASH_SOURCE[0]%/*}/.env"
 fi
 
