@@ -45,7 +45,7 @@ COUNT_LIMITS = {
     "AWS calls of a first delivery": 6,
     "AWS calls of a delivery": 3,
     "AWS calls of a wrong signature": 0,
-    "bytes of the log of a delivery": 350,
+    "bytes of the log of a delivery": 400,
     "bytes of the archive": 2_500_000,
     "peak memory, kB": 8_500,
     "instructions to first answer": 6_900_000,
