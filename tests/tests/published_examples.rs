@@ -188,16 +188,34 @@ async fn every_published_job_is_recorded_where_a_pool_takes_it() {
 
 #[tokio::test]
 #[ignore = "needs the packages that `make openapi` installs"]
-async fn no_published_job_is_recorded_where_none_may() {
+async fn no_published_job_leaves_anything_where_its_account_is_not_served() {
     let Examples { secret, deliveries } = examples();
-    for pools in [private_only(), strangers()] {
-        let world = World::new(&pools, &secret);
-        for example in deliveries.iter().filter(|one| one.event == "workflow_job") {
-            let answer = world.answer(&example.event, &example.json, false).await;
-            assert_eq!((answer.0, answer.1), (200, Outcome::Ignored), "{}: {}", described(example), answer.2);
-        }
-        assert_eq!(world.items(), 0);
+    let world = World::new(&strangers(), &secret);
+    for example in deliveries.iter().filter(|one| one.event == "workflow_job") {
+        let answer = world.answer(&example.event, &example.json, false).await;
+        assert_eq!((answer.0, answer.1), (200, Outcome::Ignored), "{}: {}", described(example), answer.2);
     }
+    assert_eq!(world.items(), 0);
+}
+
+/// Their repositories are public: they are on record, for a pools file that may take them tomorrow, and nothing waits or is woken.
+#[tokio::test]
+#[ignore = "needs the packages that `make openapi` installs"]
+async fn no_published_job_waits_where_public_repositories_are_refused() {
+    let Examples { secret, deliveries } = examples();
+    let mut recorded = 0;
+    for example in deliveries.iter().filter(|one| one.event == "workflow_job") {
+        let world = World::new(&private_only(), &secret);
+        let answer = world.answer(&example.event, &example.json, false).await;
+        let what = described(example);
+        let expected = if what.ends_with("no installation") { (200, Outcome::Ignored) } else { (202, Outcome::Recorded) };
+        assert_eq!((answer.0, answer.1), expected, "{what}: {}", answer.2);
+        assert_ne!(world.state().as_deref(), Some("queued"), "{what}");
+        assert!(world.bell.0.lock().unwrap().is_empty(), "{what}");
+        assert!(!world.table.dump().iter().any(|(key, _)| key.contains("pool#")), "{what}");
+        recorded += world.state().map_or(0, |_| 1);
+    }
+    assert_eq!(recorded, 5);
 }
 
 #[tokio::test]

@@ -14,7 +14,8 @@ fn understood(script: &str) -> Vec<String> {
     bash.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
     let output = bash.wait_with_output().unwrap();
     assert!(output.status.success(), "bash does not understand it");
-    let printed = String::from_utf8(output.stdout).unwrap();
+    // In some locales bash prints bytes that are no UTF-8 for characters that a script names by number.
+    let printed = String::from_utf8_lossy(&output.stdout);
     printed.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
 }
 
