@@ -44,6 +44,11 @@ impl Deployer {
         python.arg(root.join("infra/deploy.py")).args([command, "--stack", STACK, "--config-env", "local", "--yes"]).args(parameters);
         python.env("PATH", path).env("AWS_ENDPOINT_URL", &stack.aws_endpoint).env("AWS_REGION", &stack.region);
         python.env_remove("AWS_PROFILE").env_remove("AWS_SESSION_TOKEN");
+        // Set by the cargo that runs this test. Build scripts look at them, so the functions would be compiled again, for minutes.
+        let of_cargo = |name: &str| name.starts_with("CARGO") && name != "CARGO_HOME";
+        for (name, _) in std::env::vars().filter(|(name, _)| of_cargo(name)) {
+            python.env_remove(name);
+        }
         python.envs([("AWS_ACCESS_KEY_ID", &stack.access_key), ("AWS_SECRET_ACCESS_KEY", &stack.access_key)]);
         python.envs([("AWS_CONFIG_FILE", "/dev/null"), ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"), ("NO_PROXY", "*")]);
         // Both look for the end every few seconds; the emulator is done in one.
