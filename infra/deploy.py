@@ -206,8 +206,7 @@ def without_pools(text):
         json.dumps(each) if isinstance(each, str) else "{ " + ", ".join(f"{key} = {json.dumps(value)}" for key, value in each.items()) + " }"
         for each in github.get("accounts", [])
     ]
-    url = f"url = {json.dumps(github['url'])}\n" if "url" in github else ""
-    return f"# Emptied by make undeploy.\n[github]\naccounts = [{', '.join(accounts)}]\n{url}"
+    return f"# Emptied by make undeploy.\n[github]\naccounts = [{', '.join(accounts)}]\n\n[pools]\n"
 
 
 def empty_pools(aws):

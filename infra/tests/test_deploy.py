@@ -321,7 +321,7 @@ class Undeploy(Case):
 
         text = '[github]\naccounts = ["acme", { login = "a\\"b", id = 7 }]\nurl = "https://github.example.com"\n[defaults]\ncpu = 2\n[pools.a]\nlabels = ["x"]\n'
         emptied = tomllib.loads(deploy.without_pools(text))
-        self.assertEqual(emptied, {"github": tomllib.loads(text)["github"]})
+        self.assertEqual(emptied, {"github": tomllib.loads(text)["github"], "pools": {}})
 
 
 class Machine(unittest.TestCase):

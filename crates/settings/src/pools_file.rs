@@ -140,9 +140,9 @@ fn read(reader: &mut Reader<'_>, root: &Section<'_>, generation: u64) -> Pools {
         reader.check_keys(defaults, pool::DEFAULT_KEYS, pool::NO_DEFAULT, pool::no_credentials);
     }
     let sections = root.field("pools").and_then(|field| reader.section(field));
-    if sections.as_ref().is_none_or(|sections| sections.is_empty()) {
-        let at = sections.as_ref().map_or(0, |sections| sections.at);
-        reader.report_absence(at, "pools", "there is no pool", "add one, as [pools.linux]");
+    // `[pools]` with nothing in it is said on purpose, to drain everything; without the line pools were most likely forgotten.
+    if root.field("pools").is_none() {
+        reader.report_absence(0, "pools", "there is no pool", "add one, as [pools.linux], or an empty [pools] to drain everything");
     }
     let mut pools = Vec::new();
     for field in sections.iter().flat_map(Section::fields) {

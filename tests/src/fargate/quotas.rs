@@ -27,6 +27,7 @@ pub(crate) fn answer(operation: &str, input: &Value, settings: &Settings) -> Res
     let asked: Asked = read(input)?;
     let (name, quota) = match (asked.service_code.as_str(), asked.quota_code.as_str()) {
         ("fargate", "L-3032A538") => ("Fargate On-Demand vCPU resource count", settings.vcpu_quota),
+        ("lambda", "L-B99A9384") => ("Concurrent executions", None),
         ("fargate", "L-36FBB829") => ("Fargate Spot vCPU resource count", settings.spot_vcpu_quota),
         _ => return Err(Refusal::new("NoSuchResourceException", "The request failed because the specified service quota does not exist.")),
     };
@@ -35,8 +36,6 @@ pub(crate) fn answer(operation: &str, input: &Value, settings: &Settings) -> Res
         "GetAWSDefaultServiceQuota" => DEFAULT,
         _ => return Err(Refusal::new("UnknownOperationException", "The model does not know this operation.")),
     };
-    let code = asked.quota_code;
-    Ok(
-        json!({ "Quota": { "ServiceCode": "fargate", "QuotaCode": code, "QuotaName": name, "Value": f64::from(value), "Adjustable": true } }),
-    )
+    let (service, code) = (asked.service_code, asked.quota_code);
+    Ok(json!({ "Quota": { "ServiceCode": service, "QuotaCode": code, "QuotaName": name, "Value": f64::from(value), "Adjustable": true } }))
 }
