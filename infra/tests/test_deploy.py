@@ -319,7 +319,7 @@ class Undeploy(Case):
     def test_an_emptied_pools_file_keeps_whom_it_serves(self):
         import tomllib
 
-        text = '[github]\naccounts = ["acme", { login = "a\\"b", id = 7 }]\nurl = "https://github.example.com"\n[defaults]\ncpu = 2\n[pools.a]\nlabels = ["x"]\n'
+        text = '[github]\naccounts = ["acme", { login = "a\\"b", id = 7 }]\n[defaults]\ncpu = 2\n[pools.a]\nlabels = ["x"]\n'
         emptied = tomllib.loads(deploy.without_pools(text))
         self.assertEqual(emptied, {"github": tomllib.loads(text)["github"], "pools": {}})
 
