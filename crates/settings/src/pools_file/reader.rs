@@ -53,10 +53,6 @@ impl<'d> Section<'d> {
     pub(super) fn path_of(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.table.is_empty()
-    }
 }
 
 /// Reads, and collects what is wrong.
