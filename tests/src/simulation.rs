@@ -3,6 +3,7 @@
 //! A seed makes a [`Scenario`]: pools, pushes, cancellations, changes of settings, outages, attacks, and what goes wrong by itself. [`tell`] tells
 //! it, and holds every step and the end of it against DESIGN §9 by what the models know. The same seed tells the same story.
 
+mod budget;
 mod deeds;
 mod draw;
 mod ending;

@@ -32,6 +32,9 @@ pub struct Meta {
     pub rev: u64,
     /// The runners that the last commit launched: a query may not show them yet.
     pub launched: Vec<RunnerId>,
+    /// The runner to which the last commit gave a job of a repository that it did not count for: a query may not show that yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given: Option<RunnerId>,
 }
 
 /// A pool in force, or one that still drains.
@@ -76,10 +79,7 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`].
     pub async fn look(&self, pool: &PoolName) -> Result<Look, LedgerError> {
-        let meta_key = key::meta(pool);
-        let meta: Meta = optional(&meta_key, self.store.get(&meta_key).await?)?.unwrap_or_default();
-        let mut runners: Vec<Runner> = self.all(&key::pool(pool), key::RUNNER_PREFIX).await?;
-        runners.extend(self.not_shown(pool, &meta, &runners).await?);
+        let (meta, runners) = self.versioned_runners(pool).await?;
         // A failed start counts in the transaction that removes its row: a health older than the runners would try again at once.
         let health_key = key::health(pool);
         let health = optional(&health_key, self.store.get(&health_key).await?)?.unwrap_or_default();
@@ -114,6 +114,21 @@ impl<S: Store> Ledger<S> {
                 None => return Ok(values),
             }
         }
+    }
+
+    /// A pool's version, and its open runners as they are at that version or later.
+    pub(crate) async fn versioned_runners(&self, pool: &PoolName) -> Result<(Meta, Vec<Runner>), LedgerError> {
+        let meta_key = key::meta(pool);
+        let meta: Meta = optional(&meta_key, self.store.get(&meta_key).await?)?.unwrap_or_default();
+        let mut runners: Vec<Runner> = self.all(&key::pool(pool), key::RUNNER_PREFIX).await?;
+        runners.extend(self.not_shown(pool, &meta, &runners).await?);
+        if let Some(given) = meta.given.clone() {
+            let address = RunnerAddress { pool: pool.clone(), runner: given };
+            let now = self.runner(&address).await?;
+            runners.retain(|runner| runner.id != address.runner);
+            runners.extend(now);
+        }
+        Ok((meta, runners))
     }
 
     /// The runners of the last commit that the query did not show and that are not closed.
@@ -151,7 +166,7 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`]; [`LedgerError::Unavailable`] leaves open whether it was committed: the rows tell at the next look.
     pub async fn commit_plan(&self, entry: &PoolEntry, look: &Look, launched: &[Runner], marked: &[Runner]) -> Result<bool, LedgerError> {
-        let meta = Meta { rev: look.meta.rev + 1, launched: launched.iter().map(|runner| runner.id.clone()).collect() };
+        let meta = Meta { rev: look.meta.rev + 1, launched: launched.iter().map(|runner| runner.id.clone()).collect(), given: None };
         let mut writes = vec![Write::put(key::meta(&entry.name), &meta, unchanged(look.meta.rev))?];
         if look.meta.rev == 0 {
             // From its first runner on the pool is ticked until it has drained, whatever becomes of the pools file.

@@ -14,9 +14,9 @@ use crate::Ledger;
 use crate::error::{LedgerError, Try, settle};
 use crate::jobs::{TRIES, optional, put_job, put_runner};
 use crate::key;
-use crate::look::Limit;
+use crate::look::{Limit, Meta};
 use crate::runners::Changed;
-use crate::store::{Expect, Store, Write, read};
+use crate::store::{Expect, Store, Write, read, unchanged};
 
 /// How one page of waiting jobs is bounded: rows are at most 250 bytes, so a page stays one read unit of 25 kB.
 const PAGE: i32 = 100;
@@ -30,8 +30,20 @@ pub struct Choice {
     limits: BTreeMap<InstallationId, Option<Timestamp>>,
     /// Repositories that have as many runners as they may have; read only if a job depends on it.
     capped: Option<BTreeSet<RepositoryId>>,
+    /// The pool's version at which that was so.
+    version: Option<Meta>,
     /// True once a job was left out because its installation has to wait.
     limited: bool,
+}
+
+/// What is written together with a reservation.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside<'a> {
+    /// The pool's health, if the runner's request changes it.
+    pub health: Option<&'a Health>,
+    /// The version at which the job's repository had room for another runner. Then this is the next one: two runners that ask at the same time, or one
+    /// that asks while scaler plans, must not both take the last place.
+    pub version: Option<&'a Meta>,
 }
 
 impl Choice {
@@ -39,6 +51,12 @@ impl Choice {
     #[must_use]
     pub fn of(most: Option<u32>) -> Self {
         Self { most, ..Self::default() }
+    }
+
+    /// The version that a reservation of this job for this runner depends on: none where nobody counts, or the runner counts for the repository already.
+    #[must_use]
+    pub fn version(&self, runner: &Runner, job: &WaitingJob) -> Option<&Meta> {
+        self.version.as_ref().filter(|_| runner.repository != Some(job.repository))
     }
 
     /// How long GitHub told the installation of a job that was left out to wait, the shortest of them.
@@ -126,7 +144,8 @@ impl<S: Store> Ledger<S> {
         let Some(most) = choice.most else { return Ok(jobs) };
         // The runner counts for its own repository already: scaler started it within the limit.
         if choice.capped.is_none() && jobs.iter().any(|job| runner.repository != Some(job.repository)) {
-            choice.capped = Some(self.capped(runner, most).await?);
+            let (version, capped) = self.capped(runner, most).await?;
+            (choice.version, choice.capped) = (Some(version), Some(capped));
         }
         let full = |job: &WaitingJob| choice.capped.as_ref().is_some_and(|capped| capped.contains(&job.repository));
         jobs.retain(|job| runner.repository == Some(job.repository) || !full(job));
@@ -148,7 +167,8 @@ impl<S: Store> Ledger<S> {
         Ok(futures::future::try_join_all(reads).await?.into_iter().flatten().collect())
     }
 
-    /// Holds a job in reserve and moves the runner to `registering` under a new mint, in one transaction. `None`: the job or the runner changed meanwhile.
+    /// Holds a job in reserve and moves the runner to `registering` under a new mint, in one transaction. `None`: the job, the runner or the version
+    /// changed meanwhile.
     ///
     /// # Errors
     ///
@@ -157,14 +177,18 @@ impl<S: Store> Ledger<S> {
         &self,
         runner: &Runner,
         job: &WaitingJob,
-        health: Option<&Health>,
+        beside: Beside<'_>,
         now: Timestamp,
     ) -> Result<Option<Reservation>, LedgerError> {
         let Some(record) = self.job(job.id).await? else { return Ok(None) };
         let waiting = job.reserved_for(&runner.id);
         let after = runner.registering(&record, now);
         let mut writes = vec![Write::put(key::waiting(&runner.pool, job.id), &waiting, Expect::Rev(job.rev))?, put_runner(&after)?];
-        writes.extend(health.map(|health| put_health(&runner.pool, health)).transpose()?);
+        writes.extend(beside.health.map(|health| put_health(&runner.pool, health)).transpose()?);
+        if let Some(version) = beside.version {
+            let next = Meta { rev: version.rev + 1, given: Some(runner.id.clone()), ..version.clone() };
+            writes.push(Write::put(key::meta(&runner.pool), &next, unchanged(version.rev))?);
+        }
         match settle(self.store.commit(writes).await, ())? {
             Try::Done(()) => Ok(Some(Reservation { runner: after, waiting, job: record })),
             Try::Again => Ok(None),
@@ -265,14 +289,15 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn capped(&self, asking: &Runner, most: u32) -> Result<BTreeSet<RepositoryId>, LedgerError> {
+    pub async fn capped(&self, asking: &Runner, most: u32) -> Result<(Meta, BTreeSet<RepositoryId>), LedgerError> {
         let mut counts: BTreeMap<RepositoryId, u32> = BTreeMap::new();
-        for runner in self.runners(&asking.pool).await? {
+        let (version, runners) = self.versioned_runners(&asking.pool).await?;
+        for runner in runners {
             if let Some(repository) = runner.repository.filter(|_| runner.id != asking.id) {
                 *counts.entry(repository).or_default() += 1;
             }
         }
-        Ok(counts.into_iter().filter(|(_, count)| *count >= most).map(|(repository, _)| repository).collect())
+        Ok((version, counts.into_iter().filter(|(_, count)| *count >= most).map(|(repository, _)| repository).collect()))
     }
 }
 
@@ -282,5 +307,5 @@ fn divided(runner: &Runner, jobs: Vec<WaitingJob>) -> (Vec<WaitingJob>, Vec<Wait
 }
 
 fn put_health(pool: &PoolName, health: &Health) -> Result<Write, LedgerError> {
-    Write::put(key::health(pool), health, crate::store::unchanged(health.rev - 1))
+    Write::put(key::health(pool), health, unchanged(health.rev - 1))
 }

@@ -14,7 +14,7 @@ use mayfly_domain::times;
 use mayfly_fleet::Tasks;
 use mayfly_github::{Call, RegisterError, Registration};
 use mayfly_ledger::Store;
-use mayfly_ledger::registrations::{Choice, Reservation};
+use mayfly_ledger::registrations::{Beside, Choice, Reservation};
 use mayfly_queue::Wakes;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
@@ -41,6 +41,7 @@ struct Round {
     runner: Runner,
     /// The pool's health, if the runner's first request changes it and that is not written yet.
     health: Option<Health>,
+    choice: Choice,
     refusals: u32,
 }
 
@@ -62,22 +63,22 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
     /// Tries the jobs that fit, until one is registered for, or none is left, or the time is up. The runner's own job first; the
     /// others only if that one is not to be had, or its installation has to wait.
     async fn serve(&self, runner: Runner, health: Option<Health>, pools: &Arc<Pools>, by: Instant) -> anyhow::Result<Answer> {
-        let mut choice = Choice::of(pools.get(&runner.pool).and_then(|pool| pool.max_per_repository));
-        let mut round = Round { runner, health, refusals: 0 };
-        let own = self.ledger.own_job(&round.runner, &mut choice, self.now()).await?;
+        let choice = Choice::of(pools.get(&runner.pool).and_then(|pool| pool.max_per_repository));
+        let mut round = Round { runner, health, choice, refusals: 0 };
+        let own = self.ledger.own_job(&round.runner, &mut round.choice, self.now()).await?;
         let has_own = own.is_some();
         if let Some(answer) = self.try_jobs(&mut round, own.into_iter().collect(), by).await? {
             return Ok(answer);
         }
         if !has_own || round.refusals > 0 {
-            let jobs = order(&round.runner, self.others(&round.runner, &mut choice).await?);
+            let jobs = order(&round.runner, self.others(&round.runner, &mut round.choice).await?);
             if let Some(answer) = self.try_jobs(&mut round, jobs, by).await? {
                 return Ok(answer);
             }
         }
         // Whatever the answer, the runner was heard of: a silent one is taken for dead.
         let parked = self.ledger.park(&round.runner, round.health.as_ref(), self.now()).await?;
-        Ok(match (parked, choice.limited(self.now())) {
+        Ok(match (parked, round.choice.limited(self.now())) {
             (None, _) => Answer::later(BUSY_RETRY, "this runner's row has just changed"),
             (Some(_), Some(wait)) => Answer::later(wait, "GitHub told this installation to wait"),
             (Some(_), None) => Answer::parked(),
@@ -103,7 +104,12 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
 
     async fn try_jobs(&self, round: &mut Round, jobs: Vec<WaitingJob>, by: Instant) -> anyhow::Result<Option<Answer>> {
         for job in jobs {
-            let Some(reservation) = self.ledger.reserve(&round.runner, &job, round.health.as_ref(), self.now()).await? else {
+            let version = round.choice.version(&round.runner, &job);
+            let beside = Beside { health: round.health.as_ref(), version };
+            let Some(reservation) = self.ledger.reserve(&round.runner, &job, beside, self.now()).await? else {
+                if version.is_some() {
+                    return Ok(Some(Answer::later(BUSY_RETRY, "other runners of the pool were given jobs at the same time")));
+                }
                 // Somebody was at the job, or at this runner.
                 let Some(row) = self.ledger.runner(&round.runner.address()).await? else {
                     return Ok(Some(Answer::refused("this runner is closed")));

@@ -155,6 +155,11 @@ impl Ending<'_> {
         self.jobs.iter().filter(|job| job.began.is_some() && self.ours(job).is_some()).count()
     }
 
+    /// Jobs that a runner of ours was given, and its address.
+    pub(super) fn given(&self) -> impl Iterator<Item = (&JobNow, String)> {
+        self.jobs.iter().filter_map(|job| Some((job, self.ours(job)?)))
+    }
+
     /// How many jobs were over before they began, those not counted that GitHub held back all the time.
     pub(super) fn cancelled_before_they_began(&self) -> usize {
         self.jobs.iter().filter(|job| !job.hosted && job.began.is_none() && job.ended.is_some() && !job.held_back).count()
@@ -188,8 +193,9 @@ impl Ending<'_> {
     fn exchanged(&self) -> impl Iterator<Item = (JobId, String)> {
         let reserved: BTreeMap<String, JobId> =
             self.system.closed_runners().iter().filter_map(|runner| Some((runner.address().to_string(), runner.reserved?))).collect();
-        let given = self.jobs.iter().filter_map(|job| Some((job.id, self.ours(job)?)));
-        given.filter(move |(job, address)| reserved.get(address).is_some_and(|reserved| reserved != job))
+        self.given()
+            .map(|(job, address)| (job.id, address))
+            .filter(move |(job, address)| reserved.get(address).is_some_and(|reserved| reserved != job))
     }
 
     /// The runner of ours that a job was given to.
@@ -318,7 +324,7 @@ impl Ending<'_> {
                     _ => None,
                 })
                 .collect();
-            let mut secrets = vec![github.hook.secret.clone(), "ghs_".to_owned()];
+            let mut secrets = vec![github.hook.secret.clone()];
             secrets.extend(registration);
             (secrets, answers)
         });

@@ -7,6 +7,7 @@ use mayfly_domain::times;
 
 use super::ending::Ending;
 use super::mirror::{decided, pool_of};
+use super::scenario::{PoolSpec, PoolsFile};
 use super::undelivered::{Undelivered, undelivered};
 use super::violation::Invariant;
 use super::watch::Watch;
@@ -56,6 +57,26 @@ pub(super) fn i2_never_above_max(watch: &mut Watch, at: Timestamp, address: &str
     let max = watch.files.versions(pool, from, at).map(|version| version.map_or(0, |pool| pool.max)).max().unwrap_or(0);
     if live > usize::try_from(max).unwrap_or(usize::MAX) {
         let words = format!("pool {pool} has {live} tasks with that of {address}, and max is {max}");
+        watch.broken(Invariant::I2, at, &[address, pool], words);
+    }
+}
+
+/// **I2** No repository has more runners of a pool than its `max_per_repository`.
+///
+/// At every registration that is handed out for a repository: the pool's tasks that have not stopped and whose runners were registered there are at
+/// most the largest limit that scaler or registrar may have gone by since the runner was decided on. At organization scope GitHub hands a runner
+/// the job of any repository, so the limit is no promise there.
+pub(super) fn i2_never_above_max_per_repository(watch: &mut Watch, at: Timestamp, address: &str) {
+    let Some(repository) = watch.mirror.runners.get(address).and_then(|runner| runner.repository) else { return };
+    let pool = pool_of(address);
+    let from = decided(address).unwrap_or(at).min(at);
+    // A pool that is gone has no limit, nor has one that says none.
+    let limit = |version: Option<&PoolSpec>| version.and_then(|pool| pool.max_per_repository).unwrap_or(u32::MAX);
+    let most = watch.files.versions(pool, from, at).map(limit).max().unwrap_or(u32::MAX);
+    let registered = watch.mirror.registered_for(pool, repository);
+    if registered > usize::try_from(most).unwrap_or(usize::MAX) {
+        let words =
+            format!("repository {repository} has {registered} runners of pool {pool} with {address}, and max_per_repository is {most}");
         watch.broken(Invariant::I2, at, &[address, pool], words);
     }
 }
@@ -201,6 +222,26 @@ pub(super) fn i7_no_job_runs_where_it_may_not(ending: &Ending<'_>, watch: &mut W
     }
 }
 
+/// **I7** No job is refused that its pool admits.
+///
+/// Registrar refused no job whose repository was let in by every pools file that it may have gone by since the job began.
+pub(super) fn i7_no_legal_job_is_refused(ending: &Ending<'_>, watch: &mut Watch) {
+    let mut found = Vec::new();
+    for (job, address) in ending.given() {
+        let Some(refused) = watch.mirror.runners.get(&address).and_then(|runner| runner.refused) else { continue };
+        let Some(began) = job.began.filter(|began| *began <= refused) else { continue };
+        let pool = pool_of(&address);
+        let legal = |file: &PoolsFile| job.names.iter().all(|name| file.admits(pool, name, job.private));
+        let mut files = watch.files.believed(began, refused).peekable();
+        if files.peek().is_some() && files.all(legal) {
+            found.push((job.id, format!("job {} of {} was refused on {address}, whose pool admits it", job.id, job.repository), address));
+        }
+    }
+    for (job, words, address) in found {
+        watch.broken(Invariant::I7, ending.now, &[&job.to_string(), &address], words);
+    }
+}
+
 /// **I8** No secret in a log, an event, an override or a response.
 ///
 /// Registrations and the webhook's secret are searched for in every item of the table (each launch's request is in its row), every task as ECS
@@ -234,7 +275,6 @@ pub(super) fn i9_calls_are_bounded(watch: &mut Watch, now: Timestamp) {
 mod tests {
     use super::*;
     use crate::fargate::{DesiredStatus, LastStatus};
-    use crate::simulation::scenario::{PoolSpec, PoolsFile};
     use crate::simulation::watch::{Keep, Shared};
     use crate::system::{Fate, Happening, Port, PortCall, Witness as _};
     use mayfly_domain::id::{JobId, RunnerId};
@@ -327,6 +367,23 @@ mod tests {
     }
 
     #[test]
+    fn more_runners_of_a_repository_than_its_pool_allows_break_i2() {
+        let mut watch = watch(5);
+        let limited = PoolSpec { max_per_repository: Some(1), ..pools(5).pools.remove(0) };
+        watch.get().files.applied(at(1), Some(PoolsFile { pools: vec![limited], ..pools(5) }));
+        for (number, repository) in [(1, Some(7)), (2, Some(8)), (3, None), (4, Some(7))] {
+            let (runner, task) = (address(300, number), number.to_string());
+            let name = format!("mayfly-{}-1", runner.replace('/', "-"));
+            started(&mut watch, 300, &runner, &task);
+            let id = i64::try_from(number).unwrap();
+            watch.saw(at(340), &Happening::RunnerRegistered { id, name, repository, by: "registrar" });
+            assert_eq!(broken(&watch), []);
+            handed_out(&mut watch, 341, &runner, &task);
+        }
+        assert_eq!(broken(&watch), [Invariant::I2]);
+    }
+
+    #[test]
     fn a_lower_max_counts_once_nobody_can_go_by_the_old_one() {
         let mut watch = watch(2);
         watch.get().files.applied(at(100), Some(pools(1)));
@@ -343,7 +400,7 @@ mod tests {
         let runner = address(1, 1);
         let name = format!("mayfly-{}-1", runner.replace('/', "-"));
         started(&mut watch, 1, &runner, "t");
-        watch.saw(at(40), &Happening::RunnerRegistered { id: 1, name: name.clone(), by: "registrar" });
+        watch.saw(at(40), &Happening::RunnerRegistered { id: 1, name: name.clone(), repository: Some(1), by: "registrar" });
         handed_out(&mut watch, 41, &runner, "t");
         let stop = Happening::StopAsked { task: "t".to_owned(), started_by: runner, reason: String::new(), by: "sweeper" };
         watch.saw(at(45), &stop);

@@ -50,6 +50,8 @@ pub(super) struct Runner {
     pub(super) handed_out: Vec<(Timestamp, String)>,
     /// When a registration was made for it last.
     pub(super) registered: Option<Timestamp>,
+    /// GitHub's id of the repository at which that was; none at an organization.
+    pub(super) repository: Option<i64>,
     /// When its job was admitted.
     pub(super) admitted: Option<Timestamp>,
     /// When its job was refused.
@@ -140,7 +142,7 @@ impl Mirror {
             Happening::Answered { path, task, runner, status, handed_out, ours } => {
                 self.answered(at, path, (task, runner), (*status, *ours, *handed_out));
             }
-            Happening::RunnerRegistered { id, name, by } => self.registered(at, (*id, name), by),
+            Happening::RunnerRegistered { id, name, repository, by } => self.registered(at, (*id, name), *repository, by),
             Happening::RunnerRemoved { id, .. } => {
                 self.registrations.remove(id);
             }
@@ -179,7 +181,7 @@ impl Mirror {
         }
     }
 
-    fn registered(&mut self, at: Timestamp, (id, name): (i64, &str), by: &str) {
+    fn registered(&mut self, at: Timestamp, (id, name): (i64, &str), repository: Option<i64>, by: &str) {
         if by == "GitHub" {
             self.strangers.insert(id);
             self.stolen.insert(name.to_owned());
@@ -187,7 +189,8 @@ impl Mirror {
         }
         self.registrations.insert(id, (name.to_owned(), at));
         if let Some(address) = address_of(name) {
-            self.runners.entry(address).or_default().registered = Some(at);
+            let runner = self.runners.entry(address).or_default();
+            (runner.registered, runner.repository) = (Some(at), repository);
         }
     }
 
@@ -258,6 +261,13 @@ impl Mirror {
             runner.job = None;
         }
         self.jobs.insert(job, changed);
+    }
+
+    /// How many of a pool's tasks have not stopped whose runner was handed a registration for a repository.
+    pub(super) fn registered_for(&self, pool: &str, repository: i64) -> usize {
+        let its = |runner: &Runner| runner.repository == Some(repository) && !runner.handed_out.is_empty();
+        let of_pool = self.live_tasks().filter(|(_, task)| task.counts() && pool_of(&task.runner) == pool);
+        of_pool.filter(|(_, task)| self.runners.get(&task.runner).is_some_and(its)).count()
     }
 
     /// How many tasks have not stopped and not asked for their registration.

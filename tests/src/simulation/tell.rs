@@ -381,6 +381,7 @@ impl<'a> Teller<'a> {
         invariants::i5_nothing_is_left(&ending, &mut watch);
         invariants::i6_forged_input_changes_nothing(&ending, &mut watch);
         invariants::i7_no_job_runs_where_it_may_not(&ending, &mut watch);
+        invariants::i7_no_legal_job_is_refused(&ending, &mut watch);
         invariants::i8_no_secret_is_told(&ending, &mut watch);
         invariants::i9_it_settles(&ending, &mut watch);
         invariants::i9_calls_are_bounded(&mut watch, ending.now);

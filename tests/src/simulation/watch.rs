@@ -9,6 +9,7 @@ use std::time::Duration;
 use mayfly_domain::time::Timestamp;
 use tokio::sync::Notify;
 
+use super::budget::Budget;
 use super::files::Files;
 use super::invariants;
 use super::mirror::Mirror;
@@ -47,6 +48,7 @@ pub(super) struct Watch {
     pub(super) mirror: Mirror,
     pub(super) files: Files,
     pub(super) pace: Pace,
+    budget: Budget,
     pub(super) violations: Vec<Violation>,
     pub(super) calls: BTreeMap<CallName, Calls>,
     pub(super) kinds: BTreeMap<&'static str, u64>,
@@ -72,6 +74,7 @@ impl Shared {
             mirror: Mirror::default(),
             files: Files::default(),
             pace: Pace::default(),
+            budget: Budget::default(),
             violations: Vec::new(),
             calls: BTreeMap::new(),
             kinds: BTreeMap::new(),
@@ -128,7 +131,12 @@ impl Watch {
         self.pace.saw(at, happening);
         self.mirror.saw(at, happening);
         match happening {
-            Happening::Called { call, fate, .. } => self.called(at, call, fate),
+            Happening::Called { call, fate, invocation } => {
+                self.called(at, call, fate);
+                if let Some(words) = self.budget.called(call, *invocation) {
+                    self.broken(Invariant::I9, at, &[], words);
+                }
+            }
             Happening::TaskStarted { started_by, .. } => {
                 self.pace.unasked(at, self.mirror.unasked());
                 invariants::i2_never_above_max(self, at, started_by);
@@ -138,6 +146,7 @@ impl Watch {
             }
             Happening::Answered { task, runner, handed_out: true, .. } => {
                 invariants::i4_one_registration(self, at, task, runner);
+                invariants::i2_never_above_max_per_repository(self, at, runner);
             }
             _ => {}
         }

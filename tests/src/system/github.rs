@@ -105,6 +105,12 @@ impl Place {
 }
 
 impl Question {
+    /// For the trace. The App's own questions are of no installation.
+    fn about(&self) -> String {
+        let asked = format!("{} {}", self.method, self.path);
+        self.grant.as_ref().map_or_else(|| asked.clone(), |grant| format!("{asked} of {}", grant.installation.0))
+    }
+
     fn request(&self) -> Request {
         let (path, query) = self.path.split_once('?').unwrap_or((&self.path, ""));
         let mut request = Request::new(self.method, path).header("user-agent", "mayfly");
@@ -194,7 +200,7 @@ impl Github {
 
     /// Puts a question; nothing comes back if no answer came until then.
     async fn put(&self, question: Question, until: Instant) -> Option<Put> {
-        let leaving = self.world.leaves(self.who, Port::Github, question.name, || format!("{} {}", question.method, question.path));
+        let leaving = self.world.leaves(self.who, Port::Github, question.name, || question.about());
         let (world, who) = (Arc::clone(&self.world), self.who);
         let work = async move {
             world.travel().await;

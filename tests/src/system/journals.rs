@@ -7,6 +7,7 @@ use super::witness::{Happening, Witness};
 use super::world::World;
 use crate::fargate::{Change as AtEcs, Fargate, Moment};
 use crate::github::model::{Change as AtGithub, Model as Github};
+use crate::github::runners::Scope;
 
 /// Whose doing something is that no function asked for.
 const GITHUB: &str = "GitHub";
@@ -52,7 +53,13 @@ fn of_github(change: AtGithub, by: &'static str) -> Happening {
     match change {
         AtGithub::Job { id, from, to, conclusion, runner } => Happening::JobChanged { job: JobId(id.0), from, to, conclusion, runner },
         AtGithub::Given { id, runner } => Happening::JobAssigned { job: JobId(id.0), runner },
-        AtGithub::Registered { id, name } => Happening::RunnerRegistered { id: id.0, name, by },
+        AtGithub::Registered { id, name, scope } => {
+            let repository = match scope {
+                Scope::Repository(repository) => Some(repository.0),
+                Scope::Organization(_) => None,
+            };
+            Happening::RunnerRegistered { id: id.0, name, repository, by }
+        }
         AtGithub::Removed { id, name, why } => Happening::RunnerRemoved { id: id.0, name, why: why.name(), by },
         AtGithub::Sent { id, guid, action, job, redelivery } => Happening::DeliverySent {
             guid,

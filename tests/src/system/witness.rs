@@ -150,6 +150,8 @@ pub enum Happening {
         id: i64,
         /// Its name: `mayfly-<pool>-<runner id>-<mint>`.
         name: String,
+        /// GitHub's id of the repository that it is registered at; none at an organization.
+        repository: Option<i64>,
         /// Which function asked.
         by: &'static str,
     },
@@ -266,7 +268,7 @@ impl fmt::Display for Happening {
                 let what = if *handed_out { " with a registration" } else { "" };
                 write!(f, "{path} of {runner} (task {task}) answered {status}{who}{what}")
             }
-            Self::RunnerRegistered { id, name, by } => write!(f, "runner {name} ({id}) registered by {by}"),
+            Self::RunnerRegistered { id, name, by, .. } => write!(f, "runner {name} ({id}) registered by {by}"),
             Self::RunnerRemoved { id, name, why, by } => write!(f, "runner {name} ({id}) removed by {by}: {why}"),
             Self::JobAssigned { job, runner } => match runner {
                 Some(runner) => write!(f, "job {job} given to {runner}"),

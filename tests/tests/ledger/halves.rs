@@ -13,6 +13,7 @@ use mayfly_domain::task::TaskStatus;
 use mayfly_domain::time::Timestamp;
 use mayfly_ledger::key::Key;
 use mayfly_ledger::look::Look;
+use mayfly_ledger::registrations::Beside;
 use mayfly_ledger::{Ledger, LedgerError};
 use mayfly_tests::ledger::{Handle, Model};
 
@@ -122,7 +123,7 @@ async fn while_a_runner_reserves_a_job() {
         Box::pin(async move {
             let runner = ledger.runners(&linux()).await.unwrap().remove(0);
             let job = waiting(&ledger, 2).await.unwrap();
-            assert!(ledger.reserve(&runner, &job, None, at(NOW)).await.unwrap().is_some());
+            assert!(ledger.reserve(&runner, &job, Beside::default(), at(NOW)).await.unwrap().is_some());
         })
     })
     .await;

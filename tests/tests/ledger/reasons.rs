@@ -5,6 +5,7 @@ use mayfly_domain::id::JobId;
 use mayfly_domain::job::{JobAction, JobEvent};
 use mayfly_domain::size::Capacity;
 use mayfly_ledger::reasons::Unlaunchable;
+use mayfly_ledger::registrations::Beside;
 use mayfly_ledger::{Ledger, Store, key};
 
 use crate::scene::{at, attribute, event, linux, pools, queue, registering, size, waiting};
@@ -36,7 +37,7 @@ async fn a_reservation_clears_the_reason<S: Store>(ledger: Ledger<S>) {
     let row = waiting(&ledger, 1).await.unwrap();
     assert!(ledger.explain(&linux(), &row, Some(Held::NoAnswer)).await.unwrap());
     let row = waiting(&ledger, 1).await.unwrap();
-    let again = ledger.reserve(&reservation.runner, &row, None, at(9)).await.unwrap().unwrap();
+    let again = ledger.reserve(&reservation.runner, &row, Beside::default(), at(9)).await.unwrap().unwrap();
     assert_eq!(again.waiting.held, None);
 }
 

@@ -7,6 +7,7 @@ use mayfly_domain::job::{JobAction, JobEvent};
 use mayfly_domain::runner::{Runner, RunnerState};
 use mayfly_domain::target::Repository;
 use mayfly_domain::task::TaskStatus;
+use mayfly_ledger::registrations::{Beside, Choice};
 use mayfly_ledger::{Ledger, Store};
 
 use crate::scene::{
@@ -24,8 +25,8 @@ async fn of_two_runners_that_want_one_job_one_gets_it<S: Store>(ledger: Ledger<S
     queue(&ledger, 1, 0).await;
     let runners = [started(&ledger, 1, None).await, second(&ledger).await];
     let job = waiting(&ledger, 1).await.unwrap();
-    assert!(ledger.reserve(&runners[0], &job, None, at(3)).await.unwrap().is_some());
-    assert!(ledger.reserve(&runners[1], &job, None, at(3)).await.unwrap().is_none());
+    assert!(ledger.reserve(&runners[0], &job, Beside::default(), at(3)).await.unwrap().is_some());
+    assert!(ledger.reserve(&runners[1], &job, Beside::default(), at(3)).await.unwrap().is_none());
     // The loser is as it was: nothing of its half was written.
     assert_eq!(ledger.runner(&runners[1].address()).await.unwrap(), Some(runners[1].clone()));
     assert_eq!(waiting(&ledger, 1).await.unwrap().runner.as_ref(), Some(&runners[0].id));
@@ -36,8 +37,8 @@ async fn of_two_requests_of_one_runner_one_reserves<S: Store>(ledger: Ledger<S>)
     queue(&ledger, 2, 0).await;
     let runner = started(&ledger, 1, None).await;
     let jobs = [waiting(&ledger, 1).await.unwrap(), waiting(&ledger, 2).await.unwrap()];
-    let reservation = ledger.reserve(&runner, &jobs[0], None, at(3)).await.unwrap().unwrap();
-    assert!(ledger.reserve(&runner, &jobs[1], None, at(3)).await.unwrap().is_none());
+    let reservation = ledger.reserve(&runner, &jobs[0], Beside::default(), at(3)).await.unwrap().unwrap();
+    assert!(ledger.reserve(&runner, &jobs[1], Beside::default(), at(3)).await.unwrap().is_none());
     assert_eq!((reservation.runner.mint, reservation.runner.state), (1, RunnerState::Registering));
     assert_eq!(waiting(&ledger, 2).await.unwrap().runner, None);
 }
@@ -47,7 +48,7 @@ async fn a_job_that_waits_no_more_cannot_be_reserved<S: Store>(ledger: Ledger<S>
     let runner = started(&ledger, 1, None).await;
     let job = waiting(&ledger, 1).await.unwrap();
     ledger.observe(&event(JobAction::Completed, 1, 2), &pools()).await.unwrap();
-    assert!(ledger.reserve(&runner, &job, None, at(3)).await.unwrap().is_none());
+    assert!(ledger.reserve(&runner, &job, Beside::default(), at(3)).await.unwrap().is_none());
 }
 
 async fn a_job_that_left_the_queue_and_came_back_is_not_the_one_that_was_read<S: Store>(ledger: Ledger<S>) {
@@ -57,12 +58,12 @@ async fn a_job_that_left_the_queue_and_came_back_is_not_the_one_that_was_read<S:
     ledger.observe(&event(JobAction::Waiting, 1, 1), &pools()).await.unwrap();
     queue(&ledger, 1, 2).await;
     assert!(waiting(&ledger, 1).await.is_some());
-    assert!(ledger.reserve(&runner, &before, None, at(3)).await.unwrap().is_none());
+    assert!(ledger.reserve(&runner, &before, Beside::default(), at(3)).await.unwrap().is_none());
 }
 
 async fn a_registration_counts_for_its_own_mint_only<S: Store>(ledger: Ledger<S>) {
     let first = registering(&ledger, 1, 1).await;
-    let again = ledger.reserve(&first.runner, &first.waiting, None, at(5)).await.unwrap().unwrap();
+    let again = ledger.reserve(&first.runner, &first.waiting, Beside::default(), at(5)).await.unwrap().unwrap();
     assert_eq!((again.runner.mint, again.runner.mint_unsure), (2, true));
     assert!(!ledger.registered(&first.runner, GithubRunnerId(1), at(6)).await.unwrap());
     assert!(ledger.registered(&again.runner, GithubRunnerId(2), at(6)).await.unwrap());
@@ -76,7 +77,7 @@ async fn a_marked_runner_reserves_nothing<S: Store>(ledger: Ledger<S>) {
     let runner = started(&ledger, 1, None).await;
     assert!(marked(&ledger, &runner).await);
     let job = waiting(&ledger, 1).await.unwrap();
-    assert!(ledger.reserve(&runner, &job, None, at(6)).await.unwrap().is_none());
+    assert!(ledger.reserve(&runner, &job, Beside::default(), at(6)).await.unwrap().is_none());
     assert_eq!(ledger.park(&runner, None, at(6)).await.unwrap(), None);
 }
 
@@ -85,7 +86,7 @@ async fn a_runner_that_registers_escapes_the_mark_of_an_older_look<S: Store>(led
     let runner = started(&ledger, 1, None).await;
     let look = ledger.look(&linux()).await.unwrap();
     let job = waiting(&ledger, 1).await.unwrap();
-    let reservation = ledger.reserve(&runner, &job, None, at(3)).await.unwrap().unwrap();
+    let reservation = ledger.reserve(&runner, &job, Beside::default(), at(3)).await.unwrap().unwrap();
     assert!(!commit_mark(&ledger, &look, &runner).await);
     assert!(ledger.registered(&reservation.runner, GithubRunnerId(1), at(6)).await.unwrap());
 }
@@ -100,7 +101,7 @@ async fn a_job_refused_for_good_waits_with_githubs_words_and_frees_its_runner<S:
 
 async fn a_runner_whose_earlier_mint_is_unsure_stays_registering<S: Store>(ledger: Ledger<S>) {
     let first = registering(&ledger, 1, 1).await;
-    let again = ledger.reserve(&first.runner, &first.waiting, None, at(5)).await.unwrap().unwrap();
+    let again = ledger.reserve(&first.runner, &first.waiting, Beside::default(), at(5)).await.unwrap().unwrap();
     let runner = ledger.refused(&again, "archived", at(6)).await.unwrap().unwrap();
     assert_eq!(runner.state, RunnerState::Registering);
     assert!(runner.target.is_some());
@@ -160,9 +161,33 @@ async fn a_repository_at_its_limit_is_capped_for_others<S: Store>(ledger: Ledger
     let runner = registered(&ledger, 1, 1).await;
     let asking = second(&ledger).await;
     let repository = RepositoryId(710_000_001);
-    assert_eq!(ledger.capped(&asking, 1).await.unwrap(), BTreeSet::from([repository]));
-    assert_eq!(ledger.capped(&asking, 2).await.unwrap(), BTreeSet::new());
-    assert_eq!(ledger.capped(&runner, 1).await.unwrap(), BTreeSet::new());
+    assert_eq!(ledger.capped(&asking, 1).await.unwrap().1, BTreeSet::from([repository]));
+    assert_eq!(ledger.capped(&asking, 2).await.unwrap().1, BTreeSet::new());
+    assert_eq!(ledger.capped(&runner, 1).await.unwrap().1, BTreeSet::new());
+}
+
+async fn of_two_runners_that_ask_for_a_repositorys_last_place_at_once_one_gets_it_and_no_plan_beside_them<S: Store>(ledger: Ledger<S>) {
+    for job in [1, 2, 3] {
+        queue(&ledger, job, 0).await;
+    }
+    let asking = [started(&ledger, 1, None).await, second(&ledger).await];
+    let look = ledger.look(&linux()).await.unwrap();
+    let mut offers = Vec::new();
+    for runner in &asking {
+        let mut choice = Choice::of(Some(1));
+        let jobs = ledger.jobs_for(runner, &mut choice, at(3)).await.unwrap();
+        offers.push((runner, jobs, choice));
+    }
+    let mut reserved = Vec::new();
+    for (which, (runner, jobs, choice)) in offers.iter().enumerate() {
+        let beside = Beside { health: None, version: choice.version(runner, &jobs[which]) };
+        reserved.push(ledger.reserve(runner, &jobs[which], beside, at(3)).await.unwrap().is_some());
+    }
+    assert_eq!(reserved, [true, false]);
+    assert!(!commit_mark(&ledger, &look, &asking[1]).await, "a plan that was made before counts one too few");
+    let look = ledger.look(&linux()).await.unwrap();
+    assert_eq!(look.meta.given, Some(asking[0].id.clone()));
+    assert!(commit_mark(&ledger, &look, &asking[1]).await);
 }
 
 async fn what_github_told_an_installation_is_seen_by_every_look<S: Store>(ledger: Ledger<S>) {
@@ -196,6 +221,7 @@ on_both! {
     the_job_that_a_runner_was_started_for_comes_first_and_alone
     jobs_of_another_size_or_before_their_time_are_not_offered
     a_repository_at_its_limit_is_capped_for_others
+    of_two_runners_that_ask_for_a_repositorys_last_place_at_once_one_gets_it_and_no_plan_beside_them
     what_github_told_an_installation_is_seen_by_every_look
     a_job_of_an_organization_with_another_owner_is_no_news_of_our_runner
 }

@@ -13,7 +13,7 @@ use mayfly_domain::task::{Task, TaskStatus};
 use mayfly_domain::time::Timestamp;
 use mayfly_ledger::key::{self, Key};
 use mayfly_ledger::look::{Look, PoolEntry};
-use mayfly_ledger::registrations::{Choice, Reservation};
+use mayfly_ledger::registrations::{Beside, Choice, Reservation};
 use mayfly_ledger::store::Item;
 use mayfly_ledger::{Ledger, Store};
 
@@ -145,7 +145,7 @@ pub(crate) async fn registering<S: Store>(ledger: &Ledger<S>, number: u128, job:
     queue(ledger, job, 0).await;
     let runner = started(ledger, number, Some(job)).await;
     let waiting = ledger.waiting_job(&linux(), JobId(job)).await.unwrap().unwrap();
-    ledger.reserve(&runner, &waiting, None, at(3)).await.unwrap().unwrap()
+    ledger.reserve(&runner, &waiting, Beside::default(), at(3)).await.unwrap().unwrap()
 }
 
 /// The same, registered.

@@ -9,6 +9,7 @@ use mayfly_domain::task::{End, Task, TaskStatus};
 use mayfly_domain::times;
 use mayfly_ledger::key;
 use mayfly_ledger::records::Standing;
+use mayfly_ledger::registrations::Beside;
 use mayfly_ledger::runners::TaskNews;
 use mayfly_ledger::{Ledger, Store};
 
@@ -188,7 +189,7 @@ async fn a_job_that_another_runner_holds_by_now_is_not_asked_about<S: Store>(led
     let second = requested(&ledger, 2, None).await;
     ledger.launched(&second.address(), &TaskArn(OTHER_ARN.into()), at(2)).await.unwrap();
     let second = row_of(&ledger, &second).await.unwrap();
-    assert!(ledger.reserve(&second, &row, None, at(9)).await.unwrap().is_some());
+    assert!(ledger.reserve(&second, &row, Beside::default(), at(9)).await.unwrap().is_some());
     seen(&ledger, &task(&runner, ARN, 7, TaskStatus::Stopped)).await;
     let row = waiting(&ledger, 1).await.unwrap();
     assert!(!row.ask && row.runner == Some(second.id));

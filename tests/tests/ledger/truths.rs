@@ -10,6 +10,7 @@ use mayfly_domain::pool::Pools;
 use mayfly_domain::runner::{Runner, RunnerState};
 use mayfly_domain::task::TaskStatus;
 use mayfly_domain::truth::{Said, Seen, Standing};
+use mayfly_ledger::registrations::Beside;
 use mayfly_ledger::truths::Told;
 use mayfly_ledger::{Ledger, Store};
 
@@ -124,7 +125,7 @@ async fn a_job_that_was_reserved_meanwhile_is_not_moved<S: Store>(ledger: Ledger
     queue(&ledger, 1, 0).await;
     let runner = started(&ledger, 1, Some(1)).await;
     let row = waiting(&ledger, 1).await.unwrap();
-    ledger.reserve(&runner, &row, None, at(3)).await.unwrap().unwrap();
+    ledger.reserve(&runner, &row, Beside::default(), at(3)).await.unwrap().unwrap();
     assert_eq!(ledger.match_anew(JobId(1), &renamed(), at(4)).await.unwrap(), Matching::Later);
     assert!(waiting(&ledger, 1).await.is_some());
 }

@@ -3,7 +3,7 @@
 use super::Model;
 use crate::github::id::{DeliveryId, JobId, RunnerId};
 use crate::github::jobs::{Conclusion, Status};
-use crate::github::runners::Removal;
+use crate::github::runners::{Removal, Scope};
 
 /// Something that happened at GitHub.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub enum Change {
         id: RunnerId,
         /// Its name.
         name: String,
+        /// Where.
+        scope: Scope,
     },
     /// A registration is gone.
     Removed {

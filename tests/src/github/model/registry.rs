@@ -99,7 +99,7 @@ impl Model {
             job: None,
             removed: None,
         });
-        self.journal.note(|| Change::Registered { id, name: mint.name.clone() });
+        self.journal.note(|| Change::Registered { id, name: mint.name.clone(), scope });
         Ok(id)
     }
 

@@ -3,6 +3,7 @@
 mod app_away;
 mod ask_again;
 mod blind;
+mod capped;
 mod copies;
 mod doubles;
 mod failing_deliveries;
@@ -13,6 +14,7 @@ mod late_marks;
 mod late_news;
 mod late_reads;
 mod late_starts;
+mod long_queue;
 mod other_labels;
 mod out_of_sight;
 mod parts;
@@ -63,6 +65,8 @@ pub(super) const ALL: &[Situation] = &[
     out_of_sight::SITUATION,
     late_news::SITUATION,
     slow_launches::SITUATION,
+    capped::SITUATION,
+    long_queue::SITUATION,
 ];
 
 /// The situation that a seed tells, if it tells one.

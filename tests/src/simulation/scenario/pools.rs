@@ -129,11 +129,22 @@ impl PoolsFile {
         self.pools.iter().find(|pool| pool.name == name)
     }
 
+    /// True if the pool of this name lets jobs of this repository run.
+    #[must_use]
+    pub fn admits(&self, pool: &str, repository: &str, private: bool) -> bool {
+        self.serves(repository) && self.get(pool).is_some_and(|pool| pool.admits(repository, private))
+    }
+
+    /// True if the repository's owner is one of the accounts.
+    fn serves(&self, repository: &str) -> bool {
+        let owner = repository.split('/').next().unwrap_or_default();
+        self.accounts.iter().any(|account| account.eq_ignore_ascii_case(owner))
+    }
+
     /// True if some pool takes the job.
     #[must_use]
     pub(in crate::simulation) fn takes(&self, asked: Asked<'_>) -> bool {
-        let owner = asked.repository.split('/').next().unwrap_or_default();
-        self.accounts.iter().any(|account| account.eq_ignore_ascii_case(owner)) && self.pools.iter().any(|pool| pool.takes(asked))
+        self.serves(asked.repository) && self.pools.iter().any(|pool| pool.takes(asked))
     }
 }
 
