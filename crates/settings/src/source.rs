@@ -96,7 +96,7 @@ struct Cache {
 /// Settings, cached: pools for a minute, secrets for five. What is due is read in one call, whoever asks first.
 ///
 /// - A failed refresh keeps the last good value, is logged and counted ([`Settings::failed_refreshes`]).
-/// - A failure is never cached: without a good value, the next call asks again. Only that a parameter does not exist is believed for five seconds.
+/// - A failure is never cached: without a good value, the next call asks again. Only that a parameter does not exist is believed for a second, and for up to five while it is asked for without a pause.
 /// - A pools file that is broken at the first reading is made up for by the newest of the five versions before it that is good.
 /// - Concurrent callers wait for one refresh.
 pub struct Settings {
@@ -105,6 +105,7 @@ pub struct Settings {
     cache: Mutex<Cache>,
     failed_refreshes: AtomicU64,
     no_secret_told: AtomicBool,
+    version_asked_for: AtomicU64,
 }
 
 impl Settings {
@@ -122,6 +123,7 @@ impl Settings {
             cache: Mutex::new(cache),
             failed_refreshes: AtomicU64::new(0),
             no_secret_told: AtomicBool::new(false),
+            version_asked_for: AtomicU64::new(0),
         }
     }
 
@@ -148,6 +150,24 @@ impl Settings {
         let mut cache = self.cache.lock().await;
         let now = (self.clock)();
         if cache.pools.is_due(now) || cache.pools.was_asked_before(now, FORCED_REFRESH) {
+            cache.pools.expire(now);
+            self.refresh(&mut cache, now).await;
+        }
+        cache.pools.value()
+    }
+
+    /// The pools in force, asked for again if the cached file is older than this version, which is known to be written: at once, and for the same
+    /// version then at most once in 3 seconds. It may still be older: SSM says nowhere that a read shows what was written just before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Settings::pools`].
+    pub async fn pools_from(&self, version: u64) -> Result<Arc<Pools>, SettingsError> {
+        let mut cache = self.cache.lock().await;
+        let now = (self.clock)();
+        let older = cache.pools.value().map_or(true, |pools| pools.generation < version);
+        let first = self.version_asked_for.swap(version, Ordering::Relaxed) != version;
+        if cache.pools.is_due(now) || (older && (first || cache.pools.was_asked_before(now, FORCED_REFRESH))) {
             cache.pools.expire(now);
             self.refresh(&mut cache, now).await;
         }

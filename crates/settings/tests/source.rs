@@ -251,6 +251,25 @@ async fn an_unknown_pool_forces_a_refresh_but_not_at_every_call() {
 }
 
 #[tokio::test]
+async fn a_version_that_is_known_to_be_written_is_read_at_once_and_asked_for_no_more_than_others() {
+    let world = World::new();
+    world.max().await;
+    world.put_max(9);
+    world.store.calls();
+    assert_eq!(world.settings.pools_from(1).await.unwrap().pools[0].max, 3, "version 1 is at hand");
+    assert_eq!(world.store.calls().len(), 0);
+    assert_eq!(world.settings.pools_from(2).await.unwrap().pools[0].max, 9);
+    // One that is told of and is not there (its parameter was deleted and made again).
+    for _ in 0..30 {
+        assert_eq!(world.settings.pools_from(7).await.unwrap().generation, 2);
+    }
+    assert_eq!(world.store.calls().len(), 2);
+    world.pass(3);
+    world.settings.pools_from(7).await.unwrap();
+    assert_eq!(world.store.calls().len(), 1);
+}
+
+#[tokio::test]
 async fn a_parameter_that_is_missing_is_an_error_but_no_secret_is_an_empty_list() {
     let world = World::new();
     world.store.remove("pools");
@@ -262,19 +281,39 @@ async fn a_parameter_that_is_missing_is_an_error_but_no_secret_is_an_empty_list(
 }
 
 #[tokio::test]
-async fn a_parameter_that_does_not_exist_is_asked_for_once_in_five_seconds() {
+async fn a_secret_that_was_written_a_second_ago_is_found() {
     let world = World::new();
     world.store.remove("secret");
-    for _ in 0..30 {
+    // As in README's first minutes: GitHub pings the new App, and tells of its installation some time later.
+    for quiet in [0, 10, 30] {
+        world.pass(quiet);
         assert!(world.settings.webhook_secrets().await.unwrap().is_empty());
     }
-    assert_eq!(world.store.calls().len(), 1);
     world.store.put("secret", r#"{"current": "a"}"#);
-    world.pass(4);
     assert!(world.settings.webhook_secrets().await.unwrap().is_empty());
     world.pass(1);
     assert_eq!(world.settings.webhook_secrets().await.unwrap().len(), 1);
-    assert_eq!(world.store.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn a_parameter_that_does_not_exist_is_asked_for_once_in_five_seconds_by_one_who_never_stops() {
+    let world = World::new();
+    world.store.remove("secret");
+    let mut asked_at = Vec::new();
+    for second in 0..60 {
+        for _ in 0..30 {
+            assert!(world.settings.webhook_secrets().await.unwrap().is_empty());
+        }
+        asked_at.extend(world.store.calls().iter().map(|_| second));
+        world.pass(1);
+    }
+    assert_eq!(asked_at, [0, 1, 3, 7, 12, 17, 22, 27, 32, 37, 42, 47, 52, 57]);
+    // Nor does it help to wait a little.
+    for _ in 0..12 {
+        world.settings.webhook_secrets().await.unwrap();
+        world.pass(5);
+    }
+    assert_eq!(world.store.calls().len(), 11);
 }
 
 /// Counts the lines that say that a person has to act.

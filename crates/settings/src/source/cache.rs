@@ -9,9 +9,16 @@ use super::SettingsError;
 use crate::parameter::{Parameter, Unreadable};
 
 /// After a failed refresh the last good value serves for this long before the store is asked again, so that a store that is down
-/// does not slow every delivery. That a parameter does not exist is believed for as long: else each request of a stranger would ask SSM,
-/// whose limit the whole account shares.
+/// does not slow every delivery.
 const RETRY_REFRESH: Duration = Duration::from_secs(5);
+
+/// That a parameter does not exist is believed for this long at first, so that the first delivery after `mayfly init` finds the secret, and twice as
+/// long each time that it is asked for again right away, up to [`RETRY_REFRESH`]: a stranger who sends one request after another must not have SSM asked
+/// for each, whose limit the whole account shares (40 calls a second: docs.aws.amazon.com, "AWS Systems Manager endpoints and quotas").
+const RETRY_MISSING: Duration = Duration::from_secs(1);
+
+/// After this long without a question, a parameter that did not exist is believed missing for the short time again.
+const QUIET: Duration = Duration::from_secs(10);
 
 /// What became of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +41,8 @@ pub(super) struct Cached<T> {
     failure: Option<SettingsError>,
     /// When it was last asked for.
     asked_at: Timestamp,
+    /// For how long it was last believed that the parameter does not exist.
+    missing_for: Duration,
     /// When it is to be asked for again. At first: always.
     due_at: Timestamp,
 }
@@ -46,7 +55,7 @@ struct Good<T> {
 impl<T> Cached<T> {
     pub(super) const fn new(what: &'static str, parameter: Option<String>, fresh_for: Duration) -> Self {
         let never = Timestamp::from_millis(0);
-        Self { what, parameter, fresh_for, good: None, failure: None, asked_at: never, due_at: never }
+        Self { what, parameter, fresh_for, good: None, failure: None, asked_at: never, missing_for: RETRY_MISSING, due_at: never }
     }
 
     /// True if the value is too old, or there is none.
@@ -87,6 +96,7 @@ impl<T> Cached<T> {
         read: fn(&Parameter) -> Result<T, Vec<String>>,
     ) -> Taken {
         let Some(name) = self.parameter.clone().filter(|name| asked.contains(name)) else { return Taken::NotAsked };
+        let quiet = self.was_asked_before(now, QUIET);
         self.asked_at = now;
         match self.reading(name, answer, read) {
             Ok(()) => {
@@ -95,6 +105,8 @@ impl<T> Cached<T> {
                 Taken::Read
             }
             Err(failure) => {
+                let again = !quiet && matches!(self.failure, Some(SettingsError::Missing { .. }));
+                self.missing_for = if again { (self.missing_for * 2).min(RETRY_REFRESH) } else { RETRY_MISSING };
                 self.failed(failure, now);
                 Taken::Failed
             }
@@ -137,7 +149,7 @@ impl<T> Cached<T> {
     /// Without a good value nothing is logged here: the failure goes to the caller, who handles it.
     fn failed(&mut self, failure: SettingsError, now: Timestamp) {
         if matches!(failure, SettingsError::Missing { .. }) {
-            self.due_at = now.plus(RETRY_REFRESH);
+            self.due_at = now.plus(self.missing_for);
         }
         if let Some(good) = &self.good {
             self.due_at = now.plus(RETRY_REFRESH);
