@@ -98,7 +98,7 @@ pub async fn carry_out<S: Store, P: PoolsParameter, W: Wakes>(means: &Means<'_, 
     };
     let written = write(means, change, &applying).await;
     // What is not ended runs out by itself.
-    let _ = means.ledger.end_applying(&applying).await;
+    let _ = means.ledger.end_applying(&applying, written.as_ref().ok().copied()).await;
     let version = written?;
     let mut not_woken = Vec::new();
     for pool in change.pools {

@@ -136,6 +136,18 @@ pub fn repository(id: RepositoryId) -> Key {
     key(REPOSITORIES, id.to_string())
 }
 
+/// Partition of the repositories of an account that jobs came from while it was not served. Logins are compared without case.
+#[must_use]
+pub fn unserved(login: &str) -> String {
+    format!("unserved#{}", login.to_ascii_lowercase())
+}
+
+/// One of them.
+#[must_use]
+pub fn unserved_repository(login: &str, id: RepositoryId) -> Key {
+    key(unserved(login), id.to_string())
+}
+
 /// What GitHub was asked to run again of a run.
 #[must_use]
 pub fn rerun(run: RunId) -> Key {

@@ -44,6 +44,25 @@ pub struct SeenRepository {
     pub hidden: u32,
 }
 
+/// A repository whose account no pools file served when a job of it came. It is no more than a name in a list that nobody reads, until the account is
+/// served: what strangers leave must cost no sweep anything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnservedRepository {
+    /// How often it was written: a later one stands in the place of an earlier one.
+    rev: u64,
+    /// The repository.
+    pub repository: Repository,
+    /// The App's installation there.
+    pub installation: InstallationId,
+    expires_at: i64,
+}
+
+/// A repository of an account that is not served is remembered for so long, from the day on which it was written down: its jobs wait for a day at most.
+const UNSERVED_FOR: Duration = Duration::from_secs(2 * 24 * 60 * 60);
+
+/// Repositories of one account that are served at once, when it is served.
+const PAGE: i32 = 100;
+
 const fn no_job() -> JobId {
     JobId(0)
 }
@@ -109,6 +128,47 @@ impl<S: Store> Ledger<S> {
             let known = self.repository(seen.repository.id).await?;
             let Some(after) = SeenRepository::after(known, seen) else { return Ok(Try::Done(())) };
             Ok(self.put_repository(after).await?.map_or(Try::Again, |_| Try::Done(())))
+        })
+        .await
+    }
+
+    /// A delivery told of a job of this repository, whose account is not served. One write: whatever was written of it before is replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`]: it may not be written down.
+    pub async fn unserved(&self, seen: &Sighting) -> Result<(), LedgerError> {
+        let (repository, installation) = (seen.repository.clone(), seen.installation);
+        let rev = u64::try_from(seen.at.millis()).unwrap_or(1).max(1);
+        let key = key::unserved_repository(repository.owner_login(), repository.id);
+        let item = UnservedRepository { rev, repository, installation, expires_at: seen.at.plus(UNSERVED_FOR).seconds() };
+        settle(self.store.commit(vec![Write::put(key, &item, Expect::Any)?]).await, ()).map(|_| ())
+    }
+
+    /// Some of the repositories that an account left while it was not served. None are left for one that is served: [`Ledger::serve`] takes them.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn left_by(&self, login: &str) -> Result<Vec<UnservedRepository>, LedgerError> {
+        Ok(readable(self.store.query(&key::unserved(login), "", None, Some(PAGE)).await?.items))
+    }
+
+    /// A repository's account is served from now on: GitHub is to be asked for all that waits there.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`]: it is left, to be served the next time.
+    pub async fn serve(&self, left: &UnservedRepository, now: Timestamp) -> Result<(), LedgerError> {
+        let gone = Write::Delete(key::unserved_repository(left.repository.owner_login(), left.repository.id), Expect::Rev(left.rev));
+        self.tried(TRIES, "write down that a repository is served", || async {
+            let known = self.repository(left.repository.id).await?;
+            let rev = known.as_ref().map_or(0, |known| known.rev);
+            let seen = Sighting { repository: left.repository.clone(), installation: left.installation, job: None, at: now };
+            let Some(served) = known.or_else(|| SeenRepository::after(None, &seen)) else { return Ok(Try::Done(())) };
+            let due = SeenRepository { rev: rev + 1, asked_at: Timestamp::from_millis(0), hidden: 0, seen_at: now, ..served };
+            let writes = vec![Write::put(key::repository(due.repository.id), &due, unchanged(rev))?, gone.clone()];
+            settle(self.store.commit(writes).await, ())
         })
         .await
     }

@@ -28,6 +28,18 @@ pub struct Applying {
     pub at: Timestamp,
     /// Until when nobody else may, if he does not end it before.
     pub until: Timestamp,
+    /// The version that was applied last, by this one or before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+}
+
+/// What is known of the pools file besides the file itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// The version that `mayfly apply` wrote last; none before the first.
+    pub version: Option<u64>,
+    /// Another one is being applied, or it is not known what came of it.
+    pub under_way: bool,
 }
 
 impl<S: Store> Ledger<S> {
@@ -105,26 +117,38 @@ impl<S: Store> Ledger<S> {
         let key = key::applying();
         self.tried(TRIES, "begin to apply a pools file", || async {
             let other: Option<Applying> = optional(&key, self.store.get(&key).await?)?;
-            let rev = match other {
+            let (rev, version) = match other {
                 Some(other) if other.until > now => return Ok(Try::Done(Err(other))),
-                Some(over) => over.rev,
-                None => 0,
+                Some(over) => (over.rev, over.version),
+                None => (0, None),
             };
-            let applying = Applying { rev: rev + 1, by: by.to_owned(), at: now, until: now.plus(APPLYING) };
+            let applying = Applying { rev: rev + 1, by: by.to_owned(), at: now, until: now.plus(APPLYING), version };
             let writes = vec![Write::put(key.clone(), &applying, unchanged(rev))?];
             Ok(settle(self.store.commit(writes).await, applying)?.map(Ok))
         })
         .await
     }
 
-    /// It is applied, or given up. The item stays, so that its number is never used twice.
+    /// It is applied as this version, or given up. The item stays, so that its number is never used twice.
     ///
     /// # Errors
     ///
     /// [`LedgerError`]: the next one waits until its time is over.
-    pub async fn end_applying(&self, applying: &Applying) -> Result<(), LedgerError> {
-        let over = Applying { rev: applying.rev + 1, until: applying.at, ..applying.clone() };
+    pub async fn end_applying(&self, applying: &Applying, version: Option<u64>) -> Result<(), LedgerError> {
+        let version = version.or(applying.version);
+        let over = Applying { rev: applying.rev + 1, until: applying.at, version, ..applying.clone() };
         let writes = vec![Write::put(key::applying(), &over, Expect::Rev(applying.rev))?];
         settle(self.store.commit(writes).await, ()).map(|_| ())
+    }
+
+    /// What was applied last: whoever holds an older file reads it again before a decision that cannot be taken back. One read.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn applied(&self, now: Timestamp) -> Result<Applied, LedgerError> {
+        let key = key::applying();
+        let last: Option<Applying> = optional(&key, self.store.get(&key).await?)?;
+        Ok(last.map_or_else(Applied::default, |last| Applied { version: last.version, under_way: last.until > now }))
     }
 }

@@ -47,6 +47,7 @@ const ON_ITS_WAY: Duration = Duration::from_secs(2 * 60);
 impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// Asks about those repositories whose turn it is.
     pub(crate) async fn ask_repositories(&self, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
+        self.serve_accounts(pools).await;
         let known = self.ledger.repositories().await.context("read the repositories")?;
         let deputies = deputies(&known);
         for seen in turns(known, pools, self.now()) {
@@ -62,6 +63,21 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             }
         }
         Ok(())
+    }
+
+    /// Takes over repositories of accounts that jobs came from before a pools file had them. Their jobs left no record: they are looked for.
+    async fn serve_accounts(&self, pools: &Pools) {
+        for account in &pools.accounts {
+            let left = self.ledger.left_by(&account.login).await;
+            let left =
+                left.inspect_err(|problem| warn!(account = account.login, "not known what it left while it was not served: {problem}"));
+            for one in left.unwrap_or_default().iter().filter(|one| pools.serves(&one.repository)) {
+                info!(repository.name = one.repository.name, "its account is served now, and what waits there is looked for");
+                if let Err(problem) = self.ledger.serve(one, self.now()).await {
+                    warn!(repository.name = one.repository.name, "not taken over, the next sweep does it: {problem}");
+                }
+            }
+        }
     }
 
     /// Looks for what waits in a repository. `deputy`: what belongs to its owner is looked at with it.

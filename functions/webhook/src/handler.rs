@@ -12,7 +12,9 @@ use mayfly_domain::job::{JobAction, JobEvent};
 use mayfly_domain::label::Labels;
 use mayfly_domain::observe::{Observation, Verdict};
 use mayfly_domain::pool::{Placement, Pools, Wanted};
+use mayfly_domain::time::Timestamp;
 use mayfly_ledger::repositories::Sighting;
+use mayfly_ledger::wishes::Applied;
 use mayfly_ledger::{Ledger, Store};
 use mayfly_queue::Wakes;
 use mayfly_settings::source::{Clock, Settings, SettingsError};
@@ -51,6 +53,20 @@ pub trait Jobs: Send + Sync {
     ///
     /// [`NotRecorded`] if it is not certain that the ledger has it.
     async fn sighted(&self, seen: &Sighting) -> Result<(), NotRecorded>;
+
+    /// Writes down that the repository has jobs, and that its account is not served: they are looked for when it is.
+    ///
+    /// # Errors
+    ///
+    /// [`NotRecorded`] if it is not certain that the ledger has it.
+    async fn unserved(&self, seen: &Sighting) -> Result<(), NotRecorded>;
+
+    /// Which version of the pools file was applied last.
+    ///
+    /// # Errors
+    ///
+    /// [`NotRecorded`] if the ledger does not say.
+    async fn applied(&self, now: Timestamp) -> Result<Applied, NotRecorded>;
 }
 
 #[async_trait]
@@ -61,6 +77,14 @@ impl<S: Store> Jobs for Ledger<S> {
 
     async fn sighted(&self, seen: &Sighting) -> Result<(), NotRecorded> {
         Self::sighted(self, seen).await.map_err(|error| NotRecorded(in_words(&error)))
+    }
+
+    async fn unserved(&self, seen: &Sighting) -> Result<(), NotRecorded> {
+        Self::unserved(self, seen).await.map_err(|error| NotRecorded(in_words(&error)))
+    }
+
+    async fn applied(&self, now: Timestamp) -> Result<Applied, NotRecorded> {
+        Self::applied(self, now).await.map_err(|error| NotRecorded(in_words(&error)))
     }
 }
 
@@ -84,6 +108,7 @@ pub struct Webhook<J, W> {
     clock: Clock,
     wakes_not_sent: AtomicU64,
     noted: Noted,
+    noted_unserved: Noted,
     told_unreadable: AtomicBool,
 }
 
@@ -98,6 +123,7 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
             clock,
             wakes_not_sent: AtomicU64::new(0),
             noted: Noted::default(),
+            noted_unserved: Noted::default(),
             told_unreadable: AtomicBool::new(false),
         }
     }
@@ -169,7 +195,7 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
     }
 
     async fn record(&self, event: &JobEvent) -> Result<Answer, Answer> {
-        let pools = self.pools_for(event).await.map_err(|error| no_settings(&error))?;
+        let Judge { pools, newest } = self.pools_for(event).await?;
         let observation = self.jobs.observe(event, &pools).await.map_err(|NotRecorded(error)| {
             // Once is nothing: GitHub's list of failed deliveries has it. What lasts rings the alarm webhook-fails.
             tracing::warn!(delivery.id = %event.delivery, job.id = event.job.0, error, "could not record a delivery");
@@ -177,7 +203,10 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
         })?;
         self.wake(&observation.wake, event).await;
         log(event, &observation);
-        if !matches!(observation.verdict, Verdict::Ignored(_)) {
+        let ignored = matches!(observation.verdict, Verdict::Ignored(_));
+        if ignored && is_new(event) && !pools.serves(&event.repository) {
+            self.note_unserved(event).await?;
+        } else if !ignored || !newest {
             self.note_repository(&Sighting::from(event), &event.delivery).await?;
         }
         Ok(match observation.verdict {
@@ -187,15 +216,44 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
         })
     }
 
-    /// The pools in force. A job that none of them takes may be meant for one that was applied a moment ago: what is ignored is ignored for good.
-    async fn pools_for(&self, event: &JobEvent) -> Result<Arc<Pools>, SettingsError> {
-        let pools = self.settings.pools().await?;
-        let new = matches!(event.action, JobAction::Queued | JobAction::Waiting);
+    /// The pools in force. A job that none of them takes may be meant for one that was applied a moment ago, so the file is read again; and a job that
+    /// leaves nothing by which a later file could find it is judged by no file that is older than the newest applied.
+    async fn pools_for(&self, event: &JobEvent) -> Result<Judge, Answer> {
+        let of = |pools: Arc<Pools>| Judge { pools, newest: true };
         let wanted = Wanted { labels: &event.labels, repository: &event.repository, run: event.run, attempt: event.attempt };
-        if new && !matches!(pools.place(wanted), Placement::Pool(_)) && !runs_at_github(&event.labels) {
-            return self.settings.pools_fresh().await;
+        let pools = self.settings.pools().await.map_err(|error| no_settings(&error))?;
+        if !is_new(event) || matches!(pools.place(wanted), Placement::Pool(_)) || runs_at_github(&event.labels) {
+            return Ok(of(pools));
         }
-        Ok(pools)
+        let pools = self.settings.pools_fresh().await.map_err(|error| no_settings(&error))?;
+        if !matches!(pools.place(wanted), Placement::NotOurs) {
+            return Ok(of(pools));
+        }
+        let applied = self.jobs.applied((self.clock)()).await.map_err(|NotRecorded(error)| {
+            tracing::warn!(delivery.id = %event.delivery, job.id = event.job.0, error, "not known which pools file was applied last");
+            Answer::failed("the ledger does not answer: deliver again")
+        })?;
+        let version = applied.version.unwrap_or_default();
+        if pools.generation >= version {
+            return Ok(Judge { newest: !applied.under_way, ..of(pools) });
+        }
+        let pools = self.settings.pools_from(version).await.map_err(|error| no_settings(&error))?;
+        Ok(Judge { newest: !applied.under_way && pools.generation >= version, pools })
+    }
+
+    /// Has the ledger know that the job's repository is one of an account that is not served. Nothing of the job itself is kept: the number of strangers'
+    /// jobs has no bound.
+    async fn note_unserved(&self, event: &JobEvent) -> Result<(), Answer> {
+        let seen = Sighting::from(event);
+        if runs_at_github(&event.labels) || self.noted_unserved.has(&seen) {
+            return Ok(());
+        }
+        self.jobs.unserved(&seen).await.map_err(|NotRecorded(error)| {
+            tracing::warn!(delivery.id = %event.delivery, repository.id = seen.repository.id.0, error, "could not write down a repository whose account is not served");
+            Answer::failed("the ledger does not know the repository: deliver again")
+        })?;
+        self.noted_unserved.add(&seen);
+        Ok(())
     }
 
     /// Has the ledger know the job's repository, unless this process knows that it does. Done for every job of ours, however short its stay: it may be
@@ -223,6 +281,19 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
             }
         }
     }
+}
+
+/// The pools that a job is judged by.
+struct Judge {
+    pools: Arc<Pools>,
+    /// No newer file had been applied when the job came, as far as `mayfly apply` knows. Where it is not, GitHub is asked minutes later what waits in a
+    /// repository whose job no pool took.
+    newest: bool,
+}
+
+/// True for a delivery that tells of a job that waits, or will.
+fn is_new(event: &JobEvent) -> bool {
+    matches!(event.action, JobAction::Queued | JobAction::Waiting)
 }
 
 /// True for jobs that ask for GitHub's own machines, as `ubuntu-latest`: the bulk of what is not for us, and never meant for a pool.

@@ -14,6 +14,7 @@ use mayfly_domain::observe::{Known, Observation, observe};
 use mayfly_domain::pool::Pools;
 use mayfly_domain::time::Timestamp;
 use mayfly_ledger::repositories::Sighting;
+use mayfly_ledger::wishes::Applied;
 use mayfly_queue::{NotSent, Wakes};
 use mayfly_settings::parameter::{Parameter, ParameterStore, Unreadable};
 use mayfly_settings::source::{Parameters, Settings};
@@ -34,6 +35,8 @@ struct State {
     records: BTreeMap<JobId, JobRecord>,
     repositories_down: bool,
     sighted: Vec<String>,
+    unserved: Vec<String>,
+    applied: Applied,
     queue_down: bool,
     woken: Vec<PoolName>,
     hangs: Option<Hangs>,
@@ -91,6 +94,22 @@ impl Jobs for Memory {
         }
         state.sighted.push(seen.repository.name.clone());
         Ok(())
+    }
+
+    async fn unserved(&self, seen: &Sighting) -> Result<(), NotRecorded> {
+        self.pass_by(Hangs::Repositories).await;
+        let mut state = self.0.lock().unwrap();
+        if state.repositories_down {
+            return Err(NotRecorded("down".into()));
+        }
+        state.unserved.push(seen.repository.name.clone());
+        Ok(())
+    }
+
+    async fn applied(&self, _now: Timestamp) -> Result<Applied, NotRecorded> {
+        self.pass_by(Hangs::Ledger).await;
+        let state = self.0.lock().unwrap();
+        if state.ledger_down { Err(NotRecorded("down".into())) } else { Ok(state.applied) }
     }
 }
 
@@ -424,12 +443,38 @@ async fn what_is_not_for_us_is_ignored_and_not_written() {
             of(&job_with("/workflow_job/labels", json!(["mayfly", "x".repeat(130_000)]))),
         ),
         ("account not allowed: its owner is not among [github] accounts", of_repository("umbrella/app", true)),
+        ("no pool matches", of(&job_with("/workflow_job/labels", json!(["someone-elses"])))),
     ];
     for (reason, request) in cases {
         let world = World::new();
         let answer = world.answer(request).await;
         assert_eq!((answer.status, answer.outcome, answer.reason.as_str()), (200, Outcome::Ignored, reason));
-        assert!(world.job().is_none() && world.state().woken.is_empty(), "{reason}");
+        assert!(world.job().is_none() && world.state().woken.is_empty() && world.state().sighted.is_empty(), "{reason}");
+    }
+}
+
+/// Whoever adds the account to the pools file has those of its jobs run that wait: they are looked for there.
+#[tokio::test]
+async fn the_repository_of_an_account_that_is_not_served_is_written_down_once_a_day() {
+    let world = World::new();
+    let stranger = || of_repository("umbrella/app", true);
+    world.state().repositories_down = true;
+    assert_eq!(world.outcome(stranger()).await, (503, Outcome::Failed));
+    world.state().repositories_down = false;
+    for _ in 0..3 {
+        assert_eq!(world.outcome(stranger()).await, (200, Outcome::Ignored));
+    }
+    assert_eq!(world.state().unserved, ["umbrella/app"]);
+    world.pass(25 * 3_600);
+    world.answer(stranger()).await;
+    assert_eq!(world.state().unserved.len(), 2);
+    // One that is over waits for nobody, and what GitHub's own machines run was never meant for a pool.
+    for (pointer, value) in [("/action", json!("completed")), ("/workflow_job/labels", json!(["ubuntu-latest"]))] {
+        let world = World::new();
+        let mut payload = job_with(pointer, value);
+        payload["repository"]["full_name"] = json!("umbrella/app");
+        assert_eq!(world.outcome(of(&payload)).await, (200, Outcome::Ignored));
+        assert!(world.state().unserved.is_empty(), "{pointer}");
     }
 }
 
@@ -452,6 +497,38 @@ async fn a_job_for_a_pool_that_was_applied_a_moment_ago_finds_it() {
     world.pass(3);
     assert_eq!(world.outcome(for_gpu).await, (202, Outcome::Recorded));
     assert_eq!(world.job().unwrap().pool, Some("gpu".parse().unwrap()));
+}
+
+/// What is ignored is ignored for good: so never by a file that is older than the last one applied.
+#[tokio::test]
+async fn a_job_that_comes_after_apply_is_judged_by_the_new_file_however_recently_the_old_one_was_read() {
+    let world = World::new();
+    let for_gpu = || of(&job_with("/workflow_job/labels", json!(["gpu"])));
+    assert_eq!(world.outcome(for_gpu()).await, (200, Outcome::Ignored));
+    world.put("pools", &format!("{POOLS}[pools.gpu]\nlabels = [\"gpu\"]\ncpu = 4\nmemory = \"16 GiB\"\nmax = 1\n"));
+    world.state().applied = Applied { version: Some(2), under_way: false };
+    assert_eq!(world.outcome(for_gpu()).await, (202, Outcome::Recorded), "not a second later");
+    assert_eq!(world.job().unwrap().pool, Some("gpu".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn a_job_that_comes_when_it_is_not_known_which_file_is_the_newest_has_its_repository_looked_at() {
+    // SSM shows an older file than was applied; somebody is applying one; the ledger does not say.
+    for (applied, sighted) in [
+        (Applied { version: Some(2), under_way: false }, 1),
+        (Applied { version: Some(1), under_way: true }, 1),
+        (Applied { version: Some(1), under_way: false }, 0),
+    ] {
+        let world = World::new();
+        world.state().applied = applied;
+        for _ in 0..3 {
+            assert_eq!(world.outcome(of(&job_with("/workflow_job/labels", json!(["gpu"])))).await, (200, Outcome::Ignored));
+        }
+        assert_eq!(world.state().sighted.len(), sighted, "{applied:?}");
+    }
+    let world = World::new();
+    world.state().ledger_down = true;
+    assert_eq!(world.outcome(of(&job_with("/workflow_job/labels", json!(["gpu"])))).await, (503, Outcome::Failed));
 }
 
 #[tokio::test]

@@ -145,6 +145,22 @@ async fn what_is_applied_is_in_force_and_its_pools_are_woken() {
     assert_eq!(system.launched_and_most_live().1, 2);
 }
 
+/// The one process of webhook has read the file a moment before, for a job of another fleet.
+#[tokio::test(start_paused = true)]
+async fn a_job_that_comes_the_moment_after_is_judged_by_the_new_file() {
+    let system = begin(420);
+    let (desk, bell) = (Desk::new(&system), Bell::new(&system));
+    let gpu = || NewJob { labels: vec!["gpu".into()], ..job() };
+    let before = system.queue_jobs(&gpu())[0];
+    let reads =
+        |system: &System| system.world.calls().get(&("webhook".to_owned(), "DynamoDB GetItem".to_owned())).copied().unwrap_or_default();
+    until(&system, 10, "the first one was judged: by what was applied last, and by its record", |system| reads(system) == 2).await;
+    apply(&desk, &bell, Some(1), &two("max = 5", &SMALL.replace("\"self-hosted\", \"small\"", "\"gpu\""))).await.unwrap();
+    let after = system.queue_jobs(&gpu())[0];
+    done(&system, 300, &[after]).await;
+    assert!(system.job(before).is_none(), "it came before, and no file that was in force took it");
+}
+
 #[tokio::test(start_paused = true)]
 async fn whoever_comes_second_is_told_who_was_first_and_since_when() {
     let system = begin(406);
@@ -156,7 +172,7 @@ async fn whoever_comes_second_is_told_who_was_first_and_since_when() {
     assert!(refused.hint.contains("nothing was changed") && refused.hint.contains("or after 20"), "{refused}");
     assert_eq!(system.world.parameters.get("/mayfly/mayfly/pools").unwrap().1, 1);
     assert!(bell.woken.lock().unwrap().is_empty());
-    ledger(&system).end_applying(&other).await.unwrap();
+    ledger(&system).end_applying(&other, None).await.unwrap();
     assert_eq!(apply(&desk, &bell, Some(1), &pool_with("max = 1")).await.unwrap().version, 2);
 }
 

@@ -7,6 +7,7 @@ use mayfly_domain::job::JobAction;
 use mayfly_domain::retry::Retry;
 use mayfly_domain::runner::{RunnerState, StopKind};
 use mayfly_domain::task::TaskStatus;
+use mayfly_ledger::wishes::Applied;
 use mayfly_ledger::{Ledger, Store};
 
 use crate::scene::{ARN, at, event, on, pools, queue, registered, requested, task, waiting};
@@ -79,14 +80,30 @@ async fn one_at_a_time_applies_and_nobody_for_ever<S: Store>(ledger: Ledger<S>) 
     let told = ledger.begin_applying("bob", at(1)).await.unwrap().unwrap_err();
     assert_eq!((told.by.as_str(), told.at), ("alice", at(0)));
     assert!(ledger.begin_applying("alice", at(2)).await.unwrap().is_err(), "nor does she twice: it may be another one of that name");
-    ledger.end_applying(&alice).await.unwrap();
+    ledger.end_applying(&alice, None).await.unwrap();
     let bob = ledger.begin_applying("bob", at(3)).await.unwrap().unwrap();
     // Who ends what is over already, or another's, ends nothing.
-    ledger.end_applying(&alice).await.unwrap();
+    ledger.end_applying(&alice, None).await.unwrap();
     assert!(ledger.begin_applying("carol", at(4)).await.unwrap().is_err());
     let carol = ledger.begin_applying("carol", bob.until).await.unwrap().unwrap();
-    ledger.end_applying(&bob).await.unwrap();
+    ledger.end_applying(&bob, None).await.unwrap();
     assert_eq!(ledger.begin_applying("dave", at(64)).await.unwrap().unwrap_err(), carol);
+}
+
+async fn which_version_was_applied_last_is_known_and_when_it_is_not<S: Store>(ledger: Ledger<S>) {
+    let applied = async |at| ledger.applied(at).await.unwrap();
+    assert_eq!(applied(at(0)).await, Applied { version: None, under_way: false });
+    let alice = ledger.begin_applying("alice", at(0)).await.unwrap().unwrap();
+    assert_eq!(applied(at(1)).await, Applied { version: None, under_way: true });
+    ledger.end_applying(&alice, Some(4)).await.unwrap();
+    assert_eq!(applied(at(2)).await, Applied { version: Some(4), under_way: false });
+    // One that was given up, and one that died on the way.
+    let bob = ledger.begin_applying("bob", at(3)).await.unwrap().unwrap();
+    ledger.end_applying(&bob, None).await.unwrap();
+    assert_eq!(applied(at(4)).await, Applied { version: Some(4), under_way: false });
+    ledger.begin_applying("carol", at(5)).await.unwrap().unwrap();
+    assert_eq!(applied(at(6)).await, Applied { version: Some(4), under_way: true });
+    assert_eq!(applied(at(65)).await, Applied { version: Some(4), under_way: false });
 }
 
 async fn of_two_who_begin_at_once_one_applies<S: Store>(ledger: Ledger<S>) {
@@ -101,5 +118,6 @@ on_both! {
     a_job_that_nothing_holds_back_is_not_written_and_an_unknown_one_is_none
     what_only_github_knows_leaves_an_errand_that_is_due
     one_at_a_time_applies_and_nobody_for_ever
+    which_version_was_applied_last_is_known_and_when_it_is_not
     of_two_who_begin_at_once_one_applies
 }

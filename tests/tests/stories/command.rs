@@ -73,7 +73,7 @@ async fn refused_applies(stage: &Stage, (operator, viewer): (&Person, &Person), 
     let other = ledger.begin_applying("user/bob", now).await.unwrap().unwrap();
     let second = operator.runs(&["apply", "--yes", more]).await;
     assert!(second.code == 1 && second.stderr.contains("user/bob has been applying a pools file since 20"), "{second:?}");
-    ledger.end_applying(&other).await.unwrap();
+    ledger.end_applying(&other, None).await.unwrap();
 }
 
 /// The idle floor's runner is stopped by the beginning of its id, and another one takes its place.

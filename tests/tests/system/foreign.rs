@@ -11,6 +11,10 @@ fn errands(system: &System, kind: &str) -> usize {
     system.world.table.dump().keys().filter(|key| key.starts_with(&format!("errands {kind}#"))).count()
 }
 
+fn asked(system: &System, what: &str) -> u64 {
+    system.world.calls().get(&("sweeper".to_owned(), format!("GitHub {what}"))).copied().unwrap_or_default()
+}
+
 /// Jobs of a fleet that is not Mayfly's.
 fn theirs(count: u32) -> NewJob {
     NewJob { labels: vec!["self-hosted".into(), "gpu".into()], count, ..job() }
@@ -43,6 +47,22 @@ async fn a_job_of_a_public_repository_runs_once_its_pool_says_so_and_a_day_later
     rest(&system, 120).await;
     assert_eq!(system.launched_and_most_live().0, 1, "none for the old one\n{}", story(&system));
     assert!(system.job(old).is_some_and(|record| record.state != JobState::Queued));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_of_an_account_that_was_not_served_runs_once_it_is_and_until_then_costs_no_call() {
+    let accounts = |accounts: &str| pool_with("max = 5").replace(r#"accounts = ["acme"]"#, &format!("accounts = [{accounts}]"));
+    let system = Start::seeded(906).pools(&accounts(r#""acme""#)).begin().unwrap();
+    let of = |repository: &str| system.queue_jobs(&NewJob { repository: repository.to_owned(), ..job() })[0];
+    let jobs = [of("globex/one"), of("globex/two"), of("GLOBEX/two")];
+    system.pass(3_600).await;
+    assert!(jobs.iter().all(|job| system.job(*job).is_none()), "a stranger's job leaves no record");
+    let left = || system.world.table.dump().into_keys().filter(|key| key.starts_with("unserved#globex ")).count();
+    assert_eq!((left(), asked(&system, "list-runs")), (2, 0), "one item for each repository, and nobody asks about it");
+    system.put_pools(&accounts(r#""acme", "Globex""#));
+    done(&system, 300, &jobs).await;
+    rest(&system, 120).await;
+    assert_eq!(left(), 0);
 }
 
 #[tokio::test(start_paused = true)]
