@@ -20,6 +20,7 @@ use crate::connections::{Connections, connections};
 use crate::error::CallError;
 use crate::group::Groups;
 use crate::installation::Successors;
+use crate::moved::Logins;
 use crate::secret::Secret;
 use crate::token::Tokens;
 
@@ -74,6 +75,7 @@ pub(crate) struct App {
     pub(crate) tokens: Tokens,
     pub(crate) successors: Successors,
     pub(crate) groups: Groups,
+    pub(crate) logins: Logins,
 }
 
 impl App {
@@ -120,6 +122,7 @@ impl Identity {
             tokens: Tokens::default(),
             successors: Successors::default(),
             groups: Groups::default(),
+            logins: Logins::default(),
         });
         state.app = Some(Arc::clone(&app));
         Ok(app)

@@ -39,24 +39,45 @@ impl Github {
         (self.clock)()
     }
 
-    /// Makes a request with a token for what is asked at `place`. A token that was kept and that GitHub does not know any more (the App was
-    /// installed anew, its permissions changed) is replaced once: a 401 has done nothing.
+    /// Makes a request with a token for what is asked at `place`, at the name that the place has now. A token that was kept and that GitHub does not
+    /// know any more (the App was installed anew, its permissions changed) is replaced once: a 401 has done nothing. So is one whose repository may
+    /// have another name since ([`crate::moved`]).
     ///
     /// # Errors
     /// The outer one when there is no token, and the request was not made; the inner one when it was and has no answer.
     pub(crate) async fn ask(&self, place: &Place, request: &Request, by: Instant) -> Result<Result<Reply, Lost>, CallError> {
         let app = self.app().await?;
         let (grant, worker) = app.worker(place, self.now(), by).await?;
-        let reply = perform(&worker.client, request, by).await;
-        if !reply.as_ref().is_ok_and(|reply| reply.status == http::StatusCode::UNAUTHORIZED) {
+        let name = app.name_of(place, &worker);
+        let reply = perform(&worker.client, &place.request_at(name.as_deref(), request), by).await;
+        let Ok(answered) = &reply else { return Ok(reply) };
+        if answered.status == http::StatusCode::UNAUTHORIZED {
+            app.tokens.forget(&grant);
+            if !worker.reused {
+                return Ok(reply);
+            }
+            let (_, worker) = app.worker(place, self.now(), by).await?;
+            let name = app.name_of(place, &worker);
+            return Ok(perform(&worker.client, &place.request_at(name.as_deref(), request), by).await);
+        }
+        if !answered.may_have_moved(self.now()) {
             return Ok(reply);
         }
+        match app.moved(place, (&grant, &worker), self.now(), by).await {
+            Some((worker, now)) => Ok(perform(&worker.client, &place.request_at(Some(&now), request), by).await),
+            None => Ok(reply),
+        }
+    }
+
+    /// Has the name of a place asked for again before the next request: an answer was about another repository, which has the name now.
+    ///
+    /// # Errors
+    /// When there is no token.
+    pub(crate) async fn forget_name(&self, place: &Place, by: Instant) -> Result<(), CallError> {
+        let app = self.app().await?;
+        let (grant, _) = app.worker(place, self.now(), by).await?;
         app.tokens.forget(&grant);
-        if !worker.reused {
-            return Ok(reply);
-        }
-        let (_, worker) = app.worker(place, self.now(), by).await?;
-        Ok(perform(&worker.client, request, by).await)
+        Ok(())
     }
 
     /// Makes a request that may safely be made and lost.

@@ -70,10 +70,14 @@ impl App {
         };
         let grant = Grant { installation, ..place.grant.clone() };
         match self.tokens.worker(&self.client, &grant, now, by).await {
-            Err(gone) if is_gone(&gone) && is_provable(place) => {
+            Err(gone) if is_gone(&gone, place) && is_provable(place) => {
                 let away = matches!(known, Some(Found::None(at)) if now.since(at) < AWAY);
-                let found = if away { None } else { self.successor(place, now, by).await?.filter(|found| *found != installation) };
-                let Some(installation) = found else { return Err(gone) };
+                let found = if away { None } else { self.successor(place, now, by).await? };
+                if found == Some(installation) {
+                    // It is there, and does not have the repository: no news for a while.
+                    self.successors.keep(place, Found::None(now));
+                }
+                let Some(installation) = found.filter(|found| *found != installation) else { return Err(gone) };
                 let grant = Grant { installation, ..grant };
                 self.tokens.worker(&self.client, &grant, now, by).await.map(|worker| (grant, worker))
             }
@@ -92,9 +96,12 @@ impl App {
     }
 }
 
-/// True if there is no token because the installation is not there. (One that is suspended answers 403.)
-fn is_gone(error: &CallError) -> bool {
-    matches!(error, CallError::Refused { status: 404, call, .. } if call.name == ACCESS_TOKEN)
+/// True if there is no token because the installation is not there (404), or does not have the repository (422), which another account may have now.
+/// (One that is suspended answers 403; of a permission that it does not have, 422 speaks, too, and of no repository.)
+fn is_gone(error: &CallError, place: &Place) -> bool {
+    let CallError::Refused { status, message, call } = error else { return false };
+    let lacks = || *status == 422 && place.grant.repository.is_some() && message.contains("repository");
+    call.name == ACCESS_TOKEN && (*status == 404 || lacks())
 }
 
 /// True if it can be told that what is found at a place is what was meant: a token names the repository by its id, an organization's id is compared. By a

@@ -20,6 +20,7 @@ mod installation;
 mod job;
 mod limit;
 mod moment;
+mod moved;
 mod named;
 mod place;
 mod queued;

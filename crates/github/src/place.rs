@@ -38,6 +38,26 @@ impl Place {
         is_name(login).then(place).ok_or_else(|| nameless(login))
     }
 
+    /// `owner/name` or the login that the place was written down with.
+    pub(crate) fn name(&self) -> &str {
+        self.path.splitn(3, '/').nth(2).unwrap_or_default()
+    }
+
+    /// A request to this place, at the name that the place has now.
+    pub(crate) fn request_at(&self, name: Option<&str>, request: &Request) -> Request {
+        let path = match (name, self.organization) {
+            (Some(login), Some(_)) if is_name(login) => format!("/orgs/{login}"),
+            (Some(name), None) if name.split_once('/').is_some_and(|(owner, name)| is_name(owner) && is_name(name)) => {
+                format!("/repos/{name}")
+            }
+            _ => return request.clone(),
+        };
+        match request.path.strip_prefix(&self.path) {
+            Some(rest) => Request { path: format!("{path}{rest}"), ..request.clone() },
+            None => request.clone(),
+        }
+    }
+
     /// A repository.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! What waits in a repository: for jobs that GitHub never told of.
 
 use async_trait::async_trait;
-use mayfly_domain::id::{InstallationId, JobId, RunId};
+use mayfly_domain::id::{InstallationId, JobId, RepositoryId, RunId};
 use mayfly_domain::target::Repository;
 use serde::Deserialize;
 use serde_json::Value;
@@ -74,6 +74,12 @@ struct Runs {
 #[derive(Deserialize)]
 struct Run {
     id: RunId,
+    repository: Home,
+}
+
+#[derive(Deserialize)]
+struct Home {
+    id: RepositoryId,
 }
 
 #[derive(Deserialize)]
@@ -132,18 +138,28 @@ impl Github {
         let mut runs: Vec<RunId> = Vec::new();
         for status in OPEN {
             let path = format!("{}/actions/runs?status={status}&per_page={PAGE}", place.path);
-            let reply = self.reply(&place, &Request::get("list-runs", path), by).await?.success(self.now())?;
-            let listed: Runs = match reply.read() {
-                Ok(listed) => listed,
-                Err(why) => return Err(reply.unreadable(why)),
-            };
+            let request = Request::get("list-runs", path);
+            let mut listed = self.runs(&place, &request, by).await?;
+            if listed.iter().any(|run| run.repository.id != repository.id) {
+                // Everybody may read the runs of a public repository, and another one has this name by now.
+                self.forget_name(&place, by).await?;
+                listed = self.runs(&place, &request, by).await?;
+            }
             // One that went on between the two calls is in both.
-            for run in reply.each::<Run>(listed.workflow_runs) {
+            for run in listed.into_iter().filter(|run| run.repository.id == repository.id) {
                 if !runs.contains(&run.id) {
                     runs.push(run.id);
                 }
             }
         }
         Ok(runs)
+    }
+
+    async fn runs(&self, place: &Place, request: &Request, by: Instant) -> Result<Vec<Run>, CallError> {
+        let reply = self.reply(place, request, by).await?.success(self.now())?;
+        match reply.read::<Runs>() {
+            Ok(listed) => Ok(reply.each::<Run>(listed.workflow_runs)),
+            Err(why) => Err(reply.unreadable(why)),
+        }
     }
 }

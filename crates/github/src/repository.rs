@@ -44,7 +44,22 @@ impl Repositories for Github {
         by: Instant,
     ) -> Result<Option<bool>, CallError> {
         let place = Place::repository(installation, repository, name, Permission::Metadata)?;
-        let reply = match self.reply(&place, &Request::get("get-repository", place.path.clone()), by).await {
+        let found = match self.shown(&place, by).await? {
+            // Everybody may see a public repository, and another one has this name by now.
+            Some(wire) if wire.id != repository.0 => {
+                self.forget_name(&place, by).await?;
+                self.shown(&place, by).await?
+            }
+            shown => shown,
+        };
+        Ok(found.filter(|wire| wire.id == repository.0).map(|wire| wire.private))
+    }
+}
+
+impl Github {
+    /// The repository at a place; none if the App may not see it.
+    async fn shown(&self, place: &Place, by: Instant) -> Result<Option<Wire>, CallError> {
+        let reply = match self.reply(place, &Request::get("get-repository", place.path.clone()), by).await {
             Ok(reply) => reply.success(self.now()),
             Err(error) => Err(error),
         };
@@ -54,7 +69,7 @@ impl Repositories for Github {
             Err(error) => return Err(error),
         };
         match reply.read::<Wire>() {
-            Ok(wire) => Ok((wire.id == repository.0).then_some(wire.private)),
+            Ok(wire) => Ok(Some(wire)),
             Err(why) => Err(reply.unreadable(why)),
         }
     }

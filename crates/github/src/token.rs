@@ -8,7 +8,7 @@ use mayfly_domain::id::{InstallationId, RepositoryId};
 use mayfly_domain::time::Timestamp;
 use octocrab::Octocrab;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use crate::app::{as_app, misconfigured};
@@ -74,6 +74,15 @@ impl Grant {
 struct Wire {
     token: String,
     expires_at: jiff::Timestamp,
+    /// Those that the token was narrowed to. Source: docs.github.com, REST "Create an installation access token for an app".
+    repositories: Option<Vec<Value>>,
+}
+
+/// A repository as the answer with a token shows it.
+#[derive(Deserialize)]
+struct Covered {
+    id: i64,
+    full_name: String,
 }
 
 /// A client that works with an installation token.
@@ -82,6 +91,10 @@ pub(crate) struct Worker {
     pub(crate) client: Octocrab,
     /// The token was there already: GitHub may have ended it since.
     pub(crate) reused: bool,
+    /// `owner/name` of the one repository that the token is good for, as it was when the token was made.
+    pub(crate) name: Option<String>,
+    /// When it was made.
+    pub(crate) made_at: Timestamp,
     expires_at: Timestamp,
 }
 
@@ -127,6 +140,8 @@ async fn ask(app: &Octocrab, grant: &Grant, now: Timestamp, by: Instant) -> Resu
         Ok(wire) => wire,
         Err(why) => return Err(reply.unreadable(why)),
     };
+    let mut covered = reply.each::<Covered>(wire.repositories.unwrap_or_default()).into_iter();
+    let name = covered.find(|one| grant.repository.is_some_and(|id| id.0 == one.id)).map(|one| one.full_name);
     let client = app.user_access_token(wire.token).map_err(|_| misconfigured("octocrab refuses the token".to_owned()))?;
-    Ok(Worker { client, reused: false, expires_at: Timestamp::from_millis(wire.expires_at.as_millisecond()) })
+    Ok(Worker { client, reused: false, name, made_at: now, expires_at: Timestamp::from_millis(wire.expires_at.as_millisecond()) })
 }

@@ -128,6 +128,9 @@ impl Teller<'_> {
         self.system.world.with_github(|github, now| {
             let id = github.accounts_mut().mention(&before, now);
             github.accounts_mut().rename(id, to, redirects);
+            if !redirects {
+                github.accounts_mut().mention(&before, now);
+            }
         });
         self.names.insert(repository.to_owned(), after);
     }

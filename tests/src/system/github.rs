@@ -111,6 +111,17 @@ impl Question {
         self.grant.as_ref().map_or_else(|| asked.clone(), |grant| format!("{asked} of {}", grant.installation.0))
     }
 
+    /// The same about the repository of this name, if it is about one.
+    fn at(&self, name: &str) -> Self {
+        let rest = self.path.strip_prefix("/repos/").and_then(|path| path.splitn(3, '/').nth(2));
+        let bare = self.path.starts_with("/repos/") && rest.is_none();
+        match rest {
+            Some(rest) => Self { path: format!("/repos/{name}/{rest}"), ..self.clone() },
+            None if bare => Self { path: format!("/repos/{name}"), ..self.clone() },
+            None => self.clone(),
+        }
+    }
+
     fn request(&self) -> Request {
         let (path, query) = self.path.split_once('?').unwrap_or((&self.path, ""));
         let mut request = Request::new(self.method, path).header("user-agent", "mayfly");
@@ -153,6 +164,9 @@ impl Question {
         match github.make_token(installation, &narrowing, now) {
             Some(Ok((token, _))) => {
                 let bearer = format!("Bearer {token}");
+                // The answer with a token says what its repository is called now: the adapter asks at that name, and again if it has changed since.
+                let name = grant.repository.map(|id| github.accounts().full_name(id::RepositoryId(id.0)));
+                let request = name.map_or(request, |name| self.at(&name).request());
                 let answer = github.rest(&request.header("authorization", &bearer), now);
                 // A renamed repository sends its callers on, once.
                 let Some(path) = moved_to(&answer) else { return Ok(answer) };

@@ -1,8 +1,12 @@
 //! Registrations that GitHub makes, and those that it refuses.
 
+use std::time::Duration;
+
 use mayfly_github::{RegisterError, Registrations as _};
 use mayfly_tests::github::accounts::{ACME, Visibility};
 use mayfly_tests::github::faults::Refusal;
+use mayfly_tests::github::id::RepositoryId;
+use mayfly_tests::github::runners::Scope;
 
 use crate::world::{LABELS, MINT, TOKEN, World, name, soon};
 
@@ -98,6 +102,26 @@ async fn repository_outside_the_installation_is_refused_for_good() {
     let error = world.register(&target, 1).await.unwrap_err();
     assert!(matches!(error, RegisterError::RefusedForGood { status: 422, .. }), "{error:?}");
     assert_eq!(world.calls(MINT), 0);
+}
+
+/// The old name is another one's, of the same installation: nothing may be registered there.
+#[tokio::test]
+async fn repository_whose_name_another_one_took_is_registered_at_and_the_other_is_not() {
+    let world = World::start().await;
+    let target = world.app();
+    let ours = world.repository("acme/app").id;
+    world.register(&target, 1).await.unwrap();
+    world.at(|model, now| {
+        let id = model.accounts_mut().mention("acme/app", now);
+        model.accounts_mut().rename(id, "renamed", true);
+        model.accounts_mut().mention("acme/app", now);
+    });
+    world.put_forward(Duration::from_secs(10));
+    for mint in 2..=3 {
+        world.github.register(&target, &name(mint), soon()).await.unwrap();
+    }
+    let places: Vec<_> = world.server.with(|model| model.runners().map(|one| one.scope).collect());
+    assert_eq!(places, [Scope::Repository(RepositoryId(ours.0)); 3]);
 }
 
 #[tokio::test]

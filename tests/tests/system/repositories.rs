@@ -7,6 +7,7 @@ use mayfly_domain::job::JobState;
 use mayfly_ledger::repositories::SeenRepository;
 use mayfly_tests::github::accounts::ACME;
 use mayfly_tests::github::jobs::{Action, JobDeliveries, NewJob};
+use mayfly_tests::github::runners::Scope;
 use mayfly_tests::ledger::{Fault, Operation, What, When};
 use mayfly_tests::system::{Start, Strike, System};
 
@@ -207,4 +208,29 @@ async fn a_job_that_no_pool_takes_or_that_is_held_back_is_left_alone() {
     let gated = system.queue_jobs(&never_told(NewJob { gate: Some(mayfly_tests::github::jobs::Gate::Environment), ..job() }))[0];
     system.pass(1_500).await;
     assert_eq!((system.job(hosted), system.job(gated), system.launched_and_most_live().0), (None, None, 1));
+}
+
+/// A repository keeps its id when it is renamed. GitHub sends nobody on once another one has the old name, and jobs that wait were written down with it.
+#[tokio::test(start_paused = true)]
+async fn jobs_of_a_repository_run_when_it_is_renamed_and_another_one_takes_its_name() {
+    for taken in [false, true] {
+        let system = Start::seeded(412).pools(&pool_with("max = 2")).begin().unwrap();
+        let jobs = system.queue_jobs(&NewJob { count: 6, seconds: 60.0, ..job() });
+        until(&system, 120, "two of them run", |system| system.runners().iter().filter(|runner| runner.work.is_some()).count() == 2).await;
+        let renamed = system.world.with_github(|github, now| {
+            let id = github.accounts_mut().mention("acme/app", now);
+            github.accounts_mut().rename(id, "shop", !taken);
+            if taken {
+                github.accounts_mut().mention("acme/app", now);
+            }
+            id
+        });
+        done(&system, 900, &jobs).await;
+        rest(&system, 300).await;
+        assert_eq!(system.launched_and_most_live().0, 6, "each registration was made at once, and at the right place\n{}", story(&system));
+        let elsewhere = |github: &mut mayfly_tests::github::model::Model, _| {
+            github.runners().filter(|one| one.scope != Scope::Repository(renamed)).count()
+        };
+        assert_eq!(system.world.with_github(elsewhere), 0);
+    }
 }

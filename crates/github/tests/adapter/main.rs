@@ -4,6 +4,7 @@
 mod deadlines;
 mod deliveries;
 mod jobs;
+mod moved;
 mod named;
 mod queued;
 mod registrations;

@@ -25,6 +25,11 @@ async fn rerun(stub: &Stub) -> Result<Rerun, CallError> {
     stub.github().rerun(InstallationId(1), &app(), JobId(77), soon()).await
 }
 
+/// A run of the repository with this id.
+pub(crate) fn run(id: i64, repository: i64) -> Value {
+    json!({ "id": id, "repository": { "id": repository } })
+}
+
 fn job(id: i64) -> Value {
     json!({ "id": id, "run_id": 3, "run_attempt": 1, "status": "queued", "conclusion": null, "labels": ["self-hosted"],
         "name": "build (1)", "created_at": "2026-01-01T00:00:01Z", "started_at": "2026-01-01T00:00:02.5Z", "completed_at": null })
@@ -33,8 +38,7 @@ fn job(id: i64) -> Value {
 #[tokio::test]
 async fn runs_that_may_have_waiting_jobs_are_found_once_each() {
     let stub = Stub::start(|asked| {
-        let runs =
-            if asked.line.contains("status=queued") { json!([{ "id": 8 }, { "id": 5 }]) } else { json!([{ "id": 8 }, {}, { "id": 2 }]) };
+        let runs = if asked.line.contains("status=queued") { json!([run(8, 9), run(5, 9)]) } else { json!([run(8, 9), {}, run(2, 9)]) };
         asked.line.starts_with("GET").then(|| answer(200, json!({ "total_count": 3, "workflow_runs": runs })))
     })
     .await;

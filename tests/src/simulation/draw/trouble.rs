@@ -74,7 +74,8 @@ fn app(moments: &mut Moments<'_>, house: &House, acts: &mut Vec<Act>) {
     if moments.chance.one_in(10) {
         let repository = moments.chance.pick(&house.repositories);
         // GitHub sends callers on until somebody makes a repository of the old name.
-        moments.act(Deed::Rename { repository, to: "renamed".to_owned(), redirects: true }, acts);
+        let redirects = moments.chance.one_in(2);
+        moments.act(Deed::Rename { repository, to: "renamed".to_owned(), redirects }, acts);
     }
     if moments.chance.one_in(12) {
         let at = moments.act(Deed::Spoil, acts);

@@ -133,7 +133,7 @@ pub enum Deed {
         repository: String,
         /// The new name, without the owner.
         to: String,
-        /// GitHub sends those on who use the old one.
+        /// GitHub sends those on who use the old one; else another repository has it from now on.
         redirects: bool,
     },
     /// Takes the App off an account.

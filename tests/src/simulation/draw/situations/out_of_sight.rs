@@ -1,10 +1,10 @@
-//! Runners that are idle for longer than `idle_timeout` (5 min) where the App may no longer look: it was suspended or taken away, or the repository has
-//! another name and GitHub does not send anybody on. They get jobs all the while, and news of them is slow: GitHub's 404 does not say that they are gone.
+//! Runners that are idle for longer than `idle_timeout` (5 min) where the App may no longer look: it was suspended or taken away. (A repository that is
+//! renamed meanwhile is found by its id, whoever has the old name.) They get jobs all the while, and news of them is slow: GitHub's 404 does not say that they are gone.
 
 use super::super::chance::Chance;
 use super::super::pools::one_pool;
 use super::Situation;
-use super::parts::{REPOSITORY, afterwards, own_push, push};
+use super::parts::{afterwards, own_push, push};
 use crate::github::faults::{DeliveryFaults, Faults};
 use crate::simulation::scenario::{Act, Blow, Deed, Moment, Rate, Scenario, Trouble};
 use crate::system::Port;
@@ -55,11 +55,9 @@ fn draw(chance: &mut Chance) -> Scenario {
 /// The App goes blind before the time of the first one is over, and sees again some minutes later.
 fn away(chance: &mut Chance) -> [Act; 2] {
     let account = "acme".to_owned();
-    let called = |to: &str| Deed::Rename { repository: REPOSITORY.to_owned(), to: to.to_owned(), redirects: false };
-    let (goes, comes) = match chance.between(0, 2) {
+    let (goes, comes) = match chance.between(0, 1) {
         0 => (Deed::Uninstall { account: account.clone() }, Deed::Install { account }),
-        1 => (Deed::Suspend { account: account.clone() }, Deed::Resume { account }),
-        _ => (called("moved"), called("app")),
+        _ => (Deed::Suspend { account: account.clone() }, Deed::Resume { account }),
     };
     [Act { at: chance.seconds(330, 420), deed: goes }, Act { at: chance.seconds(620, 900), deed: comes }]
 }
