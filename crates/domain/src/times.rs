@@ -11,12 +11,21 @@ pub const API_GATEWAY: Duration = Duration::from_secs(30);
 /// What registrar may spend on calls to GitHub in one request.
 pub const GITHUB_BUDGET: Duration = Duration::from_secs(20);
 
+/// Registrar's Lambda timeout (`infra/template.yaml`).
+pub const REGISTRAR_TIMEOUT: Duration = Duration::from_secs(29);
+
+/// Registrar answers after this time, whatever hangs: Lambda would end its process, and with it every token that it has.
+pub const REGISTRAR_ANSWERS: Duration = Duration::from_secs(26);
+
 /// What scaler may spend on one pool in one run.
 pub const SCALER_DEADLINE: Duration = Duration::from_secs(15);
 
 /// One call of RunTask. ECS publishes no latency: on Fargate the call places the task before it answers, and it is slow when zones are short. A call that is
 /// given up costs minutes (nobody knows whether a task came of it), waiting costs nothing.
 pub const RUN_TASK: Duration = Duration::from_secs(10);
+
+/// A pool is given up after this time, whatever hangs: Lambda would end the process, and with it what it does for other pools.
+pub const SCALER_GIVES_UP: Duration = Duration::from_secs(18);
 
 /// What scaler keeps of its time to write down the last answers to launches.
 pub const WRITE_ANSWERS: Duration = Duration::from_secs(3);
@@ -168,13 +177,14 @@ mod tests {
 
     #[test]
     fn a_request_outlives_everything_behind_it() {
-        assert!(SCRIPT_REQUEST > API_GATEWAY && API_GATEWAY > GITHUB_BUDGET);
+        assert!(SCRIPT_REQUEST > API_GATEWAY && API_GATEWAY > REGISTRAR_TIMEOUT);
+        assert!(REGISTRAR_TIMEOUT > REGISTRAR_ANSWERS && REGISTRAR_ANSWERS > GITHUB_BUDGET);
     }
 
     #[test]
     fn a_scaler_has_ended_before_its_wakes_come_back_and_before_its_launches_are_repeated() {
         assert!(LOOKS_APART + SCALER_DEADLINE < SCALER_TIMEOUT && SCALER_TIMEOUT < WAKE_VISIBILITY && WAKE_VISIBILITY <= RESEND_AFTER);
-        assert!(PLAN_FRESH < SCALER_DEADLINE);
+        assert!(PLAN_FRESH < SCALER_DEADLINE && LOOKS_APART + SCALER_DEADLINE < SCALER_GIVES_UP && SCALER_GIVES_UP < SCALER_TIMEOUT);
     }
 
     #[test]

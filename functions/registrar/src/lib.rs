@@ -17,11 +17,13 @@ use mayfly_domain::registration::{Caller, Identity, identify};
 use mayfly_domain::runner::Runner;
 use mayfly_domain::task::TaskStatus;
 use mayfly_domain::time::Timestamp;
+use mayfly_domain::times;
 use mayfly_fleet::{Described, Tasks};
 use mayfly_github::{Registrations, Repositories};
 use mayfly_ledger::{Ledger, LedgerError, Store};
 use mayfly_queue::Wakes;
 use mayfly_settings::source::{Settings, SettingsError};
+use tokio::time::timeout;
 use tracing::{error, warn};
 
 pub use answer::Answer;
@@ -99,11 +101,20 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             Err(Unusable::Body(why)) => return Answer::bad_request(&why),
             Err(Unusable::Route(route)) => return Answer::not_found(&route),
         };
-        let answered = match asked {
-            Asked::Registration { caller, runner, text } => self.registration(&caller, &runner).await.map(|answer| answer.shaped(text)),
-            Asked::Admission { caller, request } => self.admission(&caller, &request).await,
-        };
-        answered.unwrap_or_else(|problem| self.failed(&problem))
+        let answered = timeout(times::REGISTRAR_ANSWERS, async {
+            match asked {
+                Asked::Registration { caller, runner, text } => self.registration(&caller, &runner).await.map(|answer| answer.shaped(text)),
+                Asked::Admission { caller, request } => self.admission(&caller, &request).await,
+            }
+        });
+        match answered.await {
+            Ok(answered) => answered.unwrap_or_else(|problem| self.failed(&problem)),
+            // As if this process had died: what was under way may have been done, and the runner asks again.
+            Err(_) => {
+                warn!("no answer from AWS or GitHub within {} s: asked to come again", times::REGISTRAR_ANSWERS.as_secs());
+                Answer::later(FAILURE_RETRY, "mayfly cannot answer now")
+            }
+        }
     }
 
     /// A failure that another try may not meet.

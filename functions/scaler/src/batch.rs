@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::anyhow;
 use mayfly_domain::id::PoolName;
 use mayfly_domain::time::Timestamp;
 use mayfly_domain::times;
 use mayfly_ledger::Store;
 use mayfly_queue::{Wake, Wakes};
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use crate::{Fleet, Scaler};
@@ -93,7 +95,9 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
             if self.seen_since(&pool, group.newest) {
                 return Vec::new();
             }
-            match self.serve(&pool).await {
+            // As if this process had died: what was under way may have been done, and the next look sees.
+            let gave_up = |_| Err(anyhow!("no answer from AWS within {} s", times::SCALER_GIVES_UP.as_secs()));
+            match timeout(times::SCALER_GIVES_UP, self.serve(&pool)).await.unwrap_or_else(gave_up) {
                 Ok(()) => Vec::new(),
                 Err(problem) => {
                     warn!(pool.name = %pool, "the pool was not served, its wakes come back: {problem:#}");

@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use mayfly_domain::id::PoolName;
 use mayfly_domain::job::WaitingJob;
 use mayfly_domain::pool::Pools;
@@ -33,7 +33,7 @@ use mayfly_github::{Deliveries, Jobs, QueuedJobs, Repositories, Reruns, Runners}
 use mayfly_ledger::{Ledger, Store};
 use mayfly_queue::Wakes;
 use mayfly_settings::source::Settings;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{info, warn};
 
 pub use app::AppFromSettings;
@@ -81,8 +81,14 @@ struct Later {
     jobs: Vec<WaitingJob>,
 }
 
-/// No sweep begins anything after this time; its Lambda timeout is 55 s.
+/// No sweep begins anything after this time; its Lambda timeout is 55 s (`infra/template.yaml`).
 const BUDGET: Duration = Duration::from_secs(40);
+
+/// A sweep is given up after this time, whatever hangs: what is begun last may take a call to GitHub and what it leads to be written down.
+const GIVES_UP: Duration = Duration::from_secs(50);
+
+/// Giving the lease back takes no longer.
+const LEASE_BACK: Duration = Duration::from_secs(3);
 
 /// No sweep looks at one more open runner's task after this time: when the table is slow, GitHub gets its turn all the same.
 const ECS_BUDGET: Duration = Duration::from_secs(20);
@@ -106,15 +112,19 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     ///
     /// When not even the list of pools can be read: nothing was swept, the next minute tries again.
     pub async fn sweep(&self, owner: &str) -> anyhow::Result<()> {
+        let began = Instant::now();
         let lease = self.ledger.take_lease(owner, self.now()).await.context("take the lease");
         if !lease.inspect_err(|problem| warn!("no sweep this minute, the next one's is another: {problem:#}"))? {
             info!("another sweep is under way");
             return Ok(());
         }
-        let began = Instant::now();
-        let swept = self.sweep_all(&Budget::new(began + ECS_BUDGET, began + BUDGET)).await;
-        if let Err(problem) = self.ledger.give_lease_back(owner).await {
-            warn!("the lease was not given back, it runs out by itself: {problem}");
+        let budget = Budget::new(began + ECS_BUDGET, began + BUDGET);
+        let gave_up = |_| Err(anyhow!("no answer from AWS or GitHub within {} s", GIVES_UP.as_secs()));
+        let swept = timeout_at(began + GIVES_UP, self.sweep_all(&budget)).await.unwrap_or_else(gave_up);
+        match timeout(LEASE_BACK, self.ledger.give_lease_back(owner)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(problem)) => warn!("the lease was not given back, it runs out by itself: {problem}"),
+            Err(_) => warn!("the lease was not given back within {} s, it runs out by itself", LEASE_BACK.as_secs()),
         }
         // Lambda counts it, and two alarms hear of what lasts.
         swept.inspect_err(|problem| warn!("the sweep did not come to its end, the next minute's is another: {problem:#}"))?;

@@ -11,6 +11,7 @@ mod determinism;
 mod failures;
 mod foreign;
 mod given_up;
+mod handler_deadlines;
 mod leftovers;
 mod limits;
 mod logs;
