@@ -3,6 +3,7 @@
 import fnmatch
 import json
 import re
+import tomllib
 import unittest
 
 from template import PATH, REPOSITORY, Template, listed, written
@@ -53,6 +54,20 @@ class Loops(unittest.TestCase):
                 wakes_itself.append(name)
                 self.assertEqual(function.get("RecursiveLoop"), "Allow", name)
         self.assertEqual(wakes_itself, ["Scaler"])
+
+
+class Version(unittest.TestCase):
+    """The command compares the stack's version with its own: a release that forgets one of them would warn for ever, or never."""
+
+    def test_the_stack_says_the_version_of_the_workspace(self):
+        says = json.loads(Template().resources["Deployment"]["Properties"]["Value"])["version"]
+        workspace = tomllib.loads((REPOSITORY / "Cargo.toml").read_text())["workspace"]["package"]["version"]
+        self.assertEqual(says, workspace, "infra/template.yaml, Deployment: write the version of Cargo.toml there")
+
+    def test_every_program_has_the_version_of_the_workspace(self):
+        manifests = [path for path in REPOSITORY.glob("*/**/Cargo.toml") if "target" not in path.parts and ".venv" not in path.parts]
+        own = [str(path) for path in manifests if tomllib.loads(path.read_text()).get("package", {}).get("version") != {"workspace": True}]
+        self.assertEqual((own, len(manifests) > 10), ([], True))
 
 
 class Grants(unittest.TestCase):
