@@ -160,8 +160,8 @@ impl Init {
         let about = About { stack: making.stack.clone(), github: making.github.clone(), webhook_url: making.webhook_url.clone(), defaults };
         let mut served = Served::start(about, self.port, Arc::new(system_clock)).await?;
         let arrival = if self.no_browser {
-            let choice = choice.map_err(|problem| {
-                Failure::new(problem, "without a browser, pass --organization LOGIN, or --scope repository for your own account")
+            let choice = choice.map_err(|wrong| {
+                Failure::new(wrong.problem, "without a browser, pass --organization LOGIN, or --scope repository for your own account")
             })?;
             Box::pin(without_browser(&mut served, &choice, screen)).await?
         } else {

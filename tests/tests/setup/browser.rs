@@ -5,6 +5,7 @@
 
 use mayfly_cli::commands::init::proof::Proof;
 use mayfly_tests::github::server::Server;
+use serde_json::json;
 
 use crate::chromium::{Browser, is_here};
 use crate::page::Visit;
@@ -75,6 +76,81 @@ async fn an_app_is_made_in_a_real_browser() {
     assert!(matches!(answer.deliveries, Proof::Arrived { .. }), "{:?}", answer.deliveries);
     assert_eq!((answer.slug.as_str(), answer.findings.len()), ("mayfly-for-acme", 0));
     assert!(installed.contains("61001001"), "{installed}");
+}
+
+/// The least contrast of a text to what is behind it, with that text, and how light the page is: 0 is black, 1 is white.
+/// The formula: https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio.
+const CONTRAST: &str = r"
+    const light = ([r, g, b]) => {
+        const of = c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+        return 0.2126 * of(r) + 0.7152 * of(g) + 0.0722 * of(b);
+    };
+    const parts = color => color.match(/[\d.]+/g).map(Number);
+    const behind = e => {
+        for (; e; e = e.parentElement) {
+            const color = parts(getComputedStyle(e).backgroundColor);
+            if (color.length < 4 || color[3] > 0) return color;
+        }
+        throw new Error('nothing is behind it');
+    };
+    const ratio = (one, other) => (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+    const texts = [...document.body.querySelectorAll('*')].filter(e =>
+        e.value || [...e.childNodes].some(node => node.nodeType === Node.TEXT_NODE && node.textContent.trim()));
+    const found = texts.map(e => [ratio(light(parts(getComputedStyle(e).color)), light(behind(e))), e.textContent || e.value]);
+    found.sort((one, other) => one[0] - other[0]);
+    return { least: found[0][0], text: found[0][1], count: found.length, page: light(behind(document.body)) };
+";
+
+#[tokio::test]
+async fn pages_can_be_read_in_the_light_and_in_the_dark_and_errors_stand_beside_their_field() {
+    if !have_browser() {
+        return;
+    }
+    let visit = Visit::start("https://github.test", "https://mayfly.test/webhook").await;
+    let profile = tempfile::tempdir().unwrap();
+    let browser = Browser::start(profile.path()).await;
+    let readable = async |page: &str| {
+        for (scheme, light) in [("light", true), ("dark", false)] {
+            browser.prefers(scheme).await;
+            let found = browser.run(CONTRAST).await;
+            let (least, lightness) = (found["least"].as_f64().unwrap(), found["page"].as_f64().unwrap());
+            assert!(least >= 4.5 && found["count"].as_u64().unwrap() > 1, "{page}, {scheme}: {found}");
+            assert!(if light { lightness > 0.9 } else { lightness < 0.05 }, "{page}, {scheme}: {found}");
+            keep_picture(&browser, &format!("{page}-{scheme}")).await;
+        }
+    };
+    browser.go(&visit.served.address).await;
+    readable("choose").await;
+    for (field, text, said) in [
+        ("organization", "", "Runners of an organization need its login"),
+        ("organization", "<acme>", "is not an organization's login"),
+        ("name", "  ", "An App's name has 1 to 34 characters"),
+    ] {
+        browser.go(&format!("{}/", visit.origin())).await;
+        browser.write(&format!("input[name={field}]"), text).await;
+        browser.click("form button").await;
+        assert!(browser.text("[role=alert]").await.contains(said));
+        browser.focuses(field).await;
+        let place = "const e = document.querySelector('[role=alert]'), field = document.activeElement; \
+             const [one, its] = [e.getBoundingClientRect(), field.getBoundingClientRect()]; \
+             const words = field.getAttribute('aria-describedby').split(' ').map(id => document.getElementById(id).textContent); \
+             return { field: field.name, invalid: field.getAttribute('aria-invalid'), apart: one.top - its.bottom, seen: one.bottom <= innerHeight && its.top >= 0, \
+                      told: words[0] === e.textContent && words.length === 2, others: document.querySelectorAll('[aria-invalid]').length }";
+        let found = browser.run(place).await;
+        let seen = json!([found["field"], found["invalid"], found["seen"], found["told"], found["others"]]);
+        assert_eq!(seen, json!([field, "true", true, true, 1]), "{found}");
+        assert!((-40.0..40.0).contains(&found["apart"].as_f64().unwrap()), "{found}");
+        readable(&format!("wrong-{field}")).await;
+    }
+    browser.write("input[name=name]", "mayfly").await;
+    browser.click("form button").await;
+    browser.says("h1", "Create the App at GitHub").await;
+    browser.click("summary").await;
+    readable("confirm").await;
+    browser.go(&format!("{}/callback?code=c0de&state=0123456789abcdef", visit.origin())).await;
+    browser.find("#refused").await;
+    readable("refused").await;
+    browser.end().await;
 }
 
 #[tokio::test]

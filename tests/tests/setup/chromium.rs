@@ -164,6 +164,11 @@ impl Browser {
         self.until(&format!("document.querySelector({css})?.innerText"), |said| said == text).await;
     }
 
+    /// Waits until the field of this name has the focus.
+    pub(crate) async fn focuses(&self, name: &str) {
+        self.until("document.activeElement?.name", |focused| focused == name).await;
+    }
+
     /// Presses the mouse's button in the middle of an element.
     pub(crate) async fn click(&self, css: &str) {
         let middle = "e.scrollIntoView({ block: 'center' }), (r => r.width && { x: r.x + r.width / 2, y: r.y + r.height / 2 })(e.getBoundingClientRect())";
@@ -178,6 +183,12 @@ impl Browser {
     pub(crate) async fn write(&self, css: &str, text: &str) {
         self.of(css, "e.focus(), e.select(), true").await;
         self.must("Input.insertText", json!({ "text": text })).await;
+    }
+
+    /// What the person has set: light or dark pages.
+    pub(crate) async fn prefers(&self, scheme: &str) {
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        self.must("Emulation.setEmulatedMedia", json!({ "features": features })).await;
     }
 
     /// What a script of the page would get.

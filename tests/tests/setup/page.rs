@@ -143,6 +143,7 @@ async fn what_cannot_be_is_asked_again() {
     let answer = form.form(&wrong).send().await.unwrap();
     assert_eq!(answer.status(), 422);
     let page = answer.text().await.unwrap();
+    assert_eq!(page.matches("role=\"alert\"").count(), 1, "{page}");
     assert!(page.contains("is not an organization") && page.contains("value=\"&lt;acme&gt;\""), "{page}");
     let form = visit.client.post(format!("{}/manifest", visit.origin())).header(COOKIE, &visit.cookie).header(ORIGIN, visit.origin());
     assert_eq!(form.form(&[("scope", "everything")]).send().await.unwrap().status(), 422);

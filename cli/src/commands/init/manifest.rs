@@ -39,6 +39,24 @@ pub struct Choice {
     pub name: String,
 }
 
+/// A field that people fill in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// The organization's login.
+    Organization,
+    /// The App's name.
+    Name,
+}
+
+/// Why a choice cannot be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// The field that it is about.
+    pub field: Field,
+    /// What is wrong, in words for the user.
+    pub problem: String,
+}
+
 /// Something that the App asks for, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Need {
@@ -99,19 +117,24 @@ impl Choice {
     ///
     /// # Errors
     ///
-    /// What cannot be, in words for whoever chose.
-    pub fn checked(scope: Scope, organization: &str, name: &str) -> Result<Self, String> {
+    /// What cannot be, and which field it is about.
+    pub fn checked(scope: Scope, organization: &str, name: &str) -> Result<Self, Wrong> {
+        let wrong = |field, problem: String| Err(Wrong { field, problem });
         let (organization, name) = (organization.trim(), name.trim());
         if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
-            return Err(format!("an App's name has 1 to {LONGEST_NAME} characters"));
+            return wrong(Field::Name, format!("An App's name has 1 to {LONGEST_NAME} characters"));
         }
         // `_` is in the logins of enterprise managed users and of nobody else.
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if organization.len() > LONGEST_LOGIN || !organization.chars().all(allowed) {
-            return Err(format!("{organization:?} is not an organization's login: write it as in https://github.com/<login>"));
+            let problem = format!("{organization:?} is not an organization's login: write it as in https://github.com/<login>");
+            return wrong(Field::Organization, problem);
         }
         let owner = match (scope, organization) {
-            (Scope::Organization, "") => return Err("say which organization".to_owned()),
+            (Scope::Organization, "") => {
+                let problem = "Runners of an organization need its login: write it as in https://github.com/<login>";
+                return wrong(Field::Organization, problem.to_owned());
+            }
             (Scope::Repository, "") => Owner::Myself,
             (_, login) => Owner::Organization(login.to_owned()),
         };
@@ -211,7 +234,9 @@ mod tests {
             (Scope::Repository, "acme", "a\nb"),
             (Scope::Repository, "acme", &"n".repeat(35)),
         ] {
-            assert!(Choice::checked(scope, organization, name).is_err(), "{organization:?} {name:?}");
+            let wrong = Choice::checked(scope, organization, name).unwrap_err();
+            let expected = if organization == "acme" || name != "mayfly" { Field::Name } else { Field::Organization };
+            assert_eq!(wrong.field, expected, "{organization:?} {name:?}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::manifest::{Choice, EVENT, Owner, Scope, needs};
+use super::manifest::{Choice, EVENT, Field, Owner, Scope, Wrong, needs};
 
 /// What the page knows beforehand.
 #[derive(Clone, Debug)]
@@ -15,11 +15,19 @@ pub struct Defaults {
     pub name: String,
 }
 
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:3rem auto;padding:0 1rem;color:#1c2733}\
-h1{font-size:1.5rem}fieldset{border:1px solid #c9d1d9;border-radius:8px;margin:1rem 0;padding:.5rem 1rem}\
-legend{font-weight:600}small,li span{color:#57606a}input[type=text]{font:inherit;padding:.3rem .5rem;width:20rem;max-width:100%}\
+/// Light or dark, as the browser prefers. Every text has a contrast of 4.5 to 1 at least: https://www.w3.org/TR/WCAG22/#contrast-minimum.
+const STYLE: &str = ":root{color-scheme:light dark;--text:#1c2733;--page:#fff;--faint:#57606a;--line:#c9d1d9;--field:#fff;--code:#f3f5f7;--bad:#b42318;\
+--link:#0b57d0}\
+@media(prefers-color-scheme:dark){:root{--text:#e6edf3;--page:#10161d;--faint:#9aa7b4;--line:#3d4855;--field:#1a222c;--code:#1a222c;--bad:#ff9b91;\
+--link:#7db8ff}}\
+html{background:var(--page)}\
+body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:3rem auto;padding:0 1rem;color:var(--text);background:var(--page)}\
+h1{font-size:1.5rem}fieldset{border:1px solid var(--line);border-radius:8px;margin:1rem 0;padding:.5rem 1rem}\
+legend,.scope>label{font-weight:600}small,li span{color:var(--faint)}a{color:var(--link)}\
+input[type=text]{font:inherit;padding:.3rem .5rem;width:20rem;max-width:100%;color:var(--text);background:var(--field);border:1px solid var(--line);\
+border-radius:4px}input[aria-invalid]{border-color:var(--bad)}\
 button{font:inherit;font-weight:600;color:#fff;background:#1f7a4d;border:0;border-radius:6px;padding:.6rem 1.2rem;cursor:pointer}\
-pre{background:#f3f5f7;padding:1rem;overflow:auto;border-radius:6px;font-size:.85rem}.bad{color:#b42318}";
+pre{background:var(--code);padding:1rem;overflow:auto;border-radius:6px;font-size:.85rem}.bad{color:var(--bad)}";
 
 /// A whole page; `title` and `body` are HTML.
 #[must_use]
@@ -47,15 +55,36 @@ pub fn escaped(text: &str) -> String {
     html
 }
 
+/// A text field with its hint; what is wrong with it stands beside it, is read out, and the browser goes there.
+fn text_field(field: Field, (label, hint): (&str, &str), value: &str, wrong: Option<&Wrong>) -> String {
+    let (name, more) = match field {
+        Field::Organization => ("organization", ""),
+        Field::Name => ("name", " maxlength=\"34\" required"),
+    };
+    let problem = wrong.filter(|wrong| wrong.field == field).map(|wrong| escaped(&wrong.problem));
+    let (described, alert) = match &problem {
+        Some(problem) => (
+            format!("aria-describedby=\"{name}-problem {name}-hint\" aria-invalid=\"true\" autofocus"),
+            format!("<br><b class=\"bad\" id=\"{name}-problem\" role=\"alert\">{problem}</b>"),
+        ),
+        None => (format!("aria-describedby=\"{name}-hint\""), String::new()),
+    };
+    format!(
+        "<p><label>{label} <input type=\"text\" name=\"{name}\"{more} value=\"{}\" {described}></label>{alert}<br>\
+         <small id=\"{name}-hint\">{hint}</small></p>",
+        escaped(value)
+    )
+}
+
 /// The first page: which scope, whose App, what name.
 #[must_use]
-pub fn choose(stack: &str, defaults: &Defaults, problem: Option<&str>) -> String {
+pub fn choose(stack: &str, defaults: &Defaults, wrong: Option<&Wrong>) -> String {
     let option = |scope: Scope, title: &str, text: &str| {
         let (value, ticked) = (word(scope), if scope == defaults.scope { " checked" } else { "" });
         let asked = asked(scope);
         format!(
-            "<fieldset><legend><label><input type=\"radio\" name=\"scope\" value=\"{value}\"{ticked}> {title}</label></legend>\
-             <p>{text}</p><ul>{asked}</ul></fieldset>\n"
+            "<div class=\"scope\"><label><input type=\"radio\" name=\"scope\" value=\"{value}\"{ticked} aria-describedby=\"{value}-text\"> {title}</label>\
+             <p id=\"{value}-text\">{text}</p><ul>{asked}</ul></div>\n"
         )
     };
     let organization = option(
@@ -70,19 +99,16 @@ pub fn choose(stack: &str, defaults: &Defaults, problem: Option<&str>) -> String
         "For personal accounts, and for organizations without runner groups. Each runner can reach one repository only, but the App \
          itself is given much: its key administers every repository that it is installed on.",
     );
-    let problem = problem.map(|problem| format!("<p class=\"bad\">{}</p>\n", escaped(problem))).unwrap_or_default();
+    let owner = ("Organization", "Owner of the App. Leave empty for your own account.");
+    let owner = text_field(Field::Organization, owner, &defaults.organization, wrong);
+    let name = ("Name of the App", "Must be unique on GitHub; you can change it on the next page.");
+    let name = text_field(Field::Name, name, &defaults.name, wrong);
     let body = format!(
         "<p>A private GitHub App for the deployment <b>{}</b>: only its owner can install it. GitHub creates its key and hands it to \
-         mayfly in the terminal, which stores it in your AWS account; it never passes through this page.</p>\n{problem}\
-         <form method=\"post\" action=\"/manifest\">{organization}{repository}\
-         <p><label>Organization <input type=\"text\" name=\"organization\" value=\"{}\"></label><br>\
-         <small>Owner of the App. Leave empty for your own account.</small></p>\
-         <p><label>Name of the App <input type=\"text\" name=\"name\" maxlength=\"34\" required value=\"{}\"></label><br>\
-         <small>Must be unique on GitHub; you can change it on the next page.</small></p>\
-         <p><button>Show what GitHub is asked for</button></p></form>",
+         mayfly in the terminal, which stores it in your AWS account; it never passes through this page.</p>\n\
+         <form method=\"post\" action=\"/manifest\"><fieldset><legend>Where runners register</legend>{organization}{repository}</fieldset>\
+         {owner}{name}<p><button>Show what GitHub is asked for</button></p></form>",
         escaped(stack),
-        escaped(&defaults.organization),
-        escaped(&defaults.name),
     );
     page("Make the GitHub App", &body)
 }
@@ -154,7 +180,8 @@ mod tests {
         let evil = r#""><script>alert('x')</script>&"#;
         let defaults = Defaults { scope: Scope::Organization, organization: evil.to_owned(), name: evil.to_owned() };
         let choice = Choice { scope: Scope::Repository, owner: Owner::Organization(evil.to_owned()), name: evil.to_owned() };
-        for html in [choose(evil, &defaults, Some(evil)), confirm(&choice, evil, evil), made(evil, evil), failed(evil), refused(evil)] {
+        let wrong = Wrong { field: Field::Name, problem: evil.to_owned() };
+        for html in [choose(evil, &defaults, Some(&wrong)), confirm(&choice, evil, evil), made(evil, evil), failed(evil), refused(evil)] {
             assert!(!html.contains("<script") && !html.contains(r#""">"#), "{html}");
         }
     }

@@ -105,9 +105,9 @@ async fn manifest(State(desk): Shared, headers: HeaderMap, Form(fields): Form<Fi
             Ok(form) => html(StatusCode::OK, form),
             Err(failure) => html(StatusCode::INTERNAL_SERVER_ERROR, pages::failed(&failure.problem)),
         },
-        Err(problem) => {
+        Err(wrong) => {
             let defaults = Defaults { scope, organization: fields.organization, name: fields.name };
-            html(StatusCode::UNPROCESSABLE_ENTITY, pages::choose(&desk.about.stack, &defaults, Some(&problem)))
+            html(StatusCode::UNPROCESSABLE_ENTITY, pages::choose(&desk.about.stack, &defaults, Some(&wrong)))
         }
     }
 }
