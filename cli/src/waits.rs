@@ -24,6 +24,8 @@ pub enum For {
     Look,
     /// The pool is at its `max`.
     PoolMax,
+    /// The pool is paused: its `max` is 0.
+    Paused,
     /// The repository is at its `max_per_repository`.
     RepositoryMax,
     /// GitHub told the installation to wait.
@@ -145,6 +147,9 @@ fn held_back(now_of: &PoolNow, row: &WaitingJob, record: Option<&JobRecord>, hel
     let waits = |waits_for| Waits { ahead: Some(ahead(now_of, row)), ..Waits::new(waits_for, because.clone()) };
     match held {
         Held::Job => own_wait(row, record),
+        Held::PoolMax(0) => {
+            waits(For::Paused).helped("raise max in the pools file (mayfly apply); until then only runners that started before can take it")
+        }
         Held::PoolMax(_) => {
             let live = match now_of.look.runners.len() {
                 1 => "its runner".to_owned(),

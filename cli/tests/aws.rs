@@ -10,25 +10,48 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-/// An AWS that knows one deployment without a pools file, and an empty ledger.
+/// An AWS that knows one deployment, the versions of its pools file (none at first), an empty ledger, and a quota of vCPUs.
 struct Aws {
     url: String,
     /// `authorization` of each request, with its target.
     signed: Arc<Mutex<Vec<(String, String)>>>,
+    pools: Arc<Mutex<Vec<String>>>,
 }
+
+/// What it knows.
+struct Known {
+    deployment: Value,
+    pools: Arc<Mutex<Vec<String>>>,
+}
+
+/// It takes requests to ECS, and never answers them.
+const SILENT: &str = "AmazonEC2ContainerServiceV20141113.";
+
+/// Who asks, as STS says it.
+const CALLER: &str = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
+    <Arn>arn:aws:sts::123456789012:assumed-role/Admin/alice</Arn><UserId>AROA:alice</UserId><Account>123456789012</Account>\
+    </GetCallerIdentityResult></GetCallerIdentityResponse>";
+
+/// vCPUs on demand that the account may run.
+const QUOTA: f64 = 6.0;
 
 impl Aws {
     fn begin(deployment: Value) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let signed = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&signed);
+        let (signed, pools) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+        let (kept, known) = (Arc::clone(&signed), Known { deployment, pools: Arc::clone(&pools) });
         std::thread::spawn(move || {
+            let mut silent = Vec::new();
             for stream in listener.incoming().flatten() {
                 let (target, authorization, body) = request(&stream);
-                let (status, answer) = answer(&target, &body, &deployment);
+                if target.starts_with(SILENT) {
+                    silent.push(stream);
+                    continue;
+                }
+                let (status, answer) = answer(&target, &body, &known);
                 kept.lock().unwrap().push((target, authorization));
-                let text = answer.to_string();
+                let text = answer.as_str().map_or_else(|| answer.to_string(), str::to_owned);
                 let head = format!(
                     "HTTP/1.1 {status}\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
                     text.len()
@@ -36,7 +59,14 @@ impl Aws {
                 let _ = (&stream).write_all(format!("{head}{text}").as_bytes());
             }
         });
-        Self { url, signed }
+        Self { url, signed, pools }
+    }
+
+    /// The same with a pools file that has these versions.
+    fn with_pools(versions: &[&str]) -> Self {
+        let aws = Self::begin(deployment());
+        aws.pools.lock().unwrap().extend(versions.iter().map(|text| (*text).to_owned()));
+        aws
     }
 
     /// The keys that requests were signed with.
@@ -66,20 +96,49 @@ fn request(stream: &TcpStream) -> (String, String, Value) {
     }
     let mut body = vec![0; length];
     let _ = reader.read_exact(&mut body);
-    (target, authorization, serde_json::from_slice(&body).unwrap_or_default())
+    (target, authorization, serde_json::from_slice(&body).unwrap_or_else(|_| String::from_utf8(body).unwrap_or_default().into()))
 }
 
-fn answer(target: &str, body: &Value, deployment: &Value) -> (u16, Value) {
+fn answer(target: &str, body: &Value, known: &Known) -> (u16, Value) {
+    if body.as_str().is_some_and(|form| form.contains("Action=GetCallerIdentity")) {
+        return (200, CALLER.into());
+    }
     match target.rsplit('.').next().unwrap_or_default() {
         "GetParameter" if body["Name"] == "/mayfly/mayfly/deployment" => {
-            (200, json!({ "Parameter": { "Name": body["Name"], "Type": "String", "Value": deployment.to_string(), "Version": 1 } }))
+            (200, json!({ "Parameter": { "Name": body["Name"], "Type": "String", "Value": known.deployment.to_string(), "Version": 1 } }))
         }
-        "GetParameters" => (200, json!({ "Parameters": [], "InvalidParameters": body["Names"] })),
-        "GetParameter" => (400, json!({ "__type": "ParameterNotFound" })),
+        "GetParameters" => {
+            let names = body["Names"].as_array().unwrap();
+            let (found, missing): (Vec<Value>, Vec<Value>) = names.iter().cloned().partition(|name| known.version(name).is_some());
+            let found: Vec<Value> = found.iter().filter_map(|name| known.version(name)).collect();
+            (200, json!({ "Parameters": found, "InvalidParameters": missing }))
+        }
+        "GetParameter" => match known.version(&body["Name"]) {
+            Some(version) => (200, json!({ "Parameter": version })),
+            None => (400, json!({ "__type": "ParameterNotFound" })),
+        },
+        "PutParameter" => {
+            let mut pools = known.pools.lock().unwrap();
+            pools.push(body["Value"].as_str().unwrap().to_owned());
+            (200, json!({ "Version": pools.len() }))
+        }
+        "GetServiceQuota" if body["QuotaCode"] == "L-3032A538" => (200, json!({ "Quota": { "Value": QUOTA } })),
+        "GetServiceQuota" => (400, json!({ "__type": "AccessDeniedException", "Message": "not authorized" })),
         "Query" => (200, json!({ "Items": [], "Count": 0, "ScannedCount": 0 })),
         "BatchGetItem" => (200, json!({ "Responses": {}, "UnprocessedKeys": {} })),
         "TransactGetItems" => (200, json!({ "Responses": [] })),
         _ => (200, json!({})),
+    }
+}
+
+impl Known {
+    /// The newest version of the pools file, or the one after the colon.
+    fn version(&self, name: &Value) -> Option<Value> {
+        let (name, number) = name.as_str()?.split_once(':').map_or((name.as_str()?, None), |(name, number)| (name, number.parse().ok()));
+        let pools = self.pools.lock().unwrap();
+        let number = number.unwrap_or(pools.len());
+        let text = (name == "/mayfly/mayfly/pools").then(|| pools.get(number.checked_sub(1)?)).flatten()?;
+        Some(json!({ "Name": name, "Type": "String", "Value": text, "Version": number, "LastModifiedDate": 1.795e9 }))
     }
 }
 
@@ -115,15 +174,20 @@ const GOOD: &str = "[github]\naccounts = [\"acme\"]\n[pools.linux]\nlabels = [\"
 
 /// Exit code, stdout and stderr of a command, with these variables and nothing else to find credentials by than [`CONFIG`].
 fn mayfly(home: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String, String) {
+    let output = command(home, arguments, variables).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+fn command(home: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     std::fs::create_dir_all(home.join(".aws")).unwrap();
     std::fs::write(home.join(".aws/config"), CONFIG).unwrap();
     std::fs::write(home.join("pools.toml"), GOOD).unwrap();
     let mut command = Command::new(std::env::var_os("CARGO_BIN_EXE_mayfly").unwrap());
     command.args(arguments).current_dir(home).stdin(Stdio::null());
     command.env_clear().env("HOME", home).env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_MAX_ATTEMPTS", "1");
-    let output = command.envs(variables.iter().copied()).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    command.envs(variables.iter().copied());
+    command
 }
 
 /// Credentials of the environment.
@@ -250,6 +314,59 @@ fn a_plan_with_changes_exits_with_4_if_that_is_asked() {
     let after =
         |key: &str| plan["pools"][0]["keys"].as_array().unwrap().iter().find(|change| change["key"] == key).unwrap()["after"].clone();
     assert_eq!((after("labels"), after("max"), after("cpu"), after("memory")), (json!(["mayfly"]), json!(5), json!(2), json!("8 GiB")));
+}
+
+/// An operator who wants the file of last week back needs no file.
+#[test]
+fn an_earlier_version_is_applied_again() {
+    let home = tempfile::tempdir().unwrap();
+    let larger = GOOD.replace("max = 5", "max = 9");
+    let aws = Aws::with_pools(&[GOOD, &larger]);
+    let (code, answer, said) = mayfly(home.path(), &["apply", "--yes", "--version", "1"], &environment(&aws.url));
+    assert_eq!(code, 0, "{answer}{said}");
+    assert!(answer.contains("~ max = 9 → 5\n") && answer.contains("applied: version 3 is in force"), "{answer}{said}");
+    assert_eq!(*aws.pools.lock().unwrap(), [GOOD, &larger, GOOD], "to the byte");
+    let (code, answer, said) = mayfly(home.path(), &["apply", "--yes", "--version", "7"], &environment(&aws.url));
+    assert_eq!((code, answer.as_str()), (1, ""), "{said}");
+    assert!(said.ends_with("error: there is no version 7 of the pools file\n  AWS keeps the last 100: see mayfly pools\n"), "{said}");
+    // The version in force changes nothing, and writes nothing.
+    let (code, answer, _) = mayfly(home.path(), &["apply", "--yes", "--version", "3"], &environment(&aws.url));
+    assert!(code == 0 && answer.contains("this very file is in force"), "{answer}");
+    assert_eq!(aws.pools.lock().unwrap().len(), 3);
+    for wrong in [&["apply", "--version", "0"][..], &["apply", "--version", "1", "pools.toml"], &["apply"]] {
+        assert_eq!(mayfly(home.path(), wrong, &environment(&aws.url)).0, 2, "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_plan_tells_what_the_account_may_run_or_that_this_is_unknown() {
+    let home = tempfile::tempdir().unwrap();
+    let aws = Aws::begin(deployment());
+    let (_, answer, said) = mayfly(home.path(), &["plan", "pools.toml"], &environment(&aws.url));
+    assert!(answer.contains("vCPUs at max, on-demand: 0 → 10; the account may run 6, so jobs will wait"), "{answer}{said}");
+    std::fs::write(home.path().join("spot.toml"), format!("{GOOD}capacity = \"spot\"\n")).unwrap();
+    let (code, answer, said) = mayfly(home.path(), &["plan", "spot.toml"], &environment(&aws.url));
+    assert!(code == 0 && answer.contains("vCPUs at max, spot: 0 → 10; how many the account may run is unknown"), "{answer}{said}");
+    let (_, answer, _) = mayfly(home.path(), &["plan", "--json", "spot.toml"], &environment(&aws.url));
+    let plan: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(plan["vcpus"], json!([{ "capacity": "spot", "before": 0, "after": 10, "allowed": null }]));
+}
+
+/// ECS does not answer, so the probe goes on and on: what is known is on the screen, in a pipe, too.
+#[test]
+fn doctor_prints_what_it_knows_before_the_probe_is_over() {
+    let home = tempfile::tempdir().unwrap();
+    let aws = Aws::with_pools(&[GOOD]);
+    let mut doctor = command(home.path(), &["doctor"], &environment(&aws.url));
+    let mut doctor = doctor.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(doctor.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let known = lines.find(|line| line.contains("the account may run 6 vCPU on demand, and the pools at their max need 10"));
+    assert!(known.is_some(), "it ended without a word about quotas");
+    let said = BufReader::new(doctor.stderr.take().unwrap()).lines().map_while(Result::ok).find(|line| line.contains("starting probe"));
+    assert!(said.is_some_and(|said| said.contains("about a minute")), "what it does now is said");
+    assert_eq!(doctor.try_wait().unwrap(), None, "it is still at work");
+    doctor.kill().unwrap();
+    doctor.wait().unwrap();
 }
 
 #[test]

@@ -26,7 +26,7 @@ accounts = ["acme"]
 labels = ["linux", "gpu,large"]
 cpu = 3
 memmory = "8 GiB"
-max = 0
+max = -1
 
 [pools.Arm]
 labels = ["arm"]
@@ -209,7 +209,7 @@ fn the_schema_refuses_what_check_refuses() {
         ("cpu = 2", "cpu = 3"),
         ("cpu = 2", "cpu = \"2\""),
         ("memory = \"8 GiB\"", "memory = \"8 GB\""),
-        ("max = 50", "max = 0"),
+        ("max = 50", "max = -1"),
         ("max = 50", "max = 50\nscope = \"enterprise\""),
         ("max = 50", "max = 50\ncapacity = \"cheap\""),
         ("max = 50", "max = 50\nidle_timeout = 5"),

@@ -51,6 +51,8 @@ RARE = {
     ("DoctorPolicy", "ecs:StopTask"): "a probe does not end by itself",
     ("DoctorPolicy", "iam:GetRole"): "a pool names a role of its own",
     ("DoctorPolicy", "servicequotas:GetAWSDefaultServiceQuota"): "the account was never given a quota of its own; the stand-in always has one",
+    ("OperatorPolicy", "servicequotas:GetAWSDefaultServiceQuota"): "the same",
+    ("ViewerPolicy", "servicequotas:GetAWSDefaultServiceQuota"): "the same",
     ("ObserverRole", "ecs:StopTask"): "a task comes up for a runner that is closed",
     ("OperatorPolicy", "dynamodb:DeleteItem"): "a job that is retried waits in another pool from then on",
     ("RegistrarRole", "ecs:DescribeTasks"): "a runner asks that the ledger does not know yet",

@@ -47,6 +47,9 @@ pub struct Apply {
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
+    /// Show every key of new pools
+    #[arg(long, short)]
+    verbose: bool,
 }
 
 /// What applying needs of the world.
@@ -203,7 +206,7 @@ impl Apply {
             };
             let prepared = prepare(connected, (&readable, name), screen).await?;
             if !screen.json() {
-                screen.print(prepared.plan.in_words());
+                screen.print(prepared.plan.in_words(self.verbose));
             }
             if prepared.plan.same {
                 return answer(screen, &prepared.plan, None);

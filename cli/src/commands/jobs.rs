@@ -355,3 +355,17 @@ fn line(record: &JobRecord, because: Option<String>, cost: Option<MicroDollars>,
         because,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arguments::Color;
+
+    /// Sums of an answer in JSON are wrong if something is missing from it.
+    #[test]
+    fn programs_get_all_and_people_what_they_can_read_unless_they_say_how_many() {
+        for (asked, json, lines) in [(None, true, usize::MAX), (None, false, SHOWN), (Some(5), true, 5), (Some(1_000), false, 1_000)] {
+            assert_eq!(limit(asked, &Screen::new(Color::Never, json)), lines, "{asked:?}, JSON {json}");
+        }
+    }
+}

@@ -12,12 +12,14 @@ use clap::Args;
 use mayfly_domain::id::PoolName;
 use mayfly_domain::pool::{Pool, Pools};
 use mayfly_domain::price::{MicroDollars, cost};
+use mayfly_domain::size::Capacity;
 use mayfly_ledger::{Ledger, LedgerError, Store};
 use mayfly_settings::pools_file::{Problem, Review, Vcpus, review};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use self::difference::{Differing, KeyChange, Kind};
 use self::effects::{Destinations, Live, effects};
+use super::doctor::quota::{self, ServiceQuotas};
 use super::pools_file::{NO_GENERATION, show, text as text_of};
 use crate::arguments::Global;
 use crate::deployment::{Connected, connect, ledger_refused};
@@ -29,7 +31,7 @@ use crate::screen::{BAD, DOUBTFUL, Screen};
 /// A pools file to compare with the one in force.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Changes nothing. Prices are AWS's list prices in us-east-1.
+Changes nothing. Prices are AWS's list prices in us-east-1. Of a new pool it shows what is not the default.
 
 Examples:
   mayfly plan pools.toml
@@ -41,6 +43,9 @@ pub struct Planning {
     /// Exit with 4 if there are changes
     #[arg(long)]
     exit_code: bool,
+    /// Show every key of new pools
+    #[arg(long, short)]
+    verbose: bool,
 }
 
 /// Hours of a month, as AWS's price pages count them.
@@ -84,6 +89,25 @@ pub struct IdleCost {
     pub after_microdollars: MicroDollars,
 }
 
+/// How many vCPUs run at a time when every pool is at its `max`, and how many the account may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct VcpuPlan {
+    /// Each capacity has a quota of its own.
+    #[serde(serialize_with = "as_the_file_says")]
+    pub capacity: Capacity,
+    /// As it is.
+    pub before: u64,
+    /// As it would be.
+    pub after: u64,
+    /// The account's quota; none if it is not known.
+    pub allowed: Option<u32>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn as_the_file_says<S: Serializer>(capacity: &Capacity, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(difference::capacity(*capacity))
+}
+
 /// What a pools file would change.
 #[derive(Clone, Debug, Serialize)]
 pub struct Plan {
@@ -101,6 +125,8 @@ pub struct Plan {
     pub pools: Vec<PoolPlan>,
     /// The idle floor's price.
     pub idle_a_month: IdleCost,
+    /// vCPUs at `max`, for each capacity that a pool has or had.
+    pub vcpus: Vec<VcpuPlan>,
 }
 
 /// A file that can be used.
@@ -152,6 +178,8 @@ pub struct Compared<'a> {
     pub file: &'a Readable,
     /// Runners have a public address, which costs.
     pub public_ip: bool,
+    /// How many vCPUs the account may run, as far as that is known.
+    pub allowed: Vcpus,
 }
 
 /// Makes the plan.
@@ -160,7 +188,7 @@ pub struct Compared<'a> {
 ///
 /// [`LedgerError`].
 pub async fn gather<S: Store>(ledger: &Ledger<S>, compared: &Compared<'_>, (stack, file): (&str, String)) -> Result<Plan, LedgerError> {
-    let Compared { newest, author, before, file: Readable { text, pools: after }, public_ip } = compared;
+    let Compared { newest, author, before, file: Readable { text, pools: after }, public_ip, allowed } = compared;
     let mut pools = Vec::new();
     for differing in difference::pools(*before, after) {
         pools.push(pool_plan(ledger, &differing, after).await?);
@@ -177,6 +205,7 @@ pub async fn gather<S: Store>(ledger: &Ledger<S>, compared: &Compared<'_>, (stac
             before_microdollars: before.map_or(MicroDollars(0), |before| idle_a_month(&before.pools, *public_ip)),
             after_microdollars: idle_a_month(&after.pools, *public_ip),
         },
+        vcpus: vcpus(*before, after, *allowed),
     })
 }
 
@@ -194,9 +223,21 @@ async fn pool_plan<S: Store>(ledger: &Ledger<S>, differing: &Differing<'_>, afte
     Ok(PoolPlan { pool: differing.name.clone(), change: differing.kind(), keys: differing.keys.clone(), now, effects })
 }
 
+/// vCPUs at `max`, before and after, by capacity.
+fn vcpus(before: Option<&Pools>, after: &Pools, allowed: Vcpus) -> Vec<VcpuPlan> {
+    let kinds = [(Capacity::OnDemand, allowed.on_demand), (Capacity::Spot, allowed.spot)];
+    let each = kinds.map(|(capacity, allowed)| VcpuPlan {
+        capacity,
+        before: before.map_or(0, |before| quota::at_max(&before.pools, capacity)),
+        after: quota::at_max(&after.pools, capacity),
+        allowed,
+    });
+    each.into_iter().filter(|one| one.before > 0 || one.after > 0).collect()
+}
+
 /// What the idle floors of all pools cost a month.
 fn idle_a_month(pools: &[Pool], public_ip: bool) -> MicroDollars {
-    let costs = pools.iter().map(|pool| cost(&pool.size, MONTH, public_ip).0.saturating_mul(pool.min_idle.into()));
+    let costs = pools.iter().map(|pool| cost(&pool.size, MONTH, public_ip).0.saturating_mul(pool.floor().into()));
     MicroDollars(costs.fold(0, u64::saturating_add))
 }
 
@@ -213,10 +254,10 @@ impl Plan {
         self.pools.iter().filter(|pool| pool.change == kind).count()
     }
 
-    /// The plan in words, styled.
+    /// The plan in words, styled. Of a new pool every key is shown, or what is not the default, on one line.
     #[must_use]
-    pub fn in_words(&self) -> String {
-        text::in_words(self)
+    pub fn in_words(&self, every_key: bool) -> String {
+        text::in_words(self, every_key)
     }
 }
 
@@ -251,10 +292,12 @@ pub async fn prepare(connected: Connected, file: (&Readable, String), screen: &S
         None => None,
     };
     let public_ip = connected.deployment.assign_public_ip == "ENABLED";
-    let compared = Compared { newest: newest.as_ref(), author, before: before.as_deref(), file: file.0, public_ip };
+    let quotas = ServiceQuotas::new(&connected.sdk);
+    let (allowed, warnings) = futures::join!(quota::known(&quotas), outside::warnings(&connected, &file.0.pools));
+    let compared = Compared { newest: newest.as_ref(), author, before: before.as_deref(), file: file.0, public_ip, allowed };
     let plan = gather(&connected.ledger(), &compared, (&connected.stack, file.1)).await;
     let plan = plan.map_err(|error| ledger_refused("read the ledger", &error))?;
-    for (problem, fix) in outside::warnings(&connected, &file.0.pools).await {
+    for (problem, fix) in warnings {
         screen.say(format_args!("{DOUBTFUL}warning:{DOUBTFUL:#} {problem}\n    {fix}"));
     }
     Ok(Prepared { connected, newest, plan })
@@ -276,7 +319,7 @@ impl Planning {
         if screen.json() {
             screen.print_json(&prepared.plan)?;
         } else {
-            screen.print(prepared.plan.in_words());
+            screen.print(prepared.plan.in_words(self.verbose));
         }
         Ok(if self.exit_code && prepared.plan.changes_something() { Exit::Changes } else { Exit::Done })
     }

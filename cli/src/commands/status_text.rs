@@ -60,10 +60,11 @@ fn pools(answer: &Answer, room: Option<usize>) -> String {
         Column::new("STARTS"),
     ]);
     for pool in &answer.pools {
-        let (starts, style) = worst(pool);
+        let paused = pool.max == 0 && !pool.gone;
+        let (starts, style) = if paused { ("paused", DOUBTFUL) } else { worst(pool) };
         let name = if pool.gone { format!("{} (gone, drains)", pool.pool) } else { pool.pool.to_string() };
         let full = pool.waiting > 0 && pool.live >= usize::try_from(pool.max).unwrap_or(usize::MAX);
-        let shy = pool.idle < usize::try_from(pool.min_idle).unwrap_or(0);
+        let shy = !paused && pool.idle < usize::try_from(pool.min_idle).unwrap_or(0);
         let idle = if pool.min_idle > 0 { format!("{}/{}", pool.idle, pool.min_idle) } else { pool.idle.to_string() };
         table.row([
             Cell::new(name).styled(STRONG),

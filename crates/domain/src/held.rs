@@ -44,6 +44,7 @@ impl Held {
         let because = failure.map(|failure| format!(" ({failure})")).unwrap_or_default();
         match self {
             Self::Job => "it waits for its own next try".to_owned(),
+            Self::PoolMax(0) => format!("pool {pool} is paused (max = 0)"),
             Self::PoolMax(max) => format!("pool {pool} is at its max of {max}"),
             Self::RepositoryMax(max) => format!("its repository is at the max_per_repository of {max} of pool {pool}"),
             Self::GithubLimit(until) => format!("GitHub told installation {installation} to wait until {}", clock(until)),
@@ -167,6 +168,7 @@ mod tests {
         let pool: PoolName = "linux".parse().unwrap();
         let words = |held: Held| held.in_words(&pool, InstallationId(7), Some("CannotPullContainerError: not found"));
         assert_eq!(words(Held::PoolMax(20)), "pool linux is at its max of 20");
+        assert_eq!(words(Held::PoolMax(0)), "pool linux is paused (max = 0)");
         assert_eq!(words(Held::GithubLimit(AT)), "GitHub told installation 7 to wait until 14:03 UTC");
         assert_eq!(
             words(Held::FailedStarts(AT)),

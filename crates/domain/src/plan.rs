@@ -83,7 +83,7 @@ pub fn plan(pool: &Pool, health: &Health, jobs: &[WaitingJob], runners: &[Runner
     // The floor is of the pool's own size: a runner of a size that the pool no longer has is surplus once no job needs it.
     let (idle, other): (Vec<&Runner>, Vec<&Runner>) =
         cover.surplus.iter().partition(|runner| runner.size == pool.size && !runner.silent(now));
-    let floor = usize::try_from(pool.min_idle).unwrap_or(usize::MAX);
+    let floor = usize::try_from(pool.floor()).unwrap_or(usize::MAX);
     for _ in idle.len()..floor {
         if room.admit_size(pool.size).is_err() {
             break;

@@ -98,7 +98,7 @@ pub struct Pool {
     pub image: String,
     /// Name of the task role for the jobs, under the stack's role path; none: a role that may do nothing but ask for registration.
     pub task_role: Option<String>,
-    /// Most runners at a time, counted by rows.
+    /// Most runners at a time, counted by rows; 0: the pool is paused.
     pub max: u32,
     /// Most runners at a time for one repository.
     pub max_per_repository: Option<u32>,
@@ -135,6 +135,18 @@ impl Pool {
             max_lifetime: crate::times::MAX_LIFETIME,
             rerun_reclaimed: false,
         }
+    }
+
+    /// True if the pool takes jobs and starts nothing for them until its `max` is raised.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.max == 0
+    }
+
+    /// How many idle runners there are to be now: a pool that is paused keeps none, whatever its `min_idle` says.
+    #[must_use]
+    pub fn floor(&self) -> u32 {
+        self.min_idle.min(self.max)
     }
 
     /// True if jobs of this pool that cannot ask for admission must not run: a refusal that is missed would cost more than a job.

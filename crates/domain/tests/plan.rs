@@ -1,4 +1,4 @@
-//! Properties of the plan (DESIGN §5), over random looks at a pool.
+//! Properties of the plan, over random looks at a pool.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -127,7 +127,7 @@ proptest! {
         let idle = kept.iter().filter(|runner| runner.state.unregistered() && runner.stop.is_none() && runner.size == OWN).count();
         // One that hangs is no part of the floor: as long as it stood for one, the floor would have a hole that nobody mends.
         if look.runners.iter().filter(stopped).any(|runner| runner.size == OWN && !runner.silent(NOW)) {
-            prop_assert!(idle >= usize::try_from(look.pool.min_idle).unwrap(), "the floor was undercut");
+            prop_assert!(idle >= usize::try_from(look.pool.floor()).unwrap(), "the floor was undercut");
         }
     }
 
@@ -152,7 +152,7 @@ proptest! {
             let job = look.jobs.iter().find(|job| job.id == *id).unwrap();
             prop_assert!(*held == Held::Job && !job.eligible(NOW), "job {id} is held: {held:?}");
         }
-        let floor = usize::try_from(look.pool.min_idle).unwrap();
+        let floor = usize::try_from(look.pool.floor()).unwrap();
         let after = look.with_applied(&plan);
         let idle = after.runners.iter().filter(|runner| runner.state.unregistered() && runner.stop.is_none() && runner.size == OWN);
         prop_assert!(idle.count() >= floor);

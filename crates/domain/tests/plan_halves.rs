@@ -1,5 +1,5 @@
 //! What DynamoDB may show of a transaction that is being applied is any part of it: a plan made from a part must not launch more
-//! than one made from the whole, before or after (DESIGN §4, "What DynamoDB promises and what not").
+//! than one made from the whole, before or after (docs/ARCHITECTURE.md, "The ledger": a Query is no snapshot).
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 

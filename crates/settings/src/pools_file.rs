@@ -87,6 +87,13 @@ fn notes(text: &str, pools: &Pools) -> Vec<String> {
         let full = text.len() * 100 / MAX_BYTES;
         notes.push(format!("the file has {} of at most {MAX_BYTES} bytes ({full} %)", text.len()));
     }
+    notes.extend(
+        pools
+            .pools
+            .iter()
+            .filter(|pool| pool.is_paused())
+            .map(|pool| format!("pool {} is paused (max = 0): it takes jobs and starts nothing for them until max is raised", pool.name)),
+    );
     if pools.accounts.len() > 1 {
         notes.push(
             "several accounts are served: GitHub lets a private App, as mayfly init makes it, be installed on its owner's account alone; make it \

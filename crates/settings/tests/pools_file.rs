@@ -7,7 +7,7 @@ use mayfly_domain::id::{OwnerId, PoolName};
 use mayfly_domain::label::Labels;
 use mayfly_domain::pool::{Account, Pool, RepositoryPattern, Scope};
 use mayfly_domain::size::{Architecture, Capacity, Size};
-use mayfly_settings::pools_file::{Vcpus, parse, review};
+use mayfly_settings::pools_file::{Review, Vcpus, parse, review};
 
 /// Nothing wrong with it; the cases below spoil one line each.
 const GOOD: &str = r#"[github]
@@ -181,7 +181,6 @@ const CASES: &[(&str, &str, &str)] = &[
     ("unknown capacity", "+max = 50", "capacity = \"on_demand\""),
     // Limits.
     ("no max", "max = 50", ""),
-    ("max 0", "max = 50", "max = 0\nmin_idle = 1"),
     ("max negative", "max = 50", "max = -1"),
     ("max in quotes", "max = 50", "max = \"50\""),
     ("max enormous", "max = 50", "max = 99999999999999999999"),
@@ -243,8 +242,20 @@ fn every_kind_of_mistake_has_its_line_and_its_advice() {
 #[test]
 fn all_mistakes_are_told_at_once() {
     let text =
-        "[github]\naccounts = []\n[pools.a]\nlabels = [\"a\", \"A\"]\ncpu = 3\nmemory = \"8\"\nmax = 0\n[pools.B]\nlabels = [\"b\"]\n";
+        "[github]\naccounts = []\n[pools.a]\nlabels = [\"a\", \"A\"]\ncpu = 3\nmemory = \"8\"\nmax = -1\n[pools.B]\nlabels = [\"b\"]\n";
     assert_eq!(problems(text).len(), 9, "{:#?}", problems(text));
+}
+
+/// Pausing a pool is one key, whatever the others say.
+#[test]
+fn a_pool_with_max_0_is_paused_and_that_is_told_without_a_warning() {
+    let text = spoilt("max = 50", "max = 0\nmax_per_repository = 3\nmin_idle = 2");
+    let Review { pools, doubts, notes } = review(&text, 1, Vcpus::default());
+    let pools = pools.unwrap();
+    assert_eq!((pools.pools[0].is_paused(), pools.pools[0].min_idle, pools.pools[0].floor()), (true, 2, 0));
+    assert_eq!(doubts, []);
+    assert_eq!(notes, ["pool linux is paused (max = 0): it takes jobs and starts nothing for them until max is raised"]);
+    assert_eq!(review(GOOD, 1, Vcpus::default()).notes, [""; 0]);
 }
 
 #[test]

@@ -93,9 +93,9 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     /// At its `max` a pool starts nothing, and a registered runner may be given jobs of its own target only: those that nothing waits for make room for jobs
-    /// that wait, as many as there are.
+    /// that wait, as many as there are. In a pool that is paused they would make room for nothing.
     pub(crate) async fn make_room(&self, runners: &[Runner], jobs: &[WaitingJob], (pool, pools): (&Pool, &Pools), budget: &Budget) {
-        if runners.len() < usize::try_from(pool.max).unwrap_or(usize::MAX) {
+        if pool.is_paused() || runners.len() < usize::try_from(pool.max).unwrap_or(usize::MAX) {
             return;
         }
         let limits = match self.ledger.limits(jobs.iter().map(|job| job.installation).collect()).await {

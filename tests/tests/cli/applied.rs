@@ -10,7 +10,7 @@ use mayfly_cli::failure::Failure;
 use mayfly_cli::pools_parameter::PoolsParameter as _;
 use mayfly_domain::id::PoolName;
 use mayfly_domain::time::Timestamp;
-use mayfly_settings::pools_file::parse;
+use mayfly_settings::pools_file::{Vcpus, parse};
 use mayfly_tests::github::jobs::NewJob;
 use mayfly_tests::system::{Start, System};
 
@@ -22,10 +22,14 @@ fn readable(text: &str) -> Readable {
 }
 
 async fn planned(system: &System, text: &str) -> Plan {
+    planned_within(system, text, Vcpus { on_demand: Some(20), spot: Some(64) }).await
+}
+
+async fn planned_within(system: &System, text: &str, allowed: Vcpus) -> Plan {
     let newest = Desk::new(system).version(None).await.unwrap();
     let (before, file) = (in_force(system), readable(text));
     let author = newest.as_ref().map(|newest| format!("author-of-{}", newest.number));
-    let compared = Compared { newest: newest.as_ref(), author, before: before.as_ref(), file: &file, public_ip: true };
+    let compared = Compared { newest: newest.as_ref(), author, before: before.as_ref(), file: &file, public_ip: true, allowed };
     gather(&ledger(system), &compared, ("mayfly", "pools.toml".to_owned())).await.unwrap()
 }
 
@@ -69,8 +73,74 @@ async fn busy_system(seed: u64) -> System {
 async fn a_plan_says_what_changes_what_it_touches_and_what_it_costs() {
     let system = busy_system(401).await;
     let plan = planned(&system, &two("max = 1\nimage = \"registry.test/own:2\"\nidle_timeout = \"90s\"", GPU)).await;
-    insta::assert_snapshot!("plan_text", bare(&plan.in_words()));
+    insta::assert_snapshot!("plan_text", bare(&plan.in_words(false)));
     insta::assert_json_snapshot!("plan_json", plan);
+}
+
+/// A new pool is one line of what somebody chose; who wants to read all of it can.
+#[tokio::test(start_paused = true)]
+async fn many_new_pools_are_a_line_each_and_every_key_is_shown_on_demand() {
+    let system = begin(420);
+    let pool = |number: u32| SMALL.replace("small", &format!("team-{number:02}")).replace("max = 2", &format!("max = {number}"));
+    let plan = planned(&system, &two("max = 20", &(1..=36).map(pool).collect::<String>())).await;
+    let words = bare(&plan.in_words(false));
+    let new: Vec<&str> = words.lines().filter(|line| line.starts_with("  + ")).collect();
+    assert_eq!((new.len(), plan.count(Kind::Add)), (36, 36), "{words}");
+    assert!(words.lines().count() < 36 + 8, "{words}");
+    assert_eq!(
+        new[6],
+        r#"  + [pools.team-07]  labels = ["self-hosted", "team-07"], cpu = 0.25, memory = "512 MiB", max = 7, min_idle = 1"#
+    );
+    let words = bare(&plan.in_words(true));
+    assert!(words.contains("\n  + [pools.team-07]\n      + labels = [") && words.contains("\n      + idle_timeout = \"5m\"\n"), "{words}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_holds_the_pools_against_what_the_account_may_run() {
+    let system = begin(421);
+    let last = |plan: &Plan| bare(&plan.in_words(false)).lines().filter(|line| line.starts_with("vCPUs")).collect::<Vec<_>>().join("\n");
+    let file = two("max = 8", GPU);
+    let cases = [
+        (
+            Vcpus { on_demand: Some(16), spot: Some(11) },
+            "vCPUs at max, on-demand: 40 → 16; the account may run 16\n\
+             vCPUs at max, spot: 0 → 12; the account may run 11, so jobs will wait: lower max, or ask for more in Service Quotas",
+        ),
+        (
+            Vcpus { on_demand: None, spot: Some(12) },
+            "vCPUs at max, on-demand: 40 → 16; how many the account may run is unknown: Service Quotas does not tell these credentials\n\
+             vCPUs at max, spot: 0 → 12; the account may run 12",
+        ),
+    ];
+    for (allowed, said) in cases {
+        assert_eq!(last(&planned_within(&system, &file, allowed).await), said);
+    }
+    // What stays as it is is told only where it is too much.
+    let (same, _) = system.world.parameters.get("/mayfly/mayfly/pools").unwrap();
+    for (allowed, said) in [
+        (40, ""),
+        (39, "vCPUs at max, on-demand: 40; the account may run 39, so jobs will wait: lower max, or ask for more in Service Quotas"),
+    ] {
+        let allowed = Vcpus { on_demand: Some(allowed), spot: None };
+        assert_eq!(last(&planned_within(&system, &same, allowed).await), said);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_says_what_pausing_a_pool_means() {
+    let system = busy_system(422).await;
+    let plan = planned(&system, &two("max = 0", &SMALL.replace("max = 2", "max = 0"))).await;
+    assert_eq!(
+        plan.pools[0].effects,
+        [
+            "paused (max = 0): it takes jobs, and starts nothing for them until max is raised",
+            "2 runners now: each job runs to its end, and no more start"
+        ]
+    );
+    assert_eq!(plan.idle_a_month.after_microdollars.0, 0, "a paused pool keeps nothing idle");
+    system.world.parameters.put_pools(&two("max = 0", &SMALL.replace("max = 2", "max = 0")));
+    let plan = planned(&system, &two("max = 4", SMALL)).await;
+    assert_eq!(plan.pools[0].effects, ["2 jobs that wait: runners are started for them"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -78,7 +148,7 @@ async fn a_pool_that_goes_tells_where_its_jobs_go() {
     let system = busy_system(402).await;
     let plan = planned(&system, &format!("[github]\naccounts = [\"acme\", \"other\"]\n{GPU}")).await;
     assert_eq!((plan.count(Kind::Add), plan.count(Kind::Change), plan.count(Kind::Remove)), (1, 0, 2));
-    insta::assert_snapshot!("plan_removed_text", bare(&plan.in_words()));
+    insta::assert_snapshot!("plan_removed_text", bare(&plan.in_words(false)));
     let plan = planned(&system, &format!("[github]\naccounts = [\"acme\"]\n{SMALL}")).await;
     let effects = &plan.pools[0].effects;
     assert_eq!(effects[0], "2 runners busy: each job runs to its end");
@@ -91,10 +161,10 @@ async fn comments_change_nothing_and_the_same_file_even_less() {
     let (text, _) = system.world.parameters.get("/mayfly/mayfly/pools").unwrap();
     let same = planned(&system, &text).await;
     assert!(same.same && !same.changes_something());
-    assert!(bare(&same.in_words()).ends_with("nothing to change: this very file is in force"));
+    assert!(bare(&same.in_words(false)).ends_with("nothing to change: this very file is in force"));
     let commented = planned(&system, &format!("# by hand\n{text}")).await;
     assert!(!commented.same && !commented.changes_something());
-    assert!(bare(&commented.in_words()).ends_with("nothing to change but comments and layout"));
+    assert!(bare(&commented.in_words(false)).ends_with("nothing to change but comments and layout"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -110,7 +180,7 @@ async fn what_was_applied_is_told_with_the_plan_and_with_what_went_beside() {
 #[tokio::test(start_paused = true)]
 async fn colours_are_there_for_whoever_wants_them() {
     let system = begin(404);
-    let words = planned(&system, &two("max = 3", SMALL)).await.in_words();
+    let words = planned(&system, &two("max = 3", SMALL)).await.in_words(false);
     assert!(words.contains("\u{1b}[") && !bare(&words).contains('\u{1b}'));
 }
 

@@ -4,6 +4,7 @@ use mayfly_cli::commands::doctor::finding::Level;
 use mayfly_cli::commands::status::gather;
 use mayfly_cli::commands::status_text::frame;
 use mayfly_cli::commands::{doctor, status_text};
+use mayfly_cli::waits::For;
 use mayfly_cli::words::width;
 use mayfly_domain::runner::RunnerState;
 use mayfly_domain::time::Timestamp;
@@ -11,7 +12,7 @@ use mayfly_tests::fargate::{Fault, FaultKind};
 use mayfly_tests::github::jobs::NewJob;
 use mayfly_tests::system::Start;
 
-use crate::scene::{holds, holds_json, ledger, now, pools, status};
+use crate::scene::{explained, holds, holds_json, ledger, now, pools, status, text};
 use crate::told::{begin, job, jobs, pool_with, queue_one, until};
 
 #[tokio::test(start_paused = true)]
@@ -27,6 +28,20 @@ async fn a_pool_at_max_with_jobs_before_it() {
     let pool = &answer.pools[0];
     assert_eq!((pool.max, pool.live, pool.busy, pool.waiting, answer.waiting, answer.oldest_waiting.len()), (2, 2, 2, 12, 12, 10));
     assert!(!answer.safety_net.is_torn(now(&system)), "{:?}", answer.safety_net);
+}
+
+/// In words everywhere that somebody looks: the table, each job, and doctor, who has nothing to complain of.
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_is_paused_is_told_to_be() {
+    let system = Start::seeded(350).pools(&pool_with("max = 0\nmin_idle = 1")).begin().unwrap();
+    let job = queue_one(&system);
+    system.pass(1_900).await;
+    let answer = status(&system).await;
+    holds(&system, "status_paused", &status_text::text(&answer, None));
+    assert_eq!((answer.waiting, answer.oldest_waiting[0].waits.waits_for), (1, For::Paused));
+    let findings = doctor::pools::ledger(&answer);
+    assert!(findings.iter().all(|finding| finding.level == Level::Good), "{findings:?}");
+    holds(&system, "paused", &text(&explained(&system, job).await));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,9 @@
 //! Several pools, pools files that change, and what sweeper does to runners that stay.
 
 use mayfly_domain::id::PoolName;
-use mayfly_domain::runner::Outcome;
+use mayfly_domain::job::JobState;
+use mayfly_domain::plan::Held;
+use mayfly_domain::runner::{Outcome, RunnerState};
 use mayfly_tests::fargate::Operation;
 use mayfly_tests::github::jobs::{Conclusion, NewJob, Status};
 use mayfly_tests::ledger::{Fault, What, When};
@@ -85,6 +87,34 @@ async fn a_larger_max_is_used_without_a_deployment() {
     system.world.parameters.put_pools(&pool_with("max = 6"));
     until(&system, 150, "six tasks", |system| system.live_tasks().len() == 6).await;
     done(&system, 600, &jobs).await;
+    rest(&system, 120).await;
+}
+
+/// `max = 0` pauses a pool: what runs runs on, what comes is recorded and told why it waits, nothing is started, and no idle runner is kept or paid for.
+#[tokio::test(start_paused = true)]
+async fn a_pool_with_max_0_takes_jobs_and_starts_nothing_until_it_is_raised() {
+    let floor = "min_idle = 2\nmax_per_repository = 3";
+    let system = Start::seeded(129).pools(&pool_with(&format!("max = 6\n{floor}"))).begin().unwrap();
+    let long = system.queue_jobs(&NewJob { seconds: 900.0, ..job() })[0];
+    until(&system, 240, "it runs, and two runners are parked", |system| {
+        let parked = system.runners().iter().filter(|runner| runner.state == RunnerState::Parked && runner.stop.is_none()).count();
+        system.runner_at_github(long).is_some() && parked == 2
+    })
+    .await;
+    system.world.parameters.put_pools(&pool_with(&format!("max = 0\n{floor}")));
+    until(&system, 240, "the floor is gone", |system| system.runners().len() == 1).await;
+    let (launched, _) = system.launched_and_most_live();
+    let waiting = system.queue_jobs(&NewJob { count: 3, ..job() });
+    done(&system, 1_000, &[long]).await;
+    system.pass(5_400).await;
+    assert_eq!((system.launched_and_most_live().0, system.live_tasks().len()), (launched, 0), "{}", story(&system));
+    for job in &waiting {
+        assert_eq!((system.at_github(*job).unwrap().0, system.job(*job).unwrap().state), (Status::Queued, JobState::Queued));
+    }
+    let held: Vec<_> = system.waiting().into_iter().map(|row| row.held).collect();
+    assert_eq!(held, [Some(Held::PoolMax(0)); 3], "{}", story(&system));
+    system.world.parameters.put_pools(&pool_with("max = 6"));
+    done(&system, 400, &waiting).await;
     rest(&system, 120).await;
 }
 

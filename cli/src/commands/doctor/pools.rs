@@ -95,7 +95,7 @@ pub fn ledger(answer: &status::Answer) -> Vec<Finding> {
     }
     let mut waiting: BTreeMap<(String, Option<String>), usize> = BTreeMap::new();
     // What waits for failed starts, or behind the pool's max, is told by the starts, or is how it should be.
-    let normal = |waits: For| matches!(waits, For::FailedStarts | For::Trial | For::PoolMax | For::RepositoryMax);
+    let normal = |waits: For| matches!(waits, For::FailedStarts | For::Trial | For::PoolMax | For::Paused | For::RepositoryMax);
     let long = answer.oldest_waiting.iter().filter(|line| now.since(line.queued_at.0) > LONG && !normal(line.waits.waits_for));
     for line in long {
         *waiting.entry((line.waits.because.clone(), line.waits.help.clone())).or_default() += 1;

@@ -1,5 +1,7 @@
 //! How many vCPUs the account may run at a time, against what the pools may need, and how many functions.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use aws_sdk_servicequotas::Client;
 use aws_sdk_servicequotas::error::SdkError;
@@ -7,7 +9,7 @@ use aws_sdk_servicequotas::operation::get_service_quota::GetServiceQuotaError;
 use aws_types::SdkConfig;
 use mayfly_domain::pool::{Pool, Pools};
 use mayfly_domain::size::Capacity;
-use mayfly_settings::pools_file::cpu_in_words;
+use mayfly_settings::pools_file::{Vcpus, cpu_in_words};
 
 use super::finding::{Area, Finding};
 use crate::deployment::refused;
@@ -103,6 +105,23 @@ pub async fn gather(quotas: &impl Quotas) -> Allowed {
     Allowed { on_demand, spot, functions }
 }
 
+/// How long a plan waits for them.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// Asks for those of vCPUs, where it is enough to know them if these credentials may.
+pub async fn known(quotas: &impl Quotas) -> Vcpus {
+    let both = async { futures::join!(quotas.value(FARGATE, ON_DEMAND), quotas.value(FARGATE, SPOT)) };
+    let Ok((on_demand, spot)) = tokio::time::timeout(WITHIN, both).await else { return Vcpus::default() };
+    Vcpus { on_demand: on_demand.ok(), spot: spot.ok() }
+}
+
+/// How many vCPUs of a capacity run when every pool is at its `max`; a part of one counts as one.
+#[must_use]
+pub fn at_max(pools: &[Pool], capacity: Capacity) -> u64 {
+    let mine = pools.iter().filter(|pool| pool.size.capacity == capacity);
+    mine.map(|pool| u64::from(pool.max) * u64::from(pool.size.cpu)).sum::<u64>().div_ceil(UNITS.into())
+}
+
 /// What follows for these pools.
 #[must_use]
 pub fn judge(allowed: &Allowed, pools: &Pools) -> Vec<Finding> {
@@ -112,7 +131,7 @@ pub fn judge(allowed: &Allowed, pools: &Pools) -> Vec<Finding> {
         let mine: Vec<&Pool> = pools.pools.iter().filter(|pool| pool.size.capacity == capacity).collect();
         if !mine.is_empty() {
             findings.push(match allowed {
-                Ok(quota) => one(&mine, *quota, words, code),
+                Ok(quota) => one((&mine, at_max(&pools.pools, capacity)), *quota, words, code),
                 Err(failure) => Finding::not_seen(Area::Quota, failure),
             });
         }
@@ -135,12 +154,10 @@ fn functions(most: u32) -> Finding {
     Finding::warning(Area::Quota, what, format!("ask for 1,000 in Service Quotas (Lambda, Concurrent executions, {CONCURRENCY})"))
 }
 
-fn one(pools: &[&Pool], quota: u32, words: &str, code: &str) -> Finding {
-    let units = |count: u64, pool: &Pool| count * u64::from(pool.size.cpu);
-    let needs = pools.iter().map(|pool| units(u64::from(pool.max), pool)).sum::<u64>().div_ceil(u64::from(UNITS));
+fn one((pools, needs): (&[&Pool], u64), quota: u32, words: &str, code: &str) -> Finding {
     let ask = format!("ask for more in Service Quotas (Fargate, {code}; it may take days), or lower max");
     let may = u64::from(quota) * u64::from(UNITS);
-    if let Some(pool) = pools.iter().find(|pool| units(1, pool) > may) {
+    if let Some(pool) = pools.iter().find(|pool| u64::from(pool.size.cpu) > may) {
         let cpu = cpu_in_words(pool.size.cpu);
         let what = format!("the account may run {quota} vCPU {words}, and one runner of pool {} has {cpu}: none ever starts", pool.name);
         return Finding::error(Area::Quota, what, ask);

@@ -153,6 +153,25 @@ fn of_pool(pool: &Pool) -> Keys {
     ]
 }
 
+/// What a key is where a pool does not say it, as TOML. Keys that are not here have no default, or are not shown at theirs.
+const DEFAULTS: [(&str, &str); 8] = [
+    ("scope", "\"repository\""),
+    ("disk", "\"20 GiB\""),
+    ("architecture", "\"x64\""),
+    ("capacity", "\"on-demand\""),
+    ("image", "\"ghcr.io/actions/actions-runner:latest\""),
+    ("min_idle", "0"),
+    ("idle_timeout", "\"5m\""),
+    ("max_lifetime", "\"1d\""),
+];
+
+/// True if the key is to be what it is where nothing is said.
+#[must_use]
+pub fn is_default(change: &KeyChange) -> bool {
+    let default = DEFAULTS.iter().find(|(key, _)| *key == change.key).map(|(_, value)| *value);
+    change.after.as_ref().map(toml).as_deref() == default
+}
+
 /// As the pools file says it.
 pub(in crate::commands) fn architecture(architecture: Architecture) -> &'static str {
     match architecture {
@@ -194,6 +213,16 @@ pub fn toml(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whatever the reader of pools files fills in is a default here, too.
+    #[test]
+    fn what_a_pool_does_not_say_is_not_shown_of_a_new_one() {
+        let text = "[github]\naccounts = [\"acme\"]\n[pools.small]\nlabels = [\"small\"]\ncpu = 1\nmemory = \"2 GiB\"\nmax = 3\n";
+        let least = mayfly_settings::pools_file::parse(text, 1).unwrap();
+        let differing = pools(None, &least).remove(0);
+        let said = differing.keys.iter().filter(|change| !is_default(change)).map(|change| change.key).collect::<Vec<_>>();
+        assert_eq!(said, ["labels", "cpu", "memory", "max"]);
+    }
 
     #[test]
     fn values_have_types_in_json_and_are_written_as_the_pools_file_has_them() {

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use mayfly_domain::job::JobRecord;
-use mayfly_domain::pool::{Placement, Pools, Wanted};
+use mayfly_domain::pool::{Placement, Pool, Pools, Wanted};
 use mayfly_domain::runner::Runner;
 use serde::Serialize;
 
 use super::difference::{Differing, Kind};
 use crate::words::counted;
+
+/// What `max = 0` means.
+const PAUSED: &str = "paused (max = 0): it takes jobs, and starts nothing for them until max is raised";
 
 /// What is in a pool now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -83,6 +86,7 @@ impl Destinations {
 #[must_use]
 pub fn effects(differing: &Differing<'_>, live: &Live, destinations: &Destinations) -> Vec<String> {
     match differing.kind() {
+        Kind::Add if differing.after.is_some_and(Pool::is_paused) => vec![PAUSED.to_owned()],
         Kind::Add => Vec::new(),
         Kind::Remove => removed(live, destinations),
         Kind::Change => changed(differing, live),
@@ -122,6 +126,12 @@ fn changed(differing: &Differing<'_>, live: &Live) -> Vec<String> {
     let mut said = Vec::new();
     let (Some(before), Some(after)) = (differing.before, differing.after) else { return said };
     let runners = live.runners();
+    if after.is_paused() && !before.is_paused() {
+        said.push(PAUSED.to_owned());
+    }
+    if before.is_paused() && !after.is_paused() && live.waiting > 0 {
+        said.push(format!("{}: runners are started for them", waiting(live.waiting)));
+    }
     if usize::try_from(after.max).unwrap_or(usize::MAX) < runners {
         let until = match after.max {
             0 => String::new(),

@@ -5,27 +5,34 @@ use std::fmt::Write as _;
 use anstyle::Style;
 use mayfly_domain::price::MicroDollars;
 
-use super::difference::{KeyChange, Kind, toml};
+use super::difference::{KeyChange, Kind, capacity, is_default, toml};
 use super::effects::Live;
-use super::{Plan, PoolPlan};
+use super::{Plan, PoolPlan, VcpuPlan};
 use crate::screen::{BAD, DOUBTFUL, FAINT, GOOD, STRONG};
 use crate::words::{counted, plain};
 
-pub(super) fn in_words(plan: &Plan) -> String {
+pub(super) fn in_words(plan: &Plan, every_key: bool) -> String {
     let mut lines = vec![head(plan)];
     if !plan.github.is_empty() {
         lines.push(String::new());
         lines.push(format!("  {DOUBTFUL}~{DOUBTFUL:#} {STRONG}[github]{STRONG:#}"));
         lines.extend(plan.github.iter().map(key));
     }
+    let mut after_one_line = false;
     for pool in &plan.pools {
-        lines.push(String::new());
-        lines.extend(of_pool(pool));
+        let one_line = pool.change == Kind::Add && !every_key;
+        // New pools stand together; what is more than a line has room around it.
+        if !(one_line && after_one_line) {
+            lines.push(String::new());
+        }
+        after_one_line = one_line;
+        lines.extend(of_pool(pool, one_line));
     }
     if plan.changes_something() {
         lines.push(String::new());
     }
     lines.extend(price(plan));
+    lines.extend(plan.vcpus.iter().filter_map(vcpus));
     lines.push(summary(plan));
     lines.join("\n")
 }
@@ -55,13 +62,19 @@ fn sign(kind: Kind) -> (char, Style) {
     }
 }
 
-fn of_pool(pool: &PoolPlan) -> Vec<String> {
+fn of_pool(pool: &PoolPlan, one_line: bool) -> Vec<String> {
     let (sign, style) = sign(pool.change);
     let now = now(&pool.now);
     let now = if now.is_empty() { now } else { format!("  {FAINT}{now}{FAINT:#}") };
     let mut lines = vec![format!("  {style}{sign}{style:#} {STRONG}[pools.{}]{STRONG:#}{now}", pool.pool)];
-    // What goes is known; only what it means is news.
-    if pool.change != Kind::Remove {
+    if one_line {
+        let said = pool.keys.iter().filter(|change| !is_default(change)).filter_map(|change| Some((change.key, change.after.as_ref()?)));
+        let said: Vec<String> = said.map(|(key, value)| format!("{key} = {}", plain(&toml(value)))).collect();
+        if let Some(head) = lines.first_mut() {
+            *head = format!("{head}  {}", said.join(", "));
+        }
+    } else if pool.change != Kind::Remove {
+        // What goes is known; only what it means is news.
         lines.extend(pool.keys.iter().map(key));
     }
     lines.extend(pool.effects.iter().map(|effect| format!("      {FAINT}={FAINT:#} {}", plain(effect))));
@@ -103,6 +116,24 @@ fn price(plan: &Plan) -> Option<String> {
         _ => format!("{} → {} a month", cents(before), cents(after)),
     };
     Some(format!("kept waiting (min_idle): {figure} {FAINT}(list prices of us-east-1){FAINT:#}"))
+}
+
+/// How many vCPUs would run at `max`, if that changes or is more than the account may run.
+fn vcpus(vcpus: &VcpuPlan) -> Option<String> {
+    let VcpuPlan { capacity: of, before, after, allowed } = *vcpus;
+    let over = allowed.is_some_and(|allowed| after > u64::from(allowed));
+    if before == after && !over {
+        return None;
+    }
+    let may = match allowed {
+        Some(allowed) if over => {
+            format!("{DOUBTFUL}the account may run {allowed}{DOUBTFUL:#}, so jobs will wait: lower max, or ask for more in Service Quotas")
+        }
+        Some(allowed) => format!("the account may run {allowed}"),
+        None => format!("{FAINT}how many the account may run is unknown: Service Quotas does not tell these credentials{FAINT:#}"),
+    };
+    let figure = if before == after { after.to_string() } else { format!("{before} → {after}") };
+    Some(format!("vCPUs at max, {}: {figure}; {may}", capacity(of)))
 }
 
 /// `$88.04`.

@@ -12,7 +12,7 @@ fn heard(runner: &Runner) -> bool {
     runner.heard_at.is_some_and(|at| NOW.millis() - at.millis() <= 45_000)
 }
 
-/// True if the runner may count as the one that is on its way for the job (DESIGN §5).
+/// True if the runner may count as the one that is on its way for the job.
 pub(crate) fn covers(runner: &Runner, job: &WaitingJob) -> bool {
     if runner.stop.is_some() || runner.refused.is_some() {
         return false;

@@ -207,7 +207,8 @@ pub(crate) fn look(world: World) -> impl Strategy<Value = Look> {
     let pools = (0u32..14, prop::option::of(0u32..4), 0u32..4).prop_map(|(max, max_per_repository, min_idle)| Pool {
         max,
         max_per_repository,
-        min_idle: min_idle.min(max),
+        // A pool that is paused may say how many it keeps otherwise.
+        min_idle: if max == 0 { min_idle } else { min_idle.min(max) },
         ..pool()
     });
     let healths = (size_health(), size_health(), any::<bool>());

@@ -119,7 +119,7 @@ impl Doubts<'_, '_> {
     }
 
     fn limits(&mut self, pool: &Pool, vcpus: Vcpus) {
-        if pool.max_per_repository.is_some_and(|most| most > pool.max) {
+        if !pool.is_paused() && pool.max_per_repository.is_some_and(|most| most > pool.max) {
             self.report(
                 pool,
                 "max_per_repository",

@@ -160,9 +160,6 @@ impl<'d> Declared<'_, 'd> {
     fn max(&self, reader: &mut Reader<'_>) -> Option<u32> {
         let field = self.required(reader, "max", "max = 10, the most runners at a time")?;
         let number = reader.integer(&field, 0, MAX_RUNNERS)?;
-        if number == 0 {
-            reader.report(field.at, &field.path, "with max = 0 no job would ever run", "write at least 1, or take the pool out");
-        }
         u32::try_from(number).ok()
     }
 
