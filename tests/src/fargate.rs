@@ -8,8 +8,8 @@
 //! process sessions, serves their credentials and tells the observer function what became of them.
 //!
 //! Sources: the ECS API reference (shapes, limits and messages as in botocore's service model), the
-//! ECS developer guide (task life cycle, idempotency, throttling, Fargate Spot), and `PLATFORM.md`
-//! where the documentation is silent.
+//! ECS developer guide (task life cycle, idempotency, throttling, Fargate Spot). Where those are
+//! silent, the unkindest behaviour that users have reported.
 
 mod answer;
 mod awslogs;
@@ -54,6 +54,7 @@ pub use model::Fargate;
 pub use moment::Moment;
 pub use names::{Operation, TaskId};
 pub(crate) use placement::IDLE_COMMAND;
+pub use processes::folder_of_image;
 pub use server::{Server, serve};
 pub use settings::Settings;
 pub use status::{DesiredStatus, LastStatus, StopCode};

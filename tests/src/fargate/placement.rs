@@ -221,6 +221,7 @@ fn container_spec(task: TaskId, definition: &Definition, overrides: &TaskOverrid
     let log = awslogs.map(|log| LogStream::of(&option(log, "awslogs-group"), &option(log, "awslogs-stream-prefix"), name, &task));
     ContainerSpec {
         task,
+        image: container.image.clone().unwrap_or_default(),
         command: container.entry_point.iter().chain(command).cloned().collect(),
         environment: variables.filter_map(|variable| Some((variable.name.clone()?, variable.value.clone()?))).collect(),
         task_role: overrides.task_role_arn.clone().or_else(|| definition.task_role.clone()),

@@ -23,6 +23,16 @@ pub(crate) struct Running {
 /// The search path of the runner's image.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Where images of one's own are, below the work directory.
+const IMAGES: &str = "images";
+
+/// The folder, below the stand-in's work directory, whose `run.sh` a container of this image has in the place of the stock runner, if it is there when
+/// the container starts.
+#[must_use]
+pub fn folder_of_image(image: &str) -> PathBuf {
+    Path::new(IMAGES).join(image.replace(['/', ':', '@'], "_"))
+}
+
 /// The tasks' processes.
 pub(crate) struct Processes {
     runner_home: PathBuf,
@@ -38,7 +48,7 @@ impl Processes {
     /// # Errors
     /// If the directories cannot be made.
     pub(crate) fn new(runner_home: &Path, work_dir: &Path, region: &str) -> Result<Self> {
-        for part in ["tasks", "logs"] {
+        for part in ["tasks", "logs", IMAGES] {
             fs::create_dir_all(work_dir.join(part)).context("create the work directory")?;
         }
         Ok(Self {
@@ -78,6 +88,8 @@ impl Processes {
         for part in [&home, &temporary] {
             fs::create_dir_all(part).context("create the task's directory")?;
         }
+        let own = self.work_dir.join(folder_of_image(&spec.image));
+        let runner_home = if own.is_dir() { &own } else { &self.runner_home };
         let log = fs::File::create(self.log(&spec.task)).context("create the task's log")?;
         let mut command = Command::new("setsid");
         command
@@ -96,7 +108,7 @@ impl Processes {
             // Whoever runs the local stack may be root, which the stock image's user is not.
             .env("RUNNER_ALLOW_RUNASROOT", "1")
             .env("ACTIONS_RUNNER_PRINT_LOG_TO_STDOUT", "1")
-            .env("MAYFLY_RUNNER_HOME", &self.runner_home)
+            .env("MAYFLY_RUNNER_HOME", runner_home)
             .envs(&spec.environment)
             .stdin(Stdio::null())
             .stdout(log.try_clone().context("share the task's log")?)

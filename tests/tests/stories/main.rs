@@ -9,6 +9,7 @@
     reason = "a test that cannot go on says so by a panic, in its own helpers as well"
 )]
 
+mod attacks;
 mod burst;
 mod chaos;
 mod command;
