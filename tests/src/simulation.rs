@@ -1,7 +1,7 @@
 //! The deterministic simulation: the real functions on models of everything they talk to, in virtual time, told as many stories as there are seeds.
 //!
 //! A seed makes a [`Scenario`]: pools, pushes, cancellations, changes of settings, outages, attacks, and what goes wrong by itself. [`tell`] tells
-//! it, and holds every step and the end of it against DESIGN §9 by what the models know. The same seed tells the same story.
+//! it, and holds every step and the end of it against the promises of docs/RELIABILITY.md by what the models know. The same seed tells the same story.
 
 mod budget;
 mod deeds;

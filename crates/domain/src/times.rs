@@ -144,7 +144,7 @@ pub const POOLS_FRESH: Duration = Duration::from_secs(60);
 /// How long a secret is believed without asking SSM again.
 pub const SECRETS_FRESH: Duration = Duration::from_secs(5 * 60);
 
-/// What GitHub's API shows may be older than what a delivery said this long ago (docs.github.com says nothing; seen: PLATFORM §3). A job
+/// What GitHub's API shows may be older than what a delivery said this long ago (seen; docs.github.com says nothing of it). A job
 /// that it shows further back than that is asked about again before it is believed.
 pub const READS_LAG: Duration = Duration::from_secs(2 * 60);
 

@@ -67,7 +67,7 @@ pub struct JobNow {
 #[async_trait]
 pub trait Jobs: Send + Sync {
     /// One job; `None` if GitHub does not show it: the run was deleted, or the App may no longer see the repository. One
-    /// "not queued" proves nothing: what is read may lag behind a delivery (PLATFORM §3).
+    /// "not queued" proves nothing: what is read may lag behind a delivery.
     ///
     /// # Errors
     /// [`CallError::Refused`] when there is no token for the repository (not in the installation any more, `actions: read`

@@ -34,7 +34,7 @@ pub struct FoundJob {
 }
 
 /// Looks for jobs that wait. GitHub has no such list for an organization, so it goes repository by repository, run by run.
-/// What is read may lag behind a delivery (PLATFORM §3).
+/// What is read may lag behind a delivery.
 #[async_trait]
 pub trait QueuedJobs: Send + Sync {
     /// Runs that may have jobs that wait, newest first, queued ones before those in progress: of each the newest hundred. A

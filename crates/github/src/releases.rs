@@ -11,7 +11,7 @@ use crate::error::CallError;
 use crate::moment;
 use crate::setup::Stranger;
 
-/// Releases that are asked for: some ten months of them (one every four to six weeks, PLATFORM §4).
+/// Releases that are asked for: some ten months of them (one every four to six weeks).
 const RELEASES: u8 = 10;
 
 /// A release of the runner.

@@ -1,4 +1,4 @@
-//! Answers: DESIGN's table of registration and admission, and nothing else.
+//! Answers to registration and admission, and nothing else.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

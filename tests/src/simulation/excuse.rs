@@ -16,7 +16,7 @@ pub(super) enum Excuse {
     Gated,
     /// No pool takes it, and the ledger knows it.
     NotTaken,
-    /// When it came it was nobody's, so it was not written down (DESIGN §4).
+    /// When it came it was nobody's, so it was not written down.
     NotOurs,
     /// GitHub refuses its runners.
     Refused,
@@ -59,7 +59,7 @@ impl Ending<'_> {
         if !job.app {
             return Some(Excuse::NoApp);
         }
-        // Before what the file says: a job stays in its pool, whatever labels that has by now (DESIGN §4).
+        // Before what the file says: a job stays in its pool, whatever labels that has by now.
         if !job.private && self.group_alone_takes(job, recorded.as_ref()) {
             return Some(Excuse::Group);
         }
@@ -90,7 +90,7 @@ impl Ending<'_> {
         }
     }
 
-    /// Whether any delivery was taken about a job of the same repository that was to be written down. What is nobody's leaves no trace (DESIGN §4), and
+    /// Whether any delivery was taken about a job of the same repository that was to be written down. What is nobody's leaves no trace, and
     /// so its repository is not looked into.
     fn heard_of(&self, job: &JobNow) -> bool {
         self.jobs.iter().any(|other| other.repository_id == job.repository_id && other.delivered && !other.hosted && self.was_ours(other))

@@ -6,7 +6,7 @@ use mayfly_domain::time::Timestamp;
 
 use super::scenario::{PoolSpec, PoolsFile};
 
-/// A function believes a pools file for a minute (DESIGN §7), and may take this long from reading it to what it does.
+/// A function believes a pools file for a minute, and may take this long from reading it to what it does.
 const BELIEVED: Duration = Duration::from_secs(60 + 35);
 
 /// While Parameter Store fails, the last good file stays in force. How long before a failure a file can have been read that is still believed.

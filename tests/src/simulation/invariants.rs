@@ -1,4 +1,4 @@
-//! DESIGN §9, one function each. They go by what the models know; the ledger is looked into only where the promise is about the ledger.
+//! The promises of docs/RELIABILITY.md, one function each. They go by what the models know; the ledger is looked into only where the promise is about the ledger.
 
 use std::time::Duration;
 

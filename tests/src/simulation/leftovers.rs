@@ -15,7 +15,7 @@ use crate::system::System;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// How long each thing may last once nothing goes wrong any more: the time of DESIGN §7, and some sweeps.
+/// How long each thing may last once nothing goes wrong any more: the time in `mayfly_domain::times`, and some sweeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     /// Stopped 10 min after it was created.

@@ -36,7 +36,7 @@ const IMPATIENT: Duration = Duration::from_secs(5);
 const REST: Duration = Duration::from_secs(240);
 
 /// How long the system may take to settle once nothing goes wrong any more, besides the time that the jobs themselves take: the longest wait of a
-/// job (an hourly probe, DESIGN §5), the longest back-off (30 min), and time to go on from there.
+/// job (an hourly probe), the longest back-off (30 min), and time to go on from there.
 const SETTLES_WITHIN: Duration = Duration::from_secs(4 * 3600);
 
 /// What came of a story.

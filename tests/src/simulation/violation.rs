@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// Which promise of DESIGN §9 was broken.
+/// Which promise of docs/RELIABILITY.md was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[expect(missing_docs, reason = "the numbers of DESIGN §9; see `invariants`")]
+#[expect(missing_docs, reason = "the numbers of docs/RELIABILITY.md; see `invariants`")]
 pub enum Invariant {
     I1,
     I2,

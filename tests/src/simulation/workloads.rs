@@ -31,7 +31,7 @@ pub(super) fn bursts(seed: u64, share: f64) -> Scenario {
     Scenario {
         seed,
         situation: None,
-        // From RunTask to RUNNING with GitHub's image: PLATFORM.md §8.
+        // From RunTask to RUNNING with GitHub's image, as measured on a Fargate task.
         start_seconds: 47,
         pools: one_pool(40),
         public: Vec::new(),

@@ -143,7 +143,7 @@ fn spot_warns_with_a_running_task_and_ends_it() {
     assert_eq!(ended[0].body["detail"]["stoppedReason"], "Your Spot Task was interrupted.");
 }
 
-/// Keys of the sample event in PLATFORM.md §9; those of a Fargate task that ran and stopped.
+/// Keys of the sample event in the ECS developer guide ("Amazon ECS task state change events"); those of a Fargate task that ran and stopped.
 const DETAIL: [&str; 30] = [
     "attachments",
     "attributes",

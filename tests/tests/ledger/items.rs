@@ -13,7 +13,7 @@ use mayfly_tests::ledger::item_bytes;
 
 use crate::scene::{ARN, at, event, item, linux, pools, queue, registered, task, waiting};
 
-/// What DESIGN §4 allows a waiting row.
+/// What `docs/ARCHITECTURE.md` ("The ledger") allows a waiting row.
 const WAITING_ROW: usize = 250;
 
 /// Every member set, every number as long as it gets: what failed again and again in a pool with the longest name.

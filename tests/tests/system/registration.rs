@@ -1,4 +1,4 @@
-//! DESIGN §6, the table of answers: who is given what, and who is not.
+//! The table of answers: who is given what, and who is not.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! What pulling images costs where tasks have no public addresses.
 //!
 //! A NAT gateway moves a gigabyte for $0.045 (us-east-1; aws.amazon.com/vpc/pricing), and the stock image has some 0.6 GB: $0.027 a start, three times what
-//! a job of five minutes costs (PLATFORM §16). Fargate keeps no image from one task to the next.
+//! a job of five minutes costs. Fargate keeps no image from one task to the next.
 
 use std::collections::BTreeMap;
 
