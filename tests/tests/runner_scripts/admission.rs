@@ -6,12 +6,12 @@ use crate::server::{Reply, Server, answer, mayfly};
 use crate::{REGISTRATION, SECRET, TOKEN};
 
 /// The runner's way: main process, worker, hook without anything but the context's variables; a step follows if
-/// the hook returns, whatever it returns.
+/// the hook returns, whatever it returns. A shell lets what it starts with `&` ignore SIGINT, which bash then cannot trap; the runner does not.
 const RUNNER: &str = r#"
 worker() {
   local name context=(RUNNER_NAME=mayfly-linux-x)
   for name in "${!GITHUB_@}"; do context+=("$name=${!name}"); done
-  env -i "${context[@]}" /bin/bash -e "$ACTIONS_RUNNER_HOOK_JOB_STARTED"
+  env -i --default-signal=INT "${context[@]}" /bin/bash -e "$ACTIONS_RUNNER_HOOK_JOB_STARTED"
   echo "$?" >"$HOME/step"
 }
 : >"$HOME/env"
