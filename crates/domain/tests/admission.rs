@@ -90,6 +90,14 @@ fn a_pool_that_is_gone_lets_run_what_it_took_in_and_nothing_from_elsewhere() {
     assert!(refused(&of_repository(), None, &request(2, "acme/app-2"), None).is_some());
 }
 
+/// A runner of an organization reaches all its repositories: once the pool's rules are gone, only the repository that it was started for is known to be allowed.
+#[test]
+fn an_organizations_pool_that_is_gone_lets_run_what_it_took_in_and_no_other_repository() {
+    assert_eq!(refused(&of_organization(), None, &request(1, "acme/app-1"), None), None);
+    let why = refused(&of_organization(), None, &request(2, "acme/app-2"), None).unwrap();
+    assert!(why.contains("took in no job of repository acme/app-2"), "{why}");
+}
+
 #[test]
 fn an_admitted_runner_is_busy_with_the_run_and_counts_for_its_repository() {
     let Admission::Admitted(Some(after)) = admit(&of_organization(), Some(&pool()), &request(5, "acme/any"), Some(true), NOW) else {

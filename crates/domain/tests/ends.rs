@@ -250,6 +250,19 @@ fn a_job_that_may_have_been_interrupted_is_asked_about_and_may_be_run_again() {
     assert!(closing.errands.iter().any(|open| open.errand == Errand::Rerun(JobId(1)) && open.not_before > NOW));
 }
 
+/// The delivery that it is over may never be made, and no runner is there any more that GitHub would be asked about.
+#[test]
+fn a_job_whose_runner_ended_before_its_end_was_told_is_asked_about() {
+    let asks = |runner: &Runner| {
+        let errands = ended(runner, "EssentialContainerExited", None).errands;
+        errands.into_iter().filter(|open| open.errand == Errand::Ask(JobId(1))).map(|open| open.not_before).collect::<Vec<_>>()
+    };
+    let working = minted(busy(1, 1, 1001, Some(1)));
+    assert_eq!(asks(&working), [NOW.plus(times::ASK_AFTER_END)]);
+    assert_eq!(asks(&Runner { done_at: Some(ago(1)), ..working }), []);
+    assert_eq!(asks(&minted(busy(1, 1, 1001, None))), [], "its row, which is still in its reserve, is asked about by itself");
+}
+
 #[test]
 fn the_age_of_a_stray_is_the_tables() {
     assert_eq!(times::STRAY_TASK, Duration::from_secs(YOUNG));

@@ -224,6 +224,18 @@ fn a_runner_with_a_job_is_not_taken_away_from_it_by_another_delivery() {
     assert_eq!(ledger.runners[0].work.as_ref().unwrap().job, Some(JobId(JOB)));
 }
 
+/// As a matrix has them: jobs of one run, which are alike in all but their id.
+#[test]
+fn a_runner_with_a_job_is_not_taken_away_from_it_by_another_job_of_its_run() {
+    let own = ours(1, JOB);
+    let mut ledger = lived(std::slice::from_ref(&own), &[queued("a"), in_progress("b", named(&own))]);
+    for other in [in_progress("c", named(&own)), completed("d", "success", Some(named(&own)))] {
+        ledger.record(&JobEvent { job: JobId(99), ..other }, &pools());
+        let runner = &ledger.runners[0];
+        assert_eq!((runner.work.as_ref().unwrap().job, runner.done_at), (Some(JobId(JOB)), None));
+    }
+}
+
 #[test]
 fn a_repeated_queued_wakes_again_because_the_first_may_have_died_before_its_wake() {
     let ledger = lived(&[], &[queued("a"), queued("a")]);

@@ -30,6 +30,7 @@ mod history;
 mod items;
 mod jobs;
 mod plans;
+mod races;
 mod reasons;
 mod registrations;
 mod scene;

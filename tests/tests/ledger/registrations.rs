@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mayfly_domain::id::{GithubRunnerId, InstallationId, JobId, RepositoryId, TaskArn};
-use mayfly_domain::job::{JobAction, JobEvent};
+use mayfly_domain::job::{JobAction, JobEvent, WaitingJob};
 use mayfly_domain::runner::{Runner, RunnerState};
 use mayfly_domain::target::Repository;
 use mayfly_domain::task::TaskStatus;
+use mayfly_ledger::key;
 use mayfly_ledger::registrations::{Beside, Choice};
+use mayfly_ledger::store::{Expect, Write};
 use mayfly_ledger::{Ledger, Store};
 
 use crate::scene::{
@@ -157,6 +159,19 @@ async fn jobs_of_another_size_or_before_their_time_are_not_offered<S: Store>(led
     assert_eq!(offered(&ledger, &asking, 66).await, [JobId(1)]);
 }
 
+/// A page holds a hundred rows, and none of the oldest may be one for this runner.
+async fn a_job_behind_a_hundred_that_may_not_be_served_now_is_offered<S: Store>(ledger: Ledger<S>) {
+    queue(&ledger, 1_000, 0).await;
+    let last = waiting(&ledger, 1_000).await.unwrap();
+    for job in 1..=110 {
+        let asked_about = WaitingJob { id: JobId(job), ask: true, ..last.clone() };
+        let write = Write::put(key::waiting(&linux(), JobId(job)), &asked_about, Expect::Any).unwrap();
+        ledger.store().commit(vec![write]).await.unwrap();
+    }
+    let asking = second(&ledger).await;
+    assert_eq!(offered(&ledger, &asking, 5).await, [JobId(1_000)]);
+}
+
 async fn a_repository_at_its_limit_is_capped_for_others<S: Store>(ledger: Ledger<S>) {
     let runner = registered(&ledger, 1, 1).await;
     let asking = second(&ledger).await;
@@ -220,6 +235,7 @@ on_both! {
     a_job_whose_holder_is_gone_is_offered
     the_job_that_a_runner_was_started_for_comes_first_and_alone
     jobs_of_another_size_or_before_their_time_are_not_offered
+    a_job_behind_a_hundred_that_may_not_be_served_now_is_offered
     a_repository_at_its_limit_is_capped_for_others
     of_two_runners_that_ask_for_a_repositorys_last_place_at_once_one_gets_it_and_no_plan_beside_them
     what_github_told_an_installation_is_seen_by_every_look

@@ -1,9 +1,10 @@
 //! What GitHub says when it is asked, and jobs matched anew.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use mayfly_domain::anew::Matching;
-use mayfly_domain::errand::Errand;
+use mayfly_domain::errand::{Errand, Open};
 use mayfly_domain::id::JobId;
 use mayfly_domain::job::{AssignedRunner, JobAction, JobEvent, JobState};
 use mayfly_domain::pool::Pools;
@@ -130,6 +131,18 @@ async fn a_job_that_was_reserved_meanwhile_is_not_moved<S: Store>(ledger: Ledger
     assert!(waiting(&ledger, 1).await.is_some());
 }
 
+/// Sweeper works on what it read a while ago: another one, left open since under the same name, is not settled by that.
+async fn what_was_left_open_since_is_not_done_with_what_was_read_before<S: Store>(ledger: Ledger<S>) {
+    let left = |seconds| Open::new(Errand::Ask(JobId(1)), None, at(seconds), Duration::ZERO);
+    ledger.add_errand(&left(0)).await.unwrap();
+    ledger.add_errand(&left(60)).await.unwrap();
+    ledger.errand_done(&left(0)).await.unwrap();
+    ledger.errand_again(&left(0).again(Duration::from_secs(600), at(61))).await.unwrap();
+    assert_eq!(ledger.errands("", None).await.unwrap().open, [left(60)]);
+    ledger.errand_done(&left(60)).await.unwrap();
+    assert_eq!(ledger.errands("", None).await.unwrap().open, []);
+}
+
 on_both! {
     a_job_that_github_still_shows_queued_may_be_served_again
     an_answer_that_the_job_is_over_takes_its_row_and_tells_its_runner
@@ -138,4 +151,5 @@ on_both! {
     a_job_that_began_elsewhere_or_is_held_back_leaves_an_errand
     a_job_of_a_gone_pool_is_in_one_pool_at_a_time
     a_job_that_was_reserved_meanwhile_is_not_moved
+    what_was_left_open_since_is_not_done_with_what_was_read_before
 }

@@ -1,8 +1,9 @@
 //! Tasks that do not come, do not start, or end without a word.
 
 use mayfly_domain::runner::Outcome;
+use mayfly_domain::time::Timestamp;
 use mayfly_tests::fargate::{Fault, FaultKind, Operation};
-use mayfly_tests::system::{BadImage, Start, Strike, System};
+use mayfly_tests::system::{BadImage, PortCall, Start, Strike, System};
 
 use crate::told::{Errors, begin, done, in_virtual_time, jobs, linux, outcomes, pool_with, queue_one, rest, story, strike, until};
 
@@ -278,4 +279,46 @@ async fn launches_that_ec2_throttles_inside_ecs_are_made_a_moment_later() {
     done(&system, 150, &jobs).await;
     rest(&system, 120).await;
     assert_eq!((outcomes(&system), errors.heard()), (vec![Outcome::Ran; 12], Vec::new()), "{}", story(&system));
+}
+
+/// A stop that ECS did not carry out is repeated, whether or not sweeper comes by: the task is paid for until it asks.
+#[tokio::test(start_paused = true)]
+async fn a_task_that_could_not_be_stopped_is_stopped_at_a_later_look() {
+    let system = Start::seeded(84).pools(&pool_with("max = 4")).tasks_start_in(3_600).without_sweeps().begin().unwrap();
+    let job = queue_one(&system);
+    until(&system, 30, "its task exists", |system| !system.live_tasks().is_empty()).await;
+    system.pass(5).await;
+    system.world.set_weather(Box::new(|call: &PortCall, _: Timestamp| (call.operation == "StopTask").then_some(Strike::FailBefore)));
+    system.cancel(job);
+    system.pass(40).await;
+    assert_eq!(system.live_tasks().len(), 1, "it could not be stopped\n{}", story(&system));
+    system.world.clear_weather();
+    system.wake(&linux());
+    rest(&system, 60).await;
+    assert_eq!(outcomes(&system), [Outcome::Unneeded], "{}", story(&system));
+}
+
+/// ECS honours a client token for an hour. Sent again after that, a launch whose task was never heard of would be a second one.
+#[tokio::test(start_paused = true)]
+async fn a_launch_without_an_answer_is_not_sent_again_once_its_token_may_be_forgotten() {
+    let system = Start::seeded(85).pools(&pool_with("max = 1")).without_sweeps().begin().unwrap();
+    done(&system, 120, &[queue_one(&system)]).await;
+    system.pass(60).await;
+    system.world.set_weather(Box::new(|call: &PortCall, _: Timestamp| (call.operation == "RunTask").then_some(Strike::FailBefore)));
+    queue_one(&system);
+    let sent = |system: &System| {
+        let calls = system.world.calls();
+        calls.iter().filter(|((who, what), _)| who == "scaler" && what.ends_with("RunTask")).map(|(_, count)| *count).sum::<u64>()
+    };
+    for _ in 0..104 {
+        system.wake(&linux());
+        system.pass(30).await;
+    }
+    let before = sent(&system);
+    assert!(before > 100, "{before} times");
+    for _ in 0..20 {
+        system.wake(&linux());
+        system.pass(30).await;
+    }
+    assert_eq!((sent(&system), system.runners().len()), (before, 1), "{}", story(&system));
 }

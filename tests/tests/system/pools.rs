@@ -1,13 +1,16 @@
 //! Several pools, pools files that change, and what sweeper does to runners that stay.
 
+use std::time::Duration;
+
 use mayfly_domain::id::PoolName;
 use mayfly_domain::job::JobState;
 use mayfly_domain::plan::Held;
 use mayfly_domain::runner::{Outcome, RunnerState};
+use mayfly_domain::time::Timestamp;
 use mayfly_tests::fargate::Operation;
 use mayfly_tests::github::jobs::{Conclusion, NewJob, Status};
 use mayfly_tests::ledger::{Fault, What, When};
-use mayfly_tests::system::{Start, System};
+use mayfly_tests::system::{PortCall, Start, Strike, System};
 
 use crate::told::{begin, done, in_virtual_time, job, outcomes, pool_with, queue_one, rest, story, until};
 
@@ -223,4 +226,41 @@ fn everything_goes_wrong(system: &System, seed: u64) {
             system.world.table.add_fault(Fault::once(when, what).of(function).after(draws.u32(..60)));
         }
     }
+}
+
+/// Functions keep the pools file for a minute. Its first job must not wait for that, nor be taken for somebody else's.
+#[tokio::test(start_paused = true)]
+async fn a_new_pools_first_job_is_served_by_functions_that_still_have_the_file_before() {
+    let system = Start::seeded(129).pools(&pool_with("max = 4")).without_sweeps().begin().unwrap();
+    let first = queue_one(&system);
+    until(&system, 60, "a task", |system| !system.live_tasks().is_empty()).await;
+    system.world.parameters.put_pools(&two_pools());
+    system.pass(5).await;
+    let job = system.queue_jobs(&of_small())[0];
+    done(&system, 120, &[first, job]).await;
+    assert_eq!(system.job(job).unwrap().pool.unwrap().as_str(), "small");
+}
+
+/// The end of a runner is the only news that its place is free.
+#[tokio::test(start_paused = true)]
+async fn at_its_max_a_pool_is_woken_by_the_end_of_a_runner() {
+    let system = Start::seeded(130).pools(&pool_with("max = 1")).without_sweeps().begin().unwrap();
+    let jobs = system.queue_jobs(&NewJob { count: 2, ..job() });
+    done(&system, 300, &jobs).await;
+}
+
+/// What comes while a look is under way may not be in it: its wake counts.
+#[tokio::test(start_paused = true)]
+async fn a_job_that_comes_during_a_look_has_a_look_of_its_own() {
+    let system = Start::seeded(131).pools(&pool_with("max = 4")).without_sweeps().begin().unwrap();
+    done(&system, 120, &[queue_one(&system)]).await;
+    system.pass(60).await;
+    system.world.set_weather(Box::new(|call: &PortCall, _: Timestamp| {
+        (call.operation == "RunTask").then_some(Strike::Slow(Duration::from_secs(8)))
+    }));
+    let first = queue_one(&system);
+    system.pass(3).await;
+    let second = queue_one(&system);
+    until(&system, 30, "each has a task", |system| system.live_tasks().len() == 2).await;
+    done(&system, 120, &[first, second]).await;
 }

@@ -1,7 +1,12 @@
 //! Deliveries that fail are asked for until they succeed, and none is asked for again after that.
 
+use std::time::Duration;
+
 use mayfly_domain::id::JobId;
 use mayfly_domain::job::JobState;
+use mayfly_domain::redelivery::{Passage, Reading};
+use mayfly_github::DeliveryCursor;
+use mayfly_ledger::errands::Cursor;
 use mayfly_tests::github::jobs::{Action, JobDeliveries, NewJob, Status};
 use mayfly_tests::ledger::{Fault, Operation, What, When};
 use mayfly_tests::system::System;
@@ -158,6 +163,20 @@ async fn a_sweeper_that_is_killed_between_pages_misses_nothing() {
             });
         });
     }
+}
+
+/// GitHub forgets deliveries, and with them the places that name them: kept, such a place would end all reading.
+#[tokio::test(start_paused = true)]
+async fn where_github_knows_a_place_in_the_list_no_more_the_list_is_read_from_its_head() {
+    let system = begin(327);
+    system.pass(120).await;
+    let (ledger, now) = (system.world.table.ledger("test"), system.world.clock.now());
+    let place: Cursor<Reading<DeliveryCursor>> = ledger.cursor("deliveries").await.unwrap();
+    let passage = Passage { began: now, top: None, down_to: now.minus(Duration::from_secs(600)), next: Some("v1_1".parse().unwrap()) };
+    assert!(ledger.move_cursor("deliveries", &place, Reading { passage: Some(passage), ..place.at.clone() }).await.unwrap());
+    let job = system.queue_jobs(&lost(&[Action::Queued]))[0];
+    done(&system, 300, &[job]).await;
+    assert_eq!(attempts(&system, job, "queued"), (2, 1), "{}", story(&system));
 }
 
 #[tokio::test(start_paused = true)]

@@ -115,6 +115,38 @@ async fn a_gate_that_opened_untold_is_found_open() {
     assert!(tells(&system, job, "nothing holds it back"));
 }
 
+/// What one sweep has no calls left for, the next ones ask.
+#[tokio::test(start_paused = true)]
+async fn twenty_gates_that_open_untold_are_all_found_open() {
+    let system = Start::seeded(330).pools(&pool_with("max = 20")).begin().unwrap();
+    // Each for a runner of its own, so that no found one's runner serves another one.
+    let labels: Vec<String> = ["self-hosted", "mayfly", "run={run_id}"].map(str::to_owned).to_vec();
+    let gated = NewJob { gate: Some(Gate::Environment), labels, ..job() };
+    let jobs: Vec<JobId> = (0..20).flat_map(|_| system.queue_jobs(&gated)).collect();
+    system.pass(120).await;
+    silently(&system, |system| jobs.iter().for_each(|job| assert!(approve(system, *job))));
+    done(&system, 1_800, &jobs).await;
+    rest(&system, 200).await;
+}
+
+/// Follow-up work shares its installation with runners that register: what GitHub says to one question holds for all that are still to be asked.
+#[tokio::test(start_paused = true)]
+async fn once_github_tells_an_installation_to_wait_sweeper_asks_nothing_more() {
+    let system = begin(331);
+    let jobs = system.queue_jobs(&NewJob { gate: Some(Gate::Environment), count: 6, ..job() });
+    system.pass(120).await;
+    system.world.with_github(|github, _| {
+        github.faults.api.secondary_limit = 1.0;
+        github.faults.api.retry_after = 1_200;
+        github.faults.api.operations = vec!["actions/get-job-for-workflow-run".to_owned()];
+        github.faults.api.budget = Some(1);
+    });
+    system.world.forget_calls();
+    system.pass(1_200).await;
+    let asked: u64 = system.world.calls().iter().filter(|((_, what), _)| what == "GitHub get-job").map(|(_, count)| *count).sum();
+    assert_eq!(asked, 1, "of {} jobs", jobs.len());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_gate_that_stays_shut_for_hours_is_asked_about_less_and_less() {
     let system = begin(303);
