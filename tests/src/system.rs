@@ -50,7 +50,7 @@ pub use start::{ONE_POOL, Start};
 pub use table::TablePort;
 pub use weather::{Port, PortCall, Strike, Weather};
 pub use witness::{End, Fate, Happening, Witness};
-pub use world::{BadImage, World};
+pub use world::{BadImage, Habits, World};
 
 use std::sync::Arc;
 

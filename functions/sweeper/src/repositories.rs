@@ -103,6 +103,9 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         };
         let mut after = SeenRepository { hidden: 0, ..seen };
         after.looked_at.retain(|run| runs.contains(run));
+        if runs.iter().any(|run| !after.looked_at.contains(run)) && !self.knows_visibility(&mut after, budget).await? {
+            return Ok(());
+        }
         let looked = self.look_into(&runs, &mut after, pools, budget).await;
         let through = runs.iter().all(|run| after.looked_at.contains(run));
         if through {
@@ -118,6 +121,25 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         self.ledger.put_repository(after.clone()).await?;
         looked?;
         if clears { self.leftovers(&after, deputy, pools, budget).await } else { Ok(()) }
+    }
+
+    /// Asks whether the repository is private: which pool takes its jobs depends on it, and the delivery that said so may be old. False: it may not ask now.
+    async fn knows_visibility(&self, seen: &mut SeenRepository, budget: &Budget) -> anyhow::Result<bool> {
+        if !self.may_ask(seen.installation, budget).await {
+            return Ok(false);
+        }
+        let repository = &seen.repository;
+        let by = Instant::now() + GITHUB_CALL;
+        match self.world.github.private(seen.installation, repository.id, &repository.name, by).await {
+            Ok(Some(private)) => seen.repository.private = private,
+            // GitHub shows it no more, and its runs neither: the next look finds that out.
+            Ok(None) => return Ok(false),
+            Err(problem) => {
+                self.ledger.put_repository(SeenRepository { asked_at: self.now(), ..seen.clone() }).await?;
+                return Err(problem).context("ask whether the repository is private");
+            }
+        }
+        Ok(true)
     }
 
     async fn hidden(&self, seen: SeenRepository) -> anyhow::Result<()> {

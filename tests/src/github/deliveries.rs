@@ -159,6 +159,10 @@ pub struct Deliveries {
     due: BTreeSet<(Timestamp, DeliveryId)>,
     /// The finished ones that GitHub shows, by the time of their end.
     over: BTreeSet<(Timestamp, DeliveryId)>,
+    /// Those that it does not show yet: when it does, the time of their end.
+    unlisted: BTreeSet<(Timestamp, Timestamp, DeliveryId)>,
+    /// Seconds after its end at which it may show one first.
+    listed_late: f64,
     last: i64,
 }
 
@@ -225,7 +229,8 @@ impl Deliveries {
                 }
             }
             delivery.note_outcome(journal);
-            self.over.extend(delivery.shown_since().map(|at| (at, id)));
+            let ended = delivery.shown_since();
+            self.ended(id, ended);
         }
         outgoing
     }
@@ -239,7 +244,29 @@ impl Deliveries {
                 Fate::Send | Fate::Lose => outcome,
             });
             delivery.note_outcome(journal);
-            self.over.extend(delivery.shown_since().map(|at| (at, id)));
+            let ended = delivery.shown_since();
+            self.ended(id, ended);
+        }
+    }
+
+    /// One of them is over, since then: it gets into the list.
+    fn ended(&mut self, id: DeliveryId, at: Option<Timestamp>) {
+        let Some(at) = at else { return };
+        if self.listed_late > 0.0 {
+            #[expect(clippy::cast_precision_loss, reason = "a share of a thousand")]
+            let share = (id.0.wrapping_mul(2_654_435_761) >> 8).rem_euclid(1_000) as f64 / 1_000.0;
+            self.unlisted.insert((after(at, self.listed_late * share), at, id));
+        } else {
+            self.over.insert((at, id));
+        }
+    }
+
+    /// Puts into the list what gets there by now; from now on it takes up to so many seconds.
+    pub fn list(&mut self, listed_late: f64, now: Timestamp) {
+        self.listed_late = listed_late;
+        while let Some((shown, at, id)) = self.unlisted.first().copied().filter(|(shown, _, _)| *shown <= now) {
+            self.unlisted.remove(&(shown, at, id));
+            self.over.insert((at, id));
         }
     }
 

@@ -189,6 +189,7 @@ impl Model {
     /// Carries out what time alone brings about.
     pub fn advance(&mut self, now: Timestamp) {
         self.clock = now;
+        self.deliveries.list(self.settings.listed_late, now);
         self.cancel_in_time(now);
         self.advance_sessions(now);
         self.advance_hosted(now);

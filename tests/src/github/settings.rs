@@ -28,6 +28,8 @@ pub struct Settings {
     pub token_life: f64,
     /// Deliveries older than 3 days cannot be sent again (GitHub docs, redelivering webhooks).
     pub redelivery_limit: f64,
+    /// An attempt at a delivery gets into the list up to so many seconds after its end, under the time of its end.
+    pub listed_late: f64,
     /// How long the code of a manifest is good: 1 h (GitHub docs, registering a GitHub App from a manifest).
     pub manifest_code_life: f64,
     /// Requests an installation may make in an hour: at least 5,000 (GitHub docs, REST rate limits).
@@ -49,6 +51,7 @@ impl Default for Settings {
             list_cache: 60.0,
             token_life: 3_600.0,
             redelivery_limit: 259_200.0,
+            listed_late: 0.0,
             manifest_code_life: 3_600.0,
             primary_per_hour: 5_000,
             points_per_minute: 900,

@@ -8,7 +8,7 @@ use super::mirror::Task;
 use super::scenario::{Batch, Deed, Outage, Stranger};
 use super::tell::Teller;
 use crate::fargate::TaskId;
-use crate::github::accounts::{ACME, GLOBEX};
+use crate::github::accounts::{ACME, GLOBEX, Repository};
 use crate::github::faults::Refusal;
 use crate::github::id;
 use crate::github::jobs::NewJob;
@@ -45,6 +45,10 @@ impl Teller<'_> {
             }
             Deed::Down { what, seconds } => self.down(*what, *seconds),
             Deed::Rename { repository, to, redirects } => self.rename(repository, to, *redirects),
+            Deed::Show { repository, private } => self.change_repository(repository, |one| one.private = *private),
+            Deed::Archive { repository, on } => self.change_repository(repository, |one| one.archived = *on),
+            Deed::Cover { repository, on } => self.change_repository(repository, |one| one.installed = *on),
+            Deed::Unregister => self.unregister(),
             Deed::Uninstall { account } => self.system.world.with_github(|github, _| github.accounts_mut().uninstall(account_id(account))),
             Deed::Install { account } => {
                 self.system.world.with_github(|github, now| github.accounts_mut().install(account_id(account), now));
@@ -73,7 +77,7 @@ impl Teller<'_> {
     fn queue(&mut self, batch: &Batch) {
         let repository = self.name(&batch.repository);
         let wish = NewJob {
-            private: Some(!self.scenario.public.contains(&batch.repository)),
+            private: self.privacy(&batch.repository),
             repository,
             labels: batch.labels.clone(),
             count: batch.count,
@@ -90,6 +94,12 @@ impl Teller<'_> {
         };
         let jobs = self.system.queue_jobs(&wish);
         self.batches.entry(batch.id).or_default().extend(jobs);
+    }
+
+    /// What a push makes of its repository: nothing, where somebody changes that besides.
+    fn privacy(&self, repository: &str) -> Option<bool> {
+        let shown = self.scenario.acts.iter().any(|act| matches!(&act.deed, Deed::Show { repository: one, .. } if one == repository));
+        (!shown).then(|| !self.scenario.public.iter().any(|one| one == repository))
     }
 
     /// What a repository is called now.
@@ -133,6 +143,25 @@ impl Teller<'_> {
             }
         });
         self.names.insert(repository.to_owned(), after);
+    }
+
+    fn change_repository(&self, repository: &str, change: impl Fn(&mut Repository)) {
+        let name = self.name(repository);
+        self.system.world.with_github(|github, now| {
+            let id = github.accounts_mut().mention(&name, now);
+            if let Some(found) = github.accounts_mut().repository_mut(id) {
+                change(found);
+            }
+        });
+    }
+
+    fn unregister(&self) {
+        self.system.world.with_github(|github, now| {
+            let idle = github.registered().find(|runner| runner.job.is_none()).map(|runner| (runner.scope, runner.id));
+            if let Some((scope, id)) = idle {
+                github.delete_runner(scope, id, now);
+            }
+        });
     }
 
     fn suspend(&self, account: &str, suspended: bool) {

@@ -4,6 +4,7 @@ mod chance;
 mod pools;
 mod situations;
 mod trouble;
+mod variety;
 mod weather;
 mod workload;
 
@@ -12,7 +13,7 @@ use std::str::FromStr;
 
 use self::chance::Chance;
 pub(super) use self::pools::one_pool;
-use super::scenario::{Act, Deed, Scenario, Trouble};
+use super::scenario::{Act, Deed, Scenario, Timing, Trouble};
 
 /// What kind of scenarios are drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,7 +88,7 @@ pub fn scenario(seed: u64, profile: Profile) -> Scenario {
     let end = acts.iter().map(over_at).fold(last, f64::max);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a story is some hours long")]
     let calm_at = end as u64 + chance.between(30, 600);
-    Scenario {
+    let mut scenario = Scenario {
         seed,
         situation: None,
         start_seconds: chance.between(10, 60),
@@ -101,7 +102,10 @@ pub fn scenario(seed: u64, profile: Profile) -> Scenario {
         page: if few && chance.one_in(4) { Some(chance.pick(&[5, 20, 50])) } else { None },
         lingers: 0,
         logs: chance.one_in(8),
-    }
+        timing: Timing::default(),
+    };
+    variety::add(seed, &mut scenario);
+    scenario
 }
 
 /// Puts them in order; their times are whole milliseconds, which survive being written down.

@@ -27,6 +27,8 @@ pub(super) struct JobNow {
     /// All its names.
     pub(super) names: Vec<String>,
     pub(super) private: bool,
+    /// Somebody made its repository public or private while the story went on: what is known of that may be old.
+    pub(super) flipped: bool,
     pub(super) labels: Vec<String>,
     pub(super) status: Status,
     pub(super) conclusion: Option<Conclusion>,
@@ -55,6 +57,7 @@ pub(super) struct Run {
     pub(super) job: JobId,
     pub(super) address: String,
     pub(super) names: Vec<String>,
+    /// It was private, at some time at least.
     pub(super) private: bool,
     pub(super) began: Timestamp,
     pub(super) ended: Timestamp,
@@ -81,7 +84,8 @@ pub(super) struct Ending<'a> {
 }
 
 /// All jobs as GitHub has them.
-pub(super) fn jobs_at_github(system: &System) -> Vec<JobNow> {
+pub(super) fn jobs_at_github(system: &System, scenario: &Scenario) -> Vec<JobNow> {
+    let flipped: BTreeSet<&str> = scenario.flipped().collect();
     let time = |at: jiff::Timestamp| Timestamp::from_millis(at.as_millisecond());
     system.world.with_github(|github, _| {
         let mut heard = BTreeSet::new();
@@ -102,6 +106,7 @@ pub(super) fn jobs_at_github(system: &System) -> Vec<JobNow> {
             JobNow {
                 id: JobId(job.id.0),
                 private: accounts.repository(job.repository).is_none_or(|one| one.private),
+                flipped: flipped.contains(job.wish.repository.as_str()),
                 labels: job.wish.labels.clone(),
                 status: job.status,
                 conclusion: job.conclusion,
@@ -219,7 +224,14 @@ impl Ending<'_> {
         let run = |job: &JobNow| {
             let began = job.began?;
             let address = self.ours(job)?;
-            Some(Run { job: job.id, address, names: job.names.clone(), private: job.private, began, ended: job.ended.unwrap_or(self.now) })
+            Some(Run {
+                job: job.id,
+                address,
+                names: job.names.clone(),
+                private: job.private || job.flipped,
+                began,
+                ended: job.ended.unwrap_or(self.now),
+            })
         };
         self.jobs.iter().filter(|job| job.steps > 0).filter_map(run).collect()
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use mayfly_domain::id::JobId;
-use mayfly_domain::job::JobRecord;
+use mayfly_domain::job::{JobRecord, JobState};
+use mayfly_domain::target::TargetScope;
 use mayfly_domain::time::Timestamp;
 
 use super::ending::{Ending, JobNow};
@@ -22,6 +23,8 @@ pub(super) enum Excuse {
     Refused,
     /// It is public, and the runner group of a pool that takes it lets no public repository in. GitHub says so to nobody.
     Group,
+    /// Its repository was public when it came, and is not any more.
+    Shown,
     /// The App is not there.
     NoApp,
     /// Nothing of its repository ever reached Mayfly.
@@ -37,6 +40,7 @@ impl Excuse {
             Self::NotOurs => "nobody's when it came",
             Self::Refused => "GitHub refuses its runners",
             Self::Group => "its runner group lets no public repository in",
+            Self::Shown => "its repository was public when it came",
             Self::NoApp => "the App is away",
             Self::Unheard => "nothing of its repository ever came",
         }
@@ -45,8 +49,13 @@ impl Excuse {
     /// True if the ledger must say why the job waits. What the group keeps out is found out by trying, one job after the other: some may not have had
     /// their turn.
     pub(super) fn needs_words(self) -> bool {
-        matches!(self, Self::NotTaken | Self::Refused)
+        matches!(self, Self::NotTaken | Self::Refused | Self::Shown)
     }
+}
+
+/// True if runners for the job are registered at an organization: a job keeps the scope that its pool had when it came.
+fn in_a_group(record: &JobRecord) -> bool {
+    record.target.as_ref().is_some_and(|target| matches!(target.scope, TargetScope::Organization { .. }))
 }
 
 impl Ending<'_> {
@@ -69,6 +78,10 @@ impl Ending<'_> {
         if job.refused {
             return Some(Excuse::Refused);
         }
+        // What its record says of its repository is as old as its last delivery: only the next pools file has it matched again.
+        if job.flipped && job.private && recorded.as_ref().is_some_and(|record| record.state == JobState::Unplaced) {
+            return Some(Excuse::Shown);
+        }
         if recorded.is_none() && !self.was_ours(job) {
             return Some(Excuse::NotOurs);
         }
@@ -85,7 +98,7 @@ impl Ending<'_> {
     fn group_alone_takes(&self, job: &JobNow, recorded: Option<&JobRecord>) -> bool {
         let its = recorded.and_then(|record| record.pool.as_ref()).and_then(|pool| self.file.get(pool.as_str()));
         match its {
-            Some(pool) => pool.group.is_some(),
+            Some(pool) => pool.group.is_some() || recorded.is_some_and(in_a_group),
             None => self.file.pools.iter().any(|pool| pool.group.is_some() && pool.takes(job.asked())),
         }
     }

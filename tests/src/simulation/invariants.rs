@@ -231,7 +231,7 @@ pub(super) fn i7_no_legal_job_is_refused(ending: &Ending<'_>, watch: &mut Watch)
         let Some(refused) = watch.mirror.runners.get(&address).and_then(|runner| runner.refused) else { continue };
         let Some(began) = job.began.filter(|began| *began <= refused) else { continue };
         let pool = pool_of(&address);
-        let legal = |file: &PoolsFile| job.names.iter().all(|name| file.admits(pool, name, job.private));
+        let legal = |file: &PoolsFile| job.names.iter().all(|name| file.admits(pool, name, job.private && !job.flipped));
         let mut files = watch.files.believed(began, refused).peekable();
         if files.peek().is_some() && files.all(legal) {
             found.push((job.id, format!("job {} of {} was refused on {address}, whose pool admits it", job.id, job.repository), address));

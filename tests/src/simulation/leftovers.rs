@@ -32,14 +32,14 @@ enum Kind {
     TaskAfterJob,
     /// The same of a job whose last delivery may never have come: GitHub is asked about runners that work for long.
     TaskAfterUntoldJob,
-    /// `idle_timeout` is 5 min.
+    /// `idle_timeout`, and some sweeps.
     IdleRunner,
     /// `start_timeout` is 10 min.
     SilentTask,
 }
 
 impl Kind {
-    fn limit(self) -> Duration {
+    fn limit(self, idle_timeout: Duration) -> Duration {
         match self {
             Self::TaskWithoutRow => 14 * MINUTE,
             Self::RowWithoutTask => 12 * MINUTE,
@@ -48,7 +48,7 @@ impl Kind {
             Self::RowOfOverJob => 75 * MINUTE,
             Self::TaskAfterJob => 7 * MINUTE,
             Self::TaskAfterUntoldJob => 75 * MINUTE,
-            Self::IdleRunner => 11 * MINUTE,
+            Self::IdleRunner => idle_timeout + 6 * MINUTE,
             Self::SilentTask => 15 * MINUTE,
         }
     }
@@ -72,12 +72,14 @@ pub(super) struct Leftovers {
     since: BTreeMap<(Kind, String), Timestamp>,
     /// Every delivery came.
     told: bool,
+    /// The longest of any pool.
+    idle_timeout: Duration,
 }
 
 impl Leftovers {
     /// Nothing so far. `told`: nothing ever kept a delivery from coming.
-    pub(super) fn new(told: bool) -> Self {
-        Self { since: BTreeMap::new(), told }
+    pub(super) fn new(told: bool, idle_timeout: Duration) -> Self {
+        Self { since: BTreeMap::new(), told, idle_timeout }
     }
 
     /// Looks once more.
@@ -90,7 +92,7 @@ impl Leftovers {
         for key in found {
             let since = *self.since.entry(key.clone()).or_insert(now);
             let (kind, what) = key;
-            if now.since(since) > kind.limit() {
+            if now.since(since) > kind.limit(self.idle_timeout) {
                 let words = format!("{}: {what}, for {} min", kind.words(), now.since(since).as_secs() / 60);
                 let about = what.split(' ').next().unwrap_or_default().to_owned();
                 self.since.insert((kind, what), Timestamp::from_millis(i64::MAX / 2));

@@ -3,14 +3,19 @@
 mod act;
 mod order;
 mod pools;
+mod timing;
 mod trouble;
 
 pub use act::{Act, Batch, Deed, Fake, Moment, Stranger};
 pub(super) use pools::Asked;
 use pools::is_zero;
 pub use pools::{PoolSpec, PoolsFile};
+pub use timing::Timing;
 pub use trouble::{Blow, Outage, Rate, Strike, Trouble, Unkindness};
 
+use std::time::Duration;
+
+use mayfly_domain::times;
 use serde::{Deserialize, Serialize};
 
 /// A story before it is told: the same one is told the same way every time.
@@ -37,6 +42,9 @@ pub struct Scenario {
     /// What goes wrong by itself until [`Scenario::calm_at`].
     #[serde(default)]
     pub trouble: Trouble,
+    /// How long GitHub, clocks and containers take.
+    #[serde(default, skip_serializing_if = "Timing::is_usual")]
+    pub timing: Timing,
     /// Seconds after which nothing goes wrong any more and nobody does anything.
     pub calm_at: u64,
     /// Most items on a page of a query.
@@ -70,6 +78,14 @@ impl Scenario {
         Asked { repository: &batch.repository, private: !self.public.contains(&batch.repository), labels: &batch.labels }
     }
 
+    /// Repositories that somebody makes public or private.
+    pub(super) fn flipped(&self) -> impl Iterator<Item = &str> {
+        self.acts.iter().filter_map(|act| match &act.deed {
+            Deed::Show { repository, .. } => Some(repository.as_str()),
+            _ => None,
+        })
+    }
+
     /// Every pools file that is ever in force.
     pub fn files(&self) -> impl Iterator<Item = &PoolsFile> {
         let applied = self.acts.iter().filter_map(|act| match &act.deed {
@@ -77,6 +93,13 @@ impl Scenario {
             _ => None,
         });
         std::iter::once(&self.pools).chain(applied)
+    }
+
+    /// The longest time that a registered runner may wait for a job by any pools file.
+    #[must_use]
+    pub fn idle_timeout(&self) -> Duration {
+        let longest = self.files().flat_map(|file| &file.pools).filter_map(|pool| pool.idle_timeout).max();
+        Duration::from_secs(60 * longest.unwrap_or_default()).max(times::IDLE_TIMEOUT)
     }
 
     /// True if nothing ever goes wrong, whatever people want: then nothing outlives its use from the beginning on.

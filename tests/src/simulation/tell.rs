@@ -24,7 +24,7 @@ use crate::fargate;
 use crate::github::faults::Faults as GithubFaults;
 use crate::github::jobs::Status;
 use crate::ledger::Unkindness;
-use crate::system::{Chances, Happening, Start, System};
+use crate::system::{Chances, Habits, Happening, Start, System};
 
 /// How often it is looked whether everything is at rest.
 const LOOK: Duration = Duration::from_secs(30);
@@ -152,6 +152,13 @@ impl<'a> Teller<'a> {
         system.world.set_witness(Box::new(self.watch.clone()));
         system.world.set_weather(Box::new(weather));
         system.world.set_chances(trouble.unkindness.chances());
+        let timing = &scenario.timing;
+        system.world.set_habits(Habits { clocks: timing.clocks.clone(), waits: timing.waits });
+        system.world.with_github(|github, _| {
+            github.settings.assign_after = timing.assign_after;
+            github.settings.lost_after = timing.lost_after.unwrap_or(github.settings.lost_after);
+            github.settings.listed_late = timing.listed_late;
+        });
         let lingers = (scenario.lingers > 0).then_some(("scaler", scenario.lingers));
         system.world.table.treat(Unkindness { page: scenario.page, lingers, ..Unkindness::default() });
         self.watch.get().files.applied(self.began, Some(scenario.pools.clone()));
@@ -194,7 +201,7 @@ impl<'a> Teller<'a> {
         let acts: &[Act] = &self.scenario.acts;
         let mut next = 0;
         let calm = after(self.began, self.scenario.calm_at);
-        let mut leftovers = self.scenario.is_calm().then(|| Leftovers::new(true));
+        let mut leftovers = self.scenario.is_calm().then(|| Leftovers::new(true, self.scenario.idle_timeout()));
         let mut patience = self.scenario.is_orderly().then(|| Patience::new(self.scenario.patience()));
         loop {
             let now = self.now();
@@ -304,7 +311,7 @@ impl<'a> Teller<'a> {
     async fn settle(&mut self) -> Option<Duration> {
         let calm = self.now();
         let limit = SETTLES_WITHIN + self.work();
-        let mut leftovers = Leftovers::new(self.scenario.is_calm());
+        let mut leftovers = Leftovers::new(self.scenario.is_calm(), self.scenario.idle_timeout());
         let mut resting: Option<Timestamp> = None;
         loop {
             leftovers.look(&self.system, &self.watch);
@@ -352,7 +359,7 @@ impl<'a> Teller<'a> {
 
     fn ending(&self, unsettled: Option<Duration>) -> Ending<'_> {
         // Before the witness is held: asking GitHub may tell it something.
-        let jobs = jobs_at_github(&self.system);
+        let jobs = jobs_at_github(&self.system, self.scenario);
         let watch = self.watch.get();
         Ending {
             scenario: self.scenario,

@@ -3,7 +3,7 @@
 use super::draw::one_pool;
 use super::figures::Figures;
 use super::run::with_room;
-use super::scenario::{Act, Batch, Blow, Deed, Outage, Rate, Scenario, Trouble};
+use super::scenario::{Act, Batch, Blow, Deed, Outage, Rate, Scenario, Timing, Trouble};
 use super::tell::{Told, tell};
 use super::watch::Keep;
 use crate::fargate::{Fault, FaultKind};
@@ -41,6 +41,7 @@ pub(super) fn bursts(seed: u64, share: f64) -> Scenario {
         calm_at: HOUR,
         page: None,
         lingers: 0,
+        timing: Timing::default(),
         logs: false,
     }
 }

@@ -100,6 +100,7 @@ impl Container {
         let limit: u64 = self.variable("MAYFLY_PARK_SECONDS").parse().map_err(|_| 22)?;
         let deadline = system.world.clock.elapsed() + Duration::from_secs(limit);
         let body = json!({ "runner": self.variable("MAYFLY_RUNNER") });
+        let mut tries = 0;
         loop {
             let reply = told.or(system.request(&self.caller, "/registration", &body)).await.ok_or(0)?;
             match (reply.status, reply.ours) {
@@ -114,7 +115,9 @@ impl Container {
             if system.world.clock.elapsed() > deadline {
                 return Err(20);
             }
-            told.or(tokio::time::sleep(pause(system, &reply))).await.ok_or(0)?;
+            // The entry script counts anew once it is parked.
+            tries = if reply.status == 202 { 1 } else { tries + 1 };
+            told.or(tokio::time::sleep(pause(system, &reply, tries))).await.ok_or(0)?;
         }
     }
 
@@ -205,7 +208,7 @@ impl Container {
                 (403, true, _) | (_, true, Some(false)) => return Admitted::No,
                 _ => {
                     // The runner tells GitHub that it lives while its hook waits.
-                    let _ = live(system, session, pause(system, &reply)).await;
+                    let _ = live(system, session, pause(system, &reply, 1)).await;
                 }
             }
         }
@@ -213,9 +216,15 @@ impl Container {
     }
 }
 
-/// As long as the answer says, and a drawn second.
-fn pause(system: &System, reply: &Reply) -> Duration {
-    reply.retry_after.map_or(RETRY, Duration::from_secs) + Duration::from_millis(system.world.below(1000))
+/// As long as the answer says, and a drawn second. Where it says nothing, the entry script waits 1, 2, 4 … 32 s and then 60 s, and up to a quarter more.
+fn pause(system: &System, reply: &Reply, tries: u32) -> Duration {
+    match reply.retry_after {
+        None if system.world.containers_wait() => {
+            let seconds = if tries <= 6 { 1 << (tries - 1) } else { 60 };
+            Duration::from_secs(seconds) + Duration::from_millis(system.world.below(250 * seconds))
+        }
+        said => said.map_or(RETRY, Duration::from_secs) + Duration::from_millis(system.world.below(1000)),
+    }
 }
 
 /// Waits for something, with signs of life.

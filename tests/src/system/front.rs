@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::System;
 use super::invocation::Came;
 use super::queue::Batch;
+use super::start::ACCOUNT;
 use super::witness::Happening;
 use crate::github::deliveries::{Outcome, Outgoing};
 
@@ -147,8 +148,7 @@ impl System {
         });
         self.world.travel().await;
         let system = self.clone();
-        let (task, runner) =
-            (caller.rsplit('/').next().unwrap_or_default().to_owned(), body["runner"].as_str().unwrap_or_default().to_owned());
+        let (task, runner) = (task_of(caller).to_owned(), body["runner"].as_str().unwrap_or_default().to_owned());
         let run = tokio::spawn(async move { system.answer(path, event, task, runner).await });
         let reply = run.await.unwrap_or_else(|_| Reply::of_gateway(500));
         self.world.travel().await;
@@ -191,3 +191,12 @@ pub(super) fn earliest(times: impl IntoIterator<Item = Option<Timestamp>>) -> Op
 
 /// A map that `json!` can show.
 pub(super) type Environment = BTreeMap<String, String>;
+
+/// The task that a caller is, by the name of its session; none in another account, or under the role of an administrator: anybody may choose such a name.
+fn task_of(caller: &str) -> &str {
+    let ours = caller
+        .strip_prefix("arn:aws:sts::")
+        .and_then(|rest| rest.strip_prefix(ACCOUNT))
+        .and_then(|rest| rest.strip_prefix(":assumed-role/"));
+    ours.and_then(|rest| rest.split_once('/')).filter(|(role, _)| *role != "admin").map_or("", |(_, session)| session)
+}

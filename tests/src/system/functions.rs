@@ -46,7 +46,7 @@ pub struct Functions {
 fn settings(world: &Arc<World>, who: &'static str) -> Settings {
     let reader = Reader { world: Arc::clone(world), who };
     let app = matches!(who, "registrar" | "sweeper");
-    Settings::new(reader, parameters::names(who == "webhook", app), world.clock.boxed())
+    Settings::new(reader, parameters::names(who == "webhook", app), world.clock_of(who))
 }
 
 fn sender(world: &Arc<World>, who: &'static str) -> Sender {
@@ -62,7 +62,7 @@ impl Functions {
         let scaler_site = site.clone();
         Self {
             webhook: processes(world, "webhook", WEBHOOK, |world| {
-                Webhook::new(settings(world, "webhook"), ledger(world, "webhook"), sender(world, "webhook"), world.clock.boxed())
+                Webhook::new(settings(world, "webhook"), ledger(world, "webhook"), sender(world, "webhook"), world.clock_of("webhook"))
             }),
             scaler: processes(world, "scaler", SCALER, move |world| scaler(world, scaler_site.clone())),
             registrar: processes(world, "registrar", REGISTRAR, registrar),
@@ -71,7 +71,7 @@ impl Functions {
                 fleet: fleet(world, "observer"),
                 wakes: sender(world, "observer"),
                 public_ip: true,
-                clock: world.clock.boxed(),
+                clock: world.clock_of("observer"),
             }),
             sweeper: processes(world, "sweeper", SWEEPER, sweeper),
         }
@@ -94,7 +94,7 @@ fn scaler(world: &Arc<World>, site: Site) -> TheScaler {
         fleet: fleet(world, "scaler"),
         wakes: sender(world, "scaler"),
         site,
-        clock: world.clock.boxed(),
+        clock: world.clock_of("scaler"),
         new_id: Box::new(move || ids.new_runner()),
     };
     Scaler::new(ledger(world, "scaler"), settings(world, "scaler"), outside)
@@ -107,7 +107,7 @@ fn registrar(world: &Arc<World>) -> TheRegistrar {
         wakes: sender(world, "registrar"),
         account: ACCOUNT.to_owned(),
         cluster: CLUSTER_ARN.to_owned(),
-        clock: world.clock.boxed(),
+        clock: world.clock_of("registrar"),
     };
     Registrar::new(ledger(world, "registrar"), Arc::new(settings(world, "registrar")), outside)
 }
@@ -118,7 +118,7 @@ fn sweeper(world: &Arc<World>) -> TheSweeper {
         github: github(world, "sweeper"),
         wakes: sender(world, "sweeper"),
         public_ip: true,
-        clock: world.clock.boxed(),
+        clock: world.clock_of("sweeper"),
     };
     Sweeper::new(ledger(world, "sweeper"), Arc::new(settings(world, "sweeper")), outside)
 }

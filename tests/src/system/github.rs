@@ -252,7 +252,7 @@ impl Github {
     }
 
     fn now(&self) -> Timestamp {
-        self.world.clock.now()
+        self.world.now_by(self.who)
     }
 }
 

@@ -122,6 +122,7 @@ impl Start {
             witness: Mutex::default(),
             witnessed: AtomicBool::new(false),
             chances: Mutex::default(),
+            habits: Mutex::default(),
             numbers: AtomicU64::new(0),
             dice: Mutex::new(fastrand::Rng::with_seed(self.seed ^ DICE)),
         });

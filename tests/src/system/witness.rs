@@ -133,7 +133,7 @@ pub enum Happening {
     Answered {
         /// `/registration` or `/admission`.
         path: &'static str,
-        /// The task's id, from the caller's identity.
+        /// The task's id, from the caller's identity; empty for a caller that is no task.
         task: String,
         /// What the body names: `<pool>/<runner id>`.
         runner: String,

@@ -51,9 +51,19 @@ pub struct World {
     pub(super) witness: Mutex<Option<Box<dyn Witness>>>,
     pub(super) witnessed: AtomicBool,
     pub(super) chances: Mutex<Chances>,
+    pub(super) habits: Mutex<Habits>,
     pub(super) numbers: AtomicU64,
     /// Draws of what Lambda, SQS and EventBridge do: apart, so that they change nothing while all chances are 0.
     pub(super) dice: Mutex<fastrand::Rng>,
+}
+
+/// How clocks and containers behave.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Habits {
+    /// Milliseconds by which functions' clocks differ from the world's.
+    pub clocks: BTreeMap<String, i64>,
+    /// After an answer that says no time, containers wait for as long as the entry script does.
+    pub waits: bool,
 }
 
 /// What may be wrong with the runners' image.
@@ -189,6 +199,28 @@ impl World {
     #[must_use]
     pub fn chances(&self) -> Chances {
         lock(&self.chances).clone()
+    }
+
+    /// How clocks and containers behave from now on.
+    pub fn set_habits(&self, habits: Habits) {
+        *lock(&self.habits) = habits;
+    }
+
+    /// True if containers wait for as long as the entry script does.
+    pub(super) fn containers_wait(&self) -> bool {
+        lock(&self.habits).waits
+    }
+
+    /// What time it is by a function's clock.
+    pub(super) fn now_by(&self, who: &str) -> Timestamp {
+        let now = self.clock.now();
+        lock(&self.habits).clocks.get(who).map_or(now, |differs| Timestamp::from_millis(now.millis() + differs))
+    }
+
+    /// A function's clock.
+    pub(super) fn clock_of(self: &Arc<Self>, who: &'static str) -> Box<dyn Fn() -> Timestamp + Send + Sync> {
+        let world = Arc::clone(self);
+        Box::new(move || world.now_by(who))
     }
 
     /// A number for an invocation or a process.

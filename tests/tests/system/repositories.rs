@@ -65,6 +65,21 @@ async fn one_job_that_was_over_when_it_was_first_told_of_is_enough_to_look_at_it
 }
 
 #[tokio::test(start_paused = true)]
+async fn jobs_are_found_of_a_repository_that_was_public_when_it_was_last_heard_of_and_none_of_one_that_is_public_by_now() {
+    let system = knowing(410, &["acme/app", "acme/lib"]).await;
+    let refused = system.queue_jobs(&NewJob { private: Some(false), ..of("acme/lib") })[0];
+    system.pass(60).await;
+    assert!(system.job(refused).is_some_and(|job| job.state == JobState::Unplaced), "{}", story(&system));
+    system.cancel(refused);
+    system.pass(60).await;
+    let private = system.queue_jobs(&NewJob { private: Some(true), ..never_told(of("acme/lib")) });
+    let public = system.queue_jobs(&NewJob { private: Some(false), ..never_told(of("acme/app")) })[0];
+    done(&system, 900, &private).await;
+    system.pass(900).await;
+    assert!(system.job(public).is_none_or(|job| job.state == JobState::Unplaced), "{}", story(&system));
+}
+
+#[tokio::test(start_paused = true)]
 async fn more_runs_than_one_sweep_looks_into_are_all_looked_into() {
     let system = knowing(401, &["acme/app"]).await;
     let jobs = system.queue_jobs(&NewJob { count: 17, ..never_told(job()) });

@@ -52,6 +52,9 @@ fn pool(chance: &mut Chance, which: usize, repositories: &[String]) -> PoolSpec 
         role: chance.one_in(8),
         priority: if chance.one_in(6) { 1 } else { 0 },
         image: 1,
+        size: 0,
+        idle_timeout: None,
+        rerun_reclaimed: false,
         max_lifetime: None,
     }
 }
@@ -71,6 +74,9 @@ pub(in crate::simulation) fn one_pool(max: u32) -> PoolsFile {
         role: false,
         priority: 0,
         image: 1,
+        size: 0,
+        idle_timeout: None,
+        rerun_reclaimed: false,
         max_lifetime: None,
     };
     PoolsFile { accounts: vec!["acme".to_owned()], pools: vec![pool] }
@@ -135,4 +141,34 @@ pub(super) fn wish(chance: &mut Chance, pool: &PoolSpec) -> Vec<String> {
 pub(super) fn nobodys(chance: &mut Chance) -> Vec<String> {
     let all = [&["self-hosted", "mainframe"][..], &["ubuntu-latest"], &["self-hosted"], &["self-hosted", "linux", "late"]];
     chance.pick(&all).iter().map(|label| (*label).to_owned()).collect()
+}
+
+/// The file as somebody changes it who has more in mind than labels and numbers: what its runners are, where they register, whom the pool serves.
+pub(super) fn turned(chance: &mut Chance, before: &PoolsFile, repositories: &[String]) -> PoolsFile {
+    let mut file = before.clone();
+    let which = usize::try_from(chance.between(0, file.pools.len() as u64 - 1)).unwrap_or_default();
+    let Some(pool) = file.pools.get_mut(which) else { return file };
+    match chance.between(0, 11) {
+        0 => pool.size = (pool.size + chance.count(1, 2)) % 3,
+        1 => pool.group = if pool.group.is_some() { None } else { Some("Default".to_owned()) },
+        2 => pool.repositories = if pool.repositories.is_empty() { chance.some(repositories, 60) } else { Vec::new() },
+        3 => pool.public = !pool.public,
+        4 => pool.max_per_repository = if pool.max_per_repository.is_some() { None } else { Some(chance.count(1, pool.max)) },
+        5 => pool.spot = !pool.spot,
+        6 => pool.role = !pool.role,
+        7 => pool.image += 1,
+        8 => pool.min_idle = chance.count(0, 2.min(pool.max)),
+        9 => pool.idle_timeout = Some(chance.between(1, 10)),
+        10 => pool.rerun_reclaimed = !pool.rerun_reclaimed,
+        _ => {
+            file.accounts =
+                if file.accounts.len() > 1 { vec![file.accounts[0].clone()] } else { vec!["acme".to_owned(), "globex".to_owned()] }
+        }
+    }
+    // A pool may list repositories of the accounts only.
+    let PoolsFile { accounts, pools } = &mut file;
+    for pool in pools {
+        pool.repositories.retain(|one| accounts.iter().any(|account| one.split('/').next() == Some(account)));
+    }
+    file
 }

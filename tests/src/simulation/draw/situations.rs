@@ -4,6 +4,7 @@ mod app_away;
 mod ask_again;
 mod blind;
 mod capped;
+mod changed_repositories;
 mod copies;
 mod doubles;
 mod failing_deliveries;
@@ -25,6 +26,7 @@ mod sent_again;
 mod slow_launches;
 mod strange_repositories;
 mod trickle;
+mod turned_pools;
 mod unanswered;
 mod withdrawn;
 
@@ -67,6 +69,8 @@ pub(super) const ALL: &[Situation] = &[
     slow_launches::SITUATION,
     capped::SITUATION,
     long_queue::SITUATION,
+    turned_pools::SITUATION,
+    changed_repositories::SITUATION,
 ];
 
 /// The situation that a seed tells, if it tells one.

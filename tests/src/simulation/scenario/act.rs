@@ -136,6 +136,29 @@ pub enum Deed {
         /// GitHub sends those on who use the old one; else another repository has it from now on.
         redirects: bool,
     },
+    /// Makes a repository private, or public.
+    Show {
+        /// `owner/name`.
+        repository: String,
+        /// Whether it is private from now on.
+        private: bool,
+    },
+    /// Makes a repository read-only, or takes that back.
+    Archive {
+        /// `owner/name`.
+        repository: String,
+        /// Whether.
+        on: bool,
+    },
+    /// Adds a repository to those that the App is on, or takes it away.
+    Cover {
+        /// `owner/name`.
+        repository: String,
+        /// Whether the App is on it.
+        on: bool,
+    },
+    /// An administrator deletes a runner of ours at GitHub: one without a job, if there is one.
+    Unregister,
     /// Takes the App off an account.
     Uninstall {
         /// Its login.

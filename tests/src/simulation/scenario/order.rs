@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mayfly_domain::times;
 
-use super::{Blow, Deed, Scenario, Trouble};
+use super::{Blow, Deed, Scenario, Timing, Trouble};
 use crate::fargate::FaultKind;
 use crate::github::faults as github;
 use crate::github::jobs::Gate;
@@ -46,6 +46,10 @@ impl Scenario {
         long += Duration::from_secs(self.start_seconds) + self.longest(FaultKind::SlowStart);
         // Who is told late that a runner has gone sees the room late.
         long += self.longest(FaultKind::EventLate) + self.longest(FaultKind::EventReordered);
+        // What GitHub gives late looks free for as long, and clocks that differ make all waits as much longer.
+        let Timing { assign_after, clocks, .. } = &self.timing;
+        long += Duration::try_from_secs_f64(*assign_after).unwrap_or_default();
+        long += Duration::from_millis(2 * clocks.values().map(|by| by.unsigned_abs()).max().unwrap_or_default());
         let when = |is: bool, more: Duration| if is { more } else { Duration::ZERO };
         long += when(!rates.is_empty(), SLOWNESS);
         long += when(!strikes.is_empty() || ecs.iter().any(|fault| fault.kind == FaultKind::SlowAnswer), UNANSWERED);

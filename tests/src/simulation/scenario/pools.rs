@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// Labels that say nothing about a pool, as README has them.
 const DEFAULT_LABELS: [&str; 8] = ["self-hosted", "linux", "windows", "macos", "x64", "x86", "arm", "arm64"];
 
+/// What runners may have: vCPUs and memory.
+pub(in crate::simulation) const SIZES: [(&str, &str); 3] = [("2", "8 GiB"), ("1", "4 GiB"), ("4", "16 GiB")];
+
 /// One pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,6 +47,15 @@ pub struct PoolSpec {
     /// A number in the image's tag.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub image: u32,
+    /// How large its runners are: which of [`SIZES`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub size: u32,
+    /// Minutes that a registered runner may wait for a job; 5 if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_timeout: Option<u64>,
+    /// Jobs whose runner AWS took back are run again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rerun_reclaimed: bool,
     /// Minutes that a runner may live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_lifetime: Option<u64>,
@@ -159,8 +171,9 @@ fn pool_text(text: &mut String, pool: &PoolSpec) {
     };
     let quoted = |value: &str| format!("{value:?}");
     line(&format!("\n[pools.{}]\nlabels", pool.name), &list(&pool.labels));
-    line("cpu", &2);
-    line("memory", &quoted("8 GiB"));
+    let (cpu, memory) = SIZES[usize::try_from(pool.size).unwrap_or_default() % SIZES.len()];
+    line("cpu", &cpu);
+    line("memory", &quoted(memory));
     line("max", &pool.max);
     line("image", &quoted(&format!("registry.test/runner:{}", pool.image)));
     if pool.min_idle > 0 {
@@ -188,6 +201,12 @@ fn pool_text(text: &mut String, pool: &PoolSpec) {
     if pool.priority != 0 {
         line("priority", &pool.priority);
     }
+    if let Some(minutes) = pool.idle_timeout {
+        line("idle_timeout", &quoted(&format!("{minutes}m")));
+    }
+    if pool.rerun_reclaimed {
+        line("rerun_reclaimed", &true);
+    }
     if let Some(minutes) = pool.max_lifetime {
         line("max_lifetime", &quoted(&format!("{minutes}m")));
     }
@@ -211,6 +230,9 @@ mod tests {
             role: true,
             priority: -2,
             image: 7,
+            size: 1,
+            idle_timeout: Some(7),
+            rerun_reclaimed: true,
             max_lifetime: Some(90),
         }
     }
@@ -221,7 +243,8 @@ mod tests {
         let parsed = mayfly_settings::pools_file::parse(&file.text(), 3).unwrap();
         let pool = &parsed.pools[0];
         assert_eq!((pool.max, pool.min_idle, pool.max_per_repository, pool.priority), (5, 2, Some(3), -2), "{}", file.text());
-        assert!(pool.fails_closed() && pool.public && pool.repositories.len() == 2);
+        assert!(pool.fails_closed() && pool.public && pool.rerun_reclaimed && pool.repositories.len() == 2);
+        assert_eq!((pool.size.cpu, pool.idle_timeout), (1_024, std::time::Duration::from_secs(420)));
     }
 
     #[test]
