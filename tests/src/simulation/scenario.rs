@@ -86,6 +86,16 @@ impl Scenario {
         })
     }
 
+    /// True if somebody keeps the App from seeing a repository for a while.
+    pub(super) fn hides(&self, repository: &str) -> bool {
+        let owner = repository.split('/').next().unwrap_or_default();
+        self.acts.iter().any(|act| match &act.deed {
+            Deed::Cover { repository: one, on: false } => one == repository,
+            Deed::Uninstall { account } | Deed::Suspend { account } => account == owner,
+            _ => false,
+        })
+    }
+
     /// Every pools file that is ever in force.
     pub fn files(&self) -> impl Iterator<Item = &PoolsFile> {
         let applied = self.acts.iter().filter_map(|act| match &act.deed {
