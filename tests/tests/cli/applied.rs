@@ -220,15 +220,15 @@ async fn what_is_applied_is_in_force_and_its_pools_are_woken() {
 async fn a_job_that_comes_the_moment_after_is_judged_by_the_new_file() {
     let system = begin(420);
     let (desk, bell) = (Desk::new(&system), Bell::new(&system));
-    let gpu = || NewJob { labels: vec!["gpu".into()], ..job() };
-    let before = system.queue_jobs(&gpu())[0];
+    let of = |label: &str| system.queue_jobs(&NewJob { labels: vec![label.to_owned()], ..job() })[0];
+    let theirs = of("tpu");
     let reads =
         |system: &System| system.world.calls().get(&("webhook".to_owned(), "DynamoDB GetItem".to_owned())).copied().unwrap_or_default();
     until(&system, 10, "the first one was judged: by what was applied last, and by its record", |system| reads(system) == 2).await;
     apply(&desk, &bell, Some(1), &two("max = 5", &SMALL.replace("\"self-hosted\", \"small\"", "\"gpu\""))).await.unwrap();
-    let after = system.queue_jobs(&gpu())[0];
-    done(&system, 300, &[after]).await;
-    assert!(system.job(before).is_none(), "it came before, and no file that was in force took it");
+    let ours = of("gpu");
+    done(&system, 300, &[ours]).await;
+    assert!(system.job(theirs).is_none(), "no file took it");
 }
 
 #[tokio::test(start_paused = true)]
