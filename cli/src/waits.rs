@@ -1,5 +1,6 @@
 //! What a waiting job waits for, and what would help: from what scaler would see and do.
 
+use mayfly_domain::assignment;
 use mayfly_domain::id::RunnerId;
 use mayfly_domain::job::{JobRecord, WaitingJob};
 use mayfly_domain::plan::Held;
@@ -34,6 +35,8 @@ pub enum For {
     FailedStarts,
     /// A runner on trial.
     Trial,
+    /// GitHub gives runners for its repository no job; the next try.
+    NothingGiven,
     /// ECS.
     Ecs,
     /// Its own next try.
@@ -166,6 +169,7 @@ fn held_back(now_of: &PoolNow, row: &WaitingJob, record: Option<&JobRecord>, hel
             let waits = waits(For::Trial);
             if health.failures > 0 { waits.helped(health.advice()) } else { waits }
         }
+        Held::NothingGiven(at) => waits(For::NothingGiven).until(at).helped(assignment::ADVICE),
         Held::NoAnswer => waits(For::Ecs)
             .helped("ECS is asked again within a minute; if this lasts, check its status in this region (health.aws.amazon.com)"),
         Held::ThisRun => waits(For::Look),

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::assignment::{self, Assignment};
+use crate::id::{JobId, RepositoryId};
 use crate::runner::{Runner, RunnerState};
 use crate::size::Size;
 use crate::start_failure::Cause;
@@ -130,12 +132,13 @@ impl SizeHealth {
     pub fn failed_under(&mut self, definition: &str, launched: Timestamp, failure: Failure<'_>, now: Timestamp) -> Counted {
         let before = self.clone();
         let mut after = self.clone().under(definition);
-        let corrected = !after.must_be_corrected();
+        let (corrected, closed) = (!after.must_be_corrected(), !after.breaker_open());
         after.failed(launched, failure, now);
         after.failed = Some(definition.to_owned());
         *self = after;
         let words = |health: &Self| Self { reason: None, cause: None, ..health.clone() };
-        Counted { changed: words(self) != words(&before), opened: corrected && self.must_be_corrected() }
+        let opened = (corrected && self.must_be_corrected()) || (closed && self.breaker_open());
+        Counted { changed: words(self) != words(&before), opened }
     }
 
     /// Counts a start that failed; `launched` is when it was sent. Failures of launches that were made before the last raise are already waited for.
@@ -181,6 +184,17 @@ impl SizeHealth {
         news
     }
 
+    /// What a person must know once the breaker is open, for the log: what fails, why, and what to do.
+    #[must_use]
+    pub fn alarm(&self, size: &Size, reason: &str) -> String {
+        let what = if self.must_be_corrected() {
+            "do not start until the configuration is corrected".to_owned()
+        } else {
+            format!("have failed to start {} times in a row, one at a time is tried now", self.failures)
+        };
+        format!("runners of {size} {what}: {reason}. What to do: {}", self.advice())
+    }
+
     /// What a person can do about the failures.
     #[must_use]
     pub fn advice(&self) -> String {
@@ -208,7 +222,8 @@ impl SizeHealth {
 pub struct Counted {
     /// Anything but the newest words changed.
     pub changed: bool,
-    /// From now on a person must act. True once, until a runner of the size has asked or its definition has changed.
+    /// From now on a person must act: the configuration is wrong, or what should pass has lasted for a quarter of an hour and more. True once, until a runner
+    /// of the size has asked or its definition has changed.
     pub opened: bool,
 }
 
@@ -226,6 +241,9 @@ pub struct Health {
     /// By [`Size`] in its text form.
     #[serde(default)]
     pub sizes: BTreeMap<String, SizeHealth>,
+    /// Repositories whose runners GitHub gave nothing lately.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assignments: Vec<Assignment>,
 }
 
 impl Health {
@@ -260,6 +278,43 @@ impl Health {
             RunnerState::Registering | RunnerState::Registered => runner.asked_at.is_none() || late(),
             RunnerState::Requested | RunnerState::Parked | RunnerState::Busy => runner.asked_at.is_none(),
         }
+    }
+
+    /// What is known of runners for a repository that were given nothing.
+    #[must_use]
+    pub fn assignment(&self, repository: RepositoryId) -> Option<&Assignment> {
+        self.assignments.iter().find(|assignment| assignment.repository == repository)
+    }
+
+    /// Counts a runner that registered for a job of the repository and was given nothing although the job still waits.
+    pub(crate) fn nothing_given(
+        &mut self,
+        runner: &Runner,
+        (repository, job): (RepositoryId, JobId),
+        now: Timestamp,
+    ) -> assignment::Counted {
+        let definition = &runner.launch.definition;
+        // A changed image starts over.
+        self.assignments.retain(|known| known.repository != repository || known.definition == *definition);
+        if self.assignment(repository).is_none() {
+            self.assignments.push(Assignment::new(repository, definition, now));
+        }
+        if self.assignments.len() > assignment::REMEMBERED {
+            let oldest =
+                self.assignments.iter().filter(|known| known.repository != repository).map(|known| (known.at, known.repository)).min();
+            self.assignments.retain(|known| Some((known.at, known.repository)) != oldest);
+        }
+        let of_repository = self.assignments.iter_mut().find(|known| known.repository == repository);
+        of_repository.map_or(assignment::Counted { changed: false, opened: false }, |known| {
+            known.nothing_given(job, runner.launch.first_sent_at, now)
+        })
+    }
+
+    /// A runner was given a job of the repository. True if that is news.
+    pub(crate) fn given(&mut self, repository: RepositoryId) -> bool {
+        let before = self.assignments.len();
+        self.assignments.retain(|known| known.repository != repository);
+        self.assignments.len() < before
     }
 
     /// The health of a size, to be changed.
@@ -391,11 +446,11 @@ mod tests {
     }
 
     #[test]
-    fn passing_failures_call_nobody_however_many_they_are() {
+    fn passing_failures_call_a_person_once_they_have_lasted() {
         let mut health = SizeHealth::default();
-        for n in 1..=20 {
-            assert!(!health.failed_under("d", at(n * 10_000), failure(FailureKind::Passing, "x"), at(n * 10_000)).opened);
-        }
+        let opened =
+            (1..=20).filter(|n| health.failed_under("d", at(n * 10_000), failure(FailureKind::Passing, "x"), at(n * 10_000)).opened);
+        assert_eq!(opened.collect::<Vec<_>>(), [i64::from(BREAKER_PASSING)]);
         assert!(health.breaker_open());
     }
 

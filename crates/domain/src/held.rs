@@ -25,6 +25,8 @@ pub enum Held {
     FailedStarts(Timestamp),
     /// Starts of this size failed, or its definition is new: so many are on their way, and only if one of them asks for its registration do more follow.
     Unproven(u32),
+    /// GitHub gave runners for its repository nothing, several times in a row: one at a time is tried, the next one not before then.
+    NothingGiven(Timestamp),
     /// ECS could not be asked for the definition of its task; the next look asks again.
     NoAnswer,
     /// This run has sent all it can; the next one goes on.
@@ -53,6 +55,12 @@ impl Held {
             Self::Unproven(most) => {
                 format!("{most} runners of its size are on trial, more are started once one of them asks for its registration{because}")
             }
+            Self::NothingGiven(at) => {
+                format!(
+                    "GitHub gave runners for jobs of its repository no job: one at a time is tried, the next one not before {}",
+                    clock(at)
+                )
+            }
             Self::NoAnswer => "ECS did not answer when it was asked for its task definition; it is asked again".to_owned(),
             Self::ThisRun => "runners are started for others first".to_owned(),
         }
@@ -66,6 +74,7 @@ impl Held {
             Self::GithubLimit(until) => format!("g{}", until.seconds()),
             Self::FailedStarts(until) => format!("w{}", until.seconds()),
             Self::Unproven(most) => format!("u{most}"),
+            Self::NothingGiven(at) => format!("n{}", at.seconds()),
             Self::NoAnswer => "e".to_owned(),
             Self::ThisRun => "t".to_owned(),
         }
@@ -82,6 +91,7 @@ impl Held {
             'g' => Self::GithubLimit(time()?),
             'w' => Self::FailedStarts(time()?),
             'u' => Self::Unproven(number.parse().ok()?),
+            'n' => Self::NothingGiven(time()?),
             'e' => Self::NoAnswer,
             't' => Self::ThisRun,
             _ => return None,
@@ -95,6 +105,7 @@ impl Held {
         match self {
             Self::GithubLimit(until) => Self::GithubLimit(up(until)),
             Self::FailedStarts(until) => Self::FailedStarts(up(until)),
+            Self::NothingGiven(until) => Self::NothingGiven(up(until)),
             other => other,
         }
     }
@@ -130,13 +141,14 @@ mod tests {
 
     const AT: Timestamp = Timestamp::from_millis(1_795_356_180_000);
 
-    const ALL: [Held; 8] = [
+    const ALL: [Held; 9] = [
         Held::Job,
         Held::PoolMax(20),
         Held::RepositoryMax(5),
         Held::GithubLimit(AT),
         Held::FailedStarts(AT),
         Held::Unproven(5),
+        Held::NothingGiven(AT),
         Held::NoAnswer,
         Held::ThisRun,
     ];

@@ -5,6 +5,7 @@
 
 pub mod admission;
 pub mod anew;
+pub mod assignment;
 pub mod care;
 mod cover;
 pub mod dismissal;

@@ -10,7 +10,7 @@ pub use crate::held::Held;
 use crate::id::{InstallationId, JobId, RepositoryId, RunnerId};
 use crate::job::WaitingJob;
 use crate::pool::Pool;
-use crate::runner::Runner;
+use crate::runner::{Runner, RunnerState};
 use crate::size::Size;
 use crate::time::Timestamp;
 
@@ -68,7 +68,7 @@ pub struct Plan {
 #[must_use]
 pub fn plan(pool: &Pool, health: &Health, jobs: &[WaitingJob], runners: &[Runner], limits: &Limits, now: Timestamp) -> Plan {
     let cover = cover(pool, limits, jobs, runners, now);
-    let mut room = Room::new(pool, health, runners, limits, now);
+    let mut room = Room::new(pool, Known { health, jobs, runners }, limits, now);
     room.repositories.clone_from(&cover.repositories);
     let mut plan = Plan::default();
     for job in &cover.uncovered {
@@ -118,8 +118,7 @@ fn surplus_reason(runner: &Runner, now: Timestamp) -> &'static str {
 
 /// What is left of every limit while launches are decided one by one.
 struct Room<'a> {
-    health: &'a Health,
-    runners: &'a [Runner],
+    known: Known<'a>,
     limits: &'a Limits,
     now: Timestamp,
     pool: u32,
@@ -128,18 +127,32 @@ struct Room<'a> {
     per_repository: Option<u32>,
     repositories: BTreeMap<RepositoryId, u32>,
     unasked: BTreeMap<Size, u32>,
+    /// Runners of each repository that have no job yet.
+    without_job: BTreeMap<RepositoryId, u32>,
+}
+
+/// What was read of the pool.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    health: &'a Health,
+    jobs: &'a [WaitingJob],
+    runners: &'a [Runner],
 }
 
 impl<'a> Room<'a> {
-    fn new(pool: &Pool, health: &'a Health, runners: &'a [Runner], limits: &'a Limits, now: Timestamp) -> Self {
+    fn new(pool: &Pool, known: Known<'a>, limits: &'a Limits, now: Timestamp) -> Self {
+        let Known { health, runners, .. } = known;
         let rows = u32::try_from(runners.len()).unwrap_or(u32::MAX);
         let mut unasked = BTreeMap::new();
         for runner in runners.iter().filter(|runner| health.on_trial(runner)) {
             *unasked.entry(runner.size).or_default() += 1;
         }
+        let mut without_job = BTreeMap::new();
+        for repository in runners.iter().filter(|runner| runner.state != RunnerState::Busy).filter_map(|runner| runner.repository) {
+            *without_job.entry(repository).or_default() += 1;
+        }
         Self {
-            health,
-            runners,
+            known,
             limits,
             now,
             pool: pool.max.saturating_sub(rows),
@@ -148,6 +161,7 @@ impl<'a> Room<'a> {
             per_repository: pool.max_per_repository,
             repositories: BTreeMap::new(),
             unasked,
+            without_job,
         }
     }
 
@@ -162,15 +176,28 @@ impl<'a> Room<'a> {
         if let Some(until) = self.limits.told_to_wait(job.installation, self.now) {
             return Err(Held::GithubLimit(until));
         }
+        if let Some(at) = self.probe_at(job).filter(|at| *at > self.now || self.without_job.contains_key(&job.repository)) {
+            return Err(Held::NothingGiven(at));
+        }
         self.admit_size(job.size)
+    }
+
+    /// When the next runner for the job's repository may be tried, if GitHub gives them nothing.
+    fn probe_at(&self, job: &WaitingJob) -> Option<Timestamp> {
+        let Known { health, jobs, runners } = self.known;
+        health.assignment(job.repository)?.probe_at(self.definition(job.size), jobs, runners)
+    }
+
+    fn definition(&self, size: Size) -> &str {
+        self.limits.definitions.get(&size.to_string()).map(String::as_str).unwrap_or_default()
     }
 
     fn admit_size(&self, size: Size) -> Result<(), Held> {
         if self.pool == 0 {
             return Err(Held::PoolMax(self.max));
         }
-        let definition = self.limits.definitions.get(&size.to_string()).map(String::as_str).unwrap_or_default();
-        let health = self.health.of_with(&size, self.runners).under(definition);
+        let definition = self.definition(size);
+        let health = self.known.health.of_with(&size, self.known.runners).under(definition);
         let unasked = self.unasked.get(&size).copied().unwrap_or_default();
         if let Some(at) = health.not_before.filter(|at| *at > self.now) {
             return Err(Held::FailedStarts(at));
@@ -187,6 +214,7 @@ impl<'a> Room<'a> {
         *self.unasked.entry(size).or_default() += 1;
         if let Some(repository) = repository {
             *self.repositories.entry(repository).or_default() += 1;
+            *self.without_job.entry(repository).or_default() += 1;
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Registration: who asks, which job it gets, and what the ledger says at each step.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
 use crate::id::{GithubRunnerId, RunnerId, RunnerName};
 use crate::job::{JobRecord, WaitingJob, note};
@@ -97,6 +98,10 @@ fn next_name(runner: &Runner) -> RunnerName {
 /// How many waiting jobs that fit are gathered before one is chosen: enough that many runners asking at once rarely choose the same.
 pub const CHOICE: usize = 25;
 
+/// How many jobs in reserve for others are looked into when there is no other job: each is a read of its holder, and in a burst above GitHub's limit hundreds of
+/// runners look. Each request looks into others.
+pub const HELD_CHOICE: usize = 4;
+
 /// True if the runner may serve the job: it waits, it is its turn, and the size fits.
 #[must_use]
 pub fn fits(runner: &Runner, job: &WaitingJob, now: Timestamp) -> bool {
@@ -133,16 +138,41 @@ pub fn order(runner: &Runner, mut fitting: Vec<WaitingJob>) -> Vec<WaitingJob> {
     fitting
 }
 
+/// A place among so many that differs from runner to runner, and from one request to the next.
+#[must_use]
+pub fn place_now(runner: &Runner, of: usize, now: Timestamp) -> usize {
+    if of == 0 { 0 } else { spread((&runner.id, now.millis())) % of }
+}
+
 /// A place among so many that differs from runner to runner.
 #[must_use]
 pub fn place_in_line(runner: &Runner, of: usize) -> usize {
     if of == 0 { 0 } else { spread(&runner.id) % of }
 }
 
-fn spread(runner: &RunnerId) -> usize {
+fn spread(of: impl Hash) -> usize {
     let mut hasher = DefaultHasher::new();
-    runner.hash(&mut hasher);
+    of.hash(&mut hasher);
     usize::try_from(hasher.finish() >> 33).unwrap_or(0)
+}
+
+/// When the runner may register again after GitHub told its installation to wait until `until`, in a pool of so many runners at most. All of them wait for that
+/// moment: coming together they would spend GitHub's next minute in one second, and the pool's partition of the table with it
+/// ([`times::AFTER_LIMIT`]).
+#[must_use]
+pub fn turn_after(runner: &Runner, until: Timestamp, max: u32) -> Timestamp {
+    let over = times::AFTER_LIMIT.saturating_mul(max).min(times::AFTER_LIMIT_MAX);
+    let place = place_in_line(runner, usize::try_from(over.as_millis()).unwrap_or(0));
+    until.plus(Duration::from_millis(u64::try_from(place).unwrap_or(0)))
+}
+
+/// When a runner asks again that has to wait for so long: within [`times::ASK_AGAIN`], at a moment that differs from runner to runner and from one request to
+/// the next. Runners that were told to wait at the same moment would else ask together for as long as they wait.
+#[must_use]
+pub fn ask_again(runner: &Runner, wait: Duration, now: Timestamp) -> Duration {
+    let half = times::ASK_AGAIN / 2;
+    let place = place_now(runner, usize::try_from(half.as_secs() + 1).unwrap_or(1), now);
+    wait.min(half) + Duration::from_secs(u64::try_from(place).unwrap_or(0))
 }
 
 impl Runner {

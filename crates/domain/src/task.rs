@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::assignment;
 use crate::errand::{Errand, Open};
 use crate::health::{Counted, Failure, FailureKind, Health};
 use crate::id::{RunnerAddress, TaskArn};
@@ -11,6 +12,7 @@ use crate::price;
 use crate::reclaim;
 use crate::runner::{Outcome, Runner, RunnerState, StopKind, Timeline};
 use crate::start_failure::Cause;
+use crate::target::TargetScope;
 use crate::time::Timestamp;
 use crate::times;
 
@@ -70,6 +72,20 @@ impl Runner {
         after.timeline = later(self.timeline, task.timeline);
         after.rev += 1;
         Some(after)
+    }
+}
+
+impl Runner {
+    /// True if an answer of ECS's about the runner `asked`, read before, still speaks of this row: it was not sent again meanwhile, and no task of it became known.
+    #[must_use]
+    pub fn was_asked_about(&self, asked: &Self) -> bool {
+        self.launch.sent_at == asked.launch.sent_at && self.arn == asked.arn
+    }
+
+    /// True if GitHub's word that the runner `asked`, read before, has no job still speaks of this row: it has no other registration by now, and no work.
+    #[must_use]
+    pub fn is_idle_as(&self, asked: &Self) -> bool {
+        self.work.is_none() && self.mint == asked.mint
     }
 }
 
@@ -151,6 +167,7 @@ pub fn close(runner: &Runner, end: End<'_>, around: Around<'_>, public_ip: bool,
     let (health, must_act) = match outcome {
         Outcome::FailedStart => failed_start(runner, failure(runner, end, &reason), around.health, now),
         Outcome::Ran => (worked(runner, around.health), None),
+        Outcome::NotAssigned => nothing_given(runner, around, now),
         _ => (None, None),
     };
     let (waiting, job) = match (outcome, still_waits, around.record) {
@@ -186,15 +203,36 @@ fn failed_start(runner: &Runner, failure: Failure<'_>, health: Option<&Health>, 
     let (launch, size) = (&runner.launch, health.of_mut(&runner.size));
     let Counted { mut changed, opened } = size.failed_under(&launch.definition, launch.first_sent_at, failure, now);
     changed |= runner.state == RunnerState::Registered && size.failed_registered();
-    let must_act = opened.then(|| format!("{}. What to do: {}", failure.reason, size.advice()));
+    let must_act = opened.then(|| size.alarm(&runner.size, failure.reason));
     (changed.then(|| Health { rev: health.rev + 1, ..health }), must_act)
 }
 
 /// The pool's health after a runner that had a job, if runners of its kind failed before they got that far.
 fn worked(runner: &Runner, health: Option<&Health>) -> Option<Health> {
-    let mut health = health.filter(|health| health.of(&runner.size).after_registration)?.clone();
-    let changed = health.of_mut(&runner.size).worked(&runner.launch.definition);
+    let mut health = health?.clone();
+    let mut changed = health.of(&runner.size).after_registration && health.of_mut(&runner.size).worked(&runner.launch.definition);
+    changed |= runner.repository.is_some_and(|repository| health.given(repository));
     changed.then(|| Health { rev: health.rev + 1, ..health })
+}
+
+/// The pool's health after a runner that was given nothing, if that is news, and what a person must know, if one must act from now on. That an organization's
+/// runner group keeps a public repository out says nothing of the runners.
+fn nothing_given(runner: &Runner, around: Around<'_>, now: Timestamp) -> (Option<Health>, Option<String>) {
+    let Some(job) = around.record else { return (None, None) };
+    let organization = matches!(runner.target.as_ref().map(|target| &target.scope), Some(TargetScope::Organization { .. }));
+    if organization && !job.repository.private {
+        return (None, None);
+    }
+    let mut health = around.health.cloned().unwrap_or_default();
+    let counted = health.nothing_given(runner, (job.repository.id, job.id), now);
+    let must_act = counted.opened.then(|| {
+        format!(
+            "GitHub gives runners of pool {} no job of {}: {} of them registered for different jobs that wait, then one more, and none was given any. One at a \
+             time is tried now. What to do: {}",
+            runner.pool, job.repository.name, assignment::OPENS, assignment::ADVICE
+        )
+    });
+    (counted.changed.then(|| Health { rev: health.rev + 1, ..health }), must_act)
 }
 
 /// ECS's code for a task whose container ended by itself. Source: ECS API reference, `Task`, `stopCode`.

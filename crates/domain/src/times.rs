@@ -51,9 +51,9 @@ pub const PLAN_FRESH: Duration = Duration::from_secs(2);
 /// A wake that was sent this long before a successful look began has been seen by it.
 pub const WAKE_SEEN: Duration = Duration::from_secs(2);
 
-/// Between two looks of one process at one pool, for each row that the first one read. An open runner's row is some 2 kB, a job's 250 bytes: so looks read
-/// about 500 units a second of the pool's partition, which has 3,000. Source: DynamoDB developer guide, burst and adaptive capacity.
-pub const LOOK_PER_ROW: Duration = Duration::from_millis(1);
+/// Between two looks of one process at one pool, for each row of an open runner that the first one read. Such a row is some 1.2 kB: so looks read about 200
+/// units a second of the pool's partition, which has 3,000. Source: DynamoDB developer guide, burst and adaptive capacity.
+pub const LOOK_PER_ROW: Duration = Duration::from_micros(1_500);
 
 /// The longest time between two looks that have something to see.
 pub const LOOKS_APART: Duration = Duration::from_secs(2);
@@ -122,6 +122,16 @@ pub const HELD_AT_MOST: Duration = Duration::from_secs(35 * 24 * 60 * 60);
 
 /// How often a parked runner is told to ask again.
 pub const POLL: Duration = Duration::from_secs(5);
+
+/// The longest that a runner is told to wait before it asks again. With the script's jitter (a quarter) and a whole request it stays below [`HEARD_WITHIN`].
+pub const ASK_AGAIN: Duration = Duration::from_secs(10);
+
+/// Once GitHub's limit is over, registrations of a pool are spread over so long for each runner that it may have: 40 a second. GitHub gives 180 a minute
+/// (900 points, five for each; docs.github.com, "Rate limits for the REST API"), so that no minute goes unused.
+pub const AFTER_LIMIT: Duration = Duration::from_millis(25);
+
+/// The longest time over which they are spread.
+pub const AFTER_LIMIT_MAX: Duration = Duration::from_secs(40);
 
 /// A parked or registering runner that was not heard of for this long covers no job: two polls, and a whole request between them.
 pub const HEARD_WITHIN: Duration = Duration::from_secs(2 * 5 + 35);
@@ -217,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_polling_runner_is_never_taken_for_silent() {
-        assert!(HEARD_WITHIN > POLL * 2 + API_GATEWAY);
+        assert!(HEARD_WITHIN > POLL * 2 + API_GATEWAY && HEARD_WITHIN > ASK_AGAIN + ASK_AGAIN / 4 + API_GATEWAY);
     }
 
     #[test]

@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use mayfly_domain::health::{Failure, FailureKind, Health, SizeHealth};
+use mayfly_domain::id::OwnerId;
 use mayfly_domain::job::WaitingJob;
 use mayfly_domain::runner::{Outcome, Runner, StopKind, StopMark, Timeline};
-use mayfly_domain::target::Target;
+use mayfly_domain::target::{Target, TargetScope};
 use mayfly_domain::task::{Around, Closing, End, Task, TaskStatus, close};
 use mayfly_domain::time::Timestamp;
 
@@ -305,4 +306,39 @@ fn records_are_kept_for_fourteen_days_at_least() {
     let closing = closed(&requested(1), Some(0), None);
     assert_eq!(closing.record.expires_at, Some(NOW.plus(Duration::from_secs(14 * 24 * 3600)).seconds()));
     assert_eq!(closing.record.rev, requested(1).rev + 1);
+}
+
+/// What ECS or GitHub was asked of a row speaks of that row only.
+#[test]
+fn an_answer_speaks_of_a_row_only_while_it_is_the_one_that_was_asked_about() {
+    let asked = Runner { arn: None, ..requested(1) };
+    assert!(asked.was_asked_about(&asked));
+    let named = Runner { arn: Some(arn(1)), ..asked.clone() };
+    assert!(!named.was_asked_about(&asked), "its task became known meanwhile");
+    let mut again = asked.clone();
+    again.launch.sent_at = NOW.plus(Duration::from_secs(1));
+    assert!(!again.was_asked_about(&asked), "it was sent again meanwhile");
+    let idle = registered(1, 1, mine());
+    assert!(idle.is_idle_as(&idle));
+    assert!(!Runner { mint: idle.mint + 1, ..idle.clone() }.is_idle_as(&idle), "it has another registration by now");
+    assert!(!busy(1, 1, 1, None).is_idle_as(&idle));
+}
+
+/// Runners of one repository that were given nothing count; those of a public one that an organization's group keeps out say nothing.
+#[test]
+fn a_runner_that_was_given_nothing_counts_unless_its_group_keeps_the_repository_out() {
+    let own = registered(1, 1, mine());
+    let owner = TargetScope::Organization { id: OwnerId(9), login: "acme".into(), group: "default".into() };
+    let organizations = Runner { target: Some(Target { scope: owner, ..mine() }), ..own.clone() };
+    for (runner, private, counts) in [(&own, true, true), (&own, false, true), (&organizations, true, true), (&organizations, false, false)]
+    {
+        let waiting = held_by(runner);
+        let mut record = record_of(&waiting);
+        record.repository.private = private;
+        let around = Around { waiting: Some(&waiting), record: Some(&record), ..Around::default() };
+        let closing = close(runner, End::Stopped(&stopped(runner, Some(0))), around, false, NOW);
+        assert_eq!(closing.record.outcome, Some(Outcome::NotAssigned));
+        let known = closing.health.as_ref().and_then(|health| health.assignment(record.repository.id));
+        assert_eq!(known.map(|known| known.jobs.len()), counts.then_some(1), "private: {private}, {:?}", runner.target);
+    }
 }

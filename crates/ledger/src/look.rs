@@ -68,6 +68,17 @@ pub struct Look {
     pub jobs: Vec<WaitingJob>,
     /// Installations that GitHub told to wait, until when.
     pub limits: BTreeMap<InstallationId, Timestamp>,
+    /// Runners of the last commit that are open no more, each looked up by itself.
+    pub looked_up: usize,
+}
+
+impl Look {
+    /// What the look read of the pool's partition, in rows of open runners: of waiting jobs' rows four are as large, and looking up one item in a transaction
+    /// costs as much as eight.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.runners.len() + self.jobs.len() / 4 + self.looked_up * 8
+    }
 }
 
 impl<S: Store> Ledger<S> {
@@ -80,13 +91,14 @@ impl<S: Store> Ledger<S> {
     /// [`LedgerError`].
     pub async fn look(&self, pool: &PoolName) -> Result<Look, LedgerError> {
         let (meta, runners) = self.versioned_runners(pool).await?;
+        let looked_up = gone(&meta, &runners);
         // A failed start counts in the transaction that removes its row: a health older than the runners would try again at once.
         let health_key = key::health(pool);
         let health = optional(&health_key, self.store.get(&health_key).await?)?.unwrap_or_default();
         let jobs = self.waiting_jobs(pool).await?;
         let jobs = self.doubted(pool, jobs, &runners).await?;
         let limits = self.limits(jobs.iter().map(|job| job.installation).collect()).await?;
-        Ok(Look { meta, health, runners, jobs, limits })
+        Ok(Look { meta, health, runners, jobs, limits, looked_up })
     }
 
     /// The jobs, those read again that a query may have shown as they were before their runner's end.
@@ -177,4 +189,10 @@ impl<S: Store> Ledger<S> {
         }
         Ok(matches!(settle(self.store.commit(writes).await, ())?, Try::Done(())))
     }
+}
+
+/// How many runners of the last commit are open no more: none of them was shown, so each was looked up.
+fn gone(meta: &Meta, open: &[Runner]) -> usize {
+    let open: BTreeSet<&RunnerId> = open.iter().map(|runner| &runner.id).collect();
+    meta.launched.iter().filter(|id| !open.contains(id)).count()
 }

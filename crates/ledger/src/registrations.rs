@@ -6,7 +6,7 @@ use std::time::Duration;
 use mayfly_domain::health::Health;
 use mayfly_domain::id::{GithubRunnerId, InstallationId, PoolName, RepositoryId, RunnerAddress};
 use mayfly_domain::job::{JobRecord, WaitingJob};
-use mayfly_domain::registration::{CHOICE, fits, place_in_line, refused_for_good, void};
+use mayfly_domain::registration::{CHOICE, HELD_CHOICE, fits, place_now, refused_for_good, turn_after, void};
 use mayfly_domain::runner::Runner;
 use mayfly_domain::time::Timestamp;
 
@@ -26,7 +26,9 @@ const PAGE: i32 = 100;
 pub struct Choice {
     /// Most runners that one repository may have.
     pub most: Option<u32>,
-    /// Installations that were asked about: until when GitHub told them to wait. Read once in a request.
+    /// Most runners that the pool may have.
+    pub max: u32,
+    /// Installations that were asked about: until when the runner has to wait because GitHub told them to. Read once in a request.
     limits: BTreeMap<InstallationId, Option<Timestamp>>,
     /// Repositories that have as many runners as they may have; read only if a job depends on it.
     capped: Option<BTreeSet<RepositoryId>>,
@@ -34,6 +36,8 @@ pub struct Choice {
     version: Option<Meta>,
     /// True once a job was left out because its installation has to wait.
     limited: bool,
+    /// Another runner found that all jobs have to wait until then.
+    all_wait: Option<Timestamp>,
 }
 
 /// What is written together with a reservation.
@@ -47,10 +51,10 @@ pub struct Beside<'a> {
 }
 
 impl Choice {
-    /// Of a pool whose repositories may have so many runners each.
+    /// Of a pool whose repositories may have so many runners each, and itself so many.
     #[must_use]
-    pub fn of(most: Option<u32>) -> Self {
-        Self { most, ..Self::default() }
+    pub fn of(most: Option<u32>, max: u32) -> Self {
+        Self { most, max, ..Self::default() }
     }
 
     /// The version that a reservation of this job for this runner depends on: none where nobody counts, or the runner counts for the repository already.
@@ -62,8 +66,14 @@ impl Choice {
     /// How long GitHub told the installation of a job that was left out to wait, the shortest of them.
     #[must_use]
     pub fn limited(&self, now: Timestamp) -> Option<Duration> {
-        let waits = self.limits.values().filter_map(|until| until.filter(|until| *until > now));
-        waits.min().filter(|_| self.limited).map(|until| until.since(now))
+        let own = self.limits.values().copied().flatten().filter(|_| self.limited);
+        let waits = own.chain(self.all_wait).filter(|until| *until > now);
+        waits.min().map(|until| until.since(now))
+    }
+
+    /// Another runner of the pool and size found that all jobs have to wait until then.
+    pub fn all_wait(&mut self, until: Timestamp) {
+        self.all_wait = Some(until);
     }
 }
 
@@ -115,10 +125,10 @@ impl<S: Store> Ledger<S> {
             }
         }
         if found.is_empty() {
-            // From a place that differs from runner to runner: if the holders of the first ones live, others look at the next ones.
-            let start = place_in_line(runner, held.len());
+            // From a place that differs from request to request: if the holders of the first ones live, others look at the next ones.
+            let start = place_now(runner, held.len(), now);
             held.rotate_left(start);
-            held.truncate(CHOICE);
+            held.truncate(HELD_CHOICE);
             found = self.free(runner, held, now).await?;
         }
         found.sort_by_key(WaitingJob::rank);
@@ -137,7 +147,9 @@ impl<S: Store> Ledger<S> {
         let unread: BTreeSet<InstallationId> =
             jobs.iter().map(|job| job.installation).filter(|installation| !choice.limits.contains_key(installation)).collect();
         let read = if unread.is_empty() { BTreeMap::new() } else { self.limits(unread.clone()).await? };
-        choice.limits.extend(unread.into_iter().map(|installation| (installation, read.get(&installation).copied())));
+        let until = |installation| read.get(&installation).map(|until| turn_after(runner, *until, choice.max));
+        let limits: Vec<_> = unread.into_iter().map(|installation| (installation, until(installation))).collect();
+        choice.limits.extend(limits);
         let before = jobs.len();
         jobs.retain(|job| choice.limits.get(&job.installation).copied().flatten().is_none_or(|until| until <= now));
         choice.limited |= jobs.len() < before;

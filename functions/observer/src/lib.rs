@@ -56,7 +56,7 @@ impl<R: Records, F: Stopper, W: Wakes> Observer<R, F, W> {
         if let Some(why) = &news.must_act {
             error!(
                 runner.id = %task.address.runner, pool.name = %task.address.pool, task.arn = %task.arn,
-                "runners of this size do not start until the configuration is corrected: {why}"
+                "{why}"
             );
         }
         for pool in &news.wake {

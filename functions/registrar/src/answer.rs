@@ -28,9 +28,6 @@ impl std::fmt::Debug for Answer {
     }
 }
 
-/// The longest `Retry-After`, in seconds: with the script's jitter it stays well below `HEARD_WITHIN`, after which a waiting runner is taken for dead.
-const LONGEST_RETRY: u64 = 10;
-
 impl Answer {
     fn new(status_code: u16, body: &serde_json::Value) -> Self {
         let headers =
@@ -39,7 +36,7 @@ impl Answer {
     }
 
     fn retry_after(mut self, wait: Duration) -> Self {
-        self.headers.insert("retry-after", wait.as_secs().clamp(1, LONGEST_RETRY).to_string());
+        self.headers.insert("retry-after", wait.as_secs().clamp(1, times::ASK_AGAIN.as_secs()).to_string());
         self
     }
 

@@ -8,13 +8,14 @@ mod app;
 mod registrations;
 mod request;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mayfly_domain::id::{PoolName, RunnerAddress, TaskArn};
 use mayfly_domain::registration::{Caller, Identity, identify};
 use mayfly_domain::runner::Runner;
+use mayfly_domain::size::Size;
 use mayfly_domain::task::TaskStatus;
 use mayfly_domain::time::Timestamp;
 use mayfly_domain::times;
@@ -58,8 +59,8 @@ pub struct Registrar<S, F, G, W> {
     ledger: Ledger<S>,
     settings: Arc<Settings>,
     world: World<F, G, W>,
-    /// When this process last found no job of a pool that need not wait for GitHub.
-    in_vain: Mutex<HashMap<PoolName, Timestamp>>,
+    /// When this process last found no job of a pool, for runners of a size, that need not wait for GitHub, and until when it has to.
+    in_vain: Mutex<BTreeMap<(PoolName, Size), (Timestamp, Timestamp)>>,
 }
 
 /// How long a runner waits whose row does not know its task yet: scaler writes the ARN right after the task was started.

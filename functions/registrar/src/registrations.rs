@@ -8,8 +8,9 @@ use mayfly_domain::health::Health;
 use mayfly_domain::id::RunnerAddress;
 use mayfly_domain::job::WaitingJob;
 use mayfly_domain::pool::Pools;
-use mayfly_domain::registration::{Caller, Turn, order, turn};
+use mayfly_domain::registration::{Caller, Turn, ask_again, order, turn};
 use mayfly_domain::runner::Runner;
+use mayfly_domain::time::Timestamp;
 use mayfly_domain::times;
 use mayfly_fleet::Tasks;
 use mayfly_github::{Call, RegisterError, Registration};
@@ -63,7 +64,8 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
     /// Tries the jobs that fit, until one is registered for, or none is left, or the time is up. The runner's own job first; the
     /// others only if that one is not to be had, or its installation has to wait.
     async fn serve(&self, runner: Runner, health: Option<Health>, pools: &Arc<Pools>, by: Instant) -> anyhow::Result<Answer> {
-        let choice = Choice::of(pools.get(&runner.pool).and_then(|pool| pool.max_per_repository));
+        let pool = pools.get(&runner.pool);
+        let choice = Choice::of(pool.and_then(|pool| pool.max_per_repository), pool.map_or(0, |pool| pool.max));
         let mut round = Round { runner, health, choice, refusals: 0 };
         let own = self.ledger.own_job(&round.runner, &mut round.choice, self.now()).await?;
         let has_own = own.is_some();
@@ -80,7 +82,7 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         let parked = self.ledger.park(&round.runner, round.health.as_ref(), self.now()).await?;
         Ok(match (parked, round.choice.limited(self.now())) {
             (None, _) => Answer::later(BUSY_RETRY, "this runner's row has just changed"),
-            (Some(_), Some(wait)) => Answer::later(wait, "GitHub told this installation to wait"),
+            (Some(row), Some(wait)) => told_to_wait(&row, wait, self.now()),
             (Some(_), None) => Answer::parked(),
         })
     }
@@ -88,16 +90,18 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
     /// Jobs besides the runner's own. Once GitHub tells an installation to wait, each of its runners comes here again and again, and most often all that
     /// waits is of that installation: what one of them has found out holds for the others for a moment.
     async fn others(&self, runner: &Runner, choice: &mut Choice) -> anyhow::Result<Vec<WaitingJob>> {
-        let limited = choice.limited(self.now()).is_some();
-        if limited && self.in_vain.lock().is_ok_and(|at| at.get(&runner.pool).is_some_and(|at| self.now().since(*at) < IN_VAIN)) {
+        let (key, now) = ((runner.pool.clone(), runner.size), self.now());
+        let known = self.in_vain.lock().ok().and_then(|found| found.get(&key).copied());
+        if let Some((_, until)) = known.filter(|(at, until)| now.since(*at) < IN_VAIN && *until > now) {
+            choice.all_wait(until);
             return Ok(Vec::new());
         }
-        let jobs = self.ledger.jobs_for(runner, choice, self.now()).await?;
+        let jobs = self.ledger.jobs_for(runner, choice, now).await?;
         if jobs.is_empty()
-            && choice.limited(self.now()).is_some()
-            && let Ok(mut at) = self.in_vain.lock()
+            && let Some(wait) = choice.limited(now)
+            && let Ok(mut found) = self.in_vain.lock()
         {
-            at.insert(runner.pool.clone(), self.now());
+            found.insert(key, (now, now.plus(wait)));
         }
         Ok(jobs)
     }
@@ -174,7 +178,7 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
                 warn!(installation.id = %installation, call = %call, "GitHub tells the installation to wait: {message}");
                 self.ledger.limited(installation, until).await?;
                 self.ledger.unregistered(runner, &message, now).await?;
-                later(until.since(now), "GitHub told this installation to wait")
+                Ok(Next::Answer(told_to_wait(runner, until.since(now), now)))
             }
             // A name that is taken is one that this runner never used before: only an answer that got lost explains it. The next name is free.
             RegisterError::Conflict { message, call } | RegisterError::Unsure { message, call } => {
@@ -193,6 +197,11 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             }
         }
     }
+}
+
+/// The answer for a runner whose installation has to wait for so long.
+fn told_to_wait(runner: &Runner, wait: Duration, now: Timestamp) -> Answer {
+    Answer::later(ask_again(runner, wait, now), "GitHub told this installation to wait")
 }
 
 fn changed_meanwhile() -> Next {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
+use crate::plans::looks_apart;
 use crate::{Fleet, Scaler};
 
 /// What Lambda hands over: messages of the wake queue, at most 10, possibly of several pools.
@@ -133,8 +134,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
     /// for each row, looks read as much of the pool's partition in a second, however large the pool is.
     pub(crate) async fn pace(&self, pool: &PoolName) {
         let Some((began, rows)) = self.last_look(pool) else { return };
-        let apart = times::LOOK_PER_ROW.saturating_mul(u32::try_from(rows).unwrap_or(u32::MAX)).min(times::LOOKS_APART);
         let since = self.now().since(began);
-        tokio::time::sleep(apart.saturating_sub(since)).await;
+        tokio::time::sleep(looks_apart(rows).saturating_sub(since)).await;
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use mayfly_domain::id::{PoolName, RepositoryId, RunnerAddress};
@@ -23,6 +24,14 @@ use crate::{Fleet, Scaler};
 
 /// How often a plan is made anew in one run because another planner committed first, or because it took too long.
 const TRIES: u32 = 4;
+
+/// How long launches may wait for the second look that a stop needs.
+const LAUNCHES_WAIT: Duration = Duration::from_millis(500);
+
+/// The time between the beginnings of two looks at a pool of so many rows.
+pub(crate) fn looks_apart(rows: usize) -> Duration {
+    times::LOOK_PER_ROW.saturating_mul(u32::try_from(rows).unwrap_or(u32::MAX)).min(times::LOOKS_APART)
+}
 
 /// The size of a pool that is in no pools file and has no runner: it is never launched, so any will do.
 const NO_SIZE: Size = Size {
@@ -85,17 +94,24 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
 
     /// Looks, plans and commits, again while others come first.
     async fn commit(&self, pool: &Pool, deadline: Timestamp) -> anyhow::Result<Committed> {
+        let mut apart = Duration::ZERO;
         for attempt in 0..TRIES {
-            let began = self.now();
+            tokio::time::sleep(apart).await;
+            let mut began = self.now();
             if attempt > 0 && began.plus(times::PLAN_FRESH) > deadline {
                 break;
             }
             let (mut look, mut plan) = self.planned(pool).await?;
-            if !plan.launch.is_empty() && self.now().since(began) > times::PLAN_FRESH {
-                // A stop needs a second look: when looks are slow, launches do not wait for it.
+            apart = looks_apart(look.rows());
+            // A stop needs a second look: when looks are slow, or make a large pool's partition busy, launches do not wait for it.
+            let later = !plan.launch.is_empty() && (self.now().since(began) > times::PLAN_FRESH || apart > LAUNCHES_WAIT);
+            let stops_left = later && !plan.stop.is_empty();
+            if later {
                 plan.stop.clear();
             }
             if !plan.stop.is_empty() {
+                tokio::time::sleep(apart).await;
+                began = self.now();
                 // A mark stands for ever, and a job that just began on one runner, seen half, makes the runner of the next job look surplus:
                 // its row is gone already, and the runner, read before, still seems to wait for one. In a burst a second look may see another
                 // such half; runners that were read after the jobs cannot seem to wait for a job that has begun.
@@ -123,9 +139,9 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
                 pool.name = %pool.name, jobs.waiting = look.jobs.len(), runners.open = look.runners.len(), runners.launched = launched.len(),
                 runners.marked = marked.len(), jobs.held = plan.held.len(), "planned"
             );
-            let more = plan.held.iter().any(|(_, held)| *held == Held::ThisRun) || plan.stop.len() > MOST_STOPS;
+            let more = plan.held.iter().any(|(_, held)| *held == Held::ThisRun) || plan.stop.len() > MOST_STOPS || stops_left;
             let reasons = reasons::changed(&look.jobs, &plan);
-            let rows = look.jobs.len() + look.runners.len();
+            let rows = look.rows();
             return Ok(Committed { reasons, rows, ..self.to_send(&look, launched, marked, more) });
         }
         bail!("others committed first, or the look took too long, {TRIES} times")

@@ -78,7 +78,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
                 if opened {
                     error!(
                         pool.name = %pool.name, image = definition.image,
-                        "runners of this size do not start until the configuration is corrected: {reason}. What to do: {}", health.advice()
+                        "{}", health.alarm(size, &reason)
                     );
                 }
                 health.not_before.map_or(Held::Unproven(health.unasked_max(&fingerprint)), Held::FailedStarts)

@@ -175,7 +175,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
         if let Some(why) = closed.and_then(|closing| closing.must_act) {
             error!(
                 runner.id = %runner.id, pool.name = %runner.pool,
-                "runners of this size do not start until the configuration is corrected: {why}"
+                "{why}"
             );
         }
         Ok(None)

@@ -18,7 +18,7 @@ mod strays;
 mod tasks;
 mod truth;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,6 +90,10 @@ const GIVES_UP: Duration = Duration::from_secs(50);
 /// Giving the lease back takes no longer.
 const LEASE_BACK: Duration = Duration::from_secs(3);
 
+/// Rows that were read so long ago are read again before limits are held against them. Every row of a pool is one partition key of the table, and a sweep that
+/// reads each twice is the largest reader of a large pool.
+const ROWS_HOLD: Duration = Duration::from_secs(10);
+
 /// No sweep looks at one more open runner's task after this time: when the table is slow, GitHub gets its turn all the same.
 const ECS_BUDGET: Duration = Duration::from_secs(20);
 
@@ -146,14 +150,19 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let names: Vec<&PoolName> = names.iter().cycle().skip(first).take(names.len()).collect();
         // ECS first, for all: so that limits are held against what is true now, and GitHub's slowness costs no free slot.
         let mut all_read = true;
+        let mut rows: BTreeMap<&PoolName, (Instant, Vec<Runner>)> = BTreeMap::new();
         for name in &names {
             if budget.over_for_ecs() {
                 warn!(pool.name = %name, "the sweep's time for ECS is up, a later one asks about the pool's tasks");
                 all_read = false;
                 break;
             }
-            if let Err(problem) = self.ask_ecs(name, &mut named, budget).await {
-                warn!(pool.name = %name, "ECS was not asked about the pool's tasks, the next sweep tries again: {problem:#}");
+            let began = Instant::now();
+            match self.ask_ecs(name, &mut named, budget).await {
+                Ok(read) => rows.extend(read.map(|read| (*name, (began, read)))),
+                Err(problem) => {
+                    warn!(pool.name = %name, "ECS was not asked about the pool's tasks, the next sweep tries again: {problem:#}");
+                }
             }
         }
         // Each task of a pool whose rows were not read would be looked up as a stray, and take the time that is left.
@@ -166,7 +175,8 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 warn!(pool.name = %name, "the sweep's time is up, a later one gets to the pool");
                 break;
             }
-            if let Err(problem) = self.sweep_pool(name, pools.as_deref(), &mut later, budget).await {
+            let read = rows.remove(name).filter(|(began, _)| began.elapsed() < ROWS_HOLD).map(|(_, read)| read);
+            if let Err(problem) = self.sweep_pool((name, read), pools.as_deref(), &mut later, budget).await {
                 warn!(pool.name = %name, "the pool was not swept, the next sweep tries again: {problem:#}");
             }
         }
@@ -176,9 +186,18 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         Ok(())
     }
 
-    /// What cannot wait: limits of runners, and jobs that no runner is started for before GitHub was asked.
-    async fn sweep_pool(&self, name: &PoolName, pools: Option<&Pools>, later: &mut Later, budget: &Budget) -> anyhow::Result<()> {
-        let runners = self.ledger.runners(name).await.context("read the runners")?;
+    /// What cannot wait: limits of runners, and jobs that no runner is started for before GitHub was asked. `read`: the pool's rows, if they were read a moment ago.
+    async fn sweep_pool(
+        &self,
+        (name, read): (&PoolName, Option<Vec<Runner>>),
+        pools: Option<&Pools>,
+        later: &mut Later,
+        budget: &Budget,
+    ) -> anyhow::Result<()> {
+        let runners = match read {
+            Some(runners) => runners,
+            None => self.ledger.runners(name).await.context("read the runners")?,
+        };
         later.runners.extend(self.mind_runners(&runners, name, pools, budget).await);
         if let Some(pools) = pools {
             later.jobs.extend(self.mind_jobs(name, &runners, pools, budget).await?);

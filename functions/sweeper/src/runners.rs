@@ -163,7 +163,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// another registration by now, or works: then what GitHub said is no reason to stop it.
     async fn retired(&self, runner: &Runner) -> anyhow::Result<bool> {
         let now = self.now();
-        let idle = |row: &Runner| row.work.is_none() && row.mint == runner.mint;
+        let idle = |row: &Runner| row.is_idle_as(runner);
         let retire = |row: &Runner| {
             (idle(row) && row.retired_at.is_none()).then(|| {
                 let mut after = Runner { retired_at: Some(now), ..row.clone() };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
-use mayfly_domain::id::{PoolName, RunnerAddress, TaskArn};
+use mayfly_domain::id::{PoolName, RunnerAddress, RunnerId, TaskArn};
 use mayfly_domain::job::note;
 use mayfly_domain::runner::{Launch, Runner};
 use mayfly_domain::task::{End, TaskStatus};
@@ -20,14 +20,22 @@ use crate::{Fleet, GitHub, Sweeper};
 /// So many answers of ECS that it knows no task make it true, each a while after the one before: its reads lag.
 const MISSING_TWICE: u32 = 2;
 
+/// Of so many rows one may be read again by itself: a read unit is 4 kB, of a single row or of these together.
+const ONE_BY_ONE: usize = 4;
+
 impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// Holds every open runner's task against what ECS says of it. Each sweep begins with another one, as there may be no time for all.
-    /// `named` gets the tasks that the pool's rows name.
-    pub(crate) async fn ask_ecs(&self, pool: &PoolName, named: &mut BTreeSet<TaskArn>, budget: &Budget) -> anyhow::Result<()> {
+    /// `named` gets the tasks that the pool's rows name. Answers the rows as they are now, if most are as they were.
+    pub(crate) async fn ask_ecs(
+        &self,
+        pool: &PoolName,
+        named: &mut BTreeSet<TaskArn>,
+        budget: &Budget,
+    ) -> anyhow::Result<Option<Vec<Runner>>> {
         let runners = self.ledger.runners(pool).await.context("read the runners")?;
         let by_arn: BTreeMap<TaskArn, &Runner> = runners.iter().filter_map(|runner| Some((runner.arn.clone()?, runner))).collect();
         if by_arn.is_empty() {
-            return Ok(());
+            return Ok(Some(runners));
         }
         let arns: Vec<TaskArn> = by_arn.keys().cloned().collect();
         named.extend(arns.iter().cloned());
@@ -56,7 +64,19 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 warn!(pool.name = %pool, "a task was not looked at, the next sweep tries again: {problem:#}");
             }
         }
-        Ok(())
+        let changed: BTreeSet<RunnerId> = news.iter().map(|(runner, _)| runner.id.clone()).collect();
+        self.read_again(runners, &changed).await
+    }
+
+    /// The rows, those read again that may have changed. `None` if those are so many that all are read as cheaply.
+    async fn read_again(&self, mut rows: Vec<Runner>, changed: &BTreeSet<RunnerId>) -> anyhow::Result<Option<Vec<Runner>>> {
+        if changed.len() > rows.len() / ONE_BY_ONE {
+            return Ok(None);
+        }
+        let (again, same): (Vec<_>, Vec<_>) = rows.drain(..).partition(|runner| changed.contains(&runner.id));
+        let addresses: Vec<RunnerAddress> = again.iter().map(Runner::address).collect();
+        let again = futures::future::try_join_all(addresses.iter().map(|address| self.ledger.runner(address))).await;
+        Ok(Some(same.into_iter().chain(again.context("read rows again")?.into_iter().flatten()).collect()))
     }
 
     /// ECS shows the task: an earlier answer that it knows none was wrong, and must not be added to a later one.
@@ -78,7 +98,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         if let Some(why) = &news.must_act {
             error!(
                 runner.id = %task.address.runner, pool.name = %task.address.pool, task.arn = %task.arn,
-                "runners of this size do not start until the configuration is corrected: {why}"
+                "{why}"
             );
         }
         if let Some(why) = news.stop {
@@ -118,7 +138,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let sent_at = runner.launch.sent_at;
         if runner.launch.missing + 1 >= MISSING_TWICE {
             // Sent again meanwhile: what ECS said speaks of the time before.
-            let still = |row: &Runner| row.launch.sent_at == sent_at && row.arn == runner.arn;
+            let still = |row: &Runner| row.was_asked_about(runner);
             if self.ledger.close_runner(&address, End::Missing, still, self.now()).await?.is_some() {
                 warn!(runner.id = %runner.id, pool.name = %runner.pool, "closed: ECS knows no task of it");
                 self.wake(&runner.pool).await;

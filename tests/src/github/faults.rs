@@ -21,6 +21,8 @@ pub struct Faults {
     /// Share of runners that GitHub takes for too old when they connect: they listen, and never get a job (enforced since
     /// September 2026).
     pub too_old: f64,
+    /// How often GitHub has changed the form of its cursors: those of before name nothing any more.
+    pub cursor_form: u32,
     /// Seconds after which an online runner without a job is removed by GitHub (seen since September 2026:
     /// actions/runner#4726). 0 is never.
     pub forgets_idle_after: f64,

@@ -189,7 +189,7 @@ async fn of_two_runners_that_ask_for_a_repositorys_last_place_at_once_one_gets_i
     let look = ledger.look(&linux()).await.unwrap();
     let mut offers = Vec::new();
     for runner in &asking {
-        let mut choice = Choice::of(Some(1));
+        let mut choice = Choice::of(Some(1), 10);
         let jobs = ledger.jobs_for(runner, &mut choice, at(3)).await.unwrap();
         offers.push((runner, jobs, choice));
     }

@@ -1,8 +1,10 @@
 //! Tasks that do not come, do not start, or end without a word.
 
+use mayfly_domain::held::Held;
 use mayfly_domain::runner::Outcome;
 use mayfly_domain::time::Timestamp;
 use mayfly_tests::fargate::{Fault, FaultKind, Operation};
+use mayfly_tests::github::jobs::{Action, JobDeliveries, NewJob};
 use mayfly_tests::system::{BadImage, PortCall, Start, Strike, System};
 
 use crate::told::{Errors, begin, done, in_virtual_time, jobs, linux, outcomes, pool_with, queue_one, rest, story, strike, until};
@@ -321,4 +323,82 @@ async fn a_launch_without_an_answer_is_not_sent_again_once_its_token_may_be_forg
         system.pass(30).await;
     }
     assert_eq!((sent(&system), system.runners().len()), (before, 1), "{}", story(&system));
+}
+
+/// What passes by itself is no affair of a person's, but for as long as it lasts.
+#[tokio::test(start_paused = true)]
+async fn what_should_pass_and_lasts_rings_once() {
+    for (seed, fault) in [
+        (
+            91,
+            Fault {
+                reason: Some("Timeout waiting for network interface provisioning to complete.".to_owned()),
+                ..Fault::of(FaultKind::PullFailure)
+            },
+        ),
+        (92, Fault::of(FaultKind::NoCapacity)),
+    ] {
+        let (errors, _guard) = Errors::listen();
+        let system = begin(seed);
+        let kind = fault.kind;
+        system.fault(fault);
+        let jobs = system.queue_jobs(&jobs(12));
+        system.pass(600).await;
+        assert_eq!(errors.heard(), Vec::<String>::new(), "{kind:?}: ten minutes may pass");
+        system.pass(2 * 3_600).await;
+        let heard = errors.heard();
+        assert_eq!(heard.len(), 1, "{kind:?}: {heard:#?}");
+        assert!(heard[0].contains("5 times in a row") && heard[0].contains("What to do"), "{heard:#?}");
+        system.world.with_ecs(|ecs, _| ecs.clear_faults());
+        done(&system, 3_600, &jobs).await;
+        assert_eq!(errors.heard().len(), 1);
+    }
+}
+
+/// GitHub gives nothing to runners of a version that is too old, and says nothing of it. Twenty new jobs an hour.
+#[tokio::test(start_paused = true)]
+async fn runners_that_github_gives_nothing_cost_one_wave_and_a_few_on_trial() {
+    let (errors, _guard) = Errors::listen();
+    let system = Start::seeded(93).pools(&pool_with("max = 50")).begin().unwrap();
+    done(&system, 300, &[queue_one(&system)]).await;
+    system.world.with_github(|github, _| github.faults.too_old = 1.0);
+    let mut all = Vec::new();
+    for _ in 0..5 {
+        all.extend(system.queue_jobs(&jobs(20)));
+        system.pass(3_600).await;
+    }
+    let launched = system.launched_and_most_live().0;
+    assert!((20..=50).contains(&launched), "{launched} tasks for 100 jobs in five hours\n{}", story(&system));
+    let heard = errors.heard();
+    assert_eq!(heard.len(), 1, "{heard:#?}");
+    assert!(heard[0].contains("acme/app") && heard[0].contains("runner group") && heard[0].contains("version"), "{heard:#?}");
+    let held = system.waiting().iter().filter(|job| matches!(job.held, Some(Held::NothingGiven(_)))).count();
+    assert!(held >= 50, "{held} jobs say why they wait");
+    system.world.with_github(|github, _| github.faults.too_old = 0.0);
+    done(&system, 5_400, &all).await;
+    rest(&system, 600).await;
+    assert_eq!(errors.heard().len(), 1);
+}
+
+/// Jobs are cancelled while their runners wait for them, and no delivery tells: their runners look given nothing, until GitHub is asked about the jobs.
+#[tokio::test(start_paused = true)]
+async fn runners_of_jobs_that_were_cancelled_untold_do_not_hold_up_the_next_jobs() {
+    let (errors, _guard) = Errors::listen();
+    let system = Start::seeded(94).pools(&pool_with("max = 50")).begin().unwrap();
+    done(&system, 300, &[queue_one(&system)]).await;
+    system.world.with_github(|github, _| github.settings.assign_after = 100_000.0);
+    let gone = NewJob { deliveries: JobDeliveries { lost: vec![Action::Completed], ..JobDeliveries::default() }, ..jobs(12) };
+    let cancelled = system.queue_jobs(&gone);
+    let registered = |system: &System| system.runners().iter().filter(|runner| runner.registered_at.is_some()).count();
+    until(&system, 300, "all are registered", |system| registered(system) == 12).await;
+    for job in cancelled {
+        system.cancel(job);
+    }
+    system.world.with_github(|github, _| github.faults.deliveries.lost = 1.0);
+    let unassigned = |system: &System| outcomes(system).iter().filter(|outcome| **outcome == Outcome::NotAssigned).count();
+    until(&system, 600, "their runners look given nothing", |system| unassigned(system) >= 6).await;
+    system.world.with_github(|github, _| (github.faults.deliveries.lost, github.settings.assign_after) = (0.0, 0.0));
+    let next = system.queue_jobs(&jobs(20));
+    done(&system, 200, &next).await;
+    assert_eq!(errors.heard(), Vec::<String>::new());
 }

@@ -199,7 +199,7 @@ async fn the_runners_of_a_cancelled_matrix_are_gone_within_two_minutes_of_the_id
         system.cancel(job);
     }
     let kept = |system: &System| system.runners().iter().filter(|runner| runner.retired_at.is_none()).count();
-    until(&system, 300 + 125, "all were taken away", |system| kept(system) == 0).await;
+    until(&system, 300 + 120, "all were taken away", |system| kept(system) == 0).await;
     rest(&system, 180).await;
 }
 

@@ -144,6 +144,20 @@ async fn a_list_longer_than_one_sweep_can_read_is_read_on_in_the_next() {
     );
 }
 
+/// The place in the list that the last sweep wrote down means nothing to GitHub any more: the next one begins at the top, and comes as far.
+#[tokio::test(start_paused = true)]
+async fn a_cursor_that_github_refuses_costs_one_sweep() {
+    let system = begin(307);
+    system.pass(60).await;
+    let missed = system.queue_jobs(&lost(&[Action::Queued]))[0];
+    pings(&system, 1_400);
+    system.pass(65).await;
+    assert_eq!(redeliveries(&system), 0, "the failure is further down than one sweep reads");
+    system.world.with_github(|github, _| github.faults.cursor_form = 1);
+    done(&system, 420, &[missed]).await;
+    assert_eq!(attempts(&system, missed, "queued"), (2, 1));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_sweeper_that_is_killed_between_pages_misses_nothing() {
     for (seed, after) in (310..).zip(0..4) {

@@ -222,7 +222,7 @@ pub(crate) fn proven() -> Health {
 }
 
 pub(crate) fn health(sizes: impl IntoIterator<Item = (Size, SizeHealth)>) -> Health {
-    Health { rev: 1, sizes: sizes.into_iter().map(|(size, health)| (size.to_string(), health)).collect() }
+    Health { rev: 1, sizes: sizes.into_iter().map(|(size, health)| (size.to_string(), health)).collect(), ..Health::default() }
 }
 
 /// Health of a size that failed so often in a row, the last time ten minutes ago, with the wait over.

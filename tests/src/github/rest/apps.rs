@@ -112,7 +112,8 @@ impl Model {
     /// Newest first; `cursor` names the first delivery of the page.
     fn deliveries_page(&self, request: &Request) -> Answer {
         let size = pages::size(request);
-        let named = request.query.get("cursor").map(|cursor| cursor.strip_prefix("v1_").and_then(|id| id.parse().ok()).map(DeliveryId));
+        let form = format!("v{}_", self.faults.cursor_form + 1);
+        let named = request.query.get("cursor").map(|cursor| cursor.strip_prefix(&form).and_then(|id| id.parse().ok()).map(DeliveryId));
         let wanted = self.deliveries.shown().filter(|(_, outcome)| match request.query.get("status").map(String::as_str) {
             Some("success") => outcome.is_success(),
             Some("failure") => !outcome.is_success(),
@@ -128,7 +129,7 @@ impl Model {
         match next {
             None => answer,
             Some((next, _)) => {
-                let next = pages::link(&self.urls.api, request, "cursor", &format!("v1_{}", next.id));
+                let next = pages::link(&self.urls.api, request, "cursor", &format!("{form}{}", next.id));
                 answer.header("link", format!("<{next}>; rel=\"next\""))
             }
         }
