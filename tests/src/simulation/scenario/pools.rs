@@ -47,7 +47,7 @@ pub struct PoolSpec {
     /// A number in the image's tag.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub image: u32,
-    /// How large its runners are: which of [`SIZES`].
+    /// How large its runners are: 0 for 2 vCPU and 8 GiB, 1 for half of that, 2 for twice as much.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub size: u32,
     /// Minutes that a registered runner may wait for a job; 5 if nothing is said.
