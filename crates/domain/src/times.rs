@@ -51,9 +51,9 @@ pub const PLAN_FRESH: Duration = Duration::from_secs(2);
 /// A wake that was sent this long before a successful look began has been seen by it.
 pub const WAKE_SEEN: Duration = Duration::from_secs(2);
 
-/// Between two looks of one process at one pool, for each row of an open runner that the first one read. Such a row is some 1.2 kB: so looks read about 200
+/// Between two looks of one process at one pool, for each row of an open runner that the first one read. Such a row is some 1.2 kB: so looks read about 150
 /// units a second of the pool's partition, which has 3,000. Source: DynamoDB developer guide, burst and adaptive capacity.
-pub const LOOK_PER_ROW: Duration = Duration::from_micros(1_500);
+pub const LOOK_PER_ROW: Duration = Duration::from_millis(2);
 
 /// The longest time between two looks that have something to see.
 pub const LOOKS_APART: Duration = Duration::from_secs(2);
