@@ -136,6 +136,7 @@ pub(super) async fn ask_again(system: System, watch: Shared, number: usize) {
         "runner": runner, "run_id": marked(number), "run_attempt": 1, "repository": "acme/app", "repository_id": marked(number),
         "workflow_ref": "", "ref": "", "event": "push",
     });
+    watch.get().mirror.runners.entry(runner.clone()).or_default().asked_for_another = true;
     let reply = system.request(&caller, "/admission", &body).await;
     if reply.status < 400 {
         let words = format!("{runner} was told that a job may run that it does not have, with {}", reply.status);

@@ -225,14 +225,15 @@ pub(super) fn i7_no_job_runs_where_it_may_not(ending: &Ending<'_>, watch: &mut W
 /// **I7** No job is refused that its pool admits.
 ///
 /// Registrar refused no job whose repository was let in by every pools file that it may have gone by since the job began. A repository that the App does
-/// not see counts as public, so nothing is promised where the story keeps it from seeing one.
+/// not see counts as public, so nothing is promised where the story keeps it from seeing one; nor to a runner whose container asked for another job than its own.
 pub(super) fn i7_no_legal_job_is_refused(ending: &Ending<'_>, watch: &mut Watch) {
     let mut found = Vec::new();
     for (job, address) in ending.given() {
         if job.names.iter().any(|name| ending.scenario.hides(name)) {
             continue;
         }
-        let Some(refused) = watch.mirror.runners.get(&address).and_then(|runner| runner.refused) else { continue };
+        let runner = watch.mirror.runners.get(&address).filter(|runner| !runner.asked_for_another);
+        let Some(refused) = runner.and_then(|runner| runner.refused) else { continue };
         let Some(began) = job.began.filter(|began| *began <= refused) else { continue };
         let pool = pool_of(&address);
         let legal = |file: &PoolsFile| job.names.iter().all(|name| file.admits(pool, name, job.private && !job.flipped));

@@ -56,6 +56,8 @@ pub(super) struct Runner {
     pub(super) admitted: Option<Timestamp>,
     /// When its job was refused.
     pub(super) refused: Option<Timestamp>,
+    /// Its container asked whether a job may run that it does not have: what that answer leads to is its own doing.
+    pub(super) asked_for_another: bool,
     /// When what was written down of its job's admission was not acknowledged: it may be a refusal that nobody was told of.
     pub(super) unheard: Option<Timestamp>,
     /// The job that GitHub gave to it, and has not taken back.
