@@ -87,6 +87,7 @@ async fn our_requests_and_their_answers_have_the_published_shape() {
             "actions/list-workflow-runs-for-repo",
             "actions/re-run-job-for-workflow-run",
             "apps/create-installation-access-token",
+            "apps/get-installation",
             "apps/list-webhook-deliveries",
             "apps/redeliver-webhook-delivery",
             "repos/get",
