@@ -133,7 +133,7 @@ listen() {
 
 # Runs a command to its end, with heartbeats, unless the job is cancelled meanwhile. Returns its exit code.
 attend() {
-  local pause
+  local pause result
   if [[ -n $told_to_stop ]]; then
     cancelled=1
     return 1
@@ -153,6 +153,13 @@ attend() {
     fi
   done
   wait "$child"
+  result=$?
+  # A signal ends `wait`, not the child.
+  if ((result > 128)) && [[ -n $told_to_stop ]]; then
+    wait "$child"
+    result=$?
+  fi
+  return "$result"
 }
 
 # The job-started hook. Of a job it sees what the runner itself sets and nothing else.
