@@ -74,25 +74,37 @@ pub(super) struct Leftovers {
     told: bool,
     /// The longest of any pool.
     idle_timeout: Duration,
+    /// Most jobs that waited at a time.
+    waited: usize,
 }
+
+/// Of the jobs that wait, sweeper asks GitHub about so many in a minute at least, whatever else it has to ask.
+const ASKED_A_MINUTE: usize = 4;
 
 impl Leftovers {
     /// Nothing so far. `told`: nothing ever kept a delivery from coming.
     pub(super) fn new(told: bool, idle_timeout: Duration) -> Self {
-        Self { since: BTreeMap::new(), told, idle_timeout }
+        Self { since: BTreeMap::new(), told, idle_timeout, waited: 0 }
     }
 
     /// Looks once more.
     pub(super) fn look(&mut self, system: &System, watch: &Shared) {
         let now = system.world.clock.now();
         let (rows, waiting) = keys(system);
+        self.waited = self.waited.max(waiting.len());
         let mut watch = watch.get();
         let found = found(&watch, &rows, &waiting, self.told);
         self.since.retain(|key, _| found.contains(key));
         for key in found {
             let since = *self.since.entry(key.clone()).or_insert(now);
             let (kind, what) = key;
-            if now.since(since) > kind.limit(self.idle_timeout) {
+            // Where no delivery told of its end, a job is asked about in its turn.
+            let turn = if kind == Kind::RowOfOverJob {
+                MINUTE * u32::try_from(self.waited / ASKED_A_MINUTE).unwrap_or(u32::MAX)
+            } else {
+                Duration::ZERO
+            };
+            if now.since(since) > kind.limit(self.idle_timeout) + turn {
                 let words = format!("{}: {what}, for {} min", kind.words(), now.since(since).as_secs() / 60);
                 let about = what.split(' ').next().unwrap_or_default().to_owned();
                 self.since.insert((kind, what), Timestamp::from_millis(i64::MAX / 2));
