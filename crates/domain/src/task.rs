@@ -73,9 +73,7 @@ impl Runner {
         after.rev += 1;
         Some(after)
     }
-}
 
-impl Runner {
     /// True if an answer of ECS's about the runner `asked`, read before, still speaks of this row: it was not sent again meanwhile, and no task of it became known.
     #[must_use]
     pub fn was_asked_about(&self, asked: &Self) -> bool {

@@ -1,7 +1,7 @@
 //! Names that have changed. A repository keeps its id when it is renamed or transferred, an organization when its login changes; jobs and runners that
 //! were written down before keep the old name, and GitHub's documented API asks for names.
 //!
-//! - GitHub redirects from an old name to the new one until somebody else takes the old one (docs.github.com, "Renaming a repository"); a redirect is
+//! - GitHub redirects from an old name to the new one until another repository takes the old one (docs.github.com, "Renaming a repository"); a redirect is
 //!   followed. When another repository has the name, requests end there. A token is narrowed to one repository by its id, so whatever needs a permission is
 //!   refused there (403, 404): a registration is never made at the wrong repository. What everybody may read of a public repository is answered, so
 //!   lists of runs are held against the repository's id.

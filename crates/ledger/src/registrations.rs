@@ -57,7 +57,7 @@ impl Choice {
         Self { most, max, ..Self::default() }
     }
 
-    /// The version that a reservation of this job for this runner depends on: none where nobody counts, or the runner counts for the repository already.
+    /// The version that a reservation of this job for this runner depends on: none where the pool has no `max_per_repository`, or the runner counts for the repository already.
     #[must_use]
     pub fn version(&self, runner: &Runner, job: &WaitingJob) -> Option<&Meta> {
         self.version.as_ref().filter(|_| runner.repository != Some(job.repository))

@@ -44,7 +44,7 @@ pub struct SeenRepository {
     pub hidden: u32,
 }
 
-/// A repository whose account no pools file served when a job of it came. It is no more than a name in a list that nobody reads, until the account is
+/// A repository whose account no pools file served when a job of it came. It is no more than a name in a list that is not read until the account is
 /// served: what strangers leave must cost no sweep anything.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnservedRepository {

@@ -141,7 +141,7 @@ impl<S: Store> Ledger<S> {
         settle(self.store.commit(writes).await, ()).map(|_| ())
     }
 
-    /// What was applied last: whoever holds an older file reads it again before a decision that cannot be taken back. One read.
+    /// What was applied last: a function that holds an older file reads it again before a decision that cannot be taken back. One read.
     ///
     /// # Errors
     ///

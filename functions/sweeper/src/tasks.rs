@@ -135,7 +135,6 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             return Ok(());
         }
         let address: RunnerAddress = runner.address();
-        let sent_at = runner.launch.sent_at;
         if runner.launch.missing + 1 >= MISSING_TWICE {
             // Sent again meanwhile: what ECS said speaks of the time before.
             let still = |row: &Runner| row.was_asked_about(runner);
@@ -147,7 +146,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
         let now = self.now();
         let count = |row: &Runner| {
-            (row.launch.sent_at == sent_at).then(|| {
+            (row.launch.sent_at == runner.launch.sent_at).then(|| {
                 let mut after = Runner {
                     launch: Launch { missing: row.launch.missing + 1, missing_at: Some(now), ..row.launch.clone() },
                     ..row.clone()

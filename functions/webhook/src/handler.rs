@@ -248,12 +248,8 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
         if runs_at_github(&event.labels) || self.noted_unserved.has(&seen) {
             return Ok(());
         }
-        self.jobs.unserved(&seen).await.map_err(|NotRecorded(error)| {
-            tracing::warn!(delivery.id = %event.delivery, repository.id = seen.repository.id.0, error, "could not write down a repository whose account is not served");
-            Answer::failed("the ledger does not know the repository: deliver again")
-        })?;
-        self.noted_unserved.add(&seen);
-        Ok(())
+        let written = self.jobs.unserved(&seen).await;
+        keep(&self.noted_unserved, written, &seen, (&event.delivery, "a repository whose account is not served"))
     }
 
     /// Has the ledger know the job's repository, unless this process knows that it does. Done for every job of ours, however short its stay: it may be
@@ -262,12 +258,8 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
         if self.noted.has(seen) {
             return Ok(());
         }
-        self.jobs.sighted(seen).await.map_err(|NotRecorded(error)| {
-            tracing::warn!(delivery.id = guid, repository.id = seen.repository.id.0, error, "could not write down a job's repository");
-            Answer::failed("the ledger does not know the repository: deliver again")
-        })?;
-        self.noted.add(seen);
-        Ok(())
+        let written = self.jobs.sighted(seen).await;
+        keep(&self.noted, written, seen, (guid, "a job's repository"))
     }
 
     async fn wake(&self, pools: &BTreeSet<PoolName>, event: &JobEvent) {
@@ -289,6 +281,16 @@ struct Judge {
     /// No newer file had been applied when the job came, as far as `mayfly apply` knows. Where it is not, GitHub is asked minutes later what waits in a
     /// repository whose job no pool took.
     newest: bool,
+}
+
+/// Remembers that the ledger has the repository, or fails the delivery, which comes again.
+fn keep(noted: &Noted, written: Result<(), NotRecorded>, seen: &Sighting, (guid, what): (&str, &str)) -> Result<(), Answer> {
+    written.map_err(|NotRecorded(error)| {
+        tracing::warn!(delivery.id = guid, repository.id = seen.repository.id.0, error, "could not write down {what}");
+        Answer::failed("the ledger does not know the repository: deliver again")
+    })?;
+    noted.add(seen);
+    Ok(())
 }
 
 /// True for a delivery that tells of a job that waits, or will.

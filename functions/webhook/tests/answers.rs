@@ -54,6 +54,17 @@ impl Memory {
             std::future::pending::<()>().await;
         }
     }
+
+    /// Writes something down of a repository, unless that fails.
+    async fn write_repository(&self, write: impl FnOnce(&mut State)) -> Result<(), NotRecorded> {
+        self.pass_by(Hangs::Repositories).await;
+        let mut state = self.0.lock().unwrap();
+        if state.repositories_down {
+            return Err(NotRecorded("down".into()));
+        }
+        write(&mut state);
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -87,23 +98,11 @@ impl Jobs for Memory {
     }
 
     async fn sighted(&self, seen: &Sighting) -> Result<(), NotRecorded> {
-        self.pass_by(Hangs::Repositories).await;
-        let mut state = self.0.lock().unwrap();
-        if state.repositories_down {
-            return Err(NotRecorded("down".into()));
-        }
-        state.sighted.push(seen.repository.name.clone());
-        Ok(())
+        self.write_repository(|state| state.sighted.push(seen.repository.name.clone())).await
     }
 
     async fn unserved(&self, seen: &Sighting) -> Result<(), NotRecorded> {
-        self.pass_by(Hangs::Repositories).await;
-        let mut state = self.0.lock().unwrap();
-        if state.repositories_down {
-            return Err(NotRecorded("down".into()));
-        }
-        state.unserved.push(seen.repository.name.clone());
-        Ok(())
+        self.write_repository(|state| state.unserved.push(seen.repository.name.clone())).await
     }
 
     async fn applied(&self, _now: Timestamp) -> Result<Applied, NotRecorded> {
@@ -453,7 +452,7 @@ async fn what_is_not_for_us_is_ignored_and_not_written() {
     }
 }
 
-/// Whoever adds the account to the pools file has those of its jobs run that wait: they are looked for there.
+/// Once the account is in the pools file, those of its jobs that wait are looked for there, and run.
 #[tokio::test]
 async fn the_repository_of_an_account_that_is_not_served_is_written_down_once_a_day() {
     let world = World::new();
@@ -468,7 +467,7 @@ async fn the_repository_of_an_account_that_is_not_served_is_written_down_once_a_
     world.pass(25 * 3_600);
     world.answer(stranger()).await;
     assert_eq!(world.state().unserved.len(), 2);
-    // One that is over waits for nobody, and what GitHub's own machines run was never meant for a pool.
+    // One that is over waits for no runner, and what GitHub's own machines run was never meant for a pool.
     for (pointer, value) in [("/action", json!("completed")), ("/workflow_job/labels", json!(["ubuntu-latest"]))] {
         let world = World::new();
         let mut payload = job_with(pointer, value);
@@ -513,7 +512,7 @@ async fn a_job_that_comes_after_apply_is_judged_by_the_new_file_however_recently
 
 #[tokio::test]
 async fn a_job_that_comes_when_it_is_not_known_which_file_is_the_newest_has_its_repository_looked_at() {
-    // SSM shows an older file than was applied; somebody is applying one; the ledger does not say.
+    // SSM shows an older file than was applied; one is being applied now; the ledger does not say.
     for (applied, sighted) in [
         (Applied { version: Some(2), under_way: false }, 1),
         (Applied { version: Some(1), under_way: true }, 1),

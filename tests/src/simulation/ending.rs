@@ -27,7 +27,7 @@ pub(super) struct JobNow {
     /// All its names.
     pub(super) names: Vec<String>,
     pub(super) private: bool,
-    /// Somebody made its repository public or private while the story went on: what is known of that may be old.
+    /// Its repository was made public or private while the story went on: what is known of that may be old.
     pub(super) flipped: bool,
     pub(super) labels: Vec<String>,
     pub(super) status: Status,

@@ -39,13 +39,15 @@ enum Kind {
 }
 
 impl Kind {
-    fn limit(self, idle_timeout: Duration) -> Duration {
+    /// `waited`: most jobs that waited at a time.
+    fn limit(self, idle_timeout: Duration, waited: usize) -> Duration {
         match self {
             Self::TaskWithoutRow => 14 * MINUTE,
             Self::RowWithoutTask => 12 * MINUTE,
             Self::RegistrationWithoutRow => 22 * MINUTE,
             Self::RegistrationAfterTrouble => 90 * MINUTE,
-            Self::RowOfOverJob => 75 * MINUTE,
+            // Where no delivery told of its end, a job is asked about in its turn.
+            Self::RowOfOverJob => 75 * MINUTE + MINUTE * u32::try_from(waited / ASKED_A_MINUTE).unwrap_or(u32::MAX),
             Self::TaskAfterJob => 7 * MINUTE,
             Self::TaskAfterUntoldJob => 75 * MINUTE,
             Self::IdleRunner => idle_timeout + 6 * MINUTE,
@@ -98,13 +100,7 @@ impl Leftovers {
         for key in found {
             let since = *self.since.entry(key.clone()).or_insert(now);
             let (kind, what) = key;
-            // Where no delivery told of its end, a job is asked about in its turn.
-            let turn = if kind == Kind::RowOfOverJob {
-                MINUTE * u32::try_from(self.waited / ASKED_A_MINUTE).unwrap_or(u32::MAX)
-            } else {
-                Duration::ZERO
-            };
-            if now.since(since) > kind.limit(self.idle_timeout) + turn {
+            if now.since(since) > kind.limit(self.idle_timeout, self.waited) {
                 let words = format!("{}: {what}, for {} min", kind.words(), now.since(since).as_secs() / 60);
                 let about = what.split(' ').next().unwrap_or_default().to_owned();
                 self.since.insert((kind, what), Timestamp::from_millis(i64::MAX / 2));

@@ -78,7 +78,7 @@ impl Scenario {
         Asked { repository: &batch.repository, private: !self.public.contains(&batch.repository), labels: &batch.labels }
     }
 
-    /// Repositories that somebody makes public or private.
+    /// Repositories that are made public or private.
     pub(super) fn flipped(&self) -> impl Iterator<Item = &str> {
         self.acts.iter().filter_map(|act| match &act.deed {
             Deed::Show { repository, .. } => Some(repository.as_str()),
@@ -86,7 +86,7 @@ impl Scenario {
         })
     }
 
-    /// True if somebody keeps the App from seeing a repository for a while.
+    /// True if the App may not see a repository for a while.
     pub(super) fn hides(&self, repository: &str) -> bool {
         let owner = repository.split('/').next().unwrap_or_default();
         self.acts.iter().any(|act| match &act.deed {

@@ -115,7 +115,7 @@ impl Container {
             if system.world.clock.elapsed() > deadline {
                 return Err(20);
             }
-            // The entry script counts anew once it is parked.
+            // The entry script counts from the start again once it is parked.
             tries = if reply.status == 202 { 1 } else { tries + 1 };
             told.or(tokio::time::sleep(pause(system, &reply, tries))).await.ok_or(0)?;
         }

@@ -113,13 +113,9 @@ impl Question {
 
     /// The same about the repository of this name, if it is about one.
     fn at(&self, name: &str) -> Self {
-        let rest = self.path.strip_prefix("/repos/").and_then(|path| path.splitn(3, '/').nth(2));
-        let bare = self.path.starts_with("/repos/") && rest.is_none();
-        match rest {
-            Some(rest) => Self { path: format!("/repos/{name}/{rest}"), ..self.clone() },
-            None if bare => Self { path: format!("/repos/{name}"), ..self.clone() },
-            None => self.clone(),
-        }
+        let Some(place) = self.path.strip_prefix("/repos/") else { return self.clone() };
+        let rest = place.splitn(3, '/').nth(2).map(|rest| format!("/{rest}")).unwrap_or_default();
+        Self { path: format!("/repos/{name}{rest}"), ..self.clone() }
     }
 
     fn request(&self) -> Request {

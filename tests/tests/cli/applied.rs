@@ -77,7 +77,7 @@ async fn a_plan_says_what_changes_what_it_touches_and_what_it_costs() {
     insta::assert_json_snapshot!("plan_json", plan);
 }
 
-/// A new pool is one line of what somebody chose; who wants to read all of it can.
+/// A new pool is one line of the keys that are not at their default; `-v` shows all.
 #[tokio::test(start_paused = true)]
 async fn many_new_pools_are_a_line_each_and_every_key_is_shown_on_demand() {
     let system = begin(420);

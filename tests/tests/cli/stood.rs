@@ -30,7 +30,7 @@ async fn a_pool_at_max_with_jobs_before_it() {
     assert!(!answer.safety_net.is_torn(now(&system)), "{:?}", answer.safety_net);
 }
 
-/// In words everywhere that somebody looks: the table, each job, and doctor, who has nothing to complain of.
+/// In words everywhere: in the table, for each job, and in doctor, which finds nothing wrong.
 #[tokio::test(start_paused = true)]
 async fn a_pool_that_is_paused_is_told_to_be() {
     let system = Start::seeded(350).pools(&pool_with("max = 0\nmin_idle = 1")).begin().unwrap();

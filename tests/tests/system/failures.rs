@@ -283,6 +283,11 @@ async fn launches_that_ec2_throttles_inside_ecs_are_made_a_moment_later() {
     assert_eq!((outcomes(&system), errors.heard()), (vec![Outcome::Ran; 12], Vec::new()), "{}", story(&system));
 }
 
+/// No call of this operation is carried out from now on.
+fn fail_each(system: &System, operation: &'static str) {
+    system.world.set_weather(Box::new(move |call: &PortCall, _: Timestamp| (call.operation == operation).then_some(Strike::FailBefore)));
+}
+
 /// A stop that ECS did not carry out is repeated, whether or not sweeper comes by: the task is paid for until it asks.
 #[tokio::test(start_paused = true)]
 async fn a_task_that_could_not_be_stopped_is_stopped_at_a_later_look() {
@@ -290,7 +295,7 @@ async fn a_task_that_could_not_be_stopped_is_stopped_at_a_later_look() {
     let job = queue_one(&system);
     until(&system, 30, "its task exists", |system| !system.live_tasks().is_empty()).await;
     system.pass(5).await;
-    system.world.set_weather(Box::new(|call: &PortCall, _: Timestamp| (call.operation == "StopTask").then_some(Strike::FailBefore)));
+    fail_each(&system, "StopTask");
     system.cancel(job);
     system.pass(40).await;
     assert_eq!(system.live_tasks().len(), 1, "it could not be stopped\n{}", story(&system));
@@ -306,7 +311,7 @@ async fn a_launch_without_an_answer_is_not_sent_again_once_its_token_may_be_forg
     let system = Start::seeded(85).pools(&pool_with("max = 1")).without_sweeps().begin().unwrap();
     done(&system, 120, &[queue_one(&system)]).await;
     system.pass(60).await;
-    system.world.set_weather(Box::new(|call: &PortCall, _: Timestamp| (call.operation == "RunTask").then_some(Strike::FailBefore)));
+    fail_each(&system, "RunTask");
     queue_one(&system);
     let sent = |system: &System| {
         let calls = system.world.calls();

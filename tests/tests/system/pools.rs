@@ -228,7 +228,7 @@ fn everything_goes_wrong(system: &System, seed: u64) {
     }
 }
 
-/// Functions keep the pools file for a minute. Its first job must not wait for that, nor be taken for somebody else's.
+/// Functions keep the pools file for a minute. Its first job must not wait for that, nor be taken for another fleet's.
 #[tokio::test(start_paused = true)]
 async fn a_new_pools_first_job_is_served_by_functions_that_still_have_the_file_before() {
     let system = Start::seeded(129).pools(&pool_with("max = 4")).without_sweeps().begin().unwrap();

@@ -225,7 +225,7 @@ async fn a_job_that_no_pool_takes_or_that_is_held_back_is_left_alone() {
     assert_eq!((system.job(hosted), system.job(gated), system.launched_and_most_live().0), (None, None, 1));
 }
 
-/// A repository keeps its id when it is renamed. GitHub sends nobody on once another one has the old name, and jobs that wait were written down with it.
+/// A repository keeps its id when it is renamed. GitHub redirects no longer once another one has the old name, and jobs that wait were written down with it.
 #[tokio::test(start_paused = true)]
 async fn jobs_of_a_repository_run_when_it_is_renamed_and_another_one_takes_its_name() {
     for taken in [false, true] {

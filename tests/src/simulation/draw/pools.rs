@@ -143,7 +143,7 @@ pub(super) fn nobodys(chance: &mut Chance) -> Vec<String> {
     chance.pick(&all).iter().map(|label| (*label).to_owned()).collect()
 }
 
-/// The file as somebody changes it who has more in mind than labels and numbers: what its runners are, where they register, whom the pool serves.
+/// The file with a change of more than labels and numbers: what its runners are, where they register, whom the pool serves.
 pub(super) fn turned(chance: &mut Chance, before: &PoolsFile, repositories: &[String]) -> PoolsFile {
     let mut file = before.clone();
     let which = usize::try_from(chance.between(0, file.pools.len() as u64 - 1)).unwrap_or_default();

@@ -1,5 +1,5 @@
 //! Runners that are idle for longer than `idle_timeout` (5 min) where the App may no longer look: it was suspended or taken away. (A repository that is
-//! renamed meanwhile is found by its id, whoever has the old name.) They get jobs all the while, and news of them is slow: GitHub's 404 does not say that they are gone.
+//! renamed meanwhile is found by its id, even if another one has the old name.) They get jobs all the while, and news of them is slow: GitHub's 404 does not say that they are gone.
 
 use super::super::chance::Chance;
 use super::super::pools::one_pool;
