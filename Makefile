@@ -67,6 +67,7 @@ dynamodb: tools ## Amazon's DynamoDB Local for tests, into target/dynamodb (Linu
 
 test: export MAYFLY_BROWSER := $(if $(filter Linux-x86_64,$(shell uname -s)-$(shell uname -m)),required)
 test: export MAYFLY_DYNAMODB_LOCAL := $(if $(filter Linux-x86_64 Linux-aarch64,$(shell uname -s)-$(shell uname -m)),required)
+# FRESH=N: how many of the simulator's seeds come from the clock. The first of them is printed.
 # Every request of the stories to an AWS API, which recorded.py then holds to AWS's own descriptions.
 test: export MAYFLY_REQUESTS := target/requests
 test: check validate shellcheck build counts openapi browser dynamodb ## every check and every test, simulated days and those over the wire against the local stack included
@@ -74,7 +75,7 @@ test: check validate shellcheck build counts openapi browser dynamodb ## every c
 	python infra/tests/run.py
 	cargo test --workspace --no-run
 	rm -rf $(MAYFLY_REQUESTS)
-	target/debug/simulate --seeds 200
+	target/debug/simulate --seeds 200 --fresh $(or $(FRESH),60)
 	$(LOCAL) with cargo test --workspace --no-fail-fast -- --include-ignored --skip on_a_bare_stack
 	$(LOCAL) bare cargo test --workspace --test stories on_a_bare_stack -- --include-ignored
 	python tests/aws/recorded.py $(MAYFLY_REQUESTS)

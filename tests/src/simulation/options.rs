@@ -9,17 +9,23 @@ use super::draw::Profile;
 /// How it is called.
 pub(super) const USAGE: &str = "\
 simulate [--seeds N] [--start S] [--profile plain|mixed|harsh|SITUATION]   tell N stories from seed S on (100, 0, mixed)
+         [--fresh N]                  and N more from a seed that the clock gives, which is printed
          [--trace] [--trace-hash] [--no-shrink] [--json] [--threads N]
 simulate --scenario FILE [--trace]    tell one story from a file, as a shrunk one is printed
 simulate --print SEED                 the scenario of a seed, as JSON
 simulate --waste                      what is paid for while no job runs, on the burst workload
 simulate --storm                      calls and tasks while ECS refuses everything, and with a bad image";
 
+/// Seeds from one second of the clock to the next: more than are told in one.
+const FRESH: u64 = 1_000;
+
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Options {
     pub(super) seeds: u64,
     pub(super) start: u64,
+    /// So many more, from a seed on that no run before began with.
+    pub(super) fresh: u64,
     pub(super) profile: Profile,
     /// Print everything that happened.
     pub(super) trace: bool,
@@ -45,11 +51,27 @@ pub(super) enum What {
 }
 
 impl Options {
+    /// The command that tells so many seeds from this one on again.
+    pub(super) fn again(&self, first: u64, count: u64) -> String {
+        let profile = match self.profile {
+            Profile::Mixed => String::new(),
+            profile => format!(" --profile {profile}"),
+        };
+        format!("simulate --seeds {count} --start {first}{profile}")
+    }
+
+    /// Runs of seeds: the first of each, and how many. `clock` is the seconds since 1970.
+    pub(super) fn runs(&self, clock: u64) -> Vec<(u64, u64)> {
+        let fresh = (self.fresh > 0).then_some((clock.saturating_mul(FRESH), self.fresh));
+        [(self.start, self.seeds)].into_iter().chain(fresh).collect()
+    }
+
     pub(super) fn read(args: impl IntoIterator<Item = String>) -> anyhow::Result<Self> {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let mut options = Self {
             seeds: 100,
             start: 0,
+            fresh: 0,
             profile: Profile::Mixed,
             trace: false,
             trace_hash: false,
@@ -64,6 +86,7 @@ impl Options {
             match arg.as_str() {
                 "--seeds" => options.seeds = number(&value()?)?,
                 "--start" => options.start = number(&value()?)?,
+                "--fresh" => options.fresh = number(&value()?)?,
                 "--threads" => options.threads = usize::try_from(number(&value()?)?)?.max(1),
                 "--profile" => options.profile = value()?.parse().map_err(anyhow::Error::msg)?,
                 "--trace" => options.trace = true,
@@ -99,7 +122,13 @@ mod tests {
         let options = read("--seeds 7 --start 3 --profile harsh --no-shrink").unwrap();
         assert_eq!((options.seeds, options.start, options.profile, options.shrink), (7, 3, Profile::Harsh, false));
         assert_eq!(read("--scenario a.json --trace").unwrap().what, What::Scenario("a.json".into()));
-        for wrong in ["--seeds", "--seeds x", "--profile windy", "--sedes 3"] {
+        let fresh = read("--seeds 7 --start 3 --fresh 5").unwrap();
+        assert_eq!(fresh.runs(1_795_356_000), [(3, 7), (1_795_356_000_000, 5)]);
+        assert_eq!(read("--seeds 7").unwrap().runs(1_795_356_000), [(0, 7)]);
+        assert_eq!(fresh.again(8, 1), "simulate --seeds 1 --start 8");
+        let trickle = read("--profile trickle").unwrap();
+        assert_eq!(read(trickle.again(8, 2).trim_start_matches("simulate ")).unwrap(), Options { seeds: 2, start: 8, ..trickle });
+        for wrong in ["--fresh", "--seeds", "--seeds x", "--profile windy", "--sedes 3"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -97,15 +97,20 @@ fn seeds(options: &Options) -> anyhow::Result<bool> {
     let began = Instant::now();
     let mut figures = Figures::default();
     let mut failed: Vec<(u64, Vec<Violation>)> = Vec::new();
-    let next = AtomicU64::new(options.start);
+    let runs = options.runs(std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs());
+    if let [_, (first, count)] = runs[..] {
+        println!("{count} fresh seeds: {} tells them again", options.again(first, count));
+    }
+    let seeds: Vec<u64> = runs.iter().flat_map(|(first, count)| *first..first.saturating_add(*count)).collect();
+    let next = AtomicUsize::new(0);
     let (sender, outcomes) = mpsc::channel();
     std::thread::scope(|scope| -> anyhow::Result<()> {
         for _ in 0..options.threads {
-            let (sender, next) = (sender.clone(), &next);
+            let (sender, next, seeds) = (sender.clone(), &next, &seeds);
             let work = move || {
                 loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= options.start + options.seeds || sender.send(Outcome { seed, told: tell_seed(seed, options) }).is_err() {
+                    let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)).copied() else { return };
+                    if sender.send(Outcome { seed, told: tell_seed(seed, options) }).is_err() {
                         return;
                     }
                 }
@@ -113,7 +118,7 @@ fn seeds(options: &Options) -> anyhow::Result<bool> {
             std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work)?;
         }
         drop(sender);
-        let mut progress = Progress::new(options.seeds);
+        let mut progress = Progress::new(u64::try_from(seeds.len())?);
         for Outcome { seed, told } in outcomes {
             let told = told.with_context(|| format!("seed {seed}"))?;
             figures.add(&told.figures);
@@ -163,7 +168,7 @@ fn tell_seed(seed: u64, options: &Options) -> anyhow::Result<Told> {
 /// What failed, at length.
 fn show(failed: &[(u64, Vec<Violation>)], options: &Options) -> anyhow::Result<()> {
     for (seed, violations) in failed.iter().take(MOST_SHOWN) {
-        println!("\n== seed {seed}");
+        println!("\n== seed {seed}: {} tells it again", options.again(*seed, 1));
         for violation in violations {
             println!("{violation}");
         }
