@@ -203,6 +203,19 @@ async fn a_cold_start_with_a_broken_pools_file_takes_the_newest_version_that_is_
     assert_eq!((world.max().await, world.settings.pools().await.unwrap().generation), (9, 5));
 }
 
+/// However few versions lie between the good one and the one that is mended.
+#[tokio::test]
+async fn a_pools_file_that_is_mended_is_in_force_within_seconds_where_a_function_began_while_it_was_broken() {
+    let world = World::new();
+    world.store.put("pools", "[pools]\nmax = ");
+    assert_eq!(world.max().await, 3);
+    world.pass(5);
+    assert_eq!(world.max().await, 3, "it is broken still");
+    world.put_max(9);
+    world.pass(5);
+    assert_eq!(world.max().await, 9);
+}
+
 #[tokio::test]
 async fn a_good_version_is_looked_for_five_versions_back_and_no_further() {
     let world = World::new();
