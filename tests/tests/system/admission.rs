@@ -1,10 +1,10 @@
 //! The job that GitHub hands to a runner is not always one that may run there.
 
 use mayfly_domain::runner::Outcome;
-use mayfly_tests::github::jobs::{Conclusion, NewJob, Status};
+use mayfly_tests::github::jobs::{Action, Conclusion, JobDeliveries, NewJob, Status};
 use mayfly_tests::system::{BadImage, Start, System};
 
-use crate::told::{done, job, outcomes, queue_one, rest, story, until};
+use crate::told::{done, job, outcomes, pool_with, queue_one, rest, story, until};
 
 const ORGANIZATION: &str = r#"
 [github]
@@ -120,4 +120,42 @@ async fn an_admitted_job_is_never_ended_however_long_it_runs() {
     done(&system, 9_000, &long).await;
     rest(&system, 300).await;
     assert_eq!(outcomes(&system), [Outcome::Ran], "{}", story(&system));
+}
+
+/// A job of which GitHub makes no delivery.
+fn untold(wish: NewJob) -> NewJob {
+    let never_made = vec![Action::Queued, Action::InProgress, Action::Completed];
+    NewJob { deliveries: JobDeliveries { never_made, ..JobDeliveries::default() }, ..wish }
+}
+
+/// A pool that registrar's copy of the pools file does not have yet is no pool that is gone.
+#[tokio::test(start_paused = true)]
+async fn the_first_jobs_of_a_new_pool_of_an_organization_may_change_places() {
+    let other = pool_with("max = 4").replace("linux]", "other]").replace("\"mayfly\"", "\"other\"");
+    let system = Start::seeded(37).pools(&other).tasks_start_in(5).begin().unwrap();
+    // Registrar reads the file that does not have the new pool.
+    let first = system.queue_jobs(&NewJob { labels: vec!["self-hosted".to_owned(), "other".to_owned()], seconds: 1.0, ..job() });
+    done(&system, 60, &first).await;
+    let new = ORGANIZATION.replace("[\"acme/app\"]", "[\"acme/app\", \"acme/lib\"]");
+    system.put_pools(&format!("{new}{}", &other[other.find("[pools.other]").unwrap()..]));
+    let meant = queue_one(&system);
+    until(&system, 20, "a runner is started for it", |system| !system.runners().is_empty()).await;
+    // Nobody tells of the other one, so that no second runner asks meanwhile.
+    let handed = system.queue_jobs(&untold(NewJob { repository: "acme/lib".to_owned(), thief: true, ..job() }))[0];
+    done(&system, 120, &[meant, handed]).await;
+    rest(&system, 60).await;
+    let swapped = system.closed_runners().into_iter().find(|runner| runner.intended == Some(meant)).unwrap();
+    assert_eq!(system.job(meant).unwrap().runner.as_ref().map(|runner| *runner == swapped.id), Some(false), "they changed places");
+    assert_eq!(outcomes(&system), [Outcome::Ran; 3], "{}", story(&system));
+}
+
+/// Neither a delivery nor the tick says that the runner works on another job than the one that it was started for: what it asks itself does.
+#[tokio::test(start_paused = true)]
+async fn a_runner_that_asks_for_another_job_than_its_own_has_the_next_one_started_at_once() {
+    let system = Start::seeded(38).without_sweeps().begin().unwrap();
+    let meant = queue_one(&system);
+    until(&system, 20, "a runner is started for it", |system| !system.runners().is_empty()).await;
+    let handed = system.queue_jobs(&untold(NewJob { thief: true, seconds: 3_000.0, ..job() }))[0];
+    done(&system, 200, &[meant]).await;
+    assert_eq!(system.at_github(handed).map(|(status, _)| status), Some(Status::InProgress), "{}", story(&system));
 }
