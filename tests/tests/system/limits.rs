@@ -3,7 +3,7 @@
 use mayfly_domain::runner::{Outcome, RunnerState};
 use mayfly_tests::fargate::Operation;
 use mayfly_tests::github::faults::Refusal;
-use mayfly_tests::github::jobs::{Action, JobDeliveries, NewJob};
+use mayfly_tests::github::jobs::{Action, Gate, JobDeliveries, NewJob};
 use mayfly_tests::ledger::{Fault, What, When};
 use mayfly_tests::system::{Start, System};
 
@@ -201,6 +201,36 @@ async fn the_runners_of_a_cancelled_matrix_are_gone_within_two_minutes_of_the_id
     let kept = |system: &System| system.runners().iter().filter(|runner| runner.retired_at.is_none()).count();
     until(&system, 300 + 120, "all were taken away", |system| kept(system) == 0).await;
     rest(&system, 180).await;
+}
+
+/// An installation has 5,000 calls in an hour, and registrations need most of them.
+#[tokio::test(start_paused = true)]
+async fn sixty_gates_that_stay_shut_cost_no_sweep_more_than_its_calls() {
+    let system = begin(940);
+    let gated = system.queue_jobs(&NewJob { gate: Some(Gate::Environment), ..jobs(60) });
+    let (mut most, mut all) = (0, 0);
+    for _ in 0..60 {
+        system.world.forget_calls();
+        system.pass(60).await;
+        let asked = |((who, what), count): ((String, String), u64)| (who == "sweeper" && what == "GitHub get-job").then_some(count);
+        let asked: u64 = system.world.calls().into_iter().filter_map(asked).sum();
+        (most, all) = (most.max(asked), all + asked);
+    }
+    assert!(all >= gated.len() as u64 && most <= 30, "{all} questions, {most} of them in a minute");
+}
+
+/// More than one transaction can mark.
+#[tokio::test(start_paused = true)]
+async fn more_runners_than_one_look_can_stop_are_all_stopped_before_they_start() {
+    let system = Start::seeded(941).pools(&pool_with("max = 300")).tasks_start_in(240).begin().unwrap();
+    done(&system, 600, &[queue_one(&system)]).await;
+    let burst = system.queue_jobs(&jobs(150));
+    until(&system, 120, "each has a task", |system| system.launched_and_most_live().0 == 151).await;
+    for job in burst {
+        system.cancel(job);
+    }
+    rest(&system, 120).await;
+    assert_eq!(system.registrations(), Vec::<String>::new());
 }
 
 #[tokio::test(start_paused = true)]

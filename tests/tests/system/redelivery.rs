@@ -277,3 +277,23 @@ async fn a_quiet_hour_costs_one_call_a_minute() {
     system.pass(3_600).await;
     assert_eq!((asked(&system, "list-deliveries"), asked(&system, "redeliver")), (60, 0));
 }
+
+/// The first job of its repository: no round over those that are known would find it.
+#[tokio::test(start_paused = true)]
+async fn the_place_in_the_list_stays_until_what_failed_is_written_down() {
+    let system = begin(311);
+    system.pass(60).await;
+    let job = system.queue_jobs(&lost(&[Action::Queued]))[0];
+    let refused = Fault::once(When::Before, What::Fails).of("sweeper").on(Operation::PutItem).about("redeliver#");
+    system.world.table.add_fault(refused.times(u32::MAX));
+    // More than a page of others comes after it, and later than one reading goes back beyond the one before.
+    for _ in 0..2 {
+        system.pass(300).await;
+        pings(&system, 150);
+    }
+    system.pass(120).await;
+    assert_eq!((asked(&system, "redeliver"), redeliveries(&system)), (0, 0));
+    assert!(system.world.table.clear_faults(), "the fault is there to the end");
+    done(&system, 200, &[job]).await;
+    rest(&system, 120).await;
+}

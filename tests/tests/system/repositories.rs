@@ -88,6 +88,17 @@ async fn more_runs_than_one_sweep_looks_into_are_all_looked_into() {
     assert_eq!(system.launched_and_most_live().0, 18, "{}", story(&system));
 }
 
+/// Runs whose jobs wait for another fleet stay in GitHub's list, before ours and behind them.
+#[tokio::test(start_paused = true)]
+async fn runs_that_wait_for_others_keep_none_of_ours_from_being_found() {
+    let system = knowing(414, &["acme/app"]).await;
+    let others = never_told(NewJob { labels: vec!["gpu-of-others".to_owned()], ..job() });
+    (0..7).for_each(|_| drop(system.queue_jobs(&others)));
+    let ours = system.queue_jobs(&never_told(job()))[0];
+    (0..7).for_each(|_| drop(system.queue_jobs(&others)));
+    done(&system, 1_200, &[ours]).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_job_that_cannot_be_recorded_keeps_no_other_from_being_found() {
     let system = knowing(410, &["acme/app"]).await;

@@ -1,12 +1,13 @@
 //! Spot capacity that AWS takes back while a job runs.
 
 use mayfly_domain::id::JobId;
-use mayfly_domain::job::JobRecord;
+use mayfly_domain::job::{JobRecord, JobState};
 use mayfly_domain::runner::Outcome;
 use mayfly_domain::size::Capacity;
-use mayfly_tests::fargate::{Fault, FaultKind};
+use mayfly_tests::fargate::{Fault, FaultKind, TaskId};
 use mayfly_tests::github::accounts::{ACME, Level};
-use mayfly_tests::github::jobs::{NewJob, Status};
+use mayfly_tests::github::id;
+use mayfly_tests::github::jobs::{Conclusion, NewJob, Status};
 use mayfly_tests::system::{Start, System};
 
 use crate::told::{done, job, outcomes, pool_with, rest, story, until};
@@ -99,6 +100,24 @@ async fn a_job_that_fails_by_itself_is_not_run_again() {
     rest(&system, 120).await;
     system.pass(600).await;
     assert_eq!((asked(&system), second_attempt(&system).len()), (0, 0));
+}
+
+/// What failed on the runner that GitHub gave it next failed by itself.
+#[tokio::test(start_paused = true)]
+async fn a_job_that_was_interrupted_and_then_failed_on_another_runner_is_not_run_again() {
+    let lines = "max = 4\ncapacity = \"spot\"\nrerun_reclaimed = true";
+    let system = Start::seeded(236).pools(&pool_with(lines)).begin().unwrap();
+    allow_reruns(&system);
+    let job = system.queue_jobs(&NewJob { seconds: 200.0, conclusion: Conclusion::Failure, ..job() })[0];
+    until(&system, 120, "it runs", |system| system.job(job).is_some_and(|job| job.state == JobState::Running)).await;
+    assert!(system.world.with_github(|github, now| github.queue_again(id::JobId(job.0), now)));
+    let task = TaskId::of(&system.runners()[0].arn.as_ref().unwrap().0);
+    system.world.with_ecs(|ecs, at| ecs.interrupt(&task, at));
+    let over = |system: &System| system.at_github(job).is_some_and(|(status, _)| status == Status::Completed);
+    until(&system, 1_800, "the job is over", over).await;
+    system.pass(1_200).await;
+    let reclaimed: Vec<bool> = system.closed_runners().iter().map(|runner| runner.reclaimed).collect();
+    assert_eq!((reclaimed, asked(&system), second_attempt(&system).len()), (vec![true, false], 0, 0), "{}", story(&system));
 }
 
 #[tokio::test(start_paused = true)]

@@ -233,6 +233,42 @@ async fn a_job_that_github_queues_again_when_its_runner_died_gets_another_one() 
     assert_eq!(record.runner, Some(system.closed_runners()[1].id.clone()));
 }
 
+/// The App is taken off the repository for a while: that GitHub shows no such runner says nothing of a runner that works.
+#[tokio::test(start_paused = true)]
+async fn a_job_runs_on_while_the_app_may_not_see_its_repository() {
+    let system = begin(332);
+    let job = system.queue_jobs(&NewJob { seconds: 3_000.0, ..job() })[0];
+    until_state(&system, 120, job, JobState::Running).await;
+    let install = |installed: bool| {
+        system.world.with_github(|github, now| {
+            let id = github.accounts_mut().mention("acme/app", now);
+            github.accounts_mut().repository_mut(id).map(|repository| repository.installed = installed)
+        })
+    };
+    assert!(install(false).is_some());
+    system.pass(1_800).await;
+    assert_eq!(system.live_tasks().len(), 1, "{}", story(&system));
+    install(true);
+    done(&system, 1_800, &[job]).await;
+    rest(&system, 300).await;
+    assert_eq!((system.at_github(job), system.ecs_calls(Operation::StopTask)), (Some((Status::Completed, Some(Conclusion::Success))), 0));
+}
+
+/// The row is open for as long as the task stays, and says by then that the job is over: it leads nobody to the job any more.
+#[tokio::test(start_paused = true)]
+async fn a_job_that_github_queues_again_gets_another_runner_though_the_task_that_had_it_stays() {
+    let system = begin(333);
+    system.world.let_containers_hang();
+    let job = system.queue_jobs(&NewJob { seconds: 60.0, ..untold([Action::Completed]) })[0];
+    until_state(&system, 120, job, JobState::Running).await;
+    assert!(system.world.with_github(|github, now| github.queue_again(id::JobId(job.0), now)));
+    system.pass(120).await;
+    assert_eq!(system.live_tasks().len(), 1, "{}", story(&system));
+    system.world.let_containers_end();
+    done(&system, 2_400, &[job]).await;
+    rest(&system, 300).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_job_whose_runner_was_taken_away_is_closed_though_nobody_told_of_its_end() {
     let system = Start::seeded(309).pools(&pool_with("max = 4\ncapacity = \"spot\"")).begin().unwrap();
@@ -309,6 +345,39 @@ async fn a_gate_that_opens_at_once_after_its_pool_was_renamed_leaves_no_job_behi
     system.pass(130).await;
     approve(&system, gated);
     done(&system, 300, &[gated]).await;
+    rest(&system, 120).await;
+}
+
+/// Whoever asks about it is shown where it will run.
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_held_back_when_its_pool_is_renamed_moves_and_runs_when_its_gate_opens_untold() {
+    let system = Start::seeded(334).pools(&pool_called("linux")).begin().unwrap();
+    let gated = system.queue_jobs(&NewJob { gate: Some(Gate::Environment), ..job() })[0];
+    until_state(&system, 60, gated, JobState::Blocked).await;
+    system.world.parameters.put_pools(&pool_called("renamed"));
+    system.pass(3 * 3_600).await;
+    let record = system.job(gated).unwrap();
+    assert_eq!((record.state, record.pool), (JobState::Blocked, Some("renamed".parse().unwrap())), "{}", story(&system));
+    assert!(silently(&system, |system| approve(system, gated)));
+    done(&system, 2 * 3_600, &[gated]).await;
+    rest(&system, 120).await;
+}
+
+/// A pool that is gone is kept for as long as a job waits in it, whatever keeps the job from being moved.
+#[tokio::test(start_paused = true)]
+async fn a_job_that_cannot_be_moved_for_hours_is_moved_when_it_can() {
+    let system = Start::seeded(335).pools(&pool_called("linux")).begin().unwrap();
+    system.fault(Fault::of(FaultKind::NoCapacity));
+    let job = queue_one(&system);
+    system.pass(120).await;
+    let fails = ledger::Fault::once(ledger::When::Before, ledger::What::Fails).of("sweeper").on(ledger::Operation::TransactWriteItems);
+    system.world.table.add_fault(fails.about(&format!("job#{job}")).times(u32::MAX));
+    system.world.parameters.put_pools(&pool_called("renamed"));
+    until(&system, 600, "nothing is launched for it", |system| system.runners().is_empty()).await;
+    system.pass(3 * 3_600).await;
+    assert!(system.world.table.clear_faults() && system.job(job).is_some_and(|job| job.pool == Some("linux".parse().unwrap())));
+    system.world.with_ecs(|ecs, _| ecs.clear_faults());
+    done(&system, 600, &[job]).await;
     rest(&system, 120).await;
 }
 
