@@ -1,10 +1,13 @@
 //! Functions are killed and answers are lost at the worst moments.
 
+use std::time::Duration;
+
+use mayfly_domain::dismissal::Dismissal;
 use mayfly_domain::runner::Outcome;
 use mayfly_tests::fargate::{self, FaultKind};
 use mayfly_tests::github::jobs::NewJob;
 use mayfly_tests::ledger::{Fault, Operation, What, When};
-use mayfly_tests::system::{Start, System};
+use mayfly_tests::system::{Start, Strike, System};
 
 use crate::told::{begin, done, in_thread, in_virtual_time, jobs, outcomes, pool_with, queue_one, rest, story, until};
 
@@ -210,4 +213,35 @@ async fn a_refused_repetition_closes_no_row_whose_first_launch_made_a_task() {
     queue_one(&system);
     system.pass(20).await;
     assert_eq!((system.runners().len(), system.live_tasks().len()), (1, 1), "{}", story(&system));
+}
+
+/// It is not sent again either, which would put off the day when ECS's word about it counts: its slot is the pool's only one.
+#[tokio::test(start_paused = true)]
+async fn a_refused_repetition_whose_first_launch_made_no_task_frees_its_slot_within_minutes() {
+    let system = Start::seeded(951).pools(&pool_with("max = 1")).begin().unwrap();
+    system.fault(fargate::Fault::of(FaultKind::NoAnswerBefore).times(3));
+    let job = queue_one(&system);
+    until(&system, 60, "its launch has no answer", |system| system.runners().iter().any(|runner| runner.launch.unsure)).await;
+    system.world.with_ecs(|ecs, _| ecs.clear_faults());
+    // ECS says the same of each repetition.
+    let started_by = Some(system.runners()[0].address().to_string());
+    let code = Some("AccessDeniedException".into());
+    system.fault(fargate::Fault { code, started_by, ..fargate::Fault::of(FaultKind::Refused) });
+    until(&system, 120, "it was sent again, and refused", |system| system.runners().iter().any(|runner| runner.launch.given_up)).await;
+    done(&system, 900, &[job]).await;
+    rest(&system, 120).await;
+}
+
+/// `mayfly stop` on a runner whose RunTask is under way; its wake and the task's events are lost, and no tick makes up for them.
+#[tokio::test(start_paused = true)]
+async fn a_task_that_nobody_wants_when_its_launch_is_answered_is_stopped_at_once() {
+    let system = Start::seeded(952).tasks_start_in(600).without_sweeps().begin().unwrap();
+    system.fault(fargate::Fault::of(FaultKind::EventLost));
+    crate::told::strike(&system, "scaler", "RunTask", Strike::Slow(Duration::from_secs(4)));
+    queue_one(&system);
+    until(&system, 20, "its row is there", |system| !system.runners().is_empty()).await;
+    let ledger = system.world.table.ledger("test");
+    let wish = Dismissal { at: system.world.clock.now(), by: "a person".to_owned(), force: false };
+    ledger.dismiss(&system.runners()[0].address(), &wish).await.unwrap();
+    until(&system, 30, "the task is stopped", |system| system.ecs_calls(fargate::Operation::StopTask) == 1).await;
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use mayfly_domain::time::Timestamp;
 use mayfly_tests::fargate::Operation;
-use mayfly_tests::system::{PortCall, Start, Strike};
+use mayfly_tests::github::jobs::NewJob;
+use mayfly_tests::system::{Habits, PortCall, Start, Strike};
 
-use crate::told::{begin, check_counts, done, in_virtual_time, jobs, linux, pool_with, queue_one, rest, story};
+use crate::told::{begin, check_counts, done, in_virtual_time, job, jobs, linux, pool_with, queue_one, rest, story, until};
 
 const MAX: usize = 4;
 
@@ -70,4 +71,15 @@ async fn a_pool_whose_reads_are_slow_is_served_for_as_long_as_they_are() {
         done(&system, 900, &jobs).await;
         rest(&system, 900).await;
     }
+}
+
+/// Scaler's clock and the queue's are two: a wake that was sent right after a look began may seem to have been sent before it.
+#[tokio::test(start_paused = true)]
+async fn a_job_that_comes_right_after_a_look_has_its_own_though_scalers_clock_is_fast() {
+    let system = Start::seeded(953).without_sweeps().begin().unwrap();
+    system.world.set_habits(Habits { clocks: [("scaler".to_owned(), 1_500)].into(), ..Habits::default() });
+    system.queue_jobs(&NewJob { seconds: 3_000.0, ..job() });
+    until(&system, 20, "the first one's task is asked for", |system| system.launched_and_most_live().0 == 1).await;
+    let second = queue_one(&system);
+    done(&system, 120, &[second]).await;
 }
