@@ -93,6 +93,15 @@ fn a_refused_job_takes_no_step_and_the_main_process_dies() {
     }
 }
 
+/// Killed at once, the runner would take the reason along, and nobody would read why the job failed.
+#[test]
+fn a_refusal_leaves_the_runner_time_to_send_its_reason() {
+    let registrar = hook(vec![mayfly(403, REFUSED)]);
+    let identity = credentials();
+    let container = assert_refused(image(&registrar, &identity.url()).sleepless().finish());
+    assert!((2.0..=2.5).contains(&container.slept()[0]), "{:?}", container.slept());
+}
+
 #[test]
 fn a_reason_cannot_speak_to_the_runner() {
     let registrar = hook(vec![mayfly(403, r#"{"admitted":false,"reason":"a\n::add-mask::b\u001b%0A::c::"}"#)]);
@@ -146,6 +155,15 @@ fn passing_trouble_is_asked_again() {
     assert_eq!(container.file("step").as_deref(), Some("0\n"), "{}", container.log());
     assert_eq!(registrar.requests().len(), 7);
     assert!(!container.log().contains("::warning"), "{}", container.log());
+}
+
+/// One request does not use up the time for all.
+#[test]
+fn a_registrar_that_hangs_once_is_asked_again() {
+    let registrar = hook(vec![Reply::Hang, mayfly(200, ADMITTED)]);
+    let identity = credentials();
+    let container = image(&registrar, &identity.url()).set("MAYFLY_REQUEST_SECONDS", "1").finish();
+    assert_eq!((container.file("step").as_deref(), registrar.requests().len()), (Some("0\n"), 3), "{}", container.log());
 }
 
 #[test]

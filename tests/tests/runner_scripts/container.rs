@@ -96,6 +96,13 @@ impl Image {
         self.set("PATH", &path)
     }
 
+    /// Its waits are a moment each, and written down: [`Container::slept`].
+    pub(crate) fn sleepless(self) -> Self {
+        let note = self.directory.join("slept");
+        let sleep = format!("echo \"$1\" >>'{}'; exec /bin/sleep 0.02", note.display());
+        self.set("MAYFLY_RETRY_MILLISECONDS", "1000").program("sleep", &sleep)
+    }
+
     /// A file in the runner's folder.
     pub(crate) fn file(self, name: &str, bytes: &[u8]) -> Self {
         fs::write(self.directory.join(name), bytes).unwrap();
@@ -172,6 +179,11 @@ impl Container {
     }
 
     /// A file in the container's home, if it exists.
+    /// For how many seconds the scripts wanted to wait, one after the other.
+    pub(crate) fn slept(&self) -> Vec<f64> {
+        self.file("slept").unwrap_or_default().lines().map(|line| line.parse().unwrap()).collect()
+    }
+
     pub(crate) fn file(&self, name: &str) -> Option<String> {
         fs::read(self.directory.join(name)).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }

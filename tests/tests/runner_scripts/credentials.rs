@@ -78,6 +78,16 @@ fn an_endpoint_where_nobody_listens_is_given_up() {
     assert_eq!(container.status(), 23);
 }
 
+/// In the hours for which a runner may be parked, its endpoint may fail more often than it may at the start.
+#[test]
+fn failures_of_the_endpoint_count_only_in_a_row() {
+    let (fails, works) = (vec![answer(500, "", ""); 4], vec![answer(200, "", &credentials_json())]);
+    let identity = Server::start([fails.clone(), works.clone(), fails, works].concat());
+    let registrar = Server::start(vec![answer(202, "x-mayfly: 1\r\n", ""), mayfly(204, "")]);
+    let mut container = Image::new(&registrar.url(), &identity.url()).finish();
+    assert_eq!((container.status(), registrar.requests().len()), (0, 2), "{}", container.log());
+}
+
 #[test]
 fn credentials_are_read_anew_for_every_request() {
     let identity = credentials();

@@ -1,5 +1,7 @@
 //! The probe of `mayfly doctor`: what it finds, and that it ends.
 
+use std::time::Duration;
+
 use mayfly_fleet::probe::{Answered, Credentials, Registered, Report, Trouble, Wrong};
 
 use crate::container::{Container, Image, credentials_json};
@@ -87,7 +89,9 @@ fn any_other_answer_is_wrong_whoever_gives_it() {
 fn what_may_pass_is_asked_once_more() {
     for reply in [answer(503, "", ""), answer(429, "", ""), Reply::Bytes(Vec::new())] {
         let (registrar, mut container) = asked(vec![reply, mayfly(403, CLOSED)]);
-        assert_eq!((container.status(), registrar.requests().len()), (0, 2), "{}", container.log());
+        let requests = registrar.requests();
+        assert_eq!((container.status(), requests.len()), (0, 2), "{}", container.log());
+        assert!(requests[1].at - requests[0].at >= Duration::from_millis(500), "what passes takes a while");
     }
     let (registrar, mut container) = asked(vec![answer(503, "", "")]);
     assert_eq!((container.status(), registrar.requests().len()), (64 + 8, 2));

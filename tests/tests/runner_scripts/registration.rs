@@ -19,6 +19,7 @@ fn a_registration_reaches_run_sh_by_its_environment() {
     let environment = container.environment();
     assert_eq!(environment["ACTIONS_RUNNER_INPUT_JITCONFIG"], REGISTRATION);
     assert_eq!(environment["ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE"], "1");
+    assert_eq!(environment["RUNNER_MANUALLY_TRAP_SIG"], "1", "run.sh passes SIGTERM on");
     assert_eq!(container.file("pid").unwrap().trim(), container.pid().to_string());
     let requests = registrar.requests();
     assert_eq!(requests.len(), 1);
@@ -223,4 +224,15 @@ fn a_redirect_is_not_followed() {
         assert_eq!((container.status(), container.has_run()), (24, false));
     }
     assert_eq!(elsewhere.requests().len(), 0);
+}
+
+/// Runners that were started together would ask together for hours.
+#[test]
+fn each_wait_is_up_to_a_quarter_longer_than_was_asked_for_by_chance() {
+    let parked = answer(202, "x-mayfly: 1\r\nRetry-After: 4\r\n", "");
+    let registrar = Server::start([vec![parked; 12], vec![mayfly(204, "")]].concat());
+    let identity = credentials();
+    let slept = Image::new(&registrar.url(), &identity.url()).sleepless().finish().slept();
+    assert!(slept.len() == 12 && slept.iter().all(|seconds| (4.0..=5.0).contains(seconds)), "{slept:?}");
+    assert!(slept.iter().any(|seconds| seconds.total_cmp(&slept[0]).is_ne()), "{slept:?}");
 }
