@@ -16,6 +16,9 @@ use crate::github::jobs::NewJob;
 impl Teller<'_> {
     /// Somebody does something.
     pub(super) fn act(&mut self, deed: &Deed) {
+        if !deed.is_orderly() {
+            self.watch.get().quiet.broken(self.now());
+        }
         match deed {
             Deed::Queue(batch) => self.queue(batch),
             Deed::Cancel { batch, job, moment } => {

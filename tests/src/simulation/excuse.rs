@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use mayfly_domain::id::JobId;
 use mayfly_domain::job::{JobRecord, JobState};
+use mayfly_domain::runner::{Outcome, Runner};
 use mayfly_domain::target::TargetScope;
 use mayfly_domain::time::Timestamp;
 
 use super::ending::{Ending, JobNow};
+use super::patience::Held;
 use crate::github::jobs::Status;
 
 /// Why a job may wait for ever.
@@ -59,6 +61,22 @@ fn in_a_group(record: &JobRecord) -> bool {
 }
 
 impl Ending<'_> {
+    /// What may make a job wait that could be served; none if it may wait for ever.
+    pub(super) fn held(&self, id: JobId) -> Option<Held> {
+        let job = self.jobs.iter().find(|job| job.id == id)?;
+        if self.excuse(job).is_some() {
+            return None;
+        }
+        let row = self.system.waiting().into_iter().find(|row| row.id == id);
+        let pool = self.system.job(id).and_then(|record| record.pool);
+        let failed = |runner: &Runner| runner.outcome == Some(Outcome::FailedStart) && pool.as_ref() == Some(&runner.pool);
+        Some(Held {
+            untold: row.is_none(),
+            tried: row.as_ref().is_some_and(|row| row.attempts > 0 || row.ask),
+            failed_starts: self.system.closed_runners().iter().any(failed),
+        })
+    }
+
     /// Why a job may wait for ever; none if it may not.
     pub(super) fn excuse(&self, job: &JobNow) -> Option<Excuse> {
         if matches!(job.status, Status::Waiting | Status::Pending) {

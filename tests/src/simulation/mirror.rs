@@ -8,7 +8,7 @@ use mayfly_domain::time::Timestamp;
 
 use crate::fargate::LastStatus;
 use crate::github::jobs::Status;
-use crate::system::{Fate, Happening};
+use crate::system::{End, Fate, Happening, PortCall};
 
 /// Who starts a task that no function asked for.
 const NOBODY: &str = "nobody";
@@ -20,6 +20,8 @@ pub(super) type Address = String;
 #[derive(Clone, Debug)]
 pub(super) struct Task {
     pub(super) runner: Address,
+    /// When its image began to be pulled, at the earliest: from here on it is paid for.
+    pub(super) paid: Option<Timestamp>,
     pub(super) running: Option<Timestamp>,
     pub(super) stopped: Option<Timestamp>,
     /// When somebody first asked ECS to stop it.
@@ -62,6 +64,8 @@ pub(super) struct Runner {
     pub(super) unheard: Option<Timestamp>,
     /// The job that GitHub gave to it, and has not taken back.
     pub(super) job: Option<JobId>,
+    /// When GitHub gave it a job first.
+    pub(super) given: Option<Timestamp>,
     /// When its job was over.
     pub(super) done: Option<Timestamp>,
 }
@@ -74,6 +78,8 @@ pub(super) struct Job {
     pub(super) since: Timestamp,
     /// Who has, or had it.
     pub(super) runner: Option<String>,
+    /// How often it came to wait for a runner.
+    pub(super) queued: usize,
 }
 
 /// All of it.
@@ -93,12 +99,18 @@ pub(super) struct Mirror {
     pub(super) told: BTreeMap<JobId, Timestamp>,
     /// When a delivery that says that a job is at work or over was taken first.
     pub(super) news: BTreeMap<JobId, Timestamp>,
+    /// When a delivery that says that a job is over was taken first.
+    pub(super) over: BTreeMap<JobId, Timestamp>,
     /// When runners' rows were closed.
     pub(super) closed: BTreeMap<Address, Timestamp>,
+    /// Runners that met something of their own: a call about them was struck, their container died or was told to end by no function, GitHub dropped them.
+    pub(super) struck: BTreeSet<Address>,
     /// Questions for admission under way, by invocation: of whose job.
     questions: BTreeMap<u64, Address>,
-    /// Deliveries under way, and whether they say `queued`.
-    telling: BTreeMap<i64, (JobId, bool)>,
+    /// Requests of containers under way, by invocation.
+    requests: BTreeMap<u64, Address>,
+    /// Deliveries under way, and what they say.
+    telling: BTreeMap<i64, (JobId, Status)>,
 }
 
 /// The pool of an address.
@@ -111,6 +123,11 @@ pub(super) fn address_of(name: &str) -> Option<Address> {
     let (rest, _mint) = name.strip_prefix("mayfly-")?.rsplit_once('-')?;
     let (pool, runner) = rest.rsplit_once('-')?;
     (runner.len() == 26).then(|| format!("{pool}/{runner}"))
+}
+
+/// True if what a call is about names the runner: by its id, which nothing else has.
+fn names(about: &str, address: &str) -> bool {
+    address.rsplit('/').next().is_some_and(|id| about.contains(id))
 }
 
 /// When the runner of an address was decided on: the time in its ULID.
@@ -129,11 +146,17 @@ impl Mirror {
                 if let Some(address) = about.strip_prefix("/admission of ") {
                     self.questions.insert(*invocation, address.to_owned());
                 }
+                if let Some((_, address)) = about.split_once(" of ") {
+                    self.requests.insert(*invocation, address.to_owned());
+                }
             }
-            Happening::Ended { invocation, .. } => drop(self.questions.remove(invocation)),
-            Happening::Called { call, invocation: Some(invocation), fate: Fate::Struck(..) } => {
-                self.struck(at, call.operation, *invocation)
+            Happening::Ended { invocation, end, .. } => {
+                self.questions.remove(invocation);
+                let address = self.requests.remove(invocation);
+                self.struck.extend(address.filter(|_| !matches!(end, End::Returned(_))));
             }
+            Happening::Called { call, invocation, fate } => self.called(at, call, *invocation, fate),
+            Happening::ContainerExited { started_by, code, .. } if *code != 0 => drop(self.struck.insert(started_by.clone())),
             Happening::TaskStarted { task, started_by, by } => self.task_started(task, started_by, *by == NOBODY),
             Happening::TaskLeftOut { task, lasts, .. } => {
                 if let Some(task) = self.tasks.get_mut(task) {
@@ -145,8 +168,9 @@ impl Mirror {
                 self.answered(at, path, (task, runner), (*status, *ours, *handed_out));
             }
             Happening::RunnerRegistered { id, name, repository, by } => self.registered(at, (*id, name), *repository, by),
-            Happening::RunnerRemoved { id, .. } => {
+            Happening::RunnerRemoved { id, name, why, by } => {
                 self.registrations.remove(id);
+                self.struck.extend(address_of(name).filter(|_| *by == "GitHub" && *why != "job_done"));
             }
             Happening::StopAsked { task, .. } => {
                 if let Some(task) = self.tasks.get_mut(task) {
@@ -154,30 +178,54 @@ impl Mirror {
                 }
             }
             Happening::DeliverySent { delivery, action, job: Some(job), .. } => {
-                let queued = action == "queued";
-                if queued || matches!(action.as_str(), "in_progress" | "completed") {
-                    self.telling.insert(*delivery, (*job, queued));
+                let said = match action.as_str() {
+                    "queued" => Some(Status::Queued),
+                    "in_progress" => Some(Status::InProgress),
+                    "completed" => Some(Status::Completed),
+                    _ => None,
+                };
+                if let Some(said) = said {
+                    self.telling.insert(*delivery, (*job, said));
                 }
             }
             Happening::DeliveryAnswered { delivery, status, .. } => {
-                match self.telling.remove(delivery).filter(|_| (200..300).contains(status)) {
-                    Some((job, true)) => drop(self.told.insert(job, at)),
-                    Some((job, false)) => drop(self.news.entry(job).or_insert(at)),
-                    None => {}
+                if let Some((job, said)) = self.telling.remove(delivery).filter(|_| (200..300).contains(status)) {
+                    self.told(at, job, said);
                 }
             }
-            Happening::JobAssigned { job, runner } => self.assigned(*job, runner.as_deref()),
+            Happening::JobAssigned { job, runner } => self.assigned(at, *job, runner.as_deref()),
             Happening::JobChanged { job, to, runner, .. } => {
-                let changed = Job { status: *to, since: at, runner: runner.clone() };
+                let before = self.jobs.get(job).map_or(0, |job| job.queued);
+                let queued = before + usize::from(*to == Status::Queued);
+                let changed = Job { status: *to, since: at, runner: runner.clone(), queued };
                 self.job_changed(*job, changed);
             }
             _ => {}
         }
     }
 
-    /// A call was struck that a function made.
-    fn struck(&mut self, at: Timestamp, operation: &str, invocation: u64) {
-        let address = self.questions.get(&invocation).filter(|_| matches!(operation, "PutItem" | "TransactWriteItems"));
+    /// A delivery was taken.
+    fn told(&mut self, at: Timestamp, job: JobId, said: Status) {
+        if said == Status::Queued {
+            self.told.insert(job, at);
+            return;
+        }
+        self.news.entry(job).or_insert(at);
+        if said == Status::Completed {
+            self.over.entry(job).or_insert(at);
+        }
+    }
+
+    /// A function's call came back.
+    fn called(&mut self, at: Timestamp, call: &PortCall, invocation: Option<u64>, fate: &Fate) {
+        if !matches!(fate, Fate::Struck(..)) {
+            return;
+        }
+        let asks = invocation.and_then(|invocation| self.requests.get(&invocation)).cloned();
+        let named: Vec<Address> = self.runners.keys().filter(|address| names(&call.about, address)).cloned().collect();
+        self.struck.extend(asks.into_iter().chain(named));
+        let address = invocation.and_then(|invocation| self.questions.get(&invocation));
+        let address = address.filter(|_| matches!(call.operation, "PutItem" | "TransactWriteItems"));
         if let Some(runner) = address.and_then(|address| self.runners.get_mut(address)) {
             runner.unheard = Some(at);
         }
@@ -203,7 +251,8 @@ impl Mirror {
 
     fn task_started(&mut self, task: &str, started_by: &str, copy: bool) {
         let runner = started_by.to_owned();
-        let started = Task { runner, running: None, stopped: None, to_stop: None, copy, left_out: Duration::ZERO, given_up: false };
+        let (left_out, given_up) = (Duration::ZERO, false);
+        let started = Task { runner, paid: None, running: None, stopped: None, to_stop: None, copy, left_out, given_up };
         self.tasks.insert(task.to_owned(), started);
         if copy {
             return;
@@ -214,6 +263,9 @@ impl Mirror {
 
     fn task_changed(&mut self, at: Timestamp, task: &str, last: LastStatus) {
         let Some(task) = self.tasks.get_mut(task) else { return };
+        if last >= LastStatus::Pending {
+            task.paid.get_or_insert(at);
+        }
         if last >= LastStatus::Running {
             task.running.get_or_insert(at);
         }
@@ -242,12 +294,14 @@ impl Mirror {
         }
     }
 
-    fn assigned(&mut self, job: JobId, runner: Option<&str>) {
+    fn assigned(&mut self, at: Timestamp, job: JobId, runner: Option<&str>) {
         for other in self.runners.values_mut().filter(|other| other.job == Some(job)) {
             other.job = None;
         }
         if let Some(address) = runner.and_then(|name| self.ours(name)) {
-            self.runners.entry(address).or_default().job = Some(job);
+            let runner = self.runners.entry(address).or_default();
+            runner.job = Some(job);
+            runner.given.get_or_insert(at);
         }
     }
 
@@ -257,6 +311,7 @@ impl Mirror {
         if let Some(address) = changed.runner.as_deref().and_then(|name| self.ours(name)) {
             let runner = self.runners.entry(address).or_default();
             runner.job = Some(job);
+            runner.given.get_or_insert(at);
         }
         for runner in self.runners.values_mut().filter(|runner| over && runner.job == Some(job)) {
             runner.done = Some(at);

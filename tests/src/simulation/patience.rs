@@ -1,10 +1,14 @@
-//! Jobs that wait although their pool has room: I1 while the story goes on, by what GitHub and ECS know.
+//! Jobs that wait although their pool has room: I1 while the story goes on, in every story, by what GitHub and ECS know.
+//!
+//! Orderly stories have one limit, counted from the moment at which a job begins to wait in vain. In the others it counts from the last fault, or from the calm, and
+//! what the product's own waits may add is added where there is a reason for them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mayfly_domain::id::JobId;
 use mayfly_domain::time::Timestamp;
+use mayfly_domain::times;
 
 use super::mirror::{Address, Mirror, address_of, pool_of};
 use super::scenario::{Asked, PoolSpec, PoolsFile};
@@ -29,36 +33,98 @@ struct Waiting {
 pub(super) struct Patience {
     since: BTreeMap<JobId, Timestamp>,
     limit: Duration,
+    /// Nothing goes wrong: faults are no reason to wait longer.
+    orderly: bool,
+}
+
+/// A job that has waited in vain for longer than any job may for which nothing speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Overdue {
+    pub(super) job: JobId,
+    /// Since it began to wait in vain, or since the last fault.
+    pub(super) waited: Duration,
+}
+
+/// Why the product may make a job wait that could be served.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Held {
+    /// No delivery that tells of it was taken.
+    pub(super) untold: bool,
+    /// GitHub gave nothing to a runner of its own, or refused one.
+    pub(super) tried: bool,
+    /// A start in its pool has failed.
+    pub(super) failed_starts: bool,
+}
+
+/// What a fault may leave behind: a row that stands for a task which never asks, or which is not there, until its time is over and a sweep has found so; or a runner of
+/// which GitHub knows nothing.
+const LEFT_BEHIND: Duration = Duration::from_secs(times::START_TIMEOUT.as_secs() + 3 * times::TICK.as_secs());
+
+/// What GitHub could not deliver is asked for once an hour at last, and what it never delivers is found within ten minutes more.
+const UNTOLD: Duration = Duration::from_secs(times::LONGEST_WAIT.as_secs() + 15 * 60);
+
+/// GitHub is asked about a job that was tried in vain before it is tried again: some four a minute, in their turn.
+const ASKED: Duration = Duration::from_secs(times::ASK_WAITING.as_secs() + 5 * 60);
+
+impl Held {
+    /// What that may add.
+    fn adds(self) -> Duration {
+        let when = |is: bool, more: Duration| if is { more } else { Duration::ZERO };
+        when(self.untold, UNTOLD)
+            + when(self.tried, times::NOT_ASSIGNED_PROBE + ASKED)
+            + when(self.failed_starts, times::BACK_OFF_MAX + times::TICK)
+    }
 }
 
 impl Patience {
-    /// Nobody has waited yet, and nobody is to wait longer than this.
-    pub(super) fn new(limit: Duration) -> Self {
-        Self { since: BTreeMap::new(), limit }
+    /// No job has waited yet; `limit` is how long one may in an orderly story.
+    pub(super) fn new(limit: Duration, orderly: bool) -> Self {
+        Self { since: BTreeMap::new(), limit: if orderly { limit } else { limit + LEFT_BEHIND }, orderly }
     }
 
-    /// Looks once more.
-    pub(super) fn look(&mut self, system: &System, watch: &Shared) {
+    /// Looks once more. The jobs that have waited too long, unless there is a reason.
+    pub(super) fn look(&mut self, system: &System, watch: &Shared) -> Vec<Overdue> {
         let now = system.world.clock.now();
         // Before the witness is held: asking GitHub may tell it something.
         let waiting = waiting(system);
-        let mut watch = watch.get();
-        let Some(file) = watch.files.last() else { return };
-        let found = unserved(&watch.mirror, file, &waiting);
-        self.judge(now, found, &mut watch);
+        let watch = watch.get();
+        let Some(file) = watch.files.last() else { return Vec::new() };
+        let found = unserved(&watch.mirror, file, &waiting, self.orderly);
+        self.overdue(now, &found, watch.quiet.last(now))
     }
 
     /// These jobs wait in vain now.
-    fn judge(&mut self, now: Timestamp, found: BTreeSet<JobId>, watch: &mut Watch) {
+    fn overdue(&mut self, now: Timestamp, found: &BTreeSet<JobId>, fault: Option<Timestamp>) -> Vec<Overdue> {
         self.since.retain(|job, _| found.contains(job));
+        let fault = fault.filter(|_| !self.orderly);
+        let mut overdue = Vec::new();
         for job in found {
-            let since = *self.since.entry(job).or_insert(now);
-            if now.since(since) > self.limit {
-                self.since.insert(job, Timestamp::from_millis(i64::MAX / 2));
-                let words =
-                    format!("job {job} has waited for {} s while its pool had room and no runner for it", now.since(since).as_secs());
-                watch.broken(Invariant::I1, now, &[&job.to_string()], words);
+            let since = *self.since.entry(*job).or_insert(now);
+            let waited = now.since(fault.map_or(since, |fault| fault.max(since)));
+            if waited > self.limit {
+                overdue.push(Overdue { job: *job, waited });
             }
+        }
+        overdue
+    }
+
+    /// A job may wait, or has been told about: its time begins from nothing. None: that was enough.
+    pub(super) fn forgive(&mut self, job: JobId, now: Option<Timestamp>) {
+        self.since.insert(job, now.unwrap_or(Timestamp::from_millis(i64::MAX / 2)));
+    }
+
+    /// Judges how long a job has waited: too long, or not, for what held it.
+    pub(super) fn judge(&mut self, Overdue { job, waited }: Overdue, held: Held, now: Timestamp, watch: &mut Watch) {
+        let limit = if self.orderly { self.limit } else { self.limit + held.adds() };
+        if waited > limit {
+            self.forgive(job, None);
+            let since = if self.orderly { "" } else { " since the last fault" };
+            let words = format!(
+                "job {job} has waited for {} s{since} while its pool had room and no runner for it, and may for {} s ({held:?})",
+                waited.as_secs(),
+                limit.as_secs()
+            );
+            watch.broken(Invariant::I1, now, &[&job.to_string()], words);
         }
     }
 }
@@ -84,11 +150,19 @@ fn waiting(system: &System) -> Vec<Waiting> {
     })
 }
 
-/// Those of the jobs that were told of and have no runner on its way, although one may be started.
-fn unserved(mirror: &Mirror, file: &PoolsFile, waiting: &[Waiting]) -> BTreeSet<JobId> {
+impl Mirror {
+    /// True if a delivery was taken that says that the job waits.
+    fn knows(&self, job: &Waiting) -> bool {
+        self.told.get(&job.id).is_some_and(|told| *told >= job.queued)
+    }
+}
+
+/// Those of the jobs that have no runner on its way, although one may be started: of those that were told of, or of all.
+fn unserved(mirror: &Mirror, file: &PoolsFile, waiting: &[Waiting], told_only: bool) -> BTreeSet<JobId> {
     let mut free = Free::of(mirror);
     let mut unserved = BTreeSet::new();
-    for job in waiting.iter().filter(|job| mirror.told.get(&job.id).is_some_and(|told| *told >= job.queued)) {
+    let (told, untold): (Vec<&Waiting>, Vec<&Waiting>) = waiting.iter().partition(|job| mirror.knows(job));
+    for job in told.into_iter().chain(untold.into_iter().filter(|_| !told_only)) {
         let asked = Asked { repository: &job.repository, private: job.private, labels: &job.labels };
         // Of two pools that take a job, either may.
         let mut pools = file.pools.iter().filter(|pool| pool.takes(asked));
@@ -180,18 +254,45 @@ mod tests {
     }
 
     fn unserved_of(mirror: &Mirror) -> Vec<i64> {
-        unserved(mirror, &file(), &[job(1), job(2), job(3)]).into_iter().map(|job| job.0).collect()
+        unserved(mirror, &file(), &[job(1), job(2), job(3)], true).into_iter().map(|job| job.0).collect()
+    }
+
+    /// Which jobs broke I1, of those that waited in vain at these seconds.
+    fn broken(mut patience: Patience, looks: &[(u64, Vec<i64>)], fault: Option<u64>, held: Held) -> Vec<String> {
+        let shared = Shared::new(at(0), Keep::default());
+        for (second, jobs) in looks {
+            let found = jobs.iter().copied().map(JobId).collect();
+            let fault = fault.filter(|fault| fault <= second).map(at);
+            for overdue in patience.overdue(at(*second), &found, fault) {
+                patience.judge(overdue, held, at(*second), &mut shared.get());
+            }
+        }
+        let watch = shared.get();
+        watch.violations.iter().map(|one| format!("{} {}", one.invariant, one.about.join(" "))).collect()
     }
 
     #[test]
     fn a_job_that_waits_in_vain_for_longer_than_the_limit_breaks_i1_and_one_that_was_served_meanwhile_does_not() {
-        let shared = Shared::new(at(0), Keep::default());
-        let mut patience = Patience::new(Duration::from_secs(60));
-        for (second, jobs) in [(0, vec![1, 2]), (40, vec![2]), (60, vec![1, 2]), (61, vec![1, 2]), (90, vec![1, 2])] {
-            patience.judge(at(second), jobs.into_iter().map(JobId).collect(), &mut shared.get());
-        }
-        let broken: Vec<_> = shared.get().violations.iter().map(|one| (one.invariant, one.about.clone())).collect();
-        assert_eq!(broken, [(Invariant::I1, vec!["2".to_owned()])]);
+        let patience = Patience::new(Duration::from_secs(60), true);
+        let looks = [(0, vec![1, 2]), (40, vec![2]), (60, vec![1, 2]), (61, vec![1, 2]), (90, vec![1, 2])];
+        assert_eq!(broken(patience, &looks, Some(50), Held::default()), ["I1 2"]);
+    }
+
+    #[test]
+    fn where_things_go_wrong_the_wait_counts_from_the_last_fault_and_what_held_the_job_adds_to_it() {
+        let limit = 60 + LEFT_BEHIND.as_secs();
+        let looks: Vec<(u64, Vec<i64>)> = [0, limit + 1, limit + 50, limit + 101].map(|second| (second, vec![1])).to_vec();
+        let waits = |fault, held| broken(Patience::new(Duration::from_secs(60), false), &looks, fault, held);
+        assert_eq!(waits(None, Held::default()), ["I1 1"]);
+        assert_eq!(waits(Some(100), Held::default()), ["I1 1"]);
+        assert_eq!(waits(Some(101), Held::default()), [""; 0]);
+        assert_eq!(waits(None, Held { failed_starts: true, ..Held::default() }), [""; 0]);
+    }
+
+    #[test]
+    fn a_job_that_was_not_told_of_waits_in_vain_where_it_must_be_found() {
+        assert_eq!(unserved(&mirror(), &file(), &[job(3)], false).len(), 1);
+        assert!(unserved(&mirror(), &file(), &[job(3)], true).is_empty());
     }
 
     #[test]
@@ -223,6 +324,6 @@ mod tests {
         mirror.saw(at(5), &stop);
         let two = PoolSpec { max: 2, ..file().pools.remove(0) };
         let file = PoolsFile { pools: vec![two], ..file() };
-        assert_eq!(unserved(&mirror, &file, &[job(1)]).len(), 1);
+        assert_eq!(unserved(&mirror, &file, &[job(1)], true).len(), 1);
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use mayfly_domain::id::JobId;
 use mayfly_domain::time::Timestamp;
+use mayfly_domain::{redelivery, times};
+use mayfly_settings::pools_file;
 use tokio::time::Instant;
 
 use super::ending::{Ending, floors, jobs_at_github};
@@ -17,7 +19,8 @@ use super::pace::PerMinute;
 use super::panics;
 use super::patience::Patience;
 use super::scenario::{Act, Moment, Outage, Scenario, Strike};
-use super::undelivered::undelivered;
+use super::spending;
+use super::undelivered::{Undelivered, undelivered};
 use super::violation::{Invariant, Violation};
 use super::watch::{Keep, Shared};
 use crate::fargate;
@@ -38,6 +41,14 @@ const REST: Duration = Duration::from_secs(240);
 /// How long the system may take to settle once nothing goes wrong any more, besides the time that the jobs themselves take: the longest wait of a
 /// job (an hourly probe), the longest back-off (30 min), and time to go on from there.
 const SETTLES_WITHIN: Duration = Duration::from_secs(4 * 3600);
+
+/// How long after the calm an event may come at last that could not be delivered before: an hour is the longest wait between two requests for it; GitHub's list may show
+/// an attempt late.
+const DELIVERED_WITHIN: Duration =
+    Duration::from_secs(times::LONGEST_WAIT.as_secs() + redelivery::OVERLAP.as_secs() + 3 * times::TICK.as_secs());
+
+/// So many are asked for in a minute at least.
+const REDELIVERIES_A_MINUTE: usize = 50;
 
 /// What came of a story.
 #[derive(Debug)]
@@ -76,6 +87,12 @@ impl Told {
 /// # Errors
 /// When no runtime can be made, or the system cannot begin.
 pub fn tell(scenario: &Scenario, keep: Keep) -> anyhow::Result<Told> {
+    // Functions would go by the file before, and the story say less than it seems to. What is meant to be bad is [`Deed::Spoil`](super::Deed::Spoil).
+    for file in scenario.files() {
+        if let Err(problems) = pools_file::parse(&file.text(), 1) {
+            return Ok(Told::empty(format!("a pools file of the scenario is none that functions accept: {problems:?}\n{}", file.text())));
+        }
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     let (told, heard) = panics::heard(|| logs::captured(scenario.logs, || runtime.block_on(story(scenario, keep))));
     drop(runtime);
@@ -109,6 +126,7 @@ pub(super) struct Teller<'a> {
     /// Deliveries fail until then; ECS refuses until then.
     pub(super) outages: Vec<(Outage, Timestamp)>,
     pub(super) deeds: usize,
+    patience: Patience,
 }
 
 async fn story(scenario: &Scenario, keep: Keep) -> anyhow::Result<Told> {
@@ -137,6 +155,7 @@ impl<'a> Teller<'a> {
             github: scenario.trouble.github.clone(),
             outages: Vec::new(),
             deeds: 0,
+            patience: Patience::new(scenario.patience(), scenario.is_orderly()),
         }
     }
 
@@ -202,15 +221,13 @@ impl<'a> Teller<'a> {
         let mut next = 0;
         let calm = after(self.began, self.scenario.calm_at);
         let mut leftovers = self.scenario.is_calm().then(|| Leftovers::new(true, self.scenario.idle_timeout()));
-        let mut patience = self.scenario.is_orderly().then(|| Patience::new(self.scenario.patience()));
+        let impatient = if self.scenario.is_orderly() { IMPATIENT } else { LOOK };
         loop {
             let now = self.now();
             if let Some(leftovers) = &mut leftovers {
                 leftovers.look(&self.system, &self.watch);
             }
-            if let Some(patience) = &mut patience {
-                patience.look(&self.system, &self.watch);
-            }
+            self.hurry();
             while let Some(act) = acts.get(next).filter(|act| self.time_of(act) <= now) {
                 next += 1;
                 self.deeds += 1;
@@ -225,7 +242,7 @@ impl<'a> Teller<'a> {
                 acts.get(next).map(|act| self.time_of(act)),
                 self.outages.iter().map(|(_, until)| *until).min(),
                 leftovers.as_ref().map(|_| now.plus(LOOK)),
-                patience.as_ref().map(|_| now.plus(IMPATIENT)),
+                Some(now.plus(impatient)),
                 Some(calm),
             ];
             let until = times.into_iter().flatten().min().unwrap_or(calm);
@@ -315,7 +332,9 @@ impl<'a> Teller<'a> {
         let mut resting: Option<Timestamp> = None;
         loop {
             leftovers.look(&self.system, &self.watch);
+            self.hurry();
             let now = self.now();
+            self.deliver_in_time(now.since(calm));
             if self.is_at_rest() {
                 let since = *resting.get_or_insert(now);
                 if now.since(since) >= REST {
@@ -328,6 +347,41 @@ impl<'a> Teller<'a> {
                 }
             }
             tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Looks whether jobs wait in vain, and why.
+    fn hurry(&mut self) {
+        let overdue = self.patience.look(&self.system, &self.watch);
+        if overdue.is_empty() {
+            return;
+        }
+        let now = self.now();
+        let ending = self.ending(None);
+        let judged: Vec<_> = overdue.into_iter().map(|late| (late, ending.held(late.job))).collect();
+        let shared = self.watch.clone();
+        for (late, held) in judged {
+            match held {
+                Some(held) => self.patience.judge(late, held, now, &mut shared.get()),
+                None => self.patience.forgive(late.job, Some(now)),
+            }
+        }
+    }
+
+    /// Of what GitHub could not deliver, nothing may be left so long after the calm.
+    fn deliver_in_time(&self, calm_for: Duration) {
+        if calm_for <= DELIVERED_WITHIN {
+            return;
+        }
+        let late = undelivered(&self.system);
+        let minutes = u32::try_from(late.len() / REDELIVERIES_A_MINUTE).unwrap_or(u32::MAX);
+        if calm_for <= DELIVERED_WITHIN + times::TICK.saturating_mul(minutes) {
+            return;
+        }
+        let (now, mut watch) = (self.now(), self.watch.get());
+        for Undelivered { guid, job, words } in late {
+            let words = format!("{words}, and it has been calm for longer than {} min", DELIVERED_WITHIN.as_secs() / 60);
+            watch.broken(Invariant::I1, now, &[&job, &guid], words);
         }
     }
 
@@ -392,6 +446,10 @@ impl<'a> Teller<'a> {
         invariants::i8_no_secret_is_told(&ending, &mut watch);
         invariants::i9_it_settles(&ending, &mut watch);
         invariants::i9_calls_are_bounded(&mut watch, ending.now);
+        spending::i9_tries_are_bounded(&ending, &mut watch);
+        spending::i9_failed_starts_are_bounded(&ending, &mut watch);
+        spending::i9_idle_time_is_bounded(&ending, &mut watch);
+        spending::i9_needless_runners_are_bounded(&ending, &mut watch);
         let figures = Figures::of(&ending, &watch);
         let trace = std::mem::take(&mut watch.trace);
         let began = self.began;

@@ -14,6 +14,7 @@ use super::files::Files;
 use super::invariants;
 use super::mirror::Mirror;
 use super::pace::Pace;
+use super::quiet::Quiet;
 use super::scenario::{Blow, Strike};
 use super::violation::{Invariant, Violation};
 use crate::system::{self, Fate, Happening, Port, PortCall, Witness};
@@ -48,6 +49,7 @@ pub(super) struct Watch {
     pub(super) mirror: Mirror,
     pub(super) files: Files,
     pub(super) pace: Pace,
+    pub(super) quiet: Quiet,
     budget: Budget,
     pub(super) violations: Vec<Violation>,
     pub(super) calls: BTreeMap<CallName, Calls>,
@@ -74,6 +76,7 @@ impl Shared {
             mirror: Mirror::default(),
             files: Files::default(),
             pace: Pace::default(),
+            quiet: Quiet::default(),
             budget: Budget::default(),
             violations: Vec::new(),
             calls: BTreeMap::new(),
@@ -129,6 +132,7 @@ impl Watch {
         }
         *self.kinds.entry(kind(happening)).or_default() += 1;
         self.pace.saw(at, happening);
+        self.quiet.saw(at, happening);
         self.mirror.saw(at, happening);
         match happening {
             Happening::Called { call, fate, invocation } => {

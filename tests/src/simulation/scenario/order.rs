@@ -26,15 +26,9 @@ impl Scenario {
     /// True if nothing is lost and nothing fails, and nobody interferes: what people want and how late the world is are all that happens.
     #[must_use]
     pub fn is_orderly(&self) -> bool {
-        let orderly = |deed: &Deed| {
-            matches!(
-                deed,
-                Deed::Queue(_) | Deed::Cancel { .. } | Deed::Approve { .. } | Deed::Reject { .. } | Deed::Rerun { .. } | Deed::Kill
-            )
-        };
         // A task that is given up because it starts too late has failed.
         let starts = Duration::from_secs(self.start_seconds) + self.longest(FaultKind::SlowStart) + TO_ASK < times::START_TIMEOUT;
-        starts && self.trouble.is_orderly() && self.acts.iter().all(|act| orderly(&act.deed))
+        starts && self.trouble.is_orderly() && self.acts.iter().all(|act| act.deed.is_orderly())
     }
 
     /// How long a job may wait without a task, although its pool has room, once the delivery that tells of it was answered.
@@ -71,6 +65,14 @@ impl Scenario {
         let gates = self.batches().filter(|batch| batch.gate == Some(Gate::Environment)).map(|batch| batch.count).sum::<u32>();
         let kills = self.acts.iter().filter(|act| act.deed == Deed::Kill).count();
         cancelled + kills + usize::try_from(gates).unwrap_or(usize::MAX)
+    }
+}
+
+impl Deed {
+    /// True if it disturbs nobody: what people want, and a container that dies.
+    #[must_use]
+    pub fn is_orderly(&self) -> bool {
+        matches!(self, Self::Queue(_) | Self::Cancel { .. } | Self::Approve { .. } | Self::Reject { .. } | Self::Rerun { .. } | Self::Kill)
     }
 }
 
