@@ -1,6 +1,7 @@
 //! Task definitions: one family per content, so that a changed image or script needs no deployment.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::operation::register_task_definition::builders::RegisterTaskDefinitionFluentBuilder;
@@ -20,6 +21,28 @@ const ENTRYPOINT: &str = include_str!("../../../runner/entrypoint.sh");
 
 /// The runner's job-started hook; the entry script writes it to a file.
 const JOB_STARTED: &str = include_str!("../../../runner/job-started.sh");
+
+/// The entry script, its name, and the hook as its first argument.
+static COMMAND: LazyLock<[String; 3]> =
+    LazyLock::new(|| [without_comments(ENTRYPOINT), "mayfly".to_owned(), without_comments(JOB_STARTED)]);
+
+/// Its hash. Each plan hashes a definition for each of its launches, and the scripts are nearly all of what is hashed.
+static COMMAND_HASH: LazyLock<[u8; 32]> = LazyLock::new(|| hashed(COMMAND.iter().map(String::as_str)));
+
+/// The hash of some texts. Their lengths keep neighbours apart.
+fn hashed<'a>(texts: impl Iterator<Item = &'a str>) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update(text.len().to_le_bytes());
+        hash.update(text);
+    }
+    hash.finalize().into()
+}
+
+/// Bytes as hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// A script without what only its readers need: lines that are comments, and empty ones. A task definition has 64 KiB, and what is no ASCII might come back
 /// from ECS otherwise than it was sent: then no revision would ever pass for ours.
@@ -96,14 +119,8 @@ impl Definition {
         let architecture = self.cpu_architecture();
         let settings = format!("{SMALLEST:?} {STOP_TIMEOUT} {:?}", self.log_options());
         let parts = [stack, image, architecture.as_str(), region, log_group, task_role, execution_role, &settings];
-        let command = Self::command();
-        let mut hash = Sha256::new();
-        for part in parts.into_iter().chain(command.iter().map(String::as_str)).chain(more.iter().copied()) {
-            // Lengths keep neighbours apart.
-            hash.update(part.len().to_le_bytes());
-            hash.update(part);
-        }
-        hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+        let command = hex(&*COMMAND_HASH);
+        hex(&hashed(parts.into_iter().chain([command.as_str()]).chain(more.iter().copied()))[..6])
     }
 
     fn cpu_architecture(&self) -> CpuArchitecture {
@@ -130,11 +147,6 @@ impl Definition {
         vec!["/bin/bash".to_owned(), "-c".to_owned()]
     }
 
-    /// The entry script, its name, and the hook as its first argument.
-    fn command() -> Vec<String> {
-        vec![without_comments(ENTRYPOINT), "mayfly".to_owned(), without_comments(JOB_STARTED)]
-    }
-
     fn container(&self) -> ContainerDefinition {
         let options: HashMap<_, _> = self.log_options().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let log = LogConfiguration::builder().log_driver(LogDriver::Awslogs).set_options(Some(options)).build();
@@ -143,7 +155,7 @@ impl Definition {
             .image(&self.image)
             .essential(true)
             .set_entry_point(Some(Self::entry_point()))
-            .set_command(Some(Self::command()))
+            .set_command(Some(COMMAND.to_vec()))
             // Reaps what the job leaves behind, and passes signals on.
             .linux_parameters(LinuxParameters::builder().init_process_enabled(true).build())
             .stop_timeout(STOP_TIMEOUT)
@@ -175,7 +187,7 @@ impl Definition {
         container.name() == Some(CONTAINER)
             && container.image() == Some(self.image.as_str())
             && container.entry_point() == Self::entry_point()
-            && container.command() == Self::command()
+            && container.command() == *COMMAND
             && container.environment().is_empty()
             && container.secrets().is_empty()
             && found.task_role_arn() == Some(self.task_role.as_str())
