@@ -236,3 +236,15 @@ fn each_wait_is_up_to_a_quarter_longer_than_was_asked_for_by_chance() {
     assert!(slept.len() == 12 && slept.iter().all(|seconds| (4.0..=5.0).contains(seconds)), "{slept:?}");
     assert!(slept.iter().any(|seconds| seconds.total_cmp(&slept[0]).is_ne()), "{slept:?}");
 }
+
+#[test]
+fn waits_double_up_to_a_minute_begin_again_once_parked_and_are_never_longer_than_two_minutes() {
+    let (down, parked) = (answer(503, "", ""), answer(202, "x-mayfly: 1\r\n", ""));
+    let long = answer(503, "x-mayfly: 1\r\nRetry-After: 999\r\n", "");
+    let registrar = Server::start([vec![down.clone(); 8], vec![parked, down, long, mayfly(204, "")]].concat());
+    let identity = credentials();
+    let slept = Image::new(&registrar.url(), &identity.url()).sleepless().finish().slept();
+    let wanted = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 1.0, 2.0, 120.0];
+    let fits = slept.iter().zip(wanted).all(|(slept, wanted)| (wanted..=wanted * 1.25).contains(slept));
+    assert!(slept.len() == wanted.len() && fits, "{slept:?}");
+}
