@@ -143,6 +143,17 @@ fn what_must_answer_and_does_not_is_named_with_its_trouble() {
     assert_eq!(said, expected.map(|(name, answered)| (name.to_owned(), answered)));
 }
 
+/// A proxy that answers for a host that it cannot reach says 502.
+#[test]
+fn a_server_error_alone_is_wrong_and_any_other_answer_is_not() {
+    for (status, code) in [(502, 64 + 2), (404, 0), (301, 0)] {
+        let registrar = Server::start(vec![mayfly(403, CLOSED)]);
+        let other = Server::start(vec![answer(status, "", "")]);
+        let mut container = image(&registrar.url(), &identity().url(), &format!("other={}", other.url())).finish();
+        assert_eq!(container.status(), code, "{status}: {}", container.log());
+    }
+}
+
 #[test]
 fn a_task_without_a_role_asks_nobody() {
     let registrar = Server::start(vec![mayfly(403, CLOSED)]);
