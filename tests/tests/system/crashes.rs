@@ -232,16 +232,43 @@ async fn a_refused_repetition_whose_first_launch_made_no_task_frees_its_slot_wit
     rest(&system, 120).await;
 }
 
-/// `mayfly stop` on a runner whose RunTask is under way; its wake and the task's events are lost, and no tick makes up for them.
-#[tokio::test(start_paused = true)]
-async fn a_task_that_nobody_wants_when_its_launch_is_answered_is_stopped_at_once() {
-    let system = Start::seeded(952).tasks_start_in(600).without_sweeps().begin().unwrap();
-    system.fault(fargate::Fault::of(FaultKind::EventLost));
+/// `mayfly stop` on a runner whose RunTask is under way; its wake is lost, and no tick makes up for it.
+async fn stopped_while_it_is_launched(seed: u64) -> System {
+    let system = Start::seeded(seed).without_sweeps().begin().unwrap();
     crate::told::strike(&system, "scaler", "RunTask", Strike::Slow(Duration::from_secs(4)));
     queue_one(&system);
     until(&system, 20, "its row is there", |system| !system.runners().is_empty()).await;
     let ledger = system.world.table.ledger("test");
     let wish = Dismissal { at: system.world.clock.now(), by: "a person".to_owned(), force: false };
     ledger.dismiss(&system.runners()[0].address(), &wish).await.unwrap();
-    until(&system, 30, "the task is stopped", |system| system.ecs_calls(fargate::Operation::StopTask) == 1).await;
+    system
+}
+
+fn stops(system: &System) -> u64 {
+    system.ecs_calls(fargate::Operation::StopTask)
+}
+
+/// The task's events are lost as well.
+#[tokio::test(start_paused = true)]
+async fn a_task_that_nobody_wants_when_its_launch_is_answered_is_stopped_at_once() {
+    let system = stopped_while_it_is_launched(952).await;
+    system.fault(fargate::Fault::of(FaultKind::EventLost));
+    until(&system, 20, "the task is stopped", |system| stops(system) == 1).await;
+}
+
+/// ECS carries out no stop while the task starts, and registrar has no table to look into. Lambda hands the event over again: nobody waits for a sweep.
+#[tokio::test(start_paused = true)]
+async fn a_task_that_observer_could_not_stop_is_stopped_when_lambda_tries_again() {
+    let system = stopped_while_it_is_launched(954).await;
+    let operations = vec![fargate::Operation::StopTask];
+    system.fault(fargate::Fault { operations, ..fargate::Fault::of(FaultKind::ServerErrorBefore) });
+    system.world.table.add_fault(Fault::once(When::Before, What::Fails).of("registrar").times(u32::MAX));
+    until(&system, 20, "scaler tries", |system| stops(system) > 0).await;
+    system.pass(10).await;
+    let scalers = stops(&system);
+    until(&system, 60, "observer tries", |system| stops(system) > scalers).await;
+    system.pass(10).await;
+    assert_eq!(system.live_tasks().len(), 1, "{}", story(&system));
+    system.world.with_ecs(|ecs, _| ecs.clear_faults());
+    until(&system, 80, "it is stopped", |system| system.closed_runners().len() == 1).await;
 }
