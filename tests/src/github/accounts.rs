@@ -123,12 +123,7 @@ impl Accounts {
     /// An owner that is made this way has no App.
     pub fn mention(&mut self, full_name: &str, now: Timestamp) -> RepositoryId {
         let (owner, name) = full_name.split_once('/').unwrap_or(("acme", full_name));
-        let owner = self.account_by_login(owner).map_or_else(|| None, |account| Some(account.id)).unwrap_or_else(|| {
-            let id = AccountId(self.next_account);
-            self.next_account += 1;
-            self.add_account(id, owner, true);
-            id
-        });
+        let owner = self.owner(owner);
         if let Some(found) = self.repositories.values().find(|one| one.owner == owner && one.name.eq_ignore_ascii_case(name)) {
             return found.id;
         }
@@ -139,6 +134,17 @@ impl Accounts {
         id
     }
 
+    /// The account of this login, made if nobody has heard of it.
+    fn owner(&mut self, login: &str) -> AccountId {
+        if let Some(known) = self.account_by_login(login) {
+            return known.id;
+        }
+        let id = AccountId(self.next_account);
+        self.next_account += 1;
+        self.add_account(id, login, true);
+        id
+    }
+
     /// Gives a repository a new name. The old one leads to it, if `redirects`, or nowhere.
     pub fn rename(&mut self, id: RepositoryId, name: &str, redirects: bool) {
         if let Some(repository) = self.repositories.get_mut(&id) {
@@ -146,6 +152,21 @@ impl Accounts {
             let owner = repository.owner;
             self.former.push(Former { owner, name: former, repository: id, redirects });
         }
+    }
+
+    /// Gives a repository to another account, made if it is not there: one that is made this way has no App. It keeps its id, and its old name leads to it.
+    pub fn transfer(&mut self, id: RepositoryId, to: &str) {
+        let to = self.owner(to);
+        if let Some(repository) = self.repositories.get_mut(&id) {
+            let owner = std::mem::replace(&mut repository.owner, to);
+            self.former.push(Former { owner, name: repository.name.clone(), repository: id, redirects: true });
+        }
+    }
+
+    /// Deletes a repository. Its names lead nowhere.
+    pub fn delete(&mut self, id: RepositoryId) {
+        self.repositories.remove(&id);
+        self.former.retain(|former| former.repository != id);
     }
 
     /// Makes a runner group.

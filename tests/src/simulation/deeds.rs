@@ -48,6 +48,14 @@ impl Teller<'_> {
             }
             Deed::Down { what, seconds } => self.down(*what, *seconds),
             Deed::Rename { repository, to, redirects } => self.rename(repository, to, *redirects),
+            Deed::Delete { repository } => {
+                let name = self.name(repository);
+                self.system.world.with_github(|github, now| {
+                    let id = github.accounts_mut().mention(&name, now);
+                    github.delete_repository(id, now);
+                });
+            }
+            Deed::Transfer { repository, to } => self.transfer(repository, to),
             Deed::Show { repository, private } => self.change_repository(repository, |one| one.private = *private),
             Deed::Archive { repository, on } => self.change_repository(repository, |one| one.archived = *on),
             Deed::Cover { repository, on } => self.change_repository(repository, |one| one.installed = *on),
@@ -144,6 +152,17 @@ impl Teller<'_> {
             if !redirects {
                 github.accounts_mut().mention(&before, now);
             }
+        });
+        self.names.insert(repository.to_owned(), after);
+    }
+
+    fn transfer(&mut self, repository: &str, to: &str) {
+        let before = self.name(repository);
+        let Some((_, name)) = before.split_once('/') else { return };
+        let after = format!("{to}/{name}");
+        self.system.world.with_github(|github, now| {
+            let id = github.accounts_mut().mention(&before, now);
+            github.accounts_mut().transfer(id, to);
         });
         self.names.insert(repository.to_owned(), after);
     }

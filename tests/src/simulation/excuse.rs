@@ -19,13 +19,13 @@ pub(super) enum Excuse {
     Gated,
     /// No pool takes it, and the ledger knows it.
     NotTaken,
-    /// When it came it was nobody's, so it was not written down.
+    /// When it came no pool had its labels or its account was not served, so it was not written down; and its repository is not known, so it is not looked for.
     NotOurs,
     /// GitHub refuses its runners.
     Refused,
     /// It is public, and the runner group of a pool that takes it lets no public repository in. GitHub says so to nobody.
     Group,
-    /// Its repository was public when it came, and is not any more.
+    /// Its repository was public when it came, and its record says so still, although it is not any more.
     Shown,
     /// The App is not there.
     NoApp,
@@ -91,19 +91,33 @@ impl Ending<'_> {
             return Some(Excuse::Group);
         }
         if !self.file.takes(job.asked()) {
-            return Some(if recorded.is_some() { Excuse::NotTaken } else { Excuse::NotOurs });
+            return if recorded.is_some() { Some(Excuse::NotTaken) } else { (!self.had_to_be_written(job)).then_some(Excuse::NotOurs) };
         }
         if job.refused {
             return Some(Excuse::Refused);
         }
         // What its record says of its repository is as old as its last delivery: only the next pools file has it matched again.
-        if job.flipped && job.private && recorded.as_ref().is_some_and(|record| record.state == JobState::Unplaced) {
+        let says_public = |record: &JobRecord| record.state == JobState::Unplaced && !record.repository.private;
+        if job.flipped && job.private && recorded.as_ref().is_some_and(says_public) {
             return Some(Excuse::Shown);
         }
-        if recorded.is_none() && !self.was_ours(job) {
-            return Some(Excuse::NotOurs);
+        // What waits in a repository that is known is found there, whatever was told of it.
+        if recorded.is_some() || self.heard_of(job) || self.is_known(job) {
+            return None;
         }
-        (recorded.is_none() && !self.heard_of(job)).then_some(Excuse::Unheard)
+        Some(if self.was_ours(job) { Excuse::Unheard } else { Excuse::NotOurs })
+    }
+
+    /// Whether a delivery about it was taken, and each pools file since it came, and the one before, says that it is to be written down.
+    fn had_to_be_written(&self, job: &JobNow) -> bool {
+        let before = self.files.iter().rposition(|(at, _)| *at <= job.queued).unwrap_or(0);
+        job.delivered && self.files.iter().skip(before.saturating_sub(1)).all(|(_, file)| file.knows(job.asked()))
+    }
+
+    /// Whether its repository is written down, for whatever reason: then sweeper looks for what waits there.
+    fn is_known(&self, job: &JobNow) -> bool {
+        let id = job.repository_id.to_string();
+        self.system.world.table.with(|table| table.settled_in("repositories").any(|(key, _)| key.sk == id))
     }
 
     /// Jobs that the runner group of their pool keeps out, whatever else they wait for: as long as they wait in it they are tried.

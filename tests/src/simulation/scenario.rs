@@ -90,7 +90,9 @@ impl Scenario {
     pub(super) fn hides(&self, repository: &str) -> bool {
         let owner = repository.split('/').next().unwrap_or_default();
         self.acts.iter().any(|act| match &act.deed {
-            Deed::Cover { repository: one, on: false } => one == repository,
+            Deed::Cover { repository: one, on: false } | Deed::Delete { repository: one } | Deed::Transfer { repository: one, .. } => {
+                one == repository
+            }
             Deed::Uninstall { account } | Deed::Suspend { account } => account == owner,
             _ => false,
         })

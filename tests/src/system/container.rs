@@ -117,7 +117,8 @@ impl Container {
             }
             // The entry script counts from the start again once it is parked.
             tries = if reply.status == 202 { 1 } else { tries + 1 };
-            told.or(tokio::time::sleep(pause(system, &reply, tries))).await.ok_or(0)?;
+            let left = deadline.saturating_sub(system.world.clock.elapsed());
+            told.or(tokio::time::sleep(pause(system, &reply, tries).min(left))).await.ok_or(0)?;
         }
     }
 
@@ -200,15 +201,24 @@ impl Container {
             "ref": job["GITHUB_REF"],
             "event": job["GITHUB_EVENT_NAME"],
         });
-        while system.world.clock.elapsed() < deadline {
-            let reply = alive_during(system, session, system.request(&self.caller, "/admission", &body)).await;
+        let mut tries = 0;
+        loop {
+            let left = deadline.saturating_sub(system.world.clock.elapsed());
+            if left.is_zero() {
+                break;
+            }
+            // One request lasts no longer than what is left: after that its answer is not waited for, though registrar may have made up its mind.
+            let asked = alive_during(system, session, system.request(&self.caller, "/admission", &body));
+            let Ok(reply) = tokio::time::timeout(left.min(times::SCRIPT_REQUEST), asked).await else { continue };
             let said: Value = serde_json::from_str(&reply.body).unwrap_or_default();
             match (reply.status, reply.ours, said["admitted"].as_bool()) {
                 (200, true, Some(true)) => return Admitted::Yes,
                 (403, true, _) | (_, true, Some(false)) => return Admitted::No,
                 _ => {
                     // The runner tells GitHub that it lives while its hook waits.
-                    let _ = live(system, session, pause(system, &reply, 1)).await;
+                    tries += 1;
+                    let left = deadline.saturating_sub(system.world.clock.elapsed());
+                    let _ = live(system, session, pause(system, &reply, tries).min(left)).await;
                 }
             }
         }
@@ -216,14 +226,22 @@ impl Container {
     }
 }
 
-/// As long as the answer says, and a drawn second. Where it says nothing, the entry script waits 1, 2, 4 … 32 s and then 60 s, and up to a quarter more.
+/// How long a container waits before it asks again, for the `tries`th time in a row, from 1.
 fn pause(system: &System, reply: &Reply, tries: u32) -> Duration {
-    match reply.retry_after {
-        None if system.world.containers_wait() => {
-            let seconds = if tries <= 6 { 1 << (tries - 1) } else { 60 };
-            Duration::from_secs(seconds) + Duration::from_millis(system.world.below(250 * seconds))
-        }
-        said => said.map_or(RETRY, Duration::from_secs) + Duration::from_millis(system.world.below(1000)),
+    if !system.world.containers_wait() {
+        return reply.retry_after.map_or(RETRY, Duration::from_secs) + Duration::from_millis(system.world.below(1000));
+    }
+    let seconds = script_waits(reply.retry_after, tries);
+    Duration::from_secs(seconds) + Duration::from_millis(system.world.below(250 * seconds))
+}
+
+/// What `pause` of the entry script waits for, in seconds, before it adds up to a quarter: what the answer says, 1 to 120, else 1, 2, 4 … 32 and then 60. Its hook
+/// waits in the same way.
+fn script_waits(said: Option<u64>, tries: u32) -> u64 {
+    match said {
+        Some(said) => said.clamp(1, 120),
+        None if tries <= 6 => 1 << tries.saturating_sub(1),
+        None => 60,
     }
 }
 
@@ -250,5 +268,34 @@ async fn live(system: &System, session: &SessionId, work: Duration) -> Result<()
         }
         tokio::time::sleep(left.min(HEARTBEAT)).await;
         system.world.ask_github(|github, now| github.heartbeat(session, now))?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::script_waits;
+    use std::process::Command;
+
+    /// What the entry script's own `pause` sleeps for, in seconds without its quarter, for answers that say nothing.
+    fn of_the_script(tries: u32) -> u64 {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../runner/entrypoint.sh");
+        let text = std::fs::read_to_string(script).unwrap();
+        let from = text.find("\npause() {").unwrap() + 1;
+        let pause = &text[from..from + text[from..].find("\n}\n").unwrap() + 3];
+        // RANDOM that is unset is no longer drawn: 0.
+        let run = format!(
+            "unset RANDOM; RANDOM=0; declare -A answer=() setting=([unit]=1000); deadline=100000; tries={tries}; child=; \
+             sleep() {{ printf '%s' \"${{1%%.*}}\"; }}\n{pause}\npause"
+        );
+        let output = Command::new("bash").args(["-c", &run]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn containers_wait_as_the_entry_script_and_its_hook_do() {
+        let waits: Vec<u64> = (1..=8).map(|tries| script_waits(None, tries)).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(waits, (0..8).map(of_the_script).collect::<Vec<_>>());
+        assert_eq!([script_waits(Some(0), 3), script_waits(Some(5), 3), script_waits(Some(900), 3)], [1, 5, 120]);
     }
 }

@@ -2,6 +2,8 @@
 
 use crate::world::{ACME_INSTALLATION, LABELS, World, header, message, mint_body};
 use mayfly_tests::github::accounts::Level;
+use mayfly_tests::github::jobs::Status;
+use mayfly_tests::github::runners::Scope;
 use mayfly_tests::github::tokens::{Denied, Narrowing};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -105,6 +107,37 @@ fn a_renamed_repository_is_gone_or_sends_on() {
     let path = header(&answer, "location").unwrap().strip_prefix("http://github.test").unwrap().to_owned();
     assert_eq!(world.call("GET", &path, &json!({})).status, 200);
     assert_eq!(world.call("POST", "/repos/acme/shop/actions/runners/generate-jitconfig", &mint_body("one", &LABELS)).status, 307);
+}
+
+#[test]
+fn a_transferred_repository_keeps_its_id_and_sends_on_and_belongs_to_another_installation() {
+    let mut world = World::new();
+    let Scope::Repository(id) = world.repository("acme/app") else { unreachable!("it is a repository") };
+    let narrowed = Narrowing { repository_ids: Some(vec![id.0]), ..Narrowing::default() };
+    let token = world.token(&narrowed);
+    world.model.accounts_mut().transfer(id, "globex");
+    assert_eq!(world.repository("globex/app"), Scope::Repository(id));
+    assert_eq!(world.call_as(&token, "GET", RUNNERS, &json!({})).status, 301);
+    assert_ne!(world.call_as(&token, "GET", "/repos/globex/app/actions/runners", &json!({})).status, 200);
+    world.model.accounts_mut().transfer(id, "initech");
+    assert!(world.model.accounts().installation_for(id).is_none());
+}
+
+#[test]
+fn of_a_deleted_repository_nothing_is_shown_and_nothing_is_delivered() {
+    let mut world = World::new();
+    let Scope::Repository(id) = world.repository("acme/app") else { unreachable!("it is a repository") };
+    let waits = world.queue(&crate::world::job());
+    world.mint(Scope::Repository(id), "one", &LABELS).unwrap();
+    world.told();
+    world.model.delete_repository(id, world.now);
+    world.wait(60.0);
+    assert_eq!(world.told(), Vec::<String>::new());
+    assert_eq!(world.model.job(waits).map(|job| job.status), Some(Status::Completed));
+    assert_eq!(world.call("GET", RUNNERS, &json!({})).status, 404);
+    assert_eq!(world.model.registered().count(), 0);
+    // Who pushes at its name makes another one.
+    assert_ne!(world.repository("acme/app"), Scope::Repository(id));
 }
 
 #[test]

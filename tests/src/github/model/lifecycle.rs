@@ -2,9 +2,9 @@
 
 use super::Model;
 use super::journal::Change;
-use crate::github::id::{GroupId, JobId, RunId, RunnerId};
+use crate::github::id::{GroupId, JobId, RepositoryId, RunId, RunnerId};
 use crate::github::jobs::{Action, Conclusion, Executor, Job, NewJob, Run, Status};
-use crate::github::runners::{Presence, Removal};
+use crate::github::runners::{Presence, Removal, Runner, Scope};
 use crate::github::settings::after;
 use jiff::Timestamp;
 
@@ -112,6 +112,22 @@ impl Model {
         let again = self.add_job(run, wish, now);
         self.assign(now);
         Some(again)
+    }
+
+    /// Somebody deletes a repository. Nothing is delivered about its jobs any more, and nothing of it is shown; its runners are gone with it.
+    pub fn delete_repository(&mut self, id: RepositoryId, now: Timestamp) {
+        self.accounts.delete(id);
+        let open = |job: &&Job| job.repository == id && job.status != Status::Completed;
+        let open: Vec<JobId> = self.jobs.all().filter(open).map(|job| job.id).collect();
+        for job in open {
+            self.finish(job, Conclusion::Cancelled, now);
+        }
+        let there = |runner: &&Runner| runner.scope == Scope::Repository(id) && runner.removed.is_none();
+        let left: Vec<RunnerId> = self.runners.all().filter(there).map(|runner| runner.id).collect();
+        for runner in left {
+            self.remove_runner(runner, Removal::Deleted, now);
+        }
+        self.assign(now);
     }
 
     /// A job is over, and with it the registration of the runner that ran it. A runner that had not begun is free.

@@ -16,6 +16,7 @@ mod late_news;
 mod late_reads;
 mod late_starts;
 mod long_queue;
+mod moved_repositories;
 mod other_labels;
 mod out_of_sight;
 mod parts;
@@ -71,6 +72,7 @@ pub(super) const ALL: &[Situation] = &[
     long_queue::SITUATION,
     turned_pools::SITUATION,
     changed_repositories::SITUATION,
+    moved_repositories::SITUATION,
 ];
 
 /// The situation that a seed tells, if it tells one.

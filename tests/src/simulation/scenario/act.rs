@@ -136,6 +136,18 @@ pub enum Deed {
         /// GitHub sends those on who use the old one; else another repository has it from now on.
         redirects: bool,
     },
+    /// Deletes a repository: GitHub shows nothing of it any more, and delivers nothing about it.
+    Delete {
+        /// `owner/name`.
+        repository: String,
+    },
+    /// Transfers a repository to another account: it keeps its id, and GitHub sends those on who use the old name.
+    Transfer {
+        /// `owner/name`.
+        repository: String,
+        /// The account's login. One that the story does not know has no App.
+        to: String,
+    },
     /// Makes a repository private, or public.
     Show {
         /// `owner/name`.

@@ -93,11 +93,14 @@ impl PoolSpec {
     /// True if it takes the job.
     #[must_use]
     pub(in crate::simulation) fn takes(&self, asked: Asked<'_>) -> bool {
+        self.offers(asked.labels) && self.admits(asked.repository, asked.private)
+    }
+
+    /// True if its runners have these labels, one of its own among them.
+    fn offers(&self, labels: &[String]) -> bool {
         let offered = |label: &str| self.labels.iter().any(|own| own.eq_ignore_ascii_case(label));
         let own = |label: &str| offered(label) && !DEFAULT_LABELS.contains(&label.to_lowercase().as_str());
-        asked.labels.iter().all(|label| offered(label) || label.starts_with("run="))
-            && asked.labels.iter().any(|label| own(label))
-            && self.admits(asked.repository, asked.private)
+        labels.iter().all(|label| offered(label) || label.starts_with("run=")) && labels.iter().any(|label| own(label))
     }
 
     /// True if jobs that cannot ask for admission must not run.
@@ -151,6 +154,12 @@ impl PoolsFile {
     fn serves(&self, repository: &str) -> bool {
         let owner = repository.split('/').next().unwrap_or_default();
         self.accounts.iter().any(|account| account.eq_ignore_ascii_case(owner))
+    }
+
+    /// True if the job is to be written down: its account is served and its labels are some pool's, whether that takes it or not.
+    #[must_use]
+    pub(in crate::simulation) fn knows(&self, asked: Asked<'_>) -> bool {
+        self.serves(asked.repository) && self.pools.iter().any(|pool| pool.offers(asked.labels))
     }
 
     /// True if some pool takes the job.
@@ -255,6 +264,11 @@ mod tests {
             file.takes(Asked { repository, private, labels: &labels })
         };
         assert!(takes("acme/app", true, &["self-hosted", "MAYFLY", "run=5"]));
+        let knows = |repository, labels: &[&str]| {
+            let labels: Vec<String> = labels.iter().map(|label| (*label).to_owned()).collect();
+            file.knows(Asked { repository, private: false, labels: &labels })
+        };
+        assert!(knows("acme/app", &["mayfly"]) && !knows("globex/a", &["mayfly"]) && !knows("acme/app", &["gpu"]));
         assert!(!takes("acme/app", true, &["self-hosted", "linux"]) && !takes("acme/app", true, &["mayfly", "gpu"]));
         assert!(!takes("acme/app", false, &["mayfly"]) && !takes("acme/lib", true, &["mayfly"]) && !takes("globex/a", true, &["mayfly"]));
     }
