@@ -21,6 +21,7 @@ mod chances;
 mod checks;
 mod clock;
 mod container;
+mod door;
 mod drive;
 mod ecs;
 mod front;
@@ -41,6 +42,7 @@ mod world;
 
 pub use chances::Chances;
 pub use clock::Clock;
+pub use door::Door;
 pub use front::Reply;
 pub use functions::Functions;
 pub use github::Github;

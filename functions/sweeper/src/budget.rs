@@ -45,30 +45,82 @@ const URGENT: u32 = 130;
 const SAVED: u32 = 300;
 const SAVED_A_MINUTE: u32 = 15;
 
+/// Most redeliveries that one sweep asks for. Requests of one App may be worth 900 points in a minute; each of these counts 5, a page of the list 1: 760 with ten
+/// pages (docs.github.com, "Rate limits for the REST API", secondary limits). The limit on content-generating requests there (80 a minute, 500 an hour) is about
+/// others: GitHub's OpenAPI description marks the operations that create content too quickly (`x-github.triggersNotification`), 21 of them, and
+/// `apps/redeliver-webhook-delivery` is none. Should GitHub see that differently, it says so, and nothing is asked about deliveries for as long as it says.
+const REDELIVERIES: u32 = 150;
+
+/// Most redeliveries that may be saved up, and how many more there are each minute. With ten pages of the list a minute that is 4,600 requests in the first hour
+/// and 3,300 in each that follows: GitHub publishes no hourly limit of requests with an App's JWT, and 5,000 is the lowest of those that it does publish.
+const REDELIVERIES_SAVED: u32 = 1_300;
+const REDELIVERIES_A_MINUTE: u32 = 45;
+
+/// What is left of something that comes back minute by minute, and since when that is so.
+#[derive(Clone, Copy, Debug)]
+struct Saved {
+    left: u32,
+    since: Timestamp,
+}
+
+impl Saved {
+    /// What is left now, if so much can be saved up and so much comes back each minute.
+    fn refill(&mut self, now: Timestamp, (most, a_minute): (u32, u32)) -> u32 {
+        let minutes = now.since(self.since).as_secs() / 60;
+        let more = u32::try_from(minutes).unwrap_or(u32::MAX).saturating_mul(a_minute);
+        self.left = self.left.saturating_add(more).min(most);
+        self.since = self.since.plus(Duration::from_secs(minutes * 60));
+        self.left
+    }
+
+    fn spend(&mut self) {
+        self.left = self.left.saturating_sub(1);
+    }
+}
+
+/// Redeliveries that the App has saved up, as far as this process knows: deliveries that failed in a burst are asked for at three times the lasting rate. They
+/// are the App's own requests, so no installation goes short.
+#[derive(Default)]
+pub(crate) struct SavedRedeliveries(Mutex<Option<Saved>>);
+
+impl SavedRedeliveries {
+    fn saved(&self) -> MutexGuard<'_, Option<Saved>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many one sweep may ask for now.
+    pub(crate) fn left(&self, now: Timestamp) -> u32 {
+        let mut saved = self.saved();
+        let saved = saved.get_or_insert(Saved { left: REDELIVERIES_SAVED, since: now });
+        saved.refill(now, (REDELIVERIES_SAVED, REDELIVERIES_A_MINUTE)).min(REDELIVERIES)
+    }
+
+    /// One was asked for.
+    pub(crate) fn spend(&self) {
+        if let Some(saved) = self.saved().as_mut() {
+            saved.spend();
+        }
+    }
+}
+
 /// Urgent calls that installations have saved up, as far as this process knows.
 #[derive(Default)]
-pub(crate) struct Savings(Mutex<BTreeMap<InstallationId, (u32, Timestamp)>>);
+pub(crate) struct Savings(Mutex<BTreeMap<InstallationId, Saved>>);
 
 impl Savings {
-    fn all(&self) -> MutexGuard<'_, BTreeMap<InstallationId, (u32, Timestamp)>> {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<InstallationId, Saved>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many there are now.
     fn left(&self, installation: InstallationId, now: Timestamp) -> u32 {
         let mut all = self.all();
-        let (left, since) = all.entry(installation).or_insert((SAVED, now));
-        let minutes = now.since(*since).as_secs() / 60;
-        if minutes > 0 {
-            let more = u32::try_from(minutes).unwrap_or(u32::MAX).saturating_mul(SAVED_A_MINUTE);
-            (*left, *since) = (left.saturating_add(more).min(SAVED), since.plus(Duration::from_secs(minutes * 60)));
-        }
-        *left
+        all.entry(installation).or_insert(Saved { left: SAVED, since: now }).refill(now, (SAVED, SAVED_A_MINUTE))
     }
 
     fn spend(&self, installation: InstallationId) {
-        if let Some((left, _)) = self.all().get_mut(&installation) {
-            *left = left.saturating_sub(1);
+        if let Some(saved) = self.all().get_mut(&installation) {
+            saved.spend();
         }
     }
 }
@@ -245,6 +297,24 @@ mod tests {
         assert_eq!(rest, [12, 6, 4, 8]);
         let mut calls = Calls { left: CALLS, urgent: 0 };
         assert_eq!((0..1_000).filter(|_| calls.take(Duty::Round)).count(), 30, "the last one takes what is left");
+    }
+
+    #[test]
+    fn redeliveries_are_saved_up_for_a_burst_and_stay_below_githubs_limits() {
+        let saved = SavedRedeliveries::default();
+        let at = |minute: i64| Timestamp::from_millis(minute * 60_000);
+        let minute = |minute: i64| {
+            let left = saved.left(at(minute));
+            (0..left).for_each(|_| saved.spend());
+            left
+        };
+        let minutes: Vec<u32> = (0..120).map(minute).collect();
+        let (pages, hour) = (10, |of: &[u32]| of.iter().sum::<u32>());
+        assert!(minutes.iter().all(|asked| 5 * asked + pages <= 900), "points in a minute: {minutes:?}");
+        assert!(minutes.windows(60).all(|of| hour(of) + 60 * pages <= 5_000), "requests in an hour: {minutes:?}");
+        assert_eq!(minutes[..7], [150; 7], "a burst of a thousand");
+        assert_eq!(hour(&minutes[60..]), 60 * REDELIVERIES_A_MINUTE);
+        assert_eq!(saved.left(at(120 + 600)), REDELIVERIES, "saved up again");
     }
 
     #[test]

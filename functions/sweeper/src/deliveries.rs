@@ -24,10 +24,6 @@ use crate::{Fleet, GITHUB_CALL, GitHub, Sweeper};
 /// hour are kept up with for ever.
 const PAGES: u32 = 10;
 
-/// Most events that one sweep asks for. With the pages 3,600 calls in an hour, and 260 of the 900 points that secondary limits grant in
-/// a minute, at five for each (docs.github.com, "Rate limits for the REST API"). They are the App's own, so nobody else goes short.
-pub(crate) const ASKED: u32 = 50;
-
 /// News of a page that are written at once.
 const AT_ONCE: usize = 10;
 
@@ -44,7 +40,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             info!(until = until.seconds(), "GitHub told the App to wait: nothing is asked about deliveries");
             return Ok(());
         }
-        budget.may_redeliver(ASKED, place.at.looked_at);
+        budget.may_redeliver(self.redeliveries.left(self.now()), place.at.looked_at);
         let github = &self.world.github;
         let kept = github.kept().await.context("read the App's key")?;
         let mut delivered = BTreeSet::new();
@@ -67,7 +63,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             }
             place = Cursor { rev: place.rev + 1, at: after };
             if place.at.passage.is_none() {
-                budget.may_redeliver(ASKED, place.at.looked_at);
+                budget.may_redeliver(self.redeliveries.left(self.now()), place.at.looked_at);
                 return Ok(());
             }
         }
@@ -142,6 +138,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         if self.ledger.delivery_is_over(&failed.guid).await? {
             return Ok(Some(Ran::Done));
         }
+        self.redeliveries.spend();
         match github.redeliver(failed.delivery, Instant::now() + GITHUB_CALL).await {
             Ok(Redelivered::Asked) => {
                 info!(delivery.id = %failed.guid, "asked GitHub to deliver workflow_job {} again", in_words(failed.action));

@@ -24,6 +24,10 @@ const PAGES: u32 = 3;
 const PLACES: usize = 600;
 const PLACES_AT_ONCE: usize = 10;
 
+/// Redeliveries that GitHub is asked for at once: a sweep's one by one would take longer than the sweep. It takes 100 requests at a time (docs.github.com, "Rate
+/// limits for the REST API", secondary limits).
+const REDELIVERIES_AT_ONCE: usize = 5;
+
 /// Where the next sweep goes on, by kind; none at the beginning of a kind's list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Places {
@@ -106,12 +110,15 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         open.retain(|open| is_turn_of(open, pools, now));
         open.sort_by_key(|open| open.since);
         let (places, others): (Vec<Open>, Vec<Open>) = open.into_iter().partition(|open| matches!(open.errand, Errand::Place { .. }));
-        for open in &others {
-            if budget.over() {
-                return false;
-            }
-            self.run(open, pools, budget).await;
-        }
+        // Redeliveries share no budget of calls with the others and depend on nothing that these change: after a burst that was refused there are hundreds.
+        let at_once = if others.iter().all(|open| matches!(open.errand, Errand::Redeliver(_))) { REDELIVERIES_AT_ONCE } else { 1 };
+        futures::stream::iter(&others)
+            .for_each_concurrent(at_once, |open| async move {
+                if !budget.over() {
+                    self.run(open, pools, budget).await;
+                }
+            })
+            .await;
         futures::stream::iter(places.iter().take(PLACES))
             .for_each_concurrent(PLACES_AT_ONCE, |open| async move {
                 if !budget.over() {

@@ -38,7 +38,7 @@ use tracing::{info, warn};
 
 pub use app::AppFromSettings;
 
-use budget::{Budget, Duty, Savings};
+use budget::{Budget, Duty, SavedRedeliveries, Savings};
 
 /// What sweeper needs of ECS.
 pub trait Fleet: Tasks + Stopper {}
@@ -70,6 +70,7 @@ pub struct Sweeper<S, F, G, W> {
     settings: Arc<Settings>,
     world: World<F, G, W>,
     savings: Savings,
+    redeliveries: SavedRedeliveries,
 }
 
 /// What one sweep found on its way through the pools and asks GitHub about once everything else had its turn.
@@ -103,7 +104,7 @@ const GITHUB_CALL: Duration = Duration::from_secs(8);
 impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// A sweeper over these.
     pub fn new(ledger: Ledger<S>, settings: Arc<Settings>, world: World<F, G, W>) -> Self {
-        Self { ledger, settings, world, savings: Savings::default() }
+        Self { ledger, settings, world, savings: Savings::default(), redeliveries: SavedRedeliveries::default() }
     }
 
     fn now(&self) -> Timestamp {

@@ -33,6 +33,11 @@ impl System {
     /// A delivery of GitHub's, answered by webhook.
     pub(super) async fn deliver(self, outgoing: Outgoing) {
         self.world.travel().await;
+        let admitted = self.world.door().as_mut().is_none_or(|door| door.admits(self.world.clock.now()));
+        if !admitted {
+            self.world.with_github(|github, now| github.settle(outgoing.id, Outcome::answered(now, 429)));
+            return;
+        }
         let event = json!({
             "headers": outgoing.headers, "body": String::from_utf8_lossy(&outgoing.body), "isBase64Encoded": false,
         });

@@ -123,6 +123,7 @@ impl Start {
             witnessed: AtomicBool::new(false),
             chances: Mutex::default(),
             habits: Mutex::default(),
+            door: Mutex::default(),
             numbers: AtomicU64::new(0),
             dice: Mutex::new(fastrand::Rng::with_seed(self.seed ^ DICE)),
         });

@@ -14,6 +14,7 @@ use super::calls::Sky;
 use super::chances::Chances;
 use super::clock::Clock;
 use super::container::Told;
+use super::door::Door;
 use super::parameters::Parameters;
 use super::queue::Queue;
 use super::witness::{Happening, Witness};
@@ -52,6 +53,7 @@ pub struct World {
     pub(super) witnessed: AtomicBool,
     pub(super) chances: Mutex<Chances>,
     pub(super) habits: Mutex<Habits>,
+    pub(super) door: Mutex<Option<Door>>,
     pub(super) numbers: AtomicU64,
     /// Draws of what Lambda, SQS and EventBridge do: apart, so that they change nothing while all chances are 0.
     pub(super) dice: Mutex<fastrand::Rng>,
@@ -193,6 +195,11 @@ impl World {
     /// What Lambda, SQS and EventBridge do from now on.
     pub fn set_chances(&self, chances: Chances) {
         *lock(&self.chances) = chances;
+    }
+
+    /// What API Gateway lets in of GitHub's deliveries; none: all.
+    pub fn door(&self) -> MutexGuard<'_, Option<Door>> {
+        lock(&self.door)
     }
 
     /// The chances in force.

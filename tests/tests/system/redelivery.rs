@@ -9,9 +9,9 @@ use mayfly_github::DeliveryCursor;
 use mayfly_ledger::errands::Cursor;
 use mayfly_tests::github::jobs::{Action, JobDeliveries, NewJob, Status};
 use mayfly_tests::ledger::{Fault, Operation, What, When};
-use mayfly_tests::system::System;
+use mayfly_tests::system::{Door, Start, System};
 
-use crate::told::{begin, done, job, jobs, queue_one, rest, story, until};
+use crate::told::{begin, done, job, jobs, pool_with, queue_one, rest, story, until};
 
 /// How often sweeper asked GitHub this.
 fn asked(system: &System, what: &str) -> u64 {
@@ -91,6 +91,64 @@ async fn every_kind_of_delivery_that_did_not_arrive_is_made_up_for() {
     }
 }
 
+/// API Gateway's limits of the webhook's route (`infra/template.yaml`): requests a second, and at once.
+fn throttled_door(system: &System) {
+    *system.world.door() = Some(Door::new(200, 500, system.world.clock.now()));
+}
+
+fn refused_at_the_door(system: &System) -> u64 {
+    system.world.door().as_ref().map_or(0, |door| door.refused)
+}
+
+/// Minutes until it holds, looked at once a minute.
+async fn minutes_until(system: &System, most: u32, what: &str, holds: impl Fn(&System) -> bool) -> u32 {
+    for minute in 1..=most {
+        system.pass(60).await;
+        if holds(system) {
+            return minute;
+        }
+    }
+    unreachable!("not within {most} minutes: {what}\n{}", story(system))
+}
+
+/// True if GitHub told a caller to wait.
+fn limited(system: &System) -> bool {
+    let calls = system.world.with_github(|github, _| serde_json::to_value(github.calls()).unwrap());
+    calls.as_object().unwrap().values().any(|count| !count["answers"]["403"].is_null() || !count["answers"]["429"].is_null())
+}
+
+/// GitHub tries none again by itself, and each is an event of its own. Nothing else tells of these jobs: no pool takes them.
+#[tokio::test(start_paused = true)]
+async fn a_burst_of_which_the_front_door_refuses_most_is_known_within_minutes() {
+    let system = begin(303);
+    throttled_door(&system);
+    let jobs = system.queue_jobs(&nobodys(NewJob { count: 1_500, ..job() }));
+    let known = |system: &System| jobs.iter().all(|job| system.job(*job).is_some());
+    let minutes = minutes_until(&system, 9, "each job is known", known).await;
+    let refused = refused_at_the_door(&system);
+    assert!(refused >= 800, "{refused} of 1,500");
+    minutes_until(&system, 5, "nothing is left to ask for", |system| redeliveries(system) == 0).await;
+    let asked = asked(&system, "redeliver");
+    assert!(asked <= refused + 50, "{asked} calls for {refused} events");
+    assert!(!limited(&system), "what was asked for in {minutes} minutes is more than GitHub allows");
+}
+
+/// GitHub's own runners take a third of the push: GitHub tells of those jobs, too, and first.
+#[tokio::test(start_paused = true)]
+async fn a_push_of_a_thousand_jobs_most_of_which_the_front_door_refuses_is_served_within_minutes() {
+    let system = Start::seeded(304).pools(&pool_with("max = 300")).begin().unwrap();
+    done(&system, 300, &[queue_one(&system)]).await;
+    throttled_door(&system);
+    let deliveries = JobDeliveries { never_made: vec![Action::InProgress, Action::Completed], ..JobDeliveries::default() };
+    system.queue_jobs(&NewJob { labels: vec!["ubuntu-latest".to_owned()], count: 500, deliveries, ..job() });
+    let jobs = system.queue_jobs(&jobs(1_000));
+    system.pass(5).await;
+    let refused = refused_at_the_door(&system);
+    assert!(refused > 500, "{refused} of 1,500");
+    let minutes = minutes_until(&system, 8, "all jobs are done", |system| system.all_done(&jobs)).await;
+    println!("1,000 jobs, {refused} deliveries refused: all done within {minutes} minutes");
+}
+
 #[tokio::test(start_paused = true)]
 async fn deliveries_to_a_webhook_that_was_down_for_minutes_all_come_in_the_end() {
     let system = begin(302);
@@ -114,16 +172,16 @@ async fn deliveries_to_a_webhook_that_was_down_for_minutes_all_come_in_the_end()
 async fn what_fails_is_asked_for_a_bounded_number_of_times_in_a_sweep() {
     let system = begin(303);
     let mut all = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..6 {
         all.extend(system.queue_jobs(&NewJob { count: 40, ..nobodys(lost(&[Action::Queued])) }));
         system.pass(1).await;
     }
     system.pass(56).await;
-    assert_eq!(asked(&system, "redeliver"), 50);
-    let firsts = all.iter().take(40).filter(|job| attempts(&system, **job, "queued").1 == 1).count();
-    assert_eq!(firsts, 40, "the oldest first");
+    assert_eq!(asked(&system, "redeliver"), 150);
+    let firsts = all.iter().take(120).filter(|job| attempts(&system, **job, "queued").1 == 1).count();
+    assert_eq!(firsts, 120, "the oldest first");
     until(&system, 300, "all have arrived", |system| all.iter().all(|job| system.job(*job).is_some())).await;
-    assert_eq!(asked(&system, "redeliver"), 160);
+    assert_eq!(asked(&system, "redeliver"), 240);
 }
 
 #[tokio::test(start_paused = true)]
