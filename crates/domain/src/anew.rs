@@ -1,4 +1,5 @@
-//! Jobs matched anew: those that no pool took, and those whose pool is gone, when the pools file is another one.
+//! Jobs matched again when the pools file is another one: those that no pool took, and those whose pool is gone, has other labels, or registers its runners
+//! elsewhere.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use crate::pool::{Placement, Pool, Pools, Wanted};
 use crate::registration::void;
 use crate::runner::Runner;
 use crate::standing::{left_open, settle};
+use crate::target::Target;
 use crate::time::Timestamp;
 use crate::times;
 
@@ -29,7 +31,7 @@ pub struct Place<'a> {
 /// What comes of matching a job anew.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Matching {
-    /// Nobody needs it: its pool is there, or it waits no longer.
+    /// Nobody needs it: its pool is as it was, or it waits no longer.
     NotNeeded,
     /// Not now: a runner is at it, or the pools file at hand is not newer than the one it was matched by.
     Later,
@@ -68,7 +70,7 @@ pub fn match_anew(place: Place<'_>, now: Timestamp) -> Matching {
             let still = anew.record.state == JobState::Unplaced && anew.record.reason == record.reason;
             if still { Matching::Still } else { Matching::Changed(Box::new(anew)) }
         }
-        (JobState::Queued | JobState::Blocked, Some(pool)) if pools.get(pool).is_none() => {
+        (JobState::Queued | JobState::Blocked, Some(pool)) if pools.get(pool).is_none_or(|pool| is_another(record, pool)) => {
             // Its runner may be at it already, and moved away it would get another one.
             let held = place.row.is_some_and(|row| row.runner.is_some() && !void(row, place.holder));
             // A file that this function has kept for a minute may not have the pool yet that another one has placed the job in.
@@ -79,6 +81,11 @@ pub fn match_anew(place: Place<'_>, now: Timestamp) -> Matching {
         }
         _ => Matching::NotNeeded,
     }
+}
+
+/// True if the job's pool was another one when it took the job: it had other labels, or registered its runners elsewhere.
+fn is_another(record: &JobRecord, pool: &Pool) -> bool {
+    record.matched.as_ref().is_some_and(|matched| *matched != pool.match_key())
 }
 
 /// Ends the reason of a job that no pool took for as long as GitHub has jobs wait.
@@ -95,17 +102,21 @@ fn moved(place: Place<'_>, now: Timestamp) -> Anew {
     let (before, pools) = (place.record, place.pools);
     let mut record = JobRecord { rev: before.rev + 1, generation: pools.generation, ..before.clone() };
     let wanted = Wanted { labels: &before.labels, repository: &before.repository, run: before.run, attempt: before.attempt };
-    match pools.place(wanted) {
-        Placement::Pool(pool) => taken(&mut record, pool, now),
-        Placement::Unplaced(why) => left(&mut record, why, now),
-        Placement::Refused(why) => left(&mut record, why.in_words().to_owned(), now),
-        Placement::NotOurs => left(&mut record, "no pool takes it: none offers a label that it asks for".to_owned(), now),
+    let its = before.pool.as_ref().and_then(|pool| pools.get(pool));
+    match its.filter(|pool| pool.takes(&wanted)) {
+        Some(pool) => stays(&mut record, pool, now),
+        None => match pools.place(wanted) {
+            Placement::Pool(pool) => taken(&mut record, (pool, its.is_some()), now),
+            Placement::Unplaced(why) => left(&mut record, (why, its.is_some()), now),
+            Placement::Refused(why) => left(&mut record, (why.in_words().to_owned(), its.is_some()), now),
+            Placement::NotOurs => {
+                left(&mut record, ("no pool takes it: none offers a label that it asks for".to_owned(), its.is_some()), now);
+            }
+        },
     }
-    let waits = record.state == JobState::Queued;
-    // A job that has waited for long may be over for long: GitHub is asked before money is spent on it.
-    let ask = now.since(before.queued_at) > times::ASK_AFTER;
-    let into = record.pool.clone().zip(record.waiting()).filter(|_| waits).map(|(pool, row)| (pool, WaitingJob { ask, ..row }));
-    let out = before.pool.clone().filter(|_| before.state == JobState::Queued).map(|pool| (pool, before.id));
+    let into = record.pool.clone().zip(new_row(place, &record, now)).filter(|_| record.state == JobState::Queued);
+    let left = before.pool.clone().filter(|pool| before.state == JobState::Queued && into.as_ref().is_none_or(|(into, _)| into != pool));
+    let out = left.map(|pool| (pool, before.id));
     let errand = match record.state {
         JobState::Unplaced => {
             let errand = Errand::Place { job: record.id, generation: pools.generation };
@@ -117,22 +128,47 @@ fn moved(place: Place<'_>, now: Timestamp) -> Anew {
     Anew { record, out, into, errand, wake }
 }
 
-fn taken(record: &mut JobRecord, pool: &Pool, now: Timestamp) {
+/// The row that the job waits by. What its runners met counts no longer, unless they register where they did before.
+fn new_row(place: Place<'_>, record: &JobRecord, now: Timestamp) -> Option<WaitingJob> {
+    let row = record.waiting()?;
+    if let Some(before) = place.row.filter(|before| before.target == row.target && place.record.pool == record.pool) {
+        return Some(WaitingJob { rev: row.rev, matched: row.matched, ..before.clone() });
+    }
+    // A job that has waited for long may be over for long: GitHub is asked before money is spent on it.
+    Some(WaitingJob { ask: now.since(record.queued_at) > times::ASK_AFTER, ..row })
+}
+
+/// The job stays in its pool, whose runners may register elsewhere now. Its size stands, as all that a pools file changes of a pool does for jobs that wait.
+fn stays(record: &mut JobRecord, pool: &Pool, now: Timestamp) {
+    let before = record.target.as_ref().map(Target::key);
+    record.register_by(pool);
+    if record.target.as_ref().map(Target::key) != before {
+        record.reason = record.reason.take().filter(|_| record.state == JobState::Blocked);
+        let place = pool.scope.in_words();
+        note(&mut record.story, now, format!("its runner registers {place} from now on (pools file, version {})", record.generation));
+    }
+}
+
+fn taken(record: &mut JobRecord, (pool, changed): (&Pool, bool), now: Timestamp) {
     let from = record.pool.take();
     record.give_to(pool);
     record.expires_at = None;
     record.reason = record.reason.take().filter(|_| record.state == JobState::Blocked);
-    let why = from.map_or_else(String::new, |gone| format!(", since pool {gone} is gone"));
+    let why = from.map_or_else(String::new, |from| format!(", since pool {from} {}", what_became(changed)));
     note(&mut record.story, now, format!("goes to pool {}{why} (pools file, version {})", pool.name, record.generation));
     settle(record, now);
 }
 
-fn left(record: &mut JobRecord, why: String, now: Timestamp) {
+fn what_became(changed: bool) -> &'static str {
+    if changed { "has other labels now" } else { "is gone" }
+}
+
+fn left(record: &mut JobRecord, (why, changed): (String, bool), now: Timestamp) {
     let why = match record.pool.take() {
-        Some(gone) => format!("pool {gone} is gone, and {why}"),
+        Some(pool) => format!("pool {pool} {}, and {why}", what_became(changed)),
         None => why,
     };
-    (record.size, record.target, record.doubt) = (None, None, None);
+    (record.size, record.target, record.matched, record.doubt) = (None, None, None, None);
     if record.reason.as_ref() != Some(&why) {
         note(&mut record.story, now, why.clone());
     }

@@ -54,6 +54,7 @@ fn blank(event: &JobEvent, generation: u64) -> JobRecord {
         installation: event.installation,
         state: JobState::Unplaced,
         pool: None,
+        matched: None,
         size: None,
         target: None,
         generation,

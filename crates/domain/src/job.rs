@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::held::Held;
 use crate::id::{GithubRunnerId, InstallationId, JobId, PoolName, RepositoryId, RunId, RunnerId};
 use crate::label::Labels;
-use crate::pool::Pool;
+use crate::pool::{MatchKey, Pool};
 use crate::size::Size;
 use crate::target::{Repository, Target, TargetKey};
 use crate::time::Timestamp;
@@ -143,9 +143,12 @@ pub struct JobRecord {
     pub installation: InstallationId,
     /// Where it is.
     pub state: JobState,
-    /// The pool that takes it; stands from the first time while the pool exists.
+    /// The pool that takes it; stands from the first time while the pool exists and its labels fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<PoolName>,
+    /// What that pool was like then; none in records of versions that did not write it down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matched: Option<MatchKey>,
     /// How large its runner is to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<Size>,
@@ -247,6 +250,7 @@ impl JobRecord {
             id: self.id,
             size: self.size?,
             target: self.target.as_ref()?.key(),
+            matched: self.matched.clone(),
             installation: self.installation,
             repository: self.repository.id,
             run: self.run,
@@ -265,6 +269,12 @@ impl JobRecord {
     pub(crate) fn give_to(&mut self, pool: &Pool) {
         self.pool = Some(pool.name.clone());
         self.size = Some(pool.size);
+        self.register_by(pool);
+    }
+
+    /// Its runner is to register where the pool says now.
+    pub(crate) fn register_by(&mut self, pool: &Pool) {
+        self.matched = Some(pool.match_key());
         self.target = Some(pool.target(self.installation, &self.repository, &self.labels));
     }
 
@@ -315,6 +325,9 @@ pub struct WaitingJob {
     /// Where and as what its runner registers; the record has the whole.
     #[serde(rename = "t")]
     pub target: TargetKey,
+    /// What its pool was like when it was matched; as in the record.
+    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
+    pub matched: Option<MatchKey>,
     /// The App's installation.
     #[serde(rename = "i")]
     pub installation: InstallationId,

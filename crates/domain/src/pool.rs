@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::id::{InstallationId, OwnerId, PoolName};
 use crate::label::{self, Labels, RunBinding};
@@ -40,6 +41,17 @@ pub enum Scope {
         /// The runner group's name.
         group: String,
     },
+}
+
+impl Scope {
+    /// In words for the user: where a runner registers.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::Repository => "at its repository".to_owned(),
+            Self::Organization { group } => format!("at the organization, in group {group}"),
+        }
+    }
 }
 
 /// Which repositories a pool serves: `owner/name`, where `*` stands for any run of characters within one of the two parts. Compared without case.
@@ -169,7 +181,8 @@ impl Pool {
         if labels.iter().any(named) { Ok(()) } else { Err(Misfit::NoneOfItsOwn) }
     }
 
-    fn takes(&self, wanted: &Wanted<'_>) -> bool {
+    /// True if its labels fit those of a job.
+    pub(crate) fn takes(&self, wanted: &Wanted<'_>) -> bool {
         self.fit(wanted.labels, |binding| binding.admits(wanted.run, wanted.attempt)).is_ok()
     }
 
@@ -194,6 +207,25 @@ impl Pool {
         Target { installation, scope, labels: labels.clone() }
     }
 
+    /// What decides which labels it takes and where its runners register.
+    #[must_use]
+    pub fn match_key(&self) -> MatchKey {
+        let mut hash = Sha256::new();
+        match &self.scope {
+            Scope::Repository => hash.update(b"r"),
+            Scope::Organization { group } => {
+                hash.update(b"o");
+                hash.update(group.as_bytes());
+            }
+        }
+        hash.update([0, u8::from(self.any)]);
+        for label in self.labels.folded() {
+            hash.update([0]);
+            hash.update(label.as_bytes());
+        }
+        MatchKey(hash.finalize().iter().take(3).map(|byte| format!("{byte:02x}")).collect())
+    }
+
     /// True if it is preferred to a pool with the same labels.
     #[must_use]
     pub fn precedes(&self, other: &Self) -> bool {
@@ -206,6 +238,12 @@ impl Pool {
         (Reverse(self.priority), surplus, &self.name)
     }
 }
+
+/// A short name of what a pool was like when a job was matched to it: 6 hexadecimal digits. While it is the same, the job's pool and target are as the pools
+/// file says; where it is not, the job is matched again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MatchKey(pub String);
 
 /// Why a pool's labels do not fit those of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]

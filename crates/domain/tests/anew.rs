@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 use mayfly_domain::anew::{Anew, Matching, Place, match_anew};
 use mayfly_domain::errand::Errand;
 use mayfly_domain::job::{JobRecord, JobState, WaitingJob};
-use mayfly_domain::pool::Pools;
+use mayfly_domain::pool::{Pools, Scope};
 use mayfly_domain::runner::Runner;
+use mayfly_domain::target::TargetScope;
 use mayfly_domain::times;
 
-use crate::builders::{NOW, ago, job, pool_name, record_of, registered, requested, target};
+use crate::builders::{NOW, ago, job, later, pool_name, record_of, registered, requested, target};
 
 #[path = "world/builders.rs"]
 mod builders;
@@ -140,4 +141,90 @@ fn after_a_day_an_unplaced_job_is_matched_no_more_and_says_so_once() {
     assert_eq!((given_up.record.state, &given_up.into, &given_up.errand), (JobState::Unplaced, &None, &None));
     assert!(given_up.record.reason.as_ref().unwrap().contains("not matched any more"));
     assert_eq!(matched(&renamed(), &given_up.record, None), Matching::NotNeeded);
+}
+
+/// The pools file after `linux` has become another one, still with that name.
+fn with_another_linux(change: impl Fn(&mut mayfly_domain::pool::Pool)) -> Pools {
+    let mut pools = Pools { generation: 8, ..deliveries::pools() };
+    change(&mut pools.pools[0]);
+    pools
+}
+
+fn in_group(group: &str) -> Pools {
+    with_another_linux(|pool| pool.scope = Scope::Organization { group: group.to_owned() })
+}
+
+/// The record of a job that `linux` took as it is in [`deliveries::pools`].
+fn taken(state: JobState) -> JobRecord {
+    JobRecord { matched: Some(deliveries::pools().pools[0].match_key()), ..record(state) }
+}
+
+fn group_of(record: &JobRecord) -> Option<String> {
+    match &record.target.as_ref()?.scope {
+        TargetScope::Organization { group, .. } => Some(group.clone()),
+        TargetScope::Repository { .. } => None,
+    }
+}
+
+#[test]
+fn a_job_registers_where_its_pool_does_by_the_newer_file() {
+    for state in [JobState::Queued, JobState::Blocked] {
+        let anew = changed(&in_group("builders"), &taken(state));
+        assert_eq!(
+            (anew.record.pool.clone(), group_of(&anew.record)),
+            (Some(pool_name("linux")), Some("builders".to_owned())),
+            "{state:?}"
+        );
+        assert!(anew.record.story.last().unwrap().text.contains("in group builders from now on (pools file, version 8)"));
+        assert_eq!((anew.record.state, anew.out, anew.errand), (state, None, None));
+        let row = anew.into.map(|(pool, row)| (pool, row.target, row.matched));
+        let expected = (pool_name("linux"), anew.record.target.as_ref().unwrap().key(), anew.record.matched.clone());
+        assert_eq!(row, (state == JobState::Queued).then_some(expected), "{state:?}");
+        // From one group to another, and back to the repository.
+        let moved = changed(&Pools { generation: 9, ..in_group("others") }, &anew.record);
+        assert_eq!(group_of(&moved.record), Some("others".to_owned()));
+        let back = changed(&Pools { generation: 10, ..deliveries::pools() }, &moved.record);
+        assert_eq!(back.record.target, taken(state).target);
+        assert_eq!(matched(&Pools { generation: 11, ..deliveries::pools() }, &back.record, None), Matching::NotNeeded);
+    }
+}
+
+#[test]
+fn what_a_job_met_where_its_runners_registered_before_counts_no_longer() {
+    let row = WaitingJob { attempts: 3, not_before: Some(later(3_000)), ..job(1) };
+    let again = |pools: &Pools| match match_anew(Place { pools, record: &taken(JobState::Queued), row: Some(&row), holder: None }, NOW) {
+        Matching::Changed(anew) => anew.into.unwrap().1,
+        other => unreachable!("{other:?}"),
+    };
+    let elsewhere = again(&in_group("builders"));
+    assert_eq!((elsewhere.attempts, elsewhere.not_before), (0, None));
+    // Other labels, and they fit as before: its runners register where they did.
+    let one_more = again(&with_another_linux(|pool| pool.labels = pool.labels.iter().chain(["one-more"]).collect()));
+    assert_eq!((one_more.attempts, one_more.not_before, &one_more.target), (3, row.not_before, &row.target));
+    assert!(one_more.rev > row.rev && elsewhere.rev > row.rev, "a row's number came twice");
+}
+
+#[test]
+fn a_job_that_its_pools_labels_fit_no_longer_goes_where_they_fit_or_is_told() {
+    let labels = |labels: &[&str]| labels.iter().copied().collect();
+    let handed_on = with_another_linux(|pool| pool.labels = labels(&["self-hosted", "linux", "small"]));
+    let mut to_other = handed_on.clone();
+    to_other.pools[1].labels = labels(&["self-hosted", "linux", "mayfly"]);
+    let anew = changed(&to_other, &taken(JobState::Queued));
+    assert_eq!((anew.record.pool, anew.out), (Some(pool_name("other")), Some((pool_name("linux"), job(1).id))));
+    assert!(anew.record.story.last().unwrap().text.contains("since pool linux has other labels now"));
+    let left = changed(&handed_on, &taken(JobState::Queued)).record;
+    assert_eq!((left.state, left.matched), (JobState::Unplaced, None));
+    assert!(left.reason.as_ref().unwrap().contains("pool linux has other labels now, and"), "{:?}", left.reason);
+}
+
+#[test]
+fn a_job_of_another_pool_than_before_stays_while_a_runner_may_have_it_or_the_file_is_older() {
+    let holder = registered(1, 1, target(1, "mayfly"));
+    assert_eq!(matched(&in_group("builders"), &taken(JobState::Queued), Some(&holder)), Matching::Later);
+    assert_eq!(matched(&Pools { generation: 7, ..in_group("builders") }, &taken(JobState::Queued), None), Matching::Later);
+    // What it was matched by is not known of a record that an earlier version wrote.
+    assert_eq!(matched(&in_group("builders"), &record(JobState::Queued), None), Matching::NotNeeded);
+    let sized = with_another_linux(|pool| (pool.max, pool.public, pool.priority) = (1, true, 5));
+    assert_eq!(matched(&sized, &taken(JobState::Queued), None), Matching::NotNeeded);
 }

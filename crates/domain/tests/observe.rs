@@ -6,7 +6,7 @@ use mayfly_domain::errand::Errand;
 use mayfly_domain::id::{GithubRunnerId, JobId, OwnerId, RunId};
 use mayfly_domain::job::{AssignedRunner, JobEvent, JobState, WaitingJob};
 use mayfly_domain::observe::{Observation, Verdict};
-use mayfly_domain::pool::RepositoryPattern;
+use mayfly_domain::pool::{MatchKey, RepositoryPattern};
 use mayfly_domain::runner::{Runner, RunnerState};
 use mayfly_domain::size::{Architecture, Capacity, Size};
 use mayfly_domain::target::TargetKey;
@@ -320,6 +320,7 @@ fn the_largest_waiting_row_is_250_bytes_at_most() {
         id: JobId(999_999_999_999_999),
         size,
         target: TargetKey("0123456789abcdef".into()),
+        matched: Some(MatchKey("012345".into())),
         installation: mayfly_domain::id::InstallationId(999_999_999_999),
         repository: mayfly_domain::id::RepositoryId(999_999_999_999),
         run: RunId(999_999_999_999_999),

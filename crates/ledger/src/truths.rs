@@ -130,8 +130,10 @@ fn moved(anew: &Anew, row: Option<&WaitingJob>) -> Result<Vec<Write>, LedgerErro
     if let Some((pool, job)) = &anew.out {
         writes.push(Write::Delete(key::waiting(pool, *job), row.map_or(Expect::Absent, |row| Expect::Rev(row.rev))));
     }
-    if let Some((pool, row)) = &anew.into {
-        writes.push(Write::put(key::waiting(pool, row.id), row, Expect::Any)?);
+    if let Some((pool, into)) = &anew.into {
+        // In the place of the old one, or where there is none.
+        let expected = row.filter(|_| anew.out.is_none()).map_or(Expect::Any, |row| Expect::Rev(row.rev));
+        writes.push(Write::put(key::waiting(pool, into.id), into, expected)?);
     }
     writes.extend(anew.errand.as_ref().map(put_errand).transpose()?);
     Ok(writes)

@@ -1,4 +1,4 @@
-//! Waiting jobs: those that GitHub must be asked about, and those whose pool is gone.
+//! Waiting jobs: those that GitHub must be asked about, and those whose pool is gone or another one than when they came.
 
 use anyhow::Context;
 use mayfly_domain::id::PoolName;
@@ -15,7 +15,7 @@ use crate::{Fleet, GitHub, Sweeper};
 /// Most jobs of one pool that one sweep asks about only because they wait for long: 600 in an hour, each at most twice.
 const LONG_WAITS: usize = 10;
 
-/// Most jobs of a pool that is gone that one sweep matches anew: each is three reads and a transaction.
+/// Most jobs of a pool that is gone, or another one, that one sweep matches again: each is three reads and a transaction.
 const MOVES: usize = 100;
 
 impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
@@ -30,8 +30,13 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let mut jobs = self.ledger.waiting_jobs(name).await.context("read the waiting jobs")?;
         jobs.sort_by_key(WaitingJob::rank);
         match pools.get(name) {
-            Some(pool) => self.make_room(runners, &jobs, (pool, pools), budget).await,
-            None => self.move_jobs(name, &jobs, pools, budget).await,
+            Some(pool) => {
+                self.make_room(runners, &jobs, (pool, pools), budget).await;
+                let key = pool.match_key();
+                let matched_by_another = |job: &&WaitingJob| job.matched.as_ref().is_some_and(|matched| *matched != key);
+                self.match_again(name, jobs.iter().filter(matched_by_another).collect(), pools, budget).await;
+            }
+            None => self.match_again(name, jobs.iter().collect(), pools, budget).await,
         }
         let now = self.now();
         jobs.retain(|job| job.to_be_asked_about(now));
@@ -59,13 +64,15 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
     }
 
-    async fn move_jobs(&self, pool: &PoolName, jobs: &[WaitingJob], pools: &Pools, budget: &Budget) {
-        for waiting in jobs.iter().take(MOVES) {
+    /// Matches jobs again, those first that no runner has in reserve: the others are only looked at until their runner is known to have something else.
+    async fn match_again(&self, pool: &PoolName, mut jobs: Vec<&WaitingJob>, pools: &Pools, budget: &Budget) {
+        jobs.sort_by_key(|job| job.runner.is_some());
+        for waiting in jobs.into_iter().take(MOVES) {
             if budget.over() {
                 break;
             }
             if let Err(problem) = self.placed_anew(waiting.id, pools).await {
-                warn!(job.id = %waiting.id, pool.name = %pool, "not matched anew though its pool is gone, the next sweep tries again: {problem:#}");
+                warn!(job.id = %waiting.id, pool.name = %pool, "not matched again though its pool is gone or another one, the next sweep tries again: {problem:#}");
             }
         }
     }

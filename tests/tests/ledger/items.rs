@@ -35,6 +35,7 @@ async fn a_waiting_row_is_at_most_250_bytes_however_full<S: Store>(ledger: Ledge
         asked_at: Some(at(0)),
         attempts: 1000,
         held: Some(Held::FailedStarts(at(0))),
+        matched: Some(mayfly_domain::pool::MatchKey("012345".to_owned())),
         ..plain
     };
     let key = key::waiting(&pool, full.id);

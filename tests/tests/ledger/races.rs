@@ -91,3 +91,24 @@ async fn a_job_that_is_reserved_while_it_is_moved_stays_with_its_runner() {
     assert_eq!(waiting(&ledger, 1).await.unwrap().runner, Some(holder));
     assert_eq!(ledger.waiting_jobs(&"renamed".parse().unwrap()).await.unwrap(), []);
 }
+
+/// Its row stays in its place; written over what the reservation wrote, the job would get another runner at the new one.
+#[tokio::test]
+async fn a_job_that_is_reserved_while_its_target_changes_stays_with_its_runner() {
+    let model = Model::new();
+    let ledger = model.ledger("test");
+    queue(&ledger, 1, 0).await;
+    let runner = started(&ledger, 1, Some(1)).await;
+    let (holder, before) = (runner.id.clone(), waiting(&ledger, 1).await.unwrap());
+    let row = before.clone();
+    let reserves = async move {
+        assert!(ledger.reserve(&runner, &row, Beside::default(), at(3)).await.unwrap().is_some());
+    };
+    let mut elsewhere = Pools { generation: 8, ..pools() };
+    let its = elsewhere.pools.iter_mut().find(|pool| pool.name == linux()).unwrap();
+    its.scope = mayfly_domain::pool::Scope::Organization { group: "builders".to_owned() };
+    assert_eq!(met(&model, reserves).match_anew(JobId(1), &elsewhere, at(4)).await.unwrap(), Matching::Later);
+    let ledger = model.ledger("test");
+    let row = waiting(&ledger, 1).await.unwrap();
+    assert_eq!((row.runner, row.target), (Some(holder), before.target));
+}

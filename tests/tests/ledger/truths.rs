@@ -122,6 +122,19 @@ async fn a_job_of_a_gone_pool_is_in_one_pool_at_a_time<S: Store>(ledger: Ledger<
     assert!(waiting(&ledger, 1).await.is_some());
 }
 
+async fn a_job_whose_pool_registers_elsewhere_now_has_one_row_with_the_new_target<S: Store>(ledger: Ledger<S>) {
+    queue(&ledger, 1, 0).await;
+    let before = waiting(&ledger, 1).await.unwrap();
+    let mut elsewhere = Pools { generation: 8, ..pools() };
+    let its = elsewhere.pools.iter_mut().find(|pool| pool.name == linux()).unwrap();
+    its.scope = mayfly_domain::pool::Scope::Organization { group: "builders".to_owned() };
+    assert!(matches!(ledger.match_anew(JobId(1), &elsewhere, at(1)).await.unwrap(), Matching::Changed(_)));
+    let (row, record) = (waiting(&ledger, 1).await.unwrap(), ledger.job(JobId(1)).await.unwrap().unwrap());
+    assert_ne!((&row.target, &row.matched), (&before.target, &before.matched));
+    assert_eq!((Some(row.target), row.matched), (record.target.map(|target| target.key()), record.matched));
+    assert_eq!(ledger.match_anew(JobId(1), &elsewhere, at(2)).await.unwrap(), Matching::NotNeeded);
+}
+
 async fn a_job_that_was_reserved_meanwhile_is_not_moved<S: Store>(ledger: Ledger<S>) {
     queue(&ledger, 1, 0).await;
     let runner = started(&ledger, 1, Some(1)).await;
@@ -150,6 +163,7 @@ on_both! {
     a_job_waits_again_when_github_says_so_twice_and_its_runner_has_no_row
     a_job_that_began_elsewhere_or_is_held_back_leaves_an_errand
     a_job_of_a_gone_pool_is_in_one_pool_at_a_time
+    a_job_whose_pool_registers_elsewhere_now_has_one_row_with_the_new_target
     a_job_that_was_reserved_meanwhile_is_not_moved
     what_was_left_open_since_is_not_done_with_what_was_read_before
 }

@@ -6,8 +6,10 @@ use mayfly_domain::id::PoolName;
 use mayfly_domain::job::JobState;
 use mayfly_domain::plan::Held;
 use mayfly_domain::runner::{Outcome, RunnerState};
+use mayfly_domain::target::TargetScope;
 use mayfly_domain::time::Timestamp;
 use mayfly_tests::fargate::Operation;
+use mayfly_tests::github::accounts::Visibility;
 use mayfly_tests::github::jobs::{Conclusion, NewJob, Status};
 use mayfly_tests::ledger::{Fault, What, When};
 use mayfly_tests::system::{PortCall, Start, Strike, System};
@@ -119,6 +121,25 @@ async fn a_pool_with_max_0_takes_jobs_and_starts_nothing_until_it_is_raised() {
     system.world.parameters.put_pools(&pool_with("max = 6"));
     done(&system, 400, &waiting).await;
     rest(&system, 120).await;
+}
+
+/// GitHub keeps jobs of public repositories from runners of a group that admits none, and says so to nobody. Once the pool registers its runners at
+/// repositories, the job that waits is served there, not tried in the group hour after hour.
+#[tokio::test(start_paused = true)]
+async fn a_job_that_its_group_keeps_out_is_served_once_its_pool_registers_at_repositories() {
+    let public = |scope: &str| pool_with(&format!("max = 5\npublic = true\n{scope}"));
+    let system = Start::seeded(130).pools(&public("scope = \"organization\"\nrunner_group = \"closed\"")).begin().unwrap();
+    system.world.with_github(|github, _| {
+        let account = github.accounts().account_by_login("acme").map(|account| account.id).unwrap();
+        github.accounts_mut().add_group(account, "closed", Visibility::All, false);
+    });
+    let kept_out = system.queue_jobs(&NewJob { private: Some(false), ..job() })[0];
+    system.pass(1_800).await;
+    assert_eq!(system.at_github(kept_out).unwrap().0, Status::Queued, "{}", story(&system));
+    system.world.parameters.put_pools(&public(""));
+    done(&system, 420, &[kept_out]).await;
+    assert!(matches!(system.job(kept_out).unwrap().target.unwrap().scope, TargetScope::Repository { .. }));
+    rest(&system, 600).await;
 }
 
 #[tokio::test(start_paused = true)]
