@@ -20,6 +20,7 @@ use mayfly_queue::Wakes;
 use tracing::{info, warn};
 
 use crate::reasons::{self, Reason};
+use crate::sends::MOST_AGAIN;
 use crate::{Fleet, Scaler};
 
 /// How often a plan is made anew in one run because another planner committed first, or because it took too long.
@@ -260,7 +261,10 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
                 && now.since(runner.launch.sent_at) > times::RESEND_AFTER
                 && now.since(runner.launch.first_sent_at) < times::SEND_WITHIN
         });
-        let unanswered = unanswered.cloned().collect();
+        let mut unanswered: Vec<Runner> = unanswered.cloned().collect();
+        unanswered.sort_by(|one, other| (one.launch.sent_at, &one.id).cmp(&(other.launch.sent_at, &other.id)));
+        let more = more || unanswered.len() > MOST_AGAIN;
+        unanswered.truncate(MOST_AGAIN);
         Committed { marked: marked_before.cloned().chain(marked).collect(), launched, unanswered, more, ..Committed::default() }
     }
 }

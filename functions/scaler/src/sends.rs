@@ -1,9 +1,10 @@
 //! Sending what was committed: launches, their repetitions and next tries, and stops.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::Context;
-use futures::StreamExt;
+use futures::stream::{self, StreamExt};
 use mayfly_domain::id::{RunnerAddress, TaskArn};
 use mayfly_domain::job::note;
 use mayfly_domain::runner::{Launch, Runner, StopKind};
@@ -14,7 +15,7 @@ use mayfly_fleet::{LaunchAnswer, LaunchFailure, LaunchRequest, Sending, Sent, la
 use mayfly_ledger::Store;
 use mayfly_ledger::runners::Changed;
 use mayfly_queue::Wakes;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tracing::{error, warn};
 
 use crate::plans::Committed;
@@ -25,6 +26,13 @@ const MOST_ATTEMPTS: u32 = 5;
 
 /// A marked runner whose task is still there is stopped again after this time: the first call may have been lost.
 const STOP_AGAIN_AFTER: Duration = Duration::from_secs(30);
+
+/// Launches of earlier runs without an answer that one run sends again at most: ECS takes 20 RunTask calls a second (ECS API request throttling), and a run has some
+/// twelve seconds for them.
+pub(crate) const MOST_AGAIN: usize = 200;
+
+/// How many of them are taken up at a time: each is a read and a write.
+const TAKEN_UP_AT_ONCE: usize = 10;
 
 /// StopTask calls under way at a time; ECS takes 40 a second (ECS API request throttling).
 const STOPS_AT_ONCE: usize = 10;
@@ -39,7 +47,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
 
     async fn launch(&self, committed: Committed, deadline: Timestamp) -> anyhow::Result<()> {
         let until = Instant::now() + deadline.since(self.now()).saturating_sub(times::WRITE_ANSWERS);
-        let mut runners = self.taken_up(&committed.unanswered).await;
+        let mut runners = self.taken_up(&committed.unanswered, until).await;
         runners.extend(committed.launched);
         let mut lost = None;
         while !runners.is_empty() {
@@ -66,31 +74,54 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
     }
 
     /// Rows that an earlier run left unanswered, to be sent again: each is taken up by a write that only one run can make. One
-    /// that cannot be taken up is left to a later run.
-    async fn taken_up(&self, unanswered: &[Runner]) -> Vec<Runner> {
-        let now = self.now();
+    /// that cannot be taken up is left to a later run, and so are those that are left after a third of the time until `until`: what is taken up and not sent
+    /// would wait again for as long as it has.
+    async fn taken_up(&self, unanswered: &[Runner], until: Instant) -> Vec<Runner> {
+        let began = Instant::now();
+        let until = began + until.saturating_duration_since(began) / 3;
+        let takes: Vec<_> = unanswered.iter().map(|runner| self.take_up(runner)).collect();
+        let mut taking = pin!(stream::iter(takes).buffer_unordered(TAKEN_UP_AT_ONCE));
         let mut taken = Vec::new();
-        for runner in unanswered {
-            let take = |row: &Runner| {
-                let same = row.rev == runner.rev && row.arn.is_none() && row.stop.is_none();
-                same.then(|| {
-                    // That nobody wrote down an answer does not mean that no task came of it, unless it is known that nothing was sent.
-                    let unsure = row.launch.unsure || !row.launch.unsent;
-                    let launch = Launch { sent_at: now, unsure, unsent: false, ..row.launch.clone() };
-                    let mut after = Runner { launch, ..row.clone() };
-                    // What ECS said before speaks of the time before.
-                    (after.launch.missing, after.launch.missing_at) = (0, None);
-                    note(&mut after.story, now, "its launch was sent again: there was no answer");
-                    after
-                })
-            };
-            match self.ledger.change_runner(&runner.address(), take).await {
-                Ok(Changed::Yes(after)) => taken.push(*after),
-                Ok(Changed::No(_) | Changed::Closed) => {}
-                Err(problem) => warn!(runner.id = %runner.id, "an unanswered launch was not taken up: {problem}"),
+        loop {
+            match timeout_at(until, taking.next()).await {
+                Ok(Some(runner)) => taken.extend(runner),
+                Ok(None) => return taken,
+                Err(_) => {
+                    warn!(
+                        of = unanswered.len(),
+                        "took up {} launches that were not answered in time, the others are left to a later run",
+                        taken.len()
+                    );
+                    return taken;
+                }
             }
         }
-        taken
+    }
+
+    /// One of them; `None` if it cannot be taken up.
+    async fn take_up(&self, runner: &Runner) -> Option<Runner> {
+        let now = self.now();
+        let take = |row: &Runner| {
+            let same = row.rev == runner.rev && row.arn.is_none() && row.stop.is_none();
+            same.then(|| {
+                // That nobody wrote down an answer does not mean that no task came of it, unless it is known that nothing was sent.
+                let unsure = row.launch.unsure || !row.launch.unsent;
+                let launch = Launch { sent_at: now, unsure, unsent: false, ..row.launch.clone() };
+                let mut after = Runner { launch, ..row.clone() };
+                // What ECS said before speaks of the time before.
+                (after.launch.missing, after.launch.missing_at) = (0, None);
+                note(&mut after.story, now, "its launch was sent again: there was no answer");
+                after
+            })
+        };
+        match self.ledger.change_runner(&runner.address(), take).await {
+            Ok(Changed::Yes(after)) => Some(*after),
+            Ok(Changed::No(_) | Changed::Closed) => None,
+            Err(problem) => {
+                warn!(runner.id = %runner.id, "an unanswered launch was not taken up: {problem}");
+                None
+            }
+        }
     }
 
     /// Writes down the answer to one launch. Answers the runner, if it is to be tried elsewhere at once.
@@ -221,9 +252,9 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
             let asked = stop.kind == StopKind::Asked;
             (asked || age < times::PLAN_FRESH || age > STOP_AGAIN_AFTER).then_some((arn, stop))
         });
-        let stopping = futures::stream::iter(stops).for_each_concurrent(STOPS_AT_ONCE, |(arn, stop)| self.stop(arn, &stop.reason));
+        let stopping = stream::iter(stops).for_each_concurrent(STOPS_AT_ONCE, |(arn, stop)| self.stop(arn, &stop.reason));
         // What is not stopped by then is stopped at a later look.
-        let _ = tokio::time::timeout_at(until, stopping).await;
+        let _ = timeout_at(until, stopping).await;
     }
 
     /// A stop that fails is repeated at the next look.

@@ -1,11 +1,13 @@
 //! Tasks that do not come, do not start, or end without a word.
 
+use std::time::Duration;
+
 use mayfly_domain::held::Held;
 use mayfly_domain::runner::Outcome;
 use mayfly_domain::time::Timestamp;
 use mayfly_tests::fargate::{Fault, FaultKind, Operation};
 use mayfly_tests::github::jobs::{Action, JobDeliveries, NewJob};
-use mayfly_tests::system::{BadImage, PortCall, Start, Strike, System};
+use mayfly_tests::system::{BadImage, Port, PortCall, Start, Strike, System};
 
 use crate::told::{Errors, begin, done, in_virtual_time, jobs, linux, outcomes, pool_with, queue_one, rest, story, strike, until};
 
@@ -358,6 +360,23 @@ async fn what_should_pass_and_lasts_rings_once() {
         done(&system, 3_600, &jobs).await;
         assert_eq!(errors.heard().len(), 1);
     }
+}
+
+/// Each is taken up by a write before it is sent. One after the other they would take longer than a run has, and no run would come to send any.
+#[tokio::test(start_paused = true)]
+async fn launches_without_an_answer_are_sent_again_though_the_table_is_slow() {
+    let system = Start::seeded(95).pools(&pool_with("max = 150")).begin().unwrap();
+    done(&system, 300, &[queue_one(&system)]).await;
+    system.world.set_weather(Box::new(|call: &PortCall, _| (call.operation == "RunTask").then_some(Strike::FailBefore)));
+    let jobs = system.queue_jobs(&jobs(120));
+    until(&system, 300, "no launch is answered", |system| system.runners().len() == 120).await;
+    let slow = Duration::from_millis(200);
+    let writes = move |call: &PortCall, _: Timestamp| {
+        (call.who == "scaler" && call.port == Port::Table && call.operation == "PutItem").then_some(Strike::Slow(slow))
+    };
+    system.world.set_weather(Box::new(writes));
+    done(&system, 300, &jobs).await;
+    rest(&system, 300).await;
 }
 
 /// GitHub gives nothing to runners of a version that is too old, and says nothing of it. Twenty new jobs an hour.
