@@ -70,17 +70,30 @@ pub fn care(runner: &Runner, pool: Option<&Pool>, now: Timestamp) -> Care {
     }
 }
 
-/// Registered runners that no waiting job is for, while jobs wait that no runner covers: so many of each, those that are registered longest first. Only of
-/// use in a pool that may start none. GitHub may hand a job to a new registration that nothing was told of yet, so the youngest are left.
+/// Registered runners that no waiting job is for, while jobs wait that no runner covers and none may be started for: of a pool that is at its `max` any, for a
+/// repository that is at its `max_per_repository` its own. One for each such job, those that are registered longest first. GitHub may hand a job to a new
+/// registration that nothing was told of yet, so the youngest are left.
 #[must_use]
 pub fn in_the_way(pool: &Pool, limits: &Limits, jobs: &[WaitingJob], runners: &[Runner], now: Timestamp) -> Vec<RunnerId> {
+    if pool.is_paused() {
+        return Vec::new();
+    }
     let cover = cover(pool, limits, jobs, runners, now);
+    let pool_full = runners.len() >= usize::try_from(pool.max).unwrap_or(usize::MAX);
+    let of_repository = |id| cover.repositories.get(&id).copied().unwrap_or_default();
+    let full = |id| pool.max_per_repository.is_some_and(|max| of_repository(id) >= max);
     let waits = |job: &&&WaitingJob| job.eligible(now) && limits.told_to_wait(job.installation, now).is_none();
-    let waiting = cover.uncovered.iter().filter(waits).count();
     let settled = |runner: &&&Runner| runner.registered_at.is_some_and(|at| now.since(at) > times::GITHUB_LIST);
     let mut idle: Vec<&Runner> = cover.idle.iter().filter(settled).copied().collect();
     idle.sort_by_key(|runner| (runner.registered_at, &runner.id));
-    idle.into_iter().take(waiting).map(|runner| runner.id.clone()).collect()
+    let mut going = Vec::new();
+    for job in cover.uncovered.iter().filter(waits) {
+        let makes_room = |runner: &&Runner| if full(job.repository) { runner.repository == Some(job.repository) } else { pool_full };
+        if let Some(at) = idle.iter().position(makes_room) {
+            going.push(idle.remove(at).id.clone());
+        }
+    }
+    going
 }
 
 /// What somebody's wish that a runner ends comes to by now; `None` where the usual limits are all that counts.

@@ -3,9 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use mayfly_domain::care::in_the_way;
-use mayfly_domain::id::{GithubRunnerId, JobId, RunId, TaskArn};
+use mayfly_domain::id::{GithubRunnerId, JobId, RepositoryId, RunId, TaskArn};
 use mayfly_domain::job::WaitingJob;
 use mayfly_domain::plan::Limits;
+use mayfly_domain::pool::Pool;
 use mayfly_domain::registration::{Caller, Identity, Turn, fits, identify, order, refused_for_good, turn, void};
 use mayfly_domain::runner::{Runner, RunnerState};
 use proptest::prelude::*;
@@ -182,8 +183,10 @@ fn a_registration_is_handed_out_only_under_its_own_mint_and_without_a_mark() {
 fn registered_runners_that_nothing_waits_for_are_in_the_way_of_jobs_that_no_runner_covers() {
     let settled = |number: u64| Runner { registered_at: Some(ago(61)), ..registered(number, 100, target(1, "mayfly")) };
     let runners = [settled(1), settled(2), Runner { registered_at: Some(ago(59)), ..settled(3) }];
-    let of = |jobs: &[WaitingJob]| in_the_way(&pool(), &Limits::default(), jobs, &runners, NOW).len();
+    let full = Pool { max: 3, ..pool() };
+    let of = |jobs: &[WaitingJob]| in_the_way(&full, &Limits::default(), jobs, &runners, NOW).len();
     let other = |id| job_of(id, 2, "mayfly");
+    assert_eq!(in_the_way(&pool(), &Limits::default(), &[other(1)], &runners, NOW), [], "one can be started");
     assert_eq!(of(&[]), 0);
     assert_eq!(of(&[other(1)]), 1);
     assert_eq!(of(&[other(1), other(2), other(3)]), 2, "the youngest may be given a job that nothing was told of yet");
@@ -193,6 +196,28 @@ fn registered_runners_that_nothing_waits_for_are_in_the_way_of_jobs_that_no_runn
         "two have jobs of their own, the third is young"
     );
     assert_eq!(of(&[WaitingJob { ask: true, ..other(1) }]), 0, "it may not be given a runner now");
+}
+
+#[test]
+fn at_a_repositorys_limit_its_own_idle_runners_are_in_the_way_of_its_jobs_and_no_others_are() {
+    let of = |number, repository| {
+        let target = target(repository, "mayfly");
+        Runner { registered_at: Some(ago(100 - number)), repository: Some(RepositoryId(repository)), ..registered(number, 100, target) }
+    };
+    let runners = [of(1, 2), of(2, 1), of(3, 1)];
+    let limited = |max| Pool { max, max_per_repository: Some(2), ..pool() };
+    let gone = |pool: &Pool, jobs: &[WaitingJob]| in_the_way(pool, &Limits::default(), jobs, &runners, NOW);
+    // Of repository 1, which has two runners for jobs of other labels.
+    let gpu = |id| job_of(id, 1, "gpu");
+    assert_eq!(gone(&limited(10), &[gpu(1)]), [runners[1].id.clone()]);
+    assert_eq!(
+        gone(&limited(3), &[gpu(1), gpu(2), gpu(3)]),
+        [runners[1].id.clone(), runners[2].id.clone()],
+        "the first makes no room for it"
+    );
+    assert_eq!(gone(&limited(10), &[job_of(1, 2, "gpu")]), [], "there is room for it");
+    assert_eq!(gone(&limited(3), &[job_of(1, 2, "gpu")]), [runners[0].id.clone()]);
+    assert_eq!(gone(&limited(0), &[gpu(1)]), [], "a paused pool starts none");
 }
 
 #[test]

@@ -92,10 +92,11 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
     }
 
-    /// At its `max` a pool starts nothing, and a registered runner may be given jobs of its own target only: those that nothing waits for make room for jobs
-    /// that wait, as many as there are. In a pool that is paused they would make room for nothing.
+    /// At its `max` a pool starts nothing, and for a repository at its `max_per_repository` neither; and a registered runner may be given jobs of its own
+    /// target only: those that nothing waits for make room for jobs that wait, as many as there are.
     pub(crate) async fn make_room(&self, runners: &[Runner], jobs: &[WaitingJob], (pool, pools): (&Pool, &Pools), budget: &Budget) {
-        if pool.is_paused() || runners.len() < usize::try_from(pool.max).unwrap_or(usize::MAX) {
+        let full = runners.len() >= usize::try_from(pool.max).unwrap_or(usize::MAX) || pool.max_per_repository.is_some();
+        if jobs.is_empty() || !full {
             return;
         }
         let limits = match self.ledger.limits(jobs.iter().map(|job| job.installation).collect()).await {
@@ -104,7 +105,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         };
         for id in in_the_way(pool, &limits, jobs, runners, self.now()) {
             let Some(runner) = runners.iter().find(|runner| runner.id == id) else { continue };
-            let why = "registered for jobs of which none waits, while the pool is at its max and others wait";
+            let why = "registered for jobs of which none waits, while the pool or its repository is at its max and others wait";
             self.mind(runner, Minded::Care(Care::Retire(why.to_owned())), Some(pools), budget).await;
         }
     }

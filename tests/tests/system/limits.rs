@@ -246,6 +246,27 @@ async fn a_repository_at_its_limit_gets_no_runner_of_the_idle_floor_either() {
     done(&system, 1_800, &all).await;
 }
 
+/// Its pool has room, but the repository has none.
+#[tokio::test(start_paused = true)]
+async fn at_its_limit_a_repository_lets_go_of_runners_whose_jobs_were_cancelled() {
+    let lines = "max = 10\nmax_per_repository = 2\nidle_timeout = \"60m\"";
+    let system = Start::seeded(940).pools(&pool_with(lines)).begin().unwrap();
+    done(&system, 300, &[queue_one(&system)]).await;
+    system.world.with_github(|github, _| github.settings.assign_after = 100_000.0);
+    let fewer = vec!["self-hosted".to_owned(), "mayfly".to_owned()];
+    let first = system.queue_jobs(&NewJob { labels: fewer, ..jobs(2) });
+    let registered = |system: &System| system.runners().iter().filter(|runner| runner.registered_at.is_some()).count();
+    until(&system, 300, "both are registered", |system| registered(system) == 2).await;
+    for job in first {
+        system.cancel(job);
+    }
+    system.world.with_github(|github, _| github.settings.assign_after = 0.0);
+    let began = system.world.clock.elapsed();
+    let other = queue_one(&system);
+    done(&system, 300, &[other]).await;
+    println!("done {:?} after it came", system.world.clock.elapsed() - began);
+}
+
 #[tokio::test(start_paused = true)]
 async fn at_its_max_a_pool_lets_go_of_runners_whose_jobs_were_cancelled() {
     let system = Start::seeded(939).pools(&pool_with("max = 2\nidle_timeout = \"60m\"")).begin().unwrap();
