@@ -1,19 +1,32 @@
 //! Waiting jobs: those that GitHub must be asked about, and those whose pool is gone or another one than when they came.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use anyhow::Context;
-use mayfly_domain::id::PoolName;
+use mayfly_domain::id::{JobId, PoolName, RunId};
 use mayfly_domain::job::WaitingJob;
 use mayfly_domain::pool::Pools;
 use mayfly_domain::runner::Runner;
+use mayfly_github::JobNow;
 use mayfly_ledger::Store;
 use mayfly_queue::Wakes;
+use tokio::time::Instant;
 use tracing::warn;
 
 use crate::budget::Budget;
-use crate::{Fleet, GitHub, Sweeper};
+use crate::{Fleet, GITHUB_CALL, GitHub, Sweeper};
 
-/// Most jobs of one pool that one sweep asks about only because they wait for long: 600 in an hour, each at most twice.
+/// Jobs on one page of a run's list (docs.github.com, "REST API endpoints for workflow jobs").
+const PAGE: usize = 100;
+
+/// Most runs of one pool whose jobs one sweep asks about only because they wait for long: 600 in an hour.
 const LONG_WAITS: usize = 10;
+
+/// Most jobs of them: each is a read and a transaction, and of one run a call to GitHub for every hundred.
+const LONG_WAITING_JOBS: usize = 200;
+
+/// What GitHub shows of runs' jobs, by run and attempt; nothing of a run that could not be listed.
+type ShownByRun = BTreeMap<(RunId, u32), BTreeMap<JobId, JobNow>>;
 
 /// Most jobs of a pool that is gone, or another one, that one sweep matches again: each is three reads and a transaction.
 const MOVES: usize = 100;
@@ -43,25 +56,68 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         jobs.sort_by_key(|job| (job.asked_at.unwrap_or(job.queued_at), job.id));
         let (urgent, mut long): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.ask);
         self.ask_about_jobs(&urgent, pools, budget).await;
-        long.truncate(LONG_WAITS);
+        let mut runs = BTreeSet::new();
+        long.retain(|job| {
+            let run = (job.run, job.attempt);
+            runs.contains(&run) || (runs.len() < LONG_WAITS && runs.insert(run))
+        });
+        long.truncate(LONG_WAITING_JOBS);
         Ok(long)
     }
 
     /// Asks GitHub about jobs: those that a runner was registered for in vain, and some that wait for long, since the delivery that would have ended
-    /// their wait may never have been made.
+    /// their wait may never have been made. Of a run with several such jobs GitHub lists all at once.
     pub(crate) async fn ask_about_jobs(&self, jobs: &[WaitingJob], pools: &Pools, budget: &Budget) {
+        let mut of_run: BTreeMap<(RunId, u32), u32> = BTreeMap::new();
+        for job in jobs {
+            *of_run.entry((job.run, job.attempt)).or_default() += 1;
+        }
+        let mut listed = ShownByRun::new();
         for waiting in jobs {
             if budget.over() {
                 break;
             }
-            if !self.may_ask(waiting.installation, budget).await {
-                continue;
-            }
-            if let Err(problem) = self.ask_about(waiting.id, pools).await {
+            if let Err(problem) = self.ask_about_waiting(waiting, &of_run, &mut listed, (pools, budget)).await {
                 self.heed(waiting.installation, &problem, budget).await;
                 warn!(job.id = %waiting.id, "GitHub was not asked about the job, the next sweep tries again: {problem:#}");
             }
         }
+    }
+
+    /// Asks about one of them, or looks it up in what GitHub listed of its run.
+    async fn ask_about_waiting(
+        &self,
+        waiting: &WaitingJob,
+        of_run: &BTreeMap<(RunId, u32), u32>,
+        listed: &mut ShownByRun,
+        (pools, budget): (&Pools, &Budget),
+    ) -> anyhow::Result<()> {
+        let run = (waiting.run, waiting.attempt);
+        if of_run.get(&run).is_some_and(|jobs| *jobs > 1) && !listed.contains_key(&run) {
+            if !self.may_ask(waiting.installation, budget).await {
+                return Ok(());
+            }
+            // Asked about one by one, if it cannot be listed.
+            listed.insert(run, BTreeMap::new());
+            listed.insert(run, self.jobs_of_its_run(waiting, budget).await?);
+        }
+        if let Some(now) = listed.get_mut(&run).and_then(|jobs| jobs.remove(&waiting.id)) {
+            return self.learn_from_list(waiting, now, pools, budget).await;
+        }
+        if self.may_ask(waiting.installation, budget).await {
+            self.ask_about(waiting.id, pools).await?;
+        }
+        Ok(())
+    }
+
+    /// What GitHub lists of the jobs of its run's latest attempt.
+    async fn jobs_of_its_run(&self, waiting: &WaitingJob, budget: &Budget) -> anyhow::Result<BTreeMap<JobId, JobNow>> {
+        let Some(record) = self.ledger.job(waiting.id).await.context("read the job")? else { return Ok(BTreeMap::new()) };
+        let by = Instant::now() + GITHUB_CALL;
+        let found = self.world.github.jobs_of(record.installation, &record.repository, record.run, by).await;
+        let found = found.with_context(|| format!("list the jobs of run {}", record.run))?;
+        budget.also(record.installation, u32::try_from(found.len() / PAGE).unwrap_or_default());
+        Ok(found.into_iter().map(|job| (job.id, job.now)).collect())
     }
 
     /// Matches jobs again, those first that no runner has in reserve: the others are only looked at until their runner is known to have something else.

@@ -5,7 +5,7 @@ use mayfly_domain::admission::UNADMITTED;
 use mayfly_domain::anew::Matching;
 use mayfly_domain::errand::Open;
 use mayfly_domain::id::{JobId, PoolName, RunnerName};
-use mayfly_domain::job::{Doubtful, JobRecord, JobState};
+use mayfly_domain::job::{Doubtful, JobRecord, JobState, WaitingJob};
 use mayfly_domain::pool::Pools;
 use mayfly_domain::times;
 use mayfly_domain::truth::{Said, Seen, Standing};
@@ -31,6 +31,23 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     pub(crate) async fn ask_about(&self, job: JobId, pools: &Pools) -> anyhow::Result<Option<Asked>> {
         let Some(record) = self.ledger.job(job).await.context("read the job")? else { return Ok(None) };
         let said = self.ask_github(&record).await?;
+        self.learn(&record, said, pools).await
+    }
+
+    /// Writes down what GitHub shows of a job in the list of its run's jobs. The run itself is asked about only if the budget has a call for it.
+    pub(crate) async fn learn_from_list(&self, waiting: &WaitingJob, now: JobNow, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
+        let Some(record) = self.ledger.job(waiting.id).await.context("read the job")? else { return Ok(()) };
+        let seen = seen(now);
+        if seen.run_in_question(&record, self.now()) && !self.may_ask(record.installation, budget).await {
+            return Ok(());
+        }
+        let said = self.with_its_run(&record, seen).await?;
+        self.learn(&record, said, pools).await.map(drop)
+    }
+
+    /// Writes down what GitHub said of a job, and what follows.
+    async fn learn(&self, record: &JobRecord, said: Said, pools: &Pools) -> anyhow::Result<Option<Asked>> {
+        let job = record.id;
         let Some(told) = self.ledger.learn(job, &said, pools, self.now()).await.context("write down what GitHub says")? else {
             return Ok(None);
         };

@@ -469,3 +469,24 @@ async fn reads_that_lag_change_nothing_in_the_end() {
             .await;
     }
 }
+
+/// GitHub lists all jobs of a run in a call for every hundred; one by one they would take the better part of an hour.
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_matrix_that_nobody_told_of_is_forgotten_minutes_after_it_is_asked_about() {
+    let system = Start::seeded(430).pools(&pool_with("max = 0")).begin().unwrap();
+    let deliveries = JobDeliveries { never_made: vec![Action::Completed], ..JobDeliveries::default() };
+    let mut matrix = system.queue_jobs(&NewJob { deliveries: deliveries.clone(), ..job() });
+    until(&system, 60, "it waits", |system| system.waiting().len() == 1).await;
+    let run_id = Some(id::RunId(system.waiting()[0].run.0));
+    matrix.extend(system.queue_jobs(&NewJob { count: 199, run_id, deliveries, ..job() }));
+    until(&system, 60, "all wait", |system| system.waiting().len() == 200).await;
+    for job in matrix {
+        system.cancel(job);
+    }
+    system.pass(28 * 60).await;
+    assert_eq!(system.waiting().len(), 200, "GitHub was asked about none");
+    until(&system, 5 * 60, "no row of them is left", |system| system.waiting().is_empty()).await;
+    let calls = system.world.calls();
+    let asked = |what: &str| calls.get(&("sweeper".to_owned(), format!("GitHub {what}"))).copied().unwrap_or_default();
+    assert!(asked("get-job") <= 10, "{} jobs were asked about one by one", asked("get-job"));
+}
