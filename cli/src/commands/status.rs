@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use clap::Args;
+use mayfly_domain::assignment;
 use mayfly_domain::errand::{Errand, Open};
-use mayfly_domain::id::{InstallationId, JobId, PoolName, RunnerId};
+use mayfly_domain::held::Held;
+use mayfly_domain::id::{InstallationId, JobId, PoolName, RepositoryId, RunnerId};
 use mayfly_domain::job::{JobRecord, JobState};
 use mayfly_domain::pool::Pools;
 use mayfly_domain::redelivery::Reading;
@@ -93,6 +95,21 @@ pub struct PoolLine {
     pub waiting: usize,
     /// How starts go, by size.
     pub starts: Vec<Starts>,
+    /// Repositories whose runners GitHub gives no job.
+    pub given_nothing: Vec<GivenNothing>,
+}
+
+/// A repository whose runners register, and are given no job: one at a time is tried.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GivenNothing {
+    /// The repository; its id if it is not known by name.
+    pub repository: String,
+    /// How many of its jobs wait for nothing else.
+    pub jobs: usize,
+    /// When the next runner may be tried.
+    pub probes_at: When,
+    /// What can be done about it.
+    pub help: &'static str,
 }
 
 /// A job that waits.
@@ -316,7 +333,7 @@ pub async fn gather<S: Store + History>(ledger: &Ledger<S>, pools: Option<&Pools
     Ok(Answer {
         at: When(now),
         pools_version: pools.map(|pools| pools.generation),
-        pools: all.iter().map(|pool| pool_line(pool, now)).collect(),
+        pools: pool_lines(ledger, &all, now).await?,
         waiting,
         oldest_waiting,
         unplaced: unplaced.len(),
@@ -390,7 +407,34 @@ fn failure_line(runner: &Runner) -> FailureLine {
     }
 }
 
-fn pool_line(now_of: &PoolNow, now: Timestamp) -> PoolLine {
+async fn pool_lines<S: Store>(ledger: &Ledger<S>, all: &[PoolNow], now: Timestamp) -> Result<Vec<PoolLine>, LedgerError> {
+    let mut lines = Vec::with_capacity(all.len());
+    for pool in all {
+        lines.push(pool_line(pool, given_nothing(ledger, pool).await?, now));
+    }
+    Ok(lines)
+}
+
+/// By repository, the jobs that wait because GitHub gives its runners nothing.
+async fn given_nothing<S: Store>(ledger: &Ledger<S>, now_of: &PoolNow) -> Result<Vec<GivenNothing>, LedgerError> {
+    let repositories: BTreeMap<JobId, RepositoryId> = now_of.look.jobs.iter().map(|row| (row.id, row.repository)).collect();
+    let mut held: BTreeMap<RepositoryId, (Timestamp, BTreeSet<JobId>)> = BTreeMap::new();
+    for (job, why) in &now_of.plan.held {
+        if let (Held::NothingGiven(at), Some(repository)) = (why, repositories.get(job)) {
+            held.entry(*repository).or_insert((*at, BTreeSet::new())).1.insert(*job);
+        }
+    }
+    let named = pools_now::records(ledger, held.values().filter_map(|(_, jobs)| jobs.first().copied()).collect()).await?;
+    let line = |(repository, (at, jobs)): (RepositoryId, (Timestamp, BTreeSet<JobId>))| GivenNothing {
+        repository: jobs.first().and_then(|job| named.get(job)).map_or_else(|| repository.to_string(), |job| job.repository.name.clone()),
+        jobs: jobs.len(),
+        probes_at: When(at),
+        help: assignment::ADVICE,
+    };
+    Ok(held.into_iter().map(line).collect())
+}
+
+fn pool_line(now_of: &PoolNow, given_nothing: Vec<GivenNothing>, now: Timestamp) -> PoolLine {
     let runners = &now_of.look.runners;
     let ending = |runner: &&Runner| runner.stop.is_some() || runner.retired_at.is_some() || runner.done_at.is_some();
     let count = |state: &dyn Fn(RunnerState) -> bool| runners.iter().filter(|runner| !ending(runner) && state(runner.state)).count();
@@ -406,6 +450,7 @@ fn pool_line(now_of: &PoolNow, now: Timestamp) -> PoolLine {
         ending: runners.iter().filter(ending).count(),
         waiting: now_of.look.jobs.len(),
         starts: starts(now_of, now),
+        given_nothing,
     }
 }
 

@@ -16,6 +16,7 @@ pub fn text(answer: &Answer, room: Option<usize>) -> String {
     let mut parts = vec![pools(answer, room)];
     parts.extend(torn.then(|| net(&answer.safety_net, answer.at)));
     parts.extend(starts(answer));
+    parts.extend(given_nothing(answer));
     parts.extend(unplaced(answer, room));
     parts.extend(waiting(answer, room));
     parts.extend(blocked(answer));
@@ -85,6 +86,7 @@ fn worst(pool: &PoolLine) -> (&'static str, Style) {
     let worst = pool.starts.iter().max_by_key(|starts| (starts.breaker_open, starts.failures));
     match worst {
         Some(starts) if starts.breaker_open => (starts.word(), BAD),
+        _ if !pool.given_nothing.is_empty() => (GIVEN_NOTHING, BAD),
         Some(starts) if starts.failures > 0 => (starts.word(), DOUBTFUL),
         Some(starts) if starts.proven => (starts.word(), GOOD),
         Some(starts) => (starts.word(), FAINT),
@@ -105,6 +107,27 @@ fn starts(answer: &Answer) -> Option<String> {
         let reason = plain(starts.reason.as_deref().unwrap_or("no reason is known"));
         let help = starts.help.as_ref().map(|help| format!("\n    {FAINT}{help}{FAINT:#}")).unwrap_or_default();
         format!("{style}{}:{style:#} {} ({}): {times} in a row, {next}\n    {reason}{help}", starts.word(), pool.pool, size(&starts.size))
+    });
+    let told: Vec<String> = told.collect();
+    (!told.is_empty()).then(|| told.join("\n"))
+}
+
+/// That runners start and GitHub gives them no job, in a word.
+const GIVEN_NOTHING: &str = "given nothing";
+
+/// Where runners register in vain.
+fn given_nothing(answer: &Answer) -> Option<String> {
+    let told = answer.pools.iter().flat_map(|pool| pool.given_nothing.iter().map(move |one| (pool, one))).map(|(pool, one)| {
+        let (jobs, repository) = (counted(one.jobs, "job"), plain(&one.repository));
+        let next = if one.probes_at.0 > answer.at.0 {
+            format!("the next one is tried at {} (in {})", one.probes_at.near(answer.at.0), age(one.probes_at.0, answer.at.0))
+        } else {
+            "the next one may be tried now".to_owned()
+        };
+        format!(
+            "{BAD}{GIVEN_NOTHING}:{BAD:#} {}: GitHub gives runners of {repository} no job, {jobs} held back, one runner at a time, {next}\n    {FAINT}{}{FAINT:#}",
+            pool.pool, one.help
+        )
     });
     let told: Vec<String> = told.collect();
     (!told.is_empty()).then(|| told.join("\n"))

@@ -55,6 +55,24 @@ async fn a_breaker_with_its_reason_and_the_last_failures() {
     assert!(answer.pools[0].starts[0].breaker_open && answer.failures >= 3);
 }
 
+/// Starts go well, and jobs wait all the same: the pool's line says so, and what to look at.
+#[tokio::test(start_paused = true)]
+async fn a_pool_whose_runners_github_gives_nothing() {
+    let system = Start::seeded(351).pools(&pool_with("max = 20")).begin().unwrap();
+    let first = queue_one(&system);
+    until(&system, 300, "a runner has asked", |system| system.all_done(&[first])).await;
+    system.world.with_github(|github, _| github.faults.too_old = 1.0);
+    system.queue_jobs(&jobs(20));
+    system.pass(900).await;
+    system.queue_jobs(&jobs(20));
+    system.pass(65).await;
+    let answer = status(&system).await;
+    holds(&system, "status_given_nothing", &status_text::text(&answer, None));
+    let told = &answer.pools[0].given_nothing;
+    assert_eq!(told.iter().map(|one| one.repository.as_str()).collect::<Vec<_>>(), ["acme/app"]);
+    assert!(told[0].jobs >= 15 && !answer.pools[0].starts[0].breaker_open, "{told:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_idle_floor() {
     let system = Start::seeded(342).pools(&pool_with("max = 4\nmin_idle = 2")).begin().unwrap();
