@@ -22,6 +22,7 @@ mod panics;
 mod patience;
 mod quiet;
 mod report;
+mod reruns;
 mod run;
 mod scenario;
 mod shrink;

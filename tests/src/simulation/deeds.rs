@@ -63,6 +63,7 @@ impl Teller<'_> {
             Deed::Uninstall { account } => self.system.world.with_github(|github, _| github.accounts_mut().uninstall(account_id(account))),
             Deed::Install { account } => {
                 self.system.world.with_github(|github, now| github.accounts_mut().install(account_id(account), now));
+                self.grant_reruns();
             }
             Deed::Suspend { account } => self.suspend(account, true),
             Deed::Resume { account } => self.suspend(account, false),

@@ -20,6 +20,8 @@ const MOMENT: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub(super) struct JobNow {
     pub(super) id: JobId,
+    pub(super) run: i64,
+    pub(super) attempt: u32,
     /// `owner/name`, as it is called now.
     pub(super) repository: String,
     /// GitHub's id of it.
@@ -105,6 +107,8 @@ pub(super) fn jobs_at_github(system: &System, scenario: &Scenario) -> Vec<JobNow
             let names = vec![repository.clone(), job.wish.repository.clone()];
             JobNow {
                 id: JobId(job.id.0),
+                run: job.run.0,
+                attempt: job.attempt,
                 private: accounts.repository(job.repository).is_none_or(|one| one.private),
                 flipped: flipped.contains(job.wish.repository.as_str()),
                 labels: job.wish.labels.clone(),
@@ -204,7 +208,7 @@ impl Ending<'_> {
     }
 
     /// The runner of ours that a job was given to.
-    fn ours(&self, job: &JobNow) -> Option<String> {
+    pub(super) fn ours(&self, job: &JobNow) -> Option<String> {
         let (name, id) = job.executor.as_ref()?;
         if self.strangers.contains(id) { None } else { address_of(name) }
     }

@@ -13,6 +13,10 @@ use crate::system::{End, Fate, Happening, PortCall};
 /// Who starts a task that no function asked for.
 const NOBODY: &str = "nobody";
 
+/// How ECS says that AWS took a task back.
+const RECLAIMED: [&str; 3] =
+    ["Your Spot Task was interrupted", "Your task is being stopped: the underlying", "Your task was stopped: the underlying"];
+
 /// `<pool>/<runner id>`.
 pub(super) type Address = String;
 
@@ -68,6 +72,8 @@ pub(super) struct Runner {
     pub(super) given: Option<Timestamp>,
     /// When its job was over.
     pub(super) done: Option<Timestamp>,
+    /// When AWS took its task back while it had a job.
+    pub(super) reclaimed: Option<Timestamp>,
 }
 
 /// A job.
@@ -105,6 +111,8 @@ pub(super) struct Mirror {
     pub(super) closed: BTreeMap<Address, Timestamp>,
     /// Runners that met something of their own: a call about them was struck, their container died or was told to end by no function, GitHub dropped them.
     pub(super) struck: BTreeSet<Address>,
+    /// How often GitHub was asked to run a job again, and did or may have done so.
+    pub(super) reruns: BTreeMap<JobId, usize>,
     /// Questions for admission under way, by invocation: of whose job.
     questions: BTreeMap<u64, Address>,
     /// Requests of containers under way, by invocation.
@@ -163,7 +171,10 @@ impl Mirror {
                     task.left_out = task.left_out.max(*lasts);
                 }
             }
-            Happening::TaskChanged { task, last, .. } => self.task_changed(at, task, *last),
+            Happening::TaskChanged { task, last, reason, .. } => {
+                self.task_changed(at, task, *last);
+                self.reclaimed(at, task, reason.as_deref());
+            }
             Happening::Answered { path, task, runner, status, handed_out, ours } => {
                 self.answered(at, path, (task, runner), (*status, *ours, *handed_out));
             }
@@ -218,6 +229,14 @@ impl Mirror {
 
     /// A function's call came back.
     fn called(&mut self, at: Timestamp, call: &PortCall, invocation: Option<u64>, fate: &Fate) {
+        let unanswered = |words: &str| words.starts_with('5') || words.starts_with("no answer");
+        if call.operation == "rerun-job" && !matches!(fate, Fate::Refused(words) if !unanswered(words)) {
+            // Struck, or without an answer: sweeper does not know that GitHub did nothing, and does not ask twice.
+            let job = call.about.split('/').find_map(|part| part.parse().ok().filter(|id| *id > 0));
+            if let Some(job) = job {
+                *self.reruns.entry(JobId(job)).or_default() += 1;
+            }
+        }
         if !matches!(fate, Fate::Struck(..)) {
             return;
         }
@@ -274,6 +293,15 @@ impl Mirror {
             if let Some(live) = self.live.get_mut(pool_of(&task.runner)).filter(|_| task.counts()) {
                 *live = live.saturating_sub(1);
             }
+        }
+    }
+
+    /// AWS takes a task back, if that is why it ends.
+    fn reclaimed(&mut self, at: Timestamp, task: &str, reason: Option<&str>) {
+        let taken_back = reason.is_some_and(|reason| RECLAIMED.iter().any(|words| reason.starts_with(words)));
+        let address = self.tasks.get(task).filter(|task| taken_back && task.counts()).map(|task| &task.runner);
+        if let Some(runner) = address.and_then(|address| self.runners.get_mut(address)).filter(|runner| runner.job.is_some()) {
+            runner.reclaimed.get_or_insert(at);
         }
     }
 

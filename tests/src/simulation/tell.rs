@@ -18,12 +18,14 @@ use super::logs;
 use super::pace::PerMinute;
 use super::panics;
 use super::patience::Patience;
+use super::reruns;
 use super::scenario::{Act, Moment, Outage, Scenario, Strike};
 use super::spending;
 use super::undelivered::{Undelivered, undelivered};
 use super::violation::{Invariant, Violation};
 use super::watch::{Keep, Shared};
 use crate::fargate;
+use crate::github::accounts::Level;
 use crate::github::faults::Faults as GithubFaults;
 use crate::github::jobs::Status;
 use crate::ledger::Unkindness;
@@ -190,6 +192,22 @@ impl<'a> Teller<'a> {
             }
         });
         self.put_faults();
+        self.grant_reruns();
+    }
+
+    /// Where a pool wants GitHub to run jobs again, the App may ask for it (README, "The pools file").
+    pub(super) fn grant_reruns(&self) {
+        if !self.scenario.files().flat_map(|file| &file.pools).any(|pool| pool.rerun_reclaimed) {
+            return;
+        }
+        self.system.world.with_github(|github, _| {
+            let all: Vec<_> = github.accounts().installations().map(|one| one.id).collect();
+            for id in all {
+                if let Some(installation) = github.accounts_mut().installation_mut(id) {
+                    installation.permissions.insert("actions".to_owned(), Level::Write);
+                }
+            }
+        });
     }
 
     /// Puts in force at the models what goes wrong by itself now.
@@ -409,6 +427,7 @@ impl<'a> Teller<'a> {
             && ending.open_jobs().all(|job| job.given_up || ending.excuse(job).is_some())
             && ending.left_over().is_empty()
             && undelivered(&self.system).is_empty()
+            && !reruns::are_due(&ending, &self.watch.get())
     }
 
     fn ending(&self, unsettled: Option<Duration>) -> Ending<'_> {
@@ -438,6 +457,7 @@ impl<'a> Teller<'a> {
         let mut watch = shared.get();
         invariants::i1_every_job_is_served(&ending, &mut watch);
         invariants::i1_every_delivery_is_made(&ending, &mut watch);
+        reruns::i1_reclaimed_jobs_run_again_once(&ending, &mut watch);
         invariants::i4_one_runner_per_job(&ending, &mut watch);
         invariants::i5_nothing_is_left(&ending, &mut watch);
         invariants::i6_forged_input_changes_nothing(&ending, &mut watch);
