@@ -15,12 +15,14 @@
 mod capacity;
 mod counts;
 mod dump;
+mod expiry;
 mod fault;
 mod model;
 mod pace;
 mod store;
 mod table;
 mod tally;
+mod throughput;
 
 pub use capacity::item_bytes;
 pub use counts::{Count, Counts, Operation};
@@ -30,3 +32,4 @@ pub use pace::{Pace, at_once, yielding};
 pub use store::Handle;
 pub use table::{Table, TransactionId};
 pub use tally::{Rows, Tally};
+pub use throughput::{Now, Throughput};

@@ -2,6 +2,7 @@
 //!
 //! The models are as unkind as the originals: what GitHub or AWS may do, they do when told to.
 
+pub mod bucket;
 pub mod demo;
 pub mod events;
 pub mod fargate;

@@ -39,7 +39,7 @@ pub use figures::{Figures, JobEnd};
 pub use pace::PerMinute;
 pub use run::main;
 pub use scenario::{
-    Act, Batch, Blow, Deed, Fake, Moment, Outage, PoolSpec, PoolsFile, Rate, Scenario, Stranger, Strike, Timing, Trouble, Unkindness,
+    Act, Batch, Blow, Deed, Fake, Moment, Outage, PoolSpec, PoolsFile, Rate, Scenario, Stranger, Strike, Tight, Timing, Trouble, Unkindness,
 };
 pub use shrink::{Shrunk, shrink, smallest};
 pub use tell::{Told, tell};

@@ -17,6 +17,7 @@
 //! [`Witness`] is told everything that happens. Processes of functions have memories of their own, which die with them.
 
 mod calls;
+mod capacity;
 mod chances;
 mod checks;
 mod clock;
@@ -40,6 +41,7 @@ mod weather;
 mod witness;
 mod world;
 
+pub use capacity::Capacity;
 pub use chances::Chances;
 pub use clock::Clock;
 pub use door::Door;

@@ -35,6 +35,7 @@ fn plain(acts: Vec<Act>) -> Scenario {
         calm_at: 300,
         page: None,
         lingers: 0,
+        tight: None,
         timing: Default::default(),
         logs: true,
     }

@@ -116,7 +116,16 @@ impl Job {
 pub struct Jobs {
     all: BTreeMap<JobId, Job>,
     open: BTreeSet<JobId>,
+    /// Those whose deadlines may be others than they were.
+    pub(super) touched: BTreeSet<JobId>,
+    /// Those that wait for a runner, but for what has changed since they were sorted out last.
+    waiting: BTreeSet<JobId>,
+    changed: BTreeSet<JobId>,
     runs: BTreeMap<RunId, Run>,
+    /// Jobs by run and attempt, oldest first.
+    of_runs: BTreeMap<(RunId, u32), Vec<JobId>>,
+    /// The last run number of each repository.
+    numbers: BTreeMap<RepositoryId, i64>,
     last: i64,
 }
 
@@ -142,11 +151,13 @@ impl Jobs {
     /// The next run number of a repository.
     #[must_use]
     pub fn next_run_number(&self, repository: RepositoryId) -> i64 {
-        self.runs.values().filter(|run| run.repository == repository).map(|run| run.number).max().unwrap_or(0) + 1
+        self.numbers.get(&repository).copied().unwrap_or_default() + 1
     }
 
     /// Adds a run.
     pub fn insert_run(&mut self, run: Run) {
+        let last = self.numbers.entry(run.repository).or_default();
+        *last = run.number.max(*last);
         self.runs.insert(run.id, run);
     }
 
@@ -164,6 +175,7 @@ impl Jobs {
 
     /// A run, to change.
     pub fn run_mut(&mut self, id: RunId) -> Option<&mut Run> {
+        self.touched.extend(self.of_runs.range((id, 0)..=(id, u32::MAX)).flat_map(|(_, jobs)| jobs));
         self.runs.get_mut(&id)
     }
 
@@ -174,7 +186,9 @@ impl Jobs {
 
     /// Adds a job.
     pub fn insert(&mut self, job: Job) {
+        self.touch(job.id);
         self.open.insert(job.id);
+        self.of_runs.entry((job.run, job.attempt)).or_default().push(job.id);
         self.all.insert(job.id, job);
     }
 
@@ -186,12 +200,41 @@ impl Jobs {
 
     /// A job, to change.
     pub fn get_mut(&mut self, id: JobId) -> Option<&mut Job> {
+        self.touch(id);
         self.all.get_mut(&id)
     }
 
     /// A job is over.
     pub fn close(&mut self, id: JobId) {
+        self.touch(id);
         self.open.remove(&id);
+    }
+
+    fn touch(&mut self, id: JobId) {
+        self.touched.insert(id);
+        self.changed.insert(id);
+    }
+
+    /// One of those that are not over.
+    #[must_use]
+    pub fn get_open(&self, id: JobId) -> Option<&Job> {
+        self.all.get(&id).filter(|_| self.open.contains(&id))
+    }
+
+    /// Sorts out which jobs wait for a runner now.
+    pub fn sort_out_waiting(&mut self) {
+        for id in std::mem::take(&mut self.changed) {
+            if self.get_open(id).is_some_and(Job::is_waiting) {
+                self.waiting.insert(id);
+            } else {
+                self.waiting.remove(&id);
+            }
+        }
+    }
+
+    /// Those that wait for a runner, oldest first, as they were sorted out last.
+    pub fn waiting(&self) -> impl Iterator<Item = &Job> {
+        self.waiting.iter().filter_map(|id| self.all.get(id))
     }
 
     /// Those that are not over, oldest first.
@@ -206,6 +249,6 @@ impl Jobs {
 
     /// A run's jobs of one attempt.
     pub fn of_run(&self, run: RunId, attempt: u32) -> impl Iterator<Item = &Job> {
-        self.all.values().filter(move |job| job.run == run && job.attempt == attempt)
+        self.of_runs.get(&(run, attempt)).into_iter().flatten().filter_map(|id| self.all.get(id))
     }
 }

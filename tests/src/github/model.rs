@@ -4,6 +4,7 @@
 //! [`Model::next_deadline`] says when that will be.
 
 mod assignment;
+mod deadlines;
 mod gates;
 mod journal;
 mod lifecycle;
@@ -21,6 +22,7 @@ pub use tokens::Caller;
 pub(crate) use workshop::Draft;
 pub use workshop::Workshop;
 
+use self::deadlines::Deadlines;
 use super::accounts::Accounts;
 use super::app::App;
 use super::calls::Calls;
@@ -29,7 +31,7 @@ use super::deliveries::{Deliveries, Delivery, Outcome, Outgoing};
 use super::exchanges::Exchanges;
 use super::faults::Faults;
 use super::hook::{ContentType, EXAMPLE_SECRET, Hook};
-use super::id::{DeliveryId, JobId, RunnerId};
+use super::id::{DeliveryId, JobId, RunnerId, SessionId};
 use super::jobs::{Job, Jobs};
 use super::key::KeyPair;
 use super::limits::Limits;
@@ -62,6 +64,9 @@ pub struct Model {
     pub(crate) chance: Chance,
     /// How many jobs were given to runners.
     assignments: u64,
+    /// How many runners were removed.
+    removals: u64,
+    deadlines: Deadlines,
     /// What happened, if somebody wants to know.
     pub journal: Journal,
     /// Up to when everything was carried out.
@@ -90,6 +95,8 @@ impl Model {
             exchanges: Exchanges::default(),
             chance,
             assignments: 0,
+            removals: 0,
+            deadlines: Deadlines::default(),
             journal: Journal::default(),
             clock: now,
         }
@@ -105,6 +112,7 @@ impl Model {
         self.exchanges = Exchanges::default();
         self.jobs = self.jobs.cleared();
         self.runners = self.runners.cleared();
+        self.deadlines = Deadlines::default();
         self.deliveries = self.deliveries.cleared();
         self.accounts.restore(now);
     }
@@ -115,10 +123,28 @@ impl Model {
         self.assignments
     }
 
+    /// Changes whenever a runner is given a job, or is removed: what a runner that waits at its long poll hears of.
+    #[must_use]
+    pub fn news_to_runners(&self) -> u64 {
+        self.assignments + self.removals
+    }
+
+    /// True if a runner that waits at its long poll is told something.
+    #[must_use]
+    pub fn has_news_for(&self, session: &SessionId) -> bool {
+        let runner = self.runners.of_session(session).and_then(|id| self.runners.get(id));
+        runner.is_none_or(|runner| runner.job.is_some() || runner.removed.is_some())
+    }
+
     /// A job.
     #[must_use]
     pub fn job(&self, id: JobId) -> Option<&Job> {
         self.jobs.get(id)
+    }
+
+    /// Jobs that are not over, oldest first.
+    pub fn open_jobs(&self) -> impl Iterator<Item = &Job> {
+        self.jobs.open()
     }
 
     /// All jobs, oldest first.
@@ -194,14 +220,5 @@ impl Model {
         self.advance_sessions(now);
         self.advance_hosted(now);
         self.assign(now);
-    }
-
-    /// When [`Model::advance`] or [`Model::take_due`] next has something to do, if nobody calls before.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Timestamp> {
-        let offers = self.jobs.open().filter(|job| job.is_waiting()).map(|job| self.offered_at(job)).filter(|at| *at > self.clock);
-        let jobs = self.jobs.open().filter_map(|job| self.job_deadline(job)).chain(offers);
-        let runners = self.runners.live().filter_map(|runner| self.runner_deadline(runner));
-        jobs.chain(runners).chain(self.deliveries.next_due()).min()
     }
 }

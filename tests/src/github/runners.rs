@@ -121,6 +121,11 @@ pub struct Listed {
 pub struct Runners {
     all: BTreeMap<RunnerId, Runner>,
     live: BTreeSet<RunnerId>,
+    /// Those whose deadlines may be others than they were.
+    pub(super) touched: BTreeSet<RunnerId>,
+    /// Those that are fit for a job, but for what has changed since.
+    idle: BTreeSet<RunnerId>,
+    changed: BTreeSet<RunnerId>,
     sessions: BTreeMap<SessionId, RunnerId>,
     cached: BTreeMap<Scope, (Timestamp, Vec<Listed>)>,
     last: i64,
@@ -141,6 +146,7 @@ impl Runners {
 
     /// Adds a runner.
     pub fn insert(&mut self, runner: Runner) {
+        self.touch(runner.id);
         self.live.insert(runner.id);
         self.all.insert(runner.id, runner);
     }
@@ -153,7 +159,31 @@ impl Runners {
 
     /// A runner, registered or removed, to change.
     pub fn get_mut(&mut self, id: RunnerId) -> Option<&mut Runner> {
+        self.touch(id);
         self.all.get_mut(&id)
+    }
+
+    fn touch(&mut self, id: RunnerId) {
+        self.touched.insert(id);
+        self.changed.insert(id);
+    }
+
+    /// One of the registered ones.
+    #[must_use]
+    pub fn get_live(&self, id: RunnerId) -> Option<&Runner> {
+        self.all.get(&id).filter(|_| self.live.contains(&id))
+    }
+
+    /// Those that are connected, without a job, and fit for one, oldest first.
+    pub fn idle(&mut self) -> Vec<RunnerId> {
+        for id in std::mem::take(&mut self.changed) {
+            if self.all.get(&id).is_some_and(Runner::is_idle) {
+                self.idle.insert(id);
+            } else {
+                self.idle.remove(&id);
+            }
+        }
+        self.idle.iter().copied().collect()
     }
 
     /// The registered ones, oldest first.
@@ -180,6 +210,7 @@ impl Runners {
 
     /// Connects a runner.
     pub fn connect(&mut self, id: RunnerId, session: SessionId, now: Timestamp) {
+        self.touch(id);
         if let Some(runner) = self.all.get_mut(&id) {
             runner.session = Some(session.clone());
             runner.presence = Presence::Online { seen: now, idle_since: now };
@@ -189,6 +220,7 @@ impl Runners {
 
     /// Removes a runner's registration; its story stays.
     pub fn remove(&mut self, id: RunnerId, why: Removal, now: Timestamp) {
+        self.touch(id);
         if let Some(runner) = self.all.get_mut(&id).filter(|runner| runner.removed.is_none()) {
             runner.removed = Some((now, why));
             runner.presence = Presence::Offline { since: now };

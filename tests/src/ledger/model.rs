@@ -13,6 +13,7 @@ use super::fault::Fault;
 use super::pace::{Pace, at_once};
 use super::store::Handle;
 use super::table::Table;
+use super::throughput::{Now, Partitions, Throughput};
 
 /// How the table treats its callers, within what DynamoDB allows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +37,19 @@ pub(super) struct State {
     /// The next transaction of this caller (or anybody) stops half-way.
     pub(super) hold: Option<(Option<String>, Shows)>,
     pub(super) draws: fastrand::Rng,
+    /// None: partitions give whatever is asked of them, and nothing expires.
+    pub(super) partitions: Option<Partitions>,
+    now: Option<Now>,
+}
+
+impl State {
+    /// Drops what has expired for long enough.
+    pub(super) fn drop_expired(&mut self) {
+        if let Some(now) = &self.now {
+            let now = now().seconds();
+            self.table.drop_expired(now);
+        }
+    }
 }
 
 /// The table, shared by all who use it.
@@ -64,6 +78,8 @@ impl Model {
             unkindness: Unkindness::default(),
             hold: None,
             draws: fastrand::Rng::with_seed(seed),
+            partitions: None,
+            now: None,
         };
         Self { state: Arc::new(Mutex::new(state)), pace, released: Arc::default(), reached: Arc::default() }
     }
@@ -92,6 +108,26 @@ impl Model {
     /// Changes how callers are treated.
     pub fn treat(&self, unkindness: Unkindness) {
         self.state().unkindness = unkindness;
+    }
+
+    /// From now on a partition key gives no more than this a second, and what has expired is dropped some time later, by this clock.
+    pub fn gives(&self, throughput: Throughput, now: Now) {
+        let mut state = self.state();
+        state.partitions = Some(Partitions::new(throughput, Now::clone(&now)));
+        state.now = Some(now);
+    }
+
+    /// From now on partition keys give this, if there is a limit at all.
+    pub fn gives_now(&self, throughput: Throughput) {
+        if let Some(partitions) = &mut self.state().partitions {
+            partitions.throughput = throughput;
+        }
+    }
+
+    /// How often a partition gave no more.
+    #[must_use]
+    pub fn throttled(&self) -> u64 {
+        self.state().partitions.as_ref().map_or(0, |partitions| partitions.throttled)
     }
 
     /// Puts a fault in force.

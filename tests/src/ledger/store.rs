@@ -1,6 +1,7 @@
 //! The ledger's port over the model.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use mayfly_ledger::history::{After, ClosedPage, Span};
@@ -11,8 +12,13 @@ use mayfly_ledger::{History, Store};
 use super::capacity::{item_bytes, read_units, write_units};
 use super::counts::Operation;
 use super::fault::{What, When, strike};
-use super::model::Model;
+use super::model::{Model, State};
 use super::table::TransactionId;
+use super::throughput::Way;
+
+/// Attempts of the SDK at what is throttled, and its first pause, which doubles and is drawn from (`mayfly_settings::aws`).
+const ATTEMPTS: u32 = 3;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// The table as one caller has it.
 #[derive(Clone, Debug)]
@@ -51,6 +57,7 @@ impl Handle {
     async fn called(&self, operation: Operation, keys: &str) -> Result<Option<What>, CommitError> {
         let struck = {
             let mut state = self.model.state();
+            state.drop_expired();
             state.counts.of_mut(&self.who, operation).calls += 1;
             strike(&mut state.faults, &self.who, operation, keys)
         };
@@ -79,6 +86,34 @@ impl Handle {
         let mut state = self.model.state();
         state.counts.of_mut(&self.who, operation).read_units += units;
         state.counts.read(partition, units);
+        if let Some(partitions) = &mut state.partitions {
+            partitions.spend(partition, Way::Read, units);
+        }
+    }
+
+    /// Waits until these partitions give something, for as long as the SDK tries. A transaction is not tried again: the SDK takes its cancellation for an
+    /// answer.
+    async fn let_in(&self, operation: Operation, keys: &[&str]) -> Result<(), StoreError> {
+        let reads = matches!(operation, Operation::GetItem | Operation::Query | Operation::TransactGetItems);
+        let way = if reads { Way::Read } else { Way::Write };
+        let transaction = matches!(operation, Operation::TransactGetItems | Operation::TransactWriteItems);
+        let attempts = if transaction { 1 } else { ATTEMPTS };
+        for attempt in 1..=attempts {
+            let pause = {
+                let mut state = self.model.state();
+                let Some(partitions) = &mut state.partitions else { return Ok(()) };
+                if partitions.let_in(keys.iter().copied(), way) {
+                    return Ok(());
+                }
+                (FIRST_PAUSE * 2_u32.pow(attempt - 1)).mul_f64(state.draws.f64())
+            };
+            if attempt < attempts {
+                tokio::time::sleep(pause).await;
+            }
+        }
+        let code = if transaction { "TransactionCanceledException ThrottlingError" } else { "ThrottlingException" };
+        let way = if reads { "Read" } else { "Write" };
+        Err(StoreError { operation: operation.name(), problem: format!("{code} Table{way}KeyRangeThroughputExceeded") })
     }
 
     /// Carries a transaction out, step by step.
@@ -86,6 +121,7 @@ impl Handle {
         let units: u64 = writes.iter().map(|write| 2 * write_units(written_bytes(write))).sum();
         let id = {
             let mut state = self.model.state();
+            spend_writes(&mut state, writes.iter(), 2);
             let begun = state.table.begin(writes);
             let count = state.counts.of_mut(&self.who, Operation::TransactWriteItems);
             count.write_units += units;
@@ -128,6 +164,7 @@ impl Handle {
         let operation = plain(&write);
         let units = write_units(written_bytes(&write));
         let mut state = self.model.state();
+        spend_writes(&mut state, std::iter::once(&write), 1);
         let written = state.table.write(write);
         let count = state.counts.of_mut(&self.who, operation);
         count.write_units += units;
@@ -140,6 +177,15 @@ fn written_bytes(write: &Write) -> usize {
     match write {
         Write::Put(_, item, _) => item_bytes(item),
         Write::Delete(..) => 0,
+    }
+}
+
+/// A partition is charged for a write whether or not its condition holds.
+fn spend_writes<'a>(state: &mut State, writes: impl Iterator<Item = &'a Write>, times: u64) {
+    if let Some(partitions) = &mut state.partitions {
+        for write in writes {
+            partitions.spend(&write.key().pk, Way::Write, times * write_units(written_bytes(write)));
+        }
     }
 }
 
@@ -177,6 +223,7 @@ impl Store for Handle {
     async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError> {
         let operation = Operation::GetItem;
         let fault = self.called(operation, &key.to_string()).await.map_err(no_conflict)?;
+        self.let_in(operation, &[&key.pk]).await?;
         let item = {
             let state = self.model.state();
             state.table.get(key, state.unkindness.gets_item_by_item)
@@ -189,6 +236,7 @@ impl Store for Handle {
     async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, CommitError> {
         let operation = Operation::TransactGetItems;
         let fault = self.called(operation, &texts(keys.iter())).await?;
+        self.let_in(operation, &keys.iter().map(|key| key.pk.as_str()).collect::<Vec<_>>()).await?;
         let items = {
             let mut state = self.model.state();
             let items = state.table.get_many(keys);
@@ -210,6 +258,7 @@ impl Store for Handle {
             let problem = "ValidationException The provided starting key does not match the range key predicate".to_owned();
             return Err(StoreError { operation: "Query", problem });
         }
+        self.let_in(operation, &[pk]).await?;
         let (page, bytes) = {
             let state = self.model.state();
             let asked = limit.and_then(|limit| usize::try_from(limit).ok());
@@ -228,6 +277,7 @@ impl Store for Handle {
             Some(write) => {
                 let operation = plain(&write);
                 let fault = self.called(operation, &keys).await?;
+                self.let_in(operation, &[&write.key().pk]).await?;
                 self.write(write)?;
                 self.answered(operation, fault).await
             }
@@ -235,6 +285,7 @@ impl Store for Handle {
             None => {
                 let operation = Operation::TransactWriteItems;
                 let fault = self.called(operation, &keys).await?;
+                self.let_in(operation, &writes.iter().map(|write| write.key().pk.as_str()).collect::<Vec<_>>()).await?;
                 self.transact(writes).await?;
                 self.answered(operation, fault).await
             }

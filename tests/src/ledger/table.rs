@@ -1,6 +1,6 @@
 //! The table itself: items, transactions in steps, and what each kind of read sees of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use mayfly_domain::time::Timestamp;
@@ -11,6 +11,7 @@ use mayfly_ledger::store::{CommitError, Expect, Item, Page, REV, StoreError, Wri
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::capacity::item_bytes;
+use super::expiry;
 use super::tally::Tally;
 
 /// Most actions of a transaction, of either kind. Source: DynamoDB API reference, `TransactWriteItems`, `TransactGetItems`.
@@ -49,6 +50,8 @@ pub struct Table {
     held: BTreeMap<Key, (TransactionId, usize)>,
     last: u64,
     tally: Tally,
+    /// Items whose time is over some day, by the second at which they are gone then.
+    expiring: BTreeSet<(i64, Key)>,
 }
 
 impl Table {
@@ -228,9 +231,31 @@ impl Table {
 
     fn put(&mut self, key: Key, item: Option<Stored>) {
         match item {
-            Some(item) => self.items.insert(key, item),
+            Some(item) => {
+                if let Some(gone_at) = expiry::gone_at(&key, &item.item) {
+                    self.expiring.insert((gone_at, key.clone()));
+                }
+                self.items.insert(key, item)
+            }
             None => self.items.remove(&key),
         };
+    }
+
+    /// Drops what DynamoDB's clean-up of expired items has come to by this second; what a transaction is at waits for the next time.
+    pub(super) fn drop_expired(&mut self, now: i64) {
+        while self.expiring.first().is_some_and(|(gone_at, _)| *gone_at <= now) {
+            let Some((_, key)) = self.expiring.pop_first() else { return };
+            if self.held.contains_key(&key) {
+                self.expiring.insert((now + 1, key));
+                continue;
+            }
+            // What was written since may stay longer, or for good.
+            let over = self.items.get(&key).and_then(|stored| expiry::gone_at(&key, &stored.item)).is_some_and(|gone_at| gone_at <= now);
+            if over {
+                self.tally.count(&key, true, false);
+                self.items.remove(&key);
+            }
+        }
     }
 
     fn check(&self, key: &Key, expect: Expect) -> Result<(), CommitError> {

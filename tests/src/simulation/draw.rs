@@ -38,7 +38,7 @@ impl FromStr for Profile {
             "mixed" => Ok(Self::Mixed),
             "harsh" => Ok(Self::Harsh),
             _ => situations::named(text).map(|situation| Self::Only(situation.name)).ok_or_else(|| {
-                let names: Vec<_> = situations::ALL.iter().map(|situation| situation.name).collect();
+                let names: Vec<_> = situations::every().map(|situation| situation.name).collect();
                 format!("{text:?} is no profile: plain, mixed, harsh, or a situation: {}", names.join(", "))
             }),
         }
@@ -101,6 +101,7 @@ pub fn scenario(seed: u64, profile: Profile) -> Scenario {
         // A real page holds thousands of rows: so small ones only where there are few.
         page: if few && chance.one_in(4) { Some(chance.pick(&[5, 20, 50])) } else { None },
         lingers: 0,
+        tight: None,
         logs: chance.one_in(8),
         timing: Timing::default(),
     };

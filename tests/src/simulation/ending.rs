@@ -89,7 +89,7 @@ pub(super) struct Ending<'a> {
 pub(super) fn jobs_at_github(system: &System, scenario: &Scenario) -> Vec<JobNow> {
     let flipped: BTreeSet<&str> = scenario.flipped().collect();
     let time = |at: jiff::Timestamp| Timestamp::from_millis(at.as_millisecond());
-    system.world.with_github(|github, _| {
+    system.world.see_github(|github, _| {
         let mut heard = BTreeSet::new();
         for delivery in github.deliveries().filter(|delivery| !delivery.forged) {
             if let crate::github::deliveries::Stage::Over(outcome) = &delivery.stage
@@ -284,7 +284,7 @@ impl Ending<'_> {
 
     fn registrations(&self, open: &BTreeSet<String>, left: &mut Vec<(Vec<String>, String)>) {
         let gone = |owner: &str| self.jobs.iter().any(|job| !job.app && job.repository.starts_with(owner));
-        let registered = self.system.world.with_github(|github, _| {
+        let registered = self.system.world.see_github(|github, _| {
             let all = github.runners().filter(|runner| runner.removed.is_none());
             let all = all.map(|runner| {
                 let place = match runner.scope {
@@ -330,7 +330,7 @@ impl Ending<'_> {
 
     /// Where a secret was told.
     pub(super) fn secrets_told(&self) -> Vec<String> {
-        let (mut secrets, answers) = self.system.world.with_github(|github, _| {
+        let (mut secrets, answers) = self.system.world.see_github(|github, _| {
             // Registrations begin alike: what begins so is one.
             let registration = github.runners().next().map(|runner| runner.registration.chars().take(40).collect::<String>());
             let answers: Vec<String> = github
@@ -348,7 +348,7 @@ impl Ending<'_> {
         let tasks = self
             .system
             .world
-            .with_ecs(|ecs, _| ecs.task_views())
+            .see_ecs(crate::fargate::Fargate::task_views)
             .into_iter()
             .map(|task| ("a task as ECS shows it".to_owned(), task.to_string()));
         let answers = answers.into_iter().map(|body| ("the answer to a delivery".to_owned(), body));

@@ -33,6 +33,8 @@ pub struct Figures {
     pub failed: u64,
     /// Stories by the situation that they tell.
     pub situations: BTreeMap<String, u64>,
+    /// What was turned away for want of capacity: by route of the front door, by function, and at the table.
+    pub turned_away: BTreeMap<&'static str, u64>,
     /// Jobs by what became of them.
     pub jobs: BTreeMap<JobEnd, u64>,
     /// Jobs that still wait, by what they wait for.
@@ -62,6 +64,7 @@ impl Figures {
             seeds: 1,
             failed: u64::from(!watch.violations.is_empty()),
             situations: ending.scenario.situation.iter().map(|name| (name.clone(), 1)).collect(),
+            turned_away: ending.system.world.turned_away(),
             calls: watch.calls.clone(),
             happenings: watch.kinds.clone(),
             lasted: watch.since(ending.now),
@@ -104,6 +107,7 @@ impl Figures {
         self.seeds += other.seeds;
         self.failed += other.failed;
         sum(&mut self.situations, &other.situations);
+        sum(&mut self.turned_away, &other.turned_away);
         sum(&mut self.jobs, &other.jobs);
         sum(&mut self.waiting, &other.waiting);
         sum(&mut self.runners, &other.runners);

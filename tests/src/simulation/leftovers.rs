@@ -114,7 +114,7 @@ impl Leftovers {
 fn keys(system: &System) -> (BTreeSet<String>, Vec<JobId>) {
     system.world.table.with(|table| {
         let (mut rows, mut waiting) = (BTreeSet::new(), Vec::new());
-        for (key, _) in table.settled().filter(|(key, _)| key.pk.starts_with("pool#")) {
+        for (key, _) in table.settled_in("pool#") {
             rows.extend(address_of_key(&key.pk, &key.sk));
             waiting.extend(key.sk.strip_prefix("job#").and_then(|digits| digits.parse().ok()).map(JobId));
         }

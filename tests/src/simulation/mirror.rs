@@ -92,8 +92,12 @@ pub(super) struct Job {
 #[derive(Debug, Default)]
 pub(super) struct Mirror {
     pub(super) tasks: BTreeMap<String, Task>,
+    /// Those that have not stopped.
+    living: BTreeSet<String>,
     pub(super) live: BTreeMap<String, usize>,
     pub(super) runners: BTreeMap<Address, Runner>,
+    /// Runners by the job that they have.
+    holders: BTreeMap<JobId, BTreeSet<Address>>,
     pub(super) jobs: BTreeMap<JobId, Job>,
     /// Registrations that exist: GitHub's id, name, since when. Strangers' are not among them.
     pub(super) registrations: BTreeMap<i64, (String, Timestamp)>,
@@ -273,6 +277,7 @@ impl Mirror {
         let (left_out, given_up) = (Duration::ZERO, false);
         let started = Task { runner, paid: None, running: None, stopped: None, to_stop: None, copy, left_out, given_up };
         self.tasks.insert(task.to_owned(), started);
+        self.living.insert(task.to_owned());
         if copy {
             return;
         }
@@ -280,8 +285,8 @@ impl Mirror {
         self.runners.entry(started_by.to_owned()).or_default().tasks.push(task.to_owned());
     }
 
-    fn task_changed(&mut self, at: Timestamp, task: &str, last: LastStatus) {
-        let Some(task) = self.tasks.get_mut(task) else { return };
+    fn task_changed(&mut self, at: Timestamp, id: &str, last: LastStatus) {
+        let Some(task) = self.tasks.get_mut(id) else { return };
         if last >= LastStatus::Pending {
             task.paid.get_or_insert(at);
         }
@@ -290,6 +295,7 @@ impl Mirror {
         }
         if last == LastStatus::Stopped && task.stopped.is_none() {
             task.stopped = Some(at);
+            self.living.remove(id);
             if let Some(live) = self.live.get_mut(pool_of(&task.runner)).filter(|_| task.counts()) {
                 *live = live.saturating_sub(1);
             }
@@ -323,13 +329,11 @@ impl Mirror {
     }
 
     fn assigned(&mut self, at: Timestamp, job: JobId, runner: Option<&str>) {
-        for other in self.runners.values_mut().filter(|other| other.job == Some(job)) {
-            other.job = None;
+        for address in self.holders.remove(&job).unwrap_or_default() {
+            self.hold(at, &address, None);
         }
         if let Some(address) = runner.and_then(|name| self.ours(name)) {
-            let runner = self.runners.entry(address).or_default();
-            runner.job = Some(job);
-            runner.given.get_or_insert(at);
+            self.hold(at, &address, Some(job));
         }
     }
 
@@ -337,15 +341,27 @@ impl Mirror {
         let over = changed.status == Status::Completed;
         let at = changed.since;
         if let Some(address) = changed.runner.as_deref().and_then(|name| self.ours(name)) {
-            let runner = self.runners.entry(address).or_default();
-            runner.job = Some(job);
-            runner.given.get_or_insert(at);
+            self.hold(at, &address, Some(job));
         }
-        for runner in self.runners.values_mut().filter(|runner| over && runner.job == Some(job)) {
-            runner.done = Some(at);
-            runner.job = None;
+        let held = if over { self.holders.remove(&job).unwrap_or_default() } else { BTreeSet::new() };
+        for address in held {
+            self.hold(at, &address, None);
+            self.runners.entry(address).or_default().done = Some(at);
         }
         self.jobs.insert(job, changed);
+    }
+
+    /// A runner has this job, or none, from now on.
+    fn hold(&mut self, at: Timestamp, address: &str, job: Option<JobId>) {
+        let runner = self.runners.entry(address.to_owned()).or_default();
+        let before = std::mem::replace(&mut runner.job, job);
+        if let Some(holders) = before.and_then(|before| self.holders.get_mut(&before)) {
+            holders.remove(address);
+        }
+        if let Some(job) = job {
+            runner.given.get_or_insert(at);
+            self.holders.entry(job).or_default().insert(address.to_owned());
+        }
     }
 
     /// How many of a pool's tasks have not stopped whose runner was handed a registration for a repository.
@@ -363,7 +379,8 @@ impl Mirror {
 
     /// The task that lives although its runner's row is closed, and answers for it no more. None if there is none.
     pub(super) fn left_alone(&self, address: &str) -> Option<(&String, &Task)> {
-        self.live_tasks().find(|(_, task)| task.runner == address && task.counts())
+        let mut tasks = self.runners.get(address)?.tasks.iter().filter_map(|id| self.tasks.get_key_value(id));
+        tasks.find(|(_, task)| task.stopped.is_none() && task.counts())
     }
 
     /// A task's row was closed, and nobody could know better.
@@ -377,7 +394,7 @@ impl Mirror {
 
     /// Tasks that have not stopped.
     pub(super) fn live_tasks(&self) -> impl Iterator<Item = (&String, &Task)> {
-        self.tasks.iter().filter(|(_, task)| task.stopped.is_none())
+        self.living.iter().filter_map(|id| self.tasks.get_key_value(id))
     }
 }
 

@@ -111,7 +111,7 @@ impl Pace {
         minute.tasks += u64::from(matches!(happening, Happening::TaskStarted { .. }));
         match happening {
             Happening::Called { call, fate, .. } => {
-                minute.struck += u64::from(matches!(fate, Fate::Struck(..)));
+                minute.struck += u64::from(matches!(fate, Fate::Struck(..)) || fate.is_throttled());
                 if let Some(pool) = looked_at(call) {
                     *minute.looks.entry(pool.to_owned()).or_default() += 1;
                 }

@@ -85,7 +85,6 @@ impl Patience {
     /// Looks once more. The jobs that have waited too long, unless there is a reason.
     pub(super) fn look(&mut self, system: &System, watch: &Shared) -> Vec<Overdue> {
         let now = system.world.clock.now();
-        // Before the witness is held: asking GitHub may tell it something.
         let waiting = waiting(system);
         let watch = watch.get();
         let Some(file) = watch.files.last() else { return Vec::new() };
@@ -131,10 +130,11 @@ impl Patience {
 
 /// Jobs that wait at GitHub for a runner of anybody's, the oldest first.
 fn waiting(system: &System) -> Vec<Waiting> {
-    system.world.with_github(|github, _| {
-        let free: Vec<_> = github.registered().filter(|runner| runner.job.is_none() && !runner.too_old).collect();
+    system.world.see_github(|github, _| {
+        // One that GitHub takes for too old counts, too: GitHub says so to nobody.
+        let free: Vec<_> = github.registered().filter(|runner| runner.job.is_none()).collect();
         let accounts = github.accounts();
-        let jobs = github.jobs().filter(|job| job.is_waiting() && !job.is_hosted());
+        let jobs = github.open_jobs().filter(|job| job.is_waiting() && !job.is_hosted());
         let mut waiting: Vec<Waiting> = jobs
             .map(|job| Waiting {
                 id: JobId(job.id.0),

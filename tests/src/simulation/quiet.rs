@@ -40,7 +40,8 @@ impl Quiet {
             Happening::Ended { end, .. } => !matches!(end, End::Returned(_)),
             Happening::DeliveryAnswered { status, .. } => !(200..300).contains(status),
             Happening::ContainerExited { code, .. } => *code != 0,
-            Happening::TaskLeftOut { .. } => true,
+            // API Gateway answered in registrar's place: too much was asked at once, or registrar failed.
+            Happening::Answered { ours: false, .. } | Happening::TaskLeftOut { .. } => true,
             Happening::RunnerRemoved { why, by, .. } => *by == "GitHub" && *why != "job_done",
             Happening::Began { who: "sweeper", .. } => self.swept.replace(at).is_some_and(|before| at.since(before) > LATE),
             _ => false,

@@ -78,6 +78,8 @@ fn jobs(text: &mut String, figures: &Figures) {
         "calls     {github} to GitHub, {ecs} to ECS; in one minute at most {} looks at pools, {} RunTask",
         figures.most_looks, figures.most_requests
     );
+    let turned_away = figures.turned_away.iter().map(|(place, count)| (place, *count));
+    let _ = writeln!(text, "turned away by load: {}", listed(turned_away));
     let _ = writeln!(text, "happened  {}", listed(figures.happenings.iter().map(|(kind, count)| (kind, *count))));
 }
 
@@ -114,6 +116,7 @@ pub(super) fn json(figures: &Figures) -> serde_json::Value {
         "seeds": figures.seeds,
         "failed": figures.failed,
         "situations": figures.situations,
+        "turned_away": figures.turned_away,
         "jobs": figures.jobs.iter().map(|(kind, count)| (end(*kind), *count)).collect::<BTreeMap<_, _>>(),
         "waiting": figures.waiting,
         "runners": figures.runners,

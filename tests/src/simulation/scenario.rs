@@ -3,6 +3,7 @@
 mod act;
 mod order;
 mod pools;
+mod tight;
 mod timing;
 mod trouble;
 
@@ -10,6 +11,7 @@ pub use act::{Act, Batch, Deed, Fake, Moment, Stranger};
 pub(super) use pools::Asked;
 use pools::is_zero;
 pub use pools::{PoolSpec, PoolsFile};
+pub use tight::Tight;
 pub use timing::Timing;
 pub use trouble::{Blow, Outage, Rate, Strike, Trouble, Unkindness};
 
@@ -53,6 +55,9 @@ pub struct Scenario {
     /// Steps of up to 9 ms that pass between two items that a plan's transaction shows, besides one.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub lingers: u32,
+    /// What the world outside gives until then, where that is less than it really does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tight: Option<Tight>,
     /// Every log line is searched for secrets.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub logs: bool,
@@ -131,6 +136,6 @@ impl Scenario {
                     | Deed::Kill
             )
         };
-        self.trouble.is_none() && self.acts.iter().all(harmless)
+        self.trouble.is_none() && !self.is_throttled() && self.acts.iter().all(harmless)
     }
 }

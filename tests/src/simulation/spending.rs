@@ -206,15 +206,18 @@ fn phases(task: &Task, runner: &Runner, told_over: Option<Timestamp>, now: Times
 /// fault. With the bounds on tasks that run no job this bounds what a story costs beyond its jobs.
 pub(super) fn i9_idle_time_is_bounded(ending: &Ending<'_>, watch: &mut Watch) {
     let mut found = Vec::new();
+    let mut told_over: BTreeMap<String, Timestamp> = BTreeMap::new();
+    for (id, job) in &watch.mirror.jobs {
+        let address = job.runner.as_deref().and_then(super::mirror::address_of);
+        if let Some((address, over)) = address.zip(watch.mirror.over.get(id)) {
+            let first = told_over.entry(address).or_insert(*over);
+            *first = (*first).min(*over);
+        }
+    }
     for task in watch.mirror.tasks.values().filter(|task| !task.copy) {
         let Some(runner) = watch.mirror.runners.get(&task.runner).filter(|runner| runner.tasks.len() == 1) else { continue };
         let limits = limits(watch, task, ending.now);
-        let told_over = watch
-            .mirror
-            .jobs
-            .iter()
-            .filter(|(_, job)| job.runner.as_deref().and_then(super::mirror::address_of).as_ref() == Some(&task.runner));
-        let told_over = told_over.filter_map(|(id, _)| watch.mirror.over.get(id)).min().copied();
+        let told_over = told_over.get(&task.runner).copied();
         for (phase, from, to) in phases(task, runner, told_over, ending.now) {
             let long = watch.quiet.longest(from, to);
             let limit = phase.limit(limits);

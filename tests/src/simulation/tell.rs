@@ -28,8 +28,9 @@ use crate::fargate;
 use crate::github::accounts::Level;
 use crate::github::faults::Faults as GithubFaults;
 use crate::github::jobs::Status;
+use crate::github::settings::Settings;
 use crate::ledger::Unkindness;
-use crate::system::{Chances, Habits, Happening, Start, System};
+use crate::system::{Capacity, Chances, Habits, Happening, Start, System};
 
 /// How often it is looked whether everything is at rest.
 const LOOK: Duration = Duration::from_secs(30);
@@ -181,6 +182,12 @@ impl<'a> Teller<'a> {
             github.settings.listed_late = timing.listed_late;
         });
         let lingers = (scenario.lingers > 0).then_some(("scaler", scenario.lingers));
+        if let Some(tight) = &scenario.tight {
+            system.world.gives(tight.capacity());
+            system.world.with_github(|github, _| {
+                (github.settings.points_per_minute, github.settings.primary_per_hour) = (tight.points, tight.requests);
+            });
+        }
         system.world.table.treat(Unkindness { page: scenario.page, lingers, ..Unkindness::default() });
         self.watch.get().files.applied(self.began, Some(scenario.pools.clone()));
         system.world.with_github(|github, now| {
@@ -336,7 +343,12 @@ impl<'a> Teller<'a> {
         self.outages.clear();
         self.pending.clear();
         self.github = GithubFaults { refused: std::mem::take(&mut self.github.refused), ..GithubFaults::default() };
-        self.system.world.with_github(|github, _| github.faults = self.github.clone());
+        self.system.world.gives(Capacity::default());
+        self.system.world.with_github(|github, _| {
+            github.faults = self.github.clone();
+            let given = Settings::default();
+            (github.settings.points_per_minute, github.settings.primary_per_hour) = (given.points_per_minute, given.primary_per_hour);
+        });
         self.system.world.with_ecs(|ecs, _| ecs.clear_faults());
         self.system.world.clear_weather();
         self.system.world.set_chances(Chances::default());
@@ -431,7 +443,6 @@ impl<'a> Teller<'a> {
     }
 
     fn ending(&self, unsettled: Option<Duration>) -> Ending<'_> {
-        // Before the witness is held: asking GitHub may tell it something.
         let jobs = jobs_at_github(&self.system, self.scenario);
         let watch = self.watch.get();
         Ending {

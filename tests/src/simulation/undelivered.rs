@@ -23,7 +23,7 @@ struct Attempts<'a> {
 
 /// Events about jobs of which no attempt succeeded so far, though GitHub would still make another.
 pub(super) fn undelivered(system: &System) -> Vec<Undelivered> {
-    system.world.with_github(|github, now| among(github.deliveries(), github.settings.redelivery_limit, now))
+    system.world.see_github(|github, now| among(github.deliveries(), github.settings.redelivery_limit, now))
 }
 
 /// The same among these attempts, the oldest first; GitHub makes another one for so many seconds.

@@ -41,6 +41,7 @@ pub(super) fn bursts(seed: u64, share: f64) -> Scenario {
         calm_at: HOUR,
         page: None,
         lingers: 0,
+        tight: None,
         timing: Timing::default(),
         logs: false,
     }
@@ -96,9 +97,14 @@ pub(super) fn waste() -> anyhow::Result<bool> {
     Ok(well)
 }
 
-/// A thousand jobs at once, and then something for an hour.
+/// A thousand jobs within seconds, no more at once than the front door lets in.
+fn thousand_jobs() -> impl Iterator<Item = Act> {
+    (0..5_u32).map(|wave| jobs(1 + wave, 30.0 + f64::from(wave), 200, 20.0))
+}
+
+/// A thousand jobs, and then something for an hour.
 fn thousand(trouble: Trouble, down: Option<Outage>) -> Scenario {
-    let mut acts = vec![jobs(1, 30.0, 1_000, 20.0)];
+    let mut acts: Vec<Act> = thousand_jobs().collect();
     acts.extend(down.map(|what| Act { at: 1.0, deed: Deed::Down { what, seconds: HOUR } }));
     acts.sort_by(|one, other| one.at.total_cmp(&other.at));
     Scenario { acts, trouble, pools: one_pool(100), calm_at: HOUR + 1, ..bursts(1, 0.0) }
@@ -108,7 +114,7 @@ fn thousand(trouble: Trouble, down: Option<Outage>) -> Scenario {
 fn unanswered() -> Scenario {
     let down = Act { at: 20.0, deed: Deed::Down { what: Outage::Ecs, seconds: HOUR } };
     Scenario {
-        acts: vec![jobs(0, 1.0, 1, 20.0), down, jobs(1, 30.0, 1_000, 20.0)],
+        acts: [jobs(0, 1.0, 1, 20.0), down].into_iter().chain(thousand_jobs()).collect(),
         calm_at: HOUR + 60,
         ..thousand(Trouble::default(), None)
     }

@@ -51,37 +51,37 @@ impl System {
     /// Tasks of ECS that have not stopped.
     #[must_use]
     pub fn live_tasks(&self) -> Vec<Value> {
-        self.world.with_ecs(|ecs, _| ecs.live_task_views())
+        self.world.see_ecs(crate::fargate::Fargate::live_task_views)
     }
 
     /// How many tasks were ever started, and how many lived at once at most.
     #[must_use]
     pub fn launched_and_most_live(&self) -> (u64, usize) {
-        self.world.with_ecs(|ecs, _| ecs.launched_and_most_live())
+        self.world.see_ecs(crate::fargate::Fargate::launched_and_most_live)
     }
 
     /// How often ECS was called so.
     #[must_use]
     pub fn ecs_calls(&self, operation: Operation) -> u64 {
-        self.world.with_ecs(|ecs, _| ecs.calls().get(&operation).copied().unwrap_or_default())
+        self.world.see_ecs(|ecs| ecs.calls().get(&operation).copied().unwrap_or_default())
     }
 
     /// Where a job is at GitHub.
     #[must_use]
     pub fn at_github(&self, job: JobId) -> Option<(Status, Option<Conclusion>)> {
-        self.world.ask_github(|github, _| github.job(id::JobId(job.0)).map(|job| (job.status, job.conclusion)))
+        self.world.see_github(|github, _| github.job(id::JobId(job.0)).map(|job| (job.status, job.conclusion)))
     }
 
     /// How many steps of a job really ran.
     #[must_use]
     pub fn steps_run(&self, job: JobId) -> usize {
-        self.world.ask_github(|github, _| github.job(id::JobId(job.0)).map_or(0, |job| job.steps.len()))
+        self.world.see_github(|github, _| github.job(id::JobId(job.0)).map_or(0, |job| job.steps.len()))
     }
 
     /// Which runner has, or had, a job at GitHub: its name.
     #[must_use]
     pub fn runner_at_github(&self, job: JobId) -> Option<String> {
-        self.world.ask_github(|github, _| Some(github.job(id::JobId(job.0))?.executor.as_ref()?.name.clone()))
+        self.world.see_github(|github, _| Some(github.job(id::JobId(job.0))?.executor.as_ref()?.name.clone()))
     }
 
     /// True if the jobs are over at GitHub, well.
@@ -93,7 +93,7 @@ impl System {
     /// Registrations at GitHub that were not taken away.
     #[must_use]
     pub fn registrations(&self) -> Vec<String> {
-        self.world.ask_github(|github, _| github.registered().map(|runner| runner.name.clone()).collect())
+        self.world.see_github(|github, _| github.registered().map(|runner| runner.name.clone()).collect())
     }
 
     /// Everything that should not be there once nothing happens any more: open rows, waiting rows, live tasks, registrations, deliveries that failed.

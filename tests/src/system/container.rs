@@ -20,10 +20,9 @@ use crate::github::wire::Request;
 
 /// How long the entry script waits when nobody says how long.
 const RETRY: Duration = Duration::from_secs(3);
-/// How often the runner looks for its job; the real one is told at once.
-const POLL: Duration = Duration::from_secs(1);
-/// How often it gives a sign of life while it works.
-const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How often it gives a sign of life, at least. The real one renews the lease of its job every 60 s.
+/// Source: <https://github.com/actions/runner/blob/main/src/Runner.Listener/JobDispatcher.cs>, `RenewJobRequestAsync`.
+const HEARTBEAT: Duration = Duration::from_secs(60);
 /// A process that was killed by SIGKILL.
 const KILLED: i32 = 137;
 
@@ -147,7 +146,7 @@ impl Container {
                 Err(_) => return 0,
                 Ok(None) => {}
             }
-            if told.or(tokio::time::sleep(POLL)).await.is_none() {
+            if told.or(news(system, &session)).await.is_none() {
                 let _ = system.world.with_github(|github, now| github.close_session(&session, now));
                 return 0;
             }
@@ -245,11 +244,22 @@ fn script_waits(said: Option<u64>, tries: u32) -> u64 {
     }
 }
 
+/// Three signs of life in the time after which GitHub takes a runner for lost.
+fn heartbeat(system: &System) -> Duration {
+    let lost_after = system.world.lock_github(|github, _| github.settings.lost_after);
+    Duration::try_from_secs_f64(lost_after / 3.0).map_or(HEARTBEAT, |third| third.min(HEARTBEAT))
+}
+
+/// Until there is something to hear at the long poll, or it is time for another one.
+async fn news(system: &System, session: &SessionId) {
+    select(pin!(system.world.news_for(session)), pin!(tokio::time::sleep(heartbeat(system)))).await;
+}
+
 /// Waits for something, with signs of life.
 async fn alive_during<T>(system: &System, session: &SessionId, what: impl Future<Output = T>) -> T {
-    let mut what = pin!(what);
+    let (mut what, heartbeat) = (pin!(what), heartbeat(system));
     loop {
-        match select(what.as_mut(), pin!(tokio::time::sleep(HEARTBEAT))).await {
+        match select(what.as_mut(), pin!(tokio::time::sleep(heartbeat))).await {
             Either::Left((done, _)) => return done,
             Either::Right(_) => {
                 let _ = system.world.ask_github(|github, now| github.heartbeat(session, now));
@@ -260,13 +270,13 @@ async fn alive_during<T>(system: &System, session: &SessionId, what: impl Future
 
 /// Works for a while, with signs of life.
 async fn live(system: &System, session: &SessionId, work: Duration) -> Result<(), Interrupted> {
-    let end = system.world.clock.elapsed() + work;
+    let (end, heartbeat) = (system.world.clock.elapsed() + work, heartbeat(system));
     loop {
         let left = end.saturating_sub(system.world.clock.elapsed());
         if left.is_zero() {
             return Ok(());
         }
-        tokio::time::sleep(left.min(HEARTBEAT)).await;
+        tokio::time::sleep(left.min(heartbeat)).await;
         system.world.ask_github(|github, now| github.heartbeat(session, now))?;
     }
 }

@@ -16,6 +16,11 @@ use crate::github::deliveries::{Outcome, Outgoing};
 /// Waits before an asynchronous invocation that failed is tried again. Source: Lambda developer guide, error handling.
 const RETRIES: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(120)];
 
+/// How long Lambda waits before it tries an asynchronous invocation again for which there was no room: twice as long each time. Source: Lambda developer
+/// guide, "How Lambda handles errors and retries with asynchronous invocation": from a second to five minutes, for six hours.
+const THROTTLED: Duration = Duration::from_secs(1);
+const THROTTLED_AT_MOST: Duration = Duration::from_secs(5 * 60);
+
 /// What a container gets for a request.
 #[derive(Clone, Debug)]
 pub struct Reply {
@@ -42,18 +47,29 @@ impl System {
             "headers": outgoing.headers, "body": String::from_utf8_lossy(&outgoing.body), "isBase64Encoded": false,
         });
         let Ok(request) = serde_json::from_value(event) else { return };
-        let busy = self.functions.webhook.take(&self.world, || format!("delivery {}", outgoing.id.0));
-        let webhook = busy.function();
-        let came = busy.run(&self.world, Box::pin(webhook.answer(&request)), |answer| format!("{} {}", answer.status, answer.reason)).await;
+        let came = self.webhook(&request, outgoing.id.0).await;
         self.world.with_github(|github, now| {
             let outcome = match came {
-                Came::To(answer) => Outcome { body: answer.reason, ..Outcome::answered(now, answer.status) },
-                // API Gateway's own answer (HTTP API: 500 for a function that failed).
-                Came::Crashed => Outcome::answered(now, 500),
-                Came::TimedOut => Outcome::unanswered(now, "timed out"),
+                Err(status) => Outcome::answered(now, status),
+                Ok(came) => match came {
+                    Came::To(answer) => Outcome { body: answer.reason, ..Outcome::answered(now, answer.status) },
+                    // API Gateway's own answer (HTTP API: 500 for a function that failed).
+                    Came::Crashed => Outcome::answered(now, 500),
+                    Came::TimedOut => Outcome::unanswered(now, "timed out"),
+                },
             };
             github.settle(outgoing.id, outcome);
         });
+    }
+
+    /// What webhook makes of a delivery, or API Gateway's own answer: 429 above the route's limit, 503 where Lambda has no room (HTTP API).
+    async fn webhook(&self, request: &mayfly_webhook::Request, delivery: i64) -> Result<Came<mayfly_webhook::Answer>, u16> {
+        if !self.world.in_use().lets_in("/webhook", self.world.clock.now()) {
+            return Err(429);
+        }
+        let busy = self.functions.webhook.take(&self.world, || format!("delivery {delivery}")).ok_or(503_u16)?;
+        let webhook = busy.function();
+        Ok(busy.run(&self.world, Box::pin(webhook.answer(request)), |answer| format!("{} {}", answer.status, answer.reason)).await)
     }
 
     /// Wakes, handed to one scaler, or to as many as the test wants.
@@ -84,7 +100,8 @@ impl System {
 
     async fn scale_once(self, batch: &Batch) -> Option<Vec<String>> {
         let event = serde_json::from_value(batch.event()).ok()?;
-        let busy = self.functions.scaler.take(&self.world, || batch.to_string());
+        // Without room the batch comes back once it is visible again.
+        let busy = self.functions.scaler.take(&self.world, || batch.to_string())?;
         let scaler = busy.function();
         let failures = busy.run(&self.world, Box::pin(scaler.handle(event)), |failures| format!("{} failed", failures.len())).await.to()?;
         let failures = serde_json::to_value(failures).ok()?;
@@ -94,6 +111,7 @@ impl System {
 
     /// An event of ECS, handed to observer until it is taken.
     pub(super) async fn tell(self, event: Value) {
+        let mut pause = THROTTLED;
         for wait in RETRIES.iter().map(Some).chain([None]) {
             self.world.travel().await;
             let Ok(parsed) = serde_json::from_value(event.clone()) else { return };
@@ -101,7 +119,13 @@ impl System {
                 let detail = &event["detail"];
                 format!("{} of {}", detail["lastStatus"].as_str().unwrap_or_default(), detail["startedBy"].as_str().unwrap_or_default())
             };
-            let busy = self.functions.observer.take(&self.world, about);
+            let busy = loop {
+                if let Some(busy) = self.functions.observer.take(&self.world, about) {
+                    break busy;
+                }
+                tokio::time::sleep(pause).await;
+                pause = (2 * pause).min(THROTTLED_AT_MOST);
+            };
             let observer = busy.function();
             let words =
                 |result: &anyhow::Result<()>| result.as_ref().map_or_else(|error| format!("error: {error:#}"), |()| "well".to_owned());
@@ -135,7 +159,14 @@ impl System {
 
     /// One sweep, under a name that no other has.
     async fn sweep(self, owner: &str) {
-        let busy = self.functions.sweeper.take(&self.world, || owner.to_owned());
+        let mut pause = THROTTLED;
+        let busy = loop {
+            if let Some(busy) = self.functions.sweeper.take(&self.world, || owner.to_owned()) {
+                break busy;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (2 * pause).min(THROTTLED_AT_MOST);
+        };
         let sweeper = busy.function();
         let words = |result: &anyhow::Result<()>| result.as_ref().map_or_else(|error| format!("error: {error:#}"), |()| "well".to_owned());
         let _ = busy.run(&self.world, Box::pin(sweeper.sweep(owner)), words).await;
@@ -163,9 +194,22 @@ impl System {
 
     async fn answer(self, path: &'static str, event: Value, task: String, runner: String) -> Reply {
         let Ok(event) = serde_json::from_value(event) else { return Reply::of_gateway(500) };
-        let busy = self.functions.registrar.take(&self.world, || format!("{path} of {runner}"));
+        let reply = if self.world.in_use().lets_in(path, self.world.clock.now()) {
+            self.registrar(event, || format!("{path} of {runner}")).await
+        } else {
+            Reply::of_gateway(429)
+        };
+        let (status, ours) = (reply.status, reply.ours);
+        let handed_out = path == "/registration" && status == 200 && ours;
+        self.world.tell(|| Happening::Answered { path, task, runner, status, ours, handed_out });
+        reply
+    }
+
+    /// What registrar answers, or API Gateway where it does not, or Lambda has no room for it.
+    async fn registrar(&self, event: mayfly_registrar::Event, about: impl FnOnce() -> String) -> Reply {
+        let Some(busy) = self.functions.registrar.take(&self.world, about) else { return Reply::of_gateway(503) };
         let registrar = busy.function();
-        let reply = match busy.run(&self.world, Box::pin(registrar.handle(event)), |answer| answer.status().to_string()).await {
+        match busy.run(&self.world, Box::pin(registrar.handle(event)), |answer| answer.status().to_string()).await {
             Came::To(answer) => Reply {
                 status: answer.status(),
                 ours: answer.header("x-mayfly") == Some("1"),
@@ -174,11 +218,7 @@ impl System {
             },
             Came::Crashed => Reply::of_gateway(500),
             Came::TimedOut => Reply::of_gateway(503),
-        };
-        let (status, ours) = (reply.status, reply.ours);
-        let handed_out = path == "/registration" && status == 200 && ours;
-        self.world.tell(|| Happening::Answered { path, task, runner, status, ours, handed_out });
-        reply
+        }
     }
 }
 

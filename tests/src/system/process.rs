@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::capacity::Running;
 use super::invocation::{self, Came};
 use super::witness::{End, Happening};
 use super::world::World;
@@ -24,6 +25,7 @@ pub(super) struct Busy<'a, P> {
     process: u64,
     invocation: u64,
     function: Arc<P>,
+    _running: Running,
 }
 
 impl<P> Processes<P> {
@@ -36,8 +38,9 @@ impl<P> Processes<P> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lambda hands an event to an idle process, or to a fresh one.
-    pub(super) fn take(&self, world: &World, about: impl FnOnce() -> String) -> Busy<'_, P> {
+    /// Lambda hands an event to an idle process, or to a fresh one; to none while as many run as there may.
+    pub(super) fn take(&self, world: &World, about: impl FnOnce() -> String) -> Option<Busy<'_, P>> {
+        let running = world.in_use().run(self.who)?;
         let fresh = world.chance(world.chances().cold_start);
         let mut idle = self.idle();
         if fresh {
@@ -49,7 +52,7 @@ impl<P> Processes<P> {
         let (process, function) = warm.unwrap_or_else(|| (world.next_number(), Arc::new((self.start)())));
         let invocation = world.next_number();
         world.tell(|| Happening::Began { who: self.who, invocation, process, about: about() });
-        Busy { all: self, process, invocation, function }
+        Some(Busy { all: self, process, invocation, function, _running: running })
     }
 }
 

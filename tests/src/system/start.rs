@@ -18,7 +18,7 @@ use super::world::World;
 use crate::fargate::{Fargate, Settings};
 use crate::github::key::KeyPair;
 use crate::github::model::Model as Github;
-use crate::ledger::{Model as Table, Pace};
+use crate::ledger::{Model as Table, Pace, Throughput};
 
 /// The account that everything is in.
 pub(super) const ACCOUNT: &str = "123456789012";
@@ -114,6 +114,7 @@ impl Start {
             last_runner: Mutex::new(0),
             containers: Mutex::new(BTreeMap::new()),
             changed: Notify::new(),
+            runners_news: Notify::new(),
             latency: self.latency,
             sweeps: self.sweeps,
             hang: AtomicBool::new(false),
@@ -124,9 +125,11 @@ impl Start {
             chances: Mutex::default(),
             habits: Mutex::default(),
             door: Mutex::default(),
+            in_use: Mutex::default(),
             numbers: AtomicU64::new(0),
             dice: Mutex::new(fastrand::Rng::with_seed(self.seed ^ DICE)),
         });
+        world.table.gives(Throughput::default(), Arc::new(move || clock.now()));
         let functions = Arc::new(Functions::new(&world, &site()));
         let system = System { world, functions };
         tokio::spawn(Box::pin(system.clone().drive()));

@@ -46,6 +46,14 @@ pub enum Fate {
     Struck(Strike, &'static str),
 }
 
+impl Fate {
+    /// True if the other side had no more to give just then, by what was asked of it.
+    #[must_use]
+    pub fn is_throttled(&self) -> bool {
+        matches!(self, Self::Refused(words) if words.contains("Throttling"))
+    }
+}
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Happening {

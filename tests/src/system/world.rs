@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use super::calls::Sky;
+use super::capacity::{Capacity, InUse};
 use super::chances::Chances;
 use super::clock::Clock;
 use super::container::Told;
@@ -20,6 +21,7 @@ use super::queue::Queue;
 use super::witness::{Happening, Witness};
 use crate::fargate::{Effect, Fargate, Moment, TaskId};
 use crate::github::deliveries::Outgoing;
+use crate::github::id::SessionId;
 use crate::github::model::Model as Github;
 use crate::ledger::Model as Table;
 
@@ -43,6 +45,8 @@ pub struct World {
     pub(super) last_runner: Mutex<u128>,
     pub(super) containers: Mutex<BTreeMap<TaskId, (AbortHandle, Arc<Told>)>>,
     pub(super) changed: Notify,
+    /// Some runner was given a job, or removed.
+    pub(super) runners_news: Notify,
     /// Most milliseconds that a call takes to reach anybody.
     pub(super) latency: u64,
     pub(super) sweeps: bool,
@@ -54,6 +58,7 @@ pub struct World {
     pub(super) chances: Mutex<Chances>,
     pub(super) habits: Mutex<Habits>,
     pub(super) door: Mutex<Option<Door>>,
+    pub(super) in_use: Mutex<InUse>,
     pub(super) numbers: AtomicU64,
     /// Draws of what Lambda, SQS and EventBridge do: apart, so that they change nothing while all chances are 0.
     pub(super) dice: Mutex<fastrand::Rng>,
@@ -127,7 +132,7 @@ impl World {
         // Rounded up: a moment too early is a moment of spinning.
         let rounded = |at: jiff::Timestamp| Timestamp::from_millis(at.as_millisecond() + 1);
         let ecs = lock(&self.ecs).due().map(rounded);
-        let github = *lock(&self.github_due).get_or_insert_with(|| lock(&self.github).next_deadline().map(rounded));
+        let github = *lock(&self.github_due).get_or_insert_with(|| lock(&self.github).look_ahead().map(rounded));
         [ecs, github, self.queue.next()].into_iter().flatten().min()
     }
 
@@ -162,7 +167,31 @@ impl World {
     }
 
     pub(super) fn lock_github<T>(&self, act: impl FnOnce(&mut Github, jiff::Timestamp) -> T) -> T {
-        act(&mut lock(&self.github), self.clock.model_time())
+        let mut github = lock(&self.github);
+        let before = github.news_to_runners();
+        let result = act(&mut github, self.clock.model_time());
+        if github.news_to_runners() != before {
+            self.runners_news.notify_waiters();
+        }
+        result
+    }
+
+    /// GitHub as it is, for those who only look.
+    pub fn see_github<T>(&self, look: impl FnOnce(&Github, jiff::Timestamp) -> T) -> T {
+        look(&lock(&self.github), self.clock.model_time())
+    }
+
+    /// ECS as it is, for those who only look.
+    pub fn see_ecs<T>(&self, look: impl FnOnce(&Fargate) -> T) -> T {
+        look(&lock(&self.ecs))
+    }
+
+    /// Waits until GitHub tells this runner at its long poll that it has a job, or is no more.
+    pub(super) async fn news_for(&self, session: &SessionId) {
+        while !self.see_github(|github, _| github.has_news_for(session)) {
+            self.runners_news.notified().await;
+        }
+        self.travel().await;
     }
 
     pub(super) fn sky(&self) -> MutexGuard<'_, Sky> {
@@ -200,6 +229,27 @@ impl World {
     /// What API Gateway lets in of GitHub's deliveries; none: all.
     pub fn door(&self) -> MutexGuard<'_, Option<Door>> {
         lock(&self.door)
+    }
+
+    /// What the world outside gives from now on.
+    pub fn gives(&self, capacity: Capacity) {
+        self.in_use().capacity = capacity;
+        self.table.gives_now(capacity.table);
+    }
+
+    pub(super) fn in_use(&self) -> MutexGuard<'_, InUse> {
+        lock(&self.in_use)
+    }
+
+    /// How often something was turned away for want of capacity: by route of the front door, by function, and at the table.
+    #[must_use]
+    pub fn turned_away(&self) -> BTreeMap<&'static str, u64> {
+        let mut turned_away = self.in_use().turned_away.clone();
+        let at_the_table = self.table.throttled();
+        if at_the_table > 0 {
+            turned_away.insert("table", at_the_table);
+        }
+        turned_away
     }
 
     /// The chances in force.

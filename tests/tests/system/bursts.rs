@@ -5,7 +5,7 @@ use mayfly_ledger::key;
 use mayfly_tests::github::jobs::NewJob;
 use mayfly_tests::system::{Start, System};
 
-use crate::told::{begin, check_counts, done, jobs, linux, outcomes, pool_with, queue_one, rest};
+use crate::told::{begin, check_counts, done, jobs, linux, outcomes, pool_with, queue_in_waves, queue_one, rest};
 
 #[tokio::test(start_paused = true)]
 async fn two_hundred_jobs_at_once_on_twenty_runners() {
@@ -54,7 +54,7 @@ async fn launched_by_one_wake(system: &System) -> u64 {
     system.pass(60).await;
     let before = system.launched_and_most_live().0;
     system.world.queue.refuse(MORE_THAN_A_CHAIN - 1);
-    system.queue_jobs(&jobs(MORE_THAN_A_CHAIN));
+    queue_in_waves(system, &jobs(MORE_THAN_A_CHAIN)).await;
     system.pass(STARTS_IN - 50).await;
     system.launched_and_most_live().0 - before
 }
@@ -102,7 +102,7 @@ async fn burst_far_above_githubs_limit(seed: u64, count: u32) -> (u64, String) {
     let system = Start::seeded(seed).pools(&pool_with(&format!("max = {count}"))).begin().unwrap();
     // A size that has started is launched without caution.
     done(&system, 300, &[queue_one(&system)]).await;
-    let jobs = system.queue_jobs(&NewJob { seconds: 300.0, ..jobs(count) });
+    let jobs = queue_in_waves(&system, &NewJob { seconds: 300.0, ..jobs(count) }).await;
     let most = busiest_second(&system, 300).await;
     // The last of them are registered, and the first end.
     let most = most.max(busiest_second(&system, 300).await);

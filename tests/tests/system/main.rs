@@ -5,6 +5,7 @@
 mod admission;
 mod bursts;
 mod calls;
+mod capacity;
 mod crashes;
 mod deliveries;
 mod determinism;

@@ -46,6 +46,19 @@ pub(crate) fn queue_one(system: &System) -> JobId {
     system.queue_jobs(&job())[0]
 }
 
+/// As many jobs as the front door lets in at once, and the next ones two seconds later: more than it lets in are another story.
+pub(crate) async fn queue_in_waves(system: &System, wish: &NewJob) -> Vec<JobId> {
+    const AT_ONCE: u32 = 400;
+    let (mut queued, mut left) = (Vec::new(), wish.count);
+    while left > 0 {
+        let count = left.min(AT_ONCE);
+        queued.extend(system.queue_jobs(&NewJob { count, ..wish.clone() }));
+        system.pass(2).await;
+        left -= count;
+    }
+    queued
+}
+
 /// Runs a story in a runtime of its own, whose clock jumps.
 pub(crate) fn in_virtual_time<T>(story: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();

@@ -19,14 +19,15 @@ impl Model {
     /// The oldest job that a free runner fits, and one such runner by chance. A thief goes first; so does the newest
     /// job, when that fault strikes.
     fn next_pair(&mut self, now: Timestamp) -> Option<(JobId, RunnerId)> {
-        let idle: Vec<RunnerId> = self.runners.live().filter(|runner| runner.is_idle()).map(|runner| runner.id).collect();
+        let idle = self.runners.idle();
         if idle.is_empty() {
             return None;
         }
+        self.jobs.sort_out_waiting();
         let mut waiting: Vec<_> = self
             .jobs
-            .open()
-            .filter(|job| job.is_waiting() && !job.is_hosted() && !self.jobs.is_forgotten(job) && now >= self.offered_at(job))
+            .waiting()
+            .filter(|job| !job.is_hosted() && !self.jobs.is_forgotten(job) && now >= self.offered_at(job))
             .map(|job| (!job.wish.thief, job.queued_at, job.id))
             .collect();
         waiting.sort_unstable();

@@ -110,6 +110,7 @@ impl Model {
         if let Some(runner) = self.runners.get(id).filter(|runner| runner.removed.is_none()) {
             let name = &runner.name;
             self.journal.note(|| Change::Removed { id, name: name.clone(), why });
+            self.removals += 1;
         }
         self.runners.remove(id, why, now);
     }

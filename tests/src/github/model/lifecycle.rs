@@ -195,14 +195,8 @@ impl Model {
 
     /// Cancellations whose time has come.
     pub(super) fn cancel_in_time(&mut self, now: Timestamp) {
-        let due: Vec<JobId> = self
-            .jobs
-            .open()
-            .filter(|job| !job.is_hosted() && self.job_deadline(job).is_some_and(|at| at <= now))
-            .map(|job| job.id)
-            .collect();
-        for id in due {
-            let Some(job) = self.jobs.get(id) else { continue };
+        for id in self.due_jobs(now) {
+            let Some(job) = self.jobs.get(id).filter(|job| !job.is_hosted()) else { continue };
             if job.cancel_requested.is_some() {
                 self.finish(id, Conclusion::Cancelled, now);
             } else if job.cancel_at.is_some_and(|at| at <= now) {
@@ -216,14 +210,8 @@ impl Model {
 
     /// Jobs on GitHub's own machines: they begin and end by themselves.
     pub(super) fn advance_hosted(&mut self, now: Timestamp) {
-        let due: Vec<JobId> = self
-            .jobs
-            .open()
-            .filter(|job| job.is_hosted() && self.job_deadline(job).is_some_and(|at| at <= now))
-            .map(|job| job.id)
-            .collect();
-        for id in due {
-            let Some(job) = self.jobs.get_mut(id) else { continue };
+        for id in self.due_jobs(now) {
+            let Some(job) = self.jobs.get_mut(id).filter(|job| job.is_hosted()) else { continue };
             match job.status {
                 Status::InProgress => {
                     let conclusion = job.wish.conclusion;

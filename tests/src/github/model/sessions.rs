@@ -174,9 +174,7 @@ impl Model {
 
     /// What silence and waiting bring about.
     pub(super) fn advance_sessions(&mut self, now: Timestamp) {
-        let due: Vec<RunnerId> =
-            self.runners.live().filter(|runner| self.runner_deadline(runner).is_some_and(|at| at <= now)).map(|runner| runner.id).collect();
-        for id in due {
+        for id in self.due_runners(now) {
             let Some(runner) = self.runners.get(id) else { continue };
             match (&runner.presence, runner.job) {
                 (Presence::Online { seen, .. }, Some(job)) if now >= after(*seen, self.settings.lost_after) => {

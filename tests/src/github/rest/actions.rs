@@ -61,8 +61,8 @@ impl Model {
                 None => shape::run::run(self, run)["conclusion"] == *word,
             },
         };
-        let runs = self.jobs.runs().rev().filter(|run| run.repository == repository).filter(matches);
-        let lines = runs.map(|run| shape::run::run(self, run)).collect();
+        let runs: Vec<&Run> = self.jobs.runs().rev().filter(|run| run.repository == repository).filter(matches).collect();
+        let lines = runs.into_iter().map(|run| shape::run::run(self, run));
         pages::page(&self.urls.api, request, Some("workflow_runs"), lines)
     }
 

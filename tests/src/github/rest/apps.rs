@@ -40,7 +40,7 @@ impl Model {
             Operation::GetApp => Answer::json(200, shape::installation::app(self)),
             Operation::ListInstallations => {
                 let lines = self.accounts.installations().map(|one| shape::installation::installation(self, one));
-                let lines = lines.collect();
+                let lines: Vec<_> = lines.collect();
                 pages::page(&self.urls.api, request, None, lines)
             }
             Operation::GetInstallation(id) => self.installation_answer(Some(*id)),

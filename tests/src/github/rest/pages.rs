@@ -14,12 +14,18 @@ pub(super) fn size(request: &Request) -> usize {
 }
 
 /// The wanted page of `items`, alone or under `key` with the total.
-pub(super) fn page(api: &str, request: &Request, key: Option<&str>, items: Vec<Value>) -> Answer {
+pub(super) fn page(
+    api: &str,
+    request: &Request,
+    key: Option<&str>,
+    items: impl IntoIterator<IntoIter: ExactSizeIterator<Item = Value>>,
+) -> Answer {
+    let items = items.into_iter();
     let size = size(request);
     let number = request.number("page").unwrap_or(1).max(1);
     let total = items.len();
     let start = (number - 1).saturating_mul(size);
-    let part: Vec<Value> = items.into_iter().skip(start).take(size).collect();
+    let part: Vec<Value> = items.skip(start).take(size).collect();
     let body = match key {
         None => Value::Array(part),
         Some(key) => json!({ "total_count": total, key: part }),

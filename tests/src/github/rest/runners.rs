@@ -85,7 +85,7 @@ impl Model {
     fn runners_page(&mut self, scope: Scope, request: &Request, now: Timestamp) -> Answer {
         let listed = self.runners.listed(scope, self.settings.list_cache, now);
         let name = request.query.get("name");
-        let lines = listed
+        let lines: Vec<_> = listed
             .iter()
             .filter_map(|line| Some((self.runners.get(line.id)?, line)))
             .filter(|(runner, _)| name.is_none_or(|name| runner.name.eq_ignore_ascii_case(name)))
@@ -132,7 +132,7 @@ impl Model {
             let seeing = request.query.get("visible_to_repository");
             let repository = seeing
                 .and_then(|name| self.accounts.repositories().find(|one| one.owner == owner.id && one.name.eq_ignore_ascii_case(name)));
-            let lines = self
+            let lines: Vec<_> = self
                 .accounts
                 .groups(owner.id)
                 .filter(|group| repository.is_none_or(|one| self.accounts.group_serves(group, one)))

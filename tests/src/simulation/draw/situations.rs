@@ -6,11 +6,14 @@ mod blind;
 mod capped;
 mod changed_repositories;
 mod copies;
+mod days;
 mod doubles;
 mod failing_deliveries;
 mod foreign_jobs;
+mod given_nothing;
 mod idle_floor;
 mod killed_idle;
+mod large;
 mod late_marks;
 mod late_news;
 mod late_reads;
@@ -26,6 +29,7 @@ mod retire;
 mod sent_again;
 mod slow_launches;
 mod strange_repositories;
+mod tight;
 mod trickle;
 mod turned_pools;
 mod unanswered;
@@ -73,7 +77,17 @@ pub(super) const ALL: &[Situation] = &[
     turned_pools::SITUATION,
     changed_repositories::SITUATION,
     moved_repositories::SITUATION,
+    tight::SITUATION,
+    given_nothing::SITUATION,
 ];
+
+/// Those that are told by name only: they take long.
+const LONG: &[Situation] = &[large::SITUATION, days::SITUATION];
+
+/// Every situation.
+pub(super) fn every() -> impl Iterator<Item = &'static Situation> {
+    ALL.iter().chain(LONG)
+}
 
 /// The situation that a seed tells, if it tells one.
 pub(super) fn of(seed: u64) -> Option<&'static Situation> {
@@ -84,5 +98,5 @@ pub(super) fn of(seed: u64) -> Option<&'static Situation> {
 
 /// The situation of this name.
 pub(super) fn named(name: &str) -> Option<&'static Situation> {
-    ALL.iter().find(|situation| situation.name == name)
+    every().find(|situation| situation.name == name)
 }

@@ -28,7 +28,7 @@ impl Scenario {
     pub fn is_orderly(&self) -> bool {
         // A task that is given up because it starts too late has failed.
         let starts = Duration::from_secs(self.start_seconds) + self.longest(FaultKind::SlowStart) + TO_ASK < times::START_TIMEOUT;
-        starts && self.trouble.is_orderly() && self.acts.iter().all(|act| act.deed.is_orderly())
+        starts && !self.is_throttled() && self.trouble.is_orderly() && self.acts.iter().all(|act| act.deed.is_orderly())
     }
 
     /// How long a job may wait without a task, although its pool has room, once the delivery that tells of it was answered.
