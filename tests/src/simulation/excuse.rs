@@ -68,10 +68,12 @@ impl Ending<'_> {
             return None;
         }
         let row = self.system.waiting().into_iter().find(|row| row.id == id);
-        let pool = self.system.job(id).and_then(|record| record.pool);
+        let record = self.system.job(id);
+        let received = record.as_ref().map(|record| record.received_at).filter(|_| row.is_some());
+        let pool = record.and_then(|record| record.pool);
         let failed = |runner: &Runner| runner.outcome == Some(Outcome::FailedStart) && pool.as_ref() == Some(&runner.pool);
         Some(Held {
-            untold: row.is_none(),
+            known_for: received.map(|at| self.now.since(at)),
             tried: row.as_ref().is_some_and(|row| row.attempts > 0 || row.ask),
             failed_starts: self.system.closed_runners().iter().any(failed),
         })

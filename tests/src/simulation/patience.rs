@@ -48,8 +48,8 @@ pub(super) struct Overdue {
 /// Why the product may make a job wait that could be served.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Held {
-    /// No delivery that tells of it was taken.
-    pub(super) untold: bool,
+    /// For how long the ledger has known that it waits; none: no delivery that tells of it was taken.
+    pub(super) known_for: Option<Duration>,
     /// GitHub gave nothing to a runner of its own, or refused one.
     pub(super) tried: bool,
     /// A start in its pool has failed.
@@ -70,7 +70,7 @@ impl Held {
     /// What that may add.
     fn adds(self) -> Duration {
         let when = |is: bool, more: Duration| if is { more } else { Duration::ZERO };
-        when(self.untold, UNTOLD)
+        when(self.known_for.is_none(), UNTOLD)
             + when(self.tried, times::NOT_ASSIGNED_PROBE + ASKED)
             + when(self.failed_starts, times::BACK_OFF_MAX + times::TICK)
     }
@@ -114,6 +114,8 @@ impl Patience {
 
     /// Judges how long a job has waited: too long, or not, for what held it.
     pub(super) fn judge(&mut self, Overdue { job, waited }: Overdue, held: Held, now: Timestamp, watch: &mut Watch) {
+        // What was found late waits for a runner from then on.
+        let waited = held.known_for.map_or(waited, |known| waited.min(known));
         let limit = if self.orderly { self.limit } else { self.limit + held.adds() };
         if waited > limit {
             self.forgive(job, None);
@@ -271,11 +273,14 @@ mod tests {
         watch.violations.iter().map(|one| format!("{} {}", one.invariant, one.about.join(" "))).collect()
     }
 
+    /// The ledger knows of the job, and nothing else holds it.
+    const KNOWN: Held = Held { known_for: Some(Duration::from_secs(1_000_000)), tried: false, failed_starts: false };
+
     #[test]
     fn a_job_that_waits_in_vain_for_longer_than_the_limit_breaks_i1_and_one_that_was_served_meanwhile_does_not() {
         let patience = Patience::new(Duration::from_secs(60), true);
         let looks = [(0, vec![1, 2]), (40, vec![2]), (60, vec![1, 2]), (61, vec![1, 2]), (90, vec![1, 2])];
-        assert_eq!(broken(patience, &looks, Some(50), Held::default()), ["I1 2"]);
+        assert_eq!(broken(patience, &looks, Some(50), KNOWN), ["I1 2"]);
     }
 
     #[test]
@@ -283,10 +288,12 @@ mod tests {
         let limit = 60 + LEFT_BEHIND.as_secs();
         let looks: Vec<(u64, Vec<i64>)> = [0, limit + 1, limit + 50, limit + 101].map(|second| (second, vec![1])).to_vec();
         let waits = |fault, held| broken(Patience::new(Duration::from_secs(60), false), &looks, fault, held);
-        assert_eq!(waits(None, Held::default()), ["I1 1"]);
-        assert_eq!(waits(Some(100), Held::default()), ["I1 1"]);
-        assert_eq!(waits(Some(101), Held::default()), [""; 0]);
-        assert_eq!(waits(None, Held { failed_starts: true, ..Held::default() }), [""; 0]);
+        assert_eq!(waits(None, KNOWN), ["I1 1"]);
+        assert_eq!(waits(Some(100), KNOWN), ["I1 1"]);
+        assert_eq!(waits(Some(101), KNOWN), [""; 0]);
+        assert_eq!(waits(None, Held { failed_starts: true, ..KNOWN }), [""; 0]);
+        assert_eq!(waits(None, Held::default()), [""; 0], "no delivery told of it");
+        assert_eq!(waits(None, Held { known_for: Some(Duration::from_secs(limit)), ..KNOWN }), [""; 0], "it was found late");
     }
 
     #[test]

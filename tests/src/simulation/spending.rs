@@ -11,7 +11,7 @@ use mayfly_domain::runner::{Outcome, Runner as Row};
 use mayfly_domain::time::Timestamp;
 use mayfly_domain::times;
 
-use super::ending::Ending;
+use super::ending::{Ending, JobNow};
 use super::mirror::{Runner, Task};
 use super::violation::Invariant;
 use super::watch::Watch;
@@ -47,6 +47,18 @@ fn most_failed(within: Duration) -> usize {
         most += if failures < BREAKER { AT_ONCE } else { 1 };
     }
     most
+}
+
+/// How often a job that waited so long may be tried while GitHub refuses its runners: each time the wait doubles, up to an hour (`mayfly_domain::registration`).
+fn most_refused(waited: Duration) -> usize {
+    let (mut most, mut passed) = (1, Duration::ZERO);
+    loop {
+        passed += times::doubled(times::BACK_OFF_MIN, most - 1, times::NOT_ASSIGNED_PROBE);
+        if passed > waited + SLACK {
+            return usize::try_from(most).unwrap_or(usize::MAX);
+        }
+        most += 1;
+    }
 }
 
 /// **I9** What registers for a job and is given nothing is bounded for each job, whatever goes wrong.
@@ -249,10 +261,15 @@ fn limits(watch: &Watch, task: &Task, now: Timestamp) -> Limits {
     }
 }
 
+/// How long a job waited for a runner.
+fn waited(job: &JobNow, now: Timestamp) -> Duration {
+    job.began.or(job.ended).unwrap_or(now).since(job.queued)
+}
+
 /// **I9** No more runners without a job than there is a reason for, in every story.
 ///
 /// Runners are counted of whose pool's floor they are not, and in whose life nothing went wrong, from shortly before it was decided on them. Reasons: a job that was
-/// cancelled, or that GitHub gave to another runner; a try in vain; a container that was killed.
+/// cancelled, or that GitHub gave to another runner; a try in vain; a registration that GitHub refuses; a container that was killed.
 pub(super) fn i9_needless_runners_are_bounded(ending: &Ending<'_>, watch: &mut Watch) {
     let needless: Vec<Row> = ending.system.closed_runners().into_iter().filter(|row| is_needless(row, watch)).collect();
     let withdrawn = ending.scenario.needless_tasks(ending.cancelled_before_they_began());
@@ -261,13 +278,13 @@ pub(super) fn i9_needless_runners_are_bounded(ending: &Ending<'_>, watch: &mut W
     let files = ending.files.len();
     let tries: usize = tried
         .iter()
-        .map(|job| {
-            let waited =
-                ending.jobs.iter().find(|one| one.id == *job).map(|job| job.began.or(job.ended).unwrap_or(ending.now).since(job.queued));
-            most_tries(waited.unwrap_or_default(), files)
+        .map(|tried| {
+            let job = ending.jobs.iter().find(|job| job.id == *tried);
+            most_tries(job.map(|job| waited(job, ending.now)).unwrap_or_default(), files)
         })
         .sum();
-    let most = withdrawn + ending.exchanges() + tries;
+    let refused: usize = ending.jobs.iter().filter(|job| job.refused).map(|job| most_refused(waited(job, ending.now))).sum();
+    let most = withdrawn + ending.exchanges() + tries + refused;
     if needless.len() > most {
         let first = needless.first().map(|row| row.address().to_string()).unwrap_or_default();
         let words = format!("{} runners had no job and no reason to have none, {first} the first, and {most} may", needless.len());
@@ -300,6 +317,12 @@ mod tests {
         assert_eq!(most_tries(Duration::from_secs(60), 1), 4);
         assert_eq!(most_tries(3 * times::NOT_ASSIGNED_PROBE, 1), 6);
         assert_eq!(most_tries(3 * times::NOT_ASSIGNED_PROBE, 2), 9);
+    }
+
+    #[test]
+    fn a_job_whose_runners_github_refuses_is_tried_after_waits_that_double_to_an_hour() {
+        let minutes = |minutes: u64| most_refused(Duration::from_secs(MINUTE * minutes));
+        assert_eq!([minutes(0), minutes(1), minutes(3), minutes(31), minutes(63), minutes(123)], [1, 2, 3, 6, 7, 8]);
     }
 
     #[test]

@@ -403,13 +403,15 @@ impl<'a> Teller<'a> {
         if calm_for <= DELIVERED_WITHIN {
             return;
         }
-        let late = undelivered(&self.system);
+        let now = self.now();
+        let mut late = undelivered(&self.system);
+        late.retain(|event| event.failed_at.is_some_and(|at| now.since(at) > DELIVERED_WITHIN));
         let minutes = u32::try_from(late.len() / REDELIVERIES_A_MINUTE).unwrap_or(u32::MAX);
         if calm_for <= DELIVERED_WITHIN + times::TICK.saturating_mul(minutes) {
             return;
         }
-        let (now, mut watch) = (self.now(), self.watch.get());
-        for Undelivered { guid, job, words } in late {
+        let mut watch = self.watch.get();
+        for Undelivered { guid, job, words, .. } in late {
             let words = format!("{words}, and it has been calm for longer than {} min", DELIVERED_WITHIN.as_secs() / 60);
             watch.broken(Invariant::I1, now, &[&job, &guid], words);
         }

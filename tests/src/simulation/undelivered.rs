@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use mayfly_domain::time::Timestamp;
+
 use crate::github::deliveries::{Delivery, Stage};
 use crate::system::System;
 
@@ -11,6 +13,8 @@ pub(super) struct Undelivered {
     pub(super) guid: String,
     /// The job that it is about.
     pub(super) job: String,
+    /// When the first attempt failed; none while it is under way.
+    pub(super) failed_at: Option<Timestamp>,
     pub(super) words: String,
 }
 
@@ -45,7 +49,11 @@ fn among<'a>(attempts: impl Iterator<Item = &'a Delivery>, kept: f64, now: jiff:
         let job = first.job.map(|job| job.to_string()).unwrap_or_default();
         let action = first.action.as_deref().unwrap_or_default();
         let words = format!("{action} of job {job} was not delivered: {failed} attempts at {guid} failed");
-        Undelivered { guid: guid.to_owned(), job, words }
+        let failed_at = match &first.stage {
+            Stage::Over(outcome) => Some(Timestamp::from_millis(outcome.at.as_millisecond())),
+            Stage::Due(_) | Stage::Sent => None,
+        };
+        Undelivered { guid: guid.to_owned(), job, failed_at, words }
     });
     told.collect()
 }
@@ -94,6 +102,14 @@ mod tests {
         assert_eq!(guids(&attempts, 60), ["lost"]);
         attempts.push(Delivery { stage: Stage::Due(at(90)), ..attempt("coming", 0, false) });
         assert_eq!(guids(&attempts, 60), ["coming", "lost"]);
+    }
+
+    #[test]
+    fn an_event_that_is_on_its_way_for_the_first_time_has_not_failed() {
+        let coming = Delivery { stage: Stage::Due(at(90)), ..attempt("coming", 0, false) };
+        let attempts = [attempt("lost", 503, false), coming];
+        let failed: Vec<bool> = among(attempts.iter(), KEPT, at(60)).iter().map(|event| event.failed_at.is_some()).collect();
+        assert_eq!(failed, [false, true]);
     }
 
     #[test]
