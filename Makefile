@@ -41,9 +41,13 @@ models: ## the programs of the local stack, and mayfly
 $(LOCAL):
 	cargo build -p mayfly-tests --bin stack
 
+# Demo and tests take the functions without link-time optimisation, which is most of the time of their build; bench and deploy take them with it.
+demo up test: export CARGO_PROFILE_RELEASE_LTO := off
+demo up test: export CARGO_PROFILE_RELEASE_CODEGEN_UNITS := 16
+
 # cargo builds the functions all at once, on all cores; sam goes through them one by one and finds them done.
 build: tools models ## the functions as they run on Lambda, for this machine, and the local stack's programs
-	@echo "building the five functions (the first time some 8 minutes on 2 cores)"
+	@echo "building the five functions (the first time some $(if $(CARGO_PROFILE_RELEASE_LTO),5,8) minutes on 2 cores)"
 	cargo lambda build --release
 	$(SAM) build --config-env local --parameter-overrides Architecture=$(ARCH)
 
@@ -83,11 +87,12 @@ test: check validate shellcheck build counts openapi browser dynamodb ## every c
 simulate: ## stories in virtual time, everything going wrong in them: make simulate SEEDS=1000 START=0
 	cargo run --quiet --profile simulation -p mayfly-tests --bin simulate -- --seeds $(or $(SEEDS),300) --start $(or $(START),0)
 
-bench: build ## what a delivery costs: start-up, time, CPU, memory, size, against the limits
+bench: build ## what a delivery costs, as deployed: start-up, time, CPU, memory, size, AWS calls, instructions, against the limits
 	python functions/webhook/bench.py target/lambda/mayfly-webhook/bootstrap
+	python functions/webhook/bench.py --counts target/lambda/mayfly-webhook/bootstrap
 
 counts: build ## what of it can be counted, whatever else the machine does: AWS calls, bytes, instructions (where valgrind is)
-	python functions/webhook/bench.py --counts target/lambda/mayfly-webhook/bootstrap
+	python functions/webhook/bench.py --counts $(if $(CARGO_PROFILE_RELEASE_LTO),--without-lto) target/lambda/mayfly-webhook/bootstrap
 
 demo: build ## thirty jobs of every kind through the local stack, with a table of what became of them
 	$(LOCAL) with target/debug/demo
