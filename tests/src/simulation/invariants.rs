@@ -41,7 +41,7 @@ pub(super) fn i1_every_job_is_served(ending: &Ending<'_>, watch: &mut Watch) {
 /// At the end of the story: of every event about a job that GitHub could not deliver, by its own list, some attempt succeeded. The story is not at rest
 /// before; what GitHub keeps no longer (3 days) is left out.
 pub(super) fn i1_every_delivery_is_made(ending: &Ending<'_>, watch: &mut Watch) {
-    for Undelivered { guid, job, words } in undelivered(ending.system) {
+    for Undelivered { guid, job, words, .. } in undelivered(ending.system) {
         watch.broken(Invariant::I1, ending.now, &[&job, &guid], words);
     }
 }

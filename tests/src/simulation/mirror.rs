@@ -117,6 +117,8 @@ pub(super) struct Mirror {
     pub(super) struck: BTreeSet<Address>,
     /// How often GitHub was asked to run a job again, and did or may have done so.
     pub(super) reruns: BTreeMap<JobId, usize>,
+    /// Runs of which it could not be written down what GitHub answered to such a request.
+    pub(super) unwritten_reruns: BTreeSet<i64>,
     /// Questions for admission under way, by invocation: of whose job.
     questions: BTreeMap<u64, Address>,
     /// Requests of containers under way, by invocation.
@@ -244,6 +246,8 @@ impl Mirror {
         if !matches!(fate, Fate::Struck(..)) {
             return;
         }
+        // sweeper writes down that it asks before it asks, and takes that back when GitHub refuses. Where it cannot, it does not ask twice.
+        self.unwritten_reruns.extend(call.about.strip_prefix("reruns ").and_then(|run| run.parse::<i64>().ok()));
         let asks = invocation.and_then(|invocation| self.requests.get(&invocation)).cloned();
         let named: Vec<Address> = self.runners.keys().filter(|address| names(&call.about, address)).cloned().collect();
         self.struck.extend(asks.into_iter().chain(named));

@@ -36,11 +36,14 @@ impl Reclaimed {
 }
 
 /// Jobs that must be run again: of a run's first attempt, failed by GitHub on a runner that AWS took back after it was admitted, of a pool that every file says to
-/// have `rerun_reclaimed` since it was launched, and nowhere that the App may not look.
+/// have `rerun_reclaimed` since it was launched, and nowhere that the App may not look. Not those of which sweeper could not write down what GitHub answered.
 fn of<'a>(ending: &'a Ending<'_>, watch: &'a Watch) -> impl Iterator<Item = Reclaimed> {
     let attempts: BTreeSet<(i64, u32)> = ending.jobs.iter().map(|job| (job.run, job.attempt)).collect();
     let failed = |job: &&JobNow| job.attempt == 1 && job.conclusion == Some(Conclusion::Failure) && job.app && !job.refused;
     ending.jobs.iter().filter(failed).filter_map(move |job| {
+        if watch.mirror.unwritten_reruns.contains(&job.run) {
+            return None;
+        }
         let address = ending.ours(job)?;
         let runner = watch.mirror.runners.get(&address)?;
         let at = runner.reclaimed.filter(|at| runner.admitted.is_some_and(|admitted| admitted < *at))?;

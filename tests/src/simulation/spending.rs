@@ -232,7 +232,7 @@ pub(super) fn i9_idle_time_is_bounded(ending: &Ending<'_>, watch: &mut Watch) {
         let told_over = told_over.get(&task.runner).copied();
         for (phase, from, to) in phases(task, runner, told_over, ending.now) {
             let long = watch.quiet.longest(from, to);
-            let limit = phase.limit(limits);
+            let limit = phase.limit(limits) + ending.scenario.waits_for_github();
             if long > limit && !(phase == Phase::Parked && limits.floor) {
                 let words = format!(
                     "{} was {} for {} s without a fault, and may be for {} s",

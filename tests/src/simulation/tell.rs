@@ -158,7 +158,7 @@ impl<'a> Teller<'a> {
             github: scenario.trouble.github.clone(),
             outages: Vec::new(),
             deeds: 0,
-            patience: Patience::new(scenario.patience(), scenario.is_orderly()),
+            patience: Patience::new(scenario.patience() + scenario.waits_for_github(), scenario.is_orderly()),
         }
     }
 
@@ -400,19 +400,20 @@ impl<'a> Teller<'a> {
 
     /// Of what GitHub could not deliver, nothing may be left so long after the calm.
     fn deliver_in_time(&self, calm_for: Duration) {
-        if calm_for <= DELIVERED_WITHIN {
+        let within = DELIVERED_WITHIN + self.scenario.waits_for_github();
+        if calm_for <= within {
             return;
         }
         let now = self.now();
         let mut late = undelivered(&self.system);
-        late.retain(|event| event.failed_at.is_some_and(|at| now.since(at) > DELIVERED_WITHIN));
+        late.retain(|event| event.failed_at.is_some_and(|at| now.since(at) > within));
         let minutes = u32::try_from(late.len() / REDELIVERIES_A_MINUTE).unwrap_or(u32::MAX);
-        if calm_for <= DELIVERED_WITHIN + times::TICK.saturating_mul(minutes) {
+        if calm_for <= within + times::TICK.saturating_mul(minutes) {
             return;
         }
         let mut watch = self.watch.get();
         for Undelivered { guid, job, words, .. } in late {
-            let words = format!("{words}, and it has been calm for longer than {} min", DELIVERED_WITHIN.as_secs() / 60);
+            let words = format!("{words}, and it has been calm for longer than {} min", within.as_secs() / 60);
             watch.broken(Invariant::I1, now, &[&job, &guid], words);
         }
     }

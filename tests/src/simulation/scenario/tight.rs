@@ -1,5 +1,7 @@
 //! Capacity that is short, as data.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Deed, Scenario};
@@ -40,7 +42,17 @@ impl Tight {
     }
 }
 
+/// GitHub counts an installation's requests by the hour, and gives none until the next one once they are used up.
+/// Source: <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>.
+const HOUR: Duration = Duration::from_secs(3_600);
+
 impl Scenario {
+    /// For how long GitHub may answer nothing because its requests of the hour are used up.
+    #[must_use]
+    pub fn waits_for_github(&self) -> Duration {
+        if self.tight.is_some() { HOUR } else { Duration::ZERO }
+    }
+
     /// True if load alone may make something fail: capacity is short, or more comes at once than the front door lets in.
     #[must_use]
     pub fn is_throttled(&self) -> bool {
