@@ -79,7 +79,7 @@ test: check validate shellcheck build counts openapi browser dynamodb ## every c
 	python infra/tests/run.py
 	cargo test --workspace --no-run
 	rm -rf $(MAYFLY_REQUESTS)
-	target/debug/simulate --seeds 200 --fresh $(or $(FRESH),60)
+	target/debug/simulate --seeds 200 --fresh $(or $(FRESH),5)
 	$(LOCAL) with cargo test --workspace --no-fail-fast -- --include-ignored --skip on_a_bare_stack
 	$(LOCAL) bare cargo test --workspace --test stories on_a_bare_stack -- --include-ignored
 	python tests/aws/recorded.py $(MAYFLY_REQUESTS)
