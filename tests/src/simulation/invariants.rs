@@ -6,6 +6,7 @@ use mayfly_domain::time::Timestamp;
 use mayfly_domain::times;
 
 use super::ending::Ending;
+use super::excuse::Excuse;
 use super::mirror::{decided, pool_of};
 use super::scenario::{PoolSpec, PoolsFile};
 use super::undelivered::{Undelivered, undelivered};
@@ -26,6 +27,8 @@ pub(super) fn i1_every_job_is_served(ending: &Ending<'_>, watch: &mut Watch) {
                 let words = format!("job {id} of {} ({}) was never served; the ledger: {}", job.repository, job.status.word(), state());
                 watch.broken(Invariant::I1, ending.now, &[&id], words);
             }
+            // Of what GitHub never told, and does not show, nothing can say why it waits.
+            Some(Excuse::Refused) if !job.delivered && ending.system.job(job.id).is_none() => {}
             Some(excuse) if excuse.needs_words() && !ending.has_reason(job) => {
                 let words =
                     format!("job {id} of {} cannot be served ({excuse:?}), and nothing says so; the ledger: {}", job.repository, state());
