@@ -288,7 +288,7 @@ mod tests {
 
     /// What the entry script's own `pause` sleeps for, in seconds without its quarter, for answers that say nothing.
     fn of_the_script(tries: u32) -> u64 {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../runner/entrypoint.sh");
+        let script = crate::repository::repository().unwrap().join("runner/entrypoint.sh");
         let text = std::fs::read_to_string(script).unwrap();
         let from = text.find("\npause() {").unwrap() + 1;
         let pause = &text[from..from + text[from..].find("\n}\n").unwrap() + 3];
