@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::System;
 use super::invocation::Came;
+use super::process::{Busy, Processes};
 use super::queue::Batch;
 use super::start::ACCOUNT;
 use super::witness::Happening;
@@ -38,11 +39,6 @@ impl System {
     /// A delivery of GitHub's, answered by webhook.
     pub(super) async fn deliver(self, outgoing: Outgoing) {
         self.world.travel().await;
-        let admitted = self.world.door().as_mut().is_none_or(|door| door.admits(self.world.clock.now()));
-        if !admitted {
-            self.world.with_github(|github, now| github.settle(outgoing.id, Outcome::answered(now, 429)));
-            return;
-        }
         let event = json!({
             "headers": outgoing.headers, "body": String::from_utf8_lossy(&outgoing.body), "isBase64Encoded": false,
         });
@@ -109,6 +105,22 @@ impl System {
         Some(ids.map(str::to_owned).collect())
     }
 
+    /// A process for an asynchronous invocation, which Lambda tries again while it has no room.
+    async fn once_there_is_room<'a, P>(
+        &self,
+        processes: &'a Processes<P>,
+        about: impl Fn() -> String,
+        pause: &mut Duration,
+    ) -> Busy<'a, P> {
+        loop {
+            if let Some(busy) = processes.take(&self.world, &about) {
+                return busy;
+            }
+            tokio::time::sleep(*pause).await;
+            *pause = (2 * *pause).min(THROTTLED_AT_MOST);
+        }
+    }
+
     /// An event of ECS, handed to observer until it is taken.
     pub(super) async fn tell(self, event: Value) {
         let mut pause = THROTTLED;
@@ -119,13 +131,7 @@ impl System {
                 let detail = &event["detail"];
                 format!("{} of {}", detail["lastStatus"].as_str().unwrap_or_default(), detail["startedBy"].as_str().unwrap_or_default())
             };
-            let busy = loop {
-                if let Some(busy) = self.functions.observer.take(&self.world, about) {
-                    break busy;
-                }
-                tokio::time::sleep(pause).await;
-                pause = (2 * pause).min(THROTTLED_AT_MOST);
-            };
+            let busy = self.once_there_is_room(&self.functions.observer, about, &mut pause).await;
             let observer = busy.function();
             let words =
                 |result: &anyhow::Result<()>| result.as_ref().map_or_else(|error| format!("error: {error:#}"), |()| "well".to_owned());
@@ -160,13 +166,7 @@ impl System {
     /// One sweep, under a name that no other has.
     async fn sweep(self, owner: &str) {
         let mut pause = THROTTLED;
-        let busy = loop {
-            if let Some(busy) = self.functions.sweeper.take(&self.world, || owner.to_owned()) {
-                break busy;
-            }
-            tokio::time::sleep(pause).await;
-            pause = (2 * pause).min(THROTTLED_AT_MOST);
-        };
+        let busy = self.once_there_is_room(&self.functions.sweeper, || owner.to_owned(), &mut pause).await;
         let sweeper = busy.function();
         let words = |result: &anyhow::Result<()>| result.as_ref().map_or_else(|error| format!("error: {error:#}"), |()| "well".to_owned());
         let _ = busy.run(&self.world, Box::pin(sweeper.sweep(owner)), words).await;

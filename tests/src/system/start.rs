@@ -124,7 +124,6 @@ impl Start {
             witnessed: AtomicBool::new(false),
             chances: Mutex::default(),
             habits: Mutex::default(),
-            door: Mutex::default(),
             in_use: Mutex::default(),
             numbers: AtomicU64::new(0),
             dice: Mutex::new(fastrand::Rng::with_seed(self.seed ^ DICE)),

@@ -15,7 +15,6 @@ use super::capacity::{Capacity, InUse};
 use super::chances::Chances;
 use super::clock::Clock;
 use super::container::Told;
-use super::door::Door;
 use super::parameters::Parameters;
 use super::queue::Queue;
 use super::witness::{Happening, Witness};
@@ -57,7 +56,6 @@ pub struct World {
     pub(super) witnessed: AtomicBool,
     pub(super) chances: Mutex<Chances>,
     pub(super) habits: Mutex<Habits>,
-    pub(super) door: Mutex<Option<Door>>,
     pub(super) in_use: Mutex<InUse>,
     pub(super) numbers: AtomicU64,
     /// Draws of what Lambda, SQS and EventBridge do: apart, so that they change nothing while all chances are 0.
@@ -224,11 +222,6 @@ impl World {
     /// What Lambda, SQS and EventBridge do from now on.
     pub fn set_chances(&self, chances: Chances) {
         *lock(&self.chances) = chances;
-    }
-
-    /// What API Gateway lets in of GitHub's deliveries; none: all.
-    pub fn door(&self) -> MutexGuard<'_, Option<Door>> {
-        lock(&self.door)
     }
 
     /// What the world outside gives from now on.

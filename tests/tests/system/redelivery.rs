@@ -9,7 +9,7 @@ use mayfly_github::DeliveryCursor;
 use mayfly_ledger::errands::Cursor;
 use mayfly_tests::github::jobs::{Action, JobDeliveries, NewJob, Status};
 use mayfly_tests::ledger::{Fault, Operation, What, When};
-use mayfly_tests::system::{Door, Start, System};
+use mayfly_tests::system::{Start, System};
 
 use crate::told::{begin, done, job, jobs, pool_with, queue_one, rest, story, until};
 
@@ -91,13 +91,9 @@ async fn every_kind_of_delivery_that_did_not_arrive_is_made_up_for() {
     }
 }
 
-/// API Gateway's limits of the webhook's route (`infra/template.yaml`): requests a second, and at once.
-fn throttled_door(system: &System) {
-    *system.world.door() = Some(Door::new(200, 500, system.world.clock.now()));
-}
-
+/// How many deliveries API Gateway turned away by its limits of the webhook's route (`infra/template.yaml`).
 fn refused_at_the_door(system: &System) -> u64 {
-    system.world.door().as_ref().map_or(0, |door| door.refused)
+    system.world.turned_away().get("/webhook").copied().unwrap_or_default()
 }
 
 /// Minutes until it holds, looked at once a minute.
@@ -121,7 +117,6 @@ fn limited(system: &System) -> bool {
 #[tokio::test(start_paused = true)]
 async fn a_burst_of_which_the_front_door_refuses_most_is_known_within_minutes() {
     let system = begin(303);
-    throttled_door(&system);
     let jobs = system.queue_jobs(&nobodys(NewJob { count: 1_500, ..job() }));
     let known = |system: &System| jobs.iter().all(|job| system.job(*job).is_some());
     let minutes = minutes_until(&system, 9, "each job is known", known).await;
@@ -138,7 +133,6 @@ async fn a_burst_of_which_the_front_door_refuses_most_is_known_within_minutes() 
 async fn a_push_of_a_thousand_jobs_most_of_which_the_front_door_refuses_is_served_within_minutes() {
     let system = Start::seeded(304).pools(&pool_with("max = 300")).begin().unwrap();
     done(&system, 300, &[queue_one(&system)]).await;
-    throttled_door(&system);
     let deliveries = JobDeliveries { never_made: vec![Action::InProgress, Action::Completed], ..JobDeliveries::default() };
     system.queue_jobs(&NewJob { labels: vec!["ubuntu-latest".to_owned()], count: 500, deliveries, ..job() });
     let jobs = system.queue_jobs(&jobs(1_000));
