@@ -182,13 +182,18 @@ fn as_json(toml: &str) -> Value {
 
 #[test]
 fn the_schema_takes_the_files_that_the_repository_shows() {
-    let readme = include_str!("../../README.md");
-    let shown = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let reference = include_str!("../../docs/REFERENCE.md");
+    let shown = reference.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     let uncommented =
         shown.replace("\n# ", "\n").replace("scope = \"repository\"", "scope = \"organization\"\nrunner_group = \"builders\"");
     let local = include_str!("../../infra/local/pools.toml");
+    let examples = [
+        include_str!("../../examples/one-team.toml"),
+        include_str!("../../examples/twelve-services.toml"),
+        include_str!("../../examples/organization.toml"),
+    ];
     let schema = schema();
-    for text in [GOOD, DOUBTFUL, shown, &uncommented, local] {
+    for text in [GOOD, DOUBTFUL, shown, &uncommented, local].into_iter().chain(examples) {
         let problems: Vec<String> = schema.iter_errors(&as_json(text)).map(|error| error.to_string()).collect();
         assert!(problems.is_empty(), "{text}\n{problems:?}");
     }

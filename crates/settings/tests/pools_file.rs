@@ -453,3 +453,42 @@ fn nothing_is_doubted_in_a_file_with_problems() {
     let review = review("[pools.linux]\nlabels = [\"ubuntu-latest\"]", 1, Vcpus::default());
     assert!(review.pools.is_err() && review.doubts.is_empty());
 }
+
+/// The files that newcomers start from, and what each is there to show.
+const EXAMPLES: [(&str, &str); 3] = [
+    ("one-team", include_str!("../../../examples/one-team.toml")),
+    ("twelve-services", include_str!("../../../examples/twelve-services.toml")),
+    ("organization", include_str!("../../../examples/organization.toml")),
+];
+
+#[test]
+fn every_example_is_good_and_leaves_nothing_to_doubt() {
+    for (name, text) in EXAMPLES {
+        let Review { pools, doubts, .. } = review(text, 1, Vcpus::default());
+        let pools = pools.unwrap_or_else(|problems| panic!("{name}: {problems:?}"));
+        assert_eq!(doubts.iter().map(ToString::to_string).collect::<Vec<_>>(), [""; 0], "{name}");
+        assert!(!pools.pools.is_empty() && text.starts_with("# For "), "{name} begins by saying for whom it is");
+    }
+}
+
+#[test]
+fn there_is_no_example_that_is_not_read_here() {
+    let folder = std::path::PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("../../examples");
+    let mut found: Vec<String> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    found.sort();
+    let mut read: Vec<String> = EXAMPLES.map(|(name, _)| format!("{name}.toml")).to_vec();
+    read.sort();
+    assert_eq!(found, read);
+}
+
+#[test]
+fn the_examples_show_what_they_say() {
+    let [team, services, organization] = EXAMPLES.map(|(_, text)| parse(text, 1).unwrap());
+    let all = |pools: &[Pool], holds: &dyn Fn(&Pool) -> bool| pools.iter().all(holds);
+    assert_eq!(team.pools.len(), 1);
+    assert!(all(&services.pools, &|pool| pool.repositories.len() == 12 && pool.max_per_repository.is_some()));
+    assert!(all(&organization.pools, &|pool| matches!(pool.scope, Scope::Organization { .. })));
+    assert!(all(&organization.pools, &|pool| pool.task_role.is_none() || (!pool.public && !pool.repositories.is_empty())));
+    assert_eq!(organization.pools.iter().filter(|pool| pool.task_role.is_some()).count(), 2);
+}

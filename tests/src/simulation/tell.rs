@@ -202,7 +202,7 @@ impl<'a> Teller<'a> {
         self.grant_reruns();
     }
 
-    /// Where a pool wants GitHub to run jobs again, the App may ask for it (README, "The pools file").
+    /// Where a pool wants GitHub to run jobs again, the App may ask for it (docs/REFERENCE.md, "The pools file").
     pub(super) fn grant_reruns(&self) {
         if !self.scenario.files().flat_map(|file| &file.pools).any(|pool| pool.rerun_reclaimed) {
             return;

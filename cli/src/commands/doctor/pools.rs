@@ -58,7 +58,7 @@ pub fn file(file: &File, now: Timestamp) -> Vec<Finding> {
         return vec![Finding::error(
             Area::Pools,
             "no pools file is in force: no job is taken",
-            "write one (README, \"The pools file\") and mayfly apply it",
+            "write one (docs/REFERENCE.md, \"The pools file\") and mayfly apply it",
         )];
     };
     let Review { pools, doubts, .. } = review(&newest.text, newest.number, Vcpus::default());

@@ -21,8 +21,8 @@ const ECS: &str = "ecs-tasks.amazonaws.com";
 /// (<https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecuritytokenservice.html>).
 const ASSUME: [&str; 3] = ["sts:assumerole", "sts:assumerolewithsaml", "sts:assumerolewithwebidentity"];
 
-/// Where README has the trust policy to the letter.
-const README: &str = "see README, \"A pool with a role of its own\"";
+/// Where the trust policy stands to the letter.
+const TRUST_POLICY: &str = "see docs/REFERENCE.md, \"A pool with a role of its own\"";
 
 /// A role that pools name, and what IAM says of it.
 #[derive(Clone, Debug)]
@@ -71,19 +71,19 @@ fn one(Looked { name, wanted, pools, .. }: &Looked, role: Option<&Role>) -> Find
         return Finding::error(
             Area::Roles,
             format!("there is no role {name}, which {whose} names: its runners do not start"),
-            format!("make it under the path {path}; {README}"),
+            format!("make it under the path {path}; {TRUST_POLICY}"),
         );
     };
     if role.arn != *wanted {
         let what = format!("the role {name} of {whose} is {}, and runners get {wanted}, which is not there", role.arn);
-        return Finding::error(Area::Roles, what, format!("make a role under the path {path}; {README}"));
+        return Finding::error(Area::Roles, what, format!("make a role under the path {path}; {TRUST_POLICY}"));
     }
     let account = wanted.split(':').nth(4).unwrap_or_default();
     match too_wide(&role.trust, account) {
         None => Finding::good(Area::Roles, format!("ECS alone, for this account, may assume the role {name} of {whose}")),
         Some(who) => {
             let what = format!("{who} may assume the role {name} of {whose}, and then be any of its runners and get their jobs' secrets");
-            Finding::error(Area::Roles, what, format!("let it trust {ECS} alone, with aws:SourceAccount {account}; {README}"))
+            Finding::error(Area::Roles, what, format!("let it trust {ECS} alone, with aws:SourceAccount {account}; {TRUST_POLICY}"))
         }
     }
 }

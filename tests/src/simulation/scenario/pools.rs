@@ -1,10 +1,10 @@
-//! A pools file as data, and the rules of README, "The pools file", once more, by other code: what the invariants hold the product to.
+//! A pools file as data, and the rules of docs/REFERENCE.md, "The pools file", once more, by other code: what the invariants hold the product to.
 
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-/// Labels that say nothing about a pool, as README has them.
+/// Labels that say nothing about a pool, as docs/REFERENCE.md has them.
 const DEFAULT_LABELS: [&str; 8] = ["self-hosted", "linux", "windows", "macos", "x64", "x86", "arm", "arm64"];
 
 /// What runners may have: vCPUs and memory.
