@@ -15,7 +15,7 @@ export __SAM_CLI_APP_DIR := $(CURDIR)/target/sam/home
 SAM := cd infra && sam
 LOCAL := target/debug/stack
 
-.PHONY: help tools build check audit openapi browser dynamodb test simulate bench counts demo up down status env deploy undeploy validate shellcheck models
+.PHONY: help tools build check docs deny audit openapi browser dynamodb test test-fast simulate bench counts demo promise up down status env deploy undeploy validate shellcheck models
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,17 +45,26 @@ $(LOCAL):
 demo up test: export CARGO_PROFILE_RELEASE_LTO := off
 demo up test: export CARGO_PROFILE_RELEASE_CODEGEN_UNITS := 16
 
+# cargo's bar names the crates that compile at this moment. cargo-lambda stands between cargo and the terminal, so cargo would show none.
+demo up: export CARGO_TERM_PROGRESS_WHEN := $(if $(MAKE_TERMERR),always,auto)
+demo up: export CARGO_TERM_PROGRESS_WIDTH := 80
+
 # cargo builds the functions all at once, on all cores; sam goes through them one by one and finds them done.
 build: tools models ## the functions as they run on Lambda, for this machine, and the local stack's programs
 	@echo "building the five functions (the first time some $(if $(CARGO_PROFILE_RELEASE_LTO),5,8) minutes on 2 cores)"
 	cargo lambda build --release
+	@echo "packing the functions with sam (some seconds)"
 	$(SAM) build --config-env local --parameter-overrides Architecture=$(ARCH)
 
-check: tools ## formatting, lints, documentation, licenses and sources of what is linked: everything that needs no running
-	cargo deny check bans licenses sources
+check: ## formatting and lints; builds nothing that runs
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+
+docs: ## the documentation of the crates, into target/doc; a broken link fails
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+deny: tools ## licenses and sources of what is linked, by deny.toml
+	cargo deny check bans licenses sources
 
 audit: tools ## known vulnerabilities of what is linked; needs the network, for the database at GitHub
 	cargo deny check advisories
@@ -69,12 +78,16 @@ browser: tools ## a headless Chromium for tests, into target/browser (Linux on x
 dynamodb: tools ## Amazon's DynamoDB Local for tests, into target/dynamodb (Linux)
 	python tests/dynamodb/fetch.py
 
+test-fast: ## every test that needs neither the local stack nor a browser nor the network, and 20 simulated seeds
+	cargo test --workspace --no-fail-fast
+	target/debug/simulate --seeds 20
+
 test: export MAYFLY_BROWSER := $(if $(filter Linux-x86_64,$(shell uname -s)-$(shell uname -m)),required)
 test: export MAYFLY_DYNAMODB_LOCAL := $(if $(filter Linux-x86_64 Linux-aarch64,$(shell uname -s)-$(shell uname -m)),required)
 # FRESH=N: how many of the simulator's seeds come from the clock. The first of them is printed.
 # Every request of the stories to an AWS API, which recorded.py then holds to AWS's own descriptions.
 test: export MAYFLY_REQUESTS := target/requests
-test: check validate shellcheck build counts openapi browser dynamodb ## every check and every test, simulated days and those over the wire against the local stack included
+test: check docs deny validate shellcheck build counts openapi browser dynamodb ## every check and every test, simulated days and those over the wire against the local stack included
 	python runner/tests/signature.py
 	python infra/tests/run.py
 	cargo test --workspace --no-run
@@ -94,7 +107,10 @@ bench: build ## what a delivery costs, as deployed: start-up, time, CPU, memory,
 counts: build ## what of it can be counted, whatever else the machine does: AWS calls, bytes, instructions (where valgrind is)
 	python functions/webhook/bench.py --counts $(if $(CARGO_PROFILE_RELEASE_LTO),--without-lto) target/lambda/mayfly-webhook/bootstrap
 
-demo: build ## thirty jobs of every kind through the local stack, with a table of what became of them
+promise:
+	@echo "$(if $(wildcard target/lambda/mayfly-webhook/bootstrap),the demo takes about 20 seconds once everything is built,the first demo takes about 10 minutes on two cores and 6 GB of disk; nearly all of it is compiling. Later ones take 20 seconds)"
+
+demo: promise build ## thirty jobs of every kind through the local stack, with a table of what became of them
 	$(LOCAL) with target/debug/demo
 
 up: build ## the local stack; target/local/stack.json tells where everything is
