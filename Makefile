@@ -18,7 +18,7 @@ LOCAL := target/debug/stack
 .PHONY: help tools build check docs deny audit openapi browser dynamodb test test-fast simulate bench counts demo promise up down status env deploy undeploy validate shellcheck models
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Its programs name the place that they were installed at, so a clone that was moved or copied installs them again.
 ifneq ($(realpath .venv),$(shell cat .venv/ready 2>/dev/null))

@@ -96,7 +96,7 @@ def picture():
         f"<title>{COMMAND}</title>",
         f'<rect width="{width}" height="{height}" rx="8" fill="#1b1e28"/>',
         *(f'<circle cx="{20 + 18 * at}" cy="20" r="5.5" fill="{color}"/>' for at, color in enumerate(("#ff5f56", "#ffbd2e", "#27c93f"))),
-        f'<g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, \'DejaVu Sans Mono\', monospace" font-size="{SIZE}" xml:space="preserve">',
+        f'<g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, \'DejaVu Sans Mono\', monospace" font-size="{SIZE}" xml:space="preserve" style="white-space: pre">',
     ]
     before = ""
     for number, line in enumerate(lines):

@@ -4,6 +4,7 @@ import importlib.util
 import re
 import subprocess
 import unittest
+import xml.etree.ElementTree
 
 from template import REPOSITORY
 
@@ -76,6 +77,7 @@ class Pictures(unittest.TestCase):
         specification.loader.exec_module(terminal)
         told = "the golden file has changed: run python3 docs/images/terminal.py"
         self.assertEqual(terminal.PICTURE.read_text(), terminal.picture(), told)
+        self.assertTrue(xml.etree.ElementTree.fromstring(terminal.picture()).tag.endswith("svg"))
 
 
 if __name__ == "__main__":

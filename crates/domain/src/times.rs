@@ -1,4 +1,5 @@
-//! Every time limit of the system, in one table. The tests at the end hold the inequalities that correctness or thrift rest on.
+//! Every time limit of the system, in one table. The tests at the end hold the inequalities that correctness or thrift rest on; docs/TRANSITIONS.md
+//! shows them side by side.
 
 use std::time::Duration;
 

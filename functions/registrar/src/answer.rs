@@ -1,4 +1,4 @@
-//! Answers to registration and admission, and nothing else.
+//! Answers to registration and admission, and nothing else: the table in docs/TRANSITIONS.md.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
