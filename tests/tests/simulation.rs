@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
+use mayfly_tests::github::jobs::Gate;
 use mayfly_tests::simulation::{
-    Act, Batch, Blow, Deed, Figures, Invariant, Keep, Moment, Outage, Profile, Rate, Scenario, Told, Trouble, scenario, smallest, tell,
+    Act, Batch, Blow, Deed, Figures, Invariant, JobEnd, Keep, Moment, Outage, Profile, Rate, Scenario, Told, Trouble, scenario, smallest,
+    tell,
 };
 use mayfly_tests::system::Port;
 
@@ -87,6 +89,77 @@ fn a_story_without_a_webhook_does_not_count_as_served() {
     scenario.trouble.github.deliveries.never_made = 1.0;
     let told = told(&scenario, Keep::default());
     assert!(told.figures.jobs.keys().all(|end| *end != mayfly_tests::simulation::JobEnd::Done), "{:?}", told.figures.jobs);
+}
+
+fn act(at: f64, deed: Deed) -> Act {
+    Act { at, deed }
+}
+
+/// A push of one job: its labels, and the gate that it stands at.
+fn one_job(label: &str, gate: Option<Gate>) -> Act {
+    let labels = vec![label.to_owned()];
+    act(2.0, Deed::Queue(Batch { id: 1, repository: "acme/app".to_owned(), labels, count: 1, seconds: 20.0, gate, ..Batch::default() }))
+}
+
+/// For each reason for which a job may wait for ever: the words, and a story with that reason alone.
+fn excused() -> Vec<(&'static str, Scenario)> {
+    let before = |deed: Deed| plain(vec![act(1.0, deed), one_job("mayfly", None)]);
+    let public = |scenario: Scenario| Scenario { public: vec!["acme/app".to_owned()], ..scenario };
+    let mut grouped = public(plain(vec![one_job("mayfly", None)]));
+    for pool in &mut grouped.pools.pools {
+        (pool.group, pool.public) = (Some("Default".to_owned()), true);
+    }
+    let mut unheard = plain(vec![one_job("mayfly", None)]);
+    unheard.trouble.github.deliveries.never_made = 1.0;
+    let shown = act(60.0, Deed::Show { repository: "acme/app".to_owned(), private: true });
+    vec![
+        ("held back by GitHub", plain(vec![one_job("mayfly", Some(Gate::Deployment))])),
+        ("no pool takes it any more", public(plain(vec![one_job("mayfly", None)]))),
+        ("nobody's when it came", plain(vec![one_job("unknown", None)])),
+        ("GitHub refuses its runners", before(Deed::Refuse { place: "acme/app".to_owned(), status: 403 })),
+        ("its runner group lets no public repository in", grouped),
+        ("its repository was public when it came", public(plain(vec![one_job("mayfly", None), shown]))),
+        ("the App is away", before(Deed::Suspend { account: "acme".to_owned() })),
+        ("nothing of its repository ever came", unheard),
+    ]
+}
+
+#[test]
+fn each_reason_to_wait_for_ever_excuses_its_own_job_and_is_counted() {
+    for (words, scenario) in excused() {
+        let told = told(&scenario, Keep::default());
+        assert_eq!(told.violations, [], "{words}");
+        assert_eq!(told.figures.waiting, [(words, 1)].into(), "{words}");
+    }
+}
+
+#[test]
+fn a_reason_that_has_passed_is_no_excuse_and_the_job_is_served() {
+    let done = |scenario: &Scenario| told(scenario, Keep::default()).figures.jobs.get(&JobEnd::Done).copied();
+    let over =
+        [("held back by GitHub", Deed::Approve { batch: 1 }), ("GitHub refuses its runners", Deed::Allow { place: "acme/app".to_owned() })];
+    for (words, deed) in over {
+        let mut scenario = excused().into_iter().find(|(of, _)| *of == words).unwrap().1;
+        scenario.acts.push(act(200.0, deed));
+        assert_eq!(done(&scenario), Some(1), "{words}");
+    }
+    // Of what is pushed while the App is suspended nothing is ever told.
+    let suspended = act(5.0, Deed::Suspend { account: "acme".to_owned() });
+    let resumed = act(200.0, Deed::Resume { account: "acme".to_owned() });
+    assert_eq!(done(&plain(vec![one_job("mayfly", None), suspended, resumed])), Some(1));
+}
+
+#[test]
+fn a_pools_file_that_functions_refuse_fails_its_story() {
+    let mut bad = plain(vec![push(1.0, 1)]);
+    bad.pools.pools[0].labels.clear();
+    let later = plain(vec![push(1.0, 1), act(9.0, Deed::Apply(bad.pools.clone()))]);
+    for scenario in [bad, later] {
+        let told = told(&scenario, Keep::default());
+        assert_eq!(told.violations.iter().map(|one| one.invariant).collect::<Vec<_>>(), [Invariant::Panic]);
+        assert!(told.violations[0].words.contains("none that functions accept"), "{:?}", told.violations);
+        assert_eq!(told.figures.all_jobs(), 0);
+    }
 }
 
 #[test]

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use mayfly_domain::id::JobId;
 use mayfly_domain::job::{JobRecord, JobState};
 use mayfly_domain::runner::{Outcome, Runner};
-use mayfly_domain::target::TargetScope;
 use mayfly_domain::time::Timestamp;
 
 use super::ending::{Ending, JobNow};
@@ -34,6 +33,10 @@ pub(super) enum Excuse {
 }
 
 impl Excuse {
+    /// All of them.
+    pub(super) const ALL: [Self; 8] =
+        [Self::Gated, Self::NotTaken, Self::NotOurs, Self::Refused, Self::Group, Self::Shown, Self::NoApp, Self::Unheard];
+
     /// In words, for the summary.
     pub(super) fn words(self) -> &'static str {
         match self {
@@ -53,11 +56,6 @@ impl Excuse {
     pub(super) fn needs_words(self) -> bool {
         matches!(self, Self::NotTaken | Self::Refused | Self::Shown)
     }
-}
-
-/// True if runners for the job are registered at an organization: a job keeps the scope that its pool had when it came.
-fn in_a_group(record: &JobRecord) -> bool {
-    record.target.as_ref().is_some_and(|target| matches!(target.scope, TargetScope::Organization { .. }))
 }
 
 impl Ending<'_> {
@@ -132,7 +130,7 @@ impl Ending<'_> {
     fn group_alone_takes(&self, job: &JobNow, recorded: Option<&JobRecord>) -> bool {
         let its = recorded.and_then(|record| record.pool.as_ref()).and_then(|pool| self.file.get(pool.as_str()));
         match its {
-            Some(pool) => pool.group.is_some() || recorded.is_some_and(in_a_group),
+            Some(pool) => pool.group.is_some(),
             None => self.file.pools.iter().any(|pool| pool.group.is_some() && pool.takes(job.asked())),
         }
     }

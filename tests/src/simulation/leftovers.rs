@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use mayfly_domain::id::JobId;
 use mayfly_domain::time::Timestamp;
+use mayfly_domain::times;
 
 use super::ending::address_of_key;
 use super::mirror::address_of;
 use super::violation::Invariant;
 use super::watch::{Shared, Watch};
+use crate::github::id;
 use crate::github::jobs::Status;
 use crate::system::System;
 
@@ -28,6 +30,8 @@ enum Kind {
     RegistrationAfterTrouble,
     /// GitHub is asked about jobs that are open for too long; an errand that met a failure waits an hour at most.
     RowOfOverJob,
+    /// The same where the App may not see the job's repository: GitHub shows it as one that was never there, so the job is given up when its day is over.
+    RowOutOfSight,
     /// Stopped 2 min after its job.
     TaskAfterJob,
     /// The same of a job whose last delivery may never have come: GitHub is asked about runners that work for long.
@@ -39,7 +43,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// `waited`: most jobs that waited at a time.
+    /// `waited`: most runs whose jobs waited at a time.
     fn limit(self, idle_timeout: Duration, waited: usize) -> Duration {
         match self {
             Self::TaskWithoutRow => 14 * MINUTE,
@@ -48,6 +52,7 @@ impl Kind {
             Self::RegistrationAfterTrouble => 90 * MINUTE,
             // Where no delivery told of its end, a job is asked about in its turn.
             Self::RowOfOverJob => 75 * MINUTE + MINUTE * u32::try_from(waited / ASKED_A_MINUTE).unwrap_or(u32::MAX),
+            Self::RowOutOfSight => OUT_OF_SIGHT,
             Self::TaskAfterJob => 7 * MINUTE,
             Self::TaskAfterUntoldJob => 75 * MINUTE,
             Self::IdleRunner => idle_timeout + 6 * MINUTE,
@@ -61,12 +66,16 @@ impl Kind {
             Self::RowWithoutTask => "a row without a task",
             Self::RegistrationWithoutRow | Self::RegistrationAfterTrouble => "a registration without a row",
             Self::RowOfOverJob => "a waiting row of a job that does not wait",
+            Self::RowOutOfSight => "a waiting row of a job that is over, in a repository out of sight",
             Self::TaskAfterJob | Self::TaskAfterUntoldJob => "a task whose job is over",
             Self::IdleRunner => "a registered runner without a job",
             Self::SilentTask => "a task that never asked for its registration",
         }
     }
 }
+
+/// A job that GitHub does not show is given up after the day that jobs wait for, with the next question, which may have its hour.
+const OUT_OF_SIGHT: Duration = Duration::from_secs(times::QUEUED_AT_MOST.as_secs() + times::LONGEST_WAIT.as_secs() + 15 * 60);
 
 /// What should not be there, since when.
 #[derive(Debug)]
@@ -76,11 +85,11 @@ pub(super) struct Leftovers {
     told: bool,
     /// The longest of any pool.
     idle_timeout: Duration,
-    /// Most jobs that waited at a time.
+    /// Most runs whose jobs waited at a time.
     waited: usize,
 }
 
-/// Of the jobs that wait, sweeper asks GitHub about so many in a minute at least, whatever else it has to ask.
+/// Of the runs whose jobs wait, sweeper asks GitHub about so many in a minute at least, whatever else it has to ask: of one with several jobs it has all listed.
 const ASKED_A_MINUTE: usize = 4;
 
 impl Leftovers {
@@ -93,9 +102,11 @@ impl Leftovers {
     pub(super) fn look(&mut self, system: &System, watch: &Shared) {
         let now = system.world.clock.now();
         let (rows, waiting) = keys(system);
-        self.waited = self.waited.max(waiting.len());
+        let runs: BTreeSet<_> = system.waiting().into_iter().map(|row| (row.run, row.attempt)).collect();
+        self.waited = self.waited.max(runs.len());
+        let hidden = hidden(system, &waiting);
         let mut watch = watch.get();
-        let found = found(&watch, &rows, &waiting, self.told);
+        let found = found(&watch, &rows, (&waiting, &hidden), self.told);
         self.since.retain(|key, _| found.contains(key));
         for key in found {
             let since = *self.since.entry(key.clone()).or_insert(now);
@@ -122,7 +133,17 @@ fn keys(system: &System) -> (BTreeSet<String>, Vec<JobId>) {
     })
 }
 
-fn found(watch: &Watch, rows: &BTreeSet<String>, waiting: &[JobId], told: bool) -> BTreeSet<(Kind, String)> {
+/// Those of the jobs whose repository the App may not see.
+fn hidden(system: &System, jobs: &[JobId]) -> BTreeSet<JobId> {
+    system.world.see_github(|github, _| {
+        let accounts = github.accounts();
+        let seen = |repository| accounts.installation_for(repository).is_some_and(|one| one.suspended_at.is_none());
+        let is_hidden = |job: &&JobId| github.job(id::JobId(job.0)).is_some_and(|job| !seen(job.repository));
+        jobs.iter().filter(is_hidden).copied().collect()
+    })
+}
+
+fn found(watch: &Watch, rows: &BTreeSet<String>, (waiting, hidden): (&[JobId], &BTreeSet<JobId>), told: bool) -> BTreeSet<(Kind, String)> {
     let mirror = &watch.mirror;
     let mut found = BTreeSet::new();
     let mut with_task = BTreeSet::new();
@@ -155,7 +176,8 @@ fn found(watch: &Watch, rows: &BTreeSet<String>, waiting: &[JobId], told: bool) 
     }
     for job in waiting {
         if mirror.jobs.get(job).is_some_and(|job| matches!(job.status, Status::Completed | Status::InProgress)) {
-            found.insert((Kind::RowOfOverJob, job.to_string()));
+            let kind = if hidden.contains(job) { Kind::RowOutOfSight } else { Kind::RowOfOverJob };
+            found.insert((kind, job.to_string()));
         }
     }
     found

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::excuse::Excuse;
 use super::figures::{Figures, JobEnd};
 use super::scenario::Blow;
 use crate::system::Port;
@@ -61,7 +62,9 @@ fn jobs(text: &mut String, figures: &Figures) {
     let situations = figures.situations.iter().map(|(name, stories)| (name, *stories));
     let _ = writeln!(text, "          situations: {}", listed(situations));
     let _ = writeln!(text, "jobs      {}: {}", figures.all_jobs(), listed(figures.jobs.iter().map(|(kind, count)| (end(*kind), *count))));
-    let _ = writeln!(text, "          waiting because: {}", listed(figures.waiting.iter().map(|(why, count)| (why, *count))));
+    let count = |excuse: Excuse| figures.waiting.get(excuse.words()).copied().unwrap_or_default();
+    let excuses = Excuse::ALL.map(|excuse| (excuse.words(), count(excuse)));
+    let _ = writeln!(text, "          waiting because: {}", listed(excuses));
     let _ = writeln!(text, "runners   {}", listed(figures.runners.iter().map(|(name, count)| (name, *count))));
     let _ = writeln!(
         text,

@@ -19,7 +19,7 @@ use super::calls::Made;
 use super::weather::{Port, Strike};
 use super::witness::Fate;
 use super::world::World;
-use crate::github::accounts::Level;
+use crate::github::accounts::{Installation, Level};
 use crate::github::id;
 use crate::github::model::Model;
 use crate::github::tokens::Narrowing;
@@ -129,10 +129,15 @@ impl Question {
         }
     }
 
-    /// The installation to ask for a token: that of the grant, or the one that the App has at this place now, if it was installed anew.
+    /// The installation to ask for a token: that of the grant, or the one that the App has at this place now, if the first one is gone or does not have the
+    /// repository, as the adapter does (`crates/github/src/installation.rs`).
     fn installation(&self, github: &mut Model, grant: &Grant, now: jiff::Timestamp) -> id::InstallationId {
         let known = id::InstallationId(grant.installation.0);
-        if github.accounts().installation(known).is_some() {
+        let accounts = github.accounts();
+        let has = |id| accounts.installation_for(id::RepositoryId(id)).is_some_and(|one| one.id == known);
+        // A suspended one answers 403, whatever it has: that says nothing of another one.
+        let may = |one: &Installation| one.suspended_at.is_some() || grant.repository.is_none_or(|id| has(id.0));
+        if accounts.installation(known).is_some_and(may) {
             return known;
         }
         let depth = if self.path.starts_with("/orgs/") { 3 } else { 4 };
