@@ -185,7 +185,7 @@ pub struct JobRecord {
     /// That runner, if it is ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runner: Option<RunnerId>,
-    /// Why it waits, is unplaced, or was given up, in words for the user.
+    /// Why it waits, is unplaced, was given up, or never ran, in words for the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// When something was last learned of it: what GitHub's API shows may be older than that.

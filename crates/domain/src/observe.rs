@@ -11,7 +11,7 @@ use crate::id::{JobId, PoolName};
 use crate::job::{JobAction, JobEvent, JobRecord, JobState, WaitingJob, asked_at, kept, note};
 use crate::pool::Pools;
 use crate::runner::{Runner, RunnerState, Work};
-use crate::standing::{join, left_open, settle};
+use crate::standing::{HELD_BACK, join, left_open, settle};
 use crate::time::Timestamp;
 use crate::times;
 
@@ -219,20 +219,28 @@ fn said_to_be_over(record: &mut JobRecord, event: &JobEvent, meant: Option<&Runn
     if record.is_over() {
         return;
     }
-    record.given_up = false;
     name_runner(record, event, meant);
+    record.reason = why_it_never_ran(record);
+    record.given_up = false;
     if record.runner_name.is_some() {
         record.running_at = record.running_at.or(event.started_at);
     }
     let closed = event.completed_at.unwrap_or(event.received_at);
     record.state = JobState::Closed;
     record.heard_at = record.heard_at.max(Some(event.received_at));
-    record.reason = None;
     record.doubt = None;
     record.closed_at = Some(closed);
     record.conclusion = event.conclusion.as_deref().map(kept);
     record.expire(event.received_at);
     note(&mut record.story, event.received_at, format!("is over: {}", record.conclusion.as_deref().unwrap_or("no conclusion")));
+}
+
+/// What kept a job from every runner until it was over (no pool takes it, GitHub refuses its runners or gives them nothing), for the person who looks for it then. A
+/// gate is over with the job, and so is a doubt about what GitHub shows.
+fn why_it_never_ran(record: &JobRecord) -> Option<String> {
+    let told = record.runner_name.is_none() && record.running_at.is_none() && record.doubt.is_none() && !record.given_up;
+    let reason = record.reason.as_ref().filter(|reason| told && *reason != HELD_BACK)?;
+    Some(if record.pool.is_none() { reason.clone() } else { format!("while it waited: {reason}") })
 }
 
 /// Writes down who works on the job. GitHub names no runner, or an empty one, for jobs that never ran.

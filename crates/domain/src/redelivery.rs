@@ -169,6 +169,9 @@ pub struct Passage<C> {
     pub began: Timestamp,
     /// The newest attempt when it began, by GitHub's clock; none if the list was empty.
     pub top: Option<Timestamp>,
+    /// When GitHub showed the head of the list, by GitHub's clock; none if it did not say so.
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    pub shown_at: Option<Timestamp>,
     /// It is through when it comes to an attempt that is older.
     pub down_to: Timestamp,
     /// Where it goes on; none at the head of the list.
@@ -184,6 +187,10 @@ pub struct Reading<C> {
     /// When that reading began, by our clock.
     #[serde(default = "none", skip_serializing_if = "Option::is_none")]
     pub looked_at: Option<Timestamp>,
+    /// When that reading began, by GitHub's clock. After a burst and then silence `read_to` stays the end of the burst, and each reading would go through all
+    /// of it again.
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    pub shown_at: Option<Timestamp>,
     /// The reading under way.
     #[serde(default = "none", skip_serializing_if = "Option::is_none")]
     pub passage: Option<Passage<C>>,
@@ -199,7 +206,7 @@ const fn none<T>() -> Option<T> {
 
 impl<C> Default for Reading<C> {
     fn default() -> Self {
-        Self { read_to: None, looked_at: None, passage: None, not_before: None }
+        Self { read_to: None, looked_at: None, shown_at: None, passage: None, not_before: None }
     }
 }
 
@@ -208,24 +215,26 @@ impl<C: Clone> Reading<C> {
     #[must_use]
     pub fn passage(&self, kept: Duration, now: Timestamp) -> Passage<C> {
         self.passage.clone().unwrap_or_else(|| {
-            let down_to = self.read_to.map_or_else(|| now.minus(FIRST_LOOK), |read_to| read_to.minus(OVERLAP));
+            // By then all that was made before the last reading began stands in the list, whether anything newer does or not.
+            let down_to = self.read_to.max(self.shown_at).map_or_else(|| now.minus(FIRST_LOOK), |read_to| read_to.minus(OVERLAP));
             // What is older, GitHub delivers no more.
-            Passage { began: now, top: None, down_to: down_to.max(now.minus(kept)), next: None }
+            Passage { began: now, top: None, shown_at: None, down_to: down_to.max(now.minus(kept)), next: None }
         })
     }
 
-    /// How far the list has been read after a page with attempts of these times (whatever they were about), newest first, that goes on at `next`.
-    /// What the page says must have been written before this is.
+    /// How far the list has been read after a page with attempts of these times (whatever they were about), newest first, that goes on at `next` and that
+    /// GitHub showed at `shown_at`. What the page says must have been written before this is.
     #[must_use]
-    pub fn after(&self, passage: &Passage<C>, times: &[Timestamp], next: Option<C>) -> Self {
+    pub fn after(&self, passage: &Passage<C>, times: &[Timestamp], (next, shown_at): (Option<C>, Option<Timestamp>)) -> Self {
         let top = passage.top.or_else(|| times.iter().max().copied());
+        let shown_at = if passage.next.is_none() { shown_at } else { passage.shown_at };
         let through = next.is_none() || times.last().is_some_and(|at| *at < passage.down_to);
         if through {
             // An empty list leaves the place as it is: nothing new can have been missed.
             let read_to = self.read_to.max(top);
-            return Self { read_to, looked_at: Some(passage.began), passage: None, not_before: self.not_before };
+            return Self { read_to, looked_at: Some(passage.began), shown_at, passage: None, not_before: self.not_before };
         }
-        Self { passage: Some(Passage { top, next, ..passage.clone() }), ..self.clone() }
+        Self { passage: Some(Passage { top, shown_at, next, ..passage.clone() }), ..self.clone() }
     }
 
     /// The same without the reading under way: its place in the list is not known any more.

@@ -212,6 +212,9 @@ pub struct Runner {
     /// When it was taken away at GitHub: it will be given nothing more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retired_at: Option<Timestamp>,
+    /// Why it was, in words for the user: its container may end by itself before it is stopped, and ECS knows nothing of it then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retired_reason: Option<String>,
     /// What it works on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work: Option<Work>,
@@ -309,6 +312,7 @@ impl Runner {
             github: None,
             registered_at: None,
             retired_at: None,
+            retired_reason: None,
             work: None,
             busy_at: None,
             fails_closed: false,

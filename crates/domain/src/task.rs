@@ -290,7 +290,12 @@ fn reason(runner: &Runner, end: End<'_>, outcome: Outcome) -> String {
     match end {
         End::NeverStarted(_, why) => why.to_owned(),
         End::Missing => "ECS does not know its task".to_owned(),
-        End::Stopped(task) => stopped_in_words(task),
+        End::Stopped(task) => match runner.retired_reason.as_ref().filter(|_| task.stop_code.as_deref() == Some(EXITED)) {
+            // It ended by itself because of that. ECS would have told the same words if the call to stop its task had come first.
+            Some(why) if matches!(task.exit_code, None | Some(0)) => why.clone(),
+            Some(why) => format!("{why}; {}", stopped_in_words(task)),
+            None => stopped_in_words(task),
+        },
     }
 }
 

@@ -4,7 +4,7 @@
 
 use mayfly_domain::errand::Errand;
 use mayfly_domain::id::{GithubRunnerId, JobId, OwnerId, RunId};
-use mayfly_domain::job::{AssignedRunner, JobEvent, JobState, WaitingJob};
+use mayfly_domain::job::{AssignedRunner, Doubt, Doubtful, JobEvent, JobRecord, JobState, WaitingJob};
 use mayfly_domain::observe::{Observation, Verdict};
 use mayfly_domain::pool::{MatchKey, RepositoryPattern};
 use mayfly_domain::runner::{Runner, RunnerState};
@@ -13,7 +13,7 @@ use mayfly_domain::target::TargetKey;
 use mayfly_domain::time::Timestamp;
 use proptest::prelude::*;
 
-use crate::builders::{ago, busy, job, pool_name, registered, target};
+use crate::builders::{NOW, ago, busy, job, pool_name, registered, target};
 use crate::deliveries::{Ledger, completed, elsewhere, in_progress, named, pools, queued, waiting};
 
 #[path = "world/builders.rs"]
@@ -186,6 +186,33 @@ fn a_job_that_nobody_takes_is_unplaced_with_the_reason() {
     assert!(record.reason.is_some() && record.expires_at.is_some() && record.pool.is_none());
     assert_eq!(ledger.record(&for_nobody(queued("b")), &pools()), verdict);
     assert!(ledger.woken.is_empty());
+}
+
+/// GitHub cancels a job that has waited for a day, and that is all it says.
+#[test]
+fn what_kept_a_job_from_every_runner_is_told_when_it_is_over_and_of_one_that_ran_nothing_is() {
+    let mut ledger = Ledger::default();
+    ledger.record(&for_nobody(queued("a")), &pools());
+    let before = ledger.records[&JobId(JOB)].reason.clone();
+    assert!(before.is_some());
+    ledger.record(&for_nobody(completed("b", "cancelled", None)), &pools());
+    let record = &ledger.records[&JobId(JOB)];
+    assert_eq!((record.is_over(), &record.reason), (true, &before));
+
+    let over = |reason: &str, change: &dyn Fn(&mut JobRecord), last: JobEvent| {
+        let mut ledger = lived(&[], &[queued("a")]);
+        let record = ledger.records.get_mut(&JobId(JOB)).unwrap();
+        record.reason = Some(reason.to_owned());
+        change(record);
+        ledger.record(&last, &pools());
+        ledger.records[&JobId(JOB)].reason.clone()
+    };
+    let cancelled = || completed("b", "cancelled", None);
+    assert_eq!(over("refused", &|_| {}, cancelled()).as_deref(), Some("while it waited: refused"));
+    assert_eq!(over("refused", &|_| {}, completed("b", "success", Some(stranger()))), None, "it ran, whoever has the runner");
+    let doubted = |record: &mut JobRecord| record.doubt = Some(Doubt { what: Doubtful::NotShown, since: NOW });
+    assert_eq!(over("GitHub does not show it", &doubted, cancelled()), None);
+    assert_eq!(over("held back by GitHub: an environment's protection rule or a concurrency group", &|_| {}, cancelled()), None);
 }
 
 #[test]

@@ -90,6 +90,8 @@ struct Sweeper {
     over: BTreeSet<DeliveryGuid>,
     /// What it asked for although its last whole look showed that it had succeeded.
     in_vain: Vec<DeliveryGuid>,
+    /// GitHub says what time it is.
+    told_the_time: bool,
 }
 
 /// It dies.
@@ -144,7 +146,7 @@ impl Sweeper {
             }
             life.step()?;
             let times: Vec<Timestamp> = page.iter().map(|attempt| attempt.of.first_at).collect();
-            self.reading = self.reading.after(&passage, &times, next);
+            self.reading = self.reading.after(&passage, &times, (next, self.told_the_time.then_some(now)));
             if self.reading.passage.is_none() {
                 break;
             }
@@ -203,8 +205,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_failed_is_asked_for_until_it_succeeded_and_never_after(ops in ops()) {
-        let (mut github, mut sweeper, mut now, mut count) = (Github::default(), Sweeper::default(), at(0), 0);
+    fn what_failed_is_asked_for_until_it_succeeded_and_never_after(ops in ops(), told_the_time: bool) {
+        let mut sweeper = Sweeper { told_the_time, ..Sweeper::default() };
+        let (mut github, mut now, mut count) = (Github::default(), at(0), 0);
         let mut guids: Vec<DeliveryGuid> = Vec::new();
         let quiet = (0..400).map(|_| Op::Sweep { after: 60, steps: 1_000, lag: 0 });
         for op in ops.into_iter().chain(quiet) {
@@ -258,28 +261,50 @@ fn the_first_reading_goes_back_an_hour_and_later_ones_to_where_the_last_began() 
     let first = reading.passage(KEPT, at(10_000));
     assert_eq!((first.down_to, first.next), (at(10_000).minus(FIRST_LOOK), None));
     // A page that goes on is followed by the next one, one that reaches back far enough by none.
-    let going = reading.after(&first, &[at(9_999), at(9_000)], Some(7));
+    let going = reading.after(&first, &[at(9_999), at(9_000)], (Some(7), None));
     assert_eq!((going.read_to, going.passage(KEPT, at(10_060)).next), (None, Some(7)));
     let passage = going.passage(KEPT, at(10_060));
-    let done = going.after(&passage, &[at(8_000), at(6_000)], Some(8));
+    let done = going.after(&passage, &[at(8_000), at(6_000)], (Some(8), None));
     assert_eq!((done.read_to, done.looked_at, done.passage.is_none()), (Some(at(9_999)), Some(at(10_000)), true));
     assert_eq!(done.passage(KEPT, at(10_120)).down_to, at(9_999).minus(OVERLAP));
     // After a long sleep: what GitHub delivers no more is not read.
     assert_eq!(done.passage(KEPT, at(10_000 + 9 * DAY)).down_to, at(10_000 + 6 * DAY));
 }
 
+/// Sweep by sweep: a burst of thirty, and then nothing more. Only a reading that may miss some of it goes through it.
+#[test]
+fn what_a_burst_left_in_the_list_is_gone_through_no_more_once_all_of_it_must_be_there() {
+    let (mut github, mut sweeper) = (Github::default(), Sweeper { told_the_time: true, ..Sweeper::default() });
+    let minute = |minute: u64| at(60 * minute);
+    for number in 0..30 {
+        github.attempt(&format!("burst-{number}").parse().unwrap(), false, (at(0), 0));
+    }
+    let sweep = |sweeper: &mut Sweeper, github: &mut Github, now| assert!(sweeper.sweep(github, &mut Life(1_000), (now, 0)).is_ok());
+    (1..=20).for_each(|number| sweep(&mut sweeper, &mut github, minute(number)));
+    for number in 21..=40 {
+        sweep(&mut sweeper, &mut github, minute(number));
+        assert!(sweeper.reading.passage.is_none(), "minute {number}: {:?}", sweeper.reading);
+    }
+    // What is lost then is found by the next sweep.
+    let lost: DeliveryGuid = "lost".parse().unwrap();
+    github.to_fail.insert(lost.clone(), 1);
+    github.attempt(&lost, false, (minute(40).plus(Duration::from_secs(30)), 0));
+    sweep(&mut sweeper, &mut github, minute(41));
+    assert!(sweeper.errands.contains_key(&lost));
+}
+
 #[test]
 fn an_empty_list_keeps_the_place() {
     let reading = Reading::<i64> { read_to: Some(at(5)), ..Reading::default() };
-    let after = reading.after(&reading.passage(KEPT, at(60)), &[], None);
+    let after = reading.after(&reading.passage(KEPT, at(60)), &[], (None, None));
     assert_eq!((after.read_to, after.looked_at), (Some(at(5)), Some(at(60))));
 }
 
 #[test]
 fn a_place_in_the_list_is_read_back_as_it_was_written() {
-    let passage = Passage { began: at(1), top: Some(at(0)), down_to: at(0), next: Some(7_i64) };
+    let passage = Passage { began: at(1), top: Some(at(0)), shown_at: Some(at(1)), down_to: at(0), next: Some(7_i64) };
     for reading in
-        [Reading::default(), Reading { passage: Some(passage), not_before: Some(at(9)), read_to: Some(at(2)), looked_at: Some(at(3)) }]
+        [Reading::default(), Reading { passage: Some(passage), not_before: Some(at(9)), read_to: Some(at(2)), looked_at: Some(at(3)), shown_at: Some(at(4)) }]
     {
         let json = serde_json::to_string(&reading).unwrap();
         assert_eq!(serde_json::from_str::<Reading<i64>>(&json).unwrap(), reading, "{json}");

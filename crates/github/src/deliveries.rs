@@ -116,6 +116,8 @@ pub struct DeliveriesPage {
     pub deliveries: Vec<DeliveryNow>,
     /// Where the list goes on; none at its end.
     pub next: Option<DeliveryCursor>,
+    /// When GitHub showed it, by GitHub's clock (the answer's `Date`, RFC 9110, section 6.6.1); none if it does not say.
+    pub shown_at: Option<Timestamp>,
 }
 
 /// What came of asking for a delivery again.
@@ -201,7 +203,7 @@ impl Deliveries for Github {
         };
         let deliveries = reply.each::<Wire>(items).into_iter().map(DeliveryNow::from).collect();
         match next(&reply) {
-            Ok(next) => Ok(DeliveriesPage { deliveries, next }),
+            Ok(next) => Ok(DeliveriesPage { deliveries, next, shown_at: moment::of(&reply.headers) }),
             Err(why) => Err(reply.unreadable(why)),
         }
     }

@@ -1,5 +1,7 @@
 //! Points in time as GitHub writes them.
 
+use http::HeaderMap;
+use http::header::DATE;
 use mayfly_domain::time::Timestamp;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -17,4 +19,11 @@ pub(crate) fn required<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, 
 
 fn told(time: jiff::Timestamp) -> Timestamp {
     Timestamp::from_millis(time.as_millisecond())
+}
+
+/// When an answer was made, by the clock of who made it.
+pub(crate) fn of(headers: &HeaderMap) -> Option<Timestamp> {
+    // An HTTP date is one that a mail may have, too (RFC 9110, section 5.6.7).
+    let made = jiff::fmt::rfc2822::parse(headers.get(DATE)?.to_str().ok()?).ok()?;
+    Some(told(made.timestamp()))
 }

@@ -56,7 +56,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             self.write_down(&page, &mut delivered, kept).await.context("write down what was not delivered")?;
             // Only now: whoever reads on may rely on all that came before.
             let times: Vec<Timestamp> = page.deliveries.iter().map(|one| one.delivered_at).collect();
-            let after = place.at.after(&passage, &times, page.next);
+            let after = place.at.after(&passage, &times, (page.next, page.shown_at));
             if !self.ledger.move_cursor(LIST, &place, after.clone()).await? {
                 info!("another sweep reads the list of deliveries");
                 return Ok(());

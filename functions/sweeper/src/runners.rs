@@ -134,7 +134,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         match self.take_away(runner).await? {
             Away::Gone => {
                 // One that asked again meanwhile has a registration that GitHub was not asked about: a later sweep looks anew.
-                if self.retired(runner).await? { self.stop_task(runner, why).await } else { Ok(()) }
+                if self.retired(runner, why).await? { self.stop_task(runner, why).await } else { Ok(()) }
             }
             Away::Busy => self.found_busy(&runner.address()).await,
             Away::Unknown => self.left_alone(runner).await,
@@ -162,12 +162,12 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
 
     /// Writes down that a runner will be given nothing more: until its task is gone it must not pass for one that waits for a job. False if it has
     /// another registration by now, or works: then what GitHub said is no reason to stop it.
-    async fn retired(&self, runner: &Runner) -> anyhow::Result<bool> {
+    async fn retired(&self, runner: &Runner, why: &str) -> anyhow::Result<bool> {
         let now = self.now();
         let idle = |row: &Runner| row.is_idle_as(runner);
         let retire = |row: &Runner| {
             (idle(row) && row.retired_at.is_none()).then(|| {
-                let mut after = Runner { retired_at: Some(now), ..row.clone() };
+                let mut after = Runner { retired_at: Some(now), retired_reason: Some(why.to_owned()), ..row.clone() };
                 note(&mut after.story, now, "taken away at GitHub: it had no job");
                 after
             })

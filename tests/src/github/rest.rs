@@ -54,7 +54,8 @@ impl Model {
             response: answer.body.clone(),
         });
         let id = self.chance.hex(10).to_uppercase();
-        answer.header("x-github-request-id", id).header("x-github-media-type", "github.v3; format=json")
+        let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap_or_default();
+        answer.header("x-github-request-id", id).header("x-github-media-type", "github.v3; format=json").header("date", date)
     }
 
     /// The operation, or what a fault makes of it.

@@ -47,7 +47,7 @@ async fn list_is_read_to_its_end_though_it_grows_at_its_head() {
     let mut found: Vec<DeliveryId> = Vec::new();
     let mut next = None;
     loop {
-        let DeliveriesPage { deliveries, next: following } = page(&world, next.as_ref()).await;
+        let DeliveriesPage { deliveries, next: following, .. } = page(&world, next.as_ref()).await;
         found.extend(deliveries.into_iter().map(|one| one.id));
         delivered(&world, 30, 202, 0);
         next = following;

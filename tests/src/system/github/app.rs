@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use mayfly_domain::id::OwnerId;
 use mayfly_domain::id::{DeliveryId, InstallationId, RepositoryId};
 use mayfly_domain::redelivery;
+use mayfly_domain::time::Timestamp;
 use mayfly_github::{
     AccountNow, AppItself, AppNow, CallError, Conversions, Deliveries, DeliveriesPage, DeliveryCursor, DeliveryNow, HookNow, HookWanted,
     InstallationNow, NewApp, Redelivered, Secret,
@@ -36,8 +37,10 @@ impl Deliveries for Github {
         // The model links to nothing but the next page.
         let link = header(&answer, "link").and_then(|link| link.split_once("cursor=")).map(|(_, rest)| rest);
         let next = link.and_then(|rest| rest.split(['&', '>']).next()).and_then(|cursor| cursor.parse().ok());
+        let shown_at = header(&answer, "date").and_then(|date| jiff::fmt::rfc2822::parse(date).ok()).map(|date| date.timestamp());
+        let shown_at = shown_at.map(|at| Timestamp::from_millis(at.as_millisecond()));
         let lines = body(answer);
-        Ok(DeliveriesPage { deliveries: lines.as_array().into_iter().flatten().filter_map(delivery).collect(), next })
+        Ok(DeliveriesPage { deliveries: lines.as_array().into_iter().flatten().filter_map(delivery).collect(), next, shown_at })
     }
 
     async fn redeliver(&self, delivery: DeliveryId, by: Instant) -> Result<Redelivered, CallError> {
