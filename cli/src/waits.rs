@@ -37,6 +37,8 @@ pub enum For {
     Trial,
     /// GitHub gives runners for its repository no job; the next try.
     NothingGiven,
+    /// GitHub refuses runners for its repository; the next try.
+    Refused,
     /// ECS.
     Ecs,
     /// Its own next try.
@@ -170,6 +172,9 @@ fn held_back(now_of: &PoolNow, row: &WaitingJob, record: Option<&JobRecord>, hel
             if health.failures > 0 { waits.helped(health.advice()) } else { waits }
         }
         Held::NothingGiven(at) => waits(For::NothingGiven).until(at).helped(assignment::ADVICE),
+        Held::Refused(at) => waits(For::Refused).until(at).helped(
+            "mayfly explain of the job that is tried says why: is the App still installed on the repository, and with its permissions? Is it archived, or gone?",
+        ),
         Held::NoAnswer => waits(For::Ecs)
             .helped("ECS is asked again within a minute; if this lasts, check its status in this region (health.aws.amazon.com)"),
         Held::ThisRun => waits(For::Look),

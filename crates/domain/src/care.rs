@@ -6,6 +6,7 @@ use crate::id::RunnerId;
 use crate::job::WaitingJob;
 use crate::plan::Limits;
 use crate::pool::Pool;
+use crate::refusal::Refusals;
 use crate::runner::{Runner, RunnerState, StopKind};
 use crate::time::Timestamp;
 use crate::times;
@@ -82,7 +83,9 @@ pub fn in_the_way(pool: &Pool, limits: &Limits, jobs: &[WaitingJob], runners: &[
     let pool_full = runners.len() >= usize::try_from(pool.max).unwrap_or(usize::MAX);
     let of_repository = |id| cover.repositories.get(&id).copied().unwrap_or_default();
     let full = |id| pool.max_per_repository.is_some_and(|max| of_repository(id) >= max);
-    let waits = |job: &&&WaitingJob| job.eligible(now) && limits.told_to_wait(job.installation, now).is_none();
+    let refusals = Refusals::of(jobs);
+    let its_turn = |job: &WaitingJob| job.eligible(now) && refusals.hold(job).is_none();
+    let waits = |job: &&&WaitingJob| its_turn(job) && limits.told_to_wait(job.installation, now).is_none();
     let settled = |runner: &&&Runner| runner.registered_at.is_some_and(|at| now.since(at) > times::GITHUB_LIST);
     let mut idle: Vec<&Runner> = cover.idle.iter().filter(settled).copied().collect();
     idle.sort_by_key(|runner| (runner.registered_at, &runner.id));

@@ -7,6 +7,7 @@ use crate::id::{JobId, RepositoryId};
 use crate::job::WaitingJob;
 use crate::plan::Limits;
 use crate::pool::Pool;
+use crate::refusal::Refusals;
 use crate::runner::{Runner, RunnerState};
 use crate::target::Target;
 use crate::time::Timestamp;
@@ -27,8 +28,10 @@ pub(crate) struct Cover<'a> {
 /// with the job's run, what is registered for its target, what has its size. Each kind serves a part of what the next one serves, so nothing is wasted.
 pub(crate) fn cover<'a>(pool: &Pool, limits: &Limits, jobs: &'a [WaitingJob], runners: &'a [Runner], now: Timestamp) -> Cover<'a> {
     let named: BTreeSet<JobId> = runners.iter().filter_map(|runner| runner.work.as_ref()?.job).collect();
+    let refusals = Refusals::of(jobs);
+    let its_turn = |job: &WaitingJob| job.eligible(now) && refusals.hold(job).is_none();
     let mut open: Vec<&WaitingJob> = jobs.iter().filter(|job| !named.contains(&job.id)).collect();
-    open.sort_by_key(|job| (!job.eligible(now), job.rank()));
+    open.sort_by_key(|job| (!its_turn(job), job.rank()));
     let mut repositories = BTreeMap::new();
     for repository in runners.iter().filter_map(|runner| runner.repository) {
         *repositories.entry(repository).or_default() += 1;
@@ -46,7 +49,8 @@ pub(crate) fn cover<'a>(pool: &Pool, limits: &Limits, jobs: &'a [WaitingJob], ru
         let covered = match runner.state {
             RunnerState::Busy => at_work_on(runner, &open),
             RunnerState::Registered | RunnerState::Registering => registered_for(runner, &open, now),
-            RunnerState::Parked | RunnerState::Requested => free_for(runner, &open, open_to_all, now),
+            RunnerState::Parked | RunnerState::Requested if runner.silent(now) => None,
+            RunnerState::Parked | RunnerState::Requested => free_for(runner, &open, its_turn, open_to_all),
         };
         let covered = covered.map(|at| open.remove(at));
         match covered {
@@ -102,13 +106,15 @@ fn held_by(job: &WaitingJob, runner: &Runner) -> bool {
 }
 
 /// A job that a runner without a registration can be given: of its size, and either of the repository it was started for or of one
-/// that can have it now (`open_to_all`). A job that must wait anyway, for its own sake or its repository's or installation's,
+/// that can have it now (`open_to_all`). A job that must wait anyway, for its own sake (`its_turn`) or its repository's or installation's,
 /// keeps no runner alive that nobody pays for otherwise; and one that took a runner from the idle floor would have the floor refilled for ever.
-fn free_for(runner: &Runner, open: &[&WaitingJob], open_to_all: impl Fn(&WaitingJob) -> bool, now: Timestamp) -> Option<usize> {
-    if runner.silent(now) {
-        return None;
-    }
-    let fits = |job: &&WaitingJob| job.size == runner.size && job.eligible(now);
+fn free_for(
+    runner: &Runner,
+    open: &[&WaitingJob],
+    its_turn: impl Fn(&WaitingJob) -> bool,
+    open_to_all: impl Fn(&WaitingJob) -> bool,
+) -> Option<usize> {
+    let fits = |job: &&WaitingJob| job.size == runner.size && its_turn(job);
     let first = position(open, fits)?;
     if open_to_all(open[first]) {
         return Some(first);

@@ -27,6 +27,8 @@ pub enum Held {
     Unproven(u32),
     /// GitHub gave runners for its repository nothing, several times in a row: one at a time is tried, the next one not before then.
     NothingGiven(Timestamp),
+    /// GitHub refuses runners for its repository: one job is tried for all that wait there, not before then.
+    Refused(Timestamp),
     /// ECS could not be asked for the definition of its task; the next look asks again.
     NoAnswer,
     /// This run has sent all it can; the next one goes on.
@@ -61,6 +63,9 @@ impl Held {
                     clock(at)
                 )
             }
+            Self::Refused(at) => {
+                format!("GitHub refuses runners for its repository: another job is tried first, not before {}", clock(at))
+            }
             Self::NoAnswer => "ECS did not answer when it was asked for its task definition; it is asked again".to_owned(),
             Self::ThisRun => "runners are started for others first".to_owned(),
         }
@@ -75,6 +80,7 @@ impl Held {
             Self::FailedStarts(until) => format!("w{}", until.seconds()),
             Self::Unproven(most) => format!("u{most}"),
             Self::NothingGiven(at) => format!("n{}", at.seconds()),
+            Self::Refused(at) => format!("x{}", at.seconds()),
             Self::NoAnswer => "e".to_owned(),
             Self::ThisRun => "t".to_owned(),
         }
@@ -92,6 +98,7 @@ impl Held {
             'w' => Self::FailedStarts(time()?),
             'u' => Self::Unproven(number.parse().ok()?),
             'n' => Self::NothingGiven(time()?),
+            'x' => Self::Refused(time()?),
             'e' => Self::NoAnswer,
             't' => Self::ThisRun,
             _ => return None,
@@ -106,6 +113,7 @@ impl Held {
             Self::GithubLimit(until) => Self::GithubLimit(up(until)),
             Self::FailedStarts(until) => Self::FailedStarts(up(until)),
             Self::NothingGiven(until) => Self::NothingGiven(up(until)),
+            Self::Refused(until) => Self::Refused(up(until)),
             other => other,
         }
     }
@@ -141,7 +149,7 @@ mod tests {
 
     const AT: Timestamp = Timestamp::from_millis(1_795_356_180_000);
 
-    const ALL: [Held; 9] = [
+    const ALL: [Held; 10] = [
         Held::Job,
         Held::PoolMax(20),
         Held::RepositoryMax(5),
@@ -149,6 +157,7 @@ mod tests {
         Held::FailedStarts(AT),
         Held::Unproven(5),
         Held::NothingGiven(AT),
+        Held::Refused(AT),
         Held::NoAnswer,
         Held::ThisRun,
     ];

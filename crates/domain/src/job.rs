@@ -261,6 +261,7 @@ impl JobRecord {
             ask: false,
             asked_at: None,
             attempts: 0,
+            refused: false,
             held: None,
         })
     }
@@ -358,6 +359,9 @@ pub struct WaitingJob {
     /// How many runners registered for it and were given nothing.
     #[serde(rename = "f", default)]
     pub attempts: u32,
+    /// GitHub refused its last registration for a reason that holds for every runner of its repository.
+    #[serde(rename = "x", default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
     /// Why no runner was started for it when scaler looked last, for whoever asks why it waits. Cleared by the look that covers the job, and by
     /// the reservation; until then it may be a look old, so it says nothing of a job that a runner holds or was started for. Nothing is decided by it.
     #[serde(rename = "w", default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::held::lenient")]

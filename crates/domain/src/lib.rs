@@ -25,6 +25,7 @@ pub mod price;
 pub mod question;
 pub mod reclaim;
 pub mod redelivery;
+pub mod refusal;
 pub mod registration;
 pub mod retry;
 pub mod runner;

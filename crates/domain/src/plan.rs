@@ -10,6 +10,7 @@ pub use crate::held::Held;
 use crate::id::{InstallationId, JobId, RepositoryId, RunnerId};
 use crate::job::WaitingJob;
 use crate::pool::Pool;
+use crate::refusal::Refusals;
 use crate::runner::{Runner, RunnerState};
 use crate::size::Size;
 use crate::time::Timestamp;
@@ -127,6 +128,7 @@ struct Room<'a> {
     per_repository: Option<u32>,
     repositories: BTreeMap<RepositoryId, u32>,
     unasked: BTreeMap<Size, u32>,
+    refusals: Refusals,
     /// Runners of each repository that have no job yet.
     without_job: BTreeMap<RepositoryId, u32>,
 }
@@ -161,6 +163,7 @@ impl<'a> Room<'a> {
             per_repository: pool.max_per_repository,
             repositories: BTreeMap::new(),
             unasked,
+            refusals: Refusals::of(known.jobs),
             without_job,
         }
     }
@@ -175,6 +178,9 @@ impl<'a> Room<'a> {
         }
         if let Some(until) = self.limits.told_to_wait(job.installation, self.now) {
             return Err(Held::GithubLimit(until));
+        }
+        if let Some(at) = self.refusals.hold(job) {
+            return Err(Held::Refused(at));
         }
         if let Some(at) = self.probe_at(job).filter(|at| *at > self.now || self.without_job.contains_key(&job.repository)) {
             return Err(Held::NothingGiven(at));

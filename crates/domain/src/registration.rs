@@ -262,15 +262,28 @@ impl WaitingJob {
     pub fn reserved_for(&self, runner: &RunnerId) -> Self {
         Self { rev: self.rev + 1, runner: Some(runner.clone()), held: None, ..self.clone() }
     }
+
+    /// The job after GitHub made a registration for it, which it had refused before.
+    #[must_use]
+    pub fn refused_no_more(&self) -> Self {
+        Self { rev: self.rev + 1, refused: false, ..self.clone() }
+    }
 }
 
-/// The job after GitHub refused a registration for it for good: it waits longer each time, with GitHub's message as its reason.
+/// The job after GitHub refused a registration for it for good: it waits longer each time, with GitHub's message as its reason. `everywhere`: what GitHub refuses holds
+/// for every runner of its repository.
 #[must_use]
-pub fn refused_for_good(job: &WaitingJob, record: &JobRecord, message: &str, now: Timestamp) -> (WaitingJob, JobRecord) {
+pub fn refused_for_good(
+    job: &WaitingJob,
+    record: &JobRecord,
+    (message, everywhere): (&str, bool),
+    now: Timestamp,
+) -> (WaitingJob, JobRecord) {
     let attempts = job.attempts.saturating_add(1);
-    let wait = times::doubled(times::BACK_OFF_MIN, attempts.saturating_sub(1), times::NOT_ASSIGNED_PROBE);
+    let most = if everywhere { times::REFUSED_PROBE } else { times::NOT_ASSIGNED_PROBE };
+    let wait = times::doubled(times::BACK_OFF_MIN, attempts.saturating_sub(1), most);
     let reason = format!("GitHub refuses a runner for it: {message}. Tried again in {} min", wait.as_secs() / 60);
     let mut record = JobRecord { rev: record.rev + 1, reason: Some(reason.clone()), ..record.clone() };
     note(&mut record.story, now, reason);
-    (WaitingJob { rev: job.rev + 1, attempts, not_before: Some(now.plus(wait)), ..job.clone() }, record)
+    (WaitingJob { rev: job.rev + 1, attempts, refused: everywhere, not_before: Some(now.plus(wait)), ..job.clone() }, record)
 }

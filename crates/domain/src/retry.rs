@@ -78,7 +78,7 @@ fn afresh(record: &JobRecord, row: &WaitingJob, by: &str, now: Timestamp) -> (Jo
     let first = if row.ask { "; GitHub is asked first whether it still waits" } else { "" };
     note(&mut record.story, now, format!("is retried by {by}{first}"));
     record.reason = row.ask.then(|| "GitHub is asked whether it still waits, then a runner is started for it".to_owned());
-    (record, WaitingJob { rev: row.rev + 1, attempts: 0, not_before: None, asked_at: None, held: None, ..row.clone() })
+    (record, WaitingJob { rev: row.rev + 1, attempts: 0, refused: false, not_before: None, asked_at: None, held: None, ..row.clone() })
 }
 
 impl WaitingJob {

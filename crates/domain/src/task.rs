@@ -375,8 +375,15 @@ fn not_assigned(waiting: &WaitingJob, record: &JobRecord, why: &str, now: Timest
     };
     let mut job = JobRecord { rev: record.rev + 1, reason: Some(reason.clone()), ..record.clone() };
     note(&mut job.story, now, reason);
-    let waiting =
-        WaitingJob { rev: waiting.rev + 1, ask: true, asked_at: None, attempts, not_before: Some(now.plus(wait)), ..waiting.clone() };
+    let waiting = WaitingJob {
+        rev: waiting.rev + 1,
+        ask: true,
+        asked_at: None,
+        attempts,
+        refused: false,
+        not_before: Some(now.plus(wait)),
+        ..waiting.clone()
+    };
     (Some(waiting), Some(job))
 }
 

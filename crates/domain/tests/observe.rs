@@ -358,6 +358,7 @@ fn the_largest_waiting_row_is_250_bytes_at_most() {
         ask: true,
         asked_at: Some(Timestamp::from_millis(1_999_999_999_999)),
         attempts: 9999,
+        refused: true,
         held: Some(mayfly_domain::held::Held::GithubLimit(Timestamp::from_millis(1_795_356_180_000))),
     };
     assert!(item_size(&row) <= 250, "{} bytes", item_size(&row));

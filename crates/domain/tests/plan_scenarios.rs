@@ -277,6 +277,31 @@ fn a_job_that_github_must_be_asked_about_starts_no_runner_and_keeps_none() {
     ");
 }
 
+/// One job for all of them, the one that was refused last; what else of the pool's runners is there for them has nothing to do.
+#[test]
+fn jobs_of_a_repository_for_which_github_refuses_every_runner_have_one_runner_at_a_time() {
+    let refused = |id, wait| WaitingJob { refused: true, attempts: 1, not_before: Some(wait), ..job(id) };
+    let others = [job(2), job_of(4, 2, "mayfly")];
+    let waits = [refused(1, later(30)), refused(3, later(60)), others[0].clone(), others[1].clone()];
+    insta::assert_snapshot!(told(&scene(waits, [parked(1), parked(2), started_for(3, 2)])), @"
+    stop 3: the job it was started for needs it no longer
+    stop 2: beyond the idle floor
+    hold job 2: Refused(Timestamp(1800000060000))
+    hold job 1: Job
+    hold job 3: Job
+    ");
+    let tried = [refused(1, ago(30)), refused(3, ago(1)), others[0].clone()];
+    insta::assert_snapshot!(told(&scene(tried.clone(), [])), @"
+    launch for job 3
+    hold job 2: Refused(Timestamp(1799999999000))
+    hold job 1: Refused(Timestamp(1799999999000))
+    ");
+    insta::assert_snapshot!(told(&scene(tried, [started_for(1, 3)])), @"
+    hold job 2: Refused(Timestamp(1799999999000))
+    hold job 1: Refused(Timestamp(1799999999000))
+    ");
+}
+
 #[test]
 fn a_run_that_can_send_no_more_leaves_the_rest_to_the_next() {
     let look = Look { limits: Limits { launches: 1, ..limits() }, ..scene([job(1), job(2)], []) };

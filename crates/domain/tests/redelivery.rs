@@ -303,9 +303,10 @@ fn an_empty_list_keeps_the_place() {
 #[test]
 fn a_place_in_the_list_is_read_back_as_it_was_written() {
     let passage = Passage { began: at(1), top: Some(at(0)), shown_at: Some(at(1)), down_to: at(0), next: Some(7_i64) };
-    for reading in
-        [Reading::default(), Reading { passage: Some(passage), not_before: Some(at(9)), read_to: Some(at(2)), looked_at: Some(at(3)), shown_at: Some(at(4)) }]
-    {
+    for reading in [
+        Reading::default(),
+        Reading { passage: Some(passage), not_before: Some(at(9)), read_to: Some(at(2)), looked_at: Some(at(3)), shown_at: Some(at(4)) },
+    ] {
         let json = serde_json::to_string(&reading).unwrap();
         assert_eq!(serde_json::from_str::<Reading<i64>>(&json).unwrap(), reading, "{json}");
     }

@@ -242,13 +242,15 @@ fn a_runner_asks_for_the_first_time_once() {
 
 #[test]
 fn a_job_that_github_refuses_waits_twice_as_long_each_time_and_an_hour_at_most() {
-    let (mut row, mut record) = (job(1), record_of(&job(1)));
-    let mut waits = Vec::new();
-    for _ in 0..9 {
-        (row, record) = refused_for_good(&row, &record, "Self-hosted runners are disabled", NOW);
-        waits.push(row.not_before.unwrap().since(NOW).as_secs() / 60);
-        assert!(record.reason.as_ref().unwrap().contains("Self-hosted runners are disabled"));
+    for (everywhere, expected) in [(false, [1, 2, 4, 8, 16, 32, 60, 60, 60]), (true, [1, 2, 4, 8, 15, 15, 15, 15, 15])] {
+        let (mut row, mut record) = (job(1), record_of(&job(1)));
+        let mut waits = Vec::new();
+        for _ in 0..9 {
+            (row, record) = refused_for_good(&row, &record, ("Self-hosted runners are disabled", everywhere), NOW);
+            waits.push(row.not_before.unwrap().since(NOW).as_secs() / 60);
+            assert!(record.reason.as_ref().unwrap().contains("Self-hosted runners are disabled"));
+        }
+        assert_eq!(waits, expected);
+        assert!(!row.ask && row.rev == job(1).rev + 9 && record.rev == 10 && row.refused == everywhere);
     }
-    assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
-    assert!(!row.ask && row.rev == job(1).rev + 9 && record.rev == 10);
 }

@@ -45,6 +45,9 @@ pub enum CallError {
     },
 }
 
+/// What the call for a registration is called.
+pub(crate) const REGISTER: &str = "generate-jitconfig";
+
 /// Why there is no registration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegisterError {
@@ -54,6 +57,8 @@ pub enum RegisterError {
     RefusedForGood {
         /// HTTP status.
         status: u16,
+        /// It holds for whatever registers at this repository or group: only what GitHub says of the request itself (422 for the registration) may be about its labels.
+        everywhere: bool,
         /// Why, for the user.
         message: String,
         /// What was asked.
@@ -105,7 +110,10 @@ impl From<CallError> for RegisterError {
     /// For calls on the way to a registration: none of them makes one.
     fn from(error: CallError) -> Self {
         match error {
-            CallError::Refused { status, message, call } => Self::RefusedForGood { status, message, call },
+            CallError::Refused { status, message, call } => {
+                let everywhere = !(status == 422 && call.name == REGISTER);
+                Self::RefusedForGood { status, everywhere, message, call }
+            }
             CallError::RateLimited { until, message, call } => Self::RateLimited { until, message, call },
             CallError::Unavailable { message, call } => Self::Unavailable { message, call },
             CallError::Misconfigured { message } => Self::Misconfigured { message },

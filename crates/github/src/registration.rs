@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::call::{Loss, Lost, Reply, Request};
-use crate::error::{CallError, RegisterError};
+use crate::error::{CallError, REGISTER, RegisterError};
 use crate::github::Github;
 use crate::group::GroupName;
 use crate::place::Place;
@@ -60,7 +60,7 @@ impl Registrations for Github {
         };
         let labels: Vec<&str> = target.labels.iter().collect();
         let body = json!({ "name": name.to_string(), "runner_group_id": group_id, "labels": labels });
-        let request = Request::post("generate-jitconfig", format!("{}/actions/runners/generate-jitconfig", place.path), body);
+        let request = Request::post(REGISTER, format!("{}/actions/runners/generate-jitconfig", place.path), body);
         let registered = self.made(self.ask(&place, &request, by).await?);
         if let (Err(RegisterError::RefusedForGood { .. }), Some(group)) = (&registered, &group) {
             // The group may be gone, and another have its name.

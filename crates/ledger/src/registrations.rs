@@ -6,6 +6,7 @@ use std::time::Duration;
 use mayfly_domain::health::Health;
 use mayfly_domain::id::{GithubRunnerId, InstallationId, PoolName, RepositoryId, RunnerAddress};
 use mayfly_domain::job::{JobRecord, WaitingJob};
+use mayfly_domain::refusal::Refusals;
 use mayfly_domain::registration::{CHOICE, HELD_CHOICE, fits, place_now, refused_for_good, turn_after, void};
 use mayfly_domain::runner::Runner;
 use mayfly_domain::time::Timestamp;
@@ -96,7 +97,8 @@ impl<S: Store> Ledger<S> {
     /// [`LedgerError`].
     pub async fn own_job(&self, runner: &Runner, choice: &mut Choice, now: Timestamp) -> Result<Option<WaitingJob>, LedgerError> {
         let Some(own) = runner.reserved.or(runner.intended) else { return Ok(None) };
-        let own = self.waiting_job(&runner.pool, own).await?.filter(|job| fits(runner, job, now));
+        // One that was refused may not be the one of its repository that is tried: its other jobs tell.
+        let own = self.waiting_job(&runner.pool, own).await?.filter(|job| fits(runner, job, now) && !job.refused);
         let own = self.allowed(runner, own.into_iter().collect(), choice, now).await?;
         let (mut free, held) = divided(runner, own);
         free.extend(self.free(runner, held, now).await?);
@@ -110,12 +112,14 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`].
     pub async fn jobs_for(&self, runner: &Runner, choice: &mut Choice, now: Timestamp) -> Result<Vec<WaitingJob>, LedgerError> {
-        let (mut found, mut held) = (Vec::new(), Vec::new());
+        let (mut found, mut held, mut refusals) = (Vec::new(), Vec::new(), Refusals::default());
         let mut after: Option<String> = None;
         loop {
             let page = self.store.query(&key::pool(&runner.pool), key::JOB_PREFIX, after.as_deref(), Some(PAGE)).await?;
             let jobs: Result<Vec<WaitingJob>, _> = page.items.into_iter().map(|(key, item)| read(&key, item)).collect();
-            let fitting = jobs?.into_iter().filter(|job| fits(runner, job, now)).collect();
+            let jobs = jobs?;
+            refusals.add(&jobs);
+            let fitting = jobs.into_iter().filter(|job| fits(runner, job, now) && refusals.hold(job).is_none()).collect();
             let (unheld, others) = divided(runner, self.allowed(runner, fitting, choice, now).await?);
             found.extend(unheld);
             held.extend(others);
@@ -124,6 +128,9 @@ impl<S: Store> Ledger<S> {
                 _ => break,
             }
         }
+        // A later page may have shown that GitHub refuses runners for a repository.
+        found.retain(|job| refusals.hold(job).is_none());
+        held.retain(|job| refusals.hold(job).is_none());
         if found.is_empty() {
             // From a place that differs from request to request: if the holders of the first ones live, others look at the next ones.
             let start = place_now(runner, held.len(), now);
@@ -251,12 +258,28 @@ impl<S: Store> Ledger<S> {
         })
     }
 
-    /// GitHub refuses the job for good: the job waits, with GitHub's message; the runner is free for another. Answers the runner as it is now.
+    /// GitHub made a registration for a job for which it had refused one: the other jobs of its repository need not wait any more. `false`: the job's row changed meanwhile.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn refused(&self, reservation: &Reservation, message: &str, now: Timestamp) -> Result<Option<Runner>, LedgerError> {
+    pub async fn refused_no_more(&self, reservation: &Reservation) -> Result<bool, LedgerError> {
+        let before = &reservation.waiting;
+        let write = Write::put(key::waiting(&reservation.runner.pool, before.id), &before.refused_no_more(), Expect::Rev(before.rev))?;
+        Ok(matches!(settle(self.store.commit(vec![write]).await, ())?, Try::Done(())))
+    }
+
+    /// GitHub refuses the job for good, and every runner of its repository if it does so `everywhere`: the job waits, with GitHub's message; the runner is free for another. Answers the runner as it is now.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn refused(
+        &self,
+        reservation: &Reservation,
+        (message, everywhere): (&str, bool),
+        now: Timestamp,
+    ) -> Result<Option<Runner>, LedgerError> {
         let job = reservation.job.id;
         self.tried(TRIES, "write down a refusal", || async {
             let (waiting, record) = (self.waiting_job(&reservation.runner.pool, job).await?, self.job(job).await?);
@@ -264,7 +287,7 @@ impl<S: Store> Ledger<S> {
                 // It waits no longer: nobody needs the message.
                 return Ok(Try::Done(()));
             };
-            let (waiting, record) = refused_for_good(&waiting, &record, message, now);
+            let (waiting, record) = refused_for_good(&waiting, &record, (message, everywhere), now);
             let writes =
                 vec![Write::put(key::waiting(&reservation.runner.pool, job), &waiting, Expect::Rev(waiting.rev - 1))?, put_job(&record)?];
             settle(self.store.commit(writes).await, ())

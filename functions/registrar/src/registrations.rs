@@ -1,11 +1,12 @@
 //! `POST /registration`: the oldest job that still waits gets the runner that is alive.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use mayfly_domain::health::Health;
-use mayfly_domain::id::RunnerAddress;
+use mayfly_domain::id::{InstallationId, RepositoryId, RunnerAddress};
 use mayfly_domain::job::WaitingJob;
 use mayfly_domain::pool::Pools;
 use mayfly_domain::registration::{Caller, Turn, ask_again, order, turn};
@@ -33,8 +34,8 @@ const IN_VAIN: Duration = Duration::from_secs(10);
 enum Next {
     /// That is the answer.
     Answer(Answer),
-    /// The job was refused for good: the runner as it is now, for another one.
-    Again(Box<Runner>),
+    /// The job was refused for good: the runner as it is now, for another one; not of the same repository if GitHub refuses every runner for that.
+    Again(Box<Runner>, bool),
 }
 
 /// What one request has come to so far.
@@ -44,6 +45,8 @@ struct Round {
     health: Option<Health>,
     choice: Choice,
     refusals: u32,
+    /// Repositories for which GitHub refuses every runner, as this request has found out.
+    refused: BTreeSet<(InstallationId, RepositoryId)>,
 }
 
 impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
@@ -66,7 +69,7 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
     async fn serve(&self, runner: Runner, health: Option<Health>, pools: &Arc<Pools>, by: Instant) -> anyhow::Result<Answer> {
         let pool = pools.get(&runner.pool);
         let choice = Choice::of(pool.and_then(|pool| pool.max_per_repository), pool.map_or(0, |pool| pool.max));
-        let mut round = Round { runner, health, choice, refusals: 0 };
+        let mut round = Round { runner, health, choice, refusals: 0, refused: BTreeSet::new() };
         let own = self.ledger.own_job(&round.runner, &mut round.choice, self.now()).await?;
         let has_own = own.is_some();
         if let Some(answer) = self.try_jobs(&mut round, own.into_iter().collect(), by).await? {
@@ -108,6 +111,10 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
 
     async fn try_jobs(&self, round: &mut Round, jobs: Vec<WaitingJob>, by: Instant) -> anyhow::Result<Option<Answer>> {
         for job in jobs {
+            let place = (job.installation, job.repository);
+            if round.refused.contains(&place) {
+                continue;
+            }
             let version = round.choice.version(&round.runner, &job);
             let beside = Beside { health: round.health.as_ref(), version };
             let Some(reservation) = self.ledger.reserve(&round.runner, &job, beside, self.now()).await? else {
@@ -128,9 +135,10 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             round.health = None;
             match self.register(reservation, by).await? {
                 Next::Answer(answer) => return Ok(Some(answer)),
-                Next::Again(runner) => {
+                Next::Again(runner, everywhere) => {
                     round.runner = *runner;
                     round.refusals += 1;
+                    round.refused.extend(everywhere.then_some(place));
                 }
             }
             if round.refusals >= MOST_REFUSALS || Instant::now() >= by {
@@ -148,7 +156,15 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             return Ok(Next::Answer(Answer::later(FAILURE_RETRY, "the job's record is incomplete")));
         };
         match github.register(target, &runner.name(), by).await {
-            Ok(registration) => self.hand_out(runner, &registration).await.map(Next::Answer),
+            Ok(registration) => {
+                let answer = self.hand_out(runner, &registration).await?;
+                if reservation.waiting.refused
+                    && let Err(problem) = self.ledger.refused_no_more(&reservation).await
+                {
+                    warn!(job.id = %reservation.job.id, "other jobs of its repository wait until it begins: {problem}");
+                }
+                Ok(Next::Answer(answer))
+            }
             Err(problem) => self.not_registered(&reservation, problem).await,
         }
     }
@@ -168,10 +184,10 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         let now = self.now();
         let later = |wait, why| Ok(Next::Answer(Answer::later(wait, why)));
         match problem {
-            RegisterError::RefusedForGood { status, message, call } => {
+            RegisterError::RefusedForGood { status, everywhere, message, call } => {
                 warn!(runner.id = %runner.id, job.id = %job, http.status = status, call = %call, "GitHub refuses a runner for the job: {message}");
-                let freed = self.ledger.refused(reservation, &message, now).await?;
-                Ok(freed.map_or_else(changed_meanwhile, |runner| Next::Again(Box::new(runner))))
+                let freed = self.ledger.refused(reservation, (&message, everywhere), now).await?;
+                Ok(freed.map_or_else(changed_meanwhile, |runner| Next::Again(Box::new(runner), everywhere)))
             }
             RegisterError::RateLimited { until, message, call } => {
                 let installation = reservation.job.installation;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use mayfly_domain::held::Held;
 use mayfly_domain::id::JobId;
 use mayfly_domain::job::JobState;
 use mayfly_domain::runner::{Runner, RunnerState};
@@ -156,7 +157,8 @@ impl Ending<'_> {
     }
 
     pub(super) fn has_reason(&self, job: &JobNow) -> bool {
-        self.system.job(job.id).is_some_and(|record| record.reason.is_some())
+        let in_its_row = || self.system.waiting().iter().any(|row| row.id == job.id && row.held.is_some_and(Held::is_written));
+        self.system.job(job.id).is_some_and(|record| record.reason.is_some()) || in_its_row()
     }
 
     /// How many jobs a runner of ours worked on.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use mayfly_domain::held::Held as RowHeld;
 use mayfly_domain::id::JobId;
 use mayfly_domain::job::{JobRecord, JobState};
 use mayfly_domain::runner::{Outcome, Runner};
@@ -72,7 +73,7 @@ impl Ending<'_> {
         let failed = |runner: &Runner| runner.outcome == Some(Outcome::FailedStart) && pool.as_ref() == Some(&runner.pool);
         Some(Held {
             known_for: received.map(|at| self.now.since(at)),
-            tried: row.as_ref().is_some_and(|row| row.attempts > 0 || row.ask),
+            tried: row.as_ref().is_some_and(|row| row.attempts > 0 || row.ask || matches!(row.held, Some(RowHeld::Refused(_)))),
             failed_starts: self.system.closed_runners().iter().any(failed),
         })
     }

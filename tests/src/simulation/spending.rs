@@ -49,11 +49,11 @@ fn most_failed(within: Duration) -> usize {
     most
 }
 
-/// How often a job that waited so long may be tried while GitHub refuses its runners: each time the wait doubles, up to an hour (`mayfly_domain::registration`).
+/// How often a job that waited so long may be tried while GitHub refuses its runners: each time the wait doubles (`mayfly_domain::registration`).
 fn most_refused(waited: Duration) -> usize {
     let (mut most, mut passed) = (1, Duration::ZERO);
     loop {
-        passed += times::doubled(times::BACK_OFF_MIN, most - 1, times::NOT_ASSIGNED_PROBE);
+        passed += times::doubled(times::BACK_OFF_MIN, most - 1, times::REFUSED_PROBE);
         if passed > waited + SLACK {
             return usize::try_from(most).unwrap_or(usize::MAX);
         }
@@ -320,9 +320,9 @@ mod tests {
     }
 
     #[test]
-    fn a_job_whose_runners_github_refuses_is_tried_after_waits_that_double_to_an_hour() {
+    fn a_job_whose_runners_github_refuses_is_tried_after_waits_that_double_to_a_quarter_of_an_hour() {
         let minutes = |minutes: u64| most_refused(Duration::from_secs(MINUTE * minutes));
-        assert_eq!([minutes(0), minutes(1), minutes(3), minutes(31), minutes(63), minutes(123)], [1, 2, 3, 6, 7, 8]);
+        assert_eq!([minutes(0), minutes(1), minutes(3), minutes(31), minutes(63), minutes(123)], [1, 2, 3, 6, 8, 12]);
     }
 
     #[test]

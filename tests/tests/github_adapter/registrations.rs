@@ -73,7 +73,7 @@ async fn refusals_for_good_carry_githubs_words() {
         let world = World::start().await;
         world.server.with(|model| model.faults.refused.insert("acme/app".to_owned(), Refusal { status, message: None }));
         let error = world.register(&world.app(), 1).await.unwrap_err();
-        let RegisterError::RefusedForGood { status: given, message, call } = &error else { panic!("{error:?}") };
+        let RegisterError::RefusedForGood { status: given, message, call, .. } = &error else { panic!("{error:?}") };
         assert_eq!((*given, message.as_str()), (status, words));
         assert!(call.request_id.is_some());
     }

@@ -230,7 +230,7 @@ async fn while_github_refuses_a_job_for_good() {
             let waiting = waiting(&ledger, 1).await.unwrap();
             let job = ledger.job(JobId(1)).await.unwrap().unwrap();
             let reservation = mayfly_ledger::registrations::Reservation { runner, waiting, job };
-            ledger.refused(&reservation, "archived", at(NOW)).await.unwrap();
+            ledger.refused(&reservation, ("archived", true), at(NOW)).await.unwrap();
         })
     })
     .await;

@@ -95,16 +95,37 @@ async fn a_runner_that_registers_escapes_the_mark_of_an_older_look<S: Store>(led
 
 async fn a_job_refused_for_good_waits_with_githubs_words_and_frees_its_runner<S: Store>(ledger: Ledger<S>) {
     let reservation = registering(&ledger, 1, 1).await;
-    let runner = ledger.refused(&reservation, "archived", at(5)).await.unwrap().unwrap();
+    let runner = ledger.refused(&reservation, ("archived", true), at(5)).await.unwrap().unwrap();
     assert_eq!((runner.state, runner.reserved, runner.target), (RunnerState::Parked, None, None));
     assert!(waiting(&ledger, 1).await.unwrap().not_before.unwrap() > at(5));
     assert!(ledger.job(JobId(1)).await.unwrap().unwrap().reason.unwrap().contains("archived"));
 }
 
+/// Until its time has come, and then by that job alone.
+async fn jobs_of_a_repository_that_github_refuses_are_tried_by_one_of_them<S: Store>(ledger: Ledger<S>) {
+    queue(&ledger, 2, 0).await;
+    let reservation = registering(&ledger, 1, 1).await;
+    let own = ledger.refused(&reservation, ("gone", true), at(5)).await.unwrap().unwrap();
+    let asking = second(&ledger).await;
+    assert_eq!((offered(&ledger, &asking, 6).await, offered(&ledger, &own, 6).await), (vec![], vec![]));
+    assert_eq!((offered(&ledger, &asking, 66).await, offered(&ledger, &own, 66).await), (vec![JobId(1)], vec![JobId(1)]));
+    let job = waiting(&ledger, 1).await.unwrap();
+    let again = ledger.reserve(&asking, &job, Beside::default(), at(67)).await.unwrap().unwrap();
+    assert!(ledger.registered(&again.runner, GithubRunnerId(1), at(68)).await.unwrap());
+    assert!(ledger.refused_no_more(&again).await.unwrap() && !ledger.refused_no_more(&again).await.unwrap());
+    assert_eq!(offered(&ledger, &own, 69).await, [JobId(2)]);
+    // What is wrong with one job's labels is its own affair.
+    let job = waiting(&ledger, 2).await.unwrap();
+    let third = ledger.reserve(&own, &job, Beside::default(), at(70)).await.unwrap().unwrap();
+    let own = ledger.refused(&third, ("a label", false), at(71)).await.unwrap().unwrap();
+    queue(&ledger, 3, 72).await;
+    assert_eq!(offered(&ledger, &own, 73).await, [JobId(3)]);
+}
+
 async fn a_runner_whose_earlier_mint_is_unsure_stays_registering<S: Store>(ledger: Ledger<S>) {
     let first = registering(&ledger, 1, 1).await;
     let again = ledger.reserve(&first.runner, &first.waiting, Beside::default(), at(5)).await.unwrap().unwrap();
-    let runner = ledger.refused(&again, "archived", at(6)).await.unwrap().unwrap();
+    let runner = ledger.refused(&again, ("archived", true), at(6)).await.unwrap().unwrap();
     assert_eq!(runner.state, RunnerState::Registering);
     assert!(runner.target.is_some());
 }
@@ -153,7 +174,7 @@ async fn the_job_that_a_runner_was_started_for_comes_first_and_alone<S: Store>(l
 
 async fn jobs_of_another_size_or_before_their_time_are_not_offered<S: Store>(ledger: Ledger<S>) {
     let reservation = registering(&ledger, 1, 1).await;
-    ledger.refused(&reservation, "archived", at(5)).await.unwrap().unwrap();
+    ledger.refused(&reservation, ("archived", true), at(5)).await.unwrap().unwrap();
     let asking = second(&ledger).await;
     assert_eq!(offered(&ledger, &asking, 6).await, []);
     assert_eq!(offered(&ledger, &asking, 66).await, [JobId(1)]);
@@ -229,6 +250,7 @@ on_both! {
     a_marked_runner_reserves_nothing
     a_runner_that_registers_escapes_the_mark_of_an_older_look
     a_job_refused_for_good_waits_with_githubs_words_and_frees_its_runner
+    jobs_of_a_repository_that_github_refuses_are_tried_by_one_of_them
     a_runner_whose_earlier_mint_is_unsure_stays_registering
     the_first_request_parks_a_runner_and_mends_the_health_of_its_size
     a_held_job_is_offered_to_others_only_when_the_reservation_is_void

@@ -238,7 +238,13 @@ async fn where_github_knows_a_place_in_the_list_no_more_the_list_is_read_from_it
     system.pass(120).await;
     let (ledger, now) = (system.world.table.ledger("test"), system.world.clock.now());
     let place: Cursor<Reading<DeliveryCursor>> = ledger.cursor("deliveries").await.unwrap();
-    let passage = Passage { began: now, top: None, shown_at: None, down_to: now.minus(Duration::from_secs(600)), next: Some("v1_1".parse().unwrap()) };
+    let passage = Passage {
+        began: now,
+        top: None,
+        shown_at: None,
+        down_to: now.minus(Duration::from_secs(600)),
+        next: Some("v1_1".parse().unwrap()),
+    };
     assert!(ledger.move_cursor("deliveries", &place, Reading { passage: Some(passage), ..place.at.clone() }).await.unwrap());
     let job = system.queue_jobs(&lost(&[Action::Queued]))[0];
     done(&system, 300, &[job]).await;

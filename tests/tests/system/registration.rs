@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mayfly_domain::held::Held;
 use mayfly_domain::id::RunnerAddress;
 use mayfly_domain::runner::{Runner, RunnerState};
 use mayfly_domain::time::Timestamp;
@@ -137,6 +138,29 @@ async fn after_three_refusals_for_good_the_runner_is_told_to_come_again() {
         assert_eq!((reply.status, reply.retry_after), (503, Some(1)));
     }
     assert!(refused.first().is_some_and(|first| *first <= 3) && refused.last() == Some(&5), "{refused:?}");
+}
+
+/// Forty jobs of a repository that GitHub does not show to the App any more: each of them tried by itself, some job would always be due, and runners would wait
+/// for it all the while.
+#[tokio::test(start_paused = true)]
+async fn a_repository_that_github_refuses_costs_one_runner_now_and_then_and_goes_on_by_itself() {
+    let system = Start::seeded(119).pools(&pool_with("max = 10")).begin().unwrap();
+    system.world.with_github(|github, _| github.faults.refused.insert("acme/app".to_owned(), Refusal { status: 404, message: None }));
+    let jobs = system.queue_jobs(&NewJob { count: 40, ..job() });
+    until(&system, 200, "GitHub refuses", |system| system.waiting().iter().any(|job| job.refused)).await;
+    until(&system, 120, "no runner waits for the others' turn", |system| system.runners().is_empty()).await;
+    system.world.forget_calls();
+    let launched = system.launched_and_most_live().0;
+    system.pass(3_600).await;
+    let asked: u64 = system.world.calls().iter().filter(|((_, what), _)| what == "GitHub generate-jitconfig").map(|(_, count)| count).sum();
+    // After 1, 2, 4, 8, 15, 15, 15 min.
+    assert!((5..=8).contains(&asked), "{asked} registrations in an hour\n{}", story(&system));
+    assert!(system.launched_and_most_live().0 - launched <= 8, "{}", story(&system));
+    let untried = system.waiting().into_iter().filter(|job| !job.refused);
+    assert!(untried.map(|job| job.held).all(|held| matches!(held, Some(Held::Refused(_)))), "{}", story(&system));
+    system.world.with_github(|github, _| github.faults.refused.clear());
+    done(&system, 15 * 60 + 600, &jobs).await;
+    rest(&system, 200).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -84,6 +84,7 @@ pub(crate) fn job(id: i64) -> WaitingJob {
         ask: false,
         asked_at: None,
         attempts: 0,
+        refused: false,
         held: None,
     }
 }
