@@ -1,7 +1,8 @@
-//! Installations that are gone. An App that is installed anew has a new id, and whoever wrote the old one down still asks with it: GitHub is
-//! asked for the new one, once for each place.
+//! Installations that are gone, or have lost a repository. An App that is installed anew has a new id, and whoever wrote the old one down still asks with it; a
+//! repository that is transferred belongs to another account's installation, while another repository may have its old name. GitHub is asked for the new one, once for
+//! each place, and a token for the repository's id proves that it is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use mayfly_domain::id::InstallationId;
 use mayfly_domain::time::Timestamp;
 use octocrab::Octocrab;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::app::{App, as_app};
@@ -19,6 +21,12 @@ use crate::token::{ACCESS_TOKEN, Grant, Worker};
 
 /// For how long it is believed that the App is not installed at a place: whoever installs it anew waits no longer than that.
 const AWAY: Duration = Duration::from_secs(5 * 60);
+
+/// The App's installations. Source: docs.github.com, REST "List installations for the authenticated app".
+const LIST: &str = "/app/installations?per_page=100";
+
+/// Installations that are tried for one place at most, besides the one at its name: a call each.
+const MOST_TRIED: usize = 20;
 
 /// What GitHub says of the installation at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +66,8 @@ struct Account {
 }
 
 impl App {
-    /// A client that may work at a place, and what its token is for: of the installation that is there now, if the one that is asked for is gone.
+    /// A client that may work at a place, and what its token is for: of the installation that is there now, if the one that is asked for is gone, or has lost the
+    /// repository to another account.
     ///
     /// # Errors
     /// Refused if the App is not there.
@@ -72,27 +81,67 @@ impl App {
         match self.tokens.worker(&self.client, &grant, now, by).await {
             Err(gone) if is_gone(&gone, place) && is_provable(place) => {
                 let away = matches!(known, Some(Found::None(at)) if now.since(at) < AWAY);
-                let found = if away { None } else { self.successor(place, now, by).await? };
-                if found == Some(installation) {
-                    // It is there, and does not have the repository: no news for a while.
-                    self.successors.keep(place, Found::None(now));
-                }
-                let Some(installation) = found.filter(|found| *found != installation) else { return Err(gone) };
-                let grant = Grant { installation, ..grant };
-                self.tokens.worker(&self.client, &grant, now, by).await.map(|worker| (grant, worker))
+                let found = if away { None } else { self.successor(place, installation, now, by).await? };
+                found.ok_or(gone)
             }
             made => made.map(|worker| (grant, worker)),
         }
     }
 
-    /// Asks which installation is at a place now.
-    async fn successor(&self, place: &Place, now: Timestamp, by: Instant) -> Result<Option<InstallationId>, CallError> {
-        let found = installed(&self.client, place, now, by).await?;
-        if let Some(installation) = found {
-            tracing::info!(installation.id = %place.grant.installation, place = place.path, now = %installation, "the App was installed anew");
+    /// Finds the installation that works at a place now, by its token: the one at the place's name first. Another repository may have that name, and then its
+    /// installation makes no token for the id of ours, so the App's others are tried.
+    async fn successor(
+        &self,
+        place: &Place,
+        gone: InstallationId,
+        now: Timestamp,
+        by: Instant,
+    ) -> Result<Option<(Grant, Worker)>, CallError> {
+        let mut tried = BTreeSet::from([gone]);
+        let named = installed(&self.client, place, now, by).await?;
+        let mut candidates: VecDeque<InstallationId> = named.into_iter().collect();
+        let mut listed = false;
+        loop {
+            let Some(candidate) = candidates.pop_front() else {
+                if std::mem::replace(&mut listed, true) {
+                    break;
+                }
+                candidates.extend(self.others(place, now, by).await?);
+                continue;
+            };
+            if !tried.insert(candidate) {
+                continue;
+            }
+            let grant = Grant { installation: candidate, ..place.grant.clone() };
+            match self.tokens.worker(&self.client, &grant, now, by).await {
+                Ok(worker) => {
+                    tracing::info!(installation.id = %place.grant.installation, place = place.path, now = %candidate, "the App has another installation there");
+                    self.successors.keep(place, Found::Now(candidate));
+                    return Ok(Some((grant, worker)));
+                }
+                // Another account's, or one that is suspended: no news of ours.
+                Err(CallError::Refused { .. }) => {}
+                Err(problem) => return Err(problem),
+            }
         }
-        self.successors.keep(place, found.map_or(Found::None(now), Found::Now));
-        Ok(found)
+        self.successors.keep(place, Found::None(now));
+        Ok(None)
+    }
+
+    /// The App's installations that may be at a place: of an organization the one on its id, else the first ones of the list.
+    async fn others(&self, place: &Place, now: Timestamp, by: Instant) -> Result<Vec<InstallationId>, CallError> {
+        let reply = match as_app(&self.client, &Request::get("list-installations", LIST.to_owned()), by).await?.success(now) {
+            Ok(reply) => reply,
+            Err(CallError::Refused { .. }) => return Ok(Vec::new()),
+            Err(problem) => return Err(problem),
+        };
+        let items: Vec<Value> = match reply.read() {
+            Ok(items) => items,
+            Err(why) => return Err(reply.unreadable(why)),
+        };
+        let there = |wire: &Wire| place.organization.is_none_or(|organization| organization.0 == wire.account.id);
+        let found = reply.each::<Wire>(items).into_iter().filter(there).map(|wire| InstallationId(wire.id));
+        Ok(found.take(MOST_TRIED).collect())
     }
 }
 

@@ -34,6 +34,8 @@ impl<S: Store> Ledger<S> {
         if event.attempt > 1 && record.is_none() && observation.record.is_some() && self.rerun_of(event.run).await?.is_some() {
             observation = observation.on_demand(event.received_at);
         }
+        let gone = named.as_ref().filter(|_| runner.is_none());
+        let observation = self.leaving_rerun(observation, record.as_ref().map(|record| record.state), gone, event.received_at).await?;
         if observation.changes_nothing() {
             return Ok(Try::Done(observation));
         }

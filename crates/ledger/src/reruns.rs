@@ -1,8 +1,9 @@
 //! Jobs that GitHub was asked to run again, because AWS took back what they ran on.
 
-use mayfly_domain::id::{JobId, RunId};
-use mayfly_domain::job::{JobRecord, note};
-use mayfly_domain::reclaim::Rerun;
+use mayfly_domain::id::{JobId, RunId, RunnerAddress};
+use mayfly_domain::job::{JobRecord, JobState, note};
+use mayfly_domain::observe::Observation;
+use mayfly_domain::reclaim::{Rerun, rerun};
 use mayfly_domain::time::Timestamp;
 
 use crate::Ledger;
@@ -50,6 +51,24 @@ impl<S: Store> Ledger<S> {
             Write::put(key::rerun(run), &after, unchanged(before.rev))?
         };
         settle(self.store.commit(vec![write]).await, ()).map(|_| ())
+    }
+
+    /// What is written of a job, and that GitHub may be asked to run it again: it failed on a runner that AWS had taken back, and nothing told before that runner was
+    /// closed that it had this job of its run. `named`: the runner that GitHub says had it, if no open row is that runner's.
+    pub(crate) async fn leaving_rerun(
+        &self,
+        observation: Observation,
+        before: Option<JobState>,
+        named: Option<&RunnerAddress>,
+        now: Timestamp,
+    ) -> Result<Observation, LedgerError> {
+        let failed = |record: &&JobRecord| record.conclusion.as_deref() == Some("failure") && before != Some(JobState::Closed);
+        let (Some(record), Some(named), None) = (observation.record.as_ref().filter(failed), named, &observation.errand) else {
+            return Ok(observation);
+        };
+        let Some(open) = rerun(record, now) else { return Ok(observation) };
+        let interrupted = self.runner_record(&named.runner).await?.is_some_and(|runner| runner.reclaimed);
+        Ok(Observation { errand: interrupted.then_some(open), ..observation })
     }
 
     /// Adds a line to a job's story, unless it is in it already.

@@ -46,7 +46,11 @@ impl<S: Store> Ledger<S> {
             let row = self.row_of(&record).await?;
             // Read after the record: a runner that is gone stays gone, and one that is open is written over only as it was read.
             let runner = self.runner_meant(said, &record).await?;
-            let learned = learn(said, About { pools, record: &record, row: row.as_ref(), runner: runner.as_ref() }, now);
+            let Learned { observation, row: asked } =
+                learn(said, About { pools, record: &record, row: row.as_ref(), runner: runner.as_ref() }, now);
+            let gone = named(said).filter(|_| runner.is_none());
+            let observation = self.leaving_rerun(observation, Some(record.state), gone.as_ref(), now).await?;
+            let learned = Learned { observation, row: asked };
             if learned.changes_nothing() {
                 return Ok(Try::Done(Some(Told { record, learned })));
             }
@@ -72,12 +76,9 @@ impl<S: Store> Ledger<S> {
 
     /// The open row of the runner that the answer names, or else of the one that the record does.
     async fn runner_meant(&self, said: &Said, record: &JobRecord) -> Result<Option<Runner>, LedgerError> {
-        let named = match said {
-            Said::Shown(seen) => seen.runner.as_ref().map(|runner| &runner.name),
-            Said::RunOver(_) | Said::NotShown | Said::NotSeen(_) => None,
-        };
-        match named.or(record.runner_name.as_ref()).and_then(|name| name.parse::<RunnerName>().ok()) {
-            Some(name) => self.runner(&name.address).await,
+        let before = || Some(record.runner_name.as_ref()?.parse::<RunnerName>().ok()?.address);
+        match named(said).or_else(before) {
+            Some(address) => self.runner(&address).await,
             None => Ok(None),
         }
     }
@@ -88,8 +89,18 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`].
     pub async fn match_anew(&self, job: JobId, pools: &Pools, now: Timestamp) -> Result<Matching, LedgerError> {
+        self.match_as(job, None, pools, now).await
+    }
+
+    /// The same, of a job whose repository is private, or is not, as GitHub says now.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn match_as(&self, job: JobId, private: Option<bool>, pools: &Pools, now: Timestamp) -> Result<Matching, LedgerError> {
         self.tried(TRIES, "match a job anew", || async {
-            let Some(record) = self.job(job).await? else { return Ok(Try::Done(Matching::NotNeeded)) };
+            let Some(mut record) = self.job(job).await? else { return Ok(Try::Done(Matching::NotNeeded)) };
+            record.repository.private = private.unwrap_or(record.repository.private);
             let row = self.row_of(&record).await?;
             let holder = match (&record.pool, row.as_ref().and_then(|row| row.runner.clone())) {
                 (Some(pool), Some(runner)) => self.runner(&RunnerAddress { pool: pool.clone(), runner }).await?,
@@ -121,6 +132,14 @@ impl<S: Store> Ledger<S> {
             Ok(settle(self.store.commit(writes).await, after)?.map(Some))
         })
         .await
+    }
+}
+
+/// The runner of ours that the answer names.
+fn named(said: &Said) -> Option<RunnerAddress> {
+    match said {
+        Said::Shown(seen) => seen.runner.as_ref()?.name.parse::<RunnerName>().ok().map(|name| name.address),
+        Said::RunOver(_) | Said::NotShown | Said::NotSeen(_) => None,
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use mayfly_domain::id::{InstallationId, RepositoryId, RunId};
-use mayfly_domain::job::{JobAction, JobEvent, stand_in};
+use mayfly_domain::job::{JobAction, JobEvent, JobState, stand_in};
 use mayfly_domain::label::Labels;
 use mayfly_domain::pool::{Placement, Pools, Scope, Wanted};
 use mayfly_domain::target::{Repository, Target, TargetScope};
@@ -201,6 +201,11 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             return Ok(false);
         }
         if let Some(record) = self.ledger.job(job.id).await? {
+            let private = seen.repository.private;
+            if record.state == JobState::Unplaced && record.repository.private != private {
+                // No pool took it by what its delivery said of its repository.
+                return self.placed_as(job.id, Some(private), pools).await;
+            }
             // It was given up while the App could not see it, and waits after all.
             return Ok(record.given_up && self.ask_about(job.id, pools).await?.is_some());
         }

@@ -148,7 +148,12 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
 
     /// Matches a job anew if its pool is gone. True if that changed anything.
     pub(crate) async fn placed_anew(&self, job: JobId, pools: &Pools) -> anyhow::Result<bool> {
-        let matching = self.ledger.match_anew(job, pools, self.now()).await.context("match the job anew")?;
+        self.placed_as(job, None, pools).await
+    }
+
+    /// The same, of a job whose repository is private, or is not, as GitHub says now.
+    pub(crate) async fn placed_as(&self, job: JobId, private: Option<bool>, pools: &Pools) -> anyhow::Result<bool> {
+        let matching = self.ledger.match_as(job, private, pools, self.now()).await.context("match the job anew")?;
         self.wake_for(job, &matching).await;
         Ok(matches!(matching, Matching::Changed(_)))
     }

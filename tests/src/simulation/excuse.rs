@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use mayfly_domain::held::Held as RowHeld;
 use mayfly_domain::id::JobId;
-use mayfly_domain::job::{JobRecord, JobState};
+use mayfly_domain::job::JobRecord;
 use mayfly_domain::runner::{Outcome, Runner};
 use mayfly_domain::time::Timestamp;
 
@@ -25,8 +25,6 @@ pub(super) enum Excuse {
     Refused,
     /// It is public, and the runner group of a pool that takes it lets no public repository in. GitHub says so to nobody.
     Group,
-    /// Its repository was public when it came, and its record says so still, although it is not any more.
-    Shown,
     /// The App is not there.
     NoApp,
     /// Nothing of its repository ever reached Mayfly.
@@ -46,7 +44,6 @@ impl Excuse {
             Self::NotOurs => "nobody's when it came",
             Self::Refused => "GitHub refuses its runners",
             Self::Group => "its runner group lets no public repository in",
-            Self::Shown => "its repository was public when it came",
             Self::NoApp => "the App is away",
             Self::Unheard => "nothing of its repository ever came",
         }
@@ -55,7 +52,7 @@ impl Excuse {
     /// True if the ledger must say why the job waits. What the group keeps out is found out by trying, one job after the other: some may not have had
     /// their turn.
     pub(super) fn needs_words(self) -> bool {
-        matches!(self, Self::NotTaken | Self::Refused | Self::Shown)
+        matches!(self, Self::NotTaken | Self::Refused)
     }
 }
 
@@ -96,11 +93,6 @@ impl Ending<'_> {
         }
         if job.refused {
             return Some(Excuse::Refused);
-        }
-        // What its record says of its repository is as old as its last delivery: only the next pools file has it matched again.
-        let says_public = |record: &JobRecord| record.state == JobState::Unplaced && !record.repository.private;
-        if job.flipped && job.private && recorded.as_ref().is_some_and(says_public) {
-            return Some(Excuse::Shown);
         }
         // What waits in a repository that is known is found there, whatever was told of it.
         if recorded.is_some() || self.heard_of(job) || self.is_known(job) {

@@ -1,6 +1,6 @@
 //! Jobs whose runner AWS took back, where their pool says `rerun_reclaimed`: GitHub is asked to run them again, once (I1).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use mayfly_domain::id::JobId;
 use mayfly_domain::time::Timestamp;
@@ -37,12 +37,9 @@ impl Reclaimed {
 
 /// Jobs that must be run again: of a run's first attempt, failed by GitHub on a runner that AWS took back after it was admitted, of a pool that every file says to
 /// have `rerun_reclaimed` since it was launched, and nowhere that the App may not look. Not those of which sweeper could not write down
-/// what GitHub answered, nor those of another runner's that no delivery told of before their runner was closed, nor those that no pool takes and GitHub gave
-/// to a runner of ours all the same: they have no pool that says so.
+/// what GitHub answered, nor those that no pool takes and GitHub gave to a runner of ours all the same: they have no pool that says so.
 fn of<'a>(ending: &'a Ending<'_>, watch: &'a Watch) -> impl Iterator<Item = Reclaimed> {
     let attempts: BTreeSet<(i64, u32)> = ending.jobs.iter().map(|job| (job.run, job.attempt)).collect();
-    let own: BTreeMap<String, JobId> =
-        ending.system.closed_runners().iter().filter_map(|row| Some((row.address().to_string(), row.reserved?))).collect();
     let failed = |job: &&JobNow| job.attempt == 1 && job.conclusion == Some(Conclusion::Failure) && job.app && !job.refused;
     ending.jobs.iter().filter(failed).filter_map(move |job| {
         if watch.mirror.unwritten_reruns.contains(&job.run) {
@@ -50,11 +47,6 @@ fn of<'a>(ending: &'a Ending<'_>, watch: &'a Watch) -> impl Iterator<Item = Recl
         }
         let address = ending.ours(job)?;
         ending.system.job(job.id)?.pool?;
-        // Which job of the run it is, a runner with another one than its own learns from GitHub's delivery only.
-        let told = watch.mirror.news.get(&job.id).zip(watch.mirror.closed.get(&address)).is_some_and(|(told, closed)| told < closed);
-        if !told && own.get(&address) != Some(&job.id) {
-            return None;
-        }
         let runner = watch.mirror.runners.get(&address)?;
         let at = runner.reclaimed.filter(|at| runner.admitted.is_some_and(|admitted| admitted < *at))?;
         let launched = super::mirror::decided(&address)?;

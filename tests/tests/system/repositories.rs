@@ -79,6 +79,20 @@ async fn jobs_are_found_of_a_repository_that_was_public_when_it_was_last_heard_o
     assert!(system.job(public).is_none_or(|job| job.state == JobState::Unplaced), "{}", story(&system));
 }
 
+/// Its one delivery said that the repository is public, and no other one comes.
+#[tokio::test(start_paused = true)]
+async fn a_job_that_came_while_its_repository_was_public_is_served_once_that_is_private() {
+    let system = knowing(418, &["acme/lib"]).await;
+    let job = system.queue_jobs(&NewJob { private: Some(false), ..of("acme/lib") })[0];
+    system.pass(60).await;
+    assert!(system.job(job).is_some_and(|job| job.state == JobState::Unplaced), "{}", story(&system));
+    // The next job tells nothing of it: GitHub is asked.
+    let other = system.queue_jobs(&NewJob { private: Some(true), ..never_told(of("acme/lib")) })[0];
+    done(&system, 900, &[job, other]).await;
+    assert!(system.job(job).unwrap().repository.private, "{}", story(&system));
+    rest(&system, 900).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn more_runs_than_one_sweep_looks_into_are_all_looked_into() {
     let system = knowing(401, &["acme/app"]).await;

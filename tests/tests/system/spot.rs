@@ -7,7 +7,7 @@ use mayfly_domain::size::Capacity;
 use mayfly_tests::fargate::{Fault, FaultKind, TaskId};
 use mayfly_tests::github::accounts::{ACME, Level};
 use mayfly_tests::github::id;
-use mayfly_tests::github::jobs::{Conclusion, NewJob, Status};
+use mayfly_tests::github::jobs::{Conclusion, JobDeliveries, NewJob, Status};
 use mayfly_tests::system::{Start, System};
 
 use crate::told::{done, job, outcomes, pool_with, rest, story, until};
@@ -72,6 +72,25 @@ async fn a_pool_that_wants_it_has_the_job_run_again_once_and_on_demand() {
     assert!(told.iter().any(|note| note.text.contains("run it again, on demand")), "{told:?}");
     let capacities: Vec<Capacity> = system.closed_runners().iter().map(|runner| runner.size.capacity).collect();
     assert_eq!(capacities, [Capacity::Spot, Capacity::OnDemand]);
+}
+
+/// GitHub gave the runner another job of the run than the one that it was registered for, and the deliveries that say so come after its end.
+#[tokio::test(start_paused = true)]
+async fn a_job_of_which_nothing_told_before_its_runner_was_taken_back_is_run_again() {
+    let system = Start::seeded(237).pools(&pool_with("max = 1\ncapacity = \"spot\"\nrerun_reclaimed = true")).begin().unwrap();
+    allow_reruns(&system);
+    system.fault(Fault { milliseconds: Some(20_000), ..Fault::of(FaultKind::SpotInterruption).times(1) });
+    let run_id = Some(id::RunId(19_000_000_777));
+    let own = system.queue_jobs(&NewJob { seconds: 200.0, run_id, ..job() })[0];
+    until(&system, 60, "its runner starts", |system| system.runners().iter().any(|runner| runner.arn.is_some())).await;
+    let deliveries = JobDeliveries { late_seconds: 1_500.0, ..JobDeliveries::default() };
+    let other = system.queue_jobs(&NewJob { seconds: 200.0, run_id, thief: true, deliveries, ..job() })[0];
+    until(&system, 1_200, "AWS has taken it back", |system| system.closed_runners().iter().any(|runner| runner.reclaimed)).await;
+    let closed = system.closed_runners().into_iter().find(|runner| runner.reclaimed).unwrap();
+    assert_eq!((closed.reserved, closed.work.as_ref().and_then(|work| work.job)), (Some(own), None), "{}", story(&system));
+    assert!(system.job(other).is_none(), "{}", story(&system));
+    until(&system, 3_600, "there is a second attempt", |system| !second_attempt(system).is_empty()).await;
+    assert_eq!(asked(&system), 1, "{}", story(&system));
 }
 
 #[tokio::test(start_paused = true)]

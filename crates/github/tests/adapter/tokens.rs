@@ -155,6 +155,9 @@ async fn installed_anew(account: i64) -> Stub {
         if asked.line.ends_with("/installation") {
             return Some(answer(200, json!({ "id": 2, "account": { "id": account } })));
         }
+        if asked.line.contains("/app/installations?") {
+            return Some(answer(200, json!([{ "id": 2, "account": { "id": account } }])));
+        }
         if asked.line.contains("/installations/1/") {
             return Some(message(404, "Not Found"));
         }
@@ -186,6 +189,63 @@ async fn organization_that_has_another_ones_login_is_not_worked_for() {
     let refused = stub.github().register(&organization("builders"), &name(1), soon()).await;
     assert!(matches!(refused, Err(RegisterError::RefusedForGood { status: 404, .. })), "{refused:?}");
     assert!(stub.lines("/installations/2/").is_empty());
+}
+
+/// Repository 9 went from the account of installation 1 to that of installation 4; another repository, of installation 3, has its old name. Only 4 makes a token for
+/// repository 9, and of the others each refuses in a way of its own.
+#[tokio::test]
+async fn repository_that_was_transferred_while_another_took_its_name_is_found_by_its_id() {
+    let stub = Stub::start(|asked| {
+        let on = |id: i64| json!({ "id": id, "account": { "id": 50 + id } });
+        if asked.line.ends_with("/app-9/installation") {
+            return Some(answer(200, on(3)));
+        }
+        if asked.line.contains("/app/installations?") {
+            return Some(answer(200, json!([on(1), on(2), on(3), on(4)])));
+        }
+        if asked.line.ends_with("/installations/2/access_tokens") {
+            return Some(message(403, "This installation has been suspended"));
+        }
+        if asked.line.contains("/access_tokens") && !asked.line.contains("/installations/4/") {
+            return Some(message(
+                422,
+                "There is at least one repository that does not exist or is not accessible to the parent installation.",
+            ));
+        }
+        asked.line.contains("jitconfig").then(registered)
+    })
+    .await;
+    let github = stub.github();
+    for mint in 1..=3 {
+        github.register(&repository(9), &name(mint), soon()).await.unwrap();
+    }
+    let tried = |id: i64| stub.lines(&format!("/installations/{id}/access_tokens")).len();
+    assert_eq!([tried(1), tried(2), tried(3), tried(4)], [1; 4]);
+    assert_eq!((stub.lines("/app/installations?").len(), stub.lines("/app-9/installation").len()), (1, 1));
+}
+
+/// By its id: another organization may have its login now.
+#[tokio::test]
+async fn organization_whose_login_another_one_has_is_found_by_its_id() {
+    let stub = Stub::start(|asked| {
+        let on = |id: i64, account: i64| json!({ "id": id, "account": { "id": account } });
+        if asked.line.ends_with("/orgs/acme/installation") {
+            return Some(answer(200, on(3, 6)));
+        }
+        if asked.line.contains("/app/installations?") {
+            return Some(answer(200, json!([on(3, 6), on(4, 5)])));
+        }
+        if asked.line.contains("/installations/1/") {
+            return Some(message(404, "Not Found"));
+        }
+        if asked.line.contains("runner-groups") {
+            return Some(answer(200, json!({ "runner_groups": [{ "id": 3, "name": "builders" }] })));
+        }
+        asked.line.contains("jitconfig").then(registered)
+    })
+    .await;
+    stub.github().register(&organization("builders"), &name(1), soon()).await.unwrap();
+    assert_eq!((stub.lines("/installations/3/").len(), stub.lines("/installations/4/").len()), (0, 1));
 }
 
 #[tokio::test]
