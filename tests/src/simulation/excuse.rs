@@ -33,8 +33,7 @@ pub(super) enum Excuse {
 
 impl Excuse {
     /// All of them.
-    pub(super) const ALL: [Self; 8] =
-        [Self::Gated, Self::NotTaken, Self::NotOurs, Self::Refused, Self::Group, Self::Shown, Self::NoApp, Self::Unheard];
+    pub(super) const ALL: [Self; 7] = [Self::Gated, Self::NotTaken, Self::NotOurs, Self::Refused, Self::Group, Self::NoApp, Self::Unheard];
 
     /// In words, for the summary.
     pub(super) fn words(self) -> &'static str {
