@@ -3,6 +3,7 @@
 use mayfly_domain::dismissal::Dismissal;
 use mayfly_domain::runner::Runner;
 use mayfly_domain::size::Capacity;
+use mayfly_domain::story::Reason;
 use mayfly_settings::pools_file::memory_in_words;
 use serde::Serialize;
 
@@ -57,7 +58,7 @@ impl Killed {
         if runner.work.is_none() || runner.done_at.is_some() || runner.exit_code == Some(0) {
             return None;
         }
-        let says = |words: &str| runner.reason.as_ref().is_some_and(|reason| reason.contains(words));
+        let says = |words: &str| runner.reason.as_ref().and_then(Reason::task_end).is_some_and(|end| end.says(words));
         Some(match runner.exit_code {
             _ if says(MEMORY) => Self::OutOfMemory { certain: true },
             Some(SIGKILL) if says(FROM_WITHIN) => Self::OutOfMemory { certain: false },
@@ -80,7 +81,7 @@ impl Killed {
     /// What happened to the runner, as a clause: `its runner was killed: out of memory (exit code 137)`.
     #[must_use]
     pub fn in_words(&self, runner: &Runner) -> String {
-        let reason = runner.reason.as_deref().unwrap_or("ECS does not say why");
+        let reason = runner.reason.as_ref().map_or_else(|| "ECS does not say why".to_owned(), Reason::to_string);
         match self {
             Self::OutOfMemory { certain: true } => format!("its runner was killed: out of memory{}", exit(runner)),
             Self::OutOfMemory { certain: false } => format!("its runner was killed: most likely out of memory{}", exit(runner)),

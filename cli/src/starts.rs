@@ -50,7 +50,7 @@ fn told(size: Size, health: SizeHealth, now: Timestamp) -> Starts {
         probes_at: health.not_before.filter(|at| failing && *at > now).map(When),
         kind: health.kind,
         help: failing.then(|| health.advice()),
-        reason: health.reason.filter(|_| failing),
+        reason: health.reason.filter(|_| failing).map(|reason| reason.to_string()),
     }
 }
 

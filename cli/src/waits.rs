@@ -148,7 +148,7 @@ fn covered(now_of: &PoolNow, row: &WaitingJob, now: Timestamp) -> Waits {
 /// No runner is started for it, and why.
 fn held_back(now_of: &PoolNow, row: &WaitingJob, record: Option<&JobRecord>, held: Held) -> Waits {
     let health = now_of.look.health.of_with(&row.size, &now_of.look.runners);
-    let because = held.in_words(&now_of.pool.name, row.installation, health.reason.as_deref());
+    let because = held.in_words(&now_of.pool.name, row.installation, health.reason.as_ref());
     let waits = |waits_for| Waits { ahead: Some(ahead(now_of, row)), ..Waits::new(waits_for, because.clone()) };
     match held {
         Held::Job => own_wait(row, record),
@@ -190,7 +190,7 @@ fn ahead(now_of: &PoolNow, row: &WaitingJob) -> usize {
 
 /// It must not be served yet, for its own sake: its record says why.
 fn own_wait(row: &WaitingJob, record: Option<&JobRecord>) -> Waits {
-    let reason = record.and_then(|record| record.reason.clone());
+    let reason = record.and_then(|record| record.reason.as_ref()).map(ToString::to_string);
     if row.ask {
         return Waits::new(
             For::Answer,

@@ -284,7 +284,9 @@ pub async fn gather<S: Store + History>(
         let ran_on = |record: &JobRecord| record.runner.as_ref().and_then(|runner| runners.get(runner)).copied();
         for record in &closed.jobs {
             let runner = ran_on(record);
-            let because = runner.and_then(|runner| fate(record.conclusion.as_deref(), runner)).or_else(|| record.reason.clone());
+            let because = runner
+                .and_then(|runner| fate(record.conclusion.as_deref(), runner))
+                .or_else(|| record.reason.as_ref().map(ToString::to_string));
             found.insert(record.id, line(record, because, runner.and_then(|runner| runner.cost), now));
         }
     }
@@ -329,7 +331,7 @@ fn why(all: &[PoolNow], record: &JobRecord, now: Timestamp) -> Option<String> {
     let row = pool.and_then(|pool| Some((pool, pool.look.jobs.iter().find(|row| row.id == record.id)?)));
     match row {
         Some((pool, row)) if record.state == JobState::Queued => Some(waits(pool, row, Some(record), now).because),
-        _ => record.reason.clone(),
+        _ => record.reason.as_ref().map(ToString::to_string),
     }
 }
 

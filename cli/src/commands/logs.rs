@@ -153,7 +153,7 @@ async fn of_job<S: Store>(ledger: &Ledger<S>, job: &JobNamed) -> Result<Whose, L
         JobState::Running | JobState::Closed if !name.is_empty() => Whose::Nobody(format!("runner {name} had it, which is not Mayfly's")),
         JobState::Closed => Whose::Nobody("it is over, and no runner had it".to_owned()),
         JobState::Queued | JobState::Blocked | JobState::Unplaced | JobState::Running => {
-            let reason = record.reason.as_deref().map(|reason| format!(": {}", plain(reason))).unwrap_or_default();
+            let reason = record.reason.as_ref().map(|reason| format!(": {}", plain(&reason.to_string()))).unwrap_or_default();
             Whose::NotYet(format!("no runner has it yet{reason}"))
         }
     })
@@ -250,7 +250,7 @@ impl Logs {
             if reader.read(&runner, |line| self.show(line, screen)).await? {
                 return Ok(Exit::Done);
             }
-            let why = runner.reason.as_deref().map(|reason| format!(": it ended: {}", plain(reason))).unwrap_or_default();
+            let why = runner.reason.as_ref().map(|reason| format!(": it ended: {}", plain(&reason.to_string()))).unwrap_or_default();
             screen.say(format_args!("its container has printed nothing{why}"));
             Ok(Exit::Nothing)
         })

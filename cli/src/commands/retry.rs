@@ -128,7 +128,7 @@ pub async fn again<S: Store, W: Wakes>(
 
 /// What the ledger says of how it stands.
 fn why(record: &JobRecord) -> Option<String> {
-    record.reason.clone().or_else(|| record.conclusion.clone())
+    record.reason.as_ref().map(ToString::to_string).or_else(|| record.conclusion.clone())
 }
 
 fn told(retry: &Retry) -> (Done, String) {

@@ -250,7 +250,7 @@ fn line(runner: &Runner) -> Line {
         since: When(runner.closed_at.unwrap_or(since)),
         task: runner.arn.as_ref().map(ToString::to_string),
         cost_microdollars: runner.cost,
-        reason: runner.reason.clone().or_else(|| runner.stop.as_ref().map(|stop| stop.reason.clone())),
+        reason: runner.reason.as_ref().or(runner.stop.as_ref().map(|stop| &stop.reason)).map(ToString::to_string),
     }
 }
 

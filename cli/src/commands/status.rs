@@ -382,7 +382,7 @@ fn unplaced_line(record: &JobRecord) -> UnplacedLine {
         repository: record.repository.name.clone(),
         name: record.name.clone(),
         queued_at: When(record.queued_at),
-        because: record.reason.clone(),
+        because: record.reason.as_ref().map(ToString::to_string),
         ask: command(&record.labels, &record.repository.name).unwrap_or_else(|| format!("mayfly explain {}", record.id)),
         labels: record.labels.iter().map(str::to_owned).collect(),
     }
@@ -402,7 +402,7 @@ fn failure_line(runner: &Runner) -> FailureLine {
         outcome: runner.outcome,
         reclaimed: runner.reclaimed,
         job: runner.work.as_ref().and_then(|work| work.job),
-        reason: killed.as_ref().map(|killed| killed.in_words(runner)).or_else(|| runner.reason.clone()),
+        reason: killed.as_ref().map(|killed| killed.in_words(runner)).or_else(|| runner.reason.as_ref().map(ToString::to_string)),
         killed,
     }
 }

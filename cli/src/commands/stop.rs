@@ -100,7 +100,7 @@ pub async fn say<S: Store, W: Wakes>((ledger, wakes): (&Ledger<S>, &W), runner: 
 }
 
 fn how_it_ended(record: &Runner) -> String {
-    let reason = record.reason.as_deref().unwrap_or("the reason is not known");
+    let reason = record.reason.as_ref().map_or_else(|| "the reason is not known".to_owned(), ToString::to_string);
     match (record.outcome, Killed::of(record)) {
         (_, Some(killed)) => format!("it is gone, and its job fails: {}", killed.in_words(record)),
         (Some(Outcome::Ran), None) => format!("it ran its job and is gone: {reason}"),

@@ -5,9 +5,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{RepositoryId, RunId};
-use crate::job::note;
 use crate::pool::{Pool, Refusal};
 use crate::runner::{Runner, RunnerState, Work};
+use crate::story::{Reason, StoryEvent, note};
 use crate::target::{Repository, TargetScope};
 use crate::time::Timestamp;
 
@@ -39,16 +39,13 @@ pub enum Admission {
     /// It may run. The runner as it is now, if that changed.
     Admitted(Option<Box<Runner>>),
     /// It may not, for this reason; the container ends itself. The runner as it is now.
-    Refused(String, Box<Runner>),
+    Refused(Reason, Box<Runner>),
 }
-
-/// Why a runner ends on which a job runs that nobody admitted.
-pub const UNADMITTED: &str = "its job began without being admitted: does the image take Mayfly's job-started hook away?";
 
 /// The decision that was made before about this job on this runner: admitted, or refused for this reason. Nothing has to be written down or asked
 /// for it, however often a job asks.
 #[must_use]
-pub fn decided<'a>(runner: &'a Runner, request: &AdmissionRequest) -> Option<Result<(), &'a str>> {
+pub fn decided<'a>(runner: &'a Runner, request: &AdmissionRequest) -> Option<Result<(), &'a Reason>> {
     if let Some(why) = &runner.refused {
         return Some(Err(why));
     }
@@ -73,8 +70,8 @@ impl Runner {
     #[must_use]
     pub fn refused_unadmitted(&self, now: Timestamp) -> Option<Self> {
         (self.state == RunnerState::Busy && self.unadmitted()).then(|| {
-            let mut after = Self { rev: self.rev + 1, refused: Some(UNADMITTED.to_owned()), ..self.clone() };
-            note(&mut after.story, now, format!("job refused: {UNADMITTED}"));
+            let mut after = Self { rev: self.rev + 1, refused: Some(Reason::Unadmitted), ..self.clone() };
+            note(&mut after.story, now, StoryEvent::JobRefused { reason: Reason::Unadmitted });
             after
         })
     }
@@ -86,15 +83,15 @@ pub fn admit(runner: &Runner, pool: Option<&Pool>, request: &AdmissionRequest, p
     let run = RunId(request.run_id);
     // The hook may ask again when it missed the answer; a second job is not a repetition.
     if has_another(runner, request) {
-        return refuse(&taken(runner, request, now), "the runner has had its one job", now);
+        return refuse(&taken(runner, request, now), Reason::HadItsJob, now);
     }
     let taken = taken(runner, request, now);
     // A refusal stands, whatever the same container says of itself next: its end is under way.
     if let Some(why) = &runner.refused {
-        return refuse(&taken, why, now);
+        return refuse(&taken, why.clone(), now);
     }
     if let Some(why) = refusal(runner, pool, request, private) {
-        return refuse(&taken, &why, now);
+        return refuse(&taken, why, now);
     }
     // What a delivery has said already needs no second write, unless it counts that the hook asked.
     if runner.admitted_at.is_some() || (runner.work.is_some() && !runner.fails_closed) {
@@ -103,7 +100,7 @@ pub fn admit(runner: &Runner, pool: Option<&Pool>, request: &AdmissionRequest, p
     let mut after = taken;
     after.repository = Some(RepositoryId(request.repository_id));
     after.admitted_at = Some(now);
-    note(&mut after.story, now, format!("admitted run {run} of {}", request.repository));
+    note(&mut after.story, now, StoryEvent::Admitted { run, repository: request.repository.clone() });
     Admission::Admitted(Some(Box::new(after)))
 }
 
@@ -118,16 +115,16 @@ fn taken(runner: &Runner, request: &AdmissionRequest, now: Timestamp) -> Runner 
     after
 }
 
-fn refuse(taken: &Runner, why: &str, now: Timestamp) -> Admission {
+fn refuse(taken: &Runner, why: Reason, now: Timestamp) -> Admission {
     let mut after = taken.clone();
-    after.refused = Some(why.to_owned());
-    note(&mut after.story, now, format!("job refused: {why}"));
-    Admission::Refused(why.to_owned(), Box::new(after))
+    after.refused = Some(why.clone());
+    note(&mut after.story, now, StoryEvent::JobRefused { reason: why.clone() });
+    Admission::Refused(why, Box::new(after))
 }
 
-fn refusal(runner: &Runner, pool: Option<&Pool>, request: &AdmissionRequest, private: Option<bool>) -> Option<String> {
+fn refusal(runner: &Runner, pool: Option<&Pool>, request: &AdmissionRequest, private: Option<bool>) -> Option<Reason> {
     let Some(target) = &runner.target else {
-        return Some("the runner was never registered".to_owned());
+        return Some(Reason::NeverRegistered);
     };
     let owner = request.repository.split('/').next().unwrap_or_default();
     let reached = match &target.scope {
@@ -135,13 +132,13 @@ fn refusal(runner: &Runner, pool: Option<&Pool>, request: &AdmissionRequest, pri
         TargetScope::Organization { login, .. } => login.eq_ignore_ascii_case(owner),
     };
     if !reached {
-        return Some(format!("repository {} is not where the runner is registered", request.repository));
+        return Some(Reason::RegisteredElsewhere { repository: request.repository.clone() });
     }
     // A pool that is gone drains: what it took in may run. Its rules are gone, too, so an organization's other repositories may not.
     let Some(pool) = pool else {
         let taken_in =
             matches!(&target.scope, TargetScope::Repository { .. }) || runner.repository == Some(RepositoryId(request.repository_id));
-        return (!taken_in).then(|| format!("pool {} is gone, and took in no job of repository {}", runner.pool, request.repository));
+        return (!taken_in).then(|| Reason::PoolRemoved { pool: runner.pool.clone(), repository: request.repository.clone() });
     };
     let owner_id = match &target.scope {
         TargetScope::Organization { id, .. } => *id,
@@ -153,9 +150,10 @@ fn refusal(runner: &Runner, pool: Option<&Pool>, request: &AdmissionRequest, pri
         owner: owner_id,
         private: private.unwrap_or(false),
     };
-    pool.refuses(&repository).map(|why| match why {
-        Refusal::Repository => format!("pool {} does not list repository {}", pool.name, request.repository),
-        Refusal::Public => format!("repository {} is public and pool {} does not say public = true", request.repository, pool.name),
-        Refusal::Account | Refusal::Labels => why.in_words().to_owned(),
+    let (name, repository_name) = (pool.name.clone(), request.repository.clone());
+    pool.refuses(&repository).map(|refusal| match refusal {
+        Refusal::Repository => Reason::RepositoryNotListed { pool: name, repository: repository_name },
+        Refusal::Public => Reason::RepositoryPublic { pool: name, repository: repository_name },
+        Refusal::Account | Refusal::Labels => Reason::NotServed { refusal },
     })
 }

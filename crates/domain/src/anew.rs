@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use crate::errand::{Errand, Open};
 use crate::id::{JobId, PoolName};
-use crate::job::{JobRecord, JobState, WaitingJob, note};
+use crate::job::{JobRecord, JobState, WaitingJob};
 use crate::pool::{Placement, Pool, Pools, Wanted};
 use crate::registration::void;
 use crate::runner::Runner;
 use crate::standing::{left_open, settle};
+use crate::story::{LeftPool, PoolChange, Reason, StoryEvent, note};
 use crate::target::Target;
 use crate::time::Timestamp;
 use crate::times;
@@ -62,7 +63,7 @@ pub fn match_anew(place: Place<'_>, now: Timestamp) -> Matching {
     let (record, pools) = (place.record, place.pools);
     match (record.state, &record.pool) {
         (JobState::Unplaced, _) if now.since(record.queued_at) >= times::QUEUED_AT_MOST => {
-            let known = record.reason.as_ref().is_some_and(|reason| reason.ends_with(GIVEN_UP));
+            let known = matches!(record.reason, Some(Reason::MatchingGivenUp { .. }));
             if known { Matching::NotNeeded } else { Matching::Changed(Box::new(given_up(record, now))) }
         }
         (JobState::Unplaced, _) => {
@@ -88,13 +89,11 @@ fn is_another(record: &JobRecord, pool: &Pool) -> bool {
     record.matched.as_ref().is_some_and(|matched| *matched != pool.match_key())
 }
 
-/// Ends the reason of a job that no pool took for as long as GitHub has jobs wait.
-const GIVEN_UP: &str = "no pools file took it for a day, and it is not matched any more";
-
+/// No pool took the job for as long as GitHub has jobs wait.
 fn given_up(record: &JobRecord, now: Timestamp) -> Anew {
     let mut after = JobRecord { rev: record.rev + 1, ..record.clone() };
-    after.reason = Some(format!("{}; {GIVEN_UP}", record.reason.as_deref().unwrap_or("no pool takes it")));
-    note(&mut after.story, now, GIVEN_UP);
+    after.reason = Some(Reason::MatchingGivenUp { last: record.reason.clone().map(Box::new) });
+    note(&mut after.story, now, StoryEvent::MatchingGivenUp);
     Anew { record: after, out: None, into: None, errand: None, wake: BTreeSet::new() }
 }
 
@@ -103,15 +102,14 @@ fn moved(place: Place<'_>, now: Timestamp) -> Anew {
     let mut record = JobRecord { rev: before.rev + 1, generation: pools.generation, ..before.clone() };
     let wanted = Wanted { labels: &before.labels, repository: &before.repository, run: before.run, attempt: before.attempt };
     let its = before.pool.as_ref().and_then(|pool| pools.get(pool));
+    let change = if its.is_some() { PoolChange::Relabelled } else { PoolChange::Removed };
     match its.filter(|pool| pool.takes(&wanted)) {
         Some(pool) => stays(&mut record, pool, now),
         None => match pools.place(wanted) {
-            Placement::Pool(pool) => taken(&mut record, (pool, its.is_some()), now),
-            Placement::Unplaced(why) => left(&mut record, (why, its.is_some()), now),
-            Placement::Refused(why) => left(&mut record, (why.in_words().to_owned(), its.is_some()), now),
-            Placement::NotOurs => {
-                left(&mut record, ("no pool takes it: none offers a label that it asks for".to_owned(), its.is_some()), now);
-            }
+            Placement::Pool(pool) => taken(&mut record, pool, change, now),
+            Placement::Unplaced(why) => left(&mut record, why, change, now),
+            Placement::Refused(refusal) => left(&mut record, Reason::NotServed { refusal }, change, now),
+            Placement::NotOurs => left(&mut record, Reason::NoLabelOffered, change, now),
         },
     }
     let into = record.pool.clone().zip(new_row(place, &record, now)).filter(|_| record.state == JobState::Queued);
@@ -144,33 +142,28 @@ fn stays(record: &mut JobRecord, pool: &Pool, now: Timestamp) {
     record.register_by(pool);
     if record.target.as_ref().map(Target::key) != before {
         record.reason = record.reason.take().filter(|_| record.state == JobState::Blocked);
-        let place = pool.scope.in_words();
-        note(&mut record.story, now, format!("its runner registers {place} from now on (pools file, version {})", record.generation));
+        let event = StoryEvent::RegistersElsewhere { scope: pool.scope.clone(), pools_version: record.generation };
+        note(&mut record.story, now, event);
     }
 }
 
-fn taken(record: &mut JobRecord, (pool, changed): (&Pool, bool), now: Timestamp) {
-    let from = record.pool.take();
+fn taken(record: &mut JobRecord, pool: &Pool, change: PoolChange, now: Timestamp) {
+    let left = record.pool.take().map(|pool| LeftPool { pool, change });
     record.give_to(pool);
     record.expires_at = None;
     record.reason = record.reason.take().filter(|_| record.state == JobState::Blocked);
-    let why = from.map_or_else(String::new, |from| format!(", since pool {from} {}", what_became(changed)));
-    note(&mut record.story, now, format!("goes to pool {}{why} (pools file, version {})", pool.name, record.generation));
+    note(&mut record.story, now, StoryEvent::Placed { pool: pool.name.clone(), pools_version: record.generation, left });
     settle(record, now);
 }
 
-fn what_became(changed: bool) -> &'static str {
-    if changed { "has other labels now" } else { "is gone" }
-}
-
-fn left(record: &mut JobRecord, (why, changed): (String, bool), now: Timestamp) {
+fn left(record: &mut JobRecord, why: Reason, change: PoolChange, now: Timestamp) {
     let why = match record.pool.take() {
-        Some(pool) => format!("pool {pool} {}, and {why}", what_became(changed)),
+        Some(pool) => Reason::LeftPool { left: LeftPool { pool, change }, then: Box::new(why) },
         None => why,
     };
     (record.size, record.target, record.matched, record.doubt) = (None, None, None, None);
     if record.reason.as_ref() != Some(&why) {
-        note(&mut record.story, now, why.clone());
+        note(&mut record.story, now, StoryEvent::Unplaced { reason: why.clone() });
     }
     record.reason = Some(why);
     record.state = JobState::Unplaced;

@@ -8,6 +8,7 @@ use crate::plan::Limits;
 use crate::pool::Pool;
 use crate::refusal::Refusals;
 use crate::runner::{Runner, RunnerState, StopKind};
+use crate::story::Reason;
 use crate::time::Timestamp;
 use crate::times;
 
@@ -19,11 +20,11 @@ pub enum Care {
     /// ECS must be asked whether it has a task: none is known, and its launch is long past.
     FindTask,
     /// A stop mark: GitHub cannot know it.
-    Mark(StopKind, String),
+    Mark(StopKind, Reason),
     /// To be taken away at GitHub first, and stopped only if GitHub says that it has no job.
-    Retire(String),
+    Retire(Reason),
     /// To be taken away at GitHub and stopped, job or no job.
-    End(String),
+    End(Reason),
     /// To be refused, and then ended so: its job runs and was never admitted.
     Refuse,
 }
@@ -40,32 +41,28 @@ pub fn care(runner: &Runner, pool: Option<&Pool>, now: Timestamp) -> Care {
     match runner.state {
         _ if runner.stop.is_some() => Care::None,
         // Before all others: what GitHub hides from the App must not live for ever either.
-        _ if over(runner.registered_at, max_lifetime) => Care::End(format!("reached its max_lifetime of {} min", minutes(max_lifetime))),
-        _ if over(runner.retired_at, times::STOP_AFTER_DONE) => {
-            Care::End("it was taken away at GitHub, and the task is still there".to_owned())
-        }
+        _ if over(runner.registered_at, max_lifetime) => Care::End(Reason::MaxLifetime { within: max_lifetime }),
+        _ if over(runner.retired_at, times::STOP_AFTER_DONE) => Care::End(Reason::OutlivedRegistration),
         _ if runner.retired_at.is_some() => Care::None,
         state if let Some(care) = runner.dismissed.as_ref().and_then(|wish| dismissed(runner, state, wish, now)) => care,
         RunnerState::Requested if over(Some(runner.requested_at), times::START_TIMEOUT) => {
-            Care::Mark(StopKind::StartTimeout, format!("did not ask for its registration within {} min", minutes(times::START_TIMEOUT)))
+            Care::Mark(StopKind::StartTimeout, Reason::StartTimeout { within: times::START_TIMEOUT })
         }
         // The script gives up by itself at the limit; this is for one that does not.
         RunnerState::Parked if over(runner.asked_at, times::PARK_LIMIT + times::START_TIMEOUT) => {
-            Care::Mark(StopKind::ParkLimit, "had nothing to do until the park limit".to_owned())
+            Care::Mark(StopKind::ParkLimit, Reason::ParkLimit)
         }
         // One that still tries mints anew at every request; this one had no answer from GitHub, and then no job to try for.
         RunnerState::Registering if over(runner.minted_at, idle_timeout) => {
-            Care::Retire(format!("asked for a registration {} min ago, and nothing came of it", minutes(idle_timeout)))
+            Care::Retire(Reason::RegistrationTimeout { within: idle_timeout })
         }
-        RunnerState::Registered if over(runner.registered_at, idle_timeout) => {
-            Care::Retire(format!("registered, and given no job within {} min", minutes(idle_timeout)))
-        }
+        RunnerState::Registered if over(runner.registered_at, idle_timeout) => Care::Retire(Reason::IdleTimeout { within: idle_timeout }),
         RunnerState::Busy if runner.unadmitted() && runner.done_at.is_none() && over(runner.busy_at, times::ADMITTED_WITHIN) => {
             Care::Refuse
         }
-        _ if over(runner.done_at, times::STOP_AFTER_DONE) => Care::End("its job is over, and the task is still there".to_owned()),
+        _ if over(runner.done_at, times::STOP_AFTER_DONE) => Care::End(Reason::OutlivedJob),
         _ if runner.refused.is_some() && over(runner.work.as_ref().map(|work| work.since).or(runner.busy_at), times::STOP_AFTER_DONE) => {
-            Care::End("its job was refused, and the task is still there".to_owned())
+            Care::End(Reason::OutlivedRefusal)
         }
         _ => Care::None,
     }
@@ -104,18 +101,14 @@ fn dismissed(runner: &Runner, state: RunnerState, wish: &Dismissal, now: Timesta
     let over = runner.refused.is_some() || runner.done_at.is_some_and(|done| done <= wish.at);
     match state {
         // GitHub refused it the registration that was under way: now GitHub cannot know it.
-        RunnerState::Requested | RunnerState::Parked => Some(Care::Mark(StopKind::Asked, wish.in_words())),
+        RunnerState::Requested | RunnerState::Parked => Some(Care::Mark(StopKind::Asked, wish.reason())),
         // It is told so when it asks the next time, and ends by itself; a call to GitHub that is under way is not overtaken.
         RunnerState::Registering if runner.minted_at.is_some_and(|minted| now.since(minted) <= times::SCRIPT_REQUEST) => Some(Care::None),
-        RunnerState::Registering => Some(Care::Retire(wish.in_words())),
-        RunnerState::Registered | RunnerState::Busy if wish.force => Some(Care::End(wish.in_words())),
-        RunnerState::Registered => Some(Care::Retire(wish.in_words())),
-        RunnerState::Busy => over.then(|| Care::End(wish.in_words())),
+        RunnerState::Registering => Some(Care::Retire(wish.reason())),
+        RunnerState::Registered | RunnerState::Busy if wish.force => Some(Care::End(wish.reason())),
+        RunnerState::Registered => Some(Care::Retire(wish.reason())),
+        RunnerState::Busy => over.then(|| Care::End(wish.reason())),
     }
-}
-
-fn minutes(duration: std::time::Duration) -> u64 {
-    duration.as_secs() / 60
 }
 
 #[cfg(test)]
@@ -196,7 +189,7 @@ mod tests {
         }
         let mut marked = runner(RunnerState::Parked);
         marked.asked_at = Some(at(0));
-        marked.stop = Some(StopMark { at: at(0), kind: StopKind::Surplus, reason: String::new() });
+        marked.stop = Some(StopMark { at: at(0), kind: StopKind::Surplus, reason: Reason::NotNeeded });
         assert_eq!(care(&marked, None, day), Care::None);
     }
 

@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::note;
 use crate::runner::{Runner, RunnerState, StopKind, StopMark};
+use crate::story::{Reason, StoryEvent, note};
 use crate::time::Timestamp;
 
 /// Somebody's wish that a runner that GitHub may know ends.
@@ -21,10 +21,10 @@ pub struct Dismissal {
 }
 
 impl Dismissal {
-    /// Why the runner ends, in words for the user.
+    /// Why the runner ends.
     #[must_use]
-    pub fn in_words(&self) -> String {
-        format!("stopped by {}", self.by)
+    pub fn reason(&self) -> Reason {
+        Reason::StoppedBy { by: self.by.clone() }
     }
 }
 
@@ -50,16 +50,14 @@ pub fn dismiss(runner: &Runner, wish: Dismissal) -> Dismissed {
     }
     let mut after = Runner { rev: runner.rev + 1, ..runner.clone() };
     if runner.state.unregistered() {
-        let reason = wish.in_words();
-        note(&mut after.story, wish.at, format!("to be {reason}"));
-        after.stop = Some(StopMark { at: wish.at, kind: StopKind::Asked, reason });
+        note(&mut after.story, wish.at, StoryEvent::StopRequested { by: wish.by.clone(), at_work: false });
+        after.stop = Some(StopMark { at: wish.at, kind: StopKind::Asked, reason: wish.reason() });
         return Dismissed::Marked(Box::new(after));
     }
     if runner.at_work() && !wish.force {
         return Dismissed::Busy;
     }
-    let forced = if runner.at_work() { ", although it has a job" } else { "" };
-    note(&mut after.story, wish.at, format!("to be {}{forced}", wish.in_words()));
+    note(&mut after.story, wish.at, StoryEvent::StopRequested { by: wish.by.clone(), at_work: runner.at_work() });
     after.dismissed = Some(wish);
     Dismissed::Left(Box::new(after))
 }

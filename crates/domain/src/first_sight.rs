@@ -2,14 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::job::{JobEvent, JobRecord, JobState, kept, note};
+use crate::job::{JobEvent, JobRecord, JobState, kept};
 use crate::observe::{Verdict, queued_at};
 use crate::pool::{Placement, Pools, Refusal, Wanted};
 use crate::runner::Runner;
+use crate::story::{Reason, StoryEvent, note};
 use crate::time::Timestamp;
-
-/// Why a job without labels is ignored. `runs-on: { group: x }` alone sends none, and no delivery about a job that waits names the group.
-const NO_LABEL: &str = "the job names no label, as with runs-on: {group: …} alone: pools take jobs by their labels";
 
 /// The record of a job that was never seen before, not yet in any state that the event brings; or why none is written.
 pub(crate) fn first_sight(event: &JobEvent, pools: &Pools, meant: Option<&Runner>) -> Result<JobRecord, Verdict> {
@@ -18,7 +16,8 @@ pub(crate) fn first_sight(event: &JobEvent, pools: &Pools, meant: Option<&Runner
     match pools.place(wanted) {
         Placement::Pool(pool) => {
             record.give_to(pool);
-            note(&mut record.story, event.received_at, format!("goes to pool {} (pools file, version {})", pool.name, pools.generation));
+            let placed = StoryEvent::Placed { pool: pool.name.clone(), pools_version: pools.generation, left: None };
+            note(&mut record.story, event.received_at, placed);
         }
         // What runs on our runner is written down, whoever may take it by its labels.
         _ if meant.is_some() => {}
@@ -26,18 +25,19 @@ pub(crate) fn first_sight(event: &JobEvent, pools: &Pools, meant: Option<&Runner
         // or it would leave an unplaced job for ever, and a runner would be started for it once a pool takes its labels.
         Placement::Unplaced(reason) => no_pool_takes(&mut record, reason, event.received_at),
         // A stranger's job leaves nothing: their number has no bound. Nor does one that no pools file can be made to take.
-        Placement::Refused(refusal @ (Refusal::Account | Refusal::Labels)) => return Err(Verdict::Ignored(refusal.in_words().to_owned())),
+        Placement::Refused(refusal @ (Refusal::Account | Refusal::Labels)) => return Err(Verdict::Ignored(Reason::NotServed { refusal })),
         // The next pools file may allow it. Whoever may open pull requests in a public repository can have such records written: one small one for
         // each job that GitHub lets wait for a runner, which goes by itself.
-        Placement::Refused(refusal) => no_pool_takes(&mut record, refusal.in_words().to_owned(), event.received_at),
-        Placement::NotOurs if event.labels.is_empty() => return Err(Verdict::Ignored(NO_LABEL.to_owned())),
-        Placement::NotOurs => return Err(Verdict::Ignored("no pool matches".to_owned())),
+        Placement::Refused(refusal) => no_pool_takes(&mut record, Reason::NotServed { refusal }, event.received_at),
+        // `runs-on: { group: x }` alone sends none, and no delivery about a job that waits names the group.
+        Placement::NotOurs if event.labels.is_empty() => return Err(Verdict::Ignored(Reason::NoLabels)),
+        Placement::NotOurs => return Err(Verdict::Ignored(Reason::NotOurs)),
     }
     Ok(record)
 }
 
-fn no_pool_takes(record: &mut JobRecord, reason: String, now: Timestamp) {
-    note(&mut record.story, now, reason.clone());
+fn no_pool_takes(record: &mut JobRecord, reason: Reason, now: Timestamp) {
+    note(&mut record.story, now, StoryEvent::Unplaced { reason: reason.clone() });
     record.reason = Some(reason);
     record.expire(now);
 }

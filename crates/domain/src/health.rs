@@ -10,6 +10,7 @@ use crate::id::{JobId, RepositoryId};
 use crate::runner::{Runner, RunnerState};
 use crate::size::Size;
 use crate::start_failure::Cause;
+use crate::story::Reason;
 use crate::time::Timestamp;
 use crate::times;
 
@@ -26,23 +27,24 @@ pub enum FailureKind {
 }
 
 /// A start that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Failure<'a> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
     /// What kind of failure.
     pub kind: FailureKind,
     /// Why, as far as that is known.
     pub cause: Option<Cause>,
-    /// Why, in words for the user.
-    pub reason: &'a str,
+    /// Why, for the user.
+    pub reason: Reason,
     /// A task was started, and ended by itself: such a failure costs, and more of them tell nothing more.
     pub had_task: bool,
 }
 
-impl<'a> Failure<'a> {
-    /// A launch that ECS did not take, for this reason.
+impl Failure {
+    /// A launch that ECS did not take, and its words.
     #[must_use]
-    pub fn of_launch(kind: FailureKind, reason: &'a str) -> Self {
-        Self { kind, cause: Cause::in_words(reason).filter(|cause| cause.kind() == kind), reason, had_task: false }
+    pub fn of_launch(kind: FailureKind, words: &str) -> Self {
+        let reason = Reason::Ecs { message: words.to_owned() };
+        Self { kind, cause: Cause::in_words(words).filter(|cause| cause.kind() == kind), reason, had_task: false }
     }
 }
 
@@ -71,9 +73,9 @@ pub struct SizeHealth {
     /// Why the newest failure of that kind came about, as far as that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
-    /// The newest failure, in words for the user.
+    /// The newest failure, for the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub reason: Option<Reason>,
     /// One of the failures in a row had a task.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub had_tasks: bool,
@@ -129,7 +131,7 @@ impl SizeHealth {
     }
 
     /// Counts a start that failed under `definition`, as [`SizeHealth::failed`] does.
-    pub fn failed_under(&mut self, definition: &str, launched: Timestamp, failure: Failure<'_>, now: Timestamp) -> Counted {
+    pub fn failed_under(&mut self, definition: &str, launched: Timestamp, failure: Failure, now: Timestamp) -> Counted {
         let before = self.clone();
         let mut after = self.clone().under(definition);
         let (corrected, closed) = (!after.must_be_corrected(), !after.breaker_open());
@@ -142,9 +144,9 @@ impl SizeHealth {
     }
 
     /// Counts a start that failed; `launched` is when it was sent. Failures of launches that were made before the last raise are already waited for.
-    pub fn failed(&mut self, launched: Timestamp, failure: Failure<'_>, now: Timestamp) {
+    pub fn failed(&mut self, launched: Timestamp, failure: Failure, now: Timestamp) {
         let Failure { kind, cause, reason, had_task } = failure;
-        self.reason = Some(reason.to_owned());
+        self.reason = Some(reason);
         self.had_tasks |= had_task;
         if self.kind != Some(FailureKind::Configuration) || kind == FailureKind::Configuration {
             self.kind = Some(kind);
@@ -186,7 +188,8 @@ impl SizeHealth {
 
     /// What a person must know once the breaker is open, for the log: what fails, why, and what to do.
     #[must_use]
-    pub fn alarm(&self, size: &Size, reason: &str) -> String {
+    pub fn alarm(&self, size: &Size) -> String {
+        let reason = self.reason.as_ref().map_or_else(|| "the reason is not known".to_owned(), Reason::to_string);
         let what = if self.must_be_corrected() {
             "do not start until the configuration is corrected".to_owned()
         } else {
@@ -327,8 +330,8 @@ impl Health {
 mod tests {
     use super::*;
 
-    fn failure(kind: FailureKind, reason: &str) -> Failure<'_> {
-        Failure { kind, cause: None, reason, had_task: true }
+    fn failure(kind: FailureKind, message: &str) -> Failure {
+        Failure { kind, cause: None, reason: Reason::Ecs { message: message.to_owned() }, had_task: true }
     }
 
     fn at(seconds: i64) -> Timestamp {
@@ -434,15 +437,15 @@ mod tests {
     #[test]
     fn a_person_is_called_once_until_a_runner_has_asked_or_the_definition_has_changed() {
         let mut health = SizeHealth::default();
-        let wrong = failure(FailureKind::Configuration, "not found");
+        let wrong = || failure(FailureKind::Configuration, "not found");
         let mut opened = |definition, second, failure| health.failed_under(definition, at(second), failure, at(second + 1)).opened;
         assert!(!opened("d", 0, failure(FailureKind::Passing, "no interface")));
         // Of the same wave, so that nothing is raised: the kind is another one all the same.
-        assert!(opened("d", 0, wrong));
-        assert!(!opened("d", 0, wrong) && !opened("d", 100, wrong) && !opened("d", 200, failure(FailureKind::Passing, "no interface")));
-        assert!(opened("other", 300, wrong));
+        assert!(opened("d", 0, wrong()));
+        assert!(!opened("d", 0, wrong()) && !opened("d", 100, wrong()) && !opened("d", 200, failure(FailureKind::Passing, "no interface")));
+        assert!(opened("other", 300, wrong()));
         assert!(health.asked("other"));
-        assert!(health.failed_under("other", at(400), wrong, at(401)).opened);
+        assert!(health.failed_under("other", at(400), wrong(), at(401)).opened);
     }
 
     #[test]
@@ -461,7 +464,7 @@ mod tests {
             health.failed(at(0), failure, at(1));
             health.advice()
         };
-        let pulled = |cause: Cause| Failure { kind: cause.kind(), cause: Some(cause), reason: "x", had_task: true };
+        let pulled = |cause: Cause| Failure { cause: Some(cause), ..failure(cause.kind(), "x") };
         assert!(of(pulled(Cause::WrongArchitecture)).contains("buildx"));
         assert!(of(pulled(Cause::Ended)).contains("mayfly logs"));
         assert!(!of(failure(FailureKind::Passing, "x")).contains("mayfly logs"));
@@ -473,7 +476,7 @@ mod tests {
     #[test]
     fn advice_stays_that_of_what_must_be_corrected() {
         let mut health = SizeHealth::default();
-        let wrong = Failure { kind: FailureKind::Configuration, cause: Some(Cause::ImageNotFound), reason: "x", had_task: true };
+        let wrong = Failure { cause: Some(Cause::ImageNotFound), ..failure(FailureKind::Configuration, "x") };
         health.failed(at(0), wrong, at(1));
         health.failed(at(100), Failure { cause: Some(Cause::NoInterface), ..failure(FailureKind::Passing, "y") }, at(101));
         assert_eq!(health.cause, Some(Cause::ImageNotFound));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::id::{InstallationId, PoolName};
+use crate::story::Reason;
 use crate::time::Timestamp;
 
 /// Why no runner is started for a job now.
@@ -44,7 +45,7 @@ impl Held {
 
     /// The reason in words for the user. `failure` is the newest failed start of the job's size, as the pool's health has it.
     #[must_use]
-    pub fn in_words(self, pool: &PoolName, installation: InstallationId, failure: Option<&str>) -> String {
+    pub fn in_words(self, pool: &PoolName, installation: InstallationId, failure: Option<&Reason>) -> String {
         let because = failure.map(|failure| format!(" ({failure})")).unwrap_or_default();
         match self {
             Self::Job => "it waits for its own next try".to_owned(),
@@ -187,7 +188,8 @@ mod tests {
     #[test]
     fn words_say_what_a_user_can_act_on() {
         let pool: PoolName = "linux".parse().unwrap();
-        let words = |held: Held| held.in_words(&pool, InstallationId(7), Some("CannotPullContainerError: not found"));
+        let failure = Reason::Ecs { message: "CannotPullContainerError: not found".to_owned() };
+        let words = |held: Held| held.in_words(&pool, InstallationId(7), Some(&failure));
         assert_eq!(words(Held::PoolMax(20)), "pool linux is at its max of 20");
         assert_eq!(words(Held::PoolMax(0)), "pool linux is paused (max = 0)");
         assert_eq!(words(Held::GithubLimit(AT)), "GitHub told installation 7 to wait until 14:03 UTC");

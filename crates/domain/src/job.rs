@@ -9,6 +9,7 @@ use crate::id::{GithubRunnerId, InstallationId, JobId, PoolName, RepositoryId, R
 use crate::label::Labels;
 use crate::pool::{MatchKey, Pool};
 use crate::size::Size;
+use crate::story::{Note, Reason, StoryEvent, note};
 use crate::target::{Repository, Target, TargetKey};
 use crate::time::Timestamp;
 use crate::times;
@@ -89,26 +90,6 @@ pub enum JobState {
     Closed,
 }
 
-/// One line of a job's or runner's story.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Note {
-    /// When.
-    pub at: Timestamp,
-    /// What, in words for the user.
-    pub text: String,
-}
-
-/// Most lines of a story: it must not outgrow DynamoDB's item. The first lines and the newest are worth most, so the middle goes.
-const MOST_NOTES: usize = 40;
-
-/// Adds a line to a story, and drops a line from the middle when it grows too long.
-pub fn note(story: &mut Vec<Note>, at: Timestamp, text: impl Into<String>) {
-    story.push(Note { at, text: text.into() });
-    if story.len() > MOST_NOTES {
-        story.remove(MOST_NOTES / 2);
-    }
-}
-
 /// Most characters that are kept of a name that strangers choose: a job's, a runner's, a conclusion.
 pub const MAX_NAME: usize = 255;
 
@@ -185,9 +166,9 @@ pub struct JobRecord {
     /// That runner, if it is ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runner: Option<RunnerId>,
-    /// Why it waits, is unplaced, was given up, or never ran, in words for the user.
+    /// Why it waits, is unplaced, was given up, or never ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub reason: Option<Reason>,
     /// When something was last learned of it: what GitHub's API shows may be older than that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heard_at: Option<Timestamp>,
@@ -297,9 +278,9 @@ impl JobRecord {
             return;
         }
         (self.closed_at, self.conclusion, self.expires_at) = (None, None, None);
-        note(&mut self.story, now, "GitHub has it after all: it was given up too early");
+        note(&mut self.story, now, StoryEvent::Reopened);
         self.state = if self.pool.is_some() { JobState::Blocked } else { JobState::Unplaced };
-        self.reason = Some("GitHub has it after all".to_owned());
+        self.reason = Some(Reason::Reopened);
         if self.pool.is_none() {
             self.expire(now);
         }
@@ -394,16 +375,5 @@ mod tests {
             let kept = kept(&name);
             assert_eq!((kept.chars().count(), kept == name), (kept_length, length <= 255));
         }
-    }
-
-    #[test]
-    fn a_story_stays_bounded_and_keeps_its_beginning_and_its_end() {
-        let mut story = Vec::new();
-        for n in 0..1000 {
-            note(&mut story, Timestamp::from_millis(n), n.to_string());
-        }
-        assert_eq!(story.len(), MOST_NOTES);
-        assert_eq!(story.first().unwrap().text, "0");
-        assert_eq!(story.last().unwrap().text, "999");
     }
 }

@@ -34,6 +34,7 @@ pub mod signature;
 pub mod size;
 mod standing;
 pub mod start_failure;
+pub mod story;
 pub mod stray;
 pub mod target;
 pub mod task;

@@ -4,14 +4,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::admission::UNADMITTED;
 use crate::errand::{Errand, Open};
 use crate::first_sight::first_sight;
 use crate::id::{JobId, PoolName};
-use crate::job::{JobAction, JobEvent, JobRecord, JobState, WaitingJob, asked_at, kept, note};
+use crate::job::{JobAction, JobEvent, JobRecord, JobState, WaitingJob, asked_at, kept};
 use crate::pool::Pools;
 use crate::runner::{Runner, RunnerState, Work};
-use crate::standing::{HELD_BACK, join, left_open, settle};
+use crate::standing::{join, left_open, settle};
+use crate::story::{Reason, StoryEvent, note};
 use crate::time::Timestamp;
 use crate::times;
 
@@ -32,9 +32,9 @@ pub enum Verdict {
     /// The ledger has it, now or from before.
     Recorded,
     /// It is written down that no pool takes the job, for this reason.
-    Unplaced(String),
+    Unplaced(Reason),
     /// Not for us, for this reason.
-    Ignored(String),
+    Ignored(Reason),
 }
 
 /// What happens to the job's waiting row.
@@ -76,7 +76,7 @@ impl Observation {
     /// The runner that this shows to have run a job that was not admitted, where none may run so.
     #[must_use]
     pub fn unadmitted(&self) -> Option<&Runner> {
-        self.runner.as_ref().filter(|runner| runner.refused.as_deref() == Some(UNADMITTED))
+        self.runner.as_ref().filter(|runner| runner.refused == Some(Reason::Unadmitted))
     }
 
     /// True if there is nothing to write.
@@ -176,8 +176,7 @@ fn said_to_wait(record: &mut JobRecord, event: &JobEvent) {
         settle(record, event.received_at);
     }
     if record.state == JobState::Queued && before != JobState::Queued && too_old(record, event) {
-        let text = "was queued more than a day ago: GitHub, which cancels such jobs, is asked before a runner is started for it";
-        note(&mut record.story, event.received_at, text);
+        note(&mut record.story, event.received_at, StoryEvent::QueuedLongAgo);
     }
 }
 
@@ -201,11 +200,7 @@ fn said_to_run(record: &mut JobRecord, event: &JobEvent, meant: Option<&Runner>)
         if record.is_ours() {
             record.expires_at = None;
         }
-        note(
-            &mut record.story,
-            event.received_at,
-            format!("runs on {}", record.runner_name.as_deref().unwrap_or("a runner without a name")),
-        );
+        note(&mut record.story, event.received_at, StoryEvent::Started { runner: record.runner_name.clone() });
     }
 }
 
@@ -232,15 +227,15 @@ fn said_to_be_over(record: &mut JobRecord, event: &JobEvent, meant: Option<&Runn
     record.closed_at = Some(closed);
     record.conclusion = event.conclusion.as_deref().map(kept);
     record.expire(event.received_at);
-    note(&mut record.story, event.received_at, format!("is over: {}", record.conclusion.as_deref().unwrap_or("no conclusion")));
+    note(&mut record.story, event.received_at, StoryEvent::Completed { conclusion: record.conclusion.clone() });
 }
 
 /// What kept a job from every runner until it was over (no pool takes it, GitHub refuses its runners or gives them nothing), for the person who looks for it then. A
 /// gate is over with the job, and so is a doubt about what GitHub shows.
-fn why_it_never_ran(record: &JobRecord) -> Option<String> {
+fn why_it_never_ran(record: &JobRecord) -> Option<Reason> {
     let told = record.runner_name.is_none() && record.running_at.is_none() && record.doubt.is_none() && !record.given_up;
-    let reason = record.reason.as_ref().filter(|reason| told && *reason != HELD_BACK)?;
-    Some(if record.pool.is_none() { reason.clone() } else { format!("while it waited: {reason}") })
+    let reason = record.reason.as_ref().filter(|reason| told && **reason != Reason::Gated)?.clone();
+    Some(if record.pool.is_none() { reason } else { Reason::WhileItWaited { why: Box::new(reason) } })
 }
 
 /// Writes down who works on the job. GitHub names no runner, or an empty one, for jobs that never ran.
@@ -282,7 +277,8 @@ fn at_work(runner: &Runner, event: &JobEvent) -> Option<Runner> {
     }
     (after != *runner).then(|| {
         if runner.state != RunnerState::Busy {
-            note(&mut after.story, event.received_at, format!("works on job {} of {}", event.job, event.repository.name));
+            let works = StoryEvent::WorksOn { job: event.job, repository: event.repository.name.clone() };
+            note(&mut after.story, event.received_at, works);
         }
         Runner { rev: runner.rev + 1, ..after }
     })

@@ -13,6 +13,7 @@ use crate::pool::Pool;
 use crate::refusal::Refusals;
 use crate::runner::{Runner, RunnerState};
 use crate::size::Size;
+use crate::story::Reason;
 use crate::time::Timestamp;
 
 /// What bounds a plan besides the pool's own limits.
@@ -49,8 +50,8 @@ pub struct Start {
 pub struct Stop {
     /// Which.
     pub runner: RunnerId,
-    /// Why, in words for the user.
-    pub reason: String,
+    /// Why.
+    pub reason: Reason,
 }
 
 /// What to do now.
@@ -93,7 +94,7 @@ pub fn plan(pool: &Pool, health: &Health, jobs: &[WaitingJob], runners: &[Runner
         plan.launch.push(Start { size: pool.size, job: None, repository: None });
     }
     let beyond = idle.into_iter().skip(floor).chain(other);
-    plan.stop = beyond.map(|runner| Stop { runner: runner.id.clone(), reason: surplus_reason(runner, now).to_owned() }).collect();
+    plan.stop = beyond.map(|runner| Stop { runner: runner.id.clone(), reason: surplus_reason(runner, now) }).collect();
     plan.stop.sort_by(|one, other| other.runner.cmp(&one.runner));
     plan
 }
@@ -107,13 +108,13 @@ pub fn doubtful<'a>(jobs: &'a [WaitingJob], runners: &[Runner]) -> impl Iterator
     jobs.iter().filter(move |job| job.runner.as_ref().is_some_and(|holder| !shown.contains(holder)))
 }
 
-fn surplus_reason(runner: &Runner, now: Timestamp) -> &'static str {
+fn surplus_reason(runner: &Runner, now: Timestamp) -> Reason {
     if runner.silent(now) {
-        "it was not heard of any more"
+        Reason::Unresponsive
     } else if runner.intended.is_some() {
-        "the job it was started for needs it no longer"
+        Reason::NotNeeded
     } else {
-        "beyond the idle floor"
+        Reason::BeyondIdleFloor
     }
 }
 

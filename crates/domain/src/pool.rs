@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::id::{InstallationId, OwnerId, PoolName};
 use crate::label::{self, Labels, RunBinding};
 use crate::size::Size;
+use crate::story::Reason;
 use crate::target::{Repository, Target, TargetScope};
 
 /// An organization or user whose jobs are served.
@@ -32,7 +33,8 @@ impl Account {
 }
 
 /// Where the runners of a pool register.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// At the job's repository.
     Repository,
@@ -301,8 +303,8 @@ pub struct Wanted<'a> {
 pub enum Placement<'a> {
     /// This one.
     Pool(&'a Pool),
-    /// None, though the job seems meant for Mayfly: worth a record, so that somebody can be told why it waits. The reason is in words for the user.
-    Unplaced(String),
+    /// None, though the job seems meant for Mayfly: worth a record, so that its author can be told why it waits.
+    Unplaced(Reason),
     /// A pool's labels fit, but the job is not served.
     Refused(Refusal),
     /// None: somebody else's job.
@@ -358,21 +360,18 @@ impl Pools {
     }
 
     fn not_placed(&self, labels: &Labels) -> Placement<'_> {
-        let miswritten = labels.iter().find_map(|label| self.miswritten(label));
+        let asked = label::list(labels.iter());
+        let miswritten = labels.iter().find_map(|label| self.miswritten(label, &asked));
         if !labels.iter().any(|label| self.is_meant(label)) && miswritten.is_none() {
             return Placement::NotOurs;
         }
-        let asked = label::list(labels.iter());
+        if let Some(miswritten) = miswritten {
+            return Placement::Unplaced(miswritten);
+        }
         Placement::Unplaced(match self.nearest(labels) {
-            _ if let Some(what) = miswritten => format!("no pool takes [{asked}]: {what}"),
-            Some((pool, missing)) if missing.is_empty() => format!(
-                "no pool takes [{asked}]: they fit pool {}, but name none of its own labels; name one, or say any = true there",
-                pool.name
-            ),
-            Some((pool, missing)) => {
-                format!("no pool takes [{asked}]: the nearest, {}, does not offer {}", pool.name, label::list(missing))
-            }
-            None => format!("no pool takes [{asked}]: there is no pool"),
+            Some((pool, missing)) if missing.is_empty() => Reason::NoLabelOfItsOwn { asked, pool: pool.name.clone() },
+            Some((pool, missing)) => Reason::LabelsNotOffered { asked, pool: pool.name.clone(), missing: label::list(missing) },
+            None => Reason::NoPools { asked },
         })
     }
 
@@ -382,19 +381,16 @@ impl Pools {
     }
 
     /// What is wrong with a label that no pool offers, and that would be one of ours if it were written as it was surely meant.
-    fn miswritten(&self, label: &str) -> Option<String> {
+    fn miswritten(&self, label: &str, asked: &str) -> Option<Reason> {
         if self.pools.iter().any(|pool| pool.labels.contains(label)) {
             return None;
         }
         let ways = label::meant_by(label);
         let meant = ways.iter().find(|way| way.iter().any(|part| self.is_meant(part)))?;
-        let written = label::shown(label);
+        let (asked, label) = (asked.to_owned(), label::shown(label));
         Some(match meant.as_slice() {
-            [one] => format!(
-                "{written} is not {}: take out what surrounds it (in YAML, a text after > or | ends with a line break: write >- or |-)",
-                label::shown(one)
-            ),
-            several => format!("{written} is one label: write a YAML list, [{}]", label::list(several.iter().copied())),
+            [one] => Reason::LabelMiswritten { asked, label, meant: label::shown(one) },
+            several => Reason::LabelsInOne { asked, label, meant: label::list(several.iter().copied()) },
         })
     }
 

@@ -1,8 +1,8 @@
 //! Questions about runners at work: what GitHub must be asked when deliveries said too little for too long.
 
 use crate::id::{GithubRunnerId, JobId, RunnerName};
-use crate::job::note;
 use crate::runner::{Runner, RunnerState};
+use crate::story::{StoryEvent, note};
 use crate::time::Timestamp;
 use crate::times;
 
@@ -74,16 +74,16 @@ impl Runner {
             Answer::NotOnReserved if self.work.is_some() => after = certain,
             Answer::NotOnReserved if twice => {
                 after = Self { reserved: None, ..certain };
-                note(&mut after.story, now, "works on another job than the one that it held in reserve: GitHub says that one waits");
+                note(&mut after.story, now, StoryEvent::FoundOnOtherJob);
             }
             Answer::Gone if twice => {
                 after = Self { done_at: Some(now), ..certain };
-                note(&mut after.story, now, "GitHub knows it no longer: its job is over");
+                note(&mut after.story, now, StoryEvent::GoneAtGithub);
             }
             Answer::NotOnReserved | Answer::Gone => after.doubted_at = self.doubted_at.or(Some(now)),
             Answer::Over(at) => {
                 after = Self { done_at: at.or(Some(now)), ..certain };
-                note(&mut after.story, now, "GitHub says that its job is over");
+                note(&mut after.story, now, StoryEvent::FoundDone);
             }
         }
         Some(after)

@@ -8,20 +8,49 @@ use serde::{Deserialize, Serialize};
 
 use crate::errand::{Errand, Open};
 use crate::id::JobId;
-use crate::job::{JobRecord, JobState, note};
+use crate::job::{JobRecord, JobState};
 use crate::observe::{Observation, WaitingChange};
 use crate::runner::{Runner, RunnerState};
 use crate::size::{Capacity, Size};
+use crate::story::{StoryEvent, note};
 use crate::task::{End, Task};
 use crate::time::Timestamp;
 
-/// ECS's codes for a task that AWS stopped for reasons of its own, and what each is in words. Source: ECS API reference, `Task`, `stopCode`
-/// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html>).
-const RECLAIMED: [(&str, &str); 3] = [
-    ("SpotInterruption", "AWS took back its Spot capacity"),
-    ("TerminationNotice", "AWS took it back: the host under it is retired"),
-    ("InfrastructureHealth", "AWS took it back: the host under it is not healthy"),
-];
+/// Why AWS took a task back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interruption {
+    /// It needs its Spot capacity.
+    Spot,
+    /// It retires the host under the task.
+    HostRetired,
+    /// The host under the task is not healthy.
+    HostUnhealthy,
+}
+
+impl Interruption {
+    /// What ECS's code for a task that stopped tells; none if AWS did not take it back. Source: ECS API reference, `Task`, `stopCode`
+    /// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html>).
+    #[must_use]
+    pub fn of_code(stop_code: &str) -> Option<Self> {
+        Some(match stop_code {
+            "SpotInterruption" => Self::Spot,
+            "TerminationNotice" => Self::HostRetired,
+            "InfrastructureHealth" => Self::HostUnhealthy,
+            _ => return None,
+        })
+    }
+
+    /// In words for the user.
+    #[must_use]
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Spot => "AWS took back its Spot capacity",
+            Self::HostRetired => "AWS took it back: the host under it is retired",
+            Self::HostUnhealthy => "AWS took it back: the host under it is not healthy",
+        }
+    }
+}
 
 /// GitHub is asked about an interrupted job after this time: it takes a few minutes until it fails a job whose runner is gone.
 const ASK_AFTER: Duration = Duration::from_secs(60);
@@ -70,7 +99,7 @@ impl Observation {
             && record.size.is_some_and(|size| size.capacity != Capacity::OnDemand)
         {
             record.size = record.size.map(on_demand);
-            note(&mut record.story, now, "goes on demand: AWS took back the Spot capacity of this run's earlier attempt");
+            note(&mut record.story, now, StoryEvent::MovedOnDemand);
             if let WaitingChange::Put(_, row) = &mut self.waiting {
                 row.size = on_demand(row.size);
             }
@@ -83,14 +112,13 @@ impl Task {
     /// True if AWS took it back: neither the job nor the image is to blame.
     #[must_use]
     pub fn is_reclaimed(&self) -> bool {
-        self.reclaimed_in_words().is_some()
+        self.interruption().is_some()
     }
 
-    /// Why AWS took it back, in words; none if AWS did not.
+    /// Why AWS took it back; none if AWS did not.
     #[must_use]
-    pub fn reclaimed_in_words(&self) -> Option<&'static str> {
-        let code = self.stop_code.as_deref()?;
-        RECLAIMED.iter().find(|(known, _)| *known == code).map(|(_, words)| *words)
+    pub fn interruption(&self) -> Option<Interruption> {
+        Interruption::of_code(self.stop_code.as_deref()?)
     }
 }
 
@@ -109,13 +137,11 @@ pub fn at_work(runner: &Runner, end: End<'_>) -> bool {
 #[must_use]
 pub fn noted(job: &JobRecord, runner: &Runner, end: End<'_>, now: Timestamp) -> JobRecord {
     let mut after = JobRecord { rev: job.rev + 1, ..job.clone() };
-    let fails = if job.state == JobState::Closed { "" } else { "; GitHub will fail it" };
-    let why = match end {
-        End::Stopped(task) => task.reclaimed_in_words(),
+    let by = match end {
+        End::Stopped(task) => task.interruption(),
         End::NeverStarted(..) | End::Missing => None,
     };
-    let why = why.unwrap_or("AWS took it back");
-    note(&mut after.story, now, format!("runner {} ended while it had the job: {why}{fails}", runner.id));
+    note(&mut after.story, now, StoryEvent::Interrupted { runner: runner.id.clone(), by, job_open: job.state != JobState::Closed });
     after
 }
 

@@ -4,8 +4,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use crate::id::{GithubRunnerId, RunnerId, RunnerName};
-use crate::job::{JobRecord, WaitingJob, note};
+use crate::job::{JobRecord, WaitingJob};
 use crate::runner::{Runner, RunnerState, Work};
+use crate::story::{Reason, StoryEvent, note};
+use crate::task::awaits_retry;
 use crate::time::Timestamp;
 use crate::times;
 
@@ -183,7 +185,7 @@ impl Runner {
         after.heard_at = Some(now);
         if after.asked_at.is_none() {
             after.asked_at = Some(now);
-            note(&mut after.story, now, "asked for its registration");
+            note(&mut after.story, now, StoryEvent::AskedForRegistration);
         }
         after
     }
@@ -214,8 +216,8 @@ impl Runner {
             after.earlier.extend(elsewhere.cloned());
         }
         after.target.clone_from(&job.target);
-        let text = format!("registers as {} for job {} of {}", after.name(), job.id, job.repository.name);
-        note(&mut after.story, now, text);
+        let event = StoryEvent::Registering { name: after.name().to_string(), job: job.id, repository: job.repository.name.clone() };
+        note(&mut after.story, now, event);
         after
     }
 
@@ -230,7 +232,7 @@ impl Runner {
             after.github = Some(github);
             after.registered_at = Some(now);
             after.heard_at = Some(now);
-            note(&mut after.story, now, format!("registered at GitHub as runner {github}"));
+            note(&mut after.story, now, StoryEvent::Registered { github });
             after
         })
     }
@@ -250,7 +252,7 @@ impl Runner {
             }
             after.reserved = None;
             after.heard_at = Some(now);
-            note(&mut after.story, now, format!("GitHub refused the registration: {why}"));
+            note(&mut after.story, now, StoryEvent::RegistrationRefused { message: why.to_owned() });
             after
         })
     }
@@ -282,8 +284,6 @@ pub fn refused_for_good(
     let attempts = job.attempts.saturating_add(1);
     let most = if everywhere { times::REFUSED_PROBE } else { times::NOT_ASSIGNED_PROBE };
     let wait = times::doubled(times::BACK_OFF_MIN, attempts.saturating_sub(1), most);
-    let reason = format!("GitHub refuses a runner for it: {message}. Tried again in {} min", wait.as_secs() / 60);
-    let mut record = JobRecord { rev: record.rev + 1, reason: Some(reason.clone()), ..record.clone() };
-    note(&mut record.story, now, reason);
+    let record = awaits_retry(record, Reason::RunnerRefused { message: message.to_owned(), wait }, now);
     (WaitingJob { rev: job.rev + 1, attempts, refused: everywhere, not_before: Some(now.plus(wait)), ..job.clone() }, record)
 }

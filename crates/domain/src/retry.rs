@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use crate::errand::{Errand, Open};
 use crate::id::RunnerAddress;
-use crate::job::{JobRecord, JobState, WaitingJob, note};
+use crate::job::{JobRecord, JobState, WaitingJob};
 use crate::registration::void;
 use crate::runner::Runner;
+use crate::story::{Reason, StoryEvent, note};
 use crate::time::Timestamp;
 use crate::times;
 
@@ -75,9 +76,8 @@ fn asked(record: &JobRecord, now: Timestamp) -> Open {
 /// have run it.
 fn afresh(record: &JobRecord, row: &WaitingJob, by: &str, now: Timestamp) -> (JobRecord, WaitingJob) {
     let mut record = JobRecord { rev: record.rev + 1, reason: None, ..record.clone() };
-    let first = if row.ask { "; GitHub is asked first whether it still waits" } else { "" };
-    note(&mut record.story, now, format!("is retried by {by}{first}"));
-    record.reason = row.ask.then(|| "GitHub is asked whether it still waits, then a runner is started for it".to_owned());
+    note(&mut record.story, now, StoryEvent::Retried { by: by.to_owned(), asks_github: row.ask });
+    record.reason = row.ask.then_some(Reason::AskedFirst);
     (record, WaitingJob { rev: row.rev + 1, attempts: 0, refused: false, not_before: None, asked_at: None, held: None, ..row.clone() })
 }
 

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::dismissal::Dismissal;
 use crate::id::{GithubRunnerId, JobId, PoolName, RepositoryId, RunId, RunnerAddress, RunnerId, RunnerName, TaskArn};
-use crate::job::{AssignedRunner, JobEvent, Note};
+use crate::job::{AssignedRunner, JobEvent};
 use crate::price::MicroDollars;
 use crate::size::Size;
+use crate::story::{Note, Reason};
 use crate::target::Target;
 use crate::time::Timestamp;
 use crate::times;
@@ -79,8 +80,8 @@ pub struct StopMark {
     /// What kind of decision.
     #[serde(default)]
     pub kind: StopKind,
-    /// Why, in words for the user.
-    pub reason: String,
+    /// Why.
+    pub reason: Reason,
 }
 
 /// What a busy runner works on.
@@ -212,9 +213,9 @@ pub struct Runner {
     /// When it was taken away at GitHub: it will be given nothing more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retired_at: Option<Timestamp>,
-    /// Why it was, in words for the user: its container may end by itself before it is stopped, and ECS knows nothing of it then.
+    /// Why it was: its container may end by itself before it is stopped, and ECS knows nothing of it then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retired_reason: Option<String>,
+    pub retired_reason: Option<Reason>,
     /// What it works on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work: Option<Work>,
@@ -229,7 +230,7 @@ pub struct Runner {
     pub admitted_at: Option<Timestamp>,
     /// Why its job was refused at admission.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refused: Option<String>,
+    pub refused: Option<Reason>,
     /// When its job was over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done_at: Option<Timestamp>,
@@ -263,9 +264,9 @@ pub struct Runner {
     /// How it ended; only a record has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
-    /// Why it ended so, in words for the user.
+    /// Why it ended so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub reason: Option<Reason>,
     /// What it cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<MicroDollars>,

@@ -66,7 +66,7 @@ pub enum Said {
     RunOver(RunEnd),
     /// It shows the App the repository, but no such job.
     NotShown,
-    /// It shows the App neither, for this reason.
+    /// It shows the App neither; its words.
     NotSeen(String),
 }
 

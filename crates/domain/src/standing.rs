@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::errand::{Errand, Open};
-use crate::job::{JobRecord, JobState, asked_at, note, stand_in};
+use crate::job::{JobRecord, JobState, asked_at, stand_in};
 use crate::pool::Pools;
+use crate::story::{Reason, StoryEvent, note};
 use crate::time::Timestamp;
 use crate::times;
 
@@ -26,18 +27,18 @@ pub(crate) fn join(set: &mut BTreeSet<String>, delivery: &str, late: Option<Time
     set.len() < MOST_DELIVERIES && set.insert(delivery.to_owned())
 }
 
-/// Why a job that is held back does not wait for a runner.
-pub(crate) const HELD_BACK: &str = "held back by GitHub: an environment's protection rule or a concurrency group";
-
 /// Has a job that a pool takes wait or not, as its deliveries say.
 pub(crate) fn settle(record: &mut JobRecord, now: Timestamp) {
-    let (state, text) =
-        if record.queued.len() > record.blocking.len() { (JobState::Queued, "waits for a runner") } else { (JobState::Blocked, HELD_BACK) };
+    let (state, event) = if record.queued.len() > record.blocking.len() {
+        (JobState::Queued, StoryEvent::Queued)
+    } else {
+        (JobState::Blocked, StoryEvent::Gated)
+    };
     if record.state != state {
         record.state = state;
-        record.reason = (state == JobState::Blocked).then(|| text.to_owned());
+        record.reason = (state == JobState::Blocked).then_some(Reason::Gated);
         record.doubt = None;
-        note(&mut record.story, now, text);
+        note(&mut record.story, now, event);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Strays: tasks of ours that no open row names.
 
 use crate::runner::Runner;
+use crate::story::Reason;
 use crate::task::{Task, TaskStatus};
 use crate::time::Timestamp;
 use crate::times;
@@ -15,16 +16,16 @@ pub struct Known<'a> {
 }
 
 /// What is to be done about a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stray {
     /// Nothing: it is its row's, ends by itself, or is so young that its row or its ARN may yet be written.
     None,
     /// Its row knows no task: this is it.
     Adopt,
     /// To be stopped, for this reason: GitHub cannot know it.
-    Stop(&'static str),
+    Stop(Reason),
     /// To be taken away at GitHub first, and stopped only if GitHub says that it has no job: it may have a registration.
-    TakeAway(&'static str),
+    TakeAway(Reason),
 }
 
 /// Decides about a task of ours.
@@ -39,10 +40,10 @@ pub fn stray(task: &Task, known: Known<'_>, now: Timestamp) -> Stray {
         (Some(row), _) if row.arn.is_none() => Stray::Adopt,
         (Some(row), _) if row.may_own(&task.arn) => Stray::None,
         // Who asks for a registration is held against the row's ARN, which never changes: this one cannot have got any.
-        (Some(_), _) if old => Stray::Stop("its runner has another task"),
-        (None, Some(record)) if record.minted_at.is_some() && record.may_own(&task.arn) => Stray::TakeAway("its runner is closed"),
-        (None, Some(_)) => Stray::Stop("its runner is closed"),
-        (None, None) if old => Stray::Stop("nobody knows its runner"),
+        (Some(_), _) if old => Stray::Stop(Reason::OtherTask),
+        (None, Some(record)) if record.minted_at.is_some() && record.may_own(&task.arn) => Stray::TakeAway(Reason::RunnerClosed),
+        (None, Some(_)) => Stray::Stop(Reason::RunnerClosed),
+        (None, None) if old => Stray::Stop(Reason::RunnerUnknown),
         (Some(_) | None, None) | (Some(_), Some(_)) => Stray::None,
     }
 }

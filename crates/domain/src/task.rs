@@ -6,12 +6,13 @@ use crate::assignment;
 use crate::errand::{Errand, Open};
 use crate::health::{Counted, Failure, FailureKind, Health};
 use crate::id::{RunnerAddress, TaskArn};
-use crate::job::{JobRecord, WaitingJob, note};
+use crate::job::{JobRecord, WaitingJob};
 use crate::leftover;
 use crate::price;
 use crate::reclaim;
 use crate::runner::{Outcome, Runner, RunnerState, StopKind, Timeline};
 use crate::start_failure::Cause;
+use crate::story::{Reason, StoryEvent, TaskEnd, note};
 use crate::target::TargetScope;
 use crate::time::Timestamp;
 use crate::times;
@@ -156,7 +157,7 @@ pub fn close(runner: &Runner, end: End<'_>, around: Around<'_>, public_ip: bool,
     let outcome = outcome(runner, end, still_waits.is_some(), now);
     let reason = reason(runner, end, outcome);
     record.reclaimed = reclaim::at_work(runner, end);
-    note(&mut record.story, now, format!("ended: {reason}"));
+    note(&mut record.story, now, StoryEvent::Ended { reason: reason.clone() });
     record.rev = runner.rev + 1;
     record.outcome = Some(outcome);
     record.cost = Some(cost(&record, end, public_ip, now));
@@ -170,14 +171,9 @@ pub fn close(runner: &Runner, end: End<'_>, around: Around<'_>, public_ip: bool,
     };
     let (waiting, job) = match (outcome, still_waits, around.record) {
         (Outcome::NotAssigned, Some(waiting), Some(job)) => not_assigned(waiting, job, &reason, now),
-        (Outcome::FailedStart, Some(waiting), Some(job)) => served_again(
-            waiting,
-            job,
-            format!(
-                "its runner failed as soon as it was registered ({reason}); GitHub is asked about the job, then another one is started"
-            ),
-            now,
-        ),
+        (Outcome::FailedStart, Some(waiting), Some(job)) => {
+            served_again(waiting, job, Reason::RunnerFailed { why: Box::new(reason.clone()) }, now)
+        }
         (Outcome::Ran, Some(waiting), Some(job)) if may_have_run(runner, waiting) => perhaps_run(waiting, job, now),
         _ => (None, around.interrupted.filter(|_| record.reclaimed).map(|job| reclaim::noted(job, &record, end, now))),
     };
@@ -196,12 +192,12 @@ fn left_running(record: &Runner, now: Timestamp) -> Option<Open> {
 
 /// The pool's health with this failed start, if that changes it: of a burst's many failures only the first does, and the others need not write. Also what
 /// a person must know, if one must act from now on.
-fn failed_start(runner: &Runner, failure: Failure<'_>, health: Option<&Health>, now: Timestamp) -> (Option<Health>, Option<String>) {
+fn failed_start(runner: &Runner, failure: Failure, health: Option<&Health>, now: Timestamp) -> (Option<Health>, Option<String>) {
     let mut health = health.cloned().unwrap_or_default();
     let (launch, size) = (&runner.launch, health.of_mut(&runner.size));
     let Counted { mut changed, opened } = size.failed_under(&launch.definition, launch.first_sent_at, failure, now);
     changed |= runner.state == RunnerState::Registered && size.failed_registered();
-    let must_act = opened.then(|| size.alarm(&runner.size, failure.reason));
+    let must_act = opened.then(|| size.alarm(&runner.size));
     (changed.then(|| Health { rev: health.rev + 1, ..health }), must_act)
 }
 
@@ -241,7 +237,7 @@ const EXITED: &str = "EssentialContainerExited";
 pub(crate) const VERSION_REFUSED: i32 = 7;
 
 /// The entry script's exit code when it was told that its registration was handed out before: the answer with it was lost on its way.
-const REGISTRATION_LOST: i32 = 26;
+pub(crate) const REGISTRATION_LOST: i32 = 26;
 
 /// True if a registered runner's own failure ended it before it could take a job. run.sh makes 0 of whatever the runner meets at GitHub, so another
 /// code right after the start is the image's; from 128 on a signal ended it, and that may have been anybody's.
@@ -277,68 +273,31 @@ fn outcome(runner: &Runner, end: End<'_>, job_still_waits: bool, now: Timestamp)
     }
 }
 
-fn reason(runner: &Runner, end: End<'_>, outcome: Outcome) -> String {
+fn reason(runner: &Runner, end: End<'_>, outcome: Outcome) -> Reason {
     if let Some(stop) = runner.stop.as_ref().filter(|_| matches!(outcome, Outcome::Unneeded | Outcome::FailedStart)) {
         return stop.reason.clone();
     }
     if let Some(wish) = runner.dismissed.as_ref().filter(|_| runner.sent_away()) {
-        return wish.in_words();
+        return wish.reason();
     }
     if let Some(why) = &runner.refused {
-        return format!("its job was refused: {why}");
+        return Reason::JobRefused { why: Box::new(why.clone()) };
     }
     match end {
-        End::NeverStarted(_, why) => why.to_owned(),
-        End::Missing => "ECS does not know its task".to_owned(),
+        End::NeverStarted(_, why) => Reason::Ecs { message: why.to_owned() },
+        End::Missing => Reason::TaskUnknown,
         End::Stopped(task) => match runner.retired_reason.as_ref().filter(|_| task.stop_code.as_deref() == Some(EXITED)) {
             // It ended by itself because of that. ECS would have told the same words if the call to stop its task had come first.
             Some(why) if matches!(task.exit_code, None | Some(0)) => why.clone(),
-            Some(why) => format!("{why}; {}", stopped_in_words(task)),
-            None => stopped_in_words(task),
+            Some(why) => Reason::DeregisteredThenEnded { why: Box::new(why.clone()), end: TaskEnd::of(task) },
+            None => Reason::TaskStopped(TaskEnd::of(task)),
         },
     }
 }
 
-/// ECS's reasons, the container's own and our script's exit code, in one line.
-fn stopped_in_words(task: &Task) -> String {
-    let mut words = Vec::new();
-    words.extend(task.reclaimed_in_words().map(str::to_owned));
-    words.extend(task.stopped_reason.clone());
-    words.extend(task.container_reason.clone().filter(|reason| task.stopped_reason.as_ref() != Some(reason)));
-    if let Some(code) = task.exit_code {
-        words.push(match exit_in_words(code) {
-            Some(meaning) => format!("exit code {code}: {meaning}"),
-            None => format!("exit code {code}"),
-        });
-    }
-    if words.is_empty() {
-        words.push(task.stop_code.clone().unwrap_or_else(|| "stopped, and ECS does not say why".to_owned()));
-    }
-    words.join("; ")
-}
-
-/// What the exit codes of `runner/entrypoint.sh` and of the runner itself mean.
-fn exit_in_words(code: i32) -> Option<&'static str> {
-    Some(match code {
-        1 => "Mayfly refused it, or the runner itself failed",
-        VERSION_REFUSED => "GitHub refuses this runner version: update the image",
-        20 => "it had nothing to do until the park limit",
-        21 => "something between the subnet and API Gateway answers 403: is there a VPC endpoint for execute-api with private DNS?",
-        22 => {
-            "its environment is incomplete, the image lacks bash or a curl that can sign (7.75 or newer), or its .env sets what is Mayfly's"
-        }
-        23 => "it could not get its task role's credentials",
-        24 => "what it got was not a registration",
-        25 => "the image's user is root, or may not write the runner's folder",
-        REGISTRATION_LOST => "its registration was handed out and did not arrive",
-        126 | 127 => "the image cannot run /bin/bash or the runner",
-        137 => "killed: out of memory, or stopped while it was running",
-        _ => return None,
-    })
-}
-
 /// The failed start that the end of a runner is.
-fn failure<'a>(runner: &Runner, end: End<'a>, reason: &'a str) -> Failure<'a> {
+fn failure(runner: &Runner, end: End<'_>, reason: &Reason) -> Failure {
+    let reason = reason.clone();
     let task = match end {
         End::NeverStarted(kind, why) => return Failure { reason, ..Failure::of_launch(kind, why) },
         End::Missing => return Failure { kind: FailureKind::Passing, cause: None, reason, had_task: false },
@@ -361,20 +320,13 @@ fn cost(record: &Runner, end: End<'_>, public_ip: bool, now: Timestamp) -> price
 /// After so many runners that were given nothing, a job is tried only now and then.
 const NOT_ASSIGNED_MAX: u32 = 3;
 
-fn not_assigned(waiting: &WaitingJob, record: &JobRecord, why: &str, now: Timestamp) -> (Option<WaitingJob>, Option<JobRecord>) {
+fn not_assigned(waiting: &WaitingJob, record: &JobRecord, why: &Reason, now: Timestamp) -> (Option<WaitingJob>, Option<JobRecord>) {
     let attempts = waiting.attempts.saturating_add(1);
     let given_up = attempts >= NOT_ASSIGNED_MAX;
     let wait = if given_up { times::NOT_ASSIGNED_PROBE } else { times::BACK_OFF_MIN.saturating_mul(attempts) };
-    let reason = if given_up {
-        format!(
-            "{attempts} runners registered for it and GitHub gave them nothing ({why}). Does the runner group admit the repository? \
-             Do the labels match? Is the runner's version still allowed? Tried again every hour"
-        )
-    } else {
-        format!("a runner registered for it and GitHub gave it nothing ({why}); GitHub is asked about the job, then another one is started")
-    };
-    let mut job = JobRecord { rev: record.rev + 1, reason: Some(reason.clone()), ..record.clone() };
-    note(&mut job.story, now, reason);
+    let why = Box::new(why.clone());
+    let reason = if given_up { Reason::NeverAssigned { runners: attempts, why } } else { Reason::NotAssigned { why } };
+    let job = awaits_retry(record, reason, now);
     let waiting = WaitingJob {
         rev: waiting.rev + 1,
         ask: true,
@@ -395,13 +347,18 @@ fn may_have_run(runner: &Runner, waiting: &WaitingJob) -> bool {
 /// A task's end overtakes deliveries, which GitHub may make minutes late: without a question, a second runner would be started
 /// for a job that is over. The job is not to blame, so neither its tries nor its wait grow.
 fn perhaps_run(waiting: &WaitingJob, record: &JobRecord, now: Timestamp) -> (Option<WaitingJob>, Option<JobRecord>) {
-    let reason = "a runner that held it in reserve ran a job and ended, and GitHub has not said which; GitHub is asked about this one";
-    served_again(waiting, record, reason.to_owned(), now)
+    served_again(waiting, record, Reason::MayHaveRun, now)
 }
 
 /// The job is not to blame: neither its tries nor its wait grow, and GitHub is asked about it first.
-fn served_again(waiting: &WaitingJob, record: &JobRecord, reason: String, now: Timestamp) -> (Option<WaitingJob>, Option<JobRecord>) {
-    let mut job = JobRecord { rev: record.rev + 1, reason: Some(reason.clone()), ..record.clone() };
-    note(&mut job.story, now, reason);
+fn served_again(waiting: &WaitingJob, record: &JobRecord, reason: Reason, now: Timestamp) -> (Option<WaitingJob>, Option<JobRecord>) {
+    let job = awaits_retry(record, reason, now);
     (Some(WaitingJob { rev: waiting.rev + 1, ask: true, asked_at: None, ..waiting.clone() }), Some(job))
+}
+
+/// The record of a job that waits for its next try, with the reason.
+pub(crate) fn awaits_retry(record: &JobRecord, reason: Reason, now: Timestamp) -> JobRecord {
+    let mut job = JobRecord { rev: record.rev + 1, reason: Some(reason.clone()), ..record.clone() };
+    note(&mut job.story, now, StoryEvent::AwaitsRetry { reason });
+    job
 }

@@ -3,12 +3,13 @@
 //! Deliveries may never be made, and the API may show what is past. So what is final is believed at once, and what would take something
 //! back is believed only when it cannot be old, or is said twice.
 
-use crate::job::{Doubt, Doubtful, JobAction, JobEvent, JobRecord, JobState, WaitingJob, note, stand_in};
+use crate::job::{Doubt, Doubtful, JobAction, JobEvent, JobRecord, JobState, WaitingJob, stand_in};
 use crate::observe::{Known, Observation, Verdict, WaitingChange, numbered, observe};
 use crate::pool::Pools;
 use crate::runner::Runner;
 pub use crate::said::{RunEnd, Said, Seen, Standing};
-use crate::standing::{HELD_BACK, left_open, settle, stand_in_for};
+use crate::standing::{left_open, settle, stand_in_for};
+use crate::story::{Reason, StoryEvent, note};
 use crate::time::Timestamp;
 use crate::times;
 
@@ -68,8 +69,11 @@ pub fn learn(said: &Said, about: About<'_>, now: Timestamp) -> Learned {
         Said::RunOver(end) if matches!(record.state, JobState::Queued | JobState::Blocked) => run_over(end, about, now),
         Said::RunOver(_) => as_known(about, now),
         Said::NotShown | Said::NotSeen(_) if record.state == JobState::Closed => Learned::nothing(),
-        Said::NotShown => missed(Doubtful::NotShown, "GitHub shows the repository, but not the job", about, now),
-        Said::NotSeen(why) => missed(Doubtful::NotSeen, why, about, now),
+        Said::NotShown => missed(Doubtful::NotShown, Reason::JobNotFound, about, now),
+        Said::NotSeen(message) => {
+            let why = Reason::RepositoryNotVisible { repository: record.repository.name.clone(), message: message.clone() };
+            missed(Doubtful::NotSeen, why, about, now)
+        }
     }
 }
 
@@ -118,7 +122,7 @@ fn as_delivered(seen: &Seen, action: JobAction, about: About<'_>, now: Timestamp
 /// GitHub forgot the job when it ended the job's run: it is over as the run is.
 fn run_over(end: &RunEnd, about: About<'_>, now: Timestamp) -> Learned {
     let mut record = about.record.clone();
-    note(&mut record.story, now, "GitHub still shows it as waiting for a runner, but its run is over: GitHub gives it to no runner");
+    note(&mut record.story, now, StoryEvent::RunOver);
     let seen = Seen {
         standing: Standing::Over,
         runner: None,
@@ -141,7 +145,7 @@ fn still_waits(about: About<'_>, now: Timestamp) -> Learned {
     let mut learned = as_known(about, now);
     if about.row.is_some_and(|row| row.ask) {
         let mut record = learned.observation.record.unwrap_or_else(|| next(about.record));
-        note(&mut record.story, now, "GitHub says that it still waits for a runner");
+        note(&mut record.story, now, StoryEvent::StillQueued);
         learned.observation.record = Some(record);
         learned.observation.wake.extend(about.record.pool.clone());
     }
@@ -162,7 +166,7 @@ fn without_doubt(record: &JobRecord) -> Option<JobRecord> {
     record.doubt.map(|_| JobRecord {
         doubt: None,
         reason: match record.state {
-            JobState::Blocked => Some(HELD_BACK.to_owned()),
+            JobState::Blocked => Some(Reason::Gated),
             JobState::Unplaced => record.reason.clone(),
             JobState::Queued | JobState::Running | JobState::Closed => None,
         },
@@ -188,8 +192,7 @@ fn stood_in(record: &JobRecord, waits: bool, now: Timestamp) -> JobRecord {
     let mut after = next(record);
     stand_in_for(&mut after, waits, now);
     after.heard_at = Some(now);
-    let text = if waits { "GitHub, when asked, says that nothing holds it back" } else { "GitHub, when asked, says that it is held back" };
-    note(&mut after.story, now, text);
+    note(&mut after.story, now, if waits { StoryEvent::FoundQueued } else { StoryEvent::FoundGated });
     settle(&mut after, now);
     after
 }
@@ -235,8 +238,7 @@ fn queued_again(about: About<'_>, now: Timestamp) -> Learned {
     if twice && about.runner.is_none() {
         return changed(of_next_epoch(record, now), about, now);
     }
-    let reason = "GitHub shows it queued, although a runner had begun it; it waits again when GitHub says so twice and that runner is gone";
-    in_doubt(doubt, reason.to_owned(), about, now)
+    in_doubt(doubt, Reason::QueuedAgainUnconfirmed, about, now)
 }
 
 fn of_next_epoch(record: &JobRecord, now: Timestamp) -> JobRecord {
@@ -245,28 +247,28 @@ fn of_next_epoch(record: &JobRecord, now: Timestamp) -> JobRecord {
     let began = record.running_at.unwrap_or(record.queued_at);
     // Later than it began: what still comes of that beginning is old. Its place in the line is nearly the one it had.
     after.queued_at = record.queued_at.max(began.plus(std::time::Duration::from_millis(1)));
-    let runner = after.runner_name.take().unwrap_or_else(|| "a runner without a name".to_owned());
+    let runner = after.runner_name.take();
     (after.running_at, after.runner, after.doubt, after.heard_at) = (None, None, None, Some(now));
-    note(&mut after.story, now, format!("GitHub has it wait again: {runner} began it and is gone"));
+    note(&mut after.story, now, StoryEvent::QueuedAgain { runner });
     if after.pool.is_some() {
         stand_in_for(&mut after, true, now);
         settle(&mut after, now);
     } else {
         after.state = JobState::Unplaced;
-        after.reason = Some("GitHub has it wait again, and no pool takes it".to_owned());
+        after.reason = Some(Reason::QueuedAgainUnplaced);
         after.expire(now);
     }
     after
 }
 
 /// One answer, of which nothing follows yet but that GitHub is asked again. The words are for whoever waits for the job.
-fn in_doubt(doubt: Doubt, reason: String, about: About<'_>, now: Timestamp) -> Learned {
+fn in_doubt(doubt: Doubt, reason: Reason, about: About<'_>, now: Timestamp) -> Learned {
     let before = about.record;
     let new = before.doubt != Some(doubt);
     let record = (new || before.reason.as_ref() != Some(&reason)).then(|| {
         let mut after = JobRecord { doubt: Some(doubt), reason: Some(reason.clone()), ..next(before) };
         if new {
-            note(&mut after.story, now, reason);
+            note(&mut after.story, now, StoryEvent::Unconfirmed { reason });
         }
         after
     });
@@ -275,28 +277,27 @@ fn in_doubt(doubt: Doubt, reason: String, about: About<'_>, now: Timestamp) -> L
 
 /// GitHub does not show it. For a day that may have many reasons; then whatever waited is over, and nobody can tell how. A gate may stay shut for
 /// much longer, and nobody hears of it meanwhile.
-fn missed(what: Doubtful, why: &str, about: About<'_>, now: Timestamp) -> Learned {
+fn missed(what: Doubtful, why: Reason, about: About<'_>, now: Timestamp) -> Learned {
     let (doubt, twice) = doubted(about.record, what, now);
     let since = match what {
         // The repository is there and the job is not: its run was deleted.
         Doubtful::NotShown => about.record.received_at,
         Doubtful::NotSeen | Doubtful::QueuedAgain => doubt.since,
     };
-    let (most, in_words) = match about.record.state {
-        JobState::Blocked => (times::HELD_AT_MOST, "35 days"),
-        _ => (times::QUEUED_AT_MOST, "a day"),
+    let most = match about.record.state {
+        JobState::Blocked => times::HELD_AT_MOST,
+        _ => times::QUEUED_AT_MOST,
     };
     if twice && now.since(since) >= most {
-        return changed(given_up(about.record, why, in_words, now), about, now);
+        return changed(given_up(about.record, Reason::GivenUp { why: Box::new(why), after: most }, now), about, now);
     }
-    in_doubt(doubt, format!("{why}; it is asked again"), about, now)
+    in_doubt(doubt, Reason::AskedAgain { why: Box::new(why) }, about, now)
 }
 
-fn given_up(record: &JobRecord, why: &str, most: &str, now: Timestamp) -> JobRecord {
-    let reason = format!("{why}: after {most} it is given up, and how it ended is not known");
+fn given_up(record: &JobRecord, reason: Reason, now: Timestamp) -> JobRecord {
     let mut after =
         JobRecord { state: JobState::Closed, given_up: true, closed_at: Some(now), doubt: None, heard_at: Some(now), ..next(record) };
-    note(&mut after.story, now, reason.clone());
+    note(&mut after.story, now, StoryEvent::GivenUp { reason: reason.clone() });
     after.reason = Some(reason);
     after.expire(now);
     after

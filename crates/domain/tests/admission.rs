@@ -6,6 +6,7 @@ use mayfly_domain::admission::{Admission, AdmissionRequest, admit, decided};
 use mayfly_domain::id::{OwnerId, RepositoryId, RunId};
 use mayfly_domain::pool::{Pool, RepositoryPattern};
 use mayfly_domain::runner::{Runner, RunnerState};
+use mayfly_domain::story::Reason;
 use mayfly_domain::target::{Target, TargetScope};
 
 use crate::builders::{NOW, busy, pool, registered, target};
@@ -52,7 +53,7 @@ fn refused(runner: &Runner, pool: Option<&Pool>, request: &AdmissionRequest, pri
             assert_eq!((after.state, after.refused.as_ref()), (RunnerState::Busy, Some(&why)));
             assert_eq!(after.repository, runner.repository, "a refused caller counts for a repository that it named itself");
             assert_eq!(after.rev, runner.rev + 1);
-            Some(why)
+            Some(why.to_string())
         }
     }
 }
@@ -130,7 +131,7 @@ fn an_admission_after_the_delivery_is_written_down_like_one_before() {
 #[test]
 fn what_is_decided_needs_no_second_decision() {
     let (app, second) = (request(1, "acme/app-1"), AdmissionRequest { run_id: 8, ..request(1, "acme/app-1") });
-    let refused = Runner { refused: Some("why".into()), ..admitted(busy(1, 1, 7, None)) };
+    let refused = Runner { refused: Some(Reason::HadItsJob), ..admitted(busy(1, 1, 7, None)) };
     let cases = [
         (of_repository(), &app, None),
         (busy(1, 1, 7, None), &app, None),
@@ -138,8 +139,8 @@ fn what_is_decided_needs_no_second_decision() {
         (admitted(busy(1, 1, 7, None)), &app, Some(Ok(()))),
         // Another job than its one is refused, and that is written down.
         (admitted(busy(1, 1, 7, None)), &second, None),
-        (refused.clone(), &app, Some(Err("why"))),
-        (refused, &second, Some(Err("why"))),
+        (refused.clone(), &app, Some(Err(&Reason::HadItsJob))),
+        (refused, &second, Some(Err(&Reason::HadItsJob))),
     ];
     for (number, (runner, request, expected)) in cases.into_iter().enumerate() {
         assert_eq!(decided(&runner, request), expected, "case {number}");

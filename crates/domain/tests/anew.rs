@@ -9,6 +9,7 @@ use mayfly_domain::errand::Errand;
 use mayfly_domain::job::{JobRecord, JobState, WaitingJob};
 use mayfly_domain::pool::{Pools, Scope};
 use mayfly_domain::runner::Runner;
+use mayfly_domain::story::Reason;
 use mayfly_domain::target::TargetScope;
 use mayfly_domain::times;
 
@@ -38,7 +39,7 @@ fn record(state: JobState) -> JobRecord {
     let mut record = JobRecord { state, generation: 7, queued_at: ago(60), ..record_of(&job(1)) };
     if state == JobState::Unplaced {
         (record.pool, record.size, record.target) = (None, None, None);
-        record.reason = Some("no pool takes it".into());
+        record.reason = Some(Reason::NoLabelOffered);
         record.expire(NOW);
     }
     if state == JobState::Blocked {
@@ -81,12 +82,12 @@ fn a_waiting_job_of_a_renamed_pool_moves_and_both_pools_are_woken() {
     assert_eq!(anew.out, Some((pool_name("linux"), job(1).id)));
     assert_eq!(anew.wake, BTreeSet::from([pool_name("linux"), pool_name("renamed")]));
     assert_eq!((anew.record.state, anew.record.generation, anew.errand), (JobState::Queued, 8, None));
-    assert!(anew.record.story.last().unwrap().text.contains("since pool linux is gone"));
+    assert!(anew.record.story.last().unwrap().event.to_string().contains("since pool linux is gone"));
 }
 
 #[test]
 fn a_blocked_job_moves_without_a_row_and_stays_blocked_with_its_reason() {
-    let blocked = JobRecord { reason: Some("held back".into()), ..record(JobState::Blocked) };
+    let blocked = JobRecord { reason: Some(Reason::Gated), ..record(JobState::Blocked) };
     let anew = changed(&renamed(), &blocked);
     assert_eq!((anew.out, anew.into, anew.errand), (None, None, None));
     assert_eq!((anew.record.state, anew.record.reason), (JobState::Blocked, blocked.reason));
@@ -103,7 +104,7 @@ fn a_job_that_a_runner_may_have_already_stays_until_it_is_known() {
 fn a_job_that_no_pool_takes_any_more_is_unplaced_with_the_reason_and_an_errand() {
     for state in [JobState::Queued, JobState::Blocked] {
         let anew = changed(&without(), &record(state));
-        let reason = anew.record.reason.unwrap();
+        let reason = anew.record.reason.unwrap().to_string();
         assert!(reason.contains("pool linux is gone") && reason.contains("does not offer mayfly"), "{reason}");
         assert_eq!((anew.record.state, anew.record.pool, anew.record.target), (JobState::Unplaced, None, None));
         assert!(anew.record.expires_at.is_some() && anew.into.is_none());
@@ -139,7 +140,7 @@ fn after_a_day_an_unplaced_job_is_matched_no_more_and_says_so_once() {
     let old = JobRecord { queued_at: ago(times::QUEUED_AT_MOST.as_secs()), ..record(JobState::Unplaced) };
     let given_up = changed(&renamed(), &old);
     assert_eq!((given_up.record.state, &given_up.into, &given_up.errand), (JobState::Unplaced, &None, &None));
-    assert!(given_up.record.reason.as_ref().unwrap().contains("not matched any more"));
+    assert!(matches!(given_up.record.reason, Some(Reason::MatchingGivenUp { last: Some(_) })));
     assert_eq!(matched(&renamed(), &given_up.record, None), Matching::NotNeeded);
 }
 
@@ -175,7 +176,7 @@ fn a_job_registers_where_its_pool_does_by_the_newer_file() {
             (Some(pool_name("linux")), Some("builders".to_owned())),
             "{state:?}"
         );
-        assert!(anew.record.story.last().unwrap().text.contains("in group builders from now on (pools file, version 8)"));
+        assert!(anew.record.story.last().unwrap().event.to_string().contains("in group builders from now on (pools file, version 8)"));
         assert_eq!((anew.record.state, anew.out, anew.errand), (state, None, None));
         let row = anew.into.map(|(pool, row)| (pool, row.target, row.matched));
         let expected = (pool_name("linux"), anew.record.target.as_ref().unwrap().key(), anew.record.matched.clone());
@@ -212,10 +213,10 @@ fn a_job_that_its_pools_labels_fit_no_longer_goes_where_they_fit_or_is_told() {
     to_other.pools[1].labels = labels(&["self-hosted", "linux", "mayfly"]);
     let anew = changed(&to_other, &taken(JobState::Queued));
     assert_eq!((anew.record.pool, anew.out), (Some(pool_name("other")), Some((pool_name("linux"), job(1).id))));
-    assert!(anew.record.story.last().unwrap().text.contains("since pool linux has other labels now"));
+    assert!(anew.record.story.last().unwrap().event.to_string().contains("since pool linux has other labels now"));
     let left = changed(&handed_on, &taken(JobState::Queued)).record;
     assert_eq!((left.state, left.matched), (JobState::Unplaced, None));
-    assert!(left.reason.as_ref().unwrap().contains("pool linux has other labels now, and"), "{:?}", left.reason);
+    assert!(left.reason.as_ref().unwrap().to_string().contains("pool linux has other labels now, and"), "{:?}", left.reason);
 }
 
 #[test]

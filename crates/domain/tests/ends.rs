@@ -183,11 +183,11 @@ fn a_runner_taken_back_at_work_ran_and_its_job_may_be_run_again() {
     let record = running(1);
     let closing = ended(&runner, SPOT, Some(&record));
     assert_eq!((closing.record.outcome, closing.record.reclaimed), (Some(Outcome::Ran), true));
-    let reason = closing.record.reason.clone().unwrap();
+    let reason = closing.record.reason.clone().unwrap().to_string();
     assert!(reason.starts_with("AWS took back its Spot capacity; in ECS's words"), "{reason}");
     let job = closing.job.clone().unwrap();
     assert_eq!((job.rev, job.state, job.story.len()), (record.rev + 1, JobState::Running, record.story.len() + 1));
-    assert!(job.story.last().unwrap().text.contains("AWS took back its Spot capacity"));
+    assert!(job.story.last().unwrap().event.to_string().contains("AWS took back its Spot capacity"));
     assert_eq!(left(closing), [Errand::Unregister(runner.id), Errand::Rerun(JobId(1))]);
 }
 
@@ -197,7 +197,7 @@ fn a_host_that_aws_retires_or_finds_unhealthy_is_taken_back_like_spot_capacity()
         let runner = Runner { done_at: None, ..minted(busy(1, 1, 1001, Some(1))) };
         let closing = ended(&runner, code, Some(&running(1)));
         assert!(closing.record.reclaimed, "{code}");
-        let reason = closing.record.reason.clone().unwrap();
+        let reason = closing.record.reason.clone().unwrap().to_string();
         assert!(reason.starts_with("AWS took "), "{code}: {reason}");
         assert_eq!(left(closing), [Errand::Unregister(runner.id), Errand::Rerun(JobId(1))], "{code}");
     }

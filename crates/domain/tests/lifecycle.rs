@@ -8,6 +8,7 @@ use mayfly_domain::health::{Failure, FailureKind, Health, SizeHealth};
 use mayfly_domain::id::OwnerId;
 use mayfly_domain::job::WaitingJob;
 use mayfly_domain::runner::{Outcome, Runner, StopKind, StopMark, Timeline};
+use mayfly_domain::story::Reason;
 use mayfly_domain::target::{Target, TargetScope};
 use mayfly_domain::task::{Around, Closing, End, Task, TaskStatus, close};
 use mayfly_domain::time::Timestamp;
@@ -54,7 +55,7 @@ fn held_by(runner: &Runner) -> WaitingJob {
 }
 
 fn marked_as(kind: StopKind, runner: Runner) -> Runner {
-    Runner { stop: Some(StopMark { at: ago(5), kind, reason: "why it was marked".into() }), ..runner }
+    Runner { stop: Some(StopMark { at: ago(5), kind, reason: Reason::ParkLimit }), ..runner }
 }
 
 #[test]
@@ -69,9 +70,9 @@ fn a_runner_that_had_a_job_ran_whatever_its_exit_code_and_marks() {
 
 #[test]
 fn a_runner_whose_job_was_refused_is_refused_and_says_why() {
-    let closing = closed(&Runner { refused: Some("public repository".into()), ..busy(1, 1, 7, None) }, Some(137), None);
+    let closing = closed(&Runner { refused: Some(Reason::HadItsJob), ..busy(1, 1, 7, None) }, Some(137), None);
     assert_eq!(closing.record.outcome, Some(Outcome::Refused));
-    assert_eq!(closing.record.reason.as_deref(), Some("its job was refused: public repository"));
+    assert_eq!(closing.record.reason, Some(Reason::JobRefused { why: Box::new(Reason::HadItsJob) }));
 }
 
 #[test]
@@ -83,7 +84,7 @@ fn a_runner_that_never_asked_is_a_failed_start_unless_the_plan_stopped_it() {
         assert!(closed(&marked(requested(1)), code, None).health.is_none(), "{code:?}");
     }
     let timed_out = closed(&marked_as(StopKind::StartTimeout, requested(1)), None, None);
-    assert_eq!(timed_out.record.reason.as_deref(), Some("why it was marked"));
+    assert_eq!(timed_out.record.reason, Some(Reason::ParkLimit));
 }
 
 #[test]
@@ -133,7 +134,7 @@ fn a_runner_that_fails_as_soon_as_it_is_registered_is_a_failed_start_and_its_job
         assert_eq!(closing.record.outcome, Some(Outcome::FailedStart), "{code}");
         let (row, job) = (closing.waiting.unwrap(), closing.job.unwrap());
         assert_eq!((row.ask, row.attempts, row.not_before), (true, 0, None), "{code}");
-        assert!(job.reason.unwrap().contains(&format!("exit code {code}")));
+        assert!(job.reason.unwrap().to_string().contains(&format!("exit code {code}")));
         let health = closing.health.unwrap().of(&OWN);
         assert_eq!((health.kind, health.failures, health.after_registration), (Some(kind), 1, true), "{code}");
         // Its job found another runner meanwhile: the size failed all the same.
@@ -172,8 +173,8 @@ fn a_version_that_github_refuses_is_a_configuration_error_of_the_size_however_la
         assert_eq!(closing.record.outcome, Some(Outcome::FailedStart));
         let health = closing.health.unwrap().of(&OWN);
         assert_eq!((health.kind, health.breaker_open(), health.unasked_max(DEFINITION)), (Some(FailureKind::Configuration), true, 1));
-        assert!(health.reason.unwrap().contains("GitHub refuses this runner version: update the image"));
-        assert!(!closing.job.unwrap().reason.unwrap().contains("runner group"));
+        assert!(health.reason.unwrap().to_string().contains("GitHub refuses this runner version: update the image"));
+        assert!(!closing.job.unwrap().reason.unwrap().to_string().contains("runner group"));
     }
 }
 
@@ -203,7 +204,7 @@ fn a_job_that_was_not_assigned_is_asked_about_waits_longer_and_after_three_has_w
         let closing = closed(&runner, Some(0), Some(&waiting));
         let (row, record) = (closing.waiting.unwrap(), closing.job.unwrap());
         assert!(row.ask && row.rev == waiting.rev + 1 && record.rev == 2);
-        assert_eq!(record.reason.unwrap().contains("runner group"), row.attempts >= 3);
+        assert_eq!(matches!(record.reason, Some(Reason::NeverAssigned { runners, .. }) if runners == row.attempts), row.attempts >= 3);
         waits.push(row.not_before.unwrap().since(NOW).as_secs() / 60);
         waiting = WaitingJob { ask: false, ..row };
     }
@@ -228,7 +229,10 @@ fn a_job_that_may_have_run_is_asked_about_and_not_punished() {
 #[test]
 fn a_runner_that_never_was_says_what_ecs_said_and_costs_nothing() {
     let closing = close(&requested(1), End::NeverStarted(FailureKind::Quota, "vCPU quota"), Around::default(), true, NOW);
-    assert_eq!((closing.record.outcome, closing.record.reason.as_deref()), (Some(Outcome::FailedStart), Some("vCPU quota")));
+    assert_eq!(
+        (closing.record.outcome, closing.record.reason),
+        (Some(Outcome::FailedStart), Some(Reason::Ecs { message: "vCPU quota".into() }))
+    );
     assert_eq!(closing.record.cost.unwrap().0, 0);
     assert_eq!(closing.health.unwrap().of(&OWN).kind, Some(FailureKind::Quota));
     let missing = close(&requested(1), End::Missing, Around::default(), true, NOW);

@@ -9,6 +9,7 @@ use mayfly_domain::plan::{Limits, Plan};
 use mayfly_domain::pool::Pool;
 use mayfly_domain::runner::Runner;
 use mayfly_domain::size::Size;
+use mayfly_domain::story::Reason;
 
 use crate::builders::{
     DEFINITION, OLD, OWN, ago, broken, busy, health, installation, job, job_of, later, limits, marked, parked, pool, proven,
@@ -117,7 +118,7 @@ fn a_runner_that_github_calls_busy_covers_what_it_holds_in_reserve() {
 
 #[test]
 fn a_runner_whose_job_was_refused_covers_nothing() {
-    let refused = Runner { refused: Some("public".into()), ..busy(1, 1, 1001, None) };
+    let refused = Runner { refused: Some(Reason::HadItsJob), ..busy(1, 1, 1001, None) };
     insta::assert_snapshot!(told(&scene([job(1)], [refused])), @"launch for job 1");
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use mayfly_domain::id::JobId;
 use mayfly_domain::question::{Answer, Question, question};
 use mayfly_domain::runner::{Runner, RunnerState};
+use mayfly_domain::story::Reason;
 use mayfly_domain::time::Timestamp;
 use mayfly_domain::times;
 
@@ -31,7 +32,7 @@ fn only_runners_at_work_are_asked_about() {
     let others = [
         marked(busy(1, 1, 7, None)),
         Runner { done_at: Some(NOW), ..busy(1, 1, 7, Some(1)) },
-        Runner { refused: Some("no".into()), ..busy(1, 1, 7, None) },
+        Runner { refused: Some(Reason::HadItsJob), ..busy(1, 1, 7, None) },
         Runner { retired_at: Some(NOW), ..busy(1, 1, 7, None) },
     ];
     for runner in idle.iter().chain(&others) {

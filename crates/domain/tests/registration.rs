@@ -9,6 +9,7 @@ use mayfly_domain::plan::Limits;
 use mayfly_domain::pool::Pool;
 use mayfly_domain::registration::{Caller, Identity, Turn, fits, identify, order, refused_for_good, turn, void};
 use mayfly_domain::runner::{Runner, RunnerState};
+use mayfly_domain::story::Reason;
 use proptest::prelude::*;
 
 use crate::builders::{
@@ -85,7 +86,7 @@ fn a_runner_is_told_to_end_or_that_it_had_its_registration_before_anything_is_lo
 
 #[test]
 fn a_reservation_holds_only_while_its_holder_is_about_to_serve_that_very_job() {
-    let refused = Runner { refused: Some("no".into()), ..busy(1, 1, 7, None) };
+    let refused = Runner { refused: Some(Reason::HadItsJob), ..busy(1, 1, 7, None) };
     for (holder, expected) in [
         (None, true),
         (Some(requested(1)), true),
@@ -248,7 +249,7 @@ fn a_job_that_github_refuses_waits_twice_as_long_each_time_and_an_hour_at_most()
         for _ in 0..9 {
             (row, record) = refused_for_good(&row, &record, ("Self-hosted runners are disabled", everywhere), NOW);
             waits.push(row.not_before.unwrap().since(NOW).as_secs() / 60);
-            assert!(record.reason.as_ref().unwrap().contains("Self-hosted runners are disabled"));
+            assert!(record.reason.as_ref().unwrap().to_string().contains("Self-hosted runners are disabled"));
         }
         assert_eq!(waits, expected);
         assert!(!row.ask && row.rev == job(1).rev + 9 && record.rev == 10 && row.refused == everywhere);

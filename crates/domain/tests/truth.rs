@@ -10,6 +10,7 @@ use mayfly_domain::id::{GithubRunnerId, JobId};
 use mayfly_domain::job::{AssignedRunner, Doubtful, JobEvent, JobRecord, JobState, WaitingJob};
 use mayfly_domain::observe::{Known, WaitingChange, observe};
 use mayfly_domain::runner::Runner;
+use mayfly_domain::story::Reason;
 use mayfly_domain::time::Timestamp;
 use mayfly_domain::times;
 use mayfly_domain::truth::{About, Learned, RunEnd, Said, Seen, Standing, learn};
@@ -145,7 +146,7 @@ fn a_job_runs_again_only_when_github_says_so_twice_and_its_runner_is_gone() {
     assert_eq!(in_short(&again, &first), "queued, row comes, wakes linux");
     let record = again.observation.record.unwrap();
     assert_eq!((record.epoch, record.runner_name.as_deref(), record.running_at, record.doubt), (1, None, None, None));
-    assert!(record.reason.is_none() && record.story.iter().any(|note| note.text.contains("buildbox began it and is gone")));
+    assert!(record.reason.is_none() && record.story.iter().any(|note| note.event.to_string().contains("buildbox began it and is gone")));
 }
 
 #[test]
@@ -193,7 +194,7 @@ fn what_github_does_not_show_is_given_up_after_a_day_and_two_answers() {
         // A job that is not shown has its age; one that is not seen may have been seen until the first answer.
         let expected = if said == Said::NotShown { day - Duration::from_secs(LONG) } else { day };
         assert_eq!(answers, expected.as_secs().div_ceil(3600) + 1, "{said:?}");
-        assert!(record.conclusion.is_none() && record.expires_at.is_some() && record.reason.unwrap().contains("given up"));
+        assert!(record.conclusion.is_none() && record.expires_at.is_some() && matches!(record.reason, Some(Reason::GivenUp { .. })));
     }
 }
 

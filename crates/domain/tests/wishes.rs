@@ -12,6 +12,7 @@ use mayfly_domain::job::{JobRecord, JobState, WaitingJob};
 use mayfly_domain::registration::{Turn, turn};
 use mayfly_domain::retry::{Retry, Tried, retry};
 use mayfly_domain::runner::{Outcome, Runner, StopKind};
+use mayfly_domain::story::Reason;
 use mayfly_domain::target::Target;
 use mayfly_domain::task::{Around, End, Task, TaskStatus, close};
 use mayfly_domain::times;
@@ -45,7 +46,7 @@ fn what_github_cannot_know_is_marked() {
     for runner in [requested(1), parked(1)] {
         let Dismissed::Marked(after) = dismiss(&runner, wish(false)) else { panic!("{runner:?}") };
         let stop = after.stop.clone().unwrap();
-        assert_eq!((stop.kind, stop.reason.as_str(), after.rev), (StopKind::Asked, "stopped by alice", runner.rev + 1));
+        assert_eq!((stop.kind, stop.reason.to_string(), after.rev), (StopKind::Asked, "stopped by alice".to_owned(), runner.rev + 1));
         assert_eq!(after.dismissed, None);
         assert_eq!(care(&after, None, later(3_600)), Care::None, "scaler stops it");
     }
@@ -57,7 +58,7 @@ fn what_github_may_know_is_never_marked_and_never_stopped_before_it_is_taken_awa
         let after = left(&runner, false);
         assert_eq!(after.stop, None);
         let Care::Retire(why) = care(&after, None, later(40)) else { panic!("{after:?}") };
-        assert_eq!(why, "stopped by alice");
+        assert_eq!(why.to_string(), "stopped by alice");
     }
 }
 
@@ -81,7 +82,7 @@ fn a_runner_that_got_a_job_after_it_was_dismissed_is_left_alone_until_its_job_is
 #[test]
 fn a_runner_whose_job_is_over_or_refused_needs_no_force() {
     let done = Runner { done_at: Some(ago(5)), ..at_work() };
-    let refused = Runner { refused: Some("public".into()), ..at_work() };
+    let refused = Runner { refused: Some(Reason::HadItsJob), ..at_work() };
     for runner in [done, refused] {
         assert!(matches!(care(&left(&runner, false), None, later(1)), Care::End(_)), "{runner:?}");
     }
@@ -124,7 +125,7 @@ fn ended(runner: &Runner, waiting: &WaitingJob, exit_code: i32) -> (Outcome, Opt
     let record = record_of(waiting);
     let around = Around { waiting: Some(waiting), record: Some(&record), ..Around::default() };
     let closing = close(runner, End::Stopped(&task), around, false, later(60));
-    (closing.record.outcome.unwrap(), closing.waiting, closing.record.reason.unwrap())
+    (closing.record.outcome.unwrap(), closing.waiting, closing.record.reason.unwrap().to_string())
 }
 
 #[test]
@@ -163,13 +164,13 @@ fn a_job_that_holds_itself_back_is_tried_afresh() {
         WaitingJob { not_before: Some(later(1)), ..job(1) },
     ];
     for row in waits {
-        let record = JobRecord { reason: Some("given up".into()), ..record_of(&row) };
+        let record = JobRecord { reason: Some(Reason::Reopened), ..record_of(&row) };
         let Retry::Afresh(after) = tried(&record, Some(&row), None) else { panic!("{row:?}") };
         let (told, fresh) = *after;
         assert_eq!((fresh.attempts, fresh.not_before, fresh.asked_at, fresh.ask), (0, None, None, row.ask));
         assert_eq!((fresh.rev, told.rev), (row.rev + 1, record.rev + 1));
         assert_eq!(told.reason.is_some(), row.ask, "GitHub is asked first: its runner may have run it");
-        assert!(told.story.last().unwrap().text.starts_with("is retried by alice"));
+        assert!(told.story.last().unwrap().event.to_string().starts_with("is retried by alice"));
         assert!(row.ask || fresh.eligible(NOW));
     }
 }

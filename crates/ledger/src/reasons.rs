@@ -5,6 +5,7 @@ use mayfly_domain::held::Held;
 use mayfly_domain::id::PoolName;
 use mayfly_domain::job::WaitingJob;
 use mayfly_domain::size::Size;
+use mayfly_domain::story::Reason;
 use mayfly_domain::time::Timestamp;
 
 use crate::Ledger;
@@ -21,7 +22,7 @@ pub struct Unlaunchable<'a> {
     /// Fingerprint of what it would have been made from.
     pub definition: &'a str,
     /// What ECS says.
-    pub reason: &'a str,
+    pub message: &'a str,
 }
 
 impl<S: Store> Ledger<S> {
@@ -44,10 +45,11 @@ impl<S: Store> Ledger<S> {
     /// [`LedgerError`].
     pub async fn unlaunchable(&self, pool: &PoolName, launch: Unlaunchable<'_>, now: Timestamp) -> Result<(SizeHealth, bool), LedgerError> {
         let key = key::health(pool);
+        let reason = Reason::NoTaskDefinition { message: launch.message.to_owned() };
         self.tried(TRIES, "count a launch that could not be asked for", || async {
             let mut health: Health = optional(&key, self.store.get(&key).await?)?.unwrap_or_default();
             let size = health.of_mut(launch.size);
-            let failure = Failure::of_launch(FailureKind::Configuration, launch.reason);
+            let failure = Failure { reason: reason.clone(), ..Failure::of_launch(FailureKind::Configuration, launch.message) };
             let counted = size.failed_under(launch.definition, now, failure, now);
             let after = (size.clone(), counted.opened);
             if !counted.changed {

@@ -1,8 +1,8 @@
 //! Closed runners: what sweeper reads and adds when it sees to what they left.
 
 use mayfly_domain::id::{RunnerAddress, RunnerId};
-use mayfly_domain::job::note;
 use mayfly_domain::runner::Runner;
+use mayfly_domain::story::{StoryEvent, note};
 use mayfly_domain::time::Timestamp;
 
 use crate::Ledger;
@@ -38,15 +38,15 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn note_closed(&self, runner: &RunnerId, text: &str, now: Timestamp) -> Result<(), LedgerError> {
+    pub async fn note_closed(&self, runner: &RunnerId, event: &StoryEvent, now: Timestamp) -> Result<(), LedgerError> {
         self.tried(TRIES, "add to a closed runner's story", || async {
             let Some(record) = self.runner_record(runner).await? else { return Ok(Try::Done(())) };
-            if record.story.last().is_some_and(|last| last.text == text) {
+            if record.story.last().is_some_and(|last| last.event == *event) {
                 return Ok(Try::Done(()));
             }
             let (before, closed) = (record.rev, record.closed_at.unwrap_or(now));
             let mut after = Runner { rev: before + 1, ..record };
-            note(&mut after.story, now, text);
+            note(&mut after.story, now, event.clone());
             let write = on_day(Write::put(key::runner_record(runner), &after, unchanged(before))?, closed);
             settle(self.store.commit(vec![write]).await, ())
         })

@@ -1,9 +1,10 @@
 //! Jobs that GitHub was asked to run again, because AWS took back what they ran on.
 
 use mayfly_domain::id::{JobId, RunId, RunnerAddress};
-use mayfly_domain::job::{JobRecord, JobState, note};
+use mayfly_domain::job::{JobRecord, JobState};
 use mayfly_domain::observe::Observation;
 use mayfly_domain::reclaim::{Rerun, rerun};
+use mayfly_domain::story::{StoryEvent, note};
 use mayfly_domain::time::Timestamp;
 
 use crate::Ledger;
@@ -76,14 +77,14 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn note_job(&self, job: JobId, text: &str, now: Timestamp) -> Result<(), LedgerError> {
+    pub async fn note_job(&self, job: JobId, event: &StoryEvent, now: Timestamp) -> Result<(), LedgerError> {
         self.tried(TRIES, "add to a job's story", || async {
             let Some(record) = self.job(job).await? else { return Ok(Try::Done(())) };
-            if record.story.iter().any(|told| told.text == text) {
+            if record.story.iter().any(|told| told.event == *event) {
                 return Ok(Try::Done(()));
             }
             let mut after = JobRecord { rev: record.rev + 1, ..record };
-            note(&mut after.story, now, text);
+            note(&mut after.story, now, event.clone());
             settle(self.store.commit(vec![put_job(&after)?]).await, ())
         })
         .await

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use mayfly_domain::admission::{Admission, AdmissionRequest, admit};
 use mayfly_domain::id::{PoolName, RunnerAddress, RunnerId, TaskArn};
-use mayfly_domain::job::{JobRecord, WaitingJob, note};
+use mayfly_domain::job::{JobRecord, WaitingJob};
 use mayfly_domain::pool::Pool;
 use mayfly_domain::reclaim;
 use mayfly_domain::runner::Runner;
+use mayfly_domain::story::{Reason, StoryEvent, note};
 use mayfly_domain::stray::{Known, Stray, stray};
 use mayfly_domain::task::{Around, Closing, End, Task, TaskStatus, close};
 use mayfly_domain::time::Timestamp;
@@ -39,7 +40,7 @@ pub struct TaskNews {
     /// A row closed: these pools have a free slot.
     pub wake: BTreeSet<PoolName>,
     /// The task must be stopped, for this reason: its runner is closed or marked, or runs under another ARN.
-    pub stop: Option<String>,
+    pub stop: Option<Reason>,
     /// The row that closed shows that a person must act, and it is the first to show it: why, and what to do. Whoever is told says so at level `ERROR`.
     pub must_act: Option<String>,
 }
@@ -98,17 +99,17 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn launched(&self, address: &RunnerAddress, arn: &TaskArn, now: Timestamp) -> Result<Option<String>, LedgerError> {
+    pub async fn launched(&self, address: &RunnerAddress, arn: &TaskArn, now: Timestamp) -> Result<Option<Reason>, LedgerError> {
         let adopt = |runner: &Runner| {
             runner.arn.is_none().then(|| {
                 let mut after = runner.clone();
                 after.is_task(arn);
-                note(&mut after.story, now, format!("task {} was started", arn.task_id()));
+                note(&mut after.story, now, StoryEvent::TaskStarted { task: arn.task_id().to_owned() });
                 after
             })
         };
         Ok(match self.change_runner(address, adopt).await? {
-            Changed::Closed => Some("its runner is closed".to_owned()),
+            Changed::Closed => Some(Reason::RunnerClosed),
             Changed::Yes(runner) | Changed::No(runner) => unwanted(&runner, arn),
         })
     }
@@ -125,7 +126,7 @@ impl<S: Store> Ledger<S> {
                 // One that may have a registration is left to sweeper, which asks GitHub first; so is one that nobody knows, while it is young.
                 let record = if stopped { None } else { self.runner_record(&task.address.runner).await? };
                 let stop = match stray(task, Known { row: None, record: record.as_ref() }, now) {
-                    Stray::Stop(why) => Some(why.to_owned()),
+                    Stray::Stop(why) => Some(why),
                     Stray::None | Stray::Adopt | Stray::TakeAway(_) => None,
                 };
                 return Ok(Try::Done(TaskNews { stop, ..TaskNews::default() }));
@@ -238,9 +239,9 @@ impl<S: Store> Ledger<S> {
 }
 
 /// Why a task that is known to be a runner's must be stopped.
-fn unwanted(runner: &Runner, arn: &TaskArn) -> Option<String> {
+fn unwanted(runner: &Runner, arn: &TaskArn) -> Option<Reason> {
     if !runner.may_own(arn) {
-        return Some("its runner has another task".to_owned());
+        return Some(Reason::OtherTask);
     }
     runner.stop.as_ref().map(|stop| stop.reason.clone())
 }

@@ -65,7 +65,7 @@ impl<R: Records, F: Stopper, W: Wakes> Observer<R, F, W> {
             }
         }
         match &news.stop {
-            Some(why) => self.stop(task, why).await,
+            Some(why) => self.stop(task, &why.to_string()).await,
             None => Ok(()),
         }
     }

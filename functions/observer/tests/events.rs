@@ -7,6 +7,7 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use mayfly_domain::id::{PoolName, TaskArn};
+use mayfly_domain::story::Reason;
 use mayfly_domain::task::{Task, TaskStatus};
 use mayfly_domain::time::Timestamp;
 use mayfly_fleet::{FleetError, Stopper};
@@ -80,7 +81,7 @@ fn closing() -> TaskNews {
 }
 
 fn unwanted() -> TaskNews {
-    TaskNews { stop: Some("its runner is closed".to_owned()), ..TaskNews::default() }
+    TaskNews { stop: Some(Reason::RunnerClosed), ..TaskNews::default() }
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         };
         // Whatever a job does with its runner's right to ask: what is decided costs one read, and no call to GitHub.
         if let Some(decided) = decided(&runner, request) {
-            return Ok(decided.map_or_else(Answer::not_admitted, |()| Answer::admitted()));
+            return Ok(decided.map_or_else(|why| Answer::not_admitted(&why.to_string()), |()| Answer::admitted()));
         }
         let mut pools = self.settings.pools().await.context("read the pools file")?;
         if pools.get(&runner.pool).is_none() {
@@ -58,7 +58,7 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             Admission::Refused(why, _) => {
                 warn!(runner.id = %runner.id, run.id = request.run_id, repository = request.repository, "job refused: {why}");
                 self.wake(&runner).await;
-                Ok(Answer::not_admitted(&why))
+                Ok(Answer::not_admitted(&why.to_string()))
             }
         }
     }

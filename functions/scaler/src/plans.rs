@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use mayfly_domain::id::{PoolName, RepositoryId, RunnerAddress};
-use mayfly_domain::job::note;
 use mayfly_domain::plan::{Held, Limits, Plan, Start, Stop, plan};
 use mayfly_domain::pool::Pool;
 use mayfly_domain::runner::{Launch, Runner, StopKind, StopMark};
 use mayfly_domain::size::Size;
+use mayfly_domain::story::{StoryEvent, note};
 use mayfly_domain::time::Timestamp;
 use mayfly_domain::times;
 use mayfly_fleet::{Definition, LaunchRequest};
@@ -231,8 +231,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
         runner.intended = start.job;
         runner.repository = start.repository;
         runner.fails_closed = pool.fails_closed();
-        let why = start.job.map_or_else(|| "requested for the idle floor".to_owned(), |job| format!("requested for job {job}"));
-        note(&mut runner.story, now, why);
+        note(&mut runner.story, now, StoryEvent::Requested { job: start.job });
         Ok(runner)
     }
 
@@ -242,7 +241,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
         let marked = plan.stop.iter().take(MOST_STOPS).filter_map(|stop| {
             let mut runner = look.runners.iter().find(|runner| runner.id == stop.runner)?.clone();
             runner.rev += 1;
-            note(&mut runner.story, now, format!("to be stopped: {}", stop.reason));
+            note(&mut runner.story, now, StoryEvent::MarkedForStop { reason: stop.reason.clone() });
             runner.stop = Some(StopMark { at: now, kind: StopKind::Surplus, reason: stop.reason.clone() });
             Some(runner)
         });

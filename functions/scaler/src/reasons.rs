@@ -61,7 +61,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
 
     /// There is no task definition to launch a size from: why, in the pool's health, so that it is tried now and then only.
     pub(crate) async fn no_definition(&self, pool: &Pool, size: &Size, definition: &Definition, problem: &FleetError) -> Held {
-        let reason = match problem {
+        let message = match problem {
             FleetError::Refused(call) => call.in_words(),
             FleetError::Unexpected { .. } => problem.to_string(),
             FleetError::Transient(_) => {
@@ -70,15 +70,15 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
             }
         };
         warn!(pool.name = %pool.name, image = definition.image, "ECS takes no such task definition: {problem}");
-        let (reason, now) = (format!("no task definition: {reason}"), self.now());
+        let now = self.now();
         let fingerprint = self.fingerprint(pool, size);
-        let launch = Unlaunchable { size, definition: &fingerprint, reason: &reason };
+        let launch = Unlaunchable { size, definition: &fingerprint, message: &message };
         match self.ledger.unlaunchable(&pool.name, launch, now).await {
             Ok((health, opened)) => {
                 if opened {
                     error!(
                         pool.name = %pool.name, image = definition.image,
-                        "{}", health.alarm(size, &reason)
+                        "{}", health.alarm(size)
                     );
                 }
                 health.not_before.map_or(Held::Unproven(health.unasked_max(&fingerprint)), Held::FailedStarts)

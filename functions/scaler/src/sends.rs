@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Context;
 use futures::stream::{self, StreamExt};
 use mayfly_domain::id::{RunnerAddress, TaskArn};
-use mayfly_domain::job::note;
 use mayfly_domain::runner::{Launch, Runner, StopKind};
+use mayfly_domain::story::{Reason, StoryEvent, note};
 use mayfly_domain::task::End;
 use mayfly_domain::time::Timestamp;
 use mayfly_domain::times;
@@ -110,7 +110,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
                 let mut after = Runner { launch, ..row.clone() };
                 // What ECS said before speaks of the time before.
                 (after.launch.missing, after.launch.missing_at) = (0, None);
-                note(&mut after.story, now, "its launch was sent again: there was no answer");
+                note(&mut after.story, now, StoryEvent::LaunchRepeated);
                 after
             })
         };
@@ -231,7 +231,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
                     ..row.launch.clone()
                 };
                 let mut after = Runner { launch, ..row.clone() };
-                note(&mut after.story, now, format!("tried elsewhere: {reason}"));
+                note(&mut after.story, now, StoryEvent::LaunchMoved { message: reason.to_owned() });
                 after
             })
         };
@@ -258,8 +258,8 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
     }
 
     /// A stop that fails is repeated at the next look.
-    async fn stop(&self, arn: &TaskArn, why: &str) {
-        if let Err(problem) = self.world.fleet.stop(arn, why).await {
+    async fn stop(&self, arn: &TaskArn, why: &Reason) {
+        if let Err(problem) = self.world.fleet.stop(arn, &why.to_string()).await {
             warn!(task.arn = %arn, "a task was not stopped, the next look tries again: {problem}");
         }
     }

@@ -7,6 +7,7 @@ use anyhow::Context;
 use mayfly_domain::errand::Open;
 use mayfly_domain::id::{RunnerAddress, RunnerId, RunnerName};
 use mayfly_domain::runner::Runner;
+use mayfly_domain::story::StoryEvent;
 use mayfly_domain::target::Target;
 use mayfly_domain::times;
 use mayfly_github::{CallError, RunnerNow};
@@ -57,7 +58,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
         if left.taken > 0 {
             info!(runner.id = %record.id, pool.name = %record.pool, registrations = left.taken, "taken away: what a closed runner left at GitHub");
-            self.ledger.note_closed(&record.id, "what it left at GitHub was taken away", self.now()).await.context("write it down")?;
+            self.ledger.note_closed(&record.id, &StoryEvent::RegistrationsRemoved, self.now()).await.context("write it down")?;
         }
         let too_old = self.now().since(open.since) > times::LEFTOVER_GONE;
         Ok(match left {

@@ -5,6 +5,7 @@ use mayfly_domain::errand::Open;
 use mayfly_domain::id::{JobId, RunnerName};
 use mayfly_domain::job::JobRecord;
 use mayfly_domain::pool::Pools;
+use mayfly_domain::story::StoryEvent;
 use mayfly_domain::times;
 use mayfly_github::{CallError, JobNow, JobStatus, Rerun};
 use mayfly_ledger::Store;
@@ -60,11 +61,11 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
         let answer = github.rerun(record.installation, &record.repository, job, Instant::now() + GITHUB_CALL).await;
         let (ran, told) = match answer {
-            Ok(Rerun::Asked) => (Ran::Done, "GitHub was asked to run it again, on demand".to_owned()),
+            Ok(Rerun::Asked) => (Ran::Done, StoryEvent::RerunRequested),
             Ok(Rerun::Refused(why)) => {
                 // Most often: the run's other jobs are not over yet.
                 self.ledger.not_rerun(run, job).await.context("write down that GitHub does not")?;
-                (Ran::Again(times::TICK), format!("GitHub was asked to run it again, and does not now: {why}"))
+                (Ran::Again(times::TICK), StoryEvent::RerunRefused { message: why })
             }
             Err(problem @ CallError::RateLimited { .. }) => {
                 self.ledger.not_rerun(run, job).await.context("write down that it was not asked for")?;
@@ -72,7 +73,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             }
             Err(problem) => {
                 warn!(job.id = %job, "no answer to the request to run it again, and it is not repeated: {problem}");
-                (Ran::Done, "GitHub was asked to run it again and gave no answer; it is not asked twice".to_owned())
+                (Ran::Done, StoryEvent::RerunUnanswered)
             }
         };
         info!(job.id = %job, run.id = %run, "{told}");

@@ -2,14 +2,14 @@
 
 use anyhow::Context;
 use futures::StreamExt;
-use mayfly_domain::admission::UNADMITTED;
 use mayfly_domain::care::{Care, care, in_the_way};
 use mayfly_domain::id::{GithubRunnerId, PoolName, RunnerAddress};
-use mayfly_domain::job::{WaitingJob, note};
+use mayfly_domain::job::WaitingJob;
 use mayfly_domain::plan::Limits;
 use mayfly_domain::pool::{Pool, Pools};
 use mayfly_domain::question::{Question, question};
 use mayfly_domain::runner::{Runner, RunnerState, StopKind, StopMark};
+use mayfly_domain::story::{Reason, StoryEvent, note};
 use mayfly_domain::target::Target;
 use mayfly_github::{CallError, Deleted};
 use mayfly_ledger::Store;
@@ -105,32 +105,31 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         };
         for id in in_the_way(pool, &limits, jobs, runners, self.now()) {
             let Some(runner) = runners.iter().find(|runner| runner.id == id) else { continue };
-            let why = "registered for jobs of which none waits, while the pool or its repository is at its max and others wait";
-            self.mind(runner, Minded::Care(Care::Retire(why.to_owned())), Some(pools), budget).await;
+            self.mind(runner, Minded::Care(Care::Retire(Reason::MakesRoom)), Some(pools), budget).await;
         }
     }
 
     /// A stop mark on a runner that is still unregistered; its task, if one is known, is stopped at once.
-    async fn mark(&self, runner: &Runner, kind: StopKind, why: &str) -> anyhow::Result<()> {
+    async fn mark(&self, runner: &Runner, kind: StopKind, why: &Reason) -> anyhow::Result<()> {
         let now = self.now();
         let mark = |row: &Runner| {
             (row.state.unregistered() && row.stop.is_none()).then(|| {
-                let mut after = Runner { stop: Some(StopMark { at: now, kind, reason: why.to_owned() }), ..row.clone() };
-                note(&mut after.story, now, format!("to be stopped: {why}"));
+                let mut after = Runner { stop: Some(StopMark { at: now, kind, reason: why.clone() }), ..row.clone() };
+                note(&mut after.story, now, StoryEvent::MarkedForStop { reason: why.clone() });
                 after
             })
         };
         if let Changed::Yes(marked) = self.ledger.change_runner(&runner.address(), mark).await? {
             info!(runner.id = %runner.id, pool.name = %runner.pool, "marked for stopping: {why}");
             if let Some(arn) = &marked.arn {
-                self.world.fleet.stop(arn, why).await?;
+                self.world.fleet.stop(arn, &why.to_string()).await?;
             }
         }
         Ok(())
     }
 
     /// Takes an idle runner away at GitHub, and stops its task only if GitHub had no job on it.
-    async fn retire(&self, runner: &Runner, why: &str) -> anyhow::Result<()> {
+    async fn retire(&self, runner: &Runner, why: &Reason) -> anyhow::Result<()> {
         match self.take_away(runner).await? {
             Away::Gone => {
                 // One that asked again meanwhile has a registration that GitHub was not asked about: a later sweep looks anew.
@@ -143,32 +142,31 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
 
     /// Writes down, once, that it is not known if a runner has a job: it stays until it ends by itself or its time is over.
     async fn left_alone(&self, runner: &Runner) -> anyhow::Result<()> {
-        const WHY: &str =
-            "to be taken away, and left alone: GitHub shows neither it nor its place to the App (renamed, transferred, uninstalled?)";
+        const LEFT: StoryEvent = StoryEvent::NotDeregistered;
         let now = self.now();
         let tell = |row: &Runner| {
-            let news = !row.story.iter().any(|told| told.text == WHY);
+            let news = !row.story.iter().any(|told| told.event == LEFT);
             news.then(|| {
                 let mut after = row.clone();
-                note(&mut after.story, now, WHY);
+                note(&mut after.story, now, LEFT);
                 after
             })
         };
         if let Changed::Yes(_) = self.ledger.change_runner(&runner.address(), tell).await? {
-            warn!(runner.id = %runner.id, pool.name = %runner.pool, "{WHY}");
+            warn!(runner.id = %runner.id, pool.name = %runner.pool, "{LEFT}");
         }
         Ok(())
     }
 
     /// Writes down that a runner will be given nothing more: until its task is gone it must not pass for one that waits for a job. False if it has
     /// another registration by now, or works: then what GitHub said is no reason to stop it.
-    async fn retired(&self, runner: &Runner, why: &str) -> anyhow::Result<bool> {
+    async fn retired(&self, runner: &Runner, why: &Reason) -> anyhow::Result<bool> {
         let now = self.now();
         let idle = |row: &Runner| row.is_idle_as(runner);
         let retire = |row: &Runner| {
             (idle(row) && row.retired_at.is_none()).then(|| {
-                let mut after = Runner { retired_at: Some(now), retired_reason: Some(why.to_owned()), ..row.clone() };
-                note(&mut after.story, now, "taken away at GitHub: it had no job");
+                let mut after = Runner { retired_at: Some(now), retired_reason: Some(why.clone()), ..row.clone() };
+                note(&mut after.story, now, StoryEvent::Deregistered);
                 after
             })
         };
@@ -186,24 +184,24 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             // It was admitted, or ended, meanwhile.
             return Ok(());
         };
-        error!(runner.id = %refused.id, pool.name = %refused.pool, run.id = refused.work.as_ref().map(|work| work.run.0), "job refused: {UNADMITTED}");
+        error!(runner.id = %refused.id, pool.name = %refused.pool, run.id = refused.work.as_ref().map(|work| work.run.0), "job refused: {}", Reason::Unadmitted);
         self.wake(&refused.pool).await;
-        self.end(&refused, may_ask, UNADMITTED).await
+        self.end(&refused, may_ask, &Reason::Unadmitted).await
     }
 
     /// Stops a runner whose time is over. GitHub is told first, if it may be asked anything now, so that it gives it nothing more; its answer
     /// changes nothing.
-    async fn end(&self, runner: &Runner, may_ask: bool, why: &str) -> anyhow::Result<()> {
+    async fn end(&self, runner: &Runner, may_ask: bool, why: &Reason) -> anyhow::Result<()> {
         if may_ask && let Err(problem) = self.take_away(runner).await {
             warn!(runner.id = %runner.id, pool.name = %runner.pool, "GitHub was not told that it ends: {problem:#}");
         }
         self.stop_task(runner, why).await
     }
 
-    async fn stop_task(&self, runner: &Runner, why: &str) -> anyhow::Result<()> {
+    async fn stop_task(&self, runner: &Runner, why: &Reason) -> anyhow::Result<()> {
         let Some(arn) = &runner.arn else { return Ok(()) };
         info!(runner.id = %runner.id, pool.name = %runner.pool, task.arn = %arn, "stopped: {why}");
-        self.world.fleet.stop(arn, why).await.context("stop its task")
+        self.world.fleet.stop(arn, &why.to_string()).await.context("stop its task")
     }
 
     /// Takes every registration of a runner away: the one in its row, or, if none is, whatever carries one of its names.
@@ -242,7 +240,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let busy = |row: &Runner| {
             (row.state == RunnerState::Registered).then(|| {
                 let mut after = Runner { state: RunnerState::Busy, busy_at: Some(now), ..row.clone() };
-                note(&mut after.story, now, "GitHub says that it has a job, though no delivery and no hook did");
+                note(&mut after.story, now, StoryEvent::FoundBusy);
                 after
             })
         };

@@ -6,6 +6,7 @@ use anyhow::Context;
 use mayfly_domain::id::TaskArn;
 use mayfly_domain::pool::Pools;
 use mayfly_domain::runner::Runner;
+use mayfly_domain::story::{Reason, StoryEvent};
 use mayfly_domain::stray::{Known, Stray, stray};
 use mayfly_domain::task::Task;
 use mayfly_fleet::Described;
@@ -78,9 +79,9 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 None => Ok(()),
             },
             Stray::Adopt => self.task_seen(task).await,
-            Stray::Stop(why) => self.stop_stray(task, why).await,
+            Stray::Stop(why) => self.stop_stray(task, &why).await,
             Stray::TakeAway(why) => match (&standing.record, pools) {
-                (Some(record), Some(_)) => self.take_stray_away(task, record, why, budget).await,
+                (Some(record), Some(_)) => self.take_stray_away(task, record, &why, budget).await,
                 // Where GitHub is asked is in the pools file: what may work is not stopped meanwhile.
                 _ => Ok(()),
             },
@@ -99,7 +100,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     /// A runner that may have a registration is never stopped before GitHub says that it has no job.
-    async fn take_stray_away(&self, task: &Task, record: &Runner, why: &str, budget: &Budget) -> anyhow::Result<()> {
+    async fn take_stray_away(&self, task: &Task, record: &Runner, why: &Reason, budget: &Budget) -> anyhow::Result<()> {
         if let Some(target) = &record.target {
             if !self.may_ask(target.installation, budget).await {
                 return Ok(());
@@ -110,23 +111,19 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             }
             let left = match away? {
                 Away::Gone => None,
-                Away::Busy => {
-                    Some("its task still runs although it is closed, and GitHub says that it has a job: left alone until that is over")
-                }
-                Away::Unknown => {
-                    Some("its task still runs although it is closed, and GitHub shows neither it nor its place to the App: left alone")
-                }
+                Away::Busy => Some(StoryEvent::TaskLeftRunning { busy: true }),
+                Away::Unknown => Some(StoryEvent::TaskLeftRunning { busy: false }),
             };
             if let Some(left) = left {
                 warn!(task.arn = %task.arn, runner.id = %record.id, "{left}");
-                return self.ledger.note_closed(&record.id, left, self.now()).await.context("write down that it is left alone");
+                return self.ledger.note_closed(&record.id, &left, self.now()).await.context("write down that it is left alone");
             }
         }
         self.stop_stray(task, why).await
     }
 
-    async fn stop_stray(&self, task: &Task, why: &str) -> anyhow::Result<()> {
+    async fn stop_stray(&self, task: &Task, why: &Reason) -> anyhow::Result<()> {
         warn!(task.arn = %task.arn, runner.id = %task.address.runner, pool.name = %task.address.pool, "a task without a row is stopped: {why}");
-        self.world.fleet.stop(&task.arn, why).await.context("stop it")
+        self.world.fleet.stop(&task.arn, &why.to_string()).await.context("stop it")
     }
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
 use mayfly_domain::id::{PoolName, RunnerAddress, RunnerId, TaskArn};
-use mayfly_domain::job::note;
 use mayfly_domain::runner::{Launch, Runner};
+use mayfly_domain::story::{StoryEvent, note};
 use mayfly_domain::task::{End, TaskStatus};
 use mayfly_domain::times;
 use mayfly_fleet::Described;
@@ -102,7 +102,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             );
         }
         if let Some(why) = news.stop {
-            self.world.fleet.stop(&task.arn, &why).await?;
+            self.world.fleet.stop(&task.arn, &why.to_string()).await?;
         }
         for pool in &news.wake {
             info!(runner.id = %task.address.runner, task.arn = %task.arn, "closed: the event that its task stopped was lost");
@@ -151,7 +151,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                     launch: Launch { missing: row.launch.missing + 1, missing_at: Some(now), ..row.launch.clone() },
                     ..row.clone()
                 };
-                note(&mut after.story, now, "ECS knows no task of it; it is asked once more");
+                note(&mut after.story, now, StoryEvent::TaskNotFound);
                 after
             })
         };

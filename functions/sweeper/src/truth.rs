@@ -1,12 +1,12 @@
 //! GitHub asked about one job, and what it says written down.
 
 use anyhow::Context;
-use mayfly_domain::admission::UNADMITTED;
 use mayfly_domain::anew::Matching;
 use mayfly_domain::errand::Open;
 use mayfly_domain::id::{JobId, PoolName, RunnerName};
 use mayfly_domain::job::{Doubtful, JobRecord, JobState, WaitingJob};
 use mayfly_domain::pool::Pools;
+use mayfly_domain::story::Reason;
 use mayfly_domain::times;
 use mayfly_domain::truth::{Said, Seen, Standing};
 use mayfly_github::{CallError, JobNow, JobStatus};
@@ -55,7 +55,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             info!(job.id = %job, from = ?record.state, to = ?told.record.state, "GitHub, when asked, says something else of the job");
         }
         if let Some(runner) = told.learned.observation.unadmitted() {
-            error!(runner.id = %runner.id, pool.name = %runner.pool, job.id = %job, "job refused: {UNADMITTED}");
+            error!(runner.id = %runner.id, pool.name = %runner.pool, job.id = %job, "job refused: {}", Reason::Unadmitted);
         }
         for pool in &told.learned.observation.wake {
             self.wake(pool).await;
@@ -86,13 +86,13 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         match github.job(record.installation, repository, record.id, by).await {
             Ok(Some(now)) => return self.with_its_run(record, seen(now)).await,
             Ok(None) => {}
-            Err(CallError::Refused { message, .. }) => return Ok(not_seen(record, &message)),
+            Err(CallError::Refused { message, .. }) => return Ok(Said::NotSeen(message)),
             Err(problem) => return Err(problem).context("ask about the job"),
         }
         let private = github.private(record.installation, repository.id, &repository.name, by).await;
         Ok(match private.context("ask about the job's repository")? {
             Some(_) => Said::NotShown,
-            None => not_seen(record, "GitHub shows no repository of that name and id"),
+            None => Said::NotSeen("GitHub shows no repository of that name and id".to_owned()),
         })
     }
 
@@ -184,11 +184,4 @@ fn seen(now: JobNow) -> Seen {
         started_at: now.started_at,
         completed_at: now.completed_at,
     }
-}
-
-fn not_seen(record: &JobRecord, why: &str) -> Said {
-    Said::NotSeen(format!(
-        "the App may not see repository {} (renamed, transferred, uninstalled, suspended?): {why}",
-        record.repository.name
-    ))
 }

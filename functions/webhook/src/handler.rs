@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mayfly_domain::admission::UNADMITTED;
 use mayfly_domain::id::PoolName;
 use mayfly_domain::job::{JobAction, JobEvent};
 use mayfly_domain::label::Labels;
 use mayfly_domain::observe::{Observation, Verdict};
 use mayfly_domain::pool::{Placement, Pools, Wanted};
+use mayfly_domain::story::Reason;
 use mayfly_domain::time::Timestamp;
 use mayfly_ledger::repositories::Sighting;
 use mayfly_ledger::wishes::Applied;
@@ -211,8 +211,8 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
         }
         Ok(match observation.verdict {
             Verdict::Recorded => Answer::new(202, Outcome::Recorded, "the ledger has it"),
-            Verdict::Unplaced(reason) => Answer::new(202, Outcome::Unplaced, reason),
-            Verdict::Ignored(reason) => Answer::ignored(reason),
+            Verdict::Unplaced(reason) => Answer::new(202, Outcome::Unplaced, reason.to_string()),
+            Verdict::Ignored(reason) => Answer::ignored(reason.to_string()),
         })
     }
 
@@ -329,7 +329,7 @@ fn log(event: &JobEvent, observation: &Observation) {
     let pool = observation.record.as_ref().and_then(|record| record.pool.as_ref()).map(PoolName::as_str);
     let (job, repository, guid) = (event.job.0, event.repository.name.as_str(), event.delivery.as_str());
     if let Some(runner) = observation.unadmitted() {
-        tracing::error!(delivery.id = guid, job.id = job, runner.id = %runner.id, pool.name = %runner.pool, "job refused: {UNADMITTED}");
+        tracing::error!(delivery.id = guid, job.id = job, runner.id = %runner.id, pool.name = %runner.pool, "job refused: {}", Reason::Unadmitted);
     }
     match &observation.verdict {
         Verdict::Recorded => {
@@ -342,10 +342,10 @@ fn log(event: &JobEvent, observation: &Observation) {
             );
         }
         Verdict::Unplaced(reason) => {
-            tracing::info!(delivery.id = guid, job.id = job, repository.name = repository, reason, "recorded a job that no pool takes");
+            tracing::info!(delivery.id = guid, job.id = job, repository.name = repository, %reason, "recorded a job that no pool takes");
         }
         Verdict::Ignored(reason) => {
-            tracing::debug!(delivery.id = guid, job.id = job, repository.name = repository, reason, "ignored a job");
+            tracing::debug!(delivery.id = guid, job.id = job, repository.name = repository, %reason, "ignored a job");
         }
     }
 }

@@ -108,7 +108,7 @@ fn lines(parts: &[Part], jobs: Vec<GithubJob>, ledger: &Snapshot) -> Vec<Line> {
             kind: part.kind,
             job: jobs.remove(&part.job)?,
             pool: record.and_then(|record| record.pool.as_ref()).map(ToString::to_string),
-            reason: record.and_then(|record| record.reason.clone()),
+            reason: record.and_then(|record| record.reason.as_ref()).map(ToString::to_string),
         })
     };
     parts.iter().filter_map(line).collect()

@@ -152,7 +152,10 @@ impl Ending<'_> {
     pub(super) fn recorded(&self, job: &JobNow) -> String {
         self.system.job(job.id).map_or_else(
             || "no record".to_owned(),
-            |record| format!("{:?} in {:?}, {}", record.state, record.pool.map(|pool| pool.to_string()), record.reason.unwrap_or_default()),
+            |record| {
+                let reason = record.reason.map(|reason| reason.to_string()).unwrap_or_default();
+                format!("{:?} in {:?}, {reason}", record.state, record.pool.map(|pool| pool.to_string()))
+            },
         )
     }
 

@@ -23,7 +23,7 @@ async fn retry_id(system: &System, id: JobId) -> Retried {
 }
 
 fn last_told(system: &System, job: JobId) -> String {
-    system.job(job).unwrap().story.iter().map(|note| note.text.as_str()).collect::<Vec<_>>().join("\n")
+    system.job(job).unwrap().story.iter().map(|note| note.event.to_string()).collect::<Vec<_>>().join("\n")
 }
 
 /// GitHub refuses its runners for good until somebody mends that.

@@ -98,7 +98,7 @@ async fn a_registered_runner_is_taken_away_at_github_before_its_task_is_stopped(
     let stopped = wait(&ledger, begun, false, &mut Progress::default()).await.unwrap();
     assert_eq!((stopped.outcome, stopped.told.as_str()), (Outcomes::Stopped, "it is gone: stopped by user/alice"));
     let record = system.closed_runners().remove(0);
-    let told: Vec<&str> = record.story.iter().map(|note| note.text.as_str()).collect();
+    let told: Vec<String> = record.story.iter().map(|note| note.event.to_string()).collect();
     let place = |text: &str| told.iter().position(|told| told.starts_with(text)).unwrap_or_else(|| panic!("{text}: {told:?}"));
     assert!(place("to be stopped by user/alice") < place("taken away at GitHub") && place("taken away at GitHub") < place("ended"));
     // Its job is not to blame, and gets the next runner.

@@ -35,6 +35,7 @@ mod reasons;
 mod registrations;
 mod scene;
 mod stores;
+mod stories;
 mod sweeps;
 mod table;
 mod tasks;

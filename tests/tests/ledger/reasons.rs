@@ -4,6 +4,7 @@ use mayfly_domain::held::Held;
 use mayfly_domain::id::JobId;
 use mayfly_domain::job::{JobAction, JobEvent};
 use mayfly_domain::size::Capacity;
+use mayfly_domain::story::Reason;
 use mayfly_ledger::reasons::Unlaunchable;
 use mayfly_ledger::registrations::Beside;
 use mayfly_ledger::{Ledger, Store, key};
@@ -43,7 +44,7 @@ async fn a_reservation_clears_the_reason<S: Store>(ledger: Ledger<S>) {
 
 async fn what_cannot_be_launched_counts_as_a_failed_start_of_its_size<S: Store>(ledger: Ledger<S>) {
     let size = size();
-    let launch = Unlaunchable { size: &size, definition: "d", reason: "Role is not valid" };
+    let launch = Unlaunchable { size: &size, definition: "d", message: "Role is not valid" };
     let first = ledger.unlaunchable(&linux(), launch, at(10)).await.unwrap();
     assert!(first.0.breaker_open() && first.1 && first.0.not_before == Some(at(70)));
     // Another planner at the same moment: one wait.
@@ -52,7 +53,10 @@ async fn what_cannot_be_launched_counts_as_a_failed_start_of_its_size<S: Store>(
     let second = ledger.unlaunchable(&linux(), launch, at(71)).await.unwrap();
     assert_eq!((second.0.failures, second.0.not_before, second.1), (2, Some(at(191)), false));
     let health = ledger.look(&linux()).await.unwrap().health.of(&size);
-    assert_eq!((health.reason.as_deref(), health.failed.as_deref()), (Some("Role is not valid"), Some("d")));
+    assert_eq!(
+        (health.reason, health.failed.as_deref()),
+        (Some(Reason::NoTaskDefinition { message: "Role is not valid".to_owned() }), Some("d"))
+    );
 }
 
 async fn a_later_attempt_of_an_interrupted_run_goes_on_demand<S: Store>(ledger: Ledger<S>) {

@@ -98,7 +98,7 @@ async fn a_job_refused_for_good_waits_with_githubs_words_and_frees_its_runner<S:
     let runner = ledger.refused(&reservation, ("archived", true), at(5)).await.unwrap().unwrap();
     assert_eq!((runner.state, runner.reserved, runner.target), (RunnerState::Parked, None, None));
     assert!(waiting(&ledger, 1).await.unwrap().not_before.unwrap() > at(5));
-    assert!(ledger.job(JobId(1)).await.unwrap().unwrap().reason.unwrap().contains("archived"));
+    assert!(ledger.job(JobId(1)).await.unwrap().unwrap().reason.unwrap().to_string().contains("archived"));
 }
 
 /// Until its time has come, and then by that job alone.

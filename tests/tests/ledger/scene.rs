@@ -8,6 +8,7 @@ use mayfly_domain::observe::Observation;
 use mayfly_domain::pool::Pools;
 use mayfly_domain::runner::{Launch, Runner, StopKind, StopMark, Timeline};
 use mayfly_domain::size::Size;
+use mayfly_domain::story::Reason;
 use mayfly_domain::target::Repository;
 use mayfly_domain::task::{Task, TaskStatus};
 use mayfly_domain::time::Timestamp;
@@ -162,7 +163,7 @@ pub(crate) async fn marked<S: Store>(ledger: &Ledger<S>, runner: &Runner) -> boo
 }
 
 pub(crate) async fn commit_mark<S: Store>(ledger: &Ledger<S>, look: &Look, runner: &Runner) -> bool {
-    let stop = StopMark { at: at(5), kind: StopKind::Surplus, reason: "not needed".to_owned() };
+    let stop = StopMark { at: at(5), kind: StopKind::Surplus, reason: Reason::NotNeeded };
     let marked = Runner { rev: runner.rev + 1, stop: Some(stop), ..runner.clone() };
     ledger.commit_plan(&entry(), look, &[], &[marked]).await.unwrap()
 }

@@ -5,6 +5,7 @@ use mayfly_domain::health::FailureKind;
 use mayfly_domain::id::{JobId, TaskArn};
 use mayfly_domain::job::{JobAction, JobEvent};
 use mayfly_domain::runner::{Outcome, Runner};
+use mayfly_domain::story::{Reason, StoryEvent};
 use mayfly_domain::task::{End, Task, TaskStatus};
 use mayfly_domain::times;
 use mayfly_ledger::key;
@@ -59,7 +60,7 @@ async fn a_running_task_of_a_marked_runner_is_to_be_stopped<S: Store>(ledger: Le
     assert!(marked(&ledger, &runner).await);
     for version in [2, 2] {
         let news = seen(&ledger, &task(&runner, ARN, version, TaskStatus::Running)).await;
-        assert_eq!(news.stop.as_deref(), Some("not needed"));
+        assert_eq!(news.stop, Some(Reason::NotNeeded));
     }
 }
 
@@ -115,15 +116,15 @@ async fn a_runner_stands_open_or_closed_and_its_record_can_be_added_to<S: Store>
     let runner = started(&ledger, 1, None).await;
     let standing = ledger.standing(&runner.address()).await.unwrap();
     assert_eq!((standing.row.as_ref(), standing.record), (Some(&runner), None));
-    ledger.note_closed(&runner.id, "of nobody", at(50)).await.unwrap();
+    ledger.note_closed(&runner.id, &StoryEvent::FoundBusy, at(50)).await.unwrap();
     seen(&ledger, &task(&runner, ARN, 7, TaskStatus::Stopped)).await;
     for _ in 0..3 {
-        ledger.note_closed(&runner.id, "told once", at(70)).await.unwrap();
+        ledger.note_closed(&runner.id, &StoryEvent::RegistrationsRemoved, at(70)).await.unwrap();
     }
     let standing = ledger.standing(&runner.address()).await.unwrap();
     let story = standing.record.unwrap().story;
-    assert_eq!((standing.row, story.iter().filter(|note| note.text == "told once").count()), (None, 1));
-    assert!(!story.iter().any(|note| note.text == "of nobody"));
+    assert_eq!((standing.row, story.iter().filter(|note| note.event == StoryEvent::RegistrationsRemoved).count()), (None, 1));
+    assert!(!story.iter().any(|note| note.event == StoryEvent::FoundBusy));
     assert_eq!(attribute(&ledger, &key::runner_record(&runner.id), "day").await.as_deref(), Some("2026-11-22"));
     assert_eq!(ledger.standing(&row(9).address()).await.unwrap(), Standing::default());
 }
@@ -136,7 +137,7 @@ async fn an_interrupted_job_is_told_so_and_may_be_run_again_once<S: Store>(ledge
     seen(&ledger, &reclaimed).await;
     assert!(record_of(&ledger, &runner).await.reclaimed);
     let job = ledger.job(JobId(1)).await.unwrap().unwrap();
-    assert!(job.story.last().unwrap().text.contains("took back"), "{:?}", job.story);
+    assert!(job.story.last().unwrap().event.to_string().contains("took back"), "{:?}", job.story);
     let errands = ledger.errands("", None).await.unwrap().open;
     assert!(errands.iter().any(|open| open.errand == Errand::Rerun(JobId(1))));
 
@@ -209,7 +210,7 @@ async fn a_launch_that_failed_for_good_closes_its_row_if_it_is_still_the_same<S:
     assert_eq!(ledger.close_runner(&runner.address(), end, |_| false, at(9)).await.unwrap(), None);
     assert!(row_of(&ledger, &runner).await.is_some());
     let closed = ledger.close_runner(&runner.address(), end, |row| row.arn.is_none(), at(9)).await.unwrap();
-    assert_eq!(closed.unwrap().record.reason.as_deref(), Some("no capacity"));
+    assert_eq!(closed.unwrap().record.reason, Some(Reason::Ecs { message: "no capacity".to_owned() }));
     assert_eq!(ledger.close_runner(&runner.address(), end, |_| true, at(9)).await.unwrap(), None);
 }
 

@@ -54,7 +54,7 @@ async fn a_job_that_gave_up_counts_as_never_tried_and_github_is_still_asked_firs
     assert_eq!((after.attempts, after.not_before, after.ask, after.asked_at), (0, None, true, None));
     assert!(after.to_be_asked_about(at(71)), "in the next sweep");
     let record = ledger.job(JobId(1)).await.unwrap().unwrap();
-    assert!(record.story.last().unwrap().text.contains("is retried by user/alice"));
+    assert!(record.story.last().unwrap().event.to_string().contains("is retried by user/alice"));
 }
 
 async fn a_job_that_nothing_holds_back_is_not_written_and_an_unknown_one_is_none<S: Store>(ledger: Ledger<S>) {

@@ -75,7 +75,7 @@ async fn an_image_that_switches_admission_off_is_refused_before_it_registers() {
     };
     let (jobs, ledger) = stage.until("a start that failed", Duration::from_secs(90), |_, ledger| !of_pool(ledger).is_empty()).await;
     for runner in of_pool(&ledger) {
-        let reason = runner.reason.clone().unwrap_or_default();
+        let reason = runner.reason.as_ref().map(ToString::to_string).unwrap_or_default();
         assert_eq!((runner.outcome, runner.mint, runner.registered_at), (Some(Outcome::FailedStart), 0, None), "{runner:#?}");
         assert!(reason.contains("exit code 22") && reason.contains(".env sets what is Mayfly's"), "{reason}");
     }

@@ -82,7 +82,10 @@ async fn a_job_that_runs_unadmitted_where_none_may_is_ended_and_its_runner_refus
     assert_eq!(outcomes(&system), [Outcome::Refused], "{}", story(&system));
     until(&system, 600, "it is ended", |system| outcomes(system) == [Outcome::Refused; 2]).await;
     assert!(
-        system.closed_runners().iter().all(|runner| runner.reason.as_ref().is_some_and(|reason| reason.contains("without being admitted")))
+        system
+            .closed_runners()
+            .iter()
+            .all(|runner| runner.reason.as_ref().is_some_and(|reason| reason.to_string().contains("without being admitted")))
     );
     until(&system, 900, "GitHub gives the job up", |system| {
         system.at_github(stranger) == Some((Status::Completed, Some(Conclusion::Failure)))

@@ -26,7 +26,7 @@ async fn a_job_of_a_repository_that_no_pool_listed_runs_once_one_does() {
     let job = queue_one(&system);
     system.pass(120).await;
     let record = system.job(job).unwrap();
-    assert!(record.reason.is_some_and(|why| why.contains("repository not allowed")), "{}", story(&system));
+    assert!(record.reason.is_some_and(|why| why.to_string().contains("repository not allowed")), "{}", story(&system));
     system.put_pools(&pool_with("max = 5\nrepositories = [\"acme/*\"]"));
     done(&system, 600, &[job]).await;
     rest(&system, 120).await;

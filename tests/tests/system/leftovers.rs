@@ -44,7 +44,7 @@ async fn every_name_of_a_runner_is_taken_away() {
     rest(&system, 300).await;
     nothing_to_do(&system, 120).await;
     assert!(calls(&system, "list-runners") <= 2, "one list for all names");
-    assert!(system.closed_runners()[0].story.iter().any(|note| note.text.contains("was taken away")));
+    assert!(system.closed_runners()[0].story.iter().any(|note| note.event.to_string().contains("was taken away")));
 }
 
 /// GitHub believes for ten minutes that a killed runner works on.

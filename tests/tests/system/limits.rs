@@ -121,7 +121,7 @@ async fn what_github_refuses_for_good_waits_and_the_runner_takes_another_job() {
     let served = queue_one(&system);
     done(&system, 120, &[served]).await;
     assert_eq!(system.launched_and_most_live().0, 1, "{}", story(&system));
-    assert!(system.job(refused).unwrap().reason.unwrap().contains("archived"));
+    assert!(system.job(refused).unwrap().reason.unwrap().to_string().contains("archived"));
     system.world.with_github(|github, _| github.faults.refused.clear());
     done(&system, 900, &[refused]).await;
     rest(&system, 120).await;

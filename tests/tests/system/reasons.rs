@@ -19,7 +19,7 @@ fn words(system: &System, job: JobId) -> String {
     let key = mayfly_ledger::key::health(&linux());
     let health: Option<Health> = system.world.table.with(|table| serde_dynamo::from_item(table.settled_item(&key)?.clone()).ok());
     let failure = health.and_then(|health| health.of(&row.size).reason);
-    row.held.map(|held| held.in_words(&linux(), row.installation, failure.as_deref())).unwrap_or_default()
+    row.held.map(|held| held.in_words(&linux(), row.installation, failure.as_ref())).unwrap_or_default()
 }
 
 #[tokio::test(start_paused = true)]

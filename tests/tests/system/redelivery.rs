@@ -290,7 +290,7 @@ async fn a_job_told_of_more_than_a_day_late_is_asked_about_before_a_runner_is_st
     until(&system, 300, "the ledger knows that it is over", |system| system.job(job).is_some_and(|job| job.state == JobState::Closed))
         .await;
     let record = system.job(job).unwrap();
-    assert!(record.story.iter().any(|note| note.text.contains("queued more than a day ago")), "{:?}", record.story);
+    assert!(record.story.iter().any(|note| note.event.to_string().contains("queued more than a day ago")), "{:?}", record.story);
     assert_eq!(system.launched_and_most_live().0, 0);
     rest(&system, 10).await;
 }

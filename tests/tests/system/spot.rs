@@ -38,10 +38,10 @@ async fn it_is_told_in_the_runners_and_in_the_jobs_story() {
     system.pass(3_600).await;
     let runner = system.closed_runners().remove(0);
     assert_eq!((outcomes(&system), runner.reclaimed), (vec![Outcome::Ran], true), "{}", story(&system));
-    let reason = runner.reason.unwrap();
+    let reason = runner.reason.unwrap().to_string();
     assert!(reason.contains("AWS took back its Spot capacity"), "{reason}");
     let told = system.job(job).unwrap().story;
-    assert!(told.iter().any(|note| note.text.contains("AWS took back its Spot capacity")), "{told:?}");
+    assert!(told.iter().any(|note| note.event.to_string().contains("AWS took back its Spot capacity")), "{told:?}");
     assert_eq!(system.launched_and_most_live().0, 1, "GitHub has failed the job: nobody asked for another try");
 }
 
@@ -69,7 +69,7 @@ async fn a_pool_that_wants_it_has_the_job_run_again_once_and_on_demand() {
     system.pass(3_600).await;
     assert_eq!((asked(&system), second_attempt(&system).len(), system.launched_and_most_live().0), (1, 1, 2));
     let told = system.job(job).unwrap().story;
-    assert!(told.iter().any(|note| note.text.contains("run it again, on demand")), "{told:?}");
+    assert!(told.iter().any(|note| note.event.to_string().contains("run it again, on demand")), "{told:?}");
     let capacities: Vec<Capacity> = system.closed_runners().iter().map(|runner| runner.size.capacity).collect();
     assert_eq!(capacities, [Capacity::Spot, Capacity::OnDemand]);
 }
@@ -102,10 +102,10 @@ async fn a_job_whose_host_aws_takes_away_is_run_again_on_demand_too() {
         let job = system.queue_jobs(&NewJob { seconds: 200.0, ..job() })[0];
         until(&system, 1_200, "there is a second attempt", |system| !second_attempt(system).is_empty()).await;
         let runner = system.closed_runners().remove(0);
-        let reason = runner.reason.clone().unwrap();
+        let reason = runner.reason.as_ref().unwrap().to_string();
         assert!(runner.reclaimed && reason.starts_with("AWS took it back: the host under it is"), "{reason}");
         let told = system.job(job).unwrap().story;
-        assert!(told.iter().any(|note| note.text.contains("the host under it is")), "{told:?}");
+        assert!(told.iter().any(|note| note.event.to_string().contains("the host under it is")), "{told:?}");
         done(&system, 600, &[second_attempt(&system).remove(0).id]).await;
         assert_eq!((asked(&system), system.launched_and_most_live().0), (1, 2));
     }

@@ -112,7 +112,7 @@ async fn a_closed_runner_that_works_is_left_alone_until_its_job_is_over() {
     rest(&system, 200).await;
     assert_eq!(system.ecs_calls(Operation::StopTask), 0, "{}", story(&system));
     let record = system.closed_runners().into_iter().find(|record| record.id == runner.id).unwrap();
-    let told = record.story.iter().filter(|note| note.text.contains("left alone until that is over")).count();
+    let told = record.story.iter().filter(|note| note.event.to_string().contains("left alone until that is over")).count();
     assert_eq!(told, 1, "said once, however often it was looked at: {:?}", record.story);
 }
 

@@ -73,7 +73,7 @@ pub(crate) fn story(system: &System) -> String {
     }
     for runner in system.runners().into_iter().chain(system.closed_runners()).take(12) {
         lines.push(format!("runner {} {:?} {:?} {:?}", runner.id, runner.state, runner.outcome, runner.reason));
-        lines.extend(runner.story.iter().map(|note| format!("    {} {}", note.at.millis() % 100_000_000, note.text)));
+        lines.extend(runner.story.iter().map(|note| format!("    {} {}", note.at.millis() % 100_000_000, note.event)));
     }
     let answers = system.world.answers();
     lines.push(format!("{:?}", &answers[answers.len().saturating_sub(30)..]));

@@ -40,7 +40,7 @@ async fn until_state(system: &System, seconds: u64, job: JobId, wanted: JobState
 
 /// True if a line of the job's story says so.
 fn tells(system: &System, job: JobId, text: &str) -> bool {
-    system.job(job).is_some_and(|job| job.story.iter().any(|note| note.text.contains(text)))
+    system.job(job).is_some_and(|job| job.story.iter().any(|note| note.event.to_string().contains(text)))
 }
 
 #[tokio::test(start_paused = true)]
@@ -301,7 +301,7 @@ async fn a_job_whose_runner_works_on_another_one_untold_gets_the_next_runner() {
     assert_eq!(system.at_github(thief).unwrap().0, Status::InProgress, "the runner that worked was stopped");
     let at_work = system.runners().into_iter().find(|runner| runner.github.is_some() && runner.work.is_none()).unwrap();
     assert!(
-        at_work.reserved.is_none() && at_work.story.iter().any(|note| note.text.contains("another job than the one")),
+        at_work.reserved.is_none() && at_work.story.iter().any(|note| note.event.to_string().contains("another job than the one")),
         "{}",
         story(&system)
     );
@@ -390,7 +390,7 @@ async fn jobs_of_a_pool_that_is_gone_for_good_are_unplaced_with_the_reason_until
     system.world.parameters.put_pools(&pool_called("gpu").replace("\"mayfly\"", "\"gpu\""));
     for job in &jobs {
         until_state(&system, 180, *job, JobState::Unplaced).await;
-        let reason = system.job(*job).unwrap().reason.unwrap();
+        let reason = system.job(*job).unwrap().reason.unwrap().to_string();
         assert!(reason.contains("pool linux is gone") && reason.contains("does not offer mayfly"), "{reason}");
     }
     rest(&system, 120).await;
@@ -436,7 +436,7 @@ async fn a_repository_that_the_app_may_not_see_is_named_as_the_reason_until_it_m
     let account = system.world.with_github(|github, _| github.accounts().account_by_login("acme").map(|account| account.id)).unwrap();
     system.world.with_github(|github, _| github.accounts_mut().uninstall(account));
     system.pass(2_400).await;
-    let reason = system.job(job).unwrap().reason.unwrap_or_default();
+    let reason = system.job(job).unwrap().reason.map(|reason| reason.to_string()).unwrap_or_default();
     assert!(reason.contains("may not see repository acme/app"), "{reason:?}\n{}", story(&system));
     system.world.with_github(|github, now| github.accounts_mut().install(account, now));
     system.world.with_ecs(|ecs, _| ecs.clear_faults());

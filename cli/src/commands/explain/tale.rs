@@ -218,12 +218,11 @@ async fn runners_of<S: Store + History>(
 /// True for a runner that was started for the job, held it in reserve, registered for it, or ran it.
 fn has_to_do(runner: &Runner, record: &JobRecord) -> bool {
     let job = Some(record.id);
-    let mentioned = format!("for job {} of ", record.id);
     runner.intended == job
         || runner.reserved == job
         || runner.work.as_ref().is_some_and(|work| work.job == job)
         || record.runner.as_ref() == Some(&runner.id)
-        || runner.story.iter().any(|note| note.text.contains(&mentioned))
+        || runner.story.iter().any(|note| note.event.job() == job)
 }
 
 /// A swap is no failure.
@@ -258,6 +257,6 @@ fn beside(runner: &Runner) -> Beside {
         job: runner.work.as_ref().and_then(|work| work.job),
         task: runner.arn.as_ref().map(ToString::to_string),
         cost_microdollars: runner.cost,
-        reason: runner.reason.clone(),
+        reason: runner.reason.as_ref().map(ToString::to_string),
     }
 }

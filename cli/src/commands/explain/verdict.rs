@@ -57,14 +57,14 @@ fn queued(around: &Around<'_>) -> Waits {
 }
 
 fn gated(around: &Around<'_>) -> Waits {
-    let reason = around.record.reason.clone().unwrap_or_else(|| "GitHub holds it back".to_owned());
+    let reason = around.record.reason.as_ref().map_or_else(|| "GitHub holds it back".to_owned(), ToString::to_string);
     let asked = next_question(around).map(|asked| format!("; {asked}")).unwrap_or_default();
     Waits::new(For::Gate, reason)
         .helped(format!("approve it on the run's page, or wait for the run that holds its concurrency group{asked}"))
 }
 
 fn unplaced(around: &Around<'_>) -> Waits {
-    let reason = around.record.reason.clone().unwrap_or_else(|| "no pool takes it".to_owned());
+    let reason = around.record.reason.as_ref().map_or_else(|| "no pool takes it".to_owned(), ToString::to_string);
     let waits = Waits::new(For::NoPool, reason);
     match (around.matched.and_then(|matched| matched.taker()), around.errand) {
         (Some(pool), Some(_)) => waits.helped(format!("pool {pool} takes it by the pools file in force: it moves there within a minute")),
@@ -101,7 +101,7 @@ fn running(around: &Around<'_>) -> String {
         }
         _ => {}
     }
-    for more in record.reason.clone().into_iter().chain(next_question(around)) {
+    for more in record.reason.as_ref().map(ToString::to_string).into_iter().chain(next_question(around)) {
         summary.push_str("; ");
         summary.push_str(&more);
     }
@@ -136,7 +136,7 @@ fn closed(record: &JobRecord, runner: Option<&Runner>) -> String {
     }
     if let Some(reason) = &record.reason {
         summary.push_str("; ");
-        summary.push_str(reason);
+        summary.push_str(&reason.to_string());
     }
     summary
 }

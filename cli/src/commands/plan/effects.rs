@@ -72,7 +72,7 @@ impl Destinations {
             let wanted = Wanted { labels: &job.labels, repository: &job.repository, run: job.run, attempt: job.attempt };
             let (counts, name) = match pools.place(wanted) {
                 Placement::Pool(pool) => (&mut found.pools, pool.name.to_string()),
-                Placement::Unplaced(why) => (&mut found.none, why),
+                Placement::Unplaced(why) => (&mut found.none, why.to_string()),
                 Placement::Refused(why) => (&mut found.none, why.in_words().to_owned()),
                 Placement::NotOurs => (&mut found.none, "no pool offers a label that it asks for".to_owned()),
             };

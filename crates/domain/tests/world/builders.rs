@@ -12,6 +12,7 @@ use mayfly_domain::plan::Limits;
 use mayfly_domain::pool::Pool;
 use mayfly_domain::runner::{Launch, Runner, RunnerState, StopKind, StopMark, Work};
 use mayfly_domain::size::{Architecture, Capacity, Size};
+use mayfly_domain::story::Reason;
 use mayfly_domain::target::{Repository, Target, TargetScope};
 use mayfly_domain::time::Timestamp;
 
@@ -207,7 +208,7 @@ pub(crate) fn busy(number: u64, reserved: i64, run: i64, job: Option<i64>) -> Ru
 }
 
 pub(crate) fn marked(runner: Runner) -> Runner {
-    Runner { stop: Some(StopMark { at: ago(5), kind: StopKind::Surplus, reason: "surplus".into() }), ..runner }
+    Runner { stop: Some(StopMark { at: ago(5), kind: StopKind::Surplus, reason: Reason::NotNeeded }), ..runner }
 }
 
 /// Room to launch a thousand, no limit from GitHub.
@@ -235,7 +236,7 @@ pub(crate) fn broken(failures: u32, kind: FailureKind) -> SizeHealth {
         raised_at: Some(ago(600)),
         not_before: Some(ago(1)),
         kind: Some(kind),
-        reason: Some("no capacity".into()),
+        reason: Some(Reason::Ecs { message: "no capacity".into() }),
         ..SizeHealth::default()
     }
 }

@@ -9,6 +9,7 @@ use mayfly_domain::job::{AssignedRunner, JobAction, JobEvent, JobRecord, JobStat
 use mayfly_domain::observe::{Known, Observation, Verdict, WaitingChange, observe};
 use mayfly_domain::pool::{Account, Pool, Pools};
 use mayfly_domain::runner::Runner;
+use mayfly_domain::story::Reason;
 use mayfly_domain::target::Repository;
 use mayfly_domain::time::Timestamp;
 
@@ -161,7 +162,7 @@ pub(crate) struct Outcome {
     conclusion: Option<String>,
     runner: (Option<String>, Option<mayfly_domain::id::RunnerId>),
     times: (Option<Timestamp>, Option<Timestamp>, Option<i64>),
-    reason: Option<String>,
+    reason: Option<Reason>,
     repository: Repository,
     waiting: Vec<(PoolName, WaitingJob)>,
     runners: Vec<Runner>,

@@ -11,6 +11,7 @@ use mayfly_domain::plan::{Limits, Plan, plan};
 use mayfly_domain::pool::Pool;
 use mayfly_domain::runner::{Runner, RunnerState, Work};
 use mayfly_domain::size::Size;
+use mayfly_domain::story::Reason;
 use mayfly_domain::time::Timestamp;
 use proptest::prelude::*;
 
@@ -171,7 +172,7 @@ pub(crate) fn runner(world: World, number: u64) -> impl Strategy<Value = Runner>
                     state: RunnerState::Busy,
                     // GitHub may have told sweeper that the runner is busy, and nothing more.
                     work: (!second).then_some(Work { run, attempt, job: named.map(JobId), since: ago(4) }),
-                    refused: first.then(|| "not this repository".to_owned()),
+                    refused: first.then(|| Reason::NeverRegistered),
                     done_at: third.then_some(ago(1)),
                     ..full
                 },
