@@ -7,8 +7,8 @@ use crate::job::WaitingJob;
 use crate::plan::Limits;
 use crate::pool::Pool;
 use crate::refusal::Refusals;
-use crate::runner::{Runner, RunnerState, StopKind};
-use crate::story::Reason;
+use crate::runner::{Runner, RunnerState, StopKind, StopMark};
+use crate::story::{Reason, StoryEvent, note};
 use crate::time::Timestamp;
 use crate::times;
 
@@ -111,11 +111,56 @@ fn dismissed(runner: &Runner, state: RunnerState, wish: &Dismissal, now: Timesta
     }
 }
 
+impl Runner {
+    /// The runner, to be stopped; `None` if GitHub may know it by now, or it is marked already.
+    #[must_use]
+    pub fn marked(&self, kind: StopKind, reason: &Reason, now: Timestamp) -> Option<Self> {
+        (self.state.unregistered() && self.stop.is_none()).then(|| {
+            let mut after = Self { stop: Some(StopMark { at: now, kind, reason: reason.clone() }), ..self.clone() };
+            note(&mut after.story, now, StoryEvent::MarkedForStop { reason: reason.clone() });
+            after
+        })
+    }
+
+    /// The runner after GitHub, asked about the row `asked`, removed it: it will be given nothing more, and until its task is gone it must not pass for one that
+    /// waits for a job. `None` if that is known, or it has another registration by now, or works: then GitHub's answer is no reason to stop it.
+    #[must_use]
+    pub fn deregistered(&self, asked: &Self, why: &Reason, now: Timestamp) -> Option<Self> {
+        (self.is_idle_as(asked) && self.retired_at.is_none()).then(|| {
+            let mut after = Self { retired_at: Some(now), retired_reason: Some(why.clone()), ..self.clone() };
+            note(&mut after.story, now, StoryEvent::Deregistered);
+            after
+        })
+    }
+
+    /// The runner after GitHub showed the App neither it nor its repository or organization: whether it has a job is not known, so it stays until it ends by itself
+    /// or its time is over. `None` if that is in its story.
+    #[must_use]
+    pub fn not_deregistered(&self, now: Timestamp) -> Option<Self> {
+        let news = !self.story.iter().any(|told| told.event == StoryEvent::NotDeregistered);
+        news.then(|| {
+            let mut after = self.clone();
+            note(&mut after.story, now, StoryEvent::NotDeregistered);
+            after
+        })
+    }
+
+    /// The runner after GitHub refused to remove it because it has a job, though nothing else said so.
+    #[must_use]
+    pub fn found_busy(&self, now: Timestamp) -> Option<Self> {
+        (self.state == RunnerState::Registered).then(|| {
+            let mut after = Self { state: RunnerState::Busy, busy_at: Some(now), ..self.clone() };
+            note(&mut after.story, now, StoryEvent::FoundBusy);
+            after
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::id::{RunId, TaskArn};
-    use crate::runner::{Launch, StopMark, Work};
+    use crate::runner::{Launch, Work};
     use crate::size::{Architecture, Capacity, Size};
     use std::time::Duration;
 

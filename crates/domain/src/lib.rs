@@ -16,6 +16,7 @@ pub mod held;
 pub mod id;
 pub mod job;
 pub mod label;
+pub mod launch_result;
 pub mod leftover;
 pub mod matching;
 pub mod observe;

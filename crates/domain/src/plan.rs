@@ -1,5 +1,8 @@
 //! The plan: what scaler should do now for one pool. The one place where launches and stops are decided.
 
+mod confirm;
+mod to_send;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +18,9 @@ use crate::runner::{Runner, RunnerState};
 use crate::size::Size;
 use crate::story::Reason;
 use crate::time::Timestamp;
+
+pub use confirm::{confirm, is_stale, marks_now};
+pub use to_send::{MOST_AGAIN, ToSend, to_send};
 
 /// What bounds a plan besides the pool's own limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

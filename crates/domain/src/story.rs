@@ -19,7 +19,8 @@ pub use reason::{LeftPool, PoolChange, Reason, TaskEnd};
 pub struct Note {
     /// When.
     pub at: Timestamp,
-    /// What.
+    /// What. Beside the time, not within: every look at a pool reads the stories of all of its runners.
+    #[serde(flatten)]
     pub event: StoryEvent,
 }
 

@@ -3,10 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use mayfly_domain::care::{Care, care};
-use mayfly_domain::runner::{Runner, StopKind};
+use mayfly_domain::runner::{Runner, RunnerState, StopKind, StopMark};
+use mayfly_domain::story::{Reason, StoryEvent};
 use mayfly_domain::times;
 
-use crate::builders::{NOW, ago, parked, pool, registered, target};
+use crate::builders::{NOW, ago, busy, parked, pool, registered, registering, requested, target};
 
 #[path = "world/builders.rs"]
 mod builders;
@@ -36,4 +37,48 @@ fn a_runner_that_was_taken_away_at_github_is_ended_two_minutes_later() {
     let at = |seconds: u64| care(&Runner { retired_at: Some(ago(seconds)), ..registered(1, 1, target(1, "mayfly")) }, Some(&pool()), NOW);
     assert_eq!(at(wait), Care::None);
     assert!(matches!(at(wait + 1), Care::End(_)));
+}
+
+fn last(runner: &Runner) -> &StoryEvent {
+    &runner.story.last().unwrap().event
+}
+
+#[test]
+fn only_what_github_cannot_know_is_marked_and_once() {
+    for row in [requested(1), parked(1)] {
+        let after = row.marked(StopKind::ParkLimit, &Reason::ParkLimit, NOW).unwrap();
+        assert_eq!(after.stop, Some(StopMark { at: NOW, kind: StopKind::ParkLimit, reason: Reason::ParkLimit }));
+        assert_eq!(last(&after), &StoryEvent::MarkedForStop { reason: Reason::ParkLimit });
+        assert_eq!(after.marked(StopKind::ParkLimit, &Reason::ParkLimit, NOW), None);
+    }
+    for row in [registering(1, 1, target(1, "mayfly")), registered(1, 1, target(1, "mayfly")), busy(1, 1, 7, None)] {
+        assert_eq!(row.marked(StopKind::ParkLimit, &Reason::ParkLimit, NOW), None);
+    }
+}
+
+/// GitHub was asked about the registration that the row had then.
+#[test]
+fn a_runner_is_deregistered_only_if_it_is_as_idle_as_when_github_was_asked() {
+    let asked = registered(1, 1, target(1, "mayfly"));
+    let after = asked.deregistered(&asked, &Reason::MakesRoom, NOW).unwrap();
+    assert_eq!((after.retired_at, &after.retired_reason, last(&after)), (Some(NOW), &Some(Reason::MakesRoom), &StoryEvent::Deregistered));
+    assert_eq!(after.deregistered(&asked, &Reason::MakesRoom, NOW), None);
+    assert_eq!(Runner { mint: asked.mint + 1, ..asked.clone() }.deregistered(&asked, &Reason::MakesRoom, NOW), None);
+    assert_eq!(busy(1, 1, 7, None).deregistered(&asked, &Reason::MakesRoom, NOW), None);
+}
+
+#[test]
+fn that_a_runner_could_not_be_deregistered_is_told_once() {
+    let after = registered(1, 1, target(1, "mayfly")).not_deregistered(NOW).unwrap();
+    assert_eq!(last(&after), &StoryEvent::NotDeregistered);
+    let told_since = Runner { story: after.story.iter().cloned().chain(after.story.clone()).collect(), ..after.clone() };
+    assert_eq!((after.not_deregistered(NOW), told_since.not_deregistered(NOW)), (None, None));
+}
+
+#[test]
+fn only_a_registered_runner_is_found_busy() {
+    let after = registered(1, 1, target(1, "mayfly")).found_busy(NOW).unwrap();
+    assert_eq!((after.state, after.busy_at, last(&after)), (RunnerState::Busy, Some(NOW), &StoryEvent::FoundBusy));
+    assert_eq!(after.found_busy(NOW), None);
+    assert_eq!(registering(1, 1, target(1, "mayfly")).found_busy(NOW), None);
 }

@@ -200,20 +200,20 @@ fn what_kept_a_job_from_every_runner_is_told_when_it_is_over_and_of_one_that_ran
     let record = &ledger.records[&JobId(JOB)];
     assert_eq!((record.is_over(), &record.reason), (true, &before));
 
-    let over = |reason: &str, change: &dyn Fn(&mut JobRecord), last: JobEvent| {
+    let over = |reason: Reason, change: &dyn Fn(&mut JobRecord), last: JobEvent| {
         let mut ledger = lived(&[], &[queued("a")]);
         let record = ledger.records.get_mut(&JobId(JOB)).unwrap();
-        record.reason = Some(reason.to_owned());
+        record.reason = Some(reason);
         change(record);
         ledger.record(&last, &pools());
         ledger.records[&JobId(JOB)].reason.clone()
     };
     let cancelled = || completed("b", "cancelled", None);
-    assert_eq!(over("refused", &|_| {}, cancelled()).as_deref(), Some("while it waited: refused"));
-    assert_eq!(over("refused", &|_| {}, completed("b", "success", Some(stranger()))), None, "it ran, whoever has the runner");
+    assert_eq!(over(Reason::AskedFirst, &|_| {}, cancelled()), Some(Reason::WhileItWaited { why: Box::new(Reason::AskedFirst) }));
+    assert_eq!(over(Reason::AskedFirst, &|_| {}, completed("b", "success", Some(stranger()))), None, "it ran, whoever has the runner");
     let doubted = |record: &mut JobRecord| record.doubt = Some(Doubt { what: Doubtful::NotShown, since: NOW });
-    assert_eq!(over("GitHub does not show it", &doubted, cancelled()), None);
-    assert_eq!(over("held back by GitHub: an environment's protection rule or a concurrency group", &|_| {}, cancelled()), None);
+    assert_eq!(over(Reason::JobNotFound, &doubted, cancelled()), None);
+    assert_eq!(over(Reason::Gated, &|_| {}, cancelled()), None);
 }
 
 #[test]

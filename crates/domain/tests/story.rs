@@ -69,10 +69,10 @@ fn the_tables_above_leave_no_event_and_no_reason_out() {
 #[test]
 fn what_a_newer_version_wrote_does_not_keep_a_story_from_being_read() {
     let newer = r#"[
-        {"at": 1, "event": {"kind": "queued"}},
-        {"at": 2, "event": {"kind": "defrosted", "degrees": [3, 4], "by": {"sun": true}}},
-        {"at": 3, "event": {"kind": "unplaced", "reason": {"kind": "too_cold"}}},
-        {"at": 4, "event": {"kind": "started", "runner": {"id": 5}}}
+        {"at": 1, "kind": "queued"},
+        {"at": 2, "kind": "defrosted", "degrees": [3, 4], "by": {"sun": true}},
+        {"at": 3, "kind": "unplaced", "reason": {"kind": "too_cold"}},
+        {"at": 4, "kind": "started", "runner": {"id": 5}}
     ]"#;
     let story: Vec<Note> = serde_json::from_str(newer).unwrap();
     let events: Vec<&StoryEvent> = story.iter().map(|note| &note.event).collect();

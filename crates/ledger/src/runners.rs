@@ -8,7 +8,7 @@ use mayfly_domain::job::{JobRecord, WaitingJob};
 use mayfly_domain::pool::Pool;
 use mayfly_domain::reclaim;
 use mayfly_domain::runner::Runner;
-use mayfly_domain::story::{Reason, StoryEvent, note};
+use mayfly_domain::story::Reason;
 use mayfly_domain::stray::{Known, Stray, stray};
 use mayfly_domain::task::{Around, Closing, End, Task, TaskStatus, close};
 use mayfly_domain::time::Timestamp;
@@ -100,14 +100,7 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`].
     pub async fn launched(&self, address: &RunnerAddress, arn: &TaskArn, now: Timestamp) -> Result<Option<Reason>, LedgerError> {
-        let adopt = |runner: &Runner| {
-            runner.arn.is_none().then(|| {
-                let mut after = runner.clone();
-                after.is_task(arn);
-                note(&mut after.story, now, StoryEvent::TaskStarted { task: arn.task_id().to_owned() });
-                after
-            })
-        };
+        let adopt = |runner: &Runner| runner.launched(arn, now);
         Ok(match self.change_runner(address, adopt).await? {
             Changed::Closed => Some(Reason::RunnerClosed),
             Changed::Yes(runner) | Changed::No(runner) => unwanted(&runner, arn),

@@ -29,5 +29,8 @@ async fn main() -> Result<(), Error> {
         clock: Box::new(system_clock),
     };
     let registrar = &Registrar::new(ledger, settings, world);
-    lambda_runtime::run(service_fn(|event: LambdaEvent<Event>| async move { Ok::<_, Error>(registrar.handle(event.payload).await) })).await
+    lambda_runtime::run(service_fn(
+        |event: LambdaEvent<Event>| async move { Ok::<_, Error>(Box::pin(registrar.handle(event.payload)).await) },
+    ))
+    .await
 }

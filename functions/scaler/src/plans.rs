@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use mayfly_domain::id::{PoolName, RepositoryId, RunnerAddress};
-use mayfly_domain::plan::{Held, Limits, Plan, Start, Stop, plan};
+use mayfly_domain::plan::{Held, Limits, Plan, Start, ToSend, confirm, is_stale, marks_now, plan, to_send};
 use mayfly_domain::pool::Pool;
-use mayfly_domain::runner::{Launch, Runner, StopKind, StopMark};
+use mayfly_domain::runner::{Launch, Runner, StopKind};
 use mayfly_domain::size::Size;
 use mayfly_domain::story::{StoryEvent, note};
 use mayfly_domain::time::Timestamp;
@@ -20,14 +20,10 @@ use mayfly_queue::Wakes;
 use tracing::{info, warn};
 
 use crate::reasons::{self, Reason};
-use crate::sends::MOST_AGAIN;
 use crate::{Fleet, Scaler};
 
 /// How often a plan is made anew in one run because another planner committed first, or because it took too long.
 const TRIES: u32 = 4;
-
-/// How long launches may wait for the second look that a stop needs.
-const LAUNCHES_WAIT: Duration = Duration::from_millis(500);
 
 /// The time between the beginnings of two looks at a pool of so many rows.
 pub(crate) fn looks_apart(rows: usize) -> Duration {
@@ -105,7 +101,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
             let (mut look, mut plan) = self.planned(pool).await?;
             apart = looks_apart(look.rows());
             // A stop needs a second look: when looks are slow, or make a large pool's partition busy, launches do not wait for it.
-            let later = !plan.launch.is_empty() && (self.now().since(began) > times::PLAN_FRESH || apart > LAUNCHES_WAIT);
+            let later = plan.stops_wait(self.now().since(began), apart);
             let stops_left = later && !plan.stop.is_empty();
             if later {
                 plan.stop.clear();
@@ -113,21 +109,16 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
             if !plan.stop.is_empty() {
                 tokio::time::sleep(apart).await;
                 began = self.now();
-                // A mark stands for ever, and a job that just began on one runner, seen half, makes the runner of the next job look surplus:
-                // its row is gone already, and the runner, read before, still seems to wait for one. In a burst a second look may see another
-                // such half; runners that were read after the jobs cannot seem to wait for a job that has begun.
-                let (first, jobs) = (plan.stop, look.jobs);
+                let (first, jobs) = (plan, look.jobs);
                 (look, plan) = self.planned(pool).await?;
                 let between = self.plan_for(pool, &Look { jobs, ..look.clone() });
-                let agreed = |stops: &[Stop], stop: &Stop| stops.iter().any(|other| other.runner == stop.runner);
-                plan.stop.retain(|stop| agreed(&first, stop) && agreed(&between.stop, stop));
+                plan = confirm(&first, plan, &between);
             }
             let launched = self.rows(pool, &mut plan).await?;
-            // A parked runner writes its row at every poll: marks that meet that must not hold up launches again and again.
-            let marked = if attempt < 2 || launched.is_empty() { self.marks(&plan, &look) } else { Vec::new() };
+            let marked = if marks_now(attempt, launched.len()) { self.marks(&plan, &look) } else { Vec::new() };
             // What commits nothing may be old: another look would only ask ECS once more about the definition that it gave no answer about.
             if !launched.is_empty() || !marked.is_empty() {
-                if self.grew_old(began, attempt, deadline) {
+                if is_stale(began, attempt, deadline, self.now()) {
                     // What it rests on may have changed; a slow call (the first task definition) is over by now.
                     continue;
                 }
@@ -146,15 +137,6 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
             return Ok(Committed { reasons, rows, ..self.to_send(&look, launched, marked, more) });
         }
         bail!("others committed first, or the look took too long, {TRIES} times")
-    }
-
-    /// True if a plan is so old that it had better be made again. That the pool has had no other planner and the marked runners no other writer since,
-    /// the transaction makes sure of; what an old plan may cost is a runner for a job that has ended meanwhile. So the limit doubles with each try,
-    /// and a plan that could not be made again in time is as good as any: reads that are slow must not keep a pool from launching for as long as they are.
-    fn grew_old(&self, began: Timestamp, attempt: u32, deadline: Timestamp) -> bool {
-        let now = self.now();
-        let age = now.since(began);
-        age > times::doubled(times::PLAN_FRESH, attempt, times::SCALER_DEADLINE) && now.plus(age) < deadline
     }
 
     /// One look, and what follows from it.
@@ -182,27 +164,21 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
     /// The rows of the planned launches, requests included: from here on they can be repeated to the letter. What has no task definition is
     /// not launched, and the plan says why.
     async fn rows(&self, pool: &Pool, plan: &mut Plan) -> anyhow::Result<Vec<Runner>> {
-        let mut rows = Vec::with_capacity(plan.launch.len());
-        let names = self.names(plan).await;
-        let mut refused: BTreeMap<Size, Held> = BTreeMap::new();
-        for start in &plan.launch {
-            let definition = Definition::of(&self.world.site, pool, start.size.architecture);
-            if let Some(held) = refused.get(&start.size) {
-                plan.held.extend(start.job.map(|job| (job, *held)));
-                continue;
-            }
+        let sizes: BTreeSet<Size> = plan.launch.iter().map(|start| start.size).collect();
+        let (mut definitions, mut refused) = (BTreeMap::new(), BTreeMap::new());
+        for size in sizes {
+            let definition = Definition::of(&self.world.site, pool, size.architecture);
             // Cached by the fleet: one call per content and process.
             match self.world.fleet.ensure(&definition).await {
-                Ok(arn) => rows.push(self.row(pool, start, &arn, &names)?),
+                Ok(arn) => drop(definitions.insert(size, arn)),
                 // Nothing of that definition can be launched; stops, repetitions and other sizes of the pool go on.
-                Err(problem) => {
-                    let held = self.no_definition(pool, &start.size, &definition, &problem).await;
-                    refused.insert(start.size, held);
-                    plan.held.extend(start.job.map(|job| (job, held)));
-                }
+                Err(problem) => drop(refused.insert(size, self.no_definition(pool, &size, &definition, &problem).await)),
             }
         }
-        Ok(rows)
+        plan.withhold(&refused);
+        let names = self.names(plan).await;
+        let rows = plan.launch.iter().filter_map(|start| Some(self.row(pool, start, definitions.get(&start.size)?, &names)));
+        rows.collect()
     }
 
     fn row(&self, pool: &Pool, start: &Start, definition: &str, names: &BTreeMap<RepositoryId, String>) -> anyhow::Result<Runner> {
@@ -239,31 +215,16 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
     fn marks(&self, plan: &Plan, look: &Look) -> Vec<Runner> {
         let now = self.now();
         let marked = plan.stop.iter().take(MOST_STOPS).filter_map(|stop| {
-            let mut runner = look.runners.iter().find(|runner| runner.id == stop.runner)?.clone();
-            runner.rev += 1;
-            note(&mut runner.story, now, StoryEvent::MarkedForStop { reason: stop.reason.clone() });
-            runner.stop = Some(StopMark { at: now, kind: StopKind::Surplus, reason: stop.reason.clone() });
-            Some(runner)
+            let runner = look.runners.iter().find(|runner| runner.id == stop.runner)?;
+            let marked = runner.marked(StopKind::Surplus, &stop.reason, now)?;
+            Some(Runner { rev: runner.rev + 1, ..marked })
         });
         marked.collect()
     }
 
     /// What is to be sent: the new rows, those that an earlier run left unanswered, and stops, those of earlier runs again.
     fn to_send(&self, look: &Look, launched: Vec<Runner>, marked: Vec<Runner>, more: bool) -> Committed {
-        let now = self.now();
-        let marked_before = look.runners.iter().filter(|runner| runner.stop.is_some() && runner.state.unregistered());
-        let unanswered = look.runners.iter().filter(|runner| {
-            runner.arn.is_none()
-                && runner.stop.is_none()
-                && !runner.launch.given_up
-                && !marked.iter().any(|marked| marked.id == runner.id)
-                && now.since(runner.launch.sent_at) > times::RESEND_AFTER
-                && now.since(runner.launch.first_sent_at) < times::SEND_WITHIN
-        });
-        let mut unanswered: Vec<Runner> = unanswered.cloned().collect();
-        unanswered.sort_by(|one, other| (one.launch.sent_at, &one.id).cmp(&(other.launch.sent_at, &other.id)));
-        let more = more || unanswered.len() > MOST_AGAIN;
-        unanswered.truncate(MOST_AGAIN);
-        Committed { marked: marked_before.cloned().chain(marked).collect(), launched, unanswered, more, ..Committed::default() }
+        let ToSend { marked, unanswered, more: left } = to_send(&look.runners, marked, self.now());
+        Committed { marked, launched, unanswered, more: more || left, ..Committed::default() }
     }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use anyhow::Context;
 use futures::stream::{self, StreamExt};
 use mayfly_domain::id::{RunnerAddress, TaskArn};
-use mayfly_domain::runner::{Launch, Runner, StopKind};
-use mayfly_domain::story::{Reason, StoryEvent, note};
+use mayfly_domain::launch_result::{AfterRefusal, LaunchResult, after_refusal};
+use mayfly_domain::runner::{Runner, StopKind};
+use mayfly_domain::story::Reason;
 use mayfly_domain::task::End;
 use mayfly_domain::time::Timestamp;
 use mayfly_domain::times;
@@ -21,17 +22,10 @@ use tracing::{error, warn};
 use crate::plans::Committed;
 use crate::{Fleet, Scaler};
 
-/// Most tries of one launch at different places (zones, then the other capacity) before it counts as a failed start.
-const MOST_ATTEMPTS: u32 = 5;
-
 /// A marked runner whose task is still there is stopped again after this time: the first call may have been lost.
 const STOP_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
-/// Launches of earlier runs without an answer that one run sends again at most: ECS takes 20 RunTask calls a second (ECS API request throttling), and a run has some
-/// twelve seconds for them.
-pub(crate) const MOST_AGAIN: usize = 200;
-
-/// How many of them are taken up at a time: each is a read and a write.
+/// Launches of earlier runs that are taken up at a time: each is a read and a write.
 const TAKEN_UP_AT_ONCE: usize = 10;
 
 /// StopTask calls under way at a time; ECS takes 40 a second (ECS API request throttling).
@@ -101,19 +95,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
     /// One of them; `None` if it cannot be taken up.
     async fn take_up(&self, runner: &Runner) -> Option<Runner> {
         let now = self.now();
-        let take = |row: &Runner| {
-            let same = row.rev == runner.rev && row.arn.is_none() && row.stop.is_none();
-            same.then(|| {
-                // That nobody wrote down an answer does not mean that no task came of it, unless it is known that nothing was sent.
-                let unsure = row.launch.unsure || !row.launch.unsent;
-                let launch = Launch { sent_at: now, unsure, unsent: false, ..row.launch.clone() };
-                let mut after = Runner { launch, ..row.clone() };
-                // What ECS said before speaks of the time before.
-                (after.launch.missing, after.launch.missing_at) = (0, None);
-                note(&mut after.story, now, StoryEvent::LaunchRepeated);
-                after
-            })
-        };
+        let take = |row: &Runner| row.sent_again(runner, now);
         match self.ledger.change_runner(&runner.address(), take).await {
             Ok(Changed::Yes(after)) => Some(*after),
             Ok(Changed::No(_) | Changed::Closed) => None,
@@ -128,15 +110,15 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
     async fn write_down(&self, runner: &Runner, sent: Sent) -> anyhow::Result<Option<Runner>> {
         let address = runner.address();
         match sent {
-            Sent::NotSent => self.answered(runner, |launch| launch.unsent = true).await.map(|()| None),
+            Sent::NotSent => self.answered(runner, LaunchResult::NotSent).await.map(|()| None),
             Sent::Answered(LaunchAnswer::Started(arn)) => self.started(&address, &arn).await.map(|()| None),
             Sent::Answered(LaunchAnswer::Unsure { reason, may_have_started, .. }) => {
                 warn!(runner.id = %runner.id, pool.name = %runner.pool, "no definite answer to a launch, it is sent again: {reason}");
-                let doubt = move |launch: &mut Launch| if may_have_started { launch.unsure = true } else { launch.unsent = true };
-                self.answered(runner, doubt).await.map(|()| None)
+                let result = if may_have_started { LaunchResult::Unknown } else { LaunchResult::NotSent };
+                self.answered(runner, result).await.map(|()| None)
             }
             Sent::Answered(LaunchAnswer::Failed { kind, reason, no_place }) => {
-                if !(no_place && runner.launch.unsure) {
+                if after_refusal(runner, kind.into(), no_place) != AfterRefusal::Settle {
                     return self.failed(runner, kind, &reason).await;
                 }
                 match self.settled(runner).await? {
@@ -157,40 +139,33 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
     }
 
     /// Writes down what is known of the newest send, if that is still the row's.
-    async fn answered(&self, runner: &Runner, change: impl Fn(&mut Launch) + Send + Sync) -> anyhow::Result<()> {
-        let mark = |row: &Runner| {
-            let mut launch = row.launch.clone();
-            change(&mut launch);
-            let news = row.launch.attempt == runner.launch.attempt && row.arn.is_none() && launch != row.launch;
-            news.then(|| Runner { launch, ..row.clone() })
-        };
+    async fn answered(&self, runner: &Runner, result: LaunchResult) -> anyhow::Result<()> {
+        let mark = |row: &Runner| row.with_result(runner, result);
         self.ledger.change_runner(&runner.address(), mark).await.context("write down what came of a launch").map(drop)
     }
 
-    /// ECS found no place under this token, so no send under it has made a task: not this one, and none of an earlier run, whose calls are long over (within a
-    /// run the fleet keeps the doubt). Answers the row without doubt, if it is still the one that was sent for: the next zone may be tried.
+    /// No task came of any send under this token, neither of this run (within which the fleet keeps the doubt) nor of an earlier one, whose calls are long over.
+    /// Answers the row without doubt, if it is still the one that was sent for.
     async fn settled(&self, runner: &Runner) -> anyhow::Result<Option<Runner>> {
-        let (attempt, sent_at) = (runner.launch.attempt, runner.launch.sent_at);
-        let settle = |row: &Runner| {
-            let same = row.launch.attempt == attempt && row.launch.sent_at == sent_at && row.arn.is_none();
-            same.then(|| Runner { launch: Launch { unsure: false, ..row.launch.clone() }, ..row.clone() })
-        };
+        let settle = |row: &Runner| row.without_doubt(runner);
         let changed = self.ledger.change_runner(&runner.address(), settle).await.context("write down that no task came of a launch")?;
         Ok(if let Changed::Yes(row) = changed { Some(*row) } else { None })
     }
 
     /// A definite failure: elsewhere if that may help, else the runner is closed, unless an earlier send may have made a task after all.
     async fn failed(&self, runner: &Runner, kind: LaunchFailure, reason: &str) -> anyhow::Result<Option<Runner>> {
-        if runner.launch.unsure {
-            // Not sent again: ECS would replay its no. Sweeper asks ECS, twice, once its reads have caught up.
-            warn!(runner.id = %runner.id, pool.name = %runner.pool, "a repeated launch failed, and what came of the first is unknown: {reason}");
-            return self.answered(runner, |launch| launch.given_up = true).await.map(|()| None);
-        }
-        if kind == LaunchFailure::Capacity && runner.launch.attempt < MOST_ATTEMPTS {
-            let elsewhere = self.elsewhere(runner, reason).await?;
-            if elsewhere.is_some() {
-                return Ok(elsewhere);
+        match after_refusal(runner, kind.into(), false) {
+            AfterRefusal::Settle | AfterRefusal::Record => {
+                warn!(runner.id = %runner.id, pool.name = %runner.pool, "a repeated launch failed, and what came of the first is unknown: {reason}");
+                return self.answered(runner, LaunchResult::RefusedAfterUnknown).await.map(|()| None);
             }
+            AfterRefusal::TryElsewhere => {
+                let elsewhere = self.elsewhere(runner, reason).await?;
+                if elsewhere.is_some() {
+                    return Ok(elsewhere);
+                }
+            }
+            AfterRefusal::Close => {}
         }
         match kind {
             LaunchFailure::Configuration => warn!(runner.id = %runner.id, pool.name = %runner.pool, "ECS takes no such launch: {reason}"),
@@ -198,9 +173,8 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
                 warn!(runner.id = %runner.id, pool.name = %runner.pool, "ECS has no room for a runner now: {reason}");
             }
         }
-        let attempt = runner.launch.attempt;
-        let still = |row: &Runner| row.arn.is_none() && row.launch.attempt == attempt && !row.launch.unsure;
         let end = End::NeverStarted(kind.into(), reason);
+        let still = |row: &Runner| row.never_started(runner);
         let closed =
             self.ledger.close_runner(&runner.address(), end, still, self.now()).await.context("close a runner that never started")?;
         if let Some(why) = closed.and_then(|closing| closing.must_act) {
@@ -218,23 +192,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
         let attempt = runner.launch.attempt + 1;
         let request = LaunchRequest::from_json(&runner.launch.request).context("read a stored launch request")?;
         let request = request.next_after_capacity_failure(attempt).to_json().context("write a launch request")?;
-        let next = |row: &Runner| {
-            let same = row.launch.attempt == runner.launch.attempt && row.arn.is_none() && row.stop.is_none();
-            same.then(|| {
-                let launch = Launch {
-                    request: request.clone(),
-                    attempt,
-                    first_sent_at: now,
-                    sent_at: now,
-                    missing: 0,
-                    missing_at: None,
-                    ..row.launch.clone()
-                };
-                let mut after = Runner { launch, ..row.clone() };
-                note(&mut after.story, now, StoryEvent::LaunchMoved { message: reason.to_owned() });
-                after
-            })
-        };
+        let next = |row: &Runner| row.moved(runner, &request, reason, now);
         Ok(match self.ledger.change_runner(&runner.address(), next).await.context("write down the next try")? {
             Changed::Yes(after) => Some(*after),
             Changed::No(_) | Changed::Closed => None,

@@ -8,8 +8,8 @@ use mayfly_domain::job::WaitingJob;
 use mayfly_domain::plan::Limits;
 use mayfly_domain::pool::{Pool, Pools};
 use mayfly_domain::question::{Question, question};
-use mayfly_domain::runner::{Runner, RunnerState, StopKind, StopMark};
-use mayfly_domain::story::{Reason, StoryEvent, note};
+use mayfly_domain::runner::{Runner, StopKind};
+use mayfly_domain::story::{Reason, StoryEvent};
 use mayfly_domain::target::Target;
 use mayfly_github::{CallError, Deleted};
 use mayfly_ledger::Store;
@@ -112,13 +112,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// A stop mark on a runner that is still unregistered; its task, if one is known, is stopped at once.
     async fn mark(&self, runner: &Runner, kind: StopKind, why: &Reason) -> anyhow::Result<()> {
         let now = self.now();
-        let mark = |row: &Runner| {
-            (row.state.unregistered() && row.stop.is_none()).then(|| {
-                let mut after = Runner { stop: Some(StopMark { at: now, kind, reason: why.clone() }), ..row.clone() };
-                note(&mut after.story, now, StoryEvent::MarkedForStop { reason: why.clone() });
-                after
-            })
-        };
+        let mark = |row: &Runner| row.marked(kind, why, now);
         if let Changed::Yes(marked) = self.ledger.change_runner(&runner.address(), mark).await? {
             info!(runner.id = %runner.id, pool.name = %runner.pool, "marked for stopping: {why}");
             if let Some(arn) = &marked.arn {
@@ -142,18 +136,10 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
 
     /// Writes down, once, that it is not known if a runner has a job: it stays until it ends by itself or its time is over.
     async fn left_alone(&self, runner: &Runner) -> anyhow::Result<()> {
-        const LEFT: StoryEvent = StoryEvent::NotDeregistered;
         let now = self.now();
-        let tell = |row: &Runner| {
-            let news = !row.story.iter().any(|told| told.event == LEFT);
-            news.then(|| {
-                let mut after = row.clone();
-                note(&mut after.story, now, LEFT);
-                after
-            })
-        };
+        let tell = |row: &Runner| row.not_deregistered(now);
         if let Changed::Yes(_) = self.ledger.change_runner(&runner.address(), tell).await? {
-            warn!(runner.id = %runner.id, pool.name = %runner.pool, "{LEFT}");
+            warn!(runner.id = %runner.id, pool.name = %runner.pool, "{}", StoryEvent::NotDeregistered);
         }
         Ok(())
     }
@@ -162,17 +148,10 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// another registration by now, or works: then what GitHub said is no reason to stop it.
     async fn retired(&self, runner: &Runner, why: &Reason) -> anyhow::Result<bool> {
         let now = self.now();
-        let idle = |row: &Runner| row.is_idle_as(runner);
-        let retire = |row: &Runner| {
-            (idle(row) && row.retired_at.is_none()).then(|| {
-                let mut after = Runner { retired_at: Some(now), retired_reason: Some(why.clone()), ..row.clone() };
-                note(&mut after.story, now, StoryEvent::Deregistered);
-                after
-            })
-        };
+        let retire = |row: &Runner| row.deregistered(runner, why, now);
         Ok(match self.ledger.change_runner(&runner.address(), retire).await.context("write down that it is retired")? {
             Changed::Yes(_) => true,
-            Changed::No(row) => idle(&row),
+            Changed::No(row) => row.is_idle_as(runner),
             Changed::Closed => false,
         })
     }
@@ -237,13 +216,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// GitHub says that a runner has a job, though nothing else said so.
     async fn found_busy(&self, address: &RunnerAddress) -> anyhow::Result<()> {
         let now = self.now();
-        let busy = |row: &Runner| {
-            (row.state == RunnerState::Registered).then(|| {
-                let mut after = Runner { state: RunnerState::Busy, busy_at: Some(now), ..row.clone() };
-                note(&mut after.story, now, StoryEvent::FoundBusy);
-                after
-            })
-        };
+        let busy = |row: &Runner| row.found_busy(now);
         self.ledger.change_runner(address, busy).await?;
         Ok(())
     }

@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
 use mayfly_domain::id::{PoolName, RunnerAddress, RunnerId, TaskArn};
-use mayfly_domain::runner::{Launch, Runner};
-use mayfly_domain::story::{StoryEvent, note};
+use mayfly_domain::launch_result::{MissingTask, task_missing};
+use mayfly_domain::runner::Runner;
 use mayfly_domain::task::{End, TaskStatus};
-use mayfly_domain::times;
 use mayfly_fleet::Described;
 use mayfly_ledger::Store;
 use mayfly_ledger::runners::Changed;
@@ -16,9 +15,6 @@ use tracing::{error, info, warn};
 
 use crate::budget::Budget;
 use crate::{Fleet, GitHub, Sweeper};
-
-/// So many answers of ECS that it knows no task make it true, each a while after the one before: its reads lag.
-const MISSING_TWICE: u32 = 2;
 
 /// Of so many rows one may be read again by itself: a read unit is 4 kB, of a single row or of these together.
 const ONE_BY_ONE: usize = 4;
@@ -84,11 +80,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         if runner.launch.missing == 0 {
             return Ok(());
         }
-        let reset = |row: &Runner| {
-            (row.launch.missing > 0)
-                .then(|| Runner { launch: Launch { missing: 0, missing_at: None, ..row.launch.clone() }, ..row.clone() })
-        };
-        self.ledger.change_runner(&runner.address(), reset).await?;
+        self.ledger.change_runner(&runner.address(), Runner::shown).await?;
         Ok(())
     }
 
@@ -127,35 +119,20 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
 
     /// ECS knows no task of the runner: counted when that proves something, and believed the second time.
     async fn missing(&self, runner: &Runner) -> anyhow::Result<()> {
-        if self.now().since(runner.launch.sent_at) <= times::MISSING_COUNTS_AFTER {
-            return Ok(());
-        }
-        // Two answers at one moment are one: whoever gave the first may still be behind. One sweep may follow another at once.
-        if runner.launch.missing_at.is_some_and(|at| self.now().since(at) < times::ASK_TWICE) {
-            return Ok(());
-        }
-        let address: RunnerAddress = runner.address();
-        if runner.launch.missing + 1 >= MISSING_TWICE {
-            // Sent again meanwhile: what ECS said speaks of the time before.
-            let still = |row: &Runner| row.was_asked_about(runner);
-            if self.ledger.close_runner(&address, End::Missing, still, self.now()).await?.is_some() {
-                warn!(runner.id = %runner.id, pool.name = %runner.pool, "closed: ECS knows no task of it");
-                self.wake(&runner.pool).await;
+        let (address, now) = (runner.address(), self.now());
+        let changed = match task_missing(runner, now) {
+            MissingTask::Early => return Ok(()),
+            MissingTask::Close => {
+                // Sent again meanwhile: what ECS said speaks of the time before.
+                let still = |row: &Runner| row.was_asked_about(runner);
+                if self.ledger.close_runner(&address, End::Missing, still, now).await?.is_some() {
+                    warn!(runner.id = %runner.id, pool.name = %runner.pool, "closed: ECS knows no task of it");
+                    self.wake(&runner.pool).await;
+                }
+                return Ok(());
             }
-            return Ok(());
-        }
-        let now = self.now();
-        let count = |row: &Runner| {
-            (row.launch.sent_at == runner.launch.sent_at).then(|| {
-                let mut after = Runner {
-                    launch: Launch { missing: row.launch.missing + 1, missing_at: Some(now), ..row.launch.clone() },
-                    ..row.clone()
-                };
-                note(&mut after.story, now, StoryEvent::TaskNotFound);
-                after
-            })
+            MissingTask::Count => self.ledger.change_runner(&address, |row| row.missing_once(runner, now)).await?,
         };
-        let changed = self.ledger.change_runner(&address, count).await?;
         if let Changed::Closed = changed {
             info!(runner.id = %runner.id, "closed meanwhile");
         }

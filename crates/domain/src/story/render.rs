@@ -14,7 +14,6 @@ const NAMELESS: &str = "a runner without a name";
 const NOT_VISIBLE: &str = "GitHub shows neither it nor its place to the App";
 
 impl fmt::Display for StoryEvent {
-    #[expect(clippy::too_many_lines, reason = "a table: one sentence for each event")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Placed { pool, pools_version, left: None } => write!(f, "goes to pool {pool} (pools file, version {pools_version})"),

@@ -172,7 +172,7 @@ pub(crate) fn runner(world: World, number: u64) -> impl Strategy<Value = Runner>
                     state: RunnerState::Busy,
                     // GitHub may have told sweeper that the runner is busy, and nothing more.
                     work: (!second).then_some(Work { run, attempt, job: named.map(JobId), since: ago(4) }),
-                    refused: first.then(|| Reason::NeverRegistered),
+                    refused: first.then_some(Reason::NeverRegistered),
                     done_at: third.then_some(ago(1)),
                     ..full
                 },
