@@ -5,31 +5,20 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use http::StatusCode;
-use http::header::{ACCEPT, HeaderValue, USER_AGENT};
-use octocrab::auth::AppAuth;
-use octocrab::jsonwebtoken::EncodingKey;
-use octocrab::service::middleware::base_uri::BaseUriLayer;
-use octocrab::service::middleware::extra_headers::ExtraHeadersLayer;
-use octocrab::{AuthState, Octocrab, OctocrabBuilder};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::address::api_base;
 use crate::call::{Reply, Request, bounded, perform};
+use crate::client::Client;
 use crate::connections::{Connections, connections};
 use crate::error::CallError;
 use crate::group::Groups;
 use crate::installation::Successors;
+use crate::jwt::Signer;
 use crate::moved::Logins;
 use crate::secret::Secret;
 use crate::token::Tokens;
-
-/// What GitHub calls us when it asks who called: required, else it answers 403 (docs.github.com, "Getting started with the
-/// REST API", user agent).
-pub(crate) const NAME: HeaderValue = HeaderValue::from_static(concat!("mayfly/", env!("CARGO_PKG_VERSION")));
-
-/// The media type that GitHub recommends.
-pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/vnd.github+json");
 
 /// The App's id and private key, and the one GitHub that may be shown them.
 ///
@@ -71,7 +60,7 @@ pub trait AppCredentials: Send + Sync {
 pub(crate) struct App {
     key: AppKey,
     /// Signs a JWT for every request.
-    pub(crate) client: Octocrab,
+    pub(crate) client: Client,
     pub(crate) tokens: Tokens,
     pub(crate) successors: Successors,
     pub(crate) groups: Groups,
@@ -130,19 +119,13 @@ impl Identity {
 }
 
 /// A client that signs as the App and knows no other address than the key's.
-fn client(key: &AppKey, connections: Connections) -> Result<Octocrab, CallError> {
+fn client(key: &AppKey, connections: Connections) -> Result<Client, CallError> {
     let base = api_base(&key.url).map_err(|problem| misconfigured(format!("the address that is stored with the App's key: {problem}")))?;
-    let signing = EncodingKey::from_rsa_pem(key.private_key.expose().as_bytes()).map_err(|_| {
-        misconfigured(format!("the private key of GitHub App {} is not an RSA key in PEM form: store it as GitHub gave it", key.app_id))
+    let signer = Signer::new(key.app_id, key.private_key.expose()).map_err(|why| {
+        let app = key.app_id;
+        misconfigured(format!("the private key of GitHub App {app} cannot be used ({why}): store it as GitHub gave it"))
     })?;
-    let headers = Arc::new(vec![(USER_AGENT, NAME), (ACCEPT, JSON)]);
-    let Ok(client) = OctocrabBuilder::new_empty()
-        .with_service(connections)
-        .with_layer(&ExtraHeadersLayer::new(headers))
-        .with_layer(&BaseUriLayer::new(base))
-        .with_auth(AuthState::App(AppAuth { app_id: key.app_id.into(), key: signing }))
-        .build();
-    Ok(client)
+    Ok(Client::app(connections, &base, signer))
 }
 
 fn connections_or_why(state: &mut State) -> Result<Connections, CallError> {
@@ -159,7 +142,7 @@ pub(crate) fn misconfigured(message: String) -> CallError {
 ///
 /// # Errors
 /// No answer, or GitHub does not know the App.
-pub(crate) async fn as_app(client: &Octocrab, request: &Request, by: Instant) -> Result<Reply, CallError> {
+pub(crate) async fn as_app(client: &Client, request: &Request, by: Instant) -> Result<Reply, CallError> {
     let reply = perform(client, request, by).await?;
     match disowned(&reply) {
         Some(error) => Err(error),

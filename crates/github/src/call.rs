@@ -6,12 +6,11 @@ use std::time::Duration;
 use http::header::{HeaderMap, LOCATION};
 use http::{Method, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Limited};
-use octocrab::Octocrab;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use crate::connections::never_connected;
+use crate::client::Client;
 
 /// GitHub ends a request that takes it longer than 10 seconds (docs.github.com, "Troubleshooting the REST API", timeouts).
 /// Two more for the way, so that its answer is hardly ever given up on while it may still come.
@@ -174,10 +173,10 @@ pub(crate) fn bounded(text: &str) -> String {
 
 /// Makes a request and reads its answer, until `by` at the latest. Follows one redirect within the same GitHub: that is how a
 /// renamed repository answers.
-pub(crate) async fn perform(client: &Octocrab, request: &Request, by: Instant) -> Result<Reply, Lost> {
+pub(crate) async fn perform(client: &Client, request: &Request, by: Instant) -> Result<Reply, Lost> {
     let reply = once(client, request, &request.path, by).await?;
     match moved_to(&reply) {
-        Some(path) => once(client, request, &path, by).await,
+        Some(path) => once(client, request, client.api_path(&path), by).await,
         None => Ok(reply),
     }
 }
@@ -193,7 +192,7 @@ fn moved_to(reply: &Reply) -> Option<String> {
     location.path_and_query().map(ToString::to_string)
 }
 
-async fn once(client: &Octocrab, request: &Request, path: &str, by: Instant) -> Result<Reply, Lost> {
+async fn once(client: &Client, request: &Request, path: &str, by: Instant) -> Result<Reply, Lost> {
     let begun = Instant::now();
     if by < begun + LEAST {
         return Err(request.lost(Loss::NotSent, "no time was left for it"));
@@ -209,29 +208,16 @@ async fn once(client: &Octocrab, request: &Request, path: &str, by: Instant) -> 
     result
 }
 
-async fn exchange(client: &Octocrab, request: &Request, path: &str) -> Result<Reply, Lost> {
-    let builder = http::Request::builder().method(request.method.clone()).uri(path);
-    let built = client.build_request(builder, request.body.as_ref()).map_err(|error| request.lost(Loss::NotSent, error.to_string()))?;
-    let response = client.execute(built).await.map_err(|error| failed(request, &error))?;
-    let (parts, body) = response.into_parts();
+async fn exchange(client: &Client, request: &Request, path: &str) -> Result<Reply, Lost> {
+    let (parts, body) = client.send(request, path).await?.into_parts();
     let body = Limited::new(body, LARGEST).collect().await.map_err(|error| request.lost(Loss::MaybeSent, in_full(&*error)))?;
     let request_id = parts.headers.get("x-github-request-id").and_then(|id| id.to_str().ok()).map(bounded);
     let call = request.call(Some(parts.status.as_u16()), request_id);
     Ok(Reply { status: parts.status, headers: parts.headers, call, body: body.to_bytes().to_vec() })
 }
 
-/// Why there is no answer. Whatever is not surely harmless counts as sent.
-fn failed(request: &Request, error: &octocrab::Error) -> Lost {
-    match error {
-        octocrab::Error::JWT { source, .. } => request.lost(Loss::KeyUnusable, format!("the App's private key cannot sign: {source}")),
-        octocrab::Error::Service { source, .. } if never_connected(&**source) => request.lost(Loss::NotSent, in_full(&**source)),
-        octocrab::Error::Service { source, .. } => request.lost(Loss::MaybeSent, in_full(&**source)),
-        other => request.lost(Loss::MaybeSent, in_full(other)),
-    }
-}
-
 /// An error with its causes: "client error (Connect)" alone says nothing.
-fn in_full(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn in_full(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

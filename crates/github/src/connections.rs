@@ -4,11 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http_body_util::Full;
+use hyper::body::Bytes;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use octocrab::OctoBody;
 
 /// How long the TCP connection may take: GitHub is never that far away, and the rest of the call needs its time.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -19,7 +20,7 @@ const CONNECT: Duration = Duration::from_secs(3);
 const IDLE: Duration = Duration::from_secs(15);
 
 /// HTTP/1.1, over TLS where the address says so.
-pub(crate) type Connections = Client<HttpsConnector<HttpConnector>, OctoBody>;
+pub(crate) type Connections = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// A pool of connections that trusts what the operating system trusts (`SSL_CERT_FILE` included, for an Enterprise Server
 /// with a certificate of its own).
@@ -34,16 +35,4 @@ pub(crate) fn connections() -> io::Result<Connections> {
         .enable_http1()
         .wrap_connector(tcp);
     Ok(Client::builder(TokioExecutor::new()).pool_idle_timeout(IDLE).pool_timer(TokioTimer::new()).build(tls))
-}
-
-/// True if the connection was never made, so that nothing can have been asked of GitHub.
-pub(crate) fn never_connected(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
-            return error.is_connect();
-        }
-        next = error.source();
-    }
-    false
 }

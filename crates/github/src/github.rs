@@ -21,7 +21,7 @@ pub struct Github {
 
 impl Github {
     /// The GitHub that the App of `credentials` belongs to: its address comes with the App's key, and from nowhere else. `clock` tells
-    /// the time by which tokens expire and limits end; the App's JWT alone goes by the system's, because octocrab makes it.
+    /// the time by which tokens expire and limits end; the App's JWT alone is dated by the system's.
     pub fn new(credentials: impl AppCredentials + 'static, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self { identity: Identity::new(Box::new(credentials)), clock: Box::new(clock) }
     }

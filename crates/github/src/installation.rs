@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use mayfly_domain::id::InstallationId;
 use mayfly_domain::time::Timestamp;
-use octocrab::Octocrab;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::app::{App, as_app};
 use crate::call::Request;
+use crate::client::Client;
 use crate::error::CallError;
 use crate::place::Place;
 use crate::token::{ACCESS_TOKEN, Grant, Worker};
@@ -160,7 +160,7 @@ fn is_provable(place: &Place) -> bool {
 }
 
 /// The installation at a place.
-async fn installed(app: &Octocrab, place: &Place, now: Timestamp, by: Instant) -> Result<Option<InstallationId>, CallError> {
+async fn installed(app: &Client, place: &Place, now: Timestamp, by: Instant) -> Result<Option<InstallationId>, CallError> {
     let reply = match as_app(app, &Request::get("get-installation", format!("{}/installation", place.path)), by).await?.success(now) {
         Ok(reply) => reply,
         Err(CallError::Refused { .. }) => return Ok(None),

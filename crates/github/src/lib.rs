@@ -5,12 +5,13 @@
 //! App (JWT), works with installation tokens that are narrowed to one permission and, where it can be, to one repository, and
 //! asks nothing twice: whoever calls decides about repetition.
 //!
-//! octocrab signs the App's JWT and carries the requests. Its own installation tokens are not used: they can be narrowed to
-//! repositories, but not to permissions, so this crate asks for them itself. Wire types are private and hold only what is used.
+//! hyper carries the requests and ring signs the App's JWT: what a GitHub library would add is either done here with more care (tokens narrowed to one
+//! permission, redirects that never leave GitHub, answers bounded in size) or not used. Wire types are private and hold only what is used.
 
 mod address;
 mod app;
 mod call;
+mod client;
 mod connections;
 mod deliveries;
 mod error;
@@ -18,6 +19,7 @@ mod github;
 mod group;
 mod installation;
 mod job;
+mod jwt;
 mod limit;
 mod moment;
 mod moved;

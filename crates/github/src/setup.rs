@@ -1,23 +1,19 @@
 //! The App's own affairs: made from a manifest, looked at, given a webhook.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use http::Method;
-use http::header::{ACCEPT, USER_AGENT};
 use mayfly_domain::id::{InstallationId, OwnerId};
 use mayfly_domain::time::Timestamp;
-use octocrab::service::middleware::base_uri::BaseUriLayer;
-use octocrab::service::middleware::extra_headers::ExtraHeadersLayer;
-use octocrab::{AuthState, Octocrab, OctocrabBuilder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::address::{BadAddress, api_base};
-use crate::app::{JSON, NAME, misconfigured};
+use crate::app::misconfigured;
 use crate::call::{Reply, Request, perform};
+use crate::client::Client;
 use crate::connections::connections;
 use crate::error::CallError;
 use crate::github::Github;
@@ -308,15 +304,9 @@ impl Stranger {
         (self.clock)()
     }
 
-    pub(crate) fn client(&self) -> Result<Octocrab, CallError> {
+    pub(crate) fn client(&self) -> Result<Client, CallError> {
         let connections = connections().map_err(|error| misconfigured(format!("no trusted certificates were found: {error}")))?;
-        let Ok(client) = OctocrabBuilder::new_empty()
-            .with_service(connections)
-            .with_layer(&ExtraHeadersLayer::new(Arc::new(vec![(USER_AGENT, NAME), (ACCEPT, JSON)])))
-            .with_layer(&BaseUriLayer::new(self.base.clone()))
-            .with_auth(AuthState::None)
-            .build();
-        Ok(client)
+        Ok(Client::unauthenticated(connections, &self.base))
     }
 
     async fn converted(&self, code: &str, by: Instant) -> Result<NewApp, CallError> {

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use mayfly_domain::id::{InstallationId, RepositoryId};
 use mayfly_domain::time::Timestamp;
-use octocrab::Octocrab;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use crate::app::{as_app, misconfigured};
+use crate::app::as_app;
 use crate::call::{Loss, Request};
+use crate::client::Client;
 use crate::error::CallError;
+use crate::secret::Secret;
 
 /// A token is not used for the last minutes of its hour: a call that began with it has to end with it.
 const SPARE: Duration = Duration::from_secs(5 * 60);
@@ -88,7 +89,7 @@ struct Covered {
 /// A client that works with an installation token.
 #[derive(Clone)]
 pub(crate) struct Worker {
-    pub(crate) client: Octocrab,
+    pub(crate) client: Client,
     /// The token was there already: GitHub may have ended it since.
     pub(crate) reused: bool,
     /// `owner/name` of the one repository that the token is good for, as it was when the token was made.
@@ -109,7 +110,7 @@ pub(crate) struct Tokens {
 
 impl Tokens {
     /// A client with a token for `grant`: the one that is there, or a new one.
-    pub(crate) async fn worker(&self, app: &Octocrab, grant: &Grant, now: Timestamp, by: Instant) -> Result<Worker, CallError> {
+    pub(crate) async fn worker(&self, app: &Client, grant: &Grant, now: Timestamp, by: Instant) -> Result<Worker, CallError> {
         let slot = self.slot(grant);
         let Ok(mut slot) = timeout_at(by, slot.lock()).await else {
             return Err(grant.request().lost(Loss::NotSent, "somebody else waits for this token already").into());
@@ -134,7 +135,7 @@ impl Tokens {
     }
 }
 
-async fn ask(app: &Octocrab, grant: &Grant, now: Timestamp, by: Instant) -> Result<Worker, CallError> {
+async fn ask(app: &Client, grant: &Grant, now: Timestamp, by: Instant) -> Result<Worker, CallError> {
     let reply = as_app(app, &grant.request(), by).await?.success(now)?;
     let wire: Wire = match reply.read() {
         Ok(wire) => wire,
@@ -142,6 +143,11 @@ async fn ask(app: &Octocrab, grant: &Grant, now: Timestamp, by: Instant) -> Resu
     };
     let mut covered = reply.each::<Covered>(wire.repositories.unwrap_or_default()).into_iter();
     let name = covered.find(|one| grant.repository.is_some_and(|id| id.0 == one.id)).map(|one| one.full_name);
-    let client = app.user_access_token(wire.token).map_err(|_| misconfigured("octocrab refuses the token".to_owned()))?;
-    Ok(Worker { client, reused: false, name, made_at: now, expires_at: Timestamp::from_millis(wire.expires_at.as_millisecond()) })
+    Ok(Worker {
+        client: app.with_token(Secret::new(wire.token)),
+        reused: false,
+        name,
+        made_at: now,
+        expires_at: Timestamp::from_millis(wire.expires_at.as_millisecond()),
+    })
 }

@@ -138,7 +138,7 @@ async fn key_that_cannot_be_read_or_used_is_a_matter_of_configuration() {
     let stub = Stub::always(registered()).await;
     for (key, words) in [
         (Err("SSM is away"), "the GitHub App's id and key cannot be read: SSM is away"),
-        (Ok("s3cret"), "the private key of GitHub App 7 is not an RSA key in PEM form: store it as GitHub gave it"),
+        (Ok("s3cret"), "the private key of GitHub App 7 cannot be used (it is not in PEM form): store it as GitHub gave it"),
     ] {
         let given = Key::at(&stub.url);
         given.set(&stub.url, key);
