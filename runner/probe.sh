@@ -11,7 +11,7 @@
 #   MAYFLY_REACH    what else must answer: `name=URL`, blanks between
 #   MAYFLY_REQUEST_SECONDS, MAYFLY_WHOLE_SECONDS   for tests: limits of one request (8) and of everything (115)
 #
-# Lines, after MAYFLY_PROBE (crates/fleet reads them)
+# Lines, after MAYFLY_PROBE (crates/ecs reads them)
 #   image bash|curl VERSION
 #   image proxy set
 #   image lacks WHAT

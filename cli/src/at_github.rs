@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use mayfly_domain::id::InstallationId;
-use mayfly_domain::pool::{Pool, Scope};
-use mayfly_domain::target::Repository;
+use mayfly_config::source::{Parameters, SettingsError};
+use mayfly_domain::model::id::InstallationId;
+use mayfly_domain::model::pool::{Pool, Scope};
+use mayfly_domain::model::target::Repository;
 use mayfly_github::{AppItself, AppKey, Github, GroupNow, InstallationNow, Named, Secret};
-use mayfly_settings::source::{Parameters, SettingsError};
 use serde::Serialize;
 
 use crate::deployment::Connected;

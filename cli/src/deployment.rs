@@ -12,9 +12,9 @@ use aws_sdk_ssm::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_ssm::types::Parameter;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
+use mayfly_config::source::{GITHUB, problem_of_url};
 use mayfly_ledger::{Dynamo, Ledger, LedgerError};
 use mayfly_queue::SqsWakes;
-use mayfly_settings::source::{GITHUB, problem_of_url};
 use serde::Deserialize;
 
 use crate::arguments::Global;
@@ -83,7 +83,7 @@ pub struct Connected {
 ///
 /// If there is no such profile, no region, or there are no credentials.
 pub async fn sdk(global: &Global) -> Result<SdkConfig, Failure> {
-    let http = mayfly_settings::aws::http_client_within(CONNECT);
+    let http = mayfly_config::aws::http_client_within(CONNECT);
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http.clone())
         .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).build());

@@ -4,11 +4,11 @@ use std::future::Future;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mayfly_domain::time::Timestamp;
+use mayfly_config::source::{problem_of_url, system_clock};
+use mayfly_domain::model::time::Timestamp;
 use mayfly_github::{
     AppCredentials, AppItself, AppKey, CallError, Conversions, CredentialsUnavailable, Deliveries, Github, NewApp, RunnerGroups, Stranger,
 };
-use mayfly_settings::source::{problem_of_url, system_clock};
 use tokio::time::{Instant, sleep};
 
 use crate::failure::Failure;

@@ -60,7 +60,7 @@ impl Iam {
     #[must_use]
     pub fn new(sdk: &SdkConfig, arn: &str) -> Self {
         let partition = arn.split(':').nth(1).unwrap_or("aws").to_owned();
-        Self { sdk: sdk.clone(), partition, connector: mayfly_settings::aws::http_connector_within(CONNECT) }
+        Self { sdk: sdk.clone(), partition, connector: mayfly_config::aws::http_connector_within(CONNECT) }
     }
 
     /// Where IAM is, and the region that its requests are signed for

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use mayfly_domain::pool::Pools;
-use mayfly_settings::parameter::Ssm;
-use mayfly_settings::source::{Parameters, Settings, SettingsError, system_clock};
+use mayfly_config::parameter::Ssm;
+use mayfly_config::source::{Parameters, Settings, SettingsError, system_clock};
+use mayfly_domain::model::pool::Pools;
 
 use crate::deployment::{Connected, MAY_NOT};
 use crate::failure::Failure;

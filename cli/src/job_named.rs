@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use mayfly_domain::id::JobId;
+use mayfly_domain::model::id::JobId;
 
 /// A job, and its repository where the name tells.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! Runners that were killed while they had a job, so that its failure is not taken for a failing test.
 
-use mayfly_domain::dismissal::Dismissal;
-use mayfly_domain::runner::Runner;
-use mayfly_domain::size::Capacity;
-use mayfly_domain::story::Reason;
-use mayfly_settings::pools_file::memory_in_words;
+use mayfly_config::pools_file::memory_in_words;
+use mayfly_domain::model::runner::Runner;
+use mayfly_domain::model::size::Capacity;
+use mayfly_domain::model::stop_request::Dismissal;
+use mayfly_domain::model::story::Reason;
 use serde::Serialize;
 
 /// What killed a runner at work.

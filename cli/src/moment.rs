@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 use serde::{Serialize, Serializer};
 
 /// A time: RFC 3339 in UTC, in JSON as in text.

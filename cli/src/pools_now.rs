@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use mayfly_domain::errand::{Errand, Open};
-use mayfly_domain::id::{JobId, PoolName, RunnerId};
-use mayfly_domain::job::JobRecord;
-use mayfly_domain::plan::{Limits, Plan, plan};
-use mayfly_domain::pool::{Pool, Pools};
-use mayfly_domain::runner::Runner;
-use mayfly_domain::size::Size;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::errand::{Errand, Open};
+use mayfly_domain::model::id::{JobId, PoolName, RunnerId};
+use mayfly_domain::model::job::JobRecord;
+use mayfly_domain::model::limits::Limits;
+use mayfly_domain::model::pool::{Pool, Pools};
+use mayfly_domain::model::runner::Runner;
+use mayfly_domain::model::size::Size;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::transitions::plan::{Plan, plan};
 use mayfly_ledger::look::Look;
 use mayfly_ledger::{Ledger, LedgerError, Store};
 

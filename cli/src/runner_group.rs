@@ -1,7 +1,7 @@
 //! The runner group that a pool at organization scope names: whether it is there, and making it.
 
-use mayfly_domain::id::InstallationId;
-use mayfly_domain::pool::{Pools, Scope};
+use mayfly_domain::model::id::InstallationId;
+use mayfly_domain::model::pool::{Pools, Scope};
 use mayfly_github::{AccountNow, InstallationNow, MadeGroup, RunnerGroups};
 
 use crate::door::{patiently, refused, soon};

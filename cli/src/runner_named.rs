@@ -1,10 +1,10 @@
 //! A runner as people name it: its id, the beginning of it, what a narrow table shows of it, its address, or its name at GitHub.
 
-use mayfly_domain::id::{RunnerAddress, RunnerId, RunnerName};
-use mayfly_domain::pool::Pools;
-use mayfly_domain::runner::Runner;
-use mayfly_domain::time::Timestamp;
-use mayfly_domain::times;
+use mayfly_domain::model::id::{RunnerAddress, RunnerId, RunnerName};
+use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::runner::Runner;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::model::times;
 use mayfly_ledger::history::Order;
 use mayfly_ledger::{History, Ledger, LedgerError, Store};
 

@@ -27,7 +27,7 @@ pub(crate) fn client(url: &str) -> Client {
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new("AKIAEXAMPLE", "nothing-secret", None, None, "test"))
         .endpoint_url(url)
-        .http_client(mayfly_settings::aws::http_client_within(std::time::Duration::from_secs(1)))
+        .http_client(mayfly_config::aws::http_client_within(std::time::Duration::from_secs(1)))
         .build();
     Client::from_conf(config)
 }

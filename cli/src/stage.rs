@@ -1,7 +1,7 @@
 //! How far a runner is, in words.
 
-use mayfly_domain::runner::{Runner, RunnerState};
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::runner::{Runner, RunnerState};
+use mayfly_domain::model::time::Timestamp;
 use serde::Serialize;
 
 use crate::moment::age;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use mayfly_domain::health::{FailureKind, SizeHealth};
-use mayfly_domain::size::Size;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::health::SizeHealth;
+use mayfly_domain::model::size::Size;
+use mayfly_domain::model::start_failure::FailureKind;
+use mayfly_domain::model::time::Timestamp;
 use serde::Serialize;
 
 use crate::moment::When;

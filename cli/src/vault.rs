@@ -1,4 +1,4 @@
-//! The deployment's secrets: two SecureString parameters, in the form in which `mayfly_settings` reads them.
+//! The deployment's secrets: two SecureString parameters, in the form in which `mayfly_config` reads them.
 //!
 //! SSM has no conditional write. What it has is a version that grows by one with each write: whoever read version 3 and is told 5
 //! after writing knows that somebody else wrote, too.
@@ -6,8 +6,8 @@
 use async_trait::async_trait;
 use aws_sdk_ssm::types::ParameterType;
 use aws_sdk_ssm::{Client, error::ProvideErrorMetadata as _};
+use mayfly_config::source::GITHUB;
 use mayfly_github::{AppKey, Secret};
-use mayfly_settings::source::GITHUB;
 use serde::{Deserialize, Serialize};
 
 use crate::deployment::{Text, read_parameter, refused};

@@ -1,13 +1,13 @@
 //! What a waiting job waits for, and what would help: from what scaler would see and do.
 
-use mayfly_domain::assignment;
-use mayfly_domain::id::RunnerId;
-use mayfly_domain::job::{JobRecord, WaitingJob};
-use mayfly_domain::plan::Held;
-use mayfly_domain::registration::void;
-use mayfly_domain::runner::Runner;
-use mayfly_domain::time::Timestamp;
-use mayfly_domain::times;
+use mayfly_domain::model::assignment;
+use mayfly_domain::model::held::Held;
+use mayfly_domain::model::id::RunnerId;
+use mayfly_domain::model::job::{JobRecord, WaitingJob};
+use mayfly_domain::model::runner::Runner;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::model::times;
+use mayfly_domain::transitions::registration::void;
 use serde::Serialize;
 
 use crate::moment::When;

@@ -1,8 +1,8 @@
 //! Words and figures on the screen.
 
-use mayfly_domain::price::MicroDollars;
-use mayfly_domain::size::{Architecture, Capacity, Size};
-use mayfly_settings::pools_file::{cpu_in_words, memory_in_words};
+use mayfly_config::pools_file::{cpu_in_words, memory_in_words};
+use mayfly_domain::model::price::MicroDollars;
+use mayfly_domain::model::size::{Architecture, Capacity, Size};
 
 /// True for what would move the cursor, or hide or reorder text, on a terminal: control characters (C0, DEL, C1), the line and paragraph separators, marks for
 /// the direction of writing and what has no width, the tag characters among it. Source: Unicode Standard Annex #9 (directions), Technical Report #36, 2.10.

@@ -1,6 +1,6 @@
 //! A token bucket: what services limit rates by.
 
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 
 /// So much a second, and no more saved up than a burst.
 #[derive(Clone, Copy, Debug)]

@@ -8,12 +8,12 @@ use std::io::{BufRead, BufReader, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use mayfly_domain::id::PoolName;
-use mayfly_domain::time::Timestamp;
+use mayfly_config::source::system_clock;
+use mayfly_domain::model::id::PoolName;
+use mayfly_domain::model::time::Timestamp;
 use mayfly_ledger::wishes::Applying;
 use mayfly_ledger::{Ledger, Store};
 use mayfly_queue::Wakes;
-use mayfly_settings::source::system_clock;
 use serde::Serialize;
 
 use super::plan::{Plan, Prepared, Readable, prepare, readable, readable_text};

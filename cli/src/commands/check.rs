@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use mayfly_settings::pools_file::{Problem, Review, Vcpus, review};
+use mayfly_config::pools_file::{Problem, Review, Vcpus, review};
 use serde::Serialize;
 
 use super::doctor::quota::{Allowed, ServiceQuotas, gather};

@@ -21,7 +21,7 @@ pub mod sweeper;
 pub mod webhook;
 
 use clap::Args;
-use mayfly_settings::source::system_clock;
+use mayfly_config::source::system_clock;
 
 use self::examination::{Patient, gather, judge, repair};
 use self::finding::{Area, Finding};

@@ -8,8 +8,8 @@ pub mod text;
 pub mod verdict;
 
 use clap::{Args, ValueHint};
-use mayfly_domain::pool::Pools;
-use mayfly_settings::source::system_clock;
+use mayfly_config::source::system_clock;
+use mayfly_domain::model::pool::Pools;
 
 use crate::arguments::Global;
 use crate::at_github;

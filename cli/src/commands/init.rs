@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use mayfly_config::source::{GITHUB, system_clock};
 use mayfly_github::{AppKey, Secret};
-use mayfly_settings::source::{GITHUB, system_clock};
 
 use self::desk::{About, Arrival, Desk, Outcome, Served};
 use self::making::{Answer, Begin, Making};

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
-use mayfly_domain::id::{JobId, PoolName, RunnerId};
-use mayfly_domain::job::{JobRecord, JobState};
-use mayfly_domain::pool::{Pools, RepositoryPattern};
-use mayfly_domain::price::MicroDollars;
-use mayfly_domain::runner::Runner;
-use mayfly_domain::time::Timestamp;
-use mayfly_domain::times;
+use mayfly_domain::model::id::{JobId, PoolName, RunnerId};
+use mayfly_domain::model::job::{JobRecord, JobState};
+use mayfly_domain::model::pool::{Pools, RepositoryPattern};
+use mayfly_domain::model::price::MicroDollars;
+use mayfly_domain::model::runner::Runner;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::model::times;
 use mayfly_ledger::history::Order;
 use mayfly_ledger::{History, Ledger, LedgerError, Store};
 use serde::Serialize;
@@ -104,7 +104,7 @@ pub(crate) fn pattern(text: &str) -> Result<RepositoryPattern, String> {
 
 /// Reads a pool's name.
 pub(crate) fn pool(text: &str) -> Result<PoolName, String> {
-    text.parse().map_err(|error: mayfly_domain::id::InvalidName| error.problem.to_owned())
+    text.parse().map_err(|error: mayfly_domain::model::id::InvalidName| error.problem.to_owned())
 }
 
 /// States to list by.
@@ -216,7 +216,7 @@ impl Jobs {
         crate::wait_for(async {
             let connected = connect(global).await?;
             let pools = connected.pools_in_force(screen).await?;
-            let now = mayfly_settings::source::system_clock();
+            let now = mayfly_config::source::system_clock();
             let filter = Filter {
                 repository: self.repository.clone(),
                 pool: self.pool.clone(),

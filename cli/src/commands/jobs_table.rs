@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anstyle::Style;
-use mayfly_domain::job::JobState;
+use mayfly_domain::model::job::JobState;
 
 use super::jobs::{Answer, Line};
 use crate::moment::{age, span};

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use mayfly_domain::id::{OwnerId, PoolName, RepositoryId, RunId};
-use mayfly_domain::label::{self, Labels};
-use mayfly_domain::matching::{Asked, Preference, Verdict};
-use mayfly_domain::pool::{Misfit, Pool, Pools, Refusal, Scope};
-use mayfly_domain::target::Repository;
+use mayfly_domain::model::id::{OwnerId, PoolName, RepositoryId, RunId};
+use mayfly_domain::model::label::{self, Labels};
+use mayfly_domain::model::matching::{Asked, Preference, Verdict};
+use mayfly_domain::model::pool::{Misfit, Pool, Pools, Refusal, Scope};
+use mayfly_domain::model::target::Repository;
 use mayfly_github::{AppItself, Named};
 use serde::Serialize;
 

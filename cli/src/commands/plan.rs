@@ -9,12 +9,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use mayfly_domain::id::PoolName;
-use mayfly_domain::pool::{Pool, Pools};
-use mayfly_domain::price::{MicroDollars, cost};
-use mayfly_domain::size::Capacity;
+use mayfly_config::pools_file::{Problem, Review, Vcpus, review};
+use mayfly_domain::model::id::PoolName;
+use mayfly_domain::model::pool::{Pool, Pools};
+use mayfly_domain::model::price::{MicroDollars, cost};
+use mayfly_domain::model::size::Capacity;
 use mayfly_ledger::{Ledger, LedgerError, Store};
-use mayfly_settings::pools_file::{Problem, Review, Vcpus, review};
 use serde::{Serialize, Serializer};
 
 use self::difference::{Differing, KeyChange, Kind};

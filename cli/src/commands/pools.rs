@@ -1,12 +1,12 @@
 //! `mayfly pools`: the pools in force.
 
 use clap::Args;
-use mayfly_domain::id::PoolName;
-use mayfly_domain::label;
-use mayfly_domain::pool::{Pool, Pools as InForce, RepositoryPattern, Scope};
-use mayfly_domain::time::Timestamp;
+use mayfly_config::source::system_clock;
+use mayfly_domain::model::id::PoolName;
+use mayfly_domain::model::label;
+use mayfly_domain::model::pool::{Pool, Pools as InForce, RepositoryPattern, Scope};
+use mayfly_domain::model::time::Timestamp;
 use mayfly_ledger::{Ledger, LedgerError, Store};
-use mayfly_settings::source::system_clock;
 use serde::Serialize;
 
 use super::plan::difference;

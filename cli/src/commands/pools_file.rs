@@ -4,8 +4,8 @@ use std::io::Read as _;
 use std::path::Path;
 
 use anstyle::Style;
-use mayfly_domain::pool::Pools;
-use mayfly_settings::pools_file::{self, Problem};
+use mayfly_config::pools_file::{self, Problem};
+use mayfly_domain::model::pool::Pools;
 
 use crate::failure::Failure;
 use crate::screen::{BAD, Screen};

@@ -1,16 +1,16 @@
 //! `mayfly retry`: a job is tried again now.
 
 use clap::{Args, ValueHint};
-use mayfly_domain::anew::Matching;
-use mayfly_domain::id::{JobId, PoolName};
-use mayfly_domain::job::JobRecord;
-use mayfly_domain::pool::Pools;
-use mayfly_domain::retry::Retry;
-use mayfly_domain::time::Timestamp;
+use mayfly_config::source::system_clock;
+use mayfly_domain::model::id::{JobId, PoolName};
+use mayfly_domain::model::job::JobRecord;
+use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::transitions::anew::Matching;
+use mayfly_domain::transitions::retry::Retry;
 use mayfly_ledger::repositories::SeenRepository;
 use mayfly_ledger::{Ledger, LedgerError, Store};
 use mayfly_queue::Wakes;
-use mayfly_settings::source::system_clock;
 use serde::Serialize;
 
 use crate::arguments::Global;

@@ -67,7 +67,7 @@ impl Rotate {
                 door: &RealGithub,
                 vault: &connected.vault(),
                 teller: screen,
-                clock: &mayfly_settings::source::system_clock,
+                clock: &mayfly_config::source::system_clock,
                 stack: connected.stack.clone(),
             };
             match new {
@@ -87,7 +87,7 @@ pub struct Place<'a, D, V> {
     /// The one who waits.
     pub teller: &'a dyn super::init::making::Say,
     /// What time it is.
-    pub clock: &'a (dyn Fn() -> mayfly_domain::time::Timestamp + Send + Sync),
+    pub clock: &'a (dyn Fn() -> mayfly_domain::model::time::Timestamp + Send + Sync),
     /// The stack.
     pub stack: String,
 }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use anstyle::Style;
 use clap::{Args, ValueEnum, ValueHint};
-use mayfly_domain::id::{JobId, PoolName, RunnerId};
-use mayfly_domain::pool::{Pools, RepositoryPattern};
-use mayfly_domain::price::MicroDollars;
-use mayfly_domain::runner::{Outcome, Runner};
-use mayfly_domain::size::Size;
-use mayfly_domain::target::TargetScope;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::{JobId, PoolName, RunnerId};
+use mayfly_domain::model::pool::{Pools, RepositoryPattern};
+use mayfly_domain::model::price::MicroDollars;
+use mayfly_domain::model::runner::{Outcome, Runner};
+use mayfly_domain::model::size::Size;
+use mayfly_domain::model::target::TargetScope;
+use mayfly_domain::model::time::Timestamp;
 use mayfly_ledger::history::Order;
 use mayfly_ledger::{History, Ledger, LedgerError, Store};
 use serde::Serialize;
@@ -157,7 +157,7 @@ impl Runners {
         crate::wait_for(async {
             let connected = connect(global).await?;
             let pools = connected.pools_in_force(screen).await?;
-            let now = mayfly_settings::source::system_clock();
+            let now = mayfly_config::source::system_clock();
             let since = self.since.or((self.state == Some(State::Closed)).then_some(Duration::from_secs(60 * 60)));
             let filter = Filter {
                 pool: self.pool.clone(),

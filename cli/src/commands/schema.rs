@@ -1,6 +1,6 @@
 //! `mayfly schema`.
 
-use mayfly_settings::pools_file::SCHEMA;
+use mayfly_config::pools_file::SCHEMA;
 
 use crate::failure::{Exit, Failure};
 use crate::screen::Screen;

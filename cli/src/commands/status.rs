@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use clap::Args;
-use mayfly_domain::assignment;
-use mayfly_domain::errand::{Errand, Open};
-use mayfly_domain::held::Held;
-use mayfly_domain::id::{InstallationId, JobId, PoolName, RepositoryId, RunnerId};
-use mayfly_domain::job::{JobRecord, JobState};
-use mayfly_domain::pool::Pools;
-use mayfly_domain::redelivery::Reading;
-use mayfly_domain::runner::{Outcome, Runner, RunnerState};
-use mayfly_domain::time::Timestamp;
-use mayfly_domain::times;
+use mayfly_domain::model::assignment;
+use mayfly_domain::model::errand::{Errand, Open};
+use mayfly_domain::model::held::Held;
+use mayfly_domain::model::id::{InstallationId, JobId, PoolName, RepositoryId, RunnerId};
+use mayfly_domain::model::job::{JobRecord, JobState};
+use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::runner::{Outcome, Runner, RunnerState};
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::model::times;
+use mayfly_domain::transitions::redelivery::Reading;
 use mayfly_ledger::history::Order;
 use mayfly_ledger::{History, Ledger, LedgerError, Store};
 use serde::Serialize;
@@ -227,7 +227,7 @@ impl Status {
             loop {
                 let asked = async {
                     let pools = connected.pools_in_force(screen).await?;
-                    let now = mayfly_settings::source::system_clock();
+                    let now = mayfly_config::source::system_clock();
                     gather(&ledger, pools.as_deref(), now).await.map_err(|error| ledger_refused("read the ledger", &error))
                 };
                 let asked = tokio::select! {
@@ -353,7 +353,7 @@ async fn oldest<S: Store>(ledger: &Ledger<S>, all: &[PoolNow], now: Timestamp) -
     let waiting = rows.len();
     rows.truncate(TOLD);
     let records = pools_now::records(ledger, rows.iter().map(|(_, _, row)| row.id).collect::<BTreeSet<_>>()).await?;
-    let line = |(_, pool, row): ((Timestamp, JobId), &PoolNow, &mayfly_domain::job::WaitingJob)| {
+    let line = |(_, pool, row): ((Timestamp, JobId), &PoolNow, &mayfly_domain::model::job::WaitingJob)| {
         let record = records.get(&row.id);
         WaitingLine {
             job: row.id,

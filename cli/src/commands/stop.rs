@@ -6,13 +6,14 @@
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
-use mayfly_domain::dismissal::{Dismissal, Dismissed};
-use mayfly_domain::id::{PoolName, RunnerId};
-use mayfly_domain::runner::{Outcome, Runner, RunnerState};
-use mayfly_domain::time::Timestamp;
+use mayfly_config::source::system_clock;
+use mayfly_domain::model::id::{PoolName, RunnerId};
+use mayfly_domain::model::runner::{Outcome, Runner, RunnerState};
+use mayfly_domain::model::stop_request::Dismissal;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::transitions::dismissal::Dismissed;
 use mayfly_ledger::{Ledger, LedgerError, Store};
 use mayfly_queue::Wakes;
-use mayfly_settings::source::system_clock;
 use serde::Serialize;
 
 use crate::arguments::Global;
@@ -120,7 +121,7 @@ const LOOK: Duration = Duration::from_secs(2);
 ///
 /// [`LedgerError`].
 pub async fn wait<S: Store>(ledger: &Ledger<S>, begun: Stopped, force: bool, progress: &mut Progress) -> Result<Stopped, LedgerError> {
-    let address = mayfly_domain::id::RunnerAddress { pool: begun.pool.clone(), runner: begun.runner.clone() };
+    let address = mayfly_domain::model::id::RunnerAddress { pool: begun.pool.clone(), runner: begun.runner.clone() };
     let mut waited = Duration::ZERO;
     while waited < PATIENCE {
         let standing = ledger.standing(&address).await?;

@@ -6,7 +6,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderNa
 use http::{Method, Response, Uri};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 
 use crate::call::{Loss, Lost, Request, in_full};
 use crate::connections::Connections;

@@ -1,7 +1,7 @@
 //! What can come of a call besides its answer: one variant for each decision that a caller can make.
 
 use http::StatusCode;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 
 use crate::call::{Call, Loss, Lost, Reply};
 use crate::limit::limited_until;

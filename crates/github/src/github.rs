@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 use tokio::time::Instant;
 
 use crate::app::{App, AppCredentials, Identity, as_app};

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use mayfly_domain::id::{InstallationId, OwnerId};
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::{InstallationId, OwnerId};
+use mayfly_domain::model::time::Timestamp;
 use serde::Deserialize;
 use tokio::time::Instant;
 

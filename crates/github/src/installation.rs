@@ -6,8 +6,8 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use mayfly_domain::id::InstallationId;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::InstallationId;
+use mayfly_domain::model::time::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;

@@ -1,12 +1,12 @@
 //! Jobs as GitHub sees them now.
 
 use async_trait::async_trait;
-use mayfly_domain::id::{GithubRunnerId, InstallationId, JobId, RunId};
-use mayfly_domain::job::AssignedRunner;
-use mayfly_domain::label::Labels;
-use mayfly_domain::target::Repository;
-use mayfly_domain::time::Timestamp;
-use mayfly_domain::truth::RunEnd;
+use mayfly_domain::model::id::{GithubRunnerId, InstallationId, JobId, RunId};
+use mayfly_domain::model::job::AssignedRunner;
+use mayfly_domain::model::label::Labels;
+use mayfly_domain::model::target::Repository;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::transitions::truth::RunEnd;
 use serde::Deserialize;
 use tokio::time::Instant;
 

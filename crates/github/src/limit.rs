@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 
 /// How long to wait when GitHub does not say: at least a minute, says its documentation of secondary limits.
 const UNSAID: Duration = Duration::from_secs(60);

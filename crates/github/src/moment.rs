@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 use http::header::DATE;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 

@@ -16,8 +16,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
-use mayfly_domain::id::OwnerId;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::OwnerId;
+use mayfly_domain::model::time::Timestamp;
 use serde::Deserialize;
 use tokio::time::Instant;
 

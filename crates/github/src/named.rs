@@ -1,8 +1,8 @@
 //! What somebody knows only the name of.
 
 use async_trait::async_trait;
-use mayfly_domain::id::{InstallationId, OwnerId, RepositoryId};
-use mayfly_domain::target::Repository;
+use mayfly_domain::model::id::{InstallationId, OwnerId, RepositoryId};
+use mayfly_domain::model::target::Repository;
 use serde::Deserialize;
 use tokio::time::Instant;
 

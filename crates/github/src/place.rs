@@ -1,7 +1,7 @@
 //! Where things are in GitHub's API, and what may be done there.
 
-use mayfly_domain::id::{InstallationId, OwnerId, RepositoryId};
-use mayfly_domain::target::{Target, TargetScope};
+use mayfly_domain::model::id::{InstallationId, OwnerId, RepositoryId};
+use mayfly_domain::model::target::{Target, TargetScope};
 
 use crate::call::{Loss, Request, bounded};
 use crate::error::CallError;

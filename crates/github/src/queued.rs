@@ -1,8 +1,8 @@
 //! What waits in a repository: for jobs that GitHub never told of.
 
 use async_trait::async_trait;
-use mayfly_domain::id::{InstallationId, JobId, RepositoryId, RunId};
-use mayfly_domain::target::Repository;
+use mayfly_domain::model::id::{InstallationId, JobId, RepositoryId, RunId};
+use mayfly_domain::model::target::Repository;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;

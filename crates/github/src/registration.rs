@@ -1,8 +1,8 @@
 //! Registrations: what makes a container a runner of one job.
 
 use async_trait::async_trait;
-use mayfly_domain::id::{GithubRunnerId, RunnerName};
-use mayfly_domain::target::{Target, TargetScope};
+use mayfly_domain::model::id::{GithubRunnerId, RunnerName};
+use mayfly_domain::model::target::{Target, TargetScope};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::Instant;

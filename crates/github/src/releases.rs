@@ -1,7 +1,7 @@
 //! Releases of the runner: what everybody may read.
 
 use async_trait::async_trait;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;

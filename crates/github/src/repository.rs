@@ -1,7 +1,7 @@
 //! Repositories: who can see them.
 
 use async_trait::async_trait;
-use mayfly_domain::id::{InstallationId, RepositoryId};
+use mayfly_domain::model::id::{InstallationId, RepositoryId};
 use serde::Deserialize;
 use tokio::time::Instant;
 

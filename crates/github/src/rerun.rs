@@ -1,8 +1,8 @@
 //! Jobs that should run again.
 
 use async_trait::async_trait;
-use mayfly_domain::id::{InstallationId, JobId};
-use mayfly_domain::target::Repository;
+use mayfly_domain::model::id::{InstallationId, JobId};
+use mayfly_domain::model::target::Repository;
 use tokio::time::Instant;
 
 use crate::call::Request;

@@ -1,8 +1,8 @@
 //! Runners as GitHub sees them: to look at, and to take away.
 
 use async_trait::async_trait;
-use mayfly_domain::id::GithubRunnerId;
-use mayfly_domain::target::Target;
+use mayfly_domain::model::id::GithubRunnerId;
+use mayfly_domain::model::target::Target;
 use serde::Deserialize;
 use tokio::time::Instant;
 

@@ -1,7 +1,7 @@
 //! Runner groups of an organization, to see which there are, and to make one.
 
 use async_trait::async_trait;
-use mayfly_domain::id::InstallationId;
+use mayfly_domain::model::id::InstallationId;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::Instant;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use http::Method;
-use mayfly_domain::id::{InstallationId, OwnerId};
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::{InstallationId, OwnerId};
+use mayfly_domain::model::time::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mayfly_domain::id::{InstallationId, RepositoryId};
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::{InstallationId, RepositoryId};
+use mayfly_domain::model::time::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use mayfly_domain::errand::{Errand, Open};
-use mayfly_domain::redelivery::{DeliveryGuid, Redelivery};
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::errand::{Errand, Open};
+use mayfly_domain::model::failed_delivery::{DeliveryGuid, Redelivery};
+use mayfly_domain::model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::Ledger;

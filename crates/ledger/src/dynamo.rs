@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::operation::RequestId;
 use aws_sdk_dynamodb::operation::transact_get_items::TransactGetItemsError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, Delete, Get, Put, TransactGetItem, TransactWriteItem};
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 
 use crate::history::{After, ClosedPage, History, INDEX, Order, Span};
 use crate::key::Key;

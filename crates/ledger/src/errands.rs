@@ -1,6 +1,6 @@
 //! Errands, and how far sweeper got with its lists.
 
-use mayfly_domain::errand::{Errand, Open};
+use mayfly_domain::model::errand::{Errand, Open};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +37,7 @@ pub(crate) fn put_errand(open: &Open) -> Result<Write, LedgerError> {
 }
 
 impl<S: Store> Ledger<S> {
-    /// Errands after a place in their list: those whose name begins so ([`mayfly_domain::errand::KINDS`]), all of them with an empty text. One that cannot
+    /// Errands after a place in their list: those whose name begins so ([`mayfly_domain::model::errand::KINDS`]), all of them with an empty text. One that cannot
     /// be read is logged and left out: it must not keep the others from being run.
     ///
     /// # Errors

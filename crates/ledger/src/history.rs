@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mayfly_domain::job::JobRecord;
-use mayfly_domain::runner::Runner;
-use mayfly_domain::time::Timestamp;
-use mayfly_domain::times;
+use mayfly_domain::model::job::JobRecord;
+use mayfly_domain::model::runner::Runner;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::model::times;
 
 use crate::Ledger;
 use crate::error::LedgerError;

@@ -1,10 +1,11 @@
 //! Jobs: what deliveries write.
 
-use mayfly_domain::id::{JobId, PoolName, RunnerAddress, RunnerName};
-use mayfly_domain::job::{JobEvent, JobRecord, JobState, WaitingJob};
-use mayfly_domain::observe::{Known, Observation, WaitingChange, observe};
-use mayfly_domain::pool::Pools;
-use mayfly_domain::runner::Runner;
+use mayfly_domain::model::id::{JobId, PoolName, RunnerAddress, RunnerName};
+use mayfly_domain::model::job::{JobEvent, JobRecord, JobState, WaitingJob};
+use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::runner::Runner;
+use mayfly_domain::transitions::changes::{Observation, WaitingChange};
+use mayfly_domain::transitions::observe::{Known, observe};
 
 use crate::errands::put_errand;
 use crate::error::{LedgerError, Try, settle};

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use mayfly_domain::errand::Errand;
-use mayfly_domain::id::{InstallationId, JobId, PoolName, RepositoryId, RunId, RunnerAddress, RunnerId};
-use mayfly_domain::redelivery::DeliveryGuid;
+use mayfly_domain::model::errand::Errand;
+use mayfly_domain::model::failed_delivery::DeliveryGuid;
+use mayfly_domain::model::id::{InstallationId, JobId, PoolName, RepositoryId, RunId, RunnerAddress, RunnerId};
 
 /// Primary key of an item.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

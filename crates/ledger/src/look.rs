@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mayfly_domain::health::Health;
-use mayfly_domain::id::{InstallationId, JobId, PoolName, RunnerAddress, RunnerId};
-use mayfly_domain::job::WaitingJob;
-use mayfly_domain::plan::doubtful;
-use mayfly_domain::runner::Runner;
-use mayfly_domain::size::Size;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::health::Health;
+use mayfly_domain::model::id::{InstallationId, JobId, PoolName, RunnerAddress, RunnerId};
+use mayfly_domain::model::job::WaitingJob;
+use mayfly_domain::model::runner::Runner;
+use mayfly_domain::model::size::Size;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::transitions::plan::doubtful;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 

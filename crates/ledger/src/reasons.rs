@@ -1,12 +1,13 @@
 //! Why nothing happens: reasons that scaler writes down for whoever asks.
 
-use mayfly_domain::health::{Failure, FailureKind, Health, SizeHealth};
-use mayfly_domain::held::Held;
-use mayfly_domain::id::PoolName;
-use mayfly_domain::job::WaitingJob;
-use mayfly_domain::size::Size;
-use mayfly_domain::story::Reason;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::health::{Failure, Health, SizeHealth};
+use mayfly_domain::model::held::Held;
+use mayfly_domain::model::id::PoolName;
+use mayfly_domain::model::job::WaitingJob;
+use mayfly_domain::model::size::Size;
+use mayfly_domain::model::start_failure::FailureKind;
+use mayfly_domain::model::story::Reason;
+use mayfly_domain::model::time::Timestamp;
 
 use crate::Ledger;
 use crate::error::{LedgerError, Try, settle};

@@ -1,9 +1,9 @@
 //! Closed runners: what sweeper reads and adds when it sees to what they left.
 
-use mayfly_domain::id::{RunnerAddress, RunnerId};
-use mayfly_domain::runner::Runner;
-use mayfly_domain::story::{StoryEvent, note};
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::{RunnerAddress, RunnerId};
+use mayfly_domain::model::runner::Runner;
+use mayfly_domain::model::story::{StoryEvent, note};
+use mayfly_domain::model::time::Timestamp;
 
 use crate::Ledger;
 use crate::error::{LedgerError, Try, settle};

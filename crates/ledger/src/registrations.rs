@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mayfly_domain::health::Health;
-use mayfly_domain::id::{GithubRunnerId, InstallationId, PoolName, RepositoryId, RunnerAddress};
-use mayfly_domain::job::{JobRecord, WaitingJob};
-use mayfly_domain::refusal::Refusals;
-use mayfly_domain::registration::{CHOICE, HELD_CHOICE, fits, place_now, refused_for_good, turn_after, void};
-use mayfly_domain::runner::Runner;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::health::Health;
+use mayfly_domain::model::id::{GithubRunnerId, InstallationId, PoolName, RepositoryId, RunnerAddress};
+use mayfly_domain::model::job::{JobRecord, WaitingJob};
+use mayfly_domain::model::runner::Runner;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::transitions::refusal::Refusals;
+use mayfly_domain::transitions::registration::{CHOICE, HELD_CHOICE, fits, place_now, refused_for_good, turn_after, void};
 
 use crate::Ledger;
 use crate::error::{LedgerError, Try, settle};

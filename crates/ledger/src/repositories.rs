@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use mayfly_domain::id::{InstallationId, JobId, RepositoryId, RunId};
-use mayfly_domain::job::JobEvent;
-use mayfly_domain::target::Repository;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::{InstallationId, JobId, RepositoryId, RunId};
+use mayfly_domain::model::job::JobEvent;
+use mayfly_domain::model::target::Repository;
+use mayfly_domain::model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::Ledger;

@@ -1,11 +1,11 @@
 //! Jobs that GitHub was asked to run again, because AWS took back what they ran on.
 
-use mayfly_domain::id::{JobId, RunId, RunnerAddress};
-use mayfly_domain::job::{JobRecord, JobState};
-use mayfly_domain::observe::Observation;
-use mayfly_domain::reclaim::{Rerun, rerun};
-use mayfly_domain::story::{StoryEvent, note};
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::{JobId, RunId, RunnerAddress};
+use mayfly_domain::model::job::{JobRecord, JobState};
+use mayfly_domain::model::story::{StoryEvent, note};
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::transitions::changes::Observation;
+use mayfly_domain::transitions::reclaim::{Rerun, rerun};
 
 use crate::Ledger;
 use crate::error::{LedgerError, Try, settle};

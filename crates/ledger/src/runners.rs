@@ -2,16 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use mayfly_domain::admission::{Admission, AdmissionRequest, admit};
-use mayfly_domain::id::{PoolName, RunnerAddress, RunnerId, TaskArn};
-use mayfly_domain::job::{JobRecord, WaitingJob};
-use mayfly_domain::pool::Pool;
-use mayfly_domain::reclaim;
-use mayfly_domain::runner::Runner;
-use mayfly_domain::story::Reason;
-use mayfly_domain::stray::{Known, Stray, stray};
-use mayfly_domain::task::{Around, Closing, End, Task, TaskStatus, close};
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::{PoolName, RunnerAddress, RunnerId, TaskArn};
+use mayfly_domain::model::job::{JobRecord, WaitingJob};
+use mayfly_domain::model::pool::Pool;
+use mayfly_domain::model::runner::Runner;
+use mayfly_domain::model::story::Reason;
+use mayfly_domain::model::task::{End, Task, TaskStatus};
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::transitions::admission::{Admission, AdmissionRequest, admit};
+use mayfly_domain::transitions::close::{Around, Closing, close};
+use mayfly_domain::transitions::reclaim;
+use mayfly_domain::transitions::stray::{Known, Stray, stray};
 
 use crate::Ledger;
 use crate::errands::put_errand;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat as Format};
 use aws_sdk_dynamodb::types::AttributeValue;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

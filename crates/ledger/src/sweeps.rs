@@ -1,8 +1,8 @@
 //! What the sweeper keeps: its lease, and which pools there are.
 
-use mayfly_domain::id::PoolName;
-use mayfly_domain::time::Timestamp;
-use mayfly_domain::times;
+use mayfly_domain::model::id::PoolName;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::model::times;
 use serde::{Deserialize, Serialize};
 
 use crate::Ledger;

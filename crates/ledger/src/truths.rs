@@ -1,13 +1,13 @@
 //! What GitHub says when it is asked, and jobs matched anew: what sweeper writes of jobs.
 
-use mayfly_domain::anew::{Anew, Matching, Place, match_anew};
-use mayfly_domain::errand::Open;
-use mayfly_domain::id::{JobId, PoolName, RunnerAddress, RunnerName};
-use mayfly_domain::job::{JobRecord, WaitingJob};
-use mayfly_domain::pool::Pools;
-use mayfly_domain::runner::Runner;
-use mayfly_domain::time::Timestamp;
-use mayfly_domain::truth::{About, Learned, Said, learn};
+use mayfly_domain::model::errand::Open;
+use mayfly_domain::model::id::{JobId, PoolName, RunnerAddress, RunnerName};
+use mayfly_domain::model::job::{JobRecord, WaitingJob};
+use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::runner::Runner;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::transitions::anew::{Anew, Matching, Place, match_anew};
+use mayfly_domain::transitions::truth::{About, Learned, Said, learn};
 
 use crate::Ledger;
 use crate::errands::put_errand;

@@ -1,11 +1,12 @@
 //! What people ask for by `mayfly`: that a runner ends, that a job is tried again, that a pools file comes into force.
 
-use mayfly_domain::dismissal::{Dismissal, Dismissed, dismiss};
-use mayfly_domain::id::{JobId, PoolName, RunnerAddress, RunnerName};
-use mayfly_domain::job::JobRecord;
-use mayfly_domain::retry::{Retry, Tried, retry};
-use mayfly_domain::runner::Runner;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::{JobId, PoolName, RunnerAddress, RunnerName};
+use mayfly_domain::model::job::JobRecord;
+use mayfly_domain::model::runner::Runner;
+use mayfly_domain::model::stop_request::Dismissal;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::transitions::dismissal::{Dismissed, dismiss};
+use mayfly_domain::transitions::retry::{Retry, Tried, retry};
 use serde::{Deserialize, Serialize};
 
 use crate::Ledger;
@@ -99,7 +100,11 @@ impl<S: Store> Ledger<S> {
     }
 
     /// The open row of the runner that holds a waiting job in reserve, or else of the one that works on it.
-    async fn runner_of(&self, record: &JobRecord, holder: Option<mayfly_domain::id::RunnerId>) -> Result<Option<Runner>, LedgerError> {
+    async fn runner_of(
+        &self,
+        record: &JobRecord,
+        holder: Option<mayfly_domain::model::id::RunnerId>,
+    ) -> Result<Option<Runner>, LedgerError> {
         let holder = holder.zip(record.pool.clone()).map(|(runner, pool)| RunnerAddress { pool, runner });
         let named = || record.runner_name.as_ref()?.parse::<RunnerName>().ok().map(|name| name.address);
         match holder.or_else(named) {

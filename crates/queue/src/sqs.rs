@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::operation::RequestId;
-use mayfly_domain::id::PoolName;
+use mayfly_domain::model::id::PoolName;
 use ulid::Ulid;
 
 use crate::wake::{NotSent, Wake, Wakes};

@@ -1,7 +1,7 @@
 //! The message and the port it leaves by.
 
 use async_trait::async_trait;
-use mayfly_domain::id::PoolName;
+use mayfly_domain::model::id::PoolName;
 use serde::{Deserialize, Serialize};
 
 /// The body of a wake.

@@ -32,7 +32,7 @@ async fn wakes_carry_the_lineage_of_the_invocation() {
 async fn a_function_sends_a_wake() {
     let queue = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}/123456789012/wakes.fifo", queue.local_addr().unwrap());
-    let config = mayfly_settings::aws::sdk_config().unwrap();
+    let config = mayfly_config::aws::sdk_config().unwrap();
     let client = aws_sdk_sqs::Client::from_conf(aws_sdk_sqs::config::Builder::from(&config).endpoint_url(&url).build());
     let wakes = SqsWakes::new(client, url);
     let pool = "linux".parse().unwrap();

@@ -1,7 +1,7 @@
 //! What EventBridge hands over.
 
 use anyhow::Context;
-use mayfly_domain::task::Task;
+use mayfly_domain::model::task::Task;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -30,6 +30,6 @@ impl Event {
             );
             return Ok(None);
         }
-        mayfly_fleet::event::parse(&self.detail).with_context(|| format!("read event {}", self.id))
+        mayfly_ecs::event::parse(&self.detail).with_context(|| format!("read event {}", self.id))
     }
 }

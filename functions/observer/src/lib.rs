@@ -6,9 +6,9 @@ mod event;
 mod ports;
 
 use anyhow::Context;
-use mayfly_domain::task::Task;
-use mayfly_domain::time::Timestamp;
-use mayfly_fleet::{FleetError, Stopper};
+use mayfly_domain::model::task::Task;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_ecs::{FleetError, Stopper};
 use mayfly_queue::Wakes;
 use tracing::{error, info, warn};
 

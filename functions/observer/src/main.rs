@@ -1,18 +1,18 @@
 //! The Lambda function `observer`.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use mayfly_fleet::Fleet;
+use mayfly_config::environment::{self, Base};
+use mayfly_config::source::system_clock;
+use mayfly_ecs::Fleet;
 use mayfly_ledger::{Dynamo, Ledger};
 use mayfly_observer::{Event, Observer};
 use mayfly_queue::SqsWakes;
-use mayfly_settings::environment::{self, Base};
-use mayfly_settings::source::system_clock;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     mayfly_telemetry::init();
     let (base, public_ip) = environment::read(|variables| (Base::read(variables), variables.text("MAYFLY_ASSIGN_PUBLIC_IP") == "ENABLED"))?;
-    let config = mayfly_settings::aws::sdk_config()?;
+    let config = mayfly_config::aws::sdk_config()?;
     let observer = &Observer {
         records: Ledger::new(Dynamo::new(aws_sdk_dynamodb::Client::new(&config), &base.table)),
         fleet: Fleet::new(aws_sdk_ecs::Client::new(&config), base.cluster),

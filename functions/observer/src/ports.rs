@@ -1,7 +1,7 @@
 //! What observer needs of the ledger.
 
-use mayfly_domain::task::Task;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::task::Task;
+use mayfly_domain::model::time::Timestamp;
 use mayfly_ledger::runners::TaskNews;
 use mayfly_ledger::{Ledger, LedgerError, Store};
 

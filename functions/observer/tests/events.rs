@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use mayfly_domain::id::{PoolName, TaskArn};
-use mayfly_domain::story::Reason;
-use mayfly_domain::task::{Task, TaskStatus};
-use mayfly_domain::time::Timestamp;
-use mayfly_fleet::{FleetError, Stopper};
+use mayfly_domain::model::id::{PoolName, TaskArn};
+use mayfly_domain::model::story::Reason;
+use mayfly_domain::model::task::{Task, TaskStatus};
+use mayfly_domain::model::time::Timestamp;
+use mayfly_ecs::{FleetError, Stopper};
 use mayfly_ledger::LedgerError;
 use mayfly_ledger::runners::TaskNews;
 use mayfly_observer::{Event, Observer, Records};

@@ -1,14 +1,14 @@
 //! `POST /admission`: whether the job that GitHub handed to a runner may run on it.
 
 use anyhow::Context;
-use mayfly_domain::admission::{Admission, AdmissionRequest, decided, has_another};
-use mayfly_domain::id::{RepositoryId, RunId, RunnerAddress};
-use mayfly_domain::job::JobRecord;
-use mayfly_domain::pool::Pool;
-use mayfly_domain::registration::Caller;
-use mayfly_domain::runner::Runner;
-use mayfly_domain::times;
-use mayfly_fleet::Tasks;
+use mayfly_domain::model::id::{RepositoryId, RunId, RunnerAddress};
+use mayfly_domain::model::job::JobRecord;
+use mayfly_domain::model::pool::Pool;
+use mayfly_domain::model::runner::Runner;
+use mayfly_domain::model::times;
+use mayfly_domain::transitions::admission::{Admission, AdmissionRequest, decided, has_another};
+use mayfly_domain::transitions::registration::Caller;
+use mayfly_ecs::Tasks;
 use mayfly_ledger::Store;
 use mayfly_queue::Wakes;
 use tokio::time::Instant;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mayfly_domain::times;
+use mayfly_domain::model::times;
 use serde::Serialize;
 use serde_json::json;
 

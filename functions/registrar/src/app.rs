@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use mayfly_config::source::Settings;
 use mayfly_github::{AppCredentials, AppKey, CredentialsUnavailable, Secret};
-use mayfly_settings::source::Settings;
 
 /// Hands the App's key from the settings to the GitHub adapter.
 pub struct AppFromSettings(pub Arc<Settings>);

@@ -12,18 +12,18 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mayfly_domain::id::{PoolName, RunnerAddress, TaskArn};
-use mayfly_domain::registration::{Caller, Identity, identify};
-use mayfly_domain::runner::Runner;
-use mayfly_domain::size::Size;
-use mayfly_domain::task::TaskStatus;
-use mayfly_domain::time::Timestamp;
-use mayfly_domain::times;
-use mayfly_fleet::{Described, Tasks};
+use mayfly_config::source::{Settings, SettingsError};
+use mayfly_domain::model::id::{PoolName, RunnerAddress, TaskArn};
+use mayfly_domain::model::runner::Runner;
+use mayfly_domain::model::size::Size;
+use mayfly_domain::model::task::TaskStatus;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::model::times;
+use mayfly_domain::transitions::registration::{Caller, Identity, identify};
+use mayfly_ecs::{Described, Tasks};
 use mayfly_github::{Registrations, Repositories};
 use mayfly_ledger::{Ledger, LedgerError, Store};
 use mayfly_queue::Wakes;
-use mayfly_settings::source::{Settings, SettingsError};
 use tokio::time::timeout;
 use tracing::{error, warn};
 

@@ -1,9 +1,9 @@
 //! Requests as API Gateway hands them over (HTTP API, payload format 2.0).
 
 use base64::Engine;
-use mayfly_domain::admission::AdmissionRequest;
-use mayfly_domain::id::RunnerAddress;
-use mayfly_domain::registration::Caller;
+use mayfly_domain::model::id::RunnerAddress;
+use mayfly_domain::transitions::admission::AdmissionRequest;
+use mayfly_domain::transitions::registration::Caller;
 use serde::Deserialize;
 use std::collections::HashMap;
 

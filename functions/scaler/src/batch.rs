@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::anyhow;
-use mayfly_domain::id::PoolName;
-use mayfly_domain::time::Timestamp;
-use mayfly_domain::times;
+use mayfly_domain::model::id::PoolName;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::model::times;
 use mayfly_ledger::Store;
 use mayfly_queue::{Wake, Wakes};
 use serde::{Deserialize, Serialize};

@@ -8,13 +8,13 @@ mod reasons;
 mod repositories;
 mod sends;
 
-use mayfly_domain::id::{RepositoryId, RunnerId};
-use mayfly_domain::time::Timestamp;
-use mayfly_fleet::{Launcher, Pace, Registry, Site, Stopper};
+use mayfly_config::environment::{Base, Launch};
+use mayfly_config::source::Settings;
+use mayfly_domain::model::id::{RepositoryId, RunnerId};
+use mayfly_domain::model::time::Timestamp;
+use mayfly_ecs::{Launcher, Pace, Registry, Site, Stopper};
 use mayfly_ledger::{Ledger, Store};
 use mayfly_queue::Wakes;
-use mayfly_settings::environment::{Base, Launch};
-use mayfly_settings::source::Settings;
 use std::collections::HashMap;
 use std::sync::Mutex;
 
@@ -48,7 +48,7 @@ pub struct Scaler<S, F, W> {
     /// Names of repositories that this process has launched for.
     repositories: Mutex<HashMap<RepositoryId, String>>,
     /// When this process began its last successful look at each pool, and how many rows that read.
-    looked: Mutex<HashMap<mayfly_domain::id::PoolName, (Timestamp, usize)>>,
+    looked: Mutex<HashMap<mayfly_domain::model::id::PoolName, (Timestamp, usize)>>,
 }
 
 impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {

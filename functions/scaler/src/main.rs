@@ -2,20 +2,20 @@
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use mayfly_domain::id::RunnerId;
-use mayfly_fleet::Fleet;
+use mayfly_config::environment::{self, Base, Launch};
+use mayfly_config::parameter::Ssm;
+use mayfly_config::source::{Parameters, Settings, system_clock};
+use mayfly_domain::model::id::RunnerId;
+use mayfly_ecs::Fleet;
 use mayfly_ledger::{Dynamo, Ledger};
 use mayfly_queue::SqsWakes;
 use mayfly_scaler::{Batch, Scaler, World, site};
-use mayfly_settings::environment::{self, Base, Launch};
-use mayfly_settings::parameter::Ssm;
-use mayfly_settings::source::{Parameters, Settings, system_clock};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     mayfly_telemetry::init();
     let (base, launch) = environment::read(|variables| (Base::read(variables), Launch::read(variables)))?;
-    let config = mayfly_settings::aws::sdk_config()?;
+    let config = mayfly_config::aws::sdk_config()?;
     let ledger = Ledger::new(Dynamo::new(DynamoDb::new(&config), &base.table));
     let parameters = Parameters { pools: Some(base.pools_parameter.clone()), ..Parameters::default() };
     let settings = Settings::new(Ssm::new(aws_sdk_ssm::Client::new(&config)), parameters, Box::new(system_clock));

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use mayfly_domain::id::{PoolName, RepositoryId, RunnerAddress};
-use mayfly_domain::plan::{Held, Limits, Plan, Start, ToSend, confirm, is_stale, marks_now, plan, to_send};
-use mayfly_domain::pool::Pool;
-use mayfly_domain::runner::{Launch, Runner, StopKind};
-use mayfly_domain::size::Size;
-use mayfly_domain::story::{StoryEvent, note};
-use mayfly_domain::time::Timestamp;
-use mayfly_domain::times;
-use mayfly_fleet::{Definition, LaunchRequest};
+use mayfly_domain::model::held::Held;
+use mayfly_domain::model::id::{PoolName, RepositoryId, RunnerAddress};
+use mayfly_domain::model::limits::Limits;
+use mayfly_domain::model::pool::Pool;
+use mayfly_domain::model::runner::{Launch, Runner, StopKind};
+use mayfly_domain::model::size::Size;
+use mayfly_domain::model::story::{StoryEvent, note};
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::model::times;
+use mayfly_domain::transitions::plan::{Plan, Start, ToSend, confirm, is_stale, marks_now, plan, to_send};
+use mayfly_ecs::{Definition, LaunchRequest};
 use mayfly_ledger::Store;
 use mayfly_ledger::look::{Look, MOST_LAUNCHES, MOST_STOPS, PoolEntry};
 use mayfly_queue::Wakes;
@@ -35,8 +37,8 @@ const NO_SIZE: Size = Size {
     cpu: 256,
     memory_mib: 512,
     disk_gib: 20,
-    architecture: mayfly_domain::size::Architecture::X64,
-    capacity: mayfly_domain::size::Capacity::OnDemand,
+    architecture: mayfly_domain::model::size::Architecture::X64,
+    capacity: mayfly_domain::model::size::Capacity::OnDemand,
 };
 
 /// What a commit left to be sent.

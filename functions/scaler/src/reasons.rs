@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use futures::StreamExt;
-use mayfly_domain::held::Held;
-use mayfly_domain::id::PoolName;
-use mayfly_domain::job::WaitingJob;
-use mayfly_domain::plan::Plan;
-use mayfly_domain::pool::Pool;
-use mayfly_domain::size::Size;
-use mayfly_domain::time::Timestamp;
-use mayfly_fleet::{Definition, FleetError};
+use mayfly_domain::model::held::Held;
+use mayfly_domain::model::id::PoolName;
+use mayfly_domain::model::job::WaitingJob;
+use mayfly_domain::model::pool::Pool;
+use mayfly_domain::model::size::Size;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::transitions::plan::Plan;
+use mayfly_ecs::{Definition, FleetError};
 use mayfly_ledger::Store;
 use mayfly_ledger::reasons::Unlaunchable;
 use mayfly_queue::Wakes;

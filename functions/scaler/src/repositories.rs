@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt;
-use mayfly_domain::id::RepositoryId;
-use mayfly_domain::plan::Plan;
+use mayfly_domain::model::id::RepositoryId;
+use mayfly_domain::transitions::plan::Plan;
 use mayfly_ledger::Store;
 use mayfly_queue::Wakes;
 use tracing::debug;

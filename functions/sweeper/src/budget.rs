@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mayfly_domain::id::InstallationId;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::InstallationId;
+use mayfly_domain::model::time::Timestamp;
 use mayfly_github::CallError;
 use mayfly_ledger::Store;
 use mayfly_queue::Wakes;

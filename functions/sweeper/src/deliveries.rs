@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use futures::stream::{self, TryStreamExt};
-use mayfly_domain::errand::Open;
-use mayfly_domain::job::JobAction;
-use mayfly_domain::redelivery::{self, Attempt, DeliveryGuid, FIRST_WAIT, News, Passage, Reading, Redelivery, Turn};
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::errand::Open;
+use mayfly_domain::model::failed_delivery::{DeliveryGuid, Redelivery};
+use mayfly_domain::model::job::JobAction;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::transitions::redelivery::{self, Attempt, FIRST_WAIT, News, Passage, Reading, Turn};
 use mayfly_github::{CallError, DeliveriesPage, DeliveryCursor, DeliveryNow, Redelivered};
 use mayfly_ledger::Store;
 use mayfly_ledger::errands::Cursor;

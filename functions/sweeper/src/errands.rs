@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::StreamExt;
-use mayfly_domain::errand::{Errand, KINDS, Open};
-use mayfly_domain::pool::Pools;
-use mayfly_domain::time::Timestamp;
-use mayfly_domain::times;
+use mayfly_domain::model::errand::{Errand, KINDS, Open};
+use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::model::times;
 use mayfly_ledger::Store;
 use mayfly_queue::Wakes;
 use serde::{Deserialize, Serialize};

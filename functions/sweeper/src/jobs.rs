@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
-use mayfly_domain::id::{JobId, PoolName, RunId};
-use mayfly_domain::job::WaitingJob;
-use mayfly_domain::pool::Pools;
-use mayfly_domain::runner::Runner;
+use mayfly_domain::model::id::{JobId, PoolName, RunId};
+use mayfly_domain::model::job::WaitingJob;
+use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::runner::Runner;
 use mayfly_github::JobNow;
 use mayfly_ledger::Store;
 use mayfly_queue::Wakes;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context;
-use mayfly_domain::errand::Open;
-use mayfly_domain::id::{RunnerAddress, RunnerId, RunnerName};
-use mayfly_domain::runner::Runner;
-use mayfly_domain::story::StoryEvent;
-use mayfly_domain::target::Target;
-use mayfly_domain::times;
+use mayfly_domain::model::errand::Open;
+use mayfly_domain::model::id::{RunnerAddress, RunnerId, RunnerName};
+use mayfly_domain::model::runner::Runner;
+use mayfly_domain::model::story::StoryEvent;
+use mayfly_domain::model::target::Target;
+use mayfly_domain::model::times;
 use mayfly_github::{CallError, RunnerNow};
 use mayfly_ledger::Store;
 use mayfly_queue::Wakes;

@@ -23,16 +23,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use mayfly_domain::id::PoolName;
-use mayfly_domain::job::WaitingJob;
-use mayfly_domain::pool::Pools;
-use mayfly_domain::runner::Runner;
-use mayfly_domain::time::Timestamp;
-use mayfly_fleet::{Stopper, Tasks};
+use mayfly_config::source::Settings;
+use mayfly_domain::model::id::PoolName;
+use mayfly_domain::model::job::WaitingJob;
+use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::runner::Runner;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_ecs::{Stopper, Tasks};
 use mayfly_github::{Deliveries, Jobs, QueuedJobs, Repositories, Reruns, Runners};
 use mayfly_ledger::{Ledger, Store};
 use mayfly_queue::Wakes;
-use mayfly_settings::source::Settings;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{info, warn};
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use mayfly_fleet::Fleet;
+use mayfly_config::environment::{self, Base};
+use mayfly_config::parameter::Ssm;
+use mayfly_config::source::{Parameters, Settings, system_clock};
+use mayfly_ecs::Fleet;
 use mayfly_github::Github;
 use mayfly_ledger::{Dynamo, Ledger};
 use mayfly_queue::SqsWakes;
-use mayfly_settings::environment::{self, Base};
-use mayfly_settings::parameter::Ssm;
-use mayfly_settings::source::{Parameters, Settings, system_clock};
 use mayfly_sweeper::{AppFromSettings, Sweeper, World};
 
 #[tokio::main(flavor = "current_thread")]
@@ -18,7 +18,7 @@ async fn main() -> Result<(), Error> {
     let (base, app, address) = environment::read(|variables| {
         (Base::read(variables), environment::app_parameter(variables), variables.text("MAYFLY_ASSIGN_PUBLIC_IP"))
     })?;
-    let config = mayfly_settings::aws::sdk_config()?;
+    let config = mayfly_config::aws::sdk_config()?;
     let ledger = Ledger::new(Dynamo::new(aws_sdk_dynamodb::Client::new(&config), &base.table));
     let parameters = Parameters { pools: Some(base.pools_parameter), github_app: Some(app), ..Parameters::default() };
     let settings = Arc::new(Settings::new(Ssm::new(aws_sdk_ssm::Client::new(&config)), parameters, Box::new(system_clock)));

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use mayfly_domain::id::PoolName;
-use mayfly_domain::pool::Pools;
+use mayfly_domain::model::id::PoolName;
+use mayfly_domain::model::pool::Pools;
 use mayfly_ledger::Store;
 use mayfly_ledger::look::PoolEntry;
 use mayfly_queue::Wakes;

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context;
-use mayfly_domain::id::{InstallationId, RepositoryId, RunId};
-use mayfly_domain::job::{JobAction, JobEvent, JobState, stand_in};
-use mayfly_domain::label::Labels;
-use mayfly_domain::pool::{Placement, Pools, Scope, Wanted};
-use mayfly_domain::target::{Repository, Target, TargetScope};
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::{InstallationId, RepositoryId, RunId};
+use mayfly_domain::model::job::{JobAction, JobEvent, JobState, stand_in};
+use mayfly_domain::model::label::Labels;
+use mayfly_domain::model::pool::{Placement, Pools, Scope, Wanted};
+use mayfly_domain::model::target::{Repository, Target, TargetScope};
+use mayfly_domain::model::time::Timestamp;
 use mayfly_github::{FoundJob, JobStatus};
 use mayfly_ledger::Store;
 use mayfly_ledger::repositories::SeenRepository;

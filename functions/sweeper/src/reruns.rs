@@ -1,12 +1,12 @@
 //! Jobs whose runner AWS took back, where their pool wants GitHub to run them again.
 
 use anyhow::Context;
-use mayfly_domain::errand::Open;
-use mayfly_domain::id::{JobId, RunnerName};
-use mayfly_domain::job::JobRecord;
-use mayfly_domain::pool::Pools;
-use mayfly_domain::story::StoryEvent;
-use mayfly_domain::times;
+use mayfly_domain::model::errand::Open;
+use mayfly_domain::model::id::{JobId, RunnerName};
+use mayfly_domain::model::job::JobRecord;
+use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::story::StoryEvent;
+use mayfly_domain::model::times;
 use mayfly_github::{CallError, JobNow, JobStatus, Rerun};
 use mayfly_ledger::Store;
 use mayfly_queue::Wakes;

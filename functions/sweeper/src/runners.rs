@@ -2,15 +2,15 @@
 
 use anyhow::Context;
 use futures::StreamExt;
-use mayfly_domain::care::{Care, care, in_the_way};
-use mayfly_domain::id::{GithubRunnerId, PoolName, RunnerAddress};
-use mayfly_domain::job::WaitingJob;
-use mayfly_domain::plan::Limits;
-use mayfly_domain::pool::{Pool, Pools};
-use mayfly_domain::question::{Question, question};
-use mayfly_domain::runner::{Runner, StopKind};
-use mayfly_domain::story::{Reason, StoryEvent};
-use mayfly_domain::target::Target;
+use mayfly_domain::model::id::{GithubRunnerId, PoolName, RunnerAddress};
+use mayfly_domain::model::job::WaitingJob;
+use mayfly_domain::model::limits::Limits;
+use mayfly_domain::model::pool::{Pool, Pools};
+use mayfly_domain::model::runner::{Runner, StopKind};
+use mayfly_domain::model::story::{Reason, StoryEvent};
+use mayfly_domain::model::target::Target;
+use mayfly_domain::transitions::care::{Care, care, in_the_way};
+use mayfly_domain::transitions::question::{Question, question};
 use mayfly_github::{CallError, Deleted};
 use mayfly_ledger::Store;
 use mayfly_ledger::runners::Changed;

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use anyhow::Context;
-use mayfly_domain::id::TaskArn;
-use mayfly_domain::pool::Pools;
-use mayfly_domain::runner::Runner;
-use mayfly_domain::story::{Reason, StoryEvent};
-use mayfly_domain::stray::{Known, Stray, stray};
-use mayfly_domain::task::Task;
-use mayfly_fleet::Described;
+use mayfly_domain::model::id::TaskArn;
+use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::runner::Runner;
+use mayfly_domain::model::story::{Reason, StoryEvent};
+use mayfly_domain::model::task::Task;
+use mayfly_domain::transitions::stray::{Known, Stray, stray};
+use mayfly_ecs::Described;
 use mayfly_ledger::Store;
 use mayfly_ledger::look::PoolEntry;
 use mayfly_queue::Wakes;

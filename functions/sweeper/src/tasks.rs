@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
-use mayfly_domain::id::{PoolName, RunnerAddress, RunnerId, TaskArn};
-use mayfly_domain::launch_result::{MissingTask, task_missing};
-use mayfly_domain::runner::Runner;
-use mayfly_domain::task::{End, TaskStatus};
-use mayfly_fleet::Described;
+use mayfly_domain::model::id::{PoolName, RunnerAddress, RunnerId, TaskArn};
+use mayfly_domain::model::runner::Runner;
+use mayfly_domain::model::task::{End, TaskStatus};
+use mayfly_domain::transitions::launch_result::{MissingTask, task_missing};
+use mayfly_ecs::Described;
 use mayfly_ledger::Store;
 use mayfly_ledger::runners::Changed;
 use mayfly_queue::Wakes;
@@ -85,7 +85,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     /// As if an event had said it.
-    pub(crate) async fn task_seen(&self, task: &mayfly_domain::task::Task) -> anyhow::Result<()> {
+    pub(crate) async fn task_seen(&self, task: &mayfly_domain::model::task::Task) -> anyhow::Result<()> {
         let news = self.ledger.task_seen(task, self.world.public_ip, self.now()).await?;
         if let Some(why) = &news.must_act {
             error!(

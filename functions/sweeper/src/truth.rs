@@ -1,14 +1,14 @@
 //! GitHub asked about one job, and what it says written down.
 
 use anyhow::Context;
-use mayfly_domain::anew::Matching;
-use mayfly_domain::errand::Open;
-use mayfly_domain::id::{JobId, PoolName, RunnerName};
-use mayfly_domain::job::{Doubtful, JobRecord, JobState, WaitingJob};
-use mayfly_domain::pool::Pools;
-use mayfly_domain::story::Reason;
-use mayfly_domain::times;
-use mayfly_domain::truth::{Said, Seen, Standing};
+use mayfly_domain::model::errand::Open;
+use mayfly_domain::model::id::{JobId, PoolName, RunnerName};
+use mayfly_domain::model::job::{Doubtful, JobRecord, JobState, WaitingJob};
+use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::story::Reason;
+use mayfly_domain::model::times;
+use mayfly_domain::transitions::anew::Matching;
+use mayfly_domain::transitions::truth::{Said, Seen, Standing};
 use mayfly_github::{CallError, JobNow, JobStatus};
 use mayfly_ledger::Store;
 use mayfly_ledger::truths::Told;
@@ -130,7 +130,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let name = record.runner_name.as_ref().and_then(|name| name.parse::<RunnerName>().ok());
         let Some(name) = name else { return Ok(false) };
         let runner = self.ledger.runner(&name.address).await.context("read the job's runner")?;
-        let at_work = |runner: &mayfly_domain::runner::Runner| runner.work.as_ref().and_then(|work| work.job) == Some(record.id);
+        let at_work = |runner: &mayfly_domain::model::runner::Runner| runner.work.as_ref().and_then(|work| work.job) == Some(record.id);
         Ok(runner.is_some_and(|runner| runner.done_at.is_none() && at_work(&runner)))
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mayfly_domain::signature::{SignatureError, WebhookSecret, verify};
+use mayfly_domain::model::signature::{SignatureError, WebhookSecret, verify};
 use percent_encoding::percent_decode_str;
 
 use crate::answer::Answer;

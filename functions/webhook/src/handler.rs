@@ -6,18 +6,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mayfly_domain::id::PoolName;
-use mayfly_domain::job::{JobAction, JobEvent};
-use mayfly_domain::label::Labels;
-use mayfly_domain::observe::{Observation, Verdict};
-use mayfly_domain::pool::{Placement, Pools, Wanted};
-use mayfly_domain::story::Reason;
-use mayfly_domain::time::Timestamp;
+use mayfly_config::source::{Clock, Settings, SettingsError};
+use mayfly_domain::model::id::PoolName;
+use mayfly_domain::model::job::{JobAction, JobEvent};
+use mayfly_domain::model::label::Labels;
+use mayfly_domain::model::pool::{Placement, Pools, Wanted};
+use mayfly_domain::model::story::Reason;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::transitions::changes::{Observation, Verdict};
 use mayfly_ledger::repositories::Sighting;
 use mayfly_ledger::wishes::Applied;
 use mayfly_ledger::{Ledger, Store};
 use mayfly_queue::Wakes;
-use mayfly_settings::source::{Clock, Settings, SettingsError};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::answer::{Answer, Outcome};

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use mayfly_domain::id::{InstallationId, RepositoryId};
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::{InstallationId, RepositoryId};
+use mayfly_domain::model::time::Timestamp;
 use mayfly_ledger::repositories::{SEEN_TO, Sighting};
 
 /// Most repositories that are remembered: a few hundred bytes each. Whoever has more jobs' repositories than that reads some of them anew.

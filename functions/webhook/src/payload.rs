@@ -2,10 +2,10 @@
 //!
 //! Source: npm `@octokit/openapi-webhooks`, `workflow_job`; quirks in the examples of `@octokit/webhooks-examples`.
 
-use mayfly_domain::id::{GithubRunnerId, InstallationId, JobId, OwnerId, RepositoryId, RunId};
-use mayfly_domain::job::{AssignedRunner, JobAction, JobEvent};
-use mayfly_domain::target;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::{GithubRunnerId, InstallationId, JobId, OwnerId, RepositoryId, RunId};
+use mayfly_domain::model::job::{AssignedRunner, JobAction, JobEvent};
+use mayfly_domain::model::target;
+use mayfly_domain::model::time::Timestamp;
 use serde::Deserialize;
 
 use crate::answer::Answer;

@@ -2,7 +2,7 @@
 //! runner was given another one.
 
 use anyhow::{Context, Result};
-use mayfly_domain::id::JobId;
+use mayfly_domain::model::id::JobId;
 use tokio::process::Command;
 
 use crate::stack::{Places, Stack};

@@ -16,7 +16,7 @@ use super::model::{Model, State};
 use super::table::TransactionId;
 use super::throughput::Way;
 
-/// Attempts of the SDK at what is throttled, and its first pause, which doubles and is drawn from (`mayfly_settings::aws`).
+/// Attempts of the SDK at what is throttled, and its first pause, which doubles and is drawn from (`mayfly_config::aws`).
 const ATTEMPTS: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 

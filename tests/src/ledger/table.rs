@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 use mayfly_ledger::history::{After, ClosedPage, Order, Span};
 use mayfly_ledger::key::Key;
 use mayfly_ledger::store::{CommitError, Expect, Item, Page, REV, StoreError, Write};

@@ -1,6 +1,6 @@
 //! What people do, done to the models.
 
-use mayfly_domain::id::JobId;
+use mayfly_domain::model::id::JobId;
 
 use super::forecast::after;
 use super::hostile;

@@ -136,7 +136,7 @@ fn over_at(act: &Act) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mayfly_settings::pools_file;
+    use mayfly_config::pools_file;
 
     #[test]
     fn a_seed_makes_the_same_scenario_every_time_and_another_seed_another() {

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mayfly_domain::held::Held;
-use mayfly_domain::id::JobId;
-use mayfly_domain::job::JobState;
-use mayfly_domain::runner::{Runner, RunnerState};
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::held::Held;
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::job::JobState;
+use mayfly_domain::model::runner::{Runner, RunnerState};
+use mayfly_domain::model::time::Timestamp;
 
 use super::mirror::{Mirror, address_of};
 use super::scenario::{Asked, PoolsFile, Scenario};

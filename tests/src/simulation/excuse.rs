@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use mayfly_domain::held::Held as RowHeld;
-use mayfly_domain::id::JobId;
-use mayfly_domain::job::JobRecord;
-use mayfly_domain::runner::{Outcome, Runner};
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::held::Held as RowHeld;
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::job::JobRecord;
+use mayfly_domain::model::runner::{Outcome, Runner};
+use mayfly_domain::model::time::Timestamp;
 
 use super::ending::{Ending, JobNow};
 use super::patience::Held;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mayfly_domain::runner::Outcome;
+use mayfly_domain::model::runner::Outcome;
 
 use super::ending::Ending;
 use super::watch::{CallName, Calls, Watch};

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 
 use super::scenario::{Rate, Strike, Trouble};
 use crate::system::{Port, PortCall, Strike as Struck, Weather};

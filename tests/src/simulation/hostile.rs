@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mayfly_domain::id::JobId;
+use mayfly_domain::model::id::JobId;
 use serde_json::{Value, json};
 
 use super::mirror::address_of;
@@ -216,7 +216,7 @@ async fn work_off(system: &System, watch: &Shared, address: &str, (scope, id, se
         });
         let Some(id::JobId(job)) = given else { continue };
         tokio::time::sleep(Duration::from_secs(10)).await;
-        let works = |row: &mayfly_domain::runner::Runner| row.work.as_ref().and_then(|work| work.job) == Some(JobId(job));
+        let works = |row: &mayfly_domain::model::runner::Runner| row.work.as_ref().and_then(|work| work.job) == Some(JobId(job));
         if system.runners().iter().any(|row| row.address().to_string() == address && works(row)) {
             let words = format!("{address} is said to work on job {job}, which a stranger took under its name");
             watch.get().broken(Invariant::I6, system.world.clock.now(), &[address, &job.to_string()], words);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use mayfly_domain::time::Timestamp;
-use mayfly_domain::times;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::model::times;
 
 use super::ending::Ending;
 use super::excuse::Excuse;
@@ -285,7 +285,7 @@ mod tests {
     use crate::fargate::{DesiredStatus, LastStatus};
     use crate::simulation::watch::{Keep, Shared};
     use crate::system::{Fate, Happening, Port, PortCall, Witness as _};
-    use mayfly_domain::id::{JobId, RunnerId};
+    use mayfly_domain::model::id::{JobId, RunnerId};
 
     const BEGAN: Timestamp = Timestamp::from_millis(1_795_356_000_000);
 

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mayfly_domain::id::JobId;
-use mayfly_domain::time::Timestamp;
-use mayfly_domain::times;
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::model::times;
 
 use super::ending::address_of_key;
 use super::mirror::address_of;
@@ -17,7 +17,7 @@ use crate::system::System;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// How long each thing may last once nothing goes wrong any more: the time in `mayfly_domain::times`, and some sweeps.
+/// How long each thing may last once nothing goes wrong any more: the time in `mayfly_domain::model::times`, and some sweeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     /// Stopped 10 min after it was created.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mayfly_domain::id::JobId;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::time::Timestamp;
 
 use crate::fargate::LastStatus;
 use crate::github::jobs::Status;
@@ -405,7 +405,7 @@ impl Mirror {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mayfly_domain::id::RunnerId;
+    use mayfly_domain::model::id::RunnerId;
 
     #[test]
     fn a_runners_name_tells_its_address_and_its_id_the_time() {

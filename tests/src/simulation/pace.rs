@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 
 use crate::fargate::LastStatus;
 use crate::system::{Fate, Happening, Port, PortCall};

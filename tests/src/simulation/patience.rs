@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mayfly_domain::id::JobId;
-use mayfly_domain::time::Timestamp;
-use mayfly_domain::times;
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::model::times;
 
 use super::mirror::{Address, Mirror, address_of, pool_of};
 use super::scenario::{Asked, PoolSpec, PoolsFile};

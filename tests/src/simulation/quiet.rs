@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use mayfly_domain::time::Timestamp;
-use mayfly_domain::times;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::model::times;
 
 use crate::system::{End, Fate, Happening, Port};
 

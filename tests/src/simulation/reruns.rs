@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use mayfly_domain::id::JobId;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::time::Timestamp;
 
 use super::ending::{Ending, JobNow};
 use super::mirror::pool_of;

@@ -17,7 +17,7 @@ pub use trouble::{Blow, Outage, Rate, Strike, Trouble, Unkindness};
 
 use std::time::Duration;
 
-use mayfly_domain::times;
+use mayfly_domain::model::times;
 use serde::{Deserialize, Serialize};
 
 /// A story before it is told: the same one is told the same way every time.

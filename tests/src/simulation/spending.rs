@@ -6,24 +6,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mayfly_domain::id::JobId;
-use mayfly_domain::runner::{Outcome, Runner as Row};
-use mayfly_domain::time::Timestamp;
-use mayfly_domain::times;
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::runner::{Outcome, Runner as Row};
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::model::times;
 
 use super::ending::{Ending, JobNow};
 use super::mirror::{Runner, Task};
 use super::violation::Invariant;
 use super::watch::Watch;
 
-/// Tries of a job that are made one after the other; from then on there is one an hour (`mayfly_domain::task`).
+/// Tries of a job that are made one after the other; from then on there is one an hour (`mayfly_domain::model::task`).
 const TRIES: usize = 3;
 
-/// After so many failed starts in a row one runner at a time is tried (`mayfly_domain::health`).
+/// After so many failed starts in a row one runner at a time is tried (`mayfly_domain::model::health`).
 const BREAKER: u32 = 5;
 
-/// Until then so many at once ([`mayfly_domain::health::UNPROVEN_MAX`]).
-const AT_ONCE: usize = mayfly_domain::health::UNPROVEN_MAX as usize;
+/// Until then so many at once ([`mayfly_domain::model::health::UNPROVEN_MAX`]).
+const AT_ONCE: usize = mayfly_domain::model::health::UNPROVEN_MAX as usize;
 
 /// What is read was so a moment ago: a plan, or a clock that differs.
 const SLACK: Duration = Duration::from_secs(times::SCALER_GIVES_UP.as_secs() + 4);
@@ -49,7 +49,7 @@ fn most_failed(within: Duration) -> usize {
     most
 }
 
-/// How often a job that waited so long may be tried while GitHub refuses its runners: each time the wait doubles (`mayfly_domain::registration`).
+/// How often a job that waited so long may be tried while GitHub refuses its runners: each time the wait doubles (`mayfly_domain::transitions::registration`).
 fn most_refused(waited: Duration) -> usize {
     let (mut most, mut passed) = (1, Duration::ZERO);
     loop {

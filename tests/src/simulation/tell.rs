@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mayfly_domain::id::JobId;
-use mayfly_domain::time::Timestamp;
-use mayfly_domain::{redelivery, times};
-use mayfly_settings::pools_file;
+use mayfly_config::pools_file;
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::model::times;
+use mayfly_domain::transitions::redelivery;
 use tokio::time::Instant;
 
 use super::ending::{Ending, floors, jobs_at_github};

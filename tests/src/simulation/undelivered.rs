@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 
 use crate::github::deliveries::{Delivery, Stage};
 use crate::system::System;

@@ -11,7 +11,7 @@ use super::weather::{Port, PortCall, Strike, Weather};
 use super::witness::{Fate, Happening};
 use super::world::World;
 
-/// How long the SDK tries when nobody answers: three attempts of 3 s and the pauses between them (`mayfly_settings::aws`).
+/// How long the SDK tries when nobody answers: three attempts of 3 s and the pauses between them (`mayfly_config::aws`).
 pub(super) const SILENCE: Duration = Duration::from_millis(9_500);
 
 /// What befalls calls, and how often each was made.

@@ -1,8 +1,8 @@
 //! What a test asks of a system: the ledger, ECS and GitHub as they are, not as anybody sees them.
 
-use mayfly_domain::id::JobId;
-use mayfly_domain::job::{JobRecord, WaitingJob};
-use mayfly_domain::runner::Runner;
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::job::{JobRecord, WaitingJob};
+use mayfly_domain::model::runner::Runner;
 use mayfly_ledger::key::Key;
 use serde::de::DeserializeOwned;
 use serde_json::Value;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 use tokio::time::Instant;
 
 /// When every story begins: 2026-11-22T14:00:00Z.

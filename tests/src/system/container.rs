@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::{Either, select};
-use mayfly_domain::times;
+use mayfly_domain::model::times;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mayfly_domain::time::Timestamp;
-use mayfly_domain::times;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::model::times;
 use tokio::time::Instant;
 
 use super::System;

@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
-use mayfly_fleet::Fleet;
+use mayfly_ecs::Fleet;
 use serde_json::Value;
 
 use super::calls::Made;
@@ -25,7 +25,7 @@ use super::witness::Fate;
 use super::world::World;
 use crate::fargate::{Answer, Delivery, Operation, Refusal};
 
-/// As in `mayfly_settings::aws`.
+/// As in `mayfly_config::aws`.
 const ATTEMPT: Duration = Duration::from_secs(3);
 
 /// The cluster as one process reaches it.

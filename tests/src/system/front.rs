@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 use serde_json::{Value, json};
 
 use super::System;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mayfly_fleet::{Fleet, Site};
+use mayfly_config::source::Settings;
+use mayfly_ecs::{Fleet, Site};
 use mayfly_ledger::Ledger;
 use mayfly_observer::Observer;
 use mayfly_registrar::Registrar;
 use mayfly_scaler::Scaler;
-use mayfly_settings::source::Settings;
 use mayfly_sweeper::Sweeper;
 use mayfly_webhook::Webhook;
 

@@ -8,9 +8,9 @@ mod runners;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mayfly_domain::id::{InstallationId, RepositoryId};
-use mayfly_domain::target::{Repository, Target, TargetScope};
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::{InstallationId, RepositoryId};
+use mayfly_domain::model::target::{Repository, Target, TargetScope};
+use mayfly_domain::model::time::Timestamp;
 use mayfly_github::{Call, CallError};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};

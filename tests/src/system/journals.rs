@@ -1,7 +1,7 @@
 //! What the models wrote down, told to the witness.
 
-use mayfly_domain::id::JobId;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::time::Timestamp;
 
 use super::witness::{Happening, Witness};
 use super::world::World;

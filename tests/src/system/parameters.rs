@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use mayfly_settings::parameter::{Parameter, ParameterStore, Unreadable};
-use mayfly_settings::source;
+use mayfly_config::parameter::{Parameter, ParameterStore, Unreadable};
+use mayfly_config::source;
 
 use super::calls::{Made, SILENCE};
 use super::weather::{Port, Strike};

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mayfly_domain::id::PoolName;
-use mayfly_domain::time::Timestamp;
-use mayfly_domain::times;
+use mayfly_domain::model::id::PoolName;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::model::times;
 use mayfly_queue::{NotSent, Wake, Wakes};
 use serde_json::{Value, json};
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use mayfly_fleet::Site;
+use mayfly_ecs::Site;
 use tokio::sync::Notify;
 
 use super::System;

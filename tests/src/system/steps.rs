@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mayfly_domain::id::{JobId, PoolName};
+use mayfly_domain::model::id::{JobId, PoolName};
 
 use super::System;
 use super::witness::Happening;

@@ -14,7 +14,7 @@ use super::witness::Fate;
 use super::world::World;
 use crate::ledger::{Handle, Operation};
 
-/// An attempt that nobody answers is given up after this time and made again (`mayfly_settings::aws`).
+/// An attempt that nobody answers is given up after this time and made again (`mayfly_config::aws`).
 const ATTEMPT: Duration = Duration::from_secs(3);
 
 /// Share of the answers to plain writes that are lost so thoroughly that not even the SDK's repetitions are answered. Else the repetition meets

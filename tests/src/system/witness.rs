@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use mayfly_domain::id::JobId;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::time::Timestamp;
 
 use super::weather::{PortCall, Strike};
 use crate::fargate::{DesiredStatus, LastStatus};

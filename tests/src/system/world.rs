@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mayfly_domain::id::{PoolName, RunnerId};
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::{PoolName, RunnerId};
+use mayfly_domain::model::time::Timestamp;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 

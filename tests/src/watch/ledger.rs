@@ -3,9 +3,9 @@
 use anyhow::{Context, Result};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
-use mayfly_domain::id::JobId;
-use mayfly_domain::job::{JobRecord, WaitingJob};
-use mayfly_domain::runner::Runner;
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::job::{JobRecord, WaitingJob};
+use mayfly_domain::model::runner::Runner;
 use mayfly_ledger::key::Key;
 use mayfly_ledger::store::read;
 

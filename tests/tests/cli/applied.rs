@@ -8,9 +8,9 @@ use mayfly_cli::commands::plan::{Compared, Plan, Readable, gather};
 use mayfly_cli::commands::pools::{self, Known};
 use mayfly_cli::failure::Failure;
 use mayfly_cli::pools_parameter::PoolsParameter as _;
-use mayfly_domain::id::PoolName;
-use mayfly_domain::time::Timestamp;
-use mayfly_settings::pools_file::{Vcpus, parse};
+use mayfly_config::pools_file::{Vcpus, parse};
+use mayfly_domain::model::id::PoolName;
+use mayfly_domain::model::time::Timestamp;
 use mayfly_tests::github::jobs::NewJob;
 use mayfly_tests::system::{Start, System};
 

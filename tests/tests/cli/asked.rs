@@ -6,7 +6,7 @@ use mayfly_cli::at_github::{App, Group};
 use mayfly_cli::commands::explain::outside::{self, Outside};
 use mayfly_cli::commands::matching::{Answer, Match, beside};
 use mayfly_cli::job_named::JobNamed;
-use mayfly_domain::id::JobId;
+use mayfly_domain::model::id::JobId;
 use mayfly_tests::github::accounts::{ACME, Level, Visibility};
 use mayfly_tests::github::jobs::{Action, JobDeliveries, NewJob};
 use mayfly_tests::system::{Start, System};
@@ -94,7 +94,8 @@ async fn an_app_that_is_not_there_is_said_to_be_missing() {
 #[test]
 fn without_a_way_to_ask_that_is_said() {
     let named: JobNamed = "404".parse().unwrap();
-    let answer = outside::unasked(&named, "these credentials may not read the App's key", mayfly_domain::time::Timestamp::from_millis(0));
+    let answer =
+        outside::unasked(&named, "these credentials may not read the App's key", mayfly_domain::model::time::Timestamp::from_millis(0));
     let text = anstream::adapter::strip_str(&outside::text(&answer, None)).to_string();
     assert_eq!(text, "the ledger does not know job 404\n  GitHub was not asked: these credentials may not read the App's key");
 }

@@ -7,7 +7,7 @@ use mayfly_cli::commands::doctor::roles;
 use mayfly_cli::commands::plan::outside;
 use mayfly_cli::failure::Failure;
 use mayfly_cli::iam::{Role, Roles};
-use mayfly_fleet::Site;
+use mayfly_ecs::Site;
 use mayfly_tests::github::accounts::{ACME, Visibility};
 use mayfly_tests::github::faults::Refusal;
 use mayfly_tests::system::{Start, System};

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use mayfly_cli::failure::Failure;
 use mayfly_cli::pools_parameter::{PoolsParameter, Version, Written};
-use mayfly_domain::id::PoolName;
-use mayfly_domain::pool::Pools;
-use mayfly_domain::time::Timestamp;
+use mayfly_config::pools_file::parse;
+use mayfly_domain::model::id::PoolName;
+use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::time::Timestamp;
 use mayfly_ledger::Ledger;
 use mayfly_queue::{NotSent, Wakes};
-use mayfly_settings::pools_file::parse;
 use mayfly_tests::ledger::Handle;
 use mayfly_tests::system::System;
 

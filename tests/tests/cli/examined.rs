@@ -13,8 +13,8 @@ use mayfly_cli::commands::doctor::quota::Allowed;
 use mayfly_cli::commands::doctor::webhook::Knock;
 use mayfly_cli::failure::{Exit, Failure};
 use mayfly_cli::moment::When;
-use mayfly_domain::id::{DeliveryId, InstallationId};
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::{DeliveryId, InstallationId};
+use mayfly_domain::model::time::Timestamp;
 use mayfly_github::{AccountNow, AppNow, DeliveryNow, HookNow, InstallationNow};
 use mayfly_tests::fargate::{Fault, FaultKind};
 use mayfly_tests::github::hook::ContentType;
@@ -61,7 +61,7 @@ fn permissions(granted: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 fn account(id: i64, login: &str) -> AccountNow {
-    AccountNow { id: mayfly_domain::id::OwnerId(id), login: login.to_owned(), organization: true }
+    AccountNow { id: mayfly_domain::model::id::OwnerId(id), login: login.to_owned(), organization: true }
 }
 
 fn installation(id: i64, login: &str, suspended: bool) -> InstallationNow {
@@ -139,7 +139,7 @@ async fn everything_wrong(system: &System) -> Facts {
         status.safety_net.overdue_since = Some(When(now.minus(Duration::from_secs(700))));
     }
     if let Ok(pools) = facts.file.as_mut().map(|file| file.in_force.as_mut().unwrap()) {
-        let served = |login: &str| mayfly_domain::pool::Account { login: login.to_owned(), id: None };
+        let served = |login: &str| mayfly_domain::model::pool::Account { login: login.to_owned(), id: None };
         pools.accounts.push(served("other"));
     }
     facts.app = Ok(ailing(now));

@@ -2,9 +2,9 @@
 
 use mayfly_cli::commands::jobs::{Filter, State};
 use mayfly_cli::commands::{jobs_table, runners as runners_command};
-use mayfly_domain::id::JobId;
-use mayfly_domain::job::JobState;
-use mayfly_domain::pool::RepositoryPattern;
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::job::JobState;
+use mayfly_domain::model::pool::RepositoryPattern;
 use mayfly_tests::github::jobs::{Gate, NewJob};
 use mayfly_tests::system::{Start, System};
 

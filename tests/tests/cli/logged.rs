@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use mayfly_cli::commands::logs::{Line, LogStreams, Page, Reader, Whose, as_json, in_words, whose};
 use mayfly_cli::failure::Failure;
 use mayfly_cli::moment::When;
-use mayfly_domain::id::JobId;
-use mayfly_domain::runner::Runner;
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::runner::Runner;
 use mayfly_tests::github::jobs::NewJob;
 use mayfly_tests::system::{Start, System};
 

@@ -9,7 +9,7 @@ use mayfly_cli::commands::doctor::report::{Report, text};
 use mayfly_cli::commands::doctor::webhook::Knock;
 use mayfly_cli::commands::doctor::{app, pools};
 use mayfly_cli::commands::status;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 use mayfly_tests::system::System;
 
 use crate::changing::Desk;

@@ -6,13 +6,13 @@ use mayfly_cli::commands::doctor::probe::{Around, Came, Kind, Probed, judged, ki
 use mayfly_cli::commands::doctor::report::{Report as Answer, text};
 use mayfly_cli::commands::doctor::runner_version::Newest;
 use mayfly_cli::failure::Failure;
-use mayfly_domain::id::TaskArn;
-use mayfly_domain::pool::Pools;
-use mayfly_domain::runner::Timeline;
-use mayfly_domain::task::{Task, TaskStatus};
-use mayfly_domain::time::Timestamp;
-use mayfly_fleet::probe::Report;
-use mayfly_fleet::{LaunchFailure, Site};
+use mayfly_domain::model::id::TaskArn;
+use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::runner::Timeline;
+use mayfly_domain::model::task::{Task, TaskStatus};
+use mayfly_domain::model::time::Timestamp;
+use mayfly_ecs::probe::Report;
+use mayfly_ecs::{LaunchFailure, Site};
 use mayfly_github::Release;
 
 use crate::changing::bare;
@@ -27,7 +27,7 @@ const POOLS: &str = "[github]\naccounts = [\"acme\"]\n[defaults]\ncpu = 2\nmemor
                      [pools.own]\nlabels = [\"own\"]\ntask_role = \"deployer\"\nimage = \"123456789012.dkr.ecr.us-east-1.amazonaws.com/runner:7\"\n";
 
 fn pools() -> Pools {
-    mayfly_settings::pools_file::parse(POOLS, 1).unwrap()
+    mayfly_config::pools_file::parse(POOLS, 1).unwrap()
 }
 
 pub(crate) fn site(public_ip: bool) -> Site {

@@ -12,11 +12,11 @@ use mayfly_cli::commands::doctor::probe_start::not_started;
 use mayfly_cli::commands::logs::{Line, LogStreams, Page};
 use mayfly_cli::failure::Failure;
 use mayfly_cli::moment::When;
-use mayfly_domain::id::{RunnerAddress, RunnerId, TaskArn};
-use mayfly_domain::task::{Task, TaskStatus};
-use mayfly_domain::time::Timestamp;
-use mayfly_fleet::probe::{Probe, Prober as Starts};
-use mayfly_fleet::{Definition, Described, FleetError, LaunchAnswer, LaunchFailure, Registry, Stopper, Tasks};
+use mayfly_domain::model::id::{RunnerAddress, RunnerId, TaskArn};
+use mayfly_domain::model::task::{Task, TaskStatus};
+use mayfly_domain::model::time::Timestamp;
+use mayfly_ecs::probe::{Probe, Prober as Starts};
+use mayfly_ecs::{Definition, Described, FleetError, LaunchAnswer, LaunchFailure, Registry, Stopper, Tasks};
 use tokio::time::{Instant, sleep};
 
 use crate::probed::{kind, site};

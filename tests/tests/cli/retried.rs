@@ -2,8 +2,8 @@
 
 use mayfly_cli::commands::retry::{Asked, Done, Retried, again, in_words};
 use mayfly_cli::job_named::JobNamed;
-use mayfly_domain::id::JobId;
-use mayfly_domain::job::JobState;
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::job::JobState;
 use mayfly_tests::github::faults::Refusal;
 use mayfly_tests::github::jobs::{Action, JobDeliveries, NewJob};
 use mayfly_tests::system::{Start, System};
@@ -99,7 +99,7 @@ async fn a_job_that_a_gate_holds_back_is_asked_about() {
     let job = system.queue_jobs(&wish)[0];
     until(&system, 60, "it is held back", |system| system.job(job).is_some_and(|record| record.state == JobState::Blocked)).await;
     assert_eq!(retry_id(&system, job).await.done, Done::GithubAsked);
-    let errand = mayfly_domain::errand::Errand::Ask(job);
+    let errand = mayfly_domain::model::errand::Errand::Ask(job);
     let open = ledger(&system).errand(&errand).await.unwrap().unwrap();
     assert!(open.due(system.world.clock.now()), "asked in the next sweep, not ten minutes from now");
 }

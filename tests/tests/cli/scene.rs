@@ -2,9 +2,9 @@
 
 use mayfly_cli::commands::explain::tale::{self, Tale};
 use mayfly_cli::commands::{explain, jobs, runners, status};
-use mayfly_domain::id::JobId;
-use mayfly_domain::pool::Pools;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::time::Timestamp;
 use mayfly_ledger::Ledger;
 use mayfly_tests::ledger::Handle;
 use mayfly_tests::system::System;
@@ -33,7 +33,7 @@ pub(crate) fn ledger(system: &System) -> Ledger<Handle> {
 /// The pools in force.
 pub(crate) fn pools(system: &System) -> Pools {
     let (text, version) = system.world.parameters.pools().unwrap();
-    mayfly_settings::pools_file::parse(&text, version).unwrap()
+    mayfly_config::pools_file::parse(&text, version).unwrap()
 }
 
 pub(crate) fn now(system: &System) -> Timestamp {

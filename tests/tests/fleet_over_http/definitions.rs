@@ -1,7 +1,7 @@
 //! Task definitions: registered once, again when they are gone.
 
-use mayfly_domain::size::Architecture;
-use mayfly_fleet::{Definition, Fleet, LaunchAnswer, LaunchFailure, Launcher, Registry};
+use mayfly_domain::model::size::Architecture;
+use mayfly_ecs::{Definition, Fleet, LaunchAnswer, LaunchFailure, Launcher, Registry};
 
 use crate::stand::{SIZE, Stand, definition, pool, site};
 

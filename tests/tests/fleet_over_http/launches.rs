@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use mayfly_domain::id::TaskArn;
-use mayfly_domain::size::{Capacity, Size};
-use mayfly_fleet::{LaunchAnswer, LaunchFailure, Launcher, Pace, Sent, launch_all};
+use mayfly_domain::model::id::TaskArn;
+use mayfly_domain::model::size::{Capacity, Size};
+use mayfly_ecs::{LaunchAnswer, LaunchFailure, Launcher, Pace, Sent, launch_all};
 use mayfly_tests::fargate::{Fault, FaultKind};
 use serde_json::json;
 use tokio::time::Instant;

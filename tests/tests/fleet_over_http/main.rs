@@ -1,4 +1,4 @@
-//! `mayfly-fleet` against the model of ECS on Fargate, over HTTP.
+//! `mayfly-ecs` against the model of ECS on Fargate, over HTTP.
 #![expect(clippy::unwrap_used, reason = "what arranges a test may fail it")]
 
 mod definitions;

@@ -1,8 +1,8 @@
 //! Tasks: looked at, listed, stopped, and told of in events.
 
-use mayfly_domain::id::TaskArn;
-use mayfly_domain::task::TaskStatus;
-use mayfly_fleet::{Described, Launcher, Stopper, Tasks, event};
+use mayfly_domain::model::id::TaskArn;
+use mayfly_domain::model::task::TaskStatus;
+use mayfly_ecs::{Described, Launcher, Stopper, Tasks, event};
 use mayfly_tests::fargate::Settings;
 
 use crate::stand::{SIZE, Stand, address, started};

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
 use jiff::SignedDuration;
-use mayfly_domain::id::DeliveryId;
+use mayfly_domain::model::id::DeliveryId;
 use mayfly_github::{CallError, Deliveries as _, DeliveriesPage, DeliveryCursor, DeliveryNow, Redelivered};
 use mayfly_tests::github::accounts::ACME;
 use mayfly_tests::github::deliveries::Outcome;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 use mayfly_github::{CallError, Deleted, RegisterError, Runners as _};
 use mayfly_tests::github::faults::ApiFaults;
 

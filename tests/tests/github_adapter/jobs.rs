@@ -1,6 +1,6 @@
 //! Jobs and repositories as GitHub shows them.
 
-use mayfly_domain::id::{JobId, RepositoryId, RunId};
+use mayfly_domain::model::id::{JobId, RepositoryId, RunId};
 use mayfly_github::{JobStatus, Jobs as _, Repositories as _};
 use mayfly_tests::github::id;
 use mayfly_tests::github::jobs::Conclusion;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use mayfly_domain::id::OwnerId;
-use mayfly_domain::target::Repository;
+use mayfly_domain::model::id::OwnerId;
+use mayfly_domain::model::target::Repository;
 use mayfly_github::{AccountNow, CallError, GroupNow, MadeGroup, Named as _, RunnerGroups as _};
 use mayfly_tests::github::accounts::{ACME, Visibility};
 use mayfly_tests::github::faults::{ApiFaults, Refusal};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mayfly_domain::id::{DeliveryId, JobId, RunId};
+use mayfly_domain::model::id::{DeliveryId, JobId, RunId};
 use mayfly_github::{Deliveries as _, Jobs as _, QueuedJobs as _, Repositories as _, Reruns as _, Runners as _};
 use mayfly_tests::github::accounts::{ACME, Visibility};
 use mayfly_tests::openapi;

@@ -1,6 +1,6 @@
 //! Jobs that wait and that nobody told of; jobs that run again.
 
-use mayfly_domain::id::{JobId, RunId};
+use mayfly_domain::model::id::{JobId, RunId};
 use mayfly_github::{CallError, JobStatus, QueuedJobs as _, Rerun, Reruns as _};
 use mayfly_tests::github::accounts::{ACME, Level};
 use mayfly_tests::github::faults::ApiFaults;

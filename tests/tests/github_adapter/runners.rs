@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mayfly_domain::id::GithubRunnerId;
+use mayfly_domain::model::id::GithubRunnerId;
 use mayfly_github::{Deleted, Runners as _, Seen};
 use mayfly_tests::github::accounts::ACME;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mayfly_domain::id::GithubRunnerId;
+use mayfly_domain::model::id::GithubRunnerId;
 use mayfly_github::{Jobs as _, RegisterError, Runners as _};
 use reqwest::Client;
 use serde_json::{Value, json};

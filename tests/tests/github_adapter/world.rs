@@ -5,9 +5,9 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mayfly_domain::id::{GithubRunnerId, InstallationId, OwnerId, RepositoryId, RunnerName};
-use mayfly_domain::target::{Repository, Target, TargetScope};
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::{GithubRunnerId, InstallationId, OwnerId, RepositoryId, RunnerName};
+use mayfly_domain::model::target::{Repository, Target, TargetScope};
+use mayfly_domain::model::time::Timestamp;
 use mayfly_github::{AppCredentials, AppKey, CredentialsUnavailable, Github, RegisterError, Registration, Registrations as _, Secret};
 use mayfly_tests::github::accounts::ACME;
 use mayfly_tests::github::faults::ApiFaults;
@@ -149,7 +149,7 @@ impl World {
     }
 
     /// A job of `acme/app` that waits.
-    pub(crate) fn queue(&self) -> mayfly_domain::id::JobId {
+    pub(crate) fn queue(&self) -> mayfly_domain::model::id::JobId {
         self.at(queue_in)
     }
 
@@ -160,10 +160,10 @@ impl World {
 }
 
 /// A job of `acme/app` that waits from now on.
-pub(crate) fn queue_in(model: &mut Model, now: jiff::Timestamp) -> mayfly_domain::id::JobId {
+pub(crate) fn queue_in(model: &mut Model, now: jiff::Timestamp) -> mayfly_domain::model::id::JobId {
     let labels = LABELS.iter().map(|label| (*label).to_owned()).collect();
     let wish = NewJob { repository: "acme/app".to_owned(), labels, ..NewJob::default() };
-    mayfly_domain::id::JobId(model.queue(&wish, now)[0].0)
+    mayfly_domain::model::id::JobId(model.queue(&wish, now)[0].0)
 }
 
 pub(crate) fn name(mint: u32) -> RunnerName {

@@ -1,9 +1,9 @@
 //! Admission: written down before it is told.
 
-use mayfly_domain::admission::{Admission, AdmissionRequest};
-use mayfly_domain::id::RunId;
-use mayfly_domain::runner::{Outcome, Runner, RunnerState};
-use mayfly_domain::task::TaskStatus;
+use mayfly_domain::model::id::RunId;
+use mayfly_domain::model::runner::{Outcome, Runner, RunnerState};
+use mayfly_domain::model::task::TaskStatus;
+use mayfly_domain::transitions::admission::{Admission, AdmissionRequest};
 use mayfly_ledger::{Ledger, Store};
 
 use crate::scene::{ARN, at, linux, pools, registered, row, task};

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use mayfly_domain::errand::{Errand, Open};
-use mayfly_domain::id::{DeliveryId, RepositoryId, RunId};
-use mayfly_domain::job::{JobAction, JobEvent};
-use mayfly_domain::redelivery::{DeliveryGuid, Redelivery};
-use mayfly_domain::target::Repository;
+use mayfly_domain::model::errand::{Errand, Open};
+use mayfly_domain::model::failed_delivery::{DeliveryGuid, Redelivery};
+use mayfly_domain::model::id::{DeliveryId, RepositoryId, RunId};
+use mayfly_domain::model::job::{JobAction, JobEvent};
+use mayfly_domain::model::target::Repository;
 use mayfly_ledger::key::{self, Key};
 use mayfly_ledger::repositories::{SeenRepository, Sighting};
 use mayfly_ledger::store::{Expect, Write};

@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use mayfly_domain::id::{GithubRunnerId, JobId, RunnerId, TaskArn};
-use mayfly_domain::job::JobAction;
-use mayfly_domain::plan::{Limits, Plan, plan};
-use mayfly_domain::task::TaskStatus;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::{GithubRunnerId, JobId, RunnerId, TaskArn};
+use mayfly_domain::model::job::JobAction;
+use mayfly_domain::model::limits::Limits;
+use mayfly_domain::model::task::TaskStatus;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::transitions::plan::{Plan, plan};
 use mayfly_ledger::key::Key;
 use mayfly_ledger::look::Look;
 use mayfly_ledger::registrations::Beside;

@@ -1,9 +1,9 @@
 //! What closed is found by its day.
 
-use mayfly_domain::id::JobId;
-use mayfly_domain::job::{JobAction, JobEvent};
-use mayfly_domain::task::TaskStatus;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::job::{JobAction, JobEvent};
+use mayfly_domain::model::task::TaskStatus;
+use mayfly_domain::model::time::Timestamp;
 use mayfly_ledger::history::{Closed, Order};
 use mayfly_ledger::{History, Ledger, Store};
 

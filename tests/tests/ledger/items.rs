@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use mayfly_domain::held::Held;
-use mayfly_domain::id::JobId;
-use mayfly_domain::job::{JobAction, JobEvent, WaitingJob};
-use mayfly_domain::task::TaskStatus;
+use mayfly_domain::model::held::Held;
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::job::{JobAction, JobEvent, WaitingJob};
+use mayfly_domain::model::task::TaskStatus;
 use mayfly_ledger::store::{Expect, Write};
 use mayfly_ledger::{Ledger, Store, key};
 use mayfly_tests::ledger::item_bytes;
@@ -20,13 +20,13 @@ const WAITING_ROW: usize = 250;
 async fn a_waiting_row_is_at_most_250_bytes_however_full<S: Store>(ledger: Ledger<S>) {
     queue(&ledger, 1, 0).await;
     let plain = waiting(&ledger, 1).await.unwrap();
-    let pool: mayfly_domain::id::PoolName = "a".repeat(28).parse().unwrap();
+    let pool: mayfly_domain::model::id::PoolName = "a".repeat(28).parse().unwrap();
     let full = WaitingJob {
         id: JobId(99_999_999_999_999),
         rev: 40 << 20,
-        run: mayfly_domain::id::RunId(99_999_999_999_999),
-        repository: mayfly_domain::id::RepositoryId(9_999_999_999),
-        installation: mayfly_domain::id::InstallationId(9_999_999_999),
+        run: mayfly_domain::model::id::RunId(99_999_999_999_999),
+        repository: mayfly_domain::model::id::RepositoryId(9_999_999_999),
+        installation: mayfly_domain::model::id::InstallationId(9_999_999_999),
         attempt: 999,
         size: "16384/122880/200/arm64/ondemand".parse().unwrap(),
         not_before: Some(at(0)),
@@ -35,7 +35,7 @@ async fn a_waiting_row_is_at_most_250_bytes_however_full<S: Store>(ledger: Ledge
         asked_at: Some(at(0)),
         attempts: 1000,
         held: Some(Held::FailedStarts(at(0))),
-        matched: Some(mayfly_domain::pool::MatchKey("012345".to_owned())),
+        matched: Some(mayfly_domain::model::pool::MatchKey("012345".to_owned())),
         ..plain
     };
     let key = key::waiting(&pool, full.id);

@@ -1,10 +1,10 @@
 //! What deliveries write.
 
-use mayfly_domain::id::{GithubRunnerId, JobId};
-use mayfly_domain::job::{JobAction, JobEvent, JobState};
-use mayfly_domain::label::Labels;
-use mayfly_domain::observe::Verdict;
-use mayfly_domain::runner::RunnerState;
+use mayfly_domain::model::id::{GithubRunnerId, JobId};
+use mayfly_domain::model::job::{JobAction, JobEvent, JobState};
+use mayfly_domain::model::label::Labels;
+use mayfly_domain::model::runner::RunnerState;
+use mayfly_domain::transitions::changes::Verdict;
 use mayfly_ledger::{Ledger, Store};
 
 use crate::scene::{at, attribute, event, item, linux, on, pools, queue, record, registered, started, waiting};

@@ -1,7 +1,7 @@
 //! Looks and plans: who comes second looks again.
 
-use mayfly_domain::id::{RunnerId, TaskArn};
-use mayfly_domain::story::Reason;
+use mayfly_domain::model::id::{RunnerId, TaskArn};
+use mayfly_domain::model::story::Reason;
 use mayfly_ledger::key;
 use mayfly_ledger::look::MOST_LAUNCHES;
 use mayfly_ledger::{Ledger, Store};

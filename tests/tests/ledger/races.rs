@@ -5,10 +5,10 @@ use std::pin::Pin;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use mayfly_domain::anew::Matching;
-use mayfly_domain::id::{JobId, TaskArn};
-use mayfly_domain::pool::Pools;
-use mayfly_domain::task::End;
+use mayfly_domain::model::id::{JobId, TaskArn};
+use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::task::End;
+use mayfly_domain::transitions::anew::Matching;
 use mayfly_ledger::key::Key;
 use mayfly_ledger::registrations::Beside;
 use mayfly_ledger::store::{CommitError, Item, Page, StoreError, Write};
@@ -64,7 +64,7 @@ async fn a_runner_whose_task_becomes_known_while_it_is_closed_stays_open() {
     let runner = requested(&ledger, 1, None).await;
     let address = runner.address();
     let adopted = async move { assert_eq!(ledger.launched(&address, &TaskArn(ARN.to_owned()), at(2)).await.unwrap(), None) };
-    let still = |row: &mayfly_domain::runner::Runner| row.arn.is_none();
+    let still = |row: &mayfly_domain::model::runner::Runner| row.arn.is_none();
     let closed = met(&model, adopted).close_runner(&runner.address(), End::Missing, still, at(3)).await.unwrap();
     assert_eq!(closed, None);
     let ledger = model.ledger("test");
@@ -106,7 +106,7 @@ async fn a_job_that_is_reserved_while_its_target_changes_stays_with_its_runner()
     };
     let mut elsewhere = Pools { generation: 8, ..pools() };
     let its = elsewhere.pools.iter_mut().find(|pool| pool.name == linux()).unwrap();
-    its.scope = mayfly_domain::pool::Scope::Organization { group: "builders".to_owned() };
+    its.scope = mayfly_domain::model::pool::Scope::Organization { group: "builders".to_owned() };
     assert_eq!(met(&model, reserves).match_anew(JobId(1), &elsewhere, at(4)).await.unwrap(), Matching::Later);
     let ledger = model.ledger("test");
     let row = waiting(&ledger, 1).await.unwrap();

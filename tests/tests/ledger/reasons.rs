@@ -1,10 +1,10 @@
 //! Why nothing happens, as scaler writes it down.
 
-use mayfly_domain::held::Held;
-use mayfly_domain::id::JobId;
-use mayfly_domain::job::{JobAction, JobEvent};
-use mayfly_domain::size::Capacity;
-use mayfly_domain::story::Reason;
+use mayfly_domain::model::held::Held;
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::job::{JobAction, JobEvent};
+use mayfly_domain::model::size::Capacity;
+use mayfly_domain::model::story::Reason;
 use mayfly_ledger::reasons::Unlaunchable;
 use mayfly_ledger::registrations::Beside;
 use mayfly_ledger::{Ledger, Store, key};
@@ -70,14 +70,14 @@ async fn a_later_attempt_of_an_interrupted_run_goes_on_demand<S: Store>(ledger: 
         memory = "8 GiB"
         max = 10
     "#;
-    let spot = mayfly_settings::pools_file::parse(text, 7).unwrap();
+    let spot = mayfly_config::pools_file::parse(text, 7).unwrap();
     let of = |job, attempt| {
         let first = event(JobAction::Queued, job, 0);
-        JobEvent { attempt, run: mayfly_domain::id::RunId(77), ..first }
+        JobEvent { attempt, run: mayfly_domain::model::id::RunId(77), ..first }
     };
     ledger.observe(&of(1, 1), &spot).await.unwrap();
     ledger.observe(&of(2, 2), &spot).await.unwrap();
-    assert!(ledger.ask_to_rerun(mayfly_domain::id::RunId(77), JobId(1), at(5)).await.unwrap());
+    assert!(ledger.ask_to_rerun(mayfly_domain::model::id::RunId(77), JobId(1), at(5)).await.unwrap());
     ledger.observe(&of(3, 2), &spot).await.unwrap();
     for (job, capacity) in [(1, Capacity::Spot), (2, Capacity::Spot), (3, Capacity::OnDemand)] {
         let row = waiting(&ledger, job).await.unwrap();

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mayfly_domain::id::{GithubRunnerId, InstallationId, JobId, RepositoryId, TaskArn};
-use mayfly_domain::job::{JobAction, JobEvent, WaitingJob};
-use mayfly_domain::runner::{Runner, RunnerState};
-use mayfly_domain::target::Repository;
-use mayfly_domain::task::TaskStatus;
+use mayfly_domain::model::id::{GithubRunnerId, InstallationId, JobId, RepositoryId, TaskArn};
+use mayfly_domain::model::job::{JobAction, JobEvent, WaitingJob};
+use mayfly_domain::model::runner::{Runner, RunnerState};
+use mayfly_domain::model::target::Repository;
+use mayfly_domain::model::task::TaskStatus;
 use mayfly_ledger::key;
 use mayfly_ledger::registrations::{Beside, Choice};
 use mayfly_ledger::store::{Expect, Write};

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use mayfly_domain::id::{GithubRunnerId, InstallationId, JobId, OwnerId, PoolName, RepositoryId, RunId, RunnerId, TaskArn};
-use mayfly_domain::job::{AssignedRunner, JobAction, JobEvent, WaitingJob};
-use mayfly_domain::observe::Observation;
-use mayfly_domain::pool::Pools;
-use mayfly_domain::runner::{Launch, Runner, StopKind, StopMark, Timeline};
-use mayfly_domain::size::Size;
-use mayfly_domain::story::Reason;
-use mayfly_domain::target::Repository;
-use mayfly_domain::task::{Task, TaskStatus};
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::{GithubRunnerId, InstallationId, JobId, OwnerId, PoolName, RepositoryId, RunId, RunnerId, TaskArn};
+use mayfly_domain::model::job::{AssignedRunner, JobAction, JobEvent, WaitingJob};
+use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::runner::{Launch, Runner, StopKind, StopMark, Timeline};
+use mayfly_domain::model::size::Size;
+use mayfly_domain::model::story::Reason;
+use mayfly_domain::model::target::Repository;
+use mayfly_domain::model::task::{Task, TaskStatus};
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::transitions::changes::Observation;
 use mayfly_ledger::key::{self, Key};
 use mayfly_ledger::look::{Look, PoolEntry};
 use mayfly_ledger::registrations::{Beside, Choice, Reservation};
@@ -35,7 +35,7 @@ pub(crate) fn pools() -> Pools {
         memory = "2 GiB"
         max = 10
     "#;
-    mayfly_settings::pools_file::parse(text, 7).unwrap()
+    mayfly_config::pools_file::parse(text, 7).unwrap()
 }
 
 pub(crate) fn linux() -> PoolName {

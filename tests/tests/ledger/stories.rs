@@ -1,12 +1,12 @@
 //! Stories, as the table keeps them: numbers and nested values come back from DynamoDB's own form as they went in.
 
-use mayfly_domain::runner::Runner;
-use mayfly_domain::story::{Note, StoryEvent};
+use mayfly_domain::model::runner::Runner;
+use mayfly_domain::model::story::{Note, StoryEvent};
 use mayfly_ledger::{Ledger, Store};
 
 use crate::scene::{at, requested};
 
-#[path = "../../../crates/domain/tests/world/stories.rs"]
+#[path = "../../../crates/domain/tests/domain/world/stories.rs"]
 mod all;
 
 on_both! {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mayfly_domain::times;
+use mayfly_domain::model::times;
 use mayfly_ledger::look::PoolEntry;
 use mayfly_ledger::{Ledger, Store};
 

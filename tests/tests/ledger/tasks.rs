@@ -1,13 +1,13 @@
 //! What ECS says of tasks, and how runners end.
 
-use mayfly_domain::errand::Errand;
-use mayfly_domain::health::FailureKind;
-use mayfly_domain::id::{JobId, TaskArn};
-use mayfly_domain::job::{JobAction, JobEvent};
-use mayfly_domain::runner::{Outcome, Runner};
-use mayfly_domain::story::{Reason, StoryEvent};
-use mayfly_domain::task::{End, Task, TaskStatus};
-use mayfly_domain::times;
+use mayfly_domain::model::errand::Errand;
+use mayfly_domain::model::id::{JobId, TaskArn};
+use mayfly_domain::model::job::{JobAction, JobEvent};
+use mayfly_domain::model::runner::{Outcome, Runner};
+use mayfly_domain::model::start_failure::FailureKind;
+use mayfly_domain::model::story::{Reason, StoryEvent};
+use mayfly_domain::model::task::{End, Task, TaskStatus};
+use mayfly_domain::model::times;
 use mayfly_ledger::key;
 use mayfly_ledger::records::Standing;
 use mayfly_ledger::registrations::Beside;

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use mayfly_domain::anew::Matching;
-use mayfly_domain::errand::{Errand, Open};
-use mayfly_domain::id::JobId;
-use mayfly_domain::job::{AssignedRunner, JobAction, JobEvent, JobState};
-use mayfly_domain::pool::Pools;
-use mayfly_domain::runner::{Runner, RunnerState};
-use mayfly_domain::task::TaskStatus;
-use mayfly_domain::truth::{Said, Seen, Standing};
+use mayfly_domain::model::errand::{Errand, Open};
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::job::{AssignedRunner, JobAction, JobEvent, JobState};
+use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::runner::{Runner, RunnerState};
+use mayfly_domain::model::task::TaskStatus;
+use mayfly_domain::transitions::anew::Matching;
+use mayfly_domain::transitions::truth::{Said, Seen, Standing};
 use mayfly_ledger::registrations::Beside;
 use mayfly_ledger::truths::Told;
 use mayfly_ledger::{Ledger, Store};
@@ -84,7 +84,7 @@ async fn a_job_waits_again_when_github_says_so_twice_and_its_runner_has_no_row<S
 async fn a_job_that_began_elsewhere_or_is_held_back_leaves_an_errand<S: Store>(ledger: Ledger<S>) {
     queue(&ledger, 1, 0).await;
     assert_eq!(errands(&ledger).await, BTreeSet::new());
-    let stranger = Some(AssignedRunner { id: mayfly_domain::id::GithubRunnerId(1), name: "buildbox".into() });
+    let stranger = Some(AssignedRunner { id: mayfly_domain::model::id::GithubRunnerId(1), name: "buildbox".into() });
     ledger.observe(&JobEvent { runner: stranger, ..event(JobAction::InProgress, 1, 10) }, &pools()).await.unwrap();
     ledger.observe(&JobEvent { held: true, ..event(JobAction::Queued, 2, 10) }, &pools()).await.unwrap();
     let nobodys = JobEvent { labels: ["self-hosted", "gpu"].into_iter().collect(), ..event(JobAction::Queued, 3, 10) };
@@ -127,7 +127,7 @@ async fn a_job_whose_pool_registers_elsewhere_now_has_one_row_with_the_new_targe
     let before = waiting(&ledger, 1).await.unwrap();
     let mut elsewhere = Pools { generation: 8, ..pools() };
     let its = elsewhere.pools.iter_mut().find(|pool| pool.name == linux()).unwrap();
-    its.scope = mayfly_domain::pool::Scope::Organization { group: "builders".to_owned() };
+    its.scope = mayfly_domain::model::pool::Scope::Organization { group: "builders".to_owned() };
     assert!(matches!(ledger.match_anew(JobId(1), &elsewhere, at(1)).await.unwrap(), Matching::Changed(_)));
     let (row, record) = (waiting(&ledger, 1).await.unwrap(), ledger.job(JobId(1)).await.unwrap().unwrap());
     assert_ne!((&row.target, &row.matched), (&before.target, &before.matched));

@@ -1,12 +1,13 @@
 //! What people ask for, on the model of the table and on DynamoDB's API.
 
-use mayfly_domain::dismissal::{Dismissal, Dismissed};
-use mayfly_domain::errand::Errand;
-use mayfly_domain::id::JobId;
-use mayfly_domain::job::JobAction;
-use mayfly_domain::retry::Retry;
-use mayfly_domain::runner::{RunnerState, StopKind};
-use mayfly_domain::task::TaskStatus;
+use mayfly_domain::model::errand::Errand;
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::job::JobAction;
+use mayfly_domain::model::runner::{RunnerState, StopKind};
+use mayfly_domain::model::stop_request::Dismissal;
+use mayfly_domain::model::task::TaskStatus;
+use mayfly_domain::transitions::dismissal::Dismissed;
+use mayfly_domain::transitions::retry::Retry;
 use mayfly_ledger::wishes::Applied;
 use mayfly_ledger::{Ledger, Store};
 

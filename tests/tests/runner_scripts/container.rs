@@ -250,7 +250,7 @@ pub(crate) fn script(name: &str) -> String {
 
 /// The text that is started: as the task definition has it.
 fn started(name: &str) -> String {
-    mayfly_fleet::without_comments(&script(name))
+    mayfly_ecs::without_comments(&script(name))
 }
 
 fn write_program(path: &Path, text: &str) {

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use mayfly_fleet::without_comments;
+use mayfly_ecs::without_comments;
 use mayfly_tests::repository::repository;
 
 /// What bash understands of a script, as bash itself prints it; empty lines say nothing.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mayfly_fleet::probe::{Answered, Credentials, Registered, Report, Trouble, Wrong};
+use mayfly_ecs::probe::{Answered, Credentials, Registered, Report, Trouble, Wrong};
 
 use crate::container::{Container, Image, credentials_json};
 use crate::server::{Reply, Server, answer, mayfly, nobody};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use mayfly_cli::commands::init::desk::{About, Outcome, Served};
 use mayfly_cli::commands::init::manifest::Scope;
 use mayfly_cli::commands::init::pages::Defaults;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 use reqwest::header::{COOKIE, HOST, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::{Client, RequestBuilder, Response, redirect};
 

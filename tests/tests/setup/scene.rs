@@ -10,7 +10,7 @@ use mayfly_cli::commands::rotate::secret::{Rotated, rotate};
 use mayfly_cli::door::Door;
 use mayfly_cli::failure::Failure;
 use mayfly_cli::vault::{Existing, Kept, Vault, already_there};
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 use mayfly_github::{AppKey, CallError, Conversions as _, NewApp, Secret};
 use mayfly_tests::github::id::DeliveryId;
 use mayfly_tests::github::jobs::NewJob;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
-use mayfly_domain::runner::Outcome;
+use mayfly_domain::model::runner::Outcome;
 use mayfly_tests::events;
 use mayfly_tests::fargate::folder_of_image;
 use mayfly_tests::stack::{Places, invoke};

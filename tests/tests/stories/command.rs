@@ -4,7 +4,7 @@ pub(crate) mod person;
 
 use std::time::Duration;
 
-use mayfly_domain::runner::RunnerState;
+use mayfly_domain::model::runner::RunnerState;
 use mayfly_ledger::{Dynamo, Ledger};
 use serde_json::json;
 
@@ -69,7 +69,7 @@ async fn refused_applies(stage: &Stage, (operator, viewer): (&Person, &Person), 
     let refused = operator.runs(&["apply", "--yes", &elsewhere]).await;
     assert!(refused.code == 1 && refused.stderr.contains("GitHub's address belongs to the App's key"), "{refused:?}");
     let ledger = Ledger::new(Dynamo::new(stage.watch.ledger.client().clone(), &stage.stack.table));
-    let now = mayfly_settings::source::system_clock();
+    let now = mayfly_config::source::system_clock();
     let other = ledger.begin_applying("user/bob", now).await.unwrap().unwrap();
     let second = operator.runs(&["apply", "--yes", more]).await;
     assert!(second.code == 1 && second.stderr.contains("user/bob has been applying a pools file since 20"), "{second:?}");
@@ -78,7 +78,7 @@ async fn refused_applies(stage: &Stage, (operator, viewer): (&Person, &Person), 
 
 /// The idle floor's runner is stopped by the beginning of its id, and another one takes its place.
 async fn stopped(stage: &Stage, operator: &Person) {
-    let parked = |runner: &mayfly_domain::runner::Runner| runner.pool.as_str() == "extra" && runner.state == RunnerState::Parked;
+    let parked = |runner: &mayfly_domain::model::runner::Runner| runner.pool.as_str() == "extra" && runner.state == RunnerState::Parked;
     let (_, ledger) = stage.until("a parked runner", Duration::from_secs(60), |_, ledger| ledger.open.iter().any(parked)).await;
     let first = ledger.open.into_iter().find(|runner| parked(runner)).unwrap();
     let stopped = operator.runs(&["stop", &first.id.as_str()[..22]]).await;
@@ -86,7 +86,7 @@ async fn stopped(stage: &Stage, operator: &Person) {
     let again = operator.runs(&["stop", "--json", first.id.as_str()]).await;
     assert_eq!((again.code, again.json()["outcome"].as_str()), (0, Some("gone")));
     assert_eq!(operator.runs(&["stop", "nobody"]).await.code, 3);
-    let other = |runner: &mayfly_domain::runner::Runner| parked(runner) && runner.id != first.id;
+    let other = |runner: &mayfly_domain::model::runner::Runner| parked(runner) && runner.id != first.id;
     stage.until("another parked runner", Duration::from_secs(90), |_, ledger| ledger.open.iter().any(other)).await;
     let printed = operator.runs(&["logs", first.id.as_str()]).await;
     assert!(matches!(printed.code, 0 | 3), "{printed:?}");

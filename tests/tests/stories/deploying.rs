@@ -114,7 +114,7 @@ async fn first_deployment_that_fails_can_be_repeated_and_what_was_deployed_be_re
     }
     assert_eq!(deployer.ledger().await, None);
     let emptied = deployer.stage.aws("ssm", "AmazonSSM.GetParameter", &json!({ "Name": "/mayfly/second/pools" })).await;
-    let read = mayfly_settings::pools_file::parse(emptied["Parameter"]["Value"].as_str().unwrap(), 1).unwrap();
+    let read = mayfly_config::pools_file::parse(emptied["Parameter"]["Value"].as_str().unwrap(), 1).unwrap();
     assert_eq!(read.pools.len(), 0, "functions would take it");
     deployer.delete("/mayfly/second/pools").await;
 }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use mayfly_domain::id::JobId;
-use mayfly_domain::runner::Outcome;
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::runner::Outcome;
 use mayfly_tests::stack::{Places, Stack};
 use mayfly_tests::watch::{GithubJob, Snapshot, Watch};
 use reqwest::Client;

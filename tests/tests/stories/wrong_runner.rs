@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mayfly_domain::runner::Outcome;
+use mayfly_domain::model::runner::Outcome;
 use serde_json::json;
 
 use crate::settled::Stage;

@@ -1,6 +1,6 @@
 //! The job that GitHub hands to a runner is not always one that may run there.
 
-use mayfly_domain::runner::Outcome;
+use mayfly_domain::model::runner::Outcome;
 use mayfly_tests::github::jobs::{Action, Conclusion, JobDeliveries, NewJob, Status};
 use mayfly_tests::system::{BadImage, Start, System};
 
@@ -65,7 +65,7 @@ async fn a_runner_of_a_repository_cannot_be_handed_anothers_job() {
 }
 
 /// A pool that fails closed, and an older job of a repository that it does not list, on an image that takes the hook away.
-fn unguarded(seed: u64, seconds: f64) -> (System, mayfly_domain::id::JobId) {
+fn unguarded(seed: u64, seconds: f64) -> (System, mayfly_domain::model::id::JobId) {
     let system = Start::seeded(seed).pools(ORGANIZATION).begin().unwrap();
     system.world.image_is(Some(BadImage::TakesTheHookAway));
     let stranger = system.queue_jobs(&NewJob { repository: "acme/secret".to_owned(), seconds, ..job() })[0];

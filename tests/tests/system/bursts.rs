@@ -1,6 +1,6 @@
 //! Many jobs at once.
 
-use mayfly_domain::runner::Outcome;
+use mayfly_domain::model::runner::Outcome;
 use mayfly_ledger::key;
 use mayfly_tests::github::jobs::NewJob;
 use mayfly_tests::system::{Start, System};

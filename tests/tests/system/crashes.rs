@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use mayfly_domain::dismissal::Dismissal;
-use mayfly_domain::runner::Outcome;
+use mayfly_domain::model::runner::Outcome;
+use mayfly_domain::model::stop_request::Dismissal;
 use mayfly_tests::fargate::{self, FaultKind};
 use mayfly_tests::github::jobs::NewJob;
 use mayfly_tests::ledger::{Fault, Operation, What, When};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use mayfly_domain::id::JobId;
-use mayfly_domain::job::JobState;
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::job::JobState;
 use mayfly_tests::github::faults::DeliveryFaults;
 use mayfly_tests::github::id;
 use mayfly_tests::github::jobs::{Gate, NewJob};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 use mayfly_tests::fargate::{self, FaultKind};
 use mayfly_tests::github::faults::DeliveryFaults;
 use mayfly_tests::ledger::Unkindness;

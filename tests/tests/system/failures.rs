@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use mayfly_domain::held::Held;
-use mayfly_domain::runner::Outcome;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::held::Held;
+use mayfly_domain::model::runner::Outcome;
+use mayfly_domain::model::time::Timestamp;
 use mayfly_tests::fargate::{Fault, FaultKind, Operation};
 use mayfly_tests::github::jobs::{Action, JobDeliveries, NewJob};
 use mayfly_tests::system::{BadImage, Port, PortCall, Start, Strike, System};

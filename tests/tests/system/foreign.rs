@@ -1,7 +1,7 @@
 //! Jobs that no pool takes: some are meant for one, and a later pools file has them; most are another fleet's.
 
-use mayfly_domain::id::JobId;
-use mayfly_domain::job::JobState;
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::job::JobState;
 use mayfly_tests::github::jobs::{Action, JobDeliveries, NewJob};
 use mayfly_tests::system::{Start, System};
 

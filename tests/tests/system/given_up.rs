@@ -1,6 +1,6 @@
 //! Jobs that GitHub did not show for so long that they were given up, or nearly so.
 
-use mayfly_domain::job::JobState;
+use mayfly_domain::model::job::JobState;
 use mayfly_tests::github::accounts::ACME;
 use mayfly_tests::github::id;
 use mayfly_tests::github::jobs::{Gate, NewJob};
@@ -18,7 +18,7 @@ fn suspend(system: &System, suspended: bool) {
     });
 }
 
-fn state(system: &System, job: mayfly_domain::id::JobId) -> JobState {
+fn state(system: &System, job: mayfly_domain::model::id::JobId) -> JobState {
     system.job(job).unwrap().state
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 use mayfly_tests::github::jobs::NewJob;
 use mayfly_tests::system::{End, Happening, Port, PortCall, Strike};
 

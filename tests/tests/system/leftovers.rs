@@ -1,6 +1,6 @@
 //! Registrations that GitHub still has of runners that have ended.
 
-use mayfly_domain::runner::RunnerState;
+use mayfly_domain::model::runner::RunnerState;
 use mayfly_tests::fargate::{Fault, FaultKind};
 use mayfly_tests::github::accounts::ACME;
 use mayfly_tests::github::jobs::{NewJob, Status};

@@ -1,6 +1,6 @@
 //! The idle floor, pools that go away, runners that nobody needs, and GitHub's limits.
 
-use mayfly_domain::runner::{Outcome, RunnerState};
+use mayfly_domain::model::runner::{Outcome, RunnerState};
 use mayfly_tests::fargate::Operation;
 use mayfly_tests::github::faults::Refusal;
 use mayfly_tests::github::jobs::{Action, Gate, JobDeliveries, NewJob};

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 use mayfly_tests::system::{PortCall, Strike, System};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};

@@ -1,7 +1,7 @@
 //! What happens when nothing goes wrong.
 
-use mayfly_domain::job::JobState;
-use mayfly_domain::runner::{Outcome, RunnerState};
+use mayfly_domain::model::job::JobState;
+use mayfly_domain::model::runner::{Outcome, RunnerState};
 use mayfly_tests::github::jobs::{Conclusion, NewJob, Status};
 use mayfly_tests::system::System;
 

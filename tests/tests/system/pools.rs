@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use mayfly_domain::id::PoolName;
-use mayfly_domain::job::JobState;
-use mayfly_domain::plan::Held;
-use mayfly_domain::runner::{Outcome, RunnerState};
-use mayfly_domain::target::TargetScope;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::held::Held;
+use mayfly_domain::model::id::PoolName;
+use mayfly_domain::model::job::JobState;
+use mayfly_domain::model::runner::{Outcome, RunnerState};
+use mayfly_domain::model::target::TargetScope;
+use mayfly_domain::model::time::Timestamp;
 use mayfly_tests::fargate::Operation;
 use mayfly_tests::github::accounts::Visibility;
 use mayfly_tests::github::jobs::{Conclusion, NewJob, Status};

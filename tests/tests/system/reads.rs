@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mayfly_domain::runner::{Outcome, RunnerState};
+use mayfly_domain::model::runner::{Outcome, RunnerState};
 use mayfly_tests::fargate::{Fault, FaultKind};
 use mayfly_tests::github::jobs::NewJob;
 use mayfly_tests::system::{Chances, System};

@@ -1,8 +1,8 @@
 //! Why a job waits is written where it waits.
 
-use mayfly_domain::health::Health;
-use mayfly_domain::held::Held;
-use mayfly_domain::id::JobId;
+use mayfly_domain::model::health::Health;
+use mayfly_domain::model::held::Held;
+use mayfly_domain::model::id::JobId;
 use mayfly_tests::fargate::{Fault, FaultKind, Operation};
 use mayfly_tests::github::jobs::NewJob;
 use mayfly_tests::system::{Start, System};

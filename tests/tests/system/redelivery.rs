@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use mayfly_domain::id::JobId;
-use mayfly_domain::job::JobState;
-use mayfly_domain::redelivery::{Passage, Reading};
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::job::JobState;
+use mayfly_domain::transitions::redelivery::{Passage, Reading};
 use mayfly_github::DeliveryCursor;
 use mayfly_ledger::errands::Cursor;
 use mayfly_tests::github::jobs::{Action, JobDeliveries, NewJob, Status};

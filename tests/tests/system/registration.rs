@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use mayfly_domain::held::Held;
-use mayfly_domain::id::RunnerAddress;
-use mayfly_domain::runner::{Runner, RunnerState};
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::held::Held;
+use mayfly_domain::model::id::RunnerAddress;
+use mayfly_domain::model::runner::{Runner, RunnerState};
+use mayfly_domain::model::time::Timestamp;
 use mayfly_tests::fargate::{Fault as EcsFault, FaultKind};
 use mayfly_tests::github::faults::Refusal;
 use mayfly_tests::github::jobs::{Conclusion, NewJob};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use mayfly_domain::id::JobId;
-use mayfly_domain::job::JobState;
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::job::JobState;
 use mayfly_ledger::repositories::SeenRepository;
 use mayfly_tests::github::accounts::ACME;
 use mayfly_tests::github::jobs::{Action, JobDeliveries, NewJob};

@@ -1,9 +1,9 @@
 //! Spot capacity that AWS takes back while a job runs.
 
-use mayfly_domain::id::JobId;
-use mayfly_domain::job::{JobRecord, JobState};
-use mayfly_domain::runner::Outcome;
-use mayfly_domain::size::Capacity;
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::job::{JobRecord, JobState};
+use mayfly_domain::model::runner::Outcome;
+use mayfly_domain::model::size::Capacity;
 use mayfly_tests::fargate::{Fault, FaultKind, TaskId};
 use mayfly_tests::github::accounts::{ACME, Level};
 use mayfly_tests::github::id;

@@ -1,8 +1,8 @@
 //! Tasks that no open row names.
 
-use mayfly_domain::id::RunnerId;
-use mayfly_domain::runner::{Outcome, Runner, RunnerState};
-use mayfly_domain::task::End;
+use mayfly_domain::model::id::RunnerId;
+use mayfly_domain::model::runner::{Outcome, Runner, RunnerState};
+use mayfly_domain::model::task::End;
 use mayfly_tests::fargate::{Fault, FaultKind, Operation, TaskId};
 use mayfly_tests::github::jobs::NewJob;
 use mayfly_tests::ledger::{self, What, When};

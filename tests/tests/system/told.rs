@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use mayfly_domain::id::{JobId, PoolName};
-use mayfly_domain::runner::Outcome;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::{JobId, PoolName};
+use mayfly_domain::model::runner::Outcome;
+use mayfly_domain::model::time::Timestamp;
 use mayfly_tests::github::jobs::NewJob;
 use mayfly_tests::system::{Happening, PortCall, Start, Strike, System};
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use mayfly_domain::id::{JobId, PoolName};
-use mayfly_domain::job::JobState;
-use mayfly_domain::runner::{Outcome, RunnerState};
+use mayfly_domain::model::id::{JobId, PoolName};
+use mayfly_domain::model::job::JobState;
+use mayfly_domain::model::runner::{Outcome, RunnerState};
 use mayfly_tests::fargate::{Fault, FaultKind, Operation};
 use mayfly_tests::github::id;
 use mayfly_tests::github::jobs::{Action, Conclusion, Gate, JobDeliveries, NewJob, Status};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use mayfly_domain::time::Timestamp;
-use mayfly_domain::times;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::model::times;
 use mayfly_tests::fargate::{Fault, FaultKind};
 use mayfly_tests::system::{Chances, End, Fate, Happening, Port, PortCall, Start, Strike, System};
 

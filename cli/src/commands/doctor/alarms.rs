@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::types::{AlarmType, StateValue};
 use aws_types::SdkConfig;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 
 use super::finding::{Area, Finding};
 use crate::deployment::refused;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mayfly_domain::pool::{Account, Pool, Pools, Scope};
+use mayfly_domain::model::pool::{Account, Pool, Pools, Scope};
 use mayfly_github::{AppItself, AppNow, Deliveries, DeliveryNow, HookNow, InstallationNow};
 
 use super::finding::{Area, Finding};

@@ -1,9 +1,9 @@
 //! Everything that is looked at without starting anything: facts first, then what follows from them.
 
-use mayfly_domain::pool::Pools;
-use mayfly_domain::time::Timestamp;
+use mayfly_config::source::GITHUB;
+use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::time::Timestamp;
 use mayfly_github::{AppItself, Github, RunnerGroups};
-use mayfly_settings::source::GITHUB;
 
 use super::alarms::{self, AlarmNow};
 use super::app::{self, AppFacts, Unasked};
@@ -106,7 +106,7 @@ pub async fn gather(connected: &Connected, patient: &Patient, identity: Identity
             Err(why) => (Err(Unasked::NoApp(why)), Vec::new(), None),
         }
     };
-    let (connector, service_quotas) = (mayfly_settings::aws::http_connector_within(CONNECT), ServiceQuotas::new(&connected.sdk));
+    let (connector, service_quotas) = (mayfly_config::aws::http_connector_within(CONNECT), ServiceQuotas::new(&connected.sdk));
     let cloudwatch = alarms::CloudWatch::new(&connected.sdk);
     let (iam, site) = (Iam::new(&connected.sdk, &connected.deployment.task_role), probe::site(connected));
     let (status, links, (app, groups, github), knock, allowed, roles, alarms) = futures::join!(

@@ -10,8 +10,8 @@ use aws_sdk_sts::error::BoxError;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use aws_types::SdkConfig;
-use mayfly_domain::time::Timestamp;
-use mayfly_settings::source::system_clock;
+use mayfly_config::source::system_clock;
+use mayfly_domain::model::time::Timestamp;
 
 use super::finding::{Area, Finding};
 use crate::caller;

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use mayfly_domain::id::PoolName;
-use mayfly_domain::price::MicroDollars;
-use mayfly_fleet::Site;
+use mayfly_domain::model::id::PoolName;
+use mayfly_domain::model::price::MicroDollars;
+use mayfly_ecs::Site;
 use mayfly_ledger::LedgerError;
 
 use super::finding::{Area, Finding};

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use mayfly_domain::task::Task;
-use mayfly_domain::time::Timestamp;
-use mayfly_fleet::probe::{Answered, Credentials, Exchange, Registered, Report, Trouble};
+use mayfly_domain::model::task::Task;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_ecs::probe::{Answered, Credentials, Exchange, Registered, Report, Trouble};
 
 use super::finding::{Area, Finding};
 use super::probe::{Around, Kind};

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mayfly_domain::pool::Pools;
-use mayfly_domain::time::Timestamp;
-use mayfly_settings::pools_file::{Problem, Review, Vcpus, review};
+use mayfly_config::pools_file::{Problem, Review, Vcpus, review};
+use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::time::Timestamp;
 
 use super::finding::{Area, Finding};
 use crate::commands::status;
@@ -30,7 +30,7 @@ pub struct File {
     pub in_force: Option<Pools>,
 }
 
-/// Versions before the newest that functions look at. As `mayfly_settings` has it: they find the last good one among five.
+/// Versions before the newest that functions look at. As `mayfly_config` has it: they find the last good one among five.
 const BEFORE: u64 = 5;
 
 /// Reads the pools file as functions do: the newest version that can be used.

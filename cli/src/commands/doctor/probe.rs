@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mayfly_domain::id::{PoolName, RunnerId, TaskArn};
-use mayfly_domain::pool::{Pool, Pools};
-use mayfly_domain::size::Capacity;
-use mayfly_domain::task::Task;
-use mayfly_domain::time::Timestamp;
-use mayfly_fleet::probe::Report;
-use mayfly_fleet::{Fleet, LaunchFailure, Site};
+use mayfly_config::source::system_clock;
+use mayfly_domain::model::id::{PoolName, RunnerId, TaskArn};
+use mayfly_domain::model::pool::{Pool, Pools};
+use mayfly_domain::model::size::Capacity;
+use mayfly_domain::model::task::Task;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_ecs::probe::Report;
+use mayfly_ecs::{Fleet, LaunchFailure, Site};
 use mayfly_github::{Releases as _, Stranger, api_url};
 use mayfly_ledger::history::Order;
 use mayfly_ledger::{History, Ledger, LedgerError};
-use mayfly_settings::source::system_clock;
 use tokio::time::Instant;
 
 use super::finding::{Area, Finding};

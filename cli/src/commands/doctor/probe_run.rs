@@ -5,10 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::{Either, join_all, select};
-use mayfly_domain::id::{RunnerAddress, RunnerId, TaskArn};
-use mayfly_domain::task::{Task, TaskStatus};
-use mayfly_fleet::probe::{POOL, Probe, Prober as Starts, Report};
-use mayfly_fleet::{Definition, Described, FleetError, LaunchAnswer, LaunchFailure, Registry, Site, Stopper, Tasks};
+use mayfly_domain::model::id::{RunnerAddress, RunnerId, TaskArn};
+use mayfly_domain::model::task::{Task, TaskStatus};
+use mayfly_ecs::probe::{POOL, Probe, Prober as Starts, Report};
+use mayfly_ecs::{Definition, Described, FleetError, LaunchAnswer, LaunchFailure, Registry, Site, Stopper, Tasks};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::probe::{Came, Kind, Probed};
@@ -129,7 +129,7 @@ impl<F: Registry + Starts + Tasks + Stopper, L: LogStreams> Prober<'_, F, L> {
         };
         let address: RunnerAddress = format!("{POOL}/{}", (self.new_id)()?)
             .parse()
-            .map_err(|error: mayfly_domain::id::InvalidName| Failure::new(error.to_string(), ""))?;
+            .map_err(|error: mayfly_domain::model::id::InvalidName| Failure::new(error.to_string(), ""))?;
         let probe = Probe::build(self.site, &kind.pool, &definition, &address, self.reach);
         underway.asked().insert(address.clone());
         let task = match self.started(&probe, &address).await {

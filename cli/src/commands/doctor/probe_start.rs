@@ -1,9 +1,9 @@
 //! What ECS says of a probe that never told anything: why it was not started, or why it ended.
 
-use mayfly_domain::start_failure::Cause;
-use mayfly_domain::task::{Task, TaskStatus};
-use mayfly_fleet::LaunchFailure;
-use mayfly_fleet::probe::Wrong;
+use mayfly_domain::model::start_failure::Cause;
+use mayfly_domain::model::task::{Task, TaskStatus};
+use mayfly_ecs::LaunchFailure;
+use mayfly_ecs::probe::Wrong;
 
 use super::finding::{Area, Finding};
 use super::probe::{Kind, capacity};

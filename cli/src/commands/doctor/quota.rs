@@ -7,9 +7,9 @@ use aws_sdk_servicequotas::Client;
 use aws_sdk_servicequotas::error::SdkError;
 use aws_sdk_servicequotas::operation::get_service_quota::GetServiceQuotaError;
 use aws_types::SdkConfig;
-use mayfly_domain::pool::{Pool, Pools};
-use mayfly_domain::size::Capacity;
-use mayfly_settings::pools_file::{Vcpus, cpu_in_words};
+use mayfly_config::pools_file::{Vcpus, cpu_in_words};
+use mayfly_domain::model::pool::{Pool, Pools};
+use mayfly_domain::model::size::Capacity;
 
 use super::finding::{Area, Finding};
 use crate::deployment::refused;
@@ -176,7 +176,7 @@ mod tests {
 
     fn pools(text: &str) -> Pools {
         let file = format!("[github]\naccounts = [\"acme\"]\n{text}");
-        mayfly_settings::pools_file::parse(&file, 1).unwrap()
+        mayfly_config::pools_file::parse(&file, 1).unwrap()
     }
 
     const TWO: &str = "[pools.small]\nlabels = [\"small\"]\ncpu = 0.5\nmemory = \"1 GiB\"\nmax = 3\n\

@@ -1,7 +1,7 @@
 //! Everything that was found, as text and as JSON.
 
 use anstyle::Style;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 use serde::Serialize;
 
 use super::finding::{Area, Finding, Level};

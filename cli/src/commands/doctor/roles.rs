@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use mayfly_domain::pool::{Pool, Pools};
-use mayfly_fleet::Site;
+use mayfly_domain::model::pool::{Pool, Pools};
+use mayfly_ecs::Site;
 use serde_json::Value;
 
 use super::finding::{Area, Finding};

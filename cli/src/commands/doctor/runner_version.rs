@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 use mayfly_github::Release;
 
 use super::finding::{Area, Finding};

@@ -1,7 +1,7 @@
 //! Whether the safety net is there.
 
-use mayfly_domain::time::Timestamp;
-use mayfly_domain::times;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::model::times;
 
 use super::finding::{Area, Finding};
 use crate::commands::status::Net;

@@ -1,9 +1,9 @@
 //! Which pool a job goes to, and why that one.
 
-use mayfly_domain::id::PoolName;
-use mayfly_domain::job::JobRecord;
-use mayfly_domain::matching::{Asked, Verdict};
-use mayfly_domain::pool::Pools;
+use mayfly_domain::model::id::PoolName;
+use mayfly_domain::model::job::JobRecord;
+use mayfly_domain::model::matching::{Asked, Verdict};
+use mayfly_domain::model::pool::Pools;
 use serde::Serialize;
 
 use crate::commands::matching::because;

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use mayfly_domain::id::{JobId, PoolName};
-use mayfly_domain::label;
-use mayfly_domain::matching::{Asked, Verdict};
-use mayfly_domain::pool::Pools;
-use mayfly_domain::target::Repository;
-use mayfly_domain::time::Timestamp;
-use mayfly_domain::times;
+use mayfly_domain::model::id::{JobId, PoolName};
+use mayfly_domain::model::label;
+use mayfly_domain::model::matching::{Asked, Verdict};
+use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::target::Repository;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::model::times;
 use mayfly_github::{AppItself, Deliveries, DeliveryNow, JobNow, JobStatus, Jobs, Named};
 use serde::Serialize;
 

@@ -1,10 +1,10 @@
 //! What happened to a job and its runners, in order.
 
-use mayfly_domain::id::{JobId, RunnerId};
-use mayfly_domain::job::JobRecord;
-use mayfly_domain::runner::{Outcome, Runner};
-use mayfly_domain::story::{Note, Reason, StoryEvent};
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::{JobId, RunnerId};
+use mayfly_domain::model::job::JobRecord;
+use mayfly_domain::model::runner::{Outcome, Runner};
+use mayfly_domain::model::story::{Note, Reason, StoryEvent};
+use mayfly_domain::model::time::Timestamp;
 use serde::Serialize;
 
 use crate::moment::{When, seconds, span};

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mayfly_domain::errand::{Errand, Open};
-use mayfly_domain::id::{JobId, PoolName, RunnerId, RunnerName};
-use mayfly_domain::job::{JobRecord, JobState};
-use mayfly_domain::pool::Pools;
-use mayfly_domain::price::MicroDollars;
-use mayfly_domain::runner::{Outcome, Runner};
-use mayfly_domain::time::Timestamp;
-use mayfly_domain::times;
+use mayfly_domain::model::errand::{Errand, Open};
+use mayfly_domain::model::id::{JobId, PoolName, RunnerId, RunnerName};
+use mayfly_domain::model::job::{JobRecord, JobState};
+use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::price::MicroDollars;
+use mayfly_domain::model::runner::{Outcome, Runner};
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::model::times;
 use mayfly_ledger::history::Order;
 use mayfly_ledger::{History, Ledger, LedgerError, Store};
 use serde::Serialize;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anstyle::Style;
-use mayfly_domain::job::JobState;
-use mayfly_domain::label;
+use mayfly_domain::model::job::JobState;
+use mayfly_domain::model::label;
 
 use super::tale::{Beside, Tale};
 use crate::commands::runners::{killed_in_a_word, outcome_in_a_word};

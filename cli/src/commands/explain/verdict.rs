@@ -1,8 +1,8 @@
 //! Where a job stands, in one sentence, and what it waits for.
 
-use mayfly_domain::job::{JobRecord, JobState};
-use mayfly_domain::runner::Runner;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::job::{JobRecord, JobState};
+use mayfly_domain::model::runner::Runner;
+use mayfly_domain::model::time::Timestamp;
 
 use super::tale::Around;
 use crate::commands::matching::command;

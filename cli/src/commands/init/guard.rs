@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 use subtle::ConstantTimeEq as _;
 
 use super::manifest::Choice;

@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use mayfly_domain::id::DeliveryId;
-use mayfly_domain::times::SECRETS_FRESH;
+use mayfly_domain::model::id::DeliveryId;
+use mayfly_domain::model::times::SECRETS_FRESH;
 use mayfly_github::{Deliveries, DeliveryNow, Redelivered};
 use serde::Serialize;
 use tokio::time::{Instant, sleep};

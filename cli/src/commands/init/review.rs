@@ -105,7 +105,7 @@ pub fn install_url(app: &AppNow) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mayfly_domain::id::{InstallationId, OwnerId};
+    use mayfly_domain::model::id::{InstallationId, OwnerId};
     use std::collections::BTreeMap;
 
     fn permissions(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -37,8 +37,8 @@ pub fn pools_file(scope: Scope, accounts: &[AccountNow], group: &str) -> String 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mayfly_domain::id::OwnerId;
-    use mayfly_settings::pools_file::parse;
+    use mayfly_config::pools_file::parse;
+    use mayfly_domain::model::id::OwnerId;
 
     fn account(login: &str, id: i64) -> AccountNow {
         AccountNow { id: OwnerId(id), login: login.to_owned(), organization: true }

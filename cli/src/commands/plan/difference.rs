@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use mayfly_domain::id::PoolName;
-use mayfly_domain::pool::{Account, Pool, Pools, RepositoryPattern, Scope};
-use mayfly_domain::size::{Architecture, Capacity};
-use mayfly_settings::pools_file::{duration_in_words, memory_in_words};
+use mayfly_config::pools_file::{duration_in_words, memory_in_words};
+use mayfly_domain::model::id::PoolName;
+use mayfly_domain::model::pool::{Account, Pool, Pools, RepositoryPattern, Scope};
+use mayfly_domain::model::size::{Architecture, Capacity};
 use serde::Serialize;
 use serde_json::{Number, Value, json};
 
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn what_a_pool_does_not_say_is_not_shown_of_a_new_one() {
         let text = "[github]\naccounts = [\"acme\"]\n[pools.small]\nlabels = [\"small\"]\ncpu = 1\nmemory = \"2 GiB\"\nmax = 3\n";
-        let least = mayfly_settings::pools_file::parse(text, 1).unwrap();
+        let least = mayfly_config::pools_file::parse(text, 1).unwrap();
         let differing = pools(None, &least).remove(0);
         let said = differing.keys.iter().filter(|change| !is_default(change)).map(|change| change.key).collect::<Vec<_>>();
         assert_eq!(said, ["labels", "cpu", "memory", "max"]);

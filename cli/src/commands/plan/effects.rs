@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use mayfly_domain::job::JobRecord;
-use mayfly_domain::pool::{Placement, Pool, Pools, Wanted};
-use mayfly_domain::runner::Runner;
+use mayfly_domain::model::job::JobRecord;
+use mayfly_domain::model::pool::{Placement, Pool, Pools, Wanted};
+use mayfly_domain::model::runner::Runner;
 use serde::Serialize;
 
 use super::difference::{Differing, Kind};
@@ -34,7 +34,7 @@ impl Live {
         for runner in runners {
             match runner.state {
                 state if state.unregistered() => live.unregistered += 1,
-                mayfly_domain::runner::RunnerState::Busy => live.busy += 1,
+                mayfly_domain::model::runner::RunnerState::Busy => live.busy += 1,
                 _ => live.registered += 1,
             }
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mayfly_domain::pool::{Pools, Scope};
+use mayfly_domain::model::pool::{Pools, Scope};
 use mayfly_github::AppItself as _;
 
 use crate::at_github;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use anstyle::Style;
-use mayfly_domain::price::MicroDollars;
+use mayfly_domain::model::price::MicroDollars;
 
 use super::difference::{KeyChange, Kind, capacity, is_default, toml};
 use super::effects::Live;

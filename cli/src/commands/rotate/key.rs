@@ -1,6 +1,6 @@
 //! Another private key for the App. GitHub takes both until the old one is deleted on its page.
 
-use mayfly_domain::times::SECRETS_FRESH;
+use mayfly_domain::model::times::SECRETS_FRESH;
 use mayfly_github::{AppItself as _, AppKey, Secret};
 use serde::Serialize;
 use tokio::time::sleep;

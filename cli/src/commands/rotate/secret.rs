@@ -11,8 +11,8 @@
 
 use std::time::Duration;
 
-use mayfly_domain::id::DeliveryId;
-use mayfly_domain::times::SECRETS_FRESH;
+use mayfly_domain::model::id::DeliveryId;
+use mayfly_domain::model::times::SECRETS_FRESH;
 use mayfly_github::{Deliveries, HookWanted};
 use serde::Serialize;
 use tokio::time::sleep;

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mayfly_domain::id::{InstallationId, JobId, OwnerId, RepositoryId};
-use mayfly_domain::target::Repository;
+use mayfly_domain::model::id::{InstallationId, JobId, OwnerId, RepositoryId};
+use mayfly_domain::model::target::Repository;
 use mayfly_github::{CallError, Github, Jobs as _, RegisterError, Registrations as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};

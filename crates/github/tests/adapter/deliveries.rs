@@ -1,7 +1,7 @@
 //! Deliveries: listed page by page, asked for again.
 
-use mayfly_domain::id::{DeliveryId, InstallationId, RepositoryId};
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::{DeliveryId, InstallationId, RepositoryId};
+use mayfly_domain::model::time::Timestamp;
 use mayfly_github::{CallError, Deliveries as _, DeliveryCursor, DeliveryNow, Redelivered};
 use serde_json::{Value, json};
 

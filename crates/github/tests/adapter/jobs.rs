@@ -1,7 +1,7 @@
 //! Jobs and repositories as GitHub shows them.
 
-use mayfly_domain::id::{GithubRunnerId, InstallationId, JobId, OwnerId, RepositoryId};
-use mayfly_domain::target::Repository;
+use mayfly_domain::model::id::{GithubRunnerId, InstallationId, JobId, OwnerId, RepositoryId};
+use mayfly_domain::model::target::Repository;
 use mayfly_github::{CallError, JobNow, JobStatus, Jobs as _, Repositories as _};
 use serde_json::{Value, json};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use mayfly_domain::id::{GithubRunnerId, InstallationId, JobId, OwnerId, RepositoryId, RunId};
-use mayfly_domain::target::Repository;
+use mayfly_domain::model::id::{GithubRunnerId, InstallationId, JobId, OwnerId, RepositoryId, RunId};
+use mayfly_domain::model::target::Repository;
 use mayfly_github::{Deleted, Github, Jobs as _, QueuedJobs as _, RegisterError, Registrations as _, Repositories as _, Runners as _};
 use serde_json::json;
 

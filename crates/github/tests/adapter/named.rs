@@ -1,7 +1,7 @@
 //! Answers about names that make no sense.
 
-use mayfly_domain::id::{InstallationId, OwnerId, RepositoryId};
-use mayfly_domain::target::Repository;
+use mayfly_domain::model::id::{InstallationId, OwnerId, RepositoryId};
+use mayfly_domain::model::target::Repository;
 use mayfly_github::{CallError, GroupNow, Named as _};
 use serde_json::{Value, json};
 

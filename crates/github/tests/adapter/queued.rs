@@ -1,8 +1,8 @@
 //! What waits in a repository, and what runs again.
 
-use mayfly_domain::id::{InstallationId, JobId, OwnerId, RepositoryId, RunId};
-use mayfly_domain::target::Repository;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::{InstallationId, JobId, OwnerId, RepositoryId, RunId};
+use mayfly_domain::model::target::Repository;
+use mayfly_domain::model::time::Timestamp;
 use mayfly_github::{CallError, FoundJob, JobStatus, QueuedJobs as _, Rerun, Reruns as _};
 use serde_json::{Value, json};
 

@@ -199,8 +199,8 @@ async fn group_that_github_refuses_is_looked_up_anew() {
 async fn repository_whose_name_is_a_path_is_refused_unasked() {
     let stub = Stub::start(|_| Some(token(0, 3600))).await;
     let mut target = repository(9);
-    target.scope = mayfly_domain::target::TargetScope::Repository {
-        id: mayfly_domain::id::RepositoryId(9),
+    target.scope = mayfly_domain::model::target::TargetScope::Repository {
+        id: mayfly_domain::model::id::RepositoryId(9),
         name: "acme/app/../../orgs/acme".to_owned(),
     };
     let error = stub.github().register(&target, &name(1), soon()).await.unwrap_err();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::time::Timestamp;
 use mayfly_github::{CallError, Release, Releases as _, Stranger, api_url};
 use serde_json::json;
 use tokio::time::Instant;

@@ -1,6 +1,6 @@
 //! Runners: seen, listed, deleted.
 
-use mayfly_domain::id::GithubRunnerId;
+use mayfly_domain::model::id::GithubRunnerId;
 use mayfly_github::{CallError, Deleted, Runners as _, Seen};
 use serde_json::{Value, json};
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use mayfly_domain::id::{InstallationId, RepositoryId};
+use mayfly_domain::model::id::{InstallationId, RepositoryId};
 use mayfly_github::{Github, RegisterError, Registrations as _, Repositories as _, Runners as _};
 use serde_json::json;
 
@@ -25,7 +25,7 @@ async fn one_token_serves_every_call_of_a_repository_and_permission() {
     for mint in 1..=5 {
         github.register(&repository(9), &name(mint), soon()).await.unwrap();
     }
-    github.delete(&repository(9), mayfly_domain::id::GithubRunnerId(42), soon()).await.unwrap();
+    github.delete(&repository(9), mayfly_domain::model::id::GithubRunnerId(42), soon()).await.unwrap();
     assert_eq!(tokens(&stub), 1);
     github.register(&repository(10), &name(6), soon()).await.unwrap();
     assert_eq!(tokens(&stub), 2, "another repository needs another");

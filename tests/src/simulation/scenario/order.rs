@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mayfly_domain::times;
+use mayfly_domain::model::times;
 
 use super::{Blow, Deed, Scenario, Timing, Trouble};
 use crate::fargate::FaultKind;

@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn the_text_is_a_pools_file() {
         let file = PoolsFile { accounts: vec!["acme".to_owned(), "globex".to_owned()], pools: vec![pool()] };
-        let parsed = mayfly_settings::pools_file::parse(&file.text(), 3).unwrap();
+        let parsed = mayfly_config::pools_file::parse(&file.text(), 3).unwrap();
         let pool = &parsed.pools[0];
         assert_eq!((pool.max, pool.min_idle, pool.max_per_repository, pool.priority), (5, 2, Some(3), -2), "{}", file.text());
         assert!(pool.fails_closed() && pool.public && pool.rerun_reclaimed && pool.repositories.len() == 2);

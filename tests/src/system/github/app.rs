@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mayfly_domain::id::OwnerId;
-use mayfly_domain::id::{DeliveryId, InstallationId, RepositoryId};
-use mayfly_domain::redelivery;
-use mayfly_domain::time::Timestamp;
+use mayfly_domain::model::id::OwnerId;
+use mayfly_domain::model::id::{DeliveryId, InstallationId, RepositoryId};
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::transitions::redelivery;
 use mayfly_github::{
     AccountNow, AppItself, AppNow, CallError, Conversions, Deliveries, DeliveriesPage, DeliveryCursor, DeliveryNow, HookNow, HookWanted,
     InstallationNow, NewApp, Redelivered, Secret,

@@ -1,11 +1,11 @@
 //! Jobs, runs and repositories.
 
 use async_trait::async_trait;
-use mayfly_domain::id::{GithubRunnerId, InstallationId, JobId, RepositoryId, RunId};
-use mayfly_domain::job::AssignedRunner;
-use mayfly_domain::label::Labels;
-use mayfly_domain::target::Repository;
-use mayfly_domain::truth::RunEnd;
+use mayfly_domain::model::id::{GithubRunnerId, InstallationId, JobId, RepositoryId, RunId};
+use mayfly_domain::model::job::AssignedRunner;
+use mayfly_domain::model::label::Labels;
+use mayfly_domain::model::target::Repository;
+use mayfly_domain::transitions::truth::RunEnd;
 use mayfly_github::{CallError, FoundJob, JobNow, JobStatus, Jobs, QueuedJobs, Repositories, Rerun, Reruns};
 use serde_json::Value;
 use tokio::time::Instant;

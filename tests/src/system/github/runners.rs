@@ -1,8 +1,8 @@
 //! Registrations and runners.
 
 use async_trait::async_trait;
-use mayfly_domain::id::{GithubRunnerId, RunnerName};
-use mayfly_domain::target::{Target, TargetScope};
+use mayfly_domain::model::id::{GithubRunnerId, RunnerName};
+use mayfly_domain::model::target::{Target, TargetScope};
 use mayfly_github::{CallError, Deleted, RegisterError, Registration, Registrations, RunnerNow, Runners, Secret, Seen};
 use serde_json::{Value, json};
 use tokio::time::Instant;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Duration;
 
-use mayfly_domain::runner::RunnerState;
+use mayfly_domain::model::runner::RunnerState;
 use serde_json::Value;
 
 use super::cast::Part;

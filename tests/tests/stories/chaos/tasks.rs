@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use mayfly_domain::id::RunnerId;
-use mayfly_domain::runner::{Runner, RunnerState};
+use mayfly_domain::model::id::RunnerId;
+use mayfly_domain::model::runner::{Runner, RunnerState};
 use serde_json::json;
 
 use super::scene::Scene;

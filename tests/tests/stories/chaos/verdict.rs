@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
-use mayfly_domain::id::{JobId, RunnerId, RunnerName};
-use mayfly_domain::job::JobState;
-use mayfly_domain::runner::Runner;
+use mayfly_domain::model::id::{JobId, RunnerId, RunnerName};
+use mayfly_domain::model::job::JobState;
+use mayfly_domain::model::runner::Runner;
 
 use super::account::Account;
 use super::cast::Part;

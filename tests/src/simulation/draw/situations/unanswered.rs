@@ -9,7 +9,7 @@ use crate::system::Port;
 
 pub(super) const SITUATION: Situation = Situation { name: "unanswered", draw };
 
-/// What one run sends of a size that nobody has tried (`mayfly_domain::health::UNPROVEN_MAX`).
+/// What one run sends of a size that nobody has tried (`mayfly_domain::model::health::UNPROVEN_MAX`).
 const FIRST: u64 = 5;
 
 fn draw(chance: &mut Chance) -> Scenario {

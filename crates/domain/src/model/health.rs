@@ -1,0 +1,473 @@
+//! How starts of one size in one pool went lately, and when the next may be tried.
+
+use crate::model::start_failure::FailureKind;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::assignment::{self, Assignment};
+use crate::model::id::{JobId, RepositoryId};
+use crate::model::runner::{Runner, RunnerState};
+use crate::model::size::Size;
+use crate::model::start_failure::Cause;
+use crate::model::story::Reason;
+use crate::model::time::Timestamp;
+use crate::model::times;
+
+/// A start that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What kind of failure.
+    pub kind: FailureKind,
+    /// Why, as far as that is known.
+    pub cause: Option<Cause>,
+    /// Why, for the user.
+    pub reason: Reason,
+    /// A task was started, and ended by itself: such a failure costs, and more of them tell nothing more.
+    pub had_task: bool,
+}
+
+impl Failure {
+    /// A launch that ECS did not take, and its words.
+    #[must_use]
+    pub fn of_launch(kind: FailureKind, words: &str) -> Self {
+        let reason = Reason::Ecs { message: words.to_owned() };
+        Self { kind, cause: Cause::in_words(words).filter(|cause| cause.kind() == kind), reason, had_task: false }
+    }
+}
+
+/// After this many passing failures in a row only one runner at a time is tried.
+const BREAKER_PASSING: u32 = 5;
+
+/// As long as no runner of a size has asked for registration since its definition changed, or since the last task that ended before it asked, at most so many
+/// unasked ones exist at a time.
+pub const UNPROVEN_MAX: u32 = 5;
+
+/// How starts of one size went.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SizeHealth {
+    /// Failures in a row, counted in steps of the wait: all failures of launches made before the last raise are one.
+    #[serde(default)]
+    pub failures: u32,
+    /// When the wait was raised last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raised_at: Option<Timestamp>,
+    /// No launch before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// The newest failure's kind; of a configuration error, the first request of a runner is the only sign that it is mended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<FailureKind>,
+    /// Why the newest failure of that kind came about, as far as that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// The newest failure, for the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// One of the failures in a row had a task.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub had_tasks: bool,
+    /// The definition that the failures speak against: image, size and role of the launches. A changed one is tried at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+    /// The definition under which a runner asked for registration last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven: Option<String>,
+    /// Runners failed after they had their registration: the next one's request for it shows nothing, a job does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub after_registration: bool,
+}
+
+impl SizeHealth {
+    /// True while only one runner at a time is tried.
+    #[must_use]
+    pub fn breaker_open(&self) -> bool {
+        match self.kind {
+            Some(FailureKind::Configuration) => self.failures >= 1,
+            _ => self.failures >= BREAKER_PASSING,
+        }
+    }
+
+    /// True if a person must act: until then no try will be better than the last one.
+    #[must_use]
+    pub fn must_be_corrected(&self) -> bool {
+        self.kind == Some(FailureKind::Configuration) && self.breaker_open()
+    }
+
+    /// The most runners of this size that may be on their way and unasked, under `definition`.
+    ///
+    /// What worked before and fails now (a tag that names another image, a role that was changed) must not cost a whole pool of tasks at each try. Launches that
+    /// ECS did not take cost nothing: when there is room again, all of them may go at once.
+    #[must_use]
+    pub fn unasked_max(&self, definition: &str) -> u32 {
+        if self.breaker_open() {
+            1
+        } else if self.proven.as_deref() == Some(definition) && !self.had_tasks && !self.after_registration {
+            u32::MAX
+        } else {
+            UNPROVEN_MAX
+        }
+    }
+
+    /// The health as far as it speaks of `definition`: failures of another one are none of its own.
+    #[must_use]
+    pub fn under(self, definition: &str) -> Self {
+        match &self.failed {
+            Some(failed) if failed != definition => Self { proven: self.proven, ..Self::default() },
+            _ => self,
+        }
+    }
+
+    /// Counts a start that failed under `definition`, as [`SizeHealth::failed`] does.
+    pub fn failed_under(&mut self, definition: &str, launched: Timestamp, failure: Failure, now: Timestamp) -> Counted {
+        let before = self.clone();
+        let mut after = self.clone().under(definition);
+        let (corrected, closed) = (!after.must_be_corrected(), !after.breaker_open());
+        after.failed(launched, failure, now);
+        after.failed = Some(definition.to_owned());
+        *self = after;
+        let words = |health: &Self| Self { reason: None, cause: None, ..health.clone() };
+        let opened = (corrected && self.must_be_corrected()) || (closed && self.breaker_open());
+        Counted { changed: words(self) != words(&before), opened }
+    }
+
+    /// Counts a start that failed; `launched` is when it was sent. Failures of launches that were made before the last raise are already waited for.
+    pub fn failed(&mut self, launched: Timestamp, failure: Failure, now: Timestamp) {
+        let Failure { kind, cause, reason, had_task } = failure;
+        self.reason = Some(reason);
+        self.had_tasks |= had_task;
+        if self.kind != Some(FailureKind::Configuration) || kind == FailureKind::Configuration {
+            self.kind = Some(kind);
+            self.cause = cause;
+        }
+        if self.raised_at.is_some_and(|raised| launched <= raised) {
+            return;
+        }
+        self.failures = self.failures.saturating_add(1);
+        self.raised_at = Some(now);
+        self.not_before = Some(now.plus(back_off(self.failures)));
+    }
+
+    /// Writes down that the newest failure came after the registration. True if that is news.
+    pub fn failed_registered(&mut self) -> bool {
+        !std::mem::replace(&mut self.after_registration, true)
+    }
+
+    /// A runner had a job: the size works, whatever failed. True if that is news.
+    pub fn worked(&mut self, definition: &str) -> bool {
+        let news = self.after_registration && self.failed.as_deref() == Some(definition);
+        if news {
+            *self = Self { proven: Some(definition.to_owned()), ..Self::default() };
+        }
+        news
+    }
+
+    /// A runner asked for its registration: the size works, unless runners failed later than that. True if that is news.
+    pub fn asked(&mut self, definition: &str) -> bool {
+        if self.after_registration && self.failed.as_deref() == Some(definition) {
+            return self.proven.replace(definition.to_owned()).as_deref() != Some(definition);
+        }
+        let news = self.failures > 0 || self.proven.as_deref() != Some(definition);
+        if news {
+            *self = Self { proven: Some(definition.to_owned()), ..Self::default() };
+        }
+        news
+    }
+
+    /// What a person must know once the breaker is open, for the log: what fails, why, and what to do.
+    #[must_use]
+    pub fn alarm(&self, size: &Size) -> String {
+        let reason = self.reason.as_ref().map_or_else(|| "the reason is not known".to_owned(), Reason::to_string);
+        let what = if self.must_be_corrected() {
+            "do not start until the configuration is corrected".to_owned()
+        } else {
+            format!("have failed to start {} times in a row, one at a time is tried now", self.failures)
+        };
+        format!("runners of {size} {what}: {reason}. What to do: {}", self.advice())
+    }
+
+    /// What a person can do about the failures.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        let fix = self.cause.map(|cause| format!("{}: {}", cause.what(), cause.fix()));
+        match self.kind {
+            Some(FailureKind::Quota) => {
+                "ask for more Fargate vCPUs in Service Quotas (L-3032A538 on demand, L-36FBB829 Spot), or lower max".to_owned()
+            }
+            Some(FailureKind::Configuration) => {
+                let fix = fix.unwrap_or_else(|| "fix the image, size, role or network".to_owned());
+                format!("{fix}; the next apply retries at once")
+            }
+            Some(FailureKind::Passing) | None => {
+                format!(
+                    "Mayfly tries again; if it keeps failing: {}",
+                    fix.unwrap_or_else(|| "mayfly doctor tries a start like it".to_owned())
+                )
+            }
+        }
+    }
+}
+
+/// What counting a failed start came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// Anything but the newest words changed.
+    pub changed: bool,
+    /// From now on a person must act: the configuration is wrong, or what should pass has lasted for a quarter of an hour and more. True once, until a runner
+    /// of the size has asked or its definition has changed.
+    pub opened: bool,
+}
+
+/// The wait after `failures` in a row: 1 min, doubling, 30 min at most.
+fn back_off(failures: u32) -> Duration {
+    times::doubled(times::BACK_OFF_MIN, failures.saturating_sub(1), times::BACK_OFF_MAX)
+}
+
+/// The health of a pool: one entry per size.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// How often it was written.
+    #[serde(default)]
+    pub rev: u64,
+    /// By [`Size`] in its text form.
+    #[serde(default)]
+    pub sizes: BTreeMap<String, SizeHealth>,
+    /// Repositories whose runners GitHub gave nothing lately.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assignments: Vec<Assignment>,
+}
+
+impl Health {
+    /// The health of a size; that of one nobody has tried when there is none.
+    #[must_use]
+    pub fn of(&self, size: &Size) -> SizeHealth {
+        self.sizes.get(&size.to_string()).cloned().unwrap_or_default()
+    }
+
+    /// The health of a size as the open runners show it: one that was launched after the newest failure and has a job shows that the size works,
+    /// long before its end is written down.
+    #[must_use]
+    pub fn of_with(&self, size: &Size, runners: &[Runner]) -> SizeHealth {
+        let mut health = self.of(size);
+        if health.after_registration {
+            let later =
+                |runner: &&Runner| runner.size == *size && health.raised_at.is_none_or(|raised| runner.launch.first_sent_at > raised);
+            let works = runners.iter().filter(later).find(|runner| runner.at_work());
+            if let Some(definition) = works.map(|runner| runner.launch.definition.clone()) {
+                health.worked(&definition);
+            }
+        }
+        health
+    }
+
+    /// True for a runner that has yet to show that its size works: it has not asked, or, where others failed later than that, has no job yet.
+    /// A parked one shows nothing before there is a job for it.
+    #[must_use]
+    pub fn on_trial(&self, runner: &Runner) -> bool {
+        let late = || self.sizes.get(&runner.size.to_string()).is_some_and(|size| size.after_registration);
+        match runner.state {
+            RunnerState::Registering | RunnerState::Registered => runner.asked_at.is_none() || late(),
+            RunnerState::Requested | RunnerState::Parked | RunnerState::Busy => runner.asked_at.is_none(),
+        }
+    }
+
+    /// What is known of runners for a repository that were given nothing.
+    #[must_use]
+    pub fn assignment(&self, repository: RepositoryId) -> Option<&Assignment> {
+        self.assignments.iter().find(|assignment| assignment.repository == repository)
+    }
+
+    /// Counts a runner that registered for a job of the repository and was given nothing although the job still waits.
+    pub(crate) fn nothing_given(
+        &mut self,
+        runner: &Runner,
+        (repository, job): (RepositoryId, JobId),
+        now: Timestamp,
+    ) -> assignment::Counted {
+        let definition = &runner.launch.definition;
+        // A changed image starts over.
+        self.assignments.retain(|known| known.repository != repository || known.definition == *definition);
+        if self.assignment(repository).is_none() {
+            self.assignments.push(Assignment::new(repository, definition, now));
+        }
+        if self.assignments.len() > assignment::REMEMBERED {
+            let oldest =
+                self.assignments.iter().filter(|known| known.repository != repository).map(|known| (known.at, known.repository)).min();
+            self.assignments.retain(|known| Some((known.at, known.repository)) != oldest);
+        }
+        let of_repository = self.assignments.iter_mut().find(|known| known.repository == repository);
+        of_repository.map_or(assignment::Counted { changed: false, opened: false }, |known| {
+            known.nothing_given(job, runner.launch.first_sent_at, now)
+        })
+    }
+
+    /// A runner was given a job of the repository. True if that is news.
+    pub(crate) fn given(&mut self, repository: RepositoryId) -> bool {
+        let before = self.assignments.len();
+        self.assignments.retain(|known| known.repository != repository);
+        self.assignments.len() < before
+    }
+
+    /// The health of a size, to be changed.
+    pub fn of_mut(&mut self, size: &Size) -> &mut SizeHealth {
+        self.sizes.entry(size.to_string()).or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(kind: FailureKind, message: &str) -> Failure {
+        Failure { kind, cause: None, reason: Reason::Ecs { message: message.to_owned() }, had_task: true }
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    #[test]
+    fn a_burst_of_failures_is_one_wait() {
+        let mut health = SizeHealth::default();
+        for second in 10..30 {
+            health.failed(at(0), failure(FailureKind::Passing, "no capacity"), at(second));
+        }
+        assert_eq!((health.failures, health.not_before), (1, Some(at(70))));
+    }
+
+    #[test]
+    fn a_changed_definition_does_not_wait_for_the_failures_of_the_old_one() {
+        let mut health = SizeHealth::default();
+        let gone = |reason| failure(FailureKind::Configuration, reason);
+        assert_eq!(health.failed_under("old", at(0), gone("no such image"), at(10)), Counted { changed: true, opened: true });
+        assert_eq!(health.failed_under("old", at(0), gone("no such image here"), at(11)), Counted { changed: false, opened: false });
+        assert!(health.clone().under("old").breaker_open());
+        let fresh = health.clone().under("new");
+        assert_eq!((fresh.breaker_open(), fresh.not_before, fresh.unasked_max("new")), (false, None, UNPROVEN_MAX));
+        let passing = health.failed_under("new", at(20), failure(FailureKind::Passing, "no capacity"), at(30));
+        assert_eq!(passing, Counted { changed: true, opened: false });
+        assert_eq!((health.failures, health.kind), (1, Some(FailureKind::Passing)));
+    }
+
+    #[test]
+    fn waits_double_to_half_an_hour() {
+        let mut health = SizeHealth::default();
+        let mut waits = Vec::new();
+        let mut now = at(0);
+        for _ in 0..7 {
+            let launched = now.plus(Duration::from_secs(1));
+            now = now.plus(Duration::from_secs(10));
+            health.failed(launched, failure(FailureKind::Passing, "x"), now);
+            waits.push(health.not_before.unwrap().since(now).as_secs() / 60);
+            now = health.not_before.unwrap();
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30]);
+    }
+
+    #[test]
+    fn a_request_for_registration_shows_nothing_where_runners_fail_after_it() {
+        let mut health = SizeHealth::default();
+        assert!(health.failed_under("d", at(0), failure(FailureKind::Passing, "exit code 1"), at(10)).changed);
+        assert!(health.failed_registered());
+        assert!(!health.failed_registered());
+        assert_eq!((health.asked("d"), health.asked("d"), health.failures, health.unasked_max("d")), (true, false, 1, UNPROVEN_MAX));
+        for n in 2..=5 {
+            assert!(!health.breaker_open(), "{n}");
+            assert!(health.failed_under("d", at(n * 1_000), failure(FailureKind::Passing, "exit code 1"), at(n * 1_000)).changed);
+            assert!(!health.asked("d"));
+        }
+        assert_eq!((health.breaker_open(), health.unasked_max("d")), (true, 1));
+        assert!(!health.worked("other"));
+        assert!(health.worked("d"));
+        assert_eq!((health.breaker_open(), health.unasked_max("d"), health.worked("d")), (false, u32::MAX, false));
+    }
+
+    #[test]
+    fn a_changed_definition_that_asks_is_not_held_to_what_failed_after_registration() {
+        let mut health = SizeHealth::default();
+        health.failed_under("old", at(0), failure(FailureKind::Configuration, "exit code 7"), at(10));
+        health.failed_registered();
+        assert_eq!(health.clone().under("new").unasked_max("new"), UNPROVEN_MAX);
+        assert!(health.asked("new"));
+        assert_eq!((health.after_registration, health.breaker_open(), health.unasked_max("new")), (false, false, u32::MAX));
+    }
+
+    #[test]
+    fn the_breaker_opens_after_five_failures_or_one_of_configuration_and_the_first_request_closes_it() {
+        let mut health = SizeHealth::default();
+        for n in 1..=5 {
+            assert!(!health.breaker_open());
+            health.failed(at(n * 10_000), failure(FailureKind::Passing, "x"), at(n * 10_000));
+        }
+        assert_eq!((health.breaker_open(), health.unasked_max("d")), (true, 1));
+        assert!(health.asked("d"));
+        assert_eq!((health.breaker_open(), health.unasked_max("d"), health.unasked_max("other")), (false, u32::MAX, UNPROVEN_MAX));
+        assert!(!health.asked("d"));
+        health.failed(at(1), failure(FailureKind::Configuration, "image not found"), at(2));
+        assert!(health.breaker_open());
+    }
+
+    #[test]
+    fn what_worked_and_fails_now_is_tried_by_a_few_until_one_has_asked() {
+        let mut health = SizeHealth::default();
+        health.asked("d");
+        assert_eq!(health.unasked_max("d"), u32::MAX);
+        // ECS took no launch: that costs nothing, and says nothing of the image.
+        let full = Failure::of_launch(FailureKind::Quota, "You've reached the limit on the number of vCPUs you can run concurrently");
+        health.failed_under("d", at(0), full, at(1));
+        assert_eq!(health.unasked_max("d"), u32::MAX);
+        health.failed_under("d", at(100), failure(FailureKind::Passing, "exit code 1"), at(101));
+        assert_eq!(health.unasked_max("d"), UNPROVEN_MAX);
+        assert!(health.asked("d"));
+        assert_eq!(health.unasked_max("d"), u32::MAX);
+    }
+
+    #[test]
+    fn a_person_is_called_once_until_a_runner_has_asked_or_the_definition_has_changed() {
+        let mut health = SizeHealth::default();
+        let wrong = || failure(FailureKind::Configuration, "not found");
+        let mut opened = |definition, second, failure| health.failed_under(definition, at(second), failure, at(second + 1)).opened;
+        assert!(!opened("d", 0, failure(FailureKind::Passing, "no interface")));
+        // Of the same wave, so that nothing is raised: the kind is another one all the same.
+        assert!(opened("d", 0, wrong()));
+        assert!(!opened("d", 0, wrong()) && !opened("d", 100, wrong()) && !opened("d", 200, failure(FailureKind::Passing, "no interface")));
+        assert!(opened("other", 300, wrong()));
+        assert!(health.asked("other"));
+        assert!(health.failed_under("other", at(400), wrong(), at(401)).opened);
+    }
+
+    #[test]
+    fn passing_failures_call_a_person_once_they_have_lasted() {
+        let mut health = SizeHealth::default();
+        let opened =
+            (1..=20).filter(|n| health.failed_under("d", at(n * 10_000), failure(FailureKind::Passing, "x"), at(n * 10_000)).opened);
+        assert_eq!(opened.collect::<Vec<_>>(), [i64::from(BREAKER_PASSING)]);
+        assert!(health.breaker_open());
+    }
+
+    #[test]
+    fn advice_is_of_the_cause() {
+        let of = |failure| {
+            let mut health = SizeHealth::default();
+            health.failed(at(0), failure, at(1));
+            health.advice()
+        };
+        let pulled = |cause: Cause| Failure { cause: Some(cause), ..failure(cause.kind(), "x") };
+        assert!(of(pulled(Cause::WrongArchitecture)).contains("buildx"));
+        assert!(of(pulled(Cause::Ended)).contains("mayfly logs"));
+        assert!(!of(failure(FailureKind::Passing, "x")).contains("mayfly logs"));
+        assert!(of(Failure::of_launch(FailureKind::Configuration, "ClientException: Role is not valid")).contains("TaskRolePath"));
+        assert!(of(failure(FailureKind::Configuration, "x")).starts_with("fix the image"));
+    }
+
+    /// The probe met no capacity: what must be corrected is what it was.
+    #[test]
+    fn advice_stays_that_of_what_must_be_corrected() {
+        let mut health = SizeHealth::default();
+        let wrong = Failure { cause: Some(Cause::ImageNotFound), ..failure(FailureKind::Configuration, "x") };
+        health.failed(at(0), wrong, at(1));
+        health.failed(at(100), Failure { cause: Some(Cause::NoInterface), ..failure(FailureKind::Passing, "y") }, at(101));
+        assert_eq!(health.cause, Some(Cause::ImageNotFound));
+    }
+}

@@ -1,0 +1,390 @@
+//! Runners: one Fargate task each, at most one job each.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::id::{GithubRunnerId, JobId, PoolName, RepositoryId, RunId, RunnerAddress, RunnerId, RunnerName, TaskArn};
+use crate::model::job::{AssignedRunner, JobEvent};
+use crate::model::price::MicroDollars;
+use crate::model::size::Size;
+use crate::model::stop_request::Dismissal;
+use crate::model::story::{Note, Reason};
+use crate::model::target::Target;
+use crate::model::time::Timestamp;
+use crate::model::times;
+
+/// The only container of a task, and the prefix of its log stream.
+pub const CONTAINER: &str = "runner";
+
+/// How far a runner has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunnerState {
+    /// Its task was asked for; it has not been heard of.
+    Requested,
+    /// It is alive and has nothing to do.
+    Parked,
+    /// A registration is being made for it. May have reached GitHub.
+    Registering,
+    /// It has its registration and waits for GitHub to give it a job.
+    Registered,
+    /// It has a job.
+    Busy,
+}
+
+impl RunnerState {
+    /// True if no call for a registration was ever made for it: GitHub cannot know it, so its task may be stopped.
+    #[must_use]
+    pub fn unregistered(self) -> bool {
+        matches!(self, Self::Requested | Self::Parked)
+    }
+}
+
+/// How a runner ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It had a job.
+    Ran,
+    /// There was nothing for it to do any more.
+    Unneeded,
+    /// It ended before it asked for its registration, or right after it had it, by a failure of its own.
+    FailedStart,
+    /// GitHub handed it a job that may not run in its pool.
+    Refused,
+    /// It was registered and was given nothing, though its job still waited.
+    NotAssigned,
+    /// It ended and nobody knows why.
+    Lost,
+}
+
+/// What kind of decision a stop mark is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopKind {
+    /// The plan has nothing for it to do.
+    #[default]
+    Surplus,
+    /// It was not heard of within the start timeout: a failed start.
+    StartTimeout,
+    /// It was parked for as long as a runner may be.
+    ParkLimit,
+    /// Somebody said so (`mayfly stop`).
+    Asked,
+}
+
+/// A decision that a runner must end; made only for runners that never registered, and never taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopMark {
+    /// When it was made.
+    pub at: Timestamp,
+    /// What kind of decision.
+    #[serde(default)]
+    pub kind: StopKind,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// What a busy runner works on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Work {
+    /// The run.
+    pub run: RunId,
+    /// The run's attempt.
+    pub attempt: u32,
+    /// The job; the job-started hook does not know it, a delivery does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobId>,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// When ECS says that things happened to the task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Timeline {
+    /// The task came to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+    /// The image pull began: from here on it is paid for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull_started: Option<Timestamp>,
+    /// The image pull ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull_stopped: Option<Timestamp>,
+    /// The container ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started: Option<Timestamp>,
+    /// The task began to end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopping: Option<Timestamp>,
+    /// The task ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Timestamp>,
+}
+
+/// How a launch was, or is to be, made: enough to repeat it exactly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launch {
+    /// The request to ECS, as JSON of the fleet's own form: repeated to the letter under the same token. Empty once its task is known.
+    pub request: String,
+    /// The role that the task runs as: a request for registration must come from it.
+    pub role: String,
+    /// Fingerprint of image, size and role: what a failed start speaks against.
+    pub definition: String,
+    /// Which try this is, from 1; a definite failure makes the next one.
+    pub attempt: u32,
+    /// When this try was sent first.
+    pub first_sent_at: Timestamp,
+    /// When it was sent last.
+    pub sent_at: Timestamp,
+    /// How often ECS answered that no task of this runner exists, once such an answer counts.
+    #[serde(default)]
+    pub missing: u32,
+    /// When it answered so last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_at: Option<Timestamp>,
+    /// True once a send of this try got no definite answer: a task may exist that nobody told us of. No next try is made while it is true.
+    #[serde(default)]
+    pub unsure: bool,
+    /// The newest send surely did nothing: the time was up before it, or ECS throttled it. The next one is as good as the first.
+    #[serde(default)]
+    pub unsent: bool,
+    /// A later send was refused, and what came of an earlier one is not known: it is not sent again, ECS is asked once its reads have caught up.
+    #[serde(default)]
+    pub given_up: bool,
+}
+
+/// A runner whose task exists or may exist; closed, its record. Its whole story.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Runner {
+    /// How often it was written: every write expects the number it read.
+    pub rev: u64,
+    /// The runner.
+    pub id: RunnerId,
+    /// The pool it was started for.
+    pub pool: PoolName,
+    /// How large it is.
+    pub size: Size,
+    /// How far it has come.
+    pub state: RunnerState,
+    /// The job it was started for; none for the idle floor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intended: Option<JobId>,
+    /// The repository that it counts for under `max_per_repository`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<RepositoryId>,
+    /// How its task was asked for.
+    pub launch: Launch,
+    /// Its task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arn: Option<TaskArn>,
+    /// When it was decided on.
+    pub requested_at: Timestamp,
+    /// When it asked for its registration first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<Timestamp>,
+    /// When it was heard of last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard_at: Option<Timestamp>,
+    /// How many registrations were asked of GitHub for it; the number ends its name.
+    #[serde(default)]
+    pub mint: u32,
+    /// When a registration was asked of GitHub last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minted_at: Option<Timestamp>,
+    /// A registration was asked of GitHub and no answer came: one may exist that nobody knows.
+    #[serde(default)]
+    pub mint_unsure: bool,
+    /// The job in reserve for it while it registers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved: Option<JobId>,
+    /// Where and as what it registers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
+    /// Where else a registration was asked of GitHub whose fate is unknown: a later call was for a job of another place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Target>,
+    /// GitHub's id of it, once registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub github: Option<GithubRunnerId>,
+    /// When it was registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered_at: Option<Timestamp>,
+    /// When it was taken away at GitHub: it will be given nothing more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retired_at: Option<Timestamp>,
+    /// Why it was: its container may end by itself before it is stopped, and ECS knows nothing of it then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retired_reason: Option<Reason>,
+    /// What it works on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<Work>,
+    /// When it was first known to have a job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy_at: Option<Timestamp>,
+    /// Its hook ends the container of a job that could not be asked about (`MAYFLY_FAIL_CLOSED`): no job may run on it that was not admitted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fails_closed: bool,
+    /// When its job was admitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admitted_at: Option<Timestamp>,
+    /// Why its job was refused at admission.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Reason>,
+    /// When its job was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done_at: Option<Timestamp>,
+    /// When GitHub was asked last what it works on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked_at: Option<Timestamp>,
+    /// How often GitHub was asked that.
+    #[serde(default, skip_serializing_if = "none")]
+    pub checks: u32,
+    /// Since when GitHub says what one answer does not prove: that the job it holds in reserve waits although it works, or that it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubted_at: Option<Timestamp>,
+    /// It must end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<StopMark>,
+    /// Somebody wants it gone, and GitHub may know it: sweeper takes it away there first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dismissed: Option<Dismissal>,
+    /// ECS's version of the task's state that was seen last.
+    #[serde(default)]
+    pub task_version: i64,
+    /// When ECS says that things happened.
+    #[serde(default)]
+    pub timeline: Timeline,
+    /// Exit code of the container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// AWS took it back while it had a job; only a record has it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reclaimed: bool,
+    /// How it ended; only a record has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// Why it ended so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// What it cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<MicroDollars>,
+    /// When it closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_at: Option<Timestamp>,
+    /// Its story.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub story: Vec<Note>,
+    /// When DynamoDB may delete the record, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
+}
+
+/// A number that need not be written.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn none(number: &u32) -> bool {
+    *number == 0
+}
+
+impl Runner {
+    /// A runner that was decided on at `now` and whose task will be asked for with `launch`.
+    #[must_use]
+    pub fn requested(id: RunnerId, pool: PoolName, size: Size, launch: Launch, now: Timestamp) -> Self {
+        Self {
+            rev: 0,
+            id,
+            pool,
+            size,
+            state: RunnerState::Requested,
+            intended: None,
+            repository: None,
+            launch,
+            arn: None,
+            requested_at: now,
+            asked_at: None,
+            heard_at: None,
+            mint: 0,
+            minted_at: None,
+            mint_unsure: false,
+            reserved: None,
+            target: None,
+            earlier: Vec::new(),
+            github: None,
+            registered_at: None,
+            retired_at: None,
+            retired_reason: None,
+            work: None,
+            busy_at: None,
+            fails_closed: false,
+            admitted_at: None,
+            refused: None,
+            done_at: None,
+            checked_at: None,
+            checks: 0,
+            doubted_at: None,
+            stop: None,
+            dismissed: None,
+            task_version: 0,
+            timeline: Timeline::default(),
+            exit_code: None,
+            reclaimed: false,
+            outcome: None,
+            reason: None,
+            cost: None,
+            closed_at: None,
+            story: Vec::new(),
+            expires_at: None,
+        }
+    }
+
+    /// True for a runner that is to ask again and again, parked or registering, and has not been heard of for longer than that
+    /// takes: it covers no job, and what it holds in reserve is not its any more.
+    #[must_use]
+    pub fn silent(&self, now: Timestamp) -> bool {
+        let asks = matches!(self.state, RunnerState::Parked | RunnerState::Registering);
+        asks && self.heard_at.is_none_or(|heard| now.since(heard) > times::HEARD_WITHIN)
+    }
+
+    /// Pool and id: `startedBy` of its task.
+    #[must_use]
+    pub fn address(&self) -> RunnerAddress {
+        RunnerAddress { pool: self.pool.clone(), runner: self.id.clone() }
+    }
+
+    /// Where its container's log is in the runners' log group, once it has a task.
+    #[must_use]
+    pub fn log_stream(&self) -> Option<String> {
+        // ECS's awslogs driver: <prefix>/<container>/<task id>.
+        self.arn.as_ref().map(|arn| format!("{CONTAINER}/{CONTAINER}/{}", arn.task_id()))
+    }
+
+    /// This is its task. The request for it, half of the row, is needed no more: a launch is repeated only while no task is known, and every
+    /// look at the pool reads every row.
+    pub fn is_task(&mut self, arn: &TaskArn) {
+        self.arn = Some(arn.clone());
+        self.launch.request.clear();
+    }
+
+    /// The name of its newest registration.
+    #[must_use]
+    pub fn name(&self) -> RunnerName {
+        RunnerName { address: self.address(), mint: self.mint }
+    }
+
+    /// ECS's `clientToken` for the current try.
+    #[must_use]
+    pub fn client_token(&self) -> String {
+        format!("{}-{}", self.id, self.launch.attempt)
+    }
+
+    /// True if a delivery that names this runner means this one: name **and** GitHub's id **and** a target that reaches the repository.
+    /// Anybody who may register a runner can give it our name.
+    #[must_use]
+    pub fn is_meant_by(&self, named: &AssignedRunner, event: &JobEvent) -> bool {
+        self.mint > 0
+            && self.github == Some(named.id)
+            && self.name().to_string() == named.name
+            && self.target.as_ref().is_some_and(|target| target.reaches(&event.repository))
+    }
+}

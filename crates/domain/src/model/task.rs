@@ -1,0 +1,108 @@
+//! A task as ECS describes it, and what its news changes in a runner's row.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::id::{RunnerAddress, TaskArn};
+use crate::model::runner::{Runner, Timeline};
+use crate::model::start_failure::FailureKind;
+
+/// A task of ours as ECS describes it, in an event or when asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// Its ARN.
+    pub arn: TaskArn,
+    /// Its runner (`startedBy`).
+    pub address: RunnerAddress,
+    /// Increases with every change of the task; what is not newer than what was seen is old news.
+    pub version: i64,
+    /// How far it has come.
+    pub status: TaskStatus,
+    /// When things happened.
+    pub timeline: Timeline,
+    /// ECS's code for why it stopped.
+    pub stop_code: Option<String>,
+    /// ECS's words for why it stopped.
+    pub stopped_reason: Option<String>,
+    /// ECS's words about the container.
+    pub container_reason: Option<String>,
+    /// The container's exit code; none if it never ran.
+    pub exit_code: Option<i32>,
+}
+
+/// How far a task has come, as far as that matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskStatus {
+    /// Not running yet.
+    Starting,
+    /// Its container runs.
+    Running,
+    /// On its way to its end.
+    Stopping,
+    /// Gone.
+    Stopped,
+}
+
+impl Runner {
+    /// True if the task is, or may become, this runner's: its ARN is unknown or the same.
+    #[must_use]
+    pub fn may_own(&self, arn: &TaskArn) -> bool {
+        self.arn.as_ref().is_none_or(|own| own == arn)
+    }
+
+    /// The runner after news of its task; `None` if that is no news, or another task's. An unknown ARN is adopted.
+    #[must_use]
+    pub fn with_task(&self, task: &Task) -> Option<Self> {
+        if !self.may_own(&task.arn) || (self.arn.is_some() && task.version <= self.task_version) {
+            return None;
+        }
+        let mut after = self.clone();
+        after.is_task(&task.arn);
+        after.task_version = task.version;
+        after.timeline = later(self.timeline, task.timeline);
+        after.rev += 1;
+        Some(after)
+    }
+
+    /// True if an answer of ECS's about the runner `asked`, read before, still speaks of this row: it was not sent again meanwhile, and no task of it became known.
+    #[must_use]
+    pub fn was_asked_about(&self, asked: &Self) -> bool {
+        self.launch.sent_at == asked.launch.sent_at && self.arn == asked.arn
+    }
+
+    /// True if GitHub's word that the runner `asked`, read before, has no job still speaks of this row: it has no other registration by now, and no work.
+    #[must_use]
+    pub fn is_idle_as(&self, asked: &Self) -> bool {
+        self.work.is_none() && self.mint == asked.mint
+    }
+}
+
+/// The union of two timelines; the newer one's word counts.
+fn later(old: Timeline, new: Timeline) -> Timeline {
+    Timeline {
+        created: new.created.or(old.created),
+        pull_started: new.pull_started.or(old.pull_started),
+        pull_stopped: new.pull_stopped.or(old.pull_stopped),
+        started: new.started.or(old.started),
+        stopping: new.stopping.or(old.stopping),
+        stopped: new.stopped.or(old.stopped),
+    }
+}
+
+/// Why a runner's row may be closed: no task of it can exist any more.
+#[derive(Clone, Copy, Debug)]
+pub enum End<'a> {
+    /// ECS says that its task has stopped.
+    Stopped(&'a Task),
+    /// Its launch failed for good and no task came of it.
+    NeverStarted(FailureKind, &'a str),
+    /// ECS, asked twice long after the last send, knows no such task.
+    Missing,
+}
+
+/// The runner's exit code when GitHub gives no job to its version any more, and `ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE` is set.
+/// Source: actions/runner, src/Runner.Common/Constants.cs, `ReturnCode.RunnerVersionDeprecated`.
+pub(crate) const VERSION_REFUSED: i32 = 7;
+
+/// The entry script's exit code when it was told that its registration was handed out before: the answer with it was lost on its way.
+pub(crate) const REGISTRATION_LOST: i32 = 26;

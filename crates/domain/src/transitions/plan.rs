@@ -1,0 +1,217 @@
+//! The plan: what scaler should do now for one pool. The one place where launches and stops are decided.
+
+use crate::model::limits::Limits;
+
+mod confirm;
+mod to_send;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::health::Health;
+use crate::model::held::Held;
+use crate::model::id::{JobId, RepositoryId, RunnerId};
+use crate::model::job::WaitingJob;
+use crate::model::pool::Pool;
+use crate::model::runner::{Runner, RunnerState};
+use crate::model::size::Size;
+use crate::model::story::Reason;
+use crate::model::time::Timestamp;
+use crate::transitions::cover::cover;
+use crate::transitions::refusal::Refusals;
+
+pub use confirm::{confirm, is_stale, marks_now};
+pub use to_send::{MOST_AGAIN, ToSend, to_send};
+
+/// A runner to be started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// How large.
+    pub size: Size,
+    /// The job it is started for; none for the idle floor.
+    pub job: Option<JobId>,
+    /// That job's repository.
+    pub repository: Option<RepositoryId>,
+}
+
+/// A runner that is not needed any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    /// Which.
+    pub runner: RunnerId,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// What to do now.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Runners to start, the most urgent first.
+    pub launch: Vec<Start>,
+    /// Runners to mark for stopping.
+    pub stop: Vec<Stop>,
+    /// Jobs that no runner covers and none is started for, with the reason.
+    pub held: Vec<(JobId, Held)>,
+}
+
+/// Decides what to do now for one pool. Pure and total; the order of `jobs` and `runners` does not matter.
+#[expect(clippy::too_many_arguments, reason = "these are all that the decision may depend on, and each is a thing of its own")]
+#[must_use]
+pub fn plan(pool: &Pool, health: &Health, jobs: &[WaitingJob], runners: &[Runner], limits: &Limits, now: Timestamp) -> Plan {
+    let cover = cover(pool, limits, jobs, runners, now);
+    let mut room = Room::new(pool, Known { health, jobs, runners }, limits, now);
+    room.repositories.clone_from(&cover.repositories);
+    let mut plan = Plan::default();
+    for job in &cover.uncovered {
+        match room.admit(job) {
+            Ok(()) => {
+                room.take(job.size, Some(job.repository));
+                plan.launch.push(Start { size: job.size, job: Some(job.id), repository: Some(job.repository) });
+            }
+            Err(held) => plan.held.push((job.id, held)),
+        }
+    }
+    // The floor is of the pool's own size: a runner of a size that the pool no longer has is surplus once no job needs it.
+    let (idle, other): (Vec<&Runner>, Vec<&Runner>) =
+        cover.surplus.iter().partition(|runner| runner.size == pool.size && !runner.silent(now));
+    let floor = usize::try_from(pool.floor()).unwrap_or(usize::MAX);
+    for _ in idle.len()..floor {
+        if room.admit_size(pool.size).is_err() {
+            break;
+        }
+        room.take(pool.size, None);
+        plan.launch.push(Start { size: pool.size, job: None, repository: None });
+    }
+    let beyond = idle.into_iter().skip(floor).chain(other);
+    plan.stop = beyond.map(|runner| Stop { runner: runner.id.clone(), reason: surplus_reason(runner, now) }).collect();
+    plan.stop.sort_by(|one, other| other.runner.cmp(&one.runner));
+    plan
+}
+
+/// Jobs of a look that must be read again, one by one, before anything is planned: held in reserve by a runner that the look does not show.
+///
+/// A runner's end and what it leaves on its job's row (GitHub is to be asked first) are one transaction, of which a query may show
+/// the first half alone; a launch would follow that should not. A read of a single item shows all of what any query has shown a part of.
+pub fn doubtful<'a>(jobs: &'a [WaitingJob], runners: &[Runner]) -> impl Iterator<Item = &'a WaitingJob> {
+    let shown: BTreeSet<RunnerId> = runners.iter().map(|runner| runner.id.clone()).collect();
+    jobs.iter().filter(move |job| job.runner.as_ref().is_some_and(|holder| !shown.contains(holder)))
+}
+
+fn surplus_reason(runner: &Runner, now: Timestamp) -> Reason {
+    if runner.silent(now) {
+        Reason::Unresponsive
+    } else if runner.intended.is_some() {
+        Reason::NotNeeded
+    } else {
+        Reason::BeyondIdleFloor
+    }
+}
+
+/// What is left of every limit while launches are decided one by one.
+struct Room<'a> {
+    known: Known<'a>,
+    limits: &'a Limits,
+    now: Timestamp,
+    pool: u32,
+    max: u32,
+    run: usize,
+    per_repository: Option<u32>,
+    repositories: BTreeMap<RepositoryId, u32>,
+    unasked: BTreeMap<Size, u32>,
+    refusals: Refusals,
+    /// Runners of each repository that have no job yet.
+    without_job: BTreeMap<RepositoryId, u32>,
+}
+
+/// What was read of the pool.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    health: &'a Health,
+    jobs: &'a [WaitingJob],
+    runners: &'a [Runner],
+}
+
+impl<'a> Room<'a> {
+    fn new(pool: &Pool, known: Known<'a>, limits: &'a Limits, now: Timestamp) -> Self {
+        let Known { health, runners, .. } = known;
+        let rows = u32::try_from(runners.len()).unwrap_or(u32::MAX);
+        let mut unasked = BTreeMap::new();
+        for runner in runners.iter().filter(|runner| health.on_trial(runner)) {
+            *unasked.entry(runner.size).or_default() += 1;
+        }
+        let mut without_job = BTreeMap::new();
+        for repository in runners.iter().filter(|runner| runner.state != RunnerState::Busy).filter_map(|runner| runner.repository) {
+            *without_job.entry(repository).or_default() += 1;
+        }
+        Self {
+            known,
+            limits,
+            now,
+            pool: pool.max.saturating_sub(rows),
+            max: pool.max,
+            run: limits.launches,
+            per_repository: pool.max_per_repository,
+            repositories: BTreeMap::new(),
+            unasked,
+            refusals: Refusals::of(known.jobs),
+            without_job,
+        }
+    }
+
+    fn admit(&self, job: &WaitingJob) -> Result<(), Held> {
+        if !job.eligible(self.now) {
+            return Err(Held::Job);
+        }
+        let of_repository = self.repositories.get(&job.repository).copied().unwrap_or_default();
+        if let Some(max) = self.per_repository.filter(|max| of_repository >= *max) {
+            return Err(Held::RepositoryMax(max));
+        }
+        if let Some(until) = self.limits.told_to_wait(job.installation, self.now) {
+            return Err(Held::GithubLimit(until));
+        }
+        if let Some(at) = self.refusals.hold(job) {
+            return Err(Held::Refused(at));
+        }
+        if let Some(at) = self.probe_at(job).filter(|at| *at > self.now || self.without_job.contains_key(&job.repository)) {
+            return Err(Held::NothingGiven(at));
+        }
+        self.admit_size(job.size)
+    }
+
+    /// When the next runner for the job's repository may be tried, if GitHub gives them nothing.
+    fn probe_at(&self, job: &WaitingJob) -> Option<Timestamp> {
+        let Known { health, jobs, runners } = self.known;
+        health.assignment(job.repository)?.probe_at(self.definition(job.size), jobs, runners)
+    }
+
+    fn definition(&self, size: Size) -> &str {
+        self.limits.definitions.get(&size.to_string()).map(String::as_str).unwrap_or_default()
+    }
+
+    fn admit_size(&self, size: Size) -> Result<(), Held> {
+        if self.pool == 0 {
+            return Err(Held::PoolMax(self.max));
+        }
+        let definition = self.definition(size);
+        let health = self.known.health.of_with(&size, self.known.runners).under(definition);
+        let unasked = self.unasked.get(&size).copied().unwrap_or_default();
+        if let Some(at) = health.not_before.filter(|at| *at > self.now) {
+            return Err(Held::FailedStarts(at));
+        }
+        if unasked >= health.unasked_max(definition) {
+            return Err(Held::Unproven(health.unasked_max(definition)));
+        }
+        if self.run == 0 { Err(Held::ThisRun) } else { Ok(()) }
+    }
+
+    fn take(&mut self, size: Size, repository: Option<RepositoryId>) {
+        self.pool -= 1;
+        self.run -= 1;
+        *self.unasked.entry(size).or_default() += 1;
+        if let Some(repository) = repository {
+            *self.repositories.entry(repository).or_default() += 1;
+            *self.without_job.entry(repository).or_default() += 1;
+        }
+    }
+}

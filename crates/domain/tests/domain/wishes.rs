@@ -1,0 +1,218 @@
+//! What people ask for: that a runner ends, that a job is tried again.
+
+use std::time::Duration;
+
+use mayfly_domain::model::errand::Errand;
+use mayfly_domain::model::id::{GithubRunnerId, JobId};
+use mayfly_domain::model::job::{JobRecord, JobState, WaitingJob};
+use mayfly_domain::model::runner::{Outcome, Runner, StopKind};
+use mayfly_domain::model::stop_request::Dismissal;
+use mayfly_domain::model::story::Reason;
+use mayfly_domain::model::target::Target;
+use mayfly_domain::model::task::{End, Task, TaskStatus};
+use mayfly_domain::model::times;
+use mayfly_domain::transitions::care::{Care, care};
+use mayfly_domain::transitions::close::{Around, close};
+use mayfly_domain::transitions::dismissal::{Dismissed, dismiss};
+use mayfly_domain::transitions::registration::{Turn, turn};
+use mayfly_domain::transitions::retry::{Retry, Tried, retry};
+
+use crate::world::builders::{NOW, ago, arn, busy, job, later, marked, parked, record_of, registered, registering, requested, target};
+
+fn mine() -> Target {
+    target(1, "mayfly")
+}
+
+fn wish(force: bool) -> Dismissal {
+    Dismissal { at: NOW, by: "alice".into(), force }
+}
+
+fn left(runner: &Runner, force: bool) -> Runner {
+    match dismiss(runner, wish(force)) {
+        Dismissed::Left(after) => *after,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn at_work() -> Runner {
+    busy(1, 1, 1001, Some(1))
+}
+
+#[test]
+fn what_github_cannot_know_is_marked() {
+    for runner in [requested(1), parked(1)] {
+        let Dismissed::Marked(after) = dismiss(&runner, wish(false)) else { panic!("{runner:?}") };
+        let stop = after.stop.clone().unwrap();
+        assert_eq!((stop.kind, stop.reason.to_string(), after.rev), (StopKind::Asked, "stopped by alice".to_owned(), runner.rev + 1));
+        assert_eq!(after.dismissed, None);
+        assert_eq!(care(&after, None, later(3_600)), Care::None, "scaler stops it");
+    }
+}
+
+#[test]
+fn what_github_may_know_is_never_marked_and_never_stopped_before_it_is_taken_away_there() {
+    for runner in [registering(1, 1, mine()), registered(1, 1, mine())] {
+        let after = left(&runner, false);
+        assert_eq!(after.stop, None);
+        let Care::Retire(why) = care(&after, None, later(40)) else { panic!("{after:?}") };
+        assert_eq!(why.to_string(), "stopped by alice");
+    }
+}
+
+#[test]
+fn a_runner_at_work_is_stopped_only_by_force() {
+    for runner in [at_work(), busy(1, 1, 1001, None), Runner { work: None, ..at_work() }] {
+        assert_eq!(dismiss(&runner, wish(false)), Dismissed::Busy);
+        let forced = left(&runner, true);
+        assert!(matches!(care(&forced, None, later(1)), Care::End(_)), "{forced:?}");
+    }
+}
+
+#[test]
+fn a_runner_that_got_a_job_after_it_was_dismissed_is_left_alone_until_its_job_is_over() {
+    let late = Runner { dismissed: Some(wish(false)), ..at_work() };
+    assert_eq!(care(&late, None, later(3_600)), Care::None);
+    let done = Runner { done_at: Some(later(60)), ..late };
+    assert_eq!(care(&done, None, later(61)), Care::None, "its container may leave by itself");
+}
+
+#[test]
+fn a_runner_whose_job_is_over_or_refused_needs_no_force() {
+    let done = Runner { done_at: Some(ago(5)), ..at_work() };
+    let refused = Runner { refused: Some(Reason::HadItsJob), ..at_work() };
+    for runner in [done, refused] {
+        assert!(matches!(care(&left(&runner, false), None, later(1)), Care::End(_)), "{runner:?}");
+    }
+}
+
+#[test]
+fn whoever_is_on_his_way_out_is_not_asked_twice() {
+    let retired = Runner { retired_at: Some(ago(1)), ..registered(1, 1, mine()) };
+    for runner in [marked(parked(1)), retired, left(&registered(1, 1, mine()), false), left(&at_work(), true)] {
+        assert_eq!(dismiss(&runner, wish(false)), Dismissed::Ending, "{runner:?}");
+    }
+    let forced_later = left(&left(&registered(1, 1, mine()), false), true);
+    assert!(forced_later.dismissed.unwrap().force);
+}
+
+#[test]
+fn a_dismissed_runner_that_still_registers_is_told_to_end_and_gets_nothing() {
+    let after = left(&registering(1, 1, mine()), false);
+    assert_eq!(turn(&after), Turn::Stopped);
+    assert_eq!(after.registered(1, GithubRunnerId(7), NOW), None, "what GitHub made meanwhile is not handed out");
+    let minted = Runner { minted_at: Some(NOW), ..after.clone() };
+    assert_eq!(care(&minted, None, later(35)), Care::None, "a call may be under way");
+    assert!(matches!(care(&minted, None, later(36)), Care::Retire(_)));
+    let free = after.refused_registration(1, "no", NOW).unwrap();
+    assert!(matches!(care(&free, None, later(36)), Care::Mark(StopKind::Asked, _)), "GitHub cannot know it any more");
+}
+
+fn ended(runner: &Runner, waiting: &WaitingJob, exit_code: i32) -> (Outcome, Option<WaitingJob>, String) {
+    let task = Task {
+        arn: arn(1),
+        address: runner.address(),
+        version: 9,
+        status: TaskStatus::Stopped,
+        timeline: mayfly_domain::model::runner::Timeline::default(),
+        stop_code: Some("UserInitiated".into()),
+        stopped_reason: Some("stopped by alice".into()),
+        container_reason: None,
+        exit_code: Some(exit_code),
+    };
+    let record = record_of(waiting);
+    let around = Around { waiting: Some(waiting), record: Some(&record), ..Around::default() };
+    let closing = close(runner, End::Stopped(&task), around, false, later(60));
+    (closing.record.outcome.unwrap(), closing.waiting, closing.record.reason.unwrap().to_string())
+}
+
+#[test]
+fn its_job_is_not_to_blame() {
+    let held = WaitingJob { runner: Some(requested(1).id), ..job(1) };
+    let gone = Runner { retired_at: Some(later(30)), ..left(&registered(1, 1, mine()), false) };
+    for runner in [gone, left(&registering(1, 1, mine()), false)] {
+        assert_eq!(ended(&runner, &held, 0), (Outcome::Unneeded, None, "stopped by alice".into()));
+    }
+    // It left by itself before it was taken away: perhaps with a job of which nobody has heard.
+    let left_early = left(&registered(1, 1, mine()), false);
+    let (outcome, waiting, _) = ended(&left_early, &held, 0);
+    assert_eq!((outcome, waiting.unwrap().ask), (Outcome::NotAssigned, true));
+}
+
+#[test]
+fn a_forced_end_is_told_in_the_runners_reason() {
+    let (outcome, _, reason) = ended(&left(&at_work(), true), &job(2), 143);
+    assert_eq!(outcome, Outcome::Ran);
+    assert!(reason.contains("stopped by alice"), "{reason}");
+}
+
+fn tried(record: &JobRecord, row: Option<&WaitingJob>, runner: Option<&Runner>) -> Retry {
+    retry(Tried { record, row, runner }, "alice", true, NOW)
+}
+
+fn in_state(state: JobState) -> JobRecord {
+    JobRecord { state, ..record_of(&job(1)) }
+}
+
+#[test]
+fn a_job_that_holds_itself_back_is_tried_afresh() {
+    let waits = [
+        WaitingJob { attempts: 3, not_before: Some(later(3_000)), ..job(1) },
+        WaitingJob { attempts: 1, not_before: Some(later(30)), ask: true, asked_at: Some(ago(5)), ..job(1) },
+        WaitingJob { not_before: Some(later(1)), ..job(1) },
+    ];
+    for row in waits {
+        let record = JobRecord { reason: Some(Reason::Reopened), ..record_of(&row) };
+        let Retry::Afresh(after) = tried(&record, Some(&row), None) else { panic!("{row:?}") };
+        let (told, fresh) = *after;
+        assert_eq!((fresh.attempts, fresh.not_before, fresh.asked_at, fresh.ask), (0, None, None, row.ask));
+        assert_eq!((fresh.rev, told.rev), (row.rev + 1, record.rev + 1));
+        assert_eq!(told.reason.is_some(), row.ask, "GitHub is asked first: its runner may have run it");
+        assert!(told.story.last().unwrap().event.to_string().starts_with("is retried by alice"));
+        assert!(row.ask || fresh.eligible(NOW));
+    }
+}
+
+#[test]
+fn a_job_that_nothing_of_its_own_holds_back_is_not_written() {
+    assert_eq!(tried(&record_of(&job(1)), Some(&job(1)), None), Retry::Waits);
+    let passed = WaitingJob { not_before: Some(ago(1)), ..job(1) };
+    assert_eq!(tried(&record_of(&passed), Some(&passed), None), Retry::Waits);
+}
+
+#[test]
+fn a_job_with_a_runner_is_left_to_it() {
+    let runner = registering(1, 1, mine());
+    let held = WaitingJob { attempts: 1, runner: Some(runner.id.clone()), ..job(1) };
+    assert_eq!(tried(&record_of(&held), Some(&held), Some(&runner)), Retry::Runner(runner.address()));
+    let elsewhere = registering(1, 2, mine());
+    assert!(matches!(tried(&record_of(&held), Some(&held), Some(&elsewhere)), Retry::Afresh(_)), "the reservation is void");
+    assert_eq!(tried(&in_state(JobState::Running), None, Some(&at_work())), Retry::Runner(at_work().address()));
+}
+
+#[test]
+fn what_only_github_knows_is_asked() {
+    for (state, runner) in [
+        (JobState::Blocked, None),
+        (JobState::Running, None),
+        (JobState::Running, Some(Runner { done_at: Some(ago(9)), ..at_work() })),
+        (JobState::Running, Some(busy(1, 1, 1001, Some(2)))),
+    ] {
+        let Retry::Ask(open) = tried(&in_state(state), None, runner.as_ref()) else { panic!("{state:?}") };
+        assert_eq!((open.errand.clone(), open.due(NOW), open.tries), (Errand::Ask(JobId(1)), true, 0));
+    }
+}
+
+#[test]
+fn what_no_pool_takes_is_matched_anew_within_a_day() {
+    let unplaced = JobRecord { pool: None, ..in_state(JobState::Unplaced) };
+    assert_eq!(tried(&unplaced, None, None), Retry::Place);
+    let day = NOW.minus(times::QUEUED_AT_MOST + Duration::from_millis(1));
+    assert_eq!(tried(&JobRecord { queued_at: day, ..unplaced }, None, None), Retry::TooLate);
+    let gone = retry(Tried { record: &record_of(&job(1)), row: Some(&job(1)), runner: None }, "alice", false, NOW);
+    assert_eq!(gone, Retry::Place, "its pool is in the pools file no longer");
+}
+
+#[test]
+fn what_is_over_stays_so() {
+    assert_eq!(tried(&in_state(JobState::Closed), None, None), Retry::Over);
+}
