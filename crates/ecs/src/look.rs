@@ -66,7 +66,7 @@ impl Tasks for Fleet {
             // ECS's API reference says that `startedBy` "must be the only filter that you use"; in practice a status beside it is taken. Were that to end,
             // an unanswered launch would hold its job for ever: what runs is told all the same, and that nothing runs is what closes such a row.
             Err(refused @ FleetError::Refused(_)) => {
-                tracing::error!(runner.address = %runner, "ECS does not list stopped tasks by startedBy, so the runner's task counts as gone if none runs: {refused}");
+                tracing::error!(runner.address = %runner, error = %refused, "ECS does not list stopped tasks by startedBy: the runner's task counts as gone if none runs");
             }
             Err(problem) => return Err(problem),
         }

@@ -84,7 +84,9 @@ pub fn read<T: DeserializeOwned>(key: &Key, item: Item) -> Result<T, LedgerError
 
 /// Those of a list's items that can be read. Each of the others is logged: somebody has to look at it, and the list goes on without it.
 pub(crate) fn readable<T: DeserializeOwned>(items: Vec<(Key, Item)>) -> Vec<T> {
-    let read = |(key, item)| read(&key, item).inspect_err(|problem: &LedgerError| tracing::error!("left out of a list: {problem}")).ok();
+    let read = |(key, item)| {
+        read(&key, item).inspect_err(|problem: &LedgerError| tracing::error!(error = %problem, "an item of the table cannot be read: it is left out of the list")).ok()
+    };
     items.into_iter().filter_map(read).collect()
 }
 

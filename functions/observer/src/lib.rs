@@ -43,7 +43,7 @@ impl<R: Records, F: Stopper, W: Wakes> Observer<R, F, W> {
             }
         };
         // Lambda counts it, and an alarm hears of what lasts.
-        handled.await.inspect_err(|problem| warn!("an event was not handled, Lambda hands it over again: {problem:#}"))
+        handled.await.inspect_err(|problem| warn!(error = format!("{problem:#}"), "could not handle an event: Lambda delivers it again"))
     }
 
     async fn seen(&self, task: &Task) -> anyhow::Result<()> {
@@ -61,7 +61,7 @@ impl<R: Records, F: Stopper, W: Wakes> Observer<R, F, W> {
         }
         for pool in &news.wake {
             if let Err(problem) = self.wakes.wake(pool).await {
-                warn!(pool.name = %pool, "the pool has a free slot and was not woken, the tick will do it: {problem}");
+                warn!(pool.name = %pool, error = %problem, "could not wake the pool though it has a free slot: the next tick does it");
             }
         }
         match &news.stop {
@@ -75,7 +75,7 @@ impl<R: Records, F: Stopper, W: Wakes> Observer<R, F, W> {
             Ok(()) => info!(runner.id = %task.address.runner, task.arn = %task.arn, reason = why, "task stopped"),
             // Another try would be told the same; sweeper has other ways.
             Err(refused @ (FleetError::Refused(_) | FleetError::Unexpected { .. })) => {
-                error!(runner.id = %task.address.runner, task.arn = %task.arn, reason = why, "a task that must go was not stopped: {refused}");
+                error!(runner.id = %task.address.runner, task.arn = %task.arn, reason = why, error = %refused, "could not stop a task that must end");
             }
             Err(transient) => return Err(transient).with_context(|| format!("stop task {}", task.arn)),
         }

@@ -56,7 +56,7 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
                 Ok(Answer::admitted())
             }
             Admission::Refused(why, _) => {
-                warn!(runner.id = %runner.id, run.id = request.run_id, repository = request.repository, "job refused: {why}");
+                warn!(runner.id = %runner.id, run.id = request.run_id, repository = request.repository, reason = %why, "refused a job");
                 self.wake(&runner).await;
                 Ok(Answer::not_admitted(&why.to_string()))
             }
@@ -87,7 +87,7 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
     /// The job that the runner was meant for needs another runner.
     async fn wake(&self, runner: &Runner) {
         if let Err(problem) = self.world.wakes.wake(&runner.pool).await {
-            warn!(pool.name = %runner.pool, "the pool was not woken, the next tick does it: {problem}");
+            warn!(pool.name = %runner.pool, error = %problem, "could not wake the pool: the next tick does it");
         }
     }
 }

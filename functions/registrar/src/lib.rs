@@ -96,7 +96,7 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         let asked = match event.read() {
             Ok(asked) => asked,
             Err(Unusable::Caller(why)) => {
-                warn!("refused: {why}");
+                warn!(reason = %why, "refused the request");
                 return Answer::refused("the caller is no task of this stack");
             }
             Err(Unusable::Body(why)) => return Answer::bad_request(&why),
@@ -121,13 +121,13 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
     /// A failure that another try may not meet.
     fn failed(&self, problem: &anyhow::Error) -> Answer {
         if let Some(LedgerError::Busy { .. }) = problem.downcast_ref() {
-            warn!("asked to come again: {problem:#}");
+            warn!(error = format!("{problem:#}"), "told the runner to ask again");
             return Answer::later(BUSY_RETRY, "the ledger is busy");
         }
         if passes(problem) {
-            warn!("asked to come again: {problem:#}");
+            warn!(error = format!("{problem:#}"), "told the runner to ask again");
         } else {
-            error!("asked to come again, and a person has to act: {problem:#}");
+            error!(error = format!("{problem:#}"), "told the runner to ask again: a person has to act");
         }
         Answer::later(FAILURE_RETRY, "mayfly cannot answer now")
     }
@@ -160,7 +160,7 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         let described = match self.world.tasks.describe(std::slice::from_ref(&arn)).await {
             Ok(described) => described,
             Err(problem) => {
-                warn!(task.arn = %arn, "ECS does not say whose task asks, it is told to come again: {problem}");
+                warn!(task.arn = %arn, error = %problem, "ECS does not say whose task asks: told it to ask again");
                 return Ok(None);
             }
         };

@@ -161,7 +161,7 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
                 if reservation.waiting.refused
                     && let Err(problem) = self.ledger.refused_no_more(&reservation).await
                 {
-                    warn!(job.id = %reservation.job.id, "other jobs of its repository wait until it begins: {problem}");
+                    warn!(job.id = %reservation.job.id, error = %problem, "other jobs of its repository wait until it begins");
                 }
                 Ok(Next::Answer(answer))
             }
@@ -185,13 +185,13 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         let later = |wait, why| Ok(Next::Answer(Answer::later(wait, why)));
         match problem {
             RegisterError::RefusedForGood { status, everywhere, message, call } => {
-                warn!(runner.id = %runner.id, job.id = %job, http.status = status, call = %call, "GitHub refuses a runner for the job: {message}");
+                warn!(runner.id = %runner.id, job.id = %job, http.status = status, call = %call, error = %message, "GitHub refuses a runner for the job");
                 let freed = self.ledger.refused(reservation, (&message, everywhere), now).await?;
                 Ok(freed.map_or_else(changed_meanwhile, |runner| Next::Again(Box::new(runner), everywhere)))
             }
             RegisterError::RateLimited { until, message, call } => {
                 let installation = reservation.job.installation;
-                warn!(installation.id = %installation, call = %call, "GitHub tells the installation to wait: {message}");
+                warn!(installation.id = %installation, call = %call, error = %message, "GitHub tells the installation to wait");
                 self.ledger.limited(installation, until).await?;
                 self.ledger.unregistered(runner, &message, now).await?;
                 Ok(Next::Answer(told_to_wait(runner, until.since(now), now)))
@@ -207,7 +207,7 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
                 later(FAILURE_RETRY, "GitHub does not answer")
             }
             RegisterError::Misconfigured { message } => {
-                error!(runner.id = %runner.id, "somebody must mend the GitHub App's settings: {message}");
+                error!(runner.id = %runner.id, error = %message, "a person must correct the GitHub App's settings");
                 self.ledger.unregistered(runner, &message, now).await?;
                 later(FAILURE_RETRY, "the GitHub App is misconfigured")
             }
@@ -225,7 +225,7 @@ fn changed_meanwhile() -> Next {
 }
 
 fn unanswered(runner: &Runner, message: &str, call: &Call) {
-    warn!(runner.id = %runner.id, call = %call, "GitHub gave no registration, the runner asks again: {message}");
+    warn!(runner.id = %runner.id, call = %call, error = %message, "GitHub gave no registration: the runner asks again");
 }
 
 /// The answer for a runner whose turn it is not.

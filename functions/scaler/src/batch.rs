@@ -89,7 +89,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
                     group.messages.push(message.message_id);
                 }
                 // It can never become a wake: keeping it would only hold up its group.
-                Err(problem) => error!(message.id = message.message_id, "a message that is not a wake was dropped: {problem}"),
+                Err(problem) => error!(message.id = message.message_id, error = %problem, "dropped a message that is not a wake"),
             }
         }
         let served = groups.into_iter().map(|(pool, group)| async move {
@@ -101,7 +101,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
             match timeout(times::SCALER_GIVES_UP, self.serve(&pool)).await.unwrap_or_else(gave_up) {
                 Ok(()) => Vec::new(),
                 Err(problem) => {
-                    warn!(pool.name = %pool, "the pool was not served, its wakes come back: {problem:#}");
+                    warn!(pool.name = %pool, error = format!("{problem:#}"), "could not serve the pool: its wakes are delivered again");
                     group.messages
                 }
             }

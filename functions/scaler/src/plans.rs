@@ -75,7 +75,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
         if more && progress {
             // The tick would do it, too, a minute later.
             if let Err(problem) = self.world.wakes.wake(name).await {
-                warn!(pool.name = %name, "the pool was not woken again though work is left: {problem}");
+                warn!(pool.name = %name, error = %problem, "could not wake the pool again though work is left");
             }
         }
         Ok(())

@@ -53,7 +53,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
         let until = Instant::now() + deadline.since(self.now());
         let writing = futures::stream::iter(reasons).for_each_concurrent(AT_ONCE, |reason| async move {
             if let Err(problem) = self.ledger.explain(pool, &reason.row, reason.held).await {
-                debug!(job.id = %reason.row.id, "why it waits was not written down, the next look does it: {problem}");
+                debug!(job.id = %reason.row.id, error = %problem, "could not record why the job waits: the next look does it");
             }
         });
         let _ = tokio::time::timeout_at(until, writing).await;
@@ -65,11 +65,11 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
             FleetError::Refused(call) => call.in_words(),
             FleetError::Unexpected { .. } => problem.to_string(),
             FleetError::Transient(_) => {
-                warn!(pool.name = %pool.name, image = definition.image, "no answer about a task definition, so no launch in this run: {problem}");
+                warn!(pool.name = %pool.name, image = definition.image, error = %problem, "ECS did not answer about a task definition: nothing is launched from it in this run");
                 return Held::NoAnswer;
             }
         };
-        warn!(pool.name = %pool.name, image = definition.image, "ECS takes no such task definition: {problem}");
+        warn!(pool.name = %pool.name, image = definition.image, error = %problem, "ECS refuses the task definition");
         let now = self.now();
         let fingerprint = self.fingerprint(pool, size);
         let launch = Unlaunchable { size, definition: &fingerprint, message: &message };
@@ -84,7 +84,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
                 health.not_before.map_or(Held::Unproven(health.unasked_max(&fingerprint)), Held::FailedStarts)
             }
             Err(problem) => {
-                warn!(pool.name = %pool.name, "a task definition that ECS refuses was not written down, the next look asks again: {problem}");
+                warn!(pool.name = %pool.name, error = %problem, "could not record that ECS refuses a task definition: the next look asks again");
                 Held::NoAnswer
             }
         }

@@ -57,7 +57,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
                     Ok(next) => again.extend(next),
                     // One answer that was not written down must not cost the others: its row is sent again.
                     Err(problem) => {
-                        warn!(runner.id = %id, "the answer to a launch was not written down: {problem:#}");
+                        warn!(runner.id = %id, error = format!("{problem:#}"), "could not record the answer to a launch");
                         lost = Some(problem);
                     }
                 }
@@ -100,7 +100,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
             Ok(Changed::Yes(after)) => Some(*after),
             Ok(Changed::No(_) | Changed::Closed) => None,
             Err(problem) => {
-                warn!(runner.id = %runner.id, "an unanswered launch was not taken up: {problem}");
+                warn!(runner.id = %runner.id, error = %problem, "could not take up an unanswered launch");
                 None
             }
         }
@@ -113,7 +113,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
             Sent::NotSent => self.answered(runner, LaunchResult::NotSent).await.map(|()| None),
             Sent::Answered(LaunchAnswer::Started(arn)) => self.started(&address, &arn).await.map(|()| None),
             Sent::Answered(LaunchAnswer::Unsure { reason, may_have_started, .. }) => {
-                warn!(runner.id = %runner.id, pool.name = %runner.pool, "no definite answer to a launch, it is sent again: {reason}");
+                warn!(runner.id = %runner.id, pool.name = %runner.pool, reason = %reason, "no definite answer to a launch: it is sent again");
                 let result = if may_have_started { LaunchResult::Unknown } else { LaunchResult::NotSent };
                 self.answered(runner, result).await.map(|()| None)
             }
@@ -156,7 +156,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
     async fn failed(&self, runner: &Runner, kind: LaunchFailure, reason: &str) -> anyhow::Result<Option<Runner>> {
         match after_refusal(runner, kind.into(), false) {
             AfterRefusal::Settle | AfterRefusal::Record => {
-                warn!(runner.id = %runner.id, pool.name = %runner.pool, "a repeated launch failed, and what came of the first is unknown: {reason}");
+                warn!(runner.id = %runner.id, pool.name = %runner.pool, reason = %reason, "a repeated launch failed: whether the first made a task is unknown");
                 return self.answered(runner, LaunchResult::RefusedAfterUnknown).await.map(|()| None);
             }
             AfterRefusal::TryElsewhere => {
@@ -168,9 +168,11 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
             AfterRefusal::Close => {}
         }
         match kind {
-            LaunchFailure::Configuration => warn!(runner.id = %runner.id, pool.name = %runner.pool, "ECS takes no such launch: {reason}"),
+            LaunchFailure::Configuration => {
+                warn!(runner.id = %runner.id, pool.name = %runner.pool, reason = %reason, "ECS refuses the launch")
+            }
             LaunchFailure::Capacity | LaunchFailure::Quota => {
-                warn!(runner.id = %runner.id, pool.name = %runner.pool, "ECS has no room for a runner now: {reason}");
+                warn!(runner.id = %runner.id, pool.name = %runner.pool, reason = %reason, "ECS has no room for a runner now");
             }
         }
         let end = End::NeverStarted(kind.into(), reason);
@@ -218,7 +220,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
     /// A stop that fails is repeated at the next look.
     async fn stop(&self, arn: &TaskArn, why: &Reason) {
         if let Err(problem) = self.world.fleet.stop(arn, &why.to_string()).await {
-            warn!(task.arn = %arn, "a task was not stopped, the next look tries again: {problem}");
+            warn!(task.arn = %arn, error = %problem, "could not stop a task: the next look tries again");
         }
     }
 }
@@ -228,7 +230,7 @@ fn sending(runner: &Runner) -> Option<Sending> {
     match LaunchRequest::from_json(&runner.launch.request) {
         Ok(request) => Some(Sending { runner: runner.id.clone(), request, client_token: runner.client_token() }),
         Err(problem) => {
-            error!(runner.id = %runner.id, "its launch request cannot be read: {problem}");
+            error!(runner.id = %runner.id, error = %problem, "the runner's launch request cannot be read");
             None
         }
     }

@@ -260,7 +260,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let free = match &told {
             Ok(limits) => limits.get(&installation).is_none_or(|reset| *reset <= self.now()),
             Err(problem) => {
-                warn!(installation.id = %installation, "it is not known whether GitHub told it to wait, it is asked nothing in this sweep: {problem}");
+                warn!(installation.id = %installation, error = %problem, "could not read whether GitHub limits the installation: this sweep asks nothing for it");
                 false
             }
         };
@@ -279,7 +279,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let Some(CallError::RateLimited { until, .. }) = problem.downcast_ref() else { return };
         budget.close(installation);
         if let Err(problem) = self.ledger.limited(installation, *until).await {
-            warn!(installation.id = %installation, "that GitHub told it to wait was not written down: {problem}");
+            warn!(installation.id = %installation, error = %problem, "could not record that GitHub limits the installation");
         }
     }
 }

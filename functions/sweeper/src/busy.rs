@@ -44,7 +44,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 Ok(Some(None) | None) => BTreeSet::new(),
                 Err(problem) => {
                     self.heed(target.installation, &problem, budget).await;
-                    warn!(installation.id = %target.installation, "runners at work were not listed: {problem:#}");
+                    warn!(installation.id = %target.installation, error = format!("{problem:#}"), "could not list the runners at work");
                     BTreeSet::new()
                 }
             };
@@ -64,7 +64,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         futures::stream::iter(&at_work)
             .for_each_concurrent(WRITES_AT_ONCE, |runner| async move {
                 if let Err(problem) = self.answered(runner, Answer::AtWork).await {
-                    warn!(runner.id = %runner.id, "that it is at work was not written down, the next sweep asks again: {problem:#}");
+                    warn!(runner.id = %runner.id, error = format!("{problem:#}"), "could not record that the runner is at work: the next sweep asks again");
                 }
             })
             .await;
@@ -76,7 +76,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 if let Some(target) = &runner.target {
                     self.heed(target.installation, &problem, budget).await;
                 }
-                warn!(runner.id = %runner.id, "GitHub was not asked about the runner, the next sweep tries again: {problem:#}");
+                warn!(runner.id = %runner.id, error = format!("{problem:#}"), "could not ask GitHub about the runner: the next sweep tries again");
             }
         }
     }

@@ -196,7 +196,11 @@ fn attempt(shown: &DeliveryNow) -> Option<Attempt> {
         "completed" => JobAction::Completed,
         _ => return None,
     };
-    let guid = shown.guid.parse().inspect_err(|problem| warn!("a delivery that is left out: {problem}")).ok()?;
+    let guid = shown
+        .guid
+        .parse()
+        .inspect_err(|problem| warn!(error = %problem, "a delivery in GitHub's list cannot be read: it is left out"))
+        .ok()?;
     let refused = Redelivery::is_refusal(shown.status_code);
     let of = Redelivery { guid, delivery: shown.id, first_at: shown.delivered_at, action, repository: shown.repository, refused };
     Some(Attempt { of, asked_for: shown.redelivery, succeeded: shown.succeeded() })

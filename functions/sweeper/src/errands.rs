@@ -138,7 +138,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             Ok(Some(Ran::Still(generation))) => self.ledger.errand_again(&open.matched_by(*generation)).await,
             Ok(None) => Ok(()),
             Err(problem) => {
-                warn!(errand = %open.errand, "not done, it is tried again: {problem:#}");
+                warn!(errand = %open.errand, error = format!("{problem:#}"), "could not complete the follow-up: it is tried again");
                 if let Some(installation) = open.installation {
                     self.heed(installation, problem, budget).await;
                 }
@@ -146,7 +146,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             }
         };
         if let Err(problem) = written {
-            warn!(errand = %open.errand, "what came of it was not written down, it is run again: {problem}");
+            warn!(errand = %open.errand, error = %problem, "could not record the follow-up's result: it is run again");
         }
     }
 

@@ -79,7 +79,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             }
             if let Err(problem) = self.ask_about_waiting(waiting, &of_run, &mut listed, (pools, budget)).await {
                 self.heed(waiting.installation, &problem, budget).await;
-                warn!(job.id = %waiting.id, "GitHub was not asked about the job, the next sweep tries again: {problem:#}");
+                warn!(job.id = %waiting.id, error = format!("{problem:#}"), "could not ask GitHub about the job: the next sweep tries again");
             }
         }
     }
@@ -128,7 +128,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 break;
             }
             if let Err(problem) = self.placed_anew(waiting.id, pools).await {
-                warn!(job.id = %waiting.id, pool.name = %pool, "not matched again though its pool is gone or another one, the next sweep tries again: {problem:#}");
+                warn!(job.id = %waiting.id, pool.name = %pool, error = format!("{problem:#}"), "could not match the job again though its pool has changed or is gone: the next sweep tries again");
             }
         }
     }

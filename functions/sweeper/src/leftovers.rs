@@ -92,7 +92,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 let standing = match self.ledger.standing(unknown.key()).await {
                     Ok(standing) => standing,
                     Err(problem) => {
-                        warn!(runner.id = %unknown.key().runner, "a runner that GitHub lists was not read, it is left alone: {problem:#}");
+                        warn!(runner.id = %unknown.key().runner, error = format!("{problem:#}"), "could not read a runner that GitHub lists: it stays registered");
                         continue;
                     }
                 };

@@ -119,7 +119,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     pub async fn sweep(&self, owner: &str) -> anyhow::Result<()> {
         let began = Instant::now();
         let lease = self.ledger.take_lease(owner, self.now()).await.context("take the lease");
-        if !lease.inspect_err(|problem| warn!("no sweep this minute, the next one's is another: {problem:#}"))? {
+        if !lease.inspect_err(|problem| warn!(error = format!("{problem:#}"), "no sweep in this minute: the next minute has its own"))? {
             info!("another sweep is under way");
             return Ok(());
         }
@@ -128,11 +128,11 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let swept = timeout_at(began + GIVES_UP, self.sweep_all(&budget)).await.unwrap_or_else(gave_up);
         match timeout(LEASE_BACK, self.ledger.give_lease_back(owner)).await {
             Ok(Ok(())) => {}
-            Ok(Err(problem)) => warn!("the lease was not given back, it runs out by itself: {problem}"),
+            Ok(Err(problem)) => warn!(error = %problem, "could not release the lease: it expires by itself"),
             Err(_) => warn!("the lease was not given back within {} s, it runs out by itself", LEASE_BACK.as_secs()),
         }
         // Lambda counts it, and two alarms hear of what lasts.
-        swept.inspect_err(|problem| warn!("the sweep did not come to its end, the next minute's is another: {problem:#}"))?;
+        swept.inspect_err(|problem| warn!(error = format!("{problem:#}"), "the sweep did not finish: the next minute has its own"))?;
         // Counted by the template's metric filter Sweeps: five minutes without it ring the alarm sweeper-silent.
         info!("swept");
         Ok(())
@@ -140,7 +140,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
 
     async fn sweep_all(&self, budget: &Budget) -> anyhow::Result<()> {
         // A pools file that cannot be read must not keep the pools from being ticked.
-        let pools = self.settings.pools().await.inspect_err(|problem| warn!("swept without the pools file: {problem}")).ok();
+        let pools = self.settings.pools().await.inspect_err(|problem| warn!(error = %problem, "swept without the pools file")).ok();
         let names = self.pools(pools.as_deref()).await.context("list the pools")?;
         self.tick(&names).await;
         // Before any row is read: a row is written before its task is asked for, so a task that is listed here has one, had one, or is nobody's.
@@ -162,7 +162,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             match self.ask_ecs(name, &mut named, budget).await {
                 Ok(read) => rows.extend(read.map(|read| (*name, (began, read)))),
                 Err(problem) => {
-                    warn!(pool.name = %name, "ECS was not asked about the pool's tasks, the next sweep tries again: {problem:#}");
+                    warn!(pool.name = %name, error = format!("{problem:#}"), "could not ask ECS about the pool's tasks: the next sweep tries again");
                 }
             }
         }
@@ -178,7 +178,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             }
             let read = rows.remove(name).filter(|(began, _)| began.elapsed() < ROWS_HOLD).map(|(_, read)| read);
             if let Err(problem) = self.sweep_pool((name, read), pools.as_deref(), &mut later, budget).await {
-                warn!(pool.name = %name, "the pool was not swept, the next sweep tries again: {problem:#}");
+                warn!(pool.name = %name, error = format!("{problem:#}"), "could not sweep the pool: the next sweep tries again");
             }
         }
         if let Some(pools) = pools.as_deref() {
@@ -210,10 +210,10 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     async fn sweep_rest(&self, pools: &Pools, later: Later, budget: &Budget) {
         budget.begin(Duty::FollowUp);
         if let Err(problem) = self.read_deliveries(budget).await {
-            warn!("the list of deliveries was not read, the next sweep tries again: {problem:#}");
+            warn!(error = format!("{problem:#}"), "could not read GitHub's list of deliveries: the next sweep tries again");
         }
         if let Err(problem) = self.run_errands(pools, budget).await {
-            warn!("errands were left, the next sweep goes on: {problem:#}");
+            warn!(error = format!("{problem:#}"), "follow-ups are left: the next sweep continues");
         }
         budget.begin(Duty::Question);
         self.ask_about_runners(later.runners, pools, budget).await;
@@ -221,7 +221,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         self.ask_about_jobs(&later.jobs, pools, budget).await;
         budget.begin(Duty::Round);
         if let Err(problem) = self.ask_repositories(pools, budget).await {
-            warn!("no repository was asked about, the next sweep tries again: {problem:#}");
+            warn!(error = format!("{problem:#}"), "could not ask about any repository: the next sweep tries again");
         }
     }
 
@@ -233,7 +233,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
 
     async fn wake(&self, name: &PoolName) {
         if let Err(problem) = self.world.wakes.wake(name).await {
-            warn!(pool.name = %name, "the pool was not woken, the next tick does it: {problem}");
+            warn!(pool.name = %name, error = %problem, "could not wake the pool: the next tick does it");
         }
     }
 }

@@ -23,7 +23,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let Some(pools) = pools else { return Ok(names.into_iter().collect()) };
         for entry in &entries {
             if let Err(problem) = self.keep_entry(entry, pools).await {
-                warn!(pool.name = %entry.name, "its entry was not kept up, the next sweep tries again: {problem:#}");
+                warn!(pool.name = %entry.name, error = format!("{problem:#}"), "could not update the pool's entry: the next sweep tries again");
             }
         }
         for pool in &pools.pools {
@@ -31,7 +31,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 && let Err(problem) =
                     self.ledger.put_pool_entry(&PoolEntry { name: pool.name.clone(), size: pool.size, gone_at: None }).await
             {
-                warn!(pool.name = %pool.name, "it was not entered in the list of pools, the next sweep tries again: {problem:#}");
+                warn!(pool.name = %pool.name, error = format!("{problem:#}"), "could not add the pool to the list of pools: the next sweep tries again");
             }
         }
         Ok(names.into_iter().collect())

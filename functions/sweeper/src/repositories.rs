@@ -59,7 +59,11 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             let name = seen.repository.name.clone();
             if let Err(problem) = self.ask_repository(seen, deputy, pools, budget).await {
                 self.heed(installation, &problem, budget).await;
-                warn!(repository.name = name, "not asked for jobs that nobody told of, a later sweep does it: {problem:#}");
+                warn!(
+                    repository.name = name,
+                    error = format!("{problem:#}"),
+                    "could not ask the repository for jobs that no delivery told of: a later sweep does it"
+                );
             }
         }
         Ok(())
@@ -70,11 +74,11 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         for account in &pools.accounts {
             let left = self.ledger.left_by(&account.login).await;
             let left =
-                left.inspect_err(|problem| warn!(account = account.login, "not known what it left while it was not served: {problem}"));
+                left.inspect_err(|problem| warn!(account = account.login, error = %problem, "could not find out what the account queued while it was not served"));
             for one in left.unwrap_or_default().iter().filter(|one| pools.serves(&one.repository)) {
                 info!(repository.name = one.repository.name, "its account is served now, and what waits there is looked for");
                 if let Err(problem) = self.ledger.serve(one, self.now()).await {
-                    warn!(repository.name = one.repository.name, "not taken over, the next sweep does it: {problem}");
+                    warn!(repository.name = one.repository.name, error = %problem, "could not take over the repository: the next sweep does it");
                 }
             }
         }
@@ -183,7 +187,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 Ok(true) => (seen.seen_at, seen.newest) = (self.now(), seen.newest.max(job.id)),
                 Ok(false) => {}
                 Err(problem) => {
-                    warn!(job.id = %job.id, repository.name = seen.repository.name, "not recorded though nobody told of it, a later look tries again: {problem:#}");
+                    warn!(job.id = %job.id, repository.name = seen.repository.name, error = format!("{problem:#}"), "could not record a job that no delivery told of: a later sweep tries again");
                 }
             }
         }

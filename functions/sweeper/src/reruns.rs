@@ -72,7 +72,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 return Err(anyhow::Error::new(problem).context("ask for another run of the job"));
             }
             Err(problem) => {
-                warn!(job.id = %job, "no answer to the request to run it again, and it is not repeated: {problem}");
+                warn!(job.id = %job, error = %problem, "GitHub did not answer the request to run the job again: it is not repeated");
                 (Ran::Done, StoryEvent::RerunUnanswered)
             }
         };

@@ -88,7 +88,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             if let Some(target) = &runner.target {
                 self.heed(target.installation, &problem, budget).await;
             }
-            warn!(runner.id = %runner.id, pool.name = %runner.pool, "not minded, the next sweep tries again: {problem:#}");
+            warn!(runner.id = %runner.id, pool.name = %runner.pool, error = format!("{problem:#}"), "could not check the runner: the next sweep tries again");
         }
     }
 
@@ -101,7 +101,9 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
         let limits = match self.ledger.limits(jobs.iter().map(|job| job.installation).collect()).await {
             Ok(github) => Limits { github, ..Limits::default() },
-            Err(problem) => return warn!(pool.name = %pool.name, "no room was made, the next sweep tries again: {problem}"),
+            Err(problem) => {
+                return warn!(pool.name = %pool.name, error = %problem, "could not make room in the pool: the next sweep tries again");
+            }
         };
         for id in in_the_way(pool, &limits, jobs, runners, self.now()) {
             let Some(runner) = runners.iter().find(|runner| runner.id == id) else { continue };
@@ -114,7 +116,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let now = self.now();
         let mark = |row: &Runner| row.marked(kind, why, now);
         if let Changed::Yes(marked) = self.ledger.change_runner(&runner.address(), mark).await? {
-            info!(runner.id = %runner.id, pool.name = %runner.pool, "marked for stopping: {why}");
+            info!(runner.id = %runner.id, pool.name = %runner.pool, reason = %why, "marked the runner for stopping");
             if let Some(arn) = &marked.arn {
                 self.world.fleet.stop(arn, &why.to_string()).await?;
             }
@@ -172,14 +174,14 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// changes nothing.
     async fn end(&self, runner: &Runner, may_ask: bool, why: &Reason) -> anyhow::Result<()> {
         if may_ask && let Err(problem) = self.take_away(runner).await {
-            warn!(runner.id = %runner.id, pool.name = %runner.pool, "GitHub was not told that it ends: {problem:#}");
+            warn!(runner.id = %runner.id, pool.name = %runner.pool, error = format!("{problem:#}"), "could not deregister the runner at GitHub");
         }
         self.stop_task(runner, why).await
     }
 
     async fn stop_task(&self, runner: &Runner, why: &Reason) -> anyhow::Result<()> {
         let Some(arn) = &runner.arn else { return Ok(()) };
-        info!(runner.id = %runner.id, pool.name = %runner.pool, task.arn = %arn, "stopped: {why}");
+        info!(runner.id = %runner.id, pool.name = %runner.pool, task.arn = %arn, reason = %why, "stopped the runner's task");
         self.world.fleet.stop(arn, &why.to_string()).await.context("stop its task")
     }
 

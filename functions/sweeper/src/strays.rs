@@ -31,7 +31,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     pub(crate) async fn listed_tasks(&self) -> Vec<TaskArn> {
         let listed = self.world.fleet.list_all().await;
         listed
-            .inspect_err(|problem| warn!("the cluster's tasks were not listed, the next sweep looks for strays: {problem}"))
+            .inspect_err(|problem| warn!(error = %problem, "could not list the cluster's tasks: the next sweep looks for strays"))
             .unwrap_or_default()
     }
 
@@ -50,7 +50,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let described = match self.world.fleet.describe(&unnamed).await {
             Ok(described) => described,
             Err(problem) => {
-                warn!("tasks without a row were not described, the next sweep tries again: {problem}");
+                warn!(error = %problem, "could not describe tasks that have no row: the next sweep tries again");
                 return;
             }
         };
@@ -65,7 +65,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 return;
             }
             if let Err(problem) = self.mind_stray(task, pools, budget).await {
-                warn!(task.arn = %task.arn, runner.id = %task.address.runner, "a task without a row was not minded, the next sweep tries again: {problem:#}");
+                warn!(task.arn = %task.arn, runner.id = %task.address.runner, error = format!("{problem:#}"), "could not deal with a task that has no row: the next sweep tries again");
             }
         }
     }
@@ -123,7 +123,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     async fn stop_stray(&self, task: &Task, why: &Reason) -> anyhow::Result<()> {
-        warn!(task.arn = %task.arn, runner.id = %task.address.runner, pool.name = %task.address.pool, "a task without a row is stopped: {why}");
+        warn!(task.arn = %task.arn, runner.id = %task.address.runner, pool.name = %task.address.pool, reason = %why, "stopping a task that has no row");
         self.world.fleet.stop(&task.arn, &why.to_string()).await.context("stop it")
     }
 }

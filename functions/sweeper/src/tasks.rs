@@ -57,7 +57,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 Described::Missing(_) | Described::Foreign(_) => self.missing(runner).await,
             };
             if let Err(problem) = result {
-                warn!(pool.name = %pool, "a task was not looked at, the next sweep tries again: {problem:#}");
+                warn!(pool.name = %pool, error = format!("{problem:#}"), "could not check a task: the next sweep tries again");
             }
         }
         let changed: BTreeSet<RunnerId> = news.iter().map(|(runner, _)| runner.id.clone()).collect();
