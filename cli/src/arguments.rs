@@ -13,9 +13,9 @@ use crate::commands::init::Init;
 use crate::commands::jobs::Jobs;
 use crate::commands::logs::Logs;
 use crate::commands::matching::Match;
-use crate::commands::plan::Planning;
+use crate::commands::plan::PlanArgs;
 use crate::commands::pools::Pools;
-use crate::commands::retry::Again;
+use crate::commands::retry::RetryArgs;
 use crate::commands::rotate::Rotate;
 use crate::commands::runners::Runners;
 use crate::commands::status::Status;
@@ -103,7 +103,7 @@ pub enum Command {
     /// Show the pools in force, or their file
     Pools(Pools),
     /// Show what a pools file would change
-    Plan(Planning),
+    Plan(PlanArgs),
     /// Apply a pools file
     Apply(Apply),
     /// Show what a runner's container printed
@@ -111,7 +111,7 @@ pub enum Command {
     /// Stop a runner; a busy one only with --force
     Stop(Stop),
     /// Try a job again now
-    Retry(Again),
+    Retry(RetryArgs),
     /// Explain a job: what happened, what it waits for, and what helps
     Explain(Explain),
     /// Check a deployment and suggest fixes

@@ -22,7 +22,7 @@ pub fn short(arn: &str) -> &str {
 
 fn local() -> String {
     let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
-    let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "somebody".to_owned());
+    let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "someone".to_owned());
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| variable("HOSTNAME"));
     match host.as_deref().map(str::trim) {
         Some(host) if !host.is_empty() => format!("{user}@{host}"),

@@ -12,7 +12,7 @@ use aws_sdk_ssm::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_ssm::types::Parameter;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
-use mayfly_config::source::{GITHUB, problem_of_url};
+use mayfly_config::store::{GITHUB, problem_of_url};
 use mayfly_ledger::{Dynamo, Ledger, LedgerError};
 use mayfly_queue::SqsWakes;
 use serde::Deserialize;
@@ -20,9 +20,9 @@ use serde::Deserialize;
 use crate::arguments::Global;
 use crate::credentials::{self, SIGN_IN, unreachable};
 use crate::failure::Failure;
-use crate::screen::{DOUBTFUL, FAINT, Screen};
-use crate::vault::SsmVault;
-use crate::words::plain;
+use crate::screen::{CAUTION, FAINT, Screen};
+use crate::secrets_store::SsmSecretsStore;
+use crate::text_format::plain;
 
 /// How long one attempt of a call may take: a person waits at a terminal.
 const ATTEMPT: Duration = Duration::from_secs(10);
@@ -133,7 +133,7 @@ pub async fn connect_with(sdk: SdkConfig, global: &Global) -> Result<Connected, 
         Failure::new(problem, "the template writes it: deploy again with a template of mayfly's version")
     })?;
     if let Some(skew) = deployment.skew(VERSION) {
-        Screen::new(global.color, global.json).say(format_args!("{DOUBTFUL}warning:{DOUBTFUL:#} {}", plain(&skew)));
+        Screen::new(global.color, global.json).say(format_args!("{CAUTION}warning:{CAUTION:#} {}", plain(&skew)));
     }
     Ok(Connected { stack: global.stack.clone(), deployment, sdk })
 }
@@ -211,7 +211,7 @@ impl Connected {
         SqsWakes::new(aws_sdk_sqs::Client::new(&self.sdk), self.deployment.wake_queue_url.clone())
     }
 
-    /// The GitHub that it serves, as people open it, without a slash at the end: what `init` wrote down for everybody who may look. The
+    /// The GitHub that it serves, as people open it, without a slash at the end: what `init` wrote down for everyone who may look. The
     /// App is used only where its key says, which this does not: it is for links, and for what a runner must reach.
     ///
     /// # Errors
@@ -225,9 +225,9 @@ impl Connected {
 
     /// Where its secrets are, encrypted with its key.
     #[must_use]
-    pub fn vault(&self) -> SsmVault {
+    pub fn secrets_store(&self) -> SsmSecretsStore {
         let key = (!self.deployment.kms_key.is_empty()).then(|| self.deployment.kms_key.clone());
-        SsmVault::new(aws_sdk_ssm::Client::new(&self.sdk), key)
+        SsmSecretsStore::new(aws_sdk_ssm::Client::new(&self.sdk), key)
     }
 
     /// The name of one of its parameters: `pools`, `github`, `github-app`, `webhook-secret`.

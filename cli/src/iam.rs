@@ -23,7 +23,7 @@ use crate::failure::Failure;
 /// The version of IAM's API, the only one there is.
 const VERSION: &str = "2010-05-08";
 
-/// How long IAM may take: somebody waits before a terminal.
+/// How long IAM may take: someone waits before a terminal.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 const FORM: &str = "application/x-www-form-urlencoded";

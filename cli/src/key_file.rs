@@ -13,7 +13,7 @@ const STDIN: &str = "-";
 /// A key is 1.7 KB, its parameter holds 4: what is larger is another file.
 const LARGEST: u64 = 16 << 10;
 
-/// Fewer characters than this can be guessed by somebody who saw one signed delivery.
+/// Fewer characters than this can be guessed by someone who saw one signed delivery.
 const SHORTEST: usize = 16;
 
 /// True if the file stands for stdin.
@@ -48,7 +48,7 @@ pub fn read(file: &Path) -> Result<Secret, Failure> {
 fn key(text: &str) -> Option<Secret> {
     let text = text.trim();
     let framed = |kind: &str| text.starts_with(&format!("-----BEGIN {kind}-----")) && text.ends_with(&format!("-----END {kind}-----"));
-    // GitHub's own are PKCS #1; whoever keeps keys elsewhere may have made PKCS #8 of it. Encrypted ones are neither.
+    // GitHub's own are PKCS #1; anyone who keeps keys elsewhere may have made PKCS #8 of it. Encrypted ones are neither.
     (framed("RSA PRIVATE KEY") || framed("PRIVATE KEY")).then(|| Secret::new(format!("{text}\n")))
 }
 

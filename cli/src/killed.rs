@@ -3,7 +3,7 @@
 use mayfly_config::pools_file::memory_in_words;
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::size::Capacity;
-use mayfly_domain::model::stop_request::Dismissal;
+use mayfly_domain::model::stop_request::StopRequest;
 use mayfly_domain::model::story::Reason;
 use serde::Serialize;
 
@@ -46,13 +46,14 @@ impl Killed {
         if runner.closed_at.is_none() || runner.refused.is_some() {
             return None;
         }
-        if runner.reclaimed {
+        if runner.interrupted {
             return Some(Self::Spot);
         }
         // GitHub fails a job whose runner is taken away, which may be told before its task is gone.
-        let by_force = |wish: &&Dismissal| wish.force && runner.work.is_some() && runner.done_at.is_none_or(|done| done >= wish.at);
-        if let Some(wish) = runner.dismissed.as_ref().filter(by_force) {
-            return Some(Self::Forced { by: wish.by.clone() });
+        let by_force =
+            |request: &&StopRequest| request.force && runner.work.is_some() && runner.done_at.is_none_or(|done| done >= request.at);
+        if let Some(request) = runner.stop_request.as_ref().filter(by_force) {
+            return Some(Self::Forced { by: request.by.clone() });
         }
         // The runner itself ends with 0, however its job ended.
         if runner.work.is_none() || runner.done_at.is_some() || runner.exit_code == Some(0) {
@@ -71,7 +72,7 @@ impl Killed {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Spot => "reclaimed",
+            Self::Spot => "interrupted",
             Self::Forced { .. } | Self::TaskStopped => "stopped",
             Self::Failed { .. } => "crashed",
             Self::OutOfMemory { .. } => "killed",
@@ -103,9 +104,9 @@ impl Killed {
                 memory_in_words(runner.size.memory_mib)
             )),
             Self::Spot if runner.size.capacity == Capacity::Spot => {
-                Some(format!("let pool {} run such jobs again (rerun_reclaimed), or run them on demand", runner.pool))
+                Some(format!("let pool {} run such jobs again (rerun_interrupted), or run them on demand", runner.pool))
             }
-            Self::Spot => Some(format!("let pool {} run such jobs again (rerun_reclaimed)", runner.pool)),
+            Self::Spot => Some(format!("let pool {} run such jobs again (rerun_interrupted)", runner.pool)),
             Self::Failed { .. } | Self::TaskStopped => Some(format!("see mayfly logs {}", runner.id)),
             Self::Forced { .. } => None,
         }

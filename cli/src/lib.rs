@@ -3,34 +3,34 @@
 //! Each command is a module of [`commands`]: it gathers what it is about into plain data, and shows that as text or as JSON. Answers go to stdout,
 //! everything else to stderr. Exit codes: 0 done, 1 failed or something is wrong, 2 wrong arguments, 3 what was named does not exist, 4 a plan with changes.
 
+pub mod active_pools;
 pub mod arguments;
-pub mod at_github;
 pub mod caller;
 pub mod commands;
 mod credentials;
 pub mod deployment;
-pub mod door;
 pub mod failure;
+pub mod github_access;
+pub mod github_setup;
 pub mod iam;
-pub mod in_force;
-pub mod job_named;
+pub mod job_arg;
 pub mod key_file;
 pub mod killed;
-pub mod moment;
-pub mod pools_now;
-pub mod pools_parameter;
+pub mod pool_status;
+pub mod pools_store;
 pub mod progress;
+pub mod runner_arg;
 pub mod runner_group;
-pub mod runner_named;
+pub mod runner_phase;
 pub mod screen;
+pub mod secrets_store;
 #[cfg(test)]
 mod ssm_on_loopback;
-pub mod stage;
-pub mod starts;
+pub mod start_summary;
 pub mod table;
-pub mod vault;
-pub mod waits;
-pub mod words;
+pub mod text_format;
+pub mod time_format;
+pub mod wait_reason;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -46,7 +46,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help and version go to stdout and are no failure; where that is closed nobody reads them.
+            // Help and version go to stdout and are no failure; where that is closed no one reads them.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }

@@ -1,11 +1,12 @@
 //! The runner group that a pool at organization scope names: whether it is there, and making it.
 
 use mayfly_domain::model::id::InstallationId;
-use mayfly_domain::model::pool::{Pools, Scope};
-use mayfly_github::{AccountNow, InstallationNow, MadeGroup, RunnerGroups};
+use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::target::Scope;
+use mayfly_github::{Account, Installation, MadeGroup, RunnerGroups};
 
-use crate::door::{patiently, refused, soon};
 use crate::failure::Failure;
+use crate::github_setup::{patiently, refused, soon};
 
 /// The group that `init` makes for Mayfly's runners.
 pub const OWN: &str = "mayfly";
@@ -32,7 +33,7 @@ pub enum Ensured {
 pub async fn ensure(
     github: &impl RunnerGroups,
     installation: InstallationId,
-    organization: &AccountNow,
+    organization: &Account,
     name: &str,
 ) -> Result<Ensured, Failure> {
     if names(github, installation, organization).await?.iter().any(|one| one == name) {
@@ -51,7 +52,7 @@ pub async fn ensure(
 /// # Errors
 ///
 /// If GitHub does not answer, or does not let the App look.
-pub async fn names(github: &impl RunnerGroups, installation: InstallationId, organization: &AccountNow) -> Result<Vec<String>, Failure> {
+pub async fn names(github: &impl RunnerGroups, installation: InstallationId, organization: &Account) -> Result<Vec<String>, Failure> {
     patiently("look at the runner groups", || github.runner_groups(installation, organization, soon())).await
 }
 
@@ -61,7 +62,7 @@ pub struct Named {
     /// Where the App is installed.
     pub installation: InstallationId,
     /// On whom.
-    pub organization: AccountNow,
+    pub organization: Account,
     /// The group's name.
     pub group: String,
     /// The pools that name it.
@@ -71,7 +72,7 @@ pub struct Named {
 }
 
 /// Looks for each group that a pool names, at each organization that the file serves and the App is installed on.
-pub async fn look(github: &impl RunnerGroups, installations: &[InstallationNow], pools: &Pools) -> Vec<Named> {
+pub async fn look(github: &impl RunnerGroups, installations: &[Installation], pools: &Pools) -> Vec<Named> {
     let mut found = Vec::new();
     for one in installations.iter().filter(|one| !one.suspended) {
         let Some(organization) = one.account.as_ref().filter(|account| account.organization) else { continue };

@@ -9,14 +9,14 @@ use serde::Serialize;
 
 use crate::arguments::Color;
 use crate::failure::Failure;
-use crate::words::{escaped, harmless};
+use crate::text_format::{escaped, harmless};
 
 /// Something went well.
 pub const GOOD: Style = AnsiColor::Green.on_default();
 /// Something is wrong.
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
 /// Something may be wrong.
-pub const DOUBTFUL: Style = AnsiColor::Yellow.on_default().bold();
+pub const CAUTION: Style = AnsiColor::Yellow.on_default().bold();
 /// Less important than the rest.
 pub const FAINT: Style = Style::new().dimmed();
 /// More important than the rest.

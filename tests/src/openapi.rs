@@ -1,4 +1,4 @@
-//! Holds calls and payloads to GitHub's published OpenAPI descriptions, with a checker of somebody else's (ajv).
+//! Holds calls and payloads to GitHub's published OpenAPI descriptions, with a checker of someone else's (ajv).
 //!
 //! The descriptions are packages of the npm registry, too large to keep here: `tests/openapi/fetch.py` installs them
 //! into `target/openapi` from the lock file beside it.

@@ -1,47 +1,48 @@
 //! The deterministic simulation: the real functions on models of everything they talk to, in virtual time, told as many stories as there are seeds.
 //!
-//! A seed makes a [`Scenario`]: pools, pushes, cancellations, changes of settings, outages, attacks, and what goes wrong by itself. [`tell`] tells
+//! A seed makes a [`Scenario`]: pools, pushes, cancellations, changes of settings, outages, attacks, and what goes wrong by itself. [`run_story`] tells
 //! it, and holds every step and the end of it against the promises of docs/RELIABILITY.md by what the models know. The same seed tells the same story.
 
+mod actions;
+mod attackers;
 mod budget;
-mod deeds;
-mod draw;
-mod ending;
-mod excuse;
+mod cost_bounds;
+mod exemptions;
+mod fault_schedule;
 mod figures;
 mod files;
-mod forecast;
-mod hostile;
+mod final_checks;
+mod garbage;
+mod generate;
 mod invariants;
-mod leftovers;
+mod last_fault;
+mod liveness;
 mod logs;
-mod mirror;
 mod options;
 mod pace;
 mod panics;
-mod patience;
-mod quiet;
+mod recorder;
 mod report;
 mod reruns;
 mod run;
 mod scenario;
+mod shadow_model;
 mod shrink;
-mod spending;
-mod tell;
+mod story_run;
 mod trace;
 mod undelivered;
 mod violation;
-mod watch;
 mod workloads;
 
-pub use draw::{Profile, scenario};
 pub use figures::{Figures, JobEnd};
+pub use generate::{Profile, scenario};
 pub use pace::PerMinute;
+pub use recorder::{CallName, Calls, Keep};
 pub use run::main;
 pub use scenario::{
-    Act, Batch, Blow, Deed, Fake, Moment, Outage, PoolSpec, PoolsFile, Rate, Scenario, Stranger, Strike, Tight, Timing, Trouble, Unkindness,
+    Act, Action, Batch, CallFaultKind, Fake, FaultProfile, Moment, NthCallFault, Outage, PlatformSpec, PoolSpec, PoolsFile, Rate, Scenario,
+    Stranger, Tight, Timing,
 };
 pub use shrink::{Shrunk, shrink, smallest};
-pub use tell::{Told, tell};
+pub use story_run::{RunResult, run_story};
 pub use violation::{Invariant, Violation};
-pub use watch::{CallName, Calls, Keep};

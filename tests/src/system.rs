@@ -12,47 +12,47 @@
 //! One thread, tokio's paused clock, every draw from one seed: the same seed tells the same story. A test says what happens
 //! ([`System::queue_jobs`], faults of the models), lets time pass ([`System::until`]) and looks at what came of it.
 //!
-//! What goes wrong is said in four places: the [`Weather`] strikes calls of functions, one by one; [`Chances`] are what Lambda, SQS and EventBridge
-//! may do without anything being at fault; the models have faults of their own; and the table's [`Unkindness`](crate::ledger::Unkindness). A
-//! [`Witness`] is told everything that happens. Processes of functions have memories of their own, which die with them.
+//! What goes wrong is said in four places: the [`FaultInjector`] strikes calls of functions, one by one; [`PlatformRates`] are what Lambda, SQS and EventBridge
+//! may do without anything being at fault; the models have faults of their own; and the table's [`DynamoQuirks`](crate::ledger::DynamoQuirks). A
+//! [`EventListener`] is told everything that happens. Processes of functions have memories of their own, which die with them.
 
 mod calls;
 mod capacity;
-mod chances;
 mod checks;
 mod clock;
 mod container;
 mod drive;
 mod ecs;
-mod front;
+mod event;
+mod faults;
 mod functions;
 mod github;
 mod invocation;
 mod journals;
 mod parameters;
+mod platform_rates;
 mod process;
 mod queue;
 mod start;
 mod steps;
 mod table;
+mod triggers;
 mod underway;
-mod weather;
-mod witness;
 mod world;
 
 pub use capacity::Capacity;
-pub use chances::Chances;
 pub use clock::Clock;
-pub use front::Reply;
+pub use event::{CallOutcome, End, Event, EventListener};
+pub use faults::{CallFault, FaultInjector, Port, PortCall};
 pub use functions::Functions;
 pub use github::Github;
 pub use parameters::Parameters;
+pub use platform_rates::PlatformRates;
 pub use queue::{Batch, Queue};
 pub use start::{ONE_POOL, Start};
 pub use table::TablePort;
-pub use weather::{Port, PortCall, Strike, Weather};
-pub use witness::{End, Fate, Happening, Witness};
-pub use world::{BadImage, Habits, World};
+pub use triggers::Reply;
+pub use world::{BadImage, ContainerBehavior, World};
 
 use std::sync::Arc;
 

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mayfly_config::parameter::{Parameter, ParameterStore, Unreadable};
-use mayfly_config::source::{Parameters, Settings};
+use mayfly_config::store::{Parameters, Settings};
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_ledger::Ledger;

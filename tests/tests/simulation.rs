@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use mayfly_tests::github::jobs::Gate;
 use mayfly_tests::simulation::{
-    Act, Batch, Blow, Deed, Figures, Invariant, JobEnd, Keep, Moment, Outage, Profile, Rate, Scenario, Told, Trouble, scenario, smallest,
-    tell,
+    Act, Action, Batch, CallFaultKind, FaultProfile, Figures, Invariant, JobEnd, Keep, Moment, Outage, Profile, Rate, RunResult, Scenario,
+    run_story, scenario, smallest,
 };
 use mayfly_tests::system::Port;
 
 /// Tells a story on a thread of its own: the functions' draws are a thread's, and stories need room.
-fn told(scenario: &Scenario, keep: Keep) -> Told {
+fn told(scenario: &Scenario, keep: Keep) -> RunResult {
     let scenario = scenario.clone();
-    let thread = std::thread::Builder::new().stack_size(16 * 1024 * 1024).spawn(move || tell(&scenario, keep).unwrap());
+    let thread = std::thread::Builder::new().stack_size(16 * 1024 * 1024).spawn(move || run_story(&scenario, keep).unwrap());
     thread.unwrap().join().unwrap()
 }
 
@@ -33,7 +33,7 @@ fn plain(acts: Vec<Act>) -> Scenario {
         public: Vec::new(),
         groups: Vec::new(),
         acts,
-        trouble: Trouble::default(),
+        faults: FaultProfile::default(),
         calm_at: 300,
         page: None,
         lingers: 0,
@@ -45,7 +45,7 @@ fn plain(acts: Vec<Act>) -> Scenario {
 
 fn push(at: f64, count: u32) -> Act {
     let labels = vec!["mayfly".to_owned()];
-    Act { at, deed: Deed::Queue(Batch { id: 1, repository: "acme/app".to_owned(), labels, count, seconds: 20.0, ..Batch::default() }) }
+    Act { at, action: Action::Queue(Batch { id: 1, repository: "acme/app".to_owned(), labels, count, seconds: 20.0, ..Batch::default() }) }
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_plain_story_keeps_every_promise_and_its_jobs_are_counted() {
 
 #[test]
 fn a_cancelled_job_is_counted_as_cancelled() {
-    let cancel = Act { at: 20.0, deed: Deed::Cancel { batch: 1, job: 0, moment: Moment::AtStart } };
+    let cancel = Act { at: 20.0, action: Action::Cancel { batch: 1, job: 0, moment: Moment::AtStart } };
     let told = told(&plain(vec![push(1.0, 2), cancel]), Keep::default());
     assert_eq!(told.violations, []);
     let ends: Vec<u64> = told.figures.jobs.values().copied().collect();
@@ -77,47 +77,47 @@ fn a_cancelled_job_is_counted_as_cancelled() {
 
 #[test]
 fn a_job_that_github_gives_up_because_no_runner_came_breaks_i1() {
-    let down = Act { at: 0.5, deed: Deed::Down { what: Outage::Ecs, seconds: 90_000 } };
+    let down = Act { at: 0.5, action: Action::Down { what: Outage::Ecs, seconds: 90_000 } };
     let told = told(&Scenario { calm_at: 90_000, ..plain(vec![down, push(1.0, 1)]) }, Keep::default());
     assert!(told.violations.iter().any(|violation| violation.invariant == Invariant::I1), "{:?}", told.violations);
 }
 
 #[test]
 fn a_story_without_a_webhook_does_not_count_as_served() {
-    // Deliveries are never made, and nobody ever heard of the repository: an excuse, but no service.
+    // Deliveries are never made, and no one ever heard of the repository: an excuse, but no service.
     let mut scenario = plain(vec![push(1.0, 1)]);
-    scenario.trouble.github.deliveries.never_made = 1.0;
+    scenario.faults.github.deliveries.never_made = 1.0;
     let told = told(&scenario, Keep::default());
     assert!(told.figures.jobs.keys().all(|end| *end != mayfly_tests::simulation::JobEnd::Done), "{:?}", told.figures.jobs);
 }
 
-fn act(at: f64, deed: Deed) -> Act {
-    Act { at, deed }
+fn act(at: f64, action: Action) -> Act {
+    Act { at, action }
 }
 
 /// A push of one job: its labels, and the gate that it stands at.
 fn one_job(label: &str, gate: Option<Gate>) -> Act {
     let labels = vec![label.to_owned()];
-    act(2.0, Deed::Queue(Batch { id: 1, repository: "acme/app".to_owned(), labels, count: 1, seconds: 20.0, gate, ..Batch::default() }))
+    act(2.0, Action::Queue(Batch { id: 1, repository: "acme/app".to_owned(), labels, count: 1, seconds: 20.0, gate, ..Batch::default() }))
 }
 
 /// For each reason for which a job may wait for ever: the words, and a story with that reason alone.
 fn excused() -> Vec<(&'static str, Scenario)> {
-    let before = |deed: Deed| plain(vec![act(1.0, deed), one_job("mayfly", None)]);
+    let before = |action: Action| plain(vec![act(1.0, action), one_job("mayfly", None)]);
     let public = |scenario: Scenario| Scenario { public: vec!["acme/app".to_owned()], ..scenario };
     let mut grouped = public(plain(vec![one_job("mayfly", None)]));
     for pool in &mut grouped.pools.pools {
         (pool.group, pool.public) = (Some("Default".to_owned()), true);
     }
     let mut unheard = plain(vec![one_job("mayfly", None)]);
-    unheard.trouble.github.deliveries.never_made = 1.0;
+    unheard.faults.github.deliveries.never_made = 1.0;
     vec![
         ("held back by GitHub", plain(vec![one_job("mayfly", Some(Gate::Deployment))])),
         ("no pool takes it any more", public(plain(vec![one_job("mayfly", None)]))),
         ("nobody's when it came", plain(vec![one_job("unknown", None)])),
-        ("GitHub refuses its runners", before(Deed::Refuse { place: "acme/app".to_owned(), status: 403 })),
+        ("GitHub refuses its runners", before(Action::Refuse { place: "acme/app".to_owned(), status: 403 })),
         ("its runner group lets no public repository in", grouped),
-        ("the App is away", before(Deed::Suspend { account: "acme".to_owned() })),
+        ("the App is away", before(Action::Suspend { account: "acme".to_owned() })),
         ("nothing of its repository ever came", unheard),
     ]
 }
@@ -134,20 +134,22 @@ fn each_reason_to_wait_for_ever_excuses_its_own_job_and_is_counted() {
 #[test]
 fn a_reason_that_has_passed_is_no_excuse_and_the_job_is_served() {
     let done = |scenario: &Scenario| told(scenario, Keep::default()).figures.jobs.get(&JobEnd::Done).copied();
-    let over =
-        [("held back by GitHub", Deed::Approve { batch: 1 }), ("GitHub refuses its runners", Deed::Allow { place: "acme/app".to_owned() })];
-    for (words, deed) in over {
+    let over = [
+        ("held back by GitHub", Action::Approve { batch: 1 }),
+        ("GitHub refuses its runners", Action::Allow { place: "acme/app".to_owned() }),
+    ];
+    for (words, action) in over {
         let mut scenario = excused().into_iter().find(|(of, _)| *of == words).unwrap().1;
-        scenario.acts.push(act(200.0, deed));
+        scenario.acts.push(act(200.0, action));
         assert_eq!(done(&scenario), Some(1), "{words}");
     }
     // Only GitHub says so, when it is asked.
-    let shown = act(200.0, Deed::Show { repository: "acme/app".to_owned(), private: true });
+    let shown = act(200.0, Action::Show { repository: "acme/app".to_owned(), private: true });
     let public = Scenario { public: vec!["acme/app".to_owned()], ..plain(vec![one_job("mayfly", None), shown]) };
     assert_eq!(done(&public), Some(1));
     // Of what is pushed while the App is suspended nothing is ever told.
-    let suspended = act(5.0, Deed::Suspend { account: "acme".to_owned() });
-    let resumed = act(200.0, Deed::Resume { account: "acme".to_owned() });
+    let suspended = act(5.0, Action::Suspend { account: "acme".to_owned() });
+    let resumed = act(200.0, Action::Resume { account: "acme".to_owned() });
     assert_eq!(done(&plain(vec![one_job("mayfly", None), suspended, resumed])), Some(1));
 }
 
@@ -155,7 +157,7 @@ fn a_reason_that_has_passed_is_no_excuse_and_the_job_is_served() {
 fn a_pools_file_that_functions_refuse_fails_its_story() {
     let mut bad = plain(vec![push(1.0, 1)]);
     bad.pools.pools[0].labels.clear();
-    let later = plain(vec![push(1.0, 1), act(9.0, Deed::Apply(bad.pools.clone()))]);
+    let later = plain(vec![push(1.0, 1), act(9.0, Action::Apply(bad.pools.clone()))]);
     for scenario in [bad, later] {
         let told = told(&scenario, Keep::default());
         assert_eq!(told.violations.iter().map(|one| one.invariant).collect::<Vec<_>>(), [Invariant::Panic]);
@@ -168,16 +170,16 @@ fn a_pools_file_that_functions_refuse_fails_its_story() {
 fn every_call_that_is_struck_is_known_by_its_name_and_struck_again_by_it() {
     let mut scenario = plain(vec![push(1.0, 4)]);
     let rate = |port, blow| Rate::of(port, blow, 0.05);
-    scenario.trouble.rates = vec![
-        rate(Port::Table, Blow::FailBefore),
-        rate(Port::Ecs, Blow::Throttle),
-        rate(Port::Table, Blow::CrashAfter),
-        rate(Port::Github, Blow::Slow),
+    scenario.faults.rates = vec![
+        rate(Port::Table, CallFaultKind::FailBefore),
+        rate(Port::Ecs, CallFaultKind::Throttle),
+        rate(Port::Table, CallFaultKind::CrashAfter),
+        rate(Port::Github, CallFaultKind::Slow),
     ];
     let first = told(&scenario, Keep { trace: false, hash: true });
     assert!(first.strikes.len() > 3);
-    scenario.trouble.rates.clear();
-    scenario.trouble.strikes.clone_from(&first.strikes);
+    scenario.faults.rates.clear();
+    scenario.faults.calls.clone_from(&first.strikes);
     let second = told(&scenario, Keep { trace: false, hash: true });
     assert_eq!((first.hash, first.strikes), (second.hash, second.strikes));
 }
@@ -185,11 +187,12 @@ fn every_call_that_is_struck_is_known_by_its_name_and_struck_again_by_it() {
 #[test]
 fn shrinking_leaves_what_the_failure_needs_and_nothing_else() {
     let drawn = (0..200).map(|seed| scenario(seed, Profile::Harsh)).find(|one| one.jobs() > 40 && one.acts.len() > 20).unwrap();
-    let needs = |one: &Scenario| one.jobs() >= 3 && one.acts.iter().any(|act| matches!(act.deed, Deed::Cancel { .. } | Deed::Down { .. }));
+    let needs =
+        |one: &Scenario| one.jobs() >= 3 && one.acts.iter().any(|act| matches!(act.action, Action::Cancel { .. } | Action::Down { .. }));
     let (small, tries) = smallest(&drawn, &[], &needs, Duration::from_secs(20));
     assert!(needs(&small));
-    assert_eq!((small.jobs(), small.acts.iter().filter(|act| !matches!(act.deed, Deed::Queue(_))).count()), (3, 1), "{tries} tries");
-    assert!(small.trouble.is_none() && small.pools.pools.len() == 1);
+    assert_eq!((small.jobs(), small.acts.iter().filter(|act| !matches!(act.action, Action::Queue(_))).count()), (3, 1), "{tries} tries");
+    assert!(small.faults.is_none() && small.pools.pools.len() == 1);
 }
 
 #[test]

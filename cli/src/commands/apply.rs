@@ -8,10 +8,10 @@ use std::io::{BufRead, BufReader, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use mayfly_config::source::system_clock;
+use mayfly_config::store::system_clock;
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_ledger::wishes::Applying;
+use mayfly_ledger::requests::ApplyLock;
 use mayfly_ledger::{Ledger, Store};
 use mayfly_queue::Wakes;
 use serde::Serialize;
@@ -22,9 +22,9 @@ use crate::arguments::Global;
 use crate::caller::caller;
 use crate::deployment::{Connected, connect, ledger_refused};
 use crate::failure::{Exit, Failure};
-use crate::moment::When;
-use crate::pools_parameter::{PoolsParameter, WRITE_WITHIN, Written};
-use crate::screen::{DOUBTFUL, GOOD, Screen};
+use crate::pools_store::{PoolsStore, WRITE_WITHIN, Written};
+use crate::screen::{CAUTION, GOOD, Screen};
+use crate::time_format::Rfc3339;
 
 /// A pools file to put in force.
 #[derive(Clone, Debug, Args)]
@@ -82,26 +82,26 @@ pub struct Change<'a> {
 pub struct Applied {
     /// The version that is in force now.
     pub version: u64,
-    /// Versions that somebody wrote by other means in that very moment, and that this one took the place of.
+    /// Versions that someone wrote by other means in that very moment, and that this one took the place of.
     pub replaced: Vec<u64>,
     /// Pools that could not be woken: the tick wakes them within a minute.
     pub not_woken: Vec<PoolName>,
 }
 
-/// Puts a file in force, if nobody else does.
+/// Puts a file in force, if no one else does.
 ///
 /// # Errors
 ///
-/// If somebody else does, or did since the plan was made, or the file was not written: nothing changed, or it is said that this is not known.
-pub async fn carry_out<S: Store, P: PoolsParameter, W: Wakes>(means: &Means<'_, S, P, W>, change: Change<'_>) -> Result<Applied, Failure> {
-    let begun = means.ledger.begin_applying(change.by, (means.clock)()).await;
+/// If someone else does, or did since the plan was made, or the file was not written: nothing changed, or it is said that this is not known.
+pub async fn carry_out<S: Store, P: PoolsStore, W: Wakes>(means: &Means<'_, S, P, W>, change: Change<'_>) -> Result<Applied, Failure> {
+    let begun = means.ledger.acquire_apply_lock(change.by, (means.clock)()).await;
     let applying = match begun.map_err(|error| ledger_refused("begin to apply", &error))? {
         Ok(applying) => applying,
         Err(other) => return Err(taken(&other)),
     };
     let written = write(means, change, &applying).await;
     // What is not ended runs out by itself.
-    let _ = means.ledger.end_applying(&applying, written.as_ref().ok().copied()).await;
+    let _ = means.ledger.release_apply_lock(&applying, written.as_ref().ok().copied()).await;
     let version = written?;
     let mut not_woken = Vec::new();
     for pool in change.pools {
@@ -112,16 +112,16 @@ pub async fn carry_out<S: Store, P: PoolsParameter, W: Wakes>(means: &Means<'_, 
     Ok(Applied { version, replaced: (change.from.unwrap_or(0) + 1..version).collect(), not_woken })
 }
 
-fn taken(other: &Applying) -> Failure {
-    let problem = format!("{} has been applying a pools file since {}", other.by, When(other.at));
-    Failure::new(problem, format!("nothing was changed: try again in a moment, or after {} if nothing comes of it", When(other.until)))
+fn taken(other: &ApplyLock) -> Failure {
+    let problem = format!("{} has been applying a pools file since {}", other.by, Rfc3339(other.at));
+    Failure::new(problem, format!("nothing was changed: try again in a moment, or after {} if nothing comes of it", Rfc3339(other.until)))
 }
 
 /// The write, with the right to apply in hand.
-async fn write<S: Store, P: PoolsParameter, W: Wakes>(
+async fn write<S: Store, P: PoolsStore, W: Wakes>(
     means: &Means<'_, S, P, W>,
     change: Change<'_>,
-    applying: &Applying,
+    applying: &ApplyLock,
 ) -> Result<u64, Failure> {
     let newest = means.parameter.version(None).await?;
     if newest.as_ref().map(|newest| newest.number) != change.from {
@@ -146,7 +146,7 @@ async fn write<S: Store, P: PoolsParameter, W: Wakes>(
     }
 }
 
-async fn overtaken<P: PoolsParameter>(parameter: &P, newest: Option<(u64, Option<Timestamp>)>, from: Option<u64>) -> Failure {
+async fn overtaken<P: PoolsStore>(parameter: &P, newest: Option<(u64, Option<Timestamp>)>, from: Option<u64>) -> Failure {
     let Some((number, at)) = newest else {
         return Failure::new(
             "the pools file is gone: its parameter was deleted since the plan was made",
@@ -155,7 +155,7 @@ async fn overtaken<P: PoolsParameter>(parameter: &P, newest: Option<(u64, Option
     };
     let author = parameter.author(number).await;
     let by = author.map(|by| format!(" by {by}")).unwrap_or_default();
-    let at = at.map(|at| format!(" at {}", When(at))).unwrap_or_default();
+    let at = at.map(|at| format!(" at {}", Rfc3339(at))).unwrap_or_default();
     let from = from.map_or_else(|| "when there was none".to_owned(), |from| format!("from version {from}"));
     let problem = format!("version {number} was applied{by}{at}, and the plan was made {from}");
     Failure::new(problem, "nothing was changed: plan again, your file may undo what that version does")
@@ -173,7 +173,7 @@ pub struct Answer<'a> {
 /// What came of it as text: warnings, and the answer.
 #[must_use]
 pub fn in_words(applied: &Applied) -> (Vec<String>, String) {
-    let warning = |text: &str| format!("{DOUBTFUL}warning:{DOUBTFUL:#} {text}");
+    let warning = |text: &str| format!("{CAUTION}warning:{CAUTION:#} {text}");
     let replaced = |version: &u64| {
         warning(&format!(
             "version {version} was written in the same moment, not by mayfly, and is replaced: mayfly pools --file --version {version}"
@@ -237,7 +237,7 @@ impl Apply {
 
 /// An earlier version of the file, and what it is called.
 async fn earlier(connected: &Connected, number: Option<u64>, screen: &Screen) -> Result<(Readable, String), Failure> {
-    let version = connected.pools_parameter().version(number).await?;
+    let version = connected.ssm_pools_store().version(number).await?;
     let Some(version) = version else {
         let number = number.map(|number| number.to_string()).unwrap_or_default();
         return Err(Failure::new(format!("there is no version {number} of the pools file"), "AWS keeps the last 100: see mayfly pools"));
@@ -250,7 +250,7 @@ async fn apply(prepared: &Prepared, text: &str) -> Result<Applied, Failure> {
     let Prepared { connected, newest, plan } = prepared;
     let by = caller(&connected.sdk).await;
     let pools: Vec<PoolName> = plan.pools.iter().map(|pool| pool.pool.clone()).collect();
-    let (ledger, parameter, wakes) = (connected.ledger(), connected.pools_parameter(), connected.wakes());
+    let (ledger, parameter, wakes) = (connected.ledger(), connected.ssm_pools_store(), connected.wakes());
     let means = Means { ledger: &ledger, parameter: &parameter, wakes: &wakes, clock: &system_clock };
     carry_out(&means, Change { by: &by, from: newest.as_ref().map(|newest| newest.number), text, pools: &pools }).await
 }

@@ -7,12 +7,12 @@ use mayfly_config::pools_file::{Problem, Review, Vcpus, review};
 use serde::Serialize;
 
 use super::doctor::quota::{Allowed, ServiceQuotas, gather};
-use super::pools_file::{NO_GENERATION, show, text};
+use super::pools_file::{NO_VERSION, show, text};
 use crate::arguments::Global;
 use crate::deployment::sdk;
 use crate::failure::{Exit, Failure};
-use crate::screen::{BAD, DOUBTFUL, GOOD, Screen};
-use crate::words::counted;
+use crate::screen::{BAD, CAUTION, GOOD, Screen};
+use crate::text_format::counted;
 
 /// What to check.
 #[derive(Clone, Debug, Args)]
@@ -69,7 +69,7 @@ impl Check {
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
         let text = text(&self.file)?;
         let vcpus = self.vcpus(global)?;
-        let Review { pools, doubts, notes } = review(&text, NO_GENERATION, vcpus);
+        let Review { pools, doubts, notes } = review(&text, NO_VERSION, vcpus);
         let problems = pools.as_ref().err().map(Vec::as_slice).unwrap_or_default();
         let names: Vec<&str> = pools.iter().flat_map(|pools| &pools.pools).map(|pool| pool.name.as_str()).collect();
         if screen.json() {
@@ -86,7 +86,7 @@ impl Check {
                 show(screen, &self.file, problem, ("error", BAD));
             }
             for doubt in &doubts {
-                show(screen, &self.file, doubt, ("warning", DOUBTFUL));
+                show(screen, &self.file, doubt, ("warning", CAUTION));
             }
             for note in &notes {
                 screen.say(format_args!("{}: {note}", self.file.display()));

@@ -2,8 +2,8 @@
 
 pub mod alarms;
 pub mod app;
+pub mod checks;
 pub mod deliveries;
-pub mod examination;
 pub mod finding;
 pub mod groups;
 pub mod identity;
@@ -21,9 +21,9 @@ pub mod sweeper;
 pub mod webhook;
 
 use clap::Args;
-use mayfly_config::source::system_clock;
+use mayfly_config::store::system_clock;
 
-use self::examination::{Patient, gather, judge, repair};
+use self::checks::{CheckContext, gather, judge, repair};
 use self::finding::{Area, Finding};
 use self::identity::Identity;
 use self::report::{Report, areas, text, text_after};
@@ -94,7 +94,7 @@ impl Doctor {
         identity: Identity,
         (screen, mut progress): (&Screen, Progress),
     ) -> Result<Found, Failure> {
-        let patient = Patient::from(connected);
+        let patient = CheckContext::from(connected);
         progress.say("looking at AWS and GitHub ...");
         let (mut facts, github) = gather(connected, &patient, identity, system_clock()).await;
         let mut findings = Vec::new();

@@ -1,21 +1,21 @@
 //! `mayfly explain`.
 
-pub mod matched;
-pub mod outside;
-pub mod story;
-pub mod tale;
+pub mod github_lookup;
+pub mod pool_match;
+pub mod report;
+pub mod summary;
 pub mod text;
-pub mod verdict;
+pub mod timeline;
 
 use clap::{Args, ValueHint};
-use mayfly_config::source::system_clock;
+use mayfly_config::store::system_clock;
 use mayfly_domain::model::pool::Pools;
 
 use crate::arguments::Global;
-use crate::at_github;
 use crate::deployment::{Connected, connect, ledger_refused};
 use crate::failure::{Exit, Failure};
-use crate::job_named::JobNamed;
+use crate::github_access;
+use crate::job_arg::JobArg;
 use crate::screen::Screen;
 
 /// A job to explain.
@@ -30,7 +30,7 @@ Examples:
 pub struct Explain {
     /// GitHub's id of the job, or any URL of it
     #[arg(value_name = "JOB|URL", value_hint = ValueHint::Other)]
-    job: JobNamed,
+    job: JobArg,
 }
 
 impl Explain {
@@ -42,16 +42,16 @@ impl Explain {
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
         crate::wait_for(async {
             let connected = connect(global).await?;
-            let pools = connected.pools_in_force(screen).await?;
+            let pools = connected.active_pools(screen).await?;
             let now = system_clock();
-            let asked = tale::gather(&connected.ledger(), pools.as_deref(), (self.job.id, &connected.github_url().await?), now).await;
-            let Some(tale) = asked.map_err(|error| ledger_refused("read the job", &error))? else {
+            let asked = report::gather(&connected.ledger(), pools.as_deref(), (self.job.id, &connected.github_url().await?), now).await;
+            let Some(report) = asked.map_err(|error| ledger_refused("read the job", &error))? else {
                 return self.outside(&connected, pools.as_deref(), screen).await;
             };
             if screen.json() {
-                screen.print_json(&tale)?;
+                screen.print_json(&report)?;
             } else {
-                screen.print(text::text(&tale, screen.width()));
+                screen.print(text::text(&report, screen.width()));
             }
             Ok(Exit::Done)
         })
@@ -61,20 +61,20 @@ impl Explain {
     async fn outside(&self, connected: &Connected, pools: Option<&Pools>, screen: &Screen) -> Result<Exit, Failure> {
         let now = system_clock();
         let answer = match (&self.job.repository, pools) {
-            (None, _) => outside::unasked(&self.job, "an id alone does not tell where the job is; give its URL", now),
-            (Some(_), None) => outside::unasked(&self.job, "without a pools file it is not known what Mayfly serves", now),
-            (Some(name), Some(pools)) => match at_github::app(connected).await {
-                Ok(app) => outside::ask(&app.github, (&self.job, name), (pools, &app.url), now).await?,
-                Err(why) => outside::unasked(&self.job, why.to_string(), now),
+            (None, _) => github_lookup::unasked(&self.job, "an id alone does not tell where the job is; give its URL", now),
+            (Some(_), None) => github_lookup::unasked(&self.job, "without a pools file it is not known what Mayfly serves", now),
+            (Some(name), Some(pools)) => match github_access::app(connected).await {
+                Ok(app) => github_lookup::ask(&app.github, (&self.job, name), (pools, &app.url), now).await?,
+                Err(why) => github_lookup::unasked(&self.job, why.to_string(), now),
             },
         };
         let found = answer.shown.is_some();
         if screen.json() {
             screen.print_json(&answer)?;
         } else if found {
-            screen.print(outside::text(&answer, screen.width()));
+            screen.print(github_lookup::text(&answer, screen.width()));
         } else {
-            screen.say(outside::text(&answer, None));
+            screen.say(github_lookup::text(&answer, None));
         }
         Ok(if found { Exit::Done } else { Exit::Nothing })
     }

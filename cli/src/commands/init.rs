@@ -1,15 +1,15 @@
 //! `mayfly init`.
 
 pub mod browser;
-pub mod desk;
-pub mod guard;
-pub mod making;
+pub mod callback_server;
 pub mod manifest;
+pub mod oauth_state;
 pub mod pages;
-pub mod proof;
-pub mod review;
+pub mod permissions;
 mod routes;
-pub mod starting;
+pub mod setup_flow;
+pub mod starter_file;
+pub mod verify_delivery;
 
 use std::fs::File;
 use std::io::Write as _;
@@ -17,22 +17,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use mayfly_config::source::{GITHUB, system_clock};
+use mayfly_config::store::{GITHUB, system_clock};
 use mayfly_github::{AppKey, Secret};
 
-use self::desk::{About, Arrival, Desk, Outcome, Served};
-use self::making::{Answer, Begin, Making};
+use self::callback_server::{About, Arrival, CallbackServer, Outcome, Served};
 use self::manifest::{Choice, Scope, proposed_name};
 use self::pages::Defaults;
-use self::review::install_url;
+use self::permissions::install_url;
+use self::setup_flow::{Answer, Begin, SetupFlow};
 use super::pools_file::is_stdin;
 use crate::arguments::Global;
 use crate::deployment::connect;
-use crate::door::{Door, RealGithub, checked};
 use crate::failure::{Exit, Failure};
+use crate::github_setup::{GithubSetup, RealGithub, checked};
 use crate::key_file;
-use crate::screen::{BAD, DOUBTFUL, GOOD, STRONG, Screen};
-use crate::vault::{Existing, Vault, fresh};
+use crate::screen::{BAD, CAUTION, GOOD, STRONG, Screen};
+use crate::secrets_store::{Existing, SecretsStore, fresh};
 use crate::wait_for;
 
 /// How the App comes to be.
@@ -102,27 +102,27 @@ impl Init {
         let answer = wait_for(async {
             let connected = connect(global).await?;
             connected.announce(screen);
-            let making = Making {
-                door: &RealGithub,
-                vault: &connected.vault(),
+            let flow = SetupFlow {
+                github_setup: &RealGithub,
+                secrets_store: &connected.secrets_store(),
                 teller: screen,
                 github,
                 webhook_url: format!("{}/webhook", connected.deployment.url),
                 stack: connected.stack.clone(),
                 existing: if self.replace { Existing::Replace } else { Existing::Keep },
             };
-            match (making.begin().await?, given) {
-                (begun, Some(given)) => existing(&making, begun, &given, !self.no_wait).await,
+            match (flow.begin().await?, given) {
+                (begun, Some(given)) => existing(&flow, begun, &given, !self.no_wait).await,
                 (Begin::GoOn(key), None) => {
-                    let making = Making { github: key.url.clone(), ..making };
+                    let flow = SetupFlow { github: key.url.clone(), ..flow };
                     if self.github_url.is_some() && self.github() != key.url {
                         let problem = format!("the App {} that an earlier run stored is of {}", key.app_id, key.url);
                         return Err(Failure::new(problem, "leave --github-url out to go on with it, or pass --replace"));
                     }
                     screen.say(format_args!("going on with the App {} that an earlier run stored", key.app_id));
-                    go_on(&making, &key, None, !self.no_wait).await
+                    go_on(&flow, &key, None, !self.no_wait).await
                 }
-                (Begin::Afresh, None) => Box::pin(self.make(&making, screen)).await,
+                (Begin::Afresh, None) => Box::pin(self.make(&flow, screen)).await,
             }
         })?;
         show(screen, &answer, &out)
@@ -154,10 +154,10 @@ impl Init {
     }
 
     /// Makes an App by way of a browser.
-    async fn make<D: Door, V: Vault>(&self, making: &Making<'_, D, V>, screen: &Screen) -> Result<Answer, Failure> {
-        let defaults = self.defaults(&making.stack)?;
+    async fn make<D: GithubSetup, V: SecretsStore>(&self, flow: &SetupFlow<'_, D, V>, screen: &Screen) -> Result<Answer, Failure> {
+        let defaults = self.defaults(&flow.stack)?;
         let choice = Choice::checked(defaults.scope, &defaults.organization, &defaults.name);
-        let about = About { stack: making.stack.clone(), github: making.github.clone(), webhook_url: making.webhook_url.clone(), defaults };
+        let about = About { stack: flow.stack.clone(), github: flow.github.clone(), webhook_url: flow.webhook_url.clone(), defaults };
         let mut served = Served::start(about, self.port, Arc::new(system_clock)).await?;
         let arrival = if self.no_browser {
             let choice = choice.map_err(|wrong| {
@@ -170,9 +170,9 @@ impl Init {
             screen.say(format_args!("{verb} (Ctrl-C cancels; nothing is stored yet): {STRONG}{}{STRONG:#}", served.address));
             served.arrival().await?
         };
-        let exchanged = take(making, &served.desk, &arrival).await;
+        let exchanged = take(flow, &served.callback_server, &arrival).await;
         let answer = match exchanged {
-            Ok((key, secret)) => go_on(making, &key, secret, !self.no_wait).await,
+            Ok((key, secret)) => go_on(flow, &key, secret, !self.no_wait).await,
             Err(failure) => Err(failure),
         };
         served.end().await;
@@ -184,19 +184,19 @@ impl Init {
 ///
 /// # Errors
 ///
-/// As [`Making::exchange`].
-pub async fn take<D: Door, V: Vault>(
-    making: &Making<'_, D, V>,
-    desk: &Desk,
+/// As [`SetupFlow::exchange`].
+pub async fn take<D: GithubSetup, V: SecretsStore>(
+    flow: &SetupFlow<'_, D, V>,
+    callback_server: &CallbackServer,
     arrival: &Arrival,
 ) -> Result<(AppKey, Option<Secret>), Failure> {
-    match making.exchange(&arrival.code).await {
+    match flow.exchange(&arrival.code).await {
         Ok(made) => {
-            desk.tell(Outcome::Made { name: made.app.name.clone(), install_url: install_url(&made.app) });
-            Ok((making.key_of(&made), made.webhook_secret))
+            callback_server.tell(Outcome::Made { name: made.app.name.clone(), install_url: install_url(&made.app) });
+            Ok((flow.key_of(&made), made.webhook_secret))
         }
         Err(failure) => {
-            desk.tell(Outcome::Failed(failure.problem.clone()));
+            callback_server.tell(Outcome::Failed(failure.problem.clone()));
             Err(failure)
         }
     }
@@ -215,14 +215,19 @@ pub struct Given {
 /// # Errors
 ///
 /// If the key is not the App's, or GitHub or AWS refuses.
-pub async fn existing<D: Door, V: Vault>(making: &Making<'_, D, V>, begun: Begin, given: &Given, wait: bool) -> Result<Answer, Failure> {
-    let app = making.known(&given.key).await?;
+pub async fn existing<D: GithubSetup, V: SecretsStore>(
+    flow: &SetupFlow<'_, D, V>,
+    begun: Begin,
+    given: &Given,
+    wait: bool,
+) -> Result<Answer, Failure> {
+    let app = flow.known(&given.key).await?;
     // What an earlier run stored of the same App may stand; of another one it is kept, unless it was said otherwise.
     if begun != Begin::GoOn(given.key.clone()) {
-        making.keep(&given.key).await?;
+        flow.keep(&given.key).await?;
     }
-    making.teller.say(&format!("stored the App {} ({})", app.name, app.id));
-    go_on(making, &given.key, given.secret.clone(), wait).await
+    flow.teller.say(&format!("stored the App {} ({})", app.name, app.id));
+    go_on(flow, &given.key, given.secret.clone(), wait).await
 }
 
 /// Sets up with an App whose key is stored.
@@ -230,25 +235,25 @@ pub async fn existing<D: Door, V: Vault>(making: &Making<'_, D, V>, begun: Begin
 /// # Errors
 ///
 /// If GitHub or AWS refuses.
-pub async fn go_on<D: Door, V: Vault>(
-    making: &Making<'_, D, V>,
+pub async fn go_on<D: GithubSetup, V: SecretsStore>(
+    flow: &SetupFlow<'_, D, V>,
     key: &AppKey,
     secret: Option<Secret>,
     wait: bool,
 ) -> Result<Answer, Failure> {
-    let before = making.sign(key, secret).await?;
-    making.finish(key, &before, wait).await
+    let before = flow.sign(key, secret).await?;
+    flow.finish(key, &before, wait).await
 }
 
 /// Prints an address for a browser anywhere, and takes what comes back from stdin, or on loopback if the browser gets there.
 async fn without_browser(served: &mut Served, choice: &Choice, screen: &Screen) -> Result<Arrival, Failure> {
-    let address = served.desk.form_address(choice)?;
+    let address = served.callback_server.form_address(choice)?;
     screen.say(format_args!(
         "1. Paste this into the address bar of a browser that is signed in to GitHub, on any machine:\n\n{address}\n\n\
          2. Press the button, and create the App.\n\
          3. GitHub sends the browser to {}/callback?… . If that page cannot be reached from there, all is well: copy its\n   \
          address from the address bar, and paste it here.\n",
-        served.desk.origin()
+        served.callback_server.origin()
     ));
     let mut lines = browser::lines();
     let mut typing = true;
@@ -261,9 +266,9 @@ async fn without_browser(served: &mut Served, choice: &Choice, screen: &Screen) 
                 Some(line) => {
                     let taken = browser::pasted(&line)
                         .map_err(str::to_owned)
-                        .and_then(|(state, code)| served.desk.take(Some(&state), Some(&code)).map_err(|why| why.to_string()));
+                        .and_then(|(state, code)| served.callback_server.take(Some(&state), Some(&code)).map_err(|why| why.to_string()));
                     if let Err(why) = taken {
-                        screen.say(format_args!("{DOUBTFUL}not taken:{DOUBTFUL:#} {why}"));
+                        screen.say(format_args!("{CAUTION}not taken:{CAUTION:#} {why}"));
                     }
                 }
             },
@@ -312,7 +317,7 @@ impl Out {
         match written {
             Ok(()) => screen.say(format_args!("wrote {}", file.display())),
             Err(error) => {
-                screen.say(format_args!("{DOUBTFUL}warning:{DOUBTFUL:#} cannot write {}: {error}; here is the file:", file.display()));
+                screen.say(format_args!("{CAUTION}warning:{CAUTION:#} cannot write {}: {error}; here is the file:", file.display()));
                 screen.print(text.trim_end());
             }
         }

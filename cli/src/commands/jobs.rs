@@ -10,7 +10,7 @@ use mayfly_domain::model::pool::{Pools, RepositoryPattern};
 use mayfly_domain::model::price::MicroDollars;
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::model::times;
+use mayfly_domain::model::timeouts;
 use mayfly_ledger::history::Order;
 use mayfly_ledger::{History, Ledger, LedgerError, Store};
 use serde::Serialize;
@@ -20,10 +20,10 @@ use crate::arguments::Global;
 use crate::deployment::{connect, ledger_refused};
 use crate::failure::{Exit, Failure};
 use crate::killed::Killed;
-use crate::moment::{When, duration, seconds, span};
-use crate::pools_now::{self, PoolNow};
+use crate::pool_status::{self, PoolStatus};
 use crate::screen::Screen;
-use crate::waits::waits;
+use crate::time_format::{Rfc3339, duration, duration_text, seconds};
+use crate::wait_reason::wait_reason;
 
 /// Most closed records that one answer is made of: some ten reads of 1 MB.
 pub(crate) const MOST_CLOSED: usize = 5_000;
@@ -68,8 +68,8 @@ pub(crate) fn limit(asked: Option<usize>, screen: &Screen) -> usize {
 
 /// Says that records do not reach back as far as was asked.
 pub(crate) fn reaches_back(since: Duration, screen: &Screen) {
-    if since > times::KEEP_RECORDS {
-        screen.say(format_args!("records reach back {} days: older ones are gone", times::KEEP_RECORDS.as_secs() / 86_400));
+    if since > timeouts::KEEP_RECORDS {
+        screen.say(format_args!("records reach back {} days: older ones are gone", timeouts::KEEP_RECORDS.as_secs() / 86_400));
     }
 }
 
@@ -84,7 +84,7 @@ pub(crate) async fn no_such_pool<S: Store>(
     named: Option<&PoolName>,
 ) -> Result<Option<String>, LedgerError> {
     let Some(named) = named else { return Ok(None) };
-    let known = pools_now::known(ledger, pools).await?;
+    let known = pool_status::known(ledger, pools).await?;
     if known.contains_key(named) {
         return Ok(None);
     }
@@ -176,11 +176,11 @@ pub struct Line {
     /// How it ended.
     pub conclusion: Option<String>,
     /// Since when it waits, or waited.
-    pub queued_at: When,
+    pub queued_at: Rfc3339,
     /// When a runner began it.
-    pub running_at: Option<When>,
+    pub running_at: Option<Rfc3339>,
     /// When it was over.
-    pub closed_at: Option<When>,
+    pub closed_at: Option<Rfc3339>,
     /// How long it waited, until now if it does.
     pub waited_seconds: f64,
     /// How long it ran, until now if it does.
@@ -197,9 +197,9 @@ pub struct Line {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Answer {
     /// When it was read.
-    pub at: When,
+    pub at: Rfc3339,
     /// Closed jobs since then are in it.
-    pub since: When,
+    pub since: Rfc3339,
     /// The jobs, newest last.
     pub jobs: Vec<Line>,
     /// There are more than are listed.
@@ -215,8 +215,8 @@ impl Jobs {
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
         crate::wait_for(async {
             let connected = connect(global).await?;
-            let pools = connected.pools_in_force(screen).await?;
-            let now = mayfly_config::source::system_clock();
+            let pools = connected.active_pools(screen).await?;
+            let now = mayfly_config::store::system_clock();
             let filter = Filter {
                 repository: self.repository.clone(),
                 pool: self.pool.clone(),
@@ -243,7 +243,7 @@ impl Jobs {
         let such = if self.repository.is_some() || self.pool.is_some() || self.state.is_some() { "such jobs" } else { "jobs" };
         match self.state {
             Some(state) if state != State::Closed => format!("no {such} now"),
-            _ => format!("no {such} in the last {}", span(self.since)),
+            _ => format!("no {such} in the last {}", duration_text(self.since)),
         }
     }
 }
@@ -263,14 +263,14 @@ pub async fn gather<S: Store + History>(
     let mut more = false;
     let wanted = |state: State| filter.state.is_none_or(|asked| asked == state || (asked == State::Open && state != State::Closed));
     if filter.state != Some(State::Closed) {
-        let all = pools_now::read(ledger, pools, now).await?;
+        let all = pool_status::read(ledger, pools, now).await?;
         let (mut open, whole) =
             open_jobs(ledger, &all, wanted(State::Unplaced) || wanted(State::Blocked) || wanted(State::Running)).await?;
         more |= !whole || open.len() > MOST_OPEN;
         while open.len() > MOST_OPEN {
             open.pop_first();
         }
-        for (job, record) in pools_now::records(ledger, open).await? {
+        for (job, record) in pool_status::records(ledger, open).await? {
             // One that closed since is told by the index, or by the next look.
             if record.state != JobState::Closed {
                 found.insert(job, line(&record, why(&all, &record, now), None, now));
@@ -294,7 +294,7 @@ pub async fn gather<S: Store + History>(
     jobs.sort_by_key(|line| (line.queued_at, line.job));
     more |= jobs.len() > filter.limit;
     let jobs = jobs.split_off(jobs.len().saturating_sub(filter.limit));
-    Ok(Answer { at: When(now), since: When(filter.since), jobs, more })
+    Ok(Answer { at: Rfc3339(now), since: Rfc3339(filter.since), jobs, more })
 }
 
 impl Filter {
@@ -305,18 +305,18 @@ impl Filter {
     }
 }
 
-/// Ids of jobs that are not over: those that wait, those that a runner of ours works on, and those that sweeper has an errand about, since neither leads
-/// to them. `false`: there are more errands than were read.
-async fn open_jobs<S: Store>(ledger: &Ledger<S>, all: &[PoolNow], errands: bool) -> Result<(BTreeSet<JobId>, bool), LedgerError> {
+/// Ids of jobs that are not over: those that wait, those that a runner of ours works on, and those that sweeper has a follow-up about, since neither leads
+/// to them. `false`: there are more follow-ups than were read.
+async fn open_jobs<S: Store>(ledger: &Ledger<S>, all: &[PoolStatus], follow_ups: bool) -> Result<(BTreeSet<JobId>, bool), LedgerError> {
     let waiting = all.iter().flat_map(|pool| &pool.look.jobs).map(|job| job.id);
     let at_work = |runner: &Runner| runner.work.as_ref()?.job;
     let running = all.iter().flat_map(|pool| &pool.look.runners).filter_map(at_work);
     let mut open: BTreeSet<JobId> = waiting.chain(running).collect();
-    if !errands {
+    if !follow_ups {
         return Ok((open, true));
     }
-    let (errands, whole) = pools_now::errands(ledger).await?;
-    open.extend(errands.iter().filter_map(|open| pools_now::job_of(&open.errand)));
+    let (follow_ups, whole) = pool_status::outbox_entries(ledger).await?;
+    open.extend(follow_ups.iter().filter_map(|open| pool_status::job_of(&open.follow_up)));
     Ok((open, whole))
 }
 
@@ -326,11 +326,11 @@ fn fate(conclusion: Option<&str>, runner: &Runner) -> Option<String> {
 }
 
 /// Why a job is where it is: of one that waits, what scaler would say now.
-fn why(all: &[PoolNow], record: &JobRecord, now: Timestamp) -> Option<String> {
+fn why(all: &[PoolStatus], record: &JobRecord, now: Timestamp) -> Option<String> {
     let pool = all.iter().find(|pool| Some(&pool.pool.name) == record.pool.as_ref());
     let row = pool.and_then(|pool| Some((pool, pool.look.jobs.iter().find(|row| row.id == record.id)?)));
     match row {
-        Some((pool, row)) if record.state == JobState::Queued => Some(waits(pool, row, Some(record), now).because),
+        Some((pool, row)) if record.state == JobState::Queued => Some(wait_reason(pool, row, Some(record), now).because),
         _ => record.reason.as_ref().map(ToString::to_string),
     }
 }
@@ -347,9 +347,9 @@ fn line(record: &JobRecord, because: Option<String>, cost: Option<MicroDollars>,
         pool: record.pool.clone(),
         state: record.state,
         conclusion: record.conclusion.clone(),
-        queued_at: When(record.queued_at),
-        running_at: record.running_at.map(When),
-        closed_at: record.closed_at.map(When),
+        queued_at: Rfc3339(record.queued_at),
+        running_at: record.running_at.map(Rfc3339),
+        closed_at: record.closed_at.map(Rfc3339),
         waited_seconds: seconds(record.running_at.unwrap_or(until).since(record.queued_at)),
         ran_seconds: record.running_at.map(|since| seconds(until.since(since))),
         runner_name: record.runner_name.clone(),

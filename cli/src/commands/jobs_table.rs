@@ -6,10 +6,10 @@ use anstyle::Style;
 use mayfly_domain::model::job::JobState;
 
 use super::jobs::{Answer, Line};
-use crate::moment::{age, span};
-use crate::screen::{BAD, DOUBTFUL, FAINT, GOOD, STRONG};
+use crate::screen::{BAD, CAUTION, FAINT, GOOD, STRONG};
 use crate::table::{Cell, Column, Table};
-use crate::words::dollars;
+use crate::text_format::dollars;
+use crate::time_format::{age, duration_text};
 
 /// The jobs, a line each. `room`: the terminal's width.
 #[must_use]
@@ -46,7 +46,7 @@ pub fn text(answer: &Answer, room: Option<usize>) -> String {
 
 /// A duration of whole seconds.
 fn short(seconds: f64) -> String {
-    span(Duration::from_secs_f64(seconds.clamp(0.0, 1e9).trunc()))
+    duration_text(Duration::from_secs_f64(seconds.clamp(0.0, 1e9).trunc()))
 }
 
 /// A job's state in a word, and how it is shown.
@@ -55,7 +55,7 @@ pub fn state(line: &Line) -> (String, Style) {
     match (line.state, line.conclusion.as_deref()) {
         (JobState::Unplaced, _) => ("unplaced".to_owned(), BAD),
         (JobState::Blocked, _) => ("blocked".to_owned(), FAINT),
-        (JobState::Queued, _) => ("queued".to_owned(), DOUBTFUL),
+        (JobState::Queued, _) => ("queued".to_owned(), CAUTION),
         (JobState::Running, _) => ("running".to_owned(), STRONG),
         (JobState::Closed, Some("success")) => ("success".to_owned(), GOOD),
         (JobState::Closed, Some(other @ ("cancelled" | "skipped" | "neutral"))) => (other.to_owned(), FAINT),

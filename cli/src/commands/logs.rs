@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_cloudwatchlogs::Client;
 use clap::{Args, ValueHint};
-use mayfly_config::source::system_clock;
+use mayfly_config::store::system_clock;
 use mayfly_domain::model::id::{RunnerAddress, RunnerName};
 use mayfly_domain::model::job::{JobRecord, JobState};
 use mayfly_domain::model::pool::Pools;
@@ -17,12 +17,12 @@ use serde::Serialize;
 use crate::arguments::Global;
 use crate::deployment::{Connected, connect, ledger_refused, refused};
 use crate::failure::{Exit, Failure};
-use crate::job_named::JobNamed;
-use crate::moment::When;
+use crate::job_arg::JobArg;
 use crate::progress::Progress;
-use crate::runner_named::{Found, find, several};
+use crate::runner_arg::{Found, find, several};
 use crate::screen::{FAINT, Screen, json_line};
-use crate::words::plain;
+use crate::text_format::plain;
+use crate::time_format::Rfc3339;
 
 /// Whose log.
 #[derive(Clone, Debug, Args)]
@@ -50,7 +50,7 @@ pub struct Logs {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Line {
     /// When it was printed.
-    pub at: When,
+    pub at: Rfc3339,
     /// What.
     pub message: String,
 }
@@ -97,7 +97,7 @@ impl LogStreams for CloudWatch {
         match request.set_next_token(after.map(str::to_owned)).send().await {
             Ok(answer) => {
                 let lines = answer.events.unwrap_or_default().into_iter().map(|event| Line {
-                    at: When(Timestamp::from_millis(event.timestamp.unwrap_or_default())),
+                    at: Rfc3339(Timestamp::from_millis(event.timestamp.unwrap_or_default())),
                     message: event.message.unwrap_or_default(),
                 });
                 Ok(Some(Page { lines: lines.collect(), next: answer.next_forward_token }))
@@ -113,9 +113,9 @@ impl LogStreams for CloudWatch {
 pub enum Whose {
     /// This runner's.
     Runner(Box<Runner>),
-    /// Nobody's yet: the job waits, with the reason.
+    /// No one's yet: the job waits, with the reason.
     NotYet(String),
-    /// Nobody's, and it will not be: the words say why.
+    /// No one's, and it will not be: the words say why.
     Nobody(String),
 }
 
@@ -126,7 +126,7 @@ pub enum Whose {
 /// If the ledger does not answer, or several runners are meant.
 pub async fn whose<S: Store + History>(ledger: &Ledger<S>, pools: Option<&Pools>, named: &str) -> Result<Whose, Failure> {
     let failed = |error: LedgerError| ledger_refused("find whose log it is", &error);
-    if let Ok(job) = named.parse::<JobNamed>() {
+    if let Ok(job) = named.parse::<JobArg>() {
         return of_job(ledger, &job).await.map_err(failed);
     }
     Ok(match find(ledger, pools, named, system_clock()).await.map_err(failed)? {
@@ -136,12 +136,12 @@ pub async fn whose<S: Store + History>(ledger: &Ledger<S>, pools: Option<&Pools>
     })
 }
 
-async fn of_job<S: Store>(ledger: &Ledger<S>, job: &JobNamed) -> Result<Whose, LedgerError> {
+async fn of_job<S: Store>(ledger: &Ledger<S>, job: &JobArg) -> Result<Whose, LedgerError> {
     let Some(record) = ledger.job(job.id).await? else {
         return Ok(Whose::Nobody(format!("Mayfly has never heard of {}", plain(&job.to_string()))));
     };
     if let Some(address) = address(&record) {
-        let standing = ledger.standing(&address).await?;
+        let standing = ledger.runner_records(&address).await?;
         let runner = standing.row.or(standing.record);
         return Ok(runner.map_or_else(
             || Whose::Nobody(format!("runner {address} had it, and its record is gone")),
@@ -209,7 +209,8 @@ impl<S: Store, L: LogStreams> Reader<'_, S, L> {
             if !self.follow {
                 return Ok(found);
             }
-            let standing = self.ledger.standing(&runner.address()).await.map_err(|error| ledger_refused("look at the runner", &error))?;
+            let standing =
+                self.ledger.runner_records(&runner.address()).await.map_err(|error| ledger_refused("look at the runner", &error))?;
             stream = standing.row.as_ref().or(standing.record.as_ref()).and_then(Runner::log_stream).or(stream);
             quiet = if standing.row.is_some() || news { Duration::ZERO } else { quiet + LOOK };
             if quiet > LAST_LINES || (standing.row.is_none() && stream.is_none()) {
@@ -232,7 +233,7 @@ impl Logs {
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
         crate::wait_for(async {
             let connected = connect(global).await?;
-            let pools = connected.pools_in_force(screen).await.unwrap_or_default();
+            let pools = connected.active_pools(screen).await.unwrap_or_default();
             let ledger = connected.ledger();
             let runner = match self.runner(&ledger, pools.as_deref()).await? {
                 Ok(runner) => runner,

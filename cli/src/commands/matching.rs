@@ -5,19 +5,20 @@ use std::path::PathBuf;
 use clap::Args;
 use mayfly_domain::model::id::{OwnerId, PoolName, RepositoryId, RunId};
 use mayfly_domain::model::label::{self, Labels};
-use mayfly_domain::model::matching::{Asked, Preference, Verdict};
-use mayfly_domain::model::pool::{Misfit, Pool, Pools, Refusal, Scope};
-use mayfly_domain::model::target::Repository;
-use mayfly_github::{AppItself, Named};
+use mayfly_domain::model::matching::{MatchQuery, Preference, Verdict};
+use mayfly_domain::model::pool::{Misfit, Pool, Pools};
+use mayfly_domain::model::story::Refusal;
+use mayfly_domain::model::target::{Repository, Scope};
+use mayfly_github::{AppApi, Lookup};
 use serde::Serialize;
 
-use super::pools_file::{self, NO_GENERATION};
+use super::pools_file::{self, NO_VERSION};
 use crate::arguments::Global;
-use crate::at_github::{self, App, AtGithub, Group};
 use crate::deployment::connect;
 use crate::failure::{Exit, Failure};
-use crate::screen::{DOUBTFUL, FAINT, GOOD, Screen};
-use crate::words::{disturbs, plain, quoted};
+use crate::github_access::{self, App, GithubAccess, Group};
+use crate::screen::{CAUTION, FAINT, GOOD, Screen};
+use crate::text_format::{disturbs, plain, quoted};
 
 /// A job to match.
 #[derive(Clone, Debug, Args)]
@@ -69,7 +70,7 @@ pub struct Said {
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
-    /// Which repositories it serves, if nobody said which one is meant.
+    /// Which repositories it serves, if no one said which one is meant.
     #[serde(skip)]
     serves: Option<String>,
 }
@@ -79,7 +80,7 @@ pub struct Said {
 pub struct GithubSays {
     /// Of the repository; none if GitHub was not asked.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    pub repository: Option<AtGithub>,
+    pub repository: Option<GithubAccess>,
     /// Of the pool's runner group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runner_group: Option<Group>,
@@ -113,13 +114,13 @@ impl Match {
     /// If the pools file cannot be used, or AWS not be asked for it.
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
         let answer = match &self.file {
-            // Nothing is asked of anybody, so nothing is started for it either.
+            // Nothing is asked of anyone, so nothing is started for it either.
             Some(file) => {
                 let pools = pools_file::pools(file, screen)?;
                 let repository = self.repository.as_ref().map(|name| repository(&pools, name, !self.public));
                 self.judge(&pools, repository.as_ref())
             }
-            None => crate::wait_for(self.in_force(global, screen))?,
+            None => crate::wait_for(self.active_pools(global, screen))?,
         };
         if screen.json() {
             screen.print_json(&answer)?;
@@ -133,13 +134,13 @@ impl Match {
         Ok(if answer.pool.is_some() { Exit::Done } else { Exit::Nothing })
     }
 
-    async fn in_force(&self, global: &Global, screen: &Screen) -> Result<Answer, Failure> {
+    async fn active_pools(&self, global: &Global, screen: &Screen) -> Result<Answer, Failure> {
         let connected = connect(global).await?;
-        let Some(pools) = connected.pools_in_force(screen).await? else {
+        let Some(pools) = connected.active_pools(screen).await? else {
             return Err(Failure::new("there are no pools to ask", "apply a pools file, or pass --file"));
         };
         let Some(name) = &self.repository else { return Ok(self.judge(&pools, None)) };
-        match at_github::app(&connected).await {
+        match github_access::app(&connected).await {
             Ok(app) => self.ask(&app.github, &pools, name).await,
             Err(why) => {
                 let repository = repository(&pools, name, !self.public);
@@ -154,8 +155,8 @@ impl Match {
     /// # Errors
     ///
     /// If GitHub does not answer.
-    pub async fn ask(&self, github: &(impl AppItself + Named), pools: &Pools, name: &str) -> Result<Answer, Failure> {
-        let at = at_github::ask(github, name).await?;
+    pub async fn ask(&self, github: &(impl AppApi + Lookup), pools: &Pools, name: &str) -> Result<Answer, Failure> {
+        let at = github_access::ask(github, name).await?;
         let known = at.repository.clone().unwrap_or_else(|| repository(pools, name, !self.public));
         let answer = self.judge(pools, Some(&known));
         let mut problems: Vec<String> = at.problem(name).into_iter().collect();
@@ -165,7 +166,7 @@ impl Match {
             problems
                 .extend(lacks.iter().map(|lack| format!("the App's installation has not granted {lack}, which pool {} needs", pool.name)));
             if let (Scope::Organization { group }, true) = (&pool.scope, lacks.is_empty()) {
-                runner_group = at_github::group(github, &at, pool).await?;
+                runner_group = github_access::group(github, &at, pool).await?;
                 problems.extend(runner_group.as_ref().and_then(|found| found.problem(group)));
             }
         }
@@ -175,7 +176,7 @@ impl Match {
 
     fn judge(&self, pools: &Pools, repository: Option<&Repository>) -> Answer {
         let labels: Labels = self.labels.iter().map(String::as_str).collect();
-        let said = pools.verdicts(Asked { labels: &labels, repository, run: self.run });
+        let said = pools.verdicts(MatchQuery { labels: &labels, repository, run: self.run });
         let taker = said.iter().find(|(_, verdict)| *verdict == Verdict::Takes).map(|(pool, _)| pool.name.clone());
         let serves = |pool: &Pool| {
             let patterns: Vec<&str> = pool.repositories.iter().map(|pattern| pattern.0.as_str()).collect();
@@ -187,7 +188,7 @@ impl Match {
             because: because(pool, verdict),
             serves: serves(pool),
         });
-        let version = (pools.generation != NO_GENERATION).then_some(pools.generation);
+        let version = (pools.version != NO_VERSION).then_some(pools.version);
         Answer { pool: taker, version, pools: said.collect(), github: None }
     }
 }
@@ -213,7 +214,7 @@ pub fn beside(answer: &Answer) -> Vec<String> {
         }
     }
     let Some(github) = &answer.github else { return lines };
-    lines.extend(github.problems.iter().map(|problem| format!("{DOUBTFUL}GitHub:{DOUBTFUL:#} {}", plain(problem))));
+    lines.extend(github.problems.iter().map(|problem| format!("{CAUTION}GitHub:{CAUTION:#} {}", plain(problem))));
     match (&github.not_asked, &github.repository) {
         (Some(why), _) => lines.push(format!("{FAINT}GitHub was not asked: {}{FAINT:#}", plain(why))),
         (None, Some(at)) if github.problems.is_empty() => {

@@ -2,7 +2,7 @@
 
 pub mod difference;
 pub mod effects;
-pub mod outside;
+pub mod references;
 mod text;
 
 use std::path::PathBuf;
@@ -20,13 +20,13 @@ use serde::{Serialize, Serializer};
 use self::difference::{Differing, KeyChange, Kind};
 use self::effects::{Destinations, Live, effects};
 use super::doctor::quota::{self, ServiceQuotas};
-use super::pools_file::{NO_GENERATION, show, text as text_of};
+use super::pools_file::{NO_VERSION, show, text as text_of};
 use crate::arguments::Global;
 use crate::deployment::{Connected, connect, ledger_refused};
 use crate::failure::{Exit, Failure};
-use crate::moment::When;
-use crate::pools_parameter::{PoolsParameter, Version};
-use crate::screen::{BAD, DOUBTFUL, Screen};
+use crate::pools_store::{PoolsStore, Version};
+use crate::screen::{BAD, CAUTION, Screen};
+use crate::time_format::Rfc3339;
 
 /// A pools file to compare with the one in force.
 #[derive(Clone, Debug, Args)]
@@ -37,7 +37,7 @@ Examples:
   mayfly plan pools.toml
   mayfly plan --exit-code pools.toml             # in CI: 0 if the file is in force, 4 if it would change something
   mayfly plan pools.toml --json | jq '.pools[] | select(.change == \"remove\") | .pool'")]
-pub struct Planning {
+pub struct PlanArgs {
     /// The pools file; - for stdin
     file: PathBuf,
     /// Exit with 4 if there are changes
@@ -56,11 +56,11 @@ const PLACED: usize = 50;
 
 /// The version of the file in force.
 #[derive(Clone, Debug, Serialize)]
-pub struct InForce {
+pub struct ActivePools {
     /// Its number.
     pub version: u64,
     /// When it was applied.
-    pub applied_at: Option<When>,
+    pub applied_at: Option<Rfc3339>,
     /// By whom, if the store tells.
     pub applied_by: Option<String>,
 }
@@ -116,7 +116,7 @@ pub struct Plan {
     /// The file.
     pub file: String,
     /// What it would take the place of.
-    pub in_force: Option<InForce>,
+    pub in_force: Option<ActivePools>,
     /// The file is the same to the byte.
     pub same: bool,
     /// What is different under `[github]`.
@@ -152,11 +152,11 @@ pub fn readable(file: &std::path::Path, screen: &Screen) -> Result<Readable, Fai
 ///
 /// If it has problems.
 pub fn readable_text(text: String, file: &std::path::Path, screen: &Screen) -> Result<Readable, Failure> {
-    let Review { pools, doubts, .. } = review(&text, NO_GENERATION, Vcpus::default());
+    let Review { pools, doubts, .. } = review(&text, NO_VERSION, Vcpus::default());
     let shown = |problems: &[Problem], (kind, style)| problems.iter().for_each(|problem| show(screen, file, problem, (kind, style)));
     match pools {
         Ok(pools) => {
-            shown(&doubts, ("warning", DOUBTFUL));
+            shown(&doubts, ("warning", CAUTION));
             Ok(Readable { text, pools })
         }
         Err(problems) => {
@@ -193,7 +193,8 @@ pub async fn gather<S: Store>(ledger: &Ledger<S>, compared: &Compared<'_>, (stac
     for differing in difference::pools(*before, after) {
         pools.push(pool_plan(ledger, &differing, after).await?);
     }
-    let in_force = newest.map(|version| InForce { version: version.number, applied_at: version.at.map(When), applied_by: author.clone() });
+    let in_force =
+        newest.map(|version| ActivePools { version: version.number, applied_at: version.at.map(Rfc3339), applied_by: author.clone() });
     Ok(Plan {
         stack: stack.to_owned(),
         file,
@@ -277,12 +278,12 @@ pub struct Prepared {
 ///
 /// If the deployment cannot be asked.
 pub async fn prepare(connected: Connected, file: (&Readable, String), screen: &Screen) -> Result<Prepared, Failure> {
-    let parameter = connected.pools_parameter();
+    let parameter = connected.ssm_pools_store();
     let newest = parameter.version(None).await?;
     // What is broken cannot be compared with: then it is what the functions go on with.
     let before = match &newest {
-        Some(_) => connected.pools_in_force(screen).await.or_else(|problem| {
-            screen.say(format_args!("{DOUBTFUL}warning:{DOUBTFUL:#} nothing to compare with: {}", problem.problem));
+        Some(_) => connected.active_pools(screen).await.or_else(|problem| {
+            screen.say(format_args!("{CAUTION}warning:{CAUTION:#} nothing to compare with: {}", problem.problem));
             Ok::<_, Failure>(None)
         })?,
         None => None,
@@ -293,17 +294,17 @@ pub async fn prepare(connected: Connected, file: (&Readable, String), screen: &S
     };
     let public_ip = connected.deployment.assign_public_ip == "ENABLED";
     let quotas = ServiceQuotas::new(&connected.sdk);
-    let (allowed, warnings) = futures::join!(quota::known(&quotas), outside::warnings(&connected, &file.0.pools));
+    let (allowed, warnings) = futures::join!(quota::known(&quotas), references::warnings(&connected, &file.0.pools));
     let compared = Compared { newest: newest.as_ref(), author, before: before.as_deref(), file: file.0, public_ip, allowed };
     let plan = gather(&connected.ledger(), &compared, (&connected.stack, file.1)).await;
     let plan = plan.map_err(|error| ledger_refused("read the ledger", &error))?;
     for (problem, fix) in warnings {
-        screen.say(format_args!("{DOUBTFUL}warning:{DOUBTFUL:#} {problem}\n    {fix}"));
+        screen.say(format_args!("{CAUTION}warning:{CAUTION:#} {problem}\n    {fix}"));
     }
     Ok(Prepared { connected, newest, plan })
 }
 
-impl Planning {
+impl PlanArgs {
     /// Shows the plan.
     ///
     /// # Errors

@@ -1,10 +1,11 @@
 //! `mayfly pools`: the pools in force.
 
 use clap::Args;
-use mayfly_config::source::system_clock;
+use mayfly_config::store::system_clock;
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::label;
-use mayfly_domain::model::pool::{Pool, Pools as InForce, RepositoryPattern, Scope};
+use mayfly_domain::model::pool::{Pool, Pools as InForce, RepositoryPattern};
+use mayfly_domain::model::target::Scope;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_ledger::{Ledger, LedgerError, Store};
 use serde::Serialize;
@@ -14,11 +15,11 @@ use super::plan::effects::Live;
 use crate::arguments::Global;
 use crate::deployment::{connect, ledger_refused};
 use crate::failure::{Exit, Failure};
-use crate::moment::{When, age};
-use crate::pools_parameter::{PoolsParameter, Version};
-use crate::screen::{DOUBTFUL, FAINT, STRONG, Screen};
+use crate::pools_store::{PoolsStore, Version};
+use crate::screen::{CAUTION, FAINT, STRONG, Screen};
 use crate::table::{Cell, Column, Table};
-use crate::words::{counted, plain, size};
+use crate::text_format::{counted, plain, size};
+use crate::time_format::{Rfc3339, age};
 
 /// What to show.
 #[derive(Clone, Debug, Args)]
@@ -45,7 +46,7 @@ pub struct Answer {
     /// A newer version that is broken, and so is in force nowhere.
     pub broken: Option<u64>,
     /// When the newest version was applied.
-    pub applied_at: Option<When>,
+    pub applied_at: Option<Rfc3339>,
     /// By whom, if the store tells.
     pub applied_by: Option<String>,
     /// Who is served.
@@ -80,7 +81,7 @@ pub struct Shown {
     pub min_idle: u32,
     pub idle_timeout_seconds: u64,
     pub max_lifetime_seconds: u64,
-    pub rerun_reclaimed: bool,
+    pub rerun_interrupted: bool,
     /// The size in words.
     #[serde(skip)]
     size: String,
@@ -92,7 +93,7 @@ pub struct Draining {
     /// Its name.
     pub pool: PoolName,
     /// Since when it is gone, once a sweep has noticed.
-    pub gone_at: Option<When>,
+    pub gone_at: Option<Rfc3339>,
     /// What is left in it.
     pub now: Live,
 }
@@ -119,13 +120,13 @@ pub async fn gather<S: Store>(ledger: &Ledger<S>, known: &Known<'_>) -> Result<A
     for entry in ledger.pool_entries().await?.into_iter().filter(|entry| pools.get(&entry.name).is_none()) {
         let now = Live::of(&ledger.runners(&entry.name).await?, ledger.waiting_jobs(&entry.name).await?.len());
         if !now.is_empty() {
-            draining.push(Draining { pool: entry.name, gone_at: entry.gone_at.map(When), now });
+            draining.push(Draining { pool: entry.name, gone_at: entry.gone_at.map(Rfc3339), now });
         }
     }
     Ok(Answer {
-        version: pools.generation,
-        broken: (newest.number != pools.generation).then_some(newest.number),
-        applied_at: newest.at.map(When),
+        version: pools.version,
+        broken: (newest.number != pools.version).then_some(newest.number),
+        applied_at: newest.at.map(Rfc3339),
         applied_by: author.clone(),
         accounts: pools.accounts.iter().map(|account| account.login.clone()).collect(),
         pools: pools.pools.iter().map(shown).collect(),
@@ -159,7 +160,7 @@ fn shown(pool: &Pool) -> Shown {
         min_idle: pool.min_idle,
         idle_timeout_seconds: pool.idle_timeout.as_secs(),
         max_lifetime_seconds: pool.max_lifetime.as_secs(),
-        rerun_reclaimed: pool.rerun_reclaimed,
+        rerun_interrupted: pool.rerun_interrupted,
         size: size(&pool.size),
     }
 }
@@ -173,7 +174,7 @@ impl Answer {
         let mut lines = vec![format!("{STRONG}version {}{STRONG:#}", self.broken.unwrap_or(self.version))];
         lines[0].push_str(&format!(", applied{at}{by}"));
         if let Some(broken) = self.broken {
-            lines.push(format!("{DOUBTFUL}version {broken} is broken: version {} is in force{DOUBTFUL:#}", self.version));
+            lines.push(format!("{CAUTION}version {broken} is broken: version {} is in force{CAUTION:#}", self.version));
         }
         lines.push(format!("accounts: {}", plain(&self.accounts.join(", "))));
         lines.push(String::new());
@@ -226,7 +227,7 @@ fn draining(pool: &Draining, now: Timestamp) -> String {
 #[derive(Debug, Serialize)]
 struct File<'a> {
     version: u64,
-    applied_at: Option<When>,
+    applied_at: Option<Rfc3339>,
     applied_by: Option<String>,
     text: &'a str,
 }
@@ -240,7 +241,7 @@ impl Pools {
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
         crate::wait_for(async {
             let connected = connect(global).await?;
-            let parameter = connected.pools_parameter();
+            let parameter = connected.ssm_pools_store();
             let Some(newest) = parameter.version(self.version).await? else {
                 match self.version {
                     Some(number) => screen.say(format_args!("AWS has no version {number} of the pools file (it keeps the last 100)")),
@@ -252,7 +253,7 @@ impl Pools {
             if self.file {
                 return file(screen, &newest, author);
             }
-            let Some(pools) = connected.pools_in_force(screen).await? else { return Ok(Exit::Nothing) };
+            let Some(pools) = connected.active_pools(screen).await? else { return Ok(Exit::Nothing) };
             let known = Known { newest: &newest, author, pools: &pools };
             let answer = gather(&connected.ledger(), &known).await.map_err(|error| ledger_refused("read the ledger", &error))?;
             if screen.json() {
@@ -267,7 +268,7 @@ impl Pools {
 
 fn file(screen: &Screen, version: &Version, applied_by: Option<String>) -> Result<Exit, Failure> {
     if screen.json() {
-        screen.print_json(&File { version: version.number, applied_at: version.at.map(When), applied_by, text: &version.text })?;
+        screen.print_json(&File { version: version.number, applied_at: version.at.map(Rfc3339), applied_by, text: &version.text })?;
     } else {
         screen.print_exactly(&version.text)?;
     }

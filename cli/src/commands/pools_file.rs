@@ -9,13 +9,13 @@ use mayfly_domain::model::pool::Pools;
 
 use crate::failure::Failure;
 use crate::screen::{BAD, Screen};
-use crate::words::plain;
+use crate::text_format::plain;
 
 /// Stands for stdin where a file is asked for.
 const STDIN: &str = "-";
 
 /// Jobs carry the number of the version that placed them; a file that is in force nowhere has none.
-pub const NO_GENERATION: u64 = 0;
+pub const NO_VERSION: u64 = 0;
 
 /// True for the name that stands for stdin.
 #[must_use]
@@ -48,7 +48,7 @@ pub fn text(file: &Path) -> Result<String, Failure> {
 ///
 /// If it cannot be read, or has problems: they are shown.
 pub fn pools(file: &Path, screen: &Screen) -> Result<Pools, Failure> {
-    pools_file::parse(&text(file)?, NO_GENERATION).map_err(|problems| {
+    pools_file::parse(&text(file)?, NO_VERSION).map_err(|problems| {
         for problem in &problems {
             show(screen, file, problem, ("error", BAD));
         }

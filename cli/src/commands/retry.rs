@@ -1,12 +1,12 @@
 //! `mayfly retry`: a job is tried again now.
 
 use clap::{Args, ValueHint};
-use mayfly_config::source::system_clock;
+use mayfly_config::store::system_clock;
 use mayfly_domain::model::id::{JobId, PoolName};
 use mayfly_domain::model::job::JobRecord;
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::transitions::anew::Matching;
+use mayfly_domain::transitions::rematch::RematchOutcome;
 use mayfly_domain::transitions::retry::Retry;
 use mayfly_ledger::repositories::SeenRepository;
 use mayfly_ledger::{Ledger, LedgerError, Store};
@@ -17,9 +17,9 @@ use crate::arguments::Global;
 use crate::caller::caller;
 use crate::deployment::{connect, ledger_refused};
 use crate::failure::{Exit, Failure};
-use crate::job_named::JobNamed;
+use crate::job_arg::JobArg;
 use crate::screen::{GOOD, Screen};
-use crate::words::plain;
+use crate::text_format::plain;
 
 /// A job to try again.
 #[derive(Clone, Debug, Args)]
@@ -30,10 +30,10 @@ that is over again at GitHub (Re-run jobs), where it gets a new id.
 Examples:
   mayfly retry 43821
   mayfly retry https://github.com/acme/app/actions/runs/15871/job/43821   # also a job that Mayfly does not know yet")]
-pub struct Again {
+pub struct RetryArgs {
     /// The job: GitHub's id of it, or its URL
     #[arg(value_hint = ValueHint::Other)]
-    job: JobNamed,
+    job: JobArg,
 }
 
 /// What was done.
@@ -41,7 +41,7 @@ pub struct Again {
 #[serde(rename_all = "snake_case")]
 pub enum Done {
     /// It counts as never tried, and its pool is woken.
-    Afresh,
+    BackoffReset,
     /// Its pool is woken: nothing of its own held it back.
     Woken,
     /// A runner is on its way for it, or works on it: nothing.
@@ -52,18 +52,18 @@ pub enum Done {
     Placed,
     /// No pool takes it.
     Unplaced,
-    /// Its pool is gone, and it is matched anew as soon as that is safe.
+    /// Its pool is gone, and it is rematched as soon as that is safe.
     Later,
     /// It is over, or GitHub has given it up.
     Over,
-    /// Nobody has heard of it.
+    /// No one has heard of it.
     Unknown,
 }
 
 impl Done {
     fn exit(self) -> Exit {
         match self {
-            Self::Afresh | Self::Woken | Self::HasRunner | Self::GithubAsked | Self::Placed | Self::Later => Exit::Done,
+            Self::BackoffReset | Self::Woken | Self::HasRunner | Self::GithubAsked | Self::Placed | Self::Later => Exit::Done,
             Self::Unplaced | Self::Over => Exit::Failed,
             Self::Unknown => Exit::Nothing,
         }
@@ -101,22 +101,18 @@ pub struct Asked<'a> {
 /// # Errors
 ///
 /// [`LedgerError`].
-pub async fn again<S: Store, W: Wakes>(
-    (ledger, wakes): (&Ledger<S>, &W),
-    job: &JobNamed,
-    asked: Asked<'_>,
-) -> Result<Retried, LedgerError> {
+pub async fn retry<S: Store, W: Wakes>((ledger, wakes): (&Ledger<S>, &W), job: &JobArg, asked: Asked<'_>) -> Result<Retried, LedgerError> {
     let there = |pool: &PoolName| asked.pools.is_some_and(|pools| pools.get(pool).is_some());
     let Some(retry) = ledger.retry(job.id, asked.by, there, asked.now).await? else {
         return unknown(ledger, job).await;
     };
     let (mut done, mut told) = told(&retry);
-    if let (Retry::Place, Some(pools)) = (&retry, asked.pools) {
+    if let (Retry::MatchJob, Some(pools)) = (&retry, asked.pools) {
         (done, told) = placed((ledger, wakes), job.id, pools, asked.now).await?;
     }
     let record = ledger.job(job.id).await?;
     let pool = record.as_ref().and_then(|record| record.pool.clone());
-    if let (Some(pool), Done::Afresh | Done::Woken) = (&pool, done) {
+    if let (Some(pool), Done::BackoffReset | Done::Woken) = (&pool, done) {
         // A wake that is lost costs a minute: the tick sends another one.
         let _ = wakes.wake(pool).await;
     }
@@ -133,16 +129,16 @@ fn why(record: &JobRecord) -> Option<String> {
 
 fn told(retry: &Retry) -> (Done, String) {
     let (done, told) = match retry {
-        Retry::Afresh(after) if after.1.ask => {
-            (Done::Afresh, "retried: Mayfly asks GitHub within a minute whether it still waits, then starts a runner".to_owned())
+        Retry::BackoffReset(after) if after.1.needs_check => {
+            (Done::BackoffReset, "retried: Mayfly asks GitHub within a minute whether it still waits, then starts a runner".to_owned())
         }
-        Retry::Afresh(_) => (Done::Afresh, "retried: its pool starts a runner for it now, within its limits".to_owned()),
+        Retry::BackoffReset(_) => (Done::BackoffReset, "retried: its pool starts a runner for it now, within its limits".to_owned()),
         Retry::Waits => {
             (Done::Woken, "it had no failed tries, and its pool looks again now (mayfly explain shows what it waits for)".to_owned())
         }
         Retry::Runner(runner) => (Done::HasRunner, format!("runner {runner} is on its way for it, or works on it")),
-        Retry::Ask(_) => (Done::GithubAsked, "Mayfly asks GitHub about it within a minute".to_owned()),
-        Retry::Place => (Done::Unplaced, "no pools file is in force".to_owned()),
+        Retry::CheckJob(_) => (Done::GithubAsked, "Mayfly asks GitHub about it within a minute".to_owned()),
+        Retry::MatchJob => (Done::Unplaced, "no pools file is in force".to_owned()),
         Retry::TooLate => {
             (Done::Over, "it waited for a day, and GitHub cancels what waits so long: run it again at GitHub (Re-run jobs)".to_owned())
         }
@@ -158,23 +154,23 @@ async fn placed<S: Store, W: Wakes>(
     pools: &Pools,
     now: Timestamp,
 ) -> Result<(Done, String), LedgerError> {
-    let anew = match ledger.match_anew(job, pools, now).await? {
-        Matching::Changed(anew) => anew,
-        Matching::Still => return Ok((Done::Unplaced, "re-matched, and no pool takes it".to_owned())),
-        Matching::Later => return Ok((Done::Later, "its pool was removed; it is re-matched as soon as no runner has it".to_owned())),
-        Matching::NotNeeded => return Ok((Done::Woken, "it has just been matched to a pool".to_owned())),
+    let rematched = match ledger.rematch(job, pools, now).await? {
+        RematchOutcome::Changed(rematched) => rematched,
+        RematchOutcome::Still => return Ok((Done::Unplaced, "re-matched, and no pool takes it".to_owned())),
+        RematchOutcome::Later => return Ok((Done::Later, "its pool was removed; it is re-matched as soon as no runner has it".to_owned())),
+        RematchOutcome::NotNeeded => return Ok((Done::Woken, "it has just been matched to a pool".to_owned())),
     };
-    for pool in &anew.wake {
+    for pool in &rematched.wake {
         let _ = wakes.wake(pool).await;
     }
-    Ok(match &anew.record.pool {
+    Ok(match &rematched.record.pool {
         Some(pool) => (Done::Placed, format!("goes to pool {pool} now")),
         None => (Done::Unplaced, "re-matched, and no pool takes it".to_owned()),
     })
 }
 
-/// A job that nobody told of: its repository, if it is one that jobs came from lately, is looked through for jobs that wait.
-async fn unknown<S: Store>(ledger: &Ledger<S>, job: &JobNamed) -> Result<Retried, LedgerError> {
+/// A job that no one told of: its repository, if it is one that jobs came from lately, is looked through for jobs that wait.
+async fn unknown<S: Store>(ledger: &Ledger<S>, job: &JobArg) -> Result<Retried, LedgerError> {
     let answer = |done, told: String| Retried { job: job.id, repository: job.repository.clone(), pool: None, done, told };
     let Some(name) = &job.repository else {
         return Ok(answer(Done::Unknown, "Mayfly has never heard of it; with its URL GitHub can be asked".to_owned()));
@@ -185,7 +181,7 @@ async fn unknown<S: Store>(ledger: &Ledger<S>, job: &JobNamed) -> Result<Retried
         return Ok(answer(Done::Unknown, told));
     };
     // Its turn is next, and no run of it counts as looked at.
-    let next = SeenRepository { asked_at: Timestamp::from_millis(0), looked_at: std::collections::BTreeSet::new(), hidden: 0, ..seen };
+    let next = SeenRepository { checked_at: Timestamp::from_millis(0), looked_at: std::collections::BTreeSet::new(), hidden: 0, ..seen };
     if ledger.put_repository(next).await?.is_none() {
         return Ok(answer(
             Done::Unknown,
@@ -196,7 +192,7 @@ async fn unknown<S: Store>(ledger: &Ledger<S>, job: &JobNamed) -> Result<Retried
     Ok(answer(Done::GithubAsked, told))
 }
 
-impl Again {
+impl RetryArgs {
     /// Tries the job again.
     ///
     /// # Errors
@@ -206,11 +202,11 @@ impl Again {
         crate::wait_for(async {
             let connected = connect(global).await?;
             connected.announce(screen);
-            let pools = connected.pools_in_force(screen).await?;
+            let pools = connected.active_pools(screen).await?;
             let by = caller(&connected.sdk).await;
             let (ledger, wakes) = (connected.ledger(), connected.wakes());
             let asked = Asked { by: &by, pools: pools.as_deref(), now: system_clock() };
-            let retried = again((&ledger, &wakes), &self.job, asked).await.map_err(|error| ledger_refused("try the job again", &error))?;
+            let retried = retry((&ledger, &wakes), &self.job, asked).await.map_err(|error| ledger_refused("try the job again", &error))?;
             let exit = retried.done.exit();
             if screen.json() {
                 screen.print_json(&retried)?;

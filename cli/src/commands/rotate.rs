@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use crate::arguments::Global;
 use crate::deployment::connect;
-use crate::door::RealGithub;
 use crate::failure::{Exit, Failure};
+use crate::github_setup::RealGithub;
 use crate::key_file;
 use crate::screen::{GOOD, Screen};
 use crate::wait_for;
@@ -54,7 +54,7 @@ impl Rotate {
     ///
     /// # Errors
     ///
-    /// If AWS or GitHub refuses, or somebody else does the same.
+    /// If AWS or GitHub refuses, or someone else does the same.
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
         let new = match &self.what {
             What::WebhookSecret => None,
@@ -64,10 +64,10 @@ impl Rotate {
             let connected = connect(global).await?;
             connected.announce(screen);
             let place = Place {
-                door: &RealGithub,
-                vault: &connected.vault(),
+                github_setup: &RealGithub,
+                secrets_store: &connected.secrets_store(),
                 teller: screen,
-                clock: &mayfly_config::source::system_clock,
+                clock: &mayfly_config::store::system_clock,
                 stack: connected.stack.clone(),
             };
             match new {
@@ -81,11 +81,11 @@ impl Rotate {
 /// Where something is replaced.
 pub struct Place<'a, D, V> {
     /// GitHub.
-    pub door: &'a D,
+    pub github_setup: &'a D,
     /// Where the secrets are.
-    pub vault: &'a V,
+    pub secrets_store: &'a V,
     /// The one who waits.
-    pub teller: &'a dyn super::init::making::Say,
+    pub teller: &'a dyn super::init::setup_flow::Say,
     /// What time it is.
     pub clock: &'a (dyn Fn() -> mayfly_domain::model::time::Timestamp + Send + Sync),
     /// The stack.

@@ -20,12 +20,12 @@ use crate::arguments::Global;
 use crate::deployment::{connect, ledger_refused};
 use crate::failure::{Exit, Failure};
 use crate::killed::Killed;
-use crate::moment::{When, age, duration, span};
-use crate::pools_now;
-use crate::screen::{BAD, DOUBTFUL, FAINT, GOOD, STRONG, Screen};
-use crate::stage::Stage;
+use crate::pool_status;
+use crate::runner_phase::RunnerPhase;
+use crate::screen::{BAD, CAUTION, FAINT, GOOD, STRONG, Screen};
 use crate::table::{Cell, Column, Table};
-use crate::words::dollars;
+use crate::text_format::dollars;
+use crate::time_format::{Rfc3339, age, duration, duration_text};
 
 /// Which runners to list.
 #[derive(Clone, Debug, Args)]
@@ -60,7 +60,7 @@ pub enum State {
     /// Not alive yet.
     Starting,
     /// Alive, with nothing to do.
-    Parked,
+    Idle,
     /// Registered or about to be, without a job.
     Registered,
     /// At work.
@@ -73,13 +73,13 @@ pub enum State {
 
 impl State {
     fn has(self, line: &Line) -> bool {
-        match line.stage {
+        match line.phase {
             None => self == Self::Closed,
-            Some(Stage::Requested | Stage::Launched | Stage::Pulling | Stage::Starting) => self == Self::Starting,
-            Some(Stage::Parked) => self == Self::Parked,
-            Some(Stage::Registering | Stage::Registered) => self == Self::Registered,
-            Some(Stage::Busy) => self == Self::Busy,
-            Some(Stage::Ending) => self == Self::Ending,
+            Some(RunnerPhase::Requested | RunnerPhase::Launched | RunnerPhase::Pulling | RunnerPhase::Starting) => self == Self::Starting,
+            Some(RunnerPhase::Idle) => self == Self::Idle,
+            Some(RunnerPhase::Registering | RunnerPhase::Registered) => self == Self::Registered,
+            Some(RunnerPhase::Busy) => self == Self::Busy,
+            Some(RunnerPhase::Ending) => self == Self::Ending,
         }
     }
 }
@@ -107,7 +107,7 @@ pub struct Line {
     /// Its pool.
     pub pool: PoolName,
     /// How far it is; none if it is closed.
-    pub stage: Option<Stage>,
+    pub phase: Option<RunnerPhase>,
     /// How it ended.
     pub outcome: Option<Outcome>,
     /// What killed it, if it had a job that was not over.
@@ -123,9 +123,9 @@ pub struct Line {
     /// The job it was started for; none for the idle floor.
     pub intended: Option<JobId>,
     /// When it was decided on.
-    pub requested_at: When,
+    pub requested_at: Rfc3339,
     /// Since when it is where it is.
-    pub since: When,
+    pub since: Rfc3339,
     /// Its task.
     pub task: Option<String>,
     /// What it cost, in millionths of a dollar at us-east-1's list prices.
@@ -138,9 +138,9 @@ pub struct Line {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Answer {
     /// When it was read.
-    pub at: When,
+    pub at: Rfc3339,
     /// Ended runners since then are in it.
-    pub since: Option<When>,
+    pub since: Option<Rfc3339>,
     /// The runners, newest last.
     pub runners: Vec<Line>,
     /// There are more than are listed.
@@ -156,8 +156,8 @@ impl Runners {
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
         crate::wait_for(async {
             let connected = connect(global).await?;
-            let pools = connected.pools_in_force(screen).await?;
-            let now = mayfly_config::source::system_clock();
+            let pools = connected.active_pools(screen).await?;
+            let now = mayfly_config::store::system_clock();
             let since = self.since.or((self.state == Some(State::Closed)).then_some(Duration::from_secs(60 * 60)));
             let filter = Filter {
                 pool: self.pool.clone(),
@@ -176,7 +176,8 @@ impl Runners {
             let answer = gather(&ledger, pools.as_deref(), &filter, now).await.map_err(failed)?;
             let text = (!answer.runners.is_empty()).then(|| text(&answer, screen.width()));
             let such = if self.repository.is_some() || self.pool.is_some() || self.state.is_some() { "such runners" } else { "runners" };
-            let none = since.map_or_else(|| format!("no {such} now"), |since| format!("no {such} now or in the last {}", span(since)));
+            let none =
+                since.map_or_else(|| format!("no {such} now"), |since| format!("no {such} now or in the last {}", duration_text(since)));
             screen.print_list(&answer, text, (&none, answer.more))?;
             Ok(Exit::Done)
         })
@@ -197,7 +198,7 @@ pub async fn gather<S: Store + History>(
     let mut runners = Vec::new();
     let mut more = false;
     if filter.state != Some(State::Closed) {
-        let all = pools_now::read(ledger, pools, now).await?;
+        let all = pool_status::read(ledger, pools, now).await?;
         runners.extend(all.into_iter().flat_map(|pool| pool.look.runners));
     }
     if let Some(since) = filter.since.filter(|_| filter.state.is_none_or(|state| state == State::Closed)) {
@@ -211,7 +212,7 @@ pub async fn gather<S: Store + History>(
     lines.sort_by(|one, other| one.runner.cmp(&other.runner));
     more |= lines.len() > filter.limit;
     let lines = lines.split_off(lines.len().saturating_sub(filter.limit));
-    Ok(Answer { at: When(now), since: filter.since.map(When), runners: lines, more })
+    Ok(Answer { at: Rfc3339(now), since: filter.since.map(Rfc3339), runners: lines, more })
 }
 
 impl Filter {
@@ -230,7 +231,7 @@ impl Filter {
 }
 
 fn line(runner: &Runner) -> Line {
-    let (stage, since) = Stage::of(runner);
+    let (phase, since) = RunnerPhase::of(runner);
     let place = runner.target.as_ref().map(|target| match &target.scope {
         TargetScope::Repository { name, .. } => name.clone(),
         TargetScope::Organization { login, .. } => login.clone(),
@@ -238,16 +239,16 @@ fn line(runner: &Runner) -> Line {
     Line {
         runner: runner.id.clone(),
         pool: runner.pool.clone(),
-        stage: runner.closed_at.is_none().then_some(stage),
+        phase: runner.closed_at.is_none().then_some(phase),
         outcome: runner.outcome,
         killed: Killed::of(runner),
         size: runner.size,
-        name: (runner.mint > 0).then(|| runner.name().to_string()),
+        name: (runner.registration_attempt > 0).then(|| runner.name().to_string()),
         place,
         job: runner.work.as_ref().and_then(|work| work.job),
         intended: runner.intended,
-        requested_at: When(runner.requested_at),
-        since: When(runner.closed_at.unwrap_or(since)),
+        requested_at: Rfc3339(runner.requested_at),
+        since: Rfc3339(runner.closed_at.unwrap_or(since)),
         task: runner.arn.as_ref().map(ToString::to_string),
         cost_microdollars: runner.cost,
         reason: runner.reason.as_ref().or(runner.stop.as_ref().map(|stop| &stop.reason)).map(ToString::to_string),
@@ -287,10 +288,10 @@ pub fn text(answer: &Answer, room: Option<usize>) -> String {
 
 /// A runner's state in a word, and how it is shown.
 fn state(line: &Line) -> (&'static str, Style) {
-    match (line.stage, line.outcome) {
-        (Some(stage @ Stage::Busy), _) => (stage.word(), STRONG),
-        (Some(stage @ Stage::Ending), _) => (stage.word(), FAINT),
-        (Some(stage), _) => (stage.word(), Style::new()),
+    match (line.phase, line.outcome) {
+        (Some(phase @ RunnerPhase::Busy), _) => (phase.word(), STRONG),
+        (Some(phase @ RunnerPhase::Ending), _) => (phase.word(), FAINT),
+        (Some(phase), _) => (phase.word(), Style::new()),
         (None, outcome) => match &line.killed {
             Some(killed) => killed_in_a_word(killed),
             None => outcome.map_or(("closed", FAINT), outcome_in_a_word),
@@ -301,7 +302,7 @@ fn state(line: &Line) -> (&'static str, Style) {
 /// What killed a runner, and how that is shown.
 #[must_use]
 pub fn killed_in_a_word(killed: &Killed) -> (&'static str, Style) {
-    let style = if matches!(killed, Killed::Spot | Killed::Forced { .. }) { DOUBTFUL } else { BAD };
+    let style = if matches!(killed, Killed::Spot | Killed::Forced { .. }) { CAUTION } else { BAD };
     (killed.word(), style)
 }
 
@@ -310,10 +311,10 @@ pub fn killed_in_a_word(killed: &Killed) -> (&'static str, Style) {
 pub fn outcome_in_a_word(outcome: Outcome) -> (&'static str, Style) {
     match outcome {
         Outcome::Ran => ("ran", GOOD),
-        Outcome::Unneeded => ("unneeded", FAINT),
+        Outcome::Surplus => ("surplus", FAINT),
         Outcome::FailedStart => ("failed_start", BAD),
         Outcome::Refused => ("refused", BAD),
-        Outcome::NotAssigned => ("not_assigned", DOUBTFUL),
-        Outcome::Lost => ("lost", BAD),
+        Outcome::NeverAssigned => ("not_assigned", CAUTION),
+        Outcome::Unknown => ("lost", BAD),
     }
 }

@@ -4,16 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use clap::Args;
-use mayfly_domain::model::assignment;
-use mayfly_domain::model::errand::{Errand, Open};
-use mayfly_domain::model::held::Held;
+use mayfly_domain::model::hold::HoldReason;
 use mayfly_domain::model::id::{InstallationId, JobId, PoolName, RepositoryId, RunnerId};
 use mayfly_domain::model::job::{JobRecord, JobState};
+use mayfly_domain::model::outbox::{FollowUp, OutboxEntry};
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::runner::{Outcome, Runner, RunnerState};
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::model::times;
-use mayfly_domain::transitions::redelivery::Reading;
+use mayfly_domain::model::{assignment, timeouts};
+use mayfly_domain::transitions::redelivery::ListProgress;
 use mayfly_ledger::history::Order;
 use mayfly_ledger::{History, Ledger, LedgerError, Store};
 use serde::Serialize;
@@ -24,11 +23,11 @@ use crate::arguments::Global;
 use crate::deployment::{connect, ledger_refused};
 use crate::failure::{Exit, Failure};
 use crate::killed::Killed;
-use crate::moment::When;
-use crate::pools_now::{self, PoolNow};
+use crate::pool_status::{self, PoolStatus};
 use crate::screen::{Drawing, Screen, json_line, terminal};
-use crate::starts::{Starts, starts};
-use crate::waits::{Waits, waits};
+use crate::start_summary::{StartSummary, start_summary};
+use crate::time_format::Rfc3339;
+use crate::wait_reason::{WaitReason, wait_reason};
 
 /// Waiting jobs that are told one by one: the oldest.
 const TOLD: usize = 10;
@@ -94,20 +93,20 @@ pub struct PoolLine {
     /// Jobs that wait.
     pub waiting: usize,
     /// How starts go, by size.
-    pub starts: Vec<Starts>,
+    pub starts: Vec<StartSummary>,
     /// Repositories whose runners GitHub gives no job.
-    pub given_nothing: Vec<GivenNothing>,
+    pub not_assigned: Vec<NotAssigned>,
 }
 
 /// A repository whose runners register, and are given no job: one at a time is tried.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct GivenNothing {
+pub struct NotAssigned {
     /// The repository; its id if it is not known by name.
     pub repository: String,
     /// How many of its jobs wait for nothing else.
     pub jobs: usize,
     /// When the next runner may be tried.
-    pub probes_at: When,
+    pub probes_at: Rfc3339,
     /// What can be done about it.
     pub help: &'static str,
 }
@@ -124,10 +123,10 @@ pub struct WaitingLine {
     /// Its name.
     pub name: Option<String>,
     /// Since when it waits.
-    pub queued_at: When,
+    pub queued_at: Rfc3339,
     /// What for.
     #[serde(flatten)]
-    pub waits: Waits,
+    pub waits: WaitReason,
 }
 
 /// A job that no pool takes.
@@ -142,7 +141,7 @@ pub struct UnplacedLine {
     /// `runs-on`.
     pub labels: Vec<String>,
     /// Since when it waits.
-    pub queued_at: When,
+    pub queued_at: Rfc3339,
     /// Why no pool takes it, with the nearest one.
     pub because: Option<String>,
     /// The command that tells more.
@@ -153,7 +152,7 @@ pub struct UnplacedLine {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FailureLine {
     /// When.
-    pub at: When,
+    pub at: Rfc3339,
     /// The runner.
     pub runner: RunnerId,
     /// Its pool.
@@ -161,7 +160,7 @@ pub struct FailureLine {
     /// How.
     pub outcome: Option<Outcome>,
     /// AWS took it back while it worked.
-    pub reclaimed: bool,
+    pub interrupted: bool,
     /// What killed it, if it had a job that was not over.
     pub killed: Option<Killed>,
     /// The job that it had.
@@ -172,22 +171,22 @@ pub struct FailureLine {
 
 /// Whether the safety net is there.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Net {
+pub struct SweeperHealth {
     /// When sweeper last read GitHub's list of deliveries to its end; it does so every minute.
-    pub deliveries_read_at: Option<When>,
+    pub deliveries_read_at: Option<Rfc3339>,
     /// What it has yet to do.
-    pub errands: usize,
+    pub follow_ups: usize,
     /// What of it has been due for longer than 5 minutes.
     pub overdue: usize,
     /// Since when the longest.
-    pub overdue_since: Option<When>,
+    pub overdue_since: Option<Rfc3339>,
 }
 
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Answer {
     /// When it was read.
-    pub at: When,
+    pub at: Rfc3339,
     /// The version of the pools file in force.
     pub pools_version: Option<u64>,
     /// The pools.
@@ -207,9 +206,9 @@ pub struct Answer {
     /// The newest of them.
     pub last_failures: Vec<FailureLine>,
     /// Installations that GitHub told to wait, and until when.
-    pub github_limits: Vec<(InstallationId, When)>,
+    pub github_limits: Vec<(InstallationId, Rfc3339)>,
     /// The safety net.
-    pub safety_net: Net,
+    pub safety_net: SweeperHealth,
 }
 
 impl Status {
@@ -226,8 +225,8 @@ impl Status {
             let mut looked = false;
             loop {
                 let asked = async {
-                    let pools = connected.pools_in_force(screen).await?;
-                    let now = mayfly_config::source::system_clock();
+                    let pools = connected.active_pools(screen).await?;
+                    let now = mayfly_config::store::system_clock();
                     gather(&ledger, pools.as_deref(), now).await.map_err(|error| ledger_refused("read the ledger", &error))
                 };
                 let asked = tokio::select! {
@@ -302,7 +301,8 @@ impl Watching<'_> {
     fn failed(&mut self, failure: &Failure) {
         match (&self.drawing, terminal()) {
             (Some(_), Some((columns, _))) => {
-                let line = crate::words::clip(&format!("cannot refresh: {}", crate::words::plain(&failure.to_string())), columns);
+                let line =
+                    crate::text_format::clip(&format!("cannot refresh: {}", crate::text_format::plain(&failure.to_string())), columns);
                 let _ = self.screen.draw(&[line]);
             }
             _ => self.screen.failure(failure),
@@ -316,23 +316,23 @@ impl Watching<'_> {
 ///
 /// [`LedgerError`].
 pub async fn gather<S: Store + History>(ledger: &Ledger<S>, pools: Option<&Pools>, now: Timestamp) -> Result<Answer, LedgerError> {
-    let all = pools_now::read(ledger, pools, now).await?;
+    let all = pool_status::read(ledger, pools, now).await?;
     // A pool that is gone and empty is forgotten by sweeper in a moment.
-    let all: Vec<PoolNow> =
+    let all: Vec<PoolStatus> =
         all.into_iter().filter(|pool| !pool.gone || !pool.look.runners.is_empty() || !pool.look.jobs.is_empty()).collect();
     let (oldest_waiting, waiting) = oldest(ledger, &all, now).await?;
-    let (errands, _) = pools_now::errands(ledger).await?;
-    let unserved = unserved(ledger, &errands).await?;
+    let (follow_ups, _) = pool_status::outbox_entries(ledger).await?;
+    let unserved = unserved(ledger, &follow_ups).await?;
     let unplaced: Vec<&JobRecord> = unserved.iter().filter(|record| record.state == JobState::Unplaced).collect();
     let closed = ledger.closed((now.minus(LATELY), now), Order::NewestFirst, MOST_CLOSED, now).await?;
     let failed: Vec<&Runner> = closed.runners.iter().filter(|runner| is_failure(runner)).collect();
     let limits = all.iter().flat_map(|pool| &pool.look.limits).filter(|(_, until)| **until > now);
-    let mut github_limits: Vec<(InstallationId, When)> = limits.map(|(installation, until)| (*installation, When(*until))).collect();
+    let mut github_limits: Vec<(InstallationId, Rfc3339)> = limits.map(|(installation, until)| (*installation, Rfc3339(*until))).collect();
     github_limits.sort_unstable();
     github_limits.dedup();
     Ok(Answer {
-        at: When(now),
-        pools_version: pools.map(|pools| pools.generation),
+        at: Rfc3339(now),
+        pools_version: pools.map(|pools| pools.version),
         pools: pool_lines(ledger, &all, now).await?,
         waiting,
         oldest_waiting,
@@ -342,35 +342,35 @@ pub async fn gather<S: Store + History>(ledger: &Ledger<S>, pools: Option<&Pools
         failures: failed.len(),
         last_failures: failed.into_iter().take(FAILURES).map(failure_line).collect(),
         github_limits,
-        safety_net: net(ledger, &errands, now).await?,
+        safety_net: sweeper_health(ledger, &follow_ups, now).await?,
     })
 }
 
 /// The oldest jobs that wait, and how many do.
-async fn oldest<S: Store>(ledger: &Ledger<S>, all: &[PoolNow], now: Timestamp) -> Result<(Vec<WaitingLine>, usize), LedgerError> {
+async fn oldest<S: Store>(ledger: &Ledger<S>, all: &[PoolStatus], now: Timestamp) -> Result<(Vec<WaitingLine>, usize), LedgerError> {
     let mut rows: Vec<_> = all.iter().flat_map(|pool| pool.look.jobs.iter().map(move |row| (row.rank(), pool, row))).collect();
     rows.sort_by_key(|(rank, ..)| *rank);
     let waiting = rows.len();
     rows.truncate(TOLD);
-    let records = pools_now::records(ledger, rows.iter().map(|(_, _, row)| row.id).collect::<BTreeSet<_>>()).await?;
-    let line = |(_, pool, row): ((Timestamp, JobId), &PoolNow, &mayfly_domain::model::job::WaitingJob)| {
+    let records = pool_status::records(ledger, rows.iter().map(|(_, _, row)| row.id).collect::<BTreeSet<_>>()).await?;
+    let line = |(_, pool, row): ((Timestamp, JobId), &PoolStatus, &mayfly_domain::model::job::WaitingJob)| {
         let record = records.get(&row.id);
         WaitingLine {
             job: row.id,
             pool: pool.pool.name.clone(),
             repository: record.map(|record| record.repository.name.clone()),
             name: record.map(|record| record.name.clone()),
-            queued_at: When(row.queued_at),
-            waits: waits(pool, row, record, now),
+            queued_at: Rfc3339(row.queued_at),
+            waits: wait_reason(pool, row, record, now),
         }
     };
     Ok((rows.into_iter().map(line).collect(), waiting))
 }
 
 /// Jobs that no pool takes or that GitHub holds back, the oldest first: only sweeper's list leads to them.
-async fn unserved<S: Store>(ledger: &Ledger<S>, errands: &[Open]) -> Result<Vec<JobRecord>, LedgerError> {
-    let jobs: BTreeSet<JobId> = errands.iter().filter_map(|open| pools_now::job_of(&open.errand)).take(MOST_UNSERVED).collect();
-    let records: BTreeMap<JobId, JobRecord> = pools_now::records(ledger, jobs).await?;
+async fn unserved<S: Store>(ledger: &Ledger<S>, follow_ups: &[OutboxEntry]) -> Result<Vec<JobRecord>, LedgerError> {
+    let jobs: BTreeSet<JobId> = follow_ups.iter().filter_map(|open| pool_status::job_of(&open.follow_up)).take(MOST_UNSERVED).collect();
+    let records: BTreeMap<JobId, JobRecord> = pool_status::records(ledger, jobs).await?;
     let mut records: Vec<JobRecord> = records.into_values().collect();
     records.sort_by_key(|record| (record.queued_at, record.id));
     Ok(records)
@@ -381,7 +381,7 @@ fn unplaced_line(record: &JobRecord) -> UnplacedLine {
         job: record.id,
         repository: record.repository.name.clone(),
         name: record.name.clone(),
-        queued_at: When(record.queued_at),
+        queued_at: Rfc3339(record.queued_at),
         because: record.reason.as_ref().map(ToString::to_string),
         ask: command(&record.labels, &record.repository.name).unwrap_or_else(|| format!("mayfly explain {}", record.id)),
         labels: record.labels.iter().map(str::to_owned).collect(),
@@ -389,52 +389,52 @@ fn unplaced_line(record: &JobRecord) -> UnplacedLine {
 }
 
 fn is_failure(runner: &Runner) -> bool {
-    let bad = [Outcome::FailedStart, Outcome::Refused, Outcome::NotAssigned, Outcome::Lost];
+    let bad = [Outcome::FailedStart, Outcome::Refused, Outcome::NeverAssigned, Outcome::Unknown];
     Killed::of(runner).is_some() || runner.outcome.is_some_and(|outcome| bad.contains(&outcome))
 }
 
 fn failure_line(runner: &Runner) -> FailureLine {
     let killed = Killed::of(runner);
     FailureLine {
-        at: When(runner.closed_at.unwrap_or(runner.requested_at)),
+        at: Rfc3339(runner.closed_at.unwrap_or(runner.requested_at)),
         runner: runner.id.clone(),
         pool: runner.pool.clone(),
         outcome: runner.outcome,
-        reclaimed: runner.reclaimed,
+        interrupted: runner.interrupted,
         job: runner.work.as_ref().and_then(|work| work.job),
         reason: killed.as_ref().map(|killed| killed.in_words(runner)).or_else(|| runner.reason.as_ref().map(ToString::to_string)),
         killed,
     }
 }
 
-async fn pool_lines<S: Store>(ledger: &Ledger<S>, all: &[PoolNow], now: Timestamp) -> Result<Vec<PoolLine>, LedgerError> {
+async fn pool_lines<S: Store>(ledger: &Ledger<S>, all: &[PoolStatus], now: Timestamp) -> Result<Vec<PoolLine>, LedgerError> {
     let mut lines = Vec::with_capacity(all.len());
     for pool in all {
-        lines.push(pool_line(pool, given_nothing(ledger, pool).await?, now));
+        lines.push(pool_line(pool, not_assigned(ledger, pool).await?, now));
     }
     Ok(lines)
 }
 
 /// By repository, the jobs that wait because GitHub gives its runners nothing.
-async fn given_nothing<S: Store>(ledger: &Ledger<S>, now_of: &PoolNow) -> Result<Vec<GivenNothing>, LedgerError> {
+async fn not_assigned<S: Store>(ledger: &Ledger<S>, now_of: &PoolStatus) -> Result<Vec<NotAssigned>, LedgerError> {
     let repositories: BTreeMap<JobId, RepositoryId> = now_of.look.jobs.iter().map(|row| (row.id, row.repository)).collect();
-    let mut held: BTreeMap<RepositoryId, (Timestamp, BTreeSet<JobId>)> = BTreeMap::new();
-    for (job, why) in &now_of.plan.held {
-        if let (Held::NothingGiven(at), Some(repository)) = (why, repositories.get(job)) {
-            held.entry(*repository).or_insert((*at, BTreeSet::new())).1.insert(*job);
+    let mut hold: BTreeMap<RepositoryId, (Timestamp, BTreeSet<JobId>)> = BTreeMap::new();
+    for (job, why) in &now_of.plan.holds {
+        if let (HoldReason::NotAssigned(at), Some(repository)) = (why, repositories.get(job)) {
+            hold.entry(*repository).or_insert((*at, BTreeSet::new())).1.insert(*job);
         }
     }
-    let named = pools_now::records(ledger, held.values().filter_map(|(_, jobs)| jobs.first().copied()).collect()).await?;
-    let line = |(repository, (at, jobs)): (RepositoryId, (Timestamp, BTreeSet<JobId>))| GivenNothing {
+    let named = pool_status::records(ledger, hold.values().filter_map(|(_, jobs)| jobs.first().copied()).collect()).await?;
+    let line = |(repository, (at, jobs)): (RepositoryId, (Timestamp, BTreeSet<JobId>))| NotAssigned {
         repository: jobs.first().and_then(|job| named.get(job)).map_or_else(|| repository.to_string(), |job| job.repository.name.clone()),
         jobs: jobs.len(),
-        probes_at: When(at),
+        probes_at: Rfc3339(at),
         help: assignment::ADVICE,
     };
-    Ok(held.into_iter().map(line).collect())
+    Ok(hold.into_iter().map(line).collect())
 }
 
-fn pool_line(now_of: &PoolNow, given_nothing: Vec<GivenNothing>, now: Timestamp) -> PoolLine {
+fn pool_line(now_of: &PoolStatus, given_nothing: Vec<NotAssigned>, now: Timestamp) -> PoolLine {
     let runners = &now_of.look.runners;
     let ending = |runner: &&Runner| runner.stop.is_some() || runner.retired_at.is_some() || runner.done_at.is_some();
     let count = |state: &dyn Fn(RunnerState) -> bool| runners.iter().filter(|runner| !ending(runner) && state(runner.state)).count();
@@ -449,38 +449,38 @@ fn pool_line(now_of: &PoolNow, given_nothing: Vec<GivenNothing>, now: Timestamp)
         busy: count(&|state| state == RunnerState::Busy),
         ending: runners.iter().filter(ending).count(),
         waiting: now_of.look.jobs.len(),
-        starts: starts(now_of, now),
-        given_nothing,
+        starts: start_summary(now_of, now),
+        not_assigned: given_nothing,
     }
 }
 
 /// What tells that sweeper is alive, and keeps up.
-async fn net<S: Store>(ledger: &Ledger<S>, errands: &[Open], now: Timestamp) -> Result<Net, LedgerError> {
-    let overdue: Vec<Timestamp> = errands.iter().map(due_at).filter(|at| now.since(*at) > OVERDUE).collect();
+async fn sweeper_health<S: Store>(ledger: &Ledger<S>, follow_ups: &[OutboxEntry], now: Timestamp) -> Result<SweeperHealth, LedgerError> {
+    let overdue: Vec<Timestamp> = follow_ups.iter().map(due_at).filter(|at| now.since(*at) > OVERDUE).collect();
     // Only the times are of interest; where the reading is, is GitHub's own.
-    let reading = ledger.cursor::<Reading<String>>("deliveries").await?.at;
-    Ok(Net {
-        deliveries_read_at: reading.looked_at.map(When),
-        errands: errands.len(),
+    let reading = ledger.cursor::<ListProgress<String>>("deliveries").await?.at;
+    Ok(SweeperHealth {
+        deliveries_read_at: reading.looked_at.map(Rfc3339),
+        follow_ups: follow_ups.len(),
         overdue: overdue.len(),
-        overdue_since: overdue.into_iter().min().map(When),
+        overdue_since: overdue.into_iter().min().map(Rfc3339),
     })
 }
 
 /// When sweeper does something about it at the latest. A job that no pool took is matched again when the pools file changes, and closed when its day is over:
 /// when the file changed is not known here, so only the day counts. One whose pool is gone (generation 0) is matched at once.
-fn due_at(open: &Open) -> Timestamp {
-    match open.errand {
-        Errand::Place { generation, .. } if generation > 0 => open.not_before.max(open.since.plus(times::QUEUED_AT_MOST)),
+fn due_at(open: &OutboxEntry) -> Timestamp {
+    match open.follow_up {
+        FollowUp::MatchJob { pools_version, .. } if pools_version > 0 => open.not_before.max(open.since.plus(timeouts::QUEUED_AT_MOST)),
         _ => open.not_before,
     }
 }
 
-impl Net {
+impl SweeperHealth {
     /// True if sweeper has been silent for longer than a healthy one ever is.
     #[must_use]
     pub fn is_torn(&self, now: Timestamp) -> bool {
-        let silent = self.deliveries_read_at.is_some_and(|at| now.since(at.0) > times::TICK * 5);
+        let silent = self.deliveries_read_at.is_some_and(|at| now.since(at.0) > timeouts::TICK * 5);
         silent || self.overdue > 0
     }
 }

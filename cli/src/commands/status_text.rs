@@ -3,28 +3,28 @@
 use anstyle::Style;
 
 use super::runners::{killed_in_a_word, outcome_in_a_word};
-use super::status::{Answer, Net, PoolLine};
-use crate::moment::{When, age};
-use crate::screen::{BAD, DOUBTFUL, FAINT, GOOD, STRONG};
+use super::status::{Answer, PoolLine, SweeperHealth};
+use crate::screen::{BAD, CAUTION, FAINT, GOOD, STRONG};
 use crate::table::{Cell, Column, Table};
-use crate::words::{clip, counted, plain, size};
+use crate::text_format::{clip, counted, plain, size};
+use crate::time_format::{Rfc3339, age};
 
 /// Everything, top to bottom: pools, what waits, what failed, the safety net; a safety net that is torn comes second. `room`: the terminal's width.
 #[must_use]
 pub fn text(answer: &Answer, room: Option<usize>) -> String {
     let torn = answer.safety_net.is_torn(answer.at.0);
     let mut parts = vec![pools(answer, room)];
-    parts.extend(torn.then(|| net(&answer.safety_net, answer.at)));
+    parts.extend(torn.then(|| sweeper_health(&answer.safety_net, answer.at)));
     parts.extend(starts(answer));
-    parts.extend(given_nothing(answer));
+    parts.extend(not_assigned(answer));
     parts.extend(unplaced(answer, room));
     parts.extend(waiting(answer, room));
     parts.extend(blocked(answer));
     parts.extend(failures(answer, room));
     parts.extend(answer.github_limits.iter().map(|(installation, until)| {
-        format!("{DOUBTFUL}GitHub{DOUBTFUL:#} told installation {installation} to wait until {}", until.near(answer.at.0))
+        format!("{CAUTION}GitHub{CAUTION:#} told installation {installation} to wait until {}", until.near(answer.at.0))
     }));
-    parts.extend((!torn).then(|| net(&answer.safety_net, answer.at)));
+    parts.extend((!torn).then(|| sweeper_health(&answer.safety_net, answer.at)));
     parts.join("\n\n")
 }
 
@@ -62,7 +62,7 @@ fn pools(answer: &Answer, room: Option<usize>) -> String {
     ]);
     for pool in &answer.pools {
         let paused = pool.max == 0 && !pool.gone;
-        let (starts, style) = if paused { ("paused", DOUBTFUL) } else { worst(pool) };
+        let (starts, style) = if paused { ("paused", CAUTION) } else { worst(pool) };
         let name = if pool.gone { format!("{} (gone, drains)", pool.pool) } else { pool.pool.to_string() };
         let full = pool.waiting > 0 && pool.live >= usize::try_from(pool.max).unwrap_or(usize::MAX);
         let shy = !paused && pool.idle < usize::try_from(pool.min_idle).unwrap_or(0);
@@ -70,12 +70,12 @@ fn pools(answer: &Answer, room: Option<usize>) -> String {
         table.row([
             Cell::new(name).styled(STRONG),
             Cell::number(pool.max),
-            Cell::number(pool.live).styled(if full { DOUBTFUL } else { Style::new() }),
+            Cell::number(pool.live).styled(if full { CAUTION } else { Style::new() }),
             Cell::number(pool.starting),
-            Cell::number(idle).styled(if shy { DOUBTFUL } else { Style::new() }),
+            Cell::number(idle).styled(if shy { CAUTION } else { Style::new() }),
             Cell::number(pool.busy),
             Cell::number(pool.ending),
-            Cell::number(pool.waiting).styled(if pool.waiting > 0 { DOUBTFUL } else { Style::new() }),
+            Cell::number(pool.waiting).styled(if pool.waiting > 0 { CAUTION } else { Style::new() }),
             Cell::new(starts).styled(style),
         ]);
     }
@@ -86,9 +86,9 @@ fn worst(pool: &PoolLine) -> (&'static str, Style) {
     let worst = pool.starts.iter().max_by_key(|starts| (starts.breaker_open, starts.failures));
     match worst {
         Some(starts) if starts.breaker_open => (starts.word(), BAD),
-        _ if !pool.given_nothing.is_empty() => (GIVEN_NOTHING, BAD),
-        Some(starts) if starts.failures > 0 => (starts.word(), DOUBTFUL),
-        Some(starts) if starts.proven => (starts.word(), GOOD),
+        _ if !pool.not_assigned.is_empty() => (NOT_ASSIGNED, BAD),
+        Some(starts) if starts.failures > 0 => (starts.word(), CAUTION),
+        Some(starts) if starts.verified => (starts.word(), GOOD),
         Some(starts) => (starts.word(), FAINT),
         None => ("", Style::new()),
     }
@@ -98,7 +98,7 @@ fn worst(pool: &PoolLine) -> (&'static str, Style) {
 fn starts(answer: &Answer) -> Option<String> {
     let failing = answer.pools.iter().flat_map(|pool| pool.starts.iter().filter(|starts| starts.failures > 0).map(move |one| (pool, one)));
     let told = failing.map(|(pool, starts)| {
-        let style = if starts.breaker_open { BAD } else { DOUBTFUL };
+        let style = if starts.breaker_open { BAD } else { CAUTION };
         let next = match starts.probes_at {
             Some(at) => format!("next one tried at {} (in {})", at.near(answer.at.0), age(at.0, answer.at.0)),
             None => "the next one may be tried now".to_owned(),
@@ -113,11 +113,11 @@ fn starts(answer: &Answer) -> Option<String> {
 }
 
 /// That runners start and GitHub gives them no job, in a word.
-const GIVEN_NOTHING: &str = "given nothing";
+const NOT_ASSIGNED: &str = "no jobs assigned";
 
 /// Where runners register in vain.
-fn given_nothing(answer: &Answer) -> Option<String> {
-    let told = answer.pools.iter().flat_map(|pool| pool.given_nothing.iter().map(move |one| (pool, one))).map(|(pool, one)| {
+fn not_assigned(answer: &Answer) -> Option<String> {
+    let told = answer.pools.iter().flat_map(|pool| pool.not_assigned.iter().map(move |one| (pool, one))).map(|(pool, one)| {
         let (jobs, repository) = (counted(one.jobs, "job"), plain(&one.repository));
         let next = if one.probes_at.0 > answer.at.0 {
             format!("the next one is tried at {} (in {})", one.probes_at.near(answer.at.0), age(one.probes_at.0, answer.at.0))
@@ -125,7 +125,7 @@ fn given_nothing(answer: &Answer) -> Option<String> {
             "the next one may be tried now".to_owned()
         };
         format!(
-            "{BAD}{GIVEN_NOTHING}:{BAD:#} {}: GitHub gives runners of {repository} no job, {jobs} held back, one runner at a time, {next}\n    {FAINT}{}{FAINT:#}",
+            "{BAD}{NOT_ASSIGNED}:{BAD:#} {}: GitHub gives runners of {repository} no job, {jobs} held back, one runner at a time, {next}\n    {FAINT}{}{FAINT:#}",
             pool.pool, one.help
         )
     });
@@ -194,7 +194,7 @@ fn waiting(answer: &Answer, room: Option<usize>) -> Option<String> {
     }
     let more = answer.waiting - answer.oldest_waiting.len();
     let more = if more > 0 { format!("\n{FAINT}and {more} more: mayfly jobs --state queued{FAINT:#}") } else { String::new() };
-    Some(format!("{}\n{}{more}", heading("WAITING FOR A RUNNER", answer.waiting, DOUBTFUL), table.fitted(room)))
+    Some(format!("{}\n{}{more}", heading("WAITING FOR A RUNNER", answer.waiting, CAUTION), table.fitted(room)))
 }
 
 fn failures(answer: &Answer, room: Option<usize>) -> Option<String> {
@@ -229,18 +229,21 @@ fn failures(answer: &Answer, room: Option<usize>) -> Option<String> {
     Some(format!("{}\n{}{more}", heading("FAILED IN THE LAST HOUR", answer.failures, BAD), table.fitted(room)))
 }
 
-fn net(net: &Net, at: When) -> String {
+fn sweeper_health(net: &SweeperHealth, at: Rfc3339) -> String {
     let read = match net.deliveries_read_at {
         Some(read) => format!("GitHub's deliveries were checked {} ago", age(at.0, read.0)),
         None => "GitHub's deliveries have not been checked yet".to_owned(),
     };
-    let errands =
-        if net.errands == 0 { "no follow-up work".to_owned() } else { format!("follow-up work for {}", counted(net.errands, "item")) };
+    let follow_ups = if net.follow_ups == 0 {
+        "no follow-up work".to_owned()
+    } else {
+        format!("follow-up work for {}", counted(net.follow_ups, "item"))
+    };
     let overdue = match net.overdue_since {
         Some(since) => format!(", {BAD}{} overdue{BAD:#}, the oldest for {}", net.overdue, age(at.0, since.0)),
         None => String::new(),
     };
     let style = if net.is_torn(at.0) { BAD } else { FAINT };
     let help = if net.is_torn(at.0) { "\n    sweeper should run every minute: see the log of the function sweeper" } else { "" };
-    format!("{style}safety net:{style:#} {read}; {errands}{overdue}{help}")
+    format!("{style}safety net:{style:#} {read}; {follow_ups}{overdue}{help}")
 }

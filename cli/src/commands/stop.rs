@@ -1,17 +1,17 @@
 //! `mayfly stop`: a runner ends.
 //!
 //! The command only writes down what is wanted: scaler stops the task of a runner that GitHub cannot know, sweeper takes any other away at GitHub
-//! before its task is stopped. So nobody needs GitHub's key, or any right at ECS, to stop a runner.
+//! before its task is stopped. So no one needs GitHub's key, or any right at ECS, to stop a runner.
 
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
-use mayfly_config::source::system_clock;
+use mayfly_config::store::system_clock;
 use mayfly_domain::model::id::{PoolName, RunnerId};
 use mayfly_domain::model::runner::{Outcome, Runner, RunnerState};
-use mayfly_domain::model::stop_request::Dismissal;
+use mayfly_domain::model::stop_request::StopRequest;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::transitions::dismissal::Dismissed;
+use mayfly_domain::transitions::stop::StopOutcome;
 use mayfly_ledger::{Ledger, LedgerError, Store};
 use mayfly_queue::Wakes;
 use serde::Serialize;
@@ -22,9 +22,9 @@ use crate::deployment::{Connected, connect, ledger_refused};
 use crate::failure::{Exit, Failure};
 use crate::killed::Killed;
 use crate::progress::Progress;
-use crate::runner_named::{Found, find, several};
+use crate::runner_arg::{Found, find, several};
 use crate::screen::{FAINT, GOOD, Screen};
-use crate::words::plain;
+use crate::text_format::plain;
 
 /// A runner to stop.
 #[derive(Clone, Debug, Args)]
@@ -47,7 +47,7 @@ pub struct Stop {
     no_wait: bool,
 }
 
-/// How a wish came out.
+/// How a request came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcomes {
@@ -79,22 +79,26 @@ pub struct Stopped {
 /// # Errors
 ///
 /// [`LedgerError`].
-pub async fn say<S: Store, W: Wakes>((ledger, wakes): (&Ledger<S>, &W), runner: &Runner, wish: &Dismissal) -> Result<Stopped, LedgerError> {
+pub async fn say<S: Store, W: Wakes>(
+    (ledger, wakes): (&Ledger<S>, &W),
+    runner: &Runner,
+    request: &StopRequest,
+) -> Result<Stopped, LedgerError> {
     let answer = |outcome, told: String| Stopped { runner: runner.id.clone(), pool: runner.pool.clone(), outcome, told };
     let address = runner.address();
-    Ok(match ledger.dismiss(&address, wish).await? {
+    Ok(match ledger.request_stop(&address, request).await? {
         None => match ledger.runner_record(&runner.id).await? {
             Some(record) => answer(Outcomes::Gone, how_it_ended(&record)),
             None => answer(Outcomes::Gone, "it is gone".to_owned()),
         },
-        Some(Dismissed::Busy) => answer(Outcomes::Busy, "it has a job: pass --force to stop it, and its job fails".to_owned()),
-        Some(Dismissed::Ending) => answer(Outcomes::Stopping, "it is stopping already".to_owned()),
-        Some(Dismissed::Marked(_)) => {
+        Some(StopOutcome::Busy) => answer(Outcomes::Busy, "it has a job: pass --force to stop it, and its job fails".to_owned()),
+        Some(StopOutcome::Ending) => answer(Outcomes::Stopping, "it is stopping already".to_owned()),
+        Some(StopOutcome::Marked(_)) => {
             // A wake that is lost costs a minute: the tick sends another one.
             let _ = wakes.wake(&runner.pool).await;
             answer(Outcomes::Stopping, "its task is stopped at once".to_owned())
         }
-        Some(Dismissed::Left(_)) => {
+        Some(StopOutcome::Requested(_)) => {
             answer(Outcomes::Stopping, "it is removed at GitHub within a minute, then its task is stopped".to_owned())
         }
     })
@@ -124,7 +128,7 @@ pub async fn wait<S: Store>(ledger: &Ledger<S>, begun: Stopped, force: bool, pro
     let address = mayfly_domain::model::id::RunnerAddress { pool: begun.pool.clone(), runner: begun.runner.clone() };
     let mut waited = Duration::ZERO;
     while waited < PATIENCE {
-        let standing = ledger.standing(&address).await?;
+        let standing = ledger.runner_records(&address).await?;
         if let Some(record) = standing.record {
             return Ok(Stopped { outcome: Outcomes::Stopped, told: how_it_ended(&record), ..begun });
         }
@@ -157,7 +161,7 @@ impl Stop {
         crate::wait_for(async {
             let connected = connect(global).await?;
             connected.announce(screen);
-            let pools = connected.pools_in_force(screen).await.unwrap_or_default();
+            let pools = connected.active_pools(screen).await.unwrap_or_default();
             let failed = |error: LedgerError| ledger_refused("stop the runner", &error);
             let ledger = connected.ledger();
             let runner = match find(&ledger, pools.as_deref(), &self.runner, system_clock()).await.map_err(failed)? {
@@ -180,8 +184,8 @@ impl Stop {
         runner: &Runner,
         now: Timestamp,
     ) -> Result<Stopped, LedgerError> {
-        let wish = Dismissal { at: now, by: caller(&connected.sdk).await, force: self.force };
-        let stopped = say((ledger, &connected.wakes()), runner, &wish).await?;
+        let request = StopRequest { at: now, by: caller(&connected.sdk).await, force: self.force };
+        let stopped = say((ledger, &connected.wakes()), runner, &request).await?;
         if stopped.outcome != Outcomes::Stopping || self.no_wait {
             return Ok(stopped);
         }

@@ -7,7 +7,7 @@ use crate::arguments::Global;
 use crate::deployment::{VERSION, connect};
 use crate::failure::{Exit, Failure};
 use crate::screen::{FAINT, Screen};
-use crate::words::plain;
+use crate::text_format::plain;
 
 /// Versions to show.
 #[derive(Clone, Debug, Args)]

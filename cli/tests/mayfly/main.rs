@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is a test")]
 
-mod asking;
 mod aws;
-mod changing;
-mod checking;
+mod check;
+mod init_and_rotate;
 mod matching;
-mod setting_up;
+mod read_commands;
+mod write_commands;

@@ -5,8 +5,8 @@ use std::process::Command;
 use mayfly_config::pools_file::parse;
 use mayfly_domain::model::id::{OwnerId, RepositoryId, RunId};
 use mayfly_domain::model::label::Labels;
-use mayfly_domain::model::matching::{Asked, Verdict};
-use mayfly_domain::model::pool::{Placement, Pools, Wanted};
+use mayfly_domain::model::matching::{MatchQuery, Verdict};
+use mayfly_domain::model::pool::{JobRequirements, Placement, Pools};
 use mayfly_domain::model::target::Repository;
 
 const TABLE: &str = include_str!("matching/table.txt");
@@ -67,7 +67,7 @@ fn each_job_is_taken_by_the_pool_that_the_table_says() {
     for (file, cases) in parts() {
         let pools = parsed(&file);
         for Case { line, labels, repository, run, pool } in cases {
-            let said = pools.verdicts(Asked { labels: &labels, repository: repository.as_ref(), run });
+            let said = pools.verdicts(MatchQuery { labels: &labels, repository: repository.as_ref(), run });
             let takes = said.iter().find(|(_, verdict)| *verdict == Verdict::Takes).map(|(pool, _)| pool.name.as_str());
             if takes != pool {
                 wrong.push(format!("{line}, not {takes:?}"));
@@ -85,7 +85,7 @@ fn webhook_gives_each_job_to_the_same_pool() {
         for Case { line, labels, repository, run, pool } in cases {
             let Some(repository) = repository else { continue };
             let (run, attempt) = run.unwrap_or((RunId(1), 1));
-            let placed = match pools.place(Wanted { labels: &labels, repository: &repository, run, attempt }) {
+            let placed = match pools.place(JobRequirements { labels: &labels, repository: &repository, run, attempt }) {
                 Placement::Pool(pool) => Some(pool.name.as_str()),
                 _ => None,
             };
@@ -131,6 +131,6 @@ fn no_label_paints_on_the_terminal_in_text_or_json() {
         let bare = anstream::adapter::strip_str(&said).to_string();
         assert!(bare.contains("does not offer"), "{said:?}");
         assert!(!said.contains("\u{1b}[2J"), "{arguments:?}: {said:?}");
-        assert!(!bare.chars().any(|c| c != '\n' && mayfly_cli::words::disturbs(c)), "{arguments:?}: {said:?}");
+        assert!(!bare.chars().any(|c| c != '\n' && mayfly_cli::text_format::disturbs(c)), "{arguments:?}: {said:?}");
     }
 }

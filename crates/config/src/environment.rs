@@ -34,7 +34,7 @@ impl Variables<'_> {
     }
 }
 
-/// Reads what a function needs, as `read(|variables| (Base::read(variables), Launch::read(variables)))`.
+/// Reads what a function needs, as `read(|variables| (FunctionEnv::read(variables), LaunchEnv::read(variables)))`.
 ///
 /// # Errors
 ///
@@ -56,7 +56,7 @@ pub fn read_from<T>(lookup: &dyn Fn(&str) -> Option<String>, wanted: impl FnOnce
 
 /// What every function is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Base {
+pub struct FunctionEnv {
     /// `MAYFLY_STACK`: the stack's name, first part of the names of everything it owns.
     pub stack: String,
     /// `MAYFLY_ACCOUNT`: the AWS account's id, 12 digits.
@@ -73,7 +73,7 @@ pub struct Base {
     pub pools_parameter: String,
 }
 
-impl Base {
+impl FunctionEnv {
     /// Reads them.
     pub fn read(variables: &mut Variables<'_>) -> Self {
         Self {
@@ -100,7 +100,7 @@ pub fn app_parameter(variables: &mut Variables<'_>) -> String {
 
 /// What scaler is told besides: everything that a task needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Launch {
+pub struct LaunchEnv {
     /// `MAYFLY_SUBNETS`: subnets of several availability zones.
     pub subnets: Vec<String>,
     /// `MAYFLY_SECURITY_GROUPS`.
@@ -117,7 +117,7 @@ pub struct Launch {
     pub registration_url: String,
 }
 
-impl Launch {
+impl LaunchEnv {
     /// Reads them.
     pub fn read(variables: &mut Variables<'_>) -> Self {
         Self {
@@ -144,7 +144,7 @@ mod tests {
             "MAYFLY_REGISTRATION_URL" => Some("https://api.example/".to_owned()),
             name => Some(format!("value of {name}")),
         };
-        let (base, launch) = read_from(&value, |variables| (Base::read(variables), Launch::read(variables))).unwrap();
+        let (base, launch) = read_from(&value, |variables| (FunctionEnv::read(variables), LaunchEnv::read(variables))).unwrap();
         assert_eq!(base.table, "value of MAYFLY_TABLE");
         assert_eq!(launch.subnets, ["subnet-a", "subnet-b"]);
         assert!(launch.assign_public_ip);
@@ -159,7 +159,7 @@ mod tests {
             "MAYFLY_CLUSTER" => Some(String::new()),
             name => Some(name.to_owned()),
         };
-        let missing = read_from(&value, |variables| (Base::read(variables), Launch::read(variables))).unwrap_err();
+        let missing = read_from(&value, |variables| (FunctionEnv::read(variables), LaunchEnv::read(variables))).unwrap_err();
         assert_eq!(missing.to_string(), "missing in the environment: AWS_REGION, MAYFLY_CLUSTER, MAYFLY_SUBNETS, MAYFLY_TABLE");
     }
 }

@@ -4,4 +4,4 @@ pub mod aws;
 pub mod environment;
 pub mod parameter;
 pub mod pools_file;
-pub mod source;
+pub mod store;

@@ -1,11 +1,11 @@
 //! The pools file: TOML in, [`Pools`] out, or everything that is wrong with it at once.
 
-mod doubts;
 mod github;
 mod pool;
 mod reader;
+mod suggest;
 mod units;
-mod words;
+mod warnings;
 
 use std::fmt;
 
@@ -52,12 +52,12 @@ impl fmt::Display for Problem {
 /// # Errors
 ///
 /// Every [`Problem`], in the order of the file.
-pub fn parse(text: &str, generation: u64) -> Result<Pools, Vec<Problem>> {
+pub fn parse(text: &str, pools_version: u64) -> Result<Pools, Vec<Problem>> {
     let (document, errors) = DeTable::parse_recoverable(text);
-    parse_document(text, (document.get_ref(), &errors), generation)
+    parse_document(text, (document.get_ref(), &errors), pools_version)
 }
 
-/// A pools file as somebody who is about to apply it reads it.
+/// A pools file as someone who is about to apply it reads it.
 #[derive(Clone, Debug)]
 pub struct Review {
     /// What it says, or every problem in the order of the file.
@@ -71,11 +71,11 @@ pub struct Review {
 /// Reads a pools file and says what looks like a mistake in it, too. `vcpus`: how many vCPUs the account may run at a time on demand and on Spot, if
 /// that is known.
 #[must_use]
-pub fn review(text: &str, generation: u64, vcpus: Vcpus) -> Review {
+pub fn review(text: &str, pools_version: u64, vcpus: Vcpus) -> Review {
     let (document, errors) = DeTable::parse_recoverable(text);
     let root = document.get_ref();
-    let pools = parse_document(text, (root, &errors), generation);
-    let doubts = pools.as_ref().map(|pools| doubts::about(text, &Section::root(root), pools, vcpus)).unwrap_or_default();
+    let pools = parse_document(text, (root, &errors), pools_version);
+    let doubts = pools.as_ref().map(|pools| warnings::about(text, &Section::root(root), pools, vcpus)).unwrap_or_default();
     let notes = pools.as_ref().map(|pools| notes(text, pools)).unwrap_or_default();
     Review { pools, doubts, notes }
 }
@@ -113,7 +113,7 @@ pub struct Vcpus {
     pub spot: Option<u32>,
 }
 
-fn parse_document(text: &str, (root, errors): (&DeTable<'_>, &[Error]), generation: u64) -> Result<Pools, Vec<Problem>> {
+fn parse_document(text: &str, (root, errors): (&DeTable<'_>, &[Error]), pools_version: u64) -> Result<Pools, Vec<Problem>> {
     let mut reader = Reader::new(text, errors.is_empty());
     if text.len() > MAX_BYTES {
         let message = format!("the file has {} bytes", text.len());
@@ -126,7 +126,7 @@ fn parse_document(text: &str, (root, errors): (&DeTable<'_>, &[Error]), generati
     for error in errors {
         reader.report_syntax(error);
     }
-    let pools = read(&mut reader, &Section::root(root), generation);
+    let pools = read(&mut reader, &Section::root(root), pools_version);
     let problems = reader.into_problems();
     if problems.is_empty() { Ok(pools) } else { Err(problems) }
 }
@@ -139,7 +139,7 @@ fn template_brackets(text: &str) -> Option<usize> {
     text[at..].contains("}}").then_some(at)
 }
 
-fn read(reader: &mut Reader<'_>, root: &Section<'_>, generation: u64) -> Pools {
+fn read(reader: &mut Reader<'_>, root: &Section<'_>, pools_version: u64) -> Pools {
     reader.check_keys(root, &["github", "defaults", "pools"], &[], |_| None);
     let accounts = github::read(reader, root);
     let defaults = root.field("defaults").and_then(|field| reader.section(field));
@@ -157,5 +157,5 @@ fn read(reader: &mut Reader<'_>, root: &Section<'_>, generation: u64) -> Pools {
             pools.extend(pool::Declared { own, defaults: defaults.as_ref(), accounts: &accounts }.read(reader));
         }
     }
-    Pools { accounts, pools, generation }
+    Pools { accounts, pools, version: pools_version }
 }

@@ -1,26 +1,28 @@
 //! The nouns: jobs, runners, pools, and all that is written down of them. No module here decides what happens next.
 
 pub mod assignment;
-pub mod errand;
+pub mod end;
+pub(crate) mod exit_code;
 pub mod failed_delivery;
-pub mod health;
-pub mod held;
+pub(crate) mod github_job;
+pub mod hold;
 pub mod id;
 pub mod interruption;
 pub mod job;
 pub mod label;
 pub mod limits;
 pub mod matching;
+pub mod outbox;
 pub mod pool;
 pub mod price;
 pub mod runner;
-pub(crate) mod said;
 pub mod signature;
 pub mod size;
 pub mod start_failure;
+pub mod start_health;
 pub mod stop_request;
 pub mod story;
 pub mod target;
 pub mod task;
 pub mod time;
-pub mod times;
+pub mod timeouts;

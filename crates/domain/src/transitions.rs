@@ -1,23 +1,23 @@
 //! The verbs: from what the ledger holds, an event and the time to what changes. Pure functions, tied to the model and to little else.
 
 pub mod admission;
-pub mod anew;
-pub mod care;
 pub mod changes;
 pub mod close;
-pub(crate) mod cover;
-pub mod dismissal;
-pub(crate) mod first_sight;
+pub(crate) mod coverage;
+pub mod delivery;
+pub mod interruption;
+pub(crate) mod job_state;
 pub mod launch_result;
-pub mod leftover;
-pub mod observe;
+pub mod lifecycle;
+pub mod liveness;
+pub(crate) mod new_record;
+pub mod orphan;
 pub mod plan;
-pub mod question;
-pub mod reclaim;
+pub mod reconcile;
 pub mod redelivery;
 pub mod refusal;
 pub mod registration;
+pub mod rematch;
 pub mod retry;
-pub(crate) mod standing;
-pub mod stray;
-pub mod truth;
+pub mod stale_registration;
+pub mod stop;

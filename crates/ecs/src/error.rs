@@ -6,8 +6,8 @@ use aws_sdk_ecs::operation::RequestId;
 
 /// A call to ECS that did not do what it was made for.
 #[derive(Debug, thiserror::Error)]
-pub enum FleetError {
-    /// Nobody knows if it was carried out, or ECS asks to come back: worth another try later.
+pub enum EcsError {
+    /// No one knows if it was carried out, or ECS asks to come back: worth another try later.
     #[error(transparent)]
     Transient(FailedCall),
     /// ECS said no; another try will be told the same.
@@ -73,7 +73,7 @@ const THROTTLED: [&str; 7] = [
 /// (<https://github.com/dask/dask-cloudprovider/issues/56>); EC2's own code for it is `RequestLimitExceeded`.
 const THROTTLED_BEHIND: [&str; 3] = ["rate exceeded", "errorcode: throttling", "requestlimitexceeded"];
 
-/// Refusals that say nothing about the request: the next one is signed anew.
+/// Refusals that say nothing about the request: the next one is signed again.
 const STALE: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired"];
 
 impl FailedCall {
@@ -109,7 +109,7 @@ impl FailedCall {
     }
 }
 
-impl From<FailedCall> for FleetError {
+impl From<FailedCall> for EcsError {
     fn from(call: FailedCall) -> Self {
         match call.verdict {
             Verdict::Refused => Self::Refused(call),

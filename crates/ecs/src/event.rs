@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn tasks_of_others_are_none_of_ours() {
-        for foreign in [json!("ecs-svc/1234567890123456789"), json!("somebody"), json!("linux/not-a-ulid"), Value::Null] {
+        for foreign in [json!("ecs-svc/1234567890123456789"), json!("someone"), json!("linux/not-a-ulid"), Value::Null] {
             assert_eq!(parse(&with("startedBy", foreign.clone())).unwrap(), None, "{foreign}");
         }
     }

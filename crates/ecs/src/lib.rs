@@ -1,31 +1,31 @@
 //! Everything about ECS: tasks are started, stopped and looked at here, and nowhere else.
 //!
-//! The ports ([`Registry`], [`Launcher`], [`Stopper`], [`Tasks`]) are one capability each; [`Fleet`] has them all, over
-//! the ECS API. What is to be sent is plain data made by pure functions ([`LaunchRequest`], [`Definition`]), so that a
+//! The ports ([`TaskDefinitions`], [`RunTask`], [`StopTask`], [`DescribeTasks`]) are one capability each; [`Ecs`] has them all, over
+//! the ECS API. What is to be sent is plain data made by pure functions ([`LaunchRequest`], [`TaskDefinitionSpec`]), so that a
 //! launch can be written to the ledger first and repeated to the letter.
 
-mod definition;
+mod client;
+mod describe;
 mod error;
 pub mod event;
-mod fleet;
-mod launch;
-mod look;
-mod pace;
+mod launch_config;
+mod launch_failure;
 pub mod probe;
-mod reason;
-mod register;
+mod rate_limiter;
 mod request;
-mod site;
+mod run_task;
 mod state;
 mod stop;
+mod task_definition;
+mod task_definitions;
 
-pub use definition::{Definition, without_comments};
-pub use error::{FailedCall, FleetError, Verdict};
-pub use fleet::Fleet;
-pub use launch::{LaunchAnswer, LaunchFailure, Launcher};
-pub use look::{Described, Tasks};
-pub use pace::{Pace, Sending, Sent, launch_all};
-pub use register::Registry;
+pub use client::Ecs;
+pub use describe::{DescribeTasks, Described};
+pub use error::{EcsError, FailedCall, Verdict};
+pub use launch_config::LaunchConfig;
+pub use rate_limiter::{LaunchAttempt, LaunchOutcome, RateLimiter, launch_all};
 pub use request::{LaunchRequest, Network, Placement, Resources};
-pub use site::Site;
-pub use stop::Stopper;
+pub use run_task::{LaunchAnswer, LaunchFailure, RunTask};
+pub use stop::StopTask;
+pub use task_definition::{TaskDefinitionSpec, without_comments};
+pub use task_definitions::TaskDefinitions;

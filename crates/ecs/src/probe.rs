@@ -1,4 +1,4 @@
-//! A probe: a task like a pool's runner that tries, from where runners live, whether they can live there, and ends. It is nobody's runner: no row of
+//! A probe: a task like a pool's runner that tries, from where runners live, whether they can live there, and ends. It is no one's runner: no row of
 //! the ledger names it, it gets no registration, and counts nowhere.
 
 mod report;
@@ -12,19 +12,19 @@ use mayfly_domain::model::runner::CONTAINER;
 use mayfly_domain::model::size::Size;
 use mayfly_domain::transitions::plan::Start;
 
-pub use report::{Answered, Credentials, Exchange, Image, Registered, Report, Trouble, Wrong};
+pub use report::{Answered, ConnectFailure, Credentials, Exchange, Image, Registered, Report, Wrong};
 
-use crate::definition::without_comments;
-use crate::fleet::Fleet;
-use crate::launch::LaunchAnswer;
+use crate::client::Ecs;
+use crate::launch_config::LaunchConfig;
 use crate::request::LaunchRequest;
-use crate::site::Site;
+use crate::run_task::LaunchAnswer;
+use crate::task_definition::without_comments;
 
 /// What a probe's container runs in place of the entry script.
 const SCRIPT: &str = include_str!("../../../runner/probe.sh");
 
-/// The pool that a probe says it is of. `startedBy` has the form of a runner's, so that sweeper stops one after ten minutes that nobody stopped
-/// (`mayfly_domain::transitions::stray`); while it is young it leaves it alone, and Mayfly refuses it every registration, since no row knows it.
+/// The pool that a probe says it is of. `startedBy` has the form of a runner's, so that sweeper stops one after ten minutes that no one stopped
+/// (`mayfly_domain::transitions::orphan`); while it is young it leaves it alone, and Mayfly refuses it every registration, since no row knows it.
 pub const POOL: &str = "mayfly-doctor";
 
 /// Fargate's smallest task, in CPU units and MiB.
@@ -40,7 +40,7 @@ impl Probe {
     /// A probe like a runner of this pool, with its task definition of that ARN, but as small as Fargate has it; the disk is the pool's, for its image may
     /// need it. `probe` is `<POOL>/<an id never used before>`, `reach` what must answer: names without blanks, and URLs.
     #[must_use]
-    pub fn build(site: &Site, pool: &Pool, definition: &str, probe: &RunnerAddress, reach: &[(String, String)]) -> Self {
+    pub fn build(site: &LaunchConfig, pool: &Pool, definition: &str, probe: &RunnerAddress, reach: &[(String, String)]) -> Self {
         let size = Size { cpu: SMALLEST.0, memory_mib: SMALLEST.1, ..pool.size };
         let start = Start { size, job: None, repository: None };
         let like = LaunchRequest::build(site, pool, &start, probe, definition);
@@ -89,17 +89,17 @@ fn command() -> Vec<String> {
     vec![script.lines().map(str::trim).collect::<Vec<_>>().join("\n"), "mayfly".to_owned()]
 }
 
-/// Starts probes. They are looked at and stopped like every task ([`crate::Tasks`], [`crate::Stopper`]).
+/// Starts probes. They are looked at and stopped like every task ([`crate::DescribeTasks`], [`crate::StopTask`]).
 #[async_trait]
 pub trait Prober: Send + Sync {
     /// Sends the request. The same probe twice is at most one task.
     ///
-    /// Failures are answers, as with [`crate::Launcher::launch`].
+    /// Failures are answers, as with [`crate::RunTask::launch`].
     async fn probe(&self, probe: &Probe) -> LaunchAnswer;
 }
 
 #[async_trait]
-impl Prober for Fleet {
+impl Prober for Ecs {
     async fn probe(&self, probe: &Probe) -> LaunchAnswer {
         self.run(&probe.launch, &probe.client_token(), Some(command())).await
     }

@@ -11,12 +11,12 @@ use aws_sdk_ecs::types::{
 use mayfly_domain::model::id::RunnerAddress;
 use mayfly_domain::model::pool::Pool;
 use mayfly_domain::model::size::{Capacity, DISK_GIB, Size};
-use mayfly_domain::model::times;
+use mayfly_domain::model::timeouts;
 use mayfly_domain::transitions::plan::Start;
 use serde::{Deserialize, Serialize};
 
-use crate::definition::CONTAINER;
-use crate::site::Site;
+use crate::launch_config::LaunchConfig;
+use crate::task_definition::CONTAINER;
 
 /// The tag for the repository that a runner was started for.
 const REPOSITORY_TAG: &str = "mayfly:repository";
@@ -101,7 +101,7 @@ impl From<Size> for Resources {
 impl LaunchRequest {
     /// The first try for a runner that is to be started, with the task definition of that ARN.
     #[must_use]
-    pub fn build(site: &Site, pool: &Pool, start: &Start, runner: &RunnerAddress, definition: &str) -> Self {
+    pub fn build(site: &LaunchConfig, pool: &Pool, start: &Start, runner: &RunnerAddress, definition: &str) -> Self {
         Self {
             runner: runner.clone(),
             definition: definition.to_owned(),
@@ -127,7 +127,7 @@ impl LaunchRequest {
     /// The `attempt`-th try (from 1), if all before it met a lack of capacity: first ECS chooses among all subnets, then each
     /// subnet is tried alone, then the same with the other capacity, then again from the start.
     ///
-    /// The other capacity of Spot is on demand. The reverse is not true: a job on Spot can be lost, and nobody who asked for
+    /// The other capacity of Spot is on demand. The reverse is not true: a job on Spot can be lost, and no one who asked for
     /// capacity on demand agreed to that.
     #[must_use]
     pub fn next_after_capacity_failure(&self, attempt: u32) -> Self {
@@ -218,16 +218,16 @@ impl LaunchRequest {
 
 /// What `runner/entrypoint.sh` reads, and one variable for the runner itself. Shown by DescribeTasks, in CloudTrail and in every
 /// task event: no place for a secret.
-fn environment(site: &Site, pool: &Pool, runner: &RunnerAddress) -> BTreeMap<String, String> {
+fn environment(site: &LaunchConfig, pool: &Pool, runner: &RunnerAddress) -> BTreeMap<String, String> {
     let flag = |set: bool| if set { "1" } else { "" }.to_owned();
     [
         ("MAYFLY_URL", site.registration_url.clone()),
         ("MAYFLY_RUNNER", runner.to_string()),
         ("MAYFLY_REGION", site.region.clone()),
-        ("MAYFLY_PARK_SECONDS", times::PARK_LIMIT.as_secs().to_string()),
+        ("MAYFLY_PARK_SECONDS", timeouts::PARK_LIMIT.as_secs().to_string()),
         ("MAYFLY_OWN_ROLE", flag(pool.task_role.is_some())),
         ("MAYFLY_FAIL_CLOSED", flag(pool.fails_closed())),
-        // Without it run.sh ends with 0 when GitHub gives its version no job any more, and nobody learns why.
+        // Without it run.sh ends with 0 when GitHub gives its version no job any more, and no one learns why.
         ("ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE", "1".to_owned()),
     ]
     .into_iter()
@@ -242,7 +242,7 @@ fn tag_value(text: &str) -> String {
     text.chars().map(|character| if fits(character) { character } else { '_' }).take(MOST_IN_A_TAG).collect()
 }
 
-fn tags(site: &Site, start: &Start, runner: &RunnerAddress) -> BTreeMap<String, String> {
+fn tags(site: &LaunchConfig, start: &Start, runner: &RunnerAddress) -> BTreeMap<String, String> {
     [
         ("mayfly:stack", Some(site.stack.clone())),
         ("mayfly:pool", Some(runner.pool.to_string())),

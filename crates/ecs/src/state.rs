@@ -4,7 +4,7 @@ use mayfly_domain::model::id::TaskArn;
 use mayfly_domain::model::runner::Timeline;
 use mayfly_domain::model::task::{Task, TaskStatus};
 
-use crate::definition::CONTAINER;
+use crate::task_definition::CONTAINER;
 
 /// What is used of a task's state.
 #[derive(Debug)]

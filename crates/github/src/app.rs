@@ -14,15 +14,15 @@ use crate::client::Client;
 use crate::connections::{Connections, connections};
 use crate::error::CallError;
 use crate::group::Groups;
-use crate::installation::Successors;
+use crate::installation::Reinstallations;
 use crate::jwt::Signer;
-use crate::moved::Logins;
+use crate::renames::Logins;
 use crate::secret::Secret;
 use crate::token::Tokens;
 
 /// The App's id and private key, and the one GitHub that may be shown them.
 ///
-/// The address is part of the key: requests carry a JWT that the key signed, a bearer token for whoever receives it. So nobody who
+/// The address is part of the key: requests carry a JWT that the key signed, a bearer token for anyone who receives it. So no one who
 /// may not replace the key may say where it is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppKey {
@@ -62,7 +62,7 @@ pub(crate) struct App {
     /// Signs a JWT for every request.
     pub(crate) client: Client,
     pub(crate) tokens: Tokens,
-    pub(crate) successors: Successors,
+    pub(crate) successors: Reinstallations,
     pub(crate) groups: Groups,
     pub(crate) logins: Logins,
 }
@@ -109,7 +109,7 @@ impl Identity {
             client: client(&key, connections)?,
             key,
             tokens: Tokens::default(),
-            successors: Successors::default(),
+            successors: Reinstallations::default(),
             groups: Groups::default(),
             logins: Logins::default(),
         });

@@ -71,7 +71,7 @@ impl Request {
     }
 
     /// A POST that says all in its path.
-    pub(crate) fn order(name: &'static str, path: String) -> Self {
+    pub(crate) fn post_empty(name: &'static str, path: String) -> Self {
         Self { name, method: Method::POST, path, body: None }
     }
 
@@ -85,26 +85,26 @@ impl Request {
     }
 
     /// This request without an answer.
-    pub(crate) fn lost(&self, loss: Loss, message: impl Into<String>) -> Lost {
-        Lost { loss, message: bounded(&message.into()), call: self.call(None, None) }
+    pub(crate) fn no_response(&self, sent: Sent, message: impl Into<String>) -> NoResponse {
+        NoResponse { sent, message: bounded(&message.into()), call: self.call(None, None) }
     }
 }
 
 /// Where a request without an answer was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Loss {
+pub(crate) enum Sent {
     /// It never left.
-    NotSent,
+    No,
     /// It never left, because the App's key cannot sign.
     KeyUnusable,
     /// GitHub may have got it, and carried it out.
-    MaybeSent,
+    Maybe,
 }
 
 /// No answer.
 #[derive(Debug)]
-pub(crate) struct Lost {
-    pub(crate) loss: Loss,
+pub(crate) struct NoResponse {
+    pub(crate) sent: Sent,
     pub(crate) message: String,
     pub(crate) call: Box<Call>,
 }
@@ -173,7 +173,7 @@ pub(crate) fn bounded(text: &str) -> String {
 
 /// Makes a request and reads its answer, until `by` at the latest. Follows one redirect within the same GitHub: that is how a
 /// renamed repository answers.
-pub(crate) async fn perform(client: &Client, request: &Request, by: Instant) -> Result<Reply, Lost> {
+pub(crate) async fn perform(client: &Client, request: &Request, by: Instant) -> Result<Reply, NoResponse> {
     let reply = once(client, request, &request.path, by).await?;
     match moved_to(&reply) {
         Some(path) => once(client, request, client.api_path(&path), by).await,
@@ -192,15 +192,15 @@ fn moved_to(reply: &Reply) -> Option<String> {
     location.path_and_query().map(ToString::to_string)
 }
 
-async fn once(client: &Client, request: &Request, path: &str, by: Instant) -> Result<Reply, Lost> {
+async fn once(client: &Client, request: &Request, path: &str, by: Instant) -> Result<Reply, NoResponse> {
     let begun = Instant::now();
     if by < begun + LEAST {
-        return Err(request.lost(Loss::NotSent, "no time was left for it"));
+        return Err(request.no_response(Sent::No, "no time was left for it"));
     }
     let until = by.min(begun + LONGEST);
     let result = match timeout_at(until, Box::pin(exchange(client, request, path))).await {
         Ok(result) => result,
-        Err(_elapsed) => Err(request.lost(Loss::MaybeSent, format!("no answer within {:.1} s", (until - begun).as_secs_f32()))),
+        Err(_elapsed) => Err(request.no_response(Sent::Maybe, format!("no answer within {:.1} s", (until - begun).as_secs_f32()))),
     };
     let status = result.as_ref().map_or(0, |reply| reply.status.as_u16());
     let duration = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -208,9 +208,9 @@ async fn once(client: &Client, request: &Request, path: &str, by: Instant) -> Re
     result
 }
 
-async fn exchange(client: &Client, request: &Request, path: &str) -> Result<Reply, Lost> {
+async fn exchange(client: &Client, request: &Request, path: &str) -> Result<Reply, NoResponse> {
     let (parts, body) = client.send(request, path).await?.into_parts();
-    let body = Limited::new(body, LARGEST).collect().await.map_err(|error| request.lost(Loss::MaybeSent, in_full(&*error)))?;
+    let body = Limited::new(body, LARGEST).collect().await.map_err(|error| request.no_response(Sent::Maybe, in_full(&*error)))?;
     let request_id = parts.headers.get("x-github-request-id").and_then(|id| id.to_str().ok()).map(bounded);
     let call = request.call(Some(parts.status.as_u16()), request_id);
     Ok(Reply { status: parts.status, headers: parts.headers, call, body: body.to_bytes().to_vec() })

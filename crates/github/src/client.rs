@@ -8,7 +8,7 @@ use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use mayfly_domain::model::time::Timestamp;
 
-use crate::call::{Loss, Lost, Request, in_full};
+use crate::call::{NoResponse, Request, Sent, in_full};
 use crate::connections::Connections;
 use crate::jwt::Signer;
 use crate::secret::Secret;
@@ -26,7 +26,7 @@ const API_VERSION: (HeaderName, HeaderValue) = (HeaderName::from_static("x-githu
 /// Who is asking.
 #[derive(Clone)]
 enum Caller {
-    /// Without a name: for what everybody may read.
+    /// Without a name: for what everyone may read.
     Unauthenticated,
     /// The App itself, by a token signed for each request.
     App(Arc<Signer>),
@@ -84,17 +84,17 @@ impl Client {
     ///
     /// # Errors
     /// Without an answer: where the request was lost.
-    pub(crate) async fn send(&self, request: &Request, path: &str) -> Result<Response<Incoming>, Lost> {
+    pub(crate) async fn send(&self, request: &Request, path: &str) -> Result<Response<Incoming>, NoResponse> {
         let request_to_send = self.prepare(request, path)?;
         self.connections.request(request_to_send).await.map_err(|error| {
             // What is not surely harmless counts as sent.
-            let loss = if error.is_connect() { Loss::NotSent } else { Loss::MaybeSent };
-            request.lost(loss, in_full(&error))
+            let sent = if error.is_connect() { Sent::No } else { Sent::Maybe };
+            request.no_response(sent, in_full(&error))
         })
     }
 
-    fn prepare(&self, request: &Request, path: &str) -> Result<http::Request<Full<Bytes>>, Lost> {
-        let not_sent = |why: String| request.lost(Loss::NotSent, why);
+    fn prepare(&self, request: &Request, path: &str) -> Result<http::Request<Full<Bytes>>, NoResponse> {
+        let not_sent = |why: String| request.no_response(Sent::No, why);
         let mut builder = http::Request::builder()
             .method(request.method.clone())
             .uri(format!("{}{}{path}", self.base.host, self.base.path))
@@ -120,19 +120,19 @@ impl Client {
         builder.body(Full::new(body)).map_err(|error| not_sent(error.to_string()))
     }
 
-    fn authorization(&self, request: &Request) -> Result<Option<HeaderValue>, Lost> {
+    fn authorization(&self, request: &Request) -> Result<Option<HeaderValue>, NoResponse> {
         let token = match &self.caller {
             Caller::Unauthenticated => return Ok(None),
             Caller::Token(token) => token.clone(),
             Caller::App(signer) => {
                 // By the system's clock: GitHub holds the dates against its own, whatever a caller takes for the time.
                 let now = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
-                let unusable = |why| request.lost(Loss::KeyUnusable, format!("the App's private key cannot sign: {why}"));
+                let unusable = |why| request.no_response(Sent::KeyUnusable, format!("the App's private key cannot sign: {why}"));
                 Secret::new(signer.token(now).map_err(unusable)?)
             }
         };
         let header = HeaderValue::from_str(&format!("Bearer {}", token.expose()));
-        let mut header = header.map_err(|_| request.lost(Loss::NotSent, "the token holds characters that no header may have"))?;
+        let mut header = header.map_err(|_| request.no_response(Sent::No, "the token holds characters that no header may have"))?;
         header.set_sensitive(true);
         Ok(Some(header))
     }

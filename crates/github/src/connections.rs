@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 const CONNECT: Duration = Duration::from_secs(3);
 
 /// How long an idle connection is trusted. A Lambda is frozen between invocations and does not see its connections closed;
-/// a POST on one of those fails half-way, and nobody knows whether a registration was made. GitHub keeps idle connections
+/// a POST on one of those fails half-way, and no one knows whether a registration was made. GitHub keeps idle connections
 /// for about a minute, so these are given up well before.
 const IDLE: Duration = Duration::from_secs(15);
 

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::call::{Reply, Request};
 use crate::error::CallError;
 use crate::github::Github;
-use crate::moment;
+use crate::timestamp;
 
 /// Deliveries on one page: the most that the API gives.
 const PAGE: usize = 100;
@@ -78,14 +78,14 @@ impl fmt::Display for DeliveryCursor {
 
 /// One attempt to deliver one event, as GitHub's list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeliveryNow {
+pub struct DeliveryAttempt {
     /// Of this attempt.
     pub id: DeliveryId,
     /// Of the event: all attempts at it share it.
     pub guid: String,
     /// When it was made, by GitHub's clock.
     pub delivered_at: Timestamp,
-    /// Somebody asked for it; else it is GitHub's first attempt.
+    /// Someone asked for it; else it is GitHub's first attempt.
     pub redelivery: bool,
     /// The HTTP status that came back; 0 if there was no answer.
     pub status_code: u16,
@@ -101,7 +101,7 @@ pub struct DeliveryNow {
     pub throttled_at: Option<Timestamp>,
 }
 
-impl DeliveryNow {
+impl DeliveryAttempt {
     /// Whether GitHub was content with the answer. An event is delivered when any attempt of its GUID was.
     #[must_use]
     pub fn succeeded(&self) -> bool {
@@ -113,7 +113,7 @@ impl DeliveryNow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveriesPage {
     /// Attempts, newest first by the time they were made. One whose answer was slow comes to stand among older ones.
-    pub deliveries: Vec<DeliveryNow>,
+    pub deliveries: Vec<DeliveryAttempt>,
     /// Where the list goes on; none at its end.
     pub next: Option<DeliveryCursor>,
     /// When GitHub showed it, by GitHub's clock (the answer's `Date`, RFC 9110, section 6.6.1); none if it does not say.
@@ -153,14 +153,14 @@ pub trait Deliveries: Send + Sync {
     ///
     /// # Errors
     /// When the App's key cannot be read.
-    async fn kept(&self) -> Result<Duration, CallError>;
+    async fn redelivery_window(&self) -> Result<Duration, CallError>;
 }
 
 #[derive(Deserialize)]
 struct Wire {
     id: DeliveryId,
     guid: String,
-    #[serde(deserialize_with = "moment::required")]
+    #[serde(deserialize_with = "timestamp::required")]
     delivered_at: Timestamp,
     #[serde(default)]
     redelivery: bool,
@@ -169,11 +169,11 @@ struct Wire {
     action: Option<String>,
     installation_id: Option<InstallationId>,
     repository_id: Option<RepositoryId>,
-    #[serde(default, deserialize_with = "moment::shown")]
+    #[serde(default, deserialize_with = "timestamp::shown")]
     throttled_at: Option<Timestamp>,
 }
 
-impl From<Wire> for DeliveryNow {
+impl From<Wire> for DeliveryAttempt {
     fn from(wire: Wire) -> Self {
         Self {
             id: wire.id,
@@ -201,15 +201,15 @@ impl Deliveries for Github {
             Ok(items) => items,
             Err(why) => return Err(reply.unreadable(why)),
         };
-        let deliveries = reply.each::<Wire>(items).into_iter().map(DeliveryNow::from).collect();
+        let deliveries = reply.each::<Wire>(items).into_iter().map(DeliveryAttempt::from).collect();
         match next(&reply) {
-            Ok(next) => Ok(DeliveriesPage { deliveries, next, shown_at: moment::of(&reply.headers) }),
+            Ok(next) => Ok(DeliveriesPage { deliveries, next, shown_at: timestamp::of(&reply.headers) }),
             Err(why) => Err(reply.unreadable(why)),
         }
     }
 
     async fn redeliver(&self, delivery: DeliveryId, by: Instant) -> Result<Redelivered, CallError> {
-        let request = Request::order("redeliver", format!("/app/hook/deliveries/{delivery}/attempts"));
+        let request = Request::post_empty("redeliver", format!("/app/hook/deliveries/{delivery}/attempts"));
         match self.reply_to_app(&request, by).await?.success(self.now()) {
             Ok(_) => Ok(Redelivered::Asked),
             Err(CallError::Refused { status: 400 | 404 | 422, message, .. }) => Ok(Redelivered::Impossible(message)),
@@ -217,15 +217,15 @@ impl Deliveries for Github {
         }
     }
 
-    async fn kept(&self) -> Result<Duration, CallError> {
-        Ok(redelivery::kept(self.app().await?.url()))
+    async fn redelivery_window(&self) -> Result<Duration, CallError> {
+        Ok(redelivery::redelivery_window(self.app().await?.url()))
     }
 }
 
 /// Where the list goes on. Only the cursor: the request is made to our own GitHub, wherever the link leads.
 ///
 /// # Errors
-/// When it does go on, but nobody can say where.
+/// When it does go on, but no one can say where.
 fn next(reply: &Reply) -> Result<Option<DeliveryCursor>, String> {
     let Some(link) = link_to_next(&reply.headers) else { return Ok(None) };
     let uri: Uri = link.parse().map_err(|_| "the link to the next page is no URL".to_owned())?;

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use mayfly_domain::model::time::Timestamp;
 
-use crate::call::{Call, Loss, Lost, Reply};
+use crate::call::{Call, NoResponse, Reply, Sent};
 use crate::limit::limited_until;
 
 /// Why a question to GitHub has no answer. `message` is GitHub's own, short and on one line; `call` is for the log.
@@ -37,7 +37,7 @@ pub enum CallError {
         /// What was asked.
         call: Box<Call>,
     },
-    /// The App's id or private key is wrong, or cannot be read: somebody must act.
+    /// The App's id or private key is wrong, or cannot be read: someone must act.
     #[error("{message}")]
     Misconfigured {
         /// What is wrong, and where to look.
@@ -51,7 +51,7 @@ pub(crate) const REGISTER: &str = "generate-jitconfig";
 /// Why there is no registration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegisterError {
-    /// GitHub refuses this target for good (403 that is no rate limit, 404, 422 and the like): the job must wait for somebody
+    /// GitHub refuses this target for good (403 that is no rate limit, 404, 422 and the like): the job must wait for someone
     /// to change something. No registration exists.
     #[error("{message} [{call}]")]
     RefusedForGood {
@@ -98,7 +98,7 @@ pub enum RegisterError {
         /// What was asked.
         call: Box<Call>,
     },
-    /// The App's id or private key is wrong, or cannot be read: somebody must act. No registration exists.
+    /// The App's id or private key is wrong, or cannot be read: someone must act. No registration exists.
     #[error("{message}")]
     Misconfigured {
         /// What is wrong, and where to look.
@@ -121,11 +121,11 @@ impl From<CallError> for RegisterError {
     }
 }
 
-impl From<Lost> for CallError {
-    fn from(Lost { loss, message, call }: Lost) -> Self {
-        match loss {
-            Loss::KeyUnusable => Self::Misconfigured { message },
-            Loss::NotSent | Loss::MaybeSent => Self::Unavailable { message, call },
+impl From<NoResponse> for CallError {
+    fn from(NoResponse { sent, message, call }: NoResponse) -> Self {
+        match sent {
+            Sent::KeyUnusable => Self::Misconfigured { message },
+            Sent::No | Sent::Maybe => Self::Unavailable { message, call },
         }
     }
 }

@@ -6,9 +6,9 @@ use mayfly_domain::model::time::Timestamp;
 use tokio::time::Instant;
 
 use crate::app::{App, AppCredentials, Identity, as_app};
-use crate::call::{Lost, Reply, Request, perform};
+use crate::call::{NoResponse, Reply, Request, perform};
+use crate::endpoint::Endpoint;
 use crate::error::CallError;
-use crate::place::Place;
 
 /// GitHub's REST API, through one GitHub App.
 ///
@@ -40,14 +40,14 @@ impl Github {
     }
 
     /// Makes a request with a token for what is asked at `place`, at the name that the place has now. A token that was kept and that GitHub does not
-    /// know any more (the App was installed anew, its permissions changed) is replaced once: a 401 has done nothing. So is one whose repository may
+    /// know any more (the App was reinstalled, its permissions changed) is replaced once: a 401 has done nothing. So is one whose repository may
     /// have another name since ([`crate::moved`]).
     ///
     /// # Errors
     /// The outer one when there is no token, and the request was not made; the inner one when it was and has no answer.
-    pub(crate) async fn ask(&self, place: &Place, request: &Request, by: Instant) -> Result<Result<Reply, Lost>, CallError> {
+    pub(crate) async fn ask(&self, place: &Endpoint, request: &Request, by: Instant) -> Result<Result<Reply, NoResponse>, CallError> {
         let app = self.app().await?;
-        let (grant, worker) = app.worker(place, self.now(), by).await?;
+        let (grant, worker) = app.authenticated_client(place, self.now(), by).await?;
         let name = app.name_of(place, &worker);
         let reply = perform(&worker.client, &place.request_at(name.as_deref(), request), by).await;
         let Ok(answered) = &reply else { return Ok(reply) };
@@ -56,7 +56,7 @@ impl Github {
             if !worker.reused {
                 return Ok(reply);
             }
-            let (_, worker) = app.worker(place, self.now(), by).await?;
+            let (_, worker) = app.authenticated_client(place, self.now(), by).await?;
             let name = app.name_of(place, &worker);
             return Ok(perform(&worker.client, &place.request_at(name.as_deref(), request), by).await);
         }
@@ -73,9 +73,9 @@ impl Github {
     ///
     /// # Errors
     /// When there is no token.
-    pub(crate) async fn forget_name(&self, place: &Place, by: Instant) -> Result<(), CallError> {
+    pub(crate) async fn forget_name(&self, place: &Endpoint, by: Instant) -> Result<(), CallError> {
         let app = self.app().await?;
-        let (grant, _) = app.worker(place, self.now(), by).await?;
+        let (grant, _) = app.authenticated_client(place, self.now(), by).await?;
         app.tokens.forget(&grant);
         Ok(())
     }
@@ -84,7 +84,7 @@ impl Github {
     ///
     /// # Errors
     /// Whatever went wrong.
-    pub(crate) async fn reply(&self, place: &Place, request: &Request, by: Instant) -> Result<Reply, CallError> {
+    pub(crate) async fn reply(&self, place: &Endpoint, request: &Request, by: Instant) -> Result<Reply, CallError> {
         Ok(self.ask(place, request, by).await??)
     }
 

@@ -9,12 +9,12 @@ use mayfly_domain::model::time::Timestamp;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::call::{Loss, Request, bounded};
+use crate::call::{Request, Sent, bounded};
+use crate::endpoint::Endpoint;
 use crate::error::CallError;
 use crate::github::Github;
-use crate::place::Place;
 
-/// How long a group's id is believed: groups are hardly ever made anew.
+/// How long a group's id is believed: groups are hardly ever made again.
 const FRESH: Duration = Duration::from_secs(5 * 60);
 
 /// Groups on one page: the most that the API gives.
@@ -64,7 +64,7 @@ impl Github {
     ///
     /// # Errors
     /// Refused, with the names that there are, when it does not exist.
-    pub(crate) async fn group_id(&self, place: &Place, group: &GroupName, by: Instant) -> Result<i64, CallError> {
+    pub(crate) async fn group_id(&self, place: &Endpoint, group: &GroupName, by: Instant) -> Result<i64, CallError> {
         let app = self.app().await?;
         if let Some(id) = app.groups.known(group, self.now()) {
             return Ok(id);
@@ -87,7 +87,7 @@ impl Github {
                 return Err(CallError::Refused { status: 404, message: missing(&group.2, &names), call: reply.call });
             }
         }
-        let lost = Request::get("list-runner-groups", place.path.clone()).lost(Loss::MaybeSent, "there is no end of runner groups");
+        let lost = Request::get("list-runner-groups", place.path.clone()).no_response(Sent::Maybe, "there is no end of runner groups");
         Err(lost.into())
     }
 }

@@ -1,4 +1,4 @@
-//! Installations that are gone, or have lost a repository. An App that is installed anew has a new id, and whoever wrote the old one down still asks with it; a
+//! Installations that are gone, or have lost a repository. An App that is reinstalled has a new id, and anyone who wrote the old one down still asks with it; a
 //! repository that is transferred belongs to another account's installation, while another repository may have its old name. GitHub is asked for the new one, once for
 //! each place, and a token for the repository's id proves that it is.
 
@@ -15,11 +15,11 @@ use tokio::time::Instant;
 use crate::app::{App, as_app};
 use crate::call::Request;
 use crate::client::Client;
+use crate::endpoint::Endpoint;
 use crate::error::CallError;
-use crate::place::Place;
-use crate::token::{ACCESS_TOKEN, Grant, Worker};
+use crate::token::{ACCESS_TOKEN, AuthenticatedClient, Grant};
 
-/// For how long it is believed that the App is not installed at a place: whoever installs it anew waits no longer than that.
+/// For how long it is believed that the App is not installed at a place: anyone who installs it again waits no longer than that.
 const AWAY: Duration = Duration::from_secs(5 * 60);
 
 /// The App's installations. Source: docs.github.com, REST "List installations for the authenticated app".
@@ -37,17 +37,17 @@ enum Found {
     None(Timestamp),
 }
 
-/// Where installations that are gone have gone to: by the one that somebody still knows, and the place.
+/// Where installations that are gone have gone to: by the one that someone still knows, and the place.
 #[derive(Default)]
-pub(crate) struct Successors(Mutex<HashMap<(InstallationId, String), Found>>);
+pub(crate) struct Reinstallations(Mutex<HashMap<(InstallationId, String), Found>>);
 
-impl Successors {
-    fn found(&self, place: &Place) -> Option<Found> {
+impl Reinstallations {
+    fn found(&self, place: &Endpoint) -> Option<Found> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(&(place.grant.installation, place.path.clone())).copied()
     }
 
-    fn keep(&self, place: &Place, found: Found) {
+    fn keep(&self, place: &Endpoint, found: Found) {
         let key = (place.grant.installation, place.path.clone());
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, found);
     }
@@ -71,17 +71,22 @@ impl App {
     ///
     /// # Errors
     /// Refused if the App is not there.
-    pub(crate) async fn worker(&self, place: &Place, now: Timestamp, by: Instant) -> Result<(Grant, Worker), CallError> {
+    pub(crate) async fn authenticated_client(
+        &self,
+        place: &Endpoint,
+        now: Timestamp,
+        by: Instant,
+    ) -> Result<(Grant, AuthenticatedClient), CallError> {
         let known = self.successors.found(place);
         let installation = match known {
             Some(Found::Now(installation)) => installation,
             Some(Found::None(_)) | None => place.grant.installation,
         };
         let grant = Grant { installation, ..place.grant.clone() };
-        match self.tokens.worker(&self.client, &grant, now, by).await {
+        match self.tokens.authenticated_client(&self.client, &grant, now, by).await {
             Err(gone) if is_gone(&gone, place) && is_provable(place) => {
                 let away = matches!(known, Some(Found::None(at)) if now.since(at) < AWAY);
-                let found = if away { None } else { self.successor(place, installation, now, by).await? };
+                let found = if away { None } else { Box::pin(self.reinstallation(place, installation, now, by)).await? };
                 found.ok_or(gone)
             }
             made => made.map(|worker| (grant, worker)),
@@ -90,13 +95,13 @@ impl App {
 
     /// Finds the installation that works at a place now, by its token: the one at the place's name first. Another repository may have that name, and then its
     /// installation makes no token for the id of ours, so the App's others are tried.
-    async fn successor(
+    async fn reinstallation(
         &self,
-        place: &Place,
+        place: &Endpoint,
         gone: InstallationId,
         now: Timestamp,
         by: Instant,
-    ) -> Result<Option<(Grant, Worker)>, CallError> {
+    ) -> Result<Option<(Grant, AuthenticatedClient)>, CallError> {
         let mut tried = BTreeSet::from([gone]);
         let named = installed(&self.client, place, now, by).await?;
         let mut candidates: VecDeque<InstallationId> = named.into_iter().collect();
@@ -113,7 +118,7 @@ impl App {
                 continue;
             }
             let grant = Grant { installation: candidate, ..place.grant.clone() };
-            match self.tokens.worker(&self.client, &grant, now, by).await {
+            match self.tokens.authenticated_client(&self.client, &grant, now, by).await {
                 Ok(worker) => {
                     tracing::info!(installation.id = %place.grant.installation, place = place.path, now = %candidate, "the App has another installation there");
                     self.successors.keep(place, Found::Now(candidate));
@@ -129,7 +134,7 @@ impl App {
     }
 
     /// The App's installations that may be at a place: of an organization the one on its id, else the first ones of the list.
-    async fn others(&self, place: &Place, now: Timestamp, by: Instant) -> Result<Vec<InstallationId>, CallError> {
+    async fn others(&self, place: &Endpoint, now: Timestamp, by: Instant) -> Result<Vec<InstallationId>, CallError> {
         let reply = match as_app(&self.client, &Request::get("list-installations", LIST.to_owned()), by).await?.success(now) {
             Ok(reply) => reply,
             Err(CallError::Refused { .. }) => return Ok(Vec::new()),
@@ -147,20 +152,20 @@ impl App {
 
 /// True if there is no token because the installation is not there (404), or does not have the repository (422), which another account may have now.
 /// (One that is suspended answers 403; of a permission that it does not have, 422 speaks, too, and of no repository.)
-fn is_gone(error: &CallError, place: &Place) -> bool {
+fn is_gone(error: &CallError, place: &Endpoint) -> bool {
     let CallError::Refused { status, message, call } = error else { return false };
     let lacks = || *status == 422 && place.grant.repository.is_some() && message.contains("repository");
     call.name == ACCESS_TOKEN && (*status == 404 || lacks())
 }
 
 /// True if it can be told that what is found at a place is what was meant: a token names the repository by its id, an organization's id is compared. By a
-/// name alone one might end up at whoever has that name now.
-fn is_provable(place: &Place) -> bool {
+/// name alone one might end up at anyone who has that name now.
+fn is_provable(place: &Endpoint) -> bool {
     place.grant.repository.is_some() || place.organization.is_some()
 }
 
 /// The installation at a place.
-async fn installed(app: &Client, place: &Place, now: Timestamp, by: Instant) -> Result<Option<InstallationId>, CallError> {
+async fn installed(app: &Client, place: &Endpoint, now: Timestamp, by: Instant) -> Result<Option<InstallationId>, CallError> {
     let reply = match as_app(app, &Request::get("get-installation", format!("{}/installation", place.path)), by).await?.success(now) {
         Ok(reply) => reply,
         Err(CallError::Refused { .. }) => return Ok(None),

@@ -6,15 +6,15 @@ use mayfly_domain::model::job::AssignedRunner;
 use mayfly_domain::model::label::Labels;
 use mayfly_domain::model::target::Repository;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::transitions::truth::RunEnd;
+use mayfly_domain::transitions::reconcile::RunEnd;
 use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::call::Request;
+use crate::endpoint::Endpoint;
 use crate::error::CallError;
 use crate::github::Github;
-use crate::moment;
-use crate::place::Place;
+use crate::timestamp;
 use crate::token::Permission;
 
 /// Where a job is, by GitHub's word.
@@ -40,7 +40,7 @@ pub enum JobStatus {
 
 /// A job as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JobNow {
+pub struct WorkflowJob {
     /// Where it is.
     pub status: JobStatus,
     /// How it ended.
@@ -78,7 +78,7 @@ pub trait Jobs: Send + Sync {
         repository: &Repository,
         job: JobId,
         by: Instant,
-    ) -> Result<Option<JobNow>, CallError>;
+    ) -> Result<Option<WorkflowJob>, CallError>;
 
     /// How an attempt of a run ended; `None` if it is not over, or GitHub does not show it.
     ///
@@ -100,7 +100,7 @@ pub trait Jobs: Send + Sync {
 struct RunWire {
     status: Option<JobStatus>,
     conclusion: Option<String>,
-    #[serde(default, deserialize_with = "moment::shown")]
+    #[serde(default, deserialize_with = "timestamp::shown")]
     updated_at: Option<Timestamp>,
 }
 
@@ -118,15 +118,15 @@ pub(crate) struct Wire {
     labels: Vec<String>,
     #[serde(default)]
     name: String,
-    #[serde(default, deserialize_with = "moment::shown")]
+    #[serde(default, deserialize_with = "timestamp::shown")]
     created_at: Option<Timestamp>,
-    #[serde(default, deserialize_with = "moment::shown")]
+    #[serde(default, deserialize_with = "timestamp::shown")]
     started_at: Option<Timestamp>,
-    #[serde(default, deserialize_with = "moment::shown")]
+    #[serde(default, deserialize_with = "timestamp::shown")]
     completed_at: Option<Timestamp>,
 }
 
-impl From<Wire> for JobNow {
+impl From<Wire> for WorkflowJob {
     fn from(wire: Wire) -> Self {
         let runner = match (wire.runner_id, wire.runner_name) {
             // A job that never had a runner shows 0 and an empty name, or null.
@@ -156,8 +156,8 @@ impl Jobs for Github {
         repository: &Repository,
         job: JobId,
         by: Instant,
-    ) -> Result<Option<JobNow>, CallError> {
-        let place = Place::repository(installation, repository.id, &repository.name, Permission::Actions)?;
+    ) -> Result<Option<WorkflowJob>, CallError> {
+        let place = Endpoint::repository(installation, repository.id, &repository.name, Permission::Actions)?;
         let request = Request::get("get-job", format!("{}/actions/jobs/{job}", place.path));
         let reply = self.reply(&place, &request, by).await?;
         if reply.status.as_u16() == 404 {
@@ -177,7 +177,7 @@ impl Jobs for Github {
         (run, attempt): (RunId, u32),
         by: Instant,
     ) -> Result<Option<RunEnd>, CallError> {
-        let place = Place::repository(installation, repository.id, &repository.name, Permission::Actions)?;
+        let place = Endpoint::repository(installation, repository.id, &repository.name, Permission::Actions)?;
         let path = format!("{}/actions/runs/{run}/attempts/{attempt}?exclude_pull_requests=true", place.path);
         let reply = self.reply(&place, &Request::get("get-run-attempt", path), by).await?;
         if reply.status.as_u16() == 404 {

@@ -7,11 +7,11 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::call::{Loss, Lost, Reply, Request};
+use crate::call::{NoResponse, Reply, Request, Sent};
+use crate::endpoint::Endpoint;
 use crate::error::{CallError, REGISTER, RegisterError};
 use crate::github::Github;
 use crate::group::GroupName;
-use crate::place::Place;
 use crate::secret::Secret;
 
 /// The runner group of every repository-level runner: a repository has only the default one, but the API asks.
@@ -22,7 +22,7 @@ const DEFAULT_GROUP: i64 = 1;
 pub struct Registration {
     /// The runner as GitHub knows it from now on.
     pub id: GithubRunnerId,
-    /// What the runner program starts with (`encoded_jit_config`, some 4 KB): whoever has it is that runner.
+    /// What the runner program starts with (`encoded_jit_config`, some 4 KB): anyone who has it is that runner.
     pub jit_config: Secret,
 }
 
@@ -52,7 +52,7 @@ struct WireRunner {
 #[async_trait]
 impl Registrations for Github {
     async fn register(&self, target: &Target, name: &RunnerName, by: Instant) -> Result<Registration, RegisterError> {
-        let place = Place::of_runners(target)?;
+        let place = Endpoint::of_runners(target)?;
         let group = group_of(target);
         let group_id = match &group {
             Some(group) => self.group_id(&place, group, by).await?,
@@ -72,9 +72,9 @@ impl Registrations for Github {
 
 impl Github {
     /// What came of the one request that makes a registration.
-    fn made(&self, answer: Result<Reply, Lost>) -> Result<Registration, RegisterError> {
+    fn made(&self, answer: Result<Reply, NoResponse>) -> Result<Registration, RegisterError> {
         let reply = answer.map_err(|lost| match lost {
-            Lost { loss: Loss::MaybeSent, message, call } => RegisterError::Unsure { message, call },
+            NoResponse { sent: Sent::Maybe, message, call } => RegisterError::Unsure { message, call },
             unsent => CallError::from(unsent).into(),
         })?;
         if reply.status == http::StatusCode::CONFLICT {

@@ -1,4 +1,4 @@
-//! Releases of the runner: what everybody may read.
+//! Releases of the runner: what everyone may read.
 
 use async_trait::async_trait;
 use mayfly_domain::model::time::Timestamp;
@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use crate::call::{Request, perform};
 use crate::error::CallError;
-use crate::moment;
-use crate::setup::Stranger;
+use crate::setup::Unauthenticated;
+use crate::timestamp;
 
 /// Releases that are asked for: some ten months of them (one every four to six weeks).
 const RELEASES: u8 = 10;
@@ -26,7 +26,7 @@ pub struct Release {
 /// Reads releases.
 #[async_trait]
 pub trait Releases: Send + Sync {
-    /// The newest releases of `actions/runner`, as GitHub lists them; what is not published for everybody is left out.
+    /// The newest releases of `actions/runner`, as GitHub lists them; what is not published for everyone is left out.
     ///
     /// # Errors
     /// Whatever keeps GitHub from answering: it lets an address ask 60 times an hour that does not say who asks.
@@ -36,7 +36,7 @@ pub trait Releases: Send + Sync {
 #[derive(Deserialize)]
 struct Wire {
     tag_name: String,
-    #[serde(default, deserialize_with = "moment::shown")]
+    #[serde(default, deserialize_with = "timestamp::shown")]
     published_at: Option<Timestamp>,
     #[serde(default)]
     draft: bool,
@@ -45,7 +45,7 @@ struct Wire {
 }
 
 #[async_trait]
-impl Releases for Stranger {
+impl Releases for Unauthenticated {
     async fn runner_releases(&self, by: Instant) -> Result<Vec<Release>, CallError> {
         let request = Request::get("list-releases", format!("/repos/actions/runner/releases?per_page={RELEASES}"));
         let reply = perform(&self.client()?, &request, by).await?.success(self.now())?;

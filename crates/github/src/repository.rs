@@ -6,16 +6,16 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::call::Request;
+use crate::endpoint::Endpoint;
 use crate::error::CallError;
 use crate::github::Github;
-use crate::place::Place;
 use crate::token::Permission;
 
 /// Looks at repositories.
 #[async_trait]
 pub trait Repositories: Send + Sync {
     /// Whether a repository is private (or internal); `None` if the App may not see it, or if the name belongs to another
-    /// one by now. Always asked anew: an old answer would let a repository in that was made public since.
+    /// one by now. Always asked again: an old answer would let a repository in that was made public since.
     ///
     /// # Errors
     /// Whatever keeps GitHub from answering. Nothing is known then.
@@ -43,9 +43,9 @@ impl Repositories for Github {
         name: &str,
         by: Instant,
     ) -> Result<Option<bool>, CallError> {
-        let place = Place::repository(installation, repository, name, Permission::Metadata)?;
+        let place = Endpoint::repository(installation, repository, name, Permission::Metadata)?;
         let found = match self.shown(&place, by).await? {
-            // Everybody may see a public repository, and another one has this name by now.
+            // Everyone may see a public repository, and another one has this name by now.
             Some(wire) if wire.id != repository.0 => {
                 self.forget_name(&place, by).await?;
                 self.shown(&place, by).await?
@@ -58,7 +58,7 @@ impl Repositories for Github {
 
 impl Github {
     /// The repository at a place; none if the App may not see it.
-    async fn shown(&self, place: &Place, by: Instant) -> Result<Option<Wire>, CallError> {
+    async fn shown(&self, place: &Endpoint, by: Instant) -> Result<Option<Wire>, CallError> {
         let reply = match self.reply(place, &Request::get("get-repository", place.path.clone()), by).await {
             Ok(reply) => reply.success(self.now()),
             Err(error) => Err(error),

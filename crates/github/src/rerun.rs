@@ -6,9 +6,9 @@ use mayfly_domain::model::target::Repository;
 use tokio::time::Instant;
 
 use crate::call::Request;
+use crate::endpoint::Endpoint;
 use crate::error::CallError;
 use crate::github::Github;
-use crate::place::Place;
 use crate::token::Permission;
 
 /// What came of asking for a job to run again.
@@ -46,8 +46,8 @@ impl Reruns for Github {
 
 impl Github {
     async fn ask_to_rerun(&self, installation: InstallationId, repository: &Repository, job: JobId, by: Instant) -> Result<(), CallError> {
-        let place = Place::repository(installation, repository.id, &repository.name, Permission::ActionsWrite)?;
-        let request = Request::order("rerun-job", format!("{}/actions/jobs/{job}/rerun", place.path));
+        let place = Endpoint::repository(installation, repository.id, &repository.name, Permission::ActionsWrite)?;
+        let request = Request::post_empty("rerun-job", format!("{}/actions/jobs/{job}/rerun", place.path));
         self.reply(&place, &request, by).await?.success(self.now()).map(|_| ())
     }
 }

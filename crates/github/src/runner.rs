@@ -7,9 +7,9 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::call::Request;
+use crate::endpoint::Endpoint;
 use crate::error::CallError;
 use crate::github::Github;
-use crate::place::Place;
 
 /// Runners on one page: the most that the API gives.
 const PAGE: usize = 100;
@@ -19,10 +19,10 @@ const PAGES: usize = 100;
 
 /// A registered runner.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunnerNow {
+pub struct RunnerInfo {
     /// GitHub's id of it.
     pub id: GithubRunnerId,
-    /// Its name. Anybody who may register runners can give one of ours.
+    /// Its name. Anyone who may register runners can give one of ours.
     pub name: String,
     /// It is connected.
     pub online: bool,
@@ -32,9 +32,9 @@ pub struct RunnerNow {
 
 /// What was found of a runner.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub enum RunnerLookup {
     /// It is registered.
-    Registered(RunnerNow),
+    Registered(RunnerInfo),
     /// GitHub does not show it.
     NotFound {
         /// The same token may list the target's runners, so it is gone. Else the App may no longer see the repository
@@ -65,13 +65,13 @@ pub trait Runners: Send + Sync {
     ///
     /// # Errors
     /// [`CallError::Refused`] when the App may not see this target's runners.
-    async fn get(&self, target: &Target, runner: GithubRunnerId, by: Instant) -> Result<Seen, CallError>;
+    async fn get(&self, target: &Target, runner: GithubRunnerId, by: Instant) -> Result<RunnerLookup, CallError>;
 
     /// All runners of the target's repository or organization, whatever their labels. One call for every hundred.
     ///
     /// # Errors
     /// As [`Runners::get`]. All or nothing: a part of the list would look like missing runners.
-    async fn list(&self, target: &Target, by: Instant) -> Result<Vec<RunnerNow>, CallError>;
+    async fn list(&self, target: &Target, by: Instant) -> Result<Vec<RunnerInfo>, CallError>;
 
     /// Takes a runner away, unless it has a job. One call; one more if it is not found.
     ///
@@ -94,7 +94,7 @@ struct Wire {
     busy: bool,
 }
 
-impl From<Wire> for RunnerNow {
+impl From<Wire> for RunnerInfo {
     fn from(wire: Wire) -> Self {
         Self { id: GithubRunnerId(wire.id), name: wire.name, online: wire.status == "online", busy: wire.busy }
     }
@@ -102,22 +102,22 @@ impl From<Wire> for RunnerNow {
 
 #[async_trait]
 impl Runners for Github {
-    async fn get(&self, target: &Target, runner: GithubRunnerId, by: Instant) -> Result<Seen, CallError> {
-        let place = Place::of_runners(target)?;
+    async fn get(&self, target: &Target, runner: GithubRunnerId, by: Instant) -> Result<RunnerLookup, CallError> {
+        let place = Endpoint::of_runners(target)?;
         let request = Request::get("get-runner", format!("{}/actions/runners/{runner}", place.path));
         let reply = match self.reply(&place, &request, by).await {
             Ok(reply) if reply.status.as_u16() != 404 => reply.success(self.now())?,
-            Ok(_) => return Ok(Seen::NotFound { target_visible: self.visible(&place, by).await? }),
-            Err(error) => return unseen(error).map(|()| Seen::NotFound { target_visible: false }),
+            Ok(_) => return Ok(RunnerLookup::NotFound { target_visible: self.visible(&place, by).await? }),
+            Err(error) => return unseen(error).map(|()| RunnerLookup::NotFound { target_visible: false }),
         };
         match reply.read::<Wire>() {
-            Ok(wire) => Ok(Seen::Registered(wire.into())),
+            Ok(wire) => Ok(RunnerLookup::Registered(wire.into())),
             Err(why) => Err(reply.unreadable(why)),
         }
     }
 
-    async fn list(&self, target: &Target, by: Instant) -> Result<Vec<RunnerNow>, CallError> {
-        let place = Place::of_runners(target)?;
+    async fn list(&self, target: &Target, by: Instant) -> Result<Vec<RunnerInfo>, CallError> {
+        let place = Endpoint::of_runners(target)?;
         let mut runners = Vec::new();
         for page in 1..=PAGES {
             let request = Request::get("list-runners", format!("{}/actions/runners?per_page={PAGE}&page={page}", place.path));
@@ -127,7 +127,7 @@ impl Runners for Github {
                 Err(why) => return Err(reply.unreadable(why)),
             };
             let last = found.runners.len() < PAGE;
-            runners.extend(found.runners.into_iter().map(RunnerNow::from));
+            runners.extend(found.runners.into_iter().map(RunnerInfo::from));
             if last {
                 break;
             }
@@ -136,7 +136,7 @@ impl Runners for Github {
     }
 
     async fn delete(&self, target: &Target, runner: GithubRunnerId, by: Instant) -> Result<Deleted, CallError> {
-        let place = Place::of_runners(target)?;
+        let place = Endpoint::of_runners(target)?;
         let request = Request::delete("delete-runner", format!("{}/actions/runners/{runner}", place.path));
         let reply = match self.reply(&place, &request, by).await {
             Ok(reply) => reply,
@@ -152,7 +152,7 @@ impl Runners for Github {
 
 impl Github {
     /// Whether the token that did not find a runner may list the runners there.
-    async fn visible(&self, place: &Place, by: Instant) -> Result<bool, CallError> {
+    async fn visible(&self, place: &Endpoint, by: Instant) -> Result<bool, CallError> {
         let request = Request::get("list-runners", format!("{}/actions/runners?per_page=1", place.path));
         match self.reply(place, &request, by).await?.success(self.now()) {
             Ok(_) => Ok(true),

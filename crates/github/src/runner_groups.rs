@@ -7,10 +7,10 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::call::Request;
+use crate::endpoint::Endpoint;
 use crate::error::CallError;
 use crate::github::Github;
-use crate::place::Place;
-use crate::setup::AccountNow;
+use crate::setup::Account;
 
 /// Groups on one page: the most that the API gives.
 const PAGE: usize = 100;
@@ -36,7 +36,7 @@ pub trait RunnerGroups: Send + Sync {
     ///
     /// # Errors
     /// [`CallError::Refused`] also when the App may not look at them.
-    async fn runner_groups(&self, installation: InstallationId, organization: &AccountNow, by: Instant) -> Result<Vec<String>, CallError>;
+    async fn runner_groups(&self, installation: InstallationId, organization: &Account, by: Instant) -> Result<Vec<String>, CallError>;
 
     /// Makes a group that all private repositories of the organization may use. One call; not to be repeated without a look.
     ///
@@ -45,7 +45,7 @@ pub trait RunnerGroups: Send + Sync {
     async fn make_runner_group(
         &self,
         installation: InstallationId,
-        organization: &AccountNow,
+        organization: &Account,
         name: &str,
         by: Instant,
     ) -> Result<MadeGroup, CallError>;
@@ -63,8 +63,8 @@ struct Wire {
 
 #[async_trait]
 impl RunnerGroups for Github {
-    async fn runner_groups(&self, installation: InstallationId, organization: &AccountNow, by: Instant) -> Result<Vec<String>, CallError> {
-        let place = Place::organization(installation, organization.id, &organization.login)?;
+    async fn runner_groups(&self, installation: InstallationId, organization: &Account, by: Instant) -> Result<Vec<String>, CallError> {
+        let place = Endpoint::organization(installation, organization.id, &organization.login)?;
         let mut names = Vec::new();
         for page in 1..=PAGES {
             let request = Request::get("list-runner-groups", format!("{}/actions/runner-groups?per_page={PAGE}&page={page}", place.path));
@@ -85,11 +85,11 @@ impl RunnerGroups for Github {
     async fn make_runner_group(
         &self,
         installation: InstallationId,
-        organization: &AccountNow,
+        organization: &Account,
         name: &str,
         by: Instant,
     ) -> Result<MadeGroup, CallError> {
-        let place = Place::organization(installation, organization.id, &organization.login)?;
+        let place = Endpoint::organization(installation, organization.id, &organization.login)?;
         // What GitHub's page makes when nothing is changed on it; public repositories stay out unless the organization lets them in.
         let body = json!({ "name": name, "visibility": "all", "allows_public_repositories": false });
         let request = Request::post("make-runner-group", format!("{}/actions/runner-groups", place.path), body);

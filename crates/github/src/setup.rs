@@ -27,7 +27,7 @@ const PAGES: usize = 10;
 
 /// An account, as the App's pages name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccountNow {
+pub struct Account {
     /// Never changes.
     pub id: OwnerId,
     /// Its name in URLs.
@@ -38,7 +38,7 @@ pub struct AccountNow {
 
 /// The App as GitHub knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AppNow {
+pub struct AppInfo {
     /// Its id.
     pub id: u64,
     /// Its name in URLs.
@@ -48,7 +48,7 @@ pub struct AppNow {
     /// Its public page; `/installations/new` follows it.
     pub html_url: String,
     /// Who owns it; none if GitHub does not tell in a known form.
-    pub owner: Option<AccountNow>,
+    pub owner: Option<Account>,
     /// What it asks for: level by permission. What an installation granted may be less.
     pub permissions: BTreeMap<String, String>,
     /// The events that it is told of.
@@ -57,11 +57,11 @@ pub struct AppNow {
 
 /// The App on an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InstallationNow {
+pub struct Installation {
     /// Its id.
     pub id: InstallationId,
     /// Whose it is; none if GitHub does not tell in a known form.
-    pub account: Option<AccountNow>,
+    pub account: Option<Account>,
     /// What the account's owner granted: level by permission.
     pub permissions: BTreeMap<String, String>,
     /// The events that it is told of.
@@ -74,7 +74,7 @@ pub struct InstallationNow {
 
 /// The App's webhook. GitHub never shows the secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HookNow {
+pub struct WebhookConfig {
     /// Where deliveries go; empty if nowhere.
     pub url: String,
     /// `json` or `form`.
@@ -85,7 +85,7 @@ pub struct HookNow {
 
 /// What the App's webhook is to be: JSON, with the endpoint's certificate checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HookWanted {
+pub struct WebhookUpdate {
     /// Where deliveries go; none leaves it as it is.
     pub url: Option<String>,
     /// What signs them; none leaves it as it is.
@@ -96,7 +96,7 @@ pub struct HookWanted {
 #[derive(Clone, Debug)]
 pub struct NewApp {
     /// The App.
-    pub app: AppNow,
+    pub app: AppInfo,
     /// Its private key, PEM.
     pub private_key: Secret,
     /// What its deliveries are signed with, if GitHub made a secret.
@@ -107,30 +107,30 @@ pub struct NewApp {
 ///
 /// The id and key are not known to belong together before one of these succeeded: [`CallError::Misconfigured`] says that they do not.
 #[async_trait]
-pub trait AppItself: Send + Sync {
+pub trait AppApi: Send + Sync {
     /// The App. One call.
     ///
     /// # Errors
     /// [`CallError`].
-    async fn app_now(&self, by: Instant) -> Result<AppNow, CallError>;
+    async fn app_info(&self, by: Instant) -> Result<AppInfo, CallError>;
 
     /// Where it is installed: at most 1,000 accounts. What cannot be read is left out. One call for each hundred.
     ///
     /// # Errors
     /// [`CallError`].
-    async fn installations(&self, by: Instant) -> Result<Vec<InstallationNow>, CallError>;
+    async fn installations(&self, by: Instant) -> Result<Vec<Installation>, CallError>;
 
     /// Its webhook. One call.
     ///
     /// # Errors
     /// [`CallError::Refused`] with 404 if it has none.
-    async fn hook(&self, by: Instant) -> Result<HookNow, CallError>;
+    async fn webhook_config(&self, by: Instant) -> Result<WebhookConfig, CallError>;
 
     /// Changes its webhook. One call. Doing it again changes nothing.
     ///
     /// # Errors
     /// After [`CallError::Unavailable`] it may have been changed.
-    async fn set_hook(&self, wanted: &HookWanted, by: Instant) -> Result<HookNow, CallError>;
+    async fn set_webhook_config(&self, wanted: &WebhookUpdate, by: Instant) -> Result<WebhookConfig, CallError>;
 }
 
 /// The last step of making an App from a manifest.
@@ -140,7 +140,7 @@ pub trait Conversions: Send + Sync {
     ///
     /// # Errors
     /// [`CallError::Refused`] with 404 for a code that is not good (any more). After [`CallError::Unavailable`] it may have been
-    /// used up, and then nobody has the App's key.
+    /// used up, and then no one has the App's key.
     async fn convert(&self, code: &str, by: Instant) -> Result<NewApp, CallError>;
 }
 
@@ -201,26 +201,26 @@ struct NewAppWire {
 }
 
 /// Owners of Apps may be enterprises, which have no login: those are not named.
-fn account(wire: Value) -> Option<AccountNow> {
+fn account(wire: Value) -> Option<Account> {
     let wire: AccountWire = serde_json::from_value(wire).ok()?;
-    Some(AccountNow { id: wire.id, login: wire.login, organization: wire.kind == "Organization" })
+    Some(Account { id: wire.id, login: wire.login, organization: wire.kind == "Organization" })
 }
 
-impl From<AppWire> for AppNow {
+impl From<AppWire> for AppInfo {
     fn from(wire: AppWire) -> Self {
         let AppWire { id, slug, name, html_url, owner, permissions, events } = wire;
         Self { id, slug, name, html_url, owner: account(owner), permissions, events }
     }
 }
 
-impl From<InstallationWire> for InstallationNow {
+impl From<InstallationWire> for Installation {
     fn from(wire: InstallationWire) -> Self {
         let InstallationWire { id, account: whose, permissions, events, suspended_at, html_url } = wire;
         Self { id, account: account(whose), permissions, events, suspended: suspended_at.is_some(), html_url }
     }
 }
 
-impl From<HookWire> for HookNow {
+impl From<HookWire> for WebhookConfig {
     fn from(wire: HookWire) -> Self {
         // "webhook-config-insecure-ssl" is a string or a number.
         let insecure = !matches!(&wire.insecure_ssl, Value::Null) && wire.insecure_ssl != "0" && wire.insecure_ssl != 0;
@@ -243,13 +243,13 @@ fn read<W: serde::de::DeserializeOwned, T: From<W>>(reply: Reply) -> Result<T, C
 }
 
 #[async_trait]
-impl AppItself for Github {
-    async fn app_now(&self, by: Instant) -> Result<AppNow, CallError> {
+impl AppApi for Github {
+    async fn app_info(&self, by: Instant) -> Result<AppInfo, CallError> {
         let request = Request::get("get-app", "/app".to_owned());
         read::<AppWire, _>(self.reply_to_app(&request, by).await?.success(self.now())?)
     }
 
-    async fn installations(&self, by: Instant) -> Result<Vec<InstallationNow>, CallError> {
+    async fn installations(&self, by: Instant) -> Result<Vec<Installation>, CallError> {
         let mut all = Vec::new();
         for page in 1..=PAGES {
             let request = Request::get("list-installations", format!("/app/installations?per_page={PAGE}&page={page}"));
@@ -259,7 +259,7 @@ impl AppItself for Github {
                 Err(why) => return Err(reply.unreadable(why)),
             };
             let last = items.len() < PAGE;
-            all.extend(reply.each::<InstallationWire>(items).into_iter().map(InstallationNow::from));
+            all.extend(reply.each::<InstallationWire>(items).into_iter().map(Installation::from));
             if last {
                 break;
             }
@@ -267,12 +267,12 @@ impl AppItself for Github {
         Ok(all)
     }
 
-    async fn hook(&self, by: Instant) -> Result<HookNow, CallError> {
+    async fn webhook_config(&self, by: Instant) -> Result<WebhookConfig, CallError> {
         let request = Request::get("get-hook", "/app/hook/config".to_owned());
         read::<HookWire, _>(self.reply_to_app(&request, by).await?.success(self.now())?)
     }
 
-    async fn set_hook(&self, wanted: &HookWanted, by: Instant) -> Result<HookNow, CallError> {
+    async fn set_webhook_config(&self, wanted: &WebhookUpdate, by: Instant) -> Result<WebhookConfig, CallError> {
         let mut body = json!({ "content_type": "json", "insecure_ssl": "0" });
         if let Some(secret) = &wanted.secret {
             body["secret"] = json!(secret.expose());
@@ -285,13 +285,13 @@ impl AppItself for Github {
     }
 }
 
-/// GitHub, asked by nobody in particular: before there is an App, or for what everybody may read.
-pub struct Stranger {
+/// GitHub, asked by no one in particular: before there is an App, or for what everyone may read.
+pub struct Unauthenticated {
     base: http::Uri,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
-impl Stranger {
+impl Unauthenticated {
     /// GitHub as people open it at `url`. `clock` tells the time by which limits end. Nothing is connected before the first call.
     ///
     /// # Errors
@@ -311,13 +311,13 @@ impl Stranger {
 
     async fn converted(&self, code: &str, by: Instant) -> Result<NewApp, CallError> {
         let path = format!("/app-manifests/{code}/conversions");
-        let reply = perform(&self.client()?, &Request::order("convert-manifest", path), by).await?;
+        let reply = perform(&self.client()?, &Request::post_empty("convert-manifest", path), by).await?;
         read::<NewAppWire, _>(reply.success(self.now())?)
     }
 }
 
 #[async_trait]
-impl Conversions for Stranger {
+impl Conversions for Unauthenticated {
     async fn convert(&self, code: &str, by: Instant) -> Result<NewApp, CallError> {
         self.converted(code, by).await.map_err(without_code)
     }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use crate::app::as_app;
-use crate::call::{Loss, Request};
+use crate::call::{Request, Sent};
 use crate::client::Client;
 use crate::error::CallError;
 use crate::secret::Secret;
@@ -88,7 +88,7 @@ struct Covered {
 
 /// A client that works with an installation token.
 #[derive(Clone)]
-pub(crate) struct Worker {
+pub(crate) struct AuthenticatedClient {
     pub(crate) client: Client,
     /// The token was there already: GitHub may have ended it since.
     pub(crate) reused: bool,
@@ -99,8 +99,8 @@ pub(crate) struct Worker {
     expires_at: Timestamp,
 }
 
-/// A place for one token. Whoever holds the lock asks for it; the others wait and share it.
-type Slot = Arc<tokio::sync::Mutex<Option<Worker>>>;
+/// A place for one token. Anyone who holds the lock asks for it; the others wait and share it.
+type Slot = Arc<tokio::sync::Mutex<Option<AuthenticatedClient>>>;
 
 /// All tokens of one App key.
 #[derive(Default)]
@@ -110,13 +110,19 @@ pub(crate) struct Tokens {
 
 impl Tokens {
     /// A client with a token for `grant`: the one that is there, or a new one.
-    pub(crate) async fn worker(&self, app: &Client, grant: &Grant, now: Timestamp, by: Instant) -> Result<Worker, CallError> {
+    pub(crate) async fn authenticated_client(
+        &self,
+        app: &Client,
+        grant: &Grant,
+        now: Timestamp,
+        by: Instant,
+    ) -> Result<AuthenticatedClient, CallError> {
         let slot = self.slot(grant);
         let Ok(mut slot) = timeout_at(by, slot.lock()).await else {
-            return Err(grant.request().lost(Loss::NotSent, "somebody else waits for this token already").into());
+            return Err(grant.request().no_response(Sent::No, "someone else waits for this token already").into());
         };
         if let Some(worker) = slot.as_ref().filter(|worker| now.plus(SPARE) < worker.expires_at) {
-            return Ok(Worker { reused: true, ..worker.clone() });
+            return Ok(AuthenticatedClient { reused: true, ..worker.clone() });
         }
         *slot = None;
         let worker = ask(app, grant, now, by).await?;
@@ -135,7 +141,7 @@ impl Tokens {
     }
 }
 
-async fn ask(app: &Client, grant: &Grant, now: Timestamp, by: Instant) -> Result<Worker, CallError> {
+async fn ask(app: &Client, grant: &Grant, now: Timestamp, by: Instant) -> Result<AuthenticatedClient, CallError> {
     let reply = as_app(app, &grant.request(), by).await?.success(now)?;
     let wire: Wire = match reply.read() {
         Ok(wire) => wire,
@@ -143,7 +149,7 @@ async fn ask(app: &Client, grant: &Grant, now: Timestamp, by: Instant) -> Result
     };
     let mut covered = reply.each::<Covered>(wire.repositories.unwrap_or_default()).into_iter();
     let name = covered.find(|one| grant.repository.is_some_and(|id| id.0 == one.id)).map(|one| one.full_name);
-    Ok(Worker {
+    Ok(AuthenticatedClient {
         client: app.with_token(Secret::new(wire.token)),
         reused: false,
         name,

@@ -30,7 +30,7 @@ impl Dynamo {
         Self { client, table: table.into() }
     }
 
-    /// One write needs no transaction, which costs twice as much; and a plain write waits for nobody.
+    /// One write needs no transaction, which costs twice as much; and a plain write waits for no one.
     async fn commit_one(&self, write: Write) -> Result<(), CommitError> {
         let condition = Condition::of(write.expect());
         let failed = match write {

@@ -46,28 +46,28 @@ impl From<StoreError> for LedgerError {
 
 /// How one try of a change ended.
 #[derive(Debug)]
-pub(crate) enum Try<T> {
+pub(crate) enum Attempt<T> {
     /// Done, or found that nothing is to be done.
     Done(T),
-    /// Somebody else was there first: read again.
-    Again,
+    /// Someone else was there first: read again.
+    Conflict,
 }
 
-impl<T> Try<T> {
+impl<T> Attempt<T> {
     /// The same with something else to show for it.
-    pub(crate) fn map<U>(self, done: impl FnOnce(T) -> U) -> Try<U> {
+    pub(crate) fn map<U>(self, done: impl FnOnce(T) -> U) -> Attempt<U> {
         match self {
-            Self::Done(value) => Try::Done(done(value)),
-            Self::Again => Try::Again,
+            Self::Done(value) => Attempt::Done(done(value)),
+            Self::Conflict => Attempt::Conflict,
         }
     }
 }
 
 /// Tells a lost race from a failure.
-pub(crate) fn settle<T>(result: Result<(), CommitError>, done: T) -> Result<Try<T>, LedgerError> {
+pub(crate) fn or_conflict<T>(result: Result<(), CommitError>, done: T) -> Result<Attempt<T>, LedgerError> {
     match result {
-        Ok(()) => Ok(Try::Done(done)),
-        Err(CommitError::Conflict) => Ok(Try::Again),
+        Ok(()) => Ok(Attempt::Done(done)),
+        Err(CommitError::Conflict) => Ok(Attempt::Conflict),
         Err(CommitError::Store(error)) => Err(error.into()),
     }
 }

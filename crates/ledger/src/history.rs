@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use mayfly_domain::model::job::JobRecord;
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::model::times;
+use mayfly_domain::model::timeouts;
 
 use crate::Ledger;
 use crate::error::LedgerError;
@@ -92,7 +92,7 @@ impl<S: History> Ledger<S> {
         now: Timestamp,
     ) -> Result<Closed, LedgerError> {
         // Nothing older is kept; a day more, for GitHub's clock may say when a job closed, and ours until when its record stays.
-        let from = from.max(now.minus(times::KEEP_RECORDS + DAY));
+        let from = from.max(now.minus(timeouts::KEEP_RECORDS + DAY));
         let mut closed = Closed::default();
         let mut read_so_far = 0;
         for day in days(from, to, order) {

@@ -4,12 +4,12 @@ use mayfly_domain::model::id::{JobId, PoolName, RunnerAddress, RunnerName};
 use mayfly_domain::model::job::{JobEvent, JobRecord, JobState, WaitingJob};
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::runner::Runner;
-use mayfly_domain::transitions::changes::{Observation, WaitingChange};
-use mayfly_domain::transitions::observe::{Known, observe};
+use mayfly_domain::transitions::changes::{DeliveryChanges, WaitingChange};
+use mayfly_domain::transitions::delivery::{DeliverySnapshot, apply_delivery};
 
-use crate::errands::put_errand;
-use crate::error::{LedgerError, Try, settle};
+use crate::error::{Attempt, LedgerError, or_conflict};
 use crate::key::{self, Key};
+use crate::outbox::put_outbox_entry;
 use crate::store::{CommitError, Expect, Item, Store, Write, read, unchanged};
 use crate::{Ledger, store};
 
@@ -22,15 +22,15 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`]: nothing was written, or it is unknown; the delivery must be sent again.
-    pub async fn observe(&self, event: &JobEvent, pools: &Pools) -> Result<Observation, LedgerError> {
-        self.tried(TRIES, "record a delivery", || self.try_observe(event, pools)).await
+    pub async fn apply_delivery(&self, event: &JobEvent, pools: &Pools) -> Result<DeliveryChanges, LedgerError> {
+        self.with_retries(TRIES, "record a delivery", || self.try_apply_delivery(event, pools)).await
     }
 
-    async fn try_observe(&self, event: &JobEvent, pools: &Pools) -> Result<Try<Observation>, LedgerError> {
+    async fn try_apply_delivery(&self, event: &JobEvent, pools: &Pools) -> Result<Attempt<DeliveryChanges>, LedgerError> {
         // Only a name of our own form can mean a runner of ours.
         let named = event.runner.as_ref().and_then(|named| named.name.parse::<RunnerName>().ok()).map(|name| name.address);
-        let Try::Done((record, runner)) = self.job_and_runner(event.job, named.as_ref()).await? else { return Ok(Try::Again) };
-        let mut observation = observe(event, Known { pools, record: record.as_ref(), runner: runner.as_ref() });
+        let Attempt::Done((record, runner)) = self.job_and_runner(event.job, named.as_ref()).await? else { return Ok(Attempt::Conflict) };
+        let mut observation = apply_delivery(event, DeliverySnapshot { pools, record: record.as_ref(), runner: runner.as_ref() });
         // Ordinary jobs are of a run's first attempt and cost nothing more.
         if event.attempt > 1 && record.is_none() && observation.record.is_some() && self.rerun_of(event.run).await?.is_some() {
             observation = observation.on_demand(event.received_at);
@@ -38,9 +38,9 @@ impl<S: Store> Ledger<S> {
         let gone = named.as_ref().filter(|_| runner.is_none());
         let observation = self.leaving_rerun(observation, record.as_ref().map(|record| record.state), gone, event.received_at).await?;
         if observation.changes_nothing() {
-            return Ok(Try::Done(observation));
+            return Ok(Attempt::Done(observation));
         }
-        settle(self.store.commit(observed(&observation)?).await, observation)
+        or_conflict(self.store.commit(delivery_writes(&observation)?).await, observation)
     }
 
     /// One read: a plain one, which no transaction can disturb, if no runner of ours is named.
@@ -48,26 +48,26 @@ impl<S: Store> Ledger<S> {
         &self,
         job: JobId,
         named: Option<&RunnerAddress>,
-    ) -> Result<Try<(Option<JobRecord>, Option<Runner>)>, LedgerError> {
+    ) -> Result<Attempt<(Option<JobRecord>, Option<Runner>)>, LedgerError> {
         let record = key::job_record(job);
         let Some(address) = named else {
-            return Ok(Try::Done((optional(&record, self.store.get(&record).await?)?, None)));
+            return Ok(Attempt::Done((optional(&record, self.store.get(&record).await?)?, None)));
         };
         let keys = [record, key::runner(address)];
         Ok(match self.snapshot(&keys).await? {
-            Try::Done(mut items) => {
+            Attempt::Done(mut items) => {
                 let runner = optional(&keys[1], items.pop().flatten())?;
-                Try::Done((optional(&keys[0], items.pop().flatten())?, runner))
+                Attempt::Done((optional(&keys[0], items.pop().flatten())?, runner))
             }
-            Try::Again => Try::Again,
+            Attempt::Conflict => Attempt::Conflict,
         })
     }
 
     /// Several items as of one moment.
-    pub(crate) async fn snapshot(&self, keys: &[Key]) -> Result<Try<Vec<Option<Item>>>, LedgerError> {
+    pub(crate) async fn snapshot(&self, keys: &[Key]) -> Result<Attempt<Vec<Option<Item>>>, LedgerError> {
         match self.store.get_many(keys).await {
-            Ok(items) => Ok(Try::Done(items)),
-            Err(CommitError::Conflict) => Ok(Try::Again),
+            Ok(items) => Ok(Attempt::Done(items)),
+            Err(CommitError::Conflict) => Ok(Attempt::Conflict),
             Err(CommitError::Store(error)) => Err(error.into()),
         }
     }
@@ -94,22 +94,22 @@ impl<S: Store> Ledger<S> {
 }
 
 /// The writes of an observation.
-pub(crate) fn observed(observation: &Observation) -> Result<Vec<Write>, LedgerError> {
+pub(crate) fn delivery_writes(observation: &DeliveryChanges) -> Result<Vec<Write>, LedgerError> {
     let mut writes = Vec::new();
     if let Some(after) = &observation.record {
         writes.push(put_job(after)?);
     }
     match &observation.waiting {
         WaitingChange::Keep => {}
-        // The record guards its row: whoever changes the one changes the other in the same transaction.
+        // The record guards its row: anyone who changes the one changes the other in the same transaction.
         WaitingChange::Put(pool, row) => writes.push(Write::put(key::waiting(pool, row.id), row, Expect::Any)?),
         WaitingChange::Remove(pool, job) => writes.push(Write::Delete(key::waiting(pool, *job), Expect::Any)),
     }
     if let Some(after) = &observation.runner {
         writes.push(put_runner(after)?);
     }
-    writes.extend(observation.errand.as_ref().map(put_errand).transpose()?);
-    writes.extend(observation.settled.as_ref().map(|errand| Write::Delete(key::errand(errand), Expect::Any)));
+    writes.extend(observation.follow_up.as_ref().map(put_outbox_entry).transpose()?);
+    writes.extend(observation.completed.as_ref().map(|follow_up| Write::Delete(key::outbox_entry(follow_up), Expect::Any)));
     Ok(writes)
 }
 

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use mayfly_domain::model::errand::Errand;
 use mayfly_domain::model::failed_delivery::DeliveryGuid;
 use mayfly_domain::model::id::{InstallationId, JobId, PoolName, RepositoryId, RunId, RunnerAddress, RunnerId};
+use mayfly_domain::model::outbox::FollowUp;
 
 /// Primary key of an item.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,18 +95,18 @@ pub fn lease() -> Key {
 }
 
 /// Partition of what sweeper has to see to.
-pub const ERRANDS: &str = "errands";
+pub const OUTBOX: &str = "outbox";
 
-/// An errand.
+/// A follow-up.
 #[must_use]
-pub fn errand(errand: &Errand) -> Key {
-    errand_named(&errand.to_string())
+pub fn outbox_entry(follow_up: &FollowUp) -> Key {
+    outbox_entry_named(&follow_up.to_string())
 }
 
-/// The errand of this name.
+/// The follow-up of this name.
 #[must_use]
-pub fn errand_named(name: &str) -> Key {
-    key(ERRANDS, name)
+pub fn outbox_entry_named(name: &str) -> Key {
+    key(OUTBOX, name)
 }
 
 /// How far sweeper got with a list that is longer than one sweep.
@@ -115,7 +115,7 @@ pub fn cursor(list: &str) -> Key {
     key("sweeper", format!("cursor#{list}"))
 }
 
-/// What is left of an event that nobody has to ask GitHub for any more.
+/// What is left of an event that no one has to ask GitHub for any more.
 #[must_use]
 pub fn delivery(guid: &DeliveryGuid) -> Key {
     key("sweeper", format!("delivery#{guid}"))
@@ -123,8 +123,8 @@ pub fn delivery(guid: &DeliveryGuid) -> Key {
 
 /// Who applies a pools file.
 #[must_use]
-pub fn applying() -> Key {
-    key("applying", "lock")
+pub fn apply_lock() -> Key {
+    key("apply_lock", "lock")
 }
 
 /// Partition of the repositories that jobs came from lately.

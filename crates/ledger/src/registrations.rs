@@ -3,19 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mayfly_domain::model::health::Health;
 use mayfly_domain::model::id::{GithubRunnerId, InstallationId, PoolName, RepositoryId, RunnerAddress};
 use mayfly_domain::model::job::{JobRecord, WaitingJob};
 use mayfly_domain::model::runner::Runner;
+use mayfly_domain::model::start_health::PoolHealth;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::transitions::refusal::Refusals;
-use mayfly_domain::transitions::registration::{CHOICE, HELD_CHOICE, fits, place_now, refused_for_good, turn_after, void};
+use mayfly_domain::transitions::registration::{
+    CANDIDATES, RESERVED_CANDIDATES, can_serve, place_now, refused_for_good, reservation_is_void, retry_slot,
+};
 
 use crate::Ledger;
-use crate::error::{LedgerError, Try, settle};
+use crate::error::{Attempt, LedgerError, or_conflict};
 use crate::jobs::{TRIES, optional, put_job, put_runner};
 use crate::key;
-use crate::look::{Limit, Meta};
+use crate::pool_snapshot::{Limit, PoolVersion};
 use crate::runners::Changed;
 use crate::store::{Expect, Store, Write, read, unchanged};
 
@@ -24,7 +26,7 @@ const PAGE: i32 = 100;
 
 /// Which of the waiting jobs a runner may be given, and what one request has read for that.
 #[derive(Clone, Debug, Default)]
-pub struct Choice {
+pub struct Candidates {
     /// Most runners that one repository may have.
     pub most: Option<u32>,
     /// Most runners that the pool may have.
@@ -34,7 +36,7 @@ pub struct Choice {
     /// Repositories that have as many runners as they may have; read only if a job depends on it.
     capped: Option<BTreeSet<RepositoryId>>,
     /// The pool's version at which that was so.
-    version: Option<Meta>,
+    version: Option<PoolVersion>,
     /// True once a job was left out because its installation has to wait.
     limited: bool,
     /// Another runner found that all jobs have to wait until then.
@@ -43,15 +45,15 @@ pub struct Choice {
 
 /// What is written together with a reservation.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Beside<'a> {
+pub struct ReservationWrites<'a> {
     /// The pool's health, if the runner's request changes it.
-    pub health: Option<&'a Health>,
+    pub health: Option<&'a PoolHealth>,
     /// The version at which the job's repository had room for another runner. Then this is the next one: two runners that ask at the same time, or one
     /// that asks while scaler plans, must not both take the last place.
-    pub version: Option<&'a Meta>,
+    pub version: Option<&'a PoolVersion>,
 }
 
-impl Choice {
+impl Candidates {
     /// Of a pool whose repositories may have so many runners each, and itself so many.
     #[must_use]
     pub fn of(most: Option<u32>, max: u32) -> Self {
@@ -60,7 +62,7 @@ impl Choice {
 
     /// The version that a reservation of this job for this runner depends on: none where the pool has no `max_per_repository`, or the runner counts for the repository already.
     #[must_use]
-    pub fn version(&self, runner: &Runner, job: &WaitingJob) -> Option<&Meta> {
+    pub fn version(&self, runner: &Runner, job: &WaitingJob) -> Option<&PoolVersion> {
         self.version.as_ref().filter(|_| runner.repository != Some(job.repository))
     }
 
@@ -81,7 +83,7 @@ impl Choice {
 /// A job held in reserve, all that is needed to ask GitHub for its runner.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reservation {
-    /// The runner, `registering` with a new mint.
+    /// The runner, `registering` with a new registration attempt.
     pub runner: Runner,
     /// The job's waiting row as it is now.
     pub waiting: WaitingJob,
@@ -95,23 +97,23 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn own_job(&self, runner: &Runner, choice: &mut Choice, now: Timestamp) -> Result<Option<WaitingJob>, LedgerError> {
+    pub async fn own_job(&self, runner: &Runner, choice: &mut Candidates, now: Timestamp) -> Result<Option<WaitingJob>, LedgerError> {
         let Some(own) = runner.reserved.or(runner.intended) else { return Ok(None) };
         // One that was refused may not be the one of its repository that is tried: its other jobs tell.
-        let own = self.waiting_job(&runner.pool, own).await?.filter(|job| fits(runner, job, now) && !job.refused);
+        let own = self.waiting_job(&runner.pool, own).await?.filter(|job| can_serve(runner, job, now) && !job.refused);
         let own = self.allowed(runner, own.into_iter().collect(), choice, now).await?;
         let (mut free, held) = divided(runner, own);
         free.extend(self.free(runner, held, now).await?);
         Ok(free.pop())
     }
 
-    /// Waiting jobs that the runner may serve and that nobody validly holds: the oldest, until enough are found for a choice. Reads no runner but
+    /// Waiting jobs that the runner may serve and that no one validly holds: the oldest, until enough are found for a choice. Reads no runner but
     /// the holders of some jobs, and these only if there is no other job.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn jobs_for(&self, runner: &Runner, choice: &mut Choice, now: Timestamp) -> Result<Vec<WaitingJob>, LedgerError> {
+    pub async fn jobs_for(&self, runner: &Runner, choice: &mut Candidates, now: Timestamp) -> Result<Vec<WaitingJob>, LedgerError> {
         let (mut found, mut held, mut refusals) = (Vec::new(), Vec::new(), Refusals::default());
         let mut after: Option<String> = None;
         loop {
@@ -119,12 +121,12 @@ impl<S: Store> Ledger<S> {
             let jobs: Result<Vec<WaitingJob>, _> = page.items.into_iter().map(|(key, item)| read(&key, item)).collect();
             let jobs = jobs?;
             refusals.add(&jobs);
-            let fitting = jobs.into_iter().filter(|job| fits(runner, job, now) && refusals.hold(job).is_none()).collect();
+            let fitting = jobs.into_iter().filter(|job| can_serve(runner, job, now) && refusals.hold(job).is_none()).collect();
             let (unheld, others) = divided(runner, self.allowed(runner, fitting, choice, now).await?);
             found.extend(unheld);
             held.extend(others);
             match page.next {
-                Some(next) if found.len() < CHOICE => after = Some(next),
+                Some(next) if found.len() < CANDIDATES => after = Some(next),
                 _ => break,
             }
         }
@@ -135,11 +137,11 @@ impl<S: Store> Ledger<S> {
             // From a place that differs from request to request: if the holders of the first ones live, others look at the next ones.
             let start = place_now(runner, held.len(), now);
             held.rotate_left(start);
-            held.truncate(HELD_CHOICE);
+            held.truncate(RESERVED_CANDIDATES);
             found = self.free(runner, held, now).await?;
         }
         found.sort_by_key(WaitingJob::rank);
-        found.truncate(CHOICE);
+        found.truncate(CANDIDATES);
         Ok(found)
     }
 
@@ -148,13 +150,13 @@ impl<S: Store> Ledger<S> {
         &self,
         runner: &Runner,
         mut jobs: Vec<WaitingJob>,
-        choice: &mut Choice,
+        choice: &mut Candidates,
         now: Timestamp,
     ) -> Result<Vec<WaitingJob>, LedgerError> {
         let unread: BTreeSet<InstallationId> =
             jobs.iter().map(|job| job.installation).filter(|installation| !choice.limits.contains_key(installation)).collect();
         let read = if unread.is_empty() { BTreeMap::new() } else { self.limits(unread.clone()).await? };
-        let until = |installation| read.get(&installation).map(|until| turn_after(runner, *until, choice.max));
+        let until = |installation| read.get(&installation).map(|until| retry_slot(runner, *until, choice.max));
         let limits: Vec<_> = unread.into_iter().map(|installation| (installation, until(installation))).collect();
         choice.limits.extend(limits);
         let before = jobs.len();
@@ -180,13 +182,13 @@ impl<S: Store> Ledger<S> {
                 None => None,
             };
             // One that hangs while it registers holds nothing: else its job would wait as long as it may hang.
-            let free = void(&job, holder.as_ref().filter(|holder| !holder.silent(now)));
+            let free = reservation_is_void(&job, holder.as_ref().filter(|holder| !holder.is_unresponsive(now)));
             Ok::<_, LedgerError>(free.then_some(job))
         });
         Ok(futures::future::try_join_all(reads).await?.into_iter().flatten().collect())
     }
 
-    /// Holds a job in reserve and moves the runner to `registering` under a new mint, in one transaction. `None`: the job, the runner or the version
+    /// Holds a job in reserve and moves the runner to `registering` under a new registration attempt, in one transaction. `None`: the job, the runner or the version
     /// changed meanwhile.
     ///
     /// # Errors
@@ -196,7 +198,7 @@ impl<S: Store> Ledger<S> {
         &self,
         runner: &Runner,
         job: &WaitingJob,
-        beside: Beside<'_>,
+        beside: ReservationWrites<'_>,
         now: Timestamp,
     ) -> Result<Option<Reservation>, LedgerError> {
         let Some(record) = self.job(job.id).await? else { return Ok(None) };
@@ -205,12 +207,12 @@ impl<S: Store> Ledger<S> {
         let mut writes = vec![Write::put(key::waiting(&runner.pool, job.id), &waiting, Expect::Rev(job.rev))?, put_runner(&after)?];
         writes.extend(beside.health.map(|health| put_health(&runner.pool, health)).transpose()?);
         if let Some(version) = beside.version {
-            let next = Meta { rev: version.rev + 1, given: Some(runner.id.clone()), ..version.clone() };
+            let next = PoolVersion { rev: version.rev + 1, given: Some(runner.id.clone()), ..version.clone() };
             writes.push(Write::put(key::meta(&runner.pool), &next, unchanged(version.rev))?);
         }
-        match settle(self.store.commit(writes).await, ())? {
-            Try::Done(()) => Ok(Some(Reservation { runner: after, waiting, job: record })),
-            Try::Again => Ok(None),
+        match or_conflict(self.store.commit(writes).await, ())? {
+            Attempt::Done(()) => Ok(Some(Reservation { runner: after, waiting, job: record })),
+            Attempt::Conflict => Ok(None),
         }
     }
 
@@ -219,13 +221,13 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn park(&self, runner: &Runner, health: Option<&Health>, now: Timestamp) -> Result<Option<Runner>, LedgerError> {
+    pub async fn park(&self, runner: &Runner, health: Option<&PoolHealth>, now: Timestamp) -> Result<Option<Runner>, LedgerError> {
         let after = runner.parked(now);
         let mut writes = vec![put_runner(&after)?];
         writes.extend(health.map(|health| put_health(&runner.pool, health)).transpose()?);
-        Ok(match settle(self.store.commit(writes).await, after)? {
-            Try::Done(after) => Some(after),
-            Try::Again => None,
+        Ok(match or_conflict(self.store.commit(writes).await, after)? {
+            Attempt::Done(after) => Some(after),
+            Attempt::Conflict => None,
         })
     }
 
@@ -234,26 +236,26 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn health_after_request(&self, runner: &Runner) -> Result<Option<Health>, LedgerError> {
-        if runner.asked_at.is_some() {
+    pub async fn health_after_request(&self, runner: &Runner) -> Result<Option<PoolHealth>, LedgerError> {
+        if runner.first_polled_at.is_some() {
             return Ok(None);
         }
         let key = key::health(&runner.pool);
-        let mut health: Health = optional(&key, self.store.get(&key).await?)?.unwrap_or_default();
-        Ok(health.of_mut(&runner.size).asked(&runner.launch.definition).then(|| Health { rev: health.rev + 1, ..health }))
+        let mut health: PoolHealth = optional(&key, self.store.get(&key).await?)?.unwrap_or_default();
+        Ok(health.of_mut(&runner.size).record_success(&runner.launch.definition).then(|| PoolHealth { rev: health.rev + 1, ..health }))
     }
 
-    /// Marks the runner registered, if the registration may still be handed out: its own mint, no stop mark.
+    /// Marks the runner registered, if the registration may still be handed out: its own registration attempt, no stop mark.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
     pub async fn registered(&self, runner: &Runner, github: GithubRunnerId, now: Timestamp) -> Result<bool, LedgerError> {
-        let mark = |row: &Runner| row.registered(runner.mint, github, now);
+        let mark = |row: &Runner| row.registered(runner.registration_attempt, github, now);
         Ok(match self.change_runner(&runner.address(), mark).await? {
             Changed::Yes(_) => true,
             // An answer of DynamoDB got lost, and the repetition found the mark made.
-            Changed::No(row) => row.mint == runner.mint && row.github == Some(github) && row.stop.is_none(),
+            Changed::No(row) => row.registration_attempt == runner.registration_attempt && row.github == Some(github) && row.stop.is_none(),
             Changed::Closed => false,
         })
     }
@@ -266,7 +268,7 @@ impl<S: Store> Ledger<S> {
     pub async fn refused_no_more(&self, reservation: &Reservation) -> Result<bool, LedgerError> {
         let before = &reservation.waiting;
         let write = Write::put(key::waiting(&reservation.runner.pool, before.id), &before.refused_no_more(), Expect::Rev(before.rev))?;
-        Ok(matches!(settle(self.store.commit(vec![write]).await, ())?, Try::Done(())))
+        Ok(matches!(or_conflict(self.store.commit(vec![write]).await, ())?, Attempt::Done(())))
     }
 
     /// GitHub refuses the job for good, and every runner of its repository if it does so `everywhere`: the job waits, with GitHub's message; the runner is free for another. Answers the runner as it is now.
@@ -281,16 +283,16 @@ impl<S: Store> Ledger<S> {
         now: Timestamp,
     ) -> Result<Option<Runner>, LedgerError> {
         let job = reservation.job.id;
-        self.tried(TRIES, "write down a refusal", || async {
+        self.with_retries(TRIES, "write down a refusal", || async {
             let (waiting, record) = (self.waiting_job(&reservation.runner.pool, job).await?, self.job(job).await?);
             let (Some(waiting), Some(record)) = (waiting, record) else {
-                // It waits no longer: nobody needs the message.
-                return Ok(Try::Done(()));
+                // It waits no longer: no one needs the message.
+                return Ok(Attempt::Done(()));
             };
             let (waiting, record) = refused_for_good(&waiting, &record, (message, everywhere), now);
             let writes =
                 vec![Write::put(key::waiting(&reservation.runner.pool, job), &waiting, Expect::Rev(waiting.rev - 1))?, put_job(&record)?];
-            settle(self.store.commit(writes).await, ())
+            or_conflict(self.store.commit(writes).await, ())
         })
         .await?;
         self.unregistered(&reservation.runner, message, now).await
@@ -302,7 +304,7 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`].
     pub async fn unregistered(&self, runner: &Runner, why: &str, now: Timestamp) -> Result<Option<Runner>, LedgerError> {
-        let free = |row: &Runner| row.refused_registration(runner.mint, why, now);
+        let free = |row: &Runner| row.refused_registration(runner.registration_attempt, why, now);
         Ok(match self.change_runner(&runner.address(), free).await? {
             Changed::Yes(after) => Some(*after),
             Changed::No(_) | Changed::Closed => None,
@@ -316,7 +318,7 @@ impl<S: Store> Ledger<S> {
     /// [`LedgerError`].
     pub async fn limited(&self, installation: InstallationId, reset_at: Timestamp) -> Result<(), LedgerError> {
         let write = Write::put(key::limit(installation), &Limit { reset_at }, Expect::Any)?;
-        settle(self.store.commit(vec![write]).await, ()).map(|_| ())
+        or_conflict(self.store.commit(vec![write]).await, ()).map(|_| ())
     }
 
     /// Repositories of a pool that have as many runners as they may have, the asking one not counted.
@@ -324,7 +326,7 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn capped(&self, asking: &Runner, most: u32) -> Result<(Meta, BTreeSet<RepositoryId>), LedgerError> {
+    pub async fn capped(&self, asking: &Runner, most: u32) -> Result<(PoolVersion, BTreeSet<RepositoryId>), LedgerError> {
         let mut counts: BTreeMap<RepositoryId, u32> = BTreeMap::new();
         let (version, runners) = self.versioned_runners(&asking.pool).await?;
         for runner in runners {
@@ -336,11 +338,11 @@ impl<S: Store> Ledger<S> {
     }
 }
 
-/// Jobs that nobody else has in reserve, and those that somebody has.
+/// Jobs that no one else has in reserve, and those that someone has.
 fn divided(runner: &Runner, jobs: Vec<WaitingJob>) -> (Vec<WaitingJob>, Vec<WaitingJob>) {
     jobs.into_iter().partition(|job| job.runner.as_ref().is_none_or(|holder| *holder == runner.id))
 }
 
-fn put_health(pool: &PoolName, health: &Health) -> Result<Write, LedgerError> {
+fn put_health(pool: &PoolName, health: &PoolHealth) -> Result<Write, LedgerError> {
     Write::put(key::health(pool), health, unchanged(health.rev - 1))
 }

@@ -10,7 +10,7 @@ use mayfly_domain::model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::Ledger;
-use crate::error::{LedgerError, Try, settle};
+use crate::error::{Attempt, LedgerError, or_conflict};
 use crate::jobs::{TRIES, optional};
 use crate::key;
 use crate::store::{Expect, Store, Write, readable, unchanged};
@@ -33,7 +33,7 @@ pub struct SeenRepository {
     /// When one of its jobs was seen last; behind by a day at most.
     pub seen_at: Timestamp,
     /// When GitHub was last asked for all that waits there, or the repository was written down first.
-    pub asked_at: Timestamp,
+    pub checked_at: Timestamp,
     /// The same for registrations that were left there.
     pub cleared_at: Timestamp,
     /// Runs that were looked at since: a look that is too long for one sweep goes on with the others.
@@ -69,7 +69,7 @@ const fn no_job() -> JobId {
 
 /// A delivery about a job of a repository, reduced to what it tells of the repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sighting {
+pub struct RepositorySeen {
     /// The repository.
     pub repository: Repository,
     /// The App's installation that the delivery came through.
@@ -80,7 +80,7 @@ pub struct Sighting {
     pub at: Timestamp,
 }
 
-impl From<&JobEvent> for Sighting {
+impl From<&JobEvent> for RepositorySeen {
     fn from(event: &JobEvent) -> Self {
         Self { repository: event.repository.clone(), installation: event.installation, job: Some(event.job), at: event.received_at }
     }
@@ -88,9 +88,9 @@ impl From<&JobEvent> for Sighting {
 
 impl SeenRepository {
     /// The repository after a delivery about one of its jobs; none if that is no news.
-    fn after(known: Option<Self>, seen: &Sighting) -> Option<Self> {
+    fn after(known: Option<Self>, seen: &RepositorySeen) -> Option<Self> {
         let now = seen.at;
-        // How new a delivery without a job is, nobody can tell: it takes back nothing.
+        // How new a delivery without a job is, no one can tell: it takes back nothing.
         let job = seen.job.unwrap_or(no_job());
         let Some(known) = known else {
             return Some(Self {
@@ -100,13 +100,13 @@ impl SeenRepository {
                 installation: seen.installation,
                 seen_at: now,
                 // What is at work there now was told of.
-                asked_at: now,
+                checked_at: now,
                 cleared_at: now,
                 looked_at: BTreeSet::new(),
                 hidden: 0,
             });
         };
-        // It may have been renamed, and the App installed anew. Then GitHub is asked about it as often as at first.
+        // It may have been renamed, and the App reinstalled. Then GitHub is asked about it as often as at first.
         let moved = job >= known.newest && (known.repository != seen.repository || known.installation != seen.installation);
         if moved {
             let (repository, installation) = (seen.repository.clone(), seen.installation);
@@ -123,11 +123,11 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`]: it may not be written down.
-    pub async fn sighted(&self, seen: &Sighting) -> Result<(), LedgerError> {
-        self.tried(TRIES, "write down that a repository has jobs", || async {
+    pub async fn touch_repository(&self, seen: &RepositorySeen) -> Result<(), LedgerError> {
+        self.with_retries(TRIES, "write down that a repository has jobs", || async {
             let known = self.repository(seen.repository.id).await?;
-            let Some(after) = SeenRepository::after(known, seen) else { return Ok(Try::Done(())) };
-            Ok(self.put_repository(after).await?.map_or(Try::Again, |_| Try::Done(())))
+            let Some(after) = SeenRepository::after(known, seen) else { return Ok(Attempt::Done(())) };
+            Ok(self.put_repository(after).await?.map_or(Attempt::Conflict, |_| Attempt::Done(())))
         })
         .await
     }
@@ -137,12 +137,12 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`]: it may not be written down.
-    pub async fn unserved(&self, seen: &Sighting) -> Result<(), LedgerError> {
+    pub async fn unserved(&self, seen: &RepositorySeen) -> Result<(), LedgerError> {
         let (repository, installation) = (seen.repository.clone(), seen.installation);
         let rev = u64::try_from(seen.at.millis()).unwrap_or(1).max(1);
         let key = key::unserved_repository(repository.owner_login(), repository.id);
         let item = UnservedRepository { rev, repository, installation, expires_at: seen.at.plus(UNSERVED_FOR).seconds() };
-        settle(self.store.commit(vec![Write::put(key, &item, Expect::Any)?]).await, ()).map(|_| ())
+        or_conflict(self.store.commit(vec![Write::put(key, &item, Expect::Any)?]).await, ()).map(|_| ())
     }
 
     /// Some of the repositories that an account left while it was not served. None are left for one that is served: [`Ledger::serve`] takes them.
@@ -161,14 +161,14 @@ impl<S: Store> Ledger<S> {
     /// [`LedgerError`]: it is left, to be served the next time.
     pub async fn serve(&self, left: &UnservedRepository, now: Timestamp) -> Result<(), LedgerError> {
         let gone = Write::Delete(key::unserved_repository(left.repository.owner_login(), left.repository.id), Expect::Rev(left.rev));
-        self.tried(TRIES, "write down that a repository is served", || async {
+        self.with_retries(TRIES, "write down that a repository is served", || async {
             let known = self.repository(left.repository.id).await?;
             let rev = known.as_ref().map_or(0, |known| known.rev);
-            let seen = Sighting { repository: left.repository.clone(), installation: left.installation, job: None, at: now };
-            let Some(served) = known.or_else(|| SeenRepository::after(None, &seen)) else { return Ok(Try::Done(())) };
-            let due = SeenRepository { rev: rev + 1, asked_at: Timestamp::from_millis(0), hidden: 0, seen_at: now, ..served };
+            let seen = RepositorySeen { repository: left.repository.clone(), installation: left.installation, job: None, at: now };
+            let Some(served) = known.or_else(|| SeenRepository::after(None, &seen)) else { return Ok(Attempt::Done(())) };
+            let due = SeenRepository { rev: rev + 1, checked_at: Timestamp::from_millis(0), hidden: 0, seen_at: now, ..served };
             let writes = vec![Write::put(key::repository(due.repository.id), &due, unchanged(rev))?, gone.clone()];
-            settle(self.store.commit(writes).await, ())
+            or_conflict(self.store.commit(writes).await, ())
         })
         .await
     }
@@ -200,7 +200,7 @@ impl<S: Store> Ledger<S> {
         optional(&key, self.store.get(&key).await?)
     }
 
-    /// Writes one over what it was made from. None: somebody else wrote it meanwhile, and what they say stands.
+    /// Writes one over what it was made from. None: someone else wrote it meanwhile, and what they say stands.
     ///
     /// # Errors
     ///
@@ -208,9 +208,9 @@ impl<S: Store> Ledger<S> {
     pub async fn put_repository(&self, after: SeenRepository) -> Result<Option<SeenRepository>, LedgerError> {
         let after = SeenRepository { rev: after.rev + 1, ..after };
         let write = Write::put(key::repository(after.repository.id), &after, unchanged(after.rev - 1))?;
-        Ok(match settle(self.store.commit(vec![write]).await, after)? {
-            Try::Done(after) => Some(after),
-            Try::Again => None,
+        Ok(match or_conflict(self.store.commit(vec![write]).await, after)? {
+            Attempt::Done(after) => Some(after),
+            Attempt::Conflict => None,
         })
     }
 
@@ -221,6 +221,6 @@ impl<S: Store> Ledger<S> {
     /// [`LedgerError`].
     pub async fn forget_repository(&self, seen: &SeenRepository) -> Result<(), LedgerError> {
         let write = Write::Delete(key::repository(seen.repository.id), Expect::Rev(seen.rev));
-        settle(self.store.commit(vec![write]).await, ()).map(|_| ())
+        or_conflict(self.store.commit(vec![write]).await, ()).map(|_| ())
     }
 }

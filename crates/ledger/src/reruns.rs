@@ -4,11 +4,11 @@ use mayfly_domain::model::id::{JobId, RunId, RunnerAddress};
 use mayfly_domain::model::job::{JobRecord, JobState};
 use mayfly_domain::model::story::{StoryEvent, note};
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::transitions::changes::Observation;
-use mayfly_domain::transitions::reclaim::{Rerun, rerun};
+use mayfly_domain::transitions::changes::DeliveryChanges;
+use mayfly_domain::transitions::interruption::{Rerun, rerun};
 
 use crate::Ledger;
-use crate::error::{LedgerError, Try, settle};
+use crate::error::{Attempt, LedgerError, or_conflict};
 use crate::jobs::{TRIES, optional, put_job};
 use crate::key;
 use crate::store::{Store, Write, unchanged};
@@ -30,10 +30,10 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`]: GitHub must not be asked.
     pub async fn ask_to_rerun(&self, run: RunId, job: JobId, now: Timestamp) -> Result<bool, LedgerError> {
-        self.tried(TRIES, "write down that a job is run again", || async {
+        self.with_retries(TRIES, "write down that a job is run again", || async {
             let before = self.rerun_of(run).await?.unwrap_or_default();
-            let Some(after) = before.with(job, now) else { return Ok(Try::Done(false)) };
-            Ok(settle(self.store.commit(vec![Write::put(key::rerun(run), &after, unchanged(before.rev))?]).await, ())?.map(|()| true))
+            let Some(after) = before.with(job, now) else { return Ok(Attempt::Done(false)) };
+            Ok(or_conflict(self.store.commit(vec![Write::put(key::rerun(run), &after, unchanged(before.rev))?]).await, ())?.map(|()| true))
         })
         .await
     }
@@ -51,25 +51,25 @@ impl<S: Store> Ledger<S> {
         } else {
             Write::put(key::rerun(run), &after, unchanged(before.rev))?
         };
-        settle(self.store.commit(vec![write]).await, ()).map(|_| ())
+        or_conflict(self.store.commit(vec![write]).await, ()).map(|_| ())
     }
 
     /// What is written of a job, and that GitHub may be asked to run it again: it failed on a runner that AWS had taken back, and nothing told before that runner was
     /// closed that it had this job of its run. `named`: the runner that GitHub says had it, if no open row is that runner's.
     pub(crate) async fn leaving_rerun(
         &self,
-        observation: Observation,
+        observation: DeliveryChanges,
         before: Option<JobState>,
         named: Option<&RunnerAddress>,
         now: Timestamp,
-    ) -> Result<Observation, LedgerError> {
+    ) -> Result<DeliveryChanges, LedgerError> {
         let failed = |record: &&JobRecord| record.conclusion.as_deref() == Some("failure") && before != Some(JobState::Closed);
-        let (Some(record), Some(named), None) = (observation.record.as_ref().filter(failed), named, &observation.errand) else {
+        let (Some(record), Some(named), None) = (observation.record.as_ref().filter(failed), named, &observation.follow_up) else {
             return Ok(observation);
         };
         let Some(open) = rerun(record, now) else { return Ok(observation) };
-        let interrupted = self.runner_record(&named.runner).await?.is_some_and(|runner| runner.reclaimed);
-        Ok(Observation { errand: interrupted.then_some(open), ..observation })
+        let interrupted = self.runner_record(&named.runner).await?.is_some_and(|runner| runner.interrupted);
+        Ok(DeliveryChanges { follow_up: interrupted.then_some(open), ..observation })
     }
 
     /// Adds a line to a job's story, unless it is in it already.
@@ -78,14 +78,14 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`].
     pub async fn note_job(&self, job: JobId, event: &StoryEvent, now: Timestamp) -> Result<(), LedgerError> {
-        self.tried(TRIES, "add to a job's story", || async {
-            let Some(record) = self.job(job).await? else { return Ok(Try::Done(())) };
+        self.with_retries(TRIES, "add to a job's story", || async {
+            let Some(record) = self.job(job).await? else { return Ok(Attempt::Done(())) };
             if record.story.iter().any(|told| told.event == *event) {
-                return Ok(Try::Done(()));
+                return Ok(Attempt::Done(()));
             }
             let mut after = JobRecord { rev: record.rev + 1, ..record };
             note(&mut after.story, now, event.clone());
-            settle(self.store.commit(vec![put_job(&after)?]).await, ())
+            or_conflict(self.store.commit(vec![put_job(&after)?]).await, ())
         })
         .await
     }

@@ -2,23 +2,24 @@
 
 use std::collections::BTreeSet;
 
+use mayfly_domain::model::end::End;
 use mayfly_domain::model::id::{PoolName, RunnerAddress, RunnerId, TaskArn};
 use mayfly_domain::model::job::{JobRecord, WaitingJob};
 use mayfly_domain::model::pool::Pool;
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::story::Reason;
-use mayfly_domain::model::task::{End, Task, TaskStatus};
+use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::transitions::admission::{Admission, AdmissionRequest, admit};
-use mayfly_domain::transitions::close::{Around, Closing, close};
-use mayfly_domain::transitions::reclaim;
-use mayfly_domain::transitions::stray::{Known, Stray, stray};
+use mayfly_domain::transitions::close::{CloseChanges, RunnerSnapshot, close};
+use mayfly_domain::transitions::interruption;
+use mayfly_domain::transitions::orphan::{OrphanAction, OrphanSnapshot, orphan_action};
 
 use crate::Ledger;
-use crate::errands::put_errand;
-use crate::error::{LedgerError, Try, settle};
+use crate::error::{Attempt, LedgerError, or_conflict};
 use crate::jobs::{optional, put_job, put_runner};
 use crate::key;
+use crate::outbox::put_outbox_entry;
 use crate::store::{Expect, Store, Write, on_day, unchanged};
 
 /// How often a change to one runner is tried; its writers are few, and each writes seldom.
@@ -37,12 +38,12 @@ pub enum Changed {
 
 /// What follows from news of a task.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TaskNews {
+pub struct TaskUpdate {
     /// A row closed: these pools have a free slot.
     pub wake: BTreeSet<PoolName>,
     /// The task must be stopped, for this reason: its runner is closed or marked, or runs under another ARN.
     pub stop: Option<Reason>,
-    /// The row that closed shows that a person must act, and it is the first to show it: why, and what to do. Whoever is told says so at level `ERROR`.
+    /// The row that closed shows that a person must act, and it is the first to show it: why, and what to do. Anyone who is told says so at level `ERROR`.
     pub must_act: Option<String>,
 }
 
@@ -73,7 +74,7 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`].
     pub async fn runners(&self, pool: &PoolName) -> Result<Vec<Runner>, LedgerError> {
-        self.all(&key::pool(pool), key::RUNNER_PREFIX).await
+        self.query_all(&key::pool(pool), key::RUNNER_PREFIX).await
     }
 
     /// Changes a runner's row: reads it, asks `change` what it becomes (`None`: leave it), and writes that if the row is still the one that was read.
@@ -86,11 +87,11 @@ impl<S: Store> Ledger<S> {
         address: &RunnerAddress,
         change: impl Fn(&Runner) -> Option<Runner> + Send + Sync,
     ) -> Result<Changed, LedgerError> {
-        self.tried(TRIES, "change a runner", || async {
-            let Some(runner) = self.runner(address).await? else { return Ok(Try::Done(Changed::Closed)) };
-            let Some(after) = change(&runner) else { return Ok(Try::Done(Changed::No(Box::new(runner)))) };
+        self.with_retries(TRIES, "change a runner", || async {
+            let Some(runner) = self.runner(address).await? else { return Ok(Attempt::Done(Changed::Closed)) };
+            let Some(after) = change(&runner) else { return Ok(Attempt::Done(Changed::No(Box::new(runner)))) };
             let after = Runner { rev: runner.rev + 1, ..after };
-            Ok(settle(self.store.commit(vec![put_runner(&after)?]).await, after)?.map(|after| Changed::Yes(Box::new(after))))
+            Ok(or_conflict(self.store.commit(vec![put_runner(&after)?]).await, after)?.map(|after| Changed::Yes(Box::new(after))))
         })
         .await
     }
@@ -113,35 +114,35 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn task_seen(&self, task: &Task, public_ip: bool, now: Timestamp) -> Result<TaskNews, LedgerError> {
+    pub async fn task_seen(&self, task: &Task, public_ip: bool, now: Timestamp) -> Result<TaskUpdate, LedgerError> {
         let stopped = task.status == TaskStatus::Stopped;
-        self.tried(TRIES, "record news of a task", || async {
+        self.with_retries(TRIES, "record news of a task", || async {
             let Some(runner) = self.runner(&task.address).await? else {
-                // One that may have a registration is left to sweeper, which asks GitHub first; so is one that nobody knows, while it is young.
+                // One that may have a registration is left to sweeper, which asks GitHub first; so is one that no one knows, while it is young.
                 let record = if stopped { None } else { self.runner_record(&task.address.runner).await? };
-                let stop = match stray(task, Known { row: None, record: record.as_ref() }, now) {
-                    Stray::Stop(why) => Some(why),
-                    Stray::None | Stray::Adopt | Stray::TakeAway(_) => None,
+                let stop = match orphan_action(task, OrphanSnapshot { row: None, record: record.as_ref() }, now) {
+                    OrphanAction::Stop(why) => Some(why),
+                    OrphanAction::None | OrphanAction::Adopt | OrphanAction::DeregisterFirst(_) => None,
                 };
-                return Ok(Try::Done(TaskNews { stop, ..TaskNews::default() }));
+                return Ok(Attempt::Done(TaskUpdate { stop, ..TaskUpdate::default() }));
             };
             if !runner.may_own(&task.arn) {
                 // Not stopped here: another task of the same runner may be one that a late answer will name. It is refused a registration meanwhile.
-                return Ok(Try::Done(TaskNews::default()));
+                return Ok(Attempt::Done(TaskUpdate::default()));
             }
             if stopped {
                 let closed = self.try_close(&runner, End::Stopped(task), public_ip, now).await?;
-                return Ok(closed.map(|closing| TaskNews {
+                return Ok(closed.map(|closing| TaskUpdate {
                     wake: BTreeSet::from([runner.pool.clone()]),
                     stop: None,
                     must_act: closing.must_act,
                 }));
             }
             let Some(after) = runner.with_task(task) else {
-                return Ok(Try::Done(TaskNews { stop: unwanted(&runner, &task.arn), ..TaskNews::default() }));
+                return Ok(Attempt::Done(TaskUpdate { stop: unwanted(&runner, &task.arn), ..TaskUpdate::default() }));
             };
-            Ok(settle(self.store.commit(vec![put_runner(&after)?]).await, after)?
-                .map(|after| TaskNews { stop: unwanted(&after, &task.arn), ..TaskNews::default() }))
+            Ok(or_conflict(self.store.commit(vec![put_runner(&after)?]).await, after)?
+                .map(|after| TaskUpdate { stop: unwanted(&after, &task.arn), ..TaskUpdate::default() }))
         })
         .await
     }
@@ -157,25 +158,35 @@ impl<S: Store> Ledger<S> {
         end: End<'_>,
         still: impl Fn(&Runner) -> bool + Send + Sync,
         now: Timestamp,
-    ) -> Result<Option<Closing>, LedgerError> {
-        self.tried(TRIES, "close a runner", || async {
-            let Some(runner) = self.runner(address).await?.filter(|runner| still(runner)) else { return Ok(Try::Done(None)) };
+    ) -> Result<Option<CloseChanges>, LedgerError> {
+        self.with_retries(TRIES, "close a runner", || async {
+            let Some(runner) = self.runner(address).await?.filter(|runner| still(runner)) else { return Ok(Attempt::Done(None)) };
             Ok(self.try_close(&runner, end, false, now).await?.map(Some))
         })
         .await
     }
 
     /// Row to record, with the pool's health and the job that still waits, in one transaction.
-    async fn try_close(&self, runner: &Runner, end: End<'_>, public_ip: bool, now: Timestamp) -> Result<Try<Closing>, LedgerError> {
+    async fn try_close(
+        &self,
+        runner: &Runner,
+        end: End<'_>,
+        public_ip: bool,
+        now: Timestamp,
+    ) -> Result<Attempt<CloseChanges>, LedgerError> {
         let health_key = key::health(&runner.pool);
         let health = optional(&health_key, self.store.get(&health_key).await?)?;
         let (waiting, record) = self.reserved(runner).await?;
         let interrupted = match runner.work.as_ref().and_then(|work| work.job) {
-            Some(job) if reclaim::at_work(runner, end) => self.job(job).await?,
+            Some(job) if interruption::at_work(runner, end) => self.job(job).await?,
             _ => None,
         };
-        let around =
-            Around { health: health.as_ref(), waiting: waiting.as_ref(), record: record.as_ref(), interrupted: interrupted.as_ref() };
+        let around = RunnerSnapshot {
+            health: health.as_ref(),
+            waiting: waiting.as_ref(),
+            record: record.as_ref(),
+            interrupted: interrupted.as_ref(),
+        };
         let closing = close(runner, end, around, public_ip, now);
         let record = Write::put(key::runner_record(&runner.id), &closing.record, Expect::Any)?;
         let mut writes = vec![Write::Delete(key::runner(&runner.address()), unchanged(runner.rev)), on_day(record, now)];
@@ -188,10 +199,10 @@ impl<S: Store> Ledger<S> {
         if let Some(job) = &closing.job {
             writes.push(put_job(job)?);
         }
-        for errand in &closing.errands {
-            writes.push(put_errand(errand)?);
+        for follow_up in &closing.follow_ups {
+            writes.push(put_outbox_entry(follow_up)?);
         }
-        settle(self.store.commit(writes).await, closing)
+        or_conflict(self.store.commit(writes).await, closing)
     }
 
     /// The job that a runner holds in reserve, if it still waits in the runner's pool, and its record.
@@ -219,14 +230,14 @@ impl<S: Store> Ledger<S> {
         private: Option<bool>,
         now: Timestamp,
     ) -> Result<Option<Admission>, LedgerError> {
-        self.tried(TRIES, "admit a job", || async {
-            let Some(runner) = self.runner(address).await? else { return Ok(Try::Done(None)) };
+        self.with_retries(TRIES, "admit a job", || async {
+            let Some(runner) = self.runner(address).await? else { return Ok(Attempt::Done(None)) };
             let admission = admit(&runner, pool, request, private, now);
             let after = match &admission {
-                Admission::Admitted(None) => return Ok(Try::Done(Some(admission))),
+                Admission::Admitted(None) => return Ok(Attempt::Done(Some(admission))),
                 Admission::Admitted(Some(after)) | Admission::Refused(_, after) => after,
             };
-            Ok(settle(self.store.commit(vec![put_runner(after)?]).await, admission)?.map(Some))
+            Ok(or_conflict(self.store.commit(vec![put_runner(after)?]).await, admission)?.map(Some))
         })
         .await
     }

@@ -82,7 +82,7 @@ pub fn read<T: DeserializeOwned>(key: &Key, item: Item) -> Result<T, LedgerError
     serde_dynamo::from_item(item).map_err(|error| LedgerError::Corrupt { key: key.to_string(), problem: error.to_string() })
 }
 
-/// Those of a list's items that can be read. Each of the others is logged: somebody has to look at it, and the list goes on without it.
+/// Those of a list's items that can be read. Each of the others is logged: someone has to look at it, and the list goes on without it.
 pub(crate) fn readable<T: DeserializeOwned>(items: Vec<(Key, Item)>) -> Vec<T> {
     let read = |(key, item)| {
         read(&key, item).inspect_err(|problem: &LedgerError| tracing::error!(error = %problem, "an item of the table cannot be read: it is left out of the list")).ok()
@@ -125,7 +125,7 @@ impl StoreError {
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
     /// An item was not as expected, or another transaction was at it at the same moment. Nothing was written.
-    #[error("an item was changed by somebody else")]
+    #[error("an item was changed by someone else")]
     Conflict,
     /// No answer, or none that tells: it may have been carried out.
     #[error(transparent)]

@@ -2,17 +2,17 @@
 
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::model::times;
+use mayfly_domain::model::timeouts;
 use serde::{Deserialize, Serialize};
 
 use crate::Ledger;
-use crate::error::{LedgerError, Try, settle};
+use crate::error::{Attempt, LedgerError, or_conflict};
 use crate::jobs::optional;
 use crate::key;
-use crate::look::{Meta, PoolEntry};
+use crate::pool_snapshot::{PoolEntry, PoolVersion};
 use crate::store::{Expect, Store, Write, unchanged};
 
-/// Who sweeps, and until when nobody else does.
+/// Who sweeps, and until when no one else does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Lease {
     rev: u64,
@@ -33,8 +33,8 @@ impl<S: Store> Ledger<S> {
             return Ok(false);
         }
         let rev = held.map_or(0, |lease| lease.rev);
-        let lease = Lease { rev: rev + 1, owner: owner.to_owned(), until: now.plus(times::SWEEPER_LEASE) };
-        Ok(matches!(settle(self.store.commit(vec![Write::put(key, &lease, unchanged(rev))?]).await, ())?, Try::Done(())))
+        let lease = Lease { rev: rev + 1, owner: owner.to_owned(), until: now.plus(timeouts::SWEEPER_LEASE) };
+        Ok(matches!(or_conflict(self.store.commit(vec![Write::put(key, &lease, unchanged(rev))?]).await, ())?, Attempt::Done(())))
     }
 
     /// Gives the lease back, so that the next sweep need not wait for it to run out.
@@ -42,11 +42,11 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn give_lease_back(&self, owner: &str) -> Result<(), LedgerError> {
+    pub async fn release_lease(&self, owner: &str) -> Result<(), LedgerError> {
         let key = key::lease();
         let held: Option<Lease> = optional(&key, self.store.get(&key).await?)?;
         match held.filter(|lease| lease.owner == owner) {
-            Some(lease) => settle(self.store.commit(vec![Write::Delete(key, Expect::Rev(lease.rev))]).await, ()).map(|_| ()),
+            Some(lease) => or_conflict(self.store.commit(vec![Write::Delete(key, Expect::Rev(lease.rev))]).await, ()).map(|_| ()),
             None => Ok(()),
         }
     }
@@ -57,7 +57,7 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`].
     pub async fn pool_entries(&self) -> Result<Vec<PoolEntry>, LedgerError> {
-        self.all(key::POOLS, "").await
+        self.query_all(key::POOLS, "").await
     }
 
     /// Writes down a pool, or since when it is gone.
@@ -66,17 +66,17 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`].
     pub async fn put_pool_entry(&self, entry: &PoolEntry) -> Result<(), LedgerError> {
-        settle(self.store.commit(vec![Write::put(key::pool_entry(&entry.name), entry, Expect::Any)?]).await, ()).map(|_| ())
+        or_conflict(self.store.commit(vec![Write::put(key::pool_entry(&entry.name), entry, Expect::Any)?]).await, ()).map(|_| ())
     }
 
-    /// Forgets a pool that is gone and empty, its version with it, so that whoever plans it next enters it in the list again. `false`: it was
+    /// Forgets a pool that is gone and empty, its version with it, so that anyone who plans it next enters it in the list again. `false`: it was
     /// planned since the look, and stays.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn forget_pool(&self, pool: &PoolName, meta: &Meta) -> Result<bool, LedgerError> {
+    pub async fn forget_pool(&self, pool: &PoolName, meta: &PoolVersion) -> Result<bool, LedgerError> {
         let writes = vec![Write::Delete(key::pool_entry(pool), Expect::Any), Write::Delete(key::meta(pool), unchanged(meta.rev))];
-        Ok(matches!(settle(self.store.commit(writes).await, ())?, Try::Done(())))
+        Ok(matches!(or_conflict(self.store.commit(writes).await, ())?, Attempt::Done(())))
     }
 }

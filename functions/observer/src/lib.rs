@@ -8,7 +8,7 @@ mod ports;
 use anyhow::Context;
 use mayfly_domain::model::task::Task;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_ecs::{FleetError, Stopper};
+use mayfly_ecs::{EcsError, StopTask};
 use mayfly_queue::Wakes;
 use tracing::{error, info, warn};
 
@@ -20,7 +20,7 @@ pub struct Observer<R, F, W> {
     /// The ledger.
     pub records: R,
     /// ECS.
-    pub fleet: F,
+    pub ecs: F,
     /// The wake queue.
     pub wakes: W,
     /// Whether tasks have a public IP address, which costs.
@@ -29,7 +29,7 @@ pub struct Observer<R, F, W> {
     pub clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
-impl<R: Records, F: Stopper, W: Wakes> Observer<R, F, W> {
+impl<R: Records, F: StopTask, W: Wakes> Observer<R, F, W> {
     /// Takes one event.
     ///
     /// # Errors
@@ -71,10 +71,10 @@ impl<R: Records, F: Stopper, W: Wakes> Observer<R, F, W> {
     }
 
     async fn stop(&self, task: &Task, why: &str) -> anyhow::Result<()> {
-        match self.fleet.stop(&task.arn, why).await {
+        match self.ecs.stop(&task.arn, why).await {
             Ok(()) => info!(runner.id = %task.address.runner, task.arn = %task.arn, reason = why, "task stopped"),
             // Another try would be told the same; sweeper has other ways.
-            Err(refused @ (FleetError::Refused(_) | FleetError::Unexpected { .. })) => {
+            Err(refused @ (EcsError::Refused(_) | EcsError::Unexpected { .. })) => {
                 error!(runner.id = %task.address.runner, task.arn = %task.arn, reason = why, error = %refused, "could not stop a task that must end");
             }
             Err(transient) => return Err(transient).with_context(|| format!("stop task {}", task.arn)),

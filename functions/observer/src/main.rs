@@ -1,9 +1,9 @@
 //! The Lambda function `observer`.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use mayfly_config::environment::{self, Base};
-use mayfly_config::source::system_clock;
-use mayfly_ecs::Fleet;
+use mayfly_config::environment::{self, FunctionEnv};
+use mayfly_config::store::system_clock;
+use mayfly_ecs::Ecs;
 use mayfly_ledger::{Dynamo, Ledger};
 use mayfly_observer::{Event, Observer};
 use mayfly_queue::SqsWakes;
@@ -11,11 +11,12 @@ use mayfly_queue::SqsWakes;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     mayfly_telemetry::init();
-    let (base, public_ip) = environment::read(|variables| (Base::read(variables), variables.text("MAYFLY_ASSIGN_PUBLIC_IP") == "ENABLED"))?;
+    let (base, public_ip) =
+        environment::read(|variables| (FunctionEnv::read(variables), variables.text("MAYFLY_ASSIGN_PUBLIC_IP") == "ENABLED"))?;
     let config = mayfly_config::aws::sdk_config()?;
     let observer = &Observer {
         records: Ledger::new(Dynamo::new(aws_sdk_dynamodb::Client::new(&config), &base.table)),
-        fleet: Fleet::new(aws_sdk_ecs::Client::new(&config), base.cluster),
+        ecs: Ecs::new(aws_sdk_ecs::Client::new(&config), base.cluster),
         wakes: SqsWakes::new(aws_sdk_sqs::Client::new(&config), base.wake_queue_url),
         public_ip,
         clock: Box::new(system_clock),

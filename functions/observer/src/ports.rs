@@ -2,7 +2,7 @@
 
 use mayfly_domain::model::task::Task;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_ledger::runners::TaskNews;
+use mayfly_ledger::runners::TaskUpdate;
 use mayfly_ledger::{Ledger, LedgerError, Store};
 
 /// Keeps what is known of tasks.
@@ -11,11 +11,11 @@ pub trait Records: Send + Sync {
     ///
     /// # Errors
     /// [`LedgerError`]: nothing or everything may have been written; the same call again is right in both cases.
-    fn task_seen(&self, task: &Task, public_ip: bool, now: Timestamp) -> impl Future<Output = Result<TaskNews, LedgerError>> + Send;
+    fn task_seen(&self, task: &Task, public_ip: bool, now: Timestamp) -> impl Future<Output = Result<TaskUpdate, LedgerError>> + Send;
 }
 
 impl<S: Store> Records for Ledger<S> {
-    async fn task_seen(&self, task: &Task, public_ip: bool, now: Timestamp) -> Result<TaskNews, LedgerError> {
+    async fn task_seen(&self, task: &Task, public_ip: bool, now: Timestamp) -> Result<TaskUpdate, LedgerError> {
         Ledger::task_seen(self, task, public_ip, now).await
     }
 }

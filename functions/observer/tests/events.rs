@@ -10,9 +10,9 @@ use mayfly_domain::model::id::{PoolName, TaskArn};
 use mayfly_domain::model::story::Reason;
 use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_domain::model::time::Timestamp;
-use mayfly_ecs::{FleetError, Stopper};
+use mayfly_ecs::{EcsError, StopTask};
 use mayfly_ledger::LedgerError;
-use mayfly_ledger::runners::TaskNews;
+use mayfly_ledger::runners::TaskUpdate;
 use mayfly_observer::{Event, Observer, Records};
 use mayfly_queue::{NotSent, Wakes};
 use serde_json::{Value, json};
@@ -22,17 +22,17 @@ const NOW: Timestamp = Timestamp::from_millis(1_795_356_000_000);
 /// A ledger, an ECS and a queue that answer as they are told and keep what they were asked.
 #[derive(Default)]
 struct World {
-    news: TaskNews,
+    news: TaskUpdate,
     ledger_fails: bool,
     queue_fails: bool,
-    stop_fails: Option<fn() -> FleetError>,
+    stop_fails: Option<fn() -> EcsError>,
     seen: Mutex<Vec<Task>>,
     woken: Mutex<Vec<PoolName>>,
     stopped: Mutex<Vec<(TaskArn, String)>>,
 }
 
 impl Records for &World {
-    async fn task_seen(&self, task: &Task, public_ip: bool, now: Timestamp) -> Result<TaskNews, LedgerError> {
+    async fn task_seen(&self, task: &Task, public_ip: bool, now: Timestamp) -> Result<TaskUpdate, LedgerError> {
         assert_eq!((public_ip, now), (true, NOW));
         self.seen.lock().unwrap().push(task.clone());
         if self.ledger_fails { Err(LedgerError::Busy { tries: 5, what: "record news of a task" }) } else { Ok(self.news.clone()) }
@@ -40,8 +40,8 @@ impl Records for &World {
 }
 
 #[async_trait]
-impl Stopper for &World {
-    async fn stop(&self, task: &TaskArn, reason: &str) -> Result<(), FleetError> {
+impl StopTask for &World {
+    async fn stop(&self, task: &TaskArn, reason: &str) -> Result<(), EcsError> {
         self.stopped.lock().unwrap().push((task.clone(), reason.to_owned()));
         self.stop_fails.map_or(Ok(()), |error| Err(error()))
     }
@@ -58,7 +58,7 @@ impl Wakes for &World {
 impl World {
     async fn handle(&self, event: Value) -> anyhow::Result<()> {
         let event: Event = serde_json::from_value(event)?;
-        let observer = Observer { records: self, fleet: self, wakes: self, public_ip: true, clock: Box::new(|| NOW) };
+        let observer = Observer { records: self, ecs: self, wakes: self, public_ip: true, clock: Box::new(|| NOW) };
         observer.handle(event).await
     }
 
@@ -76,12 +76,12 @@ fn event(name: &str) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-fn closing() -> TaskNews {
-    TaskNews { wake: BTreeSet::from(["linux".parse().unwrap()]), ..TaskNews::default() }
+fn closing() -> TaskUpdate {
+    TaskUpdate { wake: BTreeSet::from(["linux".parse().unwrap()]), ..TaskUpdate::default() }
 }
 
-fn unwanted() -> TaskNews {
-    TaskNews { stop: Some(Reason::RunnerClosed), ..TaskNews::default() }
+fn unwanted() -> TaskUpdate {
+    TaskUpdate { stop: Some(Reason::RunnerClosed), ..TaskUpdate::default() }
 }
 
 #[tokio::test]
@@ -142,7 +142,7 @@ async fn a_task_whose_runner_is_closed_is_stopped() {
 
 #[tokio::test]
 async fn a_stop_that_ecs_refuses_is_not_repeated() {
-    let refused = || FleetError::Unexpected { operation: "StopTask", what: "nonsense".to_owned() };
+    let refused = || EcsError::Unexpected { operation: "StopTask", what: "nonsense".to_owned() };
     let world = World { news: unwanted(), stop_fails: Some(refused), ..World::default() };
     assert!(world.handle(event("running")).await.is_ok());
 }

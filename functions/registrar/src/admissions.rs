@@ -5,10 +5,10 @@ use mayfly_domain::model::id::{RepositoryId, RunId, RunnerAddress};
 use mayfly_domain::model::job::JobRecord;
 use mayfly_domain::model::pool::Pool;
 use mayfly_domain::model::runner::Runner;
-use mayfly_domain::model::times;
+use mayfly_domain::model::timeouts;
 use mayfly_domain::transitions::admission::{Admission, AdmissionRequest, decided, has_another};
 use mayfly_domain::transitions::registration::Caller;
-use mayfly_ecs::Tasks;
+use mayfly_ecs::DescribeTasks;
 use mayfly_ledger::Store;
 use mayfly_queue::Wakes;
 use tokio::time::Instant;
@@ -17,9 +17,9 @@ use tracing::{info, warn};
 use crate::answer::Answer;
 use crate::{GitHub, Registrar};
 
-impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
+impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
     pub(crate) async fn admission(&self, caller: &Caller, request: &AdmissionRequest) -> anyhow::Result<Answer> {
-        let by = Instant::now() + times::GITHUB_BUDGET;
+        let by = Instant::now() + timeouts::GITHUB_BUDGET;
         let address: RunnerAddress = match request.runner.parse() {
             Ok(address) => address,
             Err(problem) => return Ok(Answer::bad_request(&format!("runner: {problem}"))),
@@ -35,7 +35,7 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         let mut pools = self.settings.pools().await.context("read the pools file")?;
         if pools.get(&runner.pool).is_none() {
             // It may have been applied a moment ago, with rules that this job has to meet.
-            pools = self.settings.pools_fresh().await.context("read the pools file again")?;
+            pools = self.settings.refresh_pools().await.context("read the pools file again")?;
         }
         let reserved = match runner.reserved {
             Some(job) => self.ledger.job(job).await?,
@@ -80,13 +80,13 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             return Ok(Some(job.repository.private));
         }
         let Some(target) = runner.target.as_ref() else { return Ok(None) };
-        let github = &self.world.github;
+        let github = &self.deps.github;
         github.private(target.installation, id, &request.repository, by).await.context("ask GitHub whether the repository is private")
     }
 
     /// The job that the runner was meant for needs another runner.
     async fn wake(&self, runner: &Runner) {
-        if let Err(problem) = self.world.wakes.wake(&runner.pool).await {
+        if let Err(problem) = self.deps.wakes.wake(&runner.pool).await {
             warn!(pool.name = %runner.pool, error = %problem, "could not wake the pool: the next tick does it");
         }
     }

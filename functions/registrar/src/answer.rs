@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mayfly_domain::model::times;
+use mayfly_domain::model::timeouts;
 use serde::Serialize;
 use serde_json::json;
 
@@ -36,7 +36,7 @@ impl Answer {
     }
 
     fn retry_after(mut self, wait: Duration) -> Self {
-        self.headers.insert("retry-after", wait.as_secs().clamp(1, times::ASK_AGAIN.as_secs()).to_string());
+        self.headers.insert("retry-after", wait.as_secs().clamp(1, timeouts::POLL_MAX.as_secs()).to_string());
         self
     }
 
@@ -47,7 +47,7 @@ impl Answer {
 
     /// 202: nothing to do now.
     pub(crate) fn parked() -> Self {
-        Self::new(202, &json!({ "outcome": "parked" })).retry_after(times::POLL)
+        Self::new(202, &json!({ "outcome": "parked" })).retry_after(timeouts::POLL)
     }
 
     /// 204: to be stopped.

@@ -12,15 +12,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mayfly_config::source::{Settings, SettingsError};
+use mayfly_config::store::{Settings, SettingsError};
 use mayfly_domain::model::id::{PoolName, RunnerAddress, TaskArn};
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::size::Size;
 use mayfly_domain::model::task::TaskStatus;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::model::times;
+use mayfly_domain::model::timeouts;
 use mayfly_domain::transitions::registration::{Caller, Identity, identify};
-use mayfly_ecs::{Described, Tasks};
+use mayfly_ecs::{DescribeTasks, Described};
 use mayfly_github::{Registrations, Repositories};
 use mayfly_ledger::{Ledger, LedgerError, Store};
 use mayfly_queue::Wakes;
@@ -31,7 +31,7 @@ pub use answer::Answer;
 pub use app::AppFromSettings;
 pub use request::Event;
 
-use request::{Asked, Unusable};
+use request::{InvalidRequest, ParsedRequest};
 
 /// What registrar needs of GitHub.
 pub trait GitHub: Registrations + Repositories {}
@@ -39,7 +39,7 @@ pub trait GitHub: Registrations + Repositories {}
 impl<T: Registrations + Repositories> GitHub for T {}
 
 /// What the world outside gives to a request.
-pub struct World<F, G, W> {
+pub struct Deps<F, G, W> {
     /// ECS.
     pub tasks: F,
     /// GitHub.
@@ -58,7 +58,7 @@ pub struct World<F, G, W> {
 pub struct Registrar<S, F, G, W> {
     ledger: Ledger<S>,
     settings: Arc<Settings>,
-    world: World<F, G, W>,
+    deps: Deps<F, G, W>,
     /// When this process last found no job of a pool, for runners of a size, that need not wait for GitHub, and until when it has to.
     in_vain: Mutex<BTreeMap<(PoolName, Size), (Timestamp, Timestamp)>>,
 }
@@ -81,38 +81,40 @@ fn passes(problem: &anyhow::Error) -> bool {
     }
 }
 
-impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
+impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
     /// A registrar over these.
-    pub fn new(ledger: Ledger<S>, settings: Arc<Settings>, world: World<F, G, W>) -> Self {
-        Self { ledger, settings, world, in_vain: Mutex::default() }
+    pub fn new(ledger: Ledger<S>, settings: Arc<Settings>, deps: Deps<F, G, W>) -> Self {
+        Self { ledger, settings, deps, in_vain: Mutex::default() }
     }
 
     fn now(&self) -> Timestamp {
-        (self.world.clock)()
+        (self.deps.clock)()
     }
 
     /// Answers one request. Every answer carries `x-mayfly: 1`: one without it is not ours.
     pub async fn handle(&self, event: Event) -> Answer {
         let asked = match event.read() {
             Ok(asked) => asked,
-            Err(Unusable::Caller(why)) => {
+            Err(InvalidRequest::Caller(why)) => {
                 warn!(reason = %why, "refused the request");
                 return Answer::refused("the caller is no task of this stack");
             }
-            Err(Unusable::Body(why)) => return Answer::bad_request(&why),
-            Err(Unusable::Route(route)) => return Answer::not_found(&route),
+            Err(InvalidRequest::Body(why)) => return Answer::bad_request(&why),
+            Err(InvalidRequest::Route(route)) => return Answer::not_found(&route),
         };
-        let answered = timeout(times::REGISTRAR_ANSWERS, async {
+        let answered = timeout(timeouts::REGISTRAR_ANSWERS, async {
             match asked {
-                Asked::Registration { caller, runner, text } => self.registration(&caller, &runner).await.map(|answer| answer.shaped(text)),
-                Asked::Admission { caller, request } => self.admission(&caller, &request).await,
+                ParsedRequest::Registration { caller, runner, text } => {
+                    self.registration(&caller, &runner).await.map(|answer| answer.shaped(text))
+                }
+                ParsedRequest::Admission { caller, request } => self.admission(&caller, &request).await,
             }
         });
         match answered.await {
             Ok(answered) => answered.unwrap_or_else(|problem| self.failed(&problem)),
             // As if this process had died: what was under way may have been done, and the runner asks again.
             Err(_) => {
-                warn!("no answer from AWS or GitHub within {} s: asked to come again", times::REGISTRAR_ANSWERS.as_secs());
+                warn!("no answer from AWS or GitHub within {} s: asked to come again", timeouts::REGISTRAR_ANSWERS.as_secs());
                 Answer::later(FAILURE_RETRY, "mayfly cannot answer now")
             }
         }
@@ -141,11 +143,11 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         let Some(runner) = self.ledger.runner(address).await? else {
             return Ok(Err(Answer::refused("this runner is closed")));
         };
-        match identify(&runner, caller, &self.world.account, &self.world.cluster) {
+        match identify(&runner, caller, &self.deps.account, &self.deps.cluster) {
             Identity::Proven => Ok(Ok(runner)),
             Identity::Stranger => stranger(),
             Identity::NoArnYet => match self.adopted(caller, &runner).await? {
-                Some(runner) if identify(&runner, caller, &self.world.account, &self.world.cluster) == Identity::Proven => Ok(Ok(runner)),
+                Some(runner) if identify(&runner, caller, &self.deps.account, &self.deps.cluster) == Identity::Proven => Ok(Ok(runner)),
                 Some(_) => stranger(),
                 None => Ok(Err(Answer::later(NO_ARN_RETRY, "this runner's task is not written down yet"))),
             },
@@ -155,9 +157,9 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
     /// The runner with its task, if ECS says that the caller's task was started for it. The caller's word would let any task of
     /// the role take any row that has no task yet.
     async fn adopted(&self, caller: &Caller, runner: &Runner) -> anyhow::Result<Option<Runner>> {
-        let Some((prefix, cluster)) = self.world.cluster.split_once(":cluster/") else { return Ok(None) };
+        let Some((prefix, cluster)) = self.deps.cluster.split_once(":cluster/") else { return Ok(None) };
         let arn = TaskArn(format!("{prefix}:task/{cluster}/{}", caller.session));
-        let described = match self.world.tasks.describe(std::slice::from_ref(&arn)).await {
+        let described = match self.deps.tasks.describe(std::slice::from_ref(&arn)).await {
             Ok(described) => described,
             Err(problem) => {
                 warn!(task.arn = %arn, error = %problem, "ECS does not say whose task asks: told it to ask again");

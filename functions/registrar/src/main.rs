@@ -3,32 +3,32 @@
 use std::sync::Arc;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use mayfly_config::environment::{self, Base};
+use mayfly_config::environment::{self, FunctionEnv};
 use mayfly_config::parameter::Ssm;
-use mayfly_config::source::{Parameters, Settings, system_clock};
-use mayfly_ecs::Fleet;
+use mayfly_config::store::{Parameters, Settings, system_clock};
+use mayfly_ecs::Ecs;
 use mayfly_github::Github;
 use mayfly_ledger::{Dynamo, Ledger};
 use mayfly_queue::SqsWakes;
-use mayfly_registrar::{AppFromSettings, Event, Registrar, World};
+use mayfly_registrar::{AppFromSettings, Deps, Event, Registrar};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     mayfly_telemetry::init();
-    let (base, app) = environment::read(|variables| (Base::read(variables), environment::app_parameter(variables)))?;
+    let (base, app) = environment::read(|variables| (FunctionEnv::read(variables), environment::app_parameter(variables)))?;
     let config = mayfly_config::aws::sdk_config()?;
     let ledger = Ledger::new(Dynamo::new(aws_sdk_dynamodb::Client::new(&config), &base.table));
     let parameters = Parameters { pools: Some(base.pools_parameter), github_app: Some(app), ..Parameters::default() };
     let settings = Arc::new(Settings::new(Ssm::new(aws_sdk_ssm::Client::new(&config)), parameters, Box::new(system_clock)));
-    let world = World {
-        tasks: Fleet::new(aws_sdk_ecs::Client::new(&config), base.cluster.clone()),
+    let deps = Deps {
+        tasks: Ecs::new(aws_sdk_ecs::Client::new(&config), base.cluster.clone()),
         github: Github::new(AppFromSettings(Arc::clone(&settings)), system_clock),
         wakes: SqsWakes::new(aws_sdk_sqs::Client::new(&config), base.wake_queue_url),
         account: base.account,
         cluster: base.cluster,
         clock: Box::new(system_clock),
     };
-    let registrar = &Registrar::new(ledger, settings, world);
+    let registrar = &Registrar::new(ledger, settings, deps);
     lambda_runtime::run(service_fn(
         |event: LambdaEvent<Event>| async move { Ok::<_, Error>(Box::pin(registrar.handle(event.payload)).await) },
     ))

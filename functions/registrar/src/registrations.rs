@@ -5,18 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use mayfly_domain::model::health::Health;
 use mayfly_domain::model::id::{InstallationId, RepositoryId, RunnerAddress};
 use mayfly_domain::model::job::WaitingJob;
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::runner::Runner;
+use mayfly_domain::model::start_health::PoolHealth;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::model::times;
-use mayfly_domain::transitions::registration::{Caller, Turn, ask_again, order, turn};
-use mayfly_ecs::Tasks;
+use mayfly_domain::model::timeouts;
+use mayfly_domain::transitions::registration::{Caller, RegistrationStep, ask_again, candidate_order, registration_step};
+use mayfly_ecs::DescribeTasks;
 use mayfly_github::{Call, RegisterError, Registration};
 use mayfly_ledger::Store;
-use mayfly_ledger::registrations::{Beside, Choice, Reservation};
+use mayfly_ledger::registrations::{Candidates, Reservation, ReservationWrites};
 use mayfly_queue::Wakes;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
@@ -42,16 +42,16 @@ enum Next {
 struct Round {
     runner: Runner,
     /// The pool's health, if the runner's first request changes it and that is not written yet.
-    health: Option<Health>,
-    choice: Choice,
+    health: Option<PoolHealth>,
+    choice: Candidates,
     refusals: u32,
     /// Repositories for which GitHub refuses every runner, as this request has found out.
     refused: BTreeSet<(InstallationId, RepositoryId)>,
 }
 
-impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
+impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
     pub(crate) async fn registration(&self, caller: &Caller, address: &RunnerAddress) -> anyhow::Result<Answer> {
-        let by = Instant::now() + times::GITHUB_BUDGET;
+        let by = Instant::now() + timeouts::GITHUB_BUDGET;
         let runner = match self.identified(caller, address).await? {
             Ok(runner) => runner,
             Err(answer) => return Ok(answer),
@@ -66,9 +66,9 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
 
     /// Tries the jobs that fit, until one is registered for, or none is left, or the time is up. The runner's own job first; the
     /// others only if that one is not to be had, or its installation has to wait.
-    async fn serve(&self, runner: Runner, health: Option<Health>, pools: &Arc<Pools>, by: Instant) -> anyhow::Result<Answer> {
+    async fn serve(&self, runner: Runner, health: Option<PoolHealth>, pools: &Arc<Pools>, by: Instant) -> anyhow::Result<Answer> {
         let pool = pools.get(&runner.pool);
-        let choice = Choice::of(pool.and_then(|pool| pool.max_per_repository), pool.map_or(0, |pool| pool.max));
+        let choice = Candidates::of(pool.and_then(|pool| pool.max_per_repository), pool.map_or(0, |pool| pool.max));
         let mut round = Round { runner, health, choice, refusals: 0, refused: BTreeSet::new() };
         let own = self.ledger.own_job(&round.runner, &mut round.choice, self.now()).await?;
         let has_own = own.is_some();
@@ -76,7 +76,7 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             return Ok(answer);
         }
         if !has_own || round.refusals > 0 {
-            let jobs = order(&round.runner, self.others(&round.runner, &mut round.choice).await?);
+            let jobs = candidate_order(&round.runner, self.others(&round.runner, &mut round.choice).await?);
             if let Some(answer) = self.try_jobs(&mut round, jobs, by).await? {
                 return Ok(answer);
             }
@@ -92,7 +92,7 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
 
     /// Jobs besides the runner's own. Once GitHub tells an installation to wait, each of its runners comes here again and again, and most often all that
     /// waits is of that installation: what one of them has found out holds for the others for a moment.
-    async fn others(&self, runner: &Runner, choice: &mut Choice) -> anyhow::Result<Vec<WaitingJob>> {
+    async fn others(&self, runner: &Runner, choice: &mut Candidates) -> anyhow::Result<Vec<WaitingJob>> {
         let (key, now) = ((runner.pool.clone(), runner.size), self.now());
         let known = self.in_vain.lock().ok().and_then(|found| found.get(&key).copied());
         if let Some((_, until)) = known.filter(|(at, until)| now.since(*at) < IN_VAIN && *until > now) {
@@ -116,12 +116,12 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
                 continue;
             }
             let version = round.choice.version(&round.runner, &job);
-            let beside = Beside { health: round.health.as_ref(), version };
+            let beside = ReservationWrites { health: round.health.as_ref(), version };
             let Some(reservation) = self.ledger.reserve(&round.runner, &job, beside, self.now()).await? else {
                 if version.is_some() {
                     return Ok(Some(Answer::later(BUSY_RETRY, "other runners of the pool were given jobs at the same time")));
                 }
-                // Somebody was at the job, or at this runner.
+                // Someone was at the job, or at this runner.
                 let Some(row) = self.ledger.runner(&round.runner.address()).await? else {
                     return Ok(Some(Answer::refused("this runner is closed")));
                 };
@@ -148,9 +148,9 @@ impl<S: Store, F: Tasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         Ok(None)
     }
 
-    /// Asks GitHub for a registration, and writes down what comes of it before anybody else hears of it.
+    /// Asks GitHub for a registration, and writes down what comes of it before anyone else hears of it.
     async fn register(&self, reservation: Reservation, by: Instant) -> anyhow::Result<Next> {
-        let github = &self.world.github;
+        let github = &self.deps.github;
         let runner = &reservation.runner;
         let Some(target) = &runner.target else {
             return Ok(Next::Answer(Answer::later(FAILURE_RETRY, "the job's record is incomplete")));
@@ -230,9 +230,9 @@ fn unanswered(runner: &Runner, message: &str, call: &Call) {
 
 /// The answer for a runner whose turn it is not.
 fn not_served(runner: &Runner) -> Option<Answer> {
-    match turn(runner) {
-        Turn::Serve => None,
-        Turn::Stopped => Some(Answer::stopped()),
-        Turn::Registered => Some(Answer::has_registered()),
+    match registration_step(runner) {
+        RegistrationStep::Serve => None,
+        RegistrationStep::Stopped => Some(Answer::stopped()),
+        RegistrationStep::Registered => Some(Answer::has_registered()),
     }
 }

@@ -52,7 +52,7 @@ struct RegistrationRequest {
 
 /// What is asked, by whom.
 #[derive(Debug)]
-pub(crate) enum Asked {
+pub(crate) enum ParsedRequest {
     /// `POST /registration`.
     Registration {
         /// As API Gateway verified it.
@@ -73,7 +73,7 @@ pub(crate) enum Asked {
 
 /// Why a request cannot be answered.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Unusable {
+pub(crate) enum InvalidRequest {
     /// No task called.
     Caller(String),
     /// The body is not what it should be.
@@ -87,20 +87,20 @@ const LONGEST_BODY: usize = 16 * 1024;
 
 impl Event {
     /// Reads the request. The caller comes first: what a stranger sends is not looked at.
-    pub(crate) fn read(&self) -> Result<Asked, Unusable> {
+    pub(crate) fn read(&self) -> Result<ParsedRequest, InvalidRequest> {
         let route = self.route();
         if route != "/registration" && route != "/admission" {
-            return Err(Unusable::Route(route.to_owned()));
+            return Err(InvalidRequest::Route(route.to_owned()));
         }
         let caller = self.caller()?;
         let body = self.body()?;
-        let wrong = |error: serde_json::Error| Unusable::Body(format!("the body is not what it should be: {error}"));
+        let wrong = |error: serde_json::Error| InvalidRequest::Body(format!("the body is not what it should be: {error}"));
         if route == "/admission" {
-            return Ok(Asked::Admission { caller, request: serde_json::from_slice(&body).map_err(wrong)? });
+            return Ok(ParsedRequest::Admission { caller, request: serde_json::from_slice(&body).map_err(wrong)? });
         }
         let request: RegistrationRequest = serde_json::from_slice(&body).map_err(wrong)?;
-        let runner = request.runner.parse().map_err(|error| Unusable::Body(format!("runner: {error}")))?;
-        Ok(Asked::Registration { caller, runner, text: self.wants_text() })
+        let runner = request.runner.parse().map_err(|error| InvalidRequest::Body(format!("runner: {error}")))?;
+        Ok(ParsedRequest::Registration { caller, runner, text: self.wants_text() })
     }
 
     /// The route's path: from the route key where there is one, because the raw path may begin with the stage.
@@ -109,20 +109,20 @@ impl Event {
         key.unwrap_or(&self.raw_path)
     }
 
-    fn caller(&self) -> Result<Caller, Unusable> {
+    fn caller(&self) -> Result<Caller, InvalidRequest> {
         let iam = self.request_context.authorizer.as_ref().and_then(|authorizer| authorizer.iam.as_ref());
         let arn = iam.and_then(|iam| iam.user_arn.as_deref()).unwrap_or_default();
-        Caller::from_arn(arn).ok_or_else(|| Unusable::Caller(format!("{arn:?} is not the session of a role")))
+        Caller::from_arn(arn).ok_or_else(|| InvalidRequest::Caller(format!("{arn:?} is not the session of a role")))
     }
 
-    fn body(&self) -> Result<Vec<u8>, Unusable> {
+    fn body(&self) -> Result<Vec<u8>, InvalidRequest> {
         let text = self.body.as_deref().unwrap_or_default();
         if text.len() > LONGEST_BODY {
-            return Err(Unusable::Body(format!("the body is longer than {LONGEST_BODY} bytes")));
+            return Err(InvalidRequest::Body(format!("the body is longer than {LONGEST_BODY} bytes")));
         }
         if self.is_base64_encoded {
             let decoded = base64::engine::general_purpose::STANDARD.decode(text);
-            return decoded.map_err(|_| Unusable::Body("the body is not base64".to_owned()));
+            return decoded.map_err(|_| InvalidRequest::Body("the body is not base64".to_owned()));
         }
         Ok(text.as_bytes().to_vec())
     }

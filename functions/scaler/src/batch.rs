@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use anyhow::anyhow;
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::model::times;
+use mayfly_domain::model::timeouts;
 use mayfly_ledger::Store;
 use mayfly_queue::{Wake, Wakes};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
-use crate::plans::looks_apart;
-use crate::{Fleet, Scaler};
+use crate::plans::snapshots_apart;
+use crate::{EcsPort, Scaler};
 
 /// What Lambda hands over: messages of the wake queue, at most 10, possibly of several pools.
 #[derive(Clone, Debug, Deserialize)]
@@ -72,7 +72,7 @@ struct Group {
     newest: Option<Timestamp>,
 }
 
-impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
+impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
     /// Looks at every pool that the batch names.
     ///
     /// A pool that fails leaves the others alone: its own messages come back after the visibility timeout, all of them, because a
@@ -97,8 +97,8 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
                 return Vec::new();
             }
             // As if this process had died: what was under way may have been done, and the next look sees.
-            let gave_up = |_| Err(anyhow!("no answer from AWS within {} s", times::SCALER_GIVES_UP.as_secs()));
-            match timeout(times::SCALER_GIVES_UP, self.serve(&pool)).await.unwrap_or_else(gave_up) {
+            let gave_up = |_| Err(anyhow!("no answer from AWS within {} s", timeouts::SCALER_GIVES_UP.as_secs()));
+            match timeout(timeouts::SCALER_GIVES_UP, self.serve(&pool)).await.unwrap_or_else(gave_up) {
                 Ok(()) => Vec::new(),
                 Err(problem) => {
                     warn!(pool.name = %pool, error = format!("{problem:#}"), "could not serve the pool: its wakes are delivered again");
@@ -112,19 +112,19 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
 
     /// True if this process began a successful look at the pool well after the newest wake was sent: whatever it was sent for has been seen.
     fn seen_since(&self, pool: &PoolName, newest: Option<Timestamp>) -> bool {
-        let looked = self.last_look(pool);
-        let seen = newest.zip(looked).is_some_and(|(sent, (looked, _))| sent.plus(times::WAKE_SEEN) < looked);
+        let looked = self.last_snapshot(pool);
+        let seen = newest.zip(looked).is_some_and(|(sent, (looked, _))| sent.plus(timeouts::WAKE_SEEN) < looked);
         if seen {
             info!(pool.name = %pool, "wake skipped: the pool was looked at since it was sent");
         }
         seen
     }
 
-    fn last_look(&self, pool: &PoolName) -> Option<(Timestamp, usize)> {
+    fn last_snapshot(&self, pool: &PoolName) -> Option<(Timestamp, usize)> {
         self.looked.lock().ok().and_then(|looked| looked.get(pool).copied())
     }
 
-    pub(crate) fn has_looked(&self, pool: &PoolName, at: Timestamp, rows: usize) {
+    pub(crate) fn has_read(&self, pool: &PoolName, at: Timestamp, rows: usize) {
         if let Ok(mut looked) = self.looked.lock() {
             looked.insert(pool.clone(), (at, rows));
         }
@@ -132,9 +132,9 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
 
     /// Waits until the pool may be looked at again. A look reads every row of the pool, and in a burst wakes never end; with a millisecond between looks
     /// for each row, looks read as much of the pool's partition in a second, however large the pool is.
-    pub(crate) async fn pace(&self, pool: &PoolName) {
-        let Some((began, rows)) = self.last_look(pool) else { return };
+    pub(crate) async fn wait_between_snapshots(&self, pool: &PoolName) {
+        let Some((began, rows)) = self.last_snapshot(pool) else { return };
         let since = self.now().since(began);
-        tokio::time::sleep(looks_apart(rows).saturating_sub(since)).await;
+        tokio::time::sleep(snapshots_apart(rows).saturating_sub(since)).await;
     }
 }

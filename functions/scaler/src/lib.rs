@@ -3,16 +3,16 @@
 //! The only function that launches. Whatever kills it on the way, the rows tell the next run what to finish.
 
 mod batch;
+mod holds;
+mod launches;
 mod plans;
-mod reasons;
 mod repositories;
-mod sends;
 
-use mayfly_config::environment::{Base, Launch};
-use mayfly_config::source::Settings;
+use mayfly_config::environment::{FunctionEnv, LaunchEnv};
+use mayfly_config::store::Settings;
 use mayfly_domain::model::id::{RepositoryId, RunnerId};
 use mayfly_domain::model::time::Timestamp;
-use mayfly_ecs::{Launcher, Pace, Registry, Site, Stopper};
+use mayfly_ecs::{LaunchConfig, RateLimiter, RunTask, StopTask, TaskDefinitions};
 use mayfly_ledger::{Ledger, Store};
 use mayfly_queue::Wakes;
 use std::collections::HashMap;
@@ -21,18 +21,18 @@ use std::sync::Mutex;
 pub use batch::{Batch, Failures};
 
 /// What scaler needs of ECS.
-pub trait Fleet: Registry + Launcher + Stopper {}
+pub trait EcsPort: TaskDefinitions + RunTask + StopTask {}
 
-impl<T: Registry + Launcher + Stopper> Fleet for T {}
+impl<T: TaskDefinitions + RunTask + StopTask> EcsPort for T {}
 
 /// What the world outside gives to a run.
-pub struct World<F, W> {
+pub struct Deps<F, W> {
     /// ECS.
-    pub fleet: F,
+    pub ecs: F,
     /// The wake queue.
     pub wakes: W,
     /// Where runners are launched.
-    pub site: Site,
+    pub site: LaunchConfig,
     /// What time it is.
     pub clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     /// A new runner's id.
@@ -43,30 +43,30 @@ pub struct World<F, W> {
 pub struct Scaler<S, F, W> {
     ledger: Ledger<S>,
     settings: Settings,
-    world: World<F, W>,
-    pace: Pace,
+    deps: Deps<F, W>,
+    pace: RateLimiter,
     /// Names of repositories that this process has launched for.
     repositories: Mutex<HashMap<RepositoryId, String>>,
     /// When this process began its last successful look at each pool, and how many rows that read.
     looked: Mutex<HashMap<mayfly_domain::model::id::PoolName, (Timestamp, usize)>>,
 }
 
-impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
+impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
     /// A scaler over these.
-    pub fn new(ledger: Ledger<S>, settings: Settings, world: World<F, W>) -> Self {
+    pub fn new(ledger: Ledger<S>, settings: Settings, deps: Deps<F, W>) -> Self {
         let (repositories, looked) = (Mutex::new(HashMap::new()), Mutex::new(HashMap::new()));
-        Self { ledger, settings, world, pace: Pace::default(), repositories, looked }
+        Self { ledger, settings, deps, pace: RateLimiter::default(), repositories, looked }
     }
 
     fn now(&self) -> Timestamp {
-        (self.world.clock)()
+        (self.deps.clock)()
     }
 }
 
 /// Where runners are launched, from the function's environment.
 #[must_use]
-pub fn site(base: Base, launch: Launch) -> Site {
-    Site {
+pub fn launch_config(base: FunctionEnv, launch: LaunchEnv) -> LaunchConfig {
+    LaunchConfig {
         stack: base.stack,
         region: base.region,
         cluster: base.cluster,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use mayfly_domain::model::held::Held;
+use mayfly_domain::model::hold::HoldReason;
 use mayfly_domain::model::id::{PoolName, RepositoryId, RunnerAddress};
 use mayfly_domain::model::limits::Limits;
 use mayfly_domain::model::pool::Pool;
@@ -13,23 +13,23 @@ use mayfly_domain::model::runner::{Launch, Runner, StopKind};
 use mayfly_domain::model::size::Size;
 use mayfly_domain::model::story::{StoryEvent, note};
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::model::times;
+use mayfly_domain::model::timeouts;
 use mayfly_domain::transitions::plan::{Plan, Start, ToSend, confirm, is_stale, marks_now, plan, to_send};
-use mayfly_ecs::{Definition, LaunchRequest};
+use mayfly_ecs::{LaunchRequest, TaskDefinitionSpec};
 use mayfly_ledger::Store;
-use mayfly_ledger::look::{Look, MOST_LAUNCHES, MOST_STOPS, PoolEntry};
+use mayfly_ledger::pool_snapshot::{MOST_LAUNCHES, MOST_STOPS, PoolEntry, PoolSnapshot};
 use mayfly_queue::Wakes;
 use tracing::{info, warn};
 
-use crate::reasons::{self, Reason};
-use crate::{Fleet, Scaler};
+use crate::holds::{self, Reason};
+use crate::{EcsPort, Scaler};
 
-/// How often a plan is made anew in one run because another planner committed first, or because it took too long.
+/// How often a plan is made again in one run because another planner committed first, or because it took too long.
 const TRIES: u32 = 4;
 
 /// The time between the beginnings of two looks at a pool of so many rows.
-pub(crate) fn looks_apart(rows: usize) -> Duration {
-    times::LOOK_PER_ROW.saturating_mul(u32::try_from(rows).unwrap_or(u32::MAX)).min(times::LOOKS_APART)
+pub(crate) fn snapshots_apart(rows: usize) -> Duration {
+    timeouts::SNAPSHOT_PER_ROW.saturating_mul(u32::try_from(rows).unwrap_or(u32::MAX)).min(timeouts::SNAPSHOTS_APART)
 }
 
 /// The size of a pool that is in no pools file and has no runner: it is never launched, so any will do.
@@ -58,11 +58,11 @@ pub(crate) struct Committed {
     pub(crate) rows: usize,
 }
 
-impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
+impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
     /// One run for one pool.
     pub(crate) async fn serve(&self, name: &PoolName) -> anyhow::Result<()> {
-        self.pace(name).await;
-        let deadline = self.now().plus(times::SCALER_DEADLINE);
+        self.wait_between_snapshots(name).await;
+        let deadline = self.now().plus(timeouts::SCALER_DEADLINE);
         let pool = self.pool(name).await?;
         let began = self.now();
         let mut committed = self.commit(&pool, deadline).await.with_context(|| format!("plan pool {name}"))?;
@@ -70,11 +70,11 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
         let more = committed.more;
         let (reasons, rows) = (std::mem::take(&mut committed.reasons), committed.rows);
         self.send(committed, deadline).await.with_context(|| format!("send for pool {name}"))?;
-        self.has_looked(name, began, rows);
+        self.has_read(name, began, rows);
         self.explain(name, reasons, deadline).await;
         if more && progress {
             // The tick would do it, too, a minute later.
-            if let Err(problem) = self.world.wakes.wake(name).await {
+            if let Err(problem) = self.deps.wakes.wake(name).await {
                 warn!(pool.name = %name, error = %problem, "could not wake the pool again though work is left");
             }
         }
@@ -87,7 +87,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
         if let Some(pool) = pools.get(name) {
             return Ok(Arc::new(pool.clone()));
         }
-        let pools = self.settings.pools_fresh().await.context("read the pools file again")?;
+        let pools = self.settings.refresh_pools().await.context("read the pools file again")?;
         Ok(Arc::new(pools.get(name).cloned().unwrap_or_else(|| Pool::removed(name.clone(), NO_SIZE))))
     }
 
@@ -97,11 +97,11 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
         for attempt in 0..TRIES {
             tokio::time::sleep(apart).await;
             let mut began = self.now();
-            if attempt > 0 && began.plus(times::PLAN_FRESH) > deadline {
+            if attempt > 0 && began.plus(timeouts::PLAN_FRESH) > deadline {
                 break;
             }
-            let (mut look, mut plan) = self.planned(pool).await?;
-            apart = looks_apart(look.rows());
+            let (mut snapshot, mut plan) = self.planned(pool).await?;
+            apart = snapshots_apart(snapshot.rows());
             // A stop needs a second look: when looks are slow, or make a large pool's partition busy, launches do not wait for it.
             let later = plan.stops_wait(self.now().since(began), apart);
             let stops_left = later && !plan.stop.is_empty();
@@ -111,13 +111,13 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
             if !plan.stop.is_empty() {
                 tokio::time::sleep(apart).await;
                 began = self.now();
-                let (first, jobs) = (plan, look.jobs);
-                (look, plan) = self.planned(pool).await?;
-                let between = self.plan_for(pool, &Look { jobs, ..look.clone() });
+                let (first, jobs) = (plan, snapshot.jobs);
+                (snapshot, plan) = self.planned(pool).await?;
+                let between = self.plan_for(pool, &PoolSnapshot { jobs, ..snapshot.clone() });
                 plan = confirm(&first, plan, &between);
             }
             let launched = self.rows(pool, &mut plan).await?;
-            let marked = if marks_now(attempt, launched.len()) { self.marks(&plan, &look) } else { Vec::new() };
+            let marked = if marks_now(attempt, launched.len()) { self.marks(&plan, &snapshot) } else { Vec::new() };
             // What commits nothing may be old: another look would only ask ECS once more about the definition that it gave no answer about.
             if !launched.is_empty() || !marked.is_empty() {
                 if is_stale(began, attempt, deadline, self.now()) {
@@ -125,42 +125,42 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
                     continue;
                 }
                 let entry = PoolEntry { name: pool.name.clone(), size: pool.size, gone_at: None };
-                if !self.ledger.commit_plan(&entry, &look, &launched, &marked).await.context("commit the plan")? {
+                if !self.ledger.commit_plan(&entry, &snapshot, &launched, &marked).await.context("commit the plan")? {
                     continue;
                 }
             }
             info!(
-                pool.name = %pool.name, jobs.waiting = look.jobs.len(), runners.open = look.runners.len(), runners.launched = launched.len(),
-                runners.marked = marked.len(), jobs.held = plan.held.len(), "planned"
+                pool.name = %pool.name, jobs.waiting = snapshot.jobs.len(), runners.open = snapshot.runners.len(), runners.launched = launched.len(),
+                runners.marked = marked.len(), jobs.on_hold = plan.holds.len(), "planned"
             );
-            let more = plan.held.iter().any(|(_, held)| *held == Held::ThisRun) || plan.stop.len() > MOST_STOPS || stops_left;
-            let reasons = reasons::changed(&look.jobs, &plan);
-            let rows = look.rows();
-            return Ok(Committed { reasons, rows, ..self.to_send(&look, launched, marked, more) });
+            let more = plan.holds.iter().any(|(_, hold)| *hold == HoldReason::ThisRun) || plan.stop.len() > MOST_STOPS || stops_left;
+            let reasons = holds::changed(&snapshot.jobs, &plan);
+            let rows = snapshot.rows();
+            return Ok(Committed { reasons, rows, ..self.to_send(&snapshot, launched, marked, more) });
         }
         bail!("others committed first, or the look took too long, {TRIES} times")
     }
 
     /// One look, and what follows from it.
-    async fn planned(&self, pool: &Pool) -> anyhow::Result<(Look, Plan)> {
-        let look = self.ledger.look(&pool.name).await.context("look at the ledger")?;
-        let plan = self.plan_for(pool, &look);
-        Ok((look, plan))
+    async fn planned(&self, pool: &Pool) -> anyhow::Result<(PoolSnapshot, Plan)> {
+        let snapshot = self.ledger.pool_snapshot(&pool.name).await.context("look at the ledger")?;
+        let plan = self.plan_for(pool, &snapshot);
+        Ok((snapshot, plan))
     }
 
-    fn plan_for(&self, pool: &Pool, look: &Look) -> Plan {
-        plan(pool, &look.health, &look.jobs, &look.runners, &self.limits(pool, look), self.now())
+    fn plan_for(&self, pool: &Pool, snapshot: &PoolSnapshot) -> Plan {
+        plan(pool, &snapshot.health, &snapshot.jobs, &snapshot.runners, &self.limits(pool, snapshot), self.now())
     }
 
-    fn limits(&self, pool: &Pool, look: &Look) -> Limits {
-        let sizes: BTreeSet<Size> = look.jobs.iter().map(|job| job.size).chain([pool.size]).collect();
+    fn limits(&self, pool: &Pool, snapshot: &PoolSnapshot) -> Limits {
+        let sizes: BTreeSet<Size> = snapshot.jobs.iter().map(|job| job.size).chain([pool.size]).collect();
         let definitions = sizes.iter().map(|size| (size.to_string(), self.fingerprint(pool, size))).collect();
-        Limits { github: look.limits.clone(), launches: MOST_LAUNCHES, definitions }
+        Limits { github: snapshot.limits.clone(), launches: MOST_LAUNCHES, definitions }
     }
 
     pub(crate) fn fingerprint(&self, pool: &Pool, size: &Size) -> String {
-        let site = &self.world.site;
-        Definition::of(site, pool, size.architecture).fingerprint(size, &site.role_of(pool))
+        let site = &self.deps.site;
+        TaskDefinitionSpec::of(site, pool, size.architecture).fingerprint(size, &site.role_of(pool))
     }
 
     /// The rows of the planned launches, requests included: from here on they can be repeated to the letter. What has no task definition is
@@ -169,9 +169,9 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
         let sizes: BTreeSet<Size> = plan.launch.iter().map(|start| start.size).collect();
         let (mut definitions, mut refused) = (BTreeMap::new(), BTreeMap::new());
         for size in sizes {
-            let definition = Definition::of(&self.world.site, pool, size.architecture);
+            let definition = TaskDefinitionSpec::of(&self.deps.site, pool, size.architecture);
             // Cached by the fleet: one call per content and process.
-            match self.world.fleet.ensure(&definition).await {
+            match self.deps.ecs.ensure(&definition).await {
                 Ok(arn) => drop(definitions.insert(size, arn)),
                 // Nothing of that definition can be launched; stops, repetitions and other sizes of the pool go on.
                 Err(problem) => drop(refused.insert(size, self.no_definition(pool, &size, &definition, &problem).await)),
@@ -185,9 +185,9 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
 
     fn row(&self, pool: &Pool, start: &Start, definition: &str, names: &BTreeMap<RepositoryId, String>) -> anyhow::Result<Runner> {
         let now = self.now();
-        let id = (self.world.new_id)();
+        let id = (self.deps.new_id)();
         let address = RunnerAddress { pool: pool.name.clone(), runner: id.clone() };
-        let mut request = LaunchRequest::build(&self.world.site, pool, start, &address, definition);
+        let mut request = LaunchRequest::build(&self.deps.site, pool, start, &address, definition);
         if let Some(name) = start.repository.and_then(|id| names.get(&id)) {
             request = request.for_repository(name);
         }
@@ -200,7 +200,7 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
             sent_at: now,
             missing: 0,
             missing_at: None,
-            unsure: false,
+            outcome_unknown: false,
             unsent: false,
             given_up: false,
         };
@@ -214,10 +214,10 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
     }
 
     /// The rows of the planned stops, marked.
-    fn marks(&self, plan: &Plan, look: &Look) -> Vec<Runner> {
+    fn marks(&self, plan: &Plan, snapshot: &PoolSnapshot) -> Vec<Runner> {
         let now = self.now();
         let marked = plan.stop.iter().take(MOST_STOPS).filter_map(|stop| {
-            let runner = look.runners.iter().find(|runner| runner.id == stop.runner)?;
+            let runner = snapshot.runners.iter().find(|runner| runner.id == stop.runner)?;
             let marked = runner.marked(StopKind::Surplus, &stop.reason, now)?;
             Some(Runner { rev: runner.rev + 1, ..marked })
         });
@@ -225,8 +225,8 @@ impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
     }
 
     /// What is to be sent: the new rows, those that an earlier run left unanswered, and stops, those of earlier runs again.
-    fn to_send(&self, look: &Look, launched: Vec<Runner>, marked: Vec<Runner>, more: bool) -> Committed {
-        let ToSend { marked, unanswered, more: left } = to_send(&look.runners, marked, self.now());
+    fn to_send(&self, snapshot: &PoolSnapshot, launched: Vec<Runner>, marked: Vec<Runner>, more: bool) -> Committed {
+        let ToSend { marked, unanswered, more: left } = to_send(&snapshot.runners, marked, self.now());
         Committed { marked, launched, unanswered, more: more || left, ..Committed::default() }
     }
 }

@@ -9,12 +9,12 @@ use mayfly_ledger::Store;
 use mayfly_queue::Wakes;
 use tracing::debug;
 
-use crate::{Fleet, Scaler};
+use crate::{EcsPort, Scaler};
 
 /// Reads under way at a time.
 const AT_ONCE: usize = 10;
 
-impl<S: Store, F: Fleet, W: Wakes> Scaler<S, F, W> {
+impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
     /// The names of the repositories that the plan launches for, as far as they are known: webhook writes each down. Read once for each process. A name that
     /// cannot be read is not worth a launch: its tag has the number then.
     pub(crate) async fn names(&self, plan: &Plan) -> BTreeMap<RepositoryId, String> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use mayfly_config::source::Settings;
+use mayfly_config::store::Settings;
 use mayfly_github::{AppCredentials, AppKey, CredentialsUnavailable, Secret};
 
 /// Hands the App's key from the settings to the GitHub adapter.

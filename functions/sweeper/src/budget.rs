@@ -12,22 +12,22 @@ use mayfly_queue::Wakes;
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::leftovers::Lists;
-use crate::{Fleet, GitHub, Sweeper};
+use crate::registrations_gc::Lists;
+use crate::{EcsPort, GitHub, Sweeper};
 
 /// What a sweep asks GitHub for, in the order in which it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Duty {
     /// A runner costs money for nothing, or a job waits for the answer: both come of a registration that was paid with a call, and are as many at most.
     Urgent,
-    /// Errands.
+    /// Follow-ups.
     FollowUp,
     /// Whether runners are still at work. Nearly all are.
-    Question,
+    Liveness,
     /// Whether jobs still wait. Nearly all do.
-    Wait,
+    WaitingJob,
     /// The round over repositories: takes what is left.
-    Round,
+    RepositoryScan,
 }
 
 /// Most calls of one sweep for one installation, those that are urgent aside: 1,800 in an hour, of the 5,000 that the smallest installation has
@@ -35,7 +35,7 @@ pub(crate) enum Duty {
 const CALLS: u32 = 30;
 
 /// What each duty has of them, whatever the duties before it need.
-const SHARES: [(Duty, u32); 4] = [(Duty::FollowUp, 8), (Duty::Question, 6), (Duty::Wait, 4), (Duty::Round, 8)];
+const SHARES: [(Duty, u32); 4] = [(Duty::FollowUp, 8), (Duty::Liveness, 6), (Duty::WaitingJob, 4), (Duty::RepositoryScan, 8)];
 
 /// Most urgent calls of one sweep. A call that changes something counts 5 of the 900 points that an installation has in a minute (docs.github.com,
 /// "Rate limits for the REST API", secondary limits): so many leave some for registrations.
@@ -160,7 +160,7 @@ pub(crate) struct Budget {
     redeliveries: Mutex<Redeliveries>,
 }
 
-/// How many events GitHub may be asked for; none as long as nobody has looked whether the App may ask at all.
+/// How many events GitHub may be asked for; none as long as no one has looked whether the App may ask at all.
 #[derive(Clone, Copy, Default)]
 struct Redeliveries {
     left: u32,
@@ -244,7 +244,7 @@ impl Budget {
     }
 }
 
-impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
+impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// True if GitHub may be asked something for this installation now; that counts as asked. Each question is one or two calls.
     pub(crate) async fn may_ask(&self, installation: InstallationId, budget: &Budget) -> bool {
         if budget.over() {
@@ -274,8 +274,8 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         may
     }
 
-    /// What a call that failed means for the rest of the sweep: an installation that GitHub told to wait is asked nothing more, by nobody.
-    pub(crate) async fn heed(&self, installation: InstallationId, problem: &anyhow::Error, budget: &Budget) {
+    /// What a call that failed means for the rest of the sweep: an installation that GitHub told to wait is asked nothing more, by no one.
+    pub(crate) async fn note_rate_limit(&self, installation: InstallationId, problem: &anyhow::Error, budget: &Budget) {
         let Some(CallError::RateLimited { until, .. }) = problem.downcast_ref() else { return };
         budget.close(installation);
         if let Err(problem) = self.ledger.limited(installation, *until).await {
@@ -293,10 +293,10 @@ mod tests {
         let mut calls = Calls { left: CALLS, urgent: 2 };
         let mut all_of = |duty| (0..1_000).filter(|_| calls.take(duty)).count();
         assert_eq!(all_of(Duty::Urgent), 2);
-        let rest = [Duty::FollowUp, Duty::Question, Duty::Wait, Duty::Round].map(&mut all_of);
+        let rest = [Duty::FollowUp, Duty::Liveness, Duty::WaitingJob, Duty::RepositoryScan].map(&mut all_of);
         assert_eq!(rest, [12, 6, 4, 8]);
         let mut calls = Calls { left: CALLS, urgent: 0 };
-        assert_eq!((0..1_000).filter(|_| calls.take(Duty::Round)).count(), 30, "the last one takes what is left");
+        assert_eq!((0..1_000).filter(|_| calls.take(Duty::RepositoryScan)).count(), 30, "the last one takes what is left");
     }
 
     #[test]

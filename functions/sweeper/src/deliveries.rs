@@ -5,21 +5,21 @@ use std::time::Duration;
 
 use anyhow::Context;
 use futures::stream::{self, TryStreamExt};
-use mayfly_domain::model::errand::Open;
 use mayfly_domain::model::failed_delivery::{DeliveryGuid, Redelivery};
 use mayfly_domain::model::job::JobAction;
+use mayfly_domain::model::outbox::OutboxEntry;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::transitions::redelivery::{self, Attempt, FIRST_WAIT, News, Passage, Reading, Turn};
-use mayfly_github::{CallError, DeliveriesPage, DeliveryCursor, DeliveryNow, Redelivered};
+use mayfly_domain::transitions::redelivery::{self, Attempt, DeliveryStatus, FIRST_WAIT, ListPass, ListProgress, RedeliveryStep};
+use mayfly_github::{CallError, DeliveriesPage, DeliveryAttempt, DeliveryCursor, Redelivered};
 use mayfly_ledger::Store;
-use mayfly_ledger::errands::Cursor;
+use mayfly_ledger::outbox::Cursor;
 use mayfly_queue::Wakes;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::budget::Budget;
-use crate::errands::Ran;
-use crate::{Fleet, GITHUB_CALL, GitHub, Sweeper};
+use crate::outbox::WorkOutcome;
+use crate::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
 
 /// Pages of the list that one sweep reads at most: 1,000 attempts, some 330 jobs. A burst of more takes several sweeps, and 20,000 jobs an
 /// hour are kept up with for ever.
@@ -31,10 +31,10 @@ const AT_ONCE: usize = 10;
 /// The name of the place in the list.
 const LIST: &str = "deliveries";
 
-type Place = Cursor<Reading<DeliveryCursor>>;
+type Place = Cursor<ListProgress<DeliveryCursor>>;
 
-impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
-    /// Reads what GitHub delivered since, and lets errands ask for what failed.
+impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
+    /// Reads what GitHub delivered since, and lets follow-ups ask for what failed.
     pub(crate) async fn read_deliveries(&self, budget: &Budget) -> anyhow::Result<()> {
         let mut place: Place = self.ledger.cursor(LIST).await.context("read the place in the list of deliveries")?;
         if let Some(until) = place.at.not_before.filter(|until| self.now() < *until) {
@@ -42,20 +42,20 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             return Ok(());
         }
         budget.may_redeliver(self.redeliveries.left(self.now()), place.at.looked_at);
-        let github = &self.world.github;
-        let kept = github.kept().await.context("read the App's key")?;
+        let github = &self.deps.github;
+        let kept = github.redelivery_window().await.context("read the App's key")?;
         let mut delivered = BTreeSet::new();
         for _ in 0..PAGES {
             if budget.over() {
                 return Ok(());
             }
-            let passage = place.at.passage(kept, self.now());
+            let passage = place.at.current_pass(kept, self.now());
             let page = match github.deliveries(passage.next.as_ref(), Instant::now() + GITHUB_CALL).await {
                 Ok(page) => page,
                 Err(problem) => return self.not_read(&place, &passage, problem, budget).await,
             };
             self.write_down(&page, &mut delivered, kept).await.context("write down what was not delivered")?;
-            // Only now: whoever reads on may rely on all that came before.
+            // Only now: anyone who reads on may rely on all that came before.
             let times: Vec<Timestamp> = page.deliveries.iter().map(|one| one.delivered_at).collect();
             let after = place.at.after(&passage, &times, (page.next, page.shown_at));
             if !self.ledger.move_cursor(LIST, &place, after.clone()).await? {
@@ -63,12 +63,12 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 return Ok(());
             }
             place = Cursor { rev: place.rev + 1, at: after };
-            if place.at.passage.is_none() {
+            if place.at.pass.is_none() {
                 budget.may_redeliver(self.redeliveries.left(self.now()), place.at.looked_at);
                 return Ok(());
             }
         }
-        let began = place.at.passage.map_or(0, |passage| passage.began.seconds());
+        let began = place.at.pass.map_or(0, |passage| passage.began.seconds());
         warn!(began, "the list of deliveries is longer than one sweep can read, the next one goes on");
         Ok(())
     }
@@ -77,14 +77,14 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     async fn write_down(&self, page: &DeliveriesPage, delivered: &mut BTreeSet<DeliveryGuid>, kept: Duration) -> anyhow::Result<()> {
         let attempts: Vec<Attempt> = page.deliveries.iter().filter_map(attempt).collect();
         let now = self.now();
-        let news = redelivery::news(&attempts, delivered);
+        let news = redelivery::delivery_statuses(&attempts, delivered);
         stream::iter(news.into_iter().map(Ok))
             .try_for_each_concurrent(AT_ONCE, |news| async move {
                 match news {
-                    News::Delivered(guid) => self.ledger.delivery_over(&guid, kept, now).await,
-                    News::Failed(failed) => {
+                    DeliveryStatus::Delivered(guid) => self.ledger.record_delivered(&guid, kept, now).await,
+                    DeliveryStatus::Failed(failed) => {
                         warn!(delivery.id = %failed.guid, repository.id = failed.repository.map(|id| id.0), "GitHub could not deliver workflow_job {}", in_words(failed.action));
-                        self.ledger.not_delivered(&failed, now).await
+                        self.ledger.record_undelivered(&failed, now).await
                     }
                 }
             })
@@ -92,12 +92,12 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         Ok(())
     }
 
-    async fn not_read(&self, place: &Place, passage: &Passage<DeliveryCursor>, problem: CallError, budget: &Budget) -> anyhow::Result<()> {
+    async fn not_read(&self, place: &Place, passage: &ListPass<DeliveryCursor>, problem: CallError, budget: &Budget) -> anyhow::Result<()> {
         match &problem {
             CallError::RateLimited { until, .. } => self.app_must_wait(*until, budget).await?,
             CallError::Refused { .. } if passage.next.is_some() => {
                 // Nothing is lost: the new reading goes down to where this one did.
-                self.ledger.move_cursor(LIST, place, place.at.anew()).await?;
+                self.ledger.move_cursor(LIST, place, place.at.restarted()).await?;
             }
             CallError::Refused { .. } | CallError::Unavailable { .. } | CallError::Misconfigured { .. } => {}
         }
@@ -108,48 +108,48 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     async fn app_must_wait(&self, until: Timestamp, budget: &Budget) -> anyhow::Result<()> {
         budget.may_redeliver(0, None);
         let place: Place = self.ledger.cursor(LIST).await?;
-        let waiting = Reading { not_before: Some(until), ..place.at.clone() };
+        let waiting = ListProgress { not_before: Some(until), ..place.at.clone() };
         self.ledger.move_cursor(LIST, &place, waiting).await.context("write down that GitHub told the App to wait").map(drop)
     }
 
     /// Asks for one event.
-    pub(crate) async fn redeliver(&self, open: &Open, failed: &Redelivery, budget: &Budget) -> anyhow::Result<Option<Ran>> {
-        let github = &self.world.github;
-        let kept = github.kept().await.context("read the App's key")?;
-        match redelivery::turn(open, failed, budget.deliveries_seen(), kept, self.now()) {
-            Turn::Wait => return Ok(None),
-            Turn::TooLate => {
+    pub(crate) async fn redeliver(&self, open: &OutboxEntry, failed: &Redelivery, budget: &Budget) -> anyhow::Result<Option<WorkOutcome>> {
+        let github = &self.deps.github;
+        let kept = github.redelivery_window().await.context("read the App's key")?;
+        match redelivery::redelivery_step(open, failed, budget.deliveries_seen(), kept, self.now()) {
+            RedeliveryStep::Wait => return Ok(None),
+            RedeliveryStep::TooLate => {
                 self.given_up(failed, "it is too old for GitHub to try again", open.tries).await;
-                return Ok(Some(Ran::Done));
+                return Ok(Some(WorkOutcome::Done));
             }
-            Turn::Refused => {
+            RedeliveryStep::Refused => {
                 warn!(
                     delivery.id = %failed.guid, repository.id = failed.repository.map(|id| id.0),
                     "webhook cannot read a workflow_job {} delivery, asked for {} times: it is given up, and its job found by asking GitHub",
                     in_words(failed.action), open.tries
                 );
-                self.ledger.delivery_over(&failed.guid, kept, self.now()).await?;
-                return Ok(Some(Ran::Done));
+                self.ledger.record_delivered(&failed.guid, kept, self.now()).await?;
+                return Ok(Some(WorkOutcome::Done));
             }
-            Turn::Ask => {}
+            RedeliveryStep::Request => {}
         }
         if !budget.take_redelivery() {
             return Ok(None);
         }
-        if self.ledger.delivery_is_over(&failed.guid).await? {
-            return Ok(Some(Ran::Done));
+        if self.ledger.is_delivered(&failed.guid).await? {
+            return Ok(Some(WorkOutcome::Done));
         }
         self.redeliveries.spend();
         match github.redeliver(failed.delivery, Instant::now() + GITHUB_CALL).await {
             Ok(Redelivered::Asked) => {
                 info!(delivery.id = %failed.guid, "asked GitHub to deliver workflow_job {} again", in_words(failed.action));
-                Ok(Some(Ran::Again(FIRST_WAIT)))
+                Ok(Some(WorkOutcome::Again(FIRST_WAIT)))
             }
             Ok(Redelivered::Impossible(why)) => {
                 self.given_up(failed, &format!("it does not try again: {why}"), open.tries).await;
                 // Its attempts are still in the list.
-                self.ledger.delivery_over(&failed.guid, kept, self.now()).await?;
-                Ok(Some(Ran::Done))
+                self.ledger.record_delivered(&failed.guid, kept, self.now()).await?;
+                Ok(Some(WorkOutcome::Done))
             }
             Err(CallError::RateLimited { until, .. }) => {
                 self.app_must_wait(until, budget).await?;
@@ -185,7 +185,7 @@ fn in_words(action: JobAction) -> &'static str {
 }
 
 /// The attempt, if webhook would do anything with the event.
-fn attempt(shown: &DeliveryNow) -> Option<Attempt> {
+fn attempt(shown: &DeliveryAttempt) -> Option<Attempt> {
     if shown.event != "workflow_job" {
         return None;
     }

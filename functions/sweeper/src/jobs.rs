@@ -7,14 +7,14 @@ use mayfly_domain::model::id::{JobId, PoolName, RunId};
 use mayfly_domain::model::job::WaitingJob;
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::runner::Runner;
-use mayfly_github::JobNow;
+use mayfly_github::WorkflowJob;
 use mayfly_ledger::Store;
 use mayfly_queue::Wakes;
 use tokio::time::Instant;
 use tracing::warn;
 
 use crate::budget::Budget;
-use crate::{Fleet, GITHUB_CALL, GitHub, Sweeper};
+use crate::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
 
 /// Jobs on one page of a run's list (docs.github.com, "REST API endpoints for workflow jobs").
 const PAGE: usize = 100;
@@ -26,14 +26,14 @@ const LONG_WAITS: usize = 10;
 const LONG_WAITING_JOBS: usize = 200;
 
 /// What GitHub shows of runs' jobs, by run and attempt; nothing of a run that could not be listed.
-type ShownByRun = BTreeMap<(RunId, u32), BTreeMap<JobId, JobNow>>;
+type ShownByRun = BTreeMap<(RunId, u32), BTreeMap<JobId, WorkflowJob>>;
 
 /// Most jobs of a pool that is gone, or another one, that one sweep matches again: each is three reads and a transaction.
 const MOVES: usize = 100;
 
-impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
+impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// Does for the waiting jobs of a pool what they need, the oldest first. Answers those that GitHub is to be asked about because they wait for long.
-    pub(crate) async fn mind_jobs(
+    pub(crate) async fn reconcile_jobs(
         &self,
         name: &PoolName,
         runners: &[Runner],
@@ -47,15 +47,15 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 self.make_room(runners, &jobs, (pool, pools), budget).await;
                 let key = pool.match_key();
                 let matched_by_another = |job: &&WaitingJob| job.matched.as_ref().is_some_and(|matched| *matched != key);
-                self.match_again(name, jobs.iter().filter(matched_by_another).collect(), pools, budget).await;
+                self.rematch_jobs(name, jobs.iter().filter(matched_by_another).collect(), pools, budget).await;
             }
-            None => self.match_again(name, jobs.iter().collect(), pools, budget).await,
+            None => self.rematch_jobs(name, jobs.iter().collect(), pools, budget).await,
         }
         let now = self.now();
-        jobs.retain(|job| job.to_be_asked_about(now));
-        jobs.sort_by_key(|job| (job.asked_at.unwrap_or(job.queued_at), job.id));
-        let (urgent, mut long): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.ask);
-        self.ask_about_jobs(&urgent, pools, budget).await;
+        jobs.retain(|job| job.needs_check(now));
+        jobs.sort_by_key(|job| (job.checked_at_github.unwrap_or(job.queued_at), job.id));
+        let (urgent, mut long): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.needs_check);
+        self.check_jobs(&urgent, pools, budget).await;
         let mut runs = BTreeSet::new();
         long.retain(|job| {
             let run = (job.run, job.attempt);
@@ -67,7 +67,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
 
     /// Asks GitHub about jobs: those that a runner was registered for in vain, and some that wait for long, since the delivery that would have ended
     /// their wait may never have been made. Of a run with several such jobs GitHub lists all at once.
-    pub(crate) async fn ask_about_jobs(&self, jobs: &[WaitingJob], pools: &Pools, budget: &Budget) {
+    pub(crate) async fn check_jobs(&self, jobs: &[WaitingJob], pools: &Pools, budget: &Budget) {
         let mut of_run: BTreeMap<(RunId, u32), u32> = BTreeMap::new();
         for job in jobs {
             *of_run.entry((job.run, job.attempt)).or_default() += 1;
@@ -77,15 +77,15 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             if budget.over() {
                 break;
             }
-            if let Err(problem) = self.ask_about_waiting(waiting, &of_run, &mut listed, (pools, budget)).await {
-                self.heed(waiting.installation, &problem, budget).await;
+            if let Err(problem) = self.check_waiting_job(waiting, &of_run, &mut listed, (pools, budget)).await {
+                self.note_rate_limit(waiting.installation, &problem, budget).await;
                 warn!(job.id = %waiting.id, error = format!("{problem:#}"), "could not ask GitHub about the job: the next sweep tries again");
             }
         }
     }
 
     /// Asks about one of them, or looks it up in what GitHub listed of its run.
-    async fn ask_about_waiting(
+    async fn check_waiting_job(
         &self,
         waiting: &WaitingJob,
         of_run: &BTreeMap<(RunId, u32), u32>,
@@ -102,32 +102,32 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             listed.insert(run, self.jobs_of_its_run(waiting, budget).await?);
         }
         if let Some(now) = listed.get_mut(&run).and_then(|jobs| jobs.remove(&waiting.id)) {
-            return self.learn_from_list(waiting, now, pools, budget).await;
+            return self.reconcile_from_list(waiting, now, pools, budget).await;
         }
         if self.may_ask(waiting.installation, budget).await {
-            self.ask_about(waiting.id, pools).await?;
+            self.reconcile_with_github(waiting.id, pools).await?;
         }
         Ok(())
     }
 
     /// What GitHub lists of the jobs of its run's latest attempt.
-    async fn jobs_of_its_run(&self, waiting: &WaitingJob, budget: &Budget) -> anyhow::Result<BTreeMap<JobId, JobNow>> {
+    async fn jobs_of_its_run(&self, waiting: &WaitingJob, budget: &Budget) -> anyhow::Result<BTreeMap<JobId, WorkflowJob>> {
         let Some(record) = self.ledger.job(waiting.id).await.context("read the job")? else { return Ok(BTreeMap::new()) };
         let by = Instant::now() + GITHUB_CALL;
-        let found = self.world.github.jobs_of(record.installation, &record.repository, record.run, by).await;
+        let found = self.deps.github.jobs_of(record.installation, &record.repository, record.run, by).await;
         let found = found.with_context(|| format!("list the jobs of run {}", record.run))?;
         budget.also(record.installation, u32::try_from(found.len() / PAGE).unwrap_or_default());
         Ok(found.into_iter().map(|job| (job.id, job.now)).collect())
     }
 
     /// Matches jobs again, those first that no runner has in reserve: the others are only looked at until their runner is known to have something else.
-    async fn match_again(&self, pool: &PoolName, mut jobs: Vec<&WaitingJob>, pools: &Pools, budget: &Budget) {
+    async fn rematch_jobs(&self, pool: &PoolName, mut jobs: Vec<&WaitingJob>, pools: &Pools, budget: &Budget) {
         jobs.sort_by_key(|job| job.runner.is_some());
         for waiting in jobs.into_iter().take(MOVES) {
             if budget.over() {
                 break;
             }
-            if let Err(problem) = self.placed_anew(waiting.id, pools).await {
+            if let Err(problem) = self.rematched(waiting.id, pools).await {
                 warn!(job.id = %waiting.id, pool.name = %pool, error = format!("{problem:#}"), "could not match the job again though its pool has changed or is gone: the next sweep tries again");
             }
         }

@@ -5,31 +5,31 @@
 
 mod app;
 mod budget;
-mod busy;
 mod deliveries;
-mod errands;
 mod jobs;
-mod leftovers;
+mod liveness;
+mod orphans;
+mod outbox;
 mod pools;
+mod reconcile;
+mod registrations_gc;
 mod repositories;
 mod reruns;
 mod runners;
-mod strays;
 mod tasks;
-mod truth;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use mayfly_config::source::Settings;
+use mayfly_config::store::Settings;
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::job::WaitingJob;
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_ecs::{Stopper, Tasks};
+use mayfly_ecs::{DescribeTasks, StopTask};
 use mayfly_github::{Deliveries, Jobs, QueuedJobs, Repositories, Reruns, Runners};
 use mayfly_ledger::{Ledger, Store};
 use mayfly_queue::Wakes;
@@ -41,9 +41,9 @@ pub use app::AppFromSettings;
 use budget::{Budget, Duty, SavedRedeliveries, Savings};
 
 /// What sweeper needs of ECS.
-pub trait Fleet: Tasks + Stopper {}
+pub trait EcsPort: DescribeTasks + StopTask {}
 
-impl<T: Tasks + Stopper> Fleet for T {}
+impl<T: DescribeTasks + StopTask> EcsPort for T {}
 
 /// What sweeper needs of GitHub.
 pub trait GitHub: Runners + Jobs + Repositories + Deliveries + QueuedJobs + Reruns {}
@@ -51,9 +51,9 @@ pub trait GitHub: Runners + Jobs + Repositories + Deliveries + QueuedJobs + Reru
 impl<T: Runners + Jobs + Repositories + Deliveries + QueuedJobs + Reruns> GitHub for T {}
 
 /// What the world outside gives to a sweep.
-pub struct World<F, G, W> {
+pub struct Deps<F, G, W> {
     /// ECS.
-    pub fleet: F,
+    pub ecs: F,
     /// GitHub.
     pub github: G,
     /// The wake queue.
@@ -68,7 +68,7 @@ pub struct World<F, G, W> {
 pub struct Sweeper<S, F, G, W> {
     ledger: Ledger<S>,
     settings: Arc<Settings>,
-    world: World<F, G, W>,
+    deps: Deps<F, G, W>,
     savings: Savings,
     redeliveries: SavedRedeliveries,
 }
@@ -101,14 +101,14 @@ const ECS_BUDGET: Duration = Duration::from_secs(20);
 /// One call to GitHub in a sweep takes no longer.
 const GITHUB_CALL: Duration = Duration::from_secs(8);
 
-impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
+impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// A sweeper over these.
-    pub fn new(ledger: Ledger<S>, settings: Arc<Settings>, world: World<F, G, W>) -> Self {
-        Self { ledger, settings, world, savings: Savings::default(), redeliveries: SavedRedeliveries::default() }
+    pub fn new(ledger: Ledger<S>, settings: Arc<Settings>, deps: Deps<F, G, W>) -> Self {
+        Self { ledger, settings, deps, savings: Savings::default(), redeliveries: SavedRedeliveries::default() }
     }
 
     fn now(&self) -> Timestamp {
-        (self.world.clock)()
+        (self.deps.clock)()
     }
 
     /// One sweep, if no other one is under way. `owner` is different for every invocation.
@@ -126,14 +126,14 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let budget = Budget::new(began + ECS_BUDGET, began + BUDGET);
         let gave_up = |_| Err(anyhow!("no answer from AWS or GitHub within {} s", GIVES_UP.as_secs()));
         let swept = timeout_at(began + GIVES_UP, self.sweep_all(&budget)).await.unwrap_or_else(gave_up);
-        match timeout(LEASE_BACK, self.ledger.give_lease_back(owner)).await {
+        match timeout(LEASE_BACK, self.ledger.release_lease(owner)).await {
             Ok(Ok(())) => {}
             Ok(Err(problem)) => warn!(error = %problem, "could not release the lease: it expires by itself"),
             Err(_) => warn!("the lease was not given back within {} s, it runs out by itself", LEASE_BACK.as_secs()),
         }
         // Lambda counts it, and two alarms hear of what lasts.
         swept.inspect_err(|problem| warn!(error = format!("{problem:#}"), "the sweep did not finish: the next minute has its own"))?;
-        // Counted by the template's metric filter Sweeps: five minutes without it ring the alarm sweeper-silent.
+        // Counted by the template's metric filter Sweeps: five minutes without it ring the alarm sweeper-heartbeat.
         info!("swept");
         Ok(())
     }
@@ -143,7 +143,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let pools = self.settings.pools().await.inspect_err(|problem| warn!(error = %problem, "swept without the pools file")).ok();
         let names = self.pools(pools.as_deref()).await.context("list the pools")?;
         self.tick(&names).await;
-        // Before any row is read: a row is written before its task is asked for, so a task that is listed here has one, had one, or is nobody's.
+        // Before any row is read: a row is written before its task is asked for, so a task that is listed here has one, had one, or is no one's.
         let listed = self.listed_tasks().await;
         let mut named = BTreeSet::new();
         // Each sweep begins with another pool, so that one that takes all the time starves the others only for a sweep.
@@ -159,16 +159,16 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 break;
             }
             let began = Instant::now();
-            match self.ask_ecs(name, &mut named, budget).await {
+            match self.reconcile_tasks(name, &mut named, budget).await {
                 Ok(read) => rows.extend(read.map(|read| (*name, (began, read)))),
                 Err(problem) => {
                     warn!(pool.name = %name, error = format!("{problem:#}"), "could not ask ECS about the pool's tasks: the next sweep tries again");
                 }
             }
         }
-        // Each task of a pool whose rows were not read would be looked up as a stray, and take the time that is left.
+        // Each task of a pool whose rows were not read would be looked up as an orphan, and take the time that is left.
         if all_read {
-            self.mind_strays(listed, &named, pools.as_deref(), budget).await;
+            self.collect_orphans(listed, &named, pools.as_deref(), budget).await;
         }
         let mut later = Later::default();
         for name in names {
@@ -199,9 +199,9 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             Some(runners) => runners,
             None => self.ledger.runners(name).await.context("read the runners")?,
         };
-        later.runners.extend(self.mind_runners(&runners, name, pools, budget).await);
+        later.runners.extend(self.reconcile_runners(&runners, name, pools, budget).await);
         if let Some(pools) = pools {
-            later.jobs.extend(self.mind_jobs(name, &runners, pools, budget).await?);
+            later.jobs.extend(self.reconcile_jobs(name, &runners, pools, budget).await?);
         }
         Ok(())
     }
@@ -212,15 +212,15 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         if let Err(problem) = self.read_deliveries(budget).await {
             warn!(error = format!("{problem:#}"), "could not read GitHub's list of deliveries: the next sweep tries again");
         }
-        if let Err(problem) = self.run_errands(pools, budget).await {
+        if let Err(problem) = self.run_outbox(pools, budget).await {
             warn!(error = format!("{problem:#}"), "follow-ups are left: the next sweep continues");
         }
-        budget.begin(Duty::Question);
-        self.ask_about_runners(later.runners, pools, budget).await;
-        budget.begin(Duty::Wait);
-        self.ask_about_jobs(&later.jobs, pools, budget).await;
-        budget.begin(Duty::Round);
-        if let Err(problem) = self.ask_repositories(pools, budget).await {
+        budget.begin(Duty::Liveness);
+        self.check_runners(later.runners, pools, budget).await;
+        budget.begin(Duty::WaitingJob);
+        self.check_jobs(&later.jobs, pools, budget).await;
+        budget.begin(Duty::RepositoryScan);
+        if let Err(problem) = self.scan_repositories(pools, budget).await {
             warn!(error = format!("{problem:#}"), "could not ask about any repository: the next sweep tries again");
         }
     }
@@ -232,7 +232,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     async fn wake(&self, name: &PoolName) {
-        if let Err(problem) = self.world.wakes.wake(name).await {
+        if let Err(problem) = self.deps.wakes.wake(name).await {
             warn!(pool.name = %name, error = %problem, "could not wake the pool: the next tick does it");
         }
     }

@@ -6,16 +6,16 @@ use std::time::Duration;
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::pool::Pools;
 use mayfly_ledger::Store;
-use mayfly_ledger::look::PoolEntry;
+use mayfly_ledger::pool_snapshot::PoolEntry;
 use mayfly_queue::Wakes;
 use tracing::{info, warn};
 
-use crate::{Fleet, GitHub, Sweeper};
+use crate::{EcsPort, GitHub, Sweeper};
 
 /// An empty pool is forgotten this long after it left the pools file: no function's cache of the file is as old.
 const FORGET_AFTER: Duration = Duration::from_secs(60 * 60);
 
-impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
+impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// The names of all pools, and the ledger's list of them kept.
     pub(crate) async fn pools(&self, pools: Option<&Pools>) -> anyhow::Result<Vec<PoolName>> {
         let entries = self.ledger.pool_entries().await?;
@@ -48,7 +48,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 self.ledger.put_pool_entry(&PoolEntry { gone_at: Some(self.now()), ..entry.clone() }).await?;
             }
             (false, Some(gone)) if self.now().since(gone) > FORGET_AFTER => {
-                let look = self.ledger.look(&entry.name).await?;
+                let look = self.ledger.pool_snapshot(&entry.name).await?;
                 if look.runners.is_empty() && look.jobs.is_empty() && self.ledger.forget_pool(&entry.name, &look.meta).await? {
                     info!(pool.name = %entry.name, "forgotten: it is gone and empty");
                 }

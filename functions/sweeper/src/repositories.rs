@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use mayfly_domain::model::id::{InstallationId, RepositoryId, RunId};
-use mayfly_domain::model::job::{JobAction, JobEvent, JobState, stand_in};
+use mayfly_domain::model::job::{JobAction, JobEvent, JobState, synthetic_delivery};
 use mayfly_domain::model::label::Labels;
-use mayfly_domain::model::pool::{Placement, Pools, Scope, Wanted};
-use mayfly_domain::model::target::{Repository, Target, TargetScope};
+use mayfly_domain::model::pool::{JobRequirements, Placement, Pools};
+use mayfly_domain::model::target::{Repository, Scope, Target, TargetScope};
 use mayfly_domain::model::time::Timestamp;
 use mayfly_github::{FoundJob, JobStatus};
 use mayfly_ledger::Store;
@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::budget::Budget;
-use crate::{Fleet, GITHUB_CALL, GitHub, Sweeper};
+use crate::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
 
 /// Repositories of one installation that one sweep asks about at most, as far as its calls reach: each is a call or more.
 const AT_ONCE: usize = 30;
@@ -27,7 +27,7 @@ const AT_ONCE: usize = 30;
 /// No repository is asked about more often. With 200 of them or fewer each one has its turn as often as that.
 const ASK_EVERY: Duration = Duration::from_secs(10 * 60);
 
-/// No place is searched more often for registrations that were left there: each has an errand of its own, and this is for those whose errand
+/// No place is searched more often for registrations that were left there: each has a follow-up of its own, and this is for those whose follow-up
 /// is over or was lost.
 const CLEAR_EVERY: Duration = Duration::from_secs(60 * 60);
 
@@ -38,15 +38,15 @@ const RUNS: usize = 5;
 const FORGET_AFTER: Duration = Duration::from_secs(8 * 24 * 60 * 60);
 
 /// A repository that GitHub did not show twice is asked about less often: the App was taken off it, perhaps for a while only, and what is
-/// queued there meanwhile nobody tells of. (Once may be a read that lags.)
+/// queued there meanwhile no one tells of. (Once may be a read that lags.)
 const ASK_HIDDEN_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// The delivery of a job that has not waited for longer may still be on its way: most take seconds, GitHub says that some take minutes.
 const ON_ITS_WAY: Duration = Duration::from_secs(2 * 60);
 
-impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
+impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// Asks about those repositories whose turn it is.
-    pub(crate) async fn ask_repositories(&self, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
+    pub(crate) async fn scan_repositories(&self, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
         self.serve_accounts(pools).await;
         let known = self.ledger.repositories().await.context("read the repositories")?;
         let deputies = deputies(&known);
@@ -57,8 +57,8 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             let installation = seen.installation;
             let deputy = deputies.get(&(installation, seen.repository.owner.0)) == Some(&seen.repository.id);
             let name = seen.repository.name.clone();
-            if let Err(problem) = self.ask_repository(seen, deputy, pools, budget).await {
-                self.heed(installation, &problem, budget).await;
+            if let Err(problem) = self.scan_repository(seen, deputy, pools, budget).await {
+                self.note_rate_limit(installation, &problem, budget).await;
                 warn!(
                     repository.name = name,
                     error = format!("{problem:#}"),
@@ -85,7 +85,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     /// Looks for what waits in a repository. `deputy`: what belongs to its owner is looked at with it.
-    async fn ask_repository(&self, seen: SeenRepository, deputy: bool, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
+    async fn scan_repository(&self, seen: SeenRepository, deputy: bool, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
         let now = self.now();
         if now.since(seen.seen_at) > FORGET_AFTER {
             info!(repository.name = seen.repository.name, "forgotten: no job of it was seen for a week");
@@ -94,14 +94,14 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         if !self.may_ask(seen.installation, budget).await {
             return Ok(());
         }
-        let github = &self.world.github;
+        let github = &self.deps.github;
         let answer = github.waiting_runs(seen.installation, &seen.repository, Instant::now() + GITHUB_CALL).await;
         let runs = match answer {
             Ok(Some(runs)) => runs,
             Ok(None) => return self.hidden(seen).await,
             Err(problem) => {
                 // One that cannot be asked about must not keep the others from their turn.
-                self.ledger.put_repository(SeenRepository { asked_at: now, ..seen }).await?;
+                self.ledger.put_repository(SeenRepository { checked_at: now, ..seen }).await?;
                 return Err(problem).context("ask for runs that wait");
             }
         };
@@ -110,13 +110,13 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         if runs.iter().any(|run| !after.looked_at.contains(run)) && !self.knows_visibility(&mut after, budget).await? {
             return Ok(());
         }
-        let looked = self.look_into(&runs, &mut after, pools, budget).await;
+        let looked = self.scan_runs(&runs, &mut after, pools, budget).await;
         let through = runs.iter().all(|run| after.looked_at.contains(run));
         if through {
             after.looked_at.clear();
         }
         if through || looked.is_err() {
-            after.asked_at = now;
+            after.checked_at = now;
         }
         let clears = through && now.since(after.cleared_at) >= CLEAR_EVERY;
         if clears {
@@ -124,7 +124,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
         self.ledger.put_repository(after.clone()).await?;
         looked?;
-        if clears { self.leftovers(&after, deputy, pools, budget).await } else { Ok(()) }
+        if clears { self.gc_registrations_of(&after, deputy, pools, budget).await } else { Ok(()) }
     }
 
     /// Asks whether the repository is private: which pool takes its jobs depends on it, and the delivery that said so may be old. False: it may not ask now.
@@ -134,12 +134,12 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
         let repository = &seen.repository;
         let by = Instant::now() + GITHUB_CALL;
-        match self.world.github.private(seen.installation, repository.id, &repository.name, by).await {
+        match self.deps.github.private(seen.installation, repository.id, &repository.name, by).await {
             Ok(Some(private)) => seen.repository.private = private,
             // GitHub shows it no more, and its runs neither: the next look finds that out.
             Ok(None) => return Ok(false),
             Err(problem) => {
-                self.ledger.put_repository(SeenRepository { asked_at: self.now(), ..seen.clone() }).await?;
+                self.ledger.put_repository(SeenRepository { checked_at: self.now(), ..seen.clone() }).await?;
                 return Err(problem).context("ask whether the repository is private");
             }
         }
@@ -153,14 +153,14 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             times = hidden,
             "GitHub does not show it to the App; it is asked about again until its week is over"
         );
-        self.ledger.put_repository(SeenRepository { hidden, asked_at: self.now(), ..seen }).await?;
+        self.ledger.put_repository(SeenRepository { hidden, checked_at: self.now(), ..seen }).await?;
         Ok(())
     }
 
     /// Looks into runs that this look has not come to yet, as many as the sweep can.
-    async fn look_into(&self, runs: &[RunId], seen: &mut SeenRepository, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
+    async fn scan_runs(&self, runs: &[RunId], seen: &mut SeenRepository, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
         let left: Vec<RunId> = runs.iter().filter(|run| !seen.looked_at.contains(run)).take(RUNS).copied().collect();
-        let github = &self.world.github;
+        let github = &self.deps.github;
         let mut first_problem = None;
         for run in left {
             if !self.may_ask(seen.installation, budget).await {
@@ -169,10 +169,10 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             // One that goes wrong counts as looked at: the next look has its turn for it, and the others have theirs now.
             seen.looked_at.insert(run);
             match github.jobs_of(seen.installation, &seen.repository, run, Instant::now() + GITHUB_CALL).await {
-                Ok(jobs) => self.look_at_all(&jobs, seen, pools).await,
+                Ok(jobs) => self.scan_all_runs(&jobs, seen, pools).await,
                 Err(problem) => {
                     let problem = anyhow::Error::new(problem).context(format!("ask for the jobs of run {run}"));
-                    self.heed(seen.installation, &problem, budget).await;
+                    self.note_rate_limit(seen.installation, &problem, budget).await;
                     first_problem = first_problem.or(Some(problem));
                 }
             }
@@ -181,9 +181,9 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     /// Looks at each job of a run: one that cannot be recorded costs the others nothing.
-    async fn look_at_all(&self, jobs: &[FoundJob], seen: &mut SeenRepository, pools: &Pools) {
+    async fn scan_all_runs(&self, jobs: &[FoundJob], seen: &mut SeenRepository, pools: &Pools) {
         for job in jobs {
-            match self.look_at(job, seen, pools).await {
+            match self.scan_run(job, seen, pools).await {
                 Ok(true) => (seen.seen_at, seen.newest) = (self.now(), seen.newest.max(job.id)),
                 Ok(false) => {}
                 Err(problem) => {
@@ -193,14 +193,14 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
     }
 
-    /// A job at GitHub: if it waits for a runner of ours and nobody told of it, it is recorded as if somebody had. True if it was.
-    async fn look_at(&self, job: &FoundJob, seen: &SeenRepository, pools: &Pools) -> anyhow::Result<bool> {
+    /// A job at GitHub: if it waits for a runner of ours and no one told of it, it is recorded as if someone had. True if it was.
+    async fn scan_run(&self, job: &FoundJob, seen: &SeenRepository, pools: &Pools) -> anyhow::Result<bool> {
         let now = self.now();
         let since = job.now.started_at.or(job.now.created_at);
         if job.now.status != JobStatus::Queued || since.is_some_and(|since| now.since(since) < ON_ITS_WAY) {
             return Ok(false);
         }
-        let wanted = Wanted { labels: &job.now.labels, repository: &seen.repository, run: job.now.run, attempt: job.now.attempt };
+        let wanted = JobRequirements { labels: &job.now.labels, repository: &seen.repository, run: job.now.run, attempt: job.now.attempt };
         if !matches!(pools.place(wanted), Placement::Pool(_) | Placement::Unplaced(_)) {
             return Ok(false);
         }
@@ -211,9 +211,9 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 return self.placed_as(job.id, Some(private), pools).await;
             }
             // It was given up while the App could not see it, and waits after all.
-            return Ok(record.given_up && self.ask_about(job.id, pools).await?.is_some());
+            return Ok(record.given_up && self.reconcile_with_github(job.id, pools).await?.is_some());
         }
-        let observation = self.ledger.observe(&as_delivered(job, seen, now), pools).await.context("record a job that was found")?;
+        let observation = self.ledger.apply_delivery(&as_delivered(job, seen, now), pools).await.context("record a job that was found")?;
         warn!(job.id = %job.id, repository.name = seen.repository.name, "found a job that waits and that no delivery told of");
         for pool in &observation.wake {
             self.wake(pool).await;
@@ -222,12 +222,12 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     /// Takes away what runners of ours left behind at the places that belong to the repository.
-    async fn leftovers(&self, seen: &SeenRepository, deputy: bool, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
+    async fn gc_registrations_of(&self, seen: &SeenRepository, deputy: bool, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
         let mut first_problem = None;
         for scope in places(&seen.repository, deputy, pools) {
             let target = Target { installation: seen.installation, scope, labels: Labels::default() };
-            if let Err(problem) = self.clear_place(&target, budget).await {
-                self.heed(seen.installation, &problem, budget).await;
+            if let Err(problem) = self.gc_registrations_at(&target, budget).await {
+                self.note_rate_limit(seen.installation, &problem, budget).await;
                 first_problem = first_problem.or(Some(problem));
             }
         }
@@ -236,11 +236,11 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
 }
 
 /// Whose turn it is: those asked about longest ago, so many of each installation. One whose owner is not served waits for its week to end: the next
-/// pools file may have its owner again, and whoever wrote the repository down does not do so again.
+/// pools file may have its owner again, and anyone who wrote the repository down does not do so again.
 fn turns(mut known: Vec<SeenRepository>, pools: &Pools, now: Timestamp) -> Vec<SeenRepository> {
     known.retain(|seen| pools.serves(&seen.repository) || now.since(seen.seen_at) > FORGET_AFTER);
-    known.retain(|seen| now.since(seen.asked_at) >= if seen.hidden > 1 { ASK_HIDDEN_EVERY } else { ASK_EVERY });
-    known.sort_by_key(|seen| (seen.asked_at, seen.repository.id));
+    known.retain(|seen| now.since(seen.checked_at) >= if seen.hidden > 1 { ASK_HIDDEN_EVERY } else { ASK_EVERY });
+    known.sort_by_key(|seen| (seen.checked_at, seen.repository.id));
     let mut taken: BTreeMap<InstallationId, usize> = BTreeMap::new();
     known.retain(|seen| {
         let taken = taken.entry(seen.installation).or_default();
@@ -278,8 +278,8 @@ fn as_delivered(job: &FoundJob, seen: &SeenRepository, at: Timestamp) -> JobEven
     JobEvent {
         action: JobAction::Queued,
         // Should the delivery come after all, it takes the place of this.
-        delivery: stand_in(at, 0),
-        held: false,
+        delivery: synthetic_delivery(at, 0),
+        gated: false,
         job: job.id,
         run: job.now.run,
         attempt: job.now.attempt,

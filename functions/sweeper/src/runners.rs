@@ -9,8 +9,8 @@ use mayfly_domain::model::pool::{Pool, Pools};
 use mayfly_domain::model::runner::{Runner, StopKind};
 use mayfly_domain::model::story::{Reason, StoryEvent};
 use mayfly_domain::model::target::Target;
-use mayfly_domain::transitions::care::{Care, care, in_the_way};
-use mayfly_domain::transitions::question::{Question, question};
+use mayfly_domain::transitions::lifecycle::{RunnerAction, runner_action, runners_to_evict};
+use mayfly_domain::transitions::liveness::{LivenessCheck, liveness_check};
 use mayfly_github::{CallError, Deleted};
 use mayfly_ledger::Store;
 use mayfly_ledger::runners::Changed;
@@ -19,22 +19,22 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::budget::Budget;
-use crate::{Fleet, GITHUB_CALL, GitHub, Sweeper};
+use crate::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
 
 /// Runners that are minded at a time: each is most often a call to GitHub, a write and a call to ECS. GitHub asks for few calls at once.
 const AT_ONCE: usize = 5;
 
 /// What is done about a runner.
-enum Minded {
+enum Handled {
     /// This.
-    Care(Care),
+    Care(RunnerAction),
     /// GitHub is asked at once: a job waits for the answer.
     Asked,
 }
 
 /// What taking a runner away at GitHub came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Away {
+pub(crate) enum Deregistered {
     /// GitHub has no such runner now: its task may be stopped.
     Gone,
     /// It has a job.
@@ -43,50 +43,58 @@ pub(crate) enum Away {
     Unknown,
 }
 
-impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
+impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// Does for every runner of a pool what it needs, the oldest first. Answers those that GitHub is to be asked about, which can wait.
-    pub(crate) async fn mind_runners(&self, runners: &[Runner], name: &PoolName, pools: Option<&Pools>, budget: &Budget) -> Vec<Runner> {
+    pub(crate) async fn reconcile_runners(
+        &self,
+        runners: &[Runner],
+        name: &PoolName,
+        pools: Option<&Pools>,
+        budget: &Budget,
+    ) -> Vec<Runner> {
         let pool = pools.and_then(|pools| pools.get(name));
         let now = self.now();
         let (quiet, others): (Vec<_>, Vec<_>) =
-            runners.iter().map(|runner| (runner, care(runner, pool, now))).partition(|(_, care)| *care == Care::None);
-        let minding = others.into_iter().map(|(runner, care)| (runner, Minded::Care(care)));
-        let questions = quiet.into_iter().filter_map(|(runner, _)| Some((runner, question(runner, now)?)));
-        let (urgent, later): (Vec<_>, Vec<_>) = questions.partition(|(_, question)| matches!(question, Question::Reserved(_)));
-        let asking = urgent.into_iter().map(|(runner, _)| (runner, Minded::Asked));
+            runners.iter().map(|runner| (runner, runner_action(runner, pool, now))).partition(|(_, action)| *action == RunnerAction::None);
+        let minding = others.into_iter().map(|(runner, action)| (runner, Handled::Care(action)));
+        let questions = quiet.into_iter().filter_map(|(runner, _)| Some((runner, liveness_check(runner, now)?)));
+        let (urgent, later): (Vec<_>, Vec<_>) = questions.partition(|(_, question)| matches!(question, LivenessCheck::Reserved(_)));
+        let asking = urgent.into_iter().map(|(runner, _)| (runner, Handled::Asked));
         futures::stream::iter(minding.chain(asking))
-            .for_each_concurrent(AT_ONCE, |(runner, minded)| self.mind(runner, minded, pools, budget))
+            .for_each_concurrent(AT_ONCE, |(runner, minded)| self.reconcile_runner(runner, minded, pools, budget))
             .await;
         later.into_iter().map(|(runner, _)| runner.clone()).collect()
     }
 
-    async fn mind(&self, runner: &Runner, minded: Minded, pools: Option<&Pools>, budget: &Budget) {
+    async fn reconcile_runner(&self, runner: &Runner, minded: Handled, pools: Option<&Pools>, budget: &Budget) {
         if budget.over() {
             return;
         }
         let may_ask = match (&minded, &runner.target) {
-            (Minded::Care(Care::Retire(_) | Care::End(_) | Care::Refuse), Some(target)) => self.may_ask(target.installation, budget).await,
+            (Handled::Care(RunnerAction::Deregister(_) | RunnerAction::ForceStop(_) | RunnerAction::RefuseJob), Some(target)) => {
+                self.may_ask(target.installation, budget).await
+            }
             _ => true,
         };
         let done = match minded {
-            Minded::Asked => match pools {
-                Some(pools) => self.ask_about_runner(runner, pools, budget).await,
+            Handled::Asked => match pools {
+                Some(pools) => self.check_runner(runner, pools, budget).await,
                 None => Ok(()),
             },
-            Minded::Care(Care::None) => Ok(()),
-            Minded::Care(Care::FindTask) => self.find_task(runner).await,
-            Minded::Care(Care::Mark(kind, why)) => self.mark(runner, kind, &why).await,
-            // Without the pools file it is not known whether anybody still wants the runner.
-            Minded::Care(Care::Retire(why)) if may_ask && pools.is_some() => self.retire(runner, &why).await,
-            Minded::Care(Care::Retire(_)) => Ok(()),
+            Handled::Care(RunnerAction::None) => Ok(()),
+            Handled::Care(RunnerAction::LocateTask) => self.find_task(runner).await,
+            Handled::Care(RunnerAction::MarkForStop(kind, why)) => self.mark(runner, kind, &why).await,
+            // Without the pools file it is not known whether anyone still wants the runner.
+            Handled::Care(RunnerAction::Deregister(why)) if may_ask && pools.is_some() => self.deregister_idle(runner, &why).await,
+            Handled::Care(RunnerAction::Deregister(_)) => Ok(()),
             // Without the pools file its own limit is not known: a busy runner must not pay for that.
-            Minded::Care(Care::End(_)) if pools.is_none() => Ok(()),
-            Minded::Care(Care::Refuse) => self.refuse(runner, may_ask && pools.is_some()).await,
-            Minded::Care(Care::End(why)) => self.end(runner, may_ask, &why).await,
+            Handled::Care(RunnerAction::ForceStop(_)) if pools.is_none() => Ok(()),
+            Handled::Care(RunnerAction::RefuseJob) => self.refuse(runner, may_ask && pools.is_some()).await,
+            Handled::Care(RunnerAction::ForceStop(why)) => self.end(runner, may_ask, &why).await,
         };
         if let Err(problem) = done {
             if let Some(target) = &runner.target {
-                self.heed(target.installation, &problem, budget).await;
+                self.note_rate_limit(target.installation, &problem, budget).await;
             }
             warn!(runner.id = %runner.id, pool.name = %runner.pool, error = format!("{problem:#}"), "could not check the runner: the next sweep tries again");
         }
@@ -105,9 +113,9 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 return warn!(pool.name = %pool.name, error = %problem, "could not make room in the pool: the next sweep tries again");
             }
         };
-        for id in in_the_way(pool, &limits, jobs, runners, self.now()) {
+        for id in runners_to_evict(pool, &limits, jobs, runners, self.now()) {
             let Some(runner) = runners.iter().find(|runner| runner.id == id) else { continue };
-            self.mind(runner, Minded::Care(Care::Retire(Reason::MakesRoom)), Some(pools), budget).await;
+            self.reconcile_runner(runner, Handled::Care(RunnerAction::Deregister(Reason::MakesRoom)), Some(pools), budget).await;
         }
     }
 
@@ -118,21 +126,21 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         if let Changed::Yes(marked) = self.ledger.change_runner(&runner.address(), mark).await? {
             info!(runner.id = %runner.id, pool.name = %runner.pool, reason = %why, "marked the runner for stopping");
             if let Some(arn) = &marked.arn {
-                self.world.fleet.stop(arn, &why.to_string()).await?;
+                self.deps.ecs.stop(arn, &why.to_string()).await?;
             }
         }
         Ok(())
     }
 
     /// Takes an idle runner away at GitHub, and stops its task only if GitHub had no job on it.
-    async fn retire(&self, runner: &Runner, why: &Reason) -> anyhow::Result<()> {
-        match self.take_away(runner).await? {
-            Away::Gone => {
-                // One that asked again meanwhile has a registration that GitHub was not asked about: a later sweep looks anew.
+    async fn deregister_idle(&self, runner: &Runner, why: &Reason) -> anyhow::Result<()> {
+        match self.deregister(runner).await? {
+            Deregistered::Gone => {
+                // One that asked again meanwhile has a registration that GitHub was not asked about: a later sweep looks again.
                 if self.retired(runner, why).await? { self.stop_task(runner, why).await } else { Ok(()) }
             }
-            Away::Busy => self.found_busy(&runner.address()).await,
-            Away::Unknown => self.left_alone(runner).await,
+            Deregistered::Busy => self.found_busy(&runner.address()).await,
+            Deregistered::Unknown => self.left_alone(runner).await,
         }
     }
 
@@ -173,7 +181,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// Stops a runner whose time is over. GitHub is told first, if it may be asked anything now, so that it gives it nothing more; its answer
     /// changes nothing.
     async fn end(&self, runner: &Runner, may_ask: bool, why: &Reason) -> anyhow::Result<()> {
-        if may_ask && let Err(problem) = self.take_away(runner).await {
+        if may_ask && let Err(problem) = self.deregister(runner).await {
             warn!(runner.id = %runner.id, pool.name = %runner.pool, error = format!("{problem:#}"), "could not deregister the runner at GitHub");
         }
         self.stop_task(runner, why).await
@@ -182,36 +190,36 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     async fn stop_task(&self, runner: &Runner, why: &Reason) -> anyhow::Result<()> {
         let Some(arn) = &runner.arn else { return Ok(()) };
         info!(runner.id = %runner.id, pool.name = %runner.pool, task.arn = %arn, reason = %why, "stopped the runner's task");
-        self.world.fleet.stop(arn, &why.to_string()).await.context("stop its task")
+        self.deps.ecs.stop(arn, &why.to_string()).await.context("stop its task")
     }
 
     /// Takes every registration of a runner away: the one in its row, or, if none is, whatever carries one of its names.
-    pub(crate) async fn take_away(&self, runner: &Runner) -> anyhow::Result<Away> {
-        let Some(target) = &runner.target else { return Ok(Away::Gone) };
+    pub(crate) async fn deregister(&self, runner: &Runner) -> anyhow::Result<Deregistered> {
+        let Some(target) = &runner.target else { return Ok(Deregistered::Gone) };
         let by = Instant::now() + GITHUB_CALL;
-        let github = &self.world.github;
+        let github = &self.deps.github;
         if let Some(id) = runner.github {
             return self.delete(github, target, id, by).await;
         }
         let listed = match github.list(target, by).await {
             Ok(listed) => listed,
-            Err(CallError::Refused { .. }) => return Ok(Away::Unknown),
+            Err(CallError::Refused { .. }) => return Ok(Deregistered::Unknown),
             Err(problem) => return Err(anyhow::Error::new(problem).context("list the runners there")),
         };
         for found in listed.iter().filter(|found| runner.is_registered_as(found.id, &found.name)) {
             let away = self.delete(github, target, found.id, by).await?;
-            if away != Away::Gone {
+            if away != Deregistered::Gone {
                 return Ok(away);
             }
         }
-        Ok(Away::Gone)
+        Ok(Deregistered::Gone)
     }
 
-    pub(crate) async fn delete(&self, github: &G, target: &Target, id: GithubRunnerId, by: Instant) -> anyhow::Result<Away> {
+    pub(crate) async fn delete(&self, github: &G, target: &Target, id: GithubRunnerId, by: Instant) -> anyhow::Result<Deregistered> {
         Ok(match github.delete(target, id, by).await.context("take it away at GitHub")? {
-            Deleted::Gone | Deleted::NotFound { target_visible: true } => Away::Gone,
-            Deleted::Busy => Away::Busy,
-            Deleted::NotFound { target_visible: false } => Away::Unknown,
+            Deleted::Gone | Deleted::NotFound { target_visible: true } => Deregistered::Gone,
+            Deleted::Busy => Deregistered::Busy,
+            Deleted::NotFound { target_visible: false } => Deregistered::Unknown,
         })
     }
 

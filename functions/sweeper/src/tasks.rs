@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
+use mayfly_domain::model::end::End;
 use mayfly_domain::model::id::{PoolName, RunnerAddress, RunnerId, TaskArn};
 use mayfly_domain::model::runner::Runner;
-use mayfly_domain::model::task::{End, TaskStatus};
+use mayfly_domain::model::task::TaskStatus;
 use mayfly_domain::transitions::launch_result::{MissingTask, task_missing};
 use mayfly_ecs::Described;
 use mayfly_ledger::Store;
@@ -14,15 +15,15 @@ use mayfly_queue::Wakes;
 use tracing::{error, info, warn};
 
 use crate::budget::Budget;
-use crate::{Fleet, GitHub, Sweeper};
+use crate::{EcsPort, GitHub, Sweeper};
 
 /// Of so many rows one may be read again by itself: a read unit is 4 kB, of a single row or of these together.
 const ONE_BY_ONE: usize = 4;
 
-impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
+impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// Holds every open runner's task against what ECS says of it. Each sweep begins with another one, as there may be no time for all.
     /// `named` gets the tasks that the pool's rows name. Answers the rows as they are now, if most are as they were.
-    pub(crate) async fn ask_ecs(
+    pub(crate) async fn reconcile_tasks(
         &self,
         pool: &PoolName,
         named: &mut BTreeSet<TaskArn>,
@@ -35,7 +36,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
         let arns: Vec<TaskArn> = by_arn.keys().cloned().collect();
         named.extend(arns.iter().cloned());
-        let described = self.world.fleet.describe(&arns).await.context("describe the tasks")?;
+        let described = self.deps.ecs.describe(&arns).await.context("describe the tasks")?;
         let of_a_row = |described: Described| match &described {
             Described::Task(task) => by_arn.get(&task.arn).map(|runner| (*runner, described)),
             Described::Missing(arn) => by_arn.get(arn).map(|runner| (*runner, described)),
@@ -86,7 +87,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
 
     /// As if an event had said it.
     pub(crate) async fn task_seen(&self, task: &mayfly_domain::model::task::Task) -> anyhow::Result<()> {
-        let news = self.ledger.task_seen(task, self.world.public_ip, self.now()).await?;
+        let news = self.ledger.task_seen(task, self.deps.public_ip, self.now()).await?;
         if let Some(why) = &news.must_act {
             error!(
                 runner.id = %task.address.runner, pool.name = %task.address.pool, task.arn = %task.arn,
@@ -94,7 +95,7 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             );
         }
         if let Some(why) = news.stop {
-            self.world.fleet.stop(&task.arn, &why.to_string()).await?;
+            self.deps.ecs.stop(&task.arn, &why.to_string()).await?;
         }
         for pool in &news.wake {
             info!(runner.id = %task.address.runner, task.arn = %task.arn, "closed: the event that its task stopped was lost");
@@ -105,11 +106,11 @@ impl<S: Store, F: Fleet, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
 
     /// Looks for the task of a launch that was never answered.
     pub(crate) async fn find_task(&self, runner: &Runner) -> anyhow::Result<()> {
-        let tasks = self.world.fleet.list_by_started_by(&runner.address()).await.context("list its tasks")?;
+        let tasks = self.deps.ecs.list_by_started_by(&runner.address()).await.context("list its tasks")?;
         if tasks.is_empty() {
             return self.missing(runner).await;
         }
-        for described in self.world.fleet.describe(&tasks).await.context("describe its tasks")? {
+        for described in self.deps.ecs.describe(&tasks).await.context("describe its tasks")? {
             if let Described::Task(task) = described {
                 self.task_seen(&task).await?;
             }

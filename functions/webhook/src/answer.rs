@@ -1,4 +1,4 @@
-//! What is said to whoever sent the delivery. GitHub keeps it for the user to read.
+//! What is said to anyone who sent the delivery. GitHub keeps it for the user to read.
 
 use serde::Serialize;
 

@@ -6,25 +6,25 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mayfly_config::source::{Clock, Settings, SettingsError};
+use mayfly_config::store::{Clock, Settings, SettingsError};
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::job::{JobAction, JobEvent};
 use mayfly_domain::model::label::Labels;
-use mayfly_domain::model::pool::{Placement, Pools, Wanted};
+use mayfly_domain::model::pool::{JobRequirements, Placement, Pools};
 use mayfly_domain::model::story::Reason;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::transitions::changes::{Observation, Verdict};
-use mayfly_ledger::repositories::Sighting;
-use mayfly_ledger::wishes::Applied;
+use mayfly_domain::transitions::changes::{DeliveryChanges, Verdict};
+use mayfly_ledger::repositories::RepositorySeen;
+use mayfly_ledger::requests::AppliedVersion;
 use mayfly_ledger::{Ledger, Store};
 use mayfly_queue::Wakes;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::answer::{Answer, Outcome};
 use crate::delivery;
-use crate::noted::Noted;
 use crate::payload::{self, NoJob};
 use crate::request::Request;
+use crate::seen_repositories::SeenRepositories;
 
 /// A delivery is answered after this time, whatever hangs: GitHub gives up after 10 s (docs.github.com, "Handling webhook deliveries"), and
 /// Lambda ends the function then (`infra/template.yaml`), which leaves neither an answer nor a line in the log.
@@ -35,7 +35,7 @@ const WAKE: Duration = Duration::from_secs(2);
 
 /// A delivery that may not be in the ledger: it has to be sent again.
 #[derive(Debug)]
-pub struct NotRecorded(pub String);
+pub struct RecordError(pub String);
 
 /// Where deliveries are written down.
 #[async_trait]
@@ -44,47 +44,47 @@ pub trait Jobs: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`NotRecorded`] if it is not certain that the ledger has it.
-    async fn observe(&self, event: &JobEvent, pools: &Pools) -> Result<Observation, NotRecorded>;
+    /// [`RecordError`] if it is not certain that the ledger has it.
+    async fn apply_delivery(&self, event: &JobEvent, pools: &Pools) -> Result<DeliveryChanges, RecordError>;
 
     /// Writes down that the repository has jobs for us: what GitHub never tells of is looked for there.
     ///
     /// # Errors
     ///
-    /// [`NotRecorded`] if it is not certain that the ledger has it.
-    async fn sighted(&self, seen: &Sighting) -> Result<(), NotRecorded>;
+    /// [`RecordError`] if it is not certain that the ledger has it.
+    async fn touch_repository(&self, seen: &RepositorySeen) -> Result<(), RecordError>;
 
     /// Writes down that the repository has jobs, and that its account is not served: they are looked for when it is.
     ///
     /// # Errors
     ///
-    /// [`NotRecorded`] if it is not certain that the ledger has it.
-    async fn unserved(&self, seen: &Sighting) -> Result<(), NotRecorded>;
+    /// [`RecordError`] if it is not certain that the ledger has it.
+    async fn unserved(&self, seen: &RepositorySeen) -> Result<(), RecordError>;
 
     /// Which version of the pools file was applied last.
     ///
     /// # Errors
     ///
-    /// [`NotRecorded`] if the ledger does not say.
-    async fn applied(&self, now: Timestamp) -> Result<Applied, NotRecorded>;
+    /// [`RecordError`] if the ledger does not say.
+    async fn applied(&self, now: Timestamp) -> Result<AppliedVersion, RecordError>;
 }
 
 #[async_trait]
 impl<S: Store> Jobs for Ledger<S> {
-    async fn observe(&self, event: &JobEvent, pools: &Pools) -> Result<Observation, NotRecorded> {
-        Self::observe(self, event, pools).await.map_err(|error| NotRecorded(in_words(&error)))
+    async fn apply_delivery(&self, event: &JobEvent, pools: &Pools) -> Result<DeliveryChanges, RecordError> {
+        Self::apply_delivery(self, event, pools).await.map_err(|error| RecordError(in_words(&error)))
     }
 
-    async fn sighted(&self, seen: &Sighting) -> Result<(), NotRecorded> {
-        Self::sighted(self, seen).await.map_err(|error| NotRecorded(in_words(&error)))
+    async fn touch_repository(&self, seen: &RepositorySeen) -> Result<(), RecordError> {
+        Self::touch_repository(self, seen).await.map_err(|error| RecordError(in_words(&error)))
     }
 
-    async fn unserved(&self, seen: &Sighting) -> Result<(), NotRecorded> {
-        Self::unserved(self, seen).await.map_err(|error| NotRecorded(in_words(&error)))
+    async fn unserved(&self, seen: &RepositorySeen) -> Result<(), RecordError> {
+        Self::unserved(self, seen).await.map_err(|error| RecordError(in_words(&error)))
     }
 
-    async fn applied(&self, now: Timestamp) -> Result<Applied, NotRecorded> {
-        Self::applied(self, now).await.map_err(|error| NotRecorded(in_words(&error)))
+    async fn applied(&self, now: Timestamp) -> Result<AppliedVersion, RecordError> {
+        Self::applied_version(self, now).await.map_err(|error| RecordError(in_words(&error)))
     }
 }
 
@@ -107,8 +107,8 @@ pub struct Webhook<J, W> {
     wakes: W,
     clock: Clock,
     wakes_not_sent: AtomicU64,
-    noted: Noted,
-    noted_unserved: Noted,
+    noted: SeenRepositories,
+    noted_unserved: SeenRepositories,
     told_unreadable: AtomicBool,
 }
 
@@ -122,8 +122,8 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
             wakes,
             clock,
             wakes_not_sent: AtomicU64::new(0),
-            noted: Noted::default(),
-            noted_unserved: Noted::default(),
+            noted: SeenRepositories::default(),
+            noted_unserved: SeenRepositories::default(),
             told_unreadable: AtomicBool::new(false),
         }
     }
@@ -137,7 +137,7 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
     /// Takes one delivery.
     pub async fn answer(&self, request: &Request) -> Answer {
         let delivery = request.header("x-github-delivery").unwrap_or_default();
-        let answered = timeout_at(Instant::now() + DEADLINE, self.take(request)).await;
+        let answered = timeout_at(Instant::now() + DEADLINE, self.handle(request)).await;
         let answer = answered.unwrap_or_else(|_| {
             tracing::warn!(delivery.id = %delivery, "no answer from AWS within {} s: the delivery is refused, and comes again", DEADLINE.as_secs());
             Err(Answer::failed("AWS does not answer: deliver again"))
@@ -145,7 +145,7 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
         let answer = answer.unwrap_or_else(|answer| answer);
         // What has failed is in the log already, with its cause.
         if answer.outcome == Outcome::Refused {
-            // An unsigned request may come from anybody, so nothing of it is repeated here.
+            // An unsigned request may come from anyone, so nothing of it is repeated here.
             tracing::info!(http.status = answer.status, reason = %answer.reason, "refused a request");
         } else if answer.outcome != Outcome::Failed {
             tracing::debug!(delivery.id = %delivery, http.status = answer.status, reason = %answer.reason, "answered: {}", answer.outcome.as_str());
@@ -154,10 +154,10 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
     }
 
     /// verify → identify → record. The error is the answer, too: whatever ends the way early.
-    async fn take(&self, request: &Request) -> Result<Answer, Answer> {
+    async fn handle(&self, request: &Request) -> Result<Answer, Answer> {
         let body = delivery::raw_body(request)?;
         delivery::refuse_unsigned(request)?;
-        let secrets = self.settings.webhook_secrets().await.map_err(|error| no_settings(&error))?;
+        let secrets = self.settings.webhook_secrets().await.map_err(|error| settings_unavailable(&error))?;
         delivery::refuse_wrongly_signed(request, &body, &secrets)?;
         let format = delivery::format(request)?;
         let event = request.header("x-github-event").ok_or_else(|| Answer::refused(400, "the X-GitHub-Event header is missing"))?;
@@ -182,22 +182,22 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
             );
         }
         let Some((repository, installation)) = origin else { return Ok(answer) };
-        let pools = self.settings.pools().await.map_err(|error| no_settings(&error))?;
+        let pools = self.settings.pools().await.map_err(|error| settings_unavailable(&error))?;
         if pools.serves(&repository) && pools.pools.iter().any(|pool| pool.refuses(&repository).is_none()) {
             tracing::info!(
                 delivery.id = guid,
                 repository.name = repository.name,
                 "a delivery that tells of no job: its repository is looked at"
             );
-            self.note_repository(&Sighting { repository, installation, job: None, at: (self.clock)() }, guid).await?;
+            self.note_repository(&RepositorySeen { repository, installation, job: None, at: (self.clock)() }, guid).await?;
         }
         Ok(answer)
     }
 
     async fn record(&self, event: &JobEvent) -> Result<Answer, Answer> {
         let Judge { pools, newest } = self.pools_for(event).await?;
-        let observation = self.jobs.observe(event, &pools).await.map_err(|NotRecorded(error)| {
-            // Once is nothing: GitHub's list of failed deliveries has it. What lasts rings the alarm webhook-fails.
+        let observation = self.jobs.apply_delivery(event, &pools).await.map_err(|RecordError(error)| {
+            // Once is nothing: GitHub's list of failed deliveries has it. What lasts rings the alarm webhook-5xx.
             tracing::warn!(delivery.id = %event.delivery, job.id = event.job.0, error, "could not record a delivery");
             Answer::failed("the ledger does not answer: deliver again")
         })?;
@@ -207,7 +207,7 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
         if ignored && is_new(event) && !pools.serves(&event.repository) {
             self.note_unserved(event).await?;
         } else if !ignored || !newest {
-            self.note_repository(&Sighting::from(event), &event.delivery).await?;
+            self.note_repository(&RepositorySeen::from(event), &event.delivery).await?;
         }
         Ok(match observation.verdict {
             Verdict::Recorded => Answer::new(202, Outcome::Recorded, "the ledger has it"),
@@ -220,31 +220,31 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
     /// leaves nothing by which a later file could find it is judged by no file that is older than the newest applied.
     async fn pools_for(&self, event: &JobEvent) -> Result<Judge, Answer> {
         let of = |pools: Arc<Pools>| Judge { pools, newest: true };
-        let wanted = Wanted { labels: &event.labels, repository: &event.repository, run: event.run, attempt: event.attempt };
-        let pools = self.settings.pools().await.map_err(|error| no_settings(&error))?;
+        let wanted = JobRequirements { labels: &event.labels, repository: &event.repository, run: event.run, attempt: event.attempt };
+        let pools = self.settings.pools().await.map_err(|error| settings_unavailable(&error))?;
         if !is_new(event) || matches!(pools.place(wanted), Placement::Pool(_)) || runs_at_github(&event.labels) {
             return Ok(of(pools));
         }
-        let pools = self.settings.pools_fresh().await.map_err(|error| no_settings(&error))?;
+        let pools = self.settings.refresh_pools().await.map_err(|error| settings_unavailable(&error))?;
         if !matches!(pools.place(wanted), Placement::NotOurs) {
             return Ok(of(pools));
         }
-        let applied = self.jobs.applied((self.clock)()).await.map_err(|NotRecorded(error)| {
+        let applied = self.jobs.applied((self.clock)()).await.map_err(|RecordError(error)| {
             tracing::warn!(delivery.id = %event.delivery, job.id = event.job.0, error, "not known which pools file was applied last");
             Answer::failed("the ledger does not answer: deliver again")
         })?;
         let version = applied.version.unwrap_or_default();
-        if pools.generation >= version {
+        if pools.version >= version {
             return Ok(Judge { newest: !applied.under_way, ..of(pools) });
         }
-        let pools = self.settings.pools_from(version).await.map_err(|error| no_settings(&error))?;
-        Ok(Judge { newest: !applied.under_way && pools.generation >= version, pools })
+        let pools = self.settings.pools_from(version).await.map_err(|error| settings_unavailable(&error))?;
+        Ok(Judge { newest: !applied.under_way && pools.version >= version, pools })
     }
 
     /// Has the ledger know that the job's repository is one of an account that is not served. Nothing of the job itself is kept: the number of strangers'
     /// jobs has no bound.
     async fn note_unserved(&self, event: &JobEvent) -> Result<(), Answer> {
-        let seen = Sighting::from(event);
+        let seen = RepositorySeen::from(event);
         if runs_at_github(&event.labels) || self.noted_unserved.has(&seen) {
             return Ok(());
         }
@@ -254,11 +254,11 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
 
     /// Has the ledger know the job's repository, unless this process knows that it does. Done for every job of ours, however short its stay: it may be
     /// the only one of its repository that is ever told of. What fails here fails the delivery, which comes again.
-    async fn note_repository(&self, seen: &Sighting, guid: &str) -> Result<(), Answer> {
+    async fn note_repository(&self, seen: &RepositorySeen, guid: &str) -> Result<(), Answer> {
         if self.noted.has(seen) {
             return Ok(());
         }
-        let written = self.jobs.sighted(seen).await;
+        let written = self.jobs.touch_repository(seen).await;
         keep(&self.noted, written, seen, (guid, "a job's repository"))
     }
 
@@ -284,8 +284,13 @@ struct Judge {
 }
 
 /// Remembers that the ledger has the repository, or fails the delivery, which comes again.
-fn keep(noted: &Noted, written: Result<(), NotRecorded>, seen: &Sighting, (guid, what): (&str, &str)) -> Result<(), Answer> {
-    written.map_err(|NotRecorded(error)| {
+fn keep(
+    noted: &SeenRepositories,
+    written: Result<(), RecordError>,
+    seen: &RepositorySeen,
+    (guid, what): (&str, &str),
+) -> Result<(), Answer> {
+    written.map_err(|RecordError(error)| {
         tracing::warn!(delivery.id = guid, repository.id = seen.repository.id.0, error, "could not write down {what}");
         Answer::failed("the ledger does not know the repository: deliver again")
     })?;
@@ -309,7 +314,7 @@ fn not_used(event: &str) -> Answer {
     Answer::ignored(if event == "ping" { "pong".to_owned() } else { format!("{event:?} is an event that is not used") })
 }
 
-fn no_settings(error: &SettingsError) -> Answer {
+fn settings_unavailable(error: &SettingsError) -> Answer {
     if error.is_transient() {
         tracing::warn!(error = %error, "there are no settings to work with");
     } else {
@@ -319,7 +324,7 @@ fn no_settings(error: &SettingsError) -> Answer {
 }
 
 /// One line for each delivery that concerns us, none for jobs of others: GitHub sends those of all repositories.
-fn log(event: &JobEvent, observation: &Observation) {
+fn log(event: &JobEvent, observation: &DeliveryChanges) {
     let action = match event.action {
         JobAction::Queued => "queued",
         JobAction::Waiting => "waiting",

@@ -5,10 +5,10 @@
 mod answer;
 mod delivery;
 mod handler;
-mod noted;
 mod payload;
 mod request;
+mod seen_repositories;
 
 pub use answer::{Answer, Outcome};
-pub use handler::{Jobs, NotRecorded, Webhook};
+pub use handler::{Jobs, RecordError, Webhook};
 pub use request::Request;

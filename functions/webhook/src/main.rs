@@ -1,9 +1,9 @@
 //! The Lambda function `webhook`.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use mayfly_config::environment::{self, Base};
+use mayfly_config::environment::{self, FunctionEnv};
 use mayfly_config::parameter::Ssm;
-use mayfly_config::source::{Parameters, Settings, system_clock};
+use mayfly_config::store::{Parameters, Settings, system_clock};
 use mayfly_ledger::{Dynamo, Ledger};
 use mayfly_queue::SqsWakes;
 use mayfly_webhook::{Request, Webhook};
@@ -11,7 +11,7 @@ use mayfly_webhook::{Request, Webhook};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     mayfly_telemetry::init();
-    let (base, secret) = environment::read(|variables| (Base::read(variables), environment::webhook_secret_parameter(variables)))?;
+    let (base, secret) = environment::read(|variables| (FunctionEnv::read(variables), environment::webhook_secret_parameter(variables)))?;
     let config = mayfly_config::aws::sdk_config()?;
     let parameters = Parameters { pools: Some(base.pools_parameter), webhook_secret: Some(secret), ..Parameters::default() };
     let settings = Settings::new(Ssm::new(aws_sdk_ssm::Client::new(&config)), parameters, Box::new(system_clock));

@@ -121,7 +121,7 @@ pub(crate) fn read(json: &[u8], delivery: &str, received_at: Timestamp) -> Resul
     Ok(JobEvent {
         action,
         delivery: delivery.to_owned(),
-        held: matches!(job.status.as_deref(), Some("waiting" | "pending")),
+        gated: matches!(job.status.as_deref(), Some("waiting" | "pending")),
         job: JobId(job.id),
         run: RunId(job.run_id),
         attempt: job.run_attempt,
@@ -154,7 +154,7 @@ fn unknown_action(word: &str) -> Answer {
     Answer::ignored(format!("workflow_job {word:?} is an action that is not used"))
 }
 
-/// A runner without a name is none. One without an id is named, but can be nobody of ours: id 0 is no runner's.
+/// A runner without a name is none. One without an id is named, but can be no one of ours: id 0 is no runner's.
 fn runner(id: Option<i64>, name: Option<String>) -> Option<AssignedRunner> {
     let name = name.filter(|name| !name.is_empty())?;
     Some(AssignedRunner { id: GithubRunnerId(id.unwrap_or(0)), name })
@@ -241,7 +241,7 @@ mod tests {
     fn everything_that_is_used_is_read() {
         let event = event(&good()).unwrap();
         assert_eq!(
-            (event.action, event.held, event.job, event.run, event.attempt),
+            (event.action, event.gated, event.job, event.run, event.attempt),
             (JobAction::Queued, false, JobId(14_541_957_942), RunId(7), 2)
         );
         assert_eq!(event.repository, target::Repository { id: RepositoryId(3), name: "acme/app".into(), owner: OwnerId(9), private: true });
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn a_job_that_is_held_back_is_seen_whatever_the_action_says() {
         for (status, held) in [("queued", false), ("waiting", true), ("pending", true), ("in_progress", false), ("something new", false)] {
-            assert_eq!(event(&with("/workflow_job/status", json!(status))).unwrap().held, held, "{status}");
+            assert_eq!(event(&with("/workflow_job/status", json!(status))).unwrap().gated, held, "{status}");
         }
     }
 

@@ -9,17 +9,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use mayfly_config::parameter::{Parameter, ParameterStore, Unreadable};
-use mayfly_config::source::{Parameters, Settings};
+use mayfly_config::store::{Parameters, Settings};
 use mayfly_domain::model::id::{JobId, PoolName};
 use mayfly_domain::model::job::{JobEvent, JobRecord, JobState};
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::transitions::changes::Observation;
-use mayfly_domain::transitions::observe::{Known, observe};
-use mayfly_ledger::repositories::Sighting;
-use mayfly_ledger::wishes::Applied;
+use mayfly_domain::transitions::changes::DeliveryChanges;
+use mayfly_domain::transitions::delivery::{DeliverySnapshot, apply_delivery};
+use mayfly_ledger::repositories::RepositorySeen;
+use mayfly_ledger::requests::AppliedVersion;
 use mayfly_queue::{NotSent, Wakes};
-use mayfly_webhook::{Answer, Jobs, NotRecorded, Outcome, Request, Webhook};
+use mayfly_webhook::{Answer, Jobs, Outcome, RecordError, Request, Webhook};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
@@ -37,7 +37,7 @@ struct State {
     repositories_down: bool,
     sighted: Vec<String>,
     unserved: Vec<String>,
-    applied: Applied,
+    applied: AppliedVersion,
     queue_down: bool,
     woken: Vec<PoolName>,
     hangs: Option<Hangs>,
@@ -57,11 +57,11 @@ impl Memory {
     }
 
     /// Writes something down of a repository, unless that fails.
-    async fn write_repository(&self, write: impl FnOnce(&mut State)) -> Result<(), NotRecorded> {
+    async fn write_repository(&self, write: impl FnOnce(&mut State)) -> Result<(), RecordError> {
         self.pass_by(Hangs::Repositories).await;
         let mut state = self.0.lock().unwrap();
         if state.repositories_down {
-            return Err(NotRecorded("down".into()));
+            return Err(RecordError("down".into()));
         }
         write(&mut state);
         Ok(())
@@ -85,31 +85,31 @@ impl ParameterStore for Memory {
 #[async_trait]
 #[expect(clippy::unwrap_used, reason = "a port of the tests")]
 impl Jobs for Memory {
-    async fn observe(&self, event: &JobEvent, pools: &Pools) -> Result<Observation, NotRecorded> {
+    async fn apply_delivery(&self, event: &JobEvent, pools: &Pools) -> Result<DeliveryChanges, RecordError> {
         self.pass_by(Hangs::Ledger).await;
         let mut state = self.0.lock().unwrap();
         if state.ledger_down {
-            return Err(NotRecorded("down".into()));
+            return Err(RecordError("down".into()));
         }
-        let observation = observe(event, Known { pools, record: state.records.get(&event.job), runner: None });
+        let observation = apply_delivery(event, DeliverySnapshot { pools, record: state.records.get(&event.job), runner: None });
         if let Some(record) = observation.record.clone() {
             state.records.insert(event.job, record);
         }
         Ok(observation)
     }
 
-    async fn sighted(&self, seen: &Sighting) -> Result<(), NotRecorded> {
+    async fn touch_repository(&self, seen: &RepositorySeen) -> Result<(), RecordError> {
         self.write_repository(|state| state.sighted.push(seen.repository.name.clone())).await
     }
 
-    async fn unserved(&self, seen: &Sighting) -> Result<(), NotRecorded> {
+    async fn unserved(&self, seen: &RepositorySeen) -> Result<(), RecordError> {
         self.write_repository(|state| state.unserved.push(seen.repository.name.clone())).await
     }
 
-    async fn applied(&self, _now: Timestamp) -> Result<Applied, NotRecorded> {
+    async fn applied(&self, _now: Timestamp) -> Result<AppliedVersion, RecordError> {
         self.pass_by(Hangs::Ledger).await;
         let state = self.0.lock().unwrap();
-        if state.ledger_down { Err(NotRecorded("down".into())) } else { Ok(state.applied) }
+        if state.ledger_down { Err(RecordError("down".into())) } else { Ok(state.applied) }
     }
 }
 
@@ -506,7 +506,7 @@ async fn a_job_that_comes_after_apply_is_judged_by_the_new_file_however_recently
     let for_gpu = || of(&job_with("/workflow_job/labels", json!(["gpu"])));
     assert_eq!(world.outcome(for_gpu()).await, (200, Outcome::Ignored));
     world.put("pools", &format!("{POOLS}[pools.gpu]\nlabels = [\"gpu\"]\ncpu = 4\nmemory = \"16 GiB\"\nmax = 1\n"));
-    world.state().applied = Applied { version: Some(2), under_way: false };
+    world.state().applied = AppliedVersion { version: Some(2), under_way: false };
     assert_eq!(world.outcome(for_gpu()).await, (202, Outcome::Recorded), "not a second later");
     assert_eq!(world.job().unwrap().pool, Some("gpu".parse().unwrap()));
 }
@@ -515,9 +515,9 @@ async fn a_job_that_comes_after_apply_is_judged_by_the_new_file_however_recently
 async fn a_job_that_comes_when_it_is_not_known_which_file_is_the_newest_has_its_repository_looked_at() {
     // SSM shows an older file than was applied; one is being applied now; the ledger does not say.
     for (applied, sighted) in [
-        (Applied { version: Some(2), under_way: false }, 1),
-        (Applied { version: Some(1), under_way: true }, 1),
-        (Applied { version: Some(1), under_way: false }, 0),
+        (AppliedVersion { version: Some(2), under_way: false }, 1),
+        (AppliedVersion { version: Some(1), under_way: true }, 1),
+        (AppliedVersion { version: Some(1), under_way: false }, 0),
     ] {
         let world = World::new();
         world.state().applied = applied;

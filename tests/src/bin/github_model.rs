@@ -19,7 +19,7 @@ struct Options {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let options = options(std::env::args().skip(1))?;
-    // Before the file says ready: whoever reads it may end us.
+    // Before the file says ready: anyone who reads it may end us.
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
     let server = Server::start(options.listen, options.seed, options.log).await?;
@@ -52,7 +52,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Option
     Ok(options)
 }
 
-/// Writes the address whole or not at all: whoever waits for the file never reads half of it.
+/// Writes the address whole or not at all: anyone who waits for the file never reads half of it.
 fn announce(path: &Path, url: &str) -> anyhow::Result<()> {
     let draft = path.with_extension("draft");
     let text = json!({ "url": url }).to_string();

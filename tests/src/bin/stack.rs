@@ -14,7 +14,7 @@ async fn main() -> ExitCode {
     match run(&words).await {
         Ok(code) => code,
         Err(why) => {
-            // The chain of reasons; a backtrace tells nothing to whoever typed the command.
+            // The chain of reasons; a backtrace tells nothing to anyone who typed the command.
             eprintln!("{why:#}");
             ExitCode::FAILURE
         }
@@ -54,7 +54,7 @@ async fn run(words: &[&str]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whoever reads may stop reading (`| head`): that is no failure.
+/// Anyone who reads may stop reading (`| head`): that is no failure.
 fn say(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }

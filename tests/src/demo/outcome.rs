@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use super::cast::{Kind, Part};
-use crate::watch::{Forged, GithubJob, Snapshot, Watch};
+use super::participants::{Kind, Part};
+use crate::inspect::{Forged, GithubJob, Snapshot, Watch};
 
 /// Something that must not be.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Gives the model a world: the machine's clock, its randomness, and somebody who carries out effects.
+//! Gives the model a world: the machine's clock, its randomness, and someone who carries out effects.
 
 use super::awslogs::Awslogs;
 use super::credentials::Credentials;

@@ -1,4 +1,4 @@
-//! What happened, for whoever watches: nothing is written down unless somebody asked for it.
+//! What happened, for anyone who watches: nothing is written down unless someone asked for it.
 
 use super::status::{DesiredStatus, LastStatus};
 use super::task::Task;

@@ -200,7 +200,7 @@ impl Fargate {
             Step::FailPull if starting => self.fail_pull(id, at),
             Step::StartContainer if starting => self.start_container(id, at),
             Step::Run if starting && state == ContainerState::Up => self.run(id, at),
-            Step::Reclaim(code) if starting => self.want_stopped(id, code, reclaimed(code), at),
+            Step::Reclaim(code) if starting => self.want_stopped(id, code, interrupted(code), at),
             Step::Stop if state == ContainerState::Up => self.stop(id, at),
             Step::Kill if state == ContainerState::Up => self.effects.push(Effect::Kill(id.clone())),
             Step::Die(exit_code) => self.container_exited(id, exit_code, at),
@@ -307,7 +307,7 @@ impl Fargate {
 }
 
 /// What ECS says of a task that it stops for this reason of its own.
-fn reclaimed(code: StopCode) -> &'static str {
+fn interrupted(code: StopCode) -> &'static str {
     match code {
         StopCode::TerminationNotice => "Your task is being stopped: the underlying infrastructure is to be retired.",
         StopCode::InfrastructureHealth => "Your task was stopped: the underlying infrastructure is not healthy.",

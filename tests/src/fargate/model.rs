@@ -38,7 +38,7 @@ pub struct Fargate {
     pub(crate) timers: Timers,
     pub(crate) outbox: Outbox,
     pub(crate) effects: Vec<Effect>,
-    /// What happened, if somebody wants to know.
+    /// What happened, if someone wants to know.
     pub journal: Journal,
     /// Words for tasks whose image will not come.
     pub(crate) pull_failures: BTreeMap<TaskId, String>,
@@ -269,13 +269,13 @@ impl Fargate {
         Ok(json!({ "task": view }))
     }
 
-    /// A task has stopped; it is forgotten when nobody can see it any more, lagging readers included.
+    /// A task has stopped; it is forgotten when no one can see it any more, lagging readers included.
     pub(crate) fn forget_later(&mut self, id: &TaskId, now: Timestamp) {
         self.live.remove(id);
         self.leaving.insert((now + VISIBLE_AFTER_STOP + self.settings.read_lag(), id.clone()));
     }
 
-    /// Drops what nobody can see any more.
+    /// Drops what no one can see any more.
     pub(crate) fn forget(&mut self, now: Timestamp) {
         while self.leaving.first().is_some_and(|(at, _)| *at <= now) {
             let Some((_, id)) = self.leaving.pop_first() else { break };

@@ -174,7 +174,7 @@ impl Fargate {
         }
     }
 
-    /// Somebody starts a task again that lives ("run more like this"): the same definition, overrides and `startedBy`, another ARN. With `idle` its
+    /// Someone starts a task again that lives ("run more like this"): the same definition, overrides and `startedBy`, another ARN. With `idle` its
     /// command is replaced by one that does nothing and does not end.
     pub fn copy(&mut self, id: &TaskId, idle: bool, at: &mut Moment<'_>) -> Option<TaskId> {
         let model = self.tasks.get(id).filter(|task| self.live.contains(&task.id))?.clone();

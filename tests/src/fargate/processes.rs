@@ -105,7 +105,7 @@ impl Processes {
             .env("AWS_DEFAULT_REGION", &self.region)
             .env("AWS_EXECUTION_ENV", "AWS_ECS_FARGATE")
             .env("RUNNER_MANUALLY_TRAP_SIG", "1")
-            // Whoever runs the local stack may be root, which the stock image's user is not.
+            // Anyone who runs the local stack may be root, which the stock image's user is not.
             .env("RUNNER_ALLOW_RUNASROOT", "1")
             .env("ACTIONS_RUNNER_PRINT_LOG_TO_STDOUT", "1")
             .env("MAYFLY_RUNNER_HOME", runner_home)

@@ -28,7 +28,7 @@ impl Fargate {
         at.now - fault.map_or(self.settings.read_lag(), |fault| fault.wait(0))
     }
 
-    /// True if this read does not know the task: whoever answers is behind. Without such a fault nothing is drawn.
+    /// True if this read does not know the task: anyone who answers is behind. Without such a fault nothing is drawn.
     fn leaves_out(&mut self, operation: Operation, id: &TaskId, at: &mut Moment<'_>) -> bool {
         if !self.faults.has(FaultKind::LeftOut) {
             return false;

@@ -88,7 +88,7 @@ impl Server {
     }
 }
 
-/// In one step, so that whoever waits for the file never reads half of it.
+/// In one step, so that anyone who waits for the file never reads half of it.
 fn announce(path: &Path, url: &str) -> io::Result<()> {
     let draft = path.with_extension("draft");
     std::fs::write(&draft, json!({ "url": url }).to_string())?;
@@ -116,6 +116,6 @@ async fn connection(stream: TcpStream, routes: Router) {
             }
         }
     });
-    // The other side may go away at any time; nobody is left to be told.
+    // The other side may go away at any time; no one is left to be told.
     let _ended = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }

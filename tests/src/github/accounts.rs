@@ -119,7 +119,7 @@ impl Accounts {
         self.installations.retain(|_, installation| installation.account != account);
     }
 
-    /// The repository of this full name, made if nobody has heard of it: private, like its owner an organization.
+    /// The repository of this full name, made if no one has heard of it: private, like its owner an organization.
     /// An owner that is made this way has no App.
     pub fn mention(&mut self, full_name: &str, now: Timestamp) -> RepositoryId {
         let (owner, name) = full_name.split_once('/').unwrap_or(("acme", full_name));
@@ -134,7 +134,7 @@ impl Accounts {
         id
     }
 
-    /// The account of this login, made if nobody has heard of it.
+    /// The account of this login, made if no one has heard of it.
     fn owner(&mut self, login: &str) -> AccountId {
         if let Some(known) = self.account_by_login(login) {
             return known.id;

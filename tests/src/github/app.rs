@@ -37,7 +37,7 @@ pub struct App {
     pub created_at: Timestamp,
     /// What its signatures are checked with.
     pub public_key: RsaPublicKey,
-    /// The half that only its owner has: kept for whoever sets up a test.
+    /// The half that only its owner has: kept for anyone who sets up a test.
     pub private_pem: String,
 }
 
@@ -52,7 +52,7 @@ pub enum Rejection {
     TooLong,
     /// `iat` is missing or in the future.
     IssuedInFuture,
-    /// `iss` is nobody.
+    /// `iss` is no one.
     UnknownIssuer,
 }
 

@@ -14,7 +14,7 @@
 //! | `GET calls` | calls of the REST API by operation |
 //! | `GET exchanges` | the first calls of each kind with their answers, tokens included: local use only |
 //! | `GET summary` | counts for a last line: jobs, done, waiting, live runners, unsettled deliveries |
-//! | `POST expire-tokens`, `POST reset` | ends every token; begins anew |
+//! | `POST expire-tokens`, `POST reset` | ends every token; begins again |
 
 mod places;
 mod tables;

@@ -101,7 +101,7 @@ pub struct Delivery {
     pub repository: Option<RepositoryId>,
     /// Which job it is about.
     pub job: Option<JobId>,
-    /// Somebody asked for it again.
+    /// Someone asked for it again.
     pub redelivery: bool,
     /// The payload.
     pub payload: String,
@@ -139,7 +139,7 @@ impl Delivery {
     }
 }
 
-/// A request that somebody has to make now.
+/// A request that someone has to make now.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
     /// To be given back with the outcome.
@@ -291,7 +291,7 @@ impl Deliveries {
     }
 }
 
-/// The headers of a delivery. `X-Hub-Signature` (SHA-1) is left out: nobody may rely on it.
+/// The headers of a delivery. `X-Hub-Signature` (SHA-1) is left out: no one may rely on it.
 fn headers(delivery: &Delivery, hook: &Hook, app_id: i64, body: &[u8]) -> BTreeMap<String, String> {
     let mut headers: BTreeMap<String, String> = [
         ("accept", "*/*".to_owned()),

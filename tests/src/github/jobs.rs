@@ -86,9 +86,9 @@ pub struct Job {
     pub started_at: Option<Timestamp>,
     /// When it was over.
     pub completed_at: Option<Timestamp>,
-    /// When somebody will cancel it.
+    /// When someone will cancel it.
     pub cancel_at: Option<Timestamp>,
-    /// When somebody cancelled it while it ran.
+    /// When someone cancelled it while it ran.
     pub cancel_requested: Option<Timestamp>,
     /// The steps that really ran.
     pub steps: Vec<Step>,
@@ -136,13 +136,13 @@ impl Jobs {
         Self { last: self.last, ..Self::default() }
     }
 
-    /// An id nobody had before: beyond 2^31, like GitHub's.
+    /// An id no one had before: beyond 2^31, like GitHub's.
     pub fn next_id(&mut self) -> JobId {
         self.last += 1;
         JobId(54_000_000_000 + self.last)
     }
 
-    /// A run's id nobody had before.
+    /// A run's id no one had before.
     pub fn next_run_id(&mut self) -> RunId {
         self.last += 1;
         RunId(19_000_000_000 + self.last)

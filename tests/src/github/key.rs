@@ -18,7 +18,7 @@ pub struct KeyPair {
 }
 
 impl KeyPair {
-    /// A public half whose private half nobody has: for models that nobody calls by JWT.
+    /// A public half whose private half no one has: for models that no one calls by JWT.
     ///
     /// # Errors
     /// Never, as long as the numbers below are a key's.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// Longest name of an App (GitHub docs, registering a GitHub App).
 const LONGEST_NAME: usize = 34;
 
-/// Permissions that GitHub knows, as far as anybody here may ask for them.
+/// Permissions that GitHub knows, as far as anyone here may ask for them.
 const KNOWN: [&str; 8] = [
     "actions",
     "administration",
@@ -48,7 +48,7 @@ pub struct Manifest {
     /// Where the browser goes with the code.
     #[serde(default)]
     pub redirect_url: String,
-    /// Anybody may install it.
+    /// Anyone may install it.
     #[serde(default)]
     pub public: bool,
     /// What it is told of.

@@ -67,7 +67,7 @@ pub struct Model {
     /// How many runners were removed.
     removals: u64,
     deadlines: Deadlines,
-    /// What happened, if somebody wants to know.
+    /// What happened, if someone wants to know.
     pub journal: Journal,
     /// Up to when everything was carried out.
     clock: Timestamp,

@@ -1,4 +1,4 @@
-//! GitHub's pages, as far as Apps are made and installed on them. Whoever comes is signed in as mona, an owner of acme and globex.
+//! GitHub's pages, as far as Apps are made and installed on them. Anyone who comes is signed in as mona, an owner of acme and globex.
 
 use super::manifest::Manifest;
 use super::model::{Draft, Model};

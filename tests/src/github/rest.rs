@@ -35,7 +35,7 @@ impl Model {
         self.rest_by(Some(Caller::App), request, now)
     }
 
-    /// Answers a call of somebody who is known, or else has to say who calls.
+    /// Answers a call of someone who is known, or else has to say who calls.
     fn rest_by(&mut self, known: Option<Caller>, request: &Request, now: Timestamp) -> Answer {
         self.advance(now);
         let path = request.path.strip_prefix("/api/v3").filter(|rest| rest.starts_with('/')).unwrap_or(&request.path);
@@ -83,7 +83,7 @@ impl Model {
             None => self.serve(operation, known, request, now),
         };
         if lost {
-            // Carried out, and nobody will know.
+            // Carried out, and no one will know.
             answer = Answer::message(502, "Server Error");
         }
         answer.delay = delay;
@@ -110,7 +110,7 @@ impl Model {
         {
             return Answer::message(400, &format!("{version:?} is not a supported version of the GitHub API."));
         }
-        // Nobody is anybody before there is an App: the code is the proof.
+        // No one is anyone before there is an App: the code is the proof.
         if let Operation::Convert(code) = operation {
             return self.convert(code, now);
         }

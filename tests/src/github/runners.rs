@@ -37,7 +37,7 @@ pub enum Presence {
 pub enum Removal {
     /// Its one job is over.
     JobDone,
-    /// Somebody deleted it.
+    /// Someone deleted it.
     Deleted,
     /// It fell silent while it ran a job.
     Lost,
@@ -82,7 +82,7 @@ pub struct Runner {
     pub presence: Presence,
     /// Its connection. A registration makes one, ever.
     pub session: Option<SessionId>,
-    /// GitHub takes its program for too old: it gets no job, and nobody says why.
+    /// GitHub takes its program for too old: it gets no job, and no one says why.
     pub too_old: bool,
     /// The job it was given.
     pub job: Option<JobId>,
@@ -98,7 +98,7 @@ impl Runner {
     }
 
     /// Whether it has every one of these labels, compared without case (GitHub docs, using labels). No labels at all
-    /// are covered by nobody: such a job names a group.
+    /// are covered by no one: such a job names a group.
     #[must_use]
     pub fn covers(&self, labels: &[String]) -> bool {
         labels.iter().all(|label| self.labels.iter().any(|own| own.to_lowercase() == label.to_lowercase()))
@@ -138,7 +138,7 @@ impl Runners {
         Self { last: self.last, ..Self::default() }
     }
 
-    /// An id nobody had before.
+    /// An id no one had before.
     pub fn next_id(&mut self) -> RunnerId {
         self.last += 1;
         RunnerId(9_000 + self.last)

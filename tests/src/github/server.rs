@@ -40,7 +40,7 @@ impl Shared {
         self.model.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Somebody changed something.
+    /// Someone changed something.
     pub(crate) fn wake(&self) {
         self.due.notify_one();
         self.changed.notify_waiters();

@@ -105,7 +105,7 @@ impl Tokens {
     }
 
     /// Hands out a token: the stateless form, `ghs_<app id>_<JWT>`, some 520 characters (GitHub changelog,
-    /// 2026-05-15). Nobody may expect the 40 characters of old.
+    /// 2026-05-15). No one may expect the 40 characters of old.
     pub fn issue(&mut self, app_id: i64, grant: Grant, chance: &mut Chance) -> String {
         let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256","typ":"JWT"}"#);
         let claims =

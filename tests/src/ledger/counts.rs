@@ -32,7 +32,7 @@ impl Operation {
         }
     }
 
-    /// Whether it may be refused because somebody else was at an item.
+    /// Whether it may be refused because someone else was at an item.
     #[must_use]
     pub fn knows_conflicts(self) -> bool {
         !matches!(self, Self::GetItem | Self::Query)
@@ -60,7 +60,7 @@ impl fmt::Display for Operation {
 pub struct Count {
     /// All, refused ones and failures included.
     pub calls: u64,
-    /// Refused: an item was not as expected, or somebody was at it.
+    /// Refused: an item was not as expected, or someone was at it.
     pub conflicts: u64,
     /// Read units.
     pub read_units: u64,
@@ -99,13 +99,13 @@ impl Counts {
         self.calls.iter().map(|((who, operation), count)| (&**who, *operation, *count))
     }
 
-    /// How often an operation was called by anybody.
+    /// How often an operation was called by anyone.
     #[must_use]
     pub fn calls(&self, operation: Operation) -> u64 {
         self.iter().filter(|(_, which, _)| *which == operation).map(|(_, _, count)| count.calls).sum()
     }
 
-    /// How often anybody was refused.
+    /// How often anyone was refused.
     #[must_use]
     pub fn conflicts(&self) -> u64 {
         self.iter().map(|(_, _, count)| count.conflicts).sum()

@@ -7,7 +7,7 @@ use super::counts::Operation;
 pub enum When {
     /// It is not.
     Before,
-    /// It is: whoever called cannot know.
+    /// It is: anyone who called cannot know.
     After,
 }
 

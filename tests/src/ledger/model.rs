@@ -17,7 +17,7 @@ use super::throughput::{Now, Partitions, Throughput};
 
 /// How the table treats its callers, within what DynamoDB allows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Unkindness {
+pub struct DynamoQuirks {
     /// Most items on a page of a query.
     pub page: Option<usize>,
     /// `get`, too, sees a transaction item by item. More than DynamoDB's guide allows it to do; shows what rests on that promise.
@@ -33,8 +33,8 @@ pub(super) struct State {
     pub(super) table: Table,
     pub(super) counts: Counts,
     pub(super) faults: Vec<Fault>,
-    pub(super) unkindness: Unkindness,
-    /// The next transaction of this caller (or anybody) stops half-way.
+    pub(super) unkindness: DynamoQuirks,
+    /// The next transaction of this caller (or anyone) stops half-way.
     pub(super) hold: Option<(Option<String>, Shows)>,
     pub(super) draws: fastrand::Rng,
     /// None: partitions give whatever is asked of them, and nothing expires.
@@ -75,7 +75,7 @@ impl Model {
             table: Table::default(),
             counts: Counts::default(),
             faults: Vec::new(),
-            unkindness: Unkindness::default(),
+            unkindness: DynamoQuirks::default(),
             hold: None,
             draws: fastrand::Rng::with_seed(seed),
             partitions: None,
@@ -106,7 +106,7 @@ impl Model {
     }
 
     /// Changes how callers are treated.
-    pub fn treat(&self, unkindness: Unkindness) {
+    pub fn treat(&self, unkindness: DynamoQuirks) {
         self.state().unkindness = unkindness;
     }
 
@@ -162,7 +162,7 @@ impl Model {
         self.state().counts.clone()
     }
 
-    /// Begins to count anew.
+    /// Begins to count again.
     pub fn forget_counts(&self) {
         self.state().counts = Counts::default();
     }

@@ -141,7 +141,7 @@ impl Table {
         Ok(())
     }
 
-    /// Begins a transaction: its conditions hold, and nobody else gets at its items until it is over. Nobody sees anything of it yet.
+    /// Begins a transaction: its conditions hold, and no one else gets at its items until it is over. No one sees anything of it yet.
     ///
     /// # Errors
     /// A conflict if an item is not as expected, or another transaction is at it; a failure for what DynamoDB does not take.
@@ -187,7 +187,7 @@ impl Table {
         }
     }
 
-    /// The transaction is over: everybody sees all of it.
+    /// The transaction is over: everyone sees all of it.
     pub fn finish(&mut self, id: TransactionId) {
         let Some(transaction) = self.under_way.remove(&id) else { return };
         for (key, item) in transaction.writes {

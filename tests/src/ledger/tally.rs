@@ -1,4 +1,4 @@
-//! How many rows each pool has, counted as they come and go: whoever asks need not walk the table.
+//! How many rows each pool has, counted as they come and go: anyone who asks need not walk the table.
 
 use std::collections::BTreeMap;
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use mayfly_domain::model::runner::Outcome;
 
-use super::ending::Ending;
-use super::watch::{CallName, Calls, Watch};
+use super::final_checks::Ending;
+use super::recorder::{CallName, Calls, Recorder};
 use crate::github::jobs::{Conclusion, Status};
 
 /// What became of jobs.
@@ -18,7 +18,7 @@ pub enum JobEnd {
     Failed,
     /// Cancelled.
     Cancelled,
-    /// Still waits, and nobody can help it: no pool, no App, a refusal, a gate.
+    /// Still waits, and no one can help it: no pool, no App, a refusal, a gate.
     Waits,
     /// Still at work, or waiting, and it should not.
     Unserved,
@@ -59,7 +59,7 @@ pub struct Figures {
 
 impl Figures {
     /// Of one story.
-    pub(super) fn of(ending: &Ending<'_>, watch: &Watch) -> Self {
+    pub(super) fn of(ending: &Ending<'_>, watch: &Recorder) -> Self {
         let mut figures = Self {
             seeds: 1,
             failed: u64::from(!watch.violations.is_empty()),
@@ -92,7 +92,7 @@ impl Figures {
             }
         }
         for runner in ending.system.closed_runners() {
-            let outcome = runner.outcome.unwrap_or(Outcome::Lost);
+            let outcome = runner.outcome.unwrap_or(Outcome::Unknown);
             let name = serde_json::to_value(outcome).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
             *figures.runners.entry(name).or_default() += 1;
             if let Some((began, ended)) = runner.timeline.pull_started.zip(runner.timeline.stopped) {

@@ -40,7 +40,7 @@ impl Files {
         self.applied.iter().filter_map(|(at, file)| Some((*at, file.as_ref()?)))
     }
 
-    /// Good files that somebody may have gone by who acted between these times.
+    /// Good files that someone may have gone by who acted between these times.
     pub(super) fn believed(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &PoolsFile> {
         let mut from = minus(from, BELIEVED);
         for failure in self.failed.iter().rev().filter(|failure| **failure <= to) {

@@ -1,6 +1,6 @@
 //! Every log line of a story, as text, so that it can be searched for secrets.
 //!
-//! One subscriber for the whole process, from the first story on: AWS's SDK draws a number for a span that somebody listens to, so whether anybody
+//! One subscriber for the whole process, from the first story on: AWS's SDK draws a number for a span that someone listens to, so whether anyone
 //! listens must not differ from story to story.
 
 use std::cell::RefCell;
@@ -12,7 +12,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 thread_local! {
-    /// What was logged on this thread, if somebody wants to know.
+    /// What was logged on this thread, if someone wants to know.
     static LINES: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 
-use super::draw::Profile;
+use super::generate::Profile;
 
 /// How it is called.
 pub(super) const USAGE: &str = "\

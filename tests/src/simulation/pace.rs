@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mayfly_domain::model::time::Timestamp;
 
 use crate::fargate::LastStatus;
-use crate::system::{Fate, Happening, Port, PortCall};
+use crate::system::{CallOutcome, Event, Port, PortCall};
 
 /// Minutes that are judged together: what one minute begins, a later one may have to finish.
 const WINDOW: i64 = 10;
@@ -90,8 +90,8 @@ fn looked_at(call: &PortCall) -> Option<&str> {
 }
 
 /// True for an exception of ECS's that says no for good.
-fn is_refusal(fate: &Fate) -> bool {
-    matches!(fate, Fate::Refused(code) if code.ends_with("Exception") && !PASSING.contains(&code.as_str()))
+fn is_refusal(fate: &CallOutcome) -> bool {
+    matches!(fate, CallOutcome::Refused(code) if code.ends_with("Exception") && !PASSING.contains(&code.as_str()))
 }
 
 impl Pace {
@@ -106,12 +106,12 @@ impl Pace {
         minute.unasked = minute.unasked.max(tasks);
     }
 
-    pub(super) fn saw(&mut self, at: Timestamp, happening: &Happening) {
+    pub(super) fn saw(&mut self, at: Timestamp, event: &Event) {
         let minute = self.minutes.entry(at.seconds() / 60).or_default();
-        minute.tasks += u64::from(matches!(happening, Happening::TaskStarted { .. }));
-        match happening {
-            Happening::Called { call, fate, .. } => {
-                minute.struck += u64::from(matches!(fate, Fate::Struck(..)) || fate.is_throttled());
+        minute.tasks += u64::from(matches!(event, Event::TaskStarted { .. }));
+        match event {
+            Event::Called { call, fate, .. } => {
+                minute.struck += u64::from(matches!(fate, CallOutcome::Faulted(..)) || fate.is_throttled());
                 if let Some(pool) = looked_at(call) {
                     *minute.looks.entry(pool.to_owned()).or_default() += 1;
                 }
@@ -126,13 +126,13 @@ impl Pace {
                 let moved = call.who == "sweeper" && call.about.contains("job#");
                 minute.reasons += u64::from(transaction && (moved || call.about.contains(", runner#")));
             }
-            Happening::Began { who: "sweeper", .. } => minute.sweeps += 1,
-            Happening::Answered { .. } => minute.answers += 1,
-            Happening::DeliverySent { .. }
-            | Happening::JobChanged { .. }
-            | Happening::TaskStarted { .. }
-            | Happening::SettingsChanged { .. }
-            | Happening::TaskChanged { last: LastStatus::Running | LastStatus::Stopped, .. } => minute.reasons += 1,
+            Event::Began { who: "sweeper", .. } => minute.sweeps += 1,
+            Event::Answered { .. } => minute.answers += 1,
+            Event::DeliverySent { .. }
+            | Event::JobChanged { .. }
+            | Event::TaskStarted { .. }
+            | Event::SettingsChanged { .. }
+            | Event::TaskChanged { last: LastStatus::Running | LastStatus::Stopped, .. } => minute.reasons += 1,
             _ => {}
         }
     }

@@ -1,4 +1,4 @@
-//! Panics of functions: the runtime catches them, so nobody else would hear of them.
+//! Panics of functions: the runtime catches them, so no one else would hear of them.
 
 use std::cell::RefCell;
 use std::sync::Once;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::excuse::Excuse;
+use super::exemptions::Exemption;
 use super::figures::{Figures, JobEnd};
-use super::scenario::Blow;
+use super::scenario::CallFaultKind;
 use crate::system::Port;
 
 /// Every call that a function makes, by port: one that never comes up in many seeds is named.
@@ -27,8 +27,8 @@ const CALLS: [(&str, &str, &[&str]); 14] = [
 ];
 
 /// Kinds of faults that a port can be struck by as they are named.
-fn blows_of(_port: Port) -> [Blow; 9] {
-    Blow::ALL
+fn blows_of(_port: Port) -> [CallFaultKind; 9] {
+    CallFaultKind::ALL
 }
 
 /// The whole summary.
@@ -62,8 +62,8 @@ fn jobs(text: &mut String, figures: &Figures) {
     let situations = figures.situations.iter().map(|(name, stories)| (name, *stories));
     let _ = writeln!(text, "          situations: {}", listed(situations));
     let _ = writeln!(text, "jobs      {}: {}", figures.all_jobs(), listed(figures.jobs.iter().map(|(kind, count)| (end(*kind), *count))));
-    let count = |excuse: Excuse| figures.waiting.get(excuse.words()).copied().unwrap_or_default();
-    let excuses = Excuse::ALL.map(|excuse| (excuse.words(), count(excuse)));
+    let count = |excuse: Exemption| figures.waiting.get(excuse.words()).copied().unwrap_or_default();
+    let excuses = Exemption::ALL.map(|excuse| (excuse.words(), count(excuse)));
     let _ = writeln!(text, "          waiting because: {}", listed(excuses));
     let _ = writeln!(text, "runners   {}", listed(figures.runners.iter().map(|(name, count)| (name, *count))));
     let _ = writeln!(
@@ -87,16 +87,16 @@ fn jobs(text: &mut String, figures: &Figures) {
 }
 
 fn faults(text: &mut String, figures: &Figures) {
-    let mut by: BTreeMap<&str, BTreeMap<Blow, u64>> = BTreeMap::new();
+    let mut by: BTreeMap<&str, BTreeMap<CallFaultKind, u64>> = BTreeMap::new();
     for ((_, port, _), calls) in &figures.calls {
-        for (blow, count) in &calls.struck {
-            *by.entry(port).or_default().entry(*blow).or_default() += count;
+        for (kind, count) in &calls.struck {
+            *by.entry(port).or_default().entry(*kind).or_default() += count;
         }
     }
     let _ = writeln!(text, "\nfaults by port");
     for port in Port::ALL {
         let struck = by.get(port.to_string().as_str()).cloned().unwrap_or_default();
-        let counts = blows_of(port).map(|blow| (blow.word(), struck.get(&blow).copied().unwrap_or_default()));
+        let counts = blows_of(port).map(|kind| (kind.word(), struck.get(&kind).copied().unwrap_or_default()));
         let _ = writeln!(text, "  {:<9} {}", port.to_string(), listed(counts));
     }
 }
@@ -112,7 +112,7 @@ fn calls(text: &mut String, figures: &Figures) {
 /// The figures as JSON, for other programs.
 pub(super) fn json(figures: &Figures) -> serde_json::Value {
     let calls = figures.calls.iter().map(|((who, port, operation), calls)| {
-        let struck: BTreeMap<&str, u64> = calls.struck.iter().map(|(blow, count)| (blow.word(), *count)).collect();
+        let struck: BTreeMap<&str, u64> = calls.struck.iter().map(|(kind, count)| (kind.word(), *count)).collect();
         serde_json::json!({ "who": who, "port": port, "operation": operation, "made": calls.made, "struck": struck })
     });
     serde_json::json!({
@@ -144,8 +144,8 @@ pub(super) fn never(figures: &Figures) -> Vec<String> {
     }
     for port in Port::ALL {
         let of_port = || figures.calls.iter().filter(|((_, its, _), _)| *its == port.to_string());
-        for blow in blows_of(port).into_iter().filter(|blow| of_port().all(|(_, calls)| !calls.struck.contains_key(blow))) {
-            never.push(format!("{port} never struck: {}", blow.word()));
+        for kind in blows_of(port).into_iter().filter(|kind| of_port().all(|(_, calls)| !calls.struck.contains_key(kind))) {
+            never.push(format!("{port} never struck: {}", kind.word()));
         }
     }
     if never.is_empty() {

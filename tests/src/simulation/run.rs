@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use super::draw::scenario;
 use super::figures::Figures;
+use super::generate::scenario;
 use super::options::{Options, USAGE, What};
+use super::recorder::Keep;
 use super::report::summary;
 use super::scenario::Scenario;
 use super::shrink::{Shrunk, shrink};
-use super::tell::{Told, tell};
+use super::story_run::{RunResult, run_story};
 use super::trace;
 use super::violation::{Invariant, Violation};
-use super::watch::Keep;
 
 /// Every so many seeds one story is told twice.
 const TWICE: u64 = 25;
@@ -34,7 +34,7 @@ const STACK: usize = 16 * 1024 * 1024;
 /// What one seed came to.
 struct Outcome {
     seed: u64,
-    told: anyhow::Result<Told>,
+    told: anyhow::Result<RunResult>,
 }
 
 /// The program.
@@ -79,7 +79,7 @@ pub(super) fn with_room<T: Send>(run: impl FnOnce() -> T + Send) -> anyhow::Resu
 
 /// One story from a file.
 fn one(scenario: &Scenario, options: &Options) -> anyhow::Result<bool> {
-    let told = with_room(|| tell(scenario, Keep { trace: true, hash: true }))??;
+    let told = with_room(|| run_story(scenario, Keep { trace: true, hash: true }))??;
     if options.trace {
         print!("{}", trace::whole(&told));
     }
@@ -149,13 +149,13 @@ fn seeds(options: &Options) -> anyhow::Result<bool> {
 }
 
 /// One seed; now and then twice, to see that it tells the same story.
-fn tell_seed(seed: u64, options: &Options) -> anyhow::Result<Told> {
+fn tell_seed(seed: u64, options: &Options) -> anyhow::Result<RunResult> {
     let scenario = scenario(seed, options.profile);
     let twice = seed.is_multiple_of(TWICE);
     let keep = Keep { trace: false, hash: options.trace_hash || twice };
-    let mut told = tell(&scenario, keep)?;
+    let mut told = run_story(&scenario, keep)?;
     if twice {
-        let again = tell(&scenario, keep)?;
+        let again = run_story(&scenario, keep)?;
         if again.hash != told.hash {
             let words = "the same seed told two stories".to_owned();
             told.violations.push(Violation { invariant: Invariant::Determinism, at: Duration::ZERO, about: Vec::new(), words });
@@ -174,7 +174,7 @@ fn show(failed: &[(u64, Vec<Violation>)], options: &Options) -> anyhow::Result<(
         }
         let drawn = scenario(*seed, options.profile);
         let Some(first) = violations.first() else { continue };
-        let told = with_room(|| tell(&drawn, Keep { trace: true, hash: false }))??;
+        let told = with_room(|| run_story(&drawn, Keep { trace: true, hash: false }))??;
         if options.trace {
             print!("{}", trace::whole(&told));
         } else if !options.shrink {
@@ -186,7 +186,7 @@ fn show(failed: &[(u64, Vec<Violation>)], options: &Options) -> anyhow::Result<(
                 "-- shrunk in {tries} tries to {} jobs, {} acts, {} struck calls",
                 scenario.jobs(),
                 scenario.acts.len(),
-                scenario.trouble.strikes.len()
+                scenario.faults.calls.len()
             );
             if let Some(violation) = told.violations.iter().find(|one| one.invariant == first.invariant) {
                 println!("{violation}");

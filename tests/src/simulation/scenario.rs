@@ -7,17 +7,17 @@ mod tight;
 mod timing;
 mod trouble;
 
-pub use act::{Act, Batch, Deed, Fake, Moment, Stranger};
+pub use act::{Act, Action, Batch, Fake, Moment, Stranger};
 pub(super) use pools::Asked;
 use pools::is_zero;
 pub use pools::{PoolSpec, PoolsFile};
 pub use tight::Tight;
 pub use timing::Timing;
-pub use trouble::{Blow, Outage, Rate, Strike, Trouble, Unkindness};
+pub use trouble::{CallFaultKind, FaultProfile, NthCallFault, Outage, PlatformSpec, Rate};
 
 use std::time::Duration;
 
-use mayfly_domain::model::times;
+use mayfly_domain::model::timeouts;
 use serde::{Deserialize, Serialize};
 
 /// A story before it is told: the same one is told the same way every time.
@@ -43,11 +43,11 @@ pub struct Scenario {
     pub acts: Vec<Act>,
     /// What goes wrong by itself until [`Scenario::calm_at`].
     #[serde(default)]
-    pub trouble: Trouble,
+    pub faults: FaultProfile,
     /// How long GitHub, clocks and containers take.
     #[serde(default, skip_serializing_if = "Timing::is_usual")]
     pub timing: Timing,
-    /// Seconds after which nothing goes wrong any more and nobody does anything.
+    /// Seconds after which nothing goes wrong any more and no one does anything.
     pub calm_at: u64,
     /// Most items on a page of a query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -72,8 +72,8 @@ impl Scenario {
 
     /// Jobs that come together, in the order of their times.
     pub fn batches(&self) -> impl Iterator<Item = &Batch> {
-        self.acts.iter().filter_map(|act| match &act.deed {
-            Deed::Queue(batch) => Some(batch),
+        self.acts.iter().filter_map(|act| match &act.action {
+            Action::Queue(batch) => Some(batch),
             _ => None,
         })
     }
@@ -85,8 +85,8 @@ impl Scenario {
 
     /// Repositories that are made public or private.
     pub(super) fn flipped(&self) -> impl Iterator<Item = &str> {
-        self.acts.iter().filter_map(|act| match &act.deed {
-            Deed::Show { repository, .. } => Some(repository.as_str()),
+        self.acts.iter().filter_map(|act| match &act.action {
+            Action::Show { repository, .. } => Some(repository.as_str()),
             _ => None,
         })
     }
@@ -94,19 +94,19 @@ impl Scenario {
     /// True if the App may not see a repository for a while.
     pub(super) fn hides(&self, repository: &str) -> bool {
         let owner = repository.split('/').next().unwrap_or_default();
-        self.acts.iter().any(|act| match &act.deed {
-            Deed::Cover { repository: one, on: false } | Deed::Delete { repository: one } | Deed::Transfer { repository: one, .. } => {
-                one == repository
-            }
-            Deed::Uninstall { account } | Deed::Suspend { account } => account == owner,
+        self.acts.iter().any(|act| match &act.action {
+            Action::Cover { repository: one, on: false }
+            | Action::Delete { repository: one }
+            | Action::Transfer { repository: one, .. } => one == repository,
+            Action::Uninstall { account } | Action::Suspend { account } => account == owner,
             _ => false,
         })
     }
 
     /// Every pools file that is ever in force.
     pub fn files(&self) -> impl Iterator<Item = &PoolsFile> {
-        let applied = self.acts.iter().filter_map(|act| match &act.deed {
-            Deed::Apply(file) => Some(file),
+        let applied = self.acts.iter().filter_map(|act| match &act.action {
+            Action::Apply(file) => Some(file),
             _ => None,
         });
         std::iter::once(&self.pools).chain(applied)
@@ -116,7 +116,7 @@ impl Scenario {
     #[must_use]
     pub fn idle_timeout(&self) -> Duration {
         let longest = self.files().flat_map(|file| &file.pools).filter_map(|pool| pool.idle_timeout).max();
-        Duration::from_secs(60 * longest.unwrap_or_default()).max(times::IDLE_TIMEOUT)
+        Duration::from_secs(60 * longest.unwrap_or_default()).max(timeouts::IDLE_TIMEOUT)
     }
 
     /// True if nothing ever goes wrong, whatever people want: then nothing outlives its use from the beginning on.
@@ -124,18 +124,18 @@ impl Scenario {
     pub fn is_calm(&self) -> bool {
         let harmless = |act: &Act| {
             matches!(
-                act.deed,
-                Deed::Queue(_)
-                    | Deed::Cancel { .. }
-                    | Deed::Approve { .. }
-                    | Deed::Reject { .. }
-                    | Deed::Rerun { .. }
-                    | Deed::Apply(_)
-                    | Deed::Forge { .. }
-                    | Deed::Intrude { stranger: Stranger::OtherTask | Stranger::NoTask | Stranger::OtherRole | Stranger::OtherAccount }
-                    | Deed::Kill
+                act.action,
+                Action::Queue(_)
+                    | Action::Cancel { .. }
+                    | Action::Approve { .. }
+                    | Action::Reject { .. }
+                    | Action::Rerun { .. }
+                    | Action::Apply(_)
+                    | Action::Forge { .. }
+                    | Action::Intrude { stranger: Stranger::OtherTask | Stranger::NoTask | Stranger::OtherRole | Stranger::OtherAccount }
+                    | Action::Kill
             )
         };
-        self.trouble.is_none() && !self.is_throttled() && self.acts.iter().all(harmless)
+        self.faults.is_none() && !self.is_throttled() && self.acts.iter().all(harmless)
     }
 }

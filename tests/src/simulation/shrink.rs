@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::scenario::{Deed, PoolsFile, Scenario, Strike, Trouble, Unkindness};
-use super::tell::{Told, tell};
+use super::recorder::Keep;
+use super::scenario::{Action, FaultProfile, NthCallFault, PlatformSpec, PoolsFile, Scenario};
+use super::story_run::{RunResult, run_story};
 use super::violation::Invariant;
-use super::watch::Keep;
 use crate::github::faults::{ApiFaults, DeliveryFaults, Faults};
 
 /// The smallest that was found.
@@ -14,7 +14,7 @@ pub struct Shrunk {
     /// The scenario.
     pub scenario: Scenario,
     /// Its story, with the trace.
-    pub told: Told,
+    pub told: RunResult,
     /// How many were tried.
     pub tries: u32,
 }
@@ -28,23 +28,23 @@ struct Shrinker<'a> {
 
 /// Shrinks a scenario that broke a promise. `told` is its story: the calls that were struck in it.
 #[must_use]
-pub fn shrink(scenario: &Scenario, told: &Told, invariant: Invariant, within: Duration) -> Shrunk {
+pub fn shrink(scenario: &Scenario, told: &RunResult, invariant: Invariant, within: Duration) -> Shrunk {
     let fails = |candidate: &Scenario| {
-        tell(candidate, Keep::default()).is_ok_and(|told| told.violations.iter().any(|violation| violation.invariant == invariant))
+        run_story(candidate, Keep::default()).is_ok_and(|told| told.violations.iter().any(|violation| violation.invariant == invariant))
     };
     let (scenario, tries) = smallest(scenario, &told.strikes, &fails, within);
-    let told = tell(&scenario, Keep { trace: true, hash: false }).unwrap_or_else(|problem| Told::empty(format!("{problem:#}")));
+    let told = run_story(&scenario, Keep { trace: true, hash: false }).unwrap_or_else(|problem| RunResult::empty(format!("{problem:#}")));
     Shrunk { scenario, told, tries }
 }
 
 /// The smallest scenario that still `fails`, and how many were tried.
 #[must_use]
-pub fn smallest(scenario: &Scenario, strikes: &[Strike], fails: &dyn Fn(&Scenario) -> bool, within: Duration) -> (Scenario, u32) {
+pub fn smallest(scenario: &Scenario, strikes: &[NthCallFault], fails: &dyn Fn(&Scenario) -> bool, within: Duration) -> (Scenario, u32) {
     let mut shrinker = Shrinker { fails, until: Instant::now() + within, tries: 0, best: scenario.clone() };
     // Calls by their names instead of by chance: then one can be left out without changing the fate of the others.
     let mut named = scenario.clone();
-    named.trouble.rates.clear();
-    named.trouble.strikes = strikes.to_vec();
+    named.faults.rates.clear();
+    named.faults.calls = strikes.to_vec();
     shrinker.attempt(named);
     loop {
         let before = shrinker.best.clone();
@@ -86,27 +86,27 @@ impl Shrinker<'_> {
 
     /// Whole kinds of trouble.
     fn all_trouble(&mut self) {
-        if self.with(|scenario| scenario.trouble = Trouble::default()) {
+        if self.with(|scenario| scenario.faults = FaultProfile::default()) {
             return;
         }
-        self.with(|scenario| scenario.trouble.rates.clear());
-        self.with(|scenario| scenario.trouble.strikes.clear());
-        self.with(|scenario| scenario.trouble.github = Faults::default());
-        self.with(|scenario| scenario.trouble.github.api = ApiFaults::default());
-        self.with(|scenario| scenario.trouble.github.deliveries = DeliveryFaults::default());
-        self.with(|scenario| scenario.trouble.github.stolen = 0.0);
-        self.with(|scenario| scenario.trouble.github.too_old = 0.0);
-        self.with(|scenario| scenario.trouble.github.forgets_idle_after = 0.0);
-        self.with(|scenario| scenario.trouble.unkindness = Unkindness::default());
-        self.with(|scenario| scenario.trouble.ecs.clear());
-        for index in (0..self.best.trouble.ecs.len()).rev() {
+        self.with(|scenario| scenario.faults.rates.clear());
+        self.with(|scenario| scenario.faults.calls.clear());
+        self.with(|scenario| scenario.faults.github = Faults::default());
+        self.with(|scenario| scenario.faults.github.api = ApiFaults::default());
+        self.with(|scenario| scenario.faults.github.deliveries = DeliveryFaults::default());
+        self.with(|scenario| scenario.faults.github.stolen = 0.0);
+        self.with(|scenario| scenario.faults.github.too_old = 0.0);
+        self.with(|scenario| scenario.faults.github.forgets_idle_after = 0.0);
+        self.with(|scenario| scenario.faults.platform = PlatformSpec::default());
+        self.with(|scenario| scenario.faults.ecs.clear());
+        for index in (0..self.best.faults.ecs.len()).rev() {
             self.with(|scenario| {
-                scenario.trouble.ecs.remove(index);
+                scenario.faults.ecs.remove(index);
             });
         }
-        for index in (0..self.best.trouble.rates.len()).rev() {
+        for index in (0..self.best.faults.rates.len()).rev() {
             self.with(|scenario| {
-                scenario.trouble.rates.remove(index);
+                scenario.faults.rates.remove(index);
             });
         }
     }
@@ -118,7 +118,7 @@ impl Shrinker<'_> {
 
     /// Fewer struck calls, the same way.
     fn strikes(&mut self) {
-        self.fewer(|scenario| &mut scenario.trouble.strikes);
+        self.fewer(|scenario| &mut scenario.faults.calls);
     }
 
     fn fewer<T: Clone>(&mut self, list: fn(&mut Scenario) -> &mut Vec<T>) {
@@ -153,8 +153,8 @@ impl Shrinker<'_> {
 
     /// How many jobs an act queues, if it does.
     fn count_of(&self, index: usize) -> Option<u32> {
-        match &self.best.acts.get(index)?.deed {
-            Deed::Queue(batch) => Some(batch.count),
+        match &self.best.acts.get(index)?.action {
+            Action::Queue(batch) => Some(batch.count),
             _ => None,
         }
     }
@@ -177,7 +177,7 @@ impl Shrinker<'_> {
         self.with(|scenario| {
             change(&mut scenario.pools);
             for act in &mut scenario.acts {
-                if let Deed::Apply(file) = &mut act.deed {
+                if let Action::Apply(file) = &mut act.action {
                     change(file);
                 }
             }
@@ -191,7 +191,7 @@ impl Shrinker<'_> {
     fn times(&mut self) {
         for index in 0..self.best.acts.len() {
             self.with(|scenario| {
-                if let Some(Deed::Queue(batch)) = scenario.acts.get_mut(index).map(|act| &mut act.deed) {
+                if let Some(Action::Queue(batch)) = scenario.acts.get_mut(index).map(|act| &mut act.action) {
                     batch.seconds = batch.seconds.min(20.0);
                 }
             });
@@ -207,7 +207,7 @@ impl Shrinker<'_> {
 }
 
 fn set_count(scenario: &mut Scenario, index: usize, count: u32) {
-    if let Some(Deed::Queue(batch)) = scenario.acts.get_mut(index).map(|act| &mut act.deed) {
+    if let Some(Action::Queue(batch)) = scenario.acts.get_mut(index).map(|act| &mut act.action) {
         batch.count = count;
     }
 }

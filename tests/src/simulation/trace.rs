@@ -4,26 +4,26 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::tell::Told;
+use super::story_run::RunResult;
 use super::violation::{Violation, clock};
-use crate::system::{End, Fate, Happening};
+use crate::system::{CallOutcome, End, Event};
 
 /// Most lines of a filtered trace.
 const MOST_LINES: usize = 220;
 
 /// One line.
-pub(super) fn line((at, happening): &(Duration, Happening)) -> String {
-    format!("{} {happening}", clock(*at))
+pub(super) fn line((at, event): &(Duration, Event)) -> String {
+    format!("{} {event}", clock(*at))
 }
 
 /// All of it.
-pub(super) fn whole(told: &Told) -> String {
+pub(super) fn whole(told: &RunResult) -> String {
     told.trace.iter().map(|one| line(one) + "\n").collect()
 }
 
 /// What concerns a violation: lines that name what it is about, or the runners that those lines name; the rest is counted.
-pub(super) fn around(told: &Told, violation: &Violation) -> String {
-    let lines: Vec<(String, &Happening)> = told.trace.iter().map(|one| (line(one), &one.1)).collect();
+pub(super) fn around(told: &RunResult, violation: &Violation) -> String {
+    let lines: Vec<(String, &Event)> = told.trace.iter().map(|one| (line(one), &one.1)).collect();
     let mut ids: BTreeSet<String> = violation.about.iter().filter(|id| !id.is_empty()).map(|id| short(id)).collect();
     for (text, _) in lines.iter().filter(|(text, _)| names(text, &ids)).take(400).cloned().collect::<Vec<_>>() {
         if violation.about.len() < 3 {
@@ -33,7 +33,7 @@ pub(super) fn around(told: &Told, violation: &Violation) -> String {
             break;
         }
     }
-    let concerned = |(text, happening): &(String, &Happening)| names(text, &ids) || always(happening);
+    let concerned = |(text, event): &(String, &Event)| names(text, &ids) || always(event);
     let mut shown: Vec<String> = Vec::new();
     let mut skipped = 0_usize;
     for one in &lines {
@@ -74,11 +74,11 @@ fn runners_in(text: &str) -> Vec<String> {
 }
 
 /// What is worth a line whatever the trace is about.
-fn always(happening: &Happening) -> bool {
-    match happening {
-        Happening::SettingsChanged { .. } => true,
-        Happening::Ended { end, .. } => matches!(end, End::Crashed | End::TimedOut),
-        Happening::Called { fate, .. } => matches!(fate, Fate::Struck(..)),
+fn always(event: &Event) -> bool {
+    match event {
+        Event::SettingsChanged { .. } => true,
+        Event::Ended { end, .. } => matches!(end, End::Crashed | End::TimedOut),
+        Event::Called { fate, .. } => matches!(fate, CallOutcome::Faulted(..)),
         _ => false,
     }
 }

@@ -1,4 +1,4 @@
-//! Events that GitHub could not deliver, and that nobody has had delivered since.
+//! Events that GitHub could not deliver, and that no one has had delivered since.
 
 use std::collections::BTreeMap;
 

@@ -1,11 +1,11 @@
 //! The figures of docs/RELIABILITY.md: what is paid for while no job runs, and that there is no storm.
 
-use super::draw::one_pool;
 use super::figures::Figures;
+use super::generate::one_pool;
+use super::recorder::Keep;
 use super::run::with_room;
-use super::scenario::{Act, Batch, Blow, Deed, Outage, Rate, Scenario, Timing, Trouble};
-use super::tell::{Told, tell};
-use super::watch::Keep;
+use super::scenario::{Act, Action, Batch, CallFaultKind, FaultProfile, Outage, Rate, Scenario, Timing};
+use super::story_run::{RunResult, run_story};
 use crate::fargate::{Fault, FaultKind};
 use crate::github::faults::{DeliveryFaults, Faults};
 use crate::system::Port;
@@ -20,14 +20,14 @@ const HOUR: u64 = 3_600;
 
 fn jobs(id: u32, at: f64, count: u32, seconds: f64) -> Act {
     let labels = ["self-hosted", "mayfly"].map(str::to_owned).to_vec();
-    Act { at, deed: Deed::Queue(Batch { id, repository: "acme/app".to_owned(), labels, count, seconds, ..Batch::default() }) }
+    Act { at, action: Action::Queue(Batch { id, repository: "acme/app".to_owned(), labels, count, seconds, ..Batch::default() }) }
 }
 
 /// Five bursts of forty jobs of one to three minutes, ten minutes apart, on at most forty runners.
 #[must_use]
 pub(super) fn bursts(seed: u64, share: f64) -> Scenario {
     let acts = (0..5_u32).map(|burst| jobs(burst, 10.0 + 600.0 * f64::from(burst), 40, 60.0 + 30.0 * f64::from(burst)));
-    let trouble = if share > 0.0 { every_share(share) } else { Trouble::default() };
+    let trouble = if share > 0.0 { every_share(share) } else { FaultProfile::default() };
     Scenario {
         seed,
         situation: None,
@@ -37,7 +37,7 @@ pub(super) fn bursts(seed: u64, share: f64) -> Scenario {
         public: Vec::new(),
         groups: Vec::new(),
         acts: acts.collect(),
-        trouble,
+        faults: trouble,
         calm_at: HOUR,
         page: None,
         lingers: 0,
@@ -48,25 +48,25 @@ pub(super) fn bursts(seed: u64, share: f64) -> Scenario {
 }
 
 /// This share of all calls fails, in all ways alike; so do deliveries, starts and task events.
-fn every_share(share: f64) -> Trouble {
+fn every_share(share: f64) -> FaultProfile {
     #[expect(clippy::cast_precision_loss, reason = "nine")]
-    let each = share / Blow::ALL.len() as f64;
-    let rates = Port::ALL.iter().flat_map(|port| Blow::ALL.map(|blow| Rate::of(*port, blow, each)));
+    let each = share / CallFaultKind::ALL.len() as f64;
+    let rates = Port::ALL.iter().flat_map(|port| CallFaultKind::ALL.map(|kind| Rate::of(*port, kind, each)));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of one")]
     let percent = (share * 100.0).round() as u8;
     let kinds =
         [(FaultKind::DiesBeforeAsking, 2_000), (FaultKind::NoCapacity, 0), (FaultKind::EventLost, 0), (FaultKind::SlowStart, 60_000)];
     let deliveries = DeliveryFaults { lost: share, repeated: share, late: share, late_by: 120.0, ..DeliveryFaults::default() };
-    Trouble {
+    FaultProfile {
         rates: rates.collect(),
         github: Faults { deliveries, stolen: share, ..Faults::default() },
         ecs: kinds.map(|(kind, millis)| Fault { percent, milliseconds: (millis > 0).then_some(millis), ..Fault::of(kind) }).to_vec(),
-        ..Trouble::default()
+        ..FaultProfile::default()
     }
 }
 
-fn told(scenario: &Scenario) -> anyhow::Result<Told> {
-    let told = with_room(|| tell(scenario, Keep::default()))??;
+fn told(scenario: &Scenario) -> anyhow::Result<RunResult> {
+    let told = with_room(|| run_story(scenario, Keep::default()))??;
     for violation in &told.violations {
         println!("  {violation}");
     }
@@ -103,30 +103,30 @@ fn thousand_jobs() -> impl Iterator<Item = Act> {
 }
 
 /// A thousand jobs, and then something for an hour.
-fn thousand(trouble: Trouble, down: Option<Outage>) -> Scenario {
+fn thousand(trouble: FaultProfile, down: Option<Outage>) -> Scenario {
     let mut acts: Vec<Act> = thousand_jobs().collect();
-    acts.extend(down.map(|what| Act { at: 1.0, deed: Deed::Down { what, seconds: HOUR } }));
+    acts.extend(down.map(|what| Act { at: 1.0, action: Action::Down { what, seconds: HOUR } }));
     acts.sort_by(|one, other| one.at.total_cmp(&other.at));
-    Scenario { acts, trouble, pools: one_pool(100), calm_at: HOUR + 1, ..bursts(1, 0.0) }
+    Scenario { acts, faults: trouble, pools: one_pool(100), calm_at: HOUR + 1, ..bursts(1, 0.0) }
 }
 
 /// The same, and ECS fails once it has taken the task definition, so that launches are what gets no answer.
 fn unanswered() -> Scenario {
-    let down = Act { at: 20.0, deed: Deed::Down { what: Outage::Ecs, seconds: HOUR } };
+    let down = Act { at: 20.0, action: Action::Down { what: Outage::Ecs, seconds: HOUR } };
     Scenario {
         acts: [jobs(0, 1.0, 1, 20.0), down].into_iter().chain(thousand_jobs()).collect(),
         calm_at: HOUR + 60,
-        ..thousand(Trouble::default(), None)
+        ..thousand(FaultProfile::default(), None)
     }
 }
 
 /// Calls and tasks while ECS fails, or refuses everything, for an hour, and with a bad image.
 pub(super) fn storm() -> anyhow::Result<bool> {
-    let bad_image = Trouble { ecs: vec![Fault::of(FaultKind::PullFailure)], ..Trouble::default() };
+    let bad_image = FaultProfile { ecs: vec![Fault::of(FaultKind::PullFailure)], ..FaultProfile::default() };
     let stories = [
-        ("ECS answers 500", thousand(Trouble::default(), Some(Outage::Ecs))),
+        ("ECS answers 500", thousand(FaultProfile::default(), Some(Outage::Ecs))),
         ("ECS answers 500 to launches", unanswered()),
-        ("ECS refuses everything", thousand(Trouble::default(), Some(Outage::EcsRefuses))),
+        ("ECS refuses everything", thousand(FaultProfile::default(), Some(Outage::EcsRefuses))),
         ("a bad image", thousand(bad_image, None)),
     ];
     let mut well = true;

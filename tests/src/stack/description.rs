@@ -26,7 +26,7 @@ pub struct Stack {
     pub fargate_url: String,
     /// Where deliveries go.
     pub webhook_url: String,
-    /// What deliveries are signed with; nothing while nobody has set the App up.
+    /// What deliveries are signed with; nothing while no one has set the App up.
     pub webhook_secret: String,
     /// Base of `/registration` and `/admission`.
     pub registration_url: String,
@@ -89,7 +89,7 @@ impl Stack {
         lines.join("\n")
     }
 
-    /// Writes it in one step: whoever sees the file sees all of it.
+    /// Writes it in one step: anyone who sees the file sees all of it.
     pub(super) fn write(&self, places: &Places) -> Result<()> {
         let path = places.description();
         let draft = path.with_extension("draft");

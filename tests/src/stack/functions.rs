@@ -1,4 +1,4 @@
-//! The functions as processes, for whoever wants to see them die.
+//! The functions as processes, for anyone who wants to see them die.
 //!
 //! The emulator runs each concurrent invocation of a function in a process of its own and keeps idle ones for the next. A process
 //! that is killed while it works is an invocation lost, as when Lambda loses a machine; the emulator says so in its log.
@@ -26,7 +26,7 @@ pub struct FunctionProcess {
     /// What it is: `webhook`, `scaler`, …
     pub function: String,
     pid: Pid,
-    /// Means this process for ever, whoever has its id later.
+    /// Means this process for ever, anyone who has its id later.
     handle: OwnedFd,
 }
 

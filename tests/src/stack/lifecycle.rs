@@ -25,7 +25,7 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 pub enum Ground {
     /// Ready for jobs: App, webhook secret and pools are in force.
     Whole,
-    /// Deployed, as somebody has it who begins: no App, no secret, no pools.
+    /// Deployed, as someone has it who begins: no App, no secret, no pools.
     Bare,
 }
 
@@ -84,7 +84,7 @@ fn hold(places: &Places) -> Result<File> {
 
 async fn clear(places: &Places) -> Result<usize> {
     let described = Stack::read(places);
-    // First, so that nobody reads of a stack that is being ended.
+    // First, so that no one reads of a stack that is being ended.
     let _ = fs::remove_file(places.description());
     if let Ok(stack) = described {
         save_function_logs(places, stack.aws_endpoint).await;

@@ -16,7 +16,7 @@ pub(super) fn client(limit: Duration) -> Result<Client> {
     Client::builder().no_proxy().timeout(limit).build().context("make an HTTP client")
 }
 
-/// A loopback port that nobody listens on. The emulator wants its port by name; should somebody take it in between, it
+/// A loopback port that no one listens on. The emulator wants its port by name; should someone take it in between, it
 /// says so and `up` fails.
 pub(super) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port")?;

@@ -1,4 +1,4 @@
-//! What a test asks of a system: the ledger, ECS and GitHub as they are, not as anybody sees them.
+//! What a test asks of a system: the ledger, ECS and GitHub as they are, not as anyone sees them.
 
 use mayfly_domain::model::id::JobId;
 use mayfly_domain::model::job::{JobRecord, WaitingJob};

@@ -5,20 +5,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::{Either, select};
-use mayfly_domain::model::times;
+use mayfly_domain::model::timeouts;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::System;
-use super::front::{Environment, Reply};
 use super::start::ACCOUNT;
+use super::triggers::{Environment, Reply};
 use super::world::BadImage;
 use crate::fargate::{ContainerSpec, IDLE_COMMAND, TaskId};
 use crate::github::id::SessionId;
 use crate::github::model::Interrupted;
 use crate::github::wire::Request;
 
-/// How long the entry script waits when nobody says how long.
+/// How long the entry script waits when no one says how long.
 const RETRY: Duration = Duration::from_secs(3);
 /// How often it gives a sign of life, at least. The real one renews the lease of its job every 60 s.
 /// Source: <https://github.com/actions/runner/blob/main/src/Runner.Listener/JobDispatcher.cs>, `RenewJobRequestAsync`.
@@ -189,7 +189,7 @@ impl Container {
             return Admitted::Yes;
         }
         let fails_closed = self.variable("MAYFLY_FAIL_CLOSED") == "1";
-        let deadline = system.world.clock.elapsed() + times::admission(fails_closed);
+        let deadline = system.world.clock.elapsed() + timeouts::admission(fails_closed);
         let body = json!({
             "runner": self.variable("MAYFLY_RUNNER"),
             "run_id": job["GITHUB_RUN_ID"],
@@ -208,7 +208,7 @@ impl Container {
             }
             // One request lasts no longer than what is left: after that its answer is not waited for, though registrar may have made up its mind.
             let asked = alive_during(system, session, system.request(&self.caller, "/admission", &body));
-            let Ok(reply) = tokio::time::timeout(left.min(times::SCRIPT_REQUEST), asked).await else { continue };
+            let Ok(reply) = tokio::time::timeout(left.min(timeouts::SCRIPT_REQUEST), asked).await else { continue };
             let said: Value = serde_json::from_str(&reply.body).unwrap_or_default();
             match (reply.status, reply.ours, said["admitted"].as_bool()) {
                 (200, true, Some(true)) => return Admitted::Yes,

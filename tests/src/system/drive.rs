@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::model::times;
+use mayfly_domain::model::timeouts;
 use tokio::time::Instant;
 
 use super::System;
 use super::container::{Container, Told};
-use super::front::earliest;
+use super::triggers::earliest;
 use crate::fargate::{Effect, TaskId};
 
 impl System {
@@ -25,7 +25,7 @@ impl System {
                 tokio::spawn(Box::pin(self.clone().scale(batch)));
             }
             if now >= sweep {
-                sweep = sweep.plus(times::TICK);
+                sweep = sweep.plus(timeouts::TICK);
                 sweeps += 1;
                 if self.world.sweeps {
                     tokio::spawn(Box::pin(self.clone().tick(sweeps)));
@@ -35,11 +35,11 @@ impl System {
         }
     }
 
-    /// Until that time, or until somebody has changed something.
+    /// Until that time, or until someone has changed something.
     async fn pause_until(&self, next: Option<Timestamp>) {
         let now = self.world.clock.now();
         // A model that wants something at this very moment gets it a moment later: time must pass.
-        let wait = next.map_or(times::TICK, |next| next.since(now)).max(Duration::from_millis(1));
+        let wait = next.map_or(timeouts::TICK, |next| next.since(now)).max(Duration::from_millis(1));
         let sleep = std::pin::pin!(tokio::time::sleep_until(Instant::now() + wait));
         let changed = std::pin::pin!(self.world.changed.notified());
         futures::future::select(sleep, changed).await;

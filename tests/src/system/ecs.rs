@@ -14,14 +14,14 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
-use mayfly_ecs::Fleet;
+use mayfly_ecs::Ecs;
 use serde_json::Value;
 
 use super::calls::Made;
 use super::clock::START;
+use super::event::CallOutcome;
+use super::faults::{CallFault, Port};
 use super::start::CLUSTER_ARN;
-use super::weather::{Port, Strike};
-use super::witness::Fate;
 use super::world::World;
 use crate::fargate::{Answer, Delivery, Operation, Refusal};
 
@@ -29,7 +29,7 @@ use crate::fargate::{Answer, Delivery, Operation, Refusal};
 const ATTEMPT: Duration = Duration::from_secs(3);
 
 /// The cluster as one process reaches it.
-pub(super) fn fleet(world: &Arc<World>, who: &'static str) -> Fleet {
+pub(super) fn ecs(world: &Arc<World>, who: &'static str) -> Ecs {
     let config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
@@ -43,7 +43,7 @@ pub(super) fn fleet(world: &Arc<World>, who: &'static str) -> Fleet {
         .retry_partition(RetryPartition::custom("ecs").build())
         .time_source(StaticTimeSource::new(SystemTime::UNIX_EPOCH + Duration::from_millis(START.millis().unsigned_abs())))
         .build();
-    Fleet::new(Client::from_conf(config), CLUSTER_ARN)
+    Ecs::new(Client::from_conf(config), CLUSTER_ARN)
 }
 
 #[derive(Clone)]
@@ -95,11 +95,13 @@ impl InProcess {
                 leaving.note(|| fate(leaving.strike, &answer));
                 return respond(answer);
             }
-            Made::Not(strike @ Strike::HangBefore) | Made::Unheard(strike @ Strike::HangAfter, _) => (strike, "no answer", None),
-            Made::Not(strike @ (Strike::Throttle | Strike::Conflict)) => (strike, "a ThrottlingException", Some(Refusal::throttled())),
+            Made::Not(strike @ CallFault::HangBefore) | Made::Unheard(strike @ CallFault::HangAfter, _) => (strike, "no answer", None),
+            Made::Not(strike @ (CallFault::Throttle | CallFault::Conflict)) => {
+                (strike, "a ThrottlingException", Some(Refusal::throttled()))
+            }
             Made::Not(strike) | Made::Unheard(strike, _) => (strike, "a 500", Some(Refusal::server())),
         };
-        leaving.note(|| Fate::Struck(strike, seen));
+        leaving.note(|| CallOutcome::Faulted(strike, seen));
         match answer {
             Some(refusal) => respond(Answer { result: Err(refusal), delivery: Delivery::Prompt }),
             // The SDK gives up after its own time.
@@ -129,14 +131,14 @@ fn about(input: &Value) -> String {
     fields.collect::<Vec<_>>().join(" ")
 }
 
-fn fate(strike: Option<Strike>, answer: &Answer) -> Fate {
+fn fate(strike: Option<CallFault>, answer: &Answer) -> CallOutcome {
     match (&answer.result, answer.delivery, strike) {
-        (_, Delivery::Never, _) => Fate::Refused("the connection was closed".to_owned()),
-        (Err(refusal), ..) => Fate::Refused(refusal.code.clone()),
-        (Ok(_), _, Some(strike)) => Fate::Struck(strike, "an answer"),
+        (_, Delivery::Never, _) => CallOutcome::Refused("the connection was closed".to_owned()),
+        (Err(refusal), ..) => CallOutcome::Refused(refusal.code.clone()),
+        (Ok(_), _, Some(strike)) => CallOutcome::Faulted(strike, "an answer"),
         (Ok(output), ..) => match output["failures"].as_array().and_then(|failures| failures.first()) {
-            Some(failure) => Fate::Refused(failure["reason"].as_str().unwrap_or_default().to_owned()),
-            None => Fate::Done,
+            Some(failure) => CallOutcome::Refused(failure["reason"].as_str().unwrap_or_default().to_owned()),
+            None => CallOutcome::Done,
         },
     }
 }

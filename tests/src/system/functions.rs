@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mayfly_config::source::Settings;
-use mayfly_ecs::{Fleet, Site};
+use mayfly_config::store::Settings;
+use mayfly_ecs::{Ecs, LaunchConfig};
 use mayfly_ledger::Ledger;
 use mayfly_observer::Observer;
 use mayfly_registrar::Registrar;
@@ -12,7 +12,7 @@ use mayfly_scaler::Scaler;
 use mayfly_sweeper::Sweeper;
 use mayfly_webhook::Webhook;
 
-use super::ecs::fleet;
+use super::ecs::ecs;
 use super::github::Github;
 use super::parameters::{self, Reader};
 use super::process::Processes;
@@ -29,10 +29,10 @@ const OBSERVER: Duration = Duration::from_secs(20);
 const SWEEPER: Duration = Duration::from_secs(55);
 
 pub(super) type TheWebhook = Webhook<Ledger<TablePort>, Sender>;
-pub(super) type TheScaler = Scaler<TablePort, Fleet, Sender>;
-pub(super) type TheRegistrar = Registrar<TablePort, Fleet, Github, Sender>;
-pub(super) type TheObserver = Observer<Ledger<TablePort>, Fleet, Sender>;
-pub(super) type TheSweeper = Sweeper<TablePort, Fleet, Github, Sender>;
+pub(super) type TheScaler = Scaler<TablePort, Ecs, Sender>;
+pub(super) type TheRegistrar = Registrar<TablePort, Ecs, Github, Sender>;
+pub(super) type TheObserver = Observer<Ledger<TablePort>, Ecs, Sender>;
+pub(super) type TheSweeper = Sweeper<TablePort, Ecs, Github, Sender>;
 
 /// All functions, each with its processes.
 pub struct Functions {
@@ -58,7 +58,7 @@ fn github(world: &Arc<World>, who: &'static str) -> Github {
 }
 
 impl Functions {
-    pub(super) fn new(world: &Arc<World>, site: &Site) -> Self {
+    pub(super) fn new(world: &Arc<World>, site: &LaunchConfig) -> Self {
         let scaler_site = site.clone();
         Self {
             webhook: processes(world, "webhook", WEBHOOK, |world| {
@@ -68,7 +68,7 @@ impl Functions {
             registrar: processes(world, "registrar", REGISTRAR, registrar),
             observer: processes(world, "observer", OBSERVER, |world| Observer {
                 records: ledger(world, "observer"),
-                fleet: fleet(world, "observer"),
+                ecs: ecs(world, "observer"),
                 wakes: sender(world, "observer"),
                 public_ip: true,
                 clock: world.clock_of("observer"),
@@ -88,10 +88,10 @@ fn processes<P>(
     Processes::new(who, limit, move || start(&world))
 }
 
-fn scaler(world: &Arc<World>, site: Site) -> TheScaler {
+fn scaler(world: &Arc<World>, site: LaunchConfig) -> TheScaler {
     let ids = Arc::clone(world);
-    let outside = mayfly_scaler::World {
-        fleet: fleet(world, "scaler"),
+    let outside = mayfly_scaler::Deps {
+        ecs: ecs(world, "scaler"),
         wakes: sender(world, "scaler"),
         site,
         clock: world.clock_of("scaler"),
@@ -101,8 +101,8 @@ fn scaler(world: &Arc<World>, site: Site) -> TheScaler {
 }
 
 fn registrar(world: &Arc<World>) -> TheRegistrar {
-    let outside = mayfly_registrar::World {
-        tasks: fleet(world, "registrar"),
+    let outside = mayfly_registrar::Deps {
+        tasks: ecs(world, "registrar"),
         github: github(world, "registrar"),
         wakes: sender(world, "registrar"),
         account: ACCOUNT.to_owned(),
@@ -113,8 +113,8 @@ fn registrar(world: &Arc<World>) -> TheRegistrar {
 }
 
 fn sweeper(world: &Arc<World>) -> TheSweeper {
-    let outside = mayfly_sweeper::World {
-        fleet: fleet(world, "sweeper"),
+    let outside = mayfly_sweeper::Deps {
+        ecs: ecs(world, "sweeper"),
         github: github(world, "sweeper"),
         wakes: sender(world, "sweeper"),
         public_ip: true,

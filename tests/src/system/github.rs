@@ -16,8 +16,8 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::calls::Made;
-use super::weather::{Port, Strike};
-use super::witness::Fate;
+use super::event::CallOutcome;
+use super::faults::{CallFault, Port};
 use super::world::World;
 use crate::github::accounts::{Installation, Level};
 use crate::github::id;
@@ -34,7 +34,7 @@ const LONGEST: Duration = Duration::from_secs(12);
 /// Seconds that a limited caller is told to wait. Source: GitHub docs, best practices for using the REST API: at least a minute.
 const RETRY_AFTER: u32 = 60;
 
-/// GitHub as one function reaches it, or somebody who is none ([`System::github_for`](super::System::github_for)). Tokens are at hand: what they cost is told by the adapter's own tests.
+/// GitHub as one function reaches it, or someone who is none ([`System::github_for`](super::System::github_for)). Tokens are at hand: what they cost is told by the adapter's own tests.
 pub struct Github {
     pub(super) world: Arc<World>,
     pub(super) who: &'static str,
@@ -179,12 +179,12 @@ impl Question {
     }
 }
 
-fn fate(strike: Option<Strike>, put: &Put) -> Fate {
+fn fate(strike: Option<CallFault>, put: &Put) -> CallOutcome {
     match (put, strike) {
-        (Ok(answer), Some(strike)) if answer.status < 300 => Fate::Struck(strike, "an answer"),
-        (Ok(answer), _) if answer.status < 300 => Fate::Done,
-        (Ok(answer), _) => Fate::Refused(format!("{} {}", answer.status, words(answer))),
-        (Err(refusal), _) => Fate::Refused(format!("no token: {} {}", refusal.status, words(refusal))),
+        (Ok(answer), Some(strike)) if answer.status < 300 => CallOutcome::Faulted(strike, "an answer"),
+        (Ok(answer), _) if answer.status < 300 => CallOutcome::Done,
+        (Ok(answer), _) => CallOutcome::Refused(format!("{} {}", answer.status, words(answer))),
+        (Err(refusal), _) => CallOutcome::Refused(format!("no token: {} {}", refusal.status, words(refusal))),
     }
 }
 
@@ -223,8 +223,11 @@ impl Github {
         };
         let made = timeout_at(until, leaving.make(work)).await;
         let Ok(made) = made else {
-            leaving
-                .note(|| leaving.strike.map_or(Fate::Refused("no answer in time".to_owned()), |strike| Fate::Struck(strike, "no answer")));
+            leaving.note(|| {
+                leaving
+                    .strike
+                    .map_or(CallOutcome::Refused("no answer in time".to_owned()), |strike| CallOutcome::Faulted(strike, "no answer"))
+            });
             return None;
         };
         let (strike, seen, put) = match made {
@@ -234,13 +237,13 @@ impl Github {
                 timeout_at(until, tokio::time::sleep(wait)).await.ok()?;
                 return Some(put);
             }
-            Made::Not(strike @ Strike::HangBefore) | Made::Unheard(strike @ Strike::HangAfter, _) => (strike, "no answer", None),
-            Made::Not(strike @ Strike::Throttle) => {
+            Made::Not(strike @ CallFault::HangBefore) | Made::Unheard(strike @ CallFault::HangAfter, _) => (strike, "no answer", None),
+            Made::Not(strike @ CallFault::Throttle) => {
                 (strike, "a 429", Some(Answer::message(429, "You have exceeded a secondary rate limit").header("retry-after", RETRY_AFTER)))
             }
             Made::Not(strike) | Made::Unheard(strike, _) => (strike, "a 502", Some(Answer::message(502, "Server Error"))),
         };
-        leaving.note(|| Fate::Struck(strike, seen));
+        leaving.note(|| CallOutcome::Faulted(strike, seen));
         if put.is_none() {
             tokio::time::sleep_until(until).await;
         }

@@ -66,7 +66,7 @@ pub(super) async fn run<T>(number: u64, limit: Duration, handler: Pin<Box<impl F
     let handler = std::pin::pin!(tokio::time::timeout(limit, CURRENT.scope(invocation, handler)));
     let over = std::pin::pin!(killed.notify.notified());
     match select(handler, over).await {
-        // Whatever it came to in the very moment of its death, nobody hears of it.
+        // Whatever it came to in the very moment of its death, no one hears of it.
         _ if killed.flag.load(Ordering::Relaxed) => Came::Crashed,
         Either::Left((Ok(result), _)) => Came::To(result),
         Either::Left((Err(_), _)) => Came::TimedOut,

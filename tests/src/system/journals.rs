@@ -1,9 +1,9 @@
-//! What the models wrote down, told to the witness.
+//! What the models wrote down, told to the listener.
 
 use mayfly_domain::model::id::JobId;
 use mayfly_domain::model::time::Timestamp;
 
-use super::witness::{Happening, Witness};
+use super::event::{Event, EventListener};
 use super::world::World;
 use crate::fargate::{Change as AtEcs, Fargate, Moment};
 use crate::github::model::{Change as AtGithub, Model as Github};
@@ -14,8 +14,8 @@ const GITHUB: &str = "GitHub";
 
 impl World {
     /// From now on this one is told what happens.
-    pub fn set_witness(&self, witness: Box<dyn Witness>) {
-        self.put_witness(witness);
+    pub fn set_listener(&self, listener: Box<dyn EventListener>) {
+        self.put_witness(listener);
         self.at_ecs("nobody", |ecs, _| ecs.journal.keep());
         self.at_github(GITHUB, |github, _| github.journal.keep());
     }
@@ -39,35 +39,31 @@ impl World {
     }
 }
 
-fn of_ecs(change: AtEcs, by: &'static str) -> Happening {
+fn of_ecs(change: AtEcs, by: &'static str) -> Event {
     match change {
-        AtEcs::Started { task, started_by } => Happening::TaskStarted { task, started_by, by },
-        AtEcs::StopAsked { task, started_by, reason } => Happening::StopAsked { task, started_by, reason, by },
-        AtEcs::LeftOut { task, started_by, lasts } => Happening::TaskLeftOut { task, started_by, lasts },
-        AtEcs::Moved { task, started_by, last, desired, reason } => Happening::TaskChanged { task, started_by, last, desired, reason },
-        AtEcs::Exited { task, started_by, code } => Happening::ContainerExited { task, started_by, code },
+        AtEcs::Started { task, started_by } => Event::TaskStarted { task, started_by, by },
+        AtEcs::StopAsked { task, started_by, reason } => Event::StopAsked { task, started_by, reason, by },
+        AtEcs::LeftOut { task, started_by, lasts } => Event::TaskLeftOut { task, started_by, lasts },
+        AtEcs::Moved { task, started_by, last, desired, reason } => Event::TaskChanged { task, started_by, last, desired, reason },
+        AtEcs::Exited { task, started_by, code } => Event::ContainerExited { task, started_by, code },
     }
 }
 
-fn of_github(change: AtGithub, by: &'static str) -> Happening {
+fn of_github(change: AtGithub, by: &'static str) -> Event {
     match change {
-        AtGithub::Job { id, from, to, conclusion, runner } => Happening::JobChanged { job: JobId(id.0), from, to, conclusion, runner },
-        AtGithub::Given { id, runner } => Happening::JobAssigned { job: JobId(id.0), runner },
+        AtGithub::Job { id, from, to, conclusion, runner } => Event::JobChanged { job: JobId(id.0), from, to, conclusion, runner },
+        AtGithub::Given { id, runner } => Event::JobAssigned { job: JobId(id.0), runner },
         AtGithub::Registered { id, name, scope } => {
             let repository = match scope {
                 Scope::Repository(repository) => Some(repository.0),
                 Scope::Organization(_) => None,
             };
-            Happening::RunnerRegistered { id: id.0, name, repository, by }
+            Event::RunnerRegistered { id: id.0, name, repository, by }
         }
-        AtGithub::Removed { id, name, why } => Happening::RunnerRemoved { id: id.0, name, why: why.name(), by },
-        AtGithub::Sent { id, guid, action, job, redelivery } => Happening::DeliverySent {
-            guid,
-            delivery: id.0,
-            action: action.unwrap_or_default(),
-            job: job.map(|job| JobId(job.0)),
-            redelivery,
-        },
-        AtGithub::Answered { id, guid, code } => Happening::DeliveryAnswered { guid, delivery: id.0, status: code },
+        AtGithub::Removed { id, name, why } => Event::RunnerRemoved { id: id.0, name, why: why.name(), by },
+        AtGithub::Sent { id, guid, action, job, redelivery } => {
+            Event::DeliverySent { guid, delivery: id.0, action: action.unwrap_or_default(), job: job.map(|job| JobId(job.0)), redelivery }
+        }
+        AtGithub::Answered { id, guid, code } => Event::DeliveryAnswered { guid, delivery: id.0, status: code },
     }
 }

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use mayfly_config::parameter::{Parameter, ParameterStore, Unreadable};
-use mayfly_config::source;
+use mayfly_config::store;
 
 use super::calls::{Made, SILENCE};
-use super::weather::{Port, Strike};
-use super::witness::Fate;
+use super::event::CallOutcome;
+use super::faults::{CallFault, Port};
 use super::world::World;
 
 /// Name of the pools file's parameter.
@@ -24,7 +24,7 @@ const WEBHOOK_SECRET: &str = "/mayfly/mayfly/webhook-secret";
 pub struct Parameters(Mutex<BTreeMap<String, Vec<String>>>);
 
 impl Parameters {
-    /// Applies a pools file; the parameter's name and its version now. (No witness hears of it: [`System::put_pools`](super::System::put_pools) tells.)
+    /// Applies a pools file; the parameter's name and its version now. (No listener hears of it: [`System::put_pools`](super::System::put_pools) tells.)
     pub fn put_pools(&self, text: &str) -> (String, u64) {
         (POOLS.to_owned(), self.put(POOLS, text))
     }
@@ -75,8 +75,8 @@ impl Parameters {
 }
 
 /// What each function is told the names of.
-pub(super) fn names(webhook: bool, app: bool) -> source::Parameters {
-    source::Parameters {
+pub(super) fn names(webhook: bool, app: bool) -> store::Parameters {
+    store::Parameters {
         pools: Some(POOLS.to_owned()),
         webhook_secret: webhook.then(|| WEBHOOK_SECRET.to_owned()),
         github_app: app.then(|| APP.to_owned()),
@@ -102,15 +102,15 @@ impl ParameterStore for Reader {
         };
         let strike = match leaving.make(work).await {
             Made::Well(found) => {
-                leaving.note(|| leaving.strike.map_or(Fate::Done, |strike| Fate::Struck(strike, "an answer")));
+                leaving.note(|| leaving.strike.map_or(CallOutcome::Done, |strike| CallOutcome::Faulted(strike, "an answer")));
                 return Ok(found);
             }
             Made::Not(strike) | Made::Unheard(strike, _) => strike,
         };
-        leaving.note(|| Fate::Struck(strike, "unreadable"));
-        if matches!(strike, Strike::HangBefore | Strike::HangAfter) {
+        leaving.note(|| CallOutcome::Faulted(strike, "unreadable"));
+        if matches!(strike, CallFault::HangBefore | CallFault::HangAfter) {
             tokio::time::sleep(SILENCE).await;
         }
-        Err(Unreadable { names: names.join(", "), reason: "InternalServerError (weather)".to_owned() })
+        Err(Unreadable { names: names.join(", "), reason: "InternalServerError (faults)".to_owned() })
     }
 }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::capacity::Running;
+use super::event::{End, Event};
 use super::invocation::{self, Came};
-use super::witness::{End, Happening};
 use super::world::World;
 
 /// All processes of one function.
@@ -41,7 +41,7 @@ impl<P> Processes<P> {
     /// Lambda hands an event to an idle process, or to a fresh one; to none while as many run as there may.
     pub(super) fn take(&self, world: &World, about: impl FnOnce() -> String) -> Option<Busy<'_, P>> {
         let running = world.in_use().run(self.who)?;
-        let fresh = world.chance(world.chances().cold_start);
+        let fresh = world.chance(world.platform_rates().cold_start);
         let mut idle = self.idle();
         if fresh {
             // Lambda ends processes when it likes.
@@ -51,7 +51,7 @@ impl<P> Processes<P> {
         drop(idle);
         let (process, function) = warm.unwrap_or_else(|| (world.next_number(), Arc::new((self.start)())));
         let invocation = world.next_number();
-        world.tell(|| Happening::Began { who: self.who, invocation, process, about: about() });
+        world.tell(|| Event::Began { who: self.who, invocation, process, about: about() });
         Some(Busy { all: self, process, invocation, function, _running: running })
     }
 }
@@ -72,7 +72,7 @@ impl<P> Busy<'_, P> {
                 Came::Crashed => End::Crashed,
                 Came::TimedOut => End::TimedOut,
             };
-            Happening::Ended { who, invocation, end }
+            Event::Ended { who, invocation, end }
         });
         if matches!(came, Came::To(_)) {
             self.all.idle().push_back((self.process, self.function));

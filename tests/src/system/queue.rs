@@ -9,13 +9,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::model::times;
+use mayfly_domain::model::timeouts;
 use mayfly_queue::{NotSent, Wake, Wakes};
 use serde_json::{Value, json};
 
 use super::calls::{Made, SILENCE};
-use super::weather::{Port, Strike};
-use super::witness::{Fate, Happening};
+use super::event::{CallOutcome, Event};
+use super::faults::{CallFault, Port};
 use super::world::World;
 
 /// Most messages that Lambda gets at once from a FIFO queue. Source: Lambda developer guide, SQS event source mappings.
@@ -38,7 +38,7 @@ struct Message {
     id: String,
     body: String,
     sent_at: Timestamp,
-    /// Nobody gets it before.
+    /// No one gets it before.
     visible_at: Timestamp,
     /// How many invocations of scaler led to it.
     chain: u32,
@@ -202,7 +202,7 @@ impl Queue {
             if group.in_flight.is_none() && group.visible(now).next().is_some() && messages.len() < BATCH {
                 let room = BATCH - messages.len();
                 messages.extend(group.visible(now).take(room).map(|message| (pool.clone(), message.clone())));
-                group.in_flight = Some((receipt, now.plus(times::WAKE_VISIBILITY)));
+                group.in_flight = Some((receipt, now.plus(timeouts::WAKE_VISIBILITY)));
             }
         }
         (!messages.is_empty()).then(|| {
@@ -224,7 +224,7 @@ impl Queue {
         let mut clear: BTreeMap<&PoolName, bool> = BTreeMap::new();
         for (pool, message) in &batch.messages {
             let Some(group) = state.groups.get_mut(pool) else { continue };
-            // Too late: the messages are visible again, or somebody else's.
+            // Too late: the messages are visible again, or someone else's.
             if group.in_flight.is_none_or(|(receipt, _)| receipt != batch.receipt) {
                 continue;
             }
@@ -273,34 +273,34 @@ impl Wakes for Sender {
         };
         let (strike, seen) = match leaving.make(work).await {
             Made::Well(true) => {
-                leaving.note(|| leaving.strike.map_or(Fate::Done, |strike| Fate::Struck(strike, "sent")));
+                leaving.note(|| leaving.strike.map_or(CallOutcome::Done, |strike| CallOutcome::Faulted(strike, "sent")));
                 return Ok(());
             }
             Made::Well(false) => {
-                leaving.note(|| Fate::Refused("a fault of the model".to_owned()));
+                leaving.note(|| CallOutcome::Refused("a fault of the model".to_owned()));
                 return Err(NotSent { pool: pool.clone(), reason: "a fault of the model".to_owned() });
             }
             Made::Not(strike) => (strike, "not sent"),
             Made::Unheard(strike, _) => (strike, "not known to be sent"),
         };
-        leaving.note(|| Fate::Struck(strike, seen));
-        if matches!(strike, Strike::HangBefore | Strike::HangAfter) {
+        leaving.note(|| CallOutcome::Faulted(strike, seen));
+        if matches!(strike, CallFault::HangBefore | CallFault::HangAfter) {
             tokio::time::sleep(SILENCE).await;
         }
-        Err(NotSent { pool: pool.clone(), reason: "InternalError (weather)".to_owned() })
+        Err(NotSent { pool: pool.clone(), reason: "InternalError (faults)".to_owned() })
     }
 }
 
 impl World {
     /// A wake reaches the queue; false if it is not taken.
     pub(super) fn enqueue(&self, who: &'static str, pool: &PoolName) -> bool {
-        let chances = self.chances();
+        let chances = self.platform_rates();
         let now = self.clock.now();
         let visible = if self.chance(chances.wake_late) { now.plus(chances.wake_late_by.mul_f64(self.share())) } else { now };
         let lost = self.chance(chances.wake_lost);
         let copies = if lost { 0 } else { 1 + u32::from(self.chance(chances.wake_repeated)) };
         let sent = self.queue.send(pool, copies, now, visible);
-        self.tell(|| Happening::WakeSent { pool: pool.to_string(), by: who });
+        self.tell(|| Event::WakeSent { pool: pool.to_string(), by: who });
         self.changed.notify_one();
         sent
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use mayfly_ecs::Site;
+use mayfly_ecs::LaunchConfig;
 use tokio::sync::Notify;
 
 use super::System;
@@ -71,7 +71,7 @@ impl Start {
         Self { start_seconds: seconds, ..self }
     }
 
-    /// Without sweeps: no ticks, and nobody who looks after what others left.
+    /// Without sweeps: no ticks, and no one who looks after what others left.
     #[must_use]
     pub fn without_sweeps(self) -> Self {
         Self { sweeps: false, ..self }
@@ -120,7 +120,7 @@ impl Start {
             hang: AtomicBool::new(false),
             image: std::sync::Mutex::new(None),
             sky: Mutex::default(),
-            witness: Mutex::default(),
+            listener: Mutex::default(),
             witnessed: AtomicBool::new(false),
             chances: Mutex::default(),
             habits: Mutex::default(),
@@ -136,8 +136,8 @@ impl Start {
     }
 }
 
-fn site() -> Site {
-    Site {
+fn site() -> LaunchConfig {
+    LaunchConfig {
         stack: "mayfly".to_owned(),
         region: "us-east-1".to_owned(),
         cluster: CLUSTER_ARN.to_owned(),

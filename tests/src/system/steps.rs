@@ -5,30 +5,30 @@ use std::time::Duration;
 use mayfly_domain::model::id::{JobId, PoolName};
 
 use super::System;
-use super::witness::Happening;
+use super::event::Event;
 use crate::fargate::{Fault, TaskId};
 use crate::github::id;
 use crate::github::jobs::NewJob;
 
 impl System {
-    /// Somebody pushes: jobs wait at GitHub.
+    /// Someone pushes: jobs wait at GitHub.
     pub fn queue_jobs(&self, wish: &NewJob) -> Vec<JobId> {
         let ids = self.world.with_github(|github, now| github.queue(wish, now));
         ids.into_iter().map(|id| JobId(id.0)).collect()
     }
 
-    /// Somebody cancels a job.
+    /// Someone cancels a job.
     pub fn cancel(&self, job: JobId) {
         self.world.with_github(|github, now| github.cancel(id::JobId(job.0), now));
     }
 
-    /// Somebody applies a pools file.
+    /// Someone applies a pools file.
     pub fn put_pools(&self, text: &str) {
         let (parameter, version) = self.world.parameters.put_pools(text);
-        self.world.tell(|| Happening::SettingsChanged { parameter, version });
+        self.world.tell(|| Event::SettingsChanged { parameter, version });
     }
 
-    /// Somebody wakes a pool by hand; false if the queue does not take it.
+    /// Someone wakes a pool by hand; false if the queue does not take it.
     pub fn wake(&self, pool: &PoolName) -> bool {
         self.world.enqueue("mayfly", pool)
     }

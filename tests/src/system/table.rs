@@ -1,4 +1,4 @@
-//! The table as one function reaches it: the model, with the weather between.
+//! The table as one function reaches it: the model, with the faults between.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use mayfly_ledger::store::{CommitError, Expect, Item, Page, StoreError, Write};
 use mayfly_ledger::{Ledger, Store};
 
 use super::calls::{Leaving, Made, SILENCE};
-use super::weather::{Port, Strike};
-use super::witness::Fate;
+use super::event::CallOutcome;
+use super::faults::{CallFault, Port};
 use super::world::World;
 use crate::ledger::{Handle, Operation};
 
-/// An attempt that nobody answers is given up after this time and made again (`mayfly_config::aws`).
+/// An attempt that no one answers is given up after this time and made again (`mayfly_config::aws`).
 const ATTEMPT: Duration = Duration::from_secs(3);
 
 /// Share of the answers to plain writes that are lost so thoroughly that not even the SDK's repetitions are answered. Else the repetition meets
@@ -34,7 +34,7 @@ pub(super) fn ledger(world: &Arc<World>, who: &'static str) -> Ledger<TablePort>
 }
 
 fn lost(operation: Operation) -> StoreError {
-    StoreError { operation: operation.name(), problem: "InternalServerError (weather)".to_owned() }
+    StoreError { operation: operation.name(), problem: "InternalServerError (faults)".to_owned() }
 }
 
 fn listed<'a>(keys: impl Iterator<Item = &'a Key>) -> String {
@@ -42,11 +42,11 @@ fn listed<'a>(keys: impl Iterator<Item = &'a Key>) -> String {
 }
 
 /// What DynamoDB says of a plain read or of a transaction.
-fn fate<T>(done: &Result<T, CommitError>) -> Fate {
+fn fate<T>(done: &Result<T, CommitError>) -> CallOutcome {
     match done {
-        Ok(_) => Fate::Done,
-        Err(CommitError::Conflict) => Fate::Refused("conflict".to_owned()),
-        Err(CommitError::Store(error)) => Fate::Refused(error.problem.clone()),
+        Ok(_) => CallOutcome::Done,
+        Err(CommitError::Conflict) => CallOutcome::Refused("conflict".to_owned()),
+        Err(CommitError::Store(error)) => CallOutcome::Refused(error.problem.clone()),
     }
 }
 
@@ -61,7 +61,7 @@ impl TablePort {
     fn leaves(&self, operation: Operation, about: impl FnOnce() -> String) -> Leaving {
         let conflicts = operation.knows_conflicts();
         self.world.leaves(self.who, Port::Table, operation.name(), about).instead(|strike| match strike {
-            Strike::Conflict if !conflicts => Strike::FailBefore,
+            CallFault::Conflict if !conflicts => CallFault::FailBefore,
             other => other,
         })
     }
@@ -77,18 +77,18 @@ impl TablePort {
         let (strike, seen, wait, result) = match made {
             Made::Well(done) => {
                 match leaving.strike {
-                    Some(strike) if done.is_ok() => leaving.note(|| Fate::Struck(strike, "done")),
+                    Some(strike) if done.is_ok() => leaving.note(|| CallOutcome::Faulted(strike, "done")),
                     _ => leaving.note(|| fate(&done)),
                 }
                 return done;
             }
-            Made::Not(Strike::Conflict) => (Strike::Conflict, "a conflict", Duration::ZERO, Err(CommitError::Conflict)),
-            Made::Not(strike @ Strike::HangBefore) => (strike, "an error after 9.5 s", SILENCE, Err(lost(operation).into())),
+            Made::Not(CallFault::Conflict) => (CallFault::Conflict, "a conflict", Duration::ZERO, Err(CommitError::Conflict)),
+            Made::Not(strike @ CallFault::HangBefore) => (strike, "an error after 9.5 s", SILENCE, Err(lost(operation).into())),
             Made::Not(strike) => (strike, "an error", Duration::ZERO, Err(lost(operation).into())),
             // The repetition says it again.
             Made::Unheard(strike, Err(CommitError::Conflict)) => (strike, "a conflict", Duration::ZERO, Err(CommitError::Conflict)),
             Made::Unheard(strike, done) => {
-                let hangs = strike == Strike::HangAfter;
+                let hangs = strike == CallFault::HangAfter;
                 if meets_itself && done.is_ok() && !self.world.chance(LOST_FOR_GOOD) {
                     let wait = if hangs { ATTEMPT } else { Duration::ZERO };
                     (strike, "a conflict with itself", wait, Err(CommitError::Conflict))
@@ -99,7 +99,7 @@ impl TablePort {
                 }
             }
         };
-        leaving.note(|| Fate::Struck(strike, seen));
+        leaving.note(|| CallOutcome::Faulted(strike, seen));
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }

@@ -1,4 +1,4 @@
-//! Work that does not end because nobody waits for it any more.
+//! Work that does not end because no one waits for it any more.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -12,12 +12,12 @@ use tokio::task::AbortHandle;
 
 use super::calls::Sky;
 use super::capacity::{Capacity, InUse};
-use super::chances::Chances;
 use super::clock::Clock;
 use super::container::Told;
+use super::event::{Event, EventListener};
 use super::parameters::Parameters;
+use super::platform_rates::PlatformRates;
 use super::queue::Queue;
-use super::witness::{Happening, Witness};
 use crate::fargate::{Effect, Fargate, Moment, TaskId};
 use crate::github::deliveries::Outgoing;
 use crate::github::id::SessionId;
@@ -46,16 +46,16 @@ pub struct World {
     pub(super) changed: Notify,
     /// Some runner was given a job, or removed.
     pub(super) runners_news: Notify,
-    /// Most milliseconds that a call takes to reach anybody.
+    /// Most milliseconds that a call takes to reach anyone.
     pub(super) latency: u64,
     pub(super) sweeps: bool,
     pub(super) hang: AtomicBool,
     pub(super) image: Mutex<Option<BadImage>>,
     pub(super) sky: Mutex<Sky>,
-    pub(super) witness: Mutex<Option<Box<dyn Witness>>>,
+    pub(super) listener: Mutex<Option<Box<dyn EventListener>>>,
     pub(super) witnessed: AtomicBool,
-    pub(super) chances: Mutex<Chances>,
-    pub(super) habits: Mutex<Habits>,
+    pub(super) chances: Mutex<PlatformRates>,
+    pub(super) habits: Mutex<ContainerBehavior>,
     pub(super) in_use: Mutex<InUse>,
     pub(super) numbers: AtomicU64,
     /// Draws of what Lambda, SQS and EventBridge do: apart, so that they change nothing while all chances are 0.
@@ -64,7 +64,7 @@ pub struct World {
 
 /// How clocks and containers behave.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Habits {
+pub struct ContainerBehavior {
     /// Milliseconds by which functions' clocks differ from the world's.
     pub clocks: BTreeMap<String, i64>,
     /// After an answer that says no time, containers wait for as long as the entry script does.
@@ -152,7 +152,7 @@ impl World {
         result
     }
 
-    /// The same, where nothing comes of it for anybody else.
+    /// The same, where nothing comes of it for anyone else.
     pub(super) fn ask_github<T>(&self, act: impl FnOnce(&mut Github, jiff::Timestamp) -> T) -> T {
         let (result, given) = self.at_github("GitHub", |github, now| {
             let before = github.assignments();
@@ -196,8 +196,8 @@ impl World {
         lock(&self.sky)
     }
 
-    pub(super) fn put_witness(&self, witness: Box<dyn Witness>) {
-        *lock(&self.witness) = Some(witness);
+    pub(super) fn put_witness(&self, listener: Box<dyn EventListener>) {
+        *lock(&self.listener) = Some(listener);
         self.witnessed.store(true, Ordering::Relaxed);
     }
 
@@ -205,22 +205,22 @@ impl World {
         self.witnessed.load(Ordering::Relaxed)
     }
 
-    /// Tells the witness, if there is one.
-    pub(super) fn tell(&self, happening: impl FnOnce() -> Happening) {
-        self.tell_at(self.clock.now(), happening);
+    /// Tells the listener, if there is one.
+    pub(super) fn tell(&self, event: impl FnOnce() -> Event) {
+        self.tell_at(self.clock.now(), event);
     }
 
     /// The same of something that happened then.
-    pub(super) fn tell_at(&self, at: Timestamp, happening: impl FnOnce() -> Happening) {
+    pub(super) fn tell_at(&self, at: Timestamp, event: impl FnOnce() -> Event) {
         if self.is_witnessed()
-            && let Some(witness) = lock(&self.witness).as_mut()
+            && let Some(listener) = lock(&self.listener).as_mut()
         {
-            witness.saw(at, &happening());
+            listener.saw(at, &event());
         }
     }
 
     /// What Lambda, SQS and EventBridge do from now on.
-    pub fn set_chances(&self, chances: Chances) {
+    pub fn set_platform_rates(&self, chances: PlatformRates) {
         *lock(&self.chances) = chances;
     }
 
@@ -247,12 +247,12 @@ impl World {
 
     /// The chances in force.
     #[must_use]
-    pub fn chances(&self) -> Chances {
+    pub fn platform_rates(&self) -> PlatformRates {
         lock(&self.chances).clone()
     }
 
     /// How clocks and containers behave from now on.
-    pub fn set_habits(&self, habits: Habits) {
+    pub fn set_container_behavior(&self, habits: ContainerBehavior) {
         *lock(&self.habits) = habits;
     }
 
@@ -293,7 +293,7 @@ impl World {
         lock(&self.draws).u64(..bound.max(1))
     }
 
-    /// The way to somebody and the work there: a drawn time.
+    /// The way to someone and the work there: a drawn time.
     pub async fn travel(&self) {
         let millis = 1 + self.below(self.latency);
         tokio::time::sleep(Duration::from_millis(millis)).await;
@@ -333,7 +333,7 @@ impl World {
         table.chain(others).collect()
     }
 
-    /// Begins to count anew.
+    /// Begins to count again.
     pub fn forget_calls(&self) {
         self.table.forget_counts();
         lock(&self.calls).clear();

@@ -1,20 +1,20 @@
 //! What `mayfly doctor` says of runner groups and of the roles of pools.
 
 use async_trait::async_trait;
-use mayfly_cli::commands::doctor::examination::{judge, repair};
+use mayfly_cli::commands::doctor::checks::{judge, repair};
 use mayfly_cli::commands::doctor::finding::{Area, Finding, Level};
 use mayfly_cli::commands::doctor::roles;
-use mayfly_cli::commands::plan::outside;
+use mayfly_cli::commands::plan::references;
 use mayfly_cli::failure::Failure;
 use mayfly_cli::iam::{Role, Roles};
-use mayfly_ecs::Site;
+use mayfly_ecs::LaunchConfig;
 use mayfly_tests::github::accounts::{ACME, Visibility};
 use mayfly_tests::github::faults::Refusal;
 use mayfly_tests::system::{Start, System};
 use serde_json::json;
 
-use crate::patient::{holds_report, patient, seen};
-use crate::scene::{now, pools};
+use crate::doctor_fixture::{holds_report, patient, seen};
+use crate::fixture::{now, pools};
 use crate::told::pool_with;
 
 fn at_an_organization(seed: u64, group: &str) -> System {
@@ -34,7 +34,7 @@ async fn a_runner_group_that_is_missing_is_an_error_and_is_made_once() {
     let told = judge(&facts, &patient(), now(&system));
     let missing = "acme has no runner group \"mayfly\", which pool linux names: GitHub registers no runner for it";
     assert_eq!(of_groups(&told), [(Level::Error, missing)]);
-    assert_eq!(outside::missing(&facts.groups)[0].0, missing, "plan and apply warn of it, too");
+    assert_eq!(references::missing(&facts.groups)[0].0, missing, "plan and apply warn of it, too");
     let told = repair(&github, &mut facts, &patient()).await;
     assert_eq!(of_groups(&told), [(Level::Good, "repaired: made the runner group mayfly of acme")]);
     assert_eq!(of_groups(&judge(&facts, &patient(), now(&system))), [(Level::Good, "acme has the runner group mayfly")]);
@@ -102,8 +102,8 @@ impl Roles for Account {
 
 const ROLES: [&str; 8] = ["right", "unheld", "foreign", "anyone", "own-user", "hidden", "elsewhere", "none"];
 
-fn site() -> Site {
-    Site {
+fn site() -> LaunchConfig {
+    LaunchConfig {
         stack: "mayfly".to_owned(),
         region: "us-east-1".to_owned(),
         cluster: format!("arn:aws:ecs:us-east-1:{HERE}:cluster/mayfly"),

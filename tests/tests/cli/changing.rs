@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use mayfly_cli::failure::Failure;
-use mayfly_cli::pools_parameter::{PoolsParameter, Version, Written};
+use mayfly_cli::pools_store::{PoolsStore, Version, Written};
 use mayfly_config::pools_file::parse;
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::pool::Pools;
@@ -56,21 +56,21 @@ impl Wakes for Bell<'_> {
 pub(crate) type Between = Arc<dyn Fn(&System) + Send + Sync>;
 
 /// The parameter; things may happen just before it is written, and its answer may get lost.
-pub(crate) struct Desk<'a> {
+pub(crate) struct CommandDeps<'a> {
     pub(crate) system: &'a System,
     pub(crate) before_write: Option<Between>,
     pub(crate) silent: bool,
     pub(crate) slow: Option<u64>,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> CommandDeps<'a> {
     pub(crate) fn new(system: &'a System) -> Self {
         Self { system, before_write: None, silent: false, slow: None }
     }
 }
 
 #[async_trait]
-impl PoolsParameter for Desk<'_> {
+impl PoolsStore for CommandDeps<'_> {
     async fn version(&self, number: Option<u64>) -> Result<Option<Version>, Failure> {
         if let Some(seconds) = self.slow {
             self.system.pass(seconds).await;

@@ -4,21 +4,21 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is a test")]
 
-mod applied;
-mod asked;
 mod authority;
 mod changing;
-mod examined;
-mod explained;
-mod listed;
-mod logged;
-mod patient;
-mod probed;
-mod probing;
-mod retried;
-mod scene;
-mod stood;
-mod stopped;
-#[path = "../system/told.rs"]
+mod doctor;
+mod doctor_fixture;
+mod doctor_probe_report;
+mod doctor_probe_run;
+mod explain;
+mod explain_github;
+mod fixture;
+mod lists;
+mod logs;
+mod plan_apply;
+mod retry;
+mod status;
+mod stop;
+#[path = "../system/start.rs"]
 #[allow(dead_code, reason = "stories of the system need more of it")]
 mod told;

@@ -9,12 +9,12 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::extract::Request;
 use mayfly_config::parameter::{Parameter, ParameterStore, Unreadable};
-use mayfly_config::source::{Parameters, Settings, system_clock};
+use mayfly_config::store::{Parameters, Settings, system_clock};
 use mayfly_domain::model::id::{PoolName, RunnerAddress, TaskArn};
-use mayfly_ecs::{Described, FleetError, Stopper, Tasks};
+use mayfly_ecs::{DescribeTasks, Described, EcsError, StopTask};
 use mayfly_github::Github;
 use mayfly_queue::{NotSent, Wakes};
-use mayfly_sweeper::{AppFromSettings, Sweeper, World};
+use mayfly_sweeper::{AppFromSettings, Deps, Sweeper};
 use mayfly_tests::github::server::Server;
 use mayfly_tests::ledger::Model;
 use serde_json::json;
@@ -51,23 +51,23 @@ impl ParameterStore for Store {
 struct Nothing;
 
 #[async_trait]
-impl Tasks for Nothing {
-    async fn describe(&self, _: &[TaskArn]) -> Result<Vec<Described>, FleetError> {
+impl DescribeTasks for Nothing {
+    async fn describe(&self, _: &[TaskArn]) -> Result<Vec<Described>, EcsError> {
         Ok(Vec::new())
     }
 
-    async fn list_by_started_by(&self, _: &RunnerAddress) -> Result<Vec<TaskArn>, FleetError> {
+    async fn list_by_started_by(&self, _: &RunnerAddress) -> Result<Vec<TaskArn>, EcsError> {
         Ok(Vec::new())
     }
 
-    async fn list_all(&self) -> Result<Vec<TaskArn>, FleetError> {
+    async fn list_all(&self) -> Result<Vec<TaskArn>, EcsError> {
         Ok(Vec::new())
     }
 }
 
 #[async_trait]
-impl Stopper for Nothing {
-    async fn stop(&self, _: &TaskArn, _: &str) -> Result<(), FleetError> {
+impl StopTask for Nothing {
+    async fn stop(&self, _: &TaskArn, _: &str) -> Result<(), EcsError> {
         Ok(())
     }
 }
@@ -98,7 +98,7 @@ async fn sweep(store: &Store) {
     // A cold start for every sweep: nothing is remembered of an earlier file.
     let settings = Arc::new(Settings::new(store.clone(), parameters, Box::new(system_clock)));
     let github = Github::new(AppFromSettings(Arc::clone(&settings)), system_clock);
-    let world = World { fleet: Nothing, github, wakes: Nothing, public_ip: true, clock: Box::new(system_clock) };
+    let world = Deps { ecs: Nothing, github, wakes: Nothing, public_ip: true, clock: Box::new(system_clock) };
     Sweeper::new(Model::new().ledger("sweeper"), settings, world).sweep("attack").await.unwrap();
 }
 
@@ -110,7 +110,7 @@ async fn writer_of_the_pools_file_does_not_choose_who_receives_what_the_app_s_ke
     let store = Store::default();
     store.put("github-app", &json!({ "app_id": 1_234_567, "private_key": KEY.private_pem, "url": github.url }).to_string());
     store.put("pools", POOLS);
-    sweep(&store).await;
+    Box::pin(sweep(&store)).await;
     assert_eq!(asked(), 1, "the App works, at GitHub");
 
     // The whole of an operator's power: the pools file, in each form in which an address could stand.
@@ -118,7 +118,7 @@ async fn writer_of_the_pools_file_does_not_choose_who_receives_what_the_app_s_ke
         [format!("url = \"{elsewhere}\""), format!("github_url = \"{elsewhere}\""), format!("[github.enterprise]\nurl = \"{elsewhere}\"")]
     {
         store.put("pools", &POOLS.replace("[pools", &format!("{line}\n[pools")));
-        sweep(&store).await;
+        Box::pin(sweep(&store)).await;
     }
     assert_eq!(*came.lock().unwrap(), Vec::<String>::new(), "the App was shown to another server");
     assert_eq!(asked(), 4, "the App works on with the last good file");
@@ -127,7 +127,7 @@ async fn writer_of_the_pools_file_does_not_choose_who_receives_what_the_app_s_ke
     store.put("github-app", &json!({ "app_id": 1_234_567, "private_key": KEY.private_pem, "url": elsewhere }).to_string());
     store.put("pools", POOLS);
     let before = asked();
-    sweep(&store).await;
+    Box::pin(sweep(&store)).await;
     assert_eq!(asked(), before);
     assert!(came.lock().unwrap().iter().any(|line| line.contains("/app/hook/deliveries")), "{came:?}");
 }

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
 use jiff::SignedDuration;
 use mayfly_domain::model::id::DeliveryId;
-use mayfly_github::{CallError, Deliveries as _, DeliveriesPage, DeliveryCursor, DeliveryNow, Redelivered};
+use mayfly_github::{CallError, Deliveries as _, DeliveriesPage, DeliveryAttempt, DeliveryCursor, Redelivered};
 use mayfly_tests::github::accounts::ACME;
 use mayfly_tests::github::deliveries::Outcome;
 use mayfly_tests::github::faults::ApiFaults;
@@ -36,7 +36,7 @@ async fn page(world: &World, after: Option<&DeliveryCursor>) -> DeliveriesPage {
     world.github.deliveries(after, soon()).await.unwrap()
 }
 
-async fn newest(world: &World) -> DeliveryNow {
+async fn newest(world: &World) -> DeliveryAttempt {
     page(world, None).await.deliveries.remove(0)
 }
 
@@ -91,7 +91,7 @@ async fn endpoint(guids: Arc<std::sync::Mutex<Vec<String>>>) -> String {
 }
 
 /// The list once it has so many lines: each look is a call, so this spins on nothing.
-async fn lines(world: &World, count: usize) -> Vec<DeliveryNow> {
+async fn lines(world: &World, count: usize) -> Vec<DeliveryAttempt> {
     let by = soon();
     loop {
         let shown = page(world, None).await.deliveries;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use mayfly_domain::model::id::OwnerId;
 use mayfly_domain::model::target::Repository;
-use mayfly_github::{AccountNow, CallError, GroupNow, MadeGroup, Named as _, RunnerGroups as _};
+use mayfly_github::{Account, CallError, Lookup as _, MadeGroup, RunnerGroupAccess, RunnerGroups as _};
 use mayfly_tests::github::accounts::{ACME, Visibility};
 use mayfly_tests::github::faults::{ApiFaults, Refusal};
 
@@ -17,7 +17,7 @@ async fn repository(world: &World, name: &str) -> Result<Option<Repository>, Cal
     world.github.repository_named(world.installation(ACME), name, soon()).await
 }
 
-async fn group(world: &World, repository: &str, group: &str) -> Result<GroupNow, CallError> {
+async fn group(world: &World, repository: &str, group: &str) -> Result<RunnerGroupAccess, CallError> {
     let repository = world.repository(repository);
     world.github.group_named(world.installation(ACME), &repository, group, soon()).await
 }
@@ -65,20 +65,20 @@ async fn a_group_is_open_closed_or_missing_for_a_repository() {
         model.accounts_mut().add_group(ACME, "others", only, false);
         model.accounts_mut().add_group(ACME, "everybody", Visibility::All, true);
     });
-    let open = |public| Ok(GroupNow::Open { public, restricted: false });
+    let open = |public| Ok(RunnerGroupAccess::Open { public, restricted: false });
     assert_eq!(group(&world, "acme/app", "everybody").await, open(true));
     assert_eq!(group(&world, "acme/site", "everybody").await, open(true));
     assert_eq!(group(&world, "acme/app", "Default").await, open(false));
     assert_eq!(world.calls(GROUPS), 3, "one call where it is open");
-    assert_eq!(group(&world, "acme/app", "others").await, Ok(GroupNow::Closed));
+    assert_eq!(group(&world, "acme/app", "others").await, Ok(RunnerGroupAccess::Closed));
     assert_eq!(world.calls(GROUPS), 5, "and another one where it is not");
     let all = ["Default", "others", "everybody"].map(str::to_owned).to_vec();
-    assert_eq!(group(&world, "acme/app", "mayfly").await, Ok(GroupNow::Missing(all)));
-    assert!(matches!(group(&world, "acme/app", "EVERYBODY").await, Ok(GroupNow::Missing(_))), "names of groups have case");
+    assert_eq!(group(&world, "acme/app", "mayfly").await, Ok(RunnerGroupAccess::Missing(all)));
+    assert!(matches!(group(&world, "acme/app", "EVERYBODY").await, Ok(RunnerGroupAccess::Missing(_))), "names of groups have case");
 }
 
-fn acme() -> AccountNow {
-    AccountNow { id: OwnerId(ACME.0), login: "acme".to_owned(), organization: true }
+fn acme() -> Account {
+    Account { id: OwnerId(ACME.0), login: "acme".to_owned(), organization: true }
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn runner_group_is_made_and_then_listed() {
     let made = async |name: &str| world.github.make_runner_group(installation, &acme(), name, soon()).await.unwrap();
     assert_eq!(made("mayfly").await, MadeGroup::Made);
     assert_eq!(names().await, ["Default", "mayfly"]);
-    assert_eq!(group(&world, "acme/app", "mayfly").await, Ok(GroupNow::Open { public: false, restricted: false }));
+    assert_eq!(group(&world, "acme/app", "mayfly").await, Ok(RunnerGroupAccess::Open { public: false, restricted: false }));
     assert!(matches!(made("mayfly").await, MadeGroup::Refused(why) if why.contains("already been taken")));
     let refusal = Refusal { status: 403, message: Some("Upgrade to GitHub Team".to_owned()) };
     world.server.with(|model| model.faults.refused.insert("acme".to_owned(), refusal));

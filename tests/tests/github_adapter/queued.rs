@@ -1,4 +1,4 @@
-//! Jobs that wait and that nobody told of; jobs that run again.
+//! Jobs that wait and that no one told of; jobs that run again.
 
 use mayfly_domain::model::id::{JobId, RunId};
 use mayfly_github::{CallError, JobStatus, QueuedJobs as _, Rerun, Reruns as _};

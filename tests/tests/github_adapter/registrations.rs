@@ -41,7 +41,7 @@ async fn organization_runner_goes_to_its_group() {
 }
 
 #[tokio::test]
-async fn group_that_is_gone_is_refused_and_found_again_when_it_is_made_anew() {
+async fn group_that_is_gone_is_refused_and_found_again_when_it_is_made_again() {
     let world = World::start().await;
     let target = world.organization("build");
     let made = world.server.with(|model| model.accounts_mut().add_group(ACME, "build", Visibility::All, false));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mayfly_domain::model::id::GithubRunnerId;
-use mayfly_github::{Deleted, Runners as _, Seen};
+use mayfly_github::{Deleted, RunnerLookup, Runners as _};
 use mayfly_tests::github::accounts::ACME;
 
 use crate::world::{World, name, soon};
@@ -14,7 +14,7 @@ async fn idle_runner_is_deleted_and_then_not_found_though_its_place_is_seen() {
     let id = world.register(&world.app(), 1).await.unwrap().id;
     assert_eq!(world.github.delete(&world.app(), id, soon()).await, Ok(Deleted::Gone));
     assert_eq!(world.github.delete(&world.app(), id, soon()).await, Ok(Deleted::NotFound { target_visible: true }));
-    assert_eq!(world.github.get(&world.app(), id, soon()).await, Ok(Seen::NotFound { target_visible: true }));
+    assert_eq!(world.github.get(&world.app(), id, soon()).await, Ok(RunnerLookup::NotFound { target_visible: true }));
 }
 
 #[tokio::test]
@@ -22,7 +22,7 @@ async fn busy_runner_stays_and_is_gone_after_its_job() {
     let world = World::start().await;
     let (id, session) = world.busy(1).await;
     assert_eq!(world.github.delete(&world.app(), id, soon()).await, Ok(Deleted::Busy));
-    let Ok(Seen::Registered(runner)) = world.github.get(&world.app(), id, soon()).await else { panic!("not seen") };
+    let Ok(RunnerLookup::Registered(runner)) = world.github.get(&world.app(), id, soon()).await else { panic!("not seen") };
     assert_eq!((runner.id, runner.name, runner.online, runner.busy), (id, name(1).to_string(), true, true));
     world.at(|model, now| model.complete(&session, None, now).unwrap());
     assert_eq!(world.github.delete(&world.app(), id, soon()).await, Ok(Deleted::NotFound { target_visible: true }));

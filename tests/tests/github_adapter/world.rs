@@ -59,7 +59,7 @@ impl World {
         Self::start_as(1_234_567, &key).await
     }
 
-    /// With an App's id that is nobody's.
+    /// With an App's id that is no one's.
     pub(crate) async fn start_with_a_wrong_id() -> Self {
         let key = KEY.private_pem.clone();
         Self::start_as(1, &key).await

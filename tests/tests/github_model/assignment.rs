@@ -130,7 +130,7 @@ fn a_job_that_is_not_begun_within_a_minute_is_queued_again() {
     let slow = world.online("slow", &LABELS);
     world.wait(59.0);
     assert_eq!(world.runner_of(id).as_deref(), Some("slow"));
-    // The job is taken away before anybody else is there, then given to whoever is free.
+    // The job is taken away before anyone else is there, then given to anyone who is free.
     world.wait(1.0);
     assert_eq!(world.job(id).assigned_at, Some(world.now));
     let _ = world.model.start(&slow, world.now);

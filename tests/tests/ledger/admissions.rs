@@ -6,7 +6,7 @@ use mayfly_domain::model::task::TaskStatus;
 use mayfly_domain::transitions::admission::{Admission, AdmissionRequest};
 use mayfly_ledger::{Ledger, Store};
 
-use crate::scene::{ARN, at, linux, pools, registered, row, task};
+use crate::fixture::{ARN, at, linux, pools, registered, row, task};
 
 fn request(run_id: i64, repository_id: i64) -> AdmissionRequest {
     let (workflow_ref, reference, event) = ("w".to_owned(), "refs/heads/main".to_owned(), "push".to_owned());

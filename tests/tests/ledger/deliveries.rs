@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use mayfly_domain::model::errand::{Errand, Open};
 use mayfly_domain::model::failed_delivery::{DeliveryGuid, Redelivery};
 use mayfly_domain::model::id::{DeliveryId, RepositoryId, RunId};
 use mayfly_domain::model::job::{JobAction, JobEvent};
+use mayfly_domain::model::outbox::{FollowUp, OutboxEntry};
 use mayfly_domain::model::target::Repository;
 use mayfly_ledger::key::{self, Key};
-use mayfly_ledger::repositories::{SeenRepository, Sighting};
+use mayfly_ledger::repositories::{RepositorySeen, SeenRepository};
 use mayfly_ledger::store::{Expect, Write};
 use mayfly_ledger::{Ledger, Store};
 
-use crate::scene::{at, event};
+use crate::fixture::{at, event};
 
 const KEEP: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
@@ -33,30 +33,33 @@ fn guid() -> DeliveryGuid {
     "72d3162e-cc78-11e3-81ab-4c9367dc0958".parse().unwrap()
 }
 
-async fn open<S: Store>(ledger: &Ledger<S>) -> Vec<Open> {
-    ledger.errands("", None).await.unwrap().open
+async fn open<S: Store>(ledger: &Ledger<S>) -> Vec<OutboxEntry> {
+    ledger.outbox_page("", None).await.unwrap().entries
 }
 
-async fn a_delivery_that_failed_is_one_errand_whose_waits_go_on_when_it_is_read_again<S: Store>(ledger: Ledger<S>) {
-    ledger.not_delivered(&failed(), at(60)).await.unwrap();
+async fn a_delivery_that_failed_is_one_follow_up_whose_waits_go_on_when_it_is_read_again<S: Store>(ledger: Ledger<S>) {
+    ledger.record_undelivered(&failed(), at(60)).await.unwrap();
     let first = open(&ledger).await.remove(0);
-    assert_eq!((&first.errand, first.installation, first.since, first.due(at(60))), (&Errand::Redeliver(failed()), None, at(0), true));
-    let asked = first.again(Duration::from_secs(60), at(60));
-    ledger.errand_again(&asked).await.unwrap();
-    ledger.not_delivered(&failed(), at(61)).await.unwrap();
+    assert_eq!(
+        (&first.follow_up, first.installation, first.since, first.due(at(60))),
+        (&FollowUp::RedeliverWebhook(failed()), None, at(0), true)
+    );
+    let asked = first.retry_with_backoff(Duration::from_secs(60), at(60));
+    ledger.reschedule_outbox_entry(&asked).await.unwrap();
+    ledger.record_undelivered(&failed(), at(61)).await.unwrap();
     assert_eq!(open(&ledger).await, [asked]);
 }
 
-async fn what_was_delivered_has_no_errand_and_gets_none<S: Store>(ledger: Ledger<S>) {
-    ledger.not_delivered(&failed(), at(60)).await.unwrap();
-    let errand = open(&ledger).await.remove(0);
-    assert!(!ledger.delivery_is_over(&guid()).await.unwrap());
-    ledger.delivery_over(&guid(), KEEP, at(120)).await.unwrap();
-    // Whoever still works on it, or reads of its first attempt, changes nothing.
-    ledger.errand_again(&errand.again(Duration::from_secs(60), at(121))).await.unwrap();
-    ledger.not_delivered(&failed(), at(180)).await.unwrap();
-    assert_eq!((open(&ledger).await, ledger.delivery_is_over(&guid()).await.unwrap()), (Vec::new(), true));
-    ledger.delivery_over(&guid(), KEEP, at(240)).await.unwrap();
+async fn what_was_delivered_has_no_follow_up_and_gets_none<S: Store>(ledger: Ledger<S>) {
+    ledger.record_undelivered(&failed(), at(60)).await.unwrap();
+    let follow_up = open(&ledger).await.remove(0);
+    assert!(!ledger.is_delivered(&guid()).await.unwrap());
+    ledger.record_delivered(&guid(), KEEP, at(120)).await.unwrap();
+    // Anyone who still works on it, or reads of its first attempt, changes nothing.
+    ledger.reschedule_outbox_entry(&follow_up.retry_with_backoff(Duration::from_secs(60), at(121))).await.unwrap();
+    ledger.record_undelivered(&failed(), at(180)).await.unwrap();
+    assert_eq!((open(&ledger).await, ledger.is_delivered(&guid()).await.unwrap()), (Vec::new(), true));
+    ledger.record_delivered(&guid(), KEEP, at(240)).await.unwrap();
 }
 
 async fn a_repository_is_written_over_what_was_read_and_nothing_else<S: Store>(ledger: Ledger<S>) {
@@ -67,7 +70,7 @@ async fn a_repository_is_written_over_what_was_read_and_nothing_else<S: Store>(l
         newest: job.job,
         installation: job.installation,
         seen_at: at(0),
-        asked_at: at(0),
+        checked_at: at(0),
         cleared_at: at(0),
         looked_at: BTreeSet::from([RunId(19_000_000_001)]),
         hidden: 0,
@@ -91,7 +94,7 @@ async fn a_repository_is_as_its_newest_job_says_and_is_written_once_a_day<S: Sto
     for event in
         [told(5, 0, "acme/app"), told(6, 60, "acme/app"), told(7, 120, "acme/new"), told(4, 180, "acme/app"), told(8, 90_000, "acme/new")]
     {
-        ledger.sighted(&Sighting::from(&event)).await.unwrap();
+        ledger.touch_repository(&RepositorySeen::from(&event)).await.unwrap();
         let seen = ledger.repositories().await.unwrap().remove(0);
         revs.push((seen.rev, seen.repository.name, seen.newest.0, seen.seen_at == event.received_at));
     }
@@ -101,21 +104,21 @@ async fn a_repository_is_as_its_newest_job_says_and_is_written_once_a_day<S: Sto
 }
 
 async fn an_item_that_cannot_be_read_is_left_out_of_its_list_and_the_others_are_there<S: Store>(ledger: Ledger<S>) {
-    ledger.sighted(&Sighting::from(&event(JobAction::Completed, 5, 0))).await.unwrap();
-    ledger.not_delivered(&failed(), at(0)).await.unwrap();
-    for (pk, sk) in [(key::REPOSITORIES, "1"), (key::ERRANDS, "ask#1"), (key::ERRANDS, "zzz")] {
+    ledger.touch_repository(&RepositorySeen::from(&event(JobAction::Completed, 5, 0))).await.unwrap();
+    ledger.record_undelivered(&failed(), at(0)).await.unwrap();
+    for (pk, sk) in [(key::REPOSITORIES, "1"), (key::OUTBOX, "check_job#1"), (key::OUTBOX, "zzz")] {
         let key = Key { pk: pk.to_owned(), sk: sk.to_owned() };
         let strange = BTreeMap::from([("rev", 1)]);
         ledger.store().commit(vec![Write::put(key, &strange, Expect::Absent).unwrap()]).await.unwrap();
     }
     assert_eq!(ledger.repositories().await.unwrap().len(), 1);
-    assert_eq!(ledger.errands("", None).await.unwrap().open.len(), 1);
+    assert_eq!(ledger.outbox_page("", None).await.unwrap().entries.len(), 1);
 }
 
 on_both! {
     an_item_that_cannot_be_read_is_left_out_of_its_list_and_the_others_are_there
     a_repository_is_as_its_newest_job_says_and_is_written_once_a_day
-    a_delivery_that_failed_is_one_errand_whose_waits_go_on_when_it_is_read_again
-    what_was_delivered_has_no_errand_and_gets_none
+    a_delivery_that_failed_is_one_follow_up_whose_waits_go_on_when_it_is_read_again
+    what_was_delivered_has_no_follow_up_and_gets_none
     a_repository_is_written_over_what_was_read_and_nothing_else
 }

@@ -13,24 +13,24 @@ use mayfly_domain::model::task::TaskStatus;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::transitions::plan::{Plan, plan};
 use mayfly_ledger::key::Key;
-use mayfly_ledger::look::Look;
-use mayfly_ledger::registrations::Beside;
+use mayfly_ledger::pool_snapshot::PoolSnapshot;
+use mayfly_ledger::registrations::ReservationWrites;
 use mayfly_ledger::{Ledger, LedgerError};
 use mayfly_tests::ledger::{Handle, Model};
 
-use crate::scene::{
+use crate::fixture::{
     ARN, at, commit_mark, entry, event, linux, on, pools, queue, registered, registering, requested, row, started, task, waiting,
 };
 
 /// When planners look: before any wait of a job is over, so that what a half hides would be launched.
 const NOW: u64 = 30;
 
-async fn planned(ledger: &Ledger<Handle>, now: Timestamp) -> Result<(Look, Plan), LedgerError> {
-    let look = ledger.look(&linux()).await?;
+async fn planned(ledger: &Ledger<Handle>, now: Timestamp) -> Result<(PoolSnapshot, Plan), LedgerError> {
+    let snapshot = ledger.pool_snapshot(&linux()).await?;
     let pools = pools();
     let limits = Limits { launches: 40, ..Limits::default() };
-    let plan = plan(pools.get(&linux()).unwrap(), &look.health, &look.jobs, &look.runners, &limits, now);
-    Ok((look, plan))
+    let plan = plan(pools.get(&linux()).unwrap(), &snapshot.health, &snapshot.jobs, &snapshot.runners, &limits, now);
+    Ok((snapshot, plan))
 }
 
 /// Shows the `mask`'s items of the transaction, by the order of its actions; learns how many there are.
@@ -65,9 +65,9 @@ where
         let (_, after) = planned(&ledger, at(NOW)).await.unwrap();
         let most = before.launch.len().max(after.launch.len());
         match half {
-            Ok((look, half)) if half.launch.len() > most => {
+            Ok((snapshot, half)) if half.launch.len() > most => {
                 // More than the whole is allowed only where it cannot be carried out.
-                let committed = ledger.commit_plan(&entry(), &look, &[row(99)], &[]).await.unwrap();
+                let committed = ledger.commit_plan(&entry(), &snapshot, &[row(99)], &[]).await.unwrap();
                 assert!(!committed, "shown {mask:b} of {:?}: {half:?}, but before {before:?}, after {after:?}", items.lock().unwrap());
             }
             // Busy: nothing is planned at all.
@@ -91,8 +91,8 @@ async fn while_a_plan_is_committed() {
     };
     at_every_half(setup, |ledger| {
         Box::pin(async move {
-            let look = ledger.look(&linux()).await.unwrap();
-            assert!(ledger.commit_plan(&entry(), &look, &[row(2), row(3)], &[]).await.unwrap());
+            let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
+            assert!(ledger.commit_plan(&entry(), &snapshot, &[row(2), row(3)], &[]).await.unwrap());
         })
     })
     .await;
@@ -106,8 +106,8 @@ async fn while_a_mark_and_a_launch_are_committed() {
     };
     at_every_half(setup, |ledger| {
         Box::pin(async move {
-            let look = ledger.look(&linux()).await.unwrap();
-            assert!(commit_mark(&ledger, &look, &look.runners[0]).await);
+            let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
+            assert!(commit_mark(&ledger, &snapshot, &snapshot.runners[0]).await);
         })
     })
     .await;
@@ -124,7 +124,7 @@ async fn while_a_runner_reserves_a_job() {
         Box::pin(async move {
             let runner = ledger.runners(&linux()).await.unwrap().remove(0);
             let job = waiting(&ledger, 2).await.unwrap();
-            assert!(ledger.reserve(&runner, &job, Beside::default(), at(NOW)).await.unwrap().is_some());
+            assert!(ledger.reserve(&runner, &job, ReservationWrites::default(), at(NOW)).await.unwrap().is_some());
         })
     })
     .await;
@@ -138,7 +138,7 @@ async fn while_a_job_begins_on_the_runner_that_waits_for_it() {
     at_every_half(setup, |ledger| {
         Box::pin(async move {
             let runner = ledger.runners(&linux()).await.unwrap().remove(0);
-            ledger.observe(&on(event(JobAction::InProgress, 1, 9), &runner), &pools()).await.unwrap();
+            ledger.apply_delivery(&on(event(JobAction::InProgress, 1, 9), &runner), &pools()).await.unwrap();
         })
     })
     .await;
@@ -154,7 +154,7 @@ async fn while_a_job_begins_on_a_runner_that_was_meant_for_another() {
     at_every_half(setup, |ledger| {
         Box::pin(async move {
             let runner = ledger.runners(&linux()).await.unwrap().remove(0);
-            ledger.observe(&on(event(JobAction::InProgress, 2, 9), &runner), &pools()).await.unwrap();
+            ledger.apply_delivery(&on(event(JobAction::InProgress, 2, 9), &runner), &pools()).await.unwrap();
         })
     })
     .await;
@@ -164,13 +164,13 @@ async fn while_a_job_begins_on_a_runner_that_was_meant_for_another() {
 async fn while_a_job_is_over() {
     let setup = async |ledger: &Ledger<Handle>| {
         let runner = registered(ledger, 1, 1).await;
-        ledger.observe(&on(event(JobAction::InProgress, 1, 9), &runner), &pools()).await.unwrap();
+        ledger.apply_delivery(&on(event(JobAction::InProgress, 1, 9), &runner), &pools()).await.unwrap();
         queue(ledger, 2, 0).await;
     };
     at_every_half(setup, |ledger| {
         Box::pin(async move {
             let runner = ledger.runners(&linux()).await.unwrap().remove(0);
-            ledger.observe(&on(event(JobAction::Completed, 1, 19), &runner), &pools()).await.unwrap();
+            ledger.apply_delivery(&on(event(JobAction::Completed, 1, 19), &runner), &pools()).await.unwrap();
         })
     })
     .await;
@@ -183,7 +183,7 @@ async fn while_a_waiting_job_is_cancelled() {
     };
     at_every_half(setup, |ledger| {
         Box::pin(async move {
-            ledger.observe(&event(JobAction::Completed, 1, 9), &pools()).await.unwrap();
+            ledger.apply_delivery(&event(JobAction::Completed, 1, 9), &pools()).await.unwrap();
         })
     })
     .await;
@@ -243,9 +243,9 @@ async fn a_runner_of_the_last_commit_that_has_closed_is_not_missed() {
     let ledger = model.ledger("planner");
     let runner = requested(&ledger, 1, None).await;
     ledger.task_seen(&task(&runner, ARN, 9, TaskStatus::Stopped), true, at(9)).await.unwrap();
-    let look = ledger.look(&linux()).await.unwrap();
-    assert_eq!(look.meta.launched, [RunnerId::from_ulid(1)]);
-    assert!(look.runners.is_empty());
+    let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
+    assert_eq!(snapshot.meta.launched, [RunnerId::from_ulid(1)]);
+    assert!(snapshot.runners.is_empty());
 }
 
 #[tokio::test]
@@ -254,10 +254,10 @@ async fn a_commit_whose_answer_was_lost_is_found_at_the_next_look() {
     let model = Model::new();
     let ledger = model.ledger("planner");
     model.add_fault(Fault::once(When::After, What::Fails).on(Operation::TransactWriteItems));
-    let look = ledger.look(&linux()).await.unwrap();
-    let lost = ledger.commit_plan(&entry(), &look, &[row(1)], &[]).await;
+    let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
+    let lost = ledger.commit_plan(&entry(), &snapshot, &[row(1)], &[]).await;
     assert!(matches!(lost, Err(LedgerError::Unavailable(_))));
-    assert_eq!(ledger.look(&linux()).await.unwrap().runners.len(), 1);
+    assert_eq!(ledger.pool_snapshot(&linux()).await.unwrap().runners.len(), 1);
 }
 
 #[tokio::test]

@@ -7,11 +7,11 @@ use mayfly_domain::model::time::Timestamp;
 use mayfly_ledger::history::{Closed, Order};
 use mayfly_ledger::{History, Ledger, Store};
 
-use crate::scene::{ARN, at, event, on, pools, registered, task};
+use crate::fixture::{ARN, at, event, on, pools, registered, task};
 
 async fn over<S: Store>(ledger: &Ledger<S>, job: i64, closed: Timestamp) {
     let event = JobEvent { completed_at: Some(closed), ..event(JobAction::Completed, job, 0) };
-    ledger.observe(&event, &pools()).await.unwrap();
+    ledger.apply_delivery(&event, &pools()).await.unwrap();
 }
 
 fn ids(closed: &Closed) -> Vec<i64> {
@@ -30,7 +30,7 @@ async fn closed_jobs_of_several_days_come_in_order<S: Store + History>(ledger: L
     assert_eq!((ids(&oldest).first(), ids(&oldest).get(1..3), newest.cut_at), (Some(&2), Some(&[3, 4][..]), None));
     let mut reversed = ids(&newest);
     reversed.reverse();
-    // Which of two that closed at one moment comes first is nobody's promise.
+    // Which of two that closed at one moment comes first is no one's promise.
     reversed[3..].sort_unstable();
     assert_eq!(reversed, [2, 3, 4, 5, 6]);
 }
@@ -44,7 +44,7 @@ async fn no_more_is_read_than_was_asked_for_and_it_is_said_where_it_ends<S: Stor
 }
 
 async fn what_is_open_is_not_among_them<S: Store + History>(ledger: Ledger<S>) {
-    ledger.observe(&event(JobAction::Queued, 1, 0), &pools()).await.unwrap();
+    ledger.apply_delivery(&event(JobAction::Queued, 1, 0), &pools()).await.unwrap();
     over(&ledger, 2, at(1)).await;
     let closed = ledger.closed((at(0), at(100)), Order::NewestFirst, 100, at(100)).await.unwrap();
     assert_eq!(ids(&closed), [2]);
@@ -52,7 +52,7 @@ async fn what_is_open_is_not_among_them<S: Store + History>(ledger: Ledger<S>) {
 
 async fn a_closed_runner_is_found_beside_its_job<S: Store + History>(ledger: Ledger<S>) {
     let runner = registered(&ledger, 1, 1).await;
-    ledger.observe(&on(event(JobAction::Completed, 1, 20), &runner), &pools()).await.unwrap();
+    ledger.apply_delivery(&on(event(JobAction::Completed, 1, 20), &runner), &pools()).await.unwrap();
     ledger.task_seen(&task(&runner, ARN, 2, TaskStatus::Stopped), false, at(30)).await.unwrap();
     let closed = ledger.closed((at(0), at(100)), Order::OldestFirst, 100, at(100)).await.unwrap();
     assert_eq!((ids(&closed), closed.runners.iter().map(|one| one.id.clone()).collect()), (vec![1], vec![runner.id]));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use mayfly_domain::model::held::Held;
+use mayfly_domain::model::hold::HoldReason;
 use mayfly_domain::model::id::JobId;
 use mayfly_domain::model::job::{JobAction, JobEvent, WaitingJob};
 use mayfly_domain::model::task::TaskStatus;
@@ -11,7 +11,7 @@ use mayfly_ledger::store::{Expect, Write};
 use mayfly_ledger::{Ledger, Store, key};
 use mayfly_tests::ledger::item_bytes;
 
-use crate::scene::{ARN, at, event, item, linux, pools, queue, registered, task, waiting};
+use crate::fixture::{ARN, at, event, item, linux, pools, queue, registered, task, waiting};
 
 /// What `docs/ARCHITECTURE.md` ("The ledger") allows a waiting row.
 const WAITING_ROW: usize = 250;
@@ -30,11 +30,11 @@ async fn a_waiting_row_is_at_most_250_bytes_however_full<S: Store>(ledger: Ledge
         attempt: 999,
         size: "16384/122880/200/arm64/ondemand".parse().unwrap(),
         not_before: Some(at(0)),
-        runner: Some(crate::scene::row(1).id),
-        ask: true,
-        asked_at: Some(at(0)),
+        runner: Some(crate::fixture::row(1).id),
+        needs_check: true,
+        checked_at_github: Some(at(0)),
         attempts: 1000,
-        held: Some(Held::FailedStarts(at(0))),
+        hold: Some(HoldReason::FailedStarts(at(0))),
         matched: Some(mayfly_domain::model::pool::MatchKey("012345".to_owned())),
         ..plain
     };
@@ -52,7 +52,7 @@ async fn only_closed_records_are_in_the_index_of_days<S: Store>(ledger: Ledger<S
         assert!(!item.contains_key("day") && !item.contains_key("closed_at") && !item.contains_key("expires_at"), "{key}");
     }
     ledger.task_seen(&task(&runner, ARN, 9, TaskStatus::Stopped), true, at(20)).await.unwrap();
-    ledger.observe(&event(JobAction::Completed, 1, 30), &pools()).await.unwrap();
+    ledger.apply_delivery(&event(JobAction::Completed, 1, 30), &pools()).await.unwrap();
     for key in [key::runner_record(&runner.id), key::job_record(JobId(1))] {
         let item = item(&ledger, &key).await.unwrap();
         let numbers: BTreeSet<&str> =
@@ -72,7 +72,7 @@ async fn an_item_with_attributes_of_tomorrow_is_read<S: Store>(ledger: Ledger<S>
 
 async fn an_unplaced_job_that_finds_no_pool_keeps_its_day_of_expiry<S: Store>(ledger: Ledger<S>) {
     let unplaced = JobEvent { labels: ["self-hosted", "gpu"].into_iter().collect(), ..event(JobAction::Queued, 1, 0) };
-    ledger.observe(&unplaced, &pools()).await.unwrap();
+    ledger.apply_delivery(&unplaced, &pools()).await.unwrap();
     let expires = ledger.job(JobId(1)).await.unwrap().unwrap().expires_at.unwrap();
     assert_eq!(expires - at(0).seconds(), 14 * 24 * 3600);
 }

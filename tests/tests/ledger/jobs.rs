@@ -7,14 +7,14 @@ use mayfly_domain::model::runner::RunnerState;
 use mayfly_domain::transitions::changes::Verdict;
 use mayfly_ledger::{Ledger, Store};
 
-use crate::scene::{at, attribute, event, item, linux, on, pools, queue, record, registered, started, waiting};
+use crate::fixture::{at, attribute, event, item, linux, on, pools, queue, record, registered, started, waiting};
 
 async fn state<S: Store>(ledger: &Ledger<S>, job: i64) -> Option<JobState> {
     ledger.job(JobId(job)).await.unwrap().map(|job| job.state)
 }
 
 async fn see<S: Store>(ledger: &Ledger<S>, event: JobEvent) -> Verdict {
-    ledger.observe(&event, &pools()).await.unwrap().verdict
+    ledger.apply_delivery(&event, &pools()).await.unwrap().verdict
 }
 
 async fn a_queued_job_has_a_record_and_a_waiting_row_and_wakes_its_pool<S: Store>(ledger: Ledger<S>) {
@@ -33,7 +33,7 @@ async fn a_job_that_names_only_self_hosted_is_written_down_as_unplaced<S: Store>
     assert!(attribute(&ledger, &record(1), "expires_at").await.is_some());
 }
 
-async fn a_job_of_somebody_elses_is_not_written_down<S: Store>(ledger: Ledger<S>) {
+async fn a_job_of_someone_elses_is_not_written_down<S: Store>(ledger: Ledger<S>) {
     for action in [JobAction::Queued, JobAction::Waiting, JobAction::InProgress, JobAction::Completed] {
         let labels: Labels = ["ubuntu-latest"].into_iter().collect();
         assert!(matches!(see(&ledger, JobEvent { labels, ..event(action, 1, 0) }).await, Verdict::Ignored(_)));
@@ -72,7 +72,7 @@ async fn a_gated_job_ends_the_same_in_any_order_of_its_deliveries<S: Store>(ledg
 }
 
 async fn queued_with_status_waiting_blocks_the_job<S: Store>(ledger: Ledger<S>) {
-    see(&ledger, JobEvent { held: true, ..event(JobAction::Queued, 1, 0) }).await;
+    see(&ledger, JobEvent { gated: true, ..event(JobAction::Queued, 1, 0) }).await;
     assert_eq!((state(&ledger, 1).await, waiting(&ledger, 1).await), (Some(JobState::Blocked), None));
     see(&ledger, event(JobAction::Queued, 1, 1)).await;
     assert_eq!(state(&ledger, 1).await, Some(JobState::Queued));
@@ -105,7 +105,7 @@ async fn a_runner_of_an_earlier_mint_is_not_meant<S: Store>(ledger: Ledger<S>) {
 async fn a_runner_that_takes_another_job_wakes_both_ends<S: Store>(ledger: Ledger<S>) {
     let runner = registered(&ledger, 1, 1).await;
     queue(&ledger, 2, 1).await;
-    let observation = ledger.observe(&on(event(JobAction::InProgress, 2, 10), &runner), &pools()).await.unwrap();
+    let observation = ledger.apply_delivery(&on(event(JobAction::InProgress, 2, 10), &runner), &pools()).await.unwrap();
     assert_eq!(observation.wake.into_iter().collect::<Vec<_>>(), [linux()]);
     assert!(waiting(&ledger, 1).await.is_some() && waiting(&ledger, 2).await.is_none());
     assert_eq!(ledger.runner(&runner.address()).await.unwrap().unwrap().work.unwrap().job, Some(JobId(2)));
@@ -147,7 +147,7 @@ async fn completed_before_queued_leaves_a_closed_record<S: Store>(ledger: Ledger
 async fn a_cancelled_waiting_job_wakes_its_pool<S: Store>(ledger: Ledger<S>) {
     queue(&ledger, 1, 0).await;
     let cancelled = JobEvent { conclusion: Some("cancelled".into()), ..event(JobAction::Completed, 1, 5) };
-    let observation = ledger.observe(&cancelled, &pools()).await.unwrap();
+    let observation = ledger.apply_delivery(&cancelled, &pools()).await.unwrap();
     assert_eq!(observation.wake.len(), 1);
     assert_eq!(waiting(&ledger, 1).await, None);
 }
@@ -174,7 +174,7 @@ async fn a_name_of_ours_that_has_no_row_is_no_obstacle<S: Store>(ledger: Ledger<
 on_both! {
     a_queued_job_has_a_record_and_a_waiting_row_and_wakes_its_pool
     a_job_that_names_only_self_hosted_is_written_down_as_unplaced
-    a_job_of_somebody_elses_is_not_written_down
+    a_job_of_someone_elses_is_not_written_down
     the_same_delivery_again_writes_nothing_and_wakes_again
     a_gated_job_waits_only_while_more_deliveries_say_queued_than_held
     a_gated_job_ends_the_same_in_any_order_of_its_deliveries

@@ -3,50 +3,50 @@
 use mayfly_domain::model::id::{RunnerId, TaskArn};
 use mayfly_domain::model::story::Reason;
 use mayfly_ledger::key;
-use mayfly_ledger::look::MOST_LAUNCHES;
+use mayfly_ledger::pool_snapshot::MOST_LAUNCHES;
 use mayfly_ledger::{Ledger, Store};
 
-use crate::scene::{ARN, OTHER_ARN, at, commit_mark, entry, item, linux, marked, queue, registering, requested, row, started};
+use crate::fixture::{ARN, OTHER_ARN, at, commit_mark, entry, item, linux, marked, queue, registering, requested, row, started};
 
 async fn the_first_commit_writes_rows_version_and_the_pools_entry<S: Store>(ledger: Ledger<S>) {
-    let look = ledger.look(&linux()).await.unwrap();
-    assert_eq!(look.meta.rev, 0);
-    assert!(ledger.commit_plan(&entry(), &look, &[row(1), row(2)], &[]).await.unwrap());
-    let look = ledger.look(&linux()).await.unwrap();
-    assert_eq!((look.meta.rev, look.meta.launched.len(), look.runners.len()), (1, 2, 2));
+    let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
+    assert_eq!(snapshot.meta.rev, 0);
+    assert!(ledger.commit_plan(&entry(), &snapshot, &[row(1), row(2)], &[]).await.unwrap());
+    let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
+    assert_eq!((snapshot.meta.rev, snapshot.meta.launched.len(), snapshot.runners.len()), (1, 2, 2));
     assert_eq!(ledger.pool_entries().await.unwrap(), [entry()]);
 }
 
 async fn of_two_planners_with_the_same_look_one_commits<S: Store>(ledger: Ledger<S>) {
-    let looks = [ledger.look(&linux()).await.unwrap(), ledger.look(&linux()).await.unwrap()];
-    assert!(ledger.commit_plan(&entry(), &looks[0], &[row(1)], &[]).await.unwrap());
-    assert!(!ledger.commit_plan(&entry(), &looks[1], &[row(2)], &[]).await.unwrap());
+    let snapshots = [ledger.pool_snapshot(&linux()).await.unwrap(), ledger.pool_snapshot(&linux()).await.unwrap()];
+    assert!(ledger.commit_plan(&entry(), &snapshots[0], &[row(1)], &[]).await.unwrap());
+    assert!(!ledger.commit_plan(&entry(), &snapshots[1], &[row(2)], &[]).await.unwrap());
     let rows: Vec<RunnerId> = ledger.runners(&linux()).await.unwrap().into_iter().map(|runner| runner.id).collect();
     assert_eq!(rows, [row(1).id]);
 }
 
 async fn a_plan_that_marks_a_runner_which_registers_meanwhile_is_dropped_whole<S: Store>(ledger: Ledger<S>) {
     let runner = started(&ledger, 1, None).await;
-    let look = ledger.look(&linux()).await.unwrap();
+    let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
     ledger.park(&runner, None, at(6)).await.unwrap().unwrap();
-    let mut mark = look.runners[0].clone();
+    let mut mark = snapshot.runners[0].clone();
     mark.rev += 1;
-    assert!(!ledger.commit_plan(&entry(), &look, &[row(2)], &[mark]).await.unwrap());
+    assert!(!ledger.commit_plan(&entry(), &snapshot, &[row(2)], &[mark]).await.unwrap());
     assert_eq!(ledger.runners(&linux()).await.unwrap().len(), 1);
 }
 
 async fn the_largest_plan_fits_into_one_transaction<S: Store>(ledger: Ledger<S>) {
     let rows: Vec<_> = (1..=MOST_LAUNCHES as u128).map(row).collect();
-    let look = ledger.look(&linux()).await.unwrap();
-    assert!(ledger.commit_plan(&entry(), &look, &rows, &[]).await.unwrap());
-    assert_eq!(ledger.look(&linux()).await.unwrap().runners.len(), MOST_LAUNCHES);
+    let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
+    assert!(ledger.commit_plan(&entry(), &snapshot, &rows, &[]).await.unwrap());
+    assert_eq!(ledger.pool_snapshot(&linux()).await.unwrap().runners.len(), MOST_LAUNCHES);
 }
 
 async fn a_look_at_a_pool_shows_nothing_of_another<S: Store>(ledger: Ledger<S>) {
     queue(&ledger, 1, 0).await;
     requested(&ledger, 1, Some(1)).await;
-    let look = ledger.look(&"other".parse().unwrap()).await.unwrap();
-    assert!(look.jobs.is_empty() && look.runners.is_empty() && look.meta.rev == 0);
+    let snapshot = ledger.pool_snapshot(&"other".parse().unwrap()).await.unwrap();
+    assert!(snapshot.jobs.is_empty() && snapshot.runners.is_empty() && snapshot.meta.rev == 0);
 }
 
 async fn all_pages_of_a_pool_are_read<S: Store>(ledger: Ledger<S>) {
@@ -54,10 +54,10 @@ async fn all_pages_of_a_pool_are_read<S: Store>(ledger: Ledger<S>) {
         queue(&ledger, job, 0).await;
     }
     let rows: Vec<_> = (1..=11).map(row).collect();
-    let look = ledger.look(&linux()).await.unwrap();
-    assert!(ledger.commit_plan(&entry(), &look, &rows, &[]).await.unwrap());
-    let look = ledger.look(&linux()).await.unwrap();
-    assert_eq!((look.jobs.len(), look.runners.len()), (11, 11));
+    let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
+    assert!(ledger.commit_plan(&entry(), &snapshot, &rows, &[]).await.unwrap());
+    let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
+    assert_eq!((snapshot.jobs.len(), snapshot.runners.len()), (11, 11));
 }
 
 async fn a_tasks_arn_is_written_once<S: Store>(ledger: Ledger<S>) {
@@ -80,10 +80,10 @@ async fn a_task_for_a_marked_or_closed_row_is_to_be_stopped_by_whoever_writes_it
 }
 
 async fn a_runner_that_registers_is_not_marked<S: Store>(ledger: Ledger<S>) {
-    let look = ledger.look(&linux()).await.unwrap();
+    let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
     let before = row(1);
     let reservation = registering(&ledger, 1, 1).await;
-    assert!(!commit_mark(&ledger, &look, &before).await);
+    assert!(!commit_mark(&ledger, &snapshot, &before).await);
     assert_eq!(ledger.runner(&before.address()).await.unwrap(), Some(reservation.runner));
 }
 

@@ -5,17 +5,17 @@ use std::pin::Pin;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use mayfly_domain::model::end::End;
 use mayfly_domain::model::id::{JobId, TaskArn};
 use mayfly_domain::model::pool::Pools;
-use mayfly_domain::model::task::End;
-use mayfly_domain::transitions::anew::Matching;
+use mayfly_domain::transitions::rematch::RematchOutcome;
 use mayfly_ledger::key::Key;
-use mayfly_ledger::registrations::Beside;
+use mayfly_ledger::registrations::ReservationWrites;
 use mayfly_ledger::store::{CommitError, Item, Page, StoreError, Write};
 use mayfly_ledger::{Ledger, Store};
 use mayfly_tests::ledger::{Handle, Model};
 
-use crate::scene::{ARN, at, linux, pools, queue, requested, started, waiting};
+use crate::fixture::{ARN, at, linux, pools, queue, requested, started, waiting};
 
 type Act = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -82,11 +82,11 @@ async fn a_job_that_is_reserved_while_it_is_moved_stays_with_its_runner() {
     let holder = runner.id.clone();
     let reserves = async move {
         let row = waiting(&ledger, 1).await.unwrap();
-        assert!(ledger.reserve(&runner, &row, Beside::default(), at(3)).await.unwrap().is_some());
+        assert!(ledger.reserve(&runner, &row, ReservationWrites::default(), at(3)).await.unwrap().is_some());
     };
-    let mut renamed = Pools { generation: 8, ..pools() };
+    let mut renamed = Pools { version: 8, ..pools() };
     renamed.pools.iter_mut().find(|pool| pool.name == linux()).unwrap().name = "renamed".parse().unwrap();
-    assert_eq!(met(&model, reserves).match_anew(JobId(1), &renamed, at(4)).await.unwrap(), Matching::Later);
+    assert_eq!(met(&model, reserves).rematch(JobId(1), &renamed, at(4)).await.unwrap(), RematchOutcome::Later);
     let ledger = model.ledger("test");
     assert_eq!(waiting(&ledger, 1).await.unwrap().runner, Some(holder));
     assert_eq!(ledger.waiting_jobs(&"renamed".parse().unwrap()).await.unwrap(), []);
@@ -102,12 +102,12 @@ async fn a_job_that_is_reserved_while_its_target_changes_stays_with_its_runner()
     let (holder, before) = (runner.id.clone(), waiting(&ledger, 1).await.unwrap());
     let row = before.clone();
     let reserves = async move {
-        assert!(ledger.reserve(&runner, &row, Beside::default(), at(3)).await.unwrap().is_some());
+        assert!(ledger.reserve(&runner, &row, ReservationWrites::default(), at(3)).await.unwrap().is_some());
     };
-    let mut elsewhere = Pools { generation: 8, ..pools() };
+    let mut elsewhere = Pools { version: 8, ..pools() };
     let its = elsewhere.pools.iter_mut().find(|pool| pool.name == linux()).unwrap();
-    its.scope = mayfly_domain::model::pool::Scope::Organization { group: "builders".to_owned() };
-    assert_eq!(met(&model, reserves).match_anew(JobId(1), &elsewhere, at(4)).await.unwrap(), Matching::Later);
+    its.scope = mayfly_domain::model::target::Scope::Organization { group: "builders".to_owned() };
+    assert_eq!(met(&model, reserves).rematch(JobId(1), &elsewhere, at(4)).await.unwrap(), RematchOutcome::Later);
     let ledger = model.ledger("test");
     let row = waiting(&ledger, 1).await.unwrap();
     assert_eq!((row.runner, row.target), (Some(holder), before.target));

@@ -6,15 +6,15 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Credentials, Region};
 use aws_sdk_dynamodb::types::{BillingMode, GlobalSecondaryIndex, Projection, ProjectionType, TimeToLiveSpecification};
 use mayfly_ledger::{Dynamo, Ledger};
-use mayfly_tests::ledger::{Handle, Model, Unkindness};
+use mayfly_tests::ledger::{DynamoQuirks, Handle, Model};
 
 use crate::emulator;
 use crate::template::Schema;
 
-/// A table in memory, with small pages: whoever queries has to turn them.
+/// A table in memory, with small pages: anyone who queries has to turn them.
 pub(crate) fn model() -> Ledger<Handle> {
     let model = Model::new();
-    model.treat(Unkindness { page: Some(3), ..Unkindness::default() });
+    model.treat(DynamoQuirks { page: Some(3), ..DynamoQuirks::default() });
     model.ledger("test")
 }
 

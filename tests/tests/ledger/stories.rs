@@ -4,9 +4,9 @@ use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::story::{Note, StoryEvent};
 use mayfly_ledger::{Ledger, Store};
 
-use crate::scene::{at, requested};
+use crate::fixture::{at, requested};
 
-#[path = "../../../crates/domain/tests/domain/world/stories.rs"]
+#[path = "../../../crates/domain/tests/domain/fixture/stories.rs"]
 mod all;
 
 on_both! {

@@ -2,24 +2,24 @@
 
 use std::time::Duration;
 
-use mayfly_domain::model::times;
-use mayfly_ledger::look::PoolEntry;
+use mayfly_domain::model::timeouts;
+use mayfly_ledger::pool_snapshot::PoolEntry;
 use mayfly_ledger::{Ledger, Store};
 
-use crate::scene::{at, entry, linux, requested, row};
+use crate::fixture::{at, entry, linux, requested, row};
 
 async fn one_sweeper_holds_the_lease_until_it_gives_it_back_or_it_runs_out<S: Store>(ledger: Ledger<S>) {
     assert!(ledger.take_lease("a", at(0)).await.unwrap());
     assert!(!ledger.take_lease("b", at(1)).await.unwrap());
     assert!(ledger.take_lease("a", at(1)).await.unwrap());
-    ledger.give_lease_back("b").await.unwrap();
+    ledger.release_lease("b").await.unwrap();
     assert!(!ledger.take_lease("b", at(2)).await.unwrap());
-    ledger.give_lease_back("a").await.unwrap();
+    ledger.release_lease("a").await.unwrap();
     assert!(ledger.take_lease("b", at(3)).await.unwrap());
-    let over = at(3).plus(times::SWEEPER_LEASE + Duration::from_millis(1));
+    let over = at(3).plus(timeouts::SWEEPER_LEASE + Duration::from_millis(1));
     assert!(ledger.take_lease("c", over).await.unwrap());
     // The one that was too slow gives back nothing.
-    ledger.give_lease_back("b").await.unwrap();
+    ledger.release_lease("b").await.unwrap();
     assert!(!ledger.take_lease("d", over).await.unwrap());
 }
 
@@ -28,20 +28,20 @@ async fn pools_are_remembered_until_they_are_forgotten<S: Store>(ledger: Ledger<
     ledger.put_pool_entry(&entry()).await.unwrap();
     ledger.put_pool_entry(&gone).await.unwrap();
     assert_eq!(ledger.pool_entries().await.unwrap(), [gone]);
-    let look = ledger.look(&linux()).await.unwrap();
-    assert!(ledger.forget_pool(&linux(), &look.meta).await.unwrap());
+    let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
+    assert!(ledger.forget_pool(&linux(), &snapshot.meta).await.unwrap());
     assert_eq!(ledger.pool_entries().await.unwrap(), []);
-    assert!(ledger.forget_pool(&linux(), &look.meta).await.unwrap());
+    assert!(ledger.forget_pool(&linux(), &snapshot.meta).await.unwrap());
 }
 
 async fn a_pool_that_was_planned_since_the_look_is_not_forgotten_and_one_that_was_is_entered_again<S: Store>(ledger: Ledger<S>) {
-    let before = ledger.look(&linux()).await.unwrap();
+    let before = ledger.pool_snapshot(&linux()).await.unwrap();
     requested(&ledger, 1, None).await;
     assert!(!ledger.forget_pool(&linux(), &before.meta).await.unwrap());
-    let look = ledger.look(&linux()).await.unwrap();
-    assert!(ledger.forget_pool(&linux(), &look.meta).await.unwrap());
-    // Whoever planned from the look before it was forgotten looks again.
-    assert!(!ledger.commit_plan(&entry(), &look, &[row(2)], &[]).await.unwrap());
+    let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
+    assert!(ledger.forget_pool(&linux(), &snapshot.meta).await.unwrap());
+    // Anyone who planned from the look before it was forgotten looks again.
+    assert!(!ledger.commit_plan(&entry(), &snapshot, &[row(2)], &[]).await.unwrap());
     requested(&ledger, 3, None).await;
     assert_eq!(ledger.pool_entries().await.unwrap(), [entry()]);
 }

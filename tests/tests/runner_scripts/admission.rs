@@ -93,7 +93,7 @@ fn a_refused_job_takes_no_step_and_the_main_process_dies() {
     }
 }
 
-/// Killed at once, the runner would take the reason along, and nobody would read why the job failed.
+/// Killed at once, the runner would take the reason along, and no one would read why the job failed.
 #[test]
 fn a_refusal_leaves_the_runner_time_to_send_its_reason() {
     let registrar = hook(vec![mayfly(403, REFUSED)]);
@@ -188,7 +188,7 @@ fn a_broken_registrar_ends_the_container_where_the_pool_fails_closed() {
     }
 }
 
-/// How long the hook is told to ask when nobody says how long: a refusal costs a job, so it comes later than permission.
+/// How long the hook is told to ask when no one says how long: a refusal costs a job, so it comes later than permission.
 #[test]
 fn a_pool_that_fails_closed_asks_for_five_minutes_and_another_for_one() {
     for (closed, seconds) in [("0", 60), ("1", 300)] {

@@ -89,7 +89,7 @@ fn failures_of_the_endpoint_count_only_in_a_row() {
 }
 
 #[test]
-fn credentials_are_read_anew_for_every_request() {
+fn credentials_are_read_again_for_every_request() {
     let identity = credentials();
     let parked = answer(202, "x-mayfly: 1\r\nRetry-After: 1\r\n", "");
     let registrar = Server::start(vec![parked.clone(), parked, mayfly(204, "")]);

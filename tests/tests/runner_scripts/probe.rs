@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mayfly_ecs::probe::{Answered, Credentials, Registered, Report, Trouble, Wrong};
+use mayfly_ecs::probe::{Answered, ConnectFailure, Credentials, Registered, Report, Wrong};
 
 use crate::container::{Container, Image, credentials_json};
 use crate::server::{Reply, Server, answer, mayfly, nobody};
@@ -102,10 +102,10 @@ fn what_may_pass_is_asked_once_more() {
 fn a_registrar_that_is_silent_or_gone_is_told_as_such() {
     let (_, mut container) = asked(vec![Reply::Hang]);
     assert_eq!(container.status(), 64 + 8);
-    assert_eq!(registration(&container).exchange.answered(), Answered::Not(Trouble::Silent));
+    assert_eq!(registration(&container).exchange.answered(), Answered::Not(ConnectFailure::Silent));
     let mut container = image(&nobody(), &identity().url(), "").finish();
     assert_eq!(container.status(), 64 + 8);
-    assert_eq!(registration(&container).exchange.answered(), Answered::Not(Trouble::Refused));
+    assert_eq!(registration(&container).exchange.answered(), Answered::Not(ConnectFailure::Refused));
 }
 
 #[test]
@@ -134,11 +134,11 @@ fn what_must_answer_and_does_not_is_named_with_its_trouble() {
     let said: Vec<(String, Answered)> = read(&container).reached.into_iter().map(|(name, exchange)| (name, exchange.answered())).collect();
     let expected = [
         ("works", Answered::Status(404)),
-        ("gone", Answered::Not(Trouble::Refused)),
-        ("silent", Answered::Not(Trouble::Silent)),
+        ("gone", Answered::Not(ConnectFailure::Refused)),
+        ("silent", Answered::Not(ConnectFailure::Silent)),
         ("breaks", Answered::Status(502)),
-        ("tls", Answered::Not(Trouble::Silent)),
-        ("unknown", Answered::Not(Trouble::Name)),
+        ("tls", Answered::Not(ConnectFailure::Silent)),
+        ("unknown", Answered::Not(ConnectFailure::Name)),
     ];
     assert_eq!(said, expected.map(|(name, answered)| (name.to_owned(), answered)));
 }

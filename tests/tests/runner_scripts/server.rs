@@ -79,7 +79,7 @@ impl Server {
     }
 }
 
-/// A URL on loopback where nobody listens.
+/// A URL on loopback where no one listens.
 pub(crate) fn nobody() -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     format!("http://127.0.0.1:{}", listener.local_addr().unwrap().port())

@@ -3,14 +3,14 @@
 //! `make test` brings the browser and requires it (`MAYFLY_BROWSER=required`); without one the tests say so and do nothing. With
 //! `MAYFLY_SCREENSHOTS=<folder>` they leave pictures there.
 
-use mayfly_cli::commands::init::proof::Proof;
+use mayfly_cli::commands::init::verify_delivery::DeliveryCheck;
 use mayfly_tests::github::server::Server;
 use serde_json::json;
 
 use crate::chromium::{Browser, is_here};
+use crate::fixture::Ears;
 use crate::page::Visit;
-use crate::scene::Ears;
-use crate::wire::{Drawer, KEY, anywhere, endpoint, in_the_terminal, making};
+use crate::wire::{Drawer, KEY, anywhere, endpoint, flow, in_the_terminal};
 
 /// Whether there is a browser to test with.
 fn have_browser() -> bool {
@@ -40,7 +40,7 @@ async fn an_app_is_made_in_a_real_browser() {
     });
     let (drawer, ears) = (Drawer::default(), Ears::default());
     let webhook = endpoint(&drawer).await;
-    let making = making(&github.url, &drawer, &ears, &webhook);
+    let flow = flow(&github.url, &drawer, &ears, &webhook);
     let mut visit = Visit::start(&github.url, &webhook).await;
     let (address, origin) = (visit.served.address.clone(), visit.origin());
     let profile = tempfile::tempdir().unwrap();
@@ -70,10 +70,10 @@ async fn an_app_is_made_in_a_real_browser() {
         browser.click("#install").await;
         browser.text("#installed").await
     };
-    let (answer, installed) = tokio::join!(in_the_terminal(&making, &mut visit), browsing);
+    let (answer, installed) = tokio::join!(in_the_terminal(&flow, &mut visit), browsing);
     browser.end().await;
     let answer = answer.unwrap();
-    assert!(matches!(answer.deliveries, Proof::Arrived { .. }), "{:?}", answer.deliveries);
+    assert!(matches!(answer.deliveries, DeliveryCheck::Arrived { .. }), "{:?}", answer.deliveries);
     assert_eq!((answer.slug.as_str(), answer.findings.len()), ("mayfly-for-acme", 0));
     assert!(installed.contains("61001001"), "{installed}");
 }

@@ -57,7 +57,7 @@ impl Browser {
         let complaints = profile.join("stderr");
         let mut command = Command::new("sh");
         command.args(["-c", PIPES, "sh"]).arg(&program);
-        // As root there is no sandbox; the pages are our own. Without a proxy and its own errands it asks nobody but them.
+        // As root there is no sandbox; the pages are our own. Without a proxy and its own follow-ups it asks no one but them.
         command.args(["--headless", "--no-sandbox", "--remote-debugging-pipe", "--disable-gpu", "--disable-dev-shm-usage"]);
         command.args(["--no-proxy-server", "--no-first-run", "--disable-background-networking", "--disable-component-update"]);
         command.arg(format!("--user-data-dir={}", profile.display()));

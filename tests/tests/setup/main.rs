@@ -4,8 +4,8 @@
 
 mod browser;
 mod chromium;
-mod making;
+mod fixture;
 mod page;
-mod rotating;
-mod scene;
+mod rotate;
+mod setup_flow;
 mod wire;

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use mayfly_cli::commands::init::desk::{About, Outcome, Served};
+use mayfly_cli::commands::init::callback_server::{About, Outcome, Served};
 use mayfly_cli::commands::init::manifest::Scope;
 use mayfly_cli::commands::init::pages::Defaults;
 use mayfly_domain::model::time::Timestamp;
 use reqwest::header::{COOKIE, HOST, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::{Client, RequestBuilder, Response, redirect};
 
-use crate::scene::between;
+use crate::fixture::between;
 
-/// The page, a clock that can be set, and somebody who visits.
+/// The page, a clock that can be set, and someone who visits.
 pub(crate) struct Visit {
     pub(crate) served: Served,
     millis: Arc<AtomicI64>,
@@ -51,7 +51,7 @@ impl Visit {
     }
 
     pub(crate) fn origin(&self) -> String {
-        self.served.desk.origin()
+        self.served.callback_server.origin()
     }
 
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {
@@ -79,7 +79,9 @@ impl Visit {
     }
 
     fn made(&self) {
-        self.served.desk.tell(Outcome::Made { name: "mayfly-acme".to_owned(), install_url: "https://github.test/install".to_owned() });
+        self.served
+            .callback_server
+            .tell(Outcome::Made { name: "mayfly-acme".to_owned(), install_url: "https://github.test/install".to_owned() });
     }
 }
 
@@ -208,7 +210,7 @@ async fn a_callback_that_another_site_makes_is_refused() {
 async fn a_failure_is_told_on_the_last_page_and_the_server_ends() {
     let visit = Visit::entered().await;
     let state = visit.state().await;
-    visit.served.desk.tell(Outcome::Failed("GitHub answers 404: <Not Found>".to_owned()));
+    visit.served.callback_server.tell(Outcome::Failed("GitHub answers 404: <Not Found>".to_owned()));
     assert_eq!(visit.callback(&state).await.0, 303);
     let done = visit.get("/done").send().await.unwrap().text().await.unwrap();
     assert!(done.contains("GitHub answers 404: &lt;Not Found&gt;") && !done.contains("c0de"), "{done}");
@@ -221,13 +223,13 @@ async fn a_failure_is_told_on_the_last_page_and_the_server_ends() {
 async fn an_answer_that_was_pasted_counts_like_one_that_came() {
     let mut visit = Visit::entered().await;
     let choice = mayfly_cli::commands::init::manifest::Choice::checked(Scope::Repository, "", "mayfly").unwrap();
-    let address = visit.served.desk.form_address(&choice).unwrap();
+    let address = visit.served.callback_server.form_address(&choice).unwrap();
     use base64::Engine as _;
     let page = base64::engine::general_purpose::STANDARD.decode(address.rsplit_once(',').unwrap().1).unwrap();
     let page = String::from_utf8(page).unwrap();
     let state = between(&page, "settings/apps/new?state=", "\"").to_owned();
-    visit.served.desk.take(Some("other"), Some("c0de")).unwrap_err();
-    visit.served.desk.take(Some(&state), Some("c0de")).unwrap();
+    visit.served.callback_server.take(Some("other"), Some("c0de")).unwrap_err();
+    visit.served.callback_server.take(Some(&state), Some("c0de")).unwrap();
     assert_eq!(visit.served.arrival().await.unwrap().choice, choice);
     assert_eq!(visit.callback(&state).await.0, 410);
 }

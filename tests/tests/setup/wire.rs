@@ -11,17 +11,17 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use base64::Engine as _;
-use mayfly_cli::commands::init::making::{Answer, Begin, Making};
-use mayfly_cli::commands::init::proof::Proof;
+use mayfly_cli::commands::init::setup_flow::{Answer, Begin, SetupFlow};
+use mayfly_cli::commands::init::verify_delivery::DeliveryCheck;
 use mayfly_cli::commands::init::{Given, existing, go_on, take};
 use mayfly_cli::commands::rotate::fingerprint::fingerprint;
 use mayfly_cli::commands::rotate::{Place, key};
-use mayfly_cli::door::{Door as _, RealGithub, soon};
 use mayfly_cli::failure::Failure;
-use mayfly_cli::vault::{Existing, Kept, Vault, already_there};
-use mayfly_config::source::system_clock;
+use mayfly_cli::github_setup::{GithubSetup as _, RealGithub, soon};
+use mayfly_cli::secrets_store::{Existing, Kept, SecretsStore, already_there};
+use mayfly_config::store::system_clock;
 use mayfly_domain::model::signature::{WebhookSecret, verify};
-use mayfly_github::{AppItself as _, AppKey, HookWanted, Secret};
+use mayfly_github::{AppApi as _, AppKey, Secret, WebhookUpdate};
 use mayfly_tests::github::key::KeyPair;
 use mayfly_tests::github::server::Server;
 use reqwest::header::ORIGIN;
@@ -29,8 +29,8 @@ use rsa::pkcs8::EncodePublicKey as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::fixture::{APP, Ears, GITHUB, SECRET, between};
 use crate::page::{Visit, header};
-use crate::scene::{APP, Ears, GITHUB, SECRET, between};
 
 /// Making a key takes a while: a few for all tests.
 pub(crate) static KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate().unwrap());
@@ -41,7 +41,7 @@ static OTHER: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate().unwrap())
 pub(crate) struct Drawer(pub(crate) Arc<Mutex<BTreeMap<String, (String, u64)>>>);
 
 #[async_trait]
-impl Vault for Drawer {
+impl SecretsStore for Drawer {
     async fn read(&self, name: &str) -> Result<Option<Kept>, Failure> {
         let found = self.0.lock().unwrap().get(name).cloned();
         Ok(found.map(|(text, version)| Kept { text: Secret::new(text), version }))
@@ -100,10 +100,10 @@ pub(crate) async fn endpoint(drawer: &Drawer) -> String {
     url
 }
 
-pub(crate) fn making<'a>(github: &str, drawer: &'a Drawer, ears: &'a Ears, webhook_url: &str) -> Making<'a, RealGithub, Drawer> {
-    Making {
-        door: &RealGithub,
-        vault: drawer,
+pub(crate) fn flow<'a>(github: &str, drawer: &'a Drawer, ears: &'a Ears, webhook_url: &str) -> SetupFlow<'a, RealGithub, Drawer> {
+    SetupFlow {
+        github_setup: &RealGithub,
+        secrets_store: drawer,
         teller: ears,
         github: github.to_owned(),
         webhook_url: webhook_url.to_owned(),
@@ -113,10 +113,10 @@ pub(crate) fn making<'a>(github: &str, drawer: &'a Drawer, ears: &'a Ears, webho
 }
 
 /// What mayfly does meanwhile in the terminal.
-pub(crate) async fn in_the_terminal(making: &Making<'_, RealGithub, Drawer>, visit: &mut Visit) -> Result<Answer, Failure> {
+pub(crate) async fn in_the_terminal(flow: &SetupFlow<'_, RealGithub, Drawer>, visit: &mut Visit) -> Result<Answer, Failure> {
     let arrival = visit.served.arrival().await?;
-    let (key, secret) = take(making, &visit.served.desk, &arrival).await?;
-    go_on(making, &key, secret, true).await
+    let (key, secret) = take(flow, &visit.served.callback_server, &arrival).await?;
+    go_on(flow, &key, secret, true).await
 }
 
 fn unescaped(html: &str) -> String {
@@ -145,8 +145,8 @@ async fn an_app_is_made_as_a_browser_goes() {
     github.with(|model| model.provide_key(OTHER.clone()));
     let (drawer, ears) = (Drawer::default(), Ears::default());
     let webhook = endpoint(&drawer).await;
-    let making = making(&github.url, &drawer, &ears, &webhook);
-    assert_eq!(making.begin().await.unwrap(), Begin::Afresh);
+    let flow = flow(&github.url, &drawer, &ears, &webhook);
+    assert_eq!(flow.begin().await.unwrap(), Begin::Afresh);
     let mut visit = Visit::start(&github.url, &webhook).await;
     visit.enter().await;
     let (client, cookie, origin) = (visit.client.clone(), visit.cookie.clone(), visit.origin());
@@ -159,15 +159,15 @@ async fn an_app_is_made_as_a_browser_goes() {
         assert_eq!(client.post(&install).send().await.unwrap().status(), 200);
         done
     };
-    let (answer, done) = tokio::join!(in_the_terminal(&making, &mut visit), browsing);
+    let (answer, done) = tokio::join!(in_the_terminal(&flow, &mut visit), browsing);
     let answer = answer.unwrap();
-    assert!(matches!(answer.deliveries, Proof::Arrived { .. }), "{:?}", answer.deliveries);
+    assert!(matches!(answer.deliveries, DeliveryCheck::Arrived { .. }), "{:?}", answer.deliveries);
     assert_eq!(answer.findings, []);
     assert_eq!(answer.installations[0].account.as_deref(), Some("acme"));
     let stored = drawer.json(APP);
     assert_eq!(stored, json!({ "app_id": answer.app_id, "private_key": OTHER.private_pem, "url": github.url }));
     assert_eq!(drawer.text(GITHUB), github.url);
-    // Nothing secret in what anybody reads.
+    // Nothing secret in what anyone reads.
     let signs = github.with(|model| (model.hook.secret.clone(), model.hook.content_type.mime()));
     assert_eq!((drawer.json(SECRET), signs.1), (json!({ "current": signs.0 }), "application/json"));
     for secret in [&signs.0, OTHER.private_pem.lines().nth(1).unwrap()] {
@@ -184,11 +184,11 @@ async fn an_app_that_is_there_is_set_up_by_its_key() {
     });
     let (drawer, ears) = (Drawer::default(), Ears::default());
     let webhook = endpoint(&drawer).await;
-    let making = making(&github.url, &drawer, &ears, &webhook);
+    let flow = flow(&github.url, &drawer, &ears, &webhook);
     let key = key_at(&github, 1_234_567, &KEY.private_pem);
     let given = Given { key, secret: Some(Secret::new("a secret of one's own")) };
-    let answer = existing(&making, Begin::Afresh, &given, true).await.unwrap();
-    assert!(matches!(answer.deliveries, Proof::Arrived { .. }), "{:?}", answer.deliveries);
+    let answer = existing(&flow, Begin::Afresh, &given, true).await.unwrap();
+    assert!(matches!(answer.deliveries, DeliveryCheck::Arrived { .. }), "{:?}", answer.deliveries);
     assert_eq!(
         github.with(|model| (model.hook.url.clone(), model.hook.secret.clone())),
         (Some(webhook), "a secret of one's own".to_owned())
@@ -200,11 +200,11 @@ async fn an_app_that_is_there_is_set_up_by_its_key() {
 async fn a_key_that_is_not_the_app_s_is_neither_stored_nor_shown() {
     let github = Server::start_with(anywhere(), 3, false, &KEY).await.unwrap();
     let (drawer, ears) = (Drawer::default(), Ears::default());
-    let making = making(&github.url, &drawer, &ears, "http://127.0.0.1:9/webhook");
+    let flow = flow(&github.url, &drawer, &ears, "http://127.0.0.1:9/webhook");
     let broken = "-----BEGIN RSA PRIVATE KEY-----\nhush\n-----END RSA PRIVATE KEY-----\n".to_owned();
     for (app_id, pem) in [(1_234_567, OTHER.private_pem.clone()), (7, KEY.private_pem.clone()), (1_234_567, broken)] {
         let given = Given { key: key_at(&github, app_id, &pem), secret: None };
-        let Err(failure) = existing(&making, Begin::Afresh, &given, true).await else { panic!("it is not the App's") };
+        let Err(failure) = existing(&flow, Begin::Afresh, &given, true).await else { panic!("it is not the App's") };
         assert!(!failure.hint.is_empty() && !failure.to_string().contains(pem.lines().nth(1).unwrap()), "{failure}");
     }
     assert!(drawer.0.lock().unwrap().is_empty());
@@ -216,7 +216,8 @@ async fn a_new_key_is_tried_before_it_is_stored() {
     let (drawer, ears) = (Drawer::default(), Ears::default());
     let old = json!({ "app_id": 1_234_567, "private_key": KEY.private_pem, "url": github.url }).to_string();
     drawer.0.lock().unwrap().insert(APP.to_owned(), (old.clone(), 1));
-    let place = Place { door: &RealGithub, vault: &drawer, teller: &ears, clock: &system_clock, stack: "mayfly".to_owned() };
+    let place =
+        Place { github_setup: &RealGithub, secrets_store: &drawer, teller: &ears, clock: &system_clock, stack: "mayfly".to_owned() };
     let failure = key::rotate(&place, Secret::new(OTHER.private_pem.clone())).await.unwrap_err();
     assert!(failure.problem.contains("does not accept the App's id and private key"), "{failure}");
     assert_eq!(drawer.0.lock().unwrap()[APP], (old, 1));
@@ -227,22 +228,22 @@ async fn the_app_s_own_affairs_are_read_and_changed() {
     let github = Server::start_with(anywhere(), 5, false, &KEY).await.unwrap();
     let key = key_at(&github, 1_234_567, &KEY.private_pem);
     let app = RealGithub.enter(&key).unwrap();
-    let now = app.app_now(soon()).await.unwrap();
+    let now = app.app_info(soon()).await.unwrap();
     assert_eq!((now.id, now.slug.as_str(), now.events.as_slice()), (1_234_567, "mayfly", &["workflow_job".to_owned()][..]));
     assert_eq!(now.owner.as_ref().map(|owner| (owner.login.as_str(), owner.organization)), Some(("acme", true)));
     let accounts = app.installations(soon()).await.unwrap().into_iter().filter_map(|one| one.account).map(|account| account.login);
     assert_eq!(accounts.collect::<Vec<_>>(), ["acme", "globex", "mona"]);
-    let wanted = HookWanted { url: Some("https://mayfly.test/webhook".to_owned()), secret: Some(Secret::new("n3w")) };
-    let changed = app.set_hook(&wanted, soon()).await.unwrap();
-    assert_eq!(changed, app.hook(soon()).await.unwrap());
+    let wanted = WebhookUpdate { url: Some("https://mayfly.test/webhook".to_owned()), secret: Some(Secret::new("n3w")) };
+    let changed = app.set_webhook_config(&wanted, soon()).await.unwrap();
+    assert_eq!(changed, app.webhook_config(soon()).await.unwrap());
     assert_eq!((changed.url.as_str(), changed.content_type.as_str(), changed.insecure), ("https://mayfly.test/webhook", "json", false));
     assert_eq!(github.with(|model| model.hook.secret.clone()), "n3w");
     // Without an address it stays where it was.
-    app.set_hook(&HookWanted { url: None, secret: Some(Secret::new("n3wer")) }, soon()).await.unwrap();
-    assert_eq!(app.hook(soon()).await.unwrap().url, "https://mayfly.test/webhook");
+    app.set_webhook_config(&WebhookUpdate { url: None, secret: Some(Secret::new("n3wer")) }, soon()).await.unwrap();
+    assert_eq!(app.webhook_config(soon()).await.unwrap().url, "https://mayfly.test/webhook");
     // Without a secret the one that it has signs on.
-    app.set_hook(&HookWanted { url: Some("https://elsewhere.test/webhook".to_owned()), secret: None }, soon()).await.unwrap();
-    assert_eq!(app.hook(soon()).await.unwrap().url, "https://elsewhere.test/webhook");
+    app.set_webhook_config(&WebhookUpdate { url: Some("https://elsewhere.test/webhook".to_owned()), secret: None }, soon()).await.unwrap();
+    assert_eq!(app.webhook_config(soon()).await.unwrap().url, "https://elsewhere.test/webhook");
     assert_eq!(github.with(|model| model.hook.secret.clone()), "n3wer");
 }
 

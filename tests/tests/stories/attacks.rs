@@ -70,13 +70,17 @@ async fn an_image_that_switches_admission_off_is_refused_before_it_registers() {
     let wish = json!({ "repository": "acme/app", "labels": LABELS, "seconds": 0.2 });
     let job = stage.watch.queue(&wish, 1).await.unwrap()[0];
 
-    let of_pool = |ledger: &mayfly_tests::watch::Snapshot| -> Vec<_> {
+    let of_pool = |ledger: &mayfly_tests::inspect::Snapshot| -> Vec<_> {
         ledger.closed.iter().filter(|runner| runner.pool.as_str() == "attacked").cloned().collect()
     };
     let (jobs, ledger) = stage.until("a start that failed", Duration::from_secs(90), |_, ledger| !of_pool(ledger).is_empty()).await;
     for runner in of_pool(&ledger) {
         let reason = runner.reason.as_ref().map(ToString::to_string).unwrap_or_default();
-        assert_eq!((runner.outcome, runner.mint, runner.registered_at), (Some(Outcome::FailedStart), 0, None), "{runner:#?}");
+        assert_eq!(
+            (runner.outcome, runner.registration_attempt, runner.registered_at),
+            (Some(Outcome::FailedStart), 0, None),
+            "{runner:#?}"
+        );
         assert!(reason.contains("exit code 22") && reason.contains(".env sets what is Mayfly's"), "{reason}");
     }
     assert!(jobs.iter().all(|one| one.steps_run == 0 && one.status == "queued"), "{jobs:#?}");

@@ -5,13 +5,13 @@
 //! seed is a scenario, not a trace. `MAYFLY_CHAOS_SEED=<n>` takes another one. The simulation has the same faults under full control.
 
 mod account;
-mod cast;
+mod faults;
+mod fixture;
 mod killer;
-mod scene;
+mod participants;
 mod sweeps;
 mod tasks;
 mod verdict;
-mod weather;
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use fastrand::Rng;
 
 use crate::settled::Stage;
 use account::Account;
-use scene::Scene;
+use fixture::Scene;
 
 /// The seed of every run that names none, CI's among them.
 const SEED: u64 = 1;
@@ -47,10 +47,10 @@ async fn whatever_dies_or_gets_lost_every_job_ends_as_it_should_and_nothing_is_l
     let sweeping = rng.fork();
     let (sweeps, samples) = (sweeps::Sweeps::default(), verdict::Samples::default());
     let acts = async {
-        let mut sky = weather::Weather::begin(&scene, &mut rng).await;
+        let mut sky = faults::Weather::begin(&scene, &mut rng).await;
         let (mut casting, mut killing, mut reaping, mut gusts) = (rng.fork(), rng.fork(), rng.fork(), rng.fork());
         let (parts, kills, reaped, ()) = tokio::join!(
-            cast::play(&scene, &mut casting),
+            participants::play(&scene, &mut casting),
             killer::kill_functions(&scene, &mut killing, STORM),
             tasks::kill_tasks(&scene, &mut reaping, STORM),
             sky.blow(&scene, &mut gusts),

@@ -20,7 +20,7 @@ max = 2
 min_idle = 1
 "#;
 
-/// Somebody checks, plans, applies, looks, stops, retries and reads logs; a viewer may only look.
+/// Someone checks, plans, applies, looks, stops, retries and reads logs; a viewer may only look.
 #[tokio::test]
 #[ignore = "needs the local stack: make test"]
 async fn a_person_changes_the_pools_stops_a_runner_retries_a_job_and_reads_its_log() {
@@ -56,7 +56,7 @@ async fn version(person: &Person) -> u64 {
     answer.json()["version"].as_u64().expect("a version")
 }
 
-/// Without a terminal, without the right, while somebody else applies, and with a file that cannot be used.
+/// Without a terminal, without the right, while someone else applies, and with a file that cannot be used.
 async fn refused_applies(stage: &Stage, (operator, viewer): (&Person, &Person), more: &str) {
     let asked = operator.runs(&["apply", more]).await;
     assert!(asked.code == 1 && asked.stderr.contains("pass --yes"), "{asked:?}");
@@ -69,11 +69,11 @@ async fn refused_applies(stage: &Stage, (operator, viewer): (&Person, &Person), 
     let refused = operator.runs(&["apply", "--yes", &elsewhere]).await;
     assert!(refused.code == 1 && refused.stderr.contains("GitHub's address belongs to the App's key"), "{refused:?}");
     let ledger = Ledger::new(Dynamo::new(stage.watch.ledger.client().clone(), &stage.stack.table));
-    let now = mayfly_config::source::system_clock();
-    let other = ledger.begin_applying("user/bob", now).await.unwrap().unwrap();
+    let now = mayfly_config::store::system_clock();
+    let other = ledger.acquire_apply_lock("user/bob", now).await.unwrap().unwrap();
     let second = operator.runs(&["apply", "--yes", more]).await;
     assert!(second.code == 1 && second.stderr.contains("user/bob has been applying a pools file since 20"), "{second:?}");
-    ledger.end_applying(&other, None).await.unwrap();
+    ledger.release_apply_lock(&other, None).await.unwrap();
 }
 
 /// The idle floor's runner is stopped by the beginning of its id, and another one takes its place.
@@ -104,7 +104,7 @@ async fn retried(stage: &Stage, operator: &Person, file: &str) {
     let url = format!("{}/acme/app/actions/runs/1/job/{job}", stage.stack.github_url);
     let placed = operator.runs(&["retry", &url]).await;
     assert!(placed.code == 0 && placed.stdout.contains("goes to pool extra now"), "{placed:?}");
-    let over = |jobs: &[mayfly_tests::watch::GithubJob]| jobs.iter().any(|its| its.id == job && its.status == "completed");
+    let over = |jobs: &[mayfly_tests::inspect::GithubJob]| jobs.iter().any(|its| its.id == job && its.status == "completed");
     stage.until("the end of the job", Duration::from_secs(120), |jobs, _| over(jobs)).await;
     stage.until("its record closed", Duration::from_secs(30), |_, ledger| ledger.job(job).is_some_and(|its| its.closed_at.is_some())).await;
     assert_eq!(operator.runs(&["retry", &job.to_string()]).await.code, 1, "it is over");

@@ -10,10 +10,10 @@ use crate::settled::Stage;
 
 const STACK: &str = "second";
 
-/// Part of what the template writes; while somebody else has it, the stack cannot be created.
+/// Part of what the template writes; while someone else has it, the stack cannot be created.
 const OBSTACLE: &str = "/mayfly/second/deployment";
 
-/// Whoever deploys: credentials of the account, and the tools that make installs.
+/// Anyone who deploys: credentials of the account, and the tools that make installs.
 struct Deployer {
     stage: Stage,
     network: Vec<String>,

@@ -1,4 +1,4 @@
-//! README's first ten minutes, followed to the letter: from a stack where nobody has set anything up to a job that ran, and its story.
+//! README's first ten minutes, followed to the letter: from a stack where no one has set anything up to a job that ran, and its story.
 //!
 //! The lines come from README itself. What a line cannot be here is in [`LINES`], each with its reason; a line that is in the one and not in the
 //! other fails.
@@ -75,7 +75,7 @@ fn what_is_not_followed_is_there_all_the_same() {
     assert!(package.contains("name = \"mayfly\""), "the package in cli makes the program mayfly: {package}");
 }
 
-/// Somebody who follows README.
+/// Someone who follows README.
 struct Newcomer {
     stage: Stage,
     person: Person,
@@ -152,7 +152,7 @@ impl Newcomer {
         job
     }
 
-    /// What nobody may see.
+    /// What no one may see.
     async fn secrets(&self) -> Vec<String> {
         let mut found = Vec::new();
         for name in [&self.stage.stack.app_parameter, &self.stage.stack.webhook_secret_parameter] {

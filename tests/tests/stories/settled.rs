@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use mayfly_domain::model::id::JobId;
 use mayfly_domain::model::runner::Outcome;
+use mayfly_tests::inspect::{GithubJob, Snapshot, Watch};
 use mayfly_tests::stack::{Places, Stack};
-use mayfly_tests::watch::{GithubJob, Snapshot, Watch};
 use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
 
-/// Whoever holds it has the stack.
+/// Anyone who holds it has the stack.
 static STAGE: Mutex<()> = Mutex::const_new(());
 
 /// The running stack, for one story.
@@ -115,6 +115,9 @@ pub(crate) fn each_ran_once(jobs: &[GithubJob], ledger: &Snapshot) {
     let runners = ledger.closed.iter().filter(|runner| theirs(runner.intended));
     let (ran, idle): (Vec<_>, Vec<_>) = runners.partition(|runner| runner.outcome == Some(Outcome::Ran));
     assert_eq!(ran.len(), jobs.len(), "one runner that ran for each job");
-    assert!(idle.iter().all(|runner| runner.outcome == Some(Outcome::Unneeded) && runner.mint == 0), "registered for nothing: {idle:#?}");
+    assert!(
+        idle.iter().all(|runner| runner.outcome == Some(Outcome::Surplus) && runner.registration_attempt == 0),
+        "registered for nothing: {idle:#?}"
+    );
     assert!(idle.len() * 50 <= jobs.len(), "{} of {} runners ran nothing", idle.len(), ran.len() + idle.len());
 }

@@ -4,7 +4,7 @@ use mayfly_domain::model::runner::Outcome;
 use mayfly_tests::github::jobs::{Action, Conclusion, JobDeliveries, NewJob, Status};
 use mayfly_tests::system::{BadImage, Start, System};
 
-use crate::told::{done, job, outcomes, pool_with, queue_one, rest, story, until};
+use crate::start::{done, job, outcomes, pool_with, queue_one, rest, story, until};
 
 const ORGANIZATION: &str = r#"
 [github]
@@ -56,7 +56,7 @@ async fn a_public_repository_is_refused_at_admission() {
 
 #[tokio::test(start_paused = true)]
 async fn a_runner_of_a_repository_cannot_be_handed_anothers_job() {
-    let system = crate::told::begin(32);
+    let system = crate::start::begin(32);
     let stranger = system.queue_jobs(&NewJob { repository: "globex/app".to_owned(), ..job() })[0];
     let accepted = queue_one(&system);
     done(&system, 300, &[accepted]).await;
@@ -108,7 +108,7 @@ async fn a_job_that_succeeds_unadmitted_where_none_may_is_told_as_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn a_job_that_runs_unasked_where_that_is_allowed_is_let_be() {
-    let system = crate::told::begin(35);
+    let system = crate::start::begin(35);
     system.world.image_is(Some(BadImage::TakesTheHookAway));
     let long = system.queue_jobs(&NewJob { seconds: 3_000.0, ..job() });
     done(&system, 3_600, &long).await;
@@ -143,7 +143,7 @@ async fn the_first_jobs_of_a_new_pool_of_an_organization_may_change_places() {
     system.put_pools(&format!("{new}{}", &other[other.find("[pools.other]").unwrap()..]));
     let meant = queue_one(&system);
     until(&system, 20, "a runner is started for it", |system| !system.runners().is_empty()).await;
-    // Nobody tells of the other one, so that no second runner asks meanwhile.
+    // No one tells of the other one, so that no second runner asks meanwhile.
     let handed = system.queue_jobs(&untold(NewJob { repository: "acme/lib".to_owned(), thief: true, ..job() }))[0];
     done(&system, 120, &[meant, handed]).await;
     rest(&system, 60).await;

@@ -5,7 +5,7 @@ use mayfly_ledger::key;
 use mayfly_tests::github::jobs::NewJob;
 use mayfly_tests::system::{Start, System};
 
-use crate::told::{begin, check_counts, done, jobs, linux, outcomes, pool_with, queue_in_waves, queue_one, rest};
+use crate::start::{begin, check_counts, done, jobs, linux, outcomes, pool_with, queue_in_waves, queue_one, rest};
 
 #[tokio::test(start_paused = true)]
 async fn two_hundred_jobs_at_once_on_twenty_runners() {

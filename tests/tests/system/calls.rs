@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use mayfly_tests::system::Start;
 
-use crate::told::{done, queue_one, rest};
+use crate::start::{done, queue_one, rest};
 
 /// One job on warm functions, from its first delivery to the end of its task. Left out is what is done once a minute whether there are jobs or not:
 /// sweeps, the looks that they bring about, and reading the settings.

@@ -4,7 +4,7 @@ use mayfly_tests::github::jobs::NewJob;
 use mayfly_tests::ledger::Throughput;
 use mayfly_tests::system::{Capacity, Start, System};
 
-use crate::told::{begin, check_counts, done, jobs, pool_with, queue_one, rest};
+use crate::start::{begin, check_counts, done, jobs, pool_with, queue_one, rest};
 
 /// Who was turned away so far.
 fn turned_away(system: &System) -> Vec<&'static str> {

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use mayfly_domain::model::runner::Outcome;
-use mayfly_domain::model::stop_request::Dismissal;
+use mayfly_domain::model::stop_request::StopRequest;
 use mayfly_tests::fargate::{self, FaultKind};
 use mayfly_tests::github::jobs::NewJob;
 use mayfly_tests::ledger::{Fault, Operation, What, When};
-use mayfly_tests::system::{Start, Strike, System};
+use mayfly_tests::system::{CallFault, Start, System};
 
-use crate::told::{begin, done, in_thread, in_virtual_time, jobs, outcomes, pool_with, queue_one, rest, story, until};
+use crate::start::{begin, done, in_thread, in_virtual_time, jobs, outcomes, pool_with, queue_one, rest, story, until};
 
 /// The fault struck: else the story tells nothing.
 fn struck(system: &System) {
@@ -54,7 +54,7 @@ async fn a_commit_whose_answer_is_lost_launches_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn registrar_killed_between_githubs_answer_and_the_mark_registers_anew_under_another_name() {
+async fn registrar_killed_between_githubs_answer_and_the_mark_registers_again_under_another_name() {
     let system = begin(43);
     system.world.table.add_fault(Fault::once(When::Before, What::Hangs).of("registrar").on(Operation::PutItem));
     let job = queue_one(&system);
@@ -62,9 +62,9 @@ async fn registrar_killed_between_githubs_answer_and_the_mark_registers_anew_und
     until(&system, 60, "only the first registration is left", |system| system.left_over().len() == 1).await;
     struck(&system);
     let runner = system.closed_runners().remove(0);
-    assert_eq!((runner.mint, runner.mint_unsure, runner.outcome), (2, true, Some(Outcome::Ran)));
+    assert_eq!((runner.registration_attempt, runner.attempt_outcome_unknown, runner.outcome), (2, true, Some(Outcome::Ran)));
     assert_eq!(system.registrations(), [format!("mayfly-linux-{}-1", runner.id)]);
-    // Nobody can use it, and sweeper takes it away.
+    // No one can use it, and sweeper takes it away.
     rest(&system, 200).await;
 }
 
@@ -76,7 +76,7 @@ async fn a_registration_that_was_marked_and_not_handed_out_is_not_handed_out_lat
     done(&system, 900, &[job]).await;
     rest(&system, 300).await;
     struck(&system);
-    assert_eq!(outcomes(&system), [Outcome::NotAssigned, Outcome::Ran], "{}", story(&system));
+    assert_eq!(outcomes(&system), [Outcome::NeverAssigned, Outcome::Ran], "{}", story(&system));
     assert!(system.world.answers().contains(&("/registration".to_owned(), 409)));
 }
 
@@ -204,7 +204,7 @@ fn every_write_may_lose_a_race() {
 #[tokio::test(start_paused = true)]
 async fn a_refused_repetition_closes_no_row_whose_first_launch_made_a_task() {
     let system = Start::seeded(950).pools(&pool_with("max = 1")).tasks_start_in(300).without_sweeps().begin().unwrap();
-    crate::told::strike(&system, "scaler", "RunTask", mayfly_tests::system::Strike::CrashAfter);
+    crate::start::strike(&system, "scaler", "RunTask", mayfly_tests::system::CallFault::CrashAfter);
     system.queue_jobs(&NewJob { seconds: 300.0, ..jobs(2) });
     until(&system, 20, "its task exists", |system| !system.live_tasks().is_empty()).await;
     system.fault(fargate::Fault { code: Some("AccessDeniedException".into()), ..fargate::Fault::of(FaultKind::Refused) });
@@ -221,7 +221,7 @@ async fn a_refused_repetition_whose_first_launch_made_no_task_frees_its_slot_wit
     let system = Start::seeded(951).pools(&pool_with("max = 1")).begin().unwrap();
     system.fault(fargate::Fault::of(FaultKind::NoAnswerBefore).times(3));
     let job = queue_one(&system);
-    until(&system, 60, "its launch has no answer", |system| system.runners().iter().any(|runner| runner.launch.unsure)).await;
+    until(&system, 60, "its launch has no answer", |system| system.runners().iter().any(|runner| runner.launch.outcome_unknown)).await;
     system.world.with_ecs(|ecs, _| ecs.clear_faults());
     // ECS says the same of each repetition.
     let started_by = Some(system.runners()[0].address().to_string());
@@ -235,12 +235,12 @@ async fn a_refused_repetition_whose_first_launch_made_no_task_frees_its_slot_wit
 /// `mayfly stop` on a runner whose RunTask is under way; its wake is lost, and no tick makes up for it.
 async fn stopped_while_it_is_launched(seed: u64) -> System {
     let system = Start::seeded(seed).without_sweeps().begin().unwrap();
-    crate::told::strike(&system, "scaler", "RunTask", Strike::Slow(Duration::from_secs(4)));
+    crate::start::strike(&system, "scaler", "RunTask", CallFault::Slow(Duration::from_secs(4)));
     queue_one(&system);
     until(&system, 20, "its row is there", |system| !system.runners().is_empty()).await;
     let ledger = system.world.table.ledger("test");
-    let wish = Dismissal { at: system.world.clock.now(), by: "a person".to_owned(), force: false };
-    ledger.dismiss(&system.runners()[0].address(), &wish).await.unwrap();
+    let wish = StopRequest { at: system.world.clock.now(), by: "a person".to_owned(), force: false };
+    ledger.request_stop(&system.runners()[0].address(), &wish).await.unwrap();
     system
 }
 
@@ -256,7 +256,7 @@ async fn a_task_that_nobody_wants_when_its_launch_is_answered_is_stopped_at_once
     until(&system, 20, "the task is stopped", |system| stops(system) == 1).await;
 }
 
-/// ECS carries out no stop while the task starts, and registrar has no table to look into. Lambda hands the event over again: nobody waits for a sweep.
+/// ECS carries out no stop while the task starts, and registrar has no table to look into. Lambda hands the event over again: no one waits for a sweep.
 #[tokio::test(start_paused = true)]
 async fn a_task_that_observer_could_not_stop_is_stopped_when_lambda_tries_again() {
     let system = stopped_while_it_is_launched(954).await;

@@ -10,7 +10,7 @@ use mayfly_tests::github::jobs::{Gate, NewJob};
 use mayfly_tests::system::System;
 use serde_json::{Value, json};
 
-use crate::told::{begin, in_thread, in_virtual_time, job, story};
+use crate::start::{begin, in_thread, in_virtual_time, job, story};
 
 /// What must be the same whatever happens to deliveries; times, runners' ids and the order of notes are not.
 fn normalised(system: &System, jobs: &[JobId]) -> BTreeMap<JobId, Value> {

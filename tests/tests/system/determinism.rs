@@ -5,31 +5,31 @@ use std::time::Duration;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_tests::fargate::{self, FaultKind};
 use mayfly_tests::github::faults::DeliveryFaults;
-use mayfly_tests::ledger::Unkindness;
-use mayfly_tests::system::{Chances, PortCall, Strike, System};
+use mayfly_tests::ledger::DynamoQuirks;
+use mayfly_tests::system::{CallFault, PlatformRates, PortCall, System};
 
-use crate::told::{begin, in_thread, in_virtual_time, jobs, trace, watch};
+use crate::start::{begin, in_thread, in_virtual_time, jobs, trace, watch};
 
 /// One call in twelve is struck, by a draw from the seed.
-fn storm(seed: u64) -> impl FnMut(&PortCall, Timestamp) -> Option<Strike> + Send {
+fn storm(seed: u64) -> impl FnMut(&PortCall, Timestamp) -> Option<CallFault> + Send {
     let mut draws = fastrand::Rng::with_seed(seed);
     let strikes = [
-        Strike::FailBefore,
-        Strike::FailAfter,
-        Strike::CrashBefore,
-        Strike::CrashAfter,
-        Strike::HangBefore,
-        Strike::HangAfter,
-        Strike::Throttle,
-        Strike::Conflict,
-        Strike::Slow(Duration::from_secs(5)),
+        CallFault::FailBefore,
+        CallFault::FailAfter,
+        CallFault::CrashBefore,
+        CallFault::CrashAfter,
+        CallFault::HangBefore,
+        CallFault::HangAfter,
+        CallFault::Throttle,
+        CallFault::Conflict,
+        CallFault::Slow(Duration::from_secs(5)),
     ];
     move |_, _| (draws.u8(..12) == 0).then(|| strikes[draws.usize(..strikes.len())])
 }
 
 fn everything_may_happen(system: &System, seed: u64) {
-    system.world.set_weather(Box::new(storm(seed)));
-    system.world.set_chances(Chances {
+    system.world.set_fault_injector(Box::new(storm(seed)));
+    system.world.set_platform_rates(PlatformRates {
         cold_start: 0.1,
         scaler_late: 0.1,
         two_scalers: 0.2,
@@ -39,9 +39,9 @@ fn everything_may_happen(system: &System, seed: u64) {
         schedule_twice: 0.2,
         schedule_late: 0.2,
         schedule_skipped: 0.1,
-        ..Chances::default()
+        ..PlatformRates::default()
     });
-    system.world.table.treat(Unkindness { page: Some(3), ..Unkindness::default() });
+    system.world.table.treat(DynamoQuirks { page: Some(3), ..DynamoQuirks::default() });
     system.world.with_github(|github, _| {
         github.faults.stolen = 0.3;
         github.faults.deliveries = DeliveryFaults { repeated: 0.2, reordered: 0.3, lost: 0.05, ..DeliveryFaults::default() };

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use mayfly_domain::model::held::Held;
+use mayfly_domain::model::hold::HoldReason;
 use mayfly_domain::model::runner::Outcome;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_tests::fargate::{Fault, FaultKind, Operation};
 use mayfly_tests::github::jobs::{Action, JobDeliveries, NewJob};
-use mayfly_tests::system::{BadImage, Port, PortCall, Start, Strike, System};
+use mayfly_tests::system::{BadImage, CallFault, Port, PortCall, Start, System};
 
-use crate::told::{Errors, begin, done, in_virtual_time, jobs, linux, outcomes, pool_with, queue_one, rest, story, strike, until};
+use crate::start::{Errors, begin, done, in_virtual_time, jobs, linux, outcomes, pool_with, queue_one, rest, story, strike, until};
 
 #[tokio::test(start_paused = true)]
 async fn no_capacity_in_one_place_is_tried_in_another_at_once() {
@@ -25,7 +25,7 @@ async fn no_capacity_in_one_place_is_tried_in_another_at_once() {
 /// The first answer is lost, or comes too late; the repetition under the same token finds no place, which proves that nothing came of the first.
 #[test]
 fn a_launch_without_an_answer_and_then_no_capacity_goes_on_to_the_next_place() {
-    for (seed, blow) in (80..).zip([Strike::HangBefore, Strike::HangAfter, Strike::FailBefore, Strike::FailAfter]) {
+    for (seed, blow) in (80..).zip([CallFault::HangBefore, CallFault::HangAfter, CallFault::FailBefore, CallFault::FailAfter]) {
         in_virtual_time(async move {
             let system = begin(seed);
             strike(&system, "scaler", "RunTask", blow);
@@ -94,8 +94,8 @@ async fn a_task_whose_end_nobody_told_is_found_by_the_sweep() {
 #[tokio::test(start_paused = true)]
 async fn events_that_come_twice_late_and_in_the_wrong_order_tell_the_same_story() {
     for (seed, kind) in (64..).zip([FaultKind::EventRepeated, FaultKind::EventLate, FaultKind::EventReordered, FaultKind::EventLost]) {
-        crate::told::in_thread(move || {
-            crate::told::in_virtual_time(async move {
+        crate::start::in_thread(move || {
+            crate::start::in_virtual_time(async move {
                 let system = begin(seed);
                 system.fault(Fault { milliseconds: Some(45_000), copies: Some(3), ..Fault::of(kind) });
                 let jobs = system.queue_jobs(&jobs(4));
@@ -287,7 +287,9 @@ async fn launches_that_ec2_throttles_inside_ecs_are_made_a_moment_later() {
 
 /// No call of this operation is carried out from now on.
 fn fail_each(system: &System, operation: &'static str) {
-    system.world.set_weather(Box::new(move |call: &PortCall, _: Timestamp| (call.operation == operation).then_some(Strike::FailBefore)));
+    system
+        .world
+        .set_fault_injector(Box::new(move |call: &PortCall, _: Timestamp| (call.operation == operation).then_some(CallFault::FailBefore)));
 }
 
 /// A stop that ECS did not carry out is repeated, whether or not sweeper comes by: the task is paid for until it asks.
@@ -301,10 +303,10 @@ async fn a_task_that_could_not_be_stopped_is_stopped_at_a_later_look() {
     system.cancel(job);
     system.pass(40).await;
     assert_eq!(system.live_tasks().len(), 1, "it could not be stopped\n{}", story(&system));
-    system.world.clear_weather();
+    system.world.clear_fault_injector();
     system.wake(&linux());
     rest(&system, 60).await;
-    assert_eq!(outcomes(&system), [Outcome::Unneeded], "{}", story(&system));
+    assert_eq!(outcomes(&system), [Outcome::Surplus], "{}", story(&system));
 }
 
 /// ECS honours a client token for an hour. Sent again after that, a launch whose task was never heard of would be a second one.
@@ -367,14 +369,14 @@ async fn what_should_pass_and_lasts_rings_once() {
 async fn launches_without_an_answer_are_sent_again_though_the_table_is_slow() {
     let system = Start::seeded(95).pools(&pool_with("max = 150")).begin().unwrap();
     done(&system, 300, &[queue_one(&system)]).await;
-    system.world.set_weather(Box::new(|call: &PortCall, _| (call.operation == "RunTask").then_some(Strike::FailBefore)));
+    system.world.set_fault_injector(Box::new(|call: &PortCall, _| (call.operation == "RunTask").then_some(CallFault::FailBefore)));
     let jobs = system.queue_jobs(&jobs(120));
     until(&system, 300, "no launch is answered", |system| system.runners().len() == 120).await;
     let slow = Duration::from_millis(200);
     let writes = move |call: &PortCall, _: Timestamp| {
-        (call.who == "scaler" && call.port == Port::Table && call.operation == "PutItem").then_some(Strike::Slow(slow))
+        (call.who == "scaler" && call.port == Port::Table && call.operation == "PutItem").then_some(CallFault::Slow(slow))
     };
-    system.world.set_weather(Box::new(writes));
+    system.world.set_fault_injector(Box::new(writes));
     done(&system, 300, &jobs).await;
     rest(&system, 300).await;
 }
@@ -396,7 +398,7 @@ async fn runners_that_github_gives_nothing_cost_one_wave_and_a_few_on_trial() {
     let heard = errors.heard();
     assert_eq!(heard.len(), 1, "{heard:#?}");
     assert!(heard[0].contains("acme/app") && heard[0].contains("runner group") && heard[0].contains("version"), "{heard:#?}");
-    let held = system.waiting().iter().filter(|job| matches!(job.held, Some(Held::NothingGiven(_)))).count();
+    let held = system.waiting().iter().filter(|job| matches!(job.hold, Some(HoldReason::NotAssigned(_)))).count();
     assert!(held >= 50, "{held} jobs say why they wait");
     system.world.with_github(|github, _| github.faults.too_old = 0.0);
     done(&system, 5_400, &all).await;
@@ -419,7 +421,7 @@ async fn runners_of_jobs_that_were_cancelled_untold_do_not_hold_up_the_next_jobs
         system.cancel(job);
     }
     system.world.with_github(|github, _| github.faults.deliveries.lost = 1.0);
-    let unassigned = |system: &System| outcomes(system).iter().filter(|outcome| **outcome == Outcome::NotAssigned).count();
+    let unassigned = |system: &System| outcomes(system).iter().filter(|outcome| **outcome == Outcome::NeverAssigned).count();
     until(&system, 600, "their runners look given nothing", |system| unassigned(system) >= 6).await;
     system.world.with_github(|github, _| (github.faults.deliveries.lost, github.settings.assign_after) = (0.0, 0.0));
     let next = system.queue_jobs(&jobs(20));

@@ -5,10 +5,10 @@ use mayfly_domain::model::job::JobState;
 use mayfly_tests::github::jobs::{Action, JobDeliveries, NewJob};
 use mayfly_tests::system::{Start, System};
 
-use crate::told::{done, job, pool_with, queue_in_waves, queue_one, rest, story};
+use crate::start::{done, job, pool_with, queue_in_waves, queue_one, rest, story};
 
-fn errands(system: &System, kind: &str) -> usize {
-    system.world.table.dump().keys().filter(|key| key.starts_with(&format!("errands {kind}#"))).count()
+fn follow_ups(system: &System, kind: &str) -> usize {
+    system.world.table.dump().keys().filter(|key| key.starts_with(&format!("outbox {kind}#"))).count()
 }
 
 fn asked(system: &System, what: &str) -> u64 {
@@ -38,7 +38,7 @@ async fn a_job_of_a_public_repository_runs_once_its_pool_says_so_and_a_day_later
     let public = NewJob { private: Some(false), ..job() };
     let old = system.queue_jobs(&public)[0];
     system.pass(26 * 3_600).await;
-    assert_eq!(errands(&system, "place"), 0, "{}", story(&system));
+    assert_eq!(follow_ups(&system, "match_job"), 0, "{}", story(&system));
     let job = system.queue_jobs(&public)[0];
     system.pass(23 * 3_600).await;
     assert_eq!(system.job(job).unwrap().story.len(), 1);
@@ -70,12 +70,12 @@ async fn jobs_of_another_fleet_leave_nothing_to_be_seen_to_once_they_are_over() 
     let system = Start::seeded(903).begin().unwrap();
     let theirs = system.queue_jobs(&theirs(50));
     system.pass(60).await;
-    assert_eq!(errands(&system, "place"), 50);
+    assert_eq!(follow_ups(&system, "match_job"), 50);
     for job in &theirs {
         system.cancel(*job);
     }
     system.pass(60).await;
-    assert_eq!(errands(&system, "place"), 0);
+    assert_eq!(follow_ups(&system, "match_job"), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use mayfly_tests::github::id;
 use mayfly_tests::github::jobs::{Gate, NewJob};
 use mayfly_tests::system::System;
 
-use crate::told::{begin, done, job, queue_one, rest, story, until};
+use crate::start::{begin, done, job, queue_one, rest, story, until};
 
 const HOUR: u64 = 3_600;
 
@@ -42,7 +42,7 @@ async fn a_job_that_was_given_up_and_waits_after_all_is_found_by_the_round_over_
     // Nothing is launched, so that it waits; GitHub does not cancel it, as it should after a day.
     system.world.with_github(|github, _| github.settings.queue_limit = 10.0 * 86_400.0);
     done(&system, 300, &[queue_one(&system)]).await;
-    system.put_pools(&crate::told::pool_with("max = 1"));
+    system.put_pools(&crate::start::pool_with("max = 1"));
     system.pass(120).await;
     let other = system.queue_jobs(&NewJob { seconds: 40.0 * 3_600.0, ..job() })[0];
     until(&system, 120, "the only runner is at work", |system| system.runner_at_github(other).is_some()).await;

@@ -1,4 +1,4 @@
-//! The idle floor, pools that go away, runners that nobody needs, and GitHub's limits.
+//! The idle floor, pools that go away, runners that no one needs, and GitHub's limits.
 
 use mayfly_domain::model::runner::{Outcome, RunnerState};
 use mayfly_tests::fargate::Operation;
@@ -7,7 +7,7 @@ use mayfly_tests::github::jobs::{Action, Gate, JobDeliveries, NewJob};
 use mayfly_tests::ledger::{Fault, What, When};
 use mayfly_tests::system::{Start, System};
 
-use crate::told::{begin, done, job, jobs, linux, outcomes, pool_with, queue_one, rest, story, until};
+use crate::start::{begin, done, job, jobs, linux, outcomes, pool_with, queue_one, rest, story, until};
 
 fn parked(system: &System) -> usize {
     system.runners().iter().filter(|runner| runner.state == RunnerState::Parked && runner.stop.is_none()).count()
@@ -42,7 +42,7 @@ async fn a_parked_runner_leaves_at_the_park_limit_and_is_replaced() {
     until(&system, 180, "a runner is parked", |system| parked(system) == 1).await;
     system.pass(7 * 3_600).await;
     assert_eq!((parked(&system), system.launched_and_most_live().0), (1, 2), "{}", story(&system));
-    assert_eq!(outcomes(&system), [Outcome::Unneeded]);
+    assert_eq!(outcomes(&system), [Outcome::Surplus]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,7 +76,7 @@ async fn a_registered_runner_without_a_job_is_taken_away_at_github_first() {
         assert!(deleted(&system) > 0 || system.ecs_calls(Operation::StopTask) == 0, "{}", story(&system));
     }
     rest(&system, 120).await;
-    assert_eq!((deleted(&system), outcomes(&system)), (1, vec![Outcome::Unneeded]), "{}", story(&system));
+    assert_eq!((deleted(&system), outcomes(&system)), (1, vec![Outcome::Surplus]), "{}", story(&system));
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,7 +86,7 @@ async fn a_job_that_github_hands_to_nobody_is_asked_about_and_tried_again() {
     let job = queue_one(&system);
     done(&system, 1_200, &[job]).await;
     rest(&system, 120).await;
-    assert_eq!(outcomes(&system), [Outcome::NotAssigned, Outcome::Ran], "{}", story(&system));
+    assert_eq!(outcomes(&system), [Outcome::NeverAssigned, Outcome::Ran], "{}", story(&system));
 }
 
 #[tokio::test(start_paused = true)]

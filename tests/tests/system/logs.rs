@@ -4,12 +4,12 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
 use mayfly_domain::model::time::Timestamp;
-use mayfly_tests::system::{PortCall, Strike, System};
+use mayfly_tests::system::{CallFault, PortCall, System};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use crate::told::{begin, done, jobs, queue_one, rest};
+use crate::start::{begin, done, jobs, queue_one, rest};
 
 /// Listens to lines at ERROR.
 #[derive(Clone, Default)]
@@ -55,17 +55,17 @@ impl Subscriber for Errors {
 }
 
 /// A story in which every function's every kind of call goes wrong in this way, the first time and some times after.
-async fn struck(system: &System, strike: Strike) {
-    system.world.set_weather(Box::new(move |call: &PortCall, _: Timestamp| [0, 2, 3, 7, 12].contains(&call.nth).then_some(strike)));
+async fn struck(system: &System, strike: CallFault) {
+    system.world.set_fault_injector(Box::new(move |call: &PortCall, _: Timestamp| [0, 2, 3, 7, 12].contains(&call.nth).then_some(strike)));
     let jobs = system.queue_jobs(&jobs(6));
     done(system, 3_600, &jobs).await;
-    system.world.clear_weather();
+    system.world.clear_fault_injector();
     rest(system, 3_600).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_passes_by_itself_is_no_error() {
-    for (seed, strike) in (600..).zip([Strike::FailBefore, Strike::Throttle, Strike::Conflict]) {
+    for (seed, strike) in (600..).zip([CallFault::FailBefore, CallFault::Throttle, CallFault::Conflict]) {
         let system = begin(seed);
         let errors = Errors::default();
         let listening = tracing::subscriber::set_default(errors.clone());

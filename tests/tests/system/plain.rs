@@ -5,7 +5,7 @@ use mayfly_domain::model::runner::{Outcome, RunnerState};
 use mayfly_tests::github::jobs::{Conclusion, NewJob, Status};
 use mayfly_tests::system::System;
 
-use crate::told::{begin, check_counts, done, job, outcomes, queue_one, rest, story, until};
+use crate::start::{begin, check_counts, done, job, outcomes, queue_one, rest, story, until};
 
 #[tokio::test(start_paused = true)]
 async fn one_queued_job_becomes_one_runner() {
@@ -32,7 +32,7 @@ async fn the_runners_record_tells_its_whole_story() {
         runner.timeline.created,
         runner.timeline.pull_started,
         runner.timeline.pull_stopped,
-        runner.asked_at,
+        runner.first_polled_at,
         runner.registered_at,
         runner.done_at,
         runner.timeline.stopped,
@@ -49,7 +49,7 @@ async fn cancelled_job_stops_the_runner_started_for_it() {
     until(&system, 20, "its task is on its way", |system| !system.live_tasks().is_empty()).await;
     system.cancel(job);
     rest(&system, 30).await;
-    assert_eq!(outcomes(&system), [Outcome::Unneeded]);
+    assert_eq!(outcomes(&system), [Outcome::Surplus]);
     assert_eq!(system.job(job).unwrap().conclusion.as_deref(), Some("cancelled"));
 }
 
@@ -82,7 +82,7 @@ async fn a_gated_job_runs_once_it_is_approved() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_of_somebody_elses_starts_nothing() {
+async fn a_job_of_someone_elses_starts_nothing() {
     let system = begin(6);
     let hosted = system.queue_jobs(&NewJob { labels: vec!["ubuntu-latest".to_owned()], ..job() })[0];
     system.queue_jobs(&NewJob { repository: "globex/app".to_owned(), ..job() });
@@ -103,9 +103,9 @@ async fn runners_register_with_exactly_the_labels_of_their_job() {
 #[tokio::test(start_paused = true)]
 async fn the_same_seed_tells_the_same_story() {
     let tell = || {
-        crate::told::in_virtual_time(async {
+        crate::start::in_virtual_time(async {
             let system = begin(8);
-            let jobs = system.queue_jobs(&crate::told::jobs(12));
+            let jobs = system.queue_jobs(&crate::start::jobs(12));
             done(&system, 300, &jobs).await;
             rest(&system, 60).await;
             (system.world.table.dump(), system.world.calls(), system.world.clock.elapsed())
@@ -122,7 +122,7 @@ async fn the_same_seed_tells_the_same_story() {
 #[tokio::test(start_paused = true)]
 async fn no_runner_is_busy_without_its_job() {
     let system = begin(9);
-    let jobs = system.queue_jobs(&crate::told::jobs(5));
+    let jobs = system.queue_jobs(&crate::start::jobs(5));
     let idle = |system: &System| {
         let runners = system.runners();
         runners.iter().all(|runner| (runner.state == RunnerState::Busy) == runner.work.is_some())

@@ -5,9 +5,9 @@ use std::time::Duration;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_tests::fargate::Operation;
 use mayfly_tests::github::jobs::NewJob;
-use mayfly_tests::system::{Habits, PortCall, Start, Strike};
+use mayfly_tests::system::{CallFault, ContainerBehavior, PortCall, Start};
 
-use crate::told::{begin, check_counts, done, in_virtual_time, job, jobs, linux, pool_with, queue_one, rest, story, until};
+use crate::start::{begin, check_counts, done, in_virtual_time, job, jobs, linux, pool_with, queue_one, rest, story, until};
 
 const MAX: usize = 4;
 
@@ -26,7 +26,7 @@ fn eight_planners_at_once_never_launch_above_max_nor_twice_for_one_job() {
             rest(&system, 120).await;
             check_counts(&system, MAX, 8);
             assert_eq!(system.world.most_rows(&linux()), MAX);
-            // One RunTask for each row: nobody sends what another has sent.
+            // One RunTask for each row: no one sends what another has sent.
             assert_eq!(system.ecs_calls(Operation::RunTask), 8, "seed {seed}\n{}", story(&system));
             system.world.queue.batches()
         });
@@ -58,8 +58,8 @@ fn eight_planners_that_mark_and_launch_at_once_agree() {
 async fn a_pool_whose_reads_are_slow_is_served_for_as_long_as_they_are() {
     for slow in [600, 1_100, 2_500] {
         let system = begin(910);
-        system.world.set_weather(Box::new(move |call: &PortCall, _: Timestamp| {
-            (call.who == "scaler" && call.operation == "Query").then_some(Strike::Slow(Duration::from_millis(slow)))
+        system.world.set_fault_injector(Box::new(move |call: &PortCall, _: Timestamp| {
+            (call.who == "scaler" && call.operation == "Query").then_some(CallFault::Slow(Duration::from_millis(slow)))
         }));
         let mut jobs = Vec::new();
         for number in 0..60 {
@@ -77,7 +77,9 @@ async fn a_pool_whose_reads_are_slow_is_served_for_as_long_as_they_are() {
 #[tokio::test(start_paused = true)]
 async fn a_job_that_comes_right_after_a_look_has_its_own_though_scalers_clock_is_fast() {
     let system = Start::seeded(953).without_sweeps().begin().unwrap();
-    system.world.set_habits(Habits { clocks: [("scaler".to_owned(), 1_500)].into(), ..Habits::default() });
+    system
+        .world
+        .set_container_behavior(ContainerBehavior { clocks: [("scaler".to_owned(), 1_500)].into(), ..ContainerBehavior::default() });
     system.queue_jobs(&NewJob { seconds: 3_000.0, ..job() });
     until(&system, 20, "the first one's task is asked for", |system| system.launched_and_most_live().0 == 1).await;
     let second = queue_one(&system);

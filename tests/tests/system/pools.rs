@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mayfly_domain::model::held::Held;
+use mayfly_domain::model::hold::HoldReason;
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::job::JobState;
 use mayfly_domain::model::runner::{Outcome, RunnerState};
@@ -12,9 +12,9 @@ use mayfly_tests::fargate::Operation;
 use mayfly_tests::github::accounts::Visibility;
 use mayfly_tests::github::jobs::{Conclusion, NewJob, Status};
 use mayfly_tests::ledger::{Fault, What, When};
-use mayfly_tests::system::{PortCall, Start, Strike, System};
+use mayfly_tests::system::{CallFault, PortCall, Start, System};
 
-use crate::told::{begin, done, in_virtual_time, job, outcomes, pool_with, queue_one, rest, story, until};
+use crate::start::{begin, done, in_virtual_time, job, outcomes, pool_with, queue_one, rest, story, until};
 
 fn two_pools() -> String {
     let small = r#"
@@ -39,7 +39,7 @@ async fn each_pool_serves_its_own_jobs_up_to_its_own_max() {
     done(&system, 1_200, &all).await;
     rest(&system, 120).await;
     let small: PoolName = "small".parse().unwrap();
-    assert_eq!((system.world.most_rows(&crate::told::linux()), system.world.most_rows(&small)), (4, 2));
+    assert_eq!((system.world.most_rows(&crate::start::linux()), system.world.most_rows(&small)), (4, 2));
     assert_eq!(system.launched_and_most_live().0, 14);
 }
 
@@ -76,12 +76,12 @@ async fn cold_functions_that_find_a_broken_pools_file_go_on_with_the_newest_good
     let jobs = system.queue_jobs(&NewJob { count: 5, ..job() });
     done(&system, 600, &jobs).await;
     rest(&system, 120).await;
-    assert_eq!((system.job(jobs[0]).unwrap().generation, system.launched_and_most_live().1), (2, 2));
+    assert_eq!((system.job(jobs[0]).unwrap().pools_version, system.launched_and_most_live().1), (2, 2));
     system.world.parameters.put_pools(&pool_with("max = 1"));
     system.pass(90).await;
     let mended = queue_one(&system);
     done(&system, 240, &[mended]).await;
-    assert_eq!(system.job(mended).unwrap().generation, 4);
+    assert_eq!(system.job(mended).unwrap().pools_version, 4);
 }
 
 #[tokio::test(start_paused = true)]
@@ -116,14 +116,14 @@ async fn a_pool_with_max_0_takes_jobs_and_starts_nothing_until_it_is_raised() {
     for job in &waiting {
         assert_eq!((system.at_github(*job).unwrap().0, system.job(*job).unwrap().state), (Status::Queued, JobState::Queued));
     }
-    let held: Vec<_> = system.waiting().into_iter().map(|row| row.held).collect();
-    assert_eq!(held, [Some(Held::PoolMax(0)); 3], "{}", story(&system));
+    let held: Vec<_> = system.waiting().into_iter().map(|row| row.hold).collect();
+    assert_eq!(held, [Some(HoldReason::PoolMax(0)); 3], "{}", story(&system));
     system.world.parameters.put_pools(&pool_with("max = 6"));
     done(&system, 400, &waiting).await;
     rest(&system, 120).await;
 }
 
-/// GitHub keeps jobs of public repositories from runners of a group that admits none, and says so to nobody. Once the pool registers its runners at
+/// GitHub keeps jobs of public repositories from runners of a group that admits none, and says so to no one. Once the pool registers its runners at
 /// repositories, the job that waits is served there, not tried in the group hour after hour.
 #[tokio::test(start_paused = true)]
 async fn a_job_that_its_group_keeps_out_is_served_once_its_pool_registers_at_repositories() {
@@ -205,12 +205,12 @@ fn when_everything_goes_wrong_for_a_while_the_system_settles_by_itself() {
             system.world.with_ecs(|ecs, _| ecs.clear_faults());
             system.world.with_github(|github, _| github.faults = Default::default());
             done(&system, 7_200, &jobs).await;
-            // A registration that nobody answered for may be left: sweeper's second part takes it away.
+            // A registration that no one answered for may be left: sweeper's second part takes it away.
             until(&system, 600, "no job waits, no task is left but one that still registers", |system| {
-                system.waiting().is_empty() && system.runners().iter().all(|runner| runner.mint_unsure)
+                system.waiting().is_empty() && system.runners().iter().all(|runner| runner.attempt_outcome_unknown)
             })
             .await;
-            assert!(system.world.most_rows(&crate::told::linux()) <= max && system.launched_and_most_live().1 <= max, "seed {seed}");
+            assert!(system.world.most_rows(&crate::start::linux()) <= max && system.launched_and_most_live().1 <= max, "seed {seed}");
         }));
     }
 }
@@ -276,8 +276,8 @@ async fn a_job_that_comes_during_a_look_has_a_look_of_its_own() {
     let system = Start::seeded(131).pools(&pool_with("max = 4")).without_sweeps().begin().unwrap();
     done(&system, 120, &[queue_one(&system)]).await;
     system.pass(60).await;
-    system.world.set_weather(Box::new(|call: &PortCall, _: Timestamp| {
-        (call.operation == "RunTask").then_some(Strike::Slow(Duration::from_secs(8)))
+    system.world.set_fault_injector(Box::new(|call: &PortCall, _: Timestamp| {
+        (call.operation == "RunTask").then_some(CallFault::Slow(Duration::from_secs(8)))
     }));
     let first = queue_one(&system);
     system.pass(3).await;

@@ -1,25 +1,25 @@
 //! Why a job waits is written where it waits.
 
-use mayfly_domain::model::health::Health;
-use mayfly_domain::model::held::Held;
+use mayfly_domain::model::hold::HoldReason;
 use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::start_health::PoolHealth;
 use mayfly_tests::fargate::{Fault, FaultKind, Operation};
 use mayfly_tests::github::jobs::NewJob;
 use mayfly_tests::system::{Start, System};
 
-use crate::told::{begin, done, job, jobs, linux, pool_with, queue_one, rest, story, until};
+use crate::start::{begin, done, job, jobs, linux, pool_with, queue_one, rest, story, until};
 
-fn reason(system: &System, job: JobId) -> Option<Held> {
-    system.waiting().into_iter().find(|row| row.id == job)?.held
+fn reason(system: &System, job: JobId) -> Option<HoldReason> {
+    system.waiting().into_iter().find(|row| row.id == job)?.hold
 }
 
 /// What a user is told.
 fn words(system: &System, job: JobId) -> String {
     let row = system.waiting().into_iter().find(|row| row.id == job).unwrap();
     let key = mayfly_ledger::key::health(&linux());
-    let health: Option<Health> = system.world.table.with(|table| serde_dynamo::from_item(table.settled_item(&key)?.clone()).ok());
+    let health: Option<PoolHealth> = system.world.table.with(|table| serde_dynamo::from_item(table.settled_item(&key)?.clone()).ok());
     let failure = health.and_then(|health| health.of(&row.size).reason);
-    row.held.map(|held| held.in_words(&linux(), row.installation, failure.as_ref())).unwrap_or_default()
+    row.hold.map(|held| held.in_words(&linux(), row.installation, failure.as_ref())).unwrap_or_default()
 }
 
 #[tokio::test(start_paused = true)]
@@ -48,7 +48,7 @@ async fn a_repository_at_its_max_says_so() {
     let first = system.queue_jobs(&NewJob { seconds: 200.0, ..job() })[0];
     let second = queue_one(&system);
     until(&system, 20, "the second one knows why it waits", |system| reason(system, second).is_some()).await;
-    assert_eq!(reason(&system, second), Some(Held::RepositoryMax(1)));
+    assert_eq!(reason(&system, second), Some(HoldReason::RepositoryMax(1)));
     done(&system, 600, &[first, second]).await;
     rest(&system, 120).await;
 }
@@ -115,7 +115,7 @@ async fn ecs_that_does_not_answer_about_definitions_opens_no_breaker() {
     system.fault(Fault { operations: vec![Operation::RegisterTaskDefinition], ..Fault::of(FaultKind::ServerErrorBefore) });
     let job = queue_one(&system);
     until(&system, 60, "it knows why it waits", |system| reason(system, job).is_some()).await;
-    assert_eq!(reason(&system, job), Some(Held::NoAnswer), "{}", story(&system));
+    assert_eq!(reason(&system, job), Some(HoldReason::NoAnswer), "{}", story(&system));
     system.world.with_ecs(|ecs, _| ecs.clear_faults());
     done(&system, 150, &[job]).await;
     rest(&system, 120).await;

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use mayfly_domain::model::id::JobId;
 use mayfly_domain::model::job::JobState;
-use mayfly_domain::transitions::redelivery::{Passage, Reading};
+use mayfly_domain::transitions::redelivery::{ListPass, ListProgress};
 use mayfly_github::DeliveryCursor;
-use mayfly_ledger::errands::Cursor;
+use mayfly_ledger::outbox::Cursor;
 use mayfly_tests::github::jobs::{Action, JobDeliveries, NewJob, Status};
 use mayfly_tests::ledger::{Fault, Operation, What, When};
 use mayfly_tests::system::{Start, System};
 
-use crate::told::{begin, done, job, jobs, pool_with, queue_one, rest, story, until};
+use crate::start::{begin, done, job, jobs, pool_with, queue_one, rest, story, until};
 
 /// How often sweeper asked GitHub this.
 fn asked(system: &System, what: &str) -> u64 {
@@ -24,7 +24,7 @@ fn items(system: &System, prefix: &str) -> Vec<String> {
 }
 
 fn redeliveries(system: &System) -> usize {
-    items(system, "errands redeliver#").len()
+    items(system, "outbox redeliver_webhook#").len()
 }
 
 /// The attempts at the events of a job, by action: how many, and how many of them succeeded.
@@ -213,15 +213,15 @@ async fn a_cursor_that_github_refuses_costs_one_sweep() {
 #[tokio::test(start_paused = true)]
 async fn a_sweeper_that_is_killed_between_pages_misses_nothing() {
     for (seed, after) in (310..).zip(0..4) {
-        crate::told::in_thread(move || {
-            crate::told::in_virtual_time(async move {
+        crate::start::in_thread(move || {
+            crate::start::in_virtual_time(async move {
                 let system = begin(seed);
                 let jobs = system.queue_jobs(&NewJob { count: 30, ..nobodys(lost(&[Action::Queued])) });
                 pings(&system, 250);
                 // Killed, over and over, when it would write where it is, or what failed.
                 let dies = Fault::once(When::Before, What::Hangs).of("sweeper");
                 system.world.table.add_fault(dies.clone().about("cursor#deliveries").on(Operation::PutItem).after(after).times(2));
-                system.world.table.add_fault(dies.about("errands redeliver#").on(Operation::PutItem).after(7).times(2));
+                system.world.table.add_fault(dies.about("outbox redeliver_webhook#").on(Operation::PutItem).after(7).times(2));
                 until(&system, 1_200, "all have arrived", |system| jobs.iter().all(|job| system.job(*job).is_some())).await;
                 system.pass(300).await;
                 assert!(!system.world.table.clear_faults(), "seed {seed}: not all faults struck");
@@ -237,15 +237,15 @@ async fn where_github_knows_a_place_in_the_list_no_more_the_list_is_read_from_it
     let system = begin(327);
     system.pass(120).await;
     let (ledger, now) = (system.world.table.ledger("test"), system.world.clock.now());
-    let place: Cursor<Reading<DeliveryCursor>> = ledger.cursor("deliveries").await.unwrap();
-    let passage = Passage {
+    let place: Cursor<ListProgress<DeliveryCursor>> = ledger.cursor("deliveries").await.unwrap();
+    let passage = ListPass {
         began: now,
         top: None,
         shown_at: None,
         down_to: now.minus(Duration::from_secs(600)),
         next: Some("v1_1".parse().unwrap()),
     };
-    assert!(ledger.move_cursor("deliveries", &place, Reading { passage: Some(passage), ..place.at.clone() }).await.unwrap());
+    assert!(ledger.move_cursor("deliveries", &place, ListProgress { pass: Some(passage), ..place.at.clone() }).await.unwrap());
     let job = system.queue_jobs(&lost(&[Action::Queued]))[0];
     done(&system, 300, &[job]).await;
     assert_eq!(attempts(&system, job, "queued"), (2, 1), "{}", story(&system));
@@ -342,7 +342,7 @@ async fn the_place_in_the_list_stays_until_what_failed_is_written_down() {
     let system = begin(311);
     system.pass(60).await;
     let job = system.queue_jobs(&lost(&[Action::Queued]))[0];
-    let refused = Fault::once(When::Before, What::Fails).of("sweeper").on(Operation::PutItem).about("redeliver#");
+    let refused = Fault::once(When::Before, What::Fails).of("sweeper").on(Operation::PutItem).about("redeliver_webhook#");
     system.world.table.add_fault(refused.times(u32::MAX));
     // More than a page of others comes after it, and later than one reading goes back beyond the one before.
     for _ in 0..2 {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mayfly_domain::model::held::Held;
+use mayfly_domain::model::hold::HoldReason;
 use mayfly_domain::model::id::RunnerAddress;
 use mayfly_domain::model::runner::{Runner, RunnerState};
 use mayfly_domain::model::time::Timestamp;
@@ -10,10 +10,10 @@ use mayfly_tests::fargate::{Fault as EcsFault, FaultKind};
 use mayfly_tests::github::faults::Refusal;
 use mayfly_tests::github::jobs::{Conclusion, NewJob};
 use mayfly_tests::ledger::{Fault, Operation, What, When};
-use mayfly_tests::system::{Port, PortCall, Reply, Start, Strike, System};
+use mayfly_tests::system::{CallFault, Port, PortCall, Reply, Start, System};
 use serde_json::{Value, json};
 
-use crate::told::{begin, done, job, pool_with, queue_one, rest, story, until};
+use crate::start::{begin, done, job, pool_with, queue_one, rest, story, until};
 
 const ROLE: &str = "arn:aws:sts::123456789012:assumed-role/mayfly-runner";
 
@@ -157,7 +157,7 @@ async fn a_repository_that_github_refuses_costs_one_runner_now_and_then_and_goes
     assert!((5..=8).contains(&asked), "{asked} registrations in an hour\n{}", story(&system));
     assert!(system.launched_and_most_live().0 - launched <= 8, "{}", story(&system));
     let untried = system.waiting().into_iter().filter(|job| !job.refused);
-    assert!(untried.map(|job| job.held).all(|held| matches!(held, Some(Held::Refused(_)))), "{}", story(&system));
+    assert!(untried.map(|job| job.hold).all(|held| matches!(held, Some(HoldReason::Refused(_)))), "{}", story(&system));
     system.world.with_github(|github, _| github.faults.refused.clear());
     done(&system, 15 * 60 + 600, &jobs).await;
     rest(&system, 200).await;
@@ -201,7 +201,7 @@ async fn a_github_that_says_nothing_is_asked_again_under_a_new_name() {
     let job = queue_one(&system);
     done(&system, 240, &[job]).await;
     let runner = system.closed_runners().into_iter().chain(system.runners()).next().unwrap();
-    assert_eq!((runner.mint, runner.mint_unsure), (3, true), "{}", story(&system));
+    assert_eq!((runner.registration_attempt, runner.attempt_outcome_unknown), (3, true), "{}", story(&system));
 }
 
 /// I3: a runner whose first registration came to nothing asks again just when sweeper takes that one away.
@@ -211,23 +211,23 @@ async fn a_runner_that_asks_again_while_its_lost_registration_is_taken_away_keep
     let jobs = system.queue_jobs(&NewJob { count: 3, seconds: 120.0, ..job() });
     // Registrar's first registration is lost, and then it reaches no table until sweeper is about to stop the runner, which takes sweeper long.
     let (mut minted, mut taken) = (false, false);
-    system.world.set_weather(Box::new(move |call: &PortCall, _: Timestamp| match (call.who, call.port) {
+    system.world.set_fault_injector(Box::new(move |call: &PortCall, _: Timestamp| match (call.who, call.port) {
         ("registrar", Port::Github) if call.operation == "generate-jitconfig" => {
             let first = !std::mem::replace(&mut minted, true);
-            first.then_some(Strike::FailAfter)
+            first.then_some(CallFault::FailAfter)
         }
-        ("registrar", Port::Table) if minted && !taken => Some(Strike::FailBefore),
+        ("registrar", Port::Table) if minted && !taken => Some(CallFault::FailBefore),
         ("sweeper", Port::Github) if call.operation == "delete-runner" => {
             taken = true;
-            Some(Strike::Slow(Duration::from_secs(7)))
+            Some(CallFault::Slow(Duration::from_secs(7)))
         }
-        ("sweeper", Port::Table) if taken => Some(Strike::Slow(Duration::from_secs(6))),
+        ("sweeper", Port::Table) if taken => Some(CallFault::Slow(Duration::from_secs(6))),
         _ => None,
     }));
     until(&system, 600, "it is taken away", |system| system.world.calls().contains_key(&("sweeper".into(), "GitHub delete-runner".into())))
         .await;
     system.pass(60).await;
-    system.world.clear_weather();
+    system.world.clear_fault_injector();
     done(&system, 900, &jobs).await;
     for job in jobs {
         assert_eq!(system.at_github(job).unwrap().1, Some(Conclusion::Success), "{}", story(&system));
@@ -240,8 +240,8 @@ async fn a_long_outage_of_github_ends_no_runner_however_long_the_name_of_its_poo
     let name = "a".repeat(28);
     let system = Start::seeded(905).pools(&pool_with("max = 10").replace("pools.linux]", &format!("pools.{name}]"))).begin().unwrap();
     let until_then = system.world.clock.now().plus(Duration::from_secs(720));
-    system.world.set_weather(Box::new(move |call: &PortCall, now: Timestamp| {
-        (call.operation == "generate-jitconfig" && now < until_then).then_some(Strike::FailBefore)
+    system.world.set_fault_injector(Box::new(move |call: &PortCall, now: Timestamp| {
+        (call.operation == "generate-jitconfig" && now < until_then).then_some(CallFault::FailBefore)
     }));
     let jobs = system.queue_jobs(&NewJob { count: 5, ..job() });
     done(&system, 900, &jobs).await;

@@ -9,9 +9,9 @@ use mayfly_tests::github::accounts::ACME;
 use mayfly_tests::github::jobs::{Action, JobDeliveries, NewJob};
 use mayfly_tests::github::runners::Scope;
 use mayfly_tests::ledger::{Fault, Operation, What, When};
-use mayfly_tests::system::{Start, Strike, System};
+use mayfly_tests::system::{CallFault, Start, System};
 
-use crate::told::{begin, done, job, outcomes, pool_with, queue_one, rest, story, strike, until};
+use crate::start::{begin, done, job, outcomes, pool_with, queue_one, rest, story, strike, until};
 
 fn asked(system: &System, what: &str) -> u64 {
     system.world.calls().get(&("sweeper".to_owned(), format!("GitHub {what}"))).copied().unwrap_or_default()
@@ -130,7 +130,7 @@ async fn a_job_that_cannot_be_recorded_keeps_no_other_from_being_found() {
 async fn a_run_that_github_does_not_show_keeps_no_other_from_being_looked_into() {
     let system = knowing(411, &["acme/app"]).await;
     let jobs = system.queue_jobs(&NewJob { count: 3, ..never_told(job()) });
-    strike(&system, "sweeper", "list-jobs", Strike::FailBefore);
+    strike(&system, "sweeper", "list-jobs", CallFault::FailBefore);
     until(&system, 900, "the first look", |system| asked(system, "list-jobs") > 0).await;
     system.pass(5).await;
     let found = jobs.iter().filter(|job| system.job(**job).is_some()).count();
@@ -161,7 +161,7 @@ async fn an_idle_hour_costs_few_calls() {
 #[tokio::test(start_paused = true)]
 async fn a_delivery_that_comes_after_its_job_was_found_counts_once() {
     let system = knowing(404, &["acme/app"]).await;
-    // Nobody serves it, so that it still waits when its delivery comes.
+    // No one serves it, so that it still waits when its delivery comes.
     system.put_pools(&pool_with("max = 1"));
     system.pass(120).await;
     let other = system.queue_jobs(&NewJob { seconds: 4_000.0, ..job() })[0];
@@ -213,7 +213,7 @@ async fn what_was_queued_while_the_app_was_away_is_found_when_it_is_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waited_when_the_app_was_installed_anew_goes_on_with_its_new_installation() {
+async fn what_waited_when_the_app_was_installed_again_goes_on_with_its_new_installation() {
     let system = knowing(410, &["acme/app"]).await;
     system.world.with_github(|github, _| github.accounts_mut().uninstall(ACME));
     let untold = system.queue_jobs(&job())[0];

@@ -10,7 +10,7 @@ use mayfly_tests::github::id;
 use mayfly_tests::github::jobs::{Conclusion, JobDeliveries, NewJob, Status};
 use mayfly_tests::system::{Start, System};
 
-use crate::told::{done, job, outcomes, pool_with, rest, story, until};
+use crate::start::{done, job, outcomes, pool_with, rest, story, until};
 
 /// The owner allows the App to run jobs again.
 fn allow_reruns(system: &System) {
@@ -37,7 +37,7 @@ async fn it_is_told_in_the_runners_and_in_the_jobs_story() {
     rest(&system, 900).await;
     system.pass(3_600).await;
     let runner = system.closed_runners().remove(0);
-    assert_eq!((outcomes(&system), runner.reclaimed), (vec![Outcome::Ran], true), "{}", story(&system));
+    assert_eq!((outcomes(&system), runner.interrupted), (vec![Outcome::Ran], true), "{}", story(&system));
     let reason = runner.reason.unwrap().to_string();
     assert!(reason.contains("AWS took back its Spot capacity"), "{reason}");
     let told = system.job(job).unwrap().story;
@@ -60,7 +60,7 @@ fn asked(system: &System) -> u64 {
 
 #[tokio::test(start_paused = true)]
 async fn a_pool_that_wants_it_has_the_job_run_again_once_and_on_demand() {
-    let (system, job) = interrupted(231, "rerun_reclaimed = true").await;
+    let (system, job) = interrupted(231, "rerun_interrupted = true").await;
     until(&system, 600, "there is a second attempt", |system| !second_attempt(system).is_empty()).await;
     let again = second_attempt(&system).remove(0);
     assert_eq!(again.size.unwrap().capacity, Capacity::OnDemand, "{:?}", again.story);
@@ -77,7 +77,7 @@ async fn a_pool_that_wants_it_has_the_job_run_again_once_and_on_demand() {
 /// GitHub gave the runner another job of the run than the one that it was registered for, and the deliveries that say so come after its end.
 #[tokio::test(start_paused = true)]
 async fn a_job_of_which_nothing_told_before_its_runner_was_taken_back_is_run_again() {
-    let system = Start::seeded(237).pools(&pool_with("max = 1\ncapacity = \"spot\"\nrerun_reclaimed = true")).begin().unwrap();
+    let system = Start::seeded(237).pools(&pool_with("max = 1\ncapacity = \"spot\"\nrerun_interrupted = true")).begin().unwrap();
     allow_reruns(&system);
     system.fault(Fault { milliseconds: Some(20_000), ..Fault::of(FaultKind::SpotInterruption).times(1) });
     let run_id = Some(id::RunId(19_000_000_777));
@@ -85,8 +85,8 @@ async fn a_job_of_which_nothing_told_before_its_runner_was_taken_back_is_run_aga
     until(&system, 60, "its runner starts", |system| system.runners().iter().any(|runner| runner.arn.is_some())).await;
     let deliveries = JobDeliveries { late_seconds: 1_500.0, ..JobDeliveries::default() };
     let other = system.queue_jobs(&NewJob { seconds: 200.0, run_id, thief: true, deliveries, ..job() })[0];
-    until(&system, 1_200, "AWS has taken it back", |system| system.closed_runners().iter().any(|runner| runner.reclaimed)).await;
-    let closed = system.closed_runners().into_iter().find(|runner| runner.reclaimed).unwrap();
+    until(&system, 1_200, "AWS has taken it back", |system| system.closed_runners().iter().any(|runner| runner.interrupted)).await;
+    let closed = system.closed_runners().into_iter().find(|runner| runner.interrupted).unwrap();
     assert_eq!((closed.reserved, closed.work.as_ref().and_then(|work| work.job)), (Some(own), None), "{}", story(&system));
     assert!(system.job(other).is_none(), "{}", story(&system));
     until(&system, 3_600, "there is a second attempt", |system| !second_attempt(system).is_empty()).await;
@@ -96,14 +96,14 @@ async fn a_job_of_which_nothing_told_before_its_runner_was_taken_back_is_run_aga
 #[tokio::test(start_paused = true)]
 async fn a_job_whose_host_aws_takes_away_is_run_again_on_demand_too() {
     for (seed, kind) in [(234, FaultKind::HostRetired), (235, FaultKind::HostUnhealthy)] {
-        let system = Start::seeded(seed).pools(&pool_with("max = 4\nrerun_reclaimed = true")).begin().unwrap();
+        let system = Start::seeded(seed).pools(&pool_with("max = 4\nrerun_interrupted = true")).begin().unwrap();
         allow_reruns(&system);
         system.fault(Fault { milliseconds: Some(20_000), ..Fault::of(kind).times(1) });
         let job = system.queue_jobs(&NewJob { seconds: 200.0, ..job() })[0];
         until(&system, 1_200, "there is a second attempt", |system| !second_attempt(system).is_empty()).await;
         let runner = system.closed_runners().remove(0);
         let reason = runner.reason.as_ref().unwrap().to_string();
-        assert!(runner.reclaimed && reason.starts_with("AWS took it back: the host under it is"), "{reason}");
+        assert!(runner.interrupted && reason.starts_with("AWS took it back: the host under it is"), "{reason}");
         let told = system.job(job).unwrap().story;
         assert!(told.iter().any(|note| note.event.to_string().contains("the host under it is")), "{told:?}");
         done(&system, 600, &[second_attempt(&system).remove(0).id]).await;
@@ -113,7 +113,7 @@ async fn a_job_whose_host_aws_takes_away_is_run_again_on_demand_too() {
 
 #[tokio::test(start_paused = true)]
 async fn a_job_that_fails_by_itself_is_not_run_again() {
-    let system = Start::seeded(232).pools(&pool_with("max = 4\ncapacity = \"spot\"\nrerun_reclaimed = true")).begin().unwrap();
+    let system = Start::seeded(232).pools(&pool_with("max = 4\ncapacity = \"spot\"\nrerun_interrupted = true")).begin().unwrap();
     let job = system.queue_jobs(&job())[0];
     until(&system, 200, "the job is over", |system| system.all_done(&[job])).await;
     rest(&system, 120).await;
@@ -124,7 +124,7 @@ async fn a_job_that_fails_by_itself_is_not_run_again() {
 /// What failed on the runner that GitHub gave it next failed by itself.
 #[tokio::test(start_paused = true)]
 async fn a_job_that_was_interrupted_and_then_failed_on_another_runner_is_not_run_again() {
-    let lines = "max = 4\ncapacity = \"spot\"\nrerun_reclaimed = true";
+    let lines = "max = 4\ncapacity = \"spot\"\nrerun_interrupted = true";
     let system = Start::seeded(236).pools(&pool_with(lines)).begin().unwrap();
     allow_reruns(&system);
     let job = system.queue_jobs(&NewJob { seconds: 200.0, conclusion: Conclusion::Failure, ..job() })[0];
@@ -135,13 +135,13 @@ async fn a_job_that_was_interrupted_and_then_failed_on_another_runner_is_not_run
     let over = |system: &System| system.at_github(job).is_some_and(|(status, _)| status == Status::Completed);
     until(&system, 1_800, "the job is over", over).await;
     system.pass(1_200).await;
-    let reclaimed: Vec<bool> = system.closed_runners().iter().map(|runner| runner.reclaimed).collect();
-    assert_eq!((reclaimed, asked(&system), second_attempt(&system).len()), (vec![true, false], 0, 0), "{}", story(&system));
+    let interrupted: Vec<bool> = system.closed_runners().iter().map(|runner| runner.interrupted).collect();
+    assert_eq!((interrupted, asked(&system), second_attempt(&system).len()), (vec![true, false], 0, 0), "{}", story(&system));
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_answer_to_the_request_is_not_a_reason_to_ask_again() {
-    let (system, job) = interrupted(233, "rerun_reclaimed = true").await;
+    let (system, job) = interrupted(233, "rerun_interrupted = true").await;
     system.world.with_github(|github, _| {
         github.faults.api.answer_lost = 1.0;
         github.faults.api.operations = vec!["actions/re-run-job-for-workflow-run".to_owned()];

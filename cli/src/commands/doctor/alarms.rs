@@ -9,18 +9,18 @@ use mayfly_domain::model::time::Timestamp;
 use super::finding::{Area, Finding};
 use crate::deployment::refused;
 use crate::failure::Failure;
-use crate::moment::age;
+use crate::time_format::age;
 
 /// The template's alarms, each `<stack>-<name>`, with what to do when it rings.
 pub const EXPECTED: [(&str, &str); 6] = [
-    ("sweeper-silent", "the safety net is gone: see the log of the function sweeper, and whether its schedule is enabled"),
-    ("webhook-fails", "GitHub's deliveries fail: see the log of the function webhook, and the API's"),
+    ("sweeper-heartbeat", "the safety net is gone: see the log of the function sweeper, and whether its schedule is enabled"),
+    ("webhook-5xx", "GitHub's deliveries fail: see the log of the function webhook, and the API's"),
     (
-        "wakes-grow-old",
+        "wake-queue-age",
         "pools are not planned, so nothing starts: see the log of the function scaler, and the account's Lambda concurrency",
     ),
     (
-        "somebody-must-act",
+        "action-required",
         "functions logged errors that a person has to act on: aws logs filter-log-events --filter-pattern '{ $.level = \"ERROR\" }' in the logs /aws/lambda/<stack>-…",
     ),
     (
@@ -43,7 +43,7 @@ pub enum State {
 
 /// One alarm.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AlarmNow {
+pub struct Alarm {
     /// Its name.
     pub name: String,
     /// Its actions are carried out.
@@ -66,7 +66,7 @@ pub trait Alarms: Send + Sync {
     /// # Errors
     ///
     /// If they cannot be asked for.
-    async fn named(&self, names: &[String]) -> Result<Vec<AlarmNow>, Failure>;
+    async fn named(&self, names: &[String]) -> Result<Vec<Alarm>, Failure>;
 }
 
 /// CloudWatch. Needs `cloudwatch:DescribeAlarms`.
@@ -83,10 +83,10 @@ impl CloudWatch {
 
 #[async_trait]
 impl Alarms for CloudWatch {
-    async fn named(&self, names: &[String]) -> Result<Vec<AlarmNow>, Failure> {
+    async fn named(&self, names: &[String]) -> Result<Vec<Alarm>, Failure> {
         let asked = self.0.describe_alarms().set_alarm_names(Some(names.to_vec())).alarm_types(AlarmType::MetricAlarm).send().await;
         let answer = asked.map_err(|error| refused("look at the alarms", &error))?;
-        let found = answer.metric_alarms.unwrap_or_default().into_iter().map(|alarm| AlarmNow {
+        let found = answer.metric_alarms.unwrap_or_default().into_iter().map(|alarm| Alarm {
             name: alarm.alarm_name.unwrap_or_default(),
             enabled: alarm.actions_enabled.unwrap_or(false),
             actions: alarm.alarm_actions.map_or(0, |actions| actions.len()),
@@ -107,14 +107,14 @@ impl Alarms for CloudWatch {
 /// # Errors
 ///
 /// If they cannot be asked for.
-pub async fn gather(alarms: &impl Alarms, stack: &str) -> Result<Vec<AlarmNow>, Failure> {
+pub async fn gather(alarms: &impl Alarms, stack: &str) -> Result<Vec<Alarm>, Failure> {
     let names: Vec<String> = EXPECTED.iter().map(|(name, _)| format!("{stack}-{name}")).collect();
     alarms.named(&names).await
 }
 
 /// What follows.
 #[must_use]
-pub fn judge(alarms: &Result<Vec<AlarmNow>, Failure>, stack: &str, now: Timestamp) -> Vec<Finding> {
+pub fn judge(alarms: &Result<Vec<Alarm>, Failure>, stack: &str, now: Timestamp) -> Vec<Finding> {
     let alarms = match alarms {
         Ok(alarms) => alarms,
         Err(failure) => return vec![Finding::not_seen(Area::Alarms, failure)],

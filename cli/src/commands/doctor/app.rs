@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use mayfly_domain::model::pool::{Account, Pool, Pools, Scope};
-use mayfly_github::{AppItself, AppNow, Deliveries, DeliveryNow, HookNow, InstallationNow};
+use mayfly_domain::model::pool::{Account, Pool, Pools};
+use mayfly_domain::model::target::Scope;
+use mayfly_github::{AppApi, AppInfo, Deliveries, DeliveryAttempt, Installation, WebhookConfig};
 
 use super::finding::{Area, Finding};
-use crate::at_github::NoApp;
 use crate::commands::init::manifest::{EVENT, RUNNERS};
-use crate::commands::init::review::{install_url, settings_url};
-use crate::door::{patiently, soon};
+use crate::commands::init::permissions::{install_url, settings_url};
 use crate::failure::Failure;
+use crate::github_access::NoApp;
+use crate::github_setup::{patiently, soon};
 
 /// Pages of a hundred deliveries that are read: enough for some hours of a busy organization.
 const PAGES: usize = 5;
@@ -21,13 +22,13 @@ pub struct AppFacts {
     /// The GitHub that its key belongs to, as people open it.
     pub url: String,
     /// The App.
-    pub app: AppNow,
+    pub app: AppInfo,
     /// Where it is installed.
-    pub installations: Result<Vec<InstallationNow>, Failure>,
+    pub installations: Result<Vec<Installation>, Failure>,
     /// Its webhook.
-    pub hook: Result<HookNow, Failure>,
+    pub hook: Result<WebhookConfig, Failure>,
     /// Its newest deliveries, the newest first.
-    pub deliveries: Result<Vec<DeliveryNow>, Failure>,
+    pub deliveries: Result<Vec<DeliveryAttempt>, Failure>,
 }
 
 /// Why nothing is known of the App.
@@ -44,15 +45,15 @@ pub enum Unasked {
 /// # Errors
 ///
 /// If it does not know the App, or does not answer.
-pub async fn gather(github: &(impl AppItself + Deliveries), url: String) -> Result<AppFacts, Unasked> {
-    let app = patiently("look at the App", || github.app_now(soon())).await.map_err(Unasked::Refused)?;
+pub async fn gather(github: &(impl AppApi + Deliveries), url: String) -> Result<AppFacts, Unasked> {
+    let app = patiently("look at the App", || github.app_info(soon())).await.map_err(Unasked::Refused)?;
     let installations = patiently("list where the App is installed", || github.installations(soon()));
-    let hook = patiently("look at the App's webhook", || github.hook(soon()));
+    let hook = patiently("look at the App's webhook", || github.webhook_config(soon()));
     let (installations, hook, deliveries) = futures::join!(installations, hook, newest(github));
     Ok(AppFacts { url, app, installations, hook, deliveries })
 }
 
-async fn newest(github: &impl Deliveries) -> Result<Vec<DeliveryNow>, Failure> {
+async fn newest(github: &impl Deliveries) -> Result<Vec<DeliveryAttempt>, Failure> {
     let (mut all, mut after) = (Vec::new(), None);
     for _ in 0..PAGES {
         let page = patiently("list the App's deliveries", || github.deliveries(after.as_ref(), soon())).await?;
@@ -74,9 +75,9 @@ pub fn unasked(why: &Unasked) -> Vec<Finding> {
         Unasked::NoApp(NoApp::MayNot { parameter }) => Finding::unknown(
             Area::App,
             format!("these credentials may not read the App's key in {parameter}"),
-            "attach the policy of the stack's output SecretsPolicyArn, or ask whoever has it",
+            "attach the policy of the stack's output SecretsPolicyArn, or ask anyone who has it",
         ),
-        Unasked::NoApp(NoApp::Because(why)) => Finding::error(Area::App, why, "mayfly init --replace writes the App's parameter anew"),
+        Unasked::NoApp(NoApp::Because(why)) => Finding::error(Area::App, why, "mayfly init --replace writes the App's parameter again"),
         Unasked::Refused(failure) => Finding::error(Area::App, &*failure.problem, &failure.hint),
     };
     vec![app, hidden(Area::Webhook), hidden(Area::Deliveries)]
@@ -94,7 +95,7 @@ fn needs(pools: &[Pool]) -> Needs {
         };
         needs.entry(runners).or_insert(("write", title, Vec::new())).2.push(pool.name.to_string());
         let actions = needs.entry("actions").or_insert(("read", "Actions", Vec::new()));
-        if pool.rerun_reclaimed {
+        if pool.rerun_interrupted {
             actions.0 = "write";
         }
         actions.2.push(pool.name.to_string());
@@ -137,7 +138,7 @@ pub fn judge(facts: &AppFacts, pools: Option<&Pools>) -> Vec<Finding> {
     findings
 }
 
-/// Whether people are led to the GitHub that the App is used at: two parameters, and whoever stores the key by hand may forget one.
+/// Whether people are led to the GitHub that the App is used at: two parameters, and anyone who stores the key by hand may forget one.
 #[must_use]
 pub fn links(facts: &AppFacts, links: &Result<String, Failure>, stack: &str) -> Option<Finding> {
     let name = format!("/mayfly/{stack}/github");
@@ -157,13 +158,13 @@ fn listed(pools: &[String]) -> String {
 }
 
 /// Whether the App can work on an account that the pools file serves.
-fn served(account: &Account, (app, installations): (&AppNow, &[InstallationNow]), pools: &Pools, needs: &Needs) -> Vec<Finding> {
+fn served(account: &Account, (app, installations): (&AppInfo, &[Installation]), pools: &Pools, needs: &Needs) -> Vec<Finding> {
     let login = &account.login;
-    let of = |one: &&InstallationNow| {
+    let of = |one: &&Installation| {
         one.account.as_ref().is_some_and(|found| account.id.map_or_else(|| found.login.eq_ignore_ascii_case(login), |id| id == found.id))
     };
     let Some(found) = installations.iter().find(of) else {
-        let namesake = |one: &&InstallationNow| one.account.as_ref().is_some_and(|found| found.login.eq_ignore_ascii_case(login));
+        let namesake = |one: &&Installation| one.account.as_ref().is_some_and(|found| found.login.eq_ignore_ascii_case(login));
         if let Some(other) = installations.iter().find(namesake).and_then(|one| one.account.as_ref()) {
             let what = format!("the pools file pins {login} to another id than GitHub's {}: its jobs are not served", other.id);
             let fix = format!("if that is the account you mean: {{ login = \"{login}\", id = {} }} in [github] accounts", other.id);
@@ -177,7 +178,7 @@ fn served(account: &Account, (app, installations): (&AppNow, &[InstallationNow])
         let fix = format!("its owner lifts that at {}", found.html_url);
         findings.push(Finding::error(Area::App, format!("the App is suspended on {login}: nothing of it is delivered"), fix));
     }
-    // What the App does not ask for nobody can grant: that is said once.
+    // What the App does not ask for no one can grant: that is said once.
     let lacking = needs.iter().filter(|(name, (level, ..))| has(&app.permissions, name, level) && !has(&found.permissions, name, level));
     let organization = found.account.as_ref().is_some_and(|account| account.organization);
     // A user's installation never has what is an organization's.
@@ -195,8 +196,8 @@ fn served(account: &Account, (app, installations): (&AppNow, &[InstallationNow])
     findings
 }
 
-/// Where the App is installed and nobody is served.
-fn stranger(installation: &InstallationNow, pools: &Pools) -> Option<Finding> {
+/// Where the App is installed and no one is served.
+fn stranger(installation: &Installation, pools: &Pools) -> Option<Finding> {
     let account = installation.account.as_ref()?;
     let same = |one: &Account| one.id == Some(account.id) || one.login.eq_ignore_ascii_case(&account.login);
     if pools.accounts.iter().any(same) {

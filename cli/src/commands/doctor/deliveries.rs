@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mayfly_domain::model::time::Timestamp;
-use mayfly_github::DeliveryNow;
+use mayfly_github::DeliveryAttempt;
 
 use super::finding::{Area, Finding};
-use crate::moment::age;
-use crate::words::counted;
+use crate::text_format::counted;
+use crate::time_format::age;
 
 /// Failures are told for this long.
 const LATELY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -71,14 +71,14 @@ impl Cause {
 
 /// What follows. `deliveries` are attempts, in any order; `function` is webhook's name.
 #[must_use]
-pub fn judge(deliveries: &[DeliveryNow], function: &str, now: Timestamp) -> Vec<Finding> {
+pub fn judge(deliveries: &[DeliveryAttempt], function: &str, now: Timestamp) -> Vec<Finding> {
     let Some(last) = deliveries.iter().max_by_key(|one| (one.delivered_at, one.id)) else {
         let fix = "jobs of repositories where the App is installed are delivered within seconds: run one; is the App installed, and its webhook active?";
         return vec![Finding::warning(Area::Deliveries, "GitHub's list of deliveries is empty: it has delivered nothing for days", fix)];
     };
     let arrived: BTreeSet<&str> = deliveries.iter().filter(|one| one.succeeded()).map(|one| one.guid.as_str()).collect();
     // The newest attempt of each event that never arrived.
-    let mut lost: BTreeMap<&str, &DeliveryNow> = BTreeMap::new();
+    let mut lost: BTreeMap<&str, &DeliveryAttempt> = BTreeMap::new();
     let failed = deliveries.iter().filter(|one| !one.succeeded() && !arrived.contains(one.guid.as_str()));
     for one in failed.filter(|one| now.since(one.delivered_at) < LATELY) {
         let known = lost.entry(one.guid.as_str()).or_insert(one);
@@ -88,7 +88,7 @@ pub fn judge(deliveries: &[DeliveryNow], function: &str, now: Timestamp) -> Vec<
     }
     // Why the last one did not arrive is told with the others of its cause.
     let mut findings: Vec<Finding> = (!lost.contains_key(last.guid.as_str())).then(|| latest(last, now)).into_iter().collect();
-    let mut causes: BTreeMap<Cause, Vec<&DeliveryNow>> = BTreeMap::new();
+    let mut causes: BTreeMap<Cause, Vec<&DeliveryAttempt>> = BTreeMap::new();
     for one in lost.into_values() {
         causes.entry(Cause::of(one.status_code)).or_default().push(one);
     }
@@ -119,7 +119,7 @@ pub fn judge(deliveries: &[DeliveryNow], function: &str, now: Timestamp) -> Vec<
     findings
 }
 
-fn latest(last: &DeliveryNow, now: Timestamp) -> Finding {
+fn latest(last: &DeliveryAttempt, now: Timestamp) -> Finding {
     let action = last.action.as_ref().map(|action| format!(" {action}")).unwrap_or_default();
     let what = format!("the last delivery ({}{action}) {} ago", last.event, age(now, last.delivered_at));
     if last.succeeded() {

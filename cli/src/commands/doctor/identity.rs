@@ -10,14 +10,14 @@ use aws_sdk_sts::error::BoxError;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use aws_types::SdkConfig;
-use mayfly_config::source::system_clock;
+use mayfly_config::store::system_clock;
 use mayfly_domain::model::time::Timestamp;
 
 use super::finding::{Area, Finding};
 use crate::caller;
 use crate::deployment::refused;
 use crate::failure::Failure;
-use crate::moment::span;
+use crate::time_format::duration_text;
 
 /// A clock that is this much wrong will soon be too much so.
 const DOUBTFUL: Duration = Duration::from_secs(60);
@@ -117,7 +117,7 @@ pub fn clock(identity: &Identity) -> Finding {
     };
     let apart = here.since(there).max(there.since(here));
     let ahead = if here > there { "ahead of" } else { "behind" };
-    let what = format!("this machine's clock is {} {ahead} AWS'", span(apart));
+    let what = format!("this machine's clock is {} {ahead} AWS'", duration_text(apart));
     let fix = "set it by NTP: timedatectl set-ntp true (Linux), or the settings of date and time";
     match apart {
         _ if apart > FATAL => Finding::error(Area::Clock, format!("{what}: AWS and GitHub refuse what is signed with it"), fix),

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::price::MicroDollars;
-use mayfly_ecs::Site;
+use mayfly_ecs::LaunchConfig;
 use mayfly_ledger::LedgerError;
 
 use super::finding::{Area, Finding};
 use super::probe::Kind;
-use crate::words::dollars;
+use crate::text_format::dollars;
 
 /// One start through a NAT gateway.
 const START: MicroDollars = MicroDollars(27_000);
@@ -40,7 +40,7 @@ pub fn is_near(image: &str, region: &str) -> bool {
 
 /// What pulls cost, if they come through a NAT.
 #[must_use]
-pub fn judged(kinds: &[Kind], site: &Site, pulls: &Option<Result<Pulls, LedgerError>>) -> Vec<Finding> {
+pub fn judged(kinds: &[Kind], site: &LaunchConfig, pulls: &Option<Result<Pulls, LedgerError>>) -> Vec<Finding> {
     if site.public_ip {
         return Vec::new();
     }

@@ -4,15 +4,15 @@ use std::net::IpAddr;
 
 use mayfly_domain::model::task::Task;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_ecs::probe::{Answered, Credentials, Exchange, Registered, Report, Trouble};
+use mayfly_ecs::probe::{Answered, ConnectFailure, Credentials, Exchange, Registered, Report};
 
 use super::finding::{Area, Finding};
-use super::probe::{Around, Kind};
-use crate::moment::span;
+use super::probe::{Kind, ProbeContext};
+use crate::time_format::duration_text;
 
 /// What follows from a report, the runner's version apart.
 #[must_use]
-pub fn judged(kind: &Kind, task: &Task, report: &Report, around: &Around) -> Vec<Finding> {
+pub fn judged(kind: &Kind, task: &Task, report: &Report, around: &ProbeContext) -> Vec<Finding> {
     let mut findings = vec![Finding::good(Area::Network, started(kind, task))];
     let whose = kind.whose();
     for lack in &report.image.lacks {
@@ -37,7 +37,7 @@ pub fn judged(kind: &Kind, task: &Task, report: &Report, around: &Around) -> Vec
 /// How long its start took.
 fn started(kind: &Kind, task: &Task) -> String {
     let timeline = &task.timeline;
-    let between = |from: Option<Timestamp>, to: Option<Timestamp>| Some(span(to?.since(from?)));
+    let between = |from: Option<Timestamp>, to: Option<Timestamp>| Some(duration_text(to?.since(from?)));
     let whole = between(timeline.created, timeline.started).map(|took| format!(" within {took}")).unwrap_or_default();
     let pull =
         between(timeline.pull_started, timeline.pull_stopped).map(|took| format!(", of which its image took {took}")).unwrap_or_default();
@@ -70,7 +70,7 @@ fn host(url: &str) -> &str {
 }
 
 /// What must answer: its host, or what is wrong.
-fn outside(whose: &str, (name, exchange): (&str, &Exchange), proxy: bool, around: &Around) -> Result<String, Finding> {
+fn outside(whose: &str, (name, exchange): (&str, &Exchange), proxy: bool, around: &ProbeContext) -> Result<String, Finding> {
     let url = around.reach.iter().find(|(known, _)| known == name).map_or(name, |(_, url)| url.as_str());
     let host = host(url);
     match exchange.answered() {
@@ -95,35 +95,37 @@ fn outside(whose: &str, (name, exchange): (&str, &Exchange), proxy: bool, around
 }
 
 /// What keeps an answer away, and what to do about it.
-fn troubled(trouble: Trouble, proxy: bool, public_ip: bool) -> (String, String) {
+fn troubled(trouble: ConnectFailure, proxy: bool, public_ip: bool) -> (String, String) {
     let way = if public_ip {
         "tasks have public addresses, so each subnet needs a route to an internet gateway"
     } else {
         "tasks have no public addresses (AssignPublicIp=DISABLED), so each subnet needs a route to a NAT"
     };
     let (words, fix) = match trouble {
-        Trouble::Name => (
+        ConnectFailure::Name => (
             "its name has no address there".to_owned(),
             "does the VPC resolve names (enableDnsSupport, DHCP options)? does a DNS firewall keep it away?".to_owned(),
         ),
-        Trouble::Unanswered => (
-            "nobody answers the call for a connection".to_owned(),
+        ConnectFailure::Unanswered => (
+            "no one answers the call for a connection".to_owned(),
             format!("{way}; security group and network ACLs must let 443 out, and the answers in"),
         ),
-        Trouble::Refused => ("the connection is refused, or no way leads there".to_owned(), format!("{way}; is a firewall between?")),
-        Trouble::Tls => (
+        ConnectFailure::Refused => {
+            ("the connection is refused, or no way leads there".to_owned(), format!("{way}; is a firewall between?"))
+        }
+        ConnectFailure::Tls => (
             "TLS fails".to_owned(),
             "are ca-certificates in the image? if something inspects TLS on the way, its certificate must be in the image, too".to_owned(),
         ),
-        Trouble::Silent => (
+        ConnectFailure::Silent => (
             "it is connected, and then nothing comes".to_owned(),
             "a firewall between does so that filters by name, and so does one that drops ICMP (path MTU)".to_owned(),
         ),
-        Trouble::Broken => (
+        ConnectFailure::Broken => (
             "the connection is cut off".to_owned(),
             "a firewall between does so that filters by name: it must let this one through".to_owned(),
         ),
-        Trouble::Other(code) => (format!("curl ends with exit status {code}"), "is curl whole in the image?".to_owned()),
+        ConnectFailure::Other(code) => (format!("curl ends with exit status {code}"), "is curl whole in the image?".to_owned()),
     };
     if proxy {
         (format!("{words} (through the image's proxy)"), format!("look at the proxy (https_proxy in the image) first; {fix}"))
@@ -170,8 +172,8 @@ fn signs_the_token(curl: Option<&str>) -> bool {
 }
 
 /// The request for a registration of a runner that does not exist.
-fn front_door(kind: &Kind, registration: &Registered, report: &Report, around: &Around) -> Finding {
-    let (whose, role, door) = (kind.whose(), kind.role_name(), host(&around.url));
+fn front_door(kind: &Kind, registration: &Registered, report: &Report, around: &ProbeContext) -> Finding {
+    let (whose, role, github_setup) = (kind.whose(), kind.role_name(), host(&around.url));
     let inside = registration.exchange.address.filter(|address| !report.image.proxy && is_inside(*address));
     let error = |area, what: String, fix: &str| Finding::error(area, format!("{whose}: {what}"), fix);
     let answer = &registration.body;
@@ -186,7 +188,7 @@ fn front_door(kind: &Kind, registration: &Registered, report: &Report, around: &
         (Answered::Status(_), _) | (Answered::Not(_), _) if inside.is_some() => {
             let address = inside.map(|address| address.to_string()).unwrap_or_default();
             let what = format!(
-                "{door} leads to {address} there, inside the VPC: a VPC endpoint for execute-api with private DNS catches what runners ask Mayfly"
+                "{github_setup} leads to {address} there, inside the VPC: a VPC endpoint for execute-api with private DNS catches what runners ask Mayfly"
             );
             error(Area::Network, what, "switch that endpoint's private DNS off, or let runners live in subnets of another VPC")
         }
@@ -205,12 +207,12 @@ fn front_door(kind: &Kind, registration: &Registered, report: &Report, around: &
             error(Area::Network, what, "the log of the function registrar tells why")
         }
         (Answered::Status(status), _) => {
-            let what = format!("{door} answers with {status}, and it is not Mayfly that does: {answer}");
+            let what = format!("{github_setup} answers with {status}, and it is not Mayfly that does: {answer}");
             error(Area::Network, what, "is something between that answers in its place? is the API the template's (make deploy)?")
         }
         (Answered::Not(trouble), _) => {
             let (words, fix) = troubled(trouble, report.image.proxy, around.public_ip);
-            error(Area::Network, format!("{door} cannot be reached: {words}"), &fix)
+            error(Area::Network, format!("{github_setup} cannot be reached: {words}"), &fix)
         }
     }
 }

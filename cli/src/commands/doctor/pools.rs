@@ -9,11 +9,11 @@ use mayfly_domain::model::time::Timestamp;
 
 use super::finding::{Area, Finding};
 use crate::commands::status;
-use crate::moment::age;
-use crate::pools_parameter::{PoolsParameter, Version};
-use crate::starts::Starts;
-use crate::waits::For;
-use crate::words::counted;
+use crate::pools_store::{PoolsStore, Version};
+use crate::start_summary::StartSummary;
+use crate::text_format::counted;
+use crate::time_format::age;
+use crate::wait_reason::WaitKind;
 
 /// A job that waits for longer deserves a word; a start takes a minute.
 const LONG: Duration = Duration::from_secs(10 * 60);
@@ -38,7 +38,7 @@ const BEFORE: u64 = 5;
 /// # Errors
 ///
 /// If it cannot be read.
-pub async fn gather(parameter: &impl PoolsParameter) -> Result<File, crate::failure::Failure> {
+pub async fn gather(parameter: &impl PoolsStore) -> Result<File, crate::failure::Failure> {
     let newest = parameter.version(None).await?;
     let Some(first) = newest.as_ref() else { return Ok(File { newest, in_force: None }) };
     let mut in_force = review(&first.text, first.number, Vcpus::default()).pools.ok();
@@ -67,7 +67,7 @@ pub fn file(file: &File, now: Timestamp) -> Vec<Finding> {
         let what = format!("version {} of the pools file is broken: {}", newest.number, told.join("; "));
         let mend = "fix it: mayfly pools --file > pools.toml, mayfly check, mayfly apply";
         return vec![match &file.in_force {
-            Some(pools) => Finding::error(Area::Pools, format!("{what}. Version {} stays in force", pools.generation), mend),
+            Some(pools) => Finding::error(Area::Pools, format!("{what}. Version {} stays in force", pools.version), mend),
             None => Finding::error(Area::Pools, format!("{what}. No earlier one can be used either: no job is taken"), mend),
         }];
     }
@@ -95,7 +95,9 @@ pub fn ledger(answer: &status::Answer) -> Vec<Finding> {
     }
     let mut waiting: BTreeMap<(String, Option<String>), usize> = BTreeMap::new();
     // What waits for failed starts, or behind the pool's max, is told by the starts, or is how it should be.
-    let normal = |waits: For| matches!(waits, For::FailedStarts | For::Trial | For::PoolMax | For::Paused | For::RepositoryMax);
+    let normal = |waits: WaitKind| {
+        matches!(waits, WaitKind::FailedStarts | WaitKind::Trial | WaitKind::PoolMax | WaitKind::Paused | WaitKind::RepositoryMax)
+    };
     let long = answer.oldest_waiting.iter().filter(|line| now.since(line.queued_at.0) > LONG && !normal(line.waits.waits_for));
     for line in long {
         *waiting.entry((line.waits.because.clone(), line.waits.help.clone())).or_default() += 1;
@@ -132,11 +134,11 @@ fn unplaced(answer: &status::Answer) -> Option<Finding> {
     Some(Finding::warning(Area::Pools, what, format!("see {}, and mayfly jobs --state unplaced", oldest.ask)))
 }
 
-fn start(pool: &str, starts: &Starts, now: Timestamp) -> Option<Finding> {
+fn start(pool: &str, starts: &StartSummary, now: Timestamp) -> Option<Finding> {
     if starts.failures == 0 {
         return starts
-            .proven
-            .then(|| Finding::good(Area::Pools, format!("runners of {pool} start ({})", crate::words::size(&starts.size))));
+            .verified
+            .then(|| Finding::good(Area::Pools, format!("runners of {pool} start ({})", crate::text_format::size(&starts.size))));
     }
     let times = counted(usize::try_from(starts.failures).unwrap_or(usize::MAX), "failure");
     let next = starts.probes_at.map(|at| format!(", the next try {}", at.near(now))).unwrap_or_default();

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mayfly_config::source::system_clock;
+use mayfly_config::store::system_clock;
 use mayfly_domain::model::id::{PoolName, RunnerId, TaskArn};
 use mayfly_domain::model::pool::{Pool, Pools};
 use mayfly_domain::model::size::Capacity;
 use mayfly_domain::model::task::Task;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_ecs::probe::Report;
-use mayfly_ecs::{Fleet, LaunchFailure, Site};
-use mayfly_github::{Releases as _, Stranger, api_url};
+use mayfly_ecs::{Ecs, LaunchConfig, LaunchFailure};
+use mayfly_github::{Releases as _, Unauthenticated, api_url};
 use mayfly_ledger::history::Order;
 use mayfly_ledger::{History, Ledger, LedgerError};
 use tokio::time::Instant;
@@ -73,7 +73,7 @@ impl Kind {
 
 /// The ways in which runners of these pools live: by image, architecture, capacity and role.
 #[must_use]
-pub fn kinds(pools: &Pools, site: &Site) -> Vec<Kind> {
+pub fn kinds(pools: &Pools, site: &LaunchConfig) -> Vec<Kind> {
     let mut kinds: BTreeMap<_, Kind> = BTreeMap::new();
     for pool in &pools.pools {
         let role = site.role_of(pool);
@@ -89,7 +89,7 @@ pub fn kinds(pools: &Pools, site: &Site) -> Vec<Kind> {
 
 /// What came of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Came {
+pub enum ProbeResult {
     /// ECS took no task definition, or started no task.
     NotStarted {
         /// Why, by what can be done about it; none: who asks may not, or ECS did not say.
@@ -119,14 +119,14 @@ pub struct Probed {
     /// What it tried.
     pub kind: Kind,
     /// What came of it.
-    pub came: Came,
+    pub came: ProbeResult,
     /// A task that could not be stopped.
     pub left: Option<TaskArn>,
 }
 
 /// What is known besides.
 #[derive(Clone, Debug)]
-pub struct Around {
+pub struct ProbeContext {
     /// Where the deployment is.
     pub region: String,
     /// Tasks have public addresses.
@@ -143,18 +143,18 @@ pub struct Around {
 
 /// Everything that follows from probes.
 #[must_use]
-pub fn judged(probed: &[Probed], around: &Around) -> Vec<Finding> {
+pub fn judged(probed: &[Probed], around: &ProbeContext) -> Vec<Finding> {
     let mut findings = Vec::new();
     for Probed { kind, came, left } in probed {
         match came {
-            Came::NotStarted { kind: failure, reason } => findings.push(probe_start::not_started(kind, *failure, reason)),
-            Came::Ended { task, report } if *report == Report::default() => findings.extend(probe_start::silent(kind, task)),
-            Came::Ended { task, report } => {
+            ProbeResult::NotStarted { kind: failure, reason } => findings.push(probe_start::not_started(kind, *failure, reason)),
+            ProbeResult::Ended { task, report } if *report == Report::default() => findings.extend(probe_start::silent(kind, task)),
+            ProbeResult::Ended { task, report } => {
                 findings.extend(network::judged(kind, task, report, around));
                 findings.extend(runner_version::judged(&kind.whose(), report.image.runner.as_deref(), &around.newest, around.now));
             }
-            Came::Late { task } => findings.push(probe_start::late(kind, task.as_deref())),
-            Came::Unseen(why) => {
+            ProbeResult::Late { task } => findings.push(probe_start::late(kind, task.as_deref())),
+            ProbeResult::Unseen(why) => {
                 let what = format!("{}: what became of the probe cannot be seen: {}", kind.whose(), why.problem);
                 findings.push(Finding::unknown(Area::Network, what, &why.hint));
             }
@@ -190,13 +190,13 @@ pub async fn look(connected: &Connected, pools: &Pools, github_url: &str) -> Res
         }
     };
     let left_out = kinds.split_off(kinds.len().min(MOST));
-    let fleet = Fleet::new(aws_sdk_ecs::Client::new(&connected.sdk), connected.deployment.cluster.clone());
+    let ecs = Ecs::new(aws_sdk_ecs::Client::new(&connected.sdk), connected.deployment.cluster.clone());
     let logs = CloudWatch::of(connected);
-    let prober = Prober { fleet: &fleet, logs: &logs, site: &site, reach: &reach, limit: LIMIT, new_id: &new_id };
+    let prober = Prober { ecs: &ecs, logs: &logs, site: &site, reach: &reach, limit: LIMIT, new_id: &new_id };
     let ledger = connected.ledger();
     let (probed, newest, pulls) =
         tokio::join!(prober.probe_all(&kinds, interrupted()), newest(github_url), pulls(&ledger, &kinds, &site, system_clock()));
-    let around = Around {
+    let around = ProbeContext {
         region: site.region.clone(),
         public_ip: site.public_ip,
         url: site.registration_url.clone(),
@@ -235,9 +235,9 @@ fn new_id() -> Result<RunnerId, Failure> {
 
 /// Where runners are launched, as scaler knows it.
 #[must_use]
-pub fn site(connected: &Connected) -> Site {
+pub fn site(connected: &Connected) -> LaunchConfig {
     let deployment = &connected.deployment;
-    Site {
+    LaunchConfig {
         stack: connected.stack.clone(),
         region: connected.sdk.region().map(ToString::to_string).unwrap_or_default(),
         cluster: deployment.cluster.clone(),
@@ -269,12 +269,12 @@ pub fn reach(github_url: &str) -> Result<Vec<(String, String)>, String> {
     Ok(reach)
 }
 
-/// Which release of the runner is the newest, asked for as nobody in particular.
+/// Which release of the runner is the newest, asked for as no one in particular.
 async fn newest(github_url: &str) -> Newest {
     if !runner_version::enforced(github_url) {
         return Newest::OwnRules;
     }
-    let asked = match Stranger::new("https://github.com", system_clock) {
+    let asked = match Unauthenticated::new("https://github.com", system_clock) {
         Ok(github) => github.runner_releases(Instant::now() + RELEASES_WITHIN).await.map_err(|error| error.to_string()),
         Err(problem) => Err(problem.to_string()),
     };
@@ -286,7 +286,7 @@ async fn newest(github_url: &str) -> Newest {
 }
 
 /// How often images were pulled in the last days, where that costs by the pull.
-async fn pulls<S: History>(ledger: &Ledger<S>, kinds: &[Kind], site: &Site, now: Timestamp) -> Option<Result<Pulls, LedgerError>> {
+async fn pulls<S: History>(ledger: &Ledger<S>, kinds: &[Kind], site: &LaunchConfig, now: Timestamp) -> Option<Result<Pulls, LedgerError>> {
     if site.public_ip || kinds.iter().all(|kind| image_pull::is_near(&kind.pool.image, &site.region)) {
         return None;
     }

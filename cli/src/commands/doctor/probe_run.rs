@@ -8,14 +8,16 @@ use futures::future::{Either, join_all, select};
 use mayfly_domain::model::id::{RunnerAddress, RunnerId, TaskArn};
 use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_ecs::probe::{POOL, Probe, Prober as Starts, Report};
-use mayfly_ecs::{Definition, Described, FleetError, LaunchAnswer, LaunchFailure, Registry, Site, Stopper, Tasks};
+use mayfly_ecs::{
+    DescribeTasks, Described, EcsError, LaunchAnswer, LaunchConfig, LaunchFailure, StopTask, TaskDefinitionSpec, TaskDefinitions,
+};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::probe::{Came, Kind, Probed};
+use super::probe::{Kind, ProbeResult, Probed};
 use crate::commands::logs::LogStreams;
 use crate::failure::Failure;
-use crate::moment::span;
 use crate::progress::Progress;
+use crate::time_format::duration_text;
 
 /// How often is looked.
 const LOOK: Duration = Duration::from_secs(2);
@@ -26,7 +28,7 @@ const LAST_LINES: Duration = Duration::from_secs(10);
 /// Calls for one task, if ECS does not answer: the same request under the same token is one task.
 const SENDS: u32 = 4;
 
-/// How long stopping what was started may take when somebody has no patience.
+/// How long stopping what was started may take when someone has no patience.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
 /// What is said of a task that may be there, and was not stopped.
@@ -39,11 +41,11 @@ const STOPPED: &str = "mayfly doctor has seen enough";
 /// What probes are run with.
 pub struct Prober<'a, F, L> {
     /// ECS.
-    pub fleet: &'a F,
+    pub ecs: &'a F,
     /// What probes print.
     pub logs: &'a L,
     /// Where runners live.
-    pub site: &'a Site,
+    pub site: &'a LaunchConfig,
     /// What must answer.
     pub reach: &'a [(String, String)],
     /// How long one may take.
@@ -80,13 +82,13 @@ impl Underway {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner).say(&format!(
             "probe for {}: {what}, {} of at most {}",
             kind.whose(),
-            span(Duration::from_secs(self.since.elapsed().as_secs())),
-            span(self.limit)
+            duration_text(Duration::from_secs(self.since.elapsed().as_secs())),
+            duration_text(self.limit)
         ));
     }
 }
 
-impl<F: Registry + Starts + Tasks + Stopper, L: LogStreams> Prober<'_, F, L> {
+impl<F: TaskDefinitions + Starts + DescribeTasks + StopTask, L: LogStreams> Prober<'_, F, L> {
     /// Probes all of these at once. What was started is stopped when this returns, or told.
     ///
     /// # Errors
@@ -108,7 +110,7 @@ impl<F: Registry + Starts + Tasks + Stopper, L: LogStreams> Prober<'_, F, L> {
     async fn stop_all(&self, underway: &Underway) -> bool {
         let (mut tasks, asked) = (underway.tasks().clone(), underway.asked().clone());
         for probe in &asked {
-            let listed = timeout(STOP_WITHIN, self.fleet.list_by_started_by(probe)).await;
+            let listed = timeout(STOP_WITHIN, self.ecs.list_by_started_by(probe)).await;
             tasks.extend(listed.into_iter().flatten().flatten());
         }
         let stopped = join_all(tasks.iter().map(|task| self.stopped(task))).await;
@@ -117,13 +119,13 @@ impl<F: Registry + Starts + Tasks + Stopper, L: LogStreams> Prober<'_, F, L> {
     }
 
     async fn stopped(&self, task: &TaskArn) -> bool {
-        matches!(timeout(STOP_WITHIN, self.fleet.stop(task, STOPPED)).await, Ok(Ok(())))
+        matches!(timeout(STOP_WITHIN, self.ecs.stop(task, STOPPED)).await, Ok(Ok(())))
     }
 
     async fn probe(&self, kind: &Kind, underway: &Underway) -> Result<Probed, Failure> {
         let until = Instant::now() + self.limit;
         underway.say(kind, "asking for a task");
-        let definition = match self.fleet.ensure(&Definition::of(self.site, &kind.pool, kind.pool.size.architecture)).await {
+        let definition = match self.ecs.ensure(&TaskDefinitionSpec::of(self.site, &kind.pool, kind.pool.size.architecture)).await {
             Ok(definition) => definition,
             Err(error) => return Ok(Probed { kind: kind.clone(), came: not_registered(&error), left: None }),
         };
@@ -142,48 +144,48 @@ impl<F: Registry + Starts + Tasks + Stopper, L: LogStreams> Prober<'_, F, L> {
         underway.tasks().insert(task.clone());
         underway.asked().remove(&address);
         let came = self.watched(kind, &probe, &task, (until, underway)).await;
-        let over = matches!(&came, Came::Ended { task, .. } if task.status == TaskStatus::Stopped);
+        let over = matches!(&came, ProbeResult::Ended { task, .. } if task.status == TaskStatus::Stopped);
         let left = (!over && !self.stopped(&task).await).then(|| task.clone());
         underway.tasks().remove(&task);
         Ok(Probed { kind: kind.clone(), came, left })
     }
 
-    async fn started(&self, probe: &Probe, address: &RunnerAddress) -> Result<TaskArn, Came> {
+    async fn started(&self, probe: &Probe, address: &RunnerAddress) -> Result<TaskArn, ProbeResult> {
         let mut last = String::new();
         for send in 0..SENDS {
             if send > 0 {
                 sleep(LOOK).await;
             }
-            match self.fleet.probe(probe).await {
+            match self.ecs.probe(probe).await {
                 LaunchAnswer::Started(task) => return Ok(task),
                 LaunchAnswer::Failed { kind, reason, .. } => {
-                    return Err(Came::NotStarted { kind: Some(kind).filter(|_| !denied(&reason)), reason });
+                    return Err(ProbeResult::NotStarted { kind: Some(kind).filter(|_| !denied(&reason)), reason });
                 }
                 LaunchAnswer::Unsure { reason, .. } => last = reason,
             }
         }
-        match self.fleet.list_by_started_by(address).await.ok().and_then(|tasks| tasks.into_iter().next()) {
+        match self.ecs.list_by_started_by(address).await.ok().and_then(|tasks| tasks.into_iter().next()) {
             Some(task) => Ok(task),
-            None => Err(Came::NotStarted { kind: None, reason: format!("{last}; {LEFT}") }),
+            None => Err(ProbeResult::NotStarted { kind: None, reason: format!("{last}; {LEFT}") }),
         }
     }
 
     /// Looks at it until it has said all, has ended, or its time is over.
-    async fn watched(&self, kind: &Kind, probe: &Probe, task: &TaskArn, (until, underway): (Instant, &Underway)) -> Came {
+    async fn watched(&self, kind: &Kind, probe: &Probe, task: &TaskArn, (until, underway): (Instant, &Underway)) -> ProbeResult {
         let stream = Probe::log_stream(task.task_id());
         let mut seen: Option<Box<Task>> = None;
         let mut ended: Option<Instant> = None;
         loop {
-            match self.fleet.describe(std::slice::from_ref(task)).await {
+            match self.ecs.describe(std::slice::from_ref(task)).await {
                 Ok(described) => seen = described.into_iter().find_map(its).or(seen),
-                Err(error @ FleetError::Transient(_)) if Instant::now() < until => {
+                Err(error @ EcsError::Transient(_)) if Instant::now() < until => {
                     underway.say(kind, &format!("ECS does not show its task ({error})"))
                 }
-                Err(error) => return Came::Unseen(Failure::new(error.to_string(), may_not(&error.to_string()))),
+                Err(error) => return ProbeResult::Unseen(Failure::new(error.to_string(), may_not(&error.to_string()))),
             }
             let now = Instant::now();
             if let Some(task) = &seen {
-                underway.say(kind, stage(task));
+                underway.say(kind, phase(task));
                 let over = task.status == TaskStatus::Stopped;
                 if over && ended.is_none() {
                     ended = Some(now);
@@ -193,15 +195,15 @@ impl<F: Registry + Starts + Tasks + Stopper, L: LogStreams> Prober<'_, F, L> {
                 let report = if ran { self.report(&probe.mark(), &stream).await } else { Ok(Report::default()) };
                 match report {
                     Ok(report) if report.complete || (over && (!ran || ended.is_some_and(|since| now >= since + LAST_LINES))) => {
-                        return Came::Ended { task: task.clone(), report };
+                        return ProbeResult::Ended { task: task.clone(), report };
                     }
                     Ok(_) => {}
-                    Err(why) if over => return Came::Unseen(why),
+                    Err(why) if over => return ProbeResult::Unseen(why),
                     Err(_) => {}
                 }
             }
             if now >= until && ended.is_none() {
-                return Came::Late { task: seen };
+                return ProbeResult::Late { task: seen };
             }
             sleep(LOOK).await;
         }
@@ -229,7 +231,7 @@ fn its(described: Described) -> Option<Box<Task>> {
     }
 }
 
-fn stage(task: &Task) -> &'static str {
+fn phase(task: &Task) -> &'static str {
     match task.status {
         TaskStatus::Starting if task.timeline.pull_stopped.is_some() => "starting",
         TaskStatus::Starting if task.timeline.pull_started.is_some() => "pulling its image",
@@ -239,10 +241,10 @@ fn stage(task: &Task) -> &'static str {
     }
 }
 
-fn not_registered(error: &FleetError) -> Came {
+fn not_registered(error: &EcsError) -> ProbeResult {
     let reason = error.to_string();
-    let kind = matches!(error, FleetError::Refused(_)).then_some(LaunchFailure::Configuration);
-    Came::NotStarted { kind: kind.filter(|_| !denied(&reason)), reason }
+    let kind = matches!(error, EcsError::Refused(_)).then_some(LaunchFailure::Configuration);
+    ProbeResult::NotStarted { kind: kind.filter(|_| !denied(&reason)), reason }
 }
 
 /// It is who asks that may not, and nothing is known of the deployment.

@@ -10,7 +10,7 @@ use super::probe::{Kind, capacity};
 
 /// What to do where the caller may not.
 pub(crate) const MAY_NOT: &str =
-    "whoever runs it needs the policy DoctorPolicyArn (the stack's outputs); without it: mayfly doctor --no-probe";
+    "anyone who runs it needs the policy DoctorPolicyArn (the stack's outputs); without it: mayfly doctor --no-probe";
 
 const WAY_OUT: &str = "with AssignPublicIp=ENABLED the subnets need a route to an internet gateway, with DISABLED one to a NAT; security group and network \
      ACLs must let 443 out";
@@ -32,7 +32,7 @@ fn caused(kind: &Kind, cause: Cause, words: &str) -> Finding {
     Finding::error(area(cause), format!("{of}: {}: {words}", cause.what()), cause.fix())
 }
 
-/// No task was started, for a reason of that kind (none: who asks may not, or nobody knows) and in these words.
+/// No task was started, for a reason of that kind (none: who asks may not, or no one knows) and in these words.
 #[must_use]
 pub fn not_started(kind: &Kind, failure: Option<LaunchFailure>, reason: &str) -> Finding {
     let whose = kind.whose();
@@ -71,11 +71,11 @@ pub fn silent(kind: &Kind, task: &Task) -> Vec<Finding> {
         (None, None) => String::new(),
     };
     let unknown = |what: String, fix: &str| vec![Finding::unknown(Area::Network, what, fix)];
-    if task.is_reclaimed() {
+    if task.is_interrupted() {
         return unknown(format!("{whose}: AWS took the probe back: {words}"), "try again");
     }
     if task.stop_code.as_deref() == Some("UserInitiated") {
-        return unknown(format!("{whose}: somebody stopped the probe: {words}"), "try again");
+        return unknown(format!("{whose}: someone stopped the probe: {words}"), "try again");
     }
     if let Some(cause) = Cause::in_words(&words) {
         return vec![caused(kind, cause, &words)];

@@ -76,7 +76,7 @@ impl Quotas for ServiceQuotas {
     async fn value(&self, service: &str, code: &str) -> Result<u32, Failure> {
         let value = match self.0.get_service_quota().service_code(service).quota_code(code).send().await {
             Ok(answer) => answer.quota.and_then(|quota| quota.value).ok_or_else(|| unsaid(code))?,
-            // An account whose quota nobody ever changed may have none of its own.
+            // An account whose quota no one ever changed may have none of its own.
             Err(SdkError::ServiceError(error)) if matches!(error.err(), GetServiceQuotaError::NoSuchResourceException(_)) => {
                 self.of_everybody(service, code).await?
             }

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::finding::{Area, Finding, Level};
 use crate::failure::Exit;
-use crate::moment::When;
-use crate::screen::{BAD, DOUBTFUL, FAINT, GOOD, STRONG};
-use crate::words::{counted, plain};
+use crate::screen::{BAD, CAUTION, FAINT, GOOD, STRONG};
+use crate::text_format::{counted, plain};
+use crate::time_format::Rfc3339;
 
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -16,7 +16,7 @@ pub struct Report {
     /// The stack that was looked at.
     pub stack: String,
     /// When.
-    pub at: When,
+    pub at: Rfc3339,
     /// What keeps jobs from running.
     pub errors: usize,
     /// What is likely to bite.
@@ -37,7 +37,7 @@ impl Report {
         let count = |level: Level| findings.iter().filter(|finding| finding.level == level).count();
         Self {
             stack: stack.to_owned(),
-            at: When(at),
+            at: Rfc3339(at),
             errors: count(Level::Error),
             warnings: count(Level::Warning),
             unknown: count(Level::Unknown),
@@ -62,7 +62,7 @@ fn mark(level: Level) -> (char, Style) {
     match level {
         Level::Good => ('✓', GOOD),
         Level::Unknown => ('?', FAINT),
-        Level::Warning => ('!', DOUBTFUL),
+        Level::Warning => ('!', CAUTION),
         Level::Error => ('✗', BAD),
     }
 }
@@ -102,7 +102,7 @@ fn sum(report: &Report) -> String {
     let style = if report.errors > 0 {
         BAD
     } else if report.warnings > 0 {
-        DOUBTFUL
+        CAUTION
     } else {
         GOOD
     };

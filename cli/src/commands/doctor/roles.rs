@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use mayfly_domain::model::pool::{Pool, Pools};
-use mayfly_ecs::Site;
+use mayfly_ecs::LaunchConfig;
 use serde_json::Value;
 
 use super::finding::{Area, Finding};
@@ -38,7 +38,7 @@ pub struct Looked {
 }
 
 /// Looks at each role that a pool names. `site` knows which role of which account that is.
-pub async fn gather(iam: &impl Roles, pools: Option<&Pools>, site: &Site) -> Vec<Looked> {
+pub async fn gather(iam: &impl Roles, pools: Option<&Pools>, site: &LaunchConfig) -> Vec<Looked> {
     let mut named: BTreeMap<&String, Vec<&Pool>> = BTreeMap::new();
     for pool in pools.iter().flat_map(|pools| &pools.pools) {
         if let Some(name) = &pool.task_role {
@@ -149,7 +149,7 @@ fn stranger(statement: &Value) -> Option<String> {
     Some(if (kind, one) == ("AWS", "*") { "anyone".to_owned() } else { one.to_owned() })
 }
 
-/// Whether ECS may use the role for nobody but this account. A condition that is met where its key is absent (`...IfExists`) says nothing.
+/// Whether ECS may use the role for no one but this account. A condition that is met where its key is absent (`...IfExists`) says nothing.
 fn of_account(statement: &Value, account: &str) -> bool {
     let conditions = statement["Condition"].as_object();
     conditions.into_iter().flatten().any(|(operator, keys)| {

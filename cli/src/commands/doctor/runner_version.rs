@@ -9,7 +9,7 @@ use mayfly_domain::model::time::Timestamp;
 use mayfly_github::Release;
 
 use super::finding::{Area, Finding};
-use crate::moment::span;
+use crate::time_format::duration_text;
 
 /// The oldest version that may register.
 const FLOOR: Version = Version(2, 329, 0);
@@ -101,7 +101,7 @@ fn behind(whose: &str, (said, version): (&str, Version), releases: &[Release], n
 
 fn days(time: Duration) -> String {
     match time.as_secs() / (24 * 3600) {
-        0 => span(time),
+        0 => duration_text(time),
         1 => "1 day".to_owned(),
         days => format!("{days} days"),
     }

@@ -1,16 +1,16 @@
-//! Where GitHub delivers to, and whether somebody is there.
+//! Where GitHub delivers to, and whether someone is there.
 
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{HttpConnector as _, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
-use mayfly_github::{AppItself, HookNow, HookWanted};
+use mayfly_github::{AppApi, WebhookConfig, WebhookUpdate};
 use tokio::time::timeout;
 
 use super::finding::{Area, Finding, Repair};
-use crate::door::{patiently, soon};
 use crate::failure::Failure;
+use crate::github_setup::{patiently, soon};
 
 /// GitHub waits as long for an answer (docs.github.com, "Handling failed webhook deliveries").
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -25,14 +25,14 @@ const NO_SIGNATURE: &str = "sha256=000000000000000000000000000000000000000000000
 /// What came of knocking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Knock {
-    /// Somebody answered.
+    /// Someone answered.
     Answered {
         /// The HTTP status.
         status: u16,
         /// The beginning of the body.
         body: String,
     },
-    /// Nobody did, and why.
+    /// No one did, and why.
     Silence(String),
 }
 
@@ -42,7 +42,7 @@ pub fn address(url: &str) -> String {
     format!("{}/webhook", url.trim_end_matches('/'))
 }
 
-/// Posts what nobody signed, as a stranger would. Changes nothing: nothing is believed before its signature is.
+/// Posts what no one signed, as a stranger would. Changes nothing: nothing is believed before its signature is.
 pub async fn knock(connector: &SharedHttpConnector, url: &str) -> Knock {
     // The first connection may be lost to a name that has to be looked up; the second is not.
     match once(connector, url).await {
@@ -90,7 +90,7 @@ fn innermost(error: &dyn std::error::Error) -> String {
 
 /// What follows for where GitHub delivers to. `url` is where the deployment listens.
 #[must_use]
-pub fn judge(hook: &Result<HookNow, Failure>, url: &str) -> Vec<Finding> {
+pub fn judge(hook: &Result<WebhookConfig, Failure>, url: &str) -> Vec<Finding> {
     let hook = match hook {
         Ok(hook) => hook,
         Err(failure) => return vec![Finding::not_seen(Area::Webhook, failure)],
@@ -110,7 +110,7 @@ pub fn judge(hook: &Result<HookNow, Failure>, url: &str) -> Vec<Finding> {
         findings.push(Finding::warning(Area::Webhook, what, "mayfly doctor --fix changes it").repairable(repair()));
     }
     if hook.insecure {
-        let what = "GitHub does not check the front door's certificate: whoever is between could read what is delivered";
+        let what = "GitHub does not check the front door's certificate: anyone who is between could read what is delivered";
         findings.push(Finding::warning(Area::Webhook, what, "mayfly doctor --fix changes it").repairable(repair()));
     }
     if findings.is_empty() {
@@ -126,7 +126,7 @@ pub fn answered(knock: &Knock, url: &str, function: &str) -> Finding {
     let (status, body) = match knock {
         Knock::Answered { status, body } => (*status, body),
         Knock::Silence(why) => {
-            let what = format!("nobody answers at {url} from here: {why}");
+            let what = format!("no one answers at {url} from here: {why}");
             return Finding::error(Area::Webhook, what, "is the network there? If so, is the API still there? Deploy again (make deploy)");
         }
     };
@@ -162,9 +162,9 @@ pub fn answered(knock: &Knock, url: &str, function: &str) -> Finding {
 /// # Errors
 ///
 /// If GitHub does not take it.
-pub async fn set(github: &impl AppItself, url: &str) -> Result<HookNow, Failure> {
-    let wanted = HookWanted { url: Some(url.to_owned()), secret: None };
-    patiently("set the App's webhook", || github.set_hook(&wanted, soon())).await
+pub async fn set(github: &impl AppApi, url: &str) -> Result<WebhookConfig, Failure> {
+    let wanted = WebhookUpdate { url: Some(url.to_owned()), secret: None };
+    patiently("set the App's webhook", || github.set_webhook_config(&wanted, soon())).await
 }
 
 #[cfg(test)]
@@ -174,8 +174,8 @@ mod tests {
 
     const URL: &str = "https://front.test/webhook";
 
-    fn hook(url: &str, content_type: &str, insecure: bool) -> Result<HookNow, Failure> {
-        Ok(HookNow { url: url.to_owned(), content_type: content_type.to_owned(), insecure })
+    fn hook(url: &str, content_type: &str, insecure: bool) -> Result<WebhookConfig, Failure> {
+        Ok(WebhookConfig { url: url.to_owned(), content_type: content_type.to_owned(), insecure })
     }
 
     #[test]

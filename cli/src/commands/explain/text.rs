@@ -6,12 +6,12 @@ use anstyle::Style;
 use mayfly_domain::model::job::JobState;
 use mayfly_domain::model::label;
 
-use super::tale::{Beside, Tale};
+use super::report::{Beside, JobReport};
 use crate::commands::runners::{killed_in_a_word, outcome_in_a_word};
-use crate::moment::span;
-use crate::screen::{BAD, DOUBTFUL, FAINT, GOOD, STRONG};
+use crate::screen::{BAD, CAUTION, FAINT, GOOD, STRONG};
 use crate::table::{Cell, Column, Table};
-use crate::words::{counted, dollars, plain};
+use crate::text_format::{counted, dollars, plain};
+use crate::time_format::duration_text;
 
 /// How many last characters of a runner's id tell it from others of one story: the first tell when it was made.
 const SHORT: usize = 6;
@@ -19,71 +19,71 @@ const SHORT: usize = 6;
 /// The whole answer: what it is, where it stands, why that pool, what happened, who took part.
 /// `room`: the terminal's width.
 #[must_use]
-pub fn text(tale: &Tale, room: Option<usize>) -> String {
-    let mut parts = vec![head(tale), stand(tale)];
-    parts.extend(matched(tale));
-    parts.push(story(tale, room));
-    if !tale.runners.is_empty() {
-        parts.push(runners(tale, room));
+pub fn text(report: &JobReport, room: Option<usize>) -> String {
+    let mut parts = vec![head(report), stand(report)];
+    parts.extend(matched(report));
+    parts.push(story(report, room));
+    if !report.runners.is_empty() {
+        parts.push(runners(report, room));
     }
     parts.join("\n\n")
 }
 
-fn head(tale: &Tale) -> String {
-    let attempt = if tale.attempt > 1 { format!(", attempt {}", tale.attempt) } else { String::new() };
-    let url = format!("\n{FAINT}{}{FAINT:#}", plain(&tale.url));
+fn head(report: &JobReport) -> String {
+    let attempt = if report.attempt > 1 { format!(", attempt {}", report.attempt) } else { String::new() };
+    let url = format!("\n{FAINT}{}{FAINT:#}", plain(&report.url));
     format!(
         "{STRONG}job {} {}{STRONG:#}\n{}, run {}{attempt}, runs-on [{}]{url}",
-        tale.job,
-        plain(&tale.name),
-        plain(&tale.repository),
-        tale.run,
-        plain(&label::list(tale.labels.iter().map(String::as_str)))
+        report.job,
+        plain(&report.name),
+        plain(&report.repository),
+        report.run,
+        plain(&label::list(report.labels.iter().map(String::as_str)))
     )
 }
 
-fn stand(tale: &Tale) -> String {
-    let style = match (tale.state, tale.conclusion.as_deref()) {
+fn stand(report: &JobReport) -> String {
+    let style = match (report.state, report.conclusion.as_deref()) {
         (JobState::Closed, Some("success")) => GOOD,
         (JobState::Closed, Some("failure" | "timed_out")) | (JobState::Unplaced, _) => BAD,
-        (JobState::Queued, _) => DOUBTFUL,
+        (JobState::Queued, _) => CAUTION,
         _ => STRONG,
     };
-    let mut lines = vec![format!("{style}{}{style:#}", plain(&tale.summary))];
-    lines.extend(tale.help.as_ref().map(|help| format!("  {}", plain(help))));
-    if let Some(waits) = &tale.waits {
+    let mut lines = vec![format!("{style}{}{style:#}", plain(&report.summary))];
+    lines.extend(report.help.as_ref().map(|help| format!("  {}", plain(help))));
+    if let Some(waits) = &report.waits {
         lines.extend(waits.ahead.map(|ahead| match ahead {
             0 => "  it is next in its pool".to_owned(),
             ahead => format!("  {} in its pool {} first", counted(ahead, "job"), if ahead == 1 { "comes" } else { "come" }),
         }));
-        lines.extend(waits.next_try_at.map(|at| match at.0 > tale.at.0 {
-            true => format!("  next try at {}, in {}", at.near(tale.at.0), span(at.0.since(tale.at.0))),
+        lines.extend(waits.next_try_at.map(|at| match at.0 > report.at.0 {
+            true => format!("  next try at {}, in {}", at.near(report.at.0), duration_text(at.0.since(report.at.0))),
             false => "  the next try is due".to_owned(),
         }));
         lines.extend(waits.help.as_ref().map(|help| format!("  {}", plain(help))));
     }
-    lines.extend(tale.swaps.iter().map(|swap| format!("  {}", plain(swap))));
-    if tale.tries_microdollars.0 > 0 {
-        lines.push(format!("  runners that were started for it and got no job cost {}", dollars(tale.tries_microdollars)));
+    lines.extend(report.swaps.iter().map(|swap| format!("  {}", plain(swap))));
+    if report.tries_microdollars.0 > 0 {
+        lines.push(format!("  runners that were started for it and got no job cost {}", dollars(report.tries_microdollars)));
     }
     lines.join("\n")
 }
 
-fn matched(tale: &Tale) -> Option<String> {
-    let words = tale.matched.as_ref()?.in_words();
+fn matched(report: &JobReport) -> Option<String> {
+    let words = report.matched.as_ref()?.in_words();
     let lines: Vec<String> = words.iter().map(|line| format!("{FAINT}{}{FAINT:#}", plain(line))).collect();
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
-fn story(tale: &Tale, room: Option<usize>) -> String {
+fn story(report: &JobReport, room: Option<usize>) -> String {
     let mut table = Table::new([Column::new("TIME (UTC)"), Column::new("SINCE"), Column::new("WHO"), Column::new("WHAT").wraps(24)]);
-    for (number, line) in tale.story.iter().enumerate() {
+    for (number, line) in report.story.iter().enumerate() {
         let since = Duration::from_secs_f64(line.since_last_seconds.clamp(0.0, 1e9));
-        let since = if number == 0 { String::new() } else { format!("+{}", span(since)) };
+        let since = if number == 0 { String::new() } else { format!("+{}", duration_text(since)) };
         let who = line.runner.as_ref().map_or("job", |runner| short(runner.as_str()));
-        table.row([line.at.column(tale.at.0).into(), Cell::number(since), who.into(), line.text.as_str().into()]);
+        table.row([line.at.column(report.at.0).into(), Cell::number(since), who.into(), line.text.as_str().into()]);
     }
-    let cut = if tale.story_incomplete {
+    let cut = if report.story_incomplete {
         format!("\n{FAINT}so many runners ended meanwhile that some of this story may not have been found{FAINT:#}")
     } else {
         String::new()
@@ -95,7 +95,7 @@ fn short(runner: &str) -> &str {
     runner.get(runner.len().saturating_sub(SHORT)..).unwrap_or(runner)
 }
 
-fn runners(tale: &Tale, room: Option<usize>) -> String {
+fn runners(report: &JobReport, room: Option<usize>) -> String {
     let mut table = Table::new([
         Column::new("WHO"),
         Column::new("RUNNER").cuts_middle(15),
@@ -104,7 +104,7 @@ fn runners(tale: &Tale, room: Option<usize>) -> String {
         Column::new("COST").hides(1),
         Column::new("TASK").cuts(12),
     ]);
-    for beside in &tale.runners {
+    for beside in &report.runners {
         let (state, style) = state(beside);
         let task = beside.task.as_deref().and_then(|task| task.rsplit('/').next()).unwrap_or_default();
         table.row([
@@ -120,8 +120,8 @@ fn runners(tale: &Tale, room: Option<usize>) -> String {
 }
 
 fn state(beside: &Beside) -> (&'static str, Style) {
-    match (beside.stage, &beside.killed, beside.outcome) {
-        (Some(stage), ..) => (stage.word(), Style::new()),
+    match (beside.phase, &beside.killed, beside.outcome) {
+        (Some(phase), ..) => (phase.word(), Style::new()),
         (None, Some(killed), _) => killed_in_a_word(killed),
         (None, None, Some(outcome)) => outcome_in_a_word(outcome),
         (None, None, None) => ("closed", FAINT),

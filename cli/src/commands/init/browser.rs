@@ -32,7 +32,7 @@ pub fn form_address(form_url: &str, manifest: &str) -> String {
     format!("data:text/html;base64,{}", STANDARD.encode(page))
 }
 
-/// State and code in what somebody pasted: the address that GitHub sent the browser to, or its query.
+/// State and code in what someone pasted: the address that GitHub sent the browser to, or its query.
 ///
 /// # Errors
 ///
@@ -45,7 +45,7 @@ pub fn pasted(line: &str) -> Result<(String, String), &'static str> {
         |name: &str| query.split('&').filter_map(|field| field.split_once('=')).find(|(named, _)| *named == name).map(|(_, value)| value);
     match (field("state"), field("code")) {
         (Some(state), Some(code)) => Ok((state.to_owned(), code.to_owned())),
-        (None, Some(_)) => Err("paste the whole address: without its state nobody can tell whose answer this is"),
+        (None, Some(_)) => Err("paste the whole address: without its state no one can tell whose answer this is"),
         _ => Err("paste the address that GitHub sent the browser to: http://127.0.0.1:…/callback?code=…&state=…"),
     }
 }

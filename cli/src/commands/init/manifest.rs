@@ -24,7 +24,7 @@ pub enum Scope {
 pub enum Owner {
     /// An organization, by its login.
     Organization(String),
-    /// Whoever is signed in.
+    /// Anyone who is signed in.
     Myself,
 }
 
@@ -35,7 +35,7 @@ pub struct Choice {
     pub scope: Scope,
     /// Whose the App is.
     pub owner: Owner,
-    /// The App's name: nobody else's at that GitHub.
+    /// The App's name: no one else's at that GitHub.
     pub name: String,
 }
 
@@ -124,7 +124,7 @@ impl Choice {
         if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
             return wrong(Field::Name, format!("An App's name has 1 to {LONGEST_NAME} characters"));
         }
-        // `_` is in the logins of enterprise managed users and of nobody else.
+        // `_` is in the logins of enterprise managed users and of no one else.
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if organization.len() > LONGEST_LOGIN || !organization.chars().all(allowed) {
             let problem = format!("{organization:?} is not an organization's login: write it as in https://github.com/<login>");

@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_somebody_typed_is_no_html() {
+    fn what_someone_typed_is_no_html() {
         let evil = r#""><script>alert('x')</script>&"#;
         let defaults = Defaults { scope: Scope::Organization, organization: evil.to_owned(), name: evil.to_owned() };
         let choice = Choice { scope: Scope::Repository, owner: Owner::Organization(evil.to_owned()), name: evil.to_owned() };

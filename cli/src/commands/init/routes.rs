@@ -15,12 +15,12 @@ use axum::routing::{get, post};
 use axum::{Router, body::Body};
 use serde::Deserialize;
 
-use super::desk::{Desk, Outcome};
-use super::guard::Refused;
+use super::callback_server::{CallbackServer, Outcome};
 use super::manifest::{Choice, Scope};
+use super::oauth_state::Refused;
 use super::pages::{self, Defaults};
 
-/// What every answer says: no script, no frame, nothing kept, and no address of ours in anybody's log. Forms may go to GitHub, and
+/// What every answer says: no script, no frame, nothing kept, and no address of ours in anyone's log. Forms may go to GitHub, and
 /// from there to wherever one signs in: `form-action` would follow the redirects.
 const HEADERS: [(HeaderName, &str); 5] = [
     (CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"),
@@ -31,10 +31,10 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-type Shared = State<Arc<Desk>>;
+type Shared = State<Arc<CallbackServer>>;
 
 /// All routes.
-pub(super) fn router(desk: Arc<Desk>) -> Router {
+pub(super) fn router(callback_server: Arc<CallbackServer>) -> Router {
     Router::new()
         .route("/", get(choose))
         .route("/manifest", post(manifest))
@@ -42,14 +42,14 @@ pub(super) fn router(desk: Arc<Desk>) -> Router {
         .route("/done", get(done))
         .route("/{ticket}", get(enter))
         .fallback(async || refused(StatusCode::NOT_FOUND, "there is nothing here"))
-        .layer(from_fn_with_state(Arc::clone(&desk), only_for_us))
-        .with_state(desk)
+        .layer(from_fn_with_state(Arc::clone(&callback_server), only_for_us))
+        .with_state(callback_server)
 }
 
 /// Refuses whatever did not mean to come to this very server.
-async fn only_for_us(State(desk): Shared, request: Request, next: Next) -> Response {
+async fn only_for_us(State(callback_server): Shared, request: Request, next: Next) -> Response {
     let mut hosts = request.headers().get_all(HOST).iter();
-    let right = hosts.next().is_some_and(|host| host.as_bytes() == desk.authority.as_bytes()) && hosts.next().is_none();
+    let right = hosts.next().is_some_and(|host| host.as_bytes() == callback_server.authority.as_bytes()) && hosts.next().is_none();
     let mut answer = if right {
         next.run(request).await
     } else {
@@ -62,19 +62,19 @@ async fn only_for_us(State(desk): Shared, request: Request, next: Next) -> Respo
 }
 
 /// The address that mayfly printed: good once.
-async fn enter(State(desk): Shared, Path(ticket): Path<String>) -> Response {
-    let Some(cookie) = desk.admit(&ticket) else {
+async fn enter(State(callback_server): Shared, Path(ticket): Path<String>) -> Response {
+    let Some(cookie) = callback_server.admit(&ticket) else {
         return refused(StatusCode::FORBIDDEN, "this address was opened before, or is another run's: start mayfly init again");
     };
-    let cookie = format!("{}={cookie}; HttpOnly; SameSite=Strict; Path=/", desk.cookie_name());
+    let cookie = format!("{}={cookie}; HttpOnly; SameSite=Strict; Path=/", callback_server.cookie_name());
     (StatusCode::SEE_OTHER, [(LOCATION, "/".to_owned()), (SET_COOKIE, cookie)]).into_response()
 }
 
-async fn choose(State(desk): Shared, headers: HeaderMap) -> Response {
-    if !admitted(&desk, &headers) {
+async fn choose(State(callback_server): Shared, headers: HeaderMap) -> Response {
+    if !admitted(&callback_server, &headers) {
         return refused(StatusCode::FORBIDDEN, "open the address that mayfly printed");
     }
-    html(StatusCode::OK, pages::choose(&desk.about.stack, &desk.about.defaults, None))
+    html(StatusCode::OK, pages::choose(&callback_server.about.stack, &callback_server.about.defaults, None))
 }
 
 #[derive(Deserialize)]
@@ -91,9 +91,9 @@ struct Fields {
     name: String,
 }
 
-async fn manifest(State(desk): Shared, headers: HeaderMap, Form(fields): Form<Fields>) -> Response {
-    let own = headers.get(ORIGIN).is_some_and(|origin| origin.as_bytes() == desk.origin().as_bytes());
-    if !own || !admitted(&desk, &headers) {
+async fn manifest(State(callback_server): Shared, headers: HeaderMap, Form(fields): Form<Fields>) -> Response {
+    let own = headers.get(ORIGIN).is_some_and(|origin| origin.as_bytes() == callback_server.origin().as_bytes());
+    if !own || !admitted(&callback_server, &headers) {
         return refused(StatusCode::FORBIDDEN, "the form was not sent from mayfly's own page");
     }
     let scope = match fields.scope {
@@ -101,37 +101,37 @@ async fn manifest(State(desk): Shared, headers: HeaderMap, Form(fields): Form<Fi
         ScopeField::Repository => Scope::Repository,
     };
     match Choice::checked(scope, &fields.organization, &fields.name) {
-        Ok(choice) => match desk.form(&choice) {
+        Ok(choice) => match callback_server.form(&choice) {
             Ok(form) => html(StatusCode::OK, form),
             Err(failure) => html(StatusCode::INTERNAL_SERVER_ERROR, pages::failed(&failure.problem)),
         },
         Err(wrong) => {
             let defaults = Defaults { scope, organization: fields.organization, name: fields.name };
-            html(StatusCode::UNPROCESSABLE_ENTITY, pages::choose(&desk.about.stack, &defaults, Some(&wrong)))
+            html(StatusCode::UNPROCESSABLE_ENTITY, pages::choose(&callback_server.about.stack, &defaults, Some(&wrong)))
         }
     }
 }
 
 /// GitHub sends the browser here. The answer leads away at once: code and state leave the address bar.
-async fn callback(State(desk): Shared, headers: HeaderMap, Query(query): Query<HashMap<String, String>>) -> Response {
-    if let Some(why) = not_navigated(&desk, &headers) {
+async fn callback(State(callback_server): Shared, headers: HeaderMap, Query(query): Query<HashMap<String, String>>) -> Response {
+    if let Some(why) = not_navigated(&callback_server, &headers) {
         return refused(StatusCode::FORBIDDEN, why);
     }
     let field = |name: &str| query.get(name).map(String::as_str);
-    if let Err(why) = desk.take(field("state"), field("code")) {
+    if let Err(why) = callback_server.take(field("state"), field("code")) {
         let status = if why == Refused::Foreign { StatusCode::FORBIDDEN } else { StatusCode::GONE };
         return refused(status, &why.to_string());
     }
-    desk.send_to_last_page();
-    desk.outcome().await;
+    callback_server.send_to_last_page();
+    callback_server.outcome().await;
     (StatusCode::SEE_OTHER, [(LOCATION, "/done")]).into_response()
 }
 
-/// A callback is somebody's browser going from GitHub to here: no script's request, no picture on a page, no form of another site.
-fn not_navigated(desk: &Desk, headers: &HeaderMap) -> Option<&'static str> {
+/// A callback is someone's browser going from GitHub to here: no script's request, no picture on a page, no form of another site.
+fn not_navigated(callback_server: &CallbackServer, headers: &HeaderMap) -> Option<&'static str> {
     let said = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let origin = said("origin");
-    if origin.is_some_and(|origin| origin != desk.origin() && origin != desk.about.github) {
+    if origin.is_some_and(|origin| origin != callback_server.origin() && origin != callback_server.about.github) {
         return Some("another site sent this");
     }
     let embedded =
@@ -139,19 +139,19 @@ fn not_navigated(desk: &Desk, headers: &HeaderMap) -> Option<&'static str> {
     embedded.then_some("this is to be opened in a window of its own")
 }
 
-async fn done(State(desk): Shared) -> Response {
-    let outcome = desk.outcome().await;
-    desk.last_page_is_shown();
+async fn done(State(callback_server): Shared) -> Response {
+    let outcome = callback_server.outcome().await;
+    callback_server.last_page_is_shown();
     match outcome {
         Outcome::Made { name, install_url } => html(StatusCode::OK, pages::made(&name, &install_url)),
         Outcome::Failed(problem) => html(StatusCode::OK, pages::failed(&problem)),
     }
 }
 
-fn admitted(desk: &Desk, headers: &HeaderMap) -> bool {
-    let name = desk.cookie_name();
+fn admitted(callback_server: &CallbackServer, headers: &HeaderMap) -> bool {
+    let name = callback_server.cookie_name();
     let cookies = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
-    cookies.filter_map(|cookie| cookie.trim().split_once('=')).any(|(named, value)| named == name && desk.knows(value))
+    cookies.filter_map(|cookie| cookie.trim().split_once('=')).any(|(named, value)| named == name && callback_server.knows(value))
 }
 
 fn refused(status: StatusCode, why: &str) -> Response {

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use mayfly_config::pools_file::{duration_in_words, memory_in_words};
 use mayfly_domain::model::id::PoolName;
-use mayfly_domain::model::pool::{Account, Pool, Pools, RepositoryPattern, Scope};
+use mayfly_domain::model::pool::{Account, Pool, Pools, RepositoryPattern};
 use mayfly_domain::model::size::{Architecture, Capacity};
+use mayfly_domain::model::target::Scope;
 use serde::Serialize;
 use serde_json::{Number, Value, json};
 
@@ -92,7 +93,7 @@ fn changes(before: Option<Keys>, after: Option<Keys>) -> Vec<KeyChange> {
 }
 
 fn of_file(pools: &Pools) -> Keys {
-    let Pools { accounts, pools: _, generation: _ } = pools;
+    let Pools { accounts, pools: _, version: _ } = pools;
     vec![("accounts", Some(accounts.iter().map(account).collect()))]
 }
 
@@ -122,7 +123,7 @@ fn of_pool(pool: &Pool) -> Keys {
         min_idle,
         idle_timeout,
         max_lifetime,
-        rerun_reclaimed,
+        rerun_interrupted,
     } = pool;
     let (scope, group) = match scope {
         Scope::Repository => ("repository", None),
@@ -149,7 +150,7 @@ fn of_pool(pool: &Pool) -> Keys {
         ("min_idle", Some(json!(min_idle))),
         ("idle_timeout", Some(json!(duration_in_words(*idle_timeout)))),
         ("max_lifetime", Some(json!(duration_in_words(*max_lifetime)))),
-        ("rerun_reclaimed", rerun_reclaimed.then(|| json!(true))),
+        ("rerun_interrupted", rerun_interrupted.then(|| json!(true))),
     ]
 }
 

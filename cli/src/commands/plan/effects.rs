@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use mayfly_domain::model::job::JobRecord;
-use mayfly_domain::model::pool::{Placement, Pool, Pools, Wanted};
+use mayfly_domain::model::pool::{JobRequirements, Placement, Pool, Pools};
 use mayfly_domain::model::runner::Runner;
 use serde::Serialize;
 
 use super::difference::{Differing, Kind};
-use crate::words::counted;
+use crate::text_format::counted;
 
 /// What `max = 0` means.
 const PAUSED: &str = "paused (max = 0): it takes jobs, and starts nothing for them until max is raised";
@@ -69,7 +69,7 @@ impl Destinations {
     pub fn of(jobs: &[JobRecord], pools: &Pools) -> Self {
         let mut found = Self::default();
         for job in jobs {
-            let wanted = Wanted { labels: &job.labels, repository: &job.repository, run: job.run, attempt: job.attempt };
+            let wanted = JobRequirements { labels: &job.labels, repository: &job.repository, run: job.run, attempt: job.attempt };
             let (counts, name) = match pools.place(wanted) {
                 Placement::Pool(pool) => (&mut found.pools, pool.name.to_string()),
                 Placement::Unplaced(why) => (&mut found.none, why.to_string()),

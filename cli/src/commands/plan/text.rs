@@ -8,14 +8,14 @@ use mayfly_domain::model::price::MicroDollars;
 use super::difference::{KeyChange, Kind, capacity, is_default, toml};
 use super::effects::Live;
 use super::{Plan, PoolPlan, VcpuPlan};
-use crate::screen::{BAD, DOUBTFUL, FAINT, GOOD, STRONG};
-use crate::words::{counted, plain};
+use crate::screen::{BAD, CAUTION, FAINT, GOOD, STRONG};
+use crate::text_format::{counted, plain};
 
 pub(super) fn in_words(plan: &Plan, every_key: bool) -> String {
     let mut lines = vec![head(plan)];
     if !plan.github.is_empty() {
         lines.push(String::new());
-        lines.push(format!("  {DOUBTFUL}~{DOUBTFUL:#} {STRONG}[github]{STRONG:#}"));
+        lines.push(format!("  {CAUTION}~{CAUTION:#} {STRONG}[github]{STRONG:#}"));
         lines.extend(plan.github.iter().map(key));
     }
     let mut after_one_line = false;
@@ -57,7 +57,7 @@ fn head(plan: &Plan) -> String {
 fn sign(kind: Kind) -> (char, Style) {
     match kind {
         Kind::Add => ('+', GOOD),
-        Kind::Change => ('~', DOUBTFUL),
+        Kind::Change => ('~', CAUTION),
         Kind::Remove => ('-', BAD),
     }
 }
@@ -102,7 +102,7 @@ fn key(change: &KeyChange) -> String {
         (Some(before), None) => format!("      {BAD}-{BAD:#} {key} = {before}"),
         (before, after) => {
             let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
-            format!("      {DOUBTFUL}~{DOUBTFUL:#} {key} = {before} {FAINT}→{FAINT:#} {after}")
+            format!("      {CAUTION}~{CAUTION:#} {key} = {before} {FAINT}→{FAINT:#} {after}")
         }
     }
 }
@@ -127,7 +127,7 @@ fn vcpus(vcpus: &VcpuPlan) -> Option<String> {
     }
     let may = match allowed {
         Some(allowed) if over => {
-            format!("{DOUBTFUL}the account may run {allowed}{DOUBTFUL:#}, so jobs will wait: lower max, or ask for more in Service Quotas")
+            format!("{CAUTION}the account may run {allowed}{CAUTION:#}, so jobs will wait: lower max, or ask for more in Service Quotas")
         }
         Some(allowed) => format!("the account may run {allowed}"),
         None => format!("{FAINT}how many the account may run is unknown: Service Quotas does not tell these credentials{FAINT:#}"),

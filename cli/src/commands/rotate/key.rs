@@ -1,16 +1,16 @@
 //! Another private key for the App. GitHub takes both until the old one is deleted on its page.
 
-use mayfly_domain::model::times::SECRETS_FRESH;
-use mayfly_github::{AppItself as _, AppKey, Secret};
+use mayfly_domain::model::timeouts::SECRETS_FRESH;
+use mayfly_github::{AppApi as _, AppKey, Secret};
 use serde::Serialize;
 use tokio::time::sleep;
 
 use super::Place;
 use super::fingerprint::fingerprint;
-use crate::commands::init::review::settings_url;
-use crate::door::{Door, patiently, soon};
+use crate::commands::init::permissions::settings_url;
 use crate::failure::Failure;
-use crate::vault::{Existing, Vault, app_of, app_text};
+use crate::github_setup::{GithubSetup, patiently, soon};
+use crate::secrets_store::{Existing, SecretsStore, app_of, app_text};
 
 /// What was done, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -30,27 +30,27 @@ pub struct Rotated {
 /// # Errors
 ///
 /// If the key is not the App's, or GitHub or AWS refuses.
-pub async fn rotate<D: Door, V: Vault>(place: &Place<'_, D, V>, new: Secret) -> Result<Rotated, Failure> {
+pub async fn rotate<D: GithubSetup, V: SecretsStore>(place: &Place<'_, D, V>, new: Secret) -> Result<Rotated, Failure> {
     let name = place.parameter("github-app");
-    let kept = place.vault.read(&name).await?.ok_or_else(|| place.missing("github-app"))?;
+    let kept = place.secrets_store.read(&name).await?.ok_or_else(|| place.missing("github-app"))?;
     let old = app_of(&name, &kept)?;
     let key = AppKey { private_key: new, ..old.clone() };
     if key.private_key.expose().trim() == old.private_key.expose().trim() {
         return Err(Failure::new("this is the key that is in use", "generate another one on the App's settings page"));
     }
-    let app = place.door.enter(&key)?;
-    let now = patiently("check the new key", || app.app_now(soon())).await?;
+    let app = place.github_setup.enter(&key)?;
+    let now = patiently("check the new key", || app.app_info(soon())).await?;
     if now.id != key.app_id {
         let problem = format!("this key is of the App {} ({}), not of {}", now.id, now.name, key.app_id);
         return Err(Failure::new(problem, "generate one on the right App's settings page"));
     }
-    if place.vault.write(&name, &app_text(&key)?, Existing::Replace).await? != kept.version + 1 {
+    if place.secrets_store.write(&name, &app_text(&key)?, Existing::Replace).await? != kept.version + 1 {
         return Err(Failure::new(
-            format!("somebody else wrote the SSM parameter {name} meanwhile"),
+            format!("someone else wrote the SSM parameter {name} meanwhile"),
             "look which key is to be in use, and run mayfly rotate key with that one again",
         ));
     }
-    place.vault.publish(&place.parameter("github"), &key.url).await?;
+    place.secrets_store.publish(&place.parameter("github"), &key.url).await?;
     let seconds = SECRETS_FRESH.as_secs() + 30;
     place.teller.say(&format!("stored the new key; waiting {seconds}s until no function uses the old one any more"));
     sleep(std::time::Duration::from_secs(seconds)).await;

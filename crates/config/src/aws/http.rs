@@ -50,7 +50,7 @@ struct Clients {
     connect: Duration,
     /// For `https`: with the system's root certificates.
     trusting: OnceLock<Client>,
-    /// For `http`, which only a stack on this machine speaks: trusts nobody, and so has nothing to read.
+    /// For `http`, which only a stack on this machine speaks: trusts no one, and so has nothing to read.
     plain: OnceLock<Client>,
 }
 

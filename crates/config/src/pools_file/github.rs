@@ -1,4 +1,4 @@
-//! `[github]`: who is served. Not which GitHub: that address belongs to the App's key, for whoever answers there receives what the key signs.
+//! `[github]`: who is served. Not which GitHub: that address belongs to the App's key, for anyone who answers there receives what the key signs.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>) -> Vec<Account> 
     let section = root.field("github").and_then(|field| reader.section(field));
     let Some(section) = section else {
         if root.field("github").is_none() {
-            reader.report_absence(0, "github.accounts", "nobody is served", format!("add [github] with {ACCOUNTS}"));
+            reader.report_absence(0, "github.accounts", "no one is served", format!("add [github] with {ACCOUNTS}"));
         }
         return Vec::new();
     };
@@ -31,12 +31,12 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>) -> Vec<Account> 
 
 fn accounts(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<Account> {
     let Some(field) = section.field("accounts") else {
-        reader.report_absence(section.at, &section.path_of("accounts"), "nobody is served", format!("add {ACCOUNTS}"));
+        reader.report_absence(section.at, &section.path_of("accounts"), "no one is served", format!("add {ACCOUNTS}"));
         return Vec::new();
     };
     let Some(parts) = reader.list(&field, ACCOUNTS) else { return Vec::new() };
     if parts.is_empty() {
-        reader.report(field.at, &field.path, "nobody is served", format!("name organizations or users, as {ACCOUNTS}"));
+        reader.report(field.at, &field.path, "no one is served", format!("name organizations or users, as {ACCOUNTS}"));
     }
     let mut seen = BTreeSet::new();
     let mut accounts = Vec::new();

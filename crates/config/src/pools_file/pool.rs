@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::pool::{Account, Pool};
-use mayfly_domain::model::times;
+use mayfly_domain::model::timeouts;
 
 use self::labels::Offered;
 use super::reader::{Field, Reader, Section};
@@ -33,7 +33,7 @@ pub(super) const DEFAULT_KEYS: &[&str] = &[
     "task_role",
     "idle_timeout",
     "max_lifetime",
-    "rerun_reclaimed",
+    "rerun_interrupted",
 ];
 
 /// What it may not, and why.
@@ -45,7 +45,7 @@ pub(super) const NO_DEFAULT: &[(&str, &str)] = &[
 /// What a pool may set, but what the list of defaults lacks.
 const POOL_KEYS: &[&str] = &["labels", "priority"];
 
-/// What somebody may look for in a pool.
+/// What someone may look for in a pool.
 const NOT_IN_A_POOL: &[(&str, &str)] = &[
     ("name", "the name of a pool is that of its table: [pools.<name>]"),
     ("group", "did you mean runner_group?"),
@@ -55,7 +55,7 @@ const NOT_IN_A_POOL: &[(&str, &str)] = &[
 /// Words of keys by which credentials for a registry are given elsewhere.
 const REGISTRY_CREDENTIALS: [&str; 4] = ["credential", "pullsecret", "registryauth", "registrysecret"];
 
-/// The hint for a key that somebody wrote to give credentials for a registry; none for any other.
+/// The hint for a key that someone wrote to give credentials for a registry; none for any other.
 pub(super) fn no_credentials(key: &str) -> Option<&'static str> {
     let folded: String = key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
     REGISTRY_CREDENTIALS.iter().any(|word| folded.contains(word)).then_some(
@@ -101,9 +101,9 @@ impl<'d> Declared<'_, 'd> {
         let priority = self.field("priority").and_then(|field| reader.integer(&field, i32::MIN.into(), i32::MAX.into()));
         let image = self.field("image").map_or_else(|| Some(IMAGE.to_owned()), |field| place::image(reader, &field));
         let task_role = self.field("task_role").and_then(|field| place::task_role(reader, &field));
-        let idle_timeout = self.duration(reader, "idle_timeout", times::IDLE_TIMEOUT, IDLE_TIMEOUT);
-        let max_lifetime = self.duration(reader, "max_lifetime", times::MAX_LIFETIME, MAX_LIFETIME);
-        let rerun_reclaimed = self.boolean(reader, "rerun_reclaimed");
+        let idle_timeout = self.duration(reader, "idle_timeout", timeouts::IDLE_TIMEOUT, IDLE_TIMEOUT);
+        let max_lifetime = self.duration(reader, "max_lifetime", timeouts::MAX_LIFETIME, MAX_LIFETIME);
+        let rerun_interrupted = self.boolean(reader, "rerun_interrupted");
         Some(Pool {
             name: name?,
             labels: labels?,
@@ -120,7 +120,7 @@ impl<'d> Declared<'_, 'd> {
             min_idle,
             idle_timeout,
             max_lifetime,
-            rerun_reclaimed,
+            rerun_interrupted,
         })
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use toml::de::{DeArray, DeTable, DeValue, Error};
 
 use super::Problem;
-use super::words::nearest;
+use super::suggest::nearest;
 
 /// A value, its path and where it stands.
 pub(super) struct Field<'d> {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use mayfly_config::pools_file::{Review, Vcpus, parse, review};
 use mayfly_domain::model::id::{OwnerId, PoolName};
 use mayfly_domain::model::label::Labels;
-use mayfly_domain::model::pool::{Account, Pool, RepositoryPattern, Scope};
+use mayfly_domain::model::pool::{Account, Pool, RepositoryPattern};
 use mayfly_domain::model::size::{Architecture, Capacity, Size};
+use mayfly_domain::model::target::Scope;
 
 /// Nothing wrong with it; the cases below spoil one line each.
 const GOOD: &str = r#"[github]
@@ -32,7 +33,7 @@ fn problems(text: &str) -> Vec<String> {
 #[test]
 fn the_shortest_good_file_has_the_documented_defaults() {
     let pools = parse(GOOD, 7).unwrap();
-    assert_eq!(pools.generation, 7);
+    assert_eq!(pools.version, 7);
     assert_eq!(pools.accounts, [Account { login: "acme".into(), id: None }]);
     let size = Size { cpu: 2048, memory_mib: 8192, disk_gib: 20, architecture: Architecture::X64, capacity: Capacity::OnDemand };
     let expected = Pool {
@@ -88,7 +89,7 @@ fn every_key_is_read_and_a_pool_overrides_the_defaults() {
         cpu = 1
         memory = "2 GiB"
         max = 1
-        rerun_reclaimed = true
+        rerun_interrupted = true
         "#,
         1,
     )
@@ -113,9 +114,9 @@ fn every_key_is_read_and_a_pool_overrides_the_defaults() {
         min_idle: 2,
         idle_timeout: Duration::from_secs(90),
         max_lifetime: Duration::from_secs(432_000),
-        rerun_reclaimed: false,
+        rerun_interrupted: false,
     };
-    assert!(pools.get(&name("cheap")).unwrap().rerun_reclaimed);
+    assert!(pools.get(&name("cheap")).unwrap().rerun_interrupted);
     assert_eq!(pools.get(&name("linux-arm64")), Some(&expected));
     assert_eq!(expected.labels.iter().collect::<Vec<_>>(), ["arm64", "Big"]);
 }
@@ -197,7 +198,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("group at a repository", "+max = 50", "runner_group = \"Default\""),
     ("no repositories", "+max = 50", "repositories = []"),
     ("odd repositories", "+max = 50", "repositories = [\"app\", \"acme/\", \"acme/a/b\", \"acme/a b\", \"*\", 3]"),
-    ("repository of somebody else", "+max = 50", "repositories = [\"ACME/app\", \"umbrella/app\", \"*/app\"]"),
+    ("repository of someone else", "+max = 50", "repositories = [\"ACME/app\", \"umbrella/app\", \"*/app\"]"),
     // Image, role, times.
     ("image without a name", "+max = 50", "image = \":latest\""),
     ("image of a registry alone", "+max = 50", "image = \"ghcr.io/:latest\""),
@@ -218,7 +219,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("idle_timeout too long", "+max = 50", "idle_timeout = \"61m\""),
     ("max_lifetime too short", "+max = 50", "max_lifetime = \"9m\""),
     ("max_lifetime too long", "+max = 50", "max_lifetime = \"6d\""),
-    ("rerun as text", "+max = 50", "rerun_reclaimed = \"yes\""),
+    ("rerun as text", "+max = 50", "rerun_interrupted = \"yes\""),
 ];
 
 fn spoilt(line: &str, instead: &str) -> String {
@@ -334,7 +335,7 @@ fn what_is_possible_but_surely_not_meant_is_doubted_where_it_stands() {
         ),
         (
             one("labels = [\"mayfly\"]\nmax = 2\npublic = true\ntask_role = \"deploy\"\nrepositories = [\"acme/app\"]"),
-            "line 8: pools.linux.public: anybody who can open",
+            "line 8: pools.linux.public: anyone who can open",
         ),
         (
             one("labels = [\"mayfly\"]\nmax = 2\ntask_role = \"deploy\""),

@@ -12,7 +12,7 @@ use crate::model::id::{JobId, RepositoryId};
 use crate::model::job::WaitingJob;
 use crate::model::runner::{Runner, RunnerState};
 use crate::model::time::Timestamp;
-use crate::model::times;
+use crate::model::timeouts;
 
 /// When runners for so many different jobs in a row were given nothing, one runner at a time is tried.
 pub const OPENS: usize = 5;
@@ -58,7 +58,7 @@ impl Assignment {
     }
 
     /// Counts a runner, launched then, that registered for the job and was given nothing although the job still waits.
-    pub(crate) fn nothing_given(&mut self, job: JobId, launched: Timestamp, now: Timestamp) -> Counted {
+    pub(crate) fn record_not_assigned(&mut self, job: JobId, launched: Timestamp, now: Timestamp) -> Counted {
         if self.probes == 0 {
             let changed = self.jobs.insert(job);
             self.at = now;
@@ -78,7 +78,7 @@ impl Assignment {
     fn found_so(&mut self, now: Timestamp) {
         self.probes = self.probes.saturating_add(1);
         self.at = now;
-        self.not_before = Some(now.plus(times::doubled(times::BACK_OFF_MIN, self.probes - 1, PROBE)));
+        self.not_before = Some(now.plus(timeouts::exponential_backoff(timeouts::BACK_OFF_MIN, self.probes - 1, PROBE)));
     }
 
     /// When the next runner may be started, if one at a time is tried: `None` while nothing speaks against all of them. `jobs` and `runners` are those of the pool.
@@ -90,7 +90,7 @@ impl Assignment {
         if runners.iter().filter(given).any(|runner| runner.busy_at.is_some_and(|busy| busy > self.at)) {
             return None;
         }
-        let confirmed = |job: &&WaitingJob| job.repository == self.repository && job.attempts > 0 && !job.ask;
+        let confirmed = |job: &&WaitingJob| job.repository == self.repository && job.attempts > 0 && !job.needs_check;
         (self.probes > 1 || jobs.iter().filter(confirmed).count() >= CONFIRMED).then_some(not_before)
     }
 }
@@ -114,15 +114,15 @@ mod tests {
     fn five_jobs_open_it_and_only_runners_started_later_count_on() {
         let mut assignment = Assignment::new(RepositoryId(1), "d", at(0));
         for job in 1..=4 {
-            assert_eq!(assignment.nothing_given(JobId(job), at(0), at(300)), Counted { changed: true, opened: false });
+            assert_eq!(assignment.record_not_assigned(JobId(job), at(0), at(300)), Counted { changed: true, opened: false });
         }
-        assert_eq!(assignment.nothing_given(JobId(4), at(0), at(300)), Counted { changed: false, opened: false }, "the same job");
+        assert_eq!(assignment.record_not_assigned(JobId(4), at(0), at(300)), Counted { changed: false, opened: false }, "the same job");
         assert_eq!(assignment.not_before, None);
-        assert!(assignment.nothing_given(JobId(5), at(0), at(301)).changed);
+        assert!(assignment.record_not_assigned(JobId(5), at(0), at(301)).changed);
         assert_eq!((assignment.probes, assignment.not_before), (1, Some(at(361))));
-        assert!(!assignment.nothing_given(JobId(6), at(10), at(302)).changed, "of the same wave");
-        assert_eq!(assignment.nothing_given(JobId(6), at(361), at(700)), Counted { changed: true, opened: true });
-        assert_eq!(assignment.nothing_given(JobId(7), at(900), at(1_300)), Counted { changed: true, opened: false }, "told once");
+        assert!(!assignment.record_not_assigned(JobId(6), at(10), at(302)).changed, "of the same wave");
+        assert_eq!(assignment.record_not_assigned(JobId(6), at(361), at(700)), Counted { changed: true, opened: true });
+        assert_eq!(assignment.record_not_assigned(JobId(7), at(900), at(1_300)), Counted { changed: true, opened: false }, "told once");
         assert_eq!(assignment.not_before, Some(at(1_300 + 240)));
     }
 }

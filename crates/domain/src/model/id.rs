@@ -63,7 +63,7 @@ pub struct InvalidName {
 
 /// The name of a pool: 1 to 28 characters of `a-z`, `0-9` and single inner `-`.
 ///
-/// 28, because a runner's name is `mayfly-<pool>-<26 characters>-<mint>` and GitHub allows 64 characters.
+/// 28, because a runner's name is `mayfly-<pool>-<26 characters>-<registration attempt>` and GitHub allows 64 characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PoolName(String);
@@ -204,15 +204,15 @@ impl FromStr for RunnerAddress {
     }
 }
 
-/// The name under which a runner registers at GitHub: `mayfly-<pool>-<runner id>-<mint>`.
+/// The name under which a runner registers at GitHub: `mayfly-<pool>-<runner id>-<registration attempt>`.
 ///
-/// Every call for a registration has its own mint, so that a retry never collides with what an earlier call left at GitHub.
+/// Every call for a registration has its own registration attempt, so that a retry never collides with what an earlier call left at GitHub.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunnerName {
     /// The runner and its pool.
     pub address: RunnerAddress,
     /// Which registration of this runner it is, from 1.
-    pub mint: u32,
+    pub registration_attempt: u32,
 }
 
 impl RunnerName {
@@ -230,16 +230,16 @@ fn to_base_36(number: u32) -> String {
     digits.iter().rev().collect()
 }
 
-/// `mayfly-<pool>-<runner id>-<mint>`; where that is too long, without the last dash and with the mint to base 36: a runner of a pool with a long name may
+/// `mayfly-<pool>-<runner id>-<registration attempt>`; where that is too long, without the last dash and with the registration attempt to base 36: a runner of a pool with a long name may
 /// have to ask GitHub for a registration many times, too.
 impl fmt::Display for RunnerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = format!("mayfly-{}-{}-{}", self.address.pool, self.address.runner, self.mint);
+        let plain = format!("mayfly-{}-{}-{}", self.address.pool, self.address.runner, self.registration_attempt);
         if plain.len() <= Self::MAX_LENGTH {
             return f.write_str(&plain);
         }
         // The runner's id has 26 characters, so what follows them needs no dash; and digits to base 36 are fewer.
-        write!(f, "mayfly-{}-{}{}", self.address.pool, self.address.runner, to_base_36(self.mint))
+        write!(f, "mayfly-{}-{}{}", self.address.pool, self.address.runner, to_base_36(self.registration_attempt))
     }
 }
 
@@ -247,18 +247,22 @@ impl FromStr for RunnerName {
     type Err = InvalidName;
 
     fn from_str(value: &str) -> Result<Self, InvalidName> {
-        let refuse = || InvalidName { what: "runner name", value: value.to_owned(), problem: "is not mayfly-<pool>-<runner id>-<mint>" };
+        let refuse = || InvalidName {
+            what: "runner name",
+            value: value.to_owned(),
+            problem: "is not mayfly-<pool>-<runner id>-<registration attempt>",
+        };
         let rest = value.strip_prefix("mayfly-").ok_or_else(refuse)?;
         let (before, last) = rest.rsplit_once('-').ok_or_else(refuse)?;
-        let short = last.split_at_checked(RunnerId::LENGTH).filter(|(_, mint)| !mint.is_empty());
-        let (pool, runner, mint) = match short {
-            Some((runner, mint)) => (before, runner, u32::from_str_radix(mint, 36).map_err(|_| refuse())?),
+        let short = last.split_at_checked(RunnerId::LENGTH).filter(|(_, registration_attempt)| !registration_attempt.is_empty());
+        let (pool, runner, registration_attempt) = match short {
+            Some((runner, registration_attempt)) => (before, runner, u32::from_str_radix(registration_attempt, 36).map_err(|_| refuse())?),
             None => {
                 let (pool, runner) = before.rsplit_once('-').ok_or_else(refuse)?;
                 (pool, runner, last.parse().map_err(|_| refuse())?)
             }
         };
-        let name = Self { address: RunnerAddress { pool: pool.parse()?, runner: runner.parse()? }, mint };
+        let name = Self { address: RunnerAddress { pool: pool.parse()?, runner: runner.parse()? }, registration_attempt };
         // Each name has one way to be written, so that two texts are never one runner's registration.
         if name.to_string() == value { Ok(name) } else { Err(refuse()) }
     }
@@ -291,7 +295,7 @@ mod tests {
     fn longest_runner_name_fits_githubs_limit() {
         let pool: PoolName = "a".repeat(PoolName::MAX_LENGTH).parse().unwrap();
         let runner: RunnerId = "01jd0000000000000000000000".parse().unwrap();
-        let name = RunnerName { address: RunnerAddress { pool, runner }, mint: 9 };
+        let name = RunnerName { address: RunnerAddress { pool, runner }, registration_attempt: 9 };
         assert_eq!(name.to_string().len(), 64);
         assert_eq!(name.to_string().parse(), Ok(name));
     }
@@ -301,7 +305,7 @@ mod tests {
         let pool: PoolName = "a".repeat(PoolName::MAX_LENGTH).parse().unwrap();
         let address = RunnerAddress { pool, runner: "01jd0000000000000000000000".parse().unwrap() };
         let names: std::collections::BTreeSet<String> =
-            (1..=1_295).map(|mint| RunnerName { address: address.clone(), mint }.to_string()).collect();
+            (1..=1_295).map(|registration_attempt| RunnerName { address: address.clone(), registration_attempt }.to_string()).collect();
         assert_eq!(names.len(), 1_295);
         for name in &names {
             assert!(name.len() <= RunnerName::MAX_LENGTH, "{name}");
@@ -314,7 +318,7 @@ mod tests {
     fn runner_name_of_a_pool_with_dashes_is_read_back() {
         let name: RunnerName = "mayfly-linux-arm-64-01jd0000000000000000000000-12".parse().unwrap();
         assert_eq!(name.address.pool.as_str(), "linux-arm-64");
-        assert_eq!(name.mint, 12);
+        assert_eq!(name.registration_attempt, 12);
     }
 
     #[test]

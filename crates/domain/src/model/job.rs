@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::held::Held;
+use crate::model::hold::HoldReason;
 use crate::model::id::{GithubRunnerId, InstallationId, JobId, PoolName, RepositoryId, RunId, RunnerId};
 use crate::model::label::Labels;
 use crate::model::pool::{MatchKey, Pool};
@@ -12,7 +12,7 @@ use crate::model::size::Size;
 use crate::model::story::{Note, Reason, StoryEvent, note};
 use crate::model::target::{Repository, Target, TargetKey};
 use crate::model::time::Timestamp;
-use crate::model::times;
+use crate::model::timeouts;
 
 /// What happened to a job, as a delivery says (`action`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub enum JobAction {
 /// The runner that a delivery says works on the job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AssignedRunner {
-    /// GitHub's id of it: cannot be chosen by whoever registers a runner.
+    /// GitHub's id of it: cannot be chosen by anyone who registers a runner.
     pub id: GithubRunnerId,
     /// Its name: can.
     pub name: String,
@@ -45,7 +45,7 @@ pub struct JobEvent {
     /// `X-GitHub-Delivery`; a redelivery carries the same.
     pub delivery: String,
     /// The job's status is `waiting` or `pending`: a gate or a concurrency group holds it back, even if the action says `queued`.
-    pub held: bool,
+    pub gated: bool,
     /// The job.
     pub job: JobId,
     /// Its run.
@@ -95,7 +95,7 @@ pub const MAX_NAME: usize = 255;
 
 /// A name, cut where it is too long to keep.
 #[must_use]
-pub fn kept(name: &str) -> String {
+pub fn truncated(name: &str) -> String {
     if name.chars().count() <= MAX_NAME {
         return name.to_owned();
     }
@@ -137,7 +137,7 @@ pub struct JobRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
     /// The version of the pools file that placed it.
-    pub generation: u64,
+    pub pools_version: u64,
     /// Deliveries that said queued.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub queued: BTreeSet<String>,
@@ -171,10 +171,10 @@ pub struct JobRecord {
     pub reason: Option<Reason>,
     /// When something was last learned of it: what GitHub's API shows may be older than that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub heard_at: Option<Timestamp>,
+    pub last_heard_at: Option<Timestamp>,
     /// What GitHub said, when asked, that one answer does not prove.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub doubt: Option<Doubt>,
+    pub unconfirmed: Option<Unconfirmed>,
     /// It was closed because GitHub did not show it for so long, not because GitHub said that it is over: it opens again if GitHub shows it after all.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub given_up: bool,
@@ -188,9 +188,9 @@ pub struct JobRecord {
 
 /// What GitHub said of a job, when asked, that one answer does not prove: its reads lag behind its deliveries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Doubt {
+pub struct Unconfirmed {
     /// What.
-    pub what: Doubtful,
+    pub reason: UnconfirmedReason,
     /// Since when it says so.
     pub since: Timestamp,
 }
@@ -198,27 +198,27 @@ pub struct Doubt {
 /// What one answer of GitHub's does not prove.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Doubtful {
+pub enum UnconfirmedReason {
     /// A job that was running waits for a runner again.
     QueuedAgain,
     /// It does not show the job, but its repository.
-    NotShown,
+    NotFound,
     /// It shows the App neither the job nor its repository.
-    NotSeen,
+    RepositoryNotVisible,
 }
 
 /// Begins the id of what stands in a record for a delivery that GitHub was asked instead of: the time of the question in milliseconds follows.
-const STAND_IN: &str = "asked-";
+const SYNTHETIC_DELIVERY: &str = "synthetic-";
 
 /// The id of what stands for a delivery that was not there when GitHub was asked. `which` tells several of one answer apart.
 #[must_use]
-pub fn stand_in(asked: Timestamp, which: usize) -> String {
-    format!("{STAND_IN}{}-{which}", asked.millis())
+pub fn synthetic_delivery(asked: Timestamp, which: usize) -> String {
+    format!("{SYNTHETIC_DELIVERY}{}-{which}", asked.millis())
 }
 
 /// When GitHub was asked, if this is the id of what stands for a delivery.
-pub(crate) fn asked_at(id: &str) -> Option<Timestamp> {
-    id.strip_prefix(STAND_IN)?.split('-').next()?.parse().ok().map(Timestamp::from_millis)
+pub(crate) fn synthetic_delivery_time(id: &str) -> Option<Timestamp> {
+    id.strip_prefix(SYNTHETIC_DELIVERY)?.split('-').next()?.parse().ok().map(Timestamp::from_millis)
 }
 
 impl JobRecord {
@@ -239,16 +239,16 @@ impl JobRecord {
             queued_at: self.queued_at,
             not_before: None,
             runner: None,
-            ask: false,
-            asked_at: None,
+            needs_check: false,
+            checked_at_github: None,
             attempts: 0,
             refused: false,
-            held: None,
+            hold: None,
         })
     }
 
     /// The job goes to this pool, and so has a size and a target.
-    pub(crate) fn give_to(&mut self, pool: &Pool) {
+    pub(crate) fn assign_to_pool(&mut self, pool: &Pool) {
         self.pool = Some(pool.name.clone());
         self.size = Some(pool.size);
         self.register_by(pool);
@@ -266,14 +266,14 @@ impl JobRecord {
         self.pool.is_some() || self.runner.is_some()
     }
 
-    /// True if it is over for good: GitHub said so, or nobody has it any more.
+    /// True if it is over for good: GitHub said so, or no one has it any more.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.state == JobState::Closed && !self.given_up
     }
 
     /// GitHub shows a job that was given up: it is as open as it was, in no state yet but that nothing is known to start it.
-    pub(crate) fn open_again(&mut self, now: Timestamp) {
+    pub(crate) fn reopen(&mut self, now: Timestamp) {
         if !std::mem::take(&mut self.given_up) {
             return;
         }
@@ -288,7 +288,7 @@ impl JobRecord {
 
     /// Marks the end of the record's keeping.
     pub fn expire(&mut self, closed: Timestamp) {
-        self.expires_at = Some(closed.plus(times::KEEP_RECORDS).seconds());
+        self.expires_at = Some(closed.plus(timeouts::KEEP_RECORDS).seconds());
     }
 }
 
@@ -333,20 +333,20 @@ pub struct WaitingJob {
     pub runner: Option<RunnerId>,
     /// Sweeper must ask GitHub about this job before another runner is started for it.
     #[serde(rename = "k", default, skip_serializing_if = "std::ops::Not::not")]
-    pub ask: bool,
+    pub needs_check: bool,
     /// When GitHub was asked about it last.
     #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
-    pub asked_at: Option<Timestamp>,
+    pub checked_at_github: Option<Timestamp>,
     /// How many runners registered for it and were given nothing.
     #[serde(rename = "f", default)]
     pub attempts: u32,
     /// GitHub refused its last registration for a reason that holds for every runner of its repository.
     #[serde(rename = "x", default, skip_serializing_if = "std::ops::Not::not")]
     pub refused: bool,
-    /// Why no runner was started for it when scaler looked last, for whoever asks why it waits. Cleared by the look that covers the job, and by
+    /// Why no runner was started for it when scaler looked last, for anyone who asks why it waits. Cleared by the look that covers the job, and by
     /// the reservation; until then it may be a look old, so it says nothing of a job that a runner holds or was started for. Nothing is decided by it.
-    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::model::held::lenient")]
-    pub held: Option<Held>,
+    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::model::hold::lenient")]
+    pub hold: Option<HoldReason>,
 }
 
 impl WaitingJob {
@@ -360,7 +360,7 @@ impl WaitingJob {
     /// True if a runner may be started or registered for it now.
     #[must_use]
     pub fn eligible(&self, now: Timestamp) -> bool {
-        !self.ask && self.not_before.is_none_or(|at| at <= now)
+        !self.needs_check && self.not_before.is_none_or(|at| at <= now)
     }
 }
 
@@ -372,7 +372,7 @@ mod tests {
     fn a_name_is_kept_up_to_255_characters() {
         for (length, kept_length) in [(0, 0), (255, 255), (256, 255), (900_000, 255)] {
             let name = "ä".repeat(length);
-            let kept = kept(&name);
+            let kept = truncated(&name);
             assert_eq!((kept.chars().count(), kept == name), (kept_length, length <= 255));
         }
     }

@@ -18,7 +18,7 @@ pub const MAX_LABELS: usize = 100;
 /// Most characters of one label (actions/runner, `Validators.cs`).
 pub const MAX_LABEL_LENGTH: usize = 256;
 
-/// Most labels that a sentence shows, and most characters of each: nobody reads more, and what is stored must stay small.
+/// Most labels that a sentence shows, and most characters of each: no one reads more, and what is stored must stay small.
 const SHOWN: (usize, usize) = (20, 64);
 
 /// A set of labels. GitHub compares labels without case, so does this; the first spelling is kept.
@@ -117,7 +117,7 @@ pub fn shown(label: &str) -> String {
     if !label.is_empty() && quoted.len() == label.len() + 2 && !label.contains(unclear) { start } else { quoted }
 }
 
-/// The labels that somebody may have meant who wrote this one: without what surrounds it, or several in one string. None if it can only be meant as it is.
+/// The labels that someone may have meant who wrote this one: without what surrounds it, or several in one string. None if it can only be meant as it is.
 #[must_use]
 pub fn meant_by(label: &str) -> Vec<Vec<&str>> {
     let between = |c: char| c == ',' || c.is_whitespace();
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_may_have_meant_is_found() {
+    fn what_someone_may_have_meant_is_found() {
         for (label, expected) in [
             ("mayfly", &[][..]),
             ("mayfly\n", &[&["mayfly"][..]][..]),

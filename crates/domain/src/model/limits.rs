@@ -12,7 +12,7 @@ pub struct Limits {
     pub github: BTreeMap<InstallationId, Timestamp>,
     /// Most launches that this run can send.
     pub launches: usize,
-    /// Fingerprint of what a launch of each size would be made from; by [`Size`] in its text form.
+    /// Fingerprint of what a launch of each size would be made from; by [`Size`](crate::model::size::Size) in its text form.
     pub definitions: BTreeMap<String, String>,
 }
 

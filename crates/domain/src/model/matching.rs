@@ -2,12 +2,13 @@
 
 use crate::model::id::RunId;
 use crate::model::label::Labels;
-use crate::model::pool::{Misfit, Pool, Pools, Refusal};
+use crate::model::pool::{Misfit, Pool, Pools};
+use crate::model::story::Refusal;
 use crate::model::target::Repository;
 
-/// A job that somebody wonders about.
+/// A job that someone wonders about.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct MatchQuery<'a> {
     /// `runs-on`.
     pub labels: &'a Labels,
     /// Its repository; none: whichever a pool serves.
@@ -48,7 +49,7 @@ pub enum Preference {
 impl Pools {
     /// What each pool says to a job, in the order of the file. At most one takes it.
     #[must_use]
-    pub fn verdicts<'a>(&'a self, asked: Asked<'a>) -> Vec<(&'a Pool, Verdict<'a>)> {
+    pub fn verdicts<'a>(&'a self, asked: MatchQuery<'a>) -> Vec<(&'a Pool, Verdict<'a>)> {
         let stranger = asked.repository.is_some_and(|repository| !self.serves(repository));
         let bound = |binding: crate::model::label::RunBinding| asked.run.is_none_or(|(run, attempt)| binding.admits(run, attempt));
         let against = |pool: &'a Pool| {
@@ -83,7 +84,7 @@ fn preference(best: &Pool, other: &Pool, labels: &Labels) -> Preference {
 mod tests {
     use super::*;
     use crate::model::id::{OwnerId, RepositoryId};
-    use crate::model::pool::{Account, Placement, RepositoryPattern, Wanted};
+    use crate::model::pool::{Account, JobRequirements, Placement, RepositoryPattern};
     use crate::model::size::{Architecture, Capacity, Size};
     use proptest::prelude::*;
 
@@ -114,14 +115,14 @@ mod tests {
             let pools = Pools {
                 accounts: vec![Account { login: "acme".into(), id: None }],
                 pools: pools.into_iter().enumerate().map(named).collect(),
-                generation: 1,
+                version: 1,
             };
             let name = format!("{}/{}", if ours { "acme" } else { "other" }, if app { "app" } else { "lib" });
             let repository = Repository { id: RepositoryId(1), name, owner: OwnerId(1), private };
             let labels: Labels = labels.into_iter().collect();
-            let said = pools.verdicts(Asked { labels: &labels, repository: Some(&repository), run: Some((RunId(5), 1)) });
+            let said = pools.verdicts(MatchQuery { labels: &labels, repository: Some(&repository), run: Some((RunId(5), 1)) });
             let takes: Vec<&str> = said.iter().filter(|(_, verdict)| *verdict == Verdict::Takes).map(|(pool, _)| pool.name.as_str()).collect();
-            let placed = match pools.place(Wanted { labels: &labels, repository: &repository, run: RunId(5), attempt: 1 }) {
+            let placed = match pools.place(JobRequirements { labels: &labels, repository: &repository, run: RunId(5), attempt: 1 }) {
                 Placement::Pool(pool) => vec![pool.name.as_str()],
                 _ => Vec::new(),
             };

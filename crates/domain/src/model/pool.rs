@@ -9,15 +9,15 @@ use sha2::{Digest, Sha256};
 use crate::model::id::{InstallationId, OwnerId, PoolName};
 use crate::model::label::{self, Labels, RunBinding};
 use crate::model::size::Size;
-use crate::model::story::Reason;
-use crate::model::target::{Repository, Target, TargetScope};
+use crate::model::story::{Reason, Refusal};
+use crate::model::target::{Repository, Scope, Target, TargetScope};
 
 /// An organization or user whose jobs are served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     /// Its login; compared without case when no id is given.
     pub login: String,
-    /// GitHub's id, if the pools file pins it: a login can be given up and taken by somebody else, an id cannot.
+    /// GitHub's id, if the pools file pins it: a login can be given up and taken by someone else, an id cannot.
     pub id: Option<OwnerId>,
 }
 
@@ -28,30 +28,6 @@ impl Account {
         match self.id {
             Some(id) => id == repository.owner,
             None => self.login.eq_ignore_ascii_case(repository.owner_login()),
-        }
-    }
-}
-
-/// Where the runners of a pool register.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Scope {
-    /// At the job's repository.
-    Repository,
-    /// At the organization, in this runner group.
-    Organization {
-        /// The runner group's name.
-        group: String,
-    },
-}
-
-impl Scope {
-    /// In words for the user: where a runner registers.
-    #[must_use]
-    pub fn in_words(&self) -> String {
-        match self {
-            Self::Repository => "at its repository".to_owned(),
-            Self::Organization { group } => format!("at the organization, in group {group}"),
         }
     }
 }
@@ -124,7 +100,7 @@ pub struct Pool {
     pub max_lifetime: Duration,
     /// GitHub is asked, once, to run a job again whose runner AWS took back; that runs on demand. Needs the App's permission
     /// `actions: write`, which nothing else does.
-    pub rerun_reclaimed: bool,
+    pub rerun_interrupted: bool,
 }
 
 impl Pool {
@@ -145,9 +121,9 @@ impl Pool {
             max: 0,
             max_per_repository: None,
             min_idle: 0,
-            idle_timeout: crate::model::times::IDLE_TIMEOUT,
-            max_lifetime: crate::model::times::MAX_LIFETIME,
-            rerun_reclaimed: false,
+            idle_timeout: crate::model::timeouts::IDLE_TIMEOUT,
+            max_lifetime: crate::model::timeouts::MAX_LIFETIME,
+            rerun_interrupted: false,
         }
     }
 
@@ -184,7 +160,7 @@ impl Pool {
     }
 
     /// True if its labels fit those of a job.
-    pub(crate) fn takes(&self, wanted: &Wanted<'_>) -> bool {
+    pub(crate) fn takes(&self, wanted: &JobRequirements<'_>) -> bool {
         self.fit(wanted.labels, |binding| binding.admits(wanted.run, wanted.attempt)).is_ok()
     }
 
@@ -258,36 +234,9 @@ pub enum Misfit<'a> {
     NoneOfItsOwn,
 }
 
-/// Why a job that some pool's labels fit is not served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Refusal {
-    /// The repository is public, and no pool that fits says `public = true`.
-    Public,
-    /// No pool that fits lists the repository.
-    Repository,
-    /// The owner is not among the accounts.
-    Account,
-    /// No runner can have the job's labels. What anybody may write into a workflow must not fill the table.
-    Labels,
-}
-
-impl Refusal {
-    /// The refusal in words for the user.
-    #[must_use]
-    pub fn in_words(self) -> &'static str {
-        match self {
-            Self::Public => "public repository: no matching pool says public = true",
-            Self::Repository => "repository not allowed: no matching pool lists it under repositories",
-            Self::Account => "account not allowed: its owner is not among [github] accounts",
-            Self::Labels => "no runner can have its labels: there are more than 100, or one has more than 256 characters",
-        }
-    }
-}
-
 /// What a job asks for.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
+pub struct JobRequirements<'a> {
     /// `runs-on`.
     pub labels: &'a Labels,
     /// The repository it belongs to.
@@ -307,7 +256,7 @@ pub enum Placement<'a> {
     Unplaced(Reason),
     /// A pool's labels fit, but the job is not served.
     Refused(Refusal),
-    /// None: somebody else's job.
+    /// None: someone else's job.
     NotOurs,
 }
 
@@ -319,7 +268,7 @@ pub struct Pools {
     /// The pools, by name.
     pub pools: Vec<Pool>,
     /// Number of the file's version in SSM: the generation that jobs carry.
-    pub generation: u64,
+    pub version: u64,
 }
 
 impl Pools {
@@ -337,7 +286,7 @@ impl Pools {
 
     /// Finds the pool for a job. Several fit: the highest priority wins, then the fewest labels that the job did not ask for, then the name.
     #[must_use]
-    pub fn place(&self, wanted: Wanted<'_>) -> Placement<'_> {
+    pub fn place(&self, wanted: JobRequirements<'_>) -> Placement<'_> {
         if !self.serves(wanted.repository) {
             return Placement::Refused(Refusal::Account);
         }
@@ -420,7 +369,7 @@ mod tests {
 
     fn pools(pools: Vec<Pool>) -> Pools {
         let accounts = vec![Account { login: "Acme".into(), id: None }];
-        Pools { accounts, pools, generation: 1 }
+        Pools { accounts, pools, version: 1 }
     }
 
     fn repository(name: &str, private: bool) -> Repository {
@@ -433,7 +382,7 @@ mod tests {
 
     fn placed_for(pools: &Pools, labels: &[&str], repository: &Repository) -> String {
         let labels: Labels = labels.iter().copied().collect();
-        match pools.place(Wanted { labels: &labels, repository, run: RunId(5), attempt: 2 }) {
+        match pools.place(JobRequirements { labels: &labels, repository, run: RunId(5), attempt: 2 }) {
             Placement::Pool(pool) => pool.name.to_string(),
             Placement::Unplaced(why) => format!("unplaced: {why}"),
             Placement::Refused(why) => why.in_words().split(':').next().unwrap_or_default().to_owned(),

@@ -6,11 +6,11 @@ use crate::model::id::{GithubRunnerId, JobId, PoolName, RepositoryId, RunId, Run
 use crate::model::job::{AssignedRunner, JobEvent};
 use crate::model::price::MicroDollars;
 use crate::model::size::Size;
-use crate::model::stop_request::Dismissal;
+use crate::model::stop_request::StopRequest;
 use crate::model::story::{Note, Reason};
 use crate::model::target::Target;
 use crate::model::time::Timestamp;
-use crate::model::times;
+use crate::model::timeouts;
 
 /// The only container of a task, and the prefix of its log stream.
 pub const CONTAINER: &str = "runner";
@@ -46,15 +46,15 @@ pub enum Outcome {
     /// It had a job.
     Ran,
     /// There was nothing for it to do any more.
-    Unneeded,
+    Surplus,
     /// It ended before it asked for its registration, or right after it had it, by a failure of its own.
     FailedStart,
     /// GitHub handed it a job that may not run in its pool.
     Refused,
     /// It was registered and was given nothing, though its job still waited.
-    NotAssigned,
-    /// It ended and nobody knows why.
-    Lost,
+    NeverAssigned,
+    /// It ended and no one knows why.
+    Unknown,
 }
 
 /// What kind of decision a stop mark is.
@@ -68,8 +68,8 @@ pub enum StopKind {
     StartTimeout,
     /// It was parked for as long as a runner may be.
     ParkLimit,
-    /// Somebody said so (`mayfly stop`).
-    Asked,
+    /// Someone said so (`mayfly stop`).
+    UserRequest,
 }
 
 /// A decision that a runner must end; made only for runners that never registered, and never taken back.
@@ -138,19 +138,19 @@ pub struct Launch {
     /// When it was sent last.
     pub sent_at: Timestamp,
     /// How often ECS answered that no task of this runner exists, once such an answer counts.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub missing: u32,
     /// When it answered so last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing_at: Option<Timestamp>,
-    /// True once a send of this try got no definite answer: a task may exist that nobody told us of. No next try is made while it is true.
-    #[serde(default)]
-    pub unsure: bool,
+    /// True once a send of this try got no definite answer: a task may exist that no one told us of. No next try is made while it is true.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outcome_unknown: bool,
     /// The newest send surely did nothing: the time was up before it, or ECS throttled it. The next one is as good as the first.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsent: bool,
     /// A later send was refused, and what came of an earlier one is not known: it is not sent again, ECS is asked once its reads have caught up.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub given_up: bool,
 }
 
@@ -182,19 +182,19 @@ pub struct Runner {
     pub requested_at: Timestamp,
     /// When it asked for its registration first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub asked_at: Option<Timestamp>,
+    pub first_polled_at: Option<Timestamp>,
     /// When it was heard of last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub heard_at: Option<Timestamp>,
+    pub last_seen_at: Option<Timestamp>,
     /// How many registrations were asked of GitHub for it; the number ends its name.
     #[serde(default)]
-    pub mint: u32,
+    pub registration_attempt: u32,
     /// When a registration was asked of GitHub last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub minted_at: Option<Timestamp>,
-    /// A registration was asked of GitHub and no answer came: one may exist that nobody knows.
-    #[serde(default)]
-    pub mint_unsure: bool,
+    pub last_attempt_at: Option<Timestamp>,
+    /// A registration was asked of GitHub and no answer came: one may exist that no one knows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub attempt_outcome_unknown: bool,
     /// The job in reserve for it while it registers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserved: Option<JobId>,
@@ -203,7 +203,7 @@ pub struct Runner {
     pub target: Option<Target>,
     /// Where else a registration was asked of GitHub whose fate is unknown: a later call was for a job of another place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub earlier: Vec<Target>,
+    pub previous_targets: Vec<Target>,
     /// GitHub's id of it, once registered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub github: Option<GithubRunnerId>,
@@ -236,19 +236,19 @@ pub struct Runner {
     pub done_at: Option<Timestamp>,
     /// When GitHub was asked last what it works on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checked_at: Option<Timestamp>,
+    pub liveness_checked_at: Option<Timestamp>,
     /// How often GitHub was asked that.
-    #[serde(default, skip_serializing_if = "none")]
-    pub checks: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub liveness_checks: u32,
     /// Since when GitHub says what one answer does not prove: that the job it holds in reserve waits although it works, or that it is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub doubted_at: Option<Timestamp>,
+    pub unconfirmed_since: Option<Timestamp>,
     /// It must end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<StopMark>,
-    /// Somebody wants it gone, and GitHub may know it: sweeper takes it away there first.
+    /// Someone wants it gone, and GitHub may know it: sweeper takes it away there first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dismissed: Option<Dismissal>,
+    pub stop_request: Option<StopRequest>,
     /// ECS's version of the task's state that was seen last.
     #[serde(default)]
     pub task_version: i64,
@@ -260,7 +260,7 @@ pub struct Runner {
     pub exit_code: Option<i32>,
     /// AWS took it back while it had a job; only a record has it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub reclaimed: bool,
+    pub interrupted: bool,
     /// How it ended; only a record has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
@@ -281,9 +281,10 @@ pub struct Runner {
     pub expires_at: Option<i64>,
 }
 
-/// A number that need not be written.
+/// True for a number that is not written: rows are read all the time, and an attribute's name takes as much room as its value
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>).
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
-fn none(number: &u32) -> bool {
+fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
@@ -302,14 +303,14 @@ impl Runner {
             launch,
             arn: None,
             requested_at: now,
-            asked_at: None,
-            heard_at: None,
-            mint: 0,
-            minted_at: None,
-            mint_unsure: false,
+            first_polled_at: None,
+            last_seen_at: None,
+            registration_attempt: 0,
+            last_attempt_at: None,
+            attempt_outcome_unknown: false,
             reserved: None,
             target: None,
-            earlier: Vec::new(),
+            previous_targets: Vec::new(),
             github: None,
             registered_at: None,
             retired_at: None,
@@ -320,15 +321,15 @@ impl Runner {
             admitted_at: None,
             refused: None,
             done_at: None,
-            checked_at: None,
-            checks: 0,
-            doubted_at: None,
+            liveness_checked_at: None,
+            liveness_checks: 0,
+            unconfirmed_since: None,
             stop: None,
-            dismissed: None,
+            stop_request: None,
             task_version: 0,
             timeline: Timeline::default(),
             exit_code: None,
-            reclaimed: false,
+            interrupted: false,
             outcome: None,
             reason: None,
             cost: None,
@@ -341,9 +342,9 @@ impl Runner {
     /// True for a runner that is to ask again and again, parked or registering, and has not been heard of for longer than that
     /// takes: it covers no job, and what it holds in reserve is not its any more.
     #[must_use]
-    pub fn silent(&self, now: Timestamp) -> bool {
+    pub fn is_unresponsive(&self, now: Timestamp) -> bool {
         let asks = matches!(self.state, RunnerState::Parked | RunnerState::Registering);
-        asks && self.heard_at.is_none_or(|heard| now.since(heard) > times::HEARD_WITHIN)
+        asks && self.last_seen_at.is_none_or(|heard| now.since(heard) > timeouts::SEEN_WITHIN)
     }
 
     /// Pool and id: `startedBy` of its task.
@@ -361,7 +362,7 @@ impl Runner {
 
     /// This is its task. The request for it, half of the row, is needed no more: a launch is repeated only while no task is known, and every
     /// look at the pool reads every row.
-    pub fn is_task(&mut self, arn: &TaskArn) {
+    pub fn set_task(&mut self, arn: &TaskArn) {
         self.arn = Some(arn.clone());
         self.launch.request.clear();
     }
@@ -369,7 +370,7 @@ impl Runner {
     /// The name of its newest registration.
     #[must_use]
     pub fn name(&self) -> RunnerName {
-        RunnerName { address: self.address(), mint: self.mint }
+        RunnerName { address: self.address(), registration_attempt: self.registration_attempt }
     }
 
     /// ECS's `clientToken` for the current try.
@@ -379,10 +380,10 @@ impl Runner {
     }
 
     /// True if a delivery that names this runner means this one: name **and** GitHub's id **and** a target that reaches the repository.
-    /// Anybody who may register a runner can give it our name.
+    /// Anyone who may register a runner can give it our name.
     #[must_use]
     pub fn is_meant_by(&self, named: &AssignedRunner, event: &JobEvent) -> bool {
-        self.mint > 0
+        self.registration_attempt > 0
             && self.github == Some(named.id)
             && self.name().to_string() == named.name
             && self.target.as_ref().is_some_and(|target| target.reaches(&event.repository))

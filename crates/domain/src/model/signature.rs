@@ -12,7 +12,7 @@ use sha2::Sha256;
 pub struct WebhookSecret(String);
 
 impl WebhookSecret {
-    /// Takes a secret; `None` if it is empty, since an empty key would let everybody sign.
+    /// Takes a secret; `None` if it is empty, since an empty key would let everyone sign.
     #[must_use]
     pub fn new(secret: impl Into<String>) -> Option<Self> {
         let secret = secret.into();

@@ -6,7 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::task::{Task, VERSION_REFUSED};
+use crate::model::exit_code::VERSION_REFUSED;
+use crate::model::task::Task;
 
 /// Why a task did not start, or ended before its runner asked for a registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,7 +115,7 @@ impl Cause {
             Some(21) => Some(Self::Intercepted),
             Some(22 | 25 | 126 | 127) => Some(Self::ImageLacks),
             Some(VERSION_REFUSED) => Some(Self::VersionRefused),
-            Some(_) if !task.is_reclaimed() => Some(Self::Ended),
+            Some(_) if !task.is_interrupted() => Some(Self::Ended),
             _ => None,
         };
         Self::in_words(&words).or(by_code)
@@ -143,7 +144,7 @@ impl Cause {
             | Self::NotPulled
             | Self::NoInterface
             | Self::Ended
-            | Self::NotHeardOf => FailureKind::Passing,
+            | Self::NotHeardOf => FailureKind::Transient,
         }
     }
 
@@ -212,7 +213,7 @@ impl Cause {
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
     /// AWS has no capacity, or the start went wrong for a reason that may pass.
-    Passing,
+    Transient,
     /// The account's vCPU quota is used up.
     Quota,
     /// Something in the configuration is wrong: trying again changes nothing.

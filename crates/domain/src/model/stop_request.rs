@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::model::story::Reason;
 use crate::model::time::Timestamp;
 
-/// Somebody's wish that a runner that GitHub may know ends.
+/// Someone's request that a runner that GitHub may know ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dismissal {
+pub struct StopRequest {
     /// When it was said.
     pub at: Timestamp,
     /// Who said it.
@@ -16,7 +16,7 @@ pub struct Dismissal {
     pub force: bool,
 }
 
-impl Dismissal {
+impl StopRequest {
     /// Why the runner ends.
     #[must_use]
     pub fn reason(&self) -> Reason {

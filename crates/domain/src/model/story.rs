@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::id::{GithubRunnerId, JobId, PoolName, RunId, RunnerId};
 use crate::model::interruption::Interruption;
-use crate::model::pool::Scope;
+use crate::model::target::Scope;
 use crate::model::time::Timestamp;
 
-pub use reason::{LeftPool, PoolChange, Reason, TaskEnd};
+pub use reason::{LeftPool, PoolChange, Reason, Refusal, TaskEnd};
 
 /// One line of a job's or runner's story.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

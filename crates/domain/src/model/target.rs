@@ -27,6 +27,30 @@ impl Repository {
     }
 }
 
+/// Where the runners of a pool register.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// At the job's repository.
+    Repository,
+    /// At the organization, in this runner group.
+    Organization {
+        /// The runner group's name.
+        group: String,
+    },
+}
+
+impl Scope {
+    /// In words for the user: where a runner registers.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::Repository => "at its repository".to_owned(),
+            Self::Organization { group } => format!("at the organization, in group {group}"),
+        }
+    }
+}
+
 /// At which level runners register.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

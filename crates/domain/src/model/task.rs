@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::id::{RunnerAddress, TaskArn};
 use crate::model::runner::{Runner, Timeline};
-use crate::model::start_failure::FailureKind;
+use crate::model::story::TaskEnd;
 
 /// A task of ours as ECS describes it, in an event or when asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +43,19 @@ pub enum TaskStatus {
     Stopped,
 }
 
+impl Task {
+    /// How it ended, in ECS's words.
+    #[must_use]
+    pub fn end(&self) -> TaskEnd {
+        TaskEnd {
+            stop_code: self.stop_code.clone(),
+            stopped_reason: self.stopped_reason.clone(),
+            container_reason: self.container_reason.clone(),
+            exit_code: self.exit_code,
+        }
+    }
+}
+
 impl Runner {
     /// True if the task is, or may become, this runner's: its ARN is unknown or the same.
     #[must_use]
@@ -57,7 +70,7 @@ impl Runner {
             return None;
         }
         let mut after = self.clone();
-        after.is_task(&task.arn);
+        after.set_task(&task.arn);
         after.task_version = task.version;
         after.timeline = later(self.timeline, task.timeline);
         after.rev += 1;
@@ -73,7 +86,7 @@ impl Runner {
     /// True if GitHub's word that the runner `asked`, read before, has no job still speaks of this row: it has no other registration by now, and no work.
     #[must_use]
     pub fn is_idle_as(&self, asked: &Self) -> bool {
-        self.work.is_none() && self.mint == asked.mint
+        self.work.is_none() && self.registration_attempt == asked.registration_attempt
     }
 }
 
@@ -88,21 +101,3 @@ fn later(old: Timeline, new: Timeline) -> Timeline {
         stopped: new.stopped.or(old.stopped),
     }
 }
-
-/// Why a runner's row may be closed: no task of it can exist any more.
-#[derive(Clone, Copy, Debug)]
-pub enum End<'a> {
-    /// ECS says that its task has stopped.
-    Stopped(&'a Task),
-    /// Its launch failed for good and no task came of it.
-    NeverStarted(FailureKind, &'a str),
-    /// ECS, asked twice long after the last send, knows no such task.
-    Missing,
-}
-
-/// The runner's exit code when GitHub gives no job to its version any more, and `ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE` is set.
-/// Source: actions/runner, src/Runner.Common/Constants.cs, `ReturnCode.RunnerVersionDeprecated`.
-pub(crate) const VERSION_REFUSED: i32 = 7;
-
-/// The entry script's exit code when it was told that its registration was handed out before: the answer with it was lost on its way.
-pub(crate) const REGISTRATION_LOST: i32 = 26;

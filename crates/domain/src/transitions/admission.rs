@@ -5,9 +5,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::id::{RepositoryId, RunId};
-use crate::model::pool::{Pool, Refusal};
+use crate::model::pool::Pool;
 use crate::model::runner::{Runner, RunnerState, Work};
-use crate::model::story::{Reason, StoryEvent, note};
+use crate::model::story::{Reason, Refusal, StoryEvent, note};
 use crate::model::target::{Repository, TargetScope};
 use crate::model::time::Timestamp;
 

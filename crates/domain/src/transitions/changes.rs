@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::errand::{Errand, Open};
 use crate::model::id::{JobId, PoolName};
 use crate::model::job::{JobRecord, WaitingJob};
+use crate::model::outbox::{FollowUp, OutboxEntry};
 use crate::model::runner::Runner;
 use crate::model::story::Reason;
 
-/// What is said to whoever sent the delivery.
+/// What is said to anyone who sent the delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The ledger has it, now or from before.
@@ -32,7 +32,7 @@ pub enum WaitingChange {
 
 /// What a delivery changes, to be written in one transaction.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Observation {
+pub struct DeliveryChanges {
     /// The answer.
     pub verdict: Verdict,
     /// The job's record, if it changes.
@@ -42,17 +42,17 @@ pub struct Observation {
     /// The runner, if it changes.
     pub runner: Option<Runner>,
     /// What sweeper has to see to, should no further delivery settle it.
-    pub errand: Option<Open>,
-    /// What sweeper need not see to any more: the errand goes.
-    pub settled: Option<Errand>,
+    pub follow_up: Option<OutboxEntry>,
+    /// What sweeper need not see to any more: the follow-up goes.
+    pub completed: Option<FollowUp>,
     /// Pools to be woken afterwards.
     pub wake: BTreeSet<PoolName>,
 }
 
-impl Observation {
-    /// Nothing to write, nobody to wake.
+impl DeliveryChanges {
+    /// Nothing to write, no one to wake.
     pub(crate) fn nothing(verdict: Verdict) -> Self {
-        Self { verdict, record: None, waiting: WaitingChange::Keep, runner: None, errand: None, settled: None, wake: BTreeSet::new() }
+        Self { verdict, record: None, waiting: WaitingChange::Keep, runner: None, follow_up: None, completed: None, wake: BTreeSet::new() }
     }
 
     /// The runner that this shows to have run a job that was not admitted, where none may run so.

@@ -6,7 +6,7 @@ use crate::model::runner::{Launch, Runner};
 use crate::model::start_failure::FailureKind;
 use crate::model::story::{StoryEvent, note};
 use crate::model::time::Timestamp;
-use crate::model::times;
+use crate::model::timeouts;
 
 /// Most tries of one launch at different places (zones, then the other capacity) before it counts as a failed start.
 const MOST_ATTEMPTS: u32 = 5;
@@ -42,10 +42,10 @@ pub enum AfterRefusal {
 /// Decides what follows from a definite refusal of the launch that was sent for this row. `no_place`: ECS found no place for the task.
 #[must_use]
 pub fn after_refusal(sent: &Runner, kind: FailureKind, no_place: bool) -> AfterRefusal {
-    match (sent.launch.unsure, no_place) {
+    match (sent.launch.outcome_unknown, no_place) {
         (true, true) => AfterRefusal::Settle,
         (true, false) => AfterRefusal::Record,
-        (false, _) if kind == FailureKind::Passing && sent.launch.attempt < MOST_ATTEMPTS => AfterRefusal::TryElsewhere,
+        (false, _) if kind == FailureKind::Transient && sent.launch.attempt < MOST_ATTEMPTS => AfterRefusal::TryElsewhere,
         (false, _) => AfterRefusal::Close,
     }
 }
@@ -66,8 +66,8 @@ pub enum MissingTask {
 pub fn task_missing(asked: &Runner, now: Timestamp) -> MissingTask {
     let launch = &asked.launch;
     // Two answers at one moment are one: the server that gave the first may still be behind, and one sweep may follow another at once.
-    let just_told = launch.missing_at.is_some_and(|at| now.since(at) < times::ASK_TWICE);
-    if now.since(launch.sent_at) <= times::MISSING_COUNTS_AFTER || just_told {
+    let just_told = launch.missing_at.is_some_and(|at| now.since(at) < timeouts::REREAD_AFTER);
+    if now.since(launch.sent_at) <= timeouts::MISSING_COUNTS_AFTER || just_told {
         MissingTask::Early
     } else if launch.missing + 1 >= MISSING_TWICE {
         MissingTask::Close
@@ -85,7 +85,7 @@ impl Runner {
         same.then(|| {
             let mut after = self.clone();
             // That no answer is on record does not mean that no task came of it, unless it is known that nothing was sent.
-            after.launch.unsure |= !self.launch.unsent;
+            after.launch.outcome_unknown |= !self.launch.unsent;
             (after.launch.sent_at, after.launch.unsent) = (now, false);
             after.launch.forget_missing();
             note(&mut after.story, now, StoryEvent::LaunchRepeated);
@@ -98,7 +98,7 @@ impl Runner {
     pub fn launched(&self, arn: &TaskArn, now: Timestamp) -> Option<Self> {
         self.arn.is_none().then(|| {
             let mut after = self.clone();
-            after.is_task(arn);
+            after.set_task(arn);
             note(&mut after.story, now, StoryEvent::TaskStarted { task: arn.task_id().to_owned() });
             after
         })
@@ -110,7 +110,7 @@ impl Runner {
         let mut after = self.clone();
         match result {
             LaunchResult::NotSent => after.launch.unsent = true,
-            LaunchResult::Unknown => after.launch.unsure = true,
+            LaunchResult::Unknown => after.launch.outcome_unknown = true,
             LaunchResult::RefusedAfterUnknown => after.launch.given_up = true,
         }
         (self.is_try_of(sent) && after.launch != self.launch).then_some(after)
@@ -120,7 +120,7 @@ impl Runner {
     #[must_use]
     pub fn without_doubt(&self, sent: &Self) -> Option<Self> {
         let same = self.is_try_of(sent) && self.launch.sent_at == sent.launch.sent_at;
-        same.then(|| Self { launch: Launch { unsure: false, ..self.launch.clone() }, ..self.clone() })
+        same.then(|| Self { launch: Launch { outcome_unknown: false, ..self.launch.clone() }, ..self.clone() })
     }
 
     /// The runner with its next try, in another zone or on the other capacity, under a token of its own: ECS would replay the failure under the old one.
@@ -142,7 +142,7 @@ impl Runner {
     /// True if no task came of the try `sent`, which was refused, and none can: the runner may be closed.
     #[must_use]
     pub fn never_started(&self, sent: &Self) -> bool {
-        self.is_try_of(sent) && !self.launch.unsure
+        self.is_try_of(sent) && !self.launch.outcome_unknown
     }
 
     /// The runner after ECS knew no task of it, once, if it was not sent again meanwhile.

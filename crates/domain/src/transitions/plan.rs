@@ -9,16 +9,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::health::Health;
-use crate::model::held::Held;
+use crate::model::hold::HoldReason;
 use crate::model::id::{JobId, RepositoryId, RunnerId};
 use crate::model::job::WaitingJob;
 use crate::model::pool::Pool;
 use crate::model::runner::{Runner, RunnerState};
 use crate::model::size::Size;
+use crate::model::start_health::PoolHealth;
 use crate::model::story::Reason;
 use crate::model::time::Timestamp;
-use crate::transitions::cover::cover;
+use crate::transitions::coverage::coverage;
 use crate::transitions::refusal::Refusals;
 
 pub use confirm::{confirm, is_stale, marks_now};
@@ -52,29 +52,29 @@ pub struct Plan {
     /// Runners to mark for stopping.
     pub stop: Vec<Stop>,
     /// Jobs that no runner covers and none is started for, with the reason.
-    pub held: Vec<(JobId, Held)>,
+    pub holds: Vec<(JobId, HoldReason)>,
 }
 
 /// Decides what to do now for one pool. Pure and total; the order of `jobs` and `runners` does not matter.
 #[expect(clippy::too_many_arguments, reason = "these are all that the decision may depend on, and each is a thing of its own")]
 #[must_use]
-pub fn plan(pool: &Pool, health: &Health, jobs: &[WaitingJob], runners: &[Runner], limits: &Limits, now: Timestamp) -> Plan {
-    let cover = cover(pool, limits, jobs, runners, now);
-    let mut room = Room::new(pool, Known { health, jobs, runners }, limits, now);
-    room.repositories.clone_from(&cover.repositories);
+pub fn plan(pool: &Pool, health: &PoolHealth, jobs: &[WaitingJob], runners: &[Runner], limits: &Limits, now: Timestamp) -> Plan {
+    let coverage = coverage(pool, limits, jobs, runners, now);
+    let mut room = Room::new(pool, PoolState { health, jobs, runners }, limits, now);
+    room.repositories.clone_from(&coverage.repositories);
     let mut plan = Plan::default();
-    for job in &cover.uncovered {
+    for job in &coverage.uncovered {
         match room.admit(job) {
             Ok(()) => {
                 room.take(job.size, Some(job.repository));
                 plan.launch.push(Start { size: job.size, job: Some(job.id), repository: Some(job.repository) });
             }
-            Err(held) => plan.held.push((job.id, held)),
+            Err(hold) => plan.holds.push((job.id, hold)),
         }
     }
     // The floor is of the pool's own size: a runner of a size that the pool no longer has is surplus once no job needs it.
     let (idle, other): (Vec<&Runner>, Vec<&Runner>) =
-        cover.surplus.iter().partition(|runner| runner.size == pool.size && !runner.silent(now));
+        coverage.surplus.iter().partition(|runner| runner.size == pool.size && !runner.is_unresponsive(now));
     let floor = usize::try_from(pool.floor()).unwrap_or(usize::MAX);
     for _ in idle.len()..floor {
         if room.admit_size(pool.size).is_err() {
@@ -93,13 +93,13 @@ pub fn plan(pool: &Pool, health: &Health, jobs: &[WaitingJob], runners: &[Runner
 ///
 /// A runner's end and what it leaves on its job's row (GitHub is to be asked first) are one transaction, of which a query may show
 /// the first half alone; a launch would follow that should not. A read of a single item shows all of what any query has shown a part of.
-pub fn doubtful<'a>(jobs: &'a [WaitingJob], runners: &[Runner]) -> impl Iterator<Item = &'a WaitingJob> {
+pub fn jobs_to_reread<'a>(jobs: &'a [WaitingJob], runners: &[Runner]) -> impl Iterator<Item = &'a WaitingJob> {
     let shown: BTreeSet<RunnerId> = runners.iter().map(|runner| runner.id.clone()).collect();
     jobs.iter().filter(move |job| job.runner.as_ref().is_some_and(|holder| !shown.contains(holder)))
 }
 
 fn surplus_reason(runner: &Runner, now: Timestamp) -> Reason {
-    if runner.silent(now) {
+    if runner.is_unresponsive(now) {
         Reason::Unresponsive
     } else if runner.intended.is_some() {
         Reason::NotNeeded
@@ -110,7 +110,7 @@ fn surplus_reason(runner: &Runner, now: Timestamp) -> Reason {
 
 /// What is left of every limit while launches are decided one by one.
 struct Room<'a> {
-    known: Known<'a>,
+    state: PoolState<'a>,
     limits: &'a Limits,
     now: Timestamp,
     pool: u32,
@@ -126,15 +126,15 @@ struct Room<'a> {
 
 /// What was read of the pool.
 #[derive(Clone, Copy)]
-struct Known<'a> {
-    health: &'a Health,
+struct PoolState<'a> {
+    health: &'a PoolHealth,
     jobs: &'a [WaitingJob],
     runners: &'a [Runner],
 }
 
 impl<'a> Room<'a> {
-    fn new(pool: &Pool, known: Known<'a>, limits: &'a Limits, now: Timestamp) -> Self {
-        let Known { health, runners, .. } = known;
+    fn new(pool: &Pool, known: PoolState<'a>, limits: &'a Limits, now: Timestamp) -> Self {
+        let PoolState { health, runners, .. } = known;
         let rows = u32::try_from(runners.len()).unwrap_or(u32::MAX);
         let mut unasked = BTreeMap::new();
         for runner in runners.iter().filter(|runner| health.on_trial(runner)) {
@@ -145,7 +145,7 @@ impl<'a> Room<'a> {
             *without_job.entry(repository).or_default() += 1;
         }
         Self {
-            known,
+            state: known,
             limits,
             now,
             pool: pool.max.saturating_sub(rows),
@@ -159,29 +159,29 @@ impl<'a> Room<'a> {
         }
     }
 
-    fn admit(&self, job: &WaitingJob) -> Result<(), Held> {
+    fn admit(&self, job: &WaitingJob) -> Result<(), HoldReason> {
         if !job.eligible(self.now) {
-            return Err(Held::Job);
+            return Err(HoldReason::Job);
         }
         let of_repository = self.repositories.get(&job.repository).copied().unwrap_or_default();
         if let Some(max) = self.per_repository.filter(|max| of_repository >= *max) {
-            return Err(Held::RepositoryMax(max));
+            return Err(HoldReason::RepositoryMax(max));
         }
         if let Some(until) = self.limits.told_to_wait(job.installation, self.now) {
-            return Err(Held::GithubLimit(until));
+            return Err(HoldReason::GithubLimit(until));
         }
         if let Some(at) = self.refusals.hold(job) {
-            return Err(Held::Refused(at));
+            return Err(HoldReason::Refused(at));
         }
         if let Some(at) = self.probe_at(job).filter(|at| *at > self.now || self.without_job.contains_key(&job.repository)) {
-            return Err(Held::NothingGiven(at));
+            return Err(HoldReason::NotAssigned(at));
         }
         self.admit_size(job.size)
     }
 
     /// When the next runner for the job's repository may be tried, if GitHub gives them nothing.
     fn probe_at(&self, job: &WaitingJob) -> Option<Timestamp> {
-        let Known { health, jobs, runners } = self.known;
+        let PoolState { health, jobs, runners } = self.state;
         health.assignment(job.repository)?.probe_at(self.definition(job.size), jobs, runners)
     }
 
@@ -189,20 +189,20 @@ impl<'a> Room<'a> {
         self.limits.definitions.get(&size.to_string()).map(String::as_str).unwrap_or_default()
     }
 
-    fn admit_size(&self, size: Size) -> Result<(), Held> {
+    fn admit_size(&self, size: Size) -> Result<(), HoldReason> {
         if self.pool == 0 {
-            return Err(Held::PoolMax(self.max));
+            return Err(HoldReason::PoolMax(self.max));
         }
         let definition = self.definition(size);
-        let health = self.known.health.of_with(&size, self.known.runners).under(definition);
+        let health = self.state.health.of_with(&size, self.state.runners).under(definition);
         let unasked = self.unasked.get(&size).copied().unwrap_or_default();
         if let Some(at) = health.not_before.filter(|at| *at > self.now) {
-            return Err(Held::FailedStarts(at));
+            return Err(HoldReason::FailedStarts(at));
         }
-        if unasked >= health.unasked_max(definition) {
-            return Err(Held::Unproven(health.unasked_max(definition)));
+        if unasked >= health.max_unverified(definition) {
+            return Err(HoldReason::Unverified(health.max_unverified(definition)));
         }
-        if self.run == 0 { Err(Held::ThisRun) } else { Ok(()) }
+        if self.run == 0 { Err(HoldReason::ThisRun) } else { Ok(()) }
     }
 
     fn take(&mut self, size: Size, repository: Option<RepositoryId>) {

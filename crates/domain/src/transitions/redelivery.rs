@@ -1,21 +1,21 @@
 //! Deliveries that GitHub could not make, and the asking for them.
 //!
 //! GitHub delivers an event once. What went wrong stands in a list of attempts, newest first, which grows while it is read and
-//! in which an attempt may turn up somewhat late. Whoever asks for an event again gets another attempt, under the same GUID.
+//! in which an attempt may turn up somewhat late. Anyone who asks for an event again gets another attempt, under the same GUID.
 //! So the list is read from its head down to where the last whole reading began; what failed is written down before the place in
 //! the list moves; and only an attempt that succeeded ends the asking, or the time after which GitHub refuses it.
 
-use crate::model::failed_delivery::{DeliveryGuid, Redelivery};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::errand::Open;
+use crate::model::failed_delivery::{DeliveryGuid, Redelivery};
+use crate::model::outbox::OutboxEntry;
 use crate::model::time::Timestamp;
 
 /// The first reading ever goes back so far. What failed while Mayfly was being set up is minutes old; an App that was there before
-/// has days of failures, and asking for those would start runners for jobs that nobody waits for any more.
+/// has days of failures, and asking for those would start runners for jobs that no one waits for any more.
 pub const FIRST_LOOK: Duration = Duration::from_secs(60 * 60);
 
 /// Every reading goes so far beyond the place where the last one began: an attempt stands in the list under the time at which it was
@@ -30,16 +30,16 @@ pub const FIRST_WAIT: Duration = Duration::from_secs(60);
 pub const REFUSED_TRIES: u32 = 3;
 
 /// GitHub makes no further attempt after this time. Source: docs.github.com, "Redelivering webhooks": 3 days.
-const KEPT: Duration = Duration::from_secs(3 * 24 * 60 * 60);
+const REDELIVERY_WINDOW: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
 /// The same on Enterprise Server: 7 days.
-const KEPT_BY_SERVER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const REDELIVERY_WINDOW_OF_SERVER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// How long this GitHub makes further attempts.
 #[must_use]
-pub fn kept(github_url: &str) -> Duration {
+pub fn redelivery_window(github_url: &str) -> Duration {
     let host = github_url.trim_start_matches("https://").split(['/', ':']).next().unwrap_or_default();
-    if host == "github.com" || host.ends_with(".ghe.com") { KEPT } else { KEPT_BY_SERVER }
+    if host == "github.com" || host.ends_with(".ghe.com") { REDELIVERY_WINDOW } else { REDELIVERY_WINDOW_OF_SERVER }
 }
 
 /// An attempt to deliver an event about a job.
@@ -47,7 +47,7 @@ pub fn kept(github_url: &str) -> Duration {
 pub struct Attempt {
     /// What it was to deliver; `delivery` and `first_at` are the attempt's own.
     pub of: Redelivery,
-    /// Somebody asked for it.
+    /// Someone asked for it.
     pub asked_for: bool,
     /// It succeeded.
     pub succeeded: bool,
@@ -55,8 +55,8 @@ pub struct Attempt {
 
 /// What a page of the list says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
-    /// This event was delivered at last: nobody is to ask for it (any more), whatever else the list says of it.
+pub enum DeliveryStatus {
+    /// This event was delivered at last: no one is to ask for it (any more), whatever else the list says of it.
     Delivered(DeliveryGuid),
     /// This event was not delivered, unless it is known that a later attempt did it.
     Failed(Redelivery),
@@ -64,25 +64,25 @@ pub enum News {
 
 /// What follows from a page, in the order in which it is to be written. `delivered` are the GUIDs that succeeded further up.
 ///
-/// Every event has one first attempt. A failure counts only there, so that an attempt that somebody asked for needlessly, and that
-/// failed, opens nothing anew. A first attempt that succeeded is no news: nothing was ever opened for it.
+/// Every event has one first attempt. A failure counts only there, so that an attempt that someone asked for needlessly, and that
+/// failed, opens nothing again. A first attempt that succeeded is no news: nothing was ever opened for it.
 #[must_use]
-pub fn news(page: &[Attempt], delivered: &mut BTreeSet<DeliveryGuid>) -> Vec<News> {
+pub fn delivery_statuses(page: &[Attempt], delivered: &mut BTreeSet<DeliveryGuid>) -> Vec<DeliveryStatus> {
     let succeeded = page.iter().filter(|attempt| attempt.succeeded);
     let mut news = Vec::new();
     for attempt in succeeded {
         if delivered.insert(attempt.of.guid.clone()) && attempt.asked_for {
-            news.push(News::Delivered(attempt.of.guid.clone()));
+            news.push(DeliveryStatus::Delivered(attempt.of.guid.clone()));
         }
     }
     let failed = page.iter().filter(|attempt| !attempt.asked_for && !attempt.succeeded && !delivered.contains(&attempt.of.guid));
-    news.extend(failed.map(|attempt| News::Failed(attempt.of.clone())));
+    news.extend(failed.map(|attempt| DeliveryStatus::Failed(attempt.of.clone())));
     news
 }
 
 /// A reading of the list that is not through.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Passage<C> {
+pub struct ListPass<C> {
     /// When it began.
     pub began: Timestamp,
     /// The newest attempt when it began, by GitHub's clock; none if the list was empty.
@@ -98,7 +98,7 @@ pub struct Passage<C> {
 
 /// How far the list has been read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reading<C> {
+pub struct ListProgress<C> {
     /// The newest attempt when the last whole reading began, by GitHub's clock: all older ones have been read.
     #[serde(default = "none", skip_serializing_if = "Option::is_none")]
     pub read_to: Option<Timestamp>,
@@ -111,7 +111,7 @@ pub struct Reading<C> {
     pub shown_at: Option<Timestamp>,
     /// The reading under way.
     #[serde(default = "none", skip_serializing_if = "Option::is_none")]
-    pub passage: Option<Passage<C>>,
+    pub pass: Option<ListPass<C>>,
     /// GitHub told the App to wait until then.
     #[serde(default = "none", skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
@@ -122,51 +122,51 @@ const fn none<T>() -> Option<T> {
     None
 }
 
-impl<C> Default for Reading<C> {
+impl<C> Default for ListProgress<C> {
     fn default() -> Self {
-        Self { read_to: None, looked_at: None, shown_at: None, passage: None, not_before: None }
+        Self { read_to: None, looked_at: None, shown_at: None, pass: None, not_before: None }
     }
 }
 
-impl<C: Clone> Reading<C> {
+impl<C: Clone> ListProgress<C> {
     /// The reading to go on with, or a new one.
     #[must_use]
-    pub fn passage(&self, kept: Duration, now: Timestamp) -> Passage<C> {
-        self.passage.clone().unwrap_or_else(|| {
+    pub fn current_pass(&self, kept: Duration, now: Timestamp) -> ListPass<C> {
+        self.pass.clone().unwrap_or_else(|| {
             // By then all that was made before the last reading began stands in the list, whether anything newer does or not.
             let down_to = self.read_to.max(self.shown_at).map_or_else(|| now.minus(FIRST_LOOK), |read_to| read_to.minus(OVERLAP));
             // What is older, GitHub delivers no more.
-            Passage { began: now, top: None, shown_at: None, down_to: down_to.max(now.minus(kept)), next: None }
+            ListPass { began: now, top: None, shown_at: None, down_to: down_to.max(now.minus(kept)), next: None }
         })
     }
 
     /// How far the list has been read after a page with attempts of these times (whatever they were about), newest first, that goes on at `next` and that
     /// GitHub showed at `shown_at`. What the page says must have been written before this is.
     #[must_use]
-    pub fn after(&self, passage: &Passage<C>, times: &[Timestamp], (next, shown_at): (Option<C>, Option<Timestamp>)) -> Self {
+    pub fn after(&self, passage: &ListPass<C>, times: &[Timestamp], (next, shown_at): (Option<C>, Option<Timestamp>)) -> Self {
         let top = passage.top.or_else(|| times.iter().max().copied());
         let shown_at = if passage.next.is_none() { shown_at } else { passage.shown_at };
         let through = next.is_none() || times.last().is_some_and(|at| *at < passage.down_to);
         if through {
             // An empty list leaves the place as it is: nothing new can have been missed.
             let read_to = self.read_to.max(top);
-            return Self { read_to, looked_at: Some(passage.began), shown_at, passage: None, not_before: self.not_before };
+            return Self { read_to, looked_at: Some(passage.began), shown_at, pass: None, not_before: self.not_before };
         }
-        Self { passage: Some(Passage { top, shown_at, next, ..passage.clone() }), ..self.clone() }
+        Self { pass: Some(ListPass { top, shown_at, next, ..passage.clone() }), ..self.clone() }
     }
 
     /// The same without the reading under way: its place in the list is not known any more.
     #[must_use]
-    pub fn anew(&self) -> Self {
-        Self { passage: None, ..self.clone() }
+    pub fn restarted(&self) -> Self {
+        Self { pass: None, ..self.clone() }
     }
 }
 
 /// What is to be done about an event that was not delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub enum RedeliveryStep {
     /// GitHub is to be asked for another attempt.
-    Ask,
+    Request,
     /// What came of the last asking has not been seen yet.
     Wait,
     /// The time is over after which GitHub makes no further attempt.
@@ -175,21 +175,27 @@ pub enum Turn {
     Refused,
 }
 
-/// What is to be done about an event whose errand is due. `looked_at` is when the last whole reading of the list began.
+/// What is to be done about an event whose follow-up is due. `looked_at` is when the last whole reading of the list began.
 ///
 /// Who has asked once asks again only after a reading that began late enough to show what came of it: a list that takes many
 /// sweeps to read may hold the success all the while.
 #[must_use]
-pub fn turn(open: &Open, delivery: &Redelivery, looked_at: Option<Timestamp>, kept: Duration, now: Timestamp) -> Turn {
+pub fn redelivery_step(
+    open: &OutboxEntry,
+    delivery: &Redelivery,
+    looked_at: Option<Timestamp>,
+    kept: Duration,
+    now: Timestamp,
+) -> RedeliveryStep {
     // No wait is shorter than the first, so the last asking was at least that long before.
     let shown = || looked_at.is_some_and(|at| at >= open.not_before.minus(FIRST_WAIT / 2));
     if now.since(delivery.first_at) > kept {
-        Turn::TooLate
+        RedeliveryStep::TooLate
     } else if open.tries > 0 && !shown() {
-        Turn::Wait
+        RedeliveryStep::Wait
     } else if delivery.refused && open.tries >= REFUSED_TRIES {
-        Turn::Refused
+        RedeliveryStep::Refused
     } else {
-        Turn::Ask
+        RedeliveryStep::Request
     }
 }

@@ -8,7 +8,7 @@ use crate::model::job::{JobRecord, WaitingJob};
 use crate::model::runner::{Runner, RunnerState, Work};
 use crate::model::story::{Reason, StoryEvent, note};
 use crate::model::time::Timestamp;
-use crate::model::times;
+use crate::model::timeouts;
 use crate::transitions::close::awaits_retry;
 
 /// Who called, as API Gateway verified it (`requestContext.authorizer.iam.userArn`): never the caller's own word.
@@ -69,7 +69,7 @@ pub fn identify(runner: &Runner, caller: &Caller, account: &str, cluster: &str) 
 
 /// What a runner that asks for its registration is told before any job is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub enum RegistrationStep {
     /// Look for a job.
     Serve,
     /// It is to end (204).
@@ -80,39 +80,39 @@ pub enum Turn {
 
 /// Whose turn it is.
 #[must_use]
-pub fn turn(runner: &Runner) -> Turn {
+pub fn registration_step(runner: &Runner) -> RegistrationStep {
     match runner.state {
-        RunnerState::Registered | RunnerState::Busy => Turn::Registered,
-        _ if runner.stop.is_some() || runner.dismissed.is_some() || next_name(runner).to_string().len() > RunnerName::MAX_LENGTH => {
-            Turn::Stopped
+        RunnerState::Registered | RunnerState::Busy => RegistrationStep::Registered,
+        _ if runner.stop.is_some() || runner.stop_request.is_some() || next_name(runner).to_string().len() > RunnerName::MAX_LENGTH => {
+            RegistrationStep::Stopped
         }
         // Taken away at GitHub, its task is about to be stopped: a registration that it got now would go with it, job or no job.
-        _ if runner.retired_at.is_some() => Turn::Stopped,
-        RunnerState::Requested | RunnerState::Parked | RunnerState::Registering => Turn::Serve,
+        _ if runner.retired_at.is_some() => RegistrationStep::Stopped,
+        RunnerState::Requested | RunnerState::Parked | RunnerState::Registering => RegistrationStep::Serve,
     }
 }
 
 /// The name of the runner's next registration. One that is too long comes only of many calls whose fate is unknown: such a runner is done.
 fn next_name(runner: &Runner) -> RunnerName {
-    RunnerName { address: runner.address(), mint: runner.mint.saturating_add(1) }
+    RunnerName { address: runner.address(), registration_attempt: runner.registration_attempt.saturating_add(1) }
 }
 
 /// How many waiting jobs that fit are gathered before one is chosen: enough that many runners asking at once rarely choose the same.
-pub const CHOICE: usize = 25;
+pub const CANDIDATES: usize = 25;
 
 /// How many jobs in reserve for others are looked into when there is no other job: each is a read of its holder, and in a burst above GitHub's limit hundreds of
 /// runners look. Each request looks into others.
-pub const HELD_CHOICE: usize = 4;
+pub const RESERVED_CANDIDATES: usize = 4;
 
 /// True if the runner may serve the job: it waits, it is its turn, and the size fits.
 #[must_use]
-pub fn fits(runner: &Runner, job: &WaitingJob, now: Timestamp) -> bool {
+pub fn can_serve(runner: &Runner, job: &WaitingJob, now: Timestamp) -> bool {
     job.size == runner.size && job.eligible(now)
 }
 
 /// True if the reservation on a waiting job means nothing: its runner has no open row, never got as far as registering, or does something else.
 #[must_use]
-pub fn void(job: &WaitingJob, holder: Option<&Runner>) -> bool {
+pub fn reservation_is_void(job: &WaitingJob, holder: Option<&Runner>) -> bool {
     let Some(holder) = holder else { return true };
     // Of another run than the job's: whatever it works on, it is not this.
     let elsewhere = |work: &Work| (work.run, work.attempt) != (job.run, job.attempt) || work.job.is_some_and(|its| its != job.id);
@@ -127,7 +127,7 @@ pub fn void(job: &WaitingJob, holder: Option<&Runner>) -> bool {
 /// The order in which the runner tries jobs that fit (already the oldest ones, oldest first): its own first, then from a
 /// place that differs from runner to runner, so that those who ask at the same moment do not all fight for the oldest.
 #[must_use]
-pub fn order(runner: &Runner, mut fitting: Vec<WaitingJob>) -> Vec<WaitingJob> {
+pub fn candidate_order(runner: &Runner, mut fitting: Vec<WaitingJob>) -> Vec<WaitingJob> {
     fitting.sort_by_key(WaitingJob::rank);
     if !fitting.is_empty() {
         let start = place_in_line(runner, fitting.len());
@@ -160,31 +160,31 @@ fn spread(of: impl Hash) -> usize {
 
 /// When the runner may register again after GitHub told its installation to wait until `until`, in a pool of so many runners at most. All of them wait for that
 /// moment: coming together they would spend GitHub's next minute in one second, and the pool's partition of the table with it
-/// ([`times::AFTER_LIMIT`]).
+/// ([`timeouts::AFTER_LIMIT`]).
 #[must_use]
-pub fn turn_after(runner: &Runner, until: Timestamp, max: u32) -> Timestamp {
-    let over = times::AFTER_LIMIT.saturating_mul(max).min(times::AFTER_LIMIT_MAX);
+pub fn retry_slot(runner: &Runner, until: Timestamp, max: u32) -> Timestamp {
+    let over = timeouts::AFTER_LIMIT.saturating_mul(max).min(timeouts::AFTER_LIMIT_MAX);
     let place = place_in_line(runner, usize::try_from(over.as_millis()).unwrap_or(0));
     until.plus(Duration::from_millis(u64::try_from(place).unwrap_or(0)))
 }
 
-/// When a runner asks again that has to wait for so long: within [`times::ASK_AGAIN`], at a moment that differs from runner to runner and from one request to
+/// When a runner asks again that has to wait for so long: within [`timeouts::POLL_MAX`], at a moment that differs from runner to runner and from one request to
 /// the next. Runners that were told to wait at the same moment would else ask together for as long as they wait.
 #[must_use]
 pub fn ask_again(runner: &Runner, wait: Duration, now: Timestamp) -> Duration {
-    let half = times::ASK_AGAIN / 2;
+    let half = timeouts::POLL_MAX / 2;
     let place = place_now(runner, usize::try_from(half.as_secs() + 1).unwrap_or(1), now);
     wait.min(half) + Duration::from_secs(u64::try_from(place).unwrap_or(0))
 }
 
 impl Runner {
     /// The runner, heard of.
-    fn heard(&self, now: Timestamp) -> Self {
+    fn seen(&self, now: Timestamp) -> Self {
         let mut after = self.clone();
         after.rev += 1;
-        after.heard_at = Some(now);
-        if after.asked_at.is_none() {
-            after.asked_at = Some(now);
+        after.last_seen_at = Some(now);
+        if after.first_polled_at.is_none() {
+            after.first_polled_at = Some(now);
             note(&mut after.story, now, StoryEvent::AskedForRegistration);
         }
         after
@@ -193,7 +193,7 @@ impl Runner {
     /// The runner, told that there is nothing to do now. One that registers stays so: GitHub may know it.
     #[must_use]
     pub fn parked(&self, now: Timestamp) -> Self {
-        let mut after = self.heard(now);
+        let mut after = self.seen(now);
         if after.state == RunnerState::Requested {
             after.state = RunnerState::Parked;
         }
@@ -203,17 +203,18 @@ impl Runner {
     /// The runner with a job in reserve, about to ask GitHub for a registration under a name that was never used before.
     #[must_use]
     pub fn registering(&self, job: &JobRecord, now: Timestamp) -> Self {
-        let mut after = self.heard(now);
-        // What an earlier call left at GitHub is unknown if nobody wrote down how it went.
-        after.mint_unsure |= self.state == RunnerState::Registering;
+        let mut after = self.seen(now);
+        // What an earlier call left at GitHub is unknown if no one wrote down how it went.
+        after.attempt_outcome_unknown |= self.state == RunnerState::Registering;
         after.state = RunnerState::Registering;
-        after.mint += 1;
-        after.minted_at = Some(now);
+        after.registration_attempt += 1;
+        after.last_attempt_at = Some(now);
         after.reserved = Some(job.id);
         after.repository = Some(job.repository.id);
         if self.state == RunnerState::Registering {
-            let elsewhere = self.target.iter().filter(|left| !job.target.iter().chain(&self.earlier).any(|known| known.is_beside(left)));
-            after.earlier.extend(elsewhere.cloned());
+            let elsewhere =
+                self.target.iter().filter(|left| !job.target.iter().chain(&self.previous_targets).any(|known| known.is_beside(left)));
+            after.previous_targets.extend(elsewhere.cloned());
         }
         after.target.clone_from(&job.target);
         let event = StoryEvent::Registering { name: after.name().to_string(), job: job.id, repository: job.repository.name.clone() };
@@ -221,17 +222,17 @@ impl Runner {
         after
     }
 
-    /// The runner with its registration; `None` if somebody marked it, retired it or minted again meanwhile, and the registration must not be handed out.
+    /// The runner with its registration; `None` if someone marked it, retired it or minted again meanwhile, and the registration must not be handed out.
     #[must_use]
-    pub fn registered(&self, mint: u32, github: GithubRunnerId, now: Timestamp) -> Option<Self> {
-        let unwanted = self.stop.is_some() || self.dismissed.is_some() || self.retired_at.is_some();
-        (self.state == RunnerState::Registering && self.mint == mint && !unwanted).then(|| {
+    pub fn registered(&self, registration_attempt: u32, github: GithubRunnerId, now: Timestamp) -> Option<Self> {
+        let unwanted = self.stop.is_some() || self.stop_request.is_some() || self.retired_at.is_some();
+        (self.state == RunnerState::Registering && self.registration_attempt == registration_attempt && !unwanted).then(|| {
             let mut after = self.clone();
             after.rev += 1;
             after.state = RunnerState::Registered;
             after.github = Some(github);
             after.registered_at = Some(now);
-            after.heard_at = Some(now);
+            after.last_seen_at = Some(now);
             note(&mut after.story, now, StoryEvent::Registered { github });
             after
         })
@@ -240,18 +241,18 @@ impl Runner {
     /// The runner after GitHub refused the registration in so many words: no registration came of this call, so
     /// it is unregistered again, unless an earlier call's fate is unknown.
     #[must_use]
-    pub fn refused_registration(&self, mint: u32, why: &str, now: Timestamp) -> Option<Self> {
-        (self.state == RunnerState::Registering && self.mint == mint).then(|| {
+    pub fn refused_registration(&self, registration_attempt: u32, why: &str, now: Timestamp) -> Option<Self> {
+        (self.state == RunnerState::Registering && self.registration_attempt == registration_attempt).then(|| {
             let mut after = self.clone();
             after.rev += 1;
-            if !self.mint_unsure {
+            if !self.attempt_outcome_unknown {
                 after.state = RunnerState::Parked;
                 after.target = None;
                 // No runner of that name exists or ever will: the name is free for the next call.
-                after.mint -= 1;
+                after.registration_attempt -= 1;
             }
             after.reserved = None;
-            after.heard_at = Some(now);
+            after.last_seen_at = Some(now);
             note(&mut after.story, now, StoryEvent::RegistrationRefused { message: why.to_owned() });
             after
         })
@@ -262,7 +263,7 @@ impl WaitingJob {
     /// The job, held in reserve for a runner.
     #[must_use]
     pub fn reserved_for(&self, runner: &RunnerId) -> Self {
-        Self { rev: self.rev + 1, runner: Some(runner.clone()), held: None, ..self.clone() }
+        Self { rev: self.rev + 1, runner: Some(runner.clone()), hold: None, ..self.clone() }
     }
 
     /// The job after GitHub made a registration for it, which it had refused before.
@@ -282,8 +283,8 @@ pub fn refused_for_good(
     now: Timestamp,
 ) -> (WaitingJob, JobRecord) {
     let attempts = job.attempts.saturating_add(1);
-    let most = if everywhere { times::REFUSED_PROBE } else { times::NOT_ASSIGNED_PROBE };
-    let wait = times::doubled(times::BACK_OFF_MIN, attempts.saturating_sub(1), most);
+    let most = if everywhere { timeouts::REFUSED_PROBE } else { timeouts::NOT_ASSIGNED_PROBE };
+    let wait = timeouts::exponential_backoff(timeouts::BACK_OFF_MIN, attempts.saturating_sub(1), most);
     let record = awaits_retry(record, Reason::RunnerRefused { message: message.to_owned(), wait }, now);
     (WaitingJob { rev: job.rev + 1, attempts, refused: everywhere, not_before: Some(now.plus(wait)), ..job.clone() }, record)
 }

@@ -7,7 +7,7 @@ use mayfly_domain::model::story::Reason;
 use mayfly_domain::model::target::{Target, TargetScope};
 use mayfly_domain::transitions::admission::{Admission, AdmissionRequest, admit, decided};
 
-use crate::world::builders::{NOW, busy, pool, registered, target};
+use crate::fixture::builders::{NOW, busy, pool, registered, target};
 
 fn of_repository() -> Runner {
     registered(1, 1, target(1, "mayfly"))

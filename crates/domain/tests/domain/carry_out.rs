@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mayfly_domain::model::held::Held;
+use mayfly_domain::model::hold::HoldReason;
 use mayfly_domain::model::id::JobId;
 use mayfly_domain::model::runner::{Launch, Runner};
 use mayfly_domain::model::story::Reason;
-use mayfly_domain::model::times;
+use mayfly_domain::model::timeouts;
 use mayfly_domain::transitions::plan::{MOST_AGAIN, Plan, Start, Stop, confirm, is_stale, marks_now, to_send};
 
-use crate::world::builders::{NOW, OLD, OWN, ago, arn, later, marked, parked, registered, requested, runner_id, target};
+use crate::fixture::builders::{NOW, OLD, OWN, ago, arn, later, marked, parked, registered, requested, runner_id, target};
 
 fn start(job: i64) -> Start {
     Start { size: OWN, job: Some(JobId(job)), repository: None }
@@ -23,7 +23,7 @@ fn stops(runners: &[u64]) -> Plan {
 
 #[test]
 fn a_stop_needs_both_looks_and_the_one_between_and_launches_are_those_of_the_second() {
-    let second = Plan { launch: vec![start(1)], held: vec![(JobId(2), Held::Job)], ..stops(&[5, 4, 3, 2]) };
+    let second = Plan { launch: vec![start(1)], holds: vec![(JobId(2), HoldReason::Job)], ..stops(&[5, 4, 3, 2]) };
     let confirmed = confirm(&Plan { launch: vec![start(9)], ..stops(&[4, 3, 2, 1]) }, second.clone(), &stops(&[5, 3, 2]));
     assert_eq!(confirmed, Plan { stop: stops(&[3, 2]).stop, ..second });
 }
@@ -32,10 +32,10 @@ fn a_stop_needs_both_looks_and_the_one_between_and_launches_are_those_of_the_sec
 fn launches_do_not_wait_for_the_second_look_of_stops_where_looks_are_slow_or_far_apart() {
     let (short, long) = (Duration::from_millis(500), Duration::from_millis(501));
     let both = Plan { launch: vec![start(1)], ..stops(&[1]) };
-    assert!(!both.stops_wait(times::PLAN_FRESH, short));
-    assert!(both.stops_wait(times::PLAN_FRESH + Duration::from_millis(1), short));
+    assert!(!both.stops_wait(timeouts::PLAN_FRESH, short));
+    assert!(both.stops_wait(timeouts::PLAN_FRESH + Duration::from_millis(1), short));
     assert!(both.stops_wait(Duration::ZERO, long));
-    assert!(!stops(&[1]).stops_wait(times::SCALER_DEADLINE, long), "nothing else waits");
+    assert!(!stops(&[1]).stops_wait(timeouts::SCALER_DEADLINE, long), "nothing else waits");
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn marks_do_not_hold_up_launches_in_try_after_try() {
 fn an_old_plan_is_made_again_later_each_time_and_only_while_there_is_time() {
     let began = NOW;
     let at = |age: Duration, attempt, deadline| is_stale(began, attempt, deadline, began.plus(age));
-    let (fresh, moment, far) = (times::PLAN_FRESH, Duration::from_millis(1), later(3600));
+    let (fresh, moment, far) = (timeouts::PLAN_FRESH, Duration::from_millis(1), later(3600));
     assert!(!at(fresh, 0, far) && at(fresh + moment, 0, far));
     assert!(!at(fresh * 2, 1, far) && at(fresh * 2 + moment, 1, far));
     let age = fresh + moment;
@@ -60,9 +60,13 @@ fn an_old_plan_is_made_again_later_each_time_and_only_while_there_is_time() {
 fn what_has_no_task_definition_is_not_launched_and_its_jobs_say_why() {
     let floor = Start { size: OLD, job: None, repository: None };
     let old = Start { size: OLD, ..start(2) };
-    let mut plan = Plan { launch: vec![start(1), old, floor, start(3)], held: vec![(JobId(4), Held::Job)], ..stops(&[1]) };
-    plan.withhold(&BTreeMap::from([(OLD, Held::NoAnswer)]));
-    let expected = Plan { launch: vec![start(1), start(3)], held: vec![(JobId(4), Held::Job), (JobId(2), Held::NoAnswer)], ..stops(&[1]) };
+    let mut plan = Plan { launch: vec![start(1), old, floor, start(3)], holds: vec![(JobId(4), HoldReason::Job)], ..stops(&[1]) };
+    plan.withhold(&BTreeMap::from([(OLD, HoldReason::NoAnswer)]));
+    let expected = Plan {
+        launch: vec![start(1), start(3)],
+        holds: vec![(JobId(4), HoldReason::Job), (JobId(2), HoldReason::NoAnswer)],
+        ..stops(&[1])
+    };
     assert_eq!(plan, expected);
 }
 
@@ -78,7 +82,7 @@ fn ids(rows: &[Runner]) -> Vec<u64> {
 
 #[test]
 fn a_launch_is_sent_again_once_an_answer_is_overdue_and_while_ecs_honours_its_token() {
-    let (resend, within) = (times::RESEND_AFTER.as_secs(), times::SEND_WITHIN.as_secs());
+    let (resend, within) = (timeouts::RESEND_AFTER.as_secs(), timeouts::SEND_WITHIN.as_secs());
     let again = |row: Runner| to_send(&[row], Vec::new(), NOW).unanswered.len() == 1;
     assert!(!again(unanswered(1, resend, resend)) && again(unanswered(1, resend + 1, resend + 1)));
     assert!(again(unanswered(1, within - 1, resend + 1)) && !again(unanswered(1, within, resend + 1)));
@@ -91,7 +95,7 @@ fn a_launch_is_sent_again_once_an_answer_is_overdue_and_while_ecs_honours_its_to
 
 #[test]
 fn those_that_wait_for_longest_are_sent_first_and_no_more_than_a_run_can_send() {
-    let resend = times::RESEND_AFTER.as_secs();
+    let resend = timeouts::RESEND_AFTER.as_secs();
     let few = [unanswered(1, 600, resend + 1), unanswered(2, 600, resend + 9), unanswered(3, 600, resend + 9)];
     let sent = to_send(&few, Vec::new(), NOW);
     assert_eq!((ids(&sent.unanswered), sent.more), (vec![2, 3, 1], false));

@@ -3,10 +3,10 @@
 use mayfly_domain::model::runner::{Launch, Runner};
 use mayfly_domain::model::start_failure::FailureKind;
 use mayfly_domain::model::story::StoryEvent;
-use mayfly_domain::model::times;
+use mayfly_domain::model::timeouts;
 use mayfly_domain::transitions::launch_result::{AfterRefusal, LaunchResult, MissingTask, after_refusal, task_missing};
 
-use crate::world::builders::{NOW, ago, arn, later, marked, requested};
+use crate::fixture::builders::{NOW, ago, arn, later, marked, requested};
 
 /// A row whose launch was sent a minute ago, and changed as said.
 fn sent(change: impl FnOnce(&mut Launch)) -> Runner {
@@ -29,11 +29,11 @@ fn a_launch_without_an_answer_is_sent_again_and_may_have_made_a_task_unless_noth
     for (row, unsure) in [
         (as_sent(), true),
         (sent(|launch| launch.unsent = true), false),
-        (sent(|launch| (launch.unsent, launch.unsure) = (true, true)), true),
+        (sent(|launch| (launch.unsent, launch.outcome_unknown) = (true, true)), true),
     ] {
         let row = Runner { launch: Launch { missing: 1, missing_at: Some(ago(30)), ..row.launch.clone() }, ..row };
         let after = row.sent_again(&row, NOW).unwrap();
-        assert_eq!((after.launch.unsure, after.launch.unsent), (unsure, false));
+        assert_eq!((after.launch.outcome_unknown, after.launch.unsent), (unsure, false));
         assert_eq!((after.launch.sent_at, after.launch.first_sent_at), (NOW, ago(60)));
         assert_eq!((after.launch.missing, after.launch.missing_at), (0, None), "what ECS said before speaks of the time before");
         assert_eq!((after.client_token(), last(&after)), (row.client_token(), &StoryEvent::LaunchRepeated));
@@ -59,7 +59,7 @@ fn a_task_is_written_down_once() {
 #[test]
 fn what_is_known_of_a_send_is_written_down_while_it_is_the_rows_newest_try() {
     let row = as_sent();
-    let flags = |launch: &Launch| (launch.unsent, launch.unsure, launch.given_up);
+    let flags = |launch: &Launch| (launch.unsent, launch.outcome_unknown, launch.given_up);
     for (result, expected) in [
         (LaunchResult::NotSent, (true, false, false)),
         (LaunchResult::Unknown, (false, true, false)),
@@ -76,17 +76,17 @@ fn what_is_known_of_a_send_is_written_down_while_it_is_the_rows_newest_try() {
 
 #[test]
 fn a_refusal_leads_elsewhere_or_to_the_end_and_only_one_for_want_of_a_place_speaks_of_earlier_sends() {
-    use FailureKind::{Configuration, Passing, Quota};
-    let (sure, unsure) = (as_sent(), sent(|launch| launch.unsure = true));
+    use FailureKind::{Configuration, Quota, Transient};
+    let (sure, unsure) = (as_sent(), sent(|launch| launch.outcome_unknown = true));
     let tried = sent(|launch| launch.attempt = 5);
     for (row, kind, no_place, expected) in [
-        (&sure, Passing, true, AfterRefusal::TryElsewhere),
-        (&sure, Passing, false, AfterRefusal::TryElsewhere),
+        (&sure, Transient, true, AfterRefusal::TryElsewhere),
+        (&sure, Transient, false, AfterRefusal::TryElsewhere),
         (&sure, Quota, false, AfterRefusal::Close),
         (&sure, Configuration, false, AfterRefusal::Close),
-        (&tried, Passing, true, AfterRefusal::Close),
-        (&unsure, Passing, true, AfterRefusal::Settle),
-        (&unsure, Passing, false, AfterRefusal::Record),
+        (&tried, Transient, true, AfterRefusal::Close),
+        (&unsure, Transient, true, AfterRefusal::Settle),
+        (&unsure, Transient, false, AfterRefusal::Record),
         (&unsure, Configuration, false, AfterRefusal::Record),
     ] {
         assert_eq!(after_refusal(row, kind, no_place), expected, "{kind:?}, no place: {no_place}, {:?}", row.launch);
@@ -95,10 +95,10 @@ fn a_refusal_leads_elsewhere_or_to_the_end_and_only_one_for_want_of_a_place_spea
 
 #[test]
 fn the_doubt_goes_only_from_the_row_that_was_sent_for() {
-    let row = sent(|launch| launch.unsure = true);
+    let row = sent(|launch| launch.outcome_unknown = true);
     let settled = row.without_doubt(&row).unwrap();
-    assert!(!settled.launch.unsure && settled.never_started(&row) && !row.never_started(&row));
-    let again = sent(|launch| (launch.unsure, launch.sent_at) = (true, ago(1)));
+    assert!(!settled.launch.outcome_unknown && settled.never_started(&row) && !row.never_started(&row));
+    let again = sent(|launch| (launch.outcome_unknown, launch.sent_at) = (true, ago(1)));
     assert_eq!(again.without_doubt(&row), None, "it was sent again, and that may have made a task");
     assert_eq!(Runner { arn: Some(arn(1)), ..row.clone() }.without_doubt(&row), None);
 }
@@ -119,7 +119,7 @@ fn the_next_try_goes_under_a_token_of_its_own_and_not_for_a_runner_that_must_end
 
 #[test]
 fn ecs_is_believed_to_know_no_task_when_it_says_so_twice_a_minute_apart_and_long_after_the_last_send() {
-    let (counts, twice) = (times::MISSING_COUNTS_AFTER.as_secs(), times::ASK_TWICE.as_secs());
+    let (counts, twice) = (timeouts::MISSING_COUNTS_AFTER.as_secs(), timeouts::REREAD_AFTER.as_secs());
     let asked = |since: u64, missing: u32, told: Option<u64>| {
         let row = sent(|launch| (launch.sent_at, launch.missing, launch.missing_at) = (ago(since), missing, told.map(ago)));
         task_missing(&row, NOW)

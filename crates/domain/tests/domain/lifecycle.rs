@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
-use mayfly_domain::model::health::{Failure, Health, SizeHealth};
+use mayfly_domain::model::end::End;
 use mayfly_domain::model::id::OwnerId;
 use mayfly_domain::model::job::WaitingJob;
 use mayfly_domain::model::runner::{Outcome, Runner, StopKind, StopMark, Timeline};
 use mayfly_domain::model::start_failure::FailureKind;
+use mayfly_domain::model::start_health::{Failure, PoolHealth, StartHealth};
 use mayfly_domain::model::story::Reason;
 use mayfly_domain::model::target::{Target, TargetScope};
-use mayfly_domain::model::task::{End, Task, TaskStatus};
+use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::transitions::close::{Around, Closing, close};
+use mayfly_domain::transitions::close::{CloseChanges, RunnerSnapshot, close};
 
-use crate::world::builders::{DEFINITION, NOW, OLD, OWN, ago, arn, busy, job, later, marked, parked, record_of, registered, registering};
-use crate::world::builders::{requested, runner_id, silent, target};
+use crate::fixture::builders::{DEFINITION, NOW, OLD, OWN, ago, arn, busy, job, later, marked, parked, record_of, registered, registering};
+use crate::fixture::builders::{requested, runner_id, silent, target};
 
 fn mine() -> Target {
     target(1, "mayfly")
@@ -36,10 +37,10 @@ fn stopped(runner: &Runner, exit_code: Option<i32>) -> Task {
 }
 
 /// Closes the runner, whose reserved job, held by it, still waits if one is given.
-fn closed(runner: &Runner, exit_code: Option<i32>, waiting: Option<&WaitingJob>) -> Closing {
+fn closed(runner: &Runner, exit_code: Option<i32>, waiting: Option<&WaitingJob>) -> CloseChanges {
     let task = stopped(runner, exit_code);
     let record = waiting.map(record_of);
-    let around = Around { waiting, record: record.as_ref(), ..Around::default() };
+    let around = RunnerSnapshot { waiting, record: record.as_ref(), ..RunnerSnapshot::default() };
     close(runner, End::Stopped(&task), around, false, NOW)
 }
 
@@ -77,7 +78,7 @@ fn a_runner_that_never_asked_is_a_failed_start_unless_the_plan_stopped_it() {
     for code in [None, Some(0), Some(1), Some(22), Some(137)] {
         assert_eq!(outcome(&requested(1), code, None), Outcome::FailedStart, "{code:?}");
         assert_eq!(outcome(&marked_as(StopKind::StartTimeout, requested(1)), code, None), Outcome::FailedStart, "{code:?}");
-        assert_eq!(outcome(&marked_as(StopKind::Surplus, requested(1)), code, None), Outcome::Unneeded, "{code:?}");
+        assert_eq!(outcome(&marked_as(StopKind::Surplus, requested(1)), code, None), Outcome::Surplus, "{code:?}");
         assert!(closed(&marked(requested(1)), code, None).health.is_none(), "{code:?}");
     }
     let timed_out = closed(&marked_as(StopKind::StartTimeout, requested(1)), None, None);
@@ -86,23 +87,25 @@ fn a_runner_that_never_asked_is_a_failed_start_unless_the_plan_stopped_it() {
 
 #[test]
 fn a_parked_runners_end_is_no_failed_start() {
-    for (code, expected) in [(Some(0), Outcome::Unneeded), (Some(20), Outcome::Unneeded), (Some(1), Outcome::Lost), (None, Outcome::Lost)] {
+    for (code, expected) in
+        [(Some(0), Outcome::Surplus), (Some(20), Outcome::Surplus), (Some(1), Outcome::Unknown), (None, Outcome::Unknown)]
+    {
         for runner in [parked(1), silent(1), registering(1, 1, mine())] {
             let closing = closed(&runner, code, None);
             assert_eq!((closing.record.outcome, closing.health), (Some(expected), None), "{code:?} {:?}", runner.state);
         }
     }
-    assert_eq!(outcome(&marked_as(StopKind::ParkLimit, parked(1)), Some(137), None), Outcome::Unneeded);
+    assert_eq!(outcome(&marked_as(StopKind::ParkLimit, parked(1)), Some(137), None), Outcome::Surplus);
 }
 
 #[test]
 fn a_registered_runner_is_not_assigned_only_if_its_own_job_still_waits_for_it() {
     let runner = registered(1, 1, mine());
-    assert_eq!(outcome(&runner, Some(0), Some(&held_by(&runner))), Outcome::NotAssigned);
-    assert_eq!(outcome(&runner, Some(0), None), Outcome::Unneeded);
-    assert_eq!(outcome(&runner, Some(0), Some(&job(2).reserved_for(&runner.id))), Outcome::Unneeded);
-    assert_eq!(outcome(&runner, Some(0), Some(&job(1).reserved_for(&runner_id(2)))), Outcome::Unneeded);
-    assert_eq!(outcome(&runner, Some(0), Some(&job(1))), Outcome::Unneeded);
+    assert_eq!(outcome(&runner, Some(0), Some(&held_by(&runner))), Outcome::NeverAssigned);
+    assert_eq!(outcome(&runner, Some(0), None), Outcome::Surplus);
+    assert_eq!(outcome(&runner, Some(0), Some(&job(2).reserved_for(&runner.id))), Outcome::Surplus);
+    assert_eq!(outcome(&runner, Some(0), Some(&job(1).reserved_for(&runner_id(2)))), Outcome::Surplus);
+    assert_eq!(outcome(&runner, Some(0), Some(&job(1))), Outcome::Surplus);
 }
 
 /// Its container ends as soon as GitHub has taken its registration away, most often before sweeper's call to stop it arrives.
@@ -116,7 +119,7 @@ fn a_runner_that_was_taken_away_at_github_ended_for_that_reason_however_its_task
     assert_eq!((*told, end.exit_code), (why.clone(), Some(137)));
     // What ECS stops, it gives the reason of.
     let task = Task { stop_code: Some("SpotInterruption".into()), stopped_reason: Some("reclaimed".into()), ..stopped(&runner, None) };
-    let closing = close(&runner, End::Stopped(&task), Around::default(), false, NOW);
+    let closing = close(&runner, End::Stopped(&task), RunnerSnapshot::default(), false, NOW);
     assert!(matches!(closing.record.reason, Some(Reason::TaskStopped(_))));
 }
 
@@ -125,12 +128,12 @@ fn a_runner_that_fails_as_soon_as_it_is_registered_is_a_failed_start_and_its_job
     // Registered ten seconds ago, and ended then.
     let runner = registered(1, 1, mine());
     for (code, kind) in
-        [(1, FailureKind::Passing), (2, FailureKind::Passing), (126, FailureKind::Configuration), (127, FailureKind::Configuration)]
+        [(1, FailureKind::Transient), (2, FailureKind::Transient), (126, FailureKind::Configuration), (127, FailureKind::Configuration)]
     {
         let closing = closed(&runner, Some(code), Some(&held_by(&runner)));
         assert_eq!(closing.record.outcome, Some(Outcome::FailedStart), "{code}");
         let (row, job) = (closing.waiting.unwrap(), closing.job.unwrap());
-        assert_eq!((row.ask, row.attempts, row.not_before), (true, 0, None), "{code}");
+        assert_eq!((row.needs_check, row.attempts, row.not_before), (true, 0, None), "{code}");
         assert!(job.reason.unwrap().to_string().contains(&format!("exit code {code}")));
         let health = closing.health.unwrap().of(&OWN);
         assert_eq!((health.kind, health.failures, health.after_registration), (Some(kind), 1, true), "{code}");
@@ -143,21 +146,21 @@ fn a_runner_that_fails_as_soon_as_it_is_registered_is_a_failed_start_and_its_job
 fn what_ends_a_registered_runner_otherwise_says_nothing_of_its_image() {
     let runner = registered(1, 1, mine());
     let held = held_by(&runner);
-    // run.sh makes 0 of most; 26: the answer with the registration was lost; above 128: a signal, whoever sent it.
+    // run.sh makes 0 of most; 26: the answer with the registration was lost; above 128: a signal, anyone who sent it.
     for code in [None, Some(0), Some(26), Some(130), Some(137), Some(143)] {
-        assert_eq!(outcome(&runner, code, Some(&held)), Outcome::NotAssigned, "{code:?}");
+        assert_eq!(outcome(&runner, code, Some(&held)), Outcome::NeverAssigned, "{code:?}");
     }
     let task = |stop_code: &str| Task { stop_code: Some(stop_code.into()), ..stopped(&runner, Some(1)) };
-    let end = |runner: &Runner, task: &Task| close(runner, End::Stopped(task), Around::default(), false, NOW);
+    let end = |runner: &Runner, task: &Task| close(runner, End::Stopped(task), RunnerSnapshot::default(), false, NOW);
     for stop_code in ["UserInitiated", "SpotInterruption", "ServiceSchedulerInitiated"] {
         let closing = end(&runner, &task(stop_code));
-        assert_eq!((closing.record.outcome, closing.health), (Some(Outcome::Unneeded), None), "{stop_code}");
+        assert_eq!((closing.record.outcome, closing.health), (Some(Outcome::Surplus), None), "{stop_code}");
     }
     let retired = Runner { retired_at: Some(ago(12)), ..runner.clone() };
-    assert_eq!(end(&retired, &task("EssentialContainerExited")).record.outcome, Some(Outcome::Unneeded));
+    assert_eq!(end(&retired, &task("EssentialContainerExited")).record.outcome, Some(Outcome::Surplus));
     // It listened for a while: that is no image that cannot run.
     let old = Runner { registered_at: Some(ago(71)), ..runner.clone() };
-    assert_eq!(outcome(&old, Some(1), Some(&held_by(&old))), Outcome::NotAssigned);
+    assert_eq!(outcome(&old, Some(1), Some(&held_by(&old))), Outcome::NeverAssigned);
     let young = Runner { registered_at: Some(ago(70)), ..runner.clone() };
     assert_eq!(outcome(&young, Some(1), Some(&held_by(&young))), Outcome::FailedStart);
 }
@@ -169,7 +172,7 @@ fn a_version_that_github_refuses_is_a_configuration_error_of_the_size_however_la
         let closing = closed(&runner, Some(7), Some(&held_by(&runner)));
         assert_eq!(closing.record.outcome, Some(Outcome::FailedStart));
         let health = closing.health.unwrap().of(&OWN);
-        assert_eq!((health.kind, health.breaker_open(), health.unasked_max(DEFINITION)), (Some(FailureKind::Configuration), true, 1));
+        assert_eq!((health.kind, health.breaker_open(), health.max_unverified(DEFINITION)), (Some(FailureKind::Configuration), true, 1));
         assert!(health.reason.unwrap().to_string().contains("GitHub refuses this runner version: update the image"));
         assert!(!closing.job.unwrap().reason.unwrap().to_string().contains("runner group"));
     }
@@ -180,7 +183,7 @@ fn a_runner_that_had_a_job_shows_that_its_size_works() {
     let runner = registered(1, 1, mine());
     let failed = closed(&runner, Some(7), Some(&held_by(&runner))).health.unwrap();
     let worked = |runner: &Runner| {
-        let around = Around { health: Some(&failed), ..Around::default() };
+        let around = RunnerSnapshot { health: Some(&failed), ..RunnerSnapshot::default() };
         close(runner, End::Stopped(&stopped(runner, Some(0))), around, false, NOW).health
     };
     let after = worked(&busy(2, 1, 7, Some(1))).unwrap();
@@ -200,10 +203,10 @@ fn a_job_that_was_not_assigned_is_asked_about_waits_longer_and_after_three_has_w
     for _ in 0..5 {
         let closing = closed(&runner, Some(0), Some(&waiting));
         let (row, record) = (closing.waiting.unwrap(), closing.job.unwrap());
-        assert!(row.ask && row.rev == waiting.rev + 1 && record.rev == 2);
+        assert!(row.needs_check && row.rev == waiting.rev + 1 && record.rev == 2);
         assert_eq!(matches!(record.reason, Some(Reason::NeverAssigned { runners, .. }) if runners == row.attempts), row.attempts >= 3);
         waits.push(row.not_before.unwrap().since(NOW).as_secs() / 60);
-        waiting = WaitingJob { ask: false, ..row };
+        waiting = WaitingJob { needs_check: false, ..row };
     }
     assert_eq!(waits, [1, 2, 60, 60, 60]);
 }
@@ -214,25 +217,25 @@ fn a_job_that_may_have_run_is_asked_about_and_not_punished() {
     let closing = closed(&runner, Some(0), Some(&held_by(&runner)));
     assert_eq!(closing.record.outcome, Some(Outcome::Ran));
     let row = closing.waiting.unwrap();
-    assert_eq!((row.ask, row.attempts, row.not_before), (true, 0, None));
+    assert_eq!((row.needs_check, row.attempts, row.not_before), (true, 0, None));
     // Its job is known to be another one, or of another run: the reserved one surely waits.
     for other in [busy(1, 1, 1001, Some(2)), busy(1, 1, 1002, None)] {
         assert_eq!(closed(&other, Some(0), Some(&held_by(&other))).waiting, None);
     }
     let unknown = Runner { work: None, ..runner };
-    assert!(closed(&unknown, Some(0), Some(&held_by(&unknown))).waiting.unwrap().ask);
+    assert!(closed(&unknown, Some(0), Some(&held_by(&unknown))).waiting.unwrap().needs_check);
 }
 
 #[test]
 fn a_runner_that_never_was_says_what_ecs_said_and_costs_nothing() {
-    let closing = close(&requested(1), End::NeverStarted(FailureKind::Quota, "vCPU quota"), Around::default(), true, NOW);
+    let closing = close(&requested(1), End::NeverStarted(FailureKind::Quota, "vCPU quota"), RunnerSnapshot::default(), true, NOW);
     assert_eq!(
         (closing.record.outcome, closing.record.reason),
         (Some(Outcome::FailedStart), Some(Reason::Ecs { message: "vCPU quota".into() }))
     );
     assert_eq!(closing.record.cost.unwrap().0, 0);
     assert_eq!(closing.health.unwrap().of(&OWN).kind, Some(FailureKind::Quota));
-    let missing = close(&requested(1), End::Missing, Around::default(), true, NOW);
+    let missing = close(&requested(1), End::Missing, RunnerSnapshot::default(), true, NOW);
     assert_eq!(missing.record.outcome, Some(Outcome::FailedStart));
 }
 
@@ -240,7 +243,7 @@ fn a_runner_that_never_was_says_what_ecs_said_and_costs_nothing() {
 fn failures_that_no_other_try_can_mend_are_told_from_those_that_pass() {
     let kind = |reason: &str, code: Option<i32>| {
         let task = Task { stopped_reason: Some(reason.into()), ..stopped(&requested(1), code) };
-        let closing = close(&requested(1), End::Stopped(&task), Around::default(), false, NOW);
+        let closing = close(&requested(1), End::Stopped(&task), RunnerSnapshot::default(), false, NOW);
         closing.health.unwrap().of(&OWN).kind.unwrap()
     };
     for (reason, code) in [
@@ -260,32 +263,32 @@ fn failures_that_no_other_try_can_mend_are_told_from_those_that_pass() {
         ("Your Spot Task was interrupted.", Some(143)),
         ("Essential container in task exited", Some(1)),
     ] {
-        assert_eq!(kind(reason, code), FailureKind::Passing, "{reason} {code:?}");
+        assert_eq!(kind(reason, code), FailureKind::Transient, "{reason} {code:?}");
     }
 }
 
 #[test]
 fn failures_of_one_burst_are_one_wait_and_a_configuration_error_among_them_opens_the_breaker_for_good() {
-    let mut health = SizeHealth::default();
+    let mut health = StartHealth::default();
     for (second, kind) in
-        [FailureKind::Passing, FailureKind::Configuration, FailureKind::Passing, FailureKind::Quota].into_iter().enumerate()
+        [FailureKind::Transient, FailureKind::Configuration, FailureKind::Transient, FailureKind::Quota].into_iter().enumerate()
     {
-        health.failed(ago(60), Failure::of_launch(kind, "x"), later(u64::try_from(second).unwrap()));
+        health.record_failure(ago(60), Failure::of_launch(kind, "x"), later(u64::try_from(second).unwrap()));
     }
     assert_eq!((health.failures, health.not_before, health.breaker_open()), (1, Some(later(60)), true));
     // The probe fails for another reason: that is no sign that the configuration is right now.
-    health.failed(later(61), Failure::of_launch(FailureKind::Passing, "no capacity"), later(70));
-    assert_eq!((health.failures, health.unasked_max(DEFINITION)), (2, 1));
-    assert!(health.asked(DEFINITION));
+    health.record_failure(later(61), Failure::of_launch(FailureKind::Transient, "no capacity"), later(70));
+    assert_eq!((health.failures, health.max_unverified(DEFINITION)), (2, 1));
+    assert!(health.record_success(DEFINITION));
     assert_eq!((health.breaker_open(), health.not_before), (false, None));
 }
 
 #[test]
 fn health_of_one_size_says_nothing_of_another() {
-    let before = Health { rev: 4, ..Health::default() };
-    let around = Around { health: Some(&before), ..Around::default() };
+    let before = PoolHealth { rev: 4, ..PoolHealth::default() };
+    let around = RunnerSnapshot { health: Some(&before), ..RunnerSnapshot::default() };
     let health = close(&requested(1), End::Missing, around, false, NOW).health.unwrap();
-    assert_eq!((health.rev, health.of(&OLD)), (5, SizeHealth::default()));
+    assert_eq!((health.rev, health.of(&OLD)), (5, StartHealth::default()));
 }
 
 #[test]
@@ -311,7 +314,7 @@ fn the_cost_of_a_runner_begins_with_its_image_pull_and_ends_with_its_task() {
         ..stopped(&busy(1, 1, 7, Some(1)), Some(0))
     };
     let cost = |pull: Option<Timestamp>, ip| {
-        close(&busy(1, 1, 7, Some(1)), End::Stopped(&task(pull)), Around::default(), ip, NOW).record.cost.unwrap()
+        close(&busy(1, 1, 7, Some(1)), End::Stopped(&task(pull)), RunnerSnapshot::default(), ip, NOW).record.cost.unwrap()
     };
     assert_eq!(cost(None, true).0, 0);
     assert!(cost(Some(ago(600)), true) > cost(Some(ago(600)), false) && cost(Some(ago(600)), false) > cost(Some(ago(300)), false));
@@ -336,7 +339,10 @@ fn an_answer_speaks_of_a_row_only_while_it_is_the_one_that_was_asked_about() {
     assert!(!again.was_asked_about(&asked), "it was sent again meanwhile");
     let idle = registered(1, 1, mine());
     assert!(idle.is_idle_as(&idle));
-    assert!(!Runner { mint: idle.mint + 1, ..idle.clone() }.is_idle_as(&idle), "it has another registration by now");
+    assert!(
+        !Runner { registration_attempt: idle.registration_attempt + 1, ..idle.clone() }.is_idle_as(&idle),
+        "it has another registration by now"
+    );
     assert!(!busy(1, 1, 1, None).is_idle_as(&idle));
 }
 
@@ -351,9 +357,9 @@ fn a_runner_that_was_given_nothing_counts_unless_its_group_keeps_the_repository_
         let waiting = held_by(runner);
         let mut record = record_of(&waiting);
         record.repository.private = private;
-        let around = Around { waiting: Some(&waiting), record: Some(&record), ..Around::default() };
+        let around = RunnerSnapshot { waiting: Some(&waiting), record: Some(&record), ..RunnerSnapshot::default() };
         let closing = close(runner, End::Stopped(&stopped(runner, Some(0))), around, false, NOW);
-        assert_eq!(closing.record.outcome, Some(Outcome::NotAssigned));
+        assert_eq!(closing.record.outcome, Some(Outcome::NeverAssigned));
         let known = closing.health.as_ref().and_then(|health| health.assignment(record.repository.id));
         assert_eq!(known.map(|known| known.jobs.len()), counts.then_some(1), "private: {private}, {:?}", runner.target);
     }

@@ -1,28 +1,28 @@
 //! What DynamoDB may show of a transaction that is being applied is any part of it: a plan made from a part must not launch more
 //! than one made from the whole, before or after (docs/ARCHITECTURE.md, "The ledger": a Query is no snapshot).
 
-use mayfly_domain::model::health::Health;
+use mayfly_domain::model::end::End;
 use mayfly_domain::model::id::{JobId, RunnerId};
 use mayfly_domain::model::job::WaitingJob;
 use mayfly_domain::model::runner::{Runner, RunnerState, Work};
-use mayfly_domain::model::task::End;
-use mayfly_domain::transitions::close::{Around, close};
-use mayfly_domain::transitions::plan::doubtful;
+use mayfly_domain::model::start_health::PoolHealth;
+use mayfly_domain::transitions::close::{RunnerSnapshot, close};
+use mayfly_domain::transitions::plan::jobs_to_reread;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::world::builders::{DEFINITION, NOW, job, limits, pool, proven, record_of, registered, requested, target};
-use crate::world::looks::{Look, World, look};
+use crate::fixture::builders::{DEFINITION, NOW, job, limits, pool, proven, record_of, registered, requested, target};
+use crate::fixture::snapshots::{Look, World, snapshot};
 
 /// One item of a transaction, as it is afterwards.
 #[derive(Clone, Debug)]
 enum Item {
     Runner(RunnerId, Option<Box<Runner>>),
     Job(JobId, Option<WaitingJob>),
-    Health(Health),
+    Health(PoolHealth),
 }
 
-/// What somebody does to the ledger while scaler looks.
+/// What someone does to the ledger while scaler looks.
 #[derive(Clone, Copy, Debug)]
 enum Deed {
     /// registrar holds a job in reserve for a runner.
@@ -51,18 +51,18 @@ fn put_runner(runner: &Runner, after: Runner) -> Item {
 }
 
 /// The deed as a transaction on this look, if it can happen there. What must be so beforehand is made so.
-fn transaction(look: &mut Look, deed: Deed, runner: Index, job: Index) -> Option<Vec<Item>> {
+fn transaction(snapshot: &mut Look, deed: Deed, runner: Index, job: Index) -> Option<Vec<Item>> {
     if matches!(deed, Deed::Commit) {
-        let (plan, before) = (look.plan(), look.clone());
+        let (plan, before) = (snapshot.plan(), snapshot.clone());
         let after = before.with_applied(&plan);
         let changed = after.runners.iter().filter(|runner| !before.runners.contains(runner));
         return Some(changed.map(|runner| put_runner(runner, runner.clone())).collect());
     }
-    if look.jobs.is_empty() || look.runners.is_empty() {
+    if snapshot.jobs.is_empty() || snapshot.runners.is_empty() {
         return None;
     }
-    let (runner, job) = (runner.index(look.runners.len()), job.index(look.jobs.len()));
-    let (runner, job) = (&mut look.runners[runner], &mut look.jobs[job]);
+    let (runner, job) = (runner.index(snapshot.runners.len()), job.index(snapshot.jobs.len()));
+    let (runner, job) = (&mut snapshot.runners[runner], &mut snapshot.jobs[job]);
     let unmarked = runner.stop.is_none();
     match deed {
         Deed::Reserve if unmarked && runner.state < RunnerState::Registered && runner.size == job.size && job.eligible(NOW) => {
@@ -79,26 +79,26 @@ fn transaction(look: &mut Look, deed: Deed, runner: Index, job: Index) -> Option
             *runner = Runner { reserved: Some(job.id), target: Some(record_of(job).target.unwrap()), ..runner.clone() };
             *job = job.reserved_for(&runner.id);
             let record = record_of(job);
-            let around = Around { waiting: Some(job), record: Some(&record), ..Around::default() };
+            let around = RunnerSnapshot { waiting: Some(job), record: Some(&record), ..RunnerSnapshot::default() };
             let closing = close(runner, End::Missing, around, false, NOW);
             Some(vec![Item::Runner(runner.id.clone(), None), Item::Job(job.id, Some(closing.waiting.unwrap()))])
         }
         Deed::FailedStart if unmarked && runner.state == RunnerState::Requested => {
-            let around = Around { health: Some(&look.health), ..Around::default() };
+            let around = RunnerSnapshot { health: Some(&snapshot.health), ..RunnerSnapshot::default() };
             let closing = close(runner, End::Missing, around, false, NOW);
             Some(vec![Item::Runner(runner.id.clone(), None), Item::Health(closing.health.unwrap())])
         }
         Deed::Asked if runner.state == RunnerState::Requested => {
-            let mut health = look.health.clone();
-            health.of_mut(&runner.size).asked(DEFINITION);
+            let mut health = snapshot.health.clone();
+            health.of_mut(&runner.size).record_success(DEFINITION);
             Some(vec![put_runner(runner, runner.parked(NOW)), Item::Health(health)])
         }
         _ => None,
     }
 }
 
-fn with(look: &Look, items: &[Item]) -> Look {
-    let mut after = look.clone();
+fn with(snapshot: &Look, items: &[Item]) -> Look {
+    let mut after = snapshot.clone();
     for item in items {
         match item {
             Item::Runner(id, row) => {
@@ -129,10 +129,10 @@ fn shown(deed: Deed, items: &[Item], visible: &[bool]) -> Vec<Item> {
 }
 
 /// The look with every doubtful job read again, by itself.
-fn reread(look: Look, after: &Look) -> Look {
-    let again: Vec<JobId> = doubtful(&look.jobs, &look.runners).map(|job| job.id).collect();
-    let jobs = look.jobs.iter().filter(|job| !again.contains(&job.id)).chain(after.jobs.iter().filter(|job| again.contains(&job.id)));
-    Look { jobs: jobs.cloned().collect(), ..look.clone() }
+fn reread(snapshot: Look, after: &Look) -> Look {
+    let again: Vec<JobId> = jobs_to_reread(&snapshot.jobs, &snapshot.runners).map(|job| job.id).collect();
+    let jobs = snapshot.jobs.iter().filter(|job| !again.contains(&job.id)).chain(after.jobs.iter().filter(|job| again.contains(&job.id)));
+    Look { jobs: jobs.cloned().collect(), ..snapshot.clone() }
 }
 
 fn config() -> ProptestConfig {
@@ -146,7 +146,7 @@ proptest! {
 
     #[test]
     fn a_part_of_a_transaction_launches_no_more_than_the_whole(
-        mut before in look(World::Wild),
+        mut before in snapshot(World::Wild),
         deed in deed(),
         runner: Index,
         job: Index,
@@ -167,7 +167,13 @@ fn not_assigned() -> (Look, Vec<Item>) {
     let holder = registered(1, 1, target(1, "mayfly"));
     let waiting = job(1).reserved_for(&holder.id);
     let record = record_of(&waiting);
-    let closing = close(&holder, End::Missing, Around { waiting: Some(&waiting), record: Some(&record), ..Around::default() }, false, NOW);
+    let closing = close(
+        &holder,
+        End::Missing,
+        RunnerSnapshot { waiting: Some(&waiting), record: Some(&record), ..RunnerSnapshot::default() },
+        false,
+        NOW,
+    );
     let items = vec![Item::Runner(holder.id.clone(), None), Item::Job(JobId(1), closing.waiting)];
     (Look { pool: pool(), health: proven(), jobs: vec![waiting], runners: vec![holder], limits: limits() }, items)
 }
@@ -185,7 +191,7 @@ fn without_a_second_reading_the_end_of_an_unassigned_runner_would_launch_another
 #[test]
 fn a_health_that_was_read_before_the_runners_would_launch_again_for_every_failed_start() {
     let failed = requested(1);
-    let closing = close(&failed, End::Missing, Around::default(), false, NOW);
+    let closing = close(&failed, End::Missing, RunnerSnapshot::default(), false, NOW);
     let before = Look { pool: pool(), health: proven(), jobs: vec![job(1)], runners: vec![failed], limits: limits() };
     let gone = Look { runners: Vec::new(), ..before.clone() };
     assert_eq!((before.plan().launch.len(), gone.plan().launch.len()), (0, 1), "the finding: old health and new runners launch");
@@ -196,6 +202,6 @@ fn a_health_that_was_read_before_the_runners_would_launch_again_for_every_failed
 #[test]
 fn a_job_whose_runner_is_shown_or_that_nobody_holds_is_not_doubtful() {
     let held = |by: u64| job(1).reserved_for(&requested(by).id);
-    assert_eq!(doubtful(&[job(1), held(2)], &[requested(2)]).count(), 0);
-    assert_eq!(doubtful(&[held(3)], &[requested(2)]).count(), 1);
+    assert_eq!(jobs_to_reread(&[job(1), held(2)], &[requested(2)]).count(), 0);
+    assert_eq!(jobs_to_reread(&[held(3)], &[requested(2)]).count(), 1);
 }

@@ -4,17 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mayfly_domain::model::errand::{Errand, Open};
 use mayfly_domain::model::failed_delivery::{DeliveryGuid, Redelivery};
 use mayfly_domain::model::id::DeliveryId;
 use mayfly_domain::model::job::JobAction;
+use mayfly_domain::model::outbox::{FollowUp, OutboxEntry};
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::transitions::redelivery::{
-    Attempt, FIRST_LOOK, FIRST_WAIT, News, OVERLAP, Passage, REFUSED_TRIES, Reading, Turn, kept, news, turn,
+    Attempt, DeliveryStatus, FIRST_LOOK, FIRST_WAIT, ListPass, ListProgress, OVERLAP, REFUSED_TRIES, RedeliveryStep, delivery_statuses,
+    redelivery_step, redelivery_window,
 };
 use proptest::prelude::*;
 
-const KEPT: Duration = Duration::from_secs(3 * 24 * 60 * 60);
+const REDELIVERY_WINDOW: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 const DAY: u64 = 24 * 60 * 60;
 /// Attempts on a page, pages of a sweep and askings of a sweep: few, so that a short story has all the edges.
 const PAGE: usize = 3;
@@ -84,8 +85,8 @@ impl Github {
 /// Sweeper, as far as deliveries go: what it keeps in the ledger, and nothing else from one sweep to the next.
 #[derive(Default)]
 struct Sweeper {
-    reading: Reading<i64>,
-    errands: BTreeMap<DeliveryGuid, Open>,
+    reading: ListProgress<i64>,
+    follow_ups: BTreeMap<DeliveryGuid, OutboxEntry>,
     over: BTreeSet<DeliveryGuid>,
     /// What it asked for although its last whole look showed that it had succeeded.
     in_vain: Vec<DeliveryGuid>,
@@ -109,13 +110,13 @@ impl Life {
 impl Sweeper {
     fn sweep(&mut self, github: &mut Github, life: &mut Life, (now, lag): (Timestamp, u64)) -> Result<(), Killed> {
         self.read(github, life, now)?;
-        let mut due: Vec<Open> = self.errands.values().filter(|open| open.due(now)).cloned().collect();
+        let mut due: Vec<OutboxEntry> = self.follow_ups.values().filter(|open| open.due(now)).cloned().collect();
         due.sort_by_key(|open| open.since);
         let mut left = ASKED;
         for open in due {
-            let Errand::Redeliver(delivery) = &open.errand else { continue };
-            match turn(&open, delivery, self.reading.looked_at, KEPT, now) {
-                Turn::Ask if left > 0 && !self.over.contains(&delivery.guid) => {
+            let FollowUp::RedeliverWebhook(delivery) = &open.follow_up else { continue };
+            match redelivery_step(&open, delivery, self.reading.looked_at, REDELIVERY_WINDOW, now) {
+                RedeliveryStep::Request if left > 0 && !self.over.contains(&delivery.guid) => {
                     left -= 1;
                     life.step()?;
                     if self.reading.looked_at.is_some_and(|at| github.succeeded(&delivery.guid, at)) {
@@ -123,9 +124,9 @@ impl Sweeper {
                     }
                     github.attempt(&delivery.guid, true, (now, lag));
                     life.step()?;
-                    self.errands.insert(delivery.guid.clone(), open.again(FIRST_WAIT, now));
+                    self.follow_ups.insert(delivery.guid.clone(), open.retry_with_backoff(FIRST_WAIT, now));
                 }
-                Turn::Ask | Turn::Wait | Turn::TooLate | Turn::Refused => {}
+                RedeliveryStep::Request | RedeliveryStep::Wait | RedeliveryStep::TooLate | RedeliveryStep::Refused => {}
             }
         }
         Ok(())
@@ -134,38 +135,39 @@ impl Sweeper {
     fn read(&mut self, github: &mut Github, life: &mut Life, now: Timestamp) -> Result<(), Killed> {
         let mut delivered = BTreeSet::new();
         for _ in 0..PAGES {
-            let passage: Passage<i64> = self.reading.passage(KEPT, now);
+            let passage: ListPass<i64> = self.reading.current_pass(REDELIVERY_WINDOW, now);
             let Some((page, next)) = github.page(passage.next, now) else {
-                self.reading = self.reading.anew();
+                self.reading = self.reading.restarted();
                 return Ok(());
             };
-            for one in news(&page, &mut delivered) {
+            for one in delivery_statuses(&page, &mut delivered) {
                 life.step()?;
                 self.learn(one, now);
             }
             life.step()?;
             let times: Vec<Timestamp> = page.iter().map(|attempt| attempt.of.first_at).collect();
             self.reading = self.reading.after(&passage, &times, (next, self.told_the_time.then_some(now)));
-            if self.reading.passage.is_none() {
+            if self.reading.pass.is_none() {
                 break;
             }
         }
         Ok(())
     }
 
-    /// As the ledger's `delivery_over` and `not_delivered` do.
-    fn learn(&mut self, news: News, now: Timestamp) {
+    /// As the ledger's `record_delivered` and `record_undelivered` do.
+    fn learn(&mut self, news: DeliveryStatus, now: Timestamp) {
         match news {
-            News::Delivered(guid) => {
-                self.errands.remove(&guid);
+            DeliveryStatus::Delivered(guid) => {
+                self.follow_ups.remove(&guid);
                 self.over.insert(guid);
             }
-            News::Failed(failed) if !self.over.contains(&failed.guid) => {
+            DeliveryStatus::Failed(failed) if !self.over.contains(&failed.guid) => {
                 let since = failed.first_at;
-                let open = || Open { since, ..Open::new(Errand::Redeliver(failed.clone()), None, now, Duration::ZERO) };
-                self.errands.entry(failed.guid.clone()).or_insert_with(open);
+                let open =
+                    || OutboxEntry { since, ..OutboxEntry::new(FollowUp::RedeliverWebhook(failed.clone()), None, now, Duration::ZERO) };
+                self.follow_ups.entry(failed.guid.clone()).or_insert_with(open);
             }
-            News::Failed(_) => {}
+            DeliveryStatus::Failed(_) => {}
         }
     }
 }
@@ -174,7 +176,7 @@ impl Sweeper {
 enum Op {
     /// Events whose delivery fails so many times, and shows in the list so many seconds late.
     Events(Vec<(u32, u64)>),
-    /// Somebody else asks for an event again.
+    /// Someone else asks for an event again.
     ByHand(prop::sample::Index),
     /// Time passes, and sweeper works until it dies.
     Sweep {
@@ -231,9 +233,9 @@ proptest! {
             }
         }
         for guid in &guids {
-            prop_assert!(github.succeeded(guid, now), "{guid} was never delivered: {:?}", sweeper.errands.get(guid));
+            prop_assert!(github.succeeded(guid, now), "{guid} was never delivered: {:?}", sweeper.follow_ups.get(guid));
         }
-        prop_assert!(sweeper.errands.is_empty(), "{:?}", sweeper.errands);
+        prop_assert!(sweeper.follow_ups.is_empty(), "{:?}", sweeper.follow_ups);
     }
 }
 
@@ -248,26 +250,26 @@ fn an_event_that_succeeded_at_once_or_failed_when_asked_for_opens_nothing() {
         attempt("later", 5, false, false),
     ];
     let mut delivered = BTreeSet::new();
-    let expected = [News::Delivered("later".parse().unwrap()), News::Failed(page[3].of.clone())];
-    assert_eq!(news(&page, &mut delivered), expected);
+    let expected = [DeliveryStatus::Delivered("later".parse().unwrap()), DeliveryStatus::Failed(page[3].of.clone())];
+    assert_eq!(delivery_statuses(&page, &mut delivered), expected);
     // Further down in the same reading.
-    assert_eq!(news(&[attempt("later", 4, false, false)], &mut delivered), []);
+    assert_eq!(delivery_statuses(&[attempt("later", 4, false, false)], &mut delivered), []);
 }
 
 #[test]
 fn the_first_reading_goes_back_an_hour_and_later_ones_to_where_the_last_began() {
-    let reading = Reading::<i64>::default();
-    let first = reading.passage(KEPT, at(10_000));
+    let reading = ListProgress::<i64>::default();
+    let first = reading.current_pass(REDELIVERY_WINDOW, at(10_000));
     assert_eq!((first.down_to, first.next), (at(10_000).minus(FIRST_LOOK), None));
     // A page that goes on is followed by the next one, one that reaches back far enough by none.
     let going = reading.after(&first, &[at(9_999), at(9_000)], (Some(7), None));
-    assert_eq!((going.read_to, going.passage(KEPT, at(10_060)).next), (None, Some(7)));
-    let passage = going.passage(KEPT, at(10_060));
+    assert_eq!((going.read_to, going.current_pass(REDELIVERY_WINDOW, at(10_060)).next), (None, Some(7)));
+    let passage = going.current_pass(REDELIVERY_WINDOW, at(10_060));
     let done = going.after(&passage, &[at(8_000), at(6_000)], (Some(8), None));
-    assert_eq!((done.read_to, done.looked_at, done.passage.is_none()), (Some(at(9_999)), Some(at(10_000)), true));
-    assert_eq!(done.passage(KEPT, at(10_120)).down_to, at(9_999).minus(OVERLAP));
+    assert_eq!((done.read_to, done.looked_at, done.pass.is_none()), (Some(at(9_999)), Some(at(10_000)), true));
+    assert_eq!(done.current_pass(REDELIVERY_WINDOW, at(10_120)).down_to, at(9_999).minus(OVERLAP));
     // After a long sleep: what GitHub delivers no more is not read.
-    assert_eq!(done.passage(KEPT, at(10_000 + 9 * DAY)).down_to, at(10_000 + 6 * DAY));
+    assert_eq!(done.current_pass(REDELIVERY_WINDOW, at(10_000 + 9 * DAY)).down_to, at(10_000 + 6 * DAY));
 }
 
 /// Sweep by sweep: a burst of thirty, and then nothing more. Only a reading that may miss some of it goes through it.
@@ -282,68 +284,69 @@ fn what_a_burst_left_in_the_list_is_gone_through_no_more_once_all_of_it_must_be_
     (1..=20).for_each(|number| sweep(&mut sweeper, &mut github, minute(number)));
     for number in 21..=40 {
         sweep(&mut sweeper, &mut github, minute(number));
-        assert!(sweeper.reading.passage.is_none(), "minute {number}: {:?}", sweeper.reading);
+        assert!(sweeper.reading.pass.is_none(), "minute {number}: {:?}", sweeper.reading);
     }
     // What is lost then is found by the next sweep.
     let lost: DeliveryGuid = "lost".parse().unwrap();
     github.to_fail.insert(lost.clone(), 1);
     github.attempt(&lost, false, (minute(40).plus(Duration::from_secs(30)), 0));
     sweep(&mut sweeper, &mut github, minute(41));
-    assert!(sweeper.errands.contains_key(&lost));
+    assert!(sweeper.follow_ups.contains_key(&lost));
 }
 
 #[test]
 fn an_empty_list_keeps_the_place() {
-    let reading = Reading::<i64> { read_to: Some(at(5)), ..Reading::default() };
-    let after = reading.after(&reading.passage(KEPT, at(60)), &[], (None, None));
+    let reading = ListProgress::<i64> { read_to: Some(at(5)), ..ListProgress::default() };
+    let after = reading.after(&reading.current_pass(REDELIVERY_WINDOW, at(60)), &[], (None, None));
     assert_eq!((after.read_to, after.looked_at), (Some(at(5)), Some(at(60))));
 }
 
 #[test]
 fn a_place_in_the_list_is_read_back_as_it_was_written() {
-    let passage = Passage { began: at(1), top: Some(at(0)), shown_at: Some(at(1)), down_to: at(0), next: Some(7_i64) };
+    let passage = ListPass { began: at(1), top: Some(at(0)), shown_at: Some(at(1)), down_to: at(0), next: Some(7_i64) };
     for reading in [
-        Reading::default(),
-        Reading { passage: Some(passage), not_before: Some(at(9)), read_to: Some(at(2)), looked_at: Some(at(3)), shown_at: Some(at(4)) },
+        ListProgress::default(),
+        ListProgress { pass: Some(passage), not_before: Some(at(9)), read_to: Some(at(2)), looked_at: Some(at(3)), shown_at: Some(at(4)) },
     ] {
         let json = serde_json::to_string(&reading).unwrap();
-        assert_eq!(serde_json::from_str::<Reading<i64>>(&json).unwrap(), reading, "{json}");
+        assert_eq!(serde_json::from_str::<ListProgress<i64>>(&json).unwrap(), reading, "{json}");
     }
 }
 
 #[test]
 fn an_event_is_asked_for_at_once_then_when_its_outcome_could_be_seen_and_not_after_three_days() {
     let delivery = failed("a", 1, at(0));
-    let open = Open::new(Errand::Redeliver(delivery.clone()), None, at(100), Duration::ZERO);
-    let turn = |open: &Open, looked_at: Option<u64>, now| turn(open, &delivery, looked_at.map(at), KEPT, at(now));
-    assert_eq!(turn(&open, None, 100), Turn::Ask);
-    let asked = open.again(FIRST_WAIT, at(100));
-    assert_eq!(turn(&asked, None, 160), Turn::Wait);
-    assert_eq!(turn(&asked, Some(100), 160), Turn::Wait);
-    assert_eq!(turn(&asked, Some(160), 160), Turn::Ask);
-    assert_eq!(turn(&open, None, 3 * DAY), Turn::Ask);
-    assert_eq!(turn(&open, None, 3 * DAY + 1), Turn::TooLate);
+    let open = OutboxEntry::new(FollowUp::RedeliverWebhook(delivery.clone()), None, at(100), Duration::ZERO);
+    let turn =
+        |open: &OutboxEntry, looked_at: Option<u64>, now| redelivery_step(open, &delivery, looked_at.map(at), REDELIVERY_WINDOW, at(now));
+    assert_eq!(turn(&open, None, 100), RedeliveryStep::Request);
+    let asked = open.retry_with_backoff(FIRST_WAIT, at(100));
+    assert_eq!(turn(&asked, None, 160), RedeliveryStep::Wait);
+    assert_eq!(turn(&asked, Some(100), 160), RedeliveryStep::Wait);
+    assert_eq!(turn(&asked, Some(160), 160), RedeliveryStep::Request);
+    assert_eq!(turn(&open, None, 3 * DAY), RedeliveryStep::Request);
+    assert_eq!(turn(&open, None, 3 * DAY + 1), RedeliveryStep::TooLate);
 }
 
 #[test]
 fn an_event_that_webhook_refused_for_what_it_holds_is_asked_for_three_times() {
     let asked_until = |refused| {
         let delivery = Redelivery { refused, ..failed("a", 1, at(0)) };
-        let mut open = Open::new(Errand::Redeliver(delivery.clone()), None, at(100), Duration::ZERO);
-        while turn(&open, &delivery, Some(open.not_before), KEPT, open.not_before) == Turn::Ask {
-            open = open.again(FIRST_WAIT, open.not_before);
+        let mut open = OutboxEntry::new(FollowUp::RedeliverWebhook(delivery.clone()), None, at(100), Duration::ZERO);
+        while redelivery_step(&open, &delivery, Some(open.not_before), REDELIVERY_WINDOW, open.not_before) == RedeliveryStep::Request {
+            open = open.retry_with_backoff(FIRST_WAIT, open.not_before);
         }
-        (open.tries, turn(&open, &delivery, Some(open.not_before), KEPT, open.not_before))
+        (open.tries, redelivery_step(&open, &delivery, Some(open.not_before), REDELIVERY_WINDOW, open.not_before))
     };
-    assert_eq!(asked_until(true), (REFUSED_TRIES, Turn::Refused));
-    assert_eq!(asked_until(false).1, Turn::TooLate);
+    assert_eq!(asked_until(true), (REFUSED_TRIES, RedeliveryStep::Refused));
+    assert_eq!(asked_until(false).1, RedeliveryStep::TooLate);
     let asked = |status| Redelivery::is_refusal(status);
     assert!([400, 413, 415].into_iter().all(asked) && ![0, 200, 401, 403, 404, 429, 500, 502, 503, 504].into_iter().any(asked));
 }
 
 #[test]
 fn enterprise_server_keeps_deliveries_longer() {
-    let days = |url: &str| kept(url).as_secs() / DAY;
+    let days = |url: &str| redelivery_window(url).as_secs() / DAY;
     let urls = [
         "https://github.com",
         "https://acme.ghe.com",

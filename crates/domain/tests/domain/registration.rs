@@ -6,11 +6,13 @@ use mayfly_domain::model::limits::Limits;
 use mayfly_domain::model::pool::Pool;
 use mayfly_domain::model::runner::{Runner, RunnerState};
 use mayfly_domain::model::story::Reason;
-use mayfly_domain::transitions::care::in_the_way;
-use mayfly_domain::transitions::registration::{Caller, Identity, Turn, fits, identify, order, refused_for_good, turn, void};
+use mayfly_domain::transitions::lifecycle::runners_to_evict;
+use mayfly_domain::transitions::registration::{
+    Caller, Identity, RegistrationStep, can_serve, candidate_order, identify, refused_for_good, registration_step, reservation_is_void,
+};
 use proptest::prelude::*;
 
-use crate::world::builders::{
+use crate::fixture::builders::{
     NOW, OLD, ago, arn, busy, job, job_of, later, marked, parked, pool, record_of, registered, registering, requested, target,
 };
 
@@ -67,15 +69,15 @@ fn only_an_assumed_role_with_a_session_is_a_caller() {
 #[test]
 fn a_runner_is_told_to_end_or_that_it_had_its_registration_before_anything_is_looked_for() {
     for (runner, expected) in [
-        (requested(1), Turn::Serve),
-        (parked(1), Turn::Serve),
-        (registering(1, 1, mine()), Turn::Serve),
-        (marked(parked(1)), Turn::Stopped),
-        (Runner { retired_at: Some(NOW), ..registering(1, 1, mine()) }, Turn::Stopped),
-        (registered(1, 1, mine()), Turn::Registered),
-        (busy(1, 1, 7, None), Turn::Registered),
+        (requested(1), RegistrationStep::Serve),
+        (parked(1), RegistrationStep::Serve),
+        (registering(1, 1, mine()), RegistrationStep::Serve),
+        (marked(parked(1)), RegistrationStep::Stopped),
+        (Runner { retired_at: Some(NOW), ..registering(1, 1, mine()) }, RegistrationStep::Stopped),
+        (registered(1, 1, mine()), RegistrationStep::Registered),
+        (busy(1, 1, 7, None), RegistrationStep::Registered),
     ] {
-        assert_eq!(turn(&runner), expected, "{:?}", runner.state);
+        assert_eq!(registration_step(&runner), expected, "{:?}", runner.state);
     }
 }
 
@@ -101,13 +103,13 @@ fn a_reservation_holds_only_while_its_holder_is_about_to_serve_that_very_job() {
     ] {
         let state = holder.as_ref().map(|runner| runner.state);
         let waiting = WaitingJob { run: RunId(7), attempt: 1, ..job(1) };
-        assert_eq!(void(&waiting, holder.as_ref()), expected, "{state:?}");
+        assert_eq!(reservation_is_void(&waiting, holder.as_ref()), expected, "{state:?}");
     }
 }
 
 #[test]
 fn a_runner_that_ought_to_have_asked_again_is_silent_after_two_polls_and_a_request() {
-    let heard = |seconds: u64, runner: Runner| Runner { heard_at: Some(ago(seconds)), ..runner }.silent(NOW);
+    let heard = |seconds: u64, runner: Runner| Runner { last_seen_at: Some(ago(seconds)), ..runner }.is_unresponsive(NOW);
     for runner in [parked(1), registering(1, 1, mine())] {
         assert_eq!([3, 45, 46].map(|seconds| heard(seconds, runner.clone())), [false, false, true], "{:?}", runner.state);
     }
@@ -118,11 +120,11 @@ fn a_runner_that_ought_to_have_asked_again_is_silent_after_two_polls_and_a_reque
 
 #[test]
 fn a_job_fits_when_its_size_is_the_runners_and_its_time_has_come() {
-    assert!(fits(&parked(1), &job(1), NOW));
-    assert!(!fits(&parked(1), &WaitingJob { size: OLD, ..job(1) }, NOW));
-    assert!(!fits(&parked(1), &WaitingJob { ask: true, ..job(1) }, NOW));
-    assert!(!fits(&parked(1), &WaitingJob { not_before: Some(later(1)), ..job(1) }, NOW));
-    assert!(fits(&parked(1), &WaitingJob { not_before: Some(NOW), ..job(1) }, NOW));
+    assert!(can_serve(&parked(1), &job(1), NOW));
+    assert!(!can_serve(&parked(1), &WaitingJob { size: OLD, ..job(1) }, NOW));
+    assert!(!can_serve(&parked(1), &WaitingJob { needs_check: true, ..job(1) }, NOW));
+    assert!(!can_serve(&parked(1), &WaitingJob { not_before: Some(later(1)), ..job(1) }, NOW));
+    assert!(can_serve(&parked(1), &WaitingJob { not_before: Some(NOW), ..job(1) }, NOW));
 }
 
 proptest! {
@@ -133,7 +135,7 @@ proptest! {
         ids in prop::collection::btree_set(1i64..60, 0..25), intended in prop::option::of(1i64..60), number in 0u64..1000
     ) {
         let runner = Runner { intended: intended.map(JobId), ..parked(number) };
-        let tried: Vec<i64> = order(&runner, ids.iter().map(|id| job(*id)).collect()).iter().map(|job| job.id.0).collect();
+        let tried: Vec<i64> = candidate_order(&runner, ids.iter().map(|id| job(*id)).collect()).iter().map(|job| job.id.0).collect();
         let mut all = tried.clone();
         all.sort_unstable();
         prop_assert_eq!(&all, &ids.iter().copied().collect::<Vec<_>>());
@@ -145,7 +147,7 @@ proptest! {
 
 #[test]
 fn runners_that_ask_at_once_start_at_different_jobs() {
-    let first = |number| order(&parked(number), (1..=25).map(job).collect())[0].id;
+    let first = |number| candidate_order(&parked(number), (1..=25).map(job).collect())[0].id;
     let different: std::collections::BTreeSet<JobId> = (0..25).map(first).collect();
     assert!(different.len() > 8, "{different:?}");
 }
@@ -155,7 +157,7 @@ fn every_call_to_github_has_a_name_of_its_own() {
     let first = parked(1).registering(&record_of(&job(1)), NOW);
     let second = first.registering(&record_of(&job_of(2, 2, "gpu")), NOW);
     assert_eq!([first.name().to_string(), second.name().to_string()].map(|name| name[name.len() - 2..].to_owned()), ["-1", "-2"]);
-    assert_eq!((first.mint_unsure, second.mint_unsure), (false, true));
+    assert_eq!((first.attempt_outcome_unknown, second.attempt_outcome_unknown), (false, true));
     assert_eq!(
         (second.reserved, second.repository, second.target),
         (Some(JobId(2)), job_of(2, 2, "gpu").repository.into(), Some(target(2, "gpu")))
@@ -180,9 +182,9 @@ fn registered_runners_that_nothing_waits_for_are_in_the_way_of_jobs_that_no_runn
     let settled = |number: u64| Runner { registered_at: Some(ago(61)), ..registered(number, 100, target(1, "mayfly")) };
     let runners = [settled(1), settled(2), Runner { registered_at: Some(ago(59)), ..settled(3) }];
     let full = Pool { max: 3, ..pool() };
-    let of = |jobs: &[WaitingJob]| in_the_way(&full, &Limits::default(), jobs, &runners, NOW).len();
+    let of = |jobs: &[WaitingJob]| runners_to_evict(&full, &Limits::default(), jobs, &runners, NOW).len();
     let other = |id| job_of(id, 2, "mayfly");
-    assert_eq!(in_the_way(&pool(), &Limits::default(), &[other(1)], &runners, NOW), [], "one can be started");
+    assert_eq!(runners_to_evict(&pool(), &Limits::default(), &[other(1)], &runners, NOW), [], "one can be started");
     assert_eq!(of(&[]), 0);
     assert_eq!(of(&[other(1)]), 1);
     assert_eq!(of(&[other(1), other(2), other(3)]), 2, "the youngest may be given a job that nothing was told of yet");
@@ -191,7 +193,7 @@ fn registered_runners_that_nothing_waits_for_are_in_the_way_of_jobs_that_no_runn
         0,
         "two have jobs of their own, the third is young"
     );
-    assert_eq!(of(&[WaitingJob { ask: true, ..other(1) }]), 0, "it may not be given a runner now");
+    assert_eq!(of(&[WaitingJob { needs_check: true, ..other(1) }]), 0, "it may not be given a runner now");
 }
 
 #[test]
@@ -202,7 +204,7 @@ fn at_a_repositorys_limit_its_own_idle_runners_are_in_the_way_of_its_jobs_and_no
     };
     let runners = [of(1, 2), of(2, 1), of(3, 1)];
     let limited = |max| Pool { max, max_per_repository: Some(2), ..pool() };
-    let gone = |pool: &Pool, jobs: &[WaitingJob]| in_the_way(pool, &Limits::default(), jobs, &runners, NOW);
+    let gone = |pool: &Pool, jobs: &[WaitingJob]| runners_to_evict(pool, &Limits::default(), jobs, &runners, NOW);
     // Of repository 1, which has two runners for jobs of other labels.
     let gpu = |id| job_of(id, 1, "gpu");
     assert_eq!(gone(&limited(10), &[gpu(1)]), [runners[1].id.clone()]);
@@ -231,7 +233,7 @@ fn a_refused_registration_frees_the_runner_unless_an_earlier_ones_fate_is_unknow
 fn a_runner_asks_for_the_first_time_once() {
     let asked = requested(1).parked(ago(10));
     let again = asked.parked(NOW);
-    assert_eq!((again.state, again.asked_at, again.heard_at), (RunnerState::Parked, Some(ago(10)), Some(NOW)));
+    assert_eq!((again.state, again.first_polled_at, again.last_seen_at), (RunnerState::Parked, Some(ago(10)), Some(NOW)));
     let registering = registering(1, 1, mine()).parked(NOW);
     assert_eq!(registering.state, RunnerState::Registering);
 }
@@ -247,6 +249,6 @@ fn a_job_that_github_refuses_waits_twice_as_long_each_time_and_an_hour_at_most()
             assert!(record.reason.as_ref().unwrap().to_string().contains("Self-hosted runners are disabled"));
         }
         assert_eq!(waits, expected);
-        assert!(!row.ask && row.rev == job(1).rev + 9 && record.rev == 10 && row.refused == everywhere);
+        assert!(!row.needs_check && row.rev == job(1).rev + 9 && record.rev == 10 && row.refused == everywhere);
     }
 }

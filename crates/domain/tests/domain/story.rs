@@ -44,19 +44,19 @@ fn variants(source: &str, name: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_event_is_stored_as_data_and_reads_as_a_sentence() {
-    insta::assert_snapshot!(table(&crate::world::stories::events()));
+    insta::assert_snapshot!(table(&crate::fixture::stories::events()));
 }
 
 #[test]
 fn every_reason_is_stored_as_data_and_reads_as_a_sentence() {
-    insta::assert_snapshot!(table(&crate::world::stories::reasons()));
+    insta::assert_snapshot!(table(&crate::fixture::stories::reasons()));
 }
 
 #[test]
 fn the_tables_above_leave_no_event_and_no_reason_out() {
-    let told: BTreeSet<String> = crate::world::stories::events().iter().map(kind).filter(|kind| kind != "defrosted").collect();
+    let told: BTreeSet<String> = crate::fixture::stories::events().iter().map(kind).filter(|kind| kind != "defrosted").collect();
     assert_eq!(told, variants(include_str!("../../src/model/story.rs"), "StoryEvent"));
-    let told: BTreeSet<String> = crate::world::stories::reasons().iter().map(kind).filter(|kind| kind != "thawed").collect();
+    let told: BTreeSet<String> = crate::fixture::stories::reasons().iter().map(kind).filter(|kind| kind != "thawed").collect();
     assert_eq!(told, variants(include_str!("../../src/model/story/reason.rs"), "Reason"));
 }
 

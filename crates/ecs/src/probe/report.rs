@@ -53,7 +53,7 @@ pub enum Credentials {
 pub struct Registered {
     /// How the request went.
     pub exchange: Exchange,
-    /// It was Mayfly that answered, and not somebody before it.
+    /// It was Mayfly that answered, and not someone before it.
     pub mayfly: bool,
     /// The beginning of the answer.
     pub body: String,
@@ -82,19 +82,19 @@ pub enum Answered {
     /// With this HTTP status.
     Status(u16),
     /// Not at all.
-    Not(Trouble),
+    Not(ConnectFailure),
 }
 
 /// What keeps an answer away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// The name has no address, or nobody told it in time.
+pub enum ConnectFailure {
+    /// The name has no address, or no one told it in time.
     Name,
-    /// Somebody refused the connection, or no way leads there.
+    /// Someone refused the connection, or no way leads there.
     Refused,
-    /// Nobody answered the call for a connection in time.
+    /// No one answered the call for a connection in time.
     Unanswered,
-    /// TLS failed: a certificate that the image does not trust, or somebody between.
+    /// TLS failed: a certificate that the image does not trust, or someone between.
     Tls,
     /// Connected, and then nothing in time.
     Silent,
@@ -110,14 +110,14 @@ impl Exchange {
     pub fn answered(&self) -> Answered {
         Answered::Not(match self.curl {
             0 if self.status > 0 => return Answered::Status(self.status),
-            5 | 6 => Trouble::Name,
-            7 => Trouble::Refused,
-            28 if !self.named => Trouble::Name,
-            28 if !self.connected => Trouble::Unanswered,
-            28 => Trouble::Silent,
-            35 | 51 | 53 | 54 | 58 | 59 | 60 | 77 | 80 | 83 | 90 | 91 => Trouble::Tls,
-            0 | 1 | 18 | 52 | 55 | 56 => Trouble::Broken,
-            other => Trouble::Other(other),
+            5 | 6 => ConnectFailure::Name,
+            7 => ConnectFailure::Refused,
+            28 if !self.named => ConnectFailure::Name,
+            28 if !self.connected => ConnectFailure::Unanswered,
+            28 => ConnectFailure::Silent,
+            35 | 51 | 53 | 54 | 58 | 59 | 60 | 77 | 80 | 83 | 90 | 91 => ConnectFailure::Tls,
+            0 | 1 | 18 | 52 | 55 | 56 => ConnectFailure::Broken,
+            other => ConnectFailure::Other(other),
         })
     }
 }
@@ -155,16 +155,16 @@ impl Report {
         let mut report = Self::default();
         for line in lines {
             if let Some(said) = line.strip_prefix(mark).and_then(|rest| rest.strip_prefix(' ')) {
-                report.hear(said.trim_end());
+                report.parse_line(said.trim_end());
             }
         }
         report
     }
 
-    fn hear(&mut self, said: &str) {
+    fn parse_line(&mut self, said: &str) {
         let (what, rest) = said.split_once(' ').unwrap_or((said, ""));
         match what {
-            "image" => self.image.hear(rest),
+            "image" => self.image.parse_line(rest),
             "reach" => {
                 let Some((name, rest)) = rest.split_once(' ') else { return };
                 let exchange = fields(rest, 6).and_then(|fields| Exchange::read(fields[0], fields[1], &fields[2..6]));
@@ -183,7 +183,7 @@ impl Report {
 }
 
 impl Image {
-    fn hear(&mut self, said: &str) {
+    fn parse_line(&mut self, said: &str) {
         match said.split_once(' ') {
             Some(("curl", version)) => self.curl = Some(version.to_owned()),
             Some(("proxy", _)) => self.proxy = true,
@@ -317,7 +317,7 @@ mayfly-probe/1 end 0";
         let report = read("mayfly-probe/1 registration 28 000 - - 0.004 0.000000 0.000000 ");
         let registration = report.registration.unwrap();
         assert_eq!((registration.mayfly, registration.exchange.address, registration.body.as_str()), (false, None, ""));
-        assert_eq!(registration.exchange.answered(), Answered::Not(Trouble::Unanswered));
+        assert_eq!(registration.exchange.answered(), Answered::Not(ConnectFailure::Unanswered));
         let failed = read("mayfly-probe/1 credentials failed 0 500").credentials;
         assert_eq!(failed, Some(Credentials::Failed { curl: 0, status: 500 }));
     }
@@ -326,18 +326,18 @@ mayfly-probe/1 end 0";
     fn curls_exit_status_and_how_far_it_came_tell_what_is_wrong() {
         let far = |curl, named, connected, tls| Exchange { curl, status: 0, address: None, named, connected, tls }.answered();
         for (curl, (named, connected, tls), trouble) in [
-            (6, (false, false, false), Trouble::Name),
-            (5, (false, false, false), Trouble::Name),
-            (28, (false, false, false), Trouble::Name),
-            (7, (true, false, false), Trouble::Refused),
-            (28, (true, false, false), Trouble::Unanswered),
-            (28, (true, true, false), Trouble::Silent),
-            (28, (true, true, true), Trouble::Silent),
-            (35, (true, true, false), Trouble::Tls),
-            (60, (true, true, false), Trouble::Tls),
-            (52, (true, true, true), Trouble::Broken),
-            (0, (true, true, true), Trouble::Broken),
-            (2, (false, false, false), Trouble::Other(2)),
+            (6, (false, false, false), ConnectFailure::Name),
+            (5, (false, false, false), ConnectFailure::Name),
+            (28, (false, false, false), ConnectFailure::Name),
+            (7, (true, false, false), ConnectFailure::Refused),
+            (28, (true, false, false), ConnectFailure::Unanswered),
+            (28, (true, true, false), ConnectFailure::Silent),
+            (28, (true, true, true), ConnectFailure::Silent),
+            (35, (true, true, false), ConnectFailure::Tls),
+            (60, (true, true, false), ConnectFailure::Tls),
+            (52, (true, true, true), ConnectFailure::Broken),
+            (0, (true, true, true), ConnectFailure::Broken),
+            (2, (false, false, false), ConnectFailure::Other(2)),
         ] {
             assert_eq!(far(curl, named, connected, tls), Answered::Not(trouble), "{curl}");
         }

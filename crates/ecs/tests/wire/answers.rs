@@ -5,16 +5,16 @@ use std::time::Duration;
 use aws_smithy_http_client::test_util::NeverClient;
 use mayfly_domain::model::id::TaskArn;
 use mayfly_domain::model::task::TaskStatus;
-use mayfly_domain::model::times;
-use mayfly_ecs::{Described, FleetError, LaunchAnswer, LaunchFailure, Launcher, Sending, Sent, Stopper, Tasks};
+use mayfly_domain::model::timeouts;
+use mayfly_ecs::{DescribeTasks, Described, EcsError, LaunchAnswer, LaunchAttempt, LaunchFailure, LaunchOutcome, RunTask, StopTask};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::ecs::{Ecs, TASK, address, exception, fleet, request};
+use crate::ecs::{FakeEcs, TASK, adapter, address, exception, request};
 
 /// One launch that is answered so.
 async fn launched(answer: (u16, Value)) -> LaunchAnswer {
-    Ecs::answering([answer]).fleet().launch(&request(), "t-1").await
+    FakeEcs::answering([answer]).adapter().launch(&request(), "t-1").await
 }
 
 fn refused(reason: &str) -> (u16, Value) {
@@ -113,14 +113,14 @@ async fn only_that_there_is_no_place_speaks_of_earlier_sends_too() {
 
 #[tokio::test]
 async fn a_launch_is_one_call() {
-    let ecs = Ecs::answering([exception(500, "ServerException", "x")]);
-    ecs.fleet().launch(&request(), "t-1").await;
+    let ecs = FakeEcs::answering([exception(500, "ServerException", "x")]);
+    ecs.adapter().launch(&request(), "t-1").await;
     assert_eq!(ecs.operations(), ["RunTask"]);
 }
 
 /// An ECS that answers after so long, behind the configuration that all functions share, whose attempts are shorter.
 async fn launched_after(time: Duration) -> LaunchAnswer {
-    let ecs = Ecs::answering([(200, json!({ "tasks": [{ "taskArn": TASK }], "failures": [] }))]);
+    let ecs = FakeEcs::answering([(200, json!({ "tasks": [{ "taskArn": TASK }], "failures": [] }))]);
     ecs.answering_after(time).launch(&request(), "t-1").await
 }
 
@@ -132,47 +132,47 @@ async fn a_launch_that_takes_its_time_is_waited_for() {
     let began = Instant::now();
     let late = launched_after(Duration::from_secs(60)).await;
     assert!(matches!(late, LaunchAnswer::Unsure { may_have_started: true, .. }), "{late:?}");
-    assert_eq!(began.elapsed().as_secs(), times::RUN_TASK.as_secs());
+    assert_eq!(began.elapsed().as_secs(), timeouts::RUN_TASK.as_secs());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_launch_that_is_never_answered_ends_unsure_before_the_deadline() {
-    let fleet = fleet(aws_sdk_ecs::config::SharedHttpClient::new(NeverClient::new()));
+    let adapter = adapter(aws_sdk_ecs::config::SharedHttpClient::new(NeverClient::new()));
     let deadline = Instant::now() + Duration::from_secs(15);
     let request = request();
-    let sending = Sending { runner: request.runner.runner.clone(), request, client_token: "t-1".into() };
-    let sent = mayfly_ecs::launch_all(&fleet, &mayfly_ecs::Pace::default(), vec![sending], deadline).await;
-    assert!(matches!(&sent[..], [(_, Sent::Answered(LaunchAnswer::Unsure { .. }))]), "{sent:?}");
+    let sending = LaunchAttempt { runner: request.runner.runner.clone(), request, client_token: "t-1".into() };
+    let sent = mayfly_ecs::launch_all(&adapter, &mayfly_ecs::RateLimiter::default(), vec![sending], deadline).await;
+    assert!(matches!(&sent[..], [(_, LaunchOutcome::Answered(LaunchAnswer::Unsure { .. }))]), "{sent:?}");
     assert!(Instant::now() < deadline);
 }
 
 #[tokio::test]
 async fn stopping_what_ecs_does_not_know_is_a_success() {
-    let ecs = Ecs::answering([exception(400, "InvalidParameterException", "The referenced task was not found.")]);
-    assert!(ecs.fleet().stop(&TaskArn(TASK.into()), "surplus").await.is_ok());
+    let ecs = FakeEcs::answering([exception(400, "InvalidParameterException", "The referenced task was not found.")]);
+    assert!(ecs.adapter().stop(&TaskArn(TASK.into()), "surplus").await.is_ok());
 }
 
 #[tokio::test]
 async fn a_stop_that_failed_says_if_another_try_makes_sense() {
-    let stop = |answer| async { Ecs::answering([answer]).fleet().stop(&TaskArn(TASK.into()), "x").await };
-    assert!(matches!(stop(exception(500, "ServerException", "x")).await, Err(FleetError::Transient(_))));
+    let stop = |answer| async { FakeEcs::answering([answer]).adapter().stop(&TaskArn(TASK.into()), "x").await };
+    assert!(matches!(stop(exception(500, "ServerException", "x")).await, Err(EcsError::Transient(_))));
     let refused = stop(exception(400, "AccessDeniedException", "no ecs:StopTask")).await.unwrap_err();
-    assert!(matches!(refused, FleetError::Refused(_)));
+    assert!(matches!(refused, EcsError::Refused(_)));
     assert_eq!(refused.to_string(), "StopTask failed: AccessDeniedException: no ecs:StopTask (request r-1)");
 }
 
 #[tokio::test]
 async fn the_reason_of_a_stop_is_cut_to_what_ecs_keeps() {
-    let ecs = Ecs::answering([(200, json!({}))]);
-    ecs.fleet().stop(&TaskArn(TASK.into()), &"ä".repeat(300)).await.unwrap();
+    let ecs = FakeEcs::answering([(200, json!({}))]);
+    ecs.adapter().stop(&TaskArn(TASK.into()), &"ä".repeat(300)).await.unwrap();
     assert_eq!(ecs.calls()[0].1["reason"].as_str().unwrap().chars().count(), 255);
 }
 
 #[tokio::test]
 async fn tasks_are_described_in_hundreds() {
-    let ecs = Ecs::answering([(200, json!({ "tasks": [], "failures": [] }))]);
+    let ecs = FakeEcs::answering([(200, json!({ "tasks": [], "failures": [] }))]);
     let tasks: Vec<TaskArn> = (0..250).map(|n| TaskArn(format!("{TASK}{n}"))).collect();
-    ecs.fleet().describe(&tasks).await.unwrap();
+    ecs.adapter().describe(&tasks).await.unwrap();
     let asked: Vec<usize> = ecs.calls().iter().map(|(_, body)| body["tasks"].as_array().unwrap().len()).collect();
     assert_eq!(asked, [100, 100, 50]);
 }
@@ -187,8 +187,8 @@ async fn tasks_are_ours_or_others_or_unknown() {
     });
     let service = json!({ "taskArn": "arn:other", "startedBy": "ecs-svc/1", "lastStatus": "RUNNING", "version": 1 });
     let failures = json!([{ "arn": "arn:gone", "reason": "MISSING" }]);
-    let ecs = Ecs::answering([(200, json!({ "tasks": [task, service], "failures": failures }))]);
-    let described = ecs.fleet().describe(&[TaskArn(TASK.into())]).await.unwrap();
+    let ecs = FakeEcs::answering([(200, json!({ "tasks": [task, service], "failures": failures }))]);
+    let described = ecs.adapter().describe(&[TaskArn(TASK.into())]).await.unwrap();
     let [Described::Task(task), Described::Foreign(_), Described::Missing(_)] = &described[..] else { panic!("{described:?}") };
     assert_eq!((task.status, task.version, task.exit_code), (TaskStatus::Stopped, 7, None));
     insta::assert_json_snapshot!(task);
@@ -197,8 +197,8 @@ async fn tasks_are_ours_or_others_or_unknown() {
 #[tokio::test]
 async fn a_runners_tasks_are_listed_page_by_page_and_stopped_ones_too() {
     let page = |arns: &[&str], next: Option<&str>| (200, json!({ "taskArns": arns, "nextToken": next }));
-    let ecs = Ecs::answering([page(&["a"], Some("a")), page(&["b"], None), page(&["c"], None)]);
-    let tasks = ecs.fleet().list_by_started_by(&address()).await.unwrap();
+    let ecs = FakeEcs::answering([page(&["a"], Some("a")), page(&["b"], None), page(&["c"], None)]);
+    let tasks = ecs.adapter().list_by_started_by(&address()).await.unwrap();
     assert_eq!(tasks, ["a", "b", "c"].map(|arn| TaskArn(arn.into())));
     let asked: Vec<_> = ecs.calls().into_iter().map(|(_, body)| (body["desiredStatus"].clone(), body["startedBy"].clone())).collect();
     let by = json!(address().to_string());
@@ -209,10 +209,10 @@ async fn a_runners_tasks_are_listed_page_by_page_and_stopped_ones_too() {
 async fn what_runs_is_listed_even_if_ecs_refuses_to_list_what_has_stopped_and_not_if_it_is_silent() {
     let running = || (200, json!({ "taskArns": ["a"] }));
     let refused = exception(400, "InvalidParameterException", "startedBy must be the only filter");
-    let listed = Ecs::answering([running(), refused]).fleet().list_by_started_by(&address()).await.unwrap();
+    let listed = FakeEcs::answering([running(), refused]).adapter().list_by_started_by(&address()).await.unwrap();
     assert_eq!(listed, [TaskArn("a".into())]);
     for silent in [exception(500, "ServerException", "x"), exception(400, "ThrottlingException", "Rate exceeded")] {
-        let listed = Ecs::answering([running(), silent]).fleet().list_by_started_by(&address()).await;
-        assert!(matches!(listed, Err(FleetError::Transient(_))), "{listed:?}");
+        let listed = FakeEcs::answering([running(), silent]).adapter().list_by_started_by(&address()).await;
+        assert!(matches!(listed, Err(EcsError::Transient(_))), "{listed:?}");
     }
 }

@@ -15,7 +15,7 @@ use mayfly_domain::model::id::RunnerAddress;
 use mayfly_domain::model::pool::Pool;
 use mayfly_domain::model::size::{Architecture, Capacity, Size};
 use mayfly_domain::transitions::plan::Start;
-use mayfly_ecs::{Fleet, LaunchRequest, Site};
+use mayfly_ecs::{Ecs, LaunchConfig, LaunchRequest};
 use serde_json::{Value, json};
 
 pub(crate) const CLUSTER: &str = "arn:aws:ecs:us-east-1:123456789012:cluster/mayfly";
@@ -24,26 +24,26 @@ pub(crate) const TASK: &str = "arn:aws:ecs:us-east-1:123456789012:task/mayfly/4f
 
 /// Calls and the answers that are left; the last answer is given again and again.
 #[derive(Clone)]
-pub(crate) struct Ecs {
+pub(crate) struct FakeEcs {
     answers: Arc<Mutex<VecDeque<(u16, Value)>>>,
     calls: Arc<Mutex<Vec<(String, Value)>>>,
 }
 
-impl Ecs {
+impl FakeEcs {
     pub(crate) fn answering(answers: impl IntoIterator<Item = (u16, Value)>) -> Self {
         Self { answers: Arc::new(Mutex::new(answers.into_iter().collect())), calls: Arc::default() }
     }
 
-    pub(crate) fn fleet(&self) -> Fleet {
-        fleet(self.http())
+    pub(crate) fn adapter(&self) -> Ecs {
+        adapter(self.http())
     }
 
     /// The same, each answer so late; the client's attempts are as short as those of `mayfly_config::aws`.
-    pub(crate) fn answering_after(&self, time: Duration) -> Fleet {
+    pub(crate) fn answering_after(&self, time: Duration) -> Ecs {
         let late = Late { time, http: self.http() };
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(3)).build();
         let config = config(SharedHttpClient::new(late)).timeout_config(timeouts);
-        Fleet::new(Client::from_conf(config.build()), CLUSTER)
+        Ecs::new(Client::from_conf(config.build()), CLUSTER)
     }
 
     fn http(&self) -> SharedHttpClient {
@@ -97,8 +97,8 @@ impl HttpConnector for LateConnector {
     }
 }
 
-pub(crate) fn fleet(http: SharedHttpClient) -> Fleet {
-    Fleet::new(Client::from_conf(config(http).build()), CLUSTER)
+pub(crate) fn adapter(http: SharedHttpClient) -> Ecs {
+    Ecs::new(Client::from_conf(config(http).build()), CLUSTER)
 }
 
 fn config(http: SharedHttpClient) -> Builder {
@@ -115,8 +115,8 @@ pub(crate) fn exception(status: u16, code: &str, message: &str) -> (u16, Value) 
     (status, json!({ "__type": code, "message": message }))
 }
 
-pub(crate) fn site() -> Site {
-    Site {
+pub(crate) fn site() -> LaunchConfig {
+    LaunchConfig {
         stack: "mayfly".into(),
         region: "us-east-1".into(),
         cluster: CLUSTER.into(),

@@ -4,11 +4,11 @@ use mayfly_domain::model::id::RunnerAddress;
 use mayfly_domain::model::pool::Pool;
 use mayfly_domain::model::size::{Capacity, Size};
 use mayfly_ecs::probe::{POOL, Probe, Prober};
-use mayfly_ecs::{LaunchAnswer, Site};
+use mayfly_ecs::{LaunchAnswer, LaunchConfig};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::ecs::{DEFINITION, Ecs, SIZE, TASK, pool, site};
+use crate::ecs::{DEFINITION, FakeEcs, SIZE, TASK, pool, site};
 use crate::requests::{fits, sites};
 
 fn address(id: &str) -> RunnerAddress {
@@ -20,8 +20,8 @@ fn reach() -> Vec<(String, String)> {
 }
 
 async fn body(probe: &Probe) -> Value {
-    let ecs = Ecs::answering([(200, json!({ "tasks": [{ "taskArn": TASK }], "failures": [] }))]);
-    assert!(matches!(ecs.fleet().probe(probe).await, LaunchAnswer::Started(arn) if arn.0 == TASK));
+    let ecs = FakeEcs::answering([(200, json!({ "tasks": [{ "taskArn": TASK }], "failures": [] }))]);
+    assert!(matches!(ecs.adapter().probe(probe).await, LaunchAnswer::Started(arn) if arn.0 == TASK));
     let mut body = ecs.calls().remove(0).1;
     body.sort_all_objects();
     body
@@ -74,7 +74,7 @@ proptest! {
     ) {
         let pool = Pool { task_role: own.map(|n| format!("{n:064}")), size: Size { disk_gib: disk, ..SIZE }, ..pool() };
         let reach = vec![("api".to_owned(), format!("https://api.{host}/api/v3/zen")), ("github".to_owned(), format!("https://{host}"))];
-        let site = Site { public_ip: false, ..site };
+        let site = LaunchConfig { public_ip: false, ..site };
         let probe = Probe::build(&site, &pool, DEFINITION, &address(&id), &reach);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         fits(&runtime.block_on(body(&probe)))?;

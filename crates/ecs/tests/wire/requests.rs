@@ -1,19 +1,20 @@
 //! RunTask's request: what is in it, that it fits, and where each try goes.
 
 use mayfly_domain::model::id::{JobId, RepositoryId, RunnerAddress};
-use mayfly_domain::model::pool::{Pool, Scope};
+use mayfly_domain::model::pool::Pool;
 use mayfly_domain::model::size::{Capacity, Size};
+use mayfly_domain::model::target::Scope;
 use mayfly_domain::transitions::plan::Start;
-use mayfly_ecs::{LaunchRequest, Launcher, Site};
+use mayfly_ecs::{LaunchConfig, LaunchRequest, RunTask};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::ecs::{DEFINITION, Ecs, SIZE, TASK, address, pool, request, site};
+use crate::ecs::{DEFINITION, FakeEcs, SIZE, TASK, address, pool, request, site};
 
 /// The body of the RunTask call for this request.
 async fn body(request: &LaunchRequest, token: &str) -> Value {
-    let ecs = Ecs::answering([(200, json!({ "tasks": [{ "taskArn": TASK }], "failures": [] }))]);
-    ecs.fleet().launch(request, token).await;
+    let ecs = FakeEcs::answering([(200, json!({ "tasks": [{ "taskArn": TASK }], "failures": [] }))]);
+    ecs.adapter().launch(request, token).await;
     let mut body = ecs.calls().remove(0).1;
     body.sort_all_objects();
     body
@@ -47,7 +48,7 @@ fn the_tag_of_the_repository_is_one_that_ecs_takes_and_without_a_name_the_number
 async fn request_for_a_large_spot_runner_with_its_own_role() {
     let size = Size { disk_gib: 100, capacity: Capacity::Spot, ..SIZE };
     let pool = Pool { task_role: Some("deploys".into()), scope: Scope::Organization { group: "ci".into() }, size, ..pool() };
-    let site = Site { public_ip: false, ..site() };
+    let site = LaunchConfig { public_ip: false, ..site() };
     let request = LaunchRequest::build(&site, &pool, &Start { size, job: None, repository: None }, &address(), DEFINITION);
     insta::assert_json_snapshot!(body(&request, "01jd0000000000000000000000-2").await);
 }
@@ -91,16 +92,16 @@ fn a_runner_on_demand_never_becomes_spot() {
 
 #[test]
 fn a_single_subnet_is_not_narrowed() {
-    let site = Site { subnets: vec!["subnet-a".into()], ..site() };
+    let site = LaunchConfig { subnets: vec!["subnet-a".into()], ..site() };
     let request = LaunchRequest::build(&site, &pool(), &Start { size: SIZE, job: None, repository: None }, &address(), DEFINITION);
     assert!(ways(&request, 5).iter().all(|(_, subnet)| subnet.is_none()));
 }
 
 prop_compose! {
     /// Names as long as AWS, GitHub and the pools file allow.
-    pub(crate) fn sites()(stack in "[A-Za-z][A-Za-z0-9-]{0,127}", role in "[A-Za-z0-9+=,.@_-]{1,64}", subnets in 1usize..40, host in "[a-z0-9]{1,60}") -> Site {
+    pub(crate) fn sites()(stack in "[A-Za-z][A-Za-z0-9-]{0,127}", role in "[A-Za-z0-9+=,.@_-]{1,64}", subnets in 1usize..40, host in "[a-z0-9]{1,60}") -> LaunchConfig {
         let role = format!("arn:aws-us-gov:iam::123456789012:role/mayfly/{stack}/{role}");
-        Site {
+        LaunchConfig {
             subnets: (0..subnets).map(|n| format!("subnet-{n:017x}")).collect(),
             security_groups: (0..5).map(|n| format!("sg-{n:017x}")).collect(),
             task_role: role.clone(),

@@ -139,7 +139,7 @@ async fn asked_patiently(url: &str) -> (CallError, u64) {
 
 #[tokio::test(start_paused = true)]
 async fn server_that_says_nothing_is_given_up_after_12_seconds_however_much_time_is_left() {
-    // Connections are made by the system, and nobody reads from them.
+    // Connections are made by the system, and no one reads from them.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (error, seconds) = asked_patiently(&format!("http://{}", listener.local_addr().unwrap())).await;
     assert!(matches!(error, CallError::Unavailable { .. }), "{error:?}");

@@ -2,7 +2,7 @@
 
 use mayfly_domain::model::id::{DeliveryId, InstallationId, RepositoryId};
 use mayfly_domain::model::time::Timestamp;
-use mayfly_github::{CallError, Deliveries as _, DeliveryCursor, DeliveryNow, Redelivered};
+use mayfly_github::{CallError, Deliveries as _, DeliveryAttempt, DeliveryCursor, Redelivered};
 use serde_json::{Value, json};
 
 use crate::stub::{Answer, START, Stub, answer, message, soon};
@@ -23,7 +23,7 @@ fn page(lines: Value, next: Option<&str>) -> Answer {
 async fn delivery_is_shown_with_all_that_tells_whether_it_is_needed_again() {
     let stub = Stub::always(page(json!([line(i64::MAX, 200)]), None)).await;
     let page = stub.github().deliveries(None, soon()).await.unwrap();
-    let expected = DeliveryNow {
+    let expected = DeliveryAttempt {
         id: DeliveryId(i64::MAX),
         guid: "0b989ba4-242f-11e5-81e1-c7b6966d2516".to_owned(),
         delivered_at: Timestamp::from_millis(START.millis() + 1000),

@@ -2,7 +2,7 @@
 
 use mayfly_domain::model::id::{GithubRunnerId, InstallationId, JobId, OwnerId, RepositoryId};
 use mayfly_domain::model::target::Repository;
-use mayfly_github::{CallError, JobNow, JobStatus, Jobs as _, Repositories as _};
+use mayfly_github::{CallError, JobStatus, Jobs as _, Repositories as _, WorkflowJob};
 use serde_json::{Value, json};
 
 use crate::stub::{Stub, answer, message, soon};
@@ -11,7 +11,7 @@ fn app() -> Repository {
     Repository { id: RepositoryId(9), name: "acme/app".to_owned(), owner: OwnerId(5), private: true }
 }
 
-async fn job(stub: &Stub) -> Result<Option<JobNow>, CallError> {
+async fn job(stub: &Stub) -> Result<Option<WorkflowJob>, CallError> {
     stub.github().job(InstallationId(1), &app(), JobId(14_541_957_942), soon()).await
 }
 

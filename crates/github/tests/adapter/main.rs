@@ -4,11 +4,11 @@
 mod deadlines;
 mod deliveries;
 mod jobs;
-mod moved;
-mod named;
-mod queued;
+mod lookup;
 mod registrations;
 mod releases;
+mod renames;
 mod runners;
 mod stub;
 mod tokens;
+mod waiting_jobs;

@@ -28,7 +28,7 @@ fn word(error: &RegisterError) -> String {
 async fn registration_takes_one_call_besides_the_token() {
     let stub = Stub::always(registered()).await;
     let registration = stub.github().register(&repository(9), &name(3), soon()).await.unwrap();
-    assert_eq!((registration.id.0, registration.jit_config.expose()), (42, "and-nobody-must-see-it"));
+    assert_eq!((registration.id.0, registration.jit_config.expose()), (42, "and-no one-must-see-it"));
     let asked = stub.asked();
     let lines: Vec<&str> = asked.iter().map(|one| one.line.as_str()).collect();
     assert_eq!(
@@ -120,7 +120,7 @@ async fn error_says_for_the_log_what_was_asked_and_what_came() {
 async fn registration_is_not_shown_by_debug() {
     let stub = Stub::always(registered()).await;
     let registration = stub.github().register(&repository(9), &name(1), soon()).await.unwrap();
-    assert!(!format!("{registration:?}").contains("nobody"), "{registration:?}");
+    assert!(!format!("{registration:?}").contains("no one"), "{registration:?}");
 }
 
 #[tokio::test]
@@ -184,7 +184,7 @@ async fn unknown_group_is_refused_with_the_groups_there_are() {
 }
 
 #[tokio::test]
-async fn group_that_github_refuses_is_looked_up_anew() {
+async fn group_that_github_refuses_is_looked_up_again() {
     let stub =
         Stub::start(|asked| groups(&asked.line).or_else(|| asked.line.contains("jitconfig").then(|| message(404, "Not Found")))).await;
     let github = stub.github();

@@ -1,16 +1,16 @@
-//! The runner's releases, asked for by nobody in particular.
+//! The runner's releases, asked for by no one in particular.
 
 use std::time::Duration;
 
 use mayfly_domain::model::time::Timestamp;
-use mayfly_github::{CallError, Release, Releases as _, Stranger, api_url};
+use mayfly_github::{CallError, Release, Releases as _, Unauthenticated, api_url};
 use serde_json::json;
 use tokio::time::Instant;
 
 use crate::stub::{START, Stub, answer, message};
 
-fn stranger(stub: &Stub) -> Stranger {
-    Stranger::new(&stub.url, || START).unwrap()
+fn stranger(stub: &Stub) -> Unauthenticated {
+    Unauthenticated::new(&stub.url, || START).unwrap()
 }
 
 fn soon() -> Instant {

@@ -1,7 +1,7 @@
 //! Runners: seen, listed, deleted.
 
 use mayfly_domain::model::id::GithubRunnerId;
-use mayfly_github::{CallError, Deleted, Runners as _, Seen};
+use mayfly_github::{CallError, Deleted, RunnerLookup, Runners as _};
 use serde_json::{Value, json};
 
 use crate::stub::{Answer, Stub, answer, message, organization, repository, soon};
@@ -60,13 +60,13 @@ async fn runner_of_a_repository_without_a_token_is_unknown_not_gone() {
     let stub = Stub::start(|_| Some(message(422, "There is at least one repository that does not exist"))).await;
     let unknown = Deleted::NotFound { target_visible: false };
     assert_eq!(stub.github().delete(&repository(9), RUNNER, soon()).await, Ok(unknown));
-    assert_eq!(stub.github().get(&repository(9), RUNNER, soon()).await, Ok(Seen::NotFound { target_visible: false }));
+    assert_eq!(stub.github().get(&repository(9), RUNNER, soon()).await, Ok(RunnerLookup::NotFound { target_visible: false }));
 }
 
 #[tokio::test]
 async fn runner_is_shown_as_github_sees_it() {
     let stub = github(answer(200, runner(42)), listed()).await;
-    let Ok(Seen::Registered(now)) = stub.github().get(&organization("build"), RUNNER, soon()).await else { panic!("not seen") };
+    let Ok(RunnerLookup::Registered(now)) = stub.github().get(&organization("build"), RUNNER, soon()).await else { panic!("not seen") };
     assert_eq!((now.id, now.name.as_str(), now.online, now.busy), (RUNNER, "runner 42", true, true));
     assert_eq!(stub.lines("GET"), ["GET /api/v3/orgs/acme/actions/runners/42"]);
 }

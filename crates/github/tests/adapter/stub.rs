@@ -60,7 +60,7 @@ pub(crate) fn message(status: u16, message: &str) -> Answer {
 
 /// What GitHub answers to a registration.
 pub(crate) fn registered() -> Answer {
-    answer(201, json!({ "runner": { "id": 42, "name": "x", "os": "unknown" }, "encoded_jit_config": "and-nobody-must-see-it" }))
+    answer(201, json!({ "runner": { "id": 42, "name": "x", "os": "unknown" }, "encoded_jit_config": "and-no one-must-see-it" }))
 }
 
 /// A server in GitHub's place.

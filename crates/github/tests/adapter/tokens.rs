@@ -149,8 +149,8 @@ async fn key_that_cannot_be_read_or_used_is_a_matter_of_configuration() {
     assert_eq!(stub.asked().len(), 0);
 }
 
-/// GitHub with the App installed anew: installation 1 is gone, 2 is there, on the account with this id.
-async fn installed_anew(account: i64) -> Stub {
+/// GitHub with the App reinstalled: installation 1 is gone, 2 is there, on the account with this id.
+async fn installed_again(account: i64) -> Stub {
     Stub::start(move |asked| {
         if asked.line.ends_with("/installation") {
             return Some(answer(200, json!({ "id": 2, "account": { "id": account } })));
@@ -170,8 +170,8 @@ async fn installed_anew(account: i64) -> Stub {
 }
 
 #[tokio::test]
-async fn app_that_was_installed_anew_goes_on_with_its_new_installation_and_asks_for_it_once() {
-    let stub = installed_anew(5).await;
+async fn app_that_was_installed_again_goes_on_with_its_new_installation_and_asks_for_it_once() {
+    let stub = installed_again(5).await;
     let github = stub.github();
     for mint in 1..=3 {
         github.register(&repository(9), &name(mint), soon()).await.unwrap();
@@ -185,7 +185,7 @@ async fn app_that_was_installed_anew_goes_on_with_its_new_installation_and_asks_
 
 #[tokio::test]
 async fn organization_that_has_another_ones_login_is_not_worked_for() {
-    let stub = installed_anew(6).await;
+    let stub = installed_again(6).await;
     let refused = stub.github().register(&organization("builders"), &name(1), soon()).await;
     assert!(matches!(refused, Err(RegisterError::RefusedForGood { status: 404, .. })), "{refused:?}");
     assert!(stub.lines("/installations/2/").is_empty());

@@ -43,7 +43,7 @@ pub struct NewJob {
     /// What it waits for first; `true` is an environment.
     #[serde(deserialize_with = "gate")]
     pub gate: Option<Gate>,
-    /// Somebody cancels it after these seconds.
+    /// Someone cancels it after these seconds.
     pub cancel_after: Option<f64>,
     /// How it ends if nothing happens.
     pub conclusion: Conclusion,

@@ -26,7 +26,7 @@ pub enum Conclusion {
     Success,
     /// Badly.
     Failure,
-    /// By somebody's wish, or after 24 h in the queue.
+    /// By someone's wish, or after 24 h in the queue.
     Cancelled,
     /// It was never to run.
     Skipped,

@@ -43,7 +43,7 @@ impl Deadlines {
 }
 
 impl Model {
-    /// When [`Model::advance`] or [`Model::take_due`] next has something to do, if nobody calls before.
+    /// When [`Model::advance`] or [`Model::take_due`] next has something to do, if no one calls before.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let current = self.deadlines.by.as_ref().is_some_and(|(settings, idle)| self.is_reckoned_by(settings, *idle));

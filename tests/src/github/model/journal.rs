@@ -1,4 +1,4 @@
-//! What happened, for whoever watches: nothing is written down unless somebody asked for it.
+//! What happened, for anyone who watches: nothing is written down unless someone asked for it.
 
 use super::Model;
 use crate::github::id::{DeliveryId, JobId, RunnerId};
@@ -56,7 +56,7 @@ pub enum Change {
         action: Option<String>,
         /// The job it is about.
         job: Option<JobId>,
-        /// Somebody asked for it again.
+        /// Someone asked for it again.
         redelivery: bool,
     },
     /// A delivery is over: with this status, 0 for none.

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 const HOSTED_START_SECONDS: f64 = 0.5;
 
 impl Model {
-    /// Somebody pushes: jobs come to be.
+    /// Someone pushes: jobs come to be.
     pub fn queue(&mut self, wish: &NewJob, now: Timestamp) -> Vec<JobId> {
         let ids = (0..wish.count).map(|_| self.queue_one(wish, now)).collect();
         self.assign(now);
@@ -85,7 +85,7 @@ impl Model {
         id
     }
 
-    /// Somebody cancels a job. One that runs is told; one that waits is over. False if it is over already.
+    /// Someone cancels a job. One that runs is told; one that waits is over. False if it is over already.
     pub fn cancel(&mut self, id: JobId, now: Timestamp) -> bool {
         let Some(job) = self.jobs.get_mut(id) else { return false };
         job.cancel_at = None;
@@ -114,7 +114,7 @@ impl Model {
         Some(again)
     }
 
-    /// Somebody deletes a repository. Nothing is delivered about its jobs any more, and nothing of it is shown; its runners are gone with it.
+    /// Someone deletes a repository. Nothing is delivered about its jobs any more, and nothing of it is shown; its runners are gone with it.
     pub fn delete_repository(&mut self, id: RepositoryId, now: Timestamp) {
         self.accounts.delete(id);
         let open = |job: &&Job| job.repository == id && job.status != Status::Completed;
@@ -223,7 +223,7 @@ impl Model {
                 _ => {
                     job.status = Status::InProgress;
                     job.started_at = Some(now);
-                    // A stranger's runner: its id may be anybody's, its group is no group of ours.
+                    // A stranger's runner: its id may be anyone's, its group is no group of ours.
                     job.executor = Some(Executor {
                         id: RunnerId(5),
                         name: "GitHub Actions 5".to_owned(),

@@ -120,7 +120,7 @@ impl Model {
         Some(Draw { copies, fate, due: after(now, wait) })
     }
 
-    /// GitHub asks whether anybody is there.
+    /// GitHub asks whether anyone is there.
     pub fn ping(&mut self, now: Timestamp) -> DeliveryId {
         let payload = shape::payload::ping(self).to_string();
         self.notify(News { event: "ping", action: None, installation: None, payload }, now)
@@ -149,7 +149,7 @@ impl Model {
         })
     }
 
-    /// Somebody who is not GitHub sends something.
+    /// Someone who is not GitHub sends something.
     pub fn forge(&mut self, made: HandMade, now: Timestamp) -> DeliveryId {
         let guid = made.guid.unwrap_or_else(|| self.chance.guid());
         let action = made.payload.as_ref().and_then(|payload| payload.get("action")?.as_str().map(str::to_owned));

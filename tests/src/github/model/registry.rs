@@ -109,7 +109,7 @@ impl Model {
             return Deletion::Unknown;
         };
         if runner.job.is_some() {
-            // The stray quotation mark is GitHub's (actions-runner-controller, runner_graceful_stop.go).
+            // The orphan quotation mark is GitHub's (actions-runner-controller, runner_graceful_stop.go).
             return Deletion::Busy(format!("Bad request - Runner \"{}\" is still running a job\"", runner.name));
         }
         self.remove_runner(id, Removal::Deleted, now);
@@ -126,7 +126,7 @@ impl Model {
         }
     }
 
-    /// The page of whoever a runner is registered with.
+    /// The page of anyone who a runner is registered with.
     fn owner_url(&self, scope: Scope) -> String {
         let path = match scope {
             Scope::Repository(id) => self.accounts.full_name(id),

@@ -22,7 +22,7 @@ pub enum OpenError {
 /// Why a runner cannot go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interrupted {
-    /// Nobody knows the session.
+    /// No one knows the session.
     Unknown,
     /// The runner was removed.
     Removed,

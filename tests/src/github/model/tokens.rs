@@ -20,7 +20,7 @@ impl Model {
     /// The caller behind an `Authorization` header.
     ///
     /// # Errors
-    /// None if it is nobody; the JWT's fault if it is a JWT.
+    /// None if it is no one; the JWT's fault if it is a JWT.
     pub fn caller(&self, authorization: Option<&str>, now: Timestamp) -> Result<Caller, Option<Rejection>> {
         let (scheme, secret) = authorization.and_then(|text| text.split_once(' ')).ok_or(None)?;
         if !["bearer", "token"].contains(&scheme.to_ascii_lowercase().as_str()) {

@@ -39,12 +39,12 @@ impl Model {
         self.workshop.next_key = Some(key);
     }
 
-    /// Somebody else has an App of this name.
+    /// Someone else has an App of this name.
     pub fn take_name(&mut self, name: &str) {
         self.workshop.taken.insert(name.to_owned());
     }
 
-    /// Whose App somebody who is signed in as mona may make there: her own, or one of her organizations'.
+    /// Whose App someone who is signed in as mona may make there: her own, or one of her organizations'.
     pub(crate) fn maker(&self, organization: Option<&str>) -> Option<AccountId> {
         match organization {
             None => Some(MONA),
@@ -111,7 +111,7 @@ impl Model {
         }
     }
 
-    /// Somebody installs the App. A private one goes nowhere but to its owner.
+    /// Someone installs the App. A private one goes nowhere but to its owner.
     pub fn install_app(&mut self, now: Timestamp) -> InstallationId {
         let id = self.accounts.install_with(self.app.owner, self.app.permissions.clone(), now);
         if self.hook.url.is_some()

@@ -63,7 +63,7 @@ impl Model {
                 let covered = |one: &Repository| one.installed && Some(one.owner) == account && grant.covers(id);
                 match repository {
                     Some(one) if covered(one) => Ok(Scope::Repository(id)),
-                    // Everybody sees a public repository; that does not mean much.
+                    // Everyone sees a public repository; that does not mean much.
                     Some(one) if !one.private => Err(refusal(403, NOT_ACCESSIBLE)),
                     _ => Err(Box::new(Answer::not_found())),
                 }

@@ -3,7 +3,7 @@
 use crate::github::wire::{Answer, Request};
 use serde_json::{Value, json};
 
-/// How many a page holds if nobody says.
+/// How many a page holds if no one says.
 const USUAL: usize = 30;
 /// How many a page holds at most.
 const MOST: usize = 100;

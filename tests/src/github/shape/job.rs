@@ -30,7 +30,7 @@ fn fields(model: &Model, job: &Job, status: Status) -> Value {
     let api = format!("{}/repos/{full_name}", model.urls.api);
     let run = model.jobs.run(job.run);
     let executor = job.executor.as_ref().filter(|_| job.started_at.is_some());
-    // Jobs that ended before anybody ran them come in two kinds: nulls, and zero with an empty name
+    // Jobs that ended before anyone ran them come in two kinds: nulls, and zero with an empty name
     // (a review thread of GARM, pull 253).
     let blank = status == Status::Completed && executor.is_none() && job.id.0 % 2 == 1;
     let or_blank = |value: Option<Value>, empty: Value| value.unwrap_or(if blank { empty } else { Value::Null });

@@ -5,21 +5,21 @@ use serde::{Deserialize, Serialize};
 use super::{Outage, PoolsFile};
 use crate::github::jobs::Gate;
 
-/// Something that somebody does at a time.
+/// Something that someone does at a time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Act {
     /// Seconds after the beginning.
     pub at: f64,
     /// What.
     #[serde(flatten)]
-    pub deed: Deed,
+    pub action: Action,
 }
 
 /// Jobs that come together.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Batch {
-    /// Its name in the scenario: other deeds speak of its jobs.
+    /// Its name in the scenario: other actions speak of its jobs.
     pub id: u32,
     /// `owner/name`.
     pub repository: String,
@@ -84,10 +84,10 @@ pub enum Stranger {
     Itself,
 }
 
-/// What somebody does.
+/// What someone does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "deed", rename_all = "snake_case")]
-pub enum Deed {
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Action {
     /// Pushes: jobs come to be.
     Queue(Batch),
     /// Cancels a job.
@@ -229,7 +229,7 @@ pub enum Deed {
         /// Labels of his runner.
         labels: Vec<String>,
     },
-    /// Starts the task of one of our runners once more, as anybody may who has rights in the cluster.
+    /// Starts the task of one of our runners once more, as anyone may who has rights in the cluster.
     Copy {
         /// Its command is replaced by one that does nothing and does not end.
         idle: bool,

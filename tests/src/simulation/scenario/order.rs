@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use mayfly_domain::model::times;
+use mayfly_domain::model::timeouts;
 
-use super::{Blow, Deed, Scenario, Timing, Trouble};
+use super::{Action, CallFaultKind, FaultProfile, Scenario, Timing};
 use crate::fargate::FaultKind;
 use crate::github::faults as github;
 use crate::github::jobs::Gate;
@@ -23,18 +23,18 @@ const SLOWNESS: Duration = Duration::from_secs(3 * 45);
 const UNANSWERED: Duration = Duration::from_secs(3 * 60);
 
 impl Scenario {
-    /// True if nothing is lost and nothing fails, and nobody interferes: what people want and how late the world is are all that happens.
+    /// True if nothing is lost and nothing fails, and no one interferes: what people want and how late the world is are all that happens.
     #[must_use]
     pub fn is_orderly(&self) -> bool {
         // A task that is given up because it starts too late has failed.
-        let starts = Duration::from_secs(self.start_seconds) + self.longest(FaultKind::SlowStart) + TO_ASK < times::START_TIMEOUT;
-        starts && !self.is_throttled() && self.trouble.is_orderly() && self.acts.iter().all(|act| act.deed.is_orderly())
+        let starts = Duration::from_secs(self.start_seconds) + self.longest(FaultKind::SlowStart) + TO_ASK < timeouts::START_TIMEOUT;
+        starts && !self.is_throttled() && self.faults.is_orderly() && self.acts.iter().all(|act| act.action.is_orderly())
     }
 
     /// How long a job may wait without a task, although its pool has room, once the delivery that tells of it was answered.
     #[must_use]
     pub fn patience(&self) -> Duration {
-        let Trouble { rates, strikes, unkindness, ecs, .. } = &self.trouble;
+        let FaultProfile { rates, calls: strikes, platform: unkindness, ecs, .. } = &self.faults;
         let mut long = AT_ONCE;
         // Until one runner of the size has asked, only five are tried.
         long += Duration::from_secs(self.start_seconds) + self.longest(FaultKind::SlowStart);
@@ -49,13 +49,13 @@ impl Scenario {
         long += when(!strikes.is_empty() || ecs.iter().any(|fault| fault.kind == FaultKind::SlowAnswer), UNANSWERED);
         let chances = unkindness.chances();
         long += when(unkindness.wake_late > 0.0, chances.wake_late_by);
-        long += when(unkindness.scaler_late > 0.0, chances.scaler_late_by + times::WAKE_VISIBILITY);
-        long + when(unkindness.two_scalers > 0.0, times::WAKE_VISIBILITY * 2)
+        long += when(unkindness.scaler_late > 0.0, chances.scaler_late_by + timeouts::WAKE_VISIBILITY);
+        long + when(unkindness.two_scalers > 0.0, timeouts::WAKE_VISIBILITY * 2)
     }
 
     /// The longest time of a kind of fault.
     fn longest(&self, kind: FaultKind) -> Duration {
-        let of_kind = self.trouble.ecs.iter().filter(|fault| fault.kind == kind);
+        let of_kind = self.faults.ecs.iter().filter(|fault| fault.kind == kind);
         Duration::from_millis(of_kind.filter_map(|fault| fault.milliseconds).max().unwrap_or_default())
     }
 
@@ -63,26 +63,27 @@ impl Scenario {
     /// GitHub announces as if there were none; one in the place of each container that was killed.
     pub(in crate::simulation) fn needless_tasks(&self, cancelled: usize) -> usize {
         let gates = self.batches().filter(|batch| batch.gate == Some(Gate::Environment)).map(|batch| batch.count).sum::<u32>();
-        let kills = self.acts.iter().filter(|act| act.deed == Deed::Kill).count();
+        let kills = self.acts.iter().filter(|act| act.action == Action::Kill).count();
         cancelled + kills + usize::try_from(gates).unwrap_or(usize::MAX)
     }
 }
 
-impl Deed {
-    /// True if it disturbs nobody: what people want, and a container that dies.
+impl Action {
+    /// True if it disturbs no one: what people want, and a container that dies.
     #[must_use]
     pub fn is_orderly(&self) -> bool {
         matches!(self, Self::Queue(_) | Self::Cancel { .. } | Self::Approve { .. } | Self::Reject { .. } | Self::Rerun { .. } | Self::Kill)
     }
 }
 
-impl Trouble {
+impl FaultProfile {
     fn is_orderly(&self) -> bool {
         // A call that is not made is no more than a late one if it is made again, in the same way, by who made it: a launch is.
         let launch = |who: &str, operation: &str| who == "scaler" && operation == "RunTask";
-        let rates = self.rates.iter().all(|rate| rate.blow == Blow::Slow);
-        let strikes = self.strikes.iter().all(|strike| {
-            strike.blow == Blow::Slow || launch(&strike.who, &strike.operation) && matches!(strike.blow, Blow::HangBefore | Blow::HangAfter)
+        let rates = self.rates.iter().all(|rate| rate.kind == CallFaultKind::Slow);
+        let strikes = self.calls.iter().all(|strike| {
+            strike.kind == CallFaultKind::Slow
+                || launch(&strike.who, &strike.operation) && matches!(strike.kind, CallFaultKind::HangBefore | CallFaultKind::HangAfter)
         });
         let late = [
             FaultKind::SlowAnswer,
@@ -92,7 +93,7 @@ impl Trouble {
             FaultKind::EventReordered,
             FaultKind::ReadLag,
         ];
-        let unkindness = &self.unkindness;
+        let unkindness = &self.platform;
         rates
             && strikes
             && self.ecs.iter().all(|fault| late.contains(&fault.kind))

@@ -55,7 +55,7 @@ pub struct PoolSpec {
     pub idle_timeout: Option<u64>,
     /// Jobs whose runner AWS took back are run again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub rerun_reclaimed: bool,
+    pub rerun_interrupted: bool,
     /// Minutes that a runner may live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_lifetime: Option<u64>,
@@ -213,8 +213,8 @@ fn pool_text(text: &mut String, pool: &PoolSpec) {
     if let Some(minutes) = pool.idle_timeout {
         line("idle_timeout", &quoted(&format!("{minutes}m")));
     }
-    if pool.rerun_reclaimed {
-        line("rerun_reclaimed", &true);
+    if pool.rerun_interrupted {
+        line("rerun_interrupted", &true);
     }
     if let Some(minutes) = pool.max_lifetime {
         line("max_lifetime", &quoted(&format!("{minutes}m")));
@@ -241,7 +241,7 @@ mod tests {
             image: 7,
             size: 1,
             idle_timeout: Some(7),
-            rerun_reclaimed: true,
+            rerun_interrupted: true,
             max_lifetime: Some(90),
         }
     }
@@ -252,7 +252,7 @@ mod tests {
         let parsed = mayfly_config::pools_file::parse(&file.text(), 3).unwrap();
         let pool = &parsed.pools[0];
         assert_eq!((pool.max, pool.min_idle, pool.max_per_repository, pool.priority), (5, 2, Some(3), -2), "{}", file.text());
-        assert!(pool.fails_closed() && pool.public && pool.rerun_reclaimed && pool.repositories.len() == 2);
+        assert!(pool.fails_closed() && pool.public && pool.rerun_interrupted && pool.repositories.len() == 2);
         assert_eq!((pool.size.cpu, pool.idle_timeout), (1_024, std::time::Duration::from_secs(420)));
     }
 

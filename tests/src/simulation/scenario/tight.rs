@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Deed, Scenario};
+use super::{Action, Scenario};
 use crate::ledger::Throughput;
 use crate::system::Capacity;
 
@@ -59,9 +59,9 @@ impl Scenario {
         let news: Vec<(f64, usize)> = self
             .acts
             .iter()
-            .filter_map(|act| match &act.deed {
-                Deed::Queue(batch) => Some((act.at, usize::try_from(batch.count).unwrap_or(usize::MAX))),
-                Deed::Cancel { .. } => Some((act.at, 1)),
+            .filter_map(|act| match &act.action {
+                Action::Queue(batch) => Some((act.at, usize::try_from(batch.count).unwrap_or(usize::MAX))),
+                Action::Cancel { .. } => Some((act.at, 1)),
                 _ => None,
             })
             .collect();

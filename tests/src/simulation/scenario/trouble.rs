@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fargate;
 use crate::github::faults as github;
-use crate::system::{Chances, Port, PortCall, Strike as Struck};
+use crate::system::{CallFault as Struck, PlatformRates, Port, PortCall};
 
 /// Something that is down for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ impl Outage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names are those of system::Strike")]
-pub enum Blow {
+pub enum CallFaultKind {
     FailBefore,
     FailAfter,
     CrashBefore,
@@ -59,7 +59,7 @@ pub enum Blow {
     Slow,
 }
 
-impl Blow {
+impl CallFaultKind {
     /// All of them.
     pub const ALL: [Self; 9] = [
         Self::FailBefore,
@@ -75,7 +75,7 @@ impl Blow {
 
     /// As the system takes it. A slow call is slow by a time that follows from `draw`: up to so many milliseconds.
     #[must_use]
-    pub fn strike(self, draw: u64, longest: u64) -> Struck {
+    pub fn fault(self, draw: u64, longest: u64) -> Struck {
         match self {
             Self::FailBefore => Struck::FailBefore,
             Self::FailAfter => Struck::FailAfter,
@@ -129,13 +129,13 @@ const SLOW: u64 = 6_000;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rate {
-    /// Whose calls; none is everybody's.
+    /// Whose calls; none is everyone's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub who: Option<String>,
     /// Of which port, as [`Port`] is written.
     pub port: String,
     /// How.
-    pub blow: Blow,
+    pub kind: CallFaultKind,
     /// How many, 0 to 1.
     pub share: f64,
     /// Only this operation, as [`PortCall`] names it.
@@ -147,10 +147,10 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// A share of everybody's calls of a port.
+    /// A share of everyone's calls of a port.
     #[must_use]
-    pub fn of(port: Port, blow: Blow, share: f64) -> Self {
-        Self { who: None, port: port.to_string(), blow, share, operation: None, slow_by: None }
+    pub fn of(port: Port, kind: CallFaultKind, share: f64) -> Self {
+        Self { who: None, port: port.to_string(), kind, share, operation: None, slow_by: None }
     }
 
     /// Only those of one function.
@@ -179,15 +179,15 @@ impl Rate {
     }
 
     /// What befalls a call that it strikes.
-    pub(in crate::simulation) fn strike(&self, draw: u64) -> Struck {
-        self.blow.strike(draw, self.slow_by.unwrap_or(SLOW))
+    pub(in crate::simulation) fn fault(&self, draw: u64) -> Struck {
+        self.kind.fault(draw, self.slow_by.unwrap_or(SLOW))
     }
 }
 
 /// One call goes wrong: known by who makes it, and the how-many-th of its kind it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Strike {
+pub struct NthCallFault {
     /// Whose call.
     pub who: String,
     /// To whom.
@@ -197,27 +197,27 @@ pub struct Strike {
     /// The how-many-th, from 0.
     pub nth: u64,
     /// How.
-    pub blow: Blow,
+    pub kind: CallFaultKind,
     /// By how many milliseconds a slow one is slow; drawn if nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slow_by: Option<u64>,
 }
 
-impl Strike {
+impl NthCallFault {
     /// What befalls the call.
-    pub(in crate::simulation) fn strike(&self, draw: u64) -> Struck {
-        match (self.blow, self.slow_by) {
-            (Blow::Slow, Some(by)) => Struck::Slow(Duration::from_millis(by)),
-            (blow, _) => blow.strike(draw, SLOW),
+    pub(in crate::simulation) fn fault(&self, draw: u64) -> Struck {
+        match (self.kind, self.slow_by) {
+            (CallFaultKind::Slow, Some(by)) => Struck::Slow(Duration::from_millis(by)),
+            (kind, _) => kind.fault(draw, SLOW),
         }
     }
 }
 
-/// What Lambda, SQS and EventBridge do without being at fault: shares of all cases, see [`Chances`].
+/// What Lambda, SQS and EventBridge do without being at fault: shares of all cases, see [`PlatformRates`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "the names are those of system::Chances")]
-pub struct Unkindness {
+pub struct PlatformSpec {
     pub cold_start: f64,
     pub scaler_late: f64,
     pub two_scalers: f64,
@@ -229,11 +229,11 @@ pub struct Unkindness {
     pub schedule_skipped: f64,
 }
 
-impl Unkindness {
+impl PlatformSpec {
     /// As the system takes it.
     #[must_use]
-    pub fn chances(&self) -> Chances {
-        Chances {
+    pub fn chances(&self) -> PlatformRates {
+        PlatformRates {
             cold_start: self.cold_start,
             scaler_late: self.scaler_late,
             two_scalers: self.two_scalers,
@@ -243,7 +243,7 @@ impl Unkindness {
             schedule_twice: self.schedule_twice,
             schedule_late: self.schedule_late,
             schedule_skipped: self.schedule_skipped,
-            ..Chances::default()
+            ..PlatformRates::default()
         }
     }
 }
@@ -251,13 +251,13 @@ impl Unkindness {
 /// Everything that goes wrong by itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Trouble {
+pub struct FaultProfile {
     /// Shares of calls that go wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rates: Vec<Rate>,
     /// Calls that go wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub strikes: Vec<Strike>,
+    pub calls: Vec<NthCallFault>,
     /// GitHub's own ways.
     #[serde(skip_serializing_if = "is_default")]
     pub github: github::Faults,
@@ -266,14 +266,14 @@ pub struct Trouble {
     pub ecs: Vec<fargate::Fault>,
     /// What Lambda, SQS and EventBridge do.
     #[serde(skip_serializing_if = "is_default")]
-    pub unkindness: Unkindness,
+    pub platform: PlatformSpec,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-impl Trouble {
+impl FaultProfile {
     /// True if nothing goes wrong.
     #[must_use]
     pub fn is_none(&self) -> bool {

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mayfly_domain::model::id::OwnerId;
-use mayfly_domain::model::id::{DeliveryId, InstallationId, RepositoryId};
+use mayfly_domain::model::id::{DeliveryId, InstallationId, OwnerId, RepositoryId};
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::transitions::redelivery;
 use mayfly_github::{
-    AccountNow, AppItself, AppNow, CallError, Conversions, Deliveries, DeliveriesPage, DeliveryCursor, DeliveryNow, HookNow, HookWanted,
-    InstallationNow, NewApp, Redelivered, Secret,
+    Account, AppApi, AppInfo, CallError, Conversions, Deliveries, DeliveriesPage, DeliveryAttempt, DeliveryCursor, Installation, NewApp,
+    Redelivered, Secret, WebhookConfig, WebhookUpdate,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -18,7 +17,7 @@ use super::{Github, Question, body, header, listed, time};
 use crate::system::System;
 
 impl System {
-    /// GitHub as its App reaches it, for somebody of this name who is none of the functions.
+    /// GitHub as its App reaches it, for someone of this name who is none of the functions.
     #[must_use]
     pub fn github_for(&self, who: &'static str) -> Github {
         Github { world: std::sync::Arc::clone(&self.world), who }
@@ -51,27 +50,27 @@ impl Deliveries for Github {
         }
     }
 
-    async fn kept(&self) -> Result<Duration, CallError> {
-        Ok(redelivery::kept("https://github.com"))
+    async fn redelivery_window(&self) -> Result<Duration, CallError> {
+        Ok(redelivery::redelivery_window("https://github.com"))
     }
 }
 
 #[async_trait]
-impl AppItself for Github {
-    async fn app_now(&self, by: Instant) -> Result<AppNow, CallError> {
+impl AppApi for Github {
+    async fn app_info(&self, by: Instant) -> Result<AppInfo, CallError> {
         Ok(app(&body(self.answer(as_app("get-app", "GET", "/app".to_owned()), by).await?)))
     }
 
-    async fn installations(&self, by: Instant) -> Result<Vec<InstallationNow>, CallError> {
+    async fn installations(&self, by: Instant) -> Result<Vec<Installation>, CallError> {
         let answer = self.answer(as_app("list-installations", "GET", "/app/installations?per_page=100".to_owned()), by).await?;
         Ok(body(answer).as_array().into_iter().flatten().filter_map(installation).collect())
     }
 
-    async fn hook(&self, by: Instant) -> Result<HookNow, CallError> {
+    async fn webhook_config(&self, by: Instant) -> Result<WebhookConfig, CallError> {
         Ok(hook(&body(self.answer(as_app("get-hook", "GET", "/app/hook/config".to_owned()), by).await?)))
     }
 
-    async fn set_hook(&self, wanted: &HookWanted, by: Instant) -> Result<HookNow, CallError> {
+    async fn set_webhook_config(&self, wanted: &WebhookUpdate, by: Instant) -> Result<WebhookConfig, CallError> {
         let mut fields = json!({ "content_type": "json", "insecure_ssl": "0" });
         if let Some(secret) = &wanted.secret {
             fields["secret"] = json!(secret.expose());
@@ -102,12 +101,12 @@ fn levels(wire: &Value) -> std::collections::BTreeMap<String, String> {
     wire.as_object().into_iter().flatten().map(|(name, level)| (name.clone(), text(level))).collect()
 }
 
-fn account(wire: &Value) -> Option<AccountNow> {
-    Some(AccountNow { id: OwnerId(wire["id"].as_i64()?), login: text(&wire["login"]), organization: wire["type"] == "Organization" })
+fn account(wire: &Value) -> Option<Account> {
+    Some(Account { id: OwnerId(wire["id"].as_i64()?), login: text(&wire["login"]), organization: wire["type"] == "Organization" })
 }
 
-fn app(wire: &Value) -> AppNow {
-    AppNow {
+fn app(wire: &Value) -> AppInfo {
+    AppInfo {
         id: wire["id"].as_u64().unwrap_or_default(),
         slug: text(&wire["slug"]),
         name: text(&wire["name"]),
@@ -118,8 +117,8 @@ fn app(wire: &Value) -> AppNow {
     }
 }
 
-fn installation(wire: &Value) -> Option<InstallationNow> {
-    Some(InstallationNow {
+fn installation(wire: &Value) -> Option<Installation> {
+    Some(Installation {
         id: InstallationId(wire["id"].as_i64()?),
         account: account(&wire["account"]),
         permissions: levels(&wire["permissions"]),
@@ -129,12 +128,12 @@ fn installation(wire: &Value) -> Option<InstallationNow> {
     })
 }
 
-fn hook(wire: &Value) -> HookNow {
-    HookNow { url: text(&wire["url"]), content_type: text(&wire["content_type"]), insecure: wire["insecure_ssl"] != "0" }
+fn hook(wire: &Value) -> WebhookConfig {
+    WebhookConfig { url: text(&wire["url"]), content_type: text(&wire["content_type"]), insecure: wire["insecure_ssl"] != "0" }
 }
 
-fn delivery(wire: &Value) -> Option<DeliveryNow> {
-    Some(DeliveryNow {
+fn delivery(wire: &Value) -> Option<DeliveryAttempt> {
+    Some(DeliveryAttempt {
         id: DeliveryId(wire["id"].as_i64()?),
         guid: wire["guid"].as_str()?.to_owned(),
         delivered_at: time(&wire["delivered_at"])?,

@@ -5,8 +5,8 @@ use mayfly_domain::model::id::{GithubRunnerId, InstallationId, JobId, Repository
 use mayfly_domain::model::job::AssignedRunner;
 use mayfly_domain::model::label::Labels;
 use mayfly_domain::model::target::Repository;
-use mayfly_domain::transitions::truth::RunEnd;
-use mayfly_github::{CallError, FoundJob, JobNow, JobStatus, Jobs, QueuedJobs, Repositories, Rerun, Reruns};
+use mayfly_domain::transitions::reconcile::RunEnd;
+use mayfly_github::{CallError, FoundJob, JobStatus, Jobs, QueuedJobs, Repositories, Rerun, Reruns, WorkflowJob};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -21,7 +21,7 @@ impl Jobs for Github {
         repository: &Repository,
         job: JobId,
         by: Instant,
-    ) -> Result<Option<JobNow>, CallError> {
+    ) -> Result<Option<WorkflowJob>, CallError> {
         let place = Place::of_jobs(installation, repository, Level::Read);
         let asked = self.ask(place.get("get-job", &format!("/jobs/{job}")), by).await?;
         if asked.status() == Some(404) {
@@ -123,11 +123,11 @@ impl Repositories for Github {
     }
 }
 
-fn job_now(wire: &Value) -> JobNow {
+fn job_now(wire: &Value) -> WorkflowJob {
     let text = |key: &str| wire[key].as_str().map(str::to_owned);
     let runner = wire["runner_id"].as_i64().filter(|id| *id != 0).zip(text("runner_name").filter(|name| !name.is_empty()));
     let labels: Labels = listed(wire, "labels").filter_map(Value::as_str).collect();
-    JobNow {
+    WorkflowJob {
         status: serde_json::from_value::<JobStatus>(wire["status"].clone()).unwrap_or(JobStatus::Other),
         conclusion: text("conclusion"),
         runner: runner.map(|(id, name)| AssignedRunner { id: GithubRunnerId(id), name }),

@@ -1,9 +1,9 @@
-//! What somebody knows only the name of.
+//! What someone knows only the name of.
 
 use async_trait::async_trait;
 use mayfly_domain::model::id::{InstallationId, OwnerId, RepositoryId};
 use mayfly_domain::model::target::Repository;
-use mayfly_github::{AccountNow, CallError, GroupNow, MadeGroup, Named, RunnerGroups};
+use mayfly_github::{Account, CallError, Lookup, MadeGroup, RunnerGroupAccess, RunnerGroups};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -15,7 +15,7 @@ fn question(name: &'static str, path: String, installation: InstallationId, perm
 }
 
 #[async_trait]
-impl Named for Github {
+impl Lookup for Github {
     async fn repository_named(&self, installation: InstallationId, name: &str, by: Instant) -> Result<Option<Repository>, CallError> {
         let asked = self.ask(question("get-repository", format!("/repos/{name}"), installation, ("metadata", Level::Read)), by).await?;
         if asked.status() == Some(404) {
@@ -36,7 +36,7 @@ impl Named for Github {
         repository: &Repository,
         group: &str,
         by: Instant,
-    ) -> Result<GroupNow, CallError> {
+    ) -> Result<RunnerGroupAccess, CallError> {
         let groups = async |filter: &str| {
             let path = format!("/orgs/{}/actions/runner-groups?per_page=100{filter}", repository.owner_login());
             let permission = ("organization_self_hosted_runners", Level::Write);
@@ -46,17 +46,17 @@ impl Named for Github {
         let open = groups(&format!("&visible_to_repository={short}")).await?;
         if let Some(found) = listed(&open, "runner_groups").find(|one| one["name"] == group) {
             let flag = |name: &str| found[name].as_bool().unwrap_or_default();
-            return Ok(GroupNow::Open { public: flag("allows_public_repositories"), restricted: flag("restricted_to_workflows") });
+            return Ok(RunnerGroupAccess::Open { public: flag("allows_public_repositories"), restricted: flag("restricted_to_workflows") });
         }
         let all = groups("").await?;
         let names: Vec<String> = listed(&all, "runner_groups").filter_map(|one| one["name"].as_str().map(str::to_owned)).collect();
-        Ok(if names.iter().any(|name| name == group) { GroupNow::Closed } else { GroupNow::Missing(names) })
+        Ok(if names.iter().any(|name| name == group) { RunnerGroupAccess::Closed } else { RunnerGroupAccess::Missing(names) })
     }
 }
 
 #[async_trait]
 impl RunnerGroups for Github {
-    async fn runner_groups(&self, installation: InstallationId, organization: &AccountNow, by: Instant) -> Result<Vec<String>, CallError> {
+    async fn runner_groups(&self, installation: InstallationId, organization: &Account, by: Instant) -> Result<Vec<String>, CallError> {
         let path = format!("/orgs/{}/actions/runner-groups?per_page=100", organization.login);
         let permission = ("organization_self_hosted_runners", Level::Write);
         let all = body(self.answer(question("list-runner-groups", path, installation, permission), by).await?);
@@ -66,7 +66,7 @@ impl RunnerGroups for Github {
     async fn make_runner_group(
         &self,
         installation: InstallationId,
-        organization: &AccountNow,
+        organization: &Account,
         name: &str,
         by: Instant,
     ) -> Result<MadeGroup, CallError> {

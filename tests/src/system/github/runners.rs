@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use mayfly_domain::model::id::{GithubRunnerId, RunnerName};
 use mayfly_domain::model::target::{Target, TargetScope};
-use mayfly_github::{CallError, Deleted, RegisterError, Registration, Registrations, RunnerNow, Runners, Secret, Seen};
+use mayfly_github::{CallError, Deleted, RegisterError, Registration, Registrations, RunnerInfo, RunnerLookup, Runners, Secret};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -42,24 +42,24 @@ impl Registrations for Github {
 
 #[async_trait]
 impl Runners for Github {
-    async fn get(&self, target: &Target, runner: GithubRunnerId, by: Instant) -> Result<Seen, CallError> {
+    async fn get(&self, target: &Target, runner: GithubRunnerId, by: Instant) -> Result<RunnerLookup, CallError> {
         let place = Place::of_runners(target);
         let asked = match self.ask(place.get("get-runner", &format!("/{runner}")), by).await {
             Ok(asked) => asked,
-            Err(error) => return unseen(error).map(|()| Seen::NotFound { target_visible: false }),
+            Err(error) => return unseen(error).map(|()| RunnerLookup::NotFound { target_visible: false }),
         };
         if asked.status() == Some(404) {
-            return Ok(Seen::NotFound { target_visible: self.visible(&place, by).await? });
+            return Ok(RunnerLookup::NotFound { target_visible: self.visible(&place, by).await? });
         }
-        Ok(Seen::Registered(runner_now(&body(asked.success(self.now())?))))
+        Ok(RunnerLookup::Registered(runner_now(&body(asked.success(self.now())?))))
     }
 
-    async fn list(&self, target: &Target, by: Instant) -> Result<Vec<RunnerNow>, CallError> {
+    async fn list(&self, target: &Target, by: Instant) -> Result<Vec<RunnerInfo>, CallError> {
         let place = Place::of_runners(target);
         let mut runners = Vec::new();
         for page in 1_u32.. {
             let found = body(self.answer(place.get("list-runners", &format!("?per_page=100&page={page}")), by).await?);
-            let found: Vec<RunnerNow> = listed(&found, "runners").map(runner_now).collect();
+            let found: Vec<RunnerInfo> = listed(&found, "runners").map(runner_now).collect();
             let last = found.len() < 100;
             runners.extend(found);
             if last {
@@ -84,7 +84,7 @@ impl Runners for Github {
 }
 
 impl Github {
-    /// Whether whoever did not find a runner may list the runners there.
+    /// Whether anyone who did not find a runner may list the runners there.
     async fn visible(&self, place: &Place, by: Instant) -> Result<bool, CallError> {
         match self.answer(place.get("list-runners", "?per_page=1"), by).await {
             Ok(_) => Ok(true),
@@ -101,8 +101,8 @@ fn unseen(error: CallError) -> Result<(), CallError> {
     }
 }
 
-fn runner_now(wire: &Value) -> RunnerNow {
-    RunnerNow {
+fn runner_now(wire: &Value) -> RunnerInfo {
+    RunnerInfo {
         id: GithubRunnerId(wire["id"].as_i64().unwrap_or_default()),
         name: wire["name"].as_str().unwrap_or_default().to_owned(),
         online: wire["status"] == "online",

@@ -8,9 +8,9 @@ use std::time::Duration;
 use mayfly_domain::model::runner::RunnerState;
 use serde_json::Value;
 
-use super::cast::Part;
+use super::fixture::{Delivery, Job, Scene};
 use super::killer::Kills;
-use super::scene::{Delivery, Job, Scene};
+use super::participants::Part;
 use super::sweeps::Sweeps;
 use super::tasks::Reaped;
 use super::verdict::{MAX, Samples, Settled};

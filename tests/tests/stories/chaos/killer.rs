@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use mayfly_tests::stack::FunctionProcess;
 
-use super::scene::Scene;
+use super::fixture::Scene;
 
 /// Who is killed, how often among ten kills, and until when. A wake whose scaler died comes back after the queue's visibility timeout of
 /// 25 s, and its pool is not planned before that: scaler is left alone at the end, or nothing would be planned for most of the story.

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use mayfly_tests::events;
 use mayfly_tests::stack::invoke;
 
+use super::fixture::{LOOK, Scene};
 use super::killer::at_work;
-use super::scene::{LOOK, Scene};
 
 /// From the end of one to the next.
 const EVERY: Duration = Duration::from_secs(2);
@@ -32,7 +32,7 @@ pub(super) struct Sweeps {
     pub(super) killed: Cell<usize>,
     /// Until when that kept the others from sweeping.
     pub(super) out_until: Cell<Option<Timestamp>>,
-    /// How many were begun while nobody held the lease, and ended well.
+    /// How many were begun while no one held the lease, and ended well.
     pub(super) whole: Cell<usize>,
     /// How many failed, with what they said.
     pub(super) failed: RefCell<Vec<String>>,
@@ -50,7 +50,7 @@ impl Sweeps {
             };
             let ((), killed) = tokio::join!(sweep, kill);
             self.killed.set(self.killed.get() + killed);
-            // Held, and nobody lives who holds it.
+            // Held, and no one lives who holds it.
             if let Some(until) = scene.lease().await.filter(|until| *until > Timestamp::now()) {
                 self.out_until.set(Some(until));
                 break;

@@ -7,7 +7,7 @@ use mayfly_domain::model::id::RunnerId;
 use mayfly_domain::model::runner::{Runner, RunnerState};
 use serde_json::json;
 
-use super::scene::Scene;
+use super::fixture::Scene;
 
 /// The longest pause between two.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -30,7 +30,7 @@ pub(super) async fn kill_tasks(scene: &Scene<'_>, rng: &mut Rng, storm: Duration
             reaped.push(one);
             tokio::time::sleep(PAUSE.mul_f64(rng.f64())).await;
         } else {
-            tokio::time::sleep(super::scene::LOOK).await;
+            tokio::time::sleep(super::fixture::LOOK).await;
         }
     }
     reaped
@@ -38,7 +38,7 @@ pub(super) async fn kill_tasks(scene: &Scene<'_>, rng: &mut Rng, storm: Duration
 
 async fn kill_one(scene: &Scene<'_>, rng: &mut Rng, busy: bool) -> Option<Reaped> {
     let (tasks, ledger) = (scene.tasks().await, scene.stage.watch.ledger.snapshot().await.unwrap());
-    let fits = |runner: &&Runner| if busy { runner.state == RunnerState::Busy } else { runner.asked_at.is_some() };
+    let fits = |runner: &&Runner| if busy { runner.state == RunnerState::Busy } else { runner.first_polled_at.is_some() };
     let runners: Vec<&Runner> = ledger.open.iter().filter(fits).filter(|runner| runner.done_at.is_none()).collect();
     let runner = *runners.get(rng.usize(..runners.len().max(1)))?;
     let task = tasks.iter().find(|task| task.pid.is_some() && task.started_by.ends_with(runner.id.as_str()))?;

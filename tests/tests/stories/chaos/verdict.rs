@@ -10,8 +10,8 @@ use mayfly_domain::model::job::JobState;
 use mayfly_domain::model::runner::Runner;
 
 use super::account::Account;
-use super::cast::Part;
-use super::scene::{Delivery, Job, LOOK, Registration, Scene};
+use super::fixture::{Delivery, Job, LOOK, Registration, Scene};
+use super::participants::Part;
 use crate::ecs_tasks::most_live;
 
 /// The pools of the local stack and their `max` (`infra/local/pools.toml`).

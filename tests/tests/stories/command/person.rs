@@ -1,4 +1,4 @@
-//! Somebody who runs `mayfly`, with a role of his own that has the template's policies and nothing else.
+//! Someone who runs `mayfly`, with a role of his own that has the template's policies and nothing else.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -41,12 +41,12 @@ impl Person {
         Self::with(stage, "viewer", &["ViewerPolicyArn"]).await
     }
 
-    /// Somebody who sets Mayfly up, and uses it.
+    /// Someone who sets Mayfly up, and uses it.
     pub(crate) async fn newcomer(stage: &Stage) -> Self {
         Self::with(stage, "newcomer", &["OperatorPolicyArn", "SecretsPolicyArn"]).await
     }
 
-    /// Somebody who examines Mayfly, and may repair it.
+    /// Someone who examines Mayfly, and may repair it.
     pub(crate) async fn doctor(stage: &Stage) -> Self {
         Self::with(stage, "doctor", &["ViewerPolicyArn", "SecretsPolicyArn", "DoctorPolicyArn"]).await
     }

@@ -1,6 +1,7 @@
 //! For whom a pool works and as what: scope, repositories, image, role.
 
-use mayfly_domain::model::pool::{RepositoryPattern, Scope};
+use mayfly_domain::model::pool::RepositoryPattern;
+use mayfly_domain::model::target::Scope;
 
 use super::super::reader::{Field, Reader};
 use super::Declared;
@@ -64,7 +65,7 @@ pub(super) fn repositories(reader: &mut Reader<'_>, pool: &Declared<'_, '_>) -> 
     let Some(parts) = reader.list(&field, REPOSITORIES) else { return Vec::new() };
     if parts.is_empty() {
         let hint = "leave repositories out to serve all repositories of the accounts";
-        reader.report(field.at, &field.path, "an empty list serves nobody", hint);
+        reader.report(field.at, &field.path, "an empty list serves no one", hint);
     }
     parts.iter().filter_map(|part| pattern(reader, pool, part)).collect()
 }

@@ -7,8 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::seconds;
 use crate::model::id::PoolName;
 use crate::model::interruption::Interruption;
-use crate::model::pool::Refusal;
-use crate::model::task::Task;
 
 /// Why a job waits or does not run, or why a runner ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -292,6 +290,33 @@ pub enum PoolChange {
     Relabelled,
 }
 
+/// Why a job that some pool's labels fit is not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// The repository is public, and no pool that fits says `public = true`.
+    Public,
+    /// No pool that fits lists the repository.
+    Repository,
+    /// The owner is not among the accounts.
+    Account,
+    /// No runner can have the job's labels. What anyone may write into a workflow must not fill the table.
+    Labels,
+}
+
+impl Refusal {
+    /// The refusal in words for the user.
+    #[must_use]
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Public => "public repository: no matching pool says public = true",
+            Self::Repository => "repository not allowed: no matching pool lists it under repositories",
+            Self::Account => "account not allowed: its owner is not among [github] accounts",
+            Self::Labels => "no runner can have its labels: there are more than 100, or one has more than 256 characters",
+        }
+    }
+}
+
 /// How a task ended, in ECS's words.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -311,17 +336,6 @@ pub struct TaskEnd {
 }
 
 impl TaskEnd {
-    /// How this task ended.
-    #[must_use]
-    pub fn of(task: &Task) -> Self {
-        Self {
-            stop_code: task.stop_code.clone(),
-            stopped_reason: task.stopped_reason.clone(),
-            container_reason: task.container_reason.clone(),
-            exit_code: task.exit_code,
-        }
-    }
-
     /// Why AWS took the task back, if it did.
     #[must_use]
     pub fn interruption(&self) -> Option<Interruption> {

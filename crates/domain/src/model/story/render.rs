@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{LeftPool, PoolChange, Reason, StoryEvent, TaskEnd};
+use crate::model::exit_code::{REGISTRATION_LOST, VERSION_REFUSED};
 use crate::model::interruption::Interruption;
-use crate::model::task::{REGISTRATION_LOST, VERSION_REFUSED};
 
 /// For a runner that GitHub names by nothing.
 const NAMELESS: &str = "a runner without a name";

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Held, Plan, Stop};
+use super::{HoldReason, Plan, Stop};
 use crate::model::size::Size;
 use crate::model::time::Timestamp;
-use crate::model::times;
+use crate::model::timeouts;
 
 /// How long launches may wait for the second look that a stop needs.
 const LAUNCHES_WAIT: Duration = Duration::from_millis(500);
@@ -32,13 +32,13 @@ impl Plan {
     /// of the look; `apart`: the time between two of them.
     #[must_use]
     pub fn stops_wait(&self, age: Duration, apart: Duration) -> bool {
-        !self.launch.is_empty() && (age > times::PLAN_FRESH || apart > LAUNCHES_WAIT)
+        !self.launch.is_empty() && (age > timeouts::PLAN_FRESH || apart > LAUNCHES_WAIT)
     }
 
     /// Takes out the launches of sizes that have no task definition; their jobs are held with the reason.
-    pub fn withhold(&mut self, without: &BTreeMap<Size, Held>) {
+    pub fn withhold(&mut self, without: &BTreeMap<Size, HoldReason>) {
         let refused = self.launch.iter().filter_map(|start| Some((start.job?, *without.get(&start.size)?)));
-        self.held.extend(refused.collect::<Vec<_>>());
+        self.holds.extend(refused.collect::<Vec<_>>());
         self.launch.retain(|start| !without.contains_key(&start.size));
     }
 }
@@ -56,5 +56,5 @@ pub fn marks_now(attempt: u32, launches: usize) -> bool {
 #[must_use]
 pub fn is_stale(began: Timestamp, attempt: u32, deadline: Timestamp, now: Timestamp) -> bool {
     let age = now.since(began);
-    age > times::doubled(times::PLAN_FRESH, attempt, times::SCALER_DEADLINE) && now.plus(age) < deadline
+    age > timeouts::exponential_backoff(timeouts::PLAN_FRESH, attempt, timeouts::SCALER_DEADLINE) && now.plus(age) < deadline
 }

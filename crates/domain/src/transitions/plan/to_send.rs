@@ -2,7 +2,7 @@
 
 use crate::model::runner::Runner;
 use crate::model::time::Timestamp;
-use crate::model::times;
+use crate::model::timeouts;
 
 /// Launches of earlier runs without an answer that one run sends again at most: ECS takes 20 RunTask calls a second (ECS API request throttling), and a run has some
 /// twelve seconds for them.
@@ -37,6 +37,6 @@ fn is_unanswered(runner: &Runner, now: Timestamp) -> bool {
     runner.arn.is_none()
         && runner.stop.is_none()
         && !launch.given_up
-        && now.since(launch.sent_at) > times::RESEND_AFTER
-        && now.since(launch.first_sent_at) < times::SEND_WITHIN
+        && now.since(launch.sent_at) > timeouts::RESEND_AFTER
+        && now.since(launch.first_sent_at) < timeouts::SEND_WITHIN
 }

@@ -1,0 +1,154 @@
+//! Times and durations, as people read them and as JSON has them.
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+use mayfly_domain::model::time::Timestamp;
+use serde::{Serialize, Serializer};
+
+/// A time: RFC 3339 in UTC, in JSON as in text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rfc3339(pub Timestamp);
+
+impl fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let written = DateTime::from_millis(self.0.millis()).fmt(Format::DateTime);
+        f.write_str(&written.unwrap_or_else(|_| format!("{} ms", self.0.millis())))
+    }
+}
+
+impl Serialize for Rfc3339 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl From<Timestamp> for Rfc3339 {
+    fn from(at: Timestamp) -> Self {
+        Self(at)
+    }
+}
+
+impl Rfc3339 {
+    /// The time of day in UTC, as `14:03:07`, where something else says that it is UTC.
+    #[must_use]
+    pub fn clock(self) -> String {
+        let seconds = self.0.seconds().rem_euclid(24 * 60 * 60);
+        format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    }
+
+    /// The time of day of something that is not long ago, with its date otherwise: `14:03:07 UTC` or `2026-11-22 14:03:07 UTC`. UTC as in AWS's
+    /// and GitHub's logs, so that people in several places speak of one time.
+    #[must_use]
+    pub fn near(self, now: Timestamp) -> String {
+        format!("{} UTC", self.column(now))
+    }
+
+    /// The same in a column whose name says that it is UTC.
+    #[must_use]
+    pub fn column(self, now: Timestamp) -> String {
+        let apart = now.since(self.0).max(self.0.since(now));
+        if apart < Duration::from_secs(12 * 60 * 60) {
+            return self.clock();
+        }
+        let written = self.to_string();
+        format!("{} {}", written.get(..10).unwrap_or_default(), self.clock())
+    }
+}
+
+/// A duration as people say it: `0.4s`, `41s`, `3m12s`, `2h05m`, `3d04h`.
+#[must_use]
+pub fn duration_text(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0 if duration.is_zero() => "0s".to_owned(),
+        0..10 => format!("{}.{}s", seconds, duration.subsec_millis() / 100),
+        10..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{}d{:02}h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+/// An age as a table has it: whole seconds at least.
+#[must_use]
+pub fn age(now: Timestamp, since: Timestamp) -> String {
+    let seconds = now.since(since).as_secs();
+    if seconds < 10 { format!("{seconds}s") } else { duration_text(Duration::from_secs(seconds)) }
+}
+
+/// Seconds with three digits after the point, as JSON has durations.
+#[must_use]
+pub fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
+}
+
+/// Reads a typed duration: `90s`, `30m`, `2h`, `7d`, `1h30m`.
+///
+/// # Errors
+///
+/// What would be right.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "write a duration, as 90s, 30m, 2h, 7d or 1h30m".to_owned();
+    let mut total: u64 = 0;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let number: u64 = rest[..digits].parse().map_err(|_| wrong())?;
+        let unit = match rest.as_bytes().get(digits) {
+            Some(b's') => 1,
+            Some(b'm') => 60,
+            Some(b'h') => 60 * 60,
+            Some(b'd') => 24 * 60 * 60,
+            _ => return Err(wrong()),
+        };
+        total = number.checked_mul(unit).and_then(|seconds| total.checked_add(seconds)).ok_or_else(wrong)?;
+        rest = &rest[digits + 1..];
+    }
+    if total == 0 { Err(wrong()) } else { Ok(Duration::from_secs(total)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-11-22T14:03:07.250Z.
+    const AT: Timestamp = Timestamp::from_millis(1_795_356_187_250);
+
+    #[test]
+    fn times_are_rfc_3339() {
+        assert_eq!(Rfc3339(AT).to_string(), "2026-11-22T14:03:07.25Z");
+        assert_eq!(Rfc3339(Timestamp::from_millis(0)).to_string(), "1970-01-01T00:00:00Z");
+        assert_eq!(Rfc3339(AT).clock(), "14:03:07");
+    }
+
+    #[test]
+    fn a_time_of_another_day_has_its_date() {
+        let hours = |hours: u64| AT.plus(Duration::from_secs(hours * 3600));
+        assert_eq!(Rfc3339(AT).column(hours(11)), "14:03:07");
+        assert_eq!(Rfc3339(AT).near(hours(11)), "14:03:07 UTC");
+        assert_eq!(Rfc3339(AT).near(hours(12)), "2026-11-22 14:03:07 UTC");
+        assert_eq!(Rfc3339(hours(13)).near(AT), "2026-11-23 03:03:07 UTC");
+    }
+
+    #[test]
+    fn spans_are_as_people_say_them() {
+        let cases =
+            [(0, "0s"), (450, "0.4s"), (9_900, "9.9s"), (41_000, "41s"), (192_000, "3m12s"), (7_500_000, "2h05m"), (273_600_000, "3d04h")];
+        for (millis, said) in cases {
+            assert_eq!(duration_text(Duration::from_millis(millis)), said);
+        }
+    }
+
+    #[test]
+    fn typed_durations_are_read_and_nonsense_is_not() {
+        for (text, seconds) in [("90s", 90), ("30m", 1800), ("2h", 7200), ("7d", 604_800), ("1h30m", 5400)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "0s", "5", "h", "-1h", "1.5h", "1w", "1h ", "ü", "5ü", "99999999999999999999s", "999999999999999999d"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Jobs matched again when the pools file is another one: those that no pool took, and those whose pool is gone, has other labels, or registers its runners
+//! elsewhere.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::model::id::{JobId, PoolName};
+use crate::model::job::{JobRecord, JobState, WaitingJob};
+use crate::model::outbox::{FollowUp, OutboxEntry};
+use crate::model::pool::{JobRequirements, Placement, Pool, Pools};
+use crate::model::runner::Runner;
+use crate::model::story::{LeftPool, PoolChange, Reason, StoryEvent, note};
+use crate::model::target::Target;
+use crate::model::time::Timestamp;
+use crate::model::timeouts;
+use crate::transitions::job_state::{follow_up_for, recompute_state};
+use crate::transitions::registration::reservation_is_void;
+
+/// What the ledger holds of the job.
+#[derive(Clone, Copy, Debug)]
+pub struct RematchSnapshot<'a> {
+    /// The pools in force.
+    pub pools: &'a Pools,
+    /// The job's record.
+    pub record: &'a JobRecord,
+    /// Its waiting row, if it has one.
+    pub row: Option<&'a WaitingJob>,
+    /// The open row of the runner that the waiting row names.
+    pub holder: Option<&'a Runner>,
+}
+
+/// What comes of matching a job again.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RematchOutcome {
+    /// No one needs it: its pool is as it was, or it waits no longer.
+    NotNeeded,
+    /// Not now: a runner is at it, or the pools file at hand is not newer than the one it was matched by.
+    Later,
+    /// No pool takes it, for the same reason as before: nothing is written but that this pools file does not either.
+    Still,
+    /// To be written in one transaction.
+    Changed(Box<RematchChanges>),
+}
+
+/// A job rematched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RematchChanges {
+    /// Its record.
+    pub record: JobRecord,
+    /// The waiting row that goes.
+    pub removed: Option<(PoolName, JobId)>,
+    /// The waiting row that comes.
+    pub added: Option<(PoolName, WaitingJob)>,
+    /// What sweeper has to see to from now on.
+    pub follow_up: Option<OutboxEntry>,
+    /// Pools to be woken afterwards.
+    pub wake: BTreeSet<PoolName>,
+}
+
+/// Rematches a job.
+#[must_use]
+pub fn rematch(place: RematchSnapshot<'_>, now: Timestamp) -> RematchOutcome {
+    let (record, pools) = (place.record, place.pools);
+    match (record.state, &record.pool) {
+        (JobState::Unplaced, _) if now.since(record.queued_at) >= timeouts::QUEUED_AT_MOST => {
+            let known = matches!(record.reason, Some(Reason::MatchingGivenUp { .. }));
+            if known { RematchOutcome::NotNeeded } else { RematchOutcome::Changed(Box::new(given_up(record, now))) }
+        }
+        (JobState::Unplaced, _) => {
+            let rematched = move_job(place, now);
+            let still = rematched.record.state == JobState::Unplaced && rematched.record.reason == record.reason;
+            if still { RematchOutcome::Still } else { RematchOutcome::Changed(Box::new(rematched)) }
+        }
+        (JobState::Queued | JobState::Blocked, Some(pool)) if pools.get(pool).is_none_or(|pool| is_another(record, pool)) => {
+            // Its runner may be at it already, and moved away it would get another one.
+            let reserved = place.row.is_some_and(|row| row.runner.is_some() && !reservation_is_void(row, place.holder));
+            // A file that this function has kept for a minute may not have the pool yet that another one has placed the job in.
+            if reserved || pools.version <= record.pools_version {
+                return RematchOutcome::Later;
+            }
+            RematchOutcome::Changed(Box::new(move_job(place, now)))
+        }
+        _ => RematchOutcome::NotNeeded,
+    }
+}
+
+/// True if the job's pool was another one when it took the job: it had other labels, or registered its runners elsewhere.
+fn is_another(record: &JobRecord, pool: &Pool) -> bool {
+    record.matched.as_ref().is_some_and(|matched| *matched != pool.match_key())
+}
+
+/// No pool took the job for as long as GitHub has jobs wait.
+fn given_up(record: &JobRecord, now: Timestamp) -> RematchChanges {
+    let mut after = JobRecord { rev: record.rev + 1, ..record.clone() };
+    after.reason = Some(Reason::MatchingGivenUp { last: record.reason.clone().map(Box::new) });
+    note(&mut after.story, now, StoryEvent::MatchingGivenUp);
+    RematchChanges { record: after, removed: None, added: None, follow_up: None, wake: BTreeSet::new() }
+}
+
+fn move_job(place: RematchSnapshot<'_>, now: Timestamp) -> RematchChanges {
+    let (before, pools) = (place.record, place.pools);
+    let mut record = JobRecord { rev: before.rev + 1, pools_version: pools.version, ..before.clone() };
+    let wanted = JobRequirements { labels: &before.labels, repository: &before.repository, run: before.run, attempt: before.attempt };
+    let its = before.pool.as_ref().and_then(|pool| pools.get(pool));
+    let change = if its.is_some() { PoolChange::Relabelled } else { PoolChange::Removed };
+    match its.filter(|pool| pool.takes(&wanted)) {
+        Some(pool) => keep_in(&mut record, pool, now),
+        None => match pools.place(wanted) {
+            Placement::Pool(pool) => place_in(&mut record, pool, change, now),
+            Placement::Unplaced(why) => unplace(&mut record, why, change, now),
+            Placement::Refused(refusal) => unplace(&mut record, Reason::NotServed { refusal }, change, now),
+            Placement::NotOurs => unplace(&mut record, Reason::NoLabelOffered, change, now),
+        },
+    }
+    let into = record.pool.clone().zip(new_row(place, &record, now)).filter(|_| record.state == JobState::Queued);
+    let left = before.pool.clone().filter(|pool| before.state == JobState::Queued && into.as_ref().is_none_or(|(into, _)| into != pool));
+    let out = left.map(|pool| (pool, before.id));
+    let follow_up = match record.state {
+        JobState::Unplaced => {
+            let follow_up = FollowUp::MatchJob { job: record.id, pools_version: pools.version };
+            Some(OutboxEntry { since: before.queued_at, ..OutboxEntry::new(follow_up, record.installation, now, Duration::ZERO) })
+        }
+        _ => follow_up_for(&record, Some(before.state), false, (pools, now)),
+    };
+    let wake = out.iter().map(|(pool, _)| pool).chain(into.iter().map(|(pool, _)| pool)).cloned().collect();
+    RematchChanges { record, removed: out, added: into, follow_up, wake }
+}
+
+/// The row that the job waits by. What its runners met counts no longer, unless they register where they did before.
+fn new_row(place: RematchSnapshot<'_>, record: &JobRecord, now: Timestamp) -> Option<WaitingJob> {
+    let row = record.waiting()?;
+    if let Some(before) = place.row.filter(|before| before.target == row.target && place.record.pool == record.pool) {
+        return Some(WaitingJob { rev: row.rev, matched: row.matched, ..before.clone() });
+    }
+    // A job that has waited for long may be over for long: GitHub is asked before money is spent on it.
+    Some(WaitingJob { needs_check: now.since(record.queued_at) > timeouts::CHECK_AFTER, ..row })
+}
+
+/// The job stays in its pool, whose runners may register elsewhere now. Its size stands, as all that a pools file changes of a pool does for jobs that wait.
+fn keep_in(record: &mut JobRecord, pool: &Pool, now: Timestamp) {
+    let before = record.target.as_ref().map(Target::key);
+    record.register_by(pool);
+    if record.target.as_ref().map(Target::key) != before {
+        record.reason = record.reason.take().filter(|_| record.state == JobState::Blocked);
+        let event = StoryEvent::RegistersElsewhere { scope: pool.scope.clone(), pools_version: record.pools_version };
+        note(&mut record.story, now, event);
+    }
+}
+
+fn place_in(record: &mut JobRecord, pool: &Pool, change: PoolChange, now: Timestamp) {
+    let left = record.pool.take().map(|pool| LeftPool { pool, change });
+    record.assign_to_pool(pool);
+    record.expires_at = None;
+    record.reason = record.reason.take().filter(|_| record.state == JobState::Blocked);
+    note(&mut record.story, now, StoryEvent::Placed { pool: pool.name.clone(), pools_version: record.pools_version, left });
+    recompute_state(record, now);
+}
+
+fn unplace(record: &mut JobRecord, why: Reason, change: PoolChange, now: Timestamp) {
+    let why = match record.pool.take() {
+        Some(pool) => Reason::LeftPool { left: LeftPool { pool, change }, then: Box::new(why) },
+        None => why,
+    };
+    (record.size, record.target, record.matched, record.unconfirmed) = (None, None, None, None);
+    if record.reason.as_ref() != Some(&why) {
+        note(&mut record.story, now, StoryEvent::Unplaced { reason: why.clone() });
+    }
+    record.reason = Some(why);
+    record.state = JobState::Unplaced;
+    record.expire(now);
+}

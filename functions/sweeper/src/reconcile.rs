@@ -1,0 +1,198 @@
+//! GitHub asked about one job, and what it says written down.
+
+use anyhow::Context;
+use mayfly_domain::model::id::{JobId, PoolName, RunnerName};
+use mayfly_domain::model::job::{JobRecord, JobState, UnconfirmedReason, WaitingJob};
+use mayfly_domain::model::outbox::OutboxEntry;
+use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::story::Reason;
+use mayfly_domain::model::timeouts;
+use mayfly_domain::transitions::reconcile::{GithubJob, GithubJobDetails, GithubJobStatus};
+use mayfly_domain::transitions::rematch::RematchOutcome;
+use mayfly_github::{CallError, JobStatus, WorkflowJob};
+use mayfly_ledger::Store;
+use mayfly_ledger::reconcile::ReconcileReport;
+use mayfly_queue::Wakes;
+use tokio::time::Instant;
+use tracing::{error, info};
+
+use crate::budget::Budget;
+use crate::outbox::WorkOutcome;
+use crate::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
+
+/// What GitHub said of a job, and what the ledger has of it then.
+pub(crate) struct Reconciled {
+    pub(crate) said: GithubJob,
+    pub(crate) told: ReconcileReport,
+}
+
+impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
+    /// Asks GitHub about a job, and writes down what follows. `None`: there is no record of the job.
+    pub(crate) async fn reconcile_with_github(&self, job: JobId, pools: &Pools) -> anyhow::Result<Option<Reconciled>> {
+        let Some(record) = self.ledger.job(job).await.context("read the job")? else { return Ok(None) };
+        let said = self.ask_github(&record).await?;
+        self.reconcile(&record, said, pools).await
+    }
+
+    /// Writes down what GitHub shows of a job in the list of its run's jobs. The run itself is asked about only if the budget has a call for it.
+    pub(crate) async fn reconcile_from_list(
+        &self,
+        waiting: &WaitingJob,
+        now: WorkflowJob,
+        pools: &Pools,
+        budget: &Budget,
+    ) -> anyhow::Result<()> {
+        let Some(record) = self.ledger.job(waiting.id).await.context("read the job")? else { return Ok(()) };
+        let seen = seen(now);
+        if seen.run_may_be_over(&record, self.now()) && !self.may_ask(record.installation, budget).await {
+            return Ok(());
+        }
+        let said = self.with_its_run(&record, seen).await?;
+        self.reconcile(&record, said, pools).await.map(drop)
+    }
+
+    /// Writes down what GitHub said of a job, and what follows.
+    async fn reconcile(&self, record: &JobRecord, said: GithubJob, pools: &Pools) -> anyhow::Result<Option<Reconciled>> {
+        let job = record.id;
+        let Some(told) = self.ledger.reconcile_job(job, &said, pools, self.now()).await.context("write down what GitHub says")? else {
+            return Ok(None);
+        };
+        if told.record.state != record.state {
+            info!(job.id = %job, from = ?record.state, to = ?told.record.state, "GitHub, when asked, says something else of the job");
+        }
+        if let Some(runner) = told.learned.delivery.unadmitted() {
+            error!(runner.id = %runner.id, pool.name = %runner.pool, job.id = %job, "job refused: {}", Reason::Unadmitted);
+        }
+        for pool in &told.learned.delivery.wake {
+            self.wake(pool).await;
+        }
+        Ok(Some(Reconciled { said, told }))
+    }
+
+    /// What GitHub shows of a job, and of its run if the job waits for longer than it can.
+    async fn with_its_run(&self, record: &JobRecord, seen: GithubJobDetails) -> anyhow::Result<GithubJob> {
+        if !seen.run_may_be_over(record, self.now()) {
+            return Ok(GithubJob::Found(seen));
+        }
+        let github = &self.deps.github;
+        let by = Instant::now() + GITHUB_CALL;
+        match github.run_end(record.installation, &record.repository, (record.run, record.attempt), by).await {
+            Ok(Some(end)) => Ok(GithubJob::RunCompleted(end)),
+            // What may not be asked says nothing: the job waits, as GitHub shows it.
+            Ok(None) | Err(CallError::Refused { .. }) => Ok(GithubJob::Found(seen)),
+            Err(problem) => Err(problem).context("ask about the job's run"),
+        }
+    }
+
+    /// One call; another one if the job is not shown, to see if its repository is.
+    async fn ask_github(&self, record: &JobRecord) -> anyhow::Result<GithubJob> {
+        let github = &self.deps.github;
+        let by = Instant::now() + GITHUB_CALL;
+        let repository = &record.repository;
+        match github.job(record.installation, repository, record.id, by).await {
+            Ok(Some(now)) => return self.with_its_run(record, seen(now)).await,
+            Ok(None) => {}
+            Err(CallError::Refused { message, .. }) => return Ok(GithubJob::RepositoryNotVisible(message)),
+            Err(problem) => return Err(problem).context("ask about the job"),
+        }
+        let private = github.private(record.installation, repository.id, &repository.name, by).await;
+        Ok(match private.context("ask about the job's repository")? {
+            Some(_) => GithubJob::NotFound,
+            None => GithubJob::RepositoryNotVisible("GitHub shows no repository of that name and id".to_owned()),
+        })
+    }
+
+    /// The follow-up of a job that deliveries left where nothing else leads to it.
+    pub(crate) async fn check_job(
+        &self,
+        (job, open): (JobId, &OutboxEntry),
+        pools: &Pools,
+        budget: &Budget,
+    ) -> anyhow::Result<Option<WorkOutcome>> {
+        let Some(record) = self.ledger.job(job).await.context("read the job")? else { return Ok(Some(WorkOutcome::Done)) };
+        match record.state {
+            // Someone wants to know (`mayfly retry`): that it was given up need not be how it stands.
+            JobState::Closed if record.given_up => {}
+            // A waiting row is asked about by itself, and an unplaced job has a follow-up of its own.
+            JobState::Closed | JobState::Queued | JobState::Unplaced => return Ok(Some(WorkOutcome::Done)),
+            JobState::Running if self.is_watched(&record).await? => return Ok(Some(WorkOutcome::Done)),
+            JobState::Blocked if self.rematched(job, pools).await? => return Ok(Some(WorkOutcome::After(timeouts::TICK))),
+            JobState::Blocked | JobState::Running => {}
+        }
+        if !self.may_ask(record.installation, budget).await {
+            return Ok(None);
+        }
+        let Some(asked) = self.reconcile_with_github(job, pools).await? else { return Ok(Some(WorkOutcome::Done)) };
+        let record = asked.told.record;
+        let doubt = record.unconfirmed.filter(|doubt| doubt.reason == UnconfirmedReason::QueuedAgain);
+        let fresh = doubt.is_some_and(|doubt| self.now().since(doubt.since) < timeouts::CHECK_AFTER);
+        Ok(Some(match record.state {
+            JobState::Closed | JobState::Queued | JobState::Unplaced => WorkOutcome::Done,
+            JobState::Running if fresh => WorkOutcome::After(timeouts::REREAD_AFTER),
+            JobState::Blocked | JobState::Running => {
+                info!(job.id = %job, since = open.since.millis(), tries = open.tries, "GitHub has nothing new to say of the job");
+                WorkOutcome::Again(timeouts::CHECK_AFTER)
+            }
+        }))
+    }
+
+    /// True if an open runner works on the job, as far as is known: its own questions, or its end, see to the job.
+    async fn is_watched(&self, record: &JobRecord) -> anyhow::Result<bool> {
+        let name = record.runner_name.as_ref().and_then(|name| name.parse::<RunnerName>().ok());
+        let Some(name) = name else { return Ok(false) };
+        let runner = self.ledger.runner(&name.address).await.context("read the job's runner")?;
+        let at_work = |runner: &mayfly_domain::model::runner::Runner| runner.work.as_ref().and_then(|work| work.job) == Some(record.id);
+        Ok(runner.is_some_and(|runner| runner.done_at.is_none() && at_work(&runner)))
+    }
+
+    /// The follow-up of a job that no pool took, or whose pool is gone.
+    pub(crate) async fn match_job(&self, job: JobId, pools: &Pools) -> anyhow::Result<Option<WorkOutcome>> {
+        let matching = self.ledger.rematch(job, pools, self.now()).await.context("match the job again")?;
+        self.wake_for(job, &matching).await;
+        Ok(Some(match matching {
+            // What no pool takes has left a follow-up for the next pools file.
+            RematchOutcome::NotNeeded | RematchOutcome::Changed(_) => WorkOutcome::Done,
+            RematchOutcome::Still => WorkOutcome::Still(pools.version),
+            RematchOutcome::Later => WorkOutcome::After(timeouts::TICK),
+        }))
+    }
+
+    /// Rematches a job if its pool is gone. True if that changed anything.
+    pub(crate) async fn rematched(&self, job: JobId, pools: &Pools) -> anyhow::Result<bool> {
+        self.placed_as(job, None, pools).await
+    }
+
+    /// The same, of a job whose repository is private, or is not, as GitHub says now.
+    pub(crate) async fn placed_as(&self, job: JobId, private: Option<bool>, pools: &Pools) -> anyhow::Result<bool> {
+        let matching = self.ledger.match_as(job, private, pools, self.now()).await.context("match the job again")?;
+        self.wake_for(job, &matching).await;
+        Ok(matches!(matching, RematchOutcome::Changed(_)))
+    }
+
+    async fn wake_for(&self, job: JobId, matching: &RematchOutcome) {
+        let RematchOutcome::Changed(rematched) = matching else { return };
+        let pool = rematched.record.pool.as_ref().map_or("none", PoolName::as_str);
+        info!(job.id = %job, pool.name = pool, pools_version = rematched.record.pools_version, "rematched");
+        for pool in &rematched.wake {
+            self.wake(pool).await;
+        }
+    }
+}
+
+fn seen(now: WorkflowJob) -> GithubJobDetails {
+    let standing = match now.status {
+        JobStatus::Queued => GithubJobStatus::Queued,
+        JobStatus::Waiting | JobStatus::Pending => GithubJobStatus::Gated,
+        JobStatus::InProgress => GithubJobStatus::Running,
+        JobStatus::Completed => GithubJobStatus::Completed,
+        JobStatus::Requested | JobStatus::Other => GithubJobStatus::Unknown,
+    };
+    GithubJobDetails {
+        status: standing,
+        runner: now.runner,
+        conclusion: now.conclusion,
+        created_at: now.created_at,
+        started_at: now.started_at,
+        completed_at: now.completed_at,
+    }
+}
