@@ -14,17 +14,26 @@ impl Connected {
     /// Some of the settings, as functions read them.
     #[must_use]
     pub fn settings(&self, parameters: Parameters) -> Settings {
-        Settings::new(Ssm::new(aws_sdk_ssm::Client::new(&self.sdk)), parameters, Box::new(system_clock))
+        Settings::new(
+            Ssm::new(aws_sdk_ssm::Client::new(&self.sdk)),
+            parameters,
+            Box::new(system_clock),
+        )
     }
 
-    /// The pools in force: the newest version of the file that can be used. None if no pools file was ever applied, which is said.
+    /// The pools in force: the newest version of the file that can be used. None if no pools file
+    /// was ever applied, which is said.
     ///
     /// # Errors
     ///
     /// If they cannot be read, or no version of the file can be used.
     pub async fn active_pools(&self, screen: &Screen) -> Result<Option<Arc<Pools>>, Failure> {
-        // Only this parameter: anyone who may look at pools need not be allowed to read the App's key.
-        let settings = self.settings(Parameters { pools: Some(self.parameter("pools")), ..Parameters::default() });
+        // Only this parameter: anyone who may look at pools need not be allowed to read the App's
+        // key.
+        let settings = self.settings(Parameters {
+            pools: Some(self.parameter("pools")),
+            ..Parameters::default()
+        });
         match settings.pools().await {
             Ok(pools) => {
                 if settings.failed_refreshes() > 0 {
@@ -44,7 +53,10 @@ impl Connected {
                 let hint = if denied { MAY_NOT } else { "" };
                 Err(Failure::new(problem.to_string(), hint))
             }
-            Err(problem) => Err(Failure::new(problem.to_string(), "apply one that can be used: mayfly check, mayfly apply")),
+            Err(problem) => Err(Failure::new(
+                problem.to_string(),
+                "apply one that can be used: mayfly check, mayfly apply",
+            )),
         }
     }
 }

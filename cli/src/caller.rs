@@ -2,11 +2,16 @@
 
 use aws_types::SdkConfig;
 
-/// Whose credentials these are, as AWS knows them: `user/alice`, `assumed-role/Admin/alice`, `root`. Needs no permission.
+/// Whose credentials these are, as AWS knows them: `user/alice`, `assumed-role/Admin/alice`,
+/// `root`. Needs no permission.
 ///
-/// Where AWS does not say, the user of this machine: it is a help for people, nothing is decided by it.
+/// Where AWS does not say, the user of this machine: it is a help for people, nothing is decided by
+/// it.
 pub async fn caller(sdk: &SdkConfig) -> String {
-    let asked = aws_sdk_sts::Client::new(sdk).get_caller_identity().send().await;
+    let asked = aws_sdk_sts::Client::new(sdk)
+        .get_caller_identity()
+        .send()
+        .await;
     match asked.ok().and_then(|answer| answer.arn) {
         Some(arn) => short(&arn).to_owned(),
         None => local(),
@@ -21,9 +26,17 @@ pub fn short(arn: &str) -> &str {
 }
 
 fn local() -> String {
-    let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
-    let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "someone".to_owned());
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| variable("HOSTNAME"));
+    let variable = |name| {
+        std::env::var(name)
+            .ok()
+            .filter(|value: &String| !value.is_empty())
+    };
+    let user = variable("USER")
+        .or_else(|| variable("LOGNAME"))
+        .unwrap_or_else(|| "someone".to_owned());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .ok()
+        .or_else(|| variable("HOSTNAME"));
     match host.as_deref().map(str::trim) {
         Some(host) if !host.is_empty() => format!("{user}@{host}"),
         _ => user,
@@ -36,8 +49,14 @@ mod tests {
 
     #[test]
     fn people_are_told_the_name_and_not_the_account() {
-        assert_eq!(short("arn:aws:sts::123456789012:assumed-role/Admin/alice"), "assumed-role/Admin/alice");
-        assert_eq!(short("arn:aws:iam::123456789012:user/team/bob"), "user/team/bob");
+        assert_eq!(
+            short("arn:aws:sts::123456789012:assumed-role/Admin/alice"),
+            "assumed-role/Admin/alice"
+        );
+        assert_eq!(
+            short("arn:aws:iam::123456789012:user/team/bob"),
+            "user/team/bob"
+        );
         assert_eq!(short("arn:aws-cn:iam::123456789012:root"), "root");
         assert_eq!(short("alice"), "alice");
     }

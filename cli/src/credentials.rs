@@ -1,7 +1,10 @@
-//! Credentials as the AWS CLI finds them, found before anything is asked, so that a session that is over is told apart from a network that is down.
+//! Credentials as the AWS CLI finds them, found before anything is asked, so that a session that is
+//! over is told apart from a network that is down.
 //!
-//! A profile that is named by `--profile` wins over everything else, as with the AWS CLI: its `disable_env_vars` leaves `AWS_ACCESS_KEY_ID` out of the chain
-//! (botocore, `credentials.py`, `create_credential_resolver`). The SDK's own default chain asks the environment first, whatever profile is named.
+//! A profile that is named by `--profile` wins over everything else, as with the AWS CLI: its
+//! `disable_env_vars` leaves `AWS_ACCESS_KEY_ID` out of the chain (botocore, `credentials.py`,
+//! `create_credential_resolver`). The SDK's own default chain asks the environment first, whatever
+//! profile is named.
 
 use std::error::Error;
 use std::sync::Mutex;
@@ -26,8 +29,13 @@ pub(crate) const UNREACHABLE: &str = "AWS could not be reached: check the networ
 
 /// What to do where AWS does not answer. A proxy that is set is named: it is not used.
 pub(crate) fn unreachable() -> String {
-    let proxy = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"].into_iter().find(|name| std::env::var_os(name).is_some());
-    proxy.map_or_else(|| UNREACHABLE.to_owned(), |proxy| format!("{UNREACHABLE}. {proxy} is set, and mayfly uses no proxy for AWS"))
+    let proxy = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
+        .into_iter()
+        .find(|name| std::env::var_os(name).is_some());
+    proxy.map_or_else(
+        || UNREACHABLE.to_owned(),
+        |proxy| format!("{UNREACHABLE}. {proxy} is set, and mayfly uses no proxy for AWS"),
+    )
 }
 
 /// Fails if no profile of this name is defined.
@@ -36,9 +44,18 @@ pub(crate) fn unreachable() -> String {
 ///
 /// If there is none, or the files that define profiles cannot be read.
 pub(crate) async fn known(name: &str) -> Result<(), Failure> {
-    let loaded = profile::load(&Fs::real(), &Env::real(), &Default::default(), Some(name.to_owned().into())).await;
+    let loaded = profile::load(
+        &Fs::real(),
+        &Env::real(),
+        &Default::default(),
+        Some(name.to_owned().into()),
+    )
+    .await;
     let profiles = loaded.map_err(|error| {
-        let problem = format!("the AWS profiles cannot be read: {}", DisplayErrorContext(&error));
+        let problem = format!(
+            "the AWS profiles cannot be read: {}",
+            DisplayErrorContext(&error)
+        );
         Failure::new(problem, "correct ~/.aws/config or ~/.aws/credentials")
     })?;
     if profiles.get_profile(name).is_some() {
@@ -51,24 +68,45 @@ pub(crate) async fn known(name: &str) -> Result<(), Failure> {
     } else {
         format!("defined are: {}", names.join(", "))
     };
-    Err(Failure::new(format!("there is no AWS profile {name}"), hint))
+    Err(Failure::new(
+        format!("there is no AWS profile {name}"),
+        hint,
+    ))
 }
 
 /// The credentials of one profile, and of nothing else.
 pub(crate) fn of_profile(name: &str, config: &ProviderConfig) -> ProfileFileCredentialsProvider {
-    ProfileFileCredentialsProvider::builder().configure(config).profile_name(name).build()
+    ProfileFileCredentialsProvider::builder()
+        .configure(config)
+        .profile_name(name)
+        .build()
 }
 
-/// Finds the credentials now, and keeps them as the first that are used: a chain may run a program that asks for a code, or assume a role.
+/// Finds the credentials now, and keeps them as the first that are used: a chain may run a program
+/// that asks for a code, or assume a role.
 ///
 /// # Errors
 ///
 /// Why there are none, in words for whom they are missing.
-pub(crate) async fn resolved(config: SdkConfig, profile: Option<&str>) -> Result<SdkConfig, Failure> {
-    let Some(provider) = config.credentials_provider() else { return Ok(config) };
-    let first = provider.provide_credentials().await.map_err(|error| failure(&error, profile))?;
-    let found = Found { first: Mutex::new(Some(first)), then: provider };
-    Ok(config.into_builder().credentials_provider(SharedCredentialsProvider::new(found)).build())
+pub(crate) async fn resolved(
+    config: SdkConfig,
+    profile: Option<&str>,
+) -> Result<SdkConfig, Failure> {
+    let Some(provider) = config.credentials_provider() else {
+        return Ok(config);
+    };
+    let first = provider
+        .provide_credentials()
+        .await
+        .map_err(|error| failure(&error, profile))?;
+    let found = Found {
+        first: Mutex::new(Some(first)),
+        then: provider,
+    };
+    Ok(config
+        .into_builder()
+        .credentials_provider(SharedCredentialsProvider::new(found))
+        .build())
 }
 
 /// Credentials that were found once, then those that the chain gives.
@@ -93,36 +131,64 @@ impl ProvideCredentials for Found {
 
 /// Why a call failed whose credentials could not be had; none if that was not the reason.
 pub(crate) fn cause(error: &(dyn Error + 'static)) -> Option<Failure> {
-    causes(error).find_map(|cause| cause.downcast_ref::<CredentialsError>()).map(|error| failure(error, None))
+    causes(error)
+        .find_map(|cause| cause.downcast_ref::<CredentialsError>())
+        .map(|error| failure(error, None))
 }
 
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
+    std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| {
+        (*error).source()
+    })
 }
 
-/// Why there are no credentials. The SDK's types for the causes are private: they are known by their texts, which its own tests hold.
+/// Why there are no credentials. The SDK's types for the causes are private: they are known by
+/// their texts, which its own tests hold.
 pub(crate) fn failure(error: &CredentialsError, profile: Option<&str>) -> Failure {
-    let named = profile.map(str::to_owned).or_else(|| std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty()));
-    let option = named.as_ref().map(|name| format!(" --profile {name}")).unwrap_or_default();
+    let named = profile.map(str::to_owned).or_else(|| {
+        std::env::var("AWS_PROFILE")
+            .ok()
+            .filter(|name| !name.is_empty())
+    });
+    let option = named
+        .as_ref()
+        .map(|name| format!(" --profile {name}"))
+        .unwrap_or_default();
     let all: Vec<String> = causes(error).map(ToString::to_string).collect();
     let last = all.last().map_or("", String::as_str);
     let says = |words: &str| all.iter().any(|text| text.contains(words));
-    let on_the_way =
-        |cause: &(dyn Error + 'static)| cause.downcast_ref::<ConnectorError>().is_some_and(|error| error.is_io() || error.is_timeout());
-    // `UnauthorizedException`: the portal does not take the token any more (IAM Identity Center portal API, GetRoleCredentials).
+    let on_the_way = |cause: &(dyn Error + 'static)| {
+        cause
+            .downcast_ref::<ConnectorError>()
+            .is_some_and(|error| error.is_io() || error.is_timeout())
+    };
+    // `UnauthorizedException`: the portal does not take the token any more (IAM Identity Center
+    // portal API, GetRoleCredentials).
     if says("SSO token") || says("UnauthorizedException") {
-        return Failure::new("your AWS SSO session has expired, or there is none", format!("run aws sso login{option}"));
+        return Failure::new(
+            "your AWS SSO session has expired, or there is none",
+            format!("run aws sso login{option}"),
+        );
     }
     if says("Login token") || says("login/cache") {
-        return Failure::new("your AWS session has expired, or there is none", format!("run aws login{option}"));
+        return Failure::new(
+            "your AWS session has expired, or there is none",
+            format!("run aws login{option}"),
+        );
     }
     if causes(error).any(on_the_way) || matches!(error, CredentialsError::ProviderTimedOut(_)) {
         return Failure::new(format!("find the AWS credentials: {last}"), unreachable());
     }
-    let of = named.as_ref().map(|name| format!(" in profile {name}")).unwrap_or_default();
+    let of = named
+        .as_ref()
+        .map(|name| format!(" in profile {name}"))
+        .unwrap_or_default();
     // A metadata service that refuses has no credentials for us, either.
     if matches!(error, CredentialsError::CredentialsNotLoaded(_)) || says("IMDS") {
         return Failure::new(format!("there are no AWS credentials{of}"), SIGN_IN);
     }
-    Failure::new(format!("find the AWS credentials{of}: {last}"), format!("see aws sts get-caller-identity{option}"))
+    Failure::new(
+        format!("find the AWS credentials{of}: {last}"),
+        format!("see aws sts get-caller-identity{option}"),
+    )
 }

@@ -1,4 +1,5 @@
-//! Finding a deployment: credentials and region as the AWS CLI resolves them, everything else from the one parameter that the template writes.
+//! Finding a deployment: credentials and region as the AWS CLI resolves them, everything else from
+//! the one parameter that the template writes.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -27,7 +28,8 @@ use crate::text_format::plain;
 /// How long one attempt of a call may take: a person waits at a terminal.
 const ATTEMPT: Duration = Duration::from_secs(10);
 
-/// How long a connection may take: a laptop may be an ocean away from the region, and on a slow network.
+/// How long a connection may take: a laptop may be an ocean away from the region, and on a slow
+/// network.
 pub(crate) const CONNECT: Duration = Duration::from_secs(5);
 
 /// This program's version; it is released together with the template and the functions.
@@ -61,7 +63,8 @@ pub struct Deployment {
     /// The version of Mayfly that was deployed; older templates do not say it.
     #[serde(default)]
     pub version: Option<String>,
-    /// The KMS key that secrets are encrypted with, by ARN, id or alias; empty for the account's own for Parameter Store (`alias/aws/ssm`).
+    /// The KMS key that secrets are encrypted with, by ARN, id or alias; empty for the account's
+    /// own for Parameter Store (`alias/aws/ssm`).
     #[serde(default)]
     pub kms_key: String,
 }
@@ -86,7 +89,11 @@ pub async fn sdk(global: &Global) -> Result<SdkConfig, Failure> {
     let http = mayfly_config::aws::http_client_within(CONNECT);
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http.clone())
-        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).build());
+        .timeout_config(
+            TimeoutConfig::builder()
+                .operation_attempt_timeout(ATTEMPT)
+                .build(),
+        );
     if let Some(region) = &global.region {
         loader = loader.region(Region::new(region.clone()));
     }
@@ -96,10 +103,15 @@ pub async fn sdk(global: &Global) -> Result<SdkConfig, Failure> {
     }
     let mut config = loader.load().await;
     if config.region().is_none() {
-        return Err(Failure::new("there is no AWS region", "pass --region, set AWS_REGION, or put one into the profile (aws configure)"));
+        return Err(Failure::new(
+            "there is no AWS region",
+            "pass --region, set AWS_REGION, or put one into the profile (aws configure)",
+        ));
     }
     if let Some(profile) = &global.profile {
-        let around = ProviderConfig::without_region().with_http_client(http).with_region(config.region().cloned());
+        let around = ProviderConfig::without_region()
+            .with_http_client(http)
+            .with_region(config.region().cloned());
         let only = SharedCredentialsProvider::new(credentials::of_profile(profile, &around));
         config = config.into_builder().credentials_provider(only).build();
     }
@@ -122,20 +134,37 @@ pub async fn connect(global: &Global) -> Result<Connected, Failure> {
 /// As [`connect`].
 pub async fn connect_with(sdk: SdkConfig, global: &Global) -> Result<Connected, Failure> {
     let name = format!("/mayfly/{}/deployment", global.stack);
-    let Some(found) = read_parameter(&aws_sdk_ssm::Client::new(&sdk), &name, Text::Plain).await? else {
+    let Some(found) = read_parameter(&aws_sdk_ssm::Client::new(&sdk), &name, Text::Plain).await?
+    else {
         let region = sdk.region().map(Region::as_ref).unwrap_or_default();
         let problem = format!("there is no deployment {} in {region}", global.stack);
-        return Err(Failure::new(problem, format!("no SSM parameter {name}: pass --stack and --region, or deploy it (make deploy)")));
+        return Err(Failure::new(
+            problem,
+            format!(
+                "no SSM parameter {name}: pass --stack and --region, or deploy it (make deploy)"
+            ),
+        ));
     };
     let value = found.value.unwrap_or_default();
     let deployment: Deployment = serde_json::from_str(&value).map_err(|error| {
-        let problem = format!("the SSM parameter {name} does not say where the deployment is: {error}");
-        Failure::new(problem, "the template writes it: deploy again with a template of mayfly's version")
+        let problem =
+            format!("the SSM parameter {name} does not say where the deployment is: {error}");
+        Failure::new(
+            problem,
+            "the template writes it: deploy again with a template of mayfly's version",
+        )
     })?;
     if let Some(skew) = deployment.skew(VERSION) {
-        Screen::new(global.color, global.json).say(format_args!("{CAUTION}warning:{CAUTION:#} {}", plain(&skew)));
+        Screen::new(global.color, global.json).say(format_args!(
+            "{CAUTION}warning:{CAUTION:#} {}",
+            plain(&skew)
+        ));
     }
-    Ok(Connected { stack: global.stack.clone(), deployment, sdk })
+    Ok(Connected {
+        stack: global.stack.clone(),
+        deployment,
+        sdk,
+    })
 }
 
 /// How a parameter is kept.
@@ -147,17 +176,27 @@ pub(crate) enum Text {
     Secret,
 }
 
-/// Reads an SSM parameter; `name` may end in `:` and a version. None if there is none, or none of this version.
+/// Reads an SSM parameter; `name` may end in `:` and a version. None if there is none, or none of
+/// this version.
 ///
 /// # Errors
 ///
 /// If SSM does not answer, or refuses.
-pub(crate) async fn read_parameter(client: &aws_sdk_ssm::Client, name: &str, kept: Text) -> Result<Option<Parameter>, Failure> {
-    let asked = client.get_parameter().name(name).set_with_decryption((kept == Text::Secret).then_some(true));
+pub(crate) async fn read_parameter(
+    client: &aws_sdk_ssm::Client,
+    name: &str,
+    kept: Text,
+) -> Result<Option<Parameter>, Failure> {
+    let asked = client
+        .get_parameter()
+        .name(name)
+        .set_with_decryption((kept == Text::Secret).then_some(true));
     match asked.send().await {
         Ok(answer) => Ok(answer.parameter),
         Err(error)
-            if error.as_service_error().is_some_and(|error| error.is_parameter_not_found() || error.is_parameter_version_not_found()) =>
+            if error.as_service_error().is_some_and(|error| {
+                error.is_parameter_not_found() || error.is_parameter_version_not_found()
+            }) =>
         {
             Ok(None)
         }
@@ -170,10 +209,13 @@ impl Deployment {
     #[must_use]
     pub fn skew(&self, here: &str) -> Option<String> {
         let there = self.version.as_deref().filter(|there| *there != here)?;
-        Some(format!("the stack runs Mayfly {there} and this mayfly is {here}: use the same version of both (mayfly version)"))
+        Some(format!(
+            "the stack runs Mayfly {there} and this mayfly is {here}: use the same version of both (mayfly version)"
+        ))
     }
 
-    /// The account and the region that it is in, as its cluster's ARN has them: `arn:aws:ecs:eu-west-1:123456789012:cluster/mayfly`.
+    /// The account and the region that it is in, as its cluster's ARN has them:
+    /// `arn:aws:ecs:eu-west-1:123456789012:cluster/mayfly`.
     #[must_use]
     pub fn account_and_region(&self) -> Option<(&str, &str)> {
         let mut parts = self.cluster.split(':').skip(3);
@@ -195,32 +237,53 @@ impl Connected {
     /// Tells people what is about to be changed, before it is.
     pub fn announce(&self, screen: &Screen) {
         if !screen.json() {
-            screen.say(format_args!("{FAINT}{}{FAINT:#}", plain(&self.whereabouts())));
+            screen.say(format_args!(
+                "{FAINT}{}{FAINT:#}",
+                plain(&self.whereabouts())
+            ));
         }
     }
 
     /// Its ledger.
     #[must_use]
     pub fn ledger(&self) -> Ledger<Dynamo> {
-        Ledger::new(Dynamo::new(aws_sdk_dynamodb::Client::new(&self.sdk), &self.deployment.table))
+        Ledger::new(Dynamo::new(
+            aws_sdk_dynamodb::Client::new(&self.sdk),
+            &self.deployment.table,
+        ))
     }
 
     /// Its wakes.
     #[must_use]
     pub fn wakes(&self) -> SqsWakes {
-        SqsWakes::new(aws_sdk_sqs::Client::new(&self.sdk), self.deployment.wake_queue_url.clone())
+        SqsWakes::new(
+            aws_sdk_sqs::Client::new(&self.sdk),
+            self.deployment.wake_queue_url.clone(),
+        )
     }
 
-    /// The GitHub that it serves, as people open it, without a slash at the end: what `init` wrote down for everyone who may look. The
-    /// App is used only where its key says, which this does not: it is for links, and for what a runner must reach.
+    /// The GitHub that it serves, as people open it, without a slash at the end: what `init` wrote
+    /// down for everyone who may look. The App is used only where its key says, which this does
+    /// not: it is for links, and for what a runner must reach.
     ///
     /// # Errors
     ///
     /// If SSM does not answer, or refuses.
     pub async fn github_url(&self) -> Result<String, Failure> {
-        let found = read_parameter(&aws_sdk_ssm::Client::new(&self.sdk), &self.parameter("github"), Text::Plain).await?;
-        let written = found.and_then(|found| found.value).filter(|url| problem_of_url(url.trim_end_matches('/')).is_none());
-        Ok(written.as_deref().unwrap_or(GITHUB).trim_end_matches('/').to_owned())
+        let found = read_parameter(
+            &aws_sdk_ssm::Client::new(&self.sdk),
+            &self.parameter("github"),
+            Text::Plain,
+        )
+        .await?;
+        let written = found
+            .and_then(|found| found.value)
+            .filter(|url| problem_of_url(url.trim_end_matches('/')).is_none());
+        Ok(written
+            .as_deref()
+            .unwrap_or(GITHUB)
+            .trim_end_matches('/')
+            .to_owned())
     }
 
     /// Where its secrets are, encrypted with its key.
@@ -242,7 +305,8 @@ pub(crate) const MAY_NOT: &str = "these credentials may not do that: the stack's
 
 const OVER: &str = "the session has expired: sign in again (aws sso login, or aws login)";
 
-/// Why AWS did not do something, in words, with what to do about the usual causes. `what` is what was tried, as `read the SSM parameter /mayfly/mayfly/pools`.
+/// Why AWS did not do something, in words, with what to do about the usual causes. `what` is what
+/// was tried, as `read the SSM parameter /mayfly/mayfly/pools`.
 pub fn refused<E, R>(what: &str, error: &SdkError<E, R>) -> Failure
 where
     E: Error + ProvideErrorMetadata + 'static,
@@ -265,8 +329,14 @@ where
             _ => String::new(),
         },
     };
-    let said = error.message().map_or_else(|| innermost(error), str::to_owned);
-    let named: &dyn Display = if code.is_empty() { &"" } else { &format_args!("{code}: ") };
+    let said = error
+        .message()
+        .map_or_else(|| innermost(error), str::to_owned);
+    let named: &dyn Display = if code.is_empty() {
+        &""
+    } else {
+        &format_args!("{code}: ")
+    };
     Failure::new(format!("{what}: {named}{said}"), hint)
 }
 
@@ -274,7 +344,11 @@ where
 #[must_use]
 pub fn ledger_refused(what: &str, error: &LedgerError) -> Failure {
     let LedgerError::Unavailable(store) = error else {
-        let hint = if matches!(error, LedgerError::Corrupt { .. }) { "is this mayfly older than the deployment?" } else { "try again" };
+        let hint = if matches!(error, LedgerError::Corrupt { .. }) {
+            "is this mayfly older than the deployment?"
+        } else {
+            "try again"
+        };
         return Failure::new(format!("{what}: {error}"), hint);
     };
     let says = |code: &str| store.problem.contains(code);
@@ -297,5 +371,9 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
         error = source;
     }
     let text = error.to_string();
-    if text.is_empty() { DisplayErrorContext(error).to_string() } else { text }
+    if text.is_empty() {
+        DisplayErrorContext(error).to_string()
+    } else {
+        text
+    }
 }

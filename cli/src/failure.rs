@@ -27,7 +27,8 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command could not be carried out, and what to do about it: for people, so without a stack of causes.
+/// Why a command could not be carried out, and what to do about it: for people, so without a stack
+/// of causes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// What did not work.
@@ -40,14 +41,21 @@ impl Failure {
     /// A failure with a hint.
     #[must_use]
     pub fn new(problem: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { problem: problem.into(), hint: hint.into() }
+        Self {
+            problem: problem.into(),
+            hint: hint.into(),
+        }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.problem)?;
-        if self.hint.is_empty() { Ok(()) } else { write!(f, " ({})", self.hint) }
+        if self.hint.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " ({})", self.hint)
+        }
     }
 }
 

@@ -82,7 +82,10 @@ impl fmt::Display for NoApp {
         match self {
             Self::NotSetUp => f.write_str("no GitHub App is set up yet (mayfly init)"),
             Self::MayNot { parameter } => {
-                write!(f, "these credentials may not read the App's key in {parameter}; anyone who holds the secrets' policy may")
+                write!(
+                    f,
+                    "these credentials may not read the App's key in {parameter}; anyone who holds the secrets' policy may"
+                )
             }
             Self::Because(why) => f.write_str(why),
         }
@@ -104,15 +107,32 @@ pub struct AppClient {
 /// Why GitHub cannot be asked.
 pub async fn app(connected: &Connected) -> Result<AppClient, NoApp> {
     let name = connected.parameter("github-app");
-    let settings = connected.settings(Parameters { github_app: Some(name.clone()), ..Parameters::default() });
-    let app = settings.github_app().await.map_err(|problem| match problem {
-        SettingsError::Missing { .. } => NoApp::NotSetUp,
-        problem if problem.to_string().contains("AccessDenied") => NoApp::MayNot { parameter: name },
-        problem => NoApp::Because(problem.to_string()),
-    })?;
-    let key = AppKey { app_id: app.id, private_key: Secret::new(app.private_key.expose().as_str()), url: app.url.clone() };
-    let github = RealGithub.enter(&key).map_err(|failure| NoApp::Because(failure.to_string()))?;
-    Ok(AppClient { github, url: key.url })
+    let settings = connected.settings(Parameters {
+        github_app: Some(name.clone()),
+        ..Parameters::default()
+    });
+    let app = settings
+        .github_app()
+        .await
+        .map_err(|problem| match problem {
+            SettingsError::Missing { .. } => NoApp::NotSetUp,
+            problem if problem.to_string().contains("AccessDenied") => {
+                NoApp::MayNot { parameter: name }
+            }
+            problem => NoApp::Because(problem.to_string()),
+        })?;
+    let key = AppKey {
+        app_id: app.id,
+        private_key: Secret::new(app.private_key.expose().as_str()),
+        url: app.url.clone(),
+    };
+    let github = RealGithub
+        .enter(&key)
+        .map_err(|failure| NoApp::Because(failure.to_string()))?;
+    Ok(AppClient {
+        github,
+        url: key.url,
+    })
 }
 
 /// Asks about a repository by its name.
@@ -122,8 +142,15 @@ pub async fn app(connected: &Connected) -> Result<AppClient, NoApp> {
 /// If GitHub does not answer.
 pub async fn ask(github: &(impl AppApi + Lookup), name: &str) -> Result<GithubAccess, Failure> {
     let owner = name.split('/').next().unwrap_or_default();
-    let installations = patiently("look where the App is installed", || github.installations(soon())).await?;
-    let on_owner = |one: &Installation| one.account.as_ref().is_some_and(|account| account.login.eq_ignore_ascii_case(owner));
+    let installations = patiently("look where the App is installed", || {
+        github.installations(soon())
+    })
+    .await?;
+    let on_owner = |one: &Installation| {
+        one.account
+            .as_ref()
+            .is_some_and(|account| account.login.eq_ignore_ascii_case(owner))
+    };
     let nowhere = GithubAccess {
         app: App::NotInstalled,
         installation: None,
@@ -132,12 +159,24 @@ pub async fn ask(github: &(impl AppApi + Lookup), name: &str) -> Result<GithubAc
         permissions: BTreeMap::new(),
         repository: None,
     };
-    let Some(found) = installations.into_iter().find(on_owner) else { return Ok(nowhere) };
-    let there = GithubAccess { installation: Some(found.id), permissions: found.permissions, ..nowhere };
+    let Some(found) = installations.into_iter().find(on_owner) else {
+        return Ok(nowhere);
+    };
+    let there = GithubAccess {
+        installation: Some(found.id),
+        permissions: found.permissions,
+        ..nowhere
+    };
     if found.suspended {
-        return Ok(GithubAccess { app: App::Suspended, ..there });
+        return Ok(GithubAccess {
+            app: App::Suspended,
+            ..there
+        });
     }
-    let repository = patiently("look at the repository", || github.repository_named(found.id, name, soon())).await?;
+    let repository = patiently("look at the repository", || {
+        github.repository_named(found.id, name, soon())
+    })
+    .await?;
     Ok(GithubAccess {
         app: App::Installed,
         sees_repository: repository.is_some(),
@@ -147,21 +186,33 @@ pub async fn ask(github: &(impl AppApi + Lookup), name: &str) -> Result<GithubAc
     })
 }
 
-/// Asks whether a pool's runner group admits a repository; none for a pool that registers at repositories.
+/// Asks whether a pool's runner group admits a repository; none for a pool that registers at
+/// repositories.
 ///
 /// # Errors
 ///
 /// If GitHub does not answer, or refuses.
-pub async fn group(github: &impl Lookup, at: &GithubAccess, pool: &Pool) -> Result<Option<Group>, Failure> {
-    let (Scope::Organization { group }, Some(installation), Some(repository)) = (&pool.scope, at.installation, &at.repository) else {
+pub async fn group(
+    github: &impl Lookup,
+    at: &GithubAccess,
+    pool: &Pool,
+) -> Result<Option<Group>, Failure> {
+    let (Scope::Organization { group }, Some(installation), Some(repository)) =
+        (&pool.scope, at.installation, &at.repository)
+    else {
         return Ok(None);
     };
-    let found = patiently("look at the runner groups", || github.group_named(installation, repository, group, soon())).await?;
+    let found = patiently("look at the runner groups", || {
+        github.group_named(installation, repository, group, soon())
+    })
+    .await?;
     Ok(Some(match found {
         RunnerGroupAccess::Missing(there_are) => Group::Missing { there_are },
         RunnerGroupAccess::Closed => Group::Closed,
         RunnerGroupAccess::Open { public: false, .. } if !repository.private => Group::NotForPublic,
-        RunnerGroupAccess::Open { restricted: true, .. } => Group::Restricted,
+        RunnerGroupAccess::Open {
+            restricted: true, ..
+        } => Group::Restricted,
         RunnerGroupAccess::Open { .. } => Group::Open,
     }))
 }
@@ -177,13 +228,30 @@ impl GithubAccess {
             Scope::Repository => "administration",
             Scope::Organization { .. } => "organization_self_hosted_runners",
         };
-        let actions = if pool.rerun_interrupted { "write" } else { "read" };
-        let rank = |level: &str| LEVELS.iter().position(|known| *known == level).map_or(0, |at| at + 1);
-        let missing = [(runners, "write"), ("actions", actions)].into_iter().filter(|(name, level)| {
-            let granted = self.permissions.get(*name).map(String::as_str).unwrap_or_default();
-            rank(granted) < rank(level)
-        });
-        missing.map(|(name, level)| format!("{name}: {level}")).collect()
+        let actions = if pool.rerun_interrupted {
+            "write"
+        } else {
+            "read"
+        };
+        let rank = |level: &str| {
+            LEVELS
+                .iter()
+                .position(|known| *known == level)
+                .map_or(0, |at| at + 1)
+        };
+        let missing = [(runners, "write"), ("actions", actions)]
+            .into_iter()
+            .filter(|(name, level)| {
+                let granted = self
+                    .permissions
+                    .get(*name)
+                    .map(String::as_str)
+                    .unwrap_or_default();
+                rank(granted) < rank(level)
+            });
+        missing
+            .map(|(name, level)| format!("{name}: {level}"))
+            .collect()
     }
 
     /// What is wrong, in words; nothing if all is well. `name` is the repository's.
@@ -191,8 +259,12 @@ impl GithubAccess {
     pub fn problem(&self, name: &str) -> Option<String> {
         let owner = name.split('/').next().unwrap_or_default();
         match (self.app, self.sees_repository) {
-            (App::NotInstalled, _) => Some(format!("the App is not installed on {owner}: nothing of it is delivered; install it there")),
-            (App::Suspended, _) => Some(format!("the App is suspended on {owner}: nothing of it is delivered; its owner can lift that")),
+            (App::NotInstalled, _) => Some(format!(
+                "the App is not installed on {owner}: nothing of it is delivered; install it there"
+            )),
+            (App::Suspended, _) => Some(format!(
+                "the App is suspended on {owner}: nothing of it is delivered; its owner can lift that"
+            )),
             (App::Installed, false) => Some(format!(
                 "the App is installed on {owner}, and does not see {name}: is the name right, and was the repository selected?"
             )),
@@ -207,10 +279,17 @@ impl Group {
     pub fn problem(&self, name: &str) -> Option<String> {
         Some(match self {
             Self::Open => return None,
-            Self::Closed => format!("runner group {name} does not admit the repository: GitHub would give its jobs to no runner there"),
+            Self::Closed => format!(
+                "runner group {name} does not admit the repository: GitHub would give its jobs to no runner there"
+            ),
             Self::NotForPublic => format!("runner group {name} does not admit public repositories"),
-            Self::Restricted => format!("runner group {name} admits some workflows only: is the job's among them?"),
-            Self::Missing { there_are } => format!("there is no runner group {name}; there are {}", there_are.join(", ")),
+            Self::Restricted => {
+                format!("runner group {name} admits some workflows only: is the job's among them?")
+            }
+            Self::Missing { there_are } => format!(
+                "there is no runner group {name}; there are {}",
+                there_are.join(", ")
+            ),
         })
     }
 }

@@ -1,4 +1,5 @@
-//! GitHub, as commands that set up reach it: through an App whose key is at hand, or, before there is one, as no one.
+//! GitHub, as commands that set up reach it: through an App whose key is at hand, or, before there
+//! is one, as no one.
 
 use std::future::Future;
 use std::time::Duration;
@@ -7,8 +8,8 @@ use async_trait::async_trait;
 use mayfly_config::store::{problem_of_url, system_clock};
 use mayfly_domain::model::time::Timestamp;
 use mayfly_github::{
-    AppApi, AppCredentials, AppKey, CallError, Conversions, CredentialsUnavailable, Deliveries, Github, NewApp, RunnerGroups,
-    Unauthenticated,
+    AppApi, AppCredentials, AppKey, CallError, Conversions, CredentialsUnavailable, Deliveries,
+    Github, NewApp, RunnerGroups, Unauthenticated,
 };
 use tokio::time::{Instant, sleep};
 
@@ -19,7 +20,11 @@ use crate::time_format::Rfc3339;
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Pauses before a question is asked again that GitHub had no answer to.
-const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(6)];
+const PAUSES: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+    Duration::from_secs(6),
+];
 
 /// The GitHub servers that there are.
 #[async_trait]
@@ -61,8 +66,11 @@ impl GithubSetup for RealGithub {
     type App = Github;
 
     async fn convert(&self, github: &str, code: &str, by: Instant) -> Result<NewApp, CallError> {
-        let stranger =
-            Unauthenticated::new(github, system_clock).map_err(|error| CallError::Misconfigured { message: error.to_string() })?;
+        let stranger = Unauthenticated::new(github, system_clock).map_err(|error| {
+            CallError::Misconfigured {
+                message: error.to_string(),
+            }
+        })?;
         stranger.convert(code, by).await
     }
 
@@ -78,8 +86,13 @@ impl GithubSetup for RealGithub {
 ///
 /// If it is not.
 pub fn checked(github: &str) -> Result<(), Failure> {
-    let Some(problem) = problem_of_url(github) else { return Ok(()) };
-    Err(Failure::new(format!("GitHub's address {github:?} {problem}"), "pass --github-url https://<host>, as a browser opens it"))
+    let Some(problem) = problem_of_url(github) else {
+        return Ok(());
+    };
+    Err(Failure::new(
+        format!("GitHub's address {github:?} {problem}"),
+        "pass --github-url https://<host>, as a browser opens it",
+    ))
 }
 
 /// By when a question is to be answered.
@@ -88,12 +101,16 @@ pub fn soon() -> Instant {
     Instant::now() + PATIENCE
 }
 
-/// Asks something that may safely be asked again, a few times if GitHub has no answer. `what` is what is asked for, as `look at the App`.
+/// Asks something that may safely be asked again, a few times if GitHub has no answer. `what` is
+/// what is asked for, as `look at the App`.
 ///
 /// # Errors
 ///
 /// If there is no answer, or a refusal.
-pub async fn patiently<T, F: Future<Output = Result<T, CallError>>>(what: &str, ask: impl Fn() -> F) -> Result<T, Failure> {
+pub async fn patiently<T, F: Future<Output = Result<T, CallError>>>(
+    what: &str,
+    ask: impl Fn() -> F,
+) -> Result<T, Failure> {
     for pause in PAUSES {
         match ask().await {
             Err(CallError::Unavailable { .. }) => sleep(pause).await,
@@ -103,14 +120,20 @@ pub async fn patiently<T, F: Future<Output = Result<T, CallError>>>(what: &str, 
     ask().await.map_err(|error| refused(what, &error))
 }
 
-/// Why GitHub did not do something, in words. The path that was asked is not shown: it may hold a code.
+/// Why GitHub did not do something, in words. The path that was asked is not shown: it may hold a
+/// code.
 #[must_use]
 pub fn refused(what: &str, error: &CallError) -> Failure {
     match error {
-        CallError::Refused { status, message, .. } => Failure::new(format!("{what}: GitHub answers {status}: {message}"), ""),
+        CallError::Refused {
+            status, message, ..
+        } => Failure::new(format!("{what}: GitHub answers {status}: {message}"), ""),
         CallError::RateLimited { until, message, .. } => {
             let until: Timestamp = *until;
-            Failure::new(format!("{what}: GitHub was asked too often: {message}"), format!("try again after {}", Rfc3339(until)))
+            Failure::new(
+                format!("{what}: GitHub was asked too often: {message}"),
+                format!("try again after {}", Rfc3339(until)),
+            )
         }
         CallError::Unavailable { message, .. } => Failure::new(
             format!("{what}: GitHub does not answer: {message}"),

@@ -1,7 +1,8 @@
 //! What IAM knows of a role: `GetRole`, one signed request of its Query API
 //! (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html>).
 //!
-//! Not by IAM's SDK: that has some 180 operations to compile, for one that is asked. Signing is what all other SDKs bring anyway.
+//! Not by IAM's SDK: that has some 180 operations to compile, for one that is asked. Signing is
+//! what all other SDKs bring anyway.
 
 use std::time::{Duration, SystemTime};
 
@@ -60,7 +61,11 @@ impl Iam {
     #[must_use]
     pub fn new(sdk: &SdkConfig, arn: &str) -> Self {
         let partition = arn.split(':').nth(1).unwrap_or("aws").to_owned();
-        Self { sdk: sdk.clone(), partition, connector: mayfly_config::aws::http_connector_within(CONNECT) }
+        Self {
+            sdk: sdk.clone(),
+            partition,
+            connector: mayfly_config::aws::http_connector_within(CONNECT),
+        }
     }
 
     /// Where IAM is, and the region that its requests are signed for
@@ -72,17 +77,34 @@ impl Iam {
             "aws-us-gov" => ("https://iam.us-gov.amazonaws.com", "us-gov-west-1"),
             _ => return None,
         };
-        let key = ServiceConfigKey::builder().service_id("IAM").env("AWS_ENDPOINT_URL").profile("endpoint_url").build().ok();
+        let key = ServiceConfigKey::builder()
+            .service_id("IAM")
+            .env("AWS_ENDPOINT_URL")
+            .profile("endpoint_url")
+            .build()
+            .ok();
         let of_service = key.and_then(|key| self.sdk.service_config()?.load_config(key));
         let other = of_service.or_else(|| self.sdk.endpoint_url().map(str::to_owned));
         Some((other.unwrap_or_else(|| url.to_owned()), region))
     }
 
     async fn request(&self, body: String) -> Result<HttpRequest, String> {
-        let (url, region) = self.endpoint().ok_or_else(|| format!("mayfly does not know where IAM is in partition {}", self.partition))?;
+        let (url, region) = self.endpoint().ok_or_else(|| {
+            format!(
+                "mayfly does not know where IAM is in partition {}",
+                self.partition
+            )
+        })?;
         let url = format!("{}/", url.trim_end_matches('/'));
-        let provider = self.sdk.credentials_provider().ok_or("there are no AWS credentials")?;
-        let identity = provider.provide_credentials().await.map_err(|error| error.to_string())?.into();
+        let provider = self
+            .sdk
+            .credentials_provider()
+            .ok_or("there are no AWS credentials")?;
+        let identity = provider
+            .provide_credentials()
+            .await
+            .map_err(|error| error.to_string())?
+            .into();
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
             .region(region)
@@ -93,23 +115,41 @@ impl Iam {
             .map_err(|error| error.to_string())?
             .into();
         let headers = [("content-type", FORM)];
-        let signable = SignableRequest::new("POST", &url, headers.into_iter(), SignableBody::Bytes(body.as_bytes()));
-        let signed = sign(signable.map_err(|error| error.to_string())?, &parameters).map_err(|error| error.to_string())?;
+        let signable = SignableRequest::new(
+            "POST",
+            &url,
+            headers.into_iter(),
+            SignableBody::Bytes(body.as_bytes()),
+        );
+        let signed = sign(signable.map_err(|error| error.to_string())?, &parameters)
+            .map_err(|error| error.to_string())?;
         let (instructions, _) = signed.into_parts();
         let mut request = HttpRequest::new(SdkBody::from(body));
-        request.set_method("POST").map_err(|error| error.to_string())?;
+        request
+            .set_method("POST")
+            .map_err(|error| error.to_string())?;
         request.set_uri(url).map_err(|error| error.to_string())?;
         request.headers_mut().insert("content-type", FORM);
         for (name, value) in instructions.headers() {
-            request.headers_mut().insert(name.to_owned(), value.to_owned());
+            request
+                .headers_mut()
+                .insert(name.to_owned(), value.to_owned());
         }
         Ok(request)
     }
 
     async fn ask(&self, body: String) -> Result<(u16, String), String> {
-        let answer = self.connector.call(self.request(body).await?).await.map_err(|error| error.to_string())?;
+        let answer = self
+            .connector
+            .call(self.request(body).await?)
+            .await
+            .map_err(|error| error.to_string())?;
         let status = answer.status().as_u16();
-        let bytes = ByteStream::new(answer.into_body()).collect().await.map_err(|error| error.to_string())?.into_bytes();
+        let bytes = ByteStream::new(answer.into_body())
+            .collect()
+            .await
+            .map_err(|error| error.to_string())?
+            .into_bytes();
         Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
     }
 }
@@ -119,19 +159,37 @@ impl Roles for Iam {
     async fn role(&self, name: &str) -> Result<Option<Role>, Failure> {
         let what = format!("look at the role {name}");
         // The pools file has none but letters, digits and + = , . @ _ -.
-        let name = name.replace('+', "%2B").replace('=', "%3D").replace(',', "%2C").replace('@', "%40");
-        let asked = timeout(PATIENCE, self.ask(format!("Action=GetRole&RoleName={name}&Version={VERSION}"))).await;
-        let answered = asked.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())));
+        let name = name
+            .replace('+', "%2B")
+            .replace('=', "%3D")
+            .replace(',', "%2C")
+            .replace('@', "%40");
+        let asked = timeout(
+            PATIENCE,
+            self.ask(format!("Action=GetRole&RoleName={name}&Version={VERSION}")),
+        )
+        .await;
+        let answered =
+            asked.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())));
         match answered {
-            Ok((200, body)) => read(&body).map(Some).ok_or_else(|| Failure::new(format!("{what}: IAM's answer is not understood"), "")),
+            Ok((200, body)) => read(&body)
+                .map(Some)
+                .ok_or_else(|| Failure::new(format!("{what}: IAM's answer is not understood"), "")),
             Ok((_, body)) if element(&body, "Code") == Some("NoSuchEntity") => Ok(None),
             Ok((status, body)) => {
                 let code = element(&body, "Code").map_or_else(|| status.to_string(), plain);
                 let message = element(&body, "Message").map(plain).unwrap_or_default();
-                let hint = if code.starts_with("AccessDenied") { MAY_NOT } else { "" };
+                let hint = if code.starts_with("AccessDenied") {
+                    MAY_NOT
+                } else {
+                    ""
+                };
                 Err(Failure::new(format!("{what}: {code}: {message}"), hint))
             }
-            Err(why) => Err(Failure::new(format!("{what}: IAM could not be reached: {why}"), "")),
+            Err(why) => Err(Failure::new(
+                format!("{what}: IAM could not be reached: {why}"),
+                "",
+            )),
         }
     }
 }
@@ -139,17 +197,26 @@ impl Roles for Iam {
 /// The role in an answer.
 fn read(body: &str) -> Option<Role> {
     let role = element(body, "Role")?;
-    Some(Role { arn: plain(element(role, "Arn")?), trust: decoded(&plain(element(role, "AssumeRolePolicyDocument")?))? })
+    Some(Role {
+        arn: plain(element(role, "Arn")?),
+        trust: decoded(&plain(element(role, "AssumeRolePolicyDocument")?))?,
+    })
 }
 
 /// What stands between the first such tags. IAM's answers give these elements no attributes.
 fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let (_, after) = text.split_once(&format!("<{name}>"))?;
-    after.split_once(&format!("</{name}>")).map(|(inside, _)| inside)
+    after
+        .split_once(&format!("</{name}>"))
+        .map(|(inside, _)| inside)
 }
 
 fn plain(text: &str) -> String {
-    text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'").replace("&amp;", "&")
+    text.replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&#39;", "'")
+        .replace("&amp;", "&")
 }
 
 /// "URL-encoded compliant with RFC 3986", as the reference says of policies.
@@ -159,7 +226,11 @@ fn decoded(text: &str) -> Option<String> {
     while let Some(byte) = rest.next() {
         bytes.push(match byte {
             b'%' => {
-                let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+                let digit = |byte: u8| {
+                    char::from(byte)
+                        .to_digit(16)
+                        .and_then(|digit| u8::try_from(digit).ok())
+                };
                 digit(rest.next()?)? << 4 | digit(rest.next()?)?
             }
             byte => byte,
@@ -182,23 +253,40 @@ mod tests {
     #[test]
     fn a_role_is_read_as_iam_tells_it() {
         let role = read(ANSWER).unwrap();
-        assert_eq!(role.arn, "arn:aws:iam::123456789012:role/application_abc/component_xyz/S3Access");
+        assert_eq!(
+            role.arn,
+            "arn:aws:iam::123456789012:role/application_abc/component_xyz/S3Access"
+        );
         assert_eq!(
             role.trust,
             r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":["ec2.amazonaws.com"]},"Action":["sts:AssumeRole"]}]}"#
         );
         assert_eq!(read("<Role></Role>"), None);
-        assert_eq!((decoded("%7"), decoded("%zz"), decoded("%ff")), (None, None, None));
+        assert_eq!(
+            (decoded("%7"), decoded("%zz"), decoded("%ff")),
+            (None, None, None)
+        );
     }
 
     #[test]
     fn each_partition_has_its_endpoint() {
         let sdk = SdkConfig::builder().build();
         let at = |arn: &str| Iam::new(&sdk, arn).endpoint();
-        assert_eq!(at("arn:aws:iam::1:role/x"), Some(("https://iam.amazonaws.com".to_owned(), "us-east-1")));
-        assert_eq!(at("arn:aws-cn:iam::1:role/x").map(|(_, region)| region), Some("cn-north-1"));
+        assert_eq!(
+            at("arn:aws:iam::1:role/x"),
+            Some(("https://iam.amazonaws.com".to_owned(), "us-east-1"))
+        );
+        assert_eq!(
+            at("arn:aws-cn:iam::1:role/x").map(|(_, region)| region),
+            Some("cn-north-1")
+        );
         assert_eq!(at("arn:aws-iso:iam::1:role/x"), None);
-        let local = SdkConfig::builder().endpoint_url("http://127.0.0.1:4566").build();
-        assert_eq!(Iam::new(&local, "arn:aws:iam::1:role/x").endpoint(), Some(("http://127.0.0.1:4566".to_owned(), "us-east-1")));
+        let local = SdkConfig::builder()
+            .endpoint_url("http://127.0.0.1:4566")
+            .build();
+        assert_eq!(
+            Iam::new(&local, "arn:aws:iam::1:role/x").endpoint(),
+            Some(("http://127.0.0.1:4566".to_owned(), "us-east-1"))
+        );
     }
 }

@@ -29,28 +29,58 @@ impl FromStr for JobArg {
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
         if let Some(id) = number(text) {
-            return Ok(Self { id, repository: None });
+            return Ok(Self {
+                id,
+                repository: None,
+            });
         }
         let wrong = || {
-            let or_run = if text.contains("/actions/runs/") { ": this is a run, open one of its jobs" } else { "" };
-            format!("write a job's id or its URL, as https://github.com/acme/app/actions/runs/15871/job/43821{or_run}")
+            let or_run = if text.contains("/actions/runs/") {
+                ": this is a run, open one of its jobs"
+            } else {
+                ""
+            };
+            format!(
+                "write a job's id or its URL, as https://github.com/acme/app/actions/runs/15871/job/43821{or_run}"
+            )
         };
-        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).ok_or_else(wrong)?;
+        let rest = text
+            .strip_prefix("https://")
+            .or_else(|| text.strip_prefix("http://"))
+            .ok_or_else(wrong)?;
         // What follows says which step or attempt someone looked at.
         let path = rest.split(['?', '#']).next().unwrap_or_default();
-        let parts: Vec<&str> = path.split('/').skip(1).filter(|part| !part.is_empty()).collect();
+        let parts: Vec<&str> = path
+            .split('/')
+            .skip(1)
+            .filter(|part| !part.is_empty())
+            .collect();
         let parts = match parts.as_slice() {
             ["api", "v3", "repos", rest @ ..] | ["repos", rest @ ..] => rest,
             all => all,
         };
         let (owner, name, id) = match parts {
-            [owner, name, "actions", "runs", _, "job" | "jobs", id] | [owner, name, "actions", "jobs", id] => (owner, name, id),
-            [owner, name, "actions", "runs", _, "attempts", _, "job" | "jobs", id] => (owner, name, id),
+            [owner, name, "actions", "runs", _, "job" | "jobs", id]
+            | [owner, name, "actions", "jobs", id] => (owner, name, id),
+            [
+                owner,
+                name,
+                "actions",
+                "runs",
+                _,
+                "attempts",
+                _,
+                "job" | "jobs",
+                id,
+            ] => (owner, name, id),
             // The check run of a job has the job's id.
             [owner, name, "runs" | "check-runs", id] => (owner, name, id),
             _ => return Err(wrong()),
         };
-        Ok(Self { id: number(id).ok_or_else(wrong)?, repository: Some(format!("{owner}/{name}")) })
+        Ok(Self {
+            id: number(id).ok_or_else(wrong)?,
+            repository: Some(format!("{owner}/{name}")),
+        })
     }
 }
 
@@ -65,7 +95,13 @@ mod tests {
 
     #[test]
     fn ids_and_urls_name_a_job() {
-        assert_eq!("43821".parse(), Ok(JobArg { id: JobId(43821), repository: None }));
+        assert_eq!(
+            "43821".parse(),
+            Ok(JobArg {
+                id: JobId(43821),
+                repository: None
+            })
+        );
         for url in [
             "https://github.com/acme/app/actions/runs/15871/job/43821",
             "https://github.com/acme/app/actions/runs/15871/job/43821?pr=7#step:3:1",
@@ -75,19 +111,42 @@ mod tests {
             "https://github.example.com/api/v3/repos/acme/app/actions/jobs/43821",
             " http://127.0.0.1:4000/acme/app/actions/runs/1/jobs/43821 ",
         ] {
-            assert_eq!(url.parse(), Ok(JobArg { id: JobId(43821), repository: Some("acme/app".into()) }), "{url}");
+            assert_eq!(
+                url.parse(),
+                Ok(JobArg {
+                    id: JobId(43821),
+                    repository: Some("acme/app".into())
+                }),
+                "{url}"
+            );
         }
     }
 
     #[test]
     fn anything_else_is_refused_with_an_example() {
-        for text in
-            ["", "0", "-1", "+5", "1.5", "abc", "99999999999999999999", "https://github.com/acme/app", "acme/app/actions/runs/1/job/2"]
-        {
+        for text in [
+            "",
+            "0",
+            "-1",
+            "+5",
+            "1.5",
+            "abc",
+            "99999999999999999999",
+            "https://github.com/acme/app",
+            "acme/app/actions/runs/1/job/2",
+        ] {
             let said = text.parse::<JobArg>().unwrap_err();
-            assert!(said.contains("https://github.com/acme/app/actions/runs/15871/job/43821"), "{text}: {said}");
+            assert!(
+                said.contains("https://github.com/acme/app/actions/runs/15871/job/43821"),
+                "{text}: {said}"
+            );
         }
-        let run = "https://github.com/acme/app/actions/runs/15871".parse::<JobArg>().unwrap_err();
-        assert!(run.ends_with("this is a run, open one of its jobs"), "{run}");
+        let run = "https://github.com/acme/app/actions/runs/15871"
+            .parse::<JobArg>()
+            .unwrap_err();
+        assert!(
+            run.ends_with("this is a run, open one of its jobs"),
+            "{run}"
+        );
     }
 }

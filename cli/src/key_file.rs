@@ -31,11 +31,19 @@ pub fn read(file: &Path) -> Result<Secret, Failure> {
     let shown = file.display();
     let mut text = String::new();
     let read = if is_stdin(file) {
-        std::io::stdin().lock().take(LARGEST).read_to_string(&mut text)
+        std::io::stdin()
+            .lock()
+            .take(LARGEST)
+            .read_to_string(&mut text)
     } else {
         std::fs::File::open(file).and_then(|file| file.take(LARGEST).read_to_string(&mut text))
     };
-    read.map_err(|error| Failure::new(format!("read the private key {shown}: {error}"), "name the .pem file that GitHub gave you"))?;
+    read.map_err(|error| {
+        Failure::new(
+            format!("read the private key {shown}: {error}"),
+            "name the .pem file that GitHub gave you",
+        )
+    })?;
     key(&text).ok_or_else(|| {
         Failure::new(
             format!("{shown} is not an RSA private key in PEM form"),
@@ -47,8 +55,12 @@ pub fn read(file: &Path) -> Result<Secret, Failure> {
 /// The key in a text, without what is around it.
 fn key(text: &str) -> Option<Secret> {
     let text = text.trim();
-    let framed = |kind: &str| text.starts_with(&format!("-----BEGIN {kind}-----")) && text.ends_with(&format!("-----END {kind}-----"));
-    // GitHub's own are PKCS #1; anyone who keeps keys elsewhere may have made PKCS #8 of it. Encrypted ones are neither.
+    let framed = |kind: &str| {
+        text.starts_with(&format!("-----BEGIN {kind}-----"))
+            && text.ends_with(&format!("-----END {kind}-----"))
+    };
+    // GitHub's own are PKCS #1; anyone who keeps keys elsewhere may have made PKCS #8 of it.
+    // Encrypted ones are neither.
     (framed("RSA PRIVATE KEY") || framed("PRIVATE KEY")).then(|| Secret::new(format!("{text}\n")))
 }
 
@@ -59,15 +71,23 @@ fn key(text: &str) -> Option<Secret> {
 /// If there is none, or it is too short.
 pub fn secret_from_stdin() -> Result<Secret, Failure> {
     let mut text = String::new();
-    let read = std::io::stdin().lock().take(LARGEST).read_to_string(&mut text);
-    read.map_err(|error| Failure::new(format!("read the webhook's secret from stdin: {error}"), ""))?;
+    let read = std::io::stdin()
+        .lock()
+        .take(LARGEST)
+        .read_to_string(&mut text);
+    read.map_err(|error| {
+        Failure::new(format!("read the webhook's secret from stdin: {error}"), "")
+    })?;
     webhook_secret(&text)
 }
 
 fn webhook_secret(text: &str) -> Result<Secret, Failure> {
     let secret = text.trim_end_matches(['\r', '\n']);
     if secret.contains(['\r', '\n']) {
-        return Err(Failure::new("the webhook's secret on stdin has more than one line", "write it alone, as with printf %s"));
+        return Err(Failure::new(
+            "the webhook's secret on stdin has more than one line",
+            "write it alone, as with printf %s",
+        ));
     }
     if secret.chars().count() < SHORTEST {
         return Err(Failure::new(
@@ -112,10 +132,16 @@ mod tests {
 
     #[test]
     fn a_webhook_secret_is_one_long_line() {
-        assert_eq!(webhook_secret("0123456789abcdef\n").unwrap().expose(), "0123456789abcdef");
+        assert_eq!(
+            webhook_secret("0123456789abcdef\n").unwrap().expose(),
+            "0123456789abcdef"
+        );
         for text in ["", "\n", "short", "0123456789abcdef\nmore"] {
             let failure = webhook_secret(text).unwrap_err();
-            assert!(text.trim().is_empty() || !failure.to_string().contains(text.trim()), "{failure}");
+            assert!(
+                text.trim().is_empty() || !failure.to_string().contains(text.trim()),
+                "{failure}"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Runners that were killed while they had a job, so that its failure is not taken for a failing test.
+//! Runners that were killed while they had a job, so that its failure is not taken for a failing
+//! test.
 
 use mayfly_config::pools_file::memory_in_words;
 use mayfly_domain::model::runner::Runner;
@@ -35,7 +36,8 @@ pub enum Killed {
 /// SIGKILL: 128 and the signal's number, as shells and container engines report it.
 const SIGKILL: i32 = 137;
 
-/// ECS's words where a container ended by itself, and where memory was why (Amazon ECS developer guide, "Stopped tasks error messages").
+/// ECS's words where a container ended by itself, and where memory was why (Amazon ECS developer
+/// guide, "Stopped tasks error messages").
 const FROM_WITHIN: &str = "Essential container in task exited";
 const MEMORY: &str = "OutOfMemoryError";
 
@@ -50,16 +52,27 @@ impl Killed {
             return Some(Self::Spot);
         }
         // GitHub fails a job whose runner is taken away, which may be told before its task is gone.
-        let by_force =
-            |request: &&StopRequest| request.force && runner.work.is_some() && runner.done_at.is_none_or(|done| done >= request.at);
+        let by_force = |request: &&StopRequest| {
+            request.force
+                && runner.work.is_some()
+                && runner.done_at.is_none_or(|done| done >= request.at)
+        };
         if let Some(request) = runner.stop_request.as_ref().filter(by_force) {
-            return Some(Self::Forced { by: request.by.clone() });
+            return Some(Self::Forced {
+                by: request.by.clone(),
+            });
         }
         // The runner itself ends with 0, however its job ended.
         if runner.work.is_none() || runner.done_at.is_some() || runner.exit_code == Some(0) {
             return None;
         }
-        let says = |words: &str| runner.reason.as_ref().and_then(Reason::task_end).is_some_and(|end| end.says(words));
+        let says = |words: &str| {
+            runner
+                .reason
+                .as_ref()
+                .and_then(Reason::task_end)
+                .is_some_and(|end| end.says(words))
+        };
         Some(match runner.exit_code {
             _ if says(MEMORY) => Self::OutOfMemory { certain: true },
             Some(SIGKILL) if says(FROM_WITHIN) => Self::OutOfMemory { certain: false },
@@ -79,15 +92,26 @@ impl Killed {
         }
     }
 
-    /// What happened to the runner, as a clause: `its runner was killed: out of memory (exit code 137)`.
+    /// What happened to the runner, as a clause:
+    /// `its runner was killed: out of memory (exit code 137)`.
     #[must_use]
     pub fn in_words(&self, runner: &Runner) -> String {
-        let reason = runner.reason.as_ref().map_or_else(|| "ECS does not say why".to_owned(), Reason::to_string);
+        let reason = runner
+            .reason
+            .as_ref()
+            .map_or_else(|| "ECS does not say why".to_owned(), Reason::to_string);
         match self {
-            Self::OutOfMemory { certain: true } => format!("its runner was killed: out of memory{}", exit(runner)),
-            Self::OutOfMemory { certain: false } => format!("its runner was killed: most likely out of memory{}", exit(runner)),
+            Self::OutOfMemory { certain: true } => {
+                format!("its runner was killed: out of memory{}", exit(runner))
+            }
+            Self::OutOfMemory { certain: false } => format!(
+                "its runner was killed: most likely out of memory{}",
+                exit(runner)
+            ),
             Self::Forced { by } => format!("its runner was stopped by {by} (mayfly stop --force)"),
-            Self::Spot if runner.size.capacity == Capacity::Spot => "AWS took back the Spot capacity of its runner".to_owned(),
+            Self::Spot if runner.size.capacity == Capacity::Spot => {
+                "AWS took back the Spot capacity of its runner".to_owned()
+            }
             Self::Spot => "AWS took back the host of its runner".to_owned(),
             Self::Failed { exit_code } => format!("its runner failed (exit code {exit_code})"),
             Self::TaskStopped => format!("its runner's task was stopped: {reason}"),
@@ -103,16 +127,25 @@ impl Killed {
                 runner.pool,
                 memory_in_words(runner.size.memory_mib)
             )),
-            Self::Spot if runner.size.capacity == Capacity::Spot => {
-                Some(format!("let pool {} run such jobs again (rerun_interrupted), or run them on demand", runner.pool))
+            Self::Spot if runner.size.capacity == Capacity::Spot => Some(format!(
+                "let pool {} run such jobs again (rerun_interrupted), or run them on demand",
+                runner.pool
+            )),
+            Self::Spot => Some(format!(
+                "let pool {} run such jobs again (rerun_interrupted)",
+                runner.pool
+            )),
+            Self::Failed { .. } | Self::TaskStopped => {
+                Some(format!("see mayfly logs {}", runner.id))
             }
-            Self::Spot => Some(format!("let pool {} run such jobs again (rerun_interrupted)", runner.pool)),
-            Self::Failed { .. } | Self::TaskStopped => Some(format!("see mayfly logs {}", runner.id)),
             Self::Forced { .. } => None,
         }
     }
 }
 
 fn exit(runner: &Runner) -> String {
-    runner.exit_code.map(|code| format!(" (exit code {code})")).unwrap_or_default()
+    runner
+        .exit_code
+        .map(|code| format!(" (exit code {code})"))
+        .unwrap_or_default()
 }

@@ -1,7 +1,9 @@
 //! `mayfly`: what a platform engineer sets Mayfly up with, and asks it why.
 //!
-//! Each command is a module of [`commands`]: it gathers what it is about into plain data, and shows that as text or as JSON. Answers go to stdout,
-//! everything else to stderr. Exit codes: 0 done, 1 failed or something is wrong, 2 wrong arguments, 3 what was named does not exist, 4 a plan with changes.
+//! Each command is a module of [`commands`]: it gathers what it is about into plain data, and shows
+//! that as text or as JSON. Answers go to stdout, everything else to stderr. Exit codes: 0 done, 1
+//! failed or something is wrong, 2 wrong arguments, 3 what was named does not exist, 4 a plan with
+//! changes.
 
 pub mod active_pools;
 pub mod arguments;
@@ -46,12 +48,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help and version go to stdout and are no failure; where that is closed no one reads them.
+            // Help and version go to stdout and are no failure; where that is closed no one reads
+            // them.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    let screen = Screen::new(arguments.global.color, arguments.global.json).wide(arguments.global.wide);
+    let screen =
+        Screen::new(arguments.global.color, arguments.global.json).wide(arguments.global.wide);
     match run(arguments, &screen) {
         Ok(exit) => exit.into(),
         Err(failure) => {
@@ -67,8 +71,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 ///
 /// What the command fails with.
 pub fn wait_for<T>(asking: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| Failure::new(format!("start: {error}"), ""))?.block_on(asking)
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime
+        .map_err(|error| Failure::new(format!("start: {error}"), ""))?
+        .block_on(asking)
 }
 
 fn run(arguments: Arguments, screen: &Screen) -> Result<Exit, Failure> {

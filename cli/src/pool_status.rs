@@ -36,20 +36,32 @@ pub struct PoolStatus {
 /// # Errors
 ///
 /// [`LedgerError`].
-pub async fn read<S: Store>(ledger: &Ledger<S>, pools: Option<&Pools>, now: Timestamp) -> Result<Vec<PoolStatus>, LedgerError> {
-    let looks = stream::iter(known(ledger, pools).await?.into_values()).map(|(pool, gone)| looked_at(ledger, pool, gone, now));
+pub async fn read<S: Store>(
+    ledger: &Ledger<S>,
+    pools: Option<&Pools>,
+    now: Timestamp,
+) -> Result<Vec<PoolStatus>, LedgerError> {
+    let looks = stream::iter(known(ledger, pools).await?.into_values())
+        .map(|(pool, gone)| looked_at(ledger, pool, gone, now));
     looks.buffered(AT_ONCE).try_collect().await
 }
 
-/// The pools of the ledger, and those that the pools file has and no one has planned yet; with each, whether it is gone from the file.
+/// The pools of the ledger, and those that the pools file has and no one has planned yet; with
+/// each, whether it is gone from the file.
 ///
 /// # Errors
 ///
 /// [`LedgerError`].
-pub async fn known<S: Store>(ledger: &Ledger<S>, pools: Option<&Pools>) -> Result<BTreeMap<PoolName, (Pool, bool)>, LedgerError> {
+pub async fn known<S: Store>(
+    ledger: &Ledger<S>,
+    pools: Option<&Pools>,
+) -> Result<BTreeMap<PoolName, (Pool, bool)>, LedgerError> {
     let mut all: BTreeMap<PoolName, (Pool, bool)> = BTreeMap::new();
     for entry in ledger.pool_entries().await? {
-        all.insert(entry.name.clone(), (Pool::removed(entry.name, entry.size), true));
+        all.insert(
+            entry.name.clone(),
+            (Pool::removed(entry.name, entry.size), true),
+        );
     }
     for pool in pools.iter().flat_map(|pools| &pools.pools) {
         all.insert(pool.name.clone(), (pool.clone(), false));
@@ -69,28 +81,50 @@ pub async fn one<S: Store>(
     now: Timestamp,
 ) -> Result<PoolStatus, LedgerError> {
     let known = pools.and_then(|pools| pools.get(name));
-    let pool = known.cloned().unwrap_or_else(|| Pool::removed(name.clone(), size));
+    let pool = known
+        .cloned()
+        .unwrap_or_else(|| Pool::removed(name.clone(), size));
     looked_at(ledger, pool, known.is_none(), now).await
 }
 
-async fn looked_at<S: Store>(ledger: &Ledger<S>, pool: Pool, gone: bool, now: Timestamp) -> Result<PoolStatus, LedgerError> {
+async fn looked_at<S: Store>(
+    ledger: &Ledger<S>,
+    pool: Pool,
+    gone: bool,
+    now: Timestamp,
+) -> Result<PoolStatus, LedgerError> {
     let look = ledger.pool_snapshot(&pool.name).await?;
     let plan = planned(&pool, &look, now);
-    Ok(PoolStatus { pool, gone, look, plan })
+    Ok(PoolStatus {
+        pool,
+        gone,
+        look,
+        plan,
+    })
 }
 
-/// What scaler would do with a look, as far as that can be known from outside. It compares definitions of tasks with those that starts failed or went
-/// well with; here the one that was used last stands for the one it would use.
+/// What scaler would do with a look, as far as that can be known from outside. It compares
+/// definitions of tasks with those that starts failed or went well with; here the one that was used
+/// last stands for the one it would use.
 fn planned(pool: &Pool, look: &PoolSnapshot, now: Timestamp) -> Plan {
     let of_health = look.health.sizes.iter().filter_map(|(size, health)| {
-        let definition = health.failed_definition.as_ref().or(health.verified_definition.as_ref())?;
+        let definition = health
+            .failed_definition
+            .as_ref()
+            .or(health.verified_definition.as_ref())?;
         Some((size.clone(), definition.clone()))
     });
     let mut definitions: BTreeMap<String, String> = of_health.collect();
     for runner in &look.runners {
-        definitions.entry(runner.size.to_string()).or_insert_with(|| runner.launch.definition.clone());
+        definitions
+            .entry(runner.size.to_string())
+            .or_insert_with(|| runner.launch.definition.clone());
     }
-    let limits = Limits { github: look.limits.clone(), launches: usize::MAX, definitions };
+    let limits = Limits {
+        github: look.limits.clone(),
+        launches: usize::MAX,
+        definitions,
+    };
     plan(pool, &look.health, &look.jobs, &look.runners, &limits, now)
 }
 
@@ -107,13 +141,20 @@ impl PoolStatus {
 /// # Errors
 ///
 /// [`LedgerError`].
-pub async fn records<S: Store>(ledger: &Ledger<S>, jobs: BTreeSet<JobId>) -> Result<BTreeMap<JobId, JobRecord>, LedgerError> {
-    let reads = stream::iter(jobs).map(|job| async move { Ok::<_, LedgerError>(ledger.job(job).await?.map(|record| (job, record))) });
-    let found: Vec<Option<(JobId, JobRecord)>> = reads.buffer_unordered(AT_ONCE).try_collect().await?;
+pub async fn records<S: Store>(
+    ledger: &Ledger<S>,
+    jobs: BTreeSet<JobId>,
+) -> Result<BTreeMap<JobId, JobRecord>, LedgerError> {
+    let reads = stream::iter(jobs).map(|job| async move {
+        Ok::<_, LedgerError>(ledger.job(job).await?.map(|record| (job, record)))
+    });
+    let found: Vec<Option<(JobId, JobRecord)>> =
+        reads.buffer_unordered(AT_ONCE).try_collect().await?;
     Ok(found.into_iter().flatten().collect())
 }
 
-/// Most follow-ups that are read: more are open only after an outage, and the oldest are not the first.
+/// Most follow-ups that are read: more are open only after an outage, and the oldest are not the
+/// first.
 const MOST_OUTBOX_ENTRIES: usize = 2_000;
 
 /// What sweeper has yet to see to; `false` with it if there is more than was read.
@@ -121,7 +162,9 @@ const MOST_OUTBOX_ENTRIES: usize = 2_000;
 /// # Errors
 ///
 /// [`LedgerError`].
-pub async fn outbox_entries<S: Store>(ledger: &Ledger<S>) -> Result<(Vec<OutboxEntry>, bool), LedgerError> {
+pub async fn outbox_entries<S: Store>(
+    ledger: &Ledger<S>,
+) -> Result<(Vec<OutboxEntry>, bool), LedgerError> {
     let mut open = Vec::new();
     let mut after: Option<String> = None;
     loop {

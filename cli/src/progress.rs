@@ -20,7 +20,11 @@ pub struct Progress {
 
 impl Default for Progress {
     fn default() -> Self {
-        Self { terminal: std::io::stderr().is_terminal(), since: Instant::now(), shown: false }
+        Self {
+            terminal: std::io::stderr().is_terminal(),
+            since: Instant::now(),
+            shown: false,
+        }
     }
 }
 
@@ -38,9 +42,15 @@ impl Progress {
         if self.terminal && self.since.elapsed() >= SOON {
             self.shown = true;
             // A line that breaks cannot be written over.
-            let room = terminal_size::terminal_size_of(std::io::stderr()).map_or(usize::MAX, |(columns, _)| usize::from(columns.0));
+            let room = terminal_size::terminal_size_of(std::io::stderr())
+                .map_or(usize::MAX, |(columns, _)| usize::from(columns.0));
             let mut stderr = std::io::stderr().lock();
-            let _ = write!(stderr, "\r{}\u{1b}[K", cut(&plain(text), room.saturating_sub(1))).and_then(|()| stderr.flush());
+            let _ = write!(
+                stderr,
+                "\r{}\u{1b}[K",
+                cut(&plain(text), room.saturating_sub(1))
+            )
+            .and_then(|()| stderr.flush());
         }
     }
 }

@@ -36,11 +36,19 @@ pub async fn ensure(
     organization: &Account,
     name: &str,
 ) -> Result<Ensured, Failure> {
-    if names(github, installation, organization).await?.iter().any(|one| one == name) {
+    if names(github, installation, organization)
+        .await?
+        .iter()
+        .any(|one| one == name)
+    {
         return Ok(Ensured::Found);
     }
-    // Not repeated: an answer that is lost may be of a group that was made, which the next run finds.
-    match github.make_runner_group(installation, organization, name, soon()).await {
+    // Not repeated: an answer that is lost may be of a group that was made, which the next run
+    // finds.
+    match github
+        .make_runner_group(installation, organization, name, soon())
+        .await
+    {
         Ok(MadeGroup::Made) => Ok(Ensured::Made),
         Ok(MadeGroup::Refused(why)) => Ok(Ensured::Refused(why)),
         Err(error) => Err(refused("make the runner group", &error)),
@@ -52,8 +60,15 @@ pub async fn ensure(
 /// # Errors
 ///
 /// If GitHub does not answer, or does not let the App look.
-pub async fn names(github: &impl RunnerGroups, installation: InstallationId, organization: &Account) -> Result<Vec<String>, Failure> {
-    patiently("look at the runner groups", || github.runner_groups(installation, organization, soon())).await
+pub async fn names(
+    github: &impl RunnerGroups,
+    installation: InstallationId,
+    organization: &Account,
+) -> Result<Vec<String>, Failure> {
+    patiently("look at the runner groups", || {
+        github.runner_groups(installation, organization, soon())
+    })
+    .await
 }
 
 /// A group that a pool names, at one of the organizations that are served.
@@ -71,23 +86,41 @@ pub struct Named {
     pub there: Result<bool, Failure>,
 }
 
-/// Looks for each group that a pool names, at each organization that the file serves and the App is installed on.
-pub async fn look(github: &impl RunnerGroups, installations: &[Installation], pools: &Pools) -> Vec<Named> {
+/// Looks for each group that a pool names, at each organization that the file serves and the App is
+/// installed on.
+pub async fn look(
+    github: &impl RunnerGroups,
+    installations: &[Installation],
+    pools: &Pools,
+) -> Vec<Named> {
     let mut found = Vec::new();
     for one in installations.iter().filter(|one| !one.suspended) {
-        let Some(organization) = one.account.as_ref().filter(|account| account.organization) else { continue };
-        let serves = pools
-            .accounts
-            .iter()
-            .any(|served| served.id.map_or_else(|| served.login.eq_ignore_ascii_case(&organization.login), |id| id == organization.id));
+        let Some(organization) = one.account.as_ref().filter(|account| account.organization) else {
+            continue;
+        };
+        let serves = pools.accounts.iter().any(|served| {
+            served.id.map_or_else(
+                || served.login.eq_ignore_ascii_case(&organization.login),
+                |id| id == organization.id,
+            )
+        });
         let wanted = if serves { wanted(pools) } else { Vec::new() };
         if wanted.is_empty() {
             continue;
         }
         let names = names(github, one.id, organization).await;
         found.extend(wanted.into_iter().map(|(group, pools)| {
-            let there = names.as_ref().map(|names| names.contains(&group)).map_err(Clone::clone);
-            Named { installation: one.id, organization: organization.clone(), group, pools, there }
+            let there = names
+                .as_ref()
+                .map(|names| names.contains(&group))
+                .map_err(Clone::clone);
+            Named {
+                installation: one.id,
+                organization: organization.clone(),
+                group,
+                pools,
+                there,
+            }
         }));
     }
     found
@@ -97,7 +130,9 @@ pub async fn look(github: &impl RunnerGroups, installations: &[Installation], po
 fn wanted(pools: &Pools) -> Vec<(String, Vec<String>)> {
     let mut wanted: Vec<(String, Vec<String>)> = Vec::new();
     for pool in &pools.pools {
-        let Scope::Organization { group } = &pool.scope else { continue };
+        let Scope::Organization { group } = &pool.scope else {
+            continue;
+        };
         match wanted.iter_mut().find(|(name, _)| name == group) {
             Some((_, pools)) => pools.push(pool.name.to_string()),
             None => wanted.push((group.clone(), vec![pool.name.to_string()])),
@@ -110,7 +145,12 @@ impl Named {
     /// What is wrong if the group is not there, in words.
     #[must_use]
     pub fn missing(&self) -> String {
-        let Self { organization, group, pools, .. } = self;
+        let Self {
+            organization,
+            group,
+            pools,
+            ..
+        } = self;
         format!(
             "{} has no runner group {group:?}, which pool {} names: GitHub registers no runner for it",
             organization.login,

@@ -35,22 +35,45 @@ impl RunnerPhase {
     #[must_use]
     pub fn of(runner: &Runner) -> (Self, Timestamp) {
         let timeline = &runner.timeline;
-        let ending = runner.stop.as_ref().map(|stop| stop.at).or(runner.retired_at).or(runner.done_at).or(timeline.stopping);
+        let ending = runner
+            .stop
+            .as_ref()
+            .map(|stop| stop.at)
+            .or(runner.retired_at)
+            .or(runner.done_at)
+            .or(timeline.stopping);
         if let Some(since) = ending {
             return (Self::Ending, since);
         }
         let asked = runner.first_polled_at.unwrap_or(runner.requested_at);
         match runner.state {
-            RunnerState::Requested => match (runner.arn.is_some(), timeline.pull_started, timeline.pull_stopped.or(timeline.started)) {
+            RunnerState::Requested => match (
+                runner.arn.is_some(),
+                timeline.pull_started,
+                timeline.pull_stopped.or(timeline.started),
+            ) {
                 (_, _, Some(there)) => (Self::Starting, there),
                 (_, Some(pulling), None) => (Self::Pulling, pulling),
-                (true, None, None) => (Self::Launched, timeline.created.unwrap_or(runner.requested_at)),
+                (true, None, None) => (
+                    Self::Launched,
+                    timeline.created.unwrap_or(runner.requested_at),
+                ),
                 (false, None, None) => (Self::Requested, runner.requested_at),
             },
             RunnerState::Parked => (Self::Idle, asked),
-            RunnerState::Registering => (Self::Registering, runner.last_attempt_at.unwrap_or(asked)),
+            RunnerState::Registering => {
+                (Self::Registering, runner.last_attempt_at.unwrap_or(asked))
+            }
             RunnerState::Registered => (Self::Registered, runner.registered_at.unwrap_or(asked)),
-            RunnerState::Busy => (Self::Busy, runner.work.as_ref().map(|work| work.since).or(runner.registered_at).unwrap_or(asked)),
+            RunnerState::Busy => (
+                Self::Busy,
+                runner
+                    .work
+                    .as_ref()
+                    .map(|work| work.since)
+                    .or(runner.registered_at)
+                    .unwrap_or(asked),
+            ),
         }
     }
 
@@ -76,12 +99,16 @@ impl RunnerPhase {
         let age = age(now, since);
         match self {
             Self::Requested => format!("has been waiting for its ECS task for {age}"),
-            Self::Launched => format!("got its task {age} ago and has not started to pull its image"),
+            Self::Launched => {
+                format!("got its task {age} ago and has not started to pull its image")
+            }
             Self::Pulling => format!("has been pulling its image for {age}"),
             Self::Starting => format!("pulled its image {age} ago and is starting"),
             Self::Idle => format!("has been idle for {age}"),
             Self::Registering => format!("has been registering at GitHub for {age}"),
-            Self::Registered => format!("registered {age} ago and waits for GitHub to assign the job"),
+            Self::Registered => {
+                format!("registered {age} ago and waits for GitHub to assign the job")
+            }
             Self::Busy => format!("has been running a job for {age}"),
             Self::Ending => format!("has been stopping for {age}"),
         }

@@ -1,4 +1,5 @@
-//! Where answers go: stdout, as text or as JSON; everything else to stderr. Colour on a terminal only, and nothing else that a terminal would obey.
+//! Where answers go: stdout, as text or as JSON; everything else to stderr. Colour on a terminal
+//! only, and nothing else that a terminal would obey.
 
 use std::fmt::Display;
 use std::io::{IsTerminal as _, Write};
@@ -39,7 +40,11 @@ impl Screen {
             Color::Always => Some(ColorChoice::Always),
             Color::Never => Some(ColorChoice::Never),
         };
-        Self { choice, json, wide: false }
+        Self {
+            choice,
+            json,
+            wide: false,
+        }
     }
 
     /// The same, with tables as wide as they are, if so.
@@ -51,7 +56,11 @@ impl Screen {
     /// How wide the terminal is that answers go to; none: tables are not cut.
     #[must_use]
     pub fn width(&self) -> Option<usize> {
-        if self.wide { None } else { terminal().map(|(columns, _)| columns) }
+        if self.wide {
+            None
+        } else {
+            terminal().map(|(columns, _)| columns)
+        }
     }
 
     /// True if the answer is to be JSON.
@@ -73,19 +82,31 @@ impl Screen {
             None => AutoStream::auto(stdout),
             Some(choice) => AutoStream::new(stdout, choice),
         };
-        writeln!(out, "{}", harmless(&text.to_string())).and_then(|()| out.flush()).is_ok()
+        writeln!(out, "{}", harmless(&text.to_string()))
+            .and_then(|()| out.flush())
+            .is_ok()
     }
 
-    /// Prints a text as it is: no newline more, no colour less. Only a terminal is spared what it would obey.
+    /// Prints a text as it is: no newline more, no colour less. Only a terminal is spared what it
+    /// would obey.
     ///
     /// # Errors
     ///
     /// If it cannot be written whole, unless stdout is closed.
     pub fn print_exactly(&self, text: &str) -> Result<(), Failure> {
         let mut stdout = std::io::stdout().lock();
-        let shown = if stdout.is_terminal() { harmless(text) } else { text.to_owned() };
-        match stdout.write_all(shown.as_bytes()).and_then(|()| stdout.flush()) {
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::new(format!("write the answer: {error}"), "")),
+        let shown = if stdout.is_terminal() {
+            harmless(text)
+        } else {
+            text.to_owned()
+        };
+        match stdout
+            .write_all(shown.as_bytes())
+            .and_then(|()| stdout.flush())
+        {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(Failure::new(format!("write the answer: {error}"), ""))
+            }
             _ => Ok(()),
         }
     }
@@ -96,15 +117,21 @@ impl Screen {
         let lines: Vec<String> = lines.iter().map(|line| harmless(line)).collect();
         let text = match self.choice {
             Some(ColorChoice::Never) => anstream::adapter::strip_str(&lines.join("\n")).to_string(),
-            _ if self.choice.is_none() && AutoStream::choice(&std::io::stdout()) == ColorChoice::Never => {
+            _ if self.choice.is_none()
+                && AutoStream::choice(&std::io::stdout()) == ColorChoice::Never =>
+            {
                 anstream::adapter::strip_str(&lines.join("\n")).to_string()
             }
             _ => lines.join("\n"),
         };
-        raw(&format!("\u{1b}[H{}\u{1b}[K\u{1b}[J", text.replace('\n', "\u{1b}[K\r\n")))
+        raw(&format!(
+            "\u{1b}[H{}\u{1b}[K\u{1b}[J",
+            text.replace('\n', "\u{1b}[K\r\n")
+        ))
     }
 
-    /// Gives a terminal a second screen to draw on, without a cursor, until what is returned is dropped.
+    /// Gives a terminal a second screen to draw on, without a cursor, until what is returned is
+    /// dropped.
     #[must_use]
     pub fn enter(&self) -> Drawing {
         let _ = raw("\u{1b}[?1049h\u{1b}[?25l");
@@ -123,17 +150,24 @@ impl Screen {
     ///
     /// If the answer cannot be written as JSON.
     pub fn print_json(&self, answer: &impl Serialize) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(answer).map_err(|error| Failure::new(format!("write the answer as JSON: {error}"), ""))?;
+        let text = serde_json::to_string_pretty(answer)
+            .map_err(|error| Failure::new(format!("write the answer as JSON: {error}"), ""))?;
         self.print(escaped(&text));
         Ok(())
     }
 
-    /// Prints a list: as JSON, or as the text that it makes, if there is anything in it; else says that there is `none`. Says if there is `more`, whichever it is.
+    /// Prints a list: as JSON, or as the text that it makes, if there is anything in it; else says
+    /// that there is `none`. Says if there is `more`, whichever it is.
     ///
     /// # Errors
     ///
     /// If the answer cannot be written as JSON.
-    pub fn print_list(&self, answer: &impl Serialize, text: Option<String>, (none, more): (&str, bool)) -> Result<(), Failure> {
+    pub fn print_list(
+        &self,
+        answer: &impl Serialize,
+        text: Option<String>,
+        (none, more): (&str, bool),
+    ) -> Result<(), Failure> {
         match text {
             _ if self.json => self.print_json(answer)?,
             Some(text) => self.print(text),
@@ -170,7 +204,8 @@ impl Screen {
 ///
 /// If it cannot be written as JSON.
 pub fn json_line(answer: &impl Serialize) -> Result<String, Failure> {
-    let line = serde_json::to_string(answer).map_err(|error| Failure::new(format!("write the answer as JSON: {error}"), ""))?;
+    let line = serde_json::to_string(answer)
+        .map_err(|error| Failure::new(format!("write the answer as JSON: {error}"), ""))?;
     Ok(escaped(&line))
 }
 
@@ -193,5 +228,8 @@ impl Drop for Drawing {
 
 fn raw(text: &str) -> bool {
     let mut stdout = std::io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_ok()
+    stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .is_ok()
 }

@@ -12,8 +12,13 @@ pub(crate) async fn start() -> (String, Arc<Mutex<Vec<Value>>>) {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&asked);
     let take = async move |body: Bytes| {
-        log.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
-        ([("content-type", "application/x-amz-json-1.1")], r#"{"Version": 1, "Tier": "Standard"}"#)
+        log.lock()
+            .unwrap()
+            .push(serde_json::from_slice(&body).unwrap());
+        (
+            [("content-type", "application/x-amz-json-1.1")],
+            r#"{"Version": 1, "Tier": "Standard"}"#,
+        )
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -25,9 +30,17 @@ pub(crate) fn client(url: &str) -> Client {
     let config = aws_sdk_ssm::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("AKIAEXAMPLE", "nothing-secret", None, None, "test"))
+        .credentials_provider(Credentials::new(
+            "AKIAEXAMPLE",
+            "nothing-secret",
+            None,
+            None,
+            "test",
+        ))
         .endpoint_url(url)
-        .http_client(mayfly_config::aws::http_client_within(std::time::Duration::from_secs(1)))
+        .http_client(mayfly_config::aws::http_client_within(
+            std::time::Duration::from_secs(1),
+        ))
         .build();
     Client::from_conf(config)
 }

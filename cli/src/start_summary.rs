@@ -32,13 +32,28 @@ pub struct StartSummary {
     pub help: Option<String>,
 }
 
-/// How starts of the sizes go that are needed: the pool's own, and those of its waiting jobs and its runners.
+/// How starts of the sizes go that are needed: the pool's own, and those of its waiting jobs and
+/// its runners.
 #[must_use]
 pub fn start_summary(now_of: &PoolStatus, now: Timestamp) -> Vec<StartSummary> {
     let own = (!now_of.gone).then_some(now_of.pool.size);
-    let wanted = now_of.look.jobs.iter().map(|job| job.size).chain(now_of.look.runners.iter().map(|runner| runner.size));
+    let wanted = now_of
+        .look
+        .jobs
+        .iter()
+        .map(|job| job.size)
+        .chain(now_of.look.runners.iter().map(|runner| runner.size));
     let sizes: BTreeSet<Size> = own.into_iter().chain(wanted).collect();
-    sizes.into_iter().map(|size| told(size, now_of.look.health.of_with(&size, &now_of.look.runners), now)).collect()
+    sizes
+        .into_iter()
+        .map(|size| {
+            told(
+                size,
+                now_of.look.health.of_with(&size, &now_of.look.runners),
+                now,
+            )
+        })
+        .collect()
 }
 
 fn told(size: Size, health: StartHealth, now: Timestamp) -> StartSummary {
@@ -48,10 +63,16 @@ fn told(size: Size, health: StartHealth, now: Timestamp) -> StartSummary {
         verified: health.verified_definition.is_some() && !failing,
         failures: health.failures,
         breaker_open: health.breaker_open(),
-        probes_at: health.not_before.filter(|at| failing && *at > now).map(Rfc3339),
+        probes_at: health
+            .not_before
+            .filter(|at| failing && *at > now)
+            .map(Rfc3339),
         kind: health.kind,
         help: failing.then(|| health.advice()),
-        reason: health.reason.filter(|_| failing).map(|reason| reason.to_string()),
+        reason: health
+            .reason
+            .filter(|_| failing)
+            .map(|reason| reason.to_string()),
     }
 }
 

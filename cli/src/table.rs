@@ -23,13 +23,24 @@ impl Cell {
     #[must_use]
     pub fn new(text: impl AsRef<str>) -> Self {
         let text = plain(text.as_ref());
-        Self { text: if text.is_empty() { "-".to_owned() } else { text }, style: Style::new(), right: false }
+        Self {
+            text: if text.is_empty() {
+                "-".to_owned()
+            } else {
+                text
+            },
+            style: Style::new(),
+            right: false,
+        }
     }
 
     /// A number: to the right.
     #[must_use]
     pub fn number(number: impl fmt::Display) -> Self {
-        Self { right: true, ..Self::new(number.to_string()) }
+        Self {
+            right: true,
+            ..Self::new(number.to_string())
+        }
     }
 
     /// In this style.
@@ -85,37 +96,61 @@ impl Column {
     /// A column that keeps its width.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
-        Self { name, gives: Gives::Nothing, least: 0, hides: None }
+        Self {
+            name,
+            gives: Gives::Nothing,
+            least: 0,
+            hides: None,
+        }
     }
 
     /// Its texts may be cut at their end, to this width at the least.
     #[must_use]
     pub const fn cuts(self, least: usize) -> Self {
-        Self { gives: Gives::End, least, ..self }
+        Self {
+            gives: Gives::End,
+            least,
+            ..self
+        }
     }
 
     /// Its texts may be cut at their beginning, to this width at the least.
     #[must_use]
     pub const fn cuts_front(self, least: usize) -> Self {
-        Self { gives: Gives::Front, least, ..self }
+        Self {
+            gives: Gives::Front,
+            least,
+            ..self
+        }
     }
 
     /// Its ids may lose their middle, to this width at the least.
     #[must_use]
     pub const fn cuts_middle(self, least: usize) -> Self {
-        Self { gives: Gives::Middle, least, ..self }
+        Self {
+            gives: Gives::Middle,
+            least,
+            ..self
+        }
     }
 
     /// Its texts may go on in the next line, at this width at the least.
     #[must_use]
     pub const fn wraps(self, least: usize) -> Self {
-        Self { gives: Gives::Lines, least, ..self }
+        Self {
+            gives: Gives::Lines,
+            least,
+            ..self
+        }
     }
 
     /// It may be left out, the lowest number first, where cutting is not enough.
     #[must_use]
     pub const fn hides(self, order: u8) -> Self {
-        Self { hides: Some(order), ..self }
+        Self {
+            hides: Some(order),
+            ..self
+        }
     }
 }
 
@@ -137,8 +172,14 @@ impl Table {
     #[must_use]
     pub fn new<const N: usize, C: Into<Column>>(columns: [C; N]) -> Self {
         let columns: Vec<Column> = columns.into_iter().map(Into::into).collect();
-        let names = columns.iter().map(|column| Cell::new(column.name).styled(FAINT)).collect();
-        Self { columns, rows: vec![names] }
+        let names = columns
+            .iter()
+            .map(|column| Cell::new(column.name).styled(FAINT))
+            .collect();
+        Self {
+            columns,
+            rows: vec![names],
+        }
     }
 
     /// Adds a row.
@@ -151,22 +192,51 @@ impl Table {
     pub fn fitted(&self, room: Option<usize>) -> String {
         let widths = self.widths(room);
         // A column of numbers has its name to the right, too.
-        let right: Vec<bool> =
-            (0..self.columns.len()).map(|column| self.rows.iter().any(|row| row.get(column).is_some_and(|cell| cell.right))).collect();
-        self.rows.iter().flat_map(|row| self.lines(row, &widths, &right)).collect::<Vec<_>>().join("\n")
+        let right: Vec<bool> = (0..self.columns.len())
+            .map(|column| {
+                self.rows
+                    .iter()
+                    .any(|row| row.get(column).is_some_and(|cell| cell.right))
+            })
+            .collect();
+        self.rows
+            .iter()
+            .flat_map(|row| self.lines(row, &widths, &right))
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     /// How wide each column is; none: it is left out.
     fn widths(&self, room: Option<usize>) -> Vec<Option<usize>> {
-        let widest = |column: usize| self.rows.iter().filter_map(|row| row.get(column)).map(|cell| width(&cell.text)).max().unwrap_or(0);
+        let widest = |column: usize| {
+            self.rows
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| width(&cell.text))
+                .max()
+                .unwrap_or(0)
+        };
         let natural: Vec<usize> = (0..self.columns.len()).map(widest).collect();
-        let Some(room) = room else { return natural.into_iter().map(Some).collect() };
+        let Some(room) = room else {
+            return natural.into_iter().map(Some).collect();
+        };
         let least = |column: usize| match self.columns[column].gives {
             Gives::Nothing => natural[column],
-            _ => natural[column].min(self.columns[column].least.max(width(self.columns[column].name))),
+            _ => natural[column].min(
+                self.columns[column]
+                    .least
+                    .max(width(self.columns[column].name)),
+            ),
         };
-        let mut widths: Vec<Option<usize>> = (0..self.columns.len()).map(|column| Some(least(column))).collect();
-        let mut order: Vec<(u8, usize)> = self.columns.iter().enumerate().filter_map(|(column, one)| Some((one.hides?, column))).collect();
+        let mut widths: Vec<Option<usize>> = (0..self.columns.len())
+            .map(|column| Some(least(column)))
+            .collect();
+        let mut order: Vec<(u8, usize)> = self
+            .columns
+            .iter()
+            .enumerate()
+            .filter_map(|(column, one)| Some((one.hides?, column)))
+            .collect();
         order.sort_unstable();
         for (_, column) in order {
             if taken(&widths) <= room {
@@ -174,7 +244,8 @@ impl Table {
             }
             widths[column] = None;
         }
-        // What is left over goes to those that were cut, evenly, so that the longest text gets the rest.
+        // What is left over goes to those that were cut, evenly, so that the longest text gets the
+        // rest.
         let mut left = room.saturating_sub(taken(&widths));
         let mut grew = true;
         while left > 0 && grew {
@@ -192,8 +263,11 @@ impl Table {
 
     /// A row's lines.
     fn lines(&self, row: &[Cell], widths: &[Option<usize>], right: &[bool]) -> Vec<String> {
-        let shown: Vec<(usize, &Cell, usize)> =
-            row.iter().enumerate().filter_map(|(column, cell)| Some((column, cell, (*widths.get(column)?)?))).collect();
+        let shown: Vec<(usize, &Cell, usize)> = row
+            .iter()
+            .enumerate()
+            .filter_map(|(column, cell)| Some((column, cell, (*widths.get(column)?)?)))
+            .collect();
         let texts: Vec<Vec<String>> = shown
             .iter()
             .map(|(column, cell, room)| match self.columns[*column].gives {
@@ -205,12 +279,19 @@ impl Table {
             })
             .collect();
         let high = texts.iter().map(Vec::len).max().unwrap_or(0);
-        (0..high).map(|line| written(&shown, &texts, line, right)).collect()
+        (0..high)
+            .map(|line| written(&shown, &texts, line, right))
+            .collect()
     }
 }
 
 /// One line of a row. Nothing trails.
-fn written(shown: &[(usize, &Cell, usize)], texts: &[Vec<String>], line: usize, right: &[bool]) -> String {
+fn written(
+    shown: &[(usize, &Cell, usize)],
+    texts: &[Vec<String>],
+    line: usize,
+    right: &[bool],
+) -> String {
     let (mut written, mut blank) = (String::new(), 0);
     for ((column, cell, room), texts) in shown.iter().zip(texts) {
         let text = texts.get(line).map_or("", String::as_str);
@@ -253,7 +334,10 @@ mod tests {
         let mut table = Table::new(["POOL", "LIVE", "WHY"]);
         table.row(["linux".into(), Cell::number(7), Cell::new("").styled(BAD)]);
         table.row(["a".into(), Cell::number(12), "é\u{1b}x".into()]);
-        assert_eq!(bare(&table.to_string()), "POOL   LIVE  WHY\nlinux     7  -\na        12  é\u{fffd}x");
+        assert_eq!(
+            bare(&table.to_string()),
+            "POOL   LIVE  WHY\nlinux     7  -\na        12  é\u{fffd}x"
+        );
     }
 
     fn jobs() -> Table {
@@ -279,7 +363,10 @@ mod tests {
         let wide = jobs().to_string();
         assert_eq!(jobs().fitted(Some(200)), wide);
         assert!(bare(&jobs().fitted(Some(40))).starts_with("JOB    REPOSITORY"));
-        assert!(!bare(&jobs().fitted(Some(44))).contains("COST") && !bare(&jobs().fitted(Some(30))).contains("AGE"));
+        assert!(
+            !bare(&jobs().fitted(Some(44))).contains("COST")
+                && !bare(&jobs().fitted(Some(30))).contains("AGE")
+        );
         assert!(bare(&jobs().fitted(Some(60))).contains("…"));
     }
 
@@ -287,7 +374,10 @@ mod tests {
     fn no_terminal_from_40_columns_on_breaks_a_line() {
         for room in 40..220 {
             let table = bare(&jobs().fitted(Some(room)));
-            assert!(table.lines().all(|line| width(line) <= room), "{room}:\n{table}");
+            assert!(
+                table.lines().all(|line| width(line) <= room),
+                "{room}:\n{table}"
+            );
             assert!(table.contains("43821"));
         }
     }
@@ -296,7 +386,10 @@ mod tests {
     fn what_wraps_goes_on_under_its_column() {
         let mut table = Table::new([Column::new("TIME"), Column::new("WHAT").wraps(10)]);
         table.row(["14:03".into(), "its task pulls the image".into()]);
-        assert_eq!(bare(&table.fitted(Some(22))), "TIME   WHAT\n14:03  its task pulls\n       the image");
+        assert_eq!(
+            bare(&table.fitted(Some(22))),
+            "TIME   WHAT\n14:03  its task pulls\n       the image"
+        );
     }
 
     #[test]
@@ -304,7 +397,10 @@ mod tests {
         let mut table = Table::new(["NAME", "POOL"]);
         table.row(["構築".into(), "linux".into()]);
         table.row(["👩‍💻 a".into(), "arm".into()]);
-        let lines: Vec<usize> = bare(&table.to_string()).lines().map(|line| width(line.rsplit_once(' ').unwrap().0)).collect();
+        let lines: Vec<usize> = bare(&table.to_string())
+            .lines()
+            .map(|line| width(line.rsplit_once(' ').unwrap().0))
+            .collect();
         assert!(lines.iter().all(|before| *before == lines[0]), "{lines:?}");
     }
 }

@@ -4,15 +4,18 @@ use mayfly_config::pools_file::{cpu_in_words, memory_in_words};
 use mayfly_domain::model::price::MicroDollars;
 use mayfly_domain::model::size::{Architecture, Capacity, Size};
 
-/// True for what would move the cursor, or hide or reorder text, on a terminal: control characters (C0, DEL, C1), the line and paragraph separators, marks for
-/// the direction of writing and what has no width, the tag characters among it. Source: Unicode Standard Annex #9 (directions), Technical Report #36, 2.10.
+/// True for what would move the cursor, or hide or reorder text, on a terminal: control characters
+/// (C0, DEL, C1), the line and paragraph separators, marks for the direction of writing and what
+/// has no width, the tag characters among it. Source: Unicode Standard Annex #9 (directions),
+/// Technical Report #36, 2.10.
 #[must_use]
 pub fn disturbs(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// A text that others chose (a job's name, a label, an error), on one line of a terminal: what [disturbs] is shown as `\u{fffd}`.
+/// A text that others chose (a job's name, a label, an error), on one line of a terminal: what
+/// [disturbs] is shown as `\u{fffd}`.
 #[must_use]
 pub fn plain(text: &str) -> String {
     let shown = text.chars().map(|c| match c {
@@ -23,8 +26,9 @@ pub fn plain(text: &str) -> String {
     shown.collect()
 }
 
-/// Text of ours as it goes to a terminal: lines, tabs and colours stay, whatever else [disturbs] is shown as `\u{fffd}`. All that is printed comes by here, so a text
-/// that was forgotten elsewhere does no harm.
+/// Text of ours as it goes to a terminal: lines, tabs and colours stay, whatever else [disturbs] is
+/// shown as `\u{fffd}`. All that is printed comes by here, so a text that was forgotten elsewhere
+/// does no harm.
 #[must_use]
 pub fn harmless(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -35,7 +39,11 @@ pub fn harmless(text: &str) -> String {
             rest = &rest[colour..];
             continue;
         }
-        shown.push(if matches!(c, '\n' | '\t') || !disturbs(c) { c } else { '\u{fffd}' });
+        shown.push(if matches!(c, '\n' | '\t') || !disturbs(c) {
+            c
+        } else {
+            '\u{fffd}'
+        });
         rest = &rest[c.len_utf8()..];
     }
     shown
@@ -48,7 +56,8 @@ fn colour(text: &str) -> Option<usize> {
     parameters[end..].starts_with('m').then_some(2 + end + 1)
 }
 
-/// JSON whose strings hold nothing that [disturbs] as it is: written as `\u0085`, which means the same (RFC 8259, 7).
+/// JSON whose strings hold nothing that [disturbs] as it is: written as `\u0085`, which means the
+/// same (RFC 8259, 7).
 #[must_use]
 pub fn escaped(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
@@ -58,7 +67,9 @@ pub fn escaped(json: &str) -> String {
             shown.push(c);
         } else {
             let mut units = [0; 2];
-            c.encode_utf16(&mut units).iter().for_each(|unit| shown.push_str(&format!("\\u{unit:04x}")));
+            c.encode_utf16(&mut units)
+                .iter()
+                .for_each(|unit| shown.push_str(&format!("\\u{unit:04x}")));
         }
     }
     shown
@@ -67,8 +78,15 @@ pub fn escaped(json: &str) -> String {
 /// A word as a shell reads it back.
 #[must_use]
 pub fn quoted(word: &str) -> String {
-    let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '=' | ':' | '@' | '+' | ',');
-    if !word.is_empty() && word.chars().all(bare) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    let bare = |c: char| {
+        c.is_ascii_alphanumeric()
+            || matches!(c, '-' | '_' | '.' | '/' | '=' | ':' | '@' | '+' | ',')
+    };
+    if !word.is_empty() && word.chars().all(bare) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 /// How wide a text is on a terminal, as far as that can be known.
@@ -80,7 +98,10 @@ pub fn width(text: &str) -> usize {
 /// The longest beginning of a text that is no wider than this.
 fn beginning(text: &str, most: usize) -> &str {
     let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
-    let end = ends.take_while(|end| width(&text[..*end]) <= most).last().unwrap_or(0);
+    let end = ends
+        .take_while(|end| width(&text[..*end]) <= most)
+        .last()
+        .unwrap_or(0);
     &text[..end]
 }
 
@@ -100,17 +121,27 @@ pub fn cut_front(text: &str, most: usize) -> String {
         return text.to_owned();
     }
     let begins = text.char_indices().map(|(at, _)| at);
-    let begin = begins.rev().take_while(|begin| width(&text[*begin..]) < most).last().unwrap_or(text.len());
+    let begin = begins
+        .rev()
+        .take_while(|begin| width(&text[*begin..]) < most)
+        .last()
+        .unwrap_or(text.len());
     format!("…{}", text[begin..].trim_start())
 }
 
-/// How many last characters of an id are shown where it is cut: ids of one burst differ in these only.
+/// How many last characters of an id are shown where it is cut: ids of one burst differ in these
+/// only.
 const TAIL: usize = 4;
 
-/// An id without its middle: its beginning tells when it was made, its end tells it from others of that moment.
+/// An id without its middle: its beginning tells when it was made, its end tells it from others of
+/// that moment.
 #[must_use]
 pub fn cut_middle(text: &str, most: usize) -> String {
-    let tail = text.len().checked_sub(TAIL).and_then(|at| text.get(at..)).unwrap_or_default();
+    let tail = text
+        .len()
+        .checked_sub(TAIL)
+        .and_then(|at| text.get(at..))
+        .unwrap_or_default();
     if width(text) <= most {
         return text.to_owned();
     }
@@ -136,7 +167,11 @@ pub fn wrap(text: &str, most: usize) -> Vec<String> {
         }
         while width(word) > most {
             let part = beginning(word, most);
-            let part = if part.is_empty() { &word[..word.chars().next().map_or(0, char::len_utf8)] } else { part };
+            let part = if part.is_empty() {
+                &word[..word.chars().next().map_or(0, char::len_utf8)]
+            } else {
+                part
+            };
             if let Some(line) = lines.last_mut() {
                 line.push_str(part);
             }
@@ -199,7 +234,12 @@ pub fn size(size: &Size) -> String {
         Capacity::OnDemand => "on demand",
         Capacity::Spot => "Spot",
     };
-    format!("{} vCPU, {}, {} GiB disk, {architecture}, {capacity}", cpu_in_words(size.cpu), memory_in_words(size.memory_mib), size.disk_gib)
+    format!(
+        "{} vCPU, {}, {} GiB disk, {architecture}, {capacity}",
+        cpu_in_words(size.cpu),
+        memory_in_words(size.memory_mib),
+        size.disk_gib
+    )
 }
 
 #[cfg(test)]
@@ -225,7 +265,10 @@ mod tests {
 
     #[test]
     fn a_job_s_name_does_not_paint_on_the_terminal() {
-        assert_eq!(plain("build\u{1b}[2J\r\nok\u{202e}\u{9b}31m é"), "build\u{fffd}[2J  ok\u{fffd}\u{fffd}31m é");
+        assert_eq!(
+            plain("build\u{1b}[2J\r\nok\u{202e}\u{9b}31m é"),
+            "build\u{fffd}[2J  ok\u{fffd}\u{fffd}31m é"
+        );
         for c in DISTURBING {
             assert_eq!(plain(&format!("a{c}b")), "a\u{fffd}b", "{c:?}");
             assert_eq!(harmless(&format!("a{c}b\n\t")), "a\u{fffd}b\n\t", "{c:?}");
@@ -235,17 +278,30 @@ mod tests {
 
     #[test]
     fn colours_pass_and_nothing_else_that_begins_like_them() {
-        assert_eq!(harmless("\u{1b}[1;31mred\u{1b}[0m"), "\u{1b}[1;31mred\u{1b}[0m");
-        assert_eq!(harmless("\u{1b}[2Jx\u{1b}]0;title\u{7}\u{1b}[31"), "\u{fffd}[2Jx\u{fffd}]0;title\u{fffd}\u{fffd}[31");
+        assert_eq!(
+            harmless("\u{1b}[1;31mred\u{1b}[0m"),
+            "\u{1b}[1;31mred\u{1b}[0m"
+        );
+        assert_eq!(
+            harmless("\u{1b}[2Jx\u{1b}]0;title\u{7}\u{1b}[31"),
+            "\u{fffd}[2Jx\u{fffd}]0;title\u{fffd}\u{fffd}[31"
+        );
     }
 
     #[test]
     fn json_for_a_terminal_means_the_same() {
         let text: String = DISTURBING.iter().collect::<String>() + "\n\"é構\\";
-        let json = escaped(&serde_json::to_string_pretty(&serde_json::json!({ "name": text })).unwrap());
+        let json =
+            escaped(&serde_json::to_string_pretty(&serde_json::json!({ "name": text })).unwrap());
         assert!(!json.chars().any(|c| c != '\n' && disturbs(c)), "{json}");
-        assert!(json.contains("\\u009b") && json.contains("\\udb40\\udc41"), "{json}");
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["name"], text);
+        assert!(
+            json.contains("\\u009b") && json.contains("\\udb40\\udc41"),
+            "{json}"
+        );
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&json).unwrap()["name"],
+            text
+        );
     }
 
     #[test]
@@ -265,8 +321,14 @@ mod tests {
 
     #[test]
     fn text_is_wrapped_between_words_and_cut_within_them() {
-        assert_eq!(wrap("its task pulls the image", 14), ["its task pulls", "the image"]);
-        assert_eq!(wrap("arn:aws:ecs:eu-west-1 x", 10), ["arn:aws:ec", "s:eu-west-", "1 x"]);
+        assert_eq!(
+            wrap("its task pulls the image", 14),
+            ["its task pulls", "the image"]
+        );
+        assert_eq!(
+            wrap("arn:aws:ecs:eu-west-1 x", 10),
+            ["arn:aws:ec", "s:eu-west-", "1 x"]
+        );
         assert_eq!(wrap("", 5), [""]);
         assert_eq!(wrap("構築構築", 3), ["構", "築", "構", "築"]);
     }
@@ -281,25 +343,60 @@ mod tests {
 
     #[test]
     fn money_has_four_digits() {
-        for (cost, said) in [(0, "$0.0000"), (49, "$0.0000"), (50, "$0.0001"), (9_710, "$0.0097"), (12_345_678, "$12.3457")] {
+        for (cost, said) in [
+            (0, "$0.0000"),
+            (49, "$0.0000"),
+            (50, "$0.0001"),
+            (9_710, "$0.0097"),
+            (12_345_678, "$12.3457"),
+        ] {
             assert_eq!(dollars(MicroDollars(cost)), said);
         }
     }
 
     #[test]
     fn sizes_are_said_as_the_pools_file_says_them() {
-        let small = Size { cpu: 256, memory_mib: 512, disk_gib: 20, architecture: Architecture::Arm64, capacity: Capacity::Spot };
+        let small = Size {
+            cpu: 256,
+            memory_mib: 512,
+            disk_gib: 20,
+            architecture: Architecture::Arm64,
+            capacity: Capacity::Spot,
+        };
         assert_eq!(size(&small), "0.25 vCPU, 512 MiB, 20 GiB disk, arm64, Spot");
-        let large = Size { cpu: 16384, memory_mib: 32768, disk_gib: 200, architecture: Architecture::X64, capacity: Capacity::OnDemand };
-        assert_eq!(size(&large), "16 vCPU, 32 GiB, 200 GiB disk, x64, on demand");
+        let large = Size {
+            cpu: 16384,
+            memory_mib: 32768,
+            disk_gib: 200,
+            architecture: Architecture::X64,
+            capacity: Capacity::OnDemand,
+        };
+        assert_eq!(
+            size(&large),
+            "16 vCPU, 32 GiB, 200 GiB disk, x64, on demand"
+        );
     }
 
     #[test]
     fn what_is_too_long_is_cut() {
-        assert_eq!((cut("abc", 3).as_str(), cut("abcd", 3).as_str(), cut("ab cd", 4).as_str()), ("abc", "ab…", "ab…"));
-        assert_eq!(cut_middle("01m81rwzxck4pqyh9wff0tabdp", 15), "01m81rwzxc…abdp");
         assert_eq!(
-            (cut("構築する", 5).as_str(), cut_front("acme/app", 8).as_str(), cut_front("acme/app", 5).as_str()),
+            (
+                cut("abc", 3).as_str(),
+                cut("abcd", 3).as_str(),
+                cut("ab cd", 4).as_str()
+            ),
+            ("abc", "ab…", "ab…")
+        );
+        assert_eq!(
+            cut_middle("01m81rwzxck4pqyh9wff0tabdp", 15),
+            "01m81rwzxc…abdp"
+        );
+        assert_eq!(
+            (
+                cut("構築する", 5).as_str(),
+                cut_front("acme/app", 8).as_str(),
+                cut_front("acme/app", 5).as_str()
+            ),
             ("構築…", "acme/app", "…/app")
         );
     }

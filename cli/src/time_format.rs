@@ -36,11 +36,17 @@ impl Rfc3339 {
     #[must_use]
     pub fn clock(self) -> String {
         let seconds = self.0.seconds().rem_euclid(24 * 60 * 60);
-        format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+        format!(
+            "{:02}:{:02}:{:02}",
+            seconds / 3600,
+            seconds / 60 % 60,
+            seconds % 60
+        )
     }
 
-    /// The time of day of something that is not long ago, with its date otherwise: `14:03:07 UTC` or `2026-11-22 14:03:07 UTC`. UTC as in AWS's
-    /// and GitHub's logs, so that people in several places speak of one time.
+    /// The time of day of something that is not long ago, with its date otherwise: `14:03:07 UTC`
+    /// or `2026-11-22 14:03:07 UTC`. UTC as in AWS's and GitHub's logs, so that people in several
+    /// places speak of one time.
     #[must_use]
     pub fn near(self, now: Timestamp) -> String {
         format!("{} UTC", self.column(now))
@@ -76,7 +82,11 @@ pub fn duration_text(duration: Duration) -> String {
 #[must_use]
 pub fn age(now: Timestamp, since: Timestamp) -> String {
     let seconds = now.since(since).as_secs();
-    if seconds < 10 { format!("{seconds}s") } else { duration_text(Duration::from_secs(seconds)) }
+    if seconds < 10 {
+        format!("{seconds}s")
+    } else {
+        duration_text(Duration::from_secs(seconds))
+    }
 }
 
 /// Seconds with three digits after the point, as JSON has durations.
@@ -104,10 +114,17 @@ pub fn duration(text: &str) -> Result<Duration, String> {
             Some(b'd') => 24 * 60 * 60,
             _ => return Err(wrong()),
         };
-        total = number.checked_mul(unit).and_then(|seconds| total.checked_add(seconds)).ok_or_else(wrong)?;
+        total = number
+            .checked_mul(unit)
+            .and_then(|seconds| total.checked_add(seconds))
+            .ok_or_else(wrong)?;
         rest = &rest[digits + 1..];
     }
-    if total == 0 { Err(wrong()) } else { Ok(Duration::from_secs(total)) }
+    if total == 0 {
+        Err(wrong())
+    } else {
+        Ok(Duration::from_secs(total))
+    }
 }
 
 #[cfg(test)]
@@ -120,7 +137,10 @@ mod tests {
     #[test]
     fn times_are_rfc_3339() {
         assert_eq!(Rfc3339(AT).to_string(), "2026-11-22T14:03:07.25Z");
-        assert_eq!(Rfc3339(Timestamp::from_millis(0)).to_string(), "1970-01-01T00:00:00Z");
+        assert_eq!(
+            Rfc3339(Timestamp::from_millis(0)).to_string(),
+            "1970-01-01T00:00:00Z"
+        );
         assert_eq!(Rfc3339(AT).clock(), "14:03:07");
     }
 
@@ -135,8 +155,15 @@ mod tests {
 
     #[test]
     fn spans_are_as_people_say_them() {
-        let cases =
-            [(0, "0s"), (450, "0.4s"), (9_900, "9.9s"), (41_000, "41s"), (192_000, "3m12s"), (7_500_000, "2h05m"), (273_600_000, "3d04h")];
+        let cases = [
+            (0, "0s"),
+            (450, "0.4s"),
+            (9_900, "9.9s"),
+            (41_000, "41s"),
+            (192_000, "3m12s"),
+            (7_500_000, "2h05m"),
+            (273_600_000, "3d04h"),
+        ];
         for (millis, said) in cases {
             assert_eq!(duration_text(Duration::from_millis(millis)), said);
         }
@@ -144,10 +171,29 @@ mod tests {
 
     #[test]
     fn typed_durations_are_read_and_nonsense_is_not() {
-        for (text, seconds) in [("90s", 90), ("30m", 1800), ("2h", 7200), ("7d", 604_800), ("1h30m", 5400)] {
+        for (text, seconds) in [
+            ("90s", 90),
+            ("30m", 1800),
+            ("2h", 7200),
+            ("7d", 604_800),
+            ("1h30m", 5400),
+        ] {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-        for text in ["", "0s", "5", "h", "-1h", "1.5h", "1w", "1h ", "ü", "5ü", "99999999999999999999s", "999999999999999999d"] {
+        for text in [
+            "",
+            "0s",
+            "5",
+            "h",
+            "-1h",
+            "1.5h",
+            "1w",
+            "1h ",
+            "ü",
+            "5ü",
+            "99999999999999999999s",
+            "999999999999999999d",
+        ] {
             assert!(duration(text).is_err(), "{text}");
         }
     }

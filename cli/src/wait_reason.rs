@@ -77,17 +77,30 @@ impl WaitReason {
     /// For this, for this reason.
     #[must_use]
     pub fn new(waits_for: WaitKind, because: impl Into<String>) -> Self {
-        Self { waits_for, because: because.into(), help: None, ahead: None, next_try_at: None, runner: None }
+        Self {
+            waits_for,
+            because: because.into(),
+            help: None,
+            ahead: None,
+            next_try_at: None,
+            runner: None,
+        }
     }
 
     /// With what would help.
     #[must_use]
     pub fn helped(self, help: impl Into<String>) -> Self {
-        Self { help: Some(help.into()), ..self }
+        Self {
+            help: Some(help.into()),
+            ..self
+        }
     }
 
     fn until(self, at: Timestamp) -> Self {
-        Self { next_try_at: Some(Rfc3339(at)), ..self }
+        Self {
+            next_try_at: Some(Rfc3339(at)),
+            ..self
+        }
     }
 }
 
@@ -96,21 +109,41 @@ const PLANNED_RECENTLY: std::time::Duration = timeouts::TICK.saturating_mul(2);
 
 /// What a waiting job of a pool waits for.
 #[must_use]
-pub fn wait_reason(now_of: &PoolStatus, row: &WaitingJob, record: Option<&JobRecord>, now: Timestamp) -> WaitReason {
+pub fn wait_reason(
+    now_of: &PoolStatus,
+    row: &WaitingJob,
+    record: Option<&JobRecord>,
+    now: Timestamp,
+) -> WaitReason {
     if now_of.gone {
-        let why = format!("pool {} was removed; the job is being re-matched", now_of.pool.name);
-        return WaitReason::new(WaitKind::Pool, why).helped("that takes up to a minute; mayfly pools shows the pools in force");
+        let why = format!(
+            "pool {} was removed; the job is being re-matched",
+            now_of.pool.name
+        );
+        return WaitReason::new(WaitKind::Pool, why)
+            .helped("that takes up to a minute; mayfly pools shows the pools in force");
     }
     if let Some((_, hold)) = now_of.plan.holds.iter().find(|(job, _)| *job == row.id) {
         return hold_reason(now_of, row, record, *hold);
     }
-    if now_of.plan.launch.iter().any(|start| start.job == Some(row.id)) {
+    if now_of
+        .plan
+        .launch
+        .iter()
+        .any(|start| start.job == Some(row.id))
+    {
         // What only scaler can know it has written down.
         if let Some(hold) = row.hold.filter(|hold| matches!(hold, HoldReason::NoAnswer)) {
             return hold_reason(now_of, row, record, hold);
         }
-        let waits = WaitReason::new(WaitKind::NextPlan, "scaler is about to start a runner for it");
-        let late = now.since(row.queued_at.max(record.map_or(row.queued_at, |record| record.received_at))) > PLANNED_RECENTLY;
+        let waits = WaitReason::new(
+            WaitKind::NextPlan,
+            "scaler is about to start a runner for it",
+        );
+        let late = now.since(
+            row.queued_at
+                .max(record.map_or(row.queued_at, |record| record.received_at)),
+        ) > PLANNED_RECENTLY;
         return if late {
             waits.helped("scaler runs at least once a minute, so this is late: see the log of the function scaler")
         } else {
@@ -122,17 +155,40 @@ pub fn wait_reason(now_of: &PoolStatus, row: &WaitingJob, record: Option<&JobRec
 
 /// A runner is on its way: the one that holds it in reserve, that was started for it, or any.
 fn covered(now_of: &PoolStatus, row: &WaitingJob, now: Timestamp) -> WaitReason {
-    let holder = row.runner.as_ref().and_then(|holder| now_of.runner(holder)).filter(|holder| !reservation_is_void(row, Some(holder)));
-    let own = |runner: &&Runner| runner.intended == Some(row.id) && runner.state.unregistered() && runner.stop.is_none();
+    let holder = row
+        .runner
+        .as_ref()
+        .and_then(|holder| now_of.runner(holder))
+        .filter(|holder| !reservation_is_void(row, Some(holder)));
+    let own = |runner: &&Runner| {
+        runner.intended == Some(row.id) && runner.state.unregistered() && runner.stop.is_none()
+    };
     let Some(runner) = holder.or_else(|| now_of.look.runners.iter().find(own)) else {
-        let coming = now_of.look.runners.iter().filter(|runner| runner.work.is_none() && runner.stop.is_none()).count();
-        let which =
-            if coming == 1 { "the runner that is starting".to_owned() } else { format!("one of {coming} runners that are starting") };
-        return WaitReason::new(WaitKind::Runner, format!("{which} in pool {} can take it", now_of.pool.name));
+        let coming = now_of
+            .look
+            .runners
+            .iter()
+            .filter(|runner| runner.work.is_none() && runner.stop.is_none())
+            .count();
+        let which = if coming == 1 {
+            "the runner that is starting".to_owned()
+        } else {
+            format!("one of {coming} runners that are starting")
+        };
+        return WaitReason::new(
+            WaitKind::Runner,
+            format!("{which} in pool {} can take it", now_of.pool.name),
+        );
     };
     let (phase, since) = RunnerPhase::of(runner);
-    let waits = WaitReason::new(WaitKind::Runner, format!("its runner {} {}", runner.id, phase.in_words(since, now)));
-    let waits = WaitReason { runner: Some(runner.id.clone()), ..waits };
+    let waits = WaitReason::new(
+        WaitKind::Runner,
+        format!("its runner {} {}", runner.id, phase.in_words(since, now)),
+    );
+    let waits = WaitReason {
+        runner: Some(runner.id.clone()),
+        ..waits
+    };
     match phase {
         RunnerPhase::Registered if now.since(since) > timeouts::TICK => {
             waits.helped("GitHub usually assigns a job within seconds: check that the runner group admits the repository, and that the runner's version is still allowed")
@@ -145,10 +201,18 @@ fn covered(now_of: &PoolStatus, row: &WaitingJob, now: Timestamp) -> WaitReason 
 }
 
 /// No runner is started for it, and why.
-fn hold_reason(now_of: &PoolStatus, row: &WaitingJob, record: Option<&JobRecord>, hold: HoldReason) -> WaitReason {
+fn hold_reason(
+    now_of: &PoolStatus,
+    row: &WaitingJob,
+    record: Option<&JobRecord>,
+    hold: HoldReason,
+) -> WaitReason {
     let health = now_of.look.health.of_with(&row.size, &now_of.look.runners);
     let because = hold.in_words(&now_of.pool.name, row.installation, health.reason.as_ref());
-    let waits = |waits_for| WaitReason { ahead: Some(ahead(now_of, row)), ..WaitReason::new(waits_for, because.clone()) };
+    let waits = |waits_for| WaitReason {
+        ahead: Some(ahead(now_of, row)),
+        ..WaitReason::new(waits_for, because.clone())
+    };
     match hold {
         HoldReason::Job => own_wait(row, record),
         HoldReason::PoolMax(0) => {
@@ -182,22 +246,36 @@ fn hold_reason(now_of: &PoolStatus, row: &WaitingJob, record: Option<&JobRecord>
 
 /// Jobs of the pool without a runner that come before it.
 fn ahead(now_of: &PoolStatus, row: &WaitingJob) -> usize {
-    let uncovered = now_of.plan.holds.iter().map(|(job, _)| *job).chain(now_of.plan.launch.iter().filter_map(|start| start.job));
-    let ranks = uncovered.filter_map(|job| now_of.look.jobs.iter().find(|other| other.id == job)).map(WaitingJob::rank);
+    let uncovered = now_of
+        .plan
+        .holds
+        .iter()
+        .map(|(job, _)| *job)
+        .chain(now_of.plan.launch.iter().filter_map(|start| start.job));
+    let ranks = uncovered
+        .filter_map(|job| now_of.look.jobs.iter().find(|other| other.id == job))
+        .map(WaitingJob::rank);
     ranks.filter(|rank| *rank < row.rank()).count()
 }
 
 /// It must not be served yet, for its own sake: its record says why.
 fn own_wait(row: &WaitingJob, record: Option<&JobRecord>) -> WaitReason {
-    let reason = record.and_then(|record| record.reason.as_ref()).map(ToString::to_string);
+    let reason = record
+        .and_then(|record| record.reason.as_ref())
+        .map(ToString::to_string);
     if row.needs_check {
         return WaitReason::new(
             WaitKind::Answer,
-            reason.unwrap_or_else(|| "Mayfly asks GitHub whether it still waits before it starts a runner".to_owned()),
+            reason.unwrap_or_else(|| {
+                "Mayfly asks GitHub whether it still waits before it starts a runner".to_owned()
+            }),
         )
         .helped("that takes a minute, and GitHub's answers lag two minutes behind");
     }
-    let waits = WaitReason::new(WaitKind::OwnTry, reason.unwrap_or_else(|| "it waits for its next try".to_owned()));
+    let waits = WaitReason::new(
+        WaitKind::OwnTry,
+        reason.unwrap_or_else(|| "it waits for its next try".to_owned()),
+    );
     let waits = match row.not_before {
         Some(at) => waits.until(at),
         None => waits,

@@ -13,10 +13,14 @@ impl Bucket {
     /// A full one.
     #[must_use]
     pub fn full(burst: f64, now: Timestamp) -> Self {
-        Self { left: burst, at: now }
+        Self {
+            left: burst,
+            at: now,
+        }
     }
 
-    /// Whether there is something left. What a request costs is known only after it was let in, so the last one may take more than is there.
+    /// Whether there is something left. What a request costs is known only after it was let in, so
+    /// the last one may take more than is there.
     pub fn lets_in(&mut self, rate: f64, burst: f64, now: Timestamp) -> bool {
         self.left = (self.left + rate * now.since(self.at).as_secs_f64()).min(burst);
         self.at = now;
@@ -45,11 +49,17 @@ mod tests {
             }
             may
         };
-        assert_eq!([0; 5].map(|_| let_in(now)), [true, true, true, false, false]);
+        assert_eq!(
+            [0; 5].map(|_| let_in(now)),
+            [true, true, true, false, false]
+        );
         let later = now.plus(Duration::from_secs(1));
         assert_eq!([0; 3].map(|_| let_in(later)), [true, true, false]);
         let much_later = now.plus(Duration::from_secs(1_000));
-        assert_eq!([0; 4].map(|_| let_in(much_later)), [true, true, true, false]);
+        assert_eq!(
+            [0; 4].map(|_| let_in(much_later)),
+            [true, true, true, false]
+        );
     }
 
     #[test]

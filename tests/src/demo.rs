@@ -1,7 +1,8 @@
-//! The demo: thirty jobs of every kind through the local stack, watched from the outside, with a table of what became of each.
+//! The demo: thirty jobs of every kind through the local stack, watched from the outside, with a
+//! table of what became of each.
 //!
-//! What it says at the end is counted from three sides that know nothing of each other: the GitHub model (what ran), the
-//! Fargate stand-in (what was started) and the ledger (what Mayfly believes).
+//! What it says at the end is counted from three sides that know nothing of each other: the GitHub
+//! model (what ran), the Fargate stand-in (what was started) and the ledger (what Mayfly believes).
 
 mod command;
 mod outcome;
@@ -18,13 +19,15 @@ use crate::stack::{Places, Stack};
 use outcome::{Outcome, Wrong};
 use participants::Part;
 
-/// A demo that takes longer has failed: jobs run for seconds, and every wait of the system that it meets is shorter.
+/// A demo that takes longer has failed: jobs run for seconds, and every wait of the system that it
+/// meets is shorter.
 const LONGEST: Duration = Duration::from_secs(150);
 
 /// How often it looks.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Runs the demo against the stack that is up. `true`: nothing was lost, started twice, or left over.
+/// Runs the demo against the stack that is up. `true`: nothing was lost, started twice, or left
+/// over.
 ///
 /// # Errors
 /// If no stack is up, or a part of it does not answer.
@@ -32,7 +35,9 @@ pub async fn run() -> Result<bool> {
     let places = Places::of_repository()?;
     let stack = Stack::read(&places)?;
     let watch = Watch::new(&stack)?;
-    println!("pools: linux (max 20), small (max 4), arm (max 4), each with its labels, served for organization acme\n");
+    println!(
+        "pools: linux (max 20), small (max 4), arm (max 4), each with its labels, served for organization acme\n"
+    );
     let parts = participants::play(&watch).await.context("queue the jobs")?;
     let forged = watch.forge().await.context("send the forged delivery")?;
     let begun = Instant::now();
@@ -62,9 +67,16 @@ fn explain(outcome: &Outcome, forged: &Forged, parts: &[Part]) {
     println!(
         "a delivery with a wrong signature was answered {} and changed {}",
         forged.status,
-        if outcome.forgery_seen { "the ledger" } else { "nothing" }
+        if outcome.forgery_seen {
+            "the ledger"
+        } else {
+            "nothing"
+        }
     );
-    let repeated = parts.iter().filter(|part| part.kind == participants::Kind::Repeated).count();
+    let repeated = parts
+        .iter()
+        .filter(|part| part.kind == participants::Kind::Repeated)
+        .count();
     println!(
         "{repeated} jobs had every delivery sent three times; {} tasks were started for {} jobs that ran",
         outcome.tasks,
@@ -73,7 +85,9 @@ fn explain(outcome: &Outcome, forged: &Forged, parts: &[Part]) {
     for wrong in &outcome.wrong {
         match wrong {
             Wrong::Lost(job) => println!("lost: job {job} did not end as it should have"),
-            Wrong::TooMany(runners) => println!("duplicate: {runners} runners more than jobs began to wait"),
+            Wrong::TooMany(runners) => {
+                println!("duplicate: {runners} runners more than jobs began to wait")
+            }
             Wrong::Left(what) => println!("left over: {what}"),
         }
     }

@@ -1,8 +1,9 @@
-//! Event files: what the functions get, one file per kind, the same for tests, docs and `make invoke-<function>`.
+//! Event files: what the functions get, one file per kind, the same for tests, docs and
+//! `make invoke-<function>`.
 //!
-//! They are made, never edited: `cargo run -p mayfly-tests --bin events` writes them, and a test says when they are out of
-//! date. Deliveries come from the GitHub model, signed with the secret of GitHub's own example,
-//! [`crate::github::hook::EXAMPLE_SECRET`].
+//! They are made, never edited: `cargo run -p mayfly-tests --bin events` writes them, and a test
+//! says when they are out of date. Deliveries come from the GitHub model, signed with the secret of
+//! GitHub's own example, [`crate::github::hook::EXAMPLE_SECRET`].
 
 mod gateway;
 mod runner;
@@ -68,7 +69,11 @@ pub fn write() -> anyhow::Result<()> {
     let files = all()?;
     let folder = folder()?;
     for path in present()? {
-        let name = path.strip_prefix(&folder).unwrap_or(&path).to_string_lossy().into_owned();
+        let name = path
+            .strip_prefix(&folder)
+            .unwrap_or(&path)
+            .to_string_lossy()
+            .into_owned();
         if !files.contains_key(&name) {
             fs::remove_file(&path).with_context(|| format!("remove {}", path.display()))?;
         }
@@ -89,13 +94,17 @@ pub fn write() -> anyhow::Result<()> {
 /// When it cannot be read.
 pub fn present() -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    let Ok(functions) = fs::read_dir(folder()?) else { return Ok(found) };
+    let Ok(functions) = fs::read_dir(folder()?) else {
+        return Ok(found);
+    };
     for function in functions {
         let function = function.context("read the folder of event files")?.path();
         if !function.is_dir() {
             continue;
         }
-        for file in fs::read_dir(&function).with_context(|| format!("read {}", function.display()))? {
+        for file in
+            fs::read_dir(&function).with_context(|| format!("read {}", function.display()))?
+        {
             let path = file.context("read a folder of event files")?.path();
             if path.extension().is_some_and(|kind| kind == "json") {
                 found.push(path);

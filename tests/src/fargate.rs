@@ -1,8 +1,8 @@
 //! A model of ECS on Fargate, and a server that runs its tasks as local processes.
 //!
-//! The inner half is pure: [`Fargate`] has no clock, no randomness and no I/O. The time and a source
-//! of draws come in with every call as a [`Moment`]; what has to happen in the world comes out as
-//! [`Effect`]s. A simulation drives the very same code that answers HTTP requests here.
+//! The inner half is pure: [`Fargate`] has no clock, no randomness and no I/O. The time and a
+//! source of draws come in with every call as a [`Moment`]; what has to happen in the world comes
+//! out as [`Effect`]s. A simulation drives the very same code that answers HTTP requests here.
 //!
 //! The outer half gives it a world: [`serve`] speaks the AWS JSON 1.1 protocol, runs tasks as
 //! process sessions, serves their credentials and tells the observer function what became of them.

@@ -1,8 +1,9 @@
 //! GitHub, as far as Mayfly can see it: a state machine, and a thin HTTP server around it.
 //!
-//! [`model::Model`] has no async, no clock and no I/O. Every call takes the time, chance comes from a seed, deliveries
-//! wait in an outbox until someone carries them out. So the HTTP server of the local stack and a simulation in virtual
-//! time drive the very same code. What GitHub promises is in here as rules, what it merely tends to do as [`faults`].
+//! [`model::Model`] has no async, no clock and no I/O. Every call takes the time, chance comes from
+//! a seed, deliveries wait in an outbox until someone carries them out. So the HTTP server of the
+//! local stack and a simulation in virtual time drive the very same code. What GitHub promises is
+//! in here as rules, what it merely tends to do as [`faults`].
 //!
 //! | path | what |
 //! | --- | --- |

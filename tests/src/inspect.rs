@@ -1,4 +1,5 @@
-//! The running local stack, seen from outside: GitHub's and Fargate's own tables, and the ledger as it lies in the table.
+//! The running local stack, seen from outside: GitHub's and Fargate's own tables, and the ledger as
+//! it lies in the table.
 
 mod ledger;
 
@@ -69,7 +70,10 @@ impl Watch {
     /// If no HTTP client can be made.
     pub fn new(stack: &Stack) -> Result<Self> {
         Ok(Self {
-            client: Client::builder().no_proxy().build().context("make an HTTP client")?,
+            client: Client::builder()
+                .no_proxy()
+                .build()
+                .context("make an HTTP client")?,
             github: stack.github_url.clone(),
             fargate: stack.fargate_url.clone(),
             ledger: LedgerView::new(stack),
@@ -78,9 +82,21 @@ impl Watch {
 
     async fn get<T: DeserializeOwned>(&self, base: &str, path: &str) -> Result<T> {
         let url = format!("{base}/_model/{path}");
-        let answer = self.client.get(&url).send().await.with_context(|| format!("ask {url}"))?;
-        ensure!(answer.status().is_success(), "{url} answered {}", answer.status());
-        answer.json().await.with_context(|| format!("understand {url}"))
+        let answer = self
+            .client
+            .get(&url)
+            .send()
+            .await
+            .with_context(|| format!("ask {url}"))?;
+        ensure!(
+            answer.status().is_success(),
+            "{url} answered {}",
+            answer.status()
+        );
+        answer
+            .json()
+            .await
+            .with_context(|| format!("understand {url}"))
     }
 
     /// Tells the GitHub model something.
@@ -89,7 +105,12 @@ impl Watch {
     /// If it does not answer.
     pub async fn post(&self, path: &str, body: &Value) -> Result<reqwest::Response> {
         let url = format!("{}/_model/{path}", self.github);
-        self.client.post(&url).json(body).send().await.with_context(|| format!("ask {url}"))
+        self.client
+            .post(&url)
+            .json(body)
+            .send()
+            .await
+            .with_context(|| format!("ask {url}"))
     }
 
     /// Queues jobs; their ids.
@@ -104,8 +125,17 @@ impl Watch {
         let mut wish = wish.clone();
         wish["count"] = json!(count);
         let answer = self.post("jobs", &wish).await?;
-        ensure!(answer.status().is_success(), "the GitHub model refused {wish}: {}", answer.text().await?);
-        Ok(answer.json::<Vec<Queued>>().await?.into_iter().map(|job| job.id).collect())
+        ensure!(
+            answer.status().is_success(),
+            "the GitHub model refused {wish}: {}",
+            answer.text().await?
+        );
+        Ok(answer
+            .json::<Vec<Queued>>()
+            .await?
+            .into_iter()
+            .map(|job| job.id)
+            .collect())
     }
 
     /// Approves a job that waits at its gate; `false` if it does not wait there (yet).
@@ -113,7 +143,11 @@ impl Watch {
     /// # Errors
     /// If the stack does not answer, or not as it should.
     pub async fn approve(&self, job: i64) -> Result<bool> {
-        Ok(self.post(&format!("jobs/{job}/approve"), &json!({})).await?.status().is_success())
+        Ok(self
+            .post(&format!("jobs/{job}/approve"), &json!({}))
+            .await?
+            .status()
+            .is_success())
     }
 
     /// All jobs.
@@ -139,10 +173,14 @@ impl Watch {
     pub async fn tasks(&self) -> Result<Vec<(String, String)>> {
         let tasks: Vec<Value> = self.get(&self.fargate, "tasks").await?;
         let text = |task: &Value, name: &str| task[name].as_str().unwrap_or_default().to_owned();
-        Ok(tasks.iter().map(|task| (text(task, "taskArn"), text(task, "lastStatus"))).collect())
+        Ok(tasks
+            .iter()
+            .map(|task| (text(task, "taskArn"), text(task, "lastStatus")))
+            .collect())
     }
 
-    /// Has a delivery sent whose signature is wrong, for a job that does not exist, and waits for the answer to it.
+    /// Has a delivery sent whose signature is wrong, for a job that does not exist, and waits for
+    /// the answer to it.
     ///
     /// # Errors
     /// If the stack does not answer, or not as it should.
@@ -156,12 +194,23 @@ impl Watch {
                 "labels": ["self-hosted", "linux", "x64", "mayfly"], "created_at": "2026-01-01T00:00:00Z", "started_at": "2026-01-01T00:00:00Z",
             },
         });
-        let made: Value =
-            self.post("deliveries", &json!({ "event": "workflow_job", "payload": payload, "signing": "wrong" })).await?.json().await?;
+        let made: Value = self
+            .post(
+                "deliveries",
+                &json!({ "event": "workflow_job", "payload": payload, "signing": "wrong" }),
+            )
+            .await?
+            .json()
+            .await?;
         for _ in 0..200 {
             let deliveries: Vec<Value> = self.get(&self.github, "deliveries").await?;
-            let sent = deliveries.iter().find(|delivery| delivery["id"] == made["id"]);
-            if let Some(status) = sent.and_then(|sent| sent["status_code"].as_u64()).and_then(|code| u16::try_from(code).ok()) {
+            let sent = deliveries
+                .iter()
+                .find(|delivery| delivery["id"] == made["id"]);
+            if let Some(status) = sent
+                .and_then(|sent| sent["status_code"].as_u64())
+                .and_then(|code| u16::try_from(code).ok())
+            {
                 return Ok(Forged { job, status });
             }
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;

@@ -1,10 +1,12 @@
 //! A model of the ledger's table, as unkind as DynamoDB.
 //!
-//! [`Table`] is pure: no async, no clock, no randomness. A transaction goes through it in steps (begun, decided, shown item by item,
-//! finished), so that a simulation can put anything between two of them. [`Model`] gives it a [`Store`](mayfly_ledger::Store): who calls is
-//! counted, what goes wrong is said by [`Fault`]s, and how long each step takes by a [`Pace`].
+//! [`Table`] is pure: no async, no clock, no randomness. A transaction goes through it in steps
+//! (begun, decided, shown item by item, finished), so that a simulation can put anything between
+//! two of them. [`Model`] gives it a [`Store`](mayfly_ledger::Store): who calls is counted, what
+//! goes wrong is said by [`Fault`]s, and how long each step takes by a [`Pace`].
 //!
-//! What DynamoDB promises (developer guide, "Isolation levels for DynamoDB transactions"), and so the model:
+//! What DynamoDB promises (developer guide, "Isolation levels for DynamoDB transactions"), and so
+//! the model:
 //!
 //! | operation | of a transaction under way it sees |
 //! | --- | --- |

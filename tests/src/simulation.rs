@@ -1,7 +1,10 @@
-//! The deterministic simulation: the real functions on models of everything they talk to, in virtual time, told as many stories as there are seeds.
+//! The deterministic simulation: the real functions on models of everything they talk to, in
+//! virtual time, told as many stories as there are seeds.
 //!
-//! A seed makes a [`Scenario`]: pools, pushes, cancellations, changes of settings, outages, attacks, and what goes wrong by itself. [`run_story`] tells
-//! it, and holds every step and the end of it against the promises of docs/RELIABILITY.md by what the models know. The same seed tells the same story.
+//! A seed makes a [`Scenario`]: pools, pushes, cancellations, changes of settings, outages,
+//! attacks, and what goes wrong by itself. [`run_story`] tells it, and holds every step and the end
+//! of it against the promises of docs/RELIABILITY.md by what the models know. The same seed tells
+//! the same story.
 
 mod actions;
 mod attackers;
@@ -40,8 +43,8 @@ pub use pace::PerMinute;
 pub use recorder::{CallName, Calls, Keep};
 pub use run::main;
 pub use scenario::{
-    Act, Action, Batch, CallFaultKind, Fake, FaultProfile, Moment, NthCallFault, Outage, PlatformSpec, PoolSpec, PoolsFile, Rate, Scenario,
-    Stranger, Tight, Timing,
+    Act, Action, Batch, CallFaultKind, Fake, FaultProfile, Moment, NthCallFault, Outage,
+    PlatformSpec, PoolSpec, PoolsFile, Rate, Scenario, Stranger, Tight, Timing,
 };
 pub use shrink::{Shrunk, shrink, smallest};
 pub use story_run::{RunResult, run_story};

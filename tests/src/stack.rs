@@ -1,7 +1,9 @@
-//! The local stack: AWS, GitHub and Fargate as processes on loopback, with the unchanged template deployed on them.
+//! The local stack: AWS, GitHub and Fargate as processes on loopback, with the unchanged template
+//! deployed on them.
 //!
-//! [`up`] starts it and returns when a signed delivery is answered, [`down`] ends every process of it, also those that a
-//! killed `up` left behind. Anyone who wants to talk to a running stack reads its [`Stack`] description.
+//! [`up`] starts it and returns when a signed delivery is answered, [`down`] ends every process of
+//! it, also those that a killed `up` left behind. Anyone who wants to talk to a running stack reads
+//! its [`Stack`] description.
 //!
 //! | process | what |
 //! | --- | --- |

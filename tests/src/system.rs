@@ -1,4 +1,5 @@
-//! The whole system in one process and in virtual time: the real functions, on models of everything they talk to.
+//! The whole system in one process and in virtual time: the real functions, on models of everything
+//! they talk to.
 //!
 //! | part | what it is here |
 //! | --- | --- |
@@ -9,12 +10,15 @@
 //! | SQS, SSM, Lambda, EventBridge | [`Queue`], [`Parameters`], time limits and retries of invocations |
 //! | containers | what `entrypoint.sh`, the runner and its hook do, step by step |
 //!
-//! One thread, tokio's paused clock, every draw from one seed: the same seed tells the same story. A test says what happens
-//! ([`System::queue_jobs`], faults of the models), lets time pass ([`System::until`]) and looks at what came of it.
+//! One thread, tokio's paused clock, every draw from one seed: the same seed tells the same story.
+//! A test says what happens ([`System::queue_jobs`], faults of the models), lets time pass
+//! ([`System::until`]) and looks at what came of it.
 //!
-//! What goes wrong is said in four places: the [`FaultInjector`] strikes calls of functions, one by one; [`PlatformRates`] are what Lambda, SQS and EventBridge
-//! may do without anything being at fault; the models have faults of their own; and the table's [`DynamoQuirks`](crate::ledger::DynamoQuirks). A
-//! [`EventListener`] is told everything that happens. Processes of functions have memories of their own, which die with them.
+//! What goes wrong is said in four places: the [`FaultInjector`] strikes calls of functions, one by
+//! one; [`PlatformRates`] are what Lambda, SQS and EventBridge may do without anything being at
+//! fault; the models have faults of their own; and the table's
+//! [`DynamoQuirks`](crate::ledger::DynamoQuirks). A [`EventListener`] is told everything that
+//! happens. Processes of functions have memories of their own, which die with them.
 
 mod calls;
 mod capacity;

@@ -1,8 +1,9 @@
 //! `mayfly apply`: a pools file into force.
 //!
-//! SSM knows no conditional write. So the command takes a lock in the ledger first, and under it looks if the version is still the one that the plan was made
-//! from; the write itself is made once and within the lock's time. Other programs that write the parameter are not kept out: what they wrote before is
-//! seen and refused, what they write in that very moment is told.
+//! SSM knows no conditional write. So the command takes a lock in the ledger first, and under it
+//! looks if the version is still the one that the plan was made from; the write itself is made once
+//! and within the lock's time. Other programs that write the parameter are not kept out: what they
+//! wrote before is seen and refused, what they write in that very moment is told.
 
 use std::io::{BufRead, BufReader, IsTerminal as _};
 use std::path::{Path, PathBuf};
@@ -82,7 +83,8 @@ pub struct Change<'a> {
 pub struct Applied {
     /// The version that is in force now.
     pub version: u64,
-    /// Versions that someone wrote by other means in that very moment, and that this one took the place of.
+    /// Versions that someone wrote by other means in that very moment, and that this one took the
+    /// place of.
     pub replaced: Vec<u64>,
     /// Pools that could not be woken: the tick wakes them within a minute.
     pub not_woken: Vec<PoolName>,
@@ -92,16 +94,26 @@ pub struct Applied {
 ///
 /// # Errors
 ///
-/// If someone else does, or did since the plan was made, or the file was not written: nothing changed, or it is said that this is not known.
-pub async fn carry_out<S: Store, P: PoolsStore, W: Wakes>(means: &Means<'_, S, P, W>, change: Change<'_>) -> Result<Applied, Failure> {
-    let begun = means.ledger.acquire_apply_lock(change.by, (means.clock)()).await;
+/// If someone else does, or did since the plan was made, or the file was not written: nothing
+/// changed, or it is said that this is not known.
+pub async fn carry_out<S: Store, P: PoolsStore, W: Wakes>(
+    means: &Means<'_, S, P, W>,
+    change: Change<'_>,
+) -> Result<Applied, Failure> {
+    let begun = means
+        .ledger
+        .acquire_apply_lock(change.by, (means.clock)())
+        .await;
     let applying = match begun.map_err(|error| ledger_refused("begin to apply", &error))? {
         Ok(applying) => applying,
         Err(other) => return Err(taken(&other)),
     };
     let written = write(means, change, &applying).await;
     // What is not ended runs out by itself.
-    let _ = means.ledger.release_apply_lock(&applying, written.as_ref().ok().copied()).await;
+    let _ = means
+        .ledger
+        .release_apply_lock(&applying, written.as_ref().ok().copied())
+        .await;
     let version = written?;
     let mut not_woken = Vec::new();
     for pool in change.pools {
@@ -109,12 +121,26 @@ pub async fn carry_out<S: Store, P: PoolsStore, W: Wakes>(means: &Means<'_, S, P
             not_woken.push(pool.clone());
         }
     }
-    Ok(Applied { version, replaced: (change.from.unwrap_or(0) + 1..version).collect(), not_woken })
+    Ok(Applied {
+        version,
+        replaced: (change.from.unwrap_or(0) + 1..version).collect(),
+        not_woken,
+    })
 }
 
 fn taken(other: &ApplyLock) -> Failure {
-    let problem = format!("{} has been applying a pools file since {}", other.by, Rfc3339(other.at));
-    Failure::new(problem, format!("nothing was changed: try again in a moment, or after {} if nothing comes of it", Rfc3339(other.until)))
+    let problem = format!(
+        "{} has been applying a pools file since {}",
+        other.by,
+        Rfc3339(other.at)
+    );
+    Failure::new(
+        problem,
+        format!(
+            "nothing was changed: try again in a moment, or after {} if nothing comes of it",
+            Rfc3339(other.until)
+        ),
+    )
 }
 
 /// The write, with the right to apply in hand.
@@ -125,19 +151,38 @@ async fn write<S: Store, P: PoolsStore, W: Wakes>(
 ) -> Result<u64, Failure> {
     let newest = means.parameter.version(None).await?;
     if newest.as_ref().map(|newest| newest.number) != change.from {
-        return Err(overtaken(means.parameter, newest.map(|newest| (newest.number, newest.at)), change.from).await);
+        return Err(overtaken(
+            means.parameter,
+            newest.map(|newest| (newest.number, newest.at)),
+            change.from,
+        )
+        .await);
     }
     if (means.clock)().since(applying.at) > WRITE_WITHIN {
-        return Err(Failure::new("AWS answered so slowly that another user may be applying by now", "nothing was changed: try again"));
+        return Err(Failure::new(
+            "AWS answered so slowly that another user may be applying by now",
+            "nothing was changed: try again",
+        ));
     }
-    match means.parameter.write(change.text, change.from.is_none()).await? {
+    match means
+        .parameter
+        .write(change.text, change.from.is_none())
+        .await?
+    {
         Written::As(version) => Ok(version),
         Written::Exists => {
             let newest = means.parameter.version(None).await?;
-            Err(overtaken(means.parameter, newest.map(|newest| (newest.number, newest.at)), change.from).await)
+            Err(overtaken(
+                means.parameter,
+                newest.map(|newest| (newest.number, newest.at)),
+                change.from,
+            )
+            .await)
         }
         Written::Unknown(why) => match means.parameter.version(None).await? {
-            Some(now) if now.text == change.text && Some(now.number) > change.from => Ok(now.number),
+            Some(now) if now.text == change.text && Some(now.number) > change.from => {
+                Ok(now.number)
+            }
             _ => Err(Failure::new(
                 format!("it is not known if the file was written: {why}"),
                 "see mayfly pools in a minute, then apply again",
@@ -146,7 +191,11 @@ async fn write<S: Store, P: PoolsStore, W: Wakes>(
     }
 }
 
-async fn overtaken<P: PoolsStore>(parameter: &P, newest: Option<(u64, Option<Timestamp>)>, from: Option<u64>) -> Failure {
+async fn overtaken<P: PoolsStore>(
+    parameter: &P,
+    newest: Option<(u64, Option<Timestamp>)>,
+    from: Option<u64>,
+) -> Failure {
     let Some((number, at)) = newest else {
         return Failure::new(
             "the pools file is gone: its parameter was deleted since the plan was made",
@@ -155,10 +204,18 @@ async fn overtaken<P: PoolsStore>(parameter: &P, newest: Option<(u64, Option<Tim
     };
     let author = parameter.author(number).await;
     let by = author.map(|by| format!(" by {by}")).unwrap_or_default();
-    let at = at.map(|at| format!(" at {}", Rfc3339(at))).unwrap_or_default();
-    let from = from.map_or_else(|| "when there was none".to_owned(), |from| format!("from version {from}"));
+    let at = at
+        .map(|at| format!(" at {}", Rfc3339(at)))
+        .unwrap_or_default();
+    let from = from.map_or_else(
+        || "when there was none".to_owned(),
+        |from| format!("from version {from}"),
+    );
     let problem = format!("version {number} was applied{by}{at}, and the plan was made {from}");
-    Failure::new(problem, "nothing was changed: plan again, your file may undo what that version does")
+    Failure::new(
+        problem,
+        "nothing was changed: plan again, your file may undo what that version does",
+    )
 }
 
 /// The answer as JSON.
@@ -181,9 +238,14 @@ pub fn in_words(applied: &Applied) -> (Vec<String>, String) {
     };
     let mut besides: Vec<String> = applied.replaced.iter().map(replaced).collect();
     if !applied.not_woken.is_empty() {
-        besides.push(warning("not every pool could be woken: the next tick does it, within a minute"));
+        besides.push(warning(
+            "not every pool could be woken: the next tick does it, within a minute",
+        ));
     }
-    let answer = format!("{GOOD}applied:{GOOD:#} version {} is in force; every function knows it within a minute", applied.version);
+    let answer = format!(
+        "{GOOD}applied:{GOOD:#} version {} is in force; every function knows it within a minute",
+        applied.version
+    );
     (besides, answer)
 }
 
@@ -194,14 +256,28 @@ impl Apply {
     ///
     /// If nothing was applied.
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
-        let confirm = if self.yes { None } else { Some(self.confirmation()?) };
-        let from_file = self.file.as_ref().map(|file| readable(file, screen)).transpose()?;
+        let confirm = if self.yes {
+            None
+        } else {
+            Some(self.confirmation()?)
+        };
+        let from_file = self
+            .file
+            .as_ref()
+            .map(|file| readable(file, screen))
+            .transpose()?;
         crate::wait_for(async {
             let connected = connect(global).await?;
             connected.announce(screen);
             let whereabouts = connected.whereabouts();
             let (readable, name) = match (from_file, self.version) {
-                (Some(readable), _) => (readable, self.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default()),
+                (Some(readable), _) => (
+                    readable,
+                    self.file
+                        .as_ref()
+                        .map(|file| file.display().to_string())
+                        .unwrap_or_default(),
+                ),
                 (None, number) => earlier(&connected, number, screen).await?,
             };
             let prepared = prepare(connected, (&readable, name), screen).await?;
@@ -222,40 +298,85 @@ impl Apply {
         })
     }
 
-    /// Where a person confirms: the terminal on stdin; the process's own terminal if the file comes from stdin.
+    /// Where a person confirms: the terminal on stdin; the process's own terminal if the file comes
+    /// from stdin.
     fn confirmation(&self) -> Result<Box<dyn BufRead>, Failure> {
-        let none = || Failure::new("no terminal to confirm in", "pass --yes to apply without confirmation");
+        let none = || {
+            Failure::new(
+                "no terminal to confirm in",
+                "pass --yes to apply without confirmation",
+            )
+        };
         if !std::io::stderr().is_terminal() {
             return Err(none());
         }
         if self.file.as_deref().is_some_and(is_stdin) {
-            return std::fs::File::open("/dev/tty").map(|tty| Box::new(BufReader::new(tty)) as Box<dyn BufRead>).map_err(|_| none());
+            return std::fs::File::open("/dev/tty")
+                .map(|tty| Box::new(BufReader::new(tty)) as Box<dyn BufRead>)
+                .map_err(|_| none());
         }
-        if std::io::stdin().is_terminal() { Ok(Box::new(BufReader::new(std::io::stdin()))) } else { Err(none()) }
+        if std::io::stdin().is_terminal() {
+            Ok(Box::new(BufReader::new(std::io::stdin())))
+        } else {
+            Err(none())
+        }
     }
 }
 
 /// An earlier version of the file, and what it is called.
-async fn earlier(connected: &Connected, number: Option<u64>, screen: &Screen) -> Result<(Readable, String), Failure> {
+async fn earlier(
+    connected: &Connected,
+    number: Option<u64>,
+    screen: &Screen,
+) -> Result<(Readable, String), Failure> {
     let version = connected.ssm_pools_store().version(number).await?;
     let Some(version) = version else {
         let number = number.map(|number| number.to_string()).unwrap_or_default();
-        return Err(Failure::new(format!("there is no version {number} of the pools file"), "AWS keeps the last 100: see mayfly pools"));
+        return Err(Failure::new(
+            format!("there is no version {number} of the pools file"),
+            "AWS keeps the last 100: see mayfly pools",
+        ));
     };
     let name = format!("version {}", version.number);
     Ok((readable_text(version.text, Path::new(&name), screen)?, name))
 }
 
 async fn apply(prepared: &Prepared, text: &str) -> Result<Applied, Failure> {
-    let Prepared { connected, newest, plan } = prepared;
+    let Prepared {
+        connected,
+        newest,
+        plan,
+    } = prepared;
     let by = caller(&connected.sdk).await;
     let pools: Vec<PoolName> = plan.pools.iter().map(|pool| pool.pool.clone()).collect();
-    let (ledger, parameter, wakes) = (connected.ledger(), connected.ssm_pools_store(), connected.wakes());
-    let means = Means { ledger: &ledger, parameter: &parameter, wakes: &wakes, clock: &system_clock };
-    carry_out(&means, Change { by: &by, from: newest.as_ref().map(|newest| newest.number), text, pools: &pools }).await
+    let (ledger, parameter, wakes) = (
+        connected.ledger(),
+        connected.ssm_pools_store(),
+        connected.wakes(),
+    );
+    let means = Means {
+        ledger: &ledger,
+        parameter: &parameter,
+        wakes: &wakes,
+        clock: &system_clock,
+    };
+    carry_out(
+        &means,
+        Change {
+            by: &by,
+            from: newest.as_ref().map(|newest| newest.number),
+            text,
+            pools: &pools,
+        },
+    )
+    .await
 }
 
-fn agreed(screen: &Screen, whereabouts: &str, mut confirm: Box<dyn BufRead>) -> Result<bool, Failure> {
+fn agreed(
+    screen: &Screen,
+    whereabouts: &str,
+    mut confirm: Box<dyn BufRead>,
+) -> Result<bool, Failure> {
     screen.ask(format_args!("Apply to {whereabouts}? Type \"yes\": "));
     let mut line = String::new();
     let read = confirm.read_line(&mut line);
@@ -268,7 +389,9 @@ fn answer(screen: &Screen, plan: &Plan, applied: Option<&Applied>) -> Result<Exi
         screen.print_json(&Answer { plan, applied })?;
         return Ok(Exit::Done);
     }
-    let Some(applied) = applied else { return Ok(Exit::Done) };
+    let Some(applied) = applied else {
+        return Ok(Exit::Done);
+    };
     let (besides, done) = in_words(applied);
     besides.iter().for_each(|text| screen.say(text));
     screen.print(done);

@@ -69,12 +69,22 @@ impl Check {
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
         let text = text(&self.file)?;
         let vcpus = self.vcpus(global)?;
-        let Review { pools, doubts, notes } = review(&text, NO_VERSION, vcpus);
+        let Review {
+            pools,
+            doubts,
+            notes,
+        } = review(&text, NO_VERSION, vcpus);
         let problems = pools.as_ref().err().map(Vec::as_slice).unwrap_or_default();
-        let names: Vec<&str> = pools.iter().flat_map(|pools| &pools.pools).map(|pool| pool.name.as_str()).collect();
+        let names: Vec<&str> = pools
+            .iter()
+            .flat_map(|pools| &pools.pools)
+            .map(|pool| pool.name.as_str())
+            .collect();
         if screen.json() {
-            let findings =
-                problems.iter().map(|problem| finding("error", problem)).chain(doubts.iter().map(|doubt| finding("warning", doubt)));
+            let findings = problems
+                .iter()
+                .map(|problem| finding("error", problem))
+                .chain(doubts.iter().map(|doubt| finding("warning", doubt)));
             screen.print_json(&Answer {
                 file: self.file.display().to_string(),
                 pools: names,
@@ -99,13 +109,21 @@ impl Check {
 
     /// What the account may run: as was said, else as AWS says, if it is to be asked.
     fn vcpus(&self, global: &Global) -> Result<Vcpus, Failure> {
-        let said = Vcpus { on_demand: self.vcpus, spot: self.spot_vcpus };
+        let said = Vcpus {
+            on_demand: self.vcpus,
+            spot: self.spot_vcpus,
+        };
         if !self.quota || (said.on_demand.is_some() && said.spot.is_some()) {
             return Ok(said);
         }
-        let Allowed { on_demand, spot, .. } = crate::wait_for(async { Ok(gather(&ServiceQuotas::new(&sdk(global).await?)).await) })?;
+        let Allowed {
+            on_demand, spot, ..
+        } = crate::wait_for(async { Ok(gather(&ServiceQuotas::new(&sdk(global).await?)).await) })?;
         let asked = |said: Option<u32>, asked: Result<u32, Failure>| said.map_or(asked, Ok);
-        Ok(Vcpus { on_demand: Some(asked(said.on_demand, on_demand)?), spot: Some(asked(said.spot, spot)?) })
+        Ok(Vcpus {
+            on_demand: Some(asked(said.on_demand, on_demand)?),
+            spot: Some(asked(said.spot, spot)?),
+        })
     }
 
     fn sum_up(&self, screen: &Screen, (problems, doubts): (usize, usize), pools: &[&str]) {
@@ -113,12 +131,33 @@ impl Check {
         if problems > 0 {
             return screen.say(format_args!("{file}: {}", counted(problems, "error")));
         }
-        let warnings = if doubts > 0 { format!(", {}", counted(doubts, "warning")) } else { String::new() };
-        screen.print(format_args!("{GOOD}{file}:{GOOD:#} {}{warnings}: {}", counted(pools.len(), "pool"), pools.join(", ")));
+        let warnings = if doubts > 0 {
+            format!(", {}", counted(doubts, "warning"))
+        } else {
+            String::new()
+        };
+        screen.print(format_args!(
+            "{GOOD}{file}:{GOOD:#} {}{warnings}: {}",
+            counted(pools.len(), "pool"),
+            pools.join(", ")
+        ));
     }
 }
 
 fn finding<'a>(severity: &'static str, problem: &'a Problem) -> Finding<'a> {
-    let Problem { line, column, path, message, hint } = problem;
-    Finding { severity, line: *line, column: *column, path, message, hint }
+    let Problem {
+        line,
+        column,
+        path,
+        message,
+        hint,
+    } = problem;
+    Finding {
+        severity,
+        line: *line,
+        column: *column,
+        path,
+        message,
+        hint,
+    }
 }

@@ -47,7 +47,8 @@ pub struct Doctor {
     /// Start no task that checks what runners need: images, GitHub, the front door
     #[arg(long)]
     no_probe: bool,
-    /// Repair what is safe to repair: where GitHub delivers, and how; runner groups that pools name and GitHub does not have
+    /// Repair what is safe to repair: where GitHub delivers, and how; runner groups that pools name
+    /// and GitHub does not have
     #[arg(long)]
     fix: bool,
 }
@@ -61,7 +62,11 @@ impl Doctor {
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
         crate::wait_for(async {
             let Found { told, rest } = self.look(global, screen).await?;
-            let report = Report::new(&global.stack, system_clock(), told.iter().chain(&rest).cloned().collect());
+            let report = Report::new(
+                &global.stack,
+                system_clock(),
+                told.iter().chain(&rest).cloned().collect(),
+            );
             if screen.json() {
                 screen.print_json(&report)?;
             } else if told.is_empty() {
@@ -78,10 +83,22 @@ impl Doctor {
         progress.say("asking AWS who this is ...");
         let sdk = match sdk(global).await {
             Ok(sdk) => sdk,
-            Err(failure) => return Ok(Found::at_once(stranded(&Identity { who: Err(failure.clone()), clocks: None }, &failure))),
+            Err(failure) => {
+                return Ok(Found::at_once(stranded(
+                    &Identity {
+                        who: Err(failure.clone()),
+                        clocks: None,
+                    },
+                    &failure,
+                )));
+            }
         };
         let identity = identity::ask(&sdk).await;
-        let connected = if identity.who.is_ok() { connect_with(sdk, global).await } else { Err(Failure::new("", "")) };
+        let connected = if identity.who.is_ok() {
+            connect_with(sdk, global).await
+        } else {
+            Err(Failure::new("", ""))
+        };
         match connected {
             Ok(connected) => self.examine(&connected, identity, (screen, progress)).await,
             Err(failure) => Ok(Found::at_once(stranded(&identity, &failure))),
@@ -112,7 +129,10 @@ impl Doctor {
             let rest = probe::look(connected, pools, facts.github_url())
                 .await
                 .unwrap_or_else(|failure| vec![Finding::not_seen(Area::Network, &failure)]);
-            return Ok(Found { told: findings, rest });
+            return Ok(Found {
+                told: findings,
+                rest,
+            });
         }
         Ok(Found::at_once(findings))
     }
@@ -128,16 +148,24 @@ struct Found {
 
 impl Found {
     fn at_once(findings: Vec<Finding>) -> Self {
-        Self { told: Vec::new(), rest: findings }
+        Self {
+            told: Vec::new(),
+            rest: findings,
+        }
     }
 }
 
-/// What can be said of a deployment that is not within reach. Why credentials do not work is told once.
+/// What can be said of a deployment that is not within reach. Why credentials do not work is told
+/// once.
 fn stranded(identity: &Identity, failure: &Failure) -> Vec<Finding> {
     let mut findings = identity::credentials(identity, None);
     findings.push(identity::clock(identity));
     if identity.who.is_ok() {
-        findings.push(Finding::error(Area::Credentials, &*failure.problem, &failure.hint));
+        findings.push(Finding::error(
+            Area::Credentials,
+            &*failure.problem,
+            &failure.hint,
+        ));
     }
     findings
 }

@@ -44,8 +44,15 @@ impl Explain {
             let connected = connect(global).await?;
             let pools = connected.active_pools(screen).await?;
             let now = system_clock();
-            let asked = report::gather(&connected.ledger(), pools.as_deref(), (self.job.id, &connected.github_url().await?), now).await;
-            let Some(report) = asked.map_err(|error| ledger_refused("read the job", &error))? else {
+            let asked = report::gather(
+                &connected.ledger(),
+                pools.as_deref(),
+                (self.job.id, &connected.github_url().await?),
+                now,
+            )
+            .await;
+            let Some(report) = asked.map_err(|error| ledger_refused("read the job", &error))?
+            else {
                 return self.outside(&connected, pools.as_deref(), screen).await;
             };
             if screen.json() {
@@ -58,13 +65,29 @@ impl Explain {
     }
 
     /// The ledger does not know it: GitHub may.
-    async fn outside(&self, connected: &Connected, pools: Option<&Pools>, screen: &Screen) -> Result<Exit, Failure> {
+    async fn outside(
+        &self,
+        connected: &Connected,
+        pools: Option<&Pools>,
+        screen: &Screen,
+    ) -> Result<Exit, Failure> {
         let now = system_clock();
         let answer = match (&self.job.repository, pools) {
-            (None, _) => github_lookup::unasked(&self.job, "an id alone does not tell where the job is; give its URL", now),
-            (Some(_), None) => github_lookup::unasked(&self.job, "without a pools file it is not known what Mayfly serves", now),
+            (None, _) => github_lookup::unasked(
+                &self.job,
+                "an id alone does not tell where the job is; give its URL",
+                now,
+            ),
+            (Some(_), None) => github_lookup::unasked(
+                &self.job,
+                "without a pools file it is not known what Mayfly serves",
+                now,
+            ),
             (Some(name), Some(pools)) => match github_access::app(connected).await {
-                Ok(app) => github_lookup::ask(&app.github, (&self.job, name), (pools, &app.url), now).await?,
+                Ok(app) => {
+                    github_lookup::ask(&app.github, (&self.job, name), (pools, &app.url), now)
+                        .await?
+                }
                 Err(why) => github_lookup::unasked(&self.job, why.to_string(), now),
             },
         };

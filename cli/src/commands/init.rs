@@ -67,7 +67,8 @@ pub struct Init {
     /// The page's port; default: any that is free
     #[arg(long, default_value_t = 0, conflicts_with = "app_id")]
     port: u16,
-    /// Where to write the pools file; - for stdout [default: pools.toml; with --json only in the answer]
+    /// Where to write the pools file; - for stdout [default: pools.toml; with --json only in the
+    /// answer]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Use this App instead of creating one
@@ -109,17 +110,33 @@ impl Init {
                 github,
                 webhook_url: format!("{}/webhook", connected.deployment.url),
                 stack: connected.stack.clone(),
-                existing: if self.replace { Existing::Replace } else { Existing::Keep },
+                existing: if self.replace {
+                    Existing::Replace
+                } else {
+                    Existing::Keep
+                },
             };
             match (flow.begin().await?, given) {
                 (begun, Some(given)) => existing(&flow, begun, &given, !self.no_wait).await,
                 (Begin::GoOn(key), None) => {
-                    let flow = SetupFlow { github: key.url.clone(), ..flow };
+                    let flow = SetupFlow {
+                        github: key.url.clone(),
+                        ..flow
+                    };
                     if self.github_url.is_some() && self.github() != key.url {
-                        let problem = format!("the App {} that an earlier run stored is of {}", key.app_id, key.url);
-                        return Err(Failure::new(problem, "leave --github-url out to go on with it, or pass --replace"));
+                        let problem = format!(
+                            "the App {} that an earlier run stored is of {}",
+                            key.app_id, key.url
+                        );
+                        return Err(Failure::new(
+                            problem,
+                            "leave --github-url out to go on with it, or pass --replace",
+                        ));
                     }
-                    screen.say(format_args!("going on with the App {} that an earlier run stored", key.app_id));
+                    screen.say(format_args!(
+                        "going on with the App {} that an earlier run stored",
+                        key.app_id
+                    ));
                     go_on(&flow, &key, None, !self.no_wait).await
                 }
                 (Begin::Afresh, None) => Box::pin(self.make(&flow, screen)).await,
@@ -130,17 +147,34 @@ impl Init {
 
     /// The GitHub that was named, without a slash at the end.
     fn github(&self) -> String {
-        self.github_url.as_deref().unwrap_or(GITHUB).trim_end_matches('/').to_owned()
+        self.github_url
+            .as_deref()
+            .unwrap_or(GITHUB)
+            .trim_end_matches('/')
+            .to_owned()
     }
 
     /// The App that was named, and its webhook's secret.
     fn given(&self) -> Result<Option<Given>, Failure> {
-        let Some((app_id, file)) = self.app_id.zip(self.private_key_file.as_ref()) else { return Ok(None) };
+        let Some((app_id, file)) = self.app_id.zip(self.private_key_file.as_ref()) else {
+            return Ok(None);
+        };
         if self.webhook_secret_stdin && key_file::is_stdin(file) {
-            return Err(Failure::new("the key and the webhook's secret cannot both come from stdin", "put the key into a file"));
+            return Err(Failure::new(
+                "the key and the webhook's secret cannot both come from stdin",
+                "put the key into a file",
+            ));
         }
-        let key = AppKey { app_id, private_key: key_file::read(file)?, url: self.github() };
-        let secret = if self.webhook_secret_stdin { Some(key_file::secret_from_stdin()?) } else { None };
+        let key = AppKey {
+            app_id,
+            private_key: key_file::read(file)?,
+            url: self.github(),
+        };
+        let secret = if self.webhook_secret_stdin {
+            Some(key_file::secret_from_stdin()?)
+        } else {
+            None
+        };
         Ok(Some(Given { key, secret }))
     }
 
@@ -149,15 +183,31 @@ impl Init {
         let scope = self.scope.unwrap_or(Scope::Organization);
         // Without an owner's name only chance makes it unique.
         let chance = fresh()?.expose().chars().take(4).collect::<String>();
-        let name = self.name.clone().unwrap_or_else(|| proposed_name(stack, &organization, &chance));
-        Ok(Defaults { scope, organization, name })
+        let name = self
+            .name
+            .clone()
+            .unwrap_or_else(|| proposed_name(stack, &organization, &chance));
+        Ok(Defaults {
+            scope,
+            organization,
+            name,
+        })
     }
 
     /// Makes an App by way of a browser.
-    async fn make<D: GithubSetup, V: SecretsStore>(&self, flow: &SetupFlow<'_, D, V>, screen: &Screen) -> Result<Answer, Failure> {
+    async fn make<D: GithubSetup, V: SecretsStore>(
+        &self,
+        flow: &SetupFlow<'_, D, V>,
+        screen: &Screen,
+    ) -> Result<Answer, Failure> {
         let defaults = self.defaults(&flow.stack)?;
         let choice = Choice::checked(defaults.scope, &defaults.organization, &defaults.name);
-        let about = About { stack: flow.stack.clone(), github: flow.github.clone(), webhook_url: flow.webhook_url.clone(), defaults };
+        let about = About {
+            stack: flow.stack.clone(),
+            github: flow.github.clone(),
+            webhook_url: flow.webhook_url.clone(),
+            defaults,
+        };
         let mut served = Served::start(about, self.port, Arc::new(system_clock)).await?;
         let arrival = if self.no_browser {
             let choice = choice.map_err(|wrong| {
@@ -166,8 +216,15 @@ impl Init {
             Box::pin(without_browser(&mut served, &choice, screen)).await?
         } else {
             let opened = browser::open(&served.address);
-            let verb = if opened { "Opening this page in your browser" } else { "Open this page in a browser on this machine" };
-            screen.say(format_args!("{verb} (Ctrl-C cancels; nothing is stored yet): {STRONG}{}{STRONG:#}", served.address));
+            let verb = if opened {
+                "Opening this page in your browser"
+            } else {
+                "Open this page in a browser on this machine"
+            };
+            screen.say(format_args!(
+                "{verb} (Ctrl-C cancels; nothing is stored yet): {STRONG}{}{STRONG:#}",
+                served.address
+            ));
             served.arrival().await?
         };
         let exchanged = take(flow, &served.callback_server, &arrival).await;
@@ -192,7 +249,10 @@ pub async fn take<D: GithubSetup, V: SecretsStore>(
 ) -> Result<(AppKey, Option<Secret>), Failure> {
     match flow.exchange(&arrival.code).await {
         Ok(made) => {
-            callback_server.tell(Outcome::Made { name: made.app.name.clone(), install_url: install_url(&made.app) });
+            callback_server.tell(Outcome::Made {
+                name: made.app.name.clone(),
+                install_url: install_url(&made.app),
+            });
             Ok((flow.key_of(&made), made.webhook_secret))
         }
         Err(failure) => {
@@ -222,11 +282,13 @@ pub async fn existing<D: GithubSetup, V: SecretsStore>(
     wait: bool,
 ) -> Result<Answer, Failure> {
     let app = flow.known(&given.key).await?;
-    // What an earlier run stored of the same App may stand; of another one it is kept, unless it was said otherwise.
+    // What an earlier run stored of the same App may stand; of another one it is kept, unless it
+    // was said otherwise.
     if begun != Begin::GoOn(given.key.clone()) {
         flow.keep(&given.key).await?;
     }
-    flow.teller.say(&format!("stored the App {} ({})", app.name, app.id));
+    flow.teller
+        .say(&format!("stored the App {} ({})", app.name, app.id));
     go_on(flow, &given.key, given.secret.clone(), wait).await
 }
 
@@ -245,8 +307,13 @@ pub async fn go_on<D: GithubSetup, V: SecretsStore>(
     flow.finish(key, &before, wait).await
 }
 
-/// Prints an address for a browser anywhere, and takes what comes back from stdin, or on loopback if the browser gets there.
-async fn without_browser(served: &mut Served, choice: &Choice, screen: &Screen) -> Result<Arrival, Failure> {
+/// Prints an address for a browser anywhere, and takes what comes back from stdin, or on loopback
+/// if the browser gets there.
+async fn without_browser(
+    served: &mut Served,
+    choice: &Choice,
+    screen: &Screen,
+) -> Result<Arrival, Failure> {
     let address = served.callback_server.form_address(choice)?;
     screen.say(format_args!(
         "1. Paste this into the address bar of a browser that is signed in to GitHub, on any machine:\n\n{address}\n\n\
@@ -313,11 +380,18 @@ impl Out {
             Self::Stdout => return screen.print(text.trim_end()),
             Self::File(file) => file,
         };
-        let written = File::options().write(true).create_new(true).open(file).and_then(|mut file| file.write_all(text.as_bytes()));
+        let written = File::options()
+            .write(true)
+            .create_new(true)
+            .open(file)
+            .and_then(|mut file| file.write_all(text.as_bytes()));
         match written {
             Ok(()) => screen.say(format_args!("wrote {}", file.display())),
             Err(error) => {
-                screen.say(format_args!("{CAUTION}warning:{CAUTION:#} cannot write {}: {error}; here is the file:", file.display()));
+                screen.say(format_args!(
+                    "{CAUTION}warning:{CAUTION:#} cannot write {}: {error}; here is the file:",
+                    file.display()
+                ));
                 screen.print(text.trim_end());
             }
         }
@@ -336,7 +410,10 @@ fn taken(file: &Path) -> Failure {
 
 fn show(screen: &Screen, answer: &Answer, out: &Out) -> Result<Exit, Failure> {
     for finding in &answer.findings {
-        screen.say(format_args!("{BAD}missing:{BAD:#} {}\n  {}", finding.problem, finding.fix));
+        screen.say(format_args!(
+            "{BAD}missing:{BAD:#} {}\n  {}",
+            finding.problem, finding.fix
+        ));
     }
     out.write(&answer.pools_file, screen);
     if screen.json() {
@@ -345,7 +422,13 @@ fn show(screen: &Screen, answer: &Answer, out: &Out) -> Result<Exit, Failure> {
     if !answer.findings.is_empty() {
         return Ok(Exit::Failed);
     }
-    let file = if let Out::File(file) = out { file.display().to_string() } else { FILE.to_owned() };
-    screen.say(format_args!("{GOOD}set up.{GOOD:#} Next: edit {file}, mayfly check {file}, mayfly apply {file}"));
+    let file = if let Out::File(file) = out {
+        file.display().to_string()
+    } else {
+        FILE.to_owned()
+    };
+    screen.say(format_args!(
+        "{GOOD}set up.{GOOD:#} Next: edit {file}, mayfly check {file}, mayfly apply {file}"
+    ));
     Ok(Exit::Done)
 }

@@ -61,7 +61,8 @@ pub struct Jobs {
 /// Most lines of a list for people, unless asked otherwise.
 const SHOWN: usize = 200;
 
-/// How many lines a list may have: as many as were asked for; else what people can read, and for programs all.
+/// How many lines a list may have: as many as were asked for; else what people can read, and for
+/// programs all.
 pub(crate) fn limit(asked: Option<usize>, screen: &Screen) -> usize {
     asked.unwrap_or(if screen.json() { usize::MAX } else { SHOWN })
 }
@@ -69,7 +70,10 @@ pub(crate) fn limit(asked: Option<usize>, screen: &Screen) -> usize {
 /// Says that records do not reach back as far as was asked.
 pub(crate) fn reaches_back(since: Duration, screen: &Screen) {
     if since > timeouts::KEEP_RECORDS {
-        screen.say(format_args!("records reach back {} days: older ones are gone", timeouts::KEEP_RECORDS.as_secs() / 86_400));
+        screen.say(format_args!(
+            "records reach back {} days: older ones are gone",
+            timeouts::KEEP_RECORDS.as_secs() / 86_400
+        ));
     }
 }
 
@@ -98,13 +102,18 @@ pub(crate) async fn no_such_pool<S: Store>(
 
 /// Reads `owner/name`, either part with `*`.
 pub(crate) fn pattern(text: &str) -> Result<RepositoryPattern, String> {
-    let parts = text.split_once('/').filter(|(owner, name)| !owner.is_empty() && !name.is_empty() && !name.contains('/'));
-    parts.map(|_| RepositoryPattern(text.to_owned())).ok_or_else(|| "write it as owner/name, or owner/*".to_owned())
+    let parts = text
+        .split_once('/')
+        .filter(|(owner, name)| !owner.is_empty() && !name.is_empty() && !name.contains('/'));
+    parts
+        .map(|_| RepositoryPattern(text.to_owned()))
+        .ok_or_else(|| "write it as owner/name, or owner/*".to_owned())
 }
 
 /// Reads a pool's name.
 pub(crate) fn pool(text: &str) -> Result<PoolName, String> {
-    text.parse().map_err(|error: mayfly_domain::model::id::InvalidName| error.problem.to_owned())
+    text.parse()
+        .map_err(|error: mayfly_domain::model::id::InvalidName| error.problem.to_owned())
 }
 
 /// States to list by.
@@ -187,7 +196,8 @@ pub struct Line {
     pub ran_seconds: Option<f64>,
     /// The name of its runner.
     pub runner_name: Option<String>,
-    /// What its runner cost, in millionths of a dollar at us-east-1's list prices; known once the runner is gone.
+    /// What its runner cost, in millionths of a dollar at us-east-1's list prices; known once the
+    /// runner is gone.
     pub cost_microdollars: Option<MicroDollars>,
     /// Why it waits, or is where it is.
     pub because: Option<String>,
@@ -227,11 +237,16 @@ impl Jobs {
             reaches_back(self.since, screen);
             let ledger = connected.ledger();
             let failed = |error: LedgerError| ledger_refused("read the jobs", &error);
-            if let Some(problem) = no_such_pool(&ledger, pools.as_deref(), self.pool.as_ref()).await.map_err(failed)? {
+            if let Some(problem) = no_such_pool(&ledger, pools.as_deref(), self.pool.as_ref())
+                .await
+                .map_err(failed)?
+            {
                 screen.say(problem);
                 return Ok(Exit::Nothing);
             }
-            let answer = gather(&ledger, pools.as_deref(), &filter, now).await.map_err(failed)?;
+            let answer = gather(&ledger, pools.as_deref(), &filter, now)
+                .await
+                .map_err(failed)?;
             let text = (!answer.jobs.is_empty()).then(|| jobs_table::text(&answer, screen.width()));
             screen.print_list(&answer, text, (&self.none(), answer.more))?;
             Ok(Exit::Done)
@@ -240,7 +255,11 @@ impl Jobs {
 
     /// What an empty list means.
     fn none(&self) -> String {
-        let such = if self.repository.is_some() || self.pool.is_some() || self.state.is_some() { "such jobs" } else { "jobs" };
+        let such = if self.repository.is_some() || self.pool.is_some() || self.state.is_some() {
+            "such jobs"
+        } else {
+            "jobs"
+        };
         match self.state {
             Some(state) if state != State::Closed => format!("no {such} now"),
             _ => format!("no {such} in the last {}", duration_text(self.since)),
@@ -261,11 +280,19 @@ pub async fn gather<S: Store + History>(
 ) -> Result<Answer, LedgerError> {
     let mut found: BTreeMap<JobId, Line> = BTreeMap::new();
     let mut more = false;
-    let wanted = |state: State| filter.state.is_none_or(|asked| asked == state || (asked == State::Open && state != State::Closed));
+    let wanted = |state: State| {
+        filter
+            .state
+            .is_none_or(|asked| asked == state || (asked == State::Open && state != State::Closed))
+    };
     if filter.state != Some(State::Closed) {
         let all = pool_status::read(ledger, pools, now).await?;
-        let (mut open, whole) =
-            open_jobs(ledger, &all, wanted(State::Unplaced) || wanted(State::Blocked) || wanted(State::Running)).await?;
+        let (mut open, whole) = open_jobs(
+            ledger,
+            &all,
+            wanted(State::Unplaced) || wanted(State::Blocked) || wanted(State::Running),
+        )
+        .await?;
         more |= !whole || open.len() > MOST_OPEN;
         while open.len() > MOST_OPEN {
             open.pop_first();
@@ -278,64 +305,119 @@ pub async fn gather<S: Store + History>(
         }
     }
     if wanted(State::Closed) {
-        let closed = ledger.closed((filter.since, now), Order::NewestFirst, MOST_CLOSED, now).await?;
+        let closed = ledger
+            .closed((filter.since, now), Order::NewestFirst, MOST_CLOSED, now)
+            .await?;
         more |= closed.cut_at.is_some();
-        let runners: BTreeMap<&RunnerId, &Runner> = closed.runners.iter().map(|runner| (&runner.id, runner)).collect();
-        let ran_on = |record: &JobRecord| record.runner.as_ref().and_then(|runner| runners.get(runner)).copied();
+        let runners: BTreeMap<&RunnerId, &Runner> = closed
+            .runners
+            .iter()
+            .map(|runner| (&runner.id, runner))
+            .collect();
+        let ran_on = |record: &JobRecord| {
+            record
+                .runner
+                .as_ref()
+                .and_then(|runner| runners.get(runner))
+                .copied()
+        };
         for record in &closed.jobs {
             let runner = ran_on(record);
             let because = runner
                 .and_then(|runner| fate(record.conclusion.as_deref(), runner))
                 .or_else(|| record.reason.as_ref().map(ToString::to_string));
-            found.insert(record.id, line(record, because, runner.and_then(|runner| runner.cost), now));
+            found.insert(
+                record.id,
+                line(record, because, runner.and_then(|runner| runner.cost), now),
+            );
         }
     }
-    let mut jobs: Vec<Line> = found.into_values().filter(|line| filter.takes(line)).collect();
+    let mut jobs: Vec<Line> = found
+        .into_values()
+        .filter(|line| filter.takes(line))
+        .collect();
     jobs.sort_by_key(|line| (line.queued_at, line.job));
     more |= jobs.len() > filter.limit;
     let jobs = jobs.split_off(jobs.len().saturating_sub(filter.limit));
-    Ok(Answer { at: Rfc3339(now), since: Rfc3339(filter.since), jobs, more })
+    Ok(Answer {
+        at: Rfc3339(now),
+        since: Rfc3339(filter.since),
+        jobs,
+        more,
+    })
 }
 
 impl Filter {
     fn takes(&self, line: &Line) -> bool {
-        self.repository.as_ref().is_none_or(|pattern| pattern.matches(&line.repository))
-            && self.pool.as_ref().is_none_or(|pool| line.pool.as_ref() == Some(pool))
+        self.repository
+            .as_ref()
+            .is_none_or(|pattern| pattern.matches(&line.repository))
+            && self
+                .pool
+                .as_ref()
+                .is_none_or(|pool| line.pool.as_ref() == Some(pool))
             && self.state.is_none_or(|state| state.has(line.state))
     }
 }
 
-/// Ids of jobs that are not over: those that wait, those that a runner of ours works on, and those that sweeper has a follow-up about, since neither leads
-/// to them. `false`: there are more follow-ups than were read.
-async fn open_jobs<S: Store>(ledger: &Ledger<S>, all: &[PoolStatus], follow_ups: bool) -> Result<(BTreeSet<JobId>, bool), LedgerError> {
-    let waiting = all.iter().flat_map(|pool| &pool.look.jobs).map(|job| job.id);
+/// Ids of jobs that are not over: those that wait, those that a runner of ours works on, and those
+/// that sweeper has a follow-up about, since neither leads to them. `false`: there are more
+/// follow-ups than were read.
+async fn open_jobs<S: Store>(
+    ledger: &Ledger<S>,
+    all: &[PoolStatus],
+    follow_ups: bool,
+) -> Result<(BTreeSet<JobId>, bool), LedgerError> {
+    let waiting = all
+        .iter()
+        .flat_map(|pool| &pool.look.jobs)
+        .map(|job| job.id);
     let at_work = |runner: &Runner| runner.work.as_ref()?.job;
-    let running = all.iter().flat_map(|pool| &pool.look.runners).filter_map(at_work);
+    let running = all
+        .iter()
+        .flat_map(|pool| &pool.look.runners)
+        .filter_map(at_work);
     let mut open: BTreeSet<JobId> = waiting.chain(running).collect();
     if !follow_ups {
         return Ok((open, true));
     }
     let (follow_ups, whole) = pool_status::outbox_entries(ledger).await?;
-    open.extend(follow_ups.iter().filter_map(|open| pool_status::job_of(&open.follow_up)));
+    open.extend(
+        follow_ups
+            .iter()
+            .filter_map(|open| pool_status::job_of(&open.follow_up)),
+    );
     Ok((open, whole))
 }
 
 /// What killed the runner of a job that did not succeed.
 fn fate(conclusion: Option<&str>, runner: &Runner) -> Option<String> {
-    Killed::of(runner).filter(|_| conclusion != Some("success")).map(|killed| killed.in_words(runner))
+    Killed::of(runner)
+        .filter(|_| conclusion != Some("success"))
+        .map(|killed| killed.in_words(runner))
 }
 
 /// Why a job is where it is: of one that waits, what scaler would say now.
 fn why(all: &[PoolStatus], record: &JobRecord, now: Timestamp) -> Option<String> {
-    let pool = all.iter().find(|pool| Some(&pool.pool.name) == record.pool.as_ref());
-    let row = pool.and_then(|pool| Some((pool, pool.look.jobs.iter().find(|row| row.id == record.id)?)));
+    let pool = all
+        .iter()
+        .find(|pool| Some(&pool.pool.name) == record.pool.as_ref());
+    let row =
+        pool.and_then(|pool| Some((pool, pool.look.jobs.iter().find(|row| row.id == record.id)?)));
     match row {
-        Some((pool, row)) if record.state == JobState::Queued => Some(wait_reason(pool, row, Some(record), now).because),
+        Some((pool, row)) if record.state == JobState::Queued => {
+            Some(wait_reason(pool, row, Some(record), now).because)
+        }
         _ => record.reason.as_ref().map(ToString::to_string),
     }
 }
 
-fn line(record: &JobRecord, because: Option<String>, cost: Option<MicroDollars>, now: Timestamp) -> Line {
+fn line(
+    record: &JobRecord,
+    because: Option<String>,
+    cost: Option<MicroDollars>,
+    now: Timestamp,
+) -> Line {
     let until = record.closed_at.unwrap_or(now);
     Line {
         job: record.id,
@@ -366,8 +448,17 @@ mod tests {
     /// Sums of an answer in JSON are wrong if something is missing from it.
     #[test]
     fn programs_get_all_and_people_what_they_can_read_unless_they_say_how_many() {
-        for (asked, json, lines) in [(None, true, usize::MAX), (None, false, SHOWN), (Some(5), true, 5), (Some(1_000), false, 1_000)] {
-            assert_eq!(limit(asked, &Screen::new(Color::Never, json)), lines, "{asked:?}, JSON {json}");
+        for (asked, json, lines) in [
+            (None, true, usize::MAX),
+            (None, false, SHOWN),
+            (Some(5), true, 5),
+            (Some(1_000), false, 1_000),
+        ] {
+            assert_eq!(
+                limit(asked, &Screen::new(Color::Never, json)),
+                lines,
+                "{asked:?}, JSON {json}"
+            );
         }
     }
 }

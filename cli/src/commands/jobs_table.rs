@@ -58,7 +58,9 @@ pub fn state(line: &Line) -> (String, Style) {
         (JobState::Queued, _) => ("queued".to_owned(), CAUTION),
         (JobState::Running, _) => ("running".to_owned(), STRONG),
         (JobState::Closed, Some("success")) => ("success".to_owned(), GOOD),
-        (JobState::Closed, Some(other @ ("cancelled" | "skipped" | "neutral"))) => (other.to_owned(), FAINT),
+        (JobState::Closed, Some(other @ ("cancelled" | "skipped" | "neutral"))) => {
+            (other.to_owned(), FAINT)
+        }
         (JobState::Closed, Some(other)) => (other.to_owned(), BAD),
         (JobState::Closed, None) => ("closed".to_owned(), FAINT),
     }

@@ -35,7 +35,8 @@ Examples:
   mayfly logs --follow 01kb2m            # a runner, by the beginning of its id
   mayfly logs https://github.com/acme/app/actions/runs/15871/job/43821")]
 pub struct Logs {
-    /// A job (GitHub's id or URL), or a runner (its id or the beginning of it, or its name at GitHub)
+    /// A job (GitHub's id or URL), or a runner (its id or the beginning of it, or its name at
+    /// GitHub)
     #[arg(value_name = "JOB|RUNNER", value_hint = ValueHint::Other)]
     whose: String,
     /// Go on until the runner's task stops; of a job that waits, wait for its runner
@@ -67,7 +68,8 @@ pub struct Page {
 /// The streams of the runners' log group.
 #[async_trait]
 pub trait LogStreams: Send + Sync {
-    /// What follows a place, from the beginning if there is none. `None`: there is no such stream yet.
+    /// What follows a place, from the beginning if there is none. `None`: there is no such stream
+    /// yet.
     ///
     /// # Errors
     ///
@@ -86,24 +88,52 @@ impl CloudWatch {
     /// The runners' log group.
     #[must_use]
     pub fn of(connected: &Connected) -> Self {
-        Self { client: Client::new(&connected.sdk), group: connected.deployment.runner_logs.clone() }
+        Self {
+            client: Client::new(&connected.sdk),
+            group: connected.deployment.runner_logs.clone(),
+        }
     }
 }
 
 #[async_trait]
 impl LogStreams for CloudWatch {
     async fn page(&self, stream: &str, after: Option<&str>) -> Result<Option<Page>, Failure> {
-        let request = self.client.get_log_events().log_group_name(&self.group).log_stream_name(stream).start_from_head(true);
-        match request.set_next_token(after.map(str::to_owned)).send().await {
+        let request = self
+            .client
+            .get_log_events()
+            .log_group_name(&self.group)
+            .log_stream_name(stream)
+            .start_from_head(true);
+        match request
+            .set_next_token(after.map(str::to_owned))
+            .send()
+            .await
+        {
             Ok(answer) => {
-                let lines = answer.events.unwrap_or_default().into_iter().map(|event| Line {
-                    at: Rfc3339(Timestamp::from_millis(event.timestamp.unwrap_or_default())),
-                    message: event.message.unwrap_or_default(),
-                });
-                Ok(Some(Page { lines: lines.collect(), next: answer.next_forward_token }))
+                let lines = answer
+                    .events
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|event| Line {
+                        at: Rfc3339(Timestamp::from_millis(event.timestamp.unwrap_or_default())),
+                        message: event.message.unwrap_or_default(),
+                    });
+                Ok(Some(Page {
+                    lines: lines.collect(),
+                    next: answer.next_forward_token,
+                }))
             }
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => Ok(None),
-            Err(error) => Err(refused(&format!("read the log stream {stream} of {}", self.group), &error)),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|error| error.is_resource_not_found_exception()) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(refused(
+                &format!("read the log stream {stream} of {}", self.group),
+                &error,
+            )),
         }
     }
 }
@@ -124,21 +154,36 @@ pub enum Whose {
 /// # Errors
 ///
 /// If the ledger does not answer, or several runners are meant.
-pub async fn whose<S: Store + History>(ledger: &Ledger<S>, pools: Option<&Pools>, named: &str) -> Result<Whose, Failure> {
+pub async fn whose<S: Store + History>(
+    ledger: &Ledger<S>,
+    pools: Option<&Pools>,
+    named: &str,
+) -> Result<Whose, Failure> {
     let failed = |error: LedgerError| ledger_refused("find whose log it is", &error);
     if let Ok(job) = named.parse::<JobArg>() {
         return of_job(ledger, &job).await.map_err(failed);
     }
-    Ok(match find(ledger, pools, named, system_clock()).await.map_err(failed)? {
-        Found::One(runner) => Whose::Runner(runner),
-        Found::Several(all) => return Err(several(named, &all)),
-        Found::None => Whose::Nobody(format!("there is no runner {}: mayfly runners --since 1d lists runners", plain(named))),
-    })
+    Ok(
+        match find(ledger, pools, named, system_clock())
+            .await
+            .map_err(failed)?
+        {
+            Found::One(runner) => Whose::Runner(runner),
+            Found::Several(all) => return Err(several(named, &all)),
+            Found::None => Whose::Nobody(format!(
+                "there is no runner {}: mayfly runners --since 1d lists runners",
+                plain(named)
+            )),
+        },
+    )
 }
 
 async fn of_job<S: Store>(ledger: &Ledger<S>, job: &JobArg) -> Result<Whose, LedgerError> {
     let Some(record) = ledger.job(job.id).await? else {
-        return Ok(Whose::Nobody(format!("Mayfly has never heard of {}", plain(&job.to_string()))));
+        return Ok(Whose::Nobody(format!(
+            "Mayfly has never heard of {}",
+            plain(&job.to_string())
+        )));
     };
     if let Some(address) = address(&record) {
         let standing = ledger.runner_records(&address).await?;
@@ -150,10 +195,16 @@ async fn of_job<S: Store>(ledger: &Ledger<S>, job: &JobArg) -> Result<Whose, Led
     }
     let name = plain(record.runner_name.as_deref().unwrap_or_default());
     Ok(match record.state {
-        JobState::Running | JobState::Closed if !name.is_empty() => Whose::Nobody(format!("runner {name} had it, which is not Mayfly's")),
+        JobState::Running | JobState::Closed if !name.is_empty() => {
+            Whose::Nobody(format!("runner {name} had it, which is not Mayfly's"))
+        }
         JobState::Closed => Whose::Nobody("it is over, and no runner had it".to_owned()),
         JobState::Queued | JobState::Blocked | JobState::Unplaced | JobState::Running => {
-            let reason = record.reason.as_ref().map(|reason| format!(": {}", plain(&reason.to_string()))).unwrap_or_default();
+            let reason = record
+                .reason
+                .as_ref()
+                .map(|reason| format!(": {}", plain(&reason.to_string())))
+                .unwrap_or_default();
             Whose::NotYet(format!("no runner has it yet{reason}"))
         }
     })
@@ -162,7 +213,11 @@ async fn of_job<S: Store>(ledger: &Ledger<S>, job: &JobArg) -> Result<Whose, Led
 /// The runner of ours that has, or had, a job.
 fn address(record: &JobRecord) -> Option<RunnerAddress> {
     // By the name, since the runner may be of another pool than the job.
-    let named = record.runner_name.as_ref().and_then(|name| name.parse::<RunnerName>().ok()).map(|name| name.address)?;
+    let named = record
+        .runner_name
+        .as_ref()
+        .and_then(|name| name.parse::<RunnerName>().ok())
+        .map(|name| name.address)?;
     (record.runner.as_ref() == Some(&named.runner)).then_some(named)
 }
 
@@ -188,7 +243,11 @@ impl<S: Store, L: LogStreams> Reader<'_, S, L> {
     /// # Errors
     ///
     /// If it cannot be read, or a line not be shown.
-    pub async fn read(&self, runner: &Runner, mut show: impl FnMut(&Line) -> Result<(), Failure>) -> Result<bool, Failure> {
+    pub async fn read(
+        &self,
+        runner: &Runner,
+        mut show: impl FnMut(&Line) -> Result<(), Failure>,
+    ) -> Result<bool, Failure> {
         let mut progress = Progress::default();
         let (mut stream, mut place, mut found) = (runner.log_stream(), None, false);
         let mut quiet = Duration::ZERO;
@@ -209,10 +268,22 @@ impl<S: Store, L: LogStreams> Reader<'_, S, L> {
             if !self.follow {
                 return Ok(found);
             }
-            let standing =
-                self.ledger.runner_records(&runner.address()).await.map_err(|error| ledger_refused("look at the runner", &error))?;
-            stream = standing.row.as_ref().or(standing.record.as_ref()).and_then(Runner::log_stream).or(stream);
-            quiet = if standing.row.is_some() || news { Duration::ZERO } else { quiet + LOOK };
+            let standing = self
+                .ledger
+                .runner_records(&runner.address())
+                .await
+                .map_err(|error| ledger_refused("look at the runner", &error))?;
+            stream = standing
+                .row
+                .as_ref()
+                .or(standing.record.as_ref())
+                .and_then(Runner::log_stream)
+                .or(stream);
+            quiet = if standing.row.is_some() || news {
+                Duration::ZERO
+            } else {
+                quiet + LOOK
+            };
             if quiet > LAST_LINES || (standing.row.is_none() && stream.is_none()) {
                 return Ok(found);
             }
@@ -243,22 +314,38 @@ impl Logs {
                 }
             };
             let streams = CloudWatch::of(&connected);
-            let reader = Reader { ledger: &ledger, streams: &streams, follow: self.follow };
+            let reader = Reader {
+                ledger: &ledger,
+                streams: &streams,
+                follow: self.follow,
+            };
             if !screen.json() {
                 let stream = runner.log_stream().unwrap_or_default();
-                screen.say(format_args!("{FAINT}runner {}, log {} {stream}{FAINT:#}", runner.address(), streams.group));
+                screen.say(format_args!(
+                    "{FAINT}runner {}, log {} {stream}{FAINT:#}",
+                    runner.address(),
+                    streams.group
+                ));
             }
             if reader.read(&runner, |line| self.show(line, screen)).await? {
                 return Ok(Exit::Done);
             }
-            let why = runner.reason.as_ref().map(|reason| format!(": it ended: {}", plain(&reason.to_string()))).unwrap_or_default();
+            let why = runner
+                .reason
+                .as_ref()
+                .map(|reason| format!(": it ended: {}", plain(&reason.to_string())))
+                .unwrap_or_default();
             screen.say(format_args!("its container has printed nothing{why}"));
             Ok(Exit::Nothing)
         })
     }
 
     /// The runner whose log is meant, waited for if that was said.
-    async fn runner<S: Store + History>(&self, ledger: &Ledger<S>, pools: Option<&Pools>) -> Result<Result<Box<Runner>, String>, Failure> {
+    async fn runner<S: Store + History>(
+        &self,
+        ledger: &Ledger<S>,
+        pools: Option<&Pools>,
+    ) -> Result<Result<Box<Runner>, String>, Failure> {
         let mut progress = Progress::default();
         loop {
             match whose(ledger, pools, &self.whose).await? {
@@ -289,9 +376,14 @@ pub fn as_json(line: &Line) -> Result<String, Failure> {
     json_line(line)
 }
 
-/// A line as text. A job's code can print what it likes: nothing of it moves the cursor or colours anything.
+/// A line as text. A job's code can print what it likes: nothing of it moves the cursor or colours
+/// anything.
 #[must_use]
 pub fn in_words(line: &Line, timestamps: bool) -> String {
     let message = plain(&anstream::adapter::strip_str(line.message.trim_end()).to_string());
-    if timestamps { format!("{FAINT}{}{FAINT:#} {message}", line.at) } else { message }
+    if timestamps {
+        format!("{FAINT}{}{FAINT:#} {message}", line.at)
+    } else {
+        message
+    }
 }

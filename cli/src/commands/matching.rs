@@ -40,24 +40,33 @@ pub struct Match {
     /// The repository is public; where GitHub is asked, its word counts
     #[arg(long, requires = "repository")]
     public: bool,
-    /// The job's run and its attempt, for labels that bind to one; without it they bind to the job's own
+    /// The job's run and its attempt, for labels that bind to one; without it they bind to the
+    /// job's own
     #[arg(long, value_name = "RUN[-ATTEMPT]", value_parser = run)]
     run: Option<(RunId, u32)>,
-    /// A pools file; - for stdin. Without it, the pools in force, and of a repository what GitHub says
+    /// A pools file; - for stdin. Without it, the pools in force, and of a repository what GitHub
+    /// says
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
 }
 
 fn repository_name(text: &str) -> Result<String, String> {
-    let parts = text.split_once('/').filter(|(owner, name)| !owner.is_empty() && !name.is_empty() && !name.contains('/'));
-    parts.map(|_| text.to_owned()).ok_or_else(|| "write it as owner/name".to_owned())
+    let parts = text
+        .split_once('/')
+        .filter(|(owner, name)| !owner.is_empty() && !name.is_empty() && !name.contains('/'));
+    parts
+        .map(|_| text.to_owned())
+        .ok_or_else(|| "write it as owner/name".to_owned())
 }
 
 fn run(text: &str) -> Result<(RunId, u32), String> {
     let (run, attempt) = text.split_once('-').unwrap_or((text, "1"));
     let number = run.parse().ok().filter(|number| *number > 0);
     let attempt = attempt.parse().ok().filter(|attempt| *attempt > 0);
-    number.zip(attempt).map(|(run, attempt)| (RunId(run), attempt)).ok_or_else(|| "write a run's id, as 15871 or 15871-2".to_owned())
+    number
+        .zip(attempt)
+        .map(|(run, attempt)| (RunId(run), attempt))
+        .ok_or_else(|| "write a run's id, as 15871 or 15871-2".to_owned())
 }
 
 /// What one pool says, as JSON.
@@ -117,7 +126,10 @@ impl Match {
             // Nothing is asked of anyone, so nothing is started for it either.
             Some(file) => {
                 let pools = pools_file::pools(file, screen)?;
-                let repository = self.repository.as_ref().map(|name| repository(&pools, name, !self.public));
+                let repository = self
+                    .repository
+                    .as_ref()
+                    .map(|name| repository(&pools, name, !self.public));
                 self.judge(&pools, repository.as_ref())
             }
             None => crate::wait_for(self.active_pools(global, screen))?,
@@ -131,55 +143,108 @@ impl Match {
                 None => screen.say("no pool takes such a job"),
             }
         }
-        Ok(if answer.pool.is_some() { Exit::Done } else { Exit::Nothing })
+        Ok(if answer.pool.is_some() {
+            Exit::Done
+        } else {
+            Exit::Nothing
+        })
     }
 
     async fn active_pools(&self, global: &Global, screen: &Screen) -> Result<Answer, Failure> {
         let connected = connect(global).await?;
         let Some(pools) = connected.active_pools(screen).await? else {
-            return Err(Failure::new("there are no pools to ask", "apply a pools file, or pass --file"));
+            return Err(Failure::new(
+                "there are no pools to ask",
+                "apply a pools file, or pass --file",
+            ));
         };
-        let Some(name) = &self.repository else { return Ok(self.judge(&pools, None)) };
+        let Some(name) = &self.repository else {
+            return Ok(self.judge(&pools, None));
+        };
         match github_access::app(&connected).await {
             Ok(app) => self.ask(&app.github, &pools, name).await,
             Err(why) => {
                 let repository = repository(&pools, name, !self.public);
-                let github = GithubSays { repository: None, runner_group: None, not_asked: Some(why.to_string()), problems: Vec::new() };
-                Ok(Answer { github: Some(github), ..self.judge(&pools, Some(&repository)) })
+                let github = GithubSays {
+                    repository: None,
+                    runner_group: None,
+                    not_asked: Some(why.to_string()),
+                    problems: Vec::new(),
+                };
+                Ok(Answer {
+                    github: Some(github),
+                    ..self.judge(&pools, Some(&repository))
+                })
             }
         }
     }
 
-    /// Asks the pools and GitHub. Where GitHub shows the repository, its word counts: who owns it, and whether it is private.
+    /// Asks the pools and GitHub. Where GitHub shows the repository, its word counts: who owns it,
+    /// and whether it is private.
     ///
     /// # Errors
     ///
     /// If GitHub does not answer.
-    pub async fn ask(&self, github: &(impl AppApi + Lookup), pools: &Pools, name: &str) -> Result<Answer, Failure> {
+    pub async fn ask(
+        &self,
+        github: &(impl AppApi + Lookup),
+        pools: &Pools,
+        name: &str,
+    ) -> Result<Answer, Failure> {
         let at = github_access::ask(github, name).await?;
-        let known = at.repository.clone().unwrap_or_else(|| repository(pools, name, !self.public));
+        let known = at
+            .repository
+            .clone()
+            .unwrap_or_else(|| repository(pools, name, !self.public));
         let answer = self.judge(pools, Some(&known));
         let mut problems: Vec<String> = at.problem(name).into_iter().collect();
         let mut runner_group = None;
         if let Some(pool) = answer.pool.as_ref().and_then(|pool| pools.get(pool)) {
-            let lacks = if at.app == App::Installed { at.lacks(pool) } else { Vec::new() };
-            problems
-                .extend(lacks.iter().map(|lack| format!("the App's installation has not granted {lack}, which pool {} needs", pool.name)));
+            let lacks = if at.app == App::Installed {
+                at.lacks(pool)
+            } else {
+                Vec::new()
+            };
+            problems.extend(lacks.iter().map(|lack| {
+                format!(
+                    "the App's installation has not granted {lack}, which pool {} needs",
+                    pool.name
+                )
+            }));
             if let (Scope::Organization { group }, true) = (&pool.scope, lacks.is_empty()) {
                 runner_group = github_access::group(github, &at, pool).await?;
                 problems.extend(runner_group.as_ref().and_then(|found| found.problem(group)));
             }
         }
-        let github = GithubSays { repository: Some(at), runner_group, not_asked: None, problems };
-        Ok(Answer { github: Some(github), ..answer })
+        let github = GithubSays {
+            repository: Some(at),
+            runner_group,
+            not_asked: None,
+            problems,
+        };
+        Ok(Answer {
+            github: Some(github),
+            ..answer
+        })
     }
 
     fn judge(&self, pools: &Pools, repository: Option<&Repository>) -> Answer {
         let labels: Labels = self.labels.iter().map(String::as_str).collect();
-        let said = pools.verdicts(MatchQuery { labels: &labels, repository, run: self.run });
-        let taker = said.iter().find(|(_, verdict)| *verdict == Verdict::Takes).map(|(pool, _)| pool.name.clone());
+        let said = pools.verdicts(MatchQuery {
+            labels: &labels,
+            repository,
+            run: self.run,
+        });
+        let taker = said
+            .iter()
+            .find(|(_, verdict)| *verdict == Verdict::Takes)
+            .map(|(pool, _)| pool.name.clone());
         let serves = |pool: &Pool| {
-            let patterns: Vec<&str> = pool.repositories.iter().map(|pattern| pattern.0.as_str()).collect();
+            let patterns: Vec<&str> = pool
+                .repositories
+                .iter()
+                .map(|pattern| pattern.0.as_str())
+                .collect();
             (repository.is_none() && !patterns.is_empty()).then(|| patterns.join(", "))
         };
         let said = said.iter().map(|(pool, verdict)| Said {
@@ -189,7 +254,12 @@ impl Match {
             serves: serves(pool),
         });
         let version = (pools.version != NO_VERSION).then_some(pools.version);
-        Answer { pool: taker, version, pools: said.collect(), github: None }
+        Answer {
+            pool: taker,
+            version,
+            pools: said.collect(),
+            github: None,
+        }
     }
 }
 
@@ -206,32 +276,68 @@ pub fn beside(answer: &Answer) -> Vec<String> {
     let mut lines = Vec::new();
     for said in &answer.pools {
         match (&said.because, &said.serves) {
-            (Some(because), _) => lines.push(format!("{FAINT}{}: {}{FAINT:#}", said.pool, plain(because))),
+            (Some(because), _) => {
+                lines.push(format!("{FAINT}{}: {}{FAINT:#}", said.pool, plain(because)))
+            }
             (None, Some(serves)) => {
-                lines.push(format!("{FAINT}{}: serves only {}; pass --repository{FAINT:#}", said.pool, plain(serves)));
+                lines.push(format!(
+                    "{FAINT}{}: serves only {}; pass --repository{FAINT:#}",
+                    said.pool,
+                    plain(serves)
+                ));
             }
             (None, None) => {}
         }
     }
-    let Some(github) = &answer.github else { return lines };
-    lines.extend(github.problems.iter().map(|problem| format!("{CAUTION}GitHub:{CAUTION:#} {}", plain(problem))));
+    let Some(github) = &answer.github else {
+        return lines;
+    };
+    lines.extend(
+        github
+            .problems
+            .iter()
+            .map(|problem| format!("{CAUTION}GitHub:{CAUTION:#} {}", plain(problem))),
+    );
     match (&github.not_asked, &github.repository) {
-        (Some(why), _) => lines.push(format!("{FAINT}GitHub was not asked: {}{FAINT:#}", plain(why))),
+        (Some(why), _) => lines.push(format!(
+            "{FAINT}GitHub was not asked: {}{FAINT:#}",
+            plain(why)
+        )),
         (None, Some(at)) if github.problems.is_empty() => {
-            let kind = if at.private == Some(true) { "private" } else { "public" };
-            let group = if github.runner_group.is_some() { ", and the runner group admits it" } else { "" };
-            lines.push(format!("{FAINT}GitHub: the App sees the repository, which is {kind}{group}{FAINT:#}"));
+            let kind = if at.private == Some(true) {
+                "private"
+            } else {
+                "public"
+            };
+            let group = if github.runner_group.is_some() {
+                ", and the runner group admits it"
+            } else {
+                ""
+            };
+            lines.push(format!(
+                "{FAINT}GitHub: the App sees the repository, which is {kind}{group}{FAINT:#}"
+            ));
         }
         _ => {}
     }
     lines
 }
 
-/// The repository of this name, as far as it can be known without asking GitHub: an account that is pinned by its id is taken to be the one of its login.
+/// The repository of this name, as far as it can be known without asking GitHub: an account that is
+/// pinned by its id is taken to be the one of its login.
 fn repository(pools: &Pools, name: &str, private: bool) -> Repository {
     let owner = name.split('/').next().unwrap_or_default();
-    let pinned = pools.accounts.iter().find(|account| account.login.eq_ignore_ascii_case(owner)).and_then(|account| account.id);
-    Repository { id: RepositoryId(0), name: name.to_owned(), owner: pinned.unwrap_or(OwnerId(0)), private }
+    let pinned = pools
+        .accounts
+        .iter()
+        .find(|account| account.login.eq_ignore_ascii_case(owner))
+        .and_then(|account| account.id);
+    Repository {
+        id: RepositoryId(0),
+        name: name.to_owned(),
+        owner: pinned.unwrap_or(OwnerId(0)),
+        private,
+    }
 }
 
 /// The command that asks about such a job; none if a label of it cannot be shown as it is.
@@ -239,28 +345,60 @@ pub(crate) fn command(labels: &Labels, repository: &str) -> Option<String> {
     let words: Vec<&str> = labels.iter().chain([repository]).collect();
     let clean = !words.iter().any(|word| word.chars().any(disturbs));
     let labels: Vec<String> = labels.iter().map(quoted).collect();
-    clean.then(|| format!("mayfly match {} --repository {}", labels.join(" "), quoted(repository)))
+    clean.then(|| {
+        format!(
+            "mayfly match {} --repository {}",
+            labels.join(" "),
+            quoted(repository)
+        )
+    })
 }
 
 /// Why a pool does not take the job; none if it does.
 pub(crate) fn because(pool: &Pool, verdict: &Verdict<'_>) -> Option<String> {
     Some(match verdict {
         Verdict::Takes => return None,
-        Verdict::Yields { to, for_its: Preference::Priority } => {
-            format!("would take it, but {} has the higher priority ({} over {})", to.name, to.priority, pool.priority)
+        Verdict::Yields {
+            to,
+            for_its: Preference::Priority,
+        } => {
+            format!(
+                "would take it, but {} has the higher priority ({} over {})",
+                to.name, to.priority, pool.priority
+            )
         }
-        Verdict::Yields { to, for_its: Preference::Labels } => {
-            format!("would take it, but {} has fewer labels that the job does not name", to.name)
+        Verdict::Yields {
+            to,
+            for_its: Preference::Labels,
+        } => {
+            format!(
+                "would take it, but {} has fewer labels that the job does not name",
+                to.name
+            )
         }
-        Verdict::Yields { to, for_its: Preference::Name } => format!("would take it, but {} comes first by name", to.name),
-        Verdict::Misfit(Misfit::Nothing) => "the job names no label, and a runner group alone is not enough".to_owned(),
-        Verdict::Misfit(Misfit::Lacks(labels)) => format!("does not offer {}", label::list(labels.iter().copied())),
+        Verdict::Yields {
+            to,
+            for_its: Preference::Name,
+        } => format!("would take it, but {} comes first by name", to.name),
+        Verdict::Misfit(Misfit::Nothing) => {
+            "the job names no label, and a runner group alone is not enough".to_owned()
+        }
+        Verdict::Misfit(Misfit::Lacks(labels)) => {
+            format!("does not offer {}", label::list(labels.iter().copied()))
+        }
         Verdict::Misfit(Misfit::NoneOfItsOwn) => {
-            "the job names none of its own labels, only ones that GitHub gives every runner".to_owned()
+            "the job names none of its own labels, only ones that GitHub gives every runner"
+                .to_owned()
         }
-        Verdict::Refuses(Refusal::Public) => "the repository is public, and the pool does not say public = true".to_owned(),
-        Verdict::Refuses(Refusal::Repository) => "does not list the repository under repositories".to_owned(),
+        Verdict::Refuses(Refusal::Public) => {
+            "the repository is public, and the pool does not say public = true".to_owned()
+        }
+        Verdict::Refuses(Refusal::Repository) => {
+            "does not list the repository under repositories".to_owned()
+        }
         Verdict::Refuses(refusal @ Refusal::Labels) => refusal.in_words().to_owned(),
-        Verdict::Refuses(Refusal::Account) => "the repository's owner is not among [github] accounts".to_owned(),
+        Verdict::Refuses(Refusal::Account) => {
+            "the repository's owner is not among [github] accounts".to_owned()
+        }
     })
 }

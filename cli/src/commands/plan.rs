@@ -51,7 +51,8 @@ pub struct PlanArgs {
 /// Hours of a month, as AWS's price pages count them.
 const MONTH: Duration = Duration::from_secs(730 * 60 * 60);
 
-/// Waiting jobs of a pool that goes whose new pool is looked up; of more it is only said how many they are.
+/// Waiting jobs of a pool that goes whose new pool is looked up; of more it is only said how many
+/// they are.
 const PLACED: usize = 50;
 
 /// The version of the file in force.
@@ -151,9 +152,17 @@ pub fn readable(file: &std::path::Path, screen: &Screen) -> Result<Readable, Fai
 /// # Errors
 ///
 /// If it has problems.
-pub fn readable_text(text: String, file: &std::path::Path, screen: &Screen) -> Result<Readable, Failure> {
+pub fn readable_text(
+    text: String,
+    file: &std::path::Path,
+    screen: &Screen,
+) -> Result<Readable, Failure> {
     let Review { pools, doubts, .. } = review(&text, NO_VERSION, Vcpus::default());
-    let shown = |problems: &[Problem], (kind, style)| problems.iter().for_each(|problem| show(screen, file, problem, (kind, style)));
+    let shown = |problems: &[Problem], (kind, style)| {
+        problems
+            .iter()
+            .for_each(|problem| show(screen, file, problem, (kind, style)))
+    };
     match pools {
         Ok(pools) => {
             shown(&doubts, ("warning", CAUTION));
@@ -161,7 +170,10 @@ pub fn readable_text(text: String, file: &std::path::Path, screen: &Screen) -> R
         }
         Err(problems) => {
             shown(&problems, ("error", BAD));
-            Err(Failure::new(format!("{} is not a pools file that can be used", file.display()), "nothing was changed: fix the file first"))
+            Err(Failure::new(
+                format!("{} is not a pools file that can be used", file.display()),
+                "nothing was changed: fix the file first",
+            ))
         }
     }
 }
@@ -187,14 +199,28 @@ pub struct Compared<'a> {
 /// # Errors
 ///
 /// [`LedgerError`].
-pub async fn gather<S: Store>(ledger: &Ledger<S>, compared: &Compared<'_>, (stack, file): (&str, String)) -> Result<Plan, LedgerError> {
-    let Compared { newest, author, before, file: Readable { text, pools: after }, public_ip, allowed } = compared;
+pub async fn gather<S: Store>(
+    ledger: &Ledger<S>,
+    compared: &Compared<'_>,
+    (stack, file): (&str, String),
+) -> Result<Plan, LedgerError> {
+    let Compared {
+        newest,
+        author,
+        before,
+        file: Readable { text, pools: after },
+        public_ip,
+        allowed,
+    } = compared;
     let mut pools = Vec::new();
     for differing in difference::pools(*before, after) {
         pools.push(pool_plan(ledger, &differing, after).await?);
     }
-    let in_force =
-        newest.map(|version| ActivePools { version: version.number, applied_at: version.at.map(Rfc3339), applied_by: author.clone() });
+    let in_force = newest.map(|version| ActivePools {
+        version: version.number,
+        applied_at: version.at.map(Rfc3339),
+        applied_by: author.clone(),
+    });
     Ok(Plan {
         stack: stack.to_owned(),
         file,
@@ -203,14 +229,20 @@ pub async fn gather<S: Store>(ledger: &Ledger<S>, compared: &Compared<'_>, (stac
         github: difference::github(*before, after),
         pools,
         idle_a_month: IdleCost {
-            before_microdollars: before.map_or(MicroDollars(0), |before| idle_a_month(&before.pools, *public_ip)),
+            before_microdollars: before.map_or(MicroDollars(0), |before| {
+                idle_a_month(&before.pools, *public_ip)
+            }),
             after_microdollars: idle_a_month(&after.pools, *public_ip),
         },
         vcpus: vcpus(*before, after, *allowed),
     })
 }
 
-async fn pool_plan<S: Store>(ledger: &Ledger<S>, differing: &Differing<'_>, after: &Pools) -> Result<PoolPlan, LedgerError> {
+async fn pool_plan<S: Store>(
+    ledger: &Ledger<S>,
+    differing: &Differing<'_>,
+    after: &Pools,
+) -> Result<PoolPlan, LedgerError> {
     let runners = ledger.runners(differing.name).await?;
     let waiting = ledger.waiting_jobs(differing.name).await?;
     let now = Live::of(&runners, waiting.len());
@@ -221,24 +253,39 @@ async fn pool_plan<S: Store>(ledger: &Ledger<S>, differing: &Differing<'_>, afte
         }
     }
     let effects = effects(differing, &now, &Destinations::of(&jobs, after));
-    Ok(PoolPlan { pool: differing.name.clone(), change: differing.kind(), keys: differing.keys.clone(), now, effects })
+    Ok(PoolPlan {
+        pool: differing.name.clone(),
+        change: differing.kind(),
+        keys: differing.keys.clone(),
+        now,
+        effects,
+    })
 }
 
 /// vCPUs at `max`, before and after, by capacity.
 fn vcpus(before: Option<&Pools>, after: &Pools, allowed: Vcpus) -> Vec<VcpuPlan> {
-    let kinds = [(Capacity::OnDemand, allowed.on_demand), (Capacity::Spot, allowed.spot)];
+    let kinds = [
+        (Capacity::OnDemand, allowed.on_demand),
+        (Capacity::Spot, allowed.spot),
+    ];
     let each = kinds.map(|(capacity, allowed)| VcpuPlan {
         capacity,
         before: before.map_or(0, |before| quota::at_max(&before.pools, capacity)),
         after: quota::at_max(&after.pools, capacity),
         allowed,
     });
-    each.into_iter().filter(|one| one.before > 0 || one.after > 0).collect()
+    each.into_iter()
+        .filter(|one| one.before > 0 || one.after > 0)
+        .collect()
 }
 
 /// What the idle floors of all pools cost a month.
 fn idle_a_month(pools: &[Pool], public_ip: bool) -> MicroDollars {
-    let costs = pools.iter().map(|pool| cost(&pool.size, MONTH, public_ip).0.saturating_mul(pool.floor().into()));
+    let costs = pools.iter().map(|pool| {
+        cost(&pool.size, MONTH, public_ip)
+            .0
+            .saturating_mul(pool.floor().into())
+    });
     MicroDollars(costs.fold(0, u64::saturating_add))
 }
 
@@ -255,7 +302,8 @@ impl Plan {
         self.pools.iter().filter(|pool| pool.change == kind).count()
     }
 
-    /// The plan in words, styled. Of a new pool every key is shown, or what is not the default, on one line.
+    /// The plan in words, styled. Of a new pool every key is shown, or what is not the default, on
+    /// one line.
     #[must_use]
     pub fn in_words(&self, every_key: bool) -> String {
         text::in_words(self, every_key)
@@ -277,13 +325,20 @@ pub struct Prepared {
 /// # Errors
 ///
 /// If the deployment cannot be asked.
-pub async fn prepare(connected: Connected, file: (&Readable, String), screen: &Screen) -> Result<Prepared, Failure> {
+pub async fn prepare(
+    connected: Connected,
+    file: (&Readable, String),
+    screen: &Screen,
+) -> Result<Prepared, Failure> {
     let parameter = connected.ssm_pools_store();
     let newest = parameter.version(None).await?;
     // What is broken cannot be compared with: then it is what the functions go on with.
     let before = match &newest {
         Some(_) => connected.active_pools(screen).await.or_else(|problem| {
-            screen.say(format_args!("{CAUTION}warning:{CAUTION:#} nothing to compare with: {}", problem.problem));
+            screen.say(format_args!(
+                "{CAUTION}warning:{CAUTION:#} nothing to compare with: {}",
+                problem.problem
+            ));
             Ok::<_, Failure>(None)
         })?,
         None => None,
@@ -294,14 +349,30 @@ pub async fn prepare(connected: Connected, file: (&Readable, String), screen: &S
     };
     let public_ip = connected.deployment.assign_public_ip == "ENABLED";
     let quotas = ServiceQuotas::new(&connected.sdk);
-    let (allowed, warnings) = futures::join!(quota::known(&quotas), references::warnings(&connected, &file.0.pools));
-    let compared = Compared { newest: newest.as_ref(), author, before: before.as_deref(), file: file.0, public_ip, allowed };
+    let (allowed, warnings) = futures::join!(
+        quota::known(&quotas),
+        references::warnings(&connected, &file.0.pools)
+    );
+    let compared = Compared {
+        newest: newest.as_ref(),
+        author,
+        before: before.as_deref(),
+        file: file.0,
+        public_ip,
+        allowed,
+    };
     let plan = gather(&connected.ledger(), &compared, (&connected.stack, file.1)).await;
     let plan = plan.map_err(|error| ledger_refused("read the ledger", &error))?;
     for (problem, fix) in warnings {
-        screen.say(format_args!("{CAUTION}warning:{CAUTION:#} {problem}\n    {fix}"));
+        screen.say(format_args!(
+            "{CAUTION}warning:{CAUTION:#} {problem}\n    {fix}"
+        ));
     }
-    Ok(Prepared { connected, newest, plan })
+    Ok(Prepared {
+        connected,
+        newest,
+        plan,
+    })
 }
 
 impl PlanArgs {
@@ -315,13 +386,22 @@ impl PlanArgs {
         let prepared = crate::wait_for(async {
             let connected = connect(global).await?;
             connected.announce(screen);
-            prepare(connected, (&readable, self.file.display().to_string()), screen).await
+            prepare(
+                connected,
+                (&readable, self.file.display().to_string()),
+                screen,
+            )
+            .await
         })?;
         if screen.json() {
             screen.print_json(&prepared.plan)?;
         } else {
             screen.print(prepared.plan.in_words(self.verbose));
         }
-        Ok(if self.exit_code && prepared.plan.changes_something() { Exit::Changes } else { Exit::Done })
+        Ok(if self.exit_code && prepared.plan.changes_something() {
+            Exit::Changes
+        } else {
+            Exit::Done
+        })
     }
 }

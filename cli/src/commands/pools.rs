@@ -59,7 +59,10 @@ pub struct Answer {
 
 /// One pool.
 #[derive(Clone, Debug, Serialize)]
-#[expect(missing_docs, reason = "each is the pools file's key of the same name, with its unit")]
+#[expect(
+    missing_docs,
+    reason = "each is the pools file's key of the same name, with its unit"
+)]
 pub struct Shown {
     pub pool: PoolName,
     pub labels: Vec<String>,
@@ -114,13 +117,32 @@ pub struct Known<'a> {
 /// # Errors
 ///
 /// [`LedgerError`].
-pub async fn gather<S: Store>(ledger: &Ledger<S>, known: &Known<'_>) -> Result<Answer, LedgerError> {
-    let Known { newest, author, pools } = known;
+pub async fn gather<S: Store>(
+    ledger: &Ledger<S>,
+    known: &Known<'_>,
+) -> Result<Answer, LedgerError> {
+    let Known {
+        newest,
+        author,
+        pools,
+    } = known;
     let mut draining = Vec::new();
-    for entry in ledger.pool_entries().await?.into_iter().filter(|entry| pools.get(&entry.name).is_none()) {
-        let now = Live::of(&ledger.runners(&entry.name).await?, ledger.waiting_jobs(&entry.name).await?.len());
+    for entry in ledger
+        .pool_entries()
+        .await?
+        .into_iter()
+        .filter(|entry| pools.get(&entry.name).is_none())
+    {
+        let now = Live::of(
+            &ledger.runners(&entry.name).await?,
+            ledger.waiting_jobs(&entry.name).await?.len(),
+        );
         if !now.is_empty() {
-            draining.push(Draining { pool: entry.name, gone_at: entry.gone_at.map(Rfc3339), now });
+            draining.push(Draining {
+                pool: entry.name,
+                gone_at: entry.gone_at.map(Rfc3339),
+                now,
+            });
         }
     }
     Ok(Answer {
@@ -128,7 +150,11 @@ pub async fn gather<S: Store>(ledger: &Ledger<S>, known: &Known<'_>) -> Result<A
         broken: (newest.number != pools.version).then_some(newest.number),
         applied_at: newest.at.map(Rfc3339),
         applied_by: author.clone(),
-        accounts: pools.accounts.iter().map(|account| account.login.clone()).collect(),
+        accounts: pools
+            .accounts
+            .iter()
+            .map(|account| account.login.clone())
+            .collect(),
         pools: pools.pools.iter().map(shown).collect(),
         draining,
     })
@@ -146,7 +172,11 @@ fn shown(pool: &Pool) -> Shown {
         priority: pool.priority,
         scope,
         runner_group,
-        repositories: pool.repositories.iter().map(|RepositoryPattern(pattern)| pattern.clone()).collect(),
+        repositories: pool
+            .repositories
+            .iter()
+            .map(|RepositoryPattern(pattern)| pattern.clone())
+            .collect(),
         public: pool.public,
         vcpu: f64::from(pool.size.cpu) / 1024.0,
         memory_mib: pool.size.memory_mib,
@@ -169,12 +199,25 @@ impl Answer {
     /// The answer in words, styled. `room`: the terminal's width.
     #[must_use]
     pub fn in_words(&self, now: Timestamp, room: Option<usize>) -> String {
-        let by = self.applied_by.as_ref().map(|by| format!(" by {}", plain(by))).unwrap_or_default();
-        let at = self.applied_at.map(|at| format!(" {at} ({} ago)", age(now, at.0))).unwrap_or_default();
-        let mut lines = vec![format!("{STRONG}version {}{STRONG:#}", self.broken.unwrap_or(self.version))];
+        let by = self
+            .applied_by
+            .as_ref()
+            .map(|by| format!(" by {}", plain(by)))
+            .unwrap_or_default();
+        let at = self
+            .applied_at
+            .map(|at| format!(" {at} ({} ago)", age(now, at.0)))
+            .unwrap_or_default();
+        let mut lines = vec![format!(
+            "{STRONG}version {}{STRONG:#}",
+            self.broken.unwrap_or(self.version)
+        )];
         lines[0].push_str(&format!(", applied{at}{by}"));
         if let Some(broken) = self.broken {
-            lines.push(format!("{CAUTION}version {broken} is broken: version {} is in force{CAUTION:#}", self.version));
+            lines.push(format!(
+                "{CAUTION}version {broken} is broken: version {} is in force{CAUTION:#}",
+                self.version
+            ));
         }
         lines.push(format!("accounts: {}", plain(&self.accounts.join(", "))));
         lines.push(String::new());
@@ -190,11 +233,20 @@ impl Answer {
         for pool in &self.pools {
             table.row([
                 Cell::new(pool.pool.as_str()),
-                Cell::new(pool.labels.iter().map(|one| label::shown(one)).collect::<Vec<_>>().join(" ")),
+                Cell::new(
+                    pool.labels
+                        .iter()
+                        .map(|one| label::shown(one))
+                        .collect::<Vec<_>>()
+                        .join(" "),
+                ),
                 Cell::new(&pool.size),
                 Cell::number(pool.max),
                 Cell::number(pool.min_idle),
-                Cell::new(pool.runner_group.as_ref().map_or_else(|| pool.scope.to_owned(), |group| format!("{} ({group})", pool.scope))),
+                Cell::new(pool.runner_group.as_ref().map_or_else(
+                    || pool.scope.to_owned(),
+                    |group| format!("{} ({group})", pool.scope),
+                )),
                 Cell::new(serves(pool)),
             ]);
         }
@@ -208,12 +260,23 @@ impl Answer {
 }
 
 fn serves(pool: &Shown) -> String {
-    let which = if pool.repositories.is_empty() { "every repository".to_owned() } else { pool.repositories.join(" ") };
-    if pool.public { format!("{which}, also public") } else { which }
+    let which = if pool.repositories.is_empty() {
+        "every repository".to_owned()
+    } else {
+        pool.repositories.join(" ")
+    };
+    if pool.public {
+        format!("{which}, also public")
+    } else {
+        which
+    }
 }
 
 fn draining(pool: &Draining, now: Timestamp) -> String {
-    let since = pool.gone_at.map(|at| format!(" for {}", age(now, at.0))).unwrap_or_default();
+    let since = pool
+        .gone_at
+        .map(|at| format!(" for {}", age(now, at.0)))
+        .unwrap_or_default();
     let runners = counted(pool.now.runners(), "runner");
     format!(
         "{FAINT}{} has been gone{since} and is draining:{FAINT:#} {runners}, {} busy, {} waiting",
@@ -244,7 +307,9 @@ impl Pools {
             let parameter = connected.ssm_pools_store();
             let Some(newest) = parameter.version(self.version).await? else {
                 match self.version {
-                    Some(number) => screen.say(format_args!("AWS has no version {number} of the pools file (it keeps the last 100)")),
+                    Some(number) => screen.say(format_args!(
+                        "AWS has no version {number} of the pools file (it keeps the last 100)"
+                    )),
                     None => screen.say("no pools file is in force yet: mayfly apply pools.toml"),
                 }
                 return Ok(Exit::Nothing);
@@ -253,9 +318,17 @@ impl Pools {
             if self.file {
                 return file(screen, &newest, author);
             }
-            let Some(pools) = connected.active_pools(screen).await? else { return Ok(Exit::Nothing) };
-            let known = Known { newest: &newest, author, pools: &pools };
-            let answer = gather(&connected.ledger(), &known).await.map_err(|error| ledger_refused("read the ledger", &error))?;
+            let Some(pools) = connected.active_pools(screen).await? else {
+                return Ok(Exit::Nothing);
+            };
+            let known = Known {
+                newest: &newest,
+                author,
+                pools: &pools,
+            };
+            let answer = gather(&connected.ledger(), &known)
+                .await
+                .map_err(|error| ledger_refused("read the ledger", &error))?;
             if screen.json() {
                 screen.print_json(&answer)?;
             } else {
@@ -268,7 +341,12 @@ impl Pools {
 
 fn file(screen: &Screen, version: &Version, applied_by: Option<String>) -> Result<Exit, Failure> {
     if screen.json() {
-        screen.print_json(&File { version: version.number, applied_at: version.at.map(Rfc3339), applied_by, text: &version.text })?;
+        screen.print_json(&File {
+            version: version.number,
+            applied_at: version.at.map(Rfc3339),
+            applied_by,
+            text: &version.text,
+        })?;
     } else {
         screen.print_exactly(&version.text)?;
     }

@@ -31,14 +31,29 @@ pub fn is_stdin(file: &Path) -> bool {
 pub fn text(file: &Path) -> Result<String, Failure> {
     let bytes = if is_stdin(file) {
         let mut bytes = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+        std::io::stdin()
+            .lock()
+            .read_to_end(&mut bytes)
+            .map(|_| bytes)
     } else {
         std::fs::read(file)
     };
-    let bytes = bytes.map_err(|error| Failure::new(format!("read {}: {error}", file.display()), "name a pools file, or - for stdin"))?;
+    let bytes = bytes.map_err(|error| {
+        Failure::new(
+            format!("read {}: {error}", file.display()),
+            "name a pools file, or - for stdin",
+        )
+    })?;
     String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
-        Failure::new(format!("{}:{line}: is not UTF-8 there", file.display()), "save it as UTF-8")
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count()
+            + 1;
+        Failure::new(
+            format!("{}:{line}: is not UTF-8 there", file.display()),
+            "save it as UTF-8",
+        )
     })
 }
 
@@ -52,14 +67,26 @@ pub fn pools(file: &Path, screen: &Screen) -> Result<Pools, Failure> {
         for problem in &problems {
             show(screen, file, problem, ("error", BAD));
         }
-        Failure::new(format!("{} is not a pools file that can be used", file.display()), "fix it: mayfly check shows what is wrong")
+        Failure::new(
+            format!("{} is not a pools file that can be used", file.display()),
+            "fix it: mayfly check shows what is wrong",
+        )
     })
 }
 
 /// Shows a problem, or a doubt.
 pub fn show(screen: &Screen, file: &Path, problem: &Problem, (kind, style): (&str, Style)) {
-    let Problem { line, column, path, message, hint } = problem;
+    let Problem {
+        line,
+        column,
+        path,
+        message,
+        hint,
+    } = problem;
     let colon = if path.is_empty() { "" } else { ": " };
     let (path, message, hint) = (plain(path), plain(message), plain(hint));
-    screen.say(format_args!("{}:{line}:{column}: {style}{kind}:{style:#} {path}{colon}{message}\n    {hint}", file.display()));
+    screen.say(format_args!(
+        "{}:{line}:{column}: {style}{kind}:{style:#} {path}{colon}{message}\n    {hint}",
+        file.display()
+    ));
 }

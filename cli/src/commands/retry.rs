@@ -63,7 +63,12 @@ pub enum Done {
 impl Done {
     fn exit(self) -> Exit {
         match self {
-            Self::BackoffReset | Self::Woken | Self::HasRunner | Self::GithubAsked | Self::Placed | Self::Later => Exit::Done,
+            Self::BackoffReset
+            | Self::Woken
+            | Self::HasRunner
+            | Self::GithubAsked
+            | Self::Placed
+            | Self::Later => Exit::Done,
             Self::Unplaced | Self::Over => Exit::Failed,
             Self::Unknown => Exit::Nothing,
         }
@@ -101,7 +106,11 @@ pub struct Asked<'a> {
 /// # Errors
 ///
 /// [`LedgerError`].
-pub async fn retry<S: Store, W: Wakes>((ledger, wakes): (&Ledger<S>, &W), job: &JobArg, asked: Asked<'_>) -> Result<Retried, LedgerError> {
+pub async fn retry<S: Store, W: Wakes>(
+    (ledger, wakes): (&Ledger<S>, &W),
+    job: &JobArg,
+    asked: Asked<'_>,
+) -> Result<Retried, LedgerError> {
     let there = |pool: &PoolName| asked.pools.is_some_and(|pools| pools.get(pool).is_some());
     let Some(retry) = ledger.retry(job.id, asked.by, there, asked.now).await? else {
         return unknown(ledger, job).await;
@@ -116,15 +125,27 @@ pub async fn retry<S: Store, W: Wakes>((ledger, wakes): (&Ledger<S>, &W), job: &
         // A wake that is lost costs a minute: the tick sends another one.
         let _ = wakes.wake(pool).await;
     }
-    if let (Done::Woken | Done::Over | Done::Unplaced, Some(why)) = (done, record.as_ref().and_then(why)) {
+    if let (Done::Woken | Done::Over | Done::Unplaced, Some(why)) =
+        (done, record.as_ref().and_then(why))
+    {
         told = format!("{told}: {why}");
     }
-    Ok(Retried { job: job.id, repository: record.map(|record| record.repository.name), pool, done, told })
+    Ok(Retried {
+        job: job.id,
+        repository: record.map(|record| record.repository.name),
+        pool,
+        done,
+        told,
+    })
 }
 
 /// What the ledger says of how it stands.
 fn why(record: &JobRecord) -> Option<String> {
-    record.reason.as_ref().map(ToString::to_string).or_else(|| record.conclusion.clone())
+    record
+        .reason
+        .as_ref()
+        .map(ToString::to_string)
+        .or_else(|| record.conclusion.clone())
 }
 
 fn told(retry: &Retry) -> (Done, String) {
@@ -156,39 +177,79 @@ async fn placed<S: Store, W: Wakes>(
 ) -> Result<(Done, String), LedgerError> {
     let rematched = match ledger.rematch(job, pools, now).await? {
         RematchOutcome::Changed(rematched) => rematched,
-        RematchOutcome::Still => return Ok((Done::Unplaced, "re-matched, and no pool takes it".to_owned())),
-        RematchOutcome::Later => return Ok((Done::Later, "its pool was removed; it is re-matched as soon as no runner has it".to_owned())),
-        RematchOutcome::NotNeeded => return Ok((Done::Woken, "it has just been matched to a pool".to_owned())),
+        RematchOutcome::Still => {
+            return Ok((
+                Done::Unplaced,
+                "re-matched, and no pool takes it".to_owned(),
+            ));
+        }
+        RematchOutcome::Later => {
+            return Ok((
+                Done::Later,
+                "its pool was removed; it is re-matched as soon as no runner has it".to_owned(),
+            ));
+        }
+        RematchOutcome::NotNeeded => {
+            return Ok((Done::Woken, "it has just been matched to a pool".to_owned()));
+        }
     };
     for pool in &rematched.wake {
         let _ = wakes.wake(pool).await;
     }
     Ok(match &rematched.record.pool {
         Some(pool) => (Done::Placed, format!("goes to pool {pool} now")),
-        None => (Done::Unplaced, "re-matched, and no pool takes it".to_owned()),
+        None => (
+            Done::Unplaced,
+            "re-matched, and no pool takes it".to_owned(),
+        ),
     })
 }
 
-/// A job that no one told of: its repository, if it is one that jobs came from lately, is looked through for jobs that wait.
+/// A job that no one told of: its repository, if it is one that jobs came from lately, is looked
+/// through for jobs that wait.
 async fn unknown<S: Store>(ledger: &Ledger<S>, job: &JobArg) -> Result<Retried, LedgerError> {
-    let answer = |done, told: String| Retried { job: job.id, repository: job.repository.clone(), pool: None, done, told };
-    let Some(name) = &job.repository else {
-        return Ok(answer(Done::Unknown, "Mayfly has never heard of it; with its URL GitHub can be asked".to_owned()));
+    let answer = |done, told: String| Retried {
+        job: job.id,
+        repository: job.repository.clone(),
+        pool: None,
+        done,
+        told,
     };
-    let known = ledger.repositories().await?.into_iter().find(|seen| seen.repository.name.eq_ignore_ascii_case(name));
+    let Some(name) = &job.repository else {
+        return Ok(answer(
+            Done::Unknown,
+            "Mayfly has never heard of it; with its URL GitHub can be asked".to_owned(),
+        ));
+    };
+    let known = ledger
+        .repositories()
+        .await?
+        .into_iter()
+        .find(|seen| seen.repository.name.eq_ignore_ascii_case(name));
     let Some(seen) = known else {
-        let told = format!("Mayfly has never heard of it, nor lately of any job of {name}: is the App installed there? (mayfly doctor)");
+        let told = format!(
+            "Mayfly has never heard of it, nor lately of any job of {name}: is the App installed there? (mayfly doctor)"
+        );
         return Ok(answer(Done::Unknown, told));
     };
     // Its turn is next, and no run of it counts as looked at.
-    let next = SeenRepository { checked_at: Timestamp::from_millis(0), looked_at: std::collections::BTreeSet::new(), hidden: 0, ..seen };
+    let next = SeenRepository {
+        checked_at: Timestamp::from_millis(0),
+        looked_at: std::collections::BTreeSet::new(),
+        hidden: 0,
+        ..seen
+    };
     if ledger.put_repository(next).await?.is_none() {
         return Ok(answer(
             Done::Unknown,
-            format!("Mayfly has never heard of it, and GitHub is being asked about {name} just now: try again in a minute"),
+            format!(
+                "Mayfly has never heard of it, and GitHub is being asked about {name} just now: try again in a minute"
+            ),
         ));
     }
-    let told = format!("Mayfly has never heard of it: GitHub is asked within a minute or two which jobs of {name} wait");
+    let told = format!(
+        "Mayfly has never heard of it: GitHub is asked within a minute or two which jobs of {name} wait"
+    );
     Ok(answer(Done::GithubAsked, told))
 }
 
@@ -205,8 +266,14 @@ impl RetryArgs {
             let pools = connected.active_pools(screen).await?;
             let by = caller(&connected.sdk).await;
             let (ledger, wakes) = (connected.ledger(), connected.wakes());
-            let asked = Asked { by: &by, pools: pools.as_deref(), now: system_clock() };
-            let retried = retry((&ledger, &wakes), &self.job, asked).await.map_err(|error| ledger_refused("try the job again", &error))?;
+            let asked = Asked {
+                by: &by,
+                pools: pools.as_deref(),
+                now: system_clock(),
+            };
+            let retried = retry((&ledger, &wakes), &self.job, asked)
+                .await
+                .map_err(|error| ledger_refused("try the job again", &error))?;
             let exit = retried.done.exit();
             if screen.json() {
                 screen.print_json(&retried)?;
@@ -223,8 +290,16 @@ impl RetryArgs {
 /// The answer in words, styled.
 #[must_use]
 pub fn in_words(retried: &Retried) -> String {
-    let of = retried.repository.as_ref().map(|name| format!(" of {name}")).unwrap_or_default();
+    let of = retried
+        .repository
+        .as_ref()
+        .map(|name| format!(" of {name}"))
+        .unwrap_or_default();
     let head = format!("job {}{of}:", retried.job);
-    let head = if retried.done.exit() == Exit::Done { format!("{GOOD}{head}{GOOD:#}") } else { head };
+    let head = if retried.done.exit() == Exit::Done {
+        format!("{GOOD}{head}{GOOD:#}")
+    } else {
+        head
+    };
     format!("{head} {}", plain(&retried.told))
 }

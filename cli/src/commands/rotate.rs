@@ -71,8 +71,16 @@ impl Rotate {
                 stack: connected.stack.clone(),
             };
             match new {
-                None => show(screen, &secret::rotate(&place).await?, "the webhook has a new secret"),
-                Some(new) => show(screen, &key::rotate(&place, new).await?, "the functions use the new key"),
+                None => show(
+                    screen,
+                    &secret::rotate(&place).await?,
+                    "the webhook has a new secret",
+                ),
+                Some(new) => show(
+                    screen,
+                    &key::rotate(&place, new).await?,
+                    "the functions use the new key",
+                ),
             }
         })
     }
@@ -98,7 +106,10 @@ impl<D, V> Place<'_, D, V> {
     }
 
     fn missing(&self, what: &str) -> Failure {
-        Failure::new(format!("there is no SSM parameter {}", self.parameter(what)), "this deployment has no App yet: mayfly init")
+        Failure::new(
+            format!("there is no SSM parameter {}", self.parameter(what)),
+            "this deployment has no App yet: mayfly init",
+        )
     }
 }
 

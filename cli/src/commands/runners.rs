@@ -75,7 +75,12 @@ impl State {
     fn has(self, line: &Line) -> bool {
         match line.phase {
             None => self == Self::Closed,
-            Some(RunnerPhase::Requested | RunnerPhase::Launched | RunnerPhase::Pulling | RunnerPhase::Starting) => self == Self::Starting,
+            Some(
+                RunnerPhase::Requested
+                | RunnerPhase::Launched
+                | RunnerPhase::Pulling
+                | RunnerPhase::Starting,
+            ) => self == Self::Starting,
             Some(RunnerPhase::Idle) => self == Self::Idle,
             Some(RunnerPhase::Registering | RunnerPhase::Registered) => self == Self::Registered,
             Some(RunnerPhase::Busy) => self == Self::Busy,
@@ -158,7 +163,9 @@ impl Runners {
             let connected = connect(global).await?;
             let pools = connected.active_pools(screen).await?;
             let now = mayfly_config::store::system_clock();
-            let since = self.since.or((self.state == Some(State::Closed)).then_some(Duration::from_secs(60 * 60)));
+            let since = self
+                .since
+                .or((self.state == Some(State::Closed)).then_some(Duration::from_secs(60 * 60)));
             let filter = Filter {
                 pool: self.pool.clone(),
                 repository: self.repository.clone(),
@@ -166,18 +173,31 @@ impl Runners {
                 since: since.map(|since| now.minus(since)),
                 limit: limit(self.limit, screen),
             };
-            since.into_iter().for_each(|since| reaches_back(since, screen));
+            since
+                .into_iter()
+                .for_each(|since| reaches_back(since, screen));
             let ledger = connected.ledger();
             let failed = |error: LedgerError| ledger_refused("read the runners", &error);
-            if let Some(problem) = no_such_pool(&ledger, pools.as_deref(), self.pool.as_ref()).await.map_err(failed)? {
+            if let Some(problem) = no_such_pool(&ledger, pools.as_deref(), self.pool.as_ref())
+                .await
+                .map_err(failed)?
+            {
                 screen.say(problem);
                 return Ok(Exit::Nothing);
             }
-            let answer = gather(&ledger, pools.as_deref(), &filter, now).await.map_err(failed)?;
+            let answer = gather(&ledger, pools.as_deref(), &filter, now)
+                .await
+                .map_err(failed)?;
             let text = (!answer.runners.is_empty()).then(|| text(&answer, screen.width()));
-            let such = if self.repository.is_some() || self.pool.is_some() || self.state.is_some() { "such runners" } else { "runners" };
-            let none =
-                since.map_or_else(|| format!("no {such} now"), |since| format!("no {such} now or in the last {}", duration_text(since)));
+            let such = if self.repository.is_some() || self.pool.is_some() || self.state.is_some() {
+                "such runners"
+            } else {
+                "runners"
+            };
+            let none = since.map_or_else(
+                || format!("no {such} now"),
+                |since| format!("no {such} now or in the last {}", duration_text(since)),
+            );
             screen.print_list(&answer, text, (&none, answer.more))?;
             Ok(Exit::Done)
         })
@@ -201,28 +221,49 @@ pub async fn gather<S: Store + History>(
         let all = pool_status::read(ledger, pools, now).await?;
         runners.extend(all.into_iter().flat_map(|pool| pool.look.runners));
     }
-    if let Some(since) = filter.since.filter(|_| filter.state.is_none_or(|state| state == State::Closed)) {
-        let closed = ledger.closed((since, now), Order::NewestFirst, MOST_CLOSED, now).await?;
+    if let Some(since) = filter
+        .since
+        .filter(|_| filter.state.is_none_or(|state| state == State::Closed))
+    {
+        let closed = ledger
+            .closed((since, now), Order::NewestFirst, MOST_CLOSED, now)
+            .await?;
         more |= closed.cut_at.is_some();
         // One that closed while this was read is told once, as it ended.
         runners.retain(|open| !closed.runners.iter().any(|one| one.id == open.id));
         runners.extend(closed.runners);
     }
-    let mut lines: Vec<Line> = runners.iter().map(line).filter(|line| filter.takes(line)).collect();
+    let mut lines: Vec<Line> = runners
+        .iter()
+        .map(line)
+        .filter(|line| filter.takes(line))
+        .collect();
     lines.sort_by(|one, other| one.runner.cmp(&other.runner));
     more |= lines.len() > filter.limit;
     let lines = lines.split_off(lines.len().saturating_sub(filter.limit));
-    Ok(Answer { at: Rfc3339(now), since: filter.since.map(Rfc3339), runners: lines, more })
+    Ok(Answer {
+        at: Rfc3339(now),
+        since: filter.since.map(Rfc3339),
+        runners: lines,
+        more,
+    })
 }
 
 impl Filter {
     fn takes(&self, line: &Line) -> bool {
-        // A runner of an organization is told by its organization: it may serve any repository there.
+        // A runner of an organization is told by its organization: it may serve any repository
+        // there.
         let place = |pattern: &RepositoryPattern| {
-            line.place.as_ref().is_some_and(|place| match place.split_once('/') {
-                Some(_) => pattern.matches(place),
-                None => pattern.0.split('/').next().is_some_and(|owner| owner.eq_ignore_ascii_case(place)),
-            })
+            line.place
+                .as_ref()
+                .is_some_and(|place| match place.split_once('/') {
+                    Some(_) => pattern.matches(place),
+                    None => pattern
+                        .0
+                        .split('/')
+                        .next()
+                        .is_some_and(|owner| owner.eq_ignore_ascii_case(place)),
+                })
         };
         self.pool.as_ref().is_none_or(|pool| line.pool == *pool)
             && self.repository.as_ref().is_none_or(place)
@@ -251,7 +292,11 @@ fn line(runner: &Runner) -> Line {
         since: Rfc3339(runner.closed_at.unwrap_or(since)),
         task: runner.arn.as_ref().map(ToString::to_string),
         cost_microdollars: runner.cost,
-        reason: runner.reason.as_ref().or(runner.stop.as_ref().map(|stop| &stop.reason)).map(ToString::to_string),
+        reason: runner
+            .reason
+            .as_ref()
+            .or(runner.stop.as_ref().map(|stop| &stop.reason))
+            .map(ToString::to_string),
     }
 }
 
@@ -302,7 +347,11 @@ fn state(line: &Line) -> (&'static str, Style) {
 /// What killed a runner, and how that is shown.
 #[must_use]
 pub fn killed_in_a_word(killed: &Killed) -> (&'static str, Style) {
-    let style = if matches!(killed, Killed::Spot | Killed::Forced { .. }) { CAUTION } else { BAD };
+    let style = if matches!(killed, Killed::Spot | Killed::Forced { .. }) {
+        CAUTION
+    } else {
+        BAD
+    };
     (killed.word(), style)
 }
 

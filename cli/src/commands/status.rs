@@ -47,7 +47,8 @@ const LATELY: Duration = Duration::from_secs(60 * 60);
 /// Most closed records that are read for it.
 const MOST_CLOSED: usize = 1_000;
 
-/// What has been due for longer than this was not done in time: sweeper runs every minute, and waits longer after each try.
+/// What has been due for longer than this was not done in time: sweeper runs every minute, and
+/// waits longer after each try.
 const OVERDUE: Duration = Duration::from_secs(5 * 60);
 
 /// The most seconds between two looks.
@@ -221,13 +222,20 @@ impl Status {
         crate::wait_for(async {
             let connected = connect(global).await?;
             let ledger = connected.ledger();
-            let mut watching = Watching { seconds: self.watch, drawing: None, stack: connected.stack.clone(), screen };
+            let mut watching = Watching {
+                seconds: self.watch,
+                drawing: None,
+                stack: connected.stack.clone(),
+                screen,
+            };
             let mut looked = false;
             loop {
                 let asked = async {
                     let pools = connected.active_pools(screen).await?;
                     let now = mayfly_config::store::system_clock();
-                    gather(&ledger, pools.as_deref(), now).await.map_err(|error| ledger_refused("read the ledger", &error))
+                    gather(&ledger, pools.as_deref(), now)
+                        .await
+                        .map_err(|error| ledger_refused("read the ledger", &error))
                 };
                 let asked = tokio::select! {
                     asked = asked => asked,
@@ -244,7 +252,9 @@ impl Status {
                     (Err(failure), _) => return Err(failure),
                 }
                 looked = true;
-                let Some(seconds) = self.watch else { return Ok(Exit::Done) };
+                let Some(seconds) = self.watch else {
+                    return Ok(Exit::Done);
+                };
                 tokio::select! {
                     () = tokio::time::sleep(Duration::from_secs(seconds)) => {}
                     () = ended() => return Ok(Exit::Done),
@@ -292,7 +302,9 @@ impl Watching<'_> {
                 }
                 screen.draw(&frame(answer, (&self.stack, seconds), size))
             }
-            (false, Some(_), None) => screen.told(format_args!("{}\n{}\n", answer.at, text(answer, None))),
+            (false, Some(_), None) => {
+                screen.told(format_args!("{}\n{}\n", answer.at, text(answer, None)))
+            }
             (false, None, _) => screen.told(text(answer, screen.width())),
         })
     }
@@ -301,8 +313,13 @@ impl Watching<'_> {
     fn failed(&mut self, failure: &Failure) {
         match (&self.drawing, terminal()) {
             (Some(_), Some((columns, _))) => {
-                let line =
-                    crate::text_format::clip(&format!("cannot refresh: {}", crate::text_format::plain(&failure.to_string())), columns);
+                let line = crate::text_format::clip(
+                    &format!(
+                        "cannot refresh: {}",
+                        crate::text_format::plain(&failure.to_string())
+                    ),
+                    columns,
+                );
                 let _ = self.screen.draw(&[line]);
             }
             _ => self.screen.failure(failure),
@@ -315,19 +332,44 @@ impl Watching<'_> {
 /// # Errors
 ///
 /// [`LedgerError`].
-pub async fn gather<S: Store + History>(ledger: &Ledger<S>, pools: Option<&Pools>, now: Timestamp) -> Result<Answer, LedgerError> {
+pub async fn gather<S: Store + History>(
+    ledger: &Ledger<S>,
+    pools: Option<&Pools>,
+    now: Timestamp,
+) -> Result<Answer, LedgerError> {
     let all = pool_status::read(ledger, pools, now).await?;
     // A pool that is gone and empty is forgotten by sweeper in a moment.
-    let all: Vec<PoolStatus> =
-        all.into_iter().filter(|pool| !pool.gone || !pool.look.runners.is_empty() || !pool.look.jobs.is_empty()).collect();
+    let all: Vec<PoolStatus> = all
+        .into_iter()
+        .filter(|pool| !pool.gone || !pool.look.runners.is_empty() || !pool.look.jobs.is_empty())
+        .collect();
     let (oldest_waiting, waiting) = oldest(ledger, &all, now).await?;
     let (follow_ups, _) = pool_status::outbox_entries(ledger).await?;
     let unserved = unserved(ledger, &follow_ups).await?;
-    let unplaced: Vec<&JobRecord> = unserved.iter().filter(|record| record.state == JobState::Unplaced).collect();
-    let closed = ledger.closed((now.minus(LATELY), now), Order::NewestFirst, MOST_CLOSED, now).await?;
-    let failed: Vec<&Runner> = closed.runners.iter().filter(|runner| is_failure(runner)).collect();
-    let limits = all.iter().flat_map(|pool| &pool.look.limits).filter(|(_, until)| **until > now);
-    let mut github_limits: Vec<(InstallationId, Rfc3339)> = limits.map(|(installation, until)| (*installation, Rfc3339(*until))).collect();
+    let unplaced: Vec<&JobRecord> = unserved
+        .iter()
+        .filter(|record| record.state == JobState::Unplaced)
+        .collect();
+    let closed = ledger
+        .closed(
+            (now.minus(LATELY), now),
+            Order::NewestFirst,
+            MOST_CLOSED,
+            now,
+        )
+        .await?;
+    let failed: Vec<&Runner> = closed
+        .runners
+        .iter()
+        .filter(|runner| is_failure(runner))
+        .collect();
+    let limits = all
+        .iter()
+        .flat_map(|pool| &pool.look.limits)
+        .filter(|(_, until)| **until > now);
+    let mut github_limits: Vec<(InstallationId, Rfc3339)> = limits
+        .map(|(installation, until)| (*installation, Rfc3339(*until)))
+        .collect();
     github_limits.sort_unstable();
     github_limits.dedup();
     Ok(Answer {
@@ -337,23 +379,56 @@ pub async fn gather<S: Store + History>(ledger: &Ledger<S>, pools: Option<&Pools
         waiting,
         oldest_waiting,
         unplaced: unplaced.len(),
-        oldest_unplaced: unplaced.into_iter().take(UNPLACED).map(unplaced_line).collect(),
-        blocked: unserved.iter().filter(|record| record.state == JobState::Blocked).count(),
+        oldest_unplaced: unplaced
+            .into_iter()
+            .take(UNPLACED)
+            .map(unplaced_line)
+            .collect(),
+        blocked: unserved
+            .iter()
+            .filter(|record| record.state == JobState::Blocked)
+            .count(),
         failures: failed.len(),
-        last_failures: failed.into_iter().take(FAILURES).map(failure_line).collect(),
+        last_failures: failed
+            .into_iter()
+            .take(FAILURES)
+            .map(failure_line)
+            .collect(),
         github_limits,
         safety_net: sweeper_health(ledger, &follow_ups, now).await?,
     })
 }
 
 /// The oldest jobs that wait, and how many do.
-async fn oldest<S: Store>(ledger: &Ledger<S>, all: &[PoolStatus], now: Timestamp) -> Result<(Vec<WaitingLine>, usize), LedgerError> {
-    let mut rows: Vec<_> = all.iter().flat_map(|pool| pool.look.jobs.iter().map(move |row| (row.rank(), pool, row))).collect();
+async fn oldest<S: Store>(
+    ledger: &Ledger<S>,
+    all: &[PoolStatus],
+    now: Timestamp,
+) -> Result<(Vec<WaitingLine>, usize), LedgerError> {
+    let mut rows: Vec<_> = all
+        .iter()
+        .flat_map(|pool| {
+            pool.look
+                .jobs
+                .iter()
+                .map(move |row| (row.rank(), pool, row))
+        })
+        .collect();
     rows.sort_by_key(|(rank, ..)| *rank);
     let waiting = rows.len();
     rows.truncate(TOLD);
-    let records = pool_status::records(ledger, rows.iter().map(|(_, _, row)| row.id).collect::<BTreeSet<_>>()).await?;
-    let line = |(_, pool, row): ((Timestamp, JobId), &PoolStatus, &mayfly_domain::model::job::WaitingJob)| {
+    let records = pool_status::records(
+        ledger,
+        rows.iter()
+            .map(|(_, _, row)| row.id)
+            .collect::<BTreeSet<_>>(),
+    )
+    .await?;
+    let line = |(_, pool, row): (
+        (Timestamp, JobId),
+        &PoolStatus,
+        &mayfly_domain::model::job::WaitingJob,
+    )| {
         let record = records.get(&row.id);
         WaitingLine {
             job: row.id,
@@ -367,9 +442,17 @@ async fn oldest<S: Store>(ledger: &Ledger<S>, all: &[PoolStatus], now: Timestamp
     Ok((rows.into_iter().map(line).collect(), waiting))
 }
 
-/// Jobs that no pool takes or that GitHub holds back, the oldest first: only sweeper's list leads to them.
-async fn unserved<S: Store>(ledger: &Ledger<S>, follow_ups: &[OutboxEntry]) -> Result<Vec<JobRecord>, LedgerError> {
-    let jobs: BTreeSet<JobId> = follow_ups.iter().filter_map(|open| pool_status::job_of(&open.follow_up)).take(MOST_UNSERVED).collect();
+/// Jobs that no pool takes or that GitHub holds back, the oldest first: only sweeper's list leads
+/// to them.
+async fn unserved<S: Store>(
+    ledger: &Ledger<S>,
+    follow_ups: &[OutboxEntry],
+) -> Result<Vec<JobRecord>, LedgerError> {
+    let jobs: BTreeSet<JobId> = follow_ups
+        .iter()
+        .filter_map(|open| pool_status::job_of(&open.follow_up))
+        .take(MOST_UNSERVED)
+        .collect();
     let records: BTreeMap<JobId, JobRecord> = pool_status::records(ledger, jobs).await?;
     let mut records: Vec<JobRecord> = records.into_values().collect();
     records.sort_by_key(|record| (record.queued_at, record.id));
@@ -383,13 +466,19 @@ fn unplaced_line(record: &JobRecord) -> UnplacedLine {
         name: record.name.clone(),
         queued_at: Rfc3339(record.queued_at),
         because: record.reason.as_ref().map(ToString::to_string),
-        ask: command(&record.labels, &record.repository.name).unwrap_or_else(|| format!("mayfly explain {}", record.id)),
+        ask: command(&record.labels, &record.repository.name)
+            .unwrap_or_else(|| format!("mayfly explain {}", record.id)),
         labels: record.labels.iter().map(str::to_owned).collect(),
     }
 }
 
 fn is_failure(runner: &Runner) -> bool {
-    let bad = [Outcome::FailedStart, Outcome::Refused, Outcome::NeverAssigned, Outcome::Unknown];
+    let bad = [
+        Outcome::FailedStart,
+        Outcome::Refused,
+        Outcome::NeverAssigned,
+        Outcome::Unknown,
+    ];
     Killed::of(runner).is_some() || runner.outcome.is_some_and(|outcome| bad.contains(&outcome))
 }
 
@@ -402,12 +491,19 @@ fn failure_line(runner: &Runner) -> FailureLine {
         outcome: runner.outcome,
         interrupted: runner.interrupted,
         job: runner.work.as_ref().and_then(|work| work.job),
-        reason: killed.as_ref().map(|killed| killed.in_words(runner)).or_else(|| runner.reason.as_ref().map(ToString::to_string)),
+        reason: killed
+            .as_ref()
+            .map(|killed| killed.in_words(runner))
+            .or_else(|| runner.reason.as_ref().map(ToString::to_string)),
         killed,
     }
 }
 
-async fn pool_lines<S: Store>(ledger: &Ledger<S>, all: &[PoolStatus], now: Timestamp) -> Result<Vec<PoolLine>, LedgerError> {
+async fn pool_lines<S: Store>(
+    ledger: &Ledger<S>,
+    all: &[PoolStatus],
+    now: Timestamp,
+) -> Result<Vec<PoolLine>, LedgerError> {
     let mut lines = Vec::with_capacity(all.len());
     for pool in all {
         lines.push(pool_line(pool, not_assigned(ledger, pool).await?, now));
@@ -416,34 +512,67 @@ async fn pool_lines<S: Store>(ledger: &Ledger<S>, all: &[PoolStatus], now: Times
 }
 
 /// By repository, the jobs that wait because GitHub gives its runners nothing.
-async fn not_assigned<S: Store>(ledger: &Ledger<S>, now_of: &PoolStatus) -> Result<Vec<NotAssigned>, LedgerError> {
-    let repositories: BTreeMap<JobId, RepositoryId> = now_of.look.jobs.iter().map(|row| (row.id, row.repository)).collect();
+async fn not_assigned<S: Store>(
+    ledger: &Ledger<S>,
+    now_of: &PoolStatus,
+) -> Result<Vec<NotAssigned>, LedgerError> {
+    let repositories: BTreeMap<JobId, RepositoryId> = now_of
+        .look
+        .jobs
+        .iter()
+        .map(|row| (row.id, row.repository))
+        .collect();
     let mut hold: BTreeMap<RepositoryId, (Timestamp, BTreeSet<JobId>)> = BTreeMap::new();
     for (job, why) in &now_of.plan.holds {
         if let (HoldReason::NotAssigned(at), Some(repository)) = (why, repositories.get(job)) {
-            hold.entry(*repository).or_insert((*at, BTreeSet::new())).1.insert(*job);
+            hold.entry(*repository)
+                .or_insert((*at, BTreeSet::new()))
+                .1
+                .insert(*job);
         }
     }
-    let named = pool_status::records(ledger, hold.values().filter_map(|(_, jobs)| jobs.first().copied()).collect()).await?;
-    let line = |(repository, (at, jobs)): (RepositoryId, (Timestamp, BTreeSet<JobId>))| NotAssigned {
-        repository: jobs.first().and_then(|job| named.get(job)).map_or_else(|| repository.to_string(), |job| job.repository.name.clone()),
-        jobs: jobs.len(),
-        probes_at: Rfc3339(at),
-        help: assignment::ADVICE,
-    };
+    let named = pool_status::records(
+        ledger,
+        hold.values()
+            .filter_map(|(_, jobs)| jobs.first().copied())
+            .collect(),
+    )
+    .await?;
+    let line =
+        |(repository, (at, jobs)): (RepositoryId, (Timestamp, BTreeSet<JobId>))| NotAssigned {
+            repository: jobs
+                .first()
+                .and_then(|job| named.get(job))
+                .map_or_else(|| repository.to_string(), |job| job.repository.name.clone()),
+            jobs: jobs.len(),
+            probes_at: Rfc3339(at),
+            help: assignment::ADVICE,
+        };
     Ok(hold.into_iter().map(line).collect())
 }
 
 fn pool_line(now_of: &PoolStatus, given_nothing: Vec<NotAssigned>, now: Timestamp) -> PoolLine {
     let runners = &now_of.look.runners;
-    let ending = |runner: &&Runner| runner.stop.is_some() || runner.retired_at.is_some() || runner.done_at.is_some();
-    let count = |state: &dyn Fn(RunnerState) -> bool| runners.iter().filter(|runner| !ending(runner) && state(runner.state)).count();
+    let ending = |runner: &&Runner| {
+        runner.stop.is_some() || runner.retired_at.is_some() || runner.done_at.is_some()
+    };
+    let count = |state: &dyn Fn(RunnerState) -> bool| {
+        runners
+            .iter()
+            .filter(|runner| !ending(runner) && state(runner.state))
+            .count()
+    };
     PoolLine {
         pool: now_of.pool.name.clone(),
         gone: now_of.gone,
         max: now_of.pool.max,
         live: runners.len(),
-        starting: count(&|state| matches!(state, RunnerState::Requested | RunnerState::Registering | RunnerState::Registered)),
+        starting: count(&|state| {
+            matches!(
+                state,
+                RunnerState::Requested | RunnerState::Registering | RunnerState::Registered
+            )
+        }),
         idle: count(&|state| state == RunnerState::Parked),
         min_idle: now_of.pool.min_idle,
         busy: count(&|state| state == RunnerState::Busy),
@@ -455,10 +584,21 @@ fn pool_line(now_of: &PoolStatus, given_nothing: Vec<NotAssigned>, now: Timestam
 }
 
 /// What tells that sweeper is alive, and keeps up.
-async fn sweeper_health<S: Store>(ledger: &Ledger<S>, follow_ups: &[OutboxEntry], now: Timestamp) -> Result<SweeperHealth, LedgerError> {
-    let overdue: Vec<Timestamp> = follow_ups.iter().map(due_at).filter(|at| now.since(*at) > OVERDUE).collect();
+async fn sweeper_health<S: Store>(
+    ledger: &Ledger<S>,
+    follow_ups: &[OutboxEntry],
+    now: Timestamp,
+) -> Result<SweeperHealth, LedgerError> {
+    let overdue: Vec<Timestamp> = follow_ups
+        .iter()
+        .map(due_at)
+        .filter(|at| now.since(*at) > OVERDUE)
+        .collect();
     // Only the times are of interest; where the reading is, is GitHub's own.
-    let reading = ledger.cursor::<ListProgress<String>>("deliveries").await?.at;
+    let reading = ledger
+        .cursor::<ListProgress<String>>("deliveries")
+        .await?
+        .at;
     Ok(SweeperHealth {
         deliveries_read_at: reading.looked_at.map(Rfc3339),
         follow_ups: follow_ups.len(),
@@ -467,11 +607,14 @@ async fn sweeper_health<S: Store>(ledger: &Ledger<S>, follow_ups: &[OutboxEntry]
     })
 }
 
-/// When sweeper does something about it at the latest. A job that no pool took is matched again when the pools file changes, and closed when its day is over:
-/// when the file changed is not known here, so only the day counts. One whose pool is gone (generation 0) is matched at once.
+/// When sweeper does something about it at the latest. A job that no pool took is matched again
+/// when the pools file changes, and closed when its day is over: when the file changed is not known
+/// here, so only the day counts. One whose pool is gone (generation 0) is matched at once.
 fn due_at(open: &OutboxEntry) -> Timestamp {
     match open.follow_up {
-        FollowUp::MatchJob { pools_version, .. } if pools_version > 0 => open.not_before.max(open.since.plus(timeouts::QUEUED_AT_MOST)),
+        FollowUp::MatchJob { pools_version, .. } if pools_version > 0 => open
+            .not_before
+            .max(open.since.plus(timeouts::QUEUED_AT_MOST)),
         _ => open.not_before,
     }
 }
@@ -480,7 +623,9 @@ impl SweeperHealth {
     /// True if sweeper has been silent for longer than a healthy one ever is.
     #[must_use]
     pub fn is_torn(&self, now: Timestamp) -> bool {
-        let silent = self.deliveries_read_at.is_some_and(|at| now.since(at.0) > timeouts::TICK * 5);
+        let silent = self
+            .deliveries_read_at
+            .is_some_and(|at| now.since(at.0) > timeouts::TICK * 5);
         silent || self.overdue > 0
     }
 }

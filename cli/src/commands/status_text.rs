@@ -9,7 +9,8 @@ use crate::table::{Cell, Column, Table};
 use crate::text_format::{clip, counted, plain, size};
 use crate::time_format::{Rfc3339, age};
 
-/// Everything, top to bottom: pools, what waits, what failed, the safety net; a safety net that is torn comes second. `room`: the terminal's width.
+/// Everything, top to bottom: pools, what waits, what failed, the safety net; a safety net that is
+/// torn comes second. `room`: the terminal's width.
 #[must_use]
 pub fn text(answer: &Answer, room: Option<usize>) -> String {
     let torn = answer.safety_net.is_torn(answer.at.0);
@@ -22,27 +23,47 @@ pub fn text(answer: &Answer, room: Option<usize>) -> String {
     parts.extend(blocked(answer));
     parts.extend(failures(answer, room));
     parts.extend(answer.github_limits.iter().map(|(installation, until)| {
-        format!("{CAUTION}GitHub{CAUTION:#} told installation {installation} to wait until {}", until.near(answer.at.0))
+        format!(
+            "{CAUTION}GitHub{CAUTION:#} told installation {installation} to wait until {}",
+            until.near(answer.at.0)
+        )
     }));
     parts.extend((!torn).then(|| sweeper_health(&answer.safety_net, answer.at)));
     parts.join("\n\n")
 }
 
-/// The lines of a screen of this many columns and lines: what does not fit is left out, and how much that is is said.
+/// The lines of a screen of this many columns and lines: what does not fit is left out, and how
+/// much that is is said.
 #[must_use]
-pub fn frame(answer: &Answer, (stack, seconds): (&str, u64), (columns, lines): (usize, usize)) -> Vec<String> {
-    let head =
-        format!("{STRONG}{}{STRONG:#}  {}  {FAINT}every {seconds} s, Ctrl-C ends{FAINT:#}", plain(stack), answer.at.near(answer.at.0));
+pub fn frame(
+    answer: &Answer,
+    (stack, seconds): (&str, u64),
+    (columns, lines): (usize, usize),
+) -> Vec<String> {
+    let head = format!(
+        "{STRONG}{}{STRONG:#}  {}  {FAINT}every {seconds} s, Ctrl-C ends{FAINT:#}",
+        plain(stack),
+        answer.at.near(answer.at.0)
+    );
     let text = text(answer, Some(columns));
-    let mut shown: Vec<&str> = [head.as_str(), ""].into_iter().chain(text.lines()).collect();
+    let mut shown: Vec<&str> = [head.as_str(), ""]
+        .into_iter()
+        .chain(text.lines())
+        .collect();
     let mut more = None;
     if shown.len() > lines {
         let room = lines.saturating_sub(1);
-        more =
-            Some(format!("{FAINT}{} more: a higher terminal shows them, or mayfly status{FAINT:#}", counted(shown.len() - room, "line")));
+        more = Some(format!(
+            "{FAINT}{} more: a higher terminal shows them, or mayfly status{FAINT:#}",
+            counted(shown.len() - room, "line")
+        ));
         shown.truncate(room);
     }
-    shown.into_iter().chain(more.as_deref()).map(|line| clip(line, columns)).collect()
+    shown
+        .into_iter()
+        .chain(more.as_deref())
+        .map(|line| clip(line, columns))
+        .collect()
 }
 
 fn pools(answer: &Answer, room: Option<usize>) -> String {
@@ -62,11 +83,23 @@ fn pools(answer: &Answer, room: Option<usize>) -> String {
     ]);
     for pool in &answer.pools {
         let paused = pool.max == 0 && !pool.gone;
-        let (starts, style) = if paused { ("paused", CAUTION) } else { worst(pool) };
-        let name = if pool.gone { format!("{} (gone, drains)", pool.pool) } else { pool.pool.to_string() };
+        let (starts, style) = if paused {
+            ("paused", CAUTION)
+        } else {
+            worst(pool)
+        };
+        let name = if pool.gone {
+            format!("{} (gone, drains)", pool.pool)
+        } else {
+            pool.pool.to_string()
+        };
         let full = pool.waiting > 0 && pool.live >= usize::try_from(pool.max).unwrap_or(usize::MAX);
         let shy = !paused && pool.idle < usize::try_from(pool.min_idle).unwrap_or(0);
-        let idle = if pool.min_idle > 0 { format!("{}/{}", pool.idle, pool.min_idle) } else { pool.idle.to_string() };
+        let idle = if pool.min_idle > 0 {
+            format!("{}/{}", pool.idle, pool.min_idle)
+        } else {
+            pool.idle.to_string()
+        };
         table.row([
             Cell::new(name).styled(STRONG),
             Cell::number(pool.max),
@@ -75,7 +108,11 @@ fn pools(answer: &Answer, room: Option<usize>) -> String {
             Cell::number(idle).styled(if shy { CAUTION } else { Style::new() }),
             Cell::number(pool.busy),
             Cell::number(pool.ending),
-            Cell::number(pool.waiting).styled(if pool.waiting > 0 { CAUTION } else { Style::new() }),
+            Cell::number(pool.waiting).styled(if pool.waiting > 0 {
+                CAUTION
+            } else {
+                Style::new()
+            }),
             Cell::new(starts).styled(style),
         ]);
     }
@@ -83,7 +120,10 @@ fn pools(answer: &Answer, room: Option<usize>) -> String {
 }
 
 fn worst(pool: &PoolLine) -> (&'static str, Style) {
-    let worst = pool.starts.iter().max_by_key(|starts| (starts.breaker_open, starts.failures));
+    let worst = pool
+        .starts
+        .iter()
+        .max_by_key(|starts| (starts.breaker_open, starts.failures));
     match worst {
         Some(starts) if starts.breaker_open => (starts.word(), BAD),
         _ if !pool.not_assigned.is_empty() => (NOT_ASSIGNED, BAD),
@@ -96,17 +136,38 @@ fn worst(pool: &PoolLine) -> (&'static str, Style) {
 
 /// What of the starts does not go well.
 fn starts(answer: &Answer) -> Option<String> {
-    let failing = answer.pools.iter().flat_map(|pool| pool.starts.iter().filter(|starts| starts.failures > 0).map(move |one| (pool, one)));
+    let failing = answer.pools.iter().flat_map(|pool| {
+        pool.starts
+            .iter()
+            .filter(|starts| starts.failures > 0)
+            .map(move |one| (pool, one))
+    });
     let told = failing.map(|(pool, starts)| {
         let style = if starts.breaker_open { BAD } else { CAUTION };
         let next = match starts.probes_at {
-            Some(at) => format!("next one tried at {} (in {})", at.near(answer.at.0), age(at.0, answer.at.0)),
+            Some(at) => format!(
+                "next one tried at {} (in {})",
+                at.near(answer.at.0),
+                age(at.0, answer.at.0)
+            ),
             None => "the next one may be tried now".to_owned(),
         };
-        let times = counted(usize::try_from(starts.failures).unwrap_or(usize::MAX), "failure");
+        let times = counted(
+            usize::try_from(starts.failures).unwrap_or(usize::MAX),
+            "failure",
+        );
         let reason = plain(starts.reason.as_deref().unwrap_or("no reason is known"));
-        let help = starts.help.as_ref().map(|help| format!("\n    {FAINT}{help}{FAINT:#}")).unwrap_or_default();
-        format!("{style}{}:{style:#} {} ({}): {times} in a row, {next}\n    {reason}{help}", starts.word(), pool.pool, size(&starts.size))
+        let help = starts
+            .help
+            .as_ref()
+            .map(|help| format!("\n    {FAINT}{help}{FAINT:#}"))
+            .unwrap_or_default();
+        format!(
+            "{style}{}:{style:#} {} ({}): {times} in a row, {next}\n    {reason}{help}",
+            starts.word(),
+            pool.pool,
+            size(&starts.size)
+        )
     });
     let told: Vec<String> = told.collect();
     (!told.is_empty()).then(|| told.join("\n"))
@@ -153,9 +214,17 @@ fn unplaced(answer: &Answer, room: Option<usize>) -> Option<String> {
         ]);
     }
     let more = answer.unplaced - answer.oldest_unplaced.len();
-    let more = if more > 0 { format!("and {more} more: mayfly jobs --state unplaced; ") } else { String::new() };
+    let more = if more > 0 {
+        format!("and {more} more: mayfly jobs --state unplaced; ")
+    } else {
+        String::new()
+    };
     let heading = heading("NO POOL TAKES", answer.unplaced, BAD);
-    Some(format!("{heading}\n{}\n{FAINT}{more}{}{FAINT:#}", table.fitted(room), plain(&first.ask)))
+    Some(format!(
+        "{heading}\n{}\n{FAINT}{more}{}{FAINT:#}",
+        table.fitted(room),
+        plain(&first.ask)
+    ))
 }
 
 /// What GitHub holds back: nothing is wrong with it.
@@ -193,8 +262,16 @@ fn waiting(answer: &Answer, room: Option<usize>) -> Option<String> {
         ]);
     }
     let more = answer.waiting - answer.oldest_waiting.len();
-    let more = if more > 0 { format!("\n{FAINT}and {more} more: mayfly jobs --state queued{FAINT:#}") } else { String::new() };
-    Some(format!("{}\n{}{more}", heading("WAITING FOR A RUNNER", answer.waiting, CAUTION), table.fitted(room)))
+    let more = if more > 0 {
+        format!("\n{FAINT}and {more} more: mayfly jobs --state queued{FAINT:#}")
+    } else {
+        String::new()
+    };
+    Some(format!(
+        "{}\n{}{more}",
+        heading("WAITING FOR A RUNNER", answer.waiting, CAUTION),
+        table.fitted(room)
+    ))
 }
 
 fn failures(answer: &Answer, room: Option<usize>) -> Option<String> {
@@ -225,8 +302,16 @@ fn failures(answer: &Answer, room: Option<usize>) -> Option<String> {
         ]);
     }
     let more = answer.failures - answer.last_failures.len();
-    let more = if more > 0 { format!("\n{FAINT}and {more} more: mayfly runners --since 1h{FAINT:#}") } else { String::new() };
-    Some(format!("{}\n{}{more}", heading("FAILED IN THE LAST HOUR", answer.failures, BAD), table.fitted(room)))
+    let more = if more > 0 {
+        format!("\n{FAINT}and {more} more: mayfly runners --since 1h{FAINT:#}")
+    } else {
+        String::new()
+    };
+    Some(format!(
+        "{}\n{}{more}",
+        heading("FAILED IN THE LAST HOUR", answer.failures, BAD),
+        table.fitted(room)
+    ))
 }
 
 fn sweeper_health(net: &SweeperHealth, at: Rfc3339) -> String {
@@ -240,10 +325,18 @@ fn sweeper_health(net: &SweeperHealth, at: Rfc3339) -> String {
         format!("follow-up work for {}", counted(net.follow_ups, "item"))
     };
     let overdue = match net.overdue_since {
-        Some(since) => format!(", {BAD}{} overdue{BAD:#}, the oldest for {}", net.overdue, age(at.0, since.0)),
+        Some(since) => format!(
+            ", {BAD}{} overdue{BAD:#}, the oldest for {}",
+            net.overdue,
+            age(at.0, since.0)
+        ),
         None => String::new(),
     };
     let style = if net.is_torn(at.0) { BAD } else { FAINT };
-    let help = if net.is_torn(at.0) { "\n    sweeper should run every minute: see the log of the function sweeper" } else { "" };
+    let help = if net.is_torn(at.0) {
+        "\n    sweeper should run every minute: see the log of the function sweeper"
+    } else {
+        ""
+    };
     format!("{style}safety net:{style:#} {read}; {follow_ups}{overdue}{help}")
 }

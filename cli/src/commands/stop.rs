@@ -1,7 +1,8 @@
 //! `mayfly stop`: a runner ends.
 //!
-//! The command only writes down what is wanted: scaler stops the task of a runner that GitHub cannot know, sweeper takes any other away at GitHub
-//! before its task is stopped. So no one needs GitHub's key, or any right at ECS, to stop a runner.
+//! The command only writes down what is wanted: scaler stops the task of a runner that GitHub
+//! cannot know, sweeper takes any other away at GitHub before its task is stopped. So no one needs
+//! GitHub's key, or any right at ECS, to stop a runner.
 
 use std::time::Duration;
 
@@ -84,28 +85,42 @@ pub async fn say<S: Store, W: Wakes>(
     runner: &Runner,
     request: &StopRequest,
 ) -> Result<Stopped, LedgerError> {
-    let answer = |outcome, told: String| Stopped { runner: runner.id.clone(), pool: runner.pool.clone(), outcome, told };
+    let answer = |outcome, told: String| Stopped {
+        runner: runner.id.clone(),
+        pool: runner.pool.clone(),
+        outcome,
+        told,
+    };
     let address = runner.address();
     Ok(match ledger.request_stop(&address, request).await? {
         None => match ledger.runner_record(&runner.id).await? {
             Some(record) => answer(Outcomes::Gone, how_it_ended(&record)),
             None => answer(Outcomes::Gone, "it is gone".to_owned()),
         },
-        Some(StopOutcome::Busy) => answer(Outcomes::Busy, "it has a job: pass --force to stop it, and its job fails".to_owned()),
-        Some(StopOutcome::Ending) => answer(Outcomes::Stopping, "it is stopping already".to_owned()),
+        Some(StopOutcome::Busy) => answer(
+            Outcomes::Busy,
+            "it has a job: pass --force to stop it, and its job fails".to_owned(),
+        ),
+        Some(StopOutcome::Ending) => {
+            answer(Outcomes::Stopping, "it is stopping already".to_owned())
+        }
         Some(StopOutcome::Marked(_)) => {
             // A wake that is lost costs a minute: the tick sends another one.
             let _ = wakes.wake(&runner.pool).await;
             answer(Outcomes::Stopping, "its task is stopped at once".to_owned())
         }
-        Some(StopOutcome::Requested(_)) => {
-            answer(Outcomes::Stopping, "it is removed at GitHub within a minute, then its task is stopped".to_owned())
-        }
+        Some(StopOutcome::Requested(_)) => answer(
+            Outcomes::Stopping,
+            "it is removed at GitHub within a minute, then its task is stopped".to_owned(),
+        ),
     })
 }
 
 fn how_it_ended(record: &Runner) -> String {
-    let reason = record.reason.as_ref().map_or_else(|| "the reason is not known".to_owned(), ToString::to_string);
+    let reason = record
+        .reason
+        .as_ref()
+        .map_or_else(|| "the reason is not known".to_owned(), ToString::to_string);
     match (record.outcome, Killed::of(record)) {
         (_, Some(killed)) => format!("it is gone, and its job fails: {}", killed.in_words(record)),
         (Some(Outcome::Ran), None) => format!("it ran its job and is gone: {reason}"),
@@ -113,7 +128,8 @@ fn how_it_ended(record: &Runner) -> String {
     }
 }
 
-/// How long a stop takes at most: a sweep is a minute away, a container has two minutes to end, then ECS tells.
+/// How long a stop takes at most: a sweep is a minute away, a container has two minutes to end,
+/// then ECS tells.
 const PATIENCE: Duration = Duration::from_secs(4 * 60 + 30);
 
 /// How often is looked.
@@ -124,21 +140,42 @@ const LOOK: Duration = Duration::from_secs(2);
 /// # Errors
 ///
 /// [`LedgerError`].
-pub async fn wait<S: Store>(ledger: &Ledger<S>, begun: Stopped, force: bool, progress: &mut Progress) -> Result<Stopped, LedgerError> {
-    let address = mayfly_domain::model::id::RunnerAddress { pool: begun.pool.clone(), runner: begun.runner.clone() };
+pub async fn wait<S: Store>(
+    ledger: &Ledger<S>,
+    begun: Stopped,
+    force: bool,
+    progress: &mut Progress,
+) -> Result<Stopped, LedgerError> {
+    let address = mayfly_domain::model::id::RunnerAddress {
+        pool: begun.pool.clone(),
+        runner: begun.runner.clone(),
+    };
     let mut waited = Duration::ZERO;
     while waited < PATIENCE {
         let standing = ledger.runner_records(&address).await?;
         if let Some(record) = standing.record {
-            return Ok(Stopped { outcome: Outcomes::Stopped, told: how_it_ended(&record), ..begun });
+            return Ok(Stopped {
+                outcome: Outcomes::Stopped,
+                told: how_it_ended(&record),
+                ..begun
+            });
         }
         let Some(row) = standing.row else {
-            return Ok(Stopped { outcome: Outcomes::Stopped, told: "it is gone".to_owned(), ..begun });
+            return Ok(Stopped {
+                outcome: Outcomes::Stopped,
+                told: "it is gone".to_owned(),
+                ..begun
+            });
         };
         let late = row.state == RunnerState::Busy && row.at_work() && row.stop.is_none() && !force;
         if late {
-            let told = "GitHub gave it a job before it could be removed: it keeps running".to_owned();
-            return Ok(Stopped { outcome: Outcomes::Busy, told, ..begun });
+            let told =
+                "GitHub gave it a job before it could be removed: it keeps running".to_owned();
+            return Ok(Stopped {
+                outcome: Outcomes::Busy,
+                told,
+                ..begun
+            });
         }
         progress.say(if row.retired_at.is_some() || row.stop.is_some() {
             "its task ends"
@@ -164,15 +201,24 @@ impl Stop {
             let pools = connected.active_pools(screen).await.unwrap_or_default();
             let failed = |error: LedgerError| ledger_refused("stop the runner", &error);
             let ledger = connected.ledger();
-            let runner = match find(&ledger, pools.as_deref(), &self.runner, system_clock()).await.map_err(failed)? {
+            let runner = match find(&ledger, pools.as_deref(), &self.runner, system_clock())
+                .await
+                .map_err(failed)?
+            {
                 Found::One(runner) => *runner,
                 Found::Several(all) => return Err(several(&self.runner, &all)),
                 Found::None => {
-                    screen.say(format_args!("there is no runner {}: mayfly runners lists runners", plain(&self.runner)));
+                    screen.say(format_args!(
+                        "there is no runner {}: mayfly runners lists runners",
+                        plain(&self.runner)
+                    ));
                     return Ok(Exit::Nothing);
                 }
             };
-            let stopped = self.stop(&connected, &ledger, &runner, system_clock()).await.map_err(failed)?;
+            let stopped = self
+                .stop(&connected, &ledger, &runner, system_clock())
+                .await
+                .map_err(failed)?;
             answer(screen, &stopped)
         })
     }
@@ -184,7 +230,11 @@ impl Stop {
         runner: &Runner,
         now: Timestamp,
     ) -> Result<Stopped, LedgerError> {
-        let request = StopRequest { at: now, by: caller(&connected.sdk).await, force: self.force };
+        let request = StopRequest {
+            at: now,
+            by: caller(&connected.sdk).await,
+            force: self.force,
+        };
         let stopped = say((ledger, &connected.wakes()), runner, &request).await?;
         if stopped.outcome != Outcomes::Stopping || self.no_wait {
             return Ok(stopped);
@@ -193,13 +243,18 @@ impl Stop {
     }
 }
 
-/// Shows the answer. A runner that has a job is a failure; one that is gone already is what was wanted.
+/// Shows the answer. A runner that has a job is a failure; one that is gone already is what was
+/// wanted.
 ///
 /// # Errors
 ///
 /// If the answer cannot be written.
 fn answer(screen: &Screen, stopped: &Stopped) -> Result<Exit, Failure> {
-    let exit = if stopped.outcome == Outcomes::Busy { Exit::Failed } else { Exit::Done };
+    let exit = if stopped.outcome == Outcomes::Busy {
+        Exit::Failed
+    } else {
+        Exit::Done
+    };
     if screen.json() {
         screen.print_json(stopped)?;
     } else if exit == Exit::Done {
@@ -219,5 +274,10 @@ pub fn in_words(stopped: &Stopped) -> String {
         Outcomes::Gone => format!("{FAINT}gone:{FAINT:#}"),
         Outcomes::Busy => "not stopped:".to_owned(),
     };
-    format!("{word} runner {} of pool {}: {}", stopped.runner, stopped.pool, plain(&stopped.told))
+    format!(
+        "{word} runner {} of pool {}: {}",
+        stopped.runner,
+        stopped.pool,
+        plain(&stopped.told)
+    )
 }

@@ -44,16 +44,30 @@ impl Version {
             Ok(connected) => (connected.deployment.version, None),
             Err(failure) => (None, Some(failure.to_string())),
         };
-        let answer = Answer { mayfly: VERSION, stack: global.stack.clone(), deployed, not_asked };
+        let answer = Answer {
+            mayfly: VERSION,
+            stack: global.stack.clone(),
+            deployed,
+            not_asked,
+        };
         if screen.json() {
             screen.print_json(&answer)?;
             return Ok(Exit::Done);
         }
         screen.print(format_args!("mayfly {}", answer.mayfly));
         match (&answer.deployed, &answer.not_asked) {
-            (Some(version), _) => screen.print(format_args!("stack {} {}", answer.stack, plain(version))),
-            (None, Some(why)) => screen.say(format_args!("{FAINT}stack {} was not asked: {}{FAINT:#}", answer.stack, plain(why))),
-            (None, None) => screen.say(format_args!("{FAINT}stack {} does not say its version: it is older{FAINT:#}", answer.stack)),
+            (Some(version), _) => {
+                screen.print(format_args!("stack {} {}", answer.stack, plain(version)))
+            }
+            (None, Some(why)) => screen.say(format_args!(
+                "{FAINT}stack {} was not asked: {}{FAINT:#}",
+                answer.stack,
+                plain(why)
+            )),
+            (None, None) => screen.say(format_args!(
+                "{FAINT}stack {} does not say its version: it is older{FAINT:#}",
+                answer.stack
+            )),
         }
         Ok(Exit::Done)
     }

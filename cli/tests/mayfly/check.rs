@@ -55,20 +55,47 @@ fn called(line: &str, stdin: &[u8]) -> String {
     put("latin1.toml", b"[github]\naccounts = [\"acm\xe9\"]\n");
     put("broken.toml", b"[github\naccounts = [\"acme\"]\n");
     put("empty.toml", b"");
-    put("full.toml", format!("{GOOD}#{}\n", " ".repeat(4_000)).as_bytes());
-    put("two.toml", GOOD.replace("[\"acme\"]", "[\"acme\", \"globex\"]").as_bytes());
-    put("address.toml", GOOD.replace("[\"acme\"]", "[\"acme\"]\nurl = \"https://github.example.com\"").as_bytes());
+    put(
+        "full.toml",
+        format!("{GOOD}#{}\n", " ".repeat(4_000)).as_bytes(),
+    );
+    put(
+        "two.toml",
+        GOOD.replace("[\"acme\"]", "[\"acme\", \"globex\"]")
+            .as_bytes(),
+    );
+    put(
+        "address.toml",
+        GOOD.replace(
+            "[\"acme\"]",
+            "[\"acme\"]\nurl = \"https://github.example.com\"",
+        )
+        .as_bytes(),
+    );
     run(line, folder.path(), stdin)
 }
 
 fn run(line: &str, folder: &Path, stdin: &[u8]) -> String {
     let mut command = Command::new(std::env::var_os("CARGO_BIN_EXE_mayfly").unwrap());
-    command.args(line.split_whitespace()).current_dir(folder).env_remove("NO_COLOR");
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    command
+        .args(line.split_whitespace())
+        .current_dir(folder)
+        .env_remove("NO_COLOR");
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     child.stdin.take().unwrap().write_all(stdin).unwrap();
     let output = child.wait_with_output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    format!("$ mayfly {line}\n{}--- stderr\n{}--- exit {}\n", text(output.stdout), text(output.stderr), output.status.code().unwrap())
+    format!(
+        "$ mayfly {line}\n{}--- stderr\n{}--- exit {}\n",
+        text(output.stdout),
+        text(output.stderr),
+        output.status.code().unwrap()
+    )
 }
 
 #[test]
@@ -114,7 +141,10 @@ fn what_cannot_be_read_is_told() {
     insta::assert_snapshot!("no_file", called("check none.toml", b""));
     insta::assert_snapshot!("not_utf8", called("check latin1.toml", b""));
     insta::assert_snapshot!("a_folder", called("check .", b""));
-    insta::assert_snapshot!("match_in_a_bad_file", called("match gpu --file bad.toml", b""));
+    insta::assert_snapshot!(
+        "match_in_a_bad_file",
+        called("match gpu --file bad.toml", b"")
+    );
 }
 
 #[test]
@@ -128,7 +158,11 @@ fn what_is_called_wrongly_ends_with_2() {
         "match x --file good.toml --public",
         "completions tcsh",
     ] {
-        assert!(called(line, b"").ends_with("--- exit 2\n"), "{line}: {}", called(line, b""));
+        assert!(
+            called(line, b"").ends_with("--- exit 2\n"),
+            "{line}: {}",
+            called(line, b"")
+        );
     }
     for line in [
         "match x --file good.toml --repository acme",
@@ -136,7 +170,11 @@ fn what_is_called_wrongly_ends_with_2() {
         "match x --file good.toml --run 0",
         "match x --file good.toml --run 1-x",
     ] {
-        assert!(called(line, b"").ends_with("--- exit 2\n"), "{line}: {}", called(line, b""));
+        assert!(
+            called(line, b"").ends_with("--- exit 2\n"),
+            "{line}: {}",
+            called(line, b"")
+        );
     }
 }
 
@@ -149,7 +187,10 @@ fn match_tells_why_the_others_do_not() {
     insta::assert_snapshot!("match_taken", ask("mayfly linux"));
     insta::assert_snapshot!("match_yields", ask("mayfly"));
     insta::assert_snapshot!("match_none", ask("self-hosted linux"));
-    insta::assert_snapshot!("match_repository", ask("mayfly --repository acme/app --public"));
+    insta::assert_snapshot!(
+        "match_repository",
+        ask("mayfly --repository acme/app --public")
+    );
     insta::assert_snapshot!("match_stranger", ask("mayfly --repository other/app"));
     insta::assert_snapshot!("match_json", ask("gpu --json"));
 }
@@ -164,13 +205,23 @@ fn colour_is_for_terminals_and_for_who_asks_for_it() {
 fn completions_know_the_commands() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = called(&format!("completions {shell}"), b"");
-        assert!(script.contains("check") && script.contains("match") && script.ends_with("--- exit 0\n"), "{shell}");
+        assert!(
+            script.contains("check")
+                && script.contains("match")
+                && script.ends_with("--- exit 0\n"),
+            "{shell}"
+        );
     }
 }
 
 fn schema() -> jsonschema::Validator {
     let printed = called("schema", b"");
-    let text = printed.strip_prefix("$ mayfly schema\n").unwrap().split("--- stderr").next().unwrap();
+    let text = printed
+        .strip_prefix("$ mayfly schema\n")
+        .unwrap()
+        .split("--- stderr")
+        .next()
+        .unwrap();
     jsonschema::validator_for(&serde_json::from_str::<Value>(text).unwrap()).unwrap()
 }
 
@@ -181,9 +232,17 @@ fn as_json(toml: &str) -> Value {
 #[test]
 fn the_schema_takes_the_files_that_the_repository_shows() {
     let reference = include_str!("../../../docs/REFERENCE.md");
-    let shown = reference.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
-    let uncommented =
-        shown.replace("\n# ", "\n").replace("scope = \"repository\"", "scope = \"organization\"\nrunner_group = \"builders\"");
+    let shown = reference
+        .split("```toml\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    let uncommented = shown.replace("\n# ", "\n").replace(
+        "scope = \"repository\"",
+        "scope = \"organization\"\nrunner_group = \"builders\"",
+    );
     let local = include_str!("../../../infra/local/pools.toml");
     let examples = [
         include_str!("../../../examples/one-team.toml"),
@@ -191,8 +250,14 @@ fn the_schema_takes_the_files_that_the_repository_shows() {
         include_str!("../../../examples/organization.toml"),
     ];
     let schema = schema();
-    for text in [GOOD, DOUBTFUL, shown, &uncommented, local].into_iter().chain(examples) {
-        let problems: Vec<String> = schema.iter_errors(&as_json(text)).map(|error| error.to_string()).collect();
+    for text in [GOOD, DOUBTFUL, shown, &uncommented, local]
+        .into_iter()
+        .chain(examples)
+    {
+        let problems: Vec<String> = schema
+            .iter_errors(&as_json(text))
+            .map(|error| error.to_string())
+            .collect();
         assert!(problems.is_empty(), "{text}\n{problems:?}");
     }
 }
@@ -207,8 +272,14 @@ fn the_schema_refuses_what_check_refuses() {
         ("accounts = [\"acme\"]", "acounts = [\"acme\"]"),
         ("[pools.linux]", "[pools.Linux]"),
         ("[pools.linux]", "[pools.a-name-that-is-longer-than-28]"),
-        ("labels = [\"self-hosted\", \"linux\", \"x64\", \"mayfly\"]", "labels = []"),
-        ("labels = [\"self-hosted\", \"linux\", \"x64\", \"mayfly\"]", "labels = [\"a,b\"]"),
+        (
+            "labels = [\"self-hosted\", \"linux\", \"x64\", \"mayfly\"]",
+            "labels = []",
+        ),
+        (
+            "labels = [\"self-hosted\", \"linux\", \"x64\", \"mayfly\"]",
+            "labels = [\"a,b\"]",
+        ),
         ("cpu = 2", "cpu = 3"),
         ("cpu = 2", "cpu = \"2\""),
         ("memory = \"8 GiB\"", "memory = \"8 GB\""),
@@ -216,7 +287,10 @@ fn the_schema_refuses_what_check_refuses() {
         ("max = 50", "max = 50\nscope = \"enterprise\""),
         ("max = 50", "max = 50\ncapacity = \"cheap\""),
         ("max = 50", "max = 50\nidle_timeout = 5"),
-        ("max = 50", "max = 50\ntask_role = \"arn:aws:iam::1:role/x\""),
+        (
+            "max = 50",
+            "max = 50\ntask_role = \"arn:aws:iam::1:role/x\"",
+        ),
         ("max = 50", "max = 50\nname = \"x\""),
     ];
     for (good, bad) in spoilt {

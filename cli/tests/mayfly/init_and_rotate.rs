@@ -1,4 +1,5 @@
-//! `mayfly init` and `mayfly rotate`, as far as they come without AWS: what they are called with, and what they refuse at once.
+//! `mayfly init` and `mayfly rotate`, as far as they come without AWS: what they are called with,
+//! and what they refuse at once.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -17,7 +18,10 @@ fn mayfly(arguments: &[&str], stdin: &str) -> (i32, String) {
     // Who refuses at once reads nothing.
     let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
     let output = child.wait_with_output().unwrap();
-    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    (
+        output.status.code().unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
 }
 
 #[test]
@@ -26,7 +30,14 @@ fn an_app_s_id_and_its_key_come_together() {
         &["init", "--app-id", "1"][..],
         &["init", "--private-key-file", "app.pem"],
         &["init", "--webhook-secret-stdin"],
-        &["init", "--app-id", "1", "--private-key-file", "app.pem", "--no-browser"],
+        &[
+            "init",
+            "--app-id",
+            "1",
+            "--private-key-file",
+            "app.pem",
+            "--no-browser",
+        ],
         &["init", "--app-id", "one", "--private-key-file", "app.pem"],
         &["init", "--scope", "enterprise"],
         &["rotate"],
@@ -42,28 +53,66 @@ fn a_key_is_looked_at_before_anybody_is_asked() {
     let file = folder.path().join("app.pem");
     std::fs::write(&file, "hush").unwrap();
     let file = file.to_str().unwrap();
-    for arguments in [&["init", "--app-id", "1", "--private-key-file", file][..], &["rotate", "key", "--private-key-file", file]] {
+    for arguments in [
+        &["init", "--app-id", "1", "--private-key-file", file][..],
+        &["rotate", "key", "--private-key-file", file],
+    ] {
         let (code, said) = mayfly(arguments, "");
         assert_eq!(code, 1, "{said}");
-        assert!(said.contains("is not an RSA private key in PEM form") && !said.contains("hush"), "{said}");
+        assert!(
+            said.contains("is not an RSA private key in PEM form") && !said.contains("hush"),
+            "{said}"
+        );
     }
     let (code, said) = mayfly(&["rotate", "key", "--private-key-file", "-"], "hush");
-    assert!(code == 1 && said.contains("- is not an RSA private key") && !said.contains("hush"), "{said}");
-    let (code, said) = mayfly(&["init", "--app-id", "1", "--private-key-file", "/nowhere/app.pem"], "");
+    assert!(
+        code == 1 && said.contains("- is not an RSA private key") && !said.contains("hush"),
+        "{said}"
+    );
+    let (code, said) = mayfly(
+        &[
+            "init",
+            "--app-id",
+            "1",
+            "--private-key-file",
+            "/nowhere/app.pem",
+        ],
+        "",
+    );
     assert!(code == 1 && said.contains("/nowhere/app.pem"), "{said}");
 }
 
 #[test]
 fn two_secrets_cannot_share_stdin() {
-    let (code, said) = mayfly(&["init", "--app-id", "1", "--private-key-file", "-", "--webhook-secret-stdin"], "");
-    assert!(code == 1 && said.contains("cannot both come from stdin"), "{said}");
+    let (code, said) = mayfly(
+        &[
+            "init",
+            "--app-id",
+            "1",
+            "--private-key-file",
+            "-",
+            "--webhook-secret-stdin",
+        ],
+        "",
+    );
+    assert!(
+        code == 1 && said.contains("cannot both come from stdin"),
+        "{said}"
+    );
 }
 
 #[test]
 fn without_aws_nothing_is_begun() {
-    for arguments in [&["init"][..], &["init", "--no-browser", "--organization", "acme"], &["rotate", "webhook-secret"]] {
+    for arguments in [
+        &["init"][..],
+        &["init", "--no-browser", "--organization", "acme"],
+        &["rotate", "webhook-secret"],
+    ] {
         let (code, said) = mayfly(arguments, "");
-        assert!(code == 1 && said.contains("there is no AWS region"), "{said}");
+        assert!(
+            code == 1 && said.contains("there is no AWS region"),
+            "{said}"
+        );
     }
 }
 
@@ -74,8 +123,16 @@ fn a_pools_file_that_exists_is_not_overwritten() {
     std::fs::write(&file, "mine").unwrap();
     let init = |arguments: &[&str]| {
         let mut command = Command::new(std::env::var_os("CARGO_BIN_EXE_mayfly").unwrap());
-        command.arg("init").args(arguments).current_dir(folder.path()).stdin(Stdio::null());
-        let output = command.env_clear().env("AWS_EC2_METADATA_DISABLED", "true").output().unwrap();
+        command
+            .arg("init")
+            .args(arguments)
+            .current_dir(folder.path())
+            .stdin(Stdio::null());
+        let output = command
+            .env_clear()
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .output()
+            .unwrap();
         String::from_utf8(output.stderr).unwrap()
     };
     let refused = "pools.toml exists already\n  mayfly init does not overwrite it: pass --out with another name, or --out - for stdout\n";
@@ -83,7 +140,10 @@ fn a_pools_file_that_exists_is_not_overwritten() {
     assert_eq!(init(&["--out", "pools.toml"]), format!("error: {refused}"));
     // Whatever else is missing here, it is not the file's name.
     for arguments in [&["--out", "-"][..], &["--out", "other.toml"], &["--json"]] {
-        assert!(init(arguments).contains("there is no AWS region"), "{arguments:?}");
+        assert!(
+            init(arguments).contains("there is no AWS region"),
+            "{arguments:?}"
+        );
     }
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
 }

@@ -1,6 +1,11 @@
 //! Tests of this crate's public face, one module for each part.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "this is a test"
+)]
 
 mod aws;
 mod check;

@@ -1,4 +1,5 @@
-//! The commands that ask, as far as they come without AWS: what is called wrongly, and what is said when no one can be asked.
+//! The commands that ask, as far as they come without AWS: what is called wrongly, and what is said
+//! when no one can be asked.
 
 use std::process::{Command, Stdio};
 
@@ -6,11 +7,21 @@ use std::process::{Command, Stdio};
 fn called(arguments: &[&str]) -> (i32, String, String) {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(std::env::var_os("CARGO_BIN_EXE_mayfly").unwrap());
-    command.args(arguments).current_dir(folder.path()).stdin(Stdio::null());
-    command.env_clear().env("HOME", folder.path()).env("AWS_EC2_METADATA_DISABLED", "true");
+    command
+        .args(arguments)
+        .current_dir(folder.path())
+        .stdin(Stdio::null());
+    command
+        .env_clear()
+        .env("HOME", folder.path())
+        .env("AWS_EC2_METADATA_DISABLED", "true");
     let output = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
 }
 
 #[test]
@@ -49,39 +60,71 @@ fn what_is_called_wrongly_ends_with_2_and_asks_nobody() {
 
 #[test]
 fn without_a_region_or_credentials_it_is_said_what_to_do() {
-    let commands: [&[&str]; 5] = [&["jobs"], &["runners"], &["status"], &["explain", "7"], &["match", "mayfly"]];
+    let commands: [&[&str]; 5] = [
+        &["jobs"],
+        &["runners"],
+        &["status"],
+        &["explain", "7"],
+        &["match", "mayfly"],
+    ];
     for arguments in commands {
         let (code, answer, said) = called(arguments);
         assert_eq!((code, answer.as_str()), (1, ""), "{arguments:?}: {said}");
-        assert_eq!(said, "error: there is no AWS region\n  pass --region, set AWS_REGION, or put one into the profile (aws configure)\n");
+        assert_eq!(
+            said,
+            "error: there is no AWS region\n  pass --region, set AWS_REGION, or put one into the profile (aws configure)\n"
+        );
         let (code, answer, said) = called(&[arguments, &["--region", "us-east-1"]].concat());
         assert_eq!((code, answer.as_str()), (1, ""), "{arguments:?}: {said}");
-        assert!(said.starts_with("error: there are no AWS credentials\n  sign in"), "{said}");
+        assert!(
+            said.starts_with("error: there are no AWS credentials\n  sign in"),
+            "{said}"
+        );
         assert_eq!(said.lines().count(), 2, "{said}");
     }
 }
 
-/// The options of a command come before those that every command has, and no paragraph is broken by hand: lines are as long as the terminal is wide.
+/// The options of a command come before those that every command has, and no paragraph is broken by
+/// hand: lines are as long as the terminal is wide.
 #[test]
 fn help_has_the_command_s_own_options_first_and_whole_paragraphs() {
     for command in [
-        "init", "check", "match", "jobs", "runners", "status", "pools", "plan", "apply", "logs", "stop", "retry", "explain", "doctor",
-        "rotate", "version",
+        "init", "check", "match", "jobs", "runners", "status", "pools", "plan", "apply", "logs",
+        "stop", "retry", "explain", "doctor", "rotate", "version",
     ] {
         let (code, answer, _) = called(&[command, "--help"]);
         assert_eq!(code, 0, "{command}");
         let own = answer.find("\nOptions:").unwrap();
         let global = answer.find("\nGlobal options:").unwrap();
         assert!(own < global, "{command}: {answer}");
-        for option in ["--stack", "--region", "--profile", "--json", "--wide", "--color"] {
+        for option in [
+            "--stack",
+            "--region",
+            "--profile",
+            "--json",
+            "--wide",
+            "--color",
+        ] {
             let line = format!("\n      {option}");
-            assert!(answer[global..].contains(&line) && !answer[own..global].contains(&line), "{command} {option}: {answer}");
+            assert!(
+                answer[global..].contains(&line) && !answer[own..global].contains(&line),
+                "{command} {option}: {answer}"
+            );
         }
-        let after = answer.split("\nExamples:").next().unwrap().rsplit("--color").next().unwrap();
+        let after = answer
+            .split("\nExamples:")
+            .next()
+            .unwrap()
+            .rsplit("--color")
+            .next()
+            .unwrap();
         for paragraph in after.split("\n\n").skip(1) {
             let lines: Vec<&str> = paragraph.trim_end().lines().collect();
             let longest = lines.iter().map(|line| line.len()).max().unwrap_or(0);
-            assert!(lines.len() < 2 || longest > 80, "{command}: broken by hand: {paragraph:?}");
+            assert!(
+                lines.len() < 2 || longest > 80,
+                "{command}: broken by hand: {paragraph:?}"
+            );
         }
     }
     assert_eq!(called(&["help", "jobs"]).0, 0);
@@ -91,6 +134,9 @@ fn help_has_the_command_s_own_options_first_and_whole_paragraphs() {
 fn help_has_examples() {
     for command in ["jobs", "runners", "status", "explain", "match"] {
         let (code, answer, _) = called(&[command, "--help"]);
-        assert!(code == 0 && answer.contains(&format!("Examples:\n  mayfly {command}")), "{answer}");
+        assert!(
+            code == 0 && answer.contains(&format!("Examples:\n  mayfly {command}")),
+            "{answer}"
+        );
     }
 }

@@ -1,15 +1,26 @@
-//! The commands that change something, as far as they come without AWS: wrong arguments, and what is refused before AWS is asked.
+//! The commands that change something, as far as they come without AWS: wrong arguments, and what
+//! is refused before AWS is asked.
 
 use std::process::{Command, Output, Stdio};
 
 fn called(arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("bad.toml"), "[pools.linux]\nlabels = 7\n").unwrap();
+    std::fs::write(
+        folder.path().join("bad.toml"),
+        "[pools.linux]\nlabels = 7\n",
+    )
+    .unwrap();
     std::fs::write(folder.path().join("good.toml"), GOOD).unwrap();
     let mut command = Command::new(std::env::var_os("CARGO_BIN_EXE_mayfly").unwrap());
-    command.args(arguments).current_dir(folder.path()).stdin(Stdio::null());
+    command
+        .args(arguments)
+        .current_dir(folder.path())
+        .stdin(Stdio::null());
     // No one's credentials, and nowhere to find any.
-    command.env_clear().env("HOME", folder.path()).env("AWS_EC2_METADATA_DISABLED", "true");
+    command
+        .env_clear()
+        .env("HOME", folder.path())
+        .env("AWS_EC2_METADATA_DISABLED", "true");
     command.output().unwrap()
 }
 
@@ -54,14 +65,20 @@ fn what_is_called_wrongly_ends_with_2_and_says_how_it_is_called() {
     ];
     for arguments in wrong {
         let (code, said) = refused(arguments);
-        assert!(code == 2 && said.contains("--help"), "{arguments:?}: {said}");
+        assert!(
+            code == 2 && said.contains("--help"),
+            "{arguments:?}: {said}"
+        );
     }
 }
 
 #[test]
 fn a_job_that_is_none_is_told_with_an_example() {
     let (_, said) = refused(&["retry", "https://github.com/acme/app/actions/runs/15871"]);
-    assert!(said.contains("/actions/runs/15871/job/43821: this is a run, open one of its jobs"), "{said}");
+    assert!(
+        said.contains("/actions/runs/15871/job/43821: this is a run, open one of its jobs"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -69,32 +86,59 @@ fn every_command_has_examples() {
     for command in ["plan", "apply", "stop", "retry", "logs", "pools"] {
         let output = called(&[command, "--help"]);
         let said = text(&output.stdout);
-        assert!(output.status.success() && said.contains(&format!("Examples:\n  mayfly {command}")), "{command}: {said}");
+        assert!(
+            output.status.success() && said.contains(&format!("Examples:\n  mayfly {command}")),
+            "{command}: {said}"
+        );
     }
 }
 
 #[test]
 fn without_a_terminal_nothing_is_confirmed() {
     let (code, said) = refused(&["apply", "good.toml"]);
-    assert_eq!((code, said.as_str()), (1, "error: no terminal to confirm in\n  pass --yes to apply without confirmation\n"));
+    assert_eq!(
+        (code, said.as_str()),
+        (
+            1,
+            "error: no terminal to confirm in\n  pass --yes to apply without confirmation\n"
+        )
+    );
 }
 
 #[test]
 fn a_file_that_cannot_be_used_is_refused_before_aws_is_asked() {
-    for arguments in [&["plan", "bad.toml"][..], &["apply", "--yes", "bad.toml"], &["plan", "nowhere.toml"]] {
+    for arguments in [
+        &["plan", "bad.toml"][..],
+        &["apply", "--yes", "bad.toml"],
+        &["plan", "nowhere.toml"],
+    ] {
         let (code, said) = refused(arguments);
-        assert!(code == 1 && !said.contains("region"), "{arguments:?}: {said}");
+        assert!(
+            code == 1 && !said.contains("region"),
+            "{arguments:?}: {said}"
+        );
     }
     let (_, said) = refused(&["apply", "--yes", "bad.toml"]);
-    assert!(said.contains("bad.toml:2:") && said.contains("nothing was changed: fix the file first"), "{said}");
+    assert!(
+        said.contains("bad.toml:2:") && said.contains("nothing was changed: fix the file first"),
+        "{said}"
+    );
 }
 
 #[test]
 fn without_a_region_it_is_said_what_to_do() {
-    for arguments in
-        [&["pools"][..], &["plan", "good.toml"], &["apply", "--yes", "good.toml"], &["stop", "01kb"], &["retry", "1"], &["logs", "1"]]
-    {
+    for arguments in [
+        &["pools"][..],
+        &["plan", "good.toml"],
+        &["apply", "--yes", "good.toml"],
+        &["stop", "01kb"],
+        &["retry", "1"],
+        &["logs", "1"],
+    ] {
         let (code, said) = refused(arguments);
-        assert!(code == 1 && said.starts_with("error: there is no AWS region\n  pass --region"), "{arguments:?}: {said}");
+        assert!(
+            code == 1 && said.starts_with("error: there is no AWS region\n  pass --region"),
+            "{arguments:?}: {said}"
+        );
     }
 }

@@ -2,19 +2,22 @@
 
 use std::collections::BTreeSet;
 
-/// Variables that a function needs and that are absent or empty. The template and the function are not of one version.
+/// Variables that a function needs and that are absent or empty. The template and the function are
+/// not of one version.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("missing in the environment: {}", .0.iter().copied().collect::<Vec<_>>().join(", "))]
 pub struct Missing(pub BTreeSet<&'static str>);
 
-/// Where variables are read from; keeps those that are missing, so that all of them are named at once.
+/// Where variables are read from; keeps those that are missing, so that all of them are named at
+/// once.
 pub struct Variables<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
     missing: BTreeSet<&'static str>,
 }
 
 impl Variables<'_> {
-    /// The text of a variable. If it is absent or empty, [`read`] fails in the end, whatever is done with the empty text that this returns.
+    /// The text of a variable. If it is absent or empty, [`read`] fails in the end, whatever is
+    /// done with the empty text that this returns.
     pub fn text(&mut self, name: &'static str) -> String {
         let value = (self.lookup)(name).filter(|value| !value.is_empty());
         value.unwrap_or_else(|| {
@@ -26,7 +29,12 @@ impl Variables<'_> {
     /// A list with commas between its parts; at least one part.
     fn list(&mut self, name: &'static str) -> Vec<String> {
         let text = self.text(name);
-        let parts: Vec<String> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        let parts: Vec<String> = text
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .map(str::to_owned)
+            .collect();
         if parts.is_empty() {
             self.missing.insert(name);
         }
@@ -34,7 +42,8 @@ impl Variables<'_> {
     }
 }
 
-/// Reads what a function needs, as `read(|variables| (FunctionEnv::read(variables), LaunchEnv::read(variables)))`.
+/// Reads what a function needs, as
+/// `read(|variables| (FunctionEnv::read(variables), LaunchEnv::read(variables)))`.
 ///
 /// # Errors
 ///
@@ -48,10 +57,20 @@ pub fn read<T>(wanted: impl FnOnce(&mut Variables<'_>) -> T) -> Result<T, Missin
 /// # Errors
 ///
 /// As [`read`].
-pub fn read_from<T>(lookup: &dyn Fn(&str) -> Option<String>, wanted: impl FnOnce(&mut Variables<'_>) -> T) -> Result<T, Missing> {
-    let mut variables = Variables { lookup, missing: BTreeSet::new() };
+pub fn read_from<T>(
+    lookup: &dyn Fn(&str) -> Option<String>,
+    wanted: impl FnOnce(&mut Variables<'_>) -> T,
+) -> Result<T, Missing> {
+    let mut variables = Variables {
+        lookup,
+        missing: BTreeSet::new(),
+    };
     let values = wanted(&mut variables);
-    if variables.missing.is_empty() { Ok(values) } else { Err(Missing(variables.missing)) }
+    if variables.missing.is_empty() {
+        Ok(values)
+    } else {
+        Err(Missing(variables.missing))
+    }
 }
 
 /// What every function is told.
@@ -69,7 +88,8 @@ pub struct FunctionEnv {
     pub wake_queue_url: String,
     /// `MAYFLY_CLUSTER`: the ECS cluster's ARN.
     pub cluster: String,
-    /// `MAYFLY_POOLS_PARAMETER`: the SSM parameter that holds the pools file. Observer is told, but may not read it.
+    /// `MAYFLY_POOLS_PARAMETER`: the SSM parameter that holds the pools file. Observer is told, but
+    /// may not read it.
     pub pools_parameter: String,
 }
 
@@ -88,12 +108,14 @@ impl FunctionEnv {
     }
 }
 
-/// `MAYFLY_WEBHOOK_SECRET_PARAMETER`, which webhook is told: the SSM parameter that holds what deliveries are signed with.
+/// `MAYFLY_WEBHOOK_SECRET_PARAMETER`, which webhook is told: the SSM parameter that holds what
+/// deliveries are signed with.
 pub fn webhook_secret_parameter(variables: &mut Variables<'_>) -> String {
     variables.text("MAYFLY_WEBHOOK_SECRET_PARAMETER")
 }
 
-/// `MAYFLY_APP_PARAMETER`, which registrar and sweeper are told: the SSM parameter that holds the GitHub App's id and key.
+/// `MAYFLY_APP_PARAMETER`, which registrar and sweeper are told: the SSM parameter that holds the
+/// GitHub App's id and key.
 pub fn app_parameter(variables: &mut Variables<'_>) -> String {
     variables.text("MAYFLY_APP_PARAMETER")
 }
@@ -127,7 +149,10 @@ impl LaunchEnv {
             task_role_arn: variables.text("MAYFLY_TASK_ROLE_ARN"),
             execution_role_arn: variables.text("MAYFLY_EXECUTION_ROLE_ARN"),
             runner_log_group: variables.text("MAYFLY_RUNNER_LOG_GROUP"),
-            registration_url: variables.text("MAYFLY_REGISTRATION_URL").trim_end_matches('/').to_owned(),
+            registration_url: variables
+                .text("MAYFLY_REGISTRATION_URL")
+                .trim_end_matches('/')
+                .to_owned(),
         }
     }
 }
@@ -144,7 +169,10 @@ mod tests {
             "MAYFLY_REGISTRATION_URL" => Some("https://api.example/".to_owned()),
             name => Some(format!("value of {name}")),
         };
-        let (base, launch) = read_from(&value, |variables| (FunctionEnv::read(variables), LaunchEnv::read(variables))).unwrap();
+        let (base, launch) = read_from(&value, |variables| {
+            (FunctionEnv::read(variables), LaunchEnv::read(variables))
+        })
+        .unwrap();
         assert_eq!(base.table, "value of MAYFLY_TABLE");
         assert_eq!(launch.subnets, ["subnet-a", "subnet-b"]);
         assert!(launch.assign_public_ip);
@@ -159,7 +187,13 @@ mod tests {
             "MAYFLY_CLUSTER" => Some(String::new()),
             name => Some(name.to_owned()),
         };
-        let missing = read_from(&value, |variables| (FunctionEnv::read(variables), LaunchEnv::read(variables))).unwrap_err();
-        assert_eq!(missing.to_string(), "missing in the environment: AWS_REGION, MAYFLY_CLUSTER, MAYFLY_SUBNETS, MAYFLY_TABLE");
+        let missing = read_from(&value, |variables| {
+            (FunctionEnv::read(variables), LaunchEnv::read(variables))
+        })
+        .unwrap_err();
+        assert_eq!(
+            missing.to_string(),
+            "missing in the environment: AWS_REGION, MAYFLY_CLUSTER, MAYFLY_SUBNETS, MAYFLY_TABLE"
+        );
     }
 }

@@ -18,7 +18,10 @@ pub struct Parameter {
 
 impl std::fmt::Debug for Parameter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Parameter").field("name", &self.name).field("version", &self.version).finish_non_exhaustive()
+        f.debug_struct("Parameter")
+            .field("name", &self.name)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
     }
 }
 
@@ -33,7 +36,8 @@ pub struct Unreadable {
 }
 
 impl Unreadable {
-    /// True unless the store says that the reader may not: that lasts. (A KMS key that the reader may not use is told as AccessDenied, too.)
+    /// True unless the store says that the reader may not: that lasts. (A KMS key that the reader
+    /// may not use is told as AccessDenied, too.)
     #[must_use]
     pub fn is_transient(&self) -> bool {
         !self.reason.contains("AccessDenied")
@@ -43,8 +47,9 @@ impl Unreadable {
 /// Where parameters are read from.
 #[async_trait]
 pub trait ParameterStore: Send + Sync {
-    /// Reads parameters, at most 10, in one call. One that does not exist is absent from the answer. `<name>:<version>` is that version of it
-    /// (SSM keeps the last 100); the answer has the plain name.
+    /// Reads parameters, at most 10, in one call. One that does not exist is absent from the
+    /// answer. `<name>:<version>` is that version of it (SSM keeps the last 100); the answer has
+    /// the plain name.
     ///
     /// # Errors
     ///
@@ -69,14 +74,31 @@ impl ParameterStore for Ssm {
     async fn read(&self, names: &[&str]) -> Result<Vec<Parameter>, Unreadable> {
         let asked = names.iter().map(|&name| name.to_owned()).collect();
         // Parameters that are no SecureString come as they are.
-        let answer = self.0.get_parameters().set_names(Some(asked)).with_decryption(true).send().await.map_err(|error| {
-            let request = error.request_id().unwrap_or("none").to_owned();
-            Unreadable { names: names.join(", "), reason: format!("SSM GetParameters, request {request}: {}", DisplayErrorContext(error)) }
-        })?;
+        let answer = self
+            .0
+            .get_parameters()
+            .set_names(Some(asked))
+            .with_decryption(true)
+            .send()
+            .await
+            .map_err(|error| {
+                let request = error.request_id().unwrap_or("none").to_owned();
+                Unreadable {
+                    names: names.join(", "),
+                    reason: format!(
+                        "SSM GetParameters, request {request}: {}",
+                        DisplayErrorContext(error)
+                    ),
+                }
+            })?;
         let found = answer.parameters.unwrap_or_default().into_iter();
         Ok(found
             .filter_map(|found| {
-                Some(Parameter { name: found.name?, value: found.value?, version: u64::try_from(found.version).unwrap_or_default() })
+                Some(Parameter {
+                    name: found.name?,
+                    value: found.value?,
+                    version: u64::try_from(found.version).unwrap_or_default(),
+                })
             })
             .collect())
     }

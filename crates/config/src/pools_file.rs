@@ -15,21 +15,25 @@ use toml::de::{DeTable, Error};
 use self::reader::{Reader, Section};
 pub use self::units::{cpu_in_words, duration_in_words, memory_in_words};
 
-/// Most bytes of a pools file: what an Advanced parameter of SSM holds (8 KB). Source: SSM API reference, `PutParameter`
+/// Most bytes of a pools file: what an Advanced parameter of SSM holds (8 KB). Source: SSM API
+/// reference, `PutParameter`
 /// (<https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html>).
 pub const MAX_BYTES: usize = 8 * 1024;
 
-/// The JSON Schema of a pools file, for editors: it knows the keys and their forms, [`parse`] knows the rest.
+/// The JSON Schema of a pools file, for editors: it knows the keys and their forms, [`parse`] knows
+/// the rest.
 pub const SCHEMA: &str = include_str!("../pools.schema.json");
 
-/// One thing that is wrong with a pools file. `Display` gives `line 12: pools.linux.memory: what is wrong (what to do)`.
+/// One thing that is wrong with a pools file. `Display` gives
+/// `line 12: pools.linux.memory: what is wrong (what to do)`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
     /// Line, from 1.
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
-    /// The key with everything above it, as `pools.linux.memory`; empty where the file is not TOML, or as a whole is wrong.
+    /// The key with everything above it, as `pools.linux.memory`; empty where the file is not TOML,
+    /// or as a whole is wrong.
     pub path: String,
     /// What is wrong.
     pub message: String,
@@ -62,22 +66,33 @@ pub fn parse(text: &str, pools_version: u64) -> Result<Pools, Vec<Problem>> {
 pub struct Review {
     /// What it says, or every problem in the order of the file.
     pub pools: Result<Pools, Vec<Problem>>,
-    /// What is possible but surely not meant, in the order of the file. Nothing is said of a file with problems.
+    /// What is possible but surely not meant, in the order of the file. Nothing is said of a file
+    /// with problems.
     pub doubts: Vec<Problem>,
     /// What is worth knowing and no mistake, in sentences without a full stop.
     pub notes: Vec<String>,
 }
 
-/// Reads a pools file and says what looks like a mistake in it, too. `vcpus`: how many vCPUs the account may run at a time on demand and on Spot, if
-/// that is known.
+/// Reads a pools file and says what looks like a mistake in it, too. `vcpus`: how many vCPUs the
+/// account may run at a time on demand and on Spot, if that is known.
 #[must_use]
 pub fn review(text: &str, pools_version: u64, vcpus: Vcpus) -> Review {
     let (document, errors) = DeTable::parse_recoverable(text);
     let root = document.get_ref();
     let pools = parse_document(text, (root, &errors), pools_version);
-    let doubts = pools.as_ref().map(|pools| warnings::about(text, &Section::root(root), pools, vcpus)).unwrap_or_default();
-    let notes = pools.as_ref().map(|pools| notes(text, pools)).unwrap_or_default();
-    Review { pools, doubts, notes }
+    let doubts = pools
+        .as_ref()
+        .map(|pools| warnings::about(text, &Section::root(root), pools, vcpus))
+        .unwrap_or_default();
+    let notes = pools
+        .as_ref()
+        .map(|pools| notes(text, pools))
+        .unwrap_or_default();
+    Review {
+        pools,
+        doubts,
+        notes,
+    }
 }
 
 /// What is worth knowing of a good file.
@@ -85,7 +100,10 @@ fn notes(text: &str, pools: &Pools) -> Vec<String> {
     let mut notes = Vec::new();
     if text.len() > MAX_BYTES / 2 {
         let full = text.len() * 100 / MAX_BYTES;
-        notes.push(format!("the file has {} of at most {MAX_BYTES} bytes ({full} %)", text.len()));
+        notes.push(format!(
+            "the file has {} of at most {MAX_BYTES} bytes ({full} %)",
+            text.len()
+        ));
     }
     notes.extend(
         pools
@@ -104,7 +122,8 @@ fn notes(text: &str, pools: &Pools) -> Vec<String> {
     notes
 }
 
-/// How many vCPUs an account may run at a time (Service Quotas, L-3032A538 and L-36FBB829); none: not known.
+/// How many vCPUs an account may run at a time (Service Quotas, L-3032A538 and L-36FBB829); none:
+/// not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Vcpus {
     /// On demand.
@@ -113,7 +132,11 @@ pub struct Vcpus {
     pub spot: Option<u32>,
 }
 
-fn parse_document(text: &str, (root, errors): (&DeTable<'_>, &[Error]), pools_version: u64) -> Result<Pools, Vec<Problem>> {
+fn parse_document(
+    text: &str,
+    (root, errors): (&DeTable<'_>, &[Error]),
+    pools_version: u64,
+) -> Result<Pools, Vec<Problem>> {
     let mut reader = Reader::new(text, errors.is_empty());
     if text.len() > MAX_BYTES {
         let message = format!("the file has {} bytes", text.len());
@@ -121,19 +144,29 @@ fn parse_document(text: &str, (root, errors): (&DeTable<'_>, &[Error]), pools_ve
     }
     if let Some(at) = template_brackets(text) {
         let message = "SSM refuses values with {{...}} in them, in a comment, too";
-        reader.report(at, "", message, "write it with single brackets, or leave it out");
+        reader.report(
+            at,
+            "",
+            message,
+            "write it with single brackets, or leave it out",
+        );
     }
     for error in errors {
         reader.report_syntax(error);
     }
     let pools = read(&mut reader, &Section::root(root), pools_version);
     let problems = reader.into_problems();
-    if problems.is_empty() { Ok(pools) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(pools)
+    } else {
+        Err(problems)
+    }
 }
 
-/// Where something stands in double brackets: "You can't include values wrapped in double brackets {{}} or {{ssm:parameter-name}} in a parameter
-/// value" (<https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html>). Outside of strings and
-/// comments TOML has no two opening ones in a row.
+/// Where something stands in double brackets: "You can't include values wrapped in double brackets
+/// {{}} or {{ssm:parameter-name}} in a parameter value"
+/// (<https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html>).
+/// Outside of strings and comments TOML has no two opening ones in a row.
 fn template_brackets(text: &str) -> Option<usize> {
     let at = text.find("{{")?;
     text[at..].contains("}}").then_some(at)
@@ -142,20 +175,44 @@ fn template_brackets(text: &str) -> Option<usize> {
 fn read(reader: &mut Reader<'_>, root: &Section<'_>, pools_version: u64) -> Pools {
     reader.check_keys(root, &["github", "defaults", "pools"], &[], |_| None);
     let accounts = github::read(reader, root);
-    let defaults = root.field("defaults").and_then(|field| reader.section(field));
+    let defaults = root
+        .field("defaults")
+        .and_then(|field| reader.section(field));
     if let Some(defaults) = &defaults {
-        reader.check_keys(defaults, pool::DEFAULT_KEYS, pool::NO_DEFAULT, pool::no_credentials);
+        reader.check_keys(
+            defaults,
+            pool::DEFAULT_KEYS,
+            pool::NO_DEFAULT,
+            pool::no_credentials,
+        );
     }
     let sections = root.field("pools").and_then(|field| reader.section(field));
-    // `[pools]` with nothing in it is said on purpose, to drain everything; without the line pools were most likely forgotten.
+    // `[pools]` with nothing in it is said on purpose, to drain everything; without the line pools
+    // were most likely forgotten.
     if root.field("pools").is_none() {
-        reader.report_absence(0, "pools", "there is no pool", "add one, as [pools.linux], or an empty [pools] to drain everything");
+        reader.report_absence(
+            0,
+            "pools",
+            "there is no pool",
+            "add one, as [pools.linux], or an empty [pools] to drain everything",
+        );
     }
     let mut pools = Vec::new();
     for field in sections.iter().flat_map(Section::fields) {
         if let Some(own) = reader.section(field) {
-            pools.extend(pool::Declared { own, defaults: defaults.as_ref(), accounts: &accounts }.read(reader));
+            pools.extend(
+                pool::Declared {
+                    own,
+                    defaults: defaults.as_ref(),
+                    accounts: &accounts,
+                }
+                .read(reader),
+            );
         }
     }
-    Pools { accounts, pools, version: pools_version }
+    Pools {
+        accounts,
+        pools,
+        version: pools_version,
+    }
 }

@@ -1,4 +1,5 @@
-//! The settings as functions use them: read once in a while, believed for a while, never lost because one reading failed.
+//! The settings as functions use them: read once in a while, believed for a while, never lost
+//! because one reading failed.
 
 mod cache;
 mod secrets;
@@ -18,10 +19,12 @@ pub use self::secrets::{GITHUB, GithubApp, problem_of_url};
 use crate::parameter::{Parameter, ParameterStore, Unreadable};
 use crate::pools_file::{self, Problem};
 
-/// A refresh out of turn ([`Settings::refresh_pools`]) happens at most this often: anyone who can name unknown pools must not make us call SSM each time.
+/// A refresh out of turn ([`Settings::refresh_pools`]) happens at most this often: anyone who can
+/// name unknown pools must not make us call SSM each time.
 const FORCED_REFRESH: Duration = Duration::from_secs(3);
 
-/// How many versions back a broken pools file is made up for: who breaks it by hand mends it, or breaks it again, in a few.
+/// How many versions back a broken pools file is made up for: who breaks it by hand mends it, or
+/// breaks it again, in a few.
 const VERSIONS_BACK: usize = 5;
 
 /// What time it is.
@@ -30,7 +33,9 @@ pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
 /// The time by this machine's clock.
 #[must_use]
 pub fn system_clock() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
@@ -46,7 +51,8 @@ pub enum SettingsError {
         /// Its name.
         parameter: String,
     },
-    /// The parameter's text is of no use: someone must correct it. The problems never quote a secret.
+    /// The parameter's text is of no use: someone must correct it. The problems never quote a
+    /// secret.
     #[error("parameter {parameter} (version {version}) is invalid: {}", in_one_line(.problems))]
     Invalid {
         /// Its name.
@@ -62,7 +68,8 @@ pub enum SettingsError {
 }
 
 impl SettingsError {
-    /// True if it passes by itself: the same question may be answered in a moment. What does not needs a person.
+    /// True if it passes by itself: the same question may be answered in a moment. What does not
+    /// needs a person.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
@@ -93,11 +100,16 @@ struct Cache {
     github_app: Cached<GithubApp>,
 }
 
-/// Settings, cached: pools for a minute, secrets for five. What is due is read in one call, anyone who asks first.
+/// Settings, cached: pools for a minute, secrets for five. What is due is read in one call, anyone
+/// who asks first.
 ///
-/// - A failed refresh keeps the last good value, is logged and counted ([`Settings::failed_refreshes`]).
-/// - A failure is never cached: without a good value, the next call asks again. Only that a parameter does not exist is believed for a second, and for up to five while it is asked for without a pause.
-/// - A pools file that is broken at the first reading is made up for by the newest of the five versions before it that is good.
+/// - A failed refresh keeps the last good value, is logged and counted
+///   ([`Settings::failed_refreshes`]).
+/// - A failure is never cached: without a good value, the next call asks again. Only that a
+///   parameter does not exist is believed for a second, and for up to five while it is asked for
+///   without a pause.
+/// - A pools file that is broken at the first reading is made up for by the newest of the five
+///   versions before it that is good.
 /// - Concurrent callers wait for one refresh.
 pub struct Settings {
     store: Box<dyn ParameterStore>,
@@ -114,8 +126,16 @@ impl Settings {
     pub fn new(store: impl ParameterStore + 'static, parameters: Parameters, clock: Clock) -> Self {
         let cache = Cache {
             pools: Cached::new("the pools file", parameters.pools, timeouts::POOLS_FRESH),
-            webhook_secrets: Cached::new("the webhook secret", parameters.webhook_secret, timeouts::SECRETS_FRESH),
-            github_app: Cached::new("the GitHub App", parameters.github_app, timeouts::SECRETS_FRESH),
+            webhook_secrets: Cached::new(
+                "the webhook secret",
+                parameters.webhook_secret,
+                timeouts::SECRETS_FRESH,
+            ),
+            github_app: Cached::new(
+                "the GitHub App",
+                parameters.github_app,
+                timeouts::SECRETS_FRESH,
+            ),
         };
         Self {
             store: Box::new(store),
@@ -141,7 +161,8 @@ impl Settings {
         cache.pools.value()
     }
 
-    /// The pools in force, asked for again: for anyone who meets a pool that the cached file does not know. At most once in 3 seconds; more often, this is [`Settings::pools`].
+    /// The pools in force, asked for again: for anyone who meets a pool that the cached file does
+    /// not know. At most once in 3 seconds; more often, this is [`Settings::pools`].
     ///
     /// # Errors
     ///
@@ -156,8 +177,9 @@ impl Settings {
         cache.pools.value()
     }
 
-    /// The pools in force, asked for again if the cached file is older than this version, which is known to be written: at once, and for the same
-    /// version then at most once in 3 seconds. It may still be older: SSM says nowhere that a read shows what was written just before.
+    /// The pools in force, asked for again if the cached file is older than this version, which is
+    /// known to be written: at once, and for the same version then at most once in 3 seconds. It
+    /// may still be older: SSM says nowhere that a read shows what was written just before.
     ///
     /// # Errors
     ///
@@ -165,16 +187,22 @@ impl Settings {
     pub async fn pools_from(&self, version: u64) -> Result<Arc<Pools>, SettingsError> {
         let mut cache = self.cache.lock().await;
         let now = (self.clock)();
-        let older = cache.pools.value().map_or(true, |pools| pools.version < version);
+        let older = cache
+            .pools
+            .value()
+            .map_or(true, |pools| pools.version < version);
         let first = self.version_asked_for.swap(version, Ordering::Relaxed) != version;
-        if cache.pools.is_due(now) || (older && (first || cache.pools.was_asked_before(now, FORCED_REFRESH))) {
+        if cache.pools.is_due(now)
+            || (older && (first || cache.pools.was_asked_before(now, FORCED_REFRESH)))
+        {
             cache.pools.expire(now);
             self.refresh(&mut cache, now).await;
         }
         cache.pools.value()
     }
 
-    /// The secrets that deliveries may be signed with: one, two while rotating. None if there are none to be had, and then every delivery must be refused.
+    /// The secrets that deliveries may be signed with: one, two while rotating. None if there are
+    /// none to be had, and then every delivery must be refused.
     ///
     /// # Errors
     ///
@@ -190,9 +218,13 @@ impl Settings {
             other => other?,
         };
         // Once, not for each request that anyone sends.
-        let told = self.no_secret_told.swap(secrets.is_empty(), Ordering::Relaxed);
+        let told = self
+            .no_secret_told
+            .swap(secrets.is_empty(), Ordering::Relaxed);
         if secrets.is_empty() && !told {
-            tracing::error!("there is no webhook secret: every delivery is refused until one is written to its parameter");
+            tracing::error!(
+                "there is no webhook secret: every delivery is refused until one is written to its parameter"
+            );
         }
         Ok(secrets)
     }
@@ -211,42 +243,64 @@ impl Settings {
         cache.github_app.value()
     }
 
-    /// How often a setting could not be read, or was read and is of no use, since this process began.
+    /// How often a setting could not be read, or was read and is of no use, since this process
+    /// began.
     #[must_use]
     pub fn failed_refreshes(&self) -> u64 {
         self.failed_refreshes.load(Ordering::Relaxed)
     }
 
-    /// Reads whatever is due, in one call. The caller holds the lock meanwhile: others wait, and then find it done.
+    /// Reads whatever is due, in one call. The caller holds the lock meanwhile: others wait, and
+    /// then find it done.
     async fn refresh(&self, cache: &mut Cache, now: Timestamp) {
-        let due: Vec<String> = [cache.pools.due(now), cache.webhook_secrets.due(now), cache.github_app.due(now)]
-            .into_iter()
-            .flatten()
-            .map(str::to_owned)
-            .collect();
+        let due: Vec<String> = [
+            cache.pools.due(now),
+            cache.webhook_secrets.due(now),
+            cache.github_app.due(now),
+        ]
+        .into_iter()
+        .flatten()
+        .map(str::to_owned)
+        .collect();
         let names: Vec<&str> = due.iter().map(String::as_str).collect();
         let answer = self.store.read(&names).await;
         let now = (self.clock)();
         let taken = [
             cache.pools.take(&due, &answer, now, read_pools),
-            cache.webhook_secrets.take(&due, &answer, now, secrets::read_webhook_secrets),
-            cache.github_app.take(&due, &answer, now, secrets::read_github_app),
+            cache
+                .webhook_secrets
+                .take(&due, &answer, now, secrets::read_webhook_secrets),
+            cache
+                .github_app
+                .take(&due, &answer, now, secrets::read_github_app),
         ];
         self.fall_back(cache, now).await;
-        let failed = taken.into_iter().filter(|taken| *taken == Refresh::Failed).count();
-        self.failed_refreshes.fetch_add(u64::try_from(failed).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let failed = taken
+            .into_iter()
+            .filter(|taken| *taken == Refresh::Failed)
+            .count();
+        self.failed_refreshes
+            .fetch_add(u64::try_from(failed).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 
 impl Settings {
-    /// A process that never had a good pools file, and finds a broken one, takes the newest earlier version that is good: what others, which
-    /// had it, go on with as well. Without one, the failure stands.
+    /// A process that never had a good pools file, and finds a broken one, takes the newest earlier
+    /// version that is good: what others, which had it, go on with as well. Without one, the
+    /// failure stands.
     async fn fall_back(&self, cache: &mut Cache, now: Timestamp) {
-        let Some((name, broken)) = cache.pools.broken() else { return };
+        let Some((name, broken)) = cache.pools.broken() else {
+            return;
+        };
         for version in (1..broken).rev().take(VERSIONS_BACK) {
-            // One by one: nothing says that SSM takes several versions of one parameter in one call.
-            let Ok(answer) = self.store.read(&[&format!("{name}:{version}")]).await else { return };
-            let Some(parameter) = answer.into_iter().find(|found| found.version == version) else { continue };
+            // One by one: nothing says that SSM takes several versions of one parameter in one
+            // call.
+            let Ok(answer) = self.store.read(&[&format!("{name}:{version}")]).await else {
+                return;
+            };
+            let Some(parameter) = answer.into_iter().find(|found| found.version == version) else {
+                continue;
+            };
             if let Ok(pools) = read_pools(&parameter) {
                 cache.pools.take_earlier(pools, version, now);
                 return;
@@ -256,5 +310,6 @@ impl Settings {
 }
 
 fn read_pools(parameter: &Parameter) -> Result<Pools, Vec<String>> {
-    pools_file::parse(&parameter.value, parameter.version).map_err(|problems| problems.iter().map(Problem::to_string).collect())
+    pools_file::parse(&parameter.value, parameter.version)
+        .map_err(|problems| problems.iter().map(Problem::to_string).collect())
 }

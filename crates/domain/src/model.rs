@@ -1,4 +1,5 @@
-//! The nouns: jobs, runners, pools, and all that is written down of them. No module here decides what happens next.
+//! The nouns: jobs, runners, pools, and all that is written down of them. No module here decides
+//! what happens next.
 
 pub mod assignment;
 pub mod end;

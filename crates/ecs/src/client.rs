@@ -18,12 +18,18 @@ impl Ecs {
     /// The cluster of that ARN.
     #[must_use]
     pub fn new(client: Client, cluster: impl Into<String>) -> Self {
-        Self { client, cluster: cluster.into(), definitions: Mutex::default() }
+        Self {
+            client,
+            cluster: cluster.into(),
+            definitions: Mutex::default(),
+        }
     }
 
     /// What is known of definitions. Never held across a call.
     pub(crate) fn definitions(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
         // What a panic may have left undone here is an entry that is asked for again.
-        self.definitions.lock().unwrap_or_else(PoisonError::into_inner)
+        self.definitions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,5 @@
-//! DescribeTasks and ListTasks. Both lag behind RunTask and StopTask: that a task is not shown proves nothing while it is young.
+//! DescribeTasks and ListTasks. Both lag behind RunTask and StopTask: that a task is not shown
+//! proves nothing while it is young.
 
 use async_trait::async_trait;
 use aws_sdk_ecs::primitives::DateTime;
@@ -32,7 +33,8 @@ pub trait DescribeTasks: Send + Sync {
     /// [`EcsError`] as for every call; nothing is told of any task then.
     async fn describe(&self, tasks: &[TaskArn]) -> Result<Vec<Described>, EcsError>;
 
-    /// The tasks of one runner, stopped ones included as long as ECS remembers them (about an hour).
+    /// The tasks of one runner, stopped ones included as long as ECS remembers them (about an
+    /// hour).
     ///
     /// # Errors
     /// [`EcsError`] as for every call.
@@ -63,8 +65,10 @@ impl DescribeTasks for Ecs {
         let mut tasks = self.list(Some(runner), DesiredStatus::Running).await?;
         match self.list(Some(runner), DesiredStatus::Stopped).await {
             Ok(stopped) => tasks.extend(stopped),
-            // ECS's API reference says that `startedBy` "must be the only filter that you use"; in practice a status beside it is taken. Were that to end,
-            // an unanswered launch would hold its job for ever: what runs is told all the same, and that nothing runs is what closes such a row.
+            // ECS's API reference says that `startedBy` "must be the only filter that you use"; in
+            // practice a status beside it is taken. Were that to end, an unanswered launch would
+            // hold its job for ever: what runs is told all the same, and that nothing runs is what
+            // closes such a row.
             Err(refused @ EcsError::Refused(_)) => {
                 tracing::error!(runner.address = %runner, error = %refused, "ECS does not list stopped tasks by startedBy: the runner's task counts as gone if none runs");
             }
@@ -79,41 +83,84 @@ impl DescribeTasks for Ecs {
 }
 
 impl Ecs {
-    async fn describe_some(&self, tasks: &[TaskArn], described: &mut Vec<Described>) -> Result<(), EcsError> {
+    async fn describe_some(
+        &self,
+        tasks: &[TaskArn],
+        described: &mut Vec<Described>,
+    ) -> Result<(), EcsError> {
         const OPERATION: &str = "DescribeTasks";
         let arns = tasks.iter().map(|task| task.0.clone()).collect();
-        let call = self.client.describe_tasks().cluster(&self.cluster).set_tasks(Some(arns));
-        let output = Box::pin(call.send()).await.map_err(|error| FailedCall::of(OPERATION, error))?;
+        let call = self
+            .client
+            .describe_tasks()
+            .cluster(&self.cluster)
+            .set_tasks(Some(arns));
+        let output = Box::pin(call.send())
+            .await
+            .map_err(|error| FailedCall::of(OPERATION, error))?;
         for task in output.tasks.unwrap_or_default() {
             let arn = task.task_arn().map(|arn| TaskArn(arn.to_owned()));
-            let arn = arn.ok_or_else(|| EcsError::Unexpected { operation: OPERATION, what: "a task without an ARN".to_owned() })?;
-            described.push(state(task, &arn).into_task().map_or(Described::Foreign(arn), |task| Described::Task(Box::new(task))));
+            let arn = arn.ok_or_else(|| EcsError::Unexpected {
+                operation: OPERATION,
+                what: "a task without an ARN".to_owned(),
+            })?;
+            described.push(
+                state(task, &arn)
+                    .into_task()
+                    .map_or(Described::Foreign(arn), |task| {
+                        Described::Task(Box::new(task))
+                    }),
+            );
         }
         for failure in output.failures.unwrap_or_default() {
             match (failure.arn, failure.reason) {
-                (Some(arn), Some(reason)) if reason == "MISSING" => described.push(Described::Missing(TaskArn(arn))),
+                (Some(arn), Some(reason)) if reason == "MISSING" => {
+                    described.push(Described::Missing(TaskArn(arn)))
+                }
                 (arn, reason) => {
-                    let what = format!("{} for {}", reason.unwrap_or_default(), arn.unwrap_or_default());
-                    return Err(EcsError::Unexpected { operation: OPERATION, what });
+                    let what = format!(
+                        "{} for {}",
+                        reason.unwrap_or_default(),
+                        arn.unwrap_or_default()
+                    );
+                    return Err(EcsError::Unexpected {
+                        operation: OPERATION,
+                        what,
+                    });
                 }
             }
         }
         Ok(())
     }
 
-    async fn list(&self, runner: Option<&RunnerAddress>, desired: DesiredStatus) -> Result<Vec<TaskArn>, EcsError> {
-        let call = self.client.list_tasks().cluster(&self.cluster).set_started_by(runner.map(ToString::to_string)).desired_status(desired);
+    async fn list(
+        &self,
+        runner: Option<&RunnerAddress>,
+        desired: DesiredStatus,
+    ) -> Result<Vec<TaskArn>, EcsError> {
+        let call = self
+            .client
+            .list_tasks()
+            .cluster(&self.cluster)
+            .set_started_by(runner.map(ToString::to_string))
+            .desired_status(desired);
         let mut pages = call.into_paginator().items().send();
         let mut tasks = Vec::new();
         while let Some(arn) = Box::pin(pages.next()).await {
-            tasks.push(TaskArn(arn.map_err(|error| FailedCall::of("ListTasks", error))?));
+            tasks.push(TaskArn(
+                arn.map_err(|error| FailedCall::of("ListTasks", error))?,
+            ));
         }
         Ok(tasks)
     }
 }
 
 fn state(task: aws_sdk_ecs::types::Task, arn: &TaskArn) -> TaskState {
-    let container = |it: Container| ContainerState { name: it.name, reason: it.reason, exit_code: it.exit_code };
+    let container = |it: Container| ContainerState {
+        name: it.name,
+        reason: it.reason,
+        exit_code: it.exit_code,
+    };
     TaskState {
         arn: arn.0.clone(),
         version: task.version,
@@ -130,14 +177,23 @@ fn state(task: aws_sdk_ecs::types::Task, arn: &TaskArn) -> TaskState {
         stop_code: task.stop_code.map(|code| code.as_str().to_owned()),
         stopped_reason: task.stopped_reason,
         started_by: task.started_by,
-        containers: task.containers.unwrap_or_default().into_iter().map(container).collect(),
+        containers: task
+            .containers
+            .unwrap_or_default()
+            .into_iter()
+            .map(container)
+            .collect(),
     }
 }
 
-/// The API has seconds since 1970 as a floating point number, which lies a little beside the whole millisecond that is meant (and that events have).
+/// The API has seconds since 1970 as a floating point number, which lies a little beside the whole
+/// millisecond that is meant (and that events have).
 fn time(time: Option<DateTime>) -> Option<Timestamp> {
     let time = time?;
-    let millis = time.secs().checked_mul(1000)?.checked_add(i64::from((time.subsec_nanos() + 500_000) / 1_000_000))?;
+    let millis = time
+        .secs()
+        .checked_mul(1000)?
+        .checked_add(i64::from((time.subsec_nanos() + 500_000) / 1_000_000))?;
     Some(Timestamp::from_millis(millis))
 }
 
@@ -147,10 +203,18 @@ mod tests {
 
     #[test]
     fn times_are_the_milliseconds_that_are_meant() {
-        for millis in [1_795_358_780_997_i64, 1_795_358_781_142, 1_795_358_780_000, 1_795_358_780_999] {
+        for millis in [
+            1_795_358_780_997_i64,
+            1_795_358_781_142,
+            1_795_358_780_000,
+            1_795_358_780_999,
+        ] {
             #[expect(clippy::cast_precision_loss, reason = "that is what the API does")]
             let seconds = millis as f64 / 1000.0;
-            assert_eq!(time(Some(DateTime::from_secs_f64(seconds))), Some(Timestamp::from_millis(millis)));
+            assert_eq!(
+                time(Some(DateTime::from_secs_f64(seconds))),
+                Some(Timestamp::from_millis(millis))
+            );
         }
     }
 }

@@ -68,10 +68,17 @@ const THROTTLED: [&str; 7] = [
     "TooManyRequestsException",
 ];
 
-/// What ECS passes on of a service that it asks itself and that throttled it, under a code that is none of [`THROTTLED`]: `InvalidParameterException: Error
-/// retrieving subnet information for [subnet-...]: Rate exceeded (ErrorCode: Throttling)`. A burst of launches causes it. Source: users' reports
-/// (<https://github.com/dask/dask-cloudprovider/issues/56>); EC2's own code for it is `RequestLimitExceeded`.
-const THROTTLED_BEHIND: [&str; 3] = ["rate exceeded", "errorcode: throttling", "requestlimitexceeded"];
+/// What ECS passes on of a service that it asks itself and that throttled it, under a code that is
+/// none of [`THROTTLED`]:
+/// `InvalidParameterException: Error retrieving subnet information for [subnet-...]: Rate exceeded (ErrorCode: Throttling)`.
+/// A burst of launches causes it. Source: users' reports
+/// (<https://github.com/dask/dask-cloudprovider/issues/56>); EC2's own code for it is
+/// `RequestLimitExceeded`.
+const THROTTLED_BEHIND: [&str; 3] = [
+    "rate exceeded",
+    "errorcode: throttling",
+    "requestlimitexceeded",
+];
 
 /// Refusals that say nothing about the request: the next one is signed again.
 const STALE: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired"];
@@ -83,15 +90,29 @@ impl FailedCall {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let code = error.code().map(str::to_owned);
-        let status = error.raw_response().map(|response| response.status().as_u16());
-        let message = error.message().map_or_else(|| DisplayErrorContext(&error).to_string(), str::to_owned);
+        let status = error
+            .raw_response()
+            .map(|response| response.status().as_u16());
+        let message = error
+            .message()
+            .map_or_else(|| DisplayErrorContext(&error).to_string(), str::to_owned);
         let verdict = match &error {
             SdkError::ConstructionFailure(_) => Verdict::Refused,
             SdkError::TimeoutError(_) => Verdict::Late,
-            SdkError::ServiceError(_) => verdict(code.as_deref().unwrap_or_default(), &message, status),
+            SdkError::ServiceError(_) => {
+                verdict(code.as_deref().unwrap_or_default(), &message, status)
+            }
             _ => Verdict::Broken,
         };
-        Self { operation, code, message, status, request_id: error.request_id().map(str::to_owned), verdict, source: error.into() }
+        Self {
+            operation,
+            code,
+            message,
+            status,
+            request_id: error.request_id().map(str::to_owned),
+            verdict,
+            source: error.into(),
+        }
     }
 
     /// Code and message.
@@ -126,7 +147,9 @@ fn verdict(code: &str, message: &str, status: Option<u16>) -> Verdict {
     match status {
         Some(429) => Verdict::Throttled,
         Some(408) => Verdict::Late,
-        Some(400..=499) if THROTTLED_BEHIND.iter().any(|words| folded.contains(words)) => Verdict::Throttled,
+        Some(400..=499) if THROTTLED_BEHIND.iter().any(|words| folded.contains(words)) => {
+            Verdict::Throttled
+        }
         Some(400..=499) if !STALE.contains(&code) => Verdict::Refused,
         _ => Verdict::Broken,
     }
@@ -156,15 +179,23 @@ mod tests {
     #[test]
     fn a_service_that_ecs_asks_and_that_throttled_it_is_known_by_the_words() {
         let subnets = "Error retrieving subnet information for [subnet-0a1b2c3d]: Rate exceeded (ErrorCode: Throttling)";
-        let interfaces =
-            "Error retrieving security group information for [sg-1]: Request limit exceeded. (ErrorCode: RequestLimitExceeded)";
+        let interfaces = "Error retrieving security group information for [sg-1]: Request limit exceeded. (ErrorCode: RequestLimitExceeded)";
         for message in [subnets, interfaces] {
-            assert_eq!(verdict("InvalidParameterException", message, Some(400)), Verdict::Throttled, "{message}");
+            assert_eq!(
+                verdict("InvalidParameterException", message, Some(400)),
+                Verdict::Throttled,
+                "{message}"
+            );
         }
         // A fault of ECS may have started something, whatever it says.
-        assert_eq!(verdict("ServerException", "Rate exceeded", Some(500)), Verdict::Broken);
-        let gone =
-            "Error retrieving subnet information for [subnet-0a1b2c3d]: The subnet ID does not exist (ErrorCode: InvalidSubnetID.NotFound)";
-        assert_eq!(verdict("InvalidParameterException", gone, Some(400)), Verdict::Refused);
+        assert_eq!(
+            verdict("ServerException", "Rate exceeded", Some(500)),
+            Verdict::Broken
+        );
+        let gone = "Error retrieving subnet information for [subnet-0a1b2c3d]: The subnet ID does not exist (ErrorCode: InvalidSubnetID.NotFound)";
+        assert_eq!(
+            verdict("InvalidParameterException", gone, Some(400)),
+            Verdict::Refused
+        );
     }
 }

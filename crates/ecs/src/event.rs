@@ -23,8 +23,11 @@ pub struct InvalidEvent {
 /// # Errors
 /// If the shape is wrong. Members that are not used are not looked at: AWS adds new ones.
 pub fn parse(detail: &serde_json::Value) -> Result<Option<Task>, InvalidEvent> {
-    let detail: Detail = serde_path_to_error::deserialize(detail)
-        .map_err(|error| InvalidEvent { path: error.path().to_string(), problem: error.inner().to_string() })?;
+    let detail: Detail =
+        serde_path_to_error::deserialize(detail).map_err(|error| InvalidEvent {
+            path: error.path().to_string(),
+            problem: error.inner().to_string(),
+        })?;
     Ok(TaskState::from(detail).into_task())
 }
 
@@ -65,14 +68,23 @@ struct Container {
 
 /// ISO 8601 with fractions and any offset; the API itself has seconds since 1970 here.
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-    let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
-    let time = DateTime::from_str(&text, DateTimeFormat::DateTimeWithOffset).map_err(serde::de::Error::custom)?;
-    time.to_millis().map(|millis| Some(Timestamp::from_millis(millis))).map_err(serde::de::Error::custom)
+    let Some(text) = Option::<String>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    let time = DateTime::from_str(&text, DateTimeFormat::DateTimeWithOffset)
+        .map_err(serde::de::Error::custom)?;
+    time.to_millis()
+        .map(|millis| Some(Timestamp::from_millis(millis)))
+        .map_err(serde::de::Error::custom)
 }
 
 impl From<Detail> for TaskState {
     fn from(detail: Detail) -> Self {
-        let container = |it: Container| ContainerState { name: it.name, reason: it.reason, exit_code: it.exit_code };
+        let container = |it: Container| ContainerState {
+            name: it.name,
+            reason: it.reason,
+            exit_code: it.exit_code,
+        };
         Self {
             arn: detail.task_arn,
             started_by: detail.started_by,
@@ -127,8 +139,17 @@ mod tests {
 
     #[test]
     fn tasks_of_others_are_none_of_ours() {
-        for foreign in [json!("ecs-svc/1234567890123456789"), json!("someone"), json!("linux/not-a-ulid"), Value::Null] {
-            assert_eq!(parse(&with("startedBy", foreign.clone())).unwrap(), None, "{foreign}");
+        for foreign in [
+            json!("ecs-svc/1234567890123456789"),
+            json!("someone"),
+            json!("linux/not-a-ulid"),
+            Value::Null,
+        ] {
+            assert_eq!(
+                parse(&with("startedBy", foreign.clone())).unwrap(),
+                None,
+                "{foreign}"
+            );
         }
     }
 
@@ -137,7 +158,10 @@ mod tests {
         for (wrong, path) in [
             (with("version", json!("7")), "version"),
             (with("createdAt", json!("yesterday")), "createdAt"),
-            (with("containers", json!([{ "name": "runner", "exitCode": "0" }])), "containers[0].exitCode"),
+            (
+                with("containers", json!([{ "name": "runner", "exitCode": "0" }])),
+                "containers[0].exitCode",
+            ),
             (with("taskArn", Value::Null), "taskArn"),
             (json!([]), "."),
         ] {
@@ -147,7 +171,12 @@ mod tests {
 
     #[test]
     fn a_container_that_never_ran_has_no_exit_code() {
-        let task = parse(&with("containers", json!([{ "name": "runner", "lastStatus": "STOPPED" }]))).unwrap().unwrap();
+        let task = parse(&with(
+            "containers",
+            json!([{ "name": "runner", "lastStatus": "STOPPED" }]),
+        ))
+        .unwrap()
+        .unwrap();
         assert_eq!((task.exit_code, task.container_reason), (None, None));
     }
 }

@@ -5,7 +5,8 @@ use mayfly_domain::model::pool::Pool;
 /// What the stack has for its runners; the same for every pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaunchConfig {
-    /// The stack's name: begins the family of every task definition, which is all that scaler may run.
+    /// The stack's name: begins the family of every task definition, which is all that scaler may
+    /// run.
     pub stack: String,
     /// The region that the runners run in and sign their requests for.
     pub region: String,
@@ -17,7 +18,8 @@ pub struct LaunchConfig {
     pub security_groups: Vec<String>,
     /// Whether a task gets a public IP address: without one the subnets need another way out.
     pub public_ip: bool,
-    /// ARN of the role that tasks run as when their pool has none of its own: it may ask for registration and nothing else.
+    /// ARN of the role that tasks run as when their pool has none of its own: it may ask for
+    /// registration and nothing else.
     pub task_role: String,
     /// ARN of the role with which Fargate pulls images and writes logs.
     pub execution_role: String,
@@ -28,8 +30,8 @@ pub struct LaunchConfig {
 }
 
 impl LaunchConfig {
-    /// ARN of the role that the pool's tasks run as. A pool names its own role without a path: roles of runners lie beside
-    /// the stack's task role, and scaler may pass none from elsewhere.
+    /// ARN of the role that the pool's tasks run as. A pool names its own role without a path:
+    /// roles of runners lie beside the stack's task role, and scaler may pass none from elsewhere.
     #[must_use]
     pub fn role_of(&self, pool: &Pool) -> String {
         match (&pool.task_role, self.task_role.rsplit_once('/')) {

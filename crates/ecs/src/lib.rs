@@ -1,8 +1,9 @@
 //! Everything about ECS: tasks are started, stopped and looked at here, and nowhere else.
 //!
-//! The ports ([`TaskDefinitions`], [`RunTask`], [`StopTask`], [`DescribeTasks`]) are one capability each; [`Ecs`] has them all, over
-//! the ECS API. What is to be sent is plain data made by pure functions ([`LaunchRequest`], [`TaskDefinitionSpec`]), so that a
-//! launch can be written to the ledger first and repeated to the letter.
+//! The ports ([`TaskDefinitions`], [`RunTask`], [`StopTask`], [`DescribeTasks`]) are one capability
+//! each; [`Ecs`] has them all, over the ECS API. What is to be sent is plain data made by pure
+//! functions ([`LaunchRequest`], [`TaskDefinitionSpec`]), so that a launch can be written to the
+//! ledger first and repeated to the letter.
 
 mod client;
 mod describe;

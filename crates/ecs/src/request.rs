@@ -1,12 +1,13 @@
-//! The request for one task, as data: written into the runner's row before it is sent, and repeated from there.
+//! The request for one task, as data: written into the runner's row before it is sent, and repeated
+//! from there.
 
 use std::collections::BTreeMap;
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::operation::run_task::builders::RunTaskFluentBuilder;
 use aws_sdk_ecs::types::{
-    AssignPublicIp, AwsVpcConfiguration, CapacityProviderStrategyItem, ContainerOverride, EphemeralStorage, KeyValuePair,
-    NetworkConfiguration, Tag, TaskOverride,
+    AssignPublicIp, AwsVpcConfiguration, CapacityProviderStrategyItem, ContainerOverride,
+    EphemeralStorage, KeyValuePair, NetworkConfiguration, Tag, TaskOverride,
 };
 use mayfly_domain::model::id::RunnerAddress;
 use mayfly_domain::model::pool::Pool;
@@ -27,8 +28,8 @@ const MOST_IN_A_TAG: usize = 256;
 /// Most subnets in one request. Source: ECS API reference, `AwsVpcConfiguration`.
 const SUBNETS: usize = 16;
 
-/// What ECS is asked for: kept as JSON in `Runner.launch.request`, because a repetition under the same `clientToken` must be
-/// the same to the letter (ECS answers anything else with a conflict).
+/// What ECS is asked for: kept as JSON in `Runner.launch.request`, because a repetition under the
+/// same `clientToken` must be the same to the letter (ECS answers anything else with a conflict).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LaunchRequest {
@@ -87,28 +88,46 @@ pub struct Resources {
     pub cpu: u32,
     /// Memory in MiB.
     pub memory_mib: u32,
-    /// Ephemeral storage in GiB, when it is more than the 20 that every task has. Asking for 20 is an error.
+    /// Ephemeral storage in GiB, when it is more than the 20 that every task has. Asking for 20 is
+    /// an error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk_gib: Option<u32>,
 }
 
 impl From<Size> for Resources {
     fn from(size: Size) -> Self {
-        Self { cpu: size.cpu, memory_mib: size.memory_mib, disk_gib: (size.disk_gib > *DISK_GIB.start()).then_some(size.disk_gib) }
+        Self {
+            cpu: size.cpu,
+            memory_mib: size.memory_mib,
+            disk_gib: (size.disk_gib > *DISK_GIB.start()).then_some(size.disk_gib),
+        }
     }
 }
 
 impl LaunchRequest {
     /// The first try for a runner that is to be started, with the task definition of that ARN.
     #[must_use]
-    pub fn build(site: &LaunchConfig, pool: &Pool, start: &Start, runner: &RunnerAddress, definition: &str) -> Self {
+    pub fn build(
+        site: &LaunchConfig,
+        pool: &Pool,
+        start: &Start,
+        runner: &RunnerAddress,
+        definition: &str,
+    ) -> Self {
         Self {
             runner: runner.clone(),
             definition: definition.to_owned(),
             cluster: site.cluster.clone(),
             capacity: start.size.capacity,
-            placement: Placement { capacity: start.size.capacity, subnet: None },
-            network: Network { subnets: site.subnets.clone(), security_groups: site.security_groups.clone(), public_ip: site.public_ip },
+            placement: Placement {
+                capacity: start.size.capacity,
+                subnet: None,
+            },
+            network: Network {
+                subnets: site.subnets.clone(),
+                security_groups: site.security_groups.clone(),
+                public_ip: site.public_ip,
+            },
             resources: start.size.into(),
             task_role: site.role_of(pool),
             execution_role: site.execution_role.clone(),
@@ -117,18 +136,20 @@ impl LaunchRequest {
         }
     }
 
-    /// The same, whose tag `mayfly:repository` has the repository's name (`owner/name`): what a bill is read by. Without it the tag has GitHub's number.
+    /// The same, whose tag `mayfly:repository` has the repository's name (`owner/name`): what a
+    /// bill is read by. Without it the tag has GitHub's number.
     #[must_use]
     pub fn for_repository(mut self, name: &str) -> Self {
         self.tags.insert(REPOSITORY_TAG.to_owned(), tag_value(name));
         self
     }
 
-    /// The `attempt`-th try (from 1), if all before it met a lack of capacity: first ECS chooses among all subnets, then each
-    /// subnet is tried alone, then the same with the other capacity, then again from the start.
+    /// The `attempt`-th try (from 1), if all before it met a lack of capacity: first ECS chooses
+    /// among all subnets, then each subnet is tried alone, then the same with the other capacity,
+    /// then again from the start.
     ///
-    /// The other capacity of Spot is on demand. The reverse is not true: a job on Spot can be lost, and no one who asked for
-    /// capacity on demand agreed to that.
+    /// The other capacity of Spot is on demand. The reverse is not true: a job on Spot can be lost,
+    /// and no one who asked for capacity on demand agreed to that.
     #[must_use]
     pub fn next_after_capacity_failure(&self, attempt: u32) -> Self {
         let subnets = &self.network.subnets;
@@ -136,12 +157,23 @@ impl LaunchRequest {
         let alone = if subnets.len() > 1 { subnets.len() } else { 0 };
         let step = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
         let (round, step) = (step / (alone + 1), step % (alone + 1));
-        let capacity = if round % 2 == 1 { Capacity::OnDemand } else { self.capacity };
-        let subnet = step.checked_sub(1).and_then(|step| subnets.get((self.first_alone() + step) % alone)).cloned();
-        Self { placement: Placement { capacity, subnet }, ..self.clone() }
+        let capacity = if round % 2 == 1 {
+            Capacity::OnDemand
+        } else {
+            self.capacity
+        };
+        let subnet = step
+            .checked_sub(1)
+            .and_then(|step| subnets.get((self.first_alone() + step) % alone))
+            .cloned();
+        Self {
+            placement: Placement { capacity, subnet },
+            ..self.clone()
+        }
     }
 
-    /// Which subnet this runner tries alone first: differs from runner to runner, so that a burst does not move as one.
+    /// Which subnet this runner tries alone first: differs from runner to runner, so that a burst
+    /// does not move as one.
     fn first_alone(&self) -> usize {
         self.runner.runner.as_str().bytes().map(usize::from).sum()
     }
@@ -162,8 +194,14 @@ impl LaunchRequest {
         serde_json::from_str(text)
     }
 
-    /// The call that sends this request under `client_token`. A command stands in place of the definition's.
-    pub(crate) fn call(&self, client: &Client, client_token: &str, command: Option<Vec<String>>) -> RunTaskFluentBuilder {
+    /// The call that sends this request under `client_token`. A command stands in place of the
+    /// definition's.
+    pub(crate) fn call(
+        &self,
+        client: &Client,
+        client_token: &str,
+        command: Option<Vec<String>>,
+    ) -> RunTaskFluentBuilder {
         let capacity = CapacityProviderStrategyItem::builder()
             .capacity_provider(match self.placement.capacity {
                 Capacity::OnDemand => "FARGATE",
@@ -182,9 +220,15 @@ impl LaunchRequest {
             .set_capacity_provider_strategy(capacity.ok().map(|item| vec![item]))
             .network_configuration(self.connections())
             .overrides(self.overrides(command))
-            // AWS adds the cluster's name, for the bill. Nothing is propagated: what the definition says the task says itself.
+            // AWS adds the cluster's name, for the bill. Nothing is propagated: what the definition
+            // says the task says itself.
             .enable_ecs_managed_tags(true)
-            .set_tags(Some(self.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()))
+            .set_tags(Some(
+                self.tags
+                    .iter()
+                    .map(|(key, value)| Tag::builder().key(key).value(value).build())
+                    .collect(),
+            ))
     }
 
     fn connections(&self) -> NetworkConfiguration {
@@ -195,20 +239,37 @@ impl LaunchRequest {
         let vpc = AwsVpcConfiguration::builder()
             .set_subnets(Some(subnets))
             .set_security_groups(Some(self.network.security_groups.clone()))
-            .assign_public_ip(if self.network.public_ip { AssignPublicIp::Enabled } else { AssignPublicIp::Disabled })
+            .assign_public_ip(if self.network.public_ip {
+                AssignPublicIp::Enabled
+            } else {
+                AssignPublicIp::Disabled
+            })
             .build();
-        NetworkConfiguration::builder().set_awsvpc_configuration(vpc.ok()).build()
+        NetworkConfiguration::builder()
+            .set_awsvpc_configuration(vpc.ok())
+            .build()
     }
 
     fn overrides(&self, command: Option<Vec<String>>) -> TaskOverride {
-        let variables = self.environment.iter().map(|(name, value)| KeyValuePair::builder().name(name).value(value).build());
-        let container =
-            ContainerOverride::builder().name(CONTAINER).set_environment(Some(variables.collect())).set_command(command).build();
-        let disk = self.resources.disk_gib.and_then(|gib| i32::try_from(gib).ok());
+        let variables = self
+            .environment
+            .iter()
+            .map(|(name, value)| KeyValuePair::builder().name(name).value(value).build());
+        let container = ContainerOverride::builder()
+            .name(CONTAINER)
+            .set_environment(Some(variables.collect()))
+            .set_command(command)
+            .build();
+        let disk = self
+            .resources
+            .disk_gib
+            .and_then(|gib| i32::try_from(gib).ok());
         TaskOverride::builder()
             .cpu(self.resources.cpu.to_string())
             .memory(self.resources.memory_mib.to_string())
-            .set_ephemeral_storage(disk.map(|gib| EphemeralStorage::builder().size_in_gib(gib).build()))
+            .set_ephemeral_storage(
+                disk.map(|gib| EphemeralStorage::builder().size_in_gib(gib).build()),
+            )
             .task_role_arn(&self.task_role)
             .execution_role_arn(&self.execution_role)
             .container_overrides(container)
@@ -216,19 +277,30 @@ impl LaunchRequest {
     }
 }
 
-/// What `runner/entrypoint.sh` reads, and one variable for the runner itself. Shown by DescribeTasks, in CloudTrail and in every
-/// task event: no place for a secret.
-fn environment(site: &LaunchConfig, pool: &Pool, runner: &RunnerAddress) -> BTreeMap<String, String> {
+/// What `runner/entrypoint.sh` reads, and one variable for the runner itself. Shown by
+/// DescribeTasks, in CloudTrail and in every task event: no place for a secret.
+fn environment(
+    site: &LaunchConfig,
+    pool: &Pool,
+    runner: &RunnerAddress,
+) -> BTreeMap<String, String> {
     let flag = |set: bool| if set { "1" } else { "" }.to_owned();
     [
         ("MAYFLY_URL", site.registration_url.clone()),
         ("MAYFLY_RUNNER", runner.to_string()),
         ("MAYFLY_REGION", site.region.clone()),
-        ("MAYFLY_PARK_SECONDS", timeouts::PARK_LIMIT.as_secs().to_string()),
+        (
+            "MAYFLY_PARK_SECONDS",
+            timeouts::PARK_LIMIT.as_secs().to_string(),
+        ),
         ("MAYFLY_OWN_ROLE", flag(pool.task_role.is_some())),
         ("MAYFLY_FAIL_CLOSED", flag(pool.fails_closed())),
-        // Without it run.sh ends with 0 when GitHub gives its version no job any more, and no one learns why.
-        ("ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE", "1".to_owned()),
+        // Without it run.sh ends with 0 when GitHub gives its version no job any more, and no one
+        // learns why.
+        (
+            "ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE",
+            "1".to_owned(),
+        ),
     ]
     .into_iter()
     .filter(|(_, value)| !value.is_empty())
@@ -236,10 +308,15 @@ fn environment(site: &LaunchConfig, pool: &Pool, runner: &RunnerAddress) -> BTre
     .collect()
 }
 
-/// A text as a tag's value may be: letters, digits, spaces and `+-=._:/@`, 256 characters at most. Source: ECS API reference, `Tag`.
+/// A text as a tag's value may be: letters, digits, spaces and `+-=._:/@`, 256 characters at most.
+/// Source: ECS API reference, `Tag`.
 fn tag_value(text: &str) -> String {
-    let fits = |character: char| character.is_ascii_alphanumeric() || "+-=._:/@ ".contains(character);
-    text.chars().map(|character| if fits(character) { character } else { '_' }).take(MOST_IN_A_TAG).collect()
+    let fits =
+        |character: char| character.is_ascii_alphanumeric() || "+-=._:/@ ".contains(character);
+    text.chars()
+        .map(|character| if fits(character) { character } else { '_' })
+        .take(MOST_IN_A_TAG)
+        .collect()
 }
 
 fn tags(site: &LaunchConfig, start: &Start, runner: &RunnerAddress) -> BTreeMap<String, String> {
@@ -248,7 +325,10 @@ fn tags(site: &LaunchConfig, start: &Start, runner: &RunnerAddress) -> BTreeMap<
         ("mayfly:pool", Some(runner.pool.to_string())),
         ("mayfly:runner", Some(runner.runner.to_string())),
         ("mayfly:job", start.job.map(|job| job.to_string())),
-        (REPOSITORY_TAG, start.repository.map(|repository| repository.to_string())),
+        (
+            REPOSITORY_TAG,
+            start.repository.map(|repository| repository.to_string()),
+        ),
     ]
     .into_iter()
     .filter_map(|(key, value)| Some((key.to_owned(), value?)))

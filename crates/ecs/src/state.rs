@@ -32,8 +32,13 @@ impl TaskState {
     /// The task, if it is a runner's: `startedBy` of others' tasks is not an address.
     pub(crate) fn into_task(self) -> Option<Task> {
         let address = self.started_by?.parse().ok()?;
-        let container = self.containers.into_iter().find(|container| container.name.as_deref() == Some(CONTAINER));
-        let (container_reason, exit_code) = container.map(|container| (container.reason, container.exit_code)).unwrap_or_default();
+        let container = self
+            .containers
+            .into_iter()
+            .find(|container| container.name.as_deref() == Some(CONTAINER));
+        let (container_reason, exit_code) = container
+            .map(|container| (container.reason, container.exit_code))
+            .unwrap_or_default();
         Some(Task {
             arn: TaskArn(self.arn),
             address,
@@ -48,13 +53,16 @@ impl TaskState {
     }
 }
 
-/// Where in its life a task is. Source: ECS developer guide, task lifecycle. A state that is not known is judged by where the task is headed.
+/// Where in its life a task is. Source: ECS developer guide, task lifecycle. A state that is not
+/// known is judged by where the task is headed.
 fn status(last: &str, desired: Option<&str>) -> TaskStatus {
     match (last, desired) {
         ("PROVISIONING" | "PENDING" | "ACTIVATING", _) => TaskStatus::Starting,
         ("RUNNING", _) => TaskStatus::Running,
         ("STOPPED" | "DELETED", _) => TaskStatus::Stopped,
-        ("DEACTIVATING" | "STOPPING" | "DEPROVISIONING", _) | (_, Some("STOPPED")) => TaskStatus::Stopping,
+        ("DEACTIVATING" | "STOPPING" | "DEPROVISIONING", _) | (_, Some("STOPPED")) => {
+            TaskStatus::Stopping
+        }
         _ => TaskStatus::Starting,
     }
 }
@@ -73,7 +81,10 @@ mod tests {
     #[test]
     fn a_task_that_was_told_to_stop_runs_until_it_has_stopped() {
         assert_eq!(status("RUNNING", Some("STOPPED")), TaskStatus::Running);
-        assert_eq!(status("DEPROVISIONING", Some("STOPPED")), TaskStatus::Stopping);
+        assert_eq!(
+            status("DEPROVISIONING", Some("STOPPED")),
+            TaskStatus::Stopping
+        );
         assert_eq!(status("STOPPED", Some("STOPPED")), TaskStatus::Stopped);
     }
 }

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::operation::register_task_definition::builders::RegisterTaskDefinitionFluentBuilder;
 use aws_sdk_ecs::types::{
-    Compatibility, ContainerDefinition, CpuArchitecture, LinuxParameters, LogConfiguration, LogDriver, NetworkMode, OsFamily,
-    RuntimePlatform, Tag, TaskDefinition,
+    Compatibility, ContainerDefinition, CpuArchitecture, LinuxParameters, LogConfiguration,
+    LogDriver, NetworkMode, OsFamily, RuntimePlatform, Tag, TaskDefinition,
 };
 use mayfly_domain::model::pool::Pool;
 pub(crate) use mayfly_domain::model::runner::CONTAINER;
@@ -23,11 +23,18 @@ const ENTRYPOINT: &str = include_str!("../../../runner/entrypoint.sh");
 const JOB_STARTED: &str = include_str!("../../../runner/job-started.sh");
 
 /// The entry script, its name, and the hook as its first argument.
-static COMMAND: LazyLock<[String; 3]> =
-    LazyLock::new(|| [without_comments(ENTRYPOINT), "mayfly".to_owned(), without_comments(JOB_STARTED)]);
+static COMMAND: LazyLock<[String; 3]> = LazyLock::new(|| {
+    [
+        without_comments(ENTRYPOINT),
+        "mayfly".to_owned(),
+        without_comments(JOB_STARTED),
+    ]
+});
 
-/// Its hash. Each plan hashes a definition for each of its launches, and the scripts are nearly all of what is hashed.
-static COMMAND_HASH: LazyLock<[u8; 32]> = LazyLock::new(|| hashed(COMMAND.iter().map(String::as_str)));
+/// Its hash. Each plan hashes a definition for each of its launches, and the scripts are nearly all
+/// of what is hashed.
+static COMMAND_HASH: LazyLock<[u8; 32]> =
+    LazyLock::new(|| hashed(COMMAND.iter().map(String::as_str)));
 
 /// The hash of some texts. Their lengths keep neighbours apart.
 fn hashed<'a>(texts: impl Iterator<Item = &'a str>) -> [u8; 32] {
@@ -44,25 +51,30 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A script without what only its readers need: lines that are comments, and empty ones. A task definition has 64 KiB, and what is no ASCII might come back
-/// from ECS otherwise than it was sent: then no revision would ever pass for ours.
+/// A script without what only its readers need: lines that are comments, and empty ones. A task
+/// definition has 64 KiB, and what is no ASCII might come back from ECS otherwise than it was sent:
+/// then no revision would ever pass for ours.
 ///
-/// What is left must mean the same: no script may have a text of several lines with an empty one, or one that begins with `#`, in it (a test holds them to that).
+/// What is left must mean the same: no script may have a text of several lines with an empty one,
+/// or one that begins with `#`, in it (a test holds them to that).
 #[must_use]
 pub fn without_comments(script: &str) -> String {
-    let lines = script.lines().filter(|line| !line.trim_start().is_empty() && !line.trim_start().starts_with('#'));
+    let lines = script
+        .lines()
+        .filter(|line| !line.trim_start().is_empty() && !line.trim_start().starts_with('#'));
     lines.flat_map(|line| [line, "\n"]).collect()
 }
 
-/// Seconds from SIGTERM to SIGKILL: as long as Fargate allows, because the runner uses them to tell GitHub about its job.
-/// Source: ECS API reference, `ContainerDefinition.stopTimeout`.
+/// Seconds from SIGTERM to SIGKILL: as long as Fargate allows, because the runner uses them to tell
+/// GitHub about its job. Source: ECS API reference, `ContainerDefinition.stopTimeout`.
 const STOP_TIMEOUT: i32 = 120;
 
 /// Size in the definition: Fargate's smallest, in CPU units and MiB. Every launch says its own.
 const SMALLEST: (u32, u32) = (256, 512);
 
-/// A task definition: what a request for a task cannot say itself. Everything that distinguishes two definitions is in here or in the
-/// constants of this module, and its hash is in the family's name.
+/// A task definition: what a request for a task cannot say itself. Everything that distinguishes
+/// two definitions is in here or in the constants of this module, and its hash is in the family's
+/// name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskDefinitionSpec {
     /// The stack's name.
@@ -106,8 +118,9 @@ impl TaskDefinitionSpec {
         format!("{}-{architecture}-{}", self.stack, self.hash(&[]))
     }
 
-    /// What starts of this size with this role depend on: a failed start speaks against it, the first request for registration for it.
-    /// Goes into `Launch.definition` and `Limits.definitions`.
+    /// What starts of this size with this role depend on: a failed start speaks against it, the
+    /// first request for registration for it. Goes into `Launch.definition` and
+    /// `Limits.definitions`.
     #[must_use]
     pub fn fingerprint(&self, size: &Size, role: &str) -> String {
         self.hash(&[&size.to_string(), role])
@@ -115,12 +128,34 @@ impl TaskDefinitionSpec {
 
     /// 48 bits: two contents of one stack will not meet, and the family's name stays readable.
     fn hash(&self, more: &[&str]) -> String {
-        let Self { stack, image, architecture: _, region, log_group, task_role, execution_role } = self;
+        let Self {
+            stack,
+            image,
+            architecture: _,
+            region,
+            log_group,
+            task_role,
+            execution_role,
+        } = self;
         let architecture = self.cpu_architecture();
         let settings = format!("{SMALLEST:?} {STOP_TIMEOUT} {:?}", self.log_options());
-        let parts = [stack, image, architecture.as_str(), region, log_group, task_role, execution_role, &settings];
+        let parts = [
+            stack,
+            image,
+            architecture.as_str(),
+            region,
+            log_group,
+            task_role,
+            execution_role,
+            &settings,
+        ];
         let command = hex(&*COMMAND_HASH);
-        hex(&hashed(parts.into_iter().chain([command.as_str()]).chain(more.iter().copied()))[..6])
+        hex(&hashed(
+            parts
+                .into_iter()
+                .chain([command.as_str()])
+                .chain(more.iter().copied()),
+        )[..6])
     }
 
     fn cpu_architecture(&self) -> CpuArchitecture {
@@ -148,8 +183,15 @@ impl TaskDefinitionSpec {
     }
 
     fn container(&self) -> ContainerDefinition {
-        let options: HashMap<_, _> = self.log_options().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let log = LogConfiguration::builder().log_driver(LogDriver::Awslogs).set_options(Some(options)).build();
+        let options: HashMap<_, _> = self
+            .log_options()
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let log = LogConfiguration::builder()
+            .log_driver(LogDriver::Awslogs)
+            .set_options(Some(options))
+            .build();
         ContainerDefinition::builder()
             .name(CONTAINER)
             .image(&self.image)
@@ -157,7 +199,11 @@ impl TaskDefinitionSpec {
             .set_entry_point(Some(Self::entry_point()))
             .set_command(Some(COMMAND.to_vec()))
             // Reaps what the job leaves behind, and passes signals on.
-            .linux_parameters(LinuxParameters::builder().init_process_enabled(true).build())
+            .linux_parameters(
+                LinuxParameters::builder()
+                    .init_process_enabled(true)
+                    .build(),
+            )
             .stop_timeout(STOP_TIMEOUT)
             .set_log_configuration(log.ok())
             .build()
@@ -165,8 +211,10 @@ impl TaskDefinitionSpec {
 
     /// The call that registers it.
     pub(crate) fn call(&self, client: &Client) -> RegisterTaskDefinitionFluentBuilder {
-        let platform =
-            RuntimePlatform::builder().cpu_architecture(self.cpu_architecture()).operating_system_family(OsFamily::Linux).build();
+        let platform = RuntimePlatform::builder()
+            .cpu_architecture(self.cpu_architecture())
+            .operating_system_family(OsFamily::Linux)
+            .build();
         client
             .register_task_definition()
             .family(self.family())
@@ -178,12 +226,20 @@ impl TaskDefinitionSpec {
             .task_role_arn(&self.task_role)
             .execution_role_arn(&self.execution_role)
             .container_definitions(self.container())
-            .tags(Tag::builder().key("mayfly:stack").value(&self.stack).build())
+            .tags(
+                Tag::builder()
+                    .key("mayfly:stack")
+                    .value(&self.stack)
+                    .build(),
+            )
     }
 
-    /// True if ECS has this content under the family's name. A revision that someone else registered there does not pass for ours.
+    /// True if ECS has this content under the family's name. A revision that someone else
+    /// registered there does not pass for ours.
     pub(crate) fn is(&self, found: &TaskDefinition) -> bool {
-        let [container] = found.container_definitions() else { return false };
+        let [container] = found.container_definitions() else {
+            return false;
+        };
         container.name() == Some(CONTAINER)
             && container.image() == Some(self.image.as_str())
             && container.entry_point() == Self::entry_point()
@@ -192,6 +248,9 @@ impl TaskDefinitionSpec {
             && container.secrets().is_empty()
             && found.task_role_arn() == Some(self.task_role.as_str())
             && found.execution_role_arn() == Some(self.execution_role.as_str())
-            && found.runtime_platform().and_then(RuntimePlatform::cpu_architecture) == Some(&self.cpu_architecture())
+            && found
+                .runtime_platform()
+                .and_then(RuntimePlatform::cpu_architecture)
+                == Some(&self.cpu_architecture())
     }
 }

@@ -14,16 +14,25 @@ pub struct BadAddress {
 
 /// The address of the REST API of the GitHub that people open at `url`.
 ///
-/// github.com has `api.github.com`; a tenant on `ghe.com` has `api.` before its own host (docs.github.com, "Getting started
-/// with the REST API", data residency); an Enterprise Server answers under `/api/v3` of its own host ("About the REST API",
-/// GHES edition).
+/// github.com has `api.github.com`; a tenant on `ghe.com` has `api.` before its own host
+/// (docs.github.com, "Getting started with the REST API", data residency); an Enterprise Server
+/// answers under `/api/v3` of its own host ("About the REST API", GHES edition).
 ///
 /// # Errors
-/// When `url` is no plain `https` address of a host. `http` is taken for loopback only: tokens travel on it.
+/// When `url` is no plain `https` address of a host. `http` is taken for loopback only: tokens
+/// travel on it.
 pub(crate) fn api_base(url: &str) -> Result<Uri, BadAddress> {
-    let refuse = |problem| BadAddress { url: url.to_owned(), problem };
-    let uri: Uri = url.trim_end_matches('/').parse().map_err(|_| refuse("is not a URL: use https://<host>"))?;
-    let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'));
+    let refuse = |problem| BadAddress {
+        url: url.to_owned(),
+        problem,
+    };
+    let uri: Uri = url
+        .trim_end_matches('/')
+        .parse()
+        .map_err(|_| refuse("is not a URL: use https://<host>"))?;
+    let authority = uri
+        .authority()
+        .filter(|authority| !authority.as_str().contains('@'));
     let authority = authority.ok_or_else(|| refuse("names no host: use https://<host>"))?;
     if uri.query().is_some() || uri.path().contains("//") {
         return Err(refuse("has more than host and path: use https://<host>"));
@@ -40,10 +49,12 @@ pub(crate) fn api_base(url: &str) -> Result<Uri, BadAddress> {
     } else {
         format!("{scheme}://{host}{path}/api/v3")
     };
-    base.parse().map_err(|_| refuse("is not a URL: use https://<host>"))
+    base.parse()
+        .map_err(|_| refuse("is not a URL: use https://<host>"))
 }
 
-/// The address of the REST API of the GitHub that people open at `url`, as text without a slash at the end.
+/// The address of the REST API of the GitHub that people open at `url`, as text without a slash at
+/// the end.
 ///
 /// # Errors
 /// When `url` is no plain `https` address of a host (`http` for loopback).
@@ -61,9 +72,18 @@ mod tests {
             ("https://github.com", "https://api.github.com/"),
             ("https://GitHub.com/", "https://api.github.com/"),
             ("https://octo.ghe.com", "https://api.octo.ghe.com/"),
-            ("https://github.example.com", "https://github.example.com/api/v3"),
-            ("https://github.example.com:8443/", "https://github.example.com:8443/api/v3"),
-            ("https://example.com/github/", "https://example.com/github/api/v3"),
+            (
+                "https://github.example.com",
+                "https://github.example.com/api/v3",
+            ),
+            (
+                "https://github.example.com:8443/",
+                "https://github.example.com:8443/api/v3",
+            ),
+            (
+                "https://example.com/github/",
+                "https://example.com/github/api/v3",
+            ),
             ("http://127.0.0.1:4000", "http://127.0.0.1:4000/api/v3"),
             ("http://[::1]:4000", "http://[::1]:4000/api/v3"),
         ] {
@@ -73,7 +93,16 @@ mod tests {
 
     #[test]
     fn addresses_that_would_leak_or_lead_nowhere_are_refused() {
-        for url in ["", "github.com", "/x", "http://github.example.com", "ftp://x", "https://a:b@x", "https://x?y", "https://x//y"] {
+        for url in [
+            "",
+            "github.com",
+            "/x",
+            "http://github.example.com",
+            "ftp://x",
+            "https://a:b@x",
+            "https://x?y",
+            "https://x//y",
+        ] {
             assert!(api_base(url).is_err(), "{url}");
         }
     }

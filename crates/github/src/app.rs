@@ -22,15 +22,16 @@ use crate::token::Tokens;
 
 /// The App's id and private key, and the one GitHub that may be shown them.
 ///
-/// The address is part of the key: requests carry a JWT that the key signed, a bearer token for anyone who receives it. So no one who
-/// may not replace the key may say where it is used.
+/// The address is part of the key: requests carry a JWT that the key signed, a bearer token for
+/// anyone who receives it. So no one who may not replace the key may say where it is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppKey {
     /// The App's id.
     pub app_id: u64,
     /// Its private key, RSA in PEM form, as GitHub hands it out.
     pub private_key: Secret,
-    /// The GitHub that the App belongs to, as people open it: `https://github.com`, without a slash at the end.
+    /// The GitHub that the App belongs to, as people open it: `https://github.com`, without a slash
+    /// at the end.
     pub url: String,
 }
 
@@ -46,7 +47,8 @@ impl fmt::Display for CredentialsUnavailable {
 
 impl std::error::Error for CredentialsUnavailable {}
 
-/// Where the App's key comes from. Asked before every use, so an implementation caches; a key that changes is noticed at once.
+/// Where the App's key comes from. Asked before every use, so an implementation caches; a key that
+/// changes is noticed at once.
 #[async_trait]
 pub trait AppCredentials: Send + Sync {
     /// The App's id and key as they are now.
@@ -88,7 +90,10 @@ struct State {
 
 impl Identity {
     pub(crate) fn new(credentials: Box<dyn AppCredentials>) -> Self {
-        Self { credentials, state: Mutex::default() }
+        Self {
+            credentials,
+            state: Mutex::default(),
+        }
     }
 
     /// The App, replaced when its key or its address has changed. Connections live on.
@@ -99,7 +104,11 @@ impl Identity {
             (Ok(key), Some(app)) if app.key == key => return Ok(Arc::clone(app)),
             (Ok(key), _) => key,
             (Err(_), Some(app)) => return Ok(Arc::clone(app)),
-            (Err(error), None) => return Err(misconfigured(format!("the GitHub App's id and key cannot be read: {error}"))),
+            (Err(error), None) => {
+                return Err(misconfigured(format!(
+                    "the GitHub App's id and key cannot be read: {error}"
+                )));
+            }
         };
         let connections = match &state.connections {
             Some(connections) => connections.clone(),
@@ -120,29 +129,42 @@ impl Identity {
 
 /// A client that signs as the App and knows no other address than the key's.
 fn client(key: &AppKey, connections: Connections) -> Result<Client, CallError> {
-    let base = api_base(&key.url).map_err(|problem| misconfigured(format!("the address that is stored with the App's key: {problem}")))?;
+    let base = api_base(&key.url).map_err(|problem| {
+        misconfigured(format!(
+            "the address that is stored with the App's key: {problem}"
+        ))
+    })?;
     let signer = Signer::new(key.app_id, key.private_key.expose()).map_err(|why| {
         let app = key.app_id;
-        misconfigured(format!("the private key of GitHub App {app} cannot be used ({why}): store it as GitHub gave it"))
+        misconfigured(format!(
+            "the private key of GitHub App {app} cannot be used ({why}): store it as GitHub gave it"
+        ))
     })?;
     Ok(Client::app(connections, &base, signer))
 }
 
 fn connections_or_why(state: &mut State) -> Result<Connections, CallError> {
-    let made = connections().map_err(|error| misconfigured(format!("no trusted certificates were found: {error}")))?;
+    let made = connections()
+        .map_err(|error| misconfigured(format!("no trusted certificates were found: {error}")))?;
     state.connections = Some(made.clone());
     Ok(made)
 }
 
 pub(crate) fn misconfigured(message: String) -> CallError {
-    CallError::Misconfigured { message: bounded(&message) }
+    CallError::Misconfigured {
+        message: bounded(&message),
+    }
 }
 
 /// Makes a request as the App itself, which signs it with a JWT.
 ///
 /// # Errors
 /// No answer, or GitHub does not know the App.
-pub(crate) async fn as_app(client: &Client, request: &Request, by: Instant) -> Result<Reply, CallError> {
+pub(crate) async fn as_app(
+    client: &Client,
+    request: &Request,
+    by: Instant,
+) -> Result<Reply, CallError> {
     let reply = perform(client, request, by).await?;
     match disowned(&reply) {
         Some(error) => Err(error),

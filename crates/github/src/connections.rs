@@ -11,19 +11,21 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-/// How long the TCP connection may take: GitHub is never that far away, and the rest of the call needs its time.
+/// How long the TCP connection may take: GitHub is never that far away, and the rest of the call
+/// needs its time.
 const CONNECT: Duration = Duration::from_secs(3);
 
-/// How long an idle connection is trusted. A Lambda is frozen between invocations and does not see its connections closed;
-/// a POST on one of those fails half-way, and no one knows whether a registration was made. GitHub keeps idle connections
-/// for about a minute, so these are given up well before.
+/// How long an idle connection is trusted. A Lambda is frozen between invocations and does not see
+/// its connections closed; a POST on one of those fails half-way, and no one knows whether a
+/// registration was made. GitHub keeps idle connections for about a minute, so these are given up
+/// well before.
 const IDLE: Duration = Duration::from_secs(15);
 
 /// HTTP/1.1, over TLS where the address says so.
 pub(crate) type Connections = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
-/// A pool of connections that trusts what the operating system trusts (`SSL_CERT_FILE` included, for an Enterprise Server
-/// with a certificate of its own).
+/// A pool of connections that trusts what the operating system trusts (`SSL_CERT_FILE` included,
+/// for an Enterprise Server with a certificate of its own).
 pub(crate) fn connections() -> io::Result<Connections> {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
@@ -34,5 +36,8 @@ pub(crate) fn connections() -> io::Result<Connections> {
         .https_or_http()
         .enable_http1()
         .wrap_connector(tcp);
-    Ok(Client::builder(TokioExecutor::new()).pool_idle_timeout(IDLE).pool_timer(TokioTimer::new()).build(tls))
+    Ok(Client::builder(TokioExecutor::new())
+        .pool_idle_timeout(IDLE)
+        .pool_timer(TokioTimer::new())
+        .build(tls))
 }

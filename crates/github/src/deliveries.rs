@@ -22,8 +22,8 @@ use crate::timestamp;
 /// Deliveries on one page: the most that the API gives.
 const PAGE: usize = 100;
 
-/// A place in the list of deliveries, as GitHub names it. It stays the same place while the list grows at its head, and may
-/// be kept; nothing says for how long GitHub knows it.
+/// A place in the list of deliveries, as GitHub names it. It stays the same place while the list
+/// grows at its head, and may be kept; nothing says for how long GitHub knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DeliveryCursor(String);
@@ -43,11 +43,18 @@ impl FromStr for DeliveryCursor {
     type Err = InvalidName;
 
     fn from_str(value: &str) -> Result<Self, InvalidName> {
-        let refuse = |problem| Err(InvalidName { what: "cursor", value: value.chars().take(40).collect(), problem });
+        let refuse = |problem| {
+            Err(InvalidName {
+                what: "cursor",
+                value: value.chars().take(40).collect(),
+                problem,
+            })
+        };
         if value.is_empty() || value.len() > Self::MAX_LENGTH {
             return refuse("must have 1 to 256 bytes");
         }
-        // `&` and `#` would end the query's field, and whatever no URL may hold would end it sooner.
+        // `&` and `#` would end the query's field, and whatever no URL may hold would end it
+        // sooner.
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~%=+/:,".contains(&b);
         if !value.bytes().all(allowed) {
             return refuse("may have only letters, digits and -._~%=+/:,");
@@ -102,7 +109,8 @@ pub struct DeliveryAttempt {
 }
 
 impl DeliveryAttempt {
-    /// Whether GitHub was content with the answer. An event is delivered when any attempt of its GUID was.
+    /// Whether GitHub was content with the answer. An event is delivered when any attempt of its
+    /// GUID was.
     #[must_use]
     pub fn succeeded(&self) -> bool {
         (200..300).contains(&self.status_code)
@@ -112,11 +120,13 @@ impl DeliveryAttempt {
 /// A part of the list of deliveries, newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveriesPage {
-    /// Attempts, newest first by the time they were made. One whose answer was slow comes to stand among older ones.
+    /// Attempts, newest first by the time they were made. One whose answer was slow comes to stand
+    /// among older ones.
     pub deliveries: Vec<DeliveryAttempt>,
     /// Where the list goes on; none at its end.
     pub next: Option<DeliveryCursor>,
-    /// When GitHub showed it, by GitHub's clock (the answer's `Date`, RFC 9110, section 6.6.1); none if it does not say.
+    /// When GitHub showed it, by GitHub's clock (the answer's `Date`, RFC 9110, section 6.6.1);
+    /// none if it does not say.
     pub shown_at: Option<Timestamp>,
 }
 
@@ -125,31 +135,39 @@ pub struct DeliveriesPage {
 pub enum Redelivered {
     /// GitHub will make another attempt, under the same GUID (202).
     Asked,
-    /// It will not, with its words (400, 404, 422): too old, which is 3 days on github.com and 7 on Enterprise Server (docs.github.com,
-    /// "Redelivering webhooks"), or gone.
+    /// It will not, with its words (400, 404, 422): too old, which is 3 days on github.com and 7 on
+    /// Enterprise Server (docs.github.com, "Redelivering webhooks"), or gone.
     Impossible(String),
 }
 
-/// Looks at what was delivered, and asks for it again. Made as the App itself: what is asked here spends the App's own limits,
-/// no installation's, and so [`CallError::RateLimited`] says nothing about any installation.
+/// Looks at what was delivered, and asks for it again. Made as the App itself: what is asked here
+/// spends the App's own limits, no installation's, and so [`CallError::RateLimited`] says nothing
+/// about any installation.
 #[async_trait]
 pub trait Deliveries: Send + Sync {
-    /// A page of at most 100 attempts: the newest, or those from `after` on. One call. What cannot be read is left out.
+    /// A page of at most 100 attempts: the newest, or those from `after` on. One call. What cannot
+    /// be read is left out.
     ///
     /// # Errors
-    /// [`CallError::Refused`] when GitHub does not know `after` (any more): begin with the newest. [`CallError::Unavailable`]
-    /// also when GitHub says that the list goes on, but not so that it can be understood: an end that is none would lose what
-    /// comes after it.
-    async fn deliveries(&self, after: Option<&DeliveryCursor>, by: Instant) -> Result<DeliveriesPage, CallError>;
+    /// [`CallError::Refused`] when GitHub does not know `after` (any more): begin with the newest.
+    /// [`CallError::Unavailable`] also when GitHub says that the list goes on, but not so that it
+    /// can be understood: an end that is none would lose what comes after it.
+    async fn deliveries(
+        &self,
+        after: Option<&DeliveryCursor>,
+        by: Instant,
+    ) -> Result<DeliveriesPage, CallError>;
 
     /// Asks for a delivery again. One call.
     ///
     /// # Errors
-    /// After [`CallError::Unavailable`] it may have been asked for: asking again is harmless, for what is delivered twice has the
-    /// same GUID. [`CallError::Refused`] for refusals that are not about this delivery (403).
+    /// After [`CallError::Unavailable`] it may have been asked for: asking again is harmless, for
+    /// what is delivered twice has the same GUID. [`CallError::Refused`] for refusals that are not
+    /// about this delivery (403).
     async fn redeliver(&self, delivery: DeliveryId, by: Instant) -> Result<Redelivered, CallError>;
 
-    /// For how long GitHub redelivers what it could not deliver. No call: it follows from where the App's key belongs.
+    /// For how long GitHub redelivers what it could not deliver. No call: it follows from where the
+    /// App's key belongs.
     ///
     /// # Errors
     /// When the App's key cannot be read.
@@ -181,7 +199,10 @@ impl From<Wire> for DeliveryAttempt {
             delivered_at: wire.delivered_at,
             redelivery: wire.redelivery,
             // Whatever is no HTTP status is no answer.
-            status_code: wire.status_code.and_then(|code| code.try_into().ok()).unwrap_or(0),
+            status_code: wire
+                .status_code
+                .and_then(|code| code.try_into().ok())
+                .unwrap_or(0),
             event: wire.event,
             action: wire.action,
             installation: wire.installation_id,
@@ -193,26 +214,50 @@ impl From<Wire> for DeliveryAttempt {
 
 #[async_trait]
 impl Deliveries for Github {
-    async fn deliveries(&self, after: Option<&DeliveryCursor>, by: Instant) -> Result<DeliveriesPage, CallError> {
-        let from = after.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
-        let request = Request::get("list-deliveries", format!("/app/hook/deliveries?per_page={PAGE}{from}"));
+    async fn deliveries(
+        &self,
+        after: Option<&DeliveryCursor>,
+        by: Instant,
+    ) -> Result<DeliveriesPage, CallError> {
+        let from = after
+            .map(|cursor| format!("&cursor={cursor}"))
+            .unwrap_or_default();
+        let request = Request::get(
+            "list-deliveries",
+            format!("/app/hook/deliveries?per_page={PAGE}{from}"),
+        );
         let reply = self.reply_to_app(&request, by).await?.success(self.now())?;
         let items: Vec<Value> = match reply.read() {
             Ok(items) => items,
             Err(why) => return Err(reply.unreadable(why)),
         };
-        let deliveries = reply.each::<Wire>(items).into_iter().map(DeliveryAttempt::from).collect();
+        let deliveries = reply
+            .each::<Wire>(items)
+            .into_iter()
+            .map(DeliveryAttempt::from)
+            .collect();
         match next(&reply) {
-            Ok(next) => Ok(DeliveriesPage { deliveries, next, shown_at: timestamp::of(&reply.headers) }),
+            Ok(next) => Ok(DeliveriesPage {
+                deliveries,
+                next,
+                shown_at: timestamp::of(&reply.headers),
+            }),
             Err(why) => Err(reply.unreadable(why)),
         }
     }
 
     async fn redeliver(&self, delivery: DeliveryId, by: Instant) -> Result<Redelivered, CallError> {
-        let request = Request::post_empty("redeliver", format!("/app/hook/deliveries/{delivery}/attempts"));
+        let request = Request::post_empty(
+            "redeliver",
+            format!("/app/hook/deliveries/{delivery}/attempts"),
+        );
         match self.reply_to_app(&request, by).await?.success(self.now()) {
             Ok(_) => Ok(Redelivered::Asked),
-            Err(CallError::Refused { status: 400 | 404 | 422, message, .. }) => Ok(Redelivered::Impossible(message)),
+            Err(CallError::Refused {
+                status: 400 | 404 | 422,
+                message,
+                ..
+            }) => Ok(Redelivered::Impossible(message)),
             Err(error) => Err(error),
         }
     }
@@ -222,25 +267,46 @@ impl Deliveries for Github {
     }
 }
 
-/// Where the list goes on. Only the cursor: the request is made to our own GitHub, wherever the link leads.
+/// Where the list goes on. Only the cursor: the request is made to our own GitHub, wherever the
+/// link leads.
 ///
 /// # Errors
 /// When it does go on, but no one can say where.
 fn next(reply: &Reply) -> Result<Option<DeliveryCursor>, String> {
-    let Some(link) = link_to_next(&reply.headers) else { return Ok(None) };
-    let uri: Uri = link.parse().map_err(|_| "the link to the next page is no URL".to_owned())?;
+    let Some(link) = link_to_next(&reply.headers) else {
+        return Ok(None);
+    };
+    let uri: Uri = link
+        .parse()
+        .map_err(|_| "the link to the next page is no URL".to_owned())?;
     let fields = uri.query().unwrap_or_default().split('&');
-    let cursor = fields.filter_map(|field| field.strip_prefix("cursor=")).next_back();
+    let cursor = fields
+        .filter_map(|field| field.strip_prefix("cursor="))
+        .next_back();
     let cursor = cursor.ok_or_else(|| "the link to the next page has no cursor".to_owned())?;
-    cursor.parse().map(Some).map_err(|error: InvalidName| format!("the link to the next page has another cursor than expected: {error}"))
+    cursor.parse().map(Some).map_err(|error: InvalidName| {
+        format!("the link to the next page has another cursor than expected: {error}")
+    })
 }
 
 /// The address of `rel="next"` in the `Link` headers (RFC 8288).
 fn link_to_next(headers: &HeaderMap) -> Option<&str> {
-    let values = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
-    let links = values.flat_map(|value| value.split('<').skip(1)).filter_map(|link| link.split_once('>'));
-    let is_next = |attributes: &str| attributes.split([';', ',']).any(|one| ["rel=\"next\"", "rel=next"].contains(&one.trim()));
-    links.filter(|(_, attributes)| is_next(attributes)).map(|(address, _)| address).next()
+    let values = headers
+        .get_all(LINK)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let links = values
+        .flat_map(|value| value.split('<').skip(1))
+        .filter_map(|link| link.split_once('>'));
+    let is_next = |attributes: &str| {
+        attributes
+            .split([';', ','])
+            .any(|one| ["rel=\"next\"", "rel=next"].contains(&one.trim()))
+    };
+    links
+        .filter(|(_, attributes)| is_next(attributes))
+        .map(|(address, _)| address)
+        .next()
 }
 
 #[cfg(test)]
@@ -257,9 +323,12 @@ mod tests {
 
     #[test]
     fn next_page_is_found_among_other_links() {
-        let expected = Some("https://api.github.com/app/hook/deliveries?per_page=1&cursor=v1_5".to_owned());
-        let next = r#"<https://api.github.com/app/hook/deliveries?per_page=1&cursor=v1_5>; rel="next""#;
-        let former = r#"<https://api.github.com/app/hook/deliveries?per_page=1&cursor=v1_9>; rel="prev""#;
+        let expected =
+            Some("https://api.github.com/app/hook/deliveries?per_page=1&cursor=v1_5".to_owned());
+        let next =
+            r#"<https://api.github.com/app/hook/deliveries?per_page=1&cursor=v1_5>; rel="next""#;
+        let former =
+            r#"<https://api.github.com/app/hook/deliveries?per_page=1&cursor=v1_9>; rel="prev""#;
         assert_eq!(found(&[next]), expected);
         assert_eq!(found(&[former, next]), expected);
         let both: &'static str = Box::leak(format!("{former}, {next}").into_boxed_str());
@@ -271,16 +340,34 @@ mod tests {
 
     #[test]
     fn cursor_cannot_leave_its_field_of_the_query() {
-        for good in ["v1_12077215967", "djE%3D", "Y3Vyc29yOnYyOpK5==", "a.b-c~d/e+f:g,h"] {
+        for good in [
+            "v1_12077215967",
+            "djE%3D",
+            "Y3Vyc29yOnYyOpK5==",
+            "a.b-c~d/e+f:g,h",
+        ] {
             assert_eq!(good.parse::<DeliveryCursor>().unwrap().as_str(), good);
             let json = serde_json::to_string(good).unwrap();
             let cursor: DeliveryCursor = serde_json::from_str(&json).unwrap();
             assert_eq!(serde_json::to_string(&cursor).unwrap(), json);
         }
         let long = "x".repeat(257);
-        for bad in ["", "a&status=success", "a#", "a b", "a\r\nb", "ä", "a?b", "<a>", &long] {
+        for bad in [
+            "",
+            "a&status=success",
+            "a#",
+            "a b",
+            "a\r\nb",
+            "ä",
+            "a?b",
+            "<a>",
+            &long,
+        ] {
             assert!(bad.parse::<DeliveryCursor>().is_err(), "{bad}");
-            assert!(serde_json::from_value::<DeliveryCursor>(Value::from(bad)).is_err(), "{bad}");
+            assert!(
+                serde_json::from_value::<DeliveryCursor>(Value::from(bad)).is_err(),
+                "{bad}"
+            );
         }
     }
 }

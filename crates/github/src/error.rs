@@ -1,4 +1,5 @@
-//! What can come of a call besides its answer: one variant for each decision that a caller can make.
+//! What can come of a call besides its answer: one variant for each decision that a caller can
+//! make.
 
 use http::StatusCode;
 use mayfly_domain::model::time::Timestamp;
@@ -6,10 +7,12 @@ use mayfly_domain::model::time::Timestamp;
 use crate::call::{Call, NoResponse, Reply, Sent};
 use crate::limit::limited_until;
 
-/// Why a question to GitHub has no answer. `message` is GitHub's own, short and on one line; `call` is for the log.
+/// Why a question to GitHub has no answer. `message` is GitHub's own, short and on one line; `call`
+/// is for the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// GitHub understood and refused; asking again changes nothing (403 that is no rate limit, 404, 422 and the like).
+    /// GitHub understood and refused; asking again changes nothing (403 that is no rate limit, 404,
+    /// 422 and the like).
     #[error("{message} [{call}]")]
     Refused {
         /// HTTP status.
@@ -51,20 +54,22 @@ pub(crate) const REGISTER: &str = "generate-jitconfig";
 /// Why there is no registration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegisterError {
-    /// GitHub refuses this target for good (403 that is no rate limit, 404, 422 and the like): the job must wait for someone
-    /// to change something. No registration exists.
+    /// GitHub refuses this target for good (403 that is no rate limit, 404, 422 and the like): the
+    /// job must wait for someone to change something. No registration exists.
     #[error("{message} [{call}]")]
     RefusedForGood {
         /// HTTP status.
         status: u16,
-        /// It holds for whatever registers at this repository or group: only what GitHub says of the request itself (422 for the registration) may be about its labels.
+        /// It holds for whatever registers at this repository or group: only what GitHub says of
+        /// the request itself (422 for the registration) may be about its labels.
         everywhere: bool,
         /// Why, for the user.
         message: String,
         /// What was asked.
         call: Box<Call>,
     },
-    /// Too many calls: nothing is to be asked for this installation before `until`. No registration exists.
+    /// Too many calls: nothing is to be asked for this installation before `until`. No registration
+    /// exists.
     #[error("rate limited: {message} [{call}]")]
     RateLimited {
         /// When GitHub will answer again.
@@ -98,7 +103,8 @@ pub enum RegisterError {
         /// What was asked.
         call: Box<Call>,
     },
-    /// The App's id or private key is wrong, or cannot be read: someone must act. No registration exists.
+    /// The App's id or private key is wrong, or cannot be read: someone must act. No registration
+    /// exists.
     #[error("{message}")]
     Misconfigured {
         /// What is wrong, and where to look.
@@ -110,11 +116,28 @@ impl From<CallError> for RegisterError {
     /// For calls on the way to a registration: none of them makes one.
     fn from(error: CallError) -> Self {
         match error {
-            CallError::Refused { status, message, call } => {
+            CallError::Refused {
+                status,
+                message,
+                call,
+            } => {
                 let everywhere = !(status == 422 && call.name == REGISTER);
-                Self::RefusedForGood { status, everywhere, message, call }
+                Self::RefusedForGood {
+                    status,
+                    everywhere,
+                    message,
+                    call,
+                }
             }
-            CallError::RateLimited { until, message, call } => Self::RateLimited { until, message, call },
+            CallError::RateLimited {
+                until,
+                message,
+                call,
+            } => Self::RateLimited {
+                until,
+                message,
+                call,
+            },
             CallError::Unavailable { message, call } => Self::Unavailable { message, call },
             CallError::Misconfigured { message } => Self::Misconfigured { message },
         }
@@ -122,7 +145,13 @@ impl From<CallError> for RegisterError {
 }
 
 impl From<NoResponse> for CallError {
-    fn from(NoResponse { sent, message, call }: NoResponse) -> Self {
+    fn from(
+        NoResponse {
+            sent,
+            message,
+            call,
+        }: NoResponse,
+    ) -> Self {
         match sent {
             Sent::KeyUnusable => Self::Misconfigured { message },
             Sent::No | Sent::Maybe => Self::Unavailable { message, call },
@@ -134,26 +163,41 @@ impl Reply {
     /// The answer, if it is a success.
     ///
     /// # Errors
-    /// What its status says. 401 is worth another try: tokens are forgotten once GitHub does not know them.
+    /// What its status says. 401 is worth another try: tokens are forgotten once GitHub does not
+    /// know them.
     pub(crate) fn success(self, now: Timestamp) -> Result<Self, CallError> {
         if self.status.is_success() {
             return Ok(self);
         }
         let message = self.message();
         if let Some(until) = limited_until(self.status, &self.headers, &message, now) {
-            return Err(CallError::RateLimited { until, message, call: self.call });
+            return Err(CallError::RateLimited {
+                until,
+                message,
+                call: self.call,
+            });
         }
-        let worth_another_try =
-            self.status.is_server_error() || [StatusCode::UNAUTHORIZED, StatusCode::REQUEST_TIMEOUT].contains(&self.status);
+        let worth_another_try = self.status.is_server_error()
+            || [StatusCode::UNAUTHORIZED, StatusCode::REQUEST_TIMEOUT].contains(&self.status);
         Err(if worth_another_try {
-            CallError::Unavailable { message, call: self.call }
+            CallError::Unavailable {
+                message,
+                call: self.call,
+            }
         } else {
-            CallError::Refused { status: self.status.as_u16(), message, call: self.call }
+            CallError::Refused {
+                status: self.status.as_u16(),
+                message,
+                call: self.call,
+            }
         })
     }
 
     /// What a reply that claims success, but cannot be read, comes to.
     pub(crate) fn unreadable(self, why: String) -> CallError {
-        CallError::Unavailable { message: why, call: self.call }
+        CallError::Unavailable {
+            message: why,
+            call: self.call,
+        }
     }
 }

@@ -12,18 +12,26 @@ use crate::error::CallError;
 
 /// GitHub's REST API, through one GitHub App.
 ///
-/// Nothing is read, connected or asked before the first call. Calls need a tokio runtime. Every method of its ports takes the
-/// moment by which it must be over; besides, no single request takes longer than 12 s.
+/// Nothing is read, connected or asked before the first call. Calls need a tokio runtime. Every
+/// method of its ports takes the moment by which it must be over; besides, no single request takes
+/// longer than 12 s.
 pub struct Github {
     identity: Identity,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
 impl Github {
-    /// The GitHub that the App of `credentials` belongs to: its address comes with the App's key, and from nowhere else. `clock` tells
-    /// the time by which tokens expire and limits end; the App's JWT alone is dated by the system's.
-    pub fn new(credentials: impl AppCredentials + 'static, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self { identity: Identity::new(Box::new(credentials)), clock: Box::new(clock) }
+    /// The GitHub that the App of `credentials` belongs to: its address comes with the App's key,
+    /// and from nowhere else. `clock` tells the time by which tokens expire and limits end; the
+    /// App's JWT alone is dated by the system's.
+    pub fn new(
+        credentials: impl AppCredentials + 'static,
+        clock: impl Fn() -> Timestamp + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            identity: Identity::new(Box::new(credentials)),
+            clock: Box::new(clock),
+        }
     }
 
     /// The App as it is now.
@@ -39,18 +47,32 @@ impl Github {
         (self.clock)()
     }
 
-    /// Makes a request with a token for what is asked at `place`, at the name that the place has now. A token that was kept and that GitHub does not
-    /// know any more (the App was reinstalled, its permissions changed) is replaced once: a 401 has done nothing. So is one whose repository may
-    /// have another name since ([`crate::moved`]).
+    /// Makes a request with a token for what is asked at `place`, at the name that the place has
+    /// now. A token that was kept and that GitHub does not know any more (the App was reinstalled,
+    /// its permissions changed) is replaced once: a 401 has done nothing. So is one whose
+    /// repository may have another name since ([`crate::moved`]).
     ///
     /// # Errors
-    /// The outer one when there is no token, and the request was not made; the inner one when it was and has no answer.
-    pub(crate) async fn ask(&self, place: &Endpoint, request: &Request, by: Instant) -> Result<Result<Reply, NoResponse>, CallError> {
+    /// The outer one when there is no token, and the request was not made; the inner one when it
+    /// was and has no answer.
+    pub(crate) async fn ask(
+        &self,
+        place: &Endpoint,
+        request: &Request,
+        by: Instant,
+    ) -> Result<Result<Reply, NoResponse>, CallError> {
         let app = self.app().await?;
         let (grant, worker) = app.authenticated_client(place, self.now(), by).await?;
         let name = app.name_of(place, &worker);
-        let reply = perform(&worker.client, &place.request_at(name.as_deref(), request), by).await;
-        let Ok(answered) = &reply else { return Ok(reply) };
+        let reply = perform(
+            &worker.client,
+            &place.request_at(name.as_deref(), request),
+            by,
+        )
+        .await;
+        let Ok(answered) = &reply else {
+            return Ok(reply);
+        };
         if answered.status == http::StatusCode::UNAUTHORIZED {
             app.tokens.forget(&grant);
             if !worker.reused {
@@ -58,18 +80,26 @@ impl Github {
             }
             let (_, worker) = app.authenticated_client(place, self.now(), by).await?;
             let name = app.name_of(place, &worker);
-            return Ok(perform(&worker.client, &place.request_at(name.as_deref(), request), by).await);
+            return Ok(perform(
+                &worker.client,
+                &place.request_at(name.as_deref(), request),
+                by,
+            )
+            .await);
         }
         if !answered.may_have_moved(self.now()) {
             return Ok(reply);
         }
         match app.moved(place, (&grant, &worker), self.now(), by).await {
-            Some((worker, now)) => Ok(perform(&worker.client, &place.request_at(Some(&now), request), by).await),
+            Some((worker, now)) => {
+                Ok(perform(&worker.client, &place.request_at(Some(&now), request), by).await)
+            }
             None => Ok(reply),
         }
     }
 
-    /// Has the name of a place asked for again before the next request: an answer was about another repository, which has the name now.
+    /// Has the name of a place asked for again before the next request: an answer was about another
+    /// repository, which has the name now.
     ///
     /// # Errors
     /// When there is no token.
@@ -84,15 +114,25 @@ impl Github {
     ///
     /// # Errors
     /// Whatever went wrong.
-    pub(crate) async fn reply(&self, place: &Endpoint, request: &Request, by: Instant) -> Result<Reply, CallError> {
+    pub(crate) async fn reply(
+        &self,
+        place: &Endpoint,
+        request: &Request,
+        by: Instant,
+    ) -> Result<Reply, CallError> {
         Ok(self.ask(place, request, by).await??)
     }
 
-    /// Makes a request as the App itself. No installation's limits count for it: the App has its own.
+    /// Makes a request as the App itself. No installation's limits count for it: the App has its
+    /// own.
     ///
     /// # Errors
     /// No answer, or GitHub does not know the App.
-    pub(crate) async fn reply_to_app(&self, request: &Request, by: Instant) -> Result<Reply, CallError> {
+    pub(crate) async fn reply_to_app(
+        &self,
+        request: &Request,
+        by: Instant,
+    ) -> Result<Reply, CallError> {
         let app = self.app().await?;
         as_app(&app.client, request, by).await
     }

@@ -35,16 +35,24 @@ pub(crate) struct Groups {
 impl Groups {
     fn known(&self, group: &GroupName, now: Timestamp) -> Option<i64> {
         let ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
-        ids.get(group).filter(|(_, seen)| now.since(*seen) < FRESH).map(|(id, _)| *id)
+        ids.get(group)
+            .filter(|(_, seen)| now.since(*seen) < FRESH)
+            .map(|(id, _)| *id)
     }
 
     fn keep(&self, group: GroupName, id: i64, now: Timestamp) {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(group, (id, now));
+        self.ids
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(group, (id, now));
     }
 
     /// Drops an id that GitHub may not know any more.
     pub(crate) fn forget(&self, group: &GroupName) {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner).remove(group);
+        self.ids
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(group);
     }
 }
 
@@ -64,14 +72,25 @@ impl Github {
     ///
     /// # Errors
     /// Refused, with the names that there are, when it does not exist.
-    pub(crate) async fn group_id(&self, place: &Endpoint, group: &GroupName, by: Instant) -> Result<i64, CallError> {
+    pub(crate) async fn group_id(
+        &self,
+        place: &Endpoint,
+        group: &GroupName,
+        by: Instant,
+    ) -> Result<i64, CallError> {
         let app = self.app().await?;
         if let Some(id) = app.groups.known(group, self.now()) {
             return Ok(id);
         }
         let mut names = Vec::new();
         for page in 1..=PAGES {
-            let request = Request::get("list-runner-groups", format!("{}/actions/runner-groups?per_page={PAGE}&page={page}", place.path));
+            let request = Request::get(
+                "list-runner-groups",
+                format!(
+                    "{}/actions/runner-groups?per_page={PAGE}&page={page}",
+                    place.path
+                ),
+            );
             let reply = self.reply(place, &request, by).await?.success(self.now())?;
             let found: Page = match reply.read() {
                 Ok(found) => found,
@@ -84,14 +103,22 @@ impl Github {
             }
             names.extend(found.runner_groups.into_iter().map(|one| one.name));
             if last {
-                return Err(CallError::Refused { status: 404, message: missing(&group.2, &names), call: reply.call });
+                return Err(CallError::Refused {
+                    status: 404,
+                    message: missing(&group.2, &names),
+                    call: reply.call,
+                });
             }
         }
-        let lost = Request::get("list-runner-groups", place.path.clone()).no_response(Sent::Maybe, "there is no end of runner groups");
+        let lost = Request::get("list-runner-groups", place.path.clone())
+            .no_response(Sent::Maybe, "there is no end of runner groups");
         Err(lost.into())
     }
 }
 
 fn missing(name: &str, names: &[String]) -> String {
-    bounded(&format!("the organization has no runner group {name:?}; it has {}", names.join(", ")))
+    bounded(&format!(
+        "the organization has no runner group {name:?}; it has {}",
+        names.join(", ")
+    ))
 }

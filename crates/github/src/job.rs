@@ -66,12 +66,12 @@ pub struct WorkflowJob {
 /// Looks at jobs.
 #[async_trait]
 pub trait Jobs: Send + Sync {
-    /// One job; `None` if GitHub does not show it: the run was deleted, or the App may no longer see the repository. One
-    /// "not queued" proves nothing: what is read may lag behind a delivery.
+    /// One job; `None` if GitHub does not show it: the run was deleted, or the App may no longer
+    /// see the repository. One "not queued" proves nothing: what is read may lag behind a delivery.
     ///
     /// # Errors
-    /// [`CallError::Refused`] when there is no token for the repository (not in the installation any more, `actions: read`
-    /// not granted).
+    /// [`CallError::Refused`] when there is no token for the repository (not in the installation
+    /// any more, `actions: read` not granted).
     async fn job(
         &self,
         installation: InstallationId,
@@ -82,8 +82,8 @@ pub trait Jobs: Send + Sync {
 
     /// How an attempt of a run ended; `None` if it is not over, or GitHub does not show it.
     ///
-    /// Source: docs.github.com, REST "Get a workflow run attempt". The run itself would not do: run again, it is open, and the jobs of its
-    /// earlier attempts are over all the same.
+    /// Source: docs.github.com, REST "Get a workflow run attempt". The run itself would not do: run
+    /// again, it is open, and the jobs of its earlier attempts are over all the same.
     ///
     /// # Errors
     /// As [`Jobs::job`].
@@ -130,7 +130,10 @@ impl From<Wire> for WorkflowJob {
     fn from(wire: Wire) -> Self {
         let runner = match (wire.runner_id, wire.runner_name) {
             // A job that never had a runner shows 0 and an empty name, or null.
-            (Some(id), Some(name)) if id != 0 && !name.is_empty() => Some(AssignedRunner { id: GithubRunnerId(id), name }),
+            (Some(id), Some(name)) if id != 0 && !name.is_empty() => Some(AssignedRunner {
+                id: GithubRunnerId(id),
+                name,
+            }),
             _ => None,
         };
         Self {
@@ -157,7 +160,12 @@ impl Jobs for Github {
         job: JobId,
         by: Instant,
     ) -> Result<Option<WorkflowJob>, CallError> {
-        let place = Endpoint::repository(installation, repository.id, &repository.name, Permission::Actions)?;
+        let place = Endpoint::repository(
+            installation,
+            repository.id,
+            &repository.name,
+            Permission::Actions,
+        )?;
         let request = Request::get("get-job", format!("{}/actions/jobs/{job}", place.path));
         let reply = self.reply(&place, &request, by).await?;
         if reply.status.as_u16() == 404 {
@@ -177,9 +185,19 @@ impl Jobs for Github {
         (run, attempt): (RunId, u32),
         by: Instant,
     ) -> Result<Option<RunEnd>, CallError> {
-        let place = Endpoint::repository(installation, repository.id, &repository.name, Permission::Actions)?;
-        let path = format!("{}/actions/runs/{run}/attempts/{attempt}?exclude_pull_requests=true", place.path);
-        let reply = self.reply(&place, &Request::get("get-run-attempt", path), by).await?;
+        let place = Endpoint::repository(
+            installation,
+            repository.id,
+            &repository.name,
+            Permission::Actions,
+        )?;
+        let path = format!(
+            "{}/actions/runs/{run}/attempts/{attempt}?exclude_pull_requests=true",
+            place.path
+        );
+        let reply = self
+            .reply(&place, &Request::get("get-run-attempt", path), by)
+            .await?;
         if reply.status.as_u16() == 404 {
             return Ok(None);
         }
@@ -187,7 +205,10 @@ impl Jobs for Github {
         match reply.read::<RunWire>() {
             Ok(wire) => {
                 let over = wire.status == Some(JobStatus::Completed);
-                Ok(over.then_some(RunEnd { conclusion: wire.conclusion, at: wire.updated_at }))
+                Ok(over.then_some(RunEnd {
+                    conclusion: wire.conclusion,
+                    at: wire.updated_at,
+                }))
             }
             Err(why) => Err(reply.unreadable(why)),
         }

@@ -1,12 +1,15 @@
 //! The one adapter to GitHub's REST API.
 //!
-//! [`Github`] implements narrow ports: [`Registrations`], [`Runners`], [`Jobs`], [`QueuedJobs`], [`Reruns`], [`Repositories`], [`Lookup`],
-//! [`RunnerGroups`], [`Deliveries`], [`AppApi`]; [`Unauthenticated`] is for what needs no App ([`Conversions`], [`Releases`]). It proves itself as a GitHub
-//! App (JWT), works with installation tokens that are narrowed to one permission and, where it can be, to one repository, and
-//! asks nothing twice: anyone who calls decides about repetition.
+//! [`Github`] implements narrow ports: [`Registrations`], [`Runners`], [`Jobs`], [`QueuedJobs`],
+//! [`Reruns`], [`Repositories`], [`Lookup`], [`RunnerGroups`], [`Deliveries`], [`AppApi`];
+//! [`Unauthenticated`] is for what needs no App ([`Conversions`], [`Releases`]). It proves itself
+//! as a GitHub App (JWT), works with installation tokens that are narrowed to one permission and,
+//! where it can be, to one repository, and asks nothing twice: anyone who calls decides about
+//! repetition.
 //!
-//! hyper carries the requests and ring signs the App's JWT: what a GitHub library would add is either done here with more care (tokens narrowed to one
-//! permission, redirects that never leave GitHub, answers bounded in size) or not used. Wire types are private and hold only what is used.
+//! hyper carries the requests and ring signs the App's JWT: what a GitHub library would add is
+//! either done here with more care (tokens narrowed to one permission, redirects that never leave
+//! GitHub, answers bounded in size) or not used. Wire types are private and hold only what is used.
 
 mod address;
 mod app;
@@ -51,5 +54,8 @@ pub use rerun::{Rerun, Reruns};
 pub use runner::{Deleted, RunnerInfo, RunnerLookup, Runners};
 pub use runner_groups::{MadeGroup, RunnerGroups};
 pub use secret::Secret;
-pub use setup::{Account, AppApi, AppInfo, Conversions, Installation, NewApp, Unauthenticated, WebhookConfig, WebhookUpdate};
+pub use setup::{
+    Account, AppApi, AppInfo, Conversions, Installation, NewApp, Unauthenticated, WebhookConfig,
+    WebhookUpdate,
+};
 pub use waiting_jobs::{FoundJob, QueuedJobs};

@@ -14,7 +14,8 @@ use crate::github::Github;
 use crate::group::GroupName;
 use crate::secret::Secret;
 
-/// The runner group of every repository-level runner: a repository has only the default one, but the API asks.
+/// The runner group of every repository-level runner: a repository has only the default one, but
+/// the API asks.
 const DEFAULT_GROUP: i64 = 1;
 
 /// A registration that GitHub made.
@@ -22,20 +23,27 @@ const DEFAULT_GROUP: i64 = 1;
 pub struct Registration {
     /// The runner as GitHub knows it from now on.
     pub id: GithubRunnerId,
-    /// What the runner program starts with (`encoded_jit_config`, some 4 KB): anyone who has it is that runner.
+    /// What the runner program starts with (`encoded_jit_config`, some 4 KB): anyone who has it is
+    /// that runner.
     pub jit_config: Secret,
 }
 
 /// Makes registrations.
 #[async_trait]
 pub trait Registrations: Send + Sync {
-    /// Registers a runner for one job at `target`, under `name`, by `by`. One call to GitHub (`generate-jitconfig`), besides
-    /// those for a token and for the group's id that are kept.
+    /// Registers a runner for one job at `target`, under `name`, by `by`. One call to GitHub
+    /// (`generate-jitconfig`), besides those for a token and for the group's id that are kept.
     ///
     /// # Errors
-    /// [`RegisterError::Unsure`] and [`RegisterError::Conflict`] when a registration of this name may exist, or does; with
-    /// all others none does. `RefusedForGood` speaks of this target only, `RateLimited` of its installation.
-    async fn register(&self, target: &Target, name: &RunnerName, by: Instant) -> Result<Registration, RegisterError>;
+    /// [`RegisterError::Unsure`] and [`RegisterError::Conflict`] when a registration of this name
+    /// may exist, or does; with all others none does. `RefusedForGood` speaks of this target only,
+    /// `RateLimited` of its installation.
+    async fn register(
+        &self,
+        target: &Target,
+        name: &RunnerName,
+        by: Instant,
+    ) -> Result<Registration, RegisterError>;
 }
 
 #[derive(Deserialize)]
@@ -51,7 +59,12 @@ struct WireRunner {
 
 #[async_trait]
 impl Registrations for Github {
-    async fn register(&self, target: &Target, name: &RunnerName, by: Instant) -> Result<Registration, RegisterError> {
+    async fn register(
+        &self,
+        target: &Target,
+        name: &RunnerName,
+        by: Instant,
+    ) -> Result<Registration, RegisterError> {
         let place = Endpoint::of_runners(target)?;
         let group = group_of(target);
         let group_id = match &group {
@@ -59,8 +72,13 @@ impl Registrations for Github {
             None => DEFAULT_GROUP,
         };
         let labels: Vec<&str> = target.labels.iter().collect();
-        let body = json!({ "name": name.to_string(), "runner_group_id": group_id, "labels": labels });
-        let request = Request::post(REGISTER, format!("{}/actions/runners/generate-jitconfig", place.path), body);
+        let body =
+            json!({ "name": name.to_string(), "runner_group_id": group_id, "labels": labels });
+        let request = Request::post(
+            REGISTER,
+            format!("{}/actions/runners/generate-jitconfig", place.path),
+            body,
+        );
         let registered = self.made(self.ask(&place, &request, by).await?);
         if let (Err(RegisterError::RefusedForGood { .. }), Some(group)) = (&registered, &group) {
             // The group may be gone, and another have its name.
@@ -74,20 +92,36 @@ impl Github {
     /// What came of the one request that makes a registration.
     fn made(&self, answer: Result<Reply, NoResponse>) -> Result<Registration, RegisterError> {
         let reply = answer.map_err(|lost| match lost {
-            NoResponse { sent: Sent::Maybe, message, call } => RegisterError::Unsure { message, call },
+            NoResponse {
+                sent: Sent::Maybe,
+                message,
+                call,
+            } => RegisterError::Unsure { message, call },
             unsent => CallError::from(unsent).into(),
         })?;
         if reply.status == http::StatusCode::CONFLICT {
-            return Err(RegisterError::Conflict { message: reply.message(), call: reply.call });
+            return Err(RegisterError::Conflict {
+                message: reply.message(),
+                call: reply.call,
+            });
         }
         // GitHub, or something before it, may fail after the registration was made.
         if reply.status.is_server_error() || reply.status == http::StatusCode::REQUEST_TIMEOUT {
-            return Err(RegisterError::Unsure { message: reply.message(), call: reply.call });
+            return Err(RegisterError::Unsure {
+                message: reply.message(),
+                call: reply.call,
+            });
         }
         let reply = reply.success(self.now())?;
         match reply.read::<Wire>() {
-            Ok(wire) => Ok(Registration { id: GithubRunnerId(wire.runner.id), jit_config: Secret::new(wire.encoded_jit_config) }),
-            Err(message) => Err(RegisterError::Unsure { message, call: reply.call }),
+            Ok(wire) => Ok(Registration {
+                id: GithubRunnerId(wire.runner.id),
+                jit_config: Secret::new(wire.encoded_jit_config),
+            }),
+            Err(message) => Err(RegisterError::Unsure {
+                message,
+                call: reply.call,
+            }),
         }
     }
 }
@@ -95,6 +129,8 @@ impl Github {
 fn group_of(target: &Target) -> Option<GroupName> {
     match &target.scope {
         TargetScope::Repository { .. } => None,
-        TargetScope::Organization { id, group, .. } => Some((target.installation, *id, group.clone())),
+        TargetScope::Organization { id, group, .. } => {
+            Some((target.installation, *id, group.clone()))
+        }
     }
 }

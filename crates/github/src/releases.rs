@@ -26,10 +26,12 @@ pub struct Release {
 /// Reads releases.
 #[async_trait]
 pub trait Releases: Send + Sync {
-    /// The newest releases of `actions/runner`, as GitHub lists them; what is not published for everyone is left out.
+    /// The newest releases of `actions/runner`, as GitHub lists them; what is not published for
+    /// everyone is left out.
     ///
     /// # Errors
-    /// Whatever keeps GitHub from answering: it lets an address ask 60 times an hour that does not say who asks.
+    /// Whatever keeps GitHub from answering: it lets an address ask 60 times an hour that does not
+    /// say who asks.
     async fn runner_releases(&self, by: Instant) -> Result<Vec<Release>, CallError>;
 }
 
@@ -47,16 +49,31 @@ struct Wire {
 #[async_trait]
 impl Releases for Unauthenticated {
     async fn runner_releases(&self, by: Instant) -> Result<Vec<Release>, CallError> {
-        let request = Request::get("list-releases", format!("/repos/actions/runner/releases?per_page={RELEASES}"));
-        let reply = perform(&self.client()?, &request, by).await?.success(self.now())?;
+        let request = Request::get(
+            "list-releases",
+            format!("/repos/actions/runner/releases?per_page={RELEASES}"),
+        );
+        let reply = perform(&self.client()?, &request, by)
+            .await?
+            .success(self.now())?;
         let listed: Vec<Value> = match reply.read() {
             Ok(listed) => listed,
             Err(why) => return Err(reply.unreadable(why)),
         };
-        let published = reply.each::<Wire>(listed).into_iter().filter(|release| !release.draft && !release.prerelease);
+        let published = reply
+            .each::<Wire>(listed)
+            .into_iter()
+            .filter(|release| !release.draft && !release.prerelease);
         let read = |release: Wire| {
-            let version = release.tag_name.strip_prefix('v').unwrap_or(&release.tag_name).to_owned();
-            Some(Release { version, published_at: release.published_at? })
+            let version = release
+                .tag_name
+                .strip_prefix('v')
+                .unwrap_or(&release.tag_name)
+                .to_owned();
+            Some(Release {
+                version,
+                published_at: release.published_at?,
+            })
         };
         Ok(published.filter_map(read).collect())
     }

@@ -1,15 +1,22 @@
-//! Names that have changed. A repository keeps its id when it is renamed or transferred, an organization when its login changes; jobs and runners that
-//! were written down before keep the old name, and GitHub's documented API asks for names.
+//! Names that have changed. A repository keeps its id when it is renamed or transferred, an
+//! organization when its login changes; jobs and runners that were written down before keep the old
+//! name, and GitHub's documented API asks for names.
 //!
-//! - GitHub redirects from an old name to the new one until another repository takes the old one (docs.github.com, "Renaming a repository"); a redirect is
-//!   followed. When another repository has the name, requests end there. A token is narrowed to one repository by its id, so whatever needs a permission is
-//!   refused there (403, 404): a registration is never made at the wrong repository. What everyone may read of a public repository is answered, so
-//!   lists of runs are held against the repository's id.
-//! - The answer with a token shows the repository that it was narrowed to, by id and with its name of now: requests are made at that name, which costs no
-//!   call. What is refused by a token of some age gets a new one, and is asked again if that has another name.
-//! - An organization's login is in its installation (docs.github.com, REST "Get an installation for the authenticated app").
-//! - `/repositories/{id}` is not used: GitHub's own redirects and links have it, but it is not documented, and GitHub does not want to
-//!   (<https://github.com/github/docs/issues/45674>). Whether Enterprise Server takes `/repositories/{id}/actions/runners/generate-jitconfig` is nowhere said.
+//! - GitHub redirects from an old name to the new one until another repository takes the old one
+//!   (docs.github.com, "Renaming a repository"); a redirect is followed. When another repository
+//!   has the name, requests end there. A token is narrowed to one repository by its id, so whatever
+//!   needs a permission is refused there (403, 404): a registration is never made at the wrong
+//!   repository. What everyone may read of a public repository is answered, so lists of runs are
+//!   held against the repository's id.
+//! - The answer with a token shows the repository that it was narrowed to, by id and with its name
+//!   of now: requests are made at that name, which costs no call. What is refused by a token of
+//!   some age gets a new one, and is asked again if that has another name.
+//! - An organization's login is in its installation (docs.github.com, REST "Get an installation for
+//!   the authenticated app").
+//! - `/repositories/{id}` is not used: GitHub's own redirects and links have it, but it is not
+//!   documented, and GitHub does not want to (<https://github.com/github/docs/issues/45674>).
+//!   Whether Enterprise Server takes `/repositories/{id}/actions/runners/generate-jitconfig` is
+//!   nowhere said.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -27,20 +34,29 @@ use crate::endpoint::Endpoint;
 use crate::limit::limited_until;
 use crate::token::{AuthenticatedClient, Grant};
 
-/// A name that GitHub told so recently is not asked for again: most of what is not found was deleted.
+/// A name that GitHub told so recently is not asked for again: most of what is not found was
+/// deleted.
 const TRUSTED: Duration = Duration::from_secs(10);
 
-/// Logins of organizations that are called otherwise than they were, or were asked for: with the time of the asking.
+/// Logins of organizations that are called otherwise than they were, or were asked for: with the
+/// time of the asking.
 #[derive(Default)]
 pub(crate) struct Logins(Mutex<HashMap<OwnerId, (Option<String>, Timestamp)>>);
 
 impl Logins {
     fn known(&self, organization: OwnerId) -> Option<(Option<String>, Timestamp)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&organization).cloned()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&organization)
+            .cloned()
     }
 
     fn keep(&self, organization: OwnerId, login: Option<String>, now: Timestamp) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(organization, (login, now));
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(organization, (login, now));
     }
 }
 
@@ -73,7 +89,8 @@ impl App {
         }
     }
 
-    /// The name that a place has now, and who works there, if that is not the name that was asked at. What goes wrong here leaves the answer that there is.
+    /// The name that a place has now, and who works there, if that is not the name that was asked
+    /// at. What goes wrong here leaves the answer that there is.
     pub(crate) async fn moved(
         &self,
         place: &Endpoint,
@@ -88,14 +105,22 @@ impl App {
                 if asked.is_some_and(|at| now.since(at) < TRUSTED) {
                     return None;
                 }
-                let login = self.login(organization, grant, by).await.or_else(|| before.clone());
+                let login = self
+                    .login(organization, grant, by)
+                    .await
+                    .or_else(|| before.clone());
                 self.logins.keep(organization, login, now);
                 worker.clone()
             }
-            None if grant.repository.is_none() || now.since(worker.made_at) < TRUSTED => return None,
+            None if grant.repository.is_none() || now.since(worker.made_at) < TRUSTED => {
+                return None;
+            }
             None => {
                 self.tokens.forget(grant);
-                self.tokens.authenticated_client(&self.client, grant, now, by).await.ok()?
+                self.tokens
+                    .authenticated_client(&self.client, grant, now, by)
+                    .await
+                    .ok()?
             }
         };
         let name = self.name_of(place, &after)?;
@@ -109,7 +134,10 @@ impl App {
 
     /// An organization's login, by its installation.
     async fn login(&self, organization: OwnerId, grant: &Grant, by: Instant) -> Option<String> {
-        let request = Request::get("get-installation", format!("/app/installations/{}", grant.installation));
+        let request = Request::get(
+            "get-installation",
+            format!("/app/installations/{}", grant.installation),
+        );
         let reply = as_app(&self.client, &request, by).await.ok()?;
         let wire: Installation = reply.read().ok()?;
         (wire.account.id == organization).then_some(wire.account.login)

@@ -14,8 +14,9 @@ use crate::token::Permission;
 /// Looks at repositories.
 #[async_trait]
 pub trait Repositories: Send + Sync {
-    /// Whether a repository is private (or internal); `None` if the App may not see it, or if the name belongs to another
-    /// one by now. Always asked again: an old answer would let a repository in that was made public since.
+    /// Whether a repository is private (or internal); `None` if the App may not see it, or if the
+    /// name belongs to another one by now. Always asked again: an old answer would let a repository
+    /// in that was made public since.
     ///
     /// # Errors
     /// Whatever keeps GitHub from answering. Nothing is known then.
@@ -52,14 +53,23 @@ impl Repositories for Github {
             }
             shown => shown,
         };
-        Ok(found.filter(|wire| wire.id == repository.0).map(|wire| wire.private))
+        Ok(found
+            .filter(|wire| wire.id == repository.0)
+            .map(|wire| wire.private))
     }
 }
 
 impl Github {
     /// The repository at a place; none if the App may not see it.
     async fn shown(&self, place: &Endpoint, by: Instant) -> Result<Option<Wire>, CallError> {
-        let reply = match self.reply(place, &Request::get("get-repository", place.path.clone()), by).await {
+        let reply = match self
+            .reply(
+                place,
+                &Request::get("get-repository", place.path.clone()),
+                by,
+            )
+            .await
+        {
             Ok(reply) => reply.success(self.now()),
             Err(error) => Err(error),
         };

@@ -14,7 +14,8 @@ use crate::github::Github;
 /// Runners on one page: the most that the API gives.
 const PAGE: usize = 100;
 
-/// The most pages that are read: 10,000 runners, the most that a runner group may have (docs.github.com, Actions limits).
+/// The most pages that are read: 10,000 runners, the most that a runner group may have
+/// (docs.github.com, Actions limits).
 const PAGES: usize = 100;
 
 /// A registered runner.
@@ -37,8 +38,8 @@ pub enum RunnerLookup {
     Registered(RunnerInfo),
     /// GitHub does not show it.
     NotFound {
-        /// The same token may list the target's runners, so it is gone. Else the App may no longer see the repository
-        /// (renamed, transferred, uninstalled, suspended), and nothing is known.
+        /// The same token may list the target's runners, so it is gone. Else the App may no longer
+        /// see the repository (renamed, transferred, uninstalled, suspended), and nothing is known.
         target_visible: bool,
     },
 }
@@ -52,8 +53,8 @@ pub enum Deleted {
     Busy,
     /// GitHub does not show it (404).
     NotFound {
-        /// The same token may list the target's runners, so it is gone. Else the App may no longer see the repository
-        /// (renamed, transferred, uninstalled, suspended), and nothing is known.
+        /// The same token may list the target's runners, so it is gone. Else the App may no longer
+        /// see the repository (renamed, transferred, uninstalled, suspended), and nothing is known.
         target_visible: bool,
     },
 }
@@ -65,9 +66,15 @@ pub trait Runners: Send + Sync {
     ///
     /// # Errors
     /// [`CallError::Refused`] when the App may not see this target's runners.
-    async fn get(&self, target: &Target, runner: GithubRunnerId, by: Instant) -> Result<RunnerLookup, CallError>;
+    async fn get(
+        &self,
+        target: &Target,
+        runner: GithubRunnerId,
+        by: Instant,
+    ) -> Result<RunnerLookup, CallError>;
 
-    /// All runners of the target's repository or organization, whatever their labels. One call for every hundred.
+    /// All runners of the target's repository or organization, whatever their labels. One call for
+    /// every hundred.
     ///
     /// # Errors
     /// As [`Runners::get`]. All or nothing: a part of the list would look like missing runners.
@@ -76,9 +83,14 @@ pub trait Runners: Send + Sync {
     /// Takes a runner away, unless it has a job. One call; one more if it is not found.
     ///
     /// # Errors
-    /// [`CallError::Refused`] when the App may not change this target's runners. After [`CallError::Unavailable`] it may be
-    /// gone: asking again is harmless.
-    async fn delete(&self, target: &Target, runner: GithubRunnerId, by: Instant) -> Result<Deleted, CallError>;
+    /// [`CallError::Refused`] when the App may not change this target's runners. After
+    /// [`CallError::Unavailable`] it may be gone: asking again is harmless.
+    async fn delete(
+        &self,
+        target: &Target,
+        runner: GithubRunnerId,
+        by: Instant,
+    ) -> Result<Deleted, CallError>;
 }
 
 #[derive(Deserialize)]
@@ -96,19 +108,40 @@ struct Wire {
 
 impl From<Wire> for RunnerInfo {
     fn from(wire: Wire) -> Self {
-        Self { id: GithubRunnerId(wire.id), name: wire.name, online: wire.status == "online", busy: wire.busy }
+        Self {
+            id: GithubRunnerId(wire.id),
+            name: wire.name,
+            online: wire.status == "online",
+            busy: wire.busy,
+        }
     }
 }
 
 #[async_trait]
 impl Runners for Github {
-    async fn get(&self, target: &Target, runner: GithubRunnerId, by: Instant) -> Result<RunnerLookup, CallError> {
+    async fn get(
+        &self,
+        target: &Target,
+        runner: GithubRunnerId,
+        by: Instant,
+    ) -> Result<RunnerLookup, CallError> {
         let place = Endpoint::of_runners(target)?;
-        let request = Request::get("get-runner", format!("{}/actions/runners/{runner}", place.path));
+        let request = Request::get(
+            "get-runner",
+            format!("{}/actions/runners/{runner}", place.path),
+        );
         let reply = match self.reply(&place, &request, by).await {
             Ok(reply) if reply.status.as_u16() != 404 => reply.success(self.now())?,
-            Ok(_) => return Ok(RunnerLookup::NotFound { target_visible: self.visible(&place, by).await? }),
-            Err(error) => return unseen(error).map(|()| RunnerLookup::NotFound { target_visible: false }),
+            Ok(_) => {
+                return Ok(RunnerLookup::NotFound {
+                    target_visible: self.visible(&place, by).await?,
+                });
+            }
+            Err(error) => {
+                return unseen(error).map(|()| RunnerLookup::NotFound {
+                    target_visible: false,
+                });
+            }
         };
         match reply.read::<Wire>() {
             Ok(wire) => Ok(RunnerLookup::Registered(wire.into())),
@@ -120,8 +153,14 @@ impl Runners for Github {
         let place = Endpoint::of_runners(target)?;
         let mut runners = Vec::new();
         for page in 1..=PAGES {
-            let request = Request::get("list-runners", format!("{}/actions/runners?per_page={PAGE}&page={page}", place.path));
-            let reply = self.reply(&place, &request, by).await?.success(self.now())?;
+            let request = Request::get(
+                "list-runners",
+                format!("{}/actions/runners?per_page={PAGE}&page={page}", place.path),
+            );
+            let reply = self
+                .reply(&place, &request, by)
+                .await?
+                .success(self.now())?;
             let found: Page = match reply.read() {
                 Ok(found) => found,
                 Err(why) => return Err(reply.unreadable(why)),
@@ -135,15 +174,29 @@ impl Runners for Github {
         Ok(runners)
     }
 
-    async fn delete(&self, target: &Target, runner: GithubRunnerId, by: Instant) -> Result<Deleted, CallError> {
+    async fn delete(
+        &self,
+        target: &Target,
+        runner: GithubRunnerId,
+        by: Instant,
+    ) -> Result<Deleted, CallError> {
         let place = Endpoint::of_runners(target)?;
-        let request = Request::delete("delete-runner", format!("{}/actions/runners/{runner}", place.path));
+        let request = Request::delete(
+            "delete-runner",
+            format!("{}/actions/runners/{runner}", place.path),
+        );
         let reply = match self.reply(&place, &request, by).await {
             Ok(reply) => reply,
-            Err(error) => return unseen(error).map(|()| Deleted::NotFound { target_visible: false }),
+            Err(error) => {
+                return unseen(error).map(|()| Deleted::NotFound {
+                    target_visible: false,
+                });
+            }
         };
         match reply.status.as_u16() {
-            404 => Ok(Deleted::NotFound { target_visible: self.visible(&place, by).await? }),
+            404 => Ok(Deleted::NotFound {
+                target_visible: self.visible(&place, by).await?,
+            }),
             422 => Ok(Deleted::Busy),
             _ => reply.success(self.now()).map(|_| Deleted::Gone),
         }
@@ -153,7 +206,10 @@ impl Runners for Github {
 impl Github {
     /// Whether the token that did not find a runner may list the runners there.
     async fn visible(&self, place: &Endpoint, by: Instant) -> Result<bool, CallError> {
-        let request = Request::get("list-runners", format!("{}/actions/runners?per_page=1", place.path));
+        let request = Request::get(
+            "list-runners",
+            format!("{}/actions/runners?per_page=1", place.path),
+        );
         match self.reply(place, &request, by).await?.success(self.now()) {
             Ok(_) => Ok(true),
             Err(error) => unseen(error).map(|()| false),
@@ -161,7 +217,8 @@ impl Github {
     }
 }
 
-/// A refusal means that the App may not see the place (any more): no token for it, or none that opens it.
+/// A refusal means that the App may not see the place (any more): no token for it, or none that
+/// opens it.
 fn unseen(error: CallError) -> Result<(), CallError> {
     match error {
         CallError::Refused { .. } => Ok(()),

@@ -16,7 +16,8 @@ use crate::setup::Account;
 const PAGE: usize = 100;
 
 /// The most pages that are read: GitHub allows an organization 1,000 groups
-/// (<https://docs.github.com/actions/reference/limits>), and one of its own is among the first hundred nearly always.
+/// (<https://docs.github.com/actions/reference/limits>), and one of its own is among the first
+/// hundred nearly always.
 const PAGES: usize = 10;
 
 /// What came of making a group.
@@ -36,9 +37,15 @@ pub trait RunnerGroups: Send + Sync {
     ///
     /// # Errors
     /// [`CallError::Refused`] also when the App may not look at them.
-    async fn runner_groups(&self, installation: InstallationId, organization: &Account, by: Instant) -> Result<Vec<String>, CallError>;
+    async fn runner_groups(
+        &self,
+        installation: InstallationId,
+        organization: &Account,
+        by: Instant,
+    ) -> Result<Vec<String>, CallError>;
 
-    /// Makes a group that all private repositories of the organization may use. One call; not to be repeated without a look.
+    /// Makes a group that all private repositories of the organization may use. One call; not to be
+    /// repeated without a look.
     ///
     /// # Errors
     /// After [`CallError::Unavailable`] it may have been made.
@@ -63,12 +70,26 @@ struct Wire {
 
 #[async_trait]
 impl RunnerGroups for Github {
-    async fn runner_groups(&self, installation: InstallationId, organization: &Account, by: Instant) -> Result<Vec<String>, CallError> {
+    async fn runner_groups(
+        &self,
+        installation: InstallationId,
+        organization: &Account,
+        by: Instant,
+    ) -> Result<Vec<String>, CallError> {
         let place = Endpoint::organization(installation, organization.id, &organization.login)?;
         let mut names = Vec::new();
         for page in 1..=PAGES {
-            let request = Request::get("list-runner-groups", format!("{}/actions/runner-groups?per_page={PAGE}&page={page}", place.path));
-            let reply = self.reply(&place, &request, by).await?.success(self.now())?;
+            let request = Request::get(
+                "list-runner-groups",
+                format!(
+                    "{}/actions/runner-groups?per_page={PAGE}&page={page}",
+                    place.path
+                ),
+            );
+            let reply = self
+                .reply(&place, &request, by)
+                .await?
+                .success(self.now())?;
             let found: Page = match reply.read() {
                 Ok(found) => found,
                 Err(why) => return Err(reply.unreadable(why)),
@@ -90,9 +111,15 @@ impl RunnerGroups for Github {
         by: Instant,
     ) -> Result<MadeGroup, CallError> {
         let place = Endpoint::organization(installation, organization.id, &organization.login)?;
-        // What GitHub's page makes when nothing is changed on it; public repositories stay out unless the organization lets them in.
-        let body = json!({ "name": name, "visibility": "all", "allows_public_repositories": false });
-        let request = Request::post("make-runner-group", format!("{}/actions/runner-groups", place.path), body);
+        // What GitHub's page makes when nothing is changed on it; public repositories stay out
+        // unless the organization lets them in.
+        let body =
+            json!({ "name": name, "visibility": "all", "allows_public_repositories": false });
+        let request = Request::post(
+            "make-runner-group",
+            format!("{}/actions/runner-groups", place.path),
+            body,
+        );
         match self.reply(&place, &request, by).await?.success(self.now()) {
             Ok(_) => Ok(MadeGroup::Made),
             Err(CallError::Refused { message, .. }) => Ok(MadeGroup::Refused(message)),

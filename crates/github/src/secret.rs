@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// A secret: it cannot be printed, neither for users nor for debugging, and has to be asked for by name.
+/// A secret: it cannot be printed, neither for users nor for debugging, and has to be asked for by
+/// name.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -31,6 +32,9 @@ mod tests {
 
     #[test]
     fn a_secret_is_not_printed() {
-        assert_eq!(format!("{:?}", Some(Secret::new("hunter2"))), "Some(Secret(…))");
+        assert_eq!(
+            format!("{:?}", Some(Secret::new("hunter2"))),
+            "Some(Secret(…))"
+        );
     }
 }

@@ -103,9 +103,11 @@ pub struct NewApp {
     pub webhook_secret: Option<Secret>,
 }
 
-/// What the App can find out about itself, and change. Made as the App itself: spends its own limits, no installation's.
+/// What the App can find out about itself, and change. Made as the App itself: spends its own
+/// limits, no installation's.
 ///
-/// The id and key are not known to belong together before one of these succeeded: [`CallError::Misconfigured`] says that they do not.
+/// The id and key are not known to belong together before one of these succeeded:
+/// [`CallError::Misconfigured`] says that they do not.
 #[async_trait]
 pub trait AppApi: Send + Sync {
     /// The App. One call.
@@ -114,7 +116,8 @@ pub trait AppApi: Send + Sync {
     /// [`CallError`].
     async fn app_info(&self, by: Instant) -> Result<AppInfo, CallError>;
 
-    /// Where it is installed: at most 1,000 accounts. What cannot be read is left out. One call for each hundred.
+    /// Where it is installed: at most 1,000 accounts. What cannot be read is left out. One call for
+    /// each hundred.
     ///
     /// # Errors
     /// [`CallError`].
@@ -130,17 +133,22 @@ pub trait AppApi: Send + Sync {
     ///
     /// # Errors
     /// After [`CallError::Unavailable`] it may have been changed.
-    async fn set_webhook_config(&self, wanted: &WebhookUpdate, by: Instant) -> Result<WebhookConfig, CallError>;
+    async fn set_webhook_config(
+        &self,
+        wanted: &WebhookUpdate,
+        by: Instant,
+    ) -> Result<WebhookConfig, CallError>;
 }
 
 /// The last step of making an App from a manifest.
 #[async_trait]
 pub trait Conversions: Send + Sync {
-    /// Exchanges the code that GitHub gave to the browser for the App and its secrets. A code is good once, and for an hour. One call.
+    /// Exchanges the code that GitHub gave to the browser for the App and its secrets. A code is
+    /// good once, and for an hour. One call.
     ///
     /// # Errors
-    /// [`CallError::Refused`] with 404 for a code that is not good (any more). After [`CallError::Unavailable`] it may have been
-    /// used up, and then no one has the App's key.
+    /// [`CallError::Refused`] with 404 for a code that is not good (any more). After
+    /// [`CallError::Unavailable`] it may have been used up, and then no one has the App's key.
     async fn convert(&self, code: &str, by: Instant) -> Result<NewApp, CallError>;
 }
 
@@ -203,35 +211,82 @@ struct NewAppWire {
 /// Owners of Apps may be enterprises, which have no login: those are not named.
 fn account(wire: Value) -> Option<Account> {
     let wire: AccountWire = serde_json::from_value(wire).ok()?;
-    Some(Account { id: wire.id, login: wire.login, organization: wire.kind == "Organization" })
+    Some(Account {
+        id: wire.id,
+        login: wire.login,
+        organization: wire.kind == "Organization",
+    })
 }
 
 impl From<AppWire> for AppInfo {
     fn from(wire: AppWire) -> Self {
-        let AppWire { id, slug, name, html_url, owner, permissions, events } = wire;
-        Self { id, slug, name, html_url, owner: account(owner), permissions, events }
+        let AppWire {
+            id,
+            slug,
+            name,
+            html_url,
+            owner,
+            permissions,
+            events,
+        } = wire;
+        Self {
+            id,
+            slug,
+            name,
+            html_url,
+            owner: account(owner),
+            permissions,
+            events,
+        }
     }
 }
 
 impl From<InstallationWire> for Installation {
     fn from(wire: InstallationWire) -> Self {
-        let InstallationWire { id, account: whose, permissions, events, suspended_at, html_url } = wire;
-        Self { id, account: account(whose), permissions, events, suspended: suspended_at.is_some(), html_url }
+        let InstallationWire {
+            id,
+            account: whose,
+            permissions,
+            events,
+            suspended_at,
+            html_url,
+        } = wire;
+        Self {
+            id,
+            account: account(whose),
+            permissions,
+            events,
+            suspended: suspended_at.is_some(),
+            html_url,
+        }
     }
 }
 
 impl From<HookWire> for WebhookConfig {
     fn from(wire: HookWire) -> Self {
         // "webhook-config-insecure-ssl" is a string or a number.
-        let insecure = !matches!(&wire.insecure_ssl, Value::Null) && wire.insecure_ssl != "0" && wire.insecure_ssl != 0;
-        Self { url: wire.url, content_type: wire.content_type, insecure }
+        let insecure = !matches!(&wire.insecure_ssl, Value::Null)
+            && wire.insecure_ssl != "0"
+            && wire.insecure_ssl != 0;
+        Self {
+            url: wire.url,
+            content_type: wire.content_type,
+            insecure,
+        }
     }
 }
 
 impl From<NewAppWire> for NewApp {
     fn from(wire: NewAppWire) -> Self {
-        let webhook_secret = wire.webhook_secret.filter(|secret| !secret.is_empty()).map(Secret::new);
-        Self { app: wire.app.into(), private_key: Secret::new(wire.pem), webhook_secret }
+        let webhook_secret = wire
+            .webhook_secret
+            .filter(|secret| !secret.is_empty())
+            .map(Secret::new);
+        Self {
+            app: wire.app.into(),
+            private_key: Secret::new(wire.pem),
+            webhook_secret,
+        }
     }
 }
 
@@ -252,14 +307,22 @@ impl AppApi for Github {
     async fn installations(&self, by: Instant) -> Result<Vec<Installation>, CallError> {
         let mut all = Vec::new();
         for page in 1..=PAGES {
-            let request = Request::get("list-installations", format!("/app/installations?per_page={PAGE}&page={page}"));
+            let request = Request::get(
+                "list-installations",
+                format!("/app/installations?per_page={PAGE}&page={page}"),
+            );
             let reply = self.reply_to_app(&request, by).await?.success(self.now())?;
             let items: Vec<Value> = match reply.read() {
                 Ok(items) => items,
                 Err(why) => return Err(reply.unreadable(why)),
             };
             let last = items.len() < PAGE;
-            all.extend(reply.each::<InstallationWire>(items).into_iter().map(Installation::from));
+            all.extend(
+                reply
+                    .each::<InstallationWire>(items)
+                    .into_iter()
+                    .map(Installation::from),
+            );
             if last {
                 break;
             }
@@ -272,7 +335,11 @@ impl AppApi for Github {
         read::<HookWire, _>(self.reply_to_app(&request, by).await?.success(self.now())?)
     }
 
-    async fn set_webhook_config(&self, wanted: &WebhookUpdate, by: Instant) -> Result<WebhookConfig, CallError> {
+    async fn set_webhook_config(
+        &self,
+        wanted: &WebhookUpdate,
+        by: Instant,
+    ) -> Result<WebhookConfig, CallError> {
         let mut body = json!({ "content_type": "json", "insecure_ssl": "0" });
         if let Some(secret) = &wanted.secret {
             body["secret"] = json!(secret.expose());
@@ -280,7 +347,12 @@ impl AppApi for Github {
         if let Some(url) = &wanted.url {
             body["url"] = json!(url);
         }
-        let request = Request { name: "set-hook", method: Method::PATCH, path: "/app/hook/config".to_owned(), body: Some(body) };
+        let request = Request {
+            name: "set-hook",
+            method: Method::PATCH,
+            path: "/app/hook/config".to_owned(),
+            body: Some(body),
+        };
         read::<HookWire, _>(self.reply_to_app(&request, by).await?.success(self.now())?)
     }
 }
@@ -292,12 +364,19 @@ pub struct Unauthenticated {
 }
 
 impl Unauthenticated {
-    /// GitHub as people open it at `url`. `clock` tells the time by which limits end. Nothing is connected before the first call.
+    /// GitHub as people open it at `url`. `clock` tells the time by which limits end. Nothing is
+    /// connected before the first call.
     ///
     /// # Errors
     /// When `url` cannot be used; `http` is for loopback only.
-    pub fn new(url: &str, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Result<Self, BadAddress> {
-        Ok(Self { base: api_base(url)?, clock: Box::new(clock) })
+    pub fn new(
+        url: &str,
+        clock: impl Fn() -> Timestamp + Send + Sync + 'static,
+    ) -> Result<Self, BadAddress> {
+        Ok(Self {
+            base: api_base(url)?,
+            clock: Box::new(clock),
+        })
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -305,13 +384,20 @@ impl Unauthenticated {
     }
 
     pub(crate) fn client(&self) -> Result<Client, CallError> {
-        let connections = connections().map_err(|error| misconfigured(format!("no trusted certificates were found: {error}")))?;
+        let connections = connections().map_err(|error| {
+            misconfigured(format!("no trusted certificates were found: {error}"))
+        })?;
         Ok(Client::unauthenticated(connections, &self.base))
     }
 
     async fn converted(&self, code: &str, by: Instant) -> Result<NewApp, CallError> {
         let path = format!("/app-manifests/{code}/conversions");
-        let reply = perform(&self.client()?, &Request::post_empty("convert-manifest", path), by).await?;
+        let reply = perform(
+            &self.client()?,
+            &Request::post_empty("convert-manifest", path),
+            by,
+        )
+        .await?;
         read::<NewAppWire, _>(reply.success(self.now())?)
     }
 }
@@ -323,9 +409,13 @@ impl Conversions for Unauthenticated {
     }
 }
 
-/// A code that was not used up is as good as the App's key: it must not be in what is shown or logged.
+/// A code that was not used up is as good as the App's key: it must not be in what is shown or
+/// logged.
 fn without_code(mut error: CallError) -> CallError {
-    if let CallError::Refused { call, .. } | CallError::RateLimited { call, .. } | CallError::Unavailable { call, .. } = &mut error {
+    if let CallError::Refused { call, .. }
+    | CallError::RateLimited { call, .. }
+    | CallError::Unavailable { call, .. } = &mut error
+    {
         "/app-manifests/{code}/conversions".clone_into(&mut call.path);
     }
     error

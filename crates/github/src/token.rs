@@ -16,7 +16,8 @@ use crate::client::Client;
 use crate::error::CallError;
 use crate::secret::Secret;
 
-/// A token is not used for the last minutes of its hour: a call that began with it has to end with it.
+/// A token is not used for the last minutes of its hour: a call that began with it has to end with
+/// it.
 const SPARE: Duration = Duration::from_secs(5 * 60);
 
 /// What the call for a token is called.
@@ -55,7 +56,8 @@ impl Permission {
 pub(crate) struct Grant {
     pub(crate) installation: InstallationId,
     pub(crate) permission: Permission,
-    /// The one repository it is good for. None for calls that are about an organization: no repository comes into those.
+    /// The one repository it is good for. None for calls that are about an organization: no
+    /// repository comes into those.
     pub(crate) repository: Option<RepositoryId>,
 }
 
@@ -66,7 +68,11 @@ impl Grant {
         if let Some(repository) = self.repository {
             body["repository_ids"] = json!([repository.0]);
         }
-        Request::post(ACCESS_TOKEN, format!("/app/installations/{}/access_tokens", self.installation), body)
+        Request::post(
+            ACCESS_TOKEN,
+            format!("/app/installations/{}/access_tokens", self.installation),
+            body,
+        )
     }
 }
 
@@ -75,7 +81,8 @@ impl Grant {
 struct Wire {
     token: String,
     expires_at: jiff::Timestamp,
-    /// Those that the token was narrowed to. Source: docs.github.com, REST "Create an installation access token for an app".
+    /// Those that the token was narrowed to. Source: docs.github.com, REST "Create an installation
+    /// access token for an app".
     repositories: Option<Vec<Value>>,
 }
 
@@ -92,7 +99,8 @@ pub(crate) struct AuthenticatedClient {
     pub(crate) client: Client,
     /// The token was there already: GitHub may have ended it since.
     pub(crate) reused: bool,
-    /// `owner/name` of the one repository that the token is good for, as it was when the token was made.
+    /// `owner/name` of the one repository that the token is good for, as it was when the token was
+    /// made.
     pub(crate) name: Option<String>,
     /// When it was made.
     pub(crate) made_at: Timestamp,
@@ -119,10 +127,19 @@ impl Tokens {
     ) -> Result<AuthenticatedClient, CallError> {
         let slot = self.slot(grant);
         let Ok(mut slot) = timeout_at(by, slot.lock()).await else {
-            return Err(grant.request().no_response(Sent::No, "someone else waits for this token already").into());
+            return Err(grant
+                .request()
+                .no_response(Sent::No, "someone else waits for this token already")
+                .into());
         };
-        if let Some(worker) = slot.as_ref().filter(|worker| now.plus(SPARE) < worker.expires_at) {
-            return Ok(AuthenticatedClient { reused: true, ..worker.clone() });
+        if let Some(worker) = slot
+            .as_ref()
+            .filter(|worker| now.plus(SPARE) < worker.expires_at)
+        {
+            return Ok(AuthenticatedClient {
+                reused: true,
+                ..worker.clone()
+            });
         }
         *slot = None;
         let worker = ask(app, grant, now, by).await?;
@@ -132,7 +149,10 @@ impl Tokens {
 
     /// Drops a token that GitHub does not take any more.
     pub(crate) fn forget(&self, grant: &Grant) {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner).remove(grant);
+        self.slots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(grant);
     }
 
     fn slot(&self, grant: &Grant) -> Slot {
@@ -141,14 +161,23 @@ impl Tokens {
     }
 }
 
-async fn ask(app: &Client, grant: &Grant, now: Timestamp, by: Instant) -> Result<AuthenticatedClient, CallError> {
+async fn ask(
+    app: &Client,
+    grant: &Grant,
+    now: Timestamp,
+    by: Instant,
+) -> Result<AuthenticatedClient, CallError> {
     let reply = as_app(app, &grant.request(), by).await?.success(now)?;
     let wire: Wire = match reply.read() {
         Ok(wire) => wire,
         Err(why) => return Err(reply.unreadable(why)),
     };
-    let mut covered = reply.each::<Covered>(wire.repositories.unwrap_or_default()).into_iter();
-    let name = covered.find(|one| grant.repository.is_some_and(|id| id.0 == one.id)).map(|one| one.full_name);
+    let mut covered = reply
+        .each::<Covered>(wire.repositories.unwrap_or_default())
+        .into_iter();
+    let name = covered
+        .find(|one| grant.repository.is_some_and(|id| id.0 == one.id))
+        .map(|one| one.full_name);
     Ok(AuthenticatedClient {
         client: app.with_token(Secret::new(wire.token)),
         reused: false,

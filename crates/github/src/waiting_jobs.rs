@@ -17,11 +17,12 @@ use crate::token::Permission;
 /// Runs, or jobs, on one page: the most that the API gives.
 const PAGE: usize = 100;
 
-/// The most pages of one run's jobs that are read. 1,000 jobs: a matrix has at most 256 (docs.github.com, Actions limits), and
-/// a run with four full ones is as large as they get.
+/// The most pages of one run's jobs that are read. 1,000 jobs: a matrix has at most 256
+/// (docs.github.com, Actions limits), and a run with four full ones is as large as they get.
 const PAGES: usize = 10;
 
-/// Runs of these states may have jobs that wait: a run is in progress as soon as one of its jobs is.
+/// Runs of these states may have jobs that wait: a run is in progress as soon as one of its jobs
+/// is.
 const OPEN: [&str; 2] = ["queued", "in_progress"];
 
 /// A job that was found in a list.
@@ -33,15 +34,17 @@ pub struct FoundJob {
     pub now: WorkflowJob,
 }
 
-/// Looks for jobs that wait. GitHub has no such list for an organization, so it goes repository by repository, run by run.
-/// What is read may lag behind a delivery.
+/// Looks for jobs that wait. GitHub has no such list for an organization, so it goes repository by
+/// repository, run by run. What is read may lag behind a delivery.
 #[async_trait]
 pub trait QueuedJobs: Send + Sync {
-    /// Runs that may have jobs that wait, newest first, queued ones before those in progress: of each the newest hundred. A
-    /// repository with more of them shows the others when these are through. Two calls.
+    /// Runs that may have jobs that wait, newest first, queued ones before those in progress: of
+    /// each the newest hundred. A repository with more of them shows the others when these are
+    /// through. Two calls.
     ///
-    /// `None` if GitHub does not show the repository: it is not in the installation (any more), was deleted, or the App may not
-    /// look at its runs. It is to be forgotten until GitHub tells of it again.
+    /// `None` if GitHub does not show the repository: it is not in the installation (any more), was
+    /// deleted, or the App may not look at its runs. It is to be forgotten until GitHub tells of it
+    /// again.
     ///
     /// # Errors
     /// Whatever keeps GitHub from answering. Nothing is known then.
@@ -52,8 +55,8 @@ pub trait QueuedJobs: Send + Sync {
         by: Instant,
     ) -> Result<Option<Vec<RunId>>, CallError>;
 
-    /// The jobs of a run's latest attempt, whatever their state: at most 1,000, one call for every hundred. Empty if GitHub does
-    /// not show the run. What cannot be read is left out.
+    /// The jobs of a run's latest attempt, whatever their state: at most 1,000, one call for every
+    /// hundred. Empty if GitHub does not show the run. What cannot be read is left out.
     ///
     /// # Errors
     /// [`CallError::Refused`] when the App may not look at the repository's runs.
@@ -109,11 +112,21 @@ impl QueuedJobs for Github {
         run: RunId,
         by: Instant,
     ) -> Result<Vec<FoundJob>, CallError> {
-        let place = Endpoint::repository(installation, repository.id, &repository.name, Permission::Actions)?;
+        let place = Endpoint::repository(
+            installation,
+            repository.id,
+            &repository.name,
+            Permission::Actions,
+        )?;
         let mut found = Vec::new();
         for page in 1..=PAGES {
-            let path = format!("{}/actions/runs/{run}/jobs?filter=latest&per_page={PAGE}&page={page}", place.path);
-            let reply = self.reply(&place, &Request::get("list-jobs", path), by).await?;
+            let path = format!(
+                "{}/actions/runs/{run}/jobs?filter=latest&per_page={PAGE}&page={page}",
+                place.path
+            );
+            let reply = self
+                .reply(&place, &Request::get("list-jobs", path), by)
+                .await?;
             if reply.status.as_u16() == 404 {
                 break;
             }
@@ -123,7 +136,15 @@ impl QueuedJobs for Github {
                 Err(why) => return Err(reply.unreadable(why)),
             };
             let last = listed.jobs.len() < PAGE;
-            found.extend(reply.each::<Wire>(listed.jobs).into_iter().map(|wire| FoundJob { id: wire.id, now: wire.into() }));
+            found.extend(
+                reply
+                    .each::<Wire>(listed.jobs)
+                    .into_iter()
+                    .map(|wire| FoundJob {
+                        id: wire.id,
+                        now: wire.into(),
+                    }),
+            );
             if last {
                 break;
             }
@@ -133,20 +154,37 @@ impl QueuedJobs for Github {
 }
 
 impl Github {
-    async fn open_runs(&self, installation: InstallationId, repository: &Repository, by: Instant) -> Result<Vec<RunId>, CallError> {
-        let place = Endpoint::repository(installation, repository.id, &repository.name, Permission::Actions)?;
+    async fn open_runs(
+        &self,
+        installation: InstallationId,
+        repository: &Repository,
+        by: Instant,
+    ) -> Result<Vec<RunId>, CallError> {
+        let place = Endpoint::repository(
+            installation,
+            repository.id,
+            &repository.name,
+            Permission::Actions,
+        )?;
         let mut runs: Vec<RunId> = Vec::new();
         for status in OPEN {
-            let path = format!("{}/actions/runs?status={status}&per_page={PAGE}", place.path);
+            let path = format!(
+                "{}/actions/runs?status={status}&per_page={PAGE}",
+                place.path
+            );
             let request = Request::get("list-runs", path);
             let mut listed = self.runs(&place, &request, by).await?;
             if listed.iter().any(|run| run.repository.id != repository.id) {
-                // Everyone may read the runs of a public repository, and another one has this name by now.
+                // Everyone may read the runs of a public repository, and another one has this name
+                // by now.
                 self.forget_name(&place, by).await?;
                 listed = self.runs(&place, &request, by).await?;
             }
             // One that went on between the two calls is in both.
-            for run in listed.into_iter().filter(|run| run.repository.id == repository.id) {
+            for run in listed
+                .into_iter()
+                .filter(|run| run.repository.id == repository.id)
+            {
                 if !runs.contains(&run.id) {
                     runs.push(run.id);
                 }
@@ -155,7 +193,12 @@ impl Github {
         Ok(runs)
     }
 
-    async fn runs(&self, place: &Endpoint, request: &Request, by: Instant) -> Result<Vec<Run>, CallError> {
+    async fn runs(
+        &self,
+        place: &Endpoint,
+        request: &Request,
+        by: Instant,
+    ) -> Result<Vec<Run>, CallError> {
         let reply = self.reply(place, request, by).await?.success(self.now())?;
         match reply.read::<Runs>() {
             Ok(listed) => Ok(reply.each::<Run>(listed.workflow_runs)),

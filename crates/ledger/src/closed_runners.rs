@@ -26,11 +26,21 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn runner_records(&self, address: &RunnerAddress) -> Result<RunnerRecords, LedgerError> {
+    pub async fn runner_records(
+        &self,
+        address: &RunnerAddress,
+    ) -> Result<RunnerRecords, LedgerError> {
         let keys = [key::runner(address), key::runner_record(&address.runner)];
-        let mut items = self.with_retries(TRIES, "read a runner and its record", || self.snapshot(&keys)).await?;
+        let mut items = self
+            .with_retries(TRIES, "read a runner and its record", || {
+                self.snapshot(&keys)
+            })
+            .await?;
         let record = optional(&keys[1], items.pop().flatten())?;
-        Ok(RunnerRecords { row: optional(&keys[0], items.pop().flatten())?, record })
+        Ok(RunnerRecords {
+            row: optional(&keys[0], items.pop().flatten())?,
+            record,
+        })
     }
 
     /// Adds a line to the story of a closed runner, unless it is its last one already.
@@ -38,16 +48,29 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn note_closed(&self, runner: &RunnerId, event: &StoryEvent, now: Timestamp) -> Result<(), LedgerError> {
+    pub async fn note_closed(
+        &self,
+        runner: &RunnerId,
+        event: &StoryEvent,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
         self.with_retries(TRIES, "add to a closed runner's story", || async {
-            let Some(record) = self.runner_record(runner).await? else { return Ok(Attempt::Done(())) };
+            let Some(record) = self.runner_record(runner).await? else {
+                return Ok(Attempt::Done(()));
+            };
             if record.story.last().is_some_and(|last| last.event == *event) {
                 return Ok(Attempt::Done(()));
             }
             let (before, closed) = (record.rev, record.closed_at.unwrap_or(now));
-            let mut after = Runner { rev: before + 1, ..record };
+            let mut after = Runner {
+                rev: before + 1,
+                ..record
+            };
             note(&mut after.story, now, event.clone());
-            let write = on_day(Write::put(key::runner_record(runner), &after, unchanged(before))?, closed);
+            let write = on_day(
+                Write::put(key::runner_record(runner), &after, unchanged(before))?,
+                closed,
+            );
             or_conflict(self.store.commit(vec![write]).await, ())
         })
         .await

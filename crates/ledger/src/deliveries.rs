@@ -1,4 +1,5 @@
-//! Events that GitHub could not deliver: one follow-up for each, until it is known that one attempt succeeded.
+//! Events that GitHub could not deliver: one follow-up for each, until it is known that one attempt
+//! succeeded.
 
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ use crate::error::{Attempt, LedgerError, or_conflict};
 use crate::key;
 use crate::store::{Expect, Store, Write};
 
-/// What is left of an event that no one has to ask for any more. Kept for as long as its failed attempts may be read again.
+/// What is left of an event that no one has to ask for any more. Kept for as long as its failed
+/// attempts may be read again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Tombstone {
     rev: u64,
@@ -20,18 +22,30 @@ struct Tombstone {
 }
 
 impl<S: Store> Ledger<S> {
-    /// GitHub could not deliver this: a follow-up sees to it, unless one does already or it is known to be over. An older event comes
-    /// before a younger one, whenever they were found.
+    /// GitHub could not deliver this: a follow-up sees to it, unless one does already or it is
+    /// known to be over. An older event comes before a younger one, whenever they were found.
     ///
     /// # Errors
     ///
     /// [`LedgerError`]; [`LedgerError::Busy`] if it was not written.
-    pub async fn record_undelivered(&self, delivery: &Redelivery, now: Timestamp) -> Result<(), LedgerError> {
+    pub async fn record_undelivered(
+        &self,
+        delivery: &Redelivery,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
         if self.is_delivered(&delivery.guid).await? {
             return Ok(());
         }
-        let follow_up = OutboxEntry::new(FollowUp::RedeliverWebhook(delivery.clone()), None, now, Duration::ZERO);
-        let open = OutboxEntry { since: delivery.first_at.min(now), ..follow_up };
+        let follow_up = OutboxEntry::new(
+            FollowUp::RedeliverWebhook(delivery.clone()),
+            None,
+            now,
+            Duration::ZERO,
+        );
+        let open = OutboxEntry {
+            since: delivery.first_at.min(now),
+            ..follow_up
+        };
         let key = key::outbox_entry(&open.follow_up);
         // One that is open has its own waits, which must not begin again.
         let write = Write::put(key.clone(), &open, Expect::Absent)?;
@@ -41,24 +55,42 @@ impl<S: Store> Ledger<S> {
         // A conflict is no proof that there is one.
         match self.store.get(&key).await? {
             Some(_) => Ok(()),
-            None => Err(LedgerError::Busy { tries: 1, what: "write down that an event was not delivered" }),
+            None => Err(LedgerError::Busy {
+                tries: 1,
+                what: "write down that an event was not delivered",
+            }),
         }
     }
 
-    /// No one has to ask for this event (any more): it was delivered, or never will be. `keep` is how long that must be remembered.
+    /// No one has to ask for this event (any more): it was delivered, or never will be. `keep` is
+    /// how long that must be remembered.
     ///
     /// # Errors
     ///
     /// [`LedgerError`]; [`LedgerError::Busy`] if it was not written.
-    pub async fn record_delivered(&self, guid: &DeliveryGuid, keep: Duration, now: Timestamp) -> Result<(), LedgerError> {
-        let over = Tombstone { rev: 1, expires_at: now.plus(keep).seconds() };
+    pub async fn record_delivered(
+        &self,
+        guid: &DeliveryGuid,
+        keep: Duration,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let over = Tombstone {
+            rev: 1,
+            expires_at: now.plus(keep).seconds(),
+        };
         let writes = vec![
             Write::put(key::delivery(guid), &over, Expect::Any)?,
-            Write::Delete(key::outbox_entry_named(&FollowUp::redelivery_name(guid)), Expect::Any),
+            Write::Delete(
+                key::outbox_entry_named(&FollowUp::redelivery_name(guid)),
+                Expect::Any,
+            ),
         ];
         match or_conflict(self.store.commit(writes).await, ())? {
             Attempt::Done(()) => Ok(()),
-            Attempt::Conflict => Err(LedgerError::Busy { tries: 1, what: "write down that an event was delivered" }),
+            Attempt::Conflict => Err(LedgerError::Busy {
+                tries: 1,
+                what: "write down that an event was delivered",
+            }),
         }
     }
 

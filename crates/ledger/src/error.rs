@@ -5,7 +5,8 @@ use crate::store::{CommitError, StoreError};
 /// Why the ledger could not answer or be changed.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    /// Others changed the same items again and again. Nothing was written; the same call may work in a moment.
+    /// Others changed the same items again and again. Nothing was written; the same call may work
+    /// in a moment.
     #[error("others changed the same items {tries} times in a row: {what}")]
     Busy {
         /// How often it was tried.
@@ -13,7 +14,8 @@ pub enum LedgerError {
         /// What was to be done.
         what: &'static str,
     },
-    /// The store did not answer, or not as it should. What was to be written may or may not have been.
+    /// The store did not answer, or not as it should. What was to be written may or may not have
+    /// been.
     #[error("the ledger's table does not answer")]
     Unavailable(#[source] StoreError),
     /// An item does not have the form that this version of Mayfly writes.
@@ -27,7 +29,8 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
-    /// True if it passes by itself: the same call may work in a moment. What does not needs a person.
+    /// True if it passes by itself: the same call may work in a moment. What does not needs a
+    /// person.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
@@ -64,7 +67,10 @@ impl<T> Attempt<T> {
 }
 
 /// Tells a lost race from a failure.
-pub(crate) fn or_conflict<T>(result: Result<(), CommitError>, done: T) -> Result<Attempt<T>, LedgerError> {
+pub(crate) fn or_conflict<T>(
+    result: Result<(), CommitError>,
+    done: T,
+) -> Result<Attempt<T>, LedgerError> {
     match result {
         Ok(()) => Ok(Attempt::Done(done)),
         Err(CommitError::Conflict) => Ok(Attempt::Conflict),

@@ -1,4 +1,5 @@
-//! Closed records by the day they closed: what people ask about and reports are made of. Nothing is decided by it, so functions do not have it.
+//! Closed records by the day they closed: what people ask about and reports are made of. Nothing is
+//! decided by it, so functions do not have it.
 
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use crate::error::LedgerError;
 use crate::key::Key;
 use crate::store::{Item, StoreError, day, read};
 
-/// The sparse index over closed records (`infra/template.yaml`): partition `day`, sort key `closed_at`.
+/// The sparse index over closed records (`infra/template.yaml`): partition `day`, sort key
+/// `closed_at`.
 pub const INDEX: &str = "closed-by-day";
 
 /// A day, and 24 hours.
@@ -62,8 +64,14 @@ pub struct ClosedPage {
 /// The index over closed records.
 #[async_trait]
 pub trait History: Send + Sync {
-    /// Records that closed within a span, after a place in it, at most `limit`. An index follows its table by a moment (it is eventually consistent).
-    async fn closed(&self, span: &Span, after: Option<&After>, limit: i32) -> Result<ClosedPage, StoreError>;
+    /// Records that closed within a span, after a place in it, at most `limit`. An index follows
+    /// its table by a moment (it is eventually consistent).
+    async fn closed(
+        &self,
+        span: &Span,
+        after: Option<&After>,
+        limit: i32,
+    ) -> Result<ClosedPage, StoreError>;
 }
 
 /// What closed.
@@ -78,8 +86,9 @@ pub struct Closed {
 }
 
 impl<S: History> Ledger<S> {
-    /// Jobs and runners that closed between two times, both included. `most` is how many records are read altogether. Those whose time is up
-    /// are left out, though DynamoDB may not have deleted them yet.
+    /// Jobs and runners that closed between two times, both included. `most` is how many records
+    /// are read altogether. Those whose time is up are left out, though DynamoDB may not have
+    /// deleted them yet.
     ///
     /// # Errors
     ///
@@ -91,12 +100,18 @@ impl<S: History> Ledger<S> {
         most: usize,
         now: Timestamp,
     ) -> Result<Closed, LedgerError> {
-        // Nothing older is kept; a day more, for GitHub's clock may say when a job closed, and ours until when its record stays.
+        // Nothing older is kept; a day more, for GitHub's clock may say when a job closed, and ours
+        // until when its record stays.
         let from = from.max(now.minus(timeouts::KEEP_RECORDS + DAY));
         let mut closed = Closed::default();
         let mut read_so_far = 0;
         for day in days(from, to, order) {
-            let span = Span { day, from, to, order };
+            let span = Span {
+                day,
+                from,
+                to,
+                order,
+            };
             let mut after: Option<After> = None;
             loop {
                 let left = most.saturating_sub(read_so_far);
@@ -104,7 +119,14 @@ impl<S: History> Ledger<S> {
                     closed.cut_at = after.map(|after| after.closed_at).or(closed.cut_at);
                     return Ok(closed);
                 }
-                let page = self.store().closed(&span, after.as_ref(), i32::try_from(left).unwrap_or(i32::MAX)).await?;
+                let page = self
+                    .store()
+                    .closed(
+                        &span,
+                        after.as_ref(),
+                        i32::try_from(left).unwrap_or(i32::MAX),
+                    )
+                    .await?;
                 read_so_far += page.items.len();
                 for (key, item) in page.items {
                     closed.cut_at = closed.add(&key, item, now)?.or(closed.cut_at);
@@ -122,18 +144,25 @@ impl<S: History> Ledger<S> {
 
 impl Closed {
     /// Adds a record; answers when it closed.
-    fn add(&mut self, key: &Key, item: Item, now: Timestamp) -> Result<Option<Timestamp>, LedgerError> {
+    fn add(
+        &mut self,
+        key: &Key,
+        item: Item,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, LedgerError> {
         let kept = |expires_at: Option<i64>| expires_at.is_none_or(|at| at > now.seconds());
         if key.pk.starts_with("job#") {
             let job: JobRecord = read(key, item)?;
             let closed_at = job.closed_at;
-            self.jobs.extend(Some(job).filter(|job| kept(job.expires_at)));
+            self.jobs
+                .extend(Some(job).filter(|job| kept(job.expires_at)));
             return Ok(closed_at);
         }
         if key.pk.starts_with("runner#") {
             let runner: Runner = read(key, item)?;
             let closed_at = runner.closed_at;
-            self.runners.extend(Some(runner).filter(|runner| kept(runner.expires_at)));
+            self.runners
+                .extend(Some(runner).filter(|runner| kept(runner.expires_at)));
             return Ok(closed_at);
         }
         Ok(None)
@@ -169,9 +198,18 @@ mod tests {
     fn every_day_that_a_time_touches_is_read_once() {
         let hours = |hours: u64| LATE.plus(Duration::from_secs(hours * 3600));
         assert_eq!(days(LATE, hours(0), Order::OldestFirst), ["2026-11-22"]);
-        assert_eq!(days(LATE, hours(2), Order::OldestFirst), ["2026-11-22", "2026-11-23"]);
-        assert_eq!(days(LATE, hours(24), Order::OldestFirst), ["2026-11-22", "2026-11-23"]);
-        assert_eq!(days(LATE, hours(26), Order::NewestFirst), ["2026-11-24", "2026-11-23", "2026-11-22"]);
+        assert_eq!(
+            days(LATE, hours(2), Order::OldestFirst),
+            ["2026-11-22", "2026-11-23"]
+        );
+        assert_eq!(
+            days(LATE, hours(24), Order::OldestFirst),
+            ["2026-11-22", "2026-11-23"]
+        );
+        assert_eq!(
+            days(LATE, hours(26), Order::NewestFirst),
+            ["2026-11-24", "2026-11-23", "2026-11-22"]
+        );
         assert!(days(hours(1), LATE, Order::NewestFirst).is_empty());
     }
 }

@@ -27,19 +27,36 @@ pub struct FailedDefinition<'a> {
 }
 
 impl<S: Store> Ledger<S> {
-    /// Writes down why no runner is started for a waiting job, if its row is still the one that was looked at. `false`: it is not, and a later look does it.
+    /// Writes down why no runner is started for a waiting job, if its row is still the one that was
+    /// looked at. `false`: it is not, and a later look does it.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn record_hold(&self, pool: &PoolName, looked_at: &WaitingJob, held: Option<HoldReason>) -> Result<bool, LedgerError> {
-        let after = WaitingJob { rev: looked_at.rev + 1, hold: held, ..looked_at.clone() };
-        let write = Write::put(key::waiting(pool, looked_at.id), &after, Expect::Rev(looked_at.rev))?;
-        Ok(matches!(or_conflict(self.store.commit(vec![write]).await, ())?, Attempt::Done(())))
+    pub async fn record_hold(
+        &self,
+        pool: &PoolName,
+        looked_at: &WaitingJob,
+        held: Option<HoldReason>,
+    ) -> Result<bool, LedgerError> {
+        let after = WaitingJob {
+            rev: looked_at.rev + 1,
+            hold: held,
+            ..looked_at.clone()
+        };
+        let write = Write::put(
+            key::waiting(pool, looked_at.id),
+            &after,
+            Expect::Rev(looked_at.rev),
+        )?;
+        Ok(matches!(
+            or_conflict(self.store.commit(vec![write]).await, ())?,
+            Attempt::Done(())
+        ))
     }
 
-    /// Counts a launch that could not even be asked for as a failed start. Answers the health of its size as it is now, and whether it is news that a person
-    /// must act.
+    /// Counts a launch that could not even be asked for as a failed start. Answers the health of
+    /// its size as it is now, and whether it is news that a person must act.
     ///
     /// # Errors
     ///
@@ -51,20 +68,37 @@ impl<S: Store> Ledger<S> {
         now: Timestamp,
     ) -> Result<(StartHealth, bool), LedgerError> {
         let key = key::health(pool);
-        let reason = Reason::NoTaskDefinition { message: launch.message.to_owned() };
-        self.with_retries(TRIES, "count a launch that could not be asked for", || async {
-            let mut health: PoolHealth = optional(&key, self.store.get(&key).await?)?.unwrap_or_default();
-            let size = health.of_mut(launch.size);
-            let failure = Failure { reason: reason.clone(), ..Failure::of_launch(FailureKind::Configuration, launch.message) };
-            let counted = size.record_failure_of(launch.definition, now, failure, now);
-            let after = (size.clone(), counted.opened);
-            if !counted.changed {
-                return Ok(Attempt::Done(after));
-            }
-            let before = health.rev;
-            let write = Write::put(key.clone(), &PoolHealth { rev: before + 1, ..health }, unchanged(before))?;
-            Ok(or_conflict(self.store.commit(vec![write]).await, ())?.map(|()| after))
-        })
+        let reason = Reason::NoTaskDefinition {
+            message: launch.message.to_owned(),
+        };
+        self.with_retries(
+            TRIES,
+            "count a launch that could not be asked for",
+            || async {
+                let mut health: PoolHealth =
+                    optional(&key, self.store.get(&key).await?)?.unwrap_or_default();
+                let size = health.of_mut(launch.size);
+                let failure = Failure {
+                    reason: reason.clone(),
+                    ..Failure::of_launch(FailureKind::Configuration, launch.message)
+                };
+                let counted = size.record_failure_of(launch.definition, now, failure, now);
+                let after = (size.clone(), counted.opened);
+                if !counted.changed {
+                    return Ok(Attempt::Done(after));
+                }
+                let before = health.rev;
+                let write = Write::put(
+                    key.clone(),
+                    &PoolHealth {
+                        rev: before + 1,
+                        ..health
+                    },
+                    unchanged(before),
+                )?;
+                Ok(or_conflict(self.store.commit(vec![write]).await, ())?.map(|()| after))
+            },
+        )
         .await
     }
 }

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use mayfly_domain::model::failed_delivery::DeliveryGuid;
-use mayfly_domain::model::id::{InstallationId, JobId, PoolName, RepositoryId, RunId, RunnerAddress, RunnerId};
+use mayfly_domain::model::id::{
+    InstallationId, JobId, PoolName, RepositoryId, RunId, RunnerAddress, RunnerId,
+};
 use mayfly_domain::model::outbox::FollowUp;
 
 /// Primary key of an item.
@@ -28,7 +30,10 @@ pub const JOB_PREFIX: &str = "job#";
 pub const RUNNER_PREFIX: &str = "runner#";
 
 fn key(pk: impl Into<String>, sk: impl Into<String>) -> Key {
-    Key { pk: pk.into(), sk: sk.into() }
+    Key {
+        pk: pk.into(),
+        sk: sk.into(),
+    }
 }
 
 /// Partition of a pool: its meta, health, waiting jobs and open runners.
@@ -58,7 +63,10 @@ pub fn waiting(name: &PoolName, job: JobId) -> Key {
 /// An open runner's row.
 #[must_use]
 pub fn runner(address: &RunnerAddress) -> Key {
-    key(pool(&address.pool), format!("{RUNNER_PREFIX}{}", address.runner))
+    key(
+        pool(&address.pool),
+        format!("{RUNNER_PREFIX}{}", address.runner),
+    )
 }
 
 /// A job's record.
@@ -136,7 +144,8 @@ pub fn repository(id: RepositoryId) -> Key {
     key(REPOSITORIES, id.to_string())
 }
 
-/// Partition of the repositories of an account that jobs came from while it was not served. Logins are compared without case.
+/// Partition of the repositories of an account that jobs came from while it was not served. Logins
+/// are compared without case.
 #[must_use]
 pub fn unserved(login: &str) -> String {
     format!("unserved#{}", login.to_ascii_lowercase())

@@ -1,7 +1,8 @@
 //! The ledger: jobs and runners, open and closed, in one DynamoDB table.
 //!
-//! Every change reads what it depends on, asks the domain what follows, and writes the answer in one transaction that
-//! expects each item to be as it was read. Anyone who comes second starts over with what the first one wrote.
+//! Every change reads what it depends on, asks the domain what follows, and writes the answer in
+//! one transaction that expects each item to be as it was read. Anyone who comes second starts over
+//! with what the first one wrote.
 
 pub mod closed_runners;
 pub mod deliveries;
@@ -41,7 +42,8 @@ impl<S: Store> Ledger<S> {
         Self { store }
     }
 
-    /// Has `attempt` read and write until it is settled, so many times at most, with a pause before each repetition. `what` is for the error.
+    /// Has `attempt` read and write until it is settled, so many times at most, with a pause before
+    /// each repetition. `what` is for the error.
     pub(crate) async fn with_retries<T, F>(
         &self,
         tries: u32,

@@ -37,15 +37,26 @@ pub(crate) fn put_outbox_entry(open: &OutboxEntry) -> Result<Write, LedgerError>
 }
 
 impl<S: Store> Ledger<S> {
-    /// Follow-ups after a place in their list: those whose name begins so ([`mayfly_domain::model::outbox::KINDS`]), all of them with an empty text. One that cannot
+    /// Follow-ups after a place in their list: those whose name begins so
+    /// ([`mayfly_domain::model::outbox::KINDS`]), all of them with an empty text. One that cannot
     /// be read is logged and left out: it must not keep the others from being run.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn outbox_page(&self, kind: &str, after: Option<&str>) -> Result<OutboxPage, LedgerError> {
-        let page = self.store.query(key::OUTBOX, kind, after, Some(PAGE)).await?;
-        Ok(OutboxPage { entries: readable(page.items), next: page.next })
+    pub async fn outbox_page(
+        &self,
+        kind: &str,
+        after: Option<&str>,
+    ) -> Result<OutboxPage, LedgerError> {
+        let page = self
+            .store
+            .query(key::OUTBOX, kind, after, Some(PAGE))
+            .await?;
+        Ok(OutboxPage {
+            entries: readable(page.items),
+            next: page.next,
+        })
     }
 
     /// One follow-up, if it is open.
@@ -53,7 +64,10 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn outbox_entry(&self, follow_up: &FollowUp) -> Result<Option<OutboxEntry>, LedgerError> {
+    pub async fn outbox_entry(
+        &self,
+        follow_up: &FollowUp,
+    ) -> Result<Option<OutboxEntry>, LedgerError> {
         let key = key::outbox_entry(follow_up);
         optional(&key, self.store.get(&key).await?)
     }
@@ -73,16 +87,30 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`].
     pub async fn complete_outbox_entry(&self, open: &OutboxEntry) -> Result<(), LedgerError> {
-        or_conflict(self.store.commit(vec![Write::Delete(key::outbox_entry(&open.follow_up), Expect::Rev(open.rev))]).await, ()).map(|_| ())
+        or_conflict(
+            self.store
+                .commit(vec![Write::Delete(
+                    key::outbox_entry(&open.follow_up),
+                    Expect::Rev(open.rev),
+                )])
+                .await,
+            (),
+        )
+        .map(|_| ())
     }
 
-    /// The follow-up is to be run again, as [`OutboxEntry::retry_with_backoff`] made it; one that came up for the same thing meanwhile stays as it is.
+    /// The follow-up is to be run again, as [`OutboxEntry::retry_with_backoff`] made it; one that
+    /// came up for the same thing meanwhile stays as it is.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
     pub async fn reschedule_outbox_entry(&self, again: &OutboxEntry) -> Result<(), LedgerError> {
-        let write = Write::put(key::outbox_entry(&again.follow_up), again, Expect::Rev(again.rev - 1))?;
+        let write = Write::put(
+            key::outbox_entry(&again.follow_up),
+            again,
+            Expect::Rev(again.rev - 1),
+        )?;
         or_conflict(self.store.commit(vec![write]).await, ()).map(|_| ())
     }
 
@@ -91,9 +119,17 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn cursor<T: DeserializeOwned + Default + Send>(&self, list: &str) -> Result<Cursor<T>, LedgerError> {
+    pub async fn cursor<T: DeserializeOwned + Default + Send>(
+        &self,
+        list: &str,
+    ) -> Result<Cursor<T>, LedgerError> {
         let key = key::cursor(list);
-        Ok(optional(&key, self.store.get(&key).await?)?.unwrap_or_else(|| Cursor { rev: 0, at: T::default() }))
+        Ok(
+            optional(&key, self.store.get(&key).await?)?.unwrap_or_else(|| Cursor {
+                rev: 0,
+                at: T::default(),
+            }),
+        )
     }
 
     /// Remembers it. `false`: another sweep wrote it meanwhile, and what that one says stands.
@@ -101,8 +137,23 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn move_cursor<T: Serialize + Sync + Send>(&self, list: &str, from: &Cursor<T>, to: T) -> Result<bool, LedgerError> {
-        let write = Write::put(key::cursor(list), &Cursor { rev: from.rev + 1, at: to }, unchanged(from.rev))?;
-        Ok(matches!(or_conflict(self.store.commit(vec![write]).await, ())?, Attempt::Done(())))
+    pub async fn move_cursor<T: Serialize + Sync + Send>(
+        &self,
+        list: &str,
+        from: &Cursor<T>,
+        to: T,
+    ) -> Result<bool, LedgerError> {
+        let write = Write::put(
+            key::cursor(list),
+            &Cursor {
+                rev: from.rev + 1,
+                at: to,
+            },
+            unchanged(from.rev),
+        )?;
+        Ok(matches!(
+            or_conflict(self.store.commit(vec![write]).await, ())?,
+            Attempt::Done(())
+        ))
     }
 }

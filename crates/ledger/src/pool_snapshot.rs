@@ -18,8 +18,9 @@ use crate::jobs::{TRIES, optional, put_runner};
 use crate::key;
 use crate::store::{Expect, Store, Write, read, unchanged};
 
-/// Most launches of one commit: with the marks, the version and the pool's entry a transaction stays below DynamoDB's 100
-/// actions, and looking up whether two rows (open and closed) of each exist fits one `TransactGetItems`.
+/// Most launches of one commit: with the marks, the version and the pool's entry a transaction
+/// stays below DynamoDB's 100 actions, and looking up whether two rows (open and closed) of each
+/// exist fits one `TransactGetItems`.
 pub const MOST_LAUNCHES: usize = 40;
 
 /// Most stop marks of one commit.
@@ -32,7 +33,8 @@ pub struct PoolVersion {
     pub rev: u64,
     /// The runners that the last commit launched: a query may not show them yet.
     pub launched: Vec<RunnerId>,
-    /// The runner to which the last commit gave a job of a repository that it did not count for: a query may not show that yet.
+    /// The runner to which the last commit gave a job of a repository that it did not count for: a
+    /// query may not show that yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given: Option<RunnerId>,
 }
@@ -73,8 +75,8 @@ pub struct PoolSnapshot {
 }
 
 impl PoolSnapshot {
-    /// What the look read of the pool's partition, in rows of open runners: of waiting jobs' rows four are as large, and looking up one item in a transaction
-    /// costs as much as eight.
+    /// What the look read of the pool's partition, in rows of open runners: of waiting jobs' rows
+    /// four are as large, and looking up one item in a transaction costs as much as eight.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.runners.len() + self.jobs.len() / 4 + self.looked_up * 8
@@ -82,9 +84,10 @@ impl PoolSnapshot {
 }
 
 impl<S: Store> Ledger<S> {
-    /// Reads a pool for planning. The version first, then the runners (with those that the last commit launched, shown by the
-    /// query or not), then the health, the jobs last, those whose holder is not shown once more: whatever part of a transaction
-    /// under way is seen, it makes for too few launches, never too many.
+    /// Reads a pool for planning. The version first, then the runners (with those that the last
+    /// commit launched, shown by the query or not), then the health, the jobs last, those whose
+    /// holder is not shown once more: whatever part of a transaction under way is seen, it makes
+    /// for too few launches, never too many.
     ///
     /// # Errors
     ///
@@ -92,28 +95,50 @@ impl<S: Store> Ledger<S> {
     pub async fn pool_snapshot(&self, pool: &PoolName) -> Result<PoolSnapshot, LedgerError> {
         let (meta, runners) = self.versioned_runners(pool).await?;
         let looked_up = gone(&meta, &runners);
-        // A failed start counts in the transaction that removes its row: a health older than the runners would try again at once.
+        // A failed start counts in the transaction that removes its row: a health older than the
+        // runners would try again at once.
         let health_key = key::health(pool);
         let health = optional(&health_key, self.store.get(&health_key).await?)?.unwrap_or_default();
         let jobs = self.waiting_jobs(pool).await?;
         let jobs = self.reread_jobs(pool, jobs, &runners).await?;
-        let limits = self.limits(jobs.iter().map(|job| job.installation).collect()).await?;
-        Ok(PoolSnapshot { meta, health, runners, jobs, limits, looked_up })
+        let limits = self
+            .limits(jobs.iter().map(|job| job.installation).collect())
+            .await?;
+        Ok(PoolSnapshot {
+            meta,
+            health,
+            runners,
+            jobs,
+            limits,
+            looked_up,
+        })
     }
 
-    /// The jobs, those read again that a query may have shown as they were before their runner's end.
-    async fn reread_jobs(&self, pool: &PoolName, jobs: Vec<WaitingJob>, runners: &[Runner]) -> Result<Vec<WaitingJob>, LedgerError> {
+    /// The jobs, those read again that a query may have shown as they were before their runner's
+    /// end.
+    async fn reread_jobs(
+        &self,
+        pool: &PoolName,
+        jobs: Vec<WaitingJob>,
+        runners: &[Runner],
+    ) -> Result<Vec<WaitingJob>, LedgerError> {
         let doubtful: BTreeSet<JobId> = jobs_to_reread(&jobs, runners).map(|job| job.id).collect();
         if doubtful.is_empty() {
             return Ok(jobs);
         }
-        let again = futures::future::try_join_all(doubtful.iter().map(|job| self.waiting_job(pool, *job))).await?;
+        let again =
+            futures::future::try_join_all(doubtful.iter().map(|job| self.waiting_job(pool, *job)))
+                .await?;
         let certain = jobs.into_iter().filter(|job| !doubtful.contains(&job.id));
         Ok(certain.chain(again.into_iter().flatten()).collect())
     }
 
     /// Every item of a partition that begins so.
-    pub(crate) async fn query_all<T: DeserializeOwned>(&self, pk: &str, prefix: &str) -> Result<Vec<T>, LedgerError> {
+    pub(crate) async fn query_all<T: DeserializeOwned>(
+        &self,
+        pk: &str,
+        prefix: &str,
+    ) -> Result<Vec<T>, LedgerError> {
         let mut values = Vec::new();
         let mut after: Option<String> = None;
         loop {
@@ -129,13 +154,20 @@ impl<S: Store> Ledger<S> {
     }
 
     /// A pool's version, and its open runners as they are at that version or later.
-    pub(crate) async fn versioned_runners(&self, pool: &PoolName) -> Result<(PoolVersion, Vec<Runner>), LedgerError> {
+    pub(crate) async fn versioned_runners(
+        &self,
+        pool: &PoolName,
+    ) -> Result<(PoolVersion, Vec<Runner>), LedgerError> {
         let meta_key = key::meta(pool);
-        let meta: PoolVersion = optional(&meta_key, self.store.get(&meta_key).await?)?.unwrap_or_default();
+        let meta: PoolVersion =
+            optional(&meta_key, self.store.get(&meta_key).await?)?.unwrap_or_default();
         let mut runners: Vec<Runner> = self.query_all(&key::pool(pool), key::RUNNER_PREFIX).await?;
         runners.extend(self.not_shown(pool, &meta, &runners).await?);
         if let Some(given) = meta.given.clone() {
-            let address = RunnerAddress { pool: pool.clone(), runner: given };
+            let address = RunnerAddress {
+                pool: pool.clone(),
+                runner: given,
+            };
             let now = self.runner(&address).await?;
             runners.retain(|runner| runner.id != address.runner);
             runners.extend(now);
@@ -144,18 +176,38 @@ impl<S: Store> Ledger<S> {
     }
 
     /// The runners of the last commit that the query did not show and that are not closed.
-    async fn not_shown(&self, pool: &PoolName, meta: &PoolVersion, shown: &[Runner]) -> Result<Vec<Runner>, LedgerError> {
+    async fn not_shown(
+        &self,
+        pool: &PoolName,
+        meta: &PoolVersion,
+        shown: &[Runner],
+    ) -> Result<Vec<Runner>, LedgerError> {
         let shown: BTreeSet<&RunnerId> = shown.iter().map(|runner| &runner.id).collect();
-        let missing: Vec<&RunnerId> = meta.launched.iter().filter(|id| !shown.contains(id)).collect();
+        let missing: Vec<&RunnerId> = meta
+            .launched
+            .iter()
+            .filter(|id| !shown.contains(id))
+            .collect();
         if missing.is_empty() {
             return Ok(Vec::new());
         }
-        let address = |runner: &&RunnerId| RunnerAddress { pool: pool.clone(), runner: (*runner).clone() };
+        let address = |runner: &&RunnerId| RunnerAddress {
+            pool: pool.clone(),
+            runner: (*runner).clone(),
+        };
         // Row and record of each as of one moment: it is in exactly one of them.
-        let keys: Vec<_> = missing.iter().flat_map(|id| [key::runner(&address(id)), key::runner_record(id)]).collect();
-        let items = self.with_retries(TRIES, "find the runners launched last", || self.snapshot(&keys)).await?;
+        let keys: Vec<_> = missing
+            .iter()
+            .flat_map(|id| [key::runner(&address(id)), key::runner_record(id)])
+            .collect();
+        let items = self
+            .with_retries(TRIES, "find the runners launched last", || {
+                self.snapshot(&keys)
+            })
+            .await?;
         let rows = keys.iter().zip(items).step_by(2);
-        rows.filter_map(|(key, item)| optional(key, item).transpose()).collect()
+        rows.filter_map(|(key, item)| optional(key, item).transpose())
+            .collect()
     }
 
     /// Which of these installations GitHub told to wait.
@@ -163,20 +215,29 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn limits(&self, installations: BTreeSet<InstallationId>) -> Result<BTreeMap<InstallationId, Timestamp>, LedgerError> {
+    pub async fn limits(
+        &self,
+        installations: BTreeSet<InstallationId>,
+    ) -> Result<BTreeMap<InstallationId, Timestamp>, LedgerError> {
         let reads = installations.into_iter().map(|installation| async move {
             let key = key::limit(installation);
             let limit: Option<Limit> = optional(&key, self.store.get(&key).await?)?;
             Ok::<_, LedgerError>(limit.map(|limit| (installation, limit.reset_at)))
         });
-        Ok(futures::future::try_join_all(reads).await?.into_iter().flatten().collect())
+        Ok(futures::future::try_join_all(reads)
+            .await?
+            .into_iter()
+            .flatten()
+            .collect())
     }
 
-    /// Commits a plan: new rows, stop marks and the next version, if no one committed since the look. `false`: someone did, look again.
+    /// Commits a plan: new rows, stop marks and the next version, if no one committed since the
+    /// look. `false`: someone did, look again.
     ///
     /// # Errors
     ///
-    /// [`LedgerError`]; [`LedgerError::Unavailable`] leaves open whether it was committed: the rows tell at the next look.
+    /// [`LedgerError`]; [`LedgerError::Unavailable`] leaves open whether it was committed: the rows
+    /// tell at the next look.
     pub async fn commit_plan(
         &self,
         entry: &PoolEntry,
@@ -184,21 +245,37 @@ impl<S: Store> Ledger<S> {
         launched: &[Runner],
         marked: &[Runner],
     ) -> Result<bool, LedgerError> {
-        let meta =
-            PoolVersion { rev: snapshot.meta.rev + 1, launched: launched.iter().map(|runner| runner.id.clone()).collect(), given: None };
-        let mut writes = vec![Write::put(key::meta(&entry.name), &meta, unchanged(snapshot.meta.rev))?];
+        let meta = PoolVersion {
+            rev: snapshot.meta.rev + 1,
+            launched: launched.iter().map(|runner| runner.id.clone()).collect(),
+            given: None,
+        };
+        let mut writes = vec![Write::put(
+            key::meta(&entry.name),
+            &meta,
+            unchanged(snapshot.meta.rev),
+        )?];
         if snapshot.meta.rev == 0 {
-            // From its first runner on the pool is ticked until it has drained, whatever becomes of the pools file.
-            writes.push(Write::put(key::pool_entry(&entry.name), entry, Expect::Any)?);
+            // From its first runner on the pool is ticked until it has drained, whatever becomes of
+            // the pools file.
+            writes.push(Write::put(
+                key::pool_entry(&entry.name),
+                entry,
+                Expect::Any,
+            )?);
         }
         for runner in launched.iter().chain(marked) {
             writes.push(put_runner(runner)?);
         }
-        Ok(matches!(or_conflict(self.store.commit(writes).await, ())?, Attempt::Done(())))
+        Ok(matches!(
+            or_conflict(self.store.commit(writes).await, ())?,
+            Attempt::Done(())
+        ))
     }
 }
 
-/// How many runners of the last commit are open no more: none of them was shown, so each was looked up.
+/// How many runners of the last commit are open no more: none of them was shown, so each was looked
+/// up.
 fn gone(meta: &PoolVersion, open: &[Runner]) -> usize {
     let open: BTreeSet<&RunnerId> = open.iter().map(|runner| &runner.id).collect();
     meta.launched.iter().filter(|id| !open.contains(id)).count()

@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mayfly_domain::model::id::{GithubRunnerId, InstallationId, PoolName, RepositoryId, RunnerAddress};
+use mayfly_domain::model::id::{
+    GithubRunnerId, InstallationId, PoolName, RepositoryId, RunnerAddress,
+};
 use mayfly_domain::model::job::{JobRecord, WaitingJob};
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::start_health::PoolHealth;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::transitions::refusal::Refusals;
 use mayfly_domain::transitions::registration::{
-    CANDIDATES, RESERVED_CANDIDATES, can_serve, place_now, refused_for_good, reservation_is_void, retry_slot,
+    CANDIDATES, RESERVED_CANDIDATES, can_serve, place_now, refused_for_good, reservation_is_void,
+    retry_slot,
 };
 
 use crate::Ledger;
@@ -21,7 +24,8 @@ use crate::pool_snapshot::{Limit, PoolVersion};
 use crate::runners::Changed;
 use crate::store::{Expect, Store, Write, read, unchanged};
 
-/// How one page of waiting jobs is bounded: rows are at most 250 bytes, so a page stays one read unit of 25 kB.
+/// How one page of waiting jobs is bounded: rows are at most 250 bytes, so a page stays one read
+/// unit of 25 kB.
 const PAGE: i32 = 100;
 
 /// Which of the waiting jobs a runner may be given, and what one request has read for that.
@@ -31,7 +35,8 @@ pub struct Candidates {
     pub most: Option<u32>,
     /// Most runners that the pool may have.
     pub max: u32,
-    /// Installations that were asked about: until when the runner has to wait because GitHub told them to. Read once in a request.
+    /// Installations that were asked about: until when the runner has to wait because GitHub told
+    /// them to. Read once in a request.
     limits: BTreeMap<InstallationId, Option<Timestamp>>,
     /// Repositories that have as many runners as they may have; read only if a job depends on it.
     capped: Option<BTreeSet<RepositoryId>>,
@@ -48,8 +53,9 @@ pub struct Candidates {
 pub struct ReservationWrites<'a> {
     /// The pool's health, if the runner's request changes it.
     pub health: Option<&'a PoolHealth>,
-    /// The version at which the job's repository had room for another runner. Then this is the next one: two runners that ask at the same time, or one
-    /// that asks while scaler plans, must not both take the last place.
+    /// The version at which the job's repository had room for another runner. Then this is the next
+    /// one: two runners that ask at the same time, or one that asks while scaler plans, must not
+    /// both take the last place.
     pub version: Option<&'a PoolVersion>,
 }
 
@@ -57,19 +63,32 @@ impl Candidates {
     /// Of a pool whose repositories may have so many runners each, and itself so many.
     #[must_use]
     pub fn of(most: Option<u32>, max: u32) -> Self {
-        Self { most, max, ..Self::default() }
+        Self {
+            most,
+            max,
+            ..Self::default()
+        }
     }
 
-    /// The version that a reservation of this job for this runner depends on: none where the pool has no `max_per_repository`, or the runner counts for the repository already.
+    /// The version that a reservation of this job for this runner depends on: none where the pool
+    /// has no `max_per_repository`, or the runner counts for the repository already.
     #[must_use]
     pub fn version(&self, runner: &Runner, job: &WaitingJob) -> Option<&PoolVersion> {
-        self.version.as_ref().filter(|_| runner.repository != Some(job.repository))
+        self.version
+            .as_ref()
+            .filter(|_| runner.repository != Some(job.repository))
     }
 
-    /// How long GitHub told the installation of a job that was left out to wait, the shortest of them.
+    /// How long GitHub told the installation of a job that was left out to wait, the shortest of
+    /// them.
     #[must_use]
     pub fn limited(&self, now: Timestamp) -> Option<Duration> {
-        let own = self.limits.values().copied().flatten().filter(|_| self.limited);
+        let own = self
+            .limits
+            .values()
+            .copied()
+            .flatten()
+            .filter(|_| self.limited);
         let waits = own.chain(self.all_wait).filter(|until| *until > now);
         waits.min().map(|until| until.since(now))
     }
@@ -97,32 +116,67 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn own_job(&self, runner: &Runner, choice: &mut Candidates, now: Timestamp) -> Result<Option<WaitingJob>, LedgerError> {
-        let Some(own) = runner.reserved.or(runner.intended) else { return Ok(None) };
-        // One that was refused may not be the one of its repository that is tried: its other jobs tell.
-        let own = self.waiting_job(&runner.pool, own).await?.filter(|job| can_serve(runner, job, now) && !job.refused);
-        let own = self.allowed(runner, own.into_iter().collect(), choice, now).await?;
+    pub async fn own_job(
+        &self,
+        runner: &Runner,
+        choice: &mut Candidates,
+        now: Timestamp,
+    ) -> Result<Option<WaitingJob>, LedgerError> {
+        let Some(own) = runner.reserved.or(runner.intended) else {
+            return Ok(None);
+        };
+        // One that was refused may not be the one of its repository that is tried: its other jobs
+        // tell.
+        let own = self
+            .waiting_job(&runner.pool, own)
+            .await?
+            .filter(|job| can_serve(runner, job, now) && !job.refused);
+        let own = self
+            .allowed(runner, own.into_iter().collect(), choice, now)
+            .await?;
         let (mut free, held) = divided(runner, own);
         free.extend(self.free(runner, held, now).await?);
         Ok(free.pop())
     }
 
-    /// Waiting jobs that the runner may serve and that no one validly holds: the oldest, until enough are found for a choice. Reads no runner but
-    /// the holders of some jobs, and these only if there is no other job.
+    /// Waiting jobs that the runner may serve and that no one validly holds: the oldest, until
+    /// enough are found for a choice. Reads no runner but the holders of some jobs, and these only
+    /// if there is no other job.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn jobs_for(&self, runner: &Runner, choice: &mut Candidates, now: Timestamp) -> Result<Vec<WaitingJob>, LedgerError> {
+    pub async fn jobs_for(
+        &self,
+        runner: &Runner,
+        choice: &mut Candidates,
+        now: Timestamp,
+    ) -> Result<Vec<WaitingJob>, LedgerError> {
         let (mut found, mut held, mut refusals) = (Vec::new(), Vec::new(), Refusals::default());
         let mut after: Option<String> = None;
         loop {
-            let page = self.store.query(&key::pool(&runner.pool), key::JOB_PREFIX, after.as_deref(), Some(PAGE)).await?;
-            let jobs: Result<Vec<WaitingJob>, _> = page.items.into_iter().map(|(key, item)| read(&key, item)).collect();
+            let page = self
+                .store
+                .query(
+                    &key::pool(&runner.pool),
+                    key::JOB_PREFIX,
+                    after.as_deref(),
+                    Some(PAGE),
+                )
+                .await?;
+            let jobs: Result<Vec<WaitingJob>, _> = page
+                .items
+                .into_iter()
+                .map(|(key, item)| read(&key, item))
+                .collect();
             let jobs = jobs?;
             refusals.add(&jobs);
-            let fitting = jobs.into_iter().filter(|job| can_serve(runner, job, now) && refusals.hold(job).is_none()).collect();
-            let (unheld, others) = divided(runner, self.allowed(runner, fitting, choice, now).await?);
+            let fitting = jobs
+                .into_iter()
+                .filter(|job| can_serve(runner, job, now) && refusals.hold(job).is_none())
+                .collect();
+            let (unheld, others) =
+                divided(runner, self.allowed(runner, fitting, choice, now).await?);
             found.extend(unheld);
             held.extend(others);
             match page.next {
@@ -134,7 +188,8 @@ impl<S: Store> Ledger<S> {
         found.retain(|job| refusals.hold(job).is_none());
         held.retain(|job| refusals.hold(job).is_none());
         if found.is_empty() {
-            // From a place that differs from request to request: if the holders of the first ones live, others look at the next ones.
+            // From a place that differs from request to request: if the holders of the first ones
+            // live, others look at the next ones.
             let start = place_now(runner, held.len(), now);
             held.rotate_left(start);
             held.truncate(RESERVED_CANDIDATES);
@@ -145,7 +200,8 @@ impl<S: Store> Ledger<S> {
         Ok(found)
     }
 
-    /// Those of the jobs whose installation need not wait and whose repository may have another runner.
+    /// Those of the jobs whose installation need not wait and whose repository may have another
+    /// runner.
     async fn allowed(
         &self,
         runner: &Runner,
@@ -153,43 +209,93 @@ impl<S: Store> Ledger<S> {
         choice: &mut Candidates,
         now: Timestamp,
     ) -> Result<Vec<WaitingJob>, LedgerError> {
-        let unread: BTreeSet<InstallationId> =
-            jobs.iter().map(|job| job.installation).filter(|installation| !choice.limits.contains_key(installation)).collect();
-        let read = if unread.is_empty() { BTreeMap::new() } else { self.limits(unread.clone()).await? };
-        let until = |installation| read.get(&installation).map(|until| retry_slot(runner, *until, choice.max));
-        let limits: Vec<_> = unread.into_iter().map(|installation| (installation, until(installation))).collect();
+        let unread: BTreeSet<InstallationId> = jobs
+            .iter()
+            .map(|job| job.installation)
+            .filter(|installation| !choice.limits.contains_key(installation))
+            .collect();
+        let read = if unread.is_empty() {
+            BTreeMap::new()
+        } else {
+            self.limits(unread.clone()).await?
+        };
+        let until = |installation| {
+            read.get(&installation)
+                .map(|until| retry_slot(runner, *until, choice.max))
+        };
+        let limits: Vec<_> = unread
+            .into_iter()
+            .map(|installation| (installation, until(installation)))
+            .collect();
         choice.limits.extend(limits);
         let before = jobs.len();
-        jobs.retain(|job| choice.limits.get(&job.installation).copied().flatten().is_none_or(|until| until <= now));
+        jobs.retain(|job| {
+            choice
+                .limits
+                .get(&job.installation)
+                .copied()
+                .flatten()
+                .is_none_or(|until| until <= now)
+        });
         choice.limited |= jobs.len() < before;
-        let Some(most) = choice.most else { return Ok(jobs) };
+        let Some(most) = choice.most else {
+            return Ok(jobs);
+        };
         // The runner counts for its own repository already: scaler started it within the limit.
-        if choice.capped.is_none() && jobs.iter().any(|job| runner.repository != Some(job.repository)) {
+        if choice.capped.is_none()
+            && jobs
+                .iter()
+                .any(|job| runner.repository != Some(job.repository))
+        {
             let (version, capped) = self.capped(runner, most).await?;
             (choice.version, choice.capped) = (Some(version), Some(capped));
         }
-        let full = |job: &WaitingJob| choice.capped.as_ref().is_some_and(|capped| capped.contains(&job.repository));
+        let full = |job: &WaitingJob| {
+            choice
+                .capped
+                .as_ref()
+                .is_some_and(|capped| capped.contains(&job.repository))
+        };
         jobs.retain(|job| runner.repository == Some(job.repository) || !full(job));
         Ok(jobs)
     }
 
-    /// Those of the jobs, all in reserve for others, whose holder holds them no more. A read for each: all rows of the pool would be a thousand times that.
-    async fn free(&self, runner: &Runner, jobs: Vec<WaitingJob>, now: Timestamp) -> Result<Vec<WaitingJob>, LedgerError> {
+    /// Those of the jobs, all in reserve for others, whose holder holds them no more. A read for
+    /// each: all rows of the pool would be a thousand times that.
+    async fn free(
+        &self,
+        runner: &Runner,
+        jobs: Vec<WaitingJob>,
+        now: Timestamp,
+    ) -> Result<Vec<WaitingJob>, LedgerError> {
         let reads = jobs.into_iter().map(|job| async move {
-            let address = job.runner.clone().map(|holder| RunnerAddress { pool: runner.pool.clone(), runner: holder });
+            let address = job.runner.clone().map(|holder| RunnerAddress {
+                pool: runner.pool.clone(),
+                runner: holder,
+            });
             let holder = match &address {
                 Some(address) => self.runner(address).await?,
                 None => None,
             };
-            // One that hangs while it registers holds nothing: else its job would wait as long as it may hang.
-            let free = reservation_is_void(&job, holder.as_ref().filter(|holder| !holder.is_unresponsive(now)));
+            // One that hangs while it registers holds nothing: else its job would wait as long as
+            // it may hang.
+            let free = reservation_is_void(
+                &job,
+                holder
+                    .as_ref()
+                    .filter(|holder| !holder.is_unresponsive(now)),
+            );
             Ok::<_, LedgerError>(free.then_some(job))
         });
-        Ok(futures::future::try_join_all(reads).await?.into_iter().flatten().collect())
+        Ok(futures::future::try_join_all(reads)
+            .await?
+            .into_iter()
+            .flatten()
+            .collect())
     }
 
-    /// Holds a job in reserve and moves the runner to `registering` under a new registration attempt, in one transaction. `None`: the job, the runner or the version
-    /// changed meanwhile.
+    /// Holds a job in reserve and moves the runner to `registering` under a new registration
+    /// attempt, in one transaction. `None`: the job, the runner or the version changed meanwhile.
     ///
     /// # Errors
     ///
@@ -201,30 +307,66 @@ impl<S: Store> Ledger<S> {
         beside: ReservationWrites<'_>,
         now: Timestamp,
     ) -> Result<Option<Reservation>, LedgerError> {
-        let Some(record) = self.job(job.id).await? else { return Ok(None) };
+        let Some(record) = self.job(job.id).await? else {
+            return Ok(None);
+        };
         let waiting = job.reserved_for(&runner.id);
         let after = runner.registering(&record, now);
-        let mut writes = vec![Write::put(key::waiting(&runner.pool, job.id), &waiting, Expect::Rev(job.rev))?, put_runner(&after)?];
-        writes.extend(beside.health.map(|health| put_health(&runner.pool, health)).transpose()?);
+        let mut writes = vec![
+            Write::put(
+                key::waiting(&runner.pool, job.id),
+                &waiting,
+                Expect::Rev(job.rev),
+            )?,
+            put_runner(&after)?,
+        ];
+        writes.extend(
+            beside
+                .health
+                .map(|health| put_health(&runner.pool, health))
+                .transpose()?,
+        );
         if let Some(version) = beside.version {
-            let next = PoolVersion { rev: version.rev + 1, given: Some(runner.id.clone()), ..version.clone() };
-            writes.push(Write::put(key::meta(&runner.pool), &next, unchanged(version.rev))?);
+            let next = PoolVersion {
+                rev: version.rev + 1,
+                given: Some(runner.id.clone()),
+                ..version.clone()
+            };
+            writes.push(Write::put(
+                key::meta(&runner.pool),
+                &next,
+                unchanged(version.rev),
+            )?);
         }
         match or_conflict(self.store.commit(writes).await, ())? {
-            Attempt::Done(()) => Ok(Some(Reservation { runner: after, waiting, job: record })),
+            Attempt::Done(()) => Ok(Some(Reservation {
+                runner: after,
+                waiting,
+                job: record,
+            })),
             Attempt::Conflict => Ok(None),
         }
     }
 
-    /// Tells the runner to wait: writes down that it was heard of. `None`: its row changed meanwhile.
+    /// Tells the runner to wait: writes down that it was heard of. `None`: its row changed
+    /// meanwhile.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn park(&self, runner: &Runner, health: Option<&PoolHealth>, now: Timestamp) -> Result<Option<Runner>, LedgerError> {
+    pub async fn park(
+        &self,
+        runner: &Runner,
+        health: Option<&PoolHealth>,
+        now: Timestamp,
+    ) -> Result<Option<Runner>, LedgerError> {
         let after = runner.parked(now);
         let mut writes = vec![put_runner(&after)?];
-        writes.extend(health.map(|health| put_health(&runner.pool, health)).transpose()?);
+        writes.extend(
+            health
+                .map(|health| put_health(&runner.pool, health))
+                .transpose()?,
+        );
         Ok(match or_conflict(self.store.commit(writes).await, after)? {
             Attempt::Done(after) => Some(after),
             Attempt::Conflict => None,
@@ -236,42 +378,72 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn health_after_request(&self, runner: &Runner) -> Result<Option<PoolHealth>, LedgerError> {
+    pub async fn health_after_request(
+        &self,
+        runner: &Runner,
+    ) -> Result<Option<PoolHealth>, LedgerError> {
         if runner.first_polled_at.is_some() {
             return Ok(None);
         }
         let key = key::health(&runner.pool);
-        let mut health: PoolHealth = optional(&key, self.store.get(&key).await?)?.unwrap_or_default();
-        Ok(health.of_mut(&runner.size).record_success(&runner.launch.definition).then(|| PoolHealth { rev: health.rev + 1, ..health }))
+        let mut health: PoolHealth =
+            optional(&key, self.store.get(&key).await?)?.unwrap_or_default();
+        Ok(health
+            .of_mut(&runner.size)
+            .record_success(&runner.launch.definition)
+            .then(|| PoolHealth {
+                rev: health.rev + 1,
+                ..health
+            }))
     }
 
-    /// Marks the runner registered, if the registration may still be handed out: its own registration attempt, no stop mark.
+    /// Marks the runner registered, if the registration may still be handed out: its own
+    /// registration attempt, no stop mark.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn registered(&self, runner: &Runner, github: GithubRunnerId, now: Timestamp) -> Result<bool, LedgerError> {
+    pub async fn registered(
+        &self,
+        runner: &Runner,
+        github: GithubRunnerId,
+        now: Timestamp,
+    ) -> Result<bool, LedgerError> {
         let mark = |row: &Runner| row.registered(runner.registration_attempt, github, now);
         Ok(match self.change_runner(&runner.address(), mark).await? {
             Changed::Yes(_) => true,
             // An answer of DynamoDB got lost, and the repetition found the mark made.
-            Changed::No(row) => row.registration_attempt == runner.registration_attempt && row.github == Some(github) && row.stop.is_none(),
+            Changed::No(row) => {
+                row.registration_attempt == runner.registration_attempt
+                    && row.github == Some(github)
+                    && row.stop.is_none()
+            }
             Changed::Closed => false,
         })
     }
 
-    /// GitHub made a registration for a job for which it had refused one: the other jobs of its repository need not wait any more. `false`: the job's row changed meanwhile.
+    /// GitHub made a registration for a job for which it had refused one: the other jobs of its
+    /// repository need not wait any more. `false`: the job's row changed meanwhile.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
     pub async fn refused_no_more(&self, reservation: &Reservation) -> Result<bool, LedgerError> {
         let before = &reservation.waiting;
-        let write = Write::put(key::waiting(&reservation.runner.pool, before.id), &before.refused_no_more(), Expect::Rev(before.rev))?;
-        Ok(matches!(or_conflict(self.store.commit(vec![write]).await, ())?, Attempt::Done(())))
+        let write = Write::put(
+            key::waiting(&reservation.runner.pool, before.id),
+            &before.refused_no_more(),
+            Expect::Rev(before.rev),
+        )?;
+        Ok(matches!(
+            or_conflict(self.store.commit(vec![write]).await, ())?,
+            Attempt::Done(())
+        ))
     }
 
-    /// GitHub refuses the job for good, and every runner of its repository if it does so `everywhere`: the job waits, with GitHub's message; the runner is free for another. Answers the runner as it is now.
+    /// GitHub refuses the job for good, and every runner of its repository if it does so
+    /// `everywhere`: the job waits, with GitHub's message; the runner is free for another. Answers
+    /// the runner as it is now.
     ///
     /// # Errors
     ///
@@ -284,26 +456,41 @@ impl<S: Store> Ledger<S> {
     ) -> Result<Option<Runner>, LedgerError> {
         let job = reservation.job.id;
         self.with_retries(TRIES, "write down a refusal", || async {
-            let (waiting, record) = (self.waiting_job(&reservation.runner.pool, job).await?, self.job(job).await?);
+            let (waiting, record) = (
+                self.waiting_job(&reservation.runner.pool, job).await?,
+                self.job(job).await?,
+            );
             let (Some(waiting), Some(record)) = (waiting, record) else {
                 // It waits no longer: no one needs the message.
                 return Ok(Attempt::Done(()));
             };
             let (waiting, record) = refused_for_good(&waiting, &record, (message, everywhere), now);
-            let writes =
-                vec![Write::put(key::waiting(&reservation.runner.pool, job), &waiting, Expect::Rev(waiting.rev - 1))?, put_job(&record)?];
+            let writes = vec![
+                Write::put(
+                    key::waiting(&reservation.runner.pool, job),
+                    &waiting,
+                    Expect::Rev(waiting.rev - 1),
+                )?,
+                put_job(&record)?,
+            ];
             or_conflict(self.store.commit(writes).await, ())
         })
         .await?;
         self.unregistered(&reservation.runner, message, now).await
     }
 
-    /// GitHub said in so many words that it made no registration: the runner is free again. `None`: its row changed meanwhile.
+    /// GitHub said in so many words that it made no registration: the runner is free again. `None`:
+    /// its row changed meanwhile.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn unregistered(&self, runner: &Runner, why: &str, now: Timestamp) -> Result<Option<Runner>, LedgerError> {
+    pub async fn unregistered(
+        &self,
+        runner: &Runner,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<Option<Runner>, LedgerError> {
         let free = |row: &Runner| row.refused_registration(runner.registration_attempt, why, now);
         Ok(match self.change_runner(&runner.address(), free).await? {
             Changed::Yes(after) => Some(*after),
@@ -316,17 +503,26 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn limited(&self, installation: InstallationId, reset_at: Timestamp) -> Result<(), LedgerError> {
+    pub async fn limited(
+        &self,
+        installation: InstallationId,
+        reset_at: Timestamp,
+    ) -> Result<(), LedgerError> {
         let write = Write::put(key::limit(installation), &Limit { reset_at }, Expect::Any)?;
         or_conflict(self.store.commit(vec![write]).await, ()).map(|_| ())
     }
 
-    /// Repositories of a pool that have as many runners as they may have, the asking one not counted.
+    /// Repositories of a pool that have as many runners as they may have, the asking one not
+    /// counted.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn capped(&self, asking: &Runner, most: u32) -> Result<(PoolVersion, BTreeSet<RepositoryId>), LedgerError> {
+    pub async fn capped(
+        &self,
+        asking: &Runner,
+        most: u32,
+    ) -> Result<(PoolVersion, BTreeSet<RepositoryId>), LedgerError> {
         let mut counts: BTreeMap<RepositoryId, u32> = BTreeMap::new();
         let (version, runners) = self.versioned_runners(&asking.pool).await?;
         for runner in runners {
@@ -334,13 +530,24 @@ impl<S: Store> Ledger<S> {
                 *counts.entry(repository).or_default() += 1;
             }
         }
-        Ok((version, counts.into_iter().filter(|(_, count)| *count >= most).map(|(repository, _)| repository).collect()))
+        Ok((
+            version,
+            counts
+                .into_iter()
+                .filter(|(_, count)| *count >= most)
+                .map(|(repository, _)| repository)
+                .collect(),
+        ))
     }
 }
 
 /// Jobs that no one else has in reserve, and those that someone has.
 fn divided(runner: &Runner, jobs: Vec<WaitingJob>) -> (Vec<WaitingJob>, Vec<WaitingJob>) {
-    jobs.into_iter().partition(|job| job.runner.as_ref().is_none_or(|holder| *holder == runner.id))
+    jobs.into_iter().partition(|job| {
+        job.runner
+            .as_ref()
+            .is_none_or(|holder| *holder == runner.id)
+    })
 }
 
 fn put_health(pool: &PoolName, health: &PoolHealth) -> Result<Write, LedgerError> {

@@ -15,7 +15,8 @@ use crate::jobs::{TRIES, optional};
 use crate::key;
 use crate::store::{Expect, Store, Write, readable, unchanged};
 
-/// An item says to the day when a repository was seen: what is news about it is written down once a day.
+/// An item says to the day when a repository was seen: what is news about it is written down once a
+/// day.
 pub const SEEN_TO: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A repository that jobs came from.
@@ -32,11 +33,13 @@ pub struct SeenRepository {
     pub installation: InstallationId,
     /// When one of its jobs was seen last; behind by a day at most.
     pub seen_at: Timestamp,
-    /// When GitHub was last asked for all that waits there, or the repository was written down first.
+    /// When GitHub was last asked for all that waits there, or the repository was written down
+    /// first.
     pub checked_at: Timestamp,
     /// The same for registrations that were left there.
     pub cleared_at: Timestamp,
-    /// Runs that were looked at since: a look that is too long for one sweep goes on with the others.
+    /// Runs that were looked at since: a look that is too long for one sweep goes on with the
+    /// others.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub looked_at: BTreeSet<RunId>,
     /// How many times in a row GitHub did not show it.
@@ -44,8 +47,9 @@ pub struct SeenRepository {
     pub hidden: u32,
 }
 
-/// A repository whose account no pools file served when a job of it came. It is no more than a name in a list that is not read until the account is
-/// served: what strangers leave must cost no sweep anything.
+/// A repository whose account no pools file served when a job of it came. It is no more than a name
+/// in a list that is not read until the account is served: what strangers leave must cost no sweep
+/// anything.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnservedRepository {
     /// How often it was written: a later one stands in the place of an earlier one.
@@ -57,7 +61,8 @@ pub struct UnservedRepository {
     expires_at: i64,
 }
 
-/// A repository of an account that is not served is remembered for so long, from the day on which it was written down: its jobs wait for a day at most.
+/// A repository of an account that is not served is remembered for so long, from the day on which
+/// it was written down: its jobs wait for a day at most.
 const UNSERVED_FOR: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 
 /// Repositories of one account that are served at once, when it is served.
@@ -82,7 +87,12 @@ pub struct RepositorySeen {
 
 impl From<&JobEvent> for RepositorySeen {
     fn from(event: &JobEvent) -> Self {
-        Self { repository: event.repository.clone(), installation: event.installation, job: Some(event.job), at: event.received_at }
+        Self {
+            repository: event.repository.clone(),
+            installation: event.installation,
+            job: Some(event.job),
+            at: event.received_at,
+        }
     }
 }
 
@@ -106,14 +116,27 @@ impl SeenRepository {
                 hidden: 0,
             });
         };
-        // It may have been renamed, and the App reinstalled. Then GitHub is asked about it as often as at first.
-        let moved = job >= known.newest && (known.repository != seen.repository || known.installation != seen.installation);
+        // It may have been renamed, and the App reinstalled. Then GitHub is asked about it as often
+        // as at first.
+        let moved = job >= known.newest
+            && (known.repository != seen.repository || known.installation != seen.installation);
         if moved {
             let (repository, installation) = (seen.repository.clone(), seen.installation);
-            return Some(Self { repository, installation, newest: job, seen_at: now, hidden: 0, ..known });
+            return Some(Self {
+                repository,
+                installation,
+                newest: job,
+                seen_at: now,
+                hidden: 0,
+                ..known
+            });
         }
         let stale = now.since(known.seen_at) >= SEEN_TO;
-        stale.then(|| Self { newest: known.newest.max(job), seen_at: now, ..known })
+        stale.then(|| Self {
+            newest: known.newest.max(job),
+            seen_at: now,
+            ..known
+        })
     }
 }
 
@@ -126,13 +149,19 @@ impl<S: Store> Ledger<S> {
     pub async fn touch_repository(&self, seen: &RepositorySeen) -> Result<(), LedgerError> {
         self.with_retries(TRIES, "write down that a repository has jobs", || async {
             let known = self.repository(seen.repository.id).await?;
-            let Some(after) = SeenRepository::after(known, seen) else { return Ok(Attempt::Done(())) };
-            Ok(self.put_repository(after).await?.map_or(Attempt::Conflict, |_| Attempt::Done(())))
+            let Some(after) = SeenRepository::after(known, seen) else {
+                return Ok(Attempt::Done(()));
+            };
+            Ok(self
+                .put_repository(after)
+                .await?
+                .map_or(Attempt::Conflict, |_| Attempt::Done(())))
         })
         .await
     }
 
-    /// A delivery told of a job of this repository, whose account is not served. One write: whatever was written of it before is replaced.
+    /// A delivery told of a job of this repository, whose account is not served. One write:
+    /// whatever was written of it before is replaced.
     ///
     /// # Errors
     ///
@@ -141,39 +170,81 @@ impl<S: Store> Ledger<S> {
         let (repository, installation) = (seen.repository.clone(), seen.installation);
         let rev = u64::try_from(seen.at.millis()).unwrap_or(1).max(1);
         let key = key::unserved_repository(repository.owner_login(), repository.id);
-        let item = UnservedRepository { rev, repository, installation, expires_at: seen.at.plus(UNSERVED_FOR).seconds() };
-        or_conflict(self.store.commit(vec![Write::put(key, &item, Expect::Any)?]).await, ()).map(|_| ())
+        let item = UnservedRepository {
+            rev,
+            repository,
+            installation,
+            expires_at: seen.at.plus(UNSERVED_FOR).seconds(),
+        };
+        or_conflict(
+            self.store
+                .commit(vec![Write::put(key, &item, Expect::Any)?])
+                .await,
+            (),
+        )
+        .map(|_| ())
     }
 
-    /// Some of the repositories that an account left while it was not served. None are left for one that is served: [`Ledger::serve`] takes them.
+    /// Some of the repositories that an account left while it was not served. None are left for one
+    /// that is served: [`Ledger::serve`] takes them.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
     pub async fn left_by(&self, login: &str) -> Result<Vec<UnservedRepository>, LedgerError> {
-        Ok(readable(self.store.query(&key::unserved(login), "", None, Some(PAGE)).await?.items))
+        Ok(readable(
+            self.store
+                .query(&key::unserved(login), "", None, Some(PAGE))
+                .await?
+                .items,
+        ))
     }
 
-    /// A repository's account is served from now on: GitHub is to be asked for all that waits there.
+    /// A repository's account is served from now on: GitHub is to be asked for all that waits
+    /// there.
     ///
     /// # Errors
     ///
     /// [`LedgerError`]: it is left, to be served the next time.
-    pub async fn serve(&self, left: &UnservedRepository, now: Timestamp) -> Result<(), LedgerError> {
-        let gone = Write::Delete(key::unserved_repository(left.repository.owner_login(), left.repository.id), Expect::Rev(left.rev));
+    pub async fn serve(
+        &self,
+        left: &UnservedRepository,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let gone = Write::Delete(
+            key::unserved_repository(left.repository.owner_login(), left.repository.id),
+            Expect::Rev(left.rev),
+        );
         self.with_retries(TRIES, "write down that a repository is served", || async {
             let known = self.repository(left.repository.id).await?;
             let rev = known.as_ref().map_or(0, |known| known.rev);
-            let seen = RepositorySeen { repository: left.repository.clone(), installation: left.installation, job: None, at: now };
-            let Some(served) = known.or_else(|| SeenRepository::after(None, &seen)) else { return Ok(Attempt::Done(())) };
-            let due = SeenRepository { rev: rev + 1, checked_at: Timestamp::from_millis(0), hidden: 0, seen_at: now, ..served };
-            let writes = vec![Write::put(key::repository(due.repository.id), &due, unchanged(rev))?, gone.clone()];
+            let seen = RepositorySeen {
+                repository: left.repository.clone(),
+                installation: left.installation,
+                job: None,
+                at: now,
+            };
+            let Some(served) = known.or_else(|| SeenRepository::after(None, &seen)) else {
+                return Ok(Attempt::Done(()));
+            };
+            let due = SeenRepository {
+                rev: rev + 1,
+                checked_at: Timestamp::from_millis(0),
+                hidden: 0,
+                seen_at: now,
+                ..served
+            };
+            let writes = vec![
+                Write::put(key::repository(due.repository.id), &due, unchanged(rev))?,
+                gone.clone(),
+            ];
             or_conflict(self.store.commit(writes).await, ())
         })
         .await
     }
 
-    /// All of them. One that cannot be read is logged and left out: it must not keep the others from their turn.
+    /// All of them. One that cannot be read is logged and left out: it must not keep the others
+    /// from their turn.
     ///
     /// # Errors
     ///
@@ -181,7 +252,10 @@ impl<S: Store> Ledger<S> {
     pub async fn repositories(&self) -> Result<Vec<SeenRepository>, LedgerError> {
         let (mut all, mut after) = (Vec::new(), None);
         loop {
-            let page = self.store.query(key::REPOSITORIES, "", after.as_deref(), None).await?;
+            let page = self
+                .store
+                .query(key::REPOSITORIES, "", after.as_deref(), None)
+                .await?;
             all.extend(readable(page.items));
             match page.next {
                 Some(next) => after = Some(next),
@@ -195,23 +269,39 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn repository(&self, id: RepositoryId) -> Result<Option<SeenRepository>, LedgerError> {
+    pub async fn repository(
+        &self,
+        id: RepositoryId,
+    ) -> Result<Option<SeenRepository>, LedgerError> {
         let key = key::repository(id);
         optional(&key, self.store.get(&key).await?)
     }
 
-    /// Writes one over what it was made from. None: someone else wrote it meanwhile, and what they say stands.
+    /// Writes one over what it was made from. None: someone else wrote it meanwhile, and what they
+    /// say stands.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn put_repository(&self, after: SeenRepository) -> Result<Option<SeenRepository>, LedgerError> {
-        let after = SeenRepository { rev: after.rev + 1, ..after };
-        let write = Write::put(key::repository(after.repository.id), &after, unchanged(after.rev - 1))?;
-        Ok(match or_conflict(self.store.commit(vec![write]).await, after)? {
-            Attempt::Done(after) => Some(after),
-            Attempt::Conflict => None,
-        })
+    pub async fn put_repository(
+        &self,
+        after: SeenRepository,
+    ) -> Result<Option<SeenRepository>, LedgerError> {
+        let after = SeenRepository {
+            rev: after.rev + 1,
+            ..after
+        };
+        let write = Write::put(
+            key::repository(after.repository.id),
+            &after,
+            unchanged(after.rev - 1),
+        )?;
+        Ok(
+            match or_conflict(self.store.commit(vec![write]).await, after)? {
+                Attempt::Done(after) => Some(after),
+                Attempt::Conflict => None,
+            },
+        )
     }
 
     /// Forgets one, unless it was written meanwhile.

@@ -24,16 +24,34 @@ impl<S: Store> Ledger<S> {
         optional(&key, self.store.get(&key).await?)
     }
 
-    /// Writes down that GitHub is about to be asked for a job, before it is. `false`: it was asked before, and is not to be asked again.
+    /// Writes down that GitHub is about to be asked for a job, before it is. `false`: it was asked
+    /// before, and is not to be asked again.
     ///
     /// # Errors
     ///
     /// [`LedgerError`]: GitHub must not be asked.
-    pub async fn ask_to_rerun(&self, run: RunId, job: JobId, now: Timestamp) -> Result<bool, LedgerError> {
+    pub async fn ask_to_rerun(
+        &self,
+        run: RunId,
+        job: JobId,
+        now: Timestamp,
+    ) -> Result<bool, LedgerError> {
         self.with_retries(TRIES, "write down that a job is run again", || async {
             let before = self.rerun_of(run).await?.unwrap_or_default();
-            let Some(after) = before.with(job, now) else { return Ok(Attempt::Done(false)) };
-            Ok(or_conflict(self.store.commit(vec![Write::put(key::rerun(run), &after, unchanged(before.rev))?]).await, ())?.map(|()| true))
+            let Some(after) = before.with(job, now) else {
+                return Ok(Attempt::Done(false));
+            };
+            Ok(or_conflict(
+                self.store
+                    .commit(vec![Write::put(
+                        key::rerun(run),
+                        &after,
+                        unchanged(before.rev),
+                    )?])
+                    .await,
+                (),
+            )?
+            .map(|()| true))
         })
         .await
     }
@@ -44,7 +62,9 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`]: it is not asked again.
     pub async fn not_rerun(&self, run: RunId, job: JobId) -> Result<(), LedgerError> {
-        let Some(before) = self.rerun_of(run).await? else { return Ok(()) };
+        let Some(before) = self.rerun_of(run).await? else {
+            return Ok(());
+        };
         let after = before.without(job);
         let write = if after.jobs.is_empty() {
             Write::Delete(key::rerun(run), unchanged(before.rev))
@@ -54,8 +74,10 @@ impl<S: Store> Ledger<S> {
         or_conflict(self.store.commit(vec![write]).await, ()).map(|_| ())
     }
 
-    /// What is written of a job, and that GitHub may be asked to run it again: it failed on a runner that AWS had taken back, and nothing told before that runner was
-    /// closed that it had this job of its run. `named`: the runner that GitHub says had it, if no open row is that runner's.
+    /// What is written of a job, and that GitHub may be asked to run it again: it failed on a
+    /// runner that AWS had taken back, and nothing told before that runner was closed that it had
+    /// this job of its run. `named`: the runner that GitHub says had it, if no open row is that
+    /// runner's.
     pub(crate) async fn leaving_rerun(
         &self,
         observation: DeliveryChanges,
@@ -63,13 +85,27 @@ impl<S: Store> Ledger<S> {
         named: Option<&RunnerAddress>,
         now: Timestamp,
     ) -> Result<DeliveryChanges, LedgerError> {
-        let failed = |record: &&JobRecord| record.conclusion.as_deref() == Some("failure") && before != Some(JobState::Closed);
-        let (Some(record), Some(named), None) = (observation.record.as_ref().filter(failed), named, &observation.follow_up) else {
+        let failed = |record: &&JobRecord| {
+            record.conclusion.as_deref() == Some("failure") && before != Some(JobState::Closed)
+        };
+        let (Some(record), Some(named), None) = (
+            observation.record.as_ref().filter(failed),
+            named,
+            &observation.follow_up,
+        ) else {
             return Ok(observation);
         };
-        let Some(open) = rerun(record, now) else { return Ok(observation) };
-        let interrupted = self.runner_record(&named.runner).await?.is_some_and(|runner| runner.interrupted);
-        Ok(DeliveryChanges { follow_up: interrupted.then_some(open), ..observation })
+        let Some(open) = rerun(record, now) else {
+            return Ok(observation);
+        };
+        let interrupted = self
+            .runner_record(&named.runner)
+            .await?
+            .is_some_and(|runner| runner.interrupted);
+        Ok(DeliveryChanges {
+            follow_up: interrupted.then_some(open),
+            ..observation
+        })
     }
 
     /// Adds a line to a job's story, unless it is in it already.
@@ -77,13 +113,23 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn note_job(&self, job: JobId, event: &StoryEvent, now: Timestamp) -> Result<(), LedgerError> {
+    pub async fn note_job(
+        &self,
+        job: JobId,
+        event: &StoryEvent,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
         self.with_retries(TRIES, "add to a job's story", || async {
-            let Some(record) = self.job(job).await? else { return Ok(Attempt::Done(())) };
+            let Some(record) = self.job(job).await? else {
+                return Ok(Attempt::Done(()));
+            };
             if record.story.iter().any(|told| told.event == *event) {
                 return Ok(Attempt::Done(()));
             }
-            let mut after = JobRecord { rev: record.rev + 1, ..record };
+            let mut after = JobRecord {
+                rev: record.rev + 1,
+                ..record
+            };
             note(&mut after.story, now, event.clone());
             or_conflict(self.store.commit(vec![put_job(&after)?]).await, ())
         })

@@ -41,9 +41,11 @@ pub enum Changed {
 pub struct TaskUpdate {
     /// A row closed: these pools have a free slot.
     pub wake: BTreeSet<PoolName>,
-    /// The task must be stopped, for this reason: its runner is closed or marked, or runs under another ARN.
+    /// The task must be stopped, for this reason: its runner is closed or marked, or runs under
+    /// another ARN.
     pub stop: Option<Reason>,
-    /// The row that closed shows that a person must act, and it is the first to show it: why, and what to do. Anyone who is told says so at level `ERROR`.
+    /// The row that closed shows that a person must act, and it is the first to show it: why, and
+    /// what to do. Anyone who is told says so at level `ERROR`.
     pub must_act: Option<String>,
 }
 
@@ -77,7 +79,8 @@ impl<S: Store> Ledger<S> {
         self.query_all(&key::pool(pool), key::RUNNER_PREFIX).await
     }
 
-    /// Changes a runner's row: reads it, asks `change` what it becomes (`None`: leave it), and writes that if the row is still the one that was read.
+    /// Changes a runner's row: reads it, asks `change` what it becomes (`None`: leave it), and
+    /// writes that if the row is still the one that was read.
     ///
     /// # Errors
     ///
@@ -88,20 +91,36 @@ impl<S: Store> Ledger<S> {
         change: impl Fn(&Runner) -> Option<Runner> + Send + Sync,
     ) -> Result<Changed, LedgerError> {
         self.with_retries(TRIES, "change a runner", || async {
-            let Some(runner) = self.runner(address).await? else { return Ok(Attempt::Done(Changed::Closed)) };
-            let Some(after) = change(&runner) else { return Ok(Attempt::Done(Changed::No(Box::new(runner)))) };
-            let after = Runner { rev: runner.rev + 1, ..after };
-            Ok(or_conflict(self.store.commit(vec![put_runner(&after)?]).await, after)?.map(|after| Changed::Yes(Box::new(after))))
+            let Some(runner) = self.runner(address).await? else {
+                return Ok(Attempt::Done(Changed::Closed));
+            };
+            let Some(after) = change(&runner) else {
+                return Ok(Attempt::Done(Changed::No(Box::new(runner))));
+            };
+            let after = Runner {
+                rev: runner.rev + 1,
+                ..after
+            };
+            Ok(
+                or_conflict(self.store.commit(vec![put_runner(&after)?]).await, after)?
+                    .map(|after| Changed::Yes(Box::new(after))),
+            )
         })
         .await
     }
 
-    /// Writes down the task that a launch made. Tells why that task must be stopped at once, if it must.
+    /// Writes down the task that a launch made. Tells why that task must be stopped at once, if it
+    /// must.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn launched(&self, address: &RunnerAddress, arn: &TaskArn, now: Timestamp) -> Result<Option<Reason>, LedgerError> {
+    pub async fn launched(
+        &self,
+        address: &RunnerAddress,
+        arn: &TaskArn,
+        now: Timestamp,
+    ) -> Result<Option<Reason>, LedgerError> {
         let adopt = |runner: &Runner| runner.launched(arn, now);
         Ok(match self.change_runner(address, adopt).await? {
             Changed::Closed => Some(Reason::RunnerClosed),
@@ -114,24 +133,49 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn task_seen(&self, task: &Task, public_ip: bool, now: Timestamp) -> Result<TaskUpdate, LedgerError> {
+    pub async fn task_seen(
+        &self,
+        task: &Task,
+        public_ip: bool,
+        now: Timestamp,
+    ) -> Result<TaskUpdate, LedgerError> {
         let stopped = task.status == TaskStatus::Stopped;
         self.with_retries(TRIES, "record news of a task", || async {
             let Some(runner) = self.runner(&task.address).await? else {
-                // One that may have a registration is left to sweeper, which asks GitHub first; so is one that no one knows, while it is young.
-                let record = if stopped { None } else { self.runner_record(&task.address.runner).await? };
-                let stop = match orphan_action(task, OrphanSnapshot { row: None, record: record.as_ref() }, now) {
-                    OrphanAction::Stop(why) => Some(why),
-                    OrphanAction::None | OrphanAction::Adopt | OrphanAction::DeregisterFirst(_) => None,
+                // One that may have a registration is left to sweeper, which asks GitHub first; so
+                // is one that no one knows, while it is young.
+                let record = if stopped {
+                    None
+                } else {
+                    self.runner_record(&task.address.runner).await?
                 };
-                return Ok(Attempt::Done(TaskUpdate { stop, ..TaskUpdate::default() }));
+                let stop = match orphan_action(
+                    task,
+                    OrphanSnapshot {
+                        row: None,
+                        record: record.as_ref(),
+                    },
+                    now,
+                ) {
+                    OrphanAction::Stop(why) => Some(why),
+                    OrphanAction::None | OrphanAction::Adopt | OrphanAction::DeregisterFirst(_) => {
+                        None
+                    }
+                };
+                return Ok(Attempt::Done(TaskUpdate {
+                    stop,
+                    ..TaskUpdate::default()
+                }));
             };
             if !runner.may_own(&task.arn) {
-                // Not stopped here: another task of the same runner may be one that a late answer will name. It is refused a registration meanwhile.
+                // Not stopped here: another task of the same runner may be one that a late answer
+                // will name. It is refused a registration meanwhile.
                 return Ok(Attempt::Done(TaskUpdate::default()));
             }
             if stopped {
-                let closed = self.try_close(&runner, End::Stopped(task), public_ip, now).await?;
+                let closed = self
+                    .try_close(&runner, End::Stopped(task), public_ip, now)
+                    .await?;
                 return Ok(closed.map(|closing| TaskUpdate {
                     wake: BTreeSet::from([runner.pool.clone()]),
                     stop: None,
@@ -139,15 +183,25 @@ impl<S: Store> Ledger<S> {
                 }));
             }
             let Some(after) = runner.with_task(task) else {
-                return Ok(Attempt::Done(TaskUpdate { stop: unwanted(&runner, &task.arn), ..TaskUpdate::default() }));
+                return Ok(Attempt::Done(TaskUpdate {
+                    stop: unwanted(&runner, &task.arn),
+                    ..TaskUpdate::default()
+                }));
             };
-            Ok(or_conflict(self.store.commit(vec![put_runner(&after)?]).await, after)?
-                .map(|after| TaskUpdate { stop: unwanted(&after, &task.arn), ..TaskUpdate::default() }))
+            Ok(
+                or_conflict(self.store.commit(vec![put_runner(&after)?]).await, after)?.map(
+                    |after| TaskUpdate {
+                        stop: unwanted(&after, &task.arn),
+                        ..TaskUpdate::default()
+                    },
+                ),
+            )
         })
         .await
     }
 
-    /// Closes a runner of which no task can exist any more, if `still` holds for its row as it is now. `None`: it does not, or it is closed already.
+    /// Closes a runner of which no task can exist any more, if `still` holds for its row as it is
+    /// now. `None`: it does not, or it is closed already.
     ///
     /// # Errors
     ///
@@ -160,7 +214,9 @@ impl<S: Store> Ledger<S> {
         now: Timestamp,
     ) -> Result<Option<CloseChanges>, LedgerError> {
         self.with_retries(TRIES, "close a runner", || async {
-            let Some(runner) = self.runner(address).await?.filter(|runner| still(runner)) else { return Ok(Attempt::Done(None)) };
+            let Some(runner) = self.runner(address).await?.filter(|runner| still(runner)) else {
+                return Ok(Attempt::Done(None));
+            };
             Ok(self.try_close(&runner, end, false, now).await?.map(Some))
         })
         .await
@@ -189,12 +245,19 @@ impl<S: Store> Ledger<S> {
         };
         let closing = close(runner, end, around, public_ip, now);
         let record = Write::put(key::runner_record(&runner.id), &closing.record, Expect::Any)?;
-        let mut writes = vec![Write::Delete(key::runner(&runner.address()), unchanged(runner.rev)), on_day(record, now)];
+        let mut writes = vec![
+            Write::Delete(key::runner(&runner.address()), unchanged(runner.rev)),
+            on_day(record, now),
+        ];
         if let Some(health) = &closing.health {
             writes.push(Write::put(health_key, health, unchanged(health.rev - 1))?);
         }
         if let Some(waiting) = &closing.waiting {
-            writes.push(Write::put(key::waiting(&runner.pool, waiting.id), waiting, Expect::Rev(waiting.rev - 1))?);
+            writes.push(Write::put(
+                key::waiting(&runner.pool, waiting.id),
+                waiting,
+                Expect::Rev(waiting.rev - 1),
+            )?);
         }
         if let Some(job) = &closing.job {
             writes.push(put_job(job)?);
@@ -205,23 +268,37 @@ impl<S: Store> Ledger<S> {
         or_conflict(self.store.commit(writes).await, closing)
     }
 
-    /// The job that a runner holds in reserve, if it still waits in the runner's pool, and its record.
-    async fn reserved(&self, runner: &Runner) -> Result<(Option<WaitingJob>, Option<JobRecord>), LedgerError> {
+    /// The job that a runner holds in reserve, if it still waits in the runner's pool, and its
+    /// record.
+    async fn reserved(
+        &self,
+        runner: &Runner,
+    ) -> Result<(Option<WaitingJob>, Option<JobRecord>), LedgerError> {
         let unnamed = runner.work.as_ref().is_none_or(|work| work.job.is_none());
-        let Some(job) = runner.reserved.filter(|_| unnamed) else { return Ok((None, None)) };
+        let Some(job) = runner.reserved.filter(|_| unnamed) else {
+            return Ok((None, None));
+        };
         let waiting = self.waiting_job(&runner.pool, job).await?;
         // Another runner may hold it by now; then it is that one's affair.
         let waiting = waiting.filter(|waiting| waiting.runner.as_ref() == Some(&runner.id));
-        let record = if waiting.is_some() { self.job(job).await? } else { None };
+        let record = if waiting.is_some() {
+            self.job(job).await?
+        } else {
+            None
+        };
         Ok((waiting, record))
     }
 
-    /// Decides on admission and writes the decision down before it is told. `None`: the runner has no open row.
+    /// Decides on admission and writes the decision down before it is told. `None`: the runner has
+    /// no open row.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
-    #[expect(clippy::too_many_arguments, reason = "the domain's decision depends on each of them, and on nothing else")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the domain's decision depends on each of them, and on nothing else"
+    )]
     pub async fn admit(
         &self,
         address: &RunnerAddress,
@@ -231,13 +308,18 @@ impl<S: Store> Ledger<S> {
         now: Timestamp,
     ) -> Result<Option<Admission>, LedgerError> {
         self.with_retries(TRIES, "admit a job", || async {
-            let Some(runner) = self.runner(address).await? else { return Ok(Attempt::Done(None)) };
+            let Some(runner) = self.runner(address).await? else {
+                return Ok(Attempt::Done(None));
+            };
             let admission = admit(&runner, pool, request, private, now);
             let after = match &admission {
                 Admission::Admitted(None) => return Ok(Attempt::Done(Some(admission))),
                 Admission::Admitted(Some(after)) | Admission::Refused(_, after) => after,
             };
-            Ok(or_conflict(self.store.commit(vec![put_runner(after)?]).await, admission)?.map(Some))
+            Ok(
+                or_conflict(self.store.commit(vec![put_runner(after)?]).await, admission)?
+                    .map(Some),
+            )
         })
         .await
     }

@@ -1,4 +1,5 @@
-//! The port to the table: the few things that the ledger needs of DynamoDB, with DynamoDB's promises and no more.
+//! The port to the table: the few things that the ledger needs of DynamoDB, with DynamoDB's
+//! promises and no more.
 
 use std::collections::HashMap;
 
@@ -45,8 +46,10 @@ impl Write {
     ///
     /// [`LedgerError::Corrupt`] if the value cannot be an item.
     pub fn put(key: Key, value: &impl Serialize, expect: Expect) -> Result<Self, LedgerError> {
-        let item =
-            serde_dynamo::to_item(value).map_err(|error| LedgerError::Corrupt { key: key.to_string(), problem: error.to_string() })?;
+        let item = serde_dynamo::to_item(value).map_err(|error| LedgerError::Corrupt {
+            key: key.to_string(),
+            problem: error.to_string(),
+        })?;
         Ok(Self::Put(key, item, expect))
     }
 
@@ -70,7 +73,11 @@ impl Write {
 /// Expects what was read: `rev` 0 stands for absent.
 #[must_use]
 pub fn unchanged(rev: u64) -> Expect {
-    if rev == 0 { Expect::Absent } else { Expect::Rev(rev) }
+    if rev == 0 {
+        Expect::Absent
+    } else {
+        Expect::Rev(rev)
+    }
 }
 
 /// Reads a value out of an item.
@@ -79,10 +86,14 @@ pub fn unchanged(rev: u64) -> Expect {
 ///
 /// [`LedgerError::Corrupt`] if the item has another form.
 pub fn read<T: DeserializeOwned>(key: &Key, item: Item) -> Result<T, LedgerError> {
-    serde_dynamo::from_item(item).map_err(|error| LedgerError::Corrupt { key: key.to_string(), problem: error.to_string() })
+    serde_dynamo::from_item(item).map_err(|error| LedgerError::Corrupt {
+        key: key.to_string(),
+        problem: error.to_string(),
+    })
 }
 
-/// Those of a list's items that can be read. Each of the others is logged: someone has to look at it, and the list goes on without it.
+/// Those of a list's items that can be read. Each of the others is logged: someone has to look at
+/// it, and the list goes on without it.
 pub(crate) fn readable<T: DeserializeOwned>(items: Vec<(Key, Item)>) -> Vec<T> {
     let read = |(key, item)| {
         read(&key, item).inspect_err(|problem: &LedgerError| tracing::error!(error = %problem, "an item of the table cannot be read: it is left out of the list")).ok()
@@ -109,8 +120,14 @@ pub struct StoreError {
     pub problem: String,
 }
 
-/// DynamoDB's codes for what no repetition changes. Source: Amazon DynamoDB developer guide, "Error handling with DynamoDB".
-const LASTING: [&str; 4] = ["AccessDeniedException", "ResourceNotFoundException", "UnrecognizedClientException", "ValidationException"];
+/// DynamoDB's codes for what no repetition changes. Source: Amazon DynamoDB developer guide, "Error
+/// handling with DynamoDB".
+const LASTING: [&str; 4] = [
+    "AccessDeniedException",
+    "ResourceNotFoundException",
+    "UnrecognizedClientException",
+    "ValidationException",
+];
 
 impl StoreError {
     /// True unless DynamoDB's code says that the same request will be refused again.
@@ -124,7 +141,8 @@ impl StoreError {
 /// Why a transaction was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
-    /// An item was not as expected, or another transaction was at it at the same moment. Nothing was written.
+    /// An item was not as expected, or another transaction was at it at the same moment. Nothing
+    /// was written.
     #[error("an item was changed by someone else")]
     Conflict,
     /// No answer, or none that tells: it may have been carried out.
@@ -138,17 +156,26 @@ pub trait Store: Send + Sync {
     /// One item, strongly consistent.
     async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError>;
 
-    /// Several items as of one moment (`TransactGetItems`, at most 100), in the order asked. A transaction under way on one of them is a conflict.
+    /// Several items as of one moment (`TransactGetItems`, at most 100), in the order asked. A
+    /// transaction under way on one of them is a conflict.
     async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, CommitError>;
 
-    /// Items of a partition whose sort key begins with `prefix`, after the sort key `after`, at most `limit`. Strongly
-    /// consistent item by item, but no snapshot: of a transaction that is being carried out it may show a part.
-    async fn query(&self, pk: &str, prefix: &str, after: Option<&str>, limit: Option<i32>) -> Result<Page, StoreError>;
+    /// Items of a partition whose sort key begins with `prefix`, after the sort key `after`, at
+    /// most `limit`. Strongly consistent item by item, but no snapshot: of a transaction that is
+    /// being carried out it may show a part.
+    async fn query(
+        &self,
+        pk: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: Option<i32>,
+    ) -> Result<Page, StoreError>;
 
     /// Carries out all writes or none (at most 100, each of another item).
     async fn commit(&self, writes: Vec<Write>) -> Result<(), CommitError>;
 
-    /// Waits a moment, different each time, before the `attempt`-th repetition of a change that met a conflict.
+    /// Waits a moment, different each time, before the `attempt`-th repetition of a change that met
+    /// a conflict.
     async fn pause(&self, attempt: u32);
 }
 
@@ -167,6 +194,8 @@ pub fn on_day(write: Write, closed: Timestamp) -> Write {
 /// The day of a time in UTC, as `2026-11-22`.
 #[must_use]
 pub fn day(at: Timestamp) -> String {
-    let written = DateTime::from_millis(at.millis()).fmt(Format::DateTime).unwrap_or_default();
+    let written = DateTime::from_millis(at.millis())
+        .fmt(Format::DateTime)
+        .unwrap_or_default();
     written.get(..10).unwrap_or_default().to_owned()
 }

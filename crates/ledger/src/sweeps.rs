@@ -29,12 +29,27 @@ impl<S: Store> Ledger<S> {
     pub async fn take_lease(&self, owner: &str, now: Timestamp) -> Result<bool, LedgerError> {
         let key = key::lease();
         let held: Option<Lease> = optional(&key, self.store.get(&key).await?)?;
-        if held.as_ref().is_some_and(|lease| lease.owner != owner && lease.until > now) {
+        if held
+            .as_ref()
+            .is_some_and(|lease| lease.owner != owner && lease.until > now)
+        {
             return Ok(false);
         }
         let rev = held.map_or(0, |lease| lease.rev);
-        let lease = Lease { rev: rev + 1, owner: owner.to_owned(), until: now.plus(timeouts::SWEEPER_LEASE) };
-        Ok(matches!(or_conflict(self.store.commit(vec![Write::put(key, &lease, unchanged(rev))?]).await, ())?, Attempt::Done(())))
+        let lease = Lease {
+            rev: rev + 1,
+            owner: owner.to_owned(),
+            until: now.plus(timeouts::SWEEPER_LEASE),
+        };
+        Ok(matches!(
+            or_conflict(
+                self.store
+                    .commit(vec![Write::put(key, &lease, unchanged(rev))?])
+                    .await,
+                ()
+            )?,
+            Attempt::Done(())
+        ))
     }
 
     /// Gives the lease back, so that the next sweep need not wait for it to run out.
@@ -46,7 +61,13 @@ impl<S: Store> Ledger<S> {
         let key = key::lease();
         let held: Option<Lease> = optional(&key, self.store.get(&key).await?)?;
         match held.filter(|lease| lease.owner == owner) {
-            Some(lease) => or_conflict(self.store.commit(vec![Write::Delete(key, Expect::Rev(lease.rev))]).await, ()).map(|_| ()),
+            Some(lease) => or_conflict(
+                self.store
+                    .commit(vec![Write::Delete(key, Expect::Rev(lease.rev))])
+                    .await,
+                (),
+            )
+            .map(|_| ()),
             None => Ok(()),
         }
     }
@@ -66,17 +87,37 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`].
     pub async fn put_pool_entry(&self, entry: &PoolEntry) -> Result<(), LedgerError> {
-        or_conflict(self.store.commit(vec![Write::put(key::pool_entry(&entry.name), entry, Expect::Any)?]).await, ()).map(|_| ())
+        or_conflict(
+            self.store
+                .commit(vec![Write::put(
+                    key::pool_entry(&entry.name),
+                    entry,
+                    Expect::Any,
+                )?])
+                .await,
+            (),
+        )
+        .map(|_| ())
     }
 
-    /// Forgets a pool that is gone and empty, its version with it, so that anyone who plans it next enters it in the list again. `false`: it was
-    /// planned since the look, and stays.
+    /// Forgets a pool that is gone and empty, its version with it, so that anyone who plans it next
+    /// enters it in the list again. `false`: it was planned since the look, and stays.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn forget_pool(&self, pool: &PoolName, meta: &PoolVersion) -> Result<bool, LedgerError> {
-        let writes = vec![Write::Delete(key::pool_entry(pool), Expect::Any), Write::Delete(key::meta(pool), unchanged(meta.rev))];
-        Ok(matches!(or_conflict(self.store.commit(writes).await, ())?, Attempt::Done(())))
+    pub async fn forget_pool(
+        &self,
+        pool: &PoolName,
+        meta: &PoolVersion,
+    ) -> Result<bool, LedgerError> {
+        let writes = vec![
+            Write::Delete(key::pool_entry(pool), Expect::Any),
+            Write::Delete(key::meta(pool), unchanged(meta.rev)),
+        ];
+        Ok(matches!(
+            or_conflict(self.store.commit(writes).await, ())?,
+            Attempt::Done(())
+        ))
     }
 }

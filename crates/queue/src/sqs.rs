@@ -27,7 +27,8 @@ impl SqsWakes {
 #[async_trait]
 impl Wakes for SqsWakes {
     async fn wake(&self, pool: &PoolName) -> Result<(), NotSent> {
-        // A fresh deduplication id: SQS swallows a repeated one for 5 minutes, and with it a wake for something new.
+        // A fresh deduplication id: SQS swallows a repeated one for 5 minutes, and with it a wake
+        // for something new.
         let sent = self
             .client
             .send_message()
@@ -39,7 +40,13 @@ impl Wakes for SqsWakes {
             .await;
         sent.map(drop).map_err(|error| {
             let request = error.request_id().unwrap_or("none").to_owned();
-            NotSent { pool: pool.clone(), reason: format!("SQS SendMessage, request {request}: {}", DisplayErrorContext(error)) }
+            NotSent {
+                pool: pool.clone(),
+                reason: format!(
+                    "SQS SendMessage, request {request}: {}",
+                    DisplayErrorContext(error)
+                ),
+            }
         })
     }
 }

@@ -12,7 +12,8 @@ pub struct Wake {
     pub pool: PoolName,
 }
 
-/// A message that is not a wake. It can never become one: who finds it drops it, with a line in the log.
+/// A message that is not a wake. It can never become one: who finds it drops it, with a line in the
+/// log.
 #[derive(Debug, thiserror::Error)]
 #[error("message {body:?} is not a wake")]
 pub struct InvalidWake {
@@ -30,7 +31,10 @@ impl Wake {
     ///
     /// [`InvalidWake`] if the text is not `{"pool": "<a pool's name>"}`.
     pub fn parse(body: &str) -> Result<Self, InvalidWake> {
-        serde_json::from_str(body).map_err(|source| InvalidWake { body: body.chars().take(200).collect(), source })
+        serde_json::from_str(body).map_err(|source| InvalidWake {
+            body: body.chars().take(200).collect(),
+            source,
+        })
     }
 
     /// The body of the message.
@@ -42,7 +46,8 @@ impl Wake {
     }
 }
 
-/// A wake that may not have reached the queue. Nothing is lost: the tick wakes every pool once a minute.
+/// A wake that may not have reached the queue. Nothing is lost: the tick wakes every pool once a
+/// minute.
 #[derive(Debug, thiserror::Error)]
 #[error("wake pool {pool}: {reason}")]
 pub struct NotSent {
@@ -69,14 +74,23 @@ mod tests {
 
     #[test]
     fn a_wake_is_read_back_and_is_what_serde_writes() {
-        let wake = Wake { pool: "linux-arm64".parse().unwrap() };
+        let wake = Wake {
+            pool: "linux-arm64".parse().unwrap(),
+        };
         assert_eq!(wake.to_body(), serde_json::to_string(&wake).unwrap());
         assert_eq!(Wake::parse(&wake.to_body()).unwrap(), wake);
     }
 
     #[test]
     fn anything_else_is_not_a_wake() {
-        for body in ["", "{}", "null", r#"{"pool":""}"#, r#"{"pool":"Linux"}"#, r#"{"pool":"linux","jobs":3}"#] {
+        for body in [
+            "",
+            "{}",
+            "null",
+            r#"{"pool":""}"#,
+            r#"{"pool":"Linux"}"#,
+            r#"{"pool":"linux","jobs":3}"#,
+        ] {
             assert!(Wake::parse(body).is_err(), "{body}");
         }
     }

@@ -1,6 +1,7 @@
 //! How functions speak, and what they never say.
 //!
-//! [`init`] makes `tracing` events lines of JSON on standard output, where Lambda picks them up; [`Secret`] holds what must not appear there.
+//! [`init`] makes `tracing` events lines of JSON on standard output, where Lambda picks them up;
+//! [`Secret`] holds what must not appear there.
 
 mod log;
 mod secret;

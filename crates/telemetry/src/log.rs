@@ -5,12 +5,15 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt as _;
 
-/// The variable that sets the level: `off`, `error`, `warn`, `info` (the default), `debug` or `trace`.
+/// The variable that sets the level: `off`, `error`, `warn`, `info` (the default), `debug` or
+/// `trace`.
 const LEVEL: &str = "MAYFLY_LOG";
 
-/// Sends `tracing` events to standard output from here on. Call it once, first thing in `main`; a later call changes nothing.
+/// Sends `tracing` events to standard output from here on. Call it once, first thing in `main`; a
+/// later call changes nothing.
 ///
-/// Just a level, no filter expressions: those would bring a regex engine into every function's start.
+/// Just a level, no filter expressions: those would bring a regex engine into every function's
+/// start.
 pub fn init() {
     let level = level(std::env::var(LEVEL).ok().as_deref());
     // Fails only if a subscriber is set already, and then that one stays.
@@ -19,20 +22,28 @@ pub fn init() {
 
 /// What the variable asks for; a word that is no level must not silence a function.
 fn level(word: Option<&str>) -> LevelFilter {
-    word.map(str::trim).filter(|word| !word.is_empty()).and_then(|word| word.parse().ok()).unwrap_or(LevelFilter::INFO)
+    word.map(str::trim)
+        .filter(|word| !word.is_empty())
+        .and_then(|word| word.parse().ok())
+        .unwrap_or(LevelFilter::INFO)
 }
 
 fn subscriber<W>(level: LevelFilter, writer: W) -> impl tracing::Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    // Below `info`, libraries write down whole requests and answers, a runner's registration among them.
-    // What a handler fails with the handlers log themselves, and Lambda counts it (`AWS/Lambda Errors`).
+    // Below `info`, libraries write down whole requests and answers, a runner's registration among
+    // them. What a handler fails with the handlers log themselves, and Lambda counts it
+    // (`AWS/Lambda Errors`).
     let targets = Targets::new()
         .with_target("mayfly", level)
         .with_target("lambda_runtime::layers::panic", LevelFilter::OFF)
         .with_default(level.min(LevelFilter::INFO));
-    let lines = fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(writer);
+    let lines = fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_span_list(false)
+        .with_writer(writer);
     tracing_subscriber::registry().with(targets).with(lines)
 }
 
@@ -66,21 +77,27 @@ mod tests {
 
     #[test]
     fn an_event_is_one_line_of_json_with_dotted_fields_beside_the_sentence() {
-        let text = logged(LevelFilter::INFO, || tracing::info!(job.id = 7, pool.name = "linux", "recorded the job"));
+        let text = logged(LevelFilter::INFO, || {
+            tracing::info!(job.id = 7, pool.name = "linux", "recorded the job")
+        });
         let line: serde_json::Value = serde_json::from_str(text.trim_end()).unwrap();
         assert_eq!(line["message"], "recorded the job");
         assert_eq!(line["job.id"], 7);
         assert_eq!(line["pool.name"], "linux");
         assert_eq!(line["level"], "INFO");
         assert!(line["timestamp"].is_string());
-        // By it our own errors are told from the libraries', which are not counted as what a person has to act on: the AWS SDK logs one for every 5xx.
+        // By it our own errors are told from the libraries', which are not counted as what a person
+        // has to act on: the AWS SDK logs one for every 5xx.
         assert!(line["target"].as_str().unwrap().starts_with("mayfly"));
         assert_eq!(text.lines().count(), 1);
     }
 
     #[test]
     fn lower_levels_are_silent() {
-        assert_eq!(logged(LevelFilter::WARN, || tracing::info!("nothing to see")), "");
+        assert_eq!(
+            logged(LevelFilter::WARN, || tracing::info!("nothing to see")),
+            ""
+        );
     }
 
     #[test]
@@ -90,7 +107,10 @@ mod tests {
             tracing::info!(target: "lambda_runtime", "news");
             tracing::trace!("our own");
         });
-        assert!(!text.contains("secret") && text.contains("news") && text.contains("our own"), "{text}");
+        assert!(
+            !text.contains("secret") && text.contains("news") && text.contains("our own"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -99,7 +119,10 @@ mod tests {
             tracing::error!(target: "lambda_runtime::layers::panic", "the handler's error");
             tracing::error!(target: "lambda_runtime", "the runtime's own");
         });
-        assert!(!text.contains("the handler's error") && text.contains("the runtime's own"), "{text}");
+        assert!(
+            !text.contains("the handler's error") && text.contains("the runtime's own"),
+            "{text}"
+        );
     }
 
     #[test]

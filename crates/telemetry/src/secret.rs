@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// A value that must not appear in a log, an error or an answer: it has no `Display` and no `Serialize`, and its `Debug` says nothing.
+/// A value that must not appear in a log, an error or an answer: it has no `Display` and no
+/// `Serialize`, and its `Debug` says nothing.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret<T>(T);
 

@@ -19,7 +19,8 @@ pub struct Event {
 }
 
 impl Event {
-    /// The runner's task that it is about. None for other events (the rule lets none through) and for tasks that are no runner's.
+    /// The runner's task that it is about. None for other events (the rule lets none through) and
+    /// for tasks that are no runner's.
     pub(crate) fn task(&self) -> anyhow::Result<Option<Task>> {
         if (self.source.as_str(), self.kind.as_str()) != ("aws.ecs", "ECS Task State Change") {
             tracing::warn!(

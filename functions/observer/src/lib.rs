@@ -1,6 +1,7 @@
 //! observer: writes down what ECS says of tasks, and wakes the pool when a runner is gone.
 //!
-//! Events may be lost, repeated and shuffled. What is recorded is ordered by the task's version, and sweeper asks ECS about what stays open for too long.
+//! Events may be lost, repeated and shuffled. What is recorded is ordered by the task's version,
+//! and sweeper asks ECS about what stays open for too long.
 
 mod event;
 mod ports;
@@ -33,8 +34,9 @@ impl<R: Records, F: StopTask, W: Wakes> Observer<R, F, W> {
     /// Takes one event.
     ///
     /// # Errors
-    /// If the event does not have the shape that AWS describes, the ledger did not take it, or a task that must go may still run. Lambda tries twice
-    /// more, after one and two minutes; after that sweeper finds out.
+    /// If the event does not have the shape that AWS describes, the ledger did not take it, or a
+    /// task that must go may still run. Lambda tries twice more, after one and two minutes; after
+    /// that sweeper finds out.
     pub async fn handle(&self, event: Event) -> anyhow::Result<()> {
         let handled = async {
             match event.task()? {
@@ -43,12 +45,21 @@ impl<R: Records, F: StopTask, W: Wakes> Observer<R, F, W> {
             }
         };
         // Lambda counts it, and an alarm hears of what lasts.
-        handled.await.inspect_err(|problem| warn!(error = format!("{problem:#}"), "could not handle an event: Lambda delivers it again"))
+        handled.await.inspect_err(|problem| {
+            warn!(
+                error = format!("{problem:#}"),
+                "could not handle an event: Lambda delivers it again"
+            )
+        })
     }
 
     async fn seen(&self, task: &Task) -> anyhow::Result<()> {
-        let news = self.records.task_seen(task, self.public_ip, (self.clock)()).await;
-        let news = news.with_context(|| format!("record task {} of runner {}", task.arn, task.address))?;
+        let news = self
+            .records
+            .task_seen(task, self.public_ip, (self.clock)())
+            .await;
+        let news =
+            news.with_context(|| format!("record task {} of runner {}", task.arn, task.address))?;
         info!(
             runner.id = %task.address.runner, pool.name = %task.address.pool, task.arn = %task.arn, task.status = ?task.status,
             task.version = task.version, closed = !news.wake.is_empty(), "task seen"
@@ -72,12 +83,16 @@ impl<R: Records, F: StopTask, W: Wakes> Observer<R, F, W> {
 
     async fn stop(&self, task: &Task, why: &str) -> anyhow::Result<()> {
         match self.ecs.stop(&task.arn, why).await {
-            Ok(()) => info!(runner.id = %task.address.runner, task.arn = %task.arn, reason = why, "task stopped"),
+            Ok(()) => {
+                info!(runner.id = %task.address.runner, task.arn = %task.arn, reason = why, "task stopped")
+            }
             // Another try would be told the same; sweeper has other ways.
             Err(refused @ (EcsError::Refused(_) | EcsError::Unexpected { .. })) => {
                 error!(runner.id = %task.address.runner, task.arn = %task.arn, reason = why, error = %refused, "could not stop a task that must end");
             }
-            Err(transient) => return Err(transient).with_context(|| format!("stop task {}", task.arn)),
+            Err(transient) => {
+                return Err(transient).with_context(|| format!("stop task {}", task.arn));
+            }
         }
         Ok(())
     }

@@ -11,16 +11,25 @@ use mayfly_queue::SqsWakes;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     mayfly_telemetry::init();
-    let (base, public_ip) =
-        environment::read(|variables| (FunctionEnv::read(variables), variables.text("MAYFLY_ASSIGN_PUBLIC_IP") == "ENABLED"))?;
+    let (base, public_ip) = environment::read(|variables| {
+        (
+            FunctionEnv::read(variables),
+            variables.text("MAYFLY_ASSIGN_PUBLIC_IP") == "ENABLED",
+        )
+    })?;
     let config = mayfly_config::aws::sdk_config()?;
     let observer = &Observer {
-        records: Ledger::new(Dynamo::new(aws_sdk_dynamodb::Client::new(&config), &base.table)),
+        records: Ledger::new(Dynamo::new(
+            aws_sdk_dynamodb::Client::new(&config),
+            &base.table,
+        )),
         ecs: Ecs::new(aws_sdk_ecs::Client::new(&config), base.cluster),
         wakes: SqsWakes::new(aws_sdk_sqs::Client::new(&config), base.wake_queue_url),
         public_ip,
         clock: Box::new(system_clock),
     };
-    lambda_runtime::run(service_fn(|event: LambdaEvent<Event>| async move { observer.handle(event.payload).await.map_err(Error::from) }))
-        .await
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Event>| async move {
+        observer.handle(event.payload).await.map_err(Error::from)
+    }))
+    .await
 }

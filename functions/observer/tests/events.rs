@@ -32,17 +32,32 @@ struct World {
 }
 
 impl Records for &World {
-    async fn task_seen(&self, task: &Task, public_ip: bool, now: Timestamp) -> Result<TaskUpdate, LedgerError> {
+    async fn task_seen(
+        &self,
+        task: &Task,
+        public_ip: bool,
+        now: Timestamp,
+    ) -> Result<TaskUpdate, LedgerError> {
         assert_eq!((public_ip, now), (true, NOW));
         self.seen.lock().unwrap().push(task.clone());
-        if self.ledger_fails { Err(LedgerError::Busy { tries: 5, what: "record news of a task" }) } else { Ok(self.news.clone()) }
+        if self.ledger_fails {
+            Err(LedgerError::Busy {
+                tries: 5,
+                what: "record news of a task",
+            })
+        } else {
+            Ok(self.news.clone())
+        }
     }
 }
 
 #[async_trait]
 impl StopTask for &World {
     async fn stop(&self, task: &TaskArn, reason: &str) -> Result<(), EcsError> {
-        self.stopped.lock().unwrap().push((task.clone(), reason.to_owned()));
+        self.stopped
+            .lock()
+            .unwrap()
+            .push((task.clone(), reason.to_owned()));
         self.stop_fails.map_or(Ok(()), |error| Err(error()))
     }
 }
@@ -51,14 +66,27 @@ impl StopTask for &World {
 impl Wakes for &World {
     async fn wake(&self, pool: &PoolName) -> Result<(), NotSent> {
         self.woken.lock().unwrap().push(pool.clone());
-        if self.queue_fails { Err(NotSent { pool: pool.clone(), reason: "throttled".to_owned() }) } else { Ok(()) }
+        if self.queue_fails {
+            Err(NotSent {
+                pool: pool.clone(),
+                reason: "throttled".to_owned(),
+            })
+        } else {
+            Ok(())
+        }
     }
 }
 
 impl World {
     async fn handle(&self, event: Value) -> anyhow::Result<()> {
         let event: Event = serde_json::from_value(event)?;
-        let observer = Observer { records: self, ecs: self, wakes: self, public_ip: true, clock: Box::new(|| NOW) };
+        let observer = Observer {
+            records: self,
+            ecs: self,
+            wakes: self,
+            public_ip: true,
+            clock: Box::new(|| NOW),
+        };
         observer.handle(event).await
     }
 
@@ -71,17 +99,25 @@ impl World {
 }
 
 fn event(name: &str) -> Value {
-    let path =
-        PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../../events/observer").join(name).with_extension("json");
+    let path = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap())
+        .join("../../events/observer")
+        .join(name)
+        .with_extension("json");
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
 fn closing() -> TaskUpdate {
-    TaskUpdate { wake: BTreeSet::from(["linux".parse().unwrap()]), ..TaskUpdate::default() }
+    TaskUpdate {
+        wake: BTreeSet::from(["linux".parse().unwrap()]),
+        ..TaskUpdate::default()
+    }
 }
 
 fn unwanted() -> TaskUpdate {
-    TaskUpdate { stop: Some(Reason::RunnerClosed), ..TaskUpdate::default() }
+    TaskUpdate {
+        stop: Some(Reason::RunnerClosed),
+        ..TaskUpdate::default()
+    }
 }
 
 #[tokio::test]
@@ -98,7 +134,11 @@ async fn every_event_file_is_a_task_of_ours() {
     ] {
         let world = World::default();
         world.handle(event(name)).await.unwrap();
-        assert_eq!((world.task().status, world.task().exit_code), (status, exit_code), "{name}");
+        assert_eq!(
+            (world.task().status, world.task().exit_code),
+            (status, exit_code),
+            "{name}"
+        );
     }
 }
 
@@ -108,20 +148,37 @@ async fn reasons_and_times_reach_the_ledger() {
     world.handle(event("stopped-pull")).await.unwrap();
     let task = world.task();
     assert_eq!(task.stop_code.as_deref(), Some("TaskFailedToStart"));
-    assert!(task.container_reason.unwrap().starts_with("CannotPullContainerError"));
-    assert!(task.timeline.created < task.timeline.pull_started && task.timeline.pull_started < task.timeline.stopped);
+    assert!(
+        task.container_reason
+            .unwrap()
+            .starts_with("CannotPullContainerError")
+    );
+    assert!(
+        task.timeline.created < task.timeline.pull_started
+            && task.timeline.pull_started < task.timeline.stopped
+    );
 }
 
 #[tokio::test]
 async fn a_closed_runner_wakes_its_pool() {
-    let world = World { news: closing(), ..World::default() };
+    let world = World {
+        news: closing(),
+        ..World::default()
+    };
     world.handle(event("stopped")).await.unwrap();
-    assert_eq!(*world.woken.lock().unwrap(), ["linux".parse::<PoolName>().unwrap()]);
+    assert_eq!(
+        *world.woken.lock().unwrap(),
+        ["linux".parse::<PoolName>().unwrap()]
+    );
 }
 
 #[tokio::test]
 async fn a_wake_that_was_not_sent_is_left_to_the_tick() {
-    let world = World { news: closing(), queue_fails: true, ..World::default() };
+    let world = World {
+        news: closing(),
+        queue_fails: true,
+        ..World::default()
+    };
     assert!(world.handle(event("stopped")).await.is_ok());
 }
 
@@ -134,24 +191,43 @@ async fn news_that_change_nothing_wake_and_stop_nobody() {
 
 #[tokio::test]
 async fn a_task_whose_runner_is_closed_is_stopped() {
-    let world = World { news: unwanted(), ..World::default() };
+    let world = World {
+        news: unwanted(),
+        ..World::default()
+    };
     world.handle(event("running")).await.unwrap();
     let stopped = world.stopped.lock().unwrap().clone();
-    assert_eq!(stopped, [(world.task().arn, "its runner is closed".to_owned())]);
+    assert_eq!(
+        stopped,
+        [(world.task().arn, "its runner is closed".to_owned())]
+    );
 }
 
 #[tokio::test]
 async fn a_stop_that_ecs_refuses_is_not_repeated() {
-    let refused = || EcsError::Unexpected { operation: "StopTask", what: "nonsense".to_owned() };
-    let world = World { news: unwanted(), stop_fails: Some(refused), ..World::default() };
+    let refused = || EcsError::Unexpected {
+        operation: "StopTask",
+        what: "nonsense".to_owned(),
+    };
+    let world = World {
+        news: unwanted(),
+        stop_fails: Some(refused),
+        ..World::default()
+    };
     assert!(world.handle(event("running")).await.is_ok());
 }
 
 #[tokio::test]
 async fn an_event_that_the_ledger_did_not_take_comes_back() {
-    let world = World { ledger_fails: true, ..World::default() };
+    let world = World {
+        ledger_fails: true,
+        ..World::default()
+    };
     let problem = world.handle(event("stopped")).await.unwrap_err();
-    assert!(format!("{problem:#}").contains("record task arn:aws:ecs:"), "{problem:#}");
+    assert!(
+        format!("{problem:#}").contains("record task arn:aws:ecs:"),
+        "{problem:#}"
+    );
 }
 
 #[tokio::test]
@@ -172,5 +248,8 @@ async fn an_event_of_a_wrong_shape_is_an_error_with_its_path() {
     let mut wrong = event("stopped");
     wrong["detail"]["containers"][0]["exitCode"] = json!("0");
     let problem = World::default().handle(wrong).await.unwrap_err();
-    assert!(format!("{problem:#}").contains("containers[0].exitCode"), "{problem:#}");
+    assert!(
+        format!("{problem:#}").contains("containers[0].exitCode"),
+        "{problem:#}"
+    );
 }

@@ -18,7 +18,11 @@ use crate::answer::Answer;
 use crate::{GitHub, Registrar};
 
 impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
-    pub(crate) async fn admission(&self, caller: &Caller, request: &AdmissionRequest) -> anyhow::Result<Answer> {
+    pub(crate) async fn admission(
+        &self,
+        caller: &Caller,
+        request: &AdmissionRequest,
+    ) -> anyhow::Result<Answer> {
         let by = Instant::now() + timeouts::GITHUB_BUDGET;
         let address: RunnerAddress = match request.runner.parse() {
             Ok(address) => address,
@@ -28,25 +32,41 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             Ok(runner) => runner,
             Err(answer) => return Ok(answer),
         };
-        // Whatever a job does with its runner's right to ask: what is decided costs one read, and no call to GitHub.
+        // Whatever a job does with its runner's right to ask: what is decided costs one read, and
+        // no call to GitHub.
         if let Some(decided) = decided(&runner, request) {
-            return Ok(decided.map_or_else(|why| Answer::not_admitted(&why.to_string()), |()| Answer::admitted()));
+            return Ok(decided.map_or_else(
+                |why| Answer::not_admitted(&why.to_string()),
+                |()| Answer::admitted(),
+            ));
         }
         let mut pools = self.settings.pools().await.context("read the pools file")?;
         if pools.get(&runner.pool).is_none() {
             // It may have been applied a moment ago, with rules that this job has to meet.
-            pools = self.settings.refresh_pools().await.context("read the pools file again")?;
+            pools = self
+                .settings
+                .refresh_pools()
+                .await
+                .context("read the pools file again")?;
         }
         let reserved = match runner.reserved {
             Some(job) => self.ledger.job(job).await?,
             None => None,
         };
         let pool = pools.get(&runner.pool);
-        let private = self.private(&runner, pool, reserved.as_ref(), (request, by)).await?;
-        let Some(admission) = self.ledger.admit(&address, pool, request, private, self.now()).await? else {
+        let private = self
+            .private(&runner, pool, reserved.as_ref(), (request, by))
+            .await?;
+        let Some(admission) = self
+            .ledger
+            .admit(&address, pool, request, private, self.now())
+            .await?
+        else {
             return Ok(Answer::refused("this runner is closed"));
         };
-        let own = reserved.is_some_and(|job| (job.run, job.attempt) == (RunId(request.run_id), request.run_attempt));
+        let own = reserved.is_some_and(|job| {
+            (job.run, job.attempt) == (RunId(request.run_id), request.run_attempt)
+        });
         match admission {
             Admission::Admitted(changed) => {
                 info!(runner.id = %runner.id, run.id = request.run_id, repository = request.repository, "admitted");
@@ -63,8 +83,8 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         }
     }
 
-    /// Whether the job's repository is private, where that matters: by the record of the job that the runner was registered for, if it
-    /// is the same repository, else by asking GitHub.
+    /// Whether the job's repository is private, where that matters: by the record of the job that
+    /// the runner was registered for, if it is the same repository, else by asking GitHub.
     async fn private(
         &self,
         runner: &Runner,
@@ -79,9 +99,14 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         if let Some(job) = reserved.filter(|job| job.repository.id == id) {
             return Ok(Some(job.repository.private));
         }
-        let Some(target) = runner.target.as_ref() else { return Ok(None) };
+        let Some(target) = runner.target.as_ref() else {
+            return Ok(None);
+        };
         let github = &self.deps.github;
-        github.private(target.installation, id, &request.repository, by).await.context("ask GitHub whether the repository is private")
+        github
+            .private(target.installation, id, &request.repository, by)
+            .await
+            .context("ask GitHub whether the repository is private")
     }
 
     /// The job that the runner was meant for needs another runner.

@@ -24,25 +24,47 @@ pub struct Answer {
 impl std::fmt::Debug for Answer {
     /// The body may be a registration.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Answer").field("status", &self.status_code).finish_non_exhaustive()
+        f.debug_struct("Answer")
+            .field("status", &self.status_code)
+            .finish_non_exhaustive()
     }
 }
 
 impl Answer {
     fn new(status_code: u16, body: &serde_json::Value) -> Self {
-        let headers =
-            [("x-mayfly", "1".to_owned()), ("content-type", "application/json".to_owned()), ("cache-control", "no-store".to_owned())];
-        Self { status_code, headers: headers.into(), body: body.to_string(), is_base64_encoded: false, text: None }
+        let headers = [
+            ("x-mayfly", "1".to_owned()),
+            ("content-type", "application/json".to_owned()),
+            ("cache-control", "no-store".to_owned()),
+        ];
+        Self {
+            status_code,
+            headers: headers.into(),
+            body: body.to_string(),
+            is_base64_encoded: false,
+            text: None,
+        }
     }
 
     fn retry_after(mut self, wait: Duration) -> Self {
-        self.headers.insert("retry-after", wait.as_secs().clamp(1, timeouts::POLL_MAX.as_secs()).to_string());
+        self.headers.insert(
+            "retry-after",
+            wait.as_secs()
+                .clamp(1, timeouts::POLL_MAX.as_secs())
+                .to_string(),
+        );
         self
     }
 
     /// 200: the registration, handed out once.
     pub(crate) fn registered(jit_config: &str, runner_name: &str) -> Self {
-        Self { text: Some(jit_config.to_owned()), ..Self::new(200, &json!({ "jit_config": jit_config, "runner_name": runner_name })) }
+        Self {
+            text: Some(jit_config.to_owned()),
+            ..Self::new(
+                200,
+                &json!({ "jit_config": jit_config, "runner_name": runner_name }),
+            )
+        }
     }
 
     /// 202: nothing to do now.
@@ -70,12 +92,18 @@ impl Answer {
 
     /// 404: no such route.
     pub(crate) fn not_found(route: &str) -> Self {
-        Self::new(404, &json!({ "outcome": "refused", "reason": format!("there is no {route} here") }))
+        Self::new(
+            404,
+            &json!({ "outcome": "refused", "reason": format!("there is no {route} here") }),
+        )
     }
 
     /// 409: has its registration already.
     pub(crate) fn has_registered() -> Self {
-        Self::new(409, &json!({ "outcome": "refused", "reason": "a registration is handed out once" }))
+        Self::new(
+            409,
+            &json!({ "outcome": "refused", "reason": "a registration is handed out once" }),
+        )
     }
 
     /// 503: ask again.
@@ -97,7 +125,8 @@ impl Answer {
     pub(crate) fn shaped(mut self, text: bool) -> Self {
         if let Some(jit_config) = self.text.take().filter(|_| text) {
             self.body = jit_config;
-            self.headers.insert("content-type", "text/plain; charset=utf-8".to_owned());
+            self.headers
+                .insert("content-type", "text/plain; charset=utf-8".to_owned());
         }
         self
     }

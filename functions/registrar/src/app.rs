@@ -12,7 +12,15 @@ pub struct AppFromSettings(pub Arc<Settings>);
 #[async_trait]
 impl AppCredentials for AppFromSettings {
     async fn app_key(&self) -> Result<AppKey, CredentialsUnavailable> {
-        let app = self.0.github_app().await.map_err(|problem| CredentialsUnavailable(problem.to_string()))?;
-        Ok(AppKey { app_id: app.id, private_key: Secret::new(app.private_key.expose().as_str()), url: app.url.clone() })
+        let app = self
+            .0
+            .github_app()
+            .await
+            .map_err(|problem| CredentialsUnavailable(problem.to_string()))?;
+        Ok(AppKey {
+            app_id: app.id,
+            private_key: Secret::new(app.private_key.expose().as_str()),
+            url: app.url.clone(),
+        })
     }
 }

@@ -59,11 +59,13 @@ pub struct Registrar<S, F, G, W> {
     ledger: Ledger<S>,
     settings: Arc<Settings>,
     deps: Deps<F, G, W>,
-    /// When this process last found no job of a pool, for runners of a size, that need not wait for GitHub, and until when it has to.
+    /// When this process last found no job of a pool, for runners of a size, that need not wait for
+    /// GitHub, and until when it has to.
     in_vain: Mutex<BTreeMap<(PoolName, Size), (Timestamp, Timestamp)>>,
 }
 
-/// How long a runner waits whose row does not know its task yet: scaler writes the ARN right after the task was started.
+/// How long a runner waits whose row does not know its task yet: scaler writes the ARN right after
+/// the task was started.
 const NO_ARN_RETRY: Duration = Duration::from_secs(2);
 
 /// How long a runner waits when others were at the same rows.
@@ -74,7 +76,10 @@ const FAILURE_RETRY: Duration = Duration::from_secs(10);
 
 /// True if another try may not meet it. Of a failure that is not known the worst is thought.
 fn passes(problem: &anyhow::Error) -> bool {
-    match (problem.downcast_ref::<LedgerError>(), problem.downcast_ref::<SettingsError>()) {
+    match (
+        problem.downcast_ref::<LedgerError>(),
+        problem.downcast_ref::<SettingsError>(),
+    ) {
         (Some(error), _) => error.is_transient(),
         (None, Some(error)) => error.is_transient(),
         (None, None) => false,
@@ -84,7 +89,12 @@ fn passes(problem: &anyhow::Error) -> bool {
 impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
     /// A registrar over these.
     pub fn new(ledger: Ledger<S>, settings: Arc<Settings>, deps: Deps<F, G, W>) -> Self {
-        Self { ledger, settings, deps, in_vain: Mutex::default() }
+        Self {
+            ledger,
+            settings,
+            deps,
+            in_vain: Mutex::default(),
+        }
     }
 
     fn now(&self) -> Timestamp {
@@ -104,17 +114,28 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         };
         let answered = timeout(timeouts::REGISTRAR_ANSWERS, async {
             match asked {
-                ParsedRequest::Registration { caller, runner, text } => {
-                    self.registration(&caller, &runner).await.map(|answer| answer.shaped(text))
+                ParsedRequest::Registration {
+                    caller,
+                    runner,
+                    text,
+                } => self
+                    .registration(&caller, &runner)
+                    .await
+                    .map(|answer| answer.shaped(text)),
+                ParsedRequest::Admission { caller, request } => {
+                    self.admission(&caller, &request).await
                 }
-                ParsedRequest::Admission { caller, request } => self.admission(&caller, &request).await,
             }
         });
         match answered.await {
             Ok(answered) => answered.unwrap_or_else(|problem| self.failed(&problem)),
-            // As if this process had died: what was under way may have been done, and the runner asks again.
+            // As if this process had died: what was under way may have been done, and the runner
+            // asks again.
             Err(_) => {
-                warn!("no answer from AWS or GitHub within {} s: asked to come again", timeouts::REGISTRAR_ANSWERS.as_secs());
+                warn!(
+                    "no answer from AWS or GitHub within {} s: asked to come again",
+                    timeouts::REGISTRAR_ANSWERS.as_secs()
+                );
                 Answer::later(FAILURE_RETRY, "mayfly cannot answer now")
             }
         }
@@ -123,19 +144,32 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
     /// A failure that another try may not meet.
     fn failed(&self, problem: &anyhow::Error) -> Answer {
         if let Some(LedgerError::Busy { .. }) = problem.downcast_ref() {
-            warn!(error = format!("{problem:#}"), "told the runner to ask again");
+            warn!(
+                error = format!("{problem:#}"),
+                "told the runner to ask again"
+            );
             return Answer::later(BUSY_RETRY, "the ledger is busy");
         }
         if passes(problem) {
-            warn!(error = format!("{problem:#}"), "told the runner to ask again");
+            warn!(
+                error = format!("{problem:#}"),
+                "told the runner to ask again"
+            );
         } else {
-            error!(error = format!("{problem:#}"), "told the runner to ask again: a person has to act");
+            error!(
+                error = format!("{problem:#}"),
+                "told the runner to ask again: a person has to act"
+            );
         }
         Answer::later(FAILURE_RETRY, "mayfly cannot answer now")
     }
 
     /// The caller's runner, if it is the one it says; else the answer it gets.
-    async fn identified(&self, caller: &Caller, address: &RunnerAddress) -> anyhow::Result<Result<Runner, Answer>> {
+    async fn identified(
+        &self,
+        caller: &Caller,
+        address: &RunnerAddress,
+    ) -> anyhow::Result<Result<Runner, Answer>> {
         let stranger = || {
             warn!(runner.address = %address, caller.role, caller.session, "refused: the caller is not this runner's task");
             Ok(Err(Answer::refused("not this runner's task")))
@@ -147,17 +181,27 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             Identity::Proven => Ok(Ok(runner)),
             Identity::Stranger => stranger(),
             Identity::NoArnYet => match self.adopted(caller, &runner).await? {
-                Some(runner) if identify(&runner, caller, &self.deps.account, &self.deps.cluster) == Identity::Proven => Ok(Ok(runner)),
+                Some(runner)
+                    if identify(&runner, caller, &self.deps.account, &self.deps.cluster)
+                        == Identity::Proven =>
+                {
+                    Ok(Ok(runner))
+                }
                 Some(_) => stranger(),
-                None => Ok(Err(Answer::later(NO_ARN_RETRY, "this runner's task is not written down yet"))),
+                None => Ok(Err(Answer::later(
+                    NO_ARN_RETRY,
+                    "this runner's task is not written down yet",
+                ))),
             },
         }
     }
 
-    /// The runner with its task, if ECS says that the caller's task was started for it. The caller's word would let any task of
-    /// the role take any row that has no task yet.
+    /// The runner with its task, if ECS says that the caller's task was started for it. The
+    /// caller's word would let any task of the role take any row that has no task yet.
     async fn adopted(&self, caller: &Caller, runner: &Runner) -> anyhow::Result<Option<Runner>> {
-        let Some((prefix, cluster)) = self.deps.cluster.split_once(":cluster/") else { return Ok(None) };
+        let Some((prefix, cluster)) = self.deps.cluster.split_once(":cluster/") else {
+            return Ok(None);
+        };
         let arn = TaskArn(format!("{prefix}:task/{cluster}/{}", caller.session));
         let described = match self.deps.tasks.describe(std::slice::from_ref(&arn)).await {
             Ok(described) => described,
@@ -167,14 +211,20 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             }
         };
         let alive_and_its = |described: &Described| match described {
-            Described::Task(task) => task.arn == arn && task.address == runner.address() && task.status != TaskStatus::Stopped,
+            Described::Task(task) => {
+                task.arn == arn
+                    && task.address == runner.address()
+                    && task.status != TaskStatus::Stopped
+            }
             Described::Foreign(_) | Described::Missing(_) => false,
         };
         if !described.iter().any(alive_and_its) {
             return Ok(None);
         }
         // A stop mark is told to the runner when its turn is decided.
-        self.ledger.launched(&runner.address(), &arn, self.now()).await?;
+        self.ledger
+            .launched(&runner.address(), &arn, self.now())
+            .await?;
         Ok(self.ledger.runner(&runner.address()).await?)
     }
 }

@@ -15,11 +15,27 @@ use mayfly_registrar::{AppFromSettings, Deps, Event, Registrar};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     mayfly_telemetry::init();
-    let (base, app) = environment::read(|variables| (FunctionEnv::read(variables), environment::app_parameter(variables)))?;
+    let (base, app) = environment::read(|variables| {
+        (
+            FunctionEnv::read(variables),
+            environment::app_parameter(variables),
+        )
+    })?;
     let config = mayfly_config::aws::sdk_config()?;
-    let ledger = Ledger::new(Dynamo::new(aws_sdk_dynamodb::Client::new(&config), &base.table));
-    let parameters = Parameters { pools: Some(base.pools_parameter), github_app: Some(app), ..Parameters::default() };
-    let settings = Arc::new(Settings::new(Ssm::new(aws_sdk_ssm::Client::new(&config)), parameters, Box::new(system_clock)));
+    let ledger = Ledger::new(Dynamo::new(
+        aws_sdk_dynamodb::Client::new(&config),
+        &base.table,
+    ));
+    let parameters = Parameters {
+        pools: Some(base.pools_parameter),
+        github_app: Some(app),
+        ..Parameters::default()
+    };
+    let settings = Arc::new(Settings::new(
+        Ssm::new(aws_sdk_ssm::Client::new(&config)),
+        parameters,
+        Box::new(system_clock),
+    ));
     let deps = Deps {
         tasks: Ecs::new(aws_sdk_ecs::Client::new(&config), base.cluster.clone()),
         github: Github::new(AppFromSettings(Arc::clone(&settings)), system_clock),
@@ -29,8 +45,8 @@ async fn main() -> Result<(), Error> {
         clock: Box::new(system_clock),
     };
     let registrar = &Registrar::new(ledger, settings, deps);
-    lambda_runtime::run(service_fn(
-        |event: LambdaEvent<Event>| async move { Ok::<_, Error>(Box::pin(registrar.handle(event.payload)).await) },
-    ))
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Event>| async move {
+        Ok::<_, Error>(Box::pin(registrar.handle(event.payload)).await)
+    }))
     .await
 }

@@ -12,7 +12,9 @@ use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::start_health::PoolHealth;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::model::timeouts;
-use mayfly_domain::transitions::registration::{Caller, RegistrationStep, ask_again, candidate_order, registration_step};
+use mayfly_domain::transitions::registration::{
+    Caller, RegistrationStep, ask_again, candidate_order, registration_step,
+};
 use mayfly_ecs::DescribeTasks;
 use mayfly_github::{Call, RegisterError, Registration};
 use mayfly_ledger::Store;
@@ -24,17 +26,20 @@ use tracing::{error, info, warn};
 use crate::answer::Answer;
 use crate::{BUSY_RETRY, FAILURE_RETRY, GitHub, Registrar};
 
-/// Most jobs that GitHub may refuse for good in one request before the runner is told to come again.
+/// Most jobs that GitHub may refuse for good in one request before the runner is told to come
+/// again.
 const MOST_REFUSALS: u32 = 3;
 
-/// That all jobs of a pool which a runner could be given have to wait for GitHub is believed for so long.
+/// That all jobs of a pool which a runner could be given have to wait for GitHub is believed for so
+/// long.
 const IN_VAIN: Duration = Duration::from_secs(10);
 
 /// What is done after one try to register.
 enum Next {
     /// That is the answer.
     Answer(Answer),
-    /// The job was refused for good: the runner as it is now, for another one; not of the same repository if GitHub refuses every runner for that.
+    /// The job was refused for good: the runner as it is now, for another one; not of the same
+    /// repository if GitHub refuses every runner for that.
     Again(Box<Runner>, bool),
 }
 
@@ -50,7 +55,11 @@ struct Round {
 }
 
 impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
-    pub(crate) async fn registration(&self, caller: &Caller, address: &RunnerAddress) -> anyhow::Result<Answer> {
+    pub(crate) async fn registration(
+        &self,
+        caller: &Caller,
+        address: &RunnerAddress,
+    ) -> anyhow::Result<Answer> {
         let by = Instant::now() + timeouts::GITHUB_BUDGET;
         let runner = match self.identified(caller, address).await? {
             Ok(runner) => runner,
@@ -64,25 +73,53 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         self.serve(runner, health, &pools, by).await
     }
 
-    /// Tries the jobs that fit, until one is registered for, or none is left, or the time is up. The runner's own job first; the
-    /// others only if that one is not to be had, or its installation has to wait.
-    async fn serve(&self, runner: Runner, health: Option<PoolHealth>, pools: &Arc<Pools>, by: Instant) -> anyhow::Result<Answer> {
+    /// Tries the jobs that fit, until one is registered for, or none is left, or the time is up.
+    /// The runner's own job first; the others only if that one is not to be had, or its
+    /// installation has to wait.
+    async fn serve(
+        &self,
+        runner: Runner,
+        health: Option<PoolHealth>,
+        pools: &Arc<Pools>,
+        by: Instant,
+    ) -> anyhow::Result<Answer> {
         let pool = pools.get(&runner.pool);
-        let choice = Candidates::of(pool.and_then(|pool| pool.max_per_repository), pool.map_or(0, |pool| pool.max));
-        let mut round = Round { runner, health, choice, refusals: 0, refused: BTreeSet::new() };
-        let own = self.ledger.own_job(&round.runner, &mut round.choice, self.now()).await?;
+        let choice = Candidates::of(
+            pool.and_then(|pool| pool.max_per_repository),
+            pool.map_or(0, |pool| pool.max),
+        );
+        let mut round = Round {
+            runner,
+            health,
+            choice,
+            refusals: 0,
+            refused: BTreeSet::new(),
+        };
+        let own = self
+            .ledger
+            .own_job(&round.runner, &mut round.choice, self.now())
+            .await?;
         let has_own = own.is_some();
-        if let Some(answer) = self.try_jobs(&mut round, own.into_iter().collect(), by).await? {
+        if let Some(answer) = self
+            .try_jobs(&mut round, own.into_iter().collect(), by)
+            .await?
+        {
             return Ok(answer);
         }
         if !has_own || round.refusals > 0 {
-            let jobs = candidate_order(&round.runner, self.others(&round.runner, &mut round.choice).await?);
+            let jobs = candidate_order(
+                &round.runner,
+                self.others(&round.runner, &mut round.choice).await?,
+            );
             if let Some(answer) = self.try_jobs(&mut round, jobs, by).await? {
                 return Ok(answer);
             }
         }
         // Whatever the answer, the runner was heard of: a silent one is taken for dead.
-        let parked = self.ledger.park(&round.runner, round.health.as_ref(), self.now()).await?;
+        let parked = self
+            .ledger
+            .park(&round.runner, round.health.as_ref(), self.now())
+            .await?;
         Ok(match (parked, round.choice.limited(self.now())) {
             (None, _) => Answer::later(BUSY_RETRY, "this runner's row has just changed"),
             (Some(row), Some(wait)) => told_to_wait(&row, wait, self.now()),
@@ -90,12 +127,23 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         })
     }
 
-    /// Jobs besides the runner's own. Once GitHub tells an installation to wait, each of its runners comes here again and again, and most often all that
-    /// waits is of that installation: what one of them has found out holds for the others for a moment.
-    async fn others(&self, runner: &Runner, choice: &mut Candidates) -> anyhow::Result<Vec<WaitingJob>> {
+    /// Jobs besides the runner's own. Once GitHub tells an installation to wait, each of its
+    /// runners comes here again and again, and most often all that waits is of that installation:
+    /// what one of them has found out holds for the others for a moment.
+    async fn others(
+        &self,
+        runner: &Runner,
+        choice: &mut Candidates,
+    ) -> anyhow::Result<Vec<WaitingJob>> {
         let (key, now) = ((runner.pool.clone(), runner.size), self.now());
-        let known = self.in_vain.lock().ok().and_then(|found| found.get(&key).copied());
-        if let Some((_, until)) = known.filter(|(at, until)| now.since(*at) < IN_VAIN && *until > now) {
+        let known = self
+            .in_vain
+            .lock()
+            .ok()
+            .and_then(|found| found.get(&key).copied());
+        if let Some((_, until)) =
+            known.filter(|(at, until)| now.since(*at) < IN_VAIN && *until > now)
+        {
             choice.all_wait(until);
             return Ok(Vec::new());
         }
@@ -109,17 +157,32 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         Ok(jobs)
     }
 
-    async fn try_jobs(&self, round: &mut Round, jobs: Vec<WaitingJob>, by: Instant) -> anyhow::Result<Option<Answer>> {
+    async fn try_jobs(
+        &self,
+        round: &mut Round,
+        jobs: Vec<WaitingJob>,
+        by: Instant,
+    ) -> anyhow::Result<Option<Answer>> {
         for job in jobs {
             let place = (job.installation, job.repository);
             if round.refused.contains(&place) {
                 continue;
             }
             let version = round.choice.version(&round.runner, &job);
-            let beside = ReservationWrites { health: round.health.as_ref(), version };
-            let Some(reservation) = self.ledger.reserve(&round.runner, &job, beside, self.now()).await? else {
+            let beside = ReservationWrites {
+                health: round.health.as_ref(),
+                version,
+            };
+            let Some(reservation) = self
+                .ledger
+                .reserve(&round.runner, &job, beside, self.now())
+                .await?
+            else {
                 if version.is_some() {
-                    return Ok(Some(Answer::later(BUSY_RETRY, "other runners of the pool were given jobs at the same time")));
+                    return Ok(Some(Answer::later(
+                        BUSY_RETRY,
+                        "other runners of the pool were given jobs at the same time",
+                    )));
                 }
                 // Someone was at the job, or at this runner.
                 let Some(row) = self.ledger.runner(&round.runner.address()).await? else {
@@ -142,18 +205,25 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
                 }
             }
             if round.refusals >= MOST_REFUSALS || Instant::now() >= by {
-                return Ok(Some(Answer::later(BUSY_RETRY, "GitHub refused several jobs, others are tried next")));
+                return Ok(Some(Answer::later(
+                    BUSY_RETRY,
+                    "GitHub refused several jobs, others are tried next",
+                )));
             }
         }
         Ok(None)
     }
 
-    /// Asks GitHub for a registration, and writes down what comes of it before anyone else hears of it.
+    /// Asks GitHub for a registration, and writes down what comes of it before anyone else hears of
+    /// it.
     async fn register(&self, reservation: Reservation, by: Instant) -> anyhow::Result<Next> {
         let github = &self.deps.github;
         let runner = &reservation.runner;
         let Some(target) = &runner.target else {
-            return Ok(Next::Answer(Answer::later(FAILURE_RETRY, "the job's record is incomplete")));
+            return Ok(Next::Answer(Answer::later(
+                FAILURE_RETRY,
+                "the job's record is incomplete",
+            )));
         };
         match github.register(target, &runner.name(), by).await {
             Ok(registration) => {
@@ -169,34 +239,69 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         }
     }
 
-    async fn hand_out(&self, runner: &Runner, registration: &Registration) -> anyhow::Result<Answer> {
-        if !self.ledger.registered(runner, registration.id, self.now()).await.context("mark the runner registered")? {
-            // Another request of the same runner minted after this one; what GitHub made here was never handed out, and GitHub removes it after a day.
+    async fn hand_out(
+        &self,
+        runner: &Runner,
+        registration: &Registration,
+    ) -> anyhow::Result<Answer> {
+        if !self
+            .ledger
+            .registered(runner, registration.id, self.now())
+            .await
+            .context("mark the runner registered")?
+        {
+            // Another request of the same runner minted after this one; what GitHub made here was
+            // never handed out, and GitHub removes it after a day.
             warn!(runner.id = %runner.id, github.runner.id = %registration.id, "a registration came too late and is not handed out");
-            return Ok(Answer::later(BUSY_RETRY, "this runner's row has just changed"));
+            return Ok(Answer::later(
+                BUSY_RETRY,
+                "this runner's row has just changed",
+            ));
         }
         info!(runner.id = %runner.id, pool.name = %runner.pool, job.id = ?runner.reserved, github.runner.id = %registration.id, "registered");
-        Ok(Answer::registered(registration.jit_config.expose(), &runner.name().to_string()))
+        Ok(Answer::registered(
+            registration.jit_config.expose(),
+            &runner.name().to_string(),
+        ))
     }
 
-    async fn not_registered(&self, reservation: &Reservation, problem: RegisterError) -> anyhow::Result<Next> {
+    async fn not_registered(
+        &self,
+        reservation: &Reservation,
+        problem: RegisterError,
+    ) -> anyhow::Result<Next> {
         let (runner, job) = (&reservation.runner, reservation.job.id);
         let now = self.now();
         let later = |wait, why| Ok(Next::Answer(Answer::later(wait, why)));
         match problem {
-            RegisterError::RefusedForGood { status, everywhere, message, call } => {
+            RegisterError::RefusedForGood {
+                status,
+                everywhere,
+                message,
+                call,
+            } => {
                 warn!(runner.id = %runner.id, job.id = %job, http.status = status, call = %call, error = %message, "GitHub refuses a runner for the job");
-                let freed = self.ledger.refused(reservation, (&message, everywhere), now).await?;
-                Ok(freed.map_or_else(changed_meanwhile, |runner| Next::Again(Box::new(runner), everywhere)))
+                let freed = self
+                    .ledger
+                    .refused(reservation, (&message, everywhere), now)
+                    .await?;
+                Ok(freed.map_or_else(changed_meanwhile, |runner| {
+                    Next::Again(Box::new(runner), everywhere)
+                }))
             }
-            RegisterError::RateLimited { until, message, call } => {
+            RegisterError::RateLimited {
+                until,
+                message,
+                call,
+            } => {
                 let installation = reservation.job.installation;
                 warn!(installation.id = %installation, call = %call, error = %message, "GitHub tells the installation to wait");
                 self.ledger.limited(installation, until).await?;
                 self.ledger.unregistered(runner, &message, now).await?;
                 Ok(Next::Answer(told_to_wait(runner, until.since(now), now)))
             }
-            // A name that is taken is one that this runner never used before: only an answer that got lost explains it. The next name is free.
+            // A name that is taken is one that this runner never used before: only an answer that
+            // got lost explains it. The next name is free.
             RegisterError::Conflict { message, call } | RegisterError::Unsure { message, call } => {
                 unanswered(runner, &message, &call);
                 later(FAILURE_RETRY, "GitHub does not answer")
@@ -217,11 +322,17 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
 
 /// The answer for a runner whose installation has to wait for so long.
 fn told_to_wait(runner: &Runner, wait: Duration, now: Timestamp) -> Answer {
-    Answer::later(ask_again(runner, wait, now), "GitHub told this installation to wait")
+    Answer::later(
+        ask_again(runner, wait, now),
+        "GitHub told this installation to wait",
+    )
 }
 
 fn changed_meanwhile() -> Next {
-    Next::Answer(Answer::later(BUSY_RETRY, "this runner's row has just changed"))
+    Next::Answer(Answer::later(
+        BUSY_RETRY,
+        "this runner's row has just changed",
+    ))
 }
 
 fn unanswered(runner: &Runner, message: &str, call: &Call) {

@@ -94,31 +94,58 @@ impl Event {
         }
         let caller = self.caller()?;
         let body = self.body()?;
-        let wrong = |error: serde_json::Error| InvalidRequest::Body(format!("the body is not what it should be: {error}"));
+        let wrong = |error: serde_json::Error| {
+            InvalidRequest::Body(format!("the body is not what it should be: {error}"))
+        };
         if route == "/admission" {
-            return Ok(ParsedRequest::Admission { caller, request: serde_json::from_slice(&body).map_err(wrong)? });
+            return Ok(ParsedRequest::Admission {
+                caller,
+                request: serde_json::from_slice(&body).map_err(wrong)?,
+            });
         }
         let request: RegistrationRequest = serde_json::from_slice(&body).map_err(wrong)?;
-        let runner = request.runner.parse().map_err(|error| InvalidRequest::Body(format!("runner: {error}")))?;
-        Ok(ParsedRequest::Registration { caller, runner, text: self.wants_text() })
+        let runner = request
+            .runner
+            .parse()
+            .map_err(|error| InvalidRequest::Body(format!("runner: {error}")))?;
+        Ok(ParsedRequest::Registration {
+            caller,
+            runner,
+            text: self.wants_text(),
+        })
     }
 
-    /// The route's path: from the route key where there is one, because the raw path may begin with the stage.
+    /// The route's path: from the route key where there is one, because the raw path may begin with
+    /// the stage.
     fn route(&self) -> &str {
-        let key = self.request_context.route_key.as_deref().and_then(|key| key.split_once(' ')).map(|(_, path)| path);
+        let key = self
+            .request_context
+            .route_key
+            .as_deref()
+            .and_then(|key| key.split_once(' '))
+            .map(|(_, path)| path);
         key.unwrap_or(&self.raw_path)
     }
 
     fn caller(&self) -> Result<Caller, InvalidRequest> {
-        let iam = self.request_context.authorizer.as_ref().and_then(|authorizer| authorizer.iam.as_ref());
-        let arn = iam.and_then(|iam| iam.user_arn.as_deref()).unwrap_or_default();
-        Caller::from_arn(arn).ok_or_else(|| InvalidRequest::Caller(format!("{arn:?} is not the session of a role")))
+        let iam = self
+            .request_context
+            .authorizer
+            .as_ref()
+            .and_then(|authorizer| authorizer.iam.as_ref());
+        let arn = iam
+            .and_then(|iam| iam.user_arn.as_deref())
+            .unwrap_or_default();
+        Caller::from_arn(arn)
+            .ok_or_else(|| InvalidRequest::Caller(format!("{arn:?} is not the session of a role")))
     }
 
     fn body(&self) -> Result<Vec<u8>, InvalidRequest> {
         let text = self.body.as_deref().unwrap_or_default();
         if text.len() > LONGEST_BODY {
-            return Err(InvalidRequest::Body(format!("the body is longer than {LONGEST_BODY} bytes")));
+            return Err(InvalidRequest::Body(format!(
+                "the body is longer than {LONGEST_BODY} bytes"
+            )));
         }
         if self.is_base64_encoded {
             let decoded = base64::engine::general_purpose::STANDARD.decode(text);
@@ -128,7 +155,10 @@ impl Event {
     }
 
     fn wants_text(&self) -> bool {
-        let accept = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("accept"));
+        let accept = self
+            .headers
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case("accept"));
         accept.is_some_and(|(_, value)| value.trim().to_ascii_lowercase().starts_with("text/plain"))
     }
 }

@@ -75,28 +75,39 @@ struct Group {
 impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
     /// Looks at every pool that the batch names.
     ///
-    /// A pool that fails leaves the others alone: its own messages come back after the visibility timeout, all of them, because a
-    /// FIFO queue must not see a later one pass an earlier one.
+    /// A pool that fails leaves the others alone: its own messages come back after the visibility
+    /// timeout, all of them, because a FIFO queue must not see a later one pass an earlier one.
     pub async fn handle(&self, batch: Batch) -> Failures {
         let mut groups: BTreeMap<PoolName, Group> = BTreeMap::new();
         for message in batch.records {
             match Wake::parse(&message.body) {
                 Ok(wake) => {
                     let group = groups.entry(wake.pool).or_default();
-                    let sent = message.attributes.sent_timestamp.and_then(|millis| millis.parse().ok()).map(Timestamp::from_millis);
+                    let sent = message
+                        .attributes
+                        .sent_timestamp
+                        .and_then(|millis| millis.parse().ok())
+                        .map(Timestamp::from_millis);
                     // A message without a time may be from this moment.
-                    group.newest = if group.messages.is_empty() { sent } else { group.newest.zip(sent).map(|(one, other)| one.max(other)) };
+                    group.newest = if group.messages.is_empty() {
+                        sent
+                    } else {
+                        group.newest.zip(sent).map(|(one, other)| one.max(other))
+                    };
                     group.messages.push(message.message_id);
                 }
                 // It can never become a wake: keeping it would only hold up its group.
-                Err(problem) => error!(message.id = message.message_id, error = %problem, "dropped a message that is not a wake"),
+                Err(problem) => {
+                    error!(message.id = message.message_id, error = %problem, "dropped a message that is not a wake")
+                }
             }
         }
         let served = groups.into_iter().map(|(pool, group)| async move {
             if self.seen_since(&pool, group.newest) {
                 return Vec::new();
             }
-            // As if this process had died: what was under way may have been done, and the next look sees.
+            // As if this process had died: what was under way may have been done, and the next look
+            // sees.
             let gave_up = |_| Err(anyhow!("no answer from AWS within {} s", timeouts::SCALER_GIVES_UP.as_secs()));
             match timeout(timeouts::SCALER_GIVES_UP, self.serve(&pool)).await.unwrap_or_else(gave_up) {
                 Ok(()) => Vec::new(),
@@ -106,14 +117,24 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
                 }
             }
         });
-        let failed = futures::future::join_all(served).await.into_iter().flatten();
-        Failures { batch_item_failures: failed.map(|item_identifier| Failure { item_identifier }).collect() }
+        let failed = futures::future::join_all(served)
+            .await
+            .into_iter()
+            .flatten();
+        Failures {
+            batch_item_failures: failed
+                .map(|item_identifier| Failure { item_identifier })
+                .collect(),
+        }
     }
 
-    /// True if this process began a successful look at the pool well after the newest wake was sent: whatever it was sent for has been seen.
+    /// True if this process began a successful look at the pool well after the newest wake was
+    /// sent: whatever it was sent for has been seen.
     fn seen_since(&self, pool: &PoolName, newest: Option<Timestamp>) -> bool {
         let looked = self.last_snapshot(pool);
-        let seen = newest.zip(looked).is_some_and(|(sent, (looked, _))| sent.plus(timeouts::WAKE_SEEN) < looked);
+        let seen = newest
+            .zip(looked)
+            .is_some_and(|(sent, (looked, _))| sent.plus(timeouts::WAKE_SEEN) < looked);
         if seen {
             info!(pool.name = %pool, "wake skipped: the pool was looked at since it was sent");
         }
@@ -121,7 +142,10 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
     }
 
     fn last_snapshot(&self, pool: &PoolName) -> Option<(Timestamp, usize)> {
-        self.looked.lock().ok().and_then(|looked| looked.get(pool).copied())
+        self.looked
+            .lock()
+            .ok()
+            .and_then(|looked| looked.get(pool).copied())
     }
 
     pub(crate) fn has_read(&self, pool: &PoolName, at: Timestamp, rows: usize) {
@@ -130,10 +154,13 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
         }
     }
 
-    /// Waits until the pool may be looked at again. A look reads every row of the pool, and in a burst wakes never end; with a millisecond between looks
-    /// for each row, looks read as much of the pool's partition in a second, however large the pool is.
+    /// Waits until the pool may be looked at again. A look reads every row of the pool, and in a
+    /// burst wakes never end; with a millisecond between looks for each row, looks read as much of
+    /// the pool's partition in a second, however large the pool is.
     pub(crate) async fn wait_between_snapshots(&self, pool: &PoolName) {
-        let Some((began, rows)) = self.last_snapshot(pool) else { return };
+        let Some((began, rows)) = self.last_snapshot(pool) else {
+            return;
+        };
         let since = self.now().since(began);
         tokio::time::sleep(snapshots_apart(rows).saturating_sub(since)).await;
     }

@@ -19,13 +19,15 @@ use tracing::{debug, error, warn};
 
 use crate::{EcsPort, Scaler};
 
-/// Reasons that one run writes at most: those of the oldest jobs, which someone is likeliest to ask about.
+/// Reasons that one run writes at most: those of the oldest jobs, which someone is likeliest to ask
+/// about.
 const MOST_REASONS: usize = 50;
 
 /// Writes under way at a time.
 const AT_ONCE: usize = 10;
 
-/// A waiting row whose reason is another one now; none: a runner is on its way, or its record tells why it waits.
+/// A waiting row whose reason is another one now; none: a runner is on its way, or its record tells
+/// why it waits.
 #[derive(Debug)]
 pub(crate) struct Reason {
     row: WaitingJob,
@@ -38,8 +40,15 @@ pub(crate) fn changed(jobs: &[WaitingJob], plan: &Plan) -> Vec<Reason> {
     let news = jobs.iter().filter_map(|row| {
         let hold = hold.get(&row.id).copied();
         // Its turn comes in a moment: what it waited for before is over, or comes back by itself.
-        let now = if hold == Some(HoldReason::ThisRun) { row.hold } else { hold.filter(|hold| hold.is_written()).map(HoldReason::kept) };
-        (now != row.hold).then(|| Reason { row: row.clone(), hold: now })
+        let now = if hold == Some(HoldReason::ThisRun) {
+            row.hold
+        } else {
+            hold.filter(|hold| hold.is_written()).map(HoldReason::kept)
+        };
+        (now != row.hold).then(|| Reason {
+            row: row.clone(),
+            hold: now,
+        })
     });
     let mut news: Vec<Reason> = news.collect();
     news.sort_by_key(|reason| reason.row.rank());
@@ -48,7 +57,8 @@ pub(crate) fn changed(jobs: &[WaitingJob], plan: &Plan) -> Vec<Reason> {
 }
 
 impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
-    /// Writes reasons down, after everything else. No one is woken by that, and one that is not written is written by the next look.
+    /// Writes reasons down, after everything else. No one is woken by that, and one that is not
+    /// written is written by the next look.
     pub(crate) async fn explain(&self, pool: &PoolName, reasons: Vec<Reason>, deadline: Timestamp) {
         let until = Instant::now() + deadline.since(self.now());
         let writing = futures::stream::iter(reasons).for_each_concurrent(AT_ONCE, |reason| async move {
@@ -59,8 +69,15 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
         let _ = tokio::time::timeout_at(until, writing).await;
     }
 
-    /// There is no task definition to launch a size from: why, in the pool's health, so that it is tried now and then only.
-    pub(crate) async fn no_definition(&self, pool: &Pool, size: &Size, definition: &TaskDefinitionSpec, problem: &EcsError) -> HoldReason {
+    /// There is no task definition to launch a size from: why, in the pool's health, so that it is
+    /// tried now and then only.
+    pub(crate) async fn no_definition(
+        &self,
+        pool: &Pool,
+        size: &Size,
+        definition: &TaskDefinitionSpec,
+        problem: &EcsError,
+    ) -> HoldReason {
         let message = match problem {
             EcsError::Refused(call) => call.in_words(),
             EcsError::Unexpected { .. } => problem.to_string(),
@@ -72,8 +89,16 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
         warn!(pool.name = %pool.name, image = definition.image, error = %problem, "ECS refuses the task definition");
         let now = self.now();
         let fingerprint = self.fingerprint(pool, size);
-        let launch = FailedDefinition { size, definition: &fingerprint, message: &message };
-        match self.ledger.record_failed_definition(&pool.name, launch, now).await {
+        let launch = FailedDefinition {
+            size,
+            definition: &fingerprint,
+            message: &message,
+        };
+        match self
+            .ledger
+            .record_failed_definition(&pool.name, launch, now)
+            .await
+        {
             Ok((health, opened)) => {
                 if opened {
                     error!(
@@ -81,7 +106,10 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
                         "{}", health.alarm(size)
                     );
                 }
-                health.not_before.map_or(HoldReason::Unverified(health.max_unverified(&fingerprint)), HoldReason::FailedStarts)
+                health.not_before.map_or(
+                    HoldReason::Unverified(health.max_unverified(&fingerprint)),
+                    HoldReason::FailedStarts,
+                )
             }
             Err(problem) => {
                 warn!(pool.name = %pool.name, error = %problem, "could not record that ECS refuses a task definition: the next look asks again");

@@ -12,7 +12,9 @@ use mayfly_domain::model::story::Reason;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::model::timeouts;
 use mayfly_domain::transitions::launch_result::{AfterRefusal, LaunchResult, after_refusal};
-use mayfly_ecs::{LaunchAnswer, LaunchAttempt, LaunchFailure, LaunchOutcome, LaunchRequest, launch_all};
+use mayfly_ecs::{
+    LaunchAnswer, LaunchAttempt, LaunchFailure, LaunchOutcome, LaunchRequest, launch_all,
+};
 use mayfly_ledger::Store;
 use mayfly_ledger::runners::Changed;
 use mayfly_queue::Wakes;
@@ -22,7 +24,8 @@ use tracing::{error, warn};
 use crate::plans::Committed;
 use crate::{EcsPort, Scaler};
 
-/// A marked runner whose task is still there is stopped again after this time: the first call may have been lost.
+/// A marked runner whose task is still there is stopped again after this time: the first call may
+/// have been lost.
 const STOP_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
 /// Launches of earlier runs that are taken up at a time: each is a read and a write.
@@ -32,30 +35,46 @@ const TAKEN_UP_AT_ONCE: usize = 10;
 const STOPS_AT_ONCE: usize = 10;
 
 impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
-    /// Sends launches and stops. When it returns nothing is under way, and every answer is written down.
-    pub(crate) async fn send(&self, committed: Committed, deadline: Timestamp) -> anyhow::Result<()> {
+    /// Sends launches and stops. When it returns nothing is under way, and every answer is written
+    /// down.
+    pub(crate) async fn send(
+        &self,
+        committed: Committed,
+        deadline: Timestamp,
+    ) -> anyhow::Result<()> {
         let marked = committed.marked.clone();
-        let ((), launched) = futures::join!(self.stop_marked(&marked, deadline), self.launch(committed, deadline));
+        let ((), launched) = futures::join!(
+            self.stop_marked(&marked, deadline),
+            self.launch(committed, deadline)
+        );
         launched
     }
 
     async fn launch(&self, committed: Committed, deadline: Timestamp) -> anyhow::Result<()> {
-        let until = Instant::now() + deadline.since(self.now()).saturating_sub(timeouts::WRITE_ANSWERS);
+        let until = Instant::now()
+            + deadline
+                .since(self.now())
+                .saturating_sub(timeouts::WRITE_ANSWERS);
         let mut runners = self.taken_up(&committed.unanswered, until).await;
         runners.extend(committed.launched);
         let mut lost = None;
         while !runners.is_empty() {
             let sendings: Vec<LaunchAttempt> = runners.iter().filter_map(sending).collect();
             let answers = launch_all(&self.deps.ecs, &self.pace, sendings, until).await;
-            // The tasks that exist first. One after the other: those that failed all count in one item, the pool's health.
-            let (started, others): (Vec<_>, Vec<_>) =
-                answers.into_iter().partition(|(_, sent)| matches!(sent, LaunchOutcome::Answered(LaunchAnswer::Started(_))));
+            // The tasks that exist first. One after the other: those that failed all count in one
+            // item, the pool's health.
+            let (started, others): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(_, sent)| {
+                matches!(sent, LaunchOutcome::Answered(LaunchAnswer::Started(_)))
+            });
             let mut again = Vec::new();
             for (id, sent) in started.into_iter().chain(others) {
-                let Some(runner) = runners.iter().find(|runner| runner.id == id) else { continue };
+                let Some(runner) = runners.iter().find(|runner| runner.id == id) else {
+                    continue;
+                };
                 match self.write_down(runner, sent).await {
                     Ok(next) => again.extend(next),
-                    // One answer that was not written down must not cost the others: its row is sent again.
+                    // One answer that was not written down must not cost the others: its row is
+                    // sent again.
                     Err(problem) => {
                         warn!(runner.id = %id, error = format!("{problem:#}"), "could not record the answer to a launch");
                         lost = Some(problem);
@@ -67,13 +86,17 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
         lost.map_or(Ok(()), Err)
     }
 
-    /// Rows that an earlier run left unanswered, to be sent again: each is taken up by a write that only one run can make. One
-    /// that cannot be taken up is left to a later run, and so are those that are left after a third of the time until `until`: what is taken up and not sent
-    /// would wait again for as long as it has.
+    /// Rows that an earlier run left unanswered, to be sent again: each is taken up by a write that
+    /// only one run can make. One that cannot be taken up is left to a later run, and so are those
+    /// that are left after a third of the time until `until`: what is taken up and not sent would
+    /// wait again for as long as it has.
     async fn taken_up(&self, unanswered: &[Runner], until: Instant) -> Vec<Runner> {
         let began = Instant::now();
         let until = began + until.saturating_duration_since(began) / 3;
-        let takes: Vec<_> = unanswered.iter().map(|runner| self.take_up(runner)).collect();
+        let takes: Vec<_> = unanswered
+            .iter()
+            .map(|runner| self.take_up(runner))
+            .collect();
         let mut taking = pin!(stream::iter(takes).buffer_unordered(TAKEN_UP_AT_ONCE));
         let mut taken = Vec::new();
         loop {
@@ -106,18 +129,40 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
         }
     }
 
-    /// Writes down the answer to one launch. Answers the runner, if it is to be tried elsewhere at once.
-    async fn write_down(&self, runner: &Runner, sent: LaunchOutcome) -> anyhow::Result<Option<Runner>> {
+    /// Writes down the answer to one launch. Answers the runner, if it is to be tried elsewhere at
+    /// once.
+    async fn write_down(
+        &self,
+        runner: &Runner,
+        sent: LaunchOutcome,
+    ) -> anyhow::Result<Option<Runner>> {
         let address = runner.address();
         match sent {
-            LaunchOutcome::NotSent => self.answered(runner, LaunchResult::NotSent).await.map(|()| None),
-            LaunchOutcome::Answered(LaunchAnswer::Started(arn)) => self.started(&address, &arn).await.map(|()| None),
-            LaunchOutcome::Answered(LaunchAnswer::Unsure { reason, may_have_started, .. }) => {
+            LaunchOutcome::NotSent => self
+                .answered(runner, LaunchResult::NotSent)
+                .await
+                .map(|()| None),
+            LaunchOutcome::Answered(LaunchAnswer::Started(arn)) => {
+                self.started(&address, &arn).await.map(|()| None)
+            }
+            LaunchOutcome::Answered(LaunchAnswer::Unsure {
+                reason,
+                may_have_started,
+                ..
+            }) => {
                 warn!(runner.id = %runner.id, pool.name = %runner.pool, reason = %reason, "no definite answer to a launch: it is sent again");
-                let result = if may_have_started { LaunchResult::Unknown } else { LaunchResult::NotSent };
+                let result = if may_have_started {
+                    LaunchResult::Unknown
+                } else {
+                    LaunchResult::NotSent
+                };
                 self.answered(runner, result).await.map(|()| None)
             }
-            LaunchOutcome::Answered(LaunchAnswer::Failed { kind, reason, no_place }) => {
+            LaunchOutcome::Answered(LaunchAnswer::Failed {
+                kind,
+                reason,
+                no_place,
+            }) => {
                 if after_refusal(runner, kind.into(), no_place) != AfterRefusal::Settle {
                     return self.failed(runner, kind, &reason).await;
                 }
@@ -131,7 +176,11 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
     }
 
     async fn started(&self, address: &RunnerAddress, arn: &TaskArn) -> anyhow::Result<()> {
-        let unwanted = self.ledger.launched(address, arn, self.now()).await.context("write down a task's ARN")?;
+        let unwanted = self
+            .ledger
+            .launched(address, arn, self.now())
+            .await
+            .context("write down a task's ARN")?;
         if let Some(why) = unwanted {
             self.stop(arn, &why).await;
         }
@@ -141,23 +190,45 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
     /// Writes down what is known of the newest send, if that is still the row's.
     async fn answered(&self, runner: &Runner, result: LaunchResult) -> anyhow::Result<()> {
         let mark = |row: &Runner| row.with_result(runner, result);
-        self.ledger.change_runner(&runner.address(), mark).await.context("write down what came of a launch").map(drop)
+        self.ledger
+            .change_runner(&runner.address(), mark)
+            .await
+            .context("write down what came of a launch")
+            .map(drop)
     }
 
-    /// No task came of any send under this token, neither of this run (within which the fleet keeps the doubt) nor of an earlier one, whose calls are long over.
-    /// Answers the row without doubt, if it is still the one that was sent for.
+    /// No task came of any send under this token, neither of this run (within which the fleet keeps
+    /// the doubt) nor of an earlier one, whose calls are long over. Answers the row without doubt,
+    /// if it is still the one that was sent for.
     async fn settled(&self, runner: &Runner) -> anyhow::Result<Option<Runner>> {
         let settle = |row: &Runner| row.without_doubt(runner);
-        let changed = self.ledger.change_runner(&runner.address(), settle).await.context("write down that no task came of a launch")?;
-        Ok(if let Changed::Yes(row) = changed { Some(*row) } else { None })
+        let changed = self
+            .ledger
+            .change_runner(&runner.address(), settle)
+            .await
+            .context("write down that no task came of a launch")?;
+        Ok(if let Changed::Yes(row) = changed {
+            Some(*row)
+        } else {
+            None
+        })
     }
 
-    /// A definite failure: elsewhere if that may help, else the runner is closed, unless an earlier send may have made a task after all.
-    async fn failed(&self, runner: &Runner, kind: LaunchFailure, reason: &str) -> anyhow::Result<Option<Runner>> {
+    /// A definite failure: elsewhere if that may help, else the runner is closed, unless an earlier
+    /// send may have made a task after all.
+    async fn failed(
+        &self,
+        runner: &Runner,
+        kind: LaunchFailure,
+        reason: &str,
+    ) -> anyhow::Result<Option<Runner>> {
         match after_refusal(runner, kind.into(), false) {
             AfterRefusal::Settle | AfterRefusal::Record => {
                 warn!(runner.id = %runner.id, pool.name = %runner.pool, reason = %reason, "a repeated launch failed: whether the first made a task is unknown");
-                return self.answered(runner, LaunchResult::RefusedAfterUnknown).await.map(|()| None);
+                return self
+                    .answered(runner, LaunchResult::RefusedAfterUnknown)
+                    .await
+                    .map(|()| None);
             }
             AfterRefusal::TryElsewhere => {
                 let elsewhere = self.elsewhere(runner, reason).await?;
@@ -177,8 +248,11 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
         }
         let end = End::NeverStarted(kind.into(), reason);
         let still = |row: &Runner| row.never_started(runner);
-        let closed =
-            self.ledger.close_runner(&runner.address(), end, still, self.now()).await.context("close a runner that never started")?;
+        let closed = self
+            .ledger
+            .close_runner(&runner.address(), end, still, self.now())
+            .await
+            .context("close a runner that never started")?;
         if let Some(why) = closed.and_then(|closing| closing.must_act) {
             error!(
                 runner.id = %runner.id, pool.name = %runner.pool,
@@ -188,31 +262,49 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
         Ok(None)
     }
 
-    /// The next try, in another zone or on the other capacity, under a token of its own: ECS would replay the failure under the old one.
+    /// The next try, in another zone or on the other capacity, under a token of its own: ECS would
+    /// replay the failure under the old one.
     async fn elsewhere(&self, runner: &Runner, reason: &str) -> anyhow::Result<Option<Runner>> {
         let now = self.now();
         let attempt = runner.launch.attempt + 1;
-        let request = LaunchRequest::from_json(&runner.launch.request).context("read a stored launch request")?;
-        let request = request.next_after_capacity_failure(attempt).to_json().context("write a launch request")?;
+        let request = LaunchRequest::from_json(&runner.launch.request)
+            .context("read a stored launch request")?;
+        let request = request
+            .next_after_capacity_failure(attempt)
+            .to_json()
+            .context("write a launch request")?;
         let next = |row: &Runner| row.moved(runner, &request, reason, now);
-        Ok(match self.ledger.change_runner(&runner.address(), next).await.context("write down the next try")? {
-            Changed::Yes(after) => Some(*after),
-            Changed::No(_) | Changed::Closed => None,
-        })
+        Ok(
+            match self
+                .ledger
+                .change_runner(&runner.address(), next)
+                .await
+                .context("write down the next try")?
+            {
+                Changed::Yes(after) => Some(*after),
+                Changed::No(_) | Changed::Closed => None,
+            },
+        )
     }
 
-    /// Stops the tasks of marked runners: at once, and again now and then until the row is gone. One without an ARN has nothing to stop yet.
+    /// Stops the tasks of marked runners: at once, and again now and then until the row is gone.
+    /// One without an ARN has nothing to stop yet.
     async fn stop_marked(&self, marked: &[Runner], deadline: Timestamp) {
-        let until = Instant::now() + deadline.since(self.now()).saturating_sub(timeouts::WRITE_ANSWERS);
+        let until = Instant::now()
+            + deadline
+                .since(self.now())
+                .saturating_sub(timeouts::WRITE_ANSWERS);
         let now = self.now();
         let stops = marked.iter().filter_map(|runner| {
             let (arn, stop) = (runner.arn.as_ref()?, runner.stop.as_ref()?);
             let age = now.since(stop.at);
-            // No one has stopped the task of one that a person marked: its wake, and so this look, may come a while after the mark.
+            // No one has stopped the task of one that a person marked: its wake, and so this look,
+            // may come a while after the mark.
             let asked = stop.kind == StopKind::UserRequest;
             (asked || age < timeouts::PLAN_FRESH || age > STOP_AGAIN_AFTER).then_some((arn, stop))
         });
-        let stopping = stream::iter(stops).for_each_concurrent(STOPS_AT_ONCE, |(arn, stop)| self.stop(arn, &stop.reason));
+        let stopping = stream::iter(stops)
+            .for_each_concurrent(STOPS_AT_ONCE, |(arn, stop)| self.stop(arn, &stop.reason));
         // What is not stopped by then is stopped at a later look.
         let _ = timeout_at(until, stopping).await;
     }
@@ -228,7 +320,11 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
 /// What is sent for a row; a row that cannot be read back is left to sweeper.
 fn sending(runner: &Runner) -> Option<LaunchAttempt> {
     match LaunchRequest::from_json(&runner.launch.request) {
-        Ok(request) => Some(LaunchAttempt { runner: runner.id.clone(), request, client_token: runner.client_token() }),
+        Ok(request) => Some(LaunchAttempt {
+            runner: runner.id.clone(),
+            request,
+            client_token: runner.client_token(),
+        }),
         Err(problem) => {
             error!(runner.id = %runner.id, error = %problem, "the runner's launch request cannot be read");
             None

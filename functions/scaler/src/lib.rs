@@ -1,6 +1,7 @@
 //! scaler: looks at a pool when it is woken, plans, commits the plan, and sends what it says.
 //!
-//! The only function that launches. Whatever kills it on the way, the rows tell the next run what to finish.
+//! The only function that launches. Whatever kills it on the way, the rows tell the next run what
+//! to finish.
 
 mod batch;
 mod holds;
@@ -55,7 +56,14 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
     /// A scaler over these.
     pub fn new(ledger: Ledger<S>, settings: Settings, deps: Deps<F, W>) -> Self {
         let (repositories, looked) = (Mutex::new(HashMap::new()), Mutex::new(HashMap::new()));
-        Self { ledger, settings, deps, pace: RateLimiter::default(), repositories, looked }
+        Self {
+            ledger,
+            settings,
+            deps,
+            pace: RateLimiter::default(),
+            repositories,
+            looked,
+        }
     }
 
     fn now(&self) -> Timestamp {

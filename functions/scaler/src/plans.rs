@@ -14,7 +14,9 @@ use mayfly_domain::model::size::Size;
 use mayfly_domain::model::story::{StoryEvent, note};
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::model::timeouts;
-use mayfly_domain::transitions::plan::{Plan, Start, ToSend, confirm, is_stale, marks_now, plan, to_send};
+use mayfly_domain::transitions::plan::{
+    Plan, Start, ToSend, confirm, is_stale, marks_now, plan, to_send,
+};
 use mayfly_ecs::{LaunchRequest, TaskDefinitionSpec};
 use mayfly_ledger::Store;
 use mayfly_ledger::pool_snapshot::{MOST_LAUNCHES, MOST_STOPS, PoolEntry, PoolSnapshot};
@@ -24,15 +26,19 @@ use tracing::{info, warn};
 use crate::holds::{self, Reason};
 use crate::{EcsPort, Scaler};
 
-/// How often a plan is made again in one run because another planner committed first, or because it took too long.
+/// How often a plan is made again in one run because another planner committed first, or because it
+/// took too long.
 const TRIES: u32 = 4;
 
 /// The time between the beginnings of two looks at a pool of so many rows.
 pub(crate) fn snapshots_apart(rows: usize) -> Duration {
-    timeouts::SNAPSHOT_PER_ROW.saturating_mul(u32::try_from(rows).unwrap_or(u32::MAX)).min(timeouts::SNAPSHOTS_APART)
+    timeouts::SNAPSHOT_PER_ROW
+        .saturating_mul(u32::try_from(rows).unwrap_or(u32::MAX))
+        .min(timeouts::SNAPSHOTS_APART)
 }
 
-/// The size of a pool that is in no pools file and has no runner: it is never launched, so any will do.
+/// The size of a pool that is in no pools file and has no runner: it is never launched, so any will
+/// do.
 const NO_SIZE: Size = Size {
     cpu: 256,
     memory_mib: 512,
@@ -65,11 +71,16 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
         let deadline = self.now().plus(timeouts::SCALER_DEADLINE);
         let pool = self.pool(name).await?;
         let began = self.now();
-        let mut committed = self.commit(&pool, deadline).await.with_context(|| format!("plan pool {name}"))?;
+        let mut committed = self
+            .commit(&pool, deadline)
+            .await
+            .with_context(|| format!("plan pool {name}"))?;
         let progress = !committed.launched.is_empty() || !committed.unanswered.is_empty();
         let more = committed.more;
         let (reasons, rows) = (std::mem::take(&mut committed.reasons), committed.rows);
-        self.send(committed, deadline).await.with_context(|| format!("send for pool {name}"))?;
+        self.send(committed, deadline)
+            .await
+            .with_context(|| format!("send for pool {name}"))?;
         self.has_read(name, began, rows);
         self.explain(name, reasons, deadline).await;
         if more && progress {
@@ -87,8 +98,17 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
         if let Some(pool) = pools.get(name) {
             return Ok(Arc::new(pool.clone()));
         }
-        let pools = self.settings.refresh_pools().await.context("read the pools file again")?;
-        Ok(Arc::new(pools.get(name).cloned().unwrap_or_else(|| Pool::removed(name.clone(), NO_SIZE))))
+        let pools = self
+            .settings
+            .refresh_pools()
+            .await
+            .context("read the pools file again")?;
+        Ok(Arc::new(
+            pools
+                .get(name)
+                .cloned()
+                .unwrap_or_else(|| Pool::removed(name.clone(), NO_SIZE)),
+        ))
     }
 
     /// Looks, plans and commits, again while others come first.
@@ -102,7 +122,8 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
             }
             let (mut snapshot, mut plan) = self.planned(pool).await?;
             apart = snapshots_apart(snapshot.rows());
-            // A stop needs a second look: when looks are slow, or make a large pool's partition busy, launches do not wait for it.
+            // A stop needs a second look: when looks are slow, or make a large pool's partition
+            // busy, launches do not wait for it.
             let later = plan.stops_wait(self.now().since(began), apart);
             let stops_left = later && !plan.stop.is_empty();
             if later {
@@ -113,19 +134,40 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
                 began = self.now();
                 let (first, jobs) = (plan, snapshot.jobs);
                 (snapshot, plan) = self.planned(pool).await?;
-                let between = self.plan_for(pool, &PoolSnapshot { jobs, ..snapshot.clone() });
+                let between = self.plan_for(
+                    pool,
+                    &PoolSnapshot {
+                        jobs,
+                        ..snapshot.clone()
+                    },
+                );
                 plan = confirm(&first, plan, &between);
             }
             let launched = self.rows(pool, &mut plan).await?;
-            let marked = if marks_now(attempt, launched.len()) { self.marks(&plan, &snapshot) } else { Vec::new() };
-            // What commits nothing may be old: another look would only ask ECS once more about the definition that it gave no answer about.
+            let marked = if marks_now(attempt, launched.len()) {
+                self.marks(&plan, &snapshot)
+            } else {
+                Vec::new()
+            };
+            // What commits nothing may be old: another look would only ask ECS once more about the
+            // definition that it gave no answer about.
             if !launched.is_empty() || !marked.is_empty() {
                 if is_stale(began, attempt, deadline, self.now()) {
-                    // What it rests on may have changed; a slow call (the first task definition) is over by now.
+                    // What it rests on may have changed; a slow call (the first task definition) is
+                    // over by now.
                     continue;
                 }
-                let entry = PoolEntry { name: pool.name.clone(), size: pool.size, gone_at: None };
-                if !self.ledger.commit_plan(&entry, &snapshot, &launched, &marked).await.context("commit the plan")? {
+                let entry = PoolEntry {
+                    name: pool.name.clone(),
+                    size: pool.size,
+                    gone_at: None,
+                };
+                if !self
+                    .ledger
+                    .commit_plan(&entry, &snapshot, &launched, &marked)
+                    .await
+                    .context("commit the plan")?
+                {
                     continue;
                 }
             }
@@ -133,29 +175,61 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
                 pool.name = %pool.name, jobs.waiting = snapshot.jobs.len(), runners.open = snapshot.runners.len(), runners.launched = launched.len(),
                 runners.marked = marked.len(), jobs.on_hold = plan.holds.len(), "planned"
             );
-            let more = plan.holds.iter().any(|(_, hold)| *hold == HoldReason::ThisRun) || plan.stop.len() > MOST_STOPS || stops_left;
+            let more = plan
+                .holds
+                .iter()
+                .any(|(_, hold)| *hold == HoldReason::ThisRun)
+                || plan.stop.len() > MOST_STOPS
+                || stops_left;
             let reasons = holds::changed(&snapshot.jobs, &plan);
             let rows = snapshot.rows();
-            return Ok(Committed { reasons, rows, ..self.to_send(&snapshot, launched, marked, more) });
+            return Ok(Committed {
+                reasons,
+                rows,
+                ..self.to_send(&snapshot, launched, marked, more)
+            });
         }
         bail!("others committed first, or the look took too long, {TRIES} times")
     }
 
     /// One look, and what follows from it.
     async fn planned(&self, pool: &Pool) -> anyhow::Result<(PoolSnapshot, Plan)> {
-        let snapshot = self.ledger.pool_snapshot(&pool.name).await.context("look at the ledger")?;
+        let snapshot = self
+            .ledger
+            .pool_snapshot(&pool.name)
+            .await
+            .context("look at the ledger")?;
         let plan = self.plan_for(pool, &snapshot);
         Ok((snapshot, plan))
     }
 
     fn plan_for(&self, pool: &Pool, snapshot: &PoolSnapshot) -> Plan {
-        plan(pool, &snapshot.health, &snapshot.jobs, &snapshot.runners, &self.limits(pool, snapshot), self.now())
+        plan(
+            pool,
+            &snapshot.health,
+            &snapshot.jobs,
+            &snapshot.runners,
+            &self.limits(pool, snapshot),
+            self.now(),
+        )
     }
 
     fn limits(&self, pool: &Pool, snapshot: &PoolSnapshot) -> Limits {
-        let sizes: BTreeSet<Size> = snapshot.jobs.iter().map(|job| job.size).chain([pool.size]).collect();
-        let definitions = sizes.iter().map(|size| (size.to_string(), self.fingerprint(pool, size))).collect();
-        Limits { github: snapshot.limits.clone(), launches: MOST_LAUNCHES, definitions }
+        let sizes: BTreeSet<Size> = snapshot
+            .jobs
+            .iter()
+            .map(|job| job.size)
+            .chain([pool.size])
+            .collect();
+        let definitions = sizes
+            .iter()
+            .map(|size| (size.to_string(), self.fingerprint(pool, size)))
+            .collect();
+        Limits {
+            github: snapshot.limits.clone(),
+            launches: MOST_LAUNCHES,
+            definitions,
+        }
     }
 
     pub(crate) fn fingerprint(&self, pool: &Pool, size: &Size) -> String {
@@ -163,8 +237,8 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
         TaskDefinitionSpec::of(site, pool, size.architecture).fingerprint(size, &site.role_of(pool))
     }
 
-    /// The rows of the planned launches, requests included: from here on they can be repeated to the letter. What has no task definition is
-    /// not launched, and the plan says why.
+    /// The rows of the planned launches, requests included: from here on they can be repeated to
+    /// the letter. What has no task definition is not launched, and the plan says why.
     async fn rows(&self, pool: &Pool, plan: &mut Plan) -> anyhow::Result<Vec<Runner>> {
         let sizes: BTreeSet<Size> = plan.launch.iter().map(|start| start.size).collect();
         let (mut definitions, mut refused) = (BTreeMap::new(), BTreeMap::new());
@@ -173,20 +247,36 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
             // Cached by the fleet: one call per content and process.
             match self.deps.ecs.ensure(&definition).await {
                 Ok(arn) => drop(definitions.insert(size, arn)),
-                // Nothing of that definition can be launched; stops, repetitions and other sizes of the pool go on.
-                Err(problem) => drop(refused.insert(size, self.no_definition(pool, &size, &definition, &problem).await)),
+                // Nothing of that definition can be launched; stops, repetitions and other sizes of
+                // the pool go on.
+                Err(problem) => drop(refused.insert(
+                    size,
+                    self.no_definition(pool, &size, &definition, &problem).await,
+                )),
             }
         }
         plan.withhold(&refused);
         let names = self.names(plan).await;
-        let rows = plan.launch.iter().filter_map(|start| Some(self.row(pool, start, definitions.get(&start.size)?, &names)));
+        let rows = plan
+            .launch
+            .iter()
+            .filter_map(|start| Some(self.row(pool, start, definitions.get(&start.size)?, &names)));
         rows.collect()
     }
 
-    fn row(&self, pool: &Pool, start: &Start, definition: &str, names: &BTreeMap<RepositoryId, String>) -> anyhow::Result<Runner> {
+    fn row(
+        &self,
+        pool: &Pool,
+        start: &Start,
+        definition: &str,
+        names: &BTreeMap<RepositoryId, String>,
+    ) -> anyhow::Result<Runner> {
         let now = self.now();
         let id = (self.deps.new_id)();
-        let address = RunnerAddress { pool: pool.name.clone(), runner: id.clone() };
+        let address = RunnerAddress {
+            pool: pool.name.clone(),
+            runner: id.clone(),
+        };
         let mut request = LaunchRequest::build(&self.deps.site, pool, start, &address, definition);
         if let Some(name) = start.repository.and_then(|id| names.get(&id)) {
             request = request.for_repository(name);
@@ -209,7 +299,11 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
         runner.intended = start.job;
         runner.repository = start.repository;
         runner.fails_closed = pool.fails_closed();
-        note(&mut runner.story, now, StoryEvent::Requested { job: start.job });
+        note(
+            &mut runner.story,
+            now,
+            StoryEvent::Requested { job: start.job },
+        );
         Ok(runner)
     }
 
@@ -217,16 +311,39 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
     fn marks(&self, plan: &Plan, snapshot: &PoolSnapshot) -> Vec<Runner> {
         let now = self.now();
         let marked = plan.stop.iter().take(MOST_STOPS).filter_map(|stop| {
-            let runner = snapshot.runners.iter().find(|runner| runner.id == stop.runner)?;
+            let runner = snapshot
+                .runners
+                .iter()
+                .find(|runner| runner.id == stop.runner)?;
             let marked = runner.marked(StopKind::Surplus, &stop.reason, now)?;
-            Some(Runner { rev: runner.rev + 1, ..marked })
+            Some(Runner {
+                rev: runner.rev + 1,
+                ..marked
+            })
         });
         marked.collect()
     }
 
-    /// What is to be sent: the new rows, those that an earlier run left unanswered, and stops, those of earlier runs again.
-    fn to_send(&self, snapshot: &PoolSnapshot, launched: Vec<Runner>, marked: Vec<Runner>, more: bool) -> Committed {
-        let ToSend { marked, unanswered, more: left } = to_send(&snapshot.runners, marked, self.now());
-        Committed { marked, launched, unanswered, more: more || left, ..Committed::default() }
+    /// What is to be sent: the new rows, those that an earlier run left unanswered, and stops,
+    /// those of earlier runs again.
+    fn to_send(
+        &self,
+        snapshot: &PoolSnapshot,
+        launched: Vec<Runner>,
+        marked: Vec<Runner>,
+        more: bool,
+    ) -> Committed {
+        let ToSend {
+            marked,
+            unanswered,
+            more: left,
+        } = to_send(&snapshot.runners, marked, self.now());
+        Committed {
+            marked,
+            launched,
+            unanswered,
+            more: more || left,
+            ..Committed::default()
+        }
     }
 }

@@ -18,7 +18,8 @@ use crate::{EcsPort, GitHub, Sweeper};
 /// What a sweep asks GitHub for, in the order in which it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Duty {
-    /// A runner costs money for nothing, or a job waits for the answer: both come of a registration that was paid with a call, and are as many at most.
+    /// A runner costs money for nothing, or a job waits for the answer: both come of a registration
+    /// that was paid with a call, and are as many at most.
     Urgent,
     /// Follow-ups.
     FollowUp,
@@ -30,29 +31,42 @@ pub(crate) enum Duty {
     RepositoryScan,
 }
 
-/// Most calls of one sweep for one installation, those that are urgent aside: 1,800 in an hour, of the 5,000 that the smallest installation has
-/// (docs.github.com, "Rate limits for GitHub Apps"). The rest is left to registrations.
+/// Most calls of one sweep for one installation, those that are urgent aside: 1,800 in an hour, of
+/// the 5,000 that the smallest installation has (docs.github.com, "Rate limits for GitHub Apps").
+/// The rest is left to registrations.
 const CALLS: u32 = 30;
 
 /// What each duty has of them, whatever the duties before it need.
-const SHARES: [(Duty, u32); 4] = [(Duty::FollowUp, 8), (Duty::Liveness, 6), (Duty::WaitingJob, 4), (Duty::RepositoryScan, 8)];
+const SHARES: [(Duty, u32); 4] = [
+    (Duty::FollowUp, 8),
+    (Duty::Liveness, 6),
+    (Duty::WaitingJob, 4),
+    (Duty::RepositoryScan, 8),
+];
 
-/// Most urgent calls of one sweep. A call that changes something counts 5 of the 900 points that an installation has in a minute (docs.github.com,
-/// "Rate limits for the REST API", secondary limits): so many leave some for registrations.
+/// Most urgent calls of one sweep. A call that changes something counts 5 of the 900 points that an
+/// installation has in a minute (docs.github.com, "Rate limits for the REST API", secondary
+/// limits): so many leave some for registrations.
 const URGENT: u32 = 130;
 
-/// Most urgent calls that an installation may have saved up, and how many it gets a minute: 900 in an hour, and one burst.
+/// Most urgent calls that an installation may have saved up, and how many it gets a minute: 900 in
+/// an hour, and one burst.
 const SAVED: u32 = 300;
 const SAVED_A_MINUTE: u32 = 15;
 
-/// Most redeliveries that one sweep asks for. Requests of one App may be worth 900 points in a minute; each of these counts 5, a page of the list 1: 760 with ten
-/// pages (docs.github.com, "Rate limits for the REST API", secondary limits). The limit on content-generating requests there (80 a minute, 500 an hour) is about
-/// others: GitHub's OpenAPI description marks the operations that create content too quickly (`x-github.triggersNotification`), 21 of them, and
-/// `apps/redeliver-webhook-delivery` is none. Should GitHub see that differently, it says so, and nothing is asked about deliveries for as long as it says.
+/// Most redeliveries that one sweep asks for. Requests of one App may be worth 900 points in a
+/// minute; each of these counts 5, a page of the list 1: 760 with ten pages (docs.github.com, "Rate
+/// limits for the REST API", secondary limits). The limit on content-generating requests there (80
+/// a minute, 500 an hour) is about others: GitHub's OpenAPI description marks the operations that
+/// create content too quickly (`x-github.triggersNotification`), 21 of them, and
+/// `apps/redeliver-webhook-delivery` is none. Should GitHub see that differently, it says so, and
+/// nothing is asked about deliveries for as long as it says.
 const REDELIVERIES: u32 = 150;
 
-/// Most redeliveries that may be saved up, and how many more there are each minute. With ten pages of the list a minute that is 4,900 requests at most in the first hour
-/// and 3,600 in each that follows: GitHub publishes no hourly limit of requests with an App's JWT, and 5,000 is the lowest of those that it does publish.
+/// Most redeliveries that may be saved up, and how many more there are each minute. With ten pages
+/// of the list a minute that is 4,900 requests at most in the first hour and 3,600 in each that
+/// follows: GitHub publishes no hourly limit of requests with an App's JWT, and 5,000 is the lowest
+/// of those that it does publish.
 const REDELIVERIES_SAVED: u32 = 1_300;
 const REDELIVERIES_A_MINUTE: u32 = 50;
 
@@ -67,7 +81,9 @@ impl Saved {
     /// What is left now, if so much can be saved up and so much comes back each minute.
     fn refill(&mut self, now: Timestamp, (most, a_minute): (u32, u32)) -> u32 {
         let minutes = now.since(self.since).as_secs() / 60;
-        let more = u32::try_from(minutes).unwrap_or(u32::MAX).saturating_mul(a_minute);
+        let more = u32::try_from(minutes)
+            .unwrap_or(u32::MAX)
+            .saturating_mul(a_minute);
         self.left = self.left.saturating_add(more).min(most);
         self.since = self.since.plus(Duration::from_secs(minutes * 60));
         self.left
@@ -78,8 +94,9 @@ impl Saved {
     }
 }
 
-/// Redeliveries that the App has saved up, as far as this process knows: deliveries that failed in a burst are asked for at three times the lasting rate. They
-/// are the App's own requests, so no installation goes short.
+/// Redeliveries that the App has saved up, as far as this process knows: deliveries that failed in
+/// a burst are asked for at three times the lasting rate. They are the App's own requests, so no
+/// installation goes short.
 #[derive(Default)]
 pub(crate) struct SavedRedeliveries(Mutex<Option<Saved>>);
 
@@ -91,8 +108,13 @@ impl SavedRedeliveries {
     /// How many one sweep may ask for now.
     pub(crate) fn left(&self, now: Timestamp) -> u32 {
         let mut saved = self.saved();
-        let saved = saved.get_or_insert(Saved { left: REDELIVERIES_SAVED, since: now });
-        saved.refill(now, (REDELIVERIES_SAVED, REDELIVERIES_A_MINUTE)).min(REDELIVERIES)
+        let saved = saved.get_or_insert(Saved {
+            left: REDELIVERIES_SAVED,
+            since: now,
+        });
+        saved
+            .refill(now, (REDELIVERIES_SAVED, REDELIVERIES_A_MINUTE))
+            .min(REDELIVERIES)
     }
 
     /// One was asked for.
@@ -115,7 +137,12 @@ impl Savings {
     /// How many there are now.
     fn left(&self, installation: InstallationId, now: Timestamp) -> u32 {
         let mut all = self.all();
-        all.entry(installation).or_insert(Saved { left: SAVED, since: now }).refill(now, (SAVED, SAVED_A_MINUTE))
+        all.entry(installation)
+            .or_insert(Saved {
+                left: SAVED,
+                since: now,
+            })
+            .refill(now, (SAVED, SAVED_A_MINUTE))
     }
 
     fn spend(&self, installation: InstallationId) {
@@ -133,14 +160,19 @@ struct Calls {
 }
 
 impl Calls {
-    /// Takes one call for a duty, if it has one left: of its own share, or of what no later duty has a share in.
+    /// Takes one call for a duty, if it has one left: of its own share, or of what no later duty
+    /// has a share in.
     fn take(&mut self, duty: Duty) -> bool {
         if duty == Duty::Urgent {
             let may = self.urgent > 0;
             self.urgent = self.urgent.saturating_sub(1);
             return may;
         }
-        let later: u32 = SHARES.iter().filter(|(other, _)| *other > duty).map(|(_, share)| share).sum();
+        let later: u32 = SHARES
+            .iter()
+            .filter(|(other, _)| *other > duty)
+            .map(|(_, share)| share)
+            .sum();
         let may = self.left > later;
         if may {
             self.left -= 1;
@@ -160,7 +192,8 @@ pub(crate) struct Budget {
     redeliveries: Mutex<Redeliveries>,
 }
 
-/// How many events GitHub may be asked for; none as long as no one has looked whether the App may ask at all.
+/// How many events GitHub may be asked for; none as long as no one has looked whether the App may
+/// ask at all.
 #[derive(Clone, Copy, Default)]
 struct Redeliveries {
     left: u32,
@@ -168,7 +201,8 @@ struct Redeliveries {
 }
 
 impl Budget {
-    /// Nothing is begun after `until`; no open runner is held against what ECS says after `ecs_until`.
+    /// Nothing is begun after `until`; no open runner is held against what ECS says after
+    /// `ecs_until`.
     pub(crate) fn new(ecs_until: Instant, until: Instant) -> Self {
         Self {
             until,
@@ -181,10 +215,13 @@ impl Budget {
     }
 
     fn redeliveries(&self) -> MutexGuard<'_, Redeliveries> {
-        self.redeliveries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.redeliveries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// So many events may be asked for. `seen` is when the last whole reading of the list of deliveries began.
+    /// So many events may be asked for. `seen` is when the last whole reading of the list of
+    /// deliveries began.
     pub(crate) fn may_redeliver(&self, left: u32, seen: Option<Timestamp>) {
         *self.redeliveries() = Redeliveries { left, seen };
     }
@@ -220,7 +257,8 @@ impl Budget {
         Instant::now() >= self.until
     }
 
-    /// True when no more open runners are to be held against what ECS says: GitHub must have its turn, too.
+    /// True when no more open runners are to be held against what ECS says: GitHub must have its
+    /// turn, too.
     pub(crate) fn over_for_ecs(&self) -> bool {
         Instant::now() >= self.ecs_until
     }
@@ -245,7 +283,8 @@ impl Budget {
 }
 
 impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
-    /// True if GitHub may be asked something for this installation now; that counts as asked. Each question is one or two calls.
+    /// True if GitHub may be asked something for this installation now; that counts as asked. Each
+    /// question is one or two calls.
     pub(crate) async fn may_ask(&self, installation: InstallationId, budget: &Budget) -> bool {
         if budget.over() {
             return false;
@@ -258,14 +297,23 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
         let told = self.ledger.limits([installation].into()).await;
         let free = match &told {
-            Ok(limits) => limits.get(&installation).is_none_or(|reset| *reset <= self.now()),
+            Ok(limits) => limits
+                .get(&installation)
+                .is_none_or(|reset| *reset <= self.now()),
             Err(problem) => {
                 warn!(installation.id = %installation, error = %problem, "could not read whether GitHub limits the installation: this sweep asks nothing for it");
                 false
             }
         };
         let urgent = self.savings.left(installation, self.now()).min(URGENT);
-        let calls = if free { Calls { left: CALLS, urgent } } else { Calls::default() };
+        let calls = if free {
+            Calls {
+                left: CALLS,
+                urgent,
+            }
+        } else {
+            Calls::default()
+        };
         budget.calls().entry(installation).or_insert(calls);
         let may = budget.take(installation).unwrap_or_default();
         if may && budget.duty() == Duty::Urgent {
@@ -274,9 +322,17 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         may
     }
 
-    /// What a call that failed means for the rest of the sweep: an installation that GitHub told to wait is asked nothing more, by no one.
-    pub(crate) async fn note_rate_limit(&self, installation: InstallationId, problem: &anyhow::Error, budget: &Budget) {
-        let Some(CallError::RateLimited { until, .. }) = problem.downcast_ref() else { return };
+    /// What a call that failed means for the rest of the sweep: an installation that GitHub told to
+    /// wait is asked nothing more, by no one.
+    pub(crate) async fn note_rate_limit(
+        &self,
+        installation: InstallationId,
+        problem: &anyhow::Error,
+        budget: &Budget,
+    ) {
+        let Some(CallError::RateLimited { until, .. }) = problem.downcast_ref() else {
+            return;
+        };
         budget.close(installation);
         if let Err(problem) = self.ledger.limited(installation, *until).await {
             warn!(installation.id = %installation, error = %problem, "could not record that GitHub limits the installation");
@@ -290,13 +346,31 @@ mod tests {
 
     #[test]
     fn each_duty_has_its_share_whatever_those_before_it_need() {
-        let mut calls = Calls { left: CALLS, urgent: 2 };
+        let mut calls = Calls {
+            left: CALLS,
+            urgent: 2,
+        };
         let mut all_of = |duty| (0..1_000).filter(|_| calls.take(duty)).count();
         assert_eq!(all_of(Duty::Urgent), 2);
-        let rest = [Duty::FollowUp, Duty::Liveness, Duty::WaitingJob, Duty::RepositoryScan].map(&mut all_of);
+        let rest = [
+            Duty::FollowUp,
+            Duty::Liveness,
+            Duty::WaitingJob,
+            Duty::RepositoryScan,
+        ]
+        .map(&mut all_of);
         assert_eq!(rest, [12, 6, 4, 8]);
-        let mut calls = Calls { left: CALLS, urgent: 0 };
-        assert_eq!((0..1_000).filter(|_| calls.take(Duty::RepositoryScan)).count(), 30, "the last one takes what is left");
+        let mut calls = Calls {
+            left: CALLS,
+            urgent: 0,
+        };
+        assert_eq!(
+            (0..1_000)
+                .filter(|_| calls.take(Duty::RepositoryScan))
+                .count(),
+            30,
+            "the last one takes what is left"
+        );
     }
 
     #[test]
@@ -310,8 +384,14 @@ mod tests {
         };
         let minutes: Vec<u32> = (0..120).map(minute).collect();
         let (pages, hour) = (10, |of: &[u32]| of.iter().sum::<u32>());
-        assert!(minutes.iter().all(|asked| 5 * asked + pages <= 900), "points in a minute: {minutes:?}");
-        assert!(minutes.windows(60).all(|of| hour(of) + 60 * pages <= 5_000), "requests in an hour: {minutes:?}");
+        assert!(
+            minutes.iter().all(|asked| 5 * asked + pages <= 900),
+            "points in a minute: {minutes:?}"
+        );
+        assert!(
+            minutes.windows(60).all(|of| hour(of) + 60 * pages <= 5_000),
+            "requests in an hour: {minutes:?}"
+        );
         assert_eq!(minutes[..7], [150; 7], "a burst of a thousand");
         assert_eq!(hour(&minutes[60..]), 60 * REDELIVERIES_A_MINUTE);
         assert_eq!(saved.left(at(120 + 600)), REDELIVERIES, "saved up again");
@@ -325,8 +405,14 @@ mod tests {
         for _ in 0..SAVED {
             savings.spend(installation);
         }
-        assert_eq!([0, 1, 5, 600].map(|minutes| savings.left(installation, at(minutes))), [0, 15, 75, SAVED]);
+        assert_eq!(
+            [0, 1, 5, 600].map(|minutes| savings.left(installation, at(minutes))),
+            [0, 15, 75, SAVED]
+        );
         let hour = URGENT.min(SAVED_A_MINUTE) * 60 + SAVED + CALLS * 60;
-        assert!(hour <= 3_000, "{hour} calls of 5,000 in an hour, the rest is for registrations");
+        assert!(
+            hour <= 3_000,
+            "{hour} calls of 5,000 in an hour, the rest is for registrations"
+        );
     }
 }

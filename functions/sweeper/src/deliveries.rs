@@ -1,4 +1,5 @@
-//! What GitHub could not deliver: the list of deliveries read on from where the last sweep stopped, and what failed asked for again.
+//! What GitHub could not deliver: the list of deliveries read on from where the last sweep stopped,
+//! and what failed asked for again.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,7 +10,9 @@ use mayfly_domain::model::failed_delivery::{DeliveryGuid, Redelivery};
 use mayfly_domain::model::job::JobAction;
 use mayfly_domain::model::outbox::OutboxEntry;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::transitions::redelivery::{self, Attempt, DeliveryStatus, FIRST_WAIT, ListPass, ListProgress, RedeliveryStep};
+use mayfly_domain::transitions::redelivery::{
+    self, Attempt, DeliveryStatus, FIRST_WAIT, ListPass, ListProgress, RedeliveryStep,
+};
 use mayfly_github::{CallError, DeliveriesPage, DeliveryAttempt, DeliveryCursor, Redelivered};
 use mayfly_ledger::Store;
 use mayfly_ledger::outbox::Cursor;
@@ -21,8 +24,8 @@ use crate::budget::Budget;
 use crate::outbox::WorkOutcome;
 use crate::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
 
-/// Pages of the list that one sweep reads at most: 1,000 attempts, some 330 jobs. A burst of more takes several sweeps, and 20,000 jobs an
-/// hour are kept up with for ever.
+/// Pages of the list that one sweep reads at most: 1,000 attempts, some 330 jobs. A burst of more
+/// takes several sweeps, and 20,000 jobs an hour are kept up with for ever.
 const PAGES: u32 = 10;
 
 /// News of a page that are written at once.
@@ -36,45 +39,72 @@ type Place = Cursor<ListProgress<DeliveryCursor>>;
 impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// Reads what GitHub delivered since, and lets follow-ups ask for what failed.
     pub(crate) async fn read_deliveries(&self, budget: &Budget) -> anyhow::Result<()> {
-        let mut place: Place = self.ledger.cursor(LIST).await.context("read the place in the list of deliveries")?;
+        let mut place: Place = self
+            .ledger
+            .cursor(LIST)
+            .await
+            .context("read the place in the list of deliveries")?;
         if let Some(until) = place.at.not_before.filter(|until| self.now() < *until) {
-            info!(until = until.seconds(), "GitHub told the App to wait: nothing is asked about deliveries");
+            info!(
+                until = until.seconds(),
+                "GitHub told the App to wait: nothing is asked about deliveries"
+            );
             return Ok(());
         }
         budget.may_redeliver(self.redeliveries.left(self.now()), place.at.looked_at);
         let github = &self.deps.github;
-        let kept = github.redelivery_window().await.context("read the App's key")?;
+        let kept = github
+            .redelivery_window()
+            .await
+            .context("read the App's key")?;
         let mut delivered = BTreeSet::new();
         for _ in 0..PAGES {
             if budget.over() {
                 return Ok(());
             }
             let passage = place.at.current_pass(kept, self.now());
-            let page = match github.deliveries(passage.next.as_ref(), Instant::now() + GITHUB_CALL).await {
+            let page = match github
+                .deliveries(passage.next.as_ref(), Instant::now() + GITHUB_CALL)
+                .await
+            {
                 Ok(page) => page,
                 Err(problem) => return self.not_read(&place, &passage, problem, budget).await,
             };
-            self.write_down(&page, &mut delivered, kept).await.context("write down what was not delivered")?;
+            self.write_down(&page, &mut delivered, kept)
+                .await
+                .context("write down what was not delivered")?;
             // Only now: anyone who reads on may rely on all that came before.
-            let times: Vec<Timestamp> = page.deliveries.iter().map(|one| one.delivered_at).collect();
+            let times: Vec<Timestamp> =
+                page.deliveries.iter().map(|one| one.delivered_at).collect();
             let after = place.at.after(&passage, &times, (page.next, page.shown_at));
             if !self.ledger.move_cursor(LIST, &place, after.clone()).await? {
                 info!("another sweep reads the list of deliveries");
                 return Ok(());
             }
-            place = Cursor { rev: place.rev + 1, at: after };
+            place = Cursor {
+                rev: place.rev + 1,
+                at: after,
+            };
             if place.at.pass.is_none() {
                 budget.may_redeliver(self.redeliveries.left(self.now()), place.at.looked_at);
                 return Ok(());
             }
         }
         let began = place.at.pass.map_or(0, |passage| passage.began.seconds());
-        warn!(began, "the list of deliveries is longer than one sweep can read, the next one goes on");
+        warn!(
+            began,
+            "the list of deliveries is longer than one sweep can read, the next one goes on"
+        );
         Ok(())
     }
 
     /// Some of a page at once: an outage fills it with failures.
-    async fn write_down(&self, page: &DeliveriesPage, delivered: &mut BTreeSet<DeliveryGuid>, kept: Duration) -> anyhow::Result<()> {
+    async fn write_down(
+        &self,
+        page: &DeliveriesPage,
+        delivered: &mut BTreeSet<DeliveryGuid>,
+        kept: Duration,
+    ) -> anyhow::Result<()> {
         let attempts: Vec<Attempt> = page.deliveries.iter().filter_map(attempt).collect();
         let now = self.now();
         let news = redelivery::delivery_statuses(&attempts, delivered);
@@ -92,14 +122,24 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         Ok(())
     }
 
-    async fn not_read(&self, place: &Place, passage: &ListPass<DeliveryCursor>, problem: CallError, budget: &Budget) -> anyhow::Result<()> {
+    async fn not_read(
+        &self,
+        place: &Place,
+        passage: &ListPass<DeliveryCursor>,
+        problem: CallError,
+        budget: &Budget,
+    ) -> anyhow::Result<()> {
         match &problem {
             CallError::RateLimited { until, .. } => self.app_must_wait(*until, budget).await?,
             CallError::Refused { .. } if passage.next.is_some() => {
                 // Nothing is lost: the new reading goes down to where this one did.
-                self.ledger.move_cursor(LIST, place, place.at.restarted()).await?;
+                self.ledger
+                    .move_cursor(LIST, place, place.at.restarted())
+                    .await?;
             }
-            CallError::Refused { .. } | CallError::Unavailable { .. } | CallError::Misconfigured { .. } => {}
+            CallError::Refused { .. }
+            | CallError::Unavailable { .. }
+            | CallError::Misconfigured { .. } => {}
         }
         Err(problem).context("read the list of deliveries")
     }
@@ -108,18 +148,35 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     async fn app_must_wait(&self, until: Timestamp, budget: &Budget) -> anyhow::Result<()> {
         budget.may_redeliver(0, None);
         let place: Place = self.ledger.cursor(LIST).await?;
-        let waiting = ListProgress { not_before: Some(until), ..place.at.clone() };
-        self.ledger.move_cursor(LIST, &place, waiting).await.context("write down that GitHub told the App to wait").map(drop)
+        let waiting = ListProgress {
+            not_before: Some(until),
+            ..place.at.clone()
+        };
+        self.ledger
+            .move_cursor(LIST, &place, waiting)
+            .await
+            .context("write down that GitHub told the App to wait")
+            .map(drop)
     }
 
     /// Asks for one event.
-    pub(crate) async fn redeliver(&self, open: &OutboxEntry, failed: &Redelivery, budget: &Budget) -> anyhow::Result<Option<WorkOutcome>> {
+    pub(crate) async fn redeliver(
+        &self,
+        open: &OutboxEntry,
+        failed: &Redelivery,
+        budget: &Budget,
+    ) -> anyhow::Result<Option<WorkOutcome>> {
         let github = &self.deps.github;
-        let kept = github.redelivery_window().await.context("read the App's key")?;
-        match redelivery::redelivery_step(open, failed, budget.deliveries_seen(), kept, self.now()) {
+        let kept = github
+            .redelivery_window()
+            .await
+            .context("read the App's key")?;
+        match redelivery::redelivery_step(open, failed, budget.deliveries_seen(), kept, self.now())
+        {
             RedeliveryStep::Wait => return Ok(None),
             RedeliveryStep::TooLate => {
-                self.given_up(failed, "it is too old for GitHub to try again", open.tries).await;
+                self.given_up(failed, "it is too old for GitHub to try again", open.tries)
+                    .await;
                 return Ok(Some(WorkOutcome::Done));
             }
             RedeliveryStep::Refused => {
@@ -128,7 +185,9 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                     "webhook cannot read a workflow_job {} delivery, asked for {} times: it is given up, and its job found by asking GitHub",
                     in_words(failed.action), open.tries
                 );
-                self.ledger.record_delivered(&failed.guid, kept, self.now()).await?;
+                self.ledger
+                    .record_delivered(&failed.guid, kept, self.now())
+                    .await?;
                 return Ok(Some(WorkOutcome::Done));
             }
             RedeliveryStep::Request => {}
@@ -140,15 +199,21 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             return Ok(Some(WorkOutcome::Done));
         }
         self.redeliveries.spend();
-        match github.redeliver(failed.delivery, Instant::now() + GITHUB_CALL).await {
+        match github
+            .redeliver(failed.delivery, Instant::now() + GITHUB_CALL)
+            .await
+        {
             Ok(Redelivered::Asked) => {
                 info!(delivery.id = %failed.guid, "asked GitHub to deliver workflow_job {} again", in_words(failed.action));
                 Ok(Some(WorkOutcome::Again(FIRST_WAIT)))
             }
             Ok(Redelivered::Impossible(why)) => {
-                self.given_up(failed, &format!("it does not try again: {why}"), open.tries).await;
+                self.given_up(failed, &format!("it does not try again: {why}"), open.tries)
+                    .await;
                 // Its attempts are still in the list.
-                self.ledger.record_delivered(&failed.guid, kept, self.now()).await?;
+                self.ledger
+                    .record_delivered(&failed.guid, kept, self.now())
+                    .await?;
                 Ok(Some(WorkOutcome::Done))
             }
             Err(CallError::RateLimited { until, .. }) => {
@@ -161,11 +226,18 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
 
     async fn given_up(&self, failed: &Redelivery, why: &str, tries: u32) {
         let known = match failed.repository {
-            Some(id) => self.ledger.repository(id).await.ok().flatten().map(|known| known.repository.name),
+            Some(id) => self
+                .ledger
+                .repository(id)
+                .await
+                .ok()
+                .flatten()
+                .map(|known| known.repository.name),
             None => None,
         };
-        let repository =
-            known.or_else(|| failed.repository.map(|id| format!("repository {id}"))).unwrap_or_else(|| "no repository".to_owned());
+        let repository = known
+            .or_else(|| failed.repository.map(|id| format!("repository {id}")))
+            .unwrap_or_else(|| "no repository".to_owned());
         error!(
             delivery.id = %failed.guid,
             "GitHub could not deliver workflow_job {} of {repository}, asked for {tries} times, and {why}. What it told of is found by other \
@@ -202,6 +274,17 @@ fn attempt(shown: &DeliveryAttempt) -> Option<Attempt> {
         .inspect_err(|problem| warn!(error = %problem, "a delivery in GitHub's list cannot be read: it is left out"))
         .ok()?;
     let refused = Redelivery::is_refusal(shown.status_code);
-    let of = Redelivery { guid, delivery: shown.id, first_at: shown.delivered_at, action, repository: shown.repository, refused };
-    Some(Attempt { of, asked_for: shown.redelivery, succeeded: shown.succeeded() })
+    let of = Redelivery {
+        guid,
+        delivery: shown.id,
+        first_at: shown.delivered_at,
+        action,
+        repository: shown.repository,
+        refused,
+    };
+    Some(Attempt {
+        of,
+        asked_for: shown.redelivery,
+        succeeded: shown.succeeded(),
+    })
 }

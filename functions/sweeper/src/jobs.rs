@@ -1,4 +1,5 @@
-//! Waiting jobs: those that GitHub must be asked about, and those whose pool is gone or another one than when they came.
+//! Waiting jobs: those that GitHub must be asked about, and those whose pool is gone or another one
+//! than when they came.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,20 +20,24 @@ use crate::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
 /// Jobs on one page of a run's list (docs.github.com, "REST API endpoints for workflow jobs").
 const PAGE: usize = 100;
 
-/// Most runs of one pool whose jobs one sweep asks about only because they wait for long: 600 in an hour.
+/// Most runs of one pool whose jobs one sweep asks about only because they wait for long: 600 in an
+/// hour.
 const LONG_WAITS: usize = 10;
 
-/// Most jobs of them: each is a read and a transaction, and of one run a call to GitHub for every hundred.
+/// Most jobs of them: each is a read and a transaction, and of one run a call to GitHub for every
+/// hundred.
 const LONG_WAITING_JOBS: usize = 200;
 
 /// What GitHub shows of runs' jobs, by run and attempt; nothing of a run that could not be listed.
 type ShownByRun = BTreeMap<(RunId, u32), BTreeMap<JobId, WorkflowJob>>;
 
-/// Most jobs of a pool that is gone, or another one, that one sweep matches again: each is three reads and a transaction.
+/// Most jobs of a pool that is gone, or another one, that one sweep matches again: each is three
+/// reads and a transaction.
 const MOVES: usize = 100;
 
 impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
-    /// Does for the waiting jobs of a pool what they need, the oldest first. Answers those that GitHub is to be asked about because they wait for long.
+    /// Does for the waiting jobs of a pool what they need, the oldest first. Answers those that
+    /// GitHub is to be asked about because they wait for long.
     pub(crate) async fn reconcile_jobs(
         &self,
         name: &PoolName,
@@ -40,21 +45,36 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         pools: &Pools,
         budget: &Budget,
     ) -> anyhow::Result<Vec<WaitingJob>> {
-        let mut jobs = self.ledger.waiting_jobs(name).await.context("read the waiting jobs")?;
+        let mut jobs = self
+            .ledger
+            .waiting_jobs(name)
+            .await
+            .context("read the waiting jobs")?;
         jobs.sort_by_key(WaitingJob::rank);
         match pools.get(name) {
             Some(pool) => {
                 self.make_room(runners, &jobs, (pool, pools), budget).await;
                 let key = pool.match_key();
-                let matched_by_another = |job: &&WaitingJob| job.matched.as_ref().is_some_and(|matched| *matched != key);
-                self.rematch_jobs(name, jobs.iter().filter(matched_by_another).collect(), pools, budget).await;
+                let matched_by_another =
+                    |job: &&WaitingJob| job.matched.as_ref().is_some_and(|matched| *matched != key);
+                self.rematch_jobs(
+                    name,
+                    jobs.iter().filter(matched_by_another).collect(),
+                    pools,
+                    budget,
+                )
+                .await;
             }
-            None => self.rematch_jobs(name, jobs.iter().collect(), pools, budget).await,
+            None => {
+                self.rematch_jobs(name, jobs.iter().collect(), pools, budget)
+                    .await
+            }
         }
         let now = self.now();
         jobs.retain(|job| job.needs_check(now));
         jobs.sort_by_key(|job| (job.checked_at_github.unwrap_or(job.queued_at), job.id));
-        let (urgent, mut long): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.needs_check);
+        let (urgent, mut long): (Vec<_>, Vec<_>) =
+            jobs.into_iter().partition(|job| job.needs_check);
         self.check_jobs(&urgent, pools, budget).await;
         let mut runs = BTreeSet::new();
         long.retain(|job| {
@@ -65,8 +85,9 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         Ok(long)
     }
 
-    /// Asks GitHub about jobs: those that a runner was registered for in vain, and some that wait for long, since the delivery that would have ended
-    /// their wait may never have been made. Of a run with several such jobs GitHub lists all at once.
+    /// Asks GitHub about jobs: those that a runner was registered for in vain, and some that wait
+    /// for long, since the delivery that would have ended their wait may never have been made. Of a
+    /// run with several such jobs GitHub lists all at once.
     pub(crate) async fn check_jobs(&self, jobs: &[WaitingJob], pools: &Pools, budget: &Budget) {
         let mut of_run: BTreeMap<(RunId, u32), u32> = BTreeMap::new();
         for job in jobs {
@@ -77,8 +98,12 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             if budget.over() {
                 break;
             }
-            if let Err(problem) = self.check_waiting_job(waiting, &of_run, &mut listed, (pools, budget)).await {
-                self.note_rate_limit(waiting.installation, &problem, budget).await;
+            if let Err(problem) = self
+                .check_waiting_job(waiting, &of_run, &mut listed, (pools, budget))
+                .await
+            {
+                self.note_rate_limit(waiting.installation, &problem, budget)
+                    .await;
                 warn!(job.id = %waiting.id, error = format!("{problem:#}"), "could not ask GitHub about the job: the next sweep tries again");
             }
         }
@@ -101,7 +126,10 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             listed.insert(run, BTreeMap::new());
             listed.insert(run, self.jobs_of_its_run(waiting, budget).await?);
         }
-        if let Some(now) = listed.get_mut(&run).and_then(|jobs| jobs.remove(&waiting.id)) {
+        if let Some(now) = listed
+            .get_mut(&run)
+            .and_then(|jobs| jobs.remove(&waiting.id))
+        {
             return self.reconcile_from_list(waiting, now, pools, budget).await;
         }
         if self.may_ask(waiting.installation, budget).await {
@@ -111,17 +139,37 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     /// What GitHub lists of the jobs of its run's latest attempt.
-    async fn jobs_of_its_run(&self, waiting: &WaitingJob, budget: &Budget) -> anyhow::Result<BTreeMap<JobId, WorkflowJob>> {
-        let Some(record) = self.ledger.job(waiting.id).await.context("read the job")? else { return Ok(BTreeMap::new()) };
+    async fn jobs_of_its_run(
+        &self,
+        waiting: &WaitingJob,
+        budget: &Budget,
+    ) -> anyhow::Result<BTreeMap<JobId, WorkflowJob>> {
+        let Some(record) = self.ledger.job(waiting.id).await.context("read the job")? else {
+            return Ok(BTreeMap::new());
+        };
         let by = Instant::now() + GITHUB_CALL;
-        let found = self.deps.github.jobs_of(record.installation, &record.repository, record.run, by).await;
+        let found = self
+            .deps
+            .github
+            .jobs_of(record.installation, &record.repository, record.run, by)
+            .await;
         let found = found.with_context(|| format!("list the jobs of run {}", record.run))?;
-        budget.also(record.installation, u32::try_from(found.len() / PAGE).unwrap_or_default());
+        budget.also(
+            record.installation,
+            u32::try_from(found.len() / PAGE).unwrap_or_default(),
+        );
         Ok(found.into_iter().map(|job| (job.id, job.now)).collect())
     }
 
-    /// Matches jobs again, those first that no runner has in reserve: the others are only looked at until their runner is known to have something else.
-    async fn rematch_jobs(&self, pool: &PoolName, mut jobs: Vec<&WaitingJob>, pools: &Pools, budget: &Budget) {
+    /// Matches jobs again, those first that no runner has in reserve: the others are only looked at
+    /// until their runner is known to have something else.
+    async fn rematch_jobs(
+        &self,
+        pool: &PoolName,
+        mut jobs: Vec<&WaitingJob>,
+        pools: &Pools,
+        budget: &Budget,
+    ) {
         jobs.sort_by_key(|job| job.runner.is_some());
         for waiting in jobs.into_iter().take(MOVES) {
             if budget.over() {

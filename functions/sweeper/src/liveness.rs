@@ -1,4 +1,5 @@
-//! Runners at work: GitHub asked what deliveries did not say. Nothing here stops a runner; what its limits say of one whose job is over does.
+//! Runners at work: GitHub asked what deliveries did not say. Nothing here stops a runner; what its
+//! limits say of one whose job is over does.
 
 use std::collections::BTreeSet;
 
@@ -21,29 +22,53 @@ use tracing::{info, warn};
 use crate::budget::Budget;
 use crate::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
 
-/// From so many runners at one place on, the place's list is asked for first: a call for each hundred, instead of one or two for each runner.
+/// From so many runners at one place on, the place's list is asked for first: a call for each
+/// hundred, instead of one or two for each runner.
 const LISTED: usize = 3;
 
 /// Answers that are written down at a time.
 const WRITES_AT_ONCE: usize = 10;
 
 impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
-    /// Asks GitHub about runners that have been at work for long, those that were asked about longest ago first. One that a list shows connected and
-    /// with a job is well; about the others each is asked by itself, for a list may be a minute old.
-    pub(crate) async fn check_runners(&self, mut runners: Vec<Runner>, pools: &Pools, budget: &Budget) {
-        runners.sort_by_key(|runner| (runner.liveness_checked_at.or(runner.registered_at), runner.id.clone()));
+    /// Asks GitHub about runners that have been at work for long, those that were asked about
+    /// longest ago first. One that a list shows connected and with a job is well; about the others
+    /// each is asked by itself, for a list may be a minute old.
+    pub(crate) async fn check_runners(
+        &self,
+        mut runners: Vec<Runner>,
+        pools: &Pools,
+        budget: &Budget,
+    ) {
+        runners.sort_by_key(|runner| {
+            (
+                runner.liveness_checked_at.or(runner.registered_at),
+                runner.id.clone(),
+            )
+        });
         let mut at_work = Vec::new();
         let mut asked: Vec<(Target, BTreeSet<GithubRunnerId>)> = Vec::new();
         for target in runners.iter().filter_map(|runner| runner.target.as_ref()) {
-            let beside = |runner: &&Runner| runner.target.as_ref().is_some_and(|other| other.is_beside(target));
-            if asked.iter().any(|(known, _)| known.is_beside(target)) || runners.iter().filter(beside).count() < LISTED {
+            let beside = |runner: &&Runner| {
+                runner
+                    .target
+                    .as_ref()
+                    .is_some_and(|other| other.is_beside(target))
+            };
+            if asked.iter().any(|(known, _)| known.is_beside(target))
+                || runners.iter().filter(beside).count() < LISTED
+            {
                 continue;
             }
             let busy = match self.listed(target, budget).await {
-                Ok(Some(Some(listed))) => listed.iter().filter(|found| found.online && found.busy).map(|found| found.id).collect(),
+                Ok(Some(Some(listed))) => listed
+                    .iter()
+                    .filter(|found| found.online && found.busy)
+                    .map(|found| found.id)
+                    .collect(),
                 Ok(Some(None) | None) => BTreeSet::new(),
                 Err(problem) => {
-                    self.note_rate_limit(target.installation, &problem, budget).await;
+                    self.note_rate_limit(target.installation, &problem, budget)
+                        .await;
                     warn!(installation.id = %target.installation, error = format!("{problem:#}"), "could not list the runners at work");
                     BTreeSet::new()
                 }
@@ -51,8 +76,12 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             asked.push((target.clone(), busy));
         }
         let shown = |runner: &Runner| {
-            let (Some(target), Some(id)) = (&runner.target, runner.github) else { return false };
-            asked.iter().any(|(place, busy)| place.is_beside(target) && busy.contains(&id))
+            let (Some(target), Some(id)) = (&runner.target, runner.github) else {
+                return false;
+            };
+            asked
+                .iter()
+                .any(|(place, busy)| place.is_beside(target) && busy.contains(&id))
         };
         runners.retain(|runner| {
             let well = shown(runner);
@@ -74,7 +103,8 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             }
             if let Err(problem) = self.check_runner(runner, pools, budget).await {
                 if let Some(target) = &runner.target {
-                    self.note_rate_limit(target.installation, &problem, budget).await;
+                    self.note_rate_limit(target.installation, &problem, budget)
+                        .await;
                 }
                 warn!(runner.id = %runner.id, error = format!("{problem:#}"), "could not ask GitHub about the runner: the next sweep tries again");
             }
@@ -82,8 +112,16 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     /// Asks GitHub about a runner that has been at work for long, or of which no one knows on what.
-    pub(crate) async fn check_runner(&self, runner: &Runner, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
-        let (Some(asked), Some(target)) = (liveness_check(runner, self.now()), &runner.target) else { return Ok(()) };
+    pub(crate) async fn check_runner(
+        &self,
+        runner: &Runner,
+        pools: &Pools,
+        budget: &Budget,
+    ) -> anyhow::Result<()> {
+        let (Some(asked), Some(target)) = (liveness_check(runner, self.now()), &runner.target)
+        else {
+            return Ok(());
+        };
         if !self.may_ask(target.installation, budget).await {
             return Ok(());
         }
@@ -99,17 +137,30 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         self.answered(runner, answer).await
     }
 
-    /// What GitHub says of the job that a runner works on. `None`: not that it works on it, and not that it is over.
-    async fn on_job(&self, runner: &Runner, job: JobId, pools: &Pools) -> anyhow::Result<Option<LivenessResult>> {
-        let Some(asked) = self.reconcile_with_github(job, pools).await? else { return Ok(None) };
+    /// What GitHub says of the job that a runner works on. `None`: not that it works on it, and not
+    /// that it is over.
+    async fn on_job(
+        &self,
+        runner: &Runner,
+        job: JobId,
+        pools: &Pools,
+    ) -> anyhow::Result<Option<LivenessResult>> {
+        let Some(asked) = self.reconcile_with_github(job, pools).await? else {
+            return Ok(None);
+        };
         Ok(match asked.said.status() {
-            Some(GithubJobStatus::Completed) => Some(LivenessResult::Over(asked.told.record.closed_at)),
-            Some(GithubJobStatus::Running) if asked.said.names(runner.github) => Some(LivenessResult::AtWork),
+            Some(GithubJobStatus::Completed) => {
+                Some(LivenessResult::Over(asked.told.record.closed_at))
+            }
+            Some(GithubJobStatus::Running) if asked.said.names(runner.github) => {
+                Some(LivenessResult::AtWork)
+            }
             _ => None,
         })
     }
 
-    /// What GitHub says of the job that a runner holds in reserve. Is it at work on that one, then that is written down by now.
+    /// What GitHub says of the job that a runner holds in reserve. Is it at work on that one, then
+    /// that is written down by now.
     async fn on_reserved(&self, job: JobId, pools: &Pools) -> anyhow::Result<LivenessResult> {
         let asked = self.reconcile_with_github(job, pools).await?;
         Ok(match asked.and_then(|asked| asked.said.status()) {
@@ -119,7 +170,11 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     /// Whether GitHub has a registration of the runner. It leaves with its one job.
-    async fn is_there(&self, (runner, target): (&Runner, &Target), pools: &Pools) -> anyhow::Result<LivenessResult> {
+    async fn is_there(
+        &self,
+        (runner, target): (&Runner, &Target),
+        pools: &Pools,
+    ) -> anyhow::Result<LivenessResult> {
         let github = &self.deps.github;
         let by = Instant::now() + GITHUB_CALL;
         let gone = match runner.github {
@@ -131,7 +186,9 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             },
             // Admitted before its registration was written down: only its name tells.
             None => match github.list(target, by).await {
-                Ok(listed) => !listed.iter().any(|found| runner.is_registered_as(found.id, &found.name)),
+                Ok(listed) => !listed
+                    .iter()
+                    .any(|found| runner.is_registered_as(found.id, &found.name)),
                 Err(CallError::Refused { .. }) => false,
                 Err(problem) => return Err(problem).context("list the runners there"),
             },
@@ -139,8 +196,12 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         if !gone {
             return Ok(LivenessResult::AtWork);
         }
-        // Its job in reserve may be the one that is over: asked before the runner covers it no more, so that no other one is started for it.
-        if let Some(job) = runner.reserved.filter(|_| runner.unconfirmed_since.is_some()) {
+        // Its job in reserve may be the one that is over: asked before the runner covers it no
+        // more, so that no other one is started for it.
+        if let Some(job) = runner
+            .reserved
+            .filter(|_| runner.unconfirmed_since.is_some())
+        {
             self.reconcile_with_github(job, pools).await?;
         }
         Ok(LivenessResult::Gone)
@@ -151,13 +212,30 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let change = |row: &Runner| {
             let after = row.record_liveness(answer, now)?;
             // What it worked on is known by its name: is it over, or does it wait again?
-            let job = row.work.as_ref().and_then(|work| work.job).filter(|_| after.done_at.is_some() && answer == LivenessResult::Gone);
+            let job = row
+                .work
+                .as_ref()
+                .and_then(|work| work.job)
+                .filter(|_| after.done_at.is_some() && answer == LivenessResult::Gone);
             let installation = row.target.as_ref().map(|target| target.installation);
-            let follow_up = job.map(|job| OutboxEntry::new(FollowUp::CheckJob(job), installation, now, timeouts::REREAD_AFTER));
+            let follow_up = job.map(|job| {
+                OutboxEntry::new(
+                    FollowUp::CheckJob(job),
+                    installation,
+                    now,
+                    timeouts::REREAD_AFTER,
+                )
+            });
             Some((after, follow_up))
         };
-        let after = self.ledger.change_runner_with_follow_up(&runner.address(), change).await.context("write down the answer")?;
-        if let Some(after) = after.filter(|after| after.done_at.is_some() || after.reserved != runner.reserved) {
+        let after = self
+            .ledger
+            .change_runner_with_follow_up(&runner.address(), change)
+            .await
+            .context("write down the answer")?;
+        if let Some(after) =
+            after.filter(|after| after.done_at.is_some() || after.reserved != runner.reserved)
+        {
             info!(runner.id = %runner.id, pool.name = %runner.pool, over = after.done_at.is_some(), "GitHub, when asked, says what it works on");
             self.wake(&runner.pool).await;
         }

@@ -16,12 +16,27 @@ use mayfly_sweeper::{AppFromSettings, Deps, Sweeper};
 async fn main() -> Result<(), Error> {
     mayfly_telemetry::init();
     let (base, app, address) = environment::read(|variables| {
-        (FunctionEnv::read(variables), environment::app_parameter(variables), variables.text("MAYFLY_ASSIGN_PUBLIC_IP"))
+        (
+            FunctionEnv::read(variables),
+            environment::app_parameter(variables),
+            variables.text("MAYFLY_ASSIGN_PUBLIC_IP"),
+        )
     })?;
     let config = mayfly_config::aws::sdk_config()?;
-    let ledger = Ledger::new(Dynamo::new(aws_sdk_dynamodb::Client::new(&config), &base.table));
-    let parameters = Parameters { pools: Some(base.pools_parameter), github_app: Some(app), ..Parameters::default() };
-    let settings = Arc::new(Settings::new(Ssm::new(aws_sdk_ssm::Client::new(&config)), parameters, Box::new(system_clock)));
+    let ledger = Ledger::new(Dynamo::new(
+        aws_sdk_dynamodb::Client::new(&config),
+        &base.table,
+    ));
+    let parameters = Parameters {
+        pools: Some(base.pools_parameter),
+        github_app: Some(app),
+        ..Parameters::default()
+    };
+    let settings = Arc::new(Settings::new(
+        Ssm::new(aws_sdk_ssm::Client::new(&config)),
+        parameters,
+        Box::new(system_clock),
+    ));
     let deps = Deps {
         ecs: Ecs::new(aws_sdk_ecs::Client::new(&config), base.cluster),
         github: Github::new(AppFromSettings(Arc::clone(&settings)), system_clock),
@@ -31,8 +46,12 @@ async fn main() -> Result<(), Error> {
     };
     let sweeper = &Sweeper::new(ledger, settings, deps);
     // What the schedule sends says nothing that a sweep needs.
-    lambda_runtime::run(service_fn(|event: LambdaEvent<serde_json::Value>| async move {
-        Box::pin(sweeper.sweep(&event.context.request_id)).await.map_err(Error::from)
-    }))
+    lambda_runtime::run(service_fn(
+        |event: LambdaEvent<serde_json::Value>| async move {
+            Box::pin(sweeper.sweep(&event.context.request_id))
+                .await
+                .map_err(Error::from)
+        },
+    ))
     .await
 }

@@ -19,8 +19,8 @@ use crate::budget::Budget;
 use crate::runners::Deregistered;
 use crate::{EcsPort, GitHub, Sweeper};
 
-/// Tasks without a row that one sweep asks ECS about: ten calls. In a cluster that is shared with others these may be theirs, so
-/// that each sweep begins with other ones.
+/// Tasks without a row that one sweep asks ECS about: ten calls. In a cluster that is shared with
+/// others these may be theirs, so that each sweep begins with other ones.
 const DESCRIBED: usize = 1_000;
 
 /// Orphans that one sweep looks up in the ledger: the oldest.
@@ -35,9 +35,19 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             .unwrap_or_default()
     }
 
-    /// Looks after the tasks that no open row names. `named` are those that the rows name, read after the tasks were listed.
-    pub(crate) async fn collect_orphans(&self, listed: Vec<TaskArn>, named: &BTreeSet<TaskArn>, pools: Option<&Pools>, budget: &Budget) {
-        let mut unnamed: Vec<TaskArn> = listed.into_iter().filter(|task| !named.contains(task)).collect();
+    /// Looks after the tasks that no open row names. `named` are those that the rows name, read
+    /// after the tasks were listed.
+    pub(crate) async fn collect_orphans(
+        &self,
+        listed: Vec<TaskArn>,
+        named: &BTreeSet<TaskArn>,
+        pools: Option<&Pools>,
+        budget: &Budget,
+    ) {
+        let mut unnamed: Vec<TaskArn> = listed
+            .into_iter()
+            .filter(|task| !named.contains(task))
+            .collect();
         if unnamed.is_empty() || budget.over() {
             return;
         }
@@ -54,10 +64,12 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 return;
             }
         };
-        let ours = described.into_iter().filter_map(|described| match described {
-            Described::Task(task) => Some(*task),
-            Described::Foreign(_) | Described::Missing(_) => None,
-        });
+        let ours = described
+            .into_iter()
+            .filter_map(|described| match described {
+                Described::Task(task) => Some(*task),
+                Described::Foreign(_) | Described::Missing(_) => None,
+            });
         let mut ours: Vec<Task> = ours.collect();
         ours.sort_by_key(|task| (task.timeline.created.is_none(), task.timeline.created));
         for task in ours.iter().take(HANDLED) {
@@ -70,9 +82,21 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
     }
 
-    async fn collect_orphan(&self, task: &Task, pools: Option<&Pools>, budget: &Budget) -> anyhow::Result<()> {
-        let standing = self.ledger.runner_records(&task.address).await.context("read its runner")?;
-        let known = OrphanSnapshot { row: standing.row.as_ref(), record: standing.record.as_ref() };
+    async fn collect_orphan(
+        &self,
+        task: &Task,
+        pools: Option<&Pools>,
+        budget: &Budget,
+    ) -> anyhow::Result<()> {
+        let standing = self
+            .ledger
+            .runner_records(&task.address)
+            .await
+            .context("read its runner")?;
+        let known = OrphanSnapshot {
+            row: standing.row.as_ref(),
+            record: standing.record.as_ref(),
+        };
         match orphan_action(task, known, self.now()) {
             OrphanAction::None => match &standing.row {
                 Some(row) => self.enter_pool(row).await,
@@ -82,32 +106,53 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             OrphanAction::Stop(why) => self.stop_orphan(task, &why).await,
             OrphanAction::DeregisterFirst(why) => match (&standing.record, pools) {
                 (Some(record), Some(_)) => self.deregister_orphan(task, record, &why, budget).await,
-                // Where GitHub is asked is in the pools file: what may work is not stopped meanwhile.
+                // Where GitHub is asked is in the pools file: what may work is not stopped
+                // meanwhile.
                 _ => Ok(()),
             },
         }
     }
 
-    /// A row whose task no pool's rows named: its pool may not be in the list of pools, and its rows would be read by no one.
+    /// A row whose task no pool's rows named: its pool may not be in the list of pools, and its
+    /// rows would be read by no one.
     async fn enter_pool(&self, row: &Runner) -> anyhow::Result<()> {
-        let entries = self.ledger.pool_entries().await.context("read the list of pools")?;
+        let entries = self
+            .ledger
+            .pool_entries()
+            .await
+            .context("read the list of pools")?;
         if entries.iter().any(|entry| entry.name == row.pool) {
             return Ok(());
         }
         warn!(pool.name = %row.pool, runner.id = %row.id, "a pool that has a runner was not in the list of pools; it is entered");
-        let entry = PoolEntry { name: row.pool.clone(), size: row.size, gone_at: None };
-        self.ledger.put_pool_entry(&entry).await.context("enter its pool")
+        let entry = PoolEntry {
+            name: row.pool.clone(),
+            size: row.size,
+            gone_at: None,
+        };
+        self.ledger
+            .put_pool_entry(&entry)
+            .await
+            .context("enter its pool")
     }
 
-    /// A runner that may have a registration is never stopped before GitHub says that it has no job.
-    async fn deregister_orphan(&self, task: &Task, record: &Runner, why: &Reason, budget: &Budget) -> anyhow::Result<()> {
+    /// A runner that may have a registration is never stopped before GitHub says that it has no
+    /// job.
+    async fn deregister_orphan(
+        &self,
+        task: &Task,
+        record: &Runner,
+        why: &Reason,
+        budget: &Budget,
+    ) -> anyhow::Result<()> {
         if let Some(target) = &record.target {
             if !self.may_ask(target.installation, budget).await {
                 return Ok(());
             }
             let away = self.deregister(record).await;
             if let Err(problem) = &away {
-                self.note_rate_limit(target.installation, problem, budget).await;
+                self.note_rate_limit(target.installation, problem, budget)
+                    .await;
             }
             let left = match away? {
                 Deregistered::Gone => None,
@@ -116,7 +161,11 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             };
             if let Some(left) = left {
                 warn!(task.arn = %task.arn, runner.id = %record.id, "{left}");
-                return self.ledger.note_closed(&record.id, &left, self.now()).await.context("write down that it is left alone");
+                return self
+                    .ledger
+                    .note_closed(&record.id, &left, self.now())
+                    .await
+                    .context("write down that it is left alone");
             }
         }
         self.stop_orphan(task, why).await
@@ -124,6 +173,10 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
 
     async fn stop_orphan(&self, task: &Task, why: &Reason) -> anyhow::Result<()> {
         warn!(task.arn = %task.arn, runner.id = %task.address.runner, pool.name = %task.address.pool, reason = %why, "stopping a task that has no row");
-        self.deps.ecs.stop(&task.arn, &why.to_string()).await.context("stop it")
+        self.deps
+            .ecs
+            .stop(&task.arn, &why.to_string())
+            .await
+            .context("stop it")
     }
 }

@@ -1,5 +1,6 @@
-//! Follow-ups: what transitions left to be asked or done. Of each kind the list is read from where the last sweep stopped; what is due is run, the oldest
-//! first. However long the list of one kind is, the others have their turn in each sweep.
+//! Follow-ups: what transitions left to be asked or done. Of each kind the list is read from where
+//! the last sweep stopped; what is due is run, the oldest first. However long the list of one kind
+//! is, the others have their turn in each sweep.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,12 +21,14 @@ use crate::{EcsPort, GitHub, Sweeper};
 /// Pages of each kind's list that one sweep reads at most: 600 follow-ups.
 const PAGES: u32 = 3;
 
-/// Jobs that one sweep matches at most after a change of the pools file, and how many at a time: most belong to another fleet and cost a read and a write each.
+/// Jobs that one sweep matches at most after a change of the pools file, and how many at a time:
+/// most belong to another fleet and cost a read and a write each.
 const PLACES: usize = 600;
 const PLACES_AT_ONCE: usize = 10;
 
-/// Redeliveries that GitHub is asked for at once: a sweep's one by one would take longer than the sweep. It takes 100 requests at a time (docs.github.com, "Rate
-/// limits for the REST API", secondary limits).
+/// Redeliveries that GitHub is asked for at once: a sweep's one by one would take longer than the
+/// sweep. It takes 100 requests at a time (docs.github.com, "Rate limits for the REST API",
+/// secondary limits).
 const REDELIVERIES_AT_ONCE: usize = 5;
 
 /// Where the next sweep goes on, by kind; none at the beginning of a kind's list.
@@ -70,7 +73,9 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             };
         }
         if after != cursor.at.after {
-            self.ledger.move_cursor("outbox", &cursor, MatchJobs { after }).await?;
+            self.ledger
+                .move_cursor("outbox", &cursor, MatchJobs { after })
+                .await?;
         }
         Ok(())
     }
@@ -109,11 +114,19 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let now = self.now();
         open.retain(|open| is_turn_of(open, pools, now));
         open.sort_by_key(|open| open.since);
-        let (places, others): (Vec<OutboxEntry>, Vec<OutboxEntry>) =
-            open.into_iter().partition(|open| matches!(open.follow_up, FollowUp::MatchJob { .. }));
-        // Redeliveries share no budget of calls with the others and depend on nothing that these change: after a burst that was refused there are hundreds.
-        let at_once =
-            if others.iter().all(|open| matches!(open.follow_up, FollowUp::RedeliverWebhook(_))) { REDELIVERIES_AT_ONCE } else { 1 };
+        let (places, others): (Vec<OutboxEntry>, Vec<OutboxEntry>) = open
+            .into_iter()
+            .partition(|open| matches!(open.follow_up, FollowUp::MatchJob { .. }));
+        // Redeliveries share no budget of calls with the others and depend on nothing that these
+        // change: after a burst that was refused there are hundreds.
+        let at_once = if others
+            .iter()
+            .all(|open| matches!(open.follow_up, FollowUp::RedeliverWebhook(_)))
+        {
+            REDELIVERIES_AT_ONCE
+        } else {
+            1
+        };
         futures::stream::iter(&others)
             .for_each_concurrent(at_once, |open| async move {
                 if !budget.over() {
@@ -135,16 +148,30 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let ran = self.perform(open, pools, budget).await;
         let written = match &ran {
             Ok(Some(WorkOutcome::Done)) => self.ledger.complete_outbox_entry(open).await,
-            Ok(Some(WorkOutcome::Again(wait))) => self.ledger.reschedule_outbox_entry(&open.retry_with_backoff(*wait, self.now())).await,
-            Ok(Some(WorkOutcome::After(wait))) => self.ledger.reschedule_outbox_entry(&open.retry_after(*wait, self.now())).await,
-            Ok(Some(WorkOutcome::Still(pools_version))) => self.ledger.reschedule_outbox_entry(&open.matched_by(*pools_version)).await,
+            Ok(Some(WorkOutcome::Again(wait))) => {
+                self.ledger
+                    .reschedule_outbox_entry(&open.retry_with_backoff(*wait, self.now()))
+                    .await
+            }
+            Ok(Some(WorkOutcome::After(wait))) => {
+                self.ledger
+                    .reschedule_outbox_entry(&open.retry_after(*wait, self.now()))
+                    .await
+            }
+            Ok(Some(WorkOutcome::Still(pools_version))) => {
+                self.ledger
+                    .reschedule_outbox_entry(&open.matched_by(*pools_version))
+                    .await
+            }
             Ok(None) => Ok(()),
             Err(problem) => {
                 warn!(follow_up = %open.follow_up, error = format!("{problem:#}"), "could not complete the follow-up: it is tried again");
                 if let Some(installation) = open.installation {
                     self.note_rate_limit(installation, problem, budget).await;
                 }
-                self.ledger.reschedule_outbox_entry(&open.retry_with_backoff(timeouts::TICK, self.now())).await
+                self.ledger
+                    .reschedule_outbox_entry(&open.retry_with_backoff(timeouts::TICK, self.now()))
+                    .await
             }
         };
         if let Err(problem) = written {
@@ -153,10 +180,17 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     /// One try; none if its installation may be asked nothing now.
-    async fn perform(&self, open: &OutboxEntry, pools: &Pools, budget: &Budget) -> anyhow::Result<Option<WorkOutcome>> {
+    async fn perform(
+        &self,
+        open: &OutboxEntry,
+        pools: &Pools,
+        budget: &Budget,
+    ) -> anyhow::Result<Option<WorkOutcome>> {
         match &open.follow_up {
             FollowUp::RedeliverWebhook(failed) => self.redeliver(open, failed, budget).await,
-            FollowUp::DeregisterRunner(runner) => self.deregister_stale((runner, open), budget).await,
+            FollowUp::DeregisterRunner(runner) => {
+                self.deregister_stale((runner, open), budget).await
+            }
             FollowUp::CheckJob(job) => self.check_job((*job, open), pools, budget).await,
             FollowUp::MatchJob { job, .. } => self.match_job(*job, pools).await,
             FollowUp::RerunJob(job) => self.run_again((*job, open), pools, budget).await,
@@ -164,10 +198,13 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 }
 
-/// True if the follow-up is due. A job that no pool took waits for another pools file, or for the end of its day.
+/// True if the follow-up is due. A job that no pool took waits for another pools file, or for the
+/// end of its day.
 fn is_turn_of(open: &OutboxEntry, pools: &Pools, now: Timestamp) -> bool {
     let worth_it = match &open.follow_up {
-        FollowUp::MatchJob { pools_version, .. } => *pools_version != pools.version || now.since(open.since) >= timeouts::QUEUED_AT_MOST,
+        FollowUp::MatchJob { pools_version, .. } => {
+            *pools_version != pools.version || now.since(open.since) >= timeouts::QUEUED_AT_MOST
+        }
         _ => true,
     };
     worth_it && open.due(now)

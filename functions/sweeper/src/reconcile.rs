@@ -27,14 +27,22 @@ pub(crate) struct Reconciled {
 }
 
 impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
-    /// Asks GitHub about a job, and writes down what follows. `None`: there is no record of the job.
-    pub(crate) async fn reconcile_with_github(&self, job: JobId, pools: &Pools) -> anyhow::Result<Option<Reconciled>> {
-        let Some(record) = self.ledger.job(job).await.context("read the job")? else { return Ok(None) };
+    /// Asks GitHub about a job, and writes down what follows. `None`: there is no record of the
+    /// job.
+    pub(crate) async fn reconcile_with_github(
+        &self,
+        job: JobId,
+        pools: &Pools,
+    ) -> anyhow::Result<Option<Reconciled>> {
+        let Some(record) = self.ledger.job(job).await.context("read the job")? else {
+            return Ok(None);
+        };
         let said = self.ask_github(&record).await?;
         self.reconcile(&record, said, pools).await
     }
 
-    /// Writes down what GitHub shows of a job in the list of its run's jobs. The run itself is asked about only if the budget has a call for it.
+    /// Writes down what GitHub shows of a job in the list of its run's jobs. The run itself is
+    /// asked about only if the budget has a call for it.
     pub(crate) async fn reconcile_from_list(
         &self,
         waiting: &WaitingJob,
@@ -42,9 +50,13 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         pools: &Pools,
         budget: &Budget,
     ) -> anyhow::Result<()> {
-        let Some(record) = self.ledger.job(waiting.id).await.context("read the job")? else { return Ok(()) };
+        let Some(record) = self.ledger.job(waiting.id).await.context("read the job")? else {
+            return Ok(());
+        };
         let seen = seen(now);
-        if seen.run_may_be_over(&record, self.now()) && !self.may_ask(record.installation, budget).await {
+        if seen.run_may_be_over(&record, self.now())
+            && !self.may_ask(record.installation, budget).await
+        {
             return Ok(());
         }
         let said = self.with_its_run(&record, seen).await?;
@@ -52,9 +64,19 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     /// Writes down what GitHub said of a job, and what follows.
-    async fn reconcile(&self, record: &JobRecord, said: GithubJob, pools: &Pools) -> anyhow::Result<Option<Reconciled>> {
+    async fn reconcile(
+        &self,
+        record: &JobRecord,
+        said: GithubJob,
+        pools: &Pools,
+    ) -> anyhow::Result<Option<Reconciled>> {
         let job = record.id;
-        let Some(told) = self.ledger.reconcile_job(job, &said, pools, self.now()).await.context("write down what GitHub says")? else {
+        let Some(told) = self
+            .ledger
+            .reconcile_job(job, &said, pools, self.now())
+            .await
+            .context("write down what GitHub says")?
+        else {
             return Ok(None);
         };
         if told.record.state != record.state {
@@ -70,13 +92,25 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     /// What GitHub shows of a job, and of its run if the job waits for longer than it can.
-    async fn with_its_run(&self, record: &JobRecord, seen: GithubJobDetails) -> anyhow::Result<GithubJob> {
+    async fn with_its_run(
+        &self,
+        record: &JobRecord,
+        seen: GithubJobDetails,
+    ) -> anyhow::Result<GithubJob> {
         if !seen.run_may_be_over(record, self.now()) {
             return Ok(GithubJob::Found(seen));
         }
         let github = &self.deps.github;
         let by = Instant::now() + GITHUB_CALL;
-        match github.run_end(record.installation, &record.repository, (record.run, record.attempt), by).await {
+        match github
+            .run_end(
+                record.installation,
+                &record.repository,
+                (record.run, record.attempt),
+                by,
+            )
+            .await
+        {
             Ok(Some(end)) => Ok(GithubJob::RunCompleted(end)),
             // What may not be asked says nothing: the job waits, as GitHub shows it.
             Ok(None) | Err(CallError::Refused { .. }) => Ok(GithubJob::Found(seen)),
@@ -89,16 +123,25 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let github = &self.deps.github;
         let by = Instant::now() + GITHUB_CALL;
         let repository = &record.repository;
-        match github.job(record.installation, repository, record.id, by).await {
+        match github
+            .job(record.installation, repository, record.id, by)
+            .await
+        {
             Ok(Some(now)) => return self.with_its_run(record, seen(now)).await,
             Ok(None) => {}
-            Err(CallError::Refused { message, .. }) => return Ok(GithubJob::RepositoryNotVisible(message)),
+            Err(CallError::Refused { message, .. }) => {
+                return Ok(GithubJob::RepositoryNotVisible(message));
+            }
             Err(problem) => return Err(problem).context("ask about the job"),
         }
-        let private = github.private(record.installation, repository.id, &repository.name, by).await;
+        let private = github
+            .private(record.installation, repository.id, &repository.name, by)
+            .await;
         Ok(match private.context("ask about the job's repository")? {
             Some(_) => GithubJob::NotFound,
-            None => GithubJob::RepositoryNotVisible("GitHub shows no repository of that name and id".to_owned()),
+            None => GithubJob::RepositoryNotVisible(
+                "GitHub shows no repository of that name and id".to_owned(),
+            ),
         })
     }
 
@@ -109,23 +152,38 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         pools: &Pools,
         budget: &Budget,
     ) -> anyhow::Result<Option<WorkOutcome>> {
-        let Some(record) = self.ledger.job(job).await.context("read the job")? else { return Ok(Some(WorkOutcome::Done)) };
+        let Some(record) = self.ledger.job(job).await.context("read the job")? else {
+            return Ok(Some(WorkOutcome::Done));
+        };
         match record.state {
-            // Someone wants to know (`mayfly retry`): that it was given up need not be how it stands.
+            // Someone wants to know (`mayfly retry`): that it was given up need not be how it
+            // stands.
             JobState::Closed if record.given_up => {}
-            // A waiting row is asked about by itself, and an unplaced job has a follow-up of its own.
-            JobState::Closed | JobState::Queued | JobState::Unplaced => return Ok(Some(WorkOutcome::Done)),
-            JobState::Running if self.is_watched(&record).await? => return Ok(Some(WorkOutcome::Done)),
-            JobState::Blocked if self.rematched(job, pools).await? => return Ok(Some(WorkOutcome::After(timeouts::TICK))),
+            // A waiting row is asked about by itself, and an unplaced job has a follow-up of its
+            // own.
+            JobState::Closed | JobState::Queued | JobState::Unplaced => {
+                return Ok(Some(WorkOutcome::Done));
+            }
+            JobState::Running if self.is_watched(&record).await? => {
+                return Ok(Some(WorkOutcome::Done));
+            }
+            JobState::Blocked if self.rematched(job, pools).await? => {
+                return Ok(Some(WorkOutcome::After(timeouts::TICK)));
+            }
             JobState::Blocked | JobState::Running => {}
         }
         if !self.may_ask(record.installation, budget).await {
             return Ok(None);
         }
-        let Some(asked) = self.reconcile_with_github(job, pools).await? else { return Ok(Some(WorkOutcome::Done)) };
+        let Some(asked) = self.reconcile_with_github(job, pools).await? else {
+            return Ok(Some(WorkOutcome::Done));
+        };
         let record = asked.told.record;
-        let doubt = record.unconfirmed.filter(|doubt| doubt.reason == UnconfirmedReason::QueuedAgain);
-        let fresh = doubt.is_some_and(|doubt| self.now().since(doubt.since) < timeouts::CHECK_AFTER);
+        let doubt = record
+            .unconfirmed
+            .filter(|doubt| doubt.reason == UnconfirmedReason::QueuedAgain);
+        let fresh =
+            doubt.is_some_and(|doubt| self.now().since(doubt.since) < timeouts::CHECK_AFTER);
         Ok(Some(match record.state {
             JobState::Closed | JobState::Queued | JobState::Unplaced => WorkOutcome::Done,
             JobState::Running if fresh => WorkOutcome::After(timeouts::REREAD_AFTER),
@@ -136,18 +194,36 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }))
     }
 
-    /// True if an open runner works on the job, as far as is known: its own questions, or its end, see to the job.
+    /// True if an open runner works on the job, as far as is known: its own questions, or its end,
+    /// see to the job.
     async fn is_watched(&self, record: &JobRecord) -> anyhow::Result<bool> {
-        let name = record.runner_name.as_ref().and_then(|name| name.parse::<RunnerName>().ok());
+        let name = record
+            .runner_name
+            .as_ref()
+            .and_then(|name| name.parse::<RunnerName>().ok());
         let Some(name) = name else { return Ok(false) };
-        let runner = self.ledger.runner(&name.address).await.context("read the job's runner")?;
-        let at_work = |runner: &mayfly_domain::model::runner::Runner| runner.work.as_ref().and_then(|work| work.job) == Some(record.id);
+        let runner = self
+            .ledger
+            .runner(&name.address)
+            .await
+            .context("read the job's runner")?;
+        let at_work = |runner: &mayfly_domain::model::runner::Runner| {
+            runner.work.as_ref().and_then(|work| work.job) == Some(record.id)
+        };
         Ok(runner.is_some_and(|runner| runner.done_at.is_none() && at_work(&runner)))
     }
 
     /// The follow-up of a job that no pool took, or whose pool is gone.
-    pub(crate) async fn match_job(&self, job: JobId, pools: &Pools) -> anyhow::Result<Option<WorkOutcome>> {
-        let matching = self.ledger.rematch(job, pools, self.now()).await.context("match the job again")?;
+    pub(crate) async fn match_job(
+        &self,
+        job: JobId,
+        pools: &Pools,
+    ) -> anyhow::Result<Option<WorkOutcome>> {
+        let matching = self
+            .ledger
+            .rematch(job, pools, self.now())
+            .await
+            .context("match the job again")?;
         self.wake_for(job, &matching).await;
         Ok(Some(match matching {
             // What no pool takes has left a follow-up for the next pools file.
@@ -163,15 +239,30 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     /// The same, of a job whose repository is private, or is not, as GitHub says now.
-    pub(crate) async fn placed_as(&self, job: JobId, private: Option<bool>, pools: &Pools) -> anyhow::Result<bool> {
-        let matching = self.ledger.match_as(job, private, pools, self.now()).await.context("match the job again")?;
+    pub(crate) async fn placed_as(
+        &self,
+        job: JobId,
+        private: Option<bool>,
+        pools: &Pools,
+    ) -> anyhow::Result<bool> {
+        let matching = self
+            .ledger
+            .match_as(job, private, pools, self.now())
+            .await
+            .context("match the job again")?;
         self.wake_for(job, &matching).await;
         Ok(matches!(matching, RematchOutcome::Changed(_)))
     }
 
     async fn wake_for(&self, job: JobId, matching: &RematchOutcome) {
-        let RematchOutcome::Changed(rematched) = matching else { return };
-        let pool = rematched.record.pool.as_ref().map_or("none", PoolName::as_str);
+        let RematchOutcome::Changed(rematched) = matching else {
+            return;
+        };
+        let pool = rematched
+            .record
+            .pool
+            .as_ref()
+            .map_or("none", PoolName::as_str);
         info!(job.id = %job, pool.name = pool, pools_version = rematched.record.pools_version, "rematched");
         for pool in &rematched.wake {
             self.wake(pool).await;

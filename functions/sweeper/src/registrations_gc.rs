@@ -1,4 +1,5 @@
-//! Stale registrations: registrations at GitHub of runners that have ended. No one can use them, and GitHub itself takes a day to remove them.
+//! Stale registrations: registrations at GitHub of runners that have ended. No one can use them,
+//! and GitHub itself takes a day to remove them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,7 +28,8 @@ pub(crate) type Listed = Option<Arc<Vec<RunnerInfo>>>;
 /// Runners that GitHub lists with one call.
 const PAGE: usize = 100;
 
-/// Lists that a sweep has read already: many runners register at one place, and GitHub does not show anything newer within a minute.
+/// Lists that a sweep has read already: many runners register at one place, and GitHub does not
+/// show anything newer within a minute.
 #[derive(Default)]
 pub(crate) struct Lists(Vec<(Target, Listed)>);
 
@@ -51,23 +53,39 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         (runner, open): (&RunnerId, &OutboxEntry),
         budget: &Budget,
     ) -> anyhow::Result<Option<WorkOutcome>> {
-        let Some(record) = self.ledger.runner_record(runner).await.context("read its record")? else { return Ok(Some(WorkOutcome::Done)) };
+        let Some(record) = self
+            .ledger
+            .runner_record(runner)
+            .await
+            .context("read its record")?
+        else {
+            return Ok(Some(WorkOutcome::Done));
+        };
         if self.is_gone_by_itself(&record).await? {
             return Ok(Some(WorkOutcome::Done));
         }
         let mut left = GcResult::default();
         let address = record.address();
         for target in record.stale_registrations() {
-            self.gc_registrations(target, |name| *name == address, &mut left, budget).await?;
+            self.gc_registrations(target, |name| *name == address, &mut left, budget)
+                .await?;
         }
         if left.taken > 0 {
             info!(runner.id = %record.id, pool.name = %record.pool, registrations = left.taken, "taken away: what a closed runner left at GitHub");
-            self.ledger.note_closed(&record.id, &StoryEvent::RegistrationsRemoved, self.now()).await.context("write it down")?;
+            self.ledger
+                .note_closed(&record.id, &StoryEvent::RegistrationsRemoved, self.now())
+                .await
+                .context("write it down")?;
         }
         let too_old = self.now().since(open.since) > timeouts::STALE_REGISTRATION_GONE;
         Ok(match left {
             GcResult { unasked: true, .. } if !too_old => None,
-            GcResult { busy: false, unseen: false, unasked: false, .. } => Some(WorkOutcome::Done),
+            GcResult {
+                busy: false,
+                unseen: false,
+                unasked: false,
+                ..
+            } => Some(WorkOutcome::Done),
             _ if too_old => {
                 warn!(runner.id = %record.id, pool.name = %record.pool, "what it left at GitHub was not taken away in a day; GitHub removes it by itself");
                 Some(WorkOutcome::Done)
@@ -76,22 +94,35 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         })
     }
 
-    /// A runner's only registration is gone once its job is over, and deliveries about that may come after its end: a look at the job's record
-    /// costs less than one at GitHub.
+    /// A runner's only registration is gone once its job is over, and deliveries about that may
+    /// come after its end: a look at the job's record costs less than one at GitHub.
     async fn is_gone_by_itself(&self, record: &Runner) -> anyhow::Result<bool> {
         let job = record.work.as_ref().and_then(|work| work.job);
-        let (Some(job), false) = (job, record.registration_attempt > 1 || record.attempt_outcome_unknown) else { return Ok(false) };
+        let (Some(job), false) = (
+            job,
+            record.registration_attempt > 1 || record.attempt_outcome_unknown,
+        ) else {
+            return Ok(false);
+        };
         let job = self.ledger.job(job).await.context("read its job")?;
         Ok(job.is_some_and(|job| job.is_over() && job.runner.as_ref() == Some(&record.id)))
     }
 
-    /// Takes away whatever closed runners of ours left at a target's place: for anyone who lists repositories anyway. A name that the ledger does not know
-    /// is left alone: another Mayfly may serve the same repository, and GitHub removes what stays offline for a day.
-    pub(crate) async fn gc_registrations_at(&self, target: &Target, budget: &Budget) -> anyhow::Result<()> {
-        let Some(Some(listed)) = self.listed(target, budget).await? else { return Ok(()) };
+    /// Takes away whatever closed runners of ours left at a target's place: for anyone who lists
+    /// repositories anyway. A name that the ledger does not know is left alone: another Mayfly may
+    /// serve the same repository, and GitHub removes what stays offline for a day.
+    pub(crate) async fn gc_registrations_at(
+        &self,
+        target: &Target,
+        budget: &Budget,
+    ) -> anyhow::Result<()> {
+        let Some(Some(listed)) = self.listed(target, budget).await? else {
+            return Ok(());
+        };
         let idle = listed.iter().filter(|found| !found.online && !found.busy);
         let mut ended = BTreeMap::new();
-        for address in idle.filter_map(|found| Some(found.name.parse::<RunnerName>().ok()?.address)) {
+        for address in idle.filter_map(|found| Some(found.name.parse::<RunnerName>().ok()?.address))
+        {
             if let std::collections::btree_map::Entry::Vacant(unknown) = ended.entry(address) {
                 let standing = match self.ledger.runner_records(unknown.key()).await {
                     Ok(standing) => standing,
@@ -100,12 +131,18 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                         continue;
                     }
                 };
-                let closed = standing.record.and_then(|record| record.closed_at).filter(|_| standing.row.is_none());
-                unknown.insert(closed.is_some_and(|closed| self.now().since(closed) > timeouts::STALE_REGISTRATION_AFTER));
+                let closed = standing
+                    .record
+                    .and_then(|record| record.closed_at)
+                    .filter(|_| standing.row.is_none());
+                unknown.insert(closed.is_some_and(|closed| {
+                    self.now().since(closed) > timeouts::STALE_REGISTRATION_AFTER
+                }));
             }
         }
         let ended = |name: &RunnerAddress| ended.get(name).copied().unwrap_or_default();
-        self.gc_registrations(target, ended, &mut GcResult::default(), budget).await
+        self.gc_registrations(target, ended, &mut GcResult::default(), budget)
+            .await
     }
 
     /// Takes away every registration at a place whose name says that it is one of these runners'.
@@ -126,18 +163,27 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         };
         let github = &self.deps.github;
         let mut first_problem = None;
-        let is_of = |found: &&RunnerInfo| found.name.parse::<RunnerName>().is_ok_and(|name| of(&name.address));
+        let is_of = |found: &&RunnerInfo| {
+            found
+                .name
+                .parse::<RunnerName>()
+                .is_ok_and(|name| of(&name.address))
+        };
         for found in listed.iter().filter(is_of) {
             if !self.may_ask(target.installation, budget).await {
                 left.unasked = true;
                 return Ok(());
             }
-            match self.delete(github, target, found.id, Instant::now() + GITHUB_CALL).await {
+            match self
+                .delete(github, target, found.id, Instant::now() + GITHUB_CALL)
+                .await
+            {
                 Ok(Deregistered::Gone) => left.taken += 1,
                 Ok(Deregistered::Busy) => left.busy = true,
                 Ok(Deregistered::Unknown) => left.unseen = true,
                 Err(problem) => {
-                    self.note_rate_limit(target.installation, &problem, budget).await;
+                    self.note_rate_limit(target.installation, &problem, budget)
+                        .await;
                     first_problem = first_problem.or(Some(problem));
                 }
             }
@@ -145,8 +191,13 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         first_problem.map_or(Ok(()), Err)
     }
 
-    /// The runners of a target's place, listed once in a sweep. None if GitHub may not be asked now.
-    pub(crate) async fn listed(&self, target: &Target, budget: &Budget) -> anyhow::Result<Option<Listed>> {
+    /// The runners of a target's place, listed once in a sweep. None if GitHub may not be asked
+    /// now.
+    pub(crate) async fn listed(
+        &self,
+        target: &Target,
+        budget: &Budget,
+    ) -> anyhow::Result<Option<Listed>> {
         let mut lists = budget.lists.lock().await;
         if let Some((_, listed)) = lists.0.iter().find(|(known, _)| known.is_beside(target)) {
             return Ok(Some(listed.clone()));
@@ -157,11 +208,16 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let github = &self.deps.github;
         let listed = match github.list(target, Instant::now() + GITHUB_CALL).await {
             Ok(listed) => {
-                budget.also(target.installation, u32::try_from(listed.len() / PAGE).unwrap_or_default());
+                budget.also(
+                    target.installation,
+                    u32::try_from(listed.len() / PAGE).unwrap_or_default(),
+                );
                 Some(Arc::new(listed))
             }
             Err(CallError::Refused { .. }) => None,
-            Err(problem) => return Err(anyhow::Error::new(problem).context("list the runners there")),
+            Err(problem) => {
+                return Err(anyhow::Error::new(problem).context("list the runners there"));
+            }
         };
         lists.0.push((target.clone(), listed.clone()));
         Ok(Some(listed))

@@ -1,5 +1,6 @@
-//! A slow round over the repositories that jobs came from in the last week: for jobs that GitHub never told of, which no list of
-//! deliveries shows, and for registrations of ours that nothing else takes away.
+//! A slow round over the repositories that jobs came from in the last week: for jobs that GitHub
+//! never told of, which no list of deliveries shows, and for registrations of ours that nothing
+//! else takes away.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,41 +22,55 @@ use tracing::{info, warn};
 use crate::budget::Budget;
 use crate::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
 
-/// Repositories of one installation that one sweep asks about at most, as far as its calls reach: each is a call or more.
+/// Repositories of one installation that one sweep asks about at most, as far as its calls reach:
+/// each is a call or more.
 const AT_ONCE: usize = 30;
 
-/// No repository is asked about more often. With 200 of them or fewer each one has its turn as often as that.
+/// No repository is asked about more often. With 200 of them or fewer each one has its turn as
+/// often as that.
 const ASK_EVERY: Duration = Duration::from_secs(10 * 60);
 
-/// No place is searched more often for registrations that were left there: each has a follow-up of its own, and this is for those whose follow-up
-/// is over or was lost.
+/// No place is searched more often for registrations that were left there: each has a follow-up of
+/// its own, and this is for those whose follow-up is over or was lost.
 const CLEAR_EVERY: Duration = Duration::from_secs(60 * 60);
 
-/// Runs of one repository that one sweep looks into at most; the next one goes on. One or a few calls each.
+/// Runs of one repository that one sweep looks into at most; the next one goes on. One or a few
+/// calls each.
 const RUNS: usize = 5;
 
 /// A repository is forgotten when none of its jobs was seen for a week, to the day.
 const FORGET_AFTER: Duration = Duration::from_secs(8 * 24 * 60 * 60);
 
-/// A repository that GitHub did not show twice is asked about less often: the App was taken off it, perhaps for a while only, and what is
-/// queued there meanwhile no one tells of. (Once may be a read that lags.)
+/// A repository that GitHub did not show twice is asked about less often: the App was taken off it,
+/// perhaps for a while only, and what is queued there meanwhile no one tells of. (Once may be a
+/// read that lags.)
 const ASK_HIDDEN_EVERY: Duration = Duration::from_secs(60 * 60);
 
-/// The delivery of a job that has not waited for longer may still be on its way: most take seconds, GitHub says that some take minutes.
+/// The delivery of a job that has not waited for longer may still be on its way: most take seconds,
+/// GitHub says that some take minutes.
 const ON_ITS_WAY: Duration = Duration::from_secs(2 * 60);
 
 impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// Asks about those repositories whose turn it is.
-    pub(crate) async fn scan_repositories(&self, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
+    pub(crate) async fn scan_repositories(
+        &self,
+        pools: &Pools,
+        budget: &Budget,
+    ) -> anyhow::Result<()> {
         self.serve_accounts(pools).await;
-        let known = self.ledger.repositories().await.context("read the repositories")?;
+        let known = self
+            .ledger
+            .repositories()
+            .await
+            .context("read the repositories")?;
         let deputies = deputies(&known);
         for seen in turns(known, pools, self.now()) {
             if budget.over() {
                 break;
             }
             let installation = seen.installation;
-            let deputy = deputies.get(&(installation, seen.repository.owner.0)) == Some(&seen.repository.id);
+            let deputy =
+                deputies.get(&(installation, seen.repository.owner.0)) == Some(&seen.repository.id);
             let name = seen.repository.name.clone();
             if let Err(problem) = self.scan_repository(seen, deputy, pools, budget).await {
                 self.note_rate_limit(installation, &problem, budget).await;
@@ -69,14 +84,22 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         Ok(())
     }
 
-    /// Takes over repositories of accounts that jobs came from before a pools file had them. Their jobs left no record: they are looked for.
+    /// Takes over repositories of accounts that jobs came from before a pools file had them. Their
+    /// jobs left no record: they are looked for.
     async fn serve_accounts(&self, pools: &Pools) {
         for account in &pools.accounts {
             let left = self.ledger.left_by(&account.login).await;
             let left =
                 left.inspect_err(|problem| warn!(account = account.login, error = %problem, "could not find out what the account queued while it was not served"));
-            for one in left.unwrap_or_default().iter().filter(|one| pools.serves(&one.repository)) {
-                info!(repository.name = one.repository.name, "its account is served now, and what waits there is looked for");
+            for one in left
+                .unwrap_or_default()
+                .iter()
+                .filter(|one| pools.serves(&one.repository))
+            {
+                info!(
+                    repository.name = one.repository.name,
+                    "its account is served now, and what waits there is looked for"
+                );
                 if let Err(problem) = self.ledger.serve(one, self.now()).await {
                     warn!(repository.name = one.repository.name, error = %problem, "could not take over the repository: the next sweep does it");
                 }
@@ -84,30 +107,53 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
     }
 
-    /// Looks for what waits in a repository. `deputy`: what belongs to its owner is looked at with it.
-    async fn scan_repository(&self, seen: SeenRepository, deputy: bool, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
+    /// Looks for what waits in a repository. `deputy`: what belongs to its owner is looked at with
+    /// it.
+    async fn scan_repository(
+        &self,
+        seen: SeenRepository,
+        deputy: bool,
+        pools: &Pools,
+        budget: &Budget,
+    ) -> anyhow::Result<()> {
         let now = self.now();
         if now.since(seen.seen_at) > FORGET_AFTER {
-            info!(repository.name = seen.repository.name, "forgotten: no job of it was seen for a week");
+            info!(
+                repository.name = seen.repository.name,
+                "forgotten: no job of it was seen for a week"
+            );
             return Ok(self.ledger.forget_repository(&seen).await?);
         }
         if !self.may_ask(seen.installation, budget).await {
             return Ok(());
         }
         let github = &self.deps.github;
-        let answer = github.waiting_runs(seen.installation, &seen.repository, Instant::now() + GITHUB_CALL).await;
+        let answer = github
+            .waiting_runs(
+                seen.installation,
+                &seen.repository,
+                Instant::now() + GITHUB_CALL,
+            )
+            .await;
         let runs = match answer {
             Ok(Some(runs)) => runs,
             Ok(None) => return self.hidden(seen).await,
             Err(problem) => {
                 // One that cannot be asked about must not keep the others from their turn.
-                self.ledger.put_repository(SeenRepository { checked_at: now, ..seen }).await?;
+                self.ledger
+                    .put_repository(SeenRepository {
+                        checked_at: now,
+                        ..seen
+                    })
+                    .await?;
                 return Err(problem).context("ask for runs that wait");
             }
         };
         let mut after = SeenRepository { hidden: 0, ..seen };
         after.looked_at.retain(|run| runs.contains(run));
-        if runs.iter().any(|run| !after.looked_at.contains(run)) && !self.knows_visibility(&mut after, budget).await? {
+        if runs.iter().any(|run| !after.looked_at.contains(run))
+            && !self.knows_visibility(&mut after, budget).await?
+        {
             return Ok(());
         }
         let looked = self.scan_runs(&runs, &mut after, pools, budget).await;
@@ -124,22 +170,42 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
         self.ledger.put_repository(after.clone()).await?;
         looked?;
-        if clears { self.gc_registrations_of(&after, deputy, pools, budget).await } else { Ok(()) }
+        if clears {
+            self.gc_registrations_of(&after, deputy, pools, budget)
+                .await
+        } else {
+            Ok(())
+        }
     }
 
-    /// Asks whether the repository is private: which pool takes its jobs depends on it, and the delivery that said so may be old. False: it may not ask now.
-    async fn knows_visibility(&self, seen: &mut SeenRepository, budget: &Budget) -> anyhow::Result<bool> {
+    /// Asks whether the repository is private: which pool takes its jobs depends on it, and the
+    /// delivery that said so may be old. False: it may not ask now.
+    async fn knows_visibility(
+        &self,
+        seen: &mut SeenRepository,
+        budget: &Budget,
+    ) -> anyhow::Result<bool> {
         if !self.may_ask(seen.installation, budget).await {
             return Ok(false);
         }
         let repository = &seen.repository;
         let by = Instant::now() + GITHUB_CALL;
-        match self.deps.github.private(seen.installation, repository.id, &repository.name, by).await {
+        match self
+            .deps
+            .github
+            .private(seen.installation, repository.id, &repository.name, by)
+            .await
+        {
             Ok(Some(private)) => seen.repository.private = private,
             // GitHub shows it no more, and its runs neither: the next look finds that out.
             Ok(None) => return Ok(false),
             Err(problem) => {
-                self.ledger.put_repository(SeenRepository { checked_at: self.now(), ..seen.clone() }).await?;
+                self.ledger
+                    .put_repository(SeenRepository {
+                        checked_at: self.now(),
+                        ..seen.clone()
+                    })
+                    .await?;
                 return Err(problem).context("ask whether the repository is private");
             }
         }
@@ -153,26 +219,54 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             times = hidden,
             "GitHub does not show it to the App; it is asked about again until its week is over"
         );
-        self.ledger.put_repository(SeenRepository { hidden, checked_at: self.now(), ..seen }).await?;
+        self.ledger
+            .put_repository(SeenRepository {
+                hidden,
+                checked_at: self.now(),
+                ..seen
+            })
+            .await?;
         Ok(())
     }
 
     /// Looks into runs that this look has not come to yet, as many as the sweep can.
-    async fn scan_runs(&self, runs: &[RunId], seen: &mut SeenRepository, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
-        let left: Vec<RunId> = runs.iter().filter(|run| !seen.looked_at.contains(run)).take(RUNS).copied().collect();
+    async fn scan_runs(
+        &self,
+        runs: &[RunId],
+        seen: &mut SeenRepository,
+        pools: &Pools,
+        budget: &Budget,
+    ) -> anyhow::Result<()> {
+        let left: Vec<RunId> = runs
+            .iter()
+            .filter(|run| !seen.looked_at.contains(run))
+            .take(RUNS)
+            .copied()
+            .collect();
         let github = &self.deps.github;
         let mut first_problem = None;
         for run in left {
             if !self.may_ask(seen.installation, budget).await {
                 break;
             }
-            // One that goes wrong counts as looked at: the next look has its turn for it, and the others have theirs now.
+            // One that goes wrong counts as looked at: the next look has its turn for it, and the
+            // others have theirs now.
             seen.looked_at.insert(run);
-            match github.jobs_of(seen.installation, &seen.repository, run, Instant::now() + GITHUB_CALL).await {
+            match github
+                .jobs_of(
+                    seen.installation,
+                    &seen.repository,
+                    run,
+                    Instant::now() + GITHUB_CALL,
+                )
+                .await
+            {
                 Ok(jobs) => self.scan_all_runs(&jobs, seen, pools).await,
                 Err(problem) => {
-                    let problem = anyhow::Error::new(problem).context(format!("ask for the jobs of run {run}"));
-                    self.note_rate_limit(seen.installation, &problem, budget).await;
+                    let problem = anyhow::Error::new(problem)
+                        .context(format!("ask for the jobs of run {run}"));
+                    self.note_rate_limit(seen.installation, &problem, budget)
+                        .await;
                     first_problem = first_problem.or(Some(problem));
                 }
             }
@@ -193,15 +287,31 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
     }
 
-    /// A job at GitHub: if it waits for a runner of ours and no one told of it, it is recorded as if someone had. True if it was.
-    async fn scan_run(&self, job: &FoundJob, seen: &SeenRepository, pools: &Pools) -> anyhow::Result<bool> {
+    /// A job at GitHub: if it waits for a runner of ours and no one told of it, it is recorded as
+    /// if someone had. True if it was.
+    async fn scan_run(
+        &self,
+        job: &FoundJob,
+        seen: &SeenRepository,
+        pools: &Pools,
+    ) -> anyhow::Result<bool> {
         let now = self.now();
         let since = job.now.started_at.or(job.now.created_at);
-        if job.now.status != JobStatus::Queued || since.is_some_and(|since| now.since(since) < ON_ITS_WAY) {
+        if job.now.status != JobStatus::Queued
+            || since.is_some_and(|since| now.since(since) < ON_ITS_WAY)
+        {
             return Ok(false);
         }
-        let wanted = JobRequirements { labels: &job.now.labels, repository: &seen.repository, run: job.now.run, attempt: job.now.attempt };
-        if !matches!(pools.place(wanted), Placement::Pool(_) | Placement::Unplaced(_)) {
+        let wanted = JobRequirements {
+            labels: &job.now.labels,
+            repository: &seen.repository,
+            run: job.now.run,
+            attempt: job.now.attempt,
+        };
+        if !matches!(
+            pools.place(wanted),
+            Placement::Pool(_) | Placement::Unplaced(_)
+        ) {
             return Ok(false);
         }
         if let Some(record) = self.ledger.job(job.id).await? {
@@ -211,9 +321,15 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 return self.placed_as(job.id, Some(private), pools).await;
             }
             // It was given up while the App could not see it, and waits after all.
-            return Ok(record.given_up && self.reconcile_with_github(job.id, pools).await?.is_some());
+            return Ok(
+                record.given_up && self.reconcile_with_github(job.id, pools).await?.is_some()
+            );
         }
-        let observation = self.ledger.apply_delivery(&as_delivered(job, seen, now), pools).await.context("record a job that was found")?;
+        let observation = self
+            .ledger
+            .apply_delivery(&as_delivered(job, seen, now), pools)
+            .await
+            .context("record a job that was found")?;
         warn!(job.id = %job.id, repository.name = seen.repository.name, "found a job that waits and that no delivery told of");
         for pool in &observation.wake {
             self.wake(pool).await;
@@ -222,12 +338,23 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     /// Takes away what runners of ours left behind at the places that belong to the repository.
-    async fn gc_registrations_of(&self, seen: &SeenRepository, deputy: bool, pools: &Pools, budget: &Budget) -> anyhow::Result<()> {
+    async fn gc_registrations_of(
+        &self,
+        seen: &SeenRepository,
+        deputy: bool,
+        pools: &Pools,
+        budget: &Budget,
+    ) -> anyhow::Result<()> {
         let mut first_problem = None;
         for scope in places(&seen.repository, deputy, pools) {
-            let target = Target { installation: seen.installation, scope, labels: Labels::default() };
+            let target = Target {
+                installation: seen.installation,
+                scope,
+                labels: Labels::default(),
+            };
             if let Err(problem) = self.gc_registrations_at(&target, budget).await {
-                self.note_rate_limit(seen.installation, &problem, budget).await;
+                self.note_rate_limit(seen.installation, &problem, budget)
+                    .await;
                 first_problem = first_problem.or(Some(problem));
             }
         }
@@ -235,11 +362,19 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 }
 
-/// Whose turn it is: those asked about longest ago, so many of each installation. One whose owner is not served waits for its week to end: the next
-/// pools file may have its owner again, and anyone who wrote the repository down does not do so again.
+/// Whose turn it is: those asked about longest ago, so many of each installation. One whose owner
+/// is not served waits for its week to end: the next pools file may have its owner again, and
+/// anyone who wrote the repository down does not do so again.
 fn turns(mut known: Vec<SeenRepository>, pools: &Pools, now: Timestamp) -> Vec<SeenRepository> {
     known.retain(|seen| pools.serves(&seen.repository) || now.since(seen.seen_at) > FORGET_AFTER);
-    known.retain(|seen| now.since(seen.checked_at) >= if seen.hidden > 1 { ASK_HIDDEN_EVERY } else { ASK_EVERY });
+    known.retain(|seen| {
+        now.since(seen.checked_at)
+            >= if seen.hidden > 1 {
+                ASK_HIDDEN_EVERY
+            } else {
+                ASK_EVERY
+            }
+    });
     known.sort_by_key(|seen| (seen.checked_at, seen.repository.id));
     let mut taken: BTreeMap<InstallationId, usize> = BTreeMap::new();
     known.retain(|seen| {
@@ -250,11 +385,14 @@ fn turns(mut known: Vec<SeenRepository>, pools: &Pools, now: Timestamp) -> Vec<S
     known
 }
 
-/// Of each owner, the repository with which what belongs to the owner is looked at: an organization has no item of its own.
+/// Of each owner, the repository with which what belongs to the owner is looked at: an organization
+/// has no item of its own.
 fn deputies(known: &[SeenRepository]) -> BTreeMap<(InstallationId, i64), RepositoryId> {
     let mut deputies = BTreeMap::new();
     for seen in known.iter().filter(|seen| seen.hidden == 0) {
-        let deputy = deputies.entry((seen.installation, seen.repository.owner.0)).or_insert(seen.repository.id);
+        let deputy = deputies
+            .entry((seen.installation, seen.repository.owner.0))
+            .or_insert(seen.repository.id);
         *deputy = seen.repository.id.min(*deputy);
     }
     deputies
@@ -262,15 +400,24 @@ fn deputies(known: &[SeenRepository]) -> BTreeMap<(InstallationId, i64), Reposit
 
 /// Where runners of ours for this repository register.
 fn places(repository: &Repository, deputy: bool, pools: &Pools) -> Vec<TargetScope> {
-    let own = pools.pools.iter().any(|pool| pool.scope == Scope::Repository && pool.refuses(repository).is_none());
+    let own = pools
+        .pools
+        .iter()
+        .any(|pool| pool.scope == Scope::Repository && pool.refuses(repository).is_none());
     let group = pools.pools.iter().find_map(|pool| match &pool.scope {
         Scope::Organization { group } if deputy => Some(group.clone()),
         Scope::Organization { .. } | Scope::Repository => None,
     });
-    let own = own.then(|| TargetScope::Repository { id: repository.id, name: repository.name.clone() });
+    let own = own.then(|| TargetScope::Repository {
+        id: repository.id,
+        name: repository.name.clone(),
+    });
     // All groups of an organization are in one list.
-    let organization =
-        group.map(|group| TargetScope::Organization { id: repository.owner, login: repository.owner_login().to_owned(), group });
+    let organization = group.map(|group| TargetScope::Organization {
+        id: repository.owner,
+        login: repository.owner_login().to_owned(),
+        group,
+    });
     own.into_iter().chain(organization).collect()
 }
 

@@ -21,16 +21,23 @@ use crate::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
 const FAILED: &str = "failure";
 
 impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
-    /// Has an interrupted job run again, once GitHub shows that it failed on the runner that was taken back. GitHub is asked once at most for each job:
-    /// if no answer comes, no one asks again. None if it may not be asked now.
+    /// Has an interrupted job run again, once GitHub shows that it failed on the runner that was
+    /// taken back. GitHub is asked once at most for each job: if no answer comes, no one asks
+    /// again. None if it may not be asked now.
     pub(crate) async fn run_again(
         &self,
         (job, open): (JobId, &OutboxEntry),
         pools: &Pools,
         budget: &Budget,
     ) -> anyhow::Result<Option<WorkOutcome>> {
-        let Some(record) = self.ledger.job(job).await.context("read the job")? else { return Ok(Some(WorkOutcome::Done)) };
-        let wanted = record.pool.as_ref().and_then(|pool| pools.get(pool)).is_some_and(|pool| pool.rerun_interrupted);
+        let Some(record) = self.ledger.job(job).await.context("read the job")? else {
+            return Ok(Some(WorkOutcome::Done));
+        };
+        let wanted = record
+            .pool
+            .as_ref()
+            .and_then(|pool| pools.get(pool))
+            .is_some_and(|pool| pool.rerun_interrupted);
         // GitHub allows it for 30 days, but after one no one waits for it any more.
         if !wanted || self.now().since(open.since) > timeouts::QUEUED_AT_MOST {
             return Ok(Some(WorkOutcome::Done));
@@ -40,8 +47,13 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
         let github = &self.deps.github;
         let by = Instant::now() + GITHUB_CALL;
-        let now = github.job(record.installation, &record.repository, job, by).await.context("ask about the job")?;
-        let Some(now) = now.filter(|now| now.status == JobStatus::Completed) else { return Ok(Some(WorkOutcome::Again(timeouts::TICK))) };
+        let now = github
+            .job(record.installation, &record.repository, job, by)
+            .await
+            .context("ask about the job")?;
+        let Some(now) = now.filter(|now| now.status == JobStatus::Completed) else {
+            return Ok(Some(WorkOutcome::Again(timeouts::TICK)));
+        };
         if now.conclusion.as_deref() != Some(FAILED) || !self.was_interrupted(&now).await? {
             return Ok(Some(WorkOutcome::Done));
         }
@@ -53,27 +65,56 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
 
     /// True if the job's runner is the one that was taken back.
     async fn was_interrupted(&self, now: &WorkflowJob) -> anyhow::Result<bool> {
-        let Some(named) = &now.runner else { return Ok(false) };
-        let Ok(name) = named.name.parse::<RunnerName>() else { return Ok(false) };
-        let record = self.ledger.runner_record(&name.address.runner).await.context("read its runner")?;
+        let Some(named) = &now.runner else {
+            return Ok(false);
+        };
+        let Ok(name) = named.name.parse::<RunnerName>() else {
+            return Ok(false);
+        };
+        let record = self
+            .ledger
+            .runner_record(&name.address.runner)
+            .await
+            .context("read its runner")?;
         Ok(record.is_some_and(|record| record.interrupted && record.github == Some(named.id)))
     }
 
     async fn ask_for_another(&self, github: &G, record: &JobRecord) -> anyhow::Result<WorkOutcome> {
         let (run, job) = (record.run, record.id);
-        if !self.ledger.ask_to_rerun(run, job, self.now()).await.context("write down that it is asked for")? {
+        if !self
+            .ledger
+            .ask_to_rerun(run, job, self.now())
+            .await
+            .context("write down that it is asked for")?
+        {
             return Ok(WorkOutcome::Done);
         }
-        let answer = github.rerun(record.installation, &record.repository, job, Instant::now() + GITHUB_CALL).await;
+        let answer = github
+            .rerun(
+                record.installation,
+                &record.repository,
+                job,
+                Instant::now() + GITHUB_CALL,
+            )
+            .await;
         let (ran, told) = match answer {
             Ok(Rerun::Asked) => (WorkOutcome::Done, StoryEvent::RerunRequested),
             Ok(Rerun::Refused(why)) => {
                 // Most often: the run's other jobs are not over yet.
-                self.ledger.not_rerun(run, job).await.context("write down that GitHub does not")?;
-                (WorkOutcome::Again(timeouts::TICK), StoryEvent::RerunRefused { message: why })
+                self.ledger
+                    .not_rerun(run, job)
+                    .await
+                    .context("write down that GitHub does not")?;
+                (
+                    WorkOutcome::Again(timeouts::TICK),
+                    StoryEvent::RerunRefused { message: why },
+                )
             }
             Err(problem @ CallError::RateLimited { .. }) => {
-                self.ledger.not_rerun(run, job).await.context("write down that it was not asked for")?;
+                self.ledger
+                    .not_rerun(run, job)
+                    .await
+                    .context("write down that it was not asked for")?;
                 return Err(anyhow::Error::new(problem).context("ask for another run of the job"));
             }
             Err(problem) => {
@@ -82,7 +123,10 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             }
         };
         info!(job.id = %job, run.id = %run, "{told}");
-        self.ledger.note_job(job, &told, self.now()).await.context("write it down")?;
+        self.ledger
+            .note_job(job, &told, self.now())
+            .await
+            .context("write it down")?;
         Ok(ran)
     }
 }

@@ -1,4 +1,5 @@
-//! The limits of every runner. What GitHub may know is taken away there first: a runner that has a job refuses to go.
+//! The limits of every runner. What GitHub may know is taken away there first: a runner that has a
+//! job refuses to go.
 
 use anyhow::Context;
 use futures::StreamExt;
@@ -21,7 +22,8 @@ use tracing::{error, info, warn};
 use crate::budget::Budget;
 use crate::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
 
-/// Runners that are minded at a time: each is most often a call to GitHub, a write and a call to ECS. GitHub asks for few calls at once.
+/// Runners that are minded at a time: each is most often a call to GitHub, a write and a call to
+/// ECS. GitHub asks for few calls at once.
 const AT_ONCE: usize = 5;
 
 /// What is done about a runner.
@@ -44,7 +46,8 @@ pub(crate) enum Deregistered {
 }
 
 impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
-    /// Does for every runner of a pool what it needs, the oldest first. Answers those that GitHub is to be asked about, which can wait.
+    /// Does for every runner of a pool what it needs, the oldest first. Answers those that GitHub
+    /// is to be asked about, which can wait.
     pub(crate) async fn reconcile_runners(
         &self,
         runners: &[Runner],
@@ -54,26 +57,51 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     ) -> Vec<Runner> {
         let pool = pools.and_then(|pools| pools.get(name));
         let now = self.now();
-        let (quiet, others): (Vec<_>, Vec<_>) =
-            runners.iter().map(|runner| (runner, runner_action(runner, pool, now))).partition(|(_, action)| *action == RunnerAction::None);
-        let minding = others.into_iter().map(|(runner, action)| (runner, Handled::Care(action)));
-        let questions = quiet.into_iter().filter_map(|(runner, _)| Some((runner, liveness_check(runner, now)?)));
-        let (urgent, later): (Vec<_>, Vec<_>) = questions.partition(|(_, question)| matches!(question, LivenessCheck::Reserved(_)));
-        let asking = urgent.into_iter().map(|(runner, _)| (runner, Handled::Asked));
+        let (quiet, others): (Vec<_>, Vec<_>) = runners
+            .iter()
+            .map(|runner| (runner, runner_action(runner, pool, now)))
+            .partition(|(_, action)| *action == RunnerAction::None);
+        let minding = others
+            .into_iter()
+            .map(|(runner, action)| (runner, Handled::Care(action)));
+        let questions = quiet
+            .into_iter()
+            .filter_map(|(runner, _)| Some((runner, liveness_check(runner, now)?)));
+        let (urgent, later): (Vec<_>, Vec<_>) =
+            questions.partition(|(_, question)| matches!(question, LivenessCheck::Reserved(_)));
+        let asking = urgent
+            .into_iter()
+            .map(|(runner, _)| (runner, Handled::Asked));
         futures::stream::iter(minding.chain(asking))
-            .for_each_concurrent(AT_ONCE, |(runner, minded)| self.reconcile_runner(runner, minded, pools, budget))
+            .for_each_concurrent(AT_ONCE, |(runner, minded)| {
+                self.reconcile_runner(runner, minded, pools, budget)
+            })
             .await;
-        later.into_iter().map(|(runner, _)| runner.clone()).collect()
+        later
+            .into_iter()
+            .map(|(runner, _)| runner.clone())
+            .collect()
     }
 
-    async fn reconcile_runner(&self, runner: &Runner, minded: Handled, pools: Option<&Pools>, budget: &Budget) {
+    async fn reconcile_runner(
+        &self,
+        runner: &Runner,
+        minded: Handled,
+        pools: Option<&Pools>,
+        budget: &Budget,
+    ) {
         if budget.over() {
             return;
         }
         let may_ask = match (&minded, &runner.target) {
-            (Handled::Care(RunnerAction::Deregister(_) | RunnerAction::ForceStop(_) | RunnerAction::RefuseJob), Some(target)) => {
-                self.may_ask(target.installation, budget).await
-            }
+            (
+                Handled::Care(
+                    RunnerAction::Deregister(_)
+                    | RunnerAction::ForceStop(_)
+                    | RunnerAction::RefuseJob,
+                ),
+                Some(target),
+            ) => self.may_ask(target.installation, budget).await,
             _ => true,
         };
         let done = match minded {
@@ -83,43 +111,75 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             },
             Handled::Care(RunnerAction::None) => Ok(()),
             Handled::Care(RunnerAction::LocateTask) => self.find_task(runner).await,
-            Handled::Care(RunnerAction::MarkForStop(kind, why)) => self.mark(runner, kind, &why).await,
+            Handled::Care(RunnerAction::MarkForStop(kind, why)) => {
+                self.mark(runner, kind, &why).await
+            }
             // Without the pools file it is not known whether anyone still wants the runner.
-            Handled::Care(RunnerAction::Deregister(why)) if may_ask && pools.is_some() => self.deregister_idle(runner, &why).await,
+            Handled::Care(RunnerAction::Deregister(why)) if may_ask && pools.is_some() => {
+                self.deregister_idle(runner, &why).await
+            }
             Handled::Care(RunnerAction::Deregister(_)) => Ok(()),
-            // Without the pools file its own limit is not known: a busy runner must not pay for that.
+            // Without the pools file its own limit is not known: a busy runner must not pay for
+            // that.
             Handled::Care(RunnerAction::ForceStop(_)) if pools.is_none() => Ok(()),
-            Handled::Care(RunnerAction::RefuseJob) => self.refuse(runner, may_ask && pools.is_some()).await,
+            Handled::Care(RunnerAction::RefuseJob) => {
+                self.refuse(runner, may_ask && pools.is_some()).await
+            }
             Handled::Care(RunnerAction::ForceStop(why)) => self.end(runner, may_ask, &why).await,
         };
         if let Err(problem) = done {
             if let Some(target) = &runner.target {
-                self.note_rate_limit(target.installation, &problem, budget).await;
+                self.note_rate_limit(target.installation, &problem, budget)
+                    .await;
             }
             warn!(runner.id = %runner.id, pool.name = %runner.pool, error = format!("{problem:#}"), "could not check the runner: the next sweep tries again");
         }
     }
 
-    /// At its `max` a pool starts nothing, and for a repository at its `max_per_repository` neither; and a registered runner may be given jobs of its own
-    /// target only: those that nothing waits for make room for jobs that wait, as many as there are.
-    pub(crate) async fn make_room(&self, runners: &[Runner], jobs: &[WaitingJob], (pool, pools): (&Pool, &Pools), budget: &Budget) {
-        let full = runners.len() >= usize::try_from(pool.max).unwrap_or(usize::MAX) || pool.max_per_repository.is_some();
+    /// At its `max` a pool starts nothing, and for a repository at its `max_per_repository`
+    /// neither; and a registered runner may be given jobs of its own target only: those that
+    /// nothing waits for make room for jobs that wait, as many as there are.
+    pub(crate) async fn make_room(
+        &self,
+        runners: &[Runner],
+        jobs: &[WaitingJob],
+        (pool, pools): (&Pool, &Pools),
+        budget: &Budget,
+    ) {
+        let full = runners.len() >= usize::try_from(pool.max).unwrap_or(usize::MAX)
+            || pool.max_per_repository.is_some();
         if jobs.is_empty() || !full {
             return;
         }
-        let limits = match self.ledger.limits(jobs.iter().map(|job| job.installation).collect()).await {
-            Ok(github) => Limits { github, ..Limits::default() },
+        let limits = match self
+            .ledger
+            .limits(jobs.iter().map(|job| job.installation).collect())
+            .await
+        {
+            Ok(github) => Limits {
+                github,
+                ..Limits::default()
+            },
             Err(problem) => {
                 return warn!(pool.name = %pool.name, error = %problem, "could not make room in the pool: the next sweep tries again");
             }
         };
         for id in runners_to_evict(pool, &limits, jobs, runners, self.now()) {
-            let Some(runner) = runners.iter().find(|runner| runner.id == id) else { continue };
-            self.reconcile_runner(runner, Handled::Care(RunnerAction::Deregister(Reason::MakesRoom)), Some(pools), budget).await;
+            let Some(runner) = runners.iter().find(|runner| runner.id == id) else {
+                continue;
+            };
+            self.reconcile_runner(
+                runner,
+                Handled::Care(RunnerAction::Deregister(Reason::MakesRoom)),
+                Some(pools),
+                budget,
+            )
+            .await;
         }
     }
 
-    /// A stop mark on a runner that is still unregistered; its task, if one is known, is stopped at once.
+    /// A stop mark on a runner that is still unregistered; its task, if one is known, is stopped at
+    /// once.
     async fn mark(&self, runner: &Runner, kind: StopKind, why: &Reason) -> anyhow::Result<()> {
         let now = self.now();
         let mark = |row: &Runner| row.marked(kind, why, now);
@@ -136,15 +196,21 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     async fn deregister_idle(&self, runner: &Runner, why: &Reason) -> anyhow::Result<()> {
         match self.deregister(runner).await? {
             Deregistered::Gone => {
-                // One that asked again meanwhile has a registration that GitHub was not asked about: a later sweep looks again.
-                if self.retired(runner, why).await? { self.stop_task(runner, why).await } else { Ok(()) }
+                // One that asked again meanwhile has a registration that GitHub was not asked
+                // about: a later sweep looks again.
+                if self.retired(runner, why).await? {
+                    self.stop_task(runner, why).await
+                } else {
+                    Ok(())
+                }
             }
             Deregistered::Busy => self.found_busy(&runner.address()).await,
             Deregistered::Unknown => self.left_alone(runner).await,
         }
     }
 
-    /// Writes down, once, that it is not known if a runner has a job: it stays until it ends by itself or its time is over.
+    /// Writes down, once, that it is not known if a runner has a job: it stays until it ends by
+    /// itself or its time is over.
     async fn left_alone(&self, runner: &Runner) -> anyhow::Result<()> {
         let now = self.now();
         let tell = |row: &Runner| row.not_deregistered(now);
@@ -154,22 +220,34 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         Ok(())
     }
 
-    /// Writes down that a runner will be given nothing more: until its task is gone it must not pass for one that waits for a job. False if it has
-    /// another registration by now, or works: then what GitHub said is no reason to stop it.
+    /// Writes down that a runner will be given nothing more: until its task is gone it must not
+    /// pass for one that waits for a job. False if it has another registration by now, or works:
+    /// then what GitHub said is no reason to stop it.
     async fn retired(&self, runner: &Runner, why: &Reason) -> anyhow::Result<bool> {
         let now = self.now();
         let retire = |row: &Runner| row.deregistered(runner, why, now);
-        Ok(match self.ledger.change_runner(&runner.address(), retire).await.context("write down that it is retired")? {
-            Changed::Yes(_) => true,
-            Changed::No(row) => row.is_idle_as(runner),
-            Changed::Closed => false,
-        })
+        Ok(
+            match self
+                .ledger
+                .change_runner(&runner.address(), retire)
+                .await
+                .context("write down that it is retired")?
+            {
+                Changed::Yes(_) => true,
+                Changed::No(row) => row.is_idle_as(runner),
+                Changed::Closed => false,
+            },
+        )
     }
 
     /// Refuses a runner whose job runs and was never admitted, and ends it.
     async fn refuse(&self, runner: &Runner, may_ask: bool) -> anyhow::Result<()> {
         let now = self.now();
-        let Changed::Yes(refused) = self.ledger.change_runner(&runner.address(), |row| row.refused_unadmitted(now)).await? else {
+        let Changed::Yes(refused) = self
+            .ledger
+            .change_runner(&runner.address(), |row| row.refused_unadmitted(now))
+            .await?
+        else {
             // It was admitted, or ended, meanwhile.
             return Ok(());
         };
@@ -178,8 +256,8 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         self.end(&refused, may_ask, &Reason::Unadmitted).await
     }
 
-    /// Stops a runner whose time is over. GitHub is told first, if it may be asked anything now, so that it gives it nothing more; its answer
-    /// changes nothing.
+    /// Stops a runner whose time is over. GitHub is told first, if it may be asked anything now, so
+    /// that it gives it nothing more; its answer changes nothing.
     async fn end(&self, runner: &Runner, may_ask: bool, why: &Reason) -> anyhow::Result<()> {
         if may_ask && let Err(problem) = self.deregister(runner).await {
             warn!(runner.id = %runner.id, pool.name = %runner.pool, error = format!("{problem:#}"), "could not deregister the runner at GitHub");
@@ -188,14 +266,23 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     async fn stop_task(&self, runner: &Runner, why: &Reason) -> anyhow::Result<()> {
-        let Some(arn) = &runner.arn else { return Ok(()) };
+        let Some(arn) = &runner.arn else {
+            return Ok(());
+        };
         info!(runner.id = %runner.id, pool.name = %runner.pool, task.arn = %arn, reason = %why, "stopped the runner's task");
-        self.deps.ecs.stop(arn, &why.to_string()).await.context("stop its task")
+        self.deps
+            .ecs
+            .stop(arn, &why.to_string())
+            .await
+            .context("stop its task")
     }
 
-    /// Takes every registration of a runner away: the one in its row, or, if none is, whatever carries one of its names.
+    /// Takes every registration of a runner away: the one in its row, or, if none is, whatever
+    /// carries one of its names.
     pub(crate) async fn deregister(&self, runner: &Runner) -> anyhow::Result<Deregistered> {
-        let Some(target) = &runner.target else { return Ok(Deregistered::Gone) };
+        let Some(target) = &runner.target else {
+            return Ok(Deregistered::Gone);
+        };
         let by = Instant::now() + GITHUB_CALL;
         let github = &self.deps.github;
         if let Some(id) = runner.github {
@@ -204,9 +291,14 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let listed = match github.list(target, by).await {
             Ok(listed) => listed,
             Err(CallError::Refused { .. }) => return Ok(Deregistered::Unknown),
-            Err(problem) => return Err(anyhow::Error::new(problem).context("list the runners there")),
+            Err(problem) => {
+                return Err(anyhow::Error::new(problem).context("list the runners there"));
+            }
         };
-        for found in listed.iter().filter(|found| runner.is_registered_as(found.id, &found.name)) {
+        for found in listed
+            .iter()
+            .filter(|found| runner.is_registered_as(found.id, &found.name))
+        {
             let away = self.delete(github, target, found.id, by).await?;
             if away != Deregistered::Gone {
                 return Ok(away);
@@ -215,12 +307,29 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         Ok(Deregistered::Gone)
     }
 
-    pub(crate) async fn delete(&self, github: &G, target: &Target, id: GithubRunnerId, by: Instant) -> anyhow::Result<Deregistered> {
-        Ok(match github.delete(target, id, by).await.context("take it away at GitHub")? {
-            Deleted::Gone | Deleted::NotFound { target_visible: true } => Deregistered::Gone,
-            Deleted::Busy => Deregistered::Busy,
-            Deleted::NotFound { target_visible: false } => Deregistered::Unknown,
-        })
+    pub(crate) async fn delete(
+        &self,
+        github: &G,
+        target: &Target,
+        id: GithubRunnerId,
+        by: Instant,
+    ) -> anyhow::Result<Deregistered> {
+        Ok(
+            match github
+                .delete(target, id, by)
+                .await
+                .context("take it away at GitHub")?
+            {
+                Deleted::Gone
+                | Deleted::NotFound {
+                    target_visible: true,
+                } => Deregistered::Gone,
+                Deleted::Busy => Deregistered::Busy,
+                Deleted::NotFound {
+                    target_visible: false,
+                } => Deregistered::Unknown,
+            },
+        )
     }
 
     /// GitHub says that a runner has a job, though nothing else said so.

@@ -17,34 +17,51 @@ use tracing::{error, info, warn};
 use crate::budget::Budget;
 use crate::{EcsPort, GitHub, Sweeper};
 
-/// Of so many rows one may be read again by itself: a read unit is 4 kB, of a single row or of these together.
+/// Of so many rows one may be read again by itself: a read unit is 4 kB, of a single row or of
+/// these together.
 const ONE_BY_ONE: usize = 4;
 
 impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
-    /// Holds every open runner's task against what ECS says of it. Each sweep begins with another one, as there may be no time for all.
-    /// `named` gets the tasks that the pool's rows name. Answers the rows as they are now, if most are as they were.
+    /// Holds every open runner's task against what ECS says of it. Each sweep begins with another
+    /// one, as there may be no time for all. `named` gets the tasks that the pool's rows name.
+    /// Answers the rows as they are now, if most are as they were.
     pub(crate) async fn reconcile_tasks(
         &self,
         pool: &PoolName,
         named: &mut BTreeSet<TaskArn>,
         budget: &Budget,
     ) -> anyhow::Result<Option<Vec<Runner>>> {
-        let runners = self.ledger.runners(pool).await.context("read the runners")?;
-        let by_arn: BTreeMap<TaskArn, &Runner> = runners.iter().filter_map(|runner| Some((runner.arn.clone()?, runner))).collect();
+        let runners = self
+            .ledger
+            .runners(pool)
+            .await
+            .context("read the runners")?;
+        let by_arn: BTreeMap<TaskArn, &Runner> = runners
+            .iter()
+            .filter_map(|runner| Some((runner.arn.clone()?, runner)))
+            .collect();
         if by_arn.is_empty() {
             return Ok(Some(runners));
         }
         let arns: Vec<TaskArn> = by_arn.keys().cloned().collect();
         named.extend(arns.iter().cloned());
-        let described = self.deps.ecs.describe(&arns).await.context("describe the tasks")?;
+        let described = self
+            .deps
+            .ecs
+            .describe(&arns)
+            .await
+            .context("describe the tasks")?;
         let of_a_row = |described: Described| match &described {
             Described::Task(task) => by_arn.get(&task.arn).map(|runner| (*runner, described)),
             Described::Missing(arn) => by_arn.get(arn).map(|runner| (*runner, described)),
             Described::Foreign(_) => None,
         };
         // What says nothing new costs nothing: of a slow table only what changes is asked.
-        let mut news: Vec<(&Runner, Described)> =
-            described.into_iter().filter_map(of_a_row).filter(|(runner, described)| is_news(runner, described)).collect();
+        let mut news: Vec<(&Runner, Described)> = described
+            .into_iter()
+            .filter_map(of_a_row)
+            .filter(|(runner, described)| is_news(runner, described))
+            .collect();
         let turn = usize::try_from(self.now().seconds() / 60).unwrap_or_default();
         let first = turn % news.len().max(1);
         news.rotate_left(first);
@@ -61,33 +78,57 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 warn!(pool.name = %pool, error = format!("{problem:#}"), "could not check a task: the next sweep tries again");
             }
         }
-        let changed: BTreeSet<RunnerId> = news.iter().map(|(runner, _)| runner.id.clone()).collect();
+        let changed: BTreeSet<RunnerId> =
+            news.iter().map(|(runner, _)| runner.id.clone()).collect();
         self.read_again(runners, &changed).await
     }
 
-    /// The rows, those read again that may have changed. `None` if those are so many that all are read as cheaply.
-    async fn read_again(&self, mut rows: Vec<Runner>, changed: &BTreeSet<RunnerId>) -> anyhow::Result<Option<Vec<Runner>>> {
+    /// The rows, those read again that may have changed. `None` if those are so many that all are
+    /// read as cheaply.
+    async fn read_again(
+        &self,
+        mut rows: Vec<Runner>,
+        changed: &BTreeSet<RunnerId>,
+    ) -> anyhow::Result<Option<Vec<Runner>>> {
         if changed.len() > rows.len() / ONE_BY_ONE {
             return Ok(None);
         }
-        let (again, same): (Vec<_>, Vec<_>) = rows.drain(..).partition(|runner| changed.contains(&runner.id));
+        let (again, same): (Vec<_>, Vec<_>) = rows
+            .drain(..)
+            .partition(|runner| changed.contains(&runner.id));
         let addresses: Vec<RunnerAddress> = again.iter().map(Runner::address).collect();
-        let again = futures::future::try_join_all(addresses.iter().map(|address| self.ledger.runner(address))).await;
-        Ok(Some(same.into_iter().chain(again.context("read rows again")?.into_iter().flatten()).collect()))
+        let again = futures::future::try_join_all(
+            addresses.iter().map(|address| self.ledger.runner(address)),
+        )
+        .await;
+        Ok(Some(
+            same.into_iter()
+                .chain(again.context("read rows again")?.into_iter().flatten())
+                .collect(),
+        ))
     }
 
-    /// ECS shows the task: an earlier answer that it knows none was wrong, and must not be added to a later one.
+    /// ECS shows the task: an earlier answer that it knows none was wrong, and must not be added to
+    /// a later one.
     async fn shown(&self, runner: &Runner) -> anyhow::Result<()> {
         if runner.launch.missing == 0 {
             return Ok(());
         }
-        self.ledger.change_runner(&runner.address(), Runner::shown).await?;
+        self.ledger
+            .change_runner(&runner.address(), Runner::shown)
+            .await?;
         Ok(())
     }
 
     /// As if an event had said it.
-    pub(crate) async fn task_seen(&self, task: &mayfly_domain::model::task::Task) -> anyhow::Result<()> {
-        let news = self.ledger.task_seen(task, self.deps.public_ip, self.now()).await?;
+    pub(crate) async fn task_seen(
+        &self,
+        task: &mayfly_domain::model::task::Task,
+    ) -> anyhow::Result<()> {
+        let news = self
+            .ledger
+            .task_seen(task, self.deps.public_ip, self.now())
+            .await?;
         if let Some(why) = &news.must_act {
             error!(
                 runner.id = %task.address.runner, pool.name = %task.address.pool, task.arn = %task.arn,
@@ -106,11 +147,22 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
 
     /// Looks for the task of a launch that was never answered.
     pub(crate) async fn find_task(&self, runner: &Runner) -> anyhow::Result<()> {
-        let tasks = self.deps.ecs.list_by_started_by(&runner.address()).await.context("list its tasks")?;
+        let tasks = self
+            .deps
+            .ecs
+            .list_by_started_by(&runner.address())
+            .await
+            .context("list its tasks")?;
         if tasks.is_empty() {
             return self.missing(runner).await;
         }
-        for described in self.deps.ecs.describe(&tasks).await.context("describe its tasks")? {
+        for described in self
+            .deps
+            .ecs
+            .describe(&tasks)
+            .await
+            .context("describe its tasks")?
+        {
             if let Described::Task(task) = described {
                 self.task_seen(&task).await?;
             }
@@ -118,7 +170,8 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         Ok(())
     }
 
-    /// ECS knows no task of the runner: counted when that proves something, and believed the second time.
+    /// ECS knows no task of the runner: counted when that proves something, and believed the second
+    /// time.
     async fn missing(&self, runner: &Runner) -> anyhow::Result<()> {
         let (address, now) = (runner.address(), self.now());
         let changed = match task_missing(runner, now) {
@@ -126,13 +179,22 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             MissingTask::Close => {
                 // Sent again meanwhile: what ECS said speaks of the time before.
                 let still = |row: &Runner| row.was_asked_about(runner);
-                if self.ledger.close_runner(&address, End::Missing, still, now).await?.is_some() {
+                if self
+                    .ledger
+                    .close_runner(&address, End::Missing, still, now)
+                    .await?
+                    .is_some()
+                {
                     warn!(runner.id = %runner.id, pool.name = %runner.pool, "closed: ECS knows no task of it");
                     self.wake(&runner.pool).await;
                 }
                 return Ok(());
             }
-            MissingTask::Count => self.ledger.change_runner(&address, |row| row.missing_once(runner, now)).await?,
+            MissingTask::Count => {
+                self.ledger
+                    .change_runner(&address, |row| row.missing_once(runner, now))
+                    .await?
+            }
         };
         if let Changed::Closed = changed {
             info!(runner.id = %runner.id, "closed meanwhile");
@@ -141,11 +203,15 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 }
 
-/// True if what ECS says of a runner's task is not what its row says already, or something is to be done about it.
+/// True if what ECS says of a runner's task is not what its row says already, or something is to be
+/// done about it.
 fn is_news(runner: &Runner, described: &Described) -> bool {
     match described {
         Described::Task(task) => {
-            task.status == TaskStatus::Stopped || runner.with_task(task).is_some() || runner.stop.is_some() || runner.launch.missing > 0
+            task.status == TaskStatus::Stopped
+                || runner.with_task(task).is_some()
+                || runner.stop.is_some()
+                || runner.launch.missing > 0
         }
         Described::Missing(_) => true,
         Described::Foreign(_) => false,

@@ -35,11 +35,13 @@ impl Outcome {
 /// An answer: status, outcome, reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// HTTP status. GitHub takes 2xx for success and anything else for failure, which it lists to be delivered again on demand.
+    /// HTTP status. GitHub takes 2xx for success and anything else for failure, which it lists to
+    /// be delivered again on demand.
     pub status: u16,
     /// What became of the delivery.
     pub outcome: Outcome,
-    /// Why, in words for the user. Never holds anything of an unsigned request, nor anything secret.
+    /// Why, in words for the user. Never holds anything of an unsigned request, nor anything
+    /// secret.
     pub reason: String,
 }
 
@@ -69,7 +71,11 @@ impl Answer {
     /// An answer.
     #[must_use]
     pub fn new(status: u16, outcome: Outcome, reason: impl Into<String>) -> Self {
-        Self { status, outcome, reason: reason.into() }
+        Self {
+            status,
+            outcome,
+            reason: reason.into(),
+        }
     }
 
     /// 200: not for us.
@@ -90,13 +96,25 @@ impl Answer {
     /// The HTTP body: `{"outcome": "…", "reason": "…"}`.
     #[must_use]
     pub fn body(&self) -> String {
-        serde_json::to_string(&Body { outcome: self.outcome, reason: &self.reason }).unwrap_or_default()
+        serde_json::to_string(&Body {
+            outcome: self.outcome,
+            reason: &self.reason,
+        })
+        .unwrap_or_default()
     }
 }
 
 impl Serialize for Answer {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let headers = Headers { content_type: "application/json" };
-        Wire { status_code: self.status, headers, body: self.body(), is_base64_encoded: false }.serialize(serializer)
+        let headers = Headers {
+            content_type: "application/json",
+        };
+        Wire {
+            status_code: self.status,
+            headers,
+            body: self.body(),
+            is_base64_encoded: false,
+        }
+        .serialize(serializer)
     }
 }

@@ -26,8 +26,9 @@ use crate::payload::{self, NoJob};
 use crate::request::Request;
 use crate::seen_repositories::SeenRepositories;
 
-/// A delivery is answered after this time, whatever hangs: GitHub gives up after 10 s (docs.github.com, "Handling webhook deliveries"), and
-/// Lambda ends the function then (`infra/template.yaml`), which leaves neither an answer nor a line in the log.
+/// A delivery is answered after this time, whatever hangs: GitHub gives up after 10 s
+/// (docs.github.com, "Handling webhook deliveries"), and Lambda ends the function then
+/// (`infra/template.yaml`), which leaves neither an answer nor a line in the log.
 const DEADLINE: Duration = Duration::from_secs(8);
 
 /// A wake takes no longer: the tick makes up for it, and the delivery is in the ledger.
@@ -40,21 +41,28 @@ pub struct RecordError(pub String);
 /// Where deliveries are written down.
 #[async_trait]
 pub trait Jobs: Send + Sync {
-    /// Writes down what a delivery says, and tells which pools to wake. The same delivery may come any number of times.
+    /// Writes down what a delivery says, and tells which pools to wake. The same delivery may come
+    /// any number of times.
     ///
     /// # Errors
     ///
     /// [`RecordError`] if it is not certain that the ledger has it.
-    async fn apply_delivery(&self, event: &JobEvent, pools: &Pools) -> Result<DeliveryChanges, RecordError>;
+    async fn apply_delivery(
+        &self,
+        event: &JobEvent,
+        pools: &Pools,
+    ) -> Result<DeliveryChanges, RecordError>;
 
-    /// Writes down that the repository has jobs for us: what GitHub never tells of is looked for there.
+    /// Writes down that the repository has jobs for us: what GitHub never tells of is looked for
+    /// there.
     ///
     /// # Errors
     ///
     /// [`RecordError`] if it is not certain that the ledger has it.
     async fn touch_repository(&self, seen: &RepositorySeen) -> Result<(), RecordError>;
 
-    /// Writes down that the repository has jobs, and that its account is not served: they are looked for when it is.
+    /// Writes down that the repository has jobs, and that its account is not served: they are
+    /// looked for when it is.
     ///
     /// # Errors
     ///
@@ -71,20 +79,32 @@ pub trait Jobs: Send + Sync {
 
 #[async_trait]
 impl<S: Store> Jobs for Ledger<S> {
-    async fn apply_delivery(&self, event: &JobEvent, pools: &Pools) -> Result<DeliveryChanges, RecordError> {
-        Self::apply_delivery(self, event, pools).await.map_err(|error| RecordError(in_words(&error)))
+    async fn apply_delivery(
+        &self,
+        event: &JobEvent,
+        pools: &Pools,
+    ) -> Result<DeliveryChanges, RecordError> {
+        Self::apply_delivery(self, event, pools)
+            .await
+            .map_err(|error| RecordError(in_words(&error)))
     }
 
     async fn touch_repository(&self, seen: &RepositorySeen) -> Result<(), RecordError> {
-        Self::touch_repository(self, seen).await.map_err(|error| RecordError(in_words(&error)))
+        Self::touch_repository(self, seen)
+            .await
+            .map_err(|error| RecordError(in_words(&error)))
     }
 
     async fn unserved(&self, seen: &RepositorySeen) -> Result<(), RecordError> {
-        Self::unserved(self, seen).await.map_err(|error| RecordError(in_words(&error)))
+        Self::unserved(self, seen)
+            .await
+            .map_err(|error| RecordError(in_words(&error)))
     }
 
     async fn applied(&self, now: Timestamp) -> Result<AppliedVersion, RecordError> {
-        Self::applied_version(self, now).await.map_err(|error| RecordError(in_words(&error)))
+        Self::applied_version(self, now)
+            .await
+            .map_err(|error| RecordError(in_words(&error)))
     }
 }
 
@@ -157,10 +177,16 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
     async fn handle(&self, request: &Request) -> Result<Answer, Answer> {
         let body = delivery::raw_body(request)?;
         delivery::refuse_unsigned(request)?;
-        let secrets = self.settings.webhook_secrets().await.map_err(|error| settings_unavailable(&error))?;
+        let secrets = self
+            .settings
+            .webhook_secrets()
+            .await
+            .map_err(|error| settings_unavailable(&error))?;
         delivery::refuse_wrongly_signed(request, &body, &secrets)?;
         let format = delivery::format(request)?;
-        let event = request.header("x-github-event").ok_or_else(|| Answer::refused(400, "the X-GitHub-Event header is missing"))?;
+        let event = request
+            .header("x-github-event")
+            .ok_or_else(|| Answer::refused(400, "the X-GitHub-Event header is missing"))?;
         if event != "workflow_job" {
             return Ok(not_used(event));
         }
@@ -172,24 +198,50 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
         }
     }
 
-    /// A delivery that tells of no job. There may be one all the same: its repository is written down, so that sweeper looks for it there.
-    async fn look_for_it_there(&self, NoJob { answer, origin }: NoJob, guid: &str) -> Result<Answer, Answer> {
-        if answer.outcome == Outcome::Refused && !self.told_unreadable.swap(true, Ordering::Relaxed) {
+    /// A delivery that tells of no job. There may be one all the same: its repository is written
+    /// down, so that sweeper looks for it there.
+    async fn look_for_it_there(
+        &self,
+        NoJob { answer, origin }: NoJob,
+        guid: &str,
+    ) -> Result<Answer, Answer> {
+        if answer.outcome == Outcome::Refused && !self.told_unreadable.swap(true, Ordering::Relaxed)
+        {
             tracing::error!(
                 delivery.id = guid,
                 reason = %answer.reason,
                 "GitHub signed a delivery that this version cannot read. Its job is found by asking GitHub, minutes later; is there a newer version of Mayfly?"
             );
         }
-        let Some((repository, installation)) = origin else { return Ok(answer) };
-        let pools = self.settings.pools().await.map_err(|error| settings_unavailable(&error))?;
-        if pools.serves(&repository) && pools.pools.iter().any(|pool| pool.refuses(&repository).is_none()) {
+        let Some((repository, installation)) = origin else {
+            return Ok(answer);
+        };
+        let pools = self
+            .settings
+            .pools()
+            .await
+            .map_err(|error| settings_unavailable(&error))?;
+        if pools.serves(&repository)
+            && pools
+                .pools
+                .iter()
+                .any(|pool| pool.refuses(&repository).is_none())
+        {
             tracing::info!(
                 delivery.id = guid,
                 repository.name = repository.name,
                 "a delivery that tells of no job: its repository is looked at"
             );
-            self.note_repository(&RepositorySeen { repository, installation, job: None, at: (self.clock)() }, guid).await?;
+            self.note_repository(
+                &RepositorySeen {
+                    repository,
+                    installation,
+                    job: None,
+                    at: (self.clock)(),
+                },
+                guid,
+            )
+            .await?;
         }
         Ok(answer)
     }
@@ -197,7 +249,8 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
     async fn record(&self, event: &JobEvent) -> Result<Answer, Answer> {
         let Judge { pools, newest } = self.pools_for(event).await?;
         let observation = self.jobs.apply_delivery(event, &pools).await.map_err(|RecordError(error)| {
-            // Once is nothing: GitHub's list of failed deliveries has it. What lasts rings the alarm webhook-5xx.
+            // Once is nothing: GitHub's list of failed deliveries has it. What lasts rings the
+            // alarm webhook-5xx.
             tracing::warn!(delivery.id = %event.delivery, job.id = event.job.0, error, "could not record a delivery");
             Answer::failed("the ledger does not answer: deliver again")
         })?;
@@ -207,7 +260,8 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
         if ignored && is_new(event) && !pools.serves(&event.repository) {
             self.note_unserved(event).await?;
         } else if !ignored || !newest {
-            self.note_repository(&RepositorySeen::from(event), &event.delivery).await?;
+            self.note_repository(&RepositorySeen::from(event), &event.delivery)
+                .await?;
         }
         Ok(match observation.verdict {
             Verdict::Recorded => Answer::new(202, Outcome::Recorded, "the ledger has it"),
@@ -216,16 +270,36 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
         })
     }
 
-    /// The pools in force. A job that none of them takes may be meant for one that was applied a moment ago, so the file is read again; and a job that
-    /// leaves nothing by which a later file could find it is judged by no file that is older than the newest applied.
+    /// The pools in force. A job that none of them takes may be meant for one that was applied a
+    /// moment ago, so the file is read again; and a job that leaves nothing by which a later file
+    /// could find it is judged by no file that is older than the newest applied.
     async fn pools_for(&self, event: &JobEvent) -> Result<Judge, Answer> {
-        let of = |pools: Arc<Pools>| Judge { pools, newest: true };
-        let wanted = JobRequirements { labels: &event.labels, repository: &event.repository, run: event.run, attempt: event.attempt };
-        let pools = self.settings.pools().await.map_err(|error| settings_unavailable(&error))?;
-        if !is_new(event) || matches!(pools.place(wanted), Placement::Pool(_)) || runs_at_github(&event.labels) {
+        let of = |pools: Arc<Pools>| Judge {
+            pools,
+            newest: true,
+        };
+        let wanted = JobRequirements {
+            labels: &event.labels,
+            repository: &event.repository,
+            run: event.run,
+            attempt: event.attempt,
+        };
+        let pools = self
+            .settings
+            .pools()
+            .await
+            .map_err(|error| settings_unavailable(&error))?;
+        if !is_new(event)
+            || matches!(pools.place(wanted), Placement::Pool(_))
+            || runs_at_github(&event.labels)
+        {
             return Ok(of(pools));
         }
-        let pools = self.settings.refresh_pools().await.map_err(|error| settings_unavailable(&error))?;
+        let pools = self
+            .settings
+            .refresh_pools()
+            .await
+            .map_err(|error| settings_unavailable(&error))?;
         if !matches!(pools.place(wanted), Placement::NotOurs) {
             return Ok(of(pools));
         }
@@ -235,25 +309,41 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
         })?;
         let version = applied.version.unwrap_or_default();
         if pools.version >= version {
-            return Ok(Judge { newest: !applied.under_way, ..of(pools) });
+            return Ok(Judge {
+                newest: !applied.under_way,
+                ..of(pools)
+            });
         }
-        let pools = self.settings.pools_from(version).await.map_err(|error| settings_unavailable(&error))?;
-        Ok(Judge { newest: !applied.under_way && pools.version >= version, pools })
+        let pools = self
+            .settings
+            .pools_from(version)
+            .await
+            .map_err(|error| settings_unavailable(&error))?;
+        Ok(Judge {
+            newest: !applied.under_way && pools.version >= version,
+            pools,
+        })
     }
 
-    /// Has the ledger know that the job's repository is one of an account that is not served. Nothing of the job itself is kept: the number of strangers'
-    /// jobs has no bound.
+    /// Has the ledger know that the job's repository is one of an account that is not served.
+    /// Nothing of the job itself is kept: the number of strangers' jobs has no bound.
     async fn note_unserved(&self, event: &JobEvent) -> Result<(), Answer> {
         let seen = RepositorySeen::from(event);
         if runs_at_github(&event.labels) || self.noted_unserved.has(&seen) {
             return Ok(());
         }
         let written = self.jobs.unserved(&seen).await;
-        keep(&self.noted_unserved, written, &seen, (&event.delivery, "a repository whose account is not served"))
+        keep(
+            &self.noted_unserved,
+            written,
+            &seen,
+            (&event.delivery, "a repository whose account is not served"),
+        )
     }
 
-    /// Has the ledger know the job's repository, unless this process knows that it does. Done for every job of ours, however short its stay: it may be
-    /// the only one of its repository that is ever told of. What fails here fails the delivery, which comes again.
+    /// Has the ledger know the job's repository, unless this process knows that it does. Done for
+    /// every job of ours, however short its stay: it may be the only one of its repository that is
+    /// ever told of. What fails here fails the delivery, which comes again.
     async fn note_repository(&self, seen: &RepositorySeen, guid: &str) -> Result<(), Answer> {
         if self.noted.has(seen) {
             return Ok(());
@@ -265,7 +355,10 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
     async fn wake(&self, pools: &BTreeSet<PoolName>, event: &JobEvent) {
         for pool in pools {
             let woken = timeout(WAKE, self.wakes.wake(pool)).await;
-            let failure = woken.map_or_else(|_| Some("SQS does not answer".to_owned()), |sent| sent.err().map(|error| error.reason));
+            let failure = woken.map_or_else(
+                |_| Some("SQS does not answer".to_owned()),
+                |sent| sent.err().map(|error| error.reason),
+            );
             if let Some(error) = failure {
                 let lost = self.wakes_not_sent.fetch_add(1, Ordering::Relaxed) + 1;
                 tracing::warn!(delivery.id = %event.delivery, pool.name = %pool, wakes.not_sent = lost, error,
@@ -278,8 +371,8 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
 /// The pools that a job is judged by.
 struct Judge {
     pools: Arc<Pools>,
-    /// No newer file had been applied when the job came, as far as `mayfly apply` knows. Where it is not, GitHub is asked minutes later what waits in a
-    /// repository whose job no pool took.
+    /// No newer file had been applied when the job came, as far as `mayfly apply` knows. Where it
+    /// is not, GitHub is asked minutes later what waits in a repository whose job no pool took.
     newest: bool,
 }
 
@@ -291,7 +384,12 @@ fn keep(
     (guid, what): (&str, &str),
 ) -> Result<(), Answer> {
     written.map_err(|RecordError(error)| {
-        tracing::warn!(delivery.id = guid, repository.id = seen.repository.id.0, error, "could not write down {what}");
+        tracing::warn!(
+            delivery.id = guid,
+            repository.id = seen.repository.id.0,
+            error,
+            "could not write down {what}"
+        );
         Answer::failed("the ledger does not know the repository: deliver again")
     })?;
     noted.add(seen);
@@ -303,15 +401,24 @@ fn is_new(event: &JobEvent) -> bool {
     matches!(event.action, JobAction::Queued | JobAction::Waiting)
 }
 
-/// True for jobs that ask for GitHub's own machines, as `ubuntu-latest`: the bulk of what is not for us, and never meant for a pool.
+/// True for jobs that ask for GitHub's own machines, as `ubuntu-latest`: the bulk of what is not
+/// for us, and never meant for a pool.
 fn runs_at_github(labels: &Labels) -> bool {
-    let hosted = |label: &str| ["ubuntu-", "windows-", "macos-"].iter().any(|system| label.starts_with(system));
+    let hosted = |label: &str| {
+        ["ubuntu-", "windows-", "macos-"]
+            .iter()
+            .any(|system| label.starts_with(system))
+    };
     labels.folded().all(hosted)
 }
 
 fn not_used(event: &str) -> Answer {
     let event: String = event.chars().take(40).collect();
-    Answer::ignored(if event == "ping" { "pong".to_owned() } else { format!("{event:?} is an event that is not used") })
+    Answer::ignored(if event == "ping" {
+        "pong".to_owned()
+    } else {
+        format!("{event:?} is an event that is not used")
+    })
 }
 
 fn settings_unavailable(error: &SettingsError) -> Answer {
@@ -323,7 +430,8 @@ fn settings_unavailable(error: &SettingsError) -> Answer {
     Answer::failed("the settings cannot be read: deliver again")
 }
 
-/// One line for each delivery that concerns us, none for jobs of others: GitHub sends those of all repositories.
+/// One line for each delivery that concerns us, none for jobs of others: GitHub sends those of all
+/// repositories.
 fn log(event: &JobEvent, observation: &DeliveryChanges) {
     let action = match event.action {
         JobAction::Queued => "queued",
@@ -331,8 +439,16 @@ fn log(event: &JobEvent, observation: &DeliveryChanges) {
         JobAction::InProgress => "in_progress",
         JobAction::Completed => "completed",
     };
-    let pool = observation.record.as_ref().and_then(|record| record.pool.as_ref()).map(PoolName::as_str);
-    let (job, repository, guid) = (event.job.0, event.repository.name.as_str(), event.delivery.as_str());
+    let pool = observation
+        .record
+        .as_ref()
+        .and_then(|record| record.pool.as_ref())
+        .map(PoolName::as_str);
+    let (job, repository, guid) = (
+        event.job.0,
+        event.repository.name.as_str(),
+        event.delivery.as_str(),
+    );
     if let Some(runner) = observation.unadmitted() {
         tracing::error!(delivery.id = guid, job.id = job, runner.id = %runner.id, pool.name = %runner.pool, "job refused: {}", Reason::Unadmitted);
     }

@@ -1,6 +1,7 @@
 //! The function `webhook`: GitHub's deliveries into the ledger.
 //!
-//! verify → identify → record → answer. Nothing is read or written for a delivery whose signature is not known to be right.
+//! verify → identify → record → answer. Nothing is read or written for a delivery whose signature
+//! is not known to be right.
 
 mod answer;
 mod delivery;

@@ -11,12 +11,31 @@ use mayfly_webhook::{Request, Webhook};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     mayfly_telemetry::init();
-    let (base, secret) = environment::read(|variables| (FunctionEnv::read(variables), environment::webhook_secret_parameter(variables)))?;
+    let (base, secret) = environment::read(|variables| {
+        (
+            FunctionEnv::read(variables),
+            environment::webhook_secret_parameter(variables),
+        )
+    })?;
     let config = mayfly_config::aws::sdk_config()?;
-    let parameters = Parameters { pools: Some(base.pools_parameter), webhook_secret: Some(secret), ..Parameters::default() };
-    let settings = Settings::new(Ssm::new(aws_sdk_ssm::Client::new(&config)), parameters, Box::new(system_clock));
-    let ledger = Ledger::new(Dynamo::new(aws_sdk_dynamodb::Client::new(&config), base.table));
+    let parameters = Parameters {
+        pools: Some(base.pools_parameter),
+        webhook_secret: Some(secret),
+        ..Parameters::default()
+    };
+    let settings = Settings::new(
+        Ssm::new(aws_sdk_ssm::Client::new(&config)),
+        parameters,
+        Box::new(system_clock),
+    );
+    let ledger = Ledger::new(Dynamo::new(
+        aws_sdk_dynamodb::Client::new(&config),
+        base.table,
+    ));
     let wakes = SqsWakes::new(aws_sdk_sqs::Client::new(&config), base.wake_queue_url);
     let webhook = &Webhook::new(settings, ledger, wakes, Box::new(system_clock));
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<Request>| Ok::<_, Error>(webhook.answer(&event.payload).await))).await
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Request>| {
+        Ok::<_, Error>(webhook.answer(&event.payload).await)
+    }))
+    .await
 }

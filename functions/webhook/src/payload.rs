@@ -1,8 +1,11 @@
 //! The payload of a `workflow_job` delivery: only the fields that are used.
 //!
-//! Source: npm `@octokit/openapi-webhooks`, `workflow_job`; quirks in the examples of `@octokit/webhooks-examples`.
+//! Source: npm `@octokit/openapi-webhooks`, `workflow_job`; quirks in the examples of
+//! `@octokit/webhooks-examples`.
 
-use mayfly_domain::model::id::{GithubRunnerId, InstallationId, JobId, OwnerId, RepositoryId, RunId};
+use mayfly_domain::model::id::{
+    GithubRunnerId, InstallationId, JobId, OwnerId, RepositoryId, RunId,
+};
 use mayfly_domain::model::job::{AssignedRunner, JobAction, JobEvent};
 use mayfly_domain::model::target;
 use mayfly_domain::model::time::Timestamp;
@@ -13,7 +16,8 @@ use crate::answer::Answer;
 #[derive(Debug, Deserialize)]
 struct Payload {
     action: String,
-    /// Null in deliveries that GitHub sends of its own accord, hundreds a day at some sites (runs-on/runs-on#528, ubicloud/ubicloud#1287).
+    /// Null in deliveries that GitHub sends of its own accord, hundreds a day at some sites
+    /// (runs-on/runs-on#528, ubicloud/ubicloud#1287).
     workflow_job: Option<WorkflowJob>,
     repository: Repository,
     /// Absent in deliveries of hooks that belong to no App.
@@ -91,7 +95,10 @@ pub(crate) struct NoJob {
 
 impl From<Answer> for NoJob {
     fn from(answer: Answer) -> Self {
-        Self { answer, origin: None }
+        Self {
+            answer,
+            origin: None,
+        }
     }
 }
 
@@ -103,19 +110,29 @@ struct ActionAlone {
 
 /// Reads the payload of a `workflow_job` delivery.
 ///
-/// The error has the answer: 200 for what is not for us or tells of no job, and so never will; 400 that names the JSON path for what a later
-/// version of this program may understand.
+/// The error has the answer: 200 for what is not for us or tells of no job, and so never will; 400
+/// that names the JSON path for what a later version of this program may understand.
 pub(crate) fn read(json: &[u8], delivery: &str, received_at: Timestamp) -> Result<JobEvent, NoJob> {
     let payload: Payload = serde_json::from_slice(json).map_err(|_| explain(json))?;
-    let Some(action) = action(&payload.action) else { return Err(unknown_action(&payload.action).into()) };
+    let Some(action) = action(&payload.action) else {
+        return Err(unknown_action(&payload.action).into());
+    };
     let Some(installation) = payload.installation else {
         let reason = "the delivery names no installation: it comes from a webhook that is not the GitHub App's";
         return Err(Answer::ignored(reason).into());
     };
-    let (installation, repository) = (InstallationId(installation.id), target::Repository::from(payload.repository));
+    let (installation, repository) = (
+        InstallationId(installation.id),
+        target::Repository::from(payload.repository),
+    );
     let Some(job) = payload.workflow_job else {
-        let answer = Answer::ignored("GitHub sent no job in it: workflow_job is null. What waits in the repository is looked for there");
-        return Err(NoJob { answer, origin: Some((repository, installation)) });
+        let answer = Answer::ignored(
+            "GitHub sent no job in it: workflow_job is null. What waits in the repository is looked for there",
+        );
+        return Err(NoJob {
+            answer,
+            origin: Some((repository, installation)),
+        });
     };
     let time = |text: Option<String>| text.and_then(|text| timestamp(&text));
     Ok(JobEvent {
@@ -151,13 +168,19 @@ fn action(word: &str) -> Option<JobAction> {
 
 fn unknown_action(word: &str) -> Answer {
     let word: String = word.chars().take(40).collect();
-    Answer::ignored(format!("workflow_job {word:?} is an action that is not used"))
+    Answer::ignored(format!(
+        "workflow_job {word:?} is an action that is not used"
+    ))
 }
 
-/// A runner without a name is none. One without an id is named, but can be no one of ours: id 0 is no runner's.
+/// A runner without a name is none. One without an id is named, but can be no one of ours: id 0 is
+/// no runner's.
 fn runner(id: Option<i64>, name: Option<String>) -> Option<AssignedRunner> {
     let name = name.filter(|name| !name.is_empty())?;
-    Some(AssignedRunner { id: GithubRunnerId(id.unwrap_or(0)), name })
+    Some(AssignedRunner {
+        id: GithubRunnerId(id.unwrap_or(0)),
+        name,
+    })
 }
 
 /// A time that cannot be read is as good as none: the domain has its own clock to fall back on.
@@ -166,7 +189,8 @@ fn timestamp(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_millis(time.as_millisecond()))
 }
 
-/// Why the payload could not be read. Parses once more, with the path, which the good ones need not pay for.
+/// Why the payload could not be read. Parses once more, with the path, which the good ones need not
+/// pay for.
 fn explain(json: &[u8]) -> NoJob {
     if let Ok(ActionAlone { action: word }) = serde_json::from_slice(json)
         && action(&word).is_none()
@@ -179,7 +203,15 @@ fn explain(json: &[u8]) -> NoJob {
         Err(error) => Answer::refused(400, format!("at {}: {}", error.path(), error.inner())),
     };
     let origin = serde_json::from_slice::<Origin>(json).ok();
-    NoJob { answer, origin: origin.map(|origin| (origin.repository.into(), InstallationId(origin.installation.id))) }
+    NoJob {
+        answer,
+        origin: origin.map(|origin| {
+            (
+                origin.repository.into(),
+                InstallationId(origin.installation.id),
+            )
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -214,7 +246,10 @@ mod tests {
 
     /// The name of the repository in which a job may be that the payload does not tell of.
     fn origin(payload: &Value) -> Option<String> {
-        read(payload.to_string().as_bytes(), "guid", NOW).unwrap_err().origin.map(|(repository, _)| repository.name)
+        read(payload.to_string().as_bytes(), "guid", NOW)
+            .unwrap_err()
+            .origin
+            .map(|(repository, _)| repository.name)
     }
 
     #[test]
@@ -224,15 +259,30 @@ mod tests {
         for payload in [with("/workflow_job", Value::Null), absent] {
             let answer = event(&payload).unwrap_err();
             assert_eq!(answer.status, 200);
-            assert!(answer.reason.contains("workflow_job is null"), "{}", answer.reason);
+            assert!(
+                answer.reason.contains("workflow_job is null"),
+                "{}",
+                answer.reason
+            );
             assert_eq!(origin(&payload).as_deref(), Some("acme/app"));
         }
     }
 
     #[test]
     fn a_job_that_cannot_be_read_still_tells_its_repository() {
-        for payload in [with("/workflow_job/id", json!("x")), with("/workflow_job", json!([])), with("/workflow_job/labels", Value::Null)] {
-            assert_eq!((event(&payload).unwrap_err().status, origin(&payload).as_deref()), (400, Some("acme/app")), "{payload}");
+        for payload in [
+            with("/workflow_job/id", json!("x")),
+            with("/workflow_job", json!([])),
+            with("/workflow_job/labels", Value::Null),
+        ] {
+            assert_eq!(
+                (
+                    event(&payload).unwrap_err().status,
+                    origin(&payload).as_deref()
+                ),
+                (400, Some("acme/app")),
+                "{payload}"
+            );
         }
         assert_eq!(origin(&with("/repository/owner", Value::Null)), None);
     }
@@ -241,20 +291,62 @@ mod tests {
     fn everything_that_is_used_is_read() {
         let event = event(&good()).unwrap();
         assert_eq!(
-            (event.action, event.gated, event.job, event.run, event.attempt),
+            (
+                event.action,
+                event.gated,
+                event.job,
+                event.run,
+                event.attempt
+            ),
             (JobAction::Queued, false, JobId(14_541_957_942), RunId(7), 2)
         );
-        assert_eq!(event.repository, target::Repository { id: RepositoryId(3), name: "acme/app".into(), owner: OwnerId(9), private: true });
-        assert_eq!((event.installation, event.runner, event.conclusion), (InstallationId(4), None, None));
-        assert_eq!(event.created_at, Some(Timestamp::from_millis(1_686_643_897_000)));
-        assert_eq!(event.started_at, Some(Timestamp::from_millis(1_686_643_898_500)));
-        assert_eq!((event.completed_at, event.received_at, event.delivery.as_str()), (None, NOW, "guid"));
+        assert_eq!(
+            event.repository,
+            target::Repository {
+                id: RepositoryId(3),
+                name: "acme/app".into(),
+                owner: OwnerId(9),
+                private: true
+            }
+        );
+        assert_eq!(
+            (event.installation, event.runner, event.conclusion),
+            (InstallationId(4), None, None)
+        );
+        assert_eq!(
+            event.created_at,
+            Some(Timestamp::from_millis(1_686_643_897_000))
+        );
+        assert_eq!(
+            event.started_at,
+            Some(Timestamp::from_millis(1_686_643_898_500))
+        );
+        assert_eq!(
+            (
+                event.completed_at,
+                event.received_at,
+                event.delivery.as_str()
+            ),
+            (None, NOW, "guid")
+        );
     }
 
     #[test]
     fn a_job_that_is_held_back_is_seen_whatever_the_action_says() {
-        for (status, held) in [("queued", false), ("waiting", true), ("pending", true), ("in_progress", false), ("something new", false)] {
-            assert_eq!(event(&with("/workflow_job/status", json!(status))).unwrap().gated, held, "{status}");
+        for (status, held) in [
+            ("queued", false),
+            ("waiting", true),
+            ("pending", true),
+            ("in_progress", false),
+            ("something new", false),
+        ] {
+            assert_eq!(
+                event(&with("/workflow_job/status", json!(status)))
+                    .unwrap()
+                    .gated,
+                held,
+                "{status}"
+            );
         }
     }
 
@@ -270,37 +362,78 @@ mod tests {
             let mut payload = with("/workflow_job/runner_id", id);
             payload["workflow_job"]["runner_name"] = name;
             let runner = event(&payload).unwrap().runner;
-            assert_eq!(runner.as_ref().map(|runner| (runner.id.0, runner.name.as_str())), expected);
+            assert_eq!(
+                runner
+                    .as_ref()
+                    .map(|runner| (runner.id.0, runner.name.as_str())),
+                expected
+            );
         }
     }
 
     #[test]
     fn a_bad_time_is_none() {
-        assert_eq!(event(&with("/workflow_job/created_at", json!("yesterday"))).unwrap().created_at, None);
+        assert_eq!(
+            event(&with("/workflow_job/created_at", json!("yesterday")))
+                .unwrap()
+                .created_at,
+            None
+        );
     }
 
     #[test]
     fn what_is_missing_or_wrong_is_named_by_its_path() {
         for (payload, expected) in [
-            (with("/workflow_job/labels", json!([1])), "at workflow_job.labels[0]: invalid type: integer `1`, expected a string"),
-            (with("/repository/owner", json!({})), "at repository.owner: missing field `id`"),
-            (with("/workflow_job/id", json!("x")), "at workflow_job.id: invalid type: string \"x\", expected i64"),
+            (
+                with("/workflow_job/labels", json!([1])),
+                "at workflow_job.labels[0]: invalid type: integer `1`, expected a string",
+            ),
+            (
+                with("/repository/owner", json!({})),
+                "at repository.owner: missing field `id`",
+            ),
+            (
+                with("/workflow_job/id", json!("x")),
+                "at workflow_job.id: invalid type: string \"x\", expected i64",
+            ),
         ] {
             let answer = event(&payload).unwrap_err();
             assert_eq!(answer.status, 400);
             assert!(answer.reason.starts_with(expected), "{}", answer.reason);
         }
         for text in ["", "{", "[]", "null", "payload", "{\"action\": \"queued\"}"] {
-            assert_eq!(read(text.as_bytes(), "guid", NOW).unwrap_err().answer.status, 400, "{text}");
+            assert_eq!(
+                read(text.as_bytes(), "guid", NOW)
+                    .unwrap_err()
+                    .answer
+                    .status,
+                400,
+                "{text}"
+            );
         }
-        assert_eq!(read(format!("{} x", good()).as_bytes(), "guid", NOW).unwrap_err().answer.status, 400);
+        assert_eq!(
+            read(format!("{} x", good()).as_bytes(), "guid", NOW)
+                .unwrap_err()
+                .answer
+                .status,
+            400
+        );
     }
 
     #[test]
     fn an_unknown_action_is_ignored_whatever_comes_with_it() {
-        for payload in [with("/action", json!("renamed")), json!({"action": "renamed", "workflow_job": 3})] {
+        for payload in [
+            with("/action", json!("renamed")),
+            json!({"action": "renamed", "workflow_job": 3}),
+        ] {
             let answer = event(&payload).unwrap_err();
-            assert_eq!((answer.status, answer.reason.as_str()), (200, "workflow_job \"renamed\" is an action that is not used"));
+            assert_eq!(
+                (answer.status, answer.reason.as_str()),
+                (
+                    200,
+                    "workflow_job \"renamed\" is an action that is not used"
+                )
+            );
         }
     }
 

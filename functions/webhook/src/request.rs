@@ -14,7 +14,8 @@ pub struct Request {
     /// The body as text; absent if it was empty.
     #[serde(default)]
     pub body: Option<String>,
-    /// The body is base64: API Gateway does so with content types that it does not take for text, forms among them.
+    /// The body is base64: API Gateway does so with content types that it does not take for text,
+    /// forms among them.
     #[serde(default)]
     pub is_base64_encoded: bool,
 }
@@ -24,7 +25,12 @@ impl Request {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let exact = self.headers.get(name);
-        let any_case = || self.headers.iter().find(|(its, _)| its.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+        let any_case = || {
+            self.headers
+                .iter()
+                .find(|(its, _)| its.eq_ignore_ascii_case(name))
+                .map(|(_, value)| value)
+        };
         exact.or_else(any_case).map(String::as_str)
     }
 }

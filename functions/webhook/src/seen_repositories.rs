@@ -7,7 +7,8 @@ use mayfly_domain::model::id::{InstallationId, RepositoryId};
 use mayfly_domain::model::time::Timestamp;
 use mayfly_ledger::repositories::{RepositorySeen, SEEN_TO};
 
-/// Most repositories that are remembered: a few hundred bytes each. Anyone who has more jobs' repositories than that reads some of them again.
+/// Most repositories that are remembered: a few hundred bytes each. Anyone who has more jobs'
+/// repositories than that reads some of them again.
 const MOST: usize = 2_000;
 
 /// What was written down of one.
@@ -43,8 +44,12 @@ impl SeenRepositories {
         if all.len() >= MOST {
             all.clear();
         }
-        let note =
-            Note { name: seen.repository.name.clone(), private: seen.repository.private, installation: seen.installation, at: seen.at };
+        let note = Note {
+            name: seen.repository.name.clone(),
+            private: seen.repository.private,
+            installation: seen.installation,
+            at: seen.at,
+        };
         all.insert(seen.repository.id, note);
     }
 }

@@ -76,22 +76,39 @@ impl ParameterStore for Memory {
         let mut state = self.0.lock().unwrap();
         state.settings_read += 1;
         if state.settings_down {
-            return Err(Unreadable { names: names.join(", "), reason: "down".into() });
+            return Err(Unreadable {
+                names: names.join(", "),
+                reason: "down".into(),
+            });
         }
-        Ok(names.iter().filter_map(|&name| state.parameters.get(name).cloned()).collect())
+        Ok(names
+            .iter()
+            .filter_map(|&name| state.parameters.get(name).cloned())
+            .collect())
     }
 }
 
 #[async_trait]
 #[expect(clippy::unwrap_used, reason = "a port of the tests")]
 impl Jobs for Memory {
-    async fn apply_delivery(&self, event: &JobEvent, pools: &Pools) -> Result<DeliveryChanges, RecordError> {
+    async fn apply_delivery(
+        &self,
+        event: &JobEvent,
+        pools: &Pools,
+    ) -> Result<DeliveryChanges, RecordError> {
         self.pass_by(Hangs::Ledger).await;
         let mut state = self.0.lock().unwrap();
         if state.ledger_down {
             return Err(RecordError("down".into()));
         }
-        let observation = apply_delivery(event, DeliverySnapshot { pools, record: state.records.get(&event.job), runner: None });
+        let observation = apply_delivery(
+            event,
+            DeliverySnapshot {
+                pools,
+                record: state.records.get(&event.job),
+                runner: None,
+            },
+        );
         if let Some(record) = observation.record.clone() {
             state.records.insert(event.job, record);
         }
@@ -99,17 +116,23 @@ impl Jobs for Memory {
     }
 
     async fn touch_repository(&self, seen: &RepositorySeen) -> Result<(), RecordError> {
-        self.write_repository(|state| state.sighted.push(seen.repository.name.clone())).await
+        self.write_repository(|state| state.sighted.push(seen.repository.name.clone()))
+            .await
     }
 
     async fn unserved(&self, seen: &RepositorySeen) -> Result<(), RecordError> {
-        self.write_repository(|state| state.unserved.push(seen.repository.name.clone())).await
+        self.write_repository(|state| state.unserved.push(seen.repository.name.clone()))
+            .await
     }
 
     async fn applied(&self, _now: Timestamp) -> Result<AppliedVersion, RecordError> {
         self.pass_by(Hangs::Ledger).await;
         let state = self.0.lock().unwrap();
-        if state.ledger_down { Err(RecordError("down".into())) } else { Ok(state.applied) }
+        if state.ledger_down {
+            Err(RecordError("down".into()))
+        } else {
+            Ok(state.applied)
+        }
     }
 }
 
@@ -120,7 +143,10 @@ impl Wakes for Memory {
         self.pass_by(Hangs::Queue).await;
         let mut state = self.0.lock().unwrap();
         if state.queue_down {
-            return Err(NotSent { pool: pool.clone(), reason: "down".into() });
+            return Err(NotSent {
+                pool: pool.clone(),
+                reason: "down".into(),
+            });
         }
         state.woken.push(pool.clone());
         Ok(())
@@ -142,10 +168,18 @@ impl World {
             let seconds = Arc::clone(&seconds);
             Box::new(move || Timestamp::from_millis(seconds.load(Ordering::Relaxed) * 1000))
         };
-        let parameters = Parameters { pools: Some("pools".into()), webhook_secret: Some("secret".into()), github_app: None };
+        let parameters = Parameters {
+            pools: Some("pools".into()),
+            webhook_secret: Some("secret".into()),
+            github_app: None,
+        };
         let settings = Settings::new(memory.clone(), parameters, clock());
         let webhook = Webhook::new(settings, memory.clone(), memory.clone(), clock());
-        let world = Self { webhook, memory, seconds };
+        let world = Self {
+            webhook,
+            memory,
+            seconds,
+        };
         world.put("pools", POOLS);
         world.put("secret", &json!({"current": SECRET}).to_string());
         world
@@ -154,7 +188,14 @@ impl World {
     fn put(&self, name: &str, value: &str) {
         let mut state = self.state();
         let version = state.parameters.get(name).map_or(0, |old| old.version) + 1;
-        state.parameters.insert(name.into(), Parameter { name: name.into(), value: value.into(), version });
+        state.parameters.insert(
+            name.into(),
+            Parameter {
+                name: name.into(),
+                value: value.into(),
+                version,
+            },
+        );
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -205,7 +246,12 @@ fn job_with(pointer: &str, value: Value) -> Value {
 fn sign(secret: &str, body: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(body);
-    mac.finalize().into_bytes().iter().fold("sha256=".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+    mac.finalize()
+        .into_bytes()
+        .iter()
+        .fold("sha256=".to_owned(), |text, byte| {
+            format!("{text}{byte:02x}")
+        })
 }
 
 /// A delivery as API Gateway hands it over, signed.
@@ -216,8 +262,15 @@ fn delivery(body: &str) -> Request {
         ("x-github-delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958"),
         ("x-hub-signature-256", &sign(SECRET, body.as_bytes())),
     ];
-    let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    Request { headers, body: Some(body.to_owned()), is_base64_encoded: false }
+    let headers = headers
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    Request {
+        headers,
+        body: Some(body.to_owned()),
+        is_base64_encoded: false,
+    }
 }
 
 fn of(payload: &Value) -> Request {
@@ -234,7 +287,13 @@ fn with_header(mut request: Request, name: &str, value: &str) -> Request {
 async fn a_queued_job_is_recorded_and_its_pool_woken() {
     let world = World::new();
     let answer = world.answer(of(&job())).await;
-    assert_eq!((answer.status, answer.body().as_str()), (202, r#"{"outcome":"recorded","reason":"the ledger has it"}"#));
+    assert_eq!(
+        (answer.status, answer.body().as_str()),
+        (
+            202,
+            r#"{"outcome":"recorded","reason":"the ledger has it"}"#
+        )
+    );
     assert_eq!(world.job().unwrap().state, JobState::Queued);
     assert_eq!(world.state().woken, ["linux".parse().unwrap()]);
 }
@@ -243,7 +302,10 @@ async fn a_queued_job_is_recorded_and_its_pool_woken() {
 async fn the_answer_is_what_api_gateway_expects() {
     let answer = serde_json::to_value(World::new().answer(of(&job())).await).unwrap();
     let body = r#"{"outcome":"recorded","reason":"the ledger has it"}"#;
-    assert_eq!(answer, json!({"statusCode": 202, "headers": {"content-type": "application/json"}, "body": body, "isBase64Encoded": false}));
+    assert_eq!(
+        answer,
+        json!({"statusCode": 202, "headers": {"content-type": "application/json"}, "body": body, "isBase64Encoded": false})
+    );
 }
 
 #[tokio::test]
@@ -262,7 +324,14 @@ async fn a_request_is_an_event_of_api_gateway() {
         "body": "e30=", "isBase64Encoded": true
     });
     let request: Request = serde_json::from_value(event).unwrap();
-    assert_eq!((request.header("host"), request.body.as_deref(), request.is_base64_encoded), (Some("x"), Some("e30="), true));
+    assert_eq!(
+        (
+            request.header("host"),
+            request.body.as_deref(),
+            request.is_base64_encoded
+        ),
+        (Some("x"), Some("e30="), true)
+    );
     let empty: Request = serde_json::from_value(json!({"version": "2.0"})).unwrap();
     assert_eq!(World::new().outcome(empty).await, (401, Outcome::Refused));
 }
@@ -270,7 +339,11 @@ async fn a_request_is_an_event_of_api_gateway() {
 #[tokio::test]
 async fn header_names_may_have_any_case() {
     let mut request = of(&job());
-    request.headers = request.headers.into_iter().map(|(name, value)| (name.to_uppercase(), value)).collect();
+    request.headers = request
+        .headers
+        .into_iter()
+        .map(|(name, value)| (name.to_uppercase(), value))
+        .collect();
     assert_eq!(World::new().outcome(request).await.0, 202);
 }
 
@@ -285,12 +358,24 @@ async fn a_base64_body_is_decoded_before_it_is_verified() {
 #[tokio::test]
 async fn a_form_is_verified_as_it_came_and_read_afterwards() {
     let form: String = format!("payload={}", percent_encode(&job().to_string()));
-    let request = with_header(delivery(&form), "content-type", "application/x-www-form-urlencoded");
+    let request = with_header(
+        delivery(&form),
+        "content-type",
+        "application/x-www-form-urlencoded",
+    );
     assert_eq!(World::new().outcome(request).await.0, 202);
 }
 
 fn percent_encode(text: &str) -> String {
-    text.bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    text.bytes()
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
 }
 
 #[tokio::test]
@@ -301,9 +386,17 @@ async fn a_signature_that_is_missing_malformed_or_wrong_changes_nothing() {
     let requests = [
         missing,
         with_header(of(&job()), "x-hub-signature-256", "sha256=12"),
-        with_header(of(&job()), "x-hub-signature-256", &sign("other", job().to_string().as_bytes())),
+        with_header(
+            of(&job()),
+            "x-hub-signature-256",
+            &sign("other", job().to_string().as_bytes()),
+        ),
         with_header(of(&job()), "x-hub-signature-256", &sign(SECRET, b"other")),
-        with_header(of(&job()), "x-hub-signature-256", &sign(SECRET, job().to_string().as_bytes()).replace("sha256", "sha1")),
+        with_header(
+            of(&job()),
+            "x-hub-signature-256",
+            &sign(SECRET, job().to_string().as_bytes()).replace("sha256", "sha1"),
+        ),
     ];
     for request in requests {
         assert_eq!(world.outcome(request).await, (401, Outcome::Refused));
@@ -315,11 +408,19 @@ async fn a_signature_that_is_missing_malformed_or_wrong_changes_nothing() {
 async fn an_anonymous_caller_cannot_make_us_read_settings_again_and_again() {
     let world = World::new();
     for _ in 0..3 {
-        world.answer(with_header(of(&job()), "x-hub-signature-256", "")).await;
+        world
+            .answer(with_header(of(&job()), "x-hub-signature-256", ""))
+            .await;
     }
     assert_eq!(world.state().settings_read, 0);
     for _ in 0..3 {
-        world.answer(with_header(of(&job()), "x-hub-signature-256", &sign("other", b""))).await;
+        world
+            .answer(with_header(
+                of(&job()),
+                "x-hub-signature-256",
+                &sign("other", b""),
+            ))
+            .await;
     }
     assert_eq!(world.state().settings_read, 1);
 }
@@ -327,9 +428,16 @@ async fn an_anonymous_caller_cannot_make_us_read_settings_again_and_again() {
 #[tokio::test]
 async fn both_secrets_are_accepted_while_rotating() {
     let world = World::new();
-    world.put("secret", &json!({"current": "new", "previous": SECRET}).to_string());
+    world.put(
+        "secret",
+        &json!({"current": "new", "previous": SECRET}).to_string(),
+    );
     assert_eq!(world.outcome(of(&job())).await.0, 202);
-    let request = with_header(of(&job()), "x-hub-signature-256", &sign("new", job().to_string().as_bytes()));
+    let request = with_header(
+        of(&job()),
+        "x-hub-signature-256",
+        &sign("new", job().to_string().as_bytes()),
+    );
     assert_eq!(world.outcome(request).await.0, 202);
 }
 
@@ -341,7 +449,11 @@ async fn without_a_secret_everything_is_refused() {
             Some(value) => world.put("secret", &value.to_string()),
             None => drop(world.state().parameters.remove("secret")),
         }
-        let request = with_header(of(&job()), "x-hub-signature-256", &sign("", job().to_string().as_bytes()));
+        let request = with_header(
+            of(&job()),
+            "x-hub-signature-256",
+            &sign("", job().to_string().as_bytes()),
+        );
         assert_eq!(world.outcome(request).await, (401, Outcome::Refused));
         assert_eq!(world.outcome(of(&job())).await, (401, Outcome::Refused));
     }
@@ -372,12 +484,17 @@ async fn a_ledger_that_does_not_answer_is_a_failure_and_wakes_nobody() {
     world.state().ledger_down = true;
     let answer = world.answer(of(&job())).await;
     assert_eq!((answer.status, answer.outcome), (503, Outcome::Failed));
-    assert!(!answer.reason.contains("down"), "the cause is for the log: {}", answer.reason);
+    assert!(
+        !answer.reason.contains("down"),
+        "the cause is for the log: {}",
+        answer.reason
+    );
     assert!(world.state().woken.is_empty());
 }
 
 #[tokio::test]
-async fn the_repository_of_a_job_is_written_down_once_a_day_and_a_failure_to_do_so_is_one_of_the_delivery() {
+async fn the_repository_of_a_job_is_written_down_once_a_day_and_a_failure_to_do_so_is_one_of_the_delivery()
+ {
     let world = World::new();
     world.state().repositories_down = true;
     assert_eq!(world.outcome(of(&job())).await, (503, Outcome::Failed));
@@ -408,14 +525,29 @@ fn of_repository(name: &str, private: bool) -> Request {
 #[tokio::test]
 async fn what_a_pool_would_take_of_another_repository_is_written_down_with_the_reason() {
     let cases = [
-        ("public repository: no matching pool says public = true", of_repository("acme/open", false)),
-        ("repository not allowed: no matching pool lists it under repositories", of_repository("acme/other", true)),
+        (
+            "public repository: no matching pool says public = true",
+            of_repository("acme/open", false),
+        ),
+        (
+            "repository not allowed: no matching pool lists it under repositories",
+            of_repository("acme/other", true),
+        ),
     ];
     for (reason, request) in cases {
         let world = World::new();
         let answer = world.answer(request).await;
-        assert_eq!((answer.status, answer.outcome, answer.reason.as_str()), (202, Outcome::Unplaced, reason));
-        assert!(world.job().is_some_and(|job| job.state == JobState::Unplaced) && world.state().woken.is_empty(), "{reason}");
+        assert_eq!(
+            (answer.status, answer.outcome, answer.reason.as_str()),
+            (202, Outcome::Unplaced, reason)
+        );
+        assert!(
+            world
+                .job()
+                .is_some_and(|job| job.state == JobState::Unplaced)
+                && world.state().woken.is_empty(),
+            "{reason}"
+        );
     }
 }
 
@@ -423,13 +555,35 @@ async fn what_a_pool_would_take_of_another_repository_is_written_down_with_the_r
 async fn what_is_not_for_us_is_ignored_and_not_written() {
     let many: Vec<String> = (0..1_000).map(|n| format!("mayfly-{n:093}")).collect();
     let mut no_installation = job();
-    no_installation.as_object_mut().unwrap().remove("installation");
+    no_installation
+        .as_object_mut()
+        .unwrap()
+        .remove("installation");
     let cases = [
-        ("pong", with_header(delivery(r#"{"zen": "Keep it logically awesome."}"#), "x-github-event", "ping")),
-        ("\"push\" is an event that is not used", with_header(delivery("{}"), "x-github-event", "push")),
-        ("workflow_job \"renamed\" is an action that is not used", of(&job_with("/action", json!("renamed")))),
-        ("the delivery names no installation: it comes from a webhook that is not the GitHub App's", of(&no_installation)),
-        ("no pool matches", of(&job_with("/workflow_job/labels", json!(["ubuntu-latest"])))),
+        (
+            "pong",
+            with_header(
+                delivery(r#"{"zen": "Keep it logically awesome."}"#),
+                "x-github-event",
+                "ping",
+            ),
+        ),
+        (
+            "\"push\" is an event that is not used",
+            with_header(delivery("{}"), "x-github-event", "push"),
+        ),
+        (
+            "workflow_job \"renamed\" is an action that is not used",
+            of(&job_with("/action", json!("renamed"))),
+        ),
+        (
+            "the delivery names no installation: it comes from a webhook that is not the GitHub App's",
+            of(&no_installation),
+        ),
+        (
+            "no pool matches",
+            of(&job_with("/workflow_job/labels", json!(["ubuntu-latest"]))),
+        ),
         (
             "the job names no label, as with runs-on: {group: …} alone: pools take jobs by their labels",
             of(&job_with("/workflow_job/labels", json!([]))),
@@ -440,20 +594,38 @@ async fn what_is_not_for_us_is_ignored_and_not_written() {
         ),
         (
             "no runner can have its labels: there are more than 100, or one has more than 256 characters",
-            of(&job_with("/workflow_job/labels", json!(["mayfly", "x".repeat(130_000)]))),
+            of(&job_with(
+                "/workflow_job/labels",
+                json!(["mayfly", "x".repeat(130_000)]),
+            )),
         ),
-        ("account not allowed: its owner is not among [github] accounts", of_repository("umbrella/app", true)),
-        ("no pool matches", of(&job_with("/workflow_job/labels", json!(["someone-elses"])))),
+        (
+            "account not allowed: its owner is not among [github] accounts",
+            of_repository("umbrella/app", true),
+        ),
+        (
+            "no pool matches",
+            of(&job_with("/workflow_job/labels", json!(["someone-elses"]))),
+        ),
     ];
     for (reason, request) in cases {
         let world = World::new();
         let answer = world.answer(request).await;
-        assert_eq!((answer.status, answer.outcome, answer.reason.as_str()), (200, Outcome::Ignored, reason));
-        assert!(world.job().is_none() && world.state().woken.is_empty() && world.state().sighted.is_empty(), "{reason}");
+        assert_eq!(
+            (answer.status, answer.outcome, answer.reason.as_str()),
+            (200, Outcome::Ignored, reason)
+        );
+        assert!(
+            world.job().is_none()
+                && world.state().woken.is_empty()
+                && world.state().sighted.is_empty(),
+            "{reason}"
+        );
     }
 }
 
-/// Once the account is in the pools file, those of its jobs that wait are looked for there, and run.
+/// Once the account is in the pools file, those of its jobs that wait are looked for there, and
+/// run.
 #[tokio::test]
 async fn the_repository_of_an_account_that_is_not_served_is_written_down_once_a_day() {
     let world = World::new();
@@ -468,8 +640,12 @@ async fn the_repository_of_an_account_that_is_not_served_is_written_down_once_a_
     world.pass(25 * 3_600);
     world.answer(stranger()).await;
     assert_eq!(world.state().unserved.len(), 2);
-    // One that is over waits for no runner, and what GitHub's own machines run was never meant for a pool.
-    for (pointer, value) in [("/action", json!("completed")), ("/workflow_job/labels", json!(["ubuntu-latest"]))] {
+    // One that is over waits for no runner, and what GitHub's own machines run was never meant for
+    // a pool.
+    for (pointer, value) in [
+        ("/action", json!("completed")),
+        ("/workflow_job/labels", json!(["ubuntu-latest"])),
+    ] {
         let world = World::new();
         let mut payload = job_with(pointer, value);
         payload["repository"]["full_name"] = json!("umbrella/app");
@@ -481,9 +657,17 @@ async fn the_repository_of_an_account_that_is_not_served_is_written_down_once_a_
 #[tokio::test]
 async fn a_job_meant_for_us_that_no_pool_takes_is_recorded_with_the_reason() {
     let world = World::new();
-    let answer = world.answer(of(&job_with("/workflow_job/labels", json!(["self-hosted", "gpu"])))).await;
+    let answer = world
+        .answer(of(&job_with(
+            "/workflow_job/labels",
+            json!(["self-hosted", "gpu"]),
+        )))
+        .await;
     assert_eq!((answer.status, answer.outcome), (202, Outcome::Unplaced));
-    assert_eq!(answer.reason, "no pool takes [gpu, self-hosted]: the nearest, linux, does not offer gpu");
+    assert_eq!(
+        answer.reason,
+        "no pool takes [gpu, self-hosted]: the nearest, linux, does not offer gpu"
+    );
     assert_eq!(world.job().unwrap().state, JobState::Unplaced);
 }
 
@@ -492,7 +676,10 @@ async fn a_job_for_a_pool_that_was_applied_a_moment_ago_finds_it() {
     let world = World::new();
     let for_gpu = of(&job_with("/workflow_job/labels", json!(["gpu"])));
     world.answer(of(&job())).await;
-    world.put("pools", &format!("{POOLS}[pools.gpu]\nlabels = [\"gpu\"]\ncpu = 4\nmemory = \"16 GiB\"\nmax = 1\n"));
+    world.put(
+        "pools",
+        &format!("{POOLS}[pools.gpu]\nlabels = [\"gpu\"]\ncpu = 4\nmemory = \"16 GiB\"\nmax = 1\n"),
+    );
     world.state().records.clear();
     world.pass(3);
     assert_eq!(world.outcome(for_gpu).await, (202, Outcome::Recorded));
@@ -501,34 +688,74 @@ async fn a_job_for_a_pool_that_was_applied_a_moment_ago_finds_it() {
 
 /// What is ignored is ignored for good: so never by a file that is older than the last one applied.
 #[tokio::test]
-async fn a_job_that_comes_after_apply_is_judged_by_the_new_file_however_recently_the_old_one_was_read() {
+async fn a_job_that_comes_after_apply_is_judged_by_the_new_file_however_recently_the_old_one_was_read()
+ {
     let world = World::new();
     let for_gpu = || of(&job_with("/workflow_job/labels", json!(["gpu"])));
     assert_eq!(world.outcome(for_gpu()).await, (200, Outcome::Ignored));
-    world.put("pools", &format!("{POOLS}[pools.gpu]\nlabels = [\"gpu\"]\ncpu = 4\nmemory = \"16 GiB\"\nmax = 1\n"));
-    world.state().applied = AppliedVersion { version: Some(2), under_way: false };
-    assert_eq!(world.outcome(for_gpu()).await, (202, Outcome::Recorded), "not a second later");
+    world.put(
+        "pools",
+        &format!("{POOLS}[pools.gpu]\nlabels = [\"gpu\"]\ncpu = 4\nmemory = \"16 GiB\"\nmax = 1\n"),
+    );
+    world.state().applied = AppliedVersion {
+        version: Some(2),
+        under_way: false,
+    };
+    assert_eq!(
+        world.outcome(for_gpu()).await,
+        (202, Outcome::Recorded),
+        "not a second later"
+    );
     assert_eq!(world.job().unwrap().pool, Some("gpu".parse().unwrap()));
 }
 
 #[tokio::test]
-async fn a_job_that_comes_when_it_is_not_known_which_file_is_the_newest_has_its_repository_looked_at() {
+async fn a_job_that_comes_when_it_is_not_known_which_file_is_the_newest_has_its_repository_looked_at()
+ {
     // SSM shows an older file than was applied; one is being applied now; the ledger does not say.
     for (applied, sighted) in [
-        (AppliedVersion { version: Some(2), under_way: false }, 1),
-        (AppliedVersion { version: Some(1), under_way: true }, 1),
-        (AppliedVersion { version: Some(1), under_way: false }, 0),
+        (
+            AppliedVersion {
+                version: Some(2),
+                under_way: false,
+            },
+            1,
+        ),
+        (
+            AppliedVersion {
+                version: Some(1),
+                under_way: true,
+            },
+            1,
+        ),
+        (
+            AppliedVersion {
+                version: Some(1),
+                under_way: false,
+            },
+            0,
+        ),
     ] {
         let world = World::new();
         world.state().applied = applied;
         for _ in 0..3 {
-            assert_eq!(world.outcome(of(&job_with("/workflow_job/labels", json!(["gpu"])))).await, (200, Outcome::Ignored));
+            assert_eq!(
+                world
+                    .outcome(of(&job_with("/workflow_job/labels", json!(["gpu"]))))
+                    .await,
+                (200, Outcome::Ignored)
+            );
         }
         assert_eq!(world.state().sighted.len(), sighted, "{applied:?}");
     }
     let world = World::new();
     world.state().ledger_down = true;
-    assert_eq!(world.outcome(of(&job_with("/workflow_job/labels", json!(["gpu"])))).await, (503, Outcome::Failed));
+    assert_eq!(
+        world
+            .outcome(of(&job_with("/workflow_job/labels", json!(["gpu"]))))
+            .await,
+        (503, Outcome::Failed)
+    );
 }
 
 #[tokio::test]
@@ -536,7 +763,12 @@ async fn jobs_for_githubs_own_machines_do_not_make_us_read_the_pools_again() {
     let world = World::new();
     for _ in 0..3 {
         world.pass(5);
-        world.answer(of(&job_with("/workflow_job/labels", json!(["ubuntu-latest"])))).await;
+        world
+            .answer(of(&job_with(
+                "/workflow_job/labels",
+                json!(["ubuntu-latest"]),
+            )))
+            .await;
     }
     assert_eq!(world.state().settings_read, 1);
 }
@@ -544,7 +776,12 @@ async fn jobs_for_githubs_own_machines_do_not_make_us_read_the_pools_again() {
 #[tokio::test]
 async fn an_approval_gate_blocks_the_job_and_wakes_nobody() {
     let world = World::new();
-    assert_eq!(world.outcome(of(&job_with("/workflow_job/status", json!("waiting")))).await, (202, Outcome::Recorded));
+    assert_eq!(
+        world
+            .outcome(of(&job_with("/workflow_job/status", json!("waiting"))))
+            .await,
+        (202, Outcome::Recorded)
+    );
     assert_eq!(world.job().unwrap().state, JobState::Blocked);
     assert!(world.state().woken.is_empty());
 }
@@ -559,7 +796,11 @@ async fn a_completed_job_is_closed_whatever_its_labels_say_now() {
     completed["workflow_job"]["conclusion"] = json!("cancelled");
     assert_eq!(world.outcome(of(&completed)).await.0, 202);
     assert_eq!(world.job().unwrap().state, JobState::Closed);
-    assert_eq!(world.state().woken.len(), 2, "a waiting job that was cancelled wakes its pool");
+    assert_eq!(
+        world.state().woken.len(),
+        2,
+        "a waiting job that was cancelled wakes its pool"
+    );
 }
 
 #[tokio::test]
@@ -573,7 +814,14 @@ async fn what_is_signed_but_no_delivery_is_refused_with_its_status() {
         (400, delivery("{")),
         (400, delivery("")),
         (400, of(&job_with("/workflow_job/run_id", json!("7")))),
-        (400, with_header(delivery("a=b"), "content-type", "application/x-www-form-urlencoded")),
+        (
+            400,
+            with_header(
+                delivery("a=b"),
+                "content-type",
+                "application/x-www-form-urlencoded",
+            ),
+        ),
         (400, no_event),
         (400, no_guid),
         (400, guid("72d3162e-cc78-11e3-81ab-4c9367dc095")),
@@ -593,15 +841,22 @@ async fn what_is_signed_but_no_delivery_is_refused_with_its_status() {
 
 #[tokio::test]
 async fn a_delivery_without_a_job_is_taken_and_its_repository_written_down_if_a_pool_serves_it() {
-    for (name, private, noted) in
-        [("acme/app", true, true), ("acme/open", false, false), ("acme/other", true, false), ("umbrella/app", true, false)]
-    {
+    for (name, private, noted) in [
+        ("acme/app", true, true),
+        ("acme/open", false, false),
+        ("acme/other", true, false),
+        ("umbrella/app", true, false),
+    ] {
         let world = World::new();
         let mut payload = job_with("/workflow_job", Value::Null);
         payload["repository"]["full_name"] = json!(name);
         payload["repository"]["private"] = json!(private);
         for _ in 0..3 {
-            assert_eq!(world.outcome(of(&payload)).await, (200, Outcome::Ignored), "{name}");
+            assert_eq!(
+                world.outcome(of(&payload)).await,
+                (200, Outcome::Ignored),
+                "{name}"
+            );
         }
         assert_eq!(world.state().sighted.len(), usize::from(noted), "{name}");
         assert!(world.job().is_none() && world.state().woken.is_empty());
@@ -614,13 +869,23 @@ async fn a_delivery_without_a_job_is_taken_and_its_repository_written_down_if_a_
 async fn a_repository_that_cannot_be_written_down_fails_a_delivery_without_a_job() {
     let world = World::new();
     world.state().repositories_down = true;
-    assert_eq!(world.outcome(of(&job_with("/workflow_job", Value::Null))).await, (503, Outcome::Failed));
+    assert_eq!(
+        world
+            .outcome(of(&job_with("/workflow_job", Value::Null)))
+            .await,
+        (503, Outcome::Failed)
+    );
 }
 
 #[tokio::test]
 async fn the_repository_of_a_job_that_cannot_be_read_is_written_down() {
     let world = World::new();
-    assert_eq!(world.outcome(of(&job_with("/workflow_job/id", json!("new")))).await, (400, Outcome::Refused));
+    assert_eq!(
+        world
+            .outcome(of(&job_with("/workflow_job/id", json!("new"))))
+            .await,
+        (400, Outcome::Refused)
+    );
     assert_eq!(world.state().sighted, ["acme/app"]);
 }
 
@@ -629,7 +894,12 @@ async fn one_delivery_sent_again_under_many_guids_keeps_the_record_small() {
     let world = World::new();
     for number in 0..300 {
         let guid = format!("72d3162e-cc78-11e3-81ab-{number:012}");
-        assert_eq!(world.outcome(with_header(of(&job()), "x-github-delivery", &guid)).await, (202, Outcome::Recorded));
+        assert_eq!(
+            world
+                .outcome(with_header(of(&job()), "x-github-delivery", &guid))
+                .await,
+            (202, Outcome::Recorded)
+        );
     }
     assert_eq!(world.job().unwrap().queued.len(), 32);
 }
@@ -637,7 +907,12 @@ async fn one_delivery_sent_again_under_many_guids_keeps_the_record_small() {
 #[tokio::test]
 async fn names_that_strangers_choose_are_cut() {
     let world = World::new();
-    world.answer(of(&job_with("/workflow_job/name", json!("n".repeat(900_000))))).await;
+    world
+        .answer(of(&job_with(
+            "/workflow_job/name",
+            json!("n".repeat(900_000)),
+        )))
+        .await;
     assert_eq!(world.job().unwrap().name.chars().count(), 255);
     let mut completed = job_with("/action", json!("completed"));
     completed["workflow_job"]["conclusion"] = json!("c".repeat(100_000));
@@ -652,10 +927,17 @@ async fn labels_that_fill_a_workflow_leave_a_small_record_and_a_short_answer() {
     let world = World::new();
     let mut labels: Vec<String> = (0..99).map(|n| format!("{n:0256}")).collect();
     labels.push("self-hosted".to_owned());
-    let answer = world.answer(of(&job_with("/workflow_job/labels", json!(labels)))).await;
+    let answer = world
+        .answer(of(&job_with("/workflow_job/labels", json!(labels))))
+        .await;
     assert_eq!(answer.outcome, Outcome::Unplaced);
     let record = serde_json::to_string(&world.job().unwrap()).unwrap();
-    assert!(answer.body().len() < 4_000 && record.len() < 40_000, "{} and {} bytes", answer.body().len(), record.len());
+    assert!(
+        answer.body().len() < 4_000 && record.len() < 40_000,
+        "{} and {} bytes",
+        answer.body().len(),
+        record.len()
+    );
 }
 
 #[tokio::test]
@@ -669,11 +951,19 @@ async fn labels_in_one_string_or_with_something_around_them_are_recorded_with_wh
             json!(["self-hosted", "mayfly\n"]),
             r#"no pool takes ["mayfly\n", self-hosted]: "mayfly\n" is not mayfly: take out what surrounds it (in YAML, a text after > or | ends with a line break: write >- or |-)"#,
         ),
-        (json!(["self-hosted", "gpu two"]), r#"no pool takes ["gpu two", self-hosted]: the nearest, linux, does not offer "gpu two""#),
+        (
+            json!(["self-hosted", "gpu two"]),
+            r#"no pool takes ["gpu two", self-hosted]: the nearest, linux, does not offer "gpu two""#,
+        ),
     ] {
         let world = World::new();
-        let answer = world.answer(of(&job_with("/workflow_job/labels", labels))).await;
-        assert_eq!((answer.outcome, answer.reason.as_str()), (Outcome::Unplaced, reason));
+        let answer = world
+            .answer(of(&job_with("/workflow_job/labels", labels)))
+            .await;
+        assert_eq!(
+            (answer.outcome, answer.reason.as_str()),
+            (Outcome::Unplaced, reason)
+        );
         assert_eq!(world.job().unwrap().reason.unwrap().to_string(), reason);
     }
 }
@@ -693,11 +983,19 @@ async fn a_delivery_whose_aws_calls_hang_is_answered_before_lambda_and_github_gi
         let world = World::new();
         world.state().hangs = Some(what);
         let began = tokio::time::Instant::now();
-        assert_eq!(world.outcome(of(&job())).await, (503, Outcome::Failed), "{what:?}");
+        assert_eq!(
+            world.outcome(of(&job())).await,
+            (503, Outcome::Failed),
+            "{what:?}"
+        );
         assert_eq!(began.elapsed().as_secs(), 8, "{what:?}");
         // It leaves nothing behind that would keep the next one.
         world.state().hangs = None;
-        assert_eq!(world.outcome(of(&job())).await, (202, Outcome::Recorded), "{what:?}");
+        assert_eq!(
+            world.outcome(of(&job())).await,
+            (202, Outcome::Recorded),
+            "{what:?}"
+        );
     }
 }
 
@@ -707,11 +1005,22 @@ async fn a_wake_that_hangs_is_left_to_the_tick() {
     world.state().hangs = Some(Hangs::Queue);
     let began = tokio::time::Instant::now();
     assert_eq!(world.outcome(of(&job())).await, (202, Outcome::Recorded));
-    assert_eq!((began.elapsed().as_secs(), world.webhook.wakes_not_sent()), (2, 1));
+    assert_eq!(
+        (began.elapsed().as_secs(), world.webhook.wakes_not_sent()),
+        (2, 1)
+    );
 }
 
 #[tokio::test]
 async fn a_400_names_the_json_path() {
-    let answer = World::new().answer(of(&job_with("/repository/owner", json!({"login": "acme"})))).await;
-    assert!(answer.reason.starts_with("at repository.owner: missing field `id`"), "{}", answer.reason);
+    let answer = World::new()
+        .answer(of(&job_with("/repository/owner", json!({"login": "acme"}))))
+        .await;
+    assert!(
+        answer
+            .reason
+            .starts_with("at repository.owner: missing field `id`"),
+        "{}",
+        answer.reason
+    );
 }

@@ -35,17 +35,32 @@ async fn main() -> anyhow::Result<()> {
 }
 
 fn options(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Options> {
-    let mut options = Options { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ready_file: None, seed: 1, log: true };
+    let mut options = Options {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        ready_file: None,
+        seed: 1,
+        log: true,
+    };
     while let Some(name) = arguments.next() {
         if name == "--quiet" {
             options.log = false;
             continue;
         }
-        let value = arguments.next().with_context(|| format!("{name} needs a value"))?;
+        let value = arguments
+            .next()
+            .with_context(|| format!("{name} needs a value"))?;
         match name.as_str() {
-            "--listen" => options.listen = value.parse().with_context(|| format!("read address {value}"))?,
+            "--listen" => {
+                options.listen = value
+                    .parse()
+                    .with_context(|| format!("read address {value}"))?
+            }
             "--ready-file" => options.ready_file = Some(value.into()),
-            "--seed" => options.seed = value.parse().with_context(|| format!("read seed {value}"))?,
+            "--seed" => {
+                options.seed = value
+                    .parse()
+                    .with_context(|| format!("read seed {value}"))?
+            }
             _ => bail!("unknown option {name}"),
         }
     }

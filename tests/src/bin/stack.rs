@@ -1,4 +1,5 @@
-//! The local stack from the command line: `stack up`, `down`, `status`, `env`, `with <command>`, `bare <command>`, `invoke <function> <event file>`.
+//! The local stack from the command line: `stack up`, `down`, `status`, `env`, `with <command>`,
+//! `bare <command>`, `invoke <function> <event file>`.
 
 use anyhow::{Result, bail};
 use mayfly_tests::stack::{Ground, Places, Stack, down, invoke, running, status, up, with};
@@ -27,11 +28,23 @@ async fn run(words: &[&str]) -> Result<ExitCode> {
         ["up"] => {
             let begun = Instant::now();
             let stack = up(places, Ground::Whole).await?;
-            say(format_args!("up after {:.1} s: {}", begun.elapsed().as_secs_f64(), places.description().display()));
-            say(format_args!("webhook {}\ngithub  {}\naws     {}", stack.webhook_url, stack.github_url, stack.aws_endpoint));
-            say("to use it from this shell: eval \"$(make -s env)\", then for example: mayfly status");
+            say(format_args!(
+                "up after {:.1} s: {}",
+                begun.elapsed().as_secs_f64(),
+                places.description().display()
+            ));
+            say(format_args!(
+                "webhook {}\ngithub  {}\naws     {}",
+                stack.webhook_url, stack.github_url, stack.aws_endpoint
+            ));
+            say(
+                "to use it from this shell: eval \"$(make -s env)\", then for example: mayfly status",
+            );
         }
-        ["down"] => say(format_args!("down: {} processes ended", down(places).await?)),
+        ["down"] => say(format_args!(
+            "down: {} processes ended",
+            down(places).await?
+        )),
         ["status"] => {
             let stack = status(places).await?;
             say(format_args!("{}", serde_json::to_string_pretty(&stack)?));
@@ -41,15 +54,27 @@ async fn run(words: &[&str]) -> Result<ExitCode> {
         ["invoke", function, event] => {
             let (answer, failed) = invoke(places, function, Path::new(event)).await?;
             say(format_args!("{}", serde_json::to_string_pretty(&answer)?));
-            return Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+            return Ok(if failed {
+                ExitCode::FAILURE
+            } else {
+                ExitCode::SUCCESS
+            });
         }
         [how @ ("with" | "bare"), program, arguments @ ..] => {
-            let ground = if *how == "bare" { Ground::Bare } else { Ground::Whole };
+            let ground = if *how == "bare" {
+                Ground::Bare
+            } else {
+                Ground::Whole
+            };
             let code = with(places, ground, program, arguments).await?.code();
             // A signal has no code; any failure will do.
-            return Ok(code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from));
+            return Ok(code
+                .and_then(|code| u8::try_from(code).ok())
+                .map_or(ExitCode::FAILURE, ExitCode::from));
         }
-        _ => bail!("usage: stack up | down | status | env | with <command> | bare <command> | invoke <function> <event file>"),
+        _ => bail!(
+            "usage: stack up | down | status | env | with <command> | bare <command> | invoke <function> <event file>"
+        ),
     }
     Ok(ExitCode::SUCCESS)
 }

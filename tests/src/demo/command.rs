@@ -1,5 +1,5 @@
-//! What someone who was not there asks afterwards, with the command that people have: `mayfly status`, and `mayfly explain` of a job whose
-//! runner was given another one.
+//! What someone who was not there asks afterwards, with the command that people have:
+//! `mayfly status`, and `mayfly explain` of a job whose runner was given another one.
 
 use anyhow::{Context, Result};
 use mayfly_domain::model::id::JobId;
@@ -32,7 +32,14 @@ pub(super) async fn ask(places: &Places, stack: &Stack, ledger: &Snapshot) -> Re
 async fn mayfly(places: &Places, stack: &Stack, arguments: &[&str]) -> Result<bool> {
     println!("$ mayfly {}", arguments.join(" "));
     let mut command = Command::new(places.binary("mayfly"));
-    command.args(arguments).env_clear().env("HOME", places.local()).envs(stack.environment());
-    let status = command.status().await.context("run mayfly (make models builds it)")?;
+    command
+        .args(arguments)
+        .env_clear()
+        .env("HOME", places.local())
+        .envs(stack.environment());
+    let status = command
+        .status()
+        .await
+        .context("run mayfly (make models builds it)")?;
     Ok(status.success())
 }

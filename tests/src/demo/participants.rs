@@ -80,14 +80,34 @@ fn cast() -> Vec<(Kind, u32, Value)> {
         (Kind::Plain, 7, job(&LINUX, 2.0)),
         (Kind::OverMax, 7, job(&SMALL, 1.0)),
         (Kind::Plain, 2, job(&ARM, 1.0)),
-        (Kind::Repeated, 3, with(job(&LINUX, 1.0), "deliveries", json!({ "repeat": 3 }))),
+        (
+            Kind::Repeated,
+            3,
+            with(job(&LINUX, 1.0), "deliveries", json!({ "repeat": 3 })),
+        ),
         (Kind::Gated, 2, with(job(&LINUX, 1.0), "gate", json!(true))),
-        (Kind::Cancelled, 2, with(job(&LINUX, 1.0), "cancel_after", json!(0.2))),
+        (
+            Kind::Cancelled,
+            2,
+            with(job(&LINUX, 1.0), "cancel_after", json!(0.2)),
+        ),
         (Kind::Thief, 3, with(job(&LINUX, 1.0), "thief", json!(true))),
         (Kind::Unmatched, 1, job(&["ubuntu-latest"], 1.0)),
         (Kind::Unmatched, 1, job(&["self-hosted", "gpu"], 1.0)),
-        (Kind::Refused, 1, with(with(job(&LINUX, 1.0), "repository", json!("acme/site")), "private", json!(false))),
-        (Kind::Refused, 1, with(job(&LINUX, 1.0), "repository", json!("acme/other"))),
+        (
+            Kind::Refused,
+            1,
+            with(
+                with(job(&LINUX, 1.0), "repository", json!("acme/site")),
+                "private",
+                json!(false),
+            ),
+        ),
+        (
+            Kind::Refused,
+            1,
+            with(job(&LINUX, 1.0), "repository", json!("acme/other")),
+        ),
     ]
 }
 
@@ -96,14 +116,21 @@ pub(super) async fn play(watch: &Watch) -> Result<Vec<Part>> {
     let mut parts = Vec::new();
     for (kind, count, wish) in cast() {
         let jobs = watch.queue(&wish, count).await?;
-        parts.extend(jobs.into_iter().map(|job| Part { job, kind, approved: AtomicBool::new(false) }));
+        parts.extend(jobs.into_iter().map(|job| Part {
+            job,
+            kind,
+            approved: AtomicBool::new(false),
+        }));
     }
     Ok(parts)
 }
 
 /// Does what someone has to do meanwhile: approves what waits at a gate.
 pub(super) async fn prompt(watch: &Watch, parts: &[Part]) -> Result<()> {
-    for part in parts.iter().filter(|part| part.kind == Kind::Gated && !part.approved.load(Ordering::Relaxed)) {
+    for part in parts
+        .iter()
+        .filter(|part| part.kind == Kind::Gated && !part.approved.load(Ordering::Relaxed))
+    {
         if watch.approve(part.job).await? {
             part.approved.store(true, Ordering::Relaxed);
         }

@@ -15,12 +15,25 @@ impl Progress {
     /// Tells how to read the lines to come.
     pub(super) fn new() -> Self {
         println!("one sign for each job: . waits, > runs, # done, x ended otherwise");
-        Self { terminal: std::io::stdout().is_terminal(), last: String::new() }
+        Self {
+            terminal: std::io::stdout().is_terminal(),
+            last: String::new(),
+        }
     }
 
     pub(super) fn show(&mut self, outcome: &Outcome, elapsed: Duration) {
-        let count = |status: &str| outcome.lines.iter().filter(|line| line.job.status == status).count();
-        let bar: String = outcome.lines.iter().map(|line| sign(&line.job.status, line.job.conclusion.as_deref())).collect();
+        let count = |status: &str| {
+            outcome
+                .lines
+                .iter()
+                .filter(|line| line.job.status == status)
+                .count()
+        };
+        let bar: String = outcome
+            .lines
+            .iter()
+            .map(|line| sign(&line.job.status, line.job.conclusion.as_deref()))
+            .collect();
         let state = format!(
             "[{bar}] {} waiting, {} running, {} over",
             outcome.lines.len() - count("in_progress") - count("completed"),

@@ -6,20 +6,41 @@ use jiff::Timestamp;
 
 use super::outcome::{Line, Outcome};
 
-const HEAD: [&str; 8] = ["repository", "labels", "kind", "pool", "waited", "ran", "runner", "result"];
+const HEAD: [&str; 8] = [
+    "repository",
+    "labels",
+    "kind",
+    "pool",
+    "waited",
+    "ran",
+    "runner",
+    "result",
+];
 
 /// Enough of a runner's name to tell it from the others of the demo.
 const RUNNER_LETTERS: usize = 8;
 
-/// One line for each job, columns as wide as what they hold, then Mayfly's reasons: with them in the table it would fit no terminal.
+/// One line for each job, columns as wide as what they hold, then Mayfly's reasons: with them in
+/// the table it would fit no terminal.
 pub(super) fn table(outcome: &Outcome) -> String {
     let mut rows = vec![HEAD.map(str::to_owned)];
     let mut reasons = Vec::new();
     rows.extend(outcome.lines.iter().map(|line| row(line, &mut reasons)));
-    let widths: Vec<usize> = (0..HEAD.len()).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..HEAD.len())
+        .map(|column| {
+            rows.iter()
+                .map(|row| row[column].chars().count())
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
     let mut text = String::new();
     for row in rows {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{}", cells.join("  ").trim_end());
     }
@@ -32,8 +53,16 @@ pub(super) fn table(outcome: &Outcome) -> String {
 fn row(line: &Line, reasons: &mut Vec<String>) -> [String; 8] {
     let job = &line.job;
     let dash = || "-".to_owned();
-    let labels: Vec<&str> = job.labels.iter().map(String::as_str).filter(|label| *label != "self-hosted").collect();
-    let mut result = job.conclusion.clone().unwrap_or_else(|| "left alone".to_owned());
+    let labels: Vec<&str> = job
+        .labels
+        .iter()
+        .map(String::as_str)
+        .filter(|label| *label != "self-hosted")
+        .collect();
+    let mut result = job
+        .conclusion
+        .clone()
+        .unwrap_or_else(|| "left alone".to_owned());
     if job.conclusion.is_none()
         && let Some(reason) = &line.reason
     {
@@ -54,7 +83,11 @@ fn row(line: &Line, reasons: &mut Vec<String>) -> [String; 8] {
 
 /// The end of a runner's name, where the names differ.
 fn end_of(name: &str) -> String {
-    let first = name.char_indices().rev().nth(RUNNER_LETTERS - 1).map_or(0, |(at, _)| at);
+    let first = name
+        .char_indices()
+        .rev()
+        .nth(RUNNER_LETTERS - 1)
+        .map_or(0, |(at, _)| at);
     name[first..].to_owned()
 }
 

@@ -30,11 +30,16 @@ pub(super) fn event(arrival: Arrival<'_>) -> Value {
     let agent = headers.get("user-agent").cloned().unwrap_or_default();
     headers.insert("content-length".to_owned(), arrival.body.len().to_string());
     headers.insert("host".to_owned(), host.clone());
-    headers.insert("x-amzn-trace-id".to_owned(), "Root=1-6921c3b0-0123456789abcdef01234567".to_owned());
+    headers.insert(
+        "x-amzn-trace-id".to_owned(),
+        "Root=1-6921c3b0-0123456789abcdef01234567".to_owned(),
+    );
     headers.insert("x-forwarded-for".to_owned(), arrival.source.to_owned());
     headers.insert("x-forwarded-port".to_owned(), "443".to_owned());
     headers.insert("x-forwarded-proto".to_owned(), "https".to_owned());
-    let is_text = headers.get("content-type").is_some_and(|kind| kind.contains("json"));
+    let is_text = headers
+        .get("content-type")
+        .is_some_and(|kind| kind.contains("json"));
     let body = match String::from_utf8(arrival.body) {
         Ok(text) if is_text => text,
         Ok(text) => STANDARD.encode(text),

@@ -23,19 +23,37 @@ pub(super) fn all() -> BTreeMap<String, Value> {
     refused["repository"] = stranger["repository"].clone();
     refused["repository_id"] = stranger["repository_id"].clone();
     BTreeMap::from([
-        ("registrar/registration.json".to_owned(), request("/registration", &registration, "text/plain", TASK)),
-        ("registrar/registration-json.json".to_owned(), request("/registration", &registration, "application/json", TASK)),
+        (
+            "registrar/registration.json".to_owned(),
+            request("/registration", &registration, "text/plain", TASK),
+        ),
+        (
+            "registrar/registration-json.json".to_owned(),
+            request("/registration", &registration, "application/json", TASK),
+        ),
         // Signed by another task of the same role.
         (
             "registrar/registration-stranger.json".to_owned(),
-            request("/registration", &registration, "text/plain", "00000000000000000000000000000bad"),
+            request(
+                "/registration",
+                &registration,
+                "text/plain",
+                "00000000000000000000000000000bad",
+            ),
         ),
-        ("registrar/admission.json".to_owned(), request("/admission", &admission, "application/json", TASK)),
-        ("registrar/admission-other-repository.json".to_owned(), request("/admission", &refused, "application/json", TASK)),
+        (
+            "registrar/admission.json".to_owned(),
+            request("/admission", &admission, "application/json", TASK),
+        ),
+        (
+            "registrar/admission-other-repository.json".to_owned(),
+            request("/admission", &refused, "application/json", TASK),
+        ),
     ])
 }
 
-/// A request that this task's role signed. The session's name is the task's id: ECS chooses it, not the task.
+/// A request that this task's role signed. The session's name is the task's id: ECS chooses it, not
+/// the task.
 fn request(path: &str, body: &Value, accept: &str, task: &str) -> Value {
     let headers = [
         ("accept", accept.to_owned()),
@@ -47,7 +65,10 @@ fn request(path: &str, body: &Value, accept: &str, task: &str) -> Value {
     let user = format!("AROAEXAMPLERUNNERROLE:{task}");
     event(Arrival {
         path,
-        headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        headers: headers
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
         body: body.to_string().into_bytes(),
         source: "203.0.113.7",
         signed_by: Some(json!({

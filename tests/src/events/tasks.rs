@@ -26,7 +26,10 @@ struct Container {
 
 /// The files of observer.
 pub(super) fn all() -> BTreeMap<String, Value> {
-    let exited = ("EssentialContainerExited", "Essential container in task exited");
+    let exited = (
+        "EssentialContainerExited",
+        "Essential container in task exited",
+    );
     let spot = ("SpotInterruption", "Your Spot Task was interrupted.");
     let pull = "CannotPullContainerError: pull image manifest has been retried 7 time(s): failed to resolve ref \
                 ghcr.io/actions/actions-runner:latest: not found";
@@ -50,29 +53,65 @@ pub(super) fn all() -> BTreeMap<String, Value> {
         stopped: Some(130),
         spot: false,
     };
-    let exit = |code| Container { exit_code: Some(code), reason: None };
+    let exit = |code| Container {
+        exit_code: Some(code),
+        reason: None,
+    };
     let memory = "OutOfMemoryError: Container killed due to memory usage";
     let files = [
         ("running", running),
         ("stopped", ended(exited, exit(0))),
         ("stopped-refused", ended(exited, exit(137))),
-        ("stopped-by-us", ended(("UserInitiated", "Task stopped by user"), exit(143))),
-        ("stopped-memory", ended(exited, Container { exit_code: Some(137), reason: Some(memory) })),
+        (
+            "stopped-by-us",
+            ended(("UserInitiated", "Task stopped by user"), exit(143)),
+        ),
+        (
+            "stopped-memory",
+            ended(
+                exited,
+                Container {
+                    exit_code: Some(137),
+                    reason: Some(memory),
+                },
+            ),
+        ),
         (
             "stopped-pull",
             Stand {
                 version: 5,
                 started: None,
                 stopped: Some(65),
-                container: Container { exit_code: None, reason: Some(pull) },
+                container: Container {
+                    exit_code: None,
+                    reason: Some(pull),
+                },
                 ..ended(("TaskFailedToStart", pull), Container::default())
             },
         ),
         // Two minutes before the end: still RUNNING.
-        ("spot-warning", Stand { version: 5, last: "RUNNING", stopped: None, spot: true, ..ended(spot, Container::default()) }),
-        ("stopped-spot", Stand { spot: true, ..ended(spot, exit(137)) }),
+        (
+            "spot-warning",
+            Stand {
+                version: 5,
+                last: "RUNNING",
+                stopped: None,
+                spot: true,
+                ..ended(spot, Container::default())
+            },
+        ),
+        (
+            "stopped-spot",
+            Stand {
+                spot: true,
+                ..ended(spot, exit(137))
+            },
+        ),
     ];
-    files.into_iter().map(|(name, stand)| (format!("observer/{name}.json"), event(&stand))).collect()
+    files
+        .into_iter()
+        .map(|(name, stand)| (format!("observer/{name}.json"), event(&stand)))
+        .collect()
 }
 
 fn event(stand: &Stand) -> Value {

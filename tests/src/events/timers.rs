@@ -13,7 +13,10 @@ const WAKES: [(&str, &str); 3] = [
 
 /// The files of scaler and sweeper.
 pub(super) fn all() -> BTreeMap<String, Value> {
-    BTreeMap::from([("scaler/wakes.json".to_owned(), wakes()), ("sweeper/tick.json".to_owned(), tick())])
+    BTreeMap::from([
+        ("scaler/wakes.json".to_owned(), wakes()),
+        ("sweeper/tick.json".to_owned(), tick()),
+    ])
 }
 
 /// A batch of a FIFO queue with the messages of two groups.

@@ -19,7 +19,12 @@ pub struct Refusal {
 impl Refusal {
     pub(crate) fn new(code: &str, message: impl Into<String>) -> Self {
         let status = if code == "ServerException" { 500 } else { 400 };
-        Self { code: code.to_owned(), message: message.into(), resource_ids: Vec::new(), status }
+        Self {
+            code: code.to_owned(),
+            message: message.into(),
+            resource_ids: Vec::new(),
+            status,
+        }
     }
 
     pub(crate) fn client(message: impl Into<String>) -> Self {
@@ -39,12 +44,18 @@ impl Refusal {
     }
 
     pub(crate) fn server() -> Self {
-        Self::new("ServerException", "Service Unavailable. Please try again later.")
+        Self::new(
+            "ServerException",
+            "Service Unavailable. Please try again later.",
+        )
     }
 
     pub(crate) fn conflict(resource_ids: Vec<String>) -> Self {
         let message = "The clientToken was used before with different parameters.";
-        Self { resource_ids, ..Self::new("ConflictException", message) }
+        Self {
+            resource_ids,
+            ..Self::new("ConflictException", message)
+        }
     }
 
     /// The body in the AWS JSON protocol.

@@ -29,7 +29,10 @@ pub struct LogStream {
 impl LogStream {
     /// The stream of a task's container, as the driver calls it.
     pub(crate) fn of(group: &str, prefix: &str, container: &str, task: &TaskId) -> Self {
-        Self { group: group.to_owned(), stream: format!("{prefix}/{container}/{task}") }
+        Self {
+            group: group.to_owned(),
+            stream: format!("{prefix}/{container}/{task}"),
+        }
     }
 }
 
@@ -43,13 +46,30 @@ pub(crate) struct Awslogs {
 
 impl Awslogs {
     pub(crate) fn new(endpoint: Option<String>, region: &str, client: reqwest::Client) -> Self {
-        Self { endpoint, region: region.to_owned(), client, gate: Semaphore::new(CONCURRENT) }
+        Self {
+            endpoint,
+            region: region.to_owned(),
+            client,
+            gate: Semaphore::new(CONCURRENT),
+        }
     }
 
-    /// Sends what a container prints into its file, until it has ended and all is sent. What cannot be sent is lost, as with a driver that does not block.
-    pub(crate) async fn ship(&self, file: PathBuf, to: LogStream, mut ended: oneshot::Receiver<()>) {
+    /// Sends what a container prints into its file, until it has ended and all is sent. What cannot
+    /// be sent is lost, as with a driver that does not block.
+    pub(crate) async fn ship(
+        &self,
+        file: PathBuf,
+        to: LogStream,
+        mut ended: oneshot::Receiver<()>,
+    ) {
         if self.endpoint.is_none()
-            || self.call("CreateLogStream", json!({"logGroupName": to.group, "logStreamName": to.stream})).await.is_err()
+            || self
+                .call(
+                    "CreateLogStream",
+                    json!({"logGroupName": to.group, "logStreamName": to.stream}),
+                )
+                .await
+                .is_err()
         {
             return;
         }
@@ -59,7 +79,10 @@ impl Awslogs {
             while let Ok(Some((lines, next))) = new_lines(&file, place, last) {
                 place = next;
                 let now = jiff::Timestamp::now().as_millisecond();
-                let events: Vec<Value> = lines.iter().map(|line| json!({"timestamp": now, "message": line})).collect();
+                let events: Vec<Value> = lines
+                    .iter()
+                    .map(|line| json!({"timestamp": now, "message": line}))
+                    .collect();
                 let _lost =
                     self.call("PutLogEvents", json!({"logGroupName": to.group, "logStreamName": to.stream, "logEvents": events})).await;
             }
@@ -71,10 +94,21 @@ impl Awslogs {
 
     async fn call(&self, operation: &str, body: Value) -> Result<()> {
         let _permit = self.gate.acquire().await?;
-        let endpoint = self.endpoint.as_deref().context("there is no CloudWatch Logs")?;
-        let request = self.client.post(endpoint).timeout(TIMEOUT).header("authorization", authorization(&self.region, "logs"));
+        let endpoint = self
+            .endpoint
+            .as_deref()
+            .context("there is no CloudWatch Logs")?;
+        let request = self
+            .client
+            .post(endpoint)
+            .timeout(TIMEOUT)
+            .header("authorization", authorization(&self.region, "logs"));
         let request = request.header("x-amz-target", format!("Logs_20140328.{operation}"));
-        let answer = request.header("content-type", "application/x-amz-json-1.1").body(body.to_string()).send().await?;
+        let answer = request
+            .header("content-type", "application/x-amz-json-1.1")
+            .body(body.to_string())
+            .send()
+            .await?;
         if !answer.status().is_success() {
             bail!("CloudWatch Logs answered {}", answer.status());
         }
@@ -82,7 +116,8 @@ impl Awslogs {
     }
 }
 
-/// The lines after a place in a file, and the place after them. A line without an end is one only if none can come any more.
+/// The lines after a place in a file, and the place after them. A line without an end is one only
+/// if none can come any more.
 fn new_lines(file: &Path, place: u64, last: bool) -> Result<Option<(Vec<String>, u64)>> {
     let mut file = std::fs::File::open(file)?;
     file.seek(SeekFrom::Start(place))?;
@@ -90,9 +125,19 @@ fn new_lines(file: &Path, place: u64, last: bool) -> Result<Option<(Vec<String>,
     let read = file.take(BATCH).read_to_end(&mut text)?;
     // A batch that is full goes as it is, a line cut in two or not.
     let all = last || u64::try_from(read)? == BATCH;
-    let whole = if all { read } else { text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1) };
+    let whole = if all {
+        read
+    } else {
+        text.iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1)
+    };
     text.truncate(whole);
-    let lines: Vec<String> = String::from_utf8_lossy(&text).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    let lines: Vec<String> = String::from_utf8_lossy(&text)
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect();
     Ok((!lines.is_empty()).then_some((lines, place + u64::try_from(whole)?)))
 }
 
@@ -109,7 +154,10 @@ mod tests {
         assert_eq!((lines, next), (vec!["one".to_owned(), "two".to_owned()], 8));
         assert_eq!(new_lines(&file, next, false).unwrap(), None);
         std::fs::write(&file, "one\ntwo\nthree").unwrap();
-        assert_eq!(new_lines(&file, next, true).unwrap(), Some((vec!["three".to_owned()], 13)));
+        assert_eq!(
+            new_lines(&file, next, true).unwrap(),
+            Some((vec!["three".to_owned()], 13))
+        );
         assert_eq!(new_lines(&file, 13, true).unwrap(), None);
     }
 }

@@ -19,7 +19,10 @@ pub(crate) fn routes(host: Arc<Host>) -> Router {
     Router::new()
         .route("/", post(protocol::answer))
         .route("/_credentials/{secret}", get(credentials))
-        .route("/_model/faults", get(faults).post(add_faults).delete(clear_faults))
+        .route(
+            "/_model/faults",
+            get(faults).post(add_faults).delete(clear_faults),
+        )
         .route("/_model/tasks", get(tasks))
         .route("/_model/tasks/{task}/kill", post(kill))
         .route("/_model/tasks/{task}/interrupt", post(interrupt))
@@ -92,9 +95,19 @@ async fn interrupt(State(host): State<Arc<Host>>, Path(task): Path<String>) -> R
 
 async fn calls(State(host): State<Arc<Host>>) -> Response {
     let (calls, events, launched, most_live, live) = host.with(|model, _| {
-        let calls: Map<_, _> = model.calls().iter().map(|(name, count)| (name.name().to_owned(), json!(count))).collect();
+        let calls: Map<_, _> = model
+            .calls()
+            .iter()
+            .map(|(name, count)| (name.name().to_owned(), json!(count)))
+            .collect();
         let (launched, most_live) = model.launched_and_most_live();
-        (calls, model.event_counts(), launched, most_live, model.live().count())
+        (
+            calls,
+            model.event_counts(),
+            launched,
+            most_live,
+            model.live().count(),
+        )
     });
     let tasks = json!({ "launched": launched, "most_live": most_live, "live": live });
     Json(json!({ "calls": calls, "events": events, "deliveries": host.observer.counts, "tasks": tasks })).into_response()
@@ -113,7 +126,10 @@ fn current(host: &Host) -> Value {
 }
 
 /// Members given replace those in force; the rest stays.
-async fn change_config(State(host): State<Arc<Host>>, Json(changes): Json<Map<String, Value>>) -> Response {
+async fn change_config(
+    State(host): State<Arc<Host>>,
+    Json(changes): Json<Map<String, Value>>,
+) -> Response {
     let mut config = current(&host).as_object().cloned().unwrap_or_default();
     config.extend(changes);
     let text = |value: Option<Value>| value.and_then(|value| value.as_str().map(str::to_owned));

@@ -29,9 +29,20 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
-    pub(crate) fn new(base_url: &str, region: &str, sts: Option<String>, client: reqwest::Client) -> Self {
+    pub(crate) fn new(
+        base_url: &str,
+        region: &str,
+        sts: Option<String>,
+        client: reqwest::Client,
+    ) -> Self {
         let (base_url, region) = (base_url.to_owned(), region.to_owned());
-        Self { base_url, region, sts: Mutex::new(sts), client, grants: Mutex::default() }
+        Self {
+            base_url,
+            region,
+            sts: Mutex::new(sts),
+            client,
+            grants: Mutex::default(),
+        }
     }
 
     /// Changes where STS is.
@@ -44,7 +55,14 @@ impl Credentials {
         let role = role?.to_owned();
         let secret = unguessable().ok()?;
         let url = format!("{}/_credentials/{secret}", self.base_url);
-        self.grants().insert(secret, Grant { task: task.clone(), role, known: Arc::default() });
+        self.grants().insert(
+            secret,
+            Grant {
+                task: task.clone(),
+                role,
+                known: Arc::default(),
+            },
+        );
         Some(url)
     }
 
@@ -58,9 +76,13 @@ impl Credentials {
     /// # Errors
     /// If STS does not answer as it should.
     pub(crate) async fn get(&self, secret: &str) -> Result<Option<Value>> {
-        let Some((task, role, known)) =
-            self.grants().get(secret).map(|grant| (grant.task.clone(), grant.role.clone(), Arc::clone(&grant.known)))
-        else {
+        let Some((task, role, known)) = self.grants().get(secret).map(|grant| {
+            (
+                grant.task.clone(),
+                grant.role.clone(),
+                Arc::clone(&grant.known),
+            )
+        }) else {
             return Ok(None);
         };
         // One request to STS at a time for a task: the others find its answer.
@@ -71,14 +93,20 @@ impl Credentials {
             return Ok(Some(answer.clone()));
         }
         let (answer, expires) = self.assume(&role, &task).await?;
-        let renew = expires.checked_sub(RENEW_MINUTES.minutes()).unwrap_or(expires);
+        let renew = expires
+            .checked_sub(RENEW_MINUTES.minutes())
+            .unwrap_or(expires);
         *known = Some((answer.clone(), renew));
         Ok(Some(answer))
     }
 
     /// ECS assumes the task role under the task's id: that is the session name the registrar sees.
     async fn assume(&self, role: &str, task: &TaskId) -> Result<(Value, Timestamp)> {
-        let endpoint = self.sts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let endpoint = self
+            .sts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let endpoint = endpoint.context("no AWS endpoint to ask for credentials")?;
         let form = [
             ("Action", "AssumeRole"),
@@ -88,14 +116,18 @@ impl Credentials {
             ("DurationSeconds", "3600"),
         ];
         let request = self.client.post(endpoint).form(&form).timeout(STS_TIMEOUT);
-        let request = request.header("authorization", super::delivery::authorization(&self.region, "sts"));
+        let request = request.header(
+            "authorization",
+            super::delivery::authorization(&self.region, "sts"),
+        );
         let response = request.send().await.context("ask STS")?;
         let status = response.status();
         let body = response.text().await.context("read the answer of STS")?;
         if !status.is_success() {
             bail!("STS answered {status}");
         }
-        let field = |name: &str| element(&body, name).with_context(|| format!("STS gave no {name}"));
+        let field =
+            |name: &str| element(&body, name).with_context(|| format!("STS gave no {name}"));
         let expiration = field("Expiration")?;
         let expires: Timestamp = expiration.parse().context("read the time of expiry")?;
         let answer = json!({
@@ -113,7 +145,8 @@ impl Credentials {
     }
 }
 
-/// The text of the first element of that name. STS's answers have no attributes and no escapes here.
+/// The text of the first element of that name. STS's answers have no attributes and no escapes
+/// here.
 fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     rest.split_once(&format!("</{name}>")).map(|(text, _)| text)

@@ -8,7 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// EventBridge's default retry policy: 185 attempts (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html).
+/// EventBridge's default retry policy: 185 attempts
+/// (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html).
 const ATTEMPTS: u32 = 185;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -45,11 +46,20 @@ impl Observer {
     pub(crate) fn new(region: &str, target: Target, client: reqwest::Client) -> Self {
         let region = region.to_owned();
         let (target, gate) = (Mutex::new(target), Semaphore::new(CONCURRENT));
-        Self { region, target, client, gate, counts: DeliveryCounts::default() }
+        Self {
+            region,
+            target,
+            client,
+            gate,
+            counts: DeliveryCounts::default(),
+        }
     }
 
     pub(crate) fn target(&self) -> Target {
-        self.target.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.target
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(crate) fn set_target(&self, target: Target) {
@@ -60,7 +70,13 @@ impl Observer {
     pub(crate) async fn tell(&self, event: &TaskEvent) {
         let mut pause = FIRST_PAUSE;
         for _ in 0..ATTEMPTS {
-            let Target { endpoint: Some(endpoint), function: Some(function) } = self.target() else { break };
+            let Target {
+                endpoint: Some(endpoint),
+                function: Some(function),
+            } = self.target()
+            else {
+                break;
+            };
             if self.invoke(&endpoint, &function, event).await.is_ok() {
                 self.counts.delivered.fetch_add(1, Ordering::Relaxed);
                 return;
@@ -74,10 +90,20 @@ impl Observer {
 
     async fn invoke(&self, endpoint: &str, function: &str, event: &TaskEvent) -> Result<()> {
         let _permit = self.gate.acquire().await?;
-        let url = format!("{}/2015-03-31/functions/{function}/invocations", endpoint.trim_end_matches('/'));
-        let request = self.client.post(url).json(&event.body).timeout(INVOKE_TIMEOUT);
+        let url = format!(
+            "{}/2015-03-31/functions/{function}/invocations",
+            endpoint.trim_end_matches('/')
+        );
+        let request = self
+            .client
+            .post(url)
+            .json(&event.body)
+            .timeout(INVOKE_TIMEOUT);
         let request = request.header("x-amz-invocation-type", "Event");
-        let response = request.header("authorization", authorization(&self.region, "lambda")).send().await?;
+        let response = request
+            .header("authorization", authorization(&self.region, "lambda"))
+            .send()
+            .await?;
         if !response.status().is_success() {
             bail!("Lambda answered {}", response.status());
         }
@@ -85,10 +111,13 @@ impl Observer {
     }
 }
 
-/// An `Authorization` header in form only: the local AWS reads region, service and account from it and
-/// checks no signature.
+/// An `Authorization` header in form only: the local AWS reads region, service and account from it
+/// and checks no signature.
 pub(crate) fn authorization(region: &str, service: &str) -> String {
     let key = std::env::var("AWS_ACCESS_KEY_ID").unwrap_or_else(|_| "test".to_owned());
     let date = jiff::Timestamp::now().strftime("%Y%m%d").to_string();
-    format!("AWS4-HMAC-SHA256 Credential={key}/{date}/{region}/{service}/aws4_request, SignedHeaders=host;x-amz-date, Signature={:064}", 0)
+    format!(
+        "AWS4-HMAC-SHA256 Credential={key}/{date}/{region}/{service}/aws4_request, SignedHeaders=host;x-amz-date, Signature={:064}",
+        0
+    )
 }

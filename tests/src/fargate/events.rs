@@ -45,16 +45,34 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     /// Takes the task's current version up as an event, and lets the faults have their way with it.
-    pub(crate) fn emit(&mut self, home: &Home, task: &Task, faults: &mut Faults, at: &mut Moment<'_>) {
+    pub(crate) fn emit(
+        &mut self,
+        home: &Home,
+        task: &Task,
+        faults: &mut Faults,
+        at: &mut Moment<'_>,
+    ) {
         self.counts.emitted += 1;
         if !rule_matches(task) {
             return;
         }
         self.counts.matched += 1;
-        let event = TaskEvent { task: task.id.clone(), body: body(home, task, at) };
-        let occasion = Occasion { started_by: task.started_by.as_deref(), last_status: Some(task.life.last.name()), ..Occasion::default() };
+        let event = TaskEvent {
+            task: task.id.clone(),
+            body: body(home, task, at),
+        };
+        let occasion = Occasion {
+            started_by: task.started_by.as_deref(),
+            last_status: Some(task.life.last.name()),
+            ..Occasion::default()
+        };
         let draw = at.draw();
-        let kinds = [FaultKind::EventLost, FaultKind::EventRepeated, FaultKind::EventLate, FaultKind::EventReordered];
+        let kinds = [
+            FaultKind::EventLost,
+            FaultKind::EventRepeated,
+            FaultKind::EventLate,
+            FaultKind::EventReordered,
+        ];
         let fault = faults.strike(&kinds, &occasion, draw);
         self.release_held(&event.task, at.now);
         match fault {
@@ -71,7 +89,8 @@ impl Outbox {
             _ => {
                 for copy in 0..fault.copies.unwrap_or(2) {
                     // Duplicates come apart from each other.
-                    let gap = Duration::from_millis(u64::from(copy) * fault.milliseconds.unwrap_or(0));
+                    let gap =
+                        Duration::from_millis(u64::from(copy) * fault.milliseconds.unwrap_or(0));
                     self.queue(event.clone(), now + gap, false);
                 }
             }
@@ -85,7 +104,10 @@ impl Outbox {
 
     /// Held back events of the task follow the one that is emitted now.
     fn release_held(&mut self, task: &TaskId, now: Timestamp) {
-        let held: Vec<_> = self.waiting.extract_if(.., |_, (event, held)| *held && event.task == *task).collect();
+        let held: Vec<_> = self
+            .waiting
+            .extract_if(.., |_, (event, held)| *held && event.task == *task)
+            .collect();
         for ((due, _), (event, _)) in held {
             // One nanosecond later is enough to come after what is queued for now.
             self.queue(event, due.min(now + Duration::from_nanos(1)), false);
@@ -104,7 +126,8 @@ impl Outbox {
     }
 }
 
-/// The rule of `infra/template.yaml`: only `RUNNING` and `STOPPED`. A Spot warning is `RUNNING` still.
+/// The rule of `infra/template.yaml`: only `RUNNING` and `STOPPED`. A Spot warning is `RUNNING`
+/// still.
 fn rule_matches(task: &Task) -> bool {
     matches!(task.life.last, LastStatus::Running | LastStatus::Stopped)
 }

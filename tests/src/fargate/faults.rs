@@ -8,7 +8,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultKind {
-    /// `RunTask`: HTTP 200 with `failures[]`, no capacity in that zone, subnet or capacity provider.
+    /// `RunTask`: HTTP 200 with `failures[]`, no capacity in that zone, subnet or capacity
+    /// provider.
     NoCapacity,
     /// `RunTask`: HTTP 200 with `failures[]`, the vCPU quota is used up.
     NoQuota,
@@ -30,13 +31,16 @@ pub enum FaultKind {
     SlowStart,
     /// The image cannot be pulled; `reason` replaces the usual words.
     PullFailure,
-    /// The container ends with `exit_code` after `milliseconds`, without ever having run its command.
+    /// The container ends with `exit_code` after `milliseconds`, without ever having run its
+    /// command.
     DiesBeforeAsking,
     /// Spot reclaims the task `milliseconds` after it runs: warning and SIGTERM, then the end.
     SpotInterruption,
-    /// The host under the task is retired, on demand or on Spot, `milliseconds` after it runs: SIGTERM, then the end.
+    /// The host under the task is retired, on demand or on Spot, `milliseconds` after it runs:
+    /// SIGTERM, then the end.
     HostRetired,
-    /// The host under the task is found unhealthy, on demand or on Spot, `milliseconds` after it runs: SIGTERM, then the end.
+    /// The host under the task is found unhealthy, on demand or on Spot, `milliseconds` after it
+    /// runs: SIGTERM, then the end.
     HostUnhealthy,
     /// The event is never delivered.
     EventLost,
@@ -44,19 +48,21 @@ pub enum FaultKind {
     EventRepeated,
     /// The event is delivered `milliseconds` late.
     EventLate,
-    /// The event is held back until the task's next one has gone out, at most `milliseconds` (default 3,000).
+    /// The event is held back until the task's next one has gone out, at most `milliseconds`
+    /// (default 3,000).
     EventReordered,
     /// `DescribeTasks` and `ListTasks` show the tasks as they were `milliseconds` ago.
     ReadLag,
-    /// `DescribeTasks` and `ListTasks` do not know a task that is there, for `milliseconds` (default 50,000) from the first such read on: who answers is
-    /// behind. Then it is there again for some minutes at least.
+    /// `DescribeTasks` and `ListTasks` do not know a task that is there, for `milliseconds`
+    /// (default 50,000) from the first such read on: who answers is behind. Then it is there again
+    /// for some minutes at least.
     LeftOut,
 }
 
 /// One fault: what, for which calls or tasks, and how often.
 ///
-/// Filters that are left out match everything. `operations` left out means `RunTask` for what happens
-/// to a call, and both reads for `read_lag` and `left_out`.
+/// Filters that are left out match everything. `operations` left out means `RunTask` for what
+/// happens to a call, and both reads for `read_lag` and `left_out`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
@@ -65,7 +71,8 @@ pub struct Fault {
     /// The calls it befalls.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub operations: Vec<Operation>,
-    /// Only tasks (or `RunTask` calls) whose `startedBy` begins so: a pool with its slash, or one runner.
+    /// Only tasks (or `RunTask` calls) whose `startedBy` begins so: a pool with its slash, or one
+    /// runner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_by: Option<String>,
     /// Only events with this `lastStatus`.
@@ -136,7 +143,10 @@ impl Fault {
     /// The same fault, so many times.
     #[must_use]
     pub fn times(self, times: u32) -> Self {
-        Self { times: Some(times), ..self }
+        Self {
+            times: Some(times),
+            ..self
+        }
     }
 
     pub(crate) fn wait(&self, otherwise: u64) -> Duration {
@@ -144,7 +154,9 @@ impl Fault {
     }
 
     fn befalls(&self, occasion: &Occasion<'_>) -> bool {
-        let same = |wanted: &Option<String>, is: Option<&str>| wanted.as_deref().is_none_or(|wanted| is == Some(wanted));
+        let same = |wanted: &Option<String>, is: Option<&str>| {
+            wanted.as_deref().is_none_or(|wanted| is == Some(wanted))
+        };
         let operation = match occasion.operation {
             None => true,
             Some(operation) if self.operations.is_empty() => {
@@ -153,8 +165,11 @@ impl Fault {
             }
             Some(operation) => self.operations.contains(&operation),
         };
-        let started_by =
-            self.started_by.as_deref().is_none_or(|wanted| occasion.started_by.is_some_and(|started_by| started_by.starts_with(wanted)));
+        let started_by = self.started_by.as_deref().is_none_or(|wanted| {
+            occasion
+                .started_by
+                .is_some_and(|started_by| started_by.starts_with(wanted))
+        });
         operation
             && started_by
             && same(&self.last_status, occasion.last_status)
@@ -200,9 +215,18 @@ impl Faults {
     }
 
     /// The first fault of one of these kinds that strikes now; it counts as used.
-    pub(crate) fn strike(&mut self, kinds: &[FaultKind], occasion: &Occasion<'_>, draw: u128) -> Option<Fault> {
+    pub(crate) fn strike(
+        &mut self,
+        kinds: &[FaultKind],
+        occasion: &Occasion<'_>,
+        draw: u128,
+    ) -> Option<Fault> {
         let matching = |fault: &&mut Fault| kinds.contains(&fault.kind) && fault.befalls(occasion);
-        let fault = self.faults.iter_mut().filter(|fault| fault.times != Some(0)).find(matching)?;
+        let fault = self
+            .faults
+            .iter_mut()
+            .filter(|fault| fault.times != Some(0))
+            .find(matching)?;
         if fault.after > 0 {
             fault.after -= 1;
             return None;

@@ -14,7 +14,8 @@ pub struct Flags {
     pub ready_file: Option<PathBuf>,
     /// `--aws-endpoint`: where STS and Lambda are.
     pub aws_endpoint: Option<String>,
-    /// `--runner-home`: the directory whose `run.sh` stands in for the runner's; tasks find it in `MAYFLY_RUNNER_HOME`.
+    /// `--runner-home`: the directory whose `run.sh` stands in for the runner's; tasks find it in
+    /// `MAYFLY_RUNNER_HOME`.
     pub runner_home: PathBuf,
     /// `--work-dir`: temporary directories (`tasks/`) and logs (`logs/`) of tasks.
     pub work_dir: PathBuf,
@@ -22,7 +23,8 @@ pub struct Flags {
     pub requests: Option<PathBuf>,
     /// `--observer-function`: the function that gets task events; also by `/_model/config`.
     pub observer_function: Option<String>,
-    /// `--region`, `--account`, `--start-delay-ms`, `--stop-timeout-ms`, `--max-tasks` and `--cluster` (may be repeated).
+    /// `--region`, `--account`, `--start-delay-ms`, `--stop-timeout-ms`, `--max-tasks` and
+    /// `--cluster` (may be repeated).
     pub settings: Settings,
 }
 
@@ -49,8 +51,12 @@ impl Flags {
     pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Self> {
         let mut flags = Self::default();
         while let Some(flag) = words.next() {
-            let value = words.next().with_context(|| format!("{flag} needs a value"))?;
-            flags.set(&flag, value).with_context(|| format!("read {flag}"))?;
+            let value = words
+                .next()
+                .with_context(|| format!("{flag} needs a value"))?;
+            flags
+                .set(&flag, value)
+                .with_context(|| format!("read {flag}"))?;
         }
         Ok(flags)
     }

@@ -1,4 +1,5 @@
-//! Gives the model a world: the machine's clock, its randomness, and someone who carries out effects.
+//! Gives the model a world: the machine's clock, its randomness, and someone who carries out
+//! effects.
 
 use super::awslogs::Awslogs;
 use super::credentials::Credentials;
@@ -24,9 +25,21 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(model: Fargate, processes: Processes, credentials: Credentials, (observer, logs): (Observer, Awslogs)) -> Arc<Self> {
+    pub(crate) fn new(
+        model: Fargate,
+        processes: Processes,
+        credentials: Credentials,
+        (observer, logs): (Observer, Awslogs),
+    ) -> Arc<Self> {
         let model = Mutex::new((model, Timestamp::now()));
-        Arc::new(Self { model, changed: Notify::new(), processes, credentials, observer, logs })
+        Arc::new(Self {
+            model,
+            changed: Notify::new(),
+            processes,
+            credentials,
+            observer,
+            logs,
+        })
     }
 
     /// Does something with the model at the present moment.
@@ -36,7 +49,10 @@ impl Host {
         let (model, latest) = &mut *guard;
         // The wall clock may be set back; the model's time may not.
         *latest = Timestamp::now().max(*latest);
-        let mut moment = Moment { now: *latest, draws: &mut || fastrand::u128(..) };
+        let mut moment = Moment {
+            now: *latest,
+            draws: &mut || fastrand::u128(..),
+        };
         let result = act(model, &mut moment);
         drop(guard);
         self.changed.notify_one();
@@ -52,7 +68,9 @@ impl Host {
                 self.carry_out(effect, &mut watched);
             }
             while watched.try_join_next().is_some() {}
-            let pause = due.map_or(Duration::from_secs(60), |due| Duration::try_from(due - Timestamp::now()).unwrap_or(Duration::ZERO));
+            let pause = due.map_or(Duration::from_secs(60), |due| {
+                Duration::try_from(due - Timestamp::now()).unwrap_or(Duration::ZERO)
+            });
             tokio::select! {
                 () = self.changed.notified() => {}
                 // Timers are in whole milliseconds: rounded up, or this would spin before each one.
@@ -65,7 +83,10 @@ impl Host {
         let mut guard = self.model.lock().unwrap_or_else(PoisonError::into_inner);
         let (model, latest) = &mut *guard;
         *latest = Timestamp::now().max(*latest);
-        model.advance(&mut Moment { now: *latest, draws: &mut || fastrand::u128(..) });
+        model.advance(&mut Moment {
+            now: *latest,
+            draws: &mut || fastrand::u128(..),
+        });
         (model.take_effects(), model.due())
     }
 

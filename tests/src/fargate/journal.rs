@@ -72,9 +72,20 @@ impl Journal {
         self.0.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    pub(crate) fn note(&mut self, at: Timestamp, task: &Task, change: impl FnOnce(String, String) -> Change) {
+    pub(crate) fn note(
+        &mut self,
+        at: Timestamp,
+        task: &Task,
+        change: impl FnOnce(String, String) -> Change,
+    ) {
         if let Some(changes) = &mut self.0 {
-            changes.push((at, change(task.id.to_string(), task.started_by.clone().unwrap_or_default())));
+            changes.push((
+                at,
+                change(
+                    task.id.to_string(),
+                    task.started_by.clone().unwrap_or_default(),
+                ),
+            ));
         }
     }
 }

@@ -33,7 +33,8 @@ pub struct ContainerSpec {
 /// What the world has to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Start the container; later tell [`Fargate::container_exited`] or [`Fargate::container_failed`].
+    /// Start the container; later tell [`Fargate::container_exited`] or
+    /// [`Fargate::container_failed`].
     Start(Box<ContainerSpec>),
     /// SIGTERM to the container's main process.
     Terminate(TaskId),
@@ -59,7 +60,8 @@ pub(crate) enum Step {
     End,
 }
 
-/// Timers, in order; a timer whose time has passed by other means finds its task in another state and does nothing.
+/// Timers, in order; a timer whose time has passed by other means finds its task in another state
+/// and does nothing.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Timers {
     waiting: BTreeMap<(Timestamp, u64), (TaskId, Step)>,
@@ -69,7 +71,8 @@ pub(crate) struct Timers {
 impl Timers {
     pub(crate) fn set(&mut self, at: Timestamp, task: &TaskId, step: Step) {
         self.sequence += 1;
-        self.waiting.insert((at, self.sequence), (task.clone(), step));
+        self.waiting
+            .insert((at, self.sequence), (task.clone(), step));
     }
 
     pub(crate) fn next(&self) -> Option<Timestamp> {
@@ -77,14 +80,18 @@ impl Timers {
     }
 
     fn pop(&mut self, now: Timestamp) -> Option<(Timestamp, TaskId, Step)> {
-        let entry = self.waiting.first_entry().filter(|entry| entry.key().0 <= now)?;
+        let entry = self
+            .waiting
+            .first_entry()
+            .filter(|entry| entry.key().0 <= now)?;
         let ((at, _), (task, step)) = entry.remove_entry();
         Some((at, task, step))
     }
 }
 
-/// Parts of the start in thousandths, as measured on a Fargate task of 47 s with GitHub's image: interface after 10 s, pull from
-/// 12 s to 27 s, container just before `RUNNING`, so that it can ask for its registration first.
+/// Parts of the start in thousandths, as measured on a Fargate task of 47 s with GitHub's image:
+/// interface after 10 s, pull from 12 s to 27 s, container just before `RUNNING`, so that it can
+/// ask for its registration first.
 const ATTACHED: u32 = 213;
 const PULLING: u32 = 255;
 const PULLED: u32 = 574;
@@ -93,12 +100,17 @@ const CONTAINER: u32 = 957;
 impl Fargate {
     /// Plans the life of a task that was placed just now.
     pub(crate) fn plan_start(&mut self, task: &Task, at: &mut Moment<'_>) {
-        let occasion = Occasion { started_by: task.started_by.as_deref(), ..Occasion::default() };
+        let occasion = Occasion {
+            started_by: task.started_by.as_deref(),
+            ..Occasion::default()
+        };
         let draw = at.draw();
         let slow = self.faults.strike(&[FaultKind::SlowStart], &occasion, draw);
         let extra = slow.map_or(Duration::ZERO, |fault| fault.wait(0));
         let draw = at.draw();
-        let broken = self.faults.strike(&[FaultKind::PullFailure], &occasion, draw);
+        let broken = self
+            .faults
+            .strike(&[FaultKind::PullFailure], &occasion, draw);
         let whole = Duration::from_millis(self.settings.start_delay_ms) + extra;
         let part = |thousandths: u32| at.now + whole * thousandths / 1000;
         self.timers.set(part(ATTACHED), &task.id, Step::Attach);
@@ -108,19 +120,24 @@ impl Fargate {
             let usual = format!(
                 "CannotPullContainerError: pull image manifest has been retried 5 time(s): failed to resolve ref {image}: not found"
             );
-            self.pull_failures.insert(task.id.clone(), fault.reason.unwrap_or(usual));
+            self.pull_failures
+                .insert(task.id.clone(), fault.reason.unwrap_or(usual));
             self.timers.set(part(PULLED), &task.id, Step::FailPull);
             return;
         }
         self.timers.set(part(PULLED), &task.id, Step::StopPull);
-        self.timers.set(part(CONTAINER), &task.id, Step::StartContainer);
+        self.timers
+            .set(part(CONTAINER), &task.id, Step::StartContainer);
         self.timers.set(part(1000), &task.id, Step::Run);
     }
 
     /// Lets the time pass: whatever was due until now happens, in order.
     pub fn advance(&mut self, at: &mut Moment<'_>) {
         while let Some((due, id, step)) = self.timers.pop(at.now) {
-            let mut then = Moment { now: due, draws: at.draws };
+            let mut then = Moment {
+                now: due,
+                draws: at.draws,
+            };
             self.step(&id, step, &mut then);
         }
         for event in self.outbox.due(at.now) {
@@ -132,24 +149,45 @@ impl Fargate {
     /// When [`Fargate::advance`] has something to do next, if ever.
     #[must_use]
     pub fn due(&self) -> Option<Timestamp> {
-        [self.timers.next(), self.outbox.next()].into_iter().flatten().min()
+        [self.timers.next(), self.outbox.next()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The container's main process ended with this code (128 + signal if a signal ended it).
     pub fn container_exited(&mut self, id: &TaskId, exit_code: i32, at: &mut Moment<'_>) {
-        let Some(task) = self.tasks.get_mut(id).filter(|task| task.container_state == ContainerState::Up) else {
+        let Some(task) = self
+            .tasks
+            .get_mut(id)
+            .filter(|task| task.container_state == ContainerState::Up)
+        else {
             return;
         };
         task.life.exit_code = Some(exit_code);
-        self.journal.note(at.now, task, |task, started_by| Change::Exited { task, started_by, code: exit_code });
+        self.journal
+            .note(at.now, task, |task, started_by| Change::Exited {
+                task,
+                started_by,
+                code: exit_code,
+            });
         // A container that was up has started, even if ECS never got to say RUNNING.
         task.life.started_at.get_or_insert(at.now);
-        self.container_over(id, StopCode::EssentialContainerExited, "Essential container in task exited", at);
+        self.container_over(
+            id,
+            StopCode::EssentialContainerExited,
+            "Essential container in task exited",
+            at,
+        );
     }
 
     /// The container could not be started at all.
     pub fn container_failed(&mut self, id: &TaskId, reason: &str, at: &mut Moment<'_>) {
-        let Some(task) = self.tasks.get_mut(id).filter(|task| task.container_state == ContainerState::Up) else {
+        let Some(task) = self
+            .tasks
+            .get_mut(id)
+            .filter(|task| task.container_state == ContainerState::Up)
+        else {
             return;
         };
         let reason = format!("CannotStartContainerError: {reason}");
@@ -165,14 +203,26 @@ impl Fargate {
             task.life.last = LastStatus::Deprovisioning;
             task.life.stopping_at.get_or_insert(now);
             task.life.execution_stopped_at = Some(now);
-            task.life.stop.get_or_insert_with(|| (code, reason.to_owned()));
+            task.life
+                .stop
+                .get_or_insert_with(|| (code, reason.to_owned()));
         });
         self.timers.set(end, id, Step::End);
     }
 
     /// ECS or its user wants the task to end.
-    pub(crate) fn want_stopped(&mut self, id: &TaskId, code: StopCode, reason: &str, at: &mut Moment<'_>) {
-        let Some(task) = self.tasks.get(id).filter(|task| task.life.desired == DesiredStatus::Running) else {
+    pub(crate) fn want_stopped(
+        &mut self,
+        id: &TaskId,
+        code: StopCode,
+        reason: &str,
+        at: &mut Moment<'_>,
+    ) {
+        let Some(task) = self
+            .tasks
+            .get(id)
+            .filter(|task| task.life.desired == DesiredStatus::Running)
+        else {
             return;
         };
         if task.container_state == ContainerState::Waiting {
@@ -183,11 +233,17 @@ impl Fargate {
             task.life.desired = DesiredStatus::Stopped;
             task.life.stop = Some((code, reason.to_owned()));
         });
-        self.timers.set(at.now + Duration::from_millis(self.settings.stop_delay_ms / 10), id, Step::Stop);
+        self.timers.set(
+            at.now + Duration::from_millis(self.settings.stop_delay_ms / 10),
+            id,
+            Step::Stop,
+        );
     }
 
     fn step(&mut self, id: &TaskId, step: Step, at: &mut Moment<'_>) {
-        let Some(task) = self.tasks.get(id) else { return };
+        let Some(task) = self.tasks.get(id) else {
+            return;
+        };
         let starting = task.life.desired == DesiredStatus::Running;
         let state = task.container_state;
         match step {
@@ -195,14 +251,20 @@ impl Fargate {
                 task.life.last = LastStatus::Pending;
                 task.life.connected_at = Some(now);
             }),
-            Step::StartPull if starting => self.note(id, |task| task.life.pull_started_at = Some(at.now)),
-            Step::StopPull if starting => self.note(id, |task| task.life.pull_stopped_at = Some(at.now)),
+            Step::StartPull if starting => {
+                self.note(id, |task| task.life.pull_started_at = Some(at.now))
+            }
+            Step::StopPull if starting => {
+                self.note(id, |task| task.life.pull_stopped_at = Some(at.now))
+            }
             Step::FailPull if starting => self.fail_pull(id, at),
             Step::StartContainer if starting => self.start_container(id, at),
             Step::Run if starting && state == ContainerState::Up => self.run(id, at),
             Step::Reclaim(code) if starting => self.want_stopped(id, code, interrupted(code), at),
             Step::Stop if state == ContainerState::Up => self.stop(id, at),
-            Step::Kill if state == ContainerState::Up => self.effects.push(Effect::Kill(id.clone())),
+            Step::Kill if state == ContainerState::Up => {
+                self.effects.push(Effect::Kill(id.clone()))
+            }
             Step::Die(exit_code) => self.container_exited(id, exit_code, at),
             Step::End => self.end(id, at),
             _ => {}
@@ -211,18 +273,28 @@ impl Fargate {
 
     fn start_container(&mut self, id: &TaskId, at: &mut Moment<'_>) {
         let started_by = self.tasks.get(id).and_then(|task| task.started_by.clone());
-        let occasion = Occasion { started_by: started_by.as_deref(), ..Occasion::default() };
+        let occasion = Occasion {
+            started_by: started_by.as_deref(),
+            ..Occasion::default()
+        };
         let draw = at.draw();
-        let dies = self.faults.strike(&[FaultKind::DiesBeforeAsking], &occasion, draw);
+        let dies = self
+            .faults
+            .strike(&[FaultKind::DiesBeforeAsking], &occasion, draw);
         self.change(id, at, |task, _| {
             task.life.last = LastStatus::Activating;
             task.container_state = ContainerState::Up;
         });
         match dies {
-            Some(fault) => self.timers.set(at.now + fault.wait(0), id, Step::Die(fault.exit_code.unwrap_or(1))),
+            Some(fault) => self.timers.set(
+                at.now + fault.wait(0),
+                id,
+                Step::Die(fault.exit_code.unwrap_or(1)),
+            ),
             None => {
                 let spec = self.tasks.get(id).map(|task| task.spec.clone());
-                self.effects.extend(spec.map(|spec| Effect::Start(Box::new(spec))));
+                self.effects
+                    .extend(spec.map(|spec| Effect::Start(Box::new(spec))));
             }
         }
     }
@@ -232,9 +304,14 @@ impl Fargate {
             task.life.last = LastStatus::Running;
             task.life.started_at = Some(now);
         });
-        let Some(task) = self.tasks.get(id) else { return };
+        let Some(task) = self.tasks.get(id) else {
+            return;
+        };
         let (spot, started_by) = (task.is_spot(), task.started_by.clone());
-        let occasion = Occasion { started_by: started_by.as_deref(), ..Occasion::default() };
+        let occasion = Occasion {
+            started_by: started_by.as_deref(),
+            ..Occasion::default()
+        };
         let kinds = [
             (FaultKind::SpotInterruption, StopCode::SpotInterruption),
             (FaultKind::HostRetired, StopCode::TerminationNotice),
@@ -246,7 +323,8 @@ impl Fargate {
             }
             let draw = at.draw();
             if let Some(fault) = self.faults.strike(&[kind], &occasion, draw) {
-                self.timers.set(at.now + fault.wait(0), id, Step::Reclaim(code));
+                self.timers
+                    .set(at.now + fault.wait(0), id, Step::Reclaim(code));
             }
         }
     }
@@ -267,7 +345,10 @@ impl Fargate {
             task.life.stopping_at = Some(now);
         });
         self.effects.push(Effect::Terminate(id.clone()));
-        let timeout = self.tasks.get(id).map_or(Duration::ZERO, |task| task.stop_timeout);
+        let timeout = self
+            .tasks
+            .get(id)
+            .map_or(Duration::ZERO, |task| task.stop_timeout);
         self.timers.set(at.now + timeout, id, Step::Kill);
     }
 
@@ -282,19 +363,27 @@ impl Fargate {
     }
 
     /// A change that makes an event: the version counts up.
-    fn change(&mut self, id: &TaskId, at: &mut Moment<'_>, change: impl FnOnce(&mut Task, Timestamp)) {
-        let Some(task) = self.tasks.get_mut(id) else { return };
+    fn change(
+        &mut self,
+        id: &TaskId,
+        at: &mut Moment<'_>,
+        change: impl FnOnce(&mut Task, Timestamp),
+    ) {
+        let Some(task) = self.tasks.get_mut(id) else {
+            return;
+        };
         change(task, at.now);
         task.life.version += 1;
         task.life.updated_at = at.now;
         task.versions.push(task.life.clone());
-        self.journal.note(at.now, task, |id, started_by| Change::Moved {
-            task: id,
-            started_by,
-            last: task.life.last,
-            desired: task.life.desired,
-            reason: task.life.stop.as_ref().map(|(_, reason)| reason.clone()),
-        });
+        self.journal
+            .note(at.now, task, |id, started_by| Change::Moved {
+                task: id,
+                started_by,
+                last: task.life.last,
+                desired: task.life.desired,
+                reason: task.life.stop.as_ref().map(|(_, reason)| reason.clone()),
+            });
         self.outbox.emit(&self.home, task, &mut self.faults, at);
     }
 
@@ -309,8 +398,12 @@ impl Fargate {
 /// What ECS says of a task that it stops for this reason of its own.
 fn interrupted(code: StopCode) -> &'static str {
     match code {
-        StopCode::TerminationNotice => "Your task is being stopped: the underlying infrastructure is to be retired.",
-        StopCode::InfrastructureHealth => "Your task was stopped: the underlying infrastructure is not healthy.",
+        StopCode::TerminationNotice => {
+            "Your task is being stopped: the underlying infrastructure is to be retired."
+        }
+        StopCode::InfrastructureHealth => {
+            "Your task was stopped: the underlying infrastructure is not healthy."
+        }
         _ => "Your Spot Task was interrupted.",
     }
 }

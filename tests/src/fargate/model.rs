@@ -54,7 +54,10 @@ impl Fargate {
     /// An account without definitions and tasks.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let home = Home { region: settings.region.clone(), account: settings.account.clone() };
+        let home = Home {
+            region: settings.region.clone(),
+            account: settings.account.clone(),
+        };
         Self {
             settings,
             home,
@@ -82,26 +85,53 @@ impl Fargate {
         self.advance(at);
         *self.calls.entry(operation).or_default() += 1;
         let started_by = input["startedBy"].as_str();
-        let occasion = Occasion { operation: Some(operation), started_by, ..Occasion::default() };
-        let before = [FaultKind::Throttled, FaultKind::ServerErrorBefore, FaultKind::NoAnswerBefore, FaultKind::Refused];
+        let occasion = Occasion {
+            operation: Some(operation),
+            started_by,
+            ..Occasion::default()
+        };
+        let before = [
+            FaultKind::Throttled,
+            FaultKind::ServerErrorBefore,
+            FaultKind::NoAnswerBefore,
+            FaultKind::Refused,
+        ];
         let draw = at.draw();
         if let Some(fault) = self.faults.strike(&before, &occasion, draw) {
             return spoiled(&fault);
         }
         if self.settings.throttled && !self.throttle.admits(operation, at.now) {
-            return Answer { result: Err(Refusal::throttled()), delivery: Delivery::Prompt };
+            return Answer {
+                result: Err(Refusal::throttled()),
+                delivery: Delivery::Prompt,
+            };
         }
         let result = self.carry_out(operation, input, at);
-        let after = [FaultKind::ServerErrorAfter, FaultKind::NoAnswerAfter, FaultKind::SlowAnswer];
+        let after = [
+            FaultKind::ServerErrorAfter,
+            FaultKind::NoAnswerAfter,
+            FaultKind::SlowAnswer,
+        ];
         let draw = at.draw();
         match self.faults.strike(&after, &occasion, draw) {
-            Some(fault) if fault.kind == FaultKind::SlowAnswer => Answer { result, delivery: Delivery::Late(fault.wait(0)) },
+            Some(fault) if fault.kind == FaultKind::SlowAnswer => Answer {
+                result,
+                delivery: Delivery::Late(fault.wait(0)),
+            },
             Some(fault) => spoiled(&fault),
-            None => Answer { result, delivery: Delivery::Prompt },
+            None => Answer {
+                result,
+                delivery: Delivery::Prompt,
+            },
         }
     }
 
-    fn carry_out(&mut self, operation: Operation, input: &Value, at: &mut Moment<'_>) -> Result<Value, Refusal> {
+    fn carry_out(
+        &mut self,
+        operation: Operation,
+        input: &Value,
+        at: &mut Moment<'_>,
+    ) -> Result<Value, Refusal> {
         match operation {
             Operation::CreateCluster => self.create_cluster(input),
             Operation::DescribeClusters => self.describe_clusters(input),
@@ -147,7 +177,11 @@ impl Fargate {
     /// account stay, as ARNs were given out with them.
     pub fn set_settings(&mut self, settings: Settings) {
         let (region, account) = (self.home.region.clone(), self.home.account.clone());
-        self.settings = Settings { region, account, ..settings };
+        self.settings = Settings {
+            region,
+            account,
+            ..settings
+        };
     }
 
     /// How often each operation was called, refused calls included.
@@ -171,7 +205,10 @@ impl Fargate {
     /// All tasks that can still be described, as they are, without lag.
     #[must_use]
     pub fn task_views(&self) -> Vec<Value> {
-        self.tasks.values().map(|task| task.view(&self.home, &task.life, Times::Iso)).collect()
+        self.tasks
+            .values()
+            .map(|task| task.view(&self.home, &task.life, Times::Iso))
+            .collect()
     }
 
     /// The same of those that have not stopped.
@@ -193,7 +230,8 @@ impl Fargate {
 
     /// Reclaims a task's capacity now, as Spot does.
     pub fn interrupt(&mut self, id: &TaskId, at: &mut Moment<'_>) {
-        self.timers.set(at.now, id, Step::Reclaim(StopCode::SpotInterruption));
+        self.timers
+            .set(at.now, id, Step::Reclaim(StopCode::SpotInterruption));
         self.advance(at);
     }
 
@@ -208,12 +246,22 @@ impl Fargate {
 
     /// The name of a cluster that is named by name or ARN, or not at all.
     pub(crate) fn cluster(&self, name: Option<&str>) -> Result<String, Refusal> {
-        let name = self.home.resource(name.unwrap_or("default"), "cluster").ok_or_else(Refusal::cluster_not_found)?;
-        let fits = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+        let name = self
+            .home
+            .resource(name.unwrap_or("default"), "cluster")
+            .ok_or_else(Refusal::cluster_not_found)?;
+        let fits = !name.is_empty()
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
         if !fits {
             return Err(Refusal::invalid("Invalid cluster identifier."));
         }
-        if self.settings.knows_cluster(name) { Ok(name.to_owned()) } else { Err(Refusal::cluster_not_found()) }
+        if self.settings.knows_cluster(name) {
+            Ok(name.to_owned())
+        } else {
+            Err(Refusal::cluster_not_found())
+        }
     }
 
     fn create_cluster(&mut self, input: &Value) -> Result<Value, Refusal> {
@@ -227,20 +275,30 @@ impl Fargate {
 
     fn describe_clusters(&self, input: &Value) -> Result<Value, Refusal> {
         let request: DescribeClusters = read(input)?;
-        let names = if request.clusters.is_empty() { vec!["default".to_owned()] } else { request.clusters };
+        let names = if request.clusters.is_empty() {
+            vec!["default".to_owned()]
+        } else {
+            request.clusters
+        };
         let (mut clusters, mut failures) = (Vec::new(), Vec::new());
         for name in &names {
             match self.cluster(Some(name)) {
                 Ok(name) => clusters.push(self.cluster_view(&name)),
-                Err(_) => failures.push(json!({ "arn": self.home.cluster(name), "reason": "MISSING" })),
+                Err(_) => {
+                    failures.push(json!({ "arn": self.home.cluster(name), "reason": "MISSING" }))
+                }
             }
         }
         Ok(json!({ "clusters": clusters, "failures": failures }))
     }
 
     fn cluster_view(&self, name: &str) -> Value {
-        let of =
-            |wanted: &dyn Fn(LastStatus) -> bool| self.tasks.values().filter(|task| task.cluster == name && wanted(task.life.last)).count();
+        let of = |wanted: &dyn Fn(LastStatus) -> bool| {
+            self.tasks
+                .values()
+                .filter(|task| task.cluster == name && wanted(task.life.last))
+                .count()
+        };
         json!({
             "clusterArn": self.home.cluster(name),
             "clusterName": name,
@@ -257,28 +315,48 @@ impl Fargate {
         let request: StopTask = read(input)?;
         let cluster = self.cluster(request.cluster.as_deref())?;
         let id = self.task_named(&cluster, &request.task)?;
-        if self.tasks.get(&id).is_none_or(|task| task.cluster != cluster) {
+        if self
+            .tasks
+            .get(&id)
+            .is_none_or(|task| task.cluster != cluster)
+        {
             return Err(Refusal::invalid("The referenced task was not found."));
         }
-        let reason = request.reason.unwrap_or_else(|| "Task stopped by user".to_owned());
+        let reason = request
+            .reason
+            .unwrap_or_else(|| "Task stopped by user".to_owned());
         if let Some(task) = self.tasks.get(&id) {
-            self.journal.note(at.now, task, |task, started_by| Change::StopAsked { task, started_by, reason: reason.clone() });
+            self.journal
+                .note(at.now, task, |task, started_by| Change::StopAsked {
+                    task,
+                    started_by,
+                    reason: reason.clone(),
+                });
         }
         self.want_stopped(&id, StopCode::UserInitiated, &reason, at);
-        let view = self.tasks.get(&id).map(|task| task.view(&self.home, &task.life, Times::Epoch));
+        let view = self
+            .tasks
+            .get(&id)
+            .map(|task| task.view(&self.home, &task.life, Times::Epoch));
         Ok(json!({ "task": view }))
     }
 
-    /// A task has stopped; it is forgotten when no one can see it any more, lagging readers included.
+    /// A task has stopped; it is forgotten when no one can see it any more, lagging readers
+    /// included.
     pub(crate) fn forget_later(&mut self, id: &TaskId, now: Timestamp) {
         self.live.remove(id);
-        self.leaving.insert((now + VISIBLE_AFTER_STOP + self.settings.read_lag(), id.clone()));
+        self.leaving.insert((
+            now + VISIBLE_AFTER_STOP + self.settings.read_lag(),
+            id.clone(),
+        ));
     }
 
     /// Drops what no one can see any more.
     pub(crate) fn forget(&mut self, now: Timestamp) {
         while self.leaving.first().is_some_and(|(at, _)| *at <= now) {
-            let Some((_, id)) = self.leaving.pop_first() else { break };
+            let Some((_, id)) = self.leaving.pop_first() else {
+                break;
+            };
             self.tasks.remove(&id);
             self.left_out.remove(&id);
         }
@@ -292,10 +370,21 @@ fn spoiled(fault: &Fault) -> Answer {
         FaultKind::Throttled => (Refusal::throttled(), Delivery::Prompt),
         FaultKind::Refused => {
             let code = fault.code.as_deref().unwrap_or("AccessDeniedException");
-            (Refusal::new(code, fault.reason.as_deref().unwrap_or("Refused by the model.")), Delivery::Prompt)
+            (
+                Refusal::new(
+                    code,
+                    fault.reason.as_deref().unwrap_or("Refused by the model."),
+                ),
+                Delivery::Prompt,
+            )
         }
-        FaultKind::NoAnswerBefore | FaultKind::NoAnswerAfter => (Refusal::server(), Delivery::Never),
+        FaultKind::NoAnswerBefore | FaultKind::NoAnswerAfter => {
+            (Refusal::server(), Delivery::Never)
+        }
         _ => (Refusal::server(), Delivery::Prompt),
     };
-    Answer { result: Err(refusal), delivery }
+    Answer {
+        result: Err(refusal),
+        delivery,
+    }
 }

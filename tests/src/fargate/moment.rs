@@ -29,6 +29,13 @@ impl Moment<'_> {
     pub(crate) fn uuid(&mut self) -> String {
         let hex = format!("{:032x}", self.draw());
         let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
-        [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
+        [
+            part(0, 8),
+            part(8, 12),
+            part(12, 16),
+            part(16, 20),
+            part(20, 32),
+        ]
+        .join("-")
     }
 }

@@ -36,13 +36,19 @@ impl Operation {
     /// The operation of that name, if the model knows it.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, operation)| *operation)
+        Self::ALL
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, operation)| *operation)
     }
 
     /// The name on the wire.
     #[must_use]
     pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(_, operation)| *operation == self).map_or("", |(name, _)| name)
+        Self::ALL
+            .iter()
+            .find(|(_, operation)| *operation == self)
+            .map_or("", |(name, _)| name)
     }
 
     /// Whether the answer is a view of tasks that may lag behind the truth.
@@ -110,6 +116,10 @@ impl Home {
     /// The resource part of an ARN of this account and region, or the text itself if it is no ARN.
     /// `None` for an ARN of somewhere else.
     pub(crate) fn resource<'a>(&self, text: &'a str, kind: &str) -> Option<&'a str> {
-        if text.starts_with("arn:") { text.strip_prefix(&self.arn(kind))?.strip_prefix('/') } else { Some(text) }
+        if text.starts_with("arn:") {
+            text.strip_prefix(&self.arn(kind))?.strip_prefix('/')
+        } else {
+            Some(text)
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Tasks as local processes: each a session of its own, in a directory of its own, with a clean environment.
+//! Tasks as local processes: each a session of its own, in a directory of its own, with a clean
+//! environment.
 
 use super::life::ContainerSpec;
 use super::names::TaskId;
@@ -26,8 +27,8 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// Where images of one's own are, below the work directory.
 const IMAGES: &str = "images";
 
-/// The folder, below the stand-in's work directory, whose `run.sh` a container of this image has in the place of the stock runner, if it is there when
-/// the container starts.
+/// The folder, below the stand-in's work directory, whose `run.sh` a container of this image has in
+/// the place of the stock runner, if it is there when the container starts.
 #[must_use]
 pub fn folder_of_image(image: &str) -> PathBuf {
     Path::new(IMAGES).join(image.replace(['/', ':', '@'], "_"))
@@ -52,7 +53,9 @@ impl Processes {
             fs::create_dir_all(work_dir.join(part)).context("create the work directory")?;
         }
         Ok(Self {
-            runner_home: runner_home.canonicalize().context("find the runner's home")?,
+            runner_home: runner_home
+                .canonicalize()
+                .context("find the runner's home")?,
             work_dir: work_dir.canonicalize().context("find the work directory")?,
             region: region.to_owned(),
             sessions: Mutex::default(),
@@ -63,16 +66,27 @@ impl Processes {
     ///
     /// # Errors
     /// If it cannot be started; nothing is left then.
-    pub(crate) fn start(&self, spec: &ContainerSpec, credentials: Option<String>) -> Result<Running> {
+    pub(crate) fn start(
+        &self,
+        spec: &ContainerSpec,
+        credentials: Option<String>,
+    ) -> Result<Running> {
         let directory = self.directory(&spec.task);
-        let child = self.spawn(spec, &directory, credentials).inspect_err(|_| remove(&directory))?;
+        let child = self
+            .spawn(spec, &directory, credentials)
+            .inspect_err(|_| remove(&directory))?;
         let session = child.id().context("read the main process's id")?;
         self.sessions().insert(spec.task.clone(), session);
-        Ok(Running { task: spec.task.clone(), session, child, directory })
+        Ok(Running {
+            task: spec.task.clone(),
+            session,
+            child,
+            directory,
+        })
     }
 
-    /// Waits for a container's end and says its exit code, 128 + signal if a signal did it. Whatever it leaves
-    /// running is killed, its directory removed.
+    /// Waits for a container's end and says its exit code, 128 + signal if a signal did it.
+    /// Whatever it leaves running is killed, its directory removed.
     pub(crate) async fn end(&self, mut running: Running) -> i32 {
         let status = running.child.wait().await;
         session::kill_all(running.session, &running.directory).await;
@@ -82,18 +96,28 @@ impl Processes {
         status.map_or(255, exit_code)
     }
 
-    fn spawn(&self, spec: &ContainerSpec, directory: &Path, credentials: Option<String>) -> Result<Child> {
+    fn spawn(
+        &self,
+        spec: &ContainerSpec,
+        directory: &Path,
+        credentials: Option<String>,
+    ) -> Result<Child> {
         let home = directory.join("home");
         let temporary = directory.join("tmp");
         for part in [&home, &temporary] {
             fs::create_dir_all(part).context("create the task's directory")?;
         }
         let own = self.work_dir.join(folder_of_image(&spec.image));
-        let runner_home = if own.is_dir() { &own } else { &self.runner_home };
+        let runner_home = if own.is_dir() {
+            &own
+        } else {
+            &self.runner_home
+        };
         let log = fs::File::create(self.log(&spec.task)).context("create the task's log")?;
         let mut command = Command::new("setsid");
         command
-            // `setsid` executes the rest in place: its process id is the main process's and the session's.
+            // `setsid` executes the rest in place: its process id is the main process's and the
+            // session's.
             .args(&spec.command)
             .current_dir(&home)
             .env_clear()
@@ -172,5 +196,8 @@ fn remove(directory: &Path) {
 }
 
 fn exit_code(status: ExitStatus) -> i32 {
-    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(255)
+    status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal))
+        .unwrap_or(255)
 }

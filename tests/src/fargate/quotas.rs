@@ -1,4 +1,5 @@
-//! Service Quotas, as far as they are Fargate's: what the account may run, told by the one who holds tasks against it.
+//! Service Quotas, as far as they are Fargate's: what the account may run, told by the one who
+//! holds tasks against it.
 
 use super::answer::Refusal;
 use super::requests::read;
@@ -23,19 +24,35 @@ struct Asked {
 }
 
 /// Answers one call.
-pub(crate) fn answer(operation: &str, input: &Value, settings: &Settings) -> Result<Value, Refusal> {
+pub(crate) fn answer(
+    operation: &str,
+    input: &Value,
+    settings: &Settings,
+) -> Result<Value, Refusal> {
     let asked: Asked = read(input)?;
     let (name, quota) = match (asked.service_code.as_str(), asked.quota_code.as_str()) {
         ("fargate", "L-3032A538") => ("Fargate On-Demand vCPU resource count", settings.vcpu_quota),
         ("lambda", "L-B99A9384") => ("Concurrent executions", None),
         ("fargate", "L-36FBB829") => ("Fargate Spot vCPU resource count", settings.spot_vcpu_quota),
-        _ => return Err(Refusal::new("NoSuchResourceException", "The request failed because the specified service quota does not exist.")),
+        _ => {
+            return Err(Refusal::new(
+                "NoSuchResourceException",
+                "The request failed because the specified service quota does not exist.",
+            ));
+        }
     };
     let value = match operation {
         "GetServiceQuota" => quota.unwrap_or(MANY),
         "GetAWSDefaultServiceQuota" => DEFAULT,
-        _ => return Err(Refusal::new("UnknownOperationException", "The model does not know this operation.")),
+        _ => {
+            return Err(Refusal::new(
+                "UnknownOperationException",
+                "The model does not know this operation.",
+            ));
+        }
     };
     let (service, code) = (asked.service_code, asked.quota_code);
-    Ok(json!({ "Quota": { "ServiceCode": service, "QuotaCode": code, "QuotaName": name, "Value": f64::from(value), "Adjustable": true } }))
+    Ok(
+        json!({ "Quota": { "ServiceCode": service, "QuotaCode": code, "QuotaName": name, "Value": f64::from(value), "Adjustable": true } }),
+    )
 }

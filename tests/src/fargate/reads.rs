@@ -22,13 +22,17 @@ const CAUGHT_UP: Duration = Duration::from_secs(180);
 impl Fargate {
     /// The time a read shows: now, or as far back as reads lag.
     fn read_time(&mut self, operation: Operation, at: &mut Moment<'_>) -> Timestamp {
-        let occasion = Occasion { operation: Some(operation), ..Occasion::default() };
+        let occasion = Occasion {
+            operation: Some(operation),
+            ..Occasion::default()
+        };
         let draw = at.draw();
         let fault = self.faults.strike(&[FaultKind::ReadLag], &occasion, draw);
         at.now - fault.map_or(self.settings.read_lag(), |fault| fault.wait(0))
     }
 
-    /// True if this read does not know the task: anyone who answers is behind. Without such a fault nothing is drawn.
+    /// True if this read does not know the task: anyone who answers is behind. Without such a fault
+    /// nothing is drawn.
     fn leaves_out(&mut self, operation: Operation, id: &TaskId, at: &mut Moment<'_>) -> bool {
         if !self.faults.has(FaultKind::LeftOut) {
             return false;
@@ -38,19 +42,38 @@ impl Fargate {
             Some((_, again)) if at.now < *again => return false,
             _ => {}
         }
-        let started_by = self.tasks.get(id).and_then(|task| task.started_by.as_deref());
-        let occasion = Occasion { operation: Some(operation), started_by, ..Occasion::default() };
+        let started_by = self
+            .tasks
+            .get(id)
+            .and_then(|task| task.started_by.as_deref());
+        let occasion = Occasion {
+            operation: Some(operation),
+            started_by,
+            ..Occasion::default()
+        };
         let draw = at.draw();
-        let Some(fault) = self.faults.strike(&[FaultKind::LeftOut], &occasion, draw) else { return false };
+        let Some(fault) = self.faults.strike(&[FaultKind::LeftOut], &occasion, draw) else {
+            return false;
+        };
         let lasts = fault.wait(BEHIND);
-        self.left_out.insert(id.clone(), (at.now + lasts, at.now + lasts + CAUGHT_UP));
+        self.left_out
+            .insert(id.clone(), (at.now + lasts, at.now + lasts + CAUGHT_UP));
         if let Some(task) = self.tasks.get(id) {
-            self.journal.note(at.now, task, |task, started_by| Change::LeftOut { task, started_by, lasts });
+            self.journal
+                .note(at.now, task, |task, started_by| Change::LeftOut {
+                    task,
+                    started_by,
+                    lasts,
+                });
         }
         true
     }
 
-    pub(crate) fn describe_tasks(&mut self, input: &Value, at: &mut Moment<'_>) -> Result<Value, Refusal> {
+    pub(crate) fn describe_tasks(
+        &mut self,
+        input: &Value,
+        at: &mut Moment<'_>,
+    ) -> Result<Value, Refusal> {
         let request: DescribeTasks = read(input)?;
         let cluster = self.cluster(request.cluster.as_deref())?;
         if request.tasks.is_empty() {
@@ -65,7 +88,12 @@ impl Fargate {
         for name in &request.tasks {
             let id = self.task_named(&cluster, name)?;
             let known = !self.leaves_out(Operation::DescribeTasks, &id, at);
-            match self.tasks.get(&id).filter(|_| known).and_then(|task| Some((task, task.seen_at(time)?))) {
+            match self
+                .tasks
+                .get(&id)
+                .filter(|_| known)
+                .and_then(|task| Some((task, task.seen_at(time)?)))
+            {
                 Some((task, life)) if task.cluster == cluster => {
                     let mut view = task.view(&self.home, life, Times::Epoch);
                     if with_tags {
@@ -73,16 +101,26 @@ impl Fargate {
                     }
                     tasks.push(view);
                 }
-                _ => failures.push(json!({ "arn": self.home.task(&cluster, &id), "reason": "MISSING" })),
+                _ => failures
+                    .push(json!({ "arn": self.home.task(&cluster, &id), "reason": "MISSING" })),
             }
         }
         Ok(json!({ "tasks": tasks, "failures": failures }))
     }
 
-    pub(crate) fn list_tasks(&mut self, input: &Value, at: &mut Moment<'_>) -> Result<Value, Refusal> {
+    pub(crate) fn list_tasks(
+        &mut self,
+        input: &Value,
+        at: &mut Moment<'_>,
+    ) -> Result<Value, Refusal> {
         let request: ListTasks = read(input)?;
         let cluster = self.cluster(request.cluster.as_deref())?;
-        let others = [&request.family, &request.service_name, &request.container_instance, &request.launch_type];
+        let others = [
+            &request.family,
+            &request.service_name,
+            &request.container_instance,
+            &request.launch_type,
+        ];
         if request.started_by.is_some() && others.iter().any(|filter| filter.is_some()) {
             // Documented as the only filter; `desiredStatus` beside it works and is widely used.
             return Err(Refusal::invalid("startedBy must be the only filter."));
@@ -95,25 +133,50 @@ impl Fargate {
         let matches = |task: &Task, life: &Life| {
             task.cluster == cluster
                 && life.desired.name() == wanted
-                && request.family.as_ref().is_none_or(|family| *family == task.family)
-                && request.started_by.as_ref().is_none_or(|by| Some(by) == task.started_by.as_ref())
-                && request.launch_type.as_ref().is_none_or(|kind| task.by_launch_type && kind == "FARGATE")
+                && request
+                    .family
+                    .as_ref()
+                    .is_none_or(|family| *family == task.family)
+                && request
+                    .started_by
+                    .as_ref()
+                    .is_none_or(|by| Some(by) == task.started_by.as_ref())
+                && request
+                    .launch_type
+                    .as_ref()
+                    .is_none_or(|kind| task.by_launch_type && kind == "FARGATE")
                 && request.service_name.is_none()
                 && request.container_instance.is_none()
         };
         let seen = |task: &Task| task.seen_at(time).is_some_and(|life| matches(task, life));
-        let found: Vec<TaskId> = self.tasks.values().filter(|task| seen(task)).map(|task| task.id.clone()).collect();
-        let known: Vec<&TaskId> = found.iter().filter(|id| !self.leaves_out(Operation::ListTasks, id, at)).collect();
-        let arns: Vec<&str> = known.into_iter().filter_map(|id| Some(self.tasks.get(id)?.arn.as_str())).collect();
+        let found: Vec<TaskId> = self
+            .tasks
+            .values()
+            .filter(|task| seen(task))
+            .map(|task| task.id.clone())
+            .collect();
+        let known: Vec<&TaskId> = found
+            .iter()
+            .filter(|id| !self.leaves_out(Operation::ListTasks, id, at))
+            .collect();
+        let arns: Vec<&str> = known
+            .into_iter()
+            .filter_map(|id| Some(self.tasks.get(id)?.arn.as_str()))
+            .collect();
         let (page, next) = page(&arns, request.max_results, request.next_token.as_deref())?;
         Ok(with_next(json!({ "taskArns": page }), next))
     }
 
     /// The id of a task that is named by id or ARN; an ARN has to be of that cluster.
     pub(crate) fn task_named(&self, cluster: &str, name: &str) -> Result<TaskId, Refusal> {
-        let resource = self.home.resource(name, "task").ok_or_else(|| Refusal::invalid("Invalid identifier: Unexpected ARN."))?;
+        let resource = self
+            .home
+            .resource(name, "task")
+            .ok_or_else(|| Refusal::invalid("Invalid identifier: Unexpected ARN."))?;
         match resource.split_once('/') {
-            Some((other, _)) if other != cluster => Err(Refusal::invalid(format!("Identifier is for {other}. Your cluster is {cluster}"))),
+            Some((other, _)) if other != cluster => Err(Refusal::invalid(format!(
+                "Identifier is for {other}. Your cluster is {cluster}"
+            ))),
             _ => Ok(TaskId::of(resource)),
         }
     }

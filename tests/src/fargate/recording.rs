@@ -1,4 +1,5 @@
-//! A record of the product's requests that reached the stand-in, for `tests/aws/recorded.py`: the same lines that `tests/aws/recorder.py` writes.
+//! A record of the product's requests that reached the stand-in, for `tests/aws/recorded.py`: the
+//! same lines that `tests/aws/recorder.py` writes.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -17,7 +18,12 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 /// What tells which operation of which service was called, by whom and with what.
-const HEADERS: [&str; 4] = ["authorization", "content-type", "smithy-protocol", "x-amz-target"];
+const HEADERS: [&str; 4] = [
+    "authorization",
+    "content-type",
+    "smithy-protocol",
+    "x-amz-target",
+];
 
 /// What the product calls AWS with; tests themselves do not.
 const SDK: &str = "aws-sdk-rust/";
@@ -25,9 +31,14 @@ const SDK: &str = "aws-sdk-rust/";
 /// More than the largest request to ECS has.
 const LARGEST_BODY: usize = 1 << 20;
 
-/// The routes, with each request of the product's written to the end of `file` before it is answered.
+/// The routes, with each request of the product's written to the end of `file` before it is
+/// answered.
 pub(super) fn recorded(routes: Router, file: &Path) -> Result<Router> {
-    let file = File::options().create(true).append(true).open(file).with_context(|| format!("open {}", file.display()))?;
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .open(file)
+        .with_context(|| format!("open {}", file.display()))?;
     Ok(routes.layer(from_fn_with_state(Arc::new(file), record)))
 }
 
@@ -39,14 +50,22 @@ async fn record(State(file): State<Arc<File>>, request: Request, next: Next) -> 
     let Ok(body) = to_bytes(body, LARGEST_BODY).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
-    let headers = HEADERS.iter().filter(|name| head.headers.contains_key(**name));
-    let headers: Map<String, Value> = headers.map(|name| ((*name).to_owned(), json!(text(&head.headers, name)))).collect();
+    let headers = HEADERS
+        .iter()
+        .filter(|name| head.headers.contains_key(**name));
+    let headers: Map<String, Value> = headers
+        .map(|name| ((*name).to_owned(), json!(text(&head.headers, name))))
+        .collect();
     let line = json!({"path": head.uri.path(), "headers": headers, "body": STANDARD.encode(&body)});
-    // In one write, at the end whatever else was written meanwhile. A record that is not there is missed where it is read.
+    // In one write, at the end whatever else was written meanwhile. A record that is not there is
+    // missed where it is read.
     let _ = (&*file).write_all(format!("{line}\n").as_bytes());
     next.run(Request::from_parts(head, Body::from(body))).await
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }

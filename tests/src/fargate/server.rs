@@ -47,15 +47,29 @@ pub struct Server {
 /// If the address cannot be bound or the directories cannot be used.
 pub async fn serve(flags: Flags) -> Result<Server> {
     let listener = TcpListener::bind(flags.listen).await.context("listen")?;
-    let url = format!("http://{}", listener.local_addr().context("read own address")?);
+    let url = format!(
+        "http://{}",
+        listener.local_addr().context("read own address")?
+    );
     let region = flags.settings.region.clone();
-    let client = reqwest::Client::builder().no_proxy().build().context("build the HTTP client")?;
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .context("build the HTTP client")?;
     let processes = Processes::new(&flags.runner_home, &flags.work_dir, &region)?;
     let credentials = Credentials::new(&url, &region, flags.aws_endpoint.clone(), client.clone());
     let logs = Awslogs::new(flags.aws_endpoint.clone(), &region, client.clone());
-    let target = Target { endpoint: flags.aws_endpoint, function: flags.observer_function };
+    let target = Target {
+        endpoint: flags.aws_endpoint,
+        function: flags.observer_function,
+    };
     let observer = Observer::new(&region, target, client);
-    let host = Host::new(Fargate::new(flags.settings), processes, credentials, (observer, logs));
+    let host = Host::new(
+        Fargate::new(flags.settings),
+        processes,
+        credentials,
+        (observer, logs),
+    );
     let mut routes = routes(Arc::clone(&host));
     if let Some(file) = &flags.requests {
         routes = recorded(routes, file)?;
@@ -65,7 +79,11 @@ pub async fn serve(flags: Flags) -> Result<Server> {
     if let Some(path) = &flags.ready_file {
         announce(path, &url).context("write the ready file")?;
     }
-    Ok(Server { url, host, loops: [accepting, driving] })
+    Ok(Server {
+        url,
+        host,
+        loops: [accepting, driving],
+    })
 }
 
 impl Server {
@@ -109,7 +127,10 @@ async fn connection(stream: TcpStream, routes: Router) {
     let service = service_fn(move |request: Request<hyper::body::Incoming>| {
         let routes = routes.clone();
         async move {
-            let response = routes.oneshot(request.map(axum::body::Body::new)).await.unwrap_or_else(|never| match never {});
+            let response = routes
+                .oneshot(request.map(axum::body::Body::new))
+                .await
+                .unwrap_or_else(|never| match never {});
             match response.extensions().get::<HangUp>() {
                 Some(HangUp) => Err(io::Error::from(io::ErrorKind::ConnectionAborted)),
                 None => Ok(response),
@@ -117,5 +138,7 @@ async fn connection(stream: TcpStream, routes: Router) {
         }
     });
     // The other side may go away at any time; no one is left to be told.
-    let _ended = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    let _ended = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }

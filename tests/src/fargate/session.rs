@@ -1,4 +1,5 @@
-//! The processes of a task: found by their session, their directory or their environment, and ended.
+//! The processes of a task: found by their session, their directory or their environment, and
+//! ended.
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
@@ -52,19 +53,27 @@ pub(crate) fn members(session: u32, directory: &Path) -> Vec<u32> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };
-    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| belongs(*pid, session, directory)).collect()
+    let pids = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| belongs(*pid, session, directory))
+        .collect()
 }
 
 fn belongs(pid: u32, session: u32, directory: &Path) -> bool {
     if pid == std::process::id() {
         return false;
     }
-    // `pid (comm) state ppid pgrp session …`; comm may hold anything, so from the last parenthesis on.
+    // `pid (comm) state ppid pgrp session …`; comm may hold anything, so from the last parenthesis
+    // on.
     let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
         return false;
     };
-    let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let mut fields = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace();
     let dead = matches!(fields.next(), None | Some("Z" | "X"));
     if dead {
         return false;
@@ -79,5 +88,8 @@ fn works_in(pid: u32, directory: &Path) -> bool {
     }
     let needle = directory.as_os_str().as_encoded_bytes();
     let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    !needle.is_empty() && environment.windows(needle.len()).any(|window| window == needle)
+    !needle.is_empty()
+        && environment
+            .windows(needle.len())
+            .any(|window| window == needle)
 }

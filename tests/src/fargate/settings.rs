@@ -16,11 +16,13 @@ pub struct Settings {
     pub start_delay_ms: u64,
     /// From the end of the container to `STOPPED` (the interface is given back), in milliseconds.
     pub stop_delay_ms: u64,
-    /// Cap on the container definition's `stopTimeout`, in milliseconds, so that tests need not wait 30 s.
+    /// Cap on the container definition's `stopTimeout`, in milliseconds, so that tests need not
+    /// wait 30 s.
     pub stop_timeout_ms: Option<u64>,
     /// Clusters of the account. Empty: every cluster that a call names exists.
     pub clusters: Vec<String>,
-    /// Subnets and their availability zones. Empty: every subnet exists, its zone follows from its name.
+    /// Subnets and their availability zones. Empty: every subnet exists, its zone follows from its
+    /// name.
     pub subnets: BTreeMap<String, String>,
     /// Quota "Fargate On-Demand vCPU resource count" (L-3032A538); `None`: no limit.
     pub vcpu_quota: Option<u32>,

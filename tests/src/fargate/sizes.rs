@@ -15,7 +15,9 @@ const PAIRS: [(u32, u32, u32, u32); 7] = [
 /// Whether a Fargate task may have `cpu` units with `memory` MiB.
 pub(crate) fn pair_exists(cpu: u32, memory: u32) -> bool {
     PAIRS.iter().any(|&(units, least, most, step)| {
-        let in_range = units == cpu && (least..=most).contains(&memory) && (memory - least).is_multiple_of(step);
+        let in_range = units == cpu
+            && (least..=most).contains(&memory)
+            && (memory - least).is_multiple_of(step);
         // 256 units go with 512, 1024 and 2048 MiB, and not with the 1536 between them.
         in_range && (cpu, memory) != (256, 1536)
     })
@@ -42,6 +44,10 @@ fn scaled(text: &str, unit: &str) -> Option<u32> {
     if units.fract() != 0.0 || !(0.0..=1_048_576.0).contains(&units) {
         return None;
     }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and in range, checked above")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "whole and in range, checked above"
+    )]
     Some(units as u32)
 }

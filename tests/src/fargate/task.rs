@@ -115,7 +115,10 @@ impl Times {
 }
 
 pub(crate) fn epoch_seconds(time: Timestamp) -> Value {
-    #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit 2^53 for ages")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "milliseconds since 1970 fit 2^53 for ages"
+    )]
     let seconds = time.as_millisecond() as f64 / 1000.0;
     json!(seconds)
 }
@@ -136,12 +139,16 @@ impl Task {
 
     /// The task as it was at that time; `None` if it was not there yet.
     pub(crate) fn seen_at(&self, time: Timestamp) -> Option<&Life> {
-        self.versions.iter().rev().find(|life| life.updated_at <= time)
+        self.versions
+            .iter()
+            .rev()
+            .find(|life| life.updated_at <= time)
     }
 
     /// The `Task` document. Absent is what has not happened, as in ECS.
     pub(crate) fn view(&self, home: &Home, life: &Life, times: Times) -> Value {
-        let attributes = json!([{ "name": "ecs.cpu-architecture", "value": self.architecture.to_lowercase() }]);
+        let attributes =
+            json!([{ "name": "ecs.cpu-architecture", "value": self.architecture.to_lowercase() }]);
         let fixed = json!({
             "taskArn": self.arn,
             "clusterArn": self.cluster_arn,
@@ -241,7 +248,8 @@ impl Task {
         });
         if life.connected_at.is_some() {
             let attachment = uuid_of(self.seed);
-            view["networkInterfaces"] = json!([{ "attachmentId": attachment, "privateIpv4Address": self.address() }]);
+            view["networkInterfaces"] =
+                json!([{ "attachmentId": attachment, "privateIpv4Address": self.address() }]);
         }
         if self.container_state != ContainerState::Waiting && life.started_at.is_some() {
             view["runtimeId"] = json!(format!("{}-{:010}", self.id, self.seed % 10_000_000_000));
@@ -257,5 +265,9 @@ impl Task {
 }
 
 fn uuid_of(seed: u128) -> String {
-    super::Moment { now: Timestamp::UNIX_EPOCH, draws: &mut || seed }.uuid()
+    super::Moment {
+        now: Timestamp::UNIX_EPOCH,
+        draws: &mut || seed,
+    }
+    .uuid()
 }

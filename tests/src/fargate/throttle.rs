@@ -39,8 +39,12 @@ impl Bucket {
             Operation::RunTask => &[Self::ModifyResources, Self::RunFargate],
             Operation::StopTask => &[Self::ModifyResources],
             Operation::DescribeTasks | Operation::ListTasks => &[Self::ReadResources],
-            Operation::RegisterTaskDefinition | Operation::DeregisterTaskDefinition => &[Self::ModifyDefinitions],
-            Operation::DescribeTaskDefinition | Operation::ListTaskDefinitions => &[Self::ReadDefinitions],
+            Operation::RegisterTaskDefinition | Operation::DeregisterTaskDefinition => {
+                &[Self::ModifyDefinitions]
+            }
+            Operation::DescribeTaskDefinition | Operation::ListTaskDefinitions => {
+                &[Self::ReadDefinitions]
+            }
             Operation::CreateCluster | Operation::DescribeClusters => &[Self::Clusters],
         }
     }
@@ -58,7 +62,10 @@ pub(crate) struct Throttle {
 impl Throttle {
     /// Takes a token from every bucket of the operation; false, and none taken, if one is empty.
     pub(crate) fn admits(&mut self, operation: Operation, now: Timestamp) -> bool {
-        let levels: Vec<_> = Bucket::of(operation).iter().map(|bucket| (*bucket, self.level(*bucket, now))).collect();
+        let levels: Vec<_> = Bucket::of(operation)
+            .iter()
+            .map(|bucket| (*bucket, self.level(*bucket, now)))
+            .collect();
         let admitted = levels.iter().all(|(_, level)| *level >= TOKEN);
         let taken = if admitted { TOKEN } else { 0 };
         for (bucket, level) in levels {

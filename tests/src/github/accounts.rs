@@ -2,7 +2,9 @@
 
 mod records;
 
-pub use records::{Account, Group, Installation, Level, Permissions, Repository, Visibility, granted};
+pub use records::{
+    Account, Group, Installation, Level, Permissions, Repository, Visibility, granted,
+};
 
 use super::id::{AccountId, GroupId, InstallationId, RepositoryId};
 use jiff::Timestamp;
@@ -65,7 +67,11 @@ impl Accounts {
             next_repository: 710_000_001,
             next_group: 2,
         };
-        for (id, login, organization) in [(ACME, "acme", true), (GLOBEX, "globex", true), (MONA, "mona", false)] {
+        for (id, login, organization) in [
+            (ACME, "acme", true),
+            (GLOBEX, "globex", true),
+            (MONA, "mona", false),
+        ] {
             all.add_account(id, login, organization);
             all.install(id, now);
         }
@@ -73,17 +79,30 @@ impl Accounts {
     }
 
     fn add_account(&mut self, id: AccountId, login: &str, organization: bool) {
-        self.accounts.insert(id, Account { id, login: login.to_owned(), organization });
+        self.accounts.insert(
+            id,
+            Account {
+                id,
+                login: login.to_owned(),
+                organization,
+            },
+        );
         if organization {
-            self.groups.insert(id, BTreeMap::from([(GroupId(1), default_group())]));
+            self.groups
+                .insert(id, BTreeMap::from([(GroupId(1), default_group())]));
         }
     }
 
-    /// Undoes every switch: the App is where it was at first, repositories are private again. Ids stay.
+    /// Undoes every switch: the App is where it was at first, repositories are private again. Ids
+    /// stay.
     pub fn restore(&mut self, now: Timestamp) {
         self.former.clear();
         for repository in self.repositories.values_mut() {
-            (repository.private, repository.archived, repository.installed) = (true, false, true);
+            (
+                repository.private,
+                repository.archived,
+                repository.installed,
+            ) = (true, false, true);
         }
         self.installations.clear();
         self.installed.clear();
@@ -95,17 +114,32 @@ impl Accounts {
         }
     }
 
-    /// Installs the App on an account, on all its repositories. Each time the installation is another one.
+    /// Installs the App on an account, on all its repositories. Each time the installation is
+    /// another one.
     pub fn install(&mut self, account: AccountId, now: Timestamp) {
         self.install_with(account, granted(), now);
     }
 
     /// The same, where the account's owner grants these permissions.
-    pub fn install_with(&mut self, account: AccountId, permissions: Permissions, now: Timestamp) -> InstallationId {
+    pub fn install_with(
+        &mut self,
+        account: AccountId,
+        permissions: Permissions,
+        now: Timestamp,
+    ) -> InstallationId {
         let times = self.installed.entry(account).or_default();
         let id = InstallationId(61_000_000 + 1_000 * *times + account.0 % 1_000);
         *times += 1;
-        self.installations.insert(id, Installation { id, account, permissions, suspended_at: None, created_at: now });
+        self.installations.insert(
+            id,
+            Installation {
+                id,
+                account,
+                permissions,
+                suspended_at: None,
+                created_at: now,
+            },
+        );
         id
     }
 
@@ -116,20 +150,33 @@ impl Accounts {
 
     /// Takes the App off an account.
     pub fn uninstall(&mut self, account: AccountId) {
-        self.installations.retain(|_, installation| installation.account != account);
+        self.installations
+            .retain(|_, installation| installation.account != account);
     }
 
-    /// The repository of this full name, made if no one has heard of it: private, like its owner an organization.
-    /// An owner that is made this way has no App.
+    /// The repository of this full name, made if no one has heard of it: private, like its owner an
+    /// organization. An owner that is made this way has no App.
     pub fn mention(&mut self, full_name: &str, now: Timestamp) -> RepositoryId {
         let (owner, name) = full_name.split_once('/').unwrap_or(("acme", full_name));
         let owner = self.owner(owner);
-        if let Some(found) = self.repositories.values().find(|one| one.owner == owner && one.name.eq_ignore_ascii_case(name)) {
+        if let Some(found) = self
+            .repositories
+            .values()
+            .find(|one| one.owner == owner && one.name.eq_ignore_ascii_case(name))
+        {
             return found.id;
         }
         let id = RepositoryId(self.next_repository);
         self.next_repository += 1;
-        let repository = Repository { id, owner, name: name.to_owned(), private: true, archived: false, installed: true, created_at: now };
+        let repository = Repository {
+            id,
+            owner,
+            name: name.to_owned(),
+            private: true,
+            archived: false,
+            installed: true,
+            created_at: now,
+        };
         self.repositories.insert(id, repository);
         id
     }
@@ -150,16 +197,27 @@ impl Accounts {
         if let Some(repository) = self.repositories.get_mut(&id) {
             let former = std::mem::replace(&mut repository.name, name.to_owned());
             let owner = repository.owner;
-            self.former.push(Former { owner, name: former, repository: id, redirects });
+            self.former.push(Former {
+                owner,
+                name: former,
+                repository: id,
+                redirects,
+            });
         }
     }
 
-    /// Gives a repository to another account, made if it is not there: one that is made this way has no App. It keeps its id, and its old name leads to it.
+    /// Gives a repository to another account, made if it is not there: one that is made this way
+    /// has no App. It keeps its id, and its old name leads to it.
     pub fn transfer(&mut self, id: RepositoryId, to: &str) {
         let to = self.owner(to);
         if let Some(repository) = self.repositories.get_mut(&id) {
             let owner = std::mem::replace(&mut repository.owner, to);
-            self.former.push(Former { owner, name: repository.name.clone(), repository: id, redirects: true });
+            self.former.push(Former {
+                owner,
+                name: repository.name.clone(),
+                repository: id,
+                redirects: true,
+            });
         }
     }
 
@@ -170,10 +228,21 @@ impl Accounts {
     }
 
     /// Makes a runner group.
-    pub fn add_group(&mut self, owner: AccountId, name: &str, visibility: Visibility, allows_public: bool) -> GroupId {
+    pub fn add_group(
+        &mut self,
+        owner: AccountId,
+        name: &str,
+        visibility: Visibility,
+        allows_public: bool,
+    ) -> GroupId {
         let id = GroupId(self.next_group);
         self.next_group += 1;
-        let group = Group { id, name: name.to_owned(), visibility, allows_public };
+        let group = Group {
+            id,
+            name: name.to_owned(),
+            visibility,
+            allows_public,
+        };
         self.groups.entry(owner).or_default().insert(id, group);
         id
     }
@@ -188,7 +257,9 @@ impl Accounts {
     /// The account of this name, compared without case.
     #[must_use]
     pub fn account_by_login(&self, login: &str) -> Option<&Account> {
-        self.accounts.values().find(|account| account.login.eq_ignore_ascii_case(login))
+        self.accounts
+            .values()
+            .find(|account| account.login.eq_ignore_ascii_case(login))
     }
 
     /// The account of this id.
@@ -200,12 +271,23 @@ impl Accounts {
     /// What `owner/name` leads to.
     #[must_use]
     pub fn lookup(&self, owner: &str, name: &str) -> Lookup {
-        let Some(owner) = self.account_by_login(owner) else { return Lookup::Unknown };
+        let Some(owner) = self.account_by_login(owner) else {
+            return Lookup::Unknown;
+        };
         let is = |of: AccountId, called: &str| of == owner.id && called.eq_ignore_ascii_case(name);
-        if let Some(found) = self.repositories.values().find(|one| is(one.owner, &one.name)) {
+        if let Some(found) = self
+            .repositories
+            .values()
+            .find(|one| is(one.owner, &one.name))
+        {
             return Lookup::Found(found.id);
         }
-        match self.former.iter().rev().find(|one| is(one.owner, &one.name)) {
+        match self
+            .former
+            .iter()
+            .rev()
+            .find(|one| is(one.owner, &one.name))
+        {
             Some(former) if former.redirects => Lookup::Moved(former.repository),
             _ => Lookup::Unknown,
         }
@@ -231,7 +313,13 @@ impl Accounts {
     #[must_use]
     pub fn full_name(&self, id: RepositoryId) -> String {
         self.repository(id)
-            .and_then(|repository| Some(format!("{}/{}", self.account(repository.owner)?.login, repository.name)))
+            .and_then(|repository| {
+                Some(format!(
+                    "{}/{}",
+                    self.account(repository.owner)?.login,
+                    repository.name
+                ))
+            })
             .unwrap_or_default()
     }
 
@@ -254,19 +342,26 @@ impl Accounts {
     /// The installation on an account.
     #[must_use]
     pub fn installation_on(&self, account: AccountId) -> Option<&Installation> {
-        self.installations.values().find(|installation| installation.account == account)
+        self.installations
+            .values()
+            .find(|installation| installation.account == account)
     }
 
     /// The installation that covers a repository.
     #[must_use]
     pub fn installation_for(&self, id: RepositoryId) -> Option<&Installation> {
-        let repository = self.repository(id).filter(|repository| repository.installed)?;
+        let repository = self
+            .repository(id)
+            .filter(|repository| repository.installed)?;
         self.installation_on(repository.owner)
     }
 
     /// An organization's runner groups.
     pub fn groups(&self, owner: AccountId) -> impl Iterator<Item = &Group> {
-        self.groups.get(&owner).into_iter().flat_map(BTreeMap::values)
+        self.groups
+            .get(&owner)
+            .into_iter()
+            .flat_map(BTreeMap::values)
     }
 
     /// One runner group.
@@ -281,13 +376,21 @@ impl Accounts {
         let seen = match &group.visibility {
             Visibility::All => true,
             Visibility::Private => repository.private,
-            Visibility::Selected(names) => names.iter().any(|name| name.eq_ignore_ascii_case(&repository.name)),
+            Visibility::Selected(names) => names
+                .iter()
+                .any(|name| name.eq_ignore_ascii_case(&repository.name)),
         };
         seen && (repository.private || group.allows_public)
     }
 }
 
-/// The group every organization has. GitHub lets public repositories use it only where an owner said so.
+/// The group every organization has. GitHub lets public repositories use it only where an owner
+/// said so.
 fn default_group() -> Group {
-    Group { id: GroupId(1), name: "Default".to_owned(), visibility: Visibility::All, allows_public: false }
+    Group {
+        id: GroupId(1),
+        name: "Default".to_owned(),
+        visibility: Visibility::All,
+        allows_public: false,
+    }
 }

@@ -13,7 +13,8 @@ use rsa::signature::Verifier as _;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The longest life of an App JWT: 10 minutes (GitHub docs, generating a JSON web token for an App).
+/// The longest life of an App JWT: 10 minutes (GitHub docs, generating a JSON web token for an
+/// App).
 pub const LONGEST_JWT_SECONDS: i64 = 600;
 
 /// The App as GitHub knows it.
@@ -67,10 +68,14 @@ impl Rejection {
                 "'Expiration time' claim ('exp') must be a numeric value representing the future time at which the \
                  assertion expires",
             ),
-            Self::TooLong => (401, "'Expiration time' claim ('exp') is too far in the future"),
-            Self::IssuedInFuture => {
-                (401, "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued")
-            }
+            Self::TooLong => (
+                401,
+                "'Expiration time' claim ('exp') is too far in the future",
+            ),
+            Self::IssuedInFuture => (
+                401,
+                "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued",
+            ),
             Self::UnknownIssuer => (404, "Integration not found"),
         }
     }
@@ -116,14 +121,20 @@ impl App {
     pub fn check(&self, token: &str, now: Timestamp) -> Result<(), Rejection> {
         let claims = self.verified(token).ok_or(Rejection::Undecodable)?;
         let now = now.as_second();
-        let expires = whole(&claims.exp).filter(|exp| *exp > now).ok_or(Rejection::Expired)?;
+        let expires = whole(&claims.exp)
+            .filter(|exp| *exp > now)
+            .ok_or(Rejection::Expired)?;
         if expires > now + LONGEST_JWT_SECONDS {
             return Err(Rejection::TooLong);
         }
-        whole(&claims.iat).filter(|iat| *iat <= now).ok_or(Rejection::IssuedInFuture)?;
+        whole(&claims.iat)
+            .filter(|iat| *iat <= now)
+            .ok_or(Rejection::IssuedInFuture)?;
         match &claims.iss {
             Value::Number(number) if number.as_i64() == Some(self.id) => Ok(()),
-            Value::String(text) if *text == self.client_id || *text == self.id.to_string() => Ok(()),
+            Value::String(text) if *text == self.client_id || *text == self.id.to_string() => {
+                Ok(())
+            }
             _ => Err(Rejection::UnknownIssuer),
         }
     }
@@ -137,14 +148,22 @@ impl App {
         if header.alg != "RS256" {
             return None;
         }
-        let signature = Signature::try_from(URL_SAFE_NO_PAD.decode(signature).ok()?.as_slice()).ok()?;
-        VerifyingKey::<Sha256>::new(self.public_key.clone()).verify(signed.as_bytes(), &signature).ok()?;
+        let signature =
+            Signature::try_from(URL_SAFE_NO_PAD.decode(signature).ok()?.as_slice()).ok()?;
+        VerifyingKey::<Sha256>::new(self.public_key.clone())
+            .verify(signed.as_bytes(), &signature)
+            .ok()?;
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()
     }
 }
 
 /// A claim as whole seconds; a JWT may write them with a fraction.
-#[expect(clippy::cast_possible_truncation, reason = "seconds since 1970 fit, and what does not is a wrong claim")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "seconds since 1970 fit, and what does not is a wrong claim"
+)]
 fn whole(claim: &Value) -> Option<i64> {
-    claim.as_i64().or_else(|| claim.as_f64().map(|seconds| seconds as i64))
+    claim
+        .as_i64()
+        .or_else(|| claim.as_f64().map(|seconds| seconds as i64))
 }

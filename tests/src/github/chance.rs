@@ -13,8 +13,8 @@ impl Chance {
         Self(fastrand::Rng::with_seed(seed))
     }
 
-    /// Whether something happens that happens in `share` (0 to 1) of all cases. A share of 0 draws nothing, so that a
-    /// fault that is off does not change what the others do.
+    /// Whether something happens that happens in `share` (0 to 1) of all cases. A share of 0 draws
+    /// nothing, so that a fault that is off does not change what the others do.
     pub fn hits(&mut self, share: f64) -> bool {
         share > 0.0 && self.0.f64() < share
     }
@@ -38,16 +38,25 @@ impl Chance {
 
     /// Random bytes as lower-case hex: `length` of them, twice as many characters.
     pub fn hex(&mut self, length: usize) -> String {
-        self.bytes(length).iter().fold(String::new(), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        self.bytes(length)
+            .iter()
+            .fold(String::new(), |mut text, byte| {
+                // Writing to a String cannot fail.
+                let _ = write!(text, "{byte:02x}");
+                text
+            })
     }
 
     /// A delivery's GUID, in the form GitHub writes it.
     pub fn guid(&mut self) -> String {
         let hex = self.hex(16);
-        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+        format!(
+            "{}-{}-{}-{}-{}",
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..]
+        )
     }
 }

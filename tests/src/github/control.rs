@@ -47,7 +47,9 @@ impl Model {
         let answer = match (request.method.as_str(), segments.as_slice()) {
             ("GET", ["_model", table, rest @ ..]) => self.show(table, rest, request),
             ("POST", ["_model", "jobs", id, what]) => self.act_on_job(id, what, now),
-            ("POST", ["_model", "deliveries", id, "redeliver"]) => Ok(self.redeliver_answer(id, now)),
+            ("POST", ["_model", "deliveries", id, "redeliver"]) => {
+                Ok(self.redeliver_answer(id, now))
+            }
             ("POST", ["_model", what]) => self.change(what, request, now),
             _ => Ok(Answer::not_found()),
         };
@@ -61,8 +63,11 @@ impl Model {
             "jobs" => {
                 let wish: NewJob = request.read()?;
                 let ids = self.queue(&wish, now);
-                let lines: Vec<Value> =
-                    ids.iter().filter_map(|id| self.job(*id)).map(|job| json!({ "id": job.id, "run_id": job.run })).collect();
+                let lines: Vec<Value> = ids
+                    .iter()
+                    .filter_map(|id| self.job(*id))
+                    .map(|job| json!({ "id": job.id, "run_id": job.run }))
+                    .collect();
                 return Ok(Answer::json(201, Value::Array(lines)));
             }
             "hook" => {
@@ -96,7 +101,10 @@ impl Model {
     }
 
     fn act_on_job(&mut self, id: &str, what: &str, now: Timestamp) -> Result<Answer, String> {
-        let id = JobId(id.parse().map_err(|_| "a job's id is a number".to_owned())?);
+        let id = JobId(
+            id.parse()
+                .map_err(|_| "a job's id is a number".to_owned())?,
+        );
         if self.job(id).is_none() {
             return Ok(Answer::not_found());
         }
@@ -107,21 +115,36 @@ impl Model {
             "rerun" => {
                 return Ok(self.rerun(id, now).and_then(|id| self.job(id)).map_or_else(
                     || Answer::message(409, "The job is not over."),
-                    |job| Answer::json(201, json!({ "id": job.id, "run_id": job.run, "run_attempt": job.attempt })),
+                    |job| {
+                        Answer::json(
+                            201,
+                            json!({ "id": job.id, "run_id": job.run, "run_attempt": job.attempt }),
+                        )
+                    },
                 ));
             }
             _ => return Ok(Answer::not_found()),
         };
-        Ok(if done { Answer::empty(204) } else { Answer::message(409, "The job is not in a state for that.") })
+        Ok(if done {
+            Answer::empty(204)
+        } else {
+            Answer::message(409, "The job is not in a state for that.")
+        })
     }
 
     fn redeliver_answer(&mut self, id: &str, now: Timestamp) -> Answer {
-        let again = id.parse().ok().and_then(|id| self.redeliver(DeliveryId(id), now));
-        again.map_or_else(Answer::not_found, |id| Answer::json(201, json!({ "id": id })))
+        let again = id
+            .parse()
+            .ok()
+            .and_then(|id| self.redeliver(DeliveryId(id), now));
+        again.map_or_else(Answer::not_found, |id| {
+            Answer::json(201, json!({ "id": id }))
+        })
     }
 }
 
-/// `current` with the fields of the body changed, objects within objects likewise; null goes back to the default.
+/// `current` with the fields of the body changed, objects within objects likewise; null goes back
+/// to the default.
 fn merged<T: Serialize + DeserializeOwned>(current: &T, request: &Request) -> Result<T, String> {
     let patch: Value = request.read()?;
     let mut value = serde_json::to_value(current).map_err(|error| error.to_string())?;

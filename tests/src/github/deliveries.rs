@@ -1,4 +1,5 @@
-//! Deliveries: made, waiting, on their way, answered. The list that `GET /app/hook/deliveries` shows.
+//! Deliveries: made, waiting, on their way, answered. The list that `GET /app/hook/deliveries`
+//! shows.
 
 use super::hook::Hook;
 use super::id::{DeliveryId, InstallationId, JobId, RepositoryId};
@@ -56,14 +57,32 @@ impl Outcome {
     /// What GitHub notes for an answer of this HTTP status.
     #[must_use]
     pub fn answered(at: Timestamp, code: u16) -> Self {
-        let status = if (200..300).contains(&code) { "OK".to_owned() } else { format!("Invalid HTTP Response: {code}") };
-        Self { at, duration: 0.0, status, code, headers: BTreeMap::new(), body: String::new() }
+        let status = if (200..300).contains(&code) {
+            "OK".to_owned()
+        } else {
+            format!("Invalid HTTP Response: {code}")
+        };
+        Self {
+            at,
+            duration: 0.0,
+            status,
+            code,
+            headers: BTreeMap::new(),
+            body: String::new(),
+        }
     }
 
     /// What GitHub notes when there is no answer.
     #[must_use]
     pub fn unanswered(at: Timestamp, words: &str) -> Self {
-        Self { at, duration: 0.0, status: words.to_owned(), code: 0, headers: BTreeMap::new(), body: String::new() }
+        Self {
+            at,
+            duration: 0.0,
+            status: words.to_owned(),
+            code: 0,
+            headers: BTreeMap::new(),
+            body: String::new(),
+        }
     }
 
     /// Whether GitHub is content.
@@ -121,7 +140,13 @@ pub struct Delivery {
 
 impl Delivery {
     fn leaves(&self) -> Change {
-        Change::Sent { id: self.id, guid: self.guid.clone(), action: self.action.clone(), job: self.job, redelivery: self.redelivery }
+        Change::Sent {
+            id: self.id,
+            guid: self.guid.clone(),
+            action: self.action.clone(),
+            job: self.job,
+            redelivery: self.redelivery,
+        }
     }
 
     /// Since when GitHub shows it.
@@ -134,7 +159,11 @@ impl Delivery {
 
     fn note_outcome(&self, journal: &mut Journal) {
         if let Stage::Over(outcome) = &self.stage {
-            journal.note(|| Change::Answered { id: self.id, guid: self.guid.clone(), code: outcome.code });
+            journal.note(|| Change::Answered {
+                id: self.id,
+                guid: self.guid.clone(),
+                code: outcome.code,
+            });
         }
     }
 }
@@ -170,7 +199,10 @@ impl Deliveries {
     /// None of them, but the ids go on.
     #[must_use]
     pub fn cleared(&self) -> Self {
-        Self { last: self.last, ..Self::default() }
+        Self {
+            last: self.last,
+            ..Self::default()
+        }
     }
 
     /// Adds one. Its id is given here, so that ids grow with time.
@@ -209,23 +241,39 @@ impl Deliveries {
     }
 
     /// Those that leave now.
-    pub fn take_due(&mut self, hook: &Hook, app_id: i64, journal: &mut Journal, now: Timestamp) -> Vec<Outgoing> {
+    pub fn take_due(
+        &mut self,
+        hook: &Hook,
+        app_id: i64,
+        journal: &mut Journal,
+        now: Timestamp,
+    ) -> Vec<Outgoing> {
         let mut outgoing = Vec::new();
         while let Some((at, id)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
             self.due.remove(&(at, id));
-            let Some(delivery) = self.all.get_mut(&id) else { continue };
+            let Some(delivery) = self.all.get_mut(&id) else {
+                continue;
+            };
             journal.note(|| delivery.leaves());
             match (&hook.url, delivery.fate) {
-                (None, _) => delivery.stage = Stage::Over(Outcome::unanswered(now, "no webhook URL")),
+                (None, _) => {
+                    delivery.stage = Stage::Over(Outcome::unanswered(now, "no webhook URL"))
+                }
                 (Some(_), Fate::Lose) => {
-                    delivery.stage = Stage::Over(Outcome::unanswered(now, "failed to connect to host"));
+                    delivery.stage =
+                        Stage::Over(Outcome::unanswered(now, "failed to connect to host"));
                 }
                 (Some(url), Fate::Send | Fate::Misread) => {
                     delivery.stage = Stage::Sent;
                     let body = hook.content_type.encode(&delivery.payload);
                     let headers = headers(delivery, hook, app_id, &body);
                     delivery.sent.clone_from(&headers);
-                    outgoing.push(Outgoing { id, url: url.clone(), headers, body });
+                    outgoing.push(Outgoing {
+                        id,
+                        url: url.clone(),
+                        headers,
+                        body,
+                    });
                 }
             }
             delivery.note_outcome(journal);
@@ -255,7 +303,8 @@ impl Deliveries {
         if self.listed_late > 0.0 {
             #[expect(clippy::cast_precision_loss, reason = "a share of a thousand")]
             let share = (id.0.wrapping_mul(2_654_435_761) >> 8).rem_euclid(1_000) as f64 / 1_000.0;
-            self.unlisted.insert((after(at, self.listed_late * share), at, id));
+            self.unlisted
+                .insert((after(at, self.listed_late * share), at, id));
         } else {
             self.over.insert((at, id));
         }
@@ -264,7 +313,12 @@ impl Deliveries {
     /// Puts into the list what gets there by now; from now on it takes up to so many seconds.
     pub fn list(&mut self, listed_late: f64, now: Timestamp) {
         self.listed_late = listed_late;
-        while let Some((shown, at, id)) = self.unlisted.first().copied().filter(|(shown, _, _)| *shown <= now) {
+        while let Some((shown, at, id)) = self
+            .unlisted
+            .first()
+            .copied()
+            .filter(|(shown, _, _)| *shown <= now)
+        {
             self.unlisted.remove(&(shown, at, id));
             self.over.insert((at, id));
         }
@@ -272,21 +326,39 @@ impl Deliveries {
 
     /// The finished ones that GitHub shows, newest first.
     pub fn shown(&self) -> impl Iterator<Item = (&Delivery, &Outcome)> {
-        let finished = self.over.iter().rev().filter_map(|(_, id)| self.all.get(id));
+        let finished = self
+            .over
+            .iter()
+            .rev()
+            .filter_map(|(_, id)| self.all.get(id));
         finished.filter_map(|one| match &one.stage {
             Stage::Over(outcome) => Some((one, outcome)),
             Stage::Due(_) | Stage::Sent => None,
         })
     }
 
-    /// Sends one again: same GUID, new id. None if it is unknown, unfinished or older than `limit` seconds.
-    pub fn again(&mut self, id: DeliveryId, limit: f64, fate: Fate, now: Timestamp) -> Option<DeliveryId> {
+    /// Sends one again: same GUID, new id. None if it is unknown, unfinished or older than `limit`
+    /// seconds.
+    pub fn again(
+        &mut self,
+        id: DeliveryId,
+        limit: f64,
+        fate: Fate,
+        now: Timestamp,
+    ) -> Option<DeliveryId> {
         let former = self.all.get(&id)?;
-        let Stage::Over(outcome) = &former.stage else { return None };
+        let Stage::Over(outcome) = &former.stage else {
+            return None;
+        };
         if now > after(outcome.at, limit) {
             return None;
         }
-        let copy = Delivery { redelivery: true, fate, stage: Stage::Due(now), ..former.clone() };
+        let copy = Delivery {
+            redelivery: true,
+            fate,
+            stage: Stage::Due(now),
+            ..former.clone()
+        };
         Some(self.insert(copy))
     }
 }
@@ -301,7 +373,10 @@ fn headers(delivery: &Delivery, hook: &Hook, app_id: i64, body: &[u8]) -> BTreeM
         ("x-github-event", delivery.event.clone()),
         ("x-github-hook-id", "511222333".to_owned()),
         ("x-github-hook-installation-target-id", app_id.to_string()),
-        ("x-github-hook-installation-target-type", "integration".to_owned()),
+        (
+            "x-github-hook-installation-target-type",
+            "integration".to_owned(),
+        ),
     ]
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
@@ -313,6 +388,11 @@ fn headers(delivery: &Delivery, hook: &Hook, app_id: i64, body: &[u8]) -> BTreeM
         Signing::Literal(text) => Some(text.clone()),
     };
     headers.extend(signature.map(|value| ("x-hub-signature-256".to_owned(), value)));
-    headers.extend(delivery.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())));
+    headers.extend(
+        delivery
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.clone())),
+    );
     headers
 }

@@ -1,4 +1,5 @@
-//! Calls and their answers, kept so that a test can hold both sides to GitHub's published OpenAPI description.
+//! Calls and their answers, kept so that a test can hold both sides to GitHub's published OpenAPI
+//! description.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -31,7 +32,10 @@ pub struct Exchanges {
 impl Exchanges {
     /// Keeps one, unless there are enough of its kind.
     pub fn keep(&mut self, exchange: Exchange) {
-        let same = self.kept.entry((exchange.operation.clone(), exchange.status)).or_default();
+        let same = self
+            .kept
+            .entry((exchange.operation.clone(), exchange.status))
+            .or_default();
         if same.len() < KEPT {
             same.push(exchange);
         }

@@ -15,16 +15,16 @@ pub struct Faults {
     pub api: ApiFaults,
     /// Repositories (`owner/name`) or organizations whose runners GitHub refuses for good.
     pub refused: BTreeMap<String, Refusal>,
-    /// Share of assignments in which the newest job is preferred to the oldest: the runner that was made for one job
-    /// goes to another.
+    /// Share of assignments in which the newest job is preferred to the oldest: the runner that was
+    /// made for one job goes to another.
     pub stolen: f64,
-    /// Share of runners that GitHub takes for too old when they connect: they listen, and never get a job (enforced since
-    /// September 2026).
+    /// Share of runners that GitHub takes for too old when they connect: they listen, and never get
+    /// a job (enforced since September 2026).
     pub too_old: f64,
     /// How often GitHub has changed the form of its cursors: those of before name nothing any more.
     pub cursor_form: u32,
-    /// Seconds after which an online runner without a job is removed by GitHub (seen since September 2026:
-    /// actions/runner#4726). 0 is never.
+    /// Seconds after which an online runner without a job is removed by GitHub (seen since
+    /// September 2026: actions/runner#4726). 0 is never.
     pub forgets_idle_after: f64,
 }
 
@@ -152,7 +152,8 @@ impl ApiFaults {
     /// Whether this operation is one of those struck.
     #[must_use]
     pub fn concerns(&self, operation: &str) -> bool {
-        self.budget != Some(0) && (self.operations.is_empty() || self.operations.iter().any(|name| name == operation))
+        self.budget != Some(0)
+            && (self.operations.is_empty() || self.operations.iter().any(|name| name == operation))
     }
 
     /// One call was struck.
@@ -165,7 +166,12 @@ impl DeliveryFaults {
     /// Whether a delivery of this action for this repository is one of those struck.
     #[must_use]
     pub fn concerns(&self, action: Option<&str>, repository: &str) -> bool {
-        (self.actions.is_empty() || action.is_some_and(|action| self.actions.iter().any(|name| name == action)))
-            && (self.repositories.is_empty() || self.repositories.iter().any(|name| name.eq_ignore_ascii_case(repository)))
+        (self.actions.is_empty()
+            || action.is_some_and(|action| self.actions.iter().any(|name| name == action)))
+            && (self.repositories.is_empty()
+                || self
+                    .repositories
+                    .iter()
+                    .any(|name| name.eq_ignore_ascii_case(repository)))
     }
 }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The secret of GitHub's own example, and this model's at first: the event files are signed with it.
+/// The secret of GitHub's own example, and this model's at first: the event files are signed with
+/// it.
 pub const EXAMPLE_SECRET: &str = "It's a Secret to Everybody";
 
 /// How the body is written. The signature is over the bytes in both cases.
@@ -65,7 +66,8 @@ impl Hook {
     }
 }
 
-/// `payload=` and the text, percent-encoded: everything but letters, digits and `-._*`, a space as `+`.
+/// `payload=` and the text, percent-encoded: everything but letters, digits and `-._*`, a space as
+/// `+`.
 fn form(json: &str) -> Vec<u8> {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let mut bytes = b"payload=".to_vec();
@@ -73,7 +75,11 @@ fn form(json: &str) -> Vec<u8> {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'*' => bytes.push(byte),
             b' ' => bytes.push(b'+'),
-            other => bytes.extend([b'%', HEX[usize::from(other >> 4)], HEX[usize::from(other & 15)]]),
+            other => bytes.extend([
+                b'%',
+                HEX[usize::from(other >> 4)],
+                HEX[usize::from(other & 15)],
+            ]),
         }
     }
     bytes

@@ -1,4 +1,5 @@
-//! The registration that `generate-jitconfig` hands out: base64 of a JSON object of three files, each base64 again.
+//! The registration that `generate-jitconfig` hands out: base64 of a JSON object of three files,
+//! each base64 again.
 
 use super::chance::Chance;
 use super::id::{GroupId, RunnerId};
@@ -54,7 +55,8 @@ pub fn encode(registration: &Registration<'_>, chance: &mut Chance) -> String {
             "AuthorizationUrlV2": format!("{}/_apis/oauth2/token/{}", registration.server_url, chance.hex(112)),
         },
     });
-    // The numbers of an RSA-2048 key, by their sizes only: making a real key takes longer than everything else here.
+    // The numbers of an RSA-2048 key, by their sizes only: making a real key takes longer than
+    // everything else here.
     let mut number = |bytes| STANDARD.encode(chance.bytes(bytes));
     let key = json!({
         "d": number(256), "dp": number(128), "dq": number(128), "exponent": "AQAB",
@@ -73,6 +75,12 @@ pub fn encode(registration: &Registration<'_>, chance: &mut Chance) -> String {
 #[must_use]
 pub fn runner_of(encoded: &str) -> Option<RunnerId> {
     let files: Value = serde_json::from_slice(&STANDARD.decode(encoded.trim()).ok()?).ok()?;
-    let settings: Value = serde_json::from_slice(&STANDARD.decode(files.get(".runner")?.as_str()?).ok()?).ok()?;
-    settings.get("AgentId")?.as_str()?.parse().ok().map(RunnerId)
+    let settings: Value =
+        serde_json::from_slice(&STANDARD.decode(files.get(".runner")?.as_str()?).ok()?).ok()?;
+    settings
+        .get("AgentId")?
+        .as_str()?
+        .parse()
+        .ok()
+        .map(RunnerId)
 }

@@ -31,7 +31,8 @@ pub struct Run {
     pub fork: bool,
     /// When it was made.
     pub created_at: Timestamp,
-    /// GitHub ended it so, and left its jobs as they were: those that wait are given to no runner, and end never.
+    /// GitHub ended it so, and left its jobs as they were: those that wait are given to no runner,
+    /// and end never.
     pub ended: Option<Conclusion>,
 }
 
@@ -106,7 +107,11 @@ impl Job {
     /// Runs on GitHub's own machines: their labels say so.
     #[must_use]
     pub fn is_hosted(&self) -> bool {
-        let hosted = |label: &String| ["ubuntu-", "windows-", "macos-"].iter().any(|kind| label.starts_with(kind));
+        let hosted = |label: &String| {
+            ["ubuntu-", "windows-", "macos-"]
+                .iter()
+                .any(|kind| label.starts_with(kind))
+        };
         self.wish.labels.len() == 1 && self.wish.labels.iter().all(hosted)
     }
 }
@@ -133,7 +138,10 @@ impl Jobs {
     /// None of them, but the ids go on.
     #[must_use]
     pub fn cleared(&self) -> Self {
-        Self { last: self.last, ..Self::default() }
+        Self {
+            last: self.last,
+            ..Self::default()
+        }
     }
 
     /// An id no one had before: beyond 2^31, like GitHub's.
@@ -170,12 +178,18 @@ impl Jobs {
     /// True if GitHub ended the job's run and forgot the job.
     #[must_use]
     pub fn is_forgotten(&self, job: &Job) -> bool {
-        self.runs.get(&job.run).is_some_and(|run| run.ended.is_some() && run.attempt == job.attempt)
+        self.runs
+            .get(&job.run)
+            .is_some_and(|run| run.ended.is_some() && run.attempt == job.attempt)
     }
 
     /// A run, to change.
     pub fn run_mut(&mut self, id: RunId) -> Option<&mut Run> {
-        self.touched.extend(self.of_runs.range((id, 0)..=(id, u32::MAX)).flat_map(|(_, jobs)| jobs));
+        self.touched.extend(
+            self.of_runs
+                .range((id, 0)..=(id, u32::MAX))
+                .flat_map(|(_, jobs)| jobs),
+        );
         self.runs.get_mut(&id)
     }
 
@@ -188,7 +202,10 @@ impl Jobs {
     pub fn insert(&mut self, job: Job) {
         self.touch(job.id);
         self.open.insert(job.id);
-        self.of_runs.entry((job.run, job.attempt)).or_default().push(job.id);
+        self.of_runs
+            .entry((job.run, job.attempt))
+            .or_default()
+            .push(job.id);
         self.all.insert(job.id, job);
     }
 
@@ -249,6 +266,10 @@ impl Jobs {
 
     /// A run's jobs of one attempt.
     pub fn of_run(&self, run: RunId, attempt: u32) -> impl Iterator<Item = &Job> {
-        self.of_runs.get(&(run, attempt)).into_iter().flatten().filter_map(|id| self.all.get(id))
+        self.of_runs
+            .get(&(run, attempt))
+            .into_iter()
+            .flatten()
+            .filter_map(|id| self.all.get(id))
     }
 }

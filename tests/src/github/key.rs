@@ -8,7 +8,8 @@ use rsa::{BigUint, RsaPrivateKey, RsaPublicKey};
 /// Bits of the keys GitHub makes for Apps.
 const BITS: usize = 2048;
 
-/// A fresh key pair: the private half as GitHub hands it out (PKCS#1 PEM), the public half as the model keeps it.
+/// A fresh key pair: the private half as GitHub hands it out (PKCS#1 PEM), the public half as the
+/// model keeps it.
 #[derive(Debug, Clone)]
 pub struct KeyPair {
     /// What the App's owner downloads.
@@ -24,8 +25,12 @@ impl KeyPair {
     /// Never, as long as the numbers below are a key's.
     pub fn without_private_half() -> anyhow::Result<Self> {
         let modulus = BigUint::from_bytes_be(&[0xff; BITS / 8]);
-        let public = RsaPublicKey::new(modulus, BigUint::from(65_537_u32)).context("make half a key")?;
-        Ok(Self { private_pem: String::new(), public })
+        let public =
+            RsaPublicKey::new(modulus, BigUint::from(65_537_u32)).context("make half a key")?;
+        Ok(Self {
+            private_pem: String::new(),
+            public,
+        })
     }
 
     /// Makes one. Slow: a tenth of a second and more.
@@ -34,7 +39,13 @@ impl KeyPair {
     /// When the system has no randomness.
     pub fn generate() -> anyhow::Result<Self> {
         let private = RsaPrivateKey::new(&mut OsRng, BITS).context("make the App's key")?;
-        let private_pem = private.to_pkcs1_pem(LineEnding::LF).context("write the App's key")?.to_string();
-        Ok(Self { private_pem, public: private.to_public_key() })
+        let private_pem = private
+            .to_pkcs1_pem(LineEnding::LF)
+            .context("write the App's key")?
+            .to_string();
+        Ok(Self {
+            private_pem,
+            public: private.to_public_key(),
+        })
     }
 }

@@ -50,7 +50,13 @@ pub struct Limits {
 
 impl Limits {
     /// Counts a request and says whether it may pass. Refused ones do not count.
-    pub fn spend(&mut self, caller: i64, write: bool, settings: &Settings, now: Timestamp) -> Verdict {
+    pub fn spend(
+        &mut self,
+        caller: i64,
+        write: bool,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Verdict {
         let now = now.as_second();
         let used = self.used.entry(caller).or_default();
         if used.hour_ends <= now {

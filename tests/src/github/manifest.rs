@@ -33,7 +33,8 @@ fn yes() -> bool {
     true
 }
 
-/// The fields of a manifest that this model acts on (GitHub docs, registering a GitHub App from a manifest).
+/// The fields of a manifest that this model acts on (GitHub docs, registering a GitHub App from a
+/// manifest).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Manifest {
     /// Its name; the page lets the user change it.
@@ -65,35 +66,55 @@ impl Manifest {
     /// # Errors
     /// Everything that is wrong with it, as GitHub's page lists it.
     pub fn read(text: &str) -> Result<Self, Vec<String>> {
-        let manifest: Self = serde_json::from_str(text).map_err(|error| vec![format!("Manifest is not valid JSON: {error}")])?;
+        let manifest: Self = serde_json::from_str(text)
+            .map_err(|error| vec![format!("Manifest is not valid JSON: {error}")])?;
         let mut problems = Vec::new();
-        for (what, url) in [("Url", &manifest.url), ("Redirect url", &manifest.redirect_url)] {
+        for (what, url) in [
+            ("Url", &manifest.url),
+            ("Redirect url", &manifest.redirect_url),
+        ] {
             if !is_url(url) {
                 problems.push(format!("{what} must be a valid URL"));
             }
         }
-        if manifest.hook_attributes.as_ref().is_some_and(|hook| !is_url(&hook.url)) {
+        if manifest
+            .hook_attributes
+            .as_ref()
+            .is_some_and(|hook| !is_url(&hook.url))
+        {
             problems.push("Hook url must be a valid URL".to_owned());
         }
         for (name, level) in &manifest.default_permissions {
             if !KNOWN.contains(&name.as_str()) || level_named(level).is_none() {
-                problems.push(format!("Default permission records resource {name} is not included in the list"));
+                problems.push(format!(
+                    "Default permission records resource {name} is not included in the list"
+                ));
             }
         }
         for event in &manifest.default_events {
-            let supported = event == "workflow_job" && manifest.default_permissions.contains_key("actions");
+            let supported =
+                event == "workflow_job" && manifest.default_permissions.contains_key("actions");
             if !supported {
                 problems.push(format!("Default events unsupported: {event}"));
             }
         }
-        if problems.is_empty() { Ok(manifest) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(manifest)
+        } else {
+            Err(problems)
+        }
     }
 
     /// What it asks for; metadata comes with everything else (GitHub docs, choosing permissions).
     #[must_use]
     pub fn permissions(&self) -> Permissions {
-        let asked = self.default_permissions.iter().filter_map(|(name, level)| Some((name.clone(), level_named(level)?)));
-        asked.chain([("metadata".to_owned(), Level::Read)]).collect()
+        let asked = self
+            .default_permissions
+            .iter()
+            .filter_map(|(name, level)| Some((name.clone(), level_named(level)?)));
+        asked
+            .chain([("metadata".to_owned(), Level::Read)])
+            .collect()
     }
 }
 
@@ -107,7 +128,9 @@ pub fn name_problem(name: &str, taken: impl Iterator<Item = String>) -> Option<&
         return Some("Name is too long (maximum is 34 characters)");
     }
     let mut taken = taken;
-    taken.any(|other| other.eq_ignore_ascii_case(name)).then_some("Name is already taken")
+    taken
+        .any(|other| other.eq_ignore_ascii_case(name))
+        .then_some("Name is already taken")
 }
 
 /// How a name stands in URLs.
@@ -133,5 +156,8 @@ fn level_named(level: &str) -> Option<Level> {
 }
 
 fn is_url(text: &str) -> bool {
-    ["https://", "http://"].iter().any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()))
+    ["https://", "http://"].iter().any(|scheme| {
+        text.strip_prefix(scheme)
+            .is_some_and(|rest| !rest.is_empty())
+    })
 }

@@ -1,7 +1,7 @@
 //! The state of GitHub and everything that changes it, without time, network or chance of its own.
 //!
-//! Every method takes `now`; it must not go backwards. [`Model::advance`] carries out what time alone brings about;
-//! [`Model::next_deadline`] says when that will be.
+//! Every method takes `now`; it must not go backwards. [`Model::advance`] carries out what time
+//! alone brings about; [`Model::next_deadline`] says when that will be.
 
 mod assignment;
 mod deadlines;
@@ -81,7 +81,11 @@ impl Model {
         Self {
             settings: Settings::default(),
             faults: Faults::default(),
-            hook: Hook { url: None, secret: EXAMPLE_SECRET.to_owned(), content_type: ContentType::Json },
+            hook: Hook {
+                url: None,
+                secret: EXAMPLE_SECRET.to_owned(),
+                content_type: ContentType::Json,
+            },
             app: App::first(key, now),
             workshop: Workshop::default(),
             urls: Urls::new(url),
@@ -102,8 +106,8 @@ impl Model {
         }
     }
 
-    /// Forgets jobs, runners, deliveries, calls, limits, faults and settings; the App, its webhook and the ids that were
-    /// given stay, so that leftovers from before can be told.
+    /// Forgets jobs, runners, deliveries, calls, limits, faults and settings; the App, its webhook
+    /// and the ids that were given stay, so that leftovers from before can be told.
     pub fn reset(&mut self, now: Timestamp) {
         self.settings = Settings::default();
         self.faults = Faults::default();
@@ -123,7 +127,8 @@ impl Model {
         self.assignments
     }
 
-    /// Changes whenever a runner is given a job, or is removed: what a runner that waits at its long poll hears of.
+    /// Changes whenever a runner is given a job, or is removed: what a runner that waits at its
+    /// long poll hears of.
     #[must_use]
     pub fn news_to_runners(&self) -> u64 {
         self.assignments + self.removals
@@ -132,7 +137,10 @@ impl Model {
     /// True if a runner that waits at its long poll is told something.
     #[must_use]
     pub fn has_news_for(&self, session: &SessionId) -> bool {
-        let runner = self.runners.of_session(session).and_then(|id| self.runners.get(id));
+        let runner = self
+            .runners
+            .of_session(session)
+            .and_then(|id| self.runners.get(id));
         runner.is_none_or(|runner| runner.job.is_some() || runner.removed.is_some())
     }
 
@@ -204,7 +212,8 @@ impl Model {
 
     /// Requests that have to be made now, each to be answered for with [`Model::settle`].
     pub fn take_due(&mut self, now: Timestamp) -> Vec<Outgoing> {
-        self.deliveries.take_due(&self.hook, self.app.id, &mut self.journal, now)
+        self.deliveries
+            .take_due(&self.hook, self.app.id, &mut self.journal, now)
     }
 
     /// What came back for a request.

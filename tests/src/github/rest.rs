@@ -1,7 +1,7 @@
 //! GitHub's REST API, as far as a GitHub App with runners uses it.
 //!
-//! One call goes: fault, route, caller, rate limit, permission, operation. Below `/api/v3` like GitHub Enterprise
-//! Server, and at the root.
+//! One call goes: fault, route, caller, rate limit, permission, operation. Below `/api/v3` like
+//! GitHub Enterprise Server, and at the root.
 
 mod access;
 mod actions;
@@ -38,7 +38,11 @@ impl Model {
     /// Answers a call of someone who is known, or else has to say who calls.
     fn rest_by(&mut self, known: Option<Caller>, request: &Request, now: Timestamp) -> Answer {
         self.advance(now);
-        let path = request.path.strip_prefix("/api/v3").filter(|rest| rest.starts_with('/')).unwrap_or(&request.path);
+        let path = request
+            .path
+            .strip_prefix("/api/v3")
+            .filter(|rest| rest.starts_with('/'))
+            .unwrap_or(&request.path);
         let operation = Operation::parse(self, &request.method, path);
         let answer = match &operation {
             None => Answer::not_found(),
@@ -54,20 +58,38 @@ impl Model {
             response: answer.body.clone(),
         });
         let id = self.chance.hex(10).to_uppercase();
-        let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap_or_default();
-        answer.header("x-github-request-id", id).header("x-github-media-type", "github.v3; format=json").header("date", date)
+        let date = jiff::fmt::rfc2822::DateTimePrinter::new()
+            .timestamp_to_rfc9110_string(&now)
+            .unwrap_or_default();
+        answer
+            .header("x-github-request-id", id)
+            .header("x-github-media-type", "github.v3; format=json")
+            .header("date", date)
     }
 
     /// The operation, or what a fault makes of it.
-    fn struck(&mut self, operation: &Operation, known: Option<Caller>, request: &Request, now: Timestamp) -> Answer {
+    fn struck(
+        &mut self,
+        operation: &Operation,
+        known: Option<Caller>,
+        request: &Request,
+        now: Timestamp,
+    ) -> Answer {
         let faults = self.faults.api.clone();
         let concerned = faults.concerns(operation.name());
         let mut hits = |share: f64| concerned && self.chance.hits(share);
-        let delay = if hits(faults.slow) { seconds(faults.slow_by) } else { Duration::ZERO };
+        let delay = if hits(faults.slow) {
+            seconds(faults.slow_by)
+        } else {
+            Duration::ZERO
+        };
         let fault = if hits(faults.server_error) {
             Some(None)
         } else if hits(faults.primary_limit) {
-            Some(Some(primary(faults.limited_with, now.as_second() + faults.primary_reset)))
+            Some(Some(primary(
+                faults.limited_with,
+                now.as_second() + faults.primary_reset,
+            )))
         } else if hits(faults.secondary_limit) {
             Some(Some(secondary(faults.limited_with, faults.retry_after)))
         } else {
@@ -98,8 +120,18 @@ impl Model {
         }
     }
 
-    fn serve(&mut self, operation: &Operation, known: Option<Caller>, request: &Request, now: Timestamp) -> Answer {
-        if request.headers.get("user-agent").is_none_or(|agent| agent.trim().is_empty()) {
+    fn serve(
+        &mut self,
+        operation: &Operation,
+        known: Option<Caller>,
+        request: &Request,
+        now: Timestamp,
+    ) -> Answer {
+        if request
+            .headers
+            .get("user-agent")
+            .is_none_or(|agent| agent.trim().is_empty())
+        {
             return Answer::message(
                 403,
                 "Request forbidden by administrative rules. Please make sure your request has a User-Agent header.",
@@ -108,13 +140,21 @@ impl Model {
         if let Some(version) = request.headers.get("x-github-api-version")
             && !VERSIONS.contains(&version.as_str())
         {
-            return Answer::message(400, &format!("{version:?} is not a supported version of the GitHub API."));
+            return Answer::message(
+                400,
+                &format!("{version:?} is not a supported version of the GitHub API."),
+            );
         }
         // No one is anyone before there is an App: the code is the proof.
         if let Operation::Convert(code) = operation {
             return self.convert(code, now);
         }
-        let proven = |model: &Self| model.caller(request.headers.get("authorization").map(String::as_str), now);
+        let proven = |model: &Self| {
+            model.caller(
+                request.headers.get("authorization").map(String::as_str),
+                now,
+            )
+        };
         let caller = match known.map_or_else(|| proven(self), Ok) {
             Ok(caller) => caller,
             Err(Some(rejection)) => {
@@ -130,9 +170,14 @@ impl Model {
             Caller::App => self.app.id,
             Caller::Installation(grant) => grant.installation.0,
         };
-        let standing = match self.limits.spend(payer, request.method != "GET", &self.settings, now) {
+        let standing = match self
+            .limits
+            .spend(payer, request.method != "GET", &self.settings, now)
+        {
             Verdict::Pass(standing) => standing,
-            Verdict::Primary(standing) => return with_standing(primary(403, standing.reset), standing),
+            Verdict::Primary(standing) => {
+                return with_standing(primary(403, standing.reset), standing);
+            }
             Verdict::Secondary(standing, wait) => {
                 return with_standing(secondary(403, u32::try_from(wait).unwrap_or(60)), standing);
             }
@@ -157,18 +202,35 @@ fn with_standing(answer: Answer, standing: Standing) -> Answer {
 /// The hour's requests are used up.
 fn primary(status: u16, reset: i64) -> Answer {
     let answer = Answer::message(status, "API rate limit exceeded for installation.");
-    with_standing(answer, Standing { limit: 5_000, remaining: 0, used: 5_000, reset })
+    with_standing(
+        answer,
+        Standing {
+            limit: 5_000,
+            remaining: 0,
+            used: 5_000,
+            reset,
+        },
+    )
 }
 
 /// Too much at once.
 fn secondary(status: u16, retry_after: u32) -> Answer {
-    Answer::message(status, "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.")
-        .header("retry-after", retry_after)
+    Answer::message(
+        status,
+        "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
+    )
+    .header("retry-after", retry_after)
 }
 
 /// What `?status=` of the list of runs means: a state, or a conclusion.
 fn status_named(name: &str) -> Option<Status> {
-    [Status::Queued, Status::Waiting, Status::Pending, Status::InProgress, Status::Completed]
-        .into_iter()
-        .find(|status| status.word() == name)
+    [
+        Status::Queued,
+        Status::Waiting,
+        Status::Pending,
+        Status::InProgress,
+        Status::Completed,
+    ]
+    .into_iter()
+    .find(|status| status.word() == name)
 }

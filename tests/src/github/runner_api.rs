@@ -1,8 +1,8 @@
 //! What a runner program speaks to GitHub in the local stack, below `/_runner`.
 //!
-//! It is not GitHub's protocol, which is not published, but has its rules: one connection per registration, a long poll
-//! for the one job, signs of life, silence that is noticed. Answers are JSON, or `NAME=value` lines for callers that
-//! send `Accept: text/plain` (a shell script).
+//! It is not GitHub's protocol, which is not published, but has its rules: one connection per
+//! registration, a long poll for the one job, signs of life, silence that is noticed. Answers are
+//! JSON, or `NAME=value` lines for callers that send `Accept: text/plain` (a shell script).
 //!
 //! | call | answers |
 //! | --- | --- |
@@ -31,7 +31,9 @@ const LONGEST_POLL: Duration = Duration::from_secs(50);
 pub fn patience(request: &Request) -> Option<Duration> {
     match (request.method.as_str(), request.segments().as_slice()) {
         ("GET", ["_runner", "session", _, "job"]) => {
-            let wait = request.number("wait").map(|seconds| Duration::from_secs(seconds as u64));
+            let wait = request
+                .number("wait")
+                .map(|seconds| Duration::from_secs(seconds as u64));
             Some(wait.unwrap_or(LONGEST_POLL).min(LONGEST_POLL))
         }
         _ => None,
@@ -55,32 +57,44 @@ struct Ended {
 }
 
 impl Model {
-    /// Answers a runner program. A poll that finds nothing is 204: waiting is the caller's business.
+    /// Answers a runner program. A poll that finds nothing is 204: waiting is the caller's
+    /// business.
     pub fn runner_call(&mut self, request: &Request, now: Timestamp) -> Answer {
         self.advance(now);
         let segments = request.segments();
         match (request.method.as_str(), segments.as_slice()) {
             ("POST", ["_runner", "session"]) => self.connect_answer(request, now),
-            ("GET", ["_runner", "session", session, "job"]) => match self.poll(&SessionId((*session).to_owned()), now) {
-                Ok(Some(job)) => self.given(job),
-                Ok(None) => Answer::empty(204),
-                Err(interrupted) => words(interrupted),
-            },
-            ("POST", ["_runner", "session", session, "started"]) => done(self.start(&SessionId((*session).to_owned()), now)),
+            ("GET", ["_runner", "session", session, "job"]) => {
+                match self.poll(&SessionId((*session).to_owned()), now) {
+                    Ok(Some(job)) => self.given(job),
+                    Ok(None) => Answer::empty(204),
+                    Err(interrupted) => words(interrupted),
+                }
+            }
+            ("POST", ["_runner", "session", session, "started"]) => {
+                done(self.start(&SessionId((*session).to_owned()), now))
+            }
             ("POST", ["_runner", "session", session, "step"]) => {
                 let name = request.read::<StepDone>().ok().and_then(|step| step.name);
                 let name = name.unwrap_or_else(|| "Run".to_owned());
                 done(self.step(&SessionId((*session).to_owned()), &name, now))
             }
-            ("POST", ["_runner", "session", session, "heartbeat"]) => done(self.heartbeat(&SessionId((*session).to_owned()), now)),
-            ("POST", ["_runner", "session", session, "completed"]) => match conclusion(&request.body) {
-                Ok(conclusion) => {
-                    let done_with = self.complete(&SessionId((*session).to_owned()), conclusion, now);
-                    done(done_with)
+            ("POST", ["_runner", "session", session, "heartbeat"]) => {
+                done(self.heartbeat(&SessionId((*session).to_owned()), now))
+            }
+            ("POST", ["_runner", "session", session, "completed"]) => {
+                match conclusion(&request.body) {
+                    Ok(conclusion) => {
+                        let done_with =
+                            self.complete(&SessionId((*session).to_owned()), conclusion, now);
+                        done(done_with)
+                    }
+                    Err(answer) => *answer,
                 }
-                Err(answer) => *answer,
-            },
-            ("DELETE", ["_runner", "session", session]) => done(self.close_session(&SessionId((*session).to_owned()), now)),
+            }
+            ("DELETE", ["_runner", "session", session]) => {
+                done(self.close_session(&SessionId((*session).to_owned()), now))
+            }
             _ => Answer::not_found(),
         }
     }
@@ -93,21 +107,32 @@ impl Model {
         match self.open_session(&registration, now) {
             Ok((session, id)) => {
                 let name = self.runner(id).map(|runner| runner.name.clone());
-                Answer::json(201, json!({ "session": session.0, "runner_id": id, "runner_name": name }))
+                Answer::json(
+                    201,
+                    json!({ "session": session.0, "runner_id": id, "runner_name": name }),
+                )
             }
             Err(OpenError::NotARegistration) => Answer::message(400, "This is not a registration."),
-            Err(OpenError::Conflict) => Answer::message(409, "A session for this runner already exists."),
-            Err(OpenError::Deleted) => {
-                Answer::message(404, "The runner registration has been deleted from the server, please re-configure.")
+            Err(OpenError::Conflict) => {
+                Answer::message(409, "A session for this runner already exists.")
             }
+            Err(OpenError::Deleted) => Answer::message(
+                404,
+                "The runner registration has been deleted from the server, please re-configure.",
+            ),
         }
     }
 
     /// A job as its runner gets it: what to do, and the environment of hook and steps.
     fn given(&self, id: JobId) -> Answer {
-        let Some(job) = self.job(id) else { return Answer::empty(204) };
+        let Some(job) = self.job(id) else {
+            return Answer::empty(204);
+        };
         let full_name = self.accounts.full_name(job.repository);
-        let owner = self.accounts.repository(job.repository).and_then(|one| self.accounts.account(one.owner));
+        let owner = self
+            .accounts
+            .repository(job.repository)
+            .and_then(|one| self.accounts.account(one.owner));
         let run = self.jobs.run(job.run);
         let reference = run.map(|run| format!("refs/heads/{}", run.branch));
         Answer::json(

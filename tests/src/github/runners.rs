@@ -94,14 +94,21 @@ impl Runner {
     /// Connected, without a job, and fit for one.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.removed.is_none() && self.job.is_none() && !self.too_old && matches!(self.presence, Presence::Online { .. })
+        self.removed.is_none()
+            && self.job.is_none()
+            && !self.too_old
+            && matches!(self.presence, Presence::Online { .. })
     }
 
-    /// Whether it has every one of these labels, compared without case (GitHub docs, using labels). No labels at all
-    /// are covered by no one: such a job names a group.
+    /// Whether it has every one of these labels, compared without case (GitHub docs, using labels).
+    /// No labels at all are covered by no one: such a job names a group.
     #[must_use]
     pub fn covers(&self, labels: &[String]) -> bool {
-        labels.iter().all(|label| self.labels.iter().any(|own| own.to_lowercase() == label.to_lowercase()))
+        labels.iter().all(|label| {
+            self.labels
+                .iter()
+                .any(|own| own.to_lowercase() == label.to_lowercase())
+        })
     }
 }
 
@@ -135,7 +142,10 @@ impl Runners {
     /// None of them, but the ids go on.
     #[must_use]
     pub fn cleared(&self) -> Self {
-        Self { last: self.last, ..Self::default() }
+        Self {
+            last: self.last,
+            ..Self::default()
+        }
     }
 
     /// An id no one had before.
@@ -199,7 +209,8 @@ impl Runners {
     /// The registered runner of this name in this scope; names are compared without case.
     #[must_use]
     pub fn named(&self, scope: Scope, name: &str) -> Option<&Runner> {
-        self.live().find(|runner| runner.scope == scope && runner.name.eq_ignore_ascii_case(name))
+        self.live()
+            .find(|runner| runner.scope == scope && runner.name.eq_ignore_ascii_case(name))
     }
 
     /// The runner behind a session.
@@ -213,7 +224,10 @@ impl Runners {
         self.touch(id);
         if let Some(runner) = self.all.get_mut(&id) {
             runner.session = Some(session.clone());
-            runner.presence = Presence::Online { seen: now, idle_since: now };
+            runner.presence = Presence::Online {
+                seen: now,
+                idle_since: now,
+            };
             self.sessions.insert(session, id);
         }
     }
@@ -221,7 +235,11 @@ impl Runners {
     /// Removes a runner's registration; its story stays.
     pub fn remove(&mut self, id: RunnerId, why: Removal, now: Timestamp) {
         self.touch(id);
-        if let Some(runner) = self.all.get_mut(&id).filter(|runner| runner.removed.is_none()) {
+        if let Some(runner) = self
+            .all
+            .get_mut(&id)
+            .filter(|runner| runner.removed.is_none())
+        {
             runner.removed = Some((now, why));
             runner.presence = Presence::Offline { since: now };
             self.live.remove(&id);
@@ -238,7 +256,11 @@ impl Runners {
         let lines: Vec<_> = self
             .live()
             .filter(|runner| runner.scope == scope)
-            .map(|runner| Listed { id: runner.id, online: matches!(runner.presence, Presence::Online { .. }), busy: runner.job.is_some() })
+            .map(|runner| Listed {
+                id: runner.id,
+                online: matches!(runner.presence, Presence::Online { .. }),
+                busy: runner.job.is_some(),
+            })
             .collect();
         self.cached.insert(scope, (now, lines.clone()));
         lines

@@ -19,7 +19,8 @@ use tokio::task::JoinHandle;
 /// How long the worker sleeps at most: what changes meanwhile wakes it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
-/// Deliveries on their way at once. GitHub paces a burst, too; without this, the local stack would start a process for each.
+/// Deliveries on their way at once. GitHub paces a burst, too; without this, the local stack would
+/// start a process for each.
 const ON_THEIR_WAY: usize = 20;
 
 /// The model and what tells that it changed.
@@ -62,7 +63,9 @@ impl Server {
     /// # Errors
     /// When the address is taken, or no key can be made.
     pub async fn start(listen: SocketAddr, seed: u64, log: bool) -> anyhow::Result<Self> {
-        let key = tokio::task::spawn_blocking(KeyPair::generate).await.context("make the App's key")??;
+        let key = tokio::task::spawn_blocking(KeyPair::generate)
+            .await
+            .context("make the App's key")??;
         Self::start_with(listen, seed, log, &key).await
     }
 
@@ -70,19 +73,40 @@ impl Server {
     ///
     /// # Errors
     /// When the address is taken.
-    pub async fn start_with(listen: SocketAddr, seed: u64, log: bool, key: &KeyPair) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(listen).await.with_context(|| format!("listen on {listen}"))?;
-        let url = format!("http://{}", listener.local_addr().context("learn the port")?);
+    pub async fn start_with(
+        listen: SocketAddr,
+        seed: u64,
+        log: bool,
+        key: &KeyPair,
+    ) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(listen)
+            .await
+            .with_context(|| format!("listen on {listen}"))?;
+        let url = format!(
+            "http://{}",
+            listener.local_addr().context("learn the port")?
+        );
         let model = Model::new(&url, key, seed, Timestamp::now());
-        let shared = Arc::new(Shared { model: Mutex::new(model), due: Notify::new(), changed: Notify::new(), log });
-        let router = Router::new().fallback(requests::answer).with_state(Arc::clone(&shared));
+        let shared = Arc::new(Shared {
+            model: Mutex::new(model),
+            due: Notify::new(),
+            changed: Notify::new(),
+            log,
+        });
+        let router = Router::new()
+            .fallback(requests::answer)
+            .with_state(Arc::clone(&shared));
         let serving = tokio::spawn(async move {
             // It ends with the task that it runs in.
             let _ = axum::serve(listener, router).await;
         });
         let client = deliver::client().context("make the client that delivers")?;
         let working = tokio::spawn(work(Arc::clone(&shared), client));
-        Ok(Self { url, shared, tasks: vec![serving, working] })
+        Ok(Self {
+            url,
+            shared,
+            tasks: vec![serving, working],
+        })
     }
 
     /// Looks at the model, or changes it, between two requests.
@@ -122,7 +146,9 @@ async fn work(shared: Arc<Shared>, client: reqwest::Client) {
                 shared.model().settle(id, outcome);
             });
         }
-        let sleep = next.map_or(LONGEST_SLEEP, |at| Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO));
+        let sleep = next.map_or(LONGEST_SLEEP, |at| {
+            Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO)
+        });
         // At least a moment: a deadline that cannot be met must not spin.
         let sleep = sleep.clamp(Duration::from_millis(5), LONGEST_SLEEP);
         let _ = tokio::time::timeout(sleep, shared.due.notified()).await;

@@ -13,14 +13,15 @@ pub struct Settings {
     /// A job that its runner does not begin within this time is queued again: 60 s
     /// (GitHub docs, self-hosted runners, "routing precedence").
     pub pickup: f64,
-    /// A runner that is silent for this long is offline, and the job it runs has failed. GitHub gives a busy one about
-    /// 10 minutes; the local stack has less patience.
+    /// A runner that is silent for this long is offline, and the job it runs has failed. GitHub
+    /// gives a busy one about 10 minutes; the local stack has less patience.
     pub lost_after: f64,
     /// A queued job is cancelled after 24 h (GitHub docs, Actions limits).
     pub queue_limit: f64,
     /// A cancelled job whose runner does not end it is ended by GitHub after 5 minutes.
     pub cancel_grace: f64,
-    /// An ephemeral runner that is offline this long is removed: 1 day (GitHub docs, communicating with runners).
+    /// An ephemeral runner that is offline this long is removed: 1 day (GitHub docs, communicating
+    /// with runners).
     pub offline_limit: f64,
     /// Lists of runners may be this old: 60 s (seen by actions-runner-controller).
     pub list_cache: f64,
@@ -28,14 +29,17 @@ pub struct Settings {
     pub token_life: f64,
     /// Deliveries older than 3 days cannot be sent again (GitHub docs, redelivering webhooks).
     pub redelivery_limit: f64,
-    /// An attempt at a delivery gets into the list up to so many seconds after its end, under the time of its end.
+    /// An attempt at a delivery gets into the list up to so many seconds after its end, under the
+    /// time of its end.
     pub listed_late: f64,
-    /// How long the code of a manifest is good: 1 h (GitHub docs, registering a GitHub App from a manifest).
+    /// How long the code of a manifest is good: 1 h (GitHub docs, registering a GitHub App from a
+    /// manifest).
     pub manifest_code_life: f64,
-    /// Requests an installation may make in an hour: at least 5,000 (GitHub docs, REST rate limits).
+    /// Requests an installation may make in an hour: at least 5,000 (GitHub docs, REST rate
+    /// limits).
     pub primary_per_hour: u32,
-    /// Points an installation may spend in a minute, 1 for a GET, 5 for anything else: 900 (GitHub docs, secondary
-    /// rate limits).
+    /// Points an installation may spend in a minute, 1 for a GET, 5 for anything else: 900 (GitHub
+    /// docs, secondary rate limits).
     pub points_per_minute: u32,
 }
 

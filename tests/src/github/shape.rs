@@ -1,5 +1,5 @@
-//! What GitHub's answers and payloads look like. The shapes follow GitHub's published OpenAPI description, which a test
-//! holds them to.
+//! What GitHub's answers and payloads look like. The shapes follow GitHub's published OpenAPI
+//! description, which a test holds them to.
 
 pub mod account;
 pub mod delivery;
@@ -26,7 +26,11 @@ impl Urls {
     #[must_use]
     pub fn new(url: &str) -> Self {
         let html = url.trim_end_matches('/').to_owned();
-        let api = if html == "https://github.com" { "https://api.github.com".to_owned() } else { format!("{html}/api/v3") };
+        let api = if html == "https://github.com" {
+            "https://api.github.com".to_owned()
+        } else {
+            format!("{html}/api/v3")
+        };
         Self { api, html }
     }
 }

@@ -1,7 +1,7 @@
 //! How GitHub signs a delivery: HMAC-SHA256 over the raw bytes of the body, as lower-case hex.
 //!
-//! Written without the product's code, so that the two check each other. Source: GitHub's page on validating webhook
-//! deliveries, whose example is a test here.
+//! Written without the product's code, so that the two check each other. Source: GitHub's page on
+//! validating webhook deliveries, whose example is a test here.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -18,10 +18,12 @@ pub fn sign(secret: &str, body: &[u8]) -> String {
     mac.map_or_else(
         |_| String::new(),
         |bytes| {
-            bytes.iter().fold(String::from("sha256="), |mut text, byte| {
-                let _ = write!(text, "{byte:02x}");
-                text
-            })
+            bytes
+                .iter()
+                .fold(String::from("sha256="), |mut text, byte| {
+                    let _ = write!(text, "{byte:02x}");
+                    text
+                })
         },
     )
 }

@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How many repositories one request may name: 500 (GitHub's OpenAPI description).
 const MOST_REPOSITORIES: usize = 500;
 
-/// Random bytes that stand for the signature: makes the whole about as long as a real one, 520 characters.
+/// Random bytes that stand for the signature: makes the whole about as long as a real one, 520
+/// characters.
 const SIGNATURE_BYTES: usize = 256;
 
 /// What a token may do.
@@ -32,13 +33,17 @@ impl Grant {
     /// Whether it allows `level` on `permission`.
     #[must_use]
     pub fn allows(&self, permission: &str, level: Level) -> bool {
-        self.permissions.get(permission).is_some_and(|granted| *granted >= level)
+        self.permissions
+            .get(permission)
+            .is_some_and(|granted| *granted >= level)
     }
 
     /// Whether it covers a repository that its installation covers.
     #[must_use]
     pub fn covers(&self, repository: RepositoryId) -> bool {
-        self.repositories.as_ref().is_none_or(|some| some.contains(&repository))
+        self.repositories
+            .as_ref()
+            .is_none_or(|some| some.contains(&repository))
     }
 }
 
@@ -69,7 +74,9 @@ impl Denied {
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
-            Self::Repository => "There is at least one repository that does not exist or is not accessible to the parent installation.",
+            Self::Repository => {
+                "There is at least one repository that does not exist or is not accessible to the parent installation."
+            }
             Self::Permission => "The permissions requested are not granted to this installation.",
             Self::TooMany => "Too many repositories: at most 500 can be named.",
         }
@@ -87,12 +94,22 @@ impl Tokens {
     ///
     /// # Errors
     /// When it asks for more than the installation has.
-    pub fn narrow(accounts: &Accounts, installation: &Installation, narrowing: &Narrowing, expires_at: Timestamp) -> Result<Grant, Denied> {
+    pub fn narrow(
+        accounts: &Accounts,
+        installation: &Installation,
+        narrowing: &Narrowing,
+        expires_at: Timestamp,
+    ) -> Result<Grant, Denied> {
         let repositories = repositories(accounts, installation, narrowing)?;
         let mut permissions = match &narrowing.permissions {
             None => installation.permissions.clone(),
             Some(wanted) => {
-                let has = |(name, level): (&String, &Level)| installation.permissions.get(name).is_some_and(|granted| granted >= level);
+                let has = |(name, level): (&String, &Level)| {
+                    installation
+                        .permissions
+                        .get(name)
+                        .is_some_and(|granted| granted >= level)
+                };
                 if wanted.is_empty() || !wanted.iter().all(has) {
                     return Err(Denied::Permission);
                 }
@@ -100,16 +117,27 @@ impl Tokens {
             }
         };
         // GitHub adds the right to see that a repository exists.
-        permissions.entry("metadata".to_owned()).or_insert(Level::Read);
-        Ok(Grant { installation: installation.id, repositories, permissions, expires_at })
+        permissions
+            .entry("metadata".to_owned())
+            .or_insert(Level::Read);
+        Ok(Grant {
+            installation: installation.id,
+            repositories,
+            permissions,
+            expires_at,
+        })
     }
 
-    /// Hands out a token: the stateless form, `ghs_<app id>_<JWT>`, some 520 characters (GitHub changelog,
-    /// 2026-05-15). No one may expect the 40 characters of old.
+    /// Hands out a token: the stateless form, `ghs_<app id>_<JWT>`, some 520 characters (GitHub
+    /// changelog, 2026-05-15). No one may expect the 40 characters of old.
     pub fn issue(&mut self, app_id: i64, grant: Grant, chance: &mut Chance) -> String {
         let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256","typ":"JWT"}"#);
-        let claims =
-            format!(r#"{{"iss":"github","inst":{},"exp":{},"jti":"{}"}}"#, grant.installation, grant.expires_at.as_second(), chance.guid());
+        let claims = format!(
+            r#"{{"iss":"github","inst":{},"exp":{},"jti":"{}"}}"#,
+            grant.installation,
+            grant.expires_at.as_second(),
+            chance.guid()
+        );
         let claims = URL_SAFE_NO_PAD.encode(claims);
         let signature = URL_SAFE_NO_PAD.encode(chance.bytes(SIGNATURE_BYTES));
         let token = format!("ghs_{app_id}_{header}.{claims}.{signature}");
@@ -120,7 +148,9 @@ impl Tokens {
     /// What a token may do, while it lives.
     #[must_use]
     pub fn grant(&self, token: &str, now: Timestamp) -> Option<&Grant> {
-        self.grants.get(token).filter(|grant| grant.expires_at > now)
+        self.grants
+            .get(token)
+            .filter(|grant| grant.expires_at > now)
     }
 
     /// Ends every token, as if an hour had gone by.
@@ -130,7 +160,11 @@ impl Tokens {
 }
 
 /// The repositories that a request names, all of them within the installation.
-fn repositories(accounts: &Accounts, installation: &Installation, narrowing: &Narrowing) -> Result<Option<BTreeSet<RepositoryId>>, Denied> {
+fn repositories(
+    accounts: &Accounts,
+    installation: &Installation,
+    narrowing: &Narrowing,
+) -> Result<Option<BTreeSet<RepositoryId>>, Denied> {
     let names = narrowing.repositories.as_deref().unwrap_or_default();
     let ids = narrowing.repository_ids.as_deref().unwrap_or_default();
     if names.is_empty() && ids.is_empty() {
@@ -139,8 +173,17 @@ fn repositories(accounts: &Accounts, installation: &Installation, narrowing: &Na
     if names.len() + ids.len() > MOST_REPOSITORIES {
         return Err(Denied::TooMany);
     }
-    let own: Vec<_> = accounts.repositories().filter(|one| one.owner == installation.account && one.installed).collect();
-    let by_name = names.iter().map(|name| own.iter().find(|one| one.name.eq_ignore_ascii_case(name)));
+    let own: Vec<_> = accounts
+        .repositories()
+        .filter(|one| one.owner == installation.account && one.installed)
+        .collect();
+    let by_name = names
+        .iter()
+        .map(|name| own.iter().find(|one| one.name.eq_ignore_ascii_case(name)));
     let by_id = ids.iter().map(|id| own.iter().find(|one| one.id.0 == *id));
-    by_name.chain(by_id).map(|found| found.map(|one| one.id).ok_or(Denied::Repository)).collect::<Result<_, _>>().map(Some)
+    by_name
+        .chain(by_id)
+        .map(|found| found.map(|one| one.id).ok_or(Denied::Repository))
+        .collect::<Result<_, _>>()
+        .map(Some)
 }

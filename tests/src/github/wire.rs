@@ -1,4 +1,5 @@
-//! A request and its answer without a network: what the HTTP server hands to the model and gets back.
+//! A request and its answer without a network: what the HTTP server hands to the model and gets
+//! back.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -27,13 +28,18 @@ impl Request {
     /// A request without query, headers and body.
     #[must_use]
     pub fn new(method: &str, path: &str) -> Self {
-        Self { method: method.to_owned(), path: path.to_owned(), ..Self::default() }
+        Self {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            ..Self::default()
+        }
     }
 
     /// With a header; the name is lowered.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers.insert(name.to_ascii_lowercase(), value.to_owned());
+        self.headers
+            .insert(name.to_ascii_lowercase(), value.to_owned());
         self
     }
 
@@ -47,7 +53,10 @@ impl Request {
     /// The path's parts.
     #[must_use]
     pub fn segments(&self) -> Vec<&str> {
-        self.path.split('/').filter(|part| !part.is_empty()).collect()
+        self.path
+            .split('/')
+            .filter(|part| !part.is_empty())
+            .collect()
     }
 
     /// A field of the query as a number, if it is one.
@@ -61,7 +70,11 @@ impl Request {
     /// # Errors
     /// What is wrong with it, in words.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, String> {
-        let body: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
+        let body: &[u8] = if self.body.is_empty() {
+            b"{}"
+        } else {
+            &self.body
+        };
         serde_json::from_slice(body).map_err(|error| error.to_string())
     }
 }
@@ -85,25 +98,43 @@ impl Answer {
     /// A JSON answer.
     #[must_use]
     pub fn json(status: u16, body: Value) -> Self {
-        Self { status, headers: Vec::new(), body: Some(body), html: None, delay: Duration::ZERO }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Some(body),
+            html: None,
+            delay: Duration::ZERO,
+        }
     }
 
     /// An answer without a body.
     #[must_use]
     pub fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: None, html: None, delay: Duration::ZERO }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: None,
+            html: None,
+            delay: Duration::ZERO,
+        }
     }
 
     /// A page for people.
     #[must_use]
     pub fn page(status: u16, html: String) -> Self {
-        Self { html: Some(html), ..Self::empty(status) }
+        Self {
+            html: Some(html),
+            ..Self::empty(status)
+        }
     }
 
     /// An error as GitHub words it.
     #[must_use]
     pub fn message(status: u16, message: &str) -> Self {
-        Self::json(status, json!({ "message": message, "documentation_url": DOCUMENTATION, "status": status.to_string() }))
+        Self::json(
+            status,
+            json!({ "message": message, "documentation_url": DOCUMENTATION, "status": status.to_string() }),
+        )
     }
 
     /// GitHub's answer to what is not there, or may not be seen.
@@ -119,12 +150,19 @@ impl Answer {
         self
     }
 
-    /// The body as `NAME=value` lines for callers without a JSON parser: names in capitals, lists joined by commas,
-    /// line breaks as spaces.
+    /// The body as `NAME=value` lines for callers without a JSON parser: names in capitals, lists
+    /// joined by commas, line breaks as spaces.
     #[must_use]
     pub fn lines(&self) -> String {
-        let Some(Value::Object(fields)) = &self.body else { return String::new() };
-        fields.iter().filter_map(|(name, value)| Some(format!("{}={}\n", name.to_ascii_uppercase(), plain(value)?))).collect()
+        let Some(Value::Object(fields)) = &self.body else {
+            return String::new();
+        };
+        fields
+            .iter()
+            .filter_map(|(name, value)| {
+                Some(format!("{}={}\n", name.to_ascii_uppercase(), plain(value)?))
+            })
+            .collect()
     }
 }
 

@@ -42,7 +42,13 @@ impl LedgerView {
     /// The table of this stack.
     #[must_use]
     pub fn new(stack: &Stack) -> Self {
-        let key = Credentials::new(&stack.access_key, &stack.access_key, None, None, "local stack");
+        let key = Credentials::new(
+            &stack.access_key,
+            &stack.access_key,
+            None,
+            None,
+            "local stack",
+        );
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(stack.region.clone()))
@@ -50,7 +56,10 @@ impl LedgerView {
             .credentials_provider(key)
             .http_client(aws_smithy_http_client::Builder::new().build_http())
             .build();
-        Self { client: Client::from_conf(config), table: stack.table.clone() }
+        Self {
+            client: Client::from_conf(config),
+            table: stack.table.clone(),
+        }
     }
 
     /// What it reads with.
@@ -65,12 +74,29 @@ impl LedgerView {
     /// If it cannot be read, or holds an item of another form.
     pub async fn snapshot(&self) -> Result<Snapshot> {
         let mut snapshot = Snapshot::default();
-        let mut pages = self.client.scan().table_name(&self.table).consistent_read(true).into_paginator().send();
+        let mut pages = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .into_paginator()
+            .send();
         while let Some(page) = pages.next().await {
             for item in page.context("scan the ledger")?.items.unwrap_or_default() {
-                let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
-                let key = Key { pk: text("pk"), sk: text("sk") };
-                let kind = (key.pk.split('#').next().unwrap_or_default(), key.sk.split('#').next().unwrap_or_default());
+                let text = |name: &str| {
+                    item.get(name)
+                        .and_then(|value| value.as_s().ok())
+                        .cloned()
+                        .unwrap_or_default()
+                };
+                let key = Key {
+                    pk: text("pk"),
+                    sk: text("sk"),
+                };
+                let kind = (
+                    key.pk.split('#').next().unwrap_or_default(),
+                    key.sk.split('#').next().unwrap_or_default(),
+                );
                 match kind {
                     ("pool", "job") => snapshot.waiting.push(read(&key, item)?),
                     ("pool", "runner") => snapshot.open.push(read(&key, item)?),

@@ -3,10 +3,13 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use mayfly_ledger::store::Item;
 
-/// Bytes of an item: attribute names and values. Source: DynamoDB developer guide, "Item sizes and formats".
+/// Bytes of an item: attribute names and values. Source: DynamoDB developer guide, "Item sizes and
+/// formats".
 #[must_use]
 pub fn item_bytes(item: &Item) -> usize {
-    item.iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
+    item.iter()
+        .map(|(name, value)| name.len() + value_bytes(value))
+        .sum()
 }
 
 fn value_bytes(value: &AttributeValue) -> usize {
@@ -17,8 +20,18 @@ fn value_bytes(value: &AttributeValue) -> usize {
         AttributeValue::Ss(texts) => texts.iter().map(String::len).sum(),
         AttributeValue::Ns(numbers) => numbers.iter().map(|number| number_bytes(number)).sum(),
         // Lists and maps cost 3 bytes, and one more for each member.
-        AttributeValue::L(values) => 3 + values.iter().map(|value| 1 + value_bytes(value)).sum::<usize>(),
-        AttributeValue::M(members) => 3 + members.iter().map(|(name, value)| 1 + name.len() + value_bytes(value)).sum::<usize>(),
+        AttributeValue::L(values) => {
+            3 + values
+                .iter()
+                .map(|value| 1 + value_bytes(value))
+                .sum::<usize>()
+        }
+        AttributeValue::M(members) => {
+            3 + members
+                .iter()
+                .map(|(name, value)| 1 + name.len() + value_bytes(value))
+                .sum::<usize>()
+        }
         _ => 1,
     }
 }
@@ -29,7 +42,8 @@ fn number_bytes(number: &str) -> usize {
     digits.div_ceil(2) + 1 + usize::from(number.starts_with('-'))
 }
 
-/// Units of a strongly consistent read of so many bytes: one for each 4 KB begun. Reading nothing costs one, too.
+/// Units of a strongly consistent read of so many bytes: one for each 4 KB begun. Reading nothing
+/// costs one, too.
 pub(super) fn read_units(bytes: usize) -> u64 {
     units(bytes, 4096)
 }

@@ -88,7 +88,8 @@ impl Counts {
         }
     }
 
-    /// Read units of one partition key. A partition has 3,000 a second, however much the table has. Source: DynamoDB developer guide, partition key design.
+    /// Read units of one partition key. A partition has 3,000 a second, however much the table has.
+    /// Source: DynamoDB developer guide, partition key design.
     #[must_use]
     pub fn read_of(&self, partition: &str) -> u64 {
         self.partitions.get(partition).copied().unwrap_or_default()
@@ -96,13 +97,18 @@ impl Counts {
 
     /// Every caller's operations.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Operation, Count)> {
-        self.calls.iter().map(|((who, operation), count)| (&**who, *operation, *count))
+        self.calls
+            .iter()
+            .map(|((who, operation), count)| (&**who, *operation, *count))
     }
 
     /// How often an operation was called by anyone.
     #[must_use]
     pub fn calls(&self, operation: Operation) -> u64 {
-        self.iter().filter(|(_, which, _)| *which == operation).map(|(_, _, count)| count.calls).sum()
+        self.iter()
+            .filter(|(_, which, _)| *which == operation)
+            .map(|(_, _, count)| count.calls)
+            .sum()
     }
 
     /// How often anyone was refused.

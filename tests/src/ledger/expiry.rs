@@ -35,7 +35,10 @@ mod tests {
     const NOW: i64 = 1_795_356_000;
 
     fn key(number: usize) -> Key {
-        Key { pk: "sweeper".to_owned(), sk: format!("delivery#{number}") }
+        Key {
+            pk: "sweeper".to_owned(),
+            sk: format!("delivery#{number}"),
+        }
     }
 
     fn expires(at: i64) -> Item {
@@ -43,15 +46,22 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_item_is_seen_until_it_is_dropped_some_time_later_and_one_that_was_renewed_stays() {
+    fn an_expired_item_is_seen_until_it_is_dropped_some_time_later_and_one_that_was_renewed_stays()
+    {
         let mut table = Table::default();
         for number in 0..100 {
-            table.write(Write::Put(key(number), expires(NOW), Expect::Any)).unwrap();
+            table
+                .write(Write::Put(key(number), expires(NOW), Expect::Any))
+                .unwrap();
         }
-        table.write(Write::Put(key(7), expires(NOW + 1_000_000), Expect::Any)).unwrap();
+        table
+            .write(Write::Put(key(7), expires(NOW + 1_000_000), Expect::Any))
+            .unwrap();
         let mut left = |now: i64| {
             table.drop_expired(now);
-            (0..100).filter(|number| table.get(&key(*number), false).is_some()).count()
+            (0..100)
+                .filter(|number| table.get(&key(*number), false).is_some())
+                .count()
         };
         assert_eq!(left(NOW), 100);
         let soon = left(NOW + 600);

@@ -16,8 +16,9 @@ pub enum When {
 pub enum What {
     /// A `StoreError`.
     Fails,
-    /// A conflict. After the work it is what happens to a plain write whose answer got lost: the SDK repeats it, and it meets itself. (A
-    /// transaction's repetition carries a token and succeeds.)
+    /// A conflict. After the work it is what happens to a plain write whose answer got lost: the
+    /// SDK repeats it, and it meets itself. (A transaction's repetition carries a token and
+    /// succeeds.)
     Conflicts,
     /// It never answers: its caller is killed there.
     Hangs,
@@ -46,25 +47,42 @@ impl Fault {
     /// The next call goes wrong.
     #[must_use]
     pub fn once(when: When, what: What) -> Self {
-        Self { who: None, operation: None, key: None, when, what, after: 0, times: 1 }
+        Self {
+            who: None,
+            operation: None,
+            key: None,
+            when,
+            what,
+            after: 0,
+            times: 1,
+        }
     }
 
     /// The same for one caller.
     #[must_use]
     pub fn of(self, who: &str) -> Self {
-        Self { who: Some(who.to_owned()), ..self }
+        Self {
+            who: Some(who.to_owned()),
+            ..self
+        }
     }
 
     /// The same for one operation.
     #[must_use]
     pub fn on(self, operation: Operation) -> Self {
-        Self { operation: Some(operation), ..self }
+        Self {
+            operation: Some(operation),
+            ..self
+        }
     }
 
     /// The same for calls about keys with this in their text.
     #[must_use]
     pub fn about(self, key: &str) -> Self {
-        Self { key: Some(key.to_owned()), ..self }
+        Self {
+            key: Some(key.to_owned()),
+            ..self
+        }
     }
 
     /// The same after so many have passed.
@@ -87,8 +105,15 @@ impl Fault {
 }
 
 /// The first fault that strikes this call; it counts as used.
-pub(super) fn strike(faults: &mut Vec<Fault>, who: &str, operation: Operation, keys: &str) -> Option<(When, What)> {
-    let fault = faults.iter_mut().find(|fault| fault.befalls(who, operation, keys))?;
+pub(super) fn strike(
+    faults: &mut Vec<Fault>,
+    who: &str,
+    operation: Operation,
+    keys: &str,
+) -> Option<(When, What)> {
+    let fault = faults
+        .iter_mut()
+        .find(|fault| fault.befalls(who, operation, keys))?;
     if fault.after > 0 {
         fault.after -= 1;
         return None;

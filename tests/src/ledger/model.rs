@@ -20,9 +20,11 @@ use super::throughput::{Now, Partitions, Throughput};
 pub struct DynamoQuirks {
     /// Most items on a page of a query.
     pub page: Option<usize>,
-    /// `get`, too, sees a transaction item by item. More than DynamoDB's guide allows it to do; shows what rests on that promise.
+    /// `get`, too, sees a transaction item by item. More than DynamoDB's guide allows it to do;
+    /// shows what rests on that promise.
     pub gets_item_by_item: bool,
-    /// Whose transactions let so many steps pass from one item that they show to the next, besides the one that there always is.
+    /// Whose transactions let so many steps pass from one item that they show to the next, besides
+    /// the one that there always is.
     pub lingers: Option<(&'static str, u32)>,
 }
 
@@ -68,7 +70,8 @@ impl Model {
         Self::paced(0, at_once())
     }
 
-    /// An empty table. In which order and how fast the items of a transaction become visible is drawn from `seed`.
+    /// An empty table. In which order and how fast the items of a transaction become visible is
+    /// drawn from `seed`.
     #[must_use]
     pub fn paced(seed: u64, pace: Pace) -> Self {
         let state = State {
@@ -81,7 +84,12 @@ impl Model {
             partitions: None,
             now: None,
         };
-        Self { state: Arc::new(Mutex::new(state)), pace, released: Arc::default(), reached: Arc::default() }
+        Self {
+            state: Arc::new(Mutex::new(state)),
+            pace,
+            released: Arc::default(),
+            reached: Arc::default(),
+        }
     }
 
     /// Waits as long as one step takes.
@@ -110,7 +118,8 @@ impl Model {
         self.state().unkindness = unkindness;
     }
 
-    /// From now on a partition key gives no more than this a second, and what has expired is dropped some time later, by this clock.
+    /// From now on a partition key gives no more than this a second, and what has expired is
+    /// dropped some time later, by this clock.
     pub fn gives(&self, throughput: Throughput, now: Now) {
         let mut state = self.state();
         state.partitions = Some(Partitions::new(throughput, Now::clone(&now)));
@@ -127,7 +136,10 @@ impl Model {
     /// How often a partition gave no more.
     #[must_use]
     pub fn throttled(&self) -> u64 {
-        self.state().partitions.as_ref().map_or(0, |partitions| partitions.throttled)
+        self.state()
+            .partitions
+            .as_ref()
+            .map_or(0, |partitions| partitions.throttled)
     }
 
     /// Puts a fault in force.
@@ -135,13 +147,15 @@ impl Model {
         self.state().faults.push(fault);
     }
 
-    /// Takes all faults back. True if one had not struck yet: then the test did not test what it meant to.
+    /// Takes all faults back. True if one had not struck yet: then the test did not test what it
+    /// meant to.
     pub fn clear_faults(&self) -> bool {
         !std::mem::take(&mut self.state().faults).is_empty()
     }
 
-    /// The next transaction (of `who`, if named) stops when it is decided: queries see those of its items for which `shows` holds, and no more until
-    /// [`Model::release`]. [`Model::held`] tells when it is there.
+    /// The next transaction (of `who`, if named) stops when it is decided: queries see those of its
+    /// items for which `shows` holds, and no more until [`Model::release`]. [`Model::held`] tells
+    /// when it is there.
     pub fn hold(&self, who: Option<&str>, shows: impl Fn(&Key) -> bool + Send + 'static) {
         self.state().hold = Some((who.map(str::to_owned), Box::new(shows)));
     }

@@ -5,7 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-/// Waits for one step, by a draw that says how long. Anyone who drives the model decides what long is.
+/// Waits for one step, by a draw that says how long. Anyone who drives the model decides what long
+/// is.
 pub type Pace = Arc<dyn Fn(u64) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// No step takes any time: calls follow each other.

@@ -16,7 +16,8 @@ use super::model::{Model, State};
 use super::table::TransactionId;
 use super::throughput::Way;
 
-/// Attempts of the SDK at what is throttled, and its first pause, which doubles and is drawn from (`mayfly_config::aws`).
+/// Attempts of the SDK at what is throttled, and its first pause, which doubles and is drawn from
+/// (`mayfly_config::aws`).
 const ATTEMPTS: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
@@ -27,8 +28,8 @@ pub struct Handle {
     who: Arc<str>,
 }
 
-/// A transaction under way. Dropped half-way (its caller was killed) it is carried out all the same: it is decided. At once: who wants it to go on at
-/// its own pace does not drop it.
+/// A transaction under way. Dropped half-way (its caller was killed) it is carried out all the
+/// same: it is decided. At once: who wants it to go on at its own pace does not drop it.
 struct UnderWay<'a> {
     model: &'a Model,
     id: TransactionId,
@@ -44,7 +45,10 @@ impl Handle {
     /// The table as a caller of this name has it.
     #[must_use]
     pub fn new(model: Model, who: &str) -> Self {
-        Self { model, who: who.into() }
+        Self {
+            model,
+            who: who.into(),
+        }
     }
 
     /// The table behind it.
@@ -53,7 +57,8 @@ impl Handle {
         &self.model
     }
 
-    /// Counts a call, and lets faults have their way before its work; a fault that strikes after it is given back.
+    /// Counts a call, and lets faults have their way before its work; a fault that strikes after it
+    /// is given back.
     async fn called(&self, operation: Operation, keys: &str) -> Result<Option<What>, CommitError> {
         let struck = {
             let mut state = self.model.state();
@@ -91,17 +96,25 @@ impl Handle {
         }
     }
 
-    /// Waits until these partitions give something, for as long as the SDK tries. A transaction is not tried again: the SDK takes its cancellation for an
-    /// answer.
+    /// Waits until these partitions give something, for as long as the SDK tries. A transaction is
+    /// not tried again: the SDK takes its cancellation for an answer.
     async fn let_in(&self, operation: Operation, keys: &[&str]) -> Result<(), StoreError> {
-        let reads = matches!(operation, Operation::GetItem | Operation::Query | Operation::TransactGetItems);
+        let reads = matches!(
+            operation,
+            Operation::GetItem | Operation::Query | Operation::TransactGetItems
+        );
         let way = if reads { Way::Read } else { Way::Write };
-        let transaction = matches!(operation, Operation::TransactGetItems | Operation::TransactWriteItems);
+        let transaction = matches!(
+            operation,
+            Operation::TransactGetItems | Operation::TransactWriteItems
+        );
         let attempts = if transaction { 1 } else { ATTEMPTS };
         for attempt in 1..=attempts {
             let pause = {
                 let mut state = self.model.state();
-                let Some(partitions) = &mut state.partitions else { return Ok(()) };
+                let Some(partitions) = &mut state.partitions else {
+                    return Ok(());
+                };
                 if partitions.let_in(keys.iter().copied(), way) {
                     return Ok(());
                 }
@@ -111,24 +124,39 @@ impl Handle {
                 tokio::time::sleep(pause).await;
             }
         }
-        let code = if transaction { "TransactionCanceledException ThrottlingError" } else { "ThrottlingException" };
+        let code = if transaction {
+            "TransactionCanceledException ThrottlingError"
+        } else {
+            "ThrottlingException"
+        };
         let way = if reads { "Read" } else { "Write" };
-        Err(StoreError { operation: operation.name(), problem: format!("{code} Table{way}KeyRangeThroughputExceeded") })
+        Err(StoreError {
+            operation: operation.name(),
+            problem: format!("{code} Table{way}KeyRangeThroughputExceeded"),
+        })
     }
 
     /// Carries a transaction out, step by step.
     async fn transact(&self, writes: Vec<Write>) -> Result<(), CommitError> {
-        let units: u64 = writes.iter().map(|write| 2 * write_units(written_bytes(write))).sum();
+        let units: u64 = writes
+            .iter()
+            .map(|write| 2 * write_units(written_bytes(write)))
+            .sum();
         let id = {
             let mut state = self.model.state();
             spend_writes(&mut state, writes.iter(), 2);
             let begun = state.table.begin(writes);
-            let count = state.counts.of_mut(&self.who, Operation::TransactWriteItems);
+            let count = state
+                .counts
+                .of_mut(&self.who, Operation::TransactWriteItems);
             count.write_units += units;
             count.conflicts += u64::from(matches!(begun, Err(CommitError::Conflict)));
             begun?
         };
-        let under_way = UnderWay { model: &self.model, id };
+        let under_way = UnderWay {
+            model: &self.model,
+            id,
+        };
         self.step().await;
         let (order, hold, lingers) = {
             let mut state = self.model.state();
@@ -136,14 +164,21 @@ impl Handle {
             let keys = state.table.keys_of(id);
             let mut order: Vec<usize> = (0..keys.len()).collect();
             state.draws.shuffle(&mut order);
-            let own = state.hold.as_ref().is_some_and(|(who, _)| who.as_ref().is_none_or(|who| **who == *self.who));
+            let own = state
+                .hold
+                .as_ref()
+                .is_some_and(|(who, _)| who.as_ref().is_none_or(|who| **who == *self.who));
             let hold = state.hold.take_if(|_| own);
             if let Some((_, shows)) = &hold {
                 for index in (0..keys.len()).filter(|index| shows(&keys[*index])) {
                     state.table.show(id, index);
                 }
             }
-            let lingers = state.unkindness.lingers.filter(|(who, _)| **who == *self.who).map_or(0, |(_, steps)| steps);
+            let lingers = state
+                .unkindness
+                .lingers
+                .filter(|(who, _)| **who == *self.who)
+                .map_or(0, |(_, steps)| steps);
             (order, hold.is_some(), lingers)
         };
         if hold {
@@ -184,7 +219,11 @@ fn written_bytes(write: &Write) -> usize {
 fn spend_writes<'a>(state: &mut State, writes: impl Iterator<Item = &'a Write>, times: u64) {
     if let Some(partitions) = &mut state.partitions {
         for write in writes {
-            partitions.spend(&write.key().pk, Way::Write, times * write_units(written_bytes(write)));
+            partitions.spend(
+                &write.key().pk,
+                Way::Write,
+                times * write_units(written_bytes(write)),
+            );
         }
     }
 }
@@ -198,9 +237,11 @@ fn plain(write: &Write) -> Operation {
 
 async fn spoil(operation: Operation, what: What) -> Result<(), CommitError> {
     match what {
-        What::Fails => {
-            Err(StoreError { operation: "model", problem: format!("InternalServerError: {operation} (a fault of the model)") }.into())
+        What::Fails => Err(StoreError {
+            operation: "model",
+            problem: format!("InternalServerError: {operation} (a fault of the model)"),
         }
+        .into()),
         What::Conflicts => Err(CommitError::Conflict),
         What::Hangs => std::future::pending().await,
     }
@@ -210,7 +251,10 @@ async fn spoil(operation: Operation, what: What) -> Result<(), CommitError> {
 fn no_conflict(error: CommitError) -> StoreError {
     match error {
         CommitError::Store(error) => error,
-        CommitError::Conflict => StoreError { operation: "model", problem: "a conflict where none can be".to_owned() },
+        CommitError::Conflict => StoreError {
+            operation: "model",
+            problem: "a conflict where none can be".to_owned(),
+        },
     }
 }
 
@@ -222,13 +266,20 @@ fn texts<'a>(keys: impl Iterator<Item = &'a Key>) -> String {
 impl Store for Handle {
     async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError> {
         let operation = Operation::GetItem;
-        let fault = self.called(operation, &key.to_string()).await.map_err(no_conflict)?;
+        let fault = self
+            .called(operation, &key.to_string())
+            .await
+            .map_err(no_conflict)?;
         self.let_in(operation, &[&key.pk]).await?;
         let item = {
             let state = self.model.state();
             state.table.get(key, state.unkindness.gets_item_by_item)
         };
-        self.count_read(operation, &key.pk, read_units(item.as_ref().map_or(0, item_bytes)));
+        self.count_read(
+            operation,
+            &key.pk,
+            read_units(item.as_ref().map_or(0, item_bytes)),
+        );
         self.answered(operation, fault).await.map_err(no_conflict)?;
         Ok(item)
     }
@@ -236,7 +287,11 @@ impl Store for Handle {
     async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, CommitError> {
         let operation = Operation::TransactGetItems;
         let fault = self.called(operation, &texts(keys.iter())).await?;
-        self.let_in(operation, &keys.iter().map(|key| key.pk.as_str()).collect::<Vec<_>>()).await?;
+        self.let_in(
+            operation,
+            &keys.iter().map(|key| key.pk.as_str()).collect::<Vec<_>>(),
+        )
+        .await?;
         let items = {
             let mut state = self.model.state();
             let items = state.table.get_many(keys);
@@ -245,18 +300,34 @@ impl Store for Handle {
             items?
         };
         for (key, item) in keys.iter().zip(&items) {
-            self.count_read(operation, &key.pk, 2 * read_units(item.as_ref().map_or(0, item_bytes)));
+            self.count_read(
+                operation,
+                &key.pk,
+                2 * read_units(item.as_ref().map_or(0, item_bytes)),
+            );
         }
         self.answered(operation, fault).await?;
         Ok(items)
     }
 
-    async fn query(&self, pk: &str, prefix: &str, after: Option<&str>, limit: Option<i32>) -> Result<Page, StoreError> {
+    async fn query(
+        &self,
+        pk: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: Option<i32>,
+    ) -> Result<Page, StoreError> {
         let operation = Operation::Query;
-        let fault = self.called(operation, &format!("{pk} {prefix}")).await.map_err(no_conflict)?;
+        let fault = self
+            .called(operation, &format!("{pk} {prefix}"))
+            .await
+            .map_err(no_conflict)?;
         if after.is_some_and(|after| !after.starts_with(prefix)) {
             let problem = "ValidationException The provided starting key does not match the range key predicate".to_owned();
-            return Err(StoreError { operation: "Query", problem });
+            return Err(StoreError {
+                operation: "Query",
+                problem,
+            });
         }
         self.let_in(operation, &[pk]).await?;
         let (page, bytes) = {
@@ -272,7 +343,11 @@ impl Store for Handle {
 
     async fn commit(&self, mut writes: Vec<Write>) -> Result<(), CommitError> {
         let keys = texts(writes.iter().map(Write::key));
-        let only = if writes.len() == 1 { writes.pop() } else { None };
+        let only = if writes.len() == 1 {
+            writes.pop()
+        } else {
+            None
+        };
         match only {
             Some(write) => {
                 let operation = plain(&write);
@@ -285,7 +360,14 @@ impl Store for Handle {
             None => {
                 let operation = Operation::TransactWriteItems;
                 let fault = self.called(operation, &keys).await?;
-                self.let_in(operation, &writes.iter().map(|write| write.key().pk.as_str()).collect::<Vec<_>>()).await?;
+                self.let_in(
+                    operation,
+                    &writes
+                        .iter()
+                        .map(|write| write.key().pk.as_str())
+                        .collect::<Vec<_>>(),
+                )
+                .await?;
                 self.transact(writes).await?;
                 self.answered(operation, fault).await
             }
@@ -299,15 +381,34 @@ impl Store for Handle {
 
 #[async_trait]
 impl History for Handle {
-    async fn closed(&self, span: &Span, after: Option<&After>, limit: i32) -> Result<ClosedPage, StoreError> {
+    async fn closed(
+        &self,
+        span: &Span,
+        after: Option<&After>,
+        limit: i32,
+    ) -> Result<ClosedPage, StoreError> {
         let operation = Operation::Query;
-        let fault = self.called(operation, &format!("closed-by-day {}", span.day)).await.map_err(no_conflict)?;
+        let fault = self
+            .called(operation, &format!("closed-by-day {}", span.day))
+            .await
+            .map_err(no_conflict)?;
         let page = {
             let state = self.model.state();
             let limit = usize::try_from(limit).unwrap_or(0);
-            state.table.closed(span, after, limit.min(state.unkindness.page.unwrap_or(usize::MAX)))
+            state.table.closed(
+                span,
+                after,
+                limit.min(state.unkindness.page.unwrap_or(usize::MAX)),
+            )
         };
-        self.count_read(operation, "closed-by-day", page.items.iter().map(|(_, item)| read_units(item_bytes(item))).sum());
+        self.count_read(
+            operation,
+            "closed-by-day",
+            page.items
+                .iter()
+                .map(|(_, item)| read_units(item_bytes(item)))
+                .sum(),
+        );
         self.answered(operation, fault).await.map_err(no_conflict)?;
         Ok(page)
     }

@@ -1,4 +1,5 @@
-//! How many rows each pool has, counted as they come and go: anyone who asks need not walk the table.
+//! How many rows each pool has, counted as they come and go: anyone who asks need not walk the
+//! table.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +34,9 @@ impl Tally {
     /// True if no pool has a runner or a waiting job.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.pools.values().all(|rows| rows.runners == 0 && rows.jobs == 0)
+        self.pools
+            .values()
+            .all(|rows| rows.runners == 0 && rows.jobs == 0)
     }
 
     /// An item comes or goes.
@@ -44,7 +47,9 @@ impl Tally {
         if !self.pools.contains_key(&key.pk) {
             self.pools.insert(key.pk.clone(), Rows::default());
         }
-        let Some(rows) = self.pools.get_mut(&key.pk) else { return };
+        let Some(rows) = self.pools.get_mut(&key.pk) else {
+            return;
+        };
         let count = if key.sk.starts_with(RUNNER_PREFIX) {
             &mut rows.runners
         } else if key.sk.starts_with(JOB_PREFIX) {
@@ -52,7 +57,11 @@ impl Tally {
         } else {
             return;
         };
-        *count = if is { *count + 1 } else { count.saturating_sub(1) };
+        *count = if is {
+            *count + 1
+        } else {
+            count.saturating_sub(1)
+        };
         self.touched.push(key.pk.clone());
     }
 

@@ -9,8 +9,10 @@ use crate::bucket::Bucket;
 
 /// Units that a partition key gives a second.
 ///
-/// Nothing beyond a second's worth is saved up. The 300 s of unused capacity that DynamoDB keeps, and the capacity that it moves to where it is asked for, do not lift
-/// what a partition gives. Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/burst-adaptive-capacity.html>.
+/// Nothing beyond a second's worth is saved up. The 300 s of unused capacity that DynamoDB keeps,
+/// and the capacity that it moves to where it is asked for, do not lift what a partition gives.
+/// Source:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/burst-adaptive-capacity.html>.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Throughput {
     /// Read units.
@@ -20,15 +22,20 @@ pub struct Throughput {
 }
 
 impl Default for Throughput {
-    /// Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html>.
+    /// Source:
+    /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html>.
     fn default() -> Self {
-        Self { reads: 3_000, writes: 1_000 }
+        Self {
+            reads: 3_000,
+            writes: 1_000,
+        }
     }
 }
 
-/// A new table that is paid by request gives 12,000 read and 4,000 write units a second, four times what one partition gives.
-/// Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html>, "Initial throughput". That it gives more once more was asked of
-/// it is left out.
+/// A new table that is paid by request gives 12,000 read and 4,000 write units a second, four times
+/// what one partition gives. Source:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html>,
+/// "Initial throughput". That it gives more once more was asked of it is left out.
 const PARTITIONS: f64 = 4.0;
 
 /// Tells the time.
@@ -68,7 +75,13 @@ pub(super) struct Partitions {
 impl Partitions {
     pub(super) fn new(throughput: Throughput, now: Now) -> Self {
         let table = full(throughput, PARTITIONS, now());
-        Self { throughput, now, keys: BTreeMap::new(), table, throttled: 0 }
+        Self {
+            throughput,
+            now,
+            keys: BTreeMap::new(),
+            table,
+            throttled: 0,
+        }
     }
 
     /// Whether every one of these keys, and the table, gives something now.
@@ -78,7 +91,10 @@ impl Partitions {
         let mut all = self.table.of(way).lets_in(whole, whole, now);
         for key in keys {
             // A key that nothing was asked of has everything left.
-            all &= self.keys.get_mut(key).is_none_or(|left| left.of(way).lets_in(rate, rate, now));
+            all &= self
+                .keys
+                .get_mut(key)
+                .is_none_or(|left| left.of(way).lets_in(rate, rate, now));
         }
         self.throttled += u64::from(!all);
         all
@@ -92,7 +108,8 @@ impl Partitions {
         self.table.of(way).lets_in(whole, whole, now);
         self.table.of(way).spend(units);
         if !self.keys.contains_key(key) {
-            self.keys.insert(key.to_owned(), full(self.throughput, 1.0, now));
+            self.keys
+                .insert(key.to_owned(), full(self.throughput, 1.0, now));
         }
         if let Some(left) = self.keys.get_mut(key) {
             left.of(way).lets_in(rate, rate, now);
@@ -110,7 +127,10 @@ fn rate(throughput: Throughput, way: Way) -> f64 {
 
 fn full(throughput: Throughput, times: f64, now: Timestamp) -> Left {
     let of = |way| Bucket::full(times * rate(throughput, way), now);
-    Left { reads: of(Way::Read), writes: of(Way::Write) }
+    Left {
+        reads: of(Way::Read),
+        writes: of(Way::Write),
+    }
 }
 
 #[cfg(test)]
@@ -123,7 +143,16 @@ mod tests {
         let millis = Arc::new(AtomicI64::new(1_795_356_000_000));
         let clock = Arc::clone(&millis);
         let now: Now = Arc::new(move || Timestamp::from_millis(clock.load(Ordering::Relaxed)));
-        (Partitions::new(Throughput { reads: 10, writes: 2 }, now), millis)
+        (
+            Partitions::new(
+                Throughput {
+                    reads: 10,
+                    writes: 2,
+                },
+                now,
+            ),
+            millis,
+        )
     }
 
     #[test]

@@ -1,7 +1,9 @@
-//! What runners cost, in every story (I9): tries that came to nothing, starts that failed, and time that was paid for in which no job ran.
+//! What runners cost, in every story (I9): tries that came to nothing, starts that failed, and time
+//! that was paid for in which no job ran.
 //!
-//! Each bound is derived from the limits that the product states itself (`crates/domain/src/model/timeouts.rs`). What a runner met of its own (its container died, GitHub
-//! forgot it, a call about it was struck) excuses that runner, and no other.
+//! Each bound is derived from the limits that the product states itself
+//! (`crates/domain/src/model/timeouts.rs`). What a runner met of its own (its container died,
+//! GitHub forgot it, a call about it was struck) excuses that runner, and no other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,10 +18,12 @@ use super::recorder::Recorder;
 use super::shadow_model::{Runner, Task};
 use super::violation::Invariant;
 
-/// Tries of a job that are made one after the other; from then on there is one an hour (`mayfly_domain::model::task`).
+/// Tries of a job that are made one after the other; from then on there is one an hour
+/// (`mayfly_domain::model::task`).
 const TRIES: usize = 3;
 
-/// After so many failed starts in a row one runner at a time is tried (`mayfly_domain::model::start_health`).
+/// After so many failed starts in a row one runner at a time is tried
+/// (`mayfly_domain::model::start_health`).
 const BREAKER: u32 = 5;
 
 /// Until then so many at once ([`mayfly_domain::model::start_health::UNVERIFIED_MAX`]).
@@ -28,19 +32,32 @@ const AT_ONCE: usize = mayfly_domain::model::start_health::UNVERIFIED_MAX as usi
 /// What is read was so a moment ago: a plan, or a clock that differs.
 const SLACK: Duration = Duration::from_secs(timeouts::SCALER_GIVES_UP.as_secs() + 4);
 
-/// From the decision that a runner ends to its task's end: sweeper comes once a minute, twice where it asks again, and a container has 30 s to end, and 2 min on Spot.
+/// From the decision that a runner ends to its task's end: sweeper comes once a minute, twice where
+/// it asks again, and a container has 30 s to end, and 2 min on Spot.
 const TO_END: Duration = Duration::from_secs(3 * timeouts::TICK.as_secs() + 120);
 
-/// How often a job that waited so long may be tried in vain: `chances` is how often its count began from nothing.
+/// How often a job that waited so long may be tried in vain: `chances` is how often its count began
+/// from nothing.
 fn most_tries(waited: Duration, chances: usize) -> usize {
-    TRIES * chances + usize::try_from(waited.as_secs().div_ceil(timeouts::NOT_ASSIGNED_PROBE.as_secs())).unwrap_or(usize::MAX)
+    TRIES * chances
+        + usize::try_from(
+            waited
+                .as_secs()
+                .div_ceil(timeouts::NOT_ASSIGNED_PROBE.as_secs()),
+        )
+        .unwrap_or(usize::MAX)
 }
 
-/// How many starts may fail one after the other within this time of the first failure: five after each of the waits that double, then one.
+/// How many starts may fail one after the other within this time of the first failure: five after
+/// each of the waits that double, then one.
 fn most_failed(within: Duration) -> usize {
     let (mut most, mut passed) = (0, Duration::ZERO);
     for failures in 1.. {
-        passed += timeouts::exponential_backoff(timeouts::BACK_OFF_MIN, failures - 1, timeouts::BACK_OFF_MAX);
+        passed += timeouts::exponential_backoff(
+            timeouts::BACK_OFF_MIN,
+            failures - 1,
+            timeouts::BACK_OFF_MAX,
+        );
         if passed > within + SLACK {
             break;
         }
@@ -49,11 +66,16 @@ fn most_failed(within: Duration) -> usize {
     most
 }
 
-/// How often a job that waited so long may be tried while GitHub refuses its runners: each time the wait doubles (`mayfly_domain::transitions::registration`).
+/// How often a job that waited so long may be tried while GitHub refuses its runners: each time the
+/// wait doubles (`mayfly_domain::transitions::registration`).
 fn most_refused(waited: Duration) -> usize {
     let (mut most, mut passed) = (1, Duration::ZERO);
     loop {
-        passed += timeouts::exponential_backoff(timeouts::BACK_OFF_MIN, most - 1, timeouts::REFUSED_PROBE);
+        passed += timeouts::exponential_backoff(
+            timeouts::BACK_OFF_MIN,
+            most - 1,
+            timeouts::REFUSED_PROBE,
+        );
         if passed > waited + SLACK {
             return usize::try_from(most).unwrap_or(usize::MAX);
         }
@@ -63,28 +85,47 @@ fn most_refused(waited: Duration) -> usize {
 
 /// **I9** What registers for a job and is given nothing is bounded for each job, whatever goes wrong.
 ///
-/// GitHub says to no one why it gives a job to no runner (a version that is too old, a runner group that keeps the repository out), so it is found out by
-/// trying. A runner counts that was handed a registration for the job and ended without one while the job waited, unless it was struck itself.
+/// GitHub says to no one why it gives a job to no runner (a version that is too old, a runner group
+/// that keeps the repository out), so it is found out by trying. A runner counts that was handed a
+/// registration for the job and ended without one while the job waited, unless it was struck
+/// itself.
 pub(super) fn i9_tries_are_bounded(ending: &Ending<'_>, watch: &mut Recorder) {
     let mut tries: BTreeMap<JobId, Vec<Timestamp>> = BTreeMap::new();
     for row in ending.system.closed_runners() {
         let address = row.address().to_string();
-        let Some(runner) = watch.shadow.runners.get(&address) else { continue };
-        let in_vain = runner.given.is_none() && !runner.handed_out.is_empty() && !watch.shadow.struck.contains(&address);
+        let Some(runner) = watch.shadow.runners.get(&address) else {
+            continue;
+        };
+        let in_vain = runner.given.is_none()
+            && !runner.handed_out.is_empty()
+            && !watch.shadow.struck.contains(&address);
         if let (Some(job), Some(closed), true) = (row.reserved, row.closed_at, in_vain) {
             tries.entry(job).or_default().push(closed);
         }
     }
     for job in &ending.jobs {
-        let Some(tries) = tries.get(&job.id) else { continue };
+        let Some(tries) = tries.get(&job.id) else {
+            continue;
+        };
         let over = job.began.or(job.ended).unwrap_or(ending.now);
         let made = tries.iter().filter(|at| **at < over).count();
-        let files = ending.files.iter().filter(|(at, _)| *at > job.queued && *at < over).count();
-        let queued = watch.shadow.jobs.get(&job.id).map_or(1, |job| job.queued.max(1));
+        let files = ending
+            .files
+            .iter()
+            .filter(|(at, _)| *at > job.queued && *at < over)
+            .count();
+        let queued = watch
+            .shadow
+            .jobs
+            .get(&job.id)
+            .map_or(1, |job| job.queued.max(1));
         let most = most_tries(over.since(job.queued), queued + files);
         if made > most {
             let waited = over.since(job.queued).as_secs() / 60;
-            let words = format!("{made} runners were registered in vain for job {} in {waited} min, and {most} may be", job.id);
+            let words = format!(
+                "{made} runners were registered in vain for job {} in {waited} min, and {most} may be",
+                job.id
+            );
             watch.broken(Invariant::I9, ending.now, &[&job.id.to_string()], words);
         }
     }
@@ -102,42 +143,78 @@ struct Start {
 
 /// **I9** Starts that fail cost a few tasks, then one now and then.
 ///
-/// Of each size and definition: between two runners that asked for their registration, or from the last one on, and after the first failure was known.
+/// Of each size and definition: between two runners that asked for their registration, or from the
+/// last one on, and after the first failure was known.
 pub(super) fn i9_failed_starts_are_bounded(ending: &Ending<'_>, watch: &mut Recorder) {
     let mut kinds: BTreeMap<(String, String, String), Vec<Start>> = BTreeMap::new();
     for row in ending.system.closed_runners() {
         let address = row.address().to_string();
-        let Some(runner) = watch.shadow.runners.get(&address).filter(|runner| !runner.tasks.is_empty()) else { continue };
+        let Some(runner) = watch
+            .shadow
+            .runners
+            .get(&address)
+            .filter(|runner| !runner.tasks.is_empty())
+        else {
+            continue;
+        };
         let asked = runner.asked.into_iter().chain(row.first_polled_at).min();
-        let failed = row.closed_at.filter(|_| asked.is_none() && row.outcome == Some(Outcome::FailedStart));
-        let kind = (row.pool.to_string(), row.size.to_string(), row.launch.definition.clone());
-        kinds.entry(kind).or_default().push(Start { address, decided: row.requested_at, asked, failed });
+        let failed = row
+            .closed_at
+            .filter(|_| asked.is_none() && row.outcome == Some(Outcome::FailedStart));
+        let kind = (
+            row.pool.to_string(),
+            row.size.to_string(),
+            row.launch.definition.clone(),
+        );
+        kinds.entry(kind).or_default().push(Start {
+            address,
+            decided: row.requested_at,
+            asked,
+            failed,
+        });
     }
     let applied: Vec<Timestamp> = ending.files.iter().map(|(at, _)| *at).collect();
     for ((pool, size, _), starts) in kinds {
         if let Some((address, made, most)) = too_many_failed(starts, &applied) {
-            let words = format!("{made} starts of {size} in pool {pool} failed one after the other, the last of {address}, and {most} may");
+            let words = format!(
+                "{made} starts of {size} in pool {pool} failed one after the other, the last of {address}, and {most} may"
+            );
             watch.broken(Invariant::I9, ending.now, &[&address], words);
         }
     }
 }
 
 /// The last of too many starts that failed in a row, how many those were, and how many may be.
-fn too_many_failed(mut starts: Vec<Start>, applied: &[Timestamp]) -> Option<(String, usize, usize)> {
+fn too_many_failed(
+    mut starts: Vec<Start>,
+    applied: &[Timestamp],
+) -> Option<(String, usize, usize)> {
     starts.sort_by_key(|start| start.decided);
     let mut asked: Vec<Timestamp> = starts.iter().filter_map(|start| start.asked).collect();
     asked.push(Timestamp::from_millis(i64::MAX));
     asked.sort_unstable();
     let mut from = Timestamp::from_millis(0);
     for until in asked {
-        let failed: Vec<&Start> =
-            starts.iter().filter(|start| start.failed.is_some() && start.decided >= from && start.decided < until).collect();
+        let failed: Vec<&Start> = starts
+            .iter()
+            .filter(|start| {
+                start.failed.is_some() && start.decided >= from && start.decided < until
+            })
+            .collect();
         from = until;
-        let Some(known) = failed.iter().filter_map(|start| start.failed).min() else { continue };
-        let later: Vec<&&Start> = failed.iter().filter(|start| start.decided > known.plus(SLACK)).collect();
+        let Some(known) = failed.iter().filter_map(|start| start.failed).min() else {
+            continue;
+        };
+        let later: Vec<&&Start> = failed
+            .iter()
+            .filter(|start| start.decided > known.plus(SLACK))
+            .collect();
         let Some(last) = later.last() else { continue };
         // A person who applies a file may have what failed tried at once.
-        let files = applied.iter().filter(|at| **at >= known && **at <= last.decided).count();
+        let files = applied
+            .iter()
+            .filter(|at| **at >= known && **at <= last.decided)
+            .count();
         let most = most_failed(last.decided.since(known)) * (files + 1);
         if later.len() > most {
             return Some((last.address.clone(), later.len(), most));
@@ -174,13 +251,17 @@ impl Phase {
     fn limit(self, limits: Limits) -> Duration {
         match self {
             Self::Silent => timeouts::START_TIMEOUT + TO_END,
-            // What it is to be registered for waits, or is gone: the next look finds so, and a second one agrees.
+            // What it is to be registered for waits, or is gone: the next look finds so, and a
+            // second one agrees.
             Self::Parked => timeouts::SEEN_WITHIN + timeouts::TICK * 2 + TO_END,
-            // Taken away at GitHub first, which may say that it has a job; then it has two minutes to leave by itself.
+            // Taken away at GitHub first, which may say that it has a job; then it has two minutes
+            // to leave by itself.
             Self::Idle => limits.idle_timeout + timeouts::STOP_AFTER_DONE + TO_END,
             Self::Done => timeouts::STOP_AFTER_DONE + TO_END,
             // Runners at work are asked about after 10 min, then less often.
-            Self::UntoldDone => timeouts::CHECK_AFTER + timeouts::LONGEST_WAIT + timeouts::STOP_AFTER_DONE + TO_END,
+            Self::UntoldDone => {
+                timeouts::CHECK_AFTER + timeouts::LONGEST_WAIT + timeouts::STOP_AFTER_DONE + TO_END
+            }
         }
     }
 
@@ -196,8 +277,15 @@ impl Phase {
 }
 
 /// The phases of a runner with one task: which, from when to when.
-fn phases(task: &Task, runner: &Runner, told_over: Option<Timestamp>, now: Timestamp) -> Vec<(Phase, Timestamp, Timestamp)> {
-    let Some(paid) = task.paid else { return Vec::new() };
+fn phases(
+    task: &Task,
+    runner: &Runner,
+    told_over: Option<Timestamp>,
+    now: Timestamp,
+) -> Vec<(Phase, Timestamp, Timestamp)> {
+    let Some(paid) = task.paid else {
+        return Vec::new();
+    };
     let end = task.stopped.unwrap_or(now);
     let handed_out = runner.handed_out.last().map(|(at, _)| *at);
     let mut phases = vec![(Phase::Silent, paid, runner.asked.unwrap_or(end))];
@@ -220,14 +308,24 @@ pub(super) fn i9_idle_time_is_bounded(ending: &Ending<'_>, watch: &mut Recorder)
     let mut found = Vec::new();
     let mut told_over: BTreeMap<String, Timestamp> = BTreeMap::new();
     for (id, job) in &watch.shadow.jobs {
-        let address = job.runner.as_deref().and_then(super::shadow_model::address_of);
+        let address = job
+            .runner
+            .as_deref()
+            .and_then(super::shadow_model::address_of);
         if let Some((address, over)) = address.zip(watch.shadow.over.get(id)) {
             let first = told_over.entry(address).or_insert(*over);
             *first = (*first).min(*over);
         }
     }
     for task in watch.shadow.tasks.values().filter(|task| !task.copy) {
-        let Some(runner) = watch.shadow.runners.get(&task.runner).filter(|runner| runner.tasks.len() == 1) else { continue };
+        let Some(runner) = watch
+            .shadow
+            .runners
+            .get(&task.runner)
+            .filter(|runner| runner.tasks.len() == 1)
+        else {
+            continue;
+        };
         let limits = limits(watch, task, ending.now);
         let told_over = told_over.get(&task.runner).copied();
         for (phase, from, to) in phases(task, runner, told_over, ending.now) {
@@ -253,8 +351,16 @@ pub(super) fn i9_idle_time_is_bounded(ending: &Ending<'_>, watch: &mut Recorder)
 fn limits(watch: &Recorder, task: &Task, now: Timestamp) -> Limits {
     let from = task.paid.unwrap_or(now);
     let pool = super::shadow_model::pool_of(&task.runner);
-    let versions: Vec<_> = watch.files.versions(pool, from, task.stopped.unwrap_or(now)).collect();
-    let minutes = versions.iter().flatten().filter_map(|pool| pool.idle_timeout).max().unwrap_or_default();
+    let versions: Vec<_> = watch
+        .files
+        .versions(pool, from, task.stopped.unwrap_or(now))
+        .collect();
+    let minutes = versions
+        .iter()
+        .flatten()
+        .filter_map(|pool| pool.idle_timeout)
+        .max()
+        .unwrap_or_default();
     Limits {
         idle_timeout: Duration::from_secs(60 * minutes).max(timeouts::IDLE_TIMEOUT),
         floor: versions.iter().flatten().any(|pool| pool.min_idle > 0),
@@ -268,26 +374,52 @@ fn waited(job: &JobNow, now: Timestamp) -> Duration {
 
 /// **I9** No more runners without a job than there is a reason for, in every story.
 ///
-/// Runners are counted of whose pool's floor they are not, and in whose life nothing went wrong, from shortly before it was decided on them. Reasons: a job that was
-/// cancelled, or that GitHub gave to another runner; a try in vain; a registration that GitHub refuses; a container that was killed.
+/// Runners are counted of whose pool's floor they are not, and in whose life nothing went wrong,
+/// from shortly before it was decided on them. Reasons: a job that was cancelled, or that GitHub
+/// gave to another runner; a try in vain; a registration that GitHub refuses; a container that was
+/// killed.
 pub(super) fn i9_needless_runners_are_bounded(ending: &Ending<'_>, watch: &mut Recorder) {
-    let needless: Vec<Row> = ending.system.closed_runners().into_iter().filter(|row| is_needless(row, watch)).collect();
-    let withdrawn = ending.scenario.needless_tasks(ending.cancelled_before_they_began());
-    let tried: BTreeSet<JobId> =
-        needless.iter().filter(|row| row.outcome == Some(Outcome::NeverAssigned)).filter_map(|row| row.reserved).collect();
+    let needless: Vec<Row> = ending
+        .system
+        .closed_runners()
+        .into_iter()
+        .filter(|row| is_needless(row, watch))
+        .collect();
+    let withdrawn = ending
+        .scenario
+        .needless_tasks(ending.cancelled_before_they_began());
+    let tried: BTreeSet<JobId> = needless
+        .iter()
+        .filter(|row| row.outcome == Some(Outcome::NeverAssigned))
+        .filter_map(|row| row.reserved)
+        .collect();
     let files = ending.files.len();
     let tries: usize = tried
         .iter()
         .map(|tried| {
             let job = ending.jobs.iter().find(|job| job.id == *tried);
-            most_tries(job.map(|job| waited(job, ending.now)).unwrap_or_default(), files)
+            most_tries(
+                job.map(|job| waited(job, ending.now)).unwrap_or_default(),
+                files,
+            )
         })
         .sum();
-    let refused: usize = ending.jobs.iter().filter(|job| job.refused).map(|job| most_refused(waited(job, ending.now))).sum();
+    let refused: usize = ending
+        .jobs
+        .iter()
+        .filter(|job| job.refused)
+        .map(|job| most_refused(waited(job, ending.now)))
+        .sum();
     let most = withdrawn + ending.exchanges() + tries + refused;
     if needless.len() > most {
-        let first = needless.first().map(|row| row.address().to_string()).unwrap_or_default();
-        let words = format!("{} runners had no job and no reason to have none, {first} the first, and {most} may", needless.len());
+        let first = needless
+            .first()
+            .map(|row| row.address().to_string())
+            .unwrap_or_default();
+        let words = format!(
+            "{} runners had no job and no reason to have none, {first} the first, and {most} may",
+            needless.len()
+        );
         watch.broken(Invariant::I9, ending.now, &[&first], words);
     }
 }
@@ -297,8 +429,15 @@ const BEFORE: Duration = timeouts::START_TIMEOUT;
 
 fn is_needless(row: &Row, watch: &Recorder) -> bool {
     let address = row.address().to_string();
-    let runner = watch.shadow.runners.get(&address).filter(|runner| runner.given.is_none() && !runner.tasks.is_empty());
-    let quiet = watch.quiet.is_quiet(row.requested_at.minus(BEFORE), row.closed_at.unwrap_or(row.requested_at));
+    let runner = watch
+        .shadow
+        .runners
+        .get(&address)
+        .filter(|runner| runner.given.is_none() && !runner.tasks.is_empty());
+    let quiet = watch.quiet.is_quiet(
+        row.requested_at.minus(BEFORE),
+        row.closed_at.unwrap_or(row.requested_at),
+    );
     runner.is_some() && row.intended.is_some() && quiet
 }
 
@@ -320,29 +459,63 @@ mod tests {
     }
 
     #[test]
-    fn a_job_whose_runners_github_refuses_is_tried_after_waits_that_double_to_a_quarter_of_an_hour() {
+    fn a_job_whose_runners_github_refuses_is_tried_after_waits_that_double_to_a_quarter_of_an_hour()
+    {
         let minutes = |minutes: u64| most_refused(Duration::from_secs(MINUTE * minutes));
-        assert_eq!([minutes(0), minutes(1), minutes(3), minutes(31), minutes(63), minutes(123)], [1, 2, 3, 6, 8, 12]);
+        assert_eq!(
+            [
+                minutes(0),
+                minutes(1),
+                minutes(3),
+                minutes(31),
+                minutes(63),
+                minutes(123)
+            ],
+            [1, 2, 3, 6, 8, 12]
+        );
     }
 
     #[test]
     fn starts_may_fail_five_after_each_wait_and_then_one() {
         let minutes = |minutes: u64| most_failed(Duration::from_secs(MINUTE * minutes));
-        assert_eq!([minutes(0), minutes(1), minutes(3), minutes(15), minutes(31), minutes(60)], [0, 5, 10, 20, 21, 21]);
+        assert_eq!(
+            [
+                minutes(0),
+                minutes(1),
+                minutes(3),
+                minutes(15),
+                minutes(31),
+                minutes(60)
+            ],
+            [0, 5, 10, 20, 21, 21]
+        );
     }
 
     fn start(number: u64, decided: u64, asked: Option<u64>, failed: Option<u64>) -> Start {
-        Start { address: format!("linux/{number}"), decided: at(decided), asked: asked.map(at), failed: failed.map(at) }
+        Start {
+            address: format!("linux/{number}"),
+            decided: at(decided),
+            asked: asked.map(at),
+            failed: failed.map(at),
+        }
     }
 
     #[test]
-    fn more_failed_starts_in_a_row_than_the_waits_allow_are_too_many_unless_one_asked_between_or_a_file_was_applied() {
+    fn more_failed_starts_in_a_row_than_the_waits_allow_are_too_many_unless_one_asked_between_or_a_file_was_applied()
+     {
         let first = |number| start(number, 0, None, Some(60));
         let mut starts: Vec<Start> = (0..20).map(first).collect();
         starts.extend((20..25).map(|number| start(number, 150, None, Some(200))));
-        assert_eq!(too_many_failed(starts.clone(), &[]), None, "those that were under way, and five");
+        assert_eq!(
+            too_many_failed(starts.clone(), &[]),
+            None,
+            "those that were under way, and five"
+        );
         starts.push(start(25, 151, None, Some(200)));
-        assert_eq!(too_many_failed(starts.clone(), &[]), Some(("linux/25".to_owned(), 6, 5)));
+        assert_eq!(
+            too_many_failed(starts.clone(), &[]),
+            Some(("linux/25".to_owned(), 6, 5))
+        );
         assert_eq!(too_many_failed(starts.clone(), &[at(100)]), None);
         starts.push(start(26, 10, Some(149), None));
         assert_eq!(too_many_failed(starts, &[]), None);
@@ -351,7 +524,16 @@ mod tests {
     fn task(paid: u64, stopped: Option<u64>) -> Task {
         let runner = "linux/1".to_owned();
         let (paid, stopped) = (Some(at(paid)), stopped.map(at));
-        Task { runner, paid, running: paid, stopped, to_stop: None, copy: false, left_out: Duration::ZERO, given_up: false }
+        Task {
+            runner,
+            paid,
+            running: paid,
+            stopped,
+            to_stop: None,
+            copy: false,
+            left_out: Duration::ZERO,
+            given_up: false,
+        }
     }
 
     #[test]
@@ -372,13 +554,22 @@ mod tests {
             (Phase::Done, at(104), at(130)),
         ];
         assert_eq!(found, expected);
-        assert_eq!(phases(&task(10, None), &Runner::default(), None, at(500)), [(Phase::Silent, at(10), at(500))]);
+        assert_eq!(
+            phases(&task(10, None), &Runner::default(), None, at(500)),
+            [(Phase::Silent, at(10), at(500))]
+        );
     }
 
     #[test]
     fn an_idle_runner_may_stay_for_its_pools_idle_timeout() {
-        let limits = |minutes| Limits { idle_timeout: Duration::from_secs(MINUTE * minutes), floor: false };
-        assert_eq!(Phase::Idle.limit(limits(10)), Phase::Idle.limit(limits(5)) + Duration::from_secs(MINUTE * 5));
+        let limits = |minutes| Limits {
+            idle_timeout: Duration::from_secs(MINUTE * minutes),
+            floor: false,
+        };
+        assert_eq!(
+            Phase::Idle.limit(limits(10)),
+            Phase::Idle.limit(limits(5)) + Duration::from_secs(MINUTE * 5)
+        );
         assert_eq!(Phase::Done.limit(limits(10)), Phase::Done.limit(limits(5)));
     }
 }

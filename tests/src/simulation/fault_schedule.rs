@@ -1,4 +1,5 @@
-//! The faults of a story: shares of calls until it is calm, single calls by their names, ports that are down.
+//! The faults of a story: shares of calls until it is calm, single calls by their names, ports that
+//! are down.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher as _};
@@ -17,15 +18,23 @@ pub(super) struct Down(Arc<Mutex<Vec<(Port, Timestamp)>>>);
 impl Down {
     /// Every call of a port fails from now until then.
     pub(super) fn until(&self, port: Port, until: Timestamp) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((port, until));
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((port, until));
     }
 
     fn strikes(&self, port: Port, now: Timestamp) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|(down, until)| *down == port && now < *until)
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .any(|(down, until)| *down == port && now < *until)
     }
 }
 
-/// What befalls calls. What befalls one follows from the seed and the call's name alone, whatever happened before.
+/// What befalls calls. What befalls one follows from the seed and the call's name alone, whatever
+/// happened before.
 pub(super) struct FaultSchedule {
     seed: u64,
     rates: Vec<Rate>,
@@ -36,9 +45,26 @@ pub(super) struct FaultSchedule {
 
 impl FaultSchedule {
     pub(super) fn new(seed: u64, trouble: &FaultProfile, down: Down, calm_at: Timestamp) -> Self {
-        let named = |strike: &NthCallFault| (strike.who.clone(), strike.port.clone(), strike.operation.clone(), strike.nth);
-        let strikes = trouble.calls.iter().map(|strike| (named(strike), strike.clone())).collect();
-        Self { seed, rates: trouble.rates.clone(), strikes, down, calm_at }
+        let named = |strike: &NthCallFault| {
+            (
+                strike.who.clone(),
+                strike.port.clone(),
+                strike.operation.clone(),
+                strike.nth,
+            )
+        };
+        let strikes = trouble
+            .calls
+            .iter()
+            .map(|strike| (named(strike), strike.clone()))
+            .collect();
+        Self {
+            seed,
+            rates: trouble.rates.clone(),
+            strikes,
+            down,
+            calm_at,
+        }
     }
 
     /// A number that only this call of this seed has.
@@ -63,12 +89,21 @@ impl FaultInjector for FaultSchedule {
             return Some(Struck::FailBefore);
         }
         let draw = self.draw(call);
-        let named = (call.who.to_owned(), call.port.to_string(), call.operation.to_owned(), call.nth);
+        let named = (
+            call.who.to_owned(),
+            call.port.to_string(),
+            call.operation.to_owned(),
+            call.nth,
+        );
         if let Some(strike) = self.strikes.get(&named) {
             return Some(strike.fault(draw));
         }
         let mut dice = fastrand::Rng::with_seed(draw);
-        let rate = self.rates.iter().filter(|rate| rate.concerns(call)).find(|rate| dice.f64() < rate.share)?;
+        let rate = self
+            .rates
+            .iter()
+            .filter(|rate| rate.concerns(call))
+            .find(|rate| dice.f64() < rate.share)?;
         Some(rate.fault(draw))
     }
 }

@@ -33,7 +33,8 @@ pub struct Figures {
     pub failed: u64,
     /// Stories by the situation that they tell.
     pub situations: BTreeMap<String, u64>,
-    /// What was turned away for want of capacity: by route of the front door, by function, and at the table.
+    /// What was turned away for want of capacity: by route of the front door, by function, and at
+    /// the table.
     pub turned_away: BTreeMap<&'static str, u64>,
     /// Jobs by what became of them.
     pub jobs: BTreeMap<JobEnd, u64>,
@@ -63,13 +64,28 @@ impl Figures {
         let mut figures = Self {
             seeds: 1,
             failed: u64::from(!watch.violations.is_empty()),
-            situations: ending.scenario.situation.iter().map(|name| (name.clone(), 1)).collect(),
+            situations: ending
+                .scenario
+                .situation
+                .iter()
+                .map(|name| (name.clone(), 1))
+                .collect(),
             turned_away: ending.system.world.turned_away(),
             calls: watch.calls.clone(),
             happenings: watch.kinds.clone(),
             lasted: watch.since(ending.now),
-            most_looks: watch.pace.per_minute().map(|minute| minute.looks).max().unwrap_or_default(),
-            most_requests: watch.pace.per_minute().map(|minute| minute.run_task).max().unwrap_or_default(),
+            most_looks: watch
+                .pace
+                .per_minute()
+                .map(|minute| minute.looks)
+                .max()
+                .unwrap_or_default(),
+            most_requests: watch
+                .pace
+                .per_minute()
+                .map(|minute| minute.run_task)
+                .max()
+                .unwrap_or_default(),
             ..Self::default()
         };
         for job in ending.jobs.iter().filter(|job| !job.hosted) {
@@ -93,9 +109,13 @@ impl Figures {
         }
         for runner in ending.system.closed_runners() {
             let outcome = runner.outcome.unwrap_or(Outcome::Unknown);
-            let name = serde_json::to_value(outcome).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
+            let name = serde_json::to_value(outcome)
+                .ok()
+                .and_then(|value| value.as_str().map(str::to_owned))
+                .unwrap_or_default();
             *figures.runners.entry(name).or_default() += 1;
-            if let Some((began, ended)) = runner.timeline.pull_started.zip(runner.timeline.stopped) {
+            if let Some((began, ended)) = runner.timeline.pull_started.zip(runner.timeline.stopped)
+            {
                 figures.paid += ended.since(began);
             }
         }
@@ -133,7 +153,11 @@ impl Figures {
     /// The share of what was paid for in which no job ran.
     #[must_use]
     pub fn waste(&self) -> f64 {
-        if self.paid.is_zero() { 0.0 } else { 1.0 - self.used.as_secs_f64() / self.paid.as_secs_f64() }
+        if self.paid.is_zero() {
+            0.0
+        } else {
+            1.0 - self.used.as_secs_f64() / self.paid.as_secs_f64()
+        }
     }
 }
 

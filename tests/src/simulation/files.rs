@@ -6,10 +6,12 @@ use mayfly_domain::model::time::Timestamp;
 
 use super::scenario::{PoolSpec, PoolsFile};
 
-/// A function believes a pools file for a minute, and may take this long from reading it to what it does.
+/// A function believes a pools file for a minute, and may take this long from reading it to what it
+/// does.
 const BELIEVED: Duration = Duration::from_secs(60 + 35);
 
-/// While Parameter Store fails, the last good file stays in force. How long before a failure a file can have been read that is still believed.
+/// While Parameter Store fails, the last good file stays in force. How long before a failure a file
+/// can have been read that is still believed.
 const BEFORE_FAILURE: Duration = Duration::from_secs(15 * 60);
 
 /// The pools files of a story.
@@ -32,16 +34,25 @@ impl Files {
 
     /// The last good file.
     pub(super) fn last(&self) -> Option<&PoolsFile> {
-        self.applied.iter().rev().find_map(|(_, file)| file.as_ref())
+        self.applied
+            .iter()
+            .rev()
+            .find_map(|(_, file)| file.as_ref())
     }
 
     /// Every good file, and when it was applied.
     pub(super) fn good(&self) -> impl Iterator<Item = (Timestamp, &PoolsFile)> {
-        self.applied.iter().filter_map(|(at, file)| Some((*at, file.as_ref()?)))
+        self.applied
+            .iter()
+            .filter_map(|(at, file)| Some((*at, file.as_ref()?)))
     }
 
     /// Good files that someone may have gone by who acted between these times.
-    pub(super) fn believed(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &PoolsFile> {
+    pub(super) fn believed(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> impl Iterator<Item = &PoolsFile> {
         let mut from = minus(from, BELIEVED);
         for failure in self.failed.iter().rev().filter(|failure| **failure <= to) {
             if *failure < minus(from, BEFORE_FAILURE) {
@@ -61,7 +72,12 @@ impl Files {
     }
 
     /// What a pool was said to be by such files; none: that it is not there.
-    pub(super) fn versions(&self, pool: &str, from: Timestamp, to: Timestamp) -> impl Iterator<Item = Option<&PoolSpec>> {
+    pub(super) fn versions(
+        &self,
+        pool: &str,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> impl Iterator<Item = Option<&PoolSpec>> {
         self.believed(from, to).map(move |file| file.get(pool))
     }
 }
@@ -80,11 +96,17 @@ mod tests {
     }
 
     fn file(name: &str) -> PoolsFile {
-        PoolsFile { accounts: vec![name.to_owned()], pools: Vec::new() }
+        PoolsFile {
+            accounts: vec![name.to_owned()],
+            pools: Vec::new(),
+        }
     }
 
     fn names(files: &Files, from: u64, to: u64) -> Vec<String> {
-        files.believed(at(from), at(to)).map(|file| file.accounts[0].clone()).collect()
+        files
+            .believed(at(from), at(to))
+            .map(|file| file.accounts[0].clone())
+            .collect()
     }
 
     #[test]

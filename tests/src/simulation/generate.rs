@@ -20,7 +20,8 @@ use super::scenario::{Act, Action, FaultProfile, Scenario, Timing};
 pub enum Profile {
     /// Nothing goes wrong: people push, cancel, approve and change settings.
     Plain,
-    /// As much goes wrong as the seed says; in one seed of ten nothing does. Every other seed tells a situation that chance alone seldom brings about.
+    /// As much goes wrong as the seed says; in one seed of ten nothing does. Every other seed tells
+    /// a situation that chance alone seldom brings about.
     #[default]
     Mixed,
     /// Everything goes wrong at once.
@@ -37,10 +38,17 @@ impl FromStr for Profile {
             "plain" => Ok(Self::Plain),
             "mixed" => Ok(Self::Mixed),
             "harsh" => Ok(Self::Harsh),
-            _ => situations::named(text).map(|situation| Self::Only(situation.name)).ok_or_else(|| {
-                let names: Vec<_> = situations::every().map(|situation| situation.name).collect();
-                format!("{text:?} is no profile: plain, mixed, harsh, or a situation: {}", names.join(", "))
-            }),
+            _ => situations::named(text)
+                .map(|situation| Self::Only(situation.name))
+                .ok_or_else(|| {
+                    let names: Vec<_> = situations::every()
+                        .map(|situation| situation.name)
+                        .collect();
+                    format!(
+                        "{text:?} is no profile: plain, mixed, harsh, or a situation: {}",
+                        names.join(", ")
+                    )
+                }),
         }
     }
 }
@@ -66,7 +74,11 @@ pub fn scenario(seed: u64, profile: Profile) -> Scenario {
         Profile::Plain | Profile::Harsh => None,
     };
     if let Some(situation) = situation {
-        let mut scenario = Scenario { seed, situation: Some(situation.name.to_owned()), ..(situation.draw)(&mut chance) };
+        let mut scenario = Scenario {
+            seed,
+            situation: Some(situation.name.to_owned()),
+            ..(situation.draw)(&mut chance)
+        };
         sort(&mut scenario.acts);
         return scenario;
     }
@@ -86,7 +98,11 @@ pub fn scenario(seed: u64, profile: Profile) -> Scenario {
     sort(&mut acts);
     let few = acts.iter().map(jobs_of).sum::<u32>() < 150;
     let end = acts.iter().map(over_at).fold(last, f64::max);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a story is some hours long")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a story is some hours long"
+    )]
     let calm_at = end as u64 + chance.between(30, 600);
     let mut scenario = Scenario {
         seed,
@@ -99,7 +115,11 @@ pub fn scenario(seed: u64, profile: Profile) -> Scenario {
         faults: trouble,
         calm_at,
         // A real page holds thousands of rows: so small ones only where there are few.
-        page: if few && chance.one_in(4) { Some(chance.pick(&[5, 20, 50])) } else { None },
+        page: if few && chance.one_in(4) {
+            Some(chance.pick(&[5, 20, 50]))
+        } else {
+            None
+        },
         lingers: 0,
         tight: None,
         logs: chance.one_in(8),
@@ -151,7 +171,11 @@ mod tests {
         for seed in 0..40 {
             let drawn = scenario(seed, Profile::Harsh);
             let text = serde_json::to_string(&drawn).unwrap();
-            assert_eq!(serde_json::from_str::<Scenario>(&text).unwrap(), drawn, "{text}");
+            assert_eq!(
+                serde_json::from_str::<Scenario>(&text).unwrap(),
+                drawn,
+                "{text}"
+            );
         }
     }
 
@@ -167,7 +191,10 @@ mod tests {
 
     #[test]
     fn there_are_about_fifty_jobs_a_seed_and_a_tenth_of_the_seeds_is_spared() {
-        let drawn: Vec<Scenario> = (0..800).step_by(2).map(|seed| scenario(seed, Profile::Mixed)).collect();
+        let drawn: Vec<Scenario> = (0..800)
+            .step_by(2)
+            .map(|seed| scenario(seed, Profile::Mixed))
+            .collect();
         let jobs: u32 = drawn.iter().map(Scenario::jobs).sum();
         assert!((30..=75).contains(&(jobs / 400)), "{}", jobs / 400);
         let spared = drawn.iter().filter(|one| one.faults.is_none()).count();

@@ -18,12 +18,16 @@ pub(super) struct LastFault {
     swept: Option<Timestamp>,
 }
 
-/// True if a call met a fault: of the story's making, or of a model. A condition that failed, or a 404, is an answer like any other.
+/// True if a call met a fault: of the story's making, or of a model. A condition that failed, or a
+/// 404, is an answer like any other.
 fn is_fault(port: Port, fate: &CallOutcome) -> bool {
     match (fate, port) {
         (CallOutcome::Done, _) => false,
-        (CallOutcome::Faulted(..), _) | (CallOutcome::Refused(_), Port::Ecs | Port::Queue | Port::Parameters) => true,
-        (CallOutcome::Refused(words), Port::Github) => !["404", "409", "422"].iter().any(|status| words.starts_with(status)),
+        (CallOutcome::Faulted(..), _)
+        | (CallOutcome::Refused(_), Port::Ecs | Port::Queue | Port::Parameters) => true,
+        (CallOutcome::Refused(words), Port::Github) => !["404", "409", "422"]
+            .iter()
+            .any(|status| words.starts_with(status)),
         (CallOutcome::Refused(words), Port::Table) => words != "conflict",
     }
 }
@@ -40,10 +44,14 @@ impl LastFault {
             Event::Ended { end, .. } => !matches!(end, End::Returned(_)),
             Event::DeliveryAnswered { status, .. } => !(200..300).contains(status),
             Event::ContainerExited { code, .. } => *code != 0,
-            // API Gateway answered in registrar's place: too much was asked at once, or registrar failed.
+            // API Gateway answered in registrar's place: too much was asked at once, or registrar
+            // failed.
             Event::Answered { ours: false, .. } | Event::TaskLeftOut { .. } => true,
             Event::RunnerRemoved { why, by, .. } => *by == "GitHub" && *why != "job_done",
-            Event::Began { who: "sweeper", .. } => self.swept.replace(at).is_some_and(|before| at.since(before) > LATE),
+            Event::Began { who: "sweeper", .. } => self
+                .swept
+                .replace(at)
+                .is_some_and(|before| at.since(before) > LATE),
             _ => false,
         };
         if fault {
@@ -53,12 +61,18 @@ impl LastFault {
 
     /// The last fault up to this time.
     pub(super) fn last(&self, before: Timestamp) -> Option<Timestamp> {
-        self.faults.range(..=before.seconds()).next_back().map(|seconds| Timestamp::from_millis(seconds * 1_000))
+        self.faults
+            .range(..=before.seconds())
+            .next_back()
+            .map(|seconds| Timestamp::from_millis(seconds * 1_000))
     }
 
     /// True if nothing went wrong between these times.
     pub(super) fn is_quiet(&self, from: Timestamp, to: Timestamp) -> bool {
-        self.faults.range(from.seconds()..=to.seconds()).next().is_none()
+        self.faults
+            .range(from.seconds()..=to.seconds())
+            .next()
+            .is_none()
     }
 
     /// The longest time without a fault between these times.
@@ -87,20 +101,48 @@ mod tests {
     }
 
     fn called(port: Port, fate: CallOutcome) -> Event {
-        let call = PortCall { who: "sweeper", port, operation: "GetItem", about: String::new(), nth: 0 };
-        Event::Called { call, invocation: None, fate }
+        let call = PortCall {
+            who: "sweeper",
+            port,
+            operation: "GetItem",
+            about: String::new(),
+            nth: 0,
+        };
+        Event::Called {
+            call,
+            invocation: None,
+            fate,
+        }
     }
 
     #[test]
     fn a_stretch_without_a_fault_ends_where_something_fails() {
         let mut quiet = LastFault::default();
-        quiet.saw(at(100), &called(Port::Github, CallOutcome::Refused("502 Bad Gateway".to_owned())));
-        quiet.saw(at(150), &called(Port::Github, CallOutcome::Refused("404 Not Found".to_owned())));
-        quiet.saw(at(160), &called(Port::Table, CallOutcome::Refused("conflict".to_owned())));
+        quiet.saw(
+            at(100),
+            &called(
+                Port::Github,
+                CallOutcome::Refused("502 Bad Gateway".to_owned()),
+            ),
+        );
+        quiet.saw(
+            at(150),
+            &called(
+                Port::Github,
+                CallOutcome::Refused("404 Not Found".to_owned()),
+            ),
+        );
+        quiet.saw(
+            at(160),
+            &called(Port::Table, CallOutcome::Refused("conflict".to_owned())),
+        );
         assert_eq!(quiet.longest(at(0), at(300)), Duration::from_secs(200));
         assert_eq!(quiet.longest(at(120), at(300)), Duration::from_secs(180));
         assert!(quiet.is_quiet(at(101), at(300)) && !quiet.is_quiet(at(90), at(300)));
-        assert_eq!((quiet.last(at(99)), quiet.last(at(300))), (None, Some(at(100))));
+        assert_eq!(
+            (quiet.last(at(99)), quiet.last(at(300))),
+            (None, Some(at(100)))
+        );
     }
 
     #[test]
@@ -108,7 +150,15 @@ mod tests {
         let mut quiet = LastFault::default();
         for second in [0, 60, 180, 240] {
             let about = String::new();
-            quiet.saw(at(second), &Event::Began { who: "sweeper", invocation: second, process: 1, about });
+            quiet.saw(
+                at(second),
+                &Event::Began {
+                    who: "sweeper",
+                    invocation: second,
+                    process: 1,
+                    about,
+                },
+            );
         }
         assert_eq!(quiet.longest(at(0), at(240)), Duration::from_secs(180));
     }

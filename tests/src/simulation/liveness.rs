@@ -1,7 +1,9 @@
-//! Jobs that wait although their pool has room: I1 while the story goes on, in every story, by what GitHub and ECS know.
+//! Jobs that wait although their pool has room: I1 while the story goes on, in every story, by what
+//! GitHub and ECS know.
 //!
-//! Orderly stories have one limit, counted from the moment at which a job begins to wait in vain. In the others it counts from the last fault, or from the calm, and
-//! what the product's own waits may add is added where there is a reason for them.
+//! Orderly stories have one limit, counted from the moment at which a job begins to wait in vain.
+//! In the others it counts from the last fault, or from the calm, and what the product's own waits
+//! may add is added where there is a reason for them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -48,7 +50,8 @@ pub(super) struct Overdue {
 /// Why the product may make a job wait that could be served.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Held {
-    /// For how long the ledger has known that it waits; none: no delivery that tells of it was taken.
+    /// For how long the ledger has known that it waits; none: no delivery that tells of it was
+    /// taken.
     pub(super) known_for: Option<Duration>,
     /// GitHub gave nothing to a runner of its own, or refused one.
     pub(super) tried: bool,
@@ -56,14 +59,18 @@ pub(super) struct Held {
     pub(super) failed_starts: bool,
 }
 
-/// What a fault may leave behind: a row that stands for a task which never asks, or which is not there, until its time is over and a sweep has found so; or a runner of
-/// which GitHub knows nothing.
-const LEFT_BEHIND: Duration = Duration::from_secs(timeouts::START_TIMEOUT.as_secs() + 3 * timeouts::TICK.as_secs());
+/// What a fault may leave behind: a row that stands for a task which never asks, or which is not
+/// there, until its time is over and a sweep has found so; or a runner of which GitHub knows
+/// nothing.
+const LEFT_BEHIND: Duration =
+    Duration::from_secs(timeouts::START_TIMEOUT.as_secs() + 3 * timeouts::TICK.as_secs());
 
-/// What GitHub could not deliver is asked for once an hour at last, and what it never delivers is found within ten minutes more.
+/// What GitHub could not deliver is asked for once an hour at last, and what it never delivers is
+/// found within ten minutes more.
 const UNTOLD: Duration = Duration::from_secs(timeouts::LONGEST_WAIT.as_secs() + 15 * 60);
 
-/// GitHub is asked about a job that was tried in vain before it is tried again: some four a minute, in their turn.
+/// GitHub is asked about a job that was tried in vain before it is tried again: some four a minute,
+/// in their turn.
 const ASKED: Duration = Duration::from_secs(timeouts::CHECK_WAITING.as_secs() + 5 * 60);
 
 impl Held {
@@ -79,7 +86,11 @@ impl Held {
 impl LivenessMonitor {
     /// No job has waited yet; `limit` is how long one may in an orderly story.
     pub(super) fn new(limit: Duration, orderly: bool) -> Self {
-        Self { since: BTreeMap::new(), limit: if orderly { limit } else { limit + LEFT_BEHIND }, orderly }
+        Self {
+            since: BTreeMap::new(),
+            limit: if orderly { limit } else { limit + LEFT_BEHIND },
+            orderly,
+        }
     }
 
     /// Looks once more. The jobs that have waited too long, unless there is a reason.
@@ -87,13 +98,20 @@ impl LivenessMonitor {
         let now = system.world.clock.now();
         let waiting = waiting(system);
         let watch = watch.get();
-        let Some(file) = watch.files.last() else { return Vec::new() };
+        let Some(file) = watch.files.last() else {
+            return Vec::new();
+        };
         let found = unserved(&watch.shadow, file, &waiting, self.orderly);
         self.overdue(now, &found, watch.quiet.last(now))
     }
 
     /// These jobs wait in vain now.
-    fn overdue(&mut self, now: Timestamp, found: &BTreeSet<JobId>, fault: Option<Timestamp>) -> Vec<Overdue> {
+    fn overdue(
+        &mut self,
+        now: Timestamp,
+        found: &BTreeSet<JobId>,
+        fault: Option<Timestamp>,
+    ) -> Vec<Overdue> {
         self.since.retain(|job, _| found.contains(job));
         let fault = fault.filter(|_| !self.orderly);
         let mut overdue = Vec::new();
@@ -109,17 +127,32 @@ impl LivenessMonitor {
 
     /// A job may wait, or has been told about: its time begins from nothing. None: that was enough.
     pub(super) fn forgive(&mut self, job: JobId, now: Option<Timestamp>) {
-        self.since.insert(job, now.unwrap_or(Timestamp::from_millis(i64::MAX / 2)));
+        self.since
+            .insert(job, now.unwrap_or(Timestamp::from_millis(i64::MAX / 2)));
     }
 
     /// Judges how long a job has waited: too long, or not, for what held it.
-    pub(super) fn judge(&mut self, Overdue { job, waited }: Overdue, held: Held, now: Timestamp, watch: &mut Recorder) {
+    pub(super) fn judge(
+        &mut self,
+        Overdue { job, waited }: Overdue,
+        held: Held,
+        now: Timestamp,
+        watch: &mut Recorder,
+    ) {
         // What was found late waits for a runner from then on.
         let waited = held.known_for.map_or(waited, |known| waited.min(known));
-        let limit = if self.orderly { self.limit } else { self.limit + held.adds() };
+        let limit = if self.orderly {
+            self.limit
+        } else {
+            self.limit + held.adds()
+        };
         if waited > limit {
             self.forgive(job, None);
-            let since = if self.orderly { "" } else { " since the last fault" };
+            let since = if self.orderly {
+                ""
+            } else {
+                " since the last fault"
+            };
             let words = format!(
                 "job {job} has waited for {} s{since} while its pool had room and no runner for it, and may for {} s ({held:?})",
                 waited.as_secs(),
@@ -134,17 +167,28 @@ impl LivenessMonitor {
 fn waiting(system: &System) -> Vec<Waiting> {
     system.world.see_github(|github, _| {
         // One that GitHub takes for too old counts, too: GitHub says so to no one.
-        let free: Vec<_> = github.registered().filter(|runner| runner.job.is_none()).collect();
+        let free: Vec<_> = github
+            .registered()
+            .filter(|runner| runner.job.is_none())
+            .collect();
         let accounts = github.accounts();
-        let jobs = github.open_jobs().filter(|job| job.is_waiting() && !job.is_hosted());
+        let jobs = github
+            .open_jobs()
+            .filter(|job| job.is_waiting() && !job.is_hosted());
         let mut waiting: Vec<Waiting> = jobs
             .map(|job| Waiting {
                 id: JobId(job.id.0),
                 queued: Timestamp::from_millis(job.queued_at.as_millisecond()),
                 repository: accounts.full_name(job.repository),
-                private: accounts.repository(job.repository).is_none_or(|one| one.private),
+                private: accounts
+                    .repository(job.repository)
+                    .is_none_or(|one| one.private),
                 labels: job.wish.labels.clone(),
-                fitting: free.iter().filter(|runner| github.fits(runner, job)).filter_map(|runner| address_of(&runner.name)).collect(),
+                fitting: free
+                    .iter()
+                    .filter(|runner| github.fits(runner, job))
+                    .filter_map(|runner| address_of(&runner.name))
+                    .collect(),
             })
             .collect();
         waiting.sort_by_key(|job| (job.queued, job.id));
@@ -155,20 +199,38 @@ fn waiting(system: &System) -> Vec<Waiting> {
 impl ShadowModel {
     /// True if a delivery was taken that says that the job waits.
     fn knows(&self, job: &Waiting) -> bool {
-        self.told.get(&job.id).is_some_and(|told| *told >= job.queued)
+        self.told
+            .get(&job.id)
+            .is_some_and(|told| *told >= job.queued)
     }
 }
 
-/// Those of the jobs that have no runner on its way, although one may be started: of those that were told of, or of all.
-fn unserved(shadow: &ShadowModel, file: &PoolsFile, waiting: &[Waiting], told_only: bool) -> BTreeSet<JobId> {
+/// Those of the jobs that have no runner on its way, although one may be started: of those that
+/// were told of, or of all.
+fn unserved(
+    shadow: &ShadowModel,
+    file: &PoolsFile,
+    waiting: &[Waiting],
+    told_only: bool,
+) -> BTreeSet<JobId> {
     let mut free = Free::of(shadow);
     let mut unserved = BTreeSet::new();
-    let (told, untold): (Vec<&Waiting>, Vec<&Waiting>) = waiting.iter().partition(|job| shadow.knows(job));
-    for job in told.into_iter().chain(untold.into_iter().filter(|_| !told_only)) {
-        let asked = Asked { repository: &job.repository, private: job.private, labels: &job.labels };
+    let (told, untold): (Vec<&Waiting>, Vec<&Waiting>) =
+        waiting.iter().partition(|job| shadow.knows(job));
+    for job in told
+        .into_iter()
+        .chain(untold.into_iter().filter(|_| !told_only))
+    {
+        let asked = Asked {
+            repository: &job.repository,
+            private: job.private,
+            labels: &job.labels,
+        };
         // Of two pools that take a job, either may.
         let mut pools = file.pools.iter().filter(|pool| pool.takes(asked));
-        let (Some(pool), None) = (pools.next(), pools.next()) else { continue };
+        let (Some(pool), None) = (pools.next(), pools.next()) else {
+            continue;
+        };
         if !free.take(&pool.name, job) && has_room(shadow, pool) {
             unserved.insert(job.id);
         }
@@ -191,15 +253,30 @@ struct Free {
 
 impl Free {
     fn of(shadow: &ShadowModel) -> Self {
-        let at_github: BTreeSet<Address> = shadow.registrations.values().filter_map(|(name, _)| address_of(name)).collect();
-        let mut free = Self { unregistered: BTreeMap::new(), registered: BTreeSet::new() };
-        for (_, task) in shadow.live_tasks().filter(|(_, task)| task.to_stop.is_none()) {
+        let at_github: BTreeSet<Address> = shadow
+            .registrations
+            .values()
+            .filter_map(|(name, _)| address_of(name))
+            .collect();
+        let mut free = Self {
+            unregistered: BTreeMap::new(),
+            registered: BTreeSet::new(),
+        };
+        for (_, task) in shadow
+            .live_tasks()
+            .filter(|(_, task)| task.to_stop.is_none())
+        {
             let runner = shadow.runners.get(&task.runner);
-            if runner.is_some_and(|runner| runner.job.is_some() || runner.done.is_some() || runner.refused.is_some()) {
+            if runner.is_some_and(|runner| {
+                runner.job.is_some() || runner.done.is_some() || runner.refused.is_some()
+            }) {
                 continue;
             }
             if runner.is_none_or(|runner| runner.handed_out.is_empty()) {
-                *free.unregistered.entry(pool_of(&task.runner).to_owned()).or_default() += 1;
+                *free
+                    .unregistered
+                    .entry(pool_of(&task.runner).to_owned())
+                    .or_default() += 1;
             } else if at_github.contains(&task.runner) {
                 free.registered.insert(task.runner.clone());
             }
@@ -236,12 +313,22 @@ mod tests {
     }
 
     fn file() -> PoolsFile {
-        serde_json::from_str(r#"{"accounts":["acme"],"pools":[{"name":"linux","labels":["mayfly"],"max":1}]}"#).unwrap()
+        serde_json::from_str(
+            r#"{"accounts":["acme"],"pools":[{"name":"linux","labels":["mayfly"],"max":1}]}"#,
+        )
+        .unwrap()
     }
 
     fn job(number: i64) -> Waiting {
         let labels = vec!["mayfly".to_owned()];
-        Waiting { id: JobId(number), queued: at(0), repository: "acme/app".to_owned(), private: true, labels, fitting: BTreeSet::new() }
+        Waiting {
+            id: JobId(number),
+            queued: at(0),
+            repository: "acme/app".to_owned(),
+            private: true,
+            labels,
+            fitting: BTreeSet::new(),
+        }
     }
 
     /// Jobs 1 and 2 were told of; job 3 was not.
@@ -249,18 +336,42 @@ mod tests {
         let mut shadow = ShadowModel::default();
         for number in [1, 2] {
             let (guid, action) = (number.to_string(), "queued".to_owned());
-            shadow.saw(at(1), &Event::DeliverySent { guid, delivery: number, action, job: Some(JobId(number)), redelivery: false });
-            shadow.saw(at(2), &Event::DeliveryAnswered { guid: number.to_string(), delivery: number, status: 202 });
+            shadow.saw(
+                at(1),
+                &Event::DeliverySent {
+                    guid,
+                    delivery: number,
+                    action,
+                    job: Some(JobId(number)),
+                    redelivery: false,
+                },
+            );
+            shadow.saw(
+                at(2),
+                &Event::DeliveryAnswered {
+                    guid: number.to_string(),
+                    delivery: number,
+                    status: 202,
+                },
+            );
         }
         shadow
     }
 
     fn unserved_of(shadow: &ShadowModel) -> Vec<i64> {
-        unserved(shadow, &file(), &[job(1), job(2), job(3)], true).into_iter().map(|job| job.0).collect()
+        unserved(shadow, &file(), &[job(1), job(2), job(3)], true)
+            .into_iter()
+            .map(|job| job.0)
+            .collect()
     }
 
     /// Which jobs broke I1, of those that waited in vain at these seconds.
-    fn broken(mut patience: LivenessMonitor, looks: &[(u64, Vec<i64>)], fault: Option<u64>, held: Held) -> Vec<String> {
+    fn broken(
+        mut patience: LivenessMonitor,
+        looks: &[(u64, Vec<i64>)],
+        fault: Option<u64>,
+        held: Held,
+    ) -> Vec<String> {
         let shared = Shared::new(at(0), Keep::default());
         for (second, jobs) in looks {
             let found = jobs.iter().copied().map(JobId).collect();
@@ -270,30 +381,78 @@ mod tests {
             }
         }
         let watch = shared.get();
-        watch.violations.iter().map(|one| format!("{} {}", one.invariant, one.about.join(" "))).collect()
+        watch
+            .violations
+            .iter()
+            .map(|one| format!("{} {}", one.invariant, one.about.join(" ")))
+            .collect()
     }
 
     /// The ledger knows of the job, and nothing else holds it.
-    const KNOWN: Held = Held { known_for: Some(Duration::from_secs(1_000_000)), tried: false, failed_starts: false };
+    const KNOWN: Held = Held {
+        known_for: Some(Duration::from_secs(1_000_000)),
+        tried: false,
+        failed_starts: false,
+    };
 
     #[test]
-    fn a_job_that_waits_in_vain_for_longer_than_the_limit_breaks_i1_and_one_that_was_served_meanwhile_does_not() {
+    fn a_job_that_waits_in_vain_for_longer_than_the_limit_breaks_i1_and_one_that_was_served_meanwhile_does_not()
+     {
         let patience = LivenessMonitor::new(Duration::from_secs(60), true);
-        let looks = [(0, vec![1, 2]), (40, vec![2]), (60, vec![1, 2]), (61, vec![1, 2]), (90, vec![1, 2])];
+        let looks = [
+            (0, vec![1, 2]),
+            (40, vec![2]),
+            (60, vec![1, 2]),
+            (61, vec![1, 2]),
+            (90, vec![1, 2]),
+        ];
         assert_eq!(broken(patience, &looks, Some(50), KNOWN), ["I1 2"]);
     }
 
     #[test]
-    fn where_things_go_wrong_the_wait_counts_from_the_last_fault_and_what_held_the_job_adds_to_it() {
+    fn where_things_go_wrong_the_wait_counts_from_the_last_fault_and_what_held_the_job_adds_to_it()
+    {
         let limit = 60 + LEFT_BEHIND.as_secs();
-        let looks: Vec<(u64, Vec<i64>)> = [0, limit + 1, limit + 50, limit + 101].map(|second| (second, vec![1])).to_vec();
-        let waits = |fault, held| broken(LivenessMonitor::new(Duration::from_secs(60), false), &looks, fault, held);
+        let looks: Vec<(u64, Vec<i64>)> = [0, limit + 1, limit + 50, limit + 101]
+            .map(|second| (second, vec![1]))
+            .to_vec();
+        let waits = |fault, held| {
+            broken(
+                LivenessMonitor::new(Duration::from_secs(60), false),
+                &looks,
+                fault,
+                held,
+            )
+        };
         assert_eq!(waits(None, KNOWN), ["I1 1"]);
         assert_eq!(waits(Some(100), KNOWN), ["I1 1"]);
         assert_eq!(waits(Some(101), KNOWN), [""; 0]);
-        assert_eq!(waits(None, Held { failed_starts: true, ..KNOWN }), [""; 0]);
-        assert_eq!(waits(None, Held::default()), [""; 0], "no delivery told of it");
-        assert_eq!(waits(None, Held { known_for: Some(Duration::from_secs(limit)), ..KNOWN }), [""; 0], "it was found late");
+        assert_eq!(
+            waits(
+                None,
+                Held {
+                    failed_starts: true,
+                    ..KNOWN
+                }
+            ),
+            [""; 0]
+        );
+        assert_eq!(
+            waits(None, Held::default()),
+            [""; 0],
+            "no delivery told of it"
+        );
+        assert_eq!(
+            waits(
+                None,
+                Held {
+                    known_for: Some(Duration::from_secs(limit)),
+                    ..KNOWN
+                }
+            ),
+            [""; 0],
+            "it was found late"
+        );
     }
 
     #[test]
@@ -310,7 +469,14 @@ mod tests {
     #[test]
     fn a_pool_that_is_full_and_a_runner_on_its_way_excuse() {
         let mut shadow = shadow();
-        shadow.saw(at(3), &Event::TaskStarted { task: "t".to_owned(), started_by: RUNNER.to_owned(), by: "scaler" });
+        shadow.saw(
+            at(3),
+            &Event::TaskStarted {
+                task: "t".to_owned(),
+                started_by: RUNNER.to_owned(),
+                by: "scaler",
+            },
+        );
         assert!(unserved_of(&shadow).is_empty());
         let stopped = Event::TaskChanged {
             task: "t".to_owned(),
@@ -326,11 +492,29 @@ mod tests {
     #[test]
     fn a_task_that_is_to_stop_is_nobodys_runner() {
         let mut shadow = shadow();
-        shadow.saw(at(3), &Event::TaskStarted { task: "t".to_owned(), started_by: RUNNER.to_owned(), by: "scaler" });
-        let stop = Event::StopAsked { task: "t".to_owned(), started_by: RUNNER.to_owned(), reason: String::new(), by: "scaler" };
+        shadow.saw(
+            at(3),
+            &Event::TaskStarted {
+                task: "t".to_owned(),
+                started_by: RUNNER.to_owned(),
+                by: "scaler",
+            },
+        );
+        let stop = Event::StopAsked {
+            task: "t".to_owned(),
+            started_by: RUNNER.to_owned(),
+            reason: String::new(),
+            by: "scaler",
+        };
         shadow.saw(at(5), &stop);
-        let two = PoolSpec { max: 2, ..file().pools.remove(0) };
-        let file = PoolsFile { pools: vec![two], ..file() };
+        let two = PoolSpec {
+            max: 2,
+            ..file().pools.remove(0)
+        };
+        let file = PoolsFile {
+            pools: vec![two],
+            ..file()
+        };
         assert_eq!(unserved(&shadow, &file, &[job(1)], true).len(), 1);
     }
 }

@@ -1,7 +1,7 @@
 //! Every log line of a story, as text, so that it can be searched for secrets.
 //!
-//! One subscriber for the whole process, from the first story on: AWS's SDK draws a number for a span that someone listens to, so whether anyone
-//! listens must not differ from story to story.
+//! One subscriber for the whole process, from the first story on: AWS's SDK draws a number for a
+//! span that someone listens to, so whether anyone listens must not differ from story to story.
 
 use std::cell::RefCell;
 use std::fmt::Write as _;

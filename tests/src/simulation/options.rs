@@ -63,7 +63,10 @@ impl Options {
     /// Runs of seeds: the first of each, and how many. `clock` is the seconds since 1970.
     pub(super) fn runs(&self, clock: u64) -> Vec<(u64, u64)> {
         let fresh = (self.fresh > 0).then_some((clock.saturating_mul(FRESH), self.fresh));
-        [(self.start, self.seeds)].into_iter().chain(fresh).collect()
+        [(self.start, self.seeds)]
+            .into_iter()
+            .chain(fresh)
+            .collect()
     }
 
     pub(super) fn read(args: impl IntoIterator<Item = String>) -> anyhow::Result<Self> {
@@ -106,7 +109,8 @@ impl Options {
 }
 
 fn number(text: &str) -> anyhow::Result<u64> {
-    text.parse().with_context(|| format!("{text:?} is no number"))
+    text.parse()
+        .with_context(|| format!("{text:?} is no number"))
 }
 
 #[cfg(test)]
@@ -120,15 +124,39 @@ mod tests {
     #[test]
     fn options_are_read() {
         let options = read("--seeds 7 --start 3 --profile harsh --no-shrink").unwrap();
-        assert_eq!((options.seeds, options.start, options.profile, options.shrink), (7, 3, Profile::Harsh, false));
-        assert_eq!(read("--scenario a.json --trace").unwrap().what, What::Scenario("a.json".into()));
+        assert_eq!(
+            (
+                options.seeds,
+                options.start,
+                options.profile,
+                options.shrink
+            ),
+            (7, 3, Profile::Harsh, false)
+        );
+        assert_eq!(
+            read("--scenario a.json --trace").unwrap().what,
+            What::Scenario("a.json".into())
+        );
         let fresh = read("--seeds 7 --start 3 --fresh 5").unwrap();
         assert_eq!(fresh.runs(1_795_356_000), [(3, 7), (1_795_356_000_000, 5)]);
         assert_eq!(read("--seeds 7").unwrap().runs(1_795_356_000), [(0, 7)]);
         assert_eq!(fresh.again(8, 1), "simulate --seeds 1 --start 8");
         let trickle = read("--profile trickle").unwrap();
-        assert_eq!(read(trickle.again(8, 2).trim_start_matches("simulate ")).unwrap(), Options { seeds: 2, start: 8, ..trickle });
-        for wrong in ["--fresh", "--seeds", "--seeds x", "--profile windy", "--sedes 3"] {
+        assert_eq!(
+            read(trickle.again(8, 2).trim_start_matches("simulate ")).unwrap(),
+            Options {
+                seeds: 2,
+                start: 8,
+                ..trickle
+            }
+        );
+        for wrong in [
+            "--fresh",
+            "--seeds",
+            "--seeds x",
+            "--profile windy",
+            "--sedes 3",
+        ] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
     }

@@ -1,4 +1,5 @@
-//! The listener: keeps the shadow model, holds what it can against the invariants at once, and counts.
+//! The listener: keeps the shadow model, holds what it can against the invariants at once, and
+//! counts.
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
@@ -104,10 +105,26 @@ impl EventListener for Shared {
 
 impl Recorder {
     /// A promise was broken.
-    pub(super) fn broken(&mut self, invariant: Invariant, at: Timestamp, about: &[&str], words: String) {
+    pub(super) fn broken(
+        &mut self,
+        invariant: Invariant,
+        at: Timestamp,
+        about: &[&str],
+        words: String,
+    ) {
         let about = about.iter().map(|id| (*id).to_owned()).collect();
-        let found = Violation { invariant, at: self.since(at), about, words };
-        if self.violations.len() < MOST_VIOLATIONS && !self.violations.iter().any(|known| known.words == found.words) {
+        let found = Violation {
+            invariant,
+            at: self.since(at),
+            about,
+            words,
+        };
+        if self.violations.len() < MOST_VIOLATIONS
+            && !self
+                .violations
+                .iter()
+                .any(|known| known.words == found.words)
+        {
             self.violations.push(found);
         }
     }
@@ -125,7 +142,8 @@ impl Recorder {
     fn saw(&mut self, at: Timestamp, event: &Event) {
         self.happened += 1;
         if self.keep.hash {
-            self.hasher.write(format!("{} {event}\n", at.millis()).as_bytes());
+            self.hasher
+                .write(format!("{} {event}\n", at.millis()).as_bytes());
         }
         if self.keep.trace {
             self.trace.push((at, event.clone()));
@@ -135,7 +153,11 @@ impl Recorder {
         self.quiet.saw(at, event);
         self.shadow.saw(at, event);
         match event {
-            Event::Called { call, fate, invocation } => {
+            Event::Called {
+                call,
+                fate,
+                invocation,
+            } => {
                 self.called(at, call, fate);
                 if let Some(words) = self.budget.called(call, *invocation) {
                     self.broken(Invariant::I9, at, &[], words);
@@ -145,10 +167,20 @@ impl Recorder {
                 self.pace.unasked(at, self.shadow.unasked());
                 invariants::i2_never_above_max(self, at, started_by);
             }
-            Event::StopAsked { task, started_by, by, .. } => {
+            Event::StopAsked {
+                task,
+                started_by,
+                by,
+                ..
+            } => {
                 invariants::i3_no_busy_runner_is_stopped(self, at, (task, started_by), by);
             }
-            Event::Answered { task, runner, handed_out: true, .. } => {
+            Event::Answered {
+                task,
+                runner,
+                handed_out: true,
+                ..
+            } => {
                 invariants::i4_one_registration(self, at, task, runner);
                 invariants::i2_never_above_max_per_repository(self, at, runner);
             }
@@ -156,14 +188,21 @@ impl Recorder {
         }
         if matches!(
             event,
-            Event::TaskStarted { .. } | Event::RunnerRegistered { .. } | Event::JobAssigned { .. } | Event::JobChanged { .. }
+            Event::TaskStarted { .. }
+                | Event::RunnerRegistered { .. }
+                | Event::JobAssigned { .. }
+                | Event::JobChanged { .. }
         ) {
             self.news.notify_one();
         }
     }
 
     fn called(&mut self, at: Timestamp, call: &PortCall, fate: &CallOutcome) {
-        let name = (call.who.to_owned(), call.port.to_string(), call.operation.to_owned());
+        let name = (
+            call.who.to_owned(),
+            call.port.to_string(),
+            call.operation.to_owned(),
+        );
         let calls = self.calls.entry(name).or_default();
         calls.made += 1;
         if let CallOutcome::Faulted(strike, _) = fate {
@@ -174,7 +213,14 @@ impl Recorder {
                 system::CallFault::Slow(by) => u64::try_from(by.as_millis()).ok(),
                 _ => None,
             };
-            self.strikes.push(NthCallFault { who, port, operation: call.operation.to_owned(), nth: call.nth, kind, slow_by });
+            self.strikes.push(NthCallFault {
+                who,
+                port,
+                operation: call.operation.to_owned(),
+                nth: call.nth,
+                kind,
+                slow_by,
+            });
         }
         // What a strike made of a write is not known for sure: those that went well are enough.
         if *fate == CallOutcome::Done
@@ -193,7 +239,9 @@ impl Recorder {
 fn closed_row(call: &PortCall) -> Option<String> {
     (call.port == Port::Table && call.operation == "TransactWriteItems").then_some(())?;
     let keys: Vec<&str> = call.about.split(", ").collect();
-    let record = keys.iter().find_map(|key| key.strip_prefix("runner#")?.strip_suffix(" record"))?;
+    let record = keys
+        .iter()
+        .find_map(|key| key.strip_prefix("runner#")?.strip_suffix(" record"))?;
     let row = |key: &&str| {
         let (pool, runner) = key.strip_prefix("pool#")?.split_once(" runner#")?;
         (runner == record).then(|| format!("{pool}/{runner}"))

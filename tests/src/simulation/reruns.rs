@@ -1,4 +1,5 @@
-//! Jobs whose runner AWS took back, where their pool says `rerun_interrupted`: GitHub is asked to run them again, once (I1).
+//! Jobs whose runner AWS took back, where their pool says `rerun_interrupted`: GitHub is asked to
+//! run them again, once (I1).
 
 use std::collections::BTreeSet;
 
@@ -26,21 +27,39 @@ struct Interrupted {
 impl Interrupted {
     /// What is wrong with it.
     fn wrong(&self) -> Option<String> {
-        let Self { job, runner, asked, again, .. } = self;
+        let Self {
+            job,
+            runner,
+            asked,
+            again,
+            ..
+        } = self;
         match asked {
-            0 if !again => Some(format!("AWS took {runner} back from job {job}, and it was not run again")),
+            0 if !again => Some(format!(
+                "AWS took {runner} back from job {job}, and it was not run again"
+            )),
             0 | 1 => None,
-            _ => Some(format!("AWS took {runner} back from job {job}, and GitHub was asked {asked} times to run it again")),
+            _ => Some(format!(
+                "AWS took {runner} back from job {job}, and GitHub was asked {asked} times to run it again"
+            )),
         }
     }
 }
 
-/// Jobs that must be run again: of a run's first attempt, failed by GitHub on a runner that AWS took back after it was admitted, of a pool that every file says to
-/// have `rerun_interrupted` since it was launched, and nowhere that the App may not look. Not those of which sweeper could not write down
-/// what GitHub answered, nor those that no pool takes and GitHub gave to a runner of ours all the same: they have no pool that says so.
+/// Jobs that must be run again: of a run's first attempt, failed by GitHub on a runner that AWS
+/// took back after it was admitted, of a pool that every file says to have `rerun_interrupted`
+/// since it was launched, and nowhere that the App may not look. Not those of which sweeper could
+/// not write down what GitHub answered, nor those that no pool takes and GitHub gave to a runner of
+/// ours all the same: they have no pool that says so.
 fn of<'a>(ending: &'a Ending<'_>, watch: &'a Recorder) -> impl Iterator<Item = Interrupted> {
-    let attempts: BTreeSet<(i64, u32)> = ending.jobs.iter().map(|job| (job.run, job.attempt)).collect();
-    let failed = |job: &&JobNow| job.attempt == 1 && job.conclusion == Some(Conclusion::Failure) && job.app && !job.refused;
+    let attempts: BTreeSet<(i64, u32)> = ending
+        .jobs
+        .iter()
+        .map(|job| (job.run, job.attempt))
+        .collect();
+    let failed = |job: &&JobNow| {
+        job.attempt == 1 && job.conclusion == Some(Conclusion::Failure) && job.app && !job.refused
+    };
     ending.jobs.iter().filter(failed).filter_map(move |job| {
         if watch.shadow.unwritten_reruns.contains(&job.run) {
             return None;
@@ -48,14 +67,34 @@ fn of<'a>(ending: &'a Ending<'_>, watch: &'a Recorder) -> impl Iterator<Item = I
         let address = ending.ours(job)?;
         ending.system.job(job.id)?.pool?;
         let runner = watch.shadow.runners.get(&address)?;
-        let at = runner.interrupted.filter(|at| runner.admitted.is_some_and(|admitted| admitted < *at))?;
+        let at = runner
+            .interrupted
+            .filter(|at| runner.admitted.is_some_and(|admitted| admitted < *at))?;
         let launched = super::shadow_model::decided(&address)?;
-        if !watch.files.versions(pool_of(&address), launched, ending.now).all(|pool| pool.is_some_and(|pool| pool.rerun_interrupted)) {
+        if !watch
+            .files
+            .versions(pool_of(&address), launched, ending.now)
+            .all(|pool| pool.is_some_and(|pool| pool.rerun_interrupted))
+        {
             return None;
         }
-        let again = attempts.range((job.run, 2)..).next().is_some_and(|(run, _)| *run == job.run);
-        let asked = watch.shadow.reruns.get(&job.id).copied().unwrap_or_default();
-        Some(Interrupted { job: job.id, runner: address, at, asked, again })
+        let again = attempts
+            .range((job.run, 2)..)
+            .next()
+            .is_some_and(|(run, _)| *run == job.run);
+        let asked = watch
+            .shadow
+            .reruns
+            .get(&job.id)
+            .copied()
+            .unwrap_or_default();
+        Some(Interrupted {
+            job: job.id,
+            runner: address,
+            at,
+            asked,
+            again,
+        })
     })
 }
 
@@ -69,7 +108,12 @@ pub(super) fn i1_reclaimed_jobs_run_again_once(ending: &Ending<'_>, watch: &mut 
     let found: Vec<Interrupted> = of(ending, watch).collect();
     for interrupted in found {
         if let Some(words) = interrupted.wrong() {
-            watch.broken(Invariant::I1, interrupted.at, &[&interrupted.job.to_string(), &interrupted.runner], words);
+            watch.broken(
+                Invariant::I1,
+                interrupted.at,
+                &[&interrupted.job.to_string(), &interrupted.runner],
+                words,
+            );
         }
     }
 }
@@ -79,9 +123,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_that_was_taken_from_its_runner_is_to_be_asked_for_once_unless_someone_had_it_run_again() {
+    fn a_job_that_was_taken_from_its_runner_is_to_be_asked_for_once_unless_someone_had_it_run_again()
+     {
         let at = Timestamp::from_millis(0);
-        let wrong = |asked, again| Interrupted { job: JobId(7), runner: "linux/1".to_owned(), at, asked, again }.wrong().is_some();
-        assert_eq!([wrong(0, false), wrong(0, true), wrong(1, true), wrong(1, false), wrong(2, true)], [true, false, false, false, true]);
+        let wrong = |asked, again| {
+            Interrupted {
+                job: JobId(7),
+                runner: "linux/1".to_owned(),
+                at,
+                asked,
+                again,
+            }
+            .wrong()
+            .is_some()
+        };
+        assert_eq!(
+            [
+                wrong(0, false),
+                wrong(0, true),
+                wrong(1, true),
+                wrong(1, false),
+                wrong(2, true)
+            ],
+            [true, false, false, false, true]
+        );
     }
 }

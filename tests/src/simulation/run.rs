@@ -56,12 +56,20 @@ fn run(options: &Options) -> anyhow::Result<bool> {
             Ok(true)
         }
         What::Print(seed) => {
-            println!("{}", serde_json::to_string_pretty(&scenario(*seed, options.profile))?);
+            println!(
+                "{}",
+                serde_json::to_string_pretty(&scenario(*seed, options.profile))?
+            );
             Ok(true)
         }
         What::Scenario(file) => {
-            let text = std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
-            one(&serde_json::from_str(&text).with_context(|| format!("understand {}", file.display()))?, options)
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("read {}", file.display()))?;
+            one(
+                &serde_json::from_str(&text)
+                    .with_context(|| format!("understand {}", file.display()))?,
+                options,
+            )
         }
         What::Seeds => seeds(options),
         What::Waste => super::workloads::waste(),
@@ -72,14 +80,26 @@ fn run(options: &Options) -> anyhow::Result<bool> {
 /// Runs something on a thread with room enough.
 pub(super) fn with_room<T: Send>(run: impl FnOnce() -> T + Send) -> anyhow::Result<T> {
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, run)?;
-        thread.join().map_err(|_| anyhow::anyhow!("the story's thread panicked"))
+        let thread = std::thread::Builder::new()
+            .stack_size(STACK)
+            .spawn_scoped(scope, run)?;
+        thread
+            .join()
+            .map_err(|_| anyhow::anyhow!("the story's thread panicked"))
     })
 }
 
 /// One story from a file.
 fn one(scenario: &Scenario, options: &Options) -> anyhow::Result<bool> {
-    let told = with_room(|| run_story(scenario, Keep { trace: true, hash: true }))??;
+    let told = with_room(|| {
+        run_story(
+            scenario,
+            Keep {
+                trace: true,
+                hash: true,
+            },
+        )
+    })??;
     if options.trace {
         print!("{}", trace::whole(&told));
     }
@@ -89,7 +109,12 @@ fn one(scenario: &Scenario, options: &Options) -> anyhow::Result<bool> {
     if let Some(violation) = told.violations.first().filter(|_| !options.trace) {
         print!("{}", trace::around(&told, violation));
     }
-    println!("{} jobs, {} violations, trace {:016x}", told.figures.all_jobs(), told.violations.len(), told.hash.unwrap_or_default());
+    println!(
+        "{} jobs, {} violations, trace {:016x}",
+        told.figures.all_jobs(),
+        told.violations.len(),
+        told.hash.unwrap_or_default()
+    );
     Ok(told.violations.is_empty())
 }
 
@@ -97,11 +122,22 @@ fn seeds(options: &Options) -> anyhow::Result<bool> {
     let began = Instant::now();
     let mut figures = Figures::default();
     let mut failed: Vec<(u64, Vec<Violation>)> = Vec::new();
-    let runs = options.runs(std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs());
+    let runs = options.runs(
+        std::time::UNIX_EPOCH
+            .elapsed()
+            .unwrap_or_default()
+            .as_secs(),
+    );
     if let [_, (first, count)] = runs[..] {
-        println!("{count} fresh seeds: {} tells them again", options.again(first, count));
+        println!(
+            "{count} fresh seeds: {} tells them again",
+            options.again(first, count)
+        );
     }
-    let seeds: Vec<u64> = runs.iter().flat_map(|(first, count)| *first..first.saturating_add(*count)).collect();
+    let seeds: Vec<u64> = runs
+        .iter()
+        .flat_map(|(first, count)| *first..first.saturating_add(*count))
+        .collect();
     let next = AtomicUsize::new(0);
     let (sender, outcomes) = mpsc::channel();
     std::thread::scope(|scope| -> anyhow::Result<()> {
@@ -109,13 +145,24 @@ fn seeds(options: &Options) -> anyhow::Result<bool> {
             let (sender, next, seeds) = (sender.clone(), &next, &seeds);
             let work = move || {
                 loop {
-                    let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)).copied() else { return };
-                    if sender.send(Outcome { seed, told: tell_seed(seed, options) }).is_err() {
+                    let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)).copied()
+                    else {
+                        return;
+                    };
+                    if sender
+                        .send(Outcome {
+                            seed,
+                            told: tell_seed(seed, options),
+                        })
+                        .is_err()
+                    {
                         return;
                     }
                 }
             };
-            std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work)?;
+            std::thread::Builder::new()
+                .stack_size(STACK)
+                .spawn_scoped(scope, work)?;
         }
         drop(sender);
         let mut progress = Progress::new(u64::try_from(seeds.len())?);
@@ -127,7 +174,10 @@ fn seeds(options: &Options) -> anyhow::Result<bool> {
                 println!("seed {seed} trace {:016x}", told.hash.unwrap_or_default());
             }
             if let Some(first) = told.violations.first() {
-                progress.line(&format!("seed {seed}: {} violations, the first: {first}", told.violations.len()));
+                progress.line(&format!(
+                    "seed {seed}: {} violations, the first: {first}",
+                    told.violations.len()
+                ));
                 failed.push((seed, told.violations));
             }
         }
@@ -143,8 +193,17 @@ fn seeds(options: &Options) -> anyhow::Result<bool> {
     }
     #[expect(clippy::cast_precision_loss, reason = "a speed")]
     let speed = |count: u64| count as f64 / took.as_secs_f64();
-    println!("\n{:.1} s: {:.1} seeds and {:.0} jobs a second", took.as_secs_f64(), speed(figures.seeds), speed(figures.all_jobs()));
-    println!("{} passed, {} failed", figures.seeds - u64::try_from(failed.len())?, failed.len());
+    println!(
+        "\n{:.1} s: {:.1} seeds and {:.0} jobs a second",
+        took.as_secs_f64(),
+        speed(figures.seeds),
+        speed(figures.all_jobs())
+    );
+    println!(
+        "{} passed, {} failed",
+        figures.seeds - u64::try_from(failed.len())?,
+        failed.len()
+    );
     Ok(failed.is_empty())
 }
 
@@ -152,13 +211,21 @@ fn seeds(options: &Options) -> anyhow::Result<bool> {
 fn tell_seed(seed: u64, options: &Options) -> anyhow::Result<RunResult> {
     let scenario = scenario(seed, options.profile);
     let twice = seed.is_multiple_of(TWICE);
-    let keep = Keep { trace: false, hash: options.trace_hash || twice };
+    let keep = Keep {
+        trace: false,
+        hash: options.trace_hash || twice,
+    };
     let mut told = run_story(&scenario, keep)?;
     if twice {
         let again = run_story(&scenario, keep)?;
         if again.hash != told.hash {
             let words = "the same seed told two stories".to_owned();
-            told.violations.push(Violation { invariant: Invariant::Determinism, at: Duration::ZERO, about: Vec::new(), words });
+            told.violations.push(Violation {
+                invariant: Invariant::Determinism,
+                at: Duration::ZERO,
+                about: Vec::new(),
+                words,
+            });
         }
     }
     told.figures.failed = u64::from(!told.violations.is_empty());
@@ -168,31 +235,55 @@ fn tell_seed(seed: u64, options: &Options) -> anyhow::Result<RunResult> {
 /// What failed, at length.
 fn show(failed: &[(u64, Vec<Violation>)], options: &Options) -> anyhow::Result<()> {
     for (seed, violations) in failed.iter().take(MOST_SHOWN) {
-        println!("\n== seed {seed}: {} tells it again", options.again(*seed, 1));
+        println!(
+            "\n== seed {seed}: {} tells it again",
+            options.again(*seed, 1)
+        );
         for violation in violations {
             println!("{violation}");
         }
         let drawn = scenario(*seed, options.profile);
-        let Some(first) = violations.first() else { continue };
-        let told = with_room(|| run_story(&drawn, Keep { trace: true, hash: false }))??;
+        let Some(first) = violations.first() else {
+            continue;
+        };
+        let told = with_room(|| {
+            run_story(
+                &drawn,
+                Keep {
+                    trace: true,
+                    hash: false,
+                },
+            )
+        })??;
         if options.trace {
             print!("{}", trace::whole(&told));
         } else if !options.shrink {
             print!("{}", trace::around(&told, first));
         }
         if options.shrink && first.invariant != Invariant::Determinism {
-            let Shrunk { scenario, told, tries } = with_room(|| shrink(&drawn, &told, first.invariant, SHRINKS_FOR))?;
+            let Shrunk {
+                scenario,
+                told,
+                tries,
+            } = with_room(|| shrink(&drawn, &told, first.invariant, SHRINKS_FOR))?;
             println!(
                 "-- shrunk in {tries} tries to {} jobs, {} acts, {} struck calls",
                 scenario.jobs(),
                 scenario.acts.len(),
                 scenario.faults.calls.len()
             );
-            if let Some(violation) = told.violations.iter().find(|one| one.invariant == first.invariant) {
+            if let Some(violation) = told
+                .violations
+                .iter()
+                .find(|one| one.invariant == first.invariant)
+            {
                 println!("{violation}");
                 print!("{}", trace::around(&told, violation));
             }
-            println!("-- simulate --scenario FILE tells it again:\n{}", serde_json::to_string(&scenario)?);
+            println!(
+                "-- simulate --scenario FILE tells it again:\n{}",
+                serde_json::to_string(&scenario)?
+            );
         }
     }
     Ok(())
@@ -209,7 +300,13 @@ struct Progress {
 
 impl Progress {
     fn new(all: u64) -> Self {
-        Self { all, done: 0, failed: 0, bar: std::io::stderr().is_terminal(), told: 0 }
+        Self {
+            all,
+            done: 0,
+            failed: 0,
+            bar: std::io::stderr().is_terminal(),
+            told: 0,
+        }
     }
 
     fn another(&mut self, figures: &Figures, failed: bool) {
@@ -229,7 +326,13 @@ impl Progress {
             let _ = std::io::stderr().flush();
         } else if percent / 10 > self.told {
             self.told = percent / 10;
-            eprintln!("{}/{} seeds, {} jobs, {} failed", self.done, self.all, figures.all_jobs(), self.failed);
+            eprintln!(
+                "{}/{} seeds, {} jobs, {} failed",
+                self.done,
+                self.all,
+                figures.all_jobs(),
+                self.failed
+            );
         }
     }
 

@@ -52,7 +52,8 @@ pub struct Scenario {
     /// Most items on a page of a query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<usize>,
-    /// Steps of up to 9 ms that pass between two items that a plan's transaction shows, besides one.
+    /// Steps of up to 9 ms that pass between two items that a plan's transaction shows, besides
+    /// one.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub lingers: u32,
     /// What the world outside gives until then, where that is less than it really does.
@@ -80,7 +81,11 @@ impl Scenario {
 
     /// What the jobs of a batch ask for.
     pub(super) fn asked<'a>(&'a self, batch: &'a Batch) -> Asked<'a> {
-        Asked { repository: &batch.repository, private: !self.public.contains(&batch.repository), labels: &batch.labels }
+        Asked {
+            repository: &batch.repository,
+            private: !self.public.contains(&batch.repository),
+            labels: &batch.labels,
+        }
     }
 
     /// Repositories that are made public or private.
@@ -95,9 +100,14 @@ impl Scenario {
     pub(super) fn hides(&self, repository: &str) -> bool {
         let owner = repository.split('/').next().unwrap_or_default();
         self.acts.iter().any(|act| match &act.action {
-            Action::Cover { repository: one, on: false }
+            Action::Cover {
+                repository: one,
+                on: false,
+            }
             | Action::Delete { repository: one }
-            | Action::Transfer { repository: one, .. } => one == repository,
+            | Action::Transfer {
+                repository: one, ..
+            } => one == repository,
             Action::Uninstall { account } | Action::Suspend { account } => account == owner,
             _ => false,
         })
@@ -115,11 +125,16 @@ impl Scenario {
     /// The longest time that a registered runner may wait for a job by any pools file.
     #[must_use]
     pub fn idle_timeout(&self) -> Duration {
-        let longest = self.files().flat_map(|file| &file.pools).filter_map(|pool| pool.idle_timeout).max();
+        let longest = self
+            .files()
+            .flat_map(|file| &file.pools)
+            .filter_map(|pool| pool.idle_timeout)
+            .max();
         Duration::from_secs(60 * longest.unwrap_or_default()).max(timeouts::IDLE_TIMEOUT)
     }
 
-    /// True if nothing ever goes wrong, whatever people want: then nothing outlives its use from the beginning on.
+    /// True if nothing ever goes wrong, whatever people want: then nothing outlives its use from
+    /// the beginning on.
     #[must_use]
     pub fn is_calm(&self) -> bool {
         let harmless = |act: &Act| {
@@ -132,7 +147,12 @@ impl Scenario {
                     | Action::Rerun { .. }
                     | Action::Apply(_)
                     | Action::Forge { .. }
-                    | Action::Intrude { stranger: Stranger::OtherTask | Stranger::NoTask | Stranger::OtherRole | Stranger::OtherAccount }
+                    | Action::Intrude {
+                        stranger: Stranger::OtherTask
+                            | Stranger::NoTask
+                            | Stranger::OtherRole
+                            | Stranger::OtherAccount
+                    }
                     | Action::Kill
             )
         };

@@ -28,20 +28,51 @@ struct Shrinker<'a> {
 
 /// Shrinks a scenario that broke a promise. `told` is its story: the calls that were struck in it.
 #[must_use]
-pub fn shrink(scenario: &Scenario, told: &RunResult, invariant: Invariant, within: Duration) -> Shrunk {
+pub fn shrink(
+    scenario: &Scenario,
+    told: &RunResult,
+    invariant: Invariant,
+    within: Duration,
+) -> Shrunk {
     let fails = |candidate: &Scenario| {
-        run_story(candidate, Keep::default()).is_ok_and(|told| told.violations.iter().any(|violation| violation.invariant == invariant))
+        run_story(candidate, Keep::default()).is_ok_and(|told| {
+            told.violations
+                .iter()
+                .any(|violation| violation.invariant == invariant)
+        })
     };
     let (scenario, tries) = smallest(scenario, &told.strikes, &fails, within);
-    let told = run_story(&scenario, Keep { trace: true, hash: false }).unwrap_or_else(|problem| RunResult::empty(format!("{problem:#}")));
-    Shrunk { scenario, told, tries }
+    let told = run_story(
+        &scenario,
+        Keep {
+            trace: true,
+            hash: false,
+        },
+    )
+    .unwrap_or_else(|problem| RunResult::empty(format!("{problem:#}")));
+    Shrunk {
+        scenario,
+        told,
+        tries,
+    }
 }
 
 /// The smallest scenario that still `fails`, and how many were tried.
 #[must_use]
-pub fn smallest(scenario: &Scenario, strikes: &[NthCallFault], fails: &dyn Fn(&Scenario) -> bool, within: Duration) -> (Scenario, u32) {
-    let mut shrinker = Shrinker { fails, until: Instant::now() + within, tries: 0, best: scenario.clone() };
-    // Calls by their names instead of by chance: then one can be left out without changing the fate of the others.
+pub fn smallest(
+    scenario: &Scenario,
+    strikes: &[NthCallFault],
+    fails: &dyn Fn(&Scenario) -> bool,
+    within: Duration,
+) -> (Scenario, u32) {
+    let mut shrinker = Shrinker {
+        fails,
+        until: Instant::now() + within,
+        tries: 0,
+        best: scenario.clone(),
+    };
+    // Calls by their names instead of by chance: then one can be left out without changing the fate
+    // of the others.
     let mut named = scenario.clone();
     named.faults.rates.clear();
     named.faults.calls = strikes.to_vec();
@@ -142,8 +173,13 @@ impl Shrinker<'_> {
     fn counts(&mut self) {
         for index in 0..self.best.acts.len() {
             while let Some(count) = self.count_of(index) {
-                let fewer = [1, count / 2, count - 1].into_iter().filter(|fewer| (1..count).contains(fewer));
-                let smaller = fewer.collect::<Vec<_>>().into_iter().any(|fewer| self.with(|scenario| set_count(scenario, index, fewer)));
+                let fewer = [1, count / 2, count - 1]
+                    .into_iter()
+                    .filter(|fewer| (1..count).contains(fewer));
+                let smaller = fewer
+                    .collect::<Vec<_>>()
+                    .into_iter()
+                    .any(|fewer| self.with(|scenario| set_count(scenario, index, fewer)));
                 if !smaller {
                     break;
                 }
@@ -161,13 +197,26 @@ impl Shrinker<'_> {
 
     /// Fewer pools, and plainer ones.
     fn pools(&mut self) {
-        let names: Vec<String> = self.best.files().flat_map(|file| &file.pools).map(|pool| pool.name.clone()).collect();
+        let names: Vec<String> = self
+            .best
+            .files()
+            .flat_map(|file| &file.pools)
+            .map(|pool| pool.name.clone())
+            .collect();
         for name in names {
             self.in_files(|file| file.pools.retain(|pool| pool.name != name));
         }
         self.in_files(|file| file.pools.iter_mut().for_each(|pool| pool.min_idle = 0));
-        self.in_files(|file| file.pools.iter_mut().for_each(|pool| pool.max_per_repository = None));
-        self.in_files(|file| file.pools.iter_mut().for_each(|pool| pool.repositories.clear()));
+        self.in_files(|file| {
+            file.pools
+                .iter_mut()
+                .for_each(|pool| pool.max_per_repository = None)
+        });
+        self.in_files(|file| {
+            file.pools
+                .iter_mut()
+                .for_each(|pool| pool.repositories.clear())
+        });
         self.in_files(|file| file.pools.iter_mut().for_each(|pool| pool.spot = false));
         self.in_files(|file| file.pools.iter_mut().for_each(|pool| pool.role = false));
         self.in_files(|file| file.pools.iter_mut().for_each(|pool| pool.group = None));
@@ -191,13 +240,19 @@ impl Shrinker<'_> {
     fn times(&mut self) {
         for index in 0..self.best.acts.len() {
             self.with(|scenario| {
-                if let Some(Action::Queue(batch)) = scenario.acts.get_mut(index).map(|act| &mut act.action) {
+                if let Some(Action::Queue(batch)) =
+                    scenario.acts.get_mut(index).map(|act| &mut act.action)
+                {
                     batch.seconds = batch.seconds.min(20.0);
                 }
             });
         }
         let last = self.best.acts.iter().map(|act| act.at).fold(0.0, f64::max);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of some hours")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "seconds of some hours"
+        )]
         let last = last as u64;
         self.with(|scenario| scenario.calm_at = last + 60);
         self.with(|scenario| scenario.logs = false);

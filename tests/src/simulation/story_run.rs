@@ -1,4 +1,5 @@
-//! Tells one story: begins the system, does what the scenario says, waits until everything is at rest, and holds the end against the invariants.
+//! Tells one story: begins the system, does what the scenario says, waits until everything is at
+//! rest, and holds the end against the invariants.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -42,14 +43,16 @@ const IMPATIENT: Duration = Duration::from_secs(5);
 /// For how long everything must be at rest.
 const REST: Duration = Duration::from_secs(240);
 
-/// How long the system may take to settle once nothing goes wrong any more, besides the time that the jobs themselves take: the longest wait of a
-/// job (an hourly probe), the longest back-off (30 min), and time to go on from there.
+/// How long the system may take to settle once nothing goes wrong any more, besides the time that
+/// the jobs themselves take: the longest wait of a job (an hourly probe), the longest back-off (30
+/// min), and time to go on from there.
 const SETTLES_WITHIN: Duration = Duration::from_secs(4 * 3600);
 
-/// How long after the calm an event may come at last that could not be delivered before: an hour is the longest wait between two requests for it; GitHub's list may show
-/// an attempt late.
-const DELIVERED_WITHIN: Duration =
-    Duration::from_secs(timeouts::LONGEST_WAIT.as_secs() + redelivery::OVERLAP.as_secs() + 3 * timeouts::TICK.as_secs());
+/// How long after the calm an event may come at last that could not be delivered before: an hour is
+/// the longest wait between two requests for it; GitHub's list may show an attempt late.
+const DELIVERED_WITHIN: Duration = Duration::from_secs(
+    timeouts::LONGEST_WAIT.as_secs() + redelivery::OVERLAP.as_secs() + 3 * timeouts::TICK.as_secs(),
+);
 
 /// So many are asked for in a minute at least.
 const REDELIVERIES_A_MINUTE: usize = 50;
@@ -74,7 +77,12 @@ pub struct RunResult {
 impl RunResult {
     /// A story that could not be told.
     pub(super) fn empty(words: String) -> Self {
-        let violation = Violation { invariant: Invariant::Panic, at: Duration::ZERO, about: Vec::new(), words };
+        let violation = Violation {
+            invariant: Invariant::Panic,
+            at: Duration::ZERO,
+            about: Vec::new(),
+            words,
+        };
         Self {
             violations: vec![violation],
             figures: Figures::default(),
@@ -91,7 +99,8 @@ impl RunResult {
 /// # Errors
 /// When no runtime can be made, or the system cannot begin.
 pub fn run_story(scenario: &Scenario, keep: Keep) -> anyhow::Result<RunResult> {
-    // Functions would go by the file before, and the story say less than it seems to. What is meant to be bad is [`Action::Spoil`](super::Action::Spoil).
+    // Functions would go by the file before, and the story say less than it seems to. What is meant
+    // to be bad is [`Action::Spoil`](super::Action::Spoil).
     for file in scenario.files() {
         if let Err(problems) = pools_file::parse(&file.text(), 1) {
             return Ok(RunResult::empty(format!(
@@ -100,12 +109,21 @@ pub fn run_story(scenario: &Scenario, keep: Keep) -> anyhow::Result<RunResult> {
             )));
         }
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
-    let (told, heard) = panics::heard(|| logs::captured(scenario.logs, || runtime.block_on(story(scenario, keep))));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()?;
+    let (told, heard) =
+        panics::heard(|| logs::captured(scenario.logs, || runtime.block_on(story(scenario, keep))));
     drop(runtime);
     let mut told = told?;
     for words in heard {
-        told.violations.push(Violation { invariant: Invariant::Panic, at: told.figures.lasted, about: Vec::new(), words });
+        told.violations.push(Violation {
+            invariant: Invariant::Panic,
+            at: told.figures.lasted,
+            about: Vec::new(),
+            words,
+        });
     }
     Ok(told)
 }
@@ -137,7 +155,9 @@ pub(super) struct Teller<'a> {
 }
 
 async fn story(scenario: &Scenario, keep: Keep) -> anyhow::Result<RunResult> {
-    let start = Start::seeded(scenario.seed).pools(&scenario.pools.text()).tasks_start_in(scenario.start_seconds);
+    let start = Start::seeded(scenario.seed)
+        .pools(&scenario.pools.text())
+        .tasks_start_in(scenario.start_seconds);
     let system = start.begin()?;
     let mut teller = Teller::new(scenario, system, keep);
     teller.prepare();
@@ -162,7 +182,10 @@ impl<'a> Teller<'a> {
             github: scenario.faults.github.clone(),
             outages: Vec::new(),
             actions: 0,
-            patience: LivenessMonitor::new(scenario.patience() + scenario.waits_for_github(), scenario.is_orderly()),
+            patience: LivenessMonitor::new(
+                scenario.patience() + scenario.waits_for_github(),
+                scenario.is_orderly(),
+            ),
         }
     }
 
@@ -172,14 +195,24 @@ impl<'a> Teller<'a> {
 
     /// The world as it is before anything happens.
     fn prepare(&self) {
-        let Self { scenario, system, .. } = self;
+        let Self {
+            scenario, system, ..
+        } = self;
         let trouble = &scenario.faults;
-        let faults = FaultSchedule::new(scenario.seed, trouble, self.down.clone(), after(self.began, scenario.calm_at));
+        let faults = FaultSchedule::new(
+            scenario.seed,
+            trouble,
+            self.down.clone(),
+            after(self.began, scenario.calm_at),
+        );
         system.world.set_listener(Box::new(self.watch.clone()));
         system.world.set_fault_injector(Box::new(faults));
         system.world.set_platform_rates(trouble.platform.chances());
         let timing = &scenario.timing;
-        system.world.set_container_behavior(ContainerBehavior { clocks: timing.clocks.clone(), waits: timing.waits });
+        system.world.set_container_behavior(ContainerBehavior {
+            clocks: timing.clocks.clone(),
+            waits: timing.waits,
+        });
         system.world.with_github(|github, _| {
             github.settings.assign_after = timing.assign_after;
             github.settings.lost_after = timing.lost_after.unwrap_or(github.settings.lost_after);
@@ -189,11 +222,21 @@ impl<'a> Teller<'a> {
         if let Some(tight) = &scenario.tight {
             system.world.gives(tight.capacity());
             system.world.with_github(|github, _| {
-                (github.settings.points_per_minute, github.settings.primary_per_hour) = (tight.points, tight.requests);
+                (
+                    github.settings.points_per_minute,
+                    github.settings.primary_per_hour,
+                ) = (tight.points, tight.requests);
             });
         }
-        system.world.table.treat(DynamoQuirks { page: scenario.page, lingers, ..DynamoQuirks::default() });
-        self.watch.get().files.applied(self.began, Some(scenario.pools.clone()));
+        system.world.table.treat(DynamoQuirks {
+            page: scenario.page,
+            lingers,
+            ..DynamoQuirks::default()
+        });
+        self.watch
+            .get()
+            .files
+            .applied(self.began, Some(scenario.pools.clone()));
         system.world.with_github(|github, now| {
             for name in &scenario.public {
                 let id = github.accounts_mut().mention(name, now);
@@ -206,16 +249,28 @@ impl<'a> Teller<'a> {
         self.grant_reruns();
     }
 
-    /// Where a pool wants GitHub to run jobs again, the App may ask for it (docs/REFERENCE.md, "The pools file").
+    /// Where a pool wants GitHub to run jobs again, the App may ask for it (docs/REFERENCE.md, "The
+    /// pools file").
     pub(super) fn grant_reruns(&self) {
-        if !self.scenario.files().flat_map(|file| &file.pools).any(|pool| pool.rerun_interrupted) {
+        if !self
+            .scenario
+            .files()
+            .flat_map(|file| &file.pools)
+            .any(|pool| pool.rerun_interrupted)
+        {
             return;
         }
         self.system.world.with_github(|github, _| {
-            let all: Vec<_> = github.accounts().installations().map(|one| one.id).collect();
+            let all: Vec<_> = github
+                .accounts()
+                .installations()
+                .map(|one| one.id)
+                .collect();
             for id in all {
                 if let Some(installation) = github.accounts_mut().installation_mut(id) {
-                    installation.permissions.insert("actions".to_owned(), Level::Write);
+                    installation
+                        .permissions
+                        .insert("actions".to_owned(), Level::Write);
                 }
             }
         });
@@ -224,19 +279,38 @@ impl<'a> Teller<'a> {
     /// Puts in force at the models what goes wrong by itself now.
     pub(super) fn put_faults(&self) {
         let now = self.now();
-        let down = |what: Outage| self.outages.iter().any(|(outage, until)| *outage == what && now < *until);
+        let down = |what: Outage| {
+            self.outages
+                .iter()
+                .any(|(outage, until)| *outage == what && now < *until)
+        };
         let mut github = self.github.clone();
         if down(Outage::Deliveries) {
             github.deliveries.lost = 1.0;
         }
         let refuses = down(Outage::EcsRefuses);
-        self.system.world.with_github(|model, _| model.faults = github);
+        self.system
+            .world
+            .with_github(|model, _| model.faults = github);
         self.system.world.with_ecs(|ecs, _| {
             ecs.clear_faults();
             if refuses {
-                let operations = ["RunTask", "StopTask", "DescribeTasks", "ListTasks", "RegisterTaskDefinition", "DescribeTaskDefinition"];
-                let operations = operations.iter().filter_map(|name| fargate::Operation::named(name)).collect();
-                ecs.add_fault(fargate::Fault { operations, ..fargate::Fault::of(fargate::FaultKind::Refused) });
+                let operations = [
+                    "RunTask",
+                    "StopTask",
+                    "DescribeTasks",
+                    "ListTasks",
+                    "RegisterTaskDefinition",
+                    "DescribeTaskDefinition",
+                ];
+                let operations = operations
+                    .iter()
+                    .filter_map(|name| fargate::Operation::named(name))
+                    .collect();
+                ecs.add_fault(fargate::Fault {
+                    operations,
+                    ..fargate::Fault::of(fargate::FaultKind::Refused)
+                });
             }
             for fault in &self.scenario.faults.ecs {
                 ecs.add_fault(fault.clone());
@@ -249,8 +323,15 @@ impl<'a> Teller<'a> {
         let acts: &[Act] = &self.scenario.acts;
         let mut next = 0;
         let calm = after(self.began, self.scenario.calm_at);
-        let mut stale_registrations = self.scenario.is_calm().then(|| Garbage::new(true, self.scenario.idle_timeout()));
-        let impatient = if self.scenario.is_orderly() { IMPATIENT } else { LOOK };
+        let mut stale_registrations = self
+            .scenario
+            .is_calm()
+            .then(|| Garbage::new(true, self.scenario.idle_timeout()));
+        let impatient = if self.scenario.is_orderly() {
+            IMPATIENT
+        } else {
+            LOOK
+        };
         loop {
             let now = self.now();
             if let Some(stale_registrations) = &mut stale_registrations {
@@ -280,7 +361,8 @@ impl<'a> Teller<'a> {
     }
 
     fn time_of(&self, act: &Act) -> Timestamp {
-        self.began.plus(Duration::try_from_secs_f64(act.at).unwrap_or_default())
+        self.began
+            .plus(Duration::try_from_secs_f64(act.at).unwrap_or_default())
     }
 
     /// Waits; where a cancellation waits for its moment, no longer than until something happens.
@@ -326,8 +408,19 @@ impl<'a> Teller<'a> {
             _ => Some(match pending.moment {
                 Moment::Then => true,
                 Moment::AtLaunch => watch.shadow.tasks.len() > tasks,
-                Moment::AtRegistration => watch.kinds.get("registrations").copied().unwrap_or_default() > registrations,
-                Moment::AtAssignment => watch.shadow.runners.values().any(|runner| runner.job == Some(pending.job)),
+                Moment::AtRegistration => {
+                    watch
+                        .kinds
+                        .get("registrations")
+                        .copied()
+                        .unwrap_or_default()
+                        > registrations
+                }
+                Moment::AtAssignment => watch
+                    .shadow
+                    .runners
+                    .values()
+                    .any(|runner| runner.job == Some(pending.job)),
                 Moment::AtStart => false,
             }),
         }
@@ -337,7 +430,14 @@ impl<'a> Teller<'a> {
     pub(super) fn cancel(&mut self, job: JobId, moment: Moment) {
         let seen = {
             let watch = self.watch.get();
-            (watch.shadow.tasks.len(), watch.kinds.get("registrations").copied().unwrap_or_default())
+            (
+                watch.shadow.tasks.len(),
+                watch
+                    .kinds
+                    .get("registrations")
+                    .copied()
+                    .unwrap_or_default(),
+            )
         };
         self.pending.push(Pending { job, moment, seen });
     }
@@ -346,23 +446,33 @@ impl<'a> Teller<'a> {
     fn calm(&mut self) {
         self.outages.clear();
         self.pending.clear();
-        self.github = GithubFaults { refused: std::mem::take(&mut self.github.refused), ..GithubFaults::default() };
+        self.github = GithubFaults {
+            refused: std::mem::take(&mut self.github.refused),
+            ..GithubFaults::default()
+        };
         self.system.world.gives(Capacity::default());
         self.system.world.with_github(|github, _| {
             github.faults = self.github.clone();
             let given = Settings::default();
-            (github.settings.points_per_minute, github.settings.primary_per_hour) = (given.points_per_minute, given.primary_per_hour);
+            (
+                github.settings.points_per_minute,
+                github.settings.primary_per_hour,
+            ) = (given.points_per_minute, given.primary_per_hour);
         });
         self.system.world.with_ecs(|ecs, _| ecs.clear_faults());
         self.system.world.clear_fault_injector();
-        self.system.world.set_platform_rates(PlatformRates::default());
+        self.system
+            .world
+            .set_platform_rates(PlatformRates::default());
     }
 
-    /// Lets time pass until everything has been at rest for a while. How long it was waited for, if it never was.
+    /// Lets time pass until everything has been at rest for a while. How long it was waited for, if
+    /// it never was.
     async fn settle(&mut self) -> Option<Duration> {
         let calm = self.now();
         let limit = SETTLES_WITHIN + self.work();
-        let mut stale_registrations = Garbage::new(self.scenario.is_calm(), self.scenario.idle_timeout());
+        let mut stale_registrations =
+            Garbage::new(self.scenario.is_calm(), self.scenario.idle_timeout());
         let mut resting: Option<Timestamp> = None;
         loop {
             stale_registrations.look(&self.system, &self.watch);
@@ -392,7 +502,10 @@ impl<'a> Teller<'a> {
         }
         let now = self.now();
         let ending = self.ending(None);
-        let judged: Vec<_> = overdue.into_iter().map(|late| (late, ending.held(late.job))).collect();
+        let judged: Vec<_> = overdue
+            .into_iter()
+            .map(|late| (late, ending.held(late.job)))
+            .collect();
         let shared = self.watch.clone();
         for (late, held) in judged {
             match held {
@@ -416,16 +529,31 @@ impl<'a> Teller<'a> {
             return;
         }
         let mut watch = self.watch.get();
-        for Undelivered { guid, job, words, .. } in late {
-            let words = format!("{words}, and it has been calm for longer than {} min", within.as_secs() / 60);
+        for Undelivered {
+            guid, job, words, ..
+        } in late
+        {
+            let words = format!(
+                "{words}, and it has been calm for longer than {} min",
+                within.as_secs() / 60
+            );
             watch.broken(Invariant::I1, now, &[&job, &guid], words);
         }
     }
 
     /// Seconds that the jobs take, one after the other by pool: no pool is slower than that.
     fn work(&self) -> Duration {
-        let all = self.scenario.batches().map(|batch| (batch.seconds + 120.0) * f64::from(batch.count)).sum::<f64>();
-        let slowest = self.scenario.files().flat_map(|file| &file.pools).map(|pool| pool.max_per_repository.unwrap_or(pool.max)).min();
+        let all = self
+            .scenario
+            .batches()
+            .map(|batch| (batch.seconds + 120.0) * f64::from(batch.count))
+            .sum::<f64>();
+        let slowest = self
+            .scenario
+            .files()
+            .flat_map(|file| &file.pools)
+            .map(|pool| pool.max_per_repository.unwrap_or(pool.max))
+            .min();
         Duration::try_from_secs_f64(all / f64::from(slowest.unwrap_or(1))).unwrap_or_default()
     }
 
@@ -433,17 +561,28 @@ impl<'a> Teller<'a> {
     fn is_at_rest(&self) -> bool {
         let (file, live) = {
             let watch = self.watch.get();
-            if watch.shadow.jobs.values().any(|job| job.status == Status::InProgress) {
+            if watch
+                .shadow
+                .jobs
+                .values()
+                .any(|job| job.status == Status::InProgress)
+            {
                 return false;
             }
-            let file = watch.files.last().cloned().unwrap_or_else(|| self.scenario.pools.clone());
+            let file = watch
+                .files
+                .last()
+                .cloned()
+                .unwrap_or_else(|| self.scenario.pools.clone());
             (file, watch.shadow.live_tasks().count())
         };
         let ending = self.ending(None);
         // Those that their runner group keeps out are tried again and again.
         let most = floors(&file) + ending.kept_out().len();
         (floors(&file)..=most).contains(&live)
-            && ending.open_jobs().all(|job| job.given_up || ending.excuse(job).is_some())
+            && ending
+                .open_jobs()
+                .all(|job| job.given_up || ending.excuse(job).is_some())
             && ending.left_over().is_empty()
             && undelivered(&self.system).is_empty()
             && !reruns::are_due(&ending, &self.watch.get())
@@ -456,8 +595,16 @@ impl<'a> Teller<'a> {
             scenario: self.scenario,
             system: &self.system,
             now: self.now(),
-            file: watch.files.last().cloned().unwrap_or_else(|| self.scenario.pools.clone()),
-            files: watch.files.good().map(|(at, file)| (at, file.clone())).collect(),
+            file: watch
+                .files
+                .last()
+                .cloned()
+                .unwrap_or_else(|| self.scenario.pools.clone()),
+            files: watch
+                .files
+                .good()
+                .map(|(at, file)| (at, file.clone()))
+                .collect(),
             jobs,
             strangers: watch.shadow.strangers.clone(),
             told: watch.replies.clone(),
@@ -469,8 +616,16 @@ impl<'a> Teller<'a> {
     fn end(self, unsettled: Option<Duration>) -> RunResult {
         let mut ending = self.ending(unsettled);
         ending.told.push(logs::text());
-        let undelivered = undelivered(&self.system).into_iter().map(|event| event.words);
-        ending.unrest = ending.left_over().into_iter().map(|(_, words)| words).chain(undelivered).take(6).collect();
+        let undelivered = undelivered(&self.system)
+            .into_iter()
+            .map(|event| event.words);
+        ending.unrest = ending
+            .left_over()
+            .into_iter()
+            .map(|(_, words)| words)
+            .chain(undelivered)
+            .take(6)
+            .collect();
         let shared = self.watch.clone();
         let mut watch = shared.get();
         invariants::i1_every_job_is_served(&ending, &mut watch);
@@ -494,7 +649,10 @@ impl<'a> Teller<'a> {
         RunResult {
             violations: watch.violations.clone(),
             figures,
-            trace: trace.into_iter().map(|(at, event)| (at.since(began), event)).collect(),
+            trace: trace
+                .into_iter()
+                .map(|(at, event)| (at.since(began), event))
+                .collect(),
             strikes: watch.strikes.clone(),
             hash: watch.hash(),
             minutes: watch.pace.per_minute().collect(),

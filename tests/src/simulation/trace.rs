@@ -21,11 +21,23 @@ pub(super) fn whole(told: &RunResult) -> String {
     told.trace.iter().map(|one| line(one) + "\n").collect()
 }
 
-/// What concerns a violation: lines that name what it is about, or the runners that those lines name; the rest is counted.
+/// What concerns a violation: lines that name what it is about, or the runners that those lines
+/// name; the rest is counted.
 pub(super) fn around(told: &RunResult, violation: &Violation) -> String {
     let lines: Vec<(String, &Event)> = told.trace.iter().map(|one| (line(one), &one.1)).collect();
-    let mut ids: BTreeSet<String> = violation.about.iter().filter(|id| !id.is_empty()).map(|id| short(id)).collect();
-    for (text, _) in lines.iter().filter(|(text, _)| names(text, &ids)).take(400).cloned().collect::<Vec<_>>() {
+    let mut ids: BTreeSet<String> = violation
+        .about
+        .iter()
+        .filter(|id| !id.is_empty())
+        .map(|id| short(id))
+        .collect();
+    for (text, _) in lines
+        .iter()
+        .filter(|(text, _)| names(text, &ids))
+        .take(400)
+        .cloned()
+        .collect::<Vec<_>>()
+    {
         if violation.about.len() < 3 {
             ids.extend(runners_in(&text).into_iter().take(2));
         }
@@ -49,7 +61,12 @@ pub(super) fn around(told: &RunResult, violation: &Violation) -> String {
     }
     if shown.len() > MOST_LINES {
         let middle = shown.len() - MOST_LINES;
-        shown.splice(MOST_LINES / 3..MOST_LINES / 3 + middle, [format!("             … {middle} lines of the same kind left out")]);
+        shown.splice(
+            MOST_LINES / 3..MOST_LINES / 3 + middle,
+            [format!(
+                "             … {middle} lines of the same kind left out"
+            )],
+        );
     }
     let mut text = String::new();
     for one in shown {
@@ -60,7 +77,11 @@ pub(super) fn around(told: &RunResult, violation: &Violation) -> String {
 
 /// The id that stands in lines: of a runner its ULID, which its name has, too.
 fn short(id: &str) -> String {
-    id.rsplit('/').next().unwrap_or(id).trim_start_matches("mayfly-").to_owned()
+    id.rsplit('/')
+        .next()
+        .unwrap_or(id)
+        .trim_start_matches("mayfly-")
+        .to_owned()
 }
 
 fn names(text: &str, ids: &BTreeSet<String>) -> bool {
@@ -70,7 +91,10 @@ fn names(text: &str, ids: &BTreeSet<String>) -> bool {
 /// ULIDs in a line.
 fn runners_in(text: &str) -> Vec<String> {
     let parts = text.split(|c: char| !c.is_ascii_alphanumeric());
-    parts.filter(|part| part.len() == 26 && part.starts_with('0')).map(str::to_owned).collect()
+    parts
+        .filter(|part| part.len() == 26 && part.starts_with('0'))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// What is worth a line whatever the trace is about.

@@ -7,7 +7,10 @@ use serde::Serialize;
 
 /// Which promise of docs/RELIABILITY.md was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[expect(missing_docs, reason = "the numbers of docs/RELIABILITY.md; see `invariants`")]
+#[expect(
+    missing_docs,
+    reason = "the numbers of docs/RELIABILITY.md; see `invariants`"
+)]
 pub enum Invariant {
     I1,
     I2,
@@ -45,12 +48,24 @@ pub struct Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}: {}", self.invariant, clock(self.at), self.words)
+        write!(
+            f,
+            "{} at {}: {}",
+            self.invariant,
+            clock(self.at),
+            self.words
+        )
     }
 }
 
 /// A time since the beginning, for people.
 pub(super) fn clock(at: Duration) -> String {
     let seconds = at.as_secs();
-    format!("{:02}:{:02}:{:02}.{:03}", seconds / 3600, seconds / 60 % 60, seconds % 60, at.subsec_millis())
+    format!(
+        "{:02}:{:02}:{:02}.{:03}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60,
+        at.subsec_millis()
+    )
 }

@@ -18,7 +18,8 @@ pub struct Stack {
     pub account: String,
     /// Where every AWS service but ECS is.
     pub aws_endpoint: String,
-    /// Access key of the account's root. The emulator lets it do everything, whatever the signature.
+    /// Access key of the account's root. The emulator lets it do everything, whatever the
+    /// signature.
     pub access_key: String,
     /// Where GitHub is: pages, API (`/api/v3`) and the model's controls (`/_model`).
     pub github_url: String,
@@ -59,7 +60,8 @@ impl Stack {
     /// If none is up, or the file is not one.
     pub fn read(places: &Places) -> Result<Self> {
         let path = places.description();
-        let text = fs::read(&path).with_context(|| format!("read {} (is the stack up? `make up`)", path.display()))?;
+        let text = fs::read(&path)
+            .with_context(|| format!("read {} (is the stack up? `make up`)", path.display()))?;
         serde_json::from_slice(&text).with_context(|| format!("understand {}", path.display()))
     }
 
@@ -83,8 +85,15 @@ impl Stack {
     pub fn shell_environment(&self, places: &Places) -> String {
         let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
         let mut lines = vec!["unset AWS_PROFILE AWS_SESSION_TOKEN".to_owned()];
-        lines.extend(self.environment().map(|(name, value)| format!("export {name}={}", quoted(value))));
-        let folder = places.binary("mayfly").parent().map(|folder| folder.display().to_string()).unwrap_or_default();
+        lines.extend(
+            self.environment()
+                .map(|(name, value)| format!("export {name}={}", quoted(value))),
+        );
+        let folder = places
+            .binary("mayfly")
+            .parent()
+            .map(|folder| folder.display().to_string())
+            .unwrap_or_default();
         lines.push(format!("export PATH={}:\"$PATH\"", quoted(&folder)));
         lines.join("\n")
     }
@@ -93,7 +102,8 @@ impl Stack {
     pub(super) fn write(&self, places: &Places) -> Result<()> {
         let path = places.description();
         let draft = path.with_extension("draft");
-        fs::write(&draft, serde_json::to_vec_pretty(self)?).with_context(|| format!("write {}", draft.display()))?;
+        fs::write(&draft, serde_json::to_vec_pretty(self)?)
+            .with_context(|| format!("write {}", draft.display()))?;
         fs::rename(&draft, &path).with_context(|| format!("write {}", path.display()))
     }
 }

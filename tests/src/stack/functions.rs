@@ -1,7 +1,8 @@
 //! The functions as processes, for anyone who wants to see them die.
 //!
-//! The emulator runs each concurrent invocation of a function in a process of its own and keeps idle ones for the next. A process
-//! that is killed while it works is an invocation lost, as when Lambda loses a machine; the emulator says so in its log.
+//! The emulator runs each concurrent invocation of a function in a process of its own and keeps
+//! idle ones for the next. A process that is killed while it works is an invocation lost, as when
+//! Lambda loses a machine; the emulator says so in its log.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +15,8 @@ use super::description::Stack;
 use super::places::Places;
 use super::processes::living;
 
-/// Lambda tells every function its name in this variable. Source: Lambda, defined runtime environment variables.
+/// Lambda tells every function its name in this variable. Source: Lambda, defined runtime
+/// environment variables.
 const NAME: &str = "AWS_LAMBDA_FUNCTION_NAME=";
 
 /// What the emulator says of an invocation whose process was gone before it answered.
@@ -31,12 +33,18 @@ pub struct FunctionProcess {
 }
 
 impl FunctionProcess {
-    /// How often it has given up the processor to wait: it counts on while the process works, and stands still while it is idle.
-    /// `None`: the process is gone.
+    /// How often it has given up the processor to wait: it counts on while the process works, and
+    /// stands still while it is idle. `None`: the process is gone.
     #[must_use]
     pub fn waits(&self) -> Option<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid.as_raw_nonzero())).ok()?;
-        status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.pid.as_raw_nonzero())).ok()?;
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?
+            .trim()
+            .parse()
+            .ok()
     }
 
     /// Ends it at once, whatever it does. `false`: it was gone already.
@@ -53,12 +61,27 @@ impl FunctionProcess {
 pub fn function_processes(places: &Places, stack: &Stack) -> Result<Vec<FunctionProcess>> {
     let mut found = Vec::new();
     for pid in living(places)? {
-        let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
-        // Read behind the handle: the id may be another's by now, and then it is not among the stack's functions.
-        let environment = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).unwrap_or_default();
-        let named = environment.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(NAME.as_bytes()));
-        let function = named.and_then(|name| stack.functions.iter().find(|(_, deployed)| deployed.as_bytes() == name));
-        found.extend(function.map(|(function, _)| FunctionProcess { function: function.clone(), pid, handle }));
+        let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else {
+            continue;
+        };
+        // Read behind the handle: the id may be another's by now, and then it is not among the
+        // stack's functions.
+        let environment =
+            fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).unwrap_or_default();
+        let named = environment
+            .split(|byte| *byte == 0)
+            .find_map(|entry| entry.strip_prefix(NAME.as_bytes()));
+        let function = named.and_then(|name| {
+            stack
+                .functions
+                .iter()
+                .find(|(_, deployed)| deployed.as_bytes() == name)
+        });
+        found.extend(function.map(|(function, _)| FunctionProcess {
+            function: function.clone(),
+            pid,
+            handle,
+        }));
     }
     Ok(found)
 }
@@ -76,14 +99,23 @@ impl LogMark {
         Ok(Self(log(places)?.len()))
     }
 
-    /// How many invocations of each function were lost since, because their process was gone before it answered.
+    /// How many invocations of each function were lost since, because their process was gone before
+    /// it answered.
     ///
     /// # Errors
     /// If the log cannot be read.
-    pub fn lost_invocations(self, places: &Places, stack: &Stack) -> Result<BTreeMap<String, usize>> {
+    pub fn lost_invocations(
+        self,
+        places: &Places,
+        stack: &Stack,
+    ) -> Result<BTreeMap<String, usize>> {
         let log = log(places)?;
         let text = String::from_utf8_lossy(log.get(self.0..).unwrap_or_default());
-        Ok(stack.functions.iter().map(|(function, deployed)| (function.clone(), lost_of(&text, deployed))).collect())
+        Ok(stack
+            .functions
+            .iter()
+            .map(|(function, deployed)| (function.clone(), lost_of(&text, deployed)))
+            .collect())
     }
 }
 
@@ -106,6 +138,13 @@ mod tests {
         let log = "2026-11-22 16:19:53 WARNING [lambda] Lambda mayfly-webhook: Runtime exited before returning a response\n\
                    2026-11-22 16:19:53 WARNING [lambda] Lambda mayfly-scaler: Runtime exited before returning a response\n\
                    2026-11-22 16:19:53 INFO [lambda] ESM: Lambda mayfly-scaler processed 1 SQS messages\n";
-        assert_eq!((lost_of(log, "mayfly-webhook"), lost_of(log, "mayfly-scaler"), lost_of(log, "mayfly-sweeper")), (1, 1, 0));
+        assert_eq!(
+            (
+                lost_of(log, "mayfly-webhook"),
+                lost_of(log, "mayfly-scaler"),
+                lost_of(log, "mayfly-sweeper")
+            ),
+            (1, 1, 0)
+        );
     }
 }

@@ -29,8 +29,8 @@ pub enum Ground {
     Bare,
 }
 
-/// Starts a stack, in the place of one that may be up, and returns when it is ready. If it fails, or is interrupted,
-/// nothing is left running.
+/// Starts a stack, in the place of one that may be up, and returns when it is ready. If it fails,
+/// or is interrupted, nothing is left running.
 ///
 /// # Errors
 /// Says what did not start, with the end of its log.
@@ -39,7 +39,9 @@ pub async fn up(places: &Places, ground: Ground) -> Result<Stack> {
     let _held = hold(places)?;
     clear(places).await?;
     // The last stack's logs, which `down` leaves to be read.
-    fs::remove_dir_all(places.local()).and_then(|()| fs::create_dir(places.local())).context("empty target/local")?;
+    fs::remove_dir_all(places.local())
+        .and_then(|()| fs::create_dir(places.local()))
+        .context("empty target/local")?;
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
     let made = tokio::select! {
         made = make(places, ground) => made,
@@ -52,7 +54,8 @@ pub async fn up(places: &Places, ground: Ground) -> Result<Stack> {
     made
 }
 
-/// Ends every process of the stack and removes what it wrote, but for the logs. Returns how many processes there were.
+/// Ends every process of the stack and removes what it wrote, but for the logs. Returns how many
+/// processes there were.
 ///
 /// # Errors
 /// If processes cannot be listed or files not be removed.
@@ -67,7 +70,12 @@ pub async fn down(places: &Places) -> Result<usize> {
 /// If none is up, or it does not answer: says what.
 pub async fn status(places: &Places) -> Result<Stack> {
     let stack = Stack::read(places)?;
-    ping(&machine::client(REQUEST_LIMIT)?, &stack.webhook_url, &stack.webhook_secret).await?;
+    ping(
+        &machine::client(REQUEST_LIMIT)?,
+        &stack.webhook_url,
+        &stack.webhook_secret,
+    )
+    .await?;
     Ok(stack)
 }
 
@@ -77,7 +85,10 @@ fn hold(places: &Places) -> Result<File> {
     fs::create_dir_all(places.local()).context("make target/local")?;
     let file = File::create(&path).with_context(|| format!("open {}", path.display()))?;
     if file.try_lock().is_err() {
-        bail!("another `up` or `down` of this repository is at work ({} is locked)", path.display());
+        bail!(
+            "another `up` or `down` of this repository is at work ({} is locked)",
+            path.display()
+        );
     }
     Ok(file)
 }
@@ -128,19 +139,33 @@ async fn make(places: &Places, ground: Ground) -> Result<Stack> {
         let webhook_url = outputs.get("WebhookUrl")?;
         if let Err(why) = ping(&client, &webhook_url, &secret).await {
             save_function_logs(places, aws_endpoint).await;
-            return Err(why.context(format!("try the first delivery ({} tells what the function said)", places.log("webhook").display())));
+            return Err(why.context(format!(
+                "try the first delivery ({} tells what the function said)",
+                places.log("webhook").display()
+            )));
         }
-        let hook = client.post(format!("{github_url}/_model/hook")).json(&json!({"url": webhook_url}));
-        hook.send().await?.error_for_status().context("tell the GitHub model where deliveries go")?;
+        let hook = client
+            .post(format!("{github_url}/_model/hook"))
+            .json(&json!({"url": webhook_url}));
+        hook.send()
+            .await?
+            .error_for_status()
+            .context("tell the GitHub model where deliveries go")?;
     }
-    let stack = describe(places, &outputs, [aws_endpoint, github_url, fargate_url], (secret, &running))?;
+    let stack = describe(
+        places,
+        &outputs,
+        [aws_endpoint, github_url, fargate_url],
+        (secret, &running),
+    )?;
     stack.write(places)?;
     Ok(stack)
 }
 
 /// What the emulator needs besides the template.
 async fn open(aws: &Aws, outputs: &Outputs) -> Result<()> {
-    aws.let_the_stand_in_assume(&outputs.get("TaskRoleArn")?).await?;
+    aws.let_the_stand_in_assume(&outputs.get("TaskRoleArn")?)
+        .await?;
     for role in ["WebhookRole", "ScalerRole", "RegistrarRole", "SweeperRole"] {
         aws.let_it_read_parameters(STACK, role).await?;
     }
@@ -156,19 +181,41 @@ async fn settle(places: &Places, aws: &Aws, outputs: &Outputs, github_url: &str)
         webhook_secret: String,
     }
     let request = machine::client(REQUEST_LIMIT)?.get(format!("{github_url}/_model/app"));
-    let answer = request.send().await?.error_for_status().context("ask for the App")?;
+    let answer = request
+        .send()
+        .await?
+        .error_for_status()
+        .context("ask for the App")?;
     let app: App = answer.json().await.context("understand the App")?;
     let key = json!({"app_id": app.app_id, "private_key": app.private_key, "url": github_url});
-    aws.put_parameter(&outputs.get("AppParameter")?, "SecureString", &key.to_string()).await?;
+    aws.put_parameter(
+        &outputs.get("AppParameter")?,
+        "SecureString",
+        &key.to_string(),
+    )
+    .await?;
     let secret = json!({"current": app.webhook_secret});
-    aws.put_parameter(&outputs.get("WebhookSecretParameter")?, "SecureString", &secret.to_string()).await?;
-    let pools = fs::read_to_string(places.infra().join("local/pools.toml")).context("read infra/local/pools.toml")?;
-    aws.put_parameter(&format!("/mayfly/{STACK}/github"), "String", github_url).await?;
-    aws.put_parameter(&outputs.get("PoolsParameter")?, "String", &pools).await?;
+    aws.put_parameter(
+        &outputs.get("WebhookSecretParameter")?,
+        "SecureString",
+        &secret.to_string(),
+    )
+    .await?;
+    let pools = fs::read_to_string(places.infra().join("local/pools.toml"))
+        .context("read infra/local/pools.toml")?;
+    aws.put_parameter(&format!("/mayfly/{STACK}/github"), "String", github_url)
+        .await?;
+    aws.put_parameter(&outputs.get("PoolsParameter")?, "String", &pools)
+        .await?;
     Ok(app.webhook_secret)
 }
 
-fn describe(places: &Places, outputs: &Outputs, urls: [String; 3], run: (String, &[Started])) -> Result<Stack> {
+fn describe(
+    places: &Places,
+    outputs: &Outputs,
+    urls: [String; 3],
+    run: (String, &[Started]),
+) -> Result<Stack> {
     let [aws_endpoint, github_url, fargate_url] = urls;
     let (webhook_secret, running) = run;
     Ok(Stack {
@@ -189,8 +236,14 @@ fn describe(places: &Places, outputs: &Outputs, urls: [String; 3], run: (String,
         pools_parameter: outputs.get("PoolsParameter")?,
         app_parameter: outputs.get("AppParameter")?,
         webhook_secret_parameter: outputs.get("WebhookSecretParameter")?,
-        functions: FUNCTIONS.iter().map(|name| ((*name).to_owned(), function_name(name))).collect(),
-        processes: running.iter().map(|process| (process.name.to_owned(), process.id())).collect(),
+        functions: FUNCTIONS
+            .iter()
+            .map(|name| ((*name).to_owned(), function_name(name)))
+            .collect(),
+        processes: running
+            .iter()
+            .map(|process| (process.name.to_owned(), process.id()))
+            .collect(),
         logs: places.local().display().to_string(),
     })
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 /// Logs are nice to have when a stack ends, not worth waiting for.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Saves what the functions printed into the emulator's CloudWatch, which goes with it. A stack that no longer answers
-/// must end, too: that its logs are lost is said, and is no failure.
+/// Saves what the functions printed into the emulator's CloudWatch, which goes with it. A stack
+/// that no longer answers must end, too: that its logs are lost is said, and is no failure.
 pub(super) async fn save_function_logs(places: &Places, aws_endpoint: String) {
     if let Err(why) = save(places, aws_endpoint).await {
         eprintln!("the functions' logs are lost: {why:#}");
@@ -22,8 +22,11 @@ pub(super) async fn save_function_logs(places: &Places, aws_endpoint: String) {
 async fn save(places: &Places, aws_endpoint: String) -> Result<()> {
     let aws = Aws::new(aws_endpoint, machine::client(LIMIT)?);
     for function in FUNCTIONS {
-        let text = aws.logs(&format!("/aws/lambda/{}", function_name(function))).await?;
-        fs::write(places.log(function), text).with_context(|| format!("write the log of {function}"))?;
+        let text = aws
+            .logs(&format!("/aws/lambda/{}", function_name(function)))
+            .await?;
+        fs::write(places.log(function), text)
+            .with_context(|| format!("write the log of {function}"))?;
     }
     Ok(())
 }

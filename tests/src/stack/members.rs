@@ -22,20 +22,39 @@ pub(super) fn ministack(places: &Places, endpoint: &str) -> Result<Command> {
             fs::create_dir_all(&folder).context("make the folder for recorded requests")?;
             let mut recording = Command::new(places.python_tools().join("python"));
             // Isolated: it finds no module but those that are installed.
-            recording.arg("-I").arg(places.aws_checks().join("recorder.py")).arg(folder.join("ministack.jsonl"));
+            recording
+                .arg("-I")
+                .arg(places.aws_checks().join("recorder.py"))
+                .arg(folder.join("ministack.jsonl"));
             recording
         }
         None => Command::new(places.python_tools().join("ministack")),
     };
-    // Functions inherit this environment on top of their own, so it holds what Lambda's does: a path and no home.
-    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("TMPDIR", &temporary).current_dir(&temporary);
+    // Functions inherit this environment on top of their own, so it holds what Lambda's does: a
+    // path and no home.
+    command
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("TMPDIR", &temporary)
+        .current_dir(&temporary);
     let port = endpoint.rsplit(':').next().unwrap_or_default();
-    command.envs([("GATEWAY_PORT", port), ("BIND_HOST", "127.0.0.1"), ("MINISTACK_HOST", "127.0.0.1")]);
-    command.envs([("MINISTACK_REGION", REGION), ("MINISTACK_ACCOUNT_ID", ACCOUNT)]);
-    command.envs([("AWS_ACCESS_KEY_ID", ROOT_KEY), ("AWS_SECRET_ACCESS_KEY", ROOT_KEY)]);
+    command.envs([
+        ("GATEWAY_PORT", port),
+        ("BIND_HOST", "127.0.0.1"),
+        ("MINISTACK_HOST", "127.0.0.1"),
+    ]);
+    command.envs([
+        ("MINISTACK_REGION", REGION),
+        ("MINISTACK_ACCOUNT_ID", ACCOUNT),
+    ]);
+    command.envs([
+        ("AWS_ACCESS_KEY_ID", ROOT_KEY),
+        ("AWS_SECRET_ACCESS_KEY", ROOT_KEY),
+    ]);
     // These two would take fixed ports on every interface.
     command.envs([("IOT_MTLS_ENABLED", "0"), ("SFTP_ENABLED", "0")]);
-    // Signatures are verified and policies enforced: without it, every role of the template could be empty or `*`.
+    // Signatures are verified and policies enforced: without it, every role of the template could
+    // be empty or `*`.
     command.env("AUTH", "true");
     Ok(command)
 }
@@ -43,19 +62,44 @@ pub(super) fn ministack(places: &Places, endpoint: &str) -> Result<Command> {
 /// GitHub, on a port that it chooses.
 pub(super) fn github(places: &Places) -> Command {
     let mut command = Command::new(places.binary("github-model"));
-    command.env_clear().args(["--listen", "127.0.0.1:0", "--ready-file"]).arg(places.ready_file("github"));
+    command
+        .env_clear()
+        .args(["--listen", "127.0.0.1:0", "--ready-file"])
+        .arg(places.ready_file("github"));
     command
 }
 
-/// ECS on Fargate, on a port that it chooses. It asks AWS only once tasks run, so it may start first.
+/// ECS on Fargate, on a port that it chooses. It asks AWS only once tasks run, so it may start
+/// first.
 pub(super) fn fargate(places: &Places, aws_endpoint: &str) -> Command {
     let mut command = Command::new(places.binary("fargate-model"));
-    command.env_clear().envs([("AWS_ACCESS_KEY_ID", ROOT_KEY), ("AWS_SECRET_ACCESS_KEY", ROOT_KEY)]);
-    command.args(["--listen", "127.0.0.1:0", "--ready-file"]).arg(places.ready_file("fargate"));
-    command.args(["--aws-endpoint", aws_endpoint, "--region", REGION, "--account", ACCOUNT]);
-    command.args(["--observer-function", &function_name("observer"), "--cluster", STACK]);
-    command.arg("--runner-home").arg(places.infra().join("local"));
-    command.arg("--work-dir").arg(places.local().join("fargate"));
+    command.env_clear().envs([
+        ("AWS_ACCESS_KEY_ID", ROOT_KEY),
+        ("AWS_SECRET_ACCESS_KEY", ROOT_KEY),
+    ]);
+    command
+        .args(["--listen", "127.0.0.1:0", "--ready-file"])
+        .arg(places.ready_file("fargate"));
+    command.args([
+        "--aws-endpoint",
+        aws_endpoint,
+        "--region",
+        REGION,
+        "--account",
+        ACCOUNT,
+    ]);
+    command.args([
+        "--observer-function",
+        &function_name("observer"),
+        "--cluster",
+        STACK,
+    ]);
+    command
+        .arg("--runner-home")
+        .arg(places.infra().join("local"));
+    command
+        .arg("--work-dir")
+        .arg(places.local().join("fargate"));
     if let Some(folder) = places.requests() {
         command.arg("--requests").arg(folder.join("fargate.jsonl"));
     }
@@ -68,10 +112,16 @@ pub(super) async fn ready(places: &Places, process: &mut Started) -> Result<Stri
     struct Ready {
         url: String,
     }
-    let (path, deadline) = (places.ready_file(process.name), Instant::now() + START_LIMIT);
+    let (path, deadline) = (
+        places.ready_file(process.name),
+        Instant::now() + START_LIMIT,
+    );
     loop {
         // Half a file is not JSON yet.
-        if let Some(ready) = fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Ready>(&text).ok()) {
+        if let Some(ready) = fs::read(&path)
+            .ok()
+            .and_then(|text| serde_json::from_slice::<Ready>(&text).ok())
+        {
             return Ok(ready.url);
         }
         process.check_alive(places)?;

@@ -1,4 +1,5 @@
-//! Where the local stack keeps its things: all of it below the repository, in `target/local` and `.venv`.
+//! Where the local stack keeps its things: all of it below the repository, in `target/local` and
+//! `.venv`.
 
 use crate::repository::repository;
 use anyhow::{Context, Result};
@@ -19,15 +20,23 @@ impl Places {
     pub fn of_repository() -> Result<Self> {
         let root = repository()?;
         let program = std::env::current_exe().context("find this program's own file")?;
-        let directory = program.parent().context("find the directory of this program")?;
+        let directory = program
+            .parent()
+            .context("find the directory of this program")?;
         // Test programs lie one deeper than the binaries that they want to start.
         let above = directory.parent().filter(|_| directory.ends_with("deps"));
-        Ok(Self { root, binaries: above.unwrap_or(directory).to_owned() })
+        Ok(Self {
+            root,
+            binaries: above.unwrap_or(directory).to_owned(),
+        })
     }
 
     #[cfg(test)]
     pub(super) fn below(root: PathBuf) -> Self {
-        Self { binaries: root.clone(), root }
+        Self {
+            binaries: root.clone(),
+            root,
+        }
     }
 
     /// Everything that a running stack writes.
@@ -58,7 +67,8 @@ impl Places {
         self.root.join("target/local.lock")
     }
 
-    /// Where every request to an AWS API is recorded, if it is to be: the folder named by `MAYFLY_REQUESTS`.
+    /// Where every request to an AWS API is recorded, if it is to be: the folder named by
+    /// `MAYFLY_REQUESTS`.
     pub(super) fn requests(&self) -> Option<PathBuf> {
         std::env::var_os("MAYFLY_REQUESTS").map(|folder| self.root.join(folder))
     }

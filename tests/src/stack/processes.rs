@@ -1,8 +1,9 @@
 //! The stack's processes: started with a mark, found by it, ended by it.
 //!
-//! Process ids in a file are not enough: an `up` that is killed has not written the last one, the emulator starts a process
-//! per function, and ids are used again. Every process inherits the mark from the one that started it, so `/proc` tells
-//! which processes are this stack's, and a signal goes through a handle (pidfd) that cannot mean another process.
+//! Process ids in a file are not enough: an `up` that is killed has not written the last one, the
+//! emulator starts a process per function, and ids are used again. Every process inherits the mark
+//! from the one that started it, so `/proc` tells which processes are this stack's, and a signal
+//! goes through a handle (pidfd) that cannot mean another process.
 
 use super::places::Places;
 use anyhow::{Context, Result, bail};
@@ -32,32 +33,59 @@ impl Started {
 
     /// Fails if the process has ended, with the end of what it printed.
     pub(super) fn check_alive(&mut self, places: &Places) -> Result<()> {
-        match self.child.try_wait().with_context(|| format!("look after {}", self.name))? {
+        match self
+            .child
+            .try_wait()
+            .with_context(|| format!("look after {}", self.name))?
+        {
             None => Ok(()),
-            Some(status) => bail!("{} ended with {status}: {}", self.name, end_of_log(places, self.name)),
+            Some(status) => bail!(
+                "{} ended with {status}: {}",
+                self.name,
+                end_of_log(places, self.name)
+            ),
         }
     }
 
     /// Waits until the process ends by itself.
     pub(super) async fn finished(mut self, places: &Places) -> Result<()> {
         loop {
-            match self.child.try_wait().with_context(|| format!("wait for {}", self.name))? {
+            match self
+                .child
+                .try_wait()
+                .with_context(|| format!("wait for {}", self.name))?
+            {
                 Some(status) if status.success() => return Ok(()),
-                Some(status) => bail!("{} ended with {status}: {}", self.name, end_of_log(places, self.name)),
+                Some(status) => bail!(
+                    "{} ended with {status}: {}",
+                    self.name,
+                    end_of_log(places, self.name)
+                ),
                 None => tokio::time::sleep(PAUSE).await,
             }
         }
     }
 }
 
-/// Starts a process of the stack. It gets the command's environment and nothing of ours, and outlives us.
+/// Starts a process of the stack. It gets the command's environment and nothing of ours, and
+/// outlives us.
 pub(super) fn start(places: &Places, name: &'static str, command: &mut Command) -> Result<Started> {
-    let log = File::create(places.log(name)).with_context(|| format!("create the log of {name}"))?;
-    let errors = log.try_clone().with_context(|| format!("create the log of {name}"))?;
+    let log =
+        File::create(places.log(name)).with_context(|| format!("create the log of {name}"))?;
+    let errors = log
+        .try_clone()
+        .with_context(|| format!("create the log of {name}"))?;
     command.env(MARK, places.local());
-    // A group of its own, so that the terminal's Ctrl-C reaches `up` alone, which then ends everything in order.
-    command.process_group(0).stdin(Stdio::null()).stdout(log).stderr(errors);
-    let child = command.spawn().with_context(|| format!("start {name} ({})", command.get_program().display()))?;
+    // A group of its own, so that the terminal's Ctrl-C reaches `up` alone, which then ends
+    // everything in order.
+    command
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(errors);
+    let child = command
+        .spawn()
+        .with_context(|| format!("start {name} ({})", command.get_program().display()))?;
     Ok(Started { name, child })
 }
 
@@ -66,7 +94,8 @@ pub(super) async fn end_all(places: &Places) -> Result<usize> {
     let found = living(places)?.len();
     let deadline = Instant::now() + GRACE;
     signal_all(places, Signal::TERM)?;
-    // A process may start another between the look and the signal: repeated until a look finds none.
+    // A process may start another between the look and the signal: repeated until a look finds
+    // none.
     while !living(places)?.is_empty() {
         if Instant::now() > deadline {
             signal_all(places, Signal::KILL)?;
@@ -82,7 +111,10 @@ pub(super) fn living(places: &Places) -> Result<Vec<Pid>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").context("list processes")? {
         let name = entry.context("list processes")?.file_name();
-        let pid = name.to_str().and_then(|text| text.parse().ok()).and_then(Pid::from_raw);
+        let pid = name
+            .to_str()
+            .and_then(|text| text.parse().ok())
+            .and_then(Pid::from_raw);
         found.extend(pid.filter(|pid| carries(*pid, &mark)));
     }
     Ok(found)
@@ -91,7 +123,8 @@ pub(super) fn living(places: &Places) -> Result<Vec<Pid>> {
 fn signal_all(places: &Places, signal: Signal) -> Result<()> {
     let mark = format!("{MARK}={}", places.local().display());
     for pid in living(places)? {
-        // Gone in between is as good as ended. The mark is read again behind the handle, since the id may be another's by now.
+        // Gone in between is as good as ended. The mark is read again behind the handle, since the
+        // id may be another's by now.
         if let Ok(handle) = pidfd_open(pid, PidfdFlags::empty())
             && carries(pid, &mark)
         {
@@ -101,10 +134,15 @@ fn signal_all(places: &Places, signal: Signal) -> Result<()> {
     Ok(())
 }
 
-/// Other users' processes cannot be read, and are not ours. Neither are we, should we have been started by a task.
+/// Other users' processes cannot be read, and are not ours. Neither are we, should we have been
+/// started by a task.
 fn carries(pid: Pid, mark: &str) -> bool {
-    let environment = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).unwrap_or_default();
-    pid != rustix::process::getpid() && environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes())
+    let environment =
+        fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).unwrap_or_default();
+    pid != rustix::process::getpid()
+        && environment
+            .split(|byte| *byte == 0)
+            .any(|entry| entry == mark.as_bytes())
 }
 
 fn end_of_log(places: &Places, name: &str) -> String {
@@ -135,7 +173,11 @@ mod tests {
     async fn wait_for(places: &Places, count: usize) {
         let deadline = Instant::now() + Duration::from_secs(10);
         while living(places).unwrap().len() != count {
-            assert!(Instant::now() < deadline, "{} processes instead of {count}", living(places).unwrap().len());
+            assert!(
+                Instant::now() < deadline,
+                "{} processes instead of {count}",
+                living(places).unwrap().len()
+            );
             tokio::time::sleep(super::PAUSE).await;
         }
     }
@@ -171,9 +213,17 @@ mod tests {
     #[tokio::test]
     async fn a_process_that_fails_is_reported_with_the_end_of_its_log() {
         let places = places("failure");
-        let process = start(&places, "broken", Command::new("bash").args(["-c", "echo no such thing >&2; exit 3"])).unwrap();
+        let process = start(
+            &places,
+            "broken",
+            Command::new("bash").args(["-c", "echo no such thing >&2; exit 3"]),
+        )
+        .unwrap();
         let why = process.finished(&places).await.unwrap_err().to_string();
-        assert!(why.contains("exit status: 3") && why.contains("no such thing"), "{why}");
+        assert!(
+            why.contains("exit status: 3") && why.contains("no such thing"),
+            "{why}"
+        );
         fs::remove_dir_all(places.local()).unwrap();
     }
 }

@@ -13,17 +13,26 @@ use tokio::signal::unix::{SignalKind, signal};
 ///
 /// # Errors
 /// If the stack does not come up or go down, or there is no such command.
-pub async fn with(places: &Places, ground: Ground, program: &str, arguments: &[&str]) -> Result<ExitStatus> {
+pub async fn with(
+    places: &Places,
+    ground: Ground,
+    program: &str,
+    arguments: &[&str],
+) -> Result<ExitStatus> {
     up(places, ground).await?;
     let ended = run(program, arguments).await;
     down(places).await?;
     ended
 }
 
-/// The terminal's Ctrl-C reaches the command as well, a SIGTERM is passed on; we outlive both to bring the stack down.
+/// The terminal's Ctrl-C reaches the command as well, a SIGTERM is passed on; we outlive both to
+/// bring the stack down.
 async fn run(program: &str, arguments: &[&str]) -> Result<ExitStatus> {
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
-    let mut child = Command::new(program).args(arguments).spawn().with_context(|| format!("start {program}"))?;
+    let mut child = Command::new(program)
+        .args(arguments)
+        .spawn()
+        .with_context(|| format!("start {program}"))?;
     loop {
         tokio::select! {
             status = child.wait() => return status.with_context(|| format!("wait for {program}")),

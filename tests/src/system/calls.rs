@@ -11,7 +11,8 @@ use super::invocation::{current, die};
 use super::underway::under_way;
 use super::world::World;
 
-/// How long the SDK tries when no one answers: three attempts of 3 s and the pauses between them (`mayfly_config::aws`).
+/// How long the SDK tries when no one answers: three attempts of 3 s and the pauses between them
+/// (`mayfly_config::aws`).
 pub(super) const SILENCE: Duration = Duration::from_millis(9_500);
 
 /// What befalls calls, and how often each was made.
@@ -65,10 +66,25 @@ impl World {
         let nth = *made;
         *made += 1;
         let wanted = sky.faults.is_some() || self.is_witnessed();
-        let call = wanted.then(|| PortCall { who, port, operation, about: about(), nth });
+        let call = wanted.then(|| PortCall {
+            who,
+            port,
+            operation,
+            about: about(),
+            nth,
+        });
         let now = self.clock.now();
-        let strike = call.as_ref().zip(sky.faults.as_mut()).and_then(|(call, faults)| faults.fault(call, now));
-        Leaving { world: Arc::clone(self), call, invocation: current(), strike, noted: AtomicBool::new(false) }
+        let strike = call
+            .as_ref()
+            .zip(sky.faults.as_mut())
+            .and_then(|(call, faults)| faults.fault(call, now));
+        Leaving {
+            world: Arc::clone(self),
+            call,
+            invocation: current(),
+            strike,
+            noted: AtomicBool::new(false),
+        }
     }
 }
 
@@ -77,7 +93,12 @@ impl Drop for Leaving {
     fn drop(&mut self) {
         const GONE: &str = "nobody waits for it any more";
         if !self.noted.load(Ordering::Relaxed) {
-            self.note(|| self.strike.map_or_else(|| CallOutcome::Refused(GONE.to_owned()), |strike| CallOutcome::Faulted(strike, GONE)));
+            self.note(|| {
+                self.strike.map_or_else(
+                    || CallOutcome::Refused(GONE.to_owned()),
+                    |strike| CallOutcome::Faulted(strike, GONE),
+                )
+            });
         }
     }
 }
@@ -93,12 +114,21 @@ impl Leaving {
     pub(super) fn note(&self, fate: impl FnOnce() -> CallOutcome) {
         let Some(call) = &self.call else { return };
         self.noted.store(true, Ordering::Relaxed);
-        self.world.tell(|| Event::Called { call: call.clone(), invocation: self.invocation, fate: fate() });
+        self.world.tell(|| Event::Called {
+            call: call.clone(),
+            invocation: self.invocation,
+            fate: fate(),
+        });
     }
 
     /// Makes the call: `work` is the way there, what the other side does, and the way back.
-    pub(super) async fn make<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Made<T> {
-        let Some(strike) = self.strike else { return Made::Well(under_way(work).await) };
+    pub(super) async fn make<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Made<T> {
+        let Some(strike) = self.strike else {
+            return Made::Well(under_way(work).await);
+        };
         match strike {
             CallFault::Slow(by) => {
                 let there = by.mul_f64(self.world.share());
@@ -110,7 +140,9 @@ impl Leaving {
                 };
                 Made::Well(under_way(slow).await)
             }
-            CallFault::FailAfter | CallFault::HangAfter => Made::Unheard(strike, under_way(work).await),
+            CallFault::FailAfter | CallFault::HangAfter => {
+                Made::Unheard(strike, under_way(work).await)
+            }
             CallFault::CrashAfter => {
                 let _ = under_way(work).await;
                 self.crash("its caller is dead").await
@@ -127,7 +159,10 @@ impl Leaving {
                 })));
                 self.crash("it arrives later").await
             }
-            CallFault::FailBefore | CallFault::HangBefore | CallFault::Throttle | CallFault::Conflict => {
+            CallFault::FailBefore
+            | CallFault::HangBefore
+            | CallFault::Throttle
+            | CallFault::Conflict => {
                 self.world.travel().await;
                 Made::Not(strike)
             }

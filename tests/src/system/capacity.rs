@@ -1,5 +1,6 @@
-//! What the world outside gives, and no more: requests that the front door lets in, invocations that Lambda runs at a time, units of the table. All of it is limited by
-//! load: a story that asks for less meets no limit.
+//! What the world outside gives, and no more: requests that the front door lets in, invocations
+//! that Lambda runs at a time, units of the table. All of it is limited by load: a story that asks
+//! for less meets no limit.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,7 +25,11 @@ pub struct Capacity {
 
 impl Default for Capacity {
     fn default() -> Self {
-        Self { invocations: 1_000, narrower: 1, table: Throughput::default() }
+        Self {
+            invocations: 1_000,
+            narrower: 1,
+            table: Throughput::default(),
+        }
     }
 }
 
@@ -33,15 +38,33 @@ impl Default for Capacity {
 type Limit = (f64, f64);
 
 /// The template's routes.
-static ROUTES: LazyLock<BTreeMap<&'static str, Limit>> =
-    LazyLock::new(|| ["/webhook", "/registration", "/admission"].into_iter().filter_map(|route| Some((route, of_route(route)?))).collect());
+static ROUTES: LazyLock<BTreeMap<&'static str, Limit>> = LazyLock::new(|| {
+    ["/webhook", "/registration", "/admission"]
+        .into_iter()
+        .filter_map(|route| Some((route, of_route(route)?)))
+        .collect()
+});
 
 /// The template's limit of a route.
 fn of_route(route: &str) -> Option<Limit> {
     let template = include_str!("../../../infra/template.yaml");
-    let line = template.lines().find(|line| line.trim_start().starts_with(&format!("POST {route}: {{ Throttling")))?;
-    let number = |name: &str| line.split(name).nth(1)?.trim_start_matches(": ").split([',', ' ']).next()?.parse().ok();
-    Some((number("ThrottlingRateLimit")?, number("ThrottlingBurstLimit")?))
+    let line = template.lines().find(|line| {
+        line.trim_start()
+            .starts_with(&format!("POST {route}: {{ Throttling"))
+    })?;
+    let number = |name: &str| {
+        line.split(name)
+            .nth(1)?
+            .trim_start_matches(": ")
+            .split([',', ' '])
+            .next()?
+            .parse()
+            .ok()
+    };
+    Some((
+        number("ThrottlingRateLimit")?,
+        number("ThrottlingBurstLimit")?,
+    ))
 }
 
 /// How much of it is in use.
@@ -66,10 +89,15 @@ impl Drop for Running {
 impl InUse {
     /// Whether API Gateway lets a request through to a route.
     pub(super) fn lets_in(&mut self, route: &'static str, now: Timestamp) -> bool {
-        let Some((rate, burst)) = ROUTES.get(route) else { return true };
+        let Some((rate, burst)) = ROUTES.get(route) else {
+            return true;
+        };
         let narrower = f64::from(self.capacity.narrower.max(1));
         let (rate, burst) = (rate / narrower, (burst / narrower).max(1.0));
-        let bucket = self.routes.entry(route).or_insert_with(|| Bucket::full(burst, now));
+        let bucket = self
+            .routes
+            .entry(route)
+            .or_insert_with(|| Bucket::full(burst, now));
         let may = bucket.lets_in(rate, burst, now);
         if may {
             bucket.spend(1.0);
@@ -96,20 +124,39 @@ mod tests {
 
     #[test]
     fn every_route_has_the_templates_limit() {
-        let routes: Vec<_> = ROUTES.iter().map(|(route, limit)| (*route, *limit)).collect();
-        assert_eq!(routes, [("/admission", (100.0, 400.0)), ("/registration", (400.0, 800.0)), ("/webhook", (200.0, 500.0))]);
+        let routes: Vec<_> = ROUTES
+            .iter()
+            .map(|(route, limit)| (*route, *limit))
+            .collect();
+        assert_eq!(
+            routes,
+            [
+                ("/admission", (100.0, 400.0)),
+                ("/registration", (400.0, 800.0)),
+                ("/webhook", (200.0, 500.0))
+            ]
+        );
     }
 
     #[test]
     fn a_route_turns_away_what_is_above_its_burst_and_lambda_what_is_above_its_limit() {
         let now = Timestamp::from_millis(1_795_356_000_000);
         let mut in_use = InUse::default();
-        assert_eq!((0..600).filter(|_| in_use.lets_in("/webhook", now)).count(), 500);
+        assert_eq!(
+            (0..600).filter(|_| in_use.lets_in("/webhook", now)).count(),
+            500
+        );
         in_use.capacity.invocations = 2;
         let running = (in_use.run("webhook"), in_use.run("scaler"));
         assert!(running.1.is_some() && in_use.run("sweeper").is_none());
         drop(running);
         assert!(in_use.run("sweeper").is_some());
-        assert_eq!((in_use.turned_away["/webhook"], in_use.turned_away["sweeper"]), (100, 1));
+        assert_eq!(
+            (
+                in_use.turned_away["/webhook"],
+                in_use.turned_away["sweeper"]
+            ),
+            (100, 1)
+        );
     }
 }

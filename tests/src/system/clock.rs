@@ -18,7 +18,9 @@ impl Clock {
     /// The story begins now.
     #[must_use]
     pub fn start() -> Self {
-        Self { began: Instant::now() }
+        Self {
+            began: Instant::now(),
+        }
     }
 
     /// How long the story has gone on.

@@ -20,8 +20,9 @@ use crate::github::wire::Request;
 
 /// How long the entry script waits when no one says how long.
 const RETRY: Duration = Duration::from_secs(3);
-/// How often it gives a sign of life, at least. The real one renews the lease of its job every 60 s.
-/// Source: <https://github.com/actions/runner/blob/main/src/Runner.Listener/JobDispatcher.cs>, `RenewJobRequestAsync`.
+/// How often it gives a sign of life, at least. The real one renews the lease of its job every 60
+/// s. Source: <https://github.com/actions/runner/blob/main/src/Runner.Listener/JobDispatcher.cs>,
+/// `RenewJobRequestAsync`.
 const HEARTBEAT: Duration = Duration::from_secs(60);
 /// A process that was killed by SIGKILL.
 const KILLED: i32 = 137;
@@ -69,9 +70,21 @@ enum Admitted {
 
 impl Container {
     pub(super) fn new(spec: ContainerSpec) -> Self {
-        let role = spec.task_role.as_deref().unwrap_or_default().rsplit('/').next().unwrap_or_default().to_owned();
+        let role = spec
+            .task_role
+            .as_deref()
+            .unwrap_or_default()
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         let caller = format!("arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{}", spec.task);
-        Self { idle: spec.command == IDLE_COMMAND, task: spec.task, environment: spec.environment, caller }
+        Self {
+            idle: spec.command == IDLE_COMMAND,
+            task: spec.task,
+            environment: spec.environment,
+            caller,
+        }
     }
 
     pub(super) fn task(&self) -> &TaskId {
@@ -79,7 +92,10 @@ impl Container {
     }
 
     fn variable(&self, name: &str) -> &str {
-        self.environment.get(name).map(String::as_str).unwrap_or_default()
+        self.environment
+            .get(name)
+            .map(String::as_str)
+            .unwrap_or_default()
     }
 
     /// Runs to its end; the exit code.
@@ -96,12 +112,18 @@ impl Container {
 
     /// `entrypoint.sh`: asks until there is an answer that ends it.
     async fn registration(&self, system: &System, told: &Told) -> Result<String, i32> {
-        let limit: u64 = self.variable("MAYFLY_PARK_SECONDS").parse().map_err(|_| 22)?;
+        let limit: u64 = self
+            .variable("MAYFLY_PARK_SECONDS")
+            .parse()
+            .map_err(|_| 22)?;
         let deadline = system.world.clock.elapsed() + Duration::from_secs(limit);
         let body = json!({ "runner": self.variable("MAYFLY_RUNNER") });
         let mut tries = 0;
         loop {
-            let reply = told.or(system.request(&self.caller, "/registration", &body)).await.ok_or(0)?;
+            let reply = told
+                .or(system.request(&self.caller, "/registration", &body))
+                .await
+                .ok_or(0)?;
             match (reply.status, reply.ours) {
                 (200, true) => return Ok(reply.body),
                 (204, true) => return Err(0),
@@ -117,7 +139,9 @@ impl Container {
             // The entry script counts from the start again once it is parked.
             tries = if reply.status == 202 { 1 } else { tries + 1 };
             let left = deadline.saturating_sub(system.world.clock.elapsed());
-            told.or(tokio::time::sleep(pause(system, &reply, tries).min(left))).await.ok_or(0)?;
+            told.or(tokio::time::sleep(pause(system, &reply, tries).min(left)))
+                .await
+                .ok_or(0)?;
         }
     }
 
@@ -126,15 +150,20 @@ impl Container {
         if let Some(BadImage::Ends(code)) = system.world.image() {
             return code;
         }
-        let opened = system.world.with_github(|github, now| github.open_session(registration, now));
+        let opened = system
+            .world
+            .with_github(|github, now| github.open_session(registration, now));
         // run-helper.sh makes 0 of the listener's own failures.
         let Ok((session, _)) = opened else { return 0 };
         loop {
-            let given = system.world.ask_github(|github, now| github.poll(&session, now));
+            let given = system
+                .world
+                .ask_github(|github, now| github.poll(&session, now));
             let job = given.map(|given| {
                 given.and_then(|_| {
                     system.world.with_github(|github, now| {
-                        let request = Request::new("GET", &format!("/_runner/session/{session}/job"));
+                        let request =
+                            Request::new("GET", &format!("/_runner/session/{session}/job"));
                         let job = github.runner_call(&request, now).body;
                         job.filter(|_| github.start(&session, now).is_ok())
                     })
@@ -147,7 +176,9 @@ impl Container {
                 Ok(None) => {}
             }
             if told.or(news(system, &session)).await.is_none() {
-                let _ = system.world.with_github(|github, now| github.close_session(&session, now));
+                let _ = system
+                    .world
+                    .with_github(|github, now| github.close_session(&session, now));
                 return 0;
             }
         }
@@ -159,24 +190,31 @@ impl Container {
             return KILLED;
         }
         let steps = job["steps"].as_u64().unwrap_or_default();
-        let all = Duration::try_from_secs_f64(job["seconds_to_run"].as_f64().unwrap_or_default()).unwrap_or_default();
+        let all = Duration::try_from_secs_f64(job["seconds_to_run"].as_f64().unwrap_or_default())
+            .unwrap_or_default();
         let each = all / u32::try_from(steps.max(1)).unwrap_or(1);
         for step in 0..steps {
             let named = format!("Step {step}");
             let done = async {
                 live(system, session, each).await?;
-                system.world.ask_github(|github, now| github.step(session, &named, now))
+                system
+                    .world
+                    .ask_github(|github, now| github.step(session, &named, now))
             };
             match told.or(done).await {
                 None => {
-                    let _ = system.world.with_github(|github, now| github.close_session(session, now));
+                    let _ = system
+                        .world
+                        .with_github(|github, now| github.close_session(session, now));
                     return 0;
                 }
                 Some(Ok(()) | Err(Interrupted::Unknown)) => {}
                 Some(Err(_)) => break,
             }
         }
-        let _ = system.world.with_github(|github, now| github.complete(session, None, now));
+        let _ = system
+            .world
+            .with_github(|github, now| github.complete(session, None, now));
         if system.world.hang.load(Ordering::Relaxed) {
             told.or(std::future::pending::<()>()).await;
         }
@@ -206,9 +244,17 @@ impl Container {
             if left.is_zero() {
                 break;
             }
-            // One request lasts no longer than what is left: after that its answer is not waited for, though registrar may have made up its mind.
-            let asked = alive_during(system, session, system.request(&self.caller, "/admission", &body));
-            let Ok(reply) = tokio::time::timeout(left.min(timeouts::SCRIPT_REQUEST), asked).await else { continue };
+            // One request lasts no longer than what is left: after that its answer is not waited
+            // for, though registrar may have made up its mind.
+            let asked = alive_during(
+                system,
+                session,
+                system.request(&self.caller, "/admission", &body),
+            );
+            let Ok(reply) = tokio::time::timeout(left.min(timeouts::SCRIPT_REQUEST), asked).await
+            else {
+                continue;
+            };
             let said: Value = serde_json::from_str(&reply.body).unwrap_or_default();
             match (reply.status, reply.ours, said["admitted"].as_bool()) {
                 (200, true, Some(true)) => return Admitted::Yes,
@@ -221,21 +267,26 @@ impl Container {
                 }
             }
         }
-        if fails_closed { Admitted::No } else { Admitted::Yes }
+        if fails_closed {
+            Admitted::No
+        } else {
+            Admitted::Yes
+        }
     }
 }
 
 /// How long a container waits before it asks again, for the `tries`th time in a row, from 1.
 fn pause(system: &System, reply: &Reply, tries: u32) -> Duration {
     if !system.world.containers_wait() {
-        return reply.retry_after.map_or(RETRY, Duration::from_secs) + Duration::from_millis(system.world.below(1000));
+        return reply.retry_after.map_or(RETRY, Duration::from_secs)
+            + Duration::from_millis(system.world.below(1000));
     }
     let seconds = script_waits(reply.retry_after, tries);
     Duration::from_secs(seconds) + Duration::from_millis(system.world.below(250 * seconds))
 }
 
-/// What `pause` of the entry script waits for, in seconds, before it adds up to a quarter: what the answer says, 1 to 120, else 1, 2, 4 … 32 and then 60. Its hook
-/// waits in the same way.
+/// What `pause` of the entry script waits for, in seconds, before it adds up to a quarter: what the
+/// answer says, 1 to 120, else 1, 2, 4 … 32 and then 60. Its hook waits in the same way.
 fn script_waits(said: Option<u64>, tries: u32) -> u64 {
     match said {
         Some(said) => said.clamp(1, 120),
@@ -246,13 +297,19 @@ fn script_waits(said: Option<u64>, tries: u32) -> u64 {
 
 /// Three signs of life in the time after which GitHub takes a runner for lost.
 fn heartbeat(system: &System) -> Duration {
-    let lost_after = system.world.lock_github(|github, _| github.settings.lost_after);
+    let lost_after = system
+        .world
+        .lock_github(|github, _| github.settings.lost_after);
     Duration::try_from_secs_f64(lost_after / 3.0).map_or(HEARTBEAT, |third| third.min(HEARTBEAT))
 }
 
 /// Until there is something to hear at the long poll, or it is time for another one.
 async fn news(system: &System, session: &SessionId) {
-    select(pin!(system.world.news_for(session)), pin!(tokio::time::sleep(heartbeat(system)))).await;
+    select(
+        pin!(system.world.news_for(session)),
+        pin!(tokio::time::sleep(heartbeat(system))),
+    )
+    .await;
 }
 
 /// Waits for something, with signs of life.
@@ -262,7 +319,9 @@ async fn alive_during<T>(system: &System, session: &SessionId, what: impl Future
         match select(what.as_mut(), pin!(tokio::time::sleep(heartbeat))).await {
             Either::Left((done, _)) => return done,
             Either::Right(_) => {
-                let _ = system.world.ask_github(|github, now| github.heartbeat(session, now));
+                let _ = system
+                    .world
+                    .ask_github(|github, now| github.heartbeat(session, now));
             }
         }
     }
@@ -277,7 +336,9 @@ async fn live(system: &System, session: &SessionId, work: Duration) -> Result<()
             return Ok(());
         }
         tokio::time::sleep(left.min(heartbeat)).await;
-        system.world.ask_github(|github, now| github.heartbeat(session, now))?;
+        system
+            .world
+            .ask_github(|github, now| github.heartbeat(session, now))?;
     }
 }
 
@@ -286,9 +347,12 @@ mod tests {
     use super::script_waits;
     use std::process::Command;
 
-    /// What the entry script's own `pause` sleeps for, in seconds without its quarter, for answers that say nothing.
+    /// What the entry script's own `pause` sleeps for, in seconds without its quarter, for answers
+    /// that say nothing.
     fn of_the_script(tries: u32) -> u64 {
-        let script = crate::repository::repository().unwrap().join("runner/entrypoint.sh");
+        let script = crate::repository::repository()
+            .unwrap()
+            .join("runner/entrypoint.sh");
         let text = std::fs::read_to_string(script).unwrap();
         let from = text.find("\npause() {").unwrap() + 1;
         let pause = &text[from..from + text[from..].find("\n}\n").unwrap() + 3];
@@ -306,6 +370,13 @@ mod tests {
         let waits: Vec<u64> = (1..=8).map(|tries| script_waits(None, tries)).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(waits, (0..8).map(of_the_script).collect::<Vec<_>>());
-        assert_eq!([script_waits(Some(0), 3), script_waits(Some(5), 3), script_waits(Some(900), 3)], [1, 5, 120]);
+        assert_eq!(
+            [
+                script_waits(Some(0), 3),
+                script_waits(Some(5), 3),
+                script_waits(Some(900), 3)
+            ],
+            [1, 5, 120]
+        );
     }
 }

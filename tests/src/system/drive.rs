@@ -31,7 +31,8 @@ impl System {
                     tokio::spawn(Box::pin(self.clone().tick(sweeps)));
                 }
             }
-            self.pause_until(earliest([Some(sweep), self.world.due()])).await;
+            self.pause_until(earliest([Some(sweep), self.world.due()]))
+                .await;
         }
     }
 
@@ -39,7 +40,9 @@ impl System {
     async fn pause_until(&self, next: Option<Timestamp>) {
         let now = self.world.clock.now();
         // A model that wants something at this very moment gets it a moment later: time must pass.
-        let wait = next.map_or(timeouts::TICK, |next| next.since(now)).max(Duration::from_millis(1));
+        let wait = next
+            .map_or(timeouts::TICK, |next| next.since(now))
+            .max(Duration::from_millis(1));
         let sleep = std::pin::pin!(tokio::time::sleep_until(Instant::now() + wait));
         let changed = std::pin::pin!(self.world.changed.notified());
         futures::future::select(sleep, changed).await;
@@ -59,18 +62,28 @@ impl System {
     }
 
     fn start_container(&self, container: Container) {
-        let (system, task, told) = (self.clone(), container.task().clone(), Arc::new(Told::default()));
+        let (system, task, told) = (
+            self.clone(),
+            container.task().clone(),
+            Arc::new(Told::default()),
+        );
         let ends = (task.clone(), Arc::clone(&told));
         let run = tokio::spawn(Box::pin(async move {
             let code = container.run(&system, &ends.1).await;
             system.exited(&ends.0, code);
         }));
-        self.world.containers().insert(task, (run.abort_handle(), told));
+        self.world
+            .containers()
+            .insert(task, (run.abort_handle(), told));
     }
 
     /// SIGTERM, or SIGKILL.
     pub(super) fn signal(&self, task: &TaskId, kill: bool) {
-        let found = self.world.containers().get(task).map(|(run, told)| (run.clone(), Arc::clone(told)));
+        let found = self
+            .world
+            .containers()
+            .get(task)
+            .map(|(run, told)| (run.clone(), Arc::clone(told)));
         let Some((run, told)) = found else { return };
         if kill {
             run.abort();
@@ -82,7 +95,8 @@ impl System {
 
     fn exited(&self, task: &TaskId, code: i32) {
         self.world.containers().remove(task);
-        self.world.with_ecs(|ecs, at| ecs.container_exited(task, code, at));
+        self.world
+            .with_ecs(|ecs, at| ecs.container_exited(task, code, at));
     }
 
     fn deliver_what_is_due(&self) {

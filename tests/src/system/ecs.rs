@@ -6,9 +6,13 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::config::retry::{RetryConfig, RetryPartition};
 use aws_sdk_ecs::config::timeout::TimeoutConfig;
-use aws_sdk_ecs::config::{BehaviorVersion, Config, Credentials, IdentityCache, Region, StalledStreamProtectionConfig};
+use aws_sdk_ecs::config::{
+    BehaviorVersion, Config, Credentials, IdentityCache, Region, StalledStreamProtectionConfig,
+};
 use aws_smithy_async::time::StaticTimeSource;
-use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
@@ -33,15 +37,31 @@ pub(super) fn ecs(world: &Arc<World>, who: &'static str) -> Ecs {
     let config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("AKIDEXAMPLE", "secret", None, None, "model"))
+        .credentials_provider(Credentials::new(
+            "AKIDEXAMPLE",
+            "secret",
+            None,
+            None,
+            "model",
+        ))
         .identity_cache(IdentityCache::no_cache())
         .retry_config(RetryConfig::standard().with_max_attempts(3))
-        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).build())
+        .timeout_config(
+            TimeoutConfig::builder()
+                .operation_attempt_timeout(ATTEMPT)
+                .build(),
+        )
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .http_client(InProcess { world: Arc::clone(world), who })
-        // Its own: the SDK's default quota of retries is shared by all clients of a region, those of other stories, too.
+        .http_client(InProcess {
+            world: Arc::clone(world),
+            who,
+        })
+        // Its own: the SDK's default quota of retries is shared by all clients of a region, those
+        // of other stories, too.
         .retry_partition(RetryPartition::custom("ecs").build())
-        .time_source(StaticTimeSource::new(SystemTime::UNIX_EPOCH + Duration::from_millis(START.millis().unsigned_abs())))
+        .time_source(StaticTimeSource::new(
+            SystemTime::UNIX_EPOCH + Duration::from_millis(START.millis().unsigned_abs()),
+        ))
         .build();
     Ecs::new(Client::from_conf(config), CLUSTER_ARN)
 }
@@ -54,12 +74,18 @@ struct InProcess {
 
 impl std::fmt::Debug for InProcess {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("InProcess").field("who", &self.who).finish_non_exhaustive()
+        f.debug_struct("InProcess")
+            .field("who", &self.who)
+            .finish_non_exhaustive()
     }
 }
 
 impl HttpClient for InProcess {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
     }
 }
@@ -82,28 +108,44 @@ struct Request {
 impl InProcess {
     async fn answer(&self, request: &HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let wrong = |what: &str| ConnectorError::user(what.to_owned().into());
-        let target = request.headers().get("x-amz-target").ok_or_else(|| wrong("no x-amz-target"))?;
+        let target = request
+            .headers()
+            .get("x-amz-target")
+            .ok_or_else(|| wrong("no x-amz-target"))?;
         let name = target.rsplit('.').next().unwrap_or_default();
         let operation = Operation::named(name).ok_or_else(|| wrong(name))?;
-        let input: Value =
-            serde_json::from_slice(request.body().bytes().unwrap_or_default()).map_err(|error| ConnectorError::user(error.into()))?;
+        let input: Value = serde_json::from_slice(request.body().bytes().unwrap_or_default())
+            .map_err(|error| ConnectorError::user(error.into()))?;
         self.world.count(self.who, &format!("ECS {name}"));
-        let leaving = self.world.leaves(self.who, Port::Ecs, operation.name(), || about(&input));
-        let request = Request { world: Arc::clone(&self.world), who: self.who, operation, input };
+        let leaving = self
+            .world
+            .leaves(self.who, Port::Ecs, operation.name(), || about(&input));
+        let request = Request {
+            world: Arc::clone(&self.world),
+            who: self.who,
+            operation,
+            input,
+        };
         let (strike, seen, answer) = match leaving.make(request.carry_out()).await {
             Made::Well(answer) => {
                 leaving.note(|| fate(leaving.strike, &answer));
                 return respond(answer);
             }
-            Made::Not(strike @ CallFault::HangBefore) | Made::Unheard(strike @ CallFault::HangAfter, _) => (strike, "no answer", None),
+            Made::Not(strike @ CallFault::HangBefore)
+            | Made::Unheard(strike @ CallFault::HangAfter, _) => (strike, "no answer", None),
             Made::Not(strike @ (CallFault::Throttle | CallFault::Conflict)) => {
                 (strike, "a ThrottlingException", Some(Refusal::throttled()))
             }
-            Made::Not(strike) | Made::Unheard(strike, _) => (strike, "a 500", Some(Refusal::server())),
+            Made::Not(strike) | Made::Unheard(strike, _) => {
+                (strike, "a 500", Some(Refusal::server()))
+            }
         };
         leaving.note(|| CallOutcome::Faulted(strike, seen));
         match answer {
-            Some(refusal) => respond(Answer { result: Err(refusal), delivery: Delivery::Prompt }),
+            Some(refusal) => respond(Answer {
+                result: Err(refusal),
+                delivery: Delivery::Prompt,
+            }),
             // The SDK gives up after its own time.
             None => std::future::pending().await,
         }
@@ -112,7 +154,12 @@ impl InProcess {
 
 impl Request {
     async fn carry_out(self) -> Answer {
-        let Self { world, who, operation, input } = self;
+        let Self {
+            world,
+            who,
+            operation,
+            input,
+        } = self;
         world.travel().await;
         let answer = world.with_ecs_by(who, |ecs, at| ecs.call(operation, &input, at));
         match answer.delivery {
@@ -126,8 +173,18 @@ impl Request {
 
 /// What an operation is about, for the trace.
 fn about(input: &Value) -> String {
-    let named = ["clientToken", "startedBy", "task", "tasks", "family", "taskDefinition", "reason"];
-    let fields = named.iter().filter_map(|name| Some(format!("{name}={}", input.get(*name)?)));
+    let named = [
+        "clientToken",
+        "startedBy",
+        "task",
+        "tasks",
+        "family",
+        "taskDefinition",
+        "reason",
+    ];
+    let fields = named
+        .iter()
+        .filter_map(|name| Some(format!("{name}={}", input.get(*name)?)));
     fields.collect::<Vec<_>>().join(" ")
 }
 
@@ -136,8 +193,13 @@ fn fate(strike: Option<CallFault>, answer: &Answer) -> CallOutcome {
         (_, Delivery::Never, _) => CallOutcome::Refused("the connection was closed".to_owned()),
         (Err(refusal), ..) => CallOutcome::Refused(refusal.code.clone()),
         (Ok(_), _, Some(strike)) => CallOutcome::Faulted(strike, "an answer"),
-        (Ok(output), ..) => match output["failures"].as_array().and_then(|failures| failures.first()) {
-            Some(failure) => CallOutcome::Refused(failure["reason"].as_str().unwrap_or_default().to_owned()),
+        (Ok(output), ..) => match output["failures"]
+            .as_array()
+            .and_then(|failures| failures.first())
+        {
+            Some(failure) => {
+                CallOutcome::Refused(failure["reason"].as_str().unwrap_or_default().to_owned())
+            }
             None => CallOutcome::Done,
         },
     }
@@ -151,6 +213,7 @@ fn respond(answer: Answer) -> Result<HttpResponse, ConnectorError> {
         Ok(body) => (200, body),
         Err(refusal) => (refusal.status, refusal.body()),
     };
-    let status = StatusCode::try_from(status).map_err(|error| ConnectorError::user(error.into()))?;
+    let status =
+        StatusCode::try_from(status).map_err(|error| ConnectorError::user(error.into()))?;
     Ok(HttpResponse::new(status, SdkBody::from(body.to_string())))
 }

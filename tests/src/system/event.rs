@@ -12,7 +12,8 @@ use crate::github::jobs::{Conclusion, Status};
 
 /// Is told what happens, in the order in which it happens.
 ///
-/// It is called while the world is locked: it takes note and returns, and asks nothing of the system it watches.
+/// It is called while the world is locked: it takes note and returns, and asks nothing of the
+/// system it watches.
 pub trait EventListener: Send {
     /// Something happened.
     fn saw(&mut self, at: Timestamp, event: &Event);
@@ -253,48 +254,148 @@ impl fmt::Display for CallOutcome {
 }
 
 impl fmt::Display for Event {
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a table: one sentence for each event"
+    )]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Began { who, invocation, process, about } => write!(f, "{who} {invocation} began in process {process}: {about}"),
-            Self::Ended { who, invocation, end } => write!(f, "{who} {invocation} {end}"),
-            Self::Called { call, invocation, fate } => match invocation {
+            Self::Began {
+                who,
+                invocation,
+                process,
+                about,
+            } => write!(f, "{who} {invocation} began in process {process}: {about}"),
+            Self::Ended {
+                who,
+                invocation,
+                end,
+            } => write!(f, "{who} {invocation} {end}"),
+            Self::Called {
+                call,
+                invocation,
+                fate,
+            } => match invocation {
                 Some(number) => write!(f, "{call} (in {number}): {fate}"),
                 None => write!(f, "{call}: {fate}"),
             },
-            Self::TaskStarted { task, started_by, by } => write!(f, "task {task} of {started_by} started by {by}"),
-            Self::StopAsked { task, started_by, reason, by } => write!(f, "task {task} of {started_by} is to stop, says {by}: {reason}"),
-            Self::TaskLeftOut { task, started_by, lasts } => {
-                write!(f, "task {task} of {started_by} is left out of reads for {} s", lasts.as_secs())
+            Self::TaskStarted {
+                task,
+                started_by,
+                by,
+            } => write!(f, "task {task} of {started_by} started by {by}"),
+            Self::StopAsked {
+                task,
+                started_by,
+                reason,
+                by,
+            } => write!(
+                f,
+                "task {task} of {started_by} is to stop, says {by}: {reason}"
+            ),
+            Self::TaskLeftOut {
+                task,
+                started_by,
+                lasts,
+            } => {
+                write!(
+                    f,
+                    "task {task} of {started_by} is left out of reads for {} s",
+                    lasts.as_secs()
+                )
             }
-            Self::TaskChanged { task, started_by, last, desired, reason } => {
-                write!(f, "task {task} of {started_by} is {} (to be {})", last.name(), desired.name())?;
-                reason.as_ref().map_or(Ok(()), |reason| write!(f, ": {reason}"))
+            Self::TaskChanged {
+                task,
+                started_by,
+                last,
+                desired,
+                reason,
+            } => {
+                write!(
+                    f,
+                    "task {task} of {started_by} is {} (to be {})",
+                    last.name(),
+                    desired.name()
+                )?;
+                reason
+                    .as_ref()
+                    .map_or(Ok(()), |reason| write!(f, ": {reason}"))
             }
-            Self::ContainerExited { task, started_by, code } => write!(f, "container of {started_by} (task {task}) exited with {code}"),
-            Self::Answered { path, task, runner, status, ours, handed_out } => {
+            Self::ContainerExited {
+                task,
+                started_by,
+                code,
+            } => write!(
+                f,
+                "container of {started_by} (task {task}) exited with {code}"
+            ),
+            Self::Answered {
+                path,
+                task,
+                runner,
+                status,
+                ours,
+                handed_out,
+            } => {
                 let who = if *ours { "" } else { " by API Gateway" };
-                let what = if *handed_out { " with a registration" } else { "" };
-                write!(f, "{path} of {runner} (task {task}) answered {status}{who}{what}")
+                let what = if *handed_out {
+                    " with a registration"
+                } else {
+                    ""
+                };
+                write!(
+                    f,
+                    "{path} of {runner} (task {task}) answered {status}{who}{what}"
+                )
             }
-            Self::RunnerRegistered { id, name, by, .. } => write!(f, "runner {name} ({id}) registered by {by}"),
-            Self::RunnerRemoved { id, name, why, by } => write!(f, "runner {name} ({id}) removed by {by}: {why}"),
+            Self::RunnerRegistered { id, name, by, .. } => {
+                write!(f, "runner {name} ({id}) registered by {by}")
+            }
+            Self::RunnerRemoved { id, name, why, by } => {
+                write!(f, "runner {name} ({id}) removed by {by}: {why}")
+            }
             Self::JobAssigned { job, runner } => match runner {
                 Some(runner) => write!(f, "job {job} given to {runner}"),
                 None => write!(f, "job {job} taken back"),
             },
-            Self::JobChanged { job, from, to, conclusion, runner } => {
-                write!(f, "job {job} {} -> {}", from.map_or("new", Status::word), to.word())?;
+            Self::JobChanged {
+                job,
+                from,
+                to,
+                conclusion,
+                runner,
+            } => {
+                write!(
+                    f,
+                    "job {job} {} -> {}",
+                    from.map_or("new", Status::word),
+                    to.word()
+                )?;
                 conclusion.map_or(Ok(()), |conclusion| write!(f, " ({})", conclusion.word()))?;
-                runner.as_ref().map_or(Ok(()), |runner| write!(f, " on {runner}"))
+                runner
+                    .as_ref()
+                    .map_or(Ok(()), |runner| write!(f, " on {runner}"))
             }
-            Self::DeliverySent { guid, delivery, action, job, redelivery } => {
+            Self::DeliverySent {
+                guid,
+                delivery,
+                action,
+                job,
+                redelivery,
+            } => {
                 let again = if *redelivery { " again" } else { "" };
                 write!(f, "delivery {delivery} ({guid}) sent{again}: {action}")?;
                 job.map_or(Ok(()), |job| write!(f, " of job {job}"))
             }
-            Self::DeliveryAnswered { guid, delivery, status } => write!(f, "delivery {delivery} ({guid}) answered {status}"),
+            Self::DeliveryAnswered {
+                guid,
+                delivery,
+                status,
+            } => write!(f, "delivery {delivery} ({guid}) answered {status}"),
             Self::WakeSent { pool, by } => write!(f, "wake of {pool} sent by {by}"),
-            Self::SettingsChanged { parameter, version } => write!(f, "{parameter} is at version {version}"),
+            Self::SettingsChanged { parameter, version } => {
+                write!(f, "{parameter} is at version {version}")
+            }
         }
     }
 }

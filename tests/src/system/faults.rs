@@ -1,7 +1,8 @@
 //! What befalls the calls of functions to the world outside.
 //!
-//! Every call of every port is shown to the [`FaultInjector`] before it leaves. What a port cannot do is mapped to the nearest thing it can; the
-//! [`EventListener`](super::Listener) hears what was really done ([`CallOutcome`](super::Fate)).
+//! Every call of every port is shown to the [`FaultInjector`] before it leaves. What a port cannot
+//! do is mapped to the nearest thing it can; the [`EventListener`](super::Listener) hears what was
+//! really done ([`CallOutcome`](super::Fate)).
 //!
 //! | | table | ECS | GitHub | queue | parameters |
 //! | --- | --- | --- | --- | --- | --- |
@@ -13,8 +14,8 @@
 //! | `CrashBefore`, `CrashAfter` | the invocation dies, and its process with it | the same | the same | the same | the same |
 //! | `Slow` | the way there and back takes so much longer | the same, per attempt | the same | the same | the same |
 //!
-//! After `CrashBefore` the request may still arrive, a drawn time later: it had left. A call that is under way when its caller dies or gives up
-//! goes on.
+//! After `CrashBefore` the request may still arrive, a drawn time later: it had left. A call that
+//! is under way when its caller dies or gives up goes on.
 
 use std::fmt;
 use std::time::Duration;
@@ -38,7 +39,13 @@ pub enum Port {
 
 impl Port {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Table, Self::Ecs, Self::Github, Self::Queue, Self::Parameters];
+    pub const ALL: [Self; 5] = [
+        Self::Table,
+        Self::Ecs,
+        Self::Github,
+        Self::Queue,
+        Self::Parameters,
+    ];
 }
 
 impl fmt::Display for Port {
@@ -64,18 +71,26 @@ pub struct PortCall {
     pub operation: &'static str,
     /// Keys and ids, for the trace.
     pub about: String,
-    /// The how-many-th call of this operation by this function it is, from 0: what a fault is known by, whatever else changes.
+    /// The how-many-th call of this operation by this function it is, from 0: what a fault is known
+    /// by, whatever else changes.
     pub nth: u64,
 }
 
 impl fmt::Display for PortCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { who, port, operation, about, nth } = self;
+        let Self {
+            who,
+            port,
+            operation,
+            about,
+            nth,
+        } = self;
         write!(f, "{who} {port} {operation} #{nth} {about}")
     }
 }
 
-/// How a call goes wrong. `Before`: nothing was done; `After`: it was done, and its caller cannot know.
+/// How a call goes wrong. `Before`: nothing was done; `After`: it was done, and its caller cannot
+/// know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallFault {
     /// An error; nothing was done.

@@ -44,17 +44,30 @@ pub struct Functions {
 }
 
 fn settings(world: &Arc<World>, who: &'static str) -> Settings {
-    let reader = Reader { world: Arc::clone(world), who };
+    let reader = Reader {
+        world: Arc::clone(world),
+        who,
+    };
     let app = matches!(who, "registrar" | "sweeper");
-    Settings::new(reader, parameters::names(who == "webhook", app), world.clock_of(who))
+    Settings::new(
+        reader,
+        parameters::names(who == "webhook", app),
+        world.clock_of(who),
+    )
 }
 
 fn sender(world: &Arc<World>, who: &'static str) -> Sender {
-    Sender { world: Arc::clone(world), who }
+    Sender {
+        world: Arc::clone(world),
+        who,
+    }
 }
 
 fn github(world: &Arc<World>, who: &'static str) -> Github {
-    Github { world: Arc::clone(world), who }
+    Github {
+        world: Arc::clone(world),
+        who,
+    }
 }
 
 impl Functions {
@@ -62,9 +75,16 @@ impl Functions {
         let scaler_site = site.clone();
         Self {
             webhook: processes(world, "webhook", WEBHOOK, |world| {
-                Webhook::new(settings(world, "webhook"), ledger(world, "webhook"), sender(world, "webhook"), world.clock_of("webhook"))
+                Webhook::new(
+                    settings(world, "webhook"),
+                    ledger(world, "webhook"),
+                    sender(world, "webhook"),
+                    world.clock_of("webhook"),
+                )
             }),
-            scaler: processes(world, "scaler", SCALER, move |world| scaler(world, scaler_site.clone())),
+            scaler: processes(world, "scaler", SCALER, move |world| {
+                scaler(world, scaler_site.clone())
+            }),
             registrar: processes(world, "registrar", REGISTRAR, registrar),
             observer: processes(world, "observer", OBSERVER, |world| Observer {
                 records: ledger(world, "observer"),
@@ -109,7 +129,11 @@ fn registrar(world: &Arc<World>) -> TheRegistrar {
         cluster: CLUSTER_ARN.to_owned(),
         clock: world.clock_of("registrar"),
     };
-    Registrar::new(ledger(world, "registrar"), Arc::new(settings(world, "registrar")), outside)
+    Registrar::new(
+        ledger(world, "registrar"),
+        Arc::new(settings(world, "registrar")),
+        outside,
+    )
 }
 
 fn sweeper(world: &Arc<World>) -> TheSweeper {
@@ -120,5 +144,9 @@ fn sweeper(world: &Arc<World>) -> TheSweeper {
         public_ip: true,
         clock: world.clock_of("sweeper"),
     };
-    Sweeper::new(ledger(world, "sweeper"), Arc::new(settings(world, "sweeper")), outside)
+    Sweeper::new(
+        ledger(world, "sweeper"),
+        Arc::new(settings(world, "sweeper")),
+        outside,
+    )
 }

@@ -60,10 +60,20 @@ pub(super) async fn die<T>() -> T {
 }
 
 /// Runs a function for one event, for as long as Lambda lets it.
-pub(super) async fn run<T>(number: u64, limit: Duration, handler: Pin<Box<impl Future<Output = T>>>) -> Came<T> {
+pub(super) async fn run<T>(
+    number: u64,
+    limit: Duration,
+    handler: Pin<Box<impl Future<Output = T>>>,
+) -> Came<T> {
     let killed = Arc::new(Killed::default());
-    let invocation = Invocation { number, killed: Arc::clone(&killed) };
-    let handler = std::pin::pin!(tokio::time::timeout(limit, CURRENT.scope(invocation, handler)));
+    let invocation = Invocation {
+        number,
+        killed: Arc::clone(&killed),
+    };
+    let handler = std::pin::pin!(tokio::time::timeout(
+        limit,
+        CURRENT.scope(invocation, handler)
+    ));
     let over = std::pin::pin!(killed.notify.notified());
     match select(handler, over).await {
         // Whatever it came to in the very moment of its death, no one hears of it.

@@ -24,7 +24,8 @@ const WEBHOOK_SECRET: &str = "/mayfly/mayfly/webhook-secret";
 pub struct Parameters(Mutex<BTreeMap<String, Vec<String>>>);
 
 impl Parameters {
-    /// Applies a pools file; the parameter's name and its version now. (No listener hears of it: [`System::put_pools`](super::System::put_pools) tells.)
+    /// Applies a pools file; the parameter's name and its version now. (No listener hears of it:
+    /// [`System::put_pools`](super::System::put_pools) tells.)
     pub fn put_pools(&self, text: &str) -> (String, u64) {
         (POOLS.to_owned(), self.put(POOLS, text))
     }
@@ -37,18 +38,26 @@ impl Parameters {
 
     /// Writes the webhook's secret.
     pub fn put_webhook_secret(&self, secret: &str) {
-        self.put(WEBHOOK_SECRET, &serde_json::json!({ "current": secret }).to_string());
+        self.put(
+            WEBHOOK_SECRET,
+            &serde_json::json!({ "current": secret }).to_string(),
+        );
     }
 
     /// A parameter's newest text and its version, if there is one.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<(String, u64)> {
-        self.found(&[name.to_owned()]).pop().map(|found| (found.value, found.version))
+        self.found(&[name.to_owned()])
+            .pop()
+            .map(|found| (found.value, found.version))
     }
 
     /// Takes a parameter away.
     pub fn remove(&self, name: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(name);
     }
 
     /// Writes a parameter; its version now.
@@ -68,7 +77,11 @@ impl Parameters {
                 None => (asked.as_str(), all.get(asked)?.len()),
             };
             let value = all.get(name)?.get(version.checked_sub(1)?)?;
-            Some(Parameter { name: name.to_owned(), value: value.clone(), version: u64::try_from(version).ok()? })
+            Some(Parameter {
+                name: name.to_owned(),
+                value: value.clone(),
+                version: u64::try_from(version).ok()?,
+            })
         });
         found.collect()
     }
@@ -93,7 +106,11 @@ pub(super) struct Reader {
 impl ParameterStore for Reader {
     async fn read(&self, names: &[&str]) -> Result<Vec<Parameter>, Unreadable> {
         self.world.count(self.who, "SSM GetParameters");
-        let leaving = self.world.leaves(self.who, Port::Parameters, "GetParameters", || names.join(", "));
+        let leaving = self
+            .world
+            .leaves(self.who, Port::Parameters, "GetParameters", || {
+                names.join(", ")
+            });
         let world = Arc::clone(&self.world);
         let asked: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let work = async move {
@@ -102,7 +119,11 @@ impl ParameterStore for Reader {
         };
         let strike = match leaving.make(work).await {
             Made::Well(found) => {
-                leaving.note(|| leaving.strike.map_or(CallOutcome::Done, |strike| CallOutcome::Faulted(strike, "an answer")));
+                leaving.note(|| {
+                    leaving.strike.map_or(CallOutcome::Done, |strike| {
+                        CallOutcome::Faulted(strike, "an answer")
+                    })
+                });
                 return Ok(found);
             }
             Made::Not(strike) | Made::Unheard(strike, _) => strike,
@@ -111,6 +132,9 @@ impl ParameterStore for Reader {
         if matches!(strike, CallFault::HangBefore | CallFault::HangAfter) {
             tokio::time::sleep(SILENCE).await;
         }
-        Err(Unreadable { names: names.join(", "), reason: "InternalServerError (faults)".to_owned() })
+        Err(Unreadable {
+            names: names.join(", "),
+            reason: "InternalServerError (faults)".to_owned(),
+        })
     }
 }

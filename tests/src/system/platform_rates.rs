@@ -1,13 +1,16 @@
-//! What Lambda, SQS and EventBridge may do without anything being at fault: chances that a scenario turns.
+//! What Lambda, SQS and EventBridge may do without anything being at fault: chances that a scenario
+//! turns.
 
 use std::time::Duration;
 
 /// Shares (0 to 1) of all cases. All are 0 at first; what is 0 draws nothing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlatformRates {
-    /// An invocation meets a fresh process although a warm one is idle. (After a crash or a timeout the next one always does.)
+    /// An invocation meets a fresh process although a warm one is idle. (After a crash or a timeout
+    /// the next one always does.)
     pub cold_start: f64,
-    /// A batch of wakes begins to be worked on late: Lambda throttles scaler. Later than the visibility timeout means two scalers at once.
+    /// A batch of wakes begins to be worked on late: Lambda throttles scaler. Later than the
+    /// visibility timeout means two scalers at once.
     pub scaler_late: f64,
     /// By how much at most.
     pub scaler_late_by: Duration,
@@ -40,7 +43,8 @@ impl Default for PlatformRates {
         Self {
             cold_start: 0.0,
             scaler_late: 0.0,
-            // Source: Lambda developer guide: an invocation that is throttled is tried again; a minute is more than SQS pollers wait.
+            // Source: Lambda developer guide: an invocation that is throttled is tried again; a
+            // minute is more than SQS pollers wait.
             scaler_late_by: Duration::from_secs(60),
             two_scalers: 0.0,
             wake_lost: 0.0,

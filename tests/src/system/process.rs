@@ -1,4 +1,5 @@
-//! Processes of a function: each works on one invocation at a time, with a memory of its own, until it dies.
+//! Processes of a function: each works on one invocation at a time, with a memory of its own, until
+//! it dies.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -15,7 +16,8 @@ pub(super) struct Processes<P> {
     who: &'static str,
     limit: Duration,
     start: Box<dyn Fn() -> P + Send + Sync>,
-    /// Those that have nothing to do, the one that has waited longest first: so that old memories meet new facts.
+    /// Those that have nothing to do, the one that has waited longest first: so that old memories
+    /// meet new facts.
     idle: Mutex<VecDeque<(u64, Arc<P>)>>,
 }
 
@@ -30,16 +32,30 @@ pub(super) struct Busy<'a, P> {
 
 impl<P> Processes<P> {
     /// None yet: they are started when they are needed. `limit` is the function's `Timeout`.
-    pub(super) fn new(who: &'static str, limit: Duration, start: impl Fn() -> P + Send + Sync + 'static) -> Self {
-        Self { who, limit, start: Box::new(start), idle: Mutex::default() }
+    pub(super) fn new(
+        who: &'static str,
+        limit: Duration,
+        start: impl Fn() -> P + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            who,
+            limit,
+            start: Box::new(start),
+            idle: Mutex::default(),
+        }
     }
 
     fn idle(&self) -> MutexGuard<'_, VecDeque<(u64, Arc<P>)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lambda hands an event to an idle process, or to a fresh one; to none while as many run as there may.
-    pub(super) fn take(&self, world: &World, about: impl FnOnce() -> String) -> Option<Busy<'_, P>> {
+    /// Lambda hands an event to an idle process, or to a fresh one; to none while as many run as
+    /// there may.
+    pub(super) fn take(
+        &self,
+        world: &World,
+        about: impl FnOnce() -> String,
+    ) -> Option<Busy<'_, P>> {
         let running = world.in_use().run(self.who)?;
         let fresh = world.chance(world.platform_rates().cold_start);
         let mut idle = self.idle();
@@ -49,10 +65,22 @@ impl<P> Processes<P> {
         }
         let warm = if fresh { None } else { idle.pop_front() };
         drop(idle);
-        let (process, function) = warm.unwrap_or_else(|| (world.next_number(), Arc::new((self.start)())));
+        let (process, function) =
+            warm.unwrap_or_else(|| (world.next_number(), Arc::new((self.start)())));
         let invocation = world.next_number();
-        world.tell(|| Event::Began { who: self.who, invocation, process, about: about() });
-        Some(Busy { all: self, process, invocation, function, _running: running })
+        world.tell(|| Event::Began {
+            who: self.who,
+            invocation,
+            process,
+            about: about(),
+        });
+        Some(Busy {
+            all: self,
+            process,
+            invocation,
+            function,
+            _running: running,
+        })
     }
 }
 
@@ -62,8 +90,14 @@ impl<P> Busy<'_, P> {
         Arc::clone(&self.function)
     }
 
-    /// Works on the event until it is done, dies, or its time is up. A process that did not get to the end is gone, and what it knew.
-    pub(super) async fn run<T>(self, world: &World, handler: Pin<Box<impl Future<Output = T>>>, words: impl Fn(&T) -> String) -> Came<T> {
+    /// Works on the event until it is done, dies, or its time is up. A process that did not get to
+    /// the end is gone, and what it knew.
+    pub(super) async fn run<T>(
+        self,
+        world: &World,
+        handler: Pin<Box<impl Future<Output = T>>>,
+        words: impl Fn(&T) -> String,
+    ) -> Came<T> {
         let came = invocation::run(self.invocation, self.all.limit, handler).await;
         let (who, invocation) = (self.all.who, self.invocation);
         world.tell(|| {
@@ -72,7 +106,11 @@ impl<P> Busy<'_, P> {
                 Came::Crashed => End::Crashed,
                 Came::TimedOut => End::TimedOut,
             };
-            Event::Ended { who, invocation, end }
+            Event::Ended {
+                who,
+                invocation,
+                end,
+            }
         });
         if matches!(came, Came::To(_)) {
             self.all.idle().push_back((self.process, self.function));

@@ -1,4 +1,5 @@
-//! The wake queue: FIFO by group, one batch of a group at a time, unless a test breaks that promise.
+//! The wake queue: FIFO by group, one batch of a group at a time, unless a test breaks that
+//! promise.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -18,14 +19,16 @@ use super::event::{CallOutcome, Event};
 use super::faults::{CallFault, Port};
 use super::world::World;
 
-/// Most messages that Lambda gets at once from a FIFO queue. Source: Lambda developer guide, SQS event source mappings.
+/// Most messages that Lambda gets at once from a FIFO queue. Source: Lambda developer guide, SQS
+/// event source mappings.
 const BATCH: usize = 10;
 
 /// `MessageRetentionPeriod` in the template.
 const RETENTION: Duration = Duration::from_secs(300);
 
-/// After so many invocations in one chain Lambda stops the next, unless the function may loop. Source: Lambda developer guide, "Use Lambda recursive loop
-/// detection": the SDK hands the count on with each message. <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>
+/// After so many invocations in one chain Lambda stops the next, unless the function may loop.
+/// Source: Lambda developer guide, "Use Lambda recursive loop detection": the SDK hands the count
+/// on with each message. <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>
 const LOOP: u32 = 16;
 
 tokio::task_local! {
@@ -54,7 +57,9 @@ struct Group {
 impl Group {
     /// Those that may be handed out, in their order: one that is late holds up those behind it.
     fn visible(&self, now: Timestamp) -> impl Iterator<Item = &Message> {
-        self.waiting.iter().take_while(move |message| message.visible_at <= now)
+        self.waiting
+            .iter()
+            .take_while(move |message| message.visible_at <= now)
     }
 
     /// When there is something to hand out.
@@ -81,9 +86,14 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// The longest chain that one of its messages is the end of. How Lambda counts a batch of several chains is not documented: the worst is taken.
+    /// The longest chain that one of its messages is the end of. How Lambda counts a batch of
+    /// several chains is not documented: the worst is taken.
     fn chain(&self) -> u32 {
-        self.messages.iter().map(|(_, message)| message.chain).max().unwrap_or_default()
+        self.messages
+            .iter()
+            .map(|(_, message)| message.chain)
+            .max()
+            .unwrap_or_default()
     }
 
     /// Works on it as the next invocation of its chain.
@@ -106,7 +116,9 @@ impl fmt::Display for Batch {
         for (pool, _) in &self.messages {
             *pools.entry(pool).or_default() += 1;
         }
-        pools.into_iter().try_for_each(|(pool, count)| write!(f, "{count} for {pool} "))
+        pools
+            .into_iter()
+            .try_for_each(|(pool, count)| write!(f, "{count} for {pool} "))
     }
 }
 
@@ -119,17 +131,30 @@ pub struct Queue {
     stopped: AtomicU64,
 }
 
-/// What the template says of scaler: `RecursiveLoop: Allow`, or nothing, which is Lambda's `Terminate`.
+/// What the template says of scaler: `RecursiveLoop: Allow`, or nothing, which is Lambda's
+/// `Terminate`.
 fn template_lets_scaler_loop() -> bool {
     let template = include_str!("../../../infra/template.yaml");
-    let scaler = template.split("\n  Scaler:\n").nth(1).and_then(|rest| rest.split("\n\n").next());
-    scaler.is_some_and(|scaler| scaler.lines().any(|line| line == "      RecursiveLoop: Allow"))
+    let scaler = template
+        .split("\n  Scaler:\n")
+        .nth(1)
+        .and_then(|rest| rest.split("\n\n").next());
+    scaler.is_some_and(|scaler| {
+        scaler
+            .lines()
+            .any(|line| line == "      RecursiveLoop: Allow")
+    })
 }
 
 impl Default for Queue {
     fn default() -> Self {
         let may_loop = AtomicBool::new(template_lets_scaler_loop());
-        Self { state: Mutex::default(), planners: AtomicUsize::new(1), may_loop, stopped: AtomicU64::new(0) }
+        Self {
+            state: Mutex::default(),
+            planners: AtomicUsize::new(1),
+            may_loop,
+            stopped: AtomicU64::new(0),
+        }
     }
 }
 
@@ -138,7 +163,8 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on every batch is handed to so many scalers at once: more than one breaks the queue's promise.
+    /// From now on every batch is handed to so many scalers at once: more than one breaks the
+    /// queue's promise.
     pub fn hand_to(&self, planners: usize) {
         self.planners.store(planners.max(1), Ordering::Relaxed);
     }
@@ -157,7 +183,8 @@ impl Queue {
     /// True if Lambda stops the chain here: the messages are gone, and scaler does not see them.
     pub(super) fn is_stopped(&self, batch: &Batch) -> bool {
         let stopped = batch.chain() >= LOOP && !self.may_loop.load(Ordering::Relaxed);
-        self.stopped.fetch_add(u64::from(stopped), Ordering::Relaxed);
+        self.stopped
+            .fetch_add(u64::from(stopped), Ordering::Relaxed);
         stopped
     }
 
@@ -181,14 +208,29 @@ impl Queue {
         }
         for _ in 0..copies {
             state.last += 1;
-            let (id, body) = (format!("m-{}", state.last), Wake { pool: pool.clone() }.to_body());
-            let message = Message { id, body, sent_at: now, visible_at, chain };
-            state.groups.entry(pool.clone()).or_default().waiting.push_back(message);
+            let (id, body) = (
+                format!("m-{}", state.last),
+                Wake { pool: pool.clone() }.to_body(),
+            );
+            let message = Message {
+                id,
+                body,
+                sent_at: now,
+                visible_at,
+                chain,
+            };
+            state
+                .groups
+                .entry(pool.clone())
+                .or_default()
+                .waiting
+                .push_back(message);
         }
         true
     }
 
-    /// The next batch, if any group has something and is not in flight: of several groups, if there is room.
+    /// The next batch, if any group has something and is not in flight: of several groups, if there
+    /// is room.
     pub(super) fn receive(&self, now: Timestamp) -> Option<Batch> {
         let mut state = self.state();
         state.receipts += 1;
@@ -198,10 +240,20 @@ impl Queue {
             if group.in_flight.is_some_and(|(_, until)| until <= now) {
                 group.in_flight = None;
             }
-            group.waiting.retain(|message| now.since(message.sent_at) < RETENTION);
-            if group.in_flight.is_none() && group.visible(now).next().is_some() && messages.len() < BATCH {
+            group
+                .waiting
+                .retain(|message| now.since(message.sent_at) < RETENTION);
+            if group.in_flight.is_none()
+                && group.visible(now).next().is_some()
+                && messages.len() < BATCH
+            {
                 let room = BATCH - messages.len();
-                messages.extend(group.visible(now).take(room).map(|message| (pool.clone(), message.clone())));
+                messages.extend(
+                    group
+                        .visible(now)
+                        .take(room)
+                        .map(|message| (pool.clone(), message.clone())),
+                );
                 group.in_flight = Some((receipt, now.plus(timeouts::WAKE_VISIBILITY)));
             }
         }
@@ -217,15 +269,21 @@ impl Queue {
         self.state().batches
     }
 
-    /// A scaler is done with a batch: all but these messages are deleted; `None`: it failed as a whole.
+    /// A scaler is done with a batch: all but these messages are deleted; `None`: it failed as a
+    /// whole.
     pub(super) fn done(&self, batch: &Batch, failed: Option<&[String]>) {
         let Some(failed) = failed else { return };
         let mut state = self.state();
         let mut clear: BTreeMap<&PoolName, bool> = BTreeMap::new();
         for (pool, message) in &batch.messages {
-            let Some(group) = state.groups.get_mut(pool) else { continue };
+            let Some(group) = state.groups.get_mut(pool) else {
+                continue;
+            };
             // Too late: the messages are visible again, or someone else's.
-            if group.in_flight.is_none_or(|(receipt, _)| receipt != batch.receipt) {
+            if group
+                .in_flight
+                .is_none_or(|(receipt, _)| receipt != batch.receipt)
+            {
                 continue;
             }
             let is_failed = failed.contains(&message.id);
@@ -251,7 +309,10 @@ impl Queue {
     /// True if no message waits or is in flight.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.state().groups.values().all(|group| group.waiting.is_empty())
+        self.state()
+            .groups
+            .values()
+            .all(|group| group.waiting.is_empty())
     }
 }
 
@@ -265,7 +326,9 @@ pub(super) struct Sender {
 impl Wakes for Sender {
     async fn wake(&self, pool: &PoolName) -> Result<(), NotSent> {
         self.world.count(self.who, "SQS SendMessage");
-        let leaving = self.world.leaves(self.who, Port::Queue, "SendMessage", || pool.to_string());
+        let leaving = self
+            .world
+            .leaves(self.who, Port::Queue, "SendMessage", || pool.to_string());
         let (world, who, woken) = (Arc::clone(&self.world), self.who, pool.clone());
         let work = async move {
             world.travel().await;
@@ -273,12 +336,19 @@ impl Wakes for Sender {
         };
         let (strike, seen) = match leaving.make(work).await {
             Made::Well(true) => {
-                leaving.note(|| leaving.strike.map_or(CallOutcome::Done, |strike| CallOutcome::Faulted(strike, "sent")));
+                leaving.note(|| {
+                    leaving.strike.map_or(CallOutcome::Done, |strike| {
+                        CallOutcome::Faulted(strike, "sent")
+                    })
+                });
                 return Ok(());
             }
             Made::Well(false) => {
                 leaving.note(|| CallOutcome::Refused("a fault of the model".to_owned()));
-                return Err(NotSent { pool: pool.clone(), reason: "a fault of the model".to_owned() });
+                return Err(NotSent {
+                    pool: pool.clone(),
+                    reason: "a fault of the model".to_owned(),
+                });
             }
             Made::Not(strike) => (strike, "not sent"),
             Made::Unheard(strike, _) => (strike, "not known to be sent"),
@@ -287,7 +357,10 @@ impl Wakes for Sender {
         if matches!(strike, CallFault::HangBefore | CallFault::HangAfter) {
             tokio::time::sleep(SILENCE).await;
         }
-        Err(NotSent { pool: pool.clone(), reason: "InternalError (faults)".to_owned() })
+        Err(NotSent {
+            pool: pool.clone(),
+            reason: "InternalError (faults)".to_owned(),
+        })
     }
 }
 
@@ -296,11 +369,22 @@ impl World {
     pub(super) fn enqueue(&self, who: &'static str, pool: &PoolName) -> bool {
         let chances = self.platform_rates();
         let now = self.clock.now();
-        let visible = if self.chance(chances.wake_late) { now.plus(chances.wake_late_by.mul_f64(self.share())) } else { now };
+        let visible = if self.chance(chances.wake_late) {
+            now.plus(chances.wake_late_by.mul_f64(self.share()))
+        } else {
+            now
+        };
         let lost = self.chance(chances.wake_lost);
-        let copies = if lost { 0 } else { 1 + u32::from(self.chance(chances.wake_repeated)) };
+        let copies = if lost {
+            0
+        } else {
+            1 + u32::from(self.chance(chances.wake_repeated))
+        };
         let sent = self.queue.send(pool, copies, now, visible);
-        self.tell(|| Event::WakeSent { pool: pool.to_string(), by: who });
+        self.tell(|| Event::WakeSent {
+            pool: pool.to_string(),
+            by: who,
+        });
         self.changed.notify_one();
         sent
     }

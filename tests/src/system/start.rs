@@ -56,25 +56,40 @@ impl Start {
     /// A story of this seed, with [`ONE_POOL`] and tasks that take 30 s to start.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
-        Self { seed, pools: ONE_POOL.to_owned(), start_seconds: 30, latency: 20, sweeps: true }
+        Self {
+            seed,
+            pools: ONE_POOL.to_owned(),
+            start_seconds: 30,
+            latency: 20,
+            sweeps: true,
+        }
     }
 
     /// With this pools file.
     #[must_use]
     pub fn pools(self, text: &str) -> Self {
-        Self { pools: text.to_owned(), ..self }
+        Self {
+            pools: text.to_owned(),
+            ..self
+        }
     }
 
     /// With tasks that take so long to start.
     #[must_use]
     pub fn tasks_start_in(self, seconds: u64) -> Self {
-        Self { start_seconds: seconds, ..self }
+        Self {
+            start_seconds: seconds,
+            ..self
+        }
     }
 
     /// Without sweeps: no ticks, and no one who looks after what others left.
     #[must_use]
     pub fn without_sweeps(self) -> Self {
-        Self { sweeps: false, ..self }
+        Self {
+            sweeps: false,
+            ..self
+        }
     }
 
     /// Begins it, in a runtime whose clock is paused.
@@ -86,7 +101,8 @@ impl Start {
         fastrand::seed(self.seed);
         let clock = Clock::start();
         let mut draws = fastrand::Rng::with_seed(self.seed);
-        let pace: Pace = Arc::new(|draw| Box::pin(tokio::time::sleep(Duration::from_millis(draw % 10))));
+        let pace: Pace =
+            Arc::new(|draw| Box::pin(tokio::time::sleep(Duration::from_millis(draw % 10))));
         let ecs = Settings {
             account: ACCOUNT.to_owned(),
             start_delay_ms: self.start_seconds * 1000,
@@ -95,7 +111,12 @@ impl Start {
             ..Settings::default()
         };
         let key = KeyPair::without_private_half().context("make half of the App's key")?;
-        let mut github = Github::new("https://github.test", &key, draws.u64(..), clock.model_time());
+        let mut github = Github::new(
+            "https://github.test",
+            &key,
+            draws.u64(..),
+            clock.model_time(),
+        );
         github.hook.url = Some("https://mayfly.test/webhook".to_owned());
         let parameters = Parameters::default();
         parameters.put_pools(&self.pools);
@@ -128,7 +149,9 @@ impl Start {
             numbers: AtomicU64::new(0),
             dice: Mutex::new(fastrand::Rng::with_seed(self.seed ^ DICE)),
         });
-        world.table.gives(Throughput::default(), Arc::new(move || clock.now()));
+        world
+            .table
+            .gives(Throughput::default(), Arc::new(move || clock.now()));
         let functions = Arc::new(Functions::new(&world, &site()));
         let system = System { world, functions };
         tokio::spawn(Box::pin(system.clone().drive()));
@@ -141,7 +164,9 @@ fn site() -> LaunchConfig {
         stack: "mayfly".to_owned(),
         region: "us-east-1".to_owned(),
         cluster: CLUSTER_ARN.to_owned(),
-        subnets: ["subnet-a", "subnet-b", "subnet-c"].map(str::to_owned).to_vec(),
+        subnets: ["subnet-a", "subnet-b", "subnet-c"]
+            .map(str::to_owned)
+            .to_vec(),
         security_groups: vec!["sg-1".to_owned()],
         public_ip: true,
         task_role: TASK_ROLE.to_owned(),

@@ -13,19 +13,23 @@ use crate::github::jobs::NewJob;
 impl System {
     /// Someone pushes: jobs wait at GitHub.
     pub fn queue_jobs(&self, wish: &NewJob) -> Vec<JobId> {
-        let ids = self.world.with_github(|github, now| github.queue(wish, now));
+        let ids = self
+            .world
+            .with_github(|github, now| github.queue(wish, now));
         ids.into_iter().map(|id| JobId(id.0)).collect()
     }
 
     /// Someone cancels a job.
     pub fn cancel(&self, job: JobId) {
-        self.world.with_github(|github, now| github.cancel(id::JobId(job.0), now));
+        self.world
+            .with_github(|github, now| github.cancel(id::JobId(job.0), now));
     }
 
     /// Someone applies a pools file.
     pub fn put_pools(&self, text: &str) {
         let (parameter, version) = self.world.parameters.put_pools(text);
-        self.world.tell(|| Event::SettingsChanged { parameter, version });
+        self.world
+            .tell(|| Event::SettingsChanged { parameter, version });
     }
 
     /// Someone wakes a pool by hand; false if the queue does not take it.

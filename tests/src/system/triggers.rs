@@ -1,4 +1,5 @@
-//! Invocations: what Lambda, API Gateway, SQS and EventBridge make of what happens. Each is killed when its time is over.
+//! Invocations: what Lambda, API Gateway, SQS and EventBridge make of what happens. Each is killed
+//! when its time is over.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,11 +15,13 @@ use super::queue::Batch;
 use super::start::ACCOUNT;
 use crate::github::deliveries::{Outcome, Outgoing};
 
-/// Waits before an asynchronous invocation that failed is tried again. Source: Lambda developer guide, error handling.
+/// Waits before an asynchronous invocation that failed is tried again. Source: Lambda developer
+/// guide, error handling.
 const RETRIES: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(120)];
 
-/// How long Lambda waits before it tries an asynchronous invocation again for which there was no room: twice as long each time. Source: Lambda developer
-/// guide, "How Lambda handles errors and retries with asynchronous invocation": from a second to five minutes, for six hours.
+/// How long Lambda waits before it tries an asynchronous invocation again for which there was no
+/// room: twice as long each time. Source: Lambda developer guide, "How Lambda handles errors and
+/// retries with asynchronous invocation": from a second to five minutes, for six hours.
 const THROTTLED: Duration = Duration::from_secs(1);
 const THROTTLED_AT_MOST: Duration = Duration::from_secs(5 * 60);
 
@@ -42,13 +45,18 @@ impl System {
         let event = json!({
             "headers": outgoing.headers, "body": String::from_utf8_lossy(&outgoing.body), "isBase64Encoded": false,
         });
-        let Ok(request) = serde_json::from_value(event) else { return };
+        let Ok(request) = serde_json::from_value(event) else {
+            return;
+        };
         let came = self.webhook(&request, outgoing.id.0).await;
         self.world.with_github(|github, now| {
             let outcome = match came {
                 Err(status) => Outcome::answered(now, status),
                 Ok(came) => match came {
-                    Came::To(answer) => Outcome { body: answer.reason, ..Outcome::answered(now, answer.status) },
+                    Came::To(answer) => Outcome {
+                        body: answer.reason,
+                        ..Outcome::answered(now, answer.status)
+                    },
                     // API Gateway's own answer (HTTP API: 500 for a function that failed).
                     Came::Crashed => Outcome::answered(now, 500),
                     Came::TimedOut => Outcome::unanswered(now, "timed out"),
@@ -58,14 +66,31 @@ impl System {
         });
     }
 
-    /// What webhook makes of a delivery, or API Gateway's own answer: 429 above the route's limit, 503 where Lambda has no room (HTTP API).
-    async fn webhook(&self, request: &mayfly_webhook::Request, delivery: i64) -> Result<Came<mayfly_webhook::Answer>, u16> {
-        if !self.world.in_use().lets_in("/webhook", self.world.clock.now()) {
+    /// What webhook makes of a delivery, or API Gateway's own answer: 429 above the route's limit,
+    /// 503 where Lambda has no room (HTTP API).
+    async fn webhook(
+        &self,
+        request: &mayfly_webhook::Request,
+        delivery: i64,
+    ) -> Result<Came<mayfly_webhook::Answer>, u16> {
+        if !self
+            .world
+            .in_use()
+            .lets_in("/webhook", self.world.clock.now())
+        {
             return Err(429);
         }
-        let busy = self.functions.webhook.take(&self.world, || format!("delivery {delivery}")).ok_or(503_u16)?;
+        let busy = self
+            .functions
+            .webhook
+            .take(&self.world, || format!("delivery {delivery}"))
+            .ok_or(503_u16)?;
         let webhook = busy.function();
-        Ok(busy.run(&self.world, Box::pin(webhook.answer(request)), |answer| format!("{} {}", answer.status, answer.reason)).await)
+        Ok(busy
+            .run(&self.world, Box::pin(webhook.answer(request)), |answer| {
+                format!("{} {}", answer.status, answer.reason)
+            })
+            .await)
     }
 
     /// Wakes, handed to one scaler, or to as many as the test wants.
@@ -76,9 +101,13 @@ impl System {
             return;
         }
         let chances = self.world.platform_rates();
-        let planners = self.world.queue.planners() + usize::from(self.world.chance(chances.two_scalers));
+        let planners =
+            self.world.queue.planners() + usize::from(self.world.chance(chances.two_scalers));
         let runs = (0..planners).map(|_| {
-            let late = self.world.chance(chances.scaler_late).then(|| chances.scaler_late_by.mul_f64(self.world.share()));
+            let late = self
+                .world
+                .chance(chances.scaler_late)
+                .then(|| chances.scaler_late_by.mul_f64(self.world.share()));
             let (system, batch) = (self.clone(), batch.clone());
             tokio::spawn(async move {
                 if let Some(late) = late {
@@ -97,11 +126,22 @@ impl System {
     async fn scale_once(self, batch: &Batch) -> Option<Vec<String>> {
         let event = serde_json::from_value(batch.event()).ok()?;
         // Without room the batch comes back once it is visible again.
-        let busy = self.functions.scaler.take(&self.world, || batch.to_string())?;
+        let busy = self
+            .functions
+            .scaler
+            .take(&self.world, || batch.to_string())?;
         let scaler = busy.function();
-        let failures = busy.run(&self.world, Box::pin(scaler.handle(event)), |failures| format!("{} failed", failures.len())).await.to()?;
+        let failures = busy
+            .run(&self.world, Box::pin(scaler.handle(event)), |failures| {
+                format!("{} failed", failures.len())
+            })
+            .await
+            .to()?;
         let failures = serde_json::to_value(failures).ok()?;
-        let ids = failures["batchItemFailures"].as_array()?.iter().filter_map(|failure| failure["itemIdentifier"].as_str());
+        let ids = failures["batchItemFailures"]
+            .as_array()?
+            .iter()
+            .filter_map(|failure| failure["itemIdentifier"].as_str());
         Some(ids.map(str::to_owned).collect())
     }
 
@@ -126,16 +166,31 @@ impl System {
         let mut pause = THROTTLED;
         for wait in RETRIES.iter().map(Some).chain([None]) {
             self.world.travel().await;
-            let Ok(parsed) = serde_json::from_value(event.clone()) else { return };
+            let Ok(parsed) = serde_json::from_value(event.clone()) else {
+                return;
+            };
             let about = || {
                 let detail = &event["detail"];
-                format!("{} of {}", detail["lastStatus"].as_str().unwrap_or_default(), detail["startedBy"].as_str().unwrap_or_default())
+                format!(
+                    "{} of {}",
+                    detail["lastStatus"].as_str().unwrap_or_default(),
+                    detail["startedBy"].as_str().unwrap_or_default()
+                )
             };
-            let busy = self.once_there_is_room(&self.functions.observer, about, &mut pause).await;
+            let busy = self
+                .once_there_is_room(&self.functions.observer, about, &mut pause)
+                .await;
             let observer = busy.function();
-            let words =
-                |result: &anyhow::Result<()>| result.as_ref().map_or_else(|error| format!("error: {error:#}"), |()| "well".to_owned());
-            if let Some(Ok(())) = busy.run(&self.world, Box::pin(observer.handle(parsed)), words).await.to() {
+            let words = |result: &anyhow::Result<()>| {
+                result
+                    .as_ref()
+                    .map_or_else(|error| format!("error: {error:#}"), |()| "well".to_owned())
+            };
+            if let Some(Ok(())) = busy
+                .run(&self.world, Box::pin(observer.handle(parsed)), words)
+                .await
+                .to()
+            {
                 return;
             }
             if let Some(wait) = wait {
@@ -152,8 +207,14 @@ impl System {
         }
         let twice = self.world.chance(chances.schedule_twice);
         for copy in 0..=u32::from(twice) {
-            let late = self.world.chance(chances.schedule_late).then(|| chances.schedule_late_by.mul_f64(self.world.share()));
-            let (system, owner) = (self.clone(), format!("sweep-{number}{}", if copy == 0 { "" } else { "-again" }));
+            let late = self
+                .world
+                .chance(chances.schedule_late)
+                .then(|| chances.schedule_late_by.mul_f64(self.world.share()));
+            let (system, owner) = (
+                self.clone(),
+                format!("sweep-{number}{}", if copy == 0 { "" } else { "-again" }),
+            );
             tokio::spawn(Box::pin(async move {
                 if let Some(late) = late {
                     tokio::time::sleep(late).await;
@@ -166,14 +227,23 @@ impl System {
     /// One sweep, under a name that no other has.
     async fn sweep(self, owner: &str) {
         let mut pause = THROTTLED;
-        let busy = self.once_there_is_room(&self.functions.sweeper, || owner.to_owned(), &mut pause).await;
+        let busy = self
+            .once_there_is_room(&self.functions.sweeper, || owner.to_owned(), &mut pause)
+            .await;
         let sweeper = busy.function();
-        let words = |result: &anyhow::Result<()>| result.as_ref().map_or_else(|error| format!("error: {error:#}"), |()| "well".to_owned());
-        let _ = busy.run(&self.world, Box::pin(sweeper.sweep(owner)), words).await;
+        let words = |result: &anyhow::Result<()>| {
+            result
+                .as_ref()
+                .map_or_else(|error| format!("error: {error:#}"), |()| "well".to_owned())
+        };
+        let _ = busy
+            .run(&self.world, Box::pin(sweeper.sweep(owner)), words)
+            .await;
     }
 
-    /// A request that was signed by `caller` (API Gateway's `userArn`). It goes on when who asked is gone; no answer is API Gateway's own: 500 for a
-    /// function that failed, 503 for one that took too long.
+    /// A request that was signed by `caller` (API Gateway's `userArn`). It goes on when who asked
+    /// is gone; no answer is API Gateway's own: 500 for a function that failed, 503 for one that
+    /// took too long.
     pub async fn request(&self, caller: &str, path: &'static str, body: &Value) -> Reply {
         let event = json!({
             "rawPath": path,
@@ -184,7 +254,10 @@ impl System {
         });
         self.world.travel().await;
         let system = self.clone();
-        let (task, runner) = (task_of(caller).to_owned(), body["runner"].as_str().unwrap_or_default().to_owned());
+        let (task, runner) = (
+            task_of(caller).to_owned(),
+            body["runner"].as_str().unwrap_or_default().to_owned(),
+        );
         let run = tokio::spawn(async move { system.answer(path, event, task, runner).await });
         let reply = run.await.unwrap_or_else(|_| Reply::of_gateway(500));
         self.world.travel().await;
@@ -193,27 +266,50 @@ impl System {
     }
 
     async fn answer(self, path: &'static str, event: Value, task: String, runner: String) -> Reply {
-        let Ok(event) = serde_json::from_value(event) else { return Reply::of_gateway(500) };
+        let Ok(event) = serde_json::from_value(event) else {
+            return Reply::of_gateway(500);
+        };
         let reply = if self.world.in_use().lets_in(path, self.world.clock.now()) {
-            self.registrar(event, || format!("{path} of {runner}")).await
+            self.registrar(event, || format!("{path} of {runner}"))
+                .await
         } else {
             Reply::of_gateway(429)
         };
         let (status, ours) = (reply.status, reply.ours);
         let handed_out = path == "/registration" && status == 200 && ours;
-        self.world.tell(|| Event::Answered { path, task, runner, status, ours, handed_out });
+        self.world.tell(|| Event::Answered {
+            path,
+            task,
+            runner,
+            status,
+            ours,
+            handed_out,
+        });
         reply
     }
 
     /// What registrar answers, or API Gateway where it does not, or Lambda has no room for it.
-    async fn registrar(&self, event: mayfly_registrar::Event, about: impl FnOnce() -> String) -> Reply {
-        let Some(busy) = self.functions.registrar.take(&self.world, about) else { return Reply::of_gateway(503) };
+    async fn registrar(
+        &self,
+        event: mayfly_registrar::Event,
+        about: impl FnOnce() -> String,
+    ) -> Reply {
+        let Some(busy) = self.functions.registrar.take(&self.world, about) else {
+            return Reply::of_gateway(503);
+        };
         let registrar = busy.function();
-        match busy.run(&self.world, Box::pin(registrar.handle(event)), |answer| answer.status().to_string()).await {
+        match busy
+            .run(&self.world, Box::pin(registrar.handle(event)), |answer| {
+                answer.status().to_string()
+            })
+            .await
+        {
             Came::To(answer) => Reply {
                 status: answer.status(),
                 ours: answer.header("x-mayfly") == Some("1"),
-                retry_after: answer.header("retry-after").and_then(|text| text.parse().ok()),
+                retry_after: answer
+                    .header("retry-after")
+                    .and_then(|text| text.parse().ok()),
                 body: answer.body().to_owned(),
             },
             Came::Crashed => Reply::of_gateway(500),
@@ -225,7 +321,12 @@ impl System {
 impl Reply {
     /// An answer that API Gateway gives in a function's place.
     fn of_gateway(status: u16) -> Self {
-        Self { status, ours: false, retry_after: None, body: String::new() }
+        Self {
+            status,
+            ours: false,
+            retry_after: None,
+            body: String::new(),
+        }
     }
 }
 
@@ -237,11 +338,14 @@ pub(super) fn earliest(times: impl IntoIterator<Item = Option<Timestamp>>) -> Op
 /// A map that `json!` can show.
 pub(super) type Environment = BTreeMap<String, String>;
 
-/// The task that a caller is, by the name of its session; none in another account, or under the role of an administrator: anyone may choose such a name.
+/// The task that a caller is, by the name of its session; none in another account, or under the
+/// role of an administrator: anyone may choose such a name.
 fn task_of(caller: &str) -> &str {
     let ours = caller
         .strip_prefix("arn:aws:sts::")
         .and_then(|rest| rest.strip_prefix(ACCOUNT))
         .and_then(|rest| rest.strip_prefix(":assumed-role/"));
-    ours.and_then(|rest| rest.split_once('/')).filter(|(role, _)| *role != "admin").map_or("", |(_, session)| session)
+    ours.and_then(|rest| rest.split_once('/'))
+        .filter(|(role, _)| *role != "admin")
+        .map_or("", |(_, session)| session)
 }

@@ -58,7 +58,8 @@ pub struct World {
     pub(super) habits: Mutex<ContainerBehavior>,
     pub(super) in_use: Mutex<InUse>,
     pub(super) numbers: AtomicU64,
-    /// Draws of what Lambda, SQS and EventBridge do: apart, so that they change nothing while all chances are 0.
+    /// Draws of what Lambda, SQS and EventBridge do: apart, so that they change nothing while all
+    /// chances are 0.
     pub(super) dice: Mutex<fastrand::Rng>,
 }
 
@@ -91,7 +92,11 @@ impl World {
     }
 
     /// The same, as a function of this name.
-    pub(super) fn with_ecs_by<T>(&self, who: &'static str, act: impl FnOnce(&mut Fargate, &mut Moment<'_>) -> T) -> T {
+    pub(super) fn with_ecs_by<T>(
+        &self,
+        who: &'static str,
+        act: impl FnOnce(&mut Fargate, &mut Moment<'_>) -> T,
+    ) -> T {
         let result = self.at_ecs(who, act);
         self.changed.notify_one();
         result
@@ -100,7 +105,13 @@ impl World {
     pub(super) fn lock_ecs<T>(&self, act: impl FnOnce(&mut Fargate, &mut Moment<'_>) -> T) -> T {
         let mut draw = || lock(&self.draws).u128(..);
         let now = self.clock.model_time();
-        act(&mut lock(&self.ecs), &mut Moment { now, draws: &mut draw })
+        act(
+            &mut lock(&self.ecs),
+            &mut Moment {
+                now,
+                draws: &mut draw,
+            },
+        )
     }
 
     /// What ECS wants done by now.
@@ -130,7 +141,8 @@ impl World {
         // Rounded up: a moment too early is a moment of spinning.
         let rounded = |at: jiff::Timestamp| Timestamp::from_millis(at.as_millisecond() + 1);
         let ecs = lock(&self.ecs).due().map(rounded);
-        let github = *lock(&self.github_due).get_or_insert_with(|| lock(&self.github).look_ahead().map(rounded));
+        let github = *lock(&self.github_due)
+            .get_or_insert_with(|| lock(&self.github).look_ahead().map(rounded));
         [ecs, github, self.queue.next()].into_iter().flatten().min()
     }
 
@@ -145,7 +157,11 @@ impl World {
     }
 
     /// The same, as a function of this name.
-    pub(super) fn with_github_by<T>(&self, who: &'static str, act: impl FnOnce(&mut Github, jiff::Timestamp) -> T) -> T {
+    pub(super) fn with_github_by<T>(
+        &self,
+        who: &'static str,
+        act: impl FnOnce(&mut Github, jiff::Timestamp) -> T,
+    ) -> T {
         let result = self.at_github(who, act);
         *lock(&self.github_due) = None;
         self.changed.notify_one();
@@ -234,7 +250,8 @@ impl World {
         lock(&self.in_use)
     }
 
-    /// How often something was turned away for want of capacity: by route of the front door, by function, and at the table.
+    /// How often something was turned away for want of capacity: by route of the front door, by
+    /// function, and at the table.
     #[must_use]
     pub fn turned_away(&self) -> BTreeMap<&'static str, u64> {
         let mut turned_away = self.in_use().turned_away.clone();
@@ -264,11 +281,16 @@ impl World {
     /// What time it is by a function's clock.
     pub(super) fn now_by(&self, who: &str) -> Timestamp {
         let now = self.clock.now();
-        lock(&self.habits).clocks.get(who).map_or(now, |differs| Timestamp::from_millis(now.millis() + differs))
+        lock(&self.habits).clocks.get(who).map_or(now, |differs| {
+            Timestamp::from_millis(now.millis() + differs)
+        })
     }
 
     /// A function's clock.
-    pub(super) fn clock_of(self: &Arc<Self>, who: &'static str) -> Box<dyn Fn() -> Timestamp + Send + Sync> {
+    pub(super) fn clock_of(
+        self: &Arc<Self>,
+        who: &'static str,
+    ) -> Box<dyn Fn() -> Timestamp + Send + Sync> {
         let world = Arc::clone(self);
         Box::new(move || world.now_by(who))
     }
@@ -321,15 +343,28 @@ impl World {
     /// The most runner rows that the pool ever had.
     #[must_use]
     pub fn most_rows(&self, pool: &PoolName) -> usize {
-        self.table.with(|table| table.tally().of(&mayfly_ledger::key::pool(pool)).most_runners)
+        self.table.with(|table| {
+            table
+                .tally()
+                .of(&mayfly_ledger::key::pool(pool))
+                .most_runners
+        })
     }
 
     /// Calls so far, by function and what was called: the table's among them.
     #[must_use]
     pub fn calls(&self) -> BTreeMap<(String, String), u64> {
         let table = self.table.counts();
-        let table = table.iter().map(|(who, operation, count)| ((who.to_owned(), format!("DynamoDB {operation}")), count.calls));
-        let others = lock(&self.calls).clone().into_iter().map(|((who, what), count)| ((who.to_owned(), what), count));
+        let table = table.iter().map(|(who, operation, count)| {
+            (
+                (who.to_owned(), format!("DynamoDB {operation}")),
+                count.calls,
+            )
+        });
+        let others = lock(&self.calls)
+            .clone()
+            .into_iter()
+            .map(|((who, what), count)| ((who.to_owned(), what), count));
         table.chain(others).collect()
     }
 

@@ -1,4 +1,5 @@
-//! What the commands that change something need of a story: the ledger, the wakes, the pools parameter as they have them.
+//! What the commands that change something need of a story: the ledger, the wakes, the pools
+//! parameter as they have them.
 
 use std::sync::{Arc, Mutex};
 
@@ -40,7 +41,10 @@ pub(crate) struct Bell<'a> {
 
 impl<'a> Bell<'a> {
     pub(crate) fn new(system: &'a System) -> Self {
-        Self { system, woken: Mutex::default() }
+        Self {
+            system,
+            woken: Mutex::default(),
+        }
     }
 }
 
@@ -48,7 +52,14 @@ impl<'a> Bell<'a> {
 impl Wakes for Bell<'_> {
     async fn wake(&self, pool: &PoolName) -> Result<(), NotSent> {
         self.woken.lock().unwrap().push(pool.to_string());
-        if self.system.wake(pool) { Ok(()) } else { Err(NotSent { pool: pool.clone(), reason: "full".to_owned() }) }
+        if self.system.wake(pool) {
+            Ok(())
+        } else {
+            Err(NotSent {
+                pool: pool.clone(),
+                reason: "full".to_owned(),
+            })
+        }
     }
 }
 
@@ -65,7 +76,12 @@ pub(crate) struct CommandDeps<'a> {
 
 impl<'a> CommandDeps<'a> {
     pub(crate) fn new(system: &'a System) -> Self {
-        Self { system, before_write: None, silent: false, slow: None }
+        Self {
+            system,
+            before_write: None,
+            silent: false,
+            slow: None,
+        }
     }
 }
 
@@ -77,7 +93,12 @@ impl PoolsStore for CommandDeps<'_> {
         }
         let name = number.map_or_else(|| POOLS.to_owned(), |number| format!("{POOLS}:{number}"));
         let at = Some(Timestamp::from_millis(1_795_356_000_000));
-        Ok(self.system.world.parameters.get(&name).map(|(text, number)| Version { number, text, at }))
+        Ok(self
+            .system
+            .world
+            .parameters
+            .get(&name)
+            .map(|(text, number)| Version { number, text, at }))
     }
 
     async fn author(&self, number: u64) -> Option<String> {
@@ -92,6 +113,10 @@ impl PoolsStore for CommandDeps<'_> {
             return Ok(Written::Exists);
         }
         let version = self.system.world.parameters.put(POOLS, text);
-        Ok(if self.silent { Written::Unknown("timed out".to_owned()) } else { Written::As(version) })
+        Ok(if self.silent {
+            Written::Unknown("timed out".to_owned())
+        } else {
+            Written::As(version)
+        })
     }
 }

@@ -27,7 +27,10 @@ use crate::told::{begin, done, jobs, pool_with, queue_one, rest, until};
 /// A system that serves every account where the App is installed, and has done a job.
 async fn well(seed: u64) -> System {
     let accounts = r#"accounts = ["acme", "globex", "mona"]"#;
-    let system = Start::seeded(seed).pools(&pool_with("max = 20").replace(r#"accounts = ["acme"]"#, accounts)).begin().unwrap();
+    let system = Start::seeded(seed)
+        .pools(&pool_with("max = 20").replace(r#"accounts = ["acme"]"#, accounts))
+        .begin()
+        .unwrap();
     let job = queue_one(&system);
     done(&system, 200, &[job]).await;
     rest(&system, 120).await;
@@ -35,33 +38,64 @@ async fn well(seed: u64) -> System {
 }
 
 fn of(area: Area, findings: &[Finding]) -> Vec<(Level, &str)> {
-    findings.iter().filter(|one| one.area == area).map(|one| (one.level, one.what.as_str())).collect()
+    findings
+        .iter()
+        .filter(|one| one.area == area)
+        .map(|one| (one.level, one.what.as_str()))
+        .collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_deployment_that_is_well_is_told_to_be() {
     let system = well(500).await;
     let facts = seen(&system).await;
-    let report = holds_report(&system, "doctor_well", judge(&facts, &patient(), now(&system)));
-    assert_eq!((report.errors, report.warnings, report.unknown, report.exit()), (0, 0, 0, Exit::Done));
+    let report = holds_report(
+        &system,
+        "doctor_well",
+        judge(&facts, &patient(), now(&system)),
+    );
+    assert_eq!(
+        (
+            report.errors,
+            report.warnings,
+            report.unknown,
+            report.exit()
+        ),
+        (0, 0, 0, Exit::Done)
+    );
 }
 
 /// Starts fail, the newest pools file is broken, and no one sweeps any more.
 async fn ill(seed: u64) -> System {
-    let system = Start::seeded(seed).pools(&pool_with("max = 40\nscope = \"organization\"\nrunner_group = \"Default\"")).begin().unwrap();
+    let system = Start::seeded(seed)
+        .pools(&pool_with(
+            "max = 40\nscope = \"organization\"\nrunner_group = \"Default\"",
+        ))
+        .begin()
+        .unwrap();
     system.fault(Fault::of(FaultKind::PullFailure));
     system.queue_jobs(&jobs(3));
-    until(&system, 300, "starts have failed", |system| system.closed_runners().len() >= 3).await;
+    until(&system, 300, "starts have failed", |system| {
+        system.closed_runners().len() >= 3
+    })
+    .await;
     system.world.parameters.put_pools("[github]\naccounts = [\"acme\", \"other\", \"third\"]\n[pools.linux]\nlabels = 3\ncpus = 2\n");
     system
 }
 
 fn permissions(granted: &[(&str, &str)]) -> BTreeMap<String, String> {
-    granted.iter().map(|(name, level)| ((*name).to_owned(), (*level).to_owned())).collect()
+    granted
+        .iter()
+        .map(|(name, level)| ((*name).to_owned(), (*level).to_owned()))
+        .collect()
 }
 
 fn account(id: i64, login: &str) -> Account {
-    Account { id: mayfly_domain::model::id::OwnerId(id), login: login.to_owned(), organization: true }
+    Account {
+        id: mayfly_domain::model::id::OwnerId(id),
+        login: login.to_owned(),
+        organization: true,
+    }
 }
 
 fn installation(id: i64, login: &str, suspended: bool) -> Installation {
@@ -76,7 +110,12 @@ fn installation(id: i64, login: &str, suspended: bool) -> Installation {
 }
 
 /// An attempt so many minutes ago that was answered so.
-fn attempt(now: Timestamp, (id, guid): (i64, &str), minutes: u64, status_code: u16) -> DeliveryAttempt {
+fn attempt(
+    now: Timestamp,
+    (id, guid): (i64, &str),
+    minutes: u64,
+    status_code: u16,
+) -> DeliveryAttempt {
     DeliveryAttempt {
         id: DeliveryId(id),
         guid: guid.to_owned(),
@@ -91,7 +130,8 @@ fn attempt(now: Timestamp, (id, guid): (i64, &str), minutes: u64, status_code: u
     }
 }
 
-/// An App that asks for too little, is suspended on one account and missing on another, and delivers elsewhere.
+/// An App that asks for too little, is suspended on one account and missing on another, and
+/// delivers elsewhere.
 fn ailing(now: Timestamp) -> AppFacts {
     let app = AppInfo {
         id: 77,
@@ -118,8 +158,15 @@ fn ailing(now: Timestamp) -> AppFacts {
     AppFacts {
         url: "https://github.com".to_owned(),
         app,
-        installations: Ok(vec![installation(1, "acme", true), installation(4, "stranger", false)]),
-        hook: Ok(WebhookConfig { url: "https://old.test/webhook".to_owned(), content_type: "form".to_owned(), insecure: true }),
+        installations: Ok(vec![
+            installation(1, "acme", true),
+            installation(4, "stranger", false),
+        ]),
+        hook: Ok(WebhookConfig {
+            url: "https://old.test/webhook".to_owned(),
+            content_type: "form".to_owned(),
+            insecure: true,
+        }),
         deliveries: Ok(deliveries.to_vec()),
     }
 }
@@ -128,28 +175,48 @@ async fn everything_wrong(system: &System) -> Facts {
     let now = now(system);
     let mut facts = seen(system).await;
     let ahead = now.plus(Duration::from_secs(6 * 60));
-    facts.identity.clocks = Some(Clocks { here: ahead, there: now });
+    facts.identity.clocks = Some(Clocks {
+        here: ahead,
+        there: now,
+    });
     if let Ok(who) = &mut facts.identity.who {
         who.account = "999999999999".to_owned();
     }
     if let Ok(status) = &mut facts.status {
-        status.safety_net.deliveries_read_at = Some(Rfc3339(now.minus(Duration::from_secs(15 * 60))));
+        status.safety_net.deliveries_read_at =
+            Some(Rfc3339(now.minus(Duration::from_secs(15 * 60))));
         status.safety_net.follow_ups = 4;
         status.safety_net.overdue = 2;
         status.safety_net.overdue_since = Some(Rfc3339(now.minus(Duration::from_secs(700))));
     }
-    if let Ok(pools) = facts.file.as_mut().map(|file| file.in_force.as_mut().unwrap()) {
-        let served = |login: &str| mayfly_domain::model::pool::Account { login: login.to_owned(), id: None };
+    if let Ok(pools) = facts
+        .file
+        .as_mut()
+        .map(|file| file.in_force.as_mut().unwrap())
+    {
+        let served = |login: &str| mayfly_domain::model::pool::Account {
+            login: login.to_owned(),
+            id: None,
+        };
         pools.accounts.push(served("other"));
     }
     facts.app = Ok(ailing(now));
     facts.links = Ok("https://ghes.test".to_owned());
-    facts.knock = Knock::Answered { status: 503, body: r#"{"outcome":"failed","reason":"the settings cannot be read"}"#.to_owned() };
-    facts.allowed = Allowed { on_demand: Ok(6), spot: Ok(0), functions: Ok(10) };
+    facts.knock = Knock::Answered {
+        status: 503,
+        body: r#"{"outcome":"failed","reason":"the settings cannot be read"}"#.to_owned(),
+    };
+    facts.allowed = Allowed {
+        on_demand: Ok(6),
+        spot: Ok(0),
+        functions: Ok(10),
+    };
     let (ringing, mute) = (EXPECTED[1].0, EXPECTED[2].0);
     let mut alarms = vec![quiet(ringing), quiet(mute)];
     alarms[0].state = State::Alarm;
-    alarms[0].reason = Some("Threshold Crossed: 1 datapoint [7.0] was greater than the threshold (0.0).".to_owned());
+    alarms[0].reason = Some(
+        "Threshold Crossed: 1 datapoint [7.0] was greater than the threshold (0.0).".to_owned(),
+    );
     alarms[0].since = Some(now.minus(Duration::from_secs(1_200)));
     alarms[1].actions = 0;
     facts.alarms = Ok(alarms);
@@ -160,30 +227,67 @@ async fn everything_wrong(system: &System) -> Facts {
 async fn whatever_is_wrong_is_told_with_what_to_do_about_it() {
     let system = ill(501).await;
     let facts = everything_wrong(&system).await;
-    let report = holds_report(&system, "doctor_ill", judge(&facts, &patient(), now(&system)));
+    let report = holds_report(
+        &system,
+        "doctor_ill",
+        judge(&facts, &patient(), now(&system)),
+    );
     assert_eq!(report.exit(), Exit::Failed);
-    for finding in report.findings.iter().filter(|one| one.level >= Level::Warning) {
-        assert!(finding.fix.is_some(), "nobody knows what to do: {finding:?}");
+    for finding in report
+        .findings
+        .iter()
+        .filter(|one| one.level >= Level::Warning)
+    {
+        assert!(
+            finding.fix.is_some(),
+            "nobody knows what to do: {finding:?}"
+        );
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_looked_at_is_unknown_and_no_error() {
     let system = well(502).await;
-    let denied = |what: &str| Failure::new(format!("{what}: AccessDeniedException"), "attach DoctorPolicyArn");
+    let denied = |what: &str| {
+        Failure::new(
+            format!("{what}: AccessDeniedException"),
+            "attach DoctorPolicyArn",
+        )
+    };
     let facts = Facts {
         identity: alice(now(&system)),
         file: Err(denied("read the pools file")),
         status: Err(denied("read the ledger")),
-        app: Err(Unasked::NoApp(NoApp::MayNot { parameter: "/mayfly/mayfly/app".to_owned() })),
+        app: Err(Unasked::NoApp(NoApp::MayNot {
+            parameter: "/mayfly/mayfly/app".to_owned(),
+        })),
         alarms: Err(denied("look at the alarms")),
         ..seen(&system).await
     };
-    let report = holds_report(&system, "doctor_blind", judge(&facts, &patient(), now(&system)));
-    assert_eq!((report.errors, report.warnings, report.exit()), (0, 0, Exit::Done));
-    let blind = [Area::Pools, Area::Sweeper, Area::App, Area::Webhook, Area::Deliveries, Area::Alarms];
+    let report = holds_report(
+        &system,
+        "doctor_blind",
+        judge(&facts, &patient(), now(&system)),
+    );
+    assert_eq!(
+        (report.errors, report.warnings, report.exit()),
+        (0, 0, Exit::Done)
+    );
+    let blind = [
+        Area::Pools,
+        Area::Sweeper,
+        Area::App,
+        Area::Webhook,
+        Area::Deliveries,
+        Area::Alarms,
+    ];
     for area in blind {
-        assert!(of(area, &report.findings).iter().any(|(level, _)| *level == Level::Unknown), "{area:?}");
+        assert!(
+            of(area, &report.findings)
+                .iter()
+                .any(|(level, _)| *level == Level::Unknown),
+            "{area:?}"
+        );
     }
 }
 
@@ -191,25 +295,48 @@ async fn what_cannot_be_looked_at_is_unknown_and_no_error() {
 async fn a_deployment_that_nobody_has_set_up_yet_is_told_the_first_steps() {
     let system = begin(503);
     system.world.parameters.remove("/mayfly/mayfly/pools");
-    let mut facts = Facts { app: Err(Unasked::NoApp(NoApp::NotSetUp)), ..seen(&system).await };
-    facts.knock = Knock::Answered { status: 503, body: r#"{"outcome":"failed","reason":"there is no webhook secret"}"#.to_owned() };
+    let mut facts = Facts {
+        app: Err(Unasked::NoApp(NoApp::NotSetUp)),
+        ..seen(&system).await
+    };
+    facts.knock = Knock::Answered {
+        status: 503,
+        body: r#"{"outcome":"failed","reason":"there is no webhook secret"}"#.to_owned(),
+    };
     let findings = judge(&facts, &patient(), now(&system));
-    let fixes: Vec<&str> = findings.iter().filter(|one| one.level == Level::Error).filter_map(|one| one.fix.as_deref()).collect();
-    assert!(fixes.iter().any(|fix| fix.contains("mayfly init makes one")), "{fixes:?}");
-    assert!(fixes.iter().any(|fix| fix.contains("mayfly apply")), "{fixes:?}");
+    let fixes: Vec<&str> = findings
+        .iter()
+        .filter(|one| one.level == Level::Error)
+        .filter_map(|one| one.fix.as_deref())
+        .collect();
+    assert!(
+        fixes
+            .iter()
+            .any(|fix| fix.contains("mayfly init makes one")),
+        "{fixes:?}"
+    );
+    assert!(
+        fixes.iter().any(|fix| fix.contains("mayfly apply")),
+        "{fixes:?}"
+    );
     assert_eq!(of(Area::Quota, &findings), []);
 }
 
 /// How often GitHub was told where to deliver.
 fn settings(system: &System) -> u64 {
-    system.world.with_github(|github, _| github.calls().of("apps/update-webhook-config-for-app"))
+    system
+        .world
+        .with_github(|github, _| github.calls().of("apps/update-webhook-config-for-app"))
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_webhook_that_is_right_is_not_touched() {
     let system = well(504).await;
     let mut facts = seen(&system).await;
-    assert_eq!(repair(&system.github_for("mayfly"), &mut facts, &patient()).await, []);
+    assert_eq!(
+        repair(&system.github_for("mayfly"), &mut facts, &patient()).await,
+        []
+    );
     assert_eq!(settings(&system), 0);
 }
 
@@ -223,7 +350,11 @@ async fn a_webhook_that_is_wrong_is_mended_and_told_and_mended_once() {
     });
     let mut facts = seen(&system).await;
     let before = judge(&facts, &patient(), now(&system));
-    assert_eq!(before.iter().filter(|one| one.repair.is_some()).count(), 2, "{before:?}");
+    assert_eq!(
+        before.iter().filter(|one| one.repair.is_some()).count(),
+        2,
+        "{before:?}"
+    );
     let told = repair(&system.github_for("mayfly"), &mut facts, &patient()).await;
     assert_eq!(told.len(), 1);
     assert_eq!(
@@ -233,13 +364,30 @@ async fn a_webhook_that_is_wrong_is_mended_and_told_and_mended_once() {
             "repaired: GitHub was told to deliver JSON to https://mayfly.test/webhook (was: \"https://old.test/webhook\", \"form\")"
         )
     );
-    let (url, kind, kept) =
-        system.world.with_github(|github, _| (github.hook.url.clone(), github.hook.content_type, github.hook.secret == secret));
-    assert_eq!((url.as_deref(), kind, kept), (Some(URL), ContentType::Json, true), "and what signs deliveries stays");
+    let (url, kind, kept) = system.world.with_github(|github, _| {
+        (
+            github.hook.url.clone(),
+            github.hook.content_type,
+            github.hook.secret == secret,
+        )
+    });
+    assert_eq!(
+        (url.as_deref(), kind, kept),
+        (Some(URL), ContentType::Json, true),
+        "and what signs deliveries stays"
+    );
     // What is judged afterwards is what is there then.
     let after = judge(&facts, &patient(), now(&system));
-    assert!(of(Area::Webhook, &after).iter().all(|(level, _)| *level == Level::Good), "{after:?}");
-    assert_eq!(repair(&system.github_for("mayfly"), &mut facts, &patient()).await, []);
+    assert!(
+        of(Area::Webhook, &after)
+            .iter()
+            .all(|(level, _)| *level == Level::Good),
+        "{after:?}"
+    );
+    assert_eq!(
+        repair(&system.github_for("mayfly"), &mut facts, &patient()).await,
+        []
+    );
     assert_eq!(settings(&system), 1);
 }
 
@@ -255,15 +403,35 @@ async fn a_webhook_that_github_does_not_change_is_an_error_and_stays_what_it_is(
     let told = repair(&system.github_for("mayfly"), &mut facts, &patient()).await;
     let levels: Vec<Level> = told.iter().map(|one| one.level).collect();
     assert_eq!(levels, [Level::Error]);
-    assert!(told[0].what.starts_with("set the App's webhook: GitHub does not answer"), "{}", told[0].what);
+    assert!(
+        told[0]
+            .what
+            .starts_with("set the App's webhook: GitHub does not answer"),
+        "{}",
+        told[0].what
+    );
     let after = judge(&facts, &patient(), now(&system));
-    assert!(after.iter().any(|one| one.level == Level::Error && one.repair.is_some()), "{after:?}");
+    assert!(
+        after
+            .iter()
+            .any(|one| one.level == Level::Error && one.repair.is_some()),
+        "{after:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_an_app_nothing_is_repaired() {
     let system = begin(507);
-    let mut facts = Facts { app: Err(Unasked::Refused(Failure::new("look at the App: GitHub answers 401", ""))), ..seen(&system).await };
-    assert_eq!(repair(&system.github_for("mayfly"), &mut facts, &patient()).await, []);
+    let mut facts = Facts {
+        app: Err(Unasked::Refused(Failure::new(
+            "look at the App: GitHub answers 401",
+            "",
+        ))),
+        ..seen(&system).await
+    };
+    assert_eq!(
+        repair(&system.github_for("mayfly"), &mut facts, &patient()).await,
+        []
+    );
     assert_eq!(settings(&system), 0);
 }

@@ -36,13 +36,30 @@ pub(crate) fn patient() -> CheckContext {
 /// Alice, on a machine whose clock goes right.
 pub(crate) fn alice(now: Timestamp) -> Identity {
     let arn = "arn:aws:sts::123456789012:assumed-role/Admin/alice".to_owned();
-    let who = Who { arn, account: "123456789012".to_owned(), region: "us-east-1".to_owned() };
-    Identity { who: Ok(who), clocks: Some(Clocks { here: now, there: now }) }
+    let who = Who {
+        arn,
+        account: "123456789012".to_owned(),
+        region: "us-east-1".to_owned(),
+    };
+    Identity {
+        who: Ok(who),
+        clocks: Some(Clocks {
+            here: now,
+            there: now,
+        }),
+    }
 }
 
 /// An alarm of the stack that is quiet, and reaches someone.
 pub(crate) fn quiet(name: &str) -> Alarm {
-    Alarm { name: format!("mayfly-{name}"), enabled: true, actions: 1, state: State::Ok, reason: None, since: None }
+    Alarm {
+        name: format!("mayfly-{name}"),
+        enabled: true,
+        actions: 1,
+        state: State::Ok,
+        reason: None,
+        since: None,
+    }
 }
 
 /// What a story's system looks like where nothing beside it is wrong.
@@ -50,7 +67,9 @@ pub(crate) async fn seen(system: &System) -> Facts {
     let now = now(system);
     let file = pools::gather(&CommandDeps::new(system)).await;
     let in_force = file.as_ref().ok().and_then(|file| file.in_force.as_ref());
-    let status = status::gather(&ledger(system), in_force, now).await.unwrap();
+    let status = status::gather(&ledger(system), in_force, now)
+        .await
+        .unwrap();
     let app = app::gather(&system.github_for("mayfly"), GITHUB.to_owned()).await;
     let groups = runner_groups_of(&system.github_for("mayfly"), &app, in_force).await;
     Facts {
@@ -58,8 +77,15 @@ pub(crate) async fn seen(system: &System) -> Facts {
         status: Ok(status),
         links: Ok(GITHUB.to_owned()),
         app,
-        knock: Knock::Answered { status: 401, body: REFUSAL.to_owned() },
-        allowed: Allowed { on_demand: Ok(100), spot: Ok(100), functions: Ok(1_000) },
+        knock: Knock::Answered {
+            status: 401,
+            body: REFUSAL.to_owned(),
+        },
+        allowed: Allowed {
+            on_demand: Ok(100),
+            spot: Ok(100),
+            functions: Ok(1_000),
+        },
         roles: Vec::new(),
         groups,
         file,

@@ -41,26 +41,45 @@ pub(crate) fn now(system: &System) -> Timestamp {
 }
 
 pub(crate) async fn explained(system: &System, job: JobId) -> JobReport {
-    let tale = report::gather(&ledger(system), Some(&pools(system)), (job, "https://github.com"), now(system)).await.unwrap();
+    let tale = report::gather(
+        &ledger(system),
+        Some(&pools(system)),
+        (job, "https://github.com"),
+        now(system),
+    )
+    .await
+    .unwrap();
     tale.unwrap_or_else(|| panic!("the ledger does not know job {job}"))
 }
 
 pub(crate) async fn status(system: &System) -> status::Answer {
-    status::gather(&ledger(system), Some(&pools(system)), now(system)).await.unwrap()
+    status::gather(&ledger(system), Some(&pools(system)), now(system))
+        .await
+        .unwrap()
 }
 
 /// Everything of the last hour.
 pub(crate) fn all_jobs(system: &System) -> jobs::Filter {
     let since = now(system).minus(std::time::Duration::from_secs(3_600));
-    jobs::Filter { repository: None, pool: None, state: None, since, limit: 100 }
+    jobs::Filter {
+        repository: None,
+        pool: None,
+        state: None,
+        since,
+        limit: 100,
+    }
 }
 
 pub(crate) async fn jobs(system: &System, filter: &jobs::Filter) -> jobs::Answer {
-    jobs::gather(&ledger(system), Some(&pools(system)), filter, now(system)).await.unwrap()
+    jobs::gather(&ledger(system), Some(&pools(system)), filter, now(system))
+        .await
+        .unwrap()
 }
 
 pub(crate) async fn runners(system: &System, filter: &runners::Filter) -> runners::Answer {
-    runners::gather(&ledger(system), Some(&pools(system)), filter, now(system)).await.unwrap()
+    runners::gather(&ledger(system), Some(&pools(system)), filter, now(system))
+        .await
+        .unwrap()
 }
 
 pub(crate) fn text(tale: &JobReport) -> String {
@@ -70,7 +89,12 @@ pub(crate) fn text(tale: &JobReport) -> String {
 /// Without colour, and with runners told apart by the order in which they were asked for.
 fn named(system: &System, text: &str) -> String {
     let mut text = anstream::adapter::strip_str(text).to_string();
-    let mut ids: Vec<_> = system.runners().into_iter().chain(system.closed_runners()).map(|runner| runner.id).collect();
+    let mut ids: Vec<_> = system
+        .runners()
+        .into_iter()
+        .chain(system.closed_runners())
+        .map(|runner| runner.id)
+        .collect();
     ids.sort();
     for (number, id) in ids.iter().enumerate() {
         text = text.replace(id.as_str(), &format!("<runner {number}>"));

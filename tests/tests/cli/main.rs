@@ -1,8 +1,15 @@
-//! What `mayfly` says of the system: stories are told in virtual time, then the command asks and its answer is held against what it was.
+//! What `mayfly` says of the system: stories are told in virtual time, then the command asks and
+//! its answer is held against what it was.
 //!
-//! Times, spans, costs and ids are left out of what is compared: they depend on every draw of a story. How they are written is tested where they are.
+//! Times, spans, costs and ids are left out of what is compared: they depend on every draw of a
+//! story. How they are written is tested where they are.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "this is a test"
+)]
 
 mod authority;
 mod changing;

@@ -28,7 +28,16 @@ async fn a_launch_whose_answer_was_lost_is_found_by_its_repetition() {
         stand.fault(Fault::of(kind).times(1)).await;
         let request = stand.request(1, SIZE).await;
         let lost = stand.adapter.launch(&request, "1-1").await;
-        assert!(matches!(lost, LaunchAnswer::Unsure { may_have_started: true, .. }), "{lost:?}");
+        assert!(
+            matches!(
+                lost,
+                LaunchAnswer::Unsure {
+                    may_have_started: true,
+                    ..
+                }
+            ),
+            "{lost:?}"
+        );
         started(&stand.adapter.launch(&request, "1-1").await);
         assert_eq!(stand.launched().await, 1);
         stand.down().await;
@@ -50,7 +59,12 @@ async fn without_capacity_in_one_subnet_the_next_tries_find_the_other() {
     let stand = Stand::new().await;
     // ECS chose badly once, and subnet-a has nothing at all.
     stand.fault(Fault::of(FaultKind::NoCapacity).times(1)).await;
-    stand.fault(Fault { subnet: Some("subnet-a".into()), ..Fault::of(FaultKind::NoCapacity) }).await;
+    stand
+        .fault(Fault {
+            subnet: Some("subnet-a".into()),
+            ..Fault::of(FaultKind::NoCapacity)
+        })
+        .await;
     let request = stand.request(1, SIZE).await;
     let mut attempt = 1;
     loop {
@@ -69,11 +83,30 @@ async fn without_capacity_in_one_subnet_the_next_tries_find_the_other() {
 #[tokio::test]
 async fn without_spot_capacity_a_runner_starts_on_demand() {
     let stand = Stand::new().await;
-    stand.fault(Fault { capacity_provider: Some("FARGATE_SPOT".into()), ..Fault::of(FaultKind::NoCapacity) }).await;
-    let request = stand.request(1, Size { capacity: Capacity::Spot, ..SIZE }).await;
+    stand
+        .fault(Fault {
+            capacity_provider: Some("FARGATE_SPOT".into()),
+            ..Fault::of(FaultKind::NoCapacity)
+        })
+        .await;
+    let request = stand
+        .request(
+            1,
+            Size {
+                capacity: Capacity::Spot,
+                ..SIZE
+            },
+        )
+        .await;
     let mut kinds = Vec::new();
     for attempt in 1..=4 {
-        let answer = stand.adapter.launch(&request.next_after_capacity_failure(attempt), &format!("1-{attempt}")).await;
+        let answer = stand
+            .adapter
+            .launch(
+                &request.next_after_capacity_failure(attempt),
+                &format!("1-{attempt}"),
+            )
+            .await;
         kinds.push(matches!(answer, LaunchAnswer::Started(_)));
     }
     assert_eq!(kinds, [false, false, false, true]);
@@ -86,15 +119,27 @@ async fn an_exhausted_quota_is_told_as_such() {
     stand.change(json!({ "vcpu_quota": 0 })).await;
     let request = stand.request(1, SIZE).await;
     let answer = stand.adapter.launch(&request, "1-1").await;
-    assert!(matches!(answer, LaunchAnswer::Failed { kind: LaunchFailure::Quota, .. }), "{answer:?}");
+    assert!(
+        matches!(
+            answer,
+            LaunchAnswer::Failed {
+                kind: LaunchFailure::Quota,
+                ..
+            }
+        ),
+        "{answer:?}"
+    );
     stand.down().await;
 }
 
 #[tokio::test]
 async fn what_ecs_refuses_is_a_matter_of_configuration() {
     let stand = Stand::new().await;
-    let refusal =
-        Fault { code: Some("AccessDeniedException".into()), reason: Some("no iam:PassRole".into()), ..Fault::of(FaultKind::Refused) };
+    let refusal = Fault {
+        code: Some("AccessDeniedException".into()),
+        reason: Some("no iam:PassRole".into()),
+        ..Fault::of(FaultKind::Refused)
+    };
     stand.fault(refusal).await;
     let request = stand.request(1, SIZE).await;
     let answer = stand.adapter.launch(&request, "1-1").await;
@@ -110,16 +155,30 @@ async fn what_ecs_refuses_is_a_matter_of_configuration() {
 #[tokio::test]
 async fn a_burst_over_bad_connections_is_one_task_for_each_runner() {
     let stand = Stand::new().await;
-    for (kind, after) in
-        [(FaultKind::NoAnswerAfter, 1), (FaultKind::Throttled, 3), (FaultKind::NoAnswerBefore, 5), (FaultKind::ServerErrorAfter, 7)]
-    {
-        stand.fault(Fault { after, ..Fault::of(kind).times(2) }).await;
+    for (kind, after) in [
+        (FaultKind::NoAnswerAfter, 1),
+        (FaultKind::Throttled, 3),
+        (FaultKind::NoAnswerBefore, 5),
+        (FaultKind::ServerErrorAfter, 7),
+    ] {
+        stand
+            .fault(Fault {
+                after,
+                ..Fault::of(kind).times(2)
+            })
+            .await;
     }
     let mut sendings = Vec::new();
     for runner in 0..30 {
         sendings.push(stand.sending(runner).await);
     }
-    let sent = launch_all(&stand.adapter, &RateLimiter::default(), sendings, Instant::now() + Duration::from_secs(30)).await;
+    let sent = launch_all(
+        &stand.adapter,
+        &RateLimiter::default(),
+        sendings,
+        Instant::now() + Duration::from_secs(30),
+    )
+    .await;
     let mut tasks: Vec<&TaskArn> = Vec::new();
     for (runner, sent) in &sent {
         match sent {

@@ -14,16 +14,30 @@ async fn launch(stand: &Stand, runner: u32) -> TaskArn {
 
 #[tokio::test]
 async fn a_task_runs_the_entry_script_until_it_is_stopped() {
-    let stand = Stand::with_processes(Settings { stop_timeout_ms: Some(2000), ..Settings::default() }).await;
+    let stand = Stand::with_processes(Settings {
+        stop_timeout_ms: Some(2000),
+        ..Settings::default()
+    })
+    .await;
     let arn = launch(&stand, 1).await;
     let running = stand.until(&arn, TaskStatus::Running).await;
     assert_eq!(running.address, address(1));
     stand.adapter.stop(&arn, "surplus").await.unwrap();
     let stopped = stand.until(&arn, TaskStatus::Stopped).await;
-    assert!(stopped.version > running.version && stopped.timeline.stopped >= running.timeline.started, "{stopped:?}");
+    assert!(
+        stopped.version > running.version && stopped.timeline.stopped >= running.timeline.started,
+        "{stopped:?}"
+    );
     // Again, and what ECS never had: both are fine.
     stand.adapter.stop(&arn, "surplus").await.unwrap();
-    stand.adapter.stop(&TaskArn(arn.0.replace(arn.task_id(), &"0".repeat(32))), "surplus").await.unwrap();
+    stand
+        .adapter
+        .stop(
+            &TaskArn(arn.0.replace(arn.task_id(), &"0".repeat(32))),
+            "surplus",
+        )
+        .await
+        .unwrap();
     stand.down().await;
 }
 
@@ -42,8 +56,15 @@ async fn a_failed_pull_is_told_with_its_reason_and_without_an_exit_code() {
     let stand = Stand::new().await;
     let arn = launch(&stand, 1).await;
     let task = stand.until(&arn, TaskStatus::Stopped).await;
-    assert_eq!((task.stop_code.as_deref(), task.exit_code), (Some("TaskFailedToStart"), None));
-    assert!(task.stopped_reason.unwrap().starts_with("CannotPullContainerError"));
+    assert_eq!(
+        (task.stop_code.as_deref(), task.exit_code),
+        (Some("TaskFailedToStart"), None)
+    );
+    assert!(
+        task.stopped_reason
+            .unwrap()
+            .starts_with("CannotPullContainerError")
+    );
     stand.down().await;
 }
 
@@ -51,10 +72,23 @@ async fn a_failed_pull_is_told_with_its_reason_and_without_an_exit_code() {
 async fn tasks_are_found_by_their_runner_even_when_they_have_stopped() {
     let stand = Stand::new().await;
     let (one, _other) = (launch(&stand, 1).await, launch(&stand, 2).await);
-    assert_eq!(stand.adapter.list_by_started_by(&address(1)).await.unwrap(), std::slice::from_ref(&one));
+    assert_eq!(
+        stand.adapter.list_by_started_by(&address(1)).await.unwrap(),
+        std::slice::from_ref(&one)
+    );
     stand.until(&one, TaskStatus::Stopped).await;
-    assert_eq!(stand.adapter.list_by_started_by(&address(1)).await.unwrap(), [one]);
-    assert!(stand.adapter.list_by_started_by(&address(3)).await.unwrap().is_empty());
+    assert_eq!(
+        stand.adapter.list_by_started_by(&address(1)).await.unwrap(),
+        [one]
+    );
+    assert!(
+        stand
+            .adapter
+            .list_by_started_by(&address(3))
+            .await
+            .unwrap()
+            .is_empty()
+    );
     stand.down().await;
 }
 
@@ -63,14 +97,26 @@ async fn what_ecs_does_not_know_is_missing() {
     let stand = Stand::new().await;
     let arn = launch(&stand, 1).await;
     let unknown = TaskArn(arn.0.replace(arn.task_id(), &"0".repeat(32)));
-    let described = stand.adapter.describe(&[unknown.clone(), arn]).await.unwrap();
-    assert!(described.contains(&Described::Missing(unknown)) && described.len() == 2, "{described:?}");
+    let described = stand
+        .adapter
+        .describe(&[unknown.clone(), arn])
+        .await
+        .unwrap();
+    assert!(
+        described.contains(&Described::Missing(unknown)) && described.len() == 2,
+        "{described:?}"
+    );
     stand.down().await;
 }
 
 #[tokio::test]
 async fn all_live_tasks_are_listed_over_several_pages() {
-    let slow = Settings { start_delay_ms: 600_000, max_tasks: 200, throttled: false, ..Settings::default() };
+    let slow = Settings {
+        start_delay_ms: 600_000,
+        max_tasks: 200,
+        throttled: false,
+        ..Settings::default()
+    };
     let stand = Stand::with_processes(slow).await;
     for runner in 0..120 {
         launch(&stand, runner).await;

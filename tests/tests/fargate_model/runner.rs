@@ -23,7 +23,9 @@ struct Scene {
 impl Scene {
     async fn new() -> Self {
         let key = KeyPair::without_private_half().unwrap();
-        let github = Server::start_with(([127, 0, 0, 1], 0).into(), 1, false, &key).await.unwrap();
+        let github = Server::start_with(([127, 0, 0, 1], 0).into(), 1, false, &key)
+            .await
+            .unwrap();
         let mint = Mint {
             name: "mayfly-linux-1-1".to_owned(),
             runner_group_id: 1,
@@ -32,15 +34,28 @@ impl Scene {
         };
         let registration = github.with(|model| {
             let repository = model.accounts_mut().mention("acme/app", Timestamp::now());
-            let id: RunnerId = model.mint(Scope::Repository(repository), &mint, Timestamp::now()).unwrap();
+            let id: RunnerId = model
+                .mint(Scope::Repository(repository), &mint, Timestamp::now())
+                .unwrap();
             model.runner(id).unwrap().registration.clone()
         });
-        Self { github, registration, home: TempDir::new().unwrap() }
+        Self {
+            github,
+            registration,
+            home: TempDir::new().unwrap(),
+        }
     }
 
     fn queue(&self, seconds: f64) -> JobId {
-        let job = NewJob { labels: vec!["mayfly".to_owned()], seconds, steps: 3, always_steps: 1, ..NewJob::default() };
-        self.github.with(|model| model.queue(&job, Timestamp::now()))[0]
+        let job = NewJob {
+            labels: vec!["mayfly".to_owned()],
+            seconds,
+            steps: 3,
+            always_steps: 1,
+            ..NewJob::default()
+        };
+        self.github
+            .with(|model| model.queue(&job, Timestamp::now()))[0]
     }
 
     fn job(&self, id: JobId) -> Job {
@@ -76,17 +91,36 @@ async fn hook_sees_the_runners_context_alone_and_every_step_runs() {
     let scene = Scene::new().await;
     let id = scene.queue(0.1);
     let seen = scene.home.path().join("seen");
-    let ended = scene.start(&format!("env > {}", seen.display())).wait().await.unwrap();
+    let ended = scene
+        .start(&format!("env > {}", seen.display()))
+        .wait()
+        .await
+        .unwrap();
     let job = scene.job(id);
-    assert_eq!((job.conclusion, job.steps.len(), ended.code()), (Some(Conclusion::Success), 3, Some(0)));
+    assert_eq!(
+        (job.conclusion, job.steps.len(), ended.code()),
+        (Some(Conclusion::Success), 3, Some(0))
+    );
     let seen = fs::read_to_string(seen).unwrap();
-    let names: Vec<_> = seen.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
-    for needed in ["GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT", "GITHUB_REPOSITORY_ID", "GITHUB_WORKFLOW_REF", "GITHUB_EVENT_PATH", "RUNNER_NAME"]
-    {
+    let names: Vec<_> = seen
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, _)| name)
+        .collect();
+    for needed in [
+        "GITHUB_RUN_ID",
+        "GITHUB_RUN_ATTEMPT",
+        "GITHUB_REPOSITORY_ID",
+        "GITHUB_WORKFLOW_REF",
+        "GITHUB_EVENT_PATH",
+        "RUNNER_NAME",
+    ] {
         assert!(names.contains(&needed), "{needed} in {names:?}");
     }
     let shells_own = ["PATH", "PWD", "SHLVL", "_"];
-    let foreign = |name: &&&str| !name.starts_with("GITHUB_") && **name != "RUNNER_NAME" && !shells_own.contains(*name);
+    let foreign = |name: &&&str| {
+        !name.starts_with("GITHUB_") && **name != "RUNNER_NAME" && !shells_own.contains(*name)
+    };
     assert_eq!(names.iter().filter(foreign).count(), 0, "{names:?}");
 }
 
@@ -96,7 +130,10 @@ async fn failed_hook_fails_the_job_and_leaves_the_always_steps() {
     let id = scene.queue(0.1);
     let ended = scene.start("exit 1").wait().await.unwrap();
     let job = scene.job(id);
-    assert_eq!((job.conclusion, job.steps.len(), ended.code()), (Some(Conclusion::Failure), 1, Some(0)));
+    assert_eq!(
+        (job.conclusion, job.steps.len(), ended.code()),
+        (Some(Conclusion::Failure), 1, Some(0))
+    );
 }
 
 #[tokio::test]
@@ -105,10 +142,16 @@ async fn sigterm_cancels_the_running_job() {
     let id = scene.queue(300.0);
     let mut runner = scene.start("exit 0");
     scene.until(id, Status::InProgress).await;
-    let told = Command::new("kill").arg(runner.id().unwrap().to_string()).status().unwrap();
+    let told = Command::new("kill")
+        .arg(runner.id().unwrap().to_string())
+        .status()
+        .unwrap();
     let ended = runner.wait().await.unwrap();
     assert!(told.success());
-    assert_eq!((scene.job(id).conclusion, ended.code()), (Some(Conclusion::Cancelled), Some(0)));
+    assert_eq!(
+        (scene.job(id).conclusion, ended.code()),
+        (Some(Conclusion::Cancelled), Some(0))
+    );
 }
 
 #[tokio::test]
@@ -117,25 +160,43 @@ async fn job_cancelled_at_github_stops_at_the_next_sign_of_life() {
     let id = scene.queue(300.0);
     let mut runner = scene.start("exit 0");
     scene.until(id, Status::InProgress).await;
-    scene.github.with(|model| model.cancel(id, Timestamp::now()));
+    scene
+        .github
+        .with(|model| model.cancel(id, Timestamp::now()));
     let ended = runner.wait().await.unwrap();
-    assert_eq!((scene.job(id).conclusion, ended.code()), (Some(Conclusion::Cancelled), Some(0)));
+    assert_eq!(
+        (scene.job(id).conclusion, ended.code()),
+        (Some(Conclusion::Cancelled), Some(0))
+    );
 }
 
 #[tokio::test]
 async fn idle_runner_says_goodbye_when_told_to_stop_and_its_registration_is_spent() {
     let scene = Scene::new().await;
     let mut runner = scene.start("exit 0");
-    let online = || scene.github.with(|model| model.runners().any(mayfly_tests::github::runners::Runner::is_idle));
+    let online = || {
+        scene.github.with(|model| {
+            model
+                .runners()
+                .any(mayfly_tests::github::runners::Runner::is_idle)
+        })
+    };
     let deadline = Instant::now() + Duration::from_secs(30);
     while !online() {
         assert!(Instant::now() < deadline);
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    Command::new("kill").arg(runner.id().unwrap().to_string()).status().unwrap();
+    Command::new("kill")
+        .arg(runner.id().unwrap().to_string())
+        .status()
+        .unwrap();
     assert_eq!(runner.wait().await.unwrap().code(), Some(0));
     assert!(!online());
     let id = scene.queue(0.1);
-    assert_eq!(scene.start("exit 0").wait().await.unwrap().code(), Some(0), "a second start with the same registration");
+    assert_eq!(
+        scene.start("exit 0").wait().await.unwrap().code(),
+        Some(0),
+        "a second start with the same registration"
+    );
     assert_eq!(scene.job(id).status, Status::Queued);
 }

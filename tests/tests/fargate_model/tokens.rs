@@ -19,9 +19,15 @@ fn same_call_with_same_token_gets_the_first_answer_and_no_second_task() {
 fn other_parameters_with_the_same_token_conflict_and_name_the_task() {
     let mut world = World::new();
     let first = world.ok(Operation::RunTask, &request("1-1"));
-    let refusal = world.refusal(Operation::RunTask, &request_with("1-1", "startedBy", json!("p/2")));
+    let refusal = world.refusal(
+        Operation::RunTask,
+        &request_with("1-1", "startedBy", json!("p/2")),
+    );
     let arn = first["tasks"][0]["taskArn"].as_str().unwrap().to_owned();
-    assert_eq!((refusal.code.as_str(), refusal.resource_ids), ("ConflictException", vec![arn]));
+    assert_eq!(
+        (refusal.code.as_str(), refusal.resource_ids),
+        ("ConflictException", vec![arn])
+    );
 }
 
 #[test]
@@ -31,9 +37,15 @@ fn a_failure_is_repeated_though_there_is_capacity_again() {
     let first = world.ok(Operation::RunTask, &request("1-1"));
     let again = world.ok(Operation::RunTask, &request("1-1"));
     let reason = "Capacity is unavailable at this time. Please try again later or in a different availability zone";
-    assert_eq!(first, json!({ "tasks": [], "failures": [{ "reason": reason }] }));
+    assert_eq!(
+        first,
+        json!({ "tasks": [], "failures": [{ "reason": reason }] })
+    );
     assert_eq!(again, first);
-    assert_eq!(world.ok(Operation::RunTask, &request("1-2"))["failures"], json!([]));
+    assert_eq!(
+        world.ok(Operation::RunTask, &request("1-2"))["failures"],
+        json!([])
+    );
 }
 
 #[test]
@@ -63,14 +75,20 @@ fn token_lives_a_day_at_most_even_if_its_task_lives_on() {
 fn token_counts_within_its_cluster_only() {
     let mut world = World::new();
     let task = world.run("1-1");
-    let other = world.ok(Operation::RunTask, &request_with("1-1", "cluster", json!("d")));
+    let other = world.ok(
+        Operation::RunTask,
+        &request_with("1-1", "cluster", json!("d")),
+    );
     assert_ne!(id_of(&other), task);
 }
 
 #[test]
 fn a_refused_call_leaves_its_token_unused() {
     let mut world = World::new();
-    world.refusal(Operation::RunTask, &request_with("1-1", "taskDefinition", json!("nobody")));
+    world.refusal(
+        Operation::RunTask,
+        &request_with("1-1", "taskDefinition", json!("nobody")),
+    );
     let output = world.ok(Operation::RunTask, &request("1-1"));
     assert_eq!(output["failures"], json!([]));
 }
@@ -82,5 +100,11 @@ fn task_is_found_by_its_token_after_an_answer_was_lost() {
     let lost = world.call(Operation::RunTask, &request("1-1"));
     let task = world.run("1-1");
     assert!(lost.result.is_err());
-    assert_eq!((world.model.task_views().len(), world.describe(&task)["lastStatus"].clone()), (1, json!("PROVISIONING")));
+    assert_eq!(
+        (
+            world.model.task_views().len(),
+            world.describe(&task)["lastStatus"].clone()
+        ),
+        (1, json!("PROVISIONING"))
+    );
 }

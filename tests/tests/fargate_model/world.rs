@@ -1,7 +1,9 @@
 //! A model with a clock and dice of its own.
 
 use jiff::Timestamp;
-use mayfly_tests::fargate::{Answer, Effect, Fargate, Fault, Moment, Operation, Refusal, Settings, TaskEvent, TaskId};
+use mayfly_tests::fargate::{
+    Answer, Effect, Fargate, Fault, Moment, Operation, Refusal, Settings, TaskEvent, TaskId,
+};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -14,9 +16,17 @@ pub(crate) struct World {
 impl World {
     /// An account with one task definition, `mayfly-x64:1`; its tasks take 47 s to start.
     pub(crate) fn new() -> Self {
-        let settings = Settings { start_delay_ms: 47_000, stop_delay_ms: 1000, ..Settings::default() };
+        let settings = Settings {
+            start_delay_ms: 47_000,
+            stop_delay_ms: 1000,
+            ..Settings::default()
+        };
         let now = "2026-11-22T12:00:00Z".parse().unwrap();
-        let mut world = Self { model: Fargate::new(settings), now, draws: 1 };
+        let mut world = Self {
+            model: Fargate::new(settings),
+            now,
+            draws: 1,
+        };
         world.ok(Operation::RegisterTaskDefinition, &definition());
         world
     }
@@ -35,10 +45,18 @@ impl World {
         let draws = &mut self.draws;
         let mut draw = || {
             // A multiplicative generator: spread enough for ids, the same in every run.
-            *draws = draws.wrapping_mul(0x2d99_787c_a4ae_9f5b_7d2c_0e11_5f4a_77b5).wrapping_add(0x9e37_79b9_7f4a_7c15);
+            *draws = draws
+                .wrapping_mul(0x2d99_787c_a4ae_9f5b_7d2c_0e11_5f4a_77b5)
+                .wrapping_add(0x9e37_79b9_7f4a_7c15);
             *draws
         };
-        act(&mut self.model, &mut Moment { now: self.now, draws: &mut draw })
+        act(
+            &mut self.model,
+            &mut Moment {
+                now: self.now,
+                draws: &mut draw,
+            },
+        )
     }
 
     pub(crate) fn call(&mut self, operation: Operation, input: &Value) -> Answer {
@@ -59,12 +77,22 @@ impl World {
     }
 
     pub(crate) fn describe(&mut self, id: &TaskId) -> Value {
-        let output = self.ok(Operation::DescribeTasks, &json!({ "cluster": "c", "tasks": [id.as_str()] }));
-        output["tasks"].get(0).cloned().unwrap_or_else(|| output["failures"][0].clone())
+        let output = self.ok(
+            Operation::DescribeTasks,
+            &json!({ "cluster": "c", "tasks": [id.as_str()] }),
+        );
+        output["tasks"]
+            .get(0)
+            .cloned()
+            .unwrap_or_else(|| output["failures"][0].clone())
     }
 
     pub(crate) fn stop(&mut self, id: &TaskId) -> Value {
-        self.ok(Operation::StopTask, &json!({ "cluster": "c", "task": id.as_str() }))["task"].clone()
+        self.ok(
+            Operation::StopTask,
+            &json!({ "cluster": "c", "task": id.as_str() }),
+        )["task"]
+            .clone()
     }
 
     pub(crate) fn exit(&mut self, id: &TaskId, code: i32) {
@@ -95,7 +123,15 @@ impl World {
 /// Each event's `lastStatus` and version.
 pub(crate) fn told(events: &[TaskEvent]) -> Vec<(&str, u64)> {
     let of = |event: &TaskEvent| event.body["detail"]["version"].as_u64().unwrap();
-    events.iter().map(|event| (event.body["detail"]["lastStatus"].as_str().unwrap(), of(event))).collect()
+    events
+        .iter()
+        .map(|event| {
+            (
+                event.body["detail"]["lastStatus"].as_str().unwrap(),
+                of(event),
+            )
+        })
+        .collect()
 }
 
 pub(crate) fn id_of(output: &Value) -> TaskId {

@@ -1,7 +1,8 @@
 //! Who may say where the App's key is used: not the writer of the pools file.
 //!
-//! The function sweeper as it runs, with the real adapter and the real settings, beside two servers: GitHub, and one of the attacker's. Each request of
-//! the App's carries a JWT that GitHub takes for ten minutes, so one that reaches another server is the App's authority given away.
+//! The function sweeper as it runs, with the real adapter and the real settings, beside two
+//! servers: GitHub, and one of the attacker's. Each request of the App's carries a JWT that GitHub
+//! takes for ten minutes, so one that reaches another server is the App's authority given away.
 
 use std::sync::{Arc, Mutex};
 
@@ -23,7 +24,8 @@ use crate::world::KEY;
 
 const POOLS: &str = "[github]\naccounts = [\"acme\"]\n[pools.linux]\nlabels = [\"mayfly\"]\ncpu = 2\nmemory = \"8 GiB\"\nmax = 3\n";
 
-/// Parameter Store with every version: what the one who sets up wrote, and what an operator may write over.
+/// Parameter Store with every version: what the one who sets up wrote, and what an operator may
+/// write over.
 #[derive(Clone, Default)]
 struct Store(Arc<Mutex<Vec<Parameter>>>);
 
@@ -31,7 +33,11 @@ impl Store {
     fn put(&self, name: &str, value: &str) {
         let mut all = self.0.lock().unwrap();
         let version = 1 + all.iter().filter(|one| one.name == name).count() as u64;
-        all.push(Parameter { name: name.to_owned(), value: value.to_owned(), version });
+        all.push(Parameter {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            version,
+        });
     }
 }
 
@@ -39,10 +45,14 @@ impl Store {
 impl ParameterStore for Store {
     async fn read(&self, names: &[&str]) -> Result<Vec<Parameter>, Unreadable> {
         let all = self.0.lock().unwrap();
-        let found = names.iter().filter_map(|asked| match asked.split_once(':') {
-            Some((name, version)) => all.iter().find(|one| one.name == name && one.version.to_string() == version),
-            None => all.iter().rev().find(|one| one.name == *asked),
-        });
+        let found = names
+            .iter()
+            .filter_map(|asked| match asked.split_once(':') {
+                Some((name, version)) => all
+                    .iter()
+                    .find(|one| one.name == name && one.version.to_string() == version),
+                None => all.iter().rev().find(|one| one.name == *asked),
+            });
         Ok(found.cloned().collect())
     }
 }
@@ -86,7 +96,9 @@ async fn attacker() -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let take = async move |request: Request| {
-        log.lock().unwrap().push(format!("{} {}", request.method(), request.uri()));
+        log.lock()
+            .unwrap()
+            .push(format!("{} {}", request.method(), request.uri()));
         "[]"
     };
     tokio::spawn(async move { axum::serve(listener, Router::new().fallback(take)).await });
@@ -94,40 +106,83 @@ async fn attacker() -> (String, Arc<Mutex<Vec<String>>>) {
 }
 
 async fn sweep(store: &Store) {
-    let parameters = Parameters { pools: Some("pools".into()), github_app: Some("github-app".into()), ..Parameters::default() };
+    let parameters = Parameters {
+        pools: Some("pools".into()),
+        github_app: Some("github-app".into()),
+        ..Parameters::default()
+    };
     // A cold start for every sweep: nothing is remembered of an earlier file.
-    let settings = Arc::new(Settings::new(store.clone(), parameters, Box::new(system_clock)));
+    let settings = Arc::new(Settings::new(
+        store.clone(),
+        parameters,
+        Box::new(system_clock),
+    ));
     let github = Github::new(AppFromSettings(Arc::clone(&settings)), system_clock);
-    let world = Deps { ecs: Nothing, github, wakes: Nothing, public_ip: true, clock: Box::new(system_clock) };
-    Sweeper::new(Model::new().ledger("sweeper"), settings, world).sweep("attack").await.unwrap();
+    let world = Deps {
+        ecs: Nothing,
+        github,
+        wakes: Nothing,
+        public_ip: true,
+        clock: Box::new(system_clock),
+    };
+    Sweeper::new(Model::new().ledger("sweeper"), settings, world)
+        .sweep("attack")
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn writer_of_the_pools_file_does_not_choose_who_receives_what_the_app_s_key_signs() {
-    let github = Server::start_with(([127, 0, 0, 1], 0).into(), 1, false, &KEY).await.unwrap();
+    let github = Server::start_with(([127, 0, 0, 1], 0).into(), 1, false, &KEY)
+        .await
+        .unwrap();
     let (elsewhere, came) = attacker().await;
     let asked = || github.with(|model| model.calls().of("apps/list-webhook-deliveries"));
     let store = Store::default();
-    store.put("github-app", &json!({ "app_id": 1_234_567, "private_key": KEY.private_pem, "url": github.url }).to_string());
+    store.put(
+        "github-app",
+        &json!({ "app_id": 1_234_567, "private_key": KEY.private_pem, "url": github.url })
+            .to_string(),
+    );
     store.put("pools", POOLS);
     Box::pin(sweep(&store)).await;
     assert_eq!(asked(), 1, "the App works, at GitHub");
 
-    // The whole of an operator's power: the pools file, in each form in which an address could stand.
-    for line in
-        [format!("url = \"{elsewhere}\""), format!("github_url = \"{elsewhere}\""), format!("[github.enterprise]\nurl = \"{elsewhere}\"")]
-    {
-        store.put("pools", &POOLS.replace("[pools", &format!("{line}\n[pools")));
+    // The whole of an operator's power: the pools file, in each form in which an address could
+    // stand.
+    for line in [
+        format!("url = \"{elsewhere}\""),
+        format!("github_url = \"{elsewhere}\""),
+        format!("[github.enterprise]\nurl = \"{elsewhere}\""),
+    ] {
+        store.put(
+            "pools",
+            &POOLS.replace("[pools", &format!("{line}\n[pools")),
+        );
         Box::pin(sweep(&store)).await;
     }
-    assert_eq!(*came.lock().unwrap(), Vec::<String>::new(), "the App was shown to another server");
+    assert_eq!(
+        *came.lock().unwrap(),
+        Vec::<String>::new(),
+        "the App was shown to another server"
+    );
     assert_eq!(asked(), 4, "the App works on with the last good file");
 
     // The other server is one that answers, and the key's address is what counts.
-    store.put("github-app", &json!({ "app_id": 1_234_567, "private_key": KEY.private_pem, "url": elsewhere }).to_string());
+    store.put(
+        "github-app",
+        &json!({ "app_id": 1_234_567, "private_key": KEY.private_pem, "url": elsewhere })
+            .to_string(),
+    );
     store.put("pools", POOLS);
     let before = asked();
     Box::pin(sweep(&store)).await;
     assert_eq!(asked(), before);
-    assert!(came.lock().unwrap().iter().any(|line| line.contains("/app/hook/deliveries")), "{came:?}");
+    assert!(
+        came.lock()
+            .unwrap()
+            .iter()
+            .any(|line| line.contains("/app/hook/deliveries")),
+        "{came:?}"
+    );
 }

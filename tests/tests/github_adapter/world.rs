@@ -8,7 +8,10 @@ use async_trait::async_trait;
 use mayfly_domain::model::id::{GithubRunnerId, InstallationId, OwnerId, RepositoryId, RunnerName};
 use mayfly_domain::model::target::{Repository, Target, TargetScope};
 use mayfly_domain::model::time::Timestamp;
-use mayfly_github::{AppCredentials, AppKey, CredentialsUnavailable, Github, RegisterError, Registration, Registrations as _, Secret};
+use mayfly_github::{
+    AppCredentials, AppKey, CredentialsUnavailable, Github, RegisterError, Registration,
+    Registrations as _, Secret,
+};
 use mayfly_tests::github::accounts::ACME;
 use mayfly_tests::github::faults::ApiFaults;
 use mayfly_tests::github::id::{AccountId, SessionId};
@@ -66,21 +69,38 @@ impl World {
     }
 
     async fn start_as(app_id: u64, pem: &str) -> Self {
-        let server = Server::start_with(([127, 0, 0, 1], 0).into(), 1, false, &KEY).await.unwrap();
+        let server = Server::start_with(([127, 0, 0, 1], 0).into(), 1, false, &KEY)
+            .await
+            .unwrap();
         server.with(|model| {
-            model.accounts_mut().mention("acme/app", jiff::Timestamp::now());
+            model
+                .accounts_mut()
+                .mention("acme/app", jiff::Timestamp::now());
         });
         let ahead = Arc::new(AtomicI64::new(0));
         let clock = Arc::clone(&ahead);
-        let credentials = Fixed(AppKey { app_id, private_key: Secret::new(pem), url: server.url.clone() });
-        let now = move || Timestamp::from_millis(jiff::Timestamp::now().as_millisecond() + clock.load(Ordering::SeqCst));
+        let credentials = Fixed(AppKey {
+            app_id,
+            private_key: Secret::new(pem),
+            url: server.url.clone(),
+        });
+        let now = move || {
+            Timestamp::from_millis(
+                jiff::Timestamp::now().as_millisecond() + clock.load(Ordering::SeqCst),
+            )
+        };
         let github = Github::new(credentials, now);
-        Self { server, github, ahead }
+        Self {
+            server,
+            github,
+            ahead,
+        }
     }
 
     /// Puts the adapter's clock forward; GitHub's stays.
     pub(crate) fn put_forward(&self, time: Duration) {
-        self.ahead.fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
+        self.ahead
+            .fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
     /// How many calls of an operation there were.
@@ -94,7 +114,9 @@ impl World {
 
     /// Answers and requests so far.
     pub(crate) fn exchanges(&self) -> Value {
-        self.server.with(|model| serde_json::to_value(model.exchanges().all().collect::<Vec<_>>()).unwrap())
+        self.server.with(|model| {
+            serde_json::to_value(model.exchanges().all().collect::<Vec<_>>()).unwrap()
+        })
     }
 
     /// A repository as deliveries name it; made if it is new.
@@ -102,13 +124,19 @@ impl World {
         self.server.with(|model| {
             let id = model.accounts_mut().mention(name, jiff::Timestamp::now());
             let found = model.accounts().repository(id).unwrap();
-            Repository { id: RepositoryId(id.0), name: name.to_owned(), owner: OwnerId(found.owner.0), private: found.private }
+            Repository {
+                id: RepositoryId(id.0),
+                name: name.to_owned(),
+                owner: OwnerId(found.owner.0),
+                private: found.private,
+            }
         })
     }
 
     /// The App's installation on an account.
     pub(crate) fn installation(&self, account: AccountId) -> InstallationId {
-        self.server.with(|model| InstallationId(model.accounts().installation_on(account).unwrap().id.0))
+        self.server
+            .with(|model| InstallationId(model.accounts().installation_on(account).unwrap().id.0))
     }
 
     /// `acme/app` as a target.
@@ -120,18 +148,33 @@ impl World {
         let repository = self.repository(name);
         Target {
             installation: self.installation(AccountId(repository.owner.0)),
-            scope: TargetScope::Repository { id: repository.id, name: repository.name },
+            scope: TargetScope::Repository {
+                id: repository.id,
+                name: repository.name,
+            },
             labels: LABELS.into_iter().collect(),
         }
     }
 
     /// A runner group of acme as a target.
     pub(crate) fn organization(&self, group: &str) -> Target {
-        let scope = TargetScope::Organization { id: OwnerId(ACME.0), login: "acme".to_owned(), group: group.to_owned() };
-        Target { installation: self.installation(ACME), scope, labels: LABELS.into_iter().collect() }
+        let scope = TargetScope::Organization {
+            id: OwnerId(ACME.0),
+            login: "acme".to_owned(),
+            group: group.to_owned(),
+        };
+        Target {
+            installation: self.installation(ACME),
+            scope,
+            labels: LABELS.into_iter().collect(),
+        }
     }
 
-    pub(crate) async fn register(&self, target: &Target, mint: u32) -> Result<Registration, RegisterError> {
+    pub(crate) async fn register(
+        &self,
+        target: &Target,
+        mint: u32,
+    ) -> Result<Registration, RegisterError> {
         self.github.register(target, &name(mint), soon()).await
     }
 
@@ -140,7 +183,10 @@ impl World {
         self.queue();
         let registration = self.register(&self.app(), mint).await.unwrap();
         let session = self.at(|model, now| {
-            let session = model.open_session(registration.jit_config.expose(), now).unwrap().0;
+            let session = model
+                .open_session(registration.jit_config.expose(), now)
+                .unwrap()
+                .0;
             model.poll(&session, now).unwrap().unwrap();
             model.start(&session, now).unwrap();
             session
@@ -162,12 +208,18 @@ impl World {
 /// A job of `acme/app` that waits from now on.
 pub(crate) fn queue_in(model: &mut Model, now: jiff::Timestamp) -> mayfly_domain::model::id::JobId {
     let labels = LABELS.iter().map(|label| (*label).to_owned()).collect();
-    let wish = NewJob { repository: "acme/app".to_owned(), labels, ..NewJob::default() };
+    let wish = NewJob {
+        repository: "acme/app".to_owned(),
+        labels,
+        ..NewJob::default()
+    };
     mayfly_domain::model::id::JobId(model.queue(&wish, now)[0].0)
 }
 
 pub(crate) fn name(mint: u32) -> RunnerName {
-    format!("mayfly-linux-01jd0000000000000000000000-{mint}").parse().unwrap()
+    format!("mayfly-linux-01jd0000000000000000000000-{mint}")
+        .parse()
+        .unwrap()
 }
 
 /// The end of a budget that no call on loopback should reach.

@@ -7,7 +7,10 @@ use mayfly_tests::github::model::{Interrupted, Mint};
 use proptest::prelude::{any, prop, proptest};
 
 fn labelled(labels: &[&str]) -> NewJob {
-    NewJob { labels: labels.iter().map(|label| (*label).to_owned()).collect(), ..NewJob::default() }
+    NewJob {
+        labels: labels.iter().map(|label| (*label).to_owned()).collect(),
+        ..NewJob::default()
+    }
 }
 
 #[test]
@@ -33,7 +36,10 @@ fn the_oldest_job_goes_first_and_each_runner_gets_one() {
     world.wait(1.0);
     let second = world.queue(&job());
     world.online("one", &LABELS);
-    assert_eq!((world.runner_of(first).as_deref(), world.runner_of(second)), (Some("one"), None));
+    assert_eq!(
+        (world.runner_of(first).as_deref(), world.runner_of(second)),
+        (Some("one"), None)
+    );
     world.online("two", &LABELS);
     assert_eq!(world.runner_of(second).as_deref(), Some("two"));
 }
@@ -51,9 +57,15 @@ fn a_job_may_go_to_a_runner_that_was_made_for_another() {
     let mut world = World::new();
     let intended = world.queue(&labelled(&["self-hosted", "mayfly", "big"]));
     world.wait(1.0);
-    let thief = world.queue(&NewJob { thief: true, ..labelled(&["mayfly"]) });
+    let thief = world.queue(&NewJob {
+        thief: true,
+        ..labelled(&["mayfly"])
+    });
     world.online("big-1", &["self-hosted", "mayfly", "big"]);
-    assert_eq!((world.runner_of(intended), world.runner_of(thief).as_deref()), (None, Some("big-1")));
+    assert_eq!(
+        (world.runner_of(intended), world.runner_of(thief).as_deref()),
+        (None, Some("big-1"))
+    );
 }
 
 #[test]
@@ -64,7 +76,10 @@ fn when_runners_are_stolen_the_newest_job_goes_first() {
     world.wait(1.0);
     let new = world.queue(&job());
     world.online("one", &LABELS);
-    assert_eq!((world.runner_of(old), world.runner_of(new).as_deref()), (None, Some("one")));
+    assert_eq!(
+        (world.runner_of(old), world.runner_of(new).as_deref()),
+        (None, Some("one"))
+    );
 }
 
 #[test]
@@ -79,8 +94,15 @@ fn a_runner_of_another_repository_gets_nothing() {
 #[test]
 fn a_runner_of_the_organization_serves_its_private_repositories() {
     let mut world = World::new();
-    let public = world.queue(&NewJob { repository: "acme/site".to_owned(), private: Some(false), ..job() });
-    let strange = world.queue(&NewJob { repository: "globex/app".to_owned(), ..job() });
+    let public = world.queue(&NewJob {
+        repository: "acme/site".to_owned(),
+        private: Some(false),
+        ..job()
+    });
+    let strange = world.queue(&NewJob {
+        repository: "globex/app".to_owned(),
+        ..job()
+    });
     let private = world.queue(&job());
     let acme = world.organization("acme");
     for name in ["one", "two", "three"] {
@@ -88,15 +110,27 @@ fn a_runner_of_the_organization_serves_its_private_repositories() {
     }
     assert!(world.runner_of(private).is_some());
     // Silently, and for ever.
-    assert_eq!((world.runner_of(public), world.runner_of(strange)), (None, None));
+    assert_eq!(
+        (world.runner_of(public), world.runner_of(strange)),
+        (None, None)
+    );
 }
 
 #[test]
 fn a_group_serves_whom_it_is_for() {
     let mut world = World::new();
-    let group = world.model.accounts_mut().add_group(ACME, "fargate", Visibility::Selected(["shop".to_owned()].into()), true);
+    let group = world.model.accounts_mut().add_group(
+        ACME,
+        "fargate",
+        Visibility::Selected(["shop".to_owned()].into()),
+        true,
+    );
     let refused = world.queue(&job());
-    let served = world.queue(&NewJob { repository: "acme/shop".to_owned(), private: Some(false), ..job() });
+    let served = world.queue(&NewJob {
+        repository: "acme/shop".to_owned(),
+        private: Some(false),
+        ..job()
+    });
     let mint = Mint {
         name: "one".to_owned(),
         runner_group_id: group.0,
@@ -107,14 +141,20 @@ fn a_group_serves_whom_it_is_for() {
     let id = world.model.mint(acme, &mint, world.now).unwrap();
     let registration = world.model.runner(id).unwrap().registration.clone();
     world.model.open_session(&registration, world.now).unwrap();
-    assert_eq!((world.runner_of(refused), world.runner_of(served).as_deref()), (None, Some("one")));
+    assert_eq!(
+        (world.runner_of(refused), world.runner_of(served).as_deref()),
+        (None, Some("one"))
+    );
 }
 
 #[test]
 fn a_job_without_labels_needs_its_group() {
     let mut world = World::new();
     let lost = world.queue(&labelled(&[]));
-    let grouped = world.queue(&NewJob { runner_group: Some("default".to_owned()), ..labelled(&[]) });
+    let grouped = world.queue(&NewJob {
+        runner_group: Some("default".to_owned()),
+        ..labelled(&[])
+    });
     let acme = world.organization("acme");
     world.online_in(acme, "one", &LABELS);
     world.online_in(acme, "two", &LABELS);
@@ -143,14 +183,18 @@ fn a_runner_that_dies_before_it_begins_gives_its_job_back() {
     let id = world.queue(&job());
     let dead = world.online("dead", &LABELS);
     world.wait(15.0);
-    assert_eq!((world.runner_of(id), world.job(id).status), (None, Status::Queued));
+    assert_eq!(
+        (world.runner_of(id), world.job(id).status),
+        (None, Status::Queued)
+    );
     world.online("next", &LABELS);
     assert_eq!(world.runner_of(id).as_deref(), Some("next"));
     assert_eq!(world.model.start(&dead, world.now), Err(Interrupted::NoJob));
 }
 
 proptest! {
-    /// However jobs and runners come, no runner has two jobs, no job has two runners, and what fits is given.
+    /// However jobs and runners come, no runner has two jobs, no job has two runners, and what fits
+    /// is given.
     #[test]
     fn jobs_and_runners_are_paired(moves in prop::collection::vec((any::<bool>(), prop::sample::subsequence(vec!["a", "b", "c"], 1..=3)), 1..24)) {
         let mut world = World::new();

@@ -32,7 +32,10 @@ fn noted(model: &Model) -> Vec<u16> {
 fn a_delivery_that_is_never_made_is_nowhere() {
     let mut world = with_faults(&json!({ "deliveries": { "never_made": 1.0 } }));
     world.queue(&job());
-    assert_eq!((world.told().len(), world.model.deliveries().count()), (0, 0));
+    assert_eq!(
+        (world.told().len(), world.model.deliveries().count()),
+        (0, 0)
+    );
 }
 
 #[test]
@@ -43,7 +46,11 @@ fn a_lost_delivery_is_listed_as_a_failure_and_can_be_had_again() {
     assert_eq!(noted(&world.model), [0]);
     let id = world.model.deliveries().next().unwrap().id;
     assert!(world.model.redeliver(id, world.now).is_some());
-    assert_eq!(world.told(), Vec::<String>::new(), "it is lost again as long as that goes on");
+    assert_eq!(
+        world.told(),
+        Vec::<String>::new(),
+        "it is lost again as long as that goes on"
+    );
     world.model.faults = Faults::default();
     assert!(world.model.redeliver(id, world.now).is_some());
     assert_eq!(world.told(), ["queued/queued"]);
@@ -54,7 +61,9 @@ fn an_answer_may_count_as_a_502() {
     let mut world = with_faults(&json!({ "deliveries": { "answered_5xx": 1.0 } }));
     world.queue(&job());
     let sent = world.model.take_due(world.now).pop().unwrap();
-    world.model.settle(sent.id, Outcome::answered(world.now, 202));
+    world
+        .model
+        .settle(sent.id, Outcome::answered(world.now, 202));
     assert_eq!(noted(&world.model), [502]);
 }
 
@@ -63,17 +72,25 @@ fn a_repeated_delivery_comes_three_times_under_one_guid() {
     let mut world = with_faults(&json!({ "deliveries": { "repeated": 1.0 } }));
     world.queue(&job());
     let sent = world.model.take_due(world.now);
-    let guids: Vec<_> = sent.iter().map(|one| &one.headers["x-github-delivery"]).collect();
+    let guids: Vec<_> = sent
+        .iter()
+        .map(|one| &one.headers["x-github-delivery"])
+        .collect();
     assert_eq!(guids.len(), 3);
     assert!(guids.iter().all(|guid| *guid == guids[0]));
 }
 
 #[test]
 fn a_late_delivery_says_what_was_true_when_it_was_made() {
-    let mut world = with_faults(&json!({ "deliveries": { "late": 1.0, "late_by": 10.0, "actions": ["queued"] } }));
+    let mut world = with_faults(
+        &json!({ "deliveries": { "late": 1.0, "late_by": 10.0, "actions": ["queued"] } }),
+    );
     let (session, _) = world.busy();
     world.model.complete(&session, None, world.now).unwrap();
-    assert_eq!(world.told(), ["in_progress/in_progress", "completed/completed"]);
+    assert_eq!(
+        world.told(),
+        ["in_progress/in_progress", "completed/completed"]
+    );
     world.wait(10.0);
     assert_eq!(world.told(), ["queued/queued"]);
 }
@@ -88,17 +105,31 @@ fn reordered_deliveries_all_come_but_not_in_order() {
     let mut sorted = sent.clone();
     sorted.sort_by_key(|one| one.id);
     assert_eq!(sent.len(), 30);
-    assert!(sent.iter().map(|one| one.id).ne(sorted.iter().map(|one| one.id)));
+    assert!(
+        sent.iter()
+            .map(|one| one.id)
+            .ne(sorted.iter().map(|one| one.id))
+    );
 }
 
 #[test]
 fn faults_can_be_kept_to_one_job() {
     let mut world = World::new();
-    let deliveries = JobDeliveries { repeat: 2, lost: vec![Action::Completed], ..JobDeliveries::default() };
-    let id = world.queue(&NewJob { deliveries, ..job() });
+    let deliveries = JobDeliveries {
+        repeat: 2,
+        lost: vec![Action::Completed],
+        ..JobDeliveries::default()
+    };
+    let id = world.queue(&NewJob {
+        deliveries,
+        ..job()
+    });
     world.queue(&job());
     world.model.cancel(id, world.now);
-    assert_eq!(world.told(), ["queued/queued", "queued/queued", "queued/queued"]);
+    assert_eq!(
+        world.told(),
+        ["queued/queued", "queued/queued", "queued/queued"]
+    );
     // Both copies of the last word.
     assert_eq!(noted(&world.model), [0, 0]);
 }
@@ -110,15 +141,26 @@ fn a_server_error_changes_nothing() {
         assert!((500..504).contains(&world.call("POST", MINT, &mint_body("one", &LABELS)).status));
     }
     assert_eq!(world.model.runners().count(), 0);
-    assert_eq!(world.call("POST", MINT, &mint_body("one", &LABELS)).status, 201);
+    assert_eq!(
+        world.call("POST", MINT, &mint_body("one", &LABELS)).status,
+        201
+    );
 }
 
 #[test]
 fn a_lost_answer_leaves_a_runner_that_nobody_can_use() {
     let operation = "actions/generate-runner-jitconfig-for-repo";
-    let mut world = with_faults(&json!({ "api": { "answer_lost": 1.0, "budget": 1, "operations": [operation] } }));
-    assert_eq!(world.call("POST", MINT, &mint_body("one", &LABELS)).status, 502);
-    assert_eq!(world.call("POST", MINT, &mint_body("one", &LABELS)).status, 409);
+    let mut world = with_faults(
+        &json!({ "api": { "answer_lost": 1.0, "budget": 1, "operations": [operation] } }),
+    );
+    assert_eq!(
+        world.call("POST", MINT, &mint_body("one", &LABELS)).status,
+        502
+    );
+    assert_eq!(
+        world.call("POST", MINT, &mint_body("one", &LABELS)).status,
+        409
+    );
 }
 
 #[test]
@@ -126,26 +168,57 @@ fn limits_say_when_they_end() {
     let mut world = with_faults(&json!({ "api": { "primary_limit": 1.0, "primary_reset": 90 } }));
     let answer = world.call("POST", MINT, &mint_body("one", &LABELS));
     let reset = (world.now.as_second() + 90).to_string();
-    assert_eq!((answer.status, header(&answer, "x-ratelimit-remaining")), (403, Some("0")));
+    assert_eq!(
+        (answer.status, header(&answer, "x-ratelimit-remaining")),
+        (403, Some("0"))
+    );
     assert_eq!(header(&answer, "x-ratelimit-reset"), Some(reset.as_str()));
-    world.control("POST", "/_model/faults", &json!({ "api": { "primary_limit": 0.0, "secondary_limit": 1.0, "retry_after": 7 } }));
+    world.control(
+        "POST",
+        "/_model/faults",
+        &json!({ "api": { "primary_limit": 0.0, "secondary_limit": 1.0, "retry_after": 7 } }),
+    );
     let answer = world.call("POST", MINT, &mint_body("one", &LABELS));
-    assert_eq!((answer.status, header(&answer, "retry-after")), (403, Some("7")));
+    assert_eq!(
+        (answer.status, header(&answer, "retry-after")),
+        (403, Some("7"))
+    );
 }
 
 #[test]
 fn a_repository_may_be_refused_for_good() {
     for (refusal, words) in [
-        (json!({ "status": 403 }), "Repository level self-hosted runners are disabled on this repository."),
+        (
+            json!({ "status": 403 }),
+            "Repository level self-hosted runners are disabled on this repository.",
+        ),
         (json!({ "status": 404 }), "Not Found"),
-        (json!({ "status": 422 }), "Runner group has reached its max limit of 10000 runners."),
-        (json!({ "status": 403, "message": "Forbidden by policy" }), "Forbidden by policy"),
+        (
+            json!({ "status": 422 }),
+            "Runner group has reached its max limit of 10000 runners.",
+        ),
+        (
+            json!({ "status": 403, "message": "Forbidden by policy" }),
+            "Forbidden by policy",
+        ),
     ] {
         let mut world = with_faults(&json!({ "refused": { "acme/app": refusal } }));
         let answer = world.call("POST", MINT, &mint_body("one", &LABELS));
-        assert_eq!((u64::from(answer.status), message(&answer)), (refusal["status"].as_u64().unwrap(), words));
+        assert_eq!(
+            (u64::from(answer.status), message(&answer)),
+            (refusal["status"].as_u64().unwrap(), words)
+        );
         world.repository("acme/other");
-        assert_eq!(world.call("POST", "/repos/acme/other/actions/runners/generate-jitconfig", &mint_body("one", &LABELS)).status, 201);
+        assert_eq!(
+            world
+                .call(
+                    "POST",
+                    "/repos/acme/other/actions/runners/generate-jitconfig",
+                    &mint_body("one", &LABELS)
+                )
+                .status,
+            201
+        );
     }
 }
 
@@ -156,7 +229,10 @@ fn an_idle_runner_may_be_forgotten() {
     world.wait(4.0);
     assert_eq!(world.model.poll(&session, world.now), Ok(None));
     world.wait(1.0);
-    assert_eq!(world.model.poll(&session, world.now), Err(Interrupted::Removed));
+    assert_eq!(
+        world.model.poll(&session, world.now),
+        Err(Interrupted::Removed)
+    );
 }
 
 #[test]
@@ -164,7 +240,10 @@ fn a_runner_that_is_too_old_listens_and_gets_nothing() {
     let mut world = with_faults(&json!({ "too_old": 1.0 }));
     let id = world.queue(&job());
     let session = world.online("old", &LABELS);
-    assert_eq!((world.model.poll(&session, world.now), world.runner_of(id)), (Ok(None), None));
+    assert_eq!(
+        (world.model.poll(&session, world.now), world.runner_of(id)),
+        (Ok(None), None)
+    );
     world.model.faults.too_old = 0.0;
     world.online("new", &LABELS);
     assert_eq!(world.runner_of(id).as_deref(), Some("new"));
@@ -173,7 +252,10 @@ fn a_runner_that_is_too_old_listens_and_gets_nothing() {
 #[test]
 fn limits_may_be_429() {
     let mut world = with_faults(&json!({ "api": { "secondary_limit": 1.0, "limited_with": 429 } }));
-    assert_eq!(world.call("POST", MINT, &mint_body("one", &LABELS)).status, 429);
+    assert_eq!(
+        world.call("POST", MINT, &mint_body("one", &LABELS)).status,
+        429
+    );
 }
 
 #[test]
@@ -181,9 +263,28 @@ fn a_look_up_may_be_behind() {
     let mut world = with_faults(&json!({ "api": { "stale": 1.0 } }));
     let (_, running) = world.busy();
     let waiting = world.queue(&job());
-    let seen = world.call("GET", &format!("/repos/acme/app/actions/jobs/{running}"), &json!({})).body.unwrap();
-    assert_eq!((seen["status"].as_str(), world.job(running).status), (Some("queued"), Status::InProgress));
-    assert_eq!(world.call("GET", &format!("/repos/acme/app/actions/jobs/{waiting}"), &json!({})).status, 404);
+    let seen = world
+        .call(
+            "GET",
+            &format!("/repos/acme/app/actions/jobs/{running}"),
+            &json!({}),
+        )
+        .body
+        .unwrap();
+    assert_eq!(
+        (seen["status"].as_str(), world.job(running).status),
+        (Some("queued"), Status::InProgress)
+    );
+    assert_eq!(
+        world
+            .call(
+                "GET",
+                &format!("/repos/acme/app/actions/jobs/{waiting}"),
+                &json!({})
+            )
+            .status,
+        404
+    );
 }
 
 #[test]
@@ -196,11 +297,24 @@ fn a_slow_answer_has_been_carried_out() {
 #[test]
 fn the_same_seed_brings_the_same_faults() {
     let story = || {
-        let mut world = with_faults(&json!({ "deliveries": { "lost": 0.3, "repeated": 0.3, "reordered": 0.5 } }));
+        let mut world = with_faults(
+            &json!({ "deliveries": { "lost": 0.3, "repeated": 0.3, "reordered": 0.5 } }),
+        );
         world.queue(&NewJob { count: 20, ..job() });
         world.wait(3.0);
         world.told();
-        world.model.deliveries().map(|one| (one.id, one.guid.clone(), one.redelivery, format!("{:?}", one.fate))).collect::<Vec<_>>()
+        world
+            .model
+            .deliveries()
+            .map(|one| {
+                (
+                    one.id,
+                    one.guid.clone(),
+                    one.redelivery,
+                    format!("{:?}", one.fate),
+                )
+            })
+            .collect::<Vec<_>>()
     };
     assert_eq!(story(), story());
 }
@@ -208,7 +322,11 @@ fn the_same_seed_brings_the_same_faults() {
 #[test]
 fn switches_that_do_not_exist_are_refused() {
     let mut world = World::new();
-    let answer = world.control("POST", "/_model/faults", &json!({ "deliveries": { "lots": 1.0 } }));
+    let answer = world.control(
+        "POST",
+        "/_model/faults",
+        &json!({ "deliveries": { "lots": 1.0 } }),
+    );
     assert_eq!(answer.status, 400);
     assert!(message(&answer).contains("lots"), "{}", message(&answer));
 }

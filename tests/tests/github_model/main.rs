@@ -1,5 +1,8 @@
 //! The GitHub model behaves as GitHub does, and misbehaves as it is told.
-#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its ground has to fail, and says where")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot prepare its ground has to fail, and says where"
+)]
 
 mod access;
 mod app;

@@ -9,7 +9,14 @@ fn ids_go_on_after_a_reset() {
     world.online("one", &LABELS);
     let runner_id = world.runner("one").id;
     world.model.reset(world.now);
-    assert_eq!((world.model.jobs().count(), world.model.runners().count(), world.model.deliveries().count()), (0, 0, 0));
+    assert_eq!(
+        (
+            world.model.jobs().count(),
+            world.model.runners().count(),
+            world.model.deliveries().count()
+        ),
+        (0, 0, 0)
+    );
     let next = world.queue(&job());
     world.online("one", &LABELS);
     assert!(next > job_id && world.runner("one").id > runner_id);

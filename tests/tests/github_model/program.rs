@@ -42,7 +42,10 @@ fn start(folder: &Path) -> (Running, PathBuf) {
 
 /// Sends SIGTERM and waits for the end.
 fn terminate(program: &mut Running) -> ExitStatus {
-    let sent = Command::new("kill").arg(program.0.id().to_string()).status().unwrap();
+    let sent = Command::new("kill")
+        .arg(program.0.id().to_string())
+        .status()
+        .unwrap();
     assert!(sent.success());
     until(|| program.0.try_wait().unwrap())
 }
@@ -52,7 +55,10 @@ fn it_says_where_it_is_and_ends_on_sigterm() {
     let folder = tempfile::tempdir().unwrap();
     let (mut program, ready) = start(folder.path());
     let text = until(|| std::fs::read_to_string(&ready).ok());
-    let url = serde_json::from_str::<serde_json::Value>(&text).unwrap()["url"].as_str().unwrap().to_owned();
+    let url = serde_json::from_str::<serde_json::Value>(&text).unwrap()["url"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let address = url.strip_prefix("http://").unwrap();
     assert!(std::net::TcpStream::connect(address).is_ok());
     assert!(terminate(&mut program).success());
@@ -60,7 +66,10 @@ fn it_says_where_it_is_and_ends_on_sigterm() {
 
 #[test]
 fn a_wrong_option_is_said() {
-    let output = Command::new(std::env::var_os("CARGO_BIN_EXE_github-model").unwrap()).args(["--port", "80"]).output().unwrap();
+    let output = Command::new(std::env::var_os("CARGO_BIN_EXE_github-model").unwrap())
+        .args(["--port", "80"])
+        .output()
+        .unwrap();
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("--port"));
 }

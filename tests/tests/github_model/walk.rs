@@ -22,7 +22,11 @@ enum Move {
 }
 
 fn moves() -> impl Strategy<Value = Move> {
-    let gates = prop::option::of(prop::sample::select(vec![Gate::Environment, Gate::Deployment, Gate::Concurrency]));
+    let gates = prop::option::of(prop::sample::select(vec![
+        Gate::Environment,
+        Gate::Deployment,
+        Gate::Concurrency,
+    ]));
     prop_oneof![
         gates.prop_map(Move::Queue),
         Just(Move::Connect),
@@ -51,23 +55,47 @@ impl Walk {
         world.model.faults.forgets_idle_after = 40.0;
         world.model.settings.assign_after = 2.0;
         let scope = world.repository("acme/app");
-        Self { world, scope, sessions: Vec::new(), jobs: Vec::new() }
+        Self {
+            world,
+            scope,
+            sessions: Vec::new(),
+            jobs: Vec::new(),
+        }
     }
 
     /// Moves that are not allowed are refused: that is their part in this.
     fn make(&mut self, number: usize, chosen: Move) {
         let now = self.world.now;
-        let Self { world: World { model, .. }, sessions, jobs, .. } = self;
+        let Self {
+            world: World { model, .. },
+            sessions,
+            jobs,
+            ..
+        } = self;
         match chosen {
             Move::Queue(gate) => jobs.extend(model.queue(&NewJob { gate, ..job() }, now)),
             Move::Connect => {
-                let session = self.world.online_in(self.scope, &format!("runner-{number}"), &LABELS);
+                let session =
+                    self.world
+                        .online_in(self.scope, &format!("runner-{number}"), &LABELS);
                 self.sessions.push(session);
             }
             Move::Start(one) => drop(sessions.get(one).map(|session| model.start(session, now))),
-            Move::Step(one) => drop(sessions.get(one).map(|session| model.step(session, "Build", now))),
-            Move::Complete(one) => drop(sessions.get(one).map(|session| model.complete(session, None, now))),
-            Move::Close(one) => drop(sessions.get(one).map(|session| model.close_session(session, now))),
+            Move::Step(one) => drop(
+                sessions
+                    .get(one)
+                    .map(|session| model.step(session, "Build", now)),
+            ),
+            Move::Complete(one) => drop(
+                sessions
+                    .get(one)
+                    .map(|session| model.complete(session, None, now)),
+            ),
+            Move::Close(one) => drop(
+                sessions
+                    .get(one)
+                    .map(|session| model.close_session(session, now)),
+            ),
             Move::Cancel(one) => drop(jobs.get(one).map(|job| model.cancel(*job, now))),
             Move::Approve(one) => drop(jobs.get(one).map(|job| model.approve(*job, now))),
             Move::Delete(one) => {
@@ -82,23 +110,55 @@ impl Walk {
 /// What is always true.
 fn check(model: &Model) {
     for job in model.jobs() {
-        let given = job.executor.as_ref().and_then(|executor| model.runner(executor.id));
+        let given = job
+            .executor
+            .as_ref()
+            .and_then(|executor| model.runner(executor.id));
         match job.status {
             Status::Queued | Status::InProgress => {
                 if let Some(runner) = given {
-                    assert_eq!(runner.job, Some(job.id), "{} has job {}", runner.name, job.id);
-                    assert!(runner.removed.is_none(), "{} is gone with job {}", runner.name, job.id);
+                    assert_eq!(
+                        runner.job,
+                        Some(job.id),
+                        "{} has job {}",
+                        runner.name,
+                        job.id
+                    );
+                    assert!(
+                        runner.removed.is_none(),
+                        "{} is gone with job {}",
+                        runner.name,
+                        job.id
+                    );
                 }
             }
-            Status::Waiting | Status::Pending => assert!(job.executor.is_none(), "{} is gated", job.id),
-            Status::Completed => assert!(job.conclusion.is_some() && job.completed_at.is_some(), "{} has no end", job.id),
+            Status::Waiting | Status::Pending => {
+                assert!(job.executor.is_none(), "{} is gated", job.id)
+            }
+            Status::Completed => assert!(
+                job.conclusion.is_some() && job.completed_at.is_some(),
+                "{} has no end",
+                job.id
+            ),
         }
-        assert!(job.started_at.is_some() || job.steps.is_empty(), "{} ran before it began", job.id);
+        assert!(
+            job.started_at.is_some() || job.steps.is_empty(),
+            "{} ran before it began",
+            job.id
+        );
     }
     for runner in model.runners().filter(|runner| runner.removed.is_none()) {
         if let Some(job) = runner.job.and_then(|id| model.job(id)) {
-            assert_eq!(job.executor.as_ref().map(|executor| executor.id), Some(runner.id));
-            assert_ne!(job.status, Status::Completed, "{} keeps a finished job", runner.name);
+            assert_eq!(
+                job.executor.as_ref().map(|executor| executor.id),
+                Some(runner.id)
+            );
+            assert_ne!(
+                job.status,
+                Status::Completed,
+                "{} keeps a finished job",
+                runner.name
+            );
         }
     }
 }

@@ -51,9 +51,23 @@ impl World {
         Scope::Organization(self.model.accounts().account_by_login(login).unwrap().id)
     }
 
-    pub(crate) fn mint(&mut self, scope: Scope, name: &str, labels: &[&str]) -> Result<RunnerId, MintError> {
+    pub(crate) fn mint(
+        &mut self,
+        scope: Scope,
+        name: &str,
+        labels: &[&str],
+    ) -> Result<RunnerId, MintError> {
         let labels = labels.iter().map(|label| (*label).to_owned()).collect();
-        self.model.mint(scope, &Mint { name: name.to_owned(), runner_group_id: 1, labels, work_folder: "_work".to_owned() }, self.now)
+        self.model.mint(
+            scope,
+            &Mint {
+                name: name.to_owned(),
+                runner_group_id: 1,
+                labels,
+                work_folder: "_work".to_owned(),
+            },
+            self.now,
+        )
     }
 
     /// A runner of `acme/app` that is connected.
@@ -90,11 +104,18 @@ impl World {
     }
 
     pub(crate) fn runner(&self, name: &str) -> &Runner {
-        self.model.runners().find(|runner| runner.name == name).unwrap()
+        self.model
+            .runners()
+            .find(|runner| runner.name == name)
+            .unwrap()
     }
 
     pub(crate) fn token(&mut self, narrowing: &Narrowing) -> String {
-        self.model.make_token(ACME_INSTALLATION, narrowing, self.now).unwrap().unwrap().0
+        self.model
+            .make_token(ACME_INSTALLATION, narrowing, self.now)
+            .unwrap()
+            .unwrap()
+            .0
     }
 
     /// A call with a token that may do everything the App may.
@@ -103,16 +124,28 @@ impl World {
         self.call_as(&token, method, path, body)
     }
 
-    pub(crate) fn call_as(&mut self, token: &str, method: &str, path: &str, body: &Value) -> Answer {
+    pub(crate) fn call_as(
+        &mut self,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> Answer {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        let mut request = Request::new(method, path).header("user-agent", "test").header("authorization", &format!("Bearer {token}"));
-        request.query =
-            query.split('&').filter_map(|field| field.split_once('=')).map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let mut request = Request::new(method, path)
+            .header("user-agent", "test")
+            .header("authorization", &format!("Bearer {token}"));
+        request.query = query
+            .split('&')
+            .filter_map(|field| field.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
         self.model.rest(&request.json(body), self.now)
     }
 
     pub(crate) fn control(&mut self, method: &str, path: &str, body: &Value) -> Answer {
-        self.model.control(&Request::new(method, path).json(body), self.now)
+        self.model
+            .control(&Request::new(method, path).json(body), self.now)
     }
 
     /// What the App was told so far, as `action/status`, in the order in which it would be sent.
@@ -121,7 +154,11 @@ impl World {
         due.iter()
             .map(|one| {
                 let payload: Value = serde_json::from_slice(&one.body).unwrap();
-                format!("{}/{}", payload["action"].as_str().unwrap(), payload["workflow_job"]["status"].as_str().unwrap())
+                format!(
+                    "{}/{}",
+                    payload["action"].as_str().unwrap(),
+                    payload["workflow_job"]["status"].as_str().unwrap()
+                )
             })
             .collect()
     }
@@ -129,7 +166,10 @@ impl World {
 
 /// A job of `acme/app`.
 pub(crate) fn job() -> NewJob {
-    NewJob { labels: LABELS.map(str::to_owned).to_vec(), ..NewJob::default() }
+    NewJob {
+        labels: LABELS.map(str::to_owned).to_vec(),
+        ..NewJob::default()
+    }
 }
 
 /// A request for a registration.
@@ -139,10 +179,18 @@ pub(crate) fn mint_body(name: &str, labels: &[&str]) -> Value {
 
 /// An error's words.
 pub(crate) fn message(answer: &Answer) -> &str {
-    answer.body.as_ref().and_then(|body| body["message"].as_str()).unwrap_or_default()
+    answer
+        .body
+        .as_ref()
+        .and_then(|body| body["message"].as_str())
+        .unwrap_or_default()
 }
 
 /// A header of an answer.
 pub(crate) fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
-    answer.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    answer
+        .headers
+        .iter()
+        .find(|(known, _)| known == name)
+        .map(|(_, value)| value.as_str())
 }

@@ -37,11 +37,20 @@ async fn open<S: Store>(ledger: &Ledger<S>) -> Vec<OutboxEntry> {
     ledger.outbox_page("", None).await.unwrap().entries
 }
 
-async fn a_delivery_that_failed_is_one_follow_up_whose_waits_go_on_when_it_is_read_again<S: Store>(ledger: Ledger<S>) {
+async fn a_delivery_that_failed_is_one_follow_up_whose_waits_go_on_when_it_is_read_again<
+    S: Store,
+>(
+    ledger: Ledger<S>,
+) {
     ledger.record_undelivered(&failed(), at(60)).await.unwrap();
     let first = open(&ledger).await.remove(0);
     assert_eq!(
-        (&first.follow_up, first.installation, first.since, first.due(at(60))),
+        (
+            &first.follow_up,
+            first.installation,
+            first.since,
+            first.due(at(60))
+        ),
         (&FollowUp::RedeliverWebhook(failed()), None, at(0), true)
     );
     let asked = first.retry_with_backoff(Duration::from_secs(60), at(60));
@@ -54,12 +63,27 @@ async fn what_was_delivered_has_no_follow_up_and_gets_none<S: Store>(ledger: Led
     ledger.record_undelivered(&failed(), at(60)).await.unwrap();
     let follow_up = open(&ledger).await.remove(0);
     assert!(!ledger.is_delivered(&guid()).await.unwrap());
-    ledger.record_delivered(&guid(), KEEP, at(120)).await.unwrap();
+    ledger
+        .record_delivered(&guid(), KEEP, at(120))
+        .await
+        .unwrap();
     // Anyone who still works on it, or reads of its first attempt, changes nothing.
-    ledger.reschedule_outbox_entry(&follow_up.retry_with_backoff(Duration::from_secs(60), at(121))).await.unwrap();
+    ledger
+        .reschedule_outbox_entry(&follow_up.retry_with_backoff(Duration::from_secs(60), at(121)))
+        .await
+        .unwrap();
     ledger.record_undelivered(&failed(), at(180)).await.unwrap();
-    assert_eq!((open(&ledger).await, ledger.is_delivered(&guid()).await.unwrap()), (Vec::new(), true));
-    ledger.record_delivered(&guid(), KEEP, at(240)).await.unwrap();
+    assert_eq!(
+        (
+            open(&ledger).await,
+            ledger.is_delivered(&guid()).await.unwrap()
+        ),
+        (Vec::new(), true)
+    );
+    ledger
+        .record_delivered(&guid(), KEEP, at(240))
+        .await
+        .unwrap();
 }
 
 async fn a_repository_is_written_over_what_was_read_and_nothing_else<S: Store>(ledger: Ledger<S>) {
@@ -76,40 +100,104 @@ async fn a_repository_is_written_over_what_was_read_and_nothing_else<S: Store>(l
         hidden: 0,
     };
     let first = ledger.put_repository(seen.clone()).await.unwrap().unwrap();
-    assert_eq!((ledger.put_repository(seen).await.unwrap(), ledger.repositories().await.unwrap()), (None, vec![first.clone()]));
-    let second = ledger.put_repository(SeenRepository { hidden: 1, ..first.clone() }).await.unwrap().unwrap();
-    assert_eq!(ledger.repository(second.repository.id).await.unwrap(), Some(second.clone()));
+    assert_eq!(
+        (
+            ledger.put_repository(seen).await.unwrap(),
+            ledger.repositories().await.unwrap()
+        ),
+        (None, vec![first.clone()])
+    );
+    let second = ledger
+        .put_repository(SeenRepository {
+            hidden: 1,
+            ..first.clone()
+        })
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        ledger.repository(second.repository.id).await.unwrap(),
+        Some(second.clone())
+    );
     ledger.forget_repository(&first).await.unwrap();
-    assert_eq!(ledger.repositories().await.unwrap(), std::slice::from_ref(&second));
+    assert_eq!(
+        ledger.repositories().await.unwrap(),
+        std::slice::from_ref(&second)
+    );
     ledger.forget_repository(&second).await.unwrap();
     assert_eq!(ledger.repository(second.repository.id).await.unwrap(), None);
 }
 
-async fn a_repository_is_as_its_newest_job_says_and_is_written_once_a_day<S: Store>(ledger: Ledger<S>) {
+async fn a_repository_is_as_its_newest_job_says_and_is_written_once_a_day<S: Store>(
+    ledger: Ledger<S>,
+) {
     let told = |job, seconds, name: &str| {
         let event = event(JobAction::Completed, job, seconds);
-        JobEvent { repository: Repository { name: name.to_owned(), ..event.repository.clone() }, ..event }
+        JobEvent {
+            repository: Repository {
+                name: name.to_owned(),
+                ..event.repository.clone()
+            },
+            ..event
+        }
     };
     let mut revs = Vec::new();
-    for event in
-        [told(5, 0, "acme/app"), told(6, 60, "acme/app"), told(7, 120, "acme/new"), told(4, 180, "acme/app"), told(8, 90_000, "acme/new")]
-    {
-        ledger.touch_repository(&RepositorySeen::from(&event)).await.unwrap();
+    for event in [
+        told(5, 0, "acme/app"),
+        told(6, 60, "acme/app"),
+        told(7, 120, "acme/new"),
+        told(4, 180, "acme/app"),
+        told(8, 90_000, "acme/new"),
+    ] {
+        ledger
+            .touch_repository(&RepositorySeen::from(&event))
+            .await
+            .unwrap();
         let seen = ledger.repositories().await.unwrap().remove(0);
-        revs.push((seen.rev, seen.repository.name, seen.newest.0, seen.seen_at == event.received_at));
+        revs.push((
+            seen.rev,
+            seen.repository.name,
+            seen.newest.0,
+            seen.seen_at == event.received_at,
+        ));
     }
     let is = |rev, name: &str, newest, seen| (rev, name.to_owned(), newest, seen);
     let (app, new) = ("acme/app", "acme/new");
-    assert_eq!(revs, [is(1, app, 5, true), is(1, app, 5, false), is(2, new, 7, true), is(2, new, 7, false), is(3, new, 8, true)]);
+    assert_eq!(
+        revs,
+        [
+            is(1, app, 5, true),
+            is(1, app, 5, false),
+            is(2, new, 7, true),
+            is(2, new, 7, false),
+            is(3, new, 8, true)
+        ]
+    );
 }
 
-async fn an_item_that_cannot_be_read_is_left_out_of_its_list_and_the_others_are_there<S: Store>(ledger: Ledger<S>) {
-    ledger.touch_repository(&RepositorySeen::from(&event(JobAction::Completed, 5, 0))).await.unwrap();
+async fn an_item_that_cannot_be_read_is_left_out_of_its_list_and_the_others_are_there<S: Store>(
+    ledger: Ledger<S>,
+) {
+    ledger
+        .touch_repository(&RepositorySeen::from(&event(JobAction::Completed, 5, 0)))
+        .await
+        .unwrap();
     ledger.record_undelivered(&failed(), at(0)).await.unwrap();
-    for (pk, sk) in [(key::REPOSITORIES, "1"), (key::OUTBOX, "check_job#1"), (key::OUTBOX, "zzz")] {
-        let key = Key { pk: pk.to_owned(), sk: sk.to_owned() };
+    for (pk, sk) in [
+        (key::REPOSITORIES, "1"),
+        (key::OUTBOX, "check_job#1"),
+        (key::OUTBOX, "zzz"),
+    ] {
+        let key = Key {
+            pk: pk.to_owned(),
+            sk: sk.to_owned(),
+        };
         let strange = BTreeMap::from([("rev", 1)]);
-        ledger.store().commit(vec![Write::put(key, &strange, Expect::Absent).unwrap()]).await.unwrap();
+        ledger
+            .store()
+            .commit(vec![Write::put(key, &strange, Expect::Absent).unwrap()])
+            .await
+            .unwrap();
     }
     assert_eq!(ledger.repositories().await.unwrap().len(), 1);
     assert_eq!(ledger.outbox_page("", None).await.unwrap().entries.len(), 1);

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use mayfly_domain::model::id::{GithubRunnerId, InstallationId, JobId, OwnerId, PoolName, RepositoryId, RunId, RunnerId, TaskArn};
+use mayfly_domain::model::id::{
+    GithubRunnerId, InstallationId, JobId, OwnerId, PoolName, RepositoryId, RunId, RunnerId,
+    TaskArn,
+};
 use mayfly_domain::model::job::{AssignedRunner, JobAction, JobEvent, WaitingJob};
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::runner::{Launch, Runner, StopKind, StopMark, Timeline};
@@ -47,7 +50,11 @@ pub(crate) fn size() -> Size {
 }
 
 pub(crate) fn entry() -> PoolEntry {
-    PoolEntry { name: linux(), size: size(), gone_at: None }
+    PoolEntry {
+        name: linux(),
+        size: size(),
+        gone_at: None,
+    }
 }
 
 /// Seconds after the story begins.
@@ -66,7 +73,12 @@ pub(crate) fn event(action: JobAction, job: i64, seconds: u64) -> JobEvent {
         attempt: 1,
         name: "build".to_owned(),
         labels: LABELS.into_iter().collect(),
-        repository: Repository { id: RepositoryId(710_000_001), name: "acme/app".to_owned(), owner: OwnerId(5_500_001), private: true },
+        repository: Repository {
+            id: RepositoryId(710_000_001),
+            name: "acme/app".to_owned(),
+            owner: OwnerId(5_500_001),
+            private: true,
+        },
         installation: InstallationId(61_000_001),
         runner: None,
         conclusion: (action == JobAction::Completed).then(|| "success".to_owned()),
@@ -80,7 +92,13 @@ pub(crate) fn event(action: JobAction, job: i64, seconds: u64) -> JobEvent {
 /// The same, on a runner.
 pub(crate) fn on(event: JobEvent, runner: &Runner) -> JobEvent {
     let id = runner.github.unwrap_or(GithubRunnerId(0));
-    JobEvent { runner: Some(AssignedRunner { id, name: runner.name().to_string() }), ..event }
+    JobEvent {
+        runner: Some(AssignedRunner {
+            id,
+            name: runner.name().to_string(),
+        }),
+        ..event
+    }
 }
 
 /// What ECS says of a runner's task.
@@ -90,16 +108,22 @@ pub(crate) fn task(runner: &Runner, arn: &str, version: i64, status: TaskStatus)
         address: runner.address(),
         version,
         status,
-        timeline: Timeline { created: Some(at(1)), ..Timeline::default() },
+        timeline: Timeline {
+            created: Some(at(1)),
+            ..Timeline::default()
+        },
         stop_code: None,
-        stopped_reason: (status == TaskStatus::Stopped).then(|| "Essential container in task exited".to_owned()),
+        stopped_reason: (status == TaskStatus::Stopped)
+            .then(|| "Essential container in task exited".to_owned()),
         container_reason: None,
         exit_code: (status == TaskStatus::Stopped).then_some(0),
     }
 }
 
-pub(crate) const ARN: &str = "arn:aws:ecs:us-east-1:123456789012:task/mayfly/00000000000000000000000000000001";
-pub(crate) const OTHER_ARN: &str = "arn:aws:ecs:us-east-1:123456789012:task/mayfly/00000000000000000000000000000002";
+pub(crate) const ARN: &str =
+    "arn:aws:ecs:us-east-1:123456789012:task/mayfly/00000000000000000000000000000001";
+pub(crate) const OTHER_ARN: &str =
+    "arn:aws:ecs:us-east-1:123456789012:task/mayfly/00000000000000000000000000000002";
 
 /// A row to be committed.
 pub(crate) fn row(number: u128) -> Runner {
@@ -123,37 +147,83 @@ pub(crate) fn row(number: u128) -> Runner {
 
 /// Says that a job is queued.
 pub(crate) async fn queue<S: Store>(ledger: &Ledger<S>, job: i64, seconds: u64) -> DeliveryChanges {
-    ledger.apply_delivery(&event(JobAction::Queued, job, seconds), &pools()).await.unwrap()
+    ledger
+        .apply_delivery(&event(JobAction::Queued, job, seconds), &pools())
+        .await
+        .unwrap()
 }
 
 /// Commits a row, as a planner does.
-pub(crate) async fn requested<S: Store>(ledger: &Ledger<S>, number: u128, job: Option<i64>) -> Runner {
+pub(crate) async fn requested<S: Store>(
+    ledger: &Ledger<S>,
+    number: u128,
+    job: Option<i64>,
+) -> Runner {
     let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
-    let runner = Runner { intended: job.map(JobId), ..row(number) };
-    assert!(ledger.commit_plan(&entry(), &snapshot, std::slice::from_ref(&runner), &[]).await.unwrap());
+    let runner = Runner {
+        intended: job.map(JobId),
+        ..row(number)
+    };
+    assert!(
+        ledger
+            .commit_plan(&entry(), &snapshot, std::slice::from_ref(&runner), &[])
+            .await
+            .unwrap()
+    );
     runner
 }
 
 /// The same with a task.
-pub(crate) async fn started<S: Store>(ledger: &Ledger<S>, number: u128, job: Option<i64>) -> Runner {
+pub(crate) async fn started<S: Store>(
+    ledger: &Ledger<S>,
+    number: u128,
+    job: Option<i64>,
+) -> Runner {
     let runner = requested(ledger, number, job).await;
-    assert_eq!(ledger.launched(&runner.address(), &TaskArn(ARN.to_owned()), at(2)).await.unwrap(), None);
+    assert_eq!(
+        ledger
+            .launched(&runner.address(), &TaskArn(ARN.to_owned()), at(2))
+            .await
+            .unwrap(),
+        None
+    );
     ledger.runner(&runner.address()).await.unwrap().unwrap()
 }
 
 /// The same, with a queued job in reserve.
-pub(crate) async fn registering<S: Store>(ledger: &Ledger<S>, number: u128, job: i64) -> Reservation {
+pub(crate) async fn registering<S: Store>(
+    ledger: &Ledger<S>,
+    number: u128,
+    job: i64,
+) -> Reservation {
     queue(ledger, job, 0).await;
     let runner = started(ledger, number, Some(job)).await;
-    let waiting = ledger.waiting_job(&linux(), JobId(job)).await.unwrap().unwrap();
-    ledger.reserve(&runner, &waiting, ReservationWrites::default(), at(3)).await.unwrap().unwrap()
+    let waiting = ledger
+        .waiting_job(&linux(), JobId(job))
+        .await
+        .unwrap()
+        .unwrap();
+    ledger
+        .reserve(&runner, &waiting, ReservationWrites::default(), at(3))
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 /// The same, registered.
 pub(crate) async fn registered<S: Store>(ledger: &Ledger<S>, number: u128, job: i64) -> Runner {
     let reservation = registering(ledger, number, job).await;
-    assert!(ledger.registered(&reservation.runner, GithubRunnerId(9000 + job), at(4)).await.unwrap());
-    ledger.runner(&reservation.runner.address()).await.unwrap().unwrap()
+    assert!(
+        ledger
+            .registered(&reservation.runner, GithubRunnerId(9000 + job), at(4))
+            .await
+            .unwrap()
+    );
+    ledger
+        .runner(&reservation.runner.address())
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 /// Marks a runner, as a planner does.
@@ -162,18 +232,44 @@ pub(crate) async fn marked<S: Store>(ledger: &Ledger<S>, runner: &Runner) -> boo
     commit_mark(ledger, &snapshot, runner).await
 }
 
-pub(crate) async fn commit_mark<S: Store>(ledger: &Ledger<S>, snapshot: &PoolSnapshot, runner: &Runner) -> bool {
-    let stop = StopMark { at: at(5), kind: StopKind::Surplus, reason: Reason::NotNeeded };
-    let marked = Runner { rev: runner.rev + 1, stop: Some(stop), ..runner.clone() };
-    ledger.commit_plan(&entry(), snapshot, &[], &[marked]).await.unwrap()
+pub(crate) async fn commit_mark<S: Store>(
+    ledger: &Ledger<S>,
+    snapshot: &PoolSnapshot,
+    runner: &Runner,
+) -> bool {
+    let stop = StopMark {
+        at: at(5),
+        kind: StopKind::Surplus,
+        reason: Reason::NotNeeded,
+    };
+    let marked = Runner {
+        rev: runner.rev + 1,
+        stop: Some(stop),
+        ..runner.clone()
+    };
+    ledger
+        .commit_plan(&entry(), snapshot, &[], &[marked])
+        .await
+        .unwrap()
 }
 
 /// Jobs that a runner may be given.
-pub(crate) async fn offered<S: Store>(ledger: &Ledger<S>, runner: &Runner, seconds: u64) -> Vec<JobId> {
+pub(crate) async fn offered<S: Store>(
+    ledger: &Ledger<S>,
+    runner: &Runner,
+    seconds: u64,
+) -> Vec<JobId> {
     let mut choice = Candidates::default();
-    let jobs = match ledger.own_job(runner, &mut choice, at(seconds)).await.unwrap() {
+    let jobs = match ledger
+        .own_job(runner, &mut choice, at(seconds))
+        .await
+        .unwrap()
+    {
         Some(own) => vec![own],
-        None => ledger.jobs_for(runner, &mut choice, at(seconds)).await.unwrap(),
+        None => ledger
+            .jobs_for(runner, &mut choice, at(seconds))
+            .await
+            .unwrap(),
     };
     jobs.into_iter().map(|job| job.id).collect()
 }
@@ -187,7 +283,11 @@ pub(crate) async fn item<S: Store>(ledger: &Ledger<S>, key: &Key) -> Option<Item
 }
 
 /// An attribute as text: of a string or a number.
-pub(crate) async fn attribute<S: Store>(ledger: &Ledger<S>, key: &Key, name: &str) -> Option<String> {
+pub(crate) async fn attribute<S: Store>(
+    ledger: &Ledger<S>,
+    key: &Key,
+    name: &str,
+) -> Option<String> {
     let value = item(ledger, key).await?.remove(name)?;
     value.as_s().or(value.as_n()).ok().cloned()
 }

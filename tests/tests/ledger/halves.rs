@@ -1,7 +1,9 @@
-//! A planner that looks while a transaction is half visible plans no more launches than it would before or after it.
+//! A planner that looks while a transaction is half visible plans no more launches than it would
+//! before or after it.
 //!
-//! DynamoDB shows the items of a transaction to queries one by one. Each transaction of the ledger is stopped at every
-//! subset of its items that a query may show, and the pool is looked at and planned.
+//! DynamoDB shows the items of a transaction to queries one by one. Each transaction of the ledger
+//! is stopped at every subset of its items that a query may show, and the pool is looked at and
+//! planned.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -19,21 +21,37 @@ use mayfly_ledger::{Ledger, LedgerError};
 use mayfly_tests::ledger::{Handle, Model};
 
 use crate::fixture::{
-    ARN, at, commit_mark, entry, event, linux, on, pools, queue, registered, registering, requested, row, started, task, waiting,
+    ARN, at, commit_mark, entry, event, linux, on, pools, queue, registered, registering,
+    requested, row, started, task, waiting,
 };
 
-/// When planners look: before any wait of a job is over, so that what a half hides would be launched.
+/// When planners look: before any wait of a job is over, so that what a half hides would be
+/// launched.
 const NOW: u64 = 30;
 
-async fn planned(ledger: &Ledger<Handle>, now: Timestamp) -> Result<(PoolSnapshot, Plan), LedgerError> {
+async fn planned(
+    ledger: &Ledger<Handle>,
+    now: Timestamp,
+) -> Result<(PoolSnapshot, Plan), LedgerError> {
     let snapshot = ledger.pool_snapshot(&linux()).await?;
     let pools = pools();
-    let limits = Limits { launches: 40, ..Limits::default() };
-    let plan = plan(pools.get(&linux()).unwrap(), &snapshot.health, &snapshot.jobs, &snapshot.runners, &limits, now);
+    let limits = Limits {
+        launches: 40,
+        ..Limits::default()
+    };
+    let plan = plan(
+        pools.get(&linux()).unwrap(),
+        &snapshot.health,
+        &snapshot.jobs,
+        &snapshot.runners,
+        &limits,
+        now,
+    );
     Ok((snapshot, plan))
 }
 
-/// Shows the `mask`'s items of the transaction, by the order of its actions; learns how many there are.
+/// Shows the `mask`'s items of the transaction, by the order of its actions; learns how many there
+/// are.
 fn shows(mask: u32, seen: Arc<Mutex<BTreeMap<Key, u32>>>) -> impl Fn(&Key) -> bool + Send {
     move |key| {
         let mut seen = seen.lock().unwrap();
@@ -43,7 +61,8 @@ fn shows(mask: u32, seen: Arc<Mutex<BTreeMap<Key, u32>>>) -> impl Fn(&Key) -> bo
     }
 }
 
-/// Stops the transaction of `act` at every subset of its items, and holds a plan made then against those made before and after.
+/// Stops the transaction of `act` at every subset of its items, and holds a plan made then against
+/// those made before and after.
 async fn at_every_half<Before, Act>(setup: Before, act: Act)
 where
     Before: AsyncFn(&Ledger<Handle>),
@@ -67,8 +86,15 @@ where
         match half {
             Ok((snapshot, half)) if half.launch.len() > most => {
                 // More than the whole is allowed only where it cannot be carried out.
-                let committed = ledger.commit_plan(&entry(), &snapshot, &[row(99)], &[]).await.unwrap();
-                assert!(!committed, "shown {mask:b} of {:?}: {half:?}, but before {before:?}, after {after:?}", items.lock().unwrap());
+                let committed = ledger
+                    .commit_plan(&entry(), &snapshot, &[row(99)], &[])
+                    .await
+                    .unwrap();
+                assert!(
+                    !committed,
+                    "shown {mask:b} of {:?}: {half:?}, but before {before:?}, after {after:?}",
+                    items.lock().unwrap()
+                );
             }
             // Busy: nothing is planned at all.
             Ok(_) | Err(LedgerError::Busy { .. }) => {}
@@ -92,7 +118,12 @@ async fn while_a_plan_is_committed() {
     at_every_half(setup, |ledger| {
         Box::pin(async move {
             let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
-            assert!(ledger.commit_plan(&entry(), &snapshot, &[row(2), row(3)], &[]).await.unwrap());
+            assert!(
+                ledger
+                    .commit_plan(&entry(), &snapshot, &[row(2), row(3)], &[])
+                    .await
+                    .unwrap()
+            );
         })
     })
     .await;
@@ -124,7 +155,13 @@ async fn while_a_runner_reserves_a_job() {
         Box::pin(async move {
             let runner = ledger.runners(&linux()).await.unwrap().remove(0);
             let job = waiting(&ledger, 2).await.unwrap();
-            assert!(ledger.reserve(&runner, &job, ReservationWrites::default(), at(NOW)).await.unwrap().is_some());
+            assert!(
+                ledger
+                    .reserve(&runner, &job, ReservationWrites::default(), at(NOW))
+                    .await
+                    .unwrap()
+                    .is_some()
+            );
         })
     })
     .await;
@@ -138,7 +175,10 @@ async fn while_a_job_begins_on_the_runner_that_waits_for_it() {
     at_every_half(setup, |ledger| {
         Box::pin(async move {
             let runner = ledger.runners(&linux()).await.unwrap().remove(0);
-            ledger.apply_delivery(&on(event(JobAction::InProgress, 1, 9), &runner), &pools()).await.unwrap();
+            ledger
+                .apply_delivery(&on(event(JobAction::InProgress, 1, 9), &runner), &pools())
+                .await
+                .unwrap();
         })
     })
     .await;
@@ -154,7 +194,10 @@ async fn while_a_job_begins_on_a_runner_that_was_meant_for_another() {
     at_every_half(setup, |ledger| {
         Box::pin(async move {
             let runner = ledger.runners(&linux()).await.unwrap().remove(0);
-            ledger.apply_delivery(&on(event(JobAction::InProgress, 2, 9), &runner), &pools()).await.unwrap();
+            ledger
+                .apply_delivery(&on(event(JobAction::InProgress, 2, 9), &runner), &pools())
+                .await
+                .unwrap();
         })
     })
     .await;
@@ -164,13 +207,19 @@ async fn while_a_job_begins_on_a_runner_that_was_meant_for_another() {
 async fn while_a_job_is_over() {
     let setup = async |ledger: &Ledger<Handle>| {
         let runner = registered(ledger, 1, 1).await;
-        ledger.apply_delivery(&on(event(JobAction::InProgress, 1, 9), &runner), &pools()).await.unwrap();
+        ledger
+            .apply_delivery(&on(event(JobAction::InProgress, 1, 9), &runner), &pools())
+            .await
+            .unwrap();
         queue(ledger, 2, 0).await;
     };
     at_every_half(setup, |ledger| {
         Box::pin(async move {
             let runner = ledger.runners(&linux()).await.unwrap().remove(0);
-            ledger.apply_delivery(&on(event(JobAction::Completed, 1, 19), &runner), &pools()).await.unwrap();
+            ledger
+                .apply_delivery(&on(event(JobAction::Completed, 1, 19), &runner), &pools())
+                .await
+                .unwrap();
         })
     })
     .await;
@@ -183,13 +232,17 @@ async fn while_a_waiting_job_is_cancelled() {
     };
     at_every_half(setup, |ledger| {
         Box::pin(async move {
-            ledger.apply_delivery(&event(JobAction::Completed, 1, 9), &pools()).await.unwrap();
+            ledger
+                .apply_delivery(&event(JobAction::Completed, 1, 9), &pools())
+                .await
+                .unwrap();
         })
     })
     .await;
 }
 
-/// Its row goes, the question about its job comes: shown the first without the second, the job would be launched for at once.
+/// Its row goes, the question about its job comes: shown the first without the second, the job
+/// would be launched for at once.
 #[tokio::test]
 async fn while_a_runner_closes_whose_job_must_be_asked_about() {
     let setup = async |ledger: &Ledger<Handle>| {
@@ -198,13 +251,17 @@ async fn while_a_runner_closes_whose_job_must_be_asked_about() {
     at_every_half(setup, |ledger| {
         Box::pin(async move {
             let runner = ledger.runners(&linux()).await.unwrap().remove(0);
-            ledger.task_seen(&task(&runner, ARN, 9, TaskStatus::Stopped), true, at(NOW)).await.unwrap();
+            ledger
+                .task_seen(&task(&runner, ARN, 9, TaskStatus::Stopped), true, at(NOW))
+                .await
+                .unwrap();
         })
     })
     .await;
 }
 
-/// Its row goes, the pool's health comes: shown the first without the second, the next start would not wait.
+/// Its row goes, the pool's health comes: shown the first without the second, the next start would
+/// not wait.
 #[tokio::test]
 async fn while_a_runner_closes_that_failed_to_start() {
     let setup = async |ledger: &Ledger<Handle>| {
@@ -214,7 +271,10 @@ async fn while_a_runner_closes_that_failed_to_start() {
     at_every_half(setup, |ledger| {
         Box::pin(async move {
             let runner = ledger.runners(&linux()).await.unwrap().remove(0);
-            ledger.task_seen(&task(&runner, ARN, 9, TaskStatus::Stopped), true, at(NOW)).await.unwrap();
+            ledger
+                .task_seen(&task(&runner, ARN, 9, TaskStatus::Stopped), true, at(NOW))
+                .await
+                .unwrap();
         })
     })
     .await;
@@ -230,8 +290,15 @@ async fn while_github_refuses_a_job_for_good() {
             let runner = ledger.runners(&linux()).await.unwrap().remove(0);
             let waiting = waiting(&ledger, 1).await.unwrap();
             let job = ledger.job(JobId(1)).await.unwrap().unwrap();
-            let reservation = mayfly_ledger::registrations::Reservation { runner, waiting, job };
-            ledger.refused(&reservation, ("archived", true), at(NOW)).await.unwrap();
+            let reservation = mayfly_ledger::registrations::Reservation {
+                runner,
+                waiting,
+                job,
+            };
+            ledger
+                .refused(&reservation, ("archived", true), at(NOW))
+                .await
+                .unwrap();
         })
     })
     .await;
@@ -242,7 +309,10 @@ async fn a_runner_of_the_last_commit_that_has_closed_is_not_missed() {
     let model = Model::new();
     let ledger = model.ledger("planner");
     let runner = requested(&ledger, 1, None).await;
-    ledger.task_seen(&task(&runner, ARN, 9, TaskStatus::Stopped), true, at(9)).await.unwrap();
+    ledger
+        .task_seen(&task(&runner, ARN, 9, TaskStatus::Stopped), true, at(9))
+        .await
+        .unwrap();
     let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
     assert_eq!(snapshot.meta.launched, [RunnerId::from_ulid(1)]);
     assert!(snapshot.runners.is_empty());
@@ -255,9 +325,14 @@ async fn a_commit_whose_answer_was_lost_is_found_at_the_next_look() {
     let ledger = model.ledger("planner");
     model.add_fault(Fault::once(When::After, What::Fails).on(Operation::TransactWriteItems));
     let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
-    let lost = ledger.commit_plan(&entry(), &snapshot, &[row(1)], &[]).await;
+    let lost = ledger
+        .commit_plan(&entry(), &snapshot, &[row(1)], &[])
+        .await;
     assert!(matches!(lost, Err(LedgerError::Unavailable(_))));
-    assert_eq!(ledger.pool_snapshot(&linux()).await.unwrap().runners.len(), 1);
+    assert_eq!(
+        ledger.pool_snapshot(&linux()).await.unwrap().runners.len(),
+        1
+    );
 }
 
 #[tokio::test]
@@ -268,9 +343,26 @@ async fn a_mark_whose_answer_was_lost_is_known_by_its_own_registration_only() {
     let reservation = registering(&ledger, 1, 1).await;
     // The SDK's repetition meets what its first try has written.
     model.add_fault(Fault::once(When::After, What::Conflicts).on(Operation::PutItem));
-    assert!(ledger.registered(&reservation.runner, GithubRunnerId(1), at(5)).await.unwrap());
+    assert!(
+        ledger
+            .registered(&reservation.runner, GithubRunnerId(1), at(5))
+            .await
+            .unwrap()
+    );
     assert!(!model.clear_faults());
-    assert!(!ledger.registered(&reservation.runner, GithubRunnerId(2), at(6)).await.unwrap());
-    let row = ledger.runner(&reservation.runner.address()).await.unwrap().unwrap();
-    assert_eq!((row.github, row.arn), (Some(GithubRunnerId(1)), Some(TaskArn(ARN.into()))));
+    assert!(
+        !ledger
+            .registered(&reservation.runner, GithubRunnerId(2), at(6))
+            .await
+            .unwrap()
+    );
+    let row = ledger
+        .runner(&reservation.runner.address())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (row.github, row.arn),
+        (Some(GithubRunnerId(1)), Some(TaskArn(ARN.into())))
+    );
 }

@@ -11,24 +11,47 @@ use mayfly_ledger::{Ledger, Store, key};
 
 use crate::fixture::{at, attribute, event, linux, pools, queue, registering, size, waiting};
 
-async fn a_reason_is_written_into_the_row_that_was_looked_at_and_into_no_other<S: Store>(ledger: Ledger<S>) {
+async fn a_reason_is_written_into_the_row_that_was_looked_at_and_into_no_other<S: Store>(
+    ledger: Ledger<S>,
+) {
     queue(&ledger, 1, 0).await;
     let row = waiting(&ledger, 1).await.unwrap();
-    assert!(ledger.record_hold(&linux(), &row, Some(HoldReason::PoolMax(20))).await.unwrap());
-    assert_eq!(attribute(&ledger, &key::waiting(&linux(), JobId(1)), "w").await.as_deref(), Some("m20"));
+    assert!(
+        ledger
+            .record_hold(&linux(), &row, Some(HoldReason::PoolMax(20)))
+            .await
+            .unwrap()
+    );
+    assert_eq!(
+        attribute(&ledger, &key::waiting(&linux(), JobId(1)), "w")
+            .await
+            .as_deref(),
+        Some("m20")
+    );
     // The row has changed since that look.
     assert!(!ledger.record_hold(&linux(), &row, None).await.unwrap());
     let row = waiting(&ledger, 1).await.unwrap();
     assert_eq!(row.hold, Some(HoldReason::PoolMax(20)));
     assert!(ledger.record_hold(&linux(), &row, None).await.unwrap());
-    assert_eq!(attribute(&ledger, &key::waiting(&linux(), JobId(1)), "w").await, None);
+    assert_eq!(
+        attribute(&ledger, &key::waiting(&linux(), JobId(1)), "w").await,
+        None
+    );
 }
 
 async fn a_job_that_is_over_gets_no_row_back<S: Store>(ledger: Ledger<S>) {
     queue(&ledger, 1, 0).await;
     let row = waiting(&ledger, 1).await.unwrap();
-    ledger.apply_delivery(&event(JobAction::Completed, 1, 9), &pools()).await.unwrap();
-    assert!(!ledger.record_hold(&linux(), &row, Some(HoldReason::NoAnswer)).await.unwrap());
+    ledger
+        .apply_delivery(&event(JobAction::Completed, 1, 9), &pools())
+        .await
+        .unwrap();
+    assert!(
+        !ledger
+            .record_hold(&linux(), &row, Some(HoldReason::NoAnswer))
+            .await
+            .unwrap()
+    );
     assert_eq!(waiting(&ledger, 1).await, None);
 }
 
@@ -36,26 +59,69 @@ async fn a_reservation_clears_the_reason<S: Store>(ledger: Ledger<S>) {
     let reservation = registering(&ledger, 1, 1).await;
     assert_eq!(reservation.waiting.hold, None);
     let row = waiting(&ledger, 1).await.unwrap();
-    assert!(ledger.record_hold(&linux(), &row, Some(HoldReason::NoAnswer)).await.unwrap());
+    assert!(
+        ledger
+            .record_hold(&linux(), &row, Some(HoldReason::NoAnswer))
+            .await
+            .unwrap()
+    );
     let row = waiting(&ledger, 1).await.unwrap();
-    let again = ledger.reserve(&reservation.runner, &row, ReservationWrites::default(), at(9)).await.unwrap().unwrap();
+    let again = ledger
+        .reserve(
+            &reservation.runner,
+            &row,
+            ReservationWrites::default(),
+            at(9),
+        )
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(again.waiting.hold, None);
 }
 
 async fn what_cannot_be_launched_counts_as_a_failed_start_of_its_size<S: Store>(ledger: Ledger<S>) {
     let size = size();
-    let launch = FailedDefinition { size: &size, definition: "d", message: "Role is not valid" };
-    let first = ledger.record_failed_definition(&linux(), launch, at(10)).await.unwrap();
+    let launch = FailedDefinition {
+        size: &size,
+        definition: "d",
+        message: "Role is not valid",
+    };
+    let first = ledger
+        .record_failed_definition(&linux(), launch, at(10))
+        .await
+        .unwrap();
     assert!(first.0.breaker_open() && first.1 && first.0.not_before == Some(at(70)));
     // Another planner at the same moment: one wait.
-    let same = ledger.record_failed_definition(&linux(), launch, at(10)).await.unwrap();
-    assert_eq!((same.0.failures, same.0.not_before, same.1), (1, Some(at(70)), false));
-    let second = ledger.record_failed_definition(&linux(), launch, at(71)).await.unwrap();
-    assert_eq!((second.0.failures, second.0.not_before, second.1), (2, Some(at(191)), false));
-    let health = ledger.pool_snapshot(&linux()).await.unwrap().health.of(&size);
+    let same = ledger
+        .record_failed_definition(&linux(), launch, at(10))
+        .await
+        .unwrap();
+    assert_eq!(
+        (same.0.failures, same.0.not_before, same.1),
+        (1, Some(at(70)), false)
+    );
+    let second = ledger
+        .record_failed_definition(&linux(), launch, at(71))
+        .await
+        .unwrap();
+    assert_eq!(
+        (second.0.failures, second.0.not_before, second.1),
+        (2, Some(at(191)), false)
+    );
+    let health = ledger
+        .pool_snapshot(&linux())
+        .await
+        .unwrap()
+        .health
+        .of(&size);
     assert_eq!(
         (health.reason, health.failed_definition.as_deref()),
-        (Some(Reason::NoTaskDefinition { message: "Role is not valid".to_owned() }), Some("d"))
+        (
+            Some(Reason::NoTaskDefinition {
+                message: "Role is not valid".to_owned()
+            }),
+            Some("d")
+        )
     );
 }
 
@@ -73,16 +139,33 @@ async fn a_later_attempt_of_an_interrupted_run_goes_on_demand<S: Store>(ledger: 
     let spot = mayfly_config::pools_file::parse(text, 7).unwrap();
     let of = |job, attempt| {
         let first = event(JobAction::Queued, job, 0);
-        JobEvent { attempt, run: mayfly_domain::model::id::RunId(77), ..first }
+        JobEvent {
+            attempt,
+            run: mayfly_domain::model::id::RunId(77),
+            ..first
+        }
     };
     ledger.apply_delivery(&of(1, 1), &spot).await.unwrap();
     ledger.apply_delivery(&of(2, 2), &spot).await.unwrap();
-    assert!(ledger.ask_to_rerun(mayfly_domain::model::id::RunId(77), JobId(1), at(5)).await.unwrap());
+    assert!(
+        ledger
+            .ask_to_rerun(mayfly_domain::model::id::RunId(77), JobId(1), at(5))
+            .await
+            .unwrap()
+    );
     ledger.apply_delivery(&of(3, 2), &spot).await.unwrap();
-    for (job, capacity) in [(1, Capacity::Spot), (2, Capacity::Spot), (3, Capacity::OnDemand)] {
+    for (job, capacity) in [
+        (1, Capacity::Spot),
+        (2, Capacity::Spot),
+        (3, Capacity::OnDemand),
+    ] {
         let row = waiting(&ledger, job).await.unwrap();
         let record = ledger.job(JobId(job)).await.unwrap().unwrap();
-        assert_eq!((row.size.capacity, record.size.unwrap().capacity), (capacity, capacity), "{job}");
+        assert_eq!(
+            (row.size.capacity, record.size.unwrap().capacity),
+            (capacity, capacity),
+            "{job}"
+        );
     }
 }
 

@@ -1,9 +1,15 @@
-//! The ledger's transitions: the same tests on a model of the table and on DynamoDB's API, on loopback.
+//! The ledger's transitions: the same tests on a model of the table and on DynamoDB's API, on
+//! loopback.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "this is a test"
+)]
 
-/// Each test of a module, once on the model and once on each program that answers DynamoDB's API: `MiniStack`, which the stories run on, and Amazon's
-/// own DynamoDB Local.
+/// Each test of a module, once on the model and once on each program that answers DynamoDB's API:
+/// `MiniStack`, which the stories run on, and Amazon's own DynamoDB Local.
 macro_rules! on_both {
     ($($test:ident)*) => {
         mod model {

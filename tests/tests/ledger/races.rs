@@ -1,4 +1,5 @@
-//! Writes that meet between what another function reads and what it writes: each ends as if one had come after the other.
+//! Writes that meet between what another function reads and what it writes: each ends as if one had
+//! come after the other.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -26,7 +27,10 @@ struct Met {
 }
 
 fn met(model: &Model, before: impl Future<Output = ()> + Send + 'static) -> Ledger<Met> {
-    Ledger::new(Met { table: Handle::new(model.clone(), "slow"), before: Mutex::new(Some(Box::pin(before))) })
+    Ledger::new(Met {
+        table: Handle::new(model.clone(), "slow"),
+        before: Mutex::new(Some(Box::pin(before))),
+    })
 }
 
 #[async_trait]
@@ -39,7 +43,13 @@ impl Store for Met {
         self.table.get_many(keys).await
     }
 
-    async fn query(&self, pk: &str, prefix: &str, after: Option<&str>, limit: Option<i32>) -> Result<Page, StoreError> {
+    async fn query(
+        &self,
+        pk: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: Option<i32>,
+    ) -> Result<Page, StoreError> {
         self.table.query(pk, prefix, after, limit).await
     }
 
@@ -63,13 +73,27 @@ async fn a_runner_whose_task_becomes_known_while_it_is_closed_stays_open() {
     let ledger = model.ledger("test");
     let runner = requested(&ledger, 1, None).await;
     let address = runner.address();
-    let adopted = async move { assert_eq!(ledger.launched(&address, &TaskArn(ARN.to_owned()), at(2)).await.unwrap(), None) };
+    let adopted = async move {
+        assert_eq!(
+            ledger
+                .launched(&address, &TaskArn(ARN.to_owned()), at(2))
+                .await
+                .unwrap(),
+            None
+        )
+    };
     let still = |row: &mayfly_domain::model::runner::Runner| row.arn.is_none();
-    let closed = met(&model, adopted).close_runner(&runner.address(), End::Missing, still, at(3)).await.unwrap();
+    let closed = met(&model, adopted)
+        .close_runner(&runner.address(), End::Missing, still, at(3))
+        .await
+        .unwrap();
     assert_eq!(closed, None);
     let ledger = model.ledger("test");
     let row = ledger.runner(&runner.address()).await.unwrap().unwrap();
-    assert_eq!((row.arn, ledger.runner_record(&runner.id).await.unwrap()), (Some(TaskArn(ARN.to_owned())), None));
+    assert_eq!(
+        (row.arn, ledger.runner_record(&runner.id).await.unwrap()),
+        (Some(TaskArn(ARN.to_owned())), None)
+    );
 }
 
 /// Moved all the same, it would get another runner in its new pool.
@@ -82,17 +106,44 @@ async fn a_job_that_is_reserved_while_it_is_moved_stays_with_its_runner() {
     let holder = runner.id.clone();
     let reserves = async move {
         let row = waiting(&ledger, 1).await.unwrap();
-        assert!(ledger.reserve(&runner, &row, ReservationWrites::default(), at(3)).await.unwrap().is_some());
+        assert!(
+            ledger
+                .reserve(&runner, &row, ReservationWrites::default(), at(3))
+                .await
+                .unwrap()
+                .is_some()
+        );
     };
-    let mut renamed = Pools { version: 8, ..pools() };
-    renamed.pools.iter_mut().find(|pool| pool.name == linux()).unwrap().name = "renamed".parse().unwrap();
-    assert_eq!(met(&model, reserves).rematch(JobId(1), &renamed, at(4)).await.unwrap(), RematchOutcome::Later);
+    let mut renamed = Pools {
+        version: 8,
+        ..pools()
+    };
+    renamed
+        .pools
+        .iter_mut()
+        .find(|pool| pool.name == linux())
+        .unwrap()
+        .name = "renamed".parse().unwrap();
+    assert_eq!(
+        met(&model, reserves)
+            .rematch(JobId(1), &renamed, at(4))
+            .await
+            .unwrap(),
+        RematchOutcome::Later
+    );
     let ledger = model.ledger("test");
     assert_eq!(waiting(&ledger, 1).await.unwrap().runner, Some(holder));
-    assert_eq!(ledger.waiting_jobs(&"renamed".parse().unwrap()).await.unwrap(), []);
+    assert_eq!(
+        ledger
+            .waiting_jobs(&"renamed".parse().unwrap())
+            .await
+            .unwrap(),
+        []
+    );
 }
 
-/// Its row stays in its place; written over what the reservation wrote, the job would get another runner at the new one.
+/// Its row stays in its place; written over what the reservation wrote, the job would get another
+/// runner at the new one.
 #[tokio::test]
 async fn a_job_that_is_reserved_while_its_target_changes_stays_with_its_runner() {
     let model = Model::new();
@@ -102,12 +153,33 @@ async fn a_job_that_is_reserved_while_its_target_changes_stays_with_its_runner()
     let (holder, before) = (runner.id.clone(), waiting(&ledger, 1).await.unwrap());
     let row = before.clone();
     let reserves = async move {
-        assert!(ledger.reserve(&runner, &row, ReservationWrites::default(), at(3)).await.unwrap().is_some());
+        assert!(
+            ledger
+                .reserve(&runner, &row, ReservationWrites::default(), at(3))
+                .await
+                .unwrap()
+                .is_some()
+        );
     };
-    let mut elsewhere = Pools { version: 8, ..pools() };
-    let its = elsewhere.pools.iter_mut().find(|pool| pool.name == linux()).unwrap();
-    its.scope = mayfly_domain::model::target::Scope::Organization { group: "builders".to_owned() };
-    assert_eq!(met(&model, reserves).rematch(JobId(1), &elsewhere, at(4)).await.unwrap(), RematchOutcome::Later);
+    let mut elsewhere = Pools {
+        version: 8,
+        ..pools()
+    };
+    let its = elsewhere
+        .pools
+        .iter_mut()
+        .find(|pool| pool.name == linux())
+        .unwrap();
+    its.scope = mayfly_domain::model::target::Scope::Organization {
+        group: "builders".to_owned(),
+    };
+    assert_eq!(
+        met(&model, reserves)
+            .rematch(JobId(1), &elsewhere, at(4))
+            .await
+            .unwrap(),
+        RematchOutcome::Later
+    );
     let ledger = model.ledger("test");
     let row = waiting(&ledger, 1).await.unwrap();
     assert_eq!((row.runner, row.target), (Some(holder), before.target));

@@ -13,13 +13,17 @@ use mayfly_ledger::store::{Expect, Write};
 use mayfly_ledger::{Ledger, Store};
 
 use crate::fixture::{
-    OTHER_ARN, at, commit_mark, event, linux, marked, offered, on, pools, queue, registered, registering, requested, started, task, waiting,
+    OTHER_ARN, at, commit_mark, event, linux, marked, offered, on, pools, queue, registered,
+    registering, requested, started, task, waiting,
 };
 
 /// A second runner with a task.
 async fn second<S: Store>(ledger: &Ledger<S>) -> Runner {
     let runner = requested(ledger, 2, None).await;
-    ledger.launched(&runner.address(), &TaskArn(OTHER_ARN.into()), at(2)).await.unwrap();
+    ledger
+        .launched(&runner.address(), &TaskArn(OTHER_ARN.into()), at(2))
+        .await
+        .unwrap();
     ledger.runner(&runner.address()).await.unwrap().unwrap()
 }
 
@@ -27,21 +31,58 @@ async fn of_two_runners_that_want_one_job_one_gets_it<S: Store>(ledger: Ledger<S
     queue(&ledger, 1, 0).await;
     let runners = [started(&ledger, 1, None).await, second(&ledger).await];
     let job = waiting(&ledger, 1).await.unwrap();
-    assert!(ledger.reserve(&runners[0], &job, ReservationWrites::default(), at(3)).await.unwrap().is_some());
-    assert!(ledger.reserve(&runners[1], &job, ReservationWrites::default(), at(3)).await.unwrap().is_none());
+    assert!(
+        ledger
+            .reserve(&runners[0], &job, ReservationWrites::default(), at(3))
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert!(
+        ledger
+            .reserve(&runners[1], &job, ReservationWrites::default(), at(3))
+            .await
+            .unwrap()
+            .is_none()
+    );
     // The loser is as it was: nothing of its half was written.
-    assert_eq!(ledger.runner(&runners[1].address()).await.unwrap(), Some(runners[1].clone()));
-    assert_eq!(waiting(&ledger, 1).await.unwrap().runner.as_ref(), Some(&runners[0].id));
+    assert_eq!(
+        ledger.runner(&runners[1].address()).await.unwrap(),
+        Some(runners[1].clone())
+    );
+    assert_eq!(
+        waiting(&ledger, 1).await.unwrap().runner.as_ref(),
+        Some(&runners[0].id)
+    );
 }
 
 async fn of_two_requests_of_one_runner_one_reserves<S: Store>(ledger: Ledger<S>) {
     queue(&ledger, 1, 0).await;
     queue(&ledger, 2, 0).await;
     let runner = started(&ledger, 1, None).await;
-    let jobs = [waiting(&ledger, 1).await.unwrap(), waiting(&ledger, 2).await.unwrap()];
-    let reservation = ledger.reserve(&runner, &jobs[0], ReservationWrites::default(), at(3)).await.unwrap().unwrap();
-    assert!(ledger.reserve(&runner, &jobs[1], ReservationWrites::default(), at(3)).await.unwrap().is_none());
-    assert_eq!((reservation.runner.registration_attempt, reservation.runner.state), (1, RunnerState::Registering));
+    let jobs = [
+        waiting(&ledger, 1).await.unwrap(),
+        waiting(&ledger, 2).await.unwrap(),
+    ];
+    let reservation = ledger
+        .reserve(&runner, &jobs[0], ReservationWrites::default(), at(3))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        ledger
+            .reserve(&runner, &jobs[1], ReservationWrites::default(), at(3))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert_eq!(
+        (
+            reservation.runner.registration_attempt,
+            reservation.runner.state
+        ),
+        (1, RunnerState::Registering)
+    );
     assert_eq!(waiting(&ledger, 2).await.unwrap().runner, None);
 }
 
@@ -49,29 +90,86 @@ async fn a_job_that_waits_no_more_cannot_be_reserved<S: Store>(ledger: Ledger<S>
     queue(&ledger, 1, 0).await;
     let runner = started(&ledger, 1, None).await;
     let job = waiting(&ledger, 1).await.unwrap();
-    ledger.apply_delivery(&event(JobAction::Completed, 1, 2), &pools()).await.unwrap();
-    assert!(ledger.reserve(&runner, &job, ReservationWrites::default(), at(3)).await.unwrap().is_none());
+    ledger
+        .apply_delivery(&event(JobAction::Completed, 1, 2), &pools())
+        .await
+        .unwrap();
+    assert!(
+        ledger
+            .reserve(&runner, &job, ReservationWrites::default(), at(3))
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
-async fn a_job_that_left_the_queue_and_came_back_is_not_the_one_that_was_read<S: Store>(ledger: Ledger<S>) {
+async fn a_job_that_left_the_queue_and_came_back_is_not_the_one_that_was_read<S: Store>(
+    ledger: Ledger<S>,
+) {
     queue(&ledger, 1, 0).await;
     let runner = started(&ledger, 1, None).await;
     let before = waiting(&ledger, 1).await.unwrap();
-    ledger.apply_delivery(&event(JobAction::Waiting, 1, 1), &pools()).await.unwrap();
+    ledger
+        .apply_delivery(&event(JobAction::Waiting, 1, 1), &pools())
+        .await
+        .unwrap();
     queue(&ledger, 1, 2).await;
     assert!(waiting(&ledger, 1).await.is_some());
-    assert!(ledger.reserve(&runner, &before, ReservationWrites::default(), at(3)).await.unwrap().is_none());
+    assert!(
+        ledger
+            .reserve(&runner, &before, ReservationWrites::default(), at(3))
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
 async fn a_registration_counts_for_its_own_mint_only<S: Store>(ledger: Ledger<S>) {
     let first = registering(&ledger, 1, 1).await;
-    let again = ledger.reserve(&first.runner, &first.waiting, ReservationWrites::default(), at(5)).await.unwrap().unwrap();
-    assert_eq!((again.runner.registration_attempt, again.runner.attempt_outcome_unknown), (2, true));
-    assert!(!ledger.registered(&first.runner, GithubRunnerId(1), at(6)).await.unwrap());
-    assert!(ledger.registered(&again.runner, GithubRunnerId(2), at(6)).await.unwrap());
-    let row = ledger.runner(&first.runner.address()).await.unwrap().unwrap();
-    assert_eq!((row.state, row.github), (RunnerState::Registered, Some(GithubRunnerId(2))));
-    assert!(!ledger.registered(&again.runner, GithubRunnerId(3), at(7)).await.unwrap());
+    let again = ledger
+        .reserve(
+            &first.runner,
+            &first.waiting,
+            ReservationWrites::default(),
+            at(5),
+        )
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (
+            again.runner.registration_attempt,
+            again.runner.attempt_outcome_unknown
+        ),
+        (2, true)
+    );
+    assert!(
+        !ledger
+            .registered(&first.runner, GithubRunnerId(1), at(6))
+            .await
+            .unwrap()
+    );
+    assert!(
+        ledger
+            .registered(&again.runner, GithubRunnerId(2), at(6))
+            .await
+            .unwrap()
+    );
+    let row = ledger
+        .runner(&first.runner.address())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (row.state, row.github),
+        (RunnerState::Registered, Some(GithubRunnerId(2)))
+    );
+    assert!(
+        !ledger
+            .registered(&again.runner, GithubRunnerId(3), at(7))
+            .await
+            .unwrap()
+    );
 }
 
 async fn a_marked_runner_reserves_nothing<S: Store>(ledger: Ledger<S>) {
@@ -79,7 +177,13 @@ async fn a_marked_runner_reserves_nothing<S: Store>(ledger: Ledger<S>) {
     let runner = started(&ledger, 1, None).await;
     assert!(marked(&ledger, &runner).await);
     let job = waiting(&ledger, 1).await.unwrap();
-    assert!(ledger.reserve(&runner, &job, ReservationWrites::default(), at(6)).await.unwrap().is_none());
+    assert!(
+        ledger
+            .reserve(&runner, &job, ReservationWrites::default(), at(6))
+            .await
+            .unwrap()
+            .is_none()
+    );
     assert_eq!(ledger.park(&runner, None, at(6)).await.unwrap(), None);
 }
 
@@ -88,69 +192,180 @@ async fn a_runner_that_registers_escapes_the_mark_of_an_older_look<S: Store>(led
     let runner = started(&ledger, 1, None).await;
     let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
     let job = waiting(&ledger, 1).await.unwrap();
-    let reservation = ledger.reserve(&runner, &job, ReservationWrites::default(), at(3)).await.unwrap().unwrap();
+    let reservation = ledger
+        .reserve(&runner, &job, ReservationWrites::default(), at(3))
+        .await
+        .unwrap()
+        .unwrap();
     assert!(!commit_mark(&ledger, &snapshot, &runner).await);
-    assert!(ledger.registered(&reservation.runner, GithubRunnerId(1), at(6)).await.unwrap());
+    assert!(
+        ledger
+            .registered(&reservation.runner, GithubRunnerId(1), at(6))
+            .await
+            .unwrap()
+    );
 }
 
-async fn a_job_refused_for_good_waits_with_githubs_words_and_frees_its_runner<S: Store>(ledger: Ledger<S>) {
+async fn a_job_refused_for_good_waits_with_githubs_words_and_frees_its_runner<S: Store>(
+    ledger: Ledger<S>,
+) {
     let reservation = registering(&ledger, 1, 1).await;
-    let runner = ledger.refused(&reservation, ("archived", true), at(5)).await.unwrap().unwrap();
-    assert_eq!((runner.state, runner.reserved, runner.target), (RunnerState::Parked, None, None));
+    let runner = ledger
+        .refused(&reservation, ("archived", true), at(5))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (runner.state, runner.reserved, runner.target),
+        (RunnerState::Parked, None, None)
+    );
     assert!(waiting(&ledger, 1).await.unwrap().not_before.unwrap() > at(5));
-    assert!(ledger.job(JobId(1)).await.unwrap().unwrap().reason.unwrap().to_string().contains("archived"));
+    assert!(
+        ledger
+            .job(JobId(1))
+            .await
+            .unwrap()
+            .unwrap()
+            .reason
+            .unwrap()
+            .to_string()
+            .contains("archived")
+    );
 }
 
 /// Until its time has come, and then by that job alone.
-async fn jobs_of_a_repository_that_github_refuses_are_tried_by_one_of_them<S: Store>(ledger: Ledger<S>) {
+async fn jobs_of_a_repository_that_github_refuses_are_tried_by_one_of_them<S: Store>(
+    ledger: Ledger<S>,
+) {
     queue(&ledger, 2, 0).await;
     let reservation = registering(&ledger, 1, 1).await;
-    let own = ledger.refused(&reservation, ("gone", true), at(5)).await.unwrap().unwrap();
+    let own = ledger
+        .refused(&reservation, ("gone", true), at(5))
+        .await
+        .unwrap()
+        .unwrap();
     let asking = second(&ledger).await;
-    assert_eq!((offered(&ledger, &asking, 6).await, offered(&ledger, &own, 6).await), (vec![], vec![]));
-    assert_eq!((offered(&ledger, &asking, 66).await, offered(&ledger, &own, 66).await), (vec![JobId(1)], vec![JobId(1)]));
+    assert_eq!(
+        (
+            offered(&ledger, &asking, 6).await,
+            offered(&ledger, &own, 6).await
+        ),
+        (vec![], vec![])
+    );
+    assert_eq!(
+        (
+            offered(&ledger, &asking, 66).await,
+            offered(&ledger, &own, 66).await
+        ),
+        (vec![JobId(1)], vec![JobId(1)])
+    );
     let job = waiting(&ledger, 1).await.unwrap();
-    let again = ledger.reserve(&asking, &job, ReservationWrites::default(), at(67)).await.unwrap().unwrap();
-    assert!(ledger.registered(&again.runner, GithubRunnerId(1), at(68)).await.unwrap());
-    assert!(ledger.refused_no_more(&again).await.unwrap() && !ledger.refused_no_more(&again).await.unwrap());
+    let again = ledger
+        .reserve(&asking, &job, ReservationWrites::default(), at(67))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        ledger
+            .registered(&again.runner, GithubRunnerId(1), at(68))
+            .await
+            .unwrap()
+    );
+    assert!(
+        ledger.refused_no_more(&again).await.unwrap()
+            && !ledger.refused_no_more(&again).await.unwrap()
+    );
     assert_eq!(offered(&ledger, &own, 69).await, [JobId(2)]);
     // What is wrong with one job's labels is its own affair.
     let job = waiting(&ledger, 2).await.unwrap();
-    let third = ledger.reserve(&own, &job, ReservationWrites::default(), at(70)).await.unwrap().unwrap();
-    let own = ledger.refused(&third, ("a label", false), at(71)).await.unwrap().unwrap();
+    let third = ledger
+        .reserve(&own, &job, ReservationWrites::default(), at(70))
+        .await
+        .unwrap()
+        .unwrap();
+    let own = ledger
+        .refused(&third, ("a label", false), at(71))
+        .await
+        .unwrap()
+        .unwrap();
     queue(&ledger, 3, 72).await;
     assert_eq!(offered(&ledger, &own, 73).await, [JobId(3)]);
 }
 
 async fn a_runner_whose_earlier_mint_is_unsure_stays_registering<S: Store>(ledger: Ledger<S>) {
     let first = registering(&ledger, 1, 1).await;
-    let again = ledger.reserve(&first.runner, &first.waiting, ReservationWrites::default(), at(5)).await.unwrap().unwrap();
-    let runner = ledger.refused(&again, ("archived", true), at(6)).await.unwrap().unwrap();
+    let again = ledger
+        .reserve(
+            &first.runner,
+            &first.waiting,
+            ReservationWrites::default(),
+            at(5),
+        )
+        .await
+        .unwrap()
+        .unwrap();
+    let runner = ledger
+        .refused(&again, ("archived", true), at(6))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(runner.state, RunnerState::Registering);
     assert!(runner.target.is_some());
 }
 
-async fn the_first_request_parks_a_runner_and_mends_the_health_of_its_size<S: Store>(ledger: Ledger<S>) {
+async fn the_first_request_parks_a_runner_and_mends_the_health_of_its_size<S: Store>(
+    ledger: Ledger<S>,
+) {
     let failed = started(&ledger, 9, None).await;
-    ledger.task_seen(&task(&failed, crate::fixture::ARN, 3, TaskStatus::Stopped), true, at(1)).await.unwrap();
+    ledger
+        .task_seen(
+            &task(&failed, crate::fixture::ARN, 3, TaskStatus::Stopped),
+            true,
+            at(1),
+        )
+        .await
+        .unwrap();
     let runner = second(&ledger).await;
     let health = ledger.health_after_request(&runner).await.unwrap();
     assert!(health.is_some());
-    let parked = ledger.park(&runner, health.as_ref(), at(3)).await.unwrap().unwrap();
-    assert_eq!((parked.state, parked.first_polled_at, parked.last_seen_at), (RunnerState::Parked, Some(at(3)), Some(at(3))));
-    let known = ledger.pool_snapshot(&linux()).await.unwrap().health.of(&runner.size);
-    assert_eq!((known.failures, known.verified_definition.as_deref()), (0, Some("d")));
+    let parked = ledger
+        .park(&runner, health.as_ref(), at(3))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (parked.state, parked.first_polled_at, parked.last_seen_at),
+        (RunnerState::Parked, Some(at(3)), Some(at(3)))
+    );
+    let known = ledger
+        .pool_snapshot(&linux())
+        .await
+        .unwrap()
+        .health
+        .of(&runner.size);
+    assert_eq!(
+        (known.failures, known.verified_definition.as_deref()),
+        (0, Some("d"))
+    );
     assert_eq!(ledger.health_after_request(&parked).await.unwrap(), None);
     let again = ledger.park(&parked, None, at(8)).await.unwrap().unwrap();
-    assert_eq!((again.first_polled_at, again.last_seen_at), (Some(at(3)), Some(at(8))));
+    assert_eq!(
+        (again.first_polled_at, again.last_seen_at),
+        (Some(at(3)), Some(at(8)))
+    );
 }
 
-async fn a_held_job_is_offered_to_others_only_when_the_reservation_is_void<S: Store>(ledger: Ledger<S>) {
+async fn a_held_job_is_offered_to_others_only_when_the_reservation_is_void<S: Store>(
+    ledger: Ledger<S>,
+) {
     let holder = registered(&ledger, 1, 1).await;
     let asking = second(&ledger).await;
     assert_eq!(offered(&ledger, &asking, 5).await, []);
     // It turns out to do something else.
-    ledger.apply_delivery(&on(event(JobAction::InProgress, 7, 6), &holder), &pools()).await.unwrap();
+    ledger
+        .apply_delivery(&on(event(JobAction::InProgress, 7, 6), &holder), &pools())
+        .await
+        .unwrap();
     assert_eq!(offered(&ledger, &asking, 7).await, [JobId(1)]);
 }
 
@@ -158,7 +373,11 @@ async fn a_job_whose_holder_is_gone_is_offered<S: Store>(ledger: Ledger<S>) {
     let reservation = registering(&ledger, 1, 1).await;
     let asking = second(&ledger).await;
     assert_eq!(offered(&ledger, &asking, 5).await, []);
-    ledger.unregistered(&reservation.runner, "limited", at(5)).await.unwrap().unwrap();
+    ledger
+        .unregistered(&reservation.runner, "limited", at(5))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(offered(&ledger, &asking, 6).await, [JobId(1)]);
 }
 
@@ -168,13 +387,20 @@ async fn the_job_that_a_runner_was_started_for_comes_first_and_alone<S: Store>(l
     }
     let runner = started(&ledger, 1, Some(2)).await;
     assert_eq!(offered(&ledger, &runner, 3).await, [JobId(2)]);
-    ledger.apply_delivery(&event(JobAction::Completed, 2, 4), &pools()).await.unwrap();
+    ledger
+        .apply_delivery(&event(JobAction::Completed, 2, 4), &pools())
+        .await
+        .unwrap();
     assert_eq!(offered(&ledger, &runner, 5).await, [JobId(1), JobId(3)]);
 }
 
 async fn jobs_of_another_size_or_before_their_time_are_not_offered<S: Store>(ledger: Ledger<S>) {
     let reservation = registering(&ledger, 1, 1).await;
-    ledger.refused(&reservation, ("archived", true), at(5)).await.unwrap().unwrap();
+    ledger
+        .refused(&reservation, ("archived", true), at(5))
+        .await
+        .unwrap()
+        .unwrap();
     let asking = second(&ledger).await;
     assert_eq!(offered(&ledger, &asking, 6).await, []);
     assert_eq!(offered(&ledger, &asking, 66).await, [JobId(1)]);
@@ -185,8 +411,17 @@ async fn a_job_behind_a_hundred_that_may_not_be_served_now_is_offered<S: Store>(
     queue(&ledger, 1_000, 0).await;
     let last = waiting(&ledger, 1_000).await.unwrap();
     for job in 1..=110 {
-        let asked_about = WaitingJob { id: JobId(job), needs_check: true, ..last.clone() };
-        let write = Write::put(key::waiting(&linux(), JobId(job)), &asked_about, Expect::Any).unwrap();
+        let asked_about = WaitingJob {
+            id: JobId(job),
+            needs_check: true,
+            ..last.clone()
+        };
+        let write = Write::put(
+            key::waiting(&linux(), JobId(job)),
+            &asked_about,
+            Expect::Any,
+        )
+        .unwrap();
         ledger.store().commit(vec![write]).await.unwrap();
     }
     let asking = second(&ledger).await;
@@ -197,12 +432,19 @@ async fn a_repository_at_its_limit_is_capped_for_others<S: Store>(ledger: Ledger
     let runner = registered(&ledger, 1, 1).await;
     let asking = second(&ledger).await;
     let repository = RepositoryId(710_000_001);
-    assert_eq!(ledger.capped(&asking, 1).await.unwrap().1, BTreeSet::from([repository]));
+    assert_eq!(
+        ledger.capped(&asking, 1).await.unwrap().1,
+        BTreeSet::from([repository])
+    );
     assert_eq!(ledger.capped(&asking, 2).await.unwrap().1, BTreeSet::new());
     assert_eq!(ledger.capped(&runner, 1).await.unwrap().1, BTreeSet::new());
 }
 
-async fn of_two_runners_that_ask_for_a_repositorys_last_place_at_once_one_gets_it_and_no_plan_beside_them<S: Store>(ledger: Ledger<S>) {
+async fn of_two_runners_that_ask_for_a_repositorys_last_place_at_once_one_gets_it_and_no_plan_beside_them<
+    S: Store,
+>(
+    ledger: Ledger<S>,
+) {
     for job in [1, 2, 3] {
         queue(&ledger, job, 0).await;
     }
@@ -216,11 +458,23 @@ async fn of_two_runners_that_ask_for_a_repositorys_last_place_at_once_one_gets_i
     }
     let mut reserved = Vec::new();
     for (which, (runner, jobs, choice)) in offers.iter().enumerate() {
-        let beside = ReservationWrites { health: None, version: choice.version(runner, &jobs[which]) };
-        reserved.push(ledger.reserve(runner, &jobs[which], beside, at(3)).await.unwrap().is_some());
+        let beside = ReservationWrites {
+            health: None,
+            version: choice.version(runner, &jobs[which]),
+        };
+        reserved.push(
+            ledger
+                .reserve(runner, &jobs[which], beside, at(3))
+                .await
+                .unwrap()
+                .is_some(),
+        );
     }
     assert_eq!(reserved, [true, false]);
-    assert!(!commit_mark(&ledger, &snapshot, &asking[1]).await, "a plan that was made before counts one too few");
+    assert!(
+        !commit_mark(&ledger, &snapshot, &asking[1]).await,
+        "a plan that was made before counts one too few"
+    );
     let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
     assert_eq!(snapshot.meta.given, Some(asking[0].id.clone()));
     assert!(commit_mark(&ledger, &snapshot, &asking[1]).await);
@@ -230,15 +484,30 @@ async fn what_github_told_an_installation_is_seen_by_every_look<S: Store>(ledger
     let installation = InstallationId(61_000_001);
     ledger.limited(installation, at(100)).await.unwrap();
     queue(&ledger, 1, 0).await;
-    assert_eq!(ledger.pool_snapshot(&linux()).await.unwrap().limits, BTreeMap::from([(installation, at(100))]));
+    assert_eq!(
+        ledger.pool_snapshot(&linux()).await.unwrap().limits,
+        BTreeMap::from([(installation, at(100))])
+    );
 }
 
-async fn a_job_of_an_organization_with_another_owner_is_no_news_of_our_runner<S: Store>(ledger: Ledger<S>) {
+async fn a_job_of_an_organization_with_another_owner_is_no_news_of_our_runner<S: Store>(
+    ledger: Ledger<S>,
+) {
     let runner = registered(&ledger, 1, 1).await;
     let mut elsewhere = on(event(JobAction::InProgress, 7, 6), &runner);
-    elsewhere.repository = Repository { id: RepositoryId(1), name: "acme/other".into(), ..elsewhere.repository };
-    ledger.apply_delivery(&JobEvent { ..elsewhere }, &pools()).await.unwrap();
-    assert_eq!(ledger.runner(&runner.address()).await.unwrap(), Some(runner));
+    elsewhere.repository = Repository {
+        id: RepositoryId(1),
+        name: "acme/other".into(),
+        ..elsewhere.repository
+    };
+    ledger
+        .apply_delivery(&JobEvent { ..elsewhere }, &pools())
+        .await
+        .unwrap();
+    assert_eq!(
+        ledger.runner(&runner.address()).await.unwrap(),
+        Some(runner)
+    );
 }
 
 on_both! {

@@ -14,101 +14,298 @@ use mayfly_ledger::{Ledger, Store};
 use crate::fixture::{ARN, at, event, on, pools, queue, registered, requested, task, waiting};
 
 fn wish(seconds: u64, force: bool) -> StopRequest {
-    StopRequest { at: at(seconds), by: "user/alice".to_owned(), force }
+    StopRequest {
+        at: at(seconds),
+        by: "user/alice".to_owned(),
+        force,
+    }
 }
 
 async fn a_runner_is_marked_or_left_to_sweeper_as_its_state_says<S: Store>(ledger: Ledger<S>) {
     let unregistered = requested(&ledger, 1, None).await.address();
-    assert!(matches!(ledger.request_stop(&unregistered, &wish(5, false)).await.unwrap(), Some(StopOutcome::Marked(_))));
+    assert!(matches!(
+        ledger
+            .request_stop(&unregistered, &wish(5, false))
+            .await
+            .unwrap(),
+        Some(StopOutcome::Marked(_))
+    ));
     let row = ledger.runner(&unregistered).await.unwrap().unwrap();
     assert_eq!(row.stop.unwrap().kind, StopKind::UserRequest);
-    assert_eq!(ledger.request_stop(&unregistered, &wish(6, true)).await.unwrap(), Some(StopOutcome::Ending));
+    assert_eq!(
+        ledger
+            .request_stop(&unregistered, &wish(6, true))
+            .await
+            .unwrap(),
+        Some(StopOutcome::Ending)
+    );
     let runner = registered(&ledger, 2, 1).await;
-    assert!(matches!(ledger.request_stop(&runner.address(), &wish(7, false)).await.unwrap(), Some(StopOutcome::Requested(_))));
+    assert!(matches!(
+        ledger
+            .request_stop(&runner.address(), &wish(7, false))
+            .await
+            .unwrap(),
+        Some(StopOutcome::Requested(_))
+    ));
     let row = ledger.runner(&runner.address()).await.unwrap().unwrap();
-    assert_eq!((row.stop, row.stop_request, row.state), (None, Some(wish(7, false)), RunnerState::Registered));
+    assert_eq!(
+        (row.stop, row.stop_request, row.state),
+        (None, Some(wish(7, false)), RunnerState::Registered)
+    );
 }
 
-async fn a_runner_at_work_is_untouched_without_force_and_one_that_is_gone_is_none<S: Store>(ledger: Ledger<S>) {
+async fn a_runner_at_work_is_untouched_without_force_and_one_that_is_gone_is_none<S: Store>(
+    ledger: Ledger<S>,
+) {
     let runner = registered(&ledger, 1, 1).await;
-    ledger.apply_delivery(&on(event(JobAction::InProgress, 1, 10), &runner), &pools()).await.unwrap();
+    ledger
+        .apply_delivery(&on(event(JobAction::InProgress, 1, 10), &runner), &pools())
+        .await
+        .unwrap();
     let before = ledger.runner(&runner.address()).await.unwrap().unwrap();
-    assert_eq!(ledger.request_stop(&runner.address(), &wish(20, false)).await.unwrap(), Some(StopOutcome::Busy));
-    assert_eq!(ledger.runner(&runner.address()).await.unwrap().unwrap(), before);
-    assert!(matches!(ledger.request_stop(&runner.address(), &wish(21, true)).await.unwrap(), Some(StopOutcome::Requested(_))));
-    ledger.task_seen(&task(&runner, ARN, 7, TaskStatus::Stopped), true, at(60)).await.unwrap();
-    assert_eq!(ledger.request_stop(&runner.address(), &wish(61, true)).await.unwrap(), None);
+    assert_eq!(
+        ledger
+            .request_stop(&runner.address(), &wish(20, false))
+            .await
+            .unwrap(),
+        Some(StopOutcome::Busy)
+    );
+    assert_eq!(
+        ledger.runner(&runner.address()).await.unwrap().unwrap(),
+        before
+    );
+    assert!(matches!(
+        ledger
+            .request_stop(&runner.address(), &wish(21, true))
+            .await
+            .unwrap(),
+        Some(StopOutcome::Requested(_))
+    ));
+    ledger
+        .task_seen(&task(&runner, ARN, 7, TaskStatus::Stopped), true, at(60))
+        .await
+        .unwrap();
+    assert_eq!(
+        ledger
+            .request_stop(&runner.address(), &wish(61, true))
+            .await
+            .unwrap(),
+        None
+    );
 }
 
 async fn retry<S: Store>(ledger: &Ledger<S>, job: i64, seconds: u64) -> Option<Retry> {
     let pools = pools();
-    ledger.retry(JobId(job), "user/alice", |pool| pools.get(pool).is_some(), at(seconds)).await.unwrap()
+    ledger
+        .retry(
+            JobId(job),
+            "user/alice",
+            |pool| pools.get(pool).is_some(),
+            at(seconds),
+        )
+        .await
+        .unwrap()
 }
 
-async fn a_job_that_gave_up_counts_as_never_tried_and_github_is_still_asked_first<S: Store>(ledger: Ledger<S>) {
+async fn a_job_that_gave_up_counts_as_never_tried_and_github_is_still_asked_first<S: Store>(
+    ledger: Ledger<S>,
+) {
     let runner = registered(&ledger, 1, 1).await;
-    ledger.task_seen(&task(&runner, ARN, 7, TaskStatus::Stopped), true, at(60)).await.unwrap();
+    ledger
+        .task_seen(&task(&runner, ARN, 7, TaskStatus::Stopped), true, at(60))
+        .await
+        .unwrap();
     let before = waiting(&ledger, 1).await.unwrap();
     assert!(before.attempts == 1 && before.not_before.is_some() && before.needs_check);
-    assert!(matches!(retry(&ledger, 1, 70).await, Some(Retry::BackoffReset(_))));
+    assert!(matches!(
+        retry(&ledger, 1, 70).await,
+        Some(Retry::BackoffReset(_))
+    ));
     let after = waiting(&ledger, 1).await.unwrap();
-    assert_eq!((after.attempts, after.not_before, after.needs_check, after.checked_at_github), (0, None, true, None));
+    assert_eq!(
+        (
+            after.attempts,
+            after.not_before,
+            after.needs_check,
+            after.checked_at_github
+        ),
+        (0, None, true, None)
+    );
     assert!(after.needs_check(at(71)), "in the next sweep");
     let record = ledger.job(JobId(1)).await.unwrap().unwrap();
-    assert!(record.story.last().unwrap().event.to_string().contains("is retried by user/alice"));
+    assert!(
+        record
+            .story
+            .last()
+            .unwrap()
+            .event
+            .to_string()
+            .contains("is retried by user/alice")
+    );
 }
 
-async fn a_job_that_nothing_holds_back_is_not_written_and_an_unknown_one_is_none<S: Store>(ledger: Ledger<S>) {
+async fn a_job_that_nothing_holds_back_is_not_written_and_an_unknown_one_is_none<S: Store>(
+    ledger: Ledger<S>,
+) {
     queue(&ledger, 1, 0).await;
-    let before = (waiting(&ledger, 1).await, ledger.job(JobId(1)).await.unwrap());
+    let before = (
+        waiting(&ledger, 1).await,
+        ledger.job(JobId(1)).await.unwrap(),
+    );
     assert_eq!(retry(&ledger, 1, 10).await, Some(Retry::Waits));
-    assert_eq!((waiting(&ledger, 1).await, ledger.job(JobId(1)).await.unwrap()), before);
+    assert_eq!(
+        (
+            waiting(&ledger, 1).await,
+            ledger.job(JobId(1)).await.unwrap()
+        ),
+        before
+    );
     assert_eq!(retry(&ledger, 2, 10).await, None);
-    ledger.apply_delivery(&event(JobAction::Completed, 1, 20), &pools()).await.unwrap();
+    ledger
+        .apply_delivery(&event(JobAction::Completed, 1, 20), &pools())
+        .await
+        .unwrap();
     assert_eq!(retry(&ledger, 1, 30).await, Some(Retry::Over));
 }
 
 async fn what_only_github_knows_leaves_a_follow_up_that_is_due<S: Store>(ledger: Ledger<S>) {
     queue(&ledger, 1, 0).await;
-    ledger.apply_delivery(&event(JobAction::InProgress, 1, 10), &pools()).await.unwrap();
-    assert!(matches!(retry(&ledger, 1, 20).await, Some(Retry::CheckJob(_))));
-    let open = ledger.outbox_entry(&FollowUp::CheckJob(JobId(1))).await.unwrap().unwrap();
+    ledger
+        .apply_delivery(&event(JobAction::InProgress, 1, 10), &pools())
+        .await
+        .unwrap();
+    assert!(matches!(
+        retry(&ledger, 1, 20).await,
+        Some(Retry::CheckJob(_))
+    ));
+    let open = ledger
+        .outbox_entry(&FollowUp::CheckJob(JobId(1)))
+        .await
+        .unwrap()
+        .unwrap();
     assert!(open.due(at(20)));
 }
 
 async fn one_at_a_time_applies_and_nobody_for_ever<S: Store>(ledger: Ledger<S>) {
-    let alice = ledger.acquire_apply_lock("alice", at(0)).await.unwrap().unwrap();
-    let told = ledger.acquire_apply_lock("bob", at(1)).await.unwrap().unwrap_err();
+    let alice = ledger
+        .acquire_apply_lock("alice", at(0))
+        .await
+        .unwrap()
+        .unwrap();
+    let told = ledger
+        .acquire_apply_lock("bob", at(1))
+        .await
+        .unwrap()
+        .unwrap_err();
     assert_eq!((told.by.as_str(), told.at), ("alice", at(0)));
-    assert!(ledger.acquire_apply_lock("alice", at(2)).await.unwrap().is_err(), "nor does she twice: it may be another one of that name");
+    assert!(
+        ledger
+            .acquire_apply_lock("alice", at(2))
+            .await
+            .unwrap()
+            .is_err(),
+        "nor does she twice: it may be another one of that name"
+    );
     ledger.release_apply_lock(&alice, None).await.unwrap();
-    let bob = ledger.acquire_apply_lock("bob", at(3)).await.unwrap().unwrap();
+    let bob = ledger
+        .acquire_apply_lock("bob", at(3))
+        .await
+        .unwrap()
+        .unwrap();
     // Who ends what is over already, or another's, ends nothing.
     ledger.release_apply_lock(&alice, None).await.unwrap();
-    assert!(ledger.acquire_apply_lock("carol", at(4)).await.unwrap().is_err());
-    let carol = ledger.acquire_apply_lock("carol", bob.until).await.unwrap().unwrap();
+    assert!(
+        ledger
+            .acquire_apply_lock("carol", at(4))
+            .await
+            .unwrap()
+            .is_err()
+    );
+    let carol = ledger
+        .acquire_apply_lock("carol", bob.until)
+        .await
+        .unwrap()
+        .unwrap();
     ledger.release_apply_lock(&bob, None).await.unwrap();
-    assert_eq!(ledger.acquire_apply_lock("dave", at(64)).await.unwrap().unwrap_err(), carol);
+    assert_eq!(
+        ledger
+            .acquire_apply_lock("dave", at(64))
+            .await
+            .unwrap()
+            .unwrap_err(),
+        carol
+    );
 }
 
 async fn which_version_was_applied_last_is_known_and_when_it_is_not<S: Store>(ledger: Ledger<S>) {
     let applied = async |at| ledger.applied_version(at).await.unwrap();
-    assert_eq!(applied(at(0)).await, AppliedVersion { version: None, under_way: false });
-    let alice = ledger.acquire_apply_lock("alice", at(0)).await.unwrap().unwrap();
-    assert_eq!(applied(at(1)).await, AppliedVersion { version: None, under_way: true });
+    assert_eq!(
+        applied(at(0)).await,
+        AppliedVersion {
+            version: None,
+            under_way: false
+        }
+    );
+    let alice = ledger
+        .acquire_apply_lock("alice", at(0))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        applied(at(1)).await,
+        AppliedVersion {
+            version: None,
+            under_way: true
+        }
+    );
     ledger.release_apply_lock(&alice, Some(4)).await.unwrap();
-    assert_eq!(applied(at(2)).await, AppliedVersion { version: Some(4), under_way: false });
+    assert_eq!(
+        applied(at(2)).await,
+        AppliedVersion {
+            version: Some(4),
+            under_way: false
+        }
+    );
     // One that was given up, and one that died on the way.
-    let bob = ledger.acquire_apply_lock("bob", at(3)).await.unwrap().unwrap();
+    let bob = ledger
+        .acquire_apply_lock("bob", at(3))
+        .await
+        .unwrap()
+        .unwrap();
     ledger.release_apply_lock(&bob, None).await.unwrap();
-    assert_eq!(applied(at(4)).await, AppliedVersion { version: Some(4), under_way: false });
-    ledger.acquire_apply_lock("carol", at(5)).await.unwrap().unwrap();
-    assert_eq!(applied(at(6)).await, AppliedVersion { version: Some(4), under_way: true });
-    assert_eq!(applied(at(65)).await, AppliedVersion { version: Some(4), under_way: false });
+    assert_eq!(
+        applied(at(4)).await,
+        AppliedVersion {
+            version: Some(4),
+            under_way: false
+        }
+    );
+    ledger
+        .acquire_apply_lock("carol", at(5))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        applied(at(6)).await,
+        AppliedVersion {
+            version: Some(4),
+            under_way: true
+        }
+    );
+    assert_eq!(
+        applied(at(65)).await,
+        AppliedVersion {
+            version: Some(4),
+            under_way: false
+        }
+    );
 }
 
 async fn of_two_who_begin_at_once_one_applies<S: Store>(ledger: Ledger<S>) {
-    let (one, other) = futures::join!(ledger.acquire_apply_lock("alice", at(0)), ledger.acquire_apply_lock("bob", at(0)));
+    let (one, other) = futures::join!(
+        ledger.acquire_apply_lock("alice", at(0)),
+        ledger.acquire_apply_lock("bob", at(0))
+    );
     assert!(one.unwrap().is_ok() != other.unwrap().is_ok());
 }
 

@@ -8,7 +8,9 @@ use mayfly_ledger::{Ledger, Store};
 
 use crate::fixture::{at, entry, linux, requested, row};
 
-async fn one_sweeper_holds_the_lease_until_it_gives_it_back_or_it_runs_out<S: Store>(ledger: Ledger<S>) {
+async fn one_sweeper_holds_the_lease_until_it_gives_it_back_or_it_runs_out<S: Store>(
+    ledger: Ledger<S>,
+) {
     assert!(ledger.take_lease("a", at(0)).await.unwrap());
     assert!(!ledger.take_lease("b", at(1)).await.unwrap());
     assert!(ledger.take_lease("a", at(1)).await.unwrap());
@@ -24,7 +26,10 @@ async fn one_sweeper_holds_the_lease_until_it_gives_it_back_or_it_runs_out<S: St
 }
 
 async fn pools_are_remembered_until_they_are_forgotten<S: Store>(ledger: Ledger<S>) {
-    let gone = PoolEntry { gone_at: Some(at(9)), ..entry() };
+    let gone = PoolEntry {
+        gone_at: Some(at(9)),
+        ..entry()
+    };
     ledger.put_pool_entry(&entry()).await.unwrap();
     ledger.put_pool_entry(&gone).await.unwrap();
     assert_eq!(ledger.pool_entries().await.unwrap(), [gone]);
@@ -34,14 +39,23 @@ async fn pools_are_remembered_until_they_are_forgotten<S: Store>(ledger: Ledger<
     assert!(ledger.forget_pool(&linux(), &snapshot.meta).await.unwrap());
 }
 
-async fn a_pool_that_was_planned_since_the_look_is_not_forgotten_and_one_that_was_is_entered_again<S: Store>(ledger: Ledger<S>) {
+async fn a_pool_that_was_planned_since_the_look_is_not_forgotten_and_one_that_was_is_entered_again<
+    S: Store,
+>(
+    ledger: Ledger<S>,
+) {
     let before = ledger.pool_snapshot(&linux()).await.unwrap();
     requested(&ledger, 1, None).await;
     assert!(!ledger.forget_pool(&linux(), &before.meta).await.unwrap());
     let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
     assert!(ledger.forget_pool(&linux(), &snapshot.meta).await.unwrap());
     // Anyone who planned from the look before it was forgotten looks again.
-    assert!(!ledger.commit_plan(&entry(), &snapshot, &[row(2)], &[]).await.unwrap());
+    assert!(
+        !ledger
+            .commit_plan(&entry(), &snapshot, &[row(2)], &[])
+            .await
+            .unwrap()
+    );
     requested(&ledger, 3, None).await;
     assert_eq!(ledger.pool_entries().await.unwrap(), [entry()]);
 }

@@ -5,8 +5,9 @@ use crate::process::{children, eventually, find, signal};
 use crate::server::{Reply, Server, answer, mayfly};
 use crate::{REGISTRATION, SECRET, TOKEN};
 
-/// The runner's way: main process, worker, hook without anything but the context's variables; a step follows if
-/// the hook returns, whatever it returns. A shell lets what it starts with `&` ignore SIGINT, which bash then cannot trap; the runner does not.
+/// The runner's way: main process, worker, hook without anything but the context's variables; a
+/// step follows if the hook returns, whatever it returns. A shell lets what it starts with `&`
+/// ignore SIGINT, which bash then cannot trap; the runner does not.
 const RUNNER: &str = r#"
 worker() {
   local name context=(RUNNER_NAME=mayfly-linux-x)
@@ -20,7 +21,8 @@ wait $!
 "#;
 
 const ADMITTED: &str = r#"{"admitted": true}"#;
-const REFUSED: &str = r#"{"admitted": false, "reason": "repository acme/other may not use pool linux"}"#;
+const REFUSED: &str =
+    r#"{"admitted": false, "reason": "repository acme/other may not use pool linux"}"#;
 
 fn image(registrar: &Server, identity: &str) -> Image {
     Image::new(&registrar.url(), identity)
@@ -30,7 +32,10 @@ fn image(registrar: &Server, identity: &str) -> Image {
         .set("GITHUB_RUN_ATTEMPT", "2")
         .set("GITHUB_REPOSITORY", "acme/app")
         .set("GITHUB_REPOSITORY_ID", "42")
-        .set("GITHUB_WORKFLOW_REF", "acme/app/.github/workflows/ci.yml@refs/heads/main")
+        .set(
+            "GITHUB_WORKFLOW_REF",
+            "acme/app/.github/workflows/ci.yml@refs/heads/main",
+        )
         .set("GITHUB_REF", "refs/heads/main")
         .set("GITHUB_EVENT_NAME", "push")
 }
@@ -75,7 +80,9 @@ fn hostile_values_stay_values() {
     let registrar = hook(vec![mayfly(200, ADMITTED)]);
     let identity = credentials();
     let reference = "refs/heads/a\"b\\c\nd\te\u{1}\u{7f}ü&'$(id)`\r\nurl = \"http://192.0.2.1\"";
-    let container = image(&registrar, &identity.url()).set("GITHUB_REF", reference).finish();
+    let container = image(&registrar, &identity.url())
+        .set("GITHUB_REF", reference)
+        .finish();
     assert_eq!(container.file("step").as_deref(), Some("0\n"));
     let body = &registrar.requests()[1].body;
     let expected = "\"ref\": \"refs/heads/a\\\"b\\\\c\\nd\\te\\u0001\u{7f}ü&'$(id)`\\r\\nurl = \\\"http://192.0.2.1\\\"\"";
@@ -88,25 +95,43 @@ fn a_refused_job_takes_no_step_and_the_main_process_dies() {
         let registrar = hook(vec![reply]);
         let container = assert_refused(image(&registrar, &credentials().url()).finish());
         let log = container.log();
-        assert!(log.contains("::error title=Mayfly::Mayfly refuses this job"), "{log}");
-        assert!(log.contains("repository acme/other may not use pool linux"), "{log}");
+        assert!(
+            log.contains("::error title=Mayfly::Mayfly refuses this job"),
+            "{log}"
+        );
+        assert!(
+            log.contains("repository acme/other may not use pool linux"),
+            "{log}"
+        );
     }
 }
 
-/// Killed at once, the runner would take the reason along, and no one would read why the job failed.
+/// Killed at once, the runner would take the reason along, and no one would read why the job
+/// failed.
 #[test]
 fn a_refusal_leaves_the_runner_time_to_send_its_reason() {
     let registrar = hook(vec![mayfly(403, REFUSED)]);
     let identity = credentials();
     let container = assert_refused(image(&registrar, &identity.url()).sleepless().finish());
-    assert!((2.0..=2.5).contains(&container.slept()[0]), "{:?}", container.slept());
+    assert!(
+        (2.0..=2.5).contains(&container.slept()[0]),
+        "{:?}",
+        container.slept()
+    );
 }
 
 #[test]
 fn a_reason_cannot_speak_to_the_runner() {
-    let registrar = hook(vec![mayfly(403, r#"{"admitted":false,"reason":"a\n::add-mask::b\u001b%0A::c::"}"#)]);
+    let registrar = hook(vec![mayfly(
+        403,
+        r#"{"admitted":false,"reason":"a\n::add-mask::b\u001b%0A::c::"}"#,
+    )]);
     let container = assert_refused(image(&registrar, &credentials().url()).finish());
-    assert!(container.log().contains(": a ::add-mask::b %250A::c::\n"), "{}", container.log());
+    assert!(
+        container.log().contains(": a ::add-mask::b %250A::c::\n"),
+        "{}",
+        container.log()
+    );
 }
 
 #[test]
@@ -115,11 +140,19 @@ fn a_refusal_does_not_return_not_even_when_the_job_is_cancelled() {
     let identity = credentials();
     let container = assert_refused(image(&registrar, &identity.url()).finish());
     let group = container.pid();
-    let hook = eventually("the hook", || find(group, |line| line.contains("-e") && line.contains("job-started.sh")));
+    let hook = eventually("the hook", || {
+        find(group, |line| {
+            line.contains("-e") && line.contains("job-started.sh")
+        })
+    });
     let mut sleeper = 0;
     for name in ["INT", "TERM", "HUP"] {
         signal(name, &hook.to_string());
-        let next = || children(group, hook).into_iter().find(|pid| *pid != sleeper);
+        let next = || {
+            children(group, hook)
+                .into_iter()
+                .find(|pid| *pid != sleeper)
+        };
         sleeper = eventually("the hook's next round", next);
     }
     assert_eq!(container.file("step"), None);
@@ -133,7 +166,10 @@ fn a_job_cancelled_while_the_hook_asks_takes_no_step() {
         let container = image(&registrar, &identity.url()).start();
         registrar.wait_for(2);
         let group = container.pid();
-        let hook = find(group, |line| line.contains("-e") && line.contains("job-started.sh")).unwrap();
+        let hook = find(group, |line| {
+            line.contains("-e") && line.contains("job-started.sh")
+        })
+        .unwrap();
         signal(name, &hook.to_string());
         assert_refused(container);
     }
@@ -152,9 +188,18 @@ fn passing_trouble_is_asked_again() {
     let registrar = hook(replies);
     let identity = credentials();
     let container = image(&registrar, &identity.url()).finish();
-    assert_eq!(container.file("step").as_deref(), Some("0\n"), "{}", container.log());
+    assert_eq!(
+        container.file("step").as_deref(),
+        Some("0\n"),
+        "{}",
+        container.log()
+    );
     assert_eq!(registrar.requests().len(), 7);
-    assert!(!container.log().contains("::warning"), "{}", container.log());
+    assert!(
+        !container.log().contains("::warning"),
+        "{}",
+        container.log()
+    );
 }
 
 /// One request does not use up the time for all.
@@ -162,42 +207,83 @@ fn passing_trouble_is_asked_again() {
 fn a_registrar_that_hangs_once_is_asked_again() {
     let registrar = hook(vec![Reply::Hang, mayfly(200, ADMITTED)]);
     let identity = credentials();
-    let container = image(&registrar, &identity.url()).set("MAYFLY_REQUEST_SECONDS", "1").finish();
-    assert_eq!((container.file("step").as_deref(), registrar.requests().len()), (Some("0\n"), 3), "{}", container.log());
+    let container = image(&registrar, &identity.url())
+        .set("MAYFLY_REQUEST_SECONDS", "1")
+        .finish();
+    assert_eq!(
+        (
+            container.file("step").as_deref(),
+            registrar.requests().len()
+        ),
+        (Some("0\n"), 3),
+        "{}",
+        container.log()
+    );
 }
 
 #[test]
 fn a_broken_registrar_lets_the_job_run_where_the_pool_says_so() {
-    for reply in [answer(500, "", ""), Reply::Hang, mayfly(200, "{}"), mayfly(204, "")] {
+    for reply in [
+        answer(500, "", ""),
+        Reply::Hang,
+        mayfly(200, "{}"),
+        mayfly(204, ""),
+    ] {
         let registrar = hook(vec![reply]);
         let identity = credentials();
         let container = hasty(&registrar, &identity.url()).finish();
-        assert_eq!(container.file("step").as_deref(), Some("0\n"), "{}", container.log());
-        assert!(container.log().contains("::warning title=Mayfly::"), "{}", container.log());
+        assert_eq!(
+            container.file("step").as_deref(),
+            Some("0\n"),
+            "{}",
+            container.log()
+        );
+        assert!(
+            container.log().contains("::warning title=Mayfly::"),
+            "{}",
+            container.log()
+        );
     }
 }
 
 #[test]
 fn a_broken_registrar_ends_the_container_where_the_pool_fails_closed() {
-    for reply in [answer(500, "", ""), Reply::Hang, mayfly(200, "{}"), answer(403, "", REFUSED)] {
+    for reply in [
+        answer(500, "", ""),
+        Reply::Hang,
+        mayfly(200, "{}"),
+        answer(403, "", REFUSED),
+    ] {
         let registrar = hook(vec![reply]);
         let identity = credentials();
-        let container = hasty(&registrar, &identity.url()).set("MAYFLY_FAIL_CLOSED", "1").finish();
+        let container = hasty(&registrar, &identity.url())
+            .set("MAYFLY_FAIL_CLOSED", "1")
+            .finish();
         let container = assert_refused(container);
-        assert!(container.log().contains("could not be asked"), "{}", container.log());
+        assert!(
+            container.log().contains("could not be asked"),
+            "{}",
+            container.log()
+        );
     }
 }
 
-/// How long the hook is told to ask when no one says how long: a refusal costs a job, so it comes later than permission.
+/// How long the hook is told to ask when no one says how long: a refusal costs a job, so it comes
+/// later than permission.
 #[test]
 fn a_pool_that_fails_closed_asks_for_five_minutes_and_another_for_one() {
     for (closed, seconds) in [("0", 60), ("1", 300)] {
         let registrar = hook(vec![mayfly(200, ADMITTED)]);
         let identity = credentials();
         let look = "cp \"${ACTIONS_RUNNER_HOOK_JOB_STARTED%/*}/state\" \"$HOME/state\"";
-        let image = image(&registrar, &identity.url()).unset("MAYFLY_ADMISSION_SECONDS").set("MAYFLY_FAIL_CLOSED", closed);
+        let image = image(&registrar, &identity.url())
+            .unset("MAYFLY_ADMISSION_SECONDS")
+            .set("MAYFLY_FAIL_CLOSED", closed);
         let state = image.run_sh(look).finish().file("state").unwrap();
-        assert!(state.contains(&format!("\nadmission_seconds={seconds}\n")), "{state}");
+        assert!(
+            state.contains(&format!("\nadmission_seconds={seconds}\n")),
+            "{state}"
+        );
     }
 }
 
@@ -206,13 +292,21 @@ fn credentials_that_are_gone_are_trouble_like_any_other() {
     let registrar = hook(vec![mayfly(200, ADMITTED)]);
     let good = answer(200, "", &crate::container::credentials_json());
     let identity = Server::start(vec![good, answer(404, "", "")]);
-    assert_refused(hasty(&registrar, &identity.url()).set("MAYFLY_FAIL_CLOSED", "1").finish());
+    assert_refused(
+        hasty(&registrar, &identity.url())
+            .set("MAYFLY_FAIL_CLOSED", "1")
+            .finish(),
+    );
     assert_eq!(registrar.requests().len(), 1);
 }
 
 #[test]
 fn a_runner_that_tells_no_run_is_trouble_too() {
-    for (name, value) in [("GITHUB_RUN_ID", ""), ("GITHUB_REPOSITORY_ID", "4x"), ("GITHUB_RUN_ATTEMPT", "a[$(id)]")] {
+    for (name, value) in [
+        ("GITHUB_RUN_ID", ""),
+        ("GITHUB_REPOSITORY_ID", "4x"),
+        ("GITHUB_RUN_ATTEMPT", "a[$(id)]"),
+    ] {
         let registrar = hook(vec![mayfly(200, ADMITTED)]);
         let identity = credentials();
         let broken = image(&registrar, &identity.url()).set(name, value);
@@ -227,8 +321,13 @@ fn a_hook_without_its_state_admits_nothing() {
     let identity = credentials();
     let twice = format!("rm \"${{ACTIONS_RUNNER_HOOK_JOB_STARTED%/*}}/state\"\n{RUNNER}");
     let container = image(&registrar, &identity.url()).run_sh(&twice).start();
-    eventually("the hook's word", || container.log().contains("has no state").then_some(()));
-    assert_eq!((container.file("step"), registrar.requests().len()), (None, 1));
+    eventually("the hook's word", || {
+        container.log().contains("has no state").then_some(())
+    });
+    assert_eq!(
+        (container.file("step"), registrar.requests().len()),
+        (None, 1)
+    );
 }
 
 #[test]

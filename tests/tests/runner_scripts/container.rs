@@ -1,4 +1,5 @@
-//! One container: the command of the task definition in its own directory, environment and process group.
+//! One container: the command of the task definition in its own directory, environment and process
+//! group.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -40,7 +41,14 @@ impl Image {
         let name = format!("mayfly-scripts-{}-{number}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         fs::create_dir_all(directory.join("tmp")).unwrap();
-        let image = Self { environment: BTreeMap::new(), run: TELL.to_owned(), hook: true, script: "entrypoint.sh", user: None, directory };
+        let image = Self {
+            environment: BTreeMap::new(),
+            run: TELL.to_owned(),
+            hook: true,
+            script: "entrypoint.sh",
+            user: None,
+            directory,
+        };
         let home = image.directory.to_str().unwrap().to_owned();
         image
             .set("PATH", "/usr/local/bin:/usr/bin:/bin")
@@ -92,7 +100,11 @@ impl Image {
     /// Puts a program into a directory that is first in PATH.
     pub(crate) fn program(self, name: &str, text: &str) -> Self {
         write_program(&self.directory.join("bin").join(name), text);
-        let path = format!("{}/bin:{}", self.directory.display(), self.environment["PATH"]);
+        let path = format!(
+            "{}/bin:{}",
+            self.directory.display(),
+            self.environment["PATH"]
+        );
         self.set("PATH", &path)
     }
 
@@ -100,7 +112,8 @@ impl Image {
     pub(crate) fn sleepless(self) -> Self {
         let note = self.directory.join("slept");
         let sleep = format!("echo \"$1\" >>'{}'; exec /bin/sleep 0.02", note.display());
-        self.set("MAYFLY_RETRY_MILLISECONDS", "1000").program("sleep", &sleep)
+        self.set("MAYFLY_RETRY_MILLISECONDS", "1000")
+            .program("sleep", &sleep)
     }
 
     /// A file in the runner's folder.
@@ -117,7 +130,9 @@ impl Image {
 
     /// Gives the runner's folder, and what is in it by now, to the image's user.
     pub(crate) fn owned(self) -> Self {
-        let entries = fs::read_dir(&self.directory).unwrap().map(|entry| entry.unwrap().path());
+        let entries = fs::read_dir(&self.directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
         for path in entries.chain([self.directory.clone()]) {
             chown(path, self.user, self.user).unwrap();
         }
@@ -134,7 +149,11 @@ impl Image {
         }
         let out = fs::File::create(self.directory.join("stdout")).unwrap();
         let err = fs::File::create(self.directory.join("stderr")).unwrap();
-        let mut command = Command::new(if self.user.is_some() { "setpriv" } else { "/bin/bash" });
+        let mut command = Command::new(if self.user.is_some() {
+            "setpriv"
+        } else {
+            "/bin/bash"
+        });
         if let Some(user) = self.user {
             let ids = ["--reuid", "--regid"].map(|name| format!("{name}={user}"));
             command.args(ids).args(["--clear-groups", "/bin/bash"]);
@@ -146,7 +165,10 @@ impl Image {
         command.env_clear().envs(&self.environment).process_group(0);
         command.stdin(Stdio::null()).stdout(out).stderr(err);
         let child = command.spawn().unwrap();
-        Container { child, directory: self.directory }
+        Container {
+            child,
+            directory: self.directory,
+        }
     }
 
     /// Starts it and waits for its end.
@@ -175,17 +197,25 @@ impl Container {
     }
 
     pub(crate) fn log(&self) -> String {
-        ["stderr", "stdout"].map(|name| self.file(name).unwrap_or_default()).concat()
+        ["stderr", "stdout"]
+            .map(|name| self.file(name).unwrap_or_default())
+            .concat()
     }
 
     /// A file in the container's home, if it exists.
     /// For how many seconds the scripts wanted to wait, one after the other.
     pub(crate) fn slept(&self) -> Vec<f64> {
-        self.file("slept").unwrap_or_default().lines().map(|line| line.parse().unwrap()).collect()
+        self.file("slept")
+            .unwrap_or_default()
+            .lines()
+            .map(|line| line.parse().unwrap())
+            .collect()
     }
 
     pub(crate) fn file(&self, name: &str) -> Option<String> {
-        fs::read(self.directory.join(name)).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        fs::read(self.directory.join(name))
+            .ok()
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -197,7 +227,9 @@ impl Container {
         let text = self.file("env").unwrap_or_default();
         assert!(!text.is_empty(), "run.sh did not run: {}", self.log());
         let pairs = text.split('\0').filter_map(|pair| pair.split_once('='));
-        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        pairs
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
     }
 
     pub(crate) fn has_run(&self) -> bool {
@@ -231,7 +263,11 @@ pub(crate) fn credentials_json() -> String {
 
 /// A credentials endpoint that works.
 pub(crate) fn credentials() -> Server {
-    Server::start(vec![answer(200, "Content-Type: application/json\r\n", &credentials_json())])
+    Server::start(vec![answer(
+        200,
+        "Content-Type: application/json\r\n",
+        &credentials_json(),
+    )])
 }
 
 /// A container that asks this registrar, its credentials in order, run to its end.

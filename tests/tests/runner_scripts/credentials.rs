@@ -15,20 +15,31 @@ fn with(replies: Vec<Reply>) -> (Server, Server, Container) {
 
 #[test]
 fn keys_may_come_in_any_order_with_blanks_escapes_and_other_values() {
-    let escaped = TOKEN.replace('/', "\\/").replace('+', "\\u002b").replace('=', "\\u003D");
+    let escaped = TOKEN
+        .replace('/', "\\/")
+        .replace('+', "\\u002b")
+        .replace('=', "\\u003D");
     let text = format!(
         " {{\r\n\t\"Expiration\" : \"2030-01-01T00:00:00Z\" , \"Token\":\"{escaped}\",\"Retries\": -1.5e3, \"Last\" :null,\n\
          \"\" : \"\\n\", \"SecretAccessKey\": \"a\\\"b\\\\c\", \"AccessKeyId\" :\"ASIAEXAMPLE\" , \"Ok\": true}} \n"
     );
     let (_, registrar, container) = with(vec![answer(200, "", &text)]);
     assert!(container.has_run(), "{}", container.log());
-    assert_eq!(registrar.requests()[0].header("x-amz-security-token"), TOKEN);
+    assert_eq!(
+        registrar.requests()[0].header("x-amz-security-token"),
+        TOKEN
+    );
 }
 
 #[test]
 fn a_credentials_endpoint_that_recovers_is_enough() {
     let good = answer(200, "", &credentials_json());
-    let replies = vec![answer(500, "", ""), Reply::Bytes(Vec::new()), Reply::Hang, good];
+    let replies = vec![
+        answer(500, "", ""),
+        Reply::Bytes(Vec::new()),
+        Reply::Hang,
+        good,
+    ];
     let (identity, _, container) = with(replies);
     assert!(container.has_run(), "{}", container.log());
     assert_eq!(identity.requests().len(), 4);
@@ -56,7 +67,10 @@ fn answers_without_credentials_end_with_their_own_exit_code() {
     for text in cases {
         let (identity, registrar, mut container) = with(vec![answer(200, "", &text)]);
         assert_eq!(container.status(), 23, "{text}: {}", container.log());
-        assert_eq!((identity.requests().len(), registrar.requests().len()), (5, 0));
+        assert_eq!(
+            (identity.requests().len(), registrar.requests().len()),
+            (5, 0)
+        );
         assert_eq!(container.left_over(), Vec::<std::path::PathBuf>::new());
     }
 }
@@ -78,14 +92,23 @@ fn an_endpoint_where_nobody_listens_is_given_up() {
     assert_eq!(container.status(), 23);
 }
 
-/// In the hours for which a runner may be parked, its endpoint may fail more often than it may at the start.
+/// In the hours for which a runner may be parked, its endpoint may fail more often than it may at
+/// the start.
 #[test]
 fn failures_of_the_endpoint_count_only_in_a_row() {
-    let (fails, works) = (vec![answer(500, "", ""); 4], vec![answer(200, "", &credentials_json())]);
+    let (fails, works) = (
+        vec![answer(500, "", ""); 4],
+        vec![answer(200, "", &credentials_json())],
+    );
     let identity = Server::start([fails.clone(), works.clone(), fails, works].concat());
     let registrar = Server::start(vec![answer(202, "x-mayfly: 1\r\n", ""), mayfly(204, "")]);
     let mut container = Image::new(&registrar.url(), &identity.url()).finish();
-    assert_eq!((container.status(), registrar.requests().len()), (0, 2), "{}", container.log());
+    assert_eq!(
+        (container.status(), registrar.requests().len()),
+        (0, 2),
+        "{}",
+        container.log()
+    );
 }
 
 #[test]
@@ -102,10 +125,19 @@ fn the_authorization_token_goes_to_the_credentials_endpoint_only() {
     let identity = credentials();
     let registrar = Server::start(vec![mayfly(204, "")]);
     let image = Image::new(&registrar.url(), &identity.url());
-    let mut container = image.set("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Basic \"a\\b\"").finish();
+    let mut container = image
+        .set("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Basic \"a\\b\"")
+        .finish();
     assert_eq!(container.status(), 0);
-    assert_eq!(identity.requests()[0].header("authorization"), "Basic \"a\\b\"");
-    assert!(registrar.requests()[0].header("authorization").starts_with("AWS4-HMAC-SHA256 "));
+    assert_eq!(
+        identity.requests()[0].header("authorization"),
+        "Basic \"a\\b\""
+    );
+    assert!(
+        registrar.requests()[0]
+            .header("authorization")
+            .starts_with("AWS4-HMAC-SHA256 ")
+    );
 }
 
 /// 169.254.170.2 cannot be had in a test: a curl in front of the real one moves it to loopback.
@@ -118,11 +150,17 @@ fn the_relative_uri_comes_first_and_means_the_address_of_ecs() {
         identity.url().replace('/', "\\/")
     );
     let mut container = Image::new(&registrar.url(), &nobody())
-        .set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/4d0c1f9e?a=[b]")
+        .set(
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+            "/v2/credentials/4d0c1f9e?a=[b]",
+        )
         .program("curl", &shim)
         .finish();
     assert_eq!(container.status(), 0, "{}", container.log());
-    assert_eq!(identity.requests()[0].line, "GET /v2/credentials/4d0c1f9e?a=[b] HTTP/1.1");
+    assert_eq!(
+        identity.requests()[0].line,
+        "GET /v2/credentials/4d0c1f9e?a=[b] HTTP/1.1"
+    );
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The scripts as a task definition has them, without comments: every other test of this program runs them so.
+//! The scripts as a task definition has them, without comments: every other test of this program
+//! runs them so.
 
 use std::fs;
 use std::io::Write;
@@ -9,14 +10,27 @@ use mayfly_tests::repository::repository;
 
 /// What bash understands of a script, as bash itself prints it; empty lines say nothing.
 fn understood(script: &str) -> Vec<String> {
-    let bash = Command::new("/bin/bash").args(["--pretty-print", "/dev/stdin"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let bash = Command::new("/bin/bash")
+        .args(["--pretty-print", "/dev/stdin"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
     let mut bash = bash.unwrap();
-    bash.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    bash.stdin
+        .take()
+        .unwrap()
+        .write_all(script.as_bytes())
+        .unwrap();
     let output = bash.wait_with_output().unwrap();
     assert!(output.status.success(), "bash does not understand it");
-    // In some locales bash prints bytes that are no UTF-8 for characters that a script names by number.
+    // In some locales bash prints bytes that are no UTF-8 for characters that a script names by
+    // number.
     let printed = String::from_utf8_lossy(&output.stdout);
-    printed.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
+    printed
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
@@ -25,7 +39,11 @@ fn without_its_comments_a_script_means_the_same() {
         let script = fs::read_to_string(repository().unwrap().join("runner").join(name)).unwrap();
         let without = without_comments(&script);
         assert!(without.len() + 500 < script.len(), "{name} has comments");
-        assert_eq!(understood(&without), understood(&script), "{name}: is there a line that begins with # in a text of several lines?");
+        assert_eq!(
+            understood(&without),
+            understood(&script),
+            "{name}: is there a line that begins with # in a text of several lines?"
+        );
     }
 }
 

@@ -15,7 +15,10 @@ fn refused_with(code: i32, change: impl Fn(Image) -> Image) -> Container {
     let mut container = change(Image::new(&registrar.url(), &identity.url())).finish();
     assert_eq!(container.status(), code, "{}", container.log());
     assert_eq!(container.log().lines().count(), 1, "{}", container.log());
-    assert_eq!((identity.requests().len(), registrar.requests().len()), (0, 0));
+    assert_eq!(
+        (identity.requests().len(), registrar.requests().len()),
+        (0, 0)
+    );
     assert_eq!(container.left_over(), Vec::<std::path::PathBuf>::new());
     container
 }
@@ -46,7 +49,11 @@ fn a_variable_that_makes_no_sense_is_named() {
     ];
     for (name, value) in cases {
         let container = refused(|image| image.set(name, value));
-        assert!(container.log().contains(name), "{name}={value}: {}", container.log());
+        assert!(
+            container.log().contains(name),
+            "{name}={value}: {}",
+            container.log()
+        );
     }
 }
 
@@ -59,7 +66,11 @@ fn an_image_without_run_sh_costs_no_registration() {
 fn an_image_that_runs_as_root_costs_no_registration() {
     if root() {
         let container = refused_with(25, |image| image.unset("RUNNER_ALLOW_RUNASROOT"));
-        assert!(container.log().contains("root") && container.log().contains("USER"), "{}", container.log());
+        assert!(
+            container.log().contains("root") && container.log().contains("USER"),
+            "{}",
+            container.log()
+        );
         refused_with(25, |image| image.set("RUNNER_ALLOW_RUNASROOT", ""));
     }
 }
@@ -71,7 +82,11 @@ fn an_image_whose_user_may_not_write_the_runners_folder_costs_no_registration() 
     }
     let plain = |image: Image| image.user(65534).unset("RUNNER_ALLOW_RUNASROOT");
     let container = refused_with(25, plain);
-    assert!(container.log().contains("cannot be written") && container.log().contains("65534"), "{}", container.log());
+    assert!(
+        container.log().contains("cannot be written") && container.log().contains("65534"),
+        "{}",
+        container.log()
+    );
     for left in ["_diag", "_work", ".credentials"] {
         let container = refused_with(25, |image| {
             let image = plain(image).owned();
@@ -85,25 +100,43 @@ fn an_image_whose_user_may_not_write_the_runners_folder_costs_no_registration() 
 #[test]
 fn an_image_whose_user_owns_the_runners_folder_gets_its_registration() {
     if root() {
-        let (identity, registrar) = (credentials(), Server::start(vec![mayfly(200, REGISTRATION)]));
-        let image = Image::new(&registrar.url(), &identity.url()).user(65534).unset("RUNNER_ALLOW_RUNASROOT").owned();
+        let (identity, registrar) = (
+            credentials(),
+            Server::start(vec![mayfly(200, REGISTRATION)]),
+        );
+        let image = Image::new(&registrar.url(), &identity.url())
+            .user(65534)
+            .unset("RUNNER_ALLOW_RUNASROOT")
+            .owned();
         assert!(image.finish().has_run());
     }
 }
 
 #[test]
 fn a_task_definition_without_the_hook_costs_no_registration() {
-    assert!(refused(Image::without_hook).log().contains("job-started.sh"));
+    assert!(
+        refused(Image::without_hook)
+            .log()
+            .contains("job-started.sh")
+    );
 }
 
 #[test]
 fn an_image_without_curl_says_what_to_do() {
     let container = refused(|image| image.set("PATH", "/nowhere"));
-    assert!(container.log().contains("curl is not in this image"), "{}", container.log());
+    assert!(
+        container.log().contains("curl is not in this image"),
+        "{}",
+        container.log()
+    );
 }
 
 #[test]
 fn a_curl_that_cannot_sign_says_which_one_can() {
     let old = "echo 'curl 7.74.0 (x86_64-pc-linux-gnu) libcurl/7.74.0'";
-    assert!(refused(|image| image.program("curl", old)).log().contains("7.75"));
+    assert!(
+        refused(|image| image.program("curl", old))
+            .log()
+            .contains("7.75")
+    );
 }

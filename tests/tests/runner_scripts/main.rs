@@ -1,7 +1,11 @@
-//! `runner/entrypoint.sh`, `runner/job-started.sh` and `runner/probe.sh`, run by a real bash with a real curl against small servers
-//! on loopback that answer well, badly, or not at all. The signature is compared with botocore's in
-//! `runner/tests/signature.py`; here only the standard library is used.
-#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its ground has to fail, and says where")]
+//! `runner/entrypoint.sh`, `runner/job-started.sh` and `runner/probe.sh`, run by a real bash with a
+//! real curl against small servers on loopback that answer well, badly, or not at all. The
+//! signature is compared with botocore's in `runner/tests/signature.py`; here only the standard
+//! library is used.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot prepare its ground has to fail, and says where"
+)]
 
 mod admission;
 mod container;
@@ -22,4 +26,5 @@ pub(crate) const SECRET: &str = r#"sEcReT/"\'$(id)`+#%{}[]"#;
 /// The session token: looks like a real one, and holds the character that some endpoints escape.
 pub(crate) const TOKEN: &str = "IQoJb3JpZ2luX2VjEJr//////////wEaCXVzLWVhc3QtMSJHMEUCIQ/t0k3n+==";
 /// A registration as GitHub makes them: base64.
-pub(crate) const REGISTRATION: &str = "eyJydW5uZXIiOiJhIHJlZ2lzdHJhdGlvbiB0aGF0IGlzIGEgc2VjcmV0In0=";
+pub(crate) const REGISTRATION: &str =
+    "eyJydW5uZXIiOiJhIHJlZ2lzdHJhdGlvbiB0aGF0IGlzIGEgc2VjcmV0In0=";

@@ -40,15 +40,26 @@ fn no_command_line_holds_a_secret_while_a_request_runs() {
     let group = container.pid();
     let curl = eventually("curl", || find(group, |line| line.starts_with("curl ")));
     assert_eq!(command_line(curl).unwrap(), "curl -q --config - ");
-    let lines: Vec<String> = members(group).into_iter().filter_map(command_line).collect();
+    let lines: Vec<String> = members(group)
+        .into_iter()
+        .filter_map(command_line)
+        .collect();
     assert_clean(&lines.concat());
     assert_clean(&files(&container));
 }
 
 #[test]
 fn no_log_and_no_file_holds_a_secret() {
-    let troubles = vec![answer(500, "", TOKEN), Reply::Bytes(Vec::new()), mayfly(200, REGISTRATION)];
-    let endings = vec![answer(403, "", TOKEN), answer(404, "", TOKEN), mayfly(200, &format!("{REGISTRATION} "))];
+    let troubles = vec![
+        answer(500, "", TOKEN),
+        Reply::Bytes(Vec::new()),
+        mayfly(200, REGISTRATION),
+    ];
+    let endings = vec![
+        answer(403, "", TOKEN),
+        answer(404, "", TOKEN),
+        mayfly(200, &format!("{REGISTRATION} ")),
+    ];
     for replies in std::iter::once(troubles).chain(endings.into_iter().map(|reply| vec![reply])) {
         let (_, container) = ask(replies);
         assert_clean(&container.log());
@@ -81,13 +92,19 @@ fn the_job_does_not_get_what_it_does_not_need() {
         .set("LC_ALL", "C.UTF-8");
     let container = image.finish();
     let environment = container.environment();
-    let strangers: Vec<&String> = environment.keys().filter(|name| name.starts_with("MAYFLY_") || name.starts_with("AWS_")).collect();
+    let strangers: Vec<&String> = environment
+        .keys()
+        .filter(|name| name.starts_with("MAYFLY_") || name.starts_with("AWS_"))
+        .collect();
     assert_eq!(strangers, Vec::<&String>::new());
     for name in ["request", "setting", "child", "REPLY"] {
         assert_eq!(environment[name], "the image's own");
     }
     assert_eq!(environment["LC_ALL"], "C.UTF-8");
-    let ours = ["ACTIONS_RUNNER_HOOK_JOB_STARTED", "ACTIONS_RUNNER_INPUT_JITCONFIG"];
+    let ours = [
+        "ACTIONS_RUNNER_HOOK_JOB_STARTED",
+        "ACTIONS_RUNNER_INPUT_JITCONFIG",
+    ];
     assert!(ours.iter().all(|name| environment.contains_key(*name)));
     assert!(container.file("umask").unwrap().trim() != "0077");
 }
@@ -96,8 +113,13 @@ fn the_job_does_not_get_what_it_does_not_need() {
 fn a_pool_with_its_own_role_keeps_the_credentials_variables() {
     let registrar = Server::start(vec![mayfly(200, REGISTRATION)]);
     let identity = credentials();
-    let container = Image::new(&registrar.url(), &identity.url()).set("MAYFLY_OWN_ROLE", "1").finish();
-    assert_eq!(container.environment()["AWS_CONTAINER_CREDENTIALS_FULL_URI"], identity.url());
+    let container = Image::new(&registrar.url(), &identity.url())
+        .set("MAYFLY_OWN_ROLE", "1")
+        .finish();
+    assert_eq!(
+        container.environment()["AWS_CONTAINER_CREDENTIALS_FULL_URI"],
+        identity.url()
+    );
 }
 
 #[test]
@@ -105,8 +127,17 @@ fn hook_and_state_are_readable_by_their_user_only() {
     let (_, container) = ask(vec![mayfly(200, REGISTRATION)]);
     let hook = container.environment()["ACTIONS_RUNNER_HOOK_JOB_STARTED"].clone();
     let folder = std::path::Path::new(&hook).parent().unwrap();
-    for (path, mode) in [(folder.to_path_buf(), 0o700), (folder.join("state"), 0o600), (hook.into(), 0o600)] {
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode, "{}", path.display());
+    for (path, mode) in [
+        (folder.to_path_buf(), 0o700),
+        (folder.join("state"), 0o600),
+        (hook.into(), 0o600),
+    ] {
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            mode,
+            "{}",
+            path.display()
+        );
     }
 }
 
@@ -116,14 +147,29 @@ fn neither_proxies_nor_curlrc_get_between() {
     let registrar = Server::start(vec![mayfly(200, REGISTRATION)]);
     let identity = credentials();
     let mut image = Image::new(&registrar.url(), &identity.url());
-    for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+    for name in [
+        "http_proxy",
+        "HTTP_PROXY",
+        "https_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+    ] {
         image = image.set(name, &trap.url());
     }
     let home = image.path().to_str().unwrap().to_owned();
-    let dump = format!("proxy = \"{}\"\ntrace = \"{home}/trace\"\nlocation\nheader = \"X: y\"\n", trap.url());
+    let dump = format!(
+        "proxy = \"{}\"\ntrace = \"{home}/trace\"\nlocation\nheader = \"X: y\"\n",
+        trap.url()
+    );
     fs::write(image.path().join(".curlrc"), dump).unwrap();
-    let container = image.set("CURL_HOME", &home).set("XDG_CONFIG_HOME", &home).finish();
-    assert_eq!(container.environment()["ACTIONS_RUNNER_INPUT_JITCONFIG"], REGISTRATION);
+    let container = image
+        .set("CURL_HOME", &home)
+        .set("XDG_CONFIG_HOME", &home)
+        .finish();
+    assert_eq!(
+        container.environment()["ACTIONS_RUNNER_INPUT_JITCONFIG"],
+        REGISTRATION
+    );
     assert_eq!(trap.requests().len(), 0);
     assert_eq!(registrar.requests()[0].header("x"), "");
     assert_eq!(container.file("trace"), None);

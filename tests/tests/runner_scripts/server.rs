@@ -73,7 +73,11 @@ impl Server {
             if requests.len() >= count {
                 return requests;
             }
-            assert!(Instant::now() < deadline, "only {} of {count} requests came", requests.len());
+            assert!(
+                Instant::now() < deadline,
+                "only {} of {count} requests came",
+                requests.len()
+            );
             thread::sleep(Duration::from_millis(2));
         }
     }
@@ -130,9 +134,16 @@ fn read(stream: &mut TcpStream) -> Option<Request> {
     let head = String::from_utf8_lossy(&bytes[..head_end]).into_owned();
     let mut lines = head.lines();
     let line = lines.next()?.to_owned();
-    let headers: Vec<(String, String)> =
-        lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name.to_lowercase(), value.trim().to_owned())).collect();
-    let mut request = Request { at: Instant::now(), line, headers, body: String::new() };
+    let headers: Vec<(String, String)> = lines
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
+        .collect();
+    let mut request = Request {
+        at: Instant::now(),
+        line,
+        headers,
+        body: String::new(),
+    };
     let mut body = vec![0; request.header("content-length").parse().unwrap_or(0)];
     stream.read_exact(&mut body).ok()?;
     request.body = String::from_utf8(body).unwrap();

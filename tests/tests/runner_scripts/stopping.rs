@@ -12,11 +12,17 @@ fn stop(mut container: Container) {
     signal("TERM", &container.pid().to_string());
     assert_eq!(container.status(), 0, "{}", container.log());
     assert!(before.elapsed() < Duration::from_secs(10));
-    assert!(container.log().contains("told to stop"), "{}", container.log());
+    assert!(
+        container.log().contains("told to stop"),
+        "{}",
+        container.log()
+    );
     assert_eq!(container.left_over(), Vec::<std::path::PathBuf>::new());
     assert!(!container.has_run());
     let group = container.pid();
-    eventually("the end of curl and sleep", || members(group).is_empty().then_some(()));
+    eventually("the end of curl and sleep", || {
+        members(group).is_empty().then_some(())
+    });
 }
 
 fn image(registrar: &Server, identity: &Server) -> Image {
@@ -28,7 +34,9 @@ fn sigterm_while_parked_ends_at_once() {
     let registrar = Server::start(vec![answer(202, "x-mayfly: 1\r\nRetry-After: 120\r\n", "")]);
     let container = image(&registrar, &credentials()).start();
     let group = container.pid();
-    eventually("the wait between two requests", || find(group, |line| line.starts_with("sleep ")));
+    eventually("the wait between two requests", || {
+        find(group, |line| line.starts_with("sleep "))
+    });
     stop(container);
 }
 

@@ -25,7 +25,8 @@ pub(crate) const SECRET: &str = "/mayfly/mayfly/webhook-secret";
 pub(crate) const GITHUB: &str = "/mayfly/mayfly/github";
 
 /// What is as good as a private key here: no one signs with it.
-pub(crate) const PEM: &str = "-----BEGIN RSA PRIVATE KEY-----\nhush\n-----END RSA PRIVATE KEY-----\n";
+pub(crate) const PEM: &str =
+    "-----BEGIN RSA PRIVATE KEY-----\nhush\n-----END RSA PRIVATE KEY-----\n";
 
 /// The system's parameters, as a vault.
 pub(crate) struct Lockbox {
@@ -39,7 +40,15 @@ pub(crate) struct Lockbox {
 impl SecretsStore for Lockbox {
     async fn read(&self, name: &str) -> Result<Option<Kept>, Failure> {
         self.system.world.travel().await;
-        Ok(self.system.world.parameters.get(name).map(|(text, version)| Kept { text: Secret::new(text), version }))
+        Ok(self
+            .system
+            .world
+            .parameters
+            .get(name)
+            .map(|(text, version)| Kept {
+                text: Secret::new(text),
+                version,
+            }))
     }
 
     async fn write(&self, name: &str, text: &Secret, existing: Existing) -> Result<u64, Failure> {
@@ -114,8 +123,17 @@ impl Scene {
         let system = Start::seeded(seed).without_sweeps().begin().unwrap();
         let app = serde_json::json!({ "app_id": 1_234_567, "private_key": PEM, "url": "https://github.test" });
         system.world.parameters.put(APP, &app.to_string());
-        let secrets_store = Lockbox { system: system.clone(), refuses: Mutex::default(), writes: AtomicUsize::new(0) };
-        Self { secrets_store, github_setup: Gate(system.clone()), ears: Ears::default(), system }
+        let secrets_store = Lockbox {
+            system: system.clone(),
+            refuses: Mutex::default(),
+            writes: AtomicUsize::new(0),
+        };
+        Self {
+            secrets_store,
+            github_setup: Gate(system.clone()),
+            ears: Ears::default(),
+            system,
+        }
     }
 
     /// A deployment without an App.
@@ -161,15 +179,35 @@ impl Scene {
     pub(crate) fn make_at_github(&self, manifest: &serde_json::Value) -> String {
         self.system.world.with_github(|github, now| {
             let half = KeyPair::without_private_half().unwrap();
-            github.provide_key(KeyPair { private_pem: PEM.to_owned(), ..half });
-            let form = |path: &str, body: String| Request { body: body.into_bytes(), ..Request::new("POST", path) };
-            let mut posted = form("/organizations/acme/settings/apps/new", format!("manifest={}", encoded(&manifest.to_string())));
+            github.provide_key(KeyPair {
+                private_pem: PEM.to_owned(),
+                ..half
+            });
+            let form = |path: &str, body: String| Request {
+                body: body.into_bytes(),
+                ..Request::new("POST", path)
+            };
+            let mut posted = form(
+                "/organizations/acme/settings/apps/new",
+                format!("manifest={}", encoded(&manifest.to_string())),
+            );
             posted.query.insert("state".to_owned(), "5tate".to_owned());
             let page = github.web(&posted, now).html.unwrap();
             let draft = between(&page, "name=\"draft\" value=\"", "\"");
-            let made = github.web(&form("/settings/apps/confirm", format!("draft={draft}&name=mayfly-acme")), now);
+            let made = github.web(
+                &form(
+                    "/settings/apps/confirm",
+                    format!("draft={draft}&name=mayfly-acme"),
+                ),
+                now,
+            );
             assert_eq!(made.status, 302, "{made:?}");
-            let location = &made.headers.iter().find(|(name, _)| name == "location").unwrap().1;
+            let location = &made
+                .headers
+                .iter()
+                .find(|(name, _)| name == "location")
+                .unwrap()
+                .1;
             between(location, "code=", "&").to_owned()
         })
     }
@@ -181,7 +219,11 @@ impl Scene {
             loop {
                 // They run at GitHub: webhook is told of them all the same.
                 let labels = vec!["ubuntu-latest".to_owned()];
-                system.queue_jobs(&NewJob { labels, seconds: 5.0, ..NewJob::default() });
+                system.queue_jobs(&NewJob {
+                    labels,
+                    seconds: 5.0,
+                    ..NewJob::default()
+                });
                 tokio::time::sleep(std::time::Duration::from_secs(10)).await;
             }
         });
@@ -190,10 +232,18 @@ impl Scene {
     /// What was delivered and not accepted, from this delivery on.
     pub(crate) fn not_accepted(&self, from: DeliveryId) -> Vec<(String, u16)> {
         self.system.world.with_github(|github, _| {
-            let over = github.deliveries().filter(|one| one.id >= from).filter_map(|one| match &one.stage {
-                mayfly_tests::github::deliveries::Stage::Over(outcome) if !outcome.is_success() => Some((one.event.clone(), outcome.code)),
-                _ => None,
-            });
+            let over =
+                github
+                    .deliveries()
+                    .filter(|one| one.id >= from)
+                    .filter_map(|one| match &one.stage {
+                        mayfly_tests::github::deliveries::Stage::Over(outcome)
+                            if !outcome.is_success() =>
+                        {
+                            Some((one.event.clone(), outcome.code))
+                        }
+                        _ => None,
+                    });
             over.collect()
         })
     }
@@ -215,7 +265,9 @@ impl Scene {
 
     /// What GitHub signs with.
     pub(crate) fn signed_with(&self) -> String {
-        self.system.world.with_github(|github, _| github.hook.secret.clone())
+        self.system
+            .world
+            .with_github(|github, _| github.hook.secret.clone())
     }
 }
 
@@ -223,16 +275,30 @@ impl Scene {
 pub(crate) type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 pub(crate) fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
-    let (_, rest) = text.split_once(before).unwrap_or_else(|| panic!("no {before} in {text}"));
+    let (_, rest) = text
+        .split_once(before)
+        .unwrap_or_else(|| panic!("no {before} in {text}"));
     rest.split_once(after).map_or(rest, |(found, _)| found)
 }
 
 pub(crate) fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    text.bytes()
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
 }
 
 /// Runs a story in a runtime of its own, whose clock jumps.
 pub(crate) fn in_virtual_time<T>(story: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
     runtime.block_on(story)
 }

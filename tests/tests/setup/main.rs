@@ -1,6 +1,12 @@
-//! `mayfly init` and `mayfly rotate`: in virtual time on the whole system's models, over HTTP as a browser goes, and in a real browser.
+//! `mayfly init` and `mayfly rotate`: in virtual time on the whole system's models, over HTTP as a
+//! browser goes, and in a real browser.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "this is a test"
+)]
 
 mod browser;
 mod chromium;

@@ -34,10 +34,16 @@ fn no_delivery_is_refused_while_the_secret_is_replaced() {
         tokio::time::sleep(Duration::from_secs(400)).await;
         is_settled(&scene);
         assert_ne!(scene.signed_with(), before);
-        insta::assert_snapshot!("rotate_secret_json", serde_json::to_string_pretty(&rotated).unwrap());
+        insta::assert_snapshot!(
+            "rotate_secret_json",
+            serde_json::to_string_pretty(&rotated).unwrap()
+        );
         assert!(scene.accepted() > 100, "{}", scene.accepted());
         let heard = scene.ears.heard();
-        assert!(!heard.contains(&before) && !heard.contains(&scene.signed_with()), "{heard}");
+        assert!(
+            !heard.contains(&before) && !heard.contains(&scene.signed_with()),
+            "{heard}"
+        );
         insta::with_settings!({ filters => vec![(r"\d\d:\d\d:\d\d", "[time]"), (r"waiting \d+s", "waiting [n]s")] }, {
             insta::assert_snapshot!("rotate_heard", heard);
         });
@@ -47,19 +53,28 @@ fn no_delivery_is_refused_while_the_secret_is_replaced() {
 #[test]
 fn no_delivery_is_refused_wherever_the_replacing_is_killed() {
     // At each step of the way, and now and then in between.
-    let cuts = (0..600).step_by(60).chain((40_000..700_000).step_by(90_000)).chain((330_200..331_400).step_by(200));
+    let cuts = (0..600)
+        .step_by(60)
+        .chain((40_000..700_000).step_by(90_000))
+        .chain((330_200..331_400).step_by(200));
     for cut in cuts.chain((660_800..662_000).step_by(200)) {
         in_virtual_time(async {
             let scene = at_work(2).await;
             let clock = scene.clock();
-            let killed = timeout(Duration::from_millis(cut), scene.rotate_at(&clock)).await.is_err();
+            let killed = timeout(Duration::from_millis(cut), scene.rotate_at(&clock))
+                .await
+                .is_err();
             tokio::time::sleep(Duration::from_secs(cut % 13)).await;
             if killed {
                 scene.rotate_at(&clock).await.unwrap();
             }
             tokio::time::sleep(Duration::from_secs(330)).await;
             assert_eq!(scene.not_accepted(ALL), [], "killed after {cut} ms");
-            assert_eq!(scene.secrets(), json!({ "current": scene.signed_with() }), "killed after {cut} ms");
+            assert_eq!(
+                scene.secrets(),
+                json!({ "current": scene.signed_with() }),
+                "killed after {cut} ms"
+            );
         });
     }
 }
@@ -75,7 +90,10 @@ fn two_at_once_lose_nothing_and_one_more_run_settles_it() {
                 scene.rotate_at(&clock).await
             };
             let (one, other) = tokio::join!(scene.rotate_at(&clock), other);
-            let refused = [&one, &other].into_iter().filter(|result| result.is_err()).count();
+            let refused = [&one, &other]
+                .into_iter()
+                .filter(|result| result.is_err())
+                .count();
             assert!(refused <= 2, "{one:?} {other:?}");
             for failure in [one, other].into_iter().filter_map(Result::err) {
                 assert!(failure.problem.contains("someone else wrote"), "{failure}");
@@ -96,15 +114,21 @@ fn the_old_secret_stays_while_deliveries_are_refused() {
         tokio::spawn(async move {
             // After GitHub was told, someone changes it there by hand.
             tokio::time::sleep(Duration::from_secs(335)).await;
-            system.world.with_github(|github, _| "by hand".clone_into(&mut github.hook.secret));
+            system
+                .world
+                .with_github(|github, _| "by hand".clone_into(&mut github.hook.secret));
         });
         // Nothing arrives between the two: no delivery but those that are refused.
         let jobless = scene.system.clone();
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_secs(290)).await;
-            jobless.world.with_github(|github, _| github.faults.deliveries.never_made = 1.0);
+            jobless
+                .world
+                .with_github(|github, _| github.faults.deliveries.never_made = 1.0);
             tokio::time::sleep(Duration::from_secs(60)).await;
-            jobless.world.with_github(|github, _| github.faults.deliveries.never_made = 0.0);
+            jobless
+                .world
+                .with_github(|github, _| github.faults.deliveries.never_made = 0.0);
         });
         let failure = scene.rotate_at(&clock).await.unwrap_err();
         assert!(failure.problem.contains("were refused"), "{failure}");
@@ -120,7 +144,10 @@ fn without_an_app_there_is_nothing_to_replace() {
             scene.system.world.parameters.remove(missing);
             let clock = scene.clock();
             let failure = scene.rotate_at(&clock).await.unwrap_err();
-            assert!(failure.problem.contains(missing) && failure.hint.contains("mayfly init"), "{failure}");
+            assert!(
+                failure.problem.contains(missing) && failure.hint.contains("mayfly init"),
+                "{failure}"
+            );
         }
     });
 }
@@ -132,7 +159,10 @@ fn a_parameter_that_cannot_be_read_is_left_alone() {
         scene.system.world.parameters.put(SECRET, "hush");
         let clock = scene.clock();
         let failure = scene.rotate_at(&clock).await.unwrap_err();
-        assert!(failure.problem.contains("not of the form") && !failure.to_string().contains("hush"), "{failure}");
+        assert!(
+            failure.problem.contains("not of the form") && !failure.to_string().contains("hush"),
+            "{failure}"
+        );
         assert_eq!(scene.secrets_store.writes.into_inner(), 0);
     });
 }
@@ -144,14 +174,29 @@ fn a_new_key_is_stored_and_the_old_one_is_to_be_deleted() {
     in_virtual_time(async {
         let scene = Scene::with_app(7);
         let clock = scene.clock();
-        let rotated = key::rotate(&scene.place(&clock), Secret::new(NEW)).await.unwrap();
-        insta::assert_snapshot!("rotate_key_json", serde_json::to_string_pretty(&rotated).unwrap());
+        let rotated = key::rotate(&scene.place(&clock), Secret::new(NEW))
+            .await
+            .unwrap();
+        insta::assert_snapshot!(
+            "rotate_key_json",
+            serde_json::to_string_pretty(&rotated).unwrap()
+        );
         let (stored, version) = scene.system.world.parameters.get(APP).unwrap();
         assert!(stored.contains("mum") && version == 2, "{version}");
         // The address stays with the App.
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&stored).unwrap()["url"], "https://github.test");
-        assert_eq!(scene.system.world.parameters.get(GITHUB).unwrap().0, "https://github.test");
-        assert!(scene.ears.heard().contains("delete the old key"), "{}", scene.ears.heard());
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&stored).unwrap()["url"],
+            "https://github.test"
+        );
+        assert_eq!(
+            scene.system.world.parameters.get(GITHUB).unwrap().0,
+            "https://github.test"
+        );
+        assert!(
+            scene.ears.heard().contains("delete the old key"),
+            "{}",
+            scene.ears.heard()
+        );
         assert!(!scene.ears.heard().contains("mum"));
     });
 }
@@ -161,7 +206,9 @@ fn the_key_that_is_in_use_is_no_new_key() {
     in_virtual_time(async {
         let scene = Scene::with_app(8);
         let clock = scene.clock();
-        let failure = key::rotate(&scene.place(&clock), Secret::new(crate::fixture::PEM)).await.unwrap_err();
+        let failure = key::rotate(&scene.place(&clock), Secret::new(crate::fixture::PEM))
+            .await
+            .unwrap_err();
         assert!(failure.problem.contains("in use"), "{failure}");
         assert_eq!(scene.secrets_store.writes.into_inner(), 0);
     });
@@ -171,9 +218,14 @@ fn the_key_that_is_in_use_is_no_new_key() {
 fn a_key_of_another_app_takes_nobody_s_place() {
     in_virtual_time(async {
         let scene = Scene::with_app(9);
-        scene.system.world.parameters.put(APP, &json!({ "app_id": 99, "private_key": crate::fixture::PEM }).to_string());
+        scene.system.world.parameters.put(
+            APP,
+            &json!({ "app_id": 99, "private_key": crate::fixture::PEM }).to_string(),
+        );
         let clock = scene.clock();
-        let failure = key::rotate(&scene.place(&clock), Secret::new(NEW)).await.unwrap_err();
+        let failure = key::rotate(&scene.place(&clock), Secret::new(NEW))
+            .await
+            .unwrap_err();
         assert!(failure.problem.contains("of the App 1234567"), "{failure}");
         assert_eq!(scene.secrets_store.writes.into_inner(), 0);
     });

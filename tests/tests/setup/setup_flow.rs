@@ -1,4 +1,5 @@
-//! From a code, or a key, to deliveries that arrive: on the real functions and a model of GitHub, in virtual time.
+//! From a code, or a key, to deliveries that arrive: on the real functions and a model of GitHub,
+//! in virtual time.
 
 use std::time::Duration;
 
@@ -21,7 +22,10 @@ use crate::fixture::{APP, Gate, Lockbox, PEM, SECRET, Scene, in_virtual_time};
 
 fn manifest() -> Value {
     let choice = Choice::checked(Scope::Organization, "acme", "mayfly-acme").unwrap();
-    choice.manifest("https://mayfly.test/webhook", "http://127.0.0.1:4000/callback")
+    choice.manifest(
+        "https://mayfly.test/webhook",
+        "http://127.0.0.1:4000/callback",
+    )
 }
 
 /// A code as the guard hands it on.
@@ -29,7 +33,10 @@ fn code(text: &str) -> Code {
     let mut guard = OauthStates::default();
     let choice = Choice::checked(Scope::Organization, "acme", "mayfly-acme").unwrap();
     let state = guard.issue(choice, Timestamp::default()).unwrap();
-    guard.take(Some(&state), Some(text), Timestamp::default()).unwrap().0
+    guard
+        .take(Some(&state), Some(text), Timestamp::default())
+        .unwrap()
+        .0
 }
 
 /// Everything that `mayfly init` does once a code is there.
@@ -43,16 +50,25 @@ fn installed_after(scene: &Scene, seconds: u64) {
     let system = scene.system.clone();
     tokio::spawn(async move {
         tokio::time::sleep(Duration::from_secs(seconds)).await;
-        system.world.with_github(|github, now| github.install_app(now));
+        system
+            .world
+            .with_github(|github, now| github.install_app(now));
     });
 }
 
 fn key(app_id: u64) -> AppKey {
-    AppKey { app_id, private_key: Secret::new(PEM), url: "https://github.test".to_owned() }
+    AppKey {
+        app_id,
+        private_key: Secret::new(PEM),
+        url: "https://github.test".to_owned(),
+    }
 }
 
 fn given() -> Given {
-    Given { key: key(1_234_567), secret: None }
+    Given {
+        key: key(1_234_567),
+        secret: None,
+    }
 }
 
 #[test]
@@ -62,24 +78,44 @@ fn a_new_app_is_stored_and_its_ping_arrives() {
         let code = scene.make_at_github(&manifest());
         installed_after(&scene, 90);
         let answer = make(&scene.flow(Existing::Keep), &code).await.unwrap();
-        (answer, scene.ears.heard(), scene.secrets(), scene.signed_with())
+        (
+            answer,
+            scene.ears.heard(),
+            scene.secrets(),
+            scene.signed_with(),
+        )
     });
     insta::assert_snapshot!("new_app_heard", heard);
-    insta::assert_snapshot!("new_app_answer", serde_json::to_string_pretty(&answer).unwrap());
+    insta::assert_snapshot!(
+        "new_app_answer",
+        serde_json::to_string_pretty(&answer).unwrap()
+    );
     assert_eq!(secrets, json!({ "current": signed }));
     let all = format!("{heard}{answer:?}");
-    assert!(!all.contains("hush") && !all.contains(&signed) && !all.contains(&code_like(&all)), "{all}");
+    assert!(
+        !all.contains("hush") && !all.contains(&signed) && !all.contains(&code_like(&all)),
+        "{all}"
+    );
 }
 
-/// Forty hexadecimal digits, as GitHub's codes and secrets are; something that cannot be there if there are none.
+/// Forty hexadecimal digits, as GitHub's codes and secrets are; something that cannot be there if
+/// there are none.
 fn code_like(text: &str) -> String {
-    let found = text.split(|c: char| !c.is_ascii_hexdigit()).find(|part| part.len() >= 40);
+    let found = text
+        .split(|c: char| !c.is_ascii_hexdigit())
+        .find(|part| part.len() >= 40);
     found.unwrap_or("\u{0}").to_owned()
 }
 
 /// The organization's groups, by name.
 fn groups(scene: &Scene) -> Vec<String> {
-    scene.system.world.with_github(|github, _| github.accounts().groups(ACME).map(|group| group.name.clone()).collect())
+    scene.system.world.with_github(|github, _| {
+        github
+            .accounts()
+            .groups(ACME)
+            .map(|group| group.name.clone())
+            .collect()
+    })
 }
 
 #[test]
@@ -89,11 +125,26 @@ fn the_runner_group_that_the_file_names_is_made() {
         let code = scene.make_at_github(&manifest());
         installed_after(&scene, 30);
         let answer = make(&scene.flow(Existing::Keep), &code).await.unwrap();
-        assert!(answer.pools_file.contains("runner_group = \"mayfly\""), "{}", answer.pools_file);
+        assert!(
+            answer.pools_file.contains("runner_group = \"mayfly\""),
+            "{}",
+            answer.pools_file
+        );
         assert_eq!(groups(&scene), ["Default", "mayfly"]);
-        assert!(scene.ears.heard().contains("made the runner group mayfly of acme"), "{}", scene.ears.heard());
+        assert!(
+            scene
+                .ears
+                .heard()
+                .contains("made the runner group mayfly of acme"),
+            "{}",
+            scene.ears.heard()
+        );
         // Run again, it is found.
-        let again = scene.flow(Existing::Replace).finish(&key(2_000_001), &Default::default(), true).await.unwrap();
+        let again = scene
+            .flow(Existing::Replace)
+            .finish(&key(2_000_001), &Default::default(), true)
+            .await
+            .unwrap();
         assert!(again.pools_file.contains("runner_group = \"mayfly\""));
         assert_eq!(groups(&scene), ["Default", "mayfly"]);
     });
@@ -106,11 +157,28 @@ fn where_github_makes_no_group_the_file_names_the_one_that_is_there() {
         let code = scene.make_at_github(&manifest());
         installed_after(&scene, 30);
         scene.system.world.with_github(|github, _| {
-            github.faults.refused.insert("acme".to_owned(), Refusal { status: 403, message: Some("Upgrade to GitHub Team".to_owned()) });
+            github.faults.refused.insert(
+                "acme".to_owned(),
+                Refusal {
+                    status: 403,
+                    message: Some("Upgrade to GitHub Team".to_owned()),
+                },
+            );
         });
         let answer = make(&scene.flow(Existing::Keep), &code).await.unwrap();
-        assert!(answer.pools_file.contains("runner_group = \"Default\""), "{}", answer.pools_file);
-        assert!(scene.ears.heard().contains("no runner group of its own (Upgrade to GitHub Team)"), "{}", scene.ears.heard());
+        assert!(
+            answer.pools_file.contains("runner_group = \"Default\""),
+            "{}",
+            answer.pools_file
+        );
+        assert!(
+            scene
+                .ears
+                .heard()
+                .contains("no runner group of its own (Upgrade to GitHub Team)"),
+            "{}",
+            scene.ears.heard()
+        );
         assert_eq!(groups(&scene), ["Default"]);
     });
 }
@@ -127,7 +195,10 @@ fn what_was_stored_is_what_the_functions_read() {
             json!({ "app_id": 2_000_001, "private_key": PEM, "url": "https://github.test" })
         );
         // Jobs are served from now on: their deliveries are believed.
-        scene.system.world.with_github(|github, now| github.install_app(now));
+        scene
+            .system
+            .world
+            .with_github(|github, now| github.install_app(now));
         scene.keep_busy();
         tokio::time::sleep(Duration::from_secs(30)).await;
         assert!(scene.accepted() >= 3, "{}", scene.accepted());
@@ -143,8 +214,16 @@ fn an_app_that_nobody_installs_is_a_finding() {
     });
     assert_eq!(answer.installations, []);
     assert_eq!(answer.findings.len(), 1);
-    assert!(answer.findings[0].problem.contains("not installed"), "{:?}", answer.findings);
-    assert!(answer.pools_file.contains("login = \"acme\", id = 5500001"), "{}", answer.pools_file);
+    assert!(
+        answer.findings[0].problem.contains("not installed"),
+        "{:?}",
+        answer.findings
+    );
+    assert!(
+        answer.pools_file.contains("login = \"acme\", id = 5500001"),
+        "{}",
+        answer.pools_file
+    );
 }
 
 #[test]
@@ -152,10 +231,15 @@ fn an_app_that_is_there_is_not_written_over() {
     in_virtual_time(async {
         for missing in [None, Some(APP)] {
             let scene = Scene::with_app(4);
-            missing.iter().for_each(|name| scene.system.world.parameters.remove(name));
+            missing
+                .iter()
+                .for_each(|name| scene.system.world.parameters.remove(name));
             let failure = scene.flow(Existing::Keep).begin().await.unwrap_err();
             assert!(failure.hint.contains("--replace"), "{failure}");
-            assert_eq!(scene.flow(Existing::Replace).begin().await.unwrap(), Begin::Afresh);
+            assert_eq!(
+                scene.flow(Existing::Replace).begin().await.unwrap(),
+                Begin::Afresh
+            );
             assert_eq!(scene.secrets_store.writes.into_inner(), 0);
         }
     });
@@ -169,12 +253,22 @@ fn another_app_takes_the_place_of_one_whose_secret_is_still_believed() {
         scene.keep_busy();
         tokio::time::sleep(Duration::from_secs(10)).await;
         let code = scene.make_at_github(&manifest());
-        scene.system.world.with_github(|github, now| github.install_app(now));
+        scene
+            .system
+            .world
+            .with_github(|github, now| github.install_app(now));
         let before = scene.system.world.clock.elapsed();
         let answer = make(&scene.flow(Existing::Replace), &code).await.unwrap();
         let took = scene.system.world.clock.elapsed() - before;
-        assert!(matches!(answer.deliveries, DeliveryCheck::Arrived { .. }), "{:?}", answer.deliveries);
-        assert!(took < timeouts::SECRETS_FRESH + Duration::from_secs(60), "{took:?}");
+        assert!(
+            matches!(answer.deliveries, DeliveryCheck::Arrived { .. }),
+            "{:?}",
+            answer.deliveries
+        );
+        assert!(
+            took < timeouts::SECRETS_FRESH + Duration::from_secs(60),
+            "{took:?}"
+        );
     });
 }
 
@@ -183,12 +277,17 @@ fn a_code_that_github_refuses_leaves_an_app_without_a_key_and_says_what_to_do() 
     in_virtual_time(async {
         let scene = Scene::bare(6);
         let good = scene.make_at_github(&manifest());
-        let failure = make(&scene.flow(Existing::Keep), "0123456789abcdef").await.unwrap_err();
+        let failure = make(&scene.flow(Existing::Keep), "0123456789abcdef")
+            .await
+            .unwrap_err();
         insta::assert_snapshot!("code_refused", failure);
         // Too late: the hour is over.
         tokio::time::sleep(Duration::from_secs(3_601)).await;
         let failure = make(&scene.flow(Existing::Keep), &good).await.unwrap_err();
-        assert!(failure.hint.contains("older than an hour") && !failure.to_string().contains(&good), "{failure}");
+        assert!(
+            failure.hint.contains("older than an hour") && !failure.to_string().contains(&good),
+            "{failure}"
+        );
         assert_eq!(scene.secrets_store.writes.into_inner(), 0);
     });
 }
@@ -199,7 +298,9 @@ fn a_code_counts_once() {
         let scene = Scene::bare(7);
         let code = scene.make_at_github(&manifest());
         make(&scene.flow(Existing::Keep), &code).await.unwrap();
-        let failure = make(&scene.flow(Existing::Replace), &code).await.unwrap_err();
+        let failure = make(&scene.flow(Existing::Replace), &code)
+            .await
+            .unwrap_err();
         assert!(failure.hint.contains("used already"), "{failure}");
     });
 }
@@ -243,11 +344,18 @@ fn a_key_that_cannot_be_stored_is_not_shown_and_there_is_a_way_on() {
         assert!(!format!("{failure}{}", scene.ears.heard()).contains("hush"));
         // The way on: a key that was generated on GitHub's page.
         *scene.secrets_store.refuses.lock().unwrap() = None;
-        let given = Given { key: key(2_000_001), secret: None };
+        let given = Given {
+            key: key(2_000_001),
+            secret: None,
+        };
         let flow = scene.flow(Existing::Keep);
         let begun = flow.begin().await.unwrap();
         let answer = existing(&flow, begun, &given, false).await.unwrap();
-        assert!(matches!(answer.deliveries, DeliveryCheck::Arrived { .. }), "{:?}", answer.deliveries);
+        assert!(
+            matches!(answer.deliveries, DeliveryCheck::Arrived { .. }),
+            "{:?}",
+            answer.deliveries
+        );
     });
 }
 
@@ -260,10 +368,16 @@ fn whoever_is_cut_off_after_the_key_goes_on_from_there() {
         make(&scene.flow(Existing::Keep), &code).await.unwrap_err();
         *scene.secrets_store.refuses.lock().unwrap() = None;
         let flow = scene.flow(Existing::Keep);
-        let Begin::GoOn(key) = flow.begin().await.unwrap() else { panic!("the key is stored") };
+        let Begin::GoOn(key) = flow.begin().await.unwrap() else {
+            panic!("the key is stored")
+        };
         assert_eq!(key.app_id, 2_000_001);
         let answer = go_on(&flow, &key, None, false).await.unwrap();
-        assert!(matches!(answer.deliveries, DeliveryCheck::Arrived { .. }), "{:?}", answer.deliveries);
+        assert!(
+            matches!(answer.deliveries, DeliveryCheck::Arrived { .. }),
+            "{:?}",
+            answer.deliveries
+        );
         assert_eq!(scene.secrets(), json!({ "current": scene.signed_with() }));
     });
 }
@@ -288,13 +402,32 @@ fn an_app_that_is_there_already_is_set_up_wherever_an_earlier_run_was_killed() {
             let answer = match flow.begin().await {
                 Ok(begun) => existing(&flow, begun, &given(), true).await.unwrap(),
                 // All was stored: nothing is left but to look.
-                Err(_) => scene.flow(Existing::Replace).finish(&given().key, &Default::default(), true).await.unwrap(),
+                Err(_) => scene
+                    .flow(Existing::Replace)
+                    .finish(&given().key, &Default::default(), true)
+                    .await
+                    .unwrap(),
             };
-            assert!(matches!(answer.deliveries, DeliveryCheck::Arrived { .. }), "cut after {cut} ms: {:?}", answer.deliveries);
+            assert!(
+                matches!(answer.deliveries, DeliveryCheck::Arrived { .. }),
+                "cut after {cut} ms: {:?}",
+                answer.deliveries
+            );
             assert_eq!(answer.findings, [], "cut after {cut} ms");
-            assert_eq!(scene.secrets(), json!({ "current": scene.signed_with() }), "cut after {cut} ms");
-            let url = scene.system.world.with_github(|github, _| github.hook.url.clone());
-            assert_eq!(url.as_deref(), Some("https://mayfly.test/webhook"), "cut after {cut} ms");
+            assert_eq!(
+                scene.secrets(),
+                json!({ "current": scene.signed_with() }),
+                "cut after {cut} ms"
+            );
+            let url = scene
+                .system
+                .world
+                .with_github(|github, _| github.hook.url.clone());
+            assert_eq!(
+                url.as_deref(),
+                Some("https://mayfly.test/webhook"),
+                "cut after {cut} ms"
+            );
         });
     }
 }
@@ -304,25 +437,50 @@ fn an_app_without_the_event_and_the_permissions_is_told_what_it_lacks() {
     let answer = in_virtual_time(async {
         let scene = Scene::bare(13);
         let mut manifest = manifest();
-        (manifest["default_permissions"], manifest["default_events"]) = (json!({ "contents": "read" }), json!([]));
+        (manifest["default_permissions"], manifest["default_events"]) =
+            (json!({ "contents": "read" }), json!([]));
         scene.make_at_github(&manifest);
-        scene.system.world.with_github(|github, now| github.install_app(now));
-        let given = Given { key: key(2_000_001), secret: None };
-        existing(&scene.flow(Existing::Keep), Begin::Afresh, &given, true).await.unwrap()
+        scene
+            .system
+            .world
+            .with_github(|github, now| github.install_app(now));
+        let given = Given {
+            key: key(2_000_001),
+            secret: None,
+        };
+        existing(&scene.flow(Existing::Keep), Begin::Afresh, &given, true)
+            .await
+            .unwrap()
     });
-    let problems: Vec<&str> = answer.findings.iter().map(|finding| finding.problem.as_str()).collect();
+    let problems: Vec<&str> = answer
+        .findings
+        .iter()
+        .map(|finding| finding.problem.as_str())
+        .collect();
     assert_eq!(problems.len(), 3, "{problems:?}");
     assert_eq!(problems[0], "the App cannot register runners anywhere");
-    assert!(problems[1].contains("does not ask for Actions: read"), "{problems:?}");
-    assert_eq!(problems[2], "the App is not told of workflow_job: GitHub would deliver nothing");
+    assert!(
+        problems[1].contains("does not ask for Actions: read"),
+        "{problems:?}"
+    );
+    assert_eq!(
+        problems[2],
+        "the App is not told of workflow_job: GitHub would deliver nothing"
+    );
 }
 
 #[test]
 fn a_key_of_another_app_is_not_stored() {
     in_virtual_time(async {
         let scene = Scene::bare(14);
-        let other = Given { key: key(99), secret: None };
-        let Err(failure) = existing(&scene.flow(Existing::Keep), Begin::Afresh, &other, true).await else { panic!("it is another App's") };
+        let other = Given {
+            key: key(99),
+            secret: None,
+        };
+        let Err(failure) = existing(&scene.flow(Existing::Keep), Begin::Afresh, &other, true).await
+        else {
+            panic!("it is another App's")
+        };
         assert_eq!(failure.hint, "pass --app-id 1234567");
         assert_eq!(scene.secrets_store.writes.into_inner(), 0);
     });
@@ -332,20 +490,40 @@ fn a_key_of_another_app_is_not_stored() {
 fn an_endpoint_that_accepts_nothing_is_told() {
     let answer = in_virtual_time(async {
         let scene = Scene::bare(15);
-        scene.system.world.with_github(|github, now| github.ping(now));
+        scene
+            .system
+            .world
+            .with_github(|github, now| github.ping(now));
         tokio::time::sleep(Duration::from_secs(5)).await;
         let system = scene.system.clone();
         // Someone changes the secret at GitHub by hand, again and again.
         tokio::spawn(async move {
             loop {
-                system.world.with_github(|github, _| "another".clone_into(&mut github.hook.secret));
+                system
+                    .world
+                    .with_github(|github, _| "another".clone_into(&mut github.hook.secret));
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         });
-        existing(&scene.flow(Existing::Keep), Begin::Afresh, &given(), true).await.unwrap()
+        existing(&scene.flow(Existing::Keep), Begin::Afresh, &given(), true)
+            .await
+            .unwrap()
     });
-    assert_eq!(answer.deliveries, DeliveryCheck::Refused { event: "ping".to_owned(), status: 401 });
-    assert!(answer.findings.iter().any(|finding| finding.problem.contains("answered 401")), "{:?}", answer.findings);
+    assert_eq!(
+        answer.deliveries,
+        DeliveryCheck::Refused {
+            event: "ping".to_owned(),
+            status: 401
+        }
+    );
+    assert!(
+        answer
+            .findings
+            .iter()
+            .any(|finding| finding.problem.contains("answered 401")),
+        "{:?}",
+        answer.findings
+    );
 }
 
 #[test]
@@ -355,10 +533,18 @@ fn jobs_are_never_delivered_again_to_prove_something() {
         scene.keep_busy();
         tokio::time::sleep(Duration::from_secs(3)).await;
         // No jobs any more: what is in the list are deliveries of a job, refused.
-        scene.system.world.with_github(|github, _| github.faults.deliveries.never_made = 1.0);
+        scene
+            .system
+            .world
+            .with_github(|github, _| github.faults.deliveries.never_made = 1.0);
         tokio::time::sleep(Duration::from_secs(60)).await;
-        let answer = existing(&scene.flow(Existing::Keep), Begin::Afresh, &given(), true).await.unwrap();
-        let again = scene.system.world.with_github(|github, _| github.deliveries().filter(|one| one.redelivery).count());
+        let answer = existing(&scene.flow(Existing::Keep), Begin::Afresh, &given(), true)
+            .await
+            .unwrap();
+        let again = scene
+            .system
+            .world
+            .with_github(|github, _| github.deliveries().filter(|one| one.redelivery).count());
         assert_eq!(again, 0);
         answer
     });

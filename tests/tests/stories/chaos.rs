@@ -1,8 +1,10 @@
-//! Chaos on the wire: while some forty jobs go through the deployed stack, everything that may die is killed, everything that may get
-//! lost is lost, and GitHub and ECS answer as badly as they can. Then it stops, and all of it must come right by itself.
+//! Chaos on the wire: while some forty jobs go through the deployed stack, everything that may die
+//! is killed, everything that may get lost is lost, and GitHub and ECS answer as badly as they can.
+//! Then it stops, and all of it must come right by itself.
 //!
-//! The seed decides which jobs there are and what is killed when; how the processes of this machine interleave it cannot decide, so a
-//! seed is a scenario, not a trace. `MAYFLY_CHAOS_SEED=<n>` takes another one. The simulation has the same faults under full control.
+//! The seed decides which jobs there are and what is killed when; how the processes of this machine
+//! interleave it cannot decide, so a seed is a scenario, not a trace. `MAYFLY_CHAOS_SEED=<n>` takes
+//! another one. The simulation has the same faults under full control.
 
 mod account;
 mod faults;
@@ -24,15 +26,18 @@ use fixture::Scene;
 /// The seed of every run that names none, CI's among them.
 const SEED: u64 = 1;
 
-/// How long functions and tasks are killed. Most of what follows is waiting for the lease of the sweeper that was killed first.
+/// How long functions and tasks are killed. Most of what follows is waiting for the lease of the
+/// sweeper that was killed first.
 const STORM: Duration = Duration::from_secs(32);
 
-/// From the end of all faults until nothing is left to do. What a runner left at GitHub is taken away 2 minutes after its end, a runner that
-/// registered for a job that was over first waits a minute for another, and a delivery that failed twice is asked for again a minute later.
+/// From the end of all faults until nothing is left to do. What a runner left at GitHub is taken
+/// away 2 minutes after its end, a runner that registered for a job that was over first waits a
+/// minute for another, and a delivery that failed twice is asked for again a minute later.
 const SETTLES_WITHIN: Duration = Duration::from_secs(240);
 
-/// Every function is killed at work, deliveries are lost, doubled and shuffled, GitHub and ECS fail, containers die. When that is over,
-/// every job has ended as it should have, nothing is left anywhere, and no bound was passed meanwhile.
+/// Every function is killed at work, deliveries are lost, doubled and shuffled, GitHub and ECS
+/// fail, containers die. When that is over, every job has ended as it should have, nothing is left
+/// anywhere, and no bound was passed meanwhile.
 #[tokio::test]
 #[ignore = "needs the local stack: make test"]
 async fn whatever_dies_or_gets_lost_every_job_ends_as_it_should_and_nothing_is_left() {
@@ -40,7 +45,9 @@ async fn whatever_dies_or_gets_lost_every_job_ends_as_it_should_and_nothing_is_l
     let mut rng = Rng::with_seed(seed());
     let scene = Scene::set(&stage);
     let file = stage.pools().await;
-    stage.put_pools(&format!("{file}\n[defaults]\nidle_timeout = \"1m\"\n")).await;
+    stage
+        .put_pools(&format!("{file}\n[defaults]\nidle_timeout = \"1m\"\n"))
+        .await;
     // Every function begins cold, and reads this pools file.
     scene.kill_all_functions();
     let begun = Instant::now();
@@ -48,7 +55,8 @@ async fn whatever_dies_or_gets_lost_every_job_ends_as_it_should_and_nothing_is_l
     let (sweeps, samples) = (sweeps::Sweeps::default(), verdict::Samples::default());
     let acts = async {
         let mut sky = faults::Weather::begin(&scene, &mut rng).await;
-        let (mut casting, mut killing, mut reaping, mut gusts) = (rng.fork(), rng.fork(), rng.fork(), rng.fork());
+        let (mut casting, mut killing, mut reaping, mut gusts) =
+            (rng.fork(), rng.fork(), rng.fork(), rng.fork());
         let (parts, kills, reaped, ()) = tokio::join!(
             participants::play(&scene, &mut casting),
             killer::kill_functions(&scene, &mut killing, STORM),
@@ -59,7 +67,16 @@ async fn whatever_dies_or_gets_lost_every_job_ends_as_it_should_and_nothing_is_l
         let struck = sky.end(&scene).await;
         let calm = Instant::now();
         let settled = verdict::settle(&scene, &parts, SETTLES_WITHIN).await;
-        Account { seed: seed(), parts, kills, reaped, struck, storm: calm - begun, calm: calm.elapsed(), settled }
+        Account {
+            seed: seed(),
+            parts,
+            kills,
+            reaped,
+            struck,
+            storm: calm - begun,
+            calm: calm.elapsed(),
+            settled,
+        }
     };
     let account = tokio::select! {
         account = acts => account,
@@ -74,5 +91,7 @@ async fn whatever_dies_or_gets_lost_every_job_ends_as_it_should_and_nothing_is_l
 }
 
 fn seed() -> u64 {
-    std::env::var("MAYFLY_CHAOS_SEED").map_or(SEED, |text| text.parse().expect("MAYFLY_CHAOS_SEED is a number"))
+    std::env::var("MAYFLY_CHAOS_SEED").map_or(SEED, |text| {
+        text.parse().expect("MAYFLY_CHAOS_SEED is a number")
+    })
 }

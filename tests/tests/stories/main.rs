@@ -1,6 +1,8 @@
-//! Stories over the wire: the deployed local stack, release binaries, real HTTP. `make test` brings the stack up around them.
+//! Stories over the wire: the deployed local stack, release binaries, real HTTP. `make test` brings
+//! the stack up around them.
 //!
-//! They share one stack, so they run one after the other; what one leaves behind is a failure of that one.
+//! They share one stack, so they run one after the other; what one leaves behind is a failure of
+//! that one.
 
 #![expect(
     clippy::unwrap_used,

@@ -26,11 +26,23 @@ impl Stage {
     /// The stack, once the story before is over, with the faults of that one switched off.
     pub(crate) async fn enter() -> Self {
         let alone = STAGE.lock().await;
-        let stack = Stack::read(&Places::of_repository().unwrap()).expect("the local stack is up: run `make test`");
+        let stack = Stack::read(&Places::of_repository().unwrap())
+            .expect("the local stack is up: run `make test`");
         let watch = Watch::new(&stack).unwrap();
         watch.post("reset", &json!({})).await.unwrap();
-        watch.post("hook", &json!({ "url": stack.webhook_url, "secret": stack.webhook_secret })).await.unwrap();
-        Self { stack, watch, client: Client::builder().no_proxy().build().unwrap(), _alone: alone }
+        watch
+            .post(
+                "hook",
+                &json!({ "url": stack.webhook_url, "secret": stack.webhook_secret }),
+            )
+            .await
+            .unwrap();
+        Self {
+            stack,
+            watch,
+            client: Client::builder().no_proxy().build().unwrap(),
+            _alone: alone,
+        }
     }
 
     /// Looks again and again until `done` says so of the jobs and the ledger.
@@ -42,7 +54,8 @@ impl Stage {
     ) -> (Vec<GithubJob>, Snapshot) {
         let begun = Instant::now();
         loop {
-            let (jobs, ledger) = tokio::try_join!(self.watch.jobs(), self.watch.ledger.snapshot()).unwrap();
+            let (jobs, ledger) =
+                tokio::try_join!(self.watch.jobs(), self.watch.ledger.snapshot()).unwrap();
             if done(&jobs, &ledger) {
                 return (jobs, ledger);
             }
@@ -57,22 +70,47 @@ impl Stage {
         }
     }
 
-    /// Waits until these jobs are over, and nothing is left of them anywhere: no row, no task, no registration.
+    /// Waits until these jobs are over, and nothing is left of them anywhere: no row, no task, no
+    /// registration.
     pub(crate) async fn over(&self, ids: &[i64], limit: Duration) -> (Vec<GithubJob>, Snapshot) {
-        let ours = |jobs: &[GithubJob]| jobs.iter().filter(|job| ids.contains(&job.id)).all(|job| job.status == "completed");
+        let ours = |jobs: &[GithubJob]| {
+            jobs.iter()
+                .filter(|job| ids.contains(&job.id))
+                .all(|job| job.status == "completed")
+        };
         let (jobs, ledger) = self
-            .until("the end of all jobs", limit, |jobs, ledger| ours(jobs) && ledger.open.is_empty() && ledger.waiting.is_empty())
+            .until("the end of all jobs", limit, |jobs, ledger| {
+                ours(jobs) && ledger.open.is_empty() && ledger.waiting.is_empty()
+            })
             .await;
         let registered = self.watch.registered().await.unwrap();
         assert!(registered.is_empty(), "left at GitHub: {registered:?}");
-        let live: Vec<_> = self.watch.tasks().await.unwrap().into_iter().filter(|(_, status)| status != "STOPPED").collect();
+        let live: Vec<_> = self
+            .watch
+            .tasks()
+            .await
+            .unwrap()
+            .into_iter()
+            .filter(|(_, status)| status != "STOPPED")
+            .collect();
         assert!(live.is_empty(), "left on Fargate: {live:?}");
-        (jobs.into_iter().filter(|job| ids.contains(&job.id)).collect(), ledger)
+        (
+            jobs.into_iter()
+                .filter(|job| ids.contains(&job.id))
+                .collect(),
+            ledger,
+        )
     }
 
     /// The pools file in force.
     pub(crate) async fn pools(&self) -> String {
-        let answer = self.aws("ssm", "AmazonSSM.GetParameter", &json!({ "Name": self.stack.pools_parameter })).await;
+        let answer = self
+            .aws(
+                "ssm",
+                "AmazonSSM.GetParameter",
+                &json!({ "Name": self.stack.pools_parameter }),
+            )
+            .await;
         answer["Parameter"]["Value"].as_str().unwrap().to_owned()
     }
 
@@ -88,9 +126,22 @@ impl Stage {
             "AWS4-HMAC-SHA256 Credential={}/20260101/{}/{service}/aws4_request, SignedHeaders=host, Signature=0",
             self.stack.access_key, self.stack.region
         );
-        let request = self.client.post(&self.stack.aws_endpoint).header("x-amz-target", target).header("authorization", scope);
-        let answer = request.header("content-type", "application/x-amz-json-1.1").body(body.to_string()).send().await.unwrap();
-        assert!(answer.status().is_success(), "{target}: {}", answer.text().await.unwrap());
+        let request = self
+            .client
+            .post(&self.stack.aws_endpoint)
+            .header("x-amz-target", target)
+            .header("authorization", scope);
+        let answer = request
+            .header("content-type", "application/x-amz-json-1.1")
+            .body(body.to_string())
+            .send()
+            .await
+            .unwrap();
+        assert!(
+            answer.status().is_success(),
+            "{target}: {}",
+            answer.text().await.unwrap()
+        );
         answer.json().await.unwrap()
     }
 }
@@ -103,21 +154,36 @@ fn by_status(jobs: &[GithubJob]) -> BTreeMap<&str, usize> {
     counts
 }
 
-/// Every job succeeded, each on a runner of its own. Of the runners started for them, few ran nothing, and those were stopped before GitHub
-/// knew them: when a job is over and its task gone before GitHub's delivery says that it began, it seems to wait for a moment.
+/// Every job succeeded, each on a runner of its own. Of the runners started for them, few ran
+/// nothing, and those were stopped before GitHub knew them: when a job is over and its task gone
+/// before GitHub's delivery says that it began, it seems to wait for a moment.
 pub(crate) fn each_ran_once(jobs: &[GithubJob], ledger: &Snapshot) {
-    let failed: Vec<_> = jobs.iter().filter(|job| job.conclusion.as_deref() != Some("success")).collect();
+    let failed: Vec<_> = jobs
+        .iter()
+        .filter(|job| job.conclusion.as_deref() != Some("success"))
+        .collect();
     assert!(failed.is_empty(), "{failed:#?}");
     let names: BTreeSet<_> = jobs.iter().map(|job| job.runner_name.clone()).collect();
     assert_eq!(names.len(), jobs.len(), "two jobs on one runner");
     let ids: Vec<i64> = jobs.iter().map(|job| job.id).collect();
     let theirs = |intended: Option<JobId>| intended.is_some_and(|job| ids.contains(&job.0));
-    let runners = ledger.closed.iter().filter(|runner| theirs(runner.intended));
-    let (ran, idle): (Vec<_>, Vec<_>) = runners.partition(|runner| runner.outcome == Some(Outcome::Ran));
+    let runners = ledger
+        .closed
+        .iter()
+        .filter(|runner| theirs(runner.intended));
+    let (ran, idle): (Vec<_>, Vec<_>) =
+        runners.partition(|runner| runner.outcome == Some(Outcome::Ran));
     assert_eq!(ran.len(), jobs.len(), "one runner that ran for each job");
     assert!(
-        idle.iter().all(|runner| runner.outcome == Some(Outcome::Surplus) && runner.registration_attempt == 0),
+        idle.iter()
+            .all(|runner| runner.outcome == Some(Outcome::Surplus)
+                && runner.registration_attempt == 0),
         "registered for nothing: {idle:#?}"
     );
-    assert!(idle.len() * 50 <= jobs.len(), "{} of {} runners ran nothing", idle.len(), ran.len() + idle.len());
+    assert!(
+        idle.len() * 50 <= jobs.len(),
+        "{} of {} runners ran nothing",
+        idle.len(),
+        ran.len() + idle.len()
+    );
 }

@@ -16,7 +16,10 @@ async fn unsigned_and_wrongly_signed_requests_change_nothing() {
         let url = format!("{}/{route}", stage.stack.registration_url);
         let unsigned = stage.client.post(&url).json(&body).send().await.unwrap();
         assert_eq!(unsigned.status(), 403, "{route}");
-        assert!(unsigned.headers().get("x-mayfly").is_none(), "an unsigned request must not reach registrar");
+        assert!(
+            unsigned.headers().get("x-mayfly").is_none(),
+            "an unsigned request must not reach registrar"
+        );
     }
     let after = stage.watch.ledger.snapshot().await.unwrap();
     assert_eq!(after.jobs, before.jobs);

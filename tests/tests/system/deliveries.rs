@@ -12,10 +12,13 @@ use serde_json::{Value, json};
 
 use crate::start::{begin, in_thread, in_virtual_time, job, story};
 
-/// What must be the same whatever happens to deliveries; times, runners' ids and the order of notes are not.
+/// What must be the same whatever happens to deliveries; times, runners' ids and the order of notes
+/// are not.
 fn normalised(system: &System, jobs: &[JobId]) -> BTreeMap<JobId, Value> {
     let record = |id: &JobId| {
-        let Some(job) = system.job(*id) else { return (*id, Value::Null) };
+        let Some(job) = system.job(*id) else {
+            return (*id, Value::Null);
+        };
         // Of a closed job, what said that it waits is no news any more.
         let open = job.state != JobState::Closed;
         let value = json!({
@@ -33,25 +36,54 @@ fn told_with(seed: u64, faults: DeliveryFaults) -> BTreeMap<JobId, Value> {
     in_thread(move || {
         in_virtual_time(async move {
             let system = begin(seed);
-            system.world.with_github(|github, _| github.faults.deliveries = faults);
+            system
+                .world
+                .with_github(|github, _| github.faults.deliveries = faults);
             let mut jobs = system.queue_jobs(&NewJob { count: 3, ..job() });
-            let gated = system.queue_jobs(&NewJob { gate: Some(Gate::Environment), ..job() });
-            let held = system.queue_jobs(&NewJob { gate: Some(Gate::Concurrency), ..job() });
+            let gated = system.queue_jobs(&NewJob {
+                gate: Some(Gate::Environment),
+                ..job()
+            });
+            let held = system.queue_jobs(&NewJob {
+                gate: Some(Gate::Concurrency),
+                ..job()
+            });
             // Long before a runner could have it.
-            jobs.extend(system.queue_jobs(&NewJob { cancel_after: Some(5.0), ..job() }));
-            jobs.extend(system.queue_jobs(&NewJob { labels: vec!["self-hosted".into(), "gpu".into()], ..job() }));
-            jobs.extend(system.queue_jobs(&NewJob { labels: vec!["ubuntu-latest".into()], ..job() }));
+            jobs.extend(system.queue_jobs(&NewJob {
+                cancel_after: Some(5.0),
+                ..job()
+            }));
+            jobs.extend(system.queue_jobs(&NewJob {
+                labels: vec!["self-hosted".into(), "gpu".into()],
+                ..job()
+            }));
+            jobs.extend(system.queue_jobs(&NewJob {
+                labels: vec!["ubuntu-latest".into()],
+                ..job()
+            }));
             system.pass(100).await;
             for job in gated.iter().chain(&held) {
-                assert!(system.world.with_github(|github, now| github.approve(id::JobId(job.0), now)));
+                assert!(
+                    system
+                        .world
+                        .with_github(|github, now| github.approve(id::JobId(job.0), now))
+                );
             }
             jobs.extend(gated.into_iter().chain(held));
             let settled = |system: &System| {
-                let open = |job: &JobId| system.job(*job).is_some_and(|job| !matches!(job.state, JobState::Closed | JobState::Unplaced));
+                let open = |job: &JobId| {
+                    system.job(*job).is_some_and(|job| {
+                        !matches!(job.state, JobState::Closed | JobState::Unplaced)
+                    })
+                };
                 system.is_at_rest() && !jobs.iter().any(open)
             };
             system.pass(60).await;
-            assert!(system.until(900, settled).await, "seed {seed}\n{}", story(&system));
+            assert!(
+                system.until(900, settled).await,
+                "seed {seed}\n{}",
+                story(&system)
+            );
             // Whatever is still under way arrives.
             system.pass(120).await;
             assert!(settled(&system));
@@ -64,7 +96,13 @@ fn told_with(seed: u64, faults: DeliveryFaults) -> BTreeMap<JobId, Value> {
 fn every_delivery_three_times_and_shuffled_gives_the_same_ledger() {
     let expected = told_with(90, DeliveryFaults::default());
     for seed in 91..111 {
-        let faults = DeliveryFaults { repeated: 1.0, times: 3, reordered: 1.0, window: 45.0, ..DeliveryFaults::default() };
+        let faults = DeliveryFaults {
+            repeated: 1.0,
+            times: 3,
+            reordered: 1.0,
+            window: 45.0,
+            ..DeliveryFaults::default()
+        };
         let told = told_with(seed, faults);
         for (job, expected) in &expected {
             assert_eq!(told.get(job), Some(expected), "job {job}, seed {seed}");

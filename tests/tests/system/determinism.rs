@@ -41,14 +41,35 @@ fn everything_may_happen(system: &System, seed: u64) {
         schedule_skipped: 0.1,
         ..PlatformRates::default()
     });
-    system.world.table.treat(DynamoQuirks { page: Some(3), ..DynamoQuirks::default() });
+    system.world.table.treat(DynamoQuirks {
+        page: Some(3),
+        ..DynamoQuirks::default()
+    });
     system.world.with_github(|github, _| {
         github.faults.stolen = 0.3;
-        github.faults.deliveries = DeliveryFaults { repeated: 0.2, reordered: 0.3, lost: 0.05, ..DeliveryFaults::default() };
+        github.faults.deliveries = DeliveryFaults {
+            repeated: 0.2,
+            reordered: 0.3,
+            lost: 0.05,
+            ..DeliveryFaults::default()
+        };
     });
-    system.world.with_ecs(|ecs, _| ecs.set_settings(fargate::Settings { read_lag_ms: 5_000, ..ecs.settings().clone() }));
-    for kind in [FaultKind::NoCapacity, FaultKind::EventLost, FaultKind::EventRepeated, FaultKind::EventReordered] {
-        system.fault(fargate::Fault { percent: 10, ..fargate::Fault::of(kind) });
+    system.world.with_ecs(|ecs, _| {
+        ecs.set_settings(fargate::Settings {
+            read_lag_ms: 5_000,
+            ..ecs.settings().clone()
+        })
+    });
+    for kind in [
+        FaultKind::NoCapacity,
+        FaultKind::EventLost,
+        FaultKind::EventRepeated,
+        FaultKind::EventReordered,
+    ] {
+        system.fault(fargate::Fault {
+            percent: 10,
+            ..fargate::Fault::of(kind)
+        });
     }
 }
 
@@ -70,11 +91,22 @@ fn tell(seed: u64) -> String {
 fn the_same_seed_gives_the_same_trace_to_the_last_byte_and_another_seed_another() {
     let first = tell(200);
     let again = tell(200);
-    let differs = first.lines().zip(again.lines()).enumerate().find(|(_, (one, other))| one != other);
+    let differs = first
+        .lines()
+        .zip(again.lines())
+        .enumerate()
+        .find(|(_, (one, other))| one != other);
     assert_eq!(differs, None);
     assert_eq!(first.len(), again.len());
     // It was a story worth telling.
-    for word in ["STRUCK: crashed", "STRUCK: no answer", "crashed\n", "container of", "registered by registrar", "again: "] {
+    for word in [
+        "STRUCK: crashed",
+        "STRUCK: no answer",
+        "crashed\n",
+        "container of",
+        "registered by registrar",
+        "again: ",
+    ] {
         assert!(first.contains(word), "{word} in\n{first}");
     }
     let other = tell(201);

@@ -54,9 +54,14 @@ impl Subscriber for Errors {
     fn exit(&self, _: &Id) {}
 }
 
-/// A story in which every function's every kind of call goes wrong in this way, the first time and some times after.
+/// A story in which every function's every kind of call goes wrong in this way, the first time and
+/// some times after.
 async fn struck(system: &System, strike: CallFault) {
-    system.world.set_fault_injector(Box::new(move |call: &PortCall, _: Timestamp| [0, 2, 3, 7, 12].contains(&call.nth).then_some(strike)));
+    system
+        .world
+        .set_fault_injector(Box::new(move |call: &PortCall, _: Timestamp| {
+            [0, 2, 3, 7, 12].contains(&call.nth).then_some(strike)
+        }));
     let jobs = system.queue_jobs(&jobs(6));
     done(system, 3_600, &jobs).await;
     system.world.clear_fault_injector();
@@ -65,7 +70,11 @@ async fn struck(system: &System, strike: CallFault) {
 
 #[tokio::test(start_paused = true)]
 async fn what_passes_by_itself_is_no_error() {
-    for (seed, strike) in (600..).zip([CallFault::FailBefore, CallFault::Throttle, CallFault::Conflict]) {
+    for (seed, strike) in (600..).zip([
+        CallFault::FailBefore,
+        CallFault::Throttle,
+        CallFault::Conflict,
+    ]) {
         let system = begin(seed);
         let errors = Errors::default();
         let listening = tracing::subscriber::set_default(errors.clone());

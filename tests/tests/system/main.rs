@@ -1,6 +1,11 @@
 //! Stories: the whole system in one process, in virtual time, on models of everything around it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "this is a test"
+)]
 
 mod admission;
 mod bursts;

@@ -35,7 +35,11 @@ pub(crate) fn pool_with(lines: &str) -> String {
 
 /// A job of `acme/app` that runs for 20 s.
 pub(crate) fn job() -> NewJob {
-    NewJob { labels: LABELS.map(str::to_owned).to_vec(), seconds: 20.0, ..NewJob::default() }
+    NewJob {
+        labels: LABELS.map(str::to_owned).to_vec(),
+        seconds: 20.0,
+        ..NewJob::default()
+    }
 }
 
 pub(crate) fn jobs(count: u32) -> NewJob {
@@ -46,13 +50,17 @@ pub(crate) fn queue_one(system: &System) -> JobId {
     system.queue_jobs(&job())[0]
 }
 
-/// As many jobs as the front door lets in at once, and the next ones two seconds later: more than it lets in are another story.
+/// As many jobs as the front door lets in at once, and the next ones two seconds later: more than
+/// it lets in are another story.
 pub(crate) async fn queue_in_waves(system: &System, wish: &NewJob) -> Vec<JobId> {
     const AT_ONCE: u32 = 400;
     let (mut queued, mut left) = (Vec::new(), wish.count);
     while left > 0 {
         let count = left.min(AT_ONCE);
-        queued.extend(system.queue_jobs(&NewJob { count, ..wish.clone() }));
+        queued.extend(system.queue_jobs(&NewJob {
+            count,
+            ..wish.clone()
+        }));
         system.pass(2).await;
         left -= count;
     }
@@ -61,34 +69,66 @@ pub(crate) async fn queue_in_waves(system: &System, wish: &NewJob) -> Vec<JobId>
 
 /// Runs a story in a runtime of its own, whose clock jumps.
 pub(crate) fn in_virtual_time<T>(story: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
     runtime.block_on(story)
 }
 
 /// Everything that a reader of a failed test wants to know.
 pub(crate) fn story(system: &System) -> String {
-    let mut lines = vec![format!("after {:?}, left over: {:#?}", system.world.clock.elapsed(), system.left_over())];
+    let mut lines = vec![format!(
+        "after {:?}, left over: {:#?}",
+        system.world.clock.elapsed(),
+        system.left_over()
+    )];
     for job in system.waiting() {
         lines.push(format!("{job:?}"));
     }
-    for runner in system.runners().into_iter().chain(system.closed_runners()).take(12) {
-        lines.push(format!("runner {} {:?} {:?} {:?}", runner.id, runner.state, runner.outcome, runner.reason));
-        lines.extend(runner.story.iter().map(|note| format!("    {} {}", note.at.millis() % 100_000_000, note.event)));
+    for runner in system
+        .runners()
+        .into_iter()
+        .chain(system.closed_runners())
+        .take(12)
+    {
+        lines.push(format!(
+            "runner {} {:?} {:?} {:?}",
+            runner.id, runner.state, runner.outcome, runner.reason
+        ));
+        lines.extend(
+            runner
+                .story
+                .iter()
+                .map(|note| format!("    {} {}", note.at.millis() % 100_000_000, note.event)),
+        );
     }
     let answers = system.world.answers();
-    lines.push(format!("{:?}", &answers[answers.len().saturating_sub(30)..]));
+    lines.push(format!(
+        "{:?}",
+        &answers[answers.len().saturating_sub(30)..]
+    ));
     lines.join("\n")
 }
 
 /// Lets time pass until it holds.
-pub(crate) async fn until(system: &System, seconds: u64, what: &str, holds: impl Fn(&System) -> bool) {
+pub(crate) async fn until(
+    system: &System,
+    seconds: u64,
+    what: &str,
+    holds: impl Fn(&System) -> bool,
+) {
     let held = system.until(seconds, holds).await;
     assert!(held, "not within {seconds} s: {what}\n{}", story(system));
 }
 
 /// Lets time pass until these jobs are done.
 pub(crate) async fn done(system: &System, seconds: u64, jobs: &[JobId]) {
-    until(system, seconds, "the jobs are done", |system| system.all_done(jobs)).await;
+    until(system, seconds, "the jobs are done", |system| {
+        system.all_done(jobs)
+    })
+    .await;
 }
 
 /// Lets time pass until nothing is left.
@@ -98,16 +138,30 @@ pub(crate) async fn rest(system: &System, seconds: u64) {
 
 /// How the closed runners ended, in the order in which they were requested.
 pub(crate) fn outcomes(system: &System) -> Vec<Outcome> {
-    system.closed_runners().into_iter().filter_map(|runner| runner.outcome).collect()
+    system
+        .closed_runners()
+        .into_iter()
+        .filter_map(|runner| runner.outcome)
+        .collect()
 }
 
-/// What holds for every story without faults: never above `max`, one task for each row, one row for each of so many jobs. Which job a row was
-/// requested for says nothing: GitHub hands a runner whatever it likes, and the next one is requested for the job that was left over.
+/// What holds for every story without faults: never above `max`, one task for each row, one row for
+/// each of so many jobs. Which job a row was requested for says nothing: GitHub hands a runner
+/// whatever it likes, and the next one is requested for the job that was left over.
 pub(crate) fn check_counts(system: &System, max: usize, jobs: usize) {
     let (launched, most_live) = system.launched_and_most_live();
-    assert!(most_live <= max && system.world.most_rows(&linux()) <= max, "{most_live} tasks, {} rows", system.world.most_rows(&linux()));
+    assert!(
+        most_live <= max && system.world.most_rows(&linux()) <= max,
+        "{most_live} tasks, {} rows",
+        system.world.most_rows(&linux())
+    );
     let rows = system.runners().len() + system.closed_runners().len();
-    assert_eq!((launched, rows), (jobs as u64, jobs), "tasks and rows\n{}", story(system));
+    assert_eq!(
+        (launched, rows),
+        (jobs as u64, jobs),
+        "tasks and rows\n{}",
+        story(system)
+    );
 }
 
 /// Runs something on a thread of its own: the functions' draws are a thread's.
@@ -122,13 +176,21 @@ pub(crate) type Seen = Arc<Mutex<Vec<(Timestamp, Event)>>>;
 pub(crate) fn watch(system: &System) -> Seen {
     let seen = Seen::default();
     let notes = Arc::clone(&seen);
-    system.world.set_listener(Box::new(move |at: Timestamp, happening: &Event| notes.lock().unwrap().push((at, happening.clone()))));
+    system
+        .world
+        .set_listener(Box::new(move |at: Timestamp, happening: &Event| {
+            notes.lock().unwrap().push((at, happening.clone()))
+        }));
     seen
 }
 
 /// What was seen, one line each.
 pub(crate) fn trace(seen: &Seen) -> String {
-    seen.lock().unwrap().iter().map(|(at, happening)| format!("{} {happening}\n", at.millis())).collect()
+    seen.lock()
+        .unwrap()
+        .iter()
+        .map(|(at, happening)| format!("{} {happening}\n", at.millis()))
+        .collect()
 }
 
 /// Lines at level `ERROR`, which ring the alarm `action-required`, of all functions of this thread.
@@ -180,8 +242,15 @@ impl tracing::Subscriber for Errors {
 }
 
 /// One call is struck: the first of this operation of this function.
-pub(crate) fn strike(system: &System, who: &'static str, operation: &'static str, strike: CallFault) {
-    system.world.set_fault_injector(Box::new(move |call: &PortCall, _: Timestamp| {
-        (call.who == who && call.operation == operation && call.nth == 0).then_some(strike)
-    }));
+pub(crate) fn strike(
+    system: &System,
+    who: &'static str,
+    operation: &'static str,
+    strike: CallFault,
+) {
+    system
+        .world
+        .set_fault_injector(Box::new(move |call: &PortCall, _: Timestamp| {
+            (call.who == who && call.operation == operation && call.nth == 0).then_some(strike)
+        }));
 }

@@ -13,8 +13,14 @@ use crate::time_format::age;
 
 /// The template's alarms, each `<stack>-<name>`, with what to do when it rings.
 pub const EXPECTED: [(&str, &str); 6] = [
-    ("sweeper-heartbeat", "the safety net is gone: see the log of the function sweeper, and whether its schedule is enabled"),
-    ("webhook-5xx", "GitHub's deliveries fail: see the log of the function webhook, and the API's"),
+    (
+        "sweeper-heartbeat",
+        "the safety net is gone: see the log of the function sweeper, and whether its schedule is enabled",
+    ),
+    (
+        "webhook-5xx",
+        "GitHub's deliveries fail: see the log of the function webhook, and the API's",
+    ),
     (
         "wake-queue-age",
         "pools are not planned, so nothing starts: see the log of the function scaler, and the account's Lambda concurrency",
@@ -27,7 +33,10 @@ pub const EXPECTED: [(&str, &str); 6] = [
         "function-errors",
         "a function crashes, times out, does not start or is throttled: see which by the metrics of AWS/Lambda, and the end of its log /aws/lambda/<stack>-…",
     ),
-    ("throttled-requests", "a route's limit turns requests away: see who calls in the log /aws/vendedlogs/mayfly/<stack>/api (status 429)"),
+    (
+        "throttled-requests",
+        "a route's limit turns requests away: see who calls in the log /aws/vendedlogs/mayfly/<stack>/api (status 429)",
+    ),
 ];
 
 /// In which state an alarm is.
@@ -84,20 +93,33 @@ impl CloudWatch {
 #[async_trait]
 impl Alarms for CloudWatch {
     async fn named(&self, names: &[String]) -> Result<Vec<Alarm>, Failure> {
-        let asked = self.0.describe_alarms().set_alarm_names(Some(names.to_vec())).alarm_types(AlarmType::MetricAlarm).send().await;
+        let asked = self
+            .0
+            .describe_alarms()
+            .set_alarm_names(Some(names.to_vec()))
+            .alarm_types(AlarmType::MetricAlarm)
+            .send()
+            .await;
         let answer = asked.map_err(|error| refused("look at the alarms", &error))?;
-        let found = answer.metric_alarms.unwrap_or_default().into_iter().map(|alarm| Alarm {
-            name: alarm.alarm_name.unwrap_or_default(),
-            enabled: alarm.actions_enabled.unwrap_or(false),
-            actions: alarm.alarm_actions.map_or(0, |actions| actions.len()),
-            state: match alarm.state_value {
-                Some(StateValue::Ok) => State::Ok,
-                Some(StateValue::Alarm) => State::Alarm,
-                _ => State::NoData,
-            },
-            reason: alarm.state_reason,
-            since: alarm.state_updated_timestamp.and_then(|at| at.to_millis().ok()).map(Timestamp::from_millis),
-        });
+        let found = answer
+            .metric_alarms
+            .unwrap_or_default()
+            .into_iter()
+            .map(|alarm| Alarm {
+                name: alarm.alarm_name.unwrap_or_default(),
+                enabled: alarm.actions_enabled.unwrap_or(false),
+                actions: alarm.alarm_actions.map_or(0, |actions| actions.len()),
+                state: match alarm.state_value {
+                    Some(StateValue::Ok) => State::Ok,
+                    Some(StateValue::Alarm) => State::Alarm,
+                    _ => State::NoData,
+                },
+                reason: alarm.state_reason,
+                since: alarm
+                    .state_updated_timestamp
+                    .and_then(|at| at.to_millis().ok())
+                    .map(Timestamp::from_millis),
+            });
         Ok(found.collect())
     }
 }
@@ -108,7 +130,10 @@ impl Alarms for CloudWatch {
 ///
 /// If they cannot be asked for.
 pub async fn gather(alarms: &impl Alarms, stack: &str) -> Result<Vec<Alarm>, Failure> {
-    let names: Vec<String> = EXPECTED.iter().map(|(name, _)| format!("{stack}-{name}")).collect();
+    let names: Vec<String> = EXPECTED
+        .iter()
+        .map(|(name, _)| format!("{stack}-{name}"))
+        .collect();
     alarms.named(&names).await
 }
 
@@ -128,9 +153,16 @@ pub fn judge(alarms: &Result<Vec<Alarm>, Failure>, stack: &str, now: Timestamp) 
             continue;
         };
         if alarm.state == State::Alarm {
-            let since = alarm.since.map(|since| format!(" for {}", age(now, since))).unwrap_or_default();
+            let since = alarm
+                .since
+                .map(|since| format!(" for {}", age(now, since)))
+                .unwrap_or_default();
             let reason = alarm.reason.as_deref().unwrap_or("no reason is known");
-            findings.push(Finding::warning(Area::Alarms, format!("{full} has been in alarm{since}: {reason}"), help));
+            findings.push(Finding::warning(
+                Area::Alarms,
+                format!("{full} has been in alarm{since}: {reason}"),
+                help,
+            ));
         }
         if !alarm.enabled || alarm.actions == 0 {
             mute.push(full);
@@ -138,7 +170,11 @@ pub fn judge(alarms: &Result<Vec<Alarm>, Failure>, stack: &str, now: Timestamp) 
     }
     if !missing.is_empty() {
         let what = format!("these alarms are missing: {}", missing.join(", "));
-        findings.push(Finding::warning(Area::Alarms, what, "the template makes them: deploy again with a template of mayfly's version"));
+        findings.push(Finding::warning(
+            Area::Alarms,
+            what,
+            "the template makes them: deploy again with a template of mayfly's version",
+        ));
     }
     if !mute.is_empty() {
         let what = format!("no one is notified by {}", mute.join(", "));
@@ -146,7 +182,13 @@ pub fn judge(alarms: &Result<Vec<Alarm>, Failure>, stack: &str, now: Timestamp) 
         findings.push(Finding::warning(Area::Alarms, what, fix));
     }
     if findings.is_empty() {
-        findings.push(Finding::good(Area::Alarms, format!("{} alarms exist, notify someone, and are quiet", EXPECTED.len())));
+        findings.push(Finding::good(
+            Area::Alarms,
+            format!(
+                "{} alarms exist, notify someone, and are quiet",
+                EXPECTED.len()
+            ),
+        ));
     }
     findings
 }

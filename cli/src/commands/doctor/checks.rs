@@ -1,4 +1,5 @@
-//! Everything that is looked at without starting anything: facts first, then what follows from them.
+//! Everything that is looked at without starting anything: facts first, then what follows from
+//! them.
 
 use mayfly_config::store::GITHUB;
 use mayfly_domain::model::pool::Pools;
@@ -39,7 +40,13 @@ pub struct CheckContext {
 impl From<&Connected> for CheckContext {
     fn from(connected: &Connected) -> Self {
         let deployment = &connected.deployment;
-        let function = |what: &str| deployment.functions.get(what).cloned().unwrap_or_else(|| format!("{}-{what}", connected.stack));
+        let function = |what: &str| {
+            deployment
+                .functions
+                .get(what)
+                .cloned()
+                .unwrap_or_else(|| format!("{}-{what}", connected.stack))
+        };
         Self {
             stack: connected.stack.clone(),
             cluster: deployment.cluster.clone(),
@@ -79,7 +86,10 @@ impl Facts {
     /// The pools in force, if they are known.
     #[must_use]
     pub fn pools(&self) -> Option<&Pools> {
-        self.file.as_ref().ok().and_then(|file| file.in_force.as_ref())
+        self.file
+            .as_ref()
+            .ok()
+            .and_then(|file| file.in_force.as_ref())
     }
 
     /// The GitHub that the deployment works with, as people open it: as far as is known.
@@ -91,11 +101,20 @@ impl Facts {
 }
 
 /// Asks AWS and GitHub, all at once, but for what depends on the pools file.
-pub async fn gather(connected: &Connected, patient: &CheckContext, identity: Identity, now: Timestamp) -> (Facts, Option<Github>) {
+pub async fn gather(
+    connected: &Connected,
+    patient: &CheckContext,
+    identity: Identity,
+    now: Timestamp,
+) -> (Facts, Option<Github>) {
     let file = pools::gather(&connected.ssm_pools_store()).await;
     let in_force = file.as_ref().ok().and_then(|file| file.in_force.as_ref());
     let ledger = connected.ledger();
-    let status = async { status::gather(&ledger, in_force, now).await.map_err(|error| ledger_refused("read the ledger", &error)) };
+    let status = async {
+        status::gather(&ledger, in_force, now)
+            .await
+            .map_err(|error| ledger_refused("read the ledger", &error))
+    };
     let app = async {
         match github_access::app(connected).await {
             Ok(app) => {
@@ -106,9 +125,15 @@ pub async fn gather(connected: &Connected, patient: &CheckContext, identity: Ide
             Err(why) => (Err(Unasked::NoApp(why)), Vec::new(), None),
         }
     };
-    let (connector, service_quotas) = (mayfly_config::aws::http_connector_within(CONNECT), ServiceQuotas::new(&connected.sdk));
+    let (connector, service_quotas) = (
+        mayfly_config::aws::http_connector_within(CONNECT),
+        ServiceQuotas::new(&connected.sdk),
+    );
     let cloudwatch = alarms::CloudWatch::new(&connected.sdk);
-    let (iam, site) = (Iam::new(&connected.sdk, &connected.deployment.task_role), probe::site(connected));
+    let (iam, site) = (
+        Iam::new(&connected.sdk, &connected.deployment.task_role),
+        probe::site(connected),
+    );
     let (status, links, (app, groups, github), knock, allowed, roles, alarms) = futures::join!(
         status,
         connected.github_url(),
@@ -118,14 +143,38 @@ pub async fn gather(connected: &Connected, patient: &CheckContext, identity: Ide
         roles::gather(&iam, in_force, &site),
         alarms::gather(&cloudwatch, &patient.stack)
     );
-    (Facts { identity, file, status, links, app, groups, knock, allowed, roles, alarms }, github)
+    (
+        Facts {
+            identity,
+            file,
+            status,
+            links,
+            app,
+            groups,
+            knock,
+            allowed,
+            roles,
+            alarms,
+        },
+        github,
+    )
 }
 
-/// The runner groups that pools name, where it is known which pools, and where the App is installed.
-pub async fn runner_groups_of(github: &impl RunnerGroups, app: &Result<AppFacts, Unasked>, pools: Option<&Pools>) -> Vec<Named> {
-    let installations = app.as_ref().ok().and_then(|app| app.installations.as_ref().ok());
+/// The runner groups that pools name, where it is known which pools, and where the App is
+/// installed.
+pub async fn runner_groups_of(
+    github: &impl RunnerGroups,
+    app: &Result<AppFacts, Unasked>,
+    pools: Option<&Pools>,
+) -> Vec<Named> {
+    let installations = app
+        .as_ref()
+        .ok()
+        .and_then(|app| app.installations.as_ref().ok());
     match (installations, pools) {
-        (Some(installations), Some(pools)) => runner_group::look(github, installations, pools).await,
+        (Some(installations), Some(pools)) => {
+            runner_group::look(github, installations, pools).await
+        }
         _ => Vec::new(),
     }
 }
@@ -144,7 +193,8 @@ pub fn judge(facts: &Facts, patient: &CheckContext, now: Timestamp) -> Vec<Findi
             findings.extend(pools::ledger(status));
             findings.extend(sweeper::judge(&status.safety_net, &patient.sweeper, now));
         }
-        Err(failure) => findings.extend([Area::Pools, Area::Sweeper].map(|area| Finding::not_seen(area, failure))),
+        Err(failure) => findings
+            .extend([Area::Pools, Area::Sweeper].map(|area| Finding::not_seen(area, failure))),
     }
     match &facts.app {
         Ok(app) => {
@@ -159,7 +209,11 @@ pub fn judge(facts: &Facts, patient: &CheckContext, now: Timestamp) -> Vec<Findi
         }
         Err(why) => findings.extend(app::unasked(why)),
     }
-    findings.push(webhook::answered(&facts.knock, &patient.webhook_url, &patient.webhook));
+    findings.push(webhook::answered(
+        &facts.knock,
+        &patient.webhook_url,
+        &patient.webhook,
+    ));
     if let Some(pools) = facts.pools() {
         findings.extend(quota::judge(&facts.allowed, pools));
     }
@@ -169,22 +223,43 @@ pub fn judge(facts: &Facts, patient: &CheckContext, now: Timestamp) -> Vec<Findi
 }
 
 /// Repairs what can be, and looks at that again. Tells what was done.
-pub async fn repair(github: &(impl AppApi + RunnerGroups), facts: &mut Facts, patient: &CheckContext) -> Vec<Finding> {
+pub async fn repair(
+    github: &(impl AppApi + RunnerGroups),
+    facts: &mut Facts,
+    patient: &CheckContext,
+) -> Vec<Finding> {
     let mut done = repair_hook(github, facts, patient).await;
     done.extend(groups::repair(github, &mut facts.groups).await);
     done
 }
 
-async fn repair_hook(github: &impl AppApi, facts: &mut Facts, patient: &CheckContext) -> Vec<Finding> {
-    let Ok(app) = &mut facts.app else { return Vec::new() };
-    if webhook::judge(&app.hook, &patient.webhook_url).iter().all(|finding| finding.repair.is_none()) {
+async fn repair_hook(
+    github: &impl AppApi,
+    facts: &mut Facts,
+    patient: &CheckContext,
+) -> Vec<Finding> {
+    let Ok(app) = &mut facts.app else {
+        return Vec::new();
+    };
+    if webhook::judge(&app.hook, &patient.webhook_url)
+        .iter()
+        .all(|finding| finding.repair.is_none())
+    {
         return Vec::new();
     }
     match webhook::set(github, &patient.webhook_url).await {
         Ok(hook) => {
             let before = std::mem::replace(&mut app.hook, Ok(hook));
-            let before = before.map(|hook| format!(" (was: {:?}, {:?})", hook.url, hook.content_type)).unwrap_or_default();
-            vec![Finding::good(Area::Webhook, format!("repaired: GitHub was told to deliver JSON to {}{before}", patient.webhook_url))]
+            let before = before
+                .map(|hook| format!(" (was: {:?}, {:?})", hook.url, hook.content_type))
+                .unwrap_or_default();
+            vec![Finding::good(
+                Area::Webhook,
+                format!(
+                    "repaired: GitHub was told to deliver JSON to {}{before}",
+                    patient.webhook_url
+                ),
+            )]
         }
         Err(failure) => vec![Finding::error(Area::Webhook, failure.problem, failure.hint)],
     }

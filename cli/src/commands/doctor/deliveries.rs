@@ -64,7 +64,11 @@ impl Cause {
                 ("got an answer that webhook does not give", "is that the deployment's address? See the webhook above".to_owned())
             }
         };
-        let what = if let Self::Other(status) = self { format!("{what} ({status})") } else { what.to_owned() };
+        let what = if let Self::Other(status) = self {
+            format!("{what} ({status})")
+        } else {
+            what.to_owned()
+        };
         (what, fix)
     }
 }
@@ -72,14 +76,27 @@ impl Cause {
 /// What follows. `deliveries` are attempts, in any order; `function` is webhook's name.
 #[must_use]
 pub fn judge(deliveries: &[DeliveryAttempt], function: &str, now: Timestamp) -> Vec<Finding> {
-    let Some(last) = deliveries.iter().max_by_key(|one| (one.delivered_at, one.id)) else {
+    let Some(last) = deliveries
+        .iter()
+        .max_by_key(|one| (one.delivered_at, one.id))
+    else {
         let fix = "jobs of repositories where the App is installed are delivered within seconds: run one; is the App installed, and its webhook active?";
-        return vec![Finding::warning(Area::Deliveries, "GitHub's list of deliveries is empty: it has delivered nothing for days", fix)];
+        return vec![Finding::warning(
+            Area::Deliveries,
+            "GitHub's list of deliveries is empty: it has delivered nothing for days",
+            fix,
+        )];
     };
-    let arrived: BTreeSet<&str> = deliveries.iter().filter(|one| one.succeeded()).map(|one| one.guid.as_str()).collect();
+    let arrived: BTreeSet<&str> = deliveries
+        .iter()
+        .filter(|one| one.succeeded())
+        .map(|one| one.guid.as_str())
+        .collect();
     // The newest attempt of each event that never arrived.
     let mut lost: BTreeMap<&str, &DeliveryAttempt> = BTreeMap::new();
-    let failed = deliveries.iter().filter(|one| !one.succeeded() && !arrived.contains(one.guid.as_str()));
+    let failed = deliveries
+        .iter()
+        .filter(|one| !one.succeeded() && !arrived.contains(one.guid.as_str()));
     for one in failed.filter(|one| now.since(one.delivered_at) < LATELY) {
         let known = lost.entry(one.guid.as_str()).or_insert(one);
         if (one.delivered_at, one.id) > (known.delivered_at, known.id) {
@@ -87,17 +104,31 @@ pub fn judge(deliveries: &[DeliveryAttempt], function: &str, now: Timestamp) -> 
         }
     }
     // Why the last one did not arrive is told with the others of its cause.
-    let mut findings: Vec<Finding> = (!lost.contains_key(last.guid.as_str())).then(|| latest(last, now)).into_iter().collect();
+    let mut findings: Vec<Finding> = (!lost.contains_key(last.guid.as_str()))
+        .then(|| latest(last, now))
+        .into_iter()
+        .collect();
     let mut causes: BTreeMap<Cause, Vec<&DeliveryAttempt>> = BTreeMap::new();
     for one in lost.into_values() {
-        causes.entry(Cause::of(one.status_code)).or_default().push(one);
+        causes
+            .entry(Cause::of(one.status_code))
+            .or_default()
+            .push(one);
     }
     for (cause, of) in causes {
         let (what, fix) = cause.in_words(function);
         let newest = of.iter().map(|one| one.delivered_at).max().unwrap_or(now);
-        let deliveries_of = if of.len() == 1 { "1 delivery".to_owned() } else { format!("{} deliveries", of.len()) };
-        let what = format!("{deliveries_of} {what}, the last one {} ago", age(now, newest));
-        // What failed before others arrived may have been mended: sweeper asks for it again, for three days.
+        let deliveries_of = if of.len() == 1 {
+            "1 delivery".to_owned()
+        } else {
+            format!("{} deliveries", of.len())
+        };
+        let what = format!(
+            "{deliveries_of} {what}, the last one {} ago",
+            age(now, newest)
+        );
+        // What failed before others arrived may have been mended: sweeper asks for it again, for
+        // three days.
         findings.push(if !last.succeeded() && Cause::of(last.status_code) == cause {
             Finding::error(Area::Deliveries, what, fix)
         } else {
@@ -110,22 +141,39 @@ pub fn judge(deliveries: &[DeliveryAttempt], function: &str, now: Timestamp) -> 
             Finding::warning(Area::Deliveries, what, format!("{before} {fix}"))
         });
     }
-    let recovered = deliveries.iter().filter(|one| !one.succeeded() && arrived.contains(one.guid.as_str()));
+    let recovered = deliveries
+        .iter()
+        .filter(|one| !one.succeeded() && arrived.contains(one.guid.as_str()));
     let recovered: BTreeSet<&str> = recovered.map(|one| one.guid.as_str()).collect();
     if !recovered.is_empty() {
-        let what = format!("{} that failed at first arrived later", counted(recovered.len(), "event"));
+        let what = format!(
+            "{} that failed at first arrived later",
+            counted(recovered.len(), "event")
+        );
         findings.push(Finding::good(Area::Deliveries, what));
     }
     findings
 }
 
 fn latest(last: &DeliveryAttempt, now: Timestamp) -> Finding {
-    let action = last.action.as_ref().map(|action| format!(" {action}")).unwrap_or_default();
-    let what = format!("the last delivery ({}{action}) {} ago", last.event, age(now, last.delivered_at));
+    let action = last
+        .action
+        .as_ref()
+        .map(|action| format!(" {action}"))
+        .unwrap_or_default();
+    let what = format!(
+        "the last delivery ({}{action}) {} ago",
+        last.event,
+        age(now, last.delivered_at)
+    );
     if last.succeeded() {
         return Finding::good(Area::Deliveries, format!("{what} arrived"));
     }
-    let answer = if last.status_code == 0 { "got no answer".to_owned() } else { format!("was answered {}", last.status_code) };
+    let answer = if last.status_code == 0 {
+        "got no answer".to_owned()
+    } else {
+        format!("was answered {}", last.status_code)
+    };
     Finding::error(
         Area::Deliveries,
         format!("{what} {answer}"),

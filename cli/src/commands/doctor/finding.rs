@@ -133,10 +133,19 @@ impl Finding {
     /// The same, with what `--fix` does about it.
     #[must_use]
     pub fn repairable(self, repair: Repair) -> Self {
-        Self { repair: Some(repair), ..self }
+        Self {
+            repair: Some(repair),
+            ..self
+        }
     }
 
     fn new(area: Area, level: Level, what: String, fix: &str) -> Self {
-        Self { area, level, what, fix: (!fix.is_empty()).then(|| fix.to_owned()), repair: None }
+        Self {
+            area,
+            level,
+            what,
+            fix: (!fix.is_empty()).then(|| fix.to_owned()),
+            repair: None,
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! The runner groups that pools at organization scope name: where one is missing, GitHub registers no runner.
+//! The runner groups that pools at organization scope name: where one is missing, GitHub registers
+//! no runner.
 
 use mayfly_github::RunnerGroups;
 
@@ -10,9 +11,18 @@ use crate::runner_group::{Ensured, FIX, Named, ensure};
 pub fn judge(groups: &[Named]) -> Vec<Finding> {
     let findings = groups.iter().map(|named| match &named.there {
         Err(failure) => Finding::not_seen(Area::App, failure),
-        Ok(true) => Finding::good(Area::App, format!("{} has the runner group {}", named.organization.login, named.group)),
+        Ok(true) => Finding::good(
+            Area::App,
+            format!(
+                "{} has the runner group {}",
+                named.organization.login, named.group
+            ),
+        ),
         Ok(false) => {
-            let repair = Repair::MakeGroup { organization: named.organization.login.clone(), name: named.group.clone() };
+            let repair = Repair::MakeGroup {
+                organization: named.organization.login.clone(),
+                name: named.group.clone(),
+            };
             Finding::error(Area::App, named.missing(), FIX).repairable(repair)
         }
     });

@@ -16,15 +16,39 @@ pub fn judged(kind: &Kind, task: &Task, report: &Report, around: &ProbeContext) 
     let mut findings = vec![Finding::good(Area::Network, started(kind, task))];
     let whose = kind.whose();
     for lack in &report.image.lacks {
-        let what = format!("{whose} (image {}): the image lacks {lack}: its runners end before they register", kind.pool.image);
-        findings.push(Finding::error(Area::Network, what, "change the image (runner/Dockerfile says what one needs)"));
+        let what = format!(
+            "{whose} (image {}): the image lacks {lack}: its runners end before they register",
+            kind.pool.image
+        );
+        findings.push(Finding::error(
+            Area::Network,
+            what,
+            "change the image (runner/Dockerfile says what one needs)",
+        ));
     }
-    let reached = report.reached.iter().map(|(name, exchange)| outside(&whose, (name, exchange), report.image.proxy, around));
+    let reached = report
+        .reached
+        .iter()
+        .map(|(name, exchange)| outside(&whose, (name, exchange), report.image.proxy, around));
     findings.extend(merged(&whose, reached.collect()));
-    findings.extend(report.credentials.as_ref().and_then(|credentials| identified(kind, credentials)));
-    findings.extend(report.registration.as_ref().map(|registration| front_door(kind, registration, report, around)));
+    findings.extend(
+        report
+            .credentials
+            .as_ref()
+            .and_then(|credentials| identified(kind, credentials)),
+    );
+    findings.extend(
+        report
+            .registration
+            .as_ref()
+            .map(|registration| front_door(kind, registration, report, around)),
+    );
     if !report.complete {
-        let what = if report.late { "met its own time limit" } else { "was ended before it had said all" };
+        let what = if report.late {
+            "met its own time limit"
+        } else {
+            "was ended before it had said all"
+        };
         findings.push(Finding::warning(
             Area::Network,
             format!("{whose}: the probe {what}: what is missing here is not known"),
@@ -37,11 +61,19 @@ pub fn judged(kind: &Kind, task: &Task, report: &Report, around: &ProbeContext) 
 /// How long its start took.
 fn started(kind: &Kind, task: &Task) -> String {
     let timeline = &task.timeline;
-    let between = |from: Option<Timestamp>, to: Option<Timestamp>| Some(duration_text(to?.since(from?)));
-    let whole = between(timeline.created, timeline.started).map(|took| format!(" within {took}")).unwrap_or_default();
-    let pull =
-        between(timeline.pull_started, timeline.pull_stopped).map(|took| format!(", of which its image took {took}")).unwrap_or_default();
-    format!("{}: a task like theirs starts{whole}{pull} ({})", kind.whose(), kind.pool.image)
+    let between =
+        |from: Option<Timestamp>, to: Option<Timestamp>| Some(duration_text(to?.since(from?)));
+    let whole = between(timeline.created, timeline.started)
+        .map(|took| format!(" within {took}"))
+        .unwrap_or_default();
+    let pull = between(timeline.pull_started, timeline.pull_stopped)
+        .map(|took| format!(", of which its image took {took}"))
+        .unwrap_or_default();
+    format!(
+        "{}: a task like theirs starts{whole}{pull} ({})",
+        kind.whose(),
+        kind.pool.image
+    )
 }
 
 /// Good ones are one.
@@ -57,7 +89,11 @@ fn merged(whose: &str, outcomes: Vec<Result<String, Finding>>) -> Vec<Finding> {
     if !hosts.is_empty() {
         findings.push(Finding::good(
             Area::Network,
-            format!("{whose}: {} answer{} there", hosts.join(", "), if hosts.len() == 1 { "s" } else { "" }),
+            format!(
+                "{whose}: {} answer{} there",
+                hosts.join(", "),
+                if hosts.len() == 1 { "s" } else { "" }
+            ),
         ));
     }
     findings
@@ -70,25 +106,53 @@ fn host(url: &str) -> &str {
 }
 
 /// What must answer: its host, or what is wrong.
-fn outside(whose: &str, (name, exchange): (&str, &Exchange), proxy: bool, around: &ProbeContext) -> Result<String, Finding> {
-    let url = around.reach.iter().find(|(known, _)| known == name).map_or(name, |(_, url)| url.as_str());
+fn outside(
+    whose: &str,
+    (name, exchange): (&str, &Exchange),
+    proxy: bool,
+    around: &ProbeContext,
+) -> Result<String, Finding> {
+    let url = around
+        .reach
+        .iter()
+        .find(|(known, _)| known == name)
+        .map_or(name, |(_, url)| url.as_str());
     let host = host(url);
     match exchange.answered() {
         Answered::Status(407) => {
             let what = format!("{whose}: the proxy before {host} wants to know who asks");
-            Err(Finding::error(Area::Network, what, "let runners through, or put the proxy's credentials into the image's environment"))
+            Err(Finding::error(
+                Area::Network,
+                what,
+                "let runners through, or put the proxy's credentials into the image's environment",
+            ))
         }
         Answered::Status(500..) => {
-            let what = format!("{whose}: {host} answers with HTTP status {}", exchange.status);
-            Err(Finding::warning(Area::Network, what, "is GitHub well (githubstatus.com)? is something between that answers in its place?"))
+            let what = format!(
+                "{whose}: {host} answers with HTTP status {}",
+                exchange.status
+            );
+            Err(Finding::warning(
+                Area::Network,
+                what,
+                "is GitHub well (githubstatus.com)? is something between that answers in its place?",
+            ))
         }
         Answered::Status(_) => Ok(host.to_owned()),
         Answered::Not(trouble) => {
             let (words, fix) = troubled(trouble, proxy, around.public_ip);
             let what = format!("{whose}: {host} cannot be reached: {words}");
             // Only the runner's own check knows this host; documented is its domain.
-            let level = if name == "actions" { Finding::warning } else { Finding::error };
-            let fix = if name == "actions" { format!("{fix}; runners need *.actions.githubusercontent.com") } else { fix };
+            let level = if name == "actions" {
+                Finding::warning
+            } else {
+                Finding::error
+            };
+            let fix = if name == "actions" {
+                format!("{fix}; runners need *.actions.githubusercontent.com")
+            } else {
+                fix
+            };
             Err(level(Area::Network, what, fix))
         }
     }
@@ -128,7 +192,10 @@ fn troubled(trouble: ConnectFailure, proxy: bool, public_ip: bool) -> (String, S
         ConnectFailure::Other(code) => (format!("curl ends with exit status {code}"), "is curl whole in the image?".to_owned()),
     };
     if proxy {
-        (format!("{words} (through the image's proxy)"), format!("look at the proxy (https_proxy in the image) first; {fix}"))
+        (
+            format!("{words} (through the image's proxy)"),
+            format!("look at the proxy (https_proxy in the image) first; {fix}"),
+        )
     } else {
         (words, fix)
     }
@@ -144,7 +211,9 @@ fn identified(kind: &Kind, credentials: &Credentials) -> Option<Finding> {
             "deploy again (make deploy)",
         )),
         Credentials::Failed { curl, status } => {
-            let what = format!("{whose}: the task gets no credentials of role {role} (curl {curl}, HTTP status {status})");
+            let what = format!(
+                "{whose}: the task gets no credentials of role {role} (curl {curl}, HTTP status {status})"
+            );
             Some(Finding::error(
                 Area::Roles,
                 what,
@@ -167,30 +236,56 @@ fn is_inside(address: IpAddr) -> bool {
 
 /// curl signs the session token from 7.86 on (runner/README.md).
 fn signs_the_token(curl: Option<&str>) -> bool {
-    let mut parts = curl.unwrap_or_default().split('.').map(|part| part.parse::<u32>().unwrap_or(u32::MAX));
+    let mut parts = curl
+        .unwrap_or_default()
+        .split('.')
+        .map(|part| part.parse::<u32>().unwrap_or(u32::MAX));
     (parts.next(), parts.next()) >= (Some(7), Some(86))
 }
 
 /// The request for a registration of a runner that does not exist.
-fn front_door(kind: &Kind, registration: &Registered, report: &Report, around: &ProbeContext) -> Finding {
+fn front_door(
+    kind: &Kind,
+    registration: &Registered,
+    report: &Report,
+    around: &ProbeContext,
+) -> Finding {
     let (whose, role, github_setup) = (kind.whose(), kind.role_name(), host(&around.url));
-    let inside = registration.exchange.address.filter(|address| !report.image.proxy && is_inside(*address));
-    let error = |area, what: String, fix: &str| Finding::error(area, format!("{whose}: {what}"), fix);
+    let inside = registration
+        .exchange
+        .address
+        .filter(|address| !report.image.proxy && is_inside(*address));
+    let error =
+        |area, what: String, fix: &str| Finding::error(area, format!("{whose}: {what}"), fix);
     let answer = &registration.body;
     match (registration.exchange.answered(), registration.mayfly) {
-        (Answered::Status(403), true) if answer.contains("this runner is closed") => {
-            Finding::good(Area::Roles, format!("{whose}: role {role} is assumed and may ask for registration; Mayfly answers there"))
-        }
+        (Answered::Status(403), true) if answer.contains("this runner is closed") => Finding::good(
+            Area::Roles,
+            format!(
+                "{whose}: role {role} is assumed and may ask for registration; Mayfly answers there"
+            ),
+        ),
         (Answered::Status(status), true) if status < 500 => {
-            let what = format!("Mayfly answers a runner that does not exist with {status}: {answer}");
-            error(Area::Roles, what, "its runners will not be registered: is the deployment of the same version as this mayfly?")
+            let what =
+                format!("Mayfly answers a runner that does not exist with {status}: {answer}");
+            error(
+                Area::Roles,
+                what,
+                "its runners will not be registered: is the deployment of the same version as this mayfly?",
+            )
         }
         (Answered::Status(_), _) | (Answered::Not(_), _) if inside.is_some() => {
-            let address = inside.map(|address| address.to_string()).unwrap_or_default();
+            let address = inside
+                .map(|address| address.to_string())
+                .unwrap_or_default();
             let what = format!(
                 "{github_setup} leads to {address} there, inside the VPC: a VPC endpoint for execute-api with private DNS catches what runners ask Mayfly"
             );
-            error(Area::Network, what, "switch that endpoint's private DNS off, or let runners live in subnets of another VPC")
+            error(
+                Area::Network,
+                what,
+                "switch that endpoint's private DNS off, or let runners live in subnets of another VPC",
+            )
         }
         (Answered::Status(403), false) => {
             let what = format!("IAM does not let role {role} ask for registration: {answer}");
@@ -202,17 +297,35 @@ fn front_door(kind: &Kind, registration: &Registered, report: &Report, around: &
             error(Area::Roles, what, fix)
         }
         (Answered::Status(status @ (429 | 500..)), _) => {
-            let who = if registration.mayfly { "Mayfly" } else { "API Gateway" };
+            let who = if registration.mayfly {
+                "Mayfly"
+            } else {
+                "API Gateway"
+            };
             let what = format!("{who} answers a request for registration with {status}: {answer}");
-            error(Area::Network, what, "the log of the function registrar tells why")
+            error(
+                Area::Network,
+                what,
+                "the log of the function registrar tells why",
+            )
         }
         (Answered::Status(status), _) => {
-            let what = format!("{github_setup} answers with {status}, and it is not Mayfly that does: {answer}");
-            error(Area::Network, what, "is something between that answers in its place? is the API the template's (make deploy)?")
+            let what = format!(
+                "{github_setup} answers with {status}, and it is not Mayfly that does: {answer}"
+            );
+            error(
+                Area::Network,
+                what,
+                "is something between that answers in its place? is the API the template's (make deploy)?",
+            )
         }
         (Answered::Not(trouble), _) => {
             let (words, fix) = troubled(trouble, report.image.proxy, around.public_ip);
-            error(Area::Network, format!("{github_setup} cannot be reached: {words}"), &fix)
+            error(
+                Area::Network,
+                format!("{github_setup} cannot be reached: {words}"),
+                &fix,
+            )
         }
     }
 }

@@ -30,7 +30,8 @@ pub struct File {
     pub in_force: Option<Pools>,
 }
 
-/// Versions before the newest that functions look at. As `mayfly_config` has it: they find the last good one among five.
+/// Versions before the newest that functions look at. As `mayfly_config` has it: they find the last
+/// good one among five.
 const BEFORE: u64 = 5;
 
 /// Reads the pools file as functions do: the newest version that can be used.
@@ -40,13 +41,21 @@ const BEFORE: u64 = 5;
 /// If it cannot be read.
 pub async fn gather(parameter: &impl PoolsStore) -> Result<File, crate::failure::Failure> {
     let newest = parameter.version(None).await?;
-    let Some(first) = newest.as_ref() else { return Ok(File { newest, in_force: None }) };
-    let mut in_force = review(&first.text, first.number, Vcpus::default()).pools.ok();
+    let Some(first) = newest.as_ref() else {
+        return Ok(File {
+            newest,
+            in_force: None,
+        });
+    };
+    let mut in_force = review(&first.text, first.number, Vcpus::default())
+        .pools
+        .ok();
     let mut number = first.number;
     while in_force.is_none() && number > 1 && number + BEFORE > first.number {
         number -= 1;
         let earlier = parameter.version(Some(number)).await?;
-        in_force = earlier.and_then(|earlier| review(&earlier.text, number, Vcpus::default()).pools.ok());
+        in_force =
+            earlier.and_then(|earlier| review(&earlier.text, number, Vcpus::default()).pools.ok());
     }
     Ok(File { newest, in_force })
 }
@@ -63,23 +72,59 @@ pub fn file(file: &File, now: Timestamp) -> Vec<Finding> {
     };
     let Review { pools, doubts, .. } = review(&newest.text, newest.number, Vcpus::default());
     if let Err(problems) = pools {
-        let told: Vec<String> = problems.iter().take(TOLD).map(ToString::to_string).collect();
-        let what = format!("version {} of the pools file is broken: {}", newest.number, told.join("; "));
+        let told: Vec<String> = problems
+            .iter()
+            .take(TOLD)
+            .map(ToString::to_string)
+            .collect();
+        let what = format!(
+            "version {} of the pools file is broken: {}",
+            newest.number,
+            told.join("; ")
+        );
         let mend = "fix it: mayfly pools --file > pools.toml, mayfly check, mayfly apply";
         return vec![match &file.in_force {
-            Some(pools) => Finding::error(Area::Pools, format!("{what}. Version {} stays in force", pools.version), mend),
-            None => Finding::error(Area::Pools, format!("{what}. No earlier one can be used either: no job is taken"), mend),
+            Some(pools) => Finding::error(
+                Area::Pools,
+                format!("{what}. Version {} stays in force", pools.version),
+                mend,
+            ),
+            None => Finding::error(
+                Area::Pools,
+                format!("{what}. No earlier one can be used either: no job is taken"),
+                mend,
+            ),
         }];
     }
-    let names: Vec<&str> = file.in_force.iter().flat_map(|pools| &pools.pools).map(|pool| pool.name.as_str()).collect();
-    let since = newest.at.map(|at| format!(" for {}", age(now, at))).unwrap_or_default();
-    let what = format!("version {} of the pools file has been in force{since}: {}", newest.number, names.join(", "));
+    let names: Vec<&str> = file
+        .in_force
+        .iter()
+        .flat_map(|pools| &pools.pools)
+        .map(|pool| pool.name.as_str())
+        .collect();
+    let since = newest
+        .at
+        .map(|at| format!(" for {}", age(now, at)))
+        .unwrap_or_default();
+    let what = format!(
+        "version {} of the pools file has been in force{since}: {}",
+        newest.number,
+        names.join(", ")
+    );
     let mut findings = vec![Finding::good(Area::Pools, what)];
     findings.extend(doubts.iter().map(doubt));
     findings
 }
 
-fn doubt(Problem { line, path, message, hint, .. }: &Problem) -> Finding {
+fn doubt(
+    Problem {
+        line,
+        path,
+        message,
+        hint,
+        ..
+    }: &Problem,
+) -> Finding {
     Finding::warning(Area::Pools, format!("line {line}: {path}: {message}"), hint)
 }
 
@@ -94,25 +139,55 @@ pub fn ledger(answer: &status::Answer) -> Vec<Finding> {
         }
     }
     let mut waiting: BTreeMap<(String, Option<String>), usize> = BTreeMap::new();
-    // What waits for failed starts, or behind the pool's max, is told by the starts, or is how it should be.
+    // What waits for failed starts, or behind the pool's max, is told by the starts, or is how it
+    // should be.
     let normal = |waits: WaitKind| {
-        matches!(waits, WaitKind::FailedStarts | WaitKind::Trial | WaitKind::PoolMax | WaitKind::Paused | WaitKind::RepositoryMax)
+        matches!(
+            waits,
+            WaitKind::FailedStarts
+                | WaitKind::Trial
+                | WaitKind::PoolMax
+                | WaitKind::Paused
+                | WaitKind::RepositoryMax
+        )
     };
-    let long = answer.oldest_waiting.iter().filter(|line| now.since(line.queued_at.0) > LONG && !normal(line.waits.waits_for));
+    let long = answer
+        .oldest_waiting
+        .iter()
+        .filter(|line| now.since(line.queued_at.0) > LONG && !normal(line.waits.waits_for));
     for line in long {
-        *waiting.entry((line.waits.because.clone(), line.waits.help.clone())).or_default() += 1;
+        *waiting
+            .entry((line.waits.because.clone(), line.waits.help.clone()))
+            .or_default() += 1;
     }
     findings.extend(waiting.into_iter().map(|((because, help), count)| {
         let what = format!(
             "{} for over {} min: {because}",
-            if count == 1 { "a job waits".to_owned() } else { format!("{count} jobs wait") },
+            if count == 1 {
+                "a job waits".to_owned()
+            } else {
+                format!("{count} jobs wait")
+            },
             LONG.as_secs() / 60
         );
-        Finding::warning(Area::Pools, what, help.unwrap_or_else(|| "see mayfly jobs --state queued, and mayfly explain of one".to_owned()))
+        Finding::warning(
+            Area::Pools,
+            what,
+            help.unwrap_or_else(|| {
+                "see mayfly jobs --state queued, and mayfly explain of one".to_owned()
+            }),
+        )
     }));
     findings.extend(answer.github_limits.iter().map(|(installation, until)| {
-        let what = format!("GitHub told installation {installation} to wait until {}: nothing starts for it", until.near(now));
-        Finding::warning(Area::Pools, what, "it goes on then by itself; who else uses the App's installation that much?")
+        let what = format!(
+            "GitHub told installation {installation} to wait until {}: nothing starts for it",
+            until.near(now)
+        );
+        Finding::warning(
+            Area::Pools,
+            what,
+            "it goes on then by itself; who else uses the App's installation that much?",
+        )
     }));
     findings.extend(failures(answer, !findings.is_empty()));
     findings.extend(unplaced(answer));
@@ -123,7 +198,11 @@ pub fn ledger(answer: &status::Answer) -> Vec<Finding> {
 fn unplaced(answer: &status::Answer) -> Option<Finding> {
     let oldest = answer.oldest_unplaced.first()?;
     let verb = if answer.unplaced == 1 { "is" } else { "are" };
-    let because = oldest.because.as_deref().map(|because| format!(": {because}")).unwrap_or_default();
+    let because = oldest
+        .because
+        .as_deref()
+        .map(|because| format!(": {because}"))
+        .unwrap_or_default();
     let what = format!(
         "{} {verb} taken by no pool; the oldest, {} of {}, for {}{because}",
         counted(answer.unplaced, "job"),
@@ -131,28 +210,59 @@ fn unplaced(answer: &status::Answer) -> Option<Finding> {
         oldest.repository,
         age(answer.at.0, oldest.queued_at.0)
     );
-    Some(Finding::warning(Area::Pools, what, format!("see {}, and mayfly jobs --state unplaced", oldest.ask)))
+    Some(Finding::warning(
+        Area::Pools,
+        what,
+        format!("see {}, and mayfly jobs --state unplaced", oldest.ask),
+    ))
 }
 
 fn start(pool: &str, starts: &StartSummary, now: Timestamp) -> Option<Finding> {
     if starts.failures == 0 {
-        return starts
-            .verified
-            .then(|| Finding::good(Area::Pools, format!("runners of {pool} start ({})", crate::text_format::size(&starts.size))));
+        return starts.verified.then(|| {
+            Finding::good(
+                Area::Pools,
+                format!(
+                    "runners of {pool} start ({})",
+                    crate::text_format::size(&starts.size)
+                ),
+            )
+        });
     }
-    let times = counted(usize::try_from(starts.failures).unwrap_or(usize::MAX), "failure");
-    let next = starts.probes_at.map(|at| format!(", the next try {}", at.near(now))).unwrap_or_default();
+    let times = counted(
+        usize::try_from(starts.failures).unwrap_or(usize::MAX),
+        "failure",
+    );
+    let next = starts
+        .probes_at
+        .map(|at| format!(", the next try {}", at.near(now)))
+        .unwrap_or_default();
     let reason = starts.reason.as_deref().unwrap_or("no reason is known");
     let what = format!("runners of {pool} do not start ({times} in a row{next}): {reason}");
     let help = starts.help.clone().unwrap_or_default();
-    Some(if starts.breaker_open { Finding::error(Area::Pools, what, help) } else { Finding::warning(Area::Pools, what, help) })
+    Some(if starts.breaker_open {
+        Finding::error(Area::Pools, what, help)
+    } else {
+        Finding::warning(Area::Pools, what, help)
+    })
 }
 
 /// Runners that ended badly, where nothing above tells why already.
 fn failures(answer: &status::Answer, told: bool) -> Option<Finding> {
     let newest = answer.last_failures.first().filter(|_| !told)?;
     let reason = newest.reason.as_deref().unwrap_or("no reason is known");
-    let ended = if answer.failures == 1 { "a runner ended badly".to_owned() } else { format!("{} runners ended badly", answer.failures) };
-    let what = format!("{ended} in the last hour, the last one {} ago: {reason}", age(answer.at.0, newest.at.0));
-    Some(Finding::warning(Area::Pools, what, "see mayfly status and mayfly runners --since 1h"))
+    let ended = if answer.failures == 1 {
+        "a runner ended badly".to_owned()
+    } else {
+        format!("{} runners ended badly", answer.failures)
+    };
+    let what = format!(
+        "{ended} in the last hour, the last one {} ago: {reason}",
+        age(answer.at.0, newest.at.0)
+    );
+    Some(Finding::warning(
+        Area::Pools,
+        what,
+        "see mayfly status and mayfly runners --since 1h",
+    ))
 }

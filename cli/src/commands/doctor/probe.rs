@@ -1,4 +1,5 @@
-//! The probe: for each way in which runners live here, a task that lives like them and tells how that goes.
+//! The probe: for each way in which runners live here, a task that lives like them and tells how
+//! that goes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,10 +27,12 @@ use crate::commands::logs::CloudWatch;
 use crate::deployment::Connected;
 use crate::failure::Failure;
 
-/// Most ways of living that are tried: they run at once, a quarter of a vCPU each, and a new account has six at the most.
+/// Most ways of living that are tried: they run at once, a quarter of a vCPU each, and a new
+/// account has six at the most.
 const MOST: usize = 8;
 
-/// How long one may take from the call to the last line: Fargate needs about a minute, and what needs five will not live.
+/// How long one may take from the call to the last line: Fargate needs about a minute, and what
+/// needs five will not live.
 pub const LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// How long GitHub has to say which releases of the runner there are.
@@ -59,7 +62,9 @@ impl Kind {
         let names: Vec<&str> = self.pools.iter().map(PoolName::as_str).collect();
         match names.as_slice() {
             [one] => format!("pool {one}"),
-            [first, .., last] if names.len() > 4 => format!("{} pools ({first} … {last})", names.len()),
+            [first, .., last] if names.len() > 4 => {
+                format!("{} pools ({first} … {last})", names.len())
+            }
             _ => format!("pools {}", names.join(", ")),
         }
     }
@@ -77,8 +82,17 @@ pub fn kinds(pools: &Pools, site: &LaunchConfig) -> Vec<Kind> {
     let mut kinds: BTreeMap<_, Kind> = BTreeMap::new();
     for pool in &pools.pools {
         let role = site.role_of(pool);
-        let alike = (pool.image.clone(), pool.size.architecture, pool.size.capacity, role.clone());
-        let kind = kinds.entry(alike).or_insert_with(|| Kind { pools: Vec::new(), pool: pool.clone(), role });
+        let alike = (
+            pool.image.clone(),
+            pool.size.architecture,
+            pool.size.capacity,
+            role.clone(),
+        );
+        let kind = kinds.entry(alike).or_insert_with(|| Kind {
+            pools: Vec::new(),
+            pool: pool.clone(),
+            role,
+        });
         kind.pools.push(pool.name.clone());
         kind.pool.size.disk_gib = kind.pool.size.disk_gib.max(pool.size.disk_gib);
     }
@@ -147,15 +161,29 @@ pub fn judged(probed: &[Probed], around: &ProbeContext) -> Vec<Finding> {
     let mut findings = Vec::new();
     for Probed { kind, came, left } in probed {
         match came {
-            ProbeResult::NotStarted { kind: failure, reason } => findings.push(probe_start::not_started(kind, *failure, reason)),
-            ProbeResult::Ended { task, report } if *report == Report::default() => findings.extend(probe_start::silent(kind, task)),
+            ProbeResult::NotStarted {
+                kind: failure,
+                reason,
+            } => findings.push(probe_start::not_started(kind, *failure, reason)),
+            ProbeResult::Ended { task, report } if *report == Report::default() => {
+                findings.extend(probe_start::silent(kind, task))
+            }
             ProbeResult::Ended { task, report } => {
                 findings.extend(network::judged(kind, task, report, around));
-                findings.extend(runner_version::judged(&kind.whose(), report.image.runner.as_deref(), &around.newest, around.now));
+                findings.extend(runner_version::judged(
+                    &kind.whose(),
+                    report.image.runner.as_deref(),
+                    &around.newest,
+                    around.now,
+                ));
             }
             ProbeResult::Late { task } => findings.push(probe_start::late(kind, task.as_deref())),
             ProbeResult::Unseen(why) => {
-                let what = format!("{}: what became of the probe cannot be seen: {}", kind.whose(), why.problem);
+                let what = format!(
+                    "{}: what became of the probe cannot be seen: {}",
+                    kind.whose(),
+                    why.problem
+                );
                 findings.push(Finding::unknown(Area::Network, what, &why.hint));
             }
         }
@@ -176,7 +204,11 @@ pub fn judged(probed: &[Probed], around: &ProbeContext) -> Vec<Finding> {
 /// # Errors
 ///
 /// If it is interrupted.
-pub async fn look(connected: &Connected, pools: &Pools, github_url: &str) -> Result<Vec<Finding>, Failure> {
+pub async fn look(
+    connected: &Connected,
+    pools: &Pools,
+    github_url: &str,
+) -> Result<Vec<Finding>, Failure> {
     let site = site(connected);
     let mut kinds = kinds(pools, &site);
     let reach = match reach(github_url) {
@@ -190,12 +222,25 @@ pub async fn look(connected: &Connected, pools: &Pools, github_url: &str) -> Res
         }
     };
     let left_out = kinds.split_off(kinds.len().min(MOST));
-    let ecs = Ecs::new(aws_sdk_ecs::Client::new(&connected.sdk), connected.deployment.cluster.clone());
+    let ecs = Ecs::new(
+        aws_sdk_ecs::Client::new(&connected.sdk),
+        connected.deployment.cluster.clone(),
+    );
     let logs = CloudWatch::of(connected);
-    let prober = Prober { ecs: &ecs, logs: &logs, site: &site, reach: &reach, limit: LIMIT, new_id: &new_id };
+    let prober = Prober {
+        ecs: &ecs,
+        logs: &logs,
+        site: &site,
+        reach: &reach,
+        limit: LIMIT,
+        new_id: &new_id,
+    };
     let ledger = connected.ledger();
-    let (probed, newest, pulls) =
-        tokio::join!(prober.probe_all(&kinds, interrupted()), newest(github_url), pulls(&ledger, &kinds, &site, system_clock()));
+    let (probed, newest, pulls) = tokio::join!(
+        prober.probe_all(&kinds, interrupted()),
+        newest(github_url),
+        pulls(&ledger, &kinds, &site, system_clock())
+    );
     let around = ProbeContext {
         region: site.region.clone(),
         public_ip: site.public_ip,
@@ -213,7 +258,10 @@ pub async fn look(connected: &Connected, pools: &Pools, github_url: &str) -> Res
 fn not_tried(left_out: &[Kind]) -> Option<Finding> {
     let names: Vec<String> = left_out.iter().map(Kind::whose).collect();
     (!names.is_empty()).then(|| {
-        let what = format!("not tried, since {MOST} probes are the most at a time: {}", names.join("; "));
+        let what = format!(
+            "not tried, since {MOST} probes are the most at a time: {}",
+            names.join("; ")
+        );
         Finding::unknown(Area::Network, what, "")
     })
 }
@@ -228,9 +276,16 @@ async fn interrupted() {
 /// A ULID: the time, and chance.
 fn new_id() -> Result<RunnerId, Failure> {
     let mut chance = [0; 16];
-    getrandom::fill(&mut chance[6..]).map_err(|error| Failure::new(format!("the operating system gives no randomness: {error}"), ""))?;
+    getrandom::fill(&mut chance[6..]).map_err(|error| {
+        Failure::new(
+            format!("the operating system gives no randomness: {error}"),
+            "",
+        )
+    })?;
     let millis = u128::try_from(system_clock().millis()).unwrap_or_default();
-    Ok(RunnerId::from_ulid(millis << 80 | u128::from_be_bytes(chance)))
+    Ok(RunnerId::from_ulid(
+        millis << 80 | u128::from_be_bytes(chance),
+    ))
 }
 
 /// Where runners are launched, as scaler knows it.
@@ -239,7 +294,11 @@ pub fn site(connected: &Connected) -> LaunchConfig {
     let deployment = &connected.deployment;
     LaunchConfig {
         stack: connected.stack.clone(),
-        region: connected.sdk.region().map(ToString::to_string).unwrap_or_default(),
+        region: connected
+            .sdk
+            .region()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         cluster: deployment.cluster.clone(),
         subnets: deployment.subnets.split(',').map(str::to_owned).collect(),
         security_groups: vec![deployment.security_group.clone()],
@@ -251,8 +310,9 @@ pub fn site(connected: &Connected) -> LaunchConfig {
     }
 }
 
-/// What a runner needs to reach at this GitHub. The third is what the runner's own check asks (actions/runner, docs/checks/actions.md): it stands for
-/// `*.actions.githubusercontent.com`, which GitHub's documentation calls essential.
+/// What a runner needs to reach at this GitHub. The third is what the runner's own check asks
+/// (actions/runner, docs/checks/actions.md): it stands for `*.actions.githubusercontent.com`, which
+/// GitHub's documentation calls essential.
 ///
 /// # Errors
 ///
@@ -261,10 +321,19 @@ pub fn reach(github_url: &str) -> Result<Vec<(String, String)>, String> {
     let api = api_url(github_url).map_err(|problem| problem.to_string())?;
     let mut reach = vec![("api".to_owned(), format!("{api}/zen"))];
     if runner_version::enforced(github_url) {
-        reach.push(("github".to_owned(), github_url.trim_end_matches('/').to_owned()));
+        reach.push((
+            "github".to_owned(),
+            github_url.trim_end_matches('/').to_owned(),
+        ));
     }
-    if github_url.trim_end_matches('/').eq_ignore_ascii_case("https://github.com") {
-        reach.push(("actions".to_owned(), "https://pipelines.actions.githubusercontent.com/_apis/health".to_owned()));
+    if github_url
+        .trim_end_matches('/')
+        .eq_ignore_ascii_case("https://github.com")
+    {
+        reach.push((
+            "actions".to_owned(),
+            "https://pipelines.actions.githubusercontent.com/_apis/health".to_owned(),
+        ));
     }
     Ok(reach)
 }
@@ -275,28 +344,56 @@ async fn newest(github_url: &str) -> Newest {
         return Newest::OwnRules;
     }
     let asked = match Unauthenticated::new("https://github.com", system_clock) {
-        Ok(github) => github.runner_releases(Instant::now() + RELEASES_WITHIN).await.map_err(|error| error.to_string()),
+        Ok(github) => github
+            .runner_releases(Instant::now() + RELEASES_WITHIN)
+            .await
+            .map_err(|error| error.to_string()),
         Err(problem) => Err(problem.to_string()),
     };
     match asked {
-        Ok(releases) if releases.is_empty() => Newest::NotKnown("GitHub lists no release".to_owned()),
+        Ok(releases) if releases.is_empty() => {
+            Newest::NotKnown("GitHub lists no release".to_owned())
+        }
         Ok(releases) => Newest::Known(releases),
         Err(why) => Newest::NotKnown(why),
     }
 }
 
 /// How often images were pulled in the last days, where that costs by the pull.
-async fn pulls<S: History>(ledger: &Ledger<S>, kinds: &[Kind], site: &LaunchConfig, now: Timestamp) -> Option<Result<Pulls, LedgerError>> {
-    if site.public_ip || kinds.iter().all(|kind| image_pull::is_near(&kind.pool.image, &site.region)) {
+async fn pulls<S: History>(
+    ledger: &Ledger<S>,
+    kinds: &[Kind],
+    site: &LaunchConfig,
+    now: Timestamp,
+) -> Option<Result<Pulls, LedgerError>> {
+    if site.public_ip
+        || kinds
+            .iter()
+            .all(|kind| image_pull::is_near(&kind.pool.image, &site.region))
+    {
         return None;
     }
-    let closed = ledger.closed((now.minus(COUNTED), now), Order::NewestFirst, MOST_RECORDS, now).await;
+    let closed = ledger
+        .closed(
+            (now.minus(COUNTED), now),
+            Order::NewestFirst,
+            MOST_RECORDS,
+            now,
+        )
+        .await;
     Some(closed.map(|closed| {
         let mut by_pool = BTreeMap::new();
-        for runner in closed.runners.iter().filter(|runner| runner.timeline.pull_started.is_some()) {
+        for runner in closed
+            .runners
+            .iter()
+            .filter(|runner| runner.timeline.pull_started.is_some())
+        {
             *by_pool.entry(runner.pool.clone()).or_insert(0) += 1;
         }
-        Pulls { by_pool, all: closed.cut_at.is_none() }
+        Pulls {
+            by_pool,
+            all: closed.cut_at.is_none(),
+        }
     }))
 }
 

@@ -9,7 +9,8 @@ use mayfly_domain::model::id::{RunnerAddress, RunnerId, TaskArn};
 use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_ecs::probe::{POOL, Probe, Prober as Starts, Report};
 use mayfly_ecs::{
-    DescribeTasks, Described, EcsError, LaunchAnswer, LaunchConfig, LaunchFailure, StopTask, TaskDefinitionSpec, TaskDefinitions,
+    DescribeTasks, Described, EcsError, LaunchAnswer, LaunchConfig, LaunchFailure, StopTask,
+    TaskDefinitionSpec, TaskDefinitions,
 };
 use tokio::time::{Instant, sleep, timeout};
 
@@ -32,8 +33,7 @@ const SENDS: u32 = 4;
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
 /// What is said of a task that may be there, and was not stopped.
-const LEFT: &str =
-    "if there is a task of it, it ends two minutes after its container began, and sweeper stops it when it is ten minutes old";
+const LEFT: &str = "if there is a task of it, it ends two minutes after its container began, and sweeper stops it when it is ten minutes old";
 
 /// What a task's reason says that was stopped.
 const STOPPED: &str = "mayfly doctor has seen enough";
@@ -67,7 +67,13 @@ struct Underway {
 
 impl Underway {
     fn new(limit: Duration) -> Self {
-        Self { since: Instant::now(), limit, tasks: Mutex::default(), asked: Mutex::default(), progress: Mutex::default() }
+        Self {
+            since: Instant::now(),
+            limit,
+            tasks: Mutex::default(),
+            asked: Mutex::default(),
+            progress: Mutex::default(),
+        }
     }
 
     fn tasks(&self) -> MutexGuard<'_, BTreeSet<TaskArn>> {
@@ -79,12 +85,15 @@ impl Underway {
     }
 
     fn say(&self, kind: &Kind, what: &str) {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner).say(&format!(
-            "probe for {}: {what}, {} of at most {}",
-            kind.whose(),
-            duration_text(Duration::from_secs(self.since.elapsed().as_secs())),
-            duration_text(self.limit)
-        ));
+        self.progress
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .say(&format!(
+                "probe for {}: {what}, {} of at most {}",
+                kind.whose(),
+                duration_text(Duration::from_secs(self.since.elapsed().as_secs())),
+                duration_text(self.limit)
+            ));
     }
 }
 
@@ -94,7 +103,11 @@ impl<F: TaskDefinitions + Starts + DescribeTasks + StopTask, L: LogStreams> Prob
     /// # Errors
     ///
     /// If it is interrupted, or there is no randomness.
-    pub async fn probe_all(&self, kinds: &[Kind], interrupted: impl Future<Output = ()>) -> Result<Vec<Probed>, Failure> {
+    pub async fn probe_all(
+        &self,
+        kinds: &[Kind],
+        interrupted: impl Future<Output = ()>,
+    ) -> Result<Vec<Probed>, Failure> {
         let underway = Underway::new(self.limit);
         let all = join_all(kinds.iter().map(|kind| self.probe(kind, &underway)));
         match select(Box::pin(all), Box::pin(interrupted)).await {
@@ -119,38 +132,68 @@ impl<F: TaskDefinitions + Starts + DescribeTasks + StopTask, L: LogStreams> Prob
     }
 
     async fn stopped(&self, task: &TaskArn) -> bool {
-        matches!(timeout(STOP_WITHIN, self.ecs.stop(task, STOPPED)).await, Ok(Ok(())))
+        matches!(
+            timeout(STOP_WITHIN, self.ecs.stop(task, STOPPED)).await,
+            Ok(Ok(()))
+        )
     }
 
     async fn probe(&self, kind: &Kind, underway: &Underway) -> Result<Probed, Failure> {
         let until = Instant::now() + self.limit;
         underway.say(kind, "asking for a task");
-        let definition = match self.ecs.ensure(&TaskDefinitionSpec::of(self.site, &kind.pool, kind.pool.size.architecture)).await {
+        let definition = match self
+            .ecs
+            .ensure(&TaskDefinitionSpec::of(
+                self.site,
+                &kind.pool,
+                kind.pool.size.architecture,
+            ))
+            .await
+        {
             Ok(definition) => definition,
-            Err(error) => return Ok(Probed { kind: kind.clone(), came: not_registered(&error), left: None }),
+            Err(error) => {
+                return Ok(Probed {
+                    kind: kind.clone(),
+                    came: not_registered(&error),
+                    left: None,
+                });
+            }
         };
-        let address: RunnerAddress = format!("{POOL}/{}", (self.new_id)()?)
-            .parse()
-            .map_err(|error: mayfly_domain::model::id::InvalidName| Failure::new(error.to_string(), ""))?;
+        let address: RunnerAddress = format!("{POOL}/{}", (self.new_id)()?).parse().map_err(
+            |error: mayfly_domain::model::id::InvalidName| Failure::new(error.to_string(), ""),
+        )?;
         let probe = Probe::build(self.site, &kind.pool, &definition, &address, self.reach);
         underway.asked().insert(address.clone());
         let task = match self.started(&probe, &address).await {
             Ok(task) => task,
             Err(came) => {
                 underway.asked().remove(&address);
-                return Ok(Probed { kind: kind.clone(), came, left: None });
+                return Ok(Probed {
+                    kind: kind.clone(),
+                    came,
+                    left: None,
+                });
             }
         };
         underway.tasks().insert(task.clone());
         underway.asked().remove(&address);
         let came = self.watched(kind, &probe, &task, (until, underway)).await;
-        let over = matches!(&came, ProbeResult::Ended { task, .. } if task.status == TaskStatus::Stopped);
+        let over =
+            matches!(&came, ProbeResult::Ended { task, .. } if task.status == TaskStatus::Stopped);
         let left = (!over && !self.stopped(&task).await).then(|| task.clone());
         underway.tasks().remove(&task);
-        Ok(Probed { kind: kind.clone(), came, left })
+        Ok(Probed {
+            kind: kind.clone(),
+            came,
+            left,
+        })
     }
 
-    async fn started(&self, probe: &Probe, address: &RunnerAddress) -> Result<TaskArn, ProbeResult> {
+    async fn started(
+        &self,
+        probe: &Probe,
+        address: &RunnerAddress,
+    ) -> Result<TaskArn, ProbeResult> {
         let mut last = String::new();
         for send in 0..SENDS {
             if send > 0 {
@@ -159,19 +202,37 @@ impl<F: TaskDefinitions + Starts + DescribeTasks + StopTask, L: LogStreams> Prob
             match self.ecs.probe(probe).await {
                 LaunchAnswer::Started(task) => return Ok(task),
                 LaunchAnswer::Failed { kind, reason, .. } => {
-                    return Err(ProbeResult::NotStarted { kind: Some(kind).filter(|_| !denied(&reason)), reason });
+                    return Err(ProbeResult::NotStarted {
+                        kind: Some(kind).filter(|_| !denied(&reason)),
+                        reason,
+                    });
                 }
                 LaunchAnswer::Unsure { reason, .. } => last = reason,
             }
         }
-        match self.ecs.list_by_started_by(address).await.ok().and_then(|tasks| tasks.into_iter().next()) {
+        match self
+            .ecs
+            .list_by_started_by(address)
+            .await
+            .ok()
+            .and_then(|tasks| tasks.into_iter().next())
+        {
             Some(task) => Ok(task),
-            None => Err(ProbeResult::NotStarted { kind: None, reason: format!("{last}; {LEFT}") }),
+            None => Err(ProbeResult::NotStarted {
+                kind: None,
+                reason: format!("{last}; {LEFT}"),
+            }),
         }
     }
 
     /// Looks at it until it has said all, has ended, or its time is over.
-    async fn watched(&self, kind: &Kind, probe: &Probe, task: &TaskArn, (until, underway): (Instant, &Underway)) -> ProbeResult {
+    async fn watched(
+        &self,
+        kind: &Kind,
+        probe: &Probe,
+        task: &TaskArn,
+        (until, underway): (Instant, &Underway),
+    ) -> ProbeResult {
         let stream = Probe::log_stream(task.task_id());
         let mut seen: Option<Box<Task>> = None;
         let mut ended: Option<Instant> = None;
@@ -181,7 +242,12 @@ impl<F: TaskDefinitions + Starts + DescribeTasks + StopTask, L: LogStreams> Prob
                 Err(error @ EcsError::Transient(_)) if Instant::now() < until => {
                     underway.say(kind, &format!("ECS does not show its task ({error})"))
                 }
-                Err(error) => return ProbeResult::Unseen(Failure::new(error.to_string(), may_not(&error.to_string()))),
+                Err(error) => {
+                    return ProbeResult::Unseen(Failure::new(
+                        error.to_string(),
+                        may_not(&error.to_string()),
+                    ));
+                }
             }
             let now = Instant::now();
             if let Some(task) = &seen {
@@ -191,11 +257,25 @@ impl<F: TaskDefinitions + Starts + DescribeTasks + StopTask, L: LogStreams> Prob
                     ended = Some(now);
                 }
                 // Nothing was printed by a container that never ran.
-                let ran = task.timeline.started.is_some() || task.exit_code.is_some() || task.status == TaskStatus::Running;
-                let report = if ran { self.report(&probe.mark(), &stream).await } else { Ok(Report::default()) };
+                let ran = task.timeline.started.is_some()
+                    || task.exit_code.is_some()
+                    || task.status == TaskStatus::Running;
+                let report = if ran {
+                    self.report(&probe.mark(), &stream).await
+                } else {
+                    Ok(Report::default())
+                };
                 match report {
-                    Ok(report) if report.complete || (over && (!ran || ended.is_some_and(|since| now >= since + LAST_LINES))) => {
-                        return ProbeResult::Ended { task: task.clone(), report };
+                    Ok(report)
+                        if report.complete
+                            || (over
+                                && (!ran
+                                    || ended.is_some_and(|since| now >= since + LAST_LINES))) =>
+                    {
+                        return ProbeResult::Ended {
+                            task: task.clone(),
+                            report,
+                        };
                     }
                     Ok(_) => {}
                     Err(why) if over => return ProbeResult::Unseen(why),
@@ -244,7 +324,10 @@ fn phase(task: &Task) -> &'static str {
 fn not_registered(error: &EcsError) -> ProbeResult {
     let reason = error.to_string();
     let kind = matches!(error, EcsError::Refused(_)).then_some(LaunchFailure::Configuration);
-    ProbeResult::NotStarted { kind: kind.filter(|_| !denied(&reason)), reason }
+    ProbeResult::NotStarted {
+        kind: kind.filter(|_| !denied(&reason)),
+        reason,
+    }
 }
 
 /// It is who asks that may not, and nothing is known of the deployment.
@@ -253,5 +336,9 @@ fn denied(reason: &str) -> bool {
 }
 
 fn may_not(reason: &str) -> &'static str {
-    if denied(reason) { super::probe_start::MAY_NOT } else { "" }
+    if denied(reason) {
+        super::probe_start::MAY_NOT
+    } else {
+        ""
+    }
 }

@@ -9,8 +9,7 @@ use super::finding::{Area, Finding};
 use super::probe::{Kind, capacity};
 
 /// What to do where the caller may not.
-pub(crate) const MAY_NOT: &str =
-    "anyone who runs it needs the policy DoctorPolicyArn (the stack's outputs); without it: mayfly doctor --no-probe";
+pub(crate) const MAY_NOT: &str = "anyone who runs it needs the policy DoctorPolicyArn (the stack's outputs); without it: mayfly doctor --no-probe";
 
 const WAY_OUT: &str = "with AssignPublicIp=ENABLED the subnets need a route to an internet gateway, with DISABLED one to a NAT; security group and network \
      ACLs must let 443 out";
@@ -29,10 +28,15 @@ fn caused(kind: &Kind, cause: Cause, words: &str) -> Finding {
         Area::Roles => format!("{} (role {})", kind.whose(), kind.role_name()),
         _ => format!("{} (image {})", kind.whose(), kind.pool.image),
     };
-    Finding::error(area(cause), format!("{of}: {}: {words}", cause.what()), cause.fix())
+    Finding::error(
+        area(cause),
+        format!("{of}: {}: {words}", cause.what()),
+        cause.fix(),
+    )
 }
 
-/// No task was started, for a reason of that kind (none: who asks may not, or no one knows) and in these words.
+/// No task was started, for a reason of that kind (none: who asks may not, or no one knows) and in
+/// these words.
 #[must_use]
 pub fn not_started(kind: &Kind, failure: Option<LaunchFailure>, reason: &str) -> Finding {
     let whose = kind.whose();
@@ -40,21 +44,43 @@ pub fn not_started(kind: &Kind, failure: Option<LaunchFailure>, reason: &str) ->
         None => {
             let denied = reason.contains("AccessDenied") || reason.contains("not authorized");
             let fix = if denied { MAY_NOT } else { "try again" };
-            Finding::unknown(Area::Network, format!("{whose}: no probe is known to have started: {reason}"), fix)
+            Finding::unknown(
+                Area::Network,
+                format!("{whose}: no probe is known to have started: {reason}"),
+                fix,
+            )
         }
         Some(LaunchFailure::Quota) => {
-            let what = format!("{whose}: no vCPU is left on {} for a probe, nor for a runner: {reason}", capacity(kind));
-            Finding::warning(Area::Network, what, "ask for more in Service Quotas (L-3032A538; L-36FBB829 for Spot)")
+            let what = format!(
+                "{whose}: no vCPU is left on {} for a probe, nor for a runner: {reason}",
+                capacity(kind)
+            );
+            Finding::warning(
+                Area::Network,
+                what,
+                "ask for more in Service Quotas (L-3032A538; L-36FBB829 for Spot)",
+            )
         }
         Some(LaunchFailure::Capacity) => {
-            let what = format!("{whose}: {} has no capacity in these subnets now: {reason}", capacity(kind));
-            Finding::warning(Area::Network, what, "it passes; subnets in more availability zones make it rarer (SubnetIds of the stack)")
+            let what = format!(
+                "{whose}: {} has no capacity in these subnets now: {reason}",
+                capacity(kind)
+            );
+            Finding::warning(
+                Area::Network,
+                what,
+                "it passes; subnets in more availability zones make it rarer (SubnetIds of the stack)",
+            )
         }
         Some(LaunchFailure::Configuration) => match Cause::in_words(reason) {
             Some(cause) => caused(kind, cause, reason),
             None => {
                 let fix = "what it names is the stack's (subnets, security group, cluster) or the pools file's (image, task_role): correct it there";
-                Finding::error(Area::Network, format!("{whose}: ECS starts no such task: {reason}"), fix)
+                Finding::error(
+                    Area::Network,
+                    format!("{whose}: ECS starts no such task: {reason}"),
+                    fix,
+                )
             }
         },
     }
@@ -65,17 +91,25 @@ pub fn not_started(kind: &Kind, failure: Option<LaunchFailure>, reason: &str) ->
 pub fn silent(kind: &Kind, task: &Task) -> Vec<Finding> {
     let whose = kind.whose();
     let words = match (&task.stopped_reason, &task.container_reason) {
-        (Some(stopped), Some(container)) if !stopped.contains(container.as_str()) => format!("{stopped}; {container}"),
+        (Some(stopped), Some(container)) if !stopped.contains(container.as_str()) => {
+            format!("{stopped}; {container}")
+        }
         (Some(stopped), _) => stopped.clone(),
         (None, Some(container)) => container.clone(),
         (None, None) => String::new(),
     };
     let unknown = |what: String, fix: &str| vec![Finding::unknown(Area::Network, what, fix)];
     if task.is_interrupted() {
-        return unknown(format!("{whose}: AWS took the probe back: {words}"), "try again");
+        return unknown(
+            format!("{whose}: AWS took the probe back: {words}"),
+            "try again",
+        );
     }
     if task.stop_code.as_deref() == Some("UserInitiated") {
-        return unknown(format!("{whose}: someone stopped the probe: {words}"), "try again");
+        return unknown(
+            format!("{whose}: someone stopped the probe: {words}"),
+            "try again",
+        );
     }
     if let Some(cause) = Cause::in_words(&words) {
         return vec![caused(kind, cause, &words)];
@@ -83,32 +117,65 @@ pub fn silent(kind: &Kind, task: &Task) -> Vec<Finding> {
     let log = "its log cannot be read: may the execution role write it (logs:PutLogEvents), and does the way out lead to CloudWatch Logs?";
     match (task.exit_code, task.exit_code.and_then(Wrong::of)) {
         (_, Some(wrong)) if wrong == Wrong::default() => {
-            vec![Finding::warning(Area::Network, format!("{whose}: the probe found all well, but {log}"), "")]
+            vec![Finding::warning(
+                Area::Network,
+                format!("{whose}: the probe found all well, but {log}"),
+                "",
+            )]
         }
         (_, Some(wrong)) => by_code(&whose, wrong, log),
         (Some(126 | 127), _) => vec![Finding::error(
             Area::Network,
-            format!("{whose} (image {}): a program is missing in the image", kind.pool.image),
+            format!(
+                "{whose} (image {}): a program is missing in the image",
+                kind.pool.image
+            ),
             "the image needs what runner/Dockerfile lists",
         )],
         (Some(code), _) => {
-            vec![Finding::warning(Area::Network, format!("{whose}: the probe was ended with exit code {code}: {words}"), "try again")]
+            vec![Finding::warning(
+                Area::Network,
+                format!("{whose}: the probe was ended with exit code {code}: {words}"),
+                "try again",
+            )]
         }
-        (None, _) => vec![Finding::error(Area::Network, format!("{whose}: the probe's task did not start: {words}"), WAY_OUT)],
+        (None, _) => vec![Finding::error(
+            Area::Network,
+            format!("{whose}: the probe's task did not start: {words}"),
+            WAY_OUT,
+        )],
     }
 }
 
 /// What the exit code says where the lines are missing.
 fn by_code(whose: &str, wrong: Wrong, log: &str) -> Vec<Finding> {
     [
-        (wrong.image, Area::Network, "the image lacks something that a runner needs"),
+        (
+            wrong.image,
+            Area::Network,
+            "the image lacks something that a runner needs",
+        ),
         (wrong.reach, Area::Network, "GitHub does not answer"),
-        (wrong.credentials, Area::Roles, "the task gets no credentials of its role"),
-        (wrong.registration, Area::Network, "the endpoint for registration does not answer as it should"),
+        (
+            wrong.credentials,
+            Area::Roles,
+            "the task gets no credentials of its role",
+        ),
+        (
+            wrong.registration,
+            Area::Network,
+            "the endpoint for registration does not answer as it should",
+        ),
     ]
     .into_iter()
     .filter(|(is, ..)| *is)
-    .map(|(_, area, what)| Finding::error(area, format!("{whose}: {what} (its exit code says so)"), log))
+    .map(|(_, area, what)| {
+        Finding::error(
+            area,
+            format!("{whose}: {what} (its exit code says so)"),
+            log,
+        )
+    })
     .collect()
 }
 
@@ -119,15 +186,32 @@ pub fn late(kind: &Kind, task: Option<&Task>) -> Finding {
     let minutes = super::probe::LIMIT.as_secs() / 60;
     let far = match task.map(|task| (task.status, &task.timeline)) {
         None => "ECS never showed its task",
-        Some((TaskStatus::Starting, timeline)) if timeline.pull_stopped.is_some() => "its image was there, its container had not started",
-        Some((TaskStatus::Starting, timeline)) if timeline.pull_started.is_some() => "it still pulled its image",
-        Some((TaskStatus::Starting, _)) => "Fargate had no place or no network interface for it yet",
+        Some((TaskStatus::Starting, timeline)) if timeline.pull_stopped.is_some() => {
+            "its image was there, its container had not started"
+        }
+        Some((TaskStatus::Starting, timeline)) if timeline.pull_started.is_some() => {
+            "it still pulled its image"
+        }
+        Some((TaskStatus::Starting, _)) => {
+            "Fargate had no place or no network interface for it yet"
+        }
         Some((TaskStatus::Running, _)) => "its container ran, and had not said all",
         Some((TaskStatus::Stopping | TaskStatus::Stopped, _)) => "it was about to end",
     };
     let fix = match task.map(|task| task.status) {
-        Some(TaskStatus::Starting) => "a runner has ten minutes: a smaller image, or one in ECR of this region, starts sooner",
-        _ => "try again; what it printed so far: CloudWatch Logs, the stack's log group of the runners",
+        Some(TaskStatus::Starting) => {
+            "a runner has ten minutes: a smaller image, or one in ECR of this region, starts sooner"
+        }
+        _ => {
+            "try again; what it printed so far: CloudWatch Logs, the stack's log group of the runners"
+        }
     };
-    Finding::warning(Area::Network, format!("{whose} (image {}): after {minutes} minutes {far}", kind.pool.image), fix)
+    Finding::warning(
+        Area::Network,
+        format!(
+            "{whose} (image {}): after {minutes} minutes {far}",
+            kind.pool.image
+        ),
+        fix,
+    )
 }

@@ -34,7 +34,12 @@ impl Report {
     #[must_use]
     pub fn new(stack: &str, at: Timestamp, mut findings: Vec<Finding>) -> Self {
         sort(&mut findings);
-        let count = |level: Level| findings.iter().filter(|finding| finding.level == level).count();
+        let count = |level: Level| {
+            findings
+                .iter()
+                .filter(|finding| finding.level == level)
+                .count()
+        };
         Self {
             stack: stack.to_owned(),
             at: Rfc3339(at),
@@ -49,7 +54,11 @@ impl Report {
     /// Failed if there is an error.
     #[must_use]
     pub fn exit(&self) -> Exit {
-        if self.errors > 0 { Exit::Failed } else { Exit::Done }
+        if self.errors > 0 {
+            Exit::Failed
+        } else {
+            Exit::Done
+        }
     }
 }
 
@@ -93,7 +102,12 @@ pub fn areas(findings: &[Finding]) -> String {
         }
         let (mark, style) = mark(finding.level);
         lines.push(format!("  {style}{mark}{style:#} {}", plain(&finding.what)));
-        lines.extend(finding.fix.as_ref().map(|fix| format!("    {FAINT}{}{FAINT:#}", plain(fix))));
+        lines.extend(
+            finding
+                .fix
+                .as_ref()
+                .map(|fix| format!("    {FAINT}{}{FAINT:#}", plain(fix))),
+        );
     }
     lines.join("\n")
 }
@@ -106,10 +120,17 @@ fn sum(report: &Report) -> String {
     } else {
         GOOD
     };
-    let mut parts = vec![counted(report.errors, "error"), counted(report.warnings, "warning")];
+    let mut parts = vec![
+        counted(report.errors, "error"),
+        counted(report.warnings, "warning"),
+    ];
     if report.unknown > 0 {
         parts.push(format!("{} could not be checked", report.unknown));
     }
     parts.push(format!("{} ok", report.good));
-    format!("{style}{}:{style:#} {}", plain(&report.stack), parts.join(", "))
+    format!(
+        "{style}{}:{style:#} {}",
+        plain(&report.stack),
+        parts.join(", ")
+    )
 }

@@ -1,7 +1,9 @@
 //! Whether GitHub gives jobs to a runner of this version.
 //!
-//! Registration needs 2.329.0, and each release must be taken within 30 days of its publication (GitHub changelog, 12 June 2026, "Minimum version
-//! enforcement timeline for self-hosted runners"; in force since 25 September 2026). A runner that is behind registers, and then waits for a job that it never gets.
+//! Registration needs 2.329.0, and each release must be taken within 30 days of its publication
+//! (GitHub changelog, 12 June 2026, "Minimum version enforcement timeline for self-hosted runners";
+//! in force since 25 September 2026). A runner that is behind registers, and then waits for a job
+//! that it never gets.
 
 use std::time::Duration;
 
@@ -17,8 +19,7 @@ const FLOOR: Version = Version(2, 329, 0);
 /// How long after its publication a release must be taken.
 const WITHIN: Duration = Duration::from_secs(30 * 24 * 3600);
 
-const REBUILD: &str =
-    "rebuild the image (docker build --pull) at least every three weeks, or let the pool use ghcr.io/actions/actions-runner:latest";
+const REBUILD: &str = "rebuild the image (docker build --pull) at least every three weeks, or let the pool use ghcr.io/actions/actions-runner:latest";
 
 /// What GitHub says of the runner's releases.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +46,12 @@ impl Version {
 /// True if GitHub itself runs there: github.com, or a tenant of its own.
 #[must_use]
 pub fn enforced(github_url: &str) -> bool {
-    let host = github_url.trim_end_matches('/').rsplit("//").next().unwrap_or_default().to_ascii_lowercase();
+    let host = github_url
+        .trim_end_matches('/')
+        .rsplit("//")
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     host == "github.com" || host.ends_with(".ghe.com")
 }
 
@@ -54,8 +60,14 @@ pub fn enforced(github_url: &str) -> bool {
 pub fn judged(whose: &str, said: Option<&str>, newest: &Newest, now: Timestamp) -> Option<Finding> {
     let said = said?;
     if said == "none" {
-        let what = format!("{whose}: the image has no bin/Runner.Listener where its run.sh is: which version its runner has is not known");
-        return Some(Finding::unknown(Area::Network, what, "MAYFLY_RUNNER_HOME in the image says where the runner is"));
+        let what = format!(
+            "{whose}: the image has no bin/Runner.Listener where its run.sh is: which version its runner has is not known"
+        );
+        return Some(Finding::unknown(
+            Area::Network,
+            what,
+            "MAYFLY_RUNNER_HOME in the image says where the runner is",
+        ));
     }
     let Some(version) = Version::read(said) else {
         let what = format!("{whose}: the image's runner does not say its version but: {said}");
@@ -66,35 +78,65 @@ pub fn judged(whose: &str, said: Option<&str>, newest: &Newest, now: Timestamp) 
         ));
     };
     Some(match newest {
-        Newest::OwnRules => Finding::good(Area::Network, format!("{whose}: the image's runner has version {said}")),
+        Newest::OwnRules => Finding::good(
+            Area::Network,
+            format!("{whose}: the image's runner has version {said}"),
+        ),
         _ if version < FLOOR => {
-            let what = format!("{whose}: the image's runner has version {said}, and GitHub registers none below 2.329.0");
+            let what = format!(
+                "{whose}: the image's runner has version {said}, and GitHub registers none below 2.329.0"
+            );
             Finding::error(Area::Network, what, REBUILD)
         }
         Newest::NotKnown(why) => {
             let what = format!(
                 "{whose}: the image's runner has version {said}, which may register; whether there are newer ones GitHub did not say: {why}"
             );
-            Finding::unknown(Area::Network, what, "it gives no job to a runner more than 30 days behind a release")
+            Finding::unknown(
+                Area::Network,
+                what,
+                "it gives no job to a runner more than 30 days behind a release",
+            )
         }
         Newest::Known(releases) => behind(whose, (said, version), releases, now),
     })
 }
 
 /// Held against the first release that it has not taken.
-fn behind(whose: &str, (said, version): (&str, Version), releases: &[Release], now: Timestamp) -> Finding {
-    let newer = releases.iter().filter(|release| Version::read(&release.version).is_some_and(|other| other > version));
+fn behind(
+    whose: &str,
+    (said, version): (&str, Version),
+    releases: &[Release],
+    now: Timestamp,
+) -> Finding {
+    let newer = releases
+        .iter()
+        .filter(|release| Version::read(&release.version).is_some_and(|other| other > version));
     let Some(missed) = newer.min_by_key(|release| release.published_at) else {
-        return Finding::good(Area::Network, format!("{whose}: the image's runner has the newest version, {said}"));
+        return Finding::good(
+            Area::Network,
+            format!("{whose}: the image's runner has the newest version, {said}"),
+        );
     };
     let published = now.since(missed.published_at);
-    let what = format!("{whose}: the image's runner has version {said}; {} is out for {}", missed.version, days(published));
+    let what = format!(
+        "{whose}: the image's runner has version {said}; {} is out for {}",
+        missed.version,
+        days(published)
+    );
     if published > WITHIN {
-        return Finding::error(Area::Network, format!("{what}, and GitHub gives no job to who has not taken it within 30 days"), REBUILD);
+        return Finding::error(
+            Area::Network,
+            format!("{what}, and GitHub gives no job to who has not taken it within 30 days"),
+            REBUILD,
+        );
     }
     Finding::warning(
         Area::Network,
-        format!("{what}: GitHub gives it no job any more in {}", days(WITHIN.saturating_sub(published))),
+        format!(
+            "{what}: GitHub gives it no job any more in {}",
+            days(WITHIN.saturating_sub(published))
+        ),
         REBUILD,
     )
 }
@@ -116,7 +158,10 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_795_356_000_000);
 
     fn known(releases: &[(&str, u32)]) -> Newest {
-        let release = |(version, days): &(&str, u32)| Release { version: (*version).to_owned(), published_at: NOW.minus(DAY * *days) };
+        let release = |(version, days): &(&str, u32)| Release {
+            version: (*version).to_owned(),
+            published_at: NOW.minus(DAY * *days),
+        };
         Newest::Known(releases.iter().map(release).collect())
     }
 
@@ -126,17 +171,31 @@ mod tests {
 
     #[test]
     fn the_newest_is_good_and_one_behind_is_so_for_thirty_days() {
-        assert_eq!(level("2.338.1", &known(&[("2.338.1", 40), ("2.337.0", 70)])), Level::Good);
+        assert_eq!(
+            level("2.338.1", &known(&[("2.338.1", 40), ("2.337.0", 70)])),
+            Level::Good
+        );
         assert_eq!(level("2.339.0", &known(&[("2.338.1", 40)])), Level::Good);
-        assert_eq!(level("2.337.0", &known(&[("2.338.1", 30), ("2.337.0", 70)])), Level::Warning);
-        assert_eq!(level("2.337.0", &known(&[("2.338.1", 31), ("2.337.0", 70)])), Level::Error);
+        assert_eq!(
+            level("2.337.0", &known(&[("2.338.1", 30), ("2.337.0", 70)])),
+            Level::Warning
+        );
+        assert_eq!(
+            level("2.337.0", &known(&[("2.338.1", 31), ("2.337.0", 70)])),
+            Level::Error
+        );
     }
 
     #[test]
     fn the_first_release_that_was_not_taken_counts_not_the_last() {
         let newest = known(&[("2.338.1", 2), ("2.338.0", 31), ("2.337.0", 70)]);
-        assert_eq!((level("2.337.0", &newest), level("2.338.0", &newest)), (Level::Error, Level::Warning));
-        let words = judged("pool linux", Some("2.338.0"), &newest, NOW).unwrap().what;
+        assert_eq!(
+            (level("2.337.0", &newest), level("2.338.0", &newest)),
+            (Level::Error, Level::Warning)
+        );
+        let words = judged("pool linux", Some("2.338.0"), &newest, NOW)
+            .unwrap()
+            .what;
         assert_eq!(
             words,
             "pool linux: the image's runner has version 2.338.0; 2.338.1 is out for 2 days: GitHub gives it no job any more in 28 days"
@@ -145,7 +204,10 @@ mod tests {
 
     #[test]
     fn below_the_floor_nothing_helps() {
-        for newest in [known(&[("2.338.1", 2)]), Newest::NotKnown("no answer".into())] {
+        for newest in [
+            known(&[("2.338.1", 2)]),
+            Newest::NotKnown("no answer".into()),
+        ] {
             assert_eq!(level("2.328.9", &newest), Level::Error);
         }
         assert_eq!(level("2.328.9", &Newest::OwnRules), Level::Good);
@@ -153,14 +215,28 @@ mod tests {
 
     #[test]
     fn where_github_is_not_asked_only_the_floor_is_known() {
-        assert_eq!(level("2.329.0", &Newest::NotKnown("no answer".into())), Level::Unknown);
+        assert_eq!(
+            level("2.329.0", &Newest::NotKnown("no answer".into())),
+            Level::Unknown
+        );
     }
 
     #[test]
     fn versions_are_numbers_and_what_is_none_is_a_runner_that_does_not_start() {
         assert_eq!(level("2.1000.0", &known(&[("2.338.1", 2)])), Level::Good);
-        for said in ["", "2.338", "2.338.1.4", "Libicu is missing", "2.x.1", "v2.338.1"] {
-            assert_eq!(level(said, &known(&[("2.338.1", 2)])), Level::Error, "{said}");
+        for said in [
+            "",
+            "2.338",
+            "2.338.1.4",
+            "Libicu is missing",
+            "2.x.1",
+            "v2.338.1",
+        ] {
+            assert_eq!(
+                level(said, &known(&[("2.338.1", 2)])),
+                Level::Error,
+                "{said}"
+            );
         }
         assert_eq!(level("none", &Newest::OwnRules), Level::Unknown);
         assert_eq!(judged("pool linux", None, &Newest::OwnRules, NOW), None);

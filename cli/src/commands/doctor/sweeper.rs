@@ -20,12 +20,20 @@ pub fn judge(net: &SweeperHealth, function: &str, now: Timestamp) -> Vec<Finding
             format!("it does so within two minutes once there are an App and a pools file; {log}"),
         )),
         Some(at) if now.since(at.0) > timeouts::TICK * 5 => {
-            let what =
-                format!("sweeper has not read GitHub's list of deliveries for {}: lost deliveries are not recovered", age(now, at.0));
+            let what = format!(
+                "sweeper has not read GitHub's list of deliveries for {}: lost deliveries are not recovered",
+                age(now, at.0)
+            );
             findings.push(Finding::error(Area::Sweeper, what, log.clone()));
         }
         Some(at) => {
-            findings.push(Finding::good(Area::Sweeper, format!("sweeper read GitHub's list of deliveries {} ago", age(now, at.0))));
+            findings.push(Finding::good(
+                Area::Sweeper,
+                format!(
+                    "sweeper read GitHub's list of deliveries {} ago",
+                    age(now, at.0)
+                ),
+            ));
         }
     }
     if let Some(since) = net.overdue_since {

@@ -1,4 +1,5 @@
-//! A job that the ledger does not know: what GitHub says of it, and why Mayfly was not told, or does not mind.
+//! A job that the ledger does not know: what GitHub says of it, and why Mayfly was not told, or
+//! does not mind.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -120,32 +121,65 @@ pub async fn ask(
     now: Timestamp,
 ) -> Result<Outside, Failure> {
     let at = github_access::ask(github, name).await?;
-    let answer = Outside { not_asked: None, github: Some(at.clone()), ..unasked(job, "", now) };
+    let answer = Outside {
+        not_asked: None,
+        github: Some(at.clone()),
+        ..unasked(job, "", now)
+    };
     let (Some(installation), Some(repository)) = (at.installation, &at.repository) else {
         let problem = at.problem(name).unwrap_or_default();
-        return Ok(Outside { summary: format!("the ledger does not know {job}: {problem}"), ..answer });
+        return Ok(Outside {
+            summary: format!("the ledger does not know {job}: {problem}"),
+            ..answer
+        });
     };
-    let Some(found) = patiently("look at the job", || github.job(installation, repository, job.id, soon())).await? else {
+    let Some(found) = patiently("look at the job", || {
+        github.job(installation, repository, job.id, soon())
+    })
+    .await?
+    else {
         let summary = format!("neither the ledger nor GitHub knows {job}");
-        return Ok(Outside { summary, help: Some("is the id right? A run that was deleted takes its jobs with it".to_owned()), ..answer });
+        return Ok(Outside {
+            summary,
+            help: Some("is the id right? A run that was deleted takes its jobs with it".to_owned()),
+            ..answer
+        });
     };
     let answer = judged(answer, &found, (repository, pools, url), now);
     // A delivery that is lost matters only for what a pool takes, and GitHub keeps them for days.
     match (&answer.pool, found.created_at) {
         (Some(_), Some(created)) if now.since(created) < timeouts::KEEP_RECORDS => {
             let undelivered = undelivered(github, repository, created).await?;
-            Ok(Outside { undelivered, ..answer })
+            Ok(Outside {
+                undelivered,
+                ..answer
+            })
         }
         _ => Ok(answer),
     }
 }
 
 /// What follows from what GitHub shows.
-fn judged(answer: Outside, found: &WorkflowJob, (repository, pools, github): (&Repository, &Pools, &str), now: Timestamp) -> Outside {
-    let asked = MatchQuery { labels: &found.labels, repository: Some(repository), run: Some((found.run, found.attempt)) };
+fn judged(
+    answer: Outside,
+    found: &WorkflowJob,
+    (repository, pools, github): (&Repository, &Pools, &str),
+    now: Timestamp,
+) -> Outside {
+    let asked = MatchQuery {
+        labels: &found.labels,
+        repository: Some(repository),
+        run: Some((found.run, found.attempt)),
+    };
     let verdicts = pools.verdicts(asked);
-    let pool = verdicts.iter().find(|(_, verdict)| *verdict == Verdict::Takes).map(|(pool, _)| pool.name.clone());
-    let said = verdicts.iter().map(|(pool, verdict)| Said { pool: pool.name.clone(), because: because(pool, verdict) });
+    let pool = verdicts
+        .iter()
+        .find(|(_, verdict)| *verdict == Verdict::Takes)
+        .map(|(pool, _)| pool.name.clone());
+    let said = verdicts.iter().map(|(pool, verdict)| Said {
+        pool: pool.name.clone(),
+        because: because(pool, verdict),
+    });
     let status = status(found.status);
     let shown = Shown {
         name: found.name.clone(),
@@ -157,12 +191,20 @@ fn judged(answer: Outside, found: &WorkflowJob, (repository, pools, github): (&R
         runner_name: found.runner.as_ref().map(|runner| runner.name.clone()),
         created_at: found.created_at.map(Rfc3339),
     };
-    let old = found.created_at.is_some_and(|created| now.since(created) >= timeouts::KEEP_RECORDS);
+    let old = found
+        .created_at
+        .is_some_and(|created| now.since(created) >= timeouts::KEEP_RECORDS);
     let over = found.status == JobStatus::Completed;
-    let ended = found.conclusion.as_ref().map(|conclusion| format!(", {conclusion}")).unwrap_or_default();
+    let ended = found
+        .conclusion
+        .as_ref()
+        .map(|conclusion| format!(", {conclusion}"))
+        .unwrap_or_default();
     let (summary, help) = match &pool {
         None => {
-            let summary = format!("GitHub has it ({status}{ended}); no pool takes such a job, so Mayfly has nothing to do with it");
+            let summary = format!(
+                "GitHub has it ({status}{ended}); no pool takes such a job, so Mayfly has nothing to do with it"
+            );
             let help = match found.labels.is_empty() {
                 true => {
                     "it names no label, as with runs-on: {group: …} alone, and pools take jobs by their labels: have it name both, runs-on: {group: …, labels: […]}"
@@ -171,17 +213,35 @@ fn judged(answer: Outside, found: &WorkflowJob, (repository, pools, github): (&R
             };
             (summary, Some(help.to_owned()))
         }
-        Some(pool) if over && old => {
-            (format!("GitHub has it ({status}{ended}); pool {pool} takes such jobs, but what closed is forgotten after 14 days"), None)
-        }
+        Some(pool) if over && old => (
+            format!(
+                "GitHub has it ({status}{ended}); pool {pool} takes such jobs, but what closed is forgotten after 14 days"
+            ),
+            None,
+        ),
         Some(pool) => {
-            let url = format!("{github}/{}/actions/runs/{}/job/{}", repository.name, found.run, answer.job);
+            let url = format!(
+                "{github}/{}/actions/runs/{}/job/{}",
+                repository.name, found.run, answer.job
+            );
             let help =
                 (!over).then(|| format!("Mayfly looks by itself for what it was not told of, now and then; at once: mayfly retry {url}"));
-            (format!("GitHub has it ({status}{ended}); pool {pool} takes such jobs, but Mayfly was never told of this one"), help)
+            (
+                format!(
+                    "GitHub has it ({status}{ended}); pool {pool} takes such jobs, but Mayfly was never told of this one"
+                ),
+                help,
+            )
         }
     };
-    Outside { summary, help, shown: Some(shown), pool, pools: said.collect(), ..answer }
+    Outside {
+        summary,
+        help,
+        shown: Some(shown),
+        pool,
+        pools: said.collect(),
+        ..answer
+    }
 }
 
 fn status(status: JobStatus) -> &'static str {
@@ -196,14 +256,22 @@ fn status(status: JobStatus) -> &'static str {
     }
 }
 
-/// Events of a repository's jobs since shortly before one of them came to be that no attempt has delivered, as far as five pages tell.
-async fn undelivered(github: &impl Deliveries, repository: &Repository, created: Timestamp) -> Result<Vec<Undelivered>, Failure> {
+/// Events of a repository's jobs since shortly before one of them came to be that no attempt has
+/// delivered, as far as five pages tell.
+async fn undelivered(
+    github: &impl Deliveries,
+    repository: &Repository,
+    created: Timestamp,
+) -> Result<Vec<Undelivered>, Failure> {
     let begin = created.minus(timeouts::TICK);
     let mut cursor = None;
     let mut delivered: BTreeSet<String> = BTreeSet::new();
     let mut failed: Vec<DeliveryAttempt> = Vec::new();
     for _ in 0..PAGES {
-        let page = patiently("read the list of deliveries", || github.deliveries(cursor.as_ref(), soon())).await?;
+        let page = patiently("read the list of deliveries", || {
+            github.deliveries(cursor.as_ref(), soon())
+        })
+        .await?;
         let past = page.deliveries.iter().all(|one| one.delivered_at < begin);
         let of_it = |one: &DeliveryAttempt| {
             one.event == "workflow_job"
@@ -238,8 +306,15 @@ async fn undelivered(github: &impl Deliveries, repository: &Repository, created:
 pub fn text(answer: &Outside, room: Option<usize>) -> String {
     let mut parts = Vec::new();
     if let Some(shown) = &answer.shown {
-        let age = shown.created_at.map(|at| format!(", made {} ago", age(answer.at.0, at.0))).unwrap_or_default();
-        let runner = shown.runner_name.as_ref().map(|name| format!("\nrunner {}", plain(name))).unwrap_or_default();
+        let age = shown
+            .created_at
+            .map(|at| format!(", made {} ago", age(answer.at.0, at.0)))
+            .unwrap_or_default();
+        let runner = shown
+            .runner_name
+            .as_ref()
+            .map(|name| format!("\nrunner {}", plain(name)))
+            .unwrap_or_default();
         parts.push(format!(
             "{STRONG}job {} {}{STRONG:#}\n{}, run {}, runs-on [{}]{age}{runner}",
             answer.job,
@@ -250,19 +325,43 @@ pub fn text(answer: &Outside, room: Option<usize>) -> String {
         ));
     }
     let mut stand = vec![format!("{CAUTION}{}{CAUTION:#}", plain(&answer.summary))];
-    stand.extend(answer.not_asked.as_ref().map(|why| format!("  GitHub was not asked: {}", plain(why))));
-    stand.extend(answer.help.as_ref().map(|help| format!("  {}", plain(help))));
+    stand.extend(
+        answer
+            .not_asked
+            .as_ref()
+            .map(|why| format!("  GitHub was not asked: {}", plain(why))),
+    );
+    stand.extend(
+        answer
+            .help
+            .as_ref()
+            .map(|help| format!("  {}", plain(help))),
+    );
     parts.push(stand.join("\n"));
-    let said = answer.pools.iter().filter_map(|said| Some(format!("{FAINT}{}: {}{FAINT:#}", said.pool, plain(said.because.as_ref()?))));
+    let said = answer.pools.iter().filter_map(|said| {
+        Some(format!(
+            "{FAINT}{}: {}{FAINT:#}",
+            said.pool,
+            plain(said.because.as_ref()?)
+        ))
+    });
     let said: Vec<String> = said.collect();
     if !said.is_empty() {
         parts.push(said.join("\n"));
     }
     if !answer.undelivered.is_empty() {
-        let mut table =
-            Table::new([Column::new("NOT DELIVERED (UTC)"), Column::new("ACTION"), Column::new("ANSWER"), Column::new("GUID").cuts(8)]);
+        let mut table = Table::new([
+            Column::new("NOT DELIVERED (UTC)"),
+            Column::new("ACTION"),
+            Column::new("ANSWER"),
+            Column::new("GUID").cuts(8),
+        ]);
         for one in &answer.undelivered {
-            let code = if one.status_code == 0 { "no answer".to_owned() } else { one.status_code.to_string() };
+            let code = if one.status_code == 0 {
+                "no answer".to_owned()
+            } else {
+                one.status_code.to_string()
+            };
             table.row([
                 one.at.column(answer.at.0).into(),
                 one.action.clone().into(),
@@ -270,7 +369,10 @@ pub fn text(answer: &Outside, room: Option<usize>) -> String {
                 one.guid.as_str().into(),
             ]);
         }
-        parts.push(format!("{}\n{FAINT}(of its repository around that time; sweeper asks for them again){FAINT:#}", table.fitted(room)));
+        parts.push(format!(
+            "{}\n{FAINT}(of its repository around that time; sweeper asks for them again){FAINT:#}",
+            table.fitted(room)
+        ));
     }
     parts.join("\n\n")
 }

@@ -33,7 +33,11 @@ pub struct Matched {
 /// Asks every pool in force about a job.
 #[must_use]
 pub fn matched(record: &JobRecord, pools: &Pools) -> Matched {
-    let asked = MatchQuery { labels: &record.labels, repository: Some(&record.repository), run: Some((record.run, record.attempt)) };
+    let asked = MatchQuery {
+        labels: &record.labels,
+        repository: Some(&record.repository),
+        run: Some((record.run, record.attempt)),
+    };
     let said = pools.verdicts(asked).into_iter();
     Matched {
         pool: record.pool.clone(),
@@ -42,7 +46,9 @@ pub fn matched(record: &JobRecord, pools: &Pools) -> Matched {
         pools: said
             .map(|(pool, verdict)| Said {
                 pool: pool.name.clone(),
-                because: (verdict != Verdict::Takes).then(|| because(pool, &verdict)).flatten(),
+                because: (verdict != Verdict::Takes)
+                    .then(|| because(pool, &verdict))
+                    .flatten(),
             })
             .collect(),
     }
@@ -52,7 +58,10 @@ impl Matched {
     /// The pool that takes the job by the version in force.
     #[must_use]
     pub fn taker(&self) -> Option<&PoolName> {
-        self.pools.iter().find(|said| said.because.is_none()).map(|said| &said.pool)
+        self.pools
+            .iter()
+            .find(|said| said.because.is_none())
+            .map(|said| &said.pool)
     }
 
     /// In words: why the pool that has it, and why not the others.
@@ -60,12 +69,17 @@ impl Matched {
     pub fn in_words(&self) -> Vec<String> {
         let mut words = Vec::new();
         if self.version != self.version_in_force {
-            words
-                .push(format!("placed by version {} of the pools file; by version {}, in force now:", self.version, self.version_in_force));
+            words.push(format!(
+                "placed by version {} of the pools file; by version {}, in force now:",
+                self.version, self.version_in_force
+            ));
         }
         words.extend(self.pools.iter().map(|said| match &said.because {
             None if self.pool.as_ref() == Some(&said.pool) => {
-                format!("{} takes it: it offers all of its labels, one of its own among them", said.pool)
+                format!(
+                    "{} takes it: it offers all of its labels, one of its own among them",
+                    said.pool
+                )
             }
             None => format!("{} takes it", said.pool),
             Some(because) => format!("{}: {because}", said.pool),

@@ -134,7 +134,9 @@ pub async fn gather<S: Store + History>(
     (job, github): (JobId, &str),
     now: Timestamp,
 ) -> Result<Option<JobReport>, LedgerError> {
-    let Some(record) = ledger.job(job).await? else { return Ok(None) };
+    let Some(record) = ledger.job(job).await? else {
+        return Ok(None);
+    };
     let pool = match (&record.pool, record.size) {
         (Some(pool), Some(size)) => Some(pool_status::one(ledger, pools, (pool, size), now).await?),
         _ => None,
@@ -142,12 +144,27 @@ pub async fn gather<S: Store + History>(
     let (runners, incomplete) = runners_of(ledger, &record, pool.as_ref(), now).await?;
     let matched = pools.map(|pools| matched(&record, pools));
     let follow_up = outbox_entry_of(ledger, &record).await?;
-    let runner = runners.iter().find(|runner| record.runner.as_ref() == Some(&runner.id));
-    let around =
-        ReportSources { record: &record, pool: pool.as_ref(), runner, matched: matched.as_ref(), follow_up: follow_up.as_ref(), now };
-    let Summary { summary, waits, help } = summary(&around);
+    let runner = runners
+        .iter()
+        .find(|runner| record.runner.as_ref() == Some(&runner.id));
+    let around = ReportSources {
+        record: &record,
+        pool: pool.as_ref(),
+        runner,
+        matched: matched.as_ref(),
+        follow_up: follow_up.as_ref(),
+        now,
+    };
+    let Summary {
+        summary,
+        waits,
+        help,
+    } = summary(&around);
     let until = record.closed_at.unwrap_or(now);
-    let unused = runners.iter().filter(|one| one.intended == Some(job) && one.work.is_none()).filter_map(|one| one.cost);
+    let unused = runners
+        .iter()
+        .filter(|one| one.intended == Some(job) && one.work.is_none())
+        .filter_map(|one| one.cost);
     Ok(Some(JobReport {
         at: Rfc3339(now),
         job,
@@ -155,7 +172,10 @@ pub async fn gather<S: Store + History>(
         attempt: record.attempt,
         name: record.name.clone(),
         repository: record.repository.name.clone(),
-        url: format!("{github}/{}/actions/runs/{}/job/{job}", record.repository.name, record.run),
+        url: format!(
+            "{github}/{}/actions/runs/{}/job/{job}",
+            record.repository.name, record.run
+        ),
         labels: record.labels.iter().map(str::to_owned).collect(),
         state: record.state,
         conclusion: record.conclusion.clone(),
@@ -176,28 +196,46 @@ pub async fn gather<S: Store + History>(
 }
 
 /// What sweeper has yet to do about a job that nothing else leads to.
-async fn outbox_entry_of<S: Store>(ledger: &Ledger<S>, record: &JobRecord) -> Result<Option<OutboxEntry>, LedgerError> {
+async fn outbox_entry_of<S: Store>(
+    ledger: &Ledger<S>,
+    record: &JobRecord,
+) -> Result<Option<OutboxEntry>, LedgerError> {
     let follow_up = match record.state {
         JobState::Blocked | JobState::Running => FollowUp::CheckJob(record.id),
-        JobState::Unplaced => FollowUp::MatchJob { job: record.id, pools_version: record.pools_version },
+        JobState::Unplaced => FollowUp::MatchJob {
+            job: record.id,
+            pools_version: record.pools_version,
+        },
         JobState::Closed => FollowUp::RerunJob(record.id),
         JobState::Queued => return Ok(None),
     };
     ledger.outbox_entry(&follow_up).await
 }
 
-/// Runners, open or closed, that had to do with a job, by the time they were asked for. `true`: more closed meanwhile than was read.
+/// Runners, open or closed, that had to do with a job, by the time they were asked for. `true`:
+/// more closed meanwhile than was read.
 async fn runners_of<S: Store + History>(
     ledger: &Ledger<S>,
     record: &JobRecord,
     pool: Option<&PoolStatus>,
     now: Timestamp,
 ) -> Result<(Vec<Runner>, bool), LedgerError> {
-    let begin = record.received_at.min(record.queued_at).minus(timeouts::TICK);
-    let end = record.closed_at.map_or(now, |closed| closed.plus(RUNNERS_AFTER).min(now));
-    let closed = ledger.closed((begin, end), Order::OldestFirst, MOST_CLOSED, now).await?;
-    let open = pool.into_iter().flat_map(|pool| pool.look.runners.iter().cloned());
-    let involved = open.chain(closed.runners).filter(|runner| has_to_do(runner, record));
+    let begin = record
+        .received_at
+        .min(record.queued_at)
+        .minus(timeouts::TICK);
+    let end = record
+        .closed_at
+        .map_or(now, |closed| closed.plus(RUNNERS_AFTER).min(now));
+    let closed = ledger
+        .closed((begin, end), Order::OldestFirst, MOST_CLOSED, now)
+        .await?;
+    let open = pool
+        .into_iter()
+        .flat_map(|pool| pool.look.runners.iter().cloned());
+    let involved = open
+        .chain(closed.runners)
+        .filter(|runner| has_to_do(runner, record));
     let mut found: BTreeMap<RunnerId, Runner> = BTreeMap::new();
     for runner in involved {
         // One that closed while this was read is told as it ended.
@@ -206,17 +244,27 @@ async fn runners_of<S: Store + History>(
         }
     }
     // The one that ran it may be another pool's, or have been missed.
-    let named = record.runner_name.as_ref().and_then(|name| name.parse::<RunnerName>().ok());
-    if let Some(name) =
-        named.filter(|name| record.runner.as_ref() == Some(&name.address.runner) && !found.contains_key(&name.address.runner))
-    {
+    let named = record
+        .runner_name
+        .as_ref()
+        .and_then(|name| name.parse::<RunnerName>().ok());
+    if let Some(name) = named.filter(|name| {
+        record.runner.as_ref() == Some(&name.address.runner)
+            && !found.contains_key(&name.address.runner)
+    }) {
         let standing = ledger.runner_records(&name.address).await?;
-        found.extend(standing.row.or(standing.record).map(|runner| (runner.id.clone(), runner)));
+        found.extend(
+            standing
+                .row
+                .or(standing.record)
+                .map(|runner| (runner.id.clone(), runner)),
+        );
     }
     Ok((found.into_values().collect(), closed.cut_at.is_some()))
 }
 
-/// True for a runner that was started for the job, held it in reserve, registered for it, or ran it.
+/// True for a runner that was started for the job, held it in reserve, registered for it, or ran
+/// it.
 fn has_to_do(runner: &Runner, record: &JobRecord) -> bool {
     let job = Some(record.id);
     runner.intended == job
@@ -236,10 +284,16 @@ fn swaps(record: &JobRecord, runners: &[Runner]) -> Vec<String> {
         let worked_on = runner.work.as_ref().and_then(|work| work.job);
         match (runner.intended, worked_on) {
             (Some(intended), Some(job)) if intended == record.id && job != record.id => {
-                swaps.push(format!("runner {} was started for it, and GitHub gave it job {job} instead: {NORMAL}", runner.id));
+                swaps.push(format!(
+                    "runner {} was started for it, and GitHub gave it job {job} instead: {NORMAL}",
+                    runner.id
+                ));
             }
             (Some(intended), Some(job)) if intended != record.id && job == record.id => {
-                swaps.push(format!("it ran on runner {}, which was started for job {intended}: {NORMAL}", runner.id));
+                swaps.push(format!(
+                    "it ran on runner {}, which was started for job {intended}: {NORMAL}",
+                    runner.id
+                ));
             }
             _ => {}
         }
@@ -251,7 +305,10 @@ fn beside(runner: &Runner) -> Beside {
     Beside {
         runner: runner.id.clone(),
         pool: runner.pool.clone(),
-        phase: runner.closed_at.is_none().then(|| RunnerPhase::of(runner).0),
+        phase: runner
+            .closed_at
+            .is_none()
+            .then(|| RunnerPhase::of(runner).0),
         outcome: runner.outcome,
         killed: Killed::of(runner),
         intended: runner.intended,

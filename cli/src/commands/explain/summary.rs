@@ -25,7 +25,11 @@ pub(crate) struct Summary {
 pub(crate) fn summary(around: &ReportSources<'_>) -> Summary {
     let (record, now) = (around.record, around.now);
     let waiting = |waits: WaitReason, what: &str| Summary {
-        summary: format!("{what} for {}: {}", age(now, record.queued_at), waits.because),
+        summary: format!(
+            "{what} for {}: {}",
+            age(now, record.queued_at),
+            waits.because
+        ),
         waits: Some(waits),
         help: None,
     };
@@ -33,11 +37,19 @@ pub(crate) fn summary(around: &ReportSources<'_>) -> Summary {
         JobState::Queued => waiting(queued(around), "has been waiting for a runner"),
         JobState::Blocked => waiting(gated_summary(around), "has been held back"),
         JobState::Unplaced => waiting(unplaced(around), "no pool has taken it"),
-        JobState::Running => Summary { summary: running(around), waits: None, help: help(around.runner) },
+        JobState::Running => Summary {
+            summary: running(around),
+            waits: None,
+            help: help(around.runner),
+        },
         JobState::Closed => Summary {
             summary: closed(record, around.runner),
             waits: None,
-            help: help(around.runner.filter(|_| record.conclusion.as_deref() != Some("success"))),
+            help: help(
+                around
+                    .runner
+                    .filter(|_| record.conclusion.as_deref() != Some("success")),
+            ),
         },
     }
 }
@@ -48,7 +60,15 @@ fn help(runner: Option<&Runner>) -> Option<String> {
 }
 
 fn queued(around: &ReportSources<'_>) -> WaitReason {
-    let row = around.pool.and_then(|pool| Some((pool, pool.look.jobs.iter().find(|row| row.id == around.record.id)?)));
+    let row = around.pool.and_then(|pool| {
+        Some((
+            pool,
+            pool.look
+                .jobs
+                .iter()
+                .find(|row| row.id == around.record.id)?,
+        ))
+    });
     match row {
         Some((pool, row)) => wait_reason(pool, row, Some(around.record), around.now),
         // The record was read a moment before its pool.
@@ -57,21 +77,44 @@ fn queued(around: &ReportSources<'_>) -> WaitReason {
 }
 
 fn gated_summary(around: &ReportSources<'_>) -> WaitReason {
-    let reason = around.record.reason.as_ref().map_or_else(|| "GitHub holds it back".to_owned(), ToString::to_string);
-    let asked = next_check(around).map(|asked| format!("; {asked}")).unwrap_or_default();
-    WaitReason::new(WaitKind::Gate, reason)
-        .helped(format!("approve it on the run's page, or wait for the run that holds its concurrency group{asked}"))
+    let reason = around
+        .record
+        .reason
+        .as_ref()
+        .map_or_else(|| "GitHub holds it back".to_owned(), ToString::to_string);
+    let asked = next_check(around)
+        .map(|asked| format!("; {asked}"))
+        .unwrap_or_default();
+    WaitReason::new(WaitKind::Gate, reason).helped(format!(
+        "approve it on the run's page, or wait for the run that holds its concurrency group{asked}"
+    ))
 }
 
 fn unplaced(around: &ReportSources<'_>) -> WaitReason {
-    let reason = around.record.reason.as_ref().map_or_else(|| "no pool takes it".to_owned(), ToString::to_string);
+    let reason = around
+        .record
+        .reason
+        .as_ref()
+        .map_or_else(|| "no pool takes it".to_owned(), ToString::to_string);
     let waits = WaitReason::new(WaitKind::NoPool, reason);
-    match (around.matched.and_then(|matched| matched.taker()), around.follow_up) {
-        (Some(pool), Some(_)) => waits.helped(format!("pool {pool} takes it by the pools file in force: it moves there within a minute")),
-        (Some(pool), None) => waits.helped(format!("pool {pool} takes it by the pools file in force: mayfly retry {}", around.record.id)),
+    match (
+        around.matched.and_then(|matched| matched.taker()),
+        around.follow_up,
+    ) {
+        (Some(pool), Some(_)) => waits.helped(format!(
+            "pool {pool} takes it by the pools file in force: it moves there within a minute"
+        )),
+        (Some(pool), None) => waits.helped(format!(
+            "pool {pool} takes it by the pools file in force: mayfly retry {}",
+            around.record.id
+        )),
         (None, _) => {
-            let ask = command(&around.record.labels, &around.record.repository.name).map(|ask| format!("; see {ask}")).unwrap_or_default();
-            waits.helped(format!("change the job's runs-on to labels of one pool, or add its labels to a pool{ask}"))
+            let ask = command(&around.record.labels, &around.record.repository.name)
+                .map(|ask| format!("; see {ask}"))
+                .unwrap_or_default();
+            waits.helped(format!(
+                "change the job's runs-on to labels of one pool, or add its labels to a pool{ask}"
+            ))
         }
     }
 }
@@ -80,7 +123,10 @@ fn unplaced(around: &ReportSources<'_>) -> WaitReason {
 fn next_check(around: &ReportSources<'_>) -> Option<String> {
     let open = around.follow_up?;
     Some(match open.not_before > around.now {
-        true => format!("Mayfly asks GitHub again at {}", Rfc3339(open.not_before).near(around.now)),
+        true => format!(
+            "Mayfly asks GitHub again at {}",
+            Rfc3339(open.not_before).near(around.now)
+        ),
         false => "Mayfly asks GitHub about it within a minute".to_owned(),
     })
 }
@@ -89,19 +135,33 @@ fn running(around: &ReportSources<'_>) -> String {
     let record = around.record;
     let since = age(around.now, record.running_at.unwrap_or(record.queued_at));
     let waited = waited(record, around.now);
-    let name = record.runner_name.as_deref().unwrap_or("a runner without a name");
+    let name = record
+        .runner_name
+        .as_deref()
+        .unwrap_or("a runner without a name");
     let mut summary = format!("has been running on {name} for {since}, after waiting {waited}");
     match (around.runner, around.runner.and_then(Killed::of)) {
-        (None, _) if record.runner.is_none() => summary.push_str("; that runner does not belong to this deployment"),
+        (None, _) if record.runner.is_none() => {
+            summary.push_str("; that runner does not belong to this deployment")
+        }
         (Some(runner), Some(killed)) => {
-            summary = format!("{}; GitHub has not ended the job yet, which takes some 10 minutes", killed.in_words(runner));
+            summary = format!(
+                "{}; GitHub has not ended the job yet, which takes some 10 minutes",
+                killed.in_words(runner)
+            );
         }
         (Some(runner), None) if runner.closed_at.is_some() => {
             summary.push_str("; that runner has ended, and GitHub has not said how the job ended");
         }
         _ => {}
     }
-    for more in record.reason.as_ref().map(ToString::to_string).into_iter().chain(next_check(around)) {
+    for more in record
+        .reason
+        .as_ref()
+        .map(ToString::to_string)
+        .into_iter()
+        .chain(next_check(around))
+    {
         summary.push_str("; ");
         summary.push_str(&more);
     }
@@ -117,7 +177,10 @@ fn closed(record: &JobRecord, runner: Option<&Runner>) -> String {
     let over = record.closed_at.unwrap_or(record.received_at);
     let mut summary = conclusion(record.conclusion.as_deref());
     let failed = record.conclusion.as_deref() != Some("success");
-    if let Some((runner, killed)) = runner.filter(|_| failed).and_then(|runner| Some((runner, Killed::of(runner)?))) {
+    if let Some((runner, killed)) = runner
+        .filter(|_| failed)
+        .and_then(|runner| Some((runner, Killed::of(runner)?)))
+    {
         summary.push_str(&format!(" because {}", killed.in_words(runner)));
     }
     summary.push_str(&format!("; waited {}", waited(record, over)));
@@ -127,7 +190,9 @@ fn closed(record: &JobRecord, runner: Option<&Runner>) -> String {
         summary.push_str(", and never started");
     }
     match runner {
-        Some(Runner { cost: Some(cost), .. }) => summary.push_str(&format!(", cost {}", dollars(*cost))),
+        Some(Runner {
+            cost: Some(cost), ..
+        }) => summary.push_str(&format!(", cost {}", dollars(*cost))),
         Some(_) => summary.push_str("; its cost is known once its runner has ended"),
         None => {}
     }

@@ -13,7 +13,8 @@ use crate::table::{Cell, Column, Table};
 use crate::text_format::{counted, dollars, plain};
 use crate::time_format::duration_text;
 
-/// How many last characters of a runner's id tell it from others of one story: the first tell when it was made.
+/// How many last characters of a runner's id tell it from others of one story: the first tell when
+/// it was made.
 const SHORT: usize = 6;
 
 /// The whole answer: what it is, where it stands, why that pool, what happened, who took part.
@@ -30,7 +31,11 @@ pub fn text(report: &JobReport, room: Option<usize>) -> String {
 }
 
 fn head(report: &JobReport) -> String {
-    let attempt = if report.attempt > 1 { format!(", attempt {}", report.attempt) } else { String::new() };
+    let attempt = if report.attempt > 1 {
+        format!(", attempt {}", report.attempt)
+    } else {
+        String::new()
+    };
     let url = format!("\n{FAINT}{}{FAINT:#}", plain(&report.url));
     format!(
         "{STRONG}job {} {}{STRONG:#}\n{}, run {}{attempt}, runs-on [{}]{url}",
@@ -50,41 +55,79 @@ fn stand(report: &JobReport) -> String {
         _ => STRONG,
     };
     let mut lines = vec![format!("{style}{}{style:#}", plain(&report.summary))];
-    lines.extend(report.help.as_ref().map(|help| format!("  {}", plain(help))));
+    lines.extend(
+        report
+            .help
+            .as_ref()
+            .map(|help| format!("  {}", plain(help))),
+    );
     if let Some(waits) = &report.waits {
         lines.extend(waits.ahead.map(|ahead| match ahead {
             0 => "  it is next in its pool".to_owned(),
-            ahead => format!("  {} in its pool {} first", counted(ahead, "job"), if ahead == 1 { "comes" } else { "come" }),
+            ahead => format!(
+                "  {} in its pool {} first",
+                counted(ahead, "job"),
+                if ahead == 1 { "comes" } else { "come" }
+            ),
         }));
         lines.extend(waits.next_try_at.map(|at| match at.0 > report.at.0 {
-            true => format!("  next try at {}, in {}", at.near(report.at.0), duration_text(at.0.since(report.at.0))),
+            true => format!(
+                "  next try at {}, in {}",
+                at.near(report.at.0),
+                duration_text(at.0.since(report.at.0))
+            ),
             false => "  the next try is due".to_owned(),
         }));
         lines.extend(waits.help.as_ref().map(|help| format!("  {}", plain(help))));
     }
     lines.extend(report.swaps.iter().map(|swap| format!("  {}", plain(swap))));
     if report.tries_microdollars.0 > 0 {
-        lines.push(format!("  runners that were started for it and got no job cost {}", dollars(report.tries_microdollars)));
+        lines.push(format!(
+            "  runners that were started for it and got no job cost {}",
+            dollars(report.tries_microdollars)
+        ));
     }
     lines.join("\n")
 }
 
 fn matched(report: &JobReport) -> Option<String> {
     let words = report.matched.as_ref()?.in_words();
-    let lines: Vec<String> = words.iter().map(|line| format!("{FAINT}{}{FAINT:#}", plain(line))).collect();
+    let lines: Vec<String> = words
+        .iter()
+        .map(|line| format!("{FAINT}{}{FAINT:#}", plain(line)))
+        .collect();
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 fn story(report: &JobReport, room: Option<usize>) -> String {
-    let mut table = Table::new([Column::new("TIME (UTC)"), Column::new("SINCE"), Column::new("WHO"), Column::new("WHAT").wraps(24)]);
+    let mut table = Table::new([
+        Column::new("TIME (UTC)"),
+        Column::new("SINCE"),
+        Column::new("WHO"),
+        Column::new("WHAT").wraps(24),
+    ]);
     for (number, line) in report.story.iter().enumerate() {
         let since = Duration::from_secs_f64(line.since_last_seconds.clamp(0.0, 1e9));
-        let since = if number == 0 { String::new() } else { format!("+{}", duration_text(since)) };
-        let who = line.runner.as_ref().map_or("job", |runner| short(runner.as_str()));
-        table.row([line.at.column(report.at.0).into(), Cell::number(since), who.into(), line.text.as_str().into()]);
+        let since = if number == 0 {
+            String::new()
+        } else {
+            format!("+{}", duration_text(since))
+        };
+        let who = line
+            .runner
+            .as_ref()
+            .map_or("job", |runner| short(runner.as_str()));
+        table.row([
+            line.at.column(report.at.0).into(),
+            Cell::number(since),
+            who.into(),
+            line.text.as_str().into(),
+        ]);
     }
     let cut = if report.story_incomplete {
-        format!("\n{FAINT}so many runners ended meanwhile that some of this story may not have been found{FAINT:#}")
+        format!(
+            "\n{FAINT}so many runners ended meanwhile that some of this story may not have been found{FAINT:#}"
+        )
     } else {
         String::new()
     };
@@ -92,7 +135,9 @@ fn story(report: &JobReport, room: Option<usize>) -> String {
 }
 
 fn short(runner: &str) -> &str {
-    runner.get(runner.len().saturating_sub(SHORT)..).unwrap_or(runner)
+    runner
+        .get(runner.len().saturating_sub(SHORT)..)
+        .unwrap_or(runner)
 }
 
 fn runners(report: &JobReport, room: Option<usize>) -> String {
@@ -106,7 +151,11 @@ fn runners(report: &JobReport, room: Option<usize>) -> String {
     ]);
     for beside in &report.runners {
         let (state, style) = state(beside);
-        let task = beside.task.as_deref().and_then(|task| task.rsplit('/').next()).unwrap_or_default();
+        let task = beside
+            .task
+            .as_deref()
+            .and_then(|task| task.rsplit('/').next())
+            .unwrap_or_default();
         table.row([
             short(beside.runner.as_str()).into(),
             beside.runner.to_string().into(),

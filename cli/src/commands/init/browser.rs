@@ -10,17 +10,29 @@ use tokio::sync::mpsc;
 use super::pages::escaped;
 
 /// What opens an address on this kind of system.
-const OPENER: &str = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+const OPENER: &str = if cfg!(target_os = "macos") {
+    "open"
+} else {
+    "xdg-open"
+};
 
-/// Opens an address in the user's browser. False if there is none that could be started: then the address has to do.
+/// Opens an address in the user's browser. False if there is none that could be started: then the
+/// address has to do.
 #[must_use]
 pub fn open(address: &str) -> bool {
-    let started = Command::new(OPENER).arg(address).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    // It is not waited for: some stay as long as the browser does. The system clears it away when this process ends.
+    let started = Command::new(OPENER)
+        .arg(address)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    // It is not waited for: some stay as long as the browser does. The system clears it away when
+    // this process ends.
     started.is_ok()
 }
 
-/// The form as an address that holds all of itself, for a browser on any machine. Pasted into the address bar it is a page with one button.
+/// The form as an address that holds all of itself, for a browser on any machine. Pasted into the
+/// address bar it is a page with one button.
 #[must_use]
 pub fn form_address(form_url: &str, manifest: &str) -> String {
     let page = format!(
@@ -32,7 +44,8 @@ pub fn form_address(form_url: &str, manifest: &str) -> String {
     format!("data:text/html;base64,{}", STANDARD.encode(page))
 }
 
-/// State and code in what someone pasted: the address that GitHub sent the browser to, or its query.
+/// State and code in what someone pasted: the address that GitHub sent the browser to, or its
+/// query.
 ///
 /// # Errors
 ///
@@ -41,12 +54,21 @@ pub fn pasted(line: &str) -> Result<(String, String), &'static str> {
     let line = line.trim().trim_matches(['"', '\'']);
     let query = line.rsplit_once('?').map_or(line, |(_, query)| query);
     let query = query.split('#').next().unwrap_or_default();
-    let field =
-        |name: &str| query.split('&').filter_map(|field| field.split_once('=')).find(|(named, _)| *named == name).map(|(_, value)| value);
+    let field = |name: &str| {
+        query
+            .split('&')
+            .filter_map(|field| field.split_once('='))
+            .find(|(named, _)| *named == name)
+            .map(|(_, value)| value)
+    };
     match (field("state"), field("code")) {
         (Some(state), Some(code)) => Ok((state.to_owned(), code.to_owned())),
-        (None, Some(_)) => Err("paste the whole address: without its state no one can tell whose answer this is"),
-        _ => Err("paste the address that GitHub sent the browser to: http://127.0.0.1:…/callback?code=…&state=…"),
+        (None, Some(_)) => {
+            Err("paste the whole address: without its state no one can tell whose answer this is")
+        }
+        _ => Err(
+            "paste the address that GitHub sent the browser to: http://127.0.0.1:…/callback?code=…&state=…",
+        ),
     }
 }
 
@@ -76,7 +98,11 @@ mod tests {
             "code=c0de&state=5tate",
             "http://127.0.0.1:4000/callback?code=c0de&state=5tate#top",
         ] {
-            assert_eq!(pasted(line), Ok(("5tate".to_owned(), "c0de".to_owned())), "{line}");
+            assert_eq!(
+                pasted(line),
+                Ok(("5tate".to_owned(), "c0de".to_owned())),
+                "{line}"
+            );
         }
     }
 
@@ -90,10 +116,21 @@ mod tests {
 
     #[test]
     fn the_form_fits_into_an_address() {
-        let address = form_address("https://github.com/settings/apps/new?state=a&b", r#"{"name":"a'b"}"#);
-        let page = STANDARD.decode(address.strip_prefix("data:text/html;base64,").unwrap()).unwrap();
+        let address = form_address(
+            "https://github.com/settings/apps/new?state=a&b",
+            r#"{"name":"a'b"}"#,
+        );
+        let page = STANDARD
+            .decode(address.strip_prefix("data:text/html;base64,").unwrap())
+            .unwrap();
         let page = String::from_utf8(page).unwrap();
-        assert!(page.contains(r#"action="https://github.com/settings/apps/new?state=a&amp;b""#), "{page}");
-        assert!(page.contains("value=\"{&quot;name&quot;:&quot;a&#39;b&quot;}\""), "{page}");
+        assert!(
+            page.contains(r#"action="https://github.com/settings/apps/new?state=a&amp;b""#),
+            "{page}"
+        );
+        assert!(
+            page.contains("value=\"{&quot;name&quot;:&quot;a&#39;b&quot;}\""),
+            "{page}"
+        );
     }
 }

@@ -1,8 +1,10 @@
 //! The web server on loopback: gives out the form, and takes GitHub's answer.
 //!
-//! Who may come: anyone who was given the address. It is good once (it stands in the browser's command line for a moment, where other
-//! users of the machine may read it) and is exchanged for a cookie. Besides, the Host must be this server's own, so that no name of
-//! someone else's that resolves to loopback (DNS rebinding) leads here, and forms must come from this server's own pages.
+//! Who may come: anyone who was given the address. It is good once (it stands in the browser's
+//! command line for a moment, where other users of the machine may read it) and is exchanged for a
+//! cookie. Besides, the Host must be this server's own, so that no name of someone else's that
+//! resolves to loopback (DNS rebinding) leads here, and forms must come from this server's own
+//! pages.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -112,9 +114,13 @@ impl Served {
     /// If the port is taken, or the operating system has no randomness.
     pub async fn start(about: About, port: u16, clock: Clock) -> Result<Self, Failure> {
         let listening = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await;
-        let bound = listening.and_then(|listener| listener.local_addr().map(|address| (listener, address)));
+        let bound =
+            listening.and_then(|listener| listener.local_addr().map(|address| (listener, address)));
         let (listener, local) = bound.map_err(|error| {
-            Failure::new(format!("listen on 127.0.0.1:{port}: {error}"), "say another --port, or none for any that is free")
+            Failure::new(
+                format!("listen on 127.0.0.1:{port}: {error}"),
+                "say another --port, or none for any that is free",
+            )
         })?;
         let (sender, arrived) = mpsc::unbounded_channel();
         let ticket = secrets_store::fresh()?.expose().to_owned();
@@ -136,9 +142,17 @@ impl Served {
                 let _ = left.await;
             };
             // It ends with the command: no one would hear of an error.
-            let _ = axum::serve(listener, router).with_graceful_shutdown(until).await;
+            let _ = axum::serve(listener, router)
+                .with_graceful_shutdown(until)
+                .await;
         });
-        Ok(Self { address: format!("http://{local}/{ticket}"), callback_server, arrived, leave: Some(leave), server })
+        Ok(Self {
+            address: format!("http://{local}/{ticket}"),
+            callback_server,
+            arrived,
+            leave: Some(leave),
+            server,
+        })
     }
 
     /// Waits for GitHub's answer.
@@ -147,7 +161,10 @@ impl Served {
     ///
     /// If the server ended.
     pub async fn arrival(&mut self) -> Result<Arrival, Failure> {
-        self.arrived.recv().await.ok_or_else(|| Failure::new("the page on loopback ended", "start again"))
+        self.arrived
+            .recv()
+            .await
+            .ok_or_else(|| Failure::new("the page on loopback ended", "start again"))
     }
 
     /// Ends the server once the browser has the last page, but waits no longer than a moment.
@@ -182,14 +199,19 @@ impl CallbackServer {
     /// The cookie's name: cookies are shared by all ports of a host.
     #[must_use]
     pub fn cookie_name(&self) -> String {
-        format!("mayfly_{}", self.authority.rsplit(':').next().unwrap_or_default())
+        format!(
+            "mayfly_{}",
+            self.authority.rsplit(':').next().unwrap_or_default()
+        )
     }
 
     /// Exchanges the address's ticket for the cookie: once.
     #[must_use]
     pub fn admit(&self, ticket: &str) -> Option<&str> {
         let mut kept = lock(&self.ticket);
-        let right = kept.as_ref().is_some_and(|kept| bool::from(kept.as_bytes().ct_eq(ticket.as_bytes())));
+        let right = kept
+            .as_ref()
+            .is_some_and(|kept| bool::from(kept.as_bytes().ct_eq(ticket.as_bytes())));
         if !right {
             return None;
         }
@@ -210,8 +232,15 @@ impl CallbackServer {
     /// If the operating system has no randomness.
     pub fn form(&self, choice: &Choice) -> Result<String, Failure> {
         let state = lock(&self.guard).issue(choice.clone(), (self.clock)())?;
-        let manifest = choice.manifest(&self.about.webhook_url, &format!("{}/callback", self.origin()));
-        Ok(pages::confirm(choice, &choice.form_url(&self.about.github, &state), &format!("{manifest:#}")))
+        let manifest = choice.manifest(
+            &self.about.webhook_url,
+            &format!("{}/callback", self.origin()),
+        );
+        Ok(pages::confirm(
+            choice,
+            &choice.form_url(&self.about.github, &state),
+            &format!("{manifest:#}"),
+        ))
     }
 
     /// The same for a browser anywhere: an address that holds the form.
@@ -221,8 +250,14 @@ impl CallbackServer {
     /// If the operating system has no randomness.
     pub fn form_address(&self, choice: &Choice) -> Result<String, Failure> {
         let state = lock(&self.guard).issue(choice.clone(), (self.clock)())?;
-        let manifest = choice.manifest(&self.about.webhook_url, &format!("{}/callback", self.origin()));
-        Ok(browser::form_address(&choice.form_url(&self.about.github, &state), &manifest.to_string()))
+        let manifest = choice.manifest(
+            &self.about.webhook_url,
+            &format!("{}/callback", self.origin()),
+        );
+        Ok(browser::form_address(
+            &choice.form_url(&self.about.github, &state),
+            &manifest.to_string(),
+        ))
     }
 
     /// Takes GitHub's answer, wherever it came in, and hands it on.
@@ -255,7 +290,11 @@ impl CallbackServer {
     /// How it ended; waits until that is known.
     pub async fn outcome(&self) -> Outcome {
         let mut told = self.outcome.subscribe();
-        let known = told.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
+        let known = told
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|outcome| outcome.clone());
         known.unwrap_or_else(|| Outcome::Failed("mayfly ended".to_owned()))
     }
 }

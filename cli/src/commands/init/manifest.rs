@@ -109,7 +109,15 @@ pub const EVENT: &str = "workflow_job";
 /// What the App needs at this scope.
 #[must_use]
 pub fn needs(scope: Scope) -> [Need; 3] {
-    [ACTIONS, METADATA, if scope == Scope::Organization { ORGANIZATION_RUNNERS } else { ADMINISTRATION }]
+    [
+        ACTIONS,
+        METADATA,
+        if scope == Scope::Organization {
+            ORGANIZATION_RUNNERS
+        } else {
+            ADMINISTRATION
+        },
+    ]
 }
 
 impl Choice {
@@ -121,13 +129,21 @@ impl Choice {
     pub fn checked(scope: Scope, organization: &str, name: &str) -> Result<Self, Wrong> {
         let wrong = |field, problem: String| Err(Wrong { field, problem });
         let (organization, name) = (organization.trim(), name.trim());
-        if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
-            return wrong(Field::Name, format!("An App's name has 1 to {LONGEST_NAME} characters"));
+        if name.is_empty()
+            || name.chars().count() > LONGEST_NAME
+            || name.chars().any(char::is_control)
+        {
+            return wrong(
+                Field::Name,
+                format!("An App's name has 1 to {LONGEST_NAME} characters"),
+            );
         }
         // `_` is in the logins of enterprise managed users and of no one else.
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if organization.len() > LONGEST_LOGIN || !organization.chars().all(allowed) {
-            let problem = format!("{organization:?} is not an organization's login: write it as in https://github.com/<login>");
+            let problem = format!(
+                "{organization:?} is not an organization's login: write it as in https://github.com/<login>"
+            );
             return wrong(Field::Organization, problem);
         }
         let owner = match (scope, organization) {
@@ -138,14 +154,21 @@ impl Choice {
             (Scope::Repository, "") => Owner::Myself,
             (_, login) => Owner::Organization(login.to_owned()),
         };
-        Ok(Self { scope, owner, name: name.to_owned() })
+        Ok(Self {
+            scope,
+            owner,
+            name: name.to_owned(),
+        })
     }
 
-    /// The page of GitHub that takes the manifest (docs.github.com, "Registering a GitHub App from a manifest").
+    /// The page of GitHub that takes the manifest (docs.github.com, "Registering a GitHub App from
+    /// a manifest").
     #[must_use]
     pub fn form_url(&self, github: &str, state: &str) -> String {
         match &self.owner {
-            Owner::Organization(login) => format!("{github}/organizations/{login}/settings/apps/new?state={state}"),
+            Owner::Organization(login) => {
+                format!("{github}/organizations/{login}/settings/apps/new?state={state}")
+            }
             Owner::Myself => format!("{github}/settings/apps/new?state={state}"),
         }
     }
@@ -153,8 +176,10 @@ impl Choice {
     /// The manifest: a private App that hears of one event.
     #[must_use]
     pub fn manifest(&self, webhook_url: &str, redirect_url: &str) -> Value {
-        let permissions: serde_json::Map<String, Value> =
-            needs(self.scope).iter().map(|need| (need.name.to_owned(), json!(need.level))).collect();
+        let permissions: serde_json::Map<String, Value> = needs(self.scope)
+            .iter()
+            .map(|need| (need.name.to_owned(), json!(need.level)))
+            .collect();
         json!({
             "name": self.name,
             "url": HOME,
@@ -169,14 +194,24 @@ impl Choice {
     }
 }
 
-/// An App must have a home page; what Actions says about runners of one's own is the best there is for one that belongs to the user.
+/// An App must have a home page; what Actions says about runners of one's own is the best there is
+/// for one that belongs to the user.
 const HOME: &str = "https://docs.github.com/actions/concepts/runners/self-hosted-runners";
 
-/// A name that is likely free: names of Apps are unique at a GitHub. `chance` stands where no owner is known.
+/// A name that is likely free: names of Apps are unique at a GitHub. `chance` stands where no owner
+/// is known.
 #[must_use]
 pub fn proposed_name(stack: &str, owner: &str, chance: &str) -> String {
-    let name = if owner.is_empty() { format!("{stack}-{chance}") } else { format!("{stack}-{owner}") };
-    name.chars().take(LONGEST_NAME).collect::<String>().trim_end_matches('-').to_owned()
+    let name = if owner.is_empty() {
+        format!("{stack}-{chance}")
+    } else {
+        format!("{stack}-{owner}")
+    };
+    name.chars()
+        .take(LONGEST_NAME)
+        .collect::<String>()
+        .trim_end_matches('-')
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -189,7 +224,8 @@ mod tests {
 
     #[test]
     fn manifest_of_an_organization_asks_for_no_more_than_runners() {
-        let manifest = choice(Scope::Organization, "acme").manifest("https://x.test/webhook", "http://127.0.0.1:5/callback");
+        let manifest = choice(Scope::Organization, "acme")
+            .manifest("https://x.test/webhook", "http://127.0.0.1:5/callback");
         let expected = json!({
             "name": "mayfly-acme",
             "url": HOME,
@@ -206,10 +242,17 @@ mod tests {
 
     #[test]
     fn manifest_of_repositories_asks_for_administration_and_nothing_of_the_organization() {
-        let manifest = choice(Scope::Repository, "").manifest("https://x.test/webhook", "http://127.0.0.1:5/callback");
+        let manifest = choice(Scope::Repository, "")
+            .manifest("https://x.test/webhook", "http://127.0.0.1:5/callback");
         let asked = &manifest["default_permissions"];
-        assert_eq!(asked, &json!({ "actions": "read", "administration": "write", "metadata": "read" }));
-        assert_eq!((&manifest["public"], &manifest["default_events"]), (&json!(false), &json!(["workflow_job"])));
+        assert_eq!(
+            asked,
+            &json!({ "actions": "read", "administration": "write", "metadata": "read" })
+        );
+        assert_eq!(
+            (&manifest["public"], &manifest["default_events"]),
+            (&json!(false), &json!(["workflow_job"]))
+        );
     }
 
     #[test]
@@ -218,7 +261,10 @@ mod tests {
         assert_eq!(own, "https://github.com/settings/apps/new?state=s");
         for scope in [Scope::Repository, Scope::Organization] {
             let url = choice(scope, " acme ").form_url("https://ghes.test", "s");
-            assert_eq!(url, "https://ghes.test/organizations/acme/settings/apps/new?state=s");
+            assert_eq!(
+                url,
+                "https://ghes.test/organizations/acme/settings/apps/new?state=s"
+            );
         }
     }
 
@@ -235,7 +281,11 @@ mod tests {
             (Scope::Repository, "acme", &"n".repeat(35)),
         ] {
             let wrong = Choice::checked(scope, organization, name).unwrap_err();
-            let expected = if organization == "acme" || name != "mayfly" { Field::Name } else { Field::Organization };
+            let expected = if organization == "acme" || name != "mayfly" {
+                Field::Name
+            } else {
+                Field::Organization
+            };
             assert_eq!(wrong.field, expected, "{organization:?} {name:?}");
         }
     }
@@ -244,7 +294,14 @@ mod tests {
     fn proposed_names_are_short_enough() {
         assert_eq!(proposed_name("mayfly", "acme", "ab12"), "mayfly-acme");
         assert_eq!(proposed_name("mayfly", "", "ab12"), "mayfly-ab12");
-        let long = proposed_name("mayfly-production", "an-organization-with-a-long-name", "ab12");
-        assert!(Choice::checked(Scope::Repository, "", &long).is_ok(), "{long}");
+        let long = proposed_name(
+            "mayfly-production",
+            "an-organization-with-a-long-name",
+            "ab12",
+        );
+        assert!(
+            Choice::checked(Scope::Repository, "", &long).is_ok(),
+            "{long}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Whether a callback is GitHub's answer to a form of this run: `state` is random, compared in constant time, good once and for an hour.
+//! Whether a callback is GitHub's answer to a form of this run: `state` is random, compared in
+//! constant time, good once and for an hour.
 
 use std::time::Duration;
 
@@ -29,7 +30,9 @@ pub enum Refused {
     #[error("this answer was taken already, and counts once")]
     Replayed,
     /// Its form is more than an hour old.
-    #[error("this is the answer to a form that is more than an hour old: begin again on mayfly's page")]
+    #[error(
+        "this is the answer to a form that is more than an hour old: begin again on mayfly's page"
+    )]
     Stale,
     /// It has no code, or one that is none of GitHub's.
     #[error("there is no code in this answer, or none as GitHub gives it")]
@@ -47,10 +50,12 @@ impl Code {
         &self.0
     }
 
-    /// A code as it stands in a callback's query. It becomes a part of a path: nothing that would lead elsewhere is taken.
+    /// A code as it stands in a callback's query. It becomes a part of a path: nothing that would
+    /// lead elsewhere is taken.
     fn read(text: &str) -> Option<Self> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-        (!text.is_empty() && text.len() <= LONGEST_CODE && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
+        (!text.is_empty() && text.len() <= LONGEST_CODE && text.bytes().all(allowed))
+            .then(|| Self(text.to_owned()))
     }
 }
 
@@ -84,7 +89,11 @@ impl OauthStates {
         if self.forms.len() >= OPEN {
             self.forms.remove(0);
         }
-        self.forms.push(Form { state: state.clone(), at: now, choice });
+        self.forms.push(Form {
+            state: state.clone(),
+            at: now,
+            choice,
+        });
         Ok(state)
     }
 
@@ -93,7 +102,12 @@ impl OauthStates {
     /// # Errors
     ///
     /// [`Refused`]; nothing changes then, so that strangers cannot spoil the true answer.
-    pub fn take(&mut self, state: Option<&str>, code: Option<&str>, now: Timestamp) -> Result<(Code, Choice), Refused> {
+    pub fn take(
+        &mut self,
+        state: Option<&str>,
+        code: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(Code, Choice), Refused> {
         let given = state.unwrap_or_default().as_bytes();
         // All of them, whichever it is: how long this takes says nothing.
         let mut found = None;
@@ -147,16 +161,33 @@ mod tests {
         let (mut guard, first) = guard();
         let second = guard.issue(choice("two"), NOW).unwrap();
         guard.take(Some(&first), Some("c0de"), NOW).unwrap();
-        assert_eq!(guard.take(Some(&first), Some("c0de"), NOW), Err(Refused::Replayed));
-        assert_eq!(guard.take(Some(&second), Some("other"), NOW), Err(Refused::Replayed));
+        assert_eq!(
+            guard.take(Some(&first), Some("c0de"), NOW),
+            Err(Refused::Replayed)
+        );
+        assert_eq!(
+            guard.take(Some(&second), Some("other"), NOW),
+            Err(Refused::Replayed)
+        );
     }
 
     #[test]
     fn a_strange_state_is_refused_and_spoils_nothing() {
         let (mut guard, state) = guard();
         let (shorter, longer) = (&state[..63], format!("{state}0"));
-        for strange in [None, Some(""), Some("x"), Some(shorter), Some(longer.as_str()), Some(state.to_uppercase().as_str())] {
-            assert_eq!(guard.take(strange, Some("c0de"), NOW), Err(Refused::Foreign), "{strange:?}");
+        for strange in [
+            None,
+            Some(""),
+            Some("x"),
+            Some(shorter),
+            Some(longer.as_str()),
+            Some(state.to_uppercase().as_str()),
+        ] {
+            assert_eq!(
+                guard.take(strange, Some("c0de"), NOW),
+                Err(Refused::Foreign),
+                "{strange:?}"
+            );
         }
         assert!(guard.take(Some(&state), Some("c0de"), NOW).is_ok());
     }
@@ -165,16 +196,36 @@ mod tests {
     fn an_answer_after_an_hour_is_stale() {
         let (mut guard, state) = guard();
         let late = NOW.plus(LIFE).plus(Duration::from_millis(1));
-        assert_eq!(guard.take(Some(&state), Some("c0de"), late), Err(Refused::Stale));
-        assert!(guard.take(Some(&state), Some("c0de"), NOW.plus(LIFE)).is_ok());
+        assert_eq!(
+            guard.take(Some(&state), Some("c0de"), late),
+            Err(Refused::Stale)
+        );
+        assert!(
+            guard
+                .take(Some(&state), Some("c0de"), NOW.plus(LIFE))
+                .is_ok()
+        );
     }
 
     #[test]
     fn a_code_cannot_lead_elsewhere() {
         let (mut guard, state) = guard();
         let long = "c".repeat(129);
-        for strange in [None, Some(""), Some("../../user"), Some("a/b"), Some("a?b"), Some("a%2Fb"), Some("a b"), Some(long.as_str())] {
-            assert_eq!(guard.take(Some(&state), strange, NOW), Err(Refused::NoCode), "{strange:?}");
+        for strange in [
+            None,
+            Some(""),
+            Some("../../user"),
+            Some("a/b"),
+            Some("a?b"),
+            Some("a%2Fb"),
+            Some("a b"),
+            Some(long.as_str()),
+        ] {
+            assert_eq!(
+                guard.take(Some(&state), strange, NOW),
+                Err(Refused::NoCode),
+                "{strange:?}"
+            );
         }
     }
 
@@ -184,7 +235,10 @@ mod tests {
         for _ in 0..OPEN {
             guard.issue(choice("more"), NOW).unwrap();
         }
-        assert_eq!(guard.take(Some(&first), Some("c0de"), NOW), Err(Refused::Foreign));
+        assert_eq!(
+            guard.take(Some(&first), Some("c0de"), NOW),
+            Err(Refused::Foreign)
+        );
         assert_eq!(guard.forms.len(), OPEN);
     }
 }

@@ -15,7 +15,8 @@ pub struct Defaults {
     pub name: String,
 }
 
-/// Light or dark, as the browser prefers. Every text has a contrast of 4.5 to 1 at least: https://www.w3.org/TR/WCAG22/#contrast-minimum.
+/// Light or dark, as the browser prefers. Every text has a contrast of 4.5 to 1 at least:
+/// https://www.w3.org/TR/WCAG22/#contrast-minimum.
 const STYLE: &str = ":root{color-scheme:light dark;--text:#1c2733;--page:#fff;--faint:#57606a;--line:#c9d1d9;--field:#fff;--code:#f3f5f7;--bad:#b42318;\
 --link:#0b57d0}\
 @media(prefers-color-scheme:dark){:root{--text:#e6edf3;--page:#10161d;--faint:#9aa7b4;--line:#3d4855;--field:#1a222c;--code:#1a222c;--bad:#ff9b91;\
@@ -55,16 +56,26 @@ pub fn escaped(text: &str) -> String {
     html
 }
 
-/// A text field with its hint; what is wrong with it stands beside it, is read out, and the browser goes there.
-fn text_field(field: Field, (label, hint): (&str, &str), value: &str, wrong: Option<&Wrong>) -> String {
+/// A text field with its hint; what is wrong with it stands beside it, is read out, and the browser
+/// goes there.
+fn text_field(
+    field: Field,
+    (label, hint): (&str, &str),
+    value: &str,
+    wrong: Option<&Wrong>,
+) -> String {
     let (name, more) = match field {
         Field::Organization => ("organization", ""),
         Field::Name => ("name", " maxlength=\"34\" required"),
     };
-    let problem = wrong.filter(|wrong| wrong.field == field).map(|wrong| escaped(&wrong.problem));
+    let problem = wrong
+        .filter(|wrong| wrong.field == field)
+        .map(|wrong| escaped(&wrong.problem));
     let (described, alert) = match &problem {
         Some(problem) => (
-            format!("aria-describedby=\"{name}-problem {name}-hint\" aria-invalid=\"true\" autofocus"),
+            format!(
+                "aria-describedby=\"{name}-problem {name}-hint\" aria-invalid=\"true\" autofocus"
+            ),
             format!("<br><b class=\"bad\" id=\"{name}-problem\" role=\"alert\">{problem}</b>"),
         ),
         None => (format!("aria-describedby=\"{name}-hint\""), String::new()),
@@ -80,7 +91,14 @@ fn text_field(field: Field, (label, hint): (&str, &str), value: &str, wrong: Opt
 #[must_use]
 pub fn choose(stack: &str, defaults: &Defaults, wrong: Option<&Wrong>) -> String {
     let option = |scope: Scope, title: &str, text: &str| {
-        let (value, ticked) = (word(scope), if scope == defaults.scope { " checked" } else { "" });
+        let (value, ticked) = (
+            word(scope),
+            if scope == defaults.scope {
+                " checked"
+            } else {
+                ""
+            },
+        );
         let asked = asked(scope);
         format!(
             "<div class=\"scope\"><label><input type=\"radio\" name=\"scope\" value=\"{value}\"{ticked} aria-describedby=\"{value}-text\"> {title}</label>\
@@ -99,9 +117,15 @@ pub fn choose(stack: &str, defaults: &Defaults, wrong: Option<&Wrong>) -> String
         "For personal accounts, and for organizations without runner groups. Each runner can reach one repository only, but the App \
          itself is given much: its key administers every repository that it is installed on.",
     );
-    let owner = ("Organization", "Owner of the App. Leave empty for your own account.");
+    let owner = (
+        "Organization",
+        "Owner of the App. Leave empty for your own account.",
+    );
     let owner = text_field(Field::Organization, owner, &defaults.organization, wrong);
-    let name = ("Name of the App", "Must be unique on GitHub; you can change it on the next page.");
+    let name = (
+        "Name of the App",
+        "Must be unique on GitHub; you can change it on the next page.",
+    );
     let name = text_field(Field::Name, name, &defaults.name, wrong);
     let body = format!(
         "<p>A private GitHub App for the deployment <b>{}</b>: only its owner can install it. GitHub creates its key and hands it to \
@@ -125,9 +149,18 @@ fn asked(scope: Scope) -> String {
     let mut html = String::new();
     for need in needs(scope) {
         // Writing to a String cannot fail.
-        let _ = write!(html, "<li>{}: <b>{}</b> <span>{}</span></li>", escaped(need.title), need.level, escaped(need.why));
+        let _ = write!(
+            html,
+            "<li>{}: <b>{}</b> <span>{}</span></li>",
+            escaped(need.title),
+            need.level,
+            escaped(need.why)
+        );
     }
-    let _ = write!(html, "<li>event <b>{EVENT}</b> <span>a job is queued, begun or over; Mayfly is told of no other activity</span></li>");
+    let _ = write!(
+        html,
+        "<li>event <b>{EVENT}</b> <span>a job is queued, begun or over; Mayfly is told of no other activity</span></li>"
+    );
     html
 }
 
@@ -138,7 +171,12 @@ pub fn confirm(choice: &Choice, form_url: &str, manifest: &str) -> String {
         Owner::Organization(login) => format!("the organization <b>{}</b>", escaped(login)),
         Owner::Myself => "your own account".to_owned(),
     };
-    let (name, asked, url, quoted) = (escaped(&choice.name), asked(choice.scope), escaped(form_url), escaped(manifest));
+    let (name, asked, url, quoted) = (
+        escaped(&choice.name),
+        asked(choice.scope),
+        escaped(form_url),
+        escaped(manifest),
+    );
     let body = format!(
         "<p>The App <b>{name}</b> of {owner} will ask for</p><ul>{asked}</ul>\n\
          <form method=\"post\" action=\"{url}\"><input type=\"hidden\" name=\"manifest\" value=\"{quoted}\">\
@@ -162,13 +200,22 @@ pub fn made(name: &str, install_url: &str) -> String {
 /// The last page when it went wrong.
 #[must_use]
 pub fn failed(problem: &str) -> String {
-    page("That did not work", &format!("<p id=\"failed\" class=\"bad\">{}</p><p>The terminal says what to do.</p>", escaped(problem)))
+    page(
+        "That did not work",
+        &format!(
+            "<p id=\"failed\" class=\"bad\">{}</p><p>The terminal says what to do.</p>",
+            escaped(problem)
+        ),
+    )
 }
 
 /// A request that was not believed.
 #[must_use]
 pub fn refused(why: &str) -> String {
-    page("Refused", &format!("<p id=\"refused\" class=\"bad\">{}</p>", escaped(why)))
+    page(
+        "Refused",
+        &format!("<p id=\"refused\" class=\"bad\">{}</p>", escaped(why)),
+    )
 }
 
 #[cfg(test)]
@@ -178,19 +225,46 @@ mod tests {
     #[test]
     fn what_someone_typed_is_no_html() {
         let evil = r#""><script>alert('x')</script>&"#;
-        let defaults = Defaults { scope: Scope::Organization, organization: evil.to_owned(), name: evil.to_owned() };
-        let choice = Choice { scope: Scope::Repository, owner: Owner::Organization(evil.to_owned()), name: evil.to_owned() };
-        let wrong = Wrong { field: Field::Name, problem: evil.to_owned() };
-        for html in [choose(evil, &defaults, Some(&wrong)), confirm(&choice, evil, evil), made(evil, evil), failed(evil), refused(evil)] {
-            assert!(!html.contains("<script") && !html.contains(r#""">"#), "{html}");
+        let defaults = Defaults {
+            scope: Scope::Organization,
+            organization: evil.to_owned(),
+            name: evil.to_owned(),
+        };
+        let choice = Choice {
+            scope: Scope::Repository,
+            owner: Owner::Organization(evil.to_owned()),
+            name: evil.to_owned(),
+        };
+        let wrong = Wrong {
+            field: Field::Name,
+            problem: evil.to_owned(),
+        };
+        for html in [
+            choose(evil, &defaults, Some(&wrong)),
+            confirm(&choice, evil, evil),
+            made(evil, evil),
+            failed(evil),
+            refused(evil),
+        ] {
+            assert!(
+                !html.contains("<script") && !html.contains(r#""">"#),
+                "{html}"
+            );
         }
     }
 
     #[test]
     fn broad_permission_is_said_plainly() {
-        let defaults = Defaults { scope: Scope::Organization, organization: String::new(), name: "mayfly".to_owned() };
+        let defaults = Defaults {
+            scope: Scope::Organization,
+            organization: String::new(),
+            name: "mayfly".to_owned(),
+        };
         let html = choose("mayfly", &defaults, None);
-        assert!(html.contains("administers every repository") && html.contains("delete the repository"), "{html}");
+        assert!(
+            html.contains("administers every repository") && html.contains("delete the repository"),
+            "{html}"
+        );
         assert_eq!(html.matches(" checked").count(), 1);
     }
 }

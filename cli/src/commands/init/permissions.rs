@@ -17,8 +17,16 @@ pub struct Finding {
 /// Where runners can register with what the App asks for; none if nowhere.
 #[must_use]
 pub fn scope(app: &AppInfo) -> Option<Scope> {
-    let may = |name: &str| app.permissions.get(name).is_some_and(|level| enough(level, "write"));
-    if may(RUNNERS) { Some(Scope::Organization) } else { may("administration").then_some(Scope::Repository) }
+    let may = |name: &str| {
+        app.permissions
+            .get(name)
+            .is_some_and(|level| enough(level, "write"))
+    };
+    if may(RUNNERS) {
+        Some(Scope::Organization)
+    } else {
+        may("administration").then_some(Scope::Repository)
+    }
 }
 
 /// Everything that is missing. `github` is its address, without a slash at the end.
@@ -38,35 +46,71 @@ pub fn review(github: &str, app: &AppInfo, installations: &[Installation]) -> Ve
     }
     let needs = needs(scope.unwrap_or(Scope::Organization));
     // Without any scope, that of the organization is no more missing than the other.
-    let needed = needs.iter().filter(|need| scope.is_some() || need.name != RUNNERS);
+    let needed = needs
+        .iter()
+        .filter(|need| scope.is_some() || need.name != RUNNERS);
     for need in needed.filter(|need| !has(&app.permissions, need.name, need.level)) {
-        let problem = format!("the App does not ask for {}: {} ({})", need.title, need.level, need.why);
-        findings.push(Finding { problem, fix: format!("add it at {settings}, and accept it where the App is installed") });
+        let problem = format!(
+            "the App does not ask for {}: {} ({})",
+            need.title, need.level, need.why
+        );
+        findings.push(Finding {
+            problem,
+            fix: format!("add it at {settings}, and accept it where the App is installed"),
+        });
     }
     if !app.events.iter().any(|event| event == EVENT) {
-        let fix =
-            format!("at {settings}, tick \"Workflow job\" under \"Subscribe to events\" (it shows once Actions is at least Read-only)");
-        findings.push(Finding { problem: format!("the App is not told of {EVENT}: GitHub would deliver nothing"), fix });
+        let fix = format!(
+            "at {settings}, tick \"Workflow job\" under \"Subscribe to events\" (it shows once Actions is at least Read-only)"
+        );
+        findings.push(Finding {
+            problem: format!("the App is not told of {EVENT}: GitHub would deliver nothing"),
+            fix,
+        });
     }
-    findings.extend(installations.iter().flat_map(|installation| granted(app, installation)));
+    findings.extend(
+        installations
+            .iter()
+            .flat_map(|installation| granted(app, installation)),
+    );
     findings
 }
 
 /// What an installation was not granted of what the App asks for.
 fn granted(app: &AppInfo, installation: &Installation) -> Vec<Finding> {
-    let account = installation.account.as_ref().map_or("an account", |account| account.login.as_str());
+    let account = installation
+        .account
+        .as_ref()
+        .map_or("an account", |account| account.login.as_str());
     let mut findings = Vec::new();
     if installation.suspended {
         let problem = format!("the App is suspended at {account}");
-        findings.push(Finding { problem, fix: format!("unsuspend it at {}", installation.html_url) });
+        findings.push(Finding {
+            problem,
+            fix: format!("unsuspend it at {}", installation.html_url),
+        });
     }
     let needed = scope(app).map(needs).into_iter().flatten();
-    for need in needed.filter(|need| has(&app.permissions, need.name, need.level) && !has(&installation.permissions, need.name, need.level))
-    {
-        let problem = format!("{account} has not granted the App {}: {}", need.title, need.level);
-        findings.push(Finding { problem, fix: format!("accept the App's new permissions at {}", installation.html_url) });
+    for need in needed.filter(|need| {
+        has(&app.permissions, need.name, need.level)
+            && !has(&installation.permissions, need.name, need.level)
+    }) {
+        let problem = format!(
+            "{account} has not granted the App {}: {}",
+            need.title, need.level
+        );
+        findings.push(Finding {
+            problem,
+            fix: format!(
+                "accept the App's new permissions at {}",
+                installation.html_url
+            ),
+        });
     }
-    let organization = installation.account.as_ref().is_some_and(|account| account.organization);
+    let organization = installation
+        .account
+        .as_ref()
+        .is_some_and(|account| account.organization);
     // An App may ask for both, and serve organizations by the one and users by the other.
     let elsewhere = has(&app.permissions, "administration", "write");
     if scope(app) == Some(Scope::Organization) && !organization && !elsewhere {
@@ -80,7 +124,10 @@ fn granted(app: &AppInfo, installation: &Installation) -> Vec<Finding> {
 
 fn has(permissions: &std::collections::BTreeMap<String, String>, name: &str, level: &str) -> bool {
     // Every App may read metadata, and GitHub does not always say so.
-    name == "metadata" || permissions.get(name).is_some_and(|given| enough(given, level))
+    name == "metadata"
+        || permissions
+            .get(name)
+            .is_some_and(|given| enough(given, level))
 }
 
 fn enough(given: &str, wanted: &str) -> bool {
@@ -91,7 +138,11 @@ fn enough(given: &str, wanted: &str) -> bool {
 #[must_use]
 pub fn settings_url(github: &str, app: &AppInfo) -> String {
     match &app.owner {
-        Some(Account { login, organization: true, .. }) => format!("{github}/organizations/{login}/settings/apps/{}", app.slug),
+        Some(Account {
+            login,
+            organization: true,
+            ..
+        }) => format!("{github}/organizations/{login}/settings/apps/{}", app.slug),
         _ => format!("{github}/settings/apps/{}", app.slug),
     }
 }
@@ -109,11 +160,18 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn permissions(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(name, level)| ((*name).to_owned(), (*level).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(name, level)| ((*name).to_owned(), (*level).to_owned()))
+            .collect()
     }
 
     fn acme(organization: bool) -> Account {
-        Account { id: OwnerId(1), login: "acme".to_owned(), organization }
+        Account {
+            id: OwnerId(1),
+            login: "acme".to_owned(),
+            organization,
+        }
     }
 
     fn app(asked: &[(&str, &str)], events: &[&str]) -> AppInfo {
@@ -139,17 +197,29 @@ mod tests {
         }
     }
 
-    const ORG: [(&str, &str); 2] = [("actions", "read"), ("organization_self_hosted_runners", "write")];
+    const ORG: [(&str, &str); 2] = [
+        ("actions", "read"),
+        ("organization_self_hosted_runners", "write"),
+    ];
     const REPO: [(&str, &str); 2] = [("actions", "write"), ("administration", "write")];
 
     fn problems(app: &AppInfo, installations: &[Installation]) -> Vec<String> {
-        review("https://github.com", app, installations).into_iter().map(|finding| finding.problem).collect()
+        review("https://github.com", app, installations)
+            .into_iter()
+            .map(|finding| finding.problem)
+            .collect()
     }
 
     #[test]
     fn an_app_as_mayfly_makes_it_lacks_nothing() {
         for (asked, organization) in [(ORG, true), (REPO, false)] {
-            assert_eq!(problems(&app(&asked, &[EVENT]), &[installation(&asked, organization)]), [""; 0]);
+            assert_eq!(
+                problems(
+                    &app(&asked, &[EVENT]),
+                    &[installation(&asked, organization)]
+                ),
+                [""; 0]
+            );
         }
     }
 
@@ -163,29 +233,63 @@ mod tests {
 
     #[test]
     fn reading_runners_is_not_enough() {
-        let reader = app(&[("actions", "read"), ("organization_self_hosted_runners", "read")], &[EVENT]);
-        assert_eq!(problems(&reader, &[]), ["the App cannot register runners anywhere"]);
+        let reader = app(
+            &[
+                ("actions", "read"),
+                ("organization_self_hosted_runners", "read"),
+            ],
+            &[EVENT],
+        );
+        assert_eq!(
+            problems(&reader, &[]),
+            ["the App cannot register runners anywhere"]
+        );
         let nobody = app(&[("contents", "read")], &[EVENT]);
-        assert_eq!(problems(&nobody, &[]).len(), 2, "Actions: read is missing, too");
+        assert_eq!(
+            problems(&nobody, &[]).len(),
+            2,
+            "Actions: read is missing, too"
+        );
     }
 
     #[test]
     fn what_an_installation_did_not_grant_is_told() {
         let app = app(&ORG, &[EVENT]);
         let behind = installation(&[("organization_self_hosted_runners", "write")], true);
-        assert_eq!(problems(&app, &[behind]), ["acme has not granted the App Actions: read"]);
-        let suspended = Installation { suspended: true, ..installation(&ORG, true) };
-        assert_eq!(problems(&app, &[suspended]), ["the App is suspended at acme"]);
+        assert_eq!(
+            problems(&app, &[behind]),
+            ["acme has not granted the App Actions: read"]
+        );
+        let suspended = Installation {
+            suspended: true,
+            ..installation(&ORG, true)
+        };
+        assert_eq!(
+            problems(&app, &[suspended]),
+            ["the App is suspended at acme"]
+        );
         assert_eq!(problems(&app, &[installation(&ORG, false)]).len(), 1);
         let both = [&ORG[..], &REPO[1..]].concat();
-        assert_eq!(problems(&self::app(&both, &[EVENT]), &[installation(&both, false)]), [""; 0]);
+        assert_eq!(
+            problems(&self::app(&both, &[EVENT]), &[installation(&both, false)]),
+            [""; 0]
+        );
     }
 
     #[test]
     fn settings_of_organizations_and_users_are_at_different_places() {
         let theirs = app(&ORG, &[EVENT]);
-        assert_eq!(settings_url("https://g.test", &theirs), "https://g.test/organizations/acme/settings/apps/mayfly");
-        let own = AppInfo { owner: Some(acme(false)), ..theirs };
-        assert_eq!(settings_url("https://g.test", &own), "https://g.test/settings/apps/mayfly");
+        assert_eq!(
+            settings_url("https://g.test", &theirs),
+            "https://g.test/organizations/acme/settings/apps/mayfly"
+        );
+        let own = AppInfo {
+            owner: Some(acme(false)),
+            ..theirs
+        };
+        assert_eq!(
+            settings_url("https://g.test", &own),
+            "https://g.test/settings/apps/mayfly"
+        );
     }
 }

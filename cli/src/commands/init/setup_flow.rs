@@ -1,11 +1,15 @@
-//! From an App's key to deliveries that arrive, in steps that may be cut off anywhere and begun again.
+//! From an App's key to deliveries that arrive, in steps that may be cut off anywhere and begun
+//! again.
 //!
-//! The App's id and key are stored first: they are what cannot be had twice. Then GitHub is told where deliveries go and what signs
-//! them, and last the secret is stored. Anyone who finds the App's parameter without the secret's goes on from there.
+//! The App's id and key are stored first: they are what cannot be had twice. Then GitHub is told
+//! where deliveries go and what signs them, and last the secret is stored. Anyone who finds the
+//! App's parameter without the secret's goes on from there.
 
 use std::time::Duration;
 
-use mayfly_github::{AppApi, AppInfo, AppKey, CallError, Installation, NewApp, Secret, WebhookUpdate};
+use mayfly_github::{
+    AppApi, AppInfo, AppKey, CallError, Installation, NewApp, Secret, WebhookUpdate,
+};
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
@@ -17,7 +21,9 @@ use super::verify_delivery::{self, Before, DeliveryCheck};
 use crate::failure::Failure;
 use crate::github_setup::{GithubSetup, patiently, refused, soon};
 use crate::runner_group::{self, Ensured};
-use crate::secrets_store::{Existing, SecretsStore, WebhookSecrets, already_there, app_of, app_text, fresh, secrets_text};
+use crate::secrets_store::{
+    Existing, SecretsStore, WebhookSecrets, already_there, app_of, app_text, fresh, secrets_text,
+};
 
 /// Between two looks at the App's installations.
 const LOOK: Duration = Duration::from_secs(3);
@@ -112,8 +118,14 @@ impl<D: GithubSetup, V: SecretsStore> SetupFlow<'_, D, V> {
     ///
     /// If there is an App that is to be kept, or AWS does not answer.
     pub async fn begin(&self) -> Result<Begin, Failure> {
-        let (app, secret) = (self.parameter("github-app"), self.parameter("webhook-secret"));
-        let (kept, signs) = (self.secrets_store.read(&app).await?, self.secrets_store.read(&secret).await?);
+        let (app, secret) = (
+            self.parameter("github-app"),
+            self.parameter("webhook-secret"),
+        );
+        let (kept, signs) = (
+            self.secrets_store.read(&app).await?,
+            self.secrets_store.read(&secret).await?,
+        );
         match (self.existing, kept, signs) {
             (Existing::Replace, _, _) | (Existing::Keep, None, None) => Ok(Begin::Afresh),
             (Existing::Keep, Some(_), Some(_)) => Err(already_there(&app)),
@@ -126,7 +138,8 @@ impl<D: GithubSetup, V: SecretsStore> SetupFlow<'_, D, V> {
     ///
     /// # Errors
     ///
-    /// If GitHub does not take the code, or AWS does not take the key: the App exists at GitHub then, and what to do is told.
+    /// If GitHub does not take the code, or AWS does not take the key: the App exists at GitHub
+    /// then, and what to do is told.
     pub async fn exchange(&self, code: &Code) -> Result<NewApp, Failure> {
         let made = self.converted(code).await?;
         self.keep(&self.key_of(&made)).await.map_err(|failure| {
@@ -139,28 +152,44 @@ impl<D: GithubSetup, V: SecretsStore> SetupFlow<'_, D, V> {
             );
             Failure::new(failure.problem, hint.trim_start())
         })?;
-        self.teller.say(&format!("stored the App {} ({})", made.app.name, self.parameter("github-app")));
+        self.teller.say(&format!(
+            "stored the App {} ({})",
+            made.app.name,
+            self.parameter("github-app")
+        ));
         Ok(made)
     }
 
     async fn converted(&self, code: &Code) -> Result<NewApp, Failure> {
         let mut lost = false;
         for pause in PAUSES {
-            match self.github_setup.convert(&self.github, code.expose(), soon()).await {
+            match self
+                .github_setup
+                .convert(&self.github, code.expose(), soon())
+                .await
+            {
                 Err(CallError::Unavailable { .. }) => lost = true,
                 other => return other.map_err(|error| self.orphan(&error, lost)),
             }
             sleep(pause).await;
         }
-        self.github_setup.convert(&self.github, code.expose(), soon()).await.map_err(|error| self.orphan(&error, lost))
+        self.github_setup
+            .convert(&self.github, code.expose(), soon())
+            .await
+            .map_err(|error| self.orphan(&error, lost))
     }
 
-    /// GitHub gives a code only once the App is there: so whatever goes wrong from then on leaves an App whose key no one has.
+    /// GitHub gives a code only once the App is there: so whatever goes wrong from then on leaves
+    /// an App whose key no one has.
     fn orphan(&self, error: &CallError, lost: bool) -> Failure {
         let failure = refused("get the App's key", error);
         let why = match error {
-            CallError::Refused { status: 404, .. } if lost => "an answer of GitHub's was lost on the way, and the code counts once",
-            CallError::Refused { status: 404, .. } => "the code was used already, or is older than an hour",
+            CallError::Refused { status: 404, .. } if lost => {
+                "an answer of GitHub's was lost on the way, and the code counts once"
+            }
+            CallError::Refused { status: 404, .. } => {
+                "the code was used already, or is older than an hour"
+            }
             _ => "GitHub has made the App, but did not hand over its key",
         };
         let hint = format!(
@@ -175,7 +204,11 @@ impl<D: GithubSetup, V: SecretsStore> SetupFlow<'_, D, V> {
     /// The key of an App that was just made, with the address of the GitHub that made it.
     #[must_use]
     pub fn key_of(&self, made: &NewApp) -> AppKey {
-        AppKey { app_id: made.app.id, private_key: made.private_key.clone(), url: self.github.clone() }
+        AppKey {
+            app_id: made.app.id,
+            private_key: made.private_key.clone(),
+            url: self.github.clone(),
+        }
     }
 
     /// Stores the App's id and key, and where it belongs.
@@ -185,7 +218,10 @@ impl<D: GithubSetup, V: SecretsStore> SetupFlow<'_, D, V> {
     /// If AWS does not take them, or there is an App already.
     pub async fn keep(&self, key: &AppKey) -> Result<(), Failure> {
         let name = self.parameter("github-app");
-        self.secrets_store.write(&name, &app_text(key)?, self.existing).await.map(drop)
+        self.secrets_store
+            .write(&name, &app_text(key)?, self.existing)
+            .await
+            .map(drop)
     }
 
     /// Checks that a key is the App's.
@@ -197,7 +233,10 @@ impl<D: GithubSetup, V: SecretsStore> SetupFlow<'_, D, V> {
         let app = self.github_setup.enter(key)?;
         let now = patiently("look at the App", || app.app_info(soon())).await?;
         if now.id != key.app_id {
-            let problem = format!("the key is of the App {} ({}), not of {}", now.id, now.name, key.app_id);
+            let problem = format!(
+                "the key is of the App {} ({}), not of {}",
+                now.id, now.name, key.app_id
+            );
             return Err(Failure::new(problem, format!("pass --app-id {}", now.id)));
         }
         Ok(now)
@@ -211,17 +250,33 @@ impl<D: GithubSetup, V: SecretsStore> SetupFlow<'_, D, V> {
     pub async fn sign(&self, key: &AppKey, secret: Option<Secret>) -> Result<Before, Failure> {
         let app = self.github_setup.enter(key)?;
         let before = verify_delivery::before(&app).await?;
-        self.secrets_store.publish(&self.parameter("github"), &key.url).await?;
+        self.secrets_store
+            .publish(&self.parameter("github"), &key.url)
+            .await?;
         let current = match secret {
             Some(secret) => secret,
             None => fresh()?,
         };
-        let wanted = WebhookUpdate { url: Some(self.webhook_url.clone()), secret: Some(current.clone()) };
-        patiently("set the App's webhook", || app.set_webhook_config(&wanted, soon())).await?;
+        let wanted = WebhookUpdate {
+            url: Some(self.webhook_url.clone()),
+            secret: Some(current.clone()),
+        };
+        patiently("set the App's webhook", || {
+            app.set_webhook_config(&wanted, soon())
+        })
+        .await?;
         let name = self.parameter("webhook-secret");
-        let text = secrets_text(&WebhookSecrets { current, previous: None })?;
-        self.secrets_store.write(&name, &text, self.existing).await?;
-        self.teller.say(&format!("the App's deliveries go to {}; stored what signs them ({name})", self.webhook_url));
+        let text = secrets_text(&WebhookSecrets {
+            current,
+            previous: None,
+        })?;
+        self.secrets_store
+            .write(&name, &text, self.existing)
+            .await?;
+        self.teller.say(&format!(
+            "the App's deliveries go to {}; stored what signs them ({name})",
+            self.webhook_url
+        ));
         Ok(before)
     }
 
@@ -230,11 +285,17 @@ impl<D: GithubSetup, V: SecretsStore> SetupFlow<'_, D, V> {
     /// # Errors
     ///
     /// If GitHub does not answer.
-    pub async fn finish(&self, key: &AppKey, before: &Before, wait: bool) -> Result<Answer, Failure> {
+    pub async fn finish(
+        &self,
+        key: &AppKey,
+        before: &Before,
+        wait: bool,
+    ) -> Result<Answer, Failure> {
         let app = self.github_setup.enter(key)?;
         let now = patiently("look at the App", || app.app_info(soon())).await?;
         let install = install_url(&now);
-        let mut installed = patiently("list the App's installations", || app.installations(soon())).await?;
+        let mut installed =
+            patiently("list the App's installations", || app.installations(soon())).await?;
         if installed.is_empty() {
             self.teller.say(&format!("install the App at {install}"));
         }
@@ -249,31 +310,52 @@ impl<D: GithubSetup, V: SecretsStore> SetupFlow<'_, D, V> {
         Ok(self.sum_up(&now, &installed, deliveries, group))
     }
 
-    /// The runner group for the pools file: Mayfly's own, made if need be, or the one that every organization has where GitHub makes no other.
-    async fn runner_group(&self, app: &D::App, now: &AppInfo, installed: &[Installation]) -> Result<&'static str, Failure> {
-        let organization = installed.iter().find_map(|one| Some((one.id, one.account.as_ref().filter(|account| account.organization)?)));
-        let (true, Some((installation, organization))) = (scope(now) == Some(Scope::Organization), organization) else {
+    /// The runner group for the pools file: Mayfly's own, made if need be, or the one that every
+    /// organization has where GitHub makes no other.
+    async fn runner_group(
+        &self,
+        app: &D::App,
+        now: &AppInfo,
+        installed: &[Installation],
+    ) -> Result<&'static str, Failure> {
+        let organization = installed.iter().find_map(|one| {
+            Some((
+                one.id,
+                one.account
+                    .as_ref()
+                    .filter(|account| account.organization)?,
+            ))
+        });
+        let (true, Some((installation, organization))) =
+            (scope(now) == Some(Scope::Organization), organization)
+        else {
             return Ok(runner_group::OWN);
         };
         let login = &organization.login;
-        Ok(match runner_group::ensure(app, installation, organization, runner_group::OWN).await? {
-            Ensured::Found => runner_group::OWN,
-            Ensured::Made => {
-                self.teller
+        Ok(
+            match runner_group::ensure(app, installation, organization, runner_group::OWN).await? {
+                Ensured::Found => runner_group::OWN,
+                Ensured::Made => {
+                    self.teller
                     .say(&format!("made the runner group {} of {login}: all of its private repositories may use it", runner_group::OWN));
-                runner_group::OWN
-            }
-            Ensured::Refused(why) => {
-                self.teller.say(&format!("{login} gets no runner group of its own ({why}): the file names {}", runner_group::DEFAULT));
-                runner_group::DEFAULT
-            }
-        })
+                    runner_group::OWN
+                }
+                Ensured::Refused(why) => {
+                    self.teller.say(&format!(
+                        "{login} gets no runner group of its own ({why}): the file names {}",
+                        runner_group::DEFAULT
+                    ));
+                    runner_group::DEFAULT
+                }
+            },
+        )
     }
 
     async fn installed(&self, app: &D::App) -> Result<Vec<Installation>, Failure> {
         let begun = Instant::now();
         loop {
-            let installed = patiently("list the App's installations", || app.installations(soon())).await?;
+            let installed =
+                patiently("list the App's installations", || app.installations(soon())).await?;
             if !installed.is_empty() || begun.elapsed() > PATIENCE {
                 return Ok(installed);
             }
@@ -281,25 +363,44 @@ impl<D: GithubSetup, V: SecretsStore> SetupFlow<'_, D, V> {
         }
     }
 
-    fn sum_up(&self, app: &AppInfo, installed: &[Installation], deliveries: DeliveryCheck, group: &str) -> Answer {
+    fn sum_up(
+        &self,
+        app: &AppInfo,
+        installed: &[Installation],
+        deliveries: DeliveryCheck,
+        group: &str,
+    ) -> Answer {
         let mut findings = review(&self.github, app, installed);
         if installed.is_empty() {
             let fix = format!("install it at {}", install_url(app));
-            findings.push(Finding { problem: "the App is not installed anywhere yet".to_owned(), fix });
+            findings.push(Finding {
+                problem: "the App is not installed anywhere yet".to_owned(),
+                fix,
+            });
         }
         if let DeliveryCheck::Refused { event, status } = &deliveries {
-            let problem = format!("a delivery ({event}) was not accepted: the endpoint answered {status}");
-            let fix =
-                format!("see the logs of the function webhook, and {}/advanced for what GitHub sent", settings_url(&self.github, app));
+            let problem =
+                format!("a delivery ({event}) was not accepted: the endpoint answered {status}");
+            let fix = format!(
+                "see the logs of the function webhook, and {}/advanced for what GitHub sent",
+                settings_url(&self.github, app)
+            );
             findings.push(Finding { problem, fix });
         }
-        let mut accounts: Vec<_> = installed.iter().filter_map(|one| one.account.clone()).collect();
+        let mut accounts: Vec<_> = installed
+            .iter()
+            .filter_map(|one| one.account.clone())
+            .collect();
         if accounts.is_empty() {
             accounts.extend(app.owner.clone());
         }
         let scope = scope(app).unwrap_or(Scope::Organization);
         // A pool at organization scope serves one organization.
-        accounts.truncate(if scope == Scope::Organization { 1 } else { usize::MAX });
+        accounts.truncate(if scope == Scope::Organization {
+            1
+        } else {
+            usize::MAX
+        });
         let shown = installed.iter().map(|one| Installed {
             id: one.id.0,
             account: one.account.as_ref().map(|account| account.login.clone()),

@@ -4,12 +4,19 @@ use mayfly_github::Account;
 
 use super::manifest::Scope;
 
-/// The file: the accounts pinned by id, so that a login that is given up lets no one else in; the runner group is for an organization.
+/// The file: the accounts pinned by id, so that a login that is given up lets no one else in; the
+/// runner group is for an organization.
 #[must_use]
 pub fn pools_file(scope: Scope, accounts: &[Account], group: &str) -> String {
-    let accounts: Vec<String> =
-        accounts.iter().map(|account| format!("{{ login = \"{}\", id = {} }}", account.login, account.id)).collect();
-    let accounts = if accounts.is_empty() { "\"acme\"".to_owned() } else { accounts.join(", ") };
+    let accounts: Vec<String> = accounts
+        .iter()
+        .map(|account| format!("{{ login = \"{}\", id = {} }}", account.login, account.id))
+        .collect();
+    let accounts = if accounts.is_empty() {
+        "\"acme\"".to_owned()
+    } else {
+        accounts.join(", ")
+    };
     let place = match scope {
         Scope::Organization => {
             format!(
@@ -18,7 +25,10 @@ pub fn pools_file(scope: Scope, accounts: &[Account], group: &str) -> String {
                  runner_group = \"{group}\"\n"
             )
         }
-        Scope::Repository => "scope = \"repository\"               # each runner can reach one repository only\n".to_owned(),
+        Scope::Repository => {
+            "scope = \"repository\"               # each runner can reach one repository only\n"
+                .to_owned()
+        }
     };
     format!(
         "#:schema ./pools.schema.json\n\
@@ -41,25 +51,45 @@ mod tests {
     use mayfly_domain::model::id::OwnerId;
 
     fn account(login: &str, id: i64) -> Account {
-        Account { id: OwnerId(id), login: login.to_owned(), organization: true }
+        Account {
+            id: OwnerId(id),
+            login: login.to_owned(),
+            organization: true,
+        }
     }
 
     #[test]
     fn a_starting_file_is_a_pools_file() {
         for scope in [Scope::Organization, Scope::Repository] {
-            for accounts in [vec![account("acme", 5)], vec![account("acme", 5), account("globex", 6)], Vec::new()] {
+            for accounts in [
+                vec![account("acme", 5)],
+                vec![account("acme", 5), account("globex", 6)],
+                Vec::new(),
+            ] {
                 if scope == Scope::Organization && accounts.len() != 1 {
                     continue;
                 }
                 let text = pools_file(scope, &accounts, "mayfly");
-                let pools = parse(&text, 1).unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
-                assert_eq!(pools.accounts.iter().filter_map(|account| account.id).count(), accounts.len());
+                let pools =
+                    parse(&text, 1).unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
+                assert_eq!(
+                    pools
+                        .accounts
+                        .iter()
+                        .filter_map(|account| account.id)
+                        .count(),
+                    accounts.len()
+                );
             }
         }
     }
 
     #[test]
     fn file_of_an_organization() {
-        insta::assert_snapshot!(pools_file(Scope::Organization, &[account("acme", 5_500_001)], "mayfly"));
+        insta::assert_snapshot!(pools_file(
+            Scope::Organization,
+            &[account("acme", 5_500_001)],
+            "mayfly"
+        ));
     }
 }

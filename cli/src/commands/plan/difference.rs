@@ -1,4 +1,5 @@
-//! What is different between two pools files, key by key, as the file would say it. Comments and layout do not count.
+//! What is different between two pools files, key by key, as the file would say it. Comments and
+//! layout do not count.
 
 use std::collections::BTreeSet;
 
@@ -67,12 +68,23 @@ impl Differing<'_> {
 /// The pools that two files do not agree on, by name.
 #[must_use]
 pub fn pools<'a>(before: Option<&'a Pools>, after: &'a Pools) -> Vec<Differing<'a>> {
-    let known = before.map(|before| before.pools.as_slice()).unwrap_or_default();
-    let names: BTreeSet<&PoolName> = known.iter().chain(&after.pools).map(|pool| &pool.name).collect();
+    let known = before
+        .map(|before| before.pools.as_slice())
+        .unwrap_or_default();
+    let names: BTreeSet<&PoolName> = known
+        .iter()
+        .chain(&after.pools)
+        .map(|pool| &pool.name)
+        .collect();
     let differing = names.into_iter().filter_map(|name| {
         let (before, after) = (before.and_then(|before| before.get(name)), after.get(name));
         let keys = changes(before.map(of_pool), after.map(of_pool));
-        (before != after).then_some(Differing { name, before, after, keys })
+        (before != after).then_some(Differing {
+            name,
+            before,
+            after,
+            keys,
+        })
     });
     differing.collect()
 }
@@ -86,14 +98,31 @@ pub fn github(before: Option<&Pools>, after: &Pools) -> Vec<KeyChange> {
 type Keys = Vec<(&'static str, Option<Value>)>;
 
 fn changes(before: Option<Keys>, after: Option<Keys>) -> Vec<KeyChange> {
-    let find = |keys: &Option<Keys>, key: &str| keys.as_ref().and_then(|keys| keys.iter().find(|(name, _)| *name == key)?.1.clone());
-    let names = before.as_ref().or(after.as_ref()).map(|keys| keys.iter().map(|(key, _)| *key).collect::<Vec<_>>()).unwrap_or_default();
-    let changes = names.into_iter().map(|key| KeyChange { key, before: find(&before, key), after: find(&after, key) });
-    changes.filter(|change| change.before != change.after).collect()
+    let find = |keys: &Option<Keys>, key: &str| {
+        keys.as_ref()
+            .and_then(|keys| keys.iter().find(|(name, _)| *name == key)?.1.clone())
+    };
+    let names = before
+        .as_ref()
+        .or(after.as_ref())
+        .map(|keys| keys.iter().map(|(key, _)| *key).collect::<Vec<_>>())
+        .unwrap_or_default();
+    let changes = names.into_iter().map(|key| KeyChange {
+        key,
+        before: find(&before, key),
+        after: find(&after, key),
+    });
+    changes
+        .filter(|change| change.before != change.after)
+        .collect()
 }
 
 fn of_file(pools: &Pools) -> Keys {
-    let Pools { accounts, pools: _, version: _ } = pools;
+    let Pools {
+        accounts,
+        pools: _,
+        version: _,
+    } = pools;
     vec![("accounts", Some(accounts.iter().map(account).collect()))]
 }
 
@@ -104,7 +133,8 @@ fn account(account: &Account) -> Value {
     }
 }
 
-/// Every key of a pool with its value, defaults filled in; what is not said and has no default has no value.
+/// Every key of a pool with its value, defaults filled in; what is not said and has no default has
+/// no value.
 fn of_pool(pool: &Pool) -> Keys {
     // A new key of a pool must be shown here, too.
     let Pool {
@@ -129,7 +159,12 @@ fn of_pool(pool: &Pool) -> Keys {
         Scope::Repository => ("repository", None),
         Scope::Organization { group } => ("organization", Some(json!(group))),
     };
-    let patterns = || repositories.iter().map(|RepositoryPattern(pattern)| json!(pattern)).collect::<Value>();
+    let patterns = || {
+        repositories
+            .iter()
+            .map(|RepositoryPattern(pattern)| json!(pattern))
+            .collect::<Value>()
+    };
     vec![
         ("labels", Some(labels.iter().map(Value::from).collect())),
         ("any", any.then(|| json!(true))),
@@ -148,13 +183,20 @@ fn of_pool(pool: &Pool) -> Keys {
         ("max", Some(json!(max))),
         ("max_per_repository", max_per_repository.map(Value::from)),
         ("min_idle", Some(json!(min_idle))),
-        ("idle_timeout", Some(json!(duration_in_words(*idle_timeout)))),
-        ("max_lifetime", Some(json!(duration_in_words(*max_lifetime)))),
+        (
+            "idle_timeout",
+            Some(json!(duration_in_words(*idle_timeout))),
+        ),
+        (
+            "max_lifetime",
+            Some(json!(duration_in_words(*max_lifetime))),
+        ),
         ("rerun_interrupted", rerun_interrupted.then(|| json!(true))),
     ]
 }
 
-/// What a key is where a pool does not say it, as TOML. Keys that are not here have no default, or are not shown at theirs.
+/// What a key is where a pool does not say it, as TOML. Keys that are not here have no default, or
+/// are not shown at theirs.
 const DEFAULTS: [(&str, &str); 8] = [
     ("scope", "\"repository\""),
     ("disk", "\"20 GiB\""),
@@ -169,7 +211,10 @@ const DEFAULTS: [(&str, &str); 8] = [
 /// True if the key is to be what it is where nothing is said.
 #[must_use]
 pub fn is_default(change: &KeyChange) -> bool {
-    let default = DEFAULTS.iter().find(|(key, _)| *key == change.key).map(|(_, value)| *value);
+    let default = DEFAULTS
+        .iter()
+        .find(|(key, _)| *key == change.key)
+        .map(|(_, value)| *value);
     change.after.as_ref().map(toml).as_deref() == default
 }
 
@@ -202,9 +247,15 @@ fn vcpu(units: u32) -> Value {
 #[must_use]
 pub fn toml(value: &Value) -> String {
     match value {
-        Value::Array(values) => format!("[{}]", values.iter().map(toml).collect::<Vec<_>>().join(", ")),
+        Value::Array(values) => format!(
+            "[{}]",
+            values.iter().map(toml).collect::<Vec<_>>().join(", ")
+        ),
         Value::Object(keys) => {
-            let keys: Vec<String> = keys.iter().map(|(key, value)| format!("{key} = {}", toml(value))).collect();
+            let keys: Vec<String> = keys
+                .iter()
+                .map(|(key, value)| format!("{key} = {}", toml(value)))
+                .collect();
             format!("{{ {} }}", keys.join(", "))
         }
         other => other.to_string(),
@@ -221,7 +272,12 @@ mod tests {
         let text = "[github]\naccounts = [\"acme\"]\n[pools.small]\nlabels = [\"small\"]\ncpu = 1\nmemory = \"2 GiB\"\nmax = 3\n";
         let least = mayfly_config::pools_file::parse(text, 1).unwrap();
         let differing = pools(None, &least).remove(0);
-        let said = differing.keys.iter().filter(|change| !is_default(change)).map(|change| change.key).collect::<Vec<_>>();
+        let said = differing
+            .keys
+            .iter()
+            .filter(|change| !is_default(change))
+            .map(|change| change.key)
+            .collect::<Vec<_>>();
         assert_eq!(said, ["labels", "cpu", "memory", "max"]);
     }
 
@@ -229,7 +285,10 @@ mod tests {
     fn values_have_types_in_json_and_are_written_as_the_pools_file_has_them() {
         let cases = [
             (json!(["linux", "a \"b\""]), r#"["linux", "a \"b\""]"#),
-            (json!([{ "login": "acme", "id": 5 }, "globex"]), r#"[{ login = "acme", id = 5 }, "globex"]"#),
+            (
+                json!([{ "login": "acme", "id": 5 }, "globex"]),
+                r#"[{ login = "acme", id = 5 }, "globex"]"#,
+            ),
             (vcpu(8192), "8"),
             (vcpu(256), "0.25"),
             (vcpu(512), "0.5"),

@@ -11,7 +11,8 @@ use super::difference::{Differing, Kind};
 use crate::text_format::counted;
 
 /// What `max = 0` means.
-const PAUSED: &str = "paused (max = 0): it takes jobs, and starts nothing for them until max is raised";
+const PAUSED: &str =
+    "paused (max = 0): it takes jobs, and starts nothing for them until max is raised";
 
 /// What is in a pool now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -30,7 +31,10 @@ impl Live {
     /// Counts what a pool has.
     #[must_use]
     pub fn of(runners: &[Runner], waiting: usize) -> Self {
-        let mut live = Self { waiting, ..Self::default() };
+        let mut live = Self {
+            waiting,
+            ..Self::default()
+        };
         for runner in runners {
             match runner.state {
                 state if state.unregistered() => live.unregistered += 1,
@@ -54,7 +58,8 @@ impl Live {
     }
 }
 
-/// Where the waiting jobs of a pool that goes would go: how many to each pool, and how many to none, with a reason.
+/// Where the waiting jobs of a pool that goes would go: how many to each pool, and how many to
+/// none, with a reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Destinations {
     /// By pool.
@@ -69,12 +74,20 @@ impl Destinations {
     pub fn of(jobs: &[JobRecord], pools: &Pools) -> Self {
         let mut found = Self::default();
         for job in jobs {
-            let wanted = JobRequirements { labels: &job.labels, repository: &job.repository, run: job.run, attempt: job.attempt };
+            let wanted = JobRequirements {
+                labels: &job.labels,
+                repository: &job.repository,
+                run: job.run,
+                attempt: job.attempt,
+            };
             let (counts, name) = match pools.place(wanted) {
                 Placement::Pool(pool) => (&mut found.pools, pool.name.to_string()),
                 Placement::Unplaced(why) => (&mut found.none, why.to_string()),
                 Placement::Refused(why) => (&mut found.none, why.in_words().to_owned()),
-                Placement::NotOurs => (&mut found.none, "no pool offers a label that it asks for".to_owned()),
+                Placement::NotOurs => (
+                    &mut found.none,
+                    "no pool offers a label that it asks for".to_owned(),
+                ),
             };
             *counts.entry(name).or_default() += 1;
         }
@@ -96,13 +109,22 @@ pub fn effects(differing: &Differing<'_>, live: &Live, destinations: &Destinatio
 fn removed(live: &Live, destinations: &Destinations) -> Vec<String> {
     let mut said = Vec::new();
     if live.busy > 0 {
-        said.push(format!("{} busy: each job runs to its end", counted(live.busy, "runner")));
+        said.push(format!(
+            "{} busy: each job runs to its end",
+            counted(live.busy, "runner")
+        ));
     }
     if live.registered > 0 {
-        said.push(format!("{} may still be given a job by GitHub, or go", counted(live.registered, "registered runner")));
+        said.push(format!(
+            "{} may still be given a job by GitHub, or go",
+            counted(live.registered, "registered runner")
+        ));
     }
     if live.unregistered > 0 {
-        said.push(format!("{} without a job: stopped", counted(live.unregistered, "runner")));
+        said.push(format!(
+            "{} without a job: stopped",
+            counted(live.unregistered, "runner")
+        ));
     }
     for (pool, count) in &destinations.pools {
         said.push(format!("{}: to pool {pool}", waiting(*count)));
@@ -110,7 +132,11 @@ fn removed(live: &Live, destinations: &Destinations) -> Vec<String> {
     for (why, count) in &destinations.none {
         said.push(format!("{}: to no pool: {why}", waiting(*count)));
     }
-    let told: usize = destinations.pools.values().chain(destinations.none.values()).sum();
+    let told: usize = destinations
+        .pools
+        .values()
+        .chain(destinations.none.values())
+        .sum();
     if live.waiting > told {
         said.push(format!("{}: re-matched", waiting(live.waiting - told)));
     }
@@ -119,18 +145,27 @@ fn removed(live: &Live, destinations: &Destinations) -> Vec<String> {
 
 /// `2 jobs that wait`.
 fn waiting(count: usize) -> String {
-    format!("{} that wait{}", counted(count, "job"), if count == 1 { "s" } else { "" })
+    format!(
+        "{} that wait{}",
+        counted(count, "job"),
+        if count == 1 { "s" } else { "" }
+    )
 }
 
 fn changed(differing: &Differing<'_>, live: &Live) -> Vec<String> {
     let mut said = Vec::new();
-    let (Some(before), Some(after)) = (differing.before, differing.after) else { return said };
+    let (Some(before), Some(after)) = (differing.before, differing.after) else {
+        return said;
+    };
     let runners = live.runners();
     if after.is_paused() && !before.is_paused() {
         said.push(PAUSED.to_owned());
     }
     if before.is_paused() && !after.is_paused() && live.waiting > 0 {
-        said.push(format!("{}: runners are started for them", waiting(live.waiting)));
+        said.push(format!(
+            "{}: runners are started for them",
+            waiting(live.waiting)
+        ));
     }
     if usize::try_from(after.max).unwrap_or(usize::MAX) < runners {
         let until = match after.max {
@@ -138,19 +173,34 @@ fn changed(differing: &Differing<'_>, live: &Live) -> Vec<String> {
             1 => " until they are gone".to_owned(),
             max => format!(" until fewer than {max} are left"),
         };
-        said.push(format!("{} now: each job runs to its end, and no more start{until}", counted(runners, "runner")));
+        said.push(format!(
+            "{} now: each job runs to its end, and no more start{until}",
+            counted(runners, "runner")
+        ));
     }
     if before.size != after.size && live.waiting > 0 {
-        said.push(format!("{}: served at the size that they were matched with", waiting(live.waiting)));
+        said.push(format!(
+            "{}: served at the size that they were matched with",
+            waiting(live.waiting)
+        ));
     }
     if before.size != after.size && live.unregistered > 0 {
-        said.push(format!("{} without a job: stopped unless a job of the old size waits", counted(live.unregistered, "runner")));
+        said.push(format!(
+            "{} without a job: stopped unless a job of the old size waits",
+            counted(live.unregistered, "runner")
+        ));
     }
     if differing.touches(&["image", "task_role"]) && runners > 0 {
-        said.push(format!("{} now: what is new is for those that start from now on", counted(runners, "runner")));
+        said.push(format!(
+            "{} now: what is new is for those that start from now on",
+            counted(runners, "runner")
+        ));
     }
     if differing.touches(&["scope", "runner_group"]) && live.waiting > 0 {
-        said.push(format!("{}: their runners register where they were to", waiting(live.waiting)));
+        said.push(format!(
+            "{}: their runners register where they were to",
+            waiting(live.waiting)
+        ));
     }
     if differing.touches(&["repositories", "public"]) && (live.waiting > 0 || live.registered > 0) {
         said.push("jobs that the new rules do not admit are refused when they begin, also those that wait now".to_owned());

@@ -15,7 +15,9 @@ pub(super) fn in_words(plan: &Plan, every_key: bool) -> String {
     let mut lines = vec![head(plan)];
     if !plan.github.is_empty() {
         lines.push(String::new());
-        lines.push(format!("  {CAUTION}~{CAUTION:#} {STRONG}[github]{STRONG:#}"));
+        lines.push(format!(
+            "  {CAUTION}~{CAUTION:#} {STRONG}[github]{STRONG:#}"
+        ));
         lines.extend(plan.github.iter().map(key));
     }
     let mut after_one_line = false;
@@ -65,11 +67,24 @@ fn sign(kind: Kind) -> (char, Style) {
 fn of_pool(pool: &PoolPlan, one_line: bool) -> Vec<String> {
     let (sign, style) = sign(pool.change);
     let now = now(&pool.now);
-    let now = if now.is_empty() { now } else { format!("  {FAINT}{now}{FAINT:#}") };
-    let mut lines = vec![format!("  {style}{sign}{style:#} {STRONG}[pools.{}]{STRONG:#}{now}", pool.pool)];
+    let now = if now.is_empty() {
+        now
+    } else {
+        format!("  {FAINT}{now}{FAINT:#}")
+    };
+    let mut lines = vec![format!(
+        "  {style}{sign}{style:#} {STRONG}[pools.{}]{STRONG:#}{now}",
+        pool.pool
+    )];
     if one_line {
-        let said = pool.keys.iter().filter(|change| !is_default(change)).filter_map(|change| Some((change.key, change.after.as_ref()?)));
-        let said: Vec<String> = said.map(|(key, value)| format!("{key} = {}", plain(&toml(value)))).collect();
+        let said = pool
+            .keys
+            .iter()
+            .filter(|change| !is_default(change))
+            .filter_map(|change| Some((change.key, change.after.as_ref()?)));
+        let said: Vec<String> = said
+            .map(|(key, value)| format!("{key} = {}", plain(&toml(value))))
+            .collect();
         if let Some(head) = lines.first_mut() {
             *head = format!("{head}  {}", said.join(", "));
         }
@@ -77,20 +92,36 @@ fn of_pool(pool: &PoolPlan, one_line: bool) -> Vec<String> {
         // What goes is known; only what it means is news.
         lines.extend(pool.keys.iter().map(key));
     }
-    lines.extend(pool.effects.iter().map(|effect| format!("      {FAINT}={FAINT:#} {}", plain(effect))));
+    lines.extend(
+        pool.effects
+            .iter()
+            .map(|effect| format!("      {FAINT}={FAINT:#} {}", plain(effect))),
+    );
     lines
 }
 
 /// `2 busy, 1 registered, 3 without a job, 4 jobs wait`.
 fn now(live: &Live) -> String {
-    let waiting = format!("{} wait{}", counted(live.waiting, "job"), if live.waiting == 1 { "s" } else { "" });
+    let waiting = format!(
+        "{} wait{}",
+        counted(live.waiting, "job"),
+        if live.waiting == 1 { "s" } else { "" }
+    );
     let parts = [
         (live.busy, format!("{} busy", live.busy)),
         (live.registered, format!("{} registered", live.registered)),
-        (live.unregistered, format!("{} without a job", live.unregistered)),
+        (
+            live.unregistered,
+            format!("{} without a job", live.unregistered),
+        ),
         (live.waiting, waiting),
     ];
-    parts.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect::<Vec<_>>().join(", ")
+    parts
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(_, text)| text)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn key(change: &KeyChange) -> String {
@@ -109,30 +140,48 @@ fn key(change: &KeyChange) -> String {
 
 /// What the idle floor costs, if there is or was one.
 fn price(plan: &Plan) -> Option<String> {
-    let (before, after) = (plan.idle_a_month.before_microdollars, plan.idle_a_month.after_microdollars);
+    let (before, after) = (
+        plan.idle_a_month.before_microdollars,
+        plan.idle_a_month.after_microdollars,
+    );
     let figure = match (before, after) {
         (MicroDollars(0), MicroDollars(0)) => return None,
         _ if before == after => format!("{} a month, as before", cents(after)),
         _ => format!("{} → {} a month", cents(before), cents(after)),
     };
-    Some(format!("kept waiting (min_idle): {figure} {FAINT}(list prices of us-east-1){FAINT:#}"))
+    Some(format!(
+        "kept waiting (min_idle): {figure} {FAINT}(list prices of us-east-1){FAINT:#}"
+    ))
 }
 
 /// How many vCPUs would run at `max`, if that changes or is more than the account may run.
 fn vcpus(vcpus: &VcpuPlan) -> Option<String> {
-    let VcpuPlan { capacity: of, before, after, allowed } = *vcpus;
+    let VcpuPlan {
+        capacity: of,
+        before,
+        after,
+        allowed,
+    } = *vcpus;
     let over = allowed.is_some_and(|allowed| after > u64::from(allowed));
     if before == after && !over {
         return None;
     }
     let may = match allowed {
         Some(allowed) if over => {
-            format!("{CAUTION}the account may run {allowed}{CAUTION:#}, so jobs will wait: lower max, or ask for more in Service Quotas")
+            format!(
+                "{CAUTION}the account may run {allowed}{CAUTION:#}, so jobs will wait: lower max, or ask for more in Service Quotas"
+            )
         }
         Some(allowed) => format!("the account may run {allowed}"),
-        None => format!("{FAINT}how many the account may run is unknown: Service Quotas does not tell these credentials{FAINT:#}"),
+        None => format!(
+            "{FAINT}how many the account may run is unknown: Service Quotas does not tell these credentials{FAINT:#}"
+        ),
     };
-    let figure = if before == after { after.to_string() } else { format!("{before} → {after}") };
+    let figure = if before == after {
+        after.to_string()
+    } else {
+        format!("{before} → {after}")
+    };
     Some(format!("vCPUs at max, {}: {figure}; {may}", capacity(of)))
 }
 
@@ -149,8 +198,19 @@ fn summary(plan: &Plan) -> String {
     if !plan.changes_something() {
         return format!("{GOOD}nothing to change{GOOD:#} but comments and layout");
     }
-    let github = if plan.github.is_empty() { "" } else { ", [github]" };
-    let counts = [(Kind::Add, "to add"), (Kind::Change, "to change"), (Kind::Remove, "to remove")];
-    let counts: Vec<String> = counts.into_iter().map(|(kind, word)| format!("{} {word}", plan.count(kind))).collect();
+    let github = if plan.github.is_empty() {
+        ""
+    } else {
+        ", [github]"
+    };
+    let counts = [
+        (Kind::Add, "to add"),
+        (Kind::Change, "to change"),
+        (Kind::Remove, "to remove"),
+    ];
+    let counts: Vec<String> = counts
+        .into_iter()
+        .map(|(kind, word)| format!("{} {word}", plan.count(kind)))
+        .collect();
     format!("{STRONG}plan:{STRONG:#} {}{github}", counts.join(", "))
 }

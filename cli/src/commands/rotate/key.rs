@@ -30,33 +30,70 @@ pub struct Rotated {
 /// # Errors
 ///
 /// If the key is not the App's, or GitHub or AWS refuses.
-pub async fn rotate<D: GithubSetup, V: SecretsStore>(place: &Place<'_, D, V>, new: Secret) -> Result<Rotated, Failure> {
+pub async fn rotate<D: GithubSetup, V: SecretsStore>(
+    place: &Place<'_, D, V>,
+    new: Secret,
+) -> Result<Rotated, Failure> {
     let name = place.parameter("github-app");
-    let kept = place.secrets_store.read(&name).await?.ok_or_else(|| place.missing("github-app"))?;
+    let kept = place
+        .secrets_store
+        .read(&name)
+        .await?
+        .ok_or_else(|| place.missing("github-app"))?;
     let old = app_of(&name, &kept)?;
-    let key = AppKey { private_key: new, ..old.clone() };
+    let key = AppKey {
+        private_key: new,
+        ..old.clone()
+    };
     if key.private_key.expose().trim() == old.private_key.expose().trim() {
-        return Err(Failure::new("this is the key that is in use", "generate another one on the App's settings page"));
+        return Err(Failure::new(
+            "this is the key that is in use",
+            "generate another one on the App's settings page",
+        ));
     }
     let app = place.github_setup.enter(&key)?;
     let now = patiently("check the new key", || app.app_info(soon())).await?;
     if now.id != key.app_id {
-        let problem = format!("this key is of the App {} ({}), not of {}", now.id, now.name, key.app_id);
-        return Err(Failure::new(problem, "generate one on the right App's settings page"));
+        let problem = format!(
+            "this key is of the App {} ({}), not of {}",
+            now.id, now.name, key.app_id
+        );
+        return Err(Failure::new(
+            problem,
+            "generate one on the right App's settings page",
+        ));
     }
-    if place.secrets_store.write(&name, &app_text(&key)?, Existing::Replace).await? != kept.version + 1 {
+    if place
+        .secrets_store
+        .write(&name, &app_text(&key)?, Existing::Replace)
+        .await?
+        != kept.version + 1
+    {
         return Err(Failure::new(
             format!("someone else wrote the SSM parameter {name} meanwhile"),
             "look which key is to be in use, and run mayfly rotate key with that one again",
         ));
     }
-    place.secrets_store.publish(&place.parameter("github"), &key.url).await?;
+    place
+        .secrets_store
+        .publish(&place.parameter("github"), &key.url)
+        .await?;
     let seconds = SECRETS_FRESH.as_secs() + 30;
-    place.teller.say(&format!("stored the new key; waiting {seconds}s until no function uses the old one any more"));
+    place.teller.say(&format!(
+        "stored the new key; waiting {seconds}s until no function uses the old one any more"
+    ));
     sleep(std::time::Duration::from_secs(seconds)).await;
     let settings_url = settings_url(&key.url, &now);
-    let rotated = Rotated { app_id: key.app_id, new: fingerprint(&key.private_key), old: fingerprint(&old.private_key), settings_url };
+    let rotated = Rotated {
+        app_id: key.app_id,
+        new: fingerprint(&key.private_key),
+        old: fingerprint(&old.private_key),
+        settings_url,
+    };
     let which = rotated.old.as_deref().unwrap_or("that was there before");
-    place.teller.say(&format!("delete the old key {which} at {}, and the file with the new one", rotated.settings_url));
+    place.teller.say(&format!(
+        "delete the old key {which} at {}, and the file with the new one",
+        rotated.settings_url
+    ));
     Ok(rotated)
 }

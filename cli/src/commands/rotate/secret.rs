@@ -6,8 +6,9 @@
 //! | B and A | GitHub signs with A or B, one cannot see which | wait until all functions believe both, tell GitHub B, wait, drop A |
 //! | B | GitHub signs with B | done |
 //!
-//! So what is to do follows from the parameter alone, and telling GitHub twice changes nothing: anyone who is stopped anywhere begins again.
-//! Two at a time are told apart by the parameter's version.
+//! So what is to do follows from the parameter alone, and telling GitHub twice changes nothing:
+//! anyone who is stopped anywhere begins again. Two at a time are told apart by the parameter's
+//! version.
 
 use std::time::Duration;
 
@@ -20,11 +21,13 @@ use tokio::time::sleep;
 use super::Place;
 use crate::failure::Failure;
 use crate::github_setup::{GithubSetup, patiently, soon};
-use crate::secrets_store::{Existing, Kept, SecretsStore, WebhookSecrets, app_of, fresh, secrets_of, secrets_text};
+use crate::secrets_store::{
+    Existing, Kept, SecretsStore, WebhookSecrets, app_of, fresh, secrets_of, secrets_text,
+};
 use crate::time_format::Rfc3339;
 
-/// Longer than a secret is believed: a function that read the parameter a moment before it was written has it for that long, and calls
-/// take their time.
+/// Longer than a secret is believed: a function that read the parameter a moment before it was
+/// written has it for that long, and calls take their time.
 const BELIEVED: Duration = Duration::from_secs(SECRETS_FRESH.as_secs() + 30);
 
 /// What was done, as JSON.
@@ -40,39 +43,75 @@ pub struct Rotated {
 ///
 /// # Errors
 ///
-/// If AWS or GitHub refuses, or someone else changes the parameter meanwhile. Deliveries are accepted all the same: both secrets are in force.
-pub async fn rotate<D: GithubSetup, V: SecretsStore>(place: &Place<'_, D, V>) -> Result<Rotated, Failure> {
+/// If AWS or GitHub refuses, or someone else changes the parameter meanwhile. Deliveries are
+/// accepted all the same: both secrets are in force.
+pub async fn rotate<D: GithubSetup, V: SecretsStore>(
+    place: &Place<'_, D, V>,
+) -> Result<Rotated, Failure> {
     let name = place.parameter("webhook-secret");
-    let kept = place.secrets_store.read(&name).await?.ok_or_else(|| place.missing("webhook-secret"))?;
+    let kept = place
+        .secrets_store
+        .read(&name)
+        .await?
+        .ok_or_else(|| place.missing("webhook-secret"))?;
     let app = place.parameter("github-app");
-    let key = place.secrets_store.read(&app).await?.ok_or_else(|| place.missing("github-app"))?;
+    let key = place
+        .secrets_store
+        .read(&app)
+        .await?
+        .ok_or_else(|| place.missing("github-app"))?;
     let app = place.github_setup.enter(&app_of(&app, &key)?)?;
     // Before anything is written: a key that GitHub does not know would leave it half done.
-    let known = patiently("look at the App", || mayfly_github::AppApi::app_info(&app, soon())).await?;
-    place.teller.say(&format!("the App {} at GitHub, the secret in {name}", known.name));
+    let known = patiently("look at the App", || {
+        mayfly_github::AppApi::app_info(&app, soon())
+    })
+    .await?;
+    place.teller.say(&format!(
+        "the App {} at GitHub, the secret in {name}",
+        known.name
+    ));
 
     let resumed = secrets_of(&name, &kept)?.previous.is_some();
     let both = if resumed {
-        place.teller.say("going on with what an earlier run began: both secrets are in force");
+        place
+            .teller
+            .say("going on with what an earlier run began: both secrets are in force");
         kept
     } else {
         beside(place, &name, &kept).await?
     };
     let secrets = secrets_of(&name, &both)?;
-    // Also where an earlier run may have waited already: how long ago it wrote is told by another clock than ours.
+    // Also where an earlier run may have waited already: how long ago it wrote is told by another
+    // clock than ours.
     wait(place, "until every function believes both secrets").await;
 
     same(place, &name, both.version).await?;
     let before: Vec<DeliveryId> = newest(&app).await?.iter().map(|one| one.id).collect();
-    let wanted = WebhookUpdate { url: None, secret: Some(secrets.current.clone()) };
-    patiently("tell GitHub the new secret", || mayfly_github::AppApi::set_webhook_config(&app, &wanted, soon())).await?;
+    let wanted = WebhookUpdate {
+        url: None,
+        secret: Some(secrets.current.clone()),
+    };
+    patiently("tell GitHub the new secret", || {
+        mayfly_github::AppApi::set_webhook_config(&app, &wanted, soon())
+    })
+    .await?;
     place.teller.say("GitHub signs with the new secret now");
 
-    wait(place, "until what was signed with the old secret has arrived").await;
+    wait(
+        place,
+        "until what was signed with the old secret has arrived",
+    )
+    .await;
     accepted(&app, &before).await?;
     same(place, &name, both.version).await?;
-    let alone = secrets_text(&WebhookSecrets { previous: None, ..secrets })?;
-    let version = place.secrets_store.write(&name, &alone, Existing::Replace).await?;
+    let alone = secrets_text(&WebhookSecrets {
+        previous: None,
+        ..secrets
+    })?;
+    let version = place
+        .secrets_store
+        .write(&name, &alone, Existing::Replace)
+        .await?;
     if version != both.version + 1 {
         return Err(contended(&name));
     }
@@ -80,21 +119,45 @@ pub async fn rotate<D: GithubSetup, V: SecretsStore>(place: &Place<'_, D, V>) ->
 }
 
 /// Writes a new secret beside the one that is there.
-async fn beside<D, V: SecretsStore>(place: &Place<'_, D, V>, name: &str, kept: &Kept) -> Result<Kept, Failure> {
-    let secrets = WebhookSecrets { current: fresh()?, previous: Some(secrets_of(name, kept)?.current) };
+async fn beside<D, V: SecretsStore>(
+    place: &Place<'_, D, V>,
+    name: &str,
+    kept: &Kept,
+) -> Result<Kept, Failure> {
+    let secrets = WebhookSecrets {
+        current: fresh()?,
+        previous: Some(secrets_of(name, kept)?.current),
+    };
     let text = secrets_text(&secrets)?;
-    let version = place.secrets_store.write(name, &text, Existing::Replace).await?;
+    let version = place
+        .secrets_store
+        .write(name, &text, Existing::Replace)
+        .await?;
     if version != kept.version + 1 {
         return Err(contended(name));
     }
-    place.teller.say(&format!("wrote a new secret beside the old one (version {version})"));
+    place.teller.say(&format!(
+        "wrote a new secret beside the old one (version {version})"
+    ));
     Ok(Kept { text, version })
 }
 
 /// The parameter must be as it was left: what GitHub is told has to be what the functions believe.
-async fn same<D, V: SecretsStore>(place: &Place<'_, D, V>, name: &str, version: u64) -> Result<(), Failure> {
-    let now = place.secrets_store.read(name).await?.ok_or_else(|| place.missing("webhook-secret"))?;
-    if now.version == version { Ok(()) } else { Err(contended(name)) }
+async fn same<D, V: SecretsStore>(
+    place: &Place<'_, D, V>,
+    name: &str,
+    version: u64,
+) -> Result<(), Failure> {
+    let now = place
+        .secrets_store
+        .read(name)
+        .await?
+        .ok_or_else(|| place.missing("webhook-secret"))?;
+    if now.version == version {
+        Ok(())
+    } else {
+        Err(contended(name))
+    }
 }
 
 fn contended(name: &str) -> Failure {
@@ -106,23 +169,38 @@ fn contended(name: &str) -> Failure {
 
 async fn wait<D, V>(place: &Place<'_, D, V>, why: &str) {
     let until = (place.clock)().plus(BELIEVED);
-    place.teller.say(&format!("waiting {}s {why}, {} UTC", BELIEVED.as_secs(), Rfc3339(until).clock()));
+    place.teller.say(&format!(
+        "waiting {}s {why}, {} UTC",
+        BELIEVED.as_secs(),
+        Rfc3339(until).clock()
+    ));
     sleep(BELIEVED).await;
 }
 
 async fn newest(app: &impl Deliveries) -> Result<Vec<mayfly_github::DeliveryAttempt>, Failure> {
-    Ok(patiently("list the App's deliveries", || app.deliveries(None, soon())).await?.deliveries)
+    Ok(
+        patiently("list the App's deliveries", || app.deliveries(None, soon()))
+            .await?
+            .deliveries,
+    )
 }
 
-/// Were all deliveries since then refused, the old secret would have to stay. 401 is webhook's answer to a wrong signature.
+/// Were all deliveries since then refused, the old secret would have to stay. 401 is webhook's
+/// answer to a wrong signature.
 async fn accepted(app: &impl Deliveries, before: &[DeliveryId]) -> Result<(), Failure> {
-    let since: Vec<_> = newest(app).await?.into_iter().filter(|one| !before.contains(&one.id)).collect();
+    let since: Vec<_> = newest(app)
+        .await?
+        .into_iter()
+        .filter(|one| !before.contains(&one.id))
+        .collect();
     let refused = since.iter().filter(|one| one.status_code == 401).count();
     if refused == 0 || since.iter().any(mayfly_github::DeliveryAttempt::succeeded) {
         return Ok(());
     }
     Err(Failure::new(
-        format!("{refused} deliveries were refused since GitHub signs with the new secret, and none was accepted"),
+        format!(
+            "{refused} deliveries were refused since GitHub signs with the new secret, and none was accepted"
+        ),
         "both secrets stay in force. See the logs of the function webhook; then run mayfly rotate webhook-secret again",
     ))
 }

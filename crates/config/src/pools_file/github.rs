@@ -1,4 +1,5 @@
-//! `[github]`: who is served. Not which GitHub: that address belongs to the App's key, for anyone who answers there receives what the key signs.
+//! `[github]`: who is served. Not which GitHub: that address belongs to the App's key, for anyone
+//! who answers there receives what the key signs.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +22,12 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>) -> Vec<Account> 
     let section = root.field("github").and_then(|field| reader.section(field));
     let Some(section) = section else {
         if root.field("github").is_none() {
-            reader.report_absence(0, "github.accounts", "no one is served", format!("add [github] with {ACCOUNTS}"));
+            reader.report_absence(
+                0,
+                "github.accounts",
+                "no one is served",
+                format!("add [github] with {ACCOUNTS}"),
+            );
         }
         return Vec::new();
     };
@@ -31,21 +37,40 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>) -> Vec<Account> 
 
 fn accounts(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<Account> {
     let Some(field) = section.field("accounts") else {
-        reader.report_absence(section.at, &section.path_of("accounts"), "no one is served", format!("add {ACCOUNTS}"));
+        reader.report_absence(
+            section.at,
+            &section.path_of("accounts"),
+            "no one is served",
+            format!("add {ACCOUNTS}"),
+        );
         return Vec::new();
     };
-    let Some(parts) = reader.list(&field, ACCOUNTS) else { return Vec::new() };
+    let Some(parts) = reader.list(&field, ACCOUNTS) else {
+        return Vec::new();
+    };
     if parts.is_empty() {
-        reader.report(field.at, &field.path, "no one is served", format!("name organizations or users, as {ACCOUNTS}"));
+        reader.report(
+            field.at,
+            &field.path,
+            "no one is served",
+            format!("name organizations or users, as {ACCOUNTS}"),
+        );
     }
     let mut seen = BTreeSet::new();
     let mut accounts = Vec::new();
     for part in parts {
-        let Some(account) = account(reader, &part) else { continue };
+        let Some(account) = account(reader, &part) else {
+            continue;
+        };
         if seen.insert(account.login.to_ascii_lowercase()) {
             accounts.push(account);
         } else {
-            reader.report(part.at, &part.path, format!("{:?} is there twice", account.login), "leave one out (case does not matter)");
+            reader.report(
+                part.at,
+                &part.path,
+                format!("{:?} is there twice", account.login),
+                "leave one out (case does not matter)",
+            );
         }
     }
     accounts
@@ -59,21 +84,37 @@ fn account(reader: &mut Reader<'_>, part: &Field<'_>) -> Option<Account> {
     };
     let section = Section::inline(part, table);
     reader.check_keys(&section, &["login", "id"], &[], |_| None);
-    let id = section.field("id").and_then(|field| reader.integer(&field, 1, i64::MAX));
+    let id = section
+        .field("id")
+        .and_then(|field| reader.integer(&field, 1, i64::MAX));
     let Some(field) = section.field("login") else {
-        reader.report_absence(part.at, &part.path, "an account has no login", r#"write { login = "acme", id = 1234 }"#);
+        reader.report_absence(
+            part.at,
+            &part.path,
+            "an account has no login",
+            r#"write { login = "acme", id = 1234 }"#,
+        );
         return None;
     };
     let login = reader.string(&field, r#"login = "acme""#)?;
-    login_of(reader, &field, login).map(|login| Account { login, id: id.map(OwnerId) })
+    login_of(reader, &field, login).map(|login| Account {
+        login,
+        id: id.map(OwnerId),
+    })
 }
 
 fn login_of(reader: &mut Reader<'_>, field: &Field<'_>, login: &str) -> Option<String> {
     // `_` is in the logins of enterprise managed users.
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if login.is_empty() || login.len() > MAX_LOGIN || !login.chars().all(allowed) {
-        let hint = "write it as in https://github.com/<login>: letters, digits and '-', without slashes";
-        reader.report(field.at, &field.path, format!("{login:?} is not a login"), hint);
+        let hint =
+            "write it as in https://github.com/<login>: letters, digits and '-', without slashes";
+        reader.report(
+            field.at,
+            &field.path,
+            format!("{login:?} is not a login"),
+            hint,
+        );
         return None;
     }
     Some(login.to_owned())

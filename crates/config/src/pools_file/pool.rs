@@ -38,8 +38,14 @@ pub(super) const DEFAULT_KEYS: &[&str] = &[
 
 /// What it may not, and why.
 pub(super) const NO_DEFAULT: &[(&str, &str)] = &[
-    ("labels", "labels tell the pools apart: write them in each pool"),
-    ("priority", "a priority that all pools share says nothing: write it in a pool"),
+    (
+        "labels",
+        "labels tell the pools apart: write them in each pool",
+    ),
+    (
+        "priority",
+        "a priority that all pools share says nothing: write it in a pool",
+    ),
 ];
 
 /// What a pool may set, but what the list of defaults lacks.
@@ -47,17 +53,28 @@ const POOL_KEYS: &[&str] = &["labels", "priority"];
 
 /// What someone may look for in a pool.
 const NOT_IN_A_POOL: &[(&str, &str)] = &[
-    ("name", "the name of a pool is that of its table: [pools.<name>]"),
+    (
+        "name",
+        "the name of a pool is that of its table: [pools.<name>]",
+    ),
     ("group", "did you mean runner_group?"),
-    ("accounts", "accounts are served by all pools: write them under [github]; a pool narrows them down by repositories"),
+    (
+        "accounts",
+        "accounts are served by all pools: write them under [github]; a pool narrows them down by repositories",
+    ),
 ];
 
 /// Words of keys by which credentials for a registry are given elsewhere.
-const REGISTRY_CREDENTIALS: [&str; 4] = ["credential", "pullsecret", "registryauth", "registrysecret"];
+const REGISTRY_CREDENTIALS: [&str; 4] =
+    ["credential", "pullsecret", "registryauth", "registrysecret"];
 
 /// The hint for a key that someone wrote to give credentials for a registry; none for any other.
 pub(super) fn no_credentials(key: &str) -> Option<&'static str> {
-    let folded: String = key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let folded: String = key
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect::<String>()
+        .to_ascii_lowercase();
     REGISTRY_CREDENTIALS.iter().any(|word| folded.contains(word)).then_some(
         "Mayfly gives ECS no credentials for a registry: keep the image in ECR (a pull-through cache fetches it from elsewhere with credentials of its own), \
          or make it public; README says what that needs",
@@ -67,13 +84,19 @@ pub(super) fn no_credentials(key: &str) -> Option<&'static str> {
 /// The image that runners use unless told otherwise: GitHub's own.
 const IMAGE: &str = "ghcr.io/actions/actions-runner:latest";
 
-/// Bounds of `idle_timeout`: GitHub takes a while to hand out a job, and a runner that waits is paid for.
+/// Bounds of `idle_timeout`: GitHub takes a while to hand out a job, and a runner that waits is
+/// paid for.
 const IDLE_TIMEOUT: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(60 * 60));
 
-/// Bounds of `max_lifetime`: GitHub ends a job on a self-hosted runner after 5 days. Source: docs.github.com, "Actions limits".
-const MAX_LIFETIME: (Duration, Duration) = (Duration::from_secs(10 * 60), Duration::from_secs(5 * 24 * 60 * 60));
+/// Bounds of `max_lifetime`: GitHub ends a job on a self-hosted runner after 5 days. Source:
+/// docs.github.com, "Actions limits".
+const MAX_LIFETIME: (Duration, Duration) = (
+    Duration::from_secs(10 * 60),
+    Duration::from_secs(5 * 24 * 60 * 60),
+);
 
-/// Most runners of a pool: what GitHub allows in one runner group. Source: docs.github.com, "Actions limits".
+/// Most runners of a pool: what GitHub allows in one runner group. Source: docs.github.com,
+/// "Actions limits".
 const MAX_RUNNERS: i64 = 10_000;
 
 /// A pool as the file declares it.
@@ -90,7 +113,10 @@ impl<'d> Declared<'_, 'd> {
         reader.check_keys(&self.own, &known, NOT_IN_A_POOL, no_credentials);
         let name = self.name(reader);
         let any = self.boolean(reader, "any");
-        let Offered { labels, architecture } = labels::read(reader, self, any);
+        let Offered {
+            labels,
+            architecture,
+        } = labels::read(reader, self, any);
         let size = size::read(reader, self, architecture);
         let scope = place::scope(reader, self);
         let repositories = place::repositories(reader, self);
@@ -98,17 +124,28 @@ impl<'d> Declared<'_, 'd> {
         let max = self.max(reader);
         let max_per_repository = self.count(reader, "max_per_repository", 1);
         let min_idle = self.min_idle(reader, max);
-        let priority = self.field("priority").and_then(|field| reader.integer(&field, i32::MIN.into(), i32::MAX.into()));
-        let image = self.field("image").map_or_else(|| Some(IMAGE.to_owned()), |field| place::image(reader, &field));
-        let task_role = self.field("task_role").and_then(|field| place::task_role(reader, &field));
-        let idle_timeout = self.duration(reader, "idle_timeout", timeouts::IDLE_TIMEOUT, IDLE_TIMEOUT);
-        let max_lifetime = self.duration(reader, "max_lifetime", timeouts::MAX_LIFETIME, MAX_LIFETIME);
+        let priority = self
+            .field("priority")
+            .and_then(|field| reader.integer(&field, i32::MIN.into(), i32::MAX.into()));
+        let image = self.field("image").map_or_else(
+            || Some(IMAGE.to_owned()),
+            |field| place::image(reader, &field),
+        );
+        let task_role = self
+            .field("task_role")
+            .and_then(|field| place::task_role(reader, &field));
+        let idle_timeout =
+            self.duration(reader, "idle_timeout", timeouts::IDLE_TIMEOUT, IDLE_TIMEOUT);
+        let max_lifetime =
+            self.duration(reader, "max_lifetime", timeouts::MAX_LIFETIME, MAX_LIFETIME);
         let rerun_interrupted = self.boolean(reader, "rerun_interrupted");
         Some(Pool {
             name: name?,
             labels: labels?,
             any,
-            priority: priority.and_then(|number| i32::try_from(number).ok()).unwrap_or_default(),
+            priority: priority
+                .and_then(|number| i32::try_from(number).ok())
+                .unwrap_or_default(),
             scope: scope?,
             repositories,
             public,
@@ -126,14 +163,21 @@ impl<'d> Declared<'_, 'd> {
 
     /// The field of this name: the pool's own, else the default.
     fn field(&self, key: &str) -> Option<Field<'d>> {
-        self.own.field(key).or_else(|| self.defaults.and_then(|defaults| defaults.field(key)))
+        self.own
+            .field(key)
+            .or_else(|| self.defaults.and_then(|defaults| defaults.field(key)))
     }
 
     /// The field, which must be there.
     fn required(&self, reader: &mut Reader<'_>, key: &str, example: &str) -> Option<Field<'d>> {
         let field = self.field(key);
         if field.is_none() {
-            reader.report_absence(self.own.at, &self.own.path_of(key), "is missing", format!("add {example}"));
+            reader.report_absence(
+                self.own.at,
+                &self.own.path_of(key),
+                "is missing",
+                format!("add {example}"),
+            );
         }
         field
     }
@@ -143,17 +187,26 @@ impl<'d> Declared<'_, 'd> {
         let refused = name.as_ref().err().map(|refused| refused.problem);
         if let Some(problem) = refused {
             let message = format!("the pool's name {problem}");
-            reader.report(self.own.at, &self.own.path, message, "rename it, as [pools.linux-arm64]");
+            reader.report(
+                self.own.at,
+                &self.own.path,
+                message,
+                "rename it, as [pools.linux-arm64]",
+            );
         }
         name.ok()
     }
 
     fn boolean(&self, reader: &mut Reader<'_>, key: &str) -> bool {
-        self.field(key).and_then(|field| reader.boolean(&field)).unwrap_or_default()
+        self.field(key)
+            .and_then(|field| reader.boolean(&field))
+            .unwrap_or_default()
     }
 
     fn count(&self, reader: &mut Reader<'_>, key: &str, low: i64) -> Option<u32> {
-        let number = self.field(key).and_then(|field| reader.integer(&field, low, MAX_RUNNERS))?;
+        let number = self
+            .field(key)
+            .and_then(|field| reader.integer(&field, low, MAX_RUNNERS))?;
         u32::try_from(number).ok()
     }
 
@@ -170,15 +223,30 @@ impl<'d> Declared<'_, 'd> {
             && min_idle > max
         {
             let hint = format!("keep at most {max} idle, or raise max");
-            reader.report(field.at, &self.own.path_of("min_idle"), format!("{min_idle} is above the pool's max of {max}"), hint);
+            reader.report(
+                field.at,
+                &self.own.path_of("min_idle"),
+                format!("{min_idle} is above the pool's max of {max}"),
+                hint,
+            );
         }
         min_idle
     }
 
-    fn duration(&self, reader: &mut Reader<'_>, key: &str, default: Duration, (low, high): (Duration, Duration)) -> Duration {
-        let Some(field) = self.field(key) else { return default };
+    fn duration(
+        &self,
+        reader: &mut Reader<'_>,
+        key: &str,
+        default: Duration,
+        (low, high): (Duration, Duration),
+    ) -> Duration {
+        let Some(field) = self.field(key) else {
+            return default;
+        };
         let example = format!("{key} = {:?}", units::duration_in_words(default));
-        let Some(text) = reader.string(&field, &example) else { return default };
+        let Some(text) = reader.string(&field, &example) else {
+            return default;
+        };
         let Some(duration) = units::duration(text) else {
             reader.report(
                 field.at,
@@ -189,8 +257,17 @@ impl<'d> Declared<'_, 'd> {
             return default;
         };
         if duration < low || duration > high {
-            let hint = format!("{} to {} are possible", units::duration_in_words(low), units::duration_in_words(high));
-            reader.report(field.at, &field.path, format!("{text:?} is out of range"), hint);
+            let hint = format!(
+                "{} to {} are possible",
+                units::duration_in_words(low),
+                units::duration_in_words(high)
+            );
+            reader.report(
+                field.at,
+                &field.path,
+                format!("{text:?} is out of range"),
+                hint,
+            );
         }
         duration
     }
@@ -204,9 +281,24 @@ mod tests {
     #[test]
     fn the_schema_knows_the_keys_that_are_read() {
         let schema: Value = serde_json::from_str(super::super::SCHEMA).unwrap();
-        let keys = |at: &str| schema.pointer(at).unwrap().as_object().unwrap().keys().cloned().collect::<std::collections::BTreeSet<_>>();
+        let keys = |at: &str| {
+            schema
+                .pointer(at)
+                .unwrap()
+                .as_object()
+                .unwrap()
+                .keys()
+                .cloned()
+                .collect::<std::collections::BTreeSet<_>>()
+        };
         let known = |keys: &[&[&str]]| keys.concat().into_iter().map(str::to_owned).collect();
-        assert_eq!(keys("/properties/defaults/properties"), known(&[DEFAULT_KEYS]));
-        assert_eq!(keys("/definitions/pool/properties"), known(&[DEFAULT_KEYS, POOL_KEYS]));
+        assert_eq!(
+            keys("/properties/defaults/properties"),
+            known(&[DEFAULT_KEYS])
+        );
+        assert_eq!(
+            keys("/definitions/pool/properties"),
+            known(&[DEFAULT_KEYS, POOL_KEYS])
+        );
     }
 }

@@ -27,12 +27,22 @@ pub(super) struct Section<'d> {
 
 impl<'d> Section<'d> {
     pub(super) const fn root(table: &'d DeTable<'d>) -> Self {
-        Self { key: "", path: String::new(), at: 0, table }
+        Self {
+            key: "",
+            path: String::new(),
+            at: 0,
+            table,
+        }
     }
 
     /// A table that is part of a list.
     pub(super) fn inline(part: &Field<'d>, table: &'d DeTable<'d>) -> Self {
-        Self { key: part.key, path: part.path.clone(), at: part.at, table }
+        Self {
+            key: part.key,
+            path: part.path.clone(),
+            at: part.at,
+            table,
+        }
     }
 
     /// Its fields, in the order of their names.
@@ -51,7 +61,11 @@ impl<'d> Section<'d> {
 
     /// The path of a key in here, whether it is there or not.
     pub(super) fn path_of(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        }
     }
 }
 
@@ -67,7 +81,12 @@ pub(super) struct Reader<'t> {
 
 impl<'t> Reader<'t> {
     pub(super) const fn new(text: &'t str, whole: bool) -> Self {
-        Self { text, whole, broken: BTreeSet::new(), problems: Vec::new() }
+        Self {
+            text,
+            whole,
+            broken: BTreeSet::new(),
+            problems: Vec::new(),
+        }
     }
 
     /// Everything that was reported, each thing once, in the order of the file.
@@ -77,15 +96,33 @@ impl<'t> Reader<'t> {
         self.problems
     }
 
-    pub(super) fn report(&mut self, at: usize, path: &str, message: impl Into<String>, hint: impl Into<String>) {
+    pub(super) fn report(
+        &mut self,
+        at: usize,
+        path: &str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
         let (line, column) = self.place(at);
         if !self.broken.contains(&line) {
-            self.problems.push(Problem { line, column, path: path.to_owned(), message: message.into(), hint: hint.into() });
+            self.problems.push(Problem {
+                line,
+                column,
+                path: path.to_owned(),
+                message: message.into(),
+                hint: hint.into(),
+            });
         }
     }
 
     /// Something that should be there is not.
-    pub(super) fn report_absence(&mut self, at: usize, path: &str, message: impl Into<String>, hint: impl Into<String>) {
+    pub(super) fn report_absence(
+        &mut self,
+        at: usize,
+        path: &str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
         if self.whole {
             self.report(at, path, message, hint);
         }
@@ -100,21 +137,38 @@ impl<'t> Reader<'t> {
         } else {
             "the file is not TOML here: see https://toml.io"
         };
-        let word = error.span().and_then(|span| self.text.get(span)).filter(|_| twice).unwrap_or_default();
+        let word = error
+            .span()
+            .and_then(|span| self.text.get(span))
+            .filter(|_| twice)
+            .unwrap_or_default();
         let message = format!("{} {word}", error.message()).trim_end().to_owned();
         if self.broken.insert(line) {
-            self.problems.push(Problem { line, column, path: String::new(), message, hint: hint.to_owned() });
+            self.problems.push(Problem {
+                line,
+                column,
+                path: String::new(),
+                message,
+                hint: hint.to_owned(),
+            });
         }
     }
 
     fn place(&self, at: usize) -> (usize, usize) {
         let before = self.text.get(..at).unwrap_or(self.text);
         let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let column = before
+            .rsplit('\n')
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .count()
+            + 1;
         (line, column)
     }
 
-    /// Reports keys that are not `known`; those that are `elsewhere` get the hint beside them, others the one that `hints` has for them.
+    /// Reports keys that are not `known`; those that are `elsewhere` get the hint beside them,
+    /// others the one that `hints` has for them.
     pub(super) fn check_keys(
         &mut self,
         section: &Section<'_>,
@@ -123,7 +177,11 @@ impl<'t> Reader<'t> {
         hints: fn(&str) -> Option<&'static str>,
     ) {
         for field in section.fields().filter(|field| !known.contains(&field.key)) {
-            let hint = elsewhere.iter().find(|(key, _)| *key == field.key).map(|(_, hint)| *hint).or_else(|| hints(field.key));
+            let hint = elsewhere
+                .iter()
+                .find(|(key, _)| *key == field.key)
+                .map(|(_, hint)| *hint)
+                .or_else(|| hints(field.key));
             let hint = match (hint, nearest(field.key, known.iter().copied())) {
                 (Some(hint), _) => hint.to_owned(),
                 (None, Some(near)) => format!("did you mean {near}?"),
@@ -135,8 +193,20 @@ impl<'t> Reader<'t> {
 
     pub(super) fn section<'d>(&mut self, field: Field<'d>) -> Option<Section<'d>> {
         match field.value {
-            DeValue::Table(table) => Some(Section { key: field.key, path: field.path, at: field.at, table }),
-            _ => self.other_type(&field, "a table", &format!("write [{}] on a line of its own, and its keys below", field.path)),
+            DeValue::Table(table) => Some(Section {
+                key: field.key,
+                path: field.path,
+                at: field.at,
+                table,
+            }),
+            _ => self.other_type(
+                &field,
+                "a table",
+                &format!(
+                    "write [{}] on a line of its own, and its keys below",
+                    field.path
+                ),
+            ),
         }
     }
 
@@ -150,18 +220,33 @@ impl<'t> Reader<'t> {
     pub(super) fn boolean(&mut self, field: &Field<'_>) -> Option<bool> {
         match field.value {
             DeValue::Boolean(yes) => Some(*yes),
-            _ => self.other_type(field, "true or false", "write true or false, without quotes"),
+            _ => self.other_type(
+                field,
+                "true or false",
+                "write true or false, without quotes",
+            ),
         }
     }
 
     /// A whole number from `low` to `high`.
     pub(super) fn integer(&mut self, field: &Field<'_>, low: i64, high: i64) -> Option<i64> {
         let DeValue::Integer(number) = field.value else {
-            return self.other_type(field, "a whole number", &format!("write a number of at least {low}, without quotes"));
+            return self.other_type(
+                field,
+                "a whole number",
+                &format!("write a number of at least {low}, without quotes"),
+            );
         };
-        let number = i64::from_str_radix(number.as_str(), number.radix()).ok().filter(|number| (low..=high).contains(number));
+        let number = i64::from_str_radix(number.as_str(), number.radix())
+            .ok()
+            .filter(|number| (low..=high).contains(number));
         if number.is_none() {
-            self.report(field.at, &field.path, "is out of range", format!("{low} to {high} are possible"));
+            self.report(
+                field.at,
+                &field.path,
+                "is out of range",
+                format!("{low} to {high} are possible"),
+            );
         }
         number
     }
@@ -171,7 +256,13 @@ impl<'t> Reader<'t> {
         let text = match field.value {
             DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
             DeValue::Float(number) => number.as_str(),
-            _ => return self.other_type(field, "a number", &format!("write it without quotes, as {example}")),
+            _ => {
+                return self.other_type(
+                    field,
+                    "a number",
+                    &format!("write it without quotes, as {example}"),
+                );
+            }
         };
         text.parse().ok()
     }
@@ -185,12 +276,28 @@ impl<'t> Reader<'t> {
     }
 
     /// One of a few words.
-    pub(super) fn word<T: Copy>(&mut self, field: &Field<'_>, words: &[(&'static str, T)]) -> Option<T> {
-        let all = words.iter().map(|(word, _)| format!("{word:?}")).collect::<Vec<_>>().join(" or ");
+    pub(super) fn word<T: Copy>(
+        &mut self,
+        field: &Field<'_>,
+        words: &[(&'static str, T)],
+    ) -> Option<T> {
+        let all = words
+            .iter()
+            .map(|(word, _)| format!("{word:?}"))
+            .collect::<Vec<_>>()
+            .join(" or ");
         let text = self.string(field, &all)?;
-        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        let found = words
+            .iter()
+            .find(|(word, _)| *word == text)
+            .map(|(_, value)| *value);
         if found.is_none() {
-            self.report(field.at, &field.path, format!("{text:?} is unknown"), format!("write {all}"));
+            self.report(
+                field.at,
+                &field.path,
+                format!("{text:?} is unknown"),
+                format!("write {all}"),
+            );
         }
         found
     }
@@ -204,7 +311,12 @@ impl<'t> Reader<'t> {
             DeValue::Array(_) => "a list",
             DeValue::Table(_) => "a table",
         };
-        self.report(field.at, &field.path, format!("is {is}, and should be {wanted}"), hint);
+        self.report(
+            field.at,
+            &field.path,
+            format!("is {is}, and should be {wanted}"),
+            hint,
+        );
         None
     }
 }
@@ -220,5 +332,13 @@ impl<'d> Field<'d> {
 }
 
 fn parts_of<'d>(list: &Field<'d>, parts: &'d DeArray<'d>) -> Vec<Field<'d>> {
-    parts.iter().map(|part| Field { key: list.key, path: list.path.clone(), at: part.span().start, value: part.get_ref() }).collect()
+    parts
+        .iter()
+        .map(|part| Field {
+            key: list.key,
+            path: list.path.clone(),
+            at: part.span().start,
+            value: part.get_ref(),
+        })
+        .collect()
 }

@@ -2,10 +2,14 @@
 
 use strsim::osa_distance;
 
-/// The known word that is nearest to `word`, if any is near enough to be meant: at most about half of the letters differ.
+/// The known word that is nearest to `word`, if any is near enough to be meant: at most about half
+/// of the letters differ.
 pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
-    let (distance, nearest) = known.into_iter().map(|known| (osa_distance(&word, known), known)).min()?;
+    let (distance, nearest) = known
+        .into_iter()
+        .map(|known| (osa_distance(&word, known), known))
+        .min()?;
     let longer = word.chars().count().max(nearest.chars().count());
     (distance * 2 <= longer).then_some(nearest)
 }
@@ -20,7 +24,10 @@ mod tests {
         assert_eq!(nearest("label", known), Some("labels"));
         assert_eq!(nearest("memroy", known), Some("memory"));
         assert_eq!(nearest("Max", known), Some("max"));
-        assert_eq!(nearest("max-per-repository", known), Some("max_per_repository"));
+        assert_eq!(
+            nearest("max-per-repository", known),
+            Some("max_per_repository")
+        );
         assert_eq!(nearest("min-idle", known), Some("min_idle"));
         assert_eq!(nearest("ulr", ["accounts", "url"]), Some("url"));
         assert_eq!(nearest("subnets", known), None);

@@ -28,14 +28,20 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
 /// A number in digits alone, and the unit behind it.
 fn split(text: &str) -> Option<(u32, &str)> {
     let text = text.trim();
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     Some((number.parse().ok()?, unit.trim_start()))
 }
 
 /// Memory as it is written in a pools file.
 pub fn memory_in_words(mib: u32) -> String {
-    if mib.is_multiple_of(1024) { format!("{} GiB", mib / 1024) } else { format!("{mib} MiB") }
+    if mib.is_multiple_of(1024) {
+        format!("{} GiB", mib / 1024)
+    } else {
+        format!("{mib} MiB")
+    }
 }
 
 /// CPU units as vCPUs.
@@ -47,8 +53,13 @@ pub fn cpu_in_words(units: u32) -> String {
 /// A duration as it is written in a pools file: in the largest unit that leaves no rest.
 pub fn duration_in_words(duration: Duration) -> String {
     let seconds = duration.as_secs();
-    let fits = [(86_400, "d"), (3_600, "h"), (60, "m")].into_iter().find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(*unit));
-    fits.map_or_else(|| format!("{seconds}s"), |(unit, name)| format!("{}{name}", seconds / unit))
+    let fits = [(86_400, "d"), (3_600, "h"), (60, "m")]
+        .into_iter()
+        .find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(*unit));
+    fits.map_or_else(
+        || format!("{seconds}s"),
+        |(unit, name)| format!("{}{name}", seconds / unit),
+    )
 }
 
 #[cfg(test)]
@@ -67,7 +78,18 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for text in ["", "8", "GiB", "8 GB", "8 gib", "-8 GiB", "8.5 GiB", "99999999999 GiB", "4194304 GiB", "8 GiB x"] {
+        for text in [
+            "",
+            "8",
+            "GiB",
+            "8 GB",
+            "8 gib",
+            "-8 GiB",
+            "8.5 GiB",
+            "99999999999 GiB",
+            "4194304 GiB",
+            "8 GiB x",
+        ] {
             assert_eq!(mebibytes(text), None, "{text}");
         }
         for text in ["", "5", "m", "5 min", "-5m", "1.5h", "5M", "1h30m"] {

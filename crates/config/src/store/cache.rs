@@ -8,16 +8,19 @@ use mayfly_domain::model::time::Timestamp;
 use super::SettingsError;
 use crate::parameter::{Parameter, Unreadable};
 
-/// After a failed refresh the last good value serves for this long before the store is asked again, so that a store that is down
-/// does not slow every delivery.
+/// After a failed refresh the last good value serves for this long before the store is asked again,
+/// so that a store that is down does not slow every delivery.
 const RETRY_REFRESH: Duration = Duration::from_secs(5);
 
-/// That a parameter does not exist is believed for this long at first, so that the first delivery after `mayfly init` finds the secret, and twice as
-/// long each time that it is asked for again right away, up to [`RETRY_REFRESH`]: a stranger who sends one request after another must not have SSM asked
-/// for each, whose limit the whole account shares (40 calls a second: docs.aws.amazon.com, "AWS Systems Manager endpoints and quotas").
+/// That a parameter does not exist is believed for this long at first, so that the first delivery
+/// after `mayfly init` finds the secret, and twice as long each time that it is asked for again
+/// right away, up to [`RETRY_REFRESH`]: a stranger who sends one request after another must not
+/// have SSM asked for each, whose limit the whole account shares (40 calls a second:
+/// docs.aws.amazon.com, "AWS Systems Manager endpoints and quotas").
 const RETRY_MISSING: Duration = Duration::from_secs(1);
 
-/// After this long without a question, a parameter that did not exist is believed missing for the short time again.
+/// After this long without a question, a parameter that did not exist is believed missing for the
+/// short time again.
 const QUIET: Duration = Duration::from_secs(10);
 
 /// What became of an answer.
@@ -53,9 +56,22 @@ struct Good<T> {
 }
 
 impl<T> Cached<T> {
-    pub(super) const fn new(what: &'static str, parameter: Option<String>, fresh_for: Duration) -> Self {
+    pub(super) const fn new(
+        what: &'static str,
+        parameter: Option<String>,
+        fresh_for: Duration,
+    ) -> Self {
         let never = Timestamp::from_millis(0);
-        Self { what, parameter, fresh_for, good: None, failure: None, asked_at: never, missing_for: RETRY_MISSING, due_at: never }
+        Self {
+            what,
+            parameter,
+            fresh_for,
+            good: None,
+            failure: None,
+            asked_at: never,
+            missing_for: RETRY_MISSING,
+            due_at: never,
+        }
     }
 
     /// True if the value is too old, or there is none.
@@ -95,7 +111,9 @@ impl<T> Cached<T> {
         now: Timestamp,
         read: fn(&Parameter) -> Result<T, Vec<String>>,
     ) -> Refresh {
-        let Some(name) = self.parameter.clone().filter(|name| asked.contains(name)) else { return Refresh::NotAsked };
+        let Some(name) = self.parameter.clone().filter(|name| asked.contains(name)) else {
+            return Refresh::NotAsked;
+        };
         let quiet = self.was_asked_before(now, QUIET);
         self.asked_at = now;
         match self.reading(name, answer, read) {
@@ -106,7 +124,11 @@ impl<T> Cached<T> {
             }
             Err(failure) => {
                 let again = !quiet && matches!(self.failure, Some(SettingsError::Missing { .. }));
-                self.missing_for = if again { (self.missing_for * 2).min(RETRY_REFRESH) } else { RETRY_MISSING };
+                self.missing_for = if again {
+                    (self.missing_for * 2).min(RETRY_REFRESH)
+                } else {
+                    RETRY_MISSING
+                };
                 self.failed(failure, now);
                 Refresh::Failed
             }
@@ -116,17 +138,26 @@ impl<T> Cached<T> {
     /// The parameter and its version, if it was read and is of no use, and there is no good value.
     pub(super) fn broken(&self) -> Option<(String, u64)> {
         match (&self.good, &self.failure) {
-            (None, Some(SettingsError::Invalid { parameter, version, .. })) => Some((parameter.clone(), *version)),
+            (
+                None,
+                Some(SettingsError::Invalid {
+                    parameter, version, ..
+                }),
+            ) => Some((parameter.clone(), *version)),
             _ => None,
         }
     }
 
-    /// Takes an earlier version's value, since the newest is of no use; that one is looked at again before long.
+    /// Takes an earlier version's value, since the newest is of no use; that one is looked at again
+    /// before long.
     pub(super) fn take_earlier(&mut self, value: T, version: u64, now: Timestamp) {
         if let Some(failure) = &self.failure {
             tracing::error!(settings.version = version, error = %failure, "{} is of no use as it is now: an earlier version is in force", self.what);
         }
-        self.good = Some(Good { value: Arc::new(value), version });
+        self.good = Some(Good {
+            value: Arc::new(value),
+            version,
+        });
         self.due_at = now.plus(RETRY_REFRESH);
     }
 
@@ -136,13 +167,30 @@ impl<T> Cached<T> {
         answer: &Result<Vec<Parameter>, Unreadable>,
         read: fn(&Parameter) -> Result<T, Vec<String>>,
     ) -> Result<(), SettingsError> {
-        let found = answer.as_ref().map_err(Clone::clone)?.iter().find(|parameter| parameter.name == name);
-        let Some(parameter) = found else { return Err(SettingsError::Missing { parameter: name }) };
-        if self.good.as_ref().is_some_and(|good| good.version == parameter.version) {
+        let found = answer
+            .as_ref()
+            .map_err(Clone::clone)?
+            .iter()
+            .find(|parameter| parameter.name == name);
+        let Some(parameter) = found else {
+            return Err(SettingsError::Missing { parameter: name });
+        };
+        if self
+            .good
+            .as_ref()
+            .is_some_and(|good| good.version == parameter.version)
+        {
             return Ok(());
         }
-        let value = read(parameter).map_err(|problems| SettingsError::Invalid { parameter: name, version: parameter.version, problems })?;
-        self.good = Some(Good { value: Arc::new(value), version: parameter.version });
+        let value = read(parameter).map_err(|problems| SettingsError::Invalid {
+            parameter: name,
+            version: parameter.version,
+            problems,
+        })?;
+        self.good = Some(Good {
+            value: Arc::new(value),
+            version: parameter.version,
+        });
         Ok(())
     }
 
@@ -153,7 +201,10 @@ impl<T> Cached<T> {
         }
         if let Some(good) = &self.good {
             self.due_at = now.plus(RETRY_REFRESH);
-            let news = self.failure.as_ref().is_none_or(|before| before.to_string() != failure.to_string());
+            let news = self
+                .failure
+                .as_ref()
+                .is_none_or(|before| before.to_string() != failure.to_string());
             match &failure {
                 SettingsError::Unreadable(_) => {
                     tracing::warn!(settings.version = good.version, error = %failure, "could not refresh {}: its last good version stays in force", self.what);

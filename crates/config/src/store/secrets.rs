@@ -13,7 +13,8 @@ pub struct GithubApp {
     pub id: u64,
     /// Its private key, PEM.
     pub private_key: Secret<String>,
-    /// The GitHub that the App belongs to, as people open it, without a slash at the end: the only one that is ever shown what the key signs.
+    /// The GitHub that the App belongs to, as people open it, without a slash at the end: the only
+    /// one that is ever shown what the key signs.
     pub url: String,
 }
 
@@ -38,9 +39,13 @@ struct WebhookText {
     previous: Option<String>,
 }
 
-/// Reads `{"app_id": 123, "private_key": "<PEM>", "url": "https://github.example.com"}`; without `url`, the App is github.com's.
+/// Reads `{"app_id": 123, "private_key": "<PEM>", "url": "https://github.example.com"}`; without
+/// `url`, the App is github.com's.
 pub(super) fn read_github_app(parameter: &Parameter) -> Result<GithubApp, Vec<String>> {
-    let text: AppText = json(parameter, r#"{"app_id": <number>, "private_key": "<PEM>", "url": "<https://…>"}"#)?;
+    let text: AppText = json(
+        parameter,
+        r#"{"app_id": <number>, "private_key": "<PEM>", "url": "<https://…>"}"#,
+    )?;
     if !text.private_key.contains("-----BEGIN ") {
         return Err(vec![
             "private_key is not in PEM form: write the whole file that GitHub gave, its first and last line included".to_owned(),
@@ -48,12 +53,19 @@ pub(super) fn read_github_app(parameter: &Parameter) -> Result<GithubApp, Vec<St
     }
     let url = text.url.as_deref().unwrap_or(GITHUB).trim_end_matches('/');
     if let Some(problem) = problem_of_url(url) {
-        return Err(vec![format!("url {problem}: write the server's address as people open it, as https://github.example.com")]);
+        return Err(vec![format!(
+            "url {problem}: write the server's address as people open it, as https://github.example.com"
+        )]);
     }
-    Ok(GithubApp { id: text.app_id, private_key: Secret::new(text.private_key), url: url.to_owned() })
+    Ok(GithubApp {
+        id: text.app_id,
+        private_key: Secret::new(text.private_key),
+        url: url.to_owned(),
+    })
 }
 
-/// What is wrong with the address of a GitHub server, as `has a path`. It is not quoted: a key in the wrong field must not get into a log.
+/// What is wrong with the address of a GitHub server, as `has a path`. It is not quoted: a key in
+/// the wrong field must not get into a log.
 #[must_use]
 pub fn problem_of_url(url: &str) -> Option<&'static str> {
     match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
@@ -78,19 +90,35 @@ fn wrong_host(host: &str) -> Option<&'static str> {
         return Some("has a path");
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
-    (host.is_empty() || !host.chars().all(allowed)).then_some("has no host, or more than a host and a port")
+    (host.is_empty() || !host.chars().all(allowed))
+        .then_some("has no host, or more than a host and a port")
 }
 
-/// Reads `{"current": "...", "previous": "..."}`, where `previous` is there only while rotating. An absent or empty secret is none.
-pub(super) fn read_webhook_secrets(parameter: &Parameter) -> Result<Vec<WebhookSecret>, Vec<String>> {
-    let text: WebhookText = json(parameter, r#"{"current": "<secret>"}, with "previous" beside it while rotating"#)?;
-    Ok([Some(text.current), text.previous].into_iter().flatten().filter_map(WebhookSecret::new).collect())
+/// Reads `{"current": "...", "previous": "..."}`, where `previous` is there only while rotating. An
+/// absent or empty secret is none.
+pub(super) fn read_webhook_secrets(
+    parameter: &Parameter,
+) -> Result<Vec<WebhookSecret>, Vec<String>> {
+    let text: WebhookText = json(
+        parameter,
+        r#"{"current": "<secret>"}, with "previous" beside it while rotating"#,
+    )?;
+    Ok([Some(text.current), text.previous]
+        .into_iter()
+        .flatten()
+        .filter_map(WebhookSecret::new)
+        .collect())
 }
 
 /// The parser's own message may quote the text, and with it a secret: only the place is told.
 fn json<'a, T: Deserialize<'a>>(parameter: &'a Parameter, form: &str) -> Result<T, Vec<String>> {
-    serde_json::from_str(&parameter.value)
-        .map_err(|error| vec![format!("not of the form {form} (line {}, column {})", error.line(), error.column())])
+    serde_json::from_str(&parameter.value).map_err(|error| {
+        vec![format!(
+            "not of the form {form} (line {}, column {})",
+            error.line(),
+            error.column()
+        )]
+    })
 }
 
 #[cfg(test)]
@@ -98,7 +126,11 @@ mod tests {
     use super::*;
 
     fn parameter(value: &str) -> Parameter {
-        Parameter { name: "p".into(), value: value.into(), version: 1 }
+        Parameter {
+            name: "p".into(),
+            value: value.into(),
+            version: 1,
+        }
     }
 
     #[test]
@@ -113,11 +145,21 @@ mod tests {
 
     #[test]
     fn a_problem_never_quotes_the_secret() {
-        for value in [r#""hush""#, "hush", r#"{"current": hush}"#, r#"{"hush": "a"}"#, r#"{"current": {"hush": 1}}"#] {
+        for value in [
+            r#""hush""#,
+            "hush",
+            r#"{"current": hush}"#,
+            r#"{"hush": "a"}"#,
+            r#"{"current": {"hush": 1}}"#,
+        ] {
             let problems = read_webhook_secrets(&parameter(value)).unwrap_err();
             assert!(!problems.concat().contains("hush"), "{problems:?}");
         }
-        for value in [r#"{"app_id": "hush", "private_key": "hush"}"#, r#"{"app_id": 1, "private_key": "hush"}"#, "hush"] {
+        for value in [
+            r#"{"app_id": "hush", "private_key": "hush"}"#,
+            r#"{"app_id": 1, "private_key": "hush"}"#,
+            "hush",
+        ] {
             let problems = read_github_app(&parameter(value)).unwrap_err();
             assert!(!problems.concat().contains("hush"), "{problems:?}");
         }
@@ -125,14 +167,19 @@ mod tests {
 
     #[test]
     fn an_app_is_read() {
-        let app = read_github_app(&parameter(r#"{"app_id": 12, "private_key": "-----BEGIN RSA PRIVATE KEY-----\nhush\n"}"#)).unwrap();
+        let app = read_github_app(&parameter(
+            r#"{"app_id": 12, "private_key": "-----BEGIN RSA PRIVATE KEY-----\nhush\n"}"#,
+        ))
+        .unwrap();
         assert_eq!((app.id, app.url.as_str()), (12, "https://github.com"));
         assert!(!format!("{app:?}").contains("hush"));
     }
 
     fn app_at(url: &str) -> Result<String, String> {
         let text = serde_json::json!({ "app_id": 12, "private_key": "-----BEGIN RSA PRIVATE KEY-----", "url": url });
-        read_github_app(&parameter(&text.to_string())).map(|app| app.url).map_err(|problems| problems.concat())
+        read_github_app(&parameter(&text.to_string()))
+            .map(|app| app.url)
+            .map_err(|problems| problems.concat())
     }
 
     #[test]
@@ -154,11 +201,17 @@ mod tests {
             ("http://github.example.com", "is not https"),
             ("github.example.com", "is not an https URL"),
             ("https://", "is not an https URL"),
-            ("https://me:pw@github.example.com", "has no host, or more than a host and a port"),
+            (
+                "https://me:pw@github.example.com",
+                "has no host, or more than a host and a port",
+            ),
             ("", "is not an https URL"),
         ] {
             let problem = app_at(url).unwrap_err();
-            assert!(problem.contains(why) && !problem.contains("pw@"), "{url}: {problem}");
+            assert!(
+                problem.contains(why) && !problem.contains("pw@"),
+                "{url}: {problem}"
+            );
         }
     }
 }

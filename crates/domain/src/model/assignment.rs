@@ -1,7 +1,9 @@
 //! Whether GitHub gives jobs to runners that register for a repository.
 //!
-//! That a runner registers shows that it can talk to GitHub, not that it is given anything: GitHub gives no job to a runner of a version that is too old, or in a
-//! group that does not admit the repository, and says nothing of it. Each job is tried three times and then hourly; this bounds what all jobs of a repository cost.
+//! That a runner registers shows that it can talk to GitHub, not that it is given anything: GitHub
+//! gives no job to a runner of a version that is too old, or in a group that does not admit the
+//! repository, and says nothing of it. Each job is tried three times and then hourly; this bounds
+//! what all jobs of a repository cost.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,11 +16,12 @@ use crate::model::runner::{Runner, RunnerState};
 use crate::model::time::Timestamp;
 use crate::model::timeouts;
 
-/// When runners for so many different jobs in a row were given nothing, one runner at a time is tried.
+/// When runners for so many different jobs in a row were given nothing, one runner at a time is
+/// tried.
 pub const OPENS: usize = 5;
 
-/// So many jobs must wait of which GitHub itself said, after their runners ended, that they do: what looks given nothing is most often a cancelled job whose
-/// delivery is late.
+/// So many jobs must wait of which GitHub itself said, after their runners ended, that they do:
+/// what looks given nothing is most often a cancelled job whose delivery is late.
 const CONFIRMED: usize = 3;
 
 /// Repositories that a pool remembers; the one heard of longest ago is forgotten.
@@ -33,7 +36,8 @@ pub struct Assignment {
     pub definition: String,
     /// Jobs whose runners were given nothing, as many as it takes.
     pub jobs: BTreeSet<JobId>,
-    /// How often all of that was found to be so: by the last of the first jobs, then by each runner on trial.
+    /// How often all of that was found to be so: by the last of the first jobs, then by each runner
+    /// on trial.
     #[serde(default)]
     pub probes: u32,
     /// When last.
@@ -54,44 +58,85 @@ pub(crate) struct Counted {
 
 impl Assignment {
     pub(crate) fn new(repository: RepositoryId, definition: &str, now: Timestamp) -> Self {
-        Self { repository, definition: definition.to_owned(), jobs: BTreeSet::new(), probes: 0, at: now, not_before: None }
+        Self {
+            repository,
+            definition: definition.to_owned(),
+            jobs: BTreeSet::new(),
+            probes: 0,
+            at: now,
+            not_before: None,
+        }
     }
 
-    /// Counts a runner, launched then, that registered for the job and was given nothing although the job still waits.
-    pub(crate) fn record_not_assigned(&mut self, job: JobId, launched: Timestamp, now: Timestamp) -> Counted {
+    /// Counts a runner, launched then, that registered for the job and was given nothing although
+    /// the job still waits.
+    pub(crate) fn record_not_assigned(
+        &mut self,
+        job: JobId,
+        launched: Timestamp,
+        now: Timestamp,
+    ) -> Counted {
         if self.probes == 0 {
             let changed = self.jobs.insert(job);
             self.at = now;
             if self.jobs.len() >= OPENS {
                 self.found_so(now);
             }
-            return Counted { changed, opened: false };
+            return Counted {
+                changed,
+                opened: false,
+            };
         }
         // Of the wave that opened it; one that was launched later was on trial.
         if launched <= self.at {
-            return Counted { changed: false, opened: false };
+            return Counted {
+                changed: false,
+                opened: false,
+            };
         }
         self.found_so(now);
-        Counted { changed: true, opened: self.probes == 2 }
+        Counted {
+            changed: true,
+            opened: self.probes == 2,
+        }
     }
 
     fn found_so(&mut self, now: Timestamp) {
         self.probes = self.probes.saturating_add(1);
         self.at = now;
-        self.not_before = Some(now.plus(timeouts::exponential_backoff(timeouts::BACK_OFF_MIN, self.probes - 1, PROBE)));
+        self.not_before = Some(now.plus(timeouts::exponential_backoff(
+            timeouts::BACK_OFF_MIN,
+            self.probes - 1,
+            PROBE,
+        )));
     }
 
-    /// When the next runner may be started, if one at a time is tried: `None` while nothing speaks against all of them. `jobs` and `runners` are those of the pool.
+    /// When the next runner may be started, if one at a time is tried: `None` while nothing speaks
+    /// against all of them. `jobs` and `runners` are those of the pool.
     #[must_use]
-    pub fn probe_at(&self, definition: &str, jobs: &[WaitingJob], runners: &[Runner]) -> Option<Timestamp> {
+    pub fn probe_at(
+        &self,
+        definition: &str,
+        jobs: &[WaitingJob],
+        runners: &[Runner],
+    ) -> Option<Timestamp> {
         let not_before = self.not_before.filter(|_| self.definition == definition)?;
-        let given = |runner: &&Runner| runner.repository == Some(self.repository) && runner.state == RunnerState::Busy;
+        let given = |runner: &&Runner| {
+            runner.repository == Some(self.repository) && runner.state == RunnerState::Busy
+        };
         // Long before its end is written down.
-        if runners.iter().filter(given).any(|runner| runner.busy_at.is_some_and(|busy| busy > self.at)) {
+        if runners
+            .iter()
+            .filter(given)
+            .any(|runner| runner.busy_at.is_some_and(|busy| busy > self.at))
+        {
             return None;
         }
-        let confirmed = |job: &&WaitingJob| job.repository == self.repository && job.attempts > 0 && !job.needs_check;
-        (self.probes > 1 || jobs.iter().filter(confirmed).count() >= CONFIRMED).then_some(not_before)
+        let confirmed = |job: &&WaitingJob| {
+            job.repository == self.repository && job.attempts > 0 && !job.needs_check
+        };
+        (self.probes > 1 || jobs.iter().filter(confirmed).count() >= CONFIRMED)
+            .then_some(not_before)
     }
 }
 
@@ -114,15 +159,53 @@ mod tests {
     fn five_jobs_open_it_and_only_runners_started_later_count_on() {
         let mut assignment = Assignment::new(RepositoryId(1), "d", at(0));
         for job in 1..=4 {
-            assert_eq!(assignment.record_not_assigned(JobId(job), at(0), at(300)), Counted { changed: true, opened: false });
+            assert_eq!(
+                assignment.record_not_assigned(JobId(job), at(0), at(300)),
+                Counted {
+                    changed: true,
+                    opened: false
+                }
+            );
         }
-        assert_eq!(assignment.record_not_assigned(JobId(4), at(0), at(300)), Counted { changed: false, opened: false }, "the same job");
+        assert_eq!(
+            assignment.record_not_assigned(JobId(4), at(0), at(300)),
+            Counted {
+                changed: false,
+                opened: false
+            },
+            "the same job"
+        );
         assert_eq!(assignment.not_before, None);
-        assert!(assignment.record_not_assigned(JobId(5), at(0), at(301)).changed);
-        assert_eq!((assignment.probes, assignment.not_before), (1, Some(at(361))));
-        assert!(!assignment.record_not_assigned(JobId(6), at(10), at(302)).changed, "of the same wave");
-        assert_eq!(assignment.record_not_assigned(JobId(6), at(361), at(700)), Counted { changed: true, opened: true });
-        assert_eq!(assignment.record_not_assigned(JobId(7), at(900), at(1_300)), Counted { changed: true, opened: false }, "told once");
+        assert!(
+            assignment
+                .record_not_assigned(JobId(5), at(0), at(301))
+                .changed
+        );
+        assert_eq!(
+            (assignment.probes, assignment.not_before),
+            (1, Some(at(361)))
+        );
+        assert!(
+            !assignment
+                .record_not_assigned(JobId(6), at(10), at(302))
+                .changed,
+            "of the same wave"
+        );
+        assert_eq!(
+            assignment.record_not_assigned(JobId(6), at(361), at(700)),
+            Counted {
+                changed: true,
+                opened: true
+            }
+        );
+        assert_eq!(
+            assignment.record_not_assigned(JobId(7), at(900), at(1_300)),
+            Counted {
+                changed: true,
+                opened: false
+            },
+            "told once"
+        );
         assert_eq!(assignment.not_before, Some(at(1_300 + 240)));
     }
 }

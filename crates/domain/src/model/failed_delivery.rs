@@ -9,7 +9,8 @@ use crate::model::id::{DeliveryId, InvalidName, RepositoryId};
 use crate::model::job::JobAction;
 use crate::model::time::Timestamp;
 
-/// What all attempts at one event share (`X-GitHub-Delivery`). GitHub's are UUIDs; anything else that may be a part of a key is taken, too.
+/// What all attempts at one event share (`X-GitHub-Delivery`). GitHub's are UUIDs; anything else
+/// that may be a part of a key is taken, too.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DeliveryGuid(String);
@@ -29,11 +30,20 @@ impl FromStr for DeliveryGuid {
     type Err = InvalidName;
 
     fn from_str(value: &str) -> Result<Self, InvalidName> {
-        let refuse = |problem| Err(InvalidName { what: "delivery GUID", value: value.chars().take(40).collect(), problem });
+        let refuse = |problem| {
+            Err(InvalidName {
+                what: "delivery GUID",
+                value: value.chars().take(40).collect(),
+                problem,
+            })
+        };
         if value.is_empty() || value.len() > Self::MAX_LENGTH {
             return refuse("must have 1 to 64 characters");
         }
-        if !value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        if !value
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        {
             return refuse("may have only letters, digits and '-'");
         }
         Ok(Self(value.to_owned()))
@@ -80,8 +90,8 @@ pub struct Redelivery {
 }
 
 impl Redelivery {
-    /// True if this answer of webhook's is about what the delivery holds (unreadable, too large, of another form), not about who sent it or
-    /// about something that passes.
+    /// True if this answer of webhook's is about what the delivery holds (unreadable, too large, of
+    /// another form), not about who sent it or about something that passes.
     #[must_use]
     pub fn is_refusal(status: u16) -> bool {
         matches!(status, 400 | 413 | 415)

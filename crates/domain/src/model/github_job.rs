@@ -38,11 +38,15 @@ pub struct GithubJobDetails {
 }
 
 impl GithubJobDetails {
-    /// True if GitHub is to be asked whether the job's run is over: it shows the job as waiting after the time in which it ends such jobs itself.
-    /// A run that ended as `startup_failure` can leave one so for ever (tuist/tuist#12673).
+    /// True if GitHub is to be asked whether the job's run is over: it shows the job as waiting
+    /// after the time in which it ends such jobs itself. A run that ended as `startup_failure` can
+    /// leave one so for ever (tuist/tuist#12673).
     #[must_use]
     pub fn run_may_be_over(&self, record: &JobRecord, now: Timestamp) -> bool {
-        let waits = matches!(self.status, GithubJobStatus::Queued | GithubJobStatus::Gated);
+        let waits = matches!(
+            self.status,
+            GithubJobStatus::Queued | GithubJobStatus::Gated
+        );
         let waited = matches!(record.state, JobState::Queued | JobState::Blocked);
         waits && waited && now.since(record.queued_at) >= timeouts::QUEUED_AT_MOST
     }
@@ -62,7 +66,8 @@ pub struct RunEnd {
 pub enum GithubJob {
     /// This.
     Found(GithubJobDetails),
-    /// It shows the job as waiting, but the run's attempt that it belongs to as over: no runner will ever get it.
+    /// It shows the job as waiting, but the run's attempt that it belongs to as over: no runner
+    /// will ever get it.
     RunCompleted(RunEnd),
     /// It shows the App the repository, but no such job.
     NotFound,
@@ -75,7 +80,9 @@ impl GithubJob {
     #[must_use]
     pub fn names(&self, runner: Option<GithubRunnerId>) -> bool {
         match self {
-            Self::Found(seen) => runner.is_some() && seen.runner.as_ref().map(|named| named.id) == runner,
+            Self::Found(seen) => {
+                runner.is_some() && seen.runner.as_ref().map(|named| named.id) == runner
+            }
             Self::RunCompleted(_) | Self::NotFound | Self::RepositoryNotVisible(_) => false,
         }
     }
@@ -91,14 +98,17 @@ impl GithubJob {
 }
 
 impl WaitingJob {
-    /// True if GitHub is to be asked about it: someone has to know before a runner is started for it, or it waits for so long that a
-    /// delivery may be missing.
+    /// True if GitHub is to be asked about it: someone has to know before a runner is started for
+    /// it, or it waits for so long that a delivery may be missing.
     #[must_use]
     pub fn needs_check(&self, now: Timestamp) -> bool {
         match (self.needs_check, self.checked_at_github) {
             (true, None) => true,
             (true, Some(asked)) => now.since(asked) >= timeouts::READS_LAG,
-            (false, asked) => now.since(asked.unwrap_or(self.queued_at).max(self.queued_at)) >= timeouts::CHECK_WAITING,
+            (false, asked) => {
+                now.since(asked.unwrap_or(self.queued_at).max(self.queued_at))
+                    >= timeouts::CHECK_WAITING
+            }
         }
     }
 }

@@ -10,8 +10,9 @@ use crate::model::time::Timestamp;
 
 /// Why no runner is started for a job now.
 ///
-/// In a waiting row, which must stay small, a letter and a number: `m20`, `w1795356180`. The pool, the installation and the last
-/// failure's words are not repeated there: anyone who shows the reason has them at hand ([`HoldReason::in_words`]).
+/// In a waiting row, which must stay small, a letter and a number: `m20`, `w1795356180`. The pool,
+/// the installation and the last failure's words are not repeated there: anyone who shows the
+/// reason has them at hand ([`HoldReason::in_words`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HoldReason {
     /// Its own wait is not over, or GitHub must be asked about it first. Its record says why.
@@ -24,11 +25,14 @@ pub enum HoldReason {
     GithubLimit(Timestamp),
     /// Starts of this size failed; the next one is tried then.
     FailedStarts(Timestamp),
-    /// Starts of this size failed, or its definition is new: so many are on their way, and only if one of them asks for its registration do more follow.
+    /// Starts of this size failed, or its definition is new: so many are on their way, and only if
+    /// one of them asks for its registration do more follow.
     Unverified(u32),
-    /// GitHub gave runners for its repository nothing, several times in a row: one at a time is tried, the next one not before then.
+    /// GitHub gave runners for its repository nothing, several times in a row: one at a time is
+    /// tried, the next one not before then.
     NotAssigned(Timestamp),
-    /// GitHub refuses runners for its repository: one job is tried for all that wait there, not before then.
+    /// GitHub refuses runners for its repository: one job is tried for all that wait there, not
+    /// before then.
     Refused(Timestamp),
     /// ECS could not be asked for the definition of its task; the next look asks again.
     NoAnswer,
@@ -37,28 +41,49 @@ pub enum HoldReason {
 }
 
 impl HoldReason {
-    /// True for what is written into the waiting row. Of the others one is told by the job's record, and one is over in a moment.
+    /// True for what is written into the waiting row. Of the others one is told by the job's
+    /// record, and one is over in a moment.
     #[must_use]
     pub fn is_written(self) -> bool {
         !matches!(self, Self::Job | Self::ThisRun)
     }
 
-    /// The reason in words for the user. `failure` is the newest failed start of the job's size, as the pool's health has it.
+    /// The reason in words for the user. `failure` is the newest failed start of the job's size, as
+    /// the pool's health has it.
     #[must_use]
-    pub fn in_words(self, pool: &PoolName, installation: InstallationId, failure: Option<&Reason>) -> String {
-        let because = failure.map(|failure| format!(" ({failure})")).unwrap_or_default();
+    pub fn in_words(
+        self,
+        pool: &PoolName,
+        installation: InstallationId,
+        failure: Option<&Reason>,
+    ) -> String {
+        let because = failure
+            .map(|failure| format!(" ({failure})"))
+            .unwrap_or_default();
         match self {
             Self::Job => "it waits for its own next try".to_owned(),
             Self::PoolMax(0) => format!("pool {pool} is paused (max = 0)"),
             Self::PoolMax(max) => format!("pool {pool} is at its max of {max}"),
-            Self::RepositoryMax(max) => format!("its repository is at the max_per_repository of {max} of pool {pool}"),
-            Self::GithubLimit(until) => format!("GitHub told installation {installation} to wait until {}", clock(until)),
-            Self::FailedStarts(until) => format!("runners of its size do not start: the next one is tried at {}{because}", clock(until)),
+            Self::RepositoryMax(max) => {
+                format!("its repository is at the max_per_repository of {max} of pool {pool}")
+            }
+            Self::GithubLimit(until) => format!(
+                "GitHub told installation {installation} to wait until {}",
+                clock(until)
+            ),
+            Self::FailedStarts(until) => format!(
+                "runners of its size do not start: the next one is tried at {}{because}",
+                clock(until)
+            ),
             Self::Unverified(1) => {
-                format!("one runner of its size is on trial, more are started once it asks for its registration{because}")
+                format!(
+                    "one runner of its size is on trial, more are started once it asks for its registration{because}"
+                )
             }
             Self::Unverified(most) => {
-                format!("{most} runners of its size are on trial, more are started once one of them asks for its registration{because}")
+                format!(
+                    "{most} runners of its size are on trial, more are started once one of them asks for its registration{because}"
+                )
             }
             Self::NotAssigned(at) => {
                 format!(
@@ -67,9 +92,15 @@ impl HoldReason {
                 )
             }
             Self::Refused(at) => {
-                format!("GitHub refuses runners for its repository: another job is tried first, not before {}", clock(at))
+                format!(
+                    "GitHub refuses runners for its repository: another job is tried first, not before {}",
+                    clock(at)
+                )
             }
-            Self::NoAnswer => "ECS did not answer when it was asked for its task definition; it is asked again".to_owned(),
+            Self::NoAnswer => {
+                "ECS did not answer when it was asked for its task definition; it is asked again"
+                    .to_owned()
+            }
             Self::ThisRun => "runners are started for others first".to_owned(),
         }
     }
@@ -92,7 +123,12 @@ impl HoldReason {
     fn of_code(code: &str) -> Option<Self> {
         let mut letters = code.chars();
         let (letter, number) = (letters.next()?, letters.as_str());
-        let time = || number.parse().ok().map(|seconds: i64| Timestamp::from_millis(seconds.saturating_mul(1000)));
+        let time = || {
+            number
+                .parse()
+                .ok()
+                .map(|seconds: i64| Timestamp::from_millis(seconds.saturating_mul(1000)))
+        };
         Some(match letter {
             'j' => Self::Job,
             'm' => Self::PoolMax(number.parse().ok()?),
@@ -108,10 +144,13 @@ impl HoldReason {
         })
     }
 
-    /// The reason as a row keeps it: times to the second, rounded up so that they are not over before their time.
+    /// The reason as a row keeps it: times to the second, rounded up so that they are not over
+    /// before their time.
     #[must_use]
     pub fn kept(self) -> Self {
-        let up = |at: Timestamp| Timestamp::from_millis(at.plus(Duration::from_millis(999)).seconds() * 1000);
+        let up = |at: Timestamp| {
+            Timestamp::from_millis(at.plus(Duration::from_millis(999)).seconds() * 1000)
+        };
         match self {
             Self::GithubLimit(until) => Self::GithubLimit(up(until)),
             Self::FailedStarts(until) => Self::FailedStarts(up(until)),
@@ -131,13 +170,20 @@ impl Serialize for HoldReason {
 impl<'de> Deserialize<'de> for HoldReason {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let code = String::deserialize(deserializer)?;
-        Self::of_code(&code).ok_or_else(|| serde::de::Error::custom(format!("{code:?} is no reason that this version knows")))
+        Self::of_code(&code).ok_or_else(|| {
+            serde::de::Error::custom(format!("{code:?} is no reason that this version knows"))
+        })
     }
 }
 
-/// Reads a row's reason; one that a later version wrote is none, since it must not keep the row from being read.
-pub(crate) fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<HoldReason>, D::Error> {
-    Ok(Option::<String>::deserialize(deserializer)?.as_deref().and_then(HoldReason::of_code))
+/// Reads a row's reason; one that a later version wrote is none, since it must not keep the row
+/// from being read.
+pub(crate) fn lenient<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<HoldReason>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?
+        .as_deref()
+        .and_then(HoldReason::of_code))
 }
 
 /// The time of day, in UTC.
@@ -183,18 +229,35 @@ mod tests {
     #[test]
     fn a_kept_time_is_never_over_too_early() {
         let late = AT.plus(Duration::from_millis(1));
-        assert_eq!(HoldReason::FailedStarts(late).kept(), HoldReason::FailedStarts(AT.plus(Duration::from_secs(1))));
-        assert_eq!(HoldReason::FailedStarts(AT).kept(), HoldReason::FailedStarts(AT));
+        assert_eq!(
+            HoldReason::FailedStarts(late).kept(),
+            HoldReason::FailedStarts(AT.plus(Duration::from_secs(1)))
+        );
+        assert_eq!(
+            HoldReason::FailedStarts(AT).kept(),
+            HoldReason::FailedStarts(AT)
+        );
     }
 
     #[test]
     fn words_say_what_a_user_can_act_on() {
         let pool: PoolName = "linux".parse().unwrap();
-        let failure = Reason::Ecs { message: "CannotPullContainerError: not found".to_owned() };
+        let failure = Reason::Ecs {
+            message: "CannotPullContainerError: not found".to_owned(),
+        };
         let words = |hold: HoldReason| hold.in_words(&pool, InstallationId(7), Some(&failure));
-        assert_eq!(words(HoldReason::PoolMax(20)), "pool linux is at its max of 20");
-        assert_eq!(words(HoldReason::PoolMax(0)), "pool linux is paused (max = 0)");
-        assert_eq!(words(HoldReason::GithubLimit(AT)), "GitHub told installation 7 to wait until 14:03 UTC");
+        assert_eq!(
+            words(HoldReason::PoolMax(20)),
+            "pool linux is at its max of 20"
+        );
+        assert_eq!(
+            words(HoldReason::PoolMax(0)),
+            "pool linux is paused (max = 0)"
+        );
+        assert_eq!(
+            words(HoldReason::GithubLimit(AT)),
+            "GitHub told installation 7 to wait until 14:03 UTC"
+        );
         assert_eq!(
             words(HoldReason::FailedStarts(AT)),
             "runners of its size do not start: the next one is tried at 14:03 UTC (CannotPullContainerError: not found)"

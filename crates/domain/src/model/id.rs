@@ -21,7 +21,8 @@ macro_rules! number_id {
 }
 
 number_id! {
-    /// GitHub's id of one job of one run attempt (`workflow_job.id`); a re-run gets a new one. Larger than 2³¹ since years.
+    /// GitHub's id of one job of one run attempt (`workflow_job.id`); a re-run gets a new one.
+    /// Larger than 2³¹ since years.
     JobId
 }
 number_id! {
@@ -45,7 +46,8 @@ number_id! {
     GithubRunnerId
 }
 number_id! {
-    /// GitHub's id of one attempt to deliver an event. Attempts at the same event have ids of their own and share its GUID.
+    /// GitHub's id of one attempt to deliver an event. Attempts at the same event have ids of their
+    /// own and share its GUID.
     DeliveryId
 }
 
@@ -63,7 +65,8 @@ pub struct InvalidName {
 
 /// The name of a pool: 1 to 28 characters of `a-z`, `0-9` and single inner `-`.
 ///
-/// 28, because a runner's name is `mayfly-<pool>-<26 characters>-<registration attempt>` and GitHub allows 64 characters.
+/// 28, because a runner's name is `mayfly-<pool>-<26 characters>-<registration attempt>` and GitHub
+/// allows 64 characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PoolName(String);
@@ -83,14 +86,25 @@ impl FromStr for PoolName {
     type Err = InvalidName;
 
     fn from_str(value: &str) -> Result<Self, InvalidName> {
-        let refuse = |problem| Err(InvalidName { what: "pool name", value: value.to_owned(), problem });
+        let refuse = |problem| {
+            Err(InvalidName {
+                what: "pool name",
+                value: value.to_owned(),
+                problem,
+            })
+        };
         if value.is_empty() {
             return refuse("is empty: use 1 to 28 characters");
         }
         if value.len() > Self::MAX_LENGTH {
-            return refuse("is longer than 28 characters (GitHub's limit of 64 for a runner's name leaves no more)");
+            return refuse(
+                "is longer than 28 characters (GitHub's limit of 64 for a runner's name leaves no more)",
+            );
         }
-        if !value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+        if !value
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        {
             return refuse("may have only a-z, 0-9 and '-'");
         }
         if value.starts_with('-') || value.ends_with('-') || value.contains("--") {
@@ -120,7 +134,8 @@ impl fmt::Display for PoolName {
     }
 }
 
-/// Mayfly's id of a runner: a ULID in lower case, 26 characters of Crockford's base 32. Sorts by the time it was made.
+/// Mayfly's id of a runner: a ULID in lower case, 26 characters of Crockford's base 32. Sorts by
+/// the time it was made.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RunnerId(String);
@@ -133,7 +148,9 @@ impl RunnerId {
     #[must_use]
     pub fn from_ulid(bits: u128) -> Self {
         const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-        let digit = |place: u32| char::from(DIGITS[usize::try_from((bits >> (5 * place)) & 31).unwrap_or_default()]);
+        let digit = |place: u32| {
+            char::from(DIGITS[usize::try_from((bits >> (5 * place)) & 31).unwrap_or_default()])
+        };
         Self((0..26).rev().map(digit).collect())
     }
 
@@ -150,7 +167,11 @@ impl FromStr for RunnerId {
     fn from_str(value: &str) -> Result<Self, InvalidName> {
         let crockford = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'h' | b'j' | b'k' | b'm' | b'n' | b'p'..=b't' | b'v'..=b'z');
         if value.len() != Self::LENGTH || !value.bytes().all(crockford) {
-            return Err(InvalidName { what: "runner id", value: value.to_owned(), problem: "is not a ULID in lower case (26 characters)" });
+            return Err(InvalidName {
+                what: "runner id",
+                value: value.to_owned(),
+                problem: "is not a ULID in lower case (26 characters)",
+            });
         }
         Ok(Self(value.to_owned()))
     }
@@ -176,7 +197,8 @@ impl fmt::Display for RunnerId {
     }
 }
 
-/// Where one runner's row lies: `<pool>/<runner id>`. This text is ECS's `startedBy` and the body of a request for registration.
+/// Where one runner's row lies: `<pool>/<runner id>`. This text is ECS's `startedBy` and the body
+/// of a request for registration.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RunnerAddress {
     /// The pool that the runner was started for.
@@ -200,13 +222,18 @@ impl FromStr for RunnerAddress {
             value: value.to_owned(),
             problem: "is not <pool>/<runner id>",
         })?;
-        Ok(Self { pool: pool.parse()?, runner: runner.parse()? })
+        Ok(Self {
+            pool: pool.parse()?,
+            runner: runner.parse()?,
+        })
     }
 }
 
-/// The name under which a runner registers at GitHub: `mayfly-<pool>-<runner id>-<registration attempt>`.
+/// The name under which a runner registers at GitHub:
+/// `mayfly-<pool>-<runner id>-<registration attempt>`.
 ///
-/// Every call for a registration has its own registration attempt, so that a retry never collides with what an earlier call left at GitHub.
+/// Every call for a registration has its own registration attempt, so that a retry never collides
+/// with what an earlier call left at GitHub.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunnerName {
     /// The runner and its pool.
@@ -230,16 +257,27 @@ fn to_base_36(number: u32) -> String {
     digits.iter().rev().collect()
 }
 
-/// `mayfly-<pool>-<runner id>-<registration attempt>`; where that is too long, without the last dash and with the registration attempt to base 36: a runner of a pool with a long name may
-/// have to ask GitHub for a registration many times, too.
+/// `mayfly-<pool>-<runner id>-<registration attempt>`; where that is too long, without the last
+/// dash and with the registration attempt to base 36: a runner of a pool with a long name may have
+/// to ask GitHub for a registration many times, too.
 impl fmt::Display for RunnerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = format!("mayfly-{}-{}-{}", self.address.pool, self.address.runner, self.registration_attempt);
+        let plain = format!(
+            "mayfly-{}-{}-{}",
+            self.address.pool, self.address.runner, self.registration_attempt
+        );
         if plain.len() <= Self::MAX_LENGTH {
             return f.write_str(&plain);
         }
-        // The runner's id has 26 characters, so what follows them needs no dash; and digits to base 36 are fewer.
-        write!(f, "mayfly-{}-{}{}", self.address.pool, self.address.runner, to_base_36(self.registration_attempt))
+        // The runner's id has 26 characters, so what follows them needs no dash; and digits to base
+        // 36 are fewer.
+        write!(
+            f,
+            "mayfly-{}-{}{}",
+            self.address.pool,
+            self.address.runner,
+            to_base_36(self.registration_attempt)
+        )
     }
 }
 
@@ -254,21 +292,39 @@ impl FromStr for RunnerName {
         };
         let rest = value.strip_prefix("mayfly-").ok_or_else(refuse)?;
         let (before, last) = rest.rsplit_once('-').ok_or_else(refuse)?;
-        let short = last.split_at_checked(RunnerId::LENGTH).filter(|(_, registration_attempt)| !registration_attempt.is_empty());
+        let short = last
+            .split_at_checked(RunnerId::LENGTH)
+            .filter(|(_, registration_attempt)| !registration_attempt.is_empty());
         let (pool, runner, registration_attempt) = match short {
-            Some((runner, registration_attempt)) => (before, runner, u32::from_str_radix(registration_attempt, 36).map_err(|_| refuse())?),
+            Some((runner, registration_attempt)) => (
+                before,
+                runner,
+                u32::from_str_radix(registration_attempt, 36).map_err(|_| refuse())?,
+            ),
             None => {
                 let (pool, runner) = before.rsplit_once('-').ok_or_else(refuse)?;
                 (pool, runner, last.parse().map_err(|_| refuse())?)
             }
         };
-        let name = Self { address: RunnerAddress { pool: pool.parse()?, runner: runner.parse()? }, registration_attempt };
-        // Each name has one way to be written, so that two texts are never one runner's registration.
-        if name.to_string() == value { Ok(name) } else { Err(refuse()) }
+        let name = Self {
+            address: RunnerAddress {
+                pool: pool.parse()?,
+                runner: runner.parse()?,
+            },
+            registration_attempt,
+        };
+        // Each name has one way to be written, so that two texts are never one runner's
+        // registration.
+        if name.to_string() == value {
+            Ok(name)
+        } else {
+            Err(refuse())
+        }
     }
 }
 
-/// The ARN of an ECS task; the text after the last `/` is the task's id, which is also the session name of its role.
+/// The ARN of an ECS task; the text after the last `/` is the task's id, which is also the session
+/// name of its role.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TaskArn(pub String);
@@ -295,7 +351,10 @@ mod tests {
     fn longest_runner_name_fits_githubs_limit() {
         let pool: PoolName = "a".repeat(PoolName::MAX_LENGTH).parse().unwrap();
         let runner: RunnerId = "01jd0000000000000000000000".parse().unwrap();
-        let name = RunnerName { address: RunnerAddress { pool, runner }, registration_attempt: 9 };
+        let name = RunnerName {
+            address: RunnerAddress { pool, runner },
+            registration_attempt: 9,
+        };
         assert_eq!(name.to_string().len(), 64);
         assert_eq!(name.to_string().parse(), Ok(name));
     }
@@ -303,27 +362,49 @@ mod tests {
     #[test]
     fn a_thousand_registrations_of_a_pool_with_the_longest_name_fit_and_are_read_back() {
         let pool: PoolName = "a".repeat(PoolName::MAX_LENGTH).parse().unwrap();
-        let address = RunnerAddress { pool, runner: "01jd0000000000000000000000".parse().unwrap() };
-        let names: std::collections::BTreeSet<String> =
-            (1..=1_295).map(|registration_attempt| RunnerName { address: address.clone(), registration_attempt }.to_string()).collect();
+        let address = RunnerAddress {
+            pool,
+            runner: "01jd0000000000000000000000".parse().unwrap(),
+        };
+        let names: std::collections::BTreeSet<String> = (1..=1_295)
+            .map(|registration_attempt| {
+                RunnerName {
+                    address: address.clone(),
+                    registration_attempt,
+                }
+                .to_string()
+            })
+            .collect();
         assert_eq!(names.len(), 1_295);
         for name in &names {
             assert!(name.len() <= RunnerName::MAX_LENGTH, "{name}");
-            assert_eq!(name.parse::<RunnerName>().map(|name| name.to_string()), Ok(name.clone()));
+            assert_eq!(
+                name.parse::<RunnerName>().map(|name| name.to_string()),
+                Ok(name.clone())
+            );
         }
-        assert!("mayfly-linux-01jd00000000000000000000001".parse::<RunnerName>().is_err(), "a short name written the other way");
+        assert!(
+            "mayfly-linux-01jd00000000000000000000001"
+                .parse::<RunnerName>()
+                .is_err(),
+            "a short name written the other way"
+        );
     }
 
     #[test]
     fn runner_name_of_a_pool_with_dashes_is_read_back() {
-        let name: RunnerName = "mayfly-linux-arm-64-01jd0000000000000000000000-12".parse().unwrap();
+        let name: RunnerName = "mayfly-linux-arm-64-01jd0000000000000000000000-12"
+            .parse()
+            .unwrap();
         assert_eq!(name.address.pool.as_str(), "linux-arm-64");
         assert_eq!(name.registration_attempt, 12);
     }
 
     #[test]
     fn an_id_made_of_bits_is_read_back_and_sorts_as_they_do() {
-        let ids: Vec<RunnerId> = [0, 1, 31, 1 << 80, u128::MAX].map(RunnerId::from_ulid).into();
+        let ids: Vec<RunnerId> = [0, 1, 31, 1 << 80, u128::MAX]
+            .map(RunnerId::from_ulid)
+            .into();
         assert!(ids.is_sorted());
         assert_eq!(ids[4].as_str(), "7zzzzzzzzzzzzzzzzzzzzzzzzz");
         assert!(ids.iter().all(|id| id.as_str().parse::<RunnerId>().is_ok()));
@@ -331,14 +412,29 @@ mod tests {
 
     #[test]
     fn foreign_runner_names_are_refused() {
-        for name in ["", "mayfly", "GitHub Actions 5", "mayfly-linux-01JD0000000000000000000000-1", "mayfly-linux-x-1"] {
+        for name in [
+            "",
+            "mayfly",
+            "GitHub Actions 5",
+            "mayfly-linux-01JD0000000000000000000000-1",
+            "mayfly-linux-x-1",
+        ] {
             assert!(name.parse::<RunnerName>().is_err(), "{name}");
         }
     }
 
     #[test]
     fn bad_pool_names_are_refused() {
-        for name in ["", "-a", "a-", "a--b", "A", "a b", "ä", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaa"] {
+        for name in [
+            "",
+            "-a",
+            "a-",
+            "a--b",
+            "A",
+            "a b",
+            "ä",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        ] {
             assert!(name.parse::<PoolName>().is_err(), "{name}");
         }
     }

@@ -15,7 +15,8 @@ pub enum Interruption {
 }
 
 impl Interruption {
-    /// What ECS's code for a task that stopped tells; none if AWS did not take it back. Source: ECS API reference, `Task`, `stopCode`
+    /// What ECS's code for a task that stopped tells; none if AWS did not take it back. Source: ECS
+    /// API reference, `Task`, `stopCode`
     /// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html>).
     #[must_use]
     pub fn of_code(stop_code: &str) -> Option<Self> {

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::model::hold::HoldReason;
-use crate::model::id::{GithubRunnerId, InstallationId, JobId, PoolName, RepositoryId, RunId, RunnerId};
+use crate::model::id::{
+    GithubRunnerId, InstallationId, JobId, PoolName, RepositoryId, RunId, RunnerId,
+};
 use crate::model::label::Labels;
 use crate::model::pool::{MatchKey, Pool};
 use crate::model::size::Size;
@@ -44,7 +46,8 @@ pub struct JobEvent {
     pub action: JobAction,
     /// `X-GitHub-Delivery`; a redelivery carries the same.
     pub delivery: String,
-    /// The job's status is `waiting` or `pending`: a gate or a concurrency group holds it back, even if the action says `queued`.
+    /// The job's status is `waiting` or `pending`: a gate or a concurrency group holds it back,
+    /// even if the action says `queued`.
     pub gated: bool,
     /// The job.
     pub job: JobId,
@@ -90,7 +93,8 @@ pub enum JobState {
     Closed,
 }
 
-/// Most characters that are kept of a name that strangers choose: a job's, a runner's, a conclusion.
+/// Most characters that are kept of a name that strangers choose: a job's, a runner's, a
+/// conclusion.
 pub const MAX_NAME: usize = 255;
 
 /// A name, cut where it is too long to keep.
@@ -175,7 +179,8 @@ pub struct JobRecord {
     /// What GitHub said, when asked, that one answer does not prove.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unconfirmed: Option<Unconfirmed>,
-    /// It was closed because GitHub did not show it for so long, not because GitHub said that it is over: it opens again if GitHub shows it after all.
+    /// It was closed because GitHub did not show it for so long, not because GitHub said that it is
+    /// over: it opens again if GitHub shows it after all.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub given_up: bool,
     /// Its story.
@@ -186,7 +191,8 @@ pub struct JobRecord {
     pub expires_at: Option<i64>,
 }
 
-/// What GitHub said of a job, when asked, that one answer does not prove: its reads lag behind its deliveries.
+/// What GitHub said of a job, when asked, that one answer does not prove: its reads lag behind its
+/// deliveries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unconfirmed {
     /// What.
@@ -207,10 +213,12 @@ pub enum UnconfirmedReason {
     RepositoryNotVisible,
 }
 
-/// Begins the id of what stands in a record for a delivery that GitHub was asked instead of: the time of the question in milliseconds follows.
+/// Begins the id of what stands in a record for a delivery that GitHub was asked instead of: the
+/// time of the question in milliseconds follows.
 const SYNTHETIC_DELIVERY: &str = "synthetic-";
 
-/// The id of what stands for a delivery that was not there when GitHub was asked. `which` tells several of one answer apart.
+/// The id of what stands for a delivery that was not there when GitHub was asked. `which` tells
+/// several of one answer apart.
 #[must_use]
 pub fn synthetic_delivery(asked: Timestamp, which: usize) -> String {
     format!("{SYNTHETIC_DELIVERY}{}-{which}", asked.millis())
@@ -218,7 +226,12 @@ pub fn synthetic_delivery(asked: Timestamp, which: usize) -> String {
 
 /// When GitHub was asked, if this is the id of what stands for a delivery.
 pub(crate) fn synthetic_delivery_time(id: &str) -> Option<Timestamp> {
-    id.strip_prefix(SYNTHETIC_DELIVERY)?.split('-').next()?.parse().ok().map(Timestamp::from_millis)
+    id.strip_prefix(SYNTHETIC_DELIVERY)?
+        .split('-')
+        .next()?
+        .parse()
+        .ok()
+        .map(Timestamp::from_millis)
 }
 
 impl JobRecord {
@@ -226,7 +239,8 @@ impl JobRecord {
     #[must_use]
     pub fn waiting(&self) -> Option<WaitingJob> {
         Some(WaitingJob {
-            // Rows of one job follow each other; a later one never has the number of an earlier one.
+            // Rows of one job follow each other; a later one never has the number of an earlier
+            // one.
             rev: self.rev << 20,
             id: self.id,
             size: self.size?,
@@ -272,14 +286,19 @@ impl JobRecord {
         self.state == JobState::Closed && !self.given_up
     }
 
-    /// GitHub shows a job that was given up: it is as open as it was, in no state yet but that nothing is known to start it.
+    /// GitHub shows a job that was given up: it is as open as it was, in no state yet but that
+    /// nothing is known to start it.
     pub(crate) fn reopen(&mut self, now: Timestamp) {
         if !std::mem::take(&mut self.given_up) {
             return;
         }
         (self.closed_at, self.conclusion, self.expires_at) = (None, None, None);
         note(&mut self.story, now, StoryEvent::Reopened);
-        self.state = if self.pool.is_some() { JobState::Blocked } else { JobState::Unplaced };
+        self.state = if self.pool.is_some() {
+            JobState::Blocked
+        } else {
+            JobState::Unplaced
+        };
         self.reason = Some(Reason::Reopened);
         if self.pool.is_none() {
             self.expire(now);
@@ -292,7 +311,8 @@ impl JobRecord {
     }
 }
 
-/// A job that waits: only what planning needs. Field names are short because all waiting rows of a pool are read at every look.
+/// A job that waits: only what planning needs. Field names are short because all waiting rows of a
+/// pool are read at every look.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingJob {
     /// How often it was written.
@@ -328,7 +348,8 @@ pub struct WaitingJob {
     /// Not to be served before.
     #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
-    /// The runner that holds it in reserve. Never cleared; void when that runner turns out to do something else.
+    /// The runner that holds it in reserve. Never cleared; void when that runner turns out to do
+    /// something else.
     #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
     pub runner: Option<RunnerId>,
     /// Sweeper must ask GitHub about this job before another runner is started for it.
@@ -340,21 +361,35 @@ pub struct WaitingJob {
     /// How many runners registered for it and were given nothing.
     #[serde(rename = "f", default)]
     pub attempts: u32,
-    /// GitHub refused its last registration for a reason that holds for every runner of its repository.
+    /// GitHub refused its last registration for a reason that holds for every runner of its
+    /// repository.
     #[serde(rename = "x", default, skip_serializing_if = "std::ops::Not::not")]
     pub refused: bool,
-    /// Why no runner was started for it when scaler looked last, for anyone who asks why it waits. Cleared by the look that covers the job, and by
-    /// the reservation; until then it may be a look old, so it says nothing of a job that a runner holds or was started for. Nothing is decided by it.
-    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::model::hold::lenient")]
+    /// Why no runner was started for it when scaler looked last, for anyone who asks why it waits.
+    /// Cleared by the look that covers the job, and by the reservation; until then it may be a look
+    /// old, so it says nothing of a job that a runner holds or was started for. Nothing is decided
+    /// by it.
+    #[serde(
+        rename = "w",
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::model::hold::lenient"
+    )]
     pub hold: Option<HoldReason>,
 }
 
 impl WaitingJob {
-    /// Its place in the line: the oldest first, the id decides among equals. One that had its turn in vain goes to the end of the line as it will be when
-    /// it may be tried again: else many that GitHub gives to no runner (their runner group does not admit them) would keep the others from theirs for ever.
+    /// Its place in the line: the oldest first, the id decides among equals. One that had its turn
+    /// in vain goes to the end of the line as it will be when it may be tried again: else many that
+    /// GitHub gives to no runner (their runner group does not admit them) would keep the others
+    /// from theirs for ever.
     #[must_use]
     pub fn rank(&self) -> (Timestamp, JobId) {
-        (self.not_before.map_or(self.queued_at, |at| at.max(self.queued_at)), self.id)
+        (
+            self.not_before
+                .map_or(self.queued_at, |at| at.max(self.queued_at)),
+            self.id,
+        )
     }
 
     /// True if a runner may be started or registered for it now.
@@ -373,7 +408,10 @@ mod tests {
         for (length, kept_length) in [(0, 0), (255, 255), (256, 255), (900_000, 255)] {
             let name = "ä".repeat(length);
             let kept = truncated(&name);
-            assert_eq!((kept.chars().count(), kept == name), (kept_length, length <= 255));
+            assert_eq!(
+                (kept.chars().count(), kept == name),
+                (kept_length, length <= 255)
+            );
         }
     }
 }

@@ -7,18 +7,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::id::RunId;
 
-/// Labels that GitHub gives to self-hosted runners by itself, lower case. A job that names only these says nothing about which pool it wants.
+/// Labels that GitHub gives to self-hosted runners by itself, lower case. A job that names only
+/// these says nothing about which pool it wants.
 ///
 /// Source: docs.github.com "Using self-hosted runners in a workflow", default labels.
-pub const DEFAULT_LABELS: [&str; 8] = ["self-hosted", "linux", "windows", "macos", "x64", "x86", "arm", "arm64"];
+pub const DEFAULT_LABELS: [&str; 8] = [
+    "self-hosted",
+    "linux",
+    "windows",
+    "macos",
+    "x64",
+    "x86",
+    "arm",
+    "arm64",
+];
 
-/// Most labels that a runner may be registered with (REST `generate-jitconfig`, `labels`: 1 to 100).
+/// Most labels that a runner may be registered with (REST `generate-jitconfig`, `labels`: 1 to
+/// 100).
 pub const MAX_LABELS: usize = 100;
 
 /// Most characters of one label (actions/runner, `Validators.cs`).
 pub const MAX_LABEL_LENGTH: usize = 256;
 
-/// Most labels that a sentence shows, and most characters of each: no one reads more, and what is stored must stay small.
+/// Most labels that a sentence shows, and most characters of each: no one reads more, and what is
+/// stored must stay small.
 const SHOWN: (usize, usize) = (20, 64);
 
 /// A set of labels. GitHub compares labels without case, so does this; the first spelling is kept.
@@ -55,10 +67,14 @@ impl Labels {
         self.0.is_empty()
     }
 
-    /// True if no runner can have all of them: GitHub registers none with so many labels, or with one so long.
+    /// True if no runner can have all of them: GitHub registers none with so many labels, or with
+    /// one so long.
     #[must_use]
     pub fn fit_no_runner(&self) -> bool {
-        self.len() > MAX_LABELS || self.iter().any(|label| label.chars().count() > MAX_LABEL_LENGTH)
+        self.len() > MAX_LABELS
+            || self
+                .iter()
+                .any(|label| label.chars().count() > MAX_LABEL_LENGTH)
     }
 }
 
@@ -95,7 +111,12 @@ pub fn folded(label: &str) -> String {
 #[must_use]
 pub fn list<'a>(labels: impl IntoIterator<Item = &'a str>) -> String {
     let mut labels = labels.into_iter();
-    let mut text = labels.by_ref().take(SHOWN.0).map(shown).collect::<Vec<_>>().join(", ");
+    let mut text = labels
+        .by_ref()
+        .take(SHOWN.0)
+        .map(shown)
+        .collect::<Vec<_>>()
+        .join(", ");
     let more = labels.count();
     if more > 0 {
         let _never_fails = write!(text, " and {more} more");
@@ -103,8 +124,8 @@ pub fn list<'a>(labels: impl IntoIterator<Item = &'a str>) -> String {
     text
 }
 
-/// A label as a sentence shows it: as it is if nothing in it can be mistaken for what stands around it, else in quotes, with what cannot be seen
-/// written as an escape. Of a long one the beginning.
+/// A label as a sentence shows it: as it is if nothing in it can be mistaken for what stands around
+/// it, else in quotes, with what cannot be seen written as an escape. Of a long one the beginning.
 #[must_use]
 pub fn shown(label: &str) -> String {
     let start: String = label.chars().take(SHOWN.1).collect();
@@ -113,24 +134,44 @@ pub fn shown(label: &str) -> String {
         return format!("{quoted}…");
     }
     let unclear = |c: char| c.is_whitespace() || matches!(c, ',' | '\'' | '[' | ']' | '…');
-    // Nothing in it had to be escaped, so there is nothing in it that hides or moves the text beside it.
-    if !label.is_empty() && quoted.len() == label.len() + 2 && !label.contains(unclear) { start } else { quoted }
+    // Nothing in it had to be escaped, so there is nothing in it that hides or moves the text
+    // beside it.
+    if !label.is_empty() && quoted.len() == label.len() + 2 && !label.contains(unclear) {
+        start
+    } else {
+        quoted
+    }
 }
 
-/// The labels that someone may have meant who wrote this one: without what surrounds it, or several in one string. None if it can only be meant as it is.
+/// The labels that someone may have meant who wrote this one: without what surrounds it, or several
+/// in one string. None if it can only be meant as it is.
 #[must_use]
 pub fn meant_by(label: &str) -> Vec<Vec<&str>> {
     let between = |c: char| c == ',' || c.is_whitespace();
-    let ways = [vec![bare(label)], label.split(',').map(bare).collect(), label.split(between).map(bare).collect()];
-    let ways = ways.into_iter().map(|way: Vec<&str>| way.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>());
-    let mut ways: Vec<Vec<&str>> = ways.filter(|way| !way.is_empty() && *way != [label]).collect();
+    let ways = [
+        vec![bare(label)],
+        label.split(',').map(bare).collect(),
+        label.split(between).map(bare).collect(),
+    ];
+    let ways = ways.into_iter().map(|way: Vec<&str>| {
+        way.into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+    });
+    let mut ways: Vec<Vec<&str>> = ways
+        .filter(|way| !way.is_empty() && *way != [label])
+        .collect();
     ways.dedup();
     ways
 }
 
 /// A label without what slips in around it: blanks, line breaks, quotes, brackets.
 fn bare(part: &str) -> &str {
-    part.trim_matches(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '[' | ']' | '"' | '\'' | '\u{200b}' | '\u{feff}'))
+    part.trim_matches(|c: char| {
+        c.is_whitespace()
+            || c.is_control()
+            || matches!(c, '[' | ']' | '"' | '\'' | '\u{200b}' | '\u{feff}')
+    })
 }
 
 /// True if GitHub gives this label to runners by itself.
@@ -140,7 +181,8 @@ pub fn is_default(label: &str) -> bool {
     DEFAULT_LABELS.contains(&label.as_str())
 }
 
-/// A label `run=<run id>` or `run=<run id>-<attempt>`: allowed in every pool, it binds a runner to one run.
+/// A label `run=<run id>` or `run=<run id>-<attempt>`: allowed in every pool, it binds a runner to
+/// one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunBinding {
     /// The only run whose jobs the runner may take.
@@ -159,7 +201,10 @@ impl RunBinding {
             Some((run, attempt)) => (run, Some(digits(attempt)?.try_into().ok()?)),
             None => (value, None),
         };
-        Some(Self { run: RunId(digits(run)?), attempt })
+        Some(Self {
+            run: RunId(digits(run)?),
+            attempt,
+        })
     }
 
     /// True if a job of this run and attempt may carry the label.
@@ -190,7 +235,15 @@ mod tests {
 
     #[test]
     fn a_label_that_could_be_mistaken_for_its_surroundings_is_shown_in_quotes() {
-        for plain in ["mayfly", "self-hosted", "run=5-2", "größe", "🚀", "c++", "a.b_c:d/e@f"] {
+        for plain in [
+            "mayfly",
+            "self-hosted",
+            "run=5-2",
+            "größe",
+            "🚀",
+            "c++",
+            "a.b_c:d/e@f",
+        ] {
             assert_eq!(shown(plain), plain);
         }
         for (label, expected) in [
@@ -219,7 +272,10 @@ mod tests {
         assert_eq!(list(["a", "b c", "d"]), r#"a, "b c", d"#);
         let many: Vec<String> = (0..100).map(|n| format!("{n:0256}")).collect();
         let text = list(many.iter().map(String::as_str));
-        assert!(text.ends_with("…, and 80 more") || text.ends_with("… and 80 more"), "{text}");
+        assert!(
+            text.ends_with("…, and 80 more") || text.ends_with("… and 80 more"),
+            "{text}"
+        );
         assert!(text.len() < 1_500, "{} bytes", text.len());
     }
 
@@ -238,16 +294,35 @@ mod tests {
             (" ,\n", &[&[","]]),
         ] {
             let ways = meant_by(label);
-            assert_eq!(ways.iter().map(Vec::as_slice).collect::<Vec<_>>(), expected, "{label:?}");
+            assert_eq!(
+                ways.iter().map(Vec::as_slice).collect::<Vec<_>>(),
+                expected,
+                "{label:?}"
+            );
         }
     }
 
     #[test]
     fn run_binding_reads_run_and_attempt() {
-        let with = |run, attempt| Some(RunBinding { run: RunId(run), attempt });
+        let with = |run, attempt| {
+            Some(RunBinding {
+                run: RunId(run),
+                attempt,
+            })
+        };
         assert_eq!(RunBinding::parse("run=12"), with(12, None));
         assert_eq!(RunBinding::parse("Run=12-3"), with(12, Some(3)));
-        for no in ["run=", "run=a", "run=1-", "run=-1", "run= 1", "run=+1", "run=1-2-3", "runs=1", "run=99999999999999999999"] {
+        for no in [
+            "run=",
+            "run=a",
+            "run=1-",
+            "run=-1",
+            "run= 1",
+            "run=+1",
+            "run=1-2-3",
+            "runs=1",
+            "run=99999999999999999999",
+        ] {
             assert_eq!(RunBinding::parse(no), None, "{no}");
         }
     }

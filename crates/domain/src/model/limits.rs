@@ -12,13 +12,21 @@ pub struct Limits {
     pub github: BTreeMap<InstallationId, Timestamp>,
     /// Most launches that this run can send.
     pub launches: usize,
-    /// Fingerprint of what a launch of each size would be made from; by [`Size`](crate::model::size::Size) in its text form.
+    /// Fingerprint of what a launch of each size would be made from; by
+    /// [`Size`](crate::model::size::Size) in its text form.
     pub definitions: BTreeMap<String, String>,
 }
 
 impl Limits {
     /// Until when GitHub wants to hear nothing of an installation; `None` when it may be asked.
-    pub(crate) fn told_to_wait(&self, installation: InstallationId, now: Timestamp) -> Option<Timestamp> {
-        self.github.get(&installation).copied().filter(|reset| *reset > now)
+    pub(crate) fn told_to_wait(
+        &self,
+        installation: InstallationId,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        self.github
+            .get(&installation)
+            .copied()
+            .filter(|reset| *reset > now)
     }
 }

@@ -1,4 +1,5 @@
-//! Which pool would take a job, and for every other pool why not: what [`Pools::place`] decides, told pool by pool.
+//! Which pool would take a job, and for every other pool why not: what [`Pools::place`] decides,
+//! told pool by pool.
 
 use crate::model::id::RunId;
 use crate::model::label::Labels;
@@ -50,23 +51,47 @@ impl Pools {
     /// What each pool says to a job, in the order of the file. At most one takes it.
     #[must_use]
     pub fn verdicts<'a>(&'a self, asked: MatchQuery<'a>) -> Vec<(&'a Pool, Verdict<'a>)> {
-        let stranger = asked.repository.is_some_and(|repository| !self.serves(repository));
-        let bound = |binding: crate::model::label::RunBinding| asked.run.is_none_or(|(run, attempt)| binding.admits(run, attempt));
+        let stranger = asked
+            .repository
+            .is_some_and(|repository| !self.serves(repository));
+        let bound = |binding: crate::model::label::RunBinding| {
+            asked
+                .run
+                .is_none_or(|(run, attempt)| binding.admits(run, attempt))
+        };
         let against = |pool: &'a Pool| {
             if let Err(misfit) = pool.fit(asked.labels, bound) {
                 return Some(Verdict::Misfit(misfit));
             }
-            let refusal = if stranger { Some(Refusal::Account) } else { asked.repository.and_then(|repository| pool.refuses(repository)) };
+            let refusal = if stranger {
+                Some(Refusal::Account)
+            } else {
+                asked
+                    .repository
+                    .and_then(|repository| pool.refuses(repository))
+            };
             refusal.map(Verdict::Refuses)
         };
-        let said: Vec<(&Pool, Option<Verdict<'a>>)> = self.pools.iter().map(|pool| (pool, against(pool))).collect();
-        let takers = said.iter().filter(|(_, against)| against.is_none()).map(|(pool, _)| *pool);
+        let said: Vec<(&Pool, Option<Verdict<'a>>)> = self
+            .pools
+            .iter()
+            .map(|pool| (pool, against(pool)))
+            .collect();
+        let takers = said
+            .iter()
+            .filter(|(_, against)| against.is_none())
+            .map(|(pool, _)| *pool);
         let best = takers.min_by_key(|pool| pool.rank(asked.labels));
         let verdict = |pool: &'a Pool| match best {
-            Some(best) if best.name != pool.name => Verdict::Yields { to: best, for_its: preference(best, pool, asked.labels) },
+            Some(best) if best.name != pool.name => Verdict::Yields {
+                to: best,
+                for_its: preference(best, pool, asked.labels),
+            },
             _ => Verdict::Takes,
         };
-        said.into_iter().map(|(pool, against)| (pool, against.unwrap_or_else(|| verdict(pool)))).collect()
+        said.into_iter()
+            .map(|(pool, against)| (pool, against.unwrap_or_else(|| verdict(pool))))
+            .collect()
     }
 }
 
@@ -88,7 +113,13 @@ mod tests {
     use crate::model::size::{Architecture, Capacity, Size};
     use proptest::prelude::*;
 
-    const SIZE: Size = Size { cpu: 2048, memory_mib: 8192, disk_gib: 30, architecture: Architecture::X64, capacity: Capacity::OnDemand };
+    const SIZE: Size = Size {
+        cpu: 2048,
+        memory_mib: 8192,
+        disk_gib: 30,
+        architecture: Architecture::X64,
+        capacity: Capacity::OnDemand,
+    };
     const WORDS: [&str; 6] = ["self-hosted", "linux", "Mayfly", "gpu", "run=5", "run=6"];
 
     fn labels() -> impl Strategy<Value = Vec<&'static str>> {
@@ -96,14 +127,23 @@ mod tests {
     }
 
     fn pool() -> impl Strategy<Value = Pool> {
-        (labels(), any::<(bool, bool, bool)>(), -1..2_i32).prop_map(|(labels, (any, public, listed), priority)| Pool {
-            labels: labels.into_iter().filter(|label| !label.starts_with("run=")).collect(),
-            any,
-            public,
-            priority,
-            repositories: if listed { vec![RepositoryPattern("acme/app".into())] } else { Vec::new() },
-            ..Pool::removed("p".parse().unwrap(), SIZE)
-        })
+        (labels(), any::<(bool, bool, bool)>(), -1..2_i32).prop_map(
+            |(labels, (any, public, listed), priority)| Pool {
+                labels: labels
+                    .into_iter()
+                    .filter(|label| !label.starts_with("run="))
+                    .collect(),
+                any,
+                public,
+                priority,
+                repositories: if listed {
+                    vec![RepositoryPattern("acme/app".into())]
+                } else {
+                    Vec::new()
+                },
+                ..Pool::removed("p".parse().unwrap(), SIZE)
+            },
+        )
     }
 
     proptest! {

@@ -1,7 +1,8 @@
-//! Follow-ups: what sweeper has yet to ask or to do about something that no waiting job and no open runner leads it to.
+//! Follow-ups: what sweeper has yet to ask or to do about something that no waiting job and no open
+//! runner leads it to.
 //!
-//! A follow-up is written in the transaction that leaves something open, and goes when it is settled. So what is open is a list
-//! to be read, and nothing has to be searched for.
+//! A follow-up is written in the transaction that leaves something open, and goes when it is
+//! settled. So what is open is a list to be read, and nothing has to be searched for.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,7 +18,8 @@ use crate::model::timeouts;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FollowUp {
-    /// Ask GitHub where a job is: deliveries held it back, or began it on a runner that is not, or no longer, an open one of ours.
+    /// Ask GitHub where a job is: deliveries held it back, or began it on a runner that is not, or
+    /// no longer, an open one of ours.
     CheckJob(JobId),
     /// Rematch a job that no pool took, once the pools file is another one.
     MatchJob {
@@ -42,8 +44,15 @@ impl FollowUp {
     }
 }
 
-/// What a follow-up's name begins with, by kind. Those that someone waits for come first; of the last there may be thousands, of jobs that are none of ours.
-pub const KINDS: [&str; 5] = ["redeliver_webhook#", "rerun_job#", "deregister_runner#", "check_job#", "match_job#"];
+/// What a follow-up's name begins with, by kind. Those that someone waits for come first; of the
+/// last there may be thousands, of jobs that are none of ours.
+pub const KINDS: [&str; 5] = [
+    "redeliver_webhook#",
+    "rerun_job#",
+    "deregister_runner#",
+    "check_job#",
+    "match_job#",
+];
 
 /// One kind and one thing: a follow-up for it replaces an earlier one.
 impl fmt::Display for FollowUp {
@@ -61,11 +70,13 @@ impl fmt::Display for FollowUp {
 /// A follow-up that is not done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutboxEntry {
-    /// How often it was written. A later follow-up for the same thing never has the number of an earlier one.
+    /// How often it was written. A later follow-up for the same thing never has the number of an
+    /// earlier one.
     pub rev: u64,
     /// What is to be done.
     pub follow_up: FollowUp,
-    /// The installation whose limits the calls for it count against; none for what is asked as the App itself.
+    /// The installation whose limits the calls for it count against; none for what is asked as the
+    /// App itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub installation: Option<InstallationId>,
     /// Since when.
@@ -79,10 +90,23 @@ pub struct OutboxEntry {
 impl OutboxEntry {
     /// A follow-up that comes up now, to be run after `wait`.
     #[must_use]
-    pub fn new(follow_up: FollowUp, installation: impl Into<Option<InstallationId>>, now: Timestamp, wait: Duration) -> Self {
-        // Milliseconds, so that anyone who works on an earlier one of the same name cannot take this for it.
+    pub fn new(
+        follow_up: FollowUp,
+        installation: impl Into<Option<InstallationId>>,
+        now: Timestamp,
+        wait: Duration,
+    ) -> Self {
+        // Milliseconds, so that anyone who works on an earlier one of the same name cannot take
+        // this for it.
         let rev = u64::try_from(now.millis()).unwrap_or(1).max(1);
-        Self { rev, follow_up, installation: installation.into(), since: now, not_before: now.plus(wait), tries: 0 }
+        Self {
+            rev,
+            follow_up,
+            installation: installation.into(),
+            since: now,
+            not_before: now.plus(wait),
+            tries: 0,
+        }
     }
 
     /// True if it is its turn.
@@ -94,24 +118,42 @@ impl OutboxEntry {
     /// The follow-up, to be run again after exactly this time; it does not count as a try.
     #[must_use]
     pub fn retry_after(&self, wait: Duration, now: Timestamp) -> Self {
-        Self { rev: self.rev + 1, not_before: now.plus(wait), ..self.clone() }
+        Self {
+            rev: self.rev + 1,
+            not_before: now.plus(wait),
+            ..self.clone()
+        }
     }
 
-    /// The follow-up of a job that no pool takes by this version of the pools file either: to be run when there is another one.
+    /// The follow-up of a job that no pool takes by this version of the pools file either: to be
+    /// run when there is another one.
     #[must_use]
     pub fn matched_by(&self, pools_version: u64) -> Self {
         let follow_up = match &self.follow_up {
-            FollowUp::MatchJob { job, .. } => FollowUp::MatchJob { job: *job, pools_version },
+            FollowUp::MatchJob { job, .. } => FollowUp::MatchJob {
+                job: *job,
+                pools_version,
+            },
             other => other.clone(),
         };
-        Self { rev: self.rev + 1, follow_up, ..self.clone() }
+        Self {
+            rev: self.rev + 1,
+            follow_up,
+            ..self.clone()
+        }
     }
 
-    /// The follow-up after a try that did not settle it: the next one follows after `first`, then twice that, up to an hour.
+    /// The follow-up after a try that did not settle it: the next one follows after `first`, then
+    /// twice that, up to an hour.
     #[must_use]
     pub fn retry_with_backoff(&self, first: Duration, now: Timestamp) -> Self {
         let wait = timeouts::exponential_backoff(first, self.tries, timeouts::LONGEST_WAIT);
-        Self { rev: self.rev + 1, not_before: now.plus(wait), tries: self.tries.saturating_add(1), ..self.clone() }
+        Self {
+            rev: self.rev + 1,
+            not_before: now.plus(wait),
+            tries: self.tries.saturating_add(1),
+            ..self.clone()
+        }
     }
 }
 
@@ -122,7 +164,12 @@ mod tests {
     #[test]
     fn waits_double_to_an_hour() {
         let minute = Duration::from_secs(60);
-        let mut open = OutboxEntry::new(FollowUp::CheckJob(JobId(7)), InstallationId(1), Timestamp::from_millis(5), minute);
+        let mut open = OutboxEntry::new(
+            FollowUp::CheckJob(JobId(7)),
+            InstallationId(1),
+            Timestamp::from_millis(5),
+            minute,
+        );
         let mut waits = Vec::new();
         for _ in 0..8 {
             let now = open.not_before;
@@ -138,22 +185,42 @@ mod tests {
         let runner = RunnerId::from_ulid(7);
         let follow_ups = [
             FollowUp::CheckJob(JobId(7)),
-            FollowUp::MatchJob { job: JobId(7), pools_version: 1 },
+            FollowUp::MatchJob {
+                job: JobId(7),
+                pools_version: 1,
+            },
             FollowUp::DeregisterRunner(runner),
             FollowUp::RerunJob(JobId(7)),
         ];
         for follow_up in follow_ups {
-            assert_eq!(KINDS.iter().filter(|kind| follow_up.to_string().starts_with(**kind)).count(), 1, "{follow_up}");
+            assert_eq!(
+                KINDS
+                    .iter()
+                    .filter(|kind| follow_up.to_string().starts_with(**kind))
+                    .count(),
+                1,
+                "{follow_up}"
+            );
         }
-        assert!(FollowUp::redelivery_name(&"guid".to_owned().try_into().unwrap()).starts_with(KINDS[0]));
+        assert!(
+            FollowUp::redelivery_name(&"guid".to_owned().try_into().unwrap()).starts_with(KINDS[0])
+        );
     }
 
     #[test]
     fn a_later_follow_up_for_the_same_thing_has_another_number() {
-        let at = |millis| OutboxEntry::new(FollowUp::CheckJob(JobId(7)), InstallationId(1), Timestamp::from_millis(millis), Duration::ZERO);
+        let at = |millis| {
+            OutboxEntry::new(
+                FollowUp::CheckJob(JobId(7)),
+                InstallationId(1),
+                Timestamp::from_millis(millis),
+                Duration::ZERO,
+            )
+        };
         let mut first = at(1_000);
         for _ in 0..20 {
-            first = first.retry_with_backoff(Duration::from_secs(60), Timestamp::from_millis(2_000));
+            first =
+                first.retry_with_backoff(Duration::from_secs(60), Timestamp::from_millis(2_000));
         }
         assert!(first.rev < at(2_000).rev);
     }

@@ -17,7 +17,8 @@ use crate::model::target::{Repository, Scope, Target, TargetScope};
 pub struct Account {
     /// Its login; compared without case when no id is given.
     pub login: String,
-    /// GitHub's id, if the pools file pins it: a login can be given up and taken by someone else, an id cannot.
+    /// GitHub's id, if the pools file pins it: a login can be given up and taken by someone else,
+    /// an id cannot.
     pub id: Option<OwnerId>,
 }
 
@@ -32,7 +33,8 @@ impl Account {
     }
 }
 
-/// Which repositories a pool serves: `owner/name`, where `*` stands for any run of characters within one of the two parts. Compared without case.
+/// Which repositories a pool serves: `owner/name`, where `*` stands for any run of characters
+/// within one of the two parts. Compared without case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepositoryPattern(pub String);
 
@@ -42,19 +44,27 @@ impl RepositoryPattern {
     pub fn matches(&self, name: &str) -> bool {
         match (self.0.split_once('/'), name.split_once('/')) {
             (Some((owner, repository)), Some((its_owner, its_name))) => {
-                glob(&label::folded(owner), &label::folded(its_owner)) && glob(&label::folded(repository), &label::folded(its_name))
+                glob(&label::folded(owner), &label::folded(its_owner))
+                    && glob(&label::folded(repository), &label::folded(its_name))
             }
             _ => false,
         }
     }
 }
 
-/// `*` matches any run of characters, everything else itself. Linear in practice: on a mismatch only the last `*` is extended.
+/// `*` matches any run of characters, everything else itself. Linear in practice: on a mismatch
+/// only the last `*` is extended.
 fn glob(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
-    let Some(rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };
-    let Some(last) = pattern.rsplit_once('*').map(|(_, last)| last) else { return rest.is_empty() };
-    let Some(mut rest) = rest.strip_suffix(last) else { return false };
+    let Some(rest) = text.strip_prefix(parts.next().unwrap_or_default()) else {
+        return false;
+    };
+    let Some(last) = pattern.rsplit_once('*').map(|(_, last)| last) else {
+        return rest.is_empty();
+    };
+    let Some(mut rest) = rest.strip_suffix(last) else {
+        return false;
+    };
     let inner = pattern.split('*').count().saturating_sub(2);
     for part in parts.take(inner) {
         match rest.find(part) {
@@ -86,7 +96,8 @@ pub struct Pool {
     pub size: Size,
     /// The container image.
     pub image: String,
-    /// Name of the task role for the jobs, under the stack's role path; none: a role that may do nothing but ask for registration.
+    /// Name of the task role for the jobs, under the stack's role path; none: a role that may do
+    /// nothing but ask for registration.
     pub task_role: Option<String>,
     /// Most runners at a time, counted by rows; 0: the pool is paused.
     pub max: u32,
@@ -98,8 +109,8 @@ pub struct Pool {
     pub idle_timeout: Duration,
     /// From the registration to the end.
     pub max_lifetime: Duration,
-    /// GitHub is asked, once, to run a job again whose runner AWS took back; that runs on demand. Needs the App's permission
-    /// `actions: write`, which nothing else does.
+    /// GitHub is asked, once, to run a job again whose runner AWS took back; that runs on demand.
+    /// Needs the App's permission `actions: write`, which nothing else does.
     pub rerun_interrupted: bool,
 }
 
@@ -133,41 +144,63 @@ impl Pool {
         self.max == 0
     }
 
-    /// How many idle runners there are to be now: a pool that is paused keeps none, whatever its `min_idle` says.
+    /// How many idle runners there are to be now: a pool that is paused keeps none, whatever its
+    /// `min_idle` says.
     #[must_use]
     pub fn floor(&self) -> u32 {
         self.min_idle.min(self.max)
     }
 
-    /// True if jobs of this pool that cannot ask for admission must not run: a refusal that is missed would cost more than a job.
+    /// True if jobs of this pool that cannot ask for admission must not run: a refusal that is
+    /// missed would cost more than a job.
     #[must_use]
     pub fn fails_closed(&self) -> bool {
         self.task_role.is_some() || matches!(self.scope, Scope::Organization { .. })
     }
 
-    /// Whether the pool's labels fit those of a job: all of them offered, or binding the job to its own run (`bound`), and at least one that is the pool's own.
-    pub(crate) fn fit<'a>(&self, labels: &'a Labels, bound: impl Fn(RunBinding) -> bool) -> Result<(), Misfit<'a>> {
+    /// Whether the pool's labels fit those of a job: all of them offered, or binding the job to its
+    /// own run (`bound`), and at least one that is the pool's own.
+    pub(crate) fn fit<'a>(
+        &self,
+        labels: &'a Labels,
+        bound: impl Fn(RunBinding) -> bool,
+    ) -> Result<(), Misfit<'a>> {
         if labels.is_empty() {
             return Err(Misfit::Nothing);
         }
         let bound = |l: &str| RunBinding::parse(l).is_some_and(&bound);
-        let lacks: Vec<&str> = labels.iter().filter(|l| !self.labels.contains(l) && !bound(l)).collect();
+        let lacks: Vec<&str> = labels
+            .iter()
+            .filter(|l| !self.labels.contains(l) && !bound(l))
+            .collect();
         if !lacks.is_empty() {
             return Err(Misfit::Lacks(lacks));
         }
         let named = |l: &str| self.labels.contains(l) && (self.any || !label::is_default(l));
-        if labels.iter().any(named) { Ok(()) } else { Err(Misfit::NoneOfItsOwn) }
+        if labels.iter().any(named) {
+            Ok(())
+        } else {
+            Err(Misfit::NoneOfItsOwn)
+        }
     }
 
     /// True if its labels fit those of a job.
     pub(crate) fn takes(&self, wanted: &JobRequirements<'_>) -> bool {
-        self.fit(wanted.labels, |binding| binding.admits(wanted.run, wanted.attempt)).is_ok()
+        self.fit(wanted.labels, |binding| {
+            binding.admits(wanted.run, wanted.attempt)
+        })
+        .is_ok()
     }
 
     /// Why the pool does not serve this repository, or `None` if it does.
     #[must_use]
     pub fn refuses(&self, repository: &Repository) -> Option<Refusal> {
-        if !self.repositories.is_empty() && !self.repositories.iter().any(|pattern| pattern.matches(&repository.name)) {
+        if !self.repositories.is_empty()
+            && !self
+                .repositories
+                .iter()
+                .any(|pattern| pattern.matches(&repository.name))
+        {
             return Some(Refusal::Repository);
         }
         (!repository.private && !self.public).then_some(Refusal::Public)
@@ -175,14 +208,28 @@ impl Pool {
 
     /// Where and as what the runner for a job of this pool registers.
     #[must_use]
-    pub fn target(&self, installation: InstallationId, repository: &Repository, labels: &Labels) -> Target {
+    pub fn target(
+        &self,
+        installation: InstallationId,
+        repository: &Repository,
+        labels: &Labels,
+    ) -> Target {
         let scope = match &self.scope {
-            Scope::Repository => TargetScope::Repository { id: repository.id, name: repository.name.clone() },
-            Scope::Organization { group } => {
-                TargetScope::Organization { id: repository.owner, login: repository.owner_login().to_owned(), group: group.clone() }
-            }
+            Scope::Repository => TargetScope::Repository {
+                id: repository.id,
+                name: repository.name.clone(),
+            },
+            Scope::Organization { group } => TargetScope::Organization {
+                id: repository.owner,
+                login: repository.owner_login().to_owned(),
+                group: group.clone(),
+            },
         };
-        Target { installation, scope, labels: labels.clone() }
+        Target {
+            installation,
+            scope,
+            labels: labels.clone(),
+        }
     }
 
     /// What decides which labels it takes and where its runners register.
@@ -201,7 +248,13 @@ impl Pool {
             hash.update([0]);
             hash.update(label.as_bytes());
         }
-        MatchKey(hash.finalize().iter().take(3).map(|byte| format!("{byte:02x}")).collect())
+        MatchKey(
+            hash.finalize()
+                .iter()
+                .take(3)
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+        )
     }
 
     /// True if it is preferred to a pool with the same labels.
@@ -210,15 +263,21 @@ impl Pool {
         (Reverse(self.priority), &self.name) < (Reverse(other.priority), &other.name)
     }
 
-    /// Its place among pools that take a job with these labels, the lowest wins: priority, labels that the job does not name, name.
+    /// Its place among pools that take a job with these labels, the lowest wins: priority, labels
+    /// that the job does not name, name.
     pub(crate) fn rank(&self, labels: &Labels) -> (Reverse<i32>, usize, &PoolName) {
-        let surplus = self.labels.folded().filter(|own| !labels.contains(own)).count();
+        let surplus = self
+            .labels
+            .folded()
+            .filter(|own| !labels.contains(own))
+            .count();
         (Reverse(self.priority), surplus, &self.name)
     }
 }
 
-/// A short name of what a pool was like when a job was matched to it: 6 hexadecimal digits. While it is the same, the job's pool and target are as the pools
-/// file says; where it is not, the job is matched again.
+/// A short name of what a pool was like when a job was matched to it: 6 hexadecimal digits. While
+/// it is the same, the job's pool and target are as the pools file says; where it is not, the job
+/// is matched again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MatchKey(pub String);
@@ -252,7 +311,8 @@ pub struct JobRequirements<'a> {
 pub enum Placement<'a> {
     /// This one.
     Pool(&'a Pool),
-    /// None, though the job seems meant for Mayfly: worth a record, so that its author can be told why it waits.
+    /// None, though the job seems meant for Mayfly: worth a record, so that its author can be told
+    /// why it waits.
     Unplaced(Reason),
     /// A pool's labels fit, but the job is not served.
     Refused(Refusal),
@@ -284,7 +344,8 @@ impl Pools {
         self.accounts.iter().any(|account| account.owns(repository))
     }
 
-    /// Finds the pool for a job. Several fit: the highest priority wins, then the fewest labels that the job did not ask for, then the name.
+    /// Finds the pool for a job. Several fit: the highest priority wins, then the fewest labels
+    /// that the job did not ask for, then the name.
     #[must_use]
     pub fn place(&self, wanted: JobRequirements<'_>) -> Placement<'_> {
         if !self.serves(wanted.repository) {
@@ -293,7 +354,11 @@ impl Pools {
         if wanted.labels.fit_no_runner() {
             return Placement::Refused(Refusal::Labels);
         }
-        let mut fitting = self.pools.iter().filter(|pool| pool.takes(&wanted)).peekable();
+        let mut fitting = self
+            .pools
+            .iter()
+            .filter(|pool| pool.takes(&wanted))
+            .peekable();
         if fitting.peek().is_none() {
             return self.not_placed(wanted.labels);
         }
@@ -310,7 +375,9 @@ impl Pools {
 
     fn not_placed(&self, labels: &Labels) -> Placement<'_> {
         let asked = label::list(labels.iter());
-        let miswritten = labels.iter().find_map(|label| self.miswritten(label, &asked));
+        let miswritten = labels
+            .iter()
+            .find_map(|label| self.miswritten(label, &asked));
         if !labels.iter().any(|label| self.is_meant(label)) && miswritten.is_none() {
             return Placement::NotOurs;
         }
@@ -318,41 +385,73 @@ impl Pools {
             return Placement::Unplaced(miswritten);
         }
         Placement::Unplaced(match self.nearest(labels) {
-            Some((pool, missing)) if missing.is_empty() => Reason::NoLabelOfItsOwn { asked, pool: pool.name.clone() },
-            Some((pool, missing)) => Reason::LabelsNotOffered { asked, pool: pool.name.clone(), missing: label::list(missing) },
+            Some((pool, missing)) if missing.is_empty() => Reason::NoLabelOfItsOwn {
+                asked,
+                pool: pool.name.clone(),
+            },
+            Some((pool, missing)) => Reason::LabelsNotOffered {
+                asked,
+                pool: pool.name.clone(),
+                missing: label::list(missing),
+            },
             None => Reason::NoPools { asked },
         })
     }
 
     /// True if a job that names this label seems meant for Mayfly.
     fn is_meant(&self, label: &str) -> bool {
-        label == "self-hosted" || (!label::is_default(label) && self.pools.iter().any(|pool| pool.labels.contains(label)))
+        label == "self-hosted"
+            || (!label::is_default(label)
+                && self.pools.iter().any(|pool| pool.labels.contains(label)))
     }
 
-    /// What is wrong with a label that no pool offers, and that would be one of ours if it were written as it was surely meant.
+    /// What is wrong with a label that no pool offers, and that would be one of ours if it were
+    /// written as it was surely meant.
     fn miswritten(&self, label: &str, asked: &str) -> Option<Reason> {
         if self.pools.iter().any(|pool| pool.labels.contains(label)) {
             return None;
         }
         let ways = label::meant_by(label);
-        let meant = ways.iter().find(|way| way.iter().any(|part| self.is_meant(part)))?;
+        let meant = ways
+            .iter()
+            .find(|way| way.iter().any(|part| self.is_meant(part)))?;
         let (asked, label) = (asked.to_owned(), label::shown(label));
         Some(match meant.as_slice() {
-            [one] => Reason::LabelMiswritten { asked, label, meant: label::shown(one) },
-            several => Reason::LabelsInOne { asked, label, meant: label::list(several.iter().copied()) },
+            [one] => Reason::LabelMiswritten {
+                asked,
+                label,
+                meant: label::shown(one),
+            },
+            several => Reason::LabelsInOne {
+                asked,
+                label,
+                meant: label::list(several.iter().copied()),
+            },
         })
     }
 
     /// The pool that lacks the fewest of these labels, and those.
     fn nearest<'a>(&'a self, labels: &'a Labels) -> Option<(&'a Pool, Vec<&'a str>)> {
-        let lacks = |pool: &'a Pool| labels.iter().filter(|l| !pool.labels.contains(l)).collect::<Vec<_>>();
-        self.pools.iter().map(|pool| (pool, lacks(pool))).min_by_key(|(_, missing)| missing.len())
+        let lacks = |pool: &'a Pool| {
+            labels
+                .iter()
+                .filter(|l| !pool.labels.contains(l))
+                .collect::<Vec<_>>()
+        };
+        self.pools
+            .iter()
+            .map(|pool| (pool, lacks(pool)))
+            .min_by_key(|(_, missing)| missing.len())
     }
 }
 
 /// The better of two pools that both take a job.
 fn better<'a>(one: &'a Pool, other: &'a Pool, labels: &Labels) -> &'a Pool {
-    if other.rank(labels) < one.rank(labels) { other } else { one }
+    if other.rank(labels) < one.rank(labels) {
+        other
+    } else {
+        one
+    }
 }
 
 #[cfg(test)]
@@ -361,19 +460,41 @@ mod tests {
     use crate::model::id::{RepositoryId, RunId};
     use crate::model::size::{Architecture, Capacity};
 
-    const SIZE: Size = Size { cpu: 2048, memory_mib: 8192, disk_gib: 30, architecture: Architecture::X64, capacity: Capacity::OnDemand };
+    const SIZE: Size = Size {
+        cpu: 2048,
+        memory_mib: 8192,
+        disk_gib: 30,
+        architecture: Architecture::X64,
+        capacity: Capacity::OnDemand,
+    };
 
     fn pool(name: &str, labels: &[&str]) -> Pool {
-        Pool { labels: labels.iter().copied().collect(), max: 10, ..Pool::removed(name.parse().unwrap(), SIZE) }
+        Pool {
+            labels: labels.iter().copied().collect(),
+            max: 10,
+            ..Pool::removed(name.parse().unwrap(), SIZE)
+        }
     }
 
     fn pools(pools: Vec<Pool>) -> Pools {
-        let accounts = vec![Account { login: "Acme".into(), id: None }];
-        Pools { accounts, pools, version: 1 }
+        let accounts = vec![Account {
+            login: "Acme".into(),
+            id: None,
+        }];
+        Pools {
+            accounts,
+            pools,
+            version: 1,
+        }
     }
 
     fn repository(name: &str, private: bool) -> Repository {
-        Repository { id: RepositoryId(1), name: name.into(), owner: OwnerId(9), private }
+        Repository {
+            id: RepositoryId(1),
+            name: name.into(),
+            owner: OwnerId(9),
+            private,
+        }
     }
 
     fn placed(pools: &Pools, labels: &[&str]) -> String {
@@ -382,46 +503,98 @@ mod tests {
 
     fn placed_for(pools: &Pools, labels: &[&str], repository: &Repository) -> String {
         let labels: Labels = labels.iter().copied().collect();
-        match pools.place(JobRequirements { labels: &labels, repository, run: RunId(5), attempt: 2 }) {
+        match pools.place(JobRequirements {
+            labels: &labels,
+            repository,
+            run: RunId(5),
+            attempt: 2,
+        }) {
             Placement::Pool(pool) => pool.name.to_string(),
             Placement::Unplaced(why) => format!("unplaced: {why}"),
-            Placement::Refused(why) => why.in_words().split(':').next().unwrap_or_default().to_owned(),
+            Placement::Refused(why) => why
+                .in_words()
+                .split(':')
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
             Placement::NotOurs => "not ours".into(),
         }
     }
 
     #[test]
     fn a_job_goes_where_all_its_labels_are_and_one_is_the_pools_own() {
-        let pools = pools(vec![pool("linux", &["self-hosted", "linux", "x64", "mayfly"])]);
-        for labels in [&["mayfly"][..], &["self-hosted", "MAYFLY"], &["mayfly", "run=5"], &["mayfly", "run=5-2"]] {
+        let pools = pools(vec![pool(
+            "linux",
+            &["self-hosted", "linux", "x64", "mayfly"],
+        )]);
+        for labels in [
+            &["mayfly"][..],
+            &["self-hosted", "MAYFLY"],
+            &["mayfly", "run=5"],
+            &["mayfly", "run=5-2"],
+        ] {
             assert_eq!(placed(&pools, labels), "linux", "{labels:?}");
         }
         assert_eq!(placed(&pools, &["ubuntu-latest"]), "not ours");
         assert_eq!(placed(&pools, &[]), "not ours");
-        for labels in
-            [&["self-hosted", "linux"][..], &["mayfly", "gpu"], &["mayfly", "run=6"], &["mayfly", "run=5-1"], &["self-hosted", "run=5"]]
-        {
-            assert!(placed(&pools, labels).starts_with("unplaced: "), "{labels:?}");
+        for labels in [
+            &["self-hosted", "linux"][..],
+            &["mayfly", "gpu"],
+            &["mayfly", "run=6"],
+            &["mayfly", "run=5-1"],
+            &["self-hosted", "run=5"],
+        ] {
+            assert!(
+                placed(&pools, labels).starts_with("unplaced: "),
+                "{labels:?}"
+            );
         }
     }
 
     #[test]
     fn labels_that_are_written_wrong_are_told_from_labels_of_others() {
-        let pools = pools(vec![pool("linux", &["self-hosted", "linux", "x64", "mayfly"]), pool("build", &["full_build staging"])]);
+        let pools = pools(vec![
+            pool("linux", &["self-hosted", "linux", "x64", "mayfly"]),
+            pool("build", &["full_build staging"]),
+        ]);
         for (labels, hint) in [
-            (&["self-hosted, linux, x64, mayfly"][..], "is one label: write a YAML list, [self-hosted, linux, x64, mayfly]"),
-            (&["self-hosted linux mayfly\n"], "is one label: write a YAML list, [self-hosted, linux, mayfly]"),
-            (&["[self-hosted, MAYFLY]"], "is one label: write a YAML list, [self-hosted, MAYFLY]"),
+            (
+                &["self-hosted, linux, x64, mayfly"][..],
+                "is one label: write a YAML list, [self-hosted, linux, x64, mayfly]",
+            ),
+            (
+                &["self-hosted linux mayfly\n"],
+                "is one label: write a YAML list, [self-hosted, linux, mayfly]",
+            ),
+            (
+                &["[self-hosted, MAYFLY]"],
+                "is one label: write a YAML list, [self-hosted, MAYFLY]",
+            ),
             (&["['mayfly']"], "is not mayfly: take out what surrounds it"),
-            (&["linux", "mayfly\n"], "\"mayfly\\n\" is not mayfly: take out what surrounds it"),
+            (
+                &["linux", "mayfly\n"],
+                "\"mayfly\\n\" is not mayfly: take out what surrounds it",
+            ),
             (&["\u{200b}mayfly"], "\"\\u{200b}mayfly\" is not mayfly"),
-            (&["full_build staging "], "\"full_build staging \" is not \"full_build staging\""),
+            (
+                &["full_build staging "],
+                "\"full_build staging \" is not \"full_build staging\"",
+            ),
             (&["self-hosted\n"], "is not self-hosted"),
         ] {
             let said = placed(&pools, labels);
-            assert!(said.starts_with("unplaced: no pool takes [") && said.contains(hint), "{labels:?}: {said}");
+            assert!(
+                said.starts_with("unplaced: no pool takes [") && said.contains(hint),
+                "{labels:?}: {said}"
+            );
         }
-        for labels in [&["ubuntu-latest\n"][..], &["linux, x64"], &["staging"], &["other team, gpu"], &[" "]] {
+        for labels in [
+            &["ubuntu-latest\n"][..],
+            &["linux, x64"],
+            &["staging"],
+            &["other team, gpu"],
+            &[" "],
+        ] {
             assert_eq!(placed(&pools, labels), "not ours", "{labels:?}");
         }
         assert_eq!(placed(&pools, &["full_build staging"]), "build");
@@ -431,7 +604,16 @@ mod tests {
     fn labels_that_no_runner_can_have_are_refused_whatever_they_are() {
         let pools = pools(vec![pool("linux", &["mayfly"])]);
         let most: Vec<String> = (0..100).map(|n| format!("mayfly{n:0250}")).collect();
-        let labels = |list: &[String]| placed(&pools, &list.iter().map(String::as_str).chain(["mayfly"]).collect::<Vec<_>>());
+        let labels = |list: &[String]| {
+            placed(
+                &pools,
+                &list
+                    .iter()
+                    .map(String::as_str)
+                    .chain(["mayfly"])
+                    .collect::<Vec<_>>(),
+            )
+        };
         assert!(labels(&most[..99]).starts_with("unplaced: "));
         let refused = "no runner can have its labels";
         assert_eq!(labels(&most), refused);
@@ -451,7 +633,13 @@ mod tests {
     #[test]
     fn priority_then_fewest_surplus_labels_then_name_decides() {
         let mut first = pool("z", &["m", "a", "b"]);
-        let all = |z: &Pool| pools(vec![pool("c", &["m", "a"]), pool("b", &["m", "a"]), z.clone()]);
+        let all = |z: &Pool| {
+            pools(vec![
+                pool("c", &["m", "a"]),
+                pool("b", &["m", "a"]),
+                z.clone(),
+            ])
+        };
         assert_eq!(placed(&all(&first), &["m"]), "b");
         first.priority = 1;
         assert_eq!(placed(&all(&first), &["m"]), "z");
@@ -472,18 +660,28 @@ mod tests {
 
     #[test]
     fn an_account_with_an_id_is_compared_by_it_alone() {
-        let account = Account { login: "acme".into(), id: Some(OwnerId(8)) };
+        let account = Account {
+            login: "acme".into(),
+            id: Some(OwnerId(8)),
+        };
         assert!(!account.owns(&repository("acme/app", true)));
-        let account = Account { login: "renamed".into(), id: Some(OwnerId(9)) };
+        let account = Account {
+            login: "renamed".into(),
+            id: Some(OwnerId(9)),
+        };
         assert!(account.owns(&repository("acme/app", true)));
     }
 
     #[test]
     fn star_stands_for_any_run_of_characters_within_a_part() {
         let matches = |pattern: &str, name| RepositoryPattern(pattern.into()).matches(name);
-        for (pattern, name) in
-            [("acme/*", "acme/app"), ("*/*", "a/b"), ("acme/a*b*c", "acme/aXbYbc"), ("acme/a*", "acme/a"), ("a*/x", "acme/x")]
-        {
+        for (pattern, name) in [
+            ("acme/*", "acme/app"),
+            ("*/*", "a/b"),
+            ("acme/a*b*c", "acme/aXbYbc"),
+            ("acme/a*", "acme/a"),
+            ("a*/x", "acme/x"),
+        ] {
             assert!(matches(pattern, name), "{pattern} {name}");
         }
         for (pattern, name) in [

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::id::{GithubRunnerId, JobId, PoolName, RepositoryId, RunId, RunnerAddress, RunnerId, RunnerName, TaskArn};
+use crate::model::id::{
+    GithubRunnerId, JobId, PoolName, RepositoryId, RunId, RunnerAddress, RunnerId, RunnerName,
+    TaskArn,
+};
 use crate::model::job::{AssignedRunner, JobEvent};
 use crate::model::price::MicroDollars;
 use crate::model::size::Size;
@@ -32,7 +35,8 @@ pub enum RunnerState {
 }
 
 impl RunnerState {
-    /// True if no call for a registration was ever made for it: GitHub cannot know it, so its task may be stopped.
+    /// True if no call for a registration was ever made for it: GitHub cannot know it, so its task
+    /// may be stopped.
     #[must_use]
     pub fn unregistered(self) -> bool {
         matches!(self, Self::Requested | Self::Parked)
@@ -47,7 +51,8 @@ pub enum Outcome {
     Ran,
     /// There was nothing for it to do any more.
     Surplus,
-    /// It ended before it asked for its registration, or right after it had it, by a failure of its own.
+    /// It ended before it asked for its registration, or right after it had it, by a failure of its
+    /// own.
     FailedStart,
     /// GitHub handed it a job that may not run in its pool.
     Refused,
@@ -72,7 +77,8 @@ pub enum StopKind {
     UserRequest,
 }
 
-/// A decision that a runner must end; made only for runners that never registered, and never taken back.
+/// A decision that a runner must end; made only for runners that never registered, and never taken
+/// back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopMark {
     /// When it was made.
@@ -125,7 +131,8 @@ pub struct Timeline {
 /// How a launch was, or is to be, made: enough to repeat it exactly.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Launch {
-    /// The request to ECS, as JSON of the fleet's own form: repeated to the letter under the same token. Empty once its task is known.
+    /// The request to ECS, as JSON of the fleet's own form: repeated to the letter under the same
+    /// token. Empty once its task is known.
     pub request: String,
     /// The role that the task runs as: a request for registration must come from it.
     pub role: String,
@@ -143,13 +150,16 @@ pub struct Launch {
     /// When it answered so last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing_at: Option<Timestamp>,
-    /// True once a send of this try got no definite answer: a task may exist that no one told us of. No next try is made while it is true.
+    /// True once a send of this try got no definite answer: a task may exist that no one told us
+    /// of. No next try is made while it is true.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub outcome_unknown: bool,
-    /// The newest send surely did nothing: the time was up before it, or ECS throttled it. The next one is as good as the first.
+    /// The newest send surely did nothing: the time was up before it, or ECS throttled it. The next
+    /// one is as good as the first.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsent: bool,
-    /// A later send was refused, and what came of an earlier one is not known: it is not sent again, ECS is asked once its reads have caught up.
+    /// A later send was refused, and what came of an earlier one is not known: it is not sent
+    /// again, ECS is asked once its reads have caught up.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub given_up: bool,
 }
@@ -201,7 +211,8 @@ pub struct Runner {
     /// Where and as what it registers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
-    /// Where else a registration was asked of GitHub whose fate is unknown: a later call was for a job of another place.
+    /// Where else a registration was asked of GitHub whose fate is unknown: a later call was for a
+    /// job of another place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub previous_targets: Vec<Target>,
     /// GitHub's id of it, once registered.
@@ -213,7 +224,8 @@ pub struct Runner {
     /// When it was taken away at GitHub: it will be given nothing more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retired_at: Option<Timestamp>,
-    /// Why it was: its container may end by itself before it is stopped, and ECS knows nothing of it then.
+    /// Why it was: its container may end by itself before it is stopped, and ECS knows nothing of
+    /// it then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retired_reason: Option<Reason>,
     /// What it works on.
@@ -222,7 +234,8 @@ pub struct Runner {
     /// When it was first known to have a job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busy_at: Option<Timestamp>,
-    /// Its hook ends the container of a job that could not be asked about (`MAYFLY_FAIL_CLOSED`): no job may run on it that was not admitted.
+    /// Its hook ends the container of a job that could not be asked about (`MAYFLY_FAIL_CLOSED`):
+    /// no job may run on it that was not admitted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fails_closed: bool,
     /// When its job was admitted.
@@ -240,7 +253,8 @@ pub struct Runner {
     /// How often GitHub was asked that.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub liveness_checks: u32,
-    /// Since when GitHub says what one answer does not prove: that the job it holds in reserve waits although it works, or that it is gone.
+    /// Since when GitHub says what one answer does not prove: that the job it holds in reserve
+    /// waits although it works, or that it is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unconfirmed_since: Option<Timestamp>,
     /// It must end.
@@ -281,9 +295,13 @@ pub struct Runner {
     pub expires_at: Option<i64>,
 }
 
-/// True for a number that is not written: rows are read all the time, and an attribute's name takes as much room as its value
+/// True for a number that is not written: rows are read all the time, and an attribute's name takes
+/// as much room as its value
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>).
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is serde's"
+)]
 fn is_zero(number: &u32) -> bool {
     *number == 0
 }
@@ -291,7 +309,13 @@ fn is_zero(number: &u32) -> bool {
 impl Runner {
     /// A runner that was decided on at `now` and whose task will be asked for with `launch`.
     #[must_use]
-    pub fn requested(id: RunnerId, pool: PoolName, size: Size, launch: Launch, now: Timestamp) -> Self {
+    pub fn requested(
+        id: RunnerId,
+        pool: PoolName,
+        size: Size,
+        launch: Launch,
+        now: Timestamp,
+    ) -> Self {
         Self {
             rev: 0,
             id,
@@ -339,29 +363,37 @@ impl Runner {
         }
     }
 
-    /// True for a runner that is to ask again and again, parked or registering, and has not been heard of for longer than that
-    /// takes: it covers no job, and what it holds in reserve is not its any more.
+    /// True for a runner that is to ask again and again, parked or registering, and has not been
+    /// heard of for longer than that takes: it covers no job, and what it holds in reserve is not
+    /// its any more.
     #[must_use]
     pub fn is_unresponsive(&self, now: Timestamp) -> bool {
         let asks = matches!(self.state, RunnerState::Parked | RunnerState::Registering);
-        asks && self.last_seen_at.is_none_or(|heard| now.since(heard) > timeouts::SEEN_WITHIN)
+        asks && self
+            .last_seen_at
+            .is_none_or(|heard| now.since(heard) > timeouts::SEEN_WITHIN)
     }
 
     /// Pool and id: `startedBy` of its task.
     #[must_use]
     pub fn address(&self) -> RunnerAddress {
-        RunnerAddress { pool: self.pool.clone(), runner: self.id.clone() }
+        RunnerAddress {
+            pool: self.pool.clone(),
+            runner: self.id.clone(),
+        }
     }
 
     /// Where its container's log is in the runners' log group, once it has a task.
     #[must_use]
     pub fn log_stream(&self) -> Option<String> {
         // ECS's awslogs driver: <prefix>/<container>/<task id>.
-        self.arn.as_ref().map(|arn| format!("{CONTAINER}/{CONTAINER}/{}", arn.task_id()))
+        self.arn
+            .as_ref()
+            .map(|arn| format!("{CONTAINER}/{CONTAINER}/{}", arn.task_id()))
     }
 
-    /// This is its task. The request for it, half of the row, is needed no more: a launch is repeated only while no task is known, and every
-    /// look at the pool reads every row.
+    /// This is its task. The request for it, half of the row, is needed no more: a launch is
+    /// repeated only while no task is known, and every look at the pool reads every row.
     pub fn set_task(&mut self, arn: &TaskArn) {
         self.arn = Some(arn.clone());
         self.launch.request.clear();
@@ -370,7 +402,10 @@ impl Runner {
     /// The name of its newest registration.
     #[must_use]
     pub fn name(&self) -> RunnerName {
-        RunnerName { address: self.address(), registration_attempt: self.registration_attempt }
+        RunnerName {
+            address: self.address(),
+            registration_attempt: self.registration_attempt,
+        }
     }
 
     /// ECS's `clientToken` for the current try.
@@ -379,13 +414,16 @@ impl Runner {
         format!("{}-{}", self.id, self.launch.attempt)
     }
 
-    /// True if a delivery that names this runner means this one: name **and** GitHub's id **and** a target that reaches the repository.
-    /// Anyone who may register a runner can give it our name.
+    /// True if a delivery that names this runner means this one: name **and** GitHub's id **and** a
+    /// target that reaches the repository. Anyone who may register a runner can give it our name.
     #[must_use]
     pub fn is_meant_by(&self, named: &AssignedRunner, event: &JobEvent) -> bool {
         self.registration_attempt > 0
             && self.github == Some(named.id)
             && self.name().to_string() == named.name
-            && self.target.as_ref().is_some_and(|target| target.reaches(&event.repository))
+            && self
+                .target
+                .as_ref()
+                .is_some_and(|target| target.reaches(&event.repository))
     }
 }

@@ -40,18 +40,27 @@ pub enum SignatureError {
     Wrong,
 }
 
-/// Checks `header` (`X-Hub-Signature-256`) against the raw bytes of the body, with each secret in force (two while rotating; none refuses everything).
+/// Checks `header` (`X-Hub-Signature-256`) against the raw bytes of the body, with each secret in
+/// force (two while rotating; none refuses everything).
 ///
 /// Takes the same time wherever the first wrong digit is.
 ///
 /// # Errors
 ///
 /// [`SignatureError`]: nothing of the body may be believed.
-pub fn verify(secrets: &[WebhookSecret], header: Option<&str>, body: &[u8]) -> Result<(), SignatureError> {
-    let digits = header.ok_or(SignatureError::Missing)?.strip_prefix("sha256=").ok_or(SignatureError::Malformed)?;
+pub fn verify(
+    secrets: &[WebhookSecret],
+    header: Option<&str>,
+    body: &[u8],
+) -> Result<(), SignatureError> {
+    let digits = header
+        .ok_or(SignatureError::Missing)?
+        .strip_prefix("sha256=")
+        .ok_or(SignatureError::Malformed)?;
     let given = decode_hex(digits).ok_or(SignatureError::Malformed)?;
     for secret in secrets {
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret.0.as_bytes()).map_err(|_| SignatureError::Wrong)?;
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.0.as_bytes())
+            .map_err(|_| SignatureError::Wrong)?;
         mac.update(body);
         if mac.verify_slice(&given).is_ok() {
             return Ok(());
@@ -89,7 +98,14 @@ mod tests {
     fn githubs_own_example_is_accepted() {
         let secrets = [secret("It's a Secret to Everybody")];
         assert_eq!(verify(&secrets, Some(SIGNED), b"Hello, World!"), Ok(()));
-        assert_eq!(verify(&secrets, Some(&SIGNED.to_uppercase().replace("SHA", "sha")), b"Hello, World!"), Ok(()));
+        assert_eq!(
+            verify(
+                &secrets,
+                Some(&SIGNED.to_uppercase().replace("SHA", "sha")),
+                b"Hello, World!"
+            ),
+            Ok(())
+        );
     }
 
     #[test]
@@ -102,14 +118,36 @@ mod tests {
     fn anything_else_is_refused() {
         let secrets = [secret("It's a Secret to Everybody")];
         let check = |secrets: &[_], header, body: &[u8]| verify(secrets, header, body).unwrap_err();
-        assert_eq!(check(&secrets, None, b"Hello, World!"), SignatureError::Missing);
-        assert_eq!(check(&secrets, Some(SIGNED), b"Hello, World"), SignatureError::Wrong);
-        assert_eq!(check(&[], Some(SIGNED), b"Hello, World!"), SignatureError::Wrong);
-        assert_eq!(check(&[secret("other")], Some(SIGNED), b"Hello, World!"), SignatureError::Wrong);
-        for malformed in
-            ["", "sha256=", "sha1=757107ea", &SIGNED[..70], &format!("{SIGNED}0"), &SIGNED.replace('7', "g"), &SIGNED.replace("75", "é")]
-        {
-            assert_eq!(check(&secrets, Some(malformed), b"Hello, World!"), SignatureError::Malformed, "{malformed}");
+        assert_eq!(
+            check(&secrets, None, b"Hello, World!"),
+            SignatureError::Missing
+        );
+        assert_eq!(
+            check(&secrets, Some(SIGNED), b"Hello, World"),
+            SignatureError::Wrong
+        );
+        assert_eq!(
+            check(&[], Some(SIGNED), b"Hello, World!"),
+            SignatureError::Wrong
+        );
+        assert_eq!(
+            check(&[secret("other")], Some(SIGNED), b"Hello, World!"),
+            SignatureError::Wrong
+        );
+        for malformed in [
+            "",
+            "sha256=",
+            "sha1=757107ea",
+            &SIGNED[..70],
+            &format!("{SIGNED}0"),
+            &SIGNED.replace('7', "g"),
+            &SIGNED.replace("75", "é"),
+        ] {
+            assert_eq!(
+                check(&secrets, Some(malformed), b"Hello, World!"),
+                SignatureError::Malformed,
+                "{malformed}"
+            );
         }
     }
 

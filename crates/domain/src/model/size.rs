@@ -24,7 +24,8 @@ pub enum Capacity {
     Spot,
 }
 
-/// What makes two unregistered runners interchangeable. Describes itself, so that a row needs nothing else to be launched.
+/// What makes two unregistered runners interchangeable. Describes itself, so that a row needs
+/// nothing else to be launched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Size {
     /// CPU units: 1024 are one vCPU.
@@ -39,12 +40,14 @@ pub struct Size {
     pub capacity: Capacity,
 }
 
-/// Smallest and largest ephemeral storage of a Fargate task, in GiB. 20 is what a task has without asking; 21 to 200 can be asked for.
+/// Smallest and largest ephemeral storage of a Fargate task, in GiB. 20 is what a task has without
+/// asking; 21 to 200 can be asked for.
 pub const DISK_GIB: std::ops::RangeInclusive<u32> = 20..=200;
 
 /// Fargate's pairs: CPU units, then lowest, highest and step of the memory in MiB.
 ///
-/// 512 MiB with 256 units is the one value off the 1-GiB grid of its row. Source: ECS API reference, `Task.memory`.
+/// 512 MiB with 256 units is the one value off the 1-GiB grid of its row. Source: ECS API
+/// reference, `Task.memory`.
 const FARGATE: [(u32, u32, u32, u32); 7] = [
     (256, 1024, 2048, 1024),
     (512, 1024, 4096, 1024),
@@ -64,25 +67,31 @@ pub fn fargate_cpus() -> impl Iterator<Item = u32> {
 #[must_use]
 pub fn fargate_has(cpu: u32, memory_mib: u32) -> bool {
     (cpu == 256 && memory_mib == 512)
-        || FARGATE
-            .iter()
-            .any(|&(units, low, high, step)| units == cpu && (low..=high).contains(&memory_mib) && (memory_mib - low).is_multiple_of(step))
+        || FARGATE.iter().any(|&(units, low, high, step)| {
+            units == cpu
+                && (low..=high).contains(&memory_mib)
+                && (memory_mib - low).is_multiple_of(step)
+        })
 }
 
-/// The pair that Fargate has and that is nearest to what was asked: never less of either, as long as Fargate has as much.
+/// The pair that Fargate has and that is nearest to what was asked: never less of either, as long
+/// as Fargate has as much.
 #[must_use]
 pub fn nearest_fargate(cpu: u32, memory_mib: u32) -> (u32, u32) {
     if cpu <= 256 && memory_mib <= 512 {
         return (256, 512);
     }
-    let fits = FARGATE.iter().find(|&&(units, _, high, _)| units >= cpu && high >= memory_mib);
+    let fits = FARGATE
+        .iter()
+        .find(|&&(units, _, high, _)| units >= cpu && high >= memory_mib);
     let &(units, low, high, step) = fits.unwrap_or(&FARGATE[FARGATE.len() - 1]);
     let over = memory_mib.clamp(low, high) - low;
     (units, low + over.div_ceil(step) * step)
 }
 
 impl fmt::Display for Size {
-    /// `<cpu units>/<memory MiB>/<disk GiB>/<architecture>/<capacity>`, as `2048/8192/30/x64/ondemand`.
+    /// `<cpu units>/<memory MiB>/<disk GiB>/<architecture>/<capacity>`, as
+    /// `2048/8192/30/x64/ondemand`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let architecture = match self.architecture {
             Architecture::X64 => "x64",
@@ -92,7 +101,11 @@ impl fmt::Display for Size {
             Capacity::OnDemand => "ondemand",
             Capacity::Spot => "spot",
         };
-        write!(f, "{}/{}/{}/{architecture}/{capacity}", self.cpu, self.memory_mib, self.disk_gib)
+        write!(
+            f,
+            "{}/{}/{}/{architecture}/{capacity}",
+            self.cpu, self.memory_mib, self.disk_gib
+        )
     }
 }
 
@@ -107,7 +120,9 @@ impl std::str::FromStr for Size {
     fn from_str(text: &str) -> Result<Self, InvalidSize> {
         let refuse = || InvalidSize(text.to_owned());
         let parts: Vec<&str> = text.split('/').collect();
-        let [cpu, memory, disk, architecture, capacity] = parts[..] else { return Err(refuse()) };
+        let [cpu, memory, disk, architecture, capacity] = parts[..] else {
+            return Err(refuse());
+        };
         let number = |part: &str| part.parse().map_err(|_| refuse());
         Ok(Self {
             cpu: number(cpu)?,
@@ -135,7 +150,9 @@ impl Serialize for Size {
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -146,10 +163,25 @@ mod tests {
 
     #[test]
     fn fargate_table_has_its_corners_and_nothing_beside_them() {
-        for (cpu, memory) in [(256, 512), (256, 2048), (512, 1024), (4096, 30720), (8192, 20480), (16384, 122_880)] {
+        for (cpu, memory) in [
+            (256, 512),
+            (256, 2048),
+            (512, 1024),
+            (4096, 30720),
+            (8192, 20480),
+            (16384, 122_880),
+        ] {
             assert!(fargate_has(cpu, memory), "{cpu} {memory}");
         }
-        for (cpu, memory) in [(256, 4096), (512, 512), (2048, 2048), (8192, 17408), (16384, 36864), (3000, 8192), (0, 0)] {
+        for (cpu, memory) in [
+            (256, 4096),
+            (512, 512),
+            (2048, 2048),
+            (8192, 17408),
+            (16384, 36864),
+            (3000, 8192),
+            (0, 0),
+        ] {
             assert!(!fargate_has(cpu, memory), "{cpu} {memory}");
         }
     }

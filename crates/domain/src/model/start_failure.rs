@@ -1,8 +1,10 @@
-//! Why tasks do not start, as far as ECS's words tell: the one table of those words. Who counts failures asks it whether another try can help, who advises a
-//! person asks it what to do.
+//! Why tasks do not start, as far as ECS's words tell: the one table of those words. Who counts
+//! failures asks it whether another try can help, who advises a person asks it what to do.
 //!
-//! ECS promises none of the words. Sources: ECS developer guide, "Stopped tasks error messages" and "CannotPullContainer task errors"
-//! (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html>), and reports of people who met them. What is unknown may pass.
+//! ECS promises none of the words. Sources: ECS developer guide, "Stopped tasks error messages" and
+//! "CannotPullContainer task errors"
+//! (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html>),
+//! and reports of people who met them. What is unknown may pass.
 
 use serde::{Deserialize, Serialize};
 
@@ -55,21 +57,49 @@ pub enum Cause {
     NotHeardOf,
 }
 
-/// Words that tell a cause, in lower case; the first row whose words all occur counts. A row's words must not occur in the name of an image ("platform" does).
+/// Words that tell a cause, in lower case; the first row whose words all occur counts. A row's
+/// words must not occur in the name of an image ("platform" does).
 const WORDS: [(Cause, &[&str]); 35] = [
     (Cause::NoServiceRole, &["service linked role"]),
     (Cause::NoServiceRole, &["service-linked role"]),
     (Cause::WrongRole, &["unable to assume"]),
     (Cause::WrongRole, &["role is not valid"]),
-    (Cause::ExecutionRoleDenied, &["resourceinitializationerror", "accessdenied"]),
-    (Cause::ExecutionRoleDenied, &["resourceinitializationerror", "not authorized"]),
-    (Cause::NoLogGroup, &["resourceinitializationerror", "log group", "does not exist"]),
-    (Cause::NoLogGroup, &["resourceinitializationerror", "cannot find the amazon cloudwatch log group"]),
+    (
+        Cause::ExecutionRoleDenied,
+        &["resourceinitializationerror", "accessdenied"],
+    ),
+    (
+        Cause::ExecutionRoleDenied,
+        &["resourceinitializationerror", "not authorized"],
+    ),
+    (
+        Cause::NoLogGroup,
+        &["resourceinitializationerror", "log group", "does not exist"],
+    ),
+    (
+        Cause::NoLogGroup,
+        &[
+            "resourceinitializationerror",
+            "cannot find the amazon cloudwatch log group",
+        ],
+    ),
     (Cause::Unprepared, &["resourceinitializationerror"]),
-    (Cause::WrongArchitecture, &["cannotpull", "descriptor matching platform"]),
-    (Cause::WrongArchitecture, &["cannotpull", "no matching manifest"]),
-    (Cause::WrongArchitecture, &["cannotpull", "no match for platform"]),
-    (Cause::WrongArchitecture, &["cannotpull", "does not match the specified platform"]),
+    (
+        Cause::WrongArchitecture,
+        &["cannotpull", "descriptor matching platform"],
+    ),
+    (
+        Cause::WrongArchitecture,
+        &["cannotpull", "no matching manifest"],
+    ),
+    (
+        Cause::WrongArchitecture,
+        &["cannotpull", "no match for platform"],
+    ),
+    (
+        Cause::WrongArchitecture,
+        &["cannotpull", "does not match the specified platform"],
+    ),
     (Cause::WrongArchitecture, &["exec format error"]),
     (Cause::DiskFull, &["cannotpull", "no space left"]),
     // Before "denied" and "unauthorized": registries say those beside it.
@@ -78,9 +108,18 @@ const WORDS: [(Cause, &[&str]); 35] = [
     (Cause::PullLimit, &["cannotpull", "pull rate limit"]),
     (Cause::UnknownRegistry, &["cannotpull", "no such host"]),
     (Cause::RegistryUnreachable, &["cannotpull", "timeout"]),
-    (Cause::RegistryUnreachable, &["cannotpull", "deadline exceeded"]),
-    (Cause::RegistryUnreachable, &["cannotpull", "canceled while waiting for connection"]),
-    (Cause::RegistryUnreachable, &["cannotpull", "connection refused"]),
+    (
+        Cause::RegistryUnreachable,
+        &["cannotpull", "deadline exceeded"],
+    ),
+    (
+        Cause::RegistryUnreachable,
+        &["cannotpull", "canceled while waiting for connection"],
+    ),
+    (
+        Cause::RegistryUnreachable,
+        &["cannotpull", "connection refused"],
+    ),
     (Cause::ImageDenied, &["cannotpull", "denied"]),
     (Cause::ImageDenied, &["cannotpull", "forbidden"]),
     (Cause::ImageDenied, &["cannotpull", "unauthorized"]),
@@ -104,13 +143,21 @@ impl Cause {
     #[must_use]
     pub fn in_words(words: &str) -> Option<Self> {
         let folded = words.to_lowercase();
-        WORDS.iter().find(|(_, all)| all.iter().all(|word| folded.contains(word))).map(|(cause, _)| *cause)
+        WORDS
+            .iter()
+            .find(|(_, all)| all.iter().all(|word| folded.contains(word)))
+            .map(|(cause, _)| *cause)
     }
 
     /// Why this stopped task never asked; none if nothing tells.
     #[must_use]
     pub fn of_task(task: &Task) -> Option<Self> {
-        let words = [task.stopped_reason.as_deref(), task.container_reason.as_deref()].map(Option::unwrap_or_default).join(" ");
+        let words = [
+            task.stopped_reason.as_deref(),
+            task.container_reason.as_deref(),
+        ]
+        .map(Option::unwrap_or_default)
+        .join(" ");
         let by_code = match task.exit_code {
             Some(21) => Some(Self::Intercepted),
             Some(22 | 25 | 126 | 127) => Some(Self::ImageLacks),
@@ -154,9 +201,13 @@ impl Cause {
         match self {
             Self::NoServiceRole => "ECS has no service-linked role in this account",
             Self::WrongRole => "ECS cannot assume the role, or there is no such role",
-            Self::ExecutionRoleDenied => "the execution role may not do what ECS needs to start a task",
+            Self::ExecutionRoleDenied => {
+                "the execution role may not do what ECS needs to start a task"
+            }
             Self::NoLogGroup => "the log group of the runners is not there",
-            Self::Unprepared => "ECS cannot reach what it needs to start a task (the registry's tokens, the log group)",
+            Self::Unprepared => {
+                "ECS cannot reach what it needs to start a task (the registry's tokens, the log group)"
+            }
             Self::WrongArchitecture => "the image is not built for the pool's architecture",
             Self::DiskFull => "the image does not fit the disk",
             Self::PullLimit => "the registry limits pulls of those who do not say who they are",
@@ -167,7 +218,9 @@ impl Cause {
             Self::NotPulled => "the image cannot be pulled",
             Self::ImageDoesNotRun => "the image's /bin/bash does not start",
             Self::ImageLacks => "the image lacks what a runner needs",
-            Self::Intercepted => "something between the subnet and API Gateway answers in Mayfly's place",
+            Self::Intercepted => {
+                "something between the subnet and API Gateway answers in Mayfly's place"
+            }
             Self::NoInterface => "AWS had no network interface for the task in time",
             Self::VersionRefused => "GitHub refuses this runner version",
             Self::Ended => "the container ended by itself before it had a job",
@@ -179,16 +232,24 @@ impl Cause {
     #[must_use]
     pub fn fix(self) -> &'static str {
         match self {
-            Self::NoServiceRole => "once for each account: aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com",
+            Self::NoServiceRole => {
+                "once for each account: aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com"
+            }
             Self::WrongRole => {
                 "a role of tasks must lie under the path /mayfly/<stack>/ (TaskRolePath in the stack's outputs) and trust ecs-tasks.amazonaws.com"
             }
             Self::ExecutionRoleDenied => "its policy is the template's: deploy again (make deploy)",
             Self::NoLogGroup => "it is the template's: deploy again (make deploy)",
-            Self::WrongArchitecture => "build it for both (docker buildx --platform), or set the pool's architecture",
+            Self::WrongArchitecture => {
+                "build it for both (docker buildx --platform), or set the pool's architecture"
+            }
             Self::DiskFull => "set the pool's disk higher",
-            Self::PullLimit => "keep the image in ECR in this region (a pull-through cache does it by itself)",
-            Self::UnknownRegistry => "is the registry's name right? does the VPC resolve names (enableDnsSupport)?",
+            Self::PullLimit => {
+                "keep the image in ECR in this region (a pull-through cache does it by itself)"
+            }
+            Self::UnknownRegistry => {
+                "is the registry's name right? does the VPC resolve names (enableDnsSupport)?"
+            }
             Self::Unprepared | Self::RegistryUnreachable | Self::NotPulled => WAY_OUT,
             Self::ImageDenied => {
                 "it must be public, or in ECR where the execution role may pull it; Mayfly takes no credentials for other registries (a pull-through cache \
@@ -198,12 +259,18 @@ impl Cause {
             Self::ImageDoesNotRun => {
                 "the image needs bash 4.4 or newer, built for the pool's architecture (runner/Dockerfile says what else)"
             }
-            Self::ImageLacks => "the image needs what runner/Dockerfile lists; mayfly doctor tries it",
-            Self::Intercepted => "is there a VPC endpoint for execute-api with private DNS? mayfly doctor tries the way",
+            Self::ImageLacks => {
+                "the image needs what runner/Dockerfile lists; mayfly doctor tries it"
+            }
+            Self::Intercepted => {
+                "is there a VPC endpoint for execute-api with private DNS? mayfly doctor tries the way"
+            }
             Self::NoInterface => "are there free addresses in the subnets?",
             Self::VersionRefused => "update the image",
             Self::Ended => "see mayfly logs of the runner",
-            Self::NotHeardOf => "see mayfly logs of the runner; mayfly doctor tries how far a task like it comes",
+            Self::NotHeardOf => {
+                "see mayfly logs of the runner; mayfly doctor tries how far a task like it comes"
+            }
         }
     }
 }
@@ -231,8 +298,14 @@ mod tests {
              'linux/amd64'.",
             Cause::WrongArchitecture,
         ),
-        ("CannotPullContainerError: no matching manifest for linux/arm64 in the manifest list entries", Cause::WrongArchitecture),
-        ("exec /bin/bash: exec format error", Cause::WrongArchitecture),
+        (
+            "CannotPullContainerError: no matching manifest for linux/arm64 in the manifest list entries",
+            Cause::WrongArchitecture,
+        ),
+        (
+            "exec /bin/bash: exec format error",
+            Cause::WrongArchitecture,
+        ),
         (
             "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref ghcr.io/acme/private-runner:1: failed to authorize: \
              failed to fetch anonymous token: unexpected status from GET request to https://ghcr.io/token?scope=repository%3Aacme%2Fprivate-runner%3Apull: \
@@ -285,7 +358,10 @@ mod tests {
              pull rate limit.",
             Cause::PullLimit,
         ),
-        ("CannotPullContainerError: toomanyrequests: Rate exceeded, access to the resource is denied", Cause::PullLimit),
+        (
+            "CannotPullContainerError: toomanyrequests: Rate exceeded, access to the resource is denied",
+            Cause::PullLimit,
+        ),
         (
             "CannotPullContainerError: ref pull has been retried 1 time(s): failed to copy: write /var/lib/containerd/x: no space left on device",
             Cause::DiskFull,
@@ -299,10 +375,22 @@ mod tests {
             "CannotPullContainerError: failed to do request: Head \"https://registry.corp/v2/\": dial tcp: lookup registry.corp on 10.0.0.2:53: no such host",
             Cause::UnknownRegistry,
         ),
-        ("CannotPullContainerError: ref pull has been retried 1 time(s): failed to copy: httpReadSeeker: unexpected EOF", Cause::NotPulled),
-        ("CannotStartContainerError: ResourceInitialization failed: no such file or directory", Cause::ImageDoesNotRun),
-        ("CannotCreateContainerError: API error (500): devmapper", Cause::ImageDoesNotRun),
-        ("Timeout waiting for network interface provisioning to complete.", Cause::NoInterface),
+        (
+            "CannotPullContainerError: ref pull has been retried 1 time(s): failed to copy: httpReadSeeker: unexpected EOF",
+            Cause::NotPulled,
+        ),
+        (
+            "CannotStartContainerError: ResourceInitialization failed: no such file or directory",
+            Cause::ImageDoesNotRun,
+        ),
+        (
+            "CannotCreateContainerError: API error (500): devmapper",
+            Cause::ImageDoesNotRun,
+        ),
+        (
+            "Timeout waiting for network interface provisioning to complete.",
+            Cause::NoInterface,
+        ),
         (
             "InvalidParameterException: Unable to assume the service linked role. Please verify that the ECS service linked role exists.",
             Cause::NoServiceRole,
@@ -312,7 +400,10 @@ mod tests {
             Cause::WrongRole,
         ),
         ("ClientException: Role is not valid", Cause::WrongRole),
-        ("CANNOTPULLCONTAINERERROR: 403 FORBIDDEN", Cause::ImageDenied),
+        (
+            "CANNOTPULLCONTAINERERROR: 403 FORBIDDEN",
+            Cause::ImageDenied,
+        ),
     ];
 
     #[test]
@@ -320,15 +411,19 @@ mod tests {
         for (words, expected) in REAL {
             assert_eq!(Cause::in_words(words), Some(expected), "{words}");
         }
-        for unknown in ["", "Essential container in task exited", "Your Spot Task was interrupted.", "something that ECS says tomorrow"] {
+        for unknown in [
+            "",
+            "Essential container in task exited",
+            "Your Spot Task was interrupted.",
+            "something that ECS says tomorrow",
+        ] {
             assert_eq!(Cause::in_words(unknown), None, "{unknown}");
         }
     }
 
     #[test]
     fn the_name_of_an_image_is_no_cause() {
-        let words =
-            "CannotPullContainerError: failed to resolve ref ghcr.io/platform/linux-platform-runner:1: unexpected status 502 Bad Gateway";
+        let words = "CannotPullContainerError: failed to resolve ref ghcr.io/platform/linux-platform-runner:1: unexpected status 502 Bad Gateway";
         assert_eq!(Cause::in_words(words), Some(Cause::NotPulled));
     }
 
@@ -336,18 +431,31 @@ mod tests {
     #[test]
     fn every_row_can_be_met_and_by_its_own_words() {
         for (cause, words) in WORDS {
-            assert_eq!(Cause::in_words(&words.join(" / ").to_uppercase()), Some(cause), "{words:?}");
+            assert_eq!(
+                Cause::in_words(&words.join(" / ").to_uppercase()),
+                Some(cause),
+                "{words:?}"
+            );
         }
     }
 
     #[test]
     fn the_log_is_advised_only_where_the_container_ran() {
         let all = WORDS.iter().map(|(cause, _)| *cause);
-        assert!(all.clone().all(|cause| !cause.fix().contains("mayfly logs")), "such a container never wrote");
+        assert!(
+            all.clone()
+                .all(|cause| !cause.fix().contains("mayfly logs")),
+            "such a container never wrote"
+        );
         assert!(Cause::Ended.fix().contains("mayfly logs"));
         assert!(
-            all.chain([Cause::ImageLacks, Cause::VersionRefused, Cause::Intercepted, Cause::NotHeardOf])
-                .all(|cause| !cause.what().is_empty())
+            all.chain([
+                Cause::ImageLacks,
+                Cause::VersionRefused,
+                Cause::Intercepted,
+                Cause::NotHeardOf
+            ])
+            .all(|cause| !cause.what().is_empty())
         );
     }
 }

@@ -23,7 +23,8 @@ pub struct Failure {
     pub cause: Option<Cause>,
     /// Why, for the user.
     pub reason: Reason,
-    /// A task was started, and ended by itself: such a failure costs, and more of them tell nothing more.
+    /// A task was started, and ended by itself: such a failure costs, and more of them tell nothing
+    /// more.
     pub had_task: bool,
 }
 
@@ -31,22 +32,30 @@ impl Failure {
     /// A launch that ECS did not take, and its words.
     #[must_use]
     pub fn of_launch(kind: FailureKind, words: &str) -> Self {
-        let reason = Reason::Ecs { message: words.to_owned() };
-        Self { kind, cause: Cause::in_words(words).filter(|cause| cause.kind() == kind), reason, had_task: false }
+        let reason = Reason::Ecs {
+            message: words.to_owned(),
+        };
+        Self {
+            kind,
+            cause: Cause::in_words(words).filter(|cause| cause.kind() == kind),
+            reason,
+            had_task: false,
+        }
     }
 }
 
 /// After this many passing failures in a row only one runner at a time is tried.
 const BREAKER_TRANSIENT: u32 = 5;
 
-/// As long as no runner of a size has asked for registration since its definition changed, or since the last task that ended before it asked, at most so many
-/// unasked ones exist at a time.
+/// As long as no runner of a size has asked for registration since its definition changed, or since
+/// the last task that ended before it asked, at most so many unasked ones exist at a time.
 pub const UNVERIFIED_MAX: u32 = 5;
 
 /// How starts of one size went.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartHealth {
-    /// Failures in a row, counted in steps of the wait: all failures of launches made before the last raise are one.
+    /// Failures in a row, counted in steps of the wait: all failures of launches made before the
+    /// last raise are one.
     #[serde(default)]
     pub failures: u32,
     /// When the wait was raised last.
@@ -55,7 +64,8 @@ pub struct StartHealth {
     /// No launch before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
-    /// The newest failure's kind; of a configuration error, the first request of a runner is the only sign that it is mended.
+    /// The newest failure's kind; of a configuration error, the first request of a runner is the
+    /// only sign that it is mended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<FailureKind>,
     /// Why the newest failure of that kind came about, as far as that is known.
@@ -67,13 +77,15 @@ pub struct StartHealth {
     /// One of the failures in a row had a task.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub had_tasks: bool,
-    /// The definition that the failures speak against: image, size and role of the launches. A changed one is tried at once.
+    /// The definition that the failures speak against: image, size and role of the launches. A
+    /// changed one is tried at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_definition: Option<String>,
     /// The definition under which a runner asked for registration last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified_definition: Option<String>,
-    /// Runners failed after they had their registration: the next one's request for it shows nothing, a job does.
+    /// Runners failed after they had their registration: the next one's request for it shows
+    /// nothing, a job does.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub after_registration: bool,
 }
@@ -96,13 +108,17 @@ impl StartHealth {
 
     /// The most runners of this size that may be on their way and unasked, under `definition`.
     ///
-    /// What worked before and fails now (a tag that names another image, a role that was changed) must not cost a whole pool of tasks at each try. Launches that
-    /// ECS did not take cost nothing: when there is room again, all of them may go at once.
+    /// What worked before and fails now (a tag that names another image, a role that was changed)
+    /// must not cost a whole pool of tasks at each try. Launches that ECS did not take cost
+    /// nothing: when there is room again, all of them may go at once.
     #[must_use]
     pub fn max_unverified(&self, definition: &str) -> u32 {
         if self.breaker_open() {
             1
-        } else if self.verified_definition.as_deref() == Some(definition) && !self.had_tasks && !self.after_registration {
+        } else if self.verified_definition.as_deref() == Some(definition)
+            && !self.had_tasks
+            && !self.after_registration
+        {
             u32::MAX
         } else {
             UNVERIFIED_MAX
@@ -113,27 +129,49 @@ impl StartHealth {
     #[must_use]
     pub fn under(self, definition: &str) -> Self {
         match &self.failed_definition {
-            Some(failed) if failed != definition => Self { verified_definition: self.verified_definition, ..Self::default() },
+            Some(failed) if failed != definition => Self {
+                verified_definition: self.verified_definition,
+                ..Self::default()
+            },
             _ => self,
         }
     }
 
     /// Counts a start that failed under `definition`, as [`StartHealth::failed_definition`] does.
-    pub fn record_failure_of(&mut self, definition: &str, launched: Timestamp, failure: Failure, now: Timestamp) -> Counted {
+    pub fn record_failure_of(
+        &mut self,
+        definition: &str,
+        launched: Timestamp,
+        failure: Failure,
+        now: Timestamp,
+    ) -> Counted {
         let before = self.clone();
         let mut after = self.clone().under(definition);
         let (corrected, closed) = (!after.must_be_corrected(), !after.breaker_open());
         after.record_failure(launched, failure, now);
         after.failed_definition = Some(definition.to_owned());
         *self = after;
-        let words = |health: &Self| Self { reason: None, cause: None, ..health.clone() };
+        let words = |health: &Self| Self {
+            reason: None,
+            cause: None,
+            ..health.clone()
+        };
         let opened = (corrected && self.must_be_corrected()) || (closed && self.breaker_open());
-        Counted { changed: words(self) != words(&before), opened }
+        Counted {
+            changed: words(self) != words(&before),
+            opened,
+        }
     }
 
-    /// Counts a start that failed; `launched` is when it was sent. Failures of launches that were made before the last raise are already waited for.
+    /// Counts a start that failed; `launched` is when it was sent. Failures of launches that were
+    /// made before the last raise are already waited for.
     pub fn record_failure(&mut self, launched: Timestamp, failure: Failure, now: Timestamp) {
-        let Failure { kind, cause, reason, had_task } = failure;
+        let Failure {
+            kind,
+            cause,
+            reason,
+            had_task,
+        } = failure;
         self.reason = Some(reason);
         self.had_tasks |= had_task;
         if self.kind != Some(FailureKind::Configuration) || kind == FailureKind::Configuration {
@@ -157,39 +195,62 @@ impl StartHealth {
     pub fn record_job(&mut self, definition: &str) -> bool {
         let news = self.after_registration && self.failed_definition.as_deref() == Some(definition);
         if news {
-            *self = Self { verified_definition: Some(definition.to_owned()), ..Self::default() };
+            *self = Self {
+                verified_definition: Some(definition.to_owned()),
+                ..Self::default()
+            };
         }
         news
     }
 
-    /// A runner asked for its registration: the size works, unless runners failed later than that. True if that is news.
+    /// A runner asked for its registration: the size works, unless runners failed later than that.
+    /// True if that is news.
     pub fn record_success(&mut self, definition: &str) -> bool {
         if self.after_registration && self.failed_definition.as_deref() == Some(definition) {
-            return self.verified_definition.replace(definition.to_owned()).as_deref() != Some(definition);
+            return self
+                .verified_definition
+                .replace(definition.to_owned())
+                .as_deref()
+                != Some(definition);
         }
         let news = self.failures > 0 || self.verified_definition.as_deref() != Some(definition);
         if news {
-            *self = Self { verified_definition: Some(definition.to_owned()), ..Self::default() };
+            *self = Self {
+                verified_definition: Some(definition.to_owned()),
+                ..Self::default()
+            };
         }
         news
     }
 
-    /// What a person must know once the breaker is open, for the log: what fails, why, and what to do.
+    /// What a person must know once the breaker is open, for the log: what fails, why, and what to
+    /// do.
     #[must_use]
     pub fn alarm(&self, size: &Size) -> String {
-        let reason = self.reason.as_ref().map_or_else(|| "the reason is not known".to_owned(), Reason::to_string);
+        let reason = self
+            .reason
+            .as_ref()
+            .map_or_else(|| "the reason is not known".to_owned(), Reason::to_string);
         let what = if self.must_be_corrected() {
             "do not start until the configuration is corrected".to_owned()
         } else {
-            format!("have failed to start {} times in a row, one at a time is tried now", self.failures)
+            format!(
+                "have failed to start {} times in a row, one at a time is tried now",
+                self.failures
+            )
         };
-        format!("runners of {size} {what}: {reason}. What to do: {}", self.advice())
+        format!(
+            "runners of {size} {what}: {reason}. What to do: {}",
+            self.advice()
+        )
     }
 
     /// What a person can do about the failures.
     #[must_use]
     pub fn advice(&self) -> String {
-        let fix = self.cause.map(|cause| format!("{}: {}", cause.what(), cause.fix()));
+        let fix = self
+            .cause
+            .map(|cause| format!("{}: {}", cause.what(), cause.fix()));
         match self.kind {
             Some(FailureKind::Quota) => {
                 "ask for more Fargate vCPUs in Service Quotas (L-3032A538 on demand, L-36FBB829 Spot), or lower max".to_owned()
@@ -213,14 +274,19 @@ impl StartHealth {
 pub struct Counted {
     /// Anything but the newest words changed.
     pub changed: bool,
-    /// From now on a person must act: the configuration is wrong, or what should pass has lasted for a quarter of an hour and more. True once, until a runner
-    /// of the size has asked or its definition has changed.
+    /// From now on a person must act: the configuration is wrong, or what should pass has lasted
+    /// for a quarter of an hour and more. True once, until a runner of the size has asked or its
+    /// definition has changed.
     pub opened: bool,
 }
 
 /// The wait after `failures` in a row: 1 min, doubling, 30 min at most.
 fn back_off(failures: u32) -> Duration {
-    timeouts::exponential_backoff(timeouts::BACK_OFF_MIN, failures.saturating_sub(1), timeouts::BACK_OFF_MAX)
+    timeouts::exponential_backoff(
+        timeouts::BACK_OFF_MIN,
+        failures.saturating_sub(1),
+        timeouts::BACK_OFF_MAX,
+    )
 }
 
 /// The health of a pool: one entry per size.
@@ -241,17 +307,24 @@ impl PoolHealth {
     /// The health of a size; that of one no one has tried when there is none.
     #[must_use]
     pub fn of(&self, size: &Size) -> StartHealth {
-        self.sizes.get(&size.to_string()).cloned().unwrap_or_default()
+        self.sizes
+            .get(&size.to_string())
+            .cloned()
+            .unwrap_or_default()
     }
 
-    /// The health of a size as the open runners show it: one that was launched after the newest failure and has a job shows that the size works,
-    /// long before its end is written down.
+    /// The health of a size as the open runners show it: one that was launched after the newest
+    /// failure and has a job shows that the size works, long before its end is written down.
     #[must_use]
     pub fn of_with(&self, size: &Size, runners: &[Runner]) -> StartHealth {
         let mut health = self.of(size);
         if health.after_registration {
-            let later =
-                |runner: &&Runner| runner.size == *size && health.raised_at.is_none_or(|raised| runner.launch.first_sent_at > raised);
+            let later = |runner: &&Runner| {
+                runner.size == *size
+                    && health
+                        .raised_at
+                        .is_none_or(|raised| runner.launch.first_sent_at > raised)
+            };
             let works = runners.iter().filter(later).find(|runner| runner.at_work());
             if let Some(definition) = works.map(|runner| runner.launch.definition.clone()) {
                 health.record_job(&definition);
@@ -260,24 +333,36 @@ impl PoolHealth {
         health
     }
 
-    /// True for a runner that has yet to show that its size works: it has not asked, or, where others failed later than that, has no job yet.
-    /// A parked one shows nothing before there is a job for it.
+    /// True for a runner that has yet to show that its size works: it has not asked, or, where
+    /// others failed later than that, has no job yet. A parked one shows nothing before there is a
+    /// job for it.
     #[must_use]
     pub fn on_trial(&self, runner: &Runner) -> bool {
-        let late = || self.sizes.get(&runner.size.to_string()).is_some_and(|size| size.after_registration);
+        let late = || {
+            self.sizes
+                .get(&runner.size.to_string())
+                .is_some_and(|size| size.after_registration)
+        };
         match runner.state {
-            RunnerState::Registering | RunnerState::Registered => runner.first_polled_at.is_none() || late(),
-            RunnerState::Requested | RunnerState::Parked | RunnerState::Busy => runner.first_polled_at.is_none(),
+            RunnerState::Registering | RunnerState::Registered => {
+                runner.first_polled_at.is_none() || late()
+            }
+            RunnerState::Requested | RunnerState::Parked | RunnerState::Busy => {
+                runner.first_polled_at.is_none()
+            }
         }
     }
 
     /// What is known of runners for a repository that were given nothing.
     #[must_use]
     pub fn assignment(&self, repository: RepositoryId) -> Option<&Assignment> {
-        self.assignments.iter().find(|assignment| assignment.repository == repository)
+        self.assignments
+            .iter()
+            .find(|assignment| assignment.repository == repository)
     }
 
-    /// Counts a runner that registered for a job of the repository and was given nothing although the job still waits.
+    /// Counts a runner that registered for a job of the repository and was given nothing although
+    /// the job still waits.
     pub(crate) fn record_not_assigned(
         &mut self,
         runner: &Runner,
@@ -286,25 +371,40 @@ impl PoolHealth {
     ) -> assignment::Counted {
         let definition = &runner.launch.definition;
         // A changed image starts over.
-        self.assignments.retain(|known| known.repository != repository || known.definition == *definition);
+        self.assignments
+            .retain(|known| known.repository != repository || known.definition == *definition);
         if self.assignment(repository).is_none() {
-            self.assignments.push(Assignment::new(repository, definition, now));
+            self.assignments
+                .push(Assignment::new(repository, definition, now));
         }
         if self.assignments.len() > assignment::REMEMBERED {
-            let oldest =
-                self.assignments.iter().filter(|known| known.repository != repository).map(|known| (known.at, known.repository)).min();
-            self.assignments.retain(|known| Some((known.at, known.repository)) != oldest);
+            let oldest = self
+                .assignments
+                .iter()
+                .filter(|known| known.repository != repository)
+                .map(|known| (known.at, known.repository))
+                .min();
+            self.assignments
+                .retain(|known| Some((known.at, known.repository)) != oldest);
         }
-        let of_repository = self.assignments.iter_mut().find(|known| known.repository == repository);
-        of_repository.map_or(assignment::Counted { changed: false, opened: false }, |known| {
-            known.record_not_assigned(job, runner.launch.first_sent_at, now)
-        })
+        let of_repository = self
+            .assignments
+            .iter_mut()
+            .find(|known| known.repository == repository);
+        of_repository.map_or(
+            assignment::Counted {
+                changed: false,
+                opened: false,
+            },
+            |known| known.record_not_assigned(job, runner.launch.first_sent_at, now),
+        )
     }
 
     /// A runner was given a job of the repository. True if that is news.
     pub(crate) fn given(&mut self, repository: RepositoryId) -> bool {
         let before = self.assignments.len();
-        self.assignments.retain(|known| known.repository != repository);
+        self.assignments
+            .retain(|known| known.repository != repository);
         self.assignments.len() < before
     }
 
@@ -319,7 +419,14 @@ mod tests {
     use super::*;
 
     fn failure(kind: FailureKind, message: &str) -> Failure {
-        Failure { kind, cause: None, reason: Reason::Ecs { message: message.to_owned() }, had_task: true }
+        Failure {
+            kind,
+            cause: None,
+            reason: Reason::Ecs {
+                message: message.to_owned(),
+            },
+            had_task: true,
+        }
     }
 
     fn at(seconds: i64) -> Timestamp {
@@ -330,7 +437,11 @@ mod tests {
     fn a_burst_of_failures_is_one_wait() {
         let mut health = StartHealth::default();
         for second in 10..30 {
-            health.record_failure(at(0), failure(FailureKind::Transient, "no capacity"), at(second));
+            health.record_failure(
+                at(0),
+                failure(FailureKind::Transient, "no capacity"),
+                at(second),
+            );
         }
         assert_eq!((health.failures, health.not_before), (1, Some(at(70))));
     }
@@ -339,14 +450,47 @@ mod tests {
     fn a_changed_definition_does_not_wait_for_the_failures_of_the_old_one() {
         let mut health = StartHealth::default();
         let gone = |reason| failure(FailureKind::Configuration, reason);
-        assert_eq!(health.record_failure_of("old", at(0), gone("no such image"), at(10)), Counted { changed: true, opened: true });
-        assert_eq!(health.record_failure_of("old", at(0), gone("no such image here"), at(11)), Counted { changed: false, opened: false });
+        assert_eq!(
+            health.record_failure_of("old", at(0), gone("no such image"), at(10)),
+            Counted {
+                changed: true,
+                opened: true
+            }
+        );
+        assert_eq!(
+            health.record_failure_of("old", at(0), gone("no such image here"), at(11)),
+            Counted {
+                changed: false,
+                opened: false
+            }
+        );
         assert!(health.clone().under("old").breaker_open());
         let fresh = health.clone().under("new");
-        assert_eq!((fresh.breaker_open(), fresh.not_before, fresh.max_unverified("new")), (false, None, UNVERIFIED_MAX));
-        let passing = health.record_failure_of("new", at(20), failure(FailureKind::Transient, "no capacity"), at(30));
-        assert_eq!(passing, Counted { changed: true, opened: false });
-        assert_eq!((health.failures, health.kind), (1, Some(FailureKind::Transient)));
+        assert_eq!(
+            (
+                fresh.breaker_open(),
+                fresh.not_before,
+                fresh.max_unverified("new")
+            ),
+            (false, None, UNVERIFIED_MAX)
+        );
+        let passing = health.record_failure_of(
+            "new",
+            at(20),
+            failure(FailureKind::Transient, "no capacity"),
+            at(30),
+        );
+        assert_eq!(
+            passing,
+            Counted {
+                changed: true,
+                opened: false
+            }
+        );
+        assert_eq!(
+            (health.failures, health.kind),
+            (1, Some(FailureKind::Transient))
+        );
     }
 
     #[test]
@@ -367,46 +511,113 @@ mod tests {
     #[test]
     fn a_request_for_registration_shows_nothing_where_runners_fail_after_it() {
         let mut health = StartHealth::default();
-        assert!(health.record_failure_of("d", at(0), failure(FailureKind::Transient, "exit code 1"), at(10)).changed);
+        assert!(
+            health
+                .record_failure_of(
+                    "d",
+                    at(0),
+                    failure(FailureKind::Transient, "exit code 1"),
+                    at(10)
+                )
+                .changed
+        );
         assert!(health.record_failure_after_registration());
         assert!(!health.record_failure_after_registration());
         assert_eq!(
-            (health.record_success("d"), health.record_success("d"), health.failures, health.max_unverified("d")),
+            (
+                health.record_success("d"),
+                health.record_success("d"),
+                health.failures,
+                health.max_unverified("d")
+            ),
             (true, false, 1, UNVERIFIED_MAX)
         );
         for n in 2..=5 {
             assert!(!health.breaker_open(), "{n}");
-            assert!(health.record_failure_of("d", at(n * 1_000), failure(FailureKind::Transient, "exit code 1"), at(n * 1_000)).changed);
+            assert!(
+                health
+                    .record_failure_of(
+                        "d",
+                        at(n * 1_000),
+                        failure(FailureKind::Transient, "exit code 1"),
+                        at(n * 1_000)
+                    )
+                    .changed
+            );
             assert!(!health.record_success("d"));
         }
-        assert_eq!((health.breaker_open(), health.max_unverified("d")), (true, 1));
+        assert_eq!(
+            (health.breaker_open(), health.max_unverified("d")),
+            (true, 1)
+        );
         assert!(!health.record_job("other"));
         assert!(health.record_job("d"));
-        assert_eq!((health.breaker_open(), health.max_unverified("d"), health.record_job("d")), (false, u32::MAX, false));
+        assert_eq!(
+            (
+                health.breaker_open(),
+                health.max_unverified("d"),
+                health.record_job("d")
+            ),
+            (false, u32::MAX, false)
+        );
     }
 
     #[test]
     fn a_changed_definition_that_asks_is_not_held_to_what_failed_after_registration() {
         let mut health = StartHealth::default();
-        health.record_failure_of("old", at(0), failure(FailureKind::Configuration, "exit code 7"), at(10));
+        health.record_failure_of(
+            "old",
+            at(0),
+            failure(FailureKind::Configuration, "exit code 7"),
+            at(10),
+        );
         health.record_failure_after_registration();
-        assert_eq!(health.clone().under("new").max_unverified("new"), UNVERIFIED_MAX);
+        assert_eq!(
+            health.clone().under("new").max_unverified("new"),
+            UNVERIFIED_MAX
+        );
         assert!(health.record_success("new"));
-        assert_eq!((health.after_registration, health.breaker_open(), health.max_unverified("new")), (false, false, u32::MAX));
+        assert_eq!(
+            (
+                health.after_registration,
+                health.breaker_open(),
+                health.max_unverified("new")
+            ),
+            (false, false, u32::MAX)
+        );
     }
 
     #[test]
-    fn the_breaker_opens_after_five_failures_or_one_of_configuration_and_the_first_request_closes_it() {
+    fn the_breaker_opens_after_five_failures_or_one_of_configuration_and_the_first_request_closes_it()
+     {
         let mut health = StartHealth::default();
         for n in 1..=5 {
             assert!(!health.breaker_open());
-            health.record_failure(at(n * 10_000), failure(FailureKind::Transient, "x"), at(n * 10_000));
+            health.record_failure(
+                at(n * 10_000),
+                failure(FailureKind::Transient, "x"),
+                at(n * 10_000),
+            );
         }
-        assert_eq!((health.breaker_open(), health.max_unverified("d")), (true, 1));
+        assert_eq!(
+            (health.breaker_open(), health.max_unverified("d")),
+            (true, 1)
+        );
         assert!(health.record_success("d"));
-        assert_eq!((health.breaker_open(), health.max_unverified("d"), health.max_unverified("other")), (false, u32::MAX, UNVERIFIED_MAX));
+        assert_eq!(
+            (
+                health.breaker_open(),
+                health.max_unverified("d"),
+                health.max_unverified("other")
+            ),
+            (false, u32::MAX, UNVERIFIED_MAX)
+        );
         assert!(!health.record_success("d"));
-        health.record_failure(at(1), failure(FailureKind::Configuration, "image not found"), at(2));
+        health.record_failure(
+            at(1),
+            failure(FailureKind::Configuration, "image not found"),
+            at(2),
+        );
         assert!(health.breaker_open());
     }
 
@@ -416,10 +627,18 @@ mod tests {
         health.record_success("d");
         assert_eq!(health.max_unverified("d"), u32::MAX);
         // ECS took no launch: that costs nothing, and says nothing of the image.
-        let full = Failure::of_launch(FailureKind::Quota, "You've reached the limit on the number of vCPUs you can run concurrently");
+        let full = Failure::of_launch(
+            FailureKind::Quota,
+            "You've reached the limit on the number of vCPUs you can run concurrently",
+        );
         health.record_failure_of("d", at(0), full, at(1));
         assert_eq!(health.max_unverified("d"), u32::MAX);
-        health.record_failure_of("d", at(100), failure(FailureKind::Transient, "exit code 1"), at(101));
+        health.record_failure_of(
+            "d",
+            at(100),
+            failure(FailureKind::Transient, "exit code 1"),
+            at(101),
+        );
         assert_eq!(health.max_unverified("d"), UNVERIFIED_MAX);
         assert!(health.record_success("d"));
         assert_eq!(health.max_unverified("d"), u32::MAX);
@@ -429,23 +648,45 @@ mod tests {
     fn a_person_is_called_once_until_a_runner_has_asked_or_the_definition_has_changed() {
         let mut health = StartHealth::default();
         let wrong = || failure(FailureKind::Configuration, "not found");
-        let mut opened = |definition, second, failure| health.record_failure_of(definition, at(second), failure, at(second + 1)).opened;
-        assert!(!opened("d", 0, failure(FailureKind::Transient, "no interface")));
+        let mut opened = |definition, second, failure| {
+            health
+                .record_failure_of(definition, at(second), failure, at(second + 1))
+                .opened
+        };
+        assert!(!opened(
+            "d",
+            0,
+            failure(FailureKind::Transient, "no interface")
+        ));
         // Of the same wave, so that nothing is raised: the kind is another one all the same.
         assert!(opened("d", 0, wrong()));
         assert!(
-            !opened("d", 0, wrong()) && !opened("d", 100, wrong()) && !opened("d", 200, failure(FailureKind::Transient, "no interface"))
+            !opened("d", 0, wrong())
+                && !opened("d", 100, wrong())
+                && !opened("d", 200, failure(FailureKind::Transient, "no interface"))
         );
         assert!(opened("other", 300, wrong()));
         assert!(health.record_success("other"));
-        assert!(health.record_failure_of("other", at(400), wrong(), at(401)).opened);
+        assert!(
+            health
+                .record_failure_of("other", at(400), wrong(), at(401))
+                .opened
+        );
     }
 
     #[test]
     fn passing_failures_call_a_person_once_they_have_lasted() {
         let mut health = StartHealth::default();
-        let opened =
-            (1..=20).filter(|n| health.record_failure_of("d", at(n * 10_000), failure(FailureKind::Transient, "x"), at(n * 10_000)).opened);
+        let opened = (1..=20).filter(|n| {
+            health
+                .record_failure_of(
+                    "d",
+                    at(n * 10_000),
+                    failure(FailureKind::Transient, "x"),
+                    at(n * 10_000),
+                )
+                .opened
+        });
         assert_eq!(opened.collect::<Vec<_>>(), [i64::from(BREAKER_TRANSIENT)]);
         assert!(health.breaker_open());
     }
@@ -457,11 +698,20 @@ mod tests {
             health.record_failure(at(0), failure, at(1));
             health.advice()
         };
-        let pulled = |cause: Cause| Failure { cause: Some(cause), ..failure(cause.kind(), "x") };
+        let pulled = |cause: Cause| Failure {
+            cause: Some(cause),
+            ..failure(cause.kind(), "x")
+        };
         assert!(of(pulled(Cause::WrongArchitecture)).contains("buildx"));
         assert!(of(pulled(Cause::Ended)).contains("mayfly logs"));
         assert!(!of(failure(FailureKind::Transient, "x")).contains("mayfly logs"));
-        assert!(of(Failure::of_launch(FailureKind::Configuration, "ClientException: Role is not valid")).contains("TaskRolePath"));
+        assert!(
+            of(Failure::of_launch(
+                FailureKind::Configuration,
+                "ClientException: Role is not valid"
+            ))
+            .contains("TaskRolePath")
+        );
         assert!(of(failure(FailureKind::Configuration, "x")).starts_with("fix the image"));
     }
 
@@ -469,9 +719,19 @@ mod tests {
     #[test]
     fn advice_stays_that_of_what_must_be_corrected() {
         let mut health = StartHealth::default();
-        let wrong = Failure { cause: Some(Cause::ImageNotFound), ..failure(FailureKind::Configuration, "x") };
+        let wrong = Failure {
+            cause: Some(Cause::ImageNotFound),
+            ..failure(FailureKind::Configuration, "x")
+        };
         health.record_failure(at(0), wrong, at(1));
-        health.record_failure(at(100), Failure { cause: Some(Cause::NoInterface), ..failure(FailureKind::Transient, "y") }, at(101));
+        health.record_failure(
+            at(100),
+            Failure {
+                cause: Some(Cause::NoInterface),
+                ..failure(FailureKind::Transient, "y")
+            },
+            at(101),
+        );
         assert_eq!(health.cause, Some(Cause::ImageNotFound));
     }
 }

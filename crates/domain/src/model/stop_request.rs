@@ -20,6 +20,8 @@ impl StopRequest {
     /// Why the runner ends.
     #[must_use]
     pub fn reason(&self) -> Reason {
-        Reason::StoppedBy { by: self.by.clone() }
+        Reason::StoppedBy {
+            by: self.by.clone(),
+        }
     }
 }

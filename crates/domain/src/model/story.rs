@@ -1,4 +1,5 @@
-//! Stories: what happened to a job or a runner, as typed events. Text is made of them at the edge ([`std::fmt::Display`]), and nothing reads that text back.
+//! Stories: what happened to a job or a runner, as typed events. Text is made of them at the edge
+//! ([`std::fmt::Display`]), and nothing reads that text back.
 
 mod reason;
 mod render;
@@ -19,7 +20,8 @@ pub use reason::{LeftPool, PoolChange, Reason, Refusal, TaskEnd};
 pub struct Note {
     /// When.
     pub at: Timestamp,
-    /// What. Beside the time, not within: every look at a pool reads the stories of all of its runners.
+    /// What. Beside the time, not within: every look at a pool reads the stories of all of its
+    /// runners.
     #[serde(flatten)]
     pub event: StoryEvent,
 }
@@ -56,7 +58,8 @@ pub enum StoryEvent {
     Queued,
     /// GitHub holds a job back: an environment's protection rule or a concurrency group.
     Gated,
-    /// A job was queued for so long when Mayfly heard of it that GitHub is asked before a runner is started.
+    /// A job was queued for so long when Mayfly heard of it that GitHub is asked before a runner is
+    /// started.
     QueuedLongAgo,
     /// GitHub, when asked, says that nothing holds a job back.
     FoundQueued,
@@ -192,7 +195,8 @@ pub enum StoryEvent {
     },
     /// GitHub says that a runner has a job, though nothing else did.
     FoundBusy,
-    /// A runner works on another job than the one that it held in reserve, since GitHub says that one waits.
+    /// A runner works on another job than the one that it held in reserve, since GitHub says that
+    /// one waits.
     FoundOnOtherJob,
     /// GitHub does not know a runner any more, so its job is over.
     GoneAtGithub,
@@ -212,7 +216,8 @@ pub enum StoryEvent {
     },
     /// A runner without a job was removed at GitHub.
     Deregistered,
-    /// A runner was to be removed at GitHub, which shows the App neither it nor its repository or organization.
+    /// A runner was to be removed at GitHub, which shows the App neither it nor its repository or
+    /// organization.
     NotDeregistered,
     /// A runner ended.
     Ended {
@@ -221,7 +226,8 @@ pub enum StoryEvent {
     },
     /// The task of a closed runner still runs, and is left alone.
     TaskLeftRunning {
-        /// GitHub says that it has a job; else GitHub shows the App neither it nor its repository or organization.
+        /// GitHub says that it has a job; else GitHub shows the App neither it nor its repository
+        /// or organization.
         busy: bool,
     },
     /// What a closed runner left at GitHub was removed.
@@ -250,15 +256,27 @@ impl StoryEvent {
 /// Most lines of a story: it must not outgrow DynamoDB's item.
 const MOST_NOTES: usize = 40;
 
-/// Adds a line to a story, and drops one when it grows too long. The first lines and the newest are worth most, so one near the middle goes; one that tells
-/// which job a runner is about goes last, unless a later one tells the same.
+/// Adds a line to a story, and drops one when it grows too long. The first lines and the newest are
+/// worth most, so one near the middle goes; one that tells which job a runner is about goes last,
+/// unless a later one tells the same.
 pub fn note(story: &mut Vec<Note>, at: Timestamp, event: StoryEvent) {
     story.push(Note { at, event });
     if story.len() > MOST_NOTES {
         let middle = MOST_NOTES / 2;
-        let told_later = |place: usize, job| story[place + 1..].iter().any(|later| later.event.job() == Some(job));
-        let droppable = |place: &usize| story[*place].event.job().is_none_or(|job| told_later(*place, job));
-        let nearest = (1..story.len() - 1).filter(droppable).min_by_key(|place| place.abs_diff(middle));
+        let told_later = |place: usize, job| {
+            story[place + 1..]
+                .iter()
+                .any(|later| later.event.job() == Some(job))
+        };
+        let droppable = |place: &usize| {
+            story[*place]
+                .event
+                .job()
+                .is_none_or(|job| told_later(*place, job))
+        };
+        let nearest = (1..story.len() - 1)
+            .filter(droppable)
+            .min_by_key(|place| place.abs_diff(middle));
         story.remove(nearest.unwrap_or(middle));
     }
 }
@@ -267,11 +285,16 @@ pub fn note(story: &mut Vec<Note>, at: Timestamp, event: StoryEvent) {
 pub(crate) mod seconds {
     use super::{Deserialize, Duration};
 
-    pub(crate) fn serialize<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: serde::Serializer>(
+        duration: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_u64(duration.as_secs())
     }
 
-    pub(crate) fn deserialize<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    pub(crate) fn deserialize<'de, D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
         u64::deserialize(deserializer).map(Duration::from_secs)
     }
 }

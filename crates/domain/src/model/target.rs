@@ -62,7 +62,8 @@ pub enum TargetScope {
         /// `owner/name`.
         name: String,
     },
-    /// At the organization, in one runner group (App permission `organization_self_hosted_runners: write`).
+    /// At the organization, in one runner group (App permission
+    /// `organization_self_hosted_runners: write`).
     Organization {
         /// The organization's id.
         id: OwnerId,
@@ -73,24 +74,28 @@ pub enum TargetScope {
     },
 }
 
-/// Where and as what a runner registers: installation, scope with runner group, and exactly the labels of the job.
+/// Where and as what a runner registers: installation, scope with runner group, and exactly the
+/// labels of the job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// The App's installation on the account.
     pub installation: InstallationId,
     /// Repository or organization.
     pub scope: TargetScope,
-    /// Exactly the job's labels: GitHub gives a runner any job that its labels cover, so more labels would invite strangers.
+    /// Exactly the job's labels: GitHub gives a runner any job that its labels cover, so more
+    /// labels would invite strangers.
     pub labels: Labels,
 }
 
-/// A target's short name, for rows that must stay small: 16 hexadecimal digits. Equal targets have equal keys.
+/// A target's short name, for rows that must stay small: 16 hexadecimal digits. Equal targets have
+/// equal keys.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TargetKey(pub String);
 
 impl Target {
-    /// The short name of this target. Names that can change (a repository's, a login) do not enter it, ids do.
+    /// The short name of this target. Names that can change (a repository's, a login) do not enter
+    /// it, ids do.
     #[must_use]
     pub fn key(&self) -> TargetKey {
         let mut hash = Sha256::new();
@@ -110,15 +115,25 @@ impl Target {
             hash.update([0]);
             hash.update(label.as_bytes());
         }
-        TargetKey(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+        TargetKey(
+            hash.finalize()
+                .iter()
+                .take(8)
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+        )
     }
 
     /// True if GitHub lists the runners of both in one list.
     #[must_use]
     pub fn is_beside(&self, other: &Self) -> bool {
         let same_place = match (&self.scope, &other.scope) {
-            (TargetScope::Repository { id, .. }, TargetScope::Repository { id: its, .. }) => id == its,
-            (TargetScope::Organization { id, .. }, TargetScope::Organization { id: its, .. }) => id == its,
+            (TargetScope::Repository { id, .. }, TargetScope::Repository { id: its, .. }) => {
+                id == its
+            }
+            (TargetScope::Organization { id, .. }, TargetScope::Organization { id: its, .. }) => {
+                id == its
+            }
             _ => false,
         };
         same_place && self.installation == other.installation
@@ -141,7 +156,10 @@ mod tests {
     fn target(labels: &[&str]) -> Target {
         Target {
             installation: InstallationId(1),
-            scope: TargetScope::Repository { id: RepositoryId(7), name: "acme/app".into() },
+            scope: TargetScope::Repository {
+                id: RepositoryId(7),
+                name: "acme/app".into(),
+            },
             labels: labels.iter().copied().collect(),
         }
     }
@@ -151,7 +169,10 @@ mod tests {
         let key = target(&["a", "b"]).key();
         assert_eq!(target(&["B", "A"]).key(), key);
         let mut renamed = target(&["a", "b"]);
-        renamed.scope = TargetScope::Repository { id: RepositoryId(7), name: "acme/new".into() };
+        renamed.scope = TargetScope::Repository {
+            id: RepositoryId(7),
+            name: "acme/new".into(),
+        };
         assert_eq!(renamed.key(), key);
         assert_ne!(target(&["a"]).key(), key);
         assert_ne!(target(&["ab"]).key(), key);

@@ -63,7 +63,8 @@ impl Runner {
         self.arn.as_ref().is_none_or(|own| own == arn)
     }
 
-    /// The runner after news of its task; `None` if that is no news, or another task's. An unknown ARN is adopted.
+    /// The runner after news of its task; `None` if that is no news, or another task's. An unknown
+    /// ARN is adopted.
     #[must_use]
     pub fn with_task(&self, task: &Task) -> Option<Self> {
         if !self.may_own(&task.arn) || (self.arn.is_some() && task.version <= self.task_version) {
@@ -77,13 +78,15 @@ impl Runner {
         Some(after)
     }
 
-    /// True if an answer of ECS's about the runner `asked`, read before, still speaks of this row: it was not sent again meanwhile, and no task of it became known.
+    /// True if an answer of ECS's about the runner `asked`, read before, still speaks of this row:
+    /// it was not sent again meanwhile, and no task of it became known.
     #[must_use]
     pub fn was_asked_about(&self, asked: &Self) -> bool {
         self.launch.sent_at == asked.launch.sent_at && self.arn == asked.arn
     }
 
-    /// True if GitHub's word that the runner `asked`, read before, has no job still speaks of this row: it has no other registration by now, and no work.
+    /// True if GitHub's word that the runner `asked`, read before, has no job still speaks of this
+    /// row: it has no other registration by now, and no work.
     #[must_use]
     pub fn is_idle_as(&self, asked: &Self) -> bool {
         self.work.is_none() && self.registration_attempt == asked.registration_attempt

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 /// A point in time, in whole milliseconds since 1970-01-01T00:00:00Z.
 ///
 /// The domain never reads a clock: anyone who calls it passes the time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 

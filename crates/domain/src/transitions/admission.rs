@@ -1,6 +1,7 @@
 //! Admission: whether the job that GitHub handed to a runner may run on it.
 //!
-//! GitHub gives a runner any job that its labels cover, so this, asked before the first step, is the security; matching in webhook only saves money.
+//! GitHub gives a runner any job that its labels cover, so this, asked before the first step, is
+//! the security; matching in webhook only saves money.
 
 use serde::{Deserialize, Serialize};
 
@@ -42,10 +43,13 @@ pub enum Admission {
     Refused(Reason, Box<Runner>),
 }
 
-/// The decision that was made before about this job on this runner: admitted, or refused for this reason. Nothing has to be written down or asked
-/// for it, however often a job asks.
+/// The decision that was made before about this job on this runner: admitted, or refused for this
+/// reason. Nothing has to be written down or asked for it, however often a job asks.
 #[must_use]
-pub fn decided<'a>(runner: &'a Runner, request: &AdmissionRequest) -> Option<Result<(), &'a Reason>> {
+pub fn decided<'a>(
+    runner: &'a Runner,
+    request: &AdmissionRequest,
+) -> Option<Result<(), &'a Reason>> {
     if let Some(why) = &runner.refused {
         return Some(Err(why));
     }
@@ -53,10 +57,13 @@ pub fn decided<'a>(runner: &'a Runner, request: &AdmissionRequest) -> Option<Res
     (same && runner.admitted_at.is_some()).then_some(Ok(()))
 }
 
-/// True if the runner is known to have another job than the one asked about: that is refused whatever it is.
+/// True if the runner is known to have another job than the one asked about: that is refused
+/// whatever it is.
 #[must_use]
 pub fn has_another(runner: &Runner, request: &AdmissionRequest) -> bool {
-    runner.work.as_ref().is_some_and(|work| (work.run, work.attempt) != (RunId(request.run_id), request.run_attempt))
+    runner.work.as_ref().is_some_and(|work| {
+        (work.run, work.attempt) != (RunId(request.run_id), request.run_attempt)
+    })
 }
 
 impl Runner {
@@ -66,20 +73,38 @@ impl Runner {
         self.fails_closed && self.admitted_at.is_none() && self.refused.is_none()
     }
 
-    /// The runner, refused because its job runs and was never admitted; `None` if that is not so, or not so any more.
+    /// The runner, refused because its job runs and was never admitted; `None` if that is not so,
+    /// or not so any more.
     #[must_use]
     pub fn refused_unadmitted(&self, now: Timestamp) -> Option<Self> {
         (self.state == RunnerState::Busy && self.unadmitted()).then(|| {
-            let mut after = Self { rev: self.rev + 1, refused: Some(Reason::Unadmitted), ..self.clone() };
-            note(&mut after.story, now, StoryEvent::JobRefused { reason: Reason::Unadmitted });
+            let mut after = Self {
+                rev: self.rev + 1,
+                refused: Some(Reason::Unadmitted),
+                ..self.clone()
+            };
+            note(
+                &mut after.story,
+                now,
+                StoryEvent::JobRefused {
+                    reason: Reason::Unadmitted,
+                },
+            );
             after
         })
     }
 }
 
-/// Decides whether the job may run on this runner. `private` is what is known of the repository; unknown counts as public.
+/// Decides whether the job may run on this runner. `private` is what is known of the repository;
+/// unknown counts as public.
 #[must_use]
-pub fn admit(runner: &Runner, pool: Option<&Pool>, request: &AdmissionRequest, private: Option<bool>, now: Timestamp) -> Admission {
+pub fn admit(
+    runner: &Runner,
+    pool: Option<&Pool>,
+    request: &AdmissionRequest,
+    private: Option<bool>,
+    now: Timestamp,
+) -> Admission {
     let run = RunId(request.run_id);
     // The hook may ask again when it missed the answer; a second job is not a repetition.
     if has_another(runner, request) {
@@ -100,29 +125,53 @@ pub fn admit(runner: &Runner, pool: Option<&Pool>, request: &AdmissionRequest, p
     let mut after = taken;
     after.repository = Some(RepositoryId(request.repository_id));
     after.admitted_at = Some(now);
-    note(&mut after.story, now, StoryEvent::Admitted { run, repository: request.repository.clone() });
+    note(
+        &mut after.story,
+        now,
+        StoryEvent::Admitted {
+            run,
+            repository: request.repository.clone(),
+        },
+    );
     Admission::Admitted(Some(Box::new(after)))
 }
 
-/// The runner with the run that GitHub handed to it. A refused job uses it up as well: GitHub gives it no second one. It counts for
-/// the repository that it was registered for until it is admitted: a refused caller must not use up another repository's limit.
+/// The runner with the run that GitHub handed to it. A refused job uses it up as well: GitHub gives
+/// it no second one. It counts for the repository that it was registered for until it is admitted:
+/// a refused caller must not use up another repository's limit.
 fn taken(runner: &Runner, request: &AdmissionRequest, now: Timestamp) -> Runner {
     let mut after = runner.clone();
     after.rev += 1;
     after.state = RunnerState::Busy;
     after.busy_at.get_or_insert(now);
-    after.work.get_or_insert(Work { run: RunId(request.run_id), attempt: request.run_attempt, job: None, since: now });
+    after.work.get_or_insert(Work {
+        run: RunId(request.run_id),
+        attempt: request.run_attempt,
+        job: None,
+        since: now,
+    });
     after
 }
 
 fn refuse(taken: &Runner, why: Reason, now: Timestamp) -> Admission {
     let mut after = taken.clone();
     after.refused = Some(why.clone());
-    note(&mut after.story, now, StoryEvent::JobRefused { reason: why.clone() });
+    note(
+        &mut after.story,
+        now,
+        StoryEvent::JobRefused {
+            reason: why.clone(),
+        },
+    );
     Admission::Refused(why, Box::new(after))
 }
 
-fn refusal(runner: &Runner, pool: Option<&Pool>, request: &AdmissionRequest, private: Option<bool>) -> Option<Reason> {
+fn refusal(
+    runner: &Runner,
+    pool: Option<&Pool>,
+    request: &AdmissionRequest,
+    private: Option<bool>,
+) -> Option<Reason> {
     let Some(target) = &runner.target else {
         return Some(Reason::NeverRegistered);
     };
@@ -132,13 +181,19 @@ fn refusal(runner: &Runner, pool: Option<&Pool>, request: &AdmissionRequest, pri
         TargetScope::Organization { login, .. } => login.eq_ignore_ascii_case(owner),
     };
     if !reached {
-        return Some(Reason::RegisteredElsewhere { repository: request.repository.clone() });
+        return Some(Reason::RegisteredElsewhere {
+            repository: request.repository.clone(),
+        });
     }
-    // A pool that is gone drains: what it took in may run. Its rules are gone, too, so an organization's other repositories may not.
+    // A pool that is gone drains: what it took in may run. Its rules are gone, too, so an
+    // organization's other repositories may not.
     let Some(pool) = pool else {
-        let taken_in =
-            matches!(&target.scope, TargetScope::Repository { .. }) || runner.repository == Some(RepositoryId(request.repository_id));
-        return (!taken_in).then(|| Reason::PoolRemoved { pool: runner.pool.clone(), repository: request.repository.clone() });
+        let taken_in = matches!(&target.scope, TargetScope::Repository { .. })
+            || runner.repository == Some(RepositoryId(request.repository_id));
+        return (!taken_in).then(|| Reason::PoolRemoved {
+            pool: runner.pool.clone(),
+            repository: request.repository.clone(),
+        });
     };
     let owner_id = match &target.scope {
         TargetScope::Organization { id, .. } => *id,
@@ -152,8 +207,14 @@ fn refusal(runner: &Runner, pool: Option<&Pool>, request: &AdmissionRequest, pri
     };
     let (name, repository_name) = (pool.name.clone(), request.repository.clone());
     pool.refuses(&repository).map(|refusal| match refusal {
-        Refusal::Repository => Reason::RepositoryNotListed { pool: name, repository: repository_name },
-        Refusal::Public => Reason::RepositoryPublic { pool: name, repository: repository_name },
+        Refusal::Repository => Reason::RepositoryNotListed {
+            pool: name,
+            repository: repository_name,
+        },
+        Refusal::Public => Reason::RepositoryPublic {
+            pool: name,
+            repository: repository_name,
+        },
         Refusal::Account | Refusal::Labels => Reason::NotServed { refusal },
     })
 }

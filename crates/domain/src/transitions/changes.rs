@@ -52,13 +52,23 @@ pub struct DeliveryChanges {
 impl DeliveryChanges {
     /// Nothing to write, no one to wake.
     pub(crate) fn nothing(verdict: Verdict) -> Self {
-        Self { verdict, record: None, waiting: WaitingChange::Keep, runner: None, follow_up: None, completed: None, wake: BTreeSet::new() }
+        Self {
+            verdict,
+            record: None,
+            waiting: WaitingChange::Keep,
+            runner: None,
+            follow_up: None,
+            completed: None,
+            wake: BTreeSet::new(),
+        }
     }
 
     /// The runner that this shows to have run a job that was not admitted, where none may run so.
     #[must_use]
     pub fn unadmitted(&self) -> Option<&Runner> {
-        self.runner.as_ref().filter(|runner| runner.refused == Some(Reason::Unadmitted))
+        self.runner
+            .as_ref()
+            .filter(|runner| runner.refused == Some(Reason::Unadmitted))
     }
 
     /// True if there is nothing to write.

@@ -33,7 +33,8 @@ pub struct CloseChanges {
     pub record: Runner,
     /// The pool's health, if it changes.
     pub health: Option<PoolHealth>,
-    /// Runners of its size will not start until a person acts, and that is news: why and what to do, for the log. Once, not at each task that ends so.
+    /// Runners of its size will not start until a person acts, and that is news: why and what to
+    /// do, for the log. Once, not at each task that ends so.
     pub must_act: Option<String>,
     /// The waiting row of the job that the runner was registered for and not given.
     pub waiting: Option<WaitingJob>,
@@ -45,7 +46,13 @@ pub struct CloseChanges {
 
 /// Closes a runner. `public_ip` says if its task had a public address, which costs.
 #[must_use]
-pub fn close(runner: &Runner, end: End<'_>, around: RunnerSnapshot<'_>, public_ip: bool, now: Timestamp) -> CloseChanges {
+pub fn close(
+    runner: &Runner,
+    end: End<'_>,
+    around: RunnerSnapshot<'_>,
+    public_ip: bool,
+    now: Timestamp,
+) -> CloseChanges {
     let mut record = match end {
         End::Stopped(task) => runner.with_task(task).unwrap_or_else(|| runner.clone()),
         End::NeverStarted(..) | End::Missing => runner.clone(),
@@ -53,70 +60,153 @@ pub fn close(runner: &Runner, end: End<'_>, around: RunnerSnapshot<'_>, public_i
     if let End::Stopped(task) = end {
         record.exit_code = task.exit_code;
     }
-    // Both sides must say so: a row that was made again (an approval gate), or is held by another runner by now, is no affair of this one.
-    let held = |waiting: &&WaitingJob| runner.reserved == Some(waiting.id) && waiting.runner.as_ref() == Some(&runner.id);
+    // Both sides must say so: a row that was made again (an approval gate), or is held by another
+    // runner by now, is no affair of this one.
+    let held = |waiting: &&WaitingJob| {
+        runner.reserved == Some(waiting.id) && waiting.runner.as_ref() == Some(&runner.id)
+    };
     let still_waits = around.waiting.filter(held);
     let outcome = outcome(runner, end, still_waits.is_some(), now);
     let reason = reason(runner, end, outcome);
     record.interrupted = interruption::at_work(runner, end);
-    note(&mut record.story, now, StoryEvent::Ended { reason: reason.clone() });
+    note(
+        &mut record.story,
+        now,
+        StoryEvent::Ended {
+            reason: reason.clone(),
+        },
+    );
     record.rev = runner.rev + 1;
     record.outcome = Some(outcome);
     record.cost = Some(cost(&record, end, public_ip, now));
     record.closed_at = Some(now);
     record.expires_at = Some(now.plus(timeouts::KEEP_RECORDS).seconds());
     let (health, must_act) = match outcome {
-        Outcome::FailedStart => failed_start(runner, failure(runner, end, &reason), around.health, now),
+        Outcome::FailedStart => {
+            failed_start(runner, failure(runner, end, &reason), around.health, now)
+        }
         Outcome::Ran => (worked(runner, around.health), None),
         Outcome::NeverAssigned => not_assigned_health(runner, around, now),
         _ => (None, None),
     };
     let (waiting, job) = match (outcome, still_waits, around.record) {
-        (Outcome::NeverAssigned, Some(waiting), Some(job)) => not_assigned(waiting, job, &reason, now),
-        (Outcome::FailedStart, Some(waiting), Some(job)) => {
-            served_again(waiting, job, Reason::RunnerFailed { why: Box::new(reason.clone()) }, now)
+        (Outcome::NeverAssigned, Some(waiting), Some(job)) => {
+            not_assigned(waiting, job, &reason, now)
         }
-        (Outcome::Ran, Some(waiting), Some(job)) if may_have_run(runner, waiting) => perhaps_run(waiting, job, now),
-        _ => (None, around.interrupted.filter(|_| record.interrupted).map(|job| interruption::with_interruption(job, &record, end, now))),
+        (Outcome::FailedStart, Some(waiting), Some(job)) => served_again(
+            waiting,
+            job,
+            Reason::RunnerFailed {
+                why: Box::new(reason.clone()),
+            },
+            now,
+        ),
+        (Outcome::Ran, Some(waiting), Some(job)) if may_have_run(runner, waiting) => {
+            perhaps_run(waiting, job, now)
+        }
+        _ => (
+            None,
+            around
+                .interrupted
+                .filter(|_| record.interrupted)
+                .map(|job| interruption::with_interruption(job, &record, end, now)),
+        ),
     };
     record.reason = Some(reason);
-    let rerun = job.as_ref().filter(|_| record.interrupted).and_then(|job| interruption::rerun(job, now));
-    let follow_ups =
-        stale_registration::deregister_follow_up(&record, now).into_iter().chain(rerun).chain(left_running(&record, now)).collect();
-    CloseChanges { record, health, must_act, waiting, job, follow_ups }
+    let rerun = job
+        .as_ref()
+        .filter(|_| record.interrupted)
+        .and_then(|job| interruption::rerun(job, now));
+    let follow_ups = stale_registration::deregister_follow_up(&record, now)
+        .into_iter()
+        .chain(rerun)
+        .chain(left_running(&record, now))
+        .collect();
+    CloseChanges {
+        record,
+        health,
+        must_act,
+        waiting,
+        job,
+        follow_ups,
+    }
 }
 
-/// A runner that is gone while its job is not over, as far as is known: its end overtook the delivery, or GitHub does not know yet, or has the job wait again.
+/// A runner that is gone while its job is not over, as far as is known: its end overtook the
+/// delivery, or GitHub does not know yet, or has the job wait again.
 fn left_running(record: &Runner, now: Timestamp) -> Option<OutboxEntry> {
-    let job = record.work.as_ref()?.job.filter(|_| record.done_at.is_none())?;
+    let job = record
+        .work
+        .as_ref()?
+        .job
+        .filter(|_| record.done_at.is_none())?;
     let installation = record.target.as_ref().map(|target| target.installation);
-    Some(OutboxEntry::new(FollowUp::CheckJob(job), installation, now, timeouts::CHECK_AFTER_END))
+    Some(OutboxEntry::new(
+        FollowUp::CheckJob(job),
+        installation,
+        now,
+        timeouts::CHECK_AFTER_END,
+    ))
 }
 
-/// The pool's health with this failed start, if that changes it: of a burst's many failures only the first does, and the others need not write. Also what
-/// a person must know, if one must act from now on.
-fn failed_start(runner: &Runner, failure: Failure, health: Option<&PoolHealth>, now: Timestamp) -> (Option<PoolHealth>, Option<String>) {
+/// The pool's health with this failed start, if that changes it: of a burst's many failures only
+/// the first does, and the others need not write. Also what a person must know, if one must act
+/// from now on.
+fn failed_start(
+    runner: &Runner,
+    failure: Failure,
+    health: Option<&PoolHealth>,
+    now: Timestamp,
+) -> (Option<PoolHealth>, Option<String>) {
     let mut health = health.cloned().unwrap_or_default();
     let (launch, size) = (&runner.launch, health.of_mut(&runner.size));
-    let Counted { mut changed, opened } = size.record_failure_of(&launch.definition, launch.first_sent_at, failure, now);
+    let Counted {
+        mut changed,
+        opened,
+    } = size.record_failure_of(&launch.definition, launch.first_sent_at, failure, now);
     changed |= runner.state == RunnerState::Registered && size.record_failure_after_registration();
     let must_act = opened.then(|| size.alarm(&runner.size));
-    (changed.then(|| PoolHealth { rev: health.rev + 1, ..health }), must_act)
+    (
+        changed.then(|| PoolHealth {
+            rev: health.rev + 1,
+            ..health
+        }),
+        must_act,
+    )
 }
 
-/// The pool's health after a runner that had a job, if runners of its kind failed before they got that far.
+/// The pool's health after a runner that had a job, if runners of its kind failed before they got
+/// that far.
 fn worked(runner: &Runner, health: Option<&PoolHealth>) -> Option<PoolHealth> {
     let mut health = health?.clone();
-    let mut changed = health.of(&runner.size).after_registration && health.of_mut(&runner.size).record_job(&runner.launch.definition);
-    changed |= runner.repository.is_some_and(|repository| health.given(repository));
-    changed.then(|| PoolHealth { rev: health.rev + 1, ..health })
+    let mut changed = health.of(&runner.size).after_registration
+        && health
+            .of_mut(&runner.size)
+            .record_job(&runner.launch.definition);
+    changed |= runner
+        .repository
+        .is_some_and(|repository| health.given(repository));
+    changed.then(|| PoolHealth {
+        rev: health.rev + 1,
+        ..health
+    })
 }
 
-/// The pool's health after a runner that was given nothing, if that is news, and what a person must know, if one must act from now on. That an organization's
-/// runner group keeps a public repository out says nothing of the runners.
-fn not_assigned_health(runner: &Runner, around: RunnerSnapshot<'_>, now: Timestamp) -> (Option<PoolHealth>, Option<String>) {
-    let Some(job) = around.record else { return (None, None) };
-    let organization = matches!(runner.target.as_ref().map(|target| &target.scope), Some(TargetScope::Organization { .. }));
+/// The pool's health after a runner that was given nothing, if that is news, and what a person must
+/// know, if one must act from now on. That an organization's runner group keeps a public repository
+/// out says nothing of the runners.
+fn not_assigned_health(
+    runner: &Runner,
+    around: RunnerSnapshot<'_>,
+    now: Timestamp,
+) -> (Option<PoolHealth>, Option<String>) {
+    let Some(job) = around.record else {
+        return (None, None);
+    };
+    let organization = matches!(
+        runner.target.as_ref().map(|target| &target.scope),
+        Some(TargetScope::Organization { .. })
+    );
     if organization && !job.repository.private {
         return (None, None);
     }
@@ -129,23 +219,40 @@ fn not_assigned_health(runner: &Runner, around: RunnerSnapshot<'_>, now: Timesta
             runner.pool, job.repository.name, assignment::OPENS, assignment::ADVICE
         )
     });
-    (counted.changed.then(|| PoolHealth { rev: health.rev + 1, ..health }), must_act)
+    (
+        counted.changed.then(|| PoolHealth {
+            rev: health.rev + 1,
+            ..health
+        }),
+        must_act,
+    )
 }
 
-/// ECS's code for a task whose container ended by itself. Source: ECS API reference, `Task`, `stopCode`.
+/// ECS's code for a task whose container ended by itself. Source: ECS API reference, `Task`,
+/// `stopCode`.
 const EXITED: &str = "EssentialContainerExited";
 
-/// True if a registered runner's own failure ended it before it could take a job. run.sh makes 0 of whatever the runner meets at GitHub, so another
-/// code right after the start is the image's; from 128 on a signal ended it, and that may have been anyone's.
-/// Source: actions/runner, src/Misc/layoutroot/run.sh and run-helper.sh.template.
+/// True if a registered runner's own failure ended it before it could take a job. run.sh makes 0 of
+/// whatever the runner meets at GitHub, so another code right after the start is the image's; from
+/// 128 on a signal ended it, and that may have been anyone's. Source: actions/runner,
+/// src/Misc/layoutroot/run.sh and run-helper.sh.template.
 fn failed_registered(runner: &Runner, end: End<'_>, now: Timestamp) -> bool {
-    let End::Stopped(task) = end else { return false };
-    let Some(code) = task.exit_code.filter(|_| runner.retired_at.is_none() && task.stop_code.as_deref().is_none_or(|code| code == EXITED))
-    else {
+    let End::Stopped(task) = end else {
         return false;
     };
-    let ended = task.timeline.stopping.or(task.timeline.stopped).unwrap_or(now);
-    let at_once = runner.registered_at.is_some_and(|registered| ended.since(registered) <= timeouts::LISTENS_WITHIN);
+    let Some(code) = task.exit_code.filter(|_| {
+        runner.retired_at.is_none() && task.stop_code.as_deref().is_none_or(|code| code == EXITED)
+    }) else {
+        return false;
+    };
+    let ended = task
+        .timeline
+        .stopping
+        .or(task.timeline.stopped)
+        .unwrap_or(now);
+    let at_once = runner
+        .registered_at
+        .is_some_and(|registered| ended.since(registered) <= timeouts::LISTENS_WITHIN);
     code == VERSION_REFUSED || (at_once && (1..=127).contains(&code) && code != REGISTRATION_LOST)
 }
 
@@ -157,35 +264,64 @@ fn outcome(runner: &Runner, end: End<'_>, job_still_waits: bool, now: Timestamp)
     match runner.state {
         _ if runner.refused.is_some() => Outcome::Refused,
         _ if runner.work.is_some() || runner.state == RunnerState::Busy => Outcome::Ran,
-        _ if runner.stop.as_ref().is_some_and(|stop| stop.kind != StopKind::StartTimeout) => Outcome::Surplus,
+        _ if runner
+            .stop
+            .as_ref()
+            .is_some_and(|stop| stop.kind != StopKind::StartTimeout) =>
+        {
+            Outcome::Surplus
+        }
         RunnerState::Requested if runner.first_polled_at.is_none() => Outcome::FailedStart,
         _ if runner.stopped_before_a_job() => Outcome::Surplus,
         RunnerState::Registered if failed_registered(runner, end, now) => Outcome::FailedStart,
-        RunnerState::Registered | RunnerState::Registering if job_still_waits => Outcome::NeverAssigned,
+        RunnerState::Registered | RunnerState::Registering if job_still_waits => {
+            Outcome::NeverAssigned
+        }
         RunnerState::Registered => Outcome::Surplus,
-        // It asked and was told to wait; it gave up (0, or 20 at the park limit) or something ended it.
+        // It asked and was told to wait; it gave up (0, or 20 at the park limit) or something ended
+        // it.
         _ if matches!(exit, Some(0 | 20)) => Outcome::Surplus,
         _ => Outcome::Unknown,
     }
 }
 
 fn reason(runner: &Runner, end: End<'_>, outcome: Outcome) -> Reason {
-    if let Some(stop) = runner.stop.as_ref().filter(|_| matches!(outcome, Outcome::Surplus | Outcome::FailedStart)) {
+    if let Some(stop) = runner
+        .stop
+        .as_ref()
+        .filter(|_| matches!(outcome, Outcome::Surplus | Outcome::FailedStart))
+    {
         return stop.reason.clone();
     }
-    if let Some(request) = runner.stop_request.as_ref().filter(|_| runner.stopped_before_a_job()) {
+    if let Some(request) = runner
+        .stop_request
+        .as_ref()
+        .filter(|_| runner.stopped_before_a_job())
+    {
         return request.reason();
     }
     if let Some(why) = &runner.refused {
-        return Reason::JobRefused { why: Box::new(why.clone()) };
+        return Reason::JobRefused {
+            why: Box::new(why.clone()),
+        };
     }
     match end {
-        End::NeverStarted(_, why) => Reason::Ecs { message: why.to_owned() },
+        End::NeverStarted(_, why) => Reason::Ecs {
+            message: why.to_owned(),
+        },
         End::Missing => Reason::TaskUnknown,
-        End::Stopped(task) => match runner.retired_reason.as_ref().filter(|_| task.stop_code.as_deref() == Some(EXITED)) {
-            // It ended by itself because of that. ECS would have told the same words if the call to stop its task had come first.
+        End::Stopped(task) => match runner
+            .retired_reason
+            .as_ref()
+            .filter(|_| task.stop_code.as_deref() == Some(EXITED))
+        {
+            // It ended by itself because of that. ECS would have told the same words if the call to
+            // stop its task had come first.
             Some(why) if matches!(task.exit_code, None | Some(0)) => why.clone(),
-            Some(why) => Reason::DeregisteredThenEnded { why: Box::new(why.clone()), end: task.end() },
+            Some(why) => Reason::DeregisteredThenEnded {
+                why: Box::new(why.clone()),
+                end: task.end(),
+            },
             None => Reason::TaskStopped(task.end()),
         },
     }
@@ -195,33 +331,75 @@ fn reason(runner: &Runner, end: End<'_>, outcome: Outcome) -> Reason {
 fn failure(runner: &Runner, end: End<'_>, reason: &Reason) -> Failure {
     let reason = reason.clone();
     let task = match end {
-        End::NeverStarted(kind, why) => return Failure { reason, ..Failure::of_launch(kind, why) },
-        End::Missing => return Failure { kind: FailureKind::Transient, cause: None, reason, had_task: false },
+        End::NeverStarted(kind, why) => {
+            return Failure {
+                reason,
+                ..Failure::of_launch(kind, why)
+            };
+        }
+        End::Missing => {
+            return Failure {
+                kind: FailureKind::Transient,
+                cause: None,
+                reason,
+                had_task: false,
+            };
+        }
         End::Stopped(task) => task,
     };
-    let timed_out = runner.stop.as_ref().is_some_and(|stop| stop.kind == StopKind::StartTimeout);
+    let timed_out = runner
+        .stop
+        .as_ref()
+        .is_some_and(|stop| stop.kind == StopKind::StartTimeout);
     // Of a task that was stopped because its time was over, the exit code tells nothing.
-    let cause = Cause::of_task(task).filter(|cause| !(timed_out && *cause == Cause::Ended)).or(timed_out.then_some(Cause::NotHeardOf));
-    Failure { kind: cause.map_or(FailureKind::Transient, Cause::kind), cause, reason, had_task: !task.is_interrupted() }
+    let cause = Cause::of_task(task)
+        .filter(|cause| !(timed_out && *cause == Cause::Ended))
+        .or(timed_out.then_some(Cause::NotHeardOf));
+    Failure {
+        kind: cause.map_or(FailureKind::Transient, Cause::kind),
+        cause,
+        reason,
+        had_task: !task.is_interrupted(),
+    }
 }
 
 fn cost(record: &Runner, end: End<'_>, public_ip: bool, now: Timestamp) -> price::MicroDollars {
-    let End::Stopped(_) = end else { return price::MicroDollars(0) };
+    let End::Stopped(_) = end else {
+        return price::MicroDollars(0);
+    };
     let stopped = record.timeline.stopped.unwrap_or(now);
     // Without a pull there is nothing to pay.
-    let Some(from) = record.timeline.pull_started.or(record.timeline.started) else { return price::MicroDollars(0) };
+    let Some(from) = record.timeline.pull_started.or(record.timeline.started) else {
+        return price::MicroDollars(0);
+    };
     price::cost(&record.size, stopped.since(from), public_ip)
 }
 
 /// After so many runners that were given nothing, a job is tried only now and then.
 const NOT_ASSIGNED_MAX: u32 = 3;
 
-fn not_assigned(waiting: &WaitingJob, record: &JobRecord, why: &Reason, now: Timestamp) -> (Option<WaitingJob>, Option<JobRecord>) {
+fn not_assigned(
+    waiting: &WaitingJob,
+    record: &JobRecord,
+    why: &Reason,
+    now: Timestamp,
+) -> (Option<WaitingJob>, Option<JobRecord>) {
     let attempts = waiting.attempts.saturating_add(1);
     let given_up = attempts >= NOT_ASSIGNED_MAX;
-    let wait = if given_up { timeouts::NOT_ASSIGNED_PROBE } else { timeouts::BACK_OFF_MIN.saturating_mul(attempts) };
+    let wait = if given_up {
+        timeouts::NOT_ASSIGNED_PROBE
+    } else {
+        timeouts::BACK_OFF_MIN.saturating_mul(attempts)
+    };
     let why = Box::new(why.clone());
-    let reason = if given_up { Reason::NeverAssigned { runners: attempts, why } } else { Reason::NotAssigned { why } };
+    let reason = if given_up {
+        Reason::NeverAssigned {
+            runners: attempts,
+            why,
+        }
+    } else {
+        Reason::NotAssigned { why }
+    };
     let job = awaits_retry(record, reason, now);
     let waiting = WaitingJob {
         rev: waiting.rev + 1,
@@ -237,24 +415,49 @@ fn not_assigned(waiting: &WaitingJob, record: &JobRecord, why: &Reason, now: Tim
 
 /// True if the job that the runner held in reserve is, for all that is known, the one that it ran.
 fn may_have_run(runner: &Runner, waiting: &WaitingJob) -> bool {
-    runner.work.as_ref().is_none_or(|work| work.job.is_none() && (work.run, work.attempt) == (waiting.run, waiting.attempt))
+    runner.work.as_ref().is_none_or(|work| {
+        work.job.is_none() && (work.run, work.attempt) == (waiting.run, waiting.attempt)
+    })
 }
 
-/// A task's end overtakes deliveries, which GitHub may make minutes late: without a question, a second runner would be started
-/// for a job that is over. The job is not to blame, so neither its tries nor its wait grow.
-fn perhaps_run(waiting: &WaitingJob, record: &JobRecord, now: Timestamp) -> (Option<WaitingJob>, Option<JobRecord>) {
+/// A task's end overtakes deliveries, which GitHub may make minutes late: without a question, a
+/// second runner would be started for a job that is over. The job is not to blame, so neither its
+/// tries nor its wait grow.
+fn perhaps_run(
+    waiting: &WaitingJob,
+    record: &JobRecord,
+    now: Timestamp,
+) -> (Option<WaitingJob>, Option<JobRecord>) {
     served_again(waiting, record, Reason::MayHaveRun, now)
 }
 
-/// The job is not to blame: neither its tries nor its wait grow, and GitHub is asked about it first.
-fn served_again(waiting: &WaitingJob, record: &JobRecord, reason: Reason, now: Timestamp) -> (Option<WaitingJob>, Option<JobRecord>) {
+/// The job is not to blame: neither its tries nor its wait grow, and GitHub is asked about it
+/// first.
+fn served_again(
+    waiting: &WaitingJob,
+    record: &JobRecord,
+    reason: Reason,
+    now: Timestamp,
+) -> (Option<WaitingJob>, Option<JobRecord>) {
     let job = awaits_retry(record, reason, now);
-    (Some(WaitingJob { rev: waiting.rev + 1, needs_check: true, checked_at_github: None, ..waiting.clone() }), Some(job))
+    (
+        Some(WaitingJob {
+            rev: waiting.rev + 1,
+            needs_check: true,
+            checked_at_github: None,
+            ..waiting.clone()
+        }),
+        Some(job),
+    )
 }
 
 /// The record of a job that waits for its next try, with the reason.
 pub(crate) fn awaits_retry(record: &JobRecord, reason: Reason, now: Timestamp) -> JobRecord {
-    let mut job = JobRecord { rev: record.rev + 1, reason: Some(reason.clone()), ..record.clone() };
+    let mut job = JobRecord {
+        rev: record.rev + 1,
+        reason: Some(reason.clone()),
+        ..record.clone()
+    };
     note(&mut job.story, now, StoryEvent::AwaitsRetry { reason });
     job
 }

@@ -20,14 +20,25 @@ pub(crate) struct Coverage<'a> {
     pub(crate) surplus: Vec<&'a Runner>,
     /// Registered runners that GitHub knows, and that no waiting job is for.
     pub(crate) idle: Vec<&'a Runner>,
-    /// How many runners each repository has, those counted that will be its own when they register for the job they cover.
+    /// How many runners each repository has, those counted that will be its own when they register
+    /// for the job they cover.
     pub(crate) repositories: BTreeMap<RepositoryId, u32>,
 }
 
-/// Gives each waiting job at most one runner and each runner at most one job, the most particular runners first: what is busy
-/// with the job's run, what is registered for its target, what has its size. Each kind serves a part of what the next one serves, so nothing is wasted.
-pub(crate) fn coverage<'a>(pool: &Pool, limits: &Limits, jobs: &'a [WaitingJob], runners: &'a [Runner], now: Timestamp) -> Coverage<'a> {
-    let named: BTreeSet<JobId> = runners.iter().filter_map(|runner| runner.work.as_ref()?.job).collect();
+/// Gives each waiting job at most one runner and each runner at most one job, the most particular
+/// runners first: what is busy with the job's run, what is registered for its target, what has its
+/// size. Each kind serves a part of what the next one serves, so nothing is wasted.
+pub(crate) fn coverage<'a>(
+    pool: &Pool,
+    limits: &Limits,
+    jobs: &'a [WaitingJob],
+    runners: &'a [Runner],
+    now: Timestamp,
+) -> Coverage<'a> {
+    let named: BTreeSet<JobId> = runners
+        .iter()
+        .filter_map(|runner| runner.work.as_ref()?.job)
+        .collect();
     let refusals = Refusals::of(jobs);
     let its_turn = |job: &WaitingJob| job.eligible(now) && refusals.hold(job).is_none();
     let mut open: Vec<&WaitingJob> = jobs.iter().filter(|job| !named.contains(&job.id)).collect();
@@ -36,45 +47,76 @@ pub(crate) fn coverage<'a>(pool: &Pool, limits: &Limits, jobs: &'a [WaitingJob],
     for repository in runners.iter().filter_map(|runner| runner.repository) {
         *repositories.entry(repository).or_default() += 1;
     }
-    let mut runners: Vec<&Runner> = runners.iter().filter(|runner| runner.stop.is_none()).collect();
-    // A busy runner of which no one knows even the run covers one job at most, so it is asked before those that may cover several.
+    let mut runners: Vec<&Runner> = runners
+        .iter()
+        .filter(|runner| runner.stop.is_none())
+        .collect();
+    // A busy runner of which no one knows even the run covers one job at most, so it is asked
+    // before those that may cover several.
     runners.sort_by_key(|runner| (Reverse(runner.state), runner.work.is_some(), &runner.id));
 
     let (mut surplus, mut idle) = (Vec::new(), Vec::new());
     for runner in runners {
         let open_to_all = |job: &WaitingJob| {
-            let of_repository = repositories.get(&job.repository).copied().unwrap_or_default();
-            pool.max_per_repository.is_none_or(|max| of_repository < max) && limits.told_to_wait(job.installation, now).is_none()
+            let of_repository = repositories
+                .get(&job.repository)
+                .copied()
+                .unwrap_or_default();
+            pool.max_per_repository
+                .is_none_or(|max| of_repository < max)
+                && limits.told_to_wait(job.installation, now).is_none()
         };
         let covered = match runner.state {
             RunnerState::Busy => at_work_on(runner, &open),
-            RunnerState::Registered | RunnerState::Registering => registered_for(runner, &open, now),
+            RunnerState::Registered | RunnerState::Registering => {
+                registered_for(runner, &open, now)
+            }
             RunnerState::Parked | RunnerState::Requested if runner.is_unresponsive(now) => None,
-            RunnerState::Parked | RunnerState::Requested => free_for(runner, &open, its_turn, open_to_all),
+            RunnerState::Parked | RunnerState::Requested => {
+                free_for(runner, &open, its_turn, open_to_all)
+            }
         };
         let covered = covered.map(|at| open.remove(at));
         match covered {
-            Some(job) if runner.state.unregistered() && runner.repository != Some(job.repository) => {
+            Some(job)
+                if runner.state.unregistered() && runner.repository != Some(job.repository) =>
+            {
                 *repositories.entry(job.repository).or_default() += 1;
             }
             None if runner.state.unregistered() => surplus.push(runner),
-            None if runner.state == RunnerState::Registered && runner.retired_at.is_none() => idle.push(runner),
+            None if runner.state == RunnerState::Registered && runner.retired_at.is_none() => {
+                idle.push(runner)
+            }
             Some(_) | None => {}
         }
     }
     // Those heard of lately first, then the oldest: the newest are stopped first.
-    surplus.sort_by_key(|runner| (runner.is_unresponsive(now), Reverse(runner.state), &runner.id));
-    Coverage { uncovered: open, surplus, idle, repositories }
+    surplus.sort_by_key(|runner| {
+        (
+            runner.is_unresponsive(now),
+            Reverse(runner.state),
+            &runner.id,
+        )
+    });
+    Coverage {
+        uncovered: open,
+        surplus,
+        idle,
+        repositories,
+    }
 }
 
-/// The job that a busy runner most likely works on while no delivery has said which it is: of its run, or, if not even the run
-/// is known (GitHub refused to delete it), the one it holds in reserve.
+/// The job that a busy runner most likely works on while no delivery has said which it is: of its
+/// run, or, if not even the run is known (GitHub refused to delete it), the one it holds in
+/// reserve.
 fn at_work_on(runner: &Runner, open: &[&WaitingJob]) -> Option<usize> {
     if runner.refused.is_some() || runner.done_at.is_some() {
         return None;
     }
     let own = |job: &&WaitingJob| Some(job.id) == runner.reserved;
-    let Some(work) = &runner.work else { return position(open, own) };
+    let Some(work) = &runner.work else {
+        return position(open, own);
+    };
     if work.job.is_some() {
         return None;
     }
@@ -85,8 +127,9 @@ fn at_work_on(runner: &Runner, open: &[&WaitingJob]) -> Option<usize> {
         .or_else(|| position(open, of_run))
 }
 
-/// A job of the target that the runner is, or is being, registered for. Of its own size if there is one: after a change of the
-/// pools file one target has jobs of two sizes, and the unregistered runners can serve only their own.
+/// A job of the target that the runner is, or is being, registered for. Of its own size if there is
+/// one: after a change of the pools file one target has jobs of two sizes, and the unregistered
+/// runners can serve only their own.
 fn registered_for(runner: &Runner, open: &[&WaitingJob], now: Timestamp) -> Option<usize> {
     if runner.retired_at.is_some() {
         return position(open, |job| is_reserved_by(job, runner));
@@ -95,19 +138,25 @@ fn registered_for(runner: &Runner, open: &[&WaitingJob], now: Timestamp) -> Opti
         return None;
     }
     let key = runner.target.as_ref()?.key();
-    position(open, |job| job.target == key && job.size == runner.size && job.eligible(now))
-        .or_else(|| position(open, |job| job.target == key))
+    position(open, |job| {
+        job.target == key && job.size == runner.size && job.eligible(now)
+    })
+    .or_else(|| position(open, |job| job.target == key))
 }
 
-/// True if the job is in reserve for the runner, and both say so. GitHub gives nothing more to a runner that was taken away there; but why it was given
-/// nothing is not known: its end has GitHub asked about the job first, and another runner started now would most often be for a job that is over.
+/// True if the job is in reserve for the runner, and both say so. GitHub gives nothing more to a
+/// runner that was taken away there; but why it was given nothing is not known: its end has GitHub
+/// asked about the job first, and another runner started now would most often be for a job that is
+/// over.
 fn is_reserved_by(job: &WaitingJob, runner: &Runner) -> bool {
     runner.reserved == Some(job.id) && job.runner.as_ref() == Some(&runner.id)
 }
 
-/// A job that a runner without a registration can be given: of its size, and either of the repository it was started for or of one
-/// that can have it now (`open_to_all`). A job that must wait anyway, for its own sake (`its_turn`) or its repository's or installation's,
-/// keeps no runner alive that no one pays for otherwise; and one that took a runner from the idle floor would have the floor refilled for ever.
+/// A job that a runner without a registration can be given: of its size, and either of the
+/// repository it was started for or of one that can have it now (`open_to_all`). A job that must
+/// wait anyway, for its own sake (`its_turn`) or its repository's or installation's, keeps no
+/// runner alive that no one pays for otherwise; and one that took a runner from the idle floor
+/// would have the floor refilled for ever.
 fn free_for(
     runner: &Runner,
     open: &[&WaitingJob],
@@ -119,8 +168,10 @@ fn free_for(
     if open_to_all(open[first]) {
         return Some(first);
     }
-    position(open, |job| fits(job) && runner.repository == Some(job.repository))
-        .or_else(|| position(open, |job| fits(job) && open_to_all(job)))
+    position(open, |job| {
+        fits(job) && runner.repository == Some(job.repository)
+    })
+    .or_else(|| position(open, |job| fits(job) && open_to_all(job)))
 }
 
 fn position(open: &[&WaitingJob], wanted: impl Fn(&&WaitingJob) -> bool) -> Option<usize> {

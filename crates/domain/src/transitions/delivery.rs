@@ -1,11 +1,14 @@
 //! What a delivery about a job changes: the transitions of jobs, as one pure function.
 //!
-//! Deliveries come late, twice and in any order; whatever the order, the same job ends in the same state.
+//! Deliveries come late, twice and in any order; whatever the order, the same job ends in the same
+//! state.
 
 use std::collections::BTreeSet;
 
 use crate::model::id::PoolName;
-use crate::model::job::{JobAction, JobEvent, JobRecord, JobState, WaitingJob, synthetic_delivery_time, truncated};
+use crate::model::job::{
+    JobAction, JobEvent, JobRecord, JobState, WaitingJob, synthetic_delivery_time, truncated,
+};
 use crate::model::outbox::FollowUp;
 use crate::model::pool::Pools;
 use crate::model::runner::{Runner, RunnerState, Work};
@@ -22,14 +25,20 @@ pub struct DeliverySnapshot<'a> {
     pub pools: &'a Pools,
     /// The job's record.
     pub record: Option<&'a JobRecord>,
-    /// The open runner of ours that has the name in the delivery; whether it is meant is decided here.
+    /// The open runner of ours that has the name in the delivery; whether it is meant is decided
+    /// here.
     pub runner: Option<&'a Runner>,
 }
 
 /// Decides what a delivery changes.
 #[must_use]
 pub fn apply_delivery(event: &JobEvent, known: DeliverySnapshot<'_>) -> DeliveryChanges {
-    let meant = known.runner.filter(|runner| event.runner.as_ref().is_some_and(|named| runner.is_meant_by(named, event)));
+    let meant = known.runner.filter(|runner| {
+        event
+            .runner
+            .as_ref()
+            .is_some_and(|named| runner.is_meant_by(named, event))
+    });
     let mut record = match known.record {
         Some(record) => record.clone(),
         None => match new_record(event, known.pools, meant) {
@@ -48,9 +57,13 @@ pub fn apply_delivery(event: &JobEvent, known: DeliverySnapshot<'_>) -> Delivery
     let runner = meant.and_then(|runner| runner_at_work(runner, event));
     let wake = wakes(event, &record, waited, meant);
     let waiting = match (&record.pool, record.waiting()) {
-        (Some(pool), Some(row)) if waits && !waited => {
-            WaitingChange::Put(pool.clone(), WaitingJob { needs_check: is_stale(&record, event), ..row })
-        }
+        (Some(pool), Some(row)) if waits && !waited => WaitingChange::Put(
+            pool.clone(),
+            WaitingJob {
+                needs_check: is_stale(&record, event),
+                ..row
+            },
+        ),
         (Some(pool), _) if waited && !waits => WaitingChange::Remove(pool.clone(), record.id),
         _ => WaitingChange::Keep,
     };
@@ -58,21 +71,41 @@ pub fn apply_delivery(event: &JobEvent, known: DeliverySnapshot<'_>) -> Delivery
         (JobState::Unplaced, Some(reason)) => Verdict::Unplaced(reason.clone()),
         _ => Verdict::Recorded,
     };
-    let watched = runner.as_ref().or(meant).is_some_and(|runner| runner.work.as_ref().is_some_and(|work| work.job == Some(event.job)));
+    let watched = runner.as_ref().or(meant).is_some_and(|runner| {
+        runner
+            .work
+            .as_ref()
+            .is_some_and(|work| work.job == Some(event.job))
+    });
     let follow_up = follow_up_for(&record, before, watched, (known.pools, event.received_at));
     let settled = placed_by_itself(&record, before);
-    let record = (known.record != Some(&record)).then(|| JobRecord { rev: record.rev + 1, ..record });
-    DeliveryChanges { verdict, record, waiting: with_version(waiting, known.record), runner, follow_up, completed: settled, wake }
+    let record = (known.record != Some(&record)).then(|| JobRecord {
+        rev: record.rev + 1,
+        ..record
+    });
+    DeliveryChanges {
+        verdict,
+        record,
+        waiting: with_version(waiting, known.record),
+        runner,
+        follow_up,
+        completed: settled,
+        wake,
+    }
 }
 
-/// A job that no pool took, and that another fleet's runner has, or that is over, is not matched any more: the list of follow-ups would hold each of
-/// another fleet's jobs for a day.
+/// A job that no pool took, and that another fleet's runner has, or that is over, is not matched
+/// any more: the list of follow-ups would hold each of another fleet's jobs for a day.
 fn placed_by_itself(record: &JobRecord, before: Option<JobState>) -> Option<FollowUp> {
     let gone = before == Some(JobState::Unplaced) && record.state != JobState::Unplaced;
-    gone.then_some(FollowUp::MatchJob { job: record.id, pools_version: record.pools_version })
+    gone.then_some(FollowUp::MatchJob {
+        job: record.id,
+        pools_version: record.pools_version,
+    })
 }
 
-/// A waiting row takes its number from the record's write that makes it, so that no two rows of a job share one.
+/// A waiting row takes its number from the record's write that makes it, so that no two rows of a
+/// job share one.
 pub(crate) fn with_version(waiting: WaitingChange, before: Option<&JobRecord>) -> WaitingChange {
     match waiting {
         WaitingChange::Put(pool, row) => {
@@ -83,7 +116,8 @@ pub(crate) fn with_version(waiting: WaitingChange, before: Option<&JobRecord>) -
     }
 }
 
-/// One job id can go queued → waiting → queued, and deliveries are shuffled: it waits if and only if more deliveries said queued than held back.
+/// One job id can go queued → waiting → queued, and deliveries are shuffled: it waits if and only
+/// if more deliveries said queued than held back.
 fn apply_queued(record: &mut JobRecord, event: &JobEvent) {
     if record.state == JobState::Running || record.is_over() {
         return;
@@ -94,7 +128,8 @@ fn apply_queued(record: &mut JobRecord, event: &JobEvent) {
         // Sweeper found a job that no one had told of; meanwhile someone has.
         return;
     }
-    // One that joins both changes no balance, so it can be nothing that GitHub was asked instead of.
+    // One that joins both changes no balance, so it can be nothing that GitHub was asked instead
+    // of.
     let late = (says_queued != says_held).then(|| queued_at(event));
     let news = (says_queued && record_delivery(&mut record.queued, &event.delivery, late))
         | (says_held && record_delivery(&mut record.blocking, &event.delivery, late));
@@ -109,11 +144,16 @@ fn apply_queued(record: &mut JobRecord, event: &JobEvent) {
         recompute_state(record, event.received_at);
     }
     if record.state == JobState::Queued && before != JobState::Queued && is_stale(record, event) {
-        note(&mut record.story, event.received_at, StoryEvent::QueuedLongAgo);
+        note(
+            &mut record.story,
+            event.received_at,
+            StoryEvent::QueuedLongAgo,
+        );
     }
 }
 
-/// True if the job was queued so long before this was told that it cannot wait any more, unless something has gone wrong at GitHub, too.
+/// True if the job was queued so long before this was told that it cannot wait any more, unless
+/// something has gone wrong at GitHub, too.
 fn is_stale(record: &JobRecord, event: &JobEvent) -> bool {
     event.received_at.since(record.queued_at) >= timeouts::QUEUED_AT_MOST
 }
@@ -124,7 +164,10 @@ fn apply_in_progress(record: &mut JobRecord, event: &JobEvent, meant: Option<&Ru
     }
     record.reopen(event.received_at);
     name_runner(record, event, meant);
-    record.running_at = record.running_at.or(event.started_at).or(Some(event.received_at));
+    record.running_at = record
+        .running_at
+        .or(event.started_at)
+        .or(Some(event.received_at));
     if record.state != JobState::Running {
         record.state = JobState::Running;
         record.last_heard_at = record.last_heard_at.max(Some(event.received_at));
@@ -133,14 +176,26 @@ fn apply_in_progress(record: &mut JobRecord, event: &JobEvent, meant: Option<&Ru
         if record.is_ours() {
             record.expires_at = None;
         }
-        note(&mut record.story, event.received_at, StoryEvent::Started { runner: record.runner_name.clone() });
+        note(
+            &mut record.story,
+            event.received_at,
+            StoryEvent::Started {
+                runner: record.runner_name.clone(),
+            },
+        );
     }
 }
 
-/// True for a delivery of a beginning that came to nothing: GitHub has had the job wait again since. What GitHub says when it is asked is never old.
+/// True for a delivery of a beginning that came to nothing: GitHub has had the job wait again
+/// since. What GitHub says when it is asked is never old.
 fn is_of_an_earlier_epoch(record: &JobRecord, event: &JobEvent) -> bool {
     let asked = synthetic_delivery_time(&event.delivery).is_some();
-    record.epoch > 0 && !asked && record.state != JobState::Running && event.started_at.is_some_and(|began| began < record.queued_at)
+    record.epoch > 0
+        && !asked
+        && record.state != JobState::Running
+        && event
+            .started_at
+            .is_some_and(|began| began < record.queued_at)
 }
 
 fn apply_completed(record: &mut JobRecord, event: &JobEvent, meant: Option<&Runner>) {
@@ -160,18 +215,39 @@ fn apply_completed(record: &mut JobRecord, event: &JobEvent, meant: Option<&Runn
     record.closed_at = Some(closed);
     record.conclusion = event.conclusion.as_deref().map(truncated);
     record.expire(event.received_at);
-    note(&mut record.story, event.received_at, StoryEvent::Completed { conclusion: record.conclusion.clone() });
+    note(
+        &mut record.story,
+        event.received_at,
+        StoryEvent::Completed {
+            conclusion: record.conclusion.clone(),
+        },
+    );
 }
 
-/// What kept a job from every runner until it was over (no pool takes it, GitHub refuses its runners or gives them nothing), for the person who looks for it then. A
-/// gate is over with the job, and so is a doubt about what GitHub shows.
+/// What kept a job from every runner until it was over (no pool takes it, GitHub refuses its
+/// runners or gives them nothing), for the person who looks for it then. A gate is over with the
+/// job, and so is a doubt about what GitHub shows.
 fn why_it_never_ran(record: &JobRecord) -> Option<Reason> {
-    let told = record.runner_name.is_none() && record.running_at.is_none() && record.unconfirmed.is_none() && !record.given_up;
-    let reason = record.reason.as_ref().filter(|reason| told && **reason != Reason::Gated)?.clone();
-    Some(if record.pool.is_none() { reason } else { Reason::WhileItWaited { why: Box::new(reason) } })
+    let told = record.runner_name.is_none()
+        && record.running_at.is_none()
+        && record.unconfirmed.is_none()
+        && !record.given_up;
+    let reason = record
+        .reason
+        .as_ref()
+        .filter(|reason| told && **reason != Reason::Gated)?
+        .clone();
+    Some(if record.pool.is_none() {
+        reason
+    } else {
+        Reason::WhileItWaited {
+            why: Box::new(reason),
+        }
+    })
 }
 
-/// Writes down who works on the job. GitHub names no runner, or an empty one, for jobs that never ran.
+/// Writes down who works on the job. GitHub names no runner, or an empty one, for jobs that never
+/// ran.
 fn name_runner(record: &mut JobRecord, event: &JobEvent, meant: Option<&Runner>) {
     if let Some(named) = event.runner.as_ref().filter(|named| !named.name.is_empty()) {
         record.runner_name = Some(truncated(&named.name));
@@ -188,47 +264,73 @@ fn runner_at_work(runner: &Runner, event: &JobEvent) -> Option<Runner> {
     }
     let mut after = runner.clone();
     let since = event.started_at.unwrap_or(event.received_at);
-    let same = after
-        .work
-        .as_ref()
-        .is_none_or(|work| (work.run, work.attempt) == (event.run, event.attempt) && work.job.is_none_or(|job| job == event.job));
+    let same = after.work.as_ref().is_none_or(|work| {
+        (work.run, work.attempt) == (event.run, event.attempt)
+            && work.job.is_none_or(|job| job == event.job)
+    });
     if same {
         let since = after.work.as_ref().map_or(since, |work| work.since);
-        after.work = Some(Work { run: event.run, attempt: event.attempt, job: Some(event.job), since });
+        after.work = Some(Work {
+            run: event.run,
+            attempt: event.attempt,
+            job: Some(event.job),
+            since,
+        });
         after.state = RunnerState::Busy;
         after.busy_at = after.busy_at.or(Some(event.received_at));
         after.repository = Some(event.repository.id);
         if event.action == JobAction::Completed {
-            after.done_at = after.done_at.or(event.completed_at).or(Some(event.received_at));
-            // A job fails without having been admitted, where that could not be asked, or is cancelled before. None succeeds.
+            after.done_at = after
+                .done_at
+                .or(event.completed_at)
+                .or(Some(event.received_at));
+            // A job fails without having been admitted, where that could not be asked, or is
+            // cancelled before. None succeeds.
             if event.conclusion.as_deref() == Some("success")
                 && let Some(refused) = after.refused_unadmitted(event.received_at)
             {
-                after = Runner { rev: runner.rev, ..refused };
+                after = Runner {
+                    rev: runner.rev,
+                    ..refused
+                };
             }
         }
     }
     (after != *runner).then(|| {
         if runner.state != RunnerState::Busy {
-            let works = StoryEvent::WorksOn { job: event.job, repository: event.repository.name.clone() };
+            let works = StoryEvent::WorksOn {
+                job: event.job,
+                repository: event.repository.name.clone(),
+            };
             note(&mut after.story, event.received_at, works);
         }
-        Runner { rev: runner.rev + 1, ..after }
+        Runner {
+            rev: runner.rev + 1,
+            ..after
+        }
     })
 }
 
-/// Pools that must look again: a job waits, a waiting job was taken by someone else or cancelled, a runner took a job that was not its own.
-fn wakes(event: &JobEvent, record: &JobRecord, waited: bool, meant: Option<&Runner>) -> BTreeSet<PoolName> {
+/// Pools that must look again: a job waits, a waiting job was taken by someone else or cancelled, a
+/// runner took a job that was not its own.
+fn wakes(
+    event: &JobEvent,
+    record: &JobRecord,
+    waited: bool,
+    meant: Option<&Runner>,
+) -> BTreeSet<PoolName> {
     let mut wake = BTreeSet::new();
     let own = meant.is_some_and(|runner| runner.reserved == Some(event.job));
     let waits = record.state == JobState::Queued;
-    // A repeated `queued` wakes again: the first may have been written by a function that died before its wake.
+    // A repeated `queued` wakes again: the first may have been written by a function that died
+    // before its wake.
     if (waits && event.action == JobAction::Queued) || (waited && !waits && !own) {
         wake.extend(record.pool.clone());
     }
     if let Some(runner) = meant {
         let took_a_strangers = runner.work.as_ref().is_none_or(|work| work.job.is_none()) && !own;
-        if took_a_strangers && matches!(event.action, JobAction::InProgress | JobAction::Completed) {
+        if took_a_strangers && matches!(event.action, JobAction::InProgress | JobAction::Completed)
+        {
             wake.insert(runner.pool.clone());
         }
     }

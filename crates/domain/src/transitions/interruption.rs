@@ -1,5 +1,5 @@
-//! Runners that AWS takes back (Spot capacity, and hosts that fail or are retired): what is written down of it, and the job that GitHub may be asked to run
-//! again.
+//! Runners that AWS takes back (Spot capacity, and hosts that fail or are retired): what is written
+//! down of it, and the job that GitHub may be asked to run again.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,18 +18,22 @@ use crate::model::task::Task;
 use crate::model::time::Timestamp;
 use crate::transitions::changes::{DeliveryChanges, WaitingChange};
 
-/// GitHub is asked about an interrupted job after this time: it takes a few minutes until it fails a job whose runner is gone.
+/// GitHub is asked about an interrupted job after this time: it takes a few minutes until it fails
+/// a job whose runner is gone.
 const RERUN_AFTER: Duration = Duration::from_secs(60);
 
-/// Only a job of a run's first attempt is run again without anyone asking: what was interrupted twice is someone's decision.
+/// Only a job of a run's first attempt is run again without anyone asking: what was interrupted
+/// twice is someone's decision.
 const FIRST_ATTEMPT: u32 = 1;
 
-/// The jobs of a run that GitHub was asked to run again: its later attempts go on demand, and none of the jobs is asked for a second time.
+/// The jobs of a run that GitHub was asked to run again: its later attempts go on demand, and none
+/// of the jobs is asked for a second time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rerun {
     /// How often it was written.
     pub rev: u64,
-    /// The jobs. One is written here before GitHub is asked: whatever becomes of that call, it is the only one.
+    /// The jobs. One is written here before GitHub is asked: whatever becomes of that call, it is
+    /// the only one.
     pub jobs: BTreeSet<JobId>,
     /// When DynamoDB may delete it, in seconds since 1970.
     pub expires_at: i64,
@@ -41,7 +45,8 @@ impl Rerun {
     pub fn with(&self, job: JobId, now: Timestamp) -> Option<Self> {
         let mut after = self.clone();
         after.rev += 1;
-        // GitHub runs nothing again that is older than 30 days. Source: docs.github.com, "Re-running workflows and jobs".
+        // GitHub runs nothing again that is older than 30 days. Source: docs.github.com,
+        // "Re-running workflows and jobs".
         after.expires_at = now.plus(Duration::from_secs(31 * 24 * 60 * 60)).seconds();
         after.jobs.insert(job).then_some(after)
     }
@@ -57,12 +62,18 @@ impl Rerun {
 }
 
 impl DeliveryChanges {
-    /// The same, on demand: the first word of a job in an attempt that GitHub was asked for because AWS took back what an earlier one ran on.
+    /// The same, on demand: the first word of a job in an attempt that GitHub was asked for because
+    /// AWS took back what an earlier one ran on.
     #[must_use]
     pub fn on_demand(mut self, now: Timestamp) -> Self {
-        let on_demand = |size: Size| Size { capacity: Capacity::OnDemand, ..size };
+        let on_demand = |size: Size| Size {
+            capacity: Capacity::OnDemand,
+            ..size
+        };
         if let Some(record) = &mut self.record
-            && record.size.is_some_and(|size| size.capacity != Capacity::OnDemand)
+            && record
+                .size
+                .is_some_and(|size| size.capacity != Capacity::OnDemand)
         {
             record.size = record.size.map(on_demand);
             note(&mut record.story, now, StoryEvent::MovedOnDemand);
@@ -88,33 +99,65 @@ impl Task {
     }
 }
 
-/// True if AWS took the runner back while it had a job. It ends as `ran`, since it had one and is paid for it; this and its reason tell the rest.
+/// True if AWS took the runner back while it had a job. It ends as `ran`, since it had one and is
+/// paid for it; this and its reason tell the rest.
 #[must_use]
 pub fn at_work(runner: &Runner, end: End<'_>) -> bool {
-    let End::Stopped(task) = end else { return false };
+    let End::Stopped(task) = end else {
+        return false;
+    };
     let working = runner.work.is_some() || runner.state == RunnerState::Busy;
-    // The runner gets two minutes' notice, cancels its job and says so: the job's end comes before the task's. GitHub's times are whole seconds.
+    // The runner gets two minutes' notice, cancels its job and says so: the job's end comes before
+    // the task's. GitHub's times are whole seconds.
     let notice = task.timeline.stopping.or(runner.timeline.stopping);
-    let over_before = |done: Timestamp| notice.is_none_or(|notice| done.plus(Duration::from_secs(1)) <= notice);
-    task.is_interrupted() && working && runner.refused.is_none() && !runner.done_at.is_some_and(over_before)
+    let over_before =
+        |done: Timestamp| notice.is_none_or(|notice| done.plus(Duration::from_secs(1)) <= notice);
+    task.is_interrupted()
+        && working
+        && runner.refused.is_none()
+        && !runner.done_at.is_some_and(over_before)
 }
 
 /// The job's record, with what became of its runner. Its state is GitHub's to say.
 #[must_use]
-pub fn with_interruption(job: &JobRecord, runner: &Runner, end: End<'_>, now: Timestamp) -> JobRecord {
-    let mut after = JobRecord { rev: job.rev + 1, ..job.clone() };
+pub fn with_interruption(
+    job: &JobRecord,
+    runner: &Runner,
+    end: End<'_>,
+    now: Timestamp,
+) -> JobRecord {
+    let mut after = JobRecord {
+        rev: job.rev + 1,
+        ..job.clone()
+    };
     let by = match end {
         End::Stopped(task) => task.interruption(),
         End::NeverStarted(..) | End::Missing => None,
     };
-    note(&mut after.story, now, StoryEvent::Interrupted { runner: runner.id.clone(), by, job_open: job.state != JobState::Closed });
+    note(
+        &mut after.story,
+        now,
+        StoryEvent::Interrupted {
+            runner: runner.id.clone(),
+            by,
+            job_open: job.state != JobState::Closed,
+        },
+    );
     after
 }
 
-/// The follow-up to have an interrupted job run again, if it ever may be; whether its pool wants that is looked up when the follow-up is run.
+/// The follow-up to have an interrupted job run again, if it ever may be; whether its pool wants
+/// that is looked up when the follow-up is run.
 #[must_use]
 pub fn rerun(job: &JobRecord, now: Timestamp) -> Option<OutboxEntry> {
     let lost = job.attempt == FIRST_ATTEMPT && job.conclusion.as_deref() != Some("success");
     let open = job.state != JobState::Unplaced && job.pool.is_some();
-    (lost && open).then(|| OutboxEntry::new(FollowUp::RerunJob(job.id), job.installation, now, RERUN_AFTER))
+    (lost && open).then(|| {
+        OutboxEntry::new(
+            FollowUp::RerunJob(job.id),
+            job.installation,
+            now,
+            RERUN_AFTER,
+        )
+    })
 }

@@ -10,17 +10,23 @@ use crate::model::story::{Reason, StoryEvent, note};
 use crate::model::time::Timestamp;
 use crate::model::timeouts;
 
-/// Most deliveries of one kind that count. A gate has a job told of twice; anyone who sends one again under other GUIDs, which are not signed,
-/// must not make its record grow.
+/// Most deliveries of one kind that count. A gate has a job told of twice; anyone who sends one
+/// again under other GUIDs, which are not signed, must not make its record grow.
 const MOST_DELIVERIES: usize = 32;
 
-/// Adds a delivery to a set; false if it is in it already, or the set is full. One from before GitHub was asked (`late`: when it was due) takes the place of
-/// what stood for it.
-pub(crate) fn record_delivery(set: &mut BTreeSet<String>, delivery: &str, late: Option<Timestamp>) -> bool {
+/// Adds a delivery to a set; false if it is in it already, or the set is full. One from before
+/// GitHub was asked (`late`: when it was due) takes the place of what stood for it.
+pub(crate) fn record_delivery(
+    set: &mut BTreeSet<String>,
+    delivery: &str,
+    late: Option<Timestamp>,
+) -> bool {
     if set.contains(delivery) {
         return false;
     }
-    let stands_for_it = |id: &&String| late.is_some_and(|late| synthetic_delivery_time(id).is_some_and(|asked| late <= asked));
+    let stands_for_it = |id: &&String| {
+        late.is_some_and(|late| synthetic_delivery_time(id).is_some_and(|asked| late <= asked))
+    };
     if let Some(id) = set.iter().find(stands_for_it).cloned() {
         set.remove(&id);
     }
@@ -42,8 +48,9 @@ pub(crate) fn recompute_state(record: &mut JobRecord, now: Timestamp) {
     }
 }
 
-/// Has a job that a pool takes wait, or be held back, because GitHub says so when asked: what is missing in the balance of
-/// deliveries is made up, and gives way to the deliveries themselves should they come late.
+/// Has a job that a pool takes wait, or be held back, because GitHub says so when asked: what is
+/// missing in the balance of deliveries is made up, and gives way to the deliveries themselves
+/// should they come late.
 pub(crate) fn set_synthetic_delivery(record: &mut JobRecord, waits: bool, now: Timestamp) {
     let (queued, blocking) = (record.queued.len(), record.blocking.len());
     let (set, missing) = if waits {
@@ -54,8 +61,9 @@ pub(crate) fn set_synthetic_delivery(record: &mut JobRecord, waits: bool, now: T
     set.extend((0..missing).map(|which| synthetic_delivery(now, which)));
 }
 
-/// What sweeper has to see to from now on, if the job has just come where no waiting row and no open runner leads to it.
-/// `watched`: an open runner of ours works on it; then its care and its end see to the job.
+/// What sweeper has to see to from now on, if the job has just come where no waiting row and no
+/// open runner leads to it. `watched`: an open runner of ours works on it; then its care and its
+/// end see to the job.
 pub(crate) fn follow_up_for(
     record: &JobRecord,
     before: Option<JobState>,
@@ -66,12 +74,27 @@ pub(crate) fn follow_up_for(
         return None;
     }
     let open = |follow_up, wait| Some(OutboxEntry::new(follow_up, record.installation, now, wait));
-    let place = |pools_version| open(FollowUp::MatchJob { job: record.id, pools_version }, Duration::ZERO);
-    let gone = || record.pool.as_ref().is_some_and(|pool| pools.get(pool).is_none());
+    let place = |pools_version| {
+        open(
+            FollowUp::MatchJob {
+                job: record.id,
+                pools_version,
+            },
+            Duration::ZERO,
+        )
+    };
+    let gone = || {
+        record
+            .pool
+            .as_ref()
+            .is_some_and(|pool| pools.get(pool).is_none())
+    };
     match record.state {
         JobState::Blocked => open(FollowUp::CheckJob(record.id), timeouts::CHECK_AFTER),
         // What another fleet runs is its own affair.
-        JobState::Running if !watched && record.is_ours() => open(FollowUp::CheckJob(record.id), timeouts::CHECK_AFTER),
+        JobState::Running if !watched && record.is_ours() => {
+            open(FollowUp::CheckJob(record.id), timeouts::CHECK_AFTER)
+        }
         JobState::Unplaced => place(record.pools_version),
         // Sweeper may have forgotten its pool long ago, and would not come by.
         JobState::Queued if gone() => place(0),

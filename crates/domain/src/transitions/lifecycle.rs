@@ -29,10 +29,12 @@ pub enum RunnerAction {
     RefuseJob,
 }
 
-/// Decides what a runner needs. `pool` is its pool as the pools file has it now; of one that is gone the usual limits hold.
+/// Decides what a runner needs. `pool` is its pool as the pools file has it now; of one that is
+/// gone the usual limits hold.
 #[must_use]
 pub fn runner_action(runner: &Runner, pool: Option<&Pool>, now: Timestamp) -> RunnerAction {
-    let over = |since: Option<Timestamp>, limit| since.is_some_and(|since| now.since(since) > limit);
+    let over =
+        |since: Option<Timestamp>, limit| since.is_some_and(|since| now.since(since) > limit);
     let idle_timeout = pool.map_or(timeouts::IDLE_TIMEOUT, |pool| pool.idle_timeout);
     let max_lifetime = pool.map_or(timeouts::MAX_LIFETIME, |pool| pool.max_lifetime);
     if runner.arn.is_none() && over(Some(runner.launch.sent_at), timeouts::MISSING_COUNTS_AFTER) {
@@ -41,32 +43,71 @@ pub fn runner_action(runner: &Runner, pool: Option<&Pool>, now: Timestamp) -> Ru
     match runner.state {
         _ if runner.stop.is_some() => RunnerAction::None,
         // Before all others: what GitHub hides from the App must not live for ever either.
-        _ if over(runner.registered_at, max_lifetime) => RunnerAction::ForceStop(Reason::MaxLifetime { within: max_lifetime }),
-        _ if over(runner.retired_at, timeouts::STOP_AFTER_DONE) => RunnerAction::ForceStop(Reason::OutlivedRegistration),
+        _ if over(runner.registered_at, max_lifetime) => {
+            RunnerAction::ForceStop(Reason::MaxLifetime {
+                within: max_lifetime,
+            })
+        }
+        _ if over(runner.retired_at, timeouts::STOP_AFTER_DONE) => {
+            RunnerAction::ForceStop(Reason::OutlivedRegistration)
+        }
         _ if runner.retired_at.is_some() => RunnerAction::None,
-        state if let Some(action) = runner.stop_request.as_ref().and_then(|request| stop_request_action(runner, state, request, now)) => {
+        state
+            if let Some(action) = runner
+                .stop_request
+                .as_ref()
+                .and_then(|request| stop_request_action(runner, state, request, now)) =>
+        {
             action
         }
         RunnerState::Requested if over(Some(runner.requested_at), timeouts::START_TIMEOUT) => {
-            RunnerAction::MarkForStop(StopKind::StartTimeout, Reason::StartTimeout { within: timeouts::START_TIMEOUT })
+            RunnerAction::MarkForStop(
+                StopKind::StartTimeout,
+                Reason::StartTimeout {
+                    within: timeouts::START_TIMEOUT,
+                },
+            )
         }
         // The script gives up by itself at the limit; this is for one that does not.
-        RunnerState::Parked if over(runner.first_polled_at, timeouts::PARK_LIMIT + timeouts::START_TIMEOUT) => {
+        RunnerState::Parked
+            if over(
+                runner.first_polled_at,
+                timeouts::PARK_LIMIT + timeouts::START_TIMEOUT,
+            ) =>
+        {
             RunnerAction::MarkForStop(StopKind::ParkLimit, Reason::ParkLimit)
         }
-        // One that still tries attempts a registration again at every request; this one had no answer from GitHub, and then no job to try for.
+        // One that still tries attempts a registration again at every request; this one had no
+        // answer from GitHub, and then no job to try for.
         RunnerState::Registering if over(runner.last_attempt_at, idle_timeout) => {
-            RunnerAction::Deregister(Reason::RegistrationTimeout { within: idle_timeout })
+            RunnerAction::Deregister(Reason::RegistrationTimeout {
+                within: idle_timeout,
+            })
         }
         RunnerState::Registered if over(runner.registered_at, idle_timeout) => {
-            RunnerAction::Deregister(Reason::IdleTimeout { within: idle_timeout })
+            RunnerAction::Deregister(Reason::IdleTimeout {
+                within: idle_timeout,
+            })
         }
-        RunnerState::Busy if runner.unadmitted() && runner.done_at.is_none() && over(runner.busy_at, timeouts::ADMITTED_WITHIN) => {
+        RunnerState::Busy
+            if runner.unadmitted()
+                && runner.done_at.is_none()
+                && over(runner.busy_at, timeouts::ADMITTED_WITHIN) =>
+        {
             RunnerAction::RefuseJob
         }
-        _ if over(runner.done_at, timeouts::STOP_AFTER_DONE) => RunnerAction::ForceStop(Reason::OutlivedJob),
+        _ if over(runner.done_at, timeouts::STOP_AFTER_DONE) => {
+            RunnerAction::ForceStop(Reason::OutlivedJob)
+        }
         _ if runner.refused.is_some()
-            && over(runner.work.as_ref().map(|work| work.since).or(runner.busy_at), timeouts::STOP_AFTER_DONE) =>
+            && over(
+                runner
+                    .work
+                    .as_ref()
+                    .map(|work| work.since)
+                    .or(runner.busy_at),
+                timeouts::STOP_AFTER_DONE,
+            ) =>
         {
             RunnerAction::ForceStop(Reason::OutlivedRefusal)
         }
@@ -74,27 +115,49 @@ pub fn runner_action(runner: &Runner, pool: Option<&Pool>, now: Timestamp) -> Ru
     }
 }
 
-/// Registered runners that no waiting job is for, while jobs wait that no runner covers and none may be started for: of a pool that is at its `max` any, for a
-/// repository that is at its `max_per_repository` its own. One for each such job, those that are registered longest first. GitHub may hand a job to a new
-/// registration that nothing was told of yet, so the youngest are left.
+/// Registered runners that no waiting job is for, while jobs wait that no runner covers and none
+/// may be started for: of a pool that is at its `max` any, for a repository that is at its
+/// `max_per_repository` its own. One for each such job, those that are registered longest first.
+/// GitHub may hand a job to a new registration that nothing was told of yet, so the youngest are
+/// left.
 #[must_use]
-pub fn runners_to_evict(pool: &Pool, limits: &Limits, jobs: &[WaitingJob], runners: &[Runner], now: Timestamp) -> Vec<RunnerId> {
+pub fn runners_to_evict(
+    pool: &Pool,
+    limits: &Limits,
+    jobs: &[WaitingJob],
+    runners: &[Runner],
+    now: Timestamp,
+) -> Vec<RunnerId> {
     if pool.is_paused() {
         return Vec::new();
     }
     let coverage = coverage(pool, limits, jobs, runners, now);
     let pool_full = runners.len() >= usize::try_from(pool.max).unwrap_or(usize::MAX);
     let of_repository = |id| coverage.repositories.get(&id).copied().unwrap_or_default();
-    let full = |id| pool.max_per_repository.is_some_and(|max| of_repository(id) >= max);
+    let full = |id| {
+        pool.max_per_repository
+            .is_some_and(|max| of_repository(id) >= max)
+    };
     let refusals = Refusals::of(jobs);
     let its_turn = |job: &WaitingJob| job.eligible(now) && refusals.hold(job).is_none();
-    let waits = |job: &&&WaitingJob| its_turn(job) && limits.told_to_wait(job.installation, now).is_none();
-    let settled = |runner: &&&Runner| runner.registered_at.is_some_and(|at| now.since(at) > timeouts::GITHUB_LIST);
+    let waits =
+        |job: &&&WaitingJob| its_turn(job) && limits.told_to_wait(job.installation, now).is_none();
+    let settled = |runner: &&&Runner| {
+        runner
+            .registered_at
+            .is_some_and(|at| now.since(at) > timeouts::GITHUB_LIST)
+    };
     let mut idle: Vec<&Runner> = coverage.idle.iter().filter(settled).copied().collect();
     idle.sort_by_key(|runner| (runner.registered_at, &runner.id));
     let mut going = Vec::new();
     for job in coverage.uncovered.iter().filter(waits) {
-        let makes_room = |runner: &&Runner| if full(job.repository) { runner.repository == Some(job.repository) } else { pool_full };
+        let makes_room = |runner: &&Runner| {
+            if full(job.repository) {
+                runner.repository == Some(job.repository)
+            } else {
+                pool_full
+            }
+        };
         if let Some(at) = idle.iter().position(makes_room) {
             going.push(idle.remove(at).id.clone());
         }
@@ -102,18 +165,34 @@ pub fn runners_to_evict(pool: &Pool, limits: &Limits, jobs: &[WaitingJob], runne
     going
 }
 
-/// What someone's request that a runner ends comes to by now; `None` where the usual limits are all that counts.
-fn stop_request_action(runner: &Runner, state: RunnerState, request: &StopRequest, now: Timestamp) -> Option<RunnerAction> {
+/// What someone's request that a runner ends comes to by now; `None` where the usual limits are all
+/// that counts.
+fn stop_request_action(
+    runner: &Runner,
+    state: RunnerState,
+    request: &StopRequest,
+    now: Timestamp,
+) -> Option<RunnerAction> {
     let over = runner.refused.is_some() || runner.done_at.is_some_and(|done| done <= request.at);
     match state {
         // GitHub refused it the registration that was under way: now GitHub cannot know it.
-        RunnerState::Requested | RunnerState::Parked => Some(RunnerAction::MarkForStop(StopKind::UserRequest, request.reason())),
-        // It is told so when it asks the next time, and ends by itself; a call to GitHub that is under way is not overtaken.
-        RunnerState::Registering if runner.last_attempt_at.is_some_and(|minted| now.since(minted) <= timeouts::SCRIPT_REQUEST) => {
+        RunnerState::Requested | RunnerState::Parked => Some(RunnerAction::MarkForStop(
+            StopKind::UserRequest,
+            request.reason(),
+        )),
+        // It is told so when it asks the next time, and ends by itself; a call to GitHub that is
+        // under way is not overtaken.
+        RunnerState::Registering
+            if runner
+                .last_attempt_at
+                .is_some_and(|minted| now.since(minted) <= timeouts::SCRIPT_REQUEST) =>
+        {
             Some(RunnerAction::None)
         }
         RunnerState::Registering => Some(RunnerAction::Deregister(request.reason())),
-        RunnerState::Registered | RunnerState::Busy if request.force => Some(RunnerAction::ForceStop(request.reason())),
+        RunnerState::Registered | RunnerState::Busy if request.force => {
+            Some(RunnerAction::ForceStop(request.reason()))
+        }
         RunnerState::Registered => Some(RunnerAction::Deregister(request.reason())),
         RunnerState::Busy => over.then(|| RunnerAction::ForceStop(request.reason())),
     }
@@ -124,28 +203,51 @@ impl Runner {
     #[must_use]
     pub fn marked(&self, kind: StopKind, reason: &Reason, now: Timestamp) -> Option<Self> {
         (self.state.unregistered() && self.stop.is_none()).then(|| {
-            let mut after = Self { stop: Some(StopMark { at: now, kind, reason: reason.clone() }), ..self.clone() };
-            note(&mut after.story, now, StoryEvent::MarkedForStop { reason: reason.clone() });
+            let mut after = Self {
+                stop: Some(StopMark {
+                    at: now,
+                    kind,
+                    reason: reason.clone(),
+                }),
+                ..self.clone()
+            };
+            note(
+                &mut after.story,
+                now,
+                StoryEvent::MarkedForStop {
+                    reason: reason.clone(),
+                },
+            );
             after
         })
     }
 
-    /// The runner after GitHub, asked about the row `asked`, removed it: it will be given nothing more, and until its task is gone it must not pass for one that
-    /// waits for a job. `None` if that is known, or it has another registration by now, or works: then GitHub's answer is no reason to stop it.
+    /// The runner after GitHub, asked about the row `asked`, removed it: it will be given nothing
+    /// more, and until its task is gone it must not pass for one that waits for a job. `None` if
+    /// that is known, or it has another registration by now, or works: then GitHub's answer is no
+    /// reason to stop it.
     #[must_use]
     pub fn deregistered(&self, asked: &Self, why: &Reason, now: Timestamp) -> Option<Self> {
         (self.is_idle_as(asked) && self.retired_at.is_none()).then(|| {
-            let mut after = Self { retired_at: Some(now), retired_reason: Some(why.clone()), ..self.clone() };
+            let mut after = Self {
+                retired_at: Some(now),
+                retired_reason: Some(why.clone()),
+                ..self.clone()
+            };
             note(&mut after.story, now, StoryEvent::Deregistered);
             after
         })
     }
 
-    /// The runner after GitHub showed the App neither it nor its repository or organization: whether it has a job is not known, so it stays until it ends by itself
-    /// or its time is over. `None` if that is in its story.
+    /// The runner after GitHub showed the App neither it nor its repository or organization:
+    /// whether it has a job is not known, so it stays until it ends by itself or its time is over.
+    /// `None` if that is in its story.
     #[must_use]
     pub fn not_deregistered(&self, now: Timestamp) -> Option<Self> {
-        let news = !self.story.iter().any(|told| told.event == StoryEvent::NotDeregistered);
+        let news = !self
+            .story
+            .iter()
+            .any(|told| told.event == StoryEvent::NotDeregistered);
         news.then(|| {
             let mut after = self.clone();
             note(&mut after.story, now, StoryEvent::NotDeregistered);
@@ -153,11 +255,16 @@ impl Runner {
         })
     }
 
-    /// The runner after GitHub refused to remove it because it has a job, though nothing else said so.
+    /// The runner after GitHub refused to remove it because it has a job, though nothing else said
+    /// so.
     #[must_use]
     pub fn found_busy(&self, now: Timestamp) -> Option<Self> {
         (self.state == RunnerState::Registered).then(|| {
-            let mut after = Self { state: RunnerState::Busy, busy_at: Some(now), ..self.clone() };
+            let mut after = Self {
+                state: RunnerState::Busy,
+                busy_at: Some(now),
+                ..self.clone()
+            };
             note(&mut after.story, now, StoryEvent::FoundBusy);
             after
         })
@@ -172,7 +279,13 @@ mod tests {
     use crate::model::size::{Architecture, Capacity, Size};
     use std::time::Duration;
 
-    const SIZE: Size = Size { cpu: 2048, memory_mib: 8192, disk_gib: 20, architecture: Architecture::X64, capacity: Capacity::OnDemand };
+    const SIZE: Size = Size {
+        cpu: 2048,
+        memory_mib: 8192,
+        disk_gib: 20,
+        architecture: Architecture::X64,
+        capacity: Capacity::OnDemand,
+    };
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_millis(0).plus(Duration::from_secs(seconds))
@@ -210,8 +323,16 @@ mod tests {
             (RunnerState::Busy, timeouts::MAX_LIFETIME),
         ];
         for (state, limit) in cases {
-            assert_eq!(runner_action(&runner(state), None, at(limit.as_secs())), RunnerAction::None, "{state:?}");
-            assert_ne!(runner_action(&runner(state), None, at(limit.as_secs() + 1)), RunnerAction::None, "{state:?}");
+            assert_eq!(
+                runner_action(&runner(state), None, at(limit.as_secs())),
+                RunnerAction::None,
+                "{state:?}"
+            );
+            assert_ne!(
+                runner_action(&runner(state), None, at(limit.as_secs() + 1)),
+                RunnerAction::None,
+                "{state:?}"
+            );
         }
     }
 
@@ -220,29 +341,57 @@ mod tests {
         let mut lost = runner(RunnerState::Registering);
         lost.first_polled_at = Some(at(0));
         lost.last_attempt_at = Some(at(3600));
-        assert_eq!(runner_action(&lost, None, at(3600 + 300)), RunnerAction::None);
-        assert!(matches!(runner_action(&lost, None, at(3600 + 301)), RunnerAction::Deregister(_)));
+        assert_eq!(
+            runner_action(&lost, None, at(3600 + 300)),
+            RunnerAction::None
+        );
+        assert!(matches!(
+            runner_action(&lost, None, at(3600 + 301)),
+            RunnerAction::Deregister(_)
+        ));
     }
 
     #[test]
     fn a_busy_runner_is_never_touched_before_its_lifetime_is_over() {
         let mut busy = runner(RunnerState::Busy);
-        busy.work = Some(Work { run: RunId(1), attempt: 1, job: None, since: at(0) });
-        assert_eq!(runner_action(&busy, None, at(23 * 3600)), RunnerAction::None);
+        busy.work = Some(Work {
+            run: RunId(1),
+            attempt: 1,
+            job: None,
+            since: at(0),
+        });
+        assert_eq!(
+            runner_action(&busy, None, at(23 * 3600)),
+            RunnerAction::None
+        );
     }
 
     #[test]
     fn a_registered_runner_is_never_marked_and_a_marked_one_needs_nothing_more() {
         let day = at(25 * 3600);
-        for state in [RunnerState::Registering, RunnerState::Registered, RunnerState::Busy] {
+        for state in [
+            RunnerState::Registering,
+            RunnerState::Registered,
+            RunnerState::Busy,
+        ] {
             let mut old = runner(state);
             old.first_polled_at = Some(at(0));
             old.last_attempt_at = Some(at(0));
-            assert!(matches!(runner_action(&old, None, day), RunnerAction::Deregister(_) | RunnerAction::ForceStop(_)), "{state:?}");
+            assert!(
+                matches!(
+                    runner_action(&old, None, day),
+                    RunnerAction::Deregister(_) | RunnerAction::ForceStop(_)
+                ),
+                "{state:?}"
+            );
         }
         let mut marked = runner(RunnerState::Parked);
         marked.first_polled_at = Some(at(0));
-        marked.stop = Some(StopMark { at: at(0), kind: StopKind::Surplus, reason: Reason::NotNeeded });
+        marked.stop = Some(StopMark {
+            at: at(0),
+            kind: StopKind::Surplus,
+            reason: Reason::NotNeeded,
+        });
         assert_eq!(runner_action(&marked, None, day), RunnerAction::None);
     }
 
@@ -251,7 +400,10 @@ mod tests {
         let mut done = runner(RunnerState::Busy);
         done.done_at = Some(at(10));
         assert_eq!(runner_action(&done, None, at(130)), RunnerAction::None);
-        assert!(matches!(runner_action(&done, None, at(131)), RunnerAction::ForceStop(_)));
+        assert!(matches!(
+            runner_action(&done, None, at(131)),
+            RunnerAction::ForceStop(_)
+        ));
     }
 
     #[test]
@@ -260,20 +412,45 @@ mod tests {
         let mut busy = runner(RunnerState::Busy);
         busy.busy_at = Some(at(100));
         busy.fails_closed = true;
-        assert_eq!(runner_action(&busy, None, at(100 + grace)), RunnerAction::None);
-        assert_eq!(runner_action(&busy, None, at(101 + grace)), RunnerAction::RefuseJob);
+        assert_eq!(
+            runner_action(&busy, None, at(100 + grace)),
+            RunnerAction::None
+        );
+        assert_eq!(
+            runner_action(&busy, None, at(101 + grace)),
+            RunnerAction::RefuseJob
+        );
         let legal = [
-            Runner { fails_closed: false, ..busy.clone() },
-            Runner { admitted_at: Some(at(130)), ..busy.clone() },
-            Runner { busy_at: None, ..busy.clone() },
-            Runner { done_at: Some(at(100 + grace)), ..busy.clone() },
+            Runner {
+                fails_closed: false,
+                ..busy.clone()
+            },
+            Runner {
+                admitted_at: Some(at(130)),
+                ..busy.clone()
+            },
+            Runner {
+                busy_at: None,
+                ..busy.clone()
+            },
+            Runner {
+                done_at: Some(at(100 + grace)),
+                ..busy.clone()
+            },
         ];
         for runner in legal {
-            assert_eq!(runner_action(&runner, None, at(101 + grace)), RunnerAction::None, "{runner:?}");
+            assert_eq!(
+                runner_action(&runner, None, at(101 + grace)),
+                RunnerAction::None,
+                "{runner:?}"
+            );
         }
         // Refused, and still there: GitHub may be the only one to know that it has a job.
         let refused = busy.refused_unadmitted(at(101 + grace)).unwrap();
-        assert!(matches!(runner_action(&refused, None, at(102 + grace)), RunnerAction::ForceStop(_)));
+        assert!(matches!(
+            runner_action(&refused, None, at(102 + grace)),
+            RunnerAction::ForceStop(_)
+        ));
         assert_eq!(refused.refused_unadmitted(at(102 + grace)), None);
     }
 
@@ -282,6 +459,9 @@ mod tests {
         let mut lost = runner(RunnerState::Requested);
         lost.arn = None;
         assert_eq!(runner_action(&lost, None, at(300)), RunnerAction::None);
-        assert_eq!(runner_action(&lost, None, at(301)), RunnerAction::LocateTask);
+        assert_eq!(
+            runner_action(&lost, None, at(301)),
+            RunnerAction::LocateTask
+        );
     }
 }

@@ -9,35 +9,67 @@ use crate::model::story::{Reason, Refusal, StoryEvent, note};
 use crate::model::time::Timestamp;
 use crate::transitions::changes::Verdict;
 
-/// The record of a job that was never seen before, not yet in any state that the event brings; or why none is written.
-pub(crate) fn new_record(event: &JobEvent, pools: &Pools, meant: Option<&Runner>) -> Result<JobRecord, Verdict> {
-    let wanted = JobRequirements { labels: &event.labels, repository: &event.repository, run: event.run, attempt: event.attempt };
+/// The record of a job that was never seen before, not yet in any state that the event brings; or
+/// why none is written.
+pub(crate) fn new_record(
+    event: &JobEvent,
+    pools: &Pools,
+    meant: Option<&Runner>,
+) -> Result<JobRecord, Verdict> {
+    let wanted = JobRequirements {
+        labels: &event.labels,
+        repository: &event.repository,
+        run: event.run,
+        attempt: event.attempt,
+    };
     let mut record = blank(event, pools.version);
     match pools.place(wanted) {
         Placement::Pool(pool) => {
             record.assign_to_pool(pool);
-            let placed = StoryEvent::Placed { pool: pool.name.clone(), pools_version: pools.version, left: None };
+            let placed = StoryEvent::Placed {
+                pool: pool.name.clone(),
+                pools_version: pools.version,
+                left: None,
+            };
             note(&mut record.story, event.received_at, placed);
         }
         // What runs on our runner is written down, anyone who may take it by its labels.
         _ if meant.is_some() => {}
-        // Whether it waits or began on someone else's runner: a `queued` that comes last must find that the job is running or over,
-        // or it would leave an unplaced job for ever, and a runner would be started for it once a pool takes its labels.
+        // Whether it waits or began on someone else's runner: a `queued` that comes last must find
+        // that the job is running or over, or it would leave an unplaced job for ever, and a runner
+        // would be started for it once a pool takes its labels.
         Placement::Unplaced(reason) => no_pool_takes(&mut record, reason, event.received_at),
-        // A stranger's job leaves nothing: their number has no bound. Nor does one that no pools file can be made to take.
-        Placement::Refused(refusal @ (Refusal::Account | Refusal::Labels)) => return Err(Verdict::Ignored(Reason::NotServed { refusal })),
-        // The next pools file may allow it. Anyone who may open pull requests in a public repository can have such records written: one small one for
-        // each job that GitHub lets wait for a runner, which goes by itself.
-        Placement::Refused(refusal) => no_pool_takes(&mut record, Reason::NotServed { refusal }, event.received_at),
-        // `runs-on: { group: x }` alone sends none, and no delivery about a job that waits names the group.
-        Placement::NotOurs if event.labels.is_empty() => return Err(Verdict::Ignored(Reason::NoLabels)),
+        // A stranger's job leaves nothing: their number has no bound. Nor does one that no pools
+        // file can be made to take.
+        Placement::Refused(refusal @ (Refusal::Account | Refusal::Labels)) => {
+            return Err(Verdict::Ignored(Reason::NotServed { refusal }));
+        }
+        // The next pools file may allow it. Anyone who may open pull requests in a public
+        // repository can have such records written: one small one for each job that GitHub lets
+        // wait for a runner, which goes by itself.
+        Placement::Refused(refusal) => no_pool_takes(
+            &mut record,
+            Reason::NotServed { refusal },
+            event.received_at,
+        ),
+        // `runs-on: { group: x }` alone sends none, and no delivery about a job that waits names
+        // the group.
+        Placement::NotOurs if event.labels.is_empty() => {
+            return Err(Verdict::Ignored(Reason::NoLabels));
+        }
         Placement::NotOurs => return Err(Verdict::Ignored(Reason::NotOurs)),
     }
     Ok(record)
 }
 
 fn no_pool_takes(record: &mut JobRecord, reason: Reason, now: Timestamp) {
-    note(&mut record.story, now, StoryEvent::Unplaced { reason: reason.clone() });
+    note(
+        &mut record.story,
+        now,
+        StoryEvent::Unplaced {
+            reason: reason.clone(),
+        },
+    );
     record.reason = Some(reason);
     record.expire(now);
 }
@@ -77,7 +109,8 @@ fn blank(event: &JobEvent, pools_version: u64) -> JobRecord {
     }
 }
 
-/// Since when a job waits, as this delivery knows it. GitHub's own clock where it is told, so that late deliveries do not lose their place in the line.
+/// Since when a job waits, as this delivery knows it. GitHub's own clock where it is told, so that
+/// late deliveries do not lose their place in the line.
 pub(crate) fn queued_at(event: &JobEvent) -> Timestamp {
     match event.action {
         JobAction::Queued | JobAction::Waiting => event.started_at.or(event.created_at),

@@ -6,7 +6,8 @@ use crate::model::task::{Task, TaskStatus};
 use crate::model::time::Timestamp;
 use crate::model::timeouts;
 
-/// What the ledger has of the runner that a task says it belongs to, read after the task was seen: a row is written before its task is asked for.
+/// What the ledger has of the runner that a task says it belongs to, read after the task was seen:
+/// a row is written before its task is asked for.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OrphanSnapshot<'a> {
     /// Its open row.
@@ -18,13 +19,15 @@ pub struct OrphanSnapshot<'a> {
 /// What is to be done about a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OrphanAction {
-    /// Nothing: it is its row's, ends by itself, or is so young that its row or its ARN may yet be written.
+    /// Nothing: it is its row's, ends by itself, or is so young that its row or its ARN may yet be
+    /// written.
     None,
     /// Its row knows no task: this is it.
     Adopt,
     /// To be stopped, for this reason: GitHub cannot know it.
     Stop(Reason),
-    /// To be taken away at GitHub first, and stopped only if GitHub says that it has no job: it may have a registration.
+    /// To be taken away at GitHub first, and stopped only if GitHub says that it has no job: it may
+    /// have a registration.
     DeregisterFirst(Reason),
 }
 
@@ -35,11 +38,15 @@ pub fn orphan_action(task: &Task, known: OrphanSnapshot<'_>, now: Timestamp) -> 
         return OrphanAction::None;
     }
     // A task whose beginning ECS does not tell has none yet.
-    let old = task.timeline.created.is_some_and(|created| now.since(created) > timeouts::ORPHAN_TASK);
+    let old = task
+        .timeline
+        .created
+        .is_some_and(|created| now.since(created) > timeouts::ORPHAN_TASK);
     match (known.row, known.record) {
         (Some(row), _) if row.arn.is_none() => OrphanAction::Adopt,
         (Some(row), _) if row.may_own(&task.arn) => OrphanAction::None,
-        // Who asks for a registration is held against the row's ARN, which never changes: this one cannot have got any.
+        // Who asks for a registration is held against the row's ARN, which never changes: this one
+        // cannot have got any.
         (Some(_), _) if old => OrphanAction::Stop(Reason::OtherTask),
         (None, Some(record)) if record.last_attempt_at.is_some() && record.may_own(&task.arn) => {
             OrphanAction::DeregisterFirst(Reason::RunnerClosed)

@@ -1,4 +1,5 @@
-//! The plan: what scaler should do now for one pool. The one place where launches and stops are decided.
+//! The plan: what scaler should do now for one pool. The one place where launches and stops are
+//! decided.
 
 use crate::model::limits::Limits;
 
@@ -55,47 +56,93 @@ pub struct Plan {
     pub holds: Vec<(JobId, HoldReason)>,
 }
 
-/// Decides what to do now for one pool. Pure and total; the order of `jobs` and `runners` does not matter.
-#[expect(clippy::too_many_arguments, reason = "these are all that the decision may depend on, and each is a thing of its own")]
+/// Decides what to do now for one pool. Pure and total; the order of `jobs` and `runners` does not
+/// matter.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "these are all that the decision may depend on, and each is a thing of its own"
+)]
 #[must_use]
-pub fn plan(pool: &Pool, health: &PoolHealth, jobs: &[WaitingJob], runners: &[Runner], limits: &Limits, now: Timestamp) -> Plan {
+pub fn plan(
+    pool: &Pool,
+    health: &PoolHealth,
+    jobs: &[WaitingJob],
+    runners: &[Runner],
+    limits: &Limits,
+    now: Timestamp,
+) -> Plan {
     let coverage = coverage(pool, limits, jobs, runners, now);
-    let mut room = Room::new(pool, PoolState { health, jobs, runners }, limits, now);
+    let mut room = Room::new(
+        pool,
+        PoolState {
+            health,
+            jobs,
+            runners,
+        },
+        limits,
+        now,
+    );
     room.repositories.clone_from(&coverage.repositories);
     let mut plan = Plan::default();
     for job in &coverage.uncovered {
         match room.admit(job) {
             Ok(()) => {
                 room.take(job.size, Some(job.repository));
-                plan.launch.push(Start { size: job.size, job: Some(job.id), repository: Some(job.repository) });
+                plan.launch.push(Start {
+                    size: job.size,
+                    job: Some(job.id),
+                    repository: Some(job.repository),
+                });
             }
             Err(hold) => plan.holds.push((job.id, hold)),
         }
     }
-    // The floor is of the pool's own size: a runner of a size that the pool no longer has is surplus once no job needs it.
-    let (idle, other): (Vec<&Runner>, Vec<&Runner>) =
-        coverage.surplus.iter().partition(|runner| runner.size == pool.size && !runner.is_unresponsive(now));
+    // The floor is of the pool's own size: a runner of a size that the pool no longer has is
+    // surplus once no job needs it.
+    let (idle, other): (Vec<&Runner>, Vec<&Runner>) = coverage
+        .surplus
+        .iter()
+        .partition(|runner| runner.size == pool.size && !runner.is_unresponsive(now));
     let floor = usize::try_from(pool.floor()).unwrap_or(usize::MAX);
     for _ in idle.len()..floor {
         if room.admit_size(pool.size).is_err() {
             break;
         }
         room.take(pool.size, None);
-        plan.launch.push(Start { size: pool.size, job: None, repository: None });
+        plan.launch.push(Start {
+            size: pool.size,
+            job: None,
+            repository: None,
+        });
     }
     let beyond = idle.into_iter().skip(floor).chain(other);
-    plan.stop = beyond.map(|runner| Stop { runner: runner.id.clone(), reason: surplus_reason(runner, now) }).collect();
-    plan.stop.sort_by(|one, other| other.runner.cmp(&one.runner));
+    plan.stop = beyond
+        .map(|runner| Stop {
+            runner: runner.id.clone(),
+            reason: surplus_reason(runner, now),
+        })
+        .collect();
+    plan.stop
+        .sort_by(|one, other| other.runner.cmp(&one.runner));
     plan
 }
 
-/// Jobs of a look that must be read again, one by one, before anything is planned: held in reserve by a runner that the look does not show.
+/// Jobs of a look that must be read again, one by one, before anything is planned: held in reserve
+/// by a runner that the look does not show.
 ///
-/// A runner's end and what it leaves on its job's row (GitHub is to be asked first) are one transaction, of which a query may show
-/// the first half alone; a launch would follow that should not. A read of a single item shows all of what any query has shown a part of.
-pub fn jobs_to_reread<'a>(jobs: &'a [WaitingJob], runners: &[Runner]) -> impl Iterator<Item = &'a WaitingJob> {
+/// A runner's end and what it leaves on its job's row (GitHub is to be asked first) are one
+/// transaction, of which a query may show the first half alone; a launch would follow that should
+/// not. A read of a single item shows all of what any query has shown a part of.
+pub fn jobs_to_reread<'a>(
+    jobs: &'a [WaitingJob],
+    runners: &[Runner],
+) -> impl Iterator<Item = &'a WaitingJob> {
     let shown: BTreeSet<RunnerId> = runners.iter().map(|runner| runner.id.clone()).collect();
-    jobs.iter().filter(move |job| job.runner.as_ref().is_some_and(|holder| !shown.contains(holder)))
+    jobs.iter().filter(move |job| {
+        job.runner
+            .as_ref()
+            .is_some_and(|holder| !shown.contains(holder))
+    })
 }
 
 fn surplus_reason(runner: &Runner, now: Timestamp) -> Reason {
@@ -134,14 +181,20 @@ struct PoolState<'a> {
 
 impl<'a> Room<'a> {
     fn new(pool: &Pool, known: PoolState<'a>, limits: &'a Limits, now: Timestamp) -> Self {
-        let PoolState { health, runners, .. } = known;
+        let PoolState {
+            health, runners, ..
+        } = known;
         let rows = u32::try_from(runners.len()).unwrap_or(u32::MAX);
         let mut unasked = BTreeMap::new();
         for runner in runners.iter().filter(|runner| health.on_trial(runner)) {
             *unasked.entry(runner.size).or_default() += 1;
         }
         let mut without_job = BTreeMap::new();
-        for repository in runners.iter().filter(|runner| runner.state != RunnerState::Busy).filter_map(|runner| runner.repository) {
+        for repository in runners
+            .iter()
+            .filter(|runner| runner.state != RunnerState::Busy)
+            .filter_map(|runner| runner.repository)
+        {
             *without_job.entry(repository).or_default() += 1;
         }
         Self {
@@ -163,7 +216,11 @@ impl<'a> Room<'a> {
         if !job.eligible(self.now) {
             return Err(HoldReason::Job);
         }
-        let of_repository = self.repositories.get(&job.repository).copied().unwrap_or_default();
+        let of_repository = self
+            .repositories
+            .get(&job.repository)
+            .copied()
+            .unwrap_or_default();
         if let Some(max) = self.per_repository.filter(|max| of_repository >= *max) {
             return Err(HoldReason::RepositoryMax(max));
         }
@@ -173,7 +230,10 @@ impl<'a> Room<'a> {
         if let Some(at) = self.refusals.hold(job) {
             return Err(HoldReason::Refused(at));
         }
-        if let Some(at) = self.probe_at(job).filter(|at| *at > self.now || self.without_job.contains_key(&job.repository)) {
+        if let Some(at) = self
+            .probe_at(job)
+            .filter(|at| *at > self.now || self.without_job.contains_key(&job.repository))
+        {
             return Err(HoldReason::NotAssigned(at));
         }
         self.admit_size(job.size)
@@ -181,12 +241,22 @@ impl<'a> Room<'a> {
 
     /// When the next runner for the job's repository may be tried, if GitHub gives them nothing.
     fn probe_at(&self, job: &WaitingJob) -> Option<Timestamp> {
-        let PoolState { health, jobs, runners } = self.state;
-        health.assignment(job.repository)?.probe_at(self.definition(job.size), jobs, runners)
+        let PoolState {
+            health,
+            jobs,
+            runners,
+        } = self.state;
+        health
+            .assignment(job.repository)?
+            .probe_at(self.definition(job.size), jobs, runners)
     }
 
     fn definition(&self, size: Size) -> &str {
-        self.limits.definitions.get(&size.to_string()).map(String::as_str).unwrap_or_default()
+        self.limits
+            .definitions
+            .get(&size.to_string())
+            .map(String::as_str)
+            .unwrap_or_default()
     }
 
     fn admit_size(&self, size: Size) -> Result<(), HoldReason> {
@@ -194,7 +264,11 @@ impl<'a> Room<'a> {
             return Err(HoldReason::PoolMax(self.max));
         }
         let definition = self.definition(size);
-        let health = self.state.health.of_with(&size, self.state.runners).under(definition);
+        let health = self
+            .state
+            .health
+            .of_with(&size, self.state.runners)
+            .under(definition);
         let unasked = self.unasked.get(&size).copied().unwrap_or_default();
         if let Some(at) = health.not_before.filter(|at| *at > self.now) {
             return Err(HoldReason::FailedStarts(at));
@@ -202,7 +276,11 @@ impl<'a> Room<'a> {
         if unasked >= health.max_unverified(definition) {
             return Err(HoldReason::Unverified(health.max_unverified(definition)));
         }
-        if self.run == 0 { Err(HoldReason::ThisRun) } else { Ok(()) }
+        if self.run == 0 {
+            Err(HoldReason::ThisRun)
+        } else {
+            Ok(())
+        }
     }
 
     fn take(&mut self, size: Size, repository: Option<RepositoryId>) {

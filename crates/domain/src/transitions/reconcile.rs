@@ -1,11 +1,15 @@
 //! GitHub's word: what follows for a job from what GitHub says of it when it is asked.
 //!
-//! Deliveries may never be made, and the API may show what is past. So what is final is believed at once, and what would take something
-//! back is believed only when it cannot be old, or is said twice.
+//! Deliveries may never be made, and the API may show what is past. So what is final is believed at
+//! once, and what would take something back is believed only when it cannot be old, or is said
+//! twice.
 
 pub use crate::model::github_job::{GithubJob, GithubJobDetails, GithubJobStatus, RunEnd};
 
-use crate::model::job::{JobAction, JobEvent, JobRecord, JobState, Unconfirmed, UnconfirmedReason, WaitingJob, synthetic_delivery};
+use crate::model::job::{
+    JobAction, JobEvent, JobRecord, JobState, Unconfirmed, UnconfirmedReason, WaitingJob,
+    synthetic_delivery,
+};
 use crate::model::pool::Pools;
 use crate::model::runner::Runner;
 use crate::model::story::{Reason, StoryEvent, note};
@@ -24,7 +28,8 @@ pub struct JobSnapshot<'a> {
     pub record: &'a JobRecord,
     /// Its waiting row, if it has one.
     pub row: Option<&'a WaitingJob>,
-    /// The open row of the runner that the answer names, or else of the one that the record does; whether the answer means it is decided here.
+    /// The open row of the runner that the answer names, or else of the one that the record does;
+    /// whether the answer means it is decided here.
     pub runner: Option<&'a Runner>,
 }
 
@@ -39,7 +44,10 @@ pub struct ReconcileChanges {
 
 impl ReconcileChanges {
     fn nothing() -> Self {
-        Self { delivery: DeliveryChanges::nothing(Verdict::Recorded), row: None }
+        Self {
+            delivery: DeliveryChanges::nothing(Verdict::Recorded),
+            row: None,
+        }
     }
 
     /// True if there is nothing to write.
@@ -58,33 +66,62 @@ pub fn reconcile_job(said: &GithubJob, about: JobSnapshot<'_>, now: Timestamp) -
     }
     match said {
         GithubJob::Found(seen) => match (seen.status, record.state) {
-            (GithubJobStatus::Completed, _) => apply_as_delivery(seen, JobAction::Completed, about, now),
-            (GithubJobStatus::Running, _) => apply_as_delivery(seen, JobAction::InProgress, about, now),
+            (GithubJobStatus::Completed, _) => {
+                apply_as_delivery(seen, JobAction::Completed, about, now)
+            }
+            (GithubJobStatus::Running, _) => {
+                apply_as_delivery(seen, JobAction::InProgress, about, now)
+            }
             (GithubJobStatus::Queued, JobState::Running) => queued_again(about, now),
-            (GithubJobStatus::Queued | GithubJobStatus::Gated, JobState::Closed) => changed(reopened(seen, record, now), about, now),
-            (GithubJobStatus::Queued, JobState::Blocked) | (GithubJobStatus::Gated, JobState::Queued) if heard_recently(record, now) => {
+            (GithubJobStatus::Queued | GithubJobStatus::Gated, JobState::Closed) => {
+                changed(reopened(seen, record, now), about, now)
+            }
+            (GithubJobStatus::Queued, JobState::Blocked)
+            | (GithubJobStatus::Gated, JobState::Queued)
+                if heard_recently(record, now) =>
+            {
                 ReconcileChanges::nothing()
             }
-            (GithubJobStatus::Queued, JobState::Blocked) => changed(with_synthetic_delivery(record, true, now), about, now),
-            (GithubJobStatus::Gated, JobState::Queued) => changed(with_synthetic_delivery(record, false, now), about, now),
+            (GithubJobStatus::Queued, JobState::Blocked) => {
+                changed(with_synthetic_delivery(record, true, now), about, now)
+            }
+            (GithubJobStatus::Gated, JobState::Queued) => {
+                changed(with_synthetic_delivery(record, false, now), about, now)
+            }
             (GithubJobStatus::Queued, JobState::Queued) => still_waits(about, now),
             _ => as_recorded(about, now),
         },
-        GithubJob::RunCompleted(end) if matches!(record.state, JobState::Queued | JobState::Blocked) => run_over(end, about, now),
+        GithubJob::RunCompleted(end)
+            if matches!(record.state, JobState::Queued | JobState::Blocked) =>
+        {
+            run_over(end, about, now)
+        }
         GithubJob::RunCompleted(_) => as_recorded(about, now),
-        GithubJob::NotFound | GithubJob::RepositoryNotVisible(_) if record.state == JobState::Closed => ReconcileChanges::nothing(),
-        GithubJob::NotFound => not_found(UnconfirmedReason::NotFound, Reason::JobNotFound, about, now),
+        GithubJob::NotFound | GithubJob::RepositoryNotVisible(_)
+            if record.state == JobState::Closed =>
+        {
+            ReconcileChanges::nothing()
+        }
+        GithubJob::NotFound => {
+            not_found(UnconfirmedReason::NotFound, Reason::JobNotFound, about, now)
+        }
         GithubJob::RepositoryNotVisible(message) => {
-            let why = Reason::RepositoryNotVisible { repository: record.repository.name.clone(), message: message.clone() };
+            let why = Reason::RepositoryNotVisible {
+                repository: record.repository.name.clone(),
+                message: message.clone(),
+            };
             not_found(UnconfirmedReason::RepositoryNotVisible, why, about, now)
         }
     }
 }
 
-/// A closed record stands, whatever is said; only a runner of ours that had the job may not know yet that it is over.
+/// A closed record stands, whatever is said; only a runner of ours that had the job may not know
+/// yet that it is over.
 fn closed(said: &GithubJob, about: JobSnapshot<'_>, now: Timestamp) -> ReconcileChanges {
     match said {
-        GithubJob::Found(seen) if seen.status == GithubJobStatus::Completed => apply_as_delivery(seen, JobAction::Completed, about, now),
+        GithubJob::Found(seen) if seen.status == GithubJobStatus::Completed => {
+            apply_as_delivery(seen, JobAction::Completed, about, now)
+        }
         _ => ReconcileChanges::nothing(),
     }
 }
@@ -95,7 +132,12 @@ fn heard_recently(record: &JobRecord, now: Timestamp) -> bool {
 }
 
 /// What is final, or leads forward, is taken as a delivery would be.
-fn apply_as_delivery(seen: &GithubJobDetails, action: JobAction, about: JobSnapshot<'_>, now: Timestamp) -> ReconcileChanges {
+fn apply_as_delivery(
+    seen: &GithubJobDetails,
+    action: JobAction,
+    about: JobSnapshot<'_>,
+    now: Timestamp,
+) -> ReconcileChanges {
     let record = about.record;
     let event = JobEvent {
         action,
@@ -115,12 +157,22 @@ fn apply_as_delivery(seen: &GithubJobDetails, action: JobAction, about: JobSnaps
         completed_at: seen.completed_at,
         received_at: now,
     };
-    let mut observation = apply_delivery(&event, DeliverySnapshot { pools: about.pools, record: Some(record), runner: about.runner });
+    let mut observation = apply_delivery(
+        &event,
+        DeliverySnapshot {
+            pools: about.pools,
+            record: Some(record),
+            runner: about.runner,
+        },
+    );
     match observation.record.as_mut() {
         Some(after) => after.unconfirmed = None,
         None => observation.record = confirmed(record),
     }
-    ReconcileChanges { delivery: observation, row: None }
+    ReconcileChanges {
+        delivery: observation,
+        row: None,
+    }
 }
 
 /// GitHub forgot the job when it ended the job's run: it is over as the run is.
@@ -135,34 +187,62 @@ fn run_over(end: &RunEnd, about: JobSnapshot<'_>, now: Timestamp) -> ReconcileCh
         started_at: None,
         completed_at: end.at,
     };
-    apply_as_delivery(&seen, JobAction::Completed, JobSnapshot { record: &record, ..about }, now)
+    apply_as_delivery(
+        &seen,
+        JobAction::Completed,
+        JobSnapshot {
+            record: &record,
+            ..about
+        },
+        now,
+    )
 }
 
-/// The job is where it is known to be, or the answer says nothing: only a doubt goes, and a waiting job keeps that it was asked about.
+/// The job is where it is known to be, or the answer says nothing: only a doubt goes, and a waiting
+/// job keeps that it was asked about.
 fn as_recorded(about: JobSnapshot<'_>, now: Timestamp) -> ReconcileChanges {
-    let observation = DeliveryChanges { record: confirmed(about.record), ..DeliveryChanges::nothing(Verdict::Recorded) };
-    ReconcileChanges { delivery: observation, row: mark_checked(about, now) }
+    let observation = DeliveryChanges {
+        record: confirmed(about.record),
+        ..DeliveryChanges::nothing(Verdict::Recorded)
+    };
+    ReconcileChanges {
+        delivery: observation,
+        row: mark_checked(about, now),
+    }
 }
 
 /// It waits, as is known: if a runner was held back for its sake, it need not be any more.
 fn still_waits(about: JobSnapshot<'_>, now: Timestamp) -> ReconcileChanges {
     let mut learned = as_recorded(about, now);
     if about.row.is_some_and(|row| row.needs_check) {
-        let mut record = learned.delivery.record.unwrap_or_else(|| next(about.record));
+        let mut record = learned
+            .delivery
+            .record
+            .unwrap_or_else(|| next(about.record));
         note(&mut record.story, now, StoryEvent::StillQueued);
         learned.delivery.record = Some(record);
         learned.delivery.wake.extend(about.record.pool.clone());
     }
-    learned.row = learned.row.map(|row| WaitingJob { needs_check: false, ..row });
+    learned.row = learned.row.map(|row| WaitingJob {
+        needs_check: false,
+        ..row
+    });
     learned
 }
 
 fn mark_checked(about: JobSnapshot<'_>, now: Timestamp) -> Option<WaitingJob> {
-    about.row.map(|row| WaitingJob { rev: row.rev + 1, checked_at_github: Some(now), ..row.clone() })
+    about.row.map(|row| WaitingJob {
+        rev: row.rev + 1,
+        checked_at_github: Some(now),
+        ..row.clone()
+    })
 }
 
 fn next(record: &JobRecord) -> JobRecord {
-    JobRecord { rev: record.rev + 1, ..record.clone() }
+    JobRecord {
+        rev: record.rev + 1,
+        ..record.clone()
+    }
 }
 
 /// The record without its doubt, if it has one, and without the words about it.
@@ -182,7 +262,9 @@ fn confirmed(record: &JobRecord) -> Option<JobRecord> {
 fn reopened(seen: &GithubJobDetails, record: &JobRecord, now: Timestamp) -> JobRecord {
     let mut after = next(record);
     after.reopen(now);
-    after.queued_at = after.queued_at.max(seen.started_at.unwrap_or(after.queued_at));
+    after.queued_at = after
+        .queued_at
+        .max(seen.started_at.unwrap_or(after.queued_at));
     after.last_heard_at = Some(now);
     if after.pool.is_some() {
         set_synthetic_delivery(&mut after, seen.status == GithubJobStatus::Queued, now);
@@ -196,7 +278,15 @@ fn with_synthetic_delivery(record: &JobRecord, waits: bool, now: Timestamp) -> J
     let mut after = next(record);
     set_synthetic_delivery(&mut after, waits, now);
     after.last_heard_at = Some(now);
-    note(&mut after.story, now, if waits { StoryEvent::FoundQueued } else { StoryEvent::FoundGated });
+    note(
+        &mut after.story,
+        now,
+        if waits {
+            StoryEvent::FoundQueued
+        } else {
+            StoryEvent::FoundGated
+        },
+    );
     recompute_state(&mut after, now);
     after
 }
@@ -204,14 +294,23 @@ fn with_synthetic_delivery(record: &JobRecord, waits: bool, now: Timestamp) -> J
 /// A record that takes its waiting row with it.
 fn changed(after: JobRecord, about: JobSnapshot<'_>, now: Timestamp) -> ReconcileChanges {
     let before = about.record;
-    let (waited, waits) = (before.state == JobState::Queued, after.state == JobState::Queued);
+    let (waited, waits) = (
+        before.state == JobState::Queued,
+        after.state == JobState::Queued,
+    );
     let waiting = match (&after.pool, after.waiting()) {
         (Some(pool), Some(row)) if waits && !waited => WaitingChange::Put(pool.clone(), row),
-        _ if waited && !waits => before.pool.clone().map_or(WaitingChange::Keep, |pool| WaitingChange::Remove(pool, before.id)),
+        _ if waited && !waits => before.pool.clone().map_or(WaitingChange::Keep, |pool| {
+            WaitingChange::Remove(pool, before.id)
+        }),
         _ => WaitingChange::Keep,
     };
     let follow_up = follow_up_for(&after, Some(before.state), false, (about.pools, now));
-    let wake = if waited == waits { None } else { after.pool.clone() };
+    let wake = if waited == waits {
+        None
+    } else {
+        after.pool.clone()
+    };
     let observation = DeliveryChanges {
         verdict: Verdict::Recorded,
         waiting: with_version(waiting, Some(before)),
@@ -221,18 +320,29 @@ fn changed(after: JobRecord, about: JobSnapshot<'_>, now: Timestamp) -> Reconcil
         wake: wake.into_iter().collect(),
         record: Some(after),
     };
-    ReconcileChanges { delivery: observation, row: None }
-}
-
-/// The doubt as it is with this answer, and if that is enough: two answers, so far apart that the second cannot be the first one's echo.
-fn unconfirmed(record: &JobRecord, what: UnconfirmedReason, now: Timestamp) -> (Unconfirmed, bool) {
-    match record.unconfirmed.filter(|doubt| doubt.reason == what) {
-        Some(doubt) => (doubt, now.since(doubt.since) >= timeouts::REREAD_AFTER),
-        None => (Unconfirmed { reason: what, since: now }, false),
+    ReconcileChanges {
+        delivery: observation,
+        row: None,
     }
 }
 
-/// The one way back: a job that ran waits again, for another runner. Its runner must be gone for good: an open row may still be at work.
+/// The doubt as it is with this answer, and if that is enough: two answers, so far apart that the
+/// second cannot be the first one's echo.
+fn unconfirmed(record: &JobRecord, what: UnconfirmedReason, now: Timestamp) -> (Unconfirmed, bool) {
+    match record.unconfirmed.filter(|doubt| doubt.reason == what) {
+        Some(doubt) => (doubt, now.since(doubt.since) >= timeouts::REREAD_AFTER),
+        None => (
+            Unconfirmed {
+                reason: what,
+                since: now,
+            },
+            false,
+        ),
+    }
+}
+
+/// The one way back: a job that ran waits again, for another runner. Its runner must be gone for
+/// good: an open row may still be at work.
 fn queued_again(about: JobSnapshot<'_>, now: Timestamp) -> ReconcileChanges {
     let record = about.record;
     if heard_recently(record, now) {
@@ -249,10 +359,18 @@ fn of_next_epoch(record: &JobRecord, now: Timestamp) -> JobRecord {
     let mut after = next(record);
     after.epoch += 1;
     let began = record.running_at.unwrap_or(record.queued_at);
-    // Later than it began: what still comes of that beginning is old. Its place in the line is nearly the one it had.
-    after.queued_at = record.queued_at.max(began.plus(std::time::Duration::from_millis(1)));
+    // Later than it began: what still comes of that beginning is old. Its place in the line is
+    // nearly the one it had.
+    after.queued_at = record
+        .queued_at
+        .max(began.plus(std::time::Duration::from_millis(1)));
     let runner = after.runner_name.take();
-    (after.running_at, after.runner, after.unconfirmed, after.last_heard_at) = (None, None, None, Some(now));
+    (
+        after.running_at,
+        after.runner,
+        after.unconfirmed,
+        after.last_heard_at,
+    ) = (None, None, None, Some(now));
     note(&mut after.story, now, StoryEvent::QueuedAgain { runner });
     if after.pool.is_some() {
         set_synthetic_delivery(&mut after, true, now);
@@ -265,23 +383,44 @@ fn of_next_epoch(record: &JobRecord, now: Timestamp) -> JobRecord {
     after
 }
 
-/// One answer, of which nothing follows yet but that GitHub is asked again. The words are for anyone who waits for the job.
-fn keep_unconfirmed(doubt: Unconfirmed, reason: Reason, about: JobSnapshot<'_>, now: Timestamp) -> ReconcileChanges {
+/// One answer, of which nothing follows yet but that GitHub is asked again. The words are for
+/// anyone who waits for the job.
+fn keep_unconfirmed(
+    doubt: Unconfirmed,
+    reason: Reason,
+    about: JobSnapshot<'_>,
+    now: Timestamp,
+) -> ReconcileChanges {
     let before = about.record;
     let new = before.unconfirmed != Some(doubt);
     let record = (new || before.reason.as_ref() != Some(&reason)).then(|| {
-        let mut after = JobRecord { unconfirmed: Some(doubt), reason: Some(reason.clone()), ..next(before) };
+        let mut after = JobRecord {
+            unconfirmed: Some(doubt),
+            reason: Some(reason.clone()),
+            ..next(before)
+        };
         if new {
             note(&mut after.story, now, StoryEvent::Unconfirmed { reason });
         }
         after
     });
-    ReconcileChanges { delivery: DeliveryChanges { record, ..DeliveryChanges::nothing(Verdict::Recorded) }, row: mark_checked(about, now) }
+    ReconcileChanges {
+        delivery: DeliveryChanges {
+            record,
+            ..DeliveryChanges::nothing(Verdict::Recorded)
+        },
+        row: mark_checked(about, now),
+    }
 }
 
-/// GitHub does not show it. For a day that may have many reasons; then whatever waited is over, and no one can tell how. A gate may stay shut for
-/// much longer, and no one hears of it meanwhile.
-fn not_found(what: UnconfirmedReason, why: Reason, about: JobSnapshot<'_>, now: Timestamp) -> ReconcileChanges {
+/// GitHub does not show it. For a day that may have many reasons; then whatever waited is over, and
+/// no one can tell how. A gate may stay shut for much longer, and no one hears of it meanwhile.
+fn not_found(
+    what: UnconfirmedReason,
+    why: Reason,
+    about: JobSnapshot<'_>,
+    now: Timestamp,
+) -> ReconcileChanges {
     let (doubt, twice) = unconfirmed(about.record, what, now);
     let since = match what {
         // The repository is there and the job is not: its run was deleted.
@@ -293,7 +432,18 @@ fn not_found(what: UnconfirmedReason, why: Reason, about: JobSnapshot<'_>, now: 
         _ => timeouts::QUEUED_AT_MOST,
     };
     if twice && now.since(since) >= most {
-        return changed(given_up(about.record, Reason::GivenUp { why: Box::new(why), after: most }, now), about, now);
+        return changed(
+            given_up(
+                about.record,
+                Reason::GivenUp {
+                    why: Box::new(why),
+                    after: most,
+                },
+                now,
+            ),
+            about,
+            now,
+        );
     }
     keep_unconfirmed(doubt, Reason::AskedAgain { why: Box::new(why) }, about, now)
 }
@@ -307,7 +457,13 @@ fn given_up(record: &JobRecord, reason: Reason, now: Timestamp) -> JobRecord {
         last_heard_at: Some(now),
         ..next(record)
     };
-    note(&mut after.story, now, StoryEvent::GivenUp { reason: reason.clone() });
+    note(
+        &mut after.story,
+        now,
+        StoryEvent::GivenUp {
+            reason: reason.clone(),
+        },
+    );
     after.reason = Some(reason);
     after.expire(now);
     after

@@ -1,9 +1,11 @@
 //! Deliveries that GitHub could not make, and the asking for them.
 //!
-//! GitHub delivers an event once. What went wrong stands in a list of attempts, newest first, which grows while it is read and
-//! in which an attempt may turn up somewhat late. Anyone who asks for an event again gets another attempt, under the same GUID.
-//! So the list is read from its head down to where the last whole reading began; what failed is written down before the place in
-//! the list moves; and only an attempt that succeeded ends the asking, or the time after which GitHub refuses it.
+//! GitHub delivers an event once. What went wrong stands in a list of attempts, newest first, which
+//! grows while it is read and in which an attempt may turn up somewhat late. Anyone who asks for an
+//! event again gets another attempt, under the same GUID. So the list is read from its head down to
+//! where the last whole reading began; what failed is written down before the place in the list
+//! moves; and only an attempt that succeeded ends the asking, or the time after which GitHub
+//! refuses it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,22 +16,26 @@ use crate::model::failed_delivery::{DeliveryGuid, Redelivery};
 use crate::model::outbox::OutboxEntry;
 use crate::model::time::Timestamp;
 
-/// The first reading ever goes back so far. What failed while Mayfly was being set up is minutes old; an App that was there before
-/// has days of failures, and asking for those would start runners for jobs that no one waits for any more.
+/// The first reading ever goes back so far. What failed while Mayfly was being set up is minutes
+/// old; an App that was there before has days of failures, and asking for those would start runners
+/// for jobs that no one waits for any more.
 pub const FIRST_LOOK: Duration = Duration::from_secs(60 * 60);
 
-/// Every reading goes so far beyond the place where the last one began: an attempt stands in the list under the time at which it was
-/// made, and gets there when it is over (10 s, 30 s on Enterprise Server) and GitHub has written it down.
+/// Every reading goes so far beyond the place where the last one began: an attempt stands in the
+/// list under the time at which it was made, and gets there when it is over (10 s, 30 s on
+/// Enterprise Server) and GitHub has written it down.
 pub const OVERLAP: Duration = Duration::from_secs(3 * 60);
 
 /// The wait after the first asking; twice as long after each, up to an hour.
 pub const FIRST_WAIT: Duration = Duration::from_secs(60);
 
-/// What webhook refused for what it holds is asked for so many times: the same bytes get the same answer, unless another version of webhook
-/// understands them. Others are asked for as long as GitHub has them.
+/// What webhook refused for what it holds is asked for so many times: the same bytes get the same
+/// answer, unless another version of webhook understands them. Others are asked for as long as
+/// GitHub has them.
 pub const REFUSED_TRIES: u32 = 3;
 
-/// GitHub makes no further attempt after this time. Source: docs.github.com, "Redelivering webhooks": 3 days.
+/// GitHub makes no further attempt after this time. Source: docs.github.com, "Redelivering
+/// webhooks": 3 days.
 const REDELIVERY_WINDOW: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
 /// The same on Enterprise Server: 7 days.
@@ -38,8 +44,16 @@ const REDELIVERY_WINDOW_OF_SERVER: Duration = Duration::from_secs(7 * 24 * 60 * 
 /// How long this GitHub makes further attempts.
 #[must_use]
 pub fn redelivery_window(github_url: &str) -> Duration {
-    let host = github_url.trim_start_matches("https://").split(['/', ':']).next().unwrap_or_default();
-    if host == "github.com" || host.ends_with(".ghe.com") { REDELIVERY_WINDOW } else { REDELIVERY_WINDOW_OF_SERVER }
+    let host = github_url
+        .trim_start_matches("https://")
+        .split(['/', ':'])
+        .next()
+        .unwrap_or_default();
+    if host == "github.com" || host.ends_with(".ghe.com") {
+        REDELIVERY_WINDOW
+    } else {
+        REDELIVERY_WINDOW_OF_SERVER
+    }
 }
 
 /// An attempt to deliver an event about a job.
@@ -56,18 +70,24 @@ pub struct Attempt {
 /// What a page of the list says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeliveryStatus {
-    /// This event was delivered at last: no one is to ask for it (any more), whatever else the list says of it.
+    /// This event was delivered at last: no one is to ask for it (any more), whatever else the list
+    /// says of it.
     Delivered(DeliveryGuid),
     /// This event was not delivered, unless it is known that a later attempt did it.
     Failed(Redelivery),
 }
 
-/// What follows from a page, in the order in which it is to be written. `delivered` are the GUIDs that succeeded further up.
+/// What follows from a page, in the order in which it is to be written. `delivered` are the GUIDs
+/// that succeeded further up.
 ///
-/// Every event has one first attempt. A failure counts only there, so that an attempt that someone asked for needlessly, and that
-/// failed, opens nothing again. A first attempt that succeeded is no news: nothing was ever opened for it.
+/// Every event has one first attempt. A failure counts only there, so that an attempt that someone
+/// asked for needlessly, and that failed, opens nothing again. A first attempt that succeeded is no
+/// news: nothing was ever opened for it.
 #[must_use]
-pub fn delivery_statuses(page: &[Attempt], delivered: &mut BTreeSet<DeliveryGuid>) -> Vec<DeliveryStatus> {
+pub fn delivery_statuses(
+    page: &[Attempt],
+    delivered: &mut BTreeSet<DeliveryGuid>,
+) -> Vec<DeliveryStatus> {
     let succeeded = page.iter().filter(|attempt| attempt.succeeded);
     let mut news = Vec::new();
     for attempt in succeeded {
@@ -75,7 +95,9 @@ pub fn delivery_statuses(page: &[Attempt], delivered: &mut BTreeSet<DeliveryGuid
             news.push(DeliveryStatus::Delivered(attempt.of.guid.clone()));
         }
     }
-    let failed = page.iter().filter(|attempt| !attempt.asked_for && !attempt.succeeded && !delivered.contains(&attempt.of.guid));
+    let failed = page.iter().filter(|attempt| {
+        !attempt.asked_for && !attempt.succeeded && !delivered.contains(&attempt.of.guid)
+    });
     news.extend(failed.map(|attempt| DeliveryStatus::Failed(attempt.of.clone())));
     news
 }
@@ -99,14 +121,15 @@ pub struct ListPass<C> {
 /// How far the list has been read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListProgress<C> {
-    /// The newest attempt when the last whole reading began, by GitHub's clock: all older ones have been read.
+    /// The newest attempt when the last whole reading began, by GitHub's clock: all older ones have
+    /// been read.
     #[serde(default = "none", skip_serializing_if = "Option::is_none")]
     pub read_to: Option<Timestamp>,
     /// When that reading began, by our clock.
     #[serde(default = "none", skip_serializing_if = "Option::is_none")]
     pub looked_at: Option<Timestamp>,
-    /// When that reading began, by GitHub's clock. After a burst and then silence `read_to` stays the end of the burst, and each reading would go through all
-    /// of it again.
+    /// When that reading began, by GitHub's clock. After a burst and then silence `read_to` stays
+    /// the end of the burst, and each reading would go through all of it again.
     #[serde(default = "none", skip_serializing_if = "Option::is_none")]
     pub shown_at: Option<Timestamp>,
     /// The reading under way.
@@ -124,7 +147,13 @@ const fn none<T>() -> Option<T> {
 
 impl<C> Default for ListProgress<C> {
     fn default() -> Self {
-        Self { read_to: None, looked_at: None, shown_at: None, pass: None, not_before: None }
+        Self {
+            read_to: None,
+            looked_at: None,
+            shown_at: None,
+            pass: None,
+            not_before: None,
+        }
     }
 }
 
@@ -133,32 +162,69 @@ impl<C: Clone> ListProgress<C> {
     #[must_use]
     pub fn current_pass(&self, kept: Duration, now: Timestamp) -> ListPass<C> {
         self.pass.clone().unwrap_or_else(|| {
-            // By then all that was made before the last reading began stands in the list, whether anything newer does or not.
-            let down_to = self.read_to.max(self.shown_at).map_or_else(|| now.minus(FIRST_LOOK), |read_to| read_to.minus(OVERLAP));
+            // By then all that was made before the last reading began stands in the list, whether
+            // anything newer does or not.
+            let down_to = self
+                .read_to
+                .max(self.shown_at)
+                .map_or_else(|| now.minus(FIRST_LOOK), |read_to| read_to.minus(OVERLAP));
             // What is older, GitHub delivers no more.
-            ListPass { began: now, top: None, shown_at: None, down_to: down_to.max(now.minus(kept)), next: None }
+            ListPass {
+                began: now,
+                top: None,
+                shown_at: None,
+                down_to: down_to.max(now.minus(kept)),
+                next: None,
+            }
         })
     }
 
-    /// How far the list has been read after a page with attempts of these times (whatever they were about), newest first, that goes on at `next` and that
-    /// GitHub showed at `shown_at`. What the page says must have been written before this is.
+    /// How far the list has been read after a page with attempts of these times (whatever they were
+    /// about), newest first, that goes on at `next` and that GitHub showed at `shown_at`. What the
+    /// page says must have been written before this is.
     #[must_use]
-    pub fn after(&self, passage: &ListPass<C>, times: &[Timestamp], (next, shown_at): (Option<C>, Option<Timestamp>)) -> Self {
+    pub fn after(
+        &self,
+        passage: &ListPass<C>,
+        times: &[Timestamp],
+        (next, shown_at): (Option<C>, Option<Timestamp>),
+    ) -> Self {
         let top = passage.top.or_else(|| times.iter().max().copied());
-        let shown_at = if passage.next.is_none() { shown_at } else { passage.shown_at };
+        let shown_at = if passage.next.is_none() {
+            shown_at
+        } else {
+            passage.shown_at
+        };
         let through = next.is_none() || times.last().is_some_and(|at| *at < passage.down_to);
         if through {
             // An empty list leaves the place as it is: nothing new can have been missed.
             let read_to = self.read_to.max(top);
-            return Self { read_to, looked_at: Some(passage.began), shown_at, pass: None, not_before: self.not_before };
+            return Self {
+                read_to,
+                looked_at: Some(passage.began),
+                shown_at,
+                pass: None,
+                not_before: self.not_before,
+            };
         }
-        Self { pass: Some(ListPass { top, shown_at, next, ..passage.clone() }), ..self.clone() }
+        Self {
+            pass: Some(ListPass {
+                top,
+                shown_at,
+                next,
+                ..passage.clone()
+            }),
+            ..self.clone()
+        }
     }
 
     /// The same without the reading under way: its place in the list is not known any more.
     #[must_use]
     pub fn restarted(&self) -> Self {
-        Self { pass: None, ..self.clone() }
+        Self {
+            pass: None,
+            ..self.clone()
+        }
     }
 }
 
@@ -175,10 +241,11 @@ pub enum RedeliveryStep {
     Refused,
 }
 
-/// What is to be done about an event whose follow-up is due. `looked_at` is when the last whole reading of the list began.
+/// What is to be done about an event whose follow-up is due. `looked_at` is when the last whole
+/// reading of the list began.
 ///
-/// Who has asked once asks again only after a reading that began late enough to show what came of it: a list that takes many
-/// sweeps to read may hold the success all the while.
+/// Who has asked once asks again only after a reading that began late enough to show what came of
+/// it: a list that takes many sweeps to read may hold the success all the while.
 #[must_use]
 pub fn redelivery_step(
     open: &OutboxEntry,

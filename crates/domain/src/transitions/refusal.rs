@@ -1,7 +1,10 @@
-//! Repositories for which GitHub refuses every runner: it does not show them to the App, or lets nothing register there.
+//! Repositories for which GitHub refuses every runner: it does not show them to the App, or lets
+//! nothing register there.
 //!
-//! What GitHub says of the place holds for all jobs of the repository. Each of them tried by itself would spend the installation's requests, and as some job
-//! of many is always due, runners would wait for their turn for as long as that lasts. So one job is tried for all of them, and the others wait.
+//! What GitHub says of the place holds for all jobs of the repository. Each of them tried by itself
+//! would spend the installation's requests, and as some job of many is always due, runners would
+//! wait for their turn for as long as that lasts. So one job is tried for all of them, and the
+//! others wait.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +12,8 @@ use crate::model::id::{InstallationId, JobId, RepositoryId};
 use crate::model::job::WaitingJob;
 use crate::model::time::Timestamp;
 
-/// By repository, the job that is tried for all others, and when: of those that were refused the one whose next try is the latest, so that each further
-/// refusal makes all of them wait longer.
+/// By repository, the job that is tried for all others, and when: of those that were refused the
+/// one whose next try is the latest, so that each further refusal makes all of them wait longer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refusals(BTreeMap<(InstallationId, RepositoryId), (Option<Timestamp>, JobId)>);
 
@@ -27,12 +30,16 @@ impl Refusals {
     pub fn add(&mut self, jobs: &[WaitingJob]) {
         for job in jobs.iter().filter(|job| job.refused) {
             let next = (job.not_before, job.id);
-            let tried = self.0.entry((job.installation, job.repository)).or_insert(next);
+            let tried = self
+                .0
+                .entry((job.installation, job.repository))
+                .or_insert(next);
             *tried = next.max(*tried);
         }
     }
 
-    /// When a job may be tried at the earliest that another one of its repository is tried for; none if nothing speaks against this one.
+    /// When a job may be tried at the earliest that another one of its repository is tried for;
+    /// none if nothing speaks against this one.
     #[must_use]
     pub fn hold(&self, job: &WaitingJob) -> Option<Timestamp> {
         let (at, tried) = self.0.get(&(job.installation, job.repository))?;

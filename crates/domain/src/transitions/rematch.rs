@@ -1,5 +1,5 @@
-//! Jobs matched again when the pools file is another one: those that no pool took, and those whose pool is gone, has other labels, or registers its runners
-//! elsewhere.
+//! Jobs matched again when the pools file is another one: those that no pool took, and those whose
+//! pool is gone, has other labels, or registers its runners elsewhere.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -34,9 +34,11 @@ pub struct RematchSnapshot<'a> {
 pub enum RematchOutcome {
     /// No one needs it: its pool is as it was, or it waits no longer.
     NotNeeded,
-    /// Not now: a runner is at it, or the pools file at hand is not newer than the one it was matched by.
+    /// Not now: a runner is at it, or the pools file at hand is not newer than the one it was
+    /// matched by.
     Later,
-    /// No pool takes it, for the same reason as before: nothing is written but that this pools file does not either.
+    /// No pool takes it, for the same reason as before: nothing is written but that this pools file
+    /// does not either.
     Still,
     /// To be written in one transaction.
     Changed(Box<RematchChanges>),
@@ -64,17 +66,31 @@ pub fn rematch(place: RematchSnapshot<'_>, now: Timestamp) -> RematchOutcome {
     match (record.state, &record.pool) {
         (JobState::Unplaced, _) if now.since(record.queued_at) >= timeouts::QUEUED_AT_MOST => {
             let known = matches!(record.reason, Some(Reason::MatchingGivenUp { .. }));
-            if known { RematchOutcome::NotNeeded } else { RematchOutcome::Changed(Box::new(given_up(record, now))) }
+            if known {
+                RematchOutcome::NotNeeded
+            } else {
+                RematchOutcome::Changed(Box::new(given_up(record, now)))
+            }
         }
         (JobState::Unplaced, _) => {
             let rematched = move_job(place, now);
-            let still = rematched.record.state == JobState::Unplaced && rematched.record.reason == record.reason;
-            if still { RematchOutcome::Still } else { RematchOutcome::Changed(Box::new(rematched)) }
+            let still = rematched.record.state == JobState::Unplaced
+                && rematched.record.reason == record.reason;
+            if still {
+                RematchOutcome::Still
+            } else {
+                RematchOutcome::Changed(Box::new(rematched))
+            }
         }
-        (JobState::Queued | JobState::Blocked, Some(pool)) if pools.get(pool).is_none_or(|pool| is_another(record, pool)) => {
+        (JobState::Queued | JobState::Blocked, Some(pool))
+            if pools.get(pool).is_none_or(|pool| is_another(record, pool)) =>
+        {
             // Its runner may be at it already, and moved away it would get another one.
-            let reserved = place.row.is_some_and(|row| row.runner.is_some() && !reservation_is_void(row, place.holder));
-            // A file that this function has kept for a minute may not have the pool yet that another one has placed the job in.
+            let reserved = place
+                .row
+                .is_some_and(|row| row.runner.is_some() && !reservation_is_void(row, place.holder));
+            // A file that this function has kept for a minute may not have the pool yet that
+            // another one has placed the job in.
             if reserved || pools.version <= record.pools_version {
                 return RematchOutcome::Later;
             }
@@ -84,65 +100,137 @@ pub fn rematch(place: RematchSnapshot<'_>, now: Timestamp) -> RematchOutcome {
     }
 }
 
-/// True if the job's pool was another one when it took the job: it had other labels, or registered its runners elsewhere.
+/// True if the job's pool was another one when it took the job: it had other labels, or registered
+/// its runners elsewhere.
 fn is_another(record: &JobRecord, pool: &Pool) -> bool {
-    record.matched.as_ref().is_some_and(|matched| *matched != pool.match_key())
+    record
+        .matched
+        .as_ref()
+        .is_some_and(|matched| *matched != pool.match_key())
 }
 
 /// No pool took the job for as long as GitHub has jobs wait.
 fn given_up(record: &JobRecord, now: Timestamp) -> RematchChanges {
-    let mut after = JobRecord { rev: record.rev + 1, ..record.clone() };
-    after.reason = Some(Reason::MatchingGivenUp { last: record.reason.clone().map(Box::new) });
+    let mut after = JobRecord {
+        rev: record.rev + 1,
+        ..record.clone()
+    };
+    after.reason = Some(Reason::MatchingGivenUp {
+        last: record.reason.clone().map(Box::new),
+    });
     note(&mut after.story, now, StoryEvent::MatchingGivenUp);
-    RematchChanges { record: after, removed: None, added: None, follow_up: None, wake: BTreeSet::new() }
+    RematchChanges {
+        record: after,
+        removed: None,
+        added: None,
+        follow_up: None,
+        wake: BTreeSet::new(),
+    }
 }
 
 fn move_job(place: RematchSnapshot<'_>, now: Timestamp) -> RematchChanges {
     let (before, pools) = (place.record, place.pools);
-    let mut record = JobRecord { rev: before.rev + 1, pools_version: pools.version, ..before.clone() };
-    let wanted = JobRequirements { labels: &before.labels, repository: &before.repository, run: before.run, attempt: before.attempt };
+    let mut record = JobRecord {
+        rev: before.rev + 1,
+        pools_version: pools.version,
+        ..before.clone()
+    };
+    let wanted = JobRequirements {
+        labels: &before.labels,
+        repository: &before.repository,
+        run: before.run,
+        attempt: before.attempt,
+    };
     let its = before.pool.as_ref().and_then(|pool| pools.get(pool));
-    let change = if its.is_some() { PoolChange::Relabelled } else { PoolChange::Removed };
+    let change = if its.is_some() {
+        PoolChange::Relabelled
+    } else {
+        PoolChange::Removed
+    };
     match its.filter(|pool| pool.takes(&wanted)) {
         Some(pool) => keep_in(&mut record, pool, now),
         None => match pools.place(wanted) {
             Placement::Pool(pool) => place_in(&mut record, pool, change, now),
             Placement::Unplaced(why) => unplace(&mut record, why, change, now),
-            Placement::Refused(refusal) => unplace(&mut record, Reason::NotServed { refusal }, change, now),
+            Placement::Refused(refusal) => {
+                unplace(&mut record, Reason::NotServed { refusal }, change, now)
+            }
             Placement::NotOurs => unplace(&mut record, Reason::NoLabelOffered, change, now),
         },
     }
-    let into = record.pool.clone().zip(new_row(place, &record, now)).filter(|_| record.state == JobState::Queued);
-    let left = before.pool.clone().filter(|pool| before.state == JobState::Queued && into.as_ref().is_none_or(|(into, _)| into != pool));
+    let into = record
+        .pool
+        .clone()
+        .zip(new_row(place, &record, now))
+        .filter(|_| record.state == JobState::Queued);
+    let left = before.pool.clone().filter(|pool| {
+        before.state == JobState::Queued && into.as_ref().is_none_or(|(into, _)| into != pool)
+    });
     let out = left.map(|pool| (pool, before.id));
     let follow_up = match record.state {
         JobState::Unplaced => {
-            let follow_up = FollowUp::MatchJob { job: record.id, pools_version: pools.version };
-            Some(OutboxEntry { since: before.queued_at, ..OutboxEntry::new(follow_up, record.installation, now, Duration::ZERO) })
+            let follow_up = FollowUp::MatchJob {
+                job: record.id,
+                pools_version: pools.version,
+            };
+            Some(OutboxEntry {
+                since: before.queued_at,
+                ..OutboxEntry::new(follow_up, record.installation, now, Duration::ZERO)
+            })
         }
         _ => follow_up_for(&record, Some(before.state), false, (pools, now)),
     };
-    let wake = out.iter().map(|(pool, _)| pool).chain(into.iter().map(|(pool, _)| pool)).cloned().collect();
-    RematchChanges { record, removed: out, added: into, follow_up, wake }
+    let wake = out
+        .iter()
+        .map(|(pool, _)| pool)
+        .chain(into.iter().map(|(pool, _)| pool))
+        .cloned()
+        .collect();
+    RematchChanges {
+        record,
+        removed: out,
+        added: into,
+        follow_up,
+        wake,
+    }
 }
 
-/// The row that the job waits by. What its runners met counts no longer, unless they register where they did before.
+/// The row that the job waits by. What its runners met counts no longer, unless they register where
+/// they did before.
 fn new_row(place: RematchSnapshot<'_>, record: &JobRecord, now: Timestamp) -> Option<WaitingJob> {
     let row = record.waiting()?;
-    if let Some(before) = place.row.filter(|before| before.target == row.target && place.record.pool == record.pool) {
-        return Some(WaitingJob { rev: row.rev, matched: row.matched, ..before.clone() });
+    if let Some(before) = place
+        .row
+        .filter(|before| before.target == row.target && place.record.pool == record.pool)
+    {
+        return Some(WaitingJob {
+            rev: row.rev,
+            matched: row.matched,
+            ..before.clone()
+        });
     }
-    // A job that has waited for long may be over for long: GitHub is asked before money is spent on it.
-    Some(WaitingJob { needs_check: now.since(record.queued_at) > timeouts::CHECK_AFTER, ..row })
+    // A job that has waited for long may be over for long: GitHub is asked before money is spent on
+    // it.
+    Some(WaitingJob {
+        needs_check: now.since(record.queued_at) > timeouts::CHECK_AFTER,
+        ..row
+    })
 }
 
-/// The job stays in its pool, whose runners may register elsewhere now. Its size stands, as all that a pools file changes of a pool does for jobs that wait.
+/// The job stays in its pool, whose runners may register elsewhere now. Its size stands, as all
+/// that a pools file changes of a pool does for jobs that wait.
 fn keep_in(record: &mut JobRecord, pool: &Pool, now: Timestamp) {
     let before = record.target.as_ref().map(Target::key);
     record.register_by(pool);
     if record.target.as_ref().map(Target::key) != before {
-        record.reason = record.reason.take().filter(|_| record.state == JobState::Blocked);
-        let event = StoryEvent::RegistersElsewhere { scope: pool.scope.clone(), pools_version: record.pools_version };
+        record.reason = record
+            .reason
+            .take()
+            .filter(|_| record.state == JobState::Blocked);
+        let event = StoryEvent::RegistersElsewhere {
+            scope: pool.scope.clone(),
+            pools_version: record.pools_version,
+        };
         note(&mut record.story, now, event);
     }
 }
@@ -151,19 +239,44 @@ fn place_in(record: &mut JobRecord, pool: &Pool, change: PoolChange, now: Timest
     let left = record.pool.take().map(|pool| LeftPool { pool, change });
     record.assign_to_pool(pool);
     record.expires_at = None;
-    record.reason = record.reason.take().filter(|_| record.state == JobState::Blocked);
-    note(&mut record.story, now, StoryEvent::Placed { pool: pool.name.clone(), pools_version: record.pools_version, left });
+    record.reason = record
+        .reason
+        .take()
+        .filter(|_| record.state == JobState::Blocked);
+    note(
+        &mut record.story,
+        now,
+        StoryEvent::Placed {
+            pool: pool.name.clone(),
+            pools_version: record.pools_version,
+            left,
+        },
+    );
     recompute_state(record, now);
 }
 
 fn unplace(record: &mut JobRecord, why: Reason, change: PoolChange, now: Timestamp) {
     let why = match record.pool.take() {
-        Some(pool) => Reason::LeftPool { left: LeftPool { pool, change }, then: Box::new(why) },
+        Some(pool) => Reason::LeftPool {
+            left: LeftPool { pool, change },
+            then: Box::new(why),
+        },
         None => why,
     };
-    (record.size, record.target, record.matched, record.unconfirmed) = (None, None, None, None);
+    (
+        record.size,
+        record.target,
+        record.matched,
+        record.unconfirmed,
+    ) = (None, None, None, None);
     if record.reason.as_ref() != Some(&why) {
-        note(&mut record.story, now, StoryEvent::Unplaced { reason: why.clone() });
+        note(
+            &mut record.story,
+            now,
+            StoryEvent::Unplaced {
+                reason: why.clone(),
+            },
+        );
     }
     record.reason = Some(why);
     record.state = JobState::Unplaced;

@@ -25,9 +25,11 @@ pub struct RetrySnapshot<'a> {
 /// What trying a job again comes to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Retry {
-    /// It waits as if no runner had ever been started for it: both are to be written in one transaction, then its pool is woken.
+    /// It waits as if no runner had ever been started for it: both are to be written in one
+    /// transaction, then its pool is woken.
     BackoffReset(Box<(JobRecord, WaitingJob)>),
-    /// It waits, and nothing of its own holds it back: its pool is woken, and that is all that helps.
+    /// It waits, and nothing of its own holds it back: its pool is woken, and that is all that
+    /// helps.
     Waits,
     /// This runner is on its way for it, or works on it.
     Runner(RunnerAddress),
@@ -41,19 +43,32 @@ pub enum Retry {
     Over,
 }
 
-/// Decides what trying a job again comes to. `by` is who asked; `pool_there` says if the pools file has its pool.
+/// Decides what trying a job again comes to. `by` is who asked; `pool_there` says if the pools file
+/// has its pool.
 #[must_use]
 pub fn retry(tried: RetrySnapshot<'_>, by: &str, pool_there: bool, now: Timestamp) -> Retry {
-    let RetrySnapshot { record, row, runner } = tried;
+    let RetrySnapshot {
+        record,
+        row,
+        runner,
+    } = tried;
     match record.state {
         JobState::Closed if record.given_up => Retry::CheckJob(check_follow_up(record, now)),
         JobState::Closed => Retry::Over,
-        JobState::Unplaced if now.since(record.queued_at) >= timeouts::QUEUED_AT_MOST => Retry::TooLate,
+        JobState::Unplaced if now.since(record.queued_at) >= timeouts::QUEUED_AT_MOST => {
+            Retry::TooLate
+        }
         JobState::Unplaced => Retry::MatchJob,
-        JobState::Queued | JobState::Blocked if record.pool.is_some() && !pool_there => Retry::MatchJob,
+        JobState::Queued | JobState::Blocked if record.pool.is_some() && !pool_there => {
+            Retry::MatchJob
+        }
         JobState::Queued => match (row, runner) {
-            (Some(row), Some(runner)) if !reservation_is_void(row, Some(runner)) => Retry::Runner(runner.address()),
-            (Some(row), _) if row.is_backing_off(now) => Retry::BackoffReset(Box::new(reset_backoff(record, row, by, now))),
+            (Some(row), Some(runner)) if !reservation_is_void(row, Some(runner)) => {
+                Retry::Runner(runner.address())
+            }
+            (Some(row), _) if row.is_backing_off(now) => {
+                Retry::BackoffReset(Box::new(reset_backoff(record, row, by, now)))
+            }
             _ => Retry::Waits,
         },
         JobState::Running => match runner.filter(|runner| works_on(runner, record)) {
@@ -69,18 +84,47 @@ fn works_on(runner: &Runner, record: &JobRecord) -> bool {
 }
 
 fn check_follow_up(record: &JobRecord, now: Timestamp) -> OutboxEntry {
-    OutboxEntry::new(FollowUp::CheckJob(record.id), record.installation, now, Duration::ZERO)
+    OutboxEntry::new(
+        FollowUp::CheckJob(record.id),
+        record.installation,
+        now,
+        Duration::ZERO,
+    )
 }
 
-/// The tries are forgotten, and with them the wait. That GitHub must be asked first is not: a runner that registered for the job and ended may
-/// have run it.
-fn reset_backoff(record: &JobRecord, row: &WaitingJob, by: &str, now: Timestamp) -> (JobRecord, WaitingJob) {
-    let mut record = JobRecord { rev: record.rev + 1, reason: None, ..record.clone() };
-    note(&mut record.story, now, StoryEvent::Retried { by: by.to_owned(), asks_github: row.needs_check });
+/// The tries are forgotten, and with them the wait. That GitHub must be asked first is not: a
+/// runner that registered for the job and ended may have run it.
+fn reset_backoff(
+    record: &JobRecord,
+    row: &WaitingJob,
+    by: &str,
+    now: Timestamp,
+) -> (JobRecord, WaitingJob) {
+    let mut record = JobRecord {
+        rev: record.rev + 1,
+        reason: None,
+        ..record.clone()
+    };
+    note(
+        &mut record.story,
+        now,
+        StoryEvent::Retried {
+            by: by.to_owned(),
+            asks_github: row.needs_check,
+        },
+    );
     record.reason = row.needs_check.then_some(Reason::AskedFirst);
     (
         record,
-        WaitingJob { rev: row.rev + 1, attempts: 0, refused: false, not_before: None, checked_at_github: None, hold: None, ..row.clone() },
+        WaitingJob {
+            rev: row.rev + 1,
+            attempts: 0,
+            refused: false,
+            not_before: None,
+            checked_at_github: None,
+            hold: None,
+            ..row.clone()
+        },
     )
 }
 

@@ -7,10 +7,12 @@ use crate::model::time::Timestamp;
 use crate::model::timeouts;
 
 impl Runner {
-    /// Where GitHub may still have a registration of this runner, now that it has ended; nowhere if none can be left.
+    /// Where GitHub may still have a registration of this runner, now that it has ended; nowhere if
+    /// none can be left.
     ///
-    /// One registration is certainly gone if its job is over (GitHub takes an ephemeral runner away then) or if it was taken away while it
-    /// had none. Of more calls than one, all but the newest may have left a registration that no one can use.
+    /// One registration is certainly gone if its job is over (GitHub takes an ephemeral runner away
+    /// then) or if it was taken away while it had none. Of more calls than one, all but the newest
+    /// may have left a registration that no one can use.
     #[must_use]
     pub fn stale_registrations(&self) -> Vec<&Target> {
         let several = self.registration_attempt > 1 || self.attempt_outcome_unknown;
@@ -26,5 +28,10 @@ impl Runner {
 #[must_use]
 pub fn deregister_follow_up(record: &Runner, now: Timestamp) -> Option<OutboxEntry> {
     let installation = record.stale_registrations().first()?.installation;
-    Some(OutboxEntry::new(FollowUp::DeregisterRunner(record.id.clone()), installation, now, timeouts::STALE_REGISTRATION_AFTER))
+    Some(OutboxEntry::new(
+        FollowUp::DeregisterRunner(record.id.clone()),
+        installation,
+        now,
+        timeouts::STALE_REGISTRATION_AFTER,
+    ))
 }

@@ -1,7 +1,8 @@
 //! Dismissal: someone wants a runner gone (`mayfly stop`).
 //!
-//! Anyone who asks decides nothing: a runner that GitHub cannot know is marked, and scaler stops its task; one that GitHub may know is left to
-//! sweeper, which takes it away there first. A runner at work is touched only if that was said in so many words.
+//! Anyone who asks decides nothing: a runner that GitHub cannot know is marked, and scaler stops
+//! its task; one that GitHub may know is left to sweeper, which takes it away there first. A runner
+//! at work is touched only if that was said in so many words.
 
 use crate::model::runner::{Runner, RunnerState, StopKind, StopMark};
 use crate::model::stop_request::StopRequest;
@@ -12,7 +13,8 @@ use crate::model::story::{StoryEvent, note};
 pub enum StopOutcome {
     /// GitHub cannot know it: the row with its mark. Scaler, when it is woken, stops the task.
     Marked(Box<Runner>),
-    /// GitHub may know it: the row with the request. Sweeper takes it away there, within a minute, and then stops the task.
+    /// GitHub may know it: the row with the request. Sweeper takes it away there, within a minute,
+    /// and then stops the task.
     Requested(Box<Runner>),
     /// It has a job, and it was not said that it must end all the same. Nothing changes.
     Busy,
@@ -23,20 +25,44 @@ pub enum StopOutcome {
 /// Decides what becomes of a request that a runner ends.
 #[must_use]
 pub fn request_stop(runner: &Runner, request: StopRequest) -> StopOutcome {
-    let known = runner.stop_request.as_ref().is_some_and(|known| known.force || !request.force);
+    let known = runner
+        .stop_request
+        .as_ref()
+        .is_some_and(|known| known.force || !request.force);
     if runner.stop.is_some() || runner.retired_at.is_some() || known {
         return StopOutcome::Ending;
     }
-    let mut after = Runner { rev: runner.rev + 1, ..runner.clone() };
+    let mut after = Runner {
+        rev: runner.rev + 1,
+        ..runner.clone()
+    };
     if runner.state.unregistered() {
-        note(&mut after.story, request.at, StoryEvent::StopRequested { by: request.by.clone(), at_work: false });
-        after.stop = Some(StopMark { at: request.at, kind: StopKind::UserRequest, reason: request.reason() });
+        note(
+            &mut after.story,
+            request.at,
+            StoryEvent::StopRequested {
+                by: request.by.clone(),
+                at_work: false,
+            },
+        );
+        after.stop = Some(StopMark {
+            at: request.at,
+            kind: StopKind::UserRequest,
+            reason: request.reason(),
+        });
         return StopOutcome::Marked(Box::new(after));
     }
     if runner.at_work() && !request.force {
         return StopOutcome::Busy;
     }
-    note(&mut after.story, request.at, StoryEvent::StopRequested { by: request.by.clone(), at_work: runner.at_work() });
+    note(
+        &mut after.story,
+        request.at,
+        StoryEvent::StopRequested {
+            by: request.by.clone(),
+            at_work: runner.at_work(),
+        },
+    );
     after.stop_request = Some(request);
     StopOutcome::Requested(Box::new(after))
 }
@@ -48,10 +74,12 @@ impl Runner {
         self.state == RunnerState::Busy && self.done_at.is_none() && self.refused.is_none()
     }
 
-    /// True if it ends because someone said so, and surely never had a job: it was taken away at GitHub while it had none, or the
-    /// registration that was under way was not handed out.
+    /// True if it ends because someone said so, and surely never had a job: it was taken away at
+    /// GitHub while it had none, or the registration that was under way was not handed out.
     #[must_use]
     pub(crate) fn stopped_before_a_job(&self) -> bool {
-        self.stop_request.is_some() && self.work.is_none() && (self.retired_at.is_some() || self.state == RunnerState::Registering)
+        self.stop_request.is_some()
+            && self.work.is_none()
+            && (self.retired_at.is_some() || self.state == RunnerState::Registering)
     }
 }

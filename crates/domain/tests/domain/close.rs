@@ -1,4 +1,5 @@
-//! What runners leave behind: tasks without a row, registrations without a task, jobs without their Spot capacity.
+//! What runners leave behind: tasks without a row, registrations without a task, jobs without their
+//! Spot capacity.
 
 use std::time::Duration;
 
@@ -13,7 +14,9 @@ use mayfly_domain::model::timeouts;
 use mayfly_domain::transitions::close::{CloseChanges, RunnerSnapshot, close};
 use mayfly_domain::transitions::orphan::{OrphanAction, OrphanSnapshot, orphan_action};
 
-use crate::fixture::builders::{NOW, OWN, ago, arn, busy, job, parked, record_of, registered, registering, requested, target};
+use crate::fixture::builders::{
+    NOW, OWN, ago, arn, busy, job, parked, record_of, registered, registering, requested, target,
+};
 
 /// The runner's task, under this number, so many seconds old.
 fn task(runner: &Runner, number: u64, age: u64) -> Task {
@@ -22,7 +25,10 @@ fn task(runner: &Runner, number: u64, age: u64) -> Task {
         address: runner.address(),
         version: 5,
         status: TaskStatus::Running,
-        timeline: Timeline { created: Some(ago(age)), ..Timeline::default() },
+        timeline: Timeline {
+            created: Some(ago(age)),
+            ..Timeline::default()
+        },
         stop_code: None,
         stopped_reason: None,
         container_reason: None,
@@ -31,11 +37,17 @@ fn task(runner: &Runner, number: u64, age: u64) -> Task {
 }
 
 fn open(row: &Runner) -> OrphanSnapshot<'_> {
-    OrphanSnapshot { row: Some(row), record: None }
+    OrphanSnapshot {
+        row: Some(row),
+        record: None,
+    }
 }
 
 fn closed(record: &Runner) -> OrphanSnapshot<'_> {
-    OrphanSnapshot { row: None, record: Some(record) }
+    OrphanSnapshot {
+        row: None,
+        record: Some(record),
+    }
 }
 
 const YOUNG: u64 = 600;
@@ -43,11 +55,20 @@ const OLD: u64 = 601;
 
 #[test]
 fn a_row_without_a_task_takes_it_and_a_rows_own_is_left_alone_however_old() {
-    let unknown = Runner { arn: None, ..requested(1) };
+    let unknown = Runner {
+        arn: None,
+        ..requested(1)
+    };
     for age in [0, YOUNG, OLD, 100_000] {
-        assert_eq!(orphan_action(&task(&unknown, 1, age), open(&unknown), NOW), OrphanAction::Adopt);
+        assert_eq!(
+            orphan_action(&task(&unknown, 1, age), open(&unknown), NOW),
+            OrphanAction::Adopt
+        );
         for row in [requested(1), parked(1), busy(1, 1, 7, Some(1))] {
-            assert_eq!(orphan_action(&task(&row, 1, age), open(&row), NOW), OrphanAction::None);
+            assert_eq!(
+                orphan_action(&task(&row, 1, age), open(&row), NOW),
+                OrphanAction::None
+            );
         }
     }
 }
@@ -55,33 +76,72 @@ fn a_row_without_a_task_takes_it_and_a_rows_own_is_left_alone_however_old() {
 #[test]
 fn another_task_of_an_open_runner_is_stopped_when_it_is_old_and_not_before() {
     for row in [requested(1), busy(1, 1, 7, Some(1))] {
-        assert_eq!(orphan_action(&task(&row, 2, YOUNG), open(&row), NOW), OrphanAction::None);
-        assert!(matches!(orphan_action(&task(&row, 2, OLD), open(&row), NOW), OrphanAction::Stop(_)));
+        assert_eq!(
+            orphan_action(&task(&row, 2, YOUNG), open(&row), NOW),
+            OrphanAction::None
+        );
+        assert!(matches!(
+            orphan_action(&task(&row, 2, OLD), open(&row), NOW),
+            OrphanAction::Stop(_)
+        ));
     }
 }
 
 #[test]
 fn a_task_that_nobody_knows_is_stopped_when_it_is_old_and_not_before() {
     let nobody = requested(1);
-    assert_eq!(orphan_action(&task(&nobody, 1, YOUNG), OrphanSnapshot::default(), NOW), OrphanAction::None);
-    assert!(matches!(orphan_action(&task(&nobody, 1, OLD), OrphanSnapshot::default(), NOW), OrphanAction::Stop(_)));
-    let unborn = Task { timeline: Timeline::default(), ..task(&nobody, 1, 0) };
-    assert_eq!(orphan_action(&unborn, OrphanSnapshot::default(), NOW), OrphanAction::None);
+    assert_eq!(
+        orphan_action(&task(&nobody, 1, YOUNG), OrphanSnapshot::default(), NOW),
+        OrphanAction::None
+    );
+    assert!(matches!(
+        orphan_action(&task(&nobody, 1, OLD), OrphanSnapshot::default(), NOW),
+        OrphanAction::Stop(_)
+    ));
+    let unborn = Task {
+        timeline: Timeline::default(),
+        ..task(&nobody, 1, 0)
+    };
+    assert_eq!(
+        orphan_action(&unborn, OrphanSnapshot::default(), NOW),
+        OrphanAction::None
+    );
 }
 
 #[test]
 fn a_closed_runners_task_is_stopped_at_once_but_asked_about_at_github_if_it_may_be_registered() {
     for record in [requested(1), parked(1)] {
-        assert!(matches!(orphan_action(&task(&record, 1, 0), closed(&record), NOW), OrphanAction::Stop(_)));
+        assert!(matches!(
+            orphan_action(&task(&record, 1, 0), closed(&record), NOW),
+            OrphanAction::Stop(_)
+        ));
     }
-    let asked = |runner: Runner| Runner { last_attempt_at: Some(ago(20)), ..runner };
+    let asked = |runner: Runner| Runner {
+        last_attempt_at: Some(ago(20)),
+        ..runner
+    };
     let target = || target(1, "mayfly");
-    // GitHub refused it in so many words: its state tells nothing more, but an earlier call may have got through.
-    let refused = Runner { target: None, ..asked(parked(1)) };
-    for record in [asked(registering(1, 1, target())), asked(registered(1, 1, target())), asked(busy(1, 1, 7, None)), refused] {
-        assert!(matches!(orphan_action(&task(&record, 1, 0), closed(&record), NOW), OrphanAction::DeregisterFirst(_)));
+    // GitHub refused it in so many words: its state tells nothing more, but an earlier call may
+    // have got through.
+    let refused = Runner {
+        target: None,
+        ..asked(parked(1))
+    };
+    for record in [
+        asked(registering(1, 1, target())),
+        asked(registered(1, 1, target())),
+        asked(busy(1, 1, 7, None)),
+        refused,
+    ] {
+        assert!(matches!(
+            orphan_action(&task(&record, 1, 0), closed(&record), NOW),
+            OrphanAction::DeregisterFirst(_)
+        ));
         // A registration is handed out to the row's own task alone.
-        assert!(matches!(orphan_action(&task(&record, 2, 0), closed(&record), NOW), OrphanAction::Stop(_)));
+        assert!(matches!(
+            orphan_action(&task(&record, 2, 0), closed(&record), NOW),
+            OrphanAction::Stop(_)
+        ));
     }
 }
 
@@ -90,7 +150,17 @@ fn a_task_on_its_way_to_its_end_needs_nothing() {
     let runner = requested(1);
     for status in [TaskStatus::Stopping, TaskStatus::Stopped] {
         for known in [OrphanSnapshot::default(), closed(&runner)] {
-            assert_eq!(orphan_action(&Task { status, ..task(&runner, 1, OLD) }, known, NOW), OrphanAction::None);
+            assert_eq!(
+                orphan_action(
+                    &Task {
+                        status,
+                        ..task(&runner, 1, OLD)
+                    },
+                    known,
+                    NOW
+                ),
+                OrphanAction::None
+            );
         }
     }
 }
@@ -105,13 +175,30 @@ fn ended(runner: &Runner, stop_code: &str, interrupted: Option<&JobRecord>) -> C
         exit_code: Some(137),
         ..task(runner, 1, 60)
     };
-    close(runner, End::Stopped(&task), RunnerSnapshot { interrupted, ..RunnerSnapshot::default() }, false, NOW)
+    close(
+        runner,
+        End::Stopped(&task),
+        RunnerSnapshot {
+            interrupted,
+            ..RunnerSnapshot::default()
+        },
+        false,
+        NOW,
+    )
 }
 
-/// What it leaves to be done about itself and its capacity; whether its job has to be asked about is another matter.
+/// What it leaves to be done about itself and its capacity; whether its job has to be asked about
+/// is another matter.
 fn left(closing: CloseChanges) -> Vec<FollowUp> {
     let follow_ups = closing.follow_ups.into_iter().map(|open| open.follow_up);
-    follow_ups.filter(|follow_up| matches!(follow_up, FollowUp::DeregisterRunner(_) | FollowUp::RerunJob(_))).collect()
+    follow_ups
+        .filter(|follow_up| {
+            matches!(
+                follow_up,
+                FollowUp::DeregisterRunner(_) | FollowUp::RerunJob(_)
+            )
+        })
+        .collect()
 }
 
 fn exited(runner: &Runner) -> Vec<FollowUp> {
@@ -119,34 +206,77 @@ fn exited(runner: &Runner) -> Vec<FollowUp> {
 }
 
 fn minted(runner: Runner) -> Runner {
-    Runner { last_attempt_at: Some(ago(20)), ..runner }
+    Runner {
+        last_attempt_at: Some(ago(20)),
+        ..runner
+    }
 }
 
 #[test]
 fn what_github_may_still_have_of_a_runner_is_taken_away_later() {
-    let done = |runner: Runner| Runner { done_at: Some(ago(3)), ..minted(runner) };
-    let retired = |runner: Runner| Runner { retired_at: Some(ago(3)), ..minted(runner) };
+    let done = |runner: Runner| Runner {
+        done_at: Some(ago(3)),
+        ..minted(runner)
+    };
+    let retired = |runner: Runner| Runner {
+        retired_at: Some(ago(3)),
+        ..minted(runner)
+    };
     let idle = || registered(1, 1, target(1, "mayfly"));
     for (what, runner) in [
-        ("a call without an answer", minted(registering(1, 1, target(1, "mayfly")))),
+        (
+            "a call without an answer",
+            minted(registering(1, 1, target(1, "mayfly"))),
+        ),
         ("never given a job", minted(idle())),
         ("ended at work", minted(busy(1, 1, 7, Some(1)))),
-        ("an older name", Runner { registration_attempt: 2, ..done(busy(1, 1, 7, Some(1))) }),
-        ("an older name of one that was taken away", Runner { registration_attempt: 2, ..retired(idle()) }),
-        ("a doubtful call", Runner { attempt_outcome_unknown: true, ..done(busy(1, 1, 7, Some(1))) }),
+        (
+            "an older name",
+            Runner {
+                registration_attempt: 2,
+                ..done(busy(1, 1, 7, Some(1)))
+            },
+        ),
+        (
+            "an older name of one that was taken away",
+            Runner {
+                registration_attempt: 2,
+                ..retired(idle())
+            },
+        ),
+        (
+            "a doubtful call",
+            Runner {
+                attempt_outcome_unknown: true,
+                ..done(busy(1, 1, 7, Some(1)))
+            },
+        ),
     ] {
-        assert_eq!(exited(&runner), [FollowUp::DeregisterRunner(runner.id.clone())], "{what}");
+        assert_eq!(
+            exited(&runner),
+            [FollowUp::DeregisterRunner(runner.id.clone())],
+            "{what}"
+        );
         let open = ended(&runner, "x", None).follow_ups.remove(0);
         assert_eq!(
             (open.not_before, open.installation),
-            (NOW.plus(timeouts::STALE_REGISTRATION_AFTER), Some(runner.target.unwrap().installation)),
+            (
+                NOW.plus(timeouts::STALE_REGISTRATION_AFTER),
+                Some(runner.target.unwrap().installation)
+            ),
             "{what}"
         );
     }
     for (what, runner) in [
         ("never asked", requested(1)),
         ("parked", parked(1)),
-        ("refused", Runner { registration_attempt: 0, ..minted(parked(1)) }),
+        (
+            "refused",
+            Runner {
+                registration_attempt: 0,
+                ..minted(parked(1))
+            },
+        ),
         ("its job is over", done(busy(1, 1, 7, Some(1)))),
         ("taken away", retired(idle())),
     ] {
@@ -156,12 +286,27 @@ fn what_github_may_still_have_of_a_runner_is_taken_away_later() {
 
 #[test]
 fn a_call_of_unknown_fate_is_looked_for_where_it_was_made() {
-    let elsewhere = JobRecord { target: Some(target(2, "mayfly")), ..record_of(&job(2)) };
+    let elsewhere = JobRecord {
+        target: Some(target(2, "mayfly")),
+        ..record_of(&job(2))
+    };
     let moved = registering(1, 1, target(1, "mayfly")).registering(&elsewhere, NOW);
-    assert_eq!(moved.stale_registrations(), [&target(2, "mayfly"), &target(1, "mayfly")]);
-    // Other labels, the same list: GitHub is asked once. And what was refused in so many words left nothing.
-    let beside = JobRecord { target: Some(target(1, "gpu")), ..record_of(&job(2)) };
-    assert_eq!(registering(1, 1, target(1, "mayfly")).registering(&beside, NOW).previous_targets, []);
+    assert_eq!(
+        moved.stale_registrations(),
+        [&target(2, "mayfly"), &target(1, "mayfly")]
+    );
+    // Other labels, the same list: GitHub is asked once. And what was refused in so many words left
+    // nothing.
+    let beside = JobRecord {
+        target: Some(target(1, "gpu")),
+        ..record_of(&job(2))
+    };
+    assert_eq!(
+        registering(1, 1, target(1, "mayfly"))
+            .registering(&beside, NOW)
+            .previous_targets,
+        []
+    );
     assert_eq!(parked(1).registering(&elsewhere, NOW).previous_targets, []);
 }
 
@@ -171,32 +316,71 @@ const SPOT: &str = "SpotInterruption";
 const TAKEN_BACK: [&str; 3] = [SPOT, "TerminationNotice", "InfrastructureHealth"];
 
 fn running(attempt: u32) -> JobRecord {
-    JobRecord { state: JobState::Running, attempt, ..record_of(&job(1)) }
+    JobRecord {
+        state: JobState::Running,
+        attempt,
+        ..record_of(&job(1))
+    }
 }
 
 #[test]
 fn a_runner_taken_back_at_work_ran_and_its_job_may_be_run_again() {
-    let runner = Runner { done_at: None, ..minted(busy(1, 1, 1001, Some(1))) };
+    let runner = Runner {
+        done_at: None,
+        ..minted(busy(1, 1, 1001, Some(1)))
+    };
     let record = running(1);
     let closing = ended(&runner, SPOT, Some(&record));
-    assert_eq!((closing.record.outcome, closing.record.interrupted), (Some(Outcome::Ran), true));
+    assert_eq!(
+        (closing.record.outcome, closing.record.interrupted),
+        (Some(Outcome::Ran), true)
+    );
     let reason = closing.record.reason.clone().unwrap().to_string();
-    assert!(reason.starts_with("AWS took back its Spot capacity; in ECS's words"), "{reason}");
+    assert!(
+        reason.starts_with("AWS took back its Spot capacity; in ECS's words"),
+        "{reason}"
+    );
     let job = closing.job.clone().unwrap();
-    assert_eq!((job.rev, job.state, job.story.len()), (record.rev + 1, JobState::Running, record.story.len() + 1));
-    assert!(job.story.last().unwrap().event.to_string().contains("AWS took back its Spot capacity"));
-    assert_eq!(left(closing), [FollowUp::DeregisterRunner(runner.id), FollowUp::RerunJob(JobId(1))]);
+    assert_eq!(
+        (job.rev, job.state, job.story.len()),
+        (record.rev + 1, JobState::Running, record.story.len() + 1)
+    );
+    assert!(
+        job.story
+            .last()
+            .unwrap()
+            .event
+            .to_string()
+            .contains("AWS took back its Spot capacity")
+    );
+    assert_eq!(
+        left(closing),
+        [
+            FollowUp::DeregisterRunner(runner.id),
+            FollowUp::RerunJob(JobId(1))
+        ]
+    );
 }
 
 #[test]
 fn a_host_that_aws_retires_or_finds_unhealthy_is_taken_back_like_spot_capacity() {
     for code in TAKEN_BACK {
-        let runner = Runner { done_at: None, ..minted(busy(1, 1, 1001, Some(1))) };
+        let runner = Runner {
+            done_at: None,
+            ..minted(busy(1, 1, 1001, Some(1)))
+        };
         let closing = ended(&runner, code, Some(&running(1)));
         assert!(closing.record.interrupted, "{code}");
         let reason = closing.record.reason.clone().unwrap().to_string();
         assert!(reason.starts_with("AWS took "), "{code}: {reason}");
-        assert_eq!(left(closing), [FollowUp::DeregisterRunner(runner.id), FollowUp::RerunJob(JobId(1))], "{code}");
+        assert_eq!(
+            left(closing),
+            [
+                FollowUp::DeregisterRunner(runner.id),
+                FollowUp::RerunJob(JobId(1))
+            ],
+            "{code}"
+        );
     }
 }
 
@@ -204,25 +388,52 @@ fn a_host_that_aws_retires_or_finds_unhealthy_is_taken_back_like_spot_capacity()
 fn a_runner_that_aws_takes_back_before_it_asked_speaks_against_no_image() {
     for code in TAKEN_BACK {
         let health = ended(&requested(1), code, None).health.unwrap().of(&OWN);
-        assert_eq!((health.kind, health.cause, health.had_tasks), (Some(FailureKind::Transient), None, false), "{code}");
+        assert_eq!(
+            (health.kind, health.cause, health.had_tasks),
+            (Some(FailureKind::Transient), None, false),
+            "{code}"
+        );
     }
 }
 
 #[test]
 fn a_second_attempt_is_not_run_again() {
     let closing = ended(&minted(busy(1, 1, 1001, Some(1))), SPOT, Some(&running(2)));
-    assert!(closing.job.is_some() && !closing.follow_ups.iter().any(|open| matches!(open.follow_up, FollowUp::RerunJob(_))));
+    assert!(
+        closing.job.is_some()
+            && !closing
+                .follow_ups
+                .iter()
+                .any(|open| matches!(open.follow_up, FollowUp::RerunJob(_)))
+    );
 }
 
 #[test]
 fn nothing_was_interrupted_when_the_job_was_over_or_had_not_come() {
-    let over = Runner { done_at: Some(ago(2)), ..minted(busy(1, 1, 1001, Some(1))) };
+    let over = Runner {
+        done_at: Some(ago(2)),
+        ..minted(busy(1, 1, 1001, Some(1)))
+    };
     let idle = minted(registered(1, 1, target(1, "mayfly")));
-    let notice = |at| Timeline { stopping: Some(at), ..Timeline::default() };
-    let over = Runner { timeline: notice(ago(1)), ..over };
-    for (runner, code) in [(&over, SPOT), (&idle, SPOT), (&minted(busy(1, 1, 1001, Some(1))), "UserInitiated")] {
+    let notice = |at| Timeline {
+        stopping: Some(at),
+        ..Timeline::default()
+    };
+    let over = Runner {
+        timeline: notice(ago(1)),
+        ..over
+    };
+    for (runner, code) in [
+        (&over, SPOT),
+        (&idle, SPOT),
+        (&minted(busy(1, 1, 1001, Some(1))), "UserInitiated"),
+    ] {
         let closing = ended(runner, code, Some(&running(1)));
-        assert_eq!((closing.job, closing.record.interrupted), (None, false), "{code}");
+        assert_eq!(
+            (closing.job, closing.record.interrupted),
+            (None, false),
+            "{code}"
+        );
     }
 }
 
@@ -230,9 +441,19 @@ fn nothing_was_interrupted_when_the_job_was_over_or_had_not_come() {
 fn a_job_that_ended_after_the_notice_was_interrupted() {
     // GitHub's seconds have no fraction: the job ended in the second in which the notice came.
     for noticed in [30, 2] {
-        let timeline = Timeline { stopping: Some(ago(noticed).plus(Duration::from_millis(900))), ..Timeline::default() };
-        let runner = Runner { done_at: Some(ago(2)), timeline, ..minted(busy(1, 1, 1001, Some(1))) };
-        assert!(ended(&runner, SPOT, Some(&running(1))).record.interrupted, "{noticed}");
+        let timeline = Timeline {
+            stopping: Some(ago(noticed).plus(Duration::from_millis(900))),
+            ..Timeline::default()
+        };
+        let runner = Runner {
+            done_at: Some(ago(2)),
+            timeline,
+            ..minted(busy(1, 1, 1001, Some(1)))
+        };
+        assert!(
+            ended(&runner, SPOT, Some(&running(1))).record.interrupted,
+            "{noticed}"
+        );
     }
 }
 
@@ -240,28 +461,59 @@ fn a_job_that_ended_after_the_notice_was_interrupted() {
 fn a_job_that_may_have_been_interrupted_is_asked_about_and_may_be_run_again() {
     let runner = minted(busy(1, 1, 1001, None));
     let (waiting, record) = (job(1).reserved_for(&runner.id), record_of(&job(1)));
-    let task = Task { status: TaskStatus::Stopped, stop_code: Some(SPOT.into()), ..task(&runner, 1, 60) };
-    let around = RunnerSnapshot { waiting: Some(&waiting), record: Some(&record), ..RunnerSnapshot::default() };
+    let task = Task {
+        status: TaskStatus::Stopped,
+        stop_code: Some(SPOT.into()),
+        ..task(&runner, 1, 60)
+    };
+    let around = RunnerSnapshot {
+        waiting: Some(&waiting),
+        record: Some(&record),
+        ..RunnerSnapshot::default()
+    };
     let closing = close(&runner, End::Stopped(&task), around, false, NOW);
     assert!(closing.waiting.unwrap().needs_check);
-    assert!(closing.follow_ups.iter().any(|open| open.follow_up == FollowUp::RerunJob(JobId(1)) && open.not_before > NOW));
+    assert!(
+        closing
+            .follow_ups
+            .iter()
+            .any(|open| open.follow_up == FollowUp::RerunJob(JobId(1)) && open.not_before > NOW)
+    );
 }
 
-/// The delivery that it is over may never be made, and no runner is there any more that GitHub would be asked about.
+/// The delivery that it is over may never be made, and no runner is there any more that GitHub
+/// would be asked about.
 #[test]
 fn a_job_whose_runner_ended_before_its_end_was_told_is_asked_about() {
     let asks = |runner: &Runner| {
         let follow_ups = ended(runner, "EssentialContainerExited", None).follow_ups;
-        follow_ups.into_iter().filter(|open| open.follow_up == FollowUp::CheckJob(JobId(1))).map(|open| open.not_before).collect::<Vec<_>>()
+        follow_ups
+            .into_iter()
+            .filter(|open| open.follow_up == FollowUp::CheckJob(JobId(1)))
+            .map(|open| open.not_before)
+            .collect::<Vec<_>>()
     };
     let working = minted(busy(1, 1, 1001, Some(1)));
     assert_eq!(asks(&working), [NOW.plus(timeouts::CHECK_AFTER_END)]);
-    assert_eq!(asks(&Runner { done_at: Some(ago(1)), ..working }), []);
-    assert_eq!(asks(&minted(busy(1, 1, 1001, None))), [], "its row, which is still in its reserve, is asked about by itself");
+    assert_eq!(
+        asks(&Runner {
+            done_at: Some(ago(1)),
+            ..working
+        }),
+        []
+    );
+    assert_eq!(
+        asks(&minted(busy(1, 1, 1001, None))),
+        [],
+        "its row, which is still in its reserve, is asked about by itself"
+    );
 }
 
 #[test]
 fn the_age_of_an_orphan_is_the_tables() {
     assert_eq!(timeouts::ORPHAN_TASK, Duration::from_secs(YOUNG));
-    assert_eq!(NOW.since(ago(OLD)), timeouts::ORPHAN_TASK + Duration::from_secs(1));
+    assert_eq!(
+        NOW.since(ago(OLD)),
+        timeouts::ORPHAN_TASK + Duration::from_secs(1)
+    );
 }

@@ -1,4 +1,5 @@
-//! When GitHub is asked about a runner at work, and what its answers change. I3: none of them stops one that works.
+//! When GitHub is asked about a runner at work, and what its answers change. I3: none of them stops
+//! one that works.
 
 use std::time::Duration;
 
@@ -17,18 +18,34 @@ fn later(duration: Duration) -> Timestamp {
 
 /// Busy by GitHub's refusal to delete it alone.
 fn found_busy() -> Runner {
-    Runner { work: None, ..busy(1, 1, 7, None) }
+    Runner {
+        work: None,
+        ..busy(1, 1, 7, None)
+    }
 }
 
 #[test]
 fn only_runners_at_work_are_asked_about() {
     let day = later(Duration::from_secs(86_400));
-    let idle = [requested(1), parked(1), registered(1, 1, target(1, "mayfly"))];
+    let idle = [
+        requested(1),
+        parked(1),
+        registered(1, 1, target(1, "mayfly")),
+    ];
     let others = [
         marked(busy(1, 1, 7, None)),
-        Runner { done_at: Some(NOW), ..busy(1, 1, 7, Some(1)) },
-        Runner { refused: Some(Reason::HadItsJob), ..busy(1, 1, 7, None) },
-        Runner { retired_at: Some(NOW), ..busy(1, 1, 7, None) },
+        Runner {
+            done_at: Some(NOW),
+            ..busy(1, 1, 7, Some(1))
+        },
+        Runner {
+            refused: Some(Reason::HadItsJob),
+            ..busy(1, 1, 7, None)
+        },
+        Runner {
+            retired_at: Some(NOW),
+            ..busy(1, 1, 7, None)
+        },
     ];
     for runner in idle.iter().chain(&others) {
         assert_eq!(liveness_check(runner, day), None, "{runner:?}");
@@ -40,13 +57,34 @@ fn what_is_asked_depends_on_what_is_known() {
     let soon = NOW;
     let long = later(timeouts::CHECK_AFTER);
     let known = busy(1, 1, 7, Some(3));
-    assert_eq!((liveness_check(&known, soon), liveness_check(&known, long)), (None, Some(LivenessCheck::Job(JobId(3)))));
+    assert_eq!(
+        (liveness_check(&known, soon), liveness_check(&known, long)),
+        (None, Some(LivenessCheck::Job(JobId(3))))
+    );
     let admitted = busy(1, 1, 7, None);
-    assert_eq!((liveness_check(&admitted, soon), liveness_check(&admitted, long)), (None, Some(LivenessCheck::Itself)));
+    assert_eq!(
+        (
+            liveness_check(&admitted, soon),
+            liveness_check(&admitted, long)
+        ),
+        (None, Some(LivenessCheck::Itself))
+    );
     // Until it is known that it works on another one, its job has no other runner.
-    assert_eq!(liveness_check(&found_busy(), soon), Some(LivenessCheck::Reserved(JobId(1))));
-    let nameless = Runner { reserved: None, ..found_busy() };
-    assert_eq!((liveness_check(&nameless, soon), liveness_check(&nameless, long)), (None, Some(LivenessCheck::Itself)));
+    assert_eq!(
+        liveness_check(&found_busy(), soon),
+        Some(LivenessCheck::Reserved(JobId(1)))
+    );
+    let nameless = Runner {
+        reserved: None,
+        ..found_busy()
+    };
+    assert_eq!(
+        (
+            liveness_check(&nameless, soon),
+            liveness_check(&nameless, long)
+        ),
+        (None, Some(LivenessCheck::Itself))
+    );
 }
 
 #[test]
@@ -67,43 +105,99 @@ fn questions_become_rarer_up_to_one_an_hour() {
 
 #[test]
 fn a_runner_that_github_knows_no_longer_is_done_when_it_says_so_twice() {
-    let first = busy(1, 1, 7, None).record_liveness(LivenessResult::Gone, NOW).unwrap();
+    let first = busy(1, 1, 7, None)
+        .record_liveness(LivenessResult::Gone, NOW)
+        .unwrap();
     assert_eq!((first.done_at, first.unconfirmed_since), (None, Some(NOW)));
-    let echo = first.record_liveness(LivenessResult::Gone, later(timeouts::REREAD_AFTER - Duration::from_secs(1))).unwrap();
+    let echo = first
+        .record_liveness(
+            LivenessResult::Gone,
+            later(timeouts::REREAD_AFTER - Duration::from_secs(1)),
+        )
+        .unwrap();
     assert_eq!((echo.done_at, echo.unconfirmed_since), (None, Some(NOW)));
-    assert_eq!(liveness_check(&first, later(timeouts::REREAD_AFTER)), Some(LivenessCheck::Itself));
-    let second = first.record_liveness(LivenessResult::Gone, later(timeouts::REREAD_AFTER)).unwrap();
-    assert_eq!((second.done_at, second.state, second.rev), (Some(later(timeouts::REREAD_AFTER)), RunnerState::Busy, first.rev + 1));
+    assert_eq!(
+        liveness_check(&first, later(timeouts::REREAD_AFTER)),
+        Some(LivenessCheck::Itself)
+    );
+    let second = first
+        .record_liveness(LivenessResult::Gone, later(timeouts::REREAD_AFTER))
+        .unwrap();
+    assert_eq!(
+        (second.done_at, second.state, second.rev),
+        (
+            Some(later(timeouts::REREAD_AFTER)),
+            RunnerState::Busy,
+            first.rev + 1
+        )
+    );
 }
 
 #[test]
 fn an_answer_in_between_that_it_works_makes_the_doubt_begin_again() {
-    let doubtful = busy(1, 1, 7, None).record_liveness(LivenessResult::Gone, NOW).unwrap();
-    let sure = doubtful.record_liveness(LivenessResult::AtWork, later(timeouts::REREAD_AFTER)).unwrap();
+    let doubtful = busy(1, 1, 7, None)
+        .record_liveness(LivenessResult::Gone, NOW)
+        .unwrap();
+    let sure = doubtful
+        .record_liveness(LivenessResult::AtWork, later(timeouts::REREAD_AFTER))
+        .unwrap();
     assert_eq!(sure.unconfirmed_since, None);
-    assert_eq!(sure.record_liveness(LivenessResult::Gone, later(timeouts::REREAD_AFTER * 2)).unwrap().done_at, None);
+    assert_eq!(
+        sure.record_liveness(LivenessResult::Gone, later(timeouts::REREAD_AFTER * 2))
+            .unwrap()
+            .done_at,
+        None
+    );
 }
 
 #[test]
 fn a_runner_on_another_job_than_its_reserved_one_gives_that_up_and_works_on() {
-    let first = found_busy().record_liveness(LivenessResult::NotOnReserved, NOW).unwrap();
+    let first = found_busy()
+        .record_liveness(LivenessResult::NotOnReserved, NOW)
+        .unwrap();
     assert_eq!(
-        (first.reserved, liveness_check(&first, later(timeouts::REREAD_AFTER))),
+        (
+            first.reserved,
+            liveness_check(&first, later(timeouts::REREAD_AFTER))
+        ),
         (Some(JobId(1)), Some(LivenessCheck::Reserved(JobId(1))))
     );
-    let second = first.record_liveness(LivenessResult::NotOnReserved, later(timeouts::REREAD_AFTER)).unwrap();
-    assert_eq!((second.reserved, second.done_at, second.state), (None, None, RunnerState::Busy));
+    let second = first
+        .record_liveness(LivenessResult::NotOnReserved, later(timeouts::REREAD_AFTER))
+        .unwrap();
+    assert_eq!(
+        (second.reserved, second.done_at, second.state),
+        (None, None, RunnerState::Busy)
+    );
     assert_eq!(liveness_check(&second, later(timeouts::REREAD_AFTER)), None);
     // A delivery or the hook came meanwhile: it may well be at work on that job.
-    let told = Runner { work: busy(1, 1, 7, None).work, ..first };
-    assert_eq!(told.record_liveness(LivenessResult::NotOnReserved, later(timeouts::REREAD_AFTER)).unwrap().reserved, Some(JobId(1)));
+    let told = Runner {
+        work: busy(1, 1, 7, None).work,
+        ..first
+    };
+    assert_eq!(
+        told.record_liveness(LivenessResult::NotOnReserved, later(timeouts::REREAD_AFTER))
+            .unwrap()
+            .reserved,
+        Some(JobId(1))
+    );
 }
 
 #[test]
 fn a_job_that_github_says_is_over_ends_at_the_time_it_says() {
-    let over = busy(1, 1, 7, Some(1)).record_liveness(LivenessResult::Over(Some(crate::fixture::builders::ago(2))), NOW).unwrap();
+    let over = busy(1, 1, 7, Some(1))
+        .record_liveness(
+            LivenessResult::Over(Some(crate::fixture::builders::ago(2))),
+            NOW,
+        )
+        .unwrap();
     assert_eq!(over.done_at, Some(crate::fixture::builders::ago(2)));
-    for answer in [LivenessResult::AtWork, LivenessResult::Gone, LivenessResult::NotOnReserved, LivenessResult::Over(None)] {
+    for answer in [
+        LivenessResult::AtWork,
+        LivenessResult::Gone,
+        LivenessResult::NotOnReserved,
+        LivenessResult::Over(None),
+    ] {
         assert_eq!(over.record_liveness(answer, NOW), None);
     }
 }

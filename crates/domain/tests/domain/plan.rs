@@ -12,11 +12,17 @@ use crate::fixture::coverage::{most_covered, open};
 use crate::fixture::snapshots::{Look, World, snapshot};
 
 fn config() -> ProptestConfig {
-    ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 fn unasked(runners: &[Runner], size: mayfly_domain::model::size::Size) -> usize {
-    runners.iter().filter(|runner| runner.size == size && runner.first_polled_at.is_none()).count()
+    runners
+        .iter()
+        .filter(|runner| runner.size == size && runner.first_polled_at.is_none())
+        .count()
 }
 
 proptest! {
@@ -44,7 +50,8 @@ proptest! {
         if !run_bounded {
             prop_assert_eq!(&again.launch, &vec![], "{:#?}", plan);
         }
-        // Bounded or not, carrying plans out again and again settles, and with what one unbounded run would have done.
+        // Bounded or not, carrying plans out again and again settles, and with what one unbounded
+        // run would have done.
         let (mut bounded, mut rounds) = (after, 0);
         while snapshot.limits.launches > 0 && !bounded.plan().launch.is_empty() {
             bounded = bounded.with_applied(&bounded.plan());
@@ -116,7 +123,8 @@ proptest! {
             + plan.holds.iter().filter(|(id, _)| eligible.iter().any(|job| job.id == *id)).count();
         prop_assert!(most_covered(&eligible, &kept) >= eligible.len() - uncovered);
         let idle = kept.iter().filter(|runner| runner.state.unregistered() && runner.stop.is_none() && runner.size == OWN).count();
-        // One that hangs is no part of the floor: as long as it stood for one, the floor would have a hole that no one mends.
+        // One that hangs is no part of the floor: as long as it stood for one, the floor would have
+        // a hole that no one mends.
         if snapshot.runners.iter().filter(stopped).any(|runner| runner.size == OWN && !runner.is_unresponsive(NOW)) {
             prop_assert!(idle >= usize::try_from(snapshot.pool.floor()).unwrap(), "the floor was undercut");
         }
@@ -151,7 +159,8 @@ proptest! {
 
     #[test]
     fn the_oldest_jobs_are_launched_for_first(snapshot in snapshot(World::Wild)) {
-        // Among jobs that differ in nothing but age, a younger one never gets a runner before an older one.
+        // Among jobs that differ in nothing but age, a younger one never gets a runner before an
+        // older one.
         let plan = snapshot.plan();
         let launched: BTreeSet<JobId> = plan.launch.iter().filter_map(|start| start.job).collect();
         let job = |id: &JobId| snapshot.jobs.iter().find(|job| job.id == *id).unwrap();
@@ -167,7 +176,8 @@ proptest! {
     fn no_runner_is_wasted_where_every_target_has_one_size(mut snapshot in snapshot(World::Plain)) {
         snapshot.pool.max_per_repository = None;
         snapshot.limits.github.clear();
-        // What a busy runner holds in reserve is covered by it first, whether its time has come or not.
+        // What a busy runner holds in reserve is covered by it first, whether its time has come or
+        // not.
         let hold: Vec<_> = snapshot.runners.iter().filter(|runner| runner.state == RunnerState::Busy).filter_map(|runner| runner.reserved).collect();
         for job in snapshot.jobs.iter_mut().filter(|job| hold.contains(&job.id)) {
             (job.needs_check, job.not_before) = (false, None);

@@ -1,5 +1,6 @@
-//! What DynamoDB may show of a transaction that is being applied is any part of it: a plan made from a part must not launch more
-//! than one made from the whole, before or after (docs/ARCHITECTURE.md, "The ledger": a Query is no snapshot).
+//! What DynamoDB may show of a transaction that is being applied is any part of it: a plan made
+//! from a part must not launch more than one made from the whole, before or after
+//! (docs/ARCHITECTURE.md, "The ledger": a Query is no snapshot).
 
 use mayfly_domain::model::end::End;
 use mayfly_domain::model::id::{JobId, RunnerId};
@@ -11,7 +12,9 @@ use mayfly_domain::transitions::plan::jobs_to_reread;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::fixture::builders::{DEFINITION, NOW, job, limits, pool, proven, record_of, registered, requested, target};
+use crate::fixture::builders::{
+    DEFINITION, NOW, job, limits, pool, proven, record_of, registered, requested, target,
+};
 use crate::fixture::snapshots::{Look, World, snapshot};
 
 /// One item of a transaction, as it is afterwards.
@@ -37,61 +40,123 @@ enum Deed {
     FailedStart,
     /// registrar: a runner's first request.
     Asked,
-    /// scaler, the run before: rows and marks. Its `meta` is what this run read first, or this run's commit fails.
+    /// scaler, the run before: rows and marks. Its `meta` is what this run read first, or this
+    /// run's commit fails.
     Commit,
 }
 
 fn deed() -> impl Strategy<Value = Deed> {
     use Deed::*;
-    prop_oneof![Just(Reserve), Just(InProgress), Just(Gone), Just(NotAssigned), Just(FailedStart), Just(Asked), Just(Commit)]
+    prop_oneof![
+        Just(Reserve),
+        Just(InProgress),
+        Just(Gone),
+        Just(NotAssigned),
+        Just(FailedStart),
+        Just(Asked),
+        Just(Commit)
+    ]
 }
 
 fn put_runner(runner: &Runner, after: Runner) -> Item {
     Item::Runner(runner.id.clone(), Some(Box::new(after)))
 }
 
-/// The deed as a transaction on this look, if it can happen there. What must be so beforehand is made so.
+/// The deed as a transaction on this look, if it can happen there. What must be so beforehand is
+/// made so.
 fn transaction(snapshot: &mut Look, deed: Deed, runner: Index, job: Index) -> Option<Vec<Item>> {
     if matches!(deed, Deed::Commit) {
         let (plan, before) = (snapshot.plan(), snapshot.clone());
         let after = before.with_applied(&plan);
-        let changed = after.runners.iter().filter(|runner| !before.runners.contains(runner));
-        return Some(changed.map(|runner| put_runner(runner, runner.clone())).collect());
+        let changed = after
+            .runners
+            .iter()
+            .filter(|runner| !before.runners.contains(runner));
+        return Some(
+            changed
+                .map(|runner| put_runner(runner, runner.clone()))
+                .collect(),
+        );
     }
     if snapshot.jobs.is_empty() || snapshot.runners.is_empty() {
         return None;
     }
-    let (runner, job) = (runner.index(snapshot.runners.len()), job.index(snapshot.jobs.len()));
+    let (runner, job) = (
+        runner.index(snapshot.runners.len()),
+        job.index(snapshot.jobs.len()),
+    );
     let (runner, job) = (&mut snapshot.runners[runner], &mut snapshot.jobs[job]);
     let unmarked = runner.stop.is_none();
     match deed {
-        Deed::Reserve if unmarked && runner.state < RunnerState::Registered && runner.size == job.size && job.eligible(NOW) => {
+        Deed::Reserve
+            if unmarked
+                && runner.state < RunnerState::Registered
+                && runner.size == job.size
+                && job.eligible(NOW) =>
+        {
             let after = runner.registering(&record_of(job), NOW);
-            Some(vec![put_runner(runner, after), Item::Job(job.id, Some(job.reserved_for(&runner.id)))])
+            Some(vec![
+                put_runner(runner, after),
+                Item::Job(job.id, Some(job.reserved_for(&runner.id))),
+            ])
         }
         Deed::InProgress if runner.state >= RunnerState::Registered => {
-            let work = Work { run: job.run, attempt: job.attempt, job: Some(job.id), since: NOW };
-            let after = Runner { state: RunnerState::Busy, work: Some(work), ..runner.clone() };
+            let work = Work {
+                run: job.run,
+                attempt: job.attempt,
+                job: Some(job.id),
+                since: NOW,
+            };
+            let after = Runner {
+                state: RunnerState::Busy,
+                work: Some(work),
+                ..runner.clone()
+            };
             Some(vec![put_runner(runner, after), Item::Job(job.id, None)])
         }
         Deed::Gone => Some(vec![Item::Job(job.id, None)]),
-        Deed::NotAssigned if matches!(runner.state, RunnerState::Registering | RunnerState::Registered) => {
-            *runner = Runner { reserved: Some(job.id), target: Some(record_of(job).target.unwrap()), ..runner.clone() };
+        Deed::NotAssigned
+            if matches!(
+                runner.state,
+                RunnerState::Registering | RunnerState::Registered
+            ) =>
+        {
+            *runner = Runner {
+                reserved: Some(job.id),
+                target: Some(record_of(job).target.unwrap()),
+                ..runner.clone()
+            };
             *job = job.reserved_for(&runner.id);
             let record = record_of(job);
-            let around = RunnerSnapshot { waiting: Some(job), record: Some(&record), ..RunnerSnapshot::default() };
+            let around = RunnerSnapshot {
+                waiting: Some(job),
+                record: Some(&record),
+                ..RunnerSnapshot::default()
+            };
             let closing = close(runner, End::Missing, around, false, NOW);
-            Some(vec![Item::Runner(runner.id.clone(), None), Item::Job(job.id, Some(closing.waiting.unwrap()))])
+            Some(vec![
+                Item::Runner(runner.id.clone(), None),
+                Item::Job(job.id, Some(closing.waiting.unwrap())),
+            ])
         }
         Deed::FailedStart if unmarked && runner.state == RunnerState::Requested => {
-            let around = RunnerSnapshot { health: Some(&snapshot.health), ..RunnerSnapshot::default() };
+            let around = RunnerSnapshot {
+                health: Some(&snapshot.health),
+                ..RunnerSnapshot::default()
+            };
             let closing = close(runner, End::Missing, around, false, NOW);
-            Some(vec![Item::Runner(runner.id.clone(), None), Item::Health(closing.health.unwrap())])
+            Some(vec![
+                Item::Runner(runner.id.clone(), None),
+                Item::Health(closing.health.unwrap()),
+            ])
         }
         Deed::Asked if runner.state == RunnerState::Requested => {
             let mut health = snapshot.health.clone();
             health.of_mut(&runner.size).record_success(DEFINITION);
-            Some(vec![put_runner(runner, runner.parked(NOW)), Item::Health(health)])
+            Some(vec![
+                put_runner(runner, runner.parked(NOW)),
+                Item::Health(health),
+            ])
         }
         _ => None,
     }
@@ -115,30 +180,55 @@ fn with(snapshot: &Look, items: &[Item]) -> Look {
     after
 }
 
-/// The items that a look shows of a transaction, read as the ledger reads: `meta`, the runners, then health as a single item, the jobs last.
+/// The items that a look shows of a transaction, read as the ledger reads: `meta`, the runners,
+/// then health as a single item, the jobs last.
 fn shown(deed: Deed, items: &[Item], visible: &[bool]) -> Vec<Item> {
-    let part: Vec<(&Item, bool)> = items.iter().zip(visible.iter().copied().chain(std::iter::repeat(false))).collect();
+    let part: Vec<(&Item, bool)> = items
+        .iter()
+        .zip(visible.iter().copied().chain(std::iter::repeat(false)))
+        .collect();
     let seen = |item: &&(&Item, bool)| match item.0 {
         // A single read of health, made after the query that showed the transaction, shows it, too.
-        Item::Health(_) => item.1 || part.iter().any(|(other, seen)| *seen && matches!(other, Item::Runner(..))),
+        Item::Health(_) => {
+            item.1
+                || part
+                    .iter()
+                    .any(|(other, seen)| *seen && matches!(other, Item::Runner(..)))
+        }
         // Rows launched by the commit that `meta` tells of are looked up one by one.
         Item::Runner(_, Some(row)) if matches!(deed, Deed::Commit) && row.stop.is_none() => true,
         _ => item.1,
     };
-    part.iter().filter(seen).map(|(item, _)| (*item).clone()).collect()
+    part.iter()
+        .filter(seen)
+        .map(|(item, _)| (*item).clone())
+        .collect()
 }
 
 /// The look with every doubtful job read again, by itself.
 fn reread(snapshot: Look, after: &Look) -> Look {
-    let again: Vec<JobId> = jobs_to_reread(&snapshot.jobs, &snapshot.runners).map(|job| job.id).collect();
-    let jobs = snapshot.jobs.iter().filter(|job| !again.contains(&job.id)).chain(after.jobs.iter().filter(|job| again.contains(&job.id)));
-    Look { jobs: jobs.cloned().collect(), ..snapshot.clone() }
+    let again: Vec<JobId> = jobs_to_reread(&snapshot.jobs, &snapshot.runners)
+        .map(|job| job.id)
+        .collect();
+    let jobs = snapshot
+        .jobs
+        .iter()
+        .filter(|job| !again.contains(&job.id))
+        .chain(after.jobs.iter().filter(|job| again.contains(&job.id)));
+    Look {
+        jobs: jobs.cloned().collect(),
+        ..snapshot.clone()
+    }
 }
 
 fn config() -> ProptestConfig {
     let usual = ProptestConfig::default();
     // Many draws are of deeds that cannot happen where they fall.
-    ProptestConfig { cases: 4 * usual.cases, failure_persistence: None, ..usual }
+    ProptestConfig {
+        cases: 4 * usual.cases,
+        failure_persistence: None,
+        ..usual
+    }
 }
 
 proptest! {
@@ -156,7 +246,8 @@ proptest! {
         let after = with(&before, &items);
         let part = reread(with(&before, &shown(deed, &items, &visible)), &after);
         let most = before.plan().launch.len().max(after.plan().launch.len());
-        // What the run before launched is in `meta`, so only the whole, without some of its marks, is comparable.
+        // What the run before launched is in `meta`, so only the whole, without some of its marks,
+        // is comparable.
         let most = if matches!(deed, Deed::Commit) { after.plan().launch.len() } else { most };
         prop_assert!(part.plan().launch.len() <= most, "{deed:?} {visible:?}: {} launches, at most {most}", part.plan().launch.len());
     }
@@ -170,12 +261,28 @@ fn not_assigned() -> (Look, Vec<Item>) {
     let closing = close(
         &holder,
         End::Missing,
-        RunnerSnapshot { waiting: Some(&waiting), record: Some(&record), ..RunnerSnapshot::default() },
+        RunnerSnapshot {
+            waiting: Some(&waiting),
+            record: Some(&record),
+            ..RunnerSnapshot::default()
+        },
         false,
         NOW,
     );
-    let items = vec![Item::Runner(holder.id.clone(), None), Item::Job(JobId(1), closing.waiting)];
-    (Look { pool: pool(), health: proven(), jobs: vec![waiting], runners: vec![holder], limits: limits() }, items)
+    let items = vec![
+        Item::Runner(holder.id.clone(), None),
+        Item::Job(JobId(1), closing.waiting),
+    ];
+    (
+        Look {
+            pool: pool(),
+            health: proven(),
+            jobs: vec![waiting],
+            runners: vec![holder],
+            limits: limits(),
+        },
+        items,
+    )
 }
 
 #[test]
@@ -183,8 +290,15 @@ fn without_a_second_reading_the_end_of_an_unassigned_runner_would_launch_another
     let (before, items) = not_assigned();
     let after = with(&before, &items);
     let half = with(&before, &items[..1]);
-    assert_eq!((before.plan().launch.len(), after.plan().launch.len()), (0, 0));
-    assert_eq!(half.plan().launch.len(), 1, "the finding: this half alone launches");
+    assert_eq!(
+        (before.plan().launch.len(), after.plan().launch.len()),
+        (0, 0)
+    );
+    assert_eq!(
+        half.plan().launch.len(),
+        1,
+        "the finding: this half alone launches"
+    );
     assert_eq!(reread(half, &after).plan().launch.len(), 0);
 }
 
@@ -192,16 +306,35 @@ fn without_a_second_reading_the_end_of_an_unassigned_runner_would_launch_another
 fn a_health_that_was_read_before_the_runners_would_launch_again_for_every_failed_start() {
     let failed = requested(1);
     let closing = close(&failed, End::Missing, RunnerSnapshot::default(), false, NOW);
-    let before = Look { pool: pool(), health: proven(), jobs: vec![job(1)], runners: vec![failed], limits: limits() };
-    let gone = Look { runners: Vec::new(), ..before.clone() };
-    assert_eq!((before.plan().launch.len(), gone.plan().launch.len()), (0, 1), "the finding: old health and new runners launch");
-    let after = Look { health: closing.health.unwrap(), ..gone };
+    let before = Look {
+        pool: pool(),
+        health: proven(),
+        jobs: vec![job(1)],
+        runners: vec![failed],
+        limits: limits(),
+    };
+    let gone = Look {
+        runners: Vec::new(),
+        ..before.clone()
+    };
+    assert_eq!(
+        (before.plan().launch.len(), gone.plan().launch.len()),
+        (0, 1),
+        "the finding: old health and new runners launch"
+    );
+    let after = Look {
+        health: closing.health.unwrap(),
+        ..gone
+    };
     assert_eq!(after.plan().launch.len(), 0);
 }
 
 #[test]
 fn a_job_whose_runner_is_shown_or_that_nobody_holds_is_not_doubtful() {
     let held = |by: u64| job(1).reserved_for(&requested(by).id);
-    assert_eq!(jobs_to_reread(&[job(1), held(2)], &[requested(2)]).count(), 0);
+    assert_eq!(
+        jobs_to_reread(&[job(1), held(2)], &[requested(2)]).count(),
+        0
+    );
     assert_eq!(jobs_to_reread(&[held(3)], &[requested(2)]).count(), 1);
 }

@@ -12,14 +12,24 @@ use mayfly_domain::model::story::Reason;
 use mayfly_domain::transitions::plan::Plan;
 
 use crate::fixture::builders::{
-    DEFINITION, OLD, OWN, ago, broken, busy, health, installation, job, job_of, later, limits, marked, parked, pool, proven,
+    DEFINITION, OLD, OWN, ago, broken, busy, health, installation, job, job_of, later, limits,
+    marked, parked, pool, proven,
 };
 use crate::fixture::builders::{registered, registering, requested, silent, target};
 use crate::fixture::snapshots::Look;
 
-fn scene(jobs: impl IntoIterator<Item = WaitingJob>, runners: impl IntoIterator<Item = Runner>) -> Look {
+fn scene(
+    jobs: impl IntoIterator<Item = WaitingJob>,
+    runners: impl IntoIterator<Item = Runner>,
+) -> Look {
     let (jobs, runners) = (jobs.into_iter().collect(), runners.into_iter().collect());
-    Look { pool: pool(), health: proven(), jobs, runners, limits: limits() }
+    Look {
+        pool: pool(),
+        health: proven(),
+        jobs,
+        runners,
+        limits: limits(),
+    }
 }
 
 fn with_floor(min_idle: u32) -> Pool {
@@ -28,12 +38,20 @@ fn with_floor(min_idle: u32) -> Pool {
 
 /// A requested runner that was started for this job.
 fn started_for(number: u64, job: i64) -> Runner {
-    Runner { intended: Some(JobId(job)), repository: Some(RepositoryId(1)), ..requested(number) }
+    Runner {
+        intended: Some(JobId(job)),
+        repository: Some(RepositoryId(1)),
+        ..requested(number)
+    }
 }
 
 /// The plan, one line each: launches in order, stops in order, jobs that are held.
 fn told(snapshot: &Look) -> String {
-    let Plan { launch, stop, holds: hold } = snapshot.plan();
+    let Plan {
+        launch,
+        stop,
+        holds: hold,
+    } = snapshot.plan();
     let size = |size: Size| if size == OWN { "" } else { " of the old size" };
     let mut lines = Vec::new();
     for start in launch {
@@ -42,9 +60,22 @@ fn told(snapshot: &Look) -> String {
             None => format!("launch for the floor{}", size(start.size)),
         });
     }
-    lines.extend(stop.iter().map(|stop| format!("stop {}: {}", stop.runner.as_str().trim_start_matches('0'), stop.reason)));
-    lines.extend(hold.iter().map(|(job, hold)| format!("hold job {job}: {hold:?}")));
-    if lines.is_empty() { "nothing".to_owned() } else { lines.join("\n") }
+    lines.extend(stop.iter().map(|stop| {
+        format!(
+            "stop {}: {}",
+            stop.runner.as_str().trim_start_matches('0'),
+            stop.reason
+        )
+    }));
+    lines.extend(
+        hold.iter()
+            .map(|(job, hold)| format!("hold job {job}: {hold:?}")),
+    );
+    if lines.is_empty() {
+        "nothing".to_owned()
+    } else {
+        lines.join("\n")
+    }
 }
 
 #[test]
@@ -61,7 +92,11 @@ fn a_burst_over_max_launches_the_oldest_and_holds_the_rest() {
 
 #[test]
 fn a_job_that_had_its_turn_in_vain_comes_after_those_that_waited_when_it_could_be_tried_again() {
-    let tried = |id, seconds| WaitingJob { attempts: 3, not_before: Some(ago(seconds)), ..job(id) };
+    let tried = |id, seconds| WaitingJob {
+        attempts: 3,
+        not_before: Some(ago(seconds)),
+        ..job(id)
+    };
     let mut snapshot = scene([tried(1, 1), tried(2, 70), job(3), job(4)], []);
     snapshot.pool.max = 3;
     insta::assert_snapshot!(told(&snapshot), @r"
@@ -107,26 +142,49 @@ fn a_job_whose_runner_was_admitted_but_not_yet_named_is_covered() {
 
 #[test]
 fn a_runner_that_github_calls_busy_covers_what_it_holds_in_reserve() {
-    let snapshot = scene([job(1), job(2)], [Runner { work: None, ..busy(1, 2, 0, None) }]);
+    let snapshot = scene(
+        [job(1), job(2)],
+        [Runner {
+            work: None,
+            ..busy(1, 2, 0, None)
+        }],
+    );
     insta::assert_snapshot!(told(&snapshot), @"launch for job 1");
 }
 
 #[test]
 fn a_runner_whose_job_was_refused_covers_nothing() {
-    let refused = Runner { refused: Some(Reason::HadItsJob), ..busy(1, 1, 1001, None) };
+    let refused = Runner {
+        refused: Some(Reason::HadItsJob),
+        ..busy(1, 1, 1001, None)
+    };
     insta::assert_snapshot!(told(&scene([job(1)], [refused])), @"launch for job 1");
 }
 
 #[test]
 fn registered_runners_cover_their_target_only_and_are_never_stopped() {
-    let snapshot = scene([job_of(1, 1, "gpu")], [registered(1, 9, target(1, "mayfly")), registering(2, 9, target(2, "gpu"))]);
+    let snapshot = scene(
+        [job_of(1, 1, "gpu")],
+        [
+            registered(1, 9, target(1, "mayfly")),
+            registering(2, 9, target(2, "gpu")),
+        ],
+    );
     insta::assert_snapshot!(told(&snapshot), @"launch for job 1");
 }
 
 #[test]
-fn a_runner_that_was_taken_away_at_github_keeps_the_job_in_its_reserve_until_it_has_ended_and_covers_no_other() {
-    let away = |number| Runner { retired_at: Some(ago(2)), reserved: Some(JobId(1)), ..registered(number, 1, target(1, "mayfly")) };
-    let hold = WaitingJob { runner: Some(away(1).id), ..job(1) };
+fn a_runner_that_was_taken_away_at_github_keeps_the_job_in_its_reserve_until_it_has_ended_and_covers_no_other()
+ {
+    let away = |number| Runner {
+        retired_at: Some(ago(2)),
+        reserved: Some(JobId(1)),
+        ..registered(number, 1, target(1, "mayfly"))
+    };
+    let hold = WaitingJob {
+        runner: Some(away(1).id),
+        ..job(1)
+    };
     insta::assert_snapshot!(told(&scene([hold.clone(), job(2)], [away(1)])), @"launch for job 2");
     // Someone else holds the job by now.
     insta::assert_snapshot!(told(&scene([hold], [away(2)])), @"launch for job 1");
@@ -170,7 +228,10 @@ fn a_job_that_cannot_be_served_now_takes_nothing_from_the_floor() {
     ");
     snapshot.limits = limits();
     snapshot.pool.max_per_repository = Some(1);
-    snapshot.runners.push(Runner { repository: Some(RepositoryId(3)), ..busy(2, 9, 7, Some(9)) });
+    snapshot.runners.push(Runner {
+        repository: Some(RepositoryId(3)),
+        ..busy(2, 9, 7, Some(9))
+    });
     insta::assert_snapshot!(told(&snapshot), @"
     hold job 1: RepositoryMax(1)
     hold job 2: RepositoryMax(1)
@@ -181,26 +242,39 @@ fn a_job_that_cannot_be_served_now_takes_nothing_from_the_floor() {
 #[test]
 fn an_open_breaker_sends_one_probe_and_waits_for_it() {
     let open = health([(OWN, broken(5, FailureKind::Transient))]);
-    let snapshot = Look { health: open.clone(), ..scene([job(1), job(2)], []) };
+    let snapshot = Look {
+        health: open.clone(),
+        ..scene([job(1), job(2)], [])
+    };
     insta::assert_snapshot!(told(&snapshot), @"
     launch for job 1
     hold job 2: Unverified(1)
     ");
-    let probed = Look { health: open, ..scene([job(1), job(2)], [started_for(1, 1)]) };
+    let probed = Look {
+        health: open,
+        ..scene([job(1), job(2)], [started_for(1, 1)])
+    };
     insta::assert_snapshot!(told(&probed), @"hold job 2: Unverified(1)");
 }
 
 #[test]
 fn where_runners_fail_after_their_registration_a_probe_lasts_until_it_has_a_job() {
-    let late =
-        StartHealth { failed_definition: Some(DEFINITION.into()), after_registration: true, ..broken(1, FailureKind::Configuration) };
-    let snapshot = |runner: Runner| Look { health: health([(OWN, late.clone())]), ..scene([job(1), job(2), job(3)], [runner]) };
+    let late = StartHealth {
+        failed_definition: Some(DEFINITION.into()),
+        after_registration: true,
+        ..broken(1, FailureKind::Configuration)
+    };
+    let snapshot = |runner: Runner| Look {
+        health: health([(OWN, late.clone())]),
+        ..scene([job(1), job(2), job(3)], [runner])
+    };
     // The probe has its registration, for job 1, and may yet fail as those before it.
     insta::assert_snapshot!(told(&snapshot(registered(1, 1, target(1, "mayfly")))), @"
     hold job 2: Unverified(1)
     hold job 3: Unverified(1)
     ");
-    // It has a job, and was launched after the newest failure: the size works, and nothing waits for its end.
+    // It has a job, and was launched after the newest failure: the size works, and nothing waits
+    // for its end.
     let mut works = busy(1, 9, 7, Some(9));
     insta::assert_snapshot!(told(&snapshot(works.clone())), @"
     launch for job 1
@@ -218,15 +292,27 @@ fn where_runners_fail_after_their_registration_a_probe_lasts_until_it_has_a_job(
 
 #[test]
 fn a_wait_after_a_failed_start_holds_jobs_and_floor_alike() {
-    let waits = health([(OWN, StartHealth { not_before: Some(later(1)), ..broken(1, FailureKind::Transient) })]);
-    let mut snapshot = Look { health: waits, ..scene([job(1)], []) };
+    let waits = health([(
+        OWN,
+        StartHealth {
+            not_before: Some(later(1)),
+            ..broken(1, FailureKind::Transient)
+        },
+    )]);
+    let mut snapshot = Look {
+        health: waits,
+        ..scene([job(1)], [])
+    };
     snapshot.pool = with_floor(1);
     insta::assert_snapshot!(told(&snapshot), @"hold job 1: FailedStarts(Timestamp(1800000001000))");
 }
 
 #[test]
 fn a_size_that_nobody_has_seen_work_is_tried_five_at_a_time() {
-    let snapshot = Look { health: PoolHealth::default(), ..scene((1..=7).map(job), [started_for(1, 1)]) };
+    let snapshot = Look {
+        health: PoolHealth::default(),
+        ..scene((1..=7).map(job), [started_for(1, 1)])
+    };
     insta::assert_snapshot!(told(&snapshot), @"
     launch for job 2
     launch for job 3
@@ -239,8 +325,20 @@ fn a_size_that_nobody_has_seen_work_is_tried_five_at_a_time() {
 
 #[test]
 fn after_a_pools_change_each_job_gets_a_runner_of_its_own_size() {
-    let old = |id| WaitingJob { size: OLD, ..job(id) };
-    let mut snapshot = scene([old(1), job(2), old(3)], [Runner { size: OLD, ..requested(1) }, parked(4)]);
+    let old = |id| WaitingJob {
+        size: OLD,
+        ..job(id)
+    };
+    let mut snapshot = scene(
+        [old(1), job(2), old(3)],
+        [
+            Runner {
+                size: OLD,
+                ..requested(1)
+            },
+            parked(4),
+        ],
+    );
     snapshot.pool = with_floor(1);
     insta::assert_snapshot!(told(&snapshot), @"
     launch for job 3 of the old size
@@ -250,22 +348,50 @@ fn after_a_pools_change_each_job_gets_a_runner_of_its_own_size() {
 
 #[test]
 fn a_registered_runner_leaves_the_job_of_the_other_size_to_the_runner_that_fits_it() {
-    let old = WaitingJob { size: OLD, ..job(1) };
-    let snapshot = scene([old, job(2)], [registered(1, 2, target(1, "mayfly")), Runner { size: OLD, ..requested(2) }]);
+    let old = WaitingJob {
+        size: OLD,
+        ..job(1)
+    };
+    let snapshot = scene(
+        [old, job(2)],
+        [
+            registered(1, 2, target(1, "mayfly")),
+            Runner {
+                size: OLD,
+                ..requested(2)
+            },
+        ],
+    );
     insta::assert_snapshot!(told(&snapshot), @"nothing");
 }
 
 #[test]
 fn idle_runners_of_a_size_that_the_pool_no_longer_has_are_stopped() {
-    let mut snapshot = scene([], [Runner { size: OLD, ..parked(1) }, parked(2)]);
+    let mut snapshot = scene(
+        [],
+        [
+            Runner {
+                size: OLD,
+                ..parked(1)
+            },
+            parked(2),
+        ],
+    );
     snapshot.pool = with_floor(1);
     insta::assert_snapshot!(told(&snapshot), @"stop 1: beyond the idle floor");
 }
 
 #[test]
 fn a_job_that_github_must_be_asked_about_starts_no_runner_and_keeps_none() {
-    let ask = WaitingJob { needs_check: true, attempts: 1, ..job(1) };
-    let wait = WaitingJob { not_before: Some(later(60)), ..job(2) };
+    let ask = WaitingJob {
+        needs_check: true,
+        attempts: 1,
+        ..job(1)
+    };
+    let wait = WaitingJob {
+        not_before: Some(later(60)),
+        ..job(2)
+    };
     let snapshot = scene([ask, wait], [started_for(1, 1)]);
     insta::assert_snapshot!(told(&snapshot), @"
     stop 1: the job it was started for needs it no longer
@@ -274,12 +400,23 @@ fn a_job_that_github_must_be_asked_about_starts_no_runner_and_keeps_none() {
     ");
 }
 
-/// One job for all of them, the one that was refused last; what else of the pool's runners is there for them has nothing to do.
+/// One job for all of them, the one that was refused last; what else of the pool's runners is there
+/// for them has nothing to do.
 #[test]
 fn jobs_of_a_repository_for_which_github_refuses_every_runner_have_one_runner_at_a_time() {
-    let refused = |id, wait| WaitingJob { refused: true, attempts: 1, not_before: Some(wait), ..job(id) };
+    let refused = |id, wait| WaitingJob {
+        refused: true,
+        attempts: 1,
+        not_before: Some(wait),
+        ..job(id)
+    };
     let others = [job(2), job_of(4, 2, "mayfly")];
-    let waits = [refused(1, later(30)), refused(3, later(60)), others[0].clone(), others[1].clone()];
+    let waits = [
+        refused(1, later(30)),
+        refused(3, later(60)),
+        others[0].clone(),
+        others[1].clone(),
+    ];
     insta::assert_snapshot!(told(&scene(waits, [parked(1), parked(2), started_for(3, 2)])), @"
     stop 3: the job it was started for needs it no longer
     stop 2: beyond the idle floor
@@ -301,7 +438,13 @@ fn jobs_of_a_repository_for_which_github_refuses_every_runner_have_one_runner_at
 
 #[test]
 fn a_run_that_can_send_no_more_leaves_the_rest_to_the_next() {
-    let snapshot = Look { limits: Limits { launches: 1, ..limits() }, ..scene([job(1), job(2)], []) };
+    let snapshot = Look {
+        limits: Limits {
+            launches: 1,
+            ..limits()
+        },
+        ..scene([job(1), job(2)], [])
+    };
     insta::assert_snapshot!(told(&snapshot), @"
     launch for job 1
     hold job 2: ThisRun
@@ -310,7 +453,13 @@ fn a_run_that_can_send_no_more_leaves_the_rest_to_the_next() {
 
 #[test]
 fn a_pool_that_is_gone_launches_nothing_and_lets_its_busy_runners_finish() {
-    let snapshot = Look { pool: Pool::removed(pool().name, OWN), ..scene([job(1)], [busy(1, 9, 7, Some(9)), parked(2), requested(3)]) };
+    let snapshot = Look {
+        pool: Pool::removed(pool().name, OWN),
+        ..scene([job(1)], [busy(1, 9, 7, Some(9)), parked(2), requested(3)])
+    };
     insta::assert_snapshot!(told(&snapshot), @"stop 3: beyond the idle floor");
-    assert_eq!(snapshot.health.of(&OWN).verified_definition.as_deref(), Some(DEFINITION));
+    assert_eq!(
+        snapshot.health.of(&OWN).verified_definition.as_deref(),
+        Some(DEFINITION)
+    );
 }

@@ -1,10 +1,13 @@
-//! GitHub's word against what the ledger has: every pair, and any order of deliveries and questions.
+//! GitHub's word against what the ledger has: every pair, and any order of deliveries and
+//! questions.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mayfly_domain::model::id::{GithubRunnerId, JobId};
-use mayfly_domain::model::job::{AssignedRunner, JobEvent, JobRecord, JobState, UnconfirmedReason, WaitingJob};
+use mayfly_domain::model::job::{
+    AssignedRunner, JobEvent, JobRecord, JobState, UnconfirmedReason, WaitingJob,
+};
 use mayfly_domain::model::outbox::FollowUp;
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::story::Reason;
@@ -13,7 +16,8 @@ use mayfly_domain::model::timeouts;
 use mayfly_domain::transitions::changes::WaitingChange;
 use mayfly_domain::transitions::delivery::{DeliverySnapshot, apply_delivery};
 use mayfly_domain::transitions::reconcile::{
-    GithubJob, GithubJobDetails, GithubJobStatus, JobSnapshot, ReconcileChanges, RunEnd, reconcile_job,
+    GithubJob, GithubJobDetails, GithubJobStatus, JobSnapshot, ReconcileChanges, RunEnd,
+    reconcile_job,
 };
 use proptest::prelude::*;
 
@@ -39,40 +43,79 @@ fn says(standing: GithubJobStatus) -> GithubJob {
 }
 
 fn run_over() -> GithubJob {
-    GithubJob::RunCompleted(RunEnd { conclusion: Some("startup_failure".to_owned()), at: Some(ago(LONG)) })
+    GithubJob::RunCompleted(RunEnd {
+        conclusion: Some("startup_failure".to_owned()),
+        at: Some(ago(LONG)),
+    })
 }
 
 fn stranger() -> AssignedRunner {
-    AssignedRunner { id: GithubRunnerId(1), name: "buildbox".into() }
+    AssignedRunner {
+        id: GithubRunnerId(1),
+        name: "buildbox".into(),
+    }
 }
 
 /// A job's record in this state; something was heard of it so many seconds ago.
 fn record(state: JobState, heard: u64) -> JobRecord {
-    let mut record = JobRecord { state, last_heard_at: Some(ago(heard)), received_at: ago(heard.max(LONG)), ..record_of(&job(1)) };
+    let mut record = JobRecord {
+        state,
+        last_heard_at: Some(ago(heard)),
+        received_at: ago(heard.max(LONG)),
+        ..record_of(&job(1))
+    };
     match state {
         JobState::Unplaced => (record.pool, record.size, record.target) = (None, None, None),
         JobState::Blocked => record.blocking = BTreeSet::from(["gate".to_owned()]),
-        JobState::Running => (record.running_at, record.runner_name) = (Some(ago(heard)), Some("buildbox".to_owned())),
+        JobState::Running => {
+            (record.running_at, record.runner_name) =
+                (Some(ago(heard)), Some("buildbox".to_owned()))
+        }
         JobState::Queued | JobState::Closed => {}
     }
     record
 }
 
 fn row(record: &JobRecord) -> Option<WaitingJob> {
-    (record.state == JobState::Queued).then(|| WaitingJob { needs_check: true, ..job(1) })
+    (record.state == JobState::Queued).then(|| WaitingJob {
+        needs_check: true,
+        ..job(1)
+    })
 }
 
-fn learned(said: &GithubJob, record: &JobRecord, runner: Option<&Runner>, now: Timestamp) -> ReconcileChanges {
+fn learned(
+    said: &GithubJob,
+    record: &JobRecord,
+    runner: Option<&Runner>,
+    now: Timestamp,
+) -> ReconcileChanges {
     let row = row(record);
-    let learned = reconcile_job(said, JobSnapshot { pools: &pools(), record, row: row.as_ref(), runner }, now);
+    let learned = reconcile_job(
+        said,
+        JobSnapshot {
+            pools: &pools(),
+            record,
+            row: row.as_ref(),
+            runner,
+        },
+        now,
+    );
     if let Some(after) = &learned.delivery.record {
-        assert_eq!(after.rev, record.rev + 1, "a write expects the number it read");
+        assert_eq!(
+            after.rev,
+            record.rev + 1,
+            "a write expects the number it read"
+        );
     }
-    assert!(learned.row.is_none() || learned.delivery.waiting == WaitingChange::Keep, "the row is written twice");
+    assert!(
+        learned.row.is_none() || learned.delivery.waiting == WaitingChange::Keep,
+        "the row is written twice"
+    );
     learned
 }
 
-/// In short: the state afterwards, and what happens to the row, the doubt, the follow-ups and the pools.
+/// In short: the state afterwards, and what happens to the row, the doubt, the follow-ups and the
+/// pools.
 fn in_short(learned: &ReconcileChanges, before: &JobRecord) -> String {
     let after = learned.delivery.record.as_ref().unwrap_or(before);
     let mut words = vec![format!("{:?}", after.state).to_lowercase()];
@@ -83,22 +126,50 @@ fn in_short(learned: &ReconcileChanges, before: &JobRecord) -> String {
         (WaitingChange::Keep, Some(_)) => words.push("may be served".into()),
         (WaitingChange::Keep, None) => {}
     }
-    words.extend(after.unconfirmed.map(|doubt| format!("doubt: {:?}", doubt.reason)));
-    words.extend(learned.delivery.follow_up.as_ref().map(|open| match open.follow_up {
-        FollowUp::CheckJob(_) => "ask later".to_owned(),
-        ref other => other.to_string(),
-    }));
-    words.extend(learned.delivery.wake.iter().map(|pool| format!("wakes {pool}")));
+    words.extend(
+        after
+            .unconfirmed
+            .map(|doubt| format!("doubt: {:?}", doubt.reason)),
+    );
+    words.extend(
+        learned
+            .delivery
+            .follow_up
+            .as_ref()
+            .map(|open| match open.follow_up {
+                FollowUp::CheckJob(_) => "ask later".to_owned(),
+                ref other => other.to_string(),
+            }),
+    );
+    words.extend(
+        learned
+            .delivery
+            .wake
+            .iter()
+            .map(|pool| format!("wakes {pool}")),
+    );
     words.join(", ")
 }
 
-const STATES: [JobState; 5] = [JobState::Unplaced, JobState::Blocked, JobState::Queued, JobState::Running, JobState::Closed];
+const STATES: [JobState; 5] = [
+    JobState::Unplaced,
+    JobState::Blocked,
+    JobState::Queued,
+    JobState::Running,
+    JobState::Closed,
+];
 
 fn words() -> Vec<(&'static str, GithubJob)> {
     vec![
         ("queued", says(GithubJobStatus::Queued)),
         ("held", says(GithubJobStatus::Gated)),
-        ("running", GithubJob::Found(GithubJobDetails { runner: Some(stranger()), ..seen(GithubJobStatus::Running) })),
+        (
+            "running",
+            GithubJob::Found(GithubJobDetails {
+                runner: Some(stranger()),
+                ..seen(GithubJobStatus::Running)
+            }),
+        ),
         ("over", says(GithubJobStatus::Completed)),
         ("unclear", says(GithubJobStatus::Unknown)),
         ("run over", run_over()),
@@ -112,7 +183,10 @@ fn table(heard: u64) -> String {
     for state in STATES {
         for (word, said) in words() {
             let record = record(state, heard);
-            lines.push(format!("{state:?}, {word}: {}", in_short(&learned(&said, &record, None, NOW), &record)));
+            lines.push(format!(
+                "{state:?}, {word}: {}",
+                in_short(&learned(&said, &record, None, NOW), &record)
+            ));
         }
     }
     lines.join("\n")
@@ -132,17 +206,46 @@ fn what_was_heard_lately_is_not_taken_back_by_a_word_that_may_be_old() {
 fn a_job_runs_again_only_when_github_says_so_twice_and_its_runner_is_gone() {
     let open = busy(1, 1, 1001, Some(1));
     let said = says(GithubJobStatus::Queued);
-    let first = learned(&said, &record(JobState::Running, LONG), None, NOW).delivery.record.unwrap();
-    assert_eq!((first.state, first.unconfirmed.unwrap().reason), (JobState::Running, UnconfirmedReason::QueuedAgain));
+    let first = learned(&said, &record(JobState::Running, LONG), None, NOW)
+        .delivery
+        .record
+        .unwrap();
+    assert_eq!(
+        (first.state, first.unconfirmed.unwrap().reason),
+        (JobState::Running, UnconfirmedReason::QueuedAgain)
+    );
     let soon = NOW.plus(timeouts::REREAD_AFTER - Duration::from_secs(1));
     let later = NOW.plus(timeouts::REREAD_AFTER);
-    assert!(learned(&said, &first, None, soon).delivery.record.is_none(), "an echo of the first answer");
-    assert!(learned(&said, &first, Some(&open), later).delivery.record.is_none(), "its runner may still be at work");
+    assert!(
+        learned(&said, &first, None, soon).delivery.record.is_none(),
+        "an echo of the first answer"
+    );
+    assert!(
+        learned(&said, &first, Some(&open), later)
+            .delivery
+            .record
+            .is_none(),
+        "its runner may still be at work"
+    );
     let again = learned(&said, &first, None, later);
     assert_eq!(in_short(&again, &first), "queued, row comes, wakes linux");
     let record = again.delivery.record.unwrap();
-    assert_eq!((record.epoch, record.runner_name.as_deref(), record.running_at, record.unconfirmed), (1, None, None, None));
-    assert!(record.reason.is_none() && record.story.iter().any(|note| note.event.to_string().contains("buildbox began it and is gone")));
+    assert_eq!(
+        (
+            record.epoch,
+            record.runner_name.as_deref(),
+            record.running_at,
+            record.unconfirmed
+        ),
+        (1, None, None, None)
+    );
+    assert!(
+        record.reason.is_none()
+            && record.story.iter().any(|note| note
+                .event
+                .to_string()
+                .contains("buildbox began it and is gone"))
+    );
 }
 
 #[test]
@@ -153,33 +256,66 @@ fn one_answer_makes_up_for_every_delivery_that_is_missing() {
         ..record(JobState::Blocked, LONG)
     };
     for blocking in [&["a"][..], &["a", "b", "c"]] {
-        let after = learned(&says(GithubJobStatus::Queued), &held(blocking), None, NOW).delivery.record.unwrap();
-        assert_eq!((after.state, after.queued.len()), (JobState::Queued, blocking.len() + 1));
+        let after = learned(&says(GithubJobStatus::Queued), &held(blocking), None, NOW)
+            .delivery
+            .record
+            .unwrap();
+        assert_eq!(
+            (after.state, after.queued.len()),
+            (JobState::Queued, blocking.len() + 1)
+        );
     }
-    let waits = JobRecord { queued: ["a", "b"].map(str::to_owned).into(), ..record(JobState::Queued, LONG) };
-    let after = learned(&says(GithubJobStatus::Gated), &waits, None, NOW).delivery.record.unwrap();
+    let waits = JobRecord {
+        queued: ["a", "b"].map(str::to_owned).into(),
+        ..record(JobState::Queued, LONG)
+    };
+    let after = learned(&says(GithubJobStatus::Gated), &waits, None, NOW)
+        .delivery
+        .record
+        .unwrap();
     assert_eq!((after.state, after.blocking.len()), (JobState::Blocked, 2));
 }
 
 #[test]
 fn a_doubt_goes_when_github_says_what_is_known() {
-    for (what, said) in
-        [(UnconfirmedReason::QueuedAgain, says(GithubJobStatus::Queued)), (UnconfirmedReason::NotFound, GithubJob::NotFound)]
-    {
-        let doubtful = learned(&said, &record(JobState::Running, LONG), None, NOW).delivery.record.unwrap();
+    for (what, said) in [
+        (
+            UnconfirmedReason::QueuedAgain,
+            says(GithubJobStatus::Queued),
+        ),
+        (UnconfirmedReason::NotFound, GithubJob::NotFound),
+    ] {
+        let doubtful = learned(&said, &record(JobState::Running, LONG), None, NOW)
+            .delivery
+            .record
+            .unwrap();
         assert_eq!(doubtful.unconfirmed.map(|doubt| doubt.reason), Some(what));
         assert!(doubtful.reason.is_some());
-        let sure = learned(&words()[2].1, &doubtful, None, NOW.plus(timeouts::REREAD_AFTER)).delivery.record.unwrap();
-        assert_eq!((sure.state, sure.unconfirmed, sure.reason), (JobState::Running, None, None));
+        let sure = learned(
+            &words()[2].1,
+            &doubtful,
+            None,
+            NOW.plus(timeouts::REREAD_AFTER),
+        )
+        .delivery
+        .record
+        .unwrap();
+        assert_eq!(
+            (sure.state, sure.unconfirmed, sure.reason),
+            (JobState::Running, None, None)
+        );
     }
 }
 
 #[test]
 fn what_github_does_not_show_is_given_up_after_a_day_and_two_answers() {
     let day = timeouts::QUEUED_AT_MOST;
-    for (said, state) in [GithubJob::NotFound, GithubJob::RepositoryNotVisible("no such repository".into())]
-        .into_iter()
-        .zip([JobState::Queued, JobState::Running])
+    for (said, state) in [
+        GithubJob::NotFound,
+        GithubJob::RepositoryNotVisible("no such repository".into()),
+    ]
+    .into_iter()
+    .zip([JobState::Queued, JobState::Running])
     {
         let mut record = record(state, LONG);
         let mut now = NOW;
@@ -191,30 +327,69 @@ fn what_github_does_not_show_is_given_up_after_a_day_and_two_answers() {
             answers += 1;
             now = now.plus(Duration::from_secs(3600));
         }
-        // A job that is not shown has its age; one that is not seen may have been seen until the first answer.
-        let expected = if said == GithubJob::NotFound { day - Duration::from_secs(LONG) } else { day };
+        // A job that is not shown has its age; one that is not seen may have been seen until the
+        // first answer.
+        let expected = if said == GithubJob::NotFound {
+            day - Duration::from_secs(LONG)
+        } else {
+            day
+        };
         assert_eq!(answers, expected.as_secs().div_ceil(3600) + 1, "{said:?}");
-        assert!(record.conclusion.is_none() && record.expires_at.is_some() && matches!(record.reason, Some(Reason::GivenUp { .. })));
+        assert!(
+            record.conclusion.is_none()
+                && record.expires_at.is_some()
+                && matches!(record.reason, Some(Reason::GivenUp { .. }))
+        );
     }
 }
 
 #[test]
 fn what_a_gate_holds_back_is_given_up_only_when_github_keeps_no_run_for_so_long() {
-    for said in [GithubJob::NotFound, GithubJob::RepositoryNotVisible("suspended".into())] {
+    for said in [
+        GithubJob::NotFound,
+        GithubJob::RepositoryNotVisible("suspended".into()),
+    ] {
         let held = record(JobState::Blocked, LONG);
         let once = learned(&said, &held, None, NOW).delivery.record.unwrap();
         let at = |days: u64| NOW.plus(Duration::from_secs(days * 86_400));
-        let state = |now| learned(&said, &once, None, now).delivery.record.map_or(once.state, |after| after.state);
-        assert_eq!((state(at(2)), state(at(34)), state(at(35))), (JobState::Blocked, JobState::Blocked, JobState::Closed), "{said:?}");
+        let state = |now| {
+            learned(&said, &once, None, now)
+                .delivery
+                .record
+                .map_or(once.state, |after| after.state)
+        };
+        assert_eq!(
+            (state(at(2)), state(at(34)), state(at(35))),
+            (JobState::Blocked, JobState::Blocked, JobState::Closed),
+            "{said:?}"
+        );
     }
 }
 
 /// A job that was given up, as the ledger has it.
 fn given_up() -> JobRecord {
-    let waits = JobRecord { received_at: ago(2 * 86_400), queued: ["a".to_owned()].into(), ..record(JobState::Queued, LONG) };
-    let once = learned(&GithubJob::NotFound, &waits, None, NOW).delivery.record.unwrap();
-    let given_up = learned(&GithubJob::NotFound, &once, None, NOW.plus(timeouts::REREAD_AFTER)).delivery.record.unwrap();
-    assert_eq!((given_up.state, given_up.given_up), (JobState::Closed, true));
+    let waits = JobRecord {
+        received_at: ago(2 * 86_400),
+        queued: ["a".to_owned()].into(),
+        ..record(JobState::Queued, LONG)
+    };
+    let once = learned(&GithubJob::NotFound, &waits, None, NOW)
+        .delivery
+        .record
+        .unwrap();
+    let given_up = learned(
+        &GithubJob::NotFound,
+        &once,
+        None,
+        NOW.plus(timeouts::REREAD_AFTER),
+    )
+    .delivery
+    .record
+    .unwrap();
+    assert_eq!(
+        (given_up.state, given_up.given_up),
+        (JobState::Closed, true)
+    );
     given_up
 }
 
@@ -230,18 +405,48 @@ fn a_job_that_was_given_up_opens_again_when_github_shows_it_and_one_that_is_over
     for (standing, state) in words {
         let learned = learned(&says(standing), &given_up(), None, later).delivery;
         let after = learned.record.unwrap();
-        assert_eq!((after.state, after.given_up, after.is_over()), (state, false, state == JobState::Closed), "{standing:?}");
-        assert_eq!(after.expires_at.is_some() && after.closed_at.is_some(), state == JobState::Closed, "{standing:?}");
-        assert_eq!(matches!(learned.waiting, WaitingChange::Put(..)), state == JobState::Queued, "{standing:?}");
+        assert_eq!(
+            (after.state, after.given_up, after.is_over()),
+            (state, false, state == JobState::Closed),
+            "{standing:?}"
+        );
+        assert_eq!(
+            after.expires_at.is_some() && after.closed_at.is_some(),
+            state == JobState::Closed,
+            "{standing:?}"
+        );
+        assert_eq!(
+            matches!(learned.waiting, WaitingChange::Put(..)),
+            state == JobState::Queued,
+            "{standing:?}"
+        );
         assert!(state != JobState::Queued || !learned.wake.is_empty());
-        let over = JobRecord { given_up: false, ..given_up() };
+        let over = JobRecord {
+            given_up: false,
+            ..given_up()
+        };
         assert!(
-            reconcile_job(&says(standing), JobSnapshot { pools: &pools(), record: &over, row: None, runner: None }, later)
-                .changes_nothing()
+            reconcile_job(
+                &says(standing),
+                JobSnapshot {
+                    pools: &pools(),
+                    record: &over,
+                    row: None,
+                    runner: None
+                },
+                later
+            )
+            .changes_nothing()
         );
     }
-    for said in [GithubJob::NotFound, GithubJob::RepositoryNotVisible("suspended".into())] {
-        assert!(learned(&said, &given_up(), None, later).changes_nothing(), "{said:?}");
+    for said in [
+        GithubJob::NotFound,
+        GithubJob::RepositoryNotVisible("suspended".into()),
+    ] {
+        assert!(
+            learned(&said, &given_up(), None, later).changes_nothing(),
+            "{said:?}"
+        );
     }
 }
 
@@ -254,8 +459,18 @@ fn a_delivery_about_a_job_that_was_given_up_counts_and_an_old_one_said_again_doe
         (completed("new", "success", None), JobState::Closed),
     ];
     for (event, state) in deliveries {
-        let event = JobEvent { job: JobId(1), ..event };
-        let observation = apply_delivery(&event, DeliverySnapshot { pools: &pools(), record: Some(&given_up()), runner: None });
+        let event = JobEvent {
+            job: JobId(1),
+            ..event
+        };
+        let observation = apply_delivery(
+            &event,
+            DeliverySnapshot {
+                pools: &pools(),
+                record: Some(&given_up()),
+                runner: None,
+            },
+        );
         let after = observation.record.unwrap();
         assert_eq!(
             (after.state, after.given_up, after.expires_at.is_some()),
@@ -263,41 +478,94 @@ fn a_delivery_about_a_job_that_was_given_up_counts_and_an_old_one_said_again_doe
             "{:?}",
             event.action
         );
-        assert_eq!(matches!(observation.waiting, WaitingChange::Put(..)), state == JobState::Queued);
+        assert_eq!(
+            matches!(observation.waiting, WaitingChange::Put(..)),
+            state == JobState::Queued
+        );
     }
-    let again = JobEvent { job: JobId(1), ..queued("a") };
-    assert!(apply_delivery(&again, DeliverySnapshot { pools: &pools(), record: Some(&given_up()), runner: None }).changes_nothing());
+    let again = JobEvent {
+        job: JobId(1),
+        ..queued("a")
+    };
+    assert!(
+        apply_delivery(
+            &again,
+            DeliverySnapshot {
+                pools: &pools(),
+                record: Some(&given_up()),
+                runner: None
+            }
+        )
+        .changes_nothing()
+    );
 }
 
 #[test]
 fn an_old_job_is_not_given_up_for_a_single_answer() {
-    let old = JobRecord { received_at: ago(3 * 86_400), ..record(JobState::Queued, LONG) };
-    let first = learned(&GithubJob::NotFound, &old, None, NOW).delivery.record.unwrap();
+    let old = JobRecord {
+        received_at: ago(3 * 86_400),
+        ..record(JobState::Queued, LONG)
+    };
+    let first = learned(&GithubJob::NotFound, &old, None, NOW)
+        .delivery
+        .record
+        .unwrap();
     assert_eq!(first.state, JobState::Queued);
-    let second = learned(&GithubJob::NotFound, &first, None, NOW.plus(timeouts::REREAD_AFTER)).delivery.record.unwrap();
+    let second = learned(
+        &GithubJob::NotFound,
+        &first,
+        None,
+        NOW.plus(timeouts::REREAD_AFTER),
+    )
+    .delivery
+    .record
+    .unwrap();
     assert_eq!(second.state, JobState::Closed);
 }
 
 #[test]
 fn a_runner_of_ours_that_github_names_is_at_work_or_done_as_after_a_delivery() {
-    let runner = crate::fixture::builders::registered(1, 1, crate::fixture::builders::target(1, "mayfly"));
-    for (standing, done) in [(GithubJobStatus::Running, false), (GithubJobStatus::Completed, true)] {
-        let said = GithubJob::Found(GithubJobDetails { runner: Some(named(&runner)), ..seen(standing) });
+    let runner =
+        crate::fixture::builders::registered(1, 1, crate::fixture::builders::target(1, "mayfly"));
+    for (standing, done) in [
+        (GithubJobStatus::Running, false),
+        (GithubJobStatus::Completed, true),
+    ] {
+        let said = GithubJob::Found(GithubJobDetails {
+            runner: Some(named(&runner)),
+            ..seen(standing)
+        });
         for state in [JobState::Queued, JobState::Running, JobState::Closed] {
-            let after = learned(&said, &record(state, LONG), Some(&runner), NOW).delivery.runner;
-            let works = after.map(|after| (after.work.and_then(|work| work.job), after.done_at.is_some()));
+            let after = learned(&said, &record(state, LONG), Some(&runner), NOW)
+                .delivery
+                .runner;
+            let works = after.map(|after| {
+                (
+                    after.work.and_then(|work| work.job),
+                    after.done_at.is_some(),
+                )
+            });
             let expected = (state != JobState::Closed || done).then_some((Some(JobId(1)), done));
             assert_eq!(works, expected, "{standing:?}, {state:?}");
         }
         let forged = GithubJob::Found(GithubJobDetails {
-            runner: Some(AssignedRunner { id: GithubRunnerId(2), ..named(&runner) }),
+            runner: Some(AssignedRunner {
+                id: GithubRunnerId(2),
+                ..named(&runner)
+            }),
             ..seen(standing)
         });
-        assert_eq!(learned(&forged, &record(JobState::Queued, LONG), Some(&runner), NOW).delivery.runner, None);
+        assert_eq!(
+            learned(&forged, &record(JobState::Queued, LONG), Some(&runner), NOW)
+                .delivery
+                .runner,
+            None
+        );
     }
 }
 
-/// What happens to a job at GitHub, one every ten minutes; each is told by a delivery, but the last way back, of which no one tells.
+/// What happens to a job at GitHub, one every ten minutes; each is told by a delivery, but the last
+/// way back, of which no one tells.
 #[derive(Clone, Debug)]
 struct Step {
     event: Option<JobEvent>,
@@ -316,31 +584,92 @@ fn at(seconds: u64) -> Timestamp {
 
 fn step(number: usize, event: JobEvent, then: GithubJobStatus) -> Step {
     let at = at(PACE * u64::try_from(number).unwrap());
-    let event = JobEvent { delivery: format!("{number}"), started_at: Some(at), created_at: Some(ago(0)), completed_at: None, ..event };
-    Step { runner: event.runner.clone(), event: Some(event), then }
+    let event = JobEvent {
+        delivery: format!("{number}"),
+        started_at: Some(at),
+        created_at: Some(ago(0)),
+        completed_at: None,
+        ..event
+    };
+    Step {
+        runner: event.runner.clone(),
+        event: Some(event),
+        then,
+    }
 }
 
 fn histories() -> Vec<Vec<Step>> {
     use GithubJobStatus::{Completed, Gated, Queued, Running};
-    let other = AssignedRunner { id: GithubRunnerId(3), name: "buildbox-2".into() };
-    let ran = |from: usize, runner: &AssignedRunner| {
-        [step(from, in_progress("", runner.clone()), Running), step(from + 1, completed("", "success", Some(runner.clone())), Completed)]
+    let other = AssignedRunner {
+        id: GithubRunnerId(3),
+        name: "buildbox-2".into(),
     };
-    let pending = || JobEvent { gated: true, ..queued("") };
-    let plain = [vec![step(0, queued(""), Queued)], ran(1, &stranger()).into()].concat();
-    let cancelled = vec![step(0, queued(""), Queued), step(1, completed("", "cancelled", None), Completed)];
+    let ran = |from: usize, runner: &AssignedRunner| {
+        [
+            step(from, in_progress("", runner.clone()), Running),
+            step(
+                from + 1,
+                completed("", "success", Some(runner.clone())),
+                Completed,
+            ),
+        ]
+    };
+    let pending = || JobEvent {
+        gated: true,
+        ..queued("")
+    };
+    let plain = [
+        vec![step(0, queued(""), Queued)],
+        ran(1, &stranger()).into(),
+    ]
+    .concat();
+    let cancelled = vec![
+        step(0, queued(""), Queued),
+        step(1, completed("", "cancelled", None), Completed),
+    ];
     let gate = |n: usize| [step(n, waiting(""), Gated), step(n + 1, queued(""), Queued)];
-    let gated = [vec![step(0, queued(""), Queued)], gate(1).into(), ran(3, &stranger()).into()].concat();
-    let twice = [vec![step(0, queued(""), Queued)], gate(1).into(), gate(3).into(), ran(5, &stranger()).into()].concat();
-    let concurrency = [vec![step(0, pending(), Gated), step(1, queued(""), Queued)], ran(2, &stranger()).into()].concat();
-    let again = Step { event: None, then: Queued, runner: None };
-    let back = [vec![step(0, queued(""), Queued), ran(1, &stranger())[0].clone(), again], ran(3, &other).into()].concat();
+    let gated = [
+        vec![step(0, queued(""), Queued)],
+        gate(1).into(),
+        ran(3, &stranger()).into(),
+    ]
+    .concat();
+    let twice = [
+        vec![step(0, queued(""), Queued)],
+        gate(1).into(),
+        gate(3).into(),
+        ran(5, &stranger()).into(),
+    ]
+    .concat();
+    let concurrency = [
+        vec![step(0, pending(), Gated), step(1, queued(""), Queued)],
+        ran(2, &stranger()).into(),
+    ]
+    .concat();
+    let again = Step {
+        event: None,
+        then: Queued,
+        runner: None,
+    };
+    let back = [
+        vec![
+            step(0, queued(""), Queued),
+            ran(1, &stranger())[0].clone(),
+            again,
+        ],
+        ran(3, &other).into(),
+    ]
+    .concat();
     let whole = [plain, cancelled, gated, twice, concurrency, back];
     // As far as it has come.
-    whole.iter().flat_map(|all| (1..=all.len()).map(|to| all[..to].to_vec())).collect()
+    whole
+        .iter()
+        .flat_map(|all| (1..=all.len()).map(|to| all[..to].to_vec()))
+        .collect()
 }
 
-/// What is heard of a history: when each delivery comes, if ever, and when GitHub is asked, with how old an answer.
+/// What is heard of a history: when each delivery comes, if ever, and when GitHub is asked, with
+/// how old an answer.
 #[derive(Clone, Debug)]
 struct Heard {
     history: Vec<Step>,
@@ -367,16 +696,27 @@ enum News {
 
 impl Heard {
     fn shown(&self, at: u64) -> Option<GithubJob> {
-        let so_far = self.history.iter().enumerate().take_while(|(number, _)| PACE * u64::try_from(*number).unwrap() <= at);
+        let so_far = self
+            .history
+            .iter()
+            .enumerate()
+            .take_while(|(number, _)| PACE * u64::try_from(*number).unwrap() <= at);
         let now = so_far.last()?.1;
-        Some(GithubJob::Found(GithubJobDetails { runner: now.runner.clone(), started_at: None, ..seen(now.then) }))
+        Some(GithubJob::Found(GithubJobDetails {
+            runner: now.runner.clone(),
+            started_at: None,
+            ..seen(now.then)
+        }))
     }
 
     fn news(&self) -> Vec<(u64, News)> {
         let mut news = Vec::new();
         for (number, (step, delay)) in self.history.iter().zip(&self.delays).enumerate() {
             if let (Some(event), Some(delay)) = (&step.event, delay) {
-                news.push((PACE * u64::try_from(number).unwrap() + delay, News::Delivery(Box::new(event.clone()))));
+                news.push((
+                    PACE * u64::try_from(number).unwrap() + delay,
+                    News::Delivery(Box::new(event.clone())),
+                ));
             }
         }
         news.extend(self.asks.iter().map(|(at, age)| (*at, News::Answer(*age))));
@@ -388,7 +728,13 @@ impl Heard {
         let mut ledger = Ledger::default();
         for (seconds, news) in self.news() {
             match news {
-                News::Delivery(event) => drop(ledger.record(&JobEvent { received_at: at(seconds), ..*event }, &pools())),
+                News::Delivery(event) => drop(ledger.record(
+                    &JobEvent {
+                        received_at: at(seconds),
+                        ..*event
+                    },
+                    &pools(),
+                )),
                 News::Answer(age) => {
                     if let Some(said) = self.shown(seconds.saturating_sub(age)) {
                         ask(&mut ledger, &said, at(seconds));
@@ -410,10 +756,21 @@ impl Heard {
 }
 
 fn ask(ledger: &mut Ledger, said: &GithubJob, now: Timestamp) {
-    let Some(record) = ledger.records.get(&JobId(JOB)).cloned() else { return };
+    let Some(record) = ledger.records.get(&JobId(JOB)).cloned() else {
+        return;
+    };
     let key = (pool_name("linux"), JobId(JOB));
     let row = ledger.waiting.get(&key).cloned();
-    let learned = reconcile_job(said, JobSnapshot { pools: &pools(), record: &record, row: row.as_ref(), runner: None }, now);
+    let learned = reconcile_job(
+        said,
+        JobSnapshot {
+            pools: &pools(),
+            record: &record,
+            row: row.as_ref(),
+            runner: None,
+        },
+        now,
+    );
     if let Some(after) = learned.delivery.record {
         assert_eq!(after.rev, record.rev + 1);
         ledger.records.insert(after.id, after);
@@ -423,16 +780,26 @@ fn ask(ledger: &mut Ledger, said: &GithubJob, now: Timestamp) {
     }
     match learned.delivery.waiting {
         WaitingChange::Keep => {}
-        WaitingChange::Put(pool, row) => assert!(ledger.waiting.insert((pool, row.id), row).is_none()),
+        WaitingChange::Put(pool, row) => {
+            assert!(ledger.waiting.insert((pool, row.id), row).is_none())
+        }
         WaitingChange::Remove(pool, job) => drop(ledger.waiting.remove(&(pool, job)).unwrap()),
     }
     let record = &ledger.records[&JobId(JOB)];
-    assert_eq!(ledger.waiting.len(), usize::from(record.state == JobState::Queued), "a waiting row, if and only if the job waits");
+    assert_eq!(
+        ledger.waiting.len(),
+        usize::from(record.state == JobState::Queued),
+        "a waiting row, if and only if the job waits"
+    );
 }
 
 fn config() -> ProptestConfig {
     let usual = ProptestConfig::default();
-    ProptestConfig { cases: 8 * usual.cases, failure_persistence: None, ..usual }
+    ProptestConfig {
+        cases: 8 * usual.cases,
+        failure_persistence: None,
+        ..usual
+    }
 }
 
 proptest! {
@@ -463,16 +830,48 @@ proptest! {
 #[test]
 fn a_beginning_that_came_to_nothing_is_old_news_when_it_is_told_late() {
     let mut ledger = Ledger::default();
-    let began = JobEvent { started_at: Some(ago(1000)), received_at: ago(1000), ..in_progress("b", stranger()) };
-    ledger.record(&JobEvent { received_at: ago(1100), ..queued("a") }, &pools());
+    let began = JobEvent {
+        started_at: Some(ago(1000)),
+        received_at: ago(1000),
+        ..in_progress("b", stranger())
+    };
+    ledger.record(
+        &JobEvent {
+            received_at: ago(1100),
+            ..queued("a")
+        },
+        &pools(),
+    );
     ledger.record(&began, &pools());
     for seconds in [120, 60] {
         ask(&mut ledger, &says(GithubJobStatus::Queued), ago(seconds));
     }
-    assert_eq!((ledger.records[&JobId(JOB)].state, ledger.records[&JobId(JOB)].epoch), (JobState::Queued, 1));
-    ledger.record(&JobEvent { delivery: "late".into(), received_at: NOW, ..began }, &pools());
+    assert_eq!(
+        (
+            ledger.records[&JobId(JOB)].state,
+            ledger.records[&JobId(JOB)].epoch
+        ),
+        (JobState::Queued, 1)
+    );
+    ledger.record(
+        &JobEvent {
+            delivery: "late".into(),
+            received_at: NOW,
+            ..began
+        },
+        &pools(),
+    );
     assert_eq!(ledger.records[&JobId(JOB)].state, JobState::Queued);
-    let next = JobEvent { started_at: Some(ago(10)), ..in_progress("c", AssignedRunner { id: GithubRunnerId(3), name: "another".into() }) };
+    let next = JobEvent {
+        started_at: Some(ago(10)),
+        ..in_progress(
+            "c",
+            AssignedRunner {
+                id: GithubRunnerId(3),
+                name: "another".into(),
+            },
+        )
+    };
     ledger.record(&next, &pools());
     assert_eq!(ledger.records[&JobId(JOB)].state, JobState::Running);
 }
@@ -490,9 +889,18 @@ fn the_run_of_a_job_is_looked_at_when_the_job_waits_for_longer_than_github_lets_
             GithubJobStatus::Unknown,
         ] {
             for age in [day - 1, day, 30 * day] {
-                let record = JobRecord { queued_at: ago(age), ..record(state, LONG) };
-                let expected = age >= day && waits.contains(&state) && matches!(standing, GithubJobStatus::Queued | GithubJobStatus::Gated);
-                assert_eq!(seen(standing).run_may_be_over(&record, NOW), expected, "{state:?}, {standing:?}, {age} s");
+                let record = JobRecord {
+                    queued_at: ago(age),
+                    ..record(state, LONG)
+                };
+                let expected = age >= day
+                    && waits.contains(&state)
+                    && matches!(standing, GithubJobStatus::Queued | GithubJobStatus::Gated);
+                assert_eq!(
+                    seen(standing).run_may_be_over(&record, NOW),
+                    expected,
+                    "{state:?}, {standing:?}, {age} s"
+                );
             }
         }
     }
@@ -509,19 +917,34 @@ fn a_job_that_waits_in_a_run_that_is_over_is_over_as_the_run_is() {
             (JobState::Closed, Some("startup_failure"), Some(ago(LONG)))
         );
         let row_goes = matches!(learned.delivery.waiting, WaitingChange::Remove(..));
-        assert_eq!((row_goes, !learned.delivery.wake.is_empty()), (state == JobState::Queued, state == JobState::Queued));
+        assert_eq!(
+            (row_goes, !learned.delivery.wake.is_empty()),
+            (state == JobState::Queued, state == JobState::Queued)
+        );
     }
 }
 
 #[test]
 fn waiting_jobs_are_asked_about_at_once_if_someone_needs_to_know_and_every_half_hour_otherwise() {
     let later = |seconds| NOW.plus(Duration::from_secs(seconds));
-    let plain = WaitingJob { queued_at: NOW, ..job(1) };
+    let plain = WaitingJob {
+        queued_at: NOW,
+        ..job(1)
+    };
     assert!(!plain.needs_check(later(1799)) && plain.needs_check(later(1800)));
-    let asked = WaitingJob { checked_at_github: Some(later(1800)), ..plain.clone() };
+    let asked = WaitingJob {
+        checked_at_github: Some(later(1800)),
+        ..plain.clone()
+    };
     assert!(!asked.needs_check(later(3599)) && asked.needs_check(later(3600)));
-    let urgent = WaitingJob { needs_check: true, ..plain };
+    let urgent = WaitingJob {
+        needs_check: true,
+        ..plain
+    };
     assert!(urgent.needs_check(NOW));
-    let in_vain = WaitingJob { checked_at_github: Some(NOW), ..urgent };
+    let in_vain = WaitingJob {
+        checked_at_github: Some(NOW),
+        ..urgent
+    };
     assert!(!in_vain.needs_check(later(119)) && in_vain.needs_check(later(120)));
 }

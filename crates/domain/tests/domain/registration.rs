@@ -1,4 +1,5 @@
-//! Registration: who a caller is, whose turn it is, which job it gets, and what the ledger says at each step.
+//! Registration: who a caller is, whose turn it is, which job it gets, and what the ledger says at
+//! each step.
 
 use mayfly_domain::model::id::{GithubRunnerId, JobId, RepositoryId, RunId, TaskArn};
 use mayfly_domain::model::job::WaitingJob;
@@ -8,12 +9,14 @@ use mayfly_domain::model::runner::{Runner, RunnerState};
 use mayfly_domain::model::story::Reason;
 use mayfly_domain::transitions::lifecycle::runners_to_evict;
 use mayfly_domain::transitions::registration::{
-    Caller, Identity, RegistrationStep, can_serve, candidate_order, identify, refused_for_good, registration_step, reservation_is_void,
+    Caller, Identity, RegistrationStep, can_serve, candidate_order, identify, refused_for_good,
+    registration_step, reservation_is_void,
 };
 use proptest::prelude::*;
 
 use crate::fixture::builders::{
-    NOW, OLD, ago, arn, busy, job, job_of, later, marked, parked, pool, record_of, registered, registering, requested, target,
+    NOW, OLD, ago, arn, busy, job, job_of, later, marked, parked, pool, record_of, registered,
+    registering, requested, target,
 };
 
 fn mine() -> mayfly_domain::model::target::Target {
@@ -21,11 +24,20 @@ fn mine() -> mayfly_domain::model::target::Target {
 }
 
 fn caller(role: &str, session: &str) -> Caller {
-    Caller { account: "123456789012".into(), role: role.into(), session: session.into() }
+    Caller {
+        account: "123456789012".into(),
+        role: role.into(),
+        session: session.into(),
+    }
 }
 
 fn identity(runner: &Runner, caller: &Caller) -> Identity {
-    identify(runner, caller, "123456789012", "arn:aws:ecs:eu-west-1:123456789012:cluster/mayfly")
+    identify(
+        runner,
+        caller,
+        "123456789012",
+        "arn:aws:ecs:eu-west-1:123456789012:cluster/mayfly",
+    )
 }
 
 #[test]
@@ -33,23 +45,71 @@ fn only_the_rows_own_task_with_the_rows_own_role_is_the_runner() {
     let runner = requested(1);
     let (role, session) = ("mayfly-runner", format!("{:032x}", 1));
     assert_eq!(identity(&runner, &caller(role, &session)), Identity::Proven);
-    assert_eq!(identity(&runner, &caller(role, &format!("{:032x}", 2))), Identity::Stranger);
+    assert_eq!(
+        identity(&runner, &caller(role, &format!("{:032x}", 2))),
+        Identity::Stranger
+    );
     assert_eq!(identity(&runner, &caller(role, "")), Identity::Stranger);
-    assert_eq!(identity(&runner, &caller("another", &session)), Identity::Stranger);
-    assert_eq!(identity(&runner, &caller("tasks/mayfly-runner", &session)), Identity::Stranger);
-    assert_eq!(identity(&runner, &Caller { account: "210987654321".into(), ..caller(role, &session) }), Identity::Stranger);
+    assert_eq!(
+        identity(&runner, &caller("another", &session)),
+        Identity::Stranger
+    );
+    assert_eq!(
+        identity(&runner, &caller("tasks/mayfly-runner", &session)),
+        Identity::Stranger
+    );
+    assert_eq!(
+        identity(
+            &runner,
+            &Caller {
+                account: "210987654321".into(),
+                ..caller(role, &session)
+            }
+        ),
+        Identity::Stranger
+    );
     let elsewhere = TaskArn(arn(1).0.replace("/mayfly/", "/other/"));
-    assert_eq!(identity(&Runner { arn: Some(elsewhere), ..runner.clone() }, &caller(role, &session)), Identity::Stranger);
+    assert_eq!(
+        identity(
+            &Runner {
+                arn: Some(elsewhere),
+                ..runner.clone()
+            },
+            &caller(role, &session)
+        ),
+        Identity::Stranger
+    );
     let short = TaskArn(format!("arn:aws:ecs:eu-west-1:123456789012:task/{session}"));
-    assert_eq!(identity(&Runner { arn: Some(short), ..runner.clone() }, &caller(role, &session)), Identity::Stranger);
-    let unknown = Runner { arn: None, ..runner };
-    assert_eq!(identity(&unknown, &caller(role, &session)), Identity::NoArnYet);
-    assert_eq!(identity(&unknown, &caller("another", &session)), Identity::Stranger);
+    assert_eq!(
+        identity(
+            &Runner {
+                arn: Some(short),
+                ..runner.clone()
+            },
+            &caller(role, &session)
+        ),
+        Identity::Stranger
+    );
+    let unknown = Runner {
+        arn: None,
+        ..runner
+    };
+    assert_eq!(
+        identity(&unknown, &caller(role, &session)),
+        Identity::NoArnYet
+    );
+    assert_eq!(
+        identity(&unknown, &caller("another", &session)),
+        Identity::Stranger
+    );
 }
 
 #[test]
 fn only_an_assumed_role_with_a_session_is_a_caller() {
-    assert_eq!(Caller::from_arn("arn:aws:sts::123456789012:assumed-role/mayfly-runner/abc"), Some(caller("mayfly-runner", "abc")));
+    assert_eq!(
+        Caller::from_arn("arn:aws:sts::123456789012:assumed-role/mayfly-runner/abc"),
+        Some(caller("mayfly-runner", "abc"))
+    );
     assert!(Caller::from_arn("arn:aws-cn:sts::123456789012:assumed-role/r/s").is_some());
     for no in [
         "",
@@ -73,7 +133,13 @@ fn a_runner_is_told_to_end_or_that_it_had_its_registration_before_anything_is_lo
         (parked(1), RegistrationStep::Serve),
         (registering(1, 1, mine()), RegistrationStep::Serve),
         (marked(parked(1)), RegistrationStep::Stopped),
-        (Runner { retired_at: Some(NOW), ..registering(1, 1, mine()) }, RegistrationStep::Stopped),
+        (
+            Runner {
+                retired_at: Some(NOW),
+                ..registering(1, 1, mine())
+            },
+            RegistrationStep::Stopped,
+        ),
         (registered(1, 1, mine()), RegistrationStep::Registered),
         (busy(1, 1, 7, None), RegistrationStep::Registered),
     ] {
@@ -83,7 +149,10 @@ fn a_runner_is_told_to_end_or_that_it_had_its_registration_before_anything_is_lo
 
 #[test]
 fn a_reservation_holds_only_while_its_holder_is_about_to_serve_that_very_job() {
-    let refused = Runner { refused: Some(Reason::HadItsJob), ..busy(1, 1, 7, None) };
+    let refused = Runner {
+        refused: Some(Reason::HadItsJob),
+        ..busy(1, 1, 7, None)
+    };
     for (holder, expected) in [
         (None, true),
         (Some(requested(1)), true),
@@ -94,24 +163,55 @@ fn a_reservation_holds_only_while_its_holder_is_about_to_serve_that_very_job() {
         (Some(registered(1, 2, mine())), true),
         (Some(busy(1, 1, 7, None)), false),
         (Some(busy(1, 1, 8, None)), true),
-        (Some(Runner { retired_at: Some(NOW), ..registered(1, 1, mine()) }), true),
-        (Some(Runner { work: None, ..busy(1, 1, 7, None) }), false),
+        (
+            Some(Runner {
+                retired_at: Some(NOW),
+                ..registered(1, 1, mine())
+            }),
+            true,
+        ),
+        (
+            Some(Runner {
+                work: None,
+                ..busy(1, 1, 7, None)
+            }),
+            false,
+        ),
         (Some(busy(1, 1, 7, Some(1))), false),
         (Some(busy(1, 1, 7, Some(2))), true),
         (Some(busy(1, 2, 7, None)), true),
         (Some(refused), true),
     ] {
         let state = holder.as_ref().map(|runner| runner.state);
-        let waiting = WaitingJob { run: RunId(7), attempt: 1, ..job(1) };
-        assert_eq!(reservation_is_void(&waiting, holder.as_ref()), expected, "{state:?}");
+        let waiting = WaitingJob {
+            run: RunId(7),
+            attempt: 1,
+            ..job(1)
+        };
+        assert_eq!(
+            reservation_is_void(&waiting, holder.as_ref()),
+            expected,
+            "{state:?}"
+        );
     }
 }
 
 #[test]
 fn a_runner_that_ought_to_have_asked_again_is_silent_after_two_polls_and_a_request() {
-    let heard = |seconds: u64, runner: Runner| Runner { last_seen_at: Some(ago(seconds)), ..runner }.is_unresponsive(NOW);
+    let heard = |seconds: u64, runner: Runner| {
+        Runner {
+            last_seen_at: Some(ago(seconds)),
+            ..runner
+        }
+        .is_unresponsive(NOW)
+    };
     for runner in [parked(1), registering(1, 1, mine())] {
-        assert_eq!([3, 45, 46].map(|seconds| heard(seconds, runner.clone())), [false, false, true], "{:?}", runner.state);
+        assert_eq!(
+            [3, 45, 46].map(|seconds| heard(seconds, runner.clone())),
+            [false, false, true],
+            "{:?}",
+            runner.state
+        );
     }
     for runner in [requested(1), registered(1, 1, mine()), busy(1, 1, 7, None)] {
         assert!(!heard(3600, runner));
@@ -121,10 +221,38 @@ fn a_runner_that_ought_to_have_asked_again_is_silent_after_two_polls_and_a_reque
 #[test]
 fn a_job_fits_when_its_size_is_the_runners_and_its_time_has_come() {
     assert!(can_serve(&parked(1), &job(1), NOW));
-    assert!(!can_serve(&parked(1), &WaitingJob { size: OLD, ..job(1) }, NOW));
-    assert!(!can_serve(&parked(1), &WaitingJob { needs_check: true, ..job(1) }, NOW));
-    assert!(!can_serve(&parked(1), &WaitingJob { not_before: Some(later(1)), ..job(1) }, NOW));
-    assert!(can_serve(&parked(1), &WaitingJob { not_before: Some(NOW), ..job(1) }, NOW));
+    assert!(!can_serve(
+        &parked(1),
+        &WaitingJob {
+            size: OLD,
+            ..job(1)
+        },
+        NOW
+    ));
+    assert!(!can_serve(
+        &parked(1),
+        &WaitingJob {
+            needs_check: true,
+            ..job(1)
+        },
+        NOW
+    ));
+    assert!(!can_serve(
+        &parked(1),
+        &WaitingJob {
+            not_before: Some(later(1)),
+            ..job(1)
+        },
+        NOW
+    ));
+    assert!(can_serve(
+        &parked(1),
+        &WaitingJob {
+            not_before: Some(NOW),
+            ..job(1)
+        },
+        NOW
+    ));
 }
 
 proptest! {
@@ -156,11 +284,25 @@ fn runners_that_ask_at_once_start_at_different_jobs() {
 fn every_call_to_github_has_a_name_of_its_own() {
     let first = parked(1).registering(&record_of(&job(1)), NOW);
     let second = first.registering(&record_of(&job_of(2, 2, "gpu")), NOW);
-    assert_eq!([first.name().to_string(), second.name().to_string()].map(|name| name[name.len() - 2..].to_owned()), ["-1", "-2"]);
-    assert_eq!((first.attempt_outcome_unknown, second.attempt_outcome_unknown), (false, true));
+    assert_eq!(
+        [first.name().to_string(), second.name().to_string()]
+            .map(|name| name[name.len() - 2..].to_owned()),
+        ["-1", "-2"]
+    );
+    assert_eq!(
+        (
+            first.attempt_outcome_unknown,
+            second.attempt_outcome_unknown
+        ),
+        (false, true)
+    );
     assert_eq!(
         (second.reserved, second.repository, second.target),
-        (Some(JobId(2)), job_of(2, 2, "gpu").repository.into(), Some(target(2, "gpu")))
+        (
+            Some(JobId(2)),
+            job_of(2, 2, "gpu").repository.into(),
+            Some(target(2, "gpu"))
+        )
     );
 }
 
@@ -168,43 +310,104 @@ fn every_call_to_github_has_a_name_of_its_own() {
 fn a_registration_is_handed_out_only_under_its_own_mint_and_without_a_mark() {
     let runner = parked(1).registering(&record_of(&job(1)), NOW);
     let done = runner.registered(1, GithubRunnerId(5), NOW).unwrap();
-    assert_eq!((done.state, done.github, done.registered_at), (RunnerState::Registered, Some(GithubRunnerId(5)), Some(NOW)));
-    assert!(done.registered(1, GithubRunnerId(5), NOW).is_none(), "twice");
-    assert!(runner.registered(2, GithubRunnerId(5), NOW).is_none() && runner.registered(0, GithubRunnerId(5), NOW).is_none());
-    let retired = Runner { retired_at: Some(NOW), ..runner.clone() };
-    assert!(retired.registered(1, GithubRunnerId(5), NOW).is_none(), "its task is about to be stopped");
-    assert!(marked(runner).registered(1, GithubRunnerId(5), NOW).is_none());
+    assert_eq!(
+        (done.state, done.github, done.registered_at),
+        (RunnerState::Registered, Some(GithubRunnerId(5)), Some(NOW))
+    );
+    assert!(
+        done.registered(1, GithubRunnerId(5), NOW).is_none(),
+        "twice"
+    );
+    assert!(
+        runner.registered(2, GithubRunnerId(5), NOW).is_none()
+            && runner.registered(0, GithubRunnerId(5), NOW).is_none()
+    );
+    let retired = Runner {
+        retired_at: Some(NOW),
+        ..runner.clone()
+    };
+    assert!(
+        retired.registered(1, GithubRunnerId(5), NOW).is_none(),
+        "its task is about to be stopped"
+    );
+    assert!(
+        marked(runner)
+            .registered(1, GithubRunnerId(5), NOW)
+            .is_none()
+    );
     assert!(parked(1).registered(0, GithubRunnerId(5), NOW).is_none());
 }
 
 #[test]
 fn registered_runners_that_nothing_waits_for_are_in_the_way_of_jobs_that_no_runner_covers() {
-    let settled = |number: u64| Runner { registered_at: Some(ago(61)), ..registered(number, 100, target(1, "mayfly")) };
-    let runners = [settled(1), settled(2), Runner { registered_at: Some(ago(59)), ..settled(3) }];
+    let settled = |number: u64| Runner {
+        registered_at: Some(ago(61)),
+        ..registered(number, 100, target(1, "mayfly"))
+    };
+    let runners = [
+        settled(1),
+        settled(2),
+        Runner {
+            registered_at: Some(ago(59)),
+            ..settled(3)
+        },
+    ];
     let full = Pool { max: 3, ..pool() };
-    let of = |jobs: &[WaitingJob]| runners_to_evict(&full, &Limits::default(), jobs, &runners, NOW).len();
+    let of = |jobs: &[WaitingJob]| {
+        runners_to_evict(&full, &Limits::default(), jobs, &runners, NOW).len()
+    };
     let other = |id| job_of(id, 2, "mayfly");
-    assert_eq!(runners_to_evict(&pool(), &Limits::default(), &[other(1)], &runners, NOW), [], "one can be started");
+    assert_eq!(
+        runners_to_evict(&pool(), &Limits::default(), &[other(1)], &runners, NOW),
+        [],
+        "one can be started"
+    );
     assert_eq!(of(&[]), 0);
     assert_eq!(of(&[other(1)]), 1);
-    assert_eq!(of(&[other(1), other(2), other(3)]), 2, "the youngest may be given a job that nothing was told of yet");
     assert_eq!(
-        of(&[other(1), other(2), job_of(4, 1, "mayfly"), job_of(5, 1, "mayfly")]),
+        of(&[other(1), other(2), other(3)]),
+        2,
+        "the youngest may be given a job that nothing was told of yet"
+    );
+    assert_eq!(
+        of(&[
+            other(1),
+            other(2),
+            job_of(4, 1, "mayfly"),
+            job_of(5, 1, "mayfly")
+        ]),
         0,
         "two have jobs of their own, the third is young"
     );
-    assert_eq!(of(&[WaitingJob { needs_check: true, ..other(1) }]), 0, "it may not be given a runner now");
+    assert_eq!(
+        of(&[WaitingJob {
+            needs_check: true,
+            ..other(1)
+        }]),
+        0,
+        "it may not be given a runner now"
+    );
 }
 
 #[test]
 fn at_a_repositorys_limit_its_own_idle_runners_are_in_the_way_of_its_jobs_and_no_others_are() {
     let of = |number, repository| {
         let target = target(repository, "mayfly");
-        Runner { registered_at: Some(ago(100 - number)), repository: Some(RepositoryId(repository)), ..registered(number, 100, target) }
+        Runner {
+            registered_at: Some(ago(100 - number)),
+            repository: Some(RepositoryId(repository)),
+            ..registered(number, 100, target)
+        }
     };
     let runners = [of(1, 2), of(2, 1), of(3, 1)];
-    let limited = |max| Pool { max, max_per_repository: Some(2), ..pool() };
-    let gone = |pool: &Pool, jobs: &[WaitingJob]| runners_to_evict(pool, &Limits::default(), jobs, &runners, NOW);
+    let limited = |max| Pool {
+        max,
+        max_per_repository: Some(2),
+        ..pool()
+    };
+    let gone = |pool: &Pool, jobs: &[WaitingJob]| {
+        runners_to_evict(pool, &Limits::default(), jobs, &runners, NOW)
+    };
     // Of repository 1, which has two runners for jobs of other labels.
     let gpu = |id| job_of(id, 1, "gpu");
     assert_eq!(gone(&limited(10), &[gpu(1)]), [runners[1].id.clone()]);
@@ -213,19 +416,36 @@ fn at_a_repositorys_limit_its_own_idle_runners_are_in_the_way_of_its_jobs_and_no
         [runners[1].id.clone(), runners[2].id.clone()],
         "the first makes no room for it"
     );
-    assert_eq!(gone(&limited(10), &[job_of(1, 2, "gpu")]), [], "there is room for it");
-    assert_eq!(gone(&limited(3), &[job_of(1, 2, "gpu")]), [runners[0].id.clone()]);
-    assert_eq!(gone(&limited(0), &[gpu(1)]), [], "a paused pool starts none");
+    assert_eq!(
+        gone(&limited(10), &[job_of(1, 2, "gpu")]),
+        [],
+        "there is room for it"
+    );
+    assert_eq!(
+        gone(&limited(3), &[job_of(1, 2, "gpu")]),
+        [runners[0].id.clone()]
+    );
+    assert_eq!(
+        gone(&limited(0), &[gpu(1)]),
+        [],
+        "a paused pool starts none"
+    );
 }
 
 #[test]
 fn a_refused_registration_frees_the_runner_unless_an_earlier_ones_fate_is_unknown() {
     let runner = parked(1).registering(&record_of(&job(1)), NOW);
     let free = runner.refused_registration(1, "403", NOW).unwrap();
-    assert_eq!((free.state, free.reserved, free.target), (RunnerState::Parked, None, None));
+    assert_eq!(
+        (free.state, free.reserved, free.target),
+        (RunnerState::Parked, None, None)
+    );
     let again = runner.registering(&record_of(&job(1)), NOW);
     let bound = again.refused_registration(2, "403", NOW).unwrap();
-    assert_eq!((bound.state, bound.reserved), (RunnerState::Registering, None));
+    assert_eq!(
+        (bound.state, bound.reserved),
+        (RunnerState::Registering, None)
+    );
     assert!(again.refused_registration(1, "403", NOW).is_none());
 }
 
@@ -233,22 +453,45 @@ fn a_refused_registration_frees_the_runner_unless_an_earlier_ones_fate_is_unknow
 fn a_runner_asks_for_the_first_time_once() {
     let asked = requested(1).parked(ago(10));
     let again = asked.parked(NOW);
-    assert_eq!((again.state, again.first_polled_at, again.last_seen_at), (RunnerState::Parked, Some(ago(10)), Some(NOW)));
+    assert_eq!(
+        (again.state, again.first_polled_at, again.last_seen_at),
+        (RunnerState::Parked, Some(ago(10)), Some(NOW))
+    );
     let registering = registering(1, 1, mine()).parked(NOW);
     assert_eq!(registering.state, RunnerState::Registering);
 }
 
 #[test]
 fn a_job_that_github_refuses_waits_twice_as_long_each_time_and_an_hour_at_most() {
-    for (everywhere, expected) in [(false, [1, 2, 4, 8, 16, 32, 60, 60, 60]), (true, [1, 2, 4, 8, 15, 15, 15, 15, 15])] {
+    for (everywhere, expected) in [
+        (false, [1, 2, 4, 8, 16, 32, 60, 60, 60]),
+        (true, [1, 2, 4, 8, 15, 15, 15, 15, 15]),
+    ] {
         let (mut row, mut record) = (job(1), record_of(&job(1)));
         let mut waits = Vec::new();
         for _ in 0..9 {
-            (row, record) = refused_for_good(&row, &record, ("Self-hosted runners are disabled", everywhere), NOW);
+            (row, record) = refused_for_good(
+                &row,
+                &record,
+                ("Self-hosted runners are disabled", everywhere),
+                NOW,
+            );
             waits.push(row.not_before.unwrap().since(NOW).as_secs() / 60);
-            assert!(record.reason.as_ref().unwrap().to_string().contains("Self-hosted runners are disabled"));
+            assert!(
+                record
+                    .reason
+                    .as_ref()
+                    .unwrap()
+                    .to_string()
+                    .contains("Self-hosted runners are disabled")
+            );
         }
         assert_eq!(waits, expected);
-        assert!(!row.needs_check && row.rev == job(1).rev + 9 && record.rev == 10 && row.refused == everywhere);
+        assert!(
+            !row.needs_check
+                && row.rev == job(1).rev + 9
+                && record.rev == 10
+                && row.refused == everywhere
+        );
     }
 }

@@ -145,16 +145,25 @@ impl Wrong {
             _ => return None,
         };
         let has = |bit: i32| bits & bit != 0;
-        Some(Self { image: has(1), reach: has(2), credentials: has(4), registration: has(8) })
+        Some(Self {
+            image: has(1),
+            reach: has(2),
+            credentials: has(4),
+            registration: has(8),
+        })
     }
 }
 
 impl Report {
-    /// Reads the lines that begin with a probe's mark; all others are not its. A line that makes no sense is left out: of what it was to say nothing is known.
+    /// Reads the lines that begin with a probe's mark; all others are not its. A line that makes no
+    /// sense is left out: of what it was to say nothing is known.
     pub fn read<'a>(mark: &str, lines: impl IntoIterator<Item = &'a str>) -> Self {
         let mut report = Self::default();
         for line in lines {
-            if let Some(said) = line.strip_prefix(mark).and_then(|rest| rest.strip_prefix(' ')) {
+            if let Some(said) = line
+                .strip_prefix(mark)
+                .and_then(|rest| rest.strip_prefix(' '))
+            {
                 report.parse_line(said.trim_end());
             }
         }
@@ -166,15 +175,22 @@ impl Report {
         match what {
             "image" => self.image.parse_line(rest),
             "reach" => {
-                let Some((name, rest)) = rest.split_once(' ') else { return };
-                let exchange = fields(rest, 6).and_then(|fields| Exchange::read(fields[0], fields[1], &fields[2..6]));
+                let Some((name, rest)) = rest.split_once(' ') else {
+                    return;
+                };
+                let exchange = fields(rest, 6)
+                    .and_then(|fields| Exchange::read(fields[0], fields[1], &fields[2..6]));
                 // CloudWatch may have a line twice.
-                if let Some(exchange) = exchange.filter(|_| self.reached.iter().all(|(known, _)| known != name)) {
+                if let Some(exchange) =
+                    exchange.filter(|_| self.reached.iter().all(|(known, _)| known != name))
+                {
                     self.reached.push((name.to_owned(), exchange));
                 }
             }
             "credentials" => self.credentials = Credentials::read(rest).or(self.credentials.take()),
-            "registration" => self.registration = Registered::read(rest).or(self.registration.take()),
+            "registration" => {
+                self.registration = Registered::read(rest).or(self.registration.take())
+            }
             "late" => self.late = true,
             "end" => self.complete = true,
             _ => {}
@@ -187,7 +203,9 @@ impl Image {
         match said.split_once(' ') {
             Some(("curl", version)) => self.curl = Some(version.to_owned()),
             Some(("proxy", _)) => self.proxy = true,
-            Some(("lacks", what)) if !self.lacks.iter().any(|known| known == what) => self.lacks.push(what.to_owned()),
+            Some(("lacks", what)) if !self.lacks.iter().any(|known| known == what) => {
+                self.lacks.push(what.to_owned())
+            }
             Some(("runner", version)) => self.runner = Some(version.to_owned()),
             _ => {}
         }
@@ -201,7 +219,10 @@ impl Credentials {
             "none" => Some(Self::None),
             _ => {
                 let fields = fields(said.strip_prefix("failed ")?, 2)?;
-                Some(Self::Failed { curl: fields[0].parse().ok()?, status: fields[1].parse().ok()? })
+                Some(Self::Failed {
+                    curl: fields[0].parse().ok()?,
+                    status: fields[1].parse().ok()?,
+                })
             }
         }
     }
@@ -211,13 +232,19 @@ impl Registered {
     fn read(said: &str) -> Option<Self> {
         let fields = fields(said, 7)?;
         let exchange = Exchange::read(fields[0], fields[1], &fields[3..7])?;
-        Some(Self { exchange, mayfly: fields[2] == "1", body: fields.get(7).copied().unwrap_or_default().to_owned() })
+        Some(Self {
+            exchange,
+            mayfly: fields[2] == "1",
+            body: fields.get(7).copied().unwrap_or_default().to_owned(),
+        })
     }
 }
 
 impl Exchange {
     fn read(curl: &str, status: &str, peer: &[&str]) -> Option<Self> {
-        let [address, named, connected, tls] = peer else { return None };
+        let [address, named, connected, tls] = peer else {
+            return None;
+        };
         let took = |seconds: &str| seconds.parse::<f64>().ok().map(|seconds| seconds > 0.0);
         let address = address.parse().ok();
         Some(Self {
@@ -225,7 +252,8 @@ impl Exchange {
             status: status.parse().ok()?,
             address,
             named: took(named)?,
-            // While TLS is not ready some versions of curl say no time for the connection, but with whom it is.
+            // While TLS is not ready some versions of curl say no time for the connection, but with
+            // whom it is.
             connected: took(connected)? || address.is_some(),
             tls: took(tls)?,
         })
@@ -258,14 +286,32 @@ mayfly-probe/1 end 0";
     #[test]
     fn a_report_is_read() {
         let report = read(GOOD);
-        let exchange =
-            Exchange { curl: 0, status: 200, address: Some("140.82.121.6".parse().unwrap()), named: true, connected: true, tls: true };
+        let exchange = Exchange {
+            curl: 0,
+            status: 200,
+            address: Some("140.82.121.6".parse().unwrap()),
+            named: true,
+            connected: true,
+            tls: true,
+        };
         assert_eq!(report.reached, [("api".to_owned(), exchange)]);
         let registration = report.registration.unwrap();
-        assert_eq!((registration.mayfly, registration.exchange.status), (true, 403));
-        assert_eq!(registration.body, r#"{"outcome":"refused","reason":"this runner is closed"}"#);
-        assert_eq!((report.image.curl.as_deref(), report.image.runner.as_deref()), (Some("8.5.0"), Some("2.338.1")));
-        assert_eq!((report.credentials, report.late, report.complete), (Some(Credentials::Good), false, true));
+        assert_eq!(
+            (registration.mayfly, registration.exchange.status),
+            (true, 403)
+        );
+        assert_eq!(
+            registration.body,
+            r#"{"outcome":"refused","reason":"this runner is closed"}"#
+        );
+        assert_eq!(
+            (report.image.curl.as_deref(), report.image.runner.as_deref()),
+            (Some("8.5.0"), Some("2.338.1"))
+        );
+        assert_eq!(
+            (report.credentials, report.late, report.complete),
+            (Some(Credentials::Good), false, true)
+        );
     }
 
     #[test]
@@ -282,9 +328,13 @@ mayfly-probe/1 end 0";
 
     #[test]
     fn lines_twice_are_lines_once() {
-        let twice = format!("{GOOD}\n{GOOD}\nmayfly-probe/1 image lacks rm\nmayfly-probe/1 image lacks rm");
+        let twice =
+            format!("{GOOD}\n{GOOD}\nmayfly-probe/1 image lacks rm\nmayfly-probe/1 image lacks rm");
         let report = read(&twice);
-        assert_eq!((report.reached.len(), report.image.lacks), (1, vec!["rm".to_owned()]));
+        assert_eq!(
+            (report.reached.len(), report.image.lacks),
+            (1, vec!["rm".to_owned()])
+        );
     }
 
     #[test]
@@ -308,7 +358,11 @@ mayfly-probe/1 end 0";
             "registration 0 403 1 - 0 0",
             "registration 0 70000 1 - 0 0 0 x",
         ] {
-            assert_eq!(read(&format!("mayfly-probe/1 {line}")), Report::default(), "{line}");
+            assert_eq!(
+                read(&format!("mayfly-probe/1 {line}")),
+                Report::default(),
+                "{line}"
+            );
         }
     }
 
@@ -316,15 +370,41 @@ mayfly-probe/1 end 0";
     fn an_answer_may_be_missing_and_an_address_too() {
         let report = read("mayfly-probe/1 registration 28 000 - - 0.004 0.000000 0.000000 ");
         let registration = report.registration.unwrap();
-        assert_eq!((registration.mayfly, registration.exchange.address, registration.body.as_str()), (false, None, ""));
-        assert_eq!(registration.exchange.answered(), Answered::Not(ConnectFailure::Unanswered));
+        assert_eq!(
+            (
+                registration.mayfly,
+                registration.exchange.address,
+                registration.body.as_str()
+            ),
+            (false, None, "")
+        );
+        assert_eq!(
+            registration.exchange.answered(),
+            Answered::Not(ConnectFailure::Unanswered)
+        );
         let failed = read("mayfly-probe/1 credentials failed 0 500").credentials;
-        assert_eq!(failed, Some(Credentials::Failed { curl: 0, status: 500 }));
+        assert_eq!(
+            failed,
+            Some(Credentials::Failed {
+                curl: 0,
+                status: 500
+            })
+        );
     }
 
     #[test]
     fn curls_exit_status_and_how_far_it_came_tell_what_is_wrong() {
-        let far = |curl, named, connected, tls| Exchange { curl, status: 0, address: None, named, connected, tls }.answered();
+        let far = |curl, named, connected, tls| {
+            Exchange {
+                curl,
+                status: 0,
+                address: None,
+                named,
+                connected,
+                tls,
+            }
+            .answered()
+        };
         for (curl, (named, connected, tls), trouble) in [
             (6, (false, false, false), ConnectFailure::Name),
             (5, (false, false, false), ConnectFailure::Name),
@@ -339,18 +419,50 @@ mayfly-probe/1 end 0";
             (0, (true, true, true), ConnectFailure::Broken),
             (2, (false, false, false), ConnectFailure::Other(2)),
         ] {
-            assert_eq!(far(curl, named, connected, tls), Answered::Not(trouble), "{curl}");
+            assert_eq!(
+                far(curl, named, connected, tls),
+                Answered::Not(trouble),
+                "{curl}"
+            );
         }
-        let answered = Exchange { curl: 0, status: 404, address: None, named: true, connected: true, tls: true };
+        let answered = Exchange {
+            curl: 0,
+            status: 404,
+            address: None,
+            named: true,
+            connected: true,
+            tls: true,
+        };
         assert_eq!(answered.answered(), Answered::Status(404));
     }
 
     #[test]
     fn exit_codes_say_enough_without_the_lines() {
         assert_eq!(Wrong::of(0), Some(Wrong::default()));
-        assert_eq!(Wrong::of(65), Some(Wrong { image: true, ..Wrong::default() }));
-        assert_eq!(Wrong::of(64 + 2 + 8), Some(Wrong { reach: true, registration: true, ..Wrong::default() }));
-        assert_eq!(Wrong::of(79), Some(Wrong { image: true, reach: true, credentials: true, registration: true }));
+        assert_eq!(
+            Wrong::of(65),
+            Some(Wrong {
+                image: true,
+                ..Wrong::default()
+            })
+        );
+        assert_eq!(
+            Wrong::of(64 + 2 + 8),
+            Some(Wrong {
+                reach: true,
+                registration: true,
+                ..Wrong::default()
+            })
+        );
+        assert_eq!(
+            Wrong::of(79),
+            Some(Wrong {
+                image: true,
+                reach: true,
+                credentials: true,
+                registration: true
+            })
+        );
         for other in [1, 64, 80, 127, 137, 143, 255, -1] {
             assert_eq!(Wrong::of(other), None, "{other}");
         }

@@ -7,9 +7,13 @@ use std::time::Duration;
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::config::retry::RetryConfig;
 use aws_sdk_ecs::config::timeout::TimeoutConfig;
-use aws_sdk_ecs::config::{BehaviorVersion, Builder, Config, Credentials, Region, RuntimeComponents, SharedHttpClient};
+use aws_sdk_ecs::config::{
+    BehaviorVersion, Builder, Config, Credentials, Region, RuntimeComponents, SharedHttpClient,
+};
 use aws_smithy_http_client::test_util::infallible_client_fn;
-use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use mayfly_domain::model::id::RunnerAddress;
 use mayfly_domain::model::pool::Pool;
@@ -19,8 +23,10 @@ use mayfly_ecs::{Ecs, LaunchConfig, LaunchRequest};
 use serde_json::{Value, json};
 
 pub(crate) const CLUSTER: &str = "arn:aws:ecs:us-east-1:123456789012:cluster/mayfly";
-pub(crate) const DEFINITION: &str = "arn:aws:ecs:us-east-1:123456789012:task-definition/mayfly-x64-0123456789ab:1";
-pub(crate) const TASK: &str = "arn:aws:ecs:us-east-1:123456789012:task/mayfly/4f1c0a6be7d94b3f8a25d6c7e8f90a1b";
+pub(crate) const DEFINITION: &str =
+    "arn:aws:ecs:us-east-1:123456789012:task-definition/mayfly-x64-0123456789ab:1";
+pub(crate) const TASK: &str =
+    "arn:aws:ecs:us-east-1:123456789012:task/mayfly/4f1c0a6be7d94b3f8a25d6c7e8f90a1b";
 
 /// Calls and the answers that are left; the last answer is given again and again.
 #[derive(Clone)]
@@ -31,17 +37,26 @@ pub(crate) struct FakeEcs {
 
 impl FakeEcs {
     pub(crate) fn answering(answers: impl IntoIterator<Item = (u16, Value)>) -> Self {
-        Self { answers: Arc::new(Mutex::new(answers.into_iter().collect())), calls: Arc::default() }
+        Self {
+            answers: Arc::new(Mutex::new(answers.into_iter().collect())),
+            calls: Arc::default(),
+        }
     }
 
     pub(crate) fn adapter(&self) -> Ecs {
         adapter(self.http())
     }
 
-    /// The same, each answer so late; the client's attempts are as short as those of `mayfly_config::aws`.
+    /// The same, each answer so late; the client's attempts are as short as those of
+    /// `mayfly_config::aws`.
     pub(crate) fn answering_after(&self, time: Duration) -> Ecs {
-        let late = Late { time, http: self.http() };
-        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(3)).build();
+        let late = Late {
+            time,
+            http: self.http(),
+        };
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(Duration::from_secs(3))
+            .build();
         let config = config(SharedHttpClient::new(late)).timeout_config(timeouts);
         Ecs::new(Client::from_conf(config.build()), CLUSTER)
     }
@@ -54,8 +69,17 @@ impl FakeEcs {
             let body = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
             this.calls.lock().unwrap().push((operation, body));
             let mut answers = this.answers.lock().unwrap();
-            let (status, body) = if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() }.unwrap();
-            http::Response::builder().status(status).header("x-amzn-requestid", "r-1").body(body.to_string()).unwrap()
+            let (status, body) = if answers.len() > 1 {
+                answers.pop_front()
+            } else {
+                answers.front().cloned()
+            }
+            .unwrap();
+            http::Response::builder()
+                .status(status)
+                .header("x-amzn-requestid", "r-1")
+                .body(body.to_string())
+                .unwrap()
         })
     }
 
@@ -64,7 +88,10 @@ impl FakeEcs {
     }
 
     pub(crate) fn operations(&self) -> Vec<String> {
-        self.calls().into_iter().map(|(operation, _)| operation).collect()
+        self.calls()
+            .into_iter()
+            .map(|(operation, _)| operation)
+            .collect()
     }
 }
 
@@ -76,8 +103,15 @@ struct Late {
 }
 
 impl HttpClient for Late {
-    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(LateConnector { time: self.time, connector: self.http.http_connector(settings, components) })
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(LateConnector {
+            time: self.time,
+            connector: self.http.http_connector(settings, components),
+        })
     }
 }
 
@@ -105,7 +139,13 @@ fn config(http: SharedHttpClient) -> Builder {
     Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test"))
+        .credentials_provider(Credentials::new(
+            "AKIDEXAMPLE",
+            "secret",
+            None,
+            None,
+            "test",
+        ))
         .retry_config(RetryConfig::disabled())
         .http_client(http)
 }
@@ -124,17 +164,27 @@ pub(crate) fn site() -> LaunchConfig {
         security_groups: vec!["sg-1".into()],
         public_ip: true,
         task_role: "arn:aws:iam::123456789012:role/mayfly/mayfly/mayfly-TaskRole-1ABC".into(),
-        execution_role: "arn:aws:iam::123456789012:role/mayfly/mayfly/mayfly-ExecutionRole-2DEF".into(),
+        execution_role: "arn:aws:iam::123456789012:role/mayfly/mayfly/mayfly-ExecutionRole-2DEF"
+            .into(),
         log_group: "/mayfly/mayfly/runners".into(),
         registration_url: "https://abc.execute-api.us-east-1.amazonaws.com".into(),
     }
 }
 
-pub(crate) const SIZE: Size =
-    Size { cpu: 2048, memory_mib: 8192, disk_gib: 20, architecture: Architecture::X64, capacity: Capacity::OnDemand };
+pub(crate) const SIZE: Size = Size {
+    cpu: 2048,
+    memory_mib: 8192,
+    disk_gib: 20,
+    architecture: Architecture::X64,
+    capacity: Capacity::OnDemand,
+};
 
 pub(crate) fn pool() -> Pool {
-    Pool { image: "ghcr.io/actions/actions-runner:latest".into(), max: 10, ..Pool::removed("linux".parse().unwrap(), SIZE) }
+    Pool {
+        image: "ghcr.io/actions/actions-runner:latest".into(),
+        max: 10,
+        ..Pool::removed("linux".parse().unwrap(), SIZE)
+    }
 }
 
 pub(crate) fn address() -> RunnerAddress {
@@ -142,5 +192,15 @@ pub(crate) fn address() -> RunnerAddress {
 }
 
 pub(crate) fn request() -> LaunchRequest {
-    LaunchRequest::build(&site(), &pool(), &Start { size: SIZE, job: None, repository: None }, &address(), DEFINITION)
+    LaunchRequest::build(
+        &site(),
+        &pool(),
+        &Start {
+            size: SIZE,
+            job: None,
+            repository: None,
+        },
+        &address(),
+        DEFINITION,
+    )
 }

@@ -43,7 +43,10 @@ async fn connection(mut stream: TcpStream, fate: Fate, arrived: Arc<Mutex<usize>
     while let Some(request) = request(&mut stream).await {
         if request.contains("access_tokens") {
             let body = token(1, 3600).2;
-            let answer = format!("HTTP/1.1 201 Created\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            let answer = format!(
+                "HTTP/1.1 201 Created\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            );
             stream.write_all(answer.as_bytes()).await.unwrap();
             continue;
         }
@@ -52,11 +55,15 @@ async fn connection(mut stream: TcpStream, fate: Fate, arrived: Arc<Mutex<usize>
             Fate::Silence => std::future::pending().await,
             Fate::Closed => return,
             Fate::CutShort => {
-                let _ = stream.write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 9000\r\n\r\n{\"runner\":").await;
+                let _ = stream
+                    .write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 9000\r\n\r\n{\"runner\":")
+                    .await;
                 return;
             }
             Fate::Endless => {
-                let _ = stream.write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 99000000000\r\n\r\n").await;
+                let _ = stream
+                    .write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 99000000000\r\n\r\n")
+                    .await;
                 while stream.write_all(&[b' '; 65536]).await.is_ok() {}
                 return;
             }
@@ -69,10 +76,21 @@ async fn request(stream: &mut TcpStream) -> Option<String> {
     let mut text = String::new();
     loop {
         let mut part = [0; 4096];
-        let count = stream.read(&mut part).await.ok().filter(|count| *count > 0)?;
+        let count = stream
+            .read(&mut part)
+            .await
+            .ok()
+            .filter(|count| *count > 0)?;
         text.push_str(&String::from_utf8_lossy(&part[..count]));
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse::<usize>().ok());
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            continue;
+        };
+        let length = head.lines().find_map(|line| {
+            line.to_ascii_lowercase()
+                .strip_prefix("content-length: ")?
+                .parse::<usize>()
+                .ok()
+        });
         if body.len() >= length.unwrap_or_default() {
             return Some(text);
         }
@@ -84,10 +102,17 @@ async fn registration_that_was_asked_for_and_not_answered_may_exist() {
     for fate in [Fate::Silence, Fate::Closed, Fate::CutShort, Fate::Endless] {
         let (url, arrived) = server(fate).await;
         let github = Github::new(Key::at(&url), || START);
-        // The shortest budget that a call may begin with, and a little: the silent server uses it up.
+        // The shortest budget that a call may begin with, and a little: the silent server uses it
+        // up.
         let by = Instant::now() + Duration::from_millis(1500);
-        let error = github.register(&repository(9), &name(1), by).await.unwrap_err();
-        assert!(matches!(error, RegisterError::Unsure { .. }), "{fate:?}: {error:?}");
+        let error = github
+            .register(&repository(9), &name(1), by)
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, RegisterError::Unsure { .. }),
+            "{fate:?}: {error:?}"
+        );
         assert_eq!(*arrived.lock().unwrap(), 1, "{fate:?}: asked once");
     }
 }
@@ -98,8 +123,14 @@ async fn server_that_cannot_be_reached_has_registered_nothing() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     let github = Github::new(Key::at(&url), || START);
-    let error = github.register(&repository(9), &name(1), soon()).await.unwrap_err();
-    assert!(matches!(&error, RegisterError::Unavailable { message, .. } if message.contains("refused")), "{error:?}");
+    let error = github
+        .register(&repository(9), &name(1), soon())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, RegisterError::Unavailable { message, .. } if message.contains("refused")),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -111,20 +142,36 @@ async fn server_that_goes_away_after_the_token_has_registered_nothing() {
         request(&mut stream).await.unwrap();
         drop(listener);
         let body = token(1, 3600).2;
-        let answer = format!("HTTP/1.1 201 Created\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let answer = format!(
+            "HTTP/1.1 201 Created\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
         stream.write_all(answer.as_bytes()).await.unwrap();
     });
     let github = Github::new(Key::at(&url), || START);
-    let error = github.register(&repository(9), &name(1), soon()).await.unwrap_err();
+    let error = github
+        .register(&repository(9), &name(1), soon())
+        .await
+        .unwrap_err();
     serving.await.unwrap();
-    assert!(matches!(error, RegisterError::Unavailable { .. }), "{error:?}");
+    assert!(
+        matches!(error, RegisterError::Unavailable { .. }),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
 async fn nothing_is_asked_when_no_time_is_left() {
     let stub = Stub::always(registered()).await;
-    let error = stub.github().register(&repository(9), &name(1), Instant::now()).await.unwrap_err();
-    assert!(matches!(error, RegisterError::Unavailable { .. }), "{error:?}");
+    let error = stub
+        .github()
+        .register(&repository(9), &name(1), Instant::now())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, RegisterError::Unavailable { .. }),
+        "{error:?}"
+    );
     assert_eq!(stub.asked().len(), 0);
 }
 
@@ -132,8 +179,21 @@ async fn nothing_is_asked_when_no_time_is_left() {
 async fn asked_patiently(url: &str) -> (CallError, u64) {
     let github = Github::new(Key::at(url), || START);
     let began = Instant::now();
-    let repository = Repository { id: RepositoryId(9), name: "acme/app".to_owned(), owner: OwnerId(5), private: true };
-    let error = github.job(InstallationId(1), &repository, JobId(1), began + Duration::from_secs(60)).await.unwrap_err();
+    let repository = Repository {
+        id: RepositoryId(9),
+        name: "acme/app".to_owned(),
+        owner: OwnerId(5),
+        private: true,
+    };
+    let error = github
+        .job(
+            InstallationId(1),
+            &repository,
+            JobId(1),
+            began + Duration::from_secs(60),
+        )
+        .await
+        .unwrap_err();
     (error, began.elapsed().as_secs())
 }
 
@@ -141,7 +201,8 @@ async fn asked_patiently(url: &str) -> (CallError, u64) {
 async fn server_that_says_nothing_is_given_up_after_12_seconds_however_much_time_is_left() {
     // Connections are made by the system, and no one reads from them.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (error, seconds) = asked_patiently(&format!("http://{}", listener.local_addr().unwrap())).await;
+    let (error, seconds) =
+        asked_patiently(&format!("http://{}", listener.local_addr().unwrap())).await;
     assert!(matches!(error, CallError::Unavailable { .. }), "{error:?}");
     assert_eq!(seconds, 12);
 }

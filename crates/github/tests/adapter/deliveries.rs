@@ -15,7 +15,12 @@ fn line(id: i64, status_code: i64) -> Value {
 
 fn page(lines: Value, next: Option<&str>) -> Answer {
     let (status, mut headers, body) = answer(200, lines);
-    headers.extend(next.map(|next| ("link", format!("<https://elsewhere.example/app/hook/deliveries?{next}>; rel=\"next\""))));
+    headers.extend(next.map(|next| {
+        (
+            "link",
+            format!("<https://elsewhere.example/app/hook/deliveries?{next}>; rel=\"next\""),
+        )
+    }));
     (status, headers, body)
 }
 
@@ -44,17 +49,36 @@ async fn app_asks_as_itself_and_for_no_token() {
     stub.github().deliveries(None, soon()).await.unwrap();
     let asked = stub.asked();
     assert_eq!(asked.len(), 1);
-    assert_eq!(asked[0].line, "GET /api/v3/app/hook/deliveries?per_page=100");
-    assert!(asked[0].header("authorization").starts_with("Bearer ey"), "a JWT");
+    assert_eq!(
+        asked[0].line,
+        "GET /api/v3/app/hook/deliveries?per_page=100"
+    );
+    assert!(
+        asked[0].header("authorization").starts_with("Bearer ey"),
+        "a JWT"
+    );
 }
 
 #[tokio::test]
 async fn only_the_cursor_of_the_next_page_is_believed() {
-    let stub = Stub::always(page(json!([]), Some("per_page=7&cursor=v1_12077215967&status=success"))).await;
-    let next = stub.github().deliveries(None, soon()).await.unwrap().next.unwrap();
+    let stub = Stub::always(page(
+        json!([]),
+        Some("per_page=7&cursor=v1_12077215967&status=success"),
+    ))
+    .await;
+    let next = stub
+        .github()
+        .deliveries(None, soon())
+        .await
+        .unwrap()
+        .next
+        .unwrap();
     assert_eq!(next.as_str(), "v1_12077215967");
     stub.github().deliveries(Some(&next), soon()).await.unwrap();
-    assert_eq!(stub.asked()[1].line, "GET /api/v3/app/hook/deliveries?per_page=100&cursor=v1_12077215967");
+    assert_eq!(
+        stub.asked()[1].line,
+        "GET /api/v3/app/hook/deliveries?per_page=100&cursor=v1_12077215967"
+    );
 }
 
 #[tokio::test]
@@ -62,7 +86,10 @@ async fn list_whose_rest_cannot_be_found_has_no_end() {
     for next in ["per_page=100", "cursor=", "cursor=a%20b%22<"] {
         let stub = Stub::always(page(json!([line(1, 200)]), Some(next))).await;
         let error = stub.github().deliveries(None, soon()).await.unwrap_err();
-        assert!(matches!(error, CallError::Unavailable { .. }), "{next}: {error:?}");
+        assert!(
+            matches!(error, CallError::Unavailable { .. }),
+            "{next}: {error:?}"
+        );
     }
 }
 
@@ -73,14 +100,40 @@ async fn delivery_that_cannot_be_read_does_not_cost_the_others() {
         line[field] = value;
         line
     };
-    for bad in [json!(7), json!({}), with("id", json!("2")), with("delivered_at", json!("yesterday")), with("guid", json!(null))] {
+    for bad in [
+        json!(7),
+        json!({}),
+        with("id", json!("2")),
+        with("delivered_at", json!("yesterday")),
+        with("guid", json!(null)),
+    ] {
         let stub = Stub::always(page(json!([line(3, 200), bad, line(1, 502)]), None)).await;
         let page = stub.github().deliveries(None, soon()).await.unwrap();
-        assert_eq!(page.deliveries.iter().map(|one| one.id.0).collect::<Vec<_>>(), [3, 1], "{bad}");
+        assert_eq!(
+            page.deliveries
+                .iter()
+                .map(|one| one.id.0)
+                .collect::<Vec<_>>(),
+            [3, 1],
+            "{bad}"
+        );
     }
-    for odd in [with("throttled_at", json!("soon")), with("action", json!(null)), with("repository_id", json!(null))] {
+    for odd in [
+        with("throttled_at", json!("soon")),
+        with("action", json!(null)),
+        with("repository_id", json!(null)),
+    ] {
         let stub = Stub::always(page(json!([odd]), None)).await;
-        assert_eq!(stub.github().deliveries(None, soon()).await.unwrap().deliveries.len(), 1, "{odd}");
+        assert_eq!(
+            stub.github()
+                .deliveries(None, soon())
+                .await
+                .unwrap()
+                .deliveries
+                .len(),
+            1,
+            "{odd}"
+        );
     }
 }
 
@@ -100,8 +153,18 @@ async fn only_an_answer_of_two_hundred_and_some_is_a_success() {
         let mut line = line(1, 200);
         line["status_code"] = code.clone();
         let stub = Stub::always(page(json!([line]), None)).await;
-        let found = stub.github().deliveries(None, soon()).await.unwrap().deliveries.remove(0);
-        assert_eq!((found.status_code, found.succeeded()), (shown, succeeded), "{code}");
+        let found = stub
+            .github()
+            .deliveries(None, soon())
+            .await
+            .unwrap()
+            .deliveries
+            .remove(0);
+        assert_eq!(
+            (found.status_code, found.succeeded()),
+            (shown, succeeded),
+            "{code}"
+        );
     }
 }
 
@@ -112,15 +175,25 @@ async fn every_answer_to_a_list_means_one_thing() {
         (message(400, "Invalid cursor"), "refused"),
         (message(422, "Validation Failed"), "refused"),
         (message(429, "Too many requests"), "limited"),
-        (message(403, "You have exceeded a secondary rate limit."), "limited"),
+        (
+            message(403, "You have exceeded a secondary rate limit."),
+            "limited",
+        ),
         (message(403, "Forbidden"), "refused"),
         (message(500, "Server Error"), "unavailable"),
-        (message(401, "A JSON web token could not be decoded"), "misconfigured"),
+        (
+            message(401, "A JSON web token could not be decoded"),
+            "misconfigured",
+        ),
         (message(404, "Integration not found"), "misconfigured"),
         (answer(200, json!({ "not": "a list" })), "unavailable"),
     ] {
         let stub = Stub::always(given.clone()).await;
-        let error = stub.github().deliveries(Some(&cursor), soon()).await.unwrap_err();
+        let error = stub
+            .github()
+            .deliveries(Some(&cursor), soon())
+            .await
+            .unwrap_err();
         assert_eq!(word(&error), expected, "{given:?}");
     }
 }
@@ -141,10 +214,24 @@ async fn every_answer_to_a_redelivery_means_one_thing() {
         (message(404, "Integration not found"), Err("misconfigured")),
     ] {
         let stub = Stub::always(given.clone()).await;
-        let redelivered = stub.github().redeliver(DeliveryId(9_007_199_254_740_993), soon()).await;
-        assert_eq!(redelivered.map_err(|error| word(&error)), expected, "{given:?}");
-        assert_eq!(stub.asked()[0].line, "POST /api/v3/app/hook/deliveries/9007199254740993/attempts");
-        assert_eq!(stub.asked()[0].header("content-length"), "0", "what has no body has to say so");
+        let redelivered = stub
+            .github()
+            .redeliver(DeliveryId(9_007_199_254_740_993), soon())
+            .await;
+        assert_eq!(
+            redelivered.map_err(|error| word(&error)),
+            expected,
+            "{given:?}"
+        );
+        assert_eq!(
+            stub.asked()[0].line,
+            "POST /api/v3/app/hook/deliveries/9007199254740993/attempts"
+        );
+        assert_eq!(
+            stub.asked()[0].header("content-length"),
+            "0",
+            "what has no body has to say so"
+        );
     }
 }
 

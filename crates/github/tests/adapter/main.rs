@@ -1,5 +1,9 @@
-//! The adapter against servers that answer whatever a test wants: what is asked of GitHub, and what comes of each answer.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly, like tests")]
+//! The adapter against servers that answer whatever a test wants: what is asked of GitHub, and what
+//! comes of each answer.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail loudly, like tests"
+)]
 
 mod deadlines;
 mod deliveries;

@@ -34,20 +34,38 @@ async fn published_releases_are_read_in_githubs_order() {
     })
     .await;
     let releases = stranger(&stub).runner_releases(soon()).await.unwrap();
-    let release = |version: &str, millis| Release { version: version.into(), published_at: Timestamp::from_millis(millis) };
-    assert_eq!(releases, [release("2.338.1", 1_792_497_600_000), release("2.337.0", 1_789_473_600_000)]);
+    let release = |version: &str, millis| Release {
+        version: version.into(),
+        published_at: Timestamp::from_millis(millis),
+    };
+    assert_eq!(
+        releases,
+        [
+            release("2.338.1", 1_792_497_600_000),
+            release("2.337.0", 1_789_473_600_000)
+        ]
+    );
     let asked = stub.asked().remove(0);
-    assert_eq!(asked.line, "GET /api/v3/repos/actions/runner/releases?per_page=10");
+    assert_eq!(
+        asked.line,
+        "GET /api/v3/repos/actions/runner/releases?per_page=10"
+    );
     assert_eq!(asked.header("authorization"), "");
 }
 
 #[tokio::test]
 async fn what_is_no_list_of_releases_is_an_error() {
-    for (status, body) in
-        [(200, json!({ "releases": [] })), (200, json!("html")), (404, json!({ "message": "Not Found" })), (500, json!({}))]
-    {
+    for (status, body) in [
+        (200, json!({ "releases": [] })),
+        (200, json!("html")),
+        (404, json!({ "message": "Not Found" })),
+        (500, json!({})),
+    ] {
         let stub = Stub::start(move |_| Some(answer(status, body.clone()))).await;
-        assert!(stranger(&stub).runner_releases(soon()).await.is_err(), "{status}");
+        assert!(
+            stranger(&stub).runner_releases(soon()).await.is_err(),
+            "{status}"
+        );
     }
 }
 
@@ -61,7 +79,10 @@ async fn the_limit_of_those_who_do_not_say_who_they_are_is_told_as_such() {
     })
     .await;
     let refused = stranger(&stub).runner_releases(soon()).await;
-    assert!(matches!(refused, Err(CallError::RateLimited { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(CallError::RateLimited { .. })),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -70,7 +91,10 @@ fn the_api_is_found_by_where_people_open_github() {
         ("https://github.com", "https://api.github.com"),
         ("https://github.com/", "https://api.github.com"),
         ("https://acme.ghe.com", "https://api.acme.ghe.com"),
-        ("https://github.example.com", "https://github.example.com/api/v3"),
+        (
+            "https://github.example.com",
+            "https://github.example.com/api/v3",
+        ),
     ] {
         assert_eq!(api_url(url).unwrap(), api);
     }

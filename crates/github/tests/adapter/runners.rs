@@ -16,7 +16,13 @@ fn runner(id: i64) -> Value {
 async fn github(about_runner: Answer, about_list: Answer) -> Stub {
     Stub::start(move |asked| {
         let of_list = asked.line.contains("/runners?");
-        (!asked.line.contains("access_tokens")).then(|| if of_list { about_list.clone() } else { about_runner.clone() })
+        (!asked.line.contains("access_tokens")).then(|| {
+            if of_list {
+                about_list.clone()
+            } else {
+                about_runner.clone()
+            }
+        })
     })
     .await
 }
@@ -30,18 +36,48 @@ async fn every_answer_to_a_deletion_means_one_thing() {
     let gone = || message(404, "Not Found");
     for (about_runner, about_list, expected) in [
         (answer(204, Value::Null), listed(), Ok(Deleted::Gone)),
-        (message(422, "Bad request - Runner \"x\" is still running a job\""), listed(), Ok(Deleted::Busy)),
-        (gone(), listed(), Ok(Deleted::NotFound { target_visible: true })),
-        (gone(), gone(), Ok(Deleted::NotFound { target_visible: false })),
-        (gone(), message(403, "Resource not accessible by integration"), Ok(Deleted::NotFound { target_visible: false })),
+        (
+            message(422, "Bad request - Runner \"x\" is still running a job\""),
+            listed(),
+            Ok(Deleted::Busy),
+        ),
+        (
+            gone(),
+            listed(),
+            Ok(Deleted::NotFound {
+                target_visible: true,
+            }),
+        ),
+        (
+            gone(),
+            gone(),
+            Ok(Deleted::NotFound {
+                target_visible: false,
+            }),
+        ),
+        (
+            gone(),
+            message(403, "Resource not accessible by integration"),
+            Ok(Deleted::NotFound {
+                target_visible: false,
+            }),
+        ),
         (gone(), message(502, "Server Error"), Err("unavailable")),
         (gone(), message(429, "Too many requests"), Err("limited")),
-        (message(403, "Resource not accessible by integration"), listed(), Err("refused")),
+        (
+            message(403, "Resource not accessible by integration"),
+            listed(),
+            Err("refused"),
+        ),
         (message(500, "Server Error"), listed(), Err("unavailable")),
         (message(429, "Too many requests"), listed(), Err("limited")),
     ] {
         let stub = github(about_runner.clone(), about_list.clone()).await;
-        let deleted = stub.github().delete(&repository(9), RUNNER, soon()).await.map_err(|error| word(&error));
+        let deleted = stub
+            .github()
+            .delete(&repository(9), RUNNER, soon())
+            .await
+            .map_err(|error| word(&error));
         assert_eq!(deleted, expected, "{about_runner:?} {about_list:?}");
     }
 }
@@ -57,18 +93,46 @@ fn word(error: &CallError) -> &'static str {
 
 #[tokio::test]
 async fn runner_of_a_repository_without_a_token_is_unknown_not_gone() {
-    let stub = Stub::start(|_| Some(message(422, "There is at least one repository that does not exist"))).await;
-    let unknown = Deleted::NotFound { target_visible: false };
-    assert_eq!(stub.github().delete(&repository(9), RUNNER, soon()).await, Ok(unknown));
-    assert_eq!(stub.github().get(&repository(9), RUNNER, soon()).await, Ok(RunnerLookup::NotFound { target_visible: false }));
+    let stub = Stub::start(|_| {
+        Some(message(
+            422,
+            "There is at least one repository that does not exist",
+        ))
+    })
+    .await;
+    let unknown = Deleted::NotFound {
+        target_visible: false,
+    };
+    assert_eq!(
+        stub.github().delete(&repository(9), RUNNER, soon()).await,
+        Ok(unknown)
+    );
+    assert_eq!(
+        stub.github().get(&repository(9), RUNNER, soon()).await,
+        Ok(RunnerLookup::NotFound {
+            target_visible: false
+        })
+    );
 }
 
 #[tokio::test]
 async fn runner_is_shown_as_github_sees_it() {
     let stub = github(answer(200, runner(42)), listed()).await;
-    let Ok(RunnerLookup::Registered(now)) = stub.github().get(&organization("build"), RUNNER, soon()).await else { panic!("not seen") };
-    assert_eq!((now.id, now.name.as_str(), now.online, now.busy), (RUNNER, "runner 42", true, true));
-    assert_eq!(stub.lines("GET"), ["GET /api/v3/orgs/acme/actions/runners/42"]);
+    let Ok(RunnerLookup::Registered(now)) = stub
+        .github()
+        .get(&organization("build"), RUNNER, soon())
+        .await
+    else {
+        panic!("not seen")
+    };
+    assert_eq!(
+        (now.id, now.name.as_str(), now.online, now.busy),
+        (RUNNER, "runner 42", true, true)
+    );
+    assert_eq!(
+        stub.lines("GET"),
+        ["GET /api/v3/orgs/acme/actions/runners/42"]
+    );
 }
 
 #[tokio::test]
@@ -83,14 +147,20 @@ async fn list_goes_through_all_pages() {
     })
     .await;
     let runners = stub.github().list(&repository(9), soon()).await.unwrap();
-    assert_eq!((runners.len(), runners.last().map(|one| one.id.0)), (103, Some(103)));
+    assert_eq!(
+        (runners.len(), runners.last().map(|one| one.id.0)),
+        (103, Some(103))
+    );
     assert_eq!(stub.lines("GET").len(), 2);
 }
 
 #[tokio::test]
 async fn list_is_whole_or_none() {
     let stub = Stub::start(|asked| match asked.line.split("page=").last() {
-        Some("1") => Some(answer(200, json!({ "runners": (1..=100).map(runner).collect::<Vec<_>>() }))),
+        Some("1") => Some(answer(
+            200,
+            json!({ "runners": (1..=100).map(runner).collect::<Vec<_>>() }),
+        )),
         Some("2") => Some(message(502, "Server Error")),
         _ => None,
     })

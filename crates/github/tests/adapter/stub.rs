@@ -43,7 +43,10 @@ pub(crate) struct Asked {
 
 impl Asked {
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .map(|value| value.to_str().unwrap())
+            .unwrap_or_default()
     }
 }
 
@@ -51,7 +54,11 @@ impl Asked {
 pub(crate) type Answer = (u16, Vec<(&'static str, String)>, String);
 
 pub(crate) fn answer(status: u16, body: Value) -> Answer {
-    (status, vec![("x-github-request-id", "C0DE:1".to_owned())], body.to_string())
+    (
+        status,
+        vec![("x-github-request-id", "C0DE:1".to_owned())],
+        body.to_string(),
+    )
 }
 
 pub(crate) fn message(status: u16, message: &str) -> Answer {
@@ -60,7 +67,10 @@ pub(crate) fn message(status: u16, message: &str) -> Answer {
 
 /// What GitHub answers to a registration.
 pub(crate) fn registered() -> Answer {
-    answer(201, json!({ "runner": { "id": 42, "name": "x", "os": "unknown" }, "encoded_jit_config": "and-no one-must-see-it" }))
+    answer(
+        201,
+        json!({ "runner": { "id": 42, "name": "x", "os": "unknown" }, "encoded_jit_config": "and-no one-must-see-it" }),
+    )
 }
 
 /// A server in GitHub's place.
@@ -70,8 +80,11 @@ pub(crate) struct Stub {
 }
 
 impl Stub {
-    /// Starts one. Requests for tokens are answered by itself, unless `answers` has something else for them.
-    pub(crate) async fn start(answers: impl Fn(&Asked) -> Option<Answer> + Send + Sync + 'static) -> Self {
+    /// Starts one. Requests for tokens are answered by itself, unless `answers` has something else
+    /// for them.
+    pub(crate) async fn start(
+        answers: impl Fn(&Asked) -> Option<Answer> + Send + Sync + 'static,
+    ) -> Self {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (log, answers) = (Arc::clone(&asked), Arc::new(answers));
         let router = Router::new().fallback(move |request: Request| {
@@ -89,10 +102,17 @@ impl Stub {
                     log.push(one.clone());
                     log.len()
                 };
-                let found = answers(&one).or_else(|| one.line.ends_with("/access_tokens").then(|| token(number, 3600)));
-                let (status, headers, body) = found.unwrap_or_else(|| message(500, &format!("not expected: {}", one.line)));
-                let response =
-                    headers.into_iter().fold(Response::builder().status(status), |response, (name, value)| response.header(name, value));
+                let found = answers(&one).or_else(|| {
+                    one.line
+                        .ends_with("/access_tokens")
+                        .then(|| token(number, 3600))
+                });
+                let (status, headers, body) =
+                    found.unwrap_or_else(|| message(500, &format!("not expected: {}", one.line)));
+                let response = headers.into_iter().fold(
+                    Response::builder().status(status),
+                    |response, (name, value)| response.header(name, value),
+                );
                 response.body(axum::body::Body::from(body)).unwrap()
             }
         });
@@ -104,7 +124,8 @@ impl Stub {
 
     /// Starts one that gives every request but those for tokens the same answer.
     pub(crate) async fn always(answer: Answer) -> Self {
-        Self::start(move |asked| (!asked.line.ends_with("/access_tokens")).then(|| answer.clone())).await
+        Self::start(move |asked| (!asked.line.ends_with("/access_tokens")).then(|| answer.clone()))
+            .await
     }
 
     /// Everything that was asked.
@@ -114,7 +135,11 @@ impl Stub {
 
     /// The lines of what was asked and contains `part`.
     pub(crate) fn lines(&self, part: &str) -> Vec<String> {
-        self.asked().into_iter().map(|asked| asked.line).filter(|line| line.contains(part)).collect()
+        self.asked()
+            .into_iter()
+            .map(|asked| asked.line)
+            .filter(|line| line.contains(part))
+            .collect()
     }
 
     /// The adapter, at this server.
@@ -125,8 +150,13 @@ impl Stub {
 
 /// GitHub's answer to a request for a token that is good for some seconds.
 pub(crate) fn token(number: usize, seconds: u64) -> Answer {
-    let expires = jiff::Timestamp::from_millisecond(START.plus(Duration::from_secs(seconds)).millis()).unwrap();
-    answer(201, json!({ "token": format!("{TOKEN}{number}"), "expires_at": expires.to_string() }))
+    let expires =
+        jiff::Timestamp::from_millisecond(START.plus(Duration::from_secs(seconds)).millis())
+            .unwrap();
+    answer(
+        201,
+        json!({ "token": format!("{TOKEN}{number}"), "expires_at": expires.to_string() }),
+    )
 }
 
 /// The App's key, which may change or be out of reach.
@@ -136,13 +166,19 @@ pub(crate) struct Key(pub(crate) Arc<Mutex<Result<AppKey, CredentialsUnavailable
 impl Key {
     /// The App's key, of an App of the GitHub there.
     pub(crate) fn at(url: &str) -> Self {
-        let key = Self(Arc::new(Mutex::new(Err(CredentialsUnavailable(String::new())))));
+        let key = Self(Arc::new(Mutex::new(Err(CredentialsUnavailable(
+            String::new(),
+        )))));
         key.set(url, Ok(&KEY));
         key
     }
 
     pub(crate) fn set(&self, url: &str, key: Result<&str, &str>) {
-        let key = key.map(|pem| AppKey { app_id: 7, private_key: Secret::new(pem), url: url.to_owned() });
+        let key = key.map(|pem| AppKey {
+            app_id: 7,
+            private_key: Secret::new(pem),
+            url: url.to_owned(),
+        });
         *self.0.lock().unwrap() = key.map_err(|why| CredentialsUnavailable(why.to_owned()));
     }
 }
@@ -160,7 +196,8 @@ pub(crate) struct Clock(Arc<AtomicI64>);
 
 impl Clock {
     pub(crate) fn pass(&self, time: Duration) {
-        self.0.fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
+        self.0
+            .fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -171,18 +208,30 @@ impl Clock {
 pub(crate) fn repository(id: i64) -> Target {
     Target {
         installation: InstallationId(1),
-        scope: TargetScope::Repository { id: RepositoryId(id), name: format!("acme/app-{id}") },
+        scope: TargetScope::Repository {
+            id: RepositoryId(id),
+            name: format!("acme/app-{id}"),
+        },
         labels: ["self-hosted", "Linux"].into_iter().collect(),
     }
 }
 
 pub(crate) fn organization(group: &str) -> Target {
-    let scope = TargetScope::Organization { id: OwnerId(5), login: "acme".to_owned(), group: group.to_owned() };
-    Target { scope, ..repository(0) }
+    let scope = TargetScope::Organization {
+        id: OwnerId(5),
+        login: "acme".to_owned(),
+        group: group.to_owned(),
+    };
+    Target {
+        scope,
+        ..repository(0)
+    }
 }
 
 pub(crate) fn name(mint: u32) -> RunnerName {
-    format!("mayfly-linux-01jd0000000000000000000000-{mint}").parse().unwrap()
+    format!("mayfly-linux-01jd0000000000000000000000-{mint}")
+        .parse()
+        .unwrap()
 }
 
 /// The end of a budget that no test on loopback should reach.

@@ -16,7 +16,8 @@ struct RepositoryChange {
     archived: Option<bool>,
     installed: Option<bool>,
     renamed_to: Option<String>,
-    /// Whether the old name leads to the new one, as GitHub has it for people; for an App it is often simply gone.
+    /// Whether the old name leads to the new one, as GitHub has it for people; for an App it is
+    /// often simply gone.
     #[serde(default)]
     redirects: bool,
 }
@@ -48,7 +49,11 @@ fn everybody() -> Visibility {
 }
 
 impl Model {
-    pub(super) fn change_repository(&mut self, request: &Request, now: Timestamp) -> Result<Answer, String> {
+    pub(super) fn change_repository(
+        &mut self,
+        request: &Request,
+        now: Timestamp,
+    ) -> Result<Answer, String> {
         let change: RepositoryChange = request.read()?;
         let id: RepositoryId = self.accounts.mention(&change.name, now);
         if let Some(repository) = self.accounts.repository_mut(id) {
@@ -65,12 +70,22 @@ impl Model {
             }
             self.accounts.rename(id, name, change.redirects);
         }
-        Ok(Answer::json(200, json!({ "id": id, "full_name": self.accounts.full_name(id) })))
+        Ok(Answer::json(
+            200,
+            json!({ "id": id, "full_name": self.accounts.full_name(id) }),
+        ))
     }
 
-    pub(super) fn change_account(&mut self, request: &Request, now: Timestamp) -> Result<Answer, String> {
+    pub(super) fn change_account(
+        &mut self,
+        request: &Request,
+        now: Timestamp,
+    ) -> Result<Answer, String> {
         let change: AccountChange = request.read()?;
-        let account = self.accounts.account_by_login(&change.login).map(|account| account.id);
+        let account = self
+            .accounts
+            .account_by_login(&change.login)
+            .map(|account| account.id);
         let account = account.ok_or_else(|| format!("nobody is called {}", change.login))?;
         let installed = self.accounts.installation_on(account).map(|one| one.id);
         match (change.installed, installed) {
@@ -84,21 +99,33 @@ impl Model {
         {
             installation.suspended_at = suspended.then_some(now);
         }
-        Ok(Answer::json(200, json!({ "account_id": account, "installation_id": installation })))
+        Ok(Answer::json(
+            200,
+            json!({ "account_id": account, "installation_id": installation }),
+        ))
     }
 
     pub(super) fn change_group(&mut self, request: &Request) -> Result<Answer, String> {
         let change: GroupChange = request.read()?;
-        let owner = self.accounts.account_by_login(&change.organization).map(|account| account.id);
+        let owner = self
+            .accounts
+            .account_by_login(&change.organization)
+            .map(|account| account.id);
         let owner = owner.ok_or_else(|| format!("nobody is called {}", change.organization))?;
-        let known: Option<GroupId> = self.accounts.groups(owner).find(|group| group.name == change.name).map(|group| group.id);
+        let known: Option<GroupId> = self
+            .accounts
+            .groups(owner)
+            .find(|group| group.name == change.name)
+            .map(|group| group.id);
         if let Some(id) = known.filter(|id| change.deleted || id.0 != 1) {
             self.accounts.remove_group(owner, id);
         }
         if change.deleted {
             return Ok(Answer::empty(204));
         }
-        let id = self.accounts.add_group(owner, &change.name, change.visibility, change.allows_public);
+        let id =
+            self.accounts
+                .add_group(owner, &change.name, change.visibility, change.allows_public);
         Ok(Answer::json(201, json!({ "id": id })))
     }
 }

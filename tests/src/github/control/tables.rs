@@ -10,16 +10,30 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 impl Model {
-    pub(super) fn show(&self, table: &str, rest: &[&str], request: &Request) -> Result<Answer, String> {
+    pub(super) fn show(
+        &self,
+        table: &str,
+        rest: &[&str],
+        request: &Request,
+    ) -> Result<Answer, String> {
         let body = match (table, rest) {
             ("app", []) => self.app_table(),
             ("jobs", []) => {
-                let run = request.query.get("run_id").and_then(|id| id.parse().ok()).map(RunId);
-                let jobs = self.jobs().filter(|job| run.is_none_or(|run| job.run == run));
+                let run = request
+                    .query
+                    .get("run_id")
+                    .and_then(|id| id.parse().ok())
+                    .map(RunId);
+                let jobs = self
+                    .jobs()
+                    .filter(|job| run.is_none_or(|run| job.run == run));
                 Value::Array(jobs.map(|job| self.job_line(job)).collect())
             }
             ("jobs", [id]) => {
-                let id = JobId(id.parse().map_err(|_| "a job's id is a number".to_owned())?);
+                let id = JobId(
+                    id.parse()
+                        .map_err(|_| "a job's id is a number".to_owned())?,
+                );
                 match self.job(id) {
                     Some(job) => self.job_line(job),
                     None => return Ok(Answer::not_found()),
@@ -27,7 +41,9 @@ impl Model {
             }
             ("runners", []) => {
                 let all = request.query.contains_key("all");
-                let runners = self.runners().filter(|runner| all || runner.removed.is_none());
+                let runners = self
+                    .runners()
+                    .filter(|runner| all || runner.removed.is_none());
                 Value::Array(runners.map(|runner| self.runner_line(runner)).collect())
             }
             ("deliveries", []) => Value::Array(self.deliveries().map(delivery_line).collect()),
@@ -88,7 +104,11 @@ impl Model {
     fn runner_line(&self, runner: &Runner) -> Value {
         let scope = match runner.scope {
             Scope::Repository(id) => self.accounts.full_name(id),
-            Scope::Organization(id) => self.accounts.account(id).map(|one| one.login.clone()).unwrap_or_default(),
+            Scope::Organization(id) => self
+                .accounts
+                .account(id)
+                .map(|one| one.login.clone())
+                .unwrap_or_default(),
         };
         json!({
             "id": runner.id,

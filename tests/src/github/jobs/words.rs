@@ -75,10 +75,11 @@ words!(Action { Queued => "queued", Waiting => "waiting", InProgress => "in_prog
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Gate {
-    /// An environment with reviewers: `queued`, `waiting`, and after the approval `queued` again, all for one id
-    /// (cdk-github-runners#382).
+    /// An environment with reviewers: `queued`, `waiting`, and after the approval `queued` again,
+    /// all for one id (cdk-github-runners#382).
     Environment,
-    /// The same as one `queued` whose status is `waiting`, with a `deployment`: one of GitHub's own examples.
+    /// The same as one `queued` whose status is `waiting`, with a `deployment`: one of GitHub's own
+    /// examples.
     Deployment,
     /// A concurrency group: `queued` with status `pending`, later `queued` again.
     Concurrency,

@@ -1,5 +1,5 @@
-//! When something happens to jobs and runners by itself. What changed is looked at again, and nothing else: hundreds of runners at work cost nothing while
-//! nothing happens to them.
+//! When something happens to jobs and runners by itself. What changed is looked at again, and
+//! nothing else: hundreds of runners at work cost nothing while nothing happens to them.
 
 use super::Model;
 use crate::github::id::{JobId, RunnerId};
@@ -43,16 +43,36 @@ impl Deadlines {
 }
 
 impl Model {
-    /// When [`Model::advance`] or [`Model::take_due`] next has something to do, if no one calls before.
+    /// When [`Model::advance`] or [`Model::take_due`] next has something to do, if no one calls
+    /// before.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let current = self.deadlines.by.as_ref().is_some_and(|(settings, idle)| self.is_reckoned_by(settings, *idle));
-        let touched = if current { self.touched() } else { self.everybody() };
+        let current = self
+            .deadlines
+            .by
+            .as_ref()
+            .is_some_and(|(settings, idle)| self.is_reckoned_by(settings, *idle));
+        let touched = if current {
+            self.touched()
+        } else {
+            self.everybody()
+        };
         // An offer that was made is no deadline any more.
         let ahead = |at: Timestamp, who: Who| !matches!(who, Who::Offer(_)) || at > self.clock;
-        let known = self.deadlines.order.iter().filter(|_| current).find(|(at, who)| !touched.contains(who) && ahead(*at, *who));
-        let fresh = touched.iter().filter_map(|who| self.deadline(*who).filter(|at| ahead(*at, *who))).min();
-        [known.map(|(at, _)| *at), fresh, self.deliveries.next_due()].into_iter().flatten().min()
+        let known = self
+            .deadlines
+            .order
+            .iter()
+            .filter(|_| current)
+            .find(|(at, who)| !touched.contains(who) && ahead(*at, *who));
+        let fresh = touched
+            .iter()
+            .filter_map(|who| self.deadline(*who).filter(|at| ahead(*at, *who)))
+            .min();
+        [known.map(|(at, _)| *at), fresh, self.deliveries.next_due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The same, and what was looked at is not looked at again.
@@ -81,7 +101,13 @@ impl Model {
 
     fn due(&mut self, now: Timestamp) -> Vec<Who> {
         self.look_again();
-        let due: Vec<Who> = self.deadlines.order.iter().take_while(|(at, _)| *at <= now).map(|(_, who)| *who).collect();
+        let due: Vec<Who> = self
+            .deadlines
+            .order
+            .iter()
+            .take_while(|(at, _)| *at <= now)
+            .map(|(_, who)| *who)
+            .collect();
         for offer in due.iter().filter(|who| matches!(who, Who::Offer(_))) {
             self.deadlines.set(*offer, None);
         }
@@ -90,11 +116,22 @@ impl Model {
 
     /// Brings the deadlines up to what jobs, runners and settings are now.
     fn look_again(&mut self) {
-        let current = self.deadlines.by.as_ref().is_some_and(|(settings, idle)| self.is_reckoned_by(settings, *idle));
-        let whom = if current { self.touched() } else { self.everybody() };
+        let current = self
+            .deadlines
+            .by
+            .as_ref()
+            .is_some_and(|(settings, idle)| self.is_reckoned_by(settings, *idle));
+        let whom = if current {
+            self.touched()
+        } else {
+            self.everybody()
+        };
         if !current {
             let by = Some((self.settings.clone(), self.faults.forgets_idle_after));
-            self.deadlines = Deadlines { by, ..Deadlines::default() };
+            self.deadlines = Deadlines {
+                by,
+                ..Deadlines::default()
+            };
         }
         self.jobs.touched.clear();
         self.runners.touched.clear();
@@ -112,21 +149,45 @@ impl Model {
     /// Whose deadline may be another one than it was.
     fn touched(&self) -> BTreeSet<Who> {
         // What a runner may be silent for depends on its job, too.
-        let runner_of = |id: &JobId| self.jobs.get(*id).and_then(|job| Some(Who::Runner(job.executor.as_ref()?.id)));
-        let jobs = self.jobs.touched.iter().flat_map(|id| [Some(Who::Job(*id)), Some(Who::Offer(*id)), runner_of(id)]);
-        jobs.flatten().chain(self.runners.touched.iter().map(|id| Who::Runner(*id))).collect()
+        let runner_of = |id: &JobId| {
+            self.jobs
+                .get(*id)
+                .and_then(|job| Some(Who::Runner(job.executor.as_ref()?.id)))
+        };
+        let jobs = self
+            .jobs
+            .touched
+            .iter()
+            .flat_map(|id| [Some(Who::Job(*id)), Some(Who::Offer(*id)), runner_of(id)]);
+        jobs.flatten()
+            .chain(self.runners.touched.iter().map(|id| Who::Runner(*id)))
+            .collect()
     }
 
     fn everybody(&self) -> BTreeSet<Who> {
-        let jobs = self.jobs.open().flat_map(|job| [Who::Job(job.id), Who::Offer(job.id)]);
-        jobs.chain(self.runners.live().map(|runner| Who::Runner(runner.id))).collect()
+        let jobs = self
+            .jobs
+            .open()
+            .flat_map(|job| [Who::Job(job.id), Who::Offer(job.id)]);
+        jobs.chain(self.runners.live().map(|runner| Who::Runner(runner.id)))
+            .collect()
     }
 
     fn deadline(&self, who: Who) -> Option<Timestamp> {
         match who {
-            Who::Job(id) => self.jobs.get_open(id).and_then(|job| self.job_deadline(job)),
-            Who::Offer(id) => self.jobs.get_open(id).filter(|job| job.is_waiting()).map(|job| self.offered_at(job)),
-            Who::Runner(id) => self.runners.get_live(id).and_then(|runner| self.runner_deadline(runner)),
+            Who::Job(id) => self
+                .jobs
+                .get_open(id)
+                .and_then(|job| self.job_deadline(job)),
+            Who::Offer(id) => self
+                .jobs
+                .get_open(id)
+                .filter(|job| job.is_waiting())
+                .map(|job| self.offered_at(job)),
+            Who::Runner(id) => self
+                .runners
+                .get_live(id)
+                .and_then(|runner| self.runner_deadline(runner)),
         }
     }
 }

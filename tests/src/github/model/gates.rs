@@ -51,7 +51,9 @@ impl Model {
     }
 
     fn is_gated(&self, id: JobId) -> bool {
-        self.jobs.get(id).is_some_and(|job| matches!(job.status, Status::Waiting | Status::Pending))
+        self.jobs
+            .get(id)
+            .is_some_and(|job| matches!(job.status, Status::Waiting | Status::Pending))
     }
 
     fn set(&mut self, id: JobId, status: Status) {

@@ -99,17 +99,33 @@ impl Journal {
 impl Model {
     /// A job came to be, or is in another state.
     pub(super) fn note_job(&mut self, id: JobId, from: Option<Status>) {
-        let Some(job) = self.jobs.get(id).filter(|_| self.journal.is_kept()) else { return };
+        let Some(job) = self.jobs.get(id).filter(|_| self.journal.is_kept()) else {
+            return;
+        };
         let runner = job.executor.as_ref().map(|executor| executor.name.clone());
-        let change = Change::Job { id, from, to: job.status, conclusion: job.conclusion, runner };
+        let change = Change::Job {
+            id,
+            from,
+            to: job.status,
+            conclusion: job.conclusion,
+            runner,
+        };
         self.journal.note(|| change);
     }
 
     /// Removes a runner's registration.
     pub(super) fn remove_runner(&mut self, id: RunnerId, why: Removal, now: jiff::Timestamp) {
-        if let Some(runner) = self.runners.get(id).filter(|runner| runner.removed.is_none()) {
+        if let Some(runner) = self
+            .runners
+            .get(id)
+            .filter(|runner| runner.removed.is_none())
+        {
             let name = &runner.name;
-            self.journal.note(|| Change::Removed { id, name: name.clone(), why });
+            self.journal.note(|| Change::Removed {
+                id,
+                name: name.clone(),
+                why,
+            });
             self.removals += 1;
         }
         self.runners.remove(id, why, now);

@@ -21,7 +21,9 @@ impl Model {
 
     fn queue_one(&mut self, wish: &NewJob, now: Timestamp) -> JobId {
         let repository = self.accounts.mention(&wish.repository, now);
-        if let (Some(private), Some(found)) = (wish.private, self.accounts.repository_mut(repository)) {
+        if let (Some(private), Some(found)) =
+            (wish.private, self.accounts.repository_mut(repository))
+        {
             found.private = private;
         }
         let run = wish.run_id.unwrap_or_else(|| self.jobs.next_run_id());
@@ -58,8 +60,12 @@ impl Model {
     /// A job of a run's latest attempt.
     fn add_job(&mut self, run: RunId, wish: NewJob, now: Timestamp) -> JobId {
         let id = self.jobs.next_id();
-        let (attempt, repository) =
-            self.jobs.run(run).map_or((1, self.accounts.mention(&wish.repository, now)), |run| (run.attempt, run.repository));
+        let (attempt, repository) = self
+            .jobs
+            .run(run)
+            .map_or((1, self.accounts.mention(&wish.repository, now)), |run| {
+                (run.attempt, run.repository)
+            });
         let gate = wish.gate;
         self.jobs.insert(Job {
             id,
@@ -85,9 +91,12 @@ impl Model {
         id
     }
 
-    /// Someone cancels a job. One that runs is told; one that waits is over. False if it is over already.
+    /// Someone cancels a job. One that runs is told; one that waits is over. False if it is over
+    /// already.
     pub fn cancel(&mut self, id: JobId, now: Timestamp) -> bool {
-        let Some(job) = self.jobs.get_mut(id) else { return false };
+        let Some(job) = self.jobs.get_mut(id) else {
+            return false;
+        };
         job.cancel_at = None;
         match job.status {
             Status::Completed => return false,
@@ -102,9 +111,13 @@ impl Model {
         true
     }
 
-    /// Runs a finished job again: a new id, the next attempt of the same run. None if it is unknown or not over.
+    /// Runs a finished job again: a new id, the next attempt of the same run. None if it is unknown
+    /// or not over.
     pub fn rerun(&mut self, id: JobId, now: Timestamp) -> Option<JobId> {
-        let job = self.jobs.get(id).filter(|job| job.status == Status::Completed)?;
+        let job = self
+            .jobs
+            .get(id)
+            .filter(|job| job.status == Status::Completed)?;
         let (run, mut wish) = (job.run, job.wish.clone());
         // Cancelled once is no reason to be cancelled again.
         wish.cancel_after = None;
@@ -114,7 +127,8 @@ impl Model {
         Some(again)
     }
 
-    /// Someone deletes a repository. Nothing is delivered about its jobs any more, and nothing of it is shown; its runners are gone with it.
+    /// Someone deletes a repository. Nothing is delivered about its jobs any more, and nothing of
+    /// it is shown; its runners are gone with it.
     pub fn delete_repository(&mut self, id: RepositoryId, now: Timestamp) {
         self.accounts.delete(id);
         let open = |job: &&Job| job.repository == id && job.status != Status::Completed;
@@ -122,17 +136,30 @@ impl Model {
         for job in open {
             self.finish(job, Conclusion::Cancelled, now);
         }
-        let there = |runner: &&Runner| runner.scope == Scope::Repository(id) && runner.removed.is_none();
-        let left: Vec<RunnerId> = self.runners.all().filter(there).map(|runner| runner.id).collect();
+        let there =
+            |runner: &&Runner| runner.scope == Scope::Repository(id) && runner.removed.is_none();
+        let left: Vec<RunnerId> = self
+            .runners
+            .all()
+            .filter(there)
+            .map(|runner| runner.id)
+            .collect();
         for runner in left {
             self.remove_runner(runner, Removal::Deleted, now);
         }
         self.assign(now);
     }
 
-    /// A job is over, and with it the registration of the runner that ran it. A runner that had not begun is free.
+    /// A job is over, and with it the registration of the runner that ran it. A runner that had not
+    /// begun is free.
     pub(super) fn finish(&mut self, id: JobId, conclusion: Conclusion, now: Timestamp) {
-        let Some(job) = self.jobs.get_mut(id).filter(|job| job.status != Status::Completed) else { return };
+        let Some(job) = self
+            .jobs
+            .get_mut(id)
+            .filter(|job| job.status != Status::Completed)
+        else {
+            return;
+        };
         let from = job.status;
         let ran = from == Status::InProgress;
         job.status = Status::Completed;
@@ -154,9 +181,16 @@ impl Model {
         self.emit(id, Action::Completed, now);
     }
 
-    /// A job that its runner did not begin waits again, as if nothing had been. No delivery says so.
+    /// A job that its runner did not begin waits again, as if nothing had been. No delivery says
+    /// so.
     pub(super) fn requeue(&mut self, id: JobId, now: Timestamp) {
-        let Some(job) = self.jobs.get_mut(id).filter(|job| job.status == Status::Queued) else { return };
+        let Some(job) = self
+            .jobs
+            .get_mut(id)
+            .filter(|job| job.status == Status::Queued)
+        else {
+            return;
+        };
         job.assigned_at = None;
         if let Some(executor) = job.executor.take() {
             self.journal.note(|| Change::Given { id, runner: None });
@@ -164,10 +198,18 @@ impl Model {
         }
     }
 
-    /// A job that runs waits again, for another runner, and the one that it had is gone. No delivery says so. False if it does not run.
+    /// A job that runs waits again, for another runner, and the one that it had is gone. No
+    /// delivery says so. False if it does not run.
     pub fn queue_again(&mut self, id: JobId, now: Timestamp) -> bool {
-        let Some(job) = self.jobs.get_mut(id).filter(|job| job.status == Status::InProgress && !job.is_hosted()) else { return false };
-        (job.status, job.queued_at, job.started_at, job.assigned_at) = (Status::Queued, now, None, None);
+        let Some(job) = self
+            .jobs
+            .get_mut(id)
+            .filter(|job| job.status == Status::InProgress && !job.is_hosted())
+        else {
+            return false;
+        };
+        (job.status, job.queued_at, job.started_at, job.assigned_at) =
+            (Status::Queued, now, None, None);
         let executor = job.executor.take();
         self.note_job(id, Some(Status::InProgress));
         if let Some(executor) = executor {
@@ -196,13 +238,18 @@ impl Model {
     /// Cancellations whose time has come.
     pub(super) fn cancel_in_time(&mut self, now: Timestamp) {
         for id in self.due_jobs(now) {
-            let Some(job) = self.jobs.get(id).filter(|job| !job.is_hosted()) else { continue };
+            let Some(job) = self.jobs.get(id).filter(|job| !job.is_hosted()) else {
+                continue;
+            };
             if job.cancel_requested.is_some() {
                 self.finish(id, Conclusion::Cancelled, now);
             } else if job.cancel_at.is_some_and(|at| at <= now) {
                 self.cancel(id, now);
             } else if job.is_waiting() && after(job.queued_at, self.settings.queue_limit) <= now {
-                self.annotate(id, "The job was not acquired by a runner within the maximum time.");
+                self.annotate(
+                    id,
+                    "The job was not acquired by a runner within the maximum time.",
+                );
                 self.finish(id, Conclusion::Cancelled, now);
             }
         }
@@ -211,7 +258,9 @@ impl Model {
     /// Jobs on GitHub's own machines: they begin and end by themselves.
     pub(super) fn advance_hosted(&mut self, now: Timestamp) {
         for id in self.due_jobs(now) {
-            let Some(job) = self.jobs.get_mut(id).filter(|job| job.is_hosted()) else { continue };
+            let Some(job) = self.jobs.get_mut(id).filter(|job| job.is_hosted()) else {
+                continue;
+            };
             match job.status {
                 Status::InProgress => {
                     let conclusion = job.wish.conclusion;
@@ -239,7 +288,9 @@ impl Model {
 
     /// When something happens to a job by itself.
     pub(super) fn job_deadline(&self, job: &Job) -> Option<Timestamp> {
-        let ended = job.cancel_requested.map(|at| after(at, self.settings.cancel_grace));
+        let ended = job
+            .cancel_requested
+            .map(|at| after(at, self.settings.cancel_grace));
         let own = match (job.status, job.is_hosted()) {
             (Status::Queued, true) => Some(after(job.queued_at, HOSTED_START_SECONDS)),
             (Status::InProgress, true) => job.started_at.map(|at| after(at, job.wish.seconds)),

@@ -54,8 +54,13 @@ impl Model {
     pub(super) fn emit(&mut self, id: JobId, action: Action, now: Timestamp) {
         let Some(job) = self.jobs.get(id) else { return };
         let repository = job.repository;
-        let installation = self.accounts.installation_for(repository).filter(|one| one.suspended_at.is_none());
-        let Some(installation) = installation.map(|one| one.id) else { return };
+        let installation = self
+            .accounts
+            .installation_for(repository)
+            .filter(|one| one.suspended_at.is_none());
+        let Some(installation) = installation.map(|one| one.id) else {
+            return;
+        };
         // An App hears only of what it asked for (manifest, or its settings).
         if self.hook.url.is_none() || !self.app.events.iter().any(|event| event == "workflow_job") {
             return;
@@ -68,7 +73,9 @@ impl Model {
             payload["workflow_job"]["id"] = Value::from("new");
         }
         let payload = payload.to_string();
-        let Some(draw) = self.draw(id, action, now) else { return };
+        let Some(draw) = self.draw(id, action, now) else {
+            return;
+        };
         let guid = self.chance.guid();
         for copy in 0..draw.copies {
             self.deliveries.insert(Delivery {
@@ -95,7 +102,11 @@ impl Model {
     fn draw(&mut self, id: JobId, action: Action, now: Timestamp) -> Option<Draw> {
         let own = self.jobs.get(id)?.wish.deliveries.clone();
         let faults = &self.faults.deliveries;
-        let repository = self.jobs.get(id).map(|job| self.accounts.full_name(job.repository)).unwrap_or_default();
+        let repository = self
+            .jobs
+            .get(id)
+            .map(|job| self.accounts.full_name(job.repository))
+            .unwrap_or_default();
         let struck = faults.concerns(Some(action.word()), &repository);
         let chance = &mut self.chance;
         let mut hits = |share: f64| struck && chance.hits(share);
@@ -109,7 +120,12 @@ impl Model {
         } else {
             Fate::Send
         };
-        let copies = if hits(faults.repeated) { faults.times } else { own.repeat }.max(1);
+        let copies = if hits(faults.repeated) {
+            faults.times
+        } else {
+            own.repeat
+        }
+        .max(1);
         let mut wait = own.late_seconds;
         if hits(faults.late) {
             wait += faults.late_by;
@@ -117,18 +133,36 @@ impl Model {
         if hits(faults.reordered) {
             wait += faults.window * self.chance.share();
         }
-        Some(Draw { copies, fate, due: after(now, wait) })
+        Some(Draw {
+            copies,
+            fate,
+            due: after(now, wait),
+        })
     }
 
     /// GitHub asks whether anyone is there.
     pub fn ping(&mut self, now: Timestamp) -> DeliveryId {
         let payload = shape::payload::ping(self).to_string();
-        self.notify(News { event: "ping", action: None, installation: None, payload }, now)
+        self.notify(
+            News {
+                event: "ping",
+                action: None,
+                installation: None,
+                payload,
+            },
+            now,
+        )
     }
 
-    /// The App is told of something that concerns itself: every App is, whatever events it asked for.
+    /// The App is told of something that concerns itself: every App is, whatever events it asked
+    /// for.
     pub(super) fn notify(&mut self, news: News, now: Timestamp) -> DeliveryId {
-        let News { event, action, installation, payload } = news;
+        let News {
+            event,
+            action,
+            installation,
+            payload,
+        } = news;
         let guid = self.chance.guid();
         self.deliveries.insert(Delivery {
             id: DeliveryId(0),
@@ -152,8 +186,14 @@ impl Model {
     /// Someone who is not GitHub sends something.
     pub fn forge(&mut self, made: HandMade, now: Timestamp) -> DeliveryId {
         let guid = made.guid.unwrap_or_else(|| self.chance.guid());
-        let action = made.payload.as_ref().and_then(|payload| payload.get("action")?.as_str().map(str::to_owned));
-        let payload = made.text.or_else(|| made.payload.map(|payload| payload.to_string())).unwrap_or_default();
+        let action = made
+            .payload
+            .as_ref()
+            .and_then(|payload| payload.get("action")?.as_str().map(str::to_owned));
+        let payload = made
+            .text
+            .or_else(|| made.payload.map(|payload| payload.to_string()))
+            .unwrap_or_default();
         self.deliveries.insert(Delivery {
             id: DeliveryId(0),
             guid,
@@ -177,10 +217,14 @@ impl Model {
     pub fn redeliver(&mut self, id: DeliveryId, now: Timestamp) -> Option<DeliveryId> {
         let faults = &self.faults.deliveries;
         let struck = self.deliveries.get(id).is_some_and(|former| {
-            let repository = former.repository.map(|id| self.accounts.full_name(id)).unwrap_or_default();
+            let repository = former
+                .repository
+                .map(|id| self.accounts.full_name(id))
+                .unwrap_or_default();
             faults.concerns(former.action.as_deref(), &repository)
         });
-        // Another attempt comes to grief like the first one, as long as what was in its way is there.
+        // Another attempt comes to grief like the first one, as long as what was in its way is
+        // there.
         let fate = if struck && self.chance.hits(faults.lost) {
             Fate::Lose
         } else if struck && self.chance.hits(faults.answered_5xx) {
@@ -188,6 +232,7 @@ impl Model {
         } else {
             Fate::Send
         };
-        self.deliveries.again(id, self.settings.redelivery_limit, fate, now)
+        self.deliveries
+            .again(id, self.settings.redelivery_limit, fate, now)
     }
 }

@@ -61,7 +61,12 @@ impl Model {
     ///
     /// # Errors
     /// See [`MintError`].
-    pub fn mint(&mut self, scope: Scope, mint: &Mint, now: Timestamp) -> Result<RunnerId, MintError> {
+    pub fn mint(
+        &mut self,
+        scope: Scope,
+        mint: &Mint,
+        now: Timestamp,
+    ) -> Result<RunnerId, MintError> {
         check(mint)?;
         let group = GroupId(mint.runner_group_id);
         let known = match scope {
@@ -99,18 +104,30 @@ impl Model {
             job: None,
             removed: None,
         });
-        self.journal.note(|| Change::Registered { id, name: mint.name.clone(), scope });
+        self.journal.note(|| Change::Registered {
+            id,
+            name: mint.name.clone(),
+            scope,
+        });
         Ok(id)
     }
 
     /// Deletes a runner, unless it has a job.
     pub fn delete_runner(&mut self, scope: Scope, id: RunnerId, now: Timestamp) -> Deletion {
-        let Some(runner) = self.runners.get(id).filter(|one| one.scope == scope && one.removed.is_none()) else {
+        let Some(runner) = self
+            .runners
+            .get(id)
+            .filter(|one| one.scope == scope && one.removed.is_none())
+        else {
             return Deletion::Unknown;
         };
         if runner.job.is_some() {
-            // The orphan quotation mark is GitHub's (actions-runner-controller, runner_graceful_stop.go).
-            return Deletion::Busy(format!("Bad request - Runner \"{}\" is still running a job\"", runner.name));
+            // The orphan quotation mark is GitHub's (actions-runner-controller,
+            // runner_graceful_stop.go).
+            return Deletion::Busy(format!(
+                "Bad request - Runner \"{}\" is still running a job\"",
+                runner.name
+            ));
         }
         self.remove_runner(id, Removal::Deleted, now);
         Deletion::Done
@@ -120,9 +137,10 @@ impl Model {
     pub(crate) fn group_name(&self, scope: Scope, group: GroupId) -> String {
         match scope {
             Scope::Repository(_) => "Default".to_owned(),
-            Scope::Organization(owner) => {
-                self.accounts.group(owner, group).map_or_else(|| "Default".to_owned(), |group| group.name.clone())
-            }
+            Scope::Organization(owner) => self
+                .accounts
+                .group(owner, group)
+                .map_or_else(|| "Default".to_owned(), |group| group.name.clone()),
         }
     }
 
@@ -130,7 +148,11 @@ impl Model {
     fn owner_url(&self, scope: Scope) -> String {
         let path = match scope {
             Scope::Repository(id) => self.accounts.full_name(id),
-            Scope::Organization(owner) => self.accounts.account(owner).map(|account| account.login.clone()).unwrap_or_default(),
+            Scope::Organization(owner) => self
+                .accounts
+                .account(owner)
+                .map(|account| account.login.clone())
+                .unwrap_or_default(),
         };
         format!("{}/{path}", self.urls.html)
     }
@@ -146,11 +168,23 @@ impl Model {
 }
 
 fn check(mint: &Mint) -> Result<(), MintError> {
-    let fails = |condition: bool, words| if condition { Err(MintError::Invalid(words)) } else { Ok(()) };
+    let fails = |condition: bool, words| {
+        if condition {
+            Err(MintError::Invalid(words))
+        } else {
+            Ok(())
+        }
+    };
     fails(mint.name.trim().is_empty(), "Name cannot be empty")?;
-    fails(mint.name.chars().count() > LONGEST_NAME, "Name is too long (maximum is 64 characters)")?;
+    fails(
+        mint.name.chars().count() > LONGEST_NAME,
+        "Name is too long (maximum is 64 characters)",
+    )?;
     fails(mint.labels.is_empty(), "Labels cannot be empty")?;
-    fails(mint.labels.len() > MOST_LABELS, "Labels cannot be more than 100")?;
+    fails(
+        mint.labels.len() > MOST_LABELS,
+        "Labels cannot be more than 100",
+    )?;
     let wrong = |label: &String| label.trim().is_empty() || label.chars().count() > LONGEST_LABEL;
     fails(mint.labels.iter().any(wrong), "Label is invalid")?;
     fails(mint.work_folder.is_empty(), "Work folder cannot be empty")

@@ -37,10 +37,17 @@ impl Model {
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub fn open_session(&mut self, registration: &str, now: Timestamp) -> Result<(SessionId, RunnerId), OpenError> {
+    pub fn open_session(
+        &mut self,
+        registration: &str,
+        now: Timestamp,
+    ) -> Result<(SessionId, RunnerId), OpenError> {
         let registration = registration.trim();
         let id = jit::runner_of(registration).ok_or(OpenError::NotARegistration)?;
-        let runner = self.runners.get(id).filter(|runner| runner.registration == registration);
+        let runner = self
+            .runners
+            .get(id)
+            .filter(|runner| runner.registration == registration);
         let runner = runner.ok_or(OpenError::NotARegistration)?;
         if runner.removed.is_some() {
             return Err(OpenError::Deleted);
@@ -62,11 +69,19 @@ impl Model {
     ///
     /// # Errors
     /// When the runner was removed.
-    pub fn poll(&mut self, session: &SessionId, now: Timestamp) -> Result<Option<JobId>, Interrupted> {
+    pub fn poll(
+        &mut self,
+        session: &SessionId,
+        now: Timestamp,
+    ) -> Result<Option<JobId>, Interrupted> {
         let id = self.touch(session, now)?;
         self.assign(now);
         let given = self.runners.get(id).and_then(|runner| runner.job);
-        Ok(given.filter(|job| self.jobs.get(*job).is_some_and(|job| job.status == Status::Queued)))
+        Ok(given.filter(|job| {
+            self.jobs
+                .get(*job)
+                .is_some_and(|job| job.status == Status::Queued)
+        }))
     }
 
     /// The runner begins its job.
@@ -89,10 +104,18 @@ impl Model {
     ///
     /// # Errors
     /// When there is no such job, or it was cancelled.
-    pub fn step(&mut self, session: &SessionId, name: &str, now: Timestamp) -> Result<(), Interrupted> {
+    pub fn step(
+        &mut self,
+        session: &SessionId,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<(), Interrupted> {
         let id = self.running(session, now)?;
         if let Some(job) = self.jobs.get_mut(id) {
-            job.steps.push(Step { name: name.to_owned(), at: now });
+            job.steps.push(Step {
+                name: name.to_owned(),
+                at: now,
+            });
         }
         Ok(())
     }
@@ -109,7 +132,12 @@ impl Model {
     ///
     /// # Errors
     /// When there is no such job.
-    pub fn complete(&mut self, session: &SessionId, conclusion: Option<Conclusion>, now: Timestamp) -> Result<(), Interrupted> {
+    pub fn complete(
+        &mut self,
+        session: &SessionId,
+        conclusion: Option<Conclusion>,
+        now: Timestamp,
+    ) -> Result<(), Interrupted> {
         let runner = self.touch(session, now)?;
         let id = self.job_of(runner, Status::InProgress)?;
         let job = self.jobs.get(id).ok_or(Interrupted::NoJob)?;
@@ -125,17 +153,30 @@ impl Model {
     ///
     /// # Errors
     /// When the runner was removed.
-    pub fn close_session(&mut self, session: &SessionId, now: Timestamp) -> Result<(), Interrupted> {
+    pub fn close_session(
+        &mut self,
+        session: &SessionId,
+        now: Timestamp,
+    ) -> Result<(), Interrupted> {
         let id = self.touch(session, now)?;
         match self.runners.get(id).and_then(|runner| runner.job) {
-            Some(job) if self.jobs.get(job).is_some_and(|job| job.status == Status::InProgress) => {
+            Some(job)
+                if self
+                    .jobs
+                    .get(job)
+                    .is_some_and(|job| job.status == Status::InProgress) =>
+            {
                 self.annotate(job, "The runner has received a shutdown signal.");
                 self.finish(job, Conclusion::Failure, now);
             }
             Some(job) => self.requeue(job, now),
             None => {}
         }
-        if let Some(runner) = self.runners.get_mut(id).filter(|runner| runner.removed.is_none()) {
+        if let Some(runner) = self
+            .runners
+            .get_mut(id)
+            .filter(|runner| runner.removed.is_none())
+        {
             runner.presence = Presence::Offline { since: now };
         }
         self.assign(now);
@@ -147,7 +188,10 @@ impl Model {
         let runner = self.touch(session, now)?;
         let id = self.job_of(runner, Status::InProgress)?;
         match self.jobs.get(id) {
-            Some(Job { cancel_requested: None, .. }) => Ok(id),
+            Some(Job {
+                cancel_requested: None,
+                ..
+            }) => Ok(id),
             Some(_) => Err(Interrupted::Cancelled),
             None => Err(Interrupted::NoJob),
         }
@@ -155,19 +199,29 @@ impl Model {
 
     fn job_of(&self, runner: RunnerId, status: Status) -> Result<JobId, Interrupted> {
         let given = self.runners.get(runner).and_then(|runner| runner.job);
-        given.filter(|job| self.jobs.get(*job).is_some_and(|job| job.status == status)).ok_or(Interrupted::NoJob)
+        given
+            .filter(|job| self.jobs.get(*job).is_some_and(|job| job.status == status))
+            .ok_or(Interrupted::NoJob)
     }
 
     /// Notes a sign of life.
     fn touch(&mut self, session: &SessionId, now: Timestamp) -> Result<RunnerId, Interrupted> {
-        let id = self.runners.of_session(session).ok_or(Interrupted::Unknown)?;
+        let id = self
+            .runners
+            .of_session(session)
+            .ok_or(Interrupted::Unknown)?;
         let runner = self.runners.get_mut(id).ok_or(Interrupted::Unknown)?;
         if runner.removed.is_some() {
             return Err(Interrupted::Removed);
         }
         match &mut runner.presence {
             Presence::Online { seen, .. } => *seen = now,
-            other => *other = Presence::Online { seen: now, idle_since: now },
+            other => {
+                *other = Presence::Online {
+                    seen: now,
+                    idle_since: now,
+                }
+            }
         }
         Ok(id)
     }
@@ -175,28 +229,43 @@ impl Model {
     /// What silence and waiting bring about.
     pub(super) fn advance_sessions(&mut self, now: Timestamp) {
         for id in self.due_runners(now) {
-            let Some(runner) = self.runners.get(id) else { continue };
+            let Some(runner) = self.runners.get(id) else {
+                continue;
+            };
             match (&runner.presence, runner.job) {
-                (Presence::Online { seen, .. }, Some(job)) if now >= after(*seen, self.settings.lost_after) => {
+                (Presence::Online { seen, .. }, Some(job))
+                    if now >= after(*seen, self.settings.lost_after) =>
+                {
                     self.lose(id, job, now);
                 }
                 (Presence::Online { .. }, Some(job)) => self.requeue(job, now),
-                (Presence::Online { seen, .. }, None) if now >= after(*seen, self.settings.lost_after) => {
+                (Presence::Online { seen, .. }, None)
+                    if now >= after(*seen, self.settings.lost_after) =>
+                {
                     let since = *seen;
                     if let Some(runner) = self.runners.get_mut(id) {
                         runner.presence = Presence::Offline { since };
                     }
                 }
                 (Presence::Online { .. }, None) => self.remove_runner(id, Removal::Forgotten, now),
-                (Presence::Never | Presence::Offline { .. }, _) => self.remove_runner(id, Removal::Expired, now),
+                (Presence::Never | Presence::Offline { .. }, _) => {
+                    self.remove_runner(id, Removal::Expired, now)
+                }
             }
         }
     }
 
     /// A runner fell silent: a job that it runs has failed, one that it never began waits again.
     fn lose(&mut self, id: RunnerId, job: JobId, now: Timestamp) {
-        if self.jobs.get(job).is_some_and(|job| job.status == Status::InProgress) {
-            self.annotate(job, "The self-hosted runner lost communication with the server.");
+        if self
+            .jobs
+            .get(job)
+            .is_some_and(|job| job.status == Status::InProgress)
+        {
+            self.annotate(
+                job,
+                "The self-hosted runner lost communication with the server.",
+            );
             self.remove_runner(id, Removal::Lost, now);
             self.finish(job, Conclusion::Failure, now);
         } else {
@@ -212,14 +281,21 @@ impl Model {
         match (&runner.presence, runner.job) {
             (Presence::Online { seen, .. }, Some(job)) => {
                 let silent = after(*seen, self.settings.lost_after);
-                let picked_up = self.jobs.get(job).filter(|job| job.status == Status::Queued);
+                let picked_up = self
+                    .jobs
+                    .get(job)
+                    .filter(|job| job.status == Status::Queued);
                 let given = picked_up.and_then(|job| job.assigned_at);
                 Some(given.map_or(silent, |at| silent.min(after(at, self.settings.pickup))))
             }
             (Presence::Online { seen, idle_since }, None) => {
                 let silent = after(*seen, self.settings.lost_after);
                 let patience = self.faults.forgets_idle_after;
-                Some(if patience > 0.0 { silent.min(after(*idle_since, patience)) } else { silent })
+                Some(if patience > 0.0 {
+                    silent.min(after(*idle_since, patience))
+                } else {
+                    silent
+                })
             }
             (Presence::Offline { since }, _) => Some(after(*since, self.settings.offline_limit)),
             (Presence::Never, _) => Some(after(runner.created_at, self.settings.offline_limit)),

@@ -14,7 +14,8 @@ use crate::github::wire::Answer;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What was begun on GitHub's pages. The model knows one App: one that is made takes the place of the one before.
+/// What was begun on GitHub's pages. The model knows one App: one that is made takes the place of
+/// the one before.
 #[derive(Debug, Clone, Default)]
 pub struct Workshop {
     drafts: BTreeMap<String, Draft>,
@@ -44,11 +45,16 @@ impl Model {
         self.workshop.taken.insert(name.to_owned());
     }
 
-    /// Whose App someone who is signed in as mona may make there: her own, or one of her organizations'.
+    /// Whose App someone who is signed in as mona may make there: her own, or one of her
+    /// organizations'.
     pub(crate) fn maker(&self, organization: Option<&str>) -> Option<AccountId> {
         match organization {
             None => Some(MONA),
-            Some(login) => self.accounts.account_by_login(login).map(|one| one.id).filter(|id| [ACME, GLOBEX].contains(id)),
+            Some(login) => self
+                .accounts
+                .account_by_login(login)
+                .map(|one| one.id)
+                .filter(|id| [ACME, GLOBEX].contains(id)),
         }
     }
 
@@ -63,13 +69,37 @@ impl Model {
     ///
     /// # Errors
     /// What is wrong with the name; none if there is no such draft.
-    pub(crate) fn make_app(&mut self, draft: &str, name: &str, now: Timestamp) -> Result<String, Option<&'static str>> {
-        let Some(Draft { owner, manifest, state }) = self.workshop.drafts.get(draft).cloned() else { return Err(None) };
-        let taken = self.workshop.taken.iter().cloned().chain([self.app.name.clone()]);
+    pub(crate) fn make_app(
+        &mut self,
+        draft: &str,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<String, Option<&'static str>> {
+        let Some(Draft {
+            owner,
+            manifest,
+            state,
+        }) = self.workshop.drafts.get(draft).cloned()
+        else {
+            return Err(None);
+        };
+        let taken = self
+            .workshop
+            .taken
+            .iter()
+            .cloned()
+            .chain([self.app.name.clone()]);
         if let Some(problem) = name_problem(name, taken) {
             return Err(Some(problem));
         }
-        let Some(key) = self.workshop.next_key.take().or_else(|| KeyPair::generate().ok()) else { return Err(None) };
+        let Some(key) = self
+            .workshop
+            .next_key
+            .take()
+            .or_else(|| KeyPair::generate().ok())
+        else {
+            return Err(None);
+        };
         self.workshop.drafts.remove(draft);
         self.workshop.taken.insert(self.app.name.clone());
         self.workshop.made += 1;
@@ -90,15 +120,28 @@ impl Model {
         self.deliveries = self.deliveries.cleared();
         let hook = manifest.hook_attributes.filter(|hook| hook.active);
         // GitHub's default for what is made by API is the form.
-        self.hook = Hook { url: hook.map(|hook| hook.url), secret: self.chance.hex(20), content_type: ContentType::Form };
+        self.hook = Hook {
+            url: hook.map(|hook| hook.url),
+            secret: self.chance.hex(20),
+            content_type: ContentType::Form,
+        };
         if self.hook.url.is_some() {
             self.ping(now);
         }
         let code = self.chance.hex(20);
         self.workshop.codes.insert(code.clone(), now);
-        let joint = if manifest.redirect_url.contains('?') { '&' } else { '?' };
-        let state = state.map(|state| format!("&state={state}")).unwrap_or_default();
-        Ok(format!("{}{joint}code={code}{state}", manifest.redirect_url))
+        let joint = if manifest.redirect_url.contains('?') {
+            '&'
+        } else {
+            '?'
+        };
+        let state = state
+            .map(|state| format!("&state={state}"))
+            .unwrap_or_default();
+        Ok(format!(
+            "{}{joint}code={code}{state}",
+            manifest.redirect_url
+        ))
     }
 
     /// The code's App with its secrets: once, and within an hour.
@@ -113,12 +156,22 @@ impl Model {
 
     /// Someone installs the App. A private one goes nowhere but to its owner.
     pub fn install_app(&mut self, now: Timestamp) -> InstallationId {
-        let id = self.accounts.install_with(self.app.owner, self.app.permissions.clone(), now);
+        let id = self
+            .accounts
+            .install_with(self.app.owner, self.app.permissions.clone(), now);
         if self.hook.url.is_some()
             && let Some(installation) = self.accounts.installation(id).cloned()
         {
             let payload = shape::payload::installation(self, &installation).to_string();
-            self.notify(News { event: "installation", action: Some("created"), installation: Some(id), payload }, now);
+            self.notify(
+                News {
+                    event: "installation",
+                    action: Some("created"),
+                    installation: Some(id),
+                    payload,
+                },
+                now,
+            );
         }
         id
     }

@@ -27,25 +27,46 @@ const NOT_ACCESSIBLE: &str = "Resource not accessible by integration";
 
 impl Model {
     /// Checks a caller against an operation.
-    pub(super) fn authorize(&self, operation: &Operation, caller: &Caller, request: &Request) -> Result<Access, Refused> {
+    pub(super) fn authorize(
+        &self,
+        operation: &Operation,
+        caller: &Caller,
+        request: &Request,
+    ) -> Result<Access, Refused> {
         let needs = permission(operation);
         match (caller, needs) {
             (Caller::App, None) => Ok(Access::App),
             (Caller::App, Some(_)) => Err(refusal(401, "Bad credentials")),
-            (Caller::Installation(_), None) => Err(refusal(401, "A JSON web token could not be decoded")),
+            (Caller::Installation(_), None) => {
+                Err(refusal(401, "A JSON web token could not be decoded"))
+            }
             (Caller::Installation(grant), Some((name, level))) => {
                 let installation = self.accounts.installation(grant.installation);
                 let installation = installation.ok_or_else(|| refusal(401, "Bad credentials"))?;
                 if installation.suspended_at.is_some() {
                     return Err(refusal(403, "This installation has been suspended"));
                 }
-                let Some(place) = operation.place() else { return Ok(Access::Installation(grant.clone())) };
+                let Some(place) = operation.place() else {
+                    return Ok(Access::Installation(grant.clone()));
+                };
                 let scope = self.scope(place, grant, request)?;
-                let granted = installation.permissions.get(name).is_some_and(|has| *has >= level);
+                let granted = installation
+                    .permissions
+                    .get(name)
+                    .is_some_and(|has| *has >= level);
                 if !granted || !grant.allows(name, level) {
-                    let wanted = format!("{name}={}", if level == Level::Write { "write" } else { "read" });
+                    let wanted = format!(
+                        "{name}={}",
+                        if level == Level::Write {
+                            "write"
+                        } else {
+                            "read"
+                        }
+                    );
                     let answer = Answer::message(403, NOT_ACCESSIBLE);
-                    return Err(Box::new(answer.header("x-accepted-github-permissions", wanted)));
+                    return Err(Box::new(
+                        answer.header("x-accepted-github-permissions", wanted),
+                    ));
                 }
                 self.refuse_archived(scope, request)?;
                 Ok(Access::Scope(scope))
@@ -55,12 +76,17 @@ impl Model {
 
     /// The repository or organization of a path, if the token may see it.
     fn scope(&self, place: &Place, grant: &Grant, request: &Request) -> Result<Scope, Refused> {
-        let account = self.accounts.installation(grant.installation).map(|one| one.account);
+        let account = self
+            .accounts
+            .installation(grant.installation)
+            .map(|one| one.account);
         match place {
             Place::Repository(owner, name) => {
                 let id = self.follow(owner, name, request)?;
                 let repository = self.accounts.repository(id);
-                let covered = |one: &Repository| one.installed && Some(one.owner) == account && grant.covers(id);
+                let covered = |one: &Repository| {
+                    one.installed && Some(one.owner) == account && grant.covers(id)
+                };
                 match repository {
                     Some(one) if covered(one) => Ok(Scope::Repository(id)),
                     // Everyone sees a public repository; that does not mean much.
@@ -69,7 +95,9 @@ impl Model {
                 }
             }
             Place::Organization(login) => match self.accounts.account_by_login(login) {
-                Some(found) if found.organization && Some(found.id) == account => Ok(Scope::Organization(found.id)),
+                Some(found) if found.organization && Some(found.id) == account => {
+                    Ok(Scope::Organization(found.id))
+                }
                 Some(found) if found.organization => Err(refusal(403, NOT_ACCESSIBLE)),
                 _ => Err(Box::new(Answer::not_found())),
             },
@@ -77,17 +105,44 @@ impl Model {
         }
     }
 
-    /// The repository of this name; a former name may send the caller on (301, and 307 for what is not a GET).
-    pub(super) fn follow(&self, owner: &str, name: &str, request: &Request) -> Result<RepositoryId, Refused> {
+    /// The repository of this name; a former name may send the caller on (301, and 307 for what is
+    /// not a GET).
+    pub(super) fn follow(
+        &self,
+        owner: &str,
+        name: &str,
+        request: &Request,
+    ) -> Result<RepositoryId, Refused> {
         match self.accounts.lookup(owner, name) {
             Lookup::Found(id) => Ok(id),
             Lookup::Unknown => Err(Box::new(Answer::not_found())),
             Lookup::Moved(id) => {
-                let rest: Vec<&str> = request.path.split('/').skip_while(|part| *part != "repos").skip(3).collect();
-                let query: Vec<String> = request.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
-                let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
-                let url = format!("{}/repositories/{id}/{}{query}", self.urls.api, rest.join("/"));
-                let (status, words) = if request.method == "GET" { (301, "Moved Permanently") } else { (307, "Temporary Redirect") };
+                let rest: Vec<&str> = request
+                    .path
+                    .split('/')
+                    .skip_while(|part| *part != "repos")
+                    .skip(3)
+                    .collect();
+                let query: Vec<String> = request
+                    .query
+                    .iter()
+                    .map(|(name, value)| format!("{name}={value}"))
+                    .collect();
+                let query = if query.is_empty() {
+                    String::new()
+                } else {
+                    format!("?{}", query.join("&"))
+                };
+                let url = format!(
+                    "{}/repositories/{id}/{}{query}",
+                    self.urls.api,
+                    rest.join("/")
+                );
+                let (status, words) = if request.method == "GET" {
+                    (301, "Moved Permanently")
+                } else {
+                    (307, "Temporary Redirect")
+                };
                 let answer = Answer::json(status, json!({ "message": words, "url": url }));
                 Err(Box::new(answer.header("location", url)))
             }
@@ -95,8 +150,13 @@ impl Model {
     }
 
     fn refuse_archived(&self, scope: Scope, request: &Request) -> Result<(), Refused> {
-        let Scope::Repository(id) = scope else { return Ok(()) };
-        let archived = self.accounts.repository(id).is_some_and(|repository| repository.archived);
+        let Scope::Repository(id) = scope else {
+            return Ok(());
+        };
+        let archived = self
+            .accounts
+            .repository(id)
+            .is_some_and(|repository| repository.archived);
         if archived && request.method != "GET" {
             return Err(refusal(403, "Repository was archived so is read-only."));
         }
@@ -128,12 +188,20 @@ fn permission(operation: &Operation) -> Option<(&'static str, Level)> {
         | Operation::ListDeliveries
         | Operation::GetDelivery(_)
         | Operation::Redeliver(_) => None,
-        Operation::ListRepositories | Operation::GetRepository(_) => Some(("metadata", Level::Read)),
-        Operation::Mint(place) | Operation::DeleteRunner(place, _) | Operation::MakeGroup(place) => runners(place, Level::Write),
-        Operation::ListRunners(place) | Operation::GetRunner(place, _) | Operation::ListGroups(place) => runners(place, Level::Read),
-        Operation::Rerun(..) => Some(("actions", Level::Write)),
-        Operation::GetJob(..) | Operation::ListRuns(_) | Operation::GetRun(..) | Operation::GetAttempt(..) | Operation::ListJobs(..) => {
-            Some(("actions", Level::Read))
+        Operation::ListRepositories | Operation::GetRepository(_) => {
+            Some(("metadata", Level::Read))
         }
+        Operation::Mint(place)
+        | Operation::DeleteRunner(place, _)
+        | Operation::MakeGroup(place) => runners(place, Level::Write),
+        Operation::ListRunners(place)
+        | Operation::GetRunner(place, _)
+        | Operation::ListGroups(place) => runners(place, Level::Read),
+        Operation::Rerun(..) => Some(("actions", Level::Write)),
+        Operation::GetJob(..)
+        | Operation::ListRuns(_)
+        | Operation::GetRun(..)
+        | Operation::GetAttempt(..)
+        | Operation::ListJobs(..) => Some(("actions", Level::Read)),
     }
 }

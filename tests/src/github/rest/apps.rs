@@ -14,14 +14,23 @@ use serde_json::{Value, json};
 
 impl Model {
     /// Carries out what was allowed.
-    pub(super) fn perform(&mut self, operation: &Operation, access: &Access, request: &Request, now: Timestamp) -> Answer {
+    pub(super) fn perform(
+        &mut self,
+        operation: &Operation,
+        access: &Access,
+        request: &Request,
+        now: Timestamp,
+    ) -> Answer {
         match access {
             Access::Scope(scope) => self.perform_in(*scope, operation, request, now),
             Access::Installation(grant) => {
                 let repositories = self.accounts.repositories().filter(|one| {
                     one.installed
                         && grant.covers(one.id)
-                        && self.accounts.installation(grant.installation).is_some_and(|own| own.account == one.owner)
+                        && self
+                            .accounts
+                            .installation(grant.installation)
+                            .is_some_and(|own| own.account == one.owner)
                 });
                 let lines: Vec<Value> = repositories
                     .filter_map(|one| {
@@ -35,11 +44,19 @@ impl Model {
         }
     }
 
-    fn perform_as_app(&mut self, operation: &Operation, request: &Request, now: Timestamp) -> Answer {
+    fn perform_as_app(
+        &mut self,
+        operation: &Operation,
+        request: &Request,
+        now: Timestamp,
+    ) -> Answer {
         match operation {
             Operation::GetApp => Answer::json(200, shape::installation::app(self)),
             Operation::ListInstallations => {
-                let lines = self.accounts.installations().map(|one| shape::installation::installation(self, one));
+                let lines = self
+                    .accounts
+                    .installations()
+                    .map(|one| shape::installation::installation(self, one));
                 let lines: Vec<_> = lines.collect();
                 pages::page(&self.urls.api, request, None, lines)
             }
@@ -73,13 +90,25 @@ impl Model {
     }
 
     fn hook_answer(&self) -> Answer {
-        let (url, content_type) = (self.hook.url.clone().unwrap_or_default(), self.hook.content_type);
-        Answer::json(200, json!({ "url": url, "content_type": content_type, "secret": "********", "insecure_ssl": "0" }))
+        let (url, content_type) = (
+            self.hook.url.clone().unwrap_or_default(),
+            self.hook.content_type,
+        );
+        Answer::json(
+            200,
+            json!({ "url": url, "content_type": content_type, "secret": "********", "insecure_ssl": "0" }),
+        )
     }
 
-    fn installation_of(&self, place: &Place, request: &Request) -> Result<Option<InstallationId>, Box<Answer>> {
+    fn installation_of(
+        &self,
+        place: &Place,
+        request: &Request,
+    ) -> Result<Option<InstallationId>, Box<Answer>> {
         let found = match place {
-            Place::Repository(owner, name) => self.accounts.installation_for(self.follow(owner, name, request)?),
+            Place::Repository(owner, name) => self
+                .accounts
+                .installation_for(self.follow(owner, name, request)?),
             Place::Organization(login) | Place::User(login) => self
                 .accounts
                 .account_by_login(login)
@@ -91,7 +120,9 @@ impl Model {
 
     fn installation_answer(&self, id: Option<InstallationId>) -> Answer {
         id.and_then(|id| self.accounts.installation(id))
-            .map_or_else(Answer::not_found, |installation| Answer::json(200, shape::installation::installation(self, installation)))
+            .map_or_else(Answer::not_found, |installation| {
+                Answer::json(200, shape::installation::installation(self, installation))
+            })
     }
 
     fn token_answer(&mut self, id: InstallationId, request: &Request, now: Timestamp) -> Answer {
@@ -99,13 +130,19 @@ impl Model {
             Ok(narrowing) => narrowing,
             Err(_) => return Answer::message(422, "Invalid request."),
         };
-        if self.accounts.installation(id).is_some_and(|one| one.suspended_at.is_some()) {
+        if self
+            .accounts
+            .installation(id)
+            .is_some_and(|one| one.suspended_at.is_some())
+        {
             return Answer::message(403, "This installation has been suspended");
         }
         match self.make_token(id, &narrowing, now) {
             None => Answer::not_found(),
             Some(Err(denied)) => Answer::message(422, denied.words()),
-            Some(Ok((token, grant))) => Answer::json(201, shape::installation::token(self, &token, &grant)),
+            Some(Ok((token, grant))) => {
+                Answer::json(201, shape::installation::token(self, &token, &grant))
+            }
         }
     }
 
@@ -113,23 +150,40 @@ impl Model {
     fn deliveries_page(&self, request: &Request) -> Answer {
         let size = pages::size(request);
         let form = format!("v{}_", self.faults.cursor_form + 1);
-        let named = request.query.get("cursor").map(|cursor| cursor.strip_prefix(&form).and_then(|id| id.parse().ok()).map(DeliveryId));
-        let wanted = self.deliveries.shown().filter(|(_, outcome)| match request.query.get("status").map(String::as_str) {
-            Some("success") => outcome.is_success(),
-            Some("failure") => !outcome.is_success(),
-            _ => true,
+        let named = request.query.get("cursor").map(|cursor| {
+            cursor
+                .strip_prefix(&form)
+                .and_then(|id| id.parse().ok())
+                .map(DeliveryId)
         });
-        let mut page: Vec<_> = wanted.skip_while(|(one, _)| named.is_some_and(|named| named != Some(one.id))).take(size + 1).collect();
+        let wanted = self.deliveries.shown().filter(|(_, outcome)| {
+            match request.query.get("status").map(String::as_str) {
+                Some("success") => outcome.is_success(),
+                Some("failure") => !outcome.is_success(),
+                _ => true,
+            }
+        });
+        let mut page: Vec<_> = wanted
+            .skip_while(|(one, _)| named.is_some_and(|named| named != Some(one.id)))
+            .take(size + 1)
+            .collect();
         if named.is_some() && page.is_empty() {
             return Answer::message(400, "Invalid cursor");
         }
         let next = if page.len() > size { page.pop() } else { None };
-        let lines = page.iter().map(|(one, outcome)| shape::delivery::line(one, outcome));
+        let lines = page
+            .iter()
+            .map(|(one, outcome)| shape::delivery::line(one, outcome));
         let answer = Answer::json(200, Value::Array(lines.collect()));
         match next {
             None => answer,
             Some((next, _)) => {
-                let next = pages::link(&self.urls.api, request, "cursor", &format!("{form}{}", next.id));
+                let next = pages::link(
+                    &self.urls.api,
+                    request,
+                    "cursor",
+                    &format!("{form}{}", next.id),
+                );
                 answer.header("link", format!("<{next}>; rel=\"next\""))
             }
         }
@@ -137,9 +191,16 @@ impl Model {
 
     fn delivery_answer(&self, id: DeliveryId) -> Answer {
         match self.deliveries.get(id) {
-            Some(one @ Delivery { stage: Stage::Over(outcome), forged: false, .. }) => {
-                Answer::json(200, shape::delivery::full(one, outcome, self.hook.url.as_deref()))
-            }
+            Some(
+                one @ Delivery {
+                    stage: Stage::Over(outcome),
+                    forged: false,
+                    ..
+                },
+            ) => Answer::json(
+                200,
+                shape::delivery::full(one, outcome, self.hook.url.as_deref()),
+            ),
             _ => Answer::not_found(),
         }
     }

@@ -78,11 +78,23 @@ impl Operation {
             ["repositories", id, rest @ ..] => {
                 let full_name = model.accounts().full_name(RepositoryId(id.parse().ok()?));
                 let (owner, name) = full_name.split_once('/')?;
-                Self::of_place(method, Place::Repository(owner.to_owned(), name.to_owned()), rest)
+                Self::of_place(
+                    method,
+                    Place::Repository(owner.to_owned(), name.to_owned()),
+                    rest,
+                )
             }
-            ["repos", owner, name, rest @ ..] => Self::of_place(method, Place::Repository((*owner).to_owned(), (*name).to_owned()), rest),
-            ["orgs", login, rest @ ..] => Self::of_place(method, Place::Organization((*login).to_owned()), rest),
-            ["users", login, rest @ ..] => Self::of_place(method, Place::User((*login).to_owned()), rest),
+            ["repos", owner, name, rest @ ..] => Self::of_place(
+                method,
+                Place::Repository((*owner).to_owned(), (*name).to_owned()),
+                rest,
+            ),
+            ["orgs", login, rest @ ..] => {
+                Self::of_place(method, Place::Organization((*login).to_owned()), rest)
+            }
+            ["users", login, rest @ ..] => {
+                Self::of_place(method, Place::User((*login).to_owned()), rest)
+            }
             other => Self::of_app(method, other),
         }
     }
@@ -91,14 +103,22 @@ impl Operation {
         Some(match (method, segments) {
             ("GET", ["app"]) => Self::GetApp,
             ("GET", ["app", "installations"]) => Self::ListInstallations,
-            ("GET", ["app", "installations", id]) => Self::GetInstallation(InstallationId(id.parse().ok()?)),
-            ("POST", ["app", "installations", id, "access_tokens"]) => Self::MakeToken(InstallationId(id.parse().ok()?)),
+            ("GET", ["app", "installations", id]) => {
+                Self::GetInstallation(InstallationId(id.parse().ok()?))
+            }
+            ("POST", ["app", "installations", id, "access_tokens"]) => {
+                Self::MakeToken(InstallationId(id.parse().ok()?))
+            }
             ("POST", ["app-manifests", code, "conversions"]) => Self::Convert((*code).to_owned()),
             ("GET", ["app", "hook", "config"]) => Self::GetHook,
             ("PATCH", ["app", "hook", "config"]) => Self::SetHook,
             ("GET", ["app", "hook", "deliveries"]) => Self::ListDeliveries,
-            ("GET", ["app", "hook", "deliveries", id]) => Self::GetDelivery(DeliveryId(id.parse().ok()?)),
-            ("POST", ["app", "hook", "deliveries", id, "attempts"]) => Self::Redeliver(DeliveryId(id.parse().ok()?)),
+            ("GET", ["app", "hook", "deliveries", id]) => {
+                Self::GetDelivery(DeliveryId(id.parse().ok()?))
+            }
+            ("POST", ["app", "hook", "deliveries", id, "attempts"]) => {
+                Self::Redeliver(DeliveryId(id.parse().ok()?))
+            }
             ("GET", ["installation", "repositories"]) => Self::ListRepositories,
             _ => return None,
         })
@@ -110,18 +130,28 @@ impl Operation {
             ("GET", ["installation"]) => Self::InstallationOf(place),
             ("POST", ["actions", "runners", "generate-jitconfig"]) => Self::Mint(place),
             ("GET", ["actions", "runners"]) => Self::ListRunners(place),
-            ("GET", ["actions", "runners", id]) => Self::GetRunner(place, RunnerId(id.parse().ok()?)),
-            ("DELETE", ["actions", "runners", id]) => Self::DeleteRunner(place, RunnerId(id.parse().ok()?)),
+            ("GET", ["actions", "runners", id]) => {
+                Self::GetRunner(place, RunnerId(id.parse().ok()?))
+            }
+            ("DELETE", ["actions", "runners", id]) => {
+                Self::DeleteRunner(place, RunnerId(id.parse().ok()?))
+            }
             ("GET", ["actions", "runner-groups"]) => Self::ListGroups(place),
-            ("POST", ["actions", "runner-groups"]) if matches!(place, Place::Organization(_)) => Self::MakeGroup(place),
+            ("POST", ["actions", "runner-groups"]) if matches!(place, Place::Organization(_)) => {
+                Self::MakeGroup(place)
+            }
             ("GET", ["actions", "jobs", id]) => Self::GetJob(place, JobId(id.parse().ok()?)),
-            ("POST", ["actions", "jobs", id, "rerun"]) => Self::Rerun(place, JobId(id.parse().ok()?)),
+            ("POST", ["actions", "jobs", id, "rerun"]) => {
+                Self::Rerun(place, JobId(id.parse().ok()?))
+            }
             ("GET", ["actions", "runs"]) => Self::ListRuns(place),
             ("GET", ["actions", "runs", id]) => Self::GetRun(place, RunId(id.parse().ok()?)),
             ("GET", ["actions", "runs", id, "attempts", attempt]) => {
                 Self::GetAttempt(place, RunId(id.parse().ok()?), attempt.parse().ok()?)
             }
-            ("GET", ["actions", "runs", id, "jobs"]) => Self::ListJobs(place, RunId(id.parse().ok()?), None),
+            ("GET", ["actions", "runs", id, "jobs"]) => {
+                Self::ListJobs(place, RunId(id.parse().ok()?), None)
+            }
             ("GET", ["actions", "runs", id, "attempts", attempt, "jobs"]) => {
                 Self::ListJobs(place, RunId(id.parse().ok()?), Some(attempt.parse().ok()?))
             }
@@ -150,10 +180,22 @@ impl Operation {
             Self::Redeliver(_) => "apps/redeliver-webhook-delivery",
             Self::ListRepositories => "apps/list-repos-accessible-to-installation",
             Self::GetRepository(_) => "repos/get",
-            Self::Mint(_) => either("actions/generate-runner-jitconfig-for-repo", "actions/generate-runner-jitconfig-for-org"),
-            Self::ListRunners(_) => either("actions/list-self-hosted-runners-for-repo", "actions/list-self-hosted-runners-for-org"),
-            Self::GetRunner(..) => either("actions/get-self-hosted-runner-for-repo", "actions/get-self-hosted-runner-for-org"),
-            Self::DeleteRunner(..) => either("actions/delete-self-hosted-runner-from-repo", "actions/delete-self-hosted-runner-from-org"),
+            Self::Mint(_) => either(
+                "actions/generate-runner-jitconfig-for-repo",
+                "actions/generate-runner-jitconfig-for-org",
+            ),
+            Self::ListRunners(_) => either(
+                "actions/list-self-hosted-runners-for-repo",
+                "actions/list-self-hosted-runners-for-org",
+            ),
+            Self::GetRunner(..) => either(
+                "actions/get-self-hosted-runner-for-repo",
+                "actions/get-self-hosted-runner-for-org",
+            ),
+            Self::DeleteRunner(..) => either(
+                "actions/delete-self-hosted-runner-from-repo",
+                "actions/delete-self-hosted-runner-from-org",
+            ),
             Self::ListGroups(_) => "actions/list-self-hosted-runner-groups-for-org",
             Self::MakeGroup(_) => "actions/create-self-hosted-runner-group-for-org",
             Self::GetJob(..) => "actions/get-job-for-workflow-run",

@@ -41,8 +41,15 @@ pub(super) fn page(
 
 /// This request's address with one field changed.
 pub(super) fn link(api: &str, request: &Request, field: &str, value: &str) -> String {
-    let path = request.path.strip_prefix("/api/v3").unwrap_or(&request.path);
-    let others = request.query.iter().filter(|(name, _)| *name != field).map(|(name, value)| format!("{name}={value}"));
+    let path = request
+        .path
+        .strip_prefix("/api/v3")
+        .unwrap_or(&request.path);
+    let others = request
+        .query
+        .iter()
+        .filter(|(name, _)| *name != field)
+        .map(|(name, value)| format!("{name}={value}"));
     let query: Vec<String> = others.chain([format!("{field}={value}")]).collect();
     format!("{api}{path}?{}", query.join("&"))
 }

@@ -9,7 +9,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A client that follows nothing and uses no proxy.
 pub(super) fn client() -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).no_proxy().build()
+    reqwest::Client::builder()
+        .timeout(PATIENCE)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()
 }
 
 /// Sends one and says what came back.
@@ -22,14 +26,24 @@ pub(super) async fn send(client: &reqwest::Client, outgoing: Outgoing) -> Outcom
 }
 
 async fn exchange(client: &reqwest::Client, outgoing: Outgoing, at: Timestamp) -> Outcome {
-    let request = outgoing.headers.iter().fold(client.post(&outgoing.url), |request, (name, value)| request.header(name, value));
+    let request = outgoing
+        .headers
+        .iter()
+        .fold(client.post(&outgoing.url), |request, (name, value)| {
+            request.header(name, value)
+        });
     match request.body(outgoing.body).send().await {
         Ok(response) => {
             let mut outcome = Outcome::answered(at, response.status().as_u16());
             outcome.headers = response
                 .headers()
                 .iter()
-                .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+                .map(|(name, value)| {
+                    (
+                        name.to_string(),
+                        String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                    )
+                })
                 .collect();
             outcome.body = response.text().await.unwrap_or_default();
             outcome

@@ -15,7 +15,13 @@ use std::time::{Duration, Instant};
 const STILL_THERE: Duration = Duration::from_secs(1);
 
 /// Answers everything.
-pub(super) async fn answer(State(shared): State<Arc<Shared>>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
+pub(super) async fn answer(
+    State(shared): State<Arc<Shared>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
     let began = Instant::now();
     let request = read(&method, &uri, &headers, &body);
     let answer = ask(&shared, &request).await;
@@ -24,10 +30,20 @@ pub(super) async fn answer(State(shared): State<Arc<Shared>>, method: Method, ur
     }
     if shared.log {
         // No query, no headers, no body: tokens and registrations stay out of the log.
-        println!("{} {} {} {} {}ms", Timestamp::now(), method, uri.path(), answer.status, began.elapsed().as_millis());
+        println!(
+            "{} {} {} {} {}ms",
+            Timestamp::now(),
+            method,
+            uri.path(),
+            answer.status,
+            began.elapsed().as_millis()
+        );
     }
-    let as_lines =
-        request.path.starts_with("/_runner") && request.headers.get("accept").is_some_and(|accept| accept.contains("text/plain"));
+    let as_lines = request.path.starts_with("/_runner")
+        && request
+            .headers
+            .get("accept")
+            .is_some_and(|accept| accept.contains("text/plain"));
     write(&answer, as_lines)
 }
 
@@ -58,15 +74,35 @@ fn once(model: &mut crate::github::model::Model, request: &Request) -> Answer {
     match request.segments().first() {
         Some(&"_model") => model.control(request, now),
         Some(&"_runner") => model.runner_call(request, now),
-        Some(&("organizations" | "settings" | "apps" | "github-apps")) if model.is_page(request) => model.web(request, now),
+        Some(&("organizations" | "settings" | "apps" | "github-apps"))
+            if model.is_page(request) =>
+        {
+            model.web(request, now)
+        }
         _ => model.rest(request, now),
     }
 }
 
 fn read(method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> Request {
-    let query = Query::<BTreeMap<String, String>>::try_from_uri(uri).map(|query| query.0).unwrap_or_default();
-    let headers = headers.iter().map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect();
-    Request { method: method.to_string(), path: uri.path().to_owned(), query, headers, body: body.to_vec() }
+    let query = Query::<BTreeMap<String, String>>::try_from_uri(uri)
+        .map(|query| query.0)
+        .unwrap_or_default();
+    let headers = headers
+        .iter()
+        .map(|(name, value)| {
+            (
+                name.to_string(),
+                String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            )
+        })
+        .collect();
+    Request {
+        method: method.to_string(),
+        path: uri.path().to_owned(),
+        query,
+        headers,
+        body: body.to_vec(),
+    }
 }
 
 fn write(answer: &Answer, as_lines: bool) -> Response<Body> {
@@ -75,16 +111,26 @@ fn write(answer: &Answer, as_lines: bool) -> Response<Body> {
         response = response.header(name, value);
     }
     if let Some(html) = &answer.html {
-        let page = response.header(header::CONTENT_TYPE, "text/html; charset=utf-8").body(Body::from(html.clone()));
+        let page = response
+            .header(header::CONTENT_TYPE, "text/html; charset=utf-8")
+            .body(Body::from(html.clone()));
         return page.unwrap_or_else(|_| Response::new(Body::empty()));
     }
     let (kind, body) = match (&answer.body, as_lines) {
         (None, _) => (None, Body::empty()),
-        (Some(_), true) => (Some("text/plain; charset=utf-8"), Body::from(answer.lines())),
-        (Some(body), false) => (Some("application/json; charset=utf-8"), Body::from(body.to_string())),
+        (Some(_), true) => (
+            Some("text/plain; charset=utf-8"),
+            Body::from(answer.lines()),
+        ),
+        (Some(body), false) => (
+            Some("application/json; charset=utf-8"),
+            Body::from(body.to_string()),
+        ),
     };
     if let Some(kind) = kind {
         response = response.header(header::CONTENT_TYPE, kind);
     }
-    response.body(body).unwrap_or_else(|_| Response::new(Body::empty()))
+    response
+        .body(body)
+        .unwrap_or_else(|_| Response::new(Body::empty()))
 }

@@ -7,7 +7,11 @@ use serde_json::{Value, json};
 /// "Simple user": an account wherever it owns or does something.
 #[must_use]
 pub fn simple(urls: &Urls, account: &Account) -> Value {
-    let Account { id, login, organization } = account;
+    let Account {
+        id,
+        login,
+        organization,
+    } = account;
     let api = format!("{}/users/{login}", urls.api);
     json!({
         "login": login,

@@ -10,7 +10,10 @@ use serde_json::{Value, json};
 #[must_use]
 pub fn app(model: &Model) -> Value {
     let app = model.app();
-    let owner = model.accounts().account(app.owner).map(|owner| account::simple(&model.urls, owner));
+    let owner = model
+        .accounts()
+        .account(app.owner)
+        .map(|owner| account::simple(&model.urls, owner));
     json!({
         "id": app.id,
         "slug": app.slug,
@@ -46,8 +49,16 @@ pub fn installation(model: &Model, installation: &Installation) -> Value {
     let owner = model.accounts().account(installation.account);
     let organization = owner.is_some_and(|owner| owner.organization);
     let login = owner.map(|owner| owner.login.as_str()).unwrap_or_default();
-    let page = if organization { format!("organizations/{login}/settings") } else { "settings".to_owned() };
-    let all = model.accounts().repositories().filter(|one| one.owner == installation.account).all(|one| one.installed);
+    let page = if organization {
+        format!("organizations/{login}/settings")
+    } else {
+        "settings".to_owned()
+    };
+    let all = model
+        .accounts()
+        .repositories()
+        .filter(|one| one.owner == installation.account)
+        .all(|one| one.installed);
     json!({
         "id": id,
         "client_id": model.app().client_id,
@@ -85,7 +96,13 @@ pub fn token(model: &Model, token: &str, grant: &Grant) -> Value {
         let repositories: Vec<Value> = some
             .iter()
             .filter_map(|id| model.accounts().repository(*id))
-            .filter_map(|one| Some(super::repository::full(&model.urls, one, model.accounts().account(one.owner)?)))
+            .filter_map(|one| {
+                Some(super::repository::full(
+                    &model.urls,
+                    one,
+                    model.accounts().account(one.owner)?,
+                ))
+            })
             .collect();
         object.insert("repositories".to_owned(), Value::Array(repositories));
     }

@@ -14,8 +14,8 @@ pub fn rest(model: &Model, job: &Job) -> Value {
 /// `workflow_job` in a delivery of this action.
 #[must_use]
 pub fn webhook(model: &Model, job: &Job, action: Action) -> Value {
-    // The schema knows no `pending`, but a job that waits for its concurrency group says so all the same; nothing is
-    // hidden here, receivers have to cope.
+    // The schema knows no `pending`, but a job that waits for its concurrency group says so all the
+    // same; nothing is hidden here, receivers have to cope.
     let status = match action {
         Action::Queued => job.status,
         Action::Waiting => Status::Waiting,
@@ -33,7 +33,9 @@ fn fields(model: &Model, job: &Job, status: Status) -> Value {
     // Jobs that ended before anyone ran them come in two kinds: nulls, and zero with an empty name
     // (a review thread of GARM, pull 253).
     let blank = status == Status::Completed && executor.is_none() && job.id.0 % 2 == 1;
-    let or_blank = |value: Option<Value>, empty: Value| value.unwrap_or(if blank { empty } else { Value::Null });
+    let or_blank = |value: Option<Value>, empty: Value| {
+        value.unwrap_or(if blank { empty } else { Value::Null })
+    };
     json!({
         "id": job.id,
         "run_id": job.run,
@@ -63,7 +65,9 @@ fn fields(model: &Model, job: &Job, status: Status) -> Value {
 
 /// The steps so far: GitHub's own first and last one around those that ran.
 fn steps(job: &Job) -> Vec<Value> {
-    let Some(started) = job.started_at else { return Vec::new() };
+    let Some(started) = job.started_at else {
+        return Vec::new();
+    };
     let first = [("Set up job".to_owned(), started)];
     let last = job.completed_at.map(|at| ("Complete job".to_owned(), at));
     let own = job.steps.iter().map(|step| (step.name.clone(), step.at));

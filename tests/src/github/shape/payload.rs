@@ -64,7 +64,10 @@ pub fn ping(model: &Model) -> Value {
 /// An `installation` event: the App was installed.
 #[must_use]
 pub fn installation(model: &Model, installation: &Installation) -> Value {
-    let repositories = model.accounts().repositories().filter(|one| one.owner == installation.account && one.installed);
+    let repositories = model
+        .accounts()
+        .repositories()
+        .filter(|one| one.owner == installation.account && one.installed);
     let repositories = repositories.map(|one| {
         let full_name = model.accounts().full_name(one.id);
         json!({ "id": one.id, "node_id": node("R", one.id.0), "name": one.name, "full_name": full_name, "private": one.private })
@@ -78,12 +81,19 @@ pub fn installation(model: &Model, installation: &Installation) -> Value {
 }
 
 fn sender(model: &Model) -> Value {
-    model.accounts().account(MONA).map_or(Value::Null, |account| account::simple(&model.urls, account))
+    model
+        .accounts()
+        .account(MONA)
+        .map_or(Value::Null, |account| account::simple(&model.urls, account))
 }
 
 /// The deployment that waits for its environment's reviewers.
 fn deployment(model: &Model, of: &Job) -> Value {
-    let api = format!("{}/repos/{}", model.urls.api, model.accounts().full_name(of.repository));
+    let api = format!(
+        "{}/repos/{}",
+        model.urls.api,
+        model.accounts().full_name(of.repository)
+    );
     let id = of.id.0 / 10;
     json!({
         "url": format!("{api}/deployments/{id}"),

@@ -38,7 +38,10 @@ const LINKS: [(&str, &str); 37] = [
     ("issues_url", "/issues{/number}"),
     ("pulls_url", "/pulls{/number}"),
     ("milestones_url", "/milestones{/number}"),
-    ("notifications_url", "/notifications{?since,all,participating}"),
+    (
+        "notifications_url",
+        "/notifications{?since,all,participating}",
+    ),
     ("labels_url", "/labels{/name}"),
     ("releases_url", "/releases{/id}"),
     ("deployments_url", "/deployments"),
@@ -60,11 +63,17 @@ fn short(urls: &Urls, repository: &Repository, owner: &Account) -> Map<String, V
     fields.insert("full_name".to_owned(), json!(full_name));
     fields.insert("private".to_owned(), json!(repository.private));
     fields.insert("owner".to_owned(), account::simple(urls, owner));
-    fields.insert("html_url".to_owned(), json!(format!("{}/{full_name}", urls.html)));
+    fields.insert(
+        "html_url".to_owned(),
+        json!(format!("{}/{full_name}", urls.html)),
+    );
     fields.insert("description".to_owned(), Value::Null);
     fields.insert("fork".to_owned(), json!(false));
     for (name, path) in LINKS {
-        fields.insert(name.to_owned(), json!(format!("{}/repos/{full_name}{path}", urls.api)));
+        fields.insert(
+            name.to_owned(),
+            json!(format!("{}/repos/{full_name}{path}", urls.api)),
+        );
     }
     fields
 }

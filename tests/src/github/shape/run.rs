@@ -12,11 +12,20 @@ pub fn status(model: &Model, run: &Run) -> Status {
     if run.ended.is_some() {
         return Status::Completed;
     }
-    let jobs: Vec<_> = model.jobs.of_run(run.id, run.attempt).map(|job| job.status).collect();
-    [Status::InProgress, Status::Queued, Status::Waiting, Status::Pending]
-        .into_iter()
-        .find(|status| jobs.contains(status))
-        .unwrap_or(Status::Completed)
+    let jobs: Vec<_> = model
+        .jobs
+        .of_run(run.id, run.attempt)
+        .map(|job| job.status)
+        .collect();
+    [
+        Status::InProgress,
+        Status::Queued,
+        Status::Waiting,
+        Status::Pending,
+    ]
+    .into_iter()
+    .find(|status| jobs.contains(status))
+    .unwrap_or(Status::Completed)
 }
 
 fn conclusion(model: &Model, run: &Run) -> Option<Conclusion> {
@@ -26,11 +35,19 @@ fn conclusion(model: &Model, run: &Run) -> Option<Conclusion> {
     if run.ended.is_some() {
         return run.ended;
     }
-    let jobs: Vec<_> = model.jobs.of_run(run.id, run.attempt).filter_map(|job| job.conclusion).collect();
-    [Conclusion::Failure, Conclusion::TimedOut, Conclusion::Cancelled]
-        .into_iter()
-        .find(|conclusion| jobs.contains(conclusion))
-        .or(Some(Conclusion::Success))
+    let jobs: Vec<_> = model
+        .jobs
+        .of_run(run.id, run.attempt)
+        .filter_map(|job| job.conclusion)
+        .collect();
+    [
+        Conclusion::Failure,
+        Conclusion::TimedOut,
+        Conclusion::Cancelled,
+    ]
+    .into_iter()
+    .find(|conclusion| jobs.contains(conclusion))
+    .or(Some(Conclusion::Success))
 }
 
 /// "Workflow run".
@@ -39,13 +56,23 @@ pub fn run(model: &Model, run: &Run) -> Value {
     let accounts = model.accounts();
     let full_name = accounts.full_name(run.repository);
     let api = format!("{}/repos/{full_name}/actions", model.urls.api);
-    let Run { id, sha, branch, .. } = run;
+    let Run {
+        id, sha, branch, ..
+    } = run;
     let home = accounts.repository(run.repository);
     let owner = home.and_then(|home| accounts.account(home.owner));
-    let minimal = home.zip(owner).map(|(home, owner)| repository::minimal(&model.urls, home, owner));
+    let minimal = home
+        .zip(owner)
+        .map(|(home, owner)| repository::minimal(&model.urls, home, owner));
     // A fork has an id and an owner of its own: comparing ids is how one is told.
-    let head = if run.fork { fork(model, run) } else { minimal.clone() };
-    let actor = accounts.account(MONA).map(|actor| account::simple(&model.urls, actor));
+    let head = if run.fork {
+        fork(model, run)
+    } else {
+        minimal.clone()
+    };
+    let actor = accounts
+        .account(MONA)
+        .map(|actor| account::simple(&model.urls, actor));
     let person = json!({ "name": "Mona", "email": "mona@github.invalid" });
     json!({
         "id": id,

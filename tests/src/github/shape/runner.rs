@@ -6,7 +6,16 @@ use crate::github::runners::{Listed, Runner};
 use serde_json::{Value, json};
 
 /// Labels that GitHub calls read-only because it knows them.
-const KNOWN: [&str; 8] = ["self-hosted", "linux", "windows", "macos", "x64", "x86", "arm", "arm64"];
+const KNOWN: [&str; 8] = [
+    "self-hosted",
+    "linux",
+    "windows",
+    "macos",
+    "x64",
+    "x86",
+    "arm",
+    "arm64",
+];
 
 /// "Self hosted runner", as it was when the list was made.
 #[must_use]
@@ -37,7 +46,10 @@ pub fn runner(runner: &Runner, listed: &Listed) -> Value {
 /// "Runner groups org".
 #[must_use]
 pub fn group(urls: &Urls, owner: &Account, group: &Group) -> Value {
-    let api = format!("{}/orgs/{}/actions/runner-groups/{}", urls.api, owner.login, group.id);
+    let api = format!(
+        "{}/orgs/{}/actions/runner-groups/{}",
+        urls.api, owner.login, group.id
+    );
     let visibility = match group.visibility {
         Visibility::All => "all",
         Visibility::Private => "private",
@@ -57,7 +69,10 @@ pub fn group(urls: &Urls, owner: &Account, group: &Group) -> Value {
         "workflow_restrictions_read_only": false,
     });
     if let (Visibility::Selected(_), Some(object)) = (&group.visibility, fields.as_object_mut()) {
-        object.insert("selected_repositories_url".to_owned(), json!(format!("{api}/repositories")));
+        object.insert(
+            "selected_repositories_url".to_owned(),
+            json!(format!("{api}/repositories")),
+        );
     }
     fields
 }

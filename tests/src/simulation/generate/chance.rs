@@ -47,6 +47,9 @@ impl Chance {
 
     /// Some of these, in their order: each with this many in a hundred.
     pub(super) fn some<T: Clone>(&mut self, from: &[T], percent: u64) -> Vec<T> {
-        from.iter().filter(|_| self.percent(percent)).cloned().collect()
+        from.iter()
+            .filter(|_| self.percent(percent))
+            .cloned()
+            .collect()
     }
 }

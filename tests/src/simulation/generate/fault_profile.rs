@@ -76,7 +76,14 @@ fn github(chance: &mut Chance, intensity: f64) -> Faults {
     };
     let (stolen, too_old) = (s(40, 0.3), s(12, 0.15));
     let forgets_idle_after = if chance.one_in(8) { 90.0 } else { 0.0 };
-    Faults { deliveries, api, stolen, too_old, forgets_idle_after, ..Faults::default() }
+    Faults {
+        deliveries,
+        api,
+        stolen,
+        too_old,
+        forgets_idle_after,
+        ..Faults::default()
+    }
 }
 
 fn ecs(chance: &mut Chance, intensity: f64) -> Vec<Fault> {
@@ -97,17 +104,33 @@ fn ecs(chance: &mut Chance, intensity: f64) -> Vec<Fault> {
     ];
     let mut faults = Vec::new();
     for (kind, usual, milliseconds) in all {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number up to 90")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a number up to 90"
+        )]
         let percent = (share(chance, 40, f64::from(usual) / 100.0, intensity) * 100.0) as u8;
         if percent > 0 {
-            faults.push(Fault { percent, milliseconds: (milliseconds > 0).then_some(milliseconds), ..Fault::of(kind) });
+            faults.push(Fault {
+                percent,
+                milliseconds: (milliseconds > 0).then_some(milliseconds),
+                ..Fault::of(kind)
+            });
         }
     }
     // RunTask places before it answers, and is slow where zones are short.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number up to 90")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a number up to 90"
+    )]
     let percent = (share(chance, 40, 0.1, intensity) * 100.0) as u8;
     if percent > 0 {
-        faults.push(Fault { percent, milliseconds: Some(chance.between(3_000, 10_000)), ..Fault::of(FaultKind::SlowAnswer) });
+        faults.push(Fault {
+            percent,
+            milliseconds: Some(chance.between(3_000, 10_000)),
+            ..Fault::of(FaultKind::SlowAnswer)
+        });
     }
     faults
 }

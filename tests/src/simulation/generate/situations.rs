@@ -1,4 +1,5 @@
-//! Situations: moments that chance alone seldom brings about, made on purpose. Every other seed tells one, each in its turn.
+//! Situations: moments that chance alone seldom brings about, made on purpose. Every other seed
+//! tells one, each in its turn.
 
 mod app_away;
 mod ask_again;

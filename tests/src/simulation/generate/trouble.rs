@@ -1,4 +1,5 @@
-//! What happens once or for a while: outages, hostile callers, Apps that are taken away, containers that die.
+//! What happens once or for a while: outages, hostile callers, Apps that are taken away, containers
+//! that die.
 
 use super::chance::Chance;
 use super::pools::House;
@@ -25,7 +26,11 @@ struct Moments<'a> {
 impl Moments<'_> {
     /// Some time before the last push, or shortly after it.
     fn any(&mut self) -> f64 {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of some hours")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "seconds of some hours"
+        )]
         let last = self.last as u64;
         self.chance.seconds(0, last + 60)
     }
@@ -37,7 +42,10 @@ impl Moments<'_> {
     }
 
     fn later(&mut self, at: f64, action: Action, acts: &mut Vec<Act>) {
-        acts.push(Act { at: at + self.chance.seconds(30, 900), action });
+        acts.push(Act {
+            at: at + self.chance.seconds(30, 900),
+            action,
+        });
     }
 }
 
@@ -64,18 +72,41 @@ fn outages(moments: &mut Moments<'_>, intensity: f64, acts: &mut Vec<Act>) {
 fn app(moments: &mut Moments<'_>, house: &House, acts: &mut Vec<Act>) {
     let account = moments.chance.pick(&house.file.accounts);
     if moments.chance.one_in(14) {
-        let at = moments.act(Action::Uninstall { account: account.clone() }, acts);
-        moments.later(at, Action::Install { account: account.clone() }, acts);
+        let at = moments.act(
+            Action::Uninstall {
+                account: account.clone(),
+            },
+            acts,
+        );
+        moments.later(
+            at,
+            Action::Install {
+                account: account.clone(),
+            },
+            acts,
+        );
     }
     if moments.chance.one_in(14) {
-        let at = moments.act(Action::Suspend { account: account.clone() }, acts);
+        let at = moments.act(
+            Action::Suspend {
+                account: account.clone(),
+            },
+            acts,
+        );
         moments.later(at, Action::Resume { account }, acts);
     }
     if moments.chance.one_in(10) {
         let repository = moments.chance.pick(&house.repositories);
         // GitHub sends callers on until someone makes a repository of the old name.
         let redirects = moments.chance.one_in(2);
-        moments.act(Action::Rename { repository, to: "renamed".to_owned(), redirects }, acts);
+        moments.act(
+            Action::Rename {
+                repository,
+                to: "renamed".to_owned(),
+                redirects,
+            },
+            acts,
+        );
     }
     if moments.chance.one_in(12) {
         let at = moments.act(Action::Spoil, acts);
@@ -89,7 +120,13 @@ fn refusals(moments: &mut Moments<'_>, house: &House, acts: &mut Vec<Act>) {
     }
     let place = moments.chance.pick(&house.repositories);
     let status = moments.chance.pick(&[403, 404, 422]);
-    let at = moments.act(Action::Refuse { place: place.clone(), status }, acts);
+    let at = moments.act(
+        Action::Refuse {
+            place: place.clone(),
+            status,
+        },
+        acts,
+    );
     if moments.chance.percent(70) {
         moments.later(at, Action::Allow { place }, acts);
     }
@@ -98,11 +135,19 @@ fn refusals(moments: &mut Moments<'_>, house: &House, acts: &mut Vec<Act>) {
 fn hostile(moments: &mut Moments<'_>, house: &House, acts: &mut Vec<Act>) {
     for fake in [Fake::WronglySigned, Fake::Unsigned, Fake::Nonsense] {
         if moments.chance.one_in(4) {
-            let action = moments.chance.pick(&["queued", "in_progress", "completed"]).to_owned();
+            let action = moments
+                .chance
+                .pick(&["queued", "in_progress", "completed"])
+                .to_owned();
             moments.act(Action::Forge { fake, action }, acts);
         }
     }
-    for stranger in [Stranger::OtherTask, Stranger::NoTask, Stranger::OtherRole, Stranger::OtherAccount] {
+    for stranger in [
+        Stranger::OtherTask,
+        Stranger::NoTask,
+        Stranger::OtherRole,
+        Stranger::OtherAccount,
+    ] {
         if moments.chance.one_in(4) {
             for _ in 0..moments.chance.between(1, 4) {
                 moments.act(Action::Intrude { stranger }, acts);
@@ -112,7 +157,13 @@ fn hostile(moments: &mut Moments<'_>, house: &House, acts: &mut Vec<Act>) {
     if moments.chance.one_in(8) {
         let repository = moments.chance.pick(&house.repositories);
         let pool = moments.chance.pick(&house.file.pools);
-        moments.act(Action::Impersonate { repository, labels: pool.labels }, acts);
+        moments.act(
+            Action::Impersonate {
+                repository,
+                labels: pool.labels,
+            },
+            acts,
+        );
     }
 }
 

@@ -1,4 +1,5 @@
-//! What stories have besides: how long the world takes, and pools that are another kind of pool. Drawn apart, so that what else a seed tells stays as it is.
+//! What stories have besides: how long the world takes, and pools that are another kind of pool.
+//! Drawn apart, so that what else a seed tells stays as it is.
 
 use super::chance::Chance;
 use crate::simulation::scenario::{Action, PoolSpec, PoolsFile, Scenario, Timing};
@@ -11,14 +12,20 @@ pub(super) fn add(seed: u64, scenario: &mut Scenario) {
     let mut chance = Chance::new(seed ^ APART);
     scenario.timing = timing(&mut chance);
     let (size, idle, rerun) = (chance.one_in(6), chance.one_in(6), chance.one_in(4));
-    let (size, idle) = (if size { chance.count(1, 2) } else { 0 }, idle.then(|| chance.between(1, 10)));
+    let (size, idle) = (
+        if size { chance.count(1, 2) } else { 0 },
+        idle.then(|| chance.between(1, 10)),
+    );
     let kind = |pool: &mut PoolSpec| {
         (pool.size, pool.idle_timeout, pool.rerun_interrupted) = (size, idle, rerun);
     };
-    let files = scenario.acts.iter_mut().filter_map(|act| match &mut act.action {
-        Action::Apply(file) => Some(file),
-        _ => None,
-    });
+    let files = scenario
+        .acts
+        .iter_mut()
+        .filter_map(|act| match &mut act.action {
+            Action::Apply(file) => Some(file),
+            _ => None,
+        });
     for file in files.chain([&mut scenario.pools]) {
         let PoolsFile { pools, .. } = file;
         pools.iter_mut().for_each(kind);
@@ -37,7 +44,8 @@ pub(super) fn timing(chance: &mut Chance) -> Timing {
     if chance.percent(40) {
         let most = i64::try_from(chance.pick(&[200_u64, 1_000, 4_000])).unwrap_or_default();
         for who in ["webhook", "scaler", "registrar", "observer", "sweeper"] {
-            let by = i64::try_from(chance.between(0, 2 * most.unsigned_abs())).unwrap_or_default() - most;
+            let by = i64::try_from(chance.between(0, 2 * most.unsigned_abs())).unwrap_or_default()
+                - most;
             timing.clocks.insert(who.to_owned(), by);
         }
     }

@@ -80,7 +80,8 @@ pub enum Stranger {
     OtherRole,
     /// The right session name in another account.
     OtherAccount,
-    /// The task itself, whose runner has its registration: whatever runs in its container asks for more.
+    /// The task itself, whose runner has its registration: whatever runs in its container asks for
+    /// more.
     Itself,
 }
 
@@ -141,7 +142,8 @@ pub enum Action {
         /// `owner/name`.
         repository: String,
     },
-    /// Transfers a repository to another account: it keeps its id, and GitHub sends those on who use the old name.
+    /// Transfers a repository to another account: it keeps its id, and GitHub sends those on who
+    /// use the old name.
     Transfer {
         /// `owner/name`.
         repository: String,
@@ -222,14 +224,16 @@ pub enum Action {
         /// Labels of his runner.
         labels: Vec<String>,
     },
-    /// Registers a runner of his own under the name of one of ours, idle or at work, where that name is free, and works off a job of his own with it.
+    /// Registers a runner of his own under the name of one of ours, idle or at work, where that
+    /// name is free, and works off a job of his own with it.
     Double {
         /// `owner/name`.
         repository: String,
         /// Labels of his runner.
         labels: Vec<String>,
     },
-    /// Starts the task of one of our runners once more, as anyone may who has rights in the cluster.
+    /// Starts the task of one of our runners once more, as anyone may who has rights in the
+    /// cluster.
     Copy {
         /// Its command is replaced by one that does nothing and does not end.
         idle: bool,

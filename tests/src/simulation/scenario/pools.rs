@@ -1,14 +1,25 @@
-//! A pools file as data, and the rules of docs/REFERENCE.md, "The pools file", once more, by other code: what the invariants hold the product to.
+//! A pools file as data, and the rules of docs/REFERENCE.md, "The pools file", once more, by other
+//! code: what the invariants hold the product to.
 
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
 /// Labels that say nothing about a pool, as docs/REFERENCE.md has them.
-const DEFAULT_LABELS: [&str; 8] = ["self-hosted", "linux", "windows", "macos", "x64", "x86", "arm", "arm64"];
+const DEFAULT_LABELS: [&str; 8] = [
+    "self-hosted",
+    "linux",
+    "windows",
+    "macos",
+    "x64",
+    "x86",
+    "arm",
+    "arm64",
+];
 
 /// What runners may have: vCPUs and memory.
-pub(in crate::simulation) const SIZES: [(&str, &str); 3] = [("2", "8 GiB"), ("1", "4 GiB"), ("4", "16 GiB")];
+pub(in crate::simulation) const SIZES: [(&str, &str); 3] =
+    [("2", "8 GiB"), ("1", "4 GiB"), ("4", "16 GiB")];
 
 /// One pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,12 +72,18 @@ pub struct PoolSpec {
     pub max_lifetime: Option<u64>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands out references"
+)]
 pub(super) fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands out references"
+)]
 fn is_even(priority: &i32) -> bool {
     *priority == 0
 }
@@ -86,7 +103,11 @@ impl PoolSpec {
     /// True if the pool lets jobs of this repository run.
     #[must_use]
     pub fn admits(&self, repository: &str, private: bool) -> bool {
-        let listed = self.repositories.is_empty() || self.repositories.iter().any(|pattern| matches(pattern, repository));
+        let listed = self.repositories.is_empty()
+            || self
+                .repositories
+                .iter()
+                .any(|pattern| matches(pattern, repository));
         listed && (private || self.public)
     }
 
@@ -98,9 +119,18 @@ impl PoolSpec {
 
     /// True if its runners have these labels, one of its own among them.
     fn offers(&self, labels: &[String]) -> bool {
-        let offered = |label: &str| self.labels.iter().any(|own| own.eq_ignore_ascii_case(label));
-        let own = |label: &str| offered(label) && !DEFAULT_LABELS.contains(&label.to_lowercase().as_str());
-        labels.iter().all(|label| offered(label) || label.starts_with("run=")) && labels.iter().any(|label| own(label))
+        let offered = |label: &str| {
+            self.labels
+                .iter()
+                .any(|own| own.eq_ignore_ascii_case(label))
+        };
+        let own = |label: &str| {
+            offered(label) && !DEFAULT_LABELS.contains(&label.to_lowercase().as_str())
+        };
+        labels
+            .iter()
+            .all(|label| offered(label) || label.starts_with("run="))
+            && labels.iter().any(|label| own(label))
     }
 
     /// True if jobs that cannot ask for admission must not run.
@@ -112,7 +142,10 @@ impl PoolSpec {
 
 fn matches(pattern: &str, repository: &str) -> bool {
     match pattern.strip_suffix("/*") {
-        Some(owner) => repository.split('/').next().is_some_and(|is| is.eq_ignore_ascii_case(owner)),
+        Some(owner) => repository
+            .split('/')
+            .next()
+            .is_some_and(|is| is.eq_ignore_ascii_case(owner)),
         None => pattern.eq_ignore_ascii_case(repository),
     }
 }
@@ -147,16 +180,22 @@ impl PoolsFile {
     /// True if the pool of this name lets jobs of this repository run.
     #[must_use]
     pub fn admits(&self, pool: &str, repository: &str, private: bool) -> bool {
-        self.serves(repository) && self.get(pool).is_some_and(|pool| pool.admits(repository, private))
+        self.serves(repository)
+            && self
+                .get(pool)
+                .is_some_and(|pool| pool.admits(repository, private))
     }
 
     /// True if the repository's owner is one of the accounts.
     fn serves(&self, repository: &str) -> bool {
         let owner = repository.split('/').next().unwrap_or_default();
-        self.accounts.iter().any(|account| account.eq_ignore_ascii_case(owner))
+        self.accounts
+            .iter()
+            .any(|account| account.eq_ignore_ascii_case(owner))
     }
 
-    /// True if the job is to be written down: its account is served and its labels are some pool's, whether that takes it or not.
+    /// True if the job is to be written down: its account is served and its labels are some pool's,
+    /// whether that takes it or not.
     #[must_use]
     pub(in crate::simulation) fn knows(&self, asked: Asked<'_>) -> bool {
         self.serves(asked.repository) && self.pools.iter().any(|pool| pool.offers(asked.labels))
@@ -179,12 +218,18 @@ fn pool_text(text: &mut String, pool: &PoolSpec) {
         let _ = writeln!(text, "{key} = {value}");
     };
     let quoted = |value: &str| format!("{value:?}");
-    line(&format!("\n[pools.{}]\nlabels", pool.name), &list(&pool.labels));
+    line(
+        &format!("\n[pools.{}]\nlabels", pool.name),
+        &list(&pool.labels),
+    );
     let (cpu, memory) = SIZES[usize::try_from(pool.size).unwrap_or_default() % SIZES.len()];
     line("cpu", &cpu);
     line("memory", &quoted(memory));
     line("max", &pool.max);
-    line("image", &quoted(&format!("registry.test/runner:{}", pool.image)));
+    line(
+        "image",
+        &quoted(&format!("registry.test/runner:{}", pool.image)),
+    );
     if pool.min_idle > 0 {
         line("min_idle", &pool.min_idle);
     }
@@ -228,7 +273,9 @@ mod tests {
     fn pool() -> PoolSpec {
         PoolSpec {
             name: "linux".to_owned(),
-            labels: ["self-hosted", "linux", "x64", "mayfly"].map(str::to_owned).to_vec(),
+            labels: ["self-hosted", "linux", "x64", "mayfly"]
+                .map(str::to_owned)
+                .to_vec(),
             max: 5,
             min_idle: 2,
             max_per_repository: Some(3),
@@ -248,28 +295,74 @@ mod tests {
 
     #[test]
     fn the_text_is_a_pools_file() {
-        let file = PoolsFile { accounts: vec!["acme".to_owned(), "globex".to_owned()], pools: vec![pool()] };
+        let file = PoolsFile {
+            accounts: vec!["acme".to_owned(), "globex".to_owned()],
+            pools: vec![pool()],
+        };
         let parsed = mayfly_config::pools_file::parse(&file.text(), 3).unwrap();
         let pool = &parsed.pools[0];
-        assert_eq!((pool.max, pool.min_idle, pool.max_per_repository, pool.priority), (5, 2, Some(3), -2), "{}", file.text());
-        assert!(pool.fails_closed() && pool.public && pool.rerun_interrupted && pool.repositories.len() == 2);
-        assert_eq!((pool.size.cpu, pool.idle_timeout), (1_024, std::time::Duration::from_secs(420)));
+        assert_eq!(
+            (
+                pool.max,
+                pool.min_idle,
+                pool.max_per_repository,
+                pool.priority
+            ),
+            (5, 2, Some(3), -2),
+            "{}",
+            file.text()
+        );
+        assert!(
+            pool.fails_closed()
+                && pool.public
+                && pool.rerun_interrupted
+                && pool.repositories.len() == 2
+        );
+        assert_eq!(
+            (pool.size.cpu, pool.idle_timeout),
+            (1_024, std::time::Duration::from_secs(420))
+        );
     }
 
     #[test]
     fn a_job_is_taken_by_its_labels_and_its_repository() {
-        let file = PoolsFile { accounts: vec!["acme".to_owned()], pools: vec![PoolSpec { public: false, ..pool() }] };
+        let file = PoolsFile {
+            accounts: vec!["acme".to_owned()],
+            pools: vec![PoolSpec {
+                public: false,
+                ..pool()
+            }],
+        };
         let takes = |repository, private, labels: &[&str]| {
             let labels: Vec<String> = labels.iter().map(|label| (*label).to_owned()).collect();
-            file.takes(Asked { repository, private, labels: &labels })
+            file.takes(Asked {
+                repository,
+                private,
+                labels: &labels,
+            })
         };
         assert!(takes("acme/app", true, &["self-hosted", "MAYFLY", "run=5"]));
         let knows = |repository, labels: &[&str]| {
             let labels: Vec<String> = labels.iter().map(|label| (*label).to_owned()).collect();
-            file.knows(Asked { repository, private: false, labels: &labels })
+            file.knows(Asked {
+                repository,
+                private: false,
+                labels: &labels,
+            })
         };
-        assert!(knows("acme/app", &["mayfly"]) && !knows("globex/a", &["mayfly"]) && !knows("acme/app", &["gpu"]));
-        assert!(!takes("acme/app", true, &["self-hosted", "linux"]) && !takes("acme/app", true, &["mayfly", "gpu"]));
-        assert!(!takes("acme/app", false, &["mayfly"]) && !takes("acme/lib", true, &["mayfly"]) && !takes("globex/a", true, &["mayfly"]));
+        assert!(
+            knows("acme/app", &["mayfly"])
+                && !knows("globex/a", &["mayfly"])
+                && !knows("acme/app", &["gpu"])
+        );
+        assert!(
+            !takes("acme/app", true, &["self-hosted", "linux"])
+                && !takes("acme/app", true, &["mayfly", "gpu"])
+        );
+        assert!(
+            !takes("acme/app", false, &["mayfly"])
+                && !takes("acme/lib", true, &["mayfly"])
+                && !takes("globex/a", true, &["mayfly"])
+        );
     }
 }

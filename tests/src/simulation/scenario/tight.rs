@@ -11,10 +11,12 @@ use crate::system::Capacity;
 /// Deliveries at once that API Gateway lets in (`infra/template.yaml`).
 const BURST: usize = 500;
 
-/// Deliveries of so many seconds count as deliveries at once. What GitHub sends of a job after the first one is not counted, and so this is long.
+/// Deliveries of so many seconds count as deliveries at once. What GitHub sends of a job after the
+/// first one is not counted, and so this is long.
 const AT_ONCE: f64 = 10.0;
 
-/// What the world gives, where it is less than it really does: so small stories meet what large ones do.
+/// What the world gives, where it is less than it really does: so small stories meet what large
+/// ones do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tight {
@@ -37,36 +39,55 @@ impl Tight {
     /// As the system takes it.
     #[must_use]
     pub fn capacity(&self) -> Capacity {
-        let table = Throughput { reads: self.reads, writes: self.writes };
-        Capacity { invocations: self.invocations, narrower: self.narrower, table }
+        let table = Throughput {
+            reads: self.reads,
+            writes: self.writes,
+        };
+        Capacity {
+            invocations: self.invocations,
+            narrower: self.narrower,
+            table,
+        }
     }
 }
 
-/// GitHub counts an installation's requests by the hour, and gives none until the next one once they are used up.
-/// Source: <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>.
+/// GitHub counts an installation's requests by the hour, and gives none until the next one once
+/// they are used up. Source:
+/// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>.
 const HOUR: Duration = Duration::from_secs(3_600);
 
 impl Scenario {
     /// For how long GitHub may answer nothing because its requests of the hour are used up.
     #[must_use]
     pub fn waits_for_github(&self) -> Duration {
-        if self.tight.is_some() { HOUR } else { Duration::ZERO }
+        if self.tight.is_some() {
+            HOUR
+        } else {
+            Duration::ZERO
+        }
     }
 
-    /// True if load alone may make something fail: capacity is short, or more comes at once than the front door lets in.
+    /// True if load alone may make something fail: capacity is short, or more comes at once than
+    /// the front door lets in.
     #[must_use]
     pub fn is_throttled(&self) -> bool {
         let news: Vec<(f64, usize)> = self
             .acts
             .iter()
             .filter_map(|act| match &act.action {
-                Action::Queue(batch) => Some((act.at, usize::try_from(batch.count).unwrap_or(usize::MAX))),
+                Action::Queue(batch) => {
+                    Some((act.at, usize::try_from(batch.count).unwrap_or(usize::MAX)))
+                }
                 Action::Cancel { .. } => Some((act.at, 1)),
                 _ => None,
             })
             .collect();
-        let within =
-            |from: f64| news.iter().filter(move |(at, _)| (from..from + AT_ONCE).contains(at)).map(|(_, count)| count).sum::<usize>();
+        let within = |from: f64| {
+            news.iter()
+                .filter(move |(at, _)| (from..from + AT_ONCE).contains(at))
+                .map(|(_, count)| count)
+                .sum::<usize>()
+        };
         self.tight.is_some() || news.iter().any(|(from, _)| within(*from) > BURST)
     }
 }

@@ -73,7 +73,8 @@ impl CallFaultKind {
         Self::Slow,
     ];
 
-    /// As the system takes it. A slow call is slow by a time that follows from `draw`: up to so many milliseconds.
+    /// As the system takes it. A slow call is slow by a time that follows from `draw`: up to so
+    /// many milliseconds.
     #[must_use]
     pub fn fault(self, draw: u64, longest: u64) -> Struck {
         match self {
@@ -85,7 +86,9 @@ impl CallFaultKind {
             Self::HangAfter => Struck::HangAfter,
             Self::Throttle => Struck::Throttle,
             Self::Conflict => Struck::Conflict,
-            Self::Slow => Struck::Slow(Duration::from_millis(100 + draw % longest.saturating_sub(100).max(1))),
+            Self::Slow => Struck::Slow(Duration::from_millis(
+                100 + draw % longest.saturating_sub(100).max(1),
+            )),
         }
     }
 
@@ -150,32 +153,51 @@ impl Rate {
     /// A share of everyone's calls of a port.
     #[must_use]
     pub fn of(port: Port, kind: CallFaultKind, share: f64) -> Self {
-        Self { who: None, port: port.to_string(), kind, share, operation: None, slow_by: None }
+        Self {
+            who: None,
+            port: port.to_string(),
+            kind,
+            share,
+            operation: None,
+            slow_by: None,
+        }
     }
 
     /// Only those of one function.
     #[must_use]
     pub fn by(self, who: &str) -> Self {
-        Self { who: Some(who.to_owned()), ..self }
+        Self {
+            who: Some(who.to_owned()),
+            ..self
+        }
     }
 
     /// Only those of one operation.
     #[must_use]
     pub fn on(self, operation: &str) -> Self {
-        Self { operation: Some(operation.to_owned()), ..self }
+        Self {
+            operation: Some(operation.to_owned()),
+            ..self
+        }
     }
 
     /// Slow by so many milliseconds at most.
     #[must_use]
     pub fn up_to(self, milliseconds: u64) -> Self {
-        Self { slow_by: Some(milliseconds), ..self }
+        Self {
+            slow_by: Some(milliseconds),
+            ..self
+        }
     }
 
     /// True if the call is one of those that it is about.
     pub(in crate::simulation) fn concerns(&self, call: &PortCall) -> bool {
         self.port == call.port.to_string()
             && self.who.as_deref().is_none_or(|who| who == call.who)
-            && self.operation.as_deref().is_none_or(|operation| operation == call.operation)
+            && self
+                .operation
+                .as_deref()
+                .is_none_or(|operation| operation == call.operation)
     }
 
     /// What befalls a call that it strikes.
@@ -213,7 +235,8 @@ impl NthCallFault {
     }
 }
 
-/// What Lambda, SQS and EventBridge do without being at fault: shares of all cases, see [`PlatformRates`].
+/// What Lambda, SQS and EventBridge do without being at fault: shares of all cases, see
+/// [`PlatformRates`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "the names are those of system::Chances")]

@@ -34,28 +34,63 @@ pub(super) struct Account {
 impl Account {
     /// Prints it past the test runner, which would keep it to itself if all went well.
     pub(super) async fn print(&self, scene: &Scene<'_>, sweeps: &Sweeps, samples: &Samples) {
-        let (jobs, storm, calm) = (self.parts.len(), self.storm.as_secs_f64(), self.calm.as_secs_f64());
-        let settled = if self.settled.left.is_empty() { "settled" } else { "NOT settled" };
-        let mut text = format!("\nchaos, seed {}: {jobs} jobs, faults for {storm:.1} s, {settled} {calm:.1} s later\n", self.seed);
-        for line in [self.functions(scene, sweeps), deliveries(scene).await, github(scene).await, self.ecs(scene).await] {
+        let (jobs, storm, calm) = (
+            self.parts.len(),
+            self.storm.as_secs_f64(),
+            self.calm.as_secs_f64(),
+        );
+        let settled = if self.settled.left.is_empty() {
+            "settled"
+        } else {
+            "NOT settled"
+        };
+        let mut text = format!(
+            "\nchaos, seed {}: {jobs} jobs, faults for {storm:.1} s, {settled} {calm:.1} s later\n",
+            self.seed
+        );
+        for line in [
+            self.functions(scene, sweeps),
+            deliveries(scene).await,
+            github(scene).await,
+            self.ecs(scene).await,
+        ] {
             let _ = writeln!(text, "{line}");
         }
         let _ = writeln!(text, "{}", self.containers(scene, samples).await);
-        let _ = writeln!(text, "  jobs        {}", counted(scene.jobs().await.iter().map(end)));
-        let last: Vec<String> = self.settled.last.iter().map(|(kind, at)| format!("{kind:?} {:.1} s", at.as_secs_f64())).collect();
+        let _ = writeln!(
+            text,
+            "  jobs        {}",
+            counted(scene.jobs().await.iter().map(end))
+        );
+        let last: Vec<String> = self
+            .settled
+            .last
+            .iter()
+            .map(|(kind, at)| format!("{kind:?} {:.1} s", at.as_secs_f64()))
+            .collect();
         let _ = writeln!(text, "  the last    {}", last.join(", "));
         let _ = std::io::stdout().write_all(text.as_bytes());
     }
 
     fn functions(&self, scene: &Scene<'_>, sweeps: &Sweeps) -> String {
-        let lost = scene.log.lost_invocations(&scene.places, &scene.stage.stack).unwrap();
+        let lost = scene
+            .log
+            .lost_invocations(&scene.places, &scene.stage.stack)
+            .unwrap();
         let hit = |function: &str| lost.get(function).copied().unwrap_or_default();
         let line = |(function, kills): (&&str, &Kills)| {
             let lost = hit(function);
-            format!("{function} {} kills ({} seen at work, {lost} invocations lost)", kills.all, kills.at_work)
+            format!(
+                "{function} {} kills ({} seen at work, {lost} invocations lost)",
+                kills.all, kills.at_work
+            )
         };
         let mut words: Vec<String> = self.kills.iter().map(line).collect();
-        let (killed, whole, failed) = (sweeps.killed.get(), sweeps.whole.get(), sweeps.failed.borrow().len());
+        let (killed, whole, failed) = (
+            sweeps.killed.get(),
+            sweeps.whole.get(),
+            sweeps.failed.borrow().len(),
+        );
         let lost = hit("sweeper");
         words.push(format!("sweeper {killed} kills ({lost} invocations lost); {whole} sweeps whole, {failed} failed"));
         format!("  functions   {}", words.join("\n              "))
@@ -63,9 +98,17 @@ impl Account {
 
     async fn ecs(&self, scene: &Scene<'_>) -> String {
         let calls: Value = scene.fargate("calls").await;
-        let struck: Vec<String> = self.struck.iter().map(|(kind, times)| format!("{kind} {times}")).collect();
+        let struck: Vec<String> = self
+            .struck
+            .iter()
+            .map(|(kind, times)| format!("{kind} {times}"))
+            .collect();
         // Of the whole stack, stories before this one included: the stand-in counts from its start.
-        format!("  ECS         {}\n              RunTask in all {}", struck.join(", "), calls["calls"]["RunTask"])
+        format!(
+            "  ECS         {}\n              RunTask in all {}",
+            struck.join(", "),
+            calls["calls"]["RunTask"]
+        )
     }
 
     async fn containers(&self, scene: &Scene<'_>, samples: &Samples) -> String {
@@ -74,9 +117,16 @@ impl Account {
         let rows = samples.most_rows.borrow();
         let most = MAX.map(|(pool, max)| {
             let rows = rows.get(pool).copied().unwrap_or_default();
-            format!("{pool} {rows} rows and {} tasks (max {max})", most_live(&tasks, pool))
+            format!(
+                "{pool} {rows} rows and {} tasks (max {max})",
+                most_live(&tasks, pool)
+            )
         });
-        format!("  tasks       {} in all, killed {killed}\n              most at a time {}", tasks.len(), most.join(", "))
+        format!(
+            "  tasks       {} in all, killed {killed}\n              most at a time {}",
+            tasks.len(),
+            most.join(", ")
+        )
     }
 }
 
@@ -84,19 +134,37 @@ async fn deliveries(scene: &Scene<'_>) -> String {
     let all = scene.deliveries().await;
     let events: BTreeSet<&String> = all.iter().map(|one| &one.guid).collect();
     let answers = counted(all.iter().map(answer));
-    format!("  deliveries  {} events, {} attempts: {answers}", events.len(), all.len())
+    format!(
+        "  deliveries  {} events, {} attempts: {answers}",
+        events.len(),
+        all.len()
+    )
 }
 
 async fn github(scene: &Scene<'_>) -> String {
     let calls: BTreeMap<String, Value> = scene.github("calls").await;
     let mut answers: BTreeMap<String, u64> = BTreeMap::new();
-    for (status, count) in calls.values().flat_map(|of| of["answers"].as_object().into_iter().flatten()) {
+    for (status, count) in calls
+        .values()
+        .flat_map(|of| of["answers"].as_object().into_iter().flatten())
+    {
         *answers.entry(status.clone()).or_default() += count.as_u64().unwrap_or_default();
     }
-    let by_name = calls.iter().map(|(name, of)| format!("{} {}", name.rsplit('/').next().unwrap_or(name), of["calls"]));
-    let by_status = answers.iter().map(|(status, count)| format!("{status}: {count}"));
+    let by_name = calls.iter().map(|(name, of)| {
+        format!(
+            "{} {}",
+            name.rsplit('/').next().unwrap_or(name),
+            of["calls"]
+        )
+    });
+    let by_status = answers
+        .iter()
+        .map(|(status, count)| format!("{status}: {count}"));
     let calls = by_name.collect::<Vec<_>>().join(", ");
-    format!("  GitHub      {calls}\n              answered {}", by_status.collect::<Vec<_>>().join(", "))
+    format!(
+        "  GitHub      {calls}\n              answered {}",
+        by_status.collect::<Vec<_>>().join(", ")
+    )
 }
 
 fn counted(words: impl Iterator<Item = String>) -> String {
@@ -104,7 +172,11 @@ fn counted(words: impl Iterator<Item = String>) -> String {
     for word in words {
         *counts.entry(word).or_default() += 1;
     }
-    counts.iter().map(|(word, count)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
+    counts
+        .iter()
+        .map(|(word, count)| format!("{count} {word}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn answer(delivery: &Delivery) -> String {
@@ -120,7 +192,10 @@ fn end(job: &Job) -> String {
     match (conclusion, &job.started_at) {
         ("cancelled", None) => "cancelled before they began".to_owned(),
         ("cancelled", Some(_)) => "cancelled while they ran".to_owned(),
-        ("failure", _) => format!("failed: {}", job.annotation.as_deref().unwrap_or("by themselves")),
+        ("failure", _) => format!(
+            "failed: {}",
+            job.annotation.as_deref().unwrap_or("by themselves")
+        ),
         (other, _) => other.to_owned(),
     }
 }

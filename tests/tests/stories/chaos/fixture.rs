@@ -61,7 +61,13 @@ impl<'a> Scene<'a> {
     pub(super) fn set(stage: &'a Stage) -> Self {
         let places = Places::of_repository().unwrap();
         let log = LogMark::now(&places).unwrap();
-        Self { stage, places, log, begun: Instant::now(), since: Timestamp::now() }
+        Self {
+            stage,
+            places,
+            log,
+            begun: Instant::now(),
+            since: Timestamp::now(),
+        }
     }
 
     pub(super) async fn jobs(&self) -> Vec<Job> {
@@ -90,13 +96,29 @@ impl<'a> Scene<'a> {
     }
 
     async fn get<T: DeserializeOwned>(&self, base: &str, table: &str) -> T {
-        self.stage.client.get(format!("{base}/_model/{table}")).send().await.unwrap().json().await.unwrap()
+        self.stage
+            .client
+            .get(format!("{base}/_model/{table}"))
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap()
     }
 
     /// Tells the Fargate stand-in something. `false`: it would not.
     pub(super) async fn tell_fargate(&self, what: &str, body: &Value) -> bool {
         let url = format!("{}/_model/{what}", self.stage.stack.fargate_url);
-        self.stage.client.post(url).json(body).send().await.unwrap().status().is_success()
+        self.stage
+            .client
+            .post(url)
+            .json(body)
+            .send()
+            .await
+            .unwrap()
+            .status()
+            .is_success()
     }
 
     /// Tells the GitHub model something, which it must understand.
@@ -110,19 +132,29 @@ impl<'a> Scene<'a> {
     /// The processes of one function, or of all.
     pub(super) fn processes(&self, function: Option<&str>) -> Vec<FunctionProcess> {
         let all = function_processes(&self.places, &self.stage.stack).unwrap();
-        all.into_iter().filter(|process| function.is_none_or(|wanted| process.function == wanted)).collect()
+        all.into_iter()
+            .filter(|process| function.is_none_or(|wanted| process.function == wanted))
+            .collect()
     }
 
-    /// Kills every process of every function: the next invocation of each begins cold. How many there were.
+    /// Kills every process of every function: the next invocation of each begins cold. How many
+    /// there were.
     pub(super) fn kill_all_functions(&self) -> usize {
-        self.processes(None).iter().filter(|process| process.kill()).count()
+        self.processes(None)
+            .iter()
+            .filter(|process| process.kill())
+            .count()
     }
 
     /// Until when someone holds sweeper's lease.
     pub(super) async fn lease(&self) -> Option<Timestamp> {
         let key = json!({ "pk": { "S": "sweeper" }, "sk": { "S": "lease" } });
-        let body = json!({ "TableName": self.stage.stack.table, "Key": key, "ConsistentRead": true });
-        let answer = self.stage.aws("dynamodb", "DynamoDB_20120810.GetItem", &body).await;
+        let body =
+            json!({ "TableName": self.stage.stack.table, "Key": key, "ConsistentRead": true });
+        let answer = self
+            .stage
+            .aws("dynamodb", "DynamoDB_20120810.GetItem", &body)
+            .await;
         let until = answer.pointer("/Item/until/N")?.as_str()?.parse().ok()?;
         Timestamp::from_millisecond(until).ok()
     }

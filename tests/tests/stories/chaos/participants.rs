@@ -8,23 +8,29 @@ use serde_json::{Value, json};
 use super::fixture::Scene;
 
 /// Labels of the pools of the local stack, and how many jobs each gets besides the matrix.
-const POOLS: [(&[&str], usize); 3] =
-    [(&["self-hosted", "linux", "x64", "mayfly"], 21), (&["self-hosted", "mayfly-small"], 7), (&["self-hosted", "arm64", "mayfly-arm"], 4)];
+const POOLS: [(&[&str], usize); 3] = [
+    (&["self-hosted", "linux", "x64", "mayfly"], 21),
+    (&["self-hosted", "mayfly-small"], 7),
+    (&["self-hosted", "arm64", "mayfly-arm"], 4),
+];
 
-/// How many jobs there are in the burst, in the matrix, and one after the other; the last ones of these are cancelled.
+/// How many jobs there are in the burst, in the matrix, and one after the other; the last ones of
+/// these are cancelled.
 const BURST: usize = 12;
 const MATRIX: usize = 8;
 const TRICKLE: usize = 20;
 const CANCELLED: usize = 6;
 
-/// How many jobs lose one delivery of each kind, and how many get theirs late and twice, besides what befalls all.
+/// How many jobs lose one delivery of each kind, and how many get theirs late and twice, besides
+/// what befalls all.
 const LOST: usize = 3;
 const LATE: usize = 4;
 
 /// The longest pause in the trickle.
 const GAP: Duration = Duration::from_millis(2_800);
 
-/// From now until this, a job is cancelled: before there is a runner for it, while one starts, while it runs.
+/// From now until this, a job is cancelled: before there is a runner for it, while one starts,
+/// while it runs.
 const CANCEL_WITHIN: f64 = 8.0;
 
 /// One job.
@@ -62,13 +68,20 @@ pub(super) async fn play(scene: &Scene<'_>, rng: &mut Rng) -> Vec<Part> {
     parts
 }
 
-/// As many jobs of each kind as there are to be, of half a second to three: those of the trickle, of the matrix, of the burst.
+/// As many jobs of each kind as there are to be, of half a second to three: those of the trickle,
+/// of the matrix, of the burst.
 fn wishes(rng: &mut Rng) -> Vec<Value> {
-    let mut labels: Vec<&[&str]> = POOLS.iter().flat_map(|(labels, count)| std::iter::repeat_n(*labels, *count)).collect();
+    let mut labels: Vec<&[&str]> = POOLS
+        .iter()
+        .flat_map(|(labels, count)| std::iter::repeat_n(*labels, *count))
+        .collect();
     rng.shuffle(&mut labels);
     labels.splice(TRICKLE..TRICKLE, std::iter::repeat_n(POOLS[0].0, MATRIX));
     let lost = ["queued", "in_progress", "completed"].map(|action| json!({ "lost": [action] }));
-    let mut deliveries: Vec<Value> = lost.into_iter().flat_map(|fault| std::iter::repeat_n(fault, LOST)).collect();
+    let mut deliveries: Vec<Value> = lost
+        .into_iter()
+        .flat_map(|fault| std::iter::repeat_n(fault, LOST))
+        .collect();
     deliveries.extend((0..LATE).map(|_| json!({ "late_seconds": 4.0 * rng.f64(), "repeat": 2 })));
     deliveries.resize(labels.len(), json!({}));
     rng.shuffle(&mut deliveries);

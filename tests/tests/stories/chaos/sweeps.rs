@@ -1,5 +1,5 @@
-//! Sweeps. The schedule makes one a minute; here there is one every few seconds, so that a minute need not be waited for. The first of
-//! them dies with the lease in its hand.
+//! Sweeps. The schedule makes one a minute; here there is one every few seconds, so that a minute
+//! need not be waited for. The first of them dies with the lease in its hand.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -22,7 +22,8 @@ const TRIES: usize = 30;
 /// A sweep that has next to nothing to do takes this long.
 const SHORT_SWEEP: Duration = Duration::from_millis(60);
 
-/// No whole sweep within this time after the storm is a failure: the lease of the one that was killed holds for 58 s.
+/// No whole sweep within this time after the storm is a failure: the lease of the one that was
+/// killed holds for 58 s.
 const WITHIN: Duration = Duration::from_secs(90);
 
 /// What became of the sweeps.
@@ -46,12 +47,20 @@ impl Sweeps {
             let kill = async {
                 at_work(scene, "sweeper", Duration::from_secs(2)).await;
                 tokio::time::sleep(SHORT_SWEEP.mul_f64(rng.f64())).await;
-                scene.processes(Some("sweeper")).iter().filter(|process| process.kill()).count()
+                scene
+                    .processes(Some("sweeper"))
+                    .iter()
+                    .filter(|process| process.kill())
+                    .count()
             };
             let ((), killed) = tokio::join!(sweep, kill);
             self.killed.set(self.killed.get() + killed);
             // Held, and no one lives who holds it.
-            if let Some(until) = scene.lease().await.filter(|until| *until > Timestamp::now()) {
+            if let Some(until) = scene
+                .lease()
+                .await
+                .filter(|until| *until > Timestamp::now())
+            {
                 self.out_until.set(Some(until));
                 break;
             }
@@ -63,7 +72,10 @@ impl Sweeps {
     }
 
     async fn sweep(&self, scene: &Scene<'_>) {
-        let free = scene.lease().await.is_none_or(|until| until < Timestamp::now());
+        let free = scene
+            .lease()
+            .await
+            .is_none_or(|until| until < Timestamp::now());
         let event = events::folder().unwrap().join("sweeper/tick.json");
         match invoke(&scene.places, "sweeper", &event).await {
             Ok((_, false)) => self.whole.set(self.whole.get() + usize::from(free)),
@@ -75,8 +87,16 @@ impl Sweeps {
     /// Waits for a whole sweep that was begun after the lease of the dead one had run out.
     pub(super) async fn whole_one(&self) {
         let (deadline, before) = (std::time::Instant::now() + WITHIN, self.whole.get());
-        while self.whole.get() == before || self.out_until.get().is_some_and(|until| until > Timestamp::now()) {
-            assert!(std::time::Instant::now() < deadline, "no whole sweep within {WITHIN:?}: {self:?}");
+        while self.whole.get() == before
+            || self
+                .out_until
+                .get()
+                .is_some_and(|until| until > Timestamp::now())
+        {
+            assert!(
+                std::time::Instant::now() < deadline,
+                "no whole sweep within {WITHIN:?}: {self:?}"
+            );
             tokio::time::sleep(LOOK).await;
         }
     }

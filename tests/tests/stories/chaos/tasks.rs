@@ -20,8 +20,9 @@ pub(super) struct Reaped {
     pub(super) state: RunnerState,
 }
 
-/// Kills a container now and then: by turns one that has a job, and any other that has asked for its registration. One that has not asked
-/// is left alone: all launches of its size would have to wait for a minute, which one broken image brings about already.
+/// Kills a container now and then: by turns one that has a job, and any other that has asked for
+/// its registration. One that has not asked is left alone: all launches of its size would have to
+/// wait for a minute, which one broken image brings about already.
 pub(super) async fn kill_tasks(scene: &Scene<'_>, rng: &mut Rng, storm: Duration) -> Vec<Reaped> {
     let mut reaped: Vec<Reaped> = Vec::new();
     while scene.begun.elapsed() < storm {
@@ -37,12 +38,33 @@ pub(super) async fn kill_tasks(scene: &Scene<'_>, rng: &mut Rng, storm: Duration
 }
 
 async fn kill_one(scene: &Scene<'_>, rng: &mut Rng, busy: bool) -> Option<Reaped> {
-    let (tasks, ledger) = (scene.tasks().await, scene.stage.watch.ledger.snapshot().await.unwrap());
-    let fits = |runner: &&Runner| if busy { runner.state == RunnerState::Busy } else { runner.first_polled_at.is_some() };
-    let runners: Vec<&Runner> = ledger.open.iter().filter(fits).filter(|runner| runner.done_at.is_none()).collect();
+    let (tasks, ledger) = (
+        scene.tasks().await,
+        scene.stage.watch.ledger.snapshot().await.unwrap(),
+    );
+    let fits = |runner: &&Runner| {
+        if busy {
+            runner.state == RunnerState::Busy
+        } else {
+            runner.first_polled_at.is_some()
+        }
+    };
+    let runners: Vec<&Runner> = ledger
+        .open
+        .iter()
+        .filter(fits)
+        .filter(|runner| runner.done_at.is_none())
+        .collect();
     let runner = *runners.get(rng.usize(..runners.len().max(1)))?;
-    let task = tasks.iter().find(|task| task.pid.is_some() && task.started_by.ends_with(runner.id.as_str()))?;
+    let task = tasks
+        .iter()
+        .find(|task| task.pid.is_some() && task.started_by.ends_with(runner.id.as_str()))?;
     let id = task.task_arn.rsplit('/').next()?;
-    let killed = scene.tell_fargate(&format!("tasks/{id}/kill"), &json!({})).await;
-    killed.then(|| Reaped { runner: runner.id.clone(), state: runner.state })
+    let killed = scene
+        .tell_fargate(&format!("tasks/{id}/kill"), &json!({}))
+        .await;
+    killed.then(|| Reaped {
+        runner: runner.id.clone(),
+        state: runner.state,
+    })
 }

@@ -34,7 +34,11 @@ impl Samples {
         loop {
             let ledger = scene.stage.watch.ledger.snapshot().await.unwrap();
             for (pool, _) in MAX {
-                let rows = ledger.open.iter().filter(|runner| runner.pool.as_str() == pool).count();
+                let rows = ledger
+                    .open
+                    .iter()
+                    .filter(|runner| runner.pool.as_str() == pool)
+                    .count();
                 let mut most = self.most_rows.borrow_mut();
                 let most = most.entry(pool.to_owned()).or_default();
                 *most = rows.max(*most);
@@ -82,41 +86,99 @@ pub(super) async fn settle(scene: &Scene<'_>, parts: &[Part], limit: Duration) -
 
 async fn left(scene: &Scene<'_>, parts: &[Part]) -> Vec<(Kind, String)> {
     let ledger = scene.stage.watch.ledger.snapshot().await.unwrap();
-    let row = |runner: &Runner| format!("{}/{} {:?}, stop {:?}, {:?}", runner.pool, runner.id, runner.state, runner.stop, runner.story);
-    let mut left: Vec<_> = ledger.open.iter().map(|runner| (Kind::Row, row(runner))).collect();
-    left.extend(ledger.waiting.iter().map(|job| (Kind::Waiting, format!("{job:?}"))));
+    let row = |runner: &Runner| {
+        format!(
+            "{}/{} {:?}, stop {:?}, {:?}",
+            runner.pool, runner.id, runner.state, runner.stop, runner.story
+        )
+    };
+    let mut left: Vec<_> = ledger
+        .open
+        .iter()
+        .map(|runner| (Kind::Row, row(runner)))
+        .collect();
+    left.extend(
+        ledger
+            .waiting
+            .iter()
+            .map(|job| (Kind::Waiting, format!("{job:?}"))),
+    );
     for part in parts {
         match ledger.job(part.job) {
             None => left.push((Kind::Record, format!("job {} has none", part.job))),
             Some(job) if job.state != JobState::Closed => {
-                left.push((Kind::Record, format!("job {} is {:?}: {:?}", job.id, job.state, job.story)));
+                left.push((
+                    Kind::Record,
+                    format!("job {} is {:?}: {:?}", job.id, job.state, job.story),
+                ));
             }
             Some(_) => {}
         }
     }
-    let jobs = scene.jobs().await.into_iter().filter(|job| job.status != "completed");
+    let jobs = scene
+        .jobs()
+        .await
+        .into_iter()
+        .filter(|job| job.status != "completed");
     left.extend(jobs.map(|job| (Kind::Job, format!("{job:?}"))));
-    let in_force = scene.registrations().await.into_iter().filter(|one| one.removed_at.is_none());
+    let in_force = scene
+        .registrations()
+        .await
+        .into_iter()
+        .filter(|one| one.removed_at.is_none());
     left.extend(in_force.map(|one| (Kind::Registration, format!("{one:?}"))));
-    let live = scene.tasks().await.into_iter().filter(|task| task.last_status != "STOPPED");
+    let live = scene
+        .tasks()
+        .await
+        .into_iter()
+        .filter(|task| task.last_status != "STOPPED");
     left.extend(live.map(|task| (Kind::Task, format!("{task:?}"))));
-    left.extend(unheard(&scene.deliveries().await).into_iter().map(|what| (Kind::Delivery, what)));
+    left.extend(
+        unheard(&scene.deliveries().await)
+            .into_iter()
+            .map(|what| (Kind::Delivery, what)),
+    );
     left
 }
 
 /// Events of which no delivery was answered well.
 fn unheard(deliveries: &[Delivery]) -> Vec<String> {
-    let good = |one: &&Delivery| one.stage == "over" && one.status_code.is_some_and(|code| (200..300).contains(&code));
-    let heard: BTreeSet<&String> = deliveries.iter().filter(good).map(|one| &one.guid).collect();
+    let good = |one: &&Delivery| {
+        one.stage == "over"
+            && one
+                .status_code
+                .is_some_and(|code| (200..300).contains(&code))
+    };
+    let heard: BTreeSet<&String> = deliveries
+        .iter()
+        .filter(good)
+        .map(|one| &one.guid)
+        .collect();
     let unheard = deliveries.iter().filter(|one| !heard.contains(&one.guid));
-    let words = unheard.map(|one| format!("{} of job {:?} ({})", one.action.as_deref().unwrap_or("?"), one.job_id, one.guid));
+    let words = unheard.map(|one| {
+        format!(
+            "{} of job {:?} ({})",
+            one.action.as_deref().unwrap_or("?"),
+            one.job_id,
+            one.guid
+        )
+    });
     words.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Everything that is not as it must be.
 pub(super) async fn wrong(scene: &Scene<'_>, account: &Account, samples: &Samples) -> Vec<String> {
-    let mut wrong: Vec<String> = account.settled.left.iter().map(|(kind, what)| format!("left: {kind:?} {what}")).collect();
-    let (jobs, registrations, tasks) = (scene.jobs().await, scene.registrations().await, scene.tasks().await);
+    let mut wrong: Vec<String> = account
+        .settled
+        .left
+        .iter()
+        .map(|(kind, what)| format!("left: {kind:?} {what}"))
+        .collect();
+    let (jobs, registrations, tasks) = (
+        scene.jobs().await,
+        scene.registrations().await,
+        scene.tasks().await,
+    );
     let killed: BTreeSet<&RunnerId> = account.reaped.iter().map(|one| &one.runner).collect();
     for part in &account.parts {
         match jobs.iter().find(|job| job.id == part.job) {
@@ -128,20 +190,36 @@ pub(super) async fn wrong(scene: &Scene<'_>, account: &Account, samples: &Sample
     wrong.extend(disagreements(scene, &jobs).await);
     wrong.extend(shared(&registrations, &jobs));
     for (pool, max) in MAX {
-        let rows = samples.most_rows.borrow().get(pool).copied().unwrap_or_default();
+        let rows = samples
+            .most_rows
+            .borrow()
+            .get(pool)
+            .copied()
+            .unwrap_or_default();
         let live = most_live(&tasks, pool);
-        wrong.extend((rows > max).then(|| format!("{rows} rows of pool {pool} at a time, max is {max}")));
-        wrong.extend((live > max).then(|| format!("{live} tasks of pool {pool} at a time, max is {max}")));
+        wrong.extend(
+            (rows > max).then(|| format!("{rows} rows of pool {pool} at a time, max is {max}")),
+        );
+        wrong.extend(
+            (live > max).then(|| format!("{live} tasks of pool {pool} at a time, max is {max}")),
+        );
     }
     wrong.extend(harmless(scene, account).await);
     wrong
 }
 
 fn ended_well(part: &Part, job: &Job, killed: &BTreeSet<&RunnerId>) -> bool {
-    let runner = job.runner_name.as_ref().and_then(|name| name.parse::<RunnerName>().ok()).map(|name| name.address.runner);
+    let runner = job
+        .runner_name
+        .as_ref()
+        .and_then(|name| name.parse::<RunnerName>().ok())
+        .map(|name| name.address.runner);
     match job.conclusion.as_deref() {
         Some("success") => job.steps_run > 0 && runner.is_some(),
-        Some("failure") => job.annotation.as_deref() == Some(LOST_RUNNER) && runner.is_some_and(|runner| killed.contains(&runner)),
+        Some("failure") => {
+            job.annotation.as_deref() == Some(LOST_RUNNER)
+                && runner.is_some_and(|runner| killed.contains(&runner))
+        }
         Some("cancelled") => part.cancelled && (job.started_at.is_some() || job.steps_run == 0),
         _ => false,
     }
@@ -150,37 +228,73 @@ fn ended_well(part: &Part, job: &Job, killed: &BTreeSet<&RunnerId>) -> bool {
 /// Jobs of which the ledger believes what GitHub does not say.
 async fn disagreements(scene: &Scene<'_>, jobs: &[Job]) -> Vec<String> {
     let ledger = scene.stage.watch.ledger.snapshot().await.unwrap();
-    let record = |job: &Job| ledger.jobs.iter().find(|record| record.id == JobId(job.id)).map(|record| record.conclusion.clone());
-    let different = jobs.iter().filter(|job| record(job).is_some_and(|believed| believed != job.conclusion));
-    different.map(|job| format!("the ledger says {:?} of {job:?}", record(job))).collect()
+    let record = |job: &Job| {
+        ledger
+            .jobs
+            .iter()
+            .find(|record| record.id == JobId(job.id))
+            .map(|record| record.conclusion.clone())
+    };
+    let different = jobs
+        .iter()
+        .filter(|job| record(job).is_some_and(|believed| believed != job.conclusion));
+    different
+        .map(|job| format!("the ledger says {:?} of {job:?}", record(job)))
+        .collect()
 }
 
 /// Runners that used two registrations, and registrations that ran two jobs.
 fn shared(registrations: &[Registration], jobs: &[Job]) -> Vec<String> {
     let mut used: BTreeMap<RunnerId, Vec<&str>> = BTreeMap::new();
     for one in registrations.iter().filter(|one| one.connected) {
-        let name: RunnerName = one.name.parse().expect("Mayfly alone registers runners here");
+        let name: RunnerName = one
+            .name
+            .parse()
+            .expect("Mayfly alone registers runners here");
         used.entry(name.address.runner).or_default().push(&one.name);
     }
-    let twice = used.into_values().filter(|names| names.len() > 1).map(|names| format!("one runner, two registrations: {names:?}"));
+    let twice = used
+        .into_values()
+        .filter(|names| names.len() > 1)
+        .map(|names| format!("one runner, two registrations: {names:?}"));
     let mut ran: BTreeMap<&String, Vec<i64>> = BTreeMap::new();
     for job in jobs.iter().filter(|job| job.started_at.is_some()) {
-        ran.entry(job.runner_name.as_ref().expect("who ran it")).or_default().push(job.id);
+        ran.entry(job.runner_name.as_ref().expect("who ran it"))
+            .or_default()
+            .push(job.id);
     }
-    let both = ran.into_iter().filter(|(_, jobs)| jobs.len() > 1).map(|(name, jobs)| format!("{name} ran {jobs:?}"));
+    let both = ran
+        .into_iter()
+        .filter(|(_, jobs)| jobs.len() > 1)
+        .map(|(name, jobs)| format!("{name} ran {jobs:?}"));
     twice.chain(both).collect()
 }
 
 /// Chaos that does not hurt proves nothing: what should have struck and did not.
 async fn harmless(scene: &Scene<'_>, account: &Account) -> Vec<String> {
-    let lost = scene.log.lost_invocations(&scene.places, &scene.stage.stack).unwrap();
-    let spared = lost.iter().filter(|(_, lost)| **lost == 0).map(|(function, _)| format!("no kill hit {function} at work"));
+    let lost = scene
+        .log
+        .lost_invocations(&scene.places, &scene.stage.stack)
+        .unwrap();
+    let spared = lost
+        .iter()
+        .filter(|(_, lost)| **lost == 0)
+        .map(|(function, _)| format!("no kill hit {function} at work"));
     let mut harmless: Vec<String> = spared.collect();
-    let unused = account.struck.iter().filter(|(_, times)| **times == 0).map(|(kind, _)| format!("{kind} never struck"));
+    let unused = account
+        .struck
+        .iter()
+        .filter(|(_, times)| **times == 0)
+        .map(|(kind, _)| format!("{kind} never struck"));
     harmless.extend(unused);
     let deliveries = scene.deliveries().await;
     let failed = deliveries.iter().any(|one| one.status_code == Some(0));
     harmless.extend((!failed).then(|| "no delivery was lost".to_owned()));
-    harmless.extend(account.reaped.is_empty().then(|| "no container was killed".to_owned()));
+    harmless.extend(
+        account
+            .reaped
+            .is_empty()
+            .then(|| "no container was killed".to_owned()),
+    );
     harmless
 }

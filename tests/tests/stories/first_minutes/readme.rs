@@ -25,20 +25,32 @@ impl Readme {
         // What is between fences is every second part.
         for block in section.split("```").skip(1).step_by(2) {
             match block.split_once('\n') {
-                Some(("sh", lines)) => commands.extend(lines.lines().map(command).filter(|line| !line.is_empty())),
+                Some(("sh", lines)) => {
+                    commands.extend(lines.lines().map(command).filter(|line| !line.is_empty()))
+                }
                 Some(("yaml", lines)) => workflow.push_str(lines),
                 other => panic!("a block of another kind: {other:?}"),
             }
         }
-        let runs_on = workflow.lines().find_map(|line| line.trim().strip_prefix("runs-on: [")?.strip_suffix(']')).expect("a job's runs-on");
-        Self { commands, labels: runs_on.split(", ").map(str::to_owned).collect() }
+        let runs_on = workflow
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("runs-on: [")?.strip_suffix(']'))
+            .expect("a job's runs-on");
+        Self {
+            commands,
+            labels: runs_on.split(", ").map(str::to_owned).collect(),
+        }
     }
 }
 
 /// A line without its remark.
 fn command(line: &str) -> String {
     let line = if line.starts_with('#') { "" } else { line };
-    line.split(" #").next().unwrap_or_default().trim().to_owned()
+    line.split(" #")
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 #[test]
@@ -50,6 +62,11 @@ fn every_line_of_every_shell_block_counts() {
     let readme = Readme::of(&text);
     assert_eq!(
         (readme.commands, readme.labels),
-        (["mayfly a", "mayfly b#c", "mayfly d"].map(str::to_owned).to_vec(), ["self-hosted", "x"].map(str::to_owned).to_vec())
+        (
+            ["mayfly a", "mayfly b#c", "mayfly d"]
+                .map(str::to_owned)
+                .to_vec(),
+            ["self-hosted", "x"].map(str::to_owned).to_vec()
+        )
     );
 }

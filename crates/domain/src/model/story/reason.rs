@@ -300,7 +300,8 @@ pub enum Refusal {
     Repository,
     /// The owner is not among the accounts.
     Account,
-    /// No runner can have the job's labels. What anyone may write into a workflow must not fill the table.
+    /// No runner can have the job's labels. What anyone may write into a workflow must not fill the
+    /// table.
     Labels,
 }
 
@@ -310,9 +311,13 @@ impl Refusal {
     pub fn in_words(self) -> &'static str {
         match self {
             Self::Public => "public repository: no matching pool says public = true",
-            Self::Repository => "repository not allowed: no matching pool lists it under repositories",
+            Self::Repository => {
+                "repository not allowed: no matching pool lists it under repositories"
+            }
             Self::Account => "account not allowed: its owner is not among [github] accounts",
-            Self::Labels => "no runner can have its labels: there are more than 100, or one has more than 256 characters",
+            Self::Labels => {
+                "no runner can have its labels: there are more than 100, or one has more than 256 characters"
+            }
         }
     }
 }
@@ -345,6 +350,9 @@ impl TaskEnd {
     /// True if ECS's words contain these.
     #[must_use]
     pub fn says(&self, words: &str) -> bool {
-        [&self.stopped_reason, &self.container_reason].into_iter().flatten().any(|reason| reason.contains(words))
+        [&self.stopped_reason, &self.container_reason]
+            .into_iter()
+            .flatten()
+            .any(|reason| reason.contains(words))
     }
 }

@@ -93,7 +93,6 @@ impl fmt::Display for StoryEvent {
 }
 
 impl fmt::Display for Reason {
-    #[expect(clippy::too_many_lines, reason = "a table: one sentence for each reason")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LabelMiswritten { asked, label, meant } => write!(
@@ -207,9 +206,17 @@ impl fmt::Display for LeftPool {
 /// ECS's reasons, the container's own and our script's exit code, in one line.
 impl fmt::Display for TaskEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut words: Vec<String> = self.interruption().map(|by| by.in_words().to_owned()).into_iter().collect();
+        let mut words: Vec<String> = self
+            .interruption()
+            .map(|by| by.in_words().to_owned())
+            .into_iter()
+            .collect();
         words.extend(self.stopped_reason.clone());
-        words.extend(self.container_reason.clone().filter(|_| self.container_reason != self.stopped_reason));
+        words.extend(
+            self.container_reason
+                .clone()
+                .filter(|_| self.container_reason != self.stopped_reason),
+        );
         if let Some(code) = self.exit_code {
             words.push(match exit(code) {
                 Some(meaning) => format!("exit code {code}: {meaning}"),
@@ -217,7 +224,11 @@ impl fmt::Display for TaskEnd {
             });
         }
         if words.is_empty() {
-            words.push(self.stop_code.clone().unwrap_or_else(|| "stopped, and ECS does not say why".to_owned()));
+            words.push(
+                self.stop_code
+                    .clone()
+                    .unwrap_or_else(|| "stopped, and ECS does not say why".to_owned()),
+            );
         }
         f.write_str(&words.join("; "))
     }
@@ -229,7 +240,9 @@ fn exit(code: i32) -> Option<&'static str> {
         1 => "Mayfly refused it, or the runner itself failed",
         VERSION_REFUSED => "GitHub refuses this runner version: update the image",
         20 => "it had nothing to do until the park limit",
-        21 => "something between the subnet and API Gateway answers 403: is there a VPC endpoint for execute-api with private DNS?",
+        21 => {
+            "something between the subnet and API Gateway answers 403: is there a VPC endpoint for execute-api with private DNS?"
+        }
         22 => {
             "its environment is incomplete, the image lacks bash or a curl that can sign (7.75 or newer), or its .env sets what is Mayfly's"
         }

@@ -1,4 +1,5 @@
-//! What of a plan is carried out: stops only if two looks agree on them, and nothing that has grown old.
+//! What of a plan is carried out: stops only if two looks agree on them, and nothing that has grown
+//! old.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,47 +15,64 @@ const LAUNCHES_WAIT: Duration = Duration::from_millis(500);
 /// In so many tries of a run, runners are marked beside launches.
 const TRIES_WITH_MARKS: u32 = 2;
 
-/// The plan of the second look, with the stops that the first one wants, too, and that still follow if the runners of the second are held against the jobs
-/// of the first (`between`).
+/// The plan of the second look, with the stops that the first one wants, too, and that still follow
+/// if the runners of the second are held against the jobs of the first (`between`).
 ///
-/// A mark stands for ever, and a job that just began on one runner, seen half, makes the runner of the next job look surplus: its row is gone already, and the
-/// runner, read before, still seems to wait for one. In a burst a second look may see another such half; runners that were read after the jobs cannot seem
-/// to wait for a job that has begun.
+/// A mark stands for ever, and a job that just began on one runner, seen half, makes the runner of
+/// the next job look surplus: its row is gone already, and the runner, read before, still seems to
+/// wait for one. In a burst a second look may see another such half; runners that were read after
+/// the jobs cannot seem to wait for a job that has begun.
 #[must_use]
 pub fn confirm(first: &Plan, second: Plan, between: &Plan) -> Plan {
-    let wants = |plan: &Plan, stop: &Stop| plan.stop.iter().any(|other| other.runner == stop.runner);
-    let stop = second.stop.iter().filter(|stop| wants(first, stop) && wants(between, stop)).cloned().collect();
+    let wants =
+        |plan: &Plan, stop: &Stop| plan.stop.iter().any(|other| other.runner == stop.runner);
+    let stop = second
+        .stop
+        .iter()
+        .filter(|stop| wants(first, stop) && wants(between, stop))
+        .cloned()
+        .collect();
     Plan { stop, ..second }
 }
 
 impl Plan {
-    /// True if its stops are left to a later run: when looks are slow, or make a large pool's partition busy, launches do not wait for the second one. `age`:
-    /// of the look; `apart`: the time between two of them.
+    /// True if its stops are left to a later run: when looks are slow, or make a large pool's
+    /// partition busy, launches do not wait for the second one. `age`: of the look; `apart`: the
+    /// time between two of them.
     #[must_use]
     pub fn stops_wait(&self, age: Duration, apart: Duration) -> bool {
         !self.launch.is_empty() && (age > timeouts::PLAN_FRESH || apart > LAUNCHES_WAIT)
     }
 
-    /// Takes out the launches of sizes that have no task definition; their jobs are held with the reason.
+    /// Takes out the launches of sizes that have no task definition; their jobs are held with the
+    /// reason.
     pub fn withhold(&mut self, without: &BTreeMap<Size, HoldReason>) {
-        let refused = self.launch.iter().filter_map(|start| Some((start.job?, *without.get(&start.size)?)));
+        let refused = self
+            .launch
+            .iter()
+            .filter_map(|start| Some((start.job?, *without.get(&start.size)?)));
         self.holds.extend(refused.collect::<Vec<_>>());
-        self.launch.retain(|start| !without.contains_key(&start.size));
+        self.launch
+            .retain(|start| !without.contains_key(&start.size));
     }
 }
 
-/// True if runners are marked in this try of a run, the first being 0, that has so many launches. A parked runner writes its row at every poll: marks that meet
-/// that must not hold up launches again and again.
+/// True if runners are marked in this try of a run, the first being 0, that has so many launches. A
+/// parked runner writes its row at every poll: marks that meet that must not hold up launches again
+/// and again.
 #[must_use]
 pub fn marks_now(attempt: u32, launches: usize) -> bool {
     attempt < TRIES_WITH_MARKS || launches == 0
 }
 
-/// True if a plan is so old that it had better be made again. That the pool has had no other planner and the marked runners no other writer since,
-/// the transaction makes sure of; what an old plan may cost is a runner for a job that has ended meanwhile. So the limit doubles with each try,
-/// and a plan that could not be made again in time is as good as any: reads that are slow must not keep a pool from launching for as long as they are.
+/// True if a plan is so old that it had better be made again. That the pool has had no other
+/// planner and the marked runners no other writer since, the transaction makes sure of; what an old
+/// plan may cost is a runner for a job that has ended meanwhile. So the limit doubles with each
+/// try, and a plan that could not be made again in time is as good as any: reads that are slow must
+/// not keep a pool from launching for as long as they are.
 #[must_use]
 pub fn is_stale(began: Timestamp, attempt: u32, deadline: Timestamp, now: Timestamp) -> bool {
     let age = now.since(began);
-    age > timeouts::exponential_backoff(timeouts::PLAN_FRESH, attempt, timeouts::SCALER_DEADLINE) && now.plus(age) < deadline
+    age > timeouts::exponential_backoff(timeouts::PLAN_FRESH, attempt, timeouts::SCALER_DEADLINE)
+        && now.plus(age) < deadline
 }

@@ -1,5 +1,7 @@
-//! Each runner gets another one's job, and no one hears of it before the job is over: the last delivery comes just before the task's end, while scaler
-//! looks slowly. A job that is gone and a runner that is gone, the one seen before it went and the other after, would look like a job that no one has.
+//! Each runner gets another one's job, and no one hears of it before the job is over: the last
+//! delivery comes just before the task's end, while scaler looks slowly. A job that is gone and a
+//! runner that is gone, the one seen before it went and the other after, would look like a job that
+//! no one has.
 
 use super::super::chance::Chance;
 use super::super::pools::one_pool;
@@ -9,9 +11,13 @@ use crate::github::faults::{DeliveryFaults, Faults};
 use crate::simulation::scenario::{Act, CallFaultKind, FaultProfile, PlatformSpec, Rate, Scenario};
 use crate::system::Port;
 
-pub(super) const SITUATION: Situation = Situation { name: "late-news", draw };
+pub(super) const SITUATION: Situation = Situation {
+    name: "late-news",
+    draw,
+};
 
-/// Bursts, and seconds from one to the next: all jobs of one are over when the next one comes, so that a runner too many finds none.
+/// Bursts, and seconds from one to the next: all jobs of one are over when the next one comes, so
+/// that a runner too many finds none.
 const BURSTS: u32 = 2;
 const APART: f64 = 240.0;
 
@@ -25,19 +31,37 @@ fn draw(chance: &mut Chance) -> Scenario {
         }
     }
     let rates = vec![
-        Rate::of(Port::Table, CallFaultKind::Slow, 0.9).by("scaler").on("Query").up_to(1_200),
+        Rate::of(Port::Table, CallFaultKind::Slow, 0.9)
+            .by("scaler")
+            .on("Query")
+            .up_to(1_200),
         // A task stops three seconds after its container.
-        Rate::of(Port::Table, CallFaultKind::Slow, 0.9).by("webhook").on("TransactGetItems").up_to(2_700),
+        Rate::of(Port::Table, CallFaultKind::Slow, 0.9)
+            .by("webhook")
+            .on("TransactGetItems")
+            .up_to(2_700),
     ];
-    let deliveries = DeliveryFaults { late: 1.0, late_by: 600.0, actions: vec!["in_progress".to_owned()], ..DeliveryFaults::default() };
+    let deliveries = DeliveryFaults {
+        late: 1.0,
+        late_by: 600.0,
+        actions: vec!["in_progress".to_owned()],
+        ..DeliveryFaults::default()
+    };
     Scenario {
         start_seconds: chance.between(20, 35),
         pools: one_pool(60),
         acts,
         faults: FaultProfile {
             rates,
-            github: Faults { deliveries, stolen: 1.0, ..Faults::default() },
-            platform: PlatformSpec { two_scalers: 0.5, ..PlatformSpec::default() },
+            github: Faults {
+                deliveries,
+                stolen: 1.0,
+                ..Faults::default()
+            },
+            platform: PlatformSpec {
+                two_scalers: 0.5,
+                ..PlatformSpec::default()
+            },
             ..FaultProfile::default()
         },
         calm_at: 1_200,

@@ -1,4 +1,5 @@
-//! Tasks that ask for their registration when `start_timeout` (10 min) is just over, while sweeper marks some of them: none may be stopped with a job.
+//! Tasks that ask for their registration when `start_timeout` (10 min) is just over, while sweeper
+//! marks some of them: none may be stopped with a job.
 
 use super::super::chance::Chance;
 use super::super::pools::one_pool;
@@ -8,7 +9,10 @@ use crate::fargate::{Fault, FaultKind};
 use crate::simulation::scenario::{CallFaultKind, FaultProfile, Rate, Scenario};
 use crate::system::Port;
 
-pub(super) const SITUATION: Situation = Situation { name: "late-starts", draw };
+pub(super) const SITUATION: Situation = Situation {
+    name: "late-starts",
+    draw,
+};
 
 /// Seconds that a task takes to start; its container asks a moment before.
 const START: u64 = 20;
@@ -25,20 +29,34 @@ fn draw(chance: &mut Chance) -> Scenario {
     let late = (0..10).map(|which| {
         let asks = chance.between(604_000, 640_000);
         let milliseconds = Some(asks * 1000 / 957 - START * 1000);
-        Fault { after: u32::from(which == 0), times: Some(chance.count(2, 4)), milliseconds, ..Fault::of(FaultKind::SlowStart) }
+        Fault {
+            after: u32::from(which == 0),
+            times: Some(chance.count(2, 4)),
+            milliseconds,
+            ..Fault::of(FaultKind::SlowStart)
+        }
     });
     let ecs = late.collect();
     // Sweeper is slow between reading the rows and marking one of them.
     let rates = vec![
-        Rate::of(Port::Table, CallFaultKind::Slow, 0.7).by("sweeper").on("PutItem").up_to(9_000),
-        Rate::of(Port::Ecs, CallFaultKind::Slow, 0.7).by("sweeper").on("StopTask"),
+        Rate::of(Port::Table, CallFaultKind::Slow, 0.7)
+            .by("sweeper")
+            .on("PutItem")
+            .up_to(9_000),
+        Rate::of(Port::Ecs, CallFaultKind::Slow, 0.7)
+            .by("sweeper")
+            .on("StopTask"),
     ];
     acts.push(afterwards(chance, 1_700.0));
     Scenario {
         start_seconds: START,
         pools: one_pool(36),
         acts,
-        faults: FaultProfile { rates, ecs, ..FaultProfile::default() },
+        faults: FaultProfile {
+            rates,
+            ecs,
+            ..FaultProfile::default()
+        },
         calm_at: 3_000,
         ..Scenario::default()
     }

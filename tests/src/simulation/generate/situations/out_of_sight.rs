@@ -1,15 +1,22 @@
-//! Runners that are idle for longer than `idle_timeout` (5 min) where the App may no longer look: it was suspended or taken away. (A repository that is
-//! renamed meanwhile is found by its id, even if another one has the old name.) They get jobs all the while, and news of them is slow: GitHub's 404 does not say that they are gone.
+//! Runners that are idle for longer than `idle_timeout` (5 min) where the App may no longer look:
+//! it was suspended or taken away. (A repository that is renamed meanwhile is found by its id, even
+//! if another one has the old name.) They get jobs all the while, and news of them is slow:
+//! GitHub's 404 does not say that they are gone.
 
 use super::super::chance::Chance;
 use super::super::pools::one_pool;
 use super::Situation;
 use super::parts::{afterwards, own_push, push};
 use crate::github::faults::{DeliveryFaults, Faults};
-use crate::simulation::scenario::{Act, Action, CallFaultKind, FaultProfile, Moment, Rate, Scenario};
+use crate::simulation::scenario::{
+    Act, Action, CallFaultKind, FaultProfile, Moment, Rate, Scenario,
+};
 use crate::system::Port;
 
-pub(super) const SITUATION: Situation = Situation { name: "out-of-sight", draw };
+pub(super) const SITUATION: Situation = Situation {
+    name: "out-of-sight",
+    draw,
+};
 
 /// Seconds that a task takes to start.
 const START: f64 = 30.0;
@@ -27,10 +34,18 @@ fn draw(chance: &mut Chance) -> Scenario {
         let (id, at) = (10 + which, FIRST + APART * f64::from(which));
         acts.push(own_push(id, at, 60.0));
         // Its registration is the next one: its runner has it, and its job is over.
-        acts.push(Act { at: at + START - 2.0, action: Action::Cancel { batch: id, job: 0, moment: Moment::AtRegistration } });
+        acts.push(Act {
+            at: at + START - 2.0,
+            action: Action::Cancel {
+                batch: id,
+                job: 0,
+                moment: Moment::AtRegistration,
+            },
+        });
     }
     acts.extend(away(chance));
-    // Sweeper begins at the seventh second of a minute, and this is the first one in which the time of nearly all is over.
+    // Sweeper begins at the seventh second of a minute, and this is the first one in which the time
+    // of nearly all is over.
     let mut at = 428.0;
     for id in 100..100 + idle + 2 {
         at += chance.seconds(1, 5);
@@ -38,15 +53,33 @@ fn draw(chance: &mut Chance) -> Scenario {
     }
     acts.push(afterwards(chance, 1_000.0));
     let rates = vec![
-        Rate::of(Port::Github, CallFaultKind::Slow, 0.9).by("sweeper").on("delete-runner").up_to(7_500),
-        Rate::of(Port::Table, CallFaultKind::Slow, 0.9).by("registrar").on("PutItem").up_to(18_000),
+        Rate::of(Port::Github, CallFaultKind::Slow, 0.9)
+            .by("sweeper")
+            .on("delete-runner")
+            .up_to(7_500),
+        Rate::of(Port::Table, CallFaultKind::Slow, 0.9)
+            .by("registrar")
+            .on("PutItem")
+            .up_to(18_000),
     ];
-    let deliveries = DeliveryFaults { late: 1.0, late_by: 60.0, actions: vec!["in_progress".to_owned()], ..DeliveryFaults::default() };
+    let deliveries = DeliveryFaults {
+        late: 1.0,
+        late_by: 60.0,
+        actions: vec!["in_progress".to_owned()],
+        ..DeliveryFaults::default()
+    };
     Scenario {
         start_seconds: 30,
         pools: one_pool(idle + 4),
         acts,
-        faults: FaultProfile { rates, github: Faults { deliveries, ..Faults::default() }, ..FaultProfile::default() },
+        faults: FaultProfile {
+            rates,
+            github: Faults {
+                deliveries,
+                ..Faults::default()
+            },
+            ..FaultProfile::default()
+        },
         calm_at: 1_500,
         ..Scenario::default()
     }
@@ -56,8 +89,27 @@ fn draw(chance: &mut Chance) -> Scenario {
 fn away(chance: &mut Chance) -> [Act; 2] {
     let account = "acme".to_owned();
     let (goes, comes) = match chance.between(0, 1) {
-        0 => (Action::Uninstall { account: account.clone() }, Action::Install { account }),
-        _ => (Action::Suspend { account: account.clone() }, Action::Resume { account }),
+        0 => (
+            Action::Uninstall {
+                account: account.clone(),
+            },
+            Action::Install { account },
+        ),
+        _ => (
+            Action::Suspend {
+                account: account.clone(),
+            },
+            Action::Resume { account },
+        ),
     };
-    [Act { at: chance.seconds(330, 420), action: goes }, Act { at: chance.seconds(620, 900), action: comes }]
+    [
+        Act {
+            at: chance.seconds(330, 420),
+            action: goes,
+        },
+        Act {
+            at: chance.seconds(620, 900),
+            action: comes,
+        },
+    ]
 }

@@ -14,12 +14,22 @@ pub(super) fn labels() -> Vec<String> {
 
 /// So many jobs of a repository that the pool takes, each of so many seconds.
 pub(super) fn jobs(id: u32, repository: &str, count: u32, seconds: f64) -> Batch {
-    Batch { id, repository: repository.to_owned(), labels: labels(), count, seconds, ..Batch::default() }
+    Batch {
+        id,
+        repository: repository.to_owned(),
+        labels: labels(),
+        count,
+        seconds,
+        ..Batch::default()
+    }
 }
 
 /// They come.
 pub(super) fn queue(at: f64, batch: Batch) -> Act {
-    Act { at, action: Action::Queue(batch) }
+    Act {
+        at,
+        action: Action::Queue(batch),
+    }
 }
 
 /// Someone pushes: so many jobs, each of so many seconds.
@@ -32,10 +42,21 @@ pub(super) fn push_to(repository: &str, (id, at): (u32, f64), (count, seconds): 
     queue(at, jobs(id, repository, count, seconds))
 }
 
-/// One job that only its own runner covers: one whose job was cancelled gets no other of these, and is idle.
+/// One job that only its own runner covers: one whose job was cancelled gets no other of these, and
+/// is idle.
 pub(super) fn own_push(id: u32, at: f64, seconds: f64) -> Act {
-    let labels = labels().into_iter().chain(["run={run_id}".to_owned()]).collect();
-    queue(at, Batch { labels, one_run: true, ..jobs(id, REPOSITORY, 1, seconds) })
+    let labels = labels()
+        .into_iter()
+        .chain(["run={run_id}".to_owned()])
+        .collect();
+    queue(
+        at,
+        Batch {
+            labels,
+            one_run: true,
+            ..jobs(id, REPOSITORY, 1, seconds)
+        },
+    )
 }
 
 /// Short jobs that come when the moment of the story is over: they find everything as it should be.

@@ -1,4 +1,5 @@
-//! Everything outside gives too little for what is asked of it: GitHub, the front door, Lambda, the table. What is turned away is turned away by load.
+//! Everything outside gives too little for what is asked of it: GitHub, the front door, Lambda, the
+//! table. What is turned away is turned away by load.
 
 use super::super::chance::Chance;
 use super::super::pools::one_pool;
@@ -6,12 +7,20 @@ use super::Situation;
 use super::parts::{afterwards, push};
 use crate::simulation::scenario::{Scenario, Tight};
 
-pub(super) const SITUATION: Situation = Situation { name: "tight", draw };
+pub(super) const SITUATION: Situation = Situation {
+    name: "tight",
+    draw,
+};
 
 fn draw(chance: &mut Chance) -> Scenario {
     let mut acts = vec![push(1, 1.0, 1, 20.0)];
     for id in 2..chance.count(4, 7) {
-        acts.push(push(id, chance.seconds(60, 400), chance.count(10, 40), chance.seconds(30, 240)));
+        acts.push(push(
+            id,
+            chance.seconds(60, 400),
+            chance.count(10, 40),
+            chance.seconds(30, 240),
+        ));
     }
     acts.push(afterwards(chance, 900.0));
     let tight = Tight {

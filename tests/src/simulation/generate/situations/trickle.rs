@@ -1,5 +1,6 @@
-//! One job after the other, on one target, while scaler's reads and GitHub's registrations are slow: at every look some transaction is half seen, a
-//! plan's own often for long, and some runner is about to register. Still each job costs one runner.
+//! One job after the other, on one target, while scaler's reads and GitHub's registrations are
+//! slow: at every look some transaction is half seen, a plan's own often for long, and some runner
+//! is about to register. Still each job costs one runner.
 
 use super::super::chance::Chance;
 use super::super::pools::one_pool;
@@ -10,7 +11,10 @@ use crate::github::faults::{DeliveryFaults, Faults};
 use crate::simulation::scenario::{CallFaultKind, FaultProfile, PlatformSpec, Rate, Scenario};
 use crate::system::Port;
 
-pub(super) const SITUATION: Situation = Situation { name: "trickle", draw };
+pub(super) const SITUATION: Situation = Situation {
+    name: "trickle",
+    draw,
+};
 
 fn draw(chance: &mut Chance) -> Scenario {
     let mut at = 1.0;
@@ -20,21 +24,50 @@ fn draw(chance: &mut Chance) -> Scenario {
     });
     let acts = acts.collect();
     let rates = vec![
-        Rate::of(Port::Table, CallFaultKind::Slow, 0.6).by("scaler").on("Query").up_to(1_200),
-        Rate::of(Port::Github, CallFaultKind::Slow, 0.4).by("registrar").up_to(9_000),
+        Rate::of(Port::Table, CallFaultKind::Slow, 0.6)
+            .by("scaler")
+            .on("Query")
+            .up_to(1_200),
+        Rate::of(Port::Github, CallFaultKind::Slow, 0.4)
+            .by("registrar")
+            .up_to(9_000),
     ];
     // Later than the looks that they wake, sooner than the jobs' ends.
-    let deliveries = DeliveryFaults { repeated: 0.2, reordered: 0.3, window: 8.0, ..DeliveryFaults::default() };
-    let ecs = [(FaultKind::EventRepeated, 20, 1_500), (FaultKind::EventReordered, 20, 4_000), (FaultKind::ReadLag, 30, 10_000)];
+    let deliveries = DeliveryFaults {
+        repeated: 0.2,
+        reordered: 0.3,
+        window: 8.0,
+        ..DeliveryFaults::default()
+    };
+    let ecs = [
+        (FaultKind::EventRepeated, 20, 1_500),
+        (FaultKind::EventReordered, 20, 4_000),
+        (FaultKind::ReadLag, 30, 10_000),
+    ];
     Scenario {
         start_seconds: chance.between(15, 40),
         pools: one_pool(50),
         acts,
         faults: FaultProfile {
             rates,
-            github: Faults { deliveries, stolen: 0.3, ..Faults::default() },
-            ecs: ecs.map(|(kind, percent, millis)| Fault { percent, milliseconds: Some(millis), ..Fault::of(kind) }).to_vec(),
-            platform: PlatformSpec { cold_start: 0.1, wake_repeated: 0.2, two_scalers: 0.4, ..PlatformSpec::default() },
+            github: Faults {
+                deliveries,
+                stolen: 0.3,
+                ..Faults::default()
+            },
+            ecs: ecs
+                .map(|(kind, percent, millis)| Fault {
+                    percent,
+                    milliseconds: Some(millis),
+                    ..Fault::of(kind)
+                })
+                .to_vec(),
+            platform: PlatformSpec {
+                cold_start: 0.1,
+                wake_repeated: 0.2,
+                two_scalers: 0.4,
+                ..PlatformSpec::default()
+            },
             ..FaultProfile::default()
         },
         calm_at: 600,
