@@ -112,7 +112,7 @@ impl Identity {
         };
         let connections = match &state.connections {
             Some(connections) => connections.clone(),
-            None => connections_or_why(&mut state)?,
+            None => state.connections.insert(connections()?).clone(),
         };
         let app = Arc::new(App {
             client: client(&key, connections)?,
@@ -141,13 +141,6 @@ fn client(key: &AppKey, connections: Connections) -> Result<Client, CallError> {
         ))
     })?;
     Ok(Client::app(connections, &base, signer))
-}
-
-fn connections_or_why(state: &mut State) -> Result<Connections, CallError> {
-    let made = connections()
-        .map_err(|error| misconfigured(format!("no trusted certificates were found: {error}")))?;
-    state.connections = Some(made.clone());
-    Ok(made)
 }
 
 pub(crate) fn misconfigured(message: String) -> CallError {

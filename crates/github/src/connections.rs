@@ -1,6 +1,5 @@
 //! The connections to GitHub.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +9,9 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use crate::app::misconfigured;
+use crate::error::CallError;
 
 /// How long the TCP connection may take: GitHub is never that far away, and the rest of the call
 /// needs its time.
@@ -26,13 +28,17 @@ pub(crate) type Connections = Client<HttpsConnector<HttpConnector>, Full<Bytes>>
 
 /// A pool of connections that trusts what the operating system trusts (`SSL_CERT_FILE` included,
 /// for an Enterprise Server with a certificate of its own).
-pub(crate) fn connections() -> io::Result<Connections> {
+///
+/// # Errors
+/// When the system trusts no certificate.
+pub(crate) fn connections() -> Result<Connections, CallError> {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_connect_timeout(Some(CONNECT));
     tcp.set_nodelay(true);
     let tls = HttpsConnectorBuilder::new()
-        .with_provider_and_native_roots(Arc::new(rustls::crypto::ring::default_provider()))?
+        .with_provider_and_native_roots(Arc::new(rustls::crypto::ring::default_provider()))
+        .map_err(|error| misconfigured(format!("no trusted certificates were found: {error}")))?
         .https_or_http()
         .enable_http1()
         .wrap_connector(tcp);

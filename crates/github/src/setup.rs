@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::address::{BadAddress, api_base};
-use crate::app::misconfigured;
 use crate::call::{Reply, Request, perform};
 use crate::client::Client;
 use crate::connections::connections;
@@ -384,10 +383,7 @@ impl Unauthenticated {
     }
 
     pub(crate) fn client(&self) -> Result<Client, CallError> {
-        let connections = connections().map_err(|error| {
-            misconfigured(format!("no trusted certificates were found: {error}"))
-        })?;
-        Ok(Client::unauthenticated(connections, &self.base))
+        Ok(Client::unauthenticated(connections()?, &self.base))
     }
 
     async fn converted(&self, code: &str, by: Instant) -> Result<NewApp, CallError> {
