@@ -242,9 +242,9 @@ pub(super) fn i4_one_runner_per_job(ending: &Ending<'_>, watch: &mut Recorder) {
     }
 }
 
-/// **I5** Nothing outlives its use by more than the times in §7: no task, registration or open row without its counterpart.
+/// **I5** Nothing outlives its use by more than the times in `timeouts`: no task, registration or open row without its counterpart.
 ///
-/// What has been wrong for too long is collected while the story settles ([`super::leftovers`]);
+/// What has been wrong for too long is collected while the story settles ([`super::garbage`]);
 /// this is about the end, when nothing but the idle floor is left.
 pub(super) fn i5_nothing_is_left(ending: &Ending<'_>, watch: &mut Recorder) {
     for (ids, words) in ending.left_over() {

@@ -25,15 +25,15 @@ async fn a_job_that_was_served_at_once() {
     let job = queue_one(&system);
     done(&system, 120, &[job]).await;
     rest(&system, 60).await;
-    let tale = explained(&system, job).await;
-    holds(&system, "served", &text(&tale));
-    holds_json(&system, "served_json", &tale);
+    let report = explained(&system, job).await;
+    holds(&system, "served", &text(&report));
+    holds_json(&system, "served_json", &report);
     assert!(
-        tale.cost_microdollars.is_some_and(|cost| cost.0 > 0)
-            && tale.swaps.is_empty()
-            && tale.waits.is_none()
+        report.cost_microdollars.is_some_and(|cost| cost.0 > 0)
+            && report.swaps.is_empty()
+            && report.waits.is_none()
     );
-    assert!(tale.story.iter().map(|line| line.at).is_sorted());
+    assert!(report.story.iter().map(|line| line.at).is_sorted());
 }
 
 #[tokio::test(start_paused = true)]
@@ -46,8 +46,8 @@ async fn a_job_whose_runner_is_on_its_way() {
     .await;
     system.pass(5).await;
     told(&system, "on_its_way", job).await;
-    let tale = explained(&system, job).await;
-    let waits = tale.waits.unwrap();
+    let report = explained(&system, job).await;
+    let waits = report.waits.unwrap();
     assert_eq!(
         (waits.waits_for, waits.runner),
         (WaitKind::Runner, Some(system.runners()[0].id.clone()))
@@ -139,9 +139,9 @@ async fn a_breaker_that_is_open_tells_why_and_when_it_probes() {
     })
     .await;
     system.pass(5).await;
-    let tale = explained(&system, job).await;
-    holds(&system, "breaker_open", &text(&tale));
-    let waits = tale.waits.unwrap();
+    let report = explained(&system, job).await;
+    holds(&system, "breaker_open", &text(&report));
+    let waits = report.waits.unwrap();
     assert_eq!(waits.waits_for, WaitKind::FailedStarts);
     assert!(
         waits.next_try_at.is_some_and(|at| at.0 > now(&system))
@@ -283,9 +283,9 @@ async fn a_job_that_was_cancelled_before_it_began() {
     .await;
     system.cancel(job);
     rest(&system, 60).await;
-    let tale = explained(&system, job).await;
-    holds(&system, "cancelled", &text(&tale));
-    assert_eq!(tale.runners.len(), 1);
+    let report = explained(&system, job).await;
+    holds(&system, "cancelled", &text(&report));
+    assert_eq!(report.runners.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -325,14 +325,14 @@ async fn a_job_whose_runner_was_killed() {
     };
     until(&system, 3_600, "GitHub fails it", over).await;
     told(&system, "failed_with_its_runner", job).await;
-    let tale = explained(&system, job).await;
+    let report = explained(&system, job).await;
     assert!(
-        tale.summary.starts_with("failed because its runner was killed: most likely out of memory (exit code 137); waited"),
+        report.summary.starts_with("failed because its runner was killed: most likely out of memory (exit code 137); waited"),
         "{}",
-        tale.summary
+        report.summary
     );
     assert_eq!(
-        tale.help.as_deref(),
+        report.help.as_deref(),
         Some("give pool linux more than 8 GiB, or have the job use less memory")
     );
     let listed = &jobs(&system, &all_jobs(&system)).await.jobs[0];
@@ -462,7 +462,7 @@ async fn a_story_fits_the_terminal_and_loses_nothing() {
     })[0];
     done(&system, 120, &[job]).await;
     rest(&system, 60).await;
-    let tale = explained(&system, job).await;
+    let report = explained(&system, job).await;
     let words = |text: &str| {
         text.split_whitespace()
             .map(str::to_owned)
@@ -470,7 +470,7 @@ async fn a_story_fits_the_terminal_and_loses_nothing() {
     };
     for room in 70..180 {
         let text =
-            anstream::adapter::strip_str(&explain::text::text(&tale, Some(room))).to_string();
+            anstream::adapter::strip_str(&explain::text::text(&report, Some(room))).to_string();
         let table: Vec<&str> = text
             .lines()
             .skip_while(|line| !line.starts_with("TIME (UTC)"))
@@ -481,7 +481,7 @@ async fn a_story_fits_the_terminal_and_loses_nothing() {
             table.join("\n")
         );
         let all = words(&table.join("\n"));
-        for line in &tale.story {
+        for line in &report.story {
             assert!(
                 words(&line.text).iter().all(|word| all.contains(word)),
                 "{room}: {}",
@@ -498,7 +498,7 @@ async fn without_a_pools_file_the_ledger_alone_is_told() {
     let system = begin(318);
     let job = queue_one(&system);
     done(&system, 120, &[job]).await;
-    let tale = report::gather(
+    let report = report::gather(
         &ledger(&system),
         None,
         (job, "https://github.com"),
@@ -507,5 +507,5 @@ async fn without_a_pools_file_the_ledger_alone_is_told() {
     .await
     .unwrap()
     .unwrap();
-    assert_eq!((tale.matched, tale.state), (None, JobState::Closed));
+    assert_eq!((report.matched, report.state), (None, JobState::Closed));
 }

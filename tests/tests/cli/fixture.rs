@@ -41,7 +41,7 @@ pub(crate) fn now(system: &System) -> Timestamp {
 }
 
 pub(crate) async fn explained(system: &System, job: JobId) -> JobReport {
-    let tale = report::gather(
+    let report = report::gather(
         &ledger(system),
         Some(&pools(system)),
         (job, "https://github.com"),
@@ -49,7 +49,7 @@ pub(crate) async fn explained(system: &System, job: JobId) -> JobReport {
     )
     .await
     .unwrap();
-    tale.unwrap_or_else(|| panic!("the ledger does not know job {job}"))
+    report.unwrap_or_else(|| panic!("the ledger does not know job {job}"))
 }
 
 pub(crate) async fn status(system: &System) -> status::Answer {
@@ -82,8 +82,8 @@ pub(crate) async fn runners(system: &System, filter: &runners::Filter) -> runner
         .unwrap()
 }
 
-pub(crate) fn text(tale: &JobReport) -> String {
-    explain::text::text(tale, None)
+pub(crate) fn text(report: &JobReport) -> String {
+    explain::text::text(report, None)
 }
 
 /// Without colour, and with runners told apart by the order in which they were asked for.

@@ -238,14 +238,15 @@ async fn by_force_a_runner_at_work_is_stopped_and_its_job_fails() {
     .await;
     rest(&system, 1_800).await;
     assert_eq!(outcomes(&system), [Outcome::Ran]);
-    let tale = explained(&system, job).await;
+    let report = explained(&system, job).await;
     assert!(
-        tale.summary
+        report
+            .summary
             .contains("because its runner was stopped by user/alice (mayfly stop --force)"),
         "{}",
-        tale.summary
+        report.summary
     );
-    assert_eq!(tale.help, None);
+    assert_eq!(report.help, None);
     let listed = jobs(&system, &all_jobs(&system))
         .await
         .jobs
