@@ -181,6 +181,27 @@ mod tests {
     }
 
     #[test]
+    fn what_no_pool_takes_remembers_the_pools_file_that_was_tried() {
+        let job = JobId(7);
+        let before = FollowUp::MatchJob {
+            job,
+            pools_version: 1,
+        };
+        let open = OutboxEntry::new(
+            before,
+            InstallationId(1),
+            Timestamp::from_millis(5),
+            Duration::ZERO,
+        );
+        let after = open.matched_by(8);
+        let tried = FollowUp::MatchJob {
+            job,
+            pools_version: 8,
+        };
+        assert_eq!((after.follow_up, after.rev), (tried, open.rev + 1));
+    }
+
+    #[test]
     fn every_follow_up_is_of_a_kind() {
         let runner = RunnerId::from_ulid(7);
         let follow_ups = [

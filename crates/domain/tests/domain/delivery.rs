@@ -6,13 +6,14 @@ use mayfly_domain::model::job::{
     AssignedRunner, JobEvent, JobRecord, JobState, Unconfirmed, UnconfirmedReason, WaitingJob,
 };
 use mayfly_domain::model::outbox::FollowUp;
-use mayfly_domain::model::pool::{MatchKey, RepositoryPattern};
+use mayfly_domain::model::pool::{MatchKey, Pools, RepositoryPattern};
 use mayfly_domain::model::runner::{Runner, RunnerState};
 use mayfly_domain::model::size::{Architecture, Capacity, Size};
 use mayfly_domain::model::story::Reason;
 use mayfly_domain::model::target::TargetKey;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::transitions::changes::{DeliveryChanges, Verdict};
+use mayfly_domain::transitions::delivery::{DeliverySnapshot, apply_delivery};
 use proptest::prelude::*;
 
 use crate::fixture::builders::{NOW, ago, busy, job, pool_name, registered, target};
@@ -707,4 +708,73 @@ fn a_job_that_succeeds_where_none_may_run_unadmitted_shows_that_it_was_not_asked
     for runner in legal {
         assert_eq!(over(&runner, "success").unadmitted(), None, "{runner:?}");
     }
+}
+
+/// GitHub cancels what has waited for a day, and the news of that may be lost.
+#[test]
+fn a_job_that_was_queued_a_day_ago_is_asked_about_before_a_runner_is_started() {
+    for (seconds, asked) in [(86_399, false), (86_400, true)] {
+        let event = JobEvent {
+            created_at: Some(ago(90_000)),
+            started_at: Some(ago(seconds)),
+            ..queued("a")
+        };
+        let ledger = lived(&[], &[event]);
+        let row = &ledger.waiting[&(pool_name("linux"), JobId(JOB))];
+        assert_eq!(row.needs_check, asked, "queued {seconds} s ago");
+    }
+}
+
+/// Sweeper forgets a pool that is gone and empty, and comes by no more.
+#[test]
+fn a_job_that_is_queued_in_a_pool_that_is_gone_is_matched_again() {
+    let ledger = lived(&[], &[waiting("a")]);
+    let record = &ledger.records[&JobId(JOB)];
+    let without = Pools {
+        pools: Vec::new(),
+        ..pools()
+    };
+    for (pools, expected) in [
+        (
+            &without,
+            Some(FollowUp::MatchJob {
+                job: record.id,
+                pools_version: 0,
+            }),
+        ),
+        (&pools(), None),
+    ] {
+        let known = DeliverySnapshot {
+            pools,
+            record: Some(record),
+            runner: None,
+        };
+        let opened = JobEvent {
+            gated: false,
+            ..queued("b")
+        };
+        let twice = apply_delivery(&opened, known).record.unwrap();
+        let known = DeliverySnapshot {
+            record: Some(&twice),
+            ..known
+        };
+        let changes = apply_delivery(
+            &JobEvent {
+                delivery: "c".into(),
+                ..opened
+            },
+            known,
+        );
+        assert_eq!(changes.record.unwrap().state, JobState::Queued);
+        assert_eq!(changes.follow_up.map(|open| open.follow_up), expected);
+    }
+}
+
+/// The record is one item of the table, which holds 400 KB.
+#[test]
+fn a_job_of_hundreds_of_deliveries_keeps_the_first_of_them() {
+    let deliveries: Vec<_> = (0..200).map(|number| queued(&number.to_string())).collect();
+    let ledger = lived(&[], &deliveries);
+    let record = &ledger.records[&JobId(JOB)];
+    assert_eq!((record.queued.len(), record.state), (32, JobState::Queued));
 }

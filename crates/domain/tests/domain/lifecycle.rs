@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use mayfly_domain::model::assignment::Assignment;
 use mayfly_domain::model::end::End;
-use mayfly_domain::model::id::OwnerId;
+use mayfly_domain::model::id::{JobId, OwnerId};
 use mayfly_domain::model::job::WaitingJob;
 use mayfly_domain::model::runner::{Outcome, Runner, StopKind, StopMark, Timeline};
 use mayfly_domain::model::start_failure::FailureKind;
@@ -755,4 +756,38 @@ fn a_runner_that_was_given_nothing_counts_unless_its_group_keeps_the_repository_
             runner.target
         );
     }
+}
+
+/// GitHub may serve another version of the runner, and one of an image says nothing of the next.
+#[test]
+fn what_runners_of_another_image_were_given_does_not_count() {
+    let runner = registered(1, 1, mine());
+    let (waiting, record) = (held_by(&runner), record_of(&held_by(&runner)));
+    let four = Assignment {
+        repository: record.repository.id,
+        definition: "the image before".into(),
+        jobs: (11..=14).map(JobId).collect(),
+        probes: 0,
+        at: ago(600),
+        not_before: None,
+    };
+    let health = PoolHealth {
+        assignments: vec![four],
+        ..PoolHealth::default()
+    };
+    let around = RunnerSnapshot {
+        health: Some(&health),
+        waiting: Some(&waiting),
+        record: Some(&record),
+        ..RunnerSnapshot::default()
+    };
+    let end = stopped(&runner, Some(0));
+    let after = close(&runner, End::Stopped(&end), around, false, NOW)
+        .health
+        .unwrap();
+    let known = after.assignment(record.repository.id).unwrap();
+    assert_eq!(
+        (known.definition.as_str(), known.jobs.len(), known.probes),
+        (DEFINITION, 1, 0)
+    );
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::id::{GithubRunnerId, JobId};
 use mayfly_domain::model::runner::{Runner, RunnerState};
 use mayfly_domain::model::story::Reason;
 use mayfly_domain::model::time::Timestamp;
@@ -200,4 +200,22 @@ fn a_job_that_github_says_is_over_ends_at_the_time_it_says() {
     ] {
         assert_eq!(over.record_liveness(answer, NOW), None);
     }
+}
+
+/// Another task of the same runner may have registered under another number.
+#[test]
+fn a_registration_is_the_runners_by_its_id_and_by_its_name_only_while_it_has_none() {
+    let known = busy(1, 1, 7, None);
+    let own = known.github.unwrap();
+    let other = GithubRunnerId(own.0 + 1);
+    let name = known.name().to_string();
+    assert!(known.is_registered_as(own, "whatever GitHub calls it"));
+    assert!(!known.is_registered_as(other, &name));
+    let unknown = Runner {
+        github: None,
+        ..known
+    };
+    assert!(unknown.is_registered_as(other, &name));
+    assert!(!unknown.is_registered_as(other, &busy(2, 1, 7, None).name().to_string()));
+    assert!(!unknown.is_registered_as(other, "a-machine-of-ours"));
 }

@@ -8,10 +8,12 @@
 )]
 
 mod admission;
+mod assignment;
 mod carry_out;
 mod close;
 mod delivery;
 mod fixture;
+mod interruption;
 mod launch_result;
 mod lifecycle;
 mod liveness;

@@ -1,16 +1,20 @@
 //! Registration: who a caller is, whose turn it is, which job it gets, and what the ledger says at
 //! each step.
 
+use std::collections::BTreeSet;
+
+use mayfly_domain::model::hold::HoldReason;
 use mayfly_domain::model::id::{GithubRunnerId, JobId, RepositoryId, RunId, TaskArn};
 use mayfly_domain::model::job::WaitingJob;
 use mayfly_domain::model::limits::Limits;
 use mayfly_domain::model::pool::Pool;
 use mayfly_domain::model::runner::{Runner, RunnerState};
 use mayfly_domain::model::story::Reason;
+use mayfly_domain::model::timeouts;
 use mayfly_domain::transitions::lifecycle::runners_to_evict;
 use mayfly_domain::transitions::registration::{
-    Caller, Identity, RegistrationStep, can_serve, candidate_order, identify, refused_for_good,
-    registration_step, reservation_is_void,
+    Caller, Identity, RegistrationStep, ask_again, can_serve, candidate_order, identify,
+    refused_for_good, registration_step, reservation_is_void, retry_slot,
 };
 use proptest::prelude::*;
 
@@ -494,4 +498,51 @@ fn a_job_that_github_refuses_waits_twice_as_long_each_time_and_an_hour_at_most()
                 && row.refused == everywhere
         );
     }
+}
+
+/// Registered all at one moment they would meet GitHub's limit again.
+#[test]
+fn after_a_limit_each_runner_of_a_pool_registers_at_a_moment_of_its_own() {
+    let slots: BTreeSet<_> = (1..=100)
+        .map(|number| retry_slot(&parked(number), NOW, 100))
+        .collect();
+    assert!(slots.len() > 90, "{} moments", slots.len());
+    let last = NOW.plus(timeouts::AFTER_LIMIT * 100);
+    assert!(slots.iter().all(|slot| (NOW..last).contains(slot)));
+    let most = NOW.plus(timeouts::AFTER_LIMIT_MAX);
+    assert!((1..=100).all(|number| retry_slot(&parked(number), NOW, 1_000_000) < most));
+    assert_eq!(retry_slot(&parked(1), NOW, 0), NOW);
+}
+
+#[test]
+fn runners_that_are_held_up_come_back_at_different_seconds_and_within_a_poll() {
+    let half = timeouts::POLL_MAX / 2;
+    for wait in [half, timeouts::LONGEST_WAIT] {
+        let waits: BTreeSet<_> = (1..=50)
+            .map(|number| ask_again(&parked(number), wait, NOW))
+            .collect();
+        assert!(waits.len() > 3, "{waits:?}");
+        assert!(
+            waits
+                .iter()
+                .all(|wait| (half..=timeouts::POLL_MAX).contains(wait))
+        );
+    }
+    let of_one: BTreeSet<_> = (0..50)
+        .map(|second| ask_again(&parked(1), half, later(second)))
+        .collect();
+    assert!(of_one.len() > 3, "the next time at another moment");
+}
+
+#[test]
+fn a_job_that_has_a_runner_tells_no_more_why_it_waited() {
+    let held = WaitingJob {
+        hold: Some(HoldReason::PoolMax(10)),
+        ..job(1)
+    };
+    let reserved = held.reserved_for(&parked(1).id);
+    assert_eq!(
+        (reserved.hold, reserved.runner, reserved.rev),
+        (None, Some(parked(1).id), held.rev + 1)
+    );
 }

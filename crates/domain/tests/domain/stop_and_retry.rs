@@ -441,3 +441,16 @@ fn what_no_pool_takes_is_rematched_within_a_day() {
 fn what_is_over_stays_so() {
     assert_eq!(tried(&in_state(JobState::Closed), None, None), Retry::Over);
 }
+
+/// It may wait at GitHub all the same, where it could not be seen for a day.
+#[test]
+fn a_job_that_was_given_up_is_asked_about() {
+    let given_up = JobRecord {
+        given_up: true,
+        ..in_state(JobState::Closed)
+    };
+    let Retry::CheckJob(open) = tried(&given_up, None, None) else {
+        panic!("{:?}", tried(&given_up, None, None));
+    };
+    assert!(open.due(NOW), "{open:?}");
+}

@@ -1,0 +1,50 @@
+//! Jobs that GitHub runs again because AWS took their runner back.
+
+use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::size::{Capacity, Size};
+use mayfly_domain::transitions::changes::WaitingChange;
+use mayfly_domain::transitions::delivery::{DeliverySnapshot, apply_delivery};
+
+use crate::fixture::builders::NOW;
+use crate::fixture::deliveries::{pools, queued};
+
+fn on_spot() -> Pools {
+    let mut pools = pools();
+    for pool in &mut pools.pools {
+        pool.size.capacity = Capacity::Spot;
+    }
+    pools
+}
+
+/// The row decides what is launched, the record what its next row asks for.
+#[test]
+fn a_second_run_is_on_demand_in_its_record_and_in_its_row() {
+    let pools = on_spot();
+    let known = DeliverySnapshot {
+        pools: &pools,
+        record: None,
+        runner: None,
+    };
+    let first = apply_delivery(&queued("a"), known);
+    let capacities = |changes: &mayfly_domain::transitions::changes::DeliveryChanges| {
+        let record = changes.record.as_ref().unwrap().size.unwrap().capacity;
+        let WaitingChange::Put(_, row) = &changes.waiting else {
+            panic!("no row: {changes:?}");
+        };
+        (record, row.size.capacity)
+    };
+    assert_eq!(capacities(&first), (Capacity::Spot, Capacity::Spot));
+    let second = first.clone().on_demand(NOW);
+    assert_eq!(
+        capacities(&second),
+        (Capacity::OnDemand, Capacity::OnDemand)
+    );
+    let WaitingChange::Put(_, row) = &second.waiting else {
+        panic!("no row");
+    };
+    let wanted = Size {
+        capacity: Capacity::OnDemand,
+        ..pools.pools[0].size
+    };
+    assert_eq!(row.size, wanted, "nothing else of its size has changed");
+}
