@@ -1,47 +1,31 @@
 //! `mayfly`: what a platform engineer sets Mayfly up with, and asks it why.
 //!
-//! Each command is a module of [`commands`]: it gathers what it is about into plain data, and shows
-//! that as text or as JSON. Answers go to stdout, everything else to stderr. Exit codes: 0 done, 1
-//! failed or something is wrong, 2 wrong arguments, 3 what was named does not exist, 4 a plan with
-//! changes.
+//! Each command is a module of [`commands`]: `<name>.rs` has its arguments and runs it; where it
+//! shows much, `<name>/report.rs` gathers that into plain data, which is its JSON, and
+//! `<name>/text.rs` renders it. Commands stand on [`deployment`] (AWS), [`github`], [`input`] (what
+//! people name and hand in) and [`terminal`]; only [`args`] knows all commands.
+//!
+//! Answers go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed or something is
+//! wrong, 2 wrong arguments, 3 what was named does not exist, 4 a plan with changes.
 
-pub mod active_pools;
-pub mod arguments;
-pub mod caller;
+pub mod args;
 pub mod commands;
-mod credentials;
 pub mod deployment;
 pub mod failure;
-pub mod github_access;
-pub mod github_setup;
-pub mod iam;
-pub mod job_arg;
-pub mod key_file;
-pub mod killed;
-pub mod pool_status;
-pub mod pools_store;
-pub mod progress;
-pub mod runner_arg;
-pub mod runner_group;
-pub mod runner_phase;
-pub mod screen;
-pub mod secrets_store;
-#[cfg(test)]
-mod ssm_on_loopback;
-pub mod start_summary;
-pub mod table;
-pub mod text_format;
-pub mod time_format;
-pub mod wait_reason;
+pub mod github;
+pub mod input;
+pub mod options;
+pub mod runtime;
+pub mod terminal;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
-use crate::arguments::{Arguments, Command};
+use crate::args::{Arguments, Command};
 use crate::failure::{Exit, Failure};
-use crate::screen::Screen;
+use crate::terminal::screen::Screen;
 
 /// The program.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -65,20 +49,6 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Runs what has to ask AWS or GitHub.
-///
-/// # Errors
-///
-/// What the command fails with.
-pub fn wait_for<T>(asking: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    runtime
-        .map_err(|error| Failure::new(format!("start: {error}"), ""))?
-        .block_on(asking)
-}
-
 fn run(arguments: Arguments, screen: &Screen) -> Result<Exit, Failure> {
     match arguments.command {
         Command::Check(check) => check.run(&arguments.global, screen),
@@ -97,7 +67,7 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<Exit, Failure> {
         Command::Init(init) => init.run(&arguments.global, screen),
         Command::Rotate(rotate) => rotate.run(&arguments.global, screen),
         Command::Schema => commands::schema::run(screen),
-        Command::Completions(completions) => completions.run(screen),
+        Command::Completions(completions) => completions.run(Arguments::command(), screen),
         Command::Version(version) => version.run(&arguments.global, screen),
     }
 }

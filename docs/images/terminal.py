@@ -27,7 +27,7 @@ INK = {"plain": "#d6dbe5", "strong": "#ffffff", "faint": "#8b93a7", "good": "#8f
 
 
 def span(seconds):
-    """As the command writes it: cli/src/moment.rs, `span`."""
+    """As the command writes it: cli/src/terminal/time_format.rs, `duration_text`."""
     if seconds < 10:
         return f"{int(seconds * 10) / 10:.1f}s" if seconds else "0s"
     whole = int(seconds)

@@ -13,7 +13,7 @@ from ministack.core.iam_evaluator import request_caller_arn
 
 # What tells which operation of which service was called, by whom and with what.
 HEADERS = ("authorization", "content-type", "smithy-protocol", "x-amz-target")
-# What the product calls AWS with; `sam` and the tests themselves do not. What it signs itself (cli/src/iam.rs) names nothing, but a session's key.
+# What the product calls AWS with; `sam` and the tests themselves do not. What it signs itself (cli/src/deployment/iam.rs) names nothing, but a session's key.
 SDK = "aws-sdk-rust/"
 SESSION = "Credential=ASIA"
 

@@ -17,15 +17,20 @@ use mayfly_ledger::{Ledger, Store};
 use mayfly_queue::Wakes;
 use serde::Serialize;
 
-use super::plan::{Plan, Prepared, Readable, prepare, readable, readable_text};
-use super::pools_file::is_stdin;
-use crate::arguments::Global;
-use crate::caller::caller;
-use crate::deployment::{Connected, connect, ledger_refused};
+use super::plan::report::Plan;
+use super::plan::text::text;
+use super::plan::{Prepared, prepare};
+use crate::deployment::caller::caller;
+use crate::deployment::connect::{Connected, connect};
+use crate::deployment::pools_store::{PoolsStore, WRITE_WITHIN, Written};
+use crate::deployment::refused::ledger_refused;
 use crate::failure::{Exit, Failure};
-use crate::pools_store::{PoolsStore, WRITE_WITHIN, Written};
-use crate::screen::{CAUTION, GOOD, Screen};
-use crate::time_format::Rfc3339;
+use crate::input::pools_file::is_stdin;
+use crate::input::pools_file::{Readable, readable, readable_text};
+use crate::options::Global;
+use crate::runtime::block_on;
+use crate::terminal::screen::{CAUTION, GOOD, Screen};
+use crate::terminal::time_format::Rfc3339;
 
 /// A pools file to put in force.
 #[derive(Clone, Debug, Args)]
@@ -266,7 +271,7 @@ impl Apply {
             .as_ref()
             .map(|file| readable(file, screen))
             .transpose()?;
-        crate::wait_for(async {
+        block_on(async {
             let connected = connect(global).await?;
             connected.announce(screen);
             let whereabouts = connected.whereabouts();
@@ -282,7 +287,7 @@ impl Apply {
             };
             let prepared = prepare(connected, (&readable, name), screen).await?;
             if !screen.json() {
-                screen.print(prepared.plan.in_words(self.verbose));
+                screen.print(text(&prepared.plan, self.verbose));
             }
             if prepared.plan.same {
                 return answer(screen, &prepared.plan, None);

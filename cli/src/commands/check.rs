@@ -7,12 +7,13 @@ use mayfly_config::pools_file::{Problem, Review, Vcpus, review};
 use serde::Serialize;
 
 use super::doctor::quota::{Allowed, ServiceQuotas, gather};
-use super::pools_file::{NO_VERSION, show, text};
-use crate::arguments::Global;
-use crate::deployment::sdk;
+use crate::deployment::connect::sdk;
 use crate::failure::{Exit, Failure};
-use crate::screen::{BAD, CAUTION, GOOD, Screen};
-use crate::text_format::counted;
+use crate::input::pools_file::{NO_VERSION, show, text};
+use crate::options::Global;
+use crate::runtime::block_on;
+use crate::terminal::screen::{BAD, CAUTION, GOOD, Screen};
+use crate::terminal::text_format::counted;
 
 /// What to check.
 #[derive(Clone, Debug, Args)]
@@ -118,7 +119,7 @@ impl Check {
         }
         let Allowed {
             on_demand, spot, ..
-        } = crate::wait_for(async { Ok(gather(&ServiceQuotas::new(&sdk(global).await?)).await) })?;
+        } = block_on(async { Ok(gather(&ServiceQuotas::new(&sdk(global).await?)).await) })?;
         let asked = |said: Option<u32>, asked: Result<u32, Failure>| said.map_or(asked, Ok);
         Ok(Vcpus {
             on_demand: Some(asked(said.on_demand, on_demand)?),

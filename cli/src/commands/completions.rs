@@ -1,11 +1,10 @@
 //! `mayfly completions`.
 
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::arguments::Arguments;
 use crate::failure::{Exit, Failure};
-use crate::screen::Screen;
+use crate::terminal::screen::Screen;
 
 /// A shell.
 #[derive(Clone, Debug, Args)]
@@ -18,14 +17,14 @@ pub struct Completions {
 }
 
 impl Completions {
-    /// Prints the script.
+    /// Prints the script for `command`, with all that it knows.
     ///
     /// # Errors
     ///
     /// If the script is not text.
-    pub fn run(&self, screen: &Screen) -> Result<Exit, Failure> {
+    pub fn run(&self, mut command: Command, screen: &Screen) -> Result<Exit, Failure> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Arguments::command(), "mayfly", &mut script);
+        clap_complete::generate(self.shell, &mut command, "mayfly", &mut script);
         let script = String::from_utf8(script)
             .map_err(|error| Failure::new(format!("make the script: {error}"), ""))?;
         screen.print(script.trim_end());

@@ -11,8 +11,6 @@ pub mod image_pull;
 pub mod network;
 pub mod pools;
 pub mod probe;
-pub mod probe_run;
-pub mod probe_start;
 pub mod quota;
 pub mod report;
 pub mod roles;
@@ -27,11 +25,12 @@ use self::checks::{CheckContext, gather, judge, repair};
 use self::finding::{Area, Finding};
 use self::identity::Identity;
 use self::report::{Report, areas, text, text_after};
-use crate::arguments::Global;
-use crate::deployment::{Connected, connect_with, sdk};
+use crate::deployment::connect::{Connected, connect_with, sdk};
 use crate::failure::{Exit, Failure};
-use crate::progress::Progress;
-use crate::screen::Screen;
+use crate::options::Global;
+use crate::runtime::block_on;
+use crate::terminal::progress::Progress;
+use crate::terminal::screen::Screen;
 
 /// How to look.
 #[derive(Clone, Debug, Args)]
@@ -60,7 +59,7 @@ impl Doctor {
     ///
     /// If the answer cannot be written. Whatever is wrong with the deployment is a finding.
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
-        crate::wait_for(async {
+        block_on(async {
             let Found { told, rest } = self.look(global, screen).await?;
             let report = Report::new(
                 &global.stack,

@@ -11,12 +11,14 @@ use clap::{Args, ValueHint};
 use mayfly_config::store::system_clock;
 use mayfly_domain::model::pool::Pools;
 
-use crate::arguments::Global;
-use crate::deployment::{Connected, connect, ledger_refused};
+use crate::deployment::connect::{Connected, connect};
+use crate::deployment::refused::ledger_refused;
 use crate::failure::{Exit, Failure};
-use crate::github_access;
-use crate::job_arg::JobArg;
-use crate::screen::Screen;
+use crate::github::access;
+use crate::input::job_arg::JobArg;
+use crate::options::Global;
+use crate::runtime::block_on;
+use crate::terminal::screen::Screen;
 
 /// A job to explain.
 #[derive(Clone, Debug, Args)]
@@ -40,7 +42,7 @@ impl Explain {
     ///
     /// If AWS cannot be asked.
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
-        crate::wait_for(async {
+        block_on(async {
             let connected = connect(global).await?;
             let pools = connected.active_pools(screen).await?;
             let now = system_clock();
@@ -83,7 +85,7 @@ impl Explain {
                 "without a pools file it is not known what Mayfly serves",
                 now,
             ),
-            (Some(name), Some(pools)) => match github_access::app(connected).await {
+            (Some(name), Some(pools)) => match access::app(connected).await {
                 Ok(app) => {
                     github_lookup::ask(&app.github, (&self.job, name), (pools, &app.url), now)
                         .await?

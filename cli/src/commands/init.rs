@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod callback_server;
+pub mod loopback_server;
 pub mod manifest;
 pub mod oauth_state;
 pub mod pages;
@@ -20,20 +21,21 @@ use clap::Args;
 use mayfly_config::store::{GITHUB, system_clock};
 use mayfly_github::{AppKey, Secret};
 
-use self::callback_server::{About, Arrival, CallbackServer, Outcome, Served};
+use self::callback_server::{About, Arrival, CallbackServer, Outcome};
+use self::loopback_server::LoopbackServer;
 use self::manifest::{Choice, Scope, proposed_name};
 use self::pages::Defaults;
 use self::permissions::install_url;
 use self::setup_flow::{Answer, Begin, SetupFlow};
-use super::pools_file::is_stdin;
-use crate::arguments::Global;
-use crate::deployment::connect;
+use crate::deployment::connect::connect;
+use crate::deployment::secrets_store::{Existing, SecretsStore, fresh};
 use crate::failure::{Exit, Failure};
-use crate::github_setup::{GithubSetup, RealGithub, checked};
-use crate::key_file;
-use crate::screen::{BAD, CAUTION, GOOD, STRONG, Screen};
-use crate::secrets_store::{Existing, SecretsStore, fresh};
-use crate::wait_for;
+use crate::github::setup::{GithubSetup, RealGithub, checked};
+use crate::input::key_file;
+use crate::input::pools_file::is_stdin;
+use crate::options::Global;
+use crate::runtime::block_on;
+use crate::terminal::screen::{BAD, CAUTION, GOOD, STRONG, Screen};
 
 /// How the App comes to be.
 #[derive(Clone, Debug, Args)]
@@ -100,7 +102,7 @@ impl Init {
         let out = Out::of(self.out.as_deref(), screen);
         out.is_free()?;
         let given = self.given()?;
-        let answer = wait_for(async {
+        let answer = block_on(async {
             let connected = connect(global).await?;
             connected.announce(screen);
             let flow = SetupFlow {
@@ -208,7 +210,7 @@ impl Init {
             webhook_url: flow.webhook_url.clone(),
             defaults,
         };
-        let mut served = Served::start(about, self.port, Arc::new(system_clock)).await?;
+        let mut served = LoopbackServer::start(about, self.port, Arc::new(system_clock)).await?;
         let arrival = if self.no_browser {
             let choice = choice.map_err(|wrong| {
                 Failure::new(wrong.problem, "without a browser, pass --organization LOGIN, or --scope repository for your own account")
@@ -310,7 +312,7 @@ pub async fn go_on<D: GithubSetup, V: SecretsStore>(
 /// Prints an address for a browser anywhere, and takes what comes back from stdin, or on loopback
 /// if the browser gets there.
 async fn without_browser(
-    served: &mut Served,
+    served: &mut LoopbackServer,
     choice: &Choice,
     screen: &Screen,
 ) -> Result<Arrival, Failure> {

@@ -14,15 +14,17 @@ use mayfly_domain::model::time::Timestamp;
 use mayfly_ledger::{History, Ledger, LedgerError, Store};
 use serde::Serialize;
 
-use crate::arguments::Global;
-use crate::deployment::{Connected, connect, ledger_refused, refused};
+use crate::deployment::connect::{Connected, connect};
+use crate::deployment::refused::{ledger_refused, refused};
 use crate::failure::{Exit, Failure};
-use crate::job_arg::JobArg;
-use crate::progress::Progress;
-use crate::runner_arg::{Found, find, several};
-use crate::screen::{FAINT, Screen, json_line};
-use crate::text_format::plain;
-use crate::time_format::Rfc3339;
+use crate::input::job_arg::JobArg;
+use crate::input::runner_arg::{Found, find, several};
+use crate::options::Global;
+use crate::runtime::block_on;
+use crate::terminal::progress::Progress;
+use crate::terminal::screen::{FAINT, Screen, json_line};
+use crate::terminal::text_format::plain;
+use crate::terminal::time_format::Rfc3339;
 
 /// Whose log.
 #[derive(Clone, Debug, Args)]
@@ -302,7 +304,7 @@ impl Logs {
     ///
     /// If it cannot be read.
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
-        crate::wait_for(async {
+        block_on(async {
             let connected = connect(global).await?;
             let pools = connected.active_pools(screen).await.unwrap_or_default();
             let ledger = connected.ledger();

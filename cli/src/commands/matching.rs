@@ -12,13 +12,14 @@ use mayfly_domain::model::target::{Repository, Scope};
 use mayfly_github::{AppApi, Lookup};
 use serde::Serialize;
 
-use super::pools_file::{self, NO_VERSION};
-use crate::arguments::Global;
-use crate::deployment::connect;
+use crate::deployment::connect::connect;
 use crate::failure::{Exit, Failure};
-use crate::github_access::{self, App, GithubAccess, Group};
-use crate::screen::{CAUTION, FAINT, GOOD, Screen};
-use crate::text_format::{disturbs, plain, quoted};
+use crate::github::access::{self, App, GithubAccess, Group};
+use crate::input::pools_file::{self, NO_VERSION};
+use crate::options::Global;
+use crate::runtime::block_on;
+use crate::terminal::screen::{CAUTION, FAINT, GOOD, Screen};
+use crate::terminal::text_format::{disturbs, plain, quoted};
 
 /// A job to match.
 #[derive(Clone, Debug, Args)]
@@ -132,7 +133,7 @@ impl Match {
                     .map(|name| repository(&pools, name, !self.public));
                 self.judge(&pools, repository.as_ref())
             }
-            None => crate::wait_for(self.active_pools(global, screen))?,
+            None => block_on(self.active_pools(global, screen))?,
         };
         if screen.json() {
             screen.print_json(&answer)?;
@@ -161,7 +162,7 @@ impl Match {
         let Some(name) = &self.repository else {
             return Ok(self.judge(&pools, None));
         };
-        match github_access::app(&connected).await {
+        match access::app(&connected).await {
             Ok(app) => self.ask(&app.github, &pools, name).await,
             Err(why) => {
                 let repository = repository(&pools, name, !self.public);
@@ -191,7 +192,7 @@ impl Match {
         pools: &Pools,
         name: &str,
     ) -> Result<Answer, Failure> {
-        let at = github_access::ask(github, name).await?;
+        let at = access::ask(github, name).await?;
         let known = at
             .repository
             .clone()
@@ -212,7 +213,7 @@ impl Match {
                 )
             }));
             if let (Scope::Organization { group }, true) = (&pool.scope, lacks.is_empty()) {
-                runner_group = github_access::group(github, &at, pool).await?;
+                runner_group = access::group(github, &at, pool).await?;
                 problems.extend(runner_group.as_ref().and_then(|found| found.problem(group)));
             }
         }

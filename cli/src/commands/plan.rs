@@ -3,30 +3,24 @@
 pub mod difference;
 pub mod effects;
 pub mod references;
-mod text;
+pub mod report;
+pub mod text;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Args;
-use mayfly_config::pools_file::{Problem, Review, Vcpus, review};
-use mayfly_domain::model::id::PoolName;
-use mayfly_domain::model::pool::{Pool, Pools};
-use mayfly_domain::model::price::{MicroDollars, cost};
-use mayfly_domain::model::size::Capacity;
-use mayfly_ledger::{Ledger, LedgerError, Store};
-use serde::{Serialize, Serializer};
 
-use self::difference::{Differing, KeyChange, Kind};
-use self::effects::{Destinations, Live, effects};
+use self::report::{Compared, Plan, gather};
+use self::text::text;
 use super::doctor::quota::{self, ServiceQuotas};
-use super::pools_file::{NO_VERSION, show, text as text_of};
-use crate::arguments::Global;
-use crate::deployment::{Connected, connect, ledger_refused};
+use crate::deployment::connect::{Connected, connect};
+use crate::deployment::pools_store::{PoolsStore, Version};
+use crate::deployment::refused::ledger_refused;
 use crate::failure::{Exit, Failure};
-use crate::pools_store::{PoolsStore, Version};
-use crate::screen::{BAD, CAUTION, Screen};
-use crate::time_format::Rfc3339;
+use crate::input::pools_file::{Readable, readable};
+use crate::options::Global;
+use crate::runtime::block_on;
+use crate::terminal::screen::{CAUTION, Screen};
 
 /// A pools file to compare with the one in force.
 #[derive(Clone, Debug, Args)]
@@ -46,268 +40,6 @@ pub struct PlanArgs {
     /// Show every key of new pools
     #[arg(long, short)]
     verbose: bool,
-}
-
-/// Hours of a month, as AWS's price pages count them.
-const MONTH: Duration = Duration::from_secs(730 * 60 * 60);
-
-/// Waiting jobs of a pool that goes whose new pool is looked up; of more it is only said how many
-/// they are.
-const PLACED: usize = 50;
-
-/// The version of the file in force.
-#[derive(Clone, Debug, Serialize)]
-pub struct ActivePools {
-    /// Its number.
-    pub version: u64,
-    /// When it was applied.
-    pub applied_at: Option<Rfc3339>,
-    /// By whom, if the store tells.
-    pub applied_by: Option<String>,
-}
-
-/// What happens to one pool.
-#[derive(Clone, Debug, Serialize)]
-pub struct PoolPlan {
-    /// Its name.
-    pub pool: PoolName,
-    /// What.
-    pub change: Kind,
-    /// Key by key.
-    pub keys: Vec<KeyChange>,
-    /// What is in it now.
-    pub now: Live,
-    /// What that means for what is in it now.
-    pub effects: Vec<String>,
-}
-
-/// What runners that are kept waiting cost a month, at list prices of us-east-1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct IdleCost {
-    /// As it is, in millionths of a dollar.
-    pub before_microdollars: MicroDollars,
-    /// As it would be.
-    pub after_microdollars: MicroDollars,
-}
-
-/// How many vCPUs run at a time when every pool is at its `max`, and how many the account may run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct VcpuPlan {
-    /// Each capacity has a quota of its own.
-    #[serde(serialize_with = "as_the_file_says")]
-    pub capacity: Capacity,
-    /// As it is.
-    pub before: u64,
-    /// As it would be.
-    pub after: u64,
-    /// The account's quota; none if it is not known.
-    pub allowed: Option<u32>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn as_the_file_says<S: Serializer>(capacity: &Capacity, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(difference::capacity(*capacity))
-}
-
-/// What a pools file would change.
-#[derive(Clone, Debug, Serialize)]
-pub struct Plan {
-    /// The deployment.
-    pub stack: String,
-    /// The file.
-    pub file: String,
-    /// What it would take the place of.
-    pub in_force: Option<ActivePools>,
-    /// The file is the same to the byte.
-    pub same: bool,
-    /// What is different under `[github]`.
-    pub github: Vec<KeyChange>,
-    /// Pools that are different.
-    pub pools: Vec<PoolPlan>,
-    /// The idle floor's price.
-    pub idle_a_month: IdleCost,
-    /// vCPUs at `max`, for each capacity that a pool has or had.
-    pub vcpus: Vec<VcpuPlan>,
-}
-
-/// A file that can be used.
-pub struct Readable {
-    /// Its text.
-    pub text: String,
-    /// What it says.
-    pub pools: Pools,
-}
-
-/// Reads a pools file and shows what is wrong or doubtful about it.
-///
-/// # Errors
-///
-/// If it cannot be read, or has problems.
-pub fn readable(file: &std::path::Path, screen: &Screen) -> Result<Readable, Failure> {
-    readable_text(text_of(file)?, file, screen)
-}
-
-/// The same of a text that was read already; `file` is what it is called.
-///
-/// # Errors
-///
-/// If it has problems.
-pub fn readable_text(
-    text: String,
-    file: &std::path::Path,
-    screen: &Screen,
-) -> Result<Readable, Failure> {
-    let Review { pools, doubts, .. } = review(&text, NO_VERSION, Vcpus::default());
-    let shown = |problems: &[Problem], (kind, style)| {
-        problems
-            .iter()
-            .for_each(|problem| show(screen, file, problem, (kind, style)))
-    };
-    match pools {
-        Ok(pools) => {
-            shown(&doubts, ("warning", CAUTION));
-            Ok(Readable { text, pools })
-        }
-        Err(problems) => {
-            shown(&problems, ("error", BAD));
-            Err(Failure::new(
-                format!("{} is not a pools file that can be used", file.display()),
-                "nothing was changed: fix the file first",
-            ))
-        }
-    }
-}
-
-/// What a plan compares.
-pub struct Compared<'a> {
-    /// The newest version of the parameter, good or not.
-    pub newest: Option<&'a Version>,
-    /// Who wrote that.
-    pub author: Option<String>,
-    /// The pools in force.
-    pub before: Option<&'a Pools>,
-    /// The file that would take its place.
-    pub file: &'a Readable,
-    /// Runners have a public address, which costs.
-    pub public_ip: bool,
-    /// How many vCPUs the account may run, as far as that is known.
-    pub allowed: Vcpus,
-}
-
-/// Makes the plan.
-///
-/// # Errors
-///
-/// [`LedgerError`].
-pub async fn gather<S: Store>(
-    ledger: &Ledger<S>,
-    compared: &Compared<'_>,
-    (stack, file): (&str, String),
-) -> Result<Plan, LedgerError> {
-    let Compared {
-        newest,
-        author,
-        before,
-        file: Readable { text, pools: after },
-        public_ip,
-        allowed,
-    } = compared;
-    let mut pools = Vec::new();
-    for differing in difference::pools(*before, after) {
-        pools.push(pool_plan(ledger, &differing, after).await?);
-    }
-    let in_force = newest.map(|version| ActivePools {
-        version: version.number,
-        applied_at: version.at.map(Rfc3339),
-        applied_by: author.clone(),
-    });
-    Ok(Plan {
-        stack: stack.to_owned(),
-        file,
-        in_force,
-        same: newest.is_some_and(|version| version.text == *text),
-        github: difference::github(*before, after),
-        pools,
-        idle_a_month: IdleCost {
-            before_microdollars: before.map_or(MicroDollars(0), |before| {
-                idle_a_month(&before.pools, *public_ip)
-            }),
-            after_microdollars: idle_a_month(&after.pools, *public_ip),
-        },
-        vcpus: vcpus(*before, after, *allowed),
-    })
-}
-
-async fn pool_plan<S: Store>(
-    ledger: &Ledger<S>,
-    differing: &Differing<'_>,
-    after: &Pools,
-) -> Result<PoolPlan, LedgerError> {
-    let runners = ledger.runners(differing.name).await?;
-    let waiting = ledger.waiting_jobs(differing.name).await?;
-    let now = Live::of(&runners, waiting.len());
-    let mut jobs = Vec::new();
-    if differing.kind() == Kind::Remove {
-        for row in waiting.iter().take(PLACED) {
-            jobs.extend(ledger.job(row.id).await?);
-        }
-    }
-    let effects = effects(differing, &now, &Destinations::of(&jobs, after));
-    Ok(PoolPlan {
-        pool: differing.name.clone(),
-        change: differing.kind(),
-        keys: differing.keys.clone(),
-        now,
-        effects,
-    })
-}
-
-/// vCPUs at `max`, before and after, by capacity.
-fn vcpus(before: Option<&Pools>, after: &Pools, allowed: Vcpus) -> Vec<VcpuPlan> {
-    let kinds = [
-        (Capacity::OnDemand, allowed.on_demand),
-        (Capacity::Spot, allowed.spot),
-    ];
-    let each = kinds.map(|(capacity, allowed)| VcpuPlan {
-        capacity,
-        before: before.map_or(0, |before| quota::at_max(&before.pools, capacity)),
-        after: quota::at_max(&after.pools, capacity),
-        allowed,
-    });
-    each.into_iter()
-        .filter(|one| one.before > 0 || one.after > 0)
-        .collect()
-}
-
-/// What the idle floors of all pools cost a month.
-fn idle_a_month(pools: &[Pool], public_ip: bool) -> MicroDollars {
-    let costs = pools.iter().map(|pool| {
-        cost(&pool.size, MONTH, public_ip)
-            .0
-            .saturating_mul(pool.floor().into())
-    });
-    MicroDollars(costs.fold(0, u64::saturating_add))
-}
-
-impl Plan {
-    /// True if applying the file changes what Mayfly does.
-    #[must_use]
-    pub fn changes_something(&self) -> bool {
-        !self.github.is_empty() || !self.pools.is_empty()
-    }
-
-    /// How many pools this happens to.
-    #[must_use]
-    pub fn count(&self, kind: Kind) -> usize {
-        self.pools.iter().filter(|pool| pool.change == kind).count()
-    }
-
-    /// The plan in words, styled. Of a new pool every key is shown, or what is not the default, on
-    /// one line.
-    #[must_use]
-    pub fn in_words(&self, every_key: bool) -> String {
-        text::in_words(self, every_key)
-    }
 }
 
 /// What a plan was made from, to carry it out.
@@ -383,7 +115,7 @@ impl PlanArgs {
     /// If the file cannot be used, or the deployment not be asked.
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
         let readable = readable(&self.file, screen)?;
-        let prepared = crate::wait_for(async {
+        let prepared = block_on(async {
             let connected = connect(global).await?;
             connected.announce(screen);
             prepare(
@@ -396,7 +128,7 @@ impl PlanArgs {
         if screen.json() {
             screen.print_json(&prepared.plan)?;
         } else {
-            screen.print(prepared.plan.in_words(self.verbose));
+            screen.print(text(&prepared.plan, self.verbose));
         }
         Ok(if self.exit_code && prepared.plan.changes_something() {
             Exit::Changes

@@ -13,13 +13,15 @@ use mayfly_ledger::{Ledger, LedgerError, Store};
 use mayfly_queue::Wakes;
 use serde::Serialize;
 
-use crate::arguments::Global;
-use crate::caller::caller;
-use crate::deployment::{connect, ledger_refused};
+use crate::deployment::caller::caller;
+use crate::deployment::connect::connect;
+use crate::deployment::refused::ledger_refused;
 use crate::failure::{Exit, Failure};
-use crate::job_arg::JobArg;
-use crate::screen::{GOOD, Screen};
-use crate::text_format::plain;
+use crate::input::job_arg::JobArg;
+use crate::options::Global;
+use crate::runtime::block_on;
+use crate::terminal::screen::{GOOD, Screen};
+use crate::terminal::text_format::plain;
 
 /// A job to try again.
 #[derive(Clone, Debug, Args)]
@@ -260,7 +262,7 @@ impl RetryArgs {
     ///
     /// If the deployment cannot be asked.
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
-        crate::wait_for(async {
+        block_on(async {
             let connected = connect(global).await?;
             connected.announce(screen);
             let pools = connected.active_pools(screen).await?;

@@ -2,6 +2,7 @@
 
 pub mod fingerprint;
 pub mod key;
+pub mod place;
 pub mod secret;
 
 use std::path::PathBuf;
@@ -9,13 +10,14 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use crate::arguments::Global;
-use crate::deployment::connect;
+use self::place::Place;
+use crate::deployment::connect::connect;
 use crate::failure::{Exit, Failure};
-use crate::github_setup::RealGithub;
-use crate::key_file;
-use crate::screen::{GOOD, Screen};
-use crate::wait_for;
+use crate::github::setup::RealGithub;
+use crate::input::key_file;
+use crate::options::Global;
+use crate::runtime::block_on;
+use crate::terminal::screen::{GOOD, Screen};
 
 /// What is to be replaced.
 #[derive(Clone, Debug, Args)]
@@ -60,7 +62,7 @@ impl Rotate {
             What::WebhookSecret => None,
             What::Key { private_key_file } => Some(key_file::read(private_key_file)?),
         };
-        wait_for(async {
+        block_on(async {
             let connected = connect(global).await?;
             connected.announce(screen);
             let place = Place {
@@ -83,33 +85,6 @@ impl Rotate {
                 ),
             }
         })
-    }
-}
-
-/// Where something is replaced.
-pub struct Place<'a, D, V> {
-    /// GitHub.
-    pub github_setup: &'a D,
-    /// Where the secrets are.
-    pub secrets_store: &'a V,
-    /// The one who waits.
-    pub teller: &'a dyn super::init::setup_flow::Say,
-    /// What time it is.
-    pub clock: &'a (dyn Fn() -> mayfly_domain::model::time::Timestamp + Send + Sync),
-    /// The stack.
-    pub stack: String,
-}
-
-impl<D, V> Place<'_, D, V> {
-    fn parameter(&self, what: &str) -> String {
-        format!("/mayfly/{}/{what}", self.stack)
-    }
-
-    fn missing(&self, what: &str) -> Failure {
-        Failure::new(
-            format!("there is no SSM parameter {}", self.parameter(what)),
-            "this deployment has no App yet: mayfly init",
-        )
     }
 }
 

@@ -3,7 +3,7 @@
 use mayfly_config::pools_file::SCHEMA;
 
 use crate::failure::{Exit, Failure};
-use crate::screen::Screen;
+use crate::terminal::screen::Screen;
 
 /// Prints the schema.
 ///

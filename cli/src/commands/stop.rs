@@ -17,15 +17,17 @@ use mayfly_ledger::{Ledger, LedgerError, Store};
 use mayfly_queue::Wakes;
 use serde::Serialize;
 
-use crate::arguments::Global;
-use crate::caller::caller;
-use crate::deployment::{Connected, connect, ledger_refused};
+use crate::deployment::caller::caller;
+use crate::deployment::connect::{Connected, connect};
+use crate::deployment::killed::Killed;
+use crate::deployment::refused::ledger_refused;
 use crate::failure::{Exit, Failure};
-use crate::killed::Killed;
-use crate::progress::Progress;
-use crate::runner_arg::{Found, find, several};
-use crate::screen::{FAINT, GOOD, Screen};
-use crate::text_format::plain;
+use crate::input::runner_arg::{Found, find, several};
+use crate::options::Global;
+use crate::runtime::block_on;
+use crate::terminal::progress::Progress;
+use crate::terminal::screen::{FAINT, GOOD, Screen};
+use crate::terminal::text_format::plain;
 
 /// A runner to stop.
 #[derive(Clone, Debug, Args)]
@@ -195,7 +197,7 @@ impl Stop {
     ///
     /// If the deployment cannot be asked, or several runners are meant.
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
-        crate::wait_for(async {
+        block_on(async {
             let connected = connect(global).await?;
             connected.announce(screen);
             let pools = connected.active_pools(screen).await.unwrap_or_default();

@@ -3,11 +3,12 @@
 use clap::Args;
 use serde::Serialize;
 
-use crate::arguments::Global;
-use crate::deployment::{VERSION, connect};
+use crate::deployment::connect::{VERSION, connect};
 use crate::failure::{Exit, Failure};
-use crate::screen::{FAINT, Screen};
-use crate::text_format::plain;
+use crate::options::Global;
+use crate::runtime::block_on;
+use crate::terminal::screen::{FAINT, Screen};
+use crate::terminal::text_format::plain;
 
 /// Versions to show.
 #[derive(Clone, Debug, Args)]
@@ -39,7 +40,7 @@ impl Version {
     ///
     /// If the answer cannot be written.
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
-        let asked = crate::wait_for(connect(global));
+        let asked = block_on(connect(global));
         let (deployed, not_asked) = match asked {
             Ok(connected) => (connected.deployment.version, None),
             Err(failure) => (None, Some(failure.to_string())),

@@ -201,7 +201,7 @@ fn no_label_paints_on_the_terminal_in_text_or_json() {
         assert!(
             !bare
                 .chars()
-                .any(|c| c != '\n' && mayfly_cli::text_format::disturbs(c)),
+                .any(|c| c != '\n' && mayfly_cli::terminal::text_format::disturbs(c)),
             "{arguments:?}: {said:?}"
         );
     }

@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use mayfly_cli::deployment::pools_store::{PoolsStore, Version, Written};
 use mayfly_cli::failure::Failure;
-use mayfly_cli::pools_store::{PoolsStore, Version, Written};
 use mayfly_config::pools_file::parse;
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::pool::Pools;

@@ -67,7 +67,7 @@ pub(crate) async fn seen(system: &System) -> Facts {
     let now = now(system);
     let file = pools::gather(&CommandDeps::new(system)).await;
     let in_force = file.as_ref().ok().and_then(|file| file.in_force.as_ref());
-    let status = status::gather(&ledger(system), in_force, now)
+    let status = status::report::gather(&ledger(system), in_force, now)
         .await
         .unwrap();
     let app = app::gather(&system.github_for("mayfly"), GITHUB.to_owned()).await;

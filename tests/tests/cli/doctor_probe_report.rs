@@ -2,9 +2,9 @@
 
 use mayfly_cli::commands::doctor::finding::{Area, Finding, Level};
 use mayfly_cli::commands::doctor::image_pull::{self, Pulls};
-use mayfly_cli::commands::doctor::probe::{
-    Kind, ProbeContext, ProbeResult, Probed, judged, kinds, reach,
-};
+use mayfly_cli::commands::doctor::probe::kind::{Kind, kinds};
+use mayfly_cli::commands::doctor::probe::result::{ProbeContext, ProbeResult, Probed};
+use mayfly_cli::commands::doctor::probe::{judged, reach};
 use mayfly_cli::commands::doctor::report::{Report as Answer, text};
 use mayfly_cli::commands::doctor::runner_version::Newest;
 use mayfly_cli::failure::Failure;

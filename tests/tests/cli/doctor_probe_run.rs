@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mayfly_cli::commands::doctor::finding::Level;
-use mayfly_cli::commands::doctor::probe::{ProbeResult, Probed};
-use mayfly_cli::commands::doctor::probe_run::Prober;
-use mayfly_cli::commands::doctor::probe_start::not_started;
+use mayfly_cli::commands::doctor::probe::result::{ProbeResult, Probed};
+use mayfly_cli::commands::doctor::probe::run::Prober;
+use mayfly_cli::commands::doctor::probe::start::not_started;
 use mayfly_cli::commands::logs::{Line, LogStreams, Page};
 use mayfly_cli::failure::Failure;
-use mayfly_cli::time_format::Rfc3339;
+use mayfly_cli::terminal::time_format::Rfc3339;
 use mayfly_domain::model::id::{RunnerAddress, RunnerId, TaskArn};
 use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_domain::model::time::Timestamp;

@@ -1,9 +1,9 @@
 //! `mayfly explain`: each kind of story, and each reason to wait.
 
 use mayfly_cli::commands::explain::{self, report};
-use mayfly_cli::killed::Killed;
-use mayfly_cli::text_format::width;
-use mayfly_cli::wait_reason::WaitKind;
+use mayfly_cli::deployment::killed::Killed;
+use mayfly_cli::deployment::wait_reason::WaitKind;
+use mayfly_cli::terminal::text_format::width;
 use mayfly_domain::model::id::JobId;
 use mayfly_domain::model::job::JobState;
 use mayfly_tests::fargate::{Fault, FaultKind};

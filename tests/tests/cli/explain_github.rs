@@ -2,11 +2,11 @@
 //! by `mayfly match` about a repository.
 
 use clap::Parser as _;
-use mayfly_cli::arguments::{Arguments, Command};
+use mayfly_cli::args::{Arguments, Command};
 use mayfly_cli::commands::explain::github_lookup::{self, Outside};
 use mayfly_cli::commands::matching::{Answer, Match, beside};
-use mayfly_cli::github_access::{App, Group};
-use mayfly_cli::job_arg::JobArg;
+use mayfly_cli::github::access::{App, Group};
+use mayfly_cli::input::job_arg::JobArg;
 use mayfly_domain::model::id::JobId;
 use mayfly_tests::github::accounts::{ACME, Level, Visibility};
 use mayfly_tests::github::jobs::{Action, JobDeliveries, NewJob};

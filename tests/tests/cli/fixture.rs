@@ -52,16 +52,16 @@ pub(crate) async fn explained(system: &System, job: JobId) -> JobReport {
     report.unwrap_or_else(|| panic!("the ledger does not know job {job}"))
 }
 
-pub(crate) async fn status(system: &System) -> status::Answer {
-    status::gather(&ledger(system), Some(&pools(system)), now(system))
+pub(crate) async fn status(system: &System) -> status::report::StatusReport {
+    status::report::gather(&ledger(system), Some(&pools(system)), now(system))
         .await
         .unwrap()
 }
 
 /// Everything of the last hour.
-pub(crate) fn all_jobs(system: &System) -> jobs::Filter {
+pub(crate) fn all_jobs(system: &System) -> jobs::report::Filter {
     let since = now(system).minus(std::time::Duration::from_secs(3_600));
-    jobs::Filter {
+    jobs::report::Filter {
         repository: None,
         pool: None,
         state: None,
@@ -70,14 +70,20 @@ pub(crate) fn all_jobs(system: &System) -> jobs::Filter {
     }
 }
 
-pub(crate) async fn jobs(system: &System, filter: &jobs::Filter) -> jobs::Answer {
-    jobs::gather(&ledger(system), Some(&pools(system)), filter, now(system))
+pub(crate) async fn jobs(
+    system: &System,
+    filter: &jobs::report::Filter,
+) -> jobs::report::JobsReport {
+    jobs::report::gather(&ledger(system), Some(&pools(system)), filter, now(system))
         .await
         .unwrap()
 }
 
-pub(crate) async fn runners(system: &System, filter: &runners::Filter) -> runners::Answer {
-    runners::gather(&ledger(system), Some(&pools(system)), filter, now(system))
+pub(crate) async fn runners(
+    system: &System,
+    filter: &runners::report::Filter,
+) -> runners::report::RunnersReport {
+    runners::report::gather(&ledger(system), Some(&pools(system)), filter, now(system))
         .await
         .unwrap()
 }

@@ -1,7 +1,8 @@
 //! `mayfly jobs` and `mayfly runners`.
 
-use mayfly_cli::commands::jobs::{Filter, State};
-use mayfly_cli::commands::{jobs_table, runners as runners_command};
+use mayfly_cli::commands::jobs;
+use mayfly_cli::commands::jobs::report::{Filter, State};
+use mayfly_cli::commands::runners as runners_command;
 use mayfly_domain::model::id::JobId;
 use mayfly_domain::model::job::JobState;
 use mayfly_domain::model::pool::RepositoryPattern;
@@ -73,7 +74,7 @@ async fn every_open_job_is_listed_whatever_leads_to_it() {
         all
     );
     assert!(!answer.more);
-    holds(&system, "jobs", &jobs_table::text(&answer, None));
+    holds(&system, "jobs", &jobs::text::text(&answer, None));
     holds_json(&system, "jobs_json", &answer);
 }
 
@@ -175,7 +176,7 @@ async fn runners_are_listed_open_and_ended() {
     let (system, [_, running, ..]) = one_of_each(334).await;
     let open = runners(
         &system,
-        &runners_command::Filter {
+        &runners_command::report::Filter {
             limit: 10,
             ..Default::default()
         },
@@ -188,7 +189,7 @@ async fn runners_are_listed_open_and_ended() {
     let since = Some(all_jobs(&system).since);
     let all = runners(
         &system,
-        &runners_command::Filter {
+        &runners_command::report::Filter {
             since,
             limit: 10,
             ..Default::default()
@@ -196,18 +197,18 @@ async fn runners_are_listed_open_and_ended() {
     )
     .await;
     assert_eq!(all.runners.len(), 2);
-    holds(&system, "runners", &runners_command::text(&all, None));
+    holds(&system, "runners", &runners_command::text::text(&all, None));
     holds_json(&system, "runners_json", &all);
-    let of = |state| runners_command::Filter {
+    let of = |state| runners_command::report::Filter {
         state: Some(state),
         since,
         limit: 10,
         ..Default::default()
     };
     for (state, count) in [
-        (runners_command::State::Busy, 1),
-        (runners_command::State::Closed, 1),
-        (runners_command::State::Idle, 0),
+        (runners_command::report::State::Busy, 1),
+        (runners_command::report::State::Closed, 1),
+        (runners_command::report::State::Idle, 0),
     ] {
         assert_eq!(
             runners(&system, &of(state)).await.runners.len(),
@@ -215,7 +216,7 @@ async fn runners_are_listed_open_and_ended() {
             "{state:?}"
         );
     }
-    let elsewhere = runners_command::Filter {
+    let elsewhere = runners_command::report::Filter {
         repository: Some(RepositoryPattern("acme/web".to_owned())),
         since,
         limit: 10,

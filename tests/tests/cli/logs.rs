@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use mayfly_cli::commands::logs::{Line, LogStreams, Page, Reader, Whose, as_json, in_words, whose};
 use mayfly_cli::failure::Failure;
-use mayfly_cli::time_format::Rfc3339;
+use mayfly_cli::terminal::time_format::Rfc3339;
 use mayfly_domain::model::id::JobId;
 use mayfly_domain::model::runner::Runner;
 use mayfly_tests::github::jobs::NewJob;

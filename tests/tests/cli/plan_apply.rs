@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use mayfly_cli::commands::apply::{Answer, Applied, Change, Means, carry_out, in_words};
+use mayfly_cli::commands::plan;
 use mayfly_cli::commands::plan::difference::Kind;
-use mayfly_cli::commands::plan::{Compared, Plan, Readable, gather};
-use mayfly_cli::commands::pools::{self, Known};
+use mayfly_cli::commands::plan::report::{Compared, Plan, gather};
+use mayfly_cli::commands::pools;
+use mayfly_cli::commands::pools::report::Known;
+use mayfly_cli::deployment::pools_store::PoolsStore as _;
 use mayfly_cli::failure::Failure;
-use mayfly_cli::pools_store::PoolsStore as _;
+use mayfly_cli::input::pools_file::Readable;
 use mayfly_config::pools_file::{Vcpus, parse};
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::time::Timestamp;
@@ -124,7 +127,7 @@ async fn a_plan_says_what_changes_what_it_touches_and_what_it_costs() {
         ),
     )
     .await;
-    insta::assert_snapshot!("plan_text", bare(&plan.in_words(false)));
+    insta::assert_snapshot!("plan_text", bare(&plan::text::text(&plan, false)));
     insta::assert_json_snapshot!("plan_json", plan);
 }
 
@@ -142,7 +145,7 @@ async fn many_new_pools_are_a_line_each_and_every_key_is_shown_on_demand() {
         &two("max = 20", &(1..=36).map(pool).collect::<String>()),
     )
     .await;
-    let words = bare(&plan.in_words(false));
+    let words = bare(&plan::text::text(&plan, false));
     let new: Vec<&str> = words
         .lines()
         .filter(|line| line.starts_with("  + "))
@@ -153,7 +156,7 @@ async fn many_new_pools_are_a_line_each_and_every_key_is_shown_on_demand() {
         new[6],
         r#"  + [pools.team-07]  labels = ["self-hosted", "team-07"], cpu = 0.25, memory = "512 MiB", max = 7, min_idle = 1"#
     );
-    let words = bare(&plan.in_words(true));
+    let words = bare(&plan::text::text(&plan, true));
     assert!(
         words.contains("\n  + [pools.team-07]\n      + labels = [")
             && words.contains("\n      + idle_timeout = \"5m\"\n"),
@@ -165,7 +168,7 @@ async fn many_new_pools_are_a_line_each_and_every_key_is_shown_on_demand() {
 async fn a_plan_holds_the_pools_against_what_the_account_may_run() {
     let system = begin(421);
     let last = |plan: &Plan| {
-        bare(&plan.in_words(false))
+        bare(&plan::text::text(plan, false))
             .lines()
             .filter(|line| line.starts_with("vCPUs"))
             .collect::<Vec<_>>()
@@ -256,7 +259,7 @@ async fn a_pool_that_goes_tells_where_its_jobs_go() {
         ),
         (1, 0, 2)
     );
-    insta::assert_snapshot!("plan_removed_text", bare(&plan.in_words(false)));
+    insta::assert_snapshot!("plan_removed_text", bare(&plan::text::text(&plan, false)));
     let plan = planned(
         &system,
         &format!("[github]\naccounts = [\"acme\"]\n{SMALL}"),
@@ -276,11 +279,15 @@ async fn comments_change_nothing_and_the_same_file_even_less() {
     let (text, _) = system.world.parameters.get("/mayfly/mayfly/pools").unwrap();
     let same = planned(&system, &text).await;
     assert!(same.same && !same.changes_something());
-    assert!(bare(&same.in_words(false)).ends_with("nothing to change: this very file is in force"));
+    assert!(
+        bare(&plan::text::text(&same, false))
+            .ends_with("nothing to change: this very file is in force")
+    );
     let commented = planned(&system, &format!("# by hand\n{text}")).await;
     assert!(!commented.same && !commented.changes_something());
     assert!(
-        bare(&commented.in_words(false)).ends_with("nothing to change but comments and layout")
+        bare(&plan::text::text(&commented, false))
+            .ends_with("nothing to change but comments and layout")
     );
 }
 
@@ -310,9 +317,8 @@ async fn what_was_applied_is_told_with_the_plan_and_with_what_went_beside() {
 #[tokio::test(start_paused = true)]
 async fn colours_are_there_for_whoever_wants_them() {
     let system = begin(404);
-    let words = planned(&system, &two("max = 3", SMALL))
-        .await
-        .in_words(false);
+    let words = planned(&system, &two("max = 3", SMALL)).await;
+    let words = plan::text::text(&words, false);
     assert!(words.contains("\u{1b}[") && !bare(&words).contains('\u{1b}'));
 }
 
@@ -614,11 +620,11 @@ struct Lost<'a> {
 }
 
 #[async_trait::async_trait]
-impl mayfly_cli::pools_store::PoolsStore for Lost<'_> {
+impl mayfly_cli::deployment::pools_store::PoolsStore for Lost<'_> {
     async fn version(
         &self,
         number: Option<u64>,
-    ) -> Result<Option<mayfly_cli::pools_store::Version>, Failure> {
+    ) -> Result<Option<mayfly_cli::deployment::pools_store::Version>, Failure> {
         self.deps.version(number).await
     }
 
@@ -630,7 +636,7 @@ impl mayfly_cli::pools_store::PoolsStore for Lost<'_> {
         &self,
         _: &str,
         first: bool,
-    ) -> Result<mayfly_cli::pools_store::Written, Failure> {
+    ) -> Result<mayfly_cli::deployment::pools_store::Written, Failure> {
         self.deps.write(&self.instead, first).await
     }
 }
@@ -710,9 +716,11 @@ async fn pools_tells_what_is_in_force_and_what_drains() {
         author: Some("assumed-role/Admin/alice".to_owned()),
         pools: &before,
     };
-    let answer = pools::gather(&ledger(&system), &known).await.unwrap();
+    let answer = pools::report::gather(&ledger(&system), &known)
+        .await
+        .unwrap();
     let at = Timestamp::from_millis(1_795_356_000_000 + 192_000);
-    insta::assert_snapshot!("pools_text", bare(&answer.in_words(at, None)));
+    insta::assert_snapshot!("pools_text", bare(&pools::text::text(&answer, at, None)));
     insta::assert_json_snapshot!("pools_json", answer);
 
     system
@@ -739,7 +747,7 @@ async fn pools_tells_what_is_in_force_and_what_drains() {
         2,
     )
     .unwrap();
-    let answer = pools::gather(
+    let answer = pools::report::gather(
         &ledger(&system),
         &Known {
             newest: &newest,
@@ -758,7 +766,7 @@ async fn pools_tells_what_is_in_force_and_what_drains() {
             .collect::<Vec<_>>(),
         [("linux", 2)]
     );
-    let words = bare(&answer.in_words(system.world.clock.now(), None));
+    let words = bare(&pools::text::text(&answer, system.world.clock.now(), None));
     assert!(
         words.contains("version 3 is broken: version 2 is in force")
             && words.contains("linux has been gone for "),

@@ -1,7 +1,7 @@
 //! retry: a job counts as never tried, or GitHub is asked about it.
 
 use mayfly_cli::commands::retry::{Asked, Done, Retried, in_words, retry};
-use mayfly_cli::job_arg::JobArg;
+use mayfly_cli::input::job_arg::JobArg;
 use mayfly_domain::model::id::JobId;
 use mayfly_domain::model::job::JobState;
 use mayfly_tests::github::faults::Refusal;

@@ -1,11 +1,11 @@
 //! `mayfly status`.
 
+use mayfly_cli::commands::doctor;
 use mayfly_cli::commands::doctor::finding::Level;
-use mayfly_cli::commands::status::gather;
-use mayfly_cli::commands::status_text::frame;
-use mayfly_cli::commands::{doctor, status_text};
-use mayfly_cli::text_format::width;
-use mayfly_cli::wait_reason::WaitKind;
+use mayfly_cli::commands::status::report::gather;
+use mayfly_cli::commands::status::text::{frame, text as status_text};
+use mayfly_cli::deployment::wait_reason::WaitKind;
+use mayfly_cli::terminal::text_format::width;
 use mayfly_domain::model::runner::RunnerState;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_tests::fargate::{Fault, FaultKind};
@@ -38,7 +38,7 @@ async fn a_pool_at_max_with_jobs_before_it() {
     system.queue_jobs(&jobs(12));
     system.pass(70).await;
     let answer = status(&system).await;
-    holds(&system, "status_at_max", &status_text::text(&answer, None));
+    holds(&system, "status_at_max", &status_text(&answer, None));
     holds_json(&system, "status_at_max_json", &answer);
     let pool = &answer.pools[0];
     assert_eq!(
@@ -69,7 +69,7 @@ async fn a_pool_that_is_paused_is_told_to_be() {
     let job = queue_one(&system);
     system.pass(1_900).await;
     let answer = status(&system).await;
-    holds(&system, "status_paused", &status_text::text(&answer, None));
+    holds(&system, "status_paused", &status_text(&answer, None));
     assert_eq!(
         (answer.waiting, answer.oldest_waiting[0].waits.waits_for),
         (1, WaitKind::Paused)
@@ -92,7 +92,7 @@ async fn a_breaker_with_its_reason_and_the_last_failures() {
     })
     .await;
     let answer = status(&system).await;
-    holds(&system, "status_breaker", &status_text::text(&answer, None));
+    holds(&system, "status_breaker", &status_text(&answer, None));
     assert!(answer.pools[0].starts[0].breaker_open && answer.failures >= 3);
 }
 
@@ -116,11 +116,7 @@ async fn a_pool_whose_runners_github_gives_nothing() {
     system.queue_jobs(&jobs(20));
     system.pass(65).await;
     let answer = status(&system).await;
-    holds(
-        &system,
-        "status_not_assigned",
-        &status_text::text(&answer, None),
-    );
+    holds(&system, "status_not_assigned", &status_text(&answer, None));
     let told = &answer.pools[0].not_assigned;
     assert_eq!(
         told.iter()
@@ -160,7 +156,7 @@ async fn nothing_at_all() {
     let system = begin(343);
     system.pass(90).await;
     let answer = status(&system).await;
-    holds(&system, "status_nothing", &status_text::text(&answer, None));
+    holds(&system, "status_nothing", &status_text(&answer, None));
     assert_eq!(
         (answer.waiting, answer.failures, answer.pools.len()),
         (0, 0, 1)
@@ -255,7 +251,7 @@ async fn what_no_pool_takes_is_shown_and_is_no_alarm() {
         oldest.ask,
         "mayfly match 'full build' linux mayflie self-hosted --repository acme/app"
     );
-    holds(&system, "status_no_pool", &status_text::text(&answer, None));
+    holds(&system, "status_no_pool", &status_text(&answer, None));
     holds_json(&system, "status_no_pool_json", &answer);
     let found = doctor::pools::ledger(&answer);
     assert!(
@@ -323,7 +319,7 @@ async fn what_is_watched_fits_the_screen() {
                 "{columns}x{lines}:\n{}",
                 bare.join("\n")
             );
-            let whole = status_text::text(&answer, Some(columns)).lines().count() + 2;
+            let whole = status_text(&answer, Some(columns)).lines().count() + 2;
             assert_eq!(
                 bare[bare.len() - 1].contains("lines more: a"),
                 whole > lines,
@@ -349,9 +345,5 @@ async fn a_sweeper_that_is_gone_is_noticed() {
         "{:?}",
         answer.safety_net
     );
-    holds(
-        &system,
-        "status_no_sweeper",
-        &status_text::text(&answer, None),
-    );
+    holds(&system, "status_no_sweeper", &status_text(&answer, None));
 }

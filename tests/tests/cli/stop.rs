@@ -1,9 +1,9 @@
 //! stop: a runner ends, GitHub first, and its job is none the worse for it.
 
 use mayfly_cli::commands::stop::{Outcomes, Stopped, in_words, say, wait};
-use mayfly_cli::progress::Progress;
-use mayfly_cli::runner_arg::{Found, find};
-use mayfly_cli::text_format::cut_middle;
+use mayfly_cli::input::runner_arg::{Found, find};
+use mayfly_cli::terminal::progress::Progress;
+use mayfly_cli::terminal::text_format::cut_middle;
 use mayfly_domain::model::id::JobId;
 use mayfly_domain::model::runner::{Outcome, Runner, RunnerState};
 use mayfly_domain::model::stop_request::StopRequest;

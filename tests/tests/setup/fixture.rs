@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use mayfly_cli::commands::init::setup_flow::{Say, SetupFlow};
-use mayfly_cli::commands::rotate::Place;
+use mayfly_cli::commands::rotate::place::Place;
 use mayfly_cli::commands::rotate::secret::{Rotated, rotate};
+use mayfly_cli::deployment::secrets_store::{Existing, Kept, SecretsStore, already_there};
 use mayfly_cli::failure::Failure;
-use mayfly_cli::github_setup::GithubSetup;
-use mayfly_cli::secrets_store::{Existing, Kept, SecretsStore, already_there};
+use mayfly_cli::github::setup::GithubSetup;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_github::{AppKey, CallError, Conversions as _, NewApp, Secret};
 use mayfly_tests::github::id::DeliveryId;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use mayfly_cli::commands::init::callback_server::{About, Outcome, Served};
+use mayfly_cli::commands::init::callback_server::{About, Outcome};
+use mayfly_cli::commands::init::loopback_server::LoopbackServer;
 use mayfly_cli::commands::init::manifest::Scope;
 use mayfly_cli::commands::init::pages::Defaults;
 use mayfly_domain::model::time::Timestamp;
@@ -14,7 +15,7 @@ use crate::fixture::between;
 
 /// The page, a clock that can be set, and someone who visits.
 pub(crate) struct Visit {
-    pub(crate) served: Served,
+    pub(crate) served: LoopbackServer,
     millis: Arc<AtomicI64>,
     pub(crate) client: Client,
     pub(crate) cookie: String,
@@ -39,7 +40,7 @@ impl Visit {
         let millis = Arc::new(AtomicI64::new(1_795_356_000_000));
         let clock = Arc::clone(&millis);
         let clock = Arc::new(move || Timestamp::from_millis(clock.load(Ordering::Relaxed)));
-        let served = Served::start(about(github, webhook_url), 0, clock)
+        let served = LoopbackServer::start(about(github, webhook_url), 0, clock)
             .await
             .unwrap();
         let client = Client::builder()

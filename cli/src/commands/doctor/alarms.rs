@@ -7,9 +7,9 @@ use aws_types::SdkConfig;
 use mayfly_domain::model::time::Timestamp;
 
 use super::finding::{Area, Finding};
-use crate::deployment::refused;
+use crate::deployment::refused::refused;
 use crate::failure::Failure;
-use crate::time_format::age;
+use crate::terminal::time_format::age;
 
 /// The template's alarms, each `<stack>-<name>`, with what to do when it rings.
 pub const EXPECTED: [(&str, &str); 6] = [

@@ -11,8 +11,8 @@ use super::finding::{Area, Finding};
 use crate::commands::init::manifest::{EVENT, RUNNERS};
 use crate::commands::init::permissions::{install_url, settings_url};
 use crate::failure::Failure;
-use crate::github_access::NoApp;
-use crate::github_setup::{patiently, soon};
+use crate::github::access::NoApp;
+use crate::github::setup::{patiently, soon};
 
 /// Pages of a hundred deliveries that are read: enough for some hours of a busy organization.
 const PAGES: usize = 5;

@@ -14,13 +14,16 @@ use super::pools::{self, File};
 use super::quota::{self, Allowed, ServiceQuotas};
 use super::roles::{self, Looked};
 use super::webhook::{self, Knock};
-use super::{deliveries, groups, probe, sweeper};
+use super::{deliveries, groups, sweeper};
 use crate::commands::status;
-use crate::deployment::{CONNECT, Connected, ledger_refused};
+use crate::commands::status::report::StatusReport;
+use crate::deployment::connect::{CONNECT, Connected};
+use crate::deployment::iam::Iam;
+use crate::deployment::launch_config::launch_config;
+use crate::deployment::refused::ledger_refused;
 use crate::failure::Failure;
-use crate::github_access;
-use crate::iam::Iam;
-use crate::runner_group::{self, Named};
+use crate::github::access;
+use crate::github::runner_group::{self, Named};
 
 /// The deployment that is looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +68,7 @@ pub struct Facts {
     /// The pools file.
     pub file: Result<File, Failure>,
     /// The ledger.
-    pub status: Result<status::Answer, Failure>,
+    pub status: Result<StatusReport, Failure>,
     /// The GitHub that people are led to, as `init` wrote it down for everyone.
     pub links: Result<String, Failure>,
     /// The App, as GitHub knows it.
@@ -111,12 +114,12 @@ pub async fn gather(
     let in_force = file.as_ref().ok().and_then(|file| file.in_force.as_ref());
     let ledger = connected.ledger();
     let status = async {
-        status::gather(&ledger, in_force, now)
+        status::report::gather(&ledger, in_force, now)
             .await
             .map_err(|error| ledger_refused("read the ledger", &error))
     };
     let app = async {
-        match github_access::app(connected).await {
+        match access::app(connected).await {
             Ok(app) => {
                 let facts = app::gather(&app.github, app.url).await;
                 let groups = runner_groups_of(&app.github, &facts, in_force).await;
@@ -132,7 +135,7 @@ pub async fn gather(
     let cloudwatch = alarms::CloudWatch::new(&connected.sdk);
     let (iam, site) = (
         Iam::new(&connected.sdk, &connected.deployment.task_role),
-        probe::site(connected),
+        launch_config(connected),
     );
     let (status, links, (app, groups, github), knock, allowed, roles, alarms) = futures::join!(
         status,

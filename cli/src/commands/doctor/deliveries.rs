@@ -7,8 +7,8 @@ use mayfly_domain::model::time::Timestamp;
 use mayfly_github::DeliveryAttempt;
 
 use super::finding::{Area, Finding};
-use crate::text_format::counted;
-use crate::time_format::age;
+use crate::terminal::text_format::counted;
+use crate::terminal::time_format::age;
 
 /// Failures are told for this long.
 const LATELY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -4,7 +4,7 @@
 use mayfly_github::RunnerGroups;
 
 use super::finding::{Area, Finding, Repair};
-use crate::runner_group::{Ensured, FIX, Named, ensure};
+use crate::github::runner_group::{Ensured, FIX, Named, ensure};
 
 /// What follows for the groups.
 #[must_use]

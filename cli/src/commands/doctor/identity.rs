@@ -14,10 +14,10 @@ use mayfly_config::store::system_clock;
 use mayfly_domain::model::time::Timestamp;
 
 use super::finding::{Area, Finding};
-use crate::caller;
-use crate::deployment::refused;
+use crate::deployment::caller;
+use crate::deployment::refused::refused;
 use crate::failure::Failure;
-use crate::time_format::duration_text;
+use crate::terminal::time_format::duration_text;
 
 /// A clock that is this much wrong will soon be too much so.
 const DOUBTFUL: Duration = Duration::from_secs(60);

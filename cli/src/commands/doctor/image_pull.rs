@@ -12,8 +12,8 @@ use mayfly_ecs::LaunchConfig;
 use mayfly_ledger::LedgerError;
 
 use super::finding::{Area, Finding};
-use super::probe::Kind;
-use crate::text_format::dollars;
+use super::probe::kind::Kind;
+use crate::terminal::text_format::dollars;
 
 /// One start through a NAT gateway.
 const START: MicroDollars = MicroDollars(27_000);

@@ -7,8 +7,9 @@ use mayfly_domain::model::time::Timestamp;
 use mayfly_ecs::probe::{Answered, ConnectFailure, Credentials, Exchange, Registered, Report};
 
 use super::finding::{Area, Finding};
-use super::probe::{Kind, ProbeContext};
-use crate::time_format::duration_text;
+use super::probe::kind::Kind;
+use super::probe::result::ProbeContext;
+use crate::terminal::time_format::duration_text;
 
 /// What follows from a report, the runner's version apart.
 #[must_use]

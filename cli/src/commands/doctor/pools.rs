@@ -8,12 +8,12 @@ use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::time::Timestamp;
 
 use super::finding::{Area, Finding};
-use crate::commands::status;
-use crate::pools_store::{PoolsStore, Version};
-use crate::start_summary::StartSummary;
-use crate::text_format::counted;
-use crate::time_format::age;
-use crate::wait_reason::WaitKind;
+use crate::commands::status::report::StatusReport;
+use crate::deployment::pools_store::{PoolsStore, Version};
+use crate::deployment::start_summary::StartSummary;
+use crate::deployment::wait_reason::WaitKind;
+use crate::terminal::text_format::counted;
+use crate::terminal::time_format::age;
 
 /// A job that waits for longer deserves a word; a start takes a minute.
 const LONG: Duration = Duration::from_secs(10 * 60);
@@ -130,7 +130,7 @@ fn doubt(
 
 /// What follows from how starts go and what waits.
 #[must_use]
-pub fn ledger(answer: &status::Answer) -> Vec<Finding> {
+pub fn ledger(answer: &StatusReport) -> Vec<Finding> {
     let now = answer.at.0;
     let mut findings = Vec::new();
     for pool in &answer.pools {
@@ -195,7 +195,7 @@ pub fn ledger(answer: &status::Answer) -> Vec<Finding> {
 }
 
 /// Jobs that no pool takes: most often a label that is mistyped.
-fn unplaced(answer: &status::Answer) -> Option<Finding> {
+fn unplaced(answer: &StatusReport) -> Option<Finding> {
     let oldest = answer.oldest_unplaced.first()?;
     let verb = if answer.unplaced == 1 { "is" } else { "are" };
     let because = oldest
@@ -224,7 +224,7 @@ fn start(pool: &str, starts: &StartSummary, now: Timestamp) -> Option<Finding> {
                 Area::Pools,
                 format!(
                     "runners of {pool} start ({})",
-                    crate::text_format::size(&starts.size)
+                    crate::terminal::text_format::size(&starts.size)
                 ),
             )
         });
@@ -248,7 +248,7 @@ fn start(pool: &str, starts: &StartSummary, now: Timestamp) -> Option<Finding> {
 }
 
 /// Runners that ended badly, where nothing above tells why already.
-fn failures(answer: &status::Answer, told: bool) -> Option<Finding> {
+fn failures(answer: &StatusReport, told: bool) -> Option<Finding> {
     let newest = answer.last_failures.first().filter(|_| !told)?;
     let reason = newest.reason.as_deref().unwrap_or("no reason is known");
     let ended = if answer.failures == 1 {

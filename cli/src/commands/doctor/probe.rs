@@ -1,39 +1,40 @@
 //! The probe: for each way in which runners live here, a task that lives like them and tells how
 //! that goes.
 
+pub mod kind;
+pub mod result;
+pub mod run;
+pub mod start;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mayfly_config::store::system_clock;
-use mayfly_domain::model::id::{PoolName, RunnerId, TaskArn};
-use mayfly_domain::model::pool::{Pool, Pools};
-use mayfly_domain::model::size::Capacity;
-use mayfly_domain::model::task::Task;
+use mayfly_domain::model::id::RunnerId;
+use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_ecs::probe::Report;
-use mayfly_ecs::{Ecs, LaunchConfig, LaunchFailure};
+use mayfly_ecs::{Ecs, LaunchConfig};
 use mayfly_github::{Releases as _, Unauthenticated, api_url};
 use mayfly_ledger::history::Order;
 use mayfly_ledger::{History, Ledger, LedgerError};
 use tokio::time::Instant;
 
+use self::kind::{Kind, kinds};
+use self::result::{LIMIT, ProbeContext, ProbeResult, Probed};
+use self::run::Prober;
 use super::finding::{Area, Finding};
 use super::image_pull::{self, Pulls};
 use super::network;
-use super::probe_run::Prober;
-use super::probe_start;
 use super::runner_version::{self, Newest};
 use crate::commands::logs::CloudWatch;
-use crate::deployment::Connected;
+use crate::deployment::connect::Connected;
+use crate::deployment::launch_config::launch_config;
 use crate::failure::Failure;
 
 /// Most ways of living that are tried: they run at once, a quarter of a vCPU each, and a new
 /// account has six at the most.
 const MOST: usize = 8;
-
-/// How long one may take from the call to the last line: Fargate needs about a minute, and what
-/// needs five will not live.
-pub const LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// How long GitHub has to say which releases of the runner there are.
 const RELEASES_WITHIN: Duration = Duration::from_secs(10);
@@ -44,117 +45,6 @@ const COUNTED: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Records that are read to count them.
 const MOST_RECORDS: usize = 5_000;
 
-/// A way in which runners live: what of their pools decides whether they can.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kind {
-    /// The pools whose runners live so.
-    pub pools: Vec<PoolName>,
-    /// One of them, with the largest disk of all: the image may need it.
-    pub pool: Pool,
-    /// ARN of the role of their tasks.
-    pub role: String,
-}
-
-impl Kind {
-    /// Whom it is about, in words.
-    #[must_use]
-    pub fn whose(&self) -> String {
-        let names: Vec<&str> = self.pools.iter().map(PoolName::as_str).collect();
-        match names.as_slice() {
-            [one] => format!("pool {one}"),
-            [first, .., last] if names.len() > 4 => {
-                format!("{} pools ({first} … {last})", names.len())
-            }
-            _ => format!("pools {}", names.join(", ")),
-        }
-    }
-
-    /// The role's name.
-    #[must_use]
-    pub fn role_name(&self) -> &str {
-        self.role.rsplit('/').next().unwrap_or(&self.role)
-    }
-}
-
-/// The ways in which runners of these pools live: by image, architecture, capacity and role.
-#[must_use]
-pub fn kinds(pools: &Pools, site: &LaunchConfig) -> Vec<Kind> {
-    let mut kinds: BTreeMap<_, Kind> = BTreeMap::new();
-    for pool in &pools.pools {
-        let role = site.role_of(pool);
-        let alike = (
-            pool.image.clone(),
-            pool.size.architecture,
-            pool.size.capacity,
-            role.clone(),
-        );
-        let kind = kinds.entry(alike).or_insert_with(|| Kind {
-            pools: Vec::new(),
-            pool: pool.clone(),
-            role,
-        });
-        kind.pools.push(pool.name.clone());
-        kind.pool.size.disk_gib = kind.pool.size.disk_gib.max(pool.size.disk_gib);
-    }
-    let mut kinds: Vec<Kind> = kinds.into_values().collect();
-    kinds.sort_by(|one, other| one.pools.cmp(&other.pools));
-    kinds
-}
-
-/// What came of a probe.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ProbeResult {
-    /// ECS took no task definition, or started no task.
-    NotStarted {
-        /// Why, by what can be done about it; none: who asks may not, or ECS did not say.
-        kind: Option<LaunchFailure>,
-        /// ECS's words.
-        reason: String,
-    },
-    /// Its task ended, or said all it had to say.
-    Ended {
-        /// What ECS says of it.
-        task: Box<Task>,
-        /// What it said.
-        report: Report,
-    },
-    /// Its time was over.
-    Late {
-        /// How far ECS came with it; none: it never showed it.
-        task: Option<Box<Task>>,
-    },
-    /// What became of it cannot be seen.
-    Unseen(Failure),
-}
-
-/// A probe, and its task if it may still run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Probed {
-    /// What it tried.
-    pub kind: Kind,
-    /// What came of it.
-    pub came: ProbeResult,
-    /// A task that could not be stopped.
-    pub left: Option<TaskArn>,
-}
-
-/// What is known besides.
-#[derive(Clone, Debug)]
-pub struct ProbeContext {
-    /// Where the deployment is.
-    pub region: String,
-    /// Tasks have public addresses.
-    pub public_ip: bool,
-    /// Where the front door is.
-    pub url: String,
-    /// What must answer: its name, its URL.
-    pub reach: Vec<(String, String)>,
-    /// What GitHub says of the runner's versions.
-    pub newest: Newest,
-    /// The present.
-    pub now: Timestamp,
-}
-
 /// Everything that follows from probes.
 #[must_use]
 pub fn judged(probed: &[Probed], around: &ProbeContext) -> Vec<Finding> {
@@ -164,9 +54,9 @@ pub fn judged(probed: &[Probed], around: &ProbeContext) -> Vec<Finding> {
             ProbeResult::NotStarted {
                 kind: failure,
                 reason,
-            } => findings.push(probe_start::not_started(kind, *failure, reason)),
+            } => findings.push(start::not_started(kind, *failure, reason)),
             ProbeResult::Ended { task, report } if *report == Report::default() => {
-                findings.extend(probe_start::silent(kind, task))
+                findings.extend(start::silent(kind, task))
             }
             ProbeResult::Ended { task, report } => {
                 findings.extend(network::judged(kind, task, report, around));
@@ -177,7 +67,7 @@ pub fn judged(probed: &[Probed], around: &ProbeContext) -> Vec<Finding> {
                     around.now,
                 ));
             }
-            ProbeResult::Late { task } => findings.push(probe_start::late(kind, task.as_deref())),
+            ProbeResult::Late { task } => findings.push(start::late(kind, task.as_deref())),
             ProbeResult::Unseen(why) => {
                 let what = format!(
                     "{}: what became of the probe cannot be seen: {}",
@@ -209,7 +99,7 @@ pub async fn look(
     pools: &Pools,
     github_url: &str,
 ) -> Result<Vec<Finding>, Failure> {
-    let site = site(connected);
+    let site = launch_config(connected);
     let mut kinds = kinds(pools, &site);
     let reach = match reach(github_url) {
         Ok(reach) => reach,
@@ -286,28 +176,6 @@ fn new_id() -> Result<RunnerId, Failure> {
     Ok(RunnerId::from_ulid(
         millis << 80 | u128::from_be_bytes(chance),
     ))
-}
-
-/// Where runners are launched, as scaler knows it.
-#[must_use]
-pub fn site(connected: &Connected) -> LaunchConfig {
-    let deployment = &connected.deployment;
-    LaunchConfig {
-        stack: connected.stack.clone(),
-        region: connected
-            .sdk
-            .region()
-            .map(ToString::to_string)
-            .unwrap_or_default(),
-        cluster: deployment.cluster.clone(),
-        subnets: deployment.subnets.split(',').map(str::to_owned).collect(),
-        security_groups: vec![deployment.security_group.clone()],
-        public_ip: deployment.assign_public_ip == "ENABLED",
-        task_role: deployment.task_role.clone(),
-        execution_role: deployment.execution_role.clone(),
-        log_group: deployment.runner_logs.clone(),
-        registration_url: deployment.url.trim_end_matches('/').to_owned(),
-    }
 }
 
 /// What a runner needs to reach at this GitHub. The third is what the runner's own check asks
@@ -395,13 +263,4 @@ async fn pulls<S: History>(
             all: closed.cut_at.is_none(),
         }
     }))
-}
-
-/// On which capacity, in words.
-#[must_use]
-pub fn capacity(kind: &Kind) -> &'static str {
-    match kind.pool.size.capacity {
-        Capacity::OnDemand => "Fargate",
-        Capacity::Spot => "Fargate Spot",
-    }
 }

@@ -13,7 +13,7 @@ use mayfly_domain::model::pool::{Pool, Pools};
 use mayfly_domain::model::size::Capacity;
 
 use super::finding::{Area, Finding};
-use crate::deployment::refused;
+use crate::deployment::refused::refused;
 use crate::failure::Failure;
 
 /// The service of the quotas of vCPUs. Source: AWS General Reference, "Amazon ECS endpoints and

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::finding::{Area, Finding, Level};
 use crate::failure::Exit;
-use crate::screen::{BAD, CAUTION, FAINT, GOOD, STRONG};
-use crate::text_format::{counted, plain};
-use crate::time_format::Rfc3339;
+use crate::terminal::screen::{BAD, CAUTION, FAINT, GOOD, STRONG};
+use crate::terminal::text_format::{counted, plain};
+use crate::terminal::time_format::Rfc3339;
 
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -12,8 +12,8 @@ use mayfly_ecs::LaunchConfig;
 use serde_json::Value;
 
 use super::finding::{Area, Finding};
+use crate::deployment::iam::{Role, Roles};
 use crate::failure::Failure;
-use crate::iam::{Role, Roles};
 
 /// The one service that may assume a task role
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html>).

@@ -11,7 +11,7 @@ use mayfly_domain::model::time::Timestamp;
 use mayfly_github::Release;
 
 use super::finding::{Area, Finding};
-use crate::time_format::duration_text;
+use crate::terminal::time_format::duration_text;
 
 /// The oldest version that may register.
 const FLOOR: Version = Version(2, 329, 0);

@@ -4,9 +4,9 @@ use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::model::timeouts;
 
 use super::finding::{Area, Finding};
-use crate::commands::status::SweeperHealth;
-use crate::text_format::counted;
-use crate::time_format::age;
+use crate::commands::status::report::SweeperHealth;
+use crate::terminal::text_format::counted;
+use crate::terminal::time_format::age;
 
 /// What follows. `function` is sweeper's name.
 #[must_use]

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::finding::{Area, Finding, Repair};
 use crate::failure::Failure;
-use crate::github_setup::{patiently, soon};
+use crate::github::setup::{patiently, soon};
 
 /// GitHub waits as long for an answer (docs.github.com, "Handling failed webhook deliveries").
 const PATIENCE: Duration = Duration::from_secs(10);

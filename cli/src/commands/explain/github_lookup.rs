@@ -16,13 +16,13 @@ use serde::Serialize;
 use super::pool_match::Said;
 use crate::commands::matching::because;
 use crate::failure::Failure;
-use crate::github_access::{self, GithubAccess};
-use crate::github_setup::{patiently, soon};
-use crate::job_arg::JobArg;
-use crate::screen::{BAD, CAUTION, FAINT, STRONG};
-use crate::table::{Cell, Column, Table};
-use crate::text_format::plain;
-use crate::time_format::{Rfc3339, age};
+use crate::github::access::{self, GithubAccess};
+use crate::github::setup::{patiently, soon};
+use crate::input::job_arg::JobArg;
+use crate::terminal::screen::{BAD, CAUTION, FAINT, STRONG};
+use crate::terminal::table::{Cell, Column, Table};
+use crate::terminal::text_format::plain;
+use crate::terminal::time_format::{Rfc3339, age};
 
 /// Pages of deliveries that are read: 500 attempts.
 const PAGES: usize = 5;
@@ -120,7 +120,7 @@ pub async fn ask(
     (pools, url): (&Pools, &str),
     now: Timestamp,
 ) -> Result<Outside, Failure> {
-    let at = github_access::ask(github, name).await?;
+    let at = access::ask(github, name).await?;
     let answer = Outside {
         not_asked: None,
         github: Some(at.clone()),

@@ -16,13 +16,13 @@ use mayfly_ledger::{History, Ledger, LedgerError, Store};
 use serde::Serialize;
 
 use super::pool_match::{Matched, matched};
-use super::summary::{Summary, summary};
+use super::summary::{ReportSources, Summary, summary};
 use super::timeline::{Line, story};
-use crate::killed::Killed;
-use crate::pool_status::{self, PoolStatus};
-use crate::runner_phase::RunnerPhase;
-use crate::time_format::{Rfc3339, seconds};
-use crate::wait_reason::WaitReason;
+use crate::deployment::killed::Killed;
+use crate::deployment::pool_status::{self, PoolStatus};
+use crate::deployment::runner_phase::RunnerPhase;
+use crate::deployment::wait_reason::WaitReason;
+use crate::terminal::time_format::{Rfc3339, seconds};
 
 /// Most closed records that are read to find the runners that had to do with a job.
 const MOST_CLOSED: usize = 3_000;
@@ -105,22 +105,6 @@ pub struct JobReport {
     pub story_incomplete: bool,
     /// Runners that had to do with it.
     pub runners: Vec<Beside>,
-}
-
-/// What is known around a job.
-pub(crate) struct ReportSources<'a> {
-    /// Its record.
-    pub(crate) record: &'a JobRecord,
-    /// Its pool.
-    pub(crate) pool: Option<&'a PoolStatus>,
-    /// The runner that it runs, or ran on, if it is ours.
-    pub(crate) runner: Option<&'a Runner>,
-    /// How the pools in force match it.
-    pub(crate) matched: Option<&'a Matched>,
-    /// What sweeper has yet to do about it.
-    pub(crate) follow_up: Option<&'a OutboxEntry>,
-    /// When it is.
-    pub(crate) now: Timestamp,
 }
 
 /// Asks the ledger. `github`: where its jobs are looked at. `None`: it does not know the job.

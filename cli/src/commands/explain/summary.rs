@@ -1,15 +1,33 @@
 //! Where a job stands, in one sentence, and what it waits for.
 
 use mayfly_domain::model::job::{JobRecord, JobState};
+use mayfly_domain::model::outbox::OutboxEntry;
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::time::Timestamp;
 
-use super::report::ReportSources;
+use super::pool_match::Matched;
 use crate::commands::matching::command;
-use crate::killed::Killed;
-use crate::text_format::dollars;
-use crate::time_format::{Rfc3339, age, duration_text};
-use crate::wait_reason::{WaitKind, WaitReason, wait_reason};
+use crate::deployment::killed::Killed;
+use crate::deployment::pool_status::PoolStatus;
+use crate::deployment::wait_reason::{WaitKind, WaitReason, wait_reason};
+use crate::terminal::text_format::dollars;
+use crate::terminal::time_format::{Rfc3339, age, duration_text};
+
+/// What is known around a job.
+pub(crate) struct ReportSources<'a> {
+    /// Its record.
+    pub(crate) record: &'a JobRecord,
+    /// Its pool.
+    pub(crate) pool: Option<&'a PoolStatus>,
+    /// The runner that it runs, or ran on, if it is ours.
+    pub(crate) runner: Option<&'a Runner>,
+    /// How the pools in force match it.
+    pub(crate) matched: Option<&'a Matched>,
+    /// What sweeper has yet to do about it.
+    pub(crate) follow_up: Option<&'a OutboxEntry>,
+    /// When it is.
+    pub(crate) now: Timestamp,
+}
 
 /// Where a job stands.
 pub(crate) struct Summary {

@@ -7,11 +7,11 @@ use mayfly_domain::model::job::JobState;
 use mayfly_domain::model::label;
 
 use super::report::{Beside, JobReport};
-use crate::commands::runners::{killed_in_a_word, outcome_in_a_word};
-use crate::screen::{BAD, CAUTION, FAINT, GOOD, STRONG};
-use crate::table::{Cell, Column, Table};
-use crate::text_format::{counted, dollars, plain};
-use crate::time_format::duration_text;
+use crate::commands::runners::text::{killed_in_a_word, outcome_in_a_word};
+use crate::terminal::screen::{BAD, CAUTION, FAINT, GOOD, STRONG};
+use crate::terminal::table::{Cell, Column, Table};
+use crate::terminal::text_format::{counted, dollars, plain};
+use crate::terminal::time_format::duration_text;
 
 /// How many last characters of a runner's id tell it from others of one story: the first tell when
 /// it was made.

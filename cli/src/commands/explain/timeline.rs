@@ -7,7 +7,7 @@ use mayfly_domain::model::story::{Note, Reason, StoryEvent};
 use mayfly_domain::model::time::Timestamp;
 use serde::Serialize;
 
-use crate::time_format::{Rfc3339, duration_text, seconds};
+use crate::terminal::time_format::{Rfc3339, duration_text, seconds};
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -191,7 +191,7 @@ fn pull_failed(runner: &Runner) -> bool {
 }
 
 fn asked_for(runner: &Runner, job: JobId) -> String {
-    let capacity = crate::text_format::size(&runner.size);
+    let capacity = crate::terminal::text_format::size(&runner.size);
     match runner.intended {
         Some(intended) if intended == job => format!("is started for this job: {capacity}"),
         Some(intended) => format!("is started for job {intended}: {capacity}"),

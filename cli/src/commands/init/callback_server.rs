@@ -1,4 +1,4 @@
-//! The web server on loopback: gives out the form, and takes GitHub's answer.
+//! What the web server on loopback answers from: it gives out the form, and takes GitHub's answer.
 //!
 //! Who may come: anyone who was given the address. It is good once (it stands in the browser's
 //! command line for a moment, where other users of the machine may read it) and is exchanged for a
@@ -6,23 +6,18 @@
 //! resolves to loopback (DNS rebinding) leads here, and forms must come from this server's own
 //! pages.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use mayfly_domain::model::time::Timestamp;
 use subtle::ConstantTimeEq as _;
-use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::timeout;
+use tokio::sync::{mpsc, watch};
 
 use super::browser;
 use super::manifest::Choice;
 use super::oauth_state::{Code, OauthStates, Refused};
 use super::pages::{self, Defaults};
-use super::routes;
+use crate::deployment::secrets_store;
 use crate::failure::Failure;
-use crate::secrets_store;
 
 /// What the pages are about.
 #[derive(Clone, Debug)]
@@ -89,107 +84,39 @@ enum LastPage {
     Shown,
 }
 
-/// How long a browser may take to fetch the last page.
-const LAST_PAGE: Duration = Duration::from_secs(3);
-
-/// How long the last answers may take to go out.
-const LAST_ANSWERS: Duration = Duration::from_secs(1);
-
-/// The server at work. It ends when this is dropped.
-pub struct Served {
-    /// What requests are answered from.
-    pub callback_server: Arc<CallbackServer>,
-    /// The address to open: good once.
-    pub address: String,
-    arrived: mpsc::UnboundedReceiver<Arrival>,
-    leave: Option<oneshot::Sender<()>>,
-    server: tokio::task::JoinHandle<()>,
-}
-
-impl Served {
-    /// Begins to listen; port 0 is any that is free.
-    ///
-    /// # Errors
-    ///
-    /// If the port is taken, or the operating system has no randomness.
-    pub async fn start(about: About, port: u16, clock: Clock) -> Result<Self, Failure> {
-        let listening = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await;
-        let bound =
-            listening.and_then(|listener| listener.local_addr().map(|address| (listener, address)));
-        let (listener, local) = bound.map_err(|error| {
-            Failure::new(
-                format!("listen on 127.0.0.1:{port}: {error}"),
-                "say another --port, or none for any that is free",
-            )
-        })?;
-        let (sender, arrived) = mpsc::unbounded_channel();
-        let ticket = secrets_store::fresh()?.expose().to_owned();
-        let callback_server = Arc::new(CallbackServer {
-            about,
-            authority: local.to_string(),
-            ticket: Mutex::new(Some(ticket.clone())),
-            cookie: secrets_store::fresh()?.expose().to_owned(),
-            guard: Mutex::default(),
-            clock,
-            arrivals: sender,
-            outcome: watch::Sender::new(None),
-            last_page: watch::Sender::new(LastPage::NotAwaited),
-        });
-        let (leave, left) = oneshot::channel();
-        let router = routes::router(Arc::clone(&callback_server));
-        let server = tokio::spawn(async move {
-            let until = async {
-                let _ = left.await;
-            };
-            // It ends with the command: no one would hear of an error.
-            let _ = axum::serve(listener, router)
-                .with_graceful_shutdown(until)
-                .await;
-        });
-        Ok(Self {
-            address: format!("http://{local}/{ticket}"),
-            callback_server,
-            arrived,
-            leave: Some(leave),
-            server,
-        })
-    }
-
-    /// Waits for GitHub's answer.
-    ///
-    /// # Errors
-    ///
-    /// If the server ended.
-    pub async fn arrival(&mut self) -> Result<Arrival, Failure> {
-        self.arrived
-            .recv()
-            .await
-            .ok_or_else(|| Failure::new("the page on loopback ended", "start again"))
-    }
-
-    /// Ends the server once the browser has the last page, but waits no longer than a moment.
-    pub async fn end(mut self) {
-        let mut last = self.callback_server.last_page.subscribe();
-        let _ = timeout(LAST_PAGE, last.wait_for(|page| *page != LastPage::Awaited)).await;
-        if let Some(leave) = self.leave.take() {
-            let _ = leave.send(());
-        }
-        let _ = timeout(LAST_ANSWERS, &mut self.server).await;
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What a panic may have left half done here is a form that is asked for again.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl CallbackServer {
+    /// Answers about this to requests for `authority`. What arrives from GitHub goes to `arrivals`.
+    /// Also the ticket: the path that is good once.
+    ///
+    /// # Errors
+    ///
+    /// If the operating system has no randomness.
+    pub fn new(
+        about: About,
+        authority: String,
+        clock: Clock,
+        arrivals: mpsc::UnboundedSender<Arrival>,
+    ) -> Result<(Self, String), Failure> {
+        let ticket = secrets_store::fresh()?.expose().to_owned();
+        let callback_server = Self {
+            about,
+            authority,
+            ticket: Mutex::new(Some(ticket.clone())),
+            cookie: secrets_store::fresh()?.expose().to_owned(),
+            guard: Mutex::default(),
+            clock,
+            arrivals,
+            outcome: watch::Sender::new(None),
+            last_page: watch::Sender::new(LastPage::NotAwaited),
+        };
+        Ok((callback_server, ticket))
+    }
+
     /// `http://127.0.0.1:<port>`.
     #[must_use]
     pub fn origin(&self) -> String {
@@ -275,6 +202,12 @@ impl CallbackServer {
     /// A browser is sent to the last page.
     pub fn send_to_last_page(&self) {
         self.last_page.send_replace(LastPage::Awaited);
+    }
+
+    /// Waits until no browser is on its way to the last page.
+    pub async fn last_page_is_not_awaited(&self) {
+        let mut last = self.last_page.subscribe();
+        let _ = last.wait_for(|page| *page != LastPage::Awaited).await;
     }
 
     /// It came.

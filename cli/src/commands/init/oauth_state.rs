@@ -7,8 +7,8 @@ use mayfly_domain::model::time::Timestamp;
 use subtle::ConstantTimeEq as _;
 
 use super::manifest::Choice;
+use crate::deployment::secrets_store;
 use crate::failure::Failure;
-use crate::secrets_store;
 
 /// How long a form may lie before its answer counts no more: GitHub's code is good for an hour
 /// (docs.github.com, "Registering a GitHub App from a manifest").

@@ -18,12 +18,12 @@ use super::oauth_state::Code;
 use super::permissions::{Finding, install_url, review, scope, settings_url};
 use super::starter_file::pools_file;
 use super::verify_delivery::{self, Before, DeliveryCheck};
-use crate::failure::Failure;
-use crate::github_setup::{GithubSetup, patiently, refused, soon};
-use crate::runner_group::{self, Ensured};
-use crate::secrets_store::{
+use crate::deployment::secrets_store::{
     Existing, SecretsStore, WebhookSecrets, already_there, app_of, app_text, fresh, secrets_text,
 };
+use crate::failure::Failure;
+use crate::github::runner_group::{self, Ensured};
+use crate::github::setup::{GithubSetup, patiently, refused, soon};
 
 /// Between two looks at the App's installations.
 const LOOK: Duration = Duration::from_secs(3);
@@ -40,7 +40,7 @@ pub trait Say: Send + Sync {
     fn say(&self, line: &str);
 }
 
-impl Say for crate::screen::Screen {
+impl Say for crate::terminal::screen::Screen {
     fn say(&self, line: &str) {
         Self::say(self, line);
     }

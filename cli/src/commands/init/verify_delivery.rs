@@ -16,7 +16,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use crate::failure::Failure;
-use crate::github_setup::{patiently, soon};
+use crate::github::setup::{patiently, soon};
 
 /// Between two looks at the list.
 const LOOK: Duration = Duration::from_secs(3);

@@ -8,7 +8,7 @@ use mayfly_domain::model::runner::Runner;
 use serde::Serialize;
 
 use super::difference::{Differing, Kind};
-use crate::text_format::counted;
+use crate::terminal::text_format::counted;
 
 /// What `max = 0` means.
 const PAUSED: &str =

@@ -8,12 +8,13 @@ use mayfly_domain::model::target::Scope;
 use mayfly_github::AppApi as _;
 
 use crate::commands::doctor::finding::Level;
-use crate::commands::doctor::{probe, roles};
-use crate::deployment::Connected;
-use crate::github_access;
-use crate::github_setup::soon;
-use crate::iam::Iam;
-use crate::runner_group::{self, FIX, Named};
+use crate::commands::doctor::roles;
+use crate::deployment::connect::Connected;
+use crate::deployment::iam::Iam;
+use crate::deployment::launch_config::launch_config;
+use crate::github::access;
+use crate::github::runner_group::{self, FIX, Named};
+use crate::github::setup::soon;
 
 /// How long GitHub and IAM are waited for: neither planning nor applying depends on them.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -38,7 +39,7 @@ async fn groups(connected: &Connected, pools: &Pools) -> Vec<Warning> {
     {
         return Vec::new();
     }
-    let Ok(app) = github_access::app(connected).await else {
+    let Ok(app) = access::app(connected).await else {
         return Vec::new();
     };
     let Ok(installations) = app.github.installations(soon()).await else {
@@ -59,7 +60,7 @@ pub fn missing(groups: &[Named]) -> Vec<Warning> {
 
 async fn roles_of(connected: &Connected, pools: &Pools) -> Vec<Warning> {
     let iam = Iam::new(&connected.sdk, &connected.deployment.task_role);
-    let looked = roles::gather(&iam, Some(pools), &probe::site(connected)).await;
+    let looked = roles::gather(&iam, Some(pools), &launch_config(connected)).await;
     let errors = roles::judge(&looked)
         .into_iter()
         .filter(|finding| finding.level == Level::Error);

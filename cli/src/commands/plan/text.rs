@@ -7,11 +7,14 @@ use mayfly_domain::model::price::MicroDollars;
 
 use super::difference::{KeyChange, Kind, capacity, is_default, toml};
 use super::effects::Live;
-use super::{Plan, PoolPlan, VcpuPlan};
-use crate::screen::{BAD, CAUTION, FAINT, GOOD, STRONG};
-use crate::text_format::{counted, plain};
+use super::report::{Plan, PoolPlan, VcpuPlan};
+use crate::terminal::screen::{BAD, CAUTION, FAINT, GOOD, STRONG};
+use crate::terminal::text_format::{counted, plain};
 
-pub(super) fn in_words(plan: &Plan, every_key: bool) -> String {
+/// The plan in words, styled. Of a new pool every key is shown, or what is not the default, on one
+/// line.
+#[must_use]
+pub fn text(plan: &Plan, every_key: bool) -> String {
     let mut lines = vec![head(plan)];
     if !plan.github.is_empty() {
         lines.push(String::new());

@@ -5,12 +5,12 @@ use mayfly_github::{AppApi as _, AppKey, Secret};
 use serde::Serialize;
 use tokio::time::sleep;
 
-use super::Place;
 use super::fingerprint::fingerprint;
+use super::place::Place;
 use crate::commands::init::permissions::settings_url;
+use crate::deployment::secrets_store::{Existing, SecretsStore, app_of, app_text};
 use crate::failure::Failure;
-use crate::github_setup::{GithubSetup, patiently, soon};
-use crate::secrets_store::{Existing, SecretsStore, app_of, app_text};
+use crate::github::setup::{GithubSetup, patiently, soon};
 
 /// What was done, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -18,13 +18,13 @@ use mayfly_github::{Deliveries, WebhookUpdate};
 use serde::Serialize;
 use tokio::time::sleep;
 
-use super::Place;
-use crate::failure::Failure;
-use crate::github_setup::{GithubSetup, patiently, soon};
-use crate::secrets_store::{
+use super::place::Place;
+use crate::deployment::secrets_store::{
     Existing, Kept, SecretsStore, WebhookSecrets, app_of, fresh, secrets_of, secrets_text,
 };
-use crate::time_format::Rfc3339;
+use crate::failure::Failure;
+use crate::github::setup::{GithubSetup, patiently, soon};
+use crate::terminal::time_format::Rfc3339;
 
 /// Longer than a secret is believed: a function that read the parameter a moment before it was
 /// written has it for that long, and calls take their time.

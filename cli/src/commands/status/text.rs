@@ -2,17 +2,17 @@
 
 use anstyle::Style;
 
-use super::runners::{killed_in_a_word, outcome_in_a_word};
-use super::status::{Answer, PoolLine, SweeperHealth};
-use crate::screen::{BAD, CAUTION, FAINT, GOOD, STRONG};
-use crate::table::{Cell, Column, Table};
-use crate::text_format::{clip, counted, plain, size};
-use crate::time_format::{Rfc3339, age};
+use super::report::{PoolLine, StatusReport, SweeperHealth};
+use crate::commands::runners::text::{killed_in_a_word, outcome_in_a_word};
+use crate::terminal::screen::{BAD, CAUTION, FAINT, GOOD, STRONG};
+use crate::terminal::table::{Cell, Column, Table};
+use crate::terminal::text_format::{clip, counted, plain, size};
+use crate::terminal::time_format::{Rfc3339, age};
 
 /// Everything, top to bottom: pools, what waits, what failed, the safety net; a safety net that is
 /// torn comes second. `room`: the terminal's width.
 #[must_use]
-pub fn text(answer: &Answer, room: Option<usize>) -> String {
+pub fn text(answer: &StatusReport, room: Option<usize>) -> String {
     let torn = answer.safety_net.is_torn(answer.at.0);
     let mut parts = vec![pools(answer, room)];
     parts.extend(torn.then(|| sweeper_health(&answer.safety_net, answer.at)));
@@ -36,7 +36,7 @@ pub fn text(answer: &Answer, room: Option<usize>) -> String {
 /// much that is is said.
 #[must_use]
 pub fn frame(
-    answer: &Answer,
+    answer: &StatusReport,
     (stack, seconds): (&str, u64),
     (columns, lines): (usize, usize),
 ) -> Vec<String> {
@@ -66,7 +66,7 @@ pub fn frame(
         .collect()
 }
 
-fn pools(answer: &Answer, room: Option<usize>) -> String {
+fn pools(answer: &StatusReport, room: Option<usize>) -> String {
     if answer.pools.is_empty() {
         return "there is no pool".to_owned();
     }
@@ -135,7 +135,7 @@ fn worst(pool: &PoolLine) -> (&'static str, Style) {
 }
 
 /// What of the starts does not go well.
-fn starts(answer: &Answer) -> Option<String> {
+fn starts(answer: &StatusReport) -> Option<String> {
     let failing = answer.pools.iter().flat_map(|pool| {
         pool.starts
             .iter()
@@ -177,7 +177,7 @@ fn starts(answer: &Answer) -> Option<String> {
 const NOT_ASSIGNED: &str = "no jobs assigned";
 
 /// Where runners register in vain.
-fn not_assigned(answer: &Answer) -> Option<String> {
+fn not_assigned(answer: &StatusReport) -> Option<String> {
     let told = answer.pools.iter().flat_map(|pool| pool.not_assigned.iter().map(move |one| (pool, one))).map(|(pool, one)| {
         let (jobs, repository) = (counted(one.jobs, "job"), plain(&one.repository));
         let next = if one.probes_at.0 > answer.at.0 {
@@ -195,7 +195,7 @@ fn not_assigned(answer: &Answer) -> Option<String> {
 }
 
 /// What no pool takes: most often a label that is mistyped.
-fn unplaced(answer: &Answer, room: Option<usize>) -> Option<String> {
+fn unplaced(answer: &StatusReport, room: Option<usize>) -> Option<String> {
     let first = answer.oldest_unplaced.first()?;
     let mut table = Table::new([
         Column::new("JOB"),
@@ -228,7 +228,7 @@ fn unplaced(answer: &Answer, room: Option<usize>) -> Option<String> {
 }
 
 /// What GitHub holds back: nothing is wrong with it.
-fn blocked(answer: &Answer) -> Option<String> {
+fn blocked(answer: &StatusReport) -> Option<String> {
     let jobs = counted(answer.blocked, "job");
     let verb = if answer.blocked == 1 { "waits" } else { "wait" };
     (answer.blocked > 0)
@@ -239,7 +239,7 @@ fn heading(what: &str, count: usize, style: Style) -> String {
     format!("{style}{what}{style:#} {FAINT}({count}){FAINT:#}")
 }
 
-fn waiting(answer: &Answer, room: Option<usize>) -> Option<String> {
+fn waiting(answer: &StatusReport, room: Option<usize>) -> Option<String> {
     if answer.waiting == 0 {
         return None;
     }
@@ -274,7 +274,7 @@ fn waiting(answer: &Answer, room: Option<usize>) -> Option<String> {
     ))
 }
 
-fn failures(answer: &Answer, room: Option<usize>) -> Option<String> {
+fn failures(answer: &StatusReport, room: Option<usize>) -> Option<String> {
     if answer.failures == 0 {
         return None;
     }

@@ -6,7 +6,7 @@ use mayfly_domain::model::target::Scope;
 use mayfly_github::{Account, Installation, MadeGroup, RunnerGroups};
 
 use crate::failure::Failure;
-use crate::github_setup::{patiently, refused, soon};
+use crate::github::setup::{patiently, refused, soon};
 
 /// The group that `init` makes for Mayfly's runners.
 pub const OWN: &str = "mayfly";

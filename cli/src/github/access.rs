@@ -10,9 +10,9 @@ use mayfly_domain::model::target::{Repository, Scope};
 use mayfly_github::{AppApi, AppKey, Github, Installation, Lookup, RunnerGroupAccess, Secret};
 use serde::Serialize;
 
-use crate::deployment::Connected;
+use crate::deployment::connect::Connected;
 use crate::failure::Failure;
-use crate::github_setup::{GithubSetup as _, RealGithub, patiently, soon};
+use crate::github::setup::{GithubSetup as _, RealGithub, patiently, soon};
 
 /// Whether the App is where it is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -5,15 +5,15 @@ use std::time::Duration;
 use anstyle::Style;
 use mayfly_domain::model::job::JobState;
 
-use super::jobs::{Answer, Line};
-use crate::screen::{BAD, CAUTION, FAINT, GOOD, STRONG};
-use crate::table::{Cell, Column, Table};
-use crate::text_format::dollars;
-use crate::time_format::{age, duration_text};
+use super::report::{JobsReport, Line};
+use crate::terminal::screen::{BAD, CAUTION, FAINT, GOOD, STRONG};
+use crate::terminal::table::{Cell, Column, Table};
+use crate::terminal::text_format::dollars;
+use crate::terminal::time_format::{age, duration_text};
 
 /// The jobs, a line each. `room`: the terminal's width.
 #[must_use]
-pub fn text(answer: &Answer, room: Option<usize>) -> String {
+pub fn text(answer: &JobsReport, room: Option<usize>) -> String {
     let mut table = Table::new([
         Column::new("JOB"),
         Column::new("REPOSITORY").cuts_front(10),

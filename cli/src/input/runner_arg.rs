@@ -9,8 +9,8 @@ use mayfly_domain::model::timeouts;
 use mayfly_ledger::history::Order;
 use mayfly_ledger::{History, Ledger, LedgerError, Store};
 
+use crate::deployment::pool_status;
 use crate::failure::Failure;
-use crate::pool_status;
 
 /// The shortest beginning of an id that is looked for: ids of one hour begin with the same six
 /// characters.

@@ -1,8 +1,8 @@
-//! The command line.
+//! The command line: the options of every command, and the commands.
 
 use clap::builder::Styles;
 use clap::builder::styling::{AnsiColor, Effects};
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Parser, Subcommand};
 
 use crate::commands::apply::Apply;
 use crate::commands::check::Check;
@@ -21,6 +21,7 @@ use crate::commands::runners::Runners;
 use crate::commands::status::Status;
 use crate::commands::stop::Stop;
 use crate::commands::version::Version;
+use crate::options::Global;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().effects(Effects::BOLD))
@@ -35,9 +36,6 @@ Exit codes:
   3  the job, runner, pool or version that was named does not exist
   4  plan --exit-code: there are changes";
 
-/// Options of every command: told last.
-const GLOBAL: &str = "Global options";
-
 /// GitHub Actions runners on AWS Fargate, one task for one job.
 #[derive(Debug, Parser)]
 #[command(name = "mayfly", version, styles = STYLES, after_help = AFTER, arg_required_else_help = true)]
@@ -48,41 +46,6 @@ pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// What every command takes.
-#[derive(Clone, Debug, Args)]
-pub struct Global {
-    /// The CloudFormation stack of the deployment
-    #[arg(long, global = true, help_heading = GLOBAL, env = "MAYFLY_STACK", default_value = "mayfly", value_name = "NAME", value_hint = ValueHint::Other)]
-    pub stack: String,
-    /// The AWS region; default: as the AWS CLI finds it
-    #[arg(long, global = true, help_heading = GLOBAL, value_hint = ValueHint::Other)]
-    pub region: Option<String>,
-    /// The AWS profile: its credentials and no others; default: as the AWS CLI finds them
-    #[arg(long, global = true, help_heading = GLOBAL, value_hint = ValueHint::Other)]
-    pub profile: Option<String>,
-    /// Answer in JSON; times are UTC
-    #[arg(long, global = true, help_heading = GLOBAL)]
-    pub json: bool,
-    /// Do not fit tables to the terminal's width
-    #[arg(long, global = true, help_heading = GLOBAL)]
-    pub wide: bool,
-    /// Colour: auto (on a terminal), always or never; NO_COLOR is honoured
-    #[arg(long, global = true, help_heading = GLOBAL, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
-    pub color: Color,
-}
-
-/// When to use colour.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// On a terminal.
-    #[default]
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
 }
 
 /// The commands.

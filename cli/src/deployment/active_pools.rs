@@ -6,9 +6,10 @@ use mayfly_config::parameter::Ssm;
 use mayfly_config::store::{Parameters, Settings, SettingsError, system_clock};
 use mayfly_domain::model::pool::Pools;
 
-use crate::deployment::{Connected, MAY_NOT};
+use crate::deployment::connect::Connected;
+use crate::deployment::refused::MAY_NOT;
 use crate::failure::Failure;
-use crate::screen::{CAUTION, Screen};
+use crate::terminal::screen::{CAUTION, Screen};
 
 impl Connected {
     /// Some of the settings, as functions read them.

@@ -4,8 +4,8 @@ use std::fmt;
 
 use anstyle::Style;
 
-use crate::screen::FAINT;
-use crate::text_format::{cut, cut_front, cut_middle, plain, width, wrap};
+use crate::terminal::screen::FAINT;
+use crate::terminal::text_format::{cut, cut_front, cut_middle, plain, width, wrap};
 
 /// Between two columns.
 const GAP: usize = 2;
@@ -323,7 +323,7 @@ impl fmt::Display for Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::screen::BAD;
+    use crate::terminal::screen::BAD;
 
     fn bare(text: &str) -> String {
         anstream::adapter::strip_str(text).to_string()

@@ -8,9 +8,9 @@ use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-use crate::arguments::Color;
 use crate::failure::Failure;
-use crate::text_format::{escaped, harmless};
+use crate::options::Color;
+use crate::terminal::text_format::{escaped, harmless};
 
 /// Something went well.
 pub const GOOD: Style = AnsiColor::Green.on_default();

@@ -11,8 +11,10 @@ use aws_sdk_ssm::operation::put_parameter::PutParameterError;
 use aws_sdk_ssm::types::{ParameterTier, ParameterType};
 use mayfly_domain::model::time::Timestamp;
 
-use crate::caller;
-use crate::deployment::{Connected, Text, read_parameter, refused};
+use crate::deployment::caller;
+use crate::deployment::connect::Connected;
+use crate::deployment::parameter::{Text, read_parameter};
+use crate::deployment::refused::refused;
 use crate::failure::Failure;
 
 /// The one attempt to write: as long as anyone who applies has before others may ([`WRITE_WITHIN`]
@@ -172,7 +174,7 @@ impl PoolsStore for SsmPoolsStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ssm_on_loopback;
+    use crate::deployment::ssm_on_loopback;
 
     /// A file of up to 4 KB is a free Standard parameter; one above cannot be one. Source: SSM API
     /// reference, `PutParameter`, `Tier`.

@@ -11,7 +11,8 @@ use mayfly_config::store::GITHUB;
 use mayfly_github::{AppKey, Secret};
 use serde::{Deserialize, Serialize};
 
-use crate::deployment::{Text, read_parameter, refused};
+use crate::deployment::parameter::{Text, read_parameter};
+use crate::deployment::refused::refused;
 use crate::failure::Failure;
 
 /// A parameter as it was read.
@@ -343,9 +344,11 @@ mod tests {
     /// SSM on loopback, which takes everything; what it was asked after secrets and an address were
     /// written with this key.
     async fn written_with(key: Option<&str>) -> Vec<serde_json::Value> {
-        let (url, asked) = crate::ssm_on_loopback::start().await;
-        let secrets_store =
-            SsmSecretsStore::new(crate::ssm_on_loopback::client(&url), key.map(str::to_owned));
+        let (url, asked) = crate::deployment::ssm_on_loopback::start().await;
+        let secrets_store = SsmSecretsStore::new(
+            crate::deployment::ssm_on_loopback::client(&url),
+            key.map(str::to_owned),
+        );
         for existing in [Existing::Keep, Existing::Replace] {
             secrets_store
                 .write("/mayfly/mayfly/github-app", &Secret::new("hush"), existing)

@@ -5,8 +5,9 @@ use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_ecs::LaunchFailure;
 use mayfly_ecs::probe::Wrong;
 
-use super::finding::{Area, Finding};
-use super::probe::{Kind, capacity};
+use super::kind::{Kind, capacity};
+use super::result::LIMIT;
+use crate::commands::doctor::finding::{Area, Finding};
 
 /// What to do where the caller may not.
 pub(crate) const MAY_NOT: &str = "anyone who runs it needs the policy DoctorPolicyArn (the stack's outputs); without it: mayfly doctor --no-probe";
@@ -183,7 +184,7 @@ fn by_code(whose: &str, wrong: Wrong, log: &str) -> Vec<Finding> {
 #[must_use]
 pub fn late(kind: &Kind, task: Option<&Task>) -> Finding {
     let whose = kind.whose();
-    let minutes = super::probe::LIMIT.as_secs() / 60;
+    let minutes = LIMIT.as_secs() / 60;
     let far = match task.map(|task| (task.status, &task.timeline)) {
         None => "ECS never showed its task",
         Some((TaskStatus::Starting, timeline)) if timeline.pull_stopped.is_some() => {

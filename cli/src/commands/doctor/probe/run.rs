@@ -14,11 +14,12 @@ use mayfly_ecs::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
-use super::probe::{Kind, ProbeResult, Probed};
+use super::kind::Kind;
+use super::result::{ProbeResult, Probed};
 use crate::commands::logs::LogStreams;
 use crate::failure::Failure;
-use crate::progress::Progress;
-use crate::time_format::duration_text;
+use crate::terminal::progress::Progress;
+use crate::terminal::time_format::duration_text;
 
 /// How often is looked.
 const LOOK: Duration = Duration::from_secs(2);
@@ -337,7 +338,7 @@ fn denied(reason: &str) -> bool {
 
 fn may_not(reason: &str) -> &'static str {
     if denied(reason) {
-        super::probe_start::MAY_NOT
+        super::start::MAY_NOT
     } else {
         ""
     }

@@ -18,7 +18,8 @@ use aws_types::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
 use tokio::time::timeout;
 
-use crate::deployment::{CONNECT, MAY_NOT};
+use crate::deployment::connect::CONNECT;
+use crate::deployment::refused::MAY_NOT;
 use crate::failure::Failure;
 
 /// The version of IAM's API, the only one there is.

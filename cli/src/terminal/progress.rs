@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::text_format::{cut, plain};
+use crate::terminal::text_format::{cut, plain};
 
 /// Nothing is said of what takes no longer.
 const SOON: Duration = Duration::from_secs(1);

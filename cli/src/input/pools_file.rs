@@ -4,12 +4,12 @@ use std::io::Read as _;
 use std::path::Path;
 
 use anstyle::Style;
-use mayfly_config::pools_file::{self, Problem};
+use mayfly_config::pools_file::{self, Problem, Review, Vcpus, review};
 use mayfly_domain::model::pool::Pools;
 
 use crate::failure::Failure;
-use crate::screen::{BAD, Screen};
-use crate::text_format::plain;
+use crate::terminal::screen::{BAD, CAUTION, Screen};
+use crate::terminal::text_format::plain;
 
 /// Stands for stdin where a file is asked for.
 const STDIN: &str = "-";
@@ -72,6 +72,50 @@ pub fn pools(file: &Path, screen: &Screen) -> Result<Pools, Failure> {
             "fix it: mayfly check shows what is wrong",
         )
     })
+}
+
+/// A file that can be used.
+pub struct Readable {
+    /// Its text.
+    pub text: String,
+    /// What it says.
+    pub pools: Pools,
+}
+
+/// Reads a pools file and shows what is wrong or doubtful about it.
+///
+/// # Errors
+///
+/// If it cannot be read, or has problems.
+pub fn readable(file: &Path, screen: &Screen) -> Result<Readable, Failure> {
+    readable_text(text(file)?, file, screen)
+}
+
+/// The same of a text that was read already; `file` is what it is called.
+///
+/// # Errors
+///
+/// If it has problems.
+pub fn readable_text(text: String, file: &Path, screen: &Screen) -> Result<Readable, Failure> {
+    let Review { pools, doubts, .. } = review(&text, NO_VERSION, Vcpus::default());
+    let shown = |problems: &[Problem], (kind, style)| {
+        problems
+            .iter()
+            .for_each(|problem| show(screen, file, problem, (kind, style)))
+    };
+    match pools {
+        Ok(pools) => {
+            shown(&doubts, ("warning", CAUTION));
+            Ok(Readable { text, pools })
+        }
+        Err(problems) => {
+            shown(&problems, ("error", BAD));
+            Err(Failure::new(
+                format!("{} is not a pools file that can be used", file.display()),
+                "nothing was changed: fix the file first",
+            ))
+        }
+    }
 }
 
 /// Shows a problem, or a doubt.

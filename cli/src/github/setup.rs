@@ -14,7 +14,7 @@ use mayfly_github::{
 use tokio::time::{Instant, sleep};
 
 use crate::failure::Failure;
-use crate::time_format::Rfc3339;
+use crate::terminal::time_format::Rfc3339;
 
 /// How long one question may take: someone waits before a terminal.
 const PATIENCE: Duration = Duration::from_secs(15);

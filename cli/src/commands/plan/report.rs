@@ -1,0 +1,225 @@
+//! What a pools file would change, gathered from the file, the ledger and the account's quotas.
+
+use std::time::Duration;
+
+use mayfly_config::pools_file::Vcpus;
+use mayfly_domain::model::id::PoolName;
+use mayfly_domain::model::pool::{Pool, Pools};
+use mayfly_domain::model::price::{MicroDollars, cost};
+use mayfly_domain::model::size::Capacity;
+use mayfly_ledger::{Ledger, LedgerError, Store};
+use serde::{Serialize, Serializer};
+
+use super::difference::{self, Differing, KeyChange, Kind};
+use super::effects::{Destinations, Live, effects};
+use crate::commands::doctor::quota;
+use crate::deployment::pools_store::Version;
+use crate::input::pools_file::Readable;
+use crate::terminal::time_format::Rfc3339;
+
+/// Hours of a month, as AWS's price pages count them.
+const MONTH: Duration = Duration::from_secs(730 * 60 * 60);
+
+/// Waiting jobs of a pool that goes whose new pool is looked up; of more it is only said how many
+/// they are.
+const PLACED: usize = 50;
+
+/// The version of the file in force.
+#[derive(Clone, Debug, Serialize)]
+pub struct ActivePools {
+    /// Its number.
+    pub version: u64,
+    /// When it was applied.
+    pub applied_at: Option<Rfc3339>,
+    /// By whom, if the store tells.
+    pub applied_by: Option<String>,
+}
+
+/// What happens to one pool.
+#[derive(Clone, Debug, Serialize)]
+pub struct PoolPlan {
+    /// Its name.
+    pub pool: PoolName,
+    /// What.
+    pub change: Kind,
+    /// Key by key.
+    pub keys: Vec<KeyChange>,
+    /// What is in it now.
+    pub now: Live,
+    /// What that means for what is in it now.
+    pub effects: Vec<String>,
+}
+
+/// What runners that are kept waiting cost a month, at list prices of us-east-1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct IdleCost {
+    /// As it is, in millionths of a dollar.
+    pub before_microdollars: MicroDollars,
+    /// As it would be.
+    pub after_microdollars: MicroDollars,
+}
+
+/// How many vCPUs run at a time when every pool is at its `max`, and how many the account may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct VcpuPlan {
+    /// Each capacity has a quota of its own.
+    #[serde(serialize_with = "as_the_file_says")]
+    pub capacity: Capacity,
+    /// As it is.
+    pub before: u64,
+    /// As it would be.
+    pub after: u64,
+    /// The account's quota; none if it is not known.
+    pub allowed: Option<u32>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn as_the_file_says<S: Serializer>(capacity: &Capacity, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(difference::capacity(*capacity))
+}
+
+/// What a pools file would change.
+#[derive(Clone, Debug, Serialize)]
+pub struct Plan {
+    /// The deployment.
+    pub stack: String,
+    /// The file.
+    pub file: String,
+    /// What it would take the place of.
+    pub in_force: Option<ActivePools>,
+    /// The file is the same to the byte.
+    pub same: bool,
+    /// What is different under `[github]`.
+    pub github: Vec<KeyChange>,
+    /// Pools that are different.
+    pub pools: Vec<PoolPlan>,
+    /// The idle floor's price.
+    pub idle_a_month: IdleCost,
+    /// vCPUs at `max`, for each capacity that a pool has or had.
+    pub vcpus: Vec<VcpuPlan>,
+}
+
+/// What a plan compares.
+pub struct Compared<'a> {
+    /// The newest version of the parameter, good or not.
+    pub newest: Option<&'a Version>,
+    /// Who wrote that.
+    pub author: Option<String>,
+    /// The pools in force.
+    pub before: Option<&'a Pools>,
+    /// The file that would take its place.
+    pub file: &'a Readable,
+    /// Runners have a public address, which costs.
+    pub public_ip: bool,
+    /// How many vCPUs the account may run, as far as that is known.
+    pub allowed: Vcpus,
+}
+
+/// Makes the plan.
+///
+/// # Errors
+///
+/// [`LedgerError`].
+pub async fn gather<S: Store>(
+    ledger: &Ledger<S>,
+    compared: &Compared<'_>,
+    (stack, file): (&str, String),
+) -> Result<Plan, LedgerError> {
+    let Compared {
+        newest,
+        author,
+        before,
+        file: Readable { text, pools: after },
+        public_ip,
+        allowed,
+    } = compared;
+    let mut pools = Vec::new();
+    for differing in difference::pools(*before, after) {
+        pools.push(pool_plan(ledger, &differing, after).await?);
+    }
+    let in_force = newest.map(|version| ActivePools {
+        version: version.number,
+        applied_at: version.at.map(Rfc3339),
+        applied_by: author.clone(),
+    });
+    Ok(Plan {
+        stack: stack.to_owned(),
+        file,
+        in_force,
+        same: newest.is_some_and(|version| version.text == *text),
+        github: difference::github(*before, after),
+        pools,
+        idle_a_month: IdleCost {
+            before_microdollars: before.map_or(MicroDollars(0), |before| {
+                idle_a_month(&before.pools, *public_ip)
+            }),
+            after_microdollars: idle_a_month(&after.pools, *public_ip),
+        },
+        vcpus: vcpus(*before, after, *allowed),
+    })
+}
+
+async fn pool_plan<S: Store>(
+    ledger: &Ledger<S>,
+    differing: &Differing<'_>,
+    after: &Pools,
+) -> Result<PoolPlan, LedgerError> {
+    let runners = ledger.runners(differing.name).await?;
+    let waiting = ledger.waiting_jobs(differing.name).await?;
+    let now = Live::of(&runners, waiting.len());
+    let mut jobs = Vec::new();
+    if differing.kind() == Kind::Remove {
+        for row in waiting.iter().take(PLACED) {
+            jobs.extend(ledger.job(row.id).await?);
+        }
+    }
+    let effects = effects(differing, &now, &Destinations::of(&jobs, after));
+    Ok(PoolPlan {
+        pool: differing.name.clone(),
+        change: differing.kind(),
+        keys: differing.keys.clone(),
+        now,
+        effects,
+    })
+}
+
+/// vCPUs at `max`, before and after, by capacity.
+fn vcpus(before: Option<&Pools>, after: &Pools, allowed: Vcpus) -> Vec<VcpuPlan> {
+    let kinds = [
+        (Capacity::OnDemand, allowed.on_demand),
+        (Capacity::Spot, allowed.spot),
+    ];
+    let each = kinds.map(|(capacity, allowed)| VcpuPlan {
+        capacity,
+        before: before.map_or(0, |before| quota::at_max(&before.pools, capacity)),
+        after: quota::at_max(&after.pools, capacity),
+        allowed,
+    });
+    each.into_iter()
+        .filter(|one| one.before > 0 || one.after > 0)
+        .collect()
+}
+
+/// What the idle floors of all pools cost a month.
+fn idle_a_month(pools: &[Pool], public_ip: bool) -> MicroDollars {
+    let costs = pools.iter().map(|pool| {
+        cost(&pool.size, MONTH, public_ip)
+            .0
+            .saturating_mul(pool.floor().into())
+    });
+    MicroDollars(costs.fold(0, u64::saturating_add))
+}
+
+impl Plan {
+    /// True if applying the file changes what Mayfly does.
+    #[must_use]
+    pub fn changes_something(&self) -> bool {
+        !self.github.is_empty() || !self.pools.is_empty()
+    }
+
+    /// How many pools this happens to.
+    #[must_use]
+    pub fn count(&self, kind: Kind) -> usize {
+        self.pools.iter().filter(|pool| pool.change == kind).count()
+    }
+}
