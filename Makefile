@@ -35,11 +35,11 @@ tools: .venv/ready ## what is not Rust, into .venv
 
 models: ## the programs of the local stack, and mayfly
 	@echo "building mayfly and the programs of the local stack (the first time some minutes on 2 cores)"
-	cargo build -p mayfly-tests -p mayfly-cli --bins
+	cargo build $(addprefix -p mayfly-,cli fargate-model github-model local-stack simulator) --bins
 
 # Only if it is not there: a stack must go down whatever state the sources are in.
 $(LOCAL):
-	cargo build -p mayfly-tests --bin stack
+	cargo build -p mayfly-local-stack --bin stack
 
 # Demo and tests take the functions without link-time optimisation, which is most of the time of their build; bench and deploy take them with it.
 demo up test: export CARGO_PROFILE_RELEASE_LTO := off
@@ -98,7 +98,7 @@ test: check docs deny validate shellcheck build counts openapi browser dynamodb 
 	python tests/aws/recorded.py $(MAYFLY_REQUESTS)
 
 simulate: ## stories in virtual time, everything going wrong in them: make simulate SEEDS=1000 START=0
-	cargo run --quiet --profile simulation -p mayfly-tests --bin simulate -- --seeds $(or $(SEEDS),300) --start $(or $(START),0)
+	cargo run --quiet --profile simulation -p mayfly-simulator --bin simulate -- --seeds $(or $(SEEDS),300) --start $(or $(START),0)
 
 bench: build ## what a delivery costs, as deployed: start-up, time, CPU, memory, size, AWS calls, instructions, against the limits
 	python functions/webhook/bench.py target/lambda/mayfly-webhook/bootstrap

@@ -2,7 +2,7 @@
 
     python3 docs/images/terminal.py
 
-The words are those of a golden file, which a test of the command wrote: tests/tests/cli/snapshots/served.snap. A golden
+The words are those of a golden file, which a test of the command wrote: cli/tests/mayfly/stories/snapshots/served.snap. A golden
 file leaves out what differs from run to run (`<time>`, `<span>`, `<cost>` ...) and how wide columns are; that comes from
 one run of the same test, below. infra/tests/test_documents.py fails if the picture is not what this draws.
 """
@@ -12,7 +12,7 @@ import pathlib
 import re
 
 HERE = pathlib.Path(__file__).resolve().parent
-GOLDEN = HERE.parents[1] / "tests" / "tests" / "cli" / "snapshots" / "served.snap"
+GOLDEN = HERE.parents[1] / "cli" / "tests" / "mayfly" / "stories" / "snapshots" / "served.snap"
 PICTURE = HERE / "explain.svg"
 COMMAND = "mayfly explain 54000000002"
 

@@ -5,7 +5,7 @@
 # a session, waits for a job, runs the job-started hook and the job's steps (a sleep), reports and exits. Like the real
 # one it exits 0 whatever the job did: the exit code says nothing about the job.
 # Like the real one it sets the lines of a file `.env` beside it over its environment first.
-# The runner's calls: documentation of the GitHub model (tests/src/github.rs). Needs bash and curl.
+# The runner's calls: documentation of the GitHub model (tests/github-model/src/lib.rs). Needs bash and curl.
 
 set -u
 

@@ -17,7 +17,7 @@ import shapes
 from policies import ACCOUNT, REGION, STACK, Statement, deployed
 from shapes import Call
 
-# The people of the stories (tests/tests/stories/command/person.rs), and the policies that they attach to themselves.
+# The people of the stories (tests/local-stack/tests/stories/command/person.rs), and the policies that they attach to themselves.
 PEOPLE = {
     "operator": ("OperatorPolicy",),
     "viewer": ("ViewerPolicy",),

@@ -12,4 +12,6 @@ mod check;
 mod init_and_rotate;
 mod matching;
 mod read_commands;
+mod setup;
+mod stories;
 mod write_commands;

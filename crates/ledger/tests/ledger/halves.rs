@@ -1,0 +1,368 @@
+//! A planner that looks while a transaction is half visible plans no more launches than it would
+//! before or after it.
+//!
+//! DynamoDB shows the items of a transaction to queries one by one. Each transaction of the ledger
+//! is stopped at every subset of its items that a query may show, and the pool is looked at and
+//! planned.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use mayfly_domain::model::id::{GithubRunnerId, JobId, RunnerId, TaskArn};
+use mayfly_domain::model::job::JobAction;
+use mayfly_domain::model::limits::Limits;
+use mayfly_domain::model::task::TaskStatus;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::transitions::plan::{Plan, plan};
+use mayfly_dynamodb_model::{Handle, Model};
+use mayfly_ledger::key::Key;
+use mayfly_ledger::pool_snapshot::PoolSnapshot;
+use mayfly_ledger::registrations::ReservationWrites;
+use mayfly_ledger::{Ledger, LedgerError};
+
+use crate::fixture::{
+    ARN, at, commit_mark, entry, event, linux, on, pools, queue, registered, registering,
+    requested, row, started, task, waiting,
+};
+
+/// When planners look: before any wait of a job is over, so that what a half hides would be
+/// launched.
+const NOW: u64 = 30;
+
+async fn planned(
+    ledger: &Ledger<Handle>,
+    now: Timestamp,
+) -> Result<(PoolSnapshot, Plan), LedgerError> {
+    let snapshot = ledger.pool_snapshot(&linux()).await?;
+    let pools = pools();
+    let limits = Limits {
+        launches: 40,
+        ..Limits::default()
+    };
+    let plan = plan(
+        pools.get(&linux()).unwrap(),
+        &snapshot.health,
+        &snapshot.jobs,
+        &snapshot.runners,
+        &limits,
+        now,
+    );
+    Ok((snapshot, plan))
+}
+
+/// Shows the `mask`'s items of the transaction, by the order of its actions; learns how many there
+/// are.
+fn shows(mask: u32, seen: Arc<Mutex<BTreeMap<Key, u32>>>) -> impl Fn(&Key) -> bool + Send {
+    move |key| {
+        let mut seen = seen.lock().unwrap();
+        let next = u32::try_from(seen.len()).unwrap();
+        let index = *seen.entry(key.clone()).or_insert(next);
+        mask >> index & 1 == 1
+    }
+}
+
+/// Stops the transaction of `act` at every subset of its items, and holds a plan made then against
+/// those made before and after.
+async fn at_every_half<Before, Act>(setup: Before, act: Act)
+where
+    Before: AsyncFn(&Ledger<Handle>),
+    Act: Fn(Ledger<Handle>) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
+{
+    let mut mask = 0_u32;
+    loop {
+        let model = Model::new();
+        let ledger = model.ledger("planner");
+        setup(&ledger).await;
+        let (_, before) = planned(&ledger, at(NOW)).await.unwrap();
+        let items = Arc::new(Mutex::new(BTreeMap::new()));
+        model.hold(Some("writer"), shows(mask, Arc::clone(&items)));
+        let running = tokio::spawn(act(model.ledger("writer")));
+        model.held().await;
+        let half = planned(&ledger, at(NOW)).await;
+        model.release();
+        running.await.unwrap();
+        let (_, after) = planned(&ledger, at(NOW)).await.unwrap();
+        let most = before.launch.len().max(after.launch.len());
+        match half {
+            Ok((snapshot, half)) if half.launch.len() > most => {
+                // More than the whole is allowed only where it cannot be carried out.
+                let committed = ledger
+                    .commit_plan(&entry(), &snapshot, &[row(99)], &[])
+                    .await
+                    .unwrap();
+                assert!(
+                    !committed,
+                    "shown {mask:b} of {:?}: {half:?}, but before {before:?}, after {after:?}",
+                    items.lock().unwrap()
+                );
+            }
+            // Busy: nothing is planned at all.
+            Ok(_) | Err(LedgerError::Busy { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+        mask += 1;
+        if mask >> items.lock().unwrap().len() != 0 {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn while_a_plan_is_committed() {
+    let setup = async |ledger: &Ledger<Handle>| {
+        for job in [1, 2, 3] {
+            queue(ledger, job, 0).await;
+        }
+        requested(ledger, 1, Some(1)).await;
+    };
+    at_every_half(setup, |ledger| {
+        Box::pin(async move {
+            let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
+            assert!(
+                ledger
+                    .commit_plan(&entry(), &snapshot, &[row(2), row(3)], &[])
+                    .await
+                    .unwrap()
+            );
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn while_a_mark_and_a_launch_are_committed() {
+    let setup = async |ledger: &Ledger<Handle>| {
+        queue(ledger, 1, 0).await;
+        requested(ledger, 1, Some(1)).await;
+    };
+    at_every_half(setup, |ledger| {
+        Box::pin(async move {
+            let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
+            assert!(commit_mark(&ledger, &snapshot, &snapshot.runners[0]).await);
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn while_a_runner_reserves_a_job() {
+    let setup = async |ledger: &Ledger<Handle>| {
+        queue(ledger, 1, 0).await;
+        queue(ledger, 2, 1).await;
+        started(ledger, 1, Some(1)).await;
+    };
+    at_every_half(setup, |ledger| {
+        Box::pin(async move {
+            let runner = ledger.runners(&linux()).await.unwrap().remove(0);
+            let job = waiting(&ledger, 2).await.unwrap();
+            assert!(
+                ledger
+                    .reserve(&runner, &job, ReservationWrites::default(), at(NOW))
+                    .await
+                    .unwrap()
+                    .is_some()
+            );
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn while_a_job_begins_on_the_runner_that_waits_for_it() {
+    let setup = async |ledger: &Ledger<Handle>| {
+        registered(ledger, 1, 1).await;
+    };
+    at_every_half(setup, |ledger| {
+        Box::pin(async move {
+            let runner = ledger.runners(&linux()).await.unwrap().remove(0);
+            ledger
+                .apply_delivery(&on(event(JobAction::InProgress, 1, 9), &runner), &pools())
+                .await
+                .unwrap();
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn while_a_job_begins_on_a_runner_that_was_meant_for_another() {
+    let setup = async |ledger: &Ledger<Handle>| {
+        registered(ledger, 1, 1).await;
+        queue(ledger, 2, 0).await;
+        requested(ledger, 2, Some(2)).await;
+    };
+    at_every_half(setup, |ledger| {
+        Box::pin(async move {
+            let runner = ledger.runners(&linux()).await.unwrap().remove(0);
+            ledger
+                .apply_delivery(&on(event(JobAction::InProgress, 2, 9), &runner), &pools())
+                .await
+                .unwrap();
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn while_a_job_is_over() {
+    let setup = async |ledger: &Ledger<Handle>| {
+        let runner = registered(ledger, 1, 1).await;
+        ledger
+            .apply_delivery(&on(event(JobAction::InProgress, 1, 9), &runner), &pools())
+            .await
+            .unwrap();
+        queue(ledger, 2, 0).await;
+    };
+    at_every_half(setup, |ledger| {
+        Box::pin(async move {
+            let runner = ledger.runners(&linux()).await.unwrap().remove(0);
+            ledger
+                .apply_delivery(&on(event(JobAction::Completed, 1, 19), &runner), &pools())
+                .await
+                .unwrap();
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn while_a_waiting_job_is_cancelled() {
+    let setup = async |ledger: &Ledger<Handle>| {
+        queue(ledger, 1, 0).await;
+    };
+    at_every_half(setup, |ledger| {
+        Box::pin(async move {
+            ledger
+                .apply_delivery(&event(JobAction::Completed, 1, 9), &pools())
+                .await
+                .unwrap();
+        })
+    })
+    .await;
+}
+
+/// Its row goes, the question about its job comes: shown the first without the second, the job
+/// would be launched for at once.
+#[tokio::test]
+async fn while_a_runner_closes_whose_job_must_be_asked_about() {
+    let setup = async |ledger: &Ledger<Handle>| {
+        registered(ledger, 1, 1).await;
+    };
+    at_every_half(setup, |ledger| {
+        Box::pin(async move {
+            let runner = ledger.runners(&linux()).await.unwrap().remove(0);
+            ledger
+                .task_seen(&task(&runner, ARN, 9, TaskStatus::Stopped), true, at(NOW))
+                .await
+                .unwrap();
+        })
+    })
+    .await;
+}
+
+/// Its row goes, the pool's health comes: shown the first without the second, the next start would
+/// not wait.
+#[tokio::test]
+async fn while_a_runner_closes_that_failed_to_start() {
+    let setup = async |ledger: &Ledger<Handle>| {
+        queue(ledger, 1, 0).await;
+        started(ledger, 1, Some(1)).await;
+    };
+    at_every_half(setup, |ledger| {
+        Box::pin(async move {
+            let runner = ledger.runners(&linux()).await.unwrap().remove(0);
+            ledger
+                .task_seen(&task(&runner, ARN, 9, TaskStatus::Stopped), true, at(NOW))
+                .await
+                .unwrap();
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn while_github_refuses_a_job_for_good() {
+    let setup = async |ledger: &Ledger<Handle>| {
+        registering(ledger, 1, 1).await;
+    };
+    at_every_half(setup, |ledger| {
+        Box::pin(async move {
+            let runner = ledger.runners(&linux()).await.unwrap().remove(0);
+            let waiting = waiting(&ledger, 1).await.unwrap();
+            let job = ledger.job(JobId(1)).await.unwrap().unwrap();
+            let reservation = mayfly_ledger::registrations::Reservation {
+                runner,
+                waiting,
+                job,
+            };
+            ledger
+                .refused(&reservation, ("archived", true), at(NOW))
+                .await
+                .unwrap();
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_runner_of_the_last_commit_that_has_closed_is_not_missed() {
+    let model = Model::new();
+    let ledger = model.ledger("planner");
+    let runner = requested(&ledger, 1, None).await;
+    ledger
+        .task_seen(&task(&runner, ARN, 9, TaskStatus::Stopped), true, at(9))
+        .await
+        .unwrap();
+    let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
+    assert_eq!(snapshot.meta.launched, [RunnerId::from_ulid(1)]);
+    assert!(snapshot.runners.is_empty());
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_was_lost_is_found_at_the_next_look() {
+    use mayfly_dynamodb_model::{Fault, Operation, What, When};
+    let model = Model::new();
+    let ledger = model.ledger("planner");
+    model.add_fault(Fault::once(When::After, What::Fails).on(Operation::TransactWriteItems));
+    let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
+    let lost = ledger
+        .commit_plan(&entry(), &snapshot, &[row(1)], &[])
+        .await;
+    assert!(matches!(lost, Err(LedgerError::Unavailable(_))));
+    assert_eq!(
+        ledger.pool_snapshot(&linux()).await.unwrap().runners.len(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_mark_whose_answer_was_lost_is_known_by_its_own_registration_only() {
+    use mayfly_dynamodb_model::{Fault, Operation, What, When};
+    let model = Model::new();
+    let ledger = model.ledger("registrar");
+    let reservation = registering(&ledger, 1, 1).await;
+    // The SDK's repetition meets what its first try has written.
+    model.add_fault(Fault::once(When::After, What::Conflicts).on(Operation::PutItem));
+    assert!(
+        ledger
+            .registered(&reservation.runner, GithubRunnerId(1), at(5))
+            .await
+            .unwrap()
+    );
+    assert!(!model.clear_faults());
+    assert!(
+        !ledger
+            .registered(&reservation.runner, GithubRunnerId(2), at(6))
+            .await
+            .unwrap()
+    );
+    let row = ledger
+        .runner(&reservation.runner.address())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (row.github, row.arn),
+        (Some(GithubRunnerId(1)), Some(TaskArn(ARN.into())))
+    );
+}

@@ -1,0 +1,186 @@
+//! Writes that meet between what another function reads and what it writes: each ends as if one had
+//! come after the other.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use mayfly_domain::model::end::End;
+use mayfly_domain::model::id::{JobId, TaskArn};
+use mayfly_domain::model::pool::Pools;
+use mayfly_domain::transitions::rematch::RematchOutcome;
+use mayfly_dynamodb_model::{Handle, Model};
+use mayfly_ledger::key::Key;
+use mayfly_ledger::registrations::ReservationWrites;
+use mayfly_ledger::store::{CommitError, Item, Page, StoreError, Write};
+use mayfly_ledger::{Ledger, Store};
+
+use crate::fixture::{ARN, at, linux, pools, queue, requested, started, waiting};
+
+type Act = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A table to which something is done right before the first write.
+struct Met {
+    table: Handle,
+    before: Mutex<Option<Act>>,
+}
+
+fn met(model: &Model, before: impl Future<Output = ()> + Send + 'static) -> Ledger<Met> {
+    Ledger::new(Met {
+        table: Handle::new(model.clone(), "slow"),
+        before: Mutex::new(Some(Box::pin(before))),
+    })
+}
+
+#[async_trait]
+impl Store for Met {
+    async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError> {
+        self.table.get(key).await
+    }
+
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, CommitError> {
+        self.table.get_many(keys).await
+    }
+
+    async fn query(
+        &self,
+        pk: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: Option<i32>,
+    ) -> Result<Page, StoreError> {
+        self.table.query(pk, prefix, after, limit).await
+    }
+
+    async fn commit(&self, writes: Vec<Write>) -> Result<(), CommitError> {
+        let before = self.before.lock().unwrap().take();
+        if let Some(before) = before {
+            before.await;
+        }
+        self.table.commit(writes).await
+    }
+
+    async fn pause(&self, attempt: u32) {
+        self.table.pause(attempt).await;
+    }
+}
+
+/// Closed all the same, its task would run without a row.
+#[tokio::test]
+async fn a_runner_whose_task_becomes_known_while_it_is_closed_stays_open() {
+    let model = Model::new();
+    let ledger = model.ledger("test");
+    let runner = requested(&ledger, 1, None).await;
+    let address = runner.address();
+    let adopted = async move {
+        assert_eq!(
+            ledger
+                .launched(&address, &TaskArn(ARN.to_owned()), at(2))
+                .await
+                .unwrap(),
+            None
+        )
+    };
+    let still = |row: &mayfly_domain::model::runner::Runner| row.arn.is_none();
+    let closed = met(&model, adopted)
+        .close_runner(&runner.address(), End::Missing, still, at(3))
+        .await
+        .unwrap();
+    assert_eq!(closed, None);
+    let ledger = model.ledger("test");
+    let row = ledger.runner(&runner.address()).await.unwrap().unwrap();
+    assert_eq!(
+        (row.arn, ledger.runner_record(&runner.id).await.unwrap()),
+        (Some(TaskArn(ARN.to_owned())), None)
+    );
+}
+
+/// Moved all the same, it would get another runner in its new pool.
+#[tokio::test]
+async fn a_job_that_is_reserved_while_it_is_moved_stays_with_its_runner() {
+    let model = Model::new();
+    let ledger = model.ledger("test");
+    queue(&ledger, 1, 0).await;
+    let runner = started(&ledger, 1, Some(1)).await;
+    let holder = runner.id.clone();
+    let reserves = async move {
+        let row = waiting(&ledger, 1).await.unwrap();
+        assert!(
+            ledger
+                .reserve(&runner, &row, ReservationWrites::default(), at(3))
+                .await
+                .unwrap()
+                .is_some()
+        );
+    };
+    let mut renamed = Pools {
+        version: 8,
+        ..pools()
+    };
+    renamed
+        .pools
+        .iter_mut()
+        .find(|pool| pool.name == linux())
+        .unwrap()
+        .name = "renamed".parse().unwrap();
+    assert_eq!(
+        met(&model, reserves)
+            .rematch(JobId(1), &renamed, at(4))
+            .await
+            .unwrap(),
+        RematchOutcome::Later
+    );
+    let ledger = model.ledger("test");
+    assert_eq!(waiting(&ledger, 1).await.unwrap().runner, Some(holder));
+    assert_eq!(
+        ledger
+            .waiting_jobs(&"renamed".parse().unwrap())
+            .await
+            .unwrap(),
+        []
+    );
+}
+
+/// Its row stays in its place; written over what the reservation wrote, the job would get another
+/// runner at the new one.
+#[tokio::test]
+async fn a_job_that_is_reserved_while_its_target_changes_stays_with_its_runner() {
+    let model = Model::new();
+    let ledger = model.ledger("test");
+    queue(&ledger, 1, 0).await;
+    let runner = started(&ledger, 1, Some(1)).await;
+    let (holder, before) = (runner.id.clone(), waiting(&ledger, 1).await.unwrap());
+    let row = before.clone();
+    let reserves = async move {
+        assert!(
+            ledger
+                .reserve(&runner, &row, ReservationWrites::default(), at(3))
+                .await
+                .unwrap()
+                .is_some()
+        );
+    };
+    let mut elsewhere = Pools {
+        version: 8,
+        ..pools()
+    };
+    let its = elsewhere
+        .pools
+        .iter_mut()
+        .find(|pool| pool.name == linux())
+        .unwrap();
+    its.scope = mayfly_domain::model::target::Scope::Organization {
+        group: "builders".to_owned(),
+    };
+    assert_eq!(
+        met(&model, reserves)
+            .rematch(JobId(1), &elsewhere, at(4))
+            .await
+            .unwrap(),
+        RematchOutcome::Later
+    );
+    let ledger = model.ledger("test");
+    let row = waiting(&ledger, 1).await.unwrap();
+    assert_eq!((row.runner, row.target), (Some(holder), before.target));
+}

@@ -1,0 +1,151 @@
+//! Jobs whose runner AWS took back, where their pool says `rerun_interrupted`: GitHub is asked to
+//! run them again, once (I1).
+
+use std::collections::BTreeSet;
+
+use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::time::Timestamp;
+
+use super::final_checks::{Ending, JobNow};
+use super::recorder::Recorder;
+use super::shadow_model::pool_of;
+use super::violation::Invariant;
+use mayfly_github_model::jobs::Conclusion;
+
+/// What became of a job whose runner was taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Interrupted {
+    job: JobId,
+    runner: String,
+    at: Timestamp,
+    /// How often GitHub was asked by us to run it again, an answer or none.
+    asked: usize,
+    /// Its run has a later attempt.
+    again: bool,
+}
+
+impl Interrupted {
+    /// What is wrong with it.
+    fn wrong(&self) -> Option<String> {
+        let Self {
+            job,
+            runner,
+            asked,
+            again,
+            ..
+        } = self;
+        match asked {
+            0 if !again => Some(format!(
+                "AWS took {runner} back from job {job}, and it was not run again"
+            )),
+            0 | 1 => None,
+            _ => Some(format!(
+                "AWS took {runner} back from job {job}, and GitHub was asked {asked} times to run it again"
+            )),
+        }
+    }
+}
+
+/// Jobs that must be run again: of a run's first attempt, failed by GitHub on a runner that AWS
+/// took back after it was admitted, of a pool that every file says to have `rerun_interrupted`
+/// since it was launched, and nowhere that the App may not look. Not those of which sweeper could
+/// not write down what GitHub answered, nor those that no pool takes and GitHub gave to a runner of
+/// ours all the same: they have no pool that says so.
+fn of<'a>(ending: &'a Ending<'_>, watch: &'a Recorder) -> impl Iterator<Item = Interrupted> {
+    let attempts: BTreeSet<(i64, u32)> = ending
+        .jobs
+        .iter()
+        .map(|job| (job.run, job.attempt))
+        .collect();
+    let failed = |job: &&JobNow| {
+        job.attempt == 1 && job.conclusion == Some(Conclusion::Failure) && job.app && !job.refused
+    };
+    ending.jobs.iter().filter(failed).filter_map(move |job| {
+        if watch.shadow.unwritten_reruns.contains(&job.run) {
+            return None;
+        }
+        let address = ending.ours(job)?;
+        ending.system.job(job.id)?.pool?;
+        let runner = watch.shadow.runners.get(&address)?;
+        let at = runner
+            .interrupted
+            .filter(|at| runner.admitted.is_some_and(|admitted| admitted < *at))?;
+        let launched = super::shadow_model::decided(&address)?;
+        if !watch
+            .files
+            .versions(pool_of(&address), launched, ending.now)
+            .all(|pool| pool.is_some_and(|pool| pool.rerun_interrupted))
+        {
+            return None;
+        }
+        let again = attempts
+            .range((job.run, 2)..)
+            .next()
+            .is_some_and(|(run, _)| *run == job.run);
+        let asked = watch
+            .shadow
+            .reruns
+            .get(&job.id)
+            .copied()
+            .unwrap_or_default();
+        Some(Interrupted {
+            job: job.id,
+            runner: address,
+            at,
+            asked,
+            again,
+        })
+    })
+}
+
+/// Whether some job is still to be run again.
+pub(super) fn are_due(ending: &Ending<'_>, watch: &Recorder) -> bool {
+    of(ending, watch).any(|job| job.asked == 0 && !job.again)
+}
+
+/// **I1** A job whose runner AWS took back is run again where its pool says so, and GitHub is asked for it once.
+pub(super) fn i1_reclaimed_jobs_run_again_once(ending: &Ending<'_>, watch: &mut Recorder) {
+    let found: Vec<Interrupted> = of(ending, watch).collect();
+    for interrupted in found {
+        if let Some(words) = interrupted.wrong() {
+            watch.broken(
+                Invariant::I1,
+                interrupted.at,
+                &[&interrupted.job.to_string(), &interrupted.runner],
+                words,
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_was_taken_from_its_runner_is_to_be_asked_for_once_unless_someone_had_it_run_again()
+     {
+        let at = Timestamp::from_millis(0);
+        let wrong = |asked, again| {
+            Interrupted {
+                job: JobId(7),
+                runner: "linux/1".to_owned(),
+                at,
+                asked,
+                again,
+            }
+            .wrong()
+            .is_some()
+        };
+        assert_eq!(
+            [
+                wrong(0, false),
+                wrong(0, true),
+                wrong(1, true),
+                wrong(1, false),
+                wrong(2, true)
+            ],
+            [true, false, false, false, true]
+        );
+    }
+}

@@ -1,5 +1,0 @@
-//! `events`: writes the event files of the repository's folder `events/`.
-
-fn main() -> anyhow::Result<()> {
-    mayfly_tests::events::write()
-}
