@@ -15,22 +15,14 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
-use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::HttpConnector as Tcp;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::crypto::ring;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::RootCertStore;
 
 /// For a function: an endpoint in the same region answers in milliseconds; a connection that takes
 /// longer than this is better tried again.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long an unused connection is kept: a function that is frozen between two invocations finds
-/// it dead afterwards, and services close idle ones after some 20 s and more.
-const IDLE_CONNECTIONS: Duration = Duration::from_secs(15);
-
-type Client = legacy::Client<HttpsConnector<Tcp>, SdkBody>;
+type Client = mayfly_http::Client<SdkBody>;
 
 /// The client, shared by all clients of a function. An attempt's time is limited by the SDK, not
 /// here.
@@ -112,18 +104,15 @@ impl HttpConnector for Http {
 
 impl Clients {
     fn plain(&self) -> Result<&Client, rustls::Error> {
-        made(&self.plain, self.connect, RootCertStore::empty)
+        made(&self.plain, self.connect, || RootCertStore::empty().into())
     }
 
     fn trusting(&self) -> Result<&Client, rustls::Error> {
         made(&self.trusting, self.connect, || {
-            let mut roots = RootCertStore::empty();
-            let found = rustls_native_certs::load_native_certs();
-            let (usable, _) = roots.add_parsable_certificates(found.certs);
-            if usable == 0 {
-                tracing::error!(errors = ?found.errors, "the system has no root certificates: AWS cannot be reached");
-            }
-            roots
+            mayfly_http::system_certificates().unwrap_or_else(|none| {
+                tracing::error!(error = %none, "AWS cannot be reached");
+                RootCertStore::empty().into()
+            })
         })
     }
 }
@@ -132,24 +121,13 @@ impl Clients {
 fn made(
     cell: &OnceLock<Client>,
     connect: Duration,
-    roots: impl FnOnce() -> RootCertStore,
+    trusted: impl FnOnce() -> Arc<RootCertStore>,
 ) -> Result<&Client, rustls::Error> {
     if let Some(client) = cell.get() {
         return Ok(client);
     }
-    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots())
-        .with_no_client_auth();
-    let mut tcp = Tcp::new();
-    tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(connect));
-    tcp.enforce_http(false);
-    let mut client = legacy::Client::builder(TokioExecutor::new());
-    client
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE_CONNECTIONS);
-    Ok(cell.get_or_init(|| client.build(HttpsConnector::from((tcp, tls)))))
+    let client = mayfly_http::client(connect, trusted())?;
+    Ok(cell.get_or_init(|| client))
 }
 
 /// A request that cannot be sent as it is stays so; whatever else happens on a connection may be
