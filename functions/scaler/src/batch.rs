@@ -3,67 +3,17 @@
 use std::collections::BTreeMap;
 
 use anyhow::anyhow;
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::model::timeouts;
 use mayfly_ledger::Store;
 use mayfly_queue::{Wake, Wakes};
-use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use crate::plans::snapshots_apart;
 use crate::{EcsPort, Scaler};
-
-/// What Lambda hands over: messages of the wake queue, at most 10, possibly of several pools.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Batch {
-    #[serde(rename = "Records")]
-    records: Vec<Message>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Message {
-    message_id: String,
-    body: String,
-    #[serde(default)]
-    attributes: Attributes,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct Attributes {
-    /// Milliseconds since 1970, as text.
-    sent_timestamp: Option<String>,
-}
-
-/// Messages that must come back, as Lambda wants to be told.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Failures {
-    batch_item_failures: Vec<Failure>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Failure {
-    item_identifier: String,
-}
-
-impl Failures {
-    /// How many messages must come back.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.batch_item_failures.len()
-    }
-
-    /// True if none must.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.batch_item_failures.is_empty()
-    }
-}
 
 /// The messages for one pool.
 #[derive(Default)]
@@ -77,28 +27,26 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
     ///
     /// A pool that fails leaves the others alone: its own messages come back after the visibility
     /// timeout, all of them, because a FIFO queue must not see a later one pass an earlier one.
-    pub async fn handle(&self, batch: Batch) -> Failures {
+    pub async fn handle(&self, batch: SqsEvent) -> SqsBatchResponse {
         let mut groups: BTreeMap<PoolName, Group> = BTreeMap::new();
         for message in batch.records {
-            match Wake::parse(&message.body) {
+            match Wake::parse(message.body.as_deref().unwrap_or_default()) {
                 Ok(wake) => {
                     let group = groups.entry(wake.pool).or_default();
-                    let sent = message
-                        .attributes
-                        .sent_timestamp
-                        .and_then(|millis| millis.parse().ok())
-                        .map(Timestamp::from_millis);
+                    let sent = sent_at(&message);
                     // A message without a time may be from this moment.
                     group.newest = if group.messages.is_empty() {
                         sent
                     } else {
                         group.newest.zip(sent).map(|(one, other)| one.max(other))
                     };
-                    group.messages.push(message.message_id);
+                    // Lambda always gives an id. Without one, all messages of the batch come back:
+                    // https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+                    group.messages.push(message.message_id.unwrap_or_default());
                 }
                 // It can never become a wake: keeping it would only hold up its group.
                 Err(problem) => {
-                    error!(message.id = message.message_id, error = %problem, "dropped a message that is not a wake")
+                    error!(message.id = message.message_id.unwrap_or_default(), error = %problem, "dropped a message that is not a wake")
                 }
             }
         }
@@ -121,11 +69,13 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
             .await
             .into_iter()
             .flatten();
-        Failures {
-            batch_item_failures: failed
-                .map(|item_identifier| Failure { item_identifier })
-                .collect(),
-        }
+        let mut response = SqsBatchResponse::default();
+        response.batch_item_failures.extend(failed.map(|id| {
+            let mut failure = BatchItemFailure::default();
+            failure.item_identifier = id;
+            failure
+        }));
+        response
     }
 
     /// True if this process began a successful look at the pool well after the newest wake was
@@ -164,4 +114,10 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
         let since = self.now().since(began);
         tokio::time::sleep(snapshots_apart(rows).saturating_sub(since)).await;
     }
+}
+
+/// When the message was sent: milliseconds since 1970, as text.
+fn sent_at(message: &SqsMessage) -> Option<Timestamp> {
+    let millis = message.attributes.get("SentTimestamp")?;
+    millis.parse().ok().map(Timestamp::from_millis)
 }

@@ -19,8 +19,6 @@ use mayfly_queue::Wakes;
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-pub use batch::{Batch, Failures};
-
 /// What scaler needs of ECS.
 pub trait EcsPort: TaskDefinitions + RunTask + StopTask {}
 

@@ -1,5 +1,6 @@
 //! The Lambda function `scaler`.
 
+use aws_lambda_events::sqs::SqsEvent;
 use aws_sdk_dynamodb::Client as DynamoDb;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use mayfly_config::environment::{self, FunctionEnv, LaunchEnv};
@@ -9,7 +10,7 @@ use mayfly_domain::model::id::RunnerId;
 use mayfly_ecs::Ecs;
 use mayfly_ledger::{Dynamo, Ledger};
 use mayfly_queue::SqsWakes;
-use mayfly_scaler::{Batch, Deps, Scaler, launch_config};
+use mayfly_scaler::{Deps, Scaler, launch_config};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -38,7 +39,7 @@ async fn main() -> Result<(), Error> {
         new_id: Box::new(|| RunnerId::from_ulid(ulid::Ulid::generate().0)),
     };
     let scaler = &Scaler::new(ledger, settings, deps);
-    lambda_runtime::run(service_fn(|event: LambdaEvent<Batch>| async move {
+    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
         Ok::<_, Error>(scaler.handle(event.payload).await)
     }))
     .await

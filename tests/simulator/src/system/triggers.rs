@@ -133,7 +133,7 @@ impl System {
         let scaler = busy.function();
         let failures = busy
             .run(&self.world, Box::pin(scaler.handle(event)), |failures| {
-                format!("{} failed", failures.len())
+                format!("{} failed", failures.batch_item_failures.len())
             })
             .await
             .to()?;
