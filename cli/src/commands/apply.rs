@@ -13,7 +13,7 @@ use mayfly_config::store::system_clock;
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_ledger::requests::ApplyLock;
-use mayfly_ledger::{Ledger, Store};
+use mayfly_ledger::{Ledger, Store, Versioned};
 use mayfly_queue::Wakes;
 use serde::Serialize;
 
@@ -152,7 +152,7 @@ fn taken(other: &ApplyLock) -> Failure {
 async fn write<S: Store, P: PoolsStore, W: Wakes>(
     means: &Means<'_, S, P, W>,
     change: Change<'_>,
-    applying: &ApplyLock,
+    applying: &Versioned<ApplyLock>,
 ) -> Result<u64, Failure> {
     let newest = means.parameter.version(None).await?;
     if newest.as_ref().map(|newest| newest.number) != change.from {

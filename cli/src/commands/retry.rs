@@ -8,7 +8,6 @@ use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::transitions::rematch::RematchOutcome;
 use mayfly_domain::transitions::retry::Retry;
-use mayfly_ledger::repositories::SeenRepository;
 use mayfly_ledger::{Ledger, LedgerError, Store};
 use mayfly_queue::Wakes;
 use serde::Serialize;
@@ -228,20 +227,17 @@ async fn unknown<S: Store>(ledger: &Ledger<S>, job: &JobArg) -> Result<Retried, 
         .await?
         .into_iter()
         .find(|seen| seen.repository.name.eq_ignore_ascii_case(name));
-    let Some(seen) = known else {
+    let Some(mut seen) = known else {
         let told = format!(
             "Mayfly has never heard of it, nor lately of any job of {name}: is the App installed there? (mayfly doctor)"
         );
         return Ok(answer(Done::Unknown, told));
     };
     // Its turn is next, and no run of it counts as looked at.
-    let next = SeenRepository {
-        checked_at: Timestamp::from_millis(0),
-        looked_at: std::collections::BTreeSet::new(),
-        hidden: 0,
-        ..seen
-    };
-    if ledger.put_repository(next).await?.is_none() {
+    seen.checked_at = Timestamp::from_millis(0);
+    seen.looked_at.clear();
+    seen.hidden = 0;
+    if ledger.put_repository(seen).await?.is_none() {
         return Ok(answer(
             Done::Unknown,
             format!(

@@ -13,7 +13,7 @@ use mayfly_domain::model::size::Size;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::transitions::plan::{Plan, plan};
 use mayfly_ledger::pool_snapshot::PoolSnapshot;
-use mayfly_ledger::{Ledger, LedgerError, Store};
+use mayfly_ledger::{Ledger, LedgerError, Store, Versioned};
 
 /// How many items are asked for at a time.
 const AT_ONCE: usize = 16;
@@ -169,7 +169,7 @@ pub async fn outbox_entries<S: Store>(
     let mut after: Option<String> = None;
     loop {
         let page = ledger.outbox_page("", after.as_deref()).await?;
-        open.extend(page.entries);
+        open.extend(page.entries.into_iter().map(Versioned::into_inner));
         after = page.next;
         if after.is_none() || open.len() >= MOST_OUTBOX_ENTRIES {
             return Ok((open, after.is_none()));

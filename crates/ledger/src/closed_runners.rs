@@ -5,11 +5,11 @@ use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::story::{StoryEvent, note};
 use mayfly_domain::model::time::Timestamp;
 
-use crate::Ledger;
-use crate::error::{Attempt, LedgerError, or_conflict};
-use crate::jobs::{TRIES, optional};
+use crate::error::{Attempt, LedgerError};
 use crate::key;
-use crate::store::{Store, Write, on_day, unchanged};
+use crate::ledger::{Ledger, TRIES};
+use crate::store::{Store, read};
+use crate::transaction::Transaction;
 
 /// A runner as the ledger has it: open, closed, or not at all.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,11 +36,13 @@ impl<S: Store> Ledger<S> {
                 self.snapshot(&keys)
             })
             .await?;
-        let record = optional(&keys[1], items.pop().flatten())?;
-        Ok(RunnerRecords {
-            row: optional(&keys[0], items.pop().flatten())?,
-            record,
-        })
+        let mut last = |key| {
+            let item = items.pop().flatten();
+            item.map(|item| read(key, item)).transpose()
+        };
+        let record = last(&keys[1])?;
+        let row = last(&keys[0])?;
+        Ok(RunnerRecords { row, record })
     }
 
     /// Adds a line to the story of a closed runner, unless it is its last one already.
@@ -55,23 +57,17 @@ impl<S: Store> Ledger<S> {
         now: Timestamp,
     ) -> Result<(), LedgerError> {
         self.with_retries(TRIES, "add to a closed runner's story", || async {
-            let Some(record) = self.runner_record(runner).await? else {
+            let mut tx = Transaction::default();
+            let record: Option<Runner> = self.read_for(&mut tx, key::runner_record(runner)).await?;
+            let Some(mut record) = record else {
                 return Ok(Attempt::Done(()));
             };
             if record.story.last().is_some_and(|last| last.event == *event) {
                 return Ok(Attempt::Done(()));
             }
-            let (before, closed) = (record.rev, record.closed_at.unwrap_or(now));
-            let mut after = Runner {
-                rev: before + 1,
-                ..record
-            };
-            note(&mut after.story, now, event.clone());
-            let write = on_day(
-                Write::put(key::runner_record(runner), &after, unchanged(before))?,
-                closed,
-            );
-            or_conflict(self.store.commit(vec![write]).await, ())
+            note(&mut record.story, now, event.clone());
+            tx.put_closed_runner(&record, now)?;
+            self.commit(tx, ()).await
         })
         .await
     }

@@ -8,16 +8,16 @@ use mayfly_domain::model::outbox::{FollowUp, OutboxEntry};
 use mayfly_domain::model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::Ledger;
-use crate::error::{Attempt, LedgerError, or_conflict};
+use crate::error::{Attempt, LedgerError};
 use crate::key;
-use crate::store::{Expect, Store, Write};
+use crate::ledger::Ledger;
+use crate::store::Store;
+use crate::transaction::Transaction;
 
 /// What is left of an event that no one has to ask for any more. Kept for as long as its failed
 /// attempts may be read again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Tombstone {
-    rev: u64,
     expires_at: i64,
 }
 
@@ -48,12 +48,14 @@ impl<S: Store> Ledger<S> {
         };
         let key = key::outbox_entry(&open.follow_up);
         // One that is open has its own waits, which must not begin again.
-        let write = Write::put(key.clone(), &open, Expect::Absent)?;
-        if let Attempt::Done(()) = or_conflict(self.store.commit(vec![write]).await, ())? {
+        let mut tx = Transaction::default();
+        tx.expect_absent(key.clone());
+        tx.put_follow_up(&open, now)?;
+        if self.commit(tx, ()).await?.is_done() {
             return Ok(());
         }
         // A conflict is no proof that there is one.
-        match self.store.get(&key).await? {
+        match self.store().get(&key).await? {
             Some(_) => Ok(()),
             None => Err(LedgerError::Busy {
                 tries: 1,
@@ -75,17 +77,12 @@ impl<S: Store> Ledger<S> {
         now: Timestamp,
     ) -> Result<(), LedgerError> {
         let over = Tombstone {
-            rev: 1,
             expires_at: now.plus(keep).seconds(),
         };
-        let writes = vec![
-            Write::put(key::delivery(guid), &over, Expect::Any)?,
-            Write::Delete(
-                key::outbox_entry_named(&FollowUp::redelivery_name(guid)),
-                Expect::Any,
-            ),
-        ];
-        match or_conflict(self.store.commit(writes).await, ())? {
+        let mut tx = Transaction::default();
+        tx.replace(key::delivery(guid), &over)?;
+        tx.delete(key::outbox_entry_named(&FollowUp::redelivery_name(guid)));
+        match self.commit(tx, ()).await? {
             Attempt::Done(()) => Ok(()),
             Attempt::Conflict => Err(LedgerError::Busy {
                 tries: 1,
@@ -100,6 +97,6 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`].
     pub async fn is_delivered(&self, guid: &DeliveryGuid) -> Result<bool, LedgerError> {
-        Ok(self.store.get(&key::delivery(guid)).await?.is_some())
+        Ok(self.store().get(&key::delivery(guid)).await?.is_some())
     }
 }

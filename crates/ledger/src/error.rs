@@ -1,6 +1,44 @@
 //! What can go wrong with the ledger: one variant per decision a caller can make.
 
-use crate::store::{CommitError, StoreError};
+/// The table did not answer, or not as it should. What was to be written may or may not have been.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} failed: {problem}")]
+pub struct StoreError {
+    /// DynamoDB's name of the operation.
+    pub operation: &'static str,
+    /// Code, message and request id, in this order, for the log.
+    pub problem: String,
+}
+
+/// DynamoDB's codes for what no repetition changes. Source: Amazon DynamoDB developer guide, "Error
+/// handling with DynamoDB".
+const LASTING: [&str; 4] = [
+    "AccessDeniedException",
+    "ResourceNotFoundException",
+    "UnrecognizedClientException",
+    "ValidationException",
+];
+
+impl StoreError {
+    /// True unless DynamoDB's code says that the same request will be refused again.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        let code = self.problem.split(' ').next().unwrap_or_default();
+        !LASTING.contains(&code)
+    }
+}
+
+/// Why a transaction was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// An item was not as expected, or another transaction was at it at the same moment. Nothing
+    /// was written.
+    #[error("an item was changed by someone else")]
+    Conflict,
+    /// No answer, or none that tells: it may have been carried out.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// Why the ledger could not answer or be changed.
 #[derive(Debug, thiserror::Error)]
@@ -57,23 +95,24 @@ pub(crate) enum Attempt<T> {
 }
 
 impl<T> Attempt<T> {
+    /// True if it is.
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self, Self::Done(_))
+    }
+
+    /// What it came to; none if someone else was there first.
+    pub(crate) fn done(self) -> Option<T> {
+        match self {
+            Self::Done(value) => Some(value),
+            Self::Conflict => None,
+        }
+    }
+
     /// The same with something else to show for it.
     pub(crate) fn map<U>(self, done: impl FnOnce(T) -> U) -> Attempt<U> {
         match self {
             Self::Done(value) => Attempt::Done(done(value)),
             Self::Conflict => Attempt::Conflict,
         }
-    }
-}
-
-/// Tells a lost race from a failure.
-pub(crate) fn or_conflict<T>(
-    result: Result<(), CommitError>,
-    done: T,
-) -> Result<Attempt<T>, LedgerError> {
-    match result {
-        Ok(()) => Ok(Attempt::Done(done)),
-        Err(CommitError::Conflict) => Ok(Attempt::Conflict),
-        Err(CommitError::Store(error)) => Err(error.into()),
     }
 }

@@ -9,9 +9,9 @@ use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::model::timeouts;
 
-use crate::Ledger;
 use crate::error::LedgerError;
 use crate::key::Key;
+use crate::ledger::Ledger;
 use crate::store::{Item, StoreError, day, read};
 
 /// The sparse index over closed records (`infra/template.yaml`): partition `day`, sort key

@@ -9,11 +9,11 @@ use mayfly_domain::model::start_health::{Failure, PoolHealth, StartHealth};
 use mayfly_domain::model::story::Reason;
 use mayfly_domain::model::time::Timestamp;
 
-use crate::Ledger;
-use crate::error::{Attempt, LedgerError, or_conflict};
-use crate::jobs::{TRIES, optional};
+use crate::error::{Attempt, LedgerError};
 use crate::key;
-use crate::store::{Expect, Store, Write, unchanged};
+use crate::ledger::{Ledger, TRIES};
+use crate::store::Store;
+use crate::version::Versioned;
 
 /// What speaks against a launch before it was even sent.
 #[derive(Clone, Copy, Debug)]
@@ -35,24 +35,12 @@ impl<S: Store> Ledger<S> {
     /// [`LedgerError`].
     pub async fn record_hold(
         &self,
-        pool: &PoolName,
-        looked_at: &WaitingJob,
+        looked_at: &Versioned<WaitingJob>,
         held: Option<HoldReason>,
     ) -> Result<bool, LedgerError> {
-        let after = WaitingJob {
-            rev: looked_at.rev + 1,
-            hold: held,
-            ..looked_at.clone()
-        };
-        let write = Write::put(
-            key::waiting(pool, looked_at.id),
-            &after,
-            Expect::Rev(looked_at.rev),
-        )?;
-        Ok(matches!(
-            or_conflict(self.store.commit(vec![write]).await, ())?,
-            Attempt::Done(())
-        ))
+        let mut after = looked_at.clone();
+        after.hold = held;
+        Ok(self.put(after).await?.is_done())
     }
 
     /// Counts a launch that could not even be asked for as a failed start. Answers the health of
@@ -67,7 +55,6 @@ impl<S: Store> Ledger<S> {
         launch: FailedDefinition<'_>,
         now: Timestamp,
     ) -> Result<(StartHealth, bool), LedgerError> {
-        let key = key::health(pool);
         let reason = Reason::NoTaskDefinition {
             message: launch.message.to_owned(),
         };
@@ -75,8 +62,8 @@ impl<S: Store> Ledger<S> {
             TRIES,
             "count a launch that could not be asked for",
             || async {
-                let mut health: PoolHealth =
-                    optional(&key, self.store.get(&key).await?)?.unwrap_or_default();
+                let mut health: Versioned<PoolHealth> =
+                    self.read_or_default(key::health(pool)).await?;
                 let size = health.of_mut(launch.size);
                 let failure = Failure {
                     reason: reason.clone(),
@@ -87,16 +74,7 @@ impl<S: Store> Ledger<S> {
                 if !counted.changed {
                     return Ok(Attempt::Done(after));
                 }
-                let before = health.rev;
-                let write = Write::put(
-                    key.clone(),
-                    &PoolHealth {
-                        rev: before + 1,
-                        ..health
-                    },
-                    unchanged(before),
-                )?;
-                Ok(or_conflict(self.store.commit(vec![write]).await, ())?.map(|()| after))
+                Ok(self.put(health).await?.map(|_| after))
             },
         )
         .await

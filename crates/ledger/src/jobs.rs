@@ -1,20 +1,18 @@
 //! Jobs: what deliveries write.
 
 use mayfly_domain::model::id::{JobId, PoolName, RunnerAddress, RunnerName};
-use mayfly_domain::model::job::{JobEvent, JobRecord, JobState, WaitingJob};
+use mayfly_domain::model::job::{JobEvent, JobRecord, WaitingJob};
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::runner::Runner;
-use mayfly_domain::transitions::changes::{DeliveryChanges, WaitingChange};
+use mayfly_domain::transitions::changes::DeliveryChanges;
 use mayfly_domain::transitions::delivery::{DeliverySnapshot, apply_delivery};
 
-use crate::error::{Attempt, LedgerError, or_conflict};
-use crate::key::{self, Key};
-use crate::outbox::put_outbox_entry;
-use crate::store::{CommitError, Expect, Item, Store, Write, read, unchanged};
-use crate::{Ledger, store};
-
-/// How often a change is tried when others are at the same items.
-pub(crate) const TRIES: u32 = 3;
+use crate::error::{Attempt, LedgerError};
+use crate::key;
+use crate::ledger::{Ledger, TRIES};
+use crate::store::Store;
+use crate::transaction::Transaction;
+use crate::version::Versioned;
 
 impl<S: Store> Ledger<S> {
     /// Writes down what a delivery says, and tells which pools to wake: one read, one transaction.
@@ -44,8 +42,10 @@ impl<S: Store> Ledger<S> {
             .as_ref()
             .and_then(|named| named.name.parse::<RunnerName>().ok())
             .map(|name| name.address);
-        let Attempt::Done((record, runner)) =
-            self.job_and_runner(event.job, named.as_ref()).await?
+        let mut tx = Transaction::default();
+        let Attempt::Done((record, runner)) = self
+            .job_and_runner(&mut tx, event.job, named.as_ref())
+            .await?
         else {
             return Ok(Attempt::Conflict);
         };
@@ -77,45 +77,29 @@ impl<S: Store> Ledger<S> {
         if observation.changes_nothing() {
             return Ok(Attempt::Done(observation));
         }
-        or_conflict(
-            self.store.commit(delivery_writes(&observation)?).await,
-            observation,
-        )
+        tx.stage(&observation, event.received_at)?;
+        self.commit(tx, observation).await
     }
 
     /// One read: a plain one, which no transaction can disturb, if no runner of ours is named.
     async fn job_and_runner(
         &self,
+        tx: &mut Transaction,
         job: JobId,
         named: Option<&RunnerAddress>,
     ) -> Result<Attempt<(Option<JobRecord>, Option<Runner>)>, LedgerError> {
         let record = key::job_record(job);
         let Some(address) = named else {
-            return Ok(Attempt::Done((
-                optional(&record, self.store.get(&record).await?)?,
-                None,
-            )));
+            return Ok(Attempt::Done((self.read_for(tx, record).await?, None)));
         };
         let keys = [record, key::runner(address)];
         Ok(match self.snapshot(&keys).await? {
             Attempt::Done(mut items) => {
-                let runner = optional(&keys[1], items.pop().flatten())?;
-                Attempt::Done((optional(&keys[0], items.pop().flatten())?, runner))
+                let runner = tx.take(&keys[1], items.pop().flatten())?;
+                Attempt::Done((tx.take(&keys[0], items.pop().flatten())?, runner))
             }
             Attempt::Conflict => Attempt::Conflict,
         })
-    }
-
-    /// Several items as of one moment.
-    pub(crate) async fn snapshot(
-        &self,
-        keys: &[Key],
-    ) -> Result<Attempt<Vec<Option<Item>>>, LedgerError> {
-        match self.store.get_many(keys).await {
-            Ok(items) => Ok(Attempt::Done(items)),
-            Err(CommitError::Conflict) => Ok(Attempt::Conflict),
-            Err(CommitError::Store(error)) => Err(error.into()),
-        }
     }
 
     /// A job's record.
@@ -124,8 +108,8 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`].
     pub async fn job(&self, job: JobId) -> Result<Option<JobRecord>, LedgerError> {
-        let key = key::job_record(job);
-        optional(&key, self.store.get(&key).await?)
+        let record = self.read(key::job_record(job)).await?;
+        Ok(record.map(Versioned::into_inner))
     }
 
     /// One waiting row.
@@ -137,72 +121,7 @@ impl<S: Store> Ledger<S> {
         &self,
         pool: &PoolName,
         job: JobId,
-    ) -> Result<Option<WaitingJob>, LedgerError> {
-        let key = key::waiting(pool, job);
-        optional(&key, self.store.get(&key).await?)
+    ) -> Result<Option<Versioned<WaitingJob>>, LedgerError> {
+        self.read(key::waiting(pool, job)).await
     }
-}
-
-/// The writes of an observation.
-pub(crate) fn delivery_writes(observation: &DeliveryChanges) -> Result<Vec<Write>, LedgerError> {
-    let mut writes = Vec::new();
-    if let Some(after) = &observation.record {
-        writes.push(put_job(after)?);
-    }
-    match &observation.waiting {
-        WaitingChange::Keep => {}
-        // The record guards its row: anyone who changes the one changes the other in the same
-        // transaction.
-        WaitingChange::Put(pool, row) => {
-            writes.push(Write::put(key::waiting(pool, row.id), row, Expect::Any)?)
-        }
-        WaitingChange::Remove(pool, job) => {
-            writes.push(Write::Delete(key::waiting(pool, *job), Expect::Any))
-        }
-    }
-    if let Some(after) = &observation.runner {
-        writes.push(put_runner(after)?);
-    }
-    writes.extend(
-        observation
-            .follow_up
-            .as_ref()
-            .map(put_outbox_entry)
-            .transpose()?,
-    );
-    writes.extend(
-        observation
-            .completed
-            .as_ref()
-            .map(|follow_up| Write::Delete(key::outbox_entry(follow_up), Expect::Any)),
-    );
-    Ok(writes)
-}
-
-/// Reads an item that may be absent.
-pub(crate) fn optional<T: serde::de::DeserializeOwned>(
-    key: &Key,
-    item: Option<Item>,
-) -> Result<Option<T>, LedgerError> {
-    item.map(|item| read(key, item)).transpose()
-}
-
-/// Writes a job's record over the one it was made from. A closed one can be found by its day.
-pub(crate) fn put_job(after: &JobRecord) -> Result<Write, LedgerError> {
-    let write = Write::put(key::job_record(after.id), after, unchanged(after.rev - 1))?;
-    Ok(
-        match after.closed_at.filter(|_| after.state == JobState::Closed) {
-            Some(closed) => store::on_day(write, closed),
-            None => write,
-        },
-    )
-}
-
-/// Writes a runner's row over the one it was made from.
-pub(crate) fn put_runner(after: &Runner) -> Result<Write, LedgerError> {
-    Write::put(
-        key::runner(&after.address()),
-        after,
-        unchanged(after.rev - 1),
-    )
 }

@@ -4,11 +4,11 @@ use mayfly_domain::model::outbox::{FollowUp, OutboxEntry};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::Ledger;
-use crate::error::{Attempt, LedgerError, or_conflict};
-use crate::jobs::optional;
+use crate::error::LedgerError;
 use crate::key;
-use crate::store::{Expect, Store, Write, readable, unchanged};
+use crate::ledger::Ledger;
+use crate::store::Store;
+use crate::version::{Versioned, readable};
 
 /// Follow-ups that are read at once: at most 40 kB.
 const PAGE: i32 = 200;
@@ -17,23 +17,16 @@ const PAGE: i32 = 200;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutboxPage {
     /// The follow-ups, due or not, in the order of their keys.
-    pub entries: Vec<OutboxEntry>,
+    pub entries: Vec<Versioned<OutboxEntry>>,
     /// Where the list goes on; none at its end.
     pub next: Option<String>,
 }
 
 /// A place in a list, or whatever else a round has to remember.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor<T> {
-    /// How often it was written; 0 for one that never was.
-    pub rev: u64,
     /// What is remembered.
     pub at: T,
-}
-
-/// Writes a follow-up, over an earlier one for the same thing.
-pub(crate) fn put_outbox_entry(open: &OutboxEntry) -> Result<Write, LedgerError> {
-    Write::put(key::outbox_entry(&open.follow_up), open, Expect::Any)
 }
 
 impl<S: Store> Ledger<S> {
@@ -50,7 +43,7 @@ impl<S: Store> Ledger<S> {
         after: Option<&str>,
     ) -> Result<OutboxPage, LedgerError> {
         let page = self
-            .store
+            .store()
             .query(key::OUTBOX, kind, after, Some(PAGE))
             .await?;
         Ok(OutboxPage {
@@ -68,17 +61,8 @@ impl<S: Store> Ledger<S> {
         &self,
         follow_up: &FollowUp,
     ) -> Result<Option<OutboxEntry>, LedgerError> {
-        let key = key::outbox_entry(follow_up);
-        optional(&key, self.store.get(&key).await?)
-    }
-
-    /// Adds a follow-up that no transition of a job or runner brings about.
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError`].
-    pub async fn add_to_outbox(&self, open: &OutboxEntry) -> Result<(), LedgerError> {
-        or_conflict(self.store.commit(vec![put_outbox_entry(open)?]).await, ()).map(|_| ())
+        let entry = self.read(key::outbox_entry(follow_up)).await?;
+        Ok(entry.map(Versioned::into_inner))
     }
 
     /// The follow-up is settled; one that came up for the same thing meanwhile stays.
@@ -86,32 +70,25 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn complete_outbox_entry(&self, open: &OutboxEntry) -> Result<(), LedgerError> {
-        or_conflict(
-            self.store
-                .commit(vec![Write::Delete(
-                    key::outbox_entry(&open.follow_up),
-                    Expect::Rev(open.rev),
-                )])
-                .await,
-            (),
-        )
-        .map(|_| ())
+    pub async fn complete_outbox_entry(
+        &self,
+        open: &Versioned<OutboxEntry>,
+    ) -> Result<(), LedgerError> {
+        self.remove(open).await.map(drop)
     }
 
-    /// The follow-up is to be run again, as [`OutboxEntry::retry_with_backoff`] made it; one that
-    /// came up for the same thing meanwhile stays as it is.
+    /// The follow-up is to be run again, as it is `again` ([`OutboxEntry::retry_with_backoff`]); one
+    /// that came up for the same thing meanwhile stays as it is.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn reschedule_outbox_entry(&self, again: &OutboxEntry) -> Result<(), LedgerError> {
-        let write = Write::put(
-            key::outbox_entry(&again.follow_up),
-            again,
-            Expect::Rev(again.rev - 1),
-        )?;
-        or_conflict(self.store.commit(vec![write]).await, ()).map(|_| ())
+    pub async fn reschedule_outbox_entry(
+        &self,
+        open: &Versioned<OutboxEntry>,
+        again: OutboxEntry,
+    ) -> Result<(), LedgerError> {
+        self.put(open.with_value(again)).await.map(drop)
     }
 
     /// What a round of sweeper's remembers.
@@ -122,38 +99,20 @@ impl<S: Store> Ledger<S> {
     pub async fn cursor<T: DeserializeOwned + Default + Send>(
         &self,
         list: &str,
-    ) -> Result<Cursor<T>, LedgerError> {
-        let key = key::cursor(list);
-        Ok(
-            optional(&key, self.store.get(&key).await?)?.unwrap_or_else(|| Cursor {
-                rev: 0,
-                at: T::default(),
-            }),
-        )
+    ) -> Result<Versioned<Cursor<T>>, LedgerError> {
+        self.read_or_default(key::cursor(list)).await
     }
 
-    /// Remembers it. `false`: another sweep wrote it meanwhile, and what that one says stands.
+    /// Remembers it. `None`: another sweep wrote it meanwhile, and what that one says stands.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
     pub async fn move_cursor<T: Serialize + Sync + Send>(
         &self,
-        list: &str,
-        from: &Cursor<T>,
+        from: &Versioned<Cursor<T>>,
         to: T,
-    ) -> Result<bool, LedgerError> {
-        let write = Write::put(
-            key::cursor(list),
-            &Cursor {
-                rev: from.rev + 1,
-                at: to,
-            },
-            unchanged(from.rev),
-        )?;
-        Ok(matches!(
-            or_conflict(self.store.commit(vec![write]).await, ())?,
-            Attempt::Done(())
-        ))
+    ) -> Result<Option<Versioned<Cursor<T>>>, LedgerError> {
+        Ok(self.put(from.with_value(Cursor { at: to })).await?.done())
     }
 }

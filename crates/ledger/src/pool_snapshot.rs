@@ -12,11 +12,12 @@ use mayfly_domain::transitions::plan::jobs_to_reread;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::Ledger;
-use crate::error::{Attempt, LedgerError, or_conflict};
-use crate::jobs::{TRIES, optional, put_runner};
-use crate::key;
-use crate::store::{Expect, Store, Write, read, unchanged};
+use crate::error::LedgerError;
+use crate::key::{self, Key};
+use crate::ledger::{Ledger, TRIES};
+use crate::store::{Item, Store, read};
+use crate::transaction::Transaction;
+use crate::version::{Versioned, Versions};
 
 /// Most launches of one commit: with the marks, the version and the pool's entry a transaction
 /// stays below DynamoDB's 100 actions, and looking up whether two rows (open and closed) of each
@@ -26,14 +27,12 @@ pub const MOST_LAUNCHES: usize = 40;
 /// Most stop marks of one commit.
 pub const MOST_STOPS: usize = 50;
 
-/// A pool's version: planners that read the same one exclude each other.
+/// What the last commit to a pool did. Planners that read the same one exclude each other.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PoolVersion {
-    /// The version; 0 for a pool that no one has planned yet.
-    pub rev: u64,
-    /// The runners that the last commit launched: a query may not show them yet.
+pub struct LastCommit {
+    /// The runners that it launched: a query may not show them yet.
     pub launched: Vec<RunnerId>,
-    /// The runner to which the last commit gave a job of a repository that it did not count for: a
+    /// The runner to which it gave a job of a repository that it did not count for: a
     /// query may not show that yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given: Option<RunnerId>,
@@ -58,10 +57,10 @@ pub(crate) struct Limit {
 }
 
 /// All that a plan depends on.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct PoolSnapshot {
-    /// The version that was read first.
-    pub meta: PoolVersion,
+    /// The pool's last commit, which was read first.
+    pub meta: Versioned<LastCommit>,
     /// How starts went.
     pub health: PoolHealth,
     /// Every open runner.
@@ -72,6 +71,8 @@ pub struct PoolSnapshot {
     pub limits: BTreeMap<InstallationId, Timestamp>,
     /// Runners of the last commit that are open no more, each looked up by itself.
     pub looked_up: usize,
+    /// The versions of runners and waiting jobs.
+    versions: Versions,
 }
 
 impl PoolSnapshot {
@@ -80,6 +81,12 @@ impl PoolSnapshot {
     #[must_use]
     pub fn rows(&self) -> usize {
         self.runners.len() + self.jobs.len() / 4 + self.looked_up * 8
+    }
+
+    /// A waiting job of the look, to be written over as it was read.
+    #[must_use]
+    pub fn versioned(&self, pool: &PoolName, job: &WaitingJob) -> Versioned<WaitingJob> {
+        self.versions.of(key::waiting(pool, job.id), job.clone())
     }
 }
 
@@ -97,20 +104,23 @@ impl<S: Store> Ledger<S> {
         let looked_up = gone(&meta, &runners);
         // A failed start counts in the transaction that removes its row: a health older than the
         // runners would try again at once.
-        let health_key = key::health(pool);
-        let health = optional(&health_key, self.store.get(&health_key).await?)?.unwrap_or_default();
-        let jobs = self.waiting_jobs(pool).await?;
+        let health: Versioned<PoolHealth> = self.read_or_default(key::health(pool)).await?;
+        let jobs = self.query_all(&key::pool(pool), key::JOB_PREFIX).await?;
+        let mut versions = Versions::default();
+        let runners: Vec<Runner> = runners.into_iter().map(|row| versions.keep(row)).collect();
         let jobs = self.reread_jobs(pool, jobs, &runners).await?;
+        let jobs: Vec<WaitingJob> = jobs.into_iter().map(|row| versions.keep(row)).collect();
         let limits = self
             .limits(jobs.iter().map(|job| job.installation).collect())
             .await?;
         Ok(PoolSnapshot {
             meta,
-            health,
+            health: health.into_inner(),
             runners,
             jobs,
             limits,
             looked_up,
+            versions,
         })
     }
 
@@ -119,9 +129,9 @@ impl<S: Store> Ledger<S> {
     async fn reread_jobs(
         &self,
         pool: &PoolName,
-        jobs: Vec<WaitingJob>,
+        jobs: Vec<Versioned<WaitingJob>>,
         runners: &[Runner],
-    ) -> Result<Vec<WaitingJob>, LedgerError> {
+    ) -> Result<Vec<Versioned<WaitingJob>>, LedgerError> {
         let doubtful: BTreeSet<JobId> = jobs_to_reread(&jobs, runners).map(|job| job.id).collect();
         if doubtful.is_empty() {
             return Ok(jobs);
@@ -138,17 +148,43 @@ impl<S: Store> Ledger<S> {
         &self,
         pk: &str,
         prefix: &str,
+    ) -> Result<Vec<Versioned<T>>, LedgerError> {
+        let items = self.query_items(pk, prefix).await?;
+        items
+            .into_iter()
+            .map(|(key, item)| Versioned::read(&key, item))
+            .collect()
+    }
+
+    /// The same, to be looked at only.
+    pub(crate) async fn query_values<T: DeserializeOwned>(
+        &self,
+        pk: &str,
+        prefix: &str,
     ) -> Result<Vec<T>, LedgerError> {
-        let mut values = Vec::new();
+        let items = self.query_items(pk, prefix).await?;
+        items
+            .into_iter()
+            .map(|(key, item)| read(&key, item))
+            .collect()
+    }
+
+    pub(crate) async fn query_items(
+        &self,
+        pk: &str,
+        prefix: &str,
+    ) -> Result<Vec<(Key, Item)>, LedgerError> {
+        let mut items = Vec::new();
         let mut after: Option<String> = None;
         loop {
-            let page = self.store.query(pk, prefix, after.as_deref(), None).await?;
-            for (key, item) in page.items {
-                values.push(read(&key, item)?);
-            }
+            let page = self
+                .store()
+                .query(pk, prefix, after.as_deref(), None)
+                .await?;
+            items.extend(page.items);
             match page.next {
                 Some(next) => after = Some(next),
-                None => return Ok(values),
+                None => return Ok(items),
             }
         }
     }
@@ -157,11 +193,9 @@ impl<S: Store> Ledger<S> {
     pub(crate) async fn versioned_runners(
         &self,
         pool: &PoolName,
-    ) -> Result<(PoolVersion, Vec<Runner>), LedgerError> {
-        let meta_key = key::meta(pool);
-        let meta: PoolVersion =
-            optional(&meta_key, self.store.get(&meta_key).await?)?.unwrap_or_default();
-        let mut runners: Vec<Runner> = self.query_all(&key::pool(pool), key::RUNNER_PREFIX).await?;
+    ) -> Result<(Versioned<LastCommit>, Vec<Versioned<Runner>>), LedgerError> {
+        let meta: Versioned<LastCommit> = self.read_or_default(key::meta(pool)).await?;
+        let mut runners = self.query_all(&key::pool(pool), key::RUNNER_PREFIX).await?;
         runners.extend(self.not_shown(pool, &meta, &runners).await?);
         if let Some(given) = meta.given.clone() {
             let address = RunnerAddress {
@@ -169,7 +203,7 @@ impl<S: Store> Ledger<S> {
                 runner: given,
             };
             let now = self.runner(&address).await?;
-            runners.retain(|runner| runner.id != address.runner);
+            runners.retain(|runner: &Versioned<Runner>| runner.id != address.runner);
             runners.extend(now);
         }
         Ok((meta, runners))
@@ -179,9 +213,9 @@ impl<S: Store> Ledger<S> {
     async fn not_shown(
         &self,
         pool: &PoolName,
-        meta: &PoolVersion,
-        shown: &[Runner],
-    ) -> Result<Vec<Runner>, LedgerError> {
+        meta: &LastCommit,
+        shown: &[Versioned<Runner>],
+    ) -> Result<Vec<Versioned<Runner>>, LedgerError> {
         let shown: BTreeSet<&RunnerId> = shown.iter().map(|runner| &runner.id).collect();
         let missing: Vec<&RunnerId> = meta
             .launched
@@ -206,7 +240,7 @@ impl<S: Store> Ledger<S> {
             })
             .await?;
         let rows = keys.iter().zip(items).step_by(2);
-        rows.filter_map(|(key, item)| optional(key, item).transpose())
+        rows.filter_map(|(key, item)| Some(Versioned::read(key, item?)))
             .collect()
     }
 
@@ -221,7 +255,8 @@ impl<S: Store> Ledger<S> {
     ) -> Result<BTreeMap<InstallationId, Timestamp>, LedgerError> {
         let reads = installations.into_iter().map(|installation| async move {
             let key = key::limit(installation);
-            let limit: Option<Limit> = optional(&key, self.store.get(&key).await?)?;
+            let item = self.store().get(&key).await?;
+            let limit: Option<Limit> = item.map(|item| read(&key, item)).transpose()?;
             Ok::<_, LedgerError>(limit.map(|limit| (installation, limit.reset_at)))
         });
         Ok(futures::future::try_join_all(reads)
@@ -245,38 +280,29 @@ impl<S: Store> Ledger<S> {
         launched: &[Runner],
         marked: &[Runner],
     ) -> Result<bool, LedgerError> {
-        let meta = PoolVersion {
-            rev: snapshot.meta.rev + 1,
+        let mut tx = Transaction::default();
+        tx.put_over(snapshot.meta.with_value(LastCommit {
             launched: launched.iter().map(|runner| runner.id.clone()).collect(),
             given: None,
-        };
-        let mut writes = vec![Write::put(
-            key::meta(&entry.name),
-            &meta,
-            unchanged(snapshot.meta.rev),
-        )?];
-        if snapshot.meta.rev == 0 {
+        }))?;
+        if snapshot.meta.is_absent() {
             // From its first runner on the pool is ticked until it has drained, whatever becomes of
             // the pools file.
-            writes.push(Write::put(
-                key::pool_entry(&entry.name),
-                entry,
-                Expect::Any,
-            )?);
+            tx.replace(key::pool_entry(&entry.name), entry)?;
+        }
+        for runner in marked {
+            tx.has_read(&snapshot.versions.of(key::runner(&runner.address()), runner));
         }
         for runner in launched.iter().chain(marked) {
-            writes.push(put_runner(runner)?);
+            tx.put_runner(runner)?;
         }
-        Ok(matches!(
-            or_conflict(self.store.commit(writes).await, ())?,
-            Attempt::Done(())
-        ))
+        Ok(self.commit(tx, ()).await?.is_done())
     }
 }
 
 /// How many runners of the last commit are open no more: none of them was shown, so each was looked
 /// up.
-fn gone(meta: &PoolVersion, open: &[Runner]) -> usize {
+fn gone(meta: &LastCommit, open: &[Versioned<Runner>]) -> usize {
     let open: BTreeSet<&RunnerId> = open.iter().map(|runner| &runner.id).collect();
     meta.launched.iter().filter(|id| !open.contains(id)).count()
 }

@@ -9,16 +9,13 @@ use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::transitions::reconcile::{
     GithubJob, JobSnapshot, ReconcileChanges, reconcile_job,
 };
-use mayfly_domain::transitions::rematch::{
-    RematchChanges, RematchOutcome, RematchSnapshot, rematch,
-};
+use mayfly_domain::transitions::rematch::{RematchOutcome, RematchSnapshot, rematch};
 
-use crate::Ledger;
-use crate::error::{Attempt, LedgerError, or_conflict};
-use crate::jobs::{TRIES, delivery_writes, put_job, put_runner};
+use crate::error::{Attempt, LedgerError};
 use crate::key;
-use crate::outbox::put_outbox_entry;
-use crate::store::{Expect, Store, Write};
+use crate::ledger::{Ledger, TRIES};
+use crate::store::Store;
+use crate::transaction::Transaction;
 
 /// What became of an answer of GitHub's.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +33,7 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`].
     pub async fn waiting_jobs(&self, pool: &PoolName) -> Result<Vec<WaitingJob>, LedgerError> {
-        self.query_all(&key::pool(pool), key::JOB_PREFIX).await
+        self.query_values(&key::pool(pool), key::JOB_PREFIX).await
     }
 
     /// Writes down what GitHub says of a job. `None`: there is no such job.
@@ -52,13 +49,15 @@ impl<S: Store> Ledger<S> {
         now: Timestamp,
     ) -> Result<Option<ReconcileReport>, LedgerError> {
         self.with_retries(TRIES, "write down what GitHub says of a job", || async {
-            let Some(record) = self.job(job).await? else {
+            let mut tx = Transaction::default();
+            let record: Option<JobRecord> = self.read_for(&mut tx, key::job_record(job)).await?;
+            let Some(record) = record else {
                 return Ok(Attempt::Done(None));
             };
-            let row = self.row_of(&record).await?;
+            let row = self.row_of(&mut tx, &record).await?;
             // Read after the record: a runner that is gone stays gone, and one that is open is
             // written over only as it was read.
-            let runner = self.runner_meant(said, &record).await?;
+            let runner = self.runner_meant(&mut tx, said, &record).await?;
             let ReconcileChanges {
                 delivery: observation,
                 row: asked,
@@ -83,26 +82,25 @@ impl<S: Store> Ledger<S> {
             if learned.changes_nothing() {
                 return Ok(Attempt::Done(Some(ReconcileReport { record, learned })));
             }
-            let mut writes = delivery_writes(&learned.delivery)?;
+            tx.stage(&learned.delivery, now)?;
             if let (Some(row), Some(pool)) = (&learned.row, &record.pool) {
-                writes.push(Write::put(
-                    key::waiting(pool, row.id),
-                    row,
-                    Expect::Rev(row.rev - 1),
-                )?);
+                tx.put_row(pool, row)?;
             }
-            if let Attempt::Done(learned) = or_conflict(self.store.commit(writes).await, learned)? {
-                let record = learned.delivery.record.clone().unwrap_or(record);
-                return Ok(Attempt::Done(Some(ReconcileReport { record, learned })));
-            }
-            Ok(Attempt::Conflict)
+            let record = learned.delivery.record.clone().unwrap_or(record);
+            self.commit(tx, Some(ReconcileReport { record, learned }))
+                .await
         })
         .await
     }
 
-    async fn row_of(&self, record: &JobRecord) -> Result<Option<WaitingJob>, LedgerError> {
+    /// The row that a job waits by.
+    pub(crate) async fn row_of(
+        &self,
+        tx: &mut Transaction,
+        record: &JobRecord,
+    ) -> Result<Option<WaitingJob>, LedgerError> {
         match &record.pool {
-            Some(pool) => self.waiting_job(pool, record.id).await,
+            Some(pool) => self.read_for(tx, key::waiting(pool, record.id)).await,
             None => Ok(None),
         }
     }
@@ -110,6 +108,7 @@ impl<S: Store> Ledger<S> {
     /// The open row of the runner that the answer names, or else of the one that the record does.
     async fn runner_meant(
         &self,
+        tx: &mut Transaction,
         said: &GithubJob,
         record: &JobRecord,
     ) -> Result<Option<Runner>, LedgerError> {
@@ -124,7 +123,7 @@ impl<S: Store> Ledger<S> {
             )
         };
         match named(said).or_else(before) {
-            Some(address) => self.runner(&address).await,
+            Some(address) => self.read_for(tx, key::runner(&address)).await,
             None => Ok(None),
         }
     }
@@ -156,11 +155,13 @@ impl<S: Store> Ledger<S> {
         now: Timestamp,
     ) -> Result<RematchOutcome, LedgerError> {
         self.with_retries(TRIES, "rematch a job", || async {
-            let Some(mut record) = self.job(job).await? else {
+            let mut tx = Transaction::default();
+            let record: Option<JobRecord> = self.read_for(&mut tx, key::job_record(job)).await?;
+            let Some(mut record) = record else {
                 return Ok(Attempt::Done(RematchOutcome::NotNeeded));
             };
             record.repository.private = private.unwrap_or(record.repository.private);
-            let row = self.row_of(&record).await?;
+            let row = self.row_of(&mut tx, &record).await?;
             let holder = match (
                 &record.pool,
                 row.as_ref().and_then(|row| row.runner.clone()),
@@ -179,15 +180,25 @@ impl<S: Store> Ledger<S> {
                     pools,
                     record: &record,
                     row: row.as_ref(),
-                    holder: holder.as_ref(),
+                    holder: holder.as_deref(),
                 },
                 now,
             );
             let RematchOutcome::Changed(rematched) = &matching else {
                 return Ok(Attempt::Done(matching));
             };
-            let writes = rematch_writes(rematched, row.as_ref())?;
-            or_conflict(self.store.commit(writes).await, matching)
+            let record = tx.put_job(&rematched.record)?;
+            // The old row goes only as it was read, so that no one reserves the job meanwhile.
+            if let Some((pool, job)) = &rematched.removed {
+                tx.delete(key::waiting(pool, *job));
+            }
+            if let Some((pool, row)) = &rematched.added {
+                tx.put_new_row(pool, row, record)?;
+            }
+            if let Some(follow_up) = &rematched.follow_up {
+                tx.put_follow_up(follow_up, now)?;
+            }
+            self.commit(tx, matching).await
         })
         .await
     }
@@ -202,18 +213,19 @@ impl<S: Store> Ledger<S> {
         &self,
         address: &RunnerAddress,
         change: impl Fn(&Runner) -> Option<(Runner, Option<OutboxEntry>)> + Send + Sync,
+        now: Timestamp,
     ) -> Result<Option<Runner>, LedgerError> {
         self.with_retries(TRIES, "write down what GitHub says of a runner", || async {
-            let Some((after, follow_up)) = self
-                .runner(address)
-                .await?
-                .and_then(|runner| change(&runner))
-            else {
+            let mut tx = Transaction::default();
+            let runner: Option<Runner> = self.read_for(&mut tx, key::runner(address)).await?;
+            let Some((after, follow_up)) = runner.and_then(|runner| change(&runner)) else {
                 return Ok(Attempt::Done(None));
             };
-            let mut writes = vec![put_runner(&after)?];
-            writes.extend(follow_up.as_ref().map(put_outbox_entry).transpose()?);
-            Ok(or_conflict(self.store.commit(writes).await, after)?.map(Some))
+            tx.put_runner(&after)?;
+            if let Some(follow_up) = &follow_up {
+                tx.put_follow_up(follow_up, now)?;
+            }
+            self.commit(tx, Some(after)).await
         })
         .await
     }
@@ -233,34 +245,4 @@ fn named(said: &GithubJob) -> Option<RunnerAddress> {
             None
         }
     }
-}
-
-/// The writes of a job rematched: the old row goes only as it was read, so that no one reserves the
-/// job meanwhile.
-fn rematch_writes(
-    rematched: &RematchChanges,
-    row: Option<&WaitingJob>,
-) -> Result<Vec<Write>, LedgerError> {
-    let mut writes = vec![put_job(&rematched.record)?];
-    if let Some((pool, job)) = &rematched.removed {
-        writes.push(Write::Delete(
-            key::waiting(pool, *job),
-            row.map_or(Expect::Absent, |row| Expect::Rev(row.rev)),
-        ));
-    }
-    if let Some((pool, into)) = &rematched.added {
-        // In the place of the old one, or where there is none.
-        let expected = row
-            .filter(|_| rematched.removed.is_none())
-            .map_or(Expect::Any, |row| Expect::Rev(row.rev));
-        writes.push(Write::put(key::waiting(pool, into.id), into, expected)?);
-    }
-    writes.extend(
-        rematched
-            .follow_up
-            .as_ref()
-            .map(put_outbox_entry)
-            .transpose()?,
-    );
-    Ok(writes)
 }

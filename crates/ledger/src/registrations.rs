@@ -1,11 +1,10 @@
 //! Registrations: reserving a job for a runner, and what GitHub said to it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 use std::time::Duration;
 
-use mayfly_domain::model::id::{
-    GithubRunnerId, InstallationId, PoolName, RepositoryId, RunnerAddress,
-};
+use mayfly_domain::model::id::{GithubRunnerId, InstallationId, RepositoryId, RunnerAddress};
 use mayfly_domain::model::job::{JobRecord, WaitingJob};
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::start_health::PoolHealth;
@@ -16,13 +15,14 @@ use mayfly_domain::transitions::registration::{
     retry_slot,
 };
 
-use crate::Ledger;
-use crate::error::{Attempt, LedgerError, or_conflict};
-use crate::jobs::{TRIES, optional, put_job, put_runner};
+use crate::error::{Attempt, LedgerError};
 use crate::key;
-use crate::pool_snapshot::{Limit, PoolVersion};
+use crate::ledger::{Ledger, TRIES};
+use crate::pool_snapshot::{LastCommit, Limit};
 use crate::runners::Changed;
-use crate::store::{Expect, Store, Write, read, unchanged};
+use crate::store::Store;
+use crate::transaction::Transaction;
+use crate::version::Versioned;
 
 /// How one page of waiting jobs is bounded: rows are at most 250 bytes, so a page stays one read
 /// unit of 25 kB.
@@ -41,7 +41,7 @@ pub struct Candidates {
     /// Repositories that have as many runners as they may have; read only if a job depends on it.
     capped: Option<BTreeSet<RepositoryId>>,
     /// The pool's version at which that was so.
-    version: Option<PoolVersion>,
+    version: Option<Versioned<LastCommit>>,
     /// True once a job was left out because its installation has to wait.
     limited: bool,
     /// Another runner found that all jobs have to wait until then.
@@ -52,11 +52,11 @@ pub struct Candidates {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReservationWrites<'a> {
     /// The pool's health, if the runner's request changes it.
-    pub health: Option<&'a PoolHealth>,
+    pub health: Option<&'a Versioned<PoolHealth>>,
     /// The version at which the job's repository had room for another runner. Then this is the next
     /// one: two runners that ask at the same time, or one that asks while scaler plans, must not
     /// both take the last place.
-    pub version: Option<&'a PoolVersion>,
+    pub version: Option<&'a Versioned<LastCommit>>,
 }
 
 impl Candidates {
@@ -73,7 +73,7 @@ impl Candidates {
     /// The version that a reservation of this job for this runner depends on: none where the pool
     /// has no `max_per_repository`, or the runner counts for the repository already.
     #[must_use]
-    pub fn version(&self, runner: &Runner, job: &WaitingJob) -> Option<&PoolVersion> {
+    pub fn version(&self, runner: &Runner, job: &WaitingJob) -> Option<&Versioned<LastCommit>> {
         self.version
             .as_ref()
             .filter(|_| runner.repository != Some(job.repository))
@@ -103,9 +103,9 @@ impl Candidates {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reservation {
     /// The runner, `registering` with a new registration attempt.
-    pub runner: Runner,
+    pub runner: Versioned<Runner>,
     /// The job's waiting row as it is now.
-    pub waiting: WaitingJob,
+    pub waiting: Versioned<WaitingJob>,
     /// The job.
     pub job: JobRecord,
 }
@@ -121,7 +121,7 @@ impl<S: Store> Ledger<S> {
         runner: &Runner,
         choice: &mut Candidates,
         now: Timestamp,
-    ) -> Result<Option<WaitingJob>, LedgerError> {
+    ) -> Result<Option<Versioned<WaitingJob>>, LedgerError> {
         let Some(own) = runner.reserved.or(runner.intended) else {
             return Ok(None);
         };
@@ -151,12 +151,12 @@ impl<S: Store> Ledger<S> {
         runner: &Runner,
         choice: &mut Candidates,
         now: Timestamp,
-    ) -> Result<Vec<WaitingJob>, LedgerError> {
+    ) -> Result<Vec<Versioned<WaitingJob>>, LedgerError> {
         let (mut found, mut held, mut refusals) = (Vec::new(), Vec::new(), Refusals::default());
         let mut after: Option<String> = None;
         loop {
             let page = self
-                .store
+                .store()
                 .query(
                     &key::pool(&runner.pool),
                     key::JOB_PREFIX,
@@ -164,13 +164,13 @@ impl<S: Store> Ledger<S> {
                     Some(PAGE),
                 )
                 .await?;
-            let jobs: Result<Vec<WaitingJob>, _> = page
+            let jobs: Result<Vec<Versioned<WaitingJob>>, _> = page
                 .items
                 .into_iter()
-                .map(|(key, item)| read(&key, item))
+                .map(|(key, item)| Versioned::read(&key, item))
                 .collect();
             let jobs = jobs?;
-            refusals.add(&jobs);
+            refusals.add(jobs.iter().map(Deref::deref));
             let fitting = jobs
                 .into_iter()
                 .filter(|job| can_serve(runner, job, now) && refusals.hold(job).is_none())
@@ -195,7 +195,7 @@ impl<S: Store> Ledger<S> {
             held.truncate(RESERVED_CANDIDATES);
             found = self.free(runner, held, now).await?;
         }
-        found.sort_by_key(WaitingJob::rank);
+        found.sort_by_key(|job| job.rank());
         found.truncate(CANDIDATES);
         Ok(found)
     }
@@ -205,10 +205,10 @@ impl<S: Store> Ledger<S> {
     async fn allowed(
         &self,
         runner: &Runner,
-        mut jobs: Vec<WaitingJob>,
+        mut jobs: Vec<Versioned<WaitingJob>>,
         choice: &mut Candidates,
         now: Timestamp,
-    ) -> Result<Vec<WaitingJob>, LedgerError> {
+    ) -> Result<Vec<Versioned<WaitingJob>>, LedgerError> {
         let unread: BTreeSet<InstallationId> = jobs
             .iter()
             .map(|job| job.installation)
@@ -265,9 +265,9 @@ impl<S: Store> Ledger<S> {
     async fn free(
         &self,
         runner: &Runner,
-        jobs: Vec<WaitingJob>,
+        jobs: Vec<Versioned<WaitingJob>>,
         now: Timestamp,
-    ) -> Result<Vec<WaitingJob>, LedgerError> {
+    ) -> Result<Vec<Versioned<WaitingJob>>, LedgerError> {
         let reads = jobs.into_iter().map(|job| async move {
             let address = job.runner.clone().map(|holder| RunnerAddress {
                 pool: runner.pool.clone(),
@@ -282,7 +282,7 @@ impl<S: Store> Ledger<S> {
             let free = reservation_is_void(
                 &job,
                 holder
-                    .as_ref()
+                    .as_deref()
                     .filter(|holder| !holder.is_unresponsive(now)),
             );
             Ok::<_, LedgerError>(free.then_some(job))
@@ -302,50 +302,32 @@ impl<S: Store> Ledger<S> {
     /// [`LedgerError`].
     pub async fn reserve(
         &self,
-        runner: &Runner,
-        job: &WaitingJob,
+        runner: &Versioned<Runner>,
+        job: &Versioned<WaitingJob>,
         beside: ReservationWrites<'_>,
         now: Timestamp,
     ) -> Result<Option<Reservation>, LedgerError> {
         let Some(record) = self.job(job.id).await? else {
             return Ok(None);
         };
-        let waiting = job.reserved_for(&runner.id);
-        let after = runner.registering(&record, now);
-        let mut writes = vec![
-            Write::put(
-                key::waiting(&runner.pool, job.id),
-                &waiting,
-                Expect::Rev(job.rev),
-            )?,
-            put_runner(&after)?,
-        ];
-        writes.extend(
-            beside
-                .health
-                .map(|health| put_health(&runner.pool, health))
-                .transpose()?,
-        );
+        let mut tx = Transaction::default();
+        let waiting = tx.put_over(job.with_value(job.reserved_for(&runner.id)))?;
+        let after = tx.put_over(runner.with_value(runner.registering(&record, now)))?;
+        if let Some(health) = beside.health {
+            tx.put_over(health.clone())?;
+        }
         if let Some(version) = beside.version {
-            let next = PoolVersion {
-                rev: version.rev + 1,
+            tx.put_over(version.with_value(LastCommit {
                 given: Some(runner.id.clone()),
-                ..version.clone()
-            };
-            writes.push(Write::put(
-                key::meta(&runner.pool),
-                &next,
-                unchanged(version.rev),
-            )?);
+                ..(**version).clone()
+            }))?;
         }
-        match or_conflict(self.store.commit(writes).await, ())? {
-            Attempt::Done(()) => Ok(Some(Reservation {
-                runner: after,
-                waiting,
-                job: record,
-            })),
-            Attempt::Conflict => Ok(None),
-        }
+        let reservation = Reservation {
+            runner: after,
+            waiting,
+            job: record,
+        };
+        Ok(self.commit(tx, reservation).await?.done())
     }
 
     /// Tells the runner to wait: writes down that it was heard of. `None`: its row changed
@@ -356,21 +338,16 @@ impl<S: Store> Ledger<S> {
     /// [`LedgerError`].
     pub async fn park(
         &self,
-        runner: &Runner,
-        health: Option<&PoolHealth>,
+        runner: &Versioned<Runner>,
+        health: Option<&Versioned<PoolHealth>>,
         now: Timestamp,
-    ) -> Result<Option<Runner>, LedgerError> {
-        let after = runner.parked(now);
-        let mut writes = vec![put_runner(&after)?];
-        writes.extend(
-            health
-                .map(|health| put_health(&runner.pool, health))
-                .transpose()?,
-        );
-        Ok(match or_conflict(self.store.commit(writes).await, after)? {
-            Attempt::Done(after) => Some(after),
-            Attempt::Conflict => None,
-        })
+    ) -> Result<Option<Versioned<Runner>>, LedgerError> {
+        let mut tx = Transaction::default();
+        let after = tx.put_over(runner.with_value(runner.parked(now)))?;
+        if let Some(health) = health {
+            tx.put_over(health.clone())?;
+        }
+        Ok(self.commit(tx, after).await?.done())
     }
 
     /// The pool's health after a runner's first request for registration, if that is news.
@@ -381,20 +358,16 @@ impl<S: Store> Ledger<S> {
     pub async fn health_after_request(
         &self,
         runner: &Runner,
-    ) -> Result<Option<PoolHealth>, LedgerError> {
+    ) -> Result<Option<Versioned<PoolHealth>>, LedgerError> {
         if runner.first_polled_at.is_some() {
             return Ok(None);
         }
-        let key = key::health(&runner.pool);
-        let mut health: PoolHealth =
-            optional(&key, self.store.get(&key).await?)?.unwrap_or_default();
+        let mut health: Versioned<PoolHealth> =
+            self.read_or_default(key::health(&runner.pool)).await?;
         Ok(health
             .of_mut(&runner.size)
             .record_success(&runner.launch.definition)
-            .then(|| PoolHealth {
-                rev: health.rev + 1,
-                ..health
-            }))
+            .then_some(health))
     }
 
     /// Marks the runner registered, if the registration may still be handed out: its own
@@ -430,15 +403,10 @@ impl<S: Store> Ledger<S> {
     /// [`LedgerError`].
     pub async fn refused_no_more(&self, reservation: &Reservation) -> Result<bool, LedgerError> {
         let before = &reservation.waiting;
-        let write = Write::put(
-            key::waiting(&reservation.runner.pool, before.id),
-            &before.refused_no_more(),
-            Expect::Rev(before.rev),
-        )?;
-        Ok(matches!(
-            or_conflict(self.store.commit(vec![write]).await, ())?,
-            Attempt::Done(())
-        ))
+        let written = self
+            .put(before.with_value(before.refused_no_more()))
+            .await?;
+        Ok(written.is_done())
     }
 
     /// GitHub refuses the job for good, and every runner of its repository if it does so
@@ -453,27 +421,21 @@ impl<S: Store> Ledger<S> {
         reservation: &Reservation,
         (message, everywhere): (&str, bool),
         now: Timestamp,
-    ) -> Result<Option<Runner>, LedgerError> {
+    ) -> Result<Option<Versioned<Runner>>, LedgerError> {
         let job = reservation.job.id;
+        let pool = &reservation.runner.pool;
         self.with_retries(TRIES, "write down a refusal", || async {
-            let (waiting, record) = (
-                self.waiting_job(&reservation.runner.pool, job).await?,
-                self.job(job).await?,
-            );
+            let mut tx = Transaction::default();
+            let waiting = self.read_for(&mut tx, key::waiting(pool, job)).await?;
+            let record = self.read_for(&mut tx, key::job_record(job)).await?;
             let (Some(waiting), Some(record)) = (waiting, record) else {
                 // It waits no longer: no one needs the message.
                 return Ok(Attempt::Done(()));
             };
             let (waiting, record) = refused_for_good(&waiting, &record, (message, everywhere), now);
-            let writes = vec![
-                Write::put(
-                    key::waiting(&reservation.runner.pool, job),
-                    &waiting,
-                    Expect::Rev(waiting.rev - 1),
-                )?,
-                put_job(&record)?,
-            ];
-            or_conflict(self.store.commit(writes).await, ())
+            tx.put_row(pool, &waiting)?;
+            tx.put_job(&record)?;
+            self.commit(tx, ()).await
         })
         .await?;
         self.unregistered(&reservation.runner, message, now).await
@@ -490,7 +452,7 @@ impl<S: Store> Ledger<S> {
         runner: &Runner,
         why: &str,
         now: Timestamp,
-    ) -> Result<Option<Runner>, LedgerError> {
+    ) -> Result<Option<Versioned<Runner>>, LedgerError> {
         let free = |row: &Runner| row.refused_registration(runner.registration_attempt, why, now);
         Ok(match self.change_runner(&runner.address(), free).await? {
             Changed::Yes(after) => Some(*after),
@@ -508,8 +470,9 @@ impl<S: Store> Ledger<S> {
         installation: InstallationId,
         reset_at: Timestamp,
     ) -> Result<(), LedgerError> {
-        let write = Write::put(key::limit(installation), &Limit { reset_at }, Expect::Any)?;
-        or_conflict(self.store.commit(vec![write]).await, ()).map(|_| ())
+        let mut tx = Transaction::default();
+        tx.replace(key::limit(installation), &Limit { reset_at })?;
+        self.commit(tx, ()).await.map(drop)
     }
 
     /// Repositories of a pool that have as many runners as they may have, the asking one not
@@ -522,7 +485,7 @@ impl<S: Store> Ledger<S> {
         &self,
         asking: &Runner,
         most: u32,
-    ) -> Result<(PoolVersion, BTreeSet<RepositoryId>), LedgerError> {
+    ) -> Result<(Versioned<LastCommit>, BTreeSet<RepositoryId>), LedgerError> {
         let mut counts: BTreeMap<RepositoryId, u32> = BTreeMap::new();
         let (version, runners) = self.versioned_runners(&asking.pool).await?;
         for runner in runners {
@@ -542,14 +505,10 @@ impl<S: Store> Ledger<S> {
 }
 
 /// Jobs that no one else has in reserve, and those that someone has.
-fn divided(runner: &Runner, jobs: Vec<WaitingJob>) -> (Vec<WaitingJob>, Vec<WaitingJob>) {
+fn divided<J: Deref<Target = WaitingJob>>(runner: &Runner, jobs: Vec<J>) -> (Vec<J>, Vec<J>) {
     jobs.into_iter().partition(|job| {
         job.runner
             .as_ref()
             .is_none_or(|holder| *holder == runner.id)
     })
-}
-
-fn put_health(pool: &PoolName, health: &PoolHealth) -> Result<Write, LedgerError> {
-    Write::put(key::health(pool), health, unchanged(health.rev - 1))
 }

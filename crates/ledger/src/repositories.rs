@@ -9,11 +9,13 @@ use mayfly_domain::model::target::Repository;
 use mayfly_domain::model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::Ledger;
-use crate::error::{Attempt, LedgerError, or_conflict};
-use crate::jobs::{TRIES, optional};
+use crate::changes::at;
+use crate::error::{Attempt, LedgerError};
 use crate::key;
-use crate::store::{Expect, Store, Write, readable, unchanged};
+use crate::ledger::{Ledger, TRIES};
+use crate::store::Store;
+use crate::transaction::Transaction;
+use crate::version::{Versioned, readable};
 
 /// An item says to the day when a repository was seen: what is news about it is written down once a
 /// day.
@@ -22,8 +24,6 @@ pub const SEEN_TO: Duration = Duration::from_secs(24 * 60 * 60);
 /// A repository that jobs came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeenRepository {
-    /// How often it was written; 0 for one that never was.
-    pub rev: u64,
     /// The repository, as its newest job told of it.
     pub repository: Repository,
     /// That job: what an older one says late of the repository's name and installation is past.
@@ -52,8 +52,6 @@ pub struct SeenRepository {
 /// anything.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnservedRepository {
-    /// How often it was written: a later one stands in the place of an earlier one.
-    rev: u64,
     /// The repository.
     pub repository: Repository,
     /// The App's installation there.
@@ -98,13 +96,12 @@ impl From<&JobEvent> for RepositorySeen {
 
 impl SeenRepository {
     /// The repository after a delivery about one of its jobs; none if that is no news.
-    fn after(known: Option<Self>, seen: &RepositorySeen) -> Option<Self> {
+    fn after(known: Option<&Self>, seen: &RepositorySeen) -> Option<Self> {
         let now = seen.at;
         // How new a delivery without a job is, no one can tell: it takes back nothing.
         let job = seen.job.unwrap_or(no_job());
         let Some(known) = known else {
             return Some(Self {
-                rev: 0,
                 repository: seen.repository.clone(),
                 newest: job,
                 installation: seen.installation,
@@ -128,14 +125,14 @@ impl SeenRepository {
                 newest: job,
                 seen_at: now,
                 hidden: 0,
-                ..known
+                ..known.clone()
             });
         }
         let stale = now.since(known.seen_at) >= SEEN_TO;
         stale.then(|| Self {
             newest: known.newest.max(job),
             seen_at: now,
-            ..known
+            ..known.clone()
         })
     }
 }
@@ -148,14 +145,14 @@ impl<S: Store> Ledger<S> {
     /// [`LedgerError`]: it may not be written down.
     pub async fn touch_repository(&self, seen: &RepositorySeen) -> Result<(), LedgerError> {
         self.with_retries(TRIES, "write down that a repository has jobs", || async {
-            let known = self.repository(seen.repository.id).await?;
-            let Some(after) = SeenRepository::after(known, seen) else {
+            let mut tx = Transaction::default();
+            let key = key::repository(seen.repository.id);
+            let known = self.read_for(&mut tx, key.clone()).await?;
+            let Some(after) = SeenRepository::after(known.as_ref(), seen) else {
                 return Ok(Attempt::Done(()));
             };
-            Ok(self
-                .put_repository(after)
-                .await?
-                .map_or(Attempt::Conflict, |_| Attempt::Done(())))
+            tx.put(key, after)?;
+            self.commit(tx, ()).await
         })
         .await
     }
@@ -168,21 +165,15 @@ impl<S: Store> Ledger<S> {
     /// [`LedgerError`]: it may not be written down.
     pub async fn unserved(&self, seen: &RepositorySeen) -> Result<(), LedgerError> {
         let (repository, installation) = (seen.repository.clone(), seen.installation);
-        let rev = u64::try_from(seen.at.millis()).unwrap_or(1).max(1);
         let key = key::unserved_repository(repository.owner_login(), repository.id);
         let item = UnservedRepository {
-            rev,
             repository,
             installation,
             expires_at: seen.at.plus(UNSERVED_FOR).seconds(),
         };
-        or_conflict(
-            self.store
-                .commit(vec![Write::put(key, &item, Expect::Any)?])
-                .await,
-            (),
-        )
-        .map(|_| ())
+        let mut tx = Transaction::default();
+        tx.put_next(key, item, at(seen.at))?;
+        self.commit(tx, ()).await.map(drop)
     }
 
     /// Some of the repositories that an account left while it was not served. None are left for one
@@ -191,9 +182,12 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn left_by(&self, login: &str) -> Result<Vec<UnservedRepository>, LedgerError> {
+    pub async fn left_by(
+        &self,
+        login: &str,
+    ) -> Result<Vec<Versioned<UnservedRepository>>, LedgerError> {
         Ok(readable(
-            self.store
+            self.store()
                 .query(&key::unserved(login), "", None, Some(PAGE))
                 .await?
                 .items,
@@ -208,16 +202,13 @@ impl<S: Store> Ledger<S> {
     /// [`LedgerError`]: it is left, to be served the next time.
     pub async fn serve(
         &self,
-        left: &UnservedRepository,
+        left: &Versioned<UnservedRepository>,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
-        let gone = Write::Delete(
-            key::unserved_repository(left.repository.owner_login(), left.repository.id),
-            Expect::Rev(left.rev),
-        );
         self.with_retries(TRIES, "write down that a repository is served", || async {
-            let known = self.repository(left.repository.id).await?;
-            let rev = known.as_ref().map_or(0, |known| known.rev);
+            let mut tx = Transaction::default();
+            let key = key::repository(left.repository.id);
+            let known = self.read_for(&mut tx, key.clone()).await?;
             let seen = RepositorySeen {
                 repository: left.repository.clone(),
                 installation: left.installation,
@@ -228,17 +219,14 @@ impl<S: Store> Ledger<S> {
                 return Ok(Attempt::Done(()));
             };
             let due = SeenRepository {
-                rev: rev + 1,
                 checked_at: Timestamp::from_millis(0),
                 hidden: 0,
                 seen_at: now,
                 ..served
             };
-            let writes = vec![
-                Write::put(key::repository(due.repository.id), &due, unchanged(rev))?,
-                gone.clone(),
-            ];
-            or_conflict(self.store.commit(writes).await, ())
+            tx.put(key, due)?;
+            tx.delete_read(left);
+            self.commit(tx, ()).await
         })
         .await
     }
@@ -249,19 +237,8 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn repositories(&self) -> Result<Vec<SeenRepository>, LedgerError> {
-        let (mut all, mut after) = (Vec::new(), None);
-        loop {
-            let page = self
-                .store
-                .query(key::REPOSITORIES, "", after.as_deref(), None)
-                .await?;
-            all.extend(readable(page.items));
-            match page.next {
-                Some(next) => after = Some(next),
-                None => return Ok(all),
-            }
-        }
+    pub async fn repositories(&self) -> Result<Vec<Versioned<SeenRepository>>, LedgerError> {
+        Ok(readable(self.query_items(key::REPOSITORIES, "").await?))
     }
 
     /// One of them.
@@ -273,8 +250,8 @@ impl<S: Store> Ledger<S> {
         &self,
         id: RepositoryId,
     ) -> Result<Option<SeenRepository>, LedgerError> {
-        let key = key::repository(id);
-        optional(&key, self.store.get(&key).await?)
+        let seen = self.read(key::repository(id)).await?;
+        Ok(seen.map(Versioned::into_inner))
     }
 
     /// Writes one over what it was made from. None: someone else wrote it meanwhile, and what they
@@ -285,23 +262,9 @@ impl<S: Store> Ledger<S> {
     /// [`LedgerError`].
     pub async fn put_repository(
         &self,
-        after: SeenRepository,
-    ) -> Result<Option<SeenRepository>, LedgerError> {
-        let after = SeenRepository {
-            rev: after.rev + 1,
-            ..after
-        };
-        let write = Write::put(
-            key::repository(after.repository.id),
-            &after,
-            unchanged(after.rev - 1),
-        )?;
-        Ok(
-            match or_conflict(self.store.commit(vec![write]).await, after)? {
-                Attempt::Done(after) => Some(after),
-                Attempt::Conflict => None,
-            },
-        )
+        after: Versioned<SeenRepository>,
+    ) -> Result<Option<Versioned<SeenRepository>>, LedgerError> {
+        Ok(self.put(after).await?.done())
     }
 
     /// Forgets one, unless it was written meanwhile.
@@ -309,8 +272,10 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn forget_repository(&self, seen: &SeenRepository) -> Result<(), LedgerError> {
-        let write = Write::Delete(key::repository(seen.repository.id), Expect::Rev(seen.rev));
-        or_conflict(self.store.commit(vec![write]).await, ()).map(|_| ())
+    pub async fn forget_repository(
+        &self,
+        seen: &Versioned<SeenRepository>,
+    ) -> Result<(), LedgerError> {
+        self.remove(seen).await.map(drop)
     }
 }

@@ -10,12 +10,12 @@ use mayfly_domain::transitions::retry::{Retry, RetrySnapshot, retry};
 use mayfly_domain::transitions::stop::{StopOutcome, request_stop};
 use serde::{Deserialize, Serialize};
 
-use crate::Ledger;
-use crate::error::{Attempt, LedgerError, or_conflict};
-use crate::jobs::{TRIES, optional, put_job, put_runner};
+use crate::error::{Attempt, LedgerError};
 use crate::key;
-use crate::outbox::put_outbox_entry;
-use crate::store::{Expect, Store, Write, unchanged};
+use crate::ledger::{Ledger, TRIES};
+use crate::store::Store;
+use crate::transaction::Transaction;
+use crate::version::Versioned;
 
 /// How long anyone who applies a pools file keeps others from doing so, should no one hear of him
 /// again.
@@ -24,7 +24,6 @@ const APPLY_LOCK: std::time::Duration = std::time::Duration::from_secs(60);
 /// Someone applies a pools file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApplyLock {
-    rev: u64,
     /// Who.
     pub by: String,
     /// Since when.
@@ -63,8 +62,8 @@ impl<S: Store> Ledger<S> {
             let outcome = request_stop(&runner, request.clone());
             match &outcome {
                 StopOutcome::Marked(after) | StopOutcome::Requested(after) => {
-                    let writes = vec![put_runner(after)?];
-                    Ok(or_conflict(self.store.commit(writes).await, outcome)?.map(Some))
+                    let written = self.put(runner.with_value((**after).clone())).await?;
+                    Ok(written.map(|_| Some(outcome)))
                 }
                 StopOutcome::Busy | StopOutcome::Ending => Ok(Attempt::Done(Some(outcome))),
             }
@@ -87,13 +86,12 @@ impl<S: Store> Ledger<S> {
         now: Timestamp,
     ) -> Result<Option<Retry>, LedgerError> {
         self.with_retries(TRIES, "try a job again", || async {
-            let Some(record) = self.job(job).await? else {
+            let mut tx = Transaction::default();
+            let record: Option<JobRecord> = self.read_for(&mut tx, key::job_record(job)).await?;
+            let Some(record) = record else {
                 return Ok(Attempt::Done(None));
             };
-            let row = match &record.pool {
-                Some(pool) => self.waiting_job(pool, job).await?,
-                None => None,
-            };
+            let row = self.row_of(&mut tx, &record).await?;
             let runner = self
                 .runner_of(&record, row.as_ref().and_then(|row| row.runner.clone()))
                 .await?;
@@ -102,24 +100,22 @@ impl<S: Store> Ledger<S> {
                 RetrySnapshot {
                     record: &record,
                     row: row.as_ref(),
-                    runner: runner.as_ref(),
+                    runner: runner.as_deref(),
                 },
                 by,
                 there,
                 now,
             );
-            let writes = match (&outcome, &record.pool) {
+            match (&outcome, &record.pool) {
                 (Retry::BackoffReset(after), Some(pool)) => {
                     let (record, row) = &**after;
-                    vec![
-                        put_job(record)?,
-                        Write::put(key::waiting(pool, row.id), row, Expect::Rev(row.rev - 1))?,
-                    ]
+                    tx.put_job(record)?;
+                    tx.put_row(pool, row)?;
                 }
-                (Retry::CheckJob(open), _) => vec![put_outbox_entry(open)?],
+                (Retry::CheckJob(open), _) => tx.put_follow_up(open, now)?,
                 _ => return Ok(Attempt::Done(Some(outcome))),
-            };
-            Ok(or_conflict(self.store.commit(writes).await, outcome)?.map(Some))
+            }
+            self.commit(tx, Some(outcome)).await
         })
         .await
     }
@@ -130,7 +126,7 @@ impl<S: Store> Ledger<S> {
         &self,
         record: &JobRecord,
         holder: Option<mayfly_domain::model::id::RunnerId>,
-    ) -> Result<Option<Runner>, LedgerError> {
+    ) -> Result<Option<Versioned<Runner>>, LedgerError> {
         let holder = holder
             .zip(record.pool.clone())
             .map(|(runner, pool)| RunnerAddress { pool, runner });
@@ -158,24 +154,23 @@ impl<S: Store> Ledger<S> {
         &self,
         by: &str,
         now: Timestamp,
-    ) -> Result<Result<ApplyLock, ApplyLock>, LedgerError> {
-        let key = key::apply_lock();
+    ) -> Result<Result<Versioned<ApplyLock>, ApplyLock>, LedgerError> {
         self.with_retries(TRIES, "begin to apply a pools file", || async {
-            let other: Option<ApplyLock> = optional(&key, self.store.get(&key).await?)?;
-            let (rev, version) = match other {
+            let mut tx = Transaction::default();
+            let other: Option<ApplyLock> = self.read_for(&mut tx, key::apply_lock()).await?;
+            let version = match other {
                 Some(other) if other.until > now => return Ok(Attempt::Done(Err(other))),
-                Some(over) => (over.rev, over.version),
-                None => (0, None),
+                Some(over) => over.version,
+                None => None,
             };
             let applying = ApplyLock {
-                rev: rev + 1,
                 by: by.to_owned(),
                 at: now,
                 until: now.plus(APPLY_LOCK),
                 version,
             };
-            let writes = vec![Write::put(key.clone(), &applying, unchanged(rev))?];
-            Ok(or_conflict(self.store.commit(writes).await, applying)?.map(Ok))
+            let applying = tx.put(key::apply_lock(), applying)?;
+            self.commit(tx, Ok(applying)).await
         })
         .await
     }
@@ -188,22 +183,16 @@ impl<S: Store> Ledger<S> {
     /// [`LedgerError`]: the next one waits until its time is over.
     pub async fn release_apply_lock(
         &self,
-        applying: &ApplyLock,
+        applying: &Versioned<ApplyLock>,
         version: Option<u64>,
     ) -> Result<(), LedgerError> {
         let version = version.or(applying.version);
         let over = ApplyLock {
-            rev: applying.rev + 1,
             until: applying.at,
             version,
-            ..applying.clone()
+            ..(**applying).clone()
         };
-        let writes = vec![Write::put(
-            key::apply_lock(),
-            &over,
-            Expect::Rev(applying.rev),
-        )?];
-        or_conflict(self.store.commit(writes).await, ()).map(|_| ())
+        self.put(applying.with_value(over)).await.map(drop)
     }
 
     /// What was applied last: a function that holds an older file reads it again before a decision
@@ -213,8 +202,7 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`].
     pub async fn applied_version(&self, now: Timestamp) -> Result<AppliedVersion, LedgerError> {
-        let key = key::apply_lock();
-        let last: Option<ApplyLock> = optional(&key, self.store.get(&key).await?)?;
+        let last: Option<Versioned<ApplyLock>> = self.read(key::apply_lock()).await?;
         Ok(
             last.map_or_else(AppliedVersion::default, |last| AppliedVersion {
                 version: last.version,

@@ -7,11 +7,12 @@ use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::transitions::changes::DeliveryChanges;
 use mayfly_domain::transitions::interruption::{Rerun, rerun};
 
-use crate::Ledger;
-use crate::error::{Attempt, LedgerError, or_conflict};
-use crate::jobs::{TRIES, optional, put_job};
+use crate::error::{Attempt, LedgerError};
 use crate::key;
-use crate::store::{Store, Write, unchanged};
+use crate::ledger::{Ledger, TRIES};
+use crate::store::Store;
+use crate::transaction::Transaction;
+use crate::version::Versioned;
 
 impl<S: Store> Ledger<S> {
     /// What GitHub was asked to run again of a run.
@@ -19,9 +20,8 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn rerun_of(&self, run: RunId) -> Result<Option<Rerun>, LedgerError> {
-        let key = key::rerun(run);
-        optional(&key, self.store.get(&key).await?)
+    pub async fn rerun_of(&self, run: RunId) -> Result<Option<Versioned<Rerun>>, LedgerError> {
+        self.read(key::rerun(run)).await
     }
 
     /// Writes down that GitHub is about to be asked for a job, before it is. `false`: it was asked
@@ -37,21 +37,11 @@ impl<S: Store> Ledger<S> {
         now: Timestamp,
     ) -> Result<bool, LedgerError> {
         self.with_retries(TRIES, "write down that a job is run again", || async {
-            let before = self.rerun_of(run).await?.unwrap_or_default();
+            let before: Versioned<Rerun> = self.read_or_default(key::rerun(run)).await?;
             let Some(after) = before.with(job, now) else {
                 return Ok(Attempt::Done(false));
             };
-            Ok(or_conflict(
-                self.store
-                    .commit(vec![Write::put(
-                        key::rerun(run),
-                        &after,
-                        unchanged(before.rev),
-                    )?])
-                    .await,
-                (),
-            )?
-            .map(|()| true))
+            Ok(self.put(before.with_value(after)).await?.map(|_| true))
         })
         .await
     }
@@ -66,12 +56,11 @@ impl<S: Store> Ledger<S> {
             return Ok(());
         };
         let after = before.without(job);
-        let write = if after.jobs.is_empty() {
-            Write::Delete(key::rerun(run), unchanged(before.rev))
+        if after.jobs.is_empty() {
+            self.remove(&before).await.map(drop)
         } else {
-            Write::put(key::rerun(run), &after, unchanged(before.rev))?
-        };
-        or_conflict(self.store.commit(vec![write]).await, ()).map(|_| ())
+            self.put(before.with_value(after)).await.map(drop)
+        }
     }
 
     /// What is written of a job, and that GitHub may be asked to run it again: it failed on a
@@ -120,18 +109,17 @@ impl<S: Store> Ledger<S> {
         now: Timestamp,
     ) -> Result<(), LedgerError> {
         self.with_retries(TRIES, "add to a job's story", || async {
-            let Some(record) = self.job(job).await? else {
+            let mut tx = Transaction::default();
+            let record: Option<JobRecord> = self.read_for(&mut tx, key::job_record(job)).await?;
+            let Some(mut record) = record else {
                 return Ok(Attempt::Done(()));
             };
             if record.story.iter().any(|told| told.event == *event) {
                 return Ok(Attempt::Done(()));
             }
-            let mut after = JobRecord {
-                rev: record.rev + 1,
-                ..record
-            };
-            note(&mut after.story, now, event.clone());
-            or_conflict(self.store.commit(vec![put_job(&after)?]).await, ())
+            note(&mut record.story, now, event.clone());
+            tx.put_job(&record)?;
+            self.commit(tx, ()).await
         })
         .await
     }

@@ -15,12 +15,12 @@ use mayfly_domain::transitions::close::{CloseChanges, RunnerSnapshot, close};
 use mayfly_domain::transitions::interruption;
 use mayfly_domain::transitions::orphan::{OrphanAction, OrphanSnapshot, orphan_action};
 
-use crate::Ledger;
-use crate::error::{Attempt, LedgerError, or_conflict};
-use crate::jobs::{optional, put_job, put_runner};
+use crate::error::{Attempt, LedgerError};
 use crate::key;
-use crate::outbox::put_outbox_entry;
-use crate::store::{Expect, Store, Write, on_day, unchanged};
+use crate::ledger::Ledger;
+use crate::store::Store;
+use crate::transaction::Transaction;
+use crate::version::Versioned;
 
 /// How often a change to one runner is tried; its writers are few, and each writes seldom.
 const TRIES: u32 = 5;
@@ -29,9 +29,9 @@ const TRIES: u32 = 5;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Changed {
     /// The row as it is now.
-    Yes(Box<Runner>),
+    Yes(Box<Versioned<Runner>>),
     /// The change does not apply to the row as it is; nothing was written.
-    No(Box<Runner>),
+    No(Box<Versioned<Runner>>),
     /// There is no open row.
     Closed,
 }
@@ -55,9 +55,11 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn runner(&self, address: &RunnerAddress) -> Result<Option<Runner>, LedgerError> {
-        let key = key::runner(address);
-        optional(&key, self.store.get(&key).await?)
+    pub async fn runner(
+        &self,
+        address: &RunnerAddress,
+    ) -> Result<Option<Versioned<Runner>>, LedgerError> {
+        self.read(key::runner(address)).await
     }
 
     /// A closed runner's record.
@@ -66,8 +68,8 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`].
     pub async fn runner_record(&self, runner: &RunnerId) -> Result<Option<Runner>, LedgerError> {
-        let key = key::runner_record(runner);
-        optional(&key, self.store.get(&key).await?)
+        let record = self.read(key::runner_record(runner)).await?;
+        Ok(record.map(Versioned::into_inner))
     }
 
     /// Every open runner of a pool.
@@ -76,7 +78,8 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`].
     pub async fn runners(&self, pool: &PoolName) -> Result<Vec<Runner>, LedgerError> {
-        self.query_all(&key::pool(pool), key::RUNNER_PREFIX).await
+        self.query_values(&key::pool(pool), key::RUNNER_PREFIX)
+            .await
     }
 
     /// Changes a runner's row: reads it, asks `change` what it becomes (`None`: leave it), and
@@ -97,14 +100,8 @@ impl<S: Store> Ledger<S> {
             let Some(after) = change(&runner) else {
                 return Ok(Attempt::Done(Changed::No(Box::new(runner))));
             };
-            let after = Runner {
-                rev: runner.rev + 1,
-                ..after
-            };
-            Ok(
-                or_conflict(self.store.commit(vec![put_runner(&after)?]).await, after)?
-                    .map(|after| Changed::Yes(Box::new(after))),
-            )
+            let after = self.put(runner.with_value(after)).await?;
+            Ok(after.map(|after| Changed::Yes(Box::new(after))))
         })
         .await
     }
@@ -188,14 +185,13 @@ impl<S: Store> Ledger<S> {
                     ..TaskUpdate::default()
                 }));
             };
-            Ok(
-                or_conflict(self.store.commit(vec![put_runner(&after)?]).await, after)?.map(
-                    |after| TaskUpdate {
-                        stop: unwanted(&after, &task.arn),
-                        ..TaskUpdate::default()
-                    },
-                ),
-            )
+            Ok(self
+                .put(runner.with_value(after))
+                .await?
+                .map(|after| TaskUpdate {
+                    stop: unwanted(&after, &task.arn),
+                    ..TaskUpdate::default()
+                }))
         })
         .await
     }
@@ -225,16 +221,18 @@ impl<S: Store> Ledger<S> {
     /// Row to record, with the pool's health and the job that still waits, in one transaction.
     async fn try_close(
         &self,
-        runner: &Runner,
+        runner: &Versioned<Runner>,
         end: End<'_>,
         public_ip: bool,
         now: Timestamp,
     ) -> Result<Attempt<CloseChanges>, LedgerError> {
-        let health_key = key::health(&runner.pool);
-        let health = optional(&health_key, self.store.get(&health_key).await?)?;
-        let (waiting, record) = self.reserved(runner).await?;
+        let mut tx = Transaction::over(runner);
+        let health = self.read_for(&mut tx, key::health(&runner.pool)).await?;
+        let (waiting, record) = self.reserved(&mut tx, runner).await?;
         let interrupted = match runner.work.as_ref().and_then(|work| work.job) {
-            Some(job) if interruption::at_work(runner, end) => self.job(job).await?,
+            Some(job) if interruption::at_work(runner, end) => {
+                self.read_for(&mut tx, key::job_record(job)).await?
+            }
             _ => None,
         };
         let around = RunnerSnapshot {
@@ -244,45 +242,39 @@ impl<S: Store> Ledger<S> {
             interrupted: interrupted.as_ref(),
         };
         let closing = close(runner, end, around, public_ip, now);
-        let record = Write::put(key::runner_record(&runner.id), &closing.record, Expect::Any)?;
-        let mut writes = vec![
-            Write::Delete(key::runner(&runner.address()), unchanged(runner.rev)),
-            on_day(record, now),
-        ];
+        tx.close_runner(&closing.record, now)?;
         if let Some(health) = &closing.health {
-            writes.push(Write::put(health_key, health, unchanged(health.rev - 1))?);
+            tx.put_health(&runner.pool, health)?;
         }
         if let Some(waiting) = &closing.waiting {
-            writes.push(Write::put(
-                key::waiting(&runner.pool, waiting.id),
-                waiting,
-                Expect::Rev(waiting.rev - 1),
-            )?);
+            tx.put_row(&runner.pool, waiting)?;
         }
         if let Some(job) = &closing.job {
-            writes.push(put_job(job)?);
+            tx.put_job(job)?;
         }
         for follow_up in &closing.follow_ups {
-            writes.push(put_outbox_entry(follow_up)?);
+            tx.put_follow_up(follow_up, now)?;
         }
-        or_conflict(self.store.commit(writes).await, closing)
+        self.commit(tx, closing).await
     }
 
     /// The job that a runner holds in reserve, if it still waits in the runner's pool, and its
     /// record.
     async fn reserved(
         &self,
+        tx: &mut Transaction,
         runner: &Runner,
     ) -> Result<(Option<WaitingJob>, Option<JobRecord>), LedgerError> {
         let unnamed = runner.work.as_ref().is_none_or(|work| work.job.is_none());
         let Some(job) = runner.reserved.filter(|_| unnamed) else {
             return Ok((None, None));
         };
-        let waiting = self.waiting_job(&runner.pool, job).await?;
+        let waiting: Option<WaitingJob> =
+            self.read_for(tx, key::waiting(&runner.pool, job)).await?;
         // Another runner may hold it by now; then it is that one's affair.
         let waiting = waiting.filter(|waiting| waiting.runner.as_ref() == Some(&runner.id));
         let record = if waiting.is_some() {
-            self.job(job).await?
+            self.read_for(tx, key::job_record(job)).await?
         } else {
             None
         };
@@ -316,10 +308,8 @@ impl<S: Store> Ledger<S> {
                 Admission::Admitted(None) => return Ok(Attempt::Done(Some(admission))),
                 Admission::Admitted(Some(after)) | Admission::Refused(_, after) => after,
             };
-            Ok(
-                or_conflict(self.store.commit(vec![put_runner(after)?]).await, admission)?
-                    .map(Some),
-            )
+            let written = self.put(runner.with_value((**after).clone())).await?;
+            Ok(written.map(|_| Some(admission)))
         })
         .await
     }

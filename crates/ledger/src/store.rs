@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat as Format};
 use aws_sdk_dynamodb::types::AttributeValue;
 use mayfly_domain::model::time::Timestamp;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::LedgerError;
 use crate::key::Key;
+
+pub use crate::error::{CommitError, StoreError};
 
 /// An item's attributes, `pk` and `sk` included when it was read.
 pub type Item = HashMap<String, AttributeValue>;
@@ -40,19 +41,6 @@ pub enum Write {
 }
 
 impl Write {
-    /// Writes `value` under `key`.
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError::Corrupt`] if the value cannot be an item.
-    pub fn put(key: Key, value: &impl Serialize, expect: Expect) -> Result<Self, LedgerError> {
-        let item = serde_dynamo::to_item(value).map_err(|error| LedgerError::Corrupt {
-            key: key.to_string(),
-            problem: error.to_string(),
-        })?;
-        Ok(Self::Put(key, item, expect))
-    }
-
     /// The key it is about.
     #[must_use]
     pub fn key(&self) -> &Key {
@@ -70,16 +58,6 @@ impl Write {
     }
 }
 
-/// Expects what was read: `rev` 0 stands for absent.
-#[must_use]
-pub fn unchanged(rev: u64) -> Expect {
-    if rev == 0 {
-        Expect::Absent
-    } else {
-        Expect::Rev(rev)
-    }
-}
-
 /// Reads a value out of an item.
 ///
 /// # Errors
@@ -92,15 +70,6 @@ pub fn read<T: DeserializeOwned>(key: &Key, item: Item) -> Result<T, LedgerError
     })
 }
 
-/// Those of a list's items that can be read. Each of the others is logged: someone has to look at
-/// it, and the list goes on without it.
-pub(crate) fn readable<T: DeserializeOwned>(items: Vec<(Key, Item)>) -> Vec<T> {
-    let read = |(key, item)| {
-        read(&key, item).inspect_err(|problem: &LedgerError| tracing::error!(error = %problem, "an item of the table cannot be read: it is left out of the list")).ok()
-    };
-    items.into_iter().filter_map(read).collect()
-}
-
 /// One page of a partition.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
@@ -108,46 +77,6 @@ pub struct Page {
     pub items: Vec<(Key, Item)>,
     /// The sort key to go on after; none at the end.
     pub next: Option<String>,
-}
-
-/// The table did not answer, or not as it should. What was to be written may or may not have been.
-#[derive(Debug, thiserror::Error)]
-#[error("{operation} failed: {problem}")]
-pub struct StoreError {
-    /// DynamoDB's name of the operation.
-    pub operation: &'static str,
-    /// Code, message and request id, in this order, for the log.
-    pub problem: String,
-}
-
-/// DynamoDB's codes for what no repetition changes. Source: Amazon DynamoDB developer guide, "Error
-/// handling with DynamoDB".
-const LASTING: [&str; 4] = [
-    "AccessDeniedException",
-    "ResourceNotFoundException",
-    "UnrecognizedClientException",
-    "ValidationException",
-];
-
-impl StoreError {
-    /// True unless DynamoDB's code says that the same request will be refused again.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        let code = self.problem.split(' ').next().unwrap_or_default();
-        !LASTING.contains(&code)
-    }
-}
-
-/// Why a transaction was not carried out.
-#[derive(Debug, thiserror::Error)]
-pub enum CommitError {
-    /// An item was not as expected, or another transaction was at it at the same moment. Nothing
-    /// was written.
-    #[error("an item was changed by someone else")]
-    Conflict,
-    /// No answer, or none that tells: it may have been carried out.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 /// The table.
@@ -177,18 +106,6 @@ pub trait Store: Send + Sync {
     /// Waits a moment, different each time, before the `attempt`-th repetition of a change that met
     /// a conflict.
     async fn pause(&self, attempt: u32);
-}
-
-/// The same write with the attribute that the sparse index `closed-by-day` is made of: the [`day`].
-#[must_use]
-pub fn on_day(write: Write, closed: Timestamp) -> Write {
-    match write {
-        Write::Put(key, mut item, expect) => {
-            item.insert("day".to_owned(), AttributeValue::S(day(closed)));
-            Write::Put(key, item, expect)
-        }
-        other => other,
-    }
 }
 
 /// The day of a time in UTC, as `2026-11-22`.

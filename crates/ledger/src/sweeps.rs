@@ -5,17 +5,17 @@ use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::model::timeouts;
 use serde::{Deserialize, Serialize};
 
-use crate::Ledger;
-use crate::error::{Attempt, LedgerError, or_conflict};
-use crate::jobs::optional;
+use crate::error::LedgerError;
 use crate::key;
-use crate::pool_snapshot::{PoolEntry, PoolVersion};
-use crate::store::{Expect, Store, Write, unchanged};
+use crate::ledger::Ledger;
+use crate::pool_snapshot::{LastCommit, PoolEntry};
+use crate::store::Store;
+use crate::transaction::Transaction;
+use crate::version::Versioned;
 
 /// Who sweeps, and until when no one else does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Lease {
-    rev: u64,
     owner: String,
     until: Timestamp,
 }
@@ -27,29 +27,17 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`].
     pub async fn take_lease(&self, owner: &str, now: Timestamp) -> Result<bool, LedgerError> {
-        let key = key::lease();
-        let held: Option<Lease> = optional(&key, self.store.get(&key).await?)?;
-        if held
-            .as_ref()
-            .is_some_and(|lease| lease.owner != owner && lease.until > now)
-        {
+        let mut tx = Transaction::default();
+        let held: Option<Lease> = self.read_for(&mut tx, key::lease()).await?;
+        if held.is_some_and(|lease| lease.owner != owner && lease.until > now) {
             return Ok(false);
         }
-        let rev = held.map_or(0, |lease| lease.rev);
         let lease = Lease {
-            rev: rev + 1,
             owner: owner.to_owned(),
             until: now.plus(timeouts::SWEEPER_LEASE),
         };
-        Ok(matches!(
-            or_conflict(
-                self.store
-                    .commit(vec![Write::put(key, &lease, unchanged(rev))?])
-                    .await,
-                ()
-            )?,
-            Attempt::Done(())
-        ))
+        tx.put(key::lease(), lease)?;
+        Ok(self.commit(tx, ()).await?.is_done())
     }
 
     /// Gives the lease back, so that the next sweep need not wait for it to run out.
@@ -58,16 +46,9 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`].
     pub async fn release_lease(&self, owner: &str) -> Result<(), LedgerError> {
-        let key = key::lease();
-        let held: Option<Lease> = optional(&key, self.store.get(&key).await?)?;
+        let held: Option<Versioned<Lease>> = self.read(key::lease()).await?;
         match held.filter(|lease| lease.owner == owner) {
-            Some(lease) => or_conflict(
-                self.store
-                    .commit(vec![Write::Delete(key, Expect::Rev(lease.rev))])
-                    .await,
-                (),
-            )
-            .map(|_| ()),
+            Some(lease) => self.remove(&lease).await.map(drop),
             None => Ok(()),
         }
     }
@@ -78,7 +59,7 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`].
     pub async fn pool_entries(&self) -> Result<Vec<PoolEntry>, LedgerError> {
-        self.query_all(key::POOLS, "").await
+        self.query_values(key::POOLS, "").await
     }
 
     /// Writes down a pool, or since when it is gone.
@@ -87,17 +68,9 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`].
     pub async fn put_pool_entry(&self, entry: &PoolEntry) -> Result<(), LedgerError> {
-        or_conflict(
-            self.store
-                .commit(vec![Write::put(
-                    key::pool_entry(&entry.name),
-                    entry,
-                    Expect::Any,
-                )?])
-                .await,
-            (),
-        )
-        .map(|_| ())
+        let mut tx = Transaction::default();
+        tx.replace(key::pool_entry(&entry.name), entry)?;
+        self.commit(tx, ()).await.map(drop)
     }
 
     /// Forgets a pool that is gone and empty, its version with it, so that anyone who plans it next
@@ -109,15 +82,11 @@ impl<S: Store> Ledger<S> {
     pub async fn forget_pool(
         &self,
         pool: &PoolName,
-        meta: &PoolVersion,
+        meta: &Versioned<LastCommit>,
     ) -> Result<bool, LedgerError> {
-        let writes = vec![
-            Write::Delete(key::pool_entry(pool), Expect::Any),
-            Write::Delete(key::meta(pool), unchanged(meta.rev)),
-        ];
-        Ok(matches!(
-            or_conflict(self.store.commit(writes).await, ())?,
-            Attempt::Done(())
-        ))
+        let mut tx = Transaction::default();
+        tx.delete(key::pool_entry(pool));
+        tx.delete_read(meta);
+        Ok(self.commit(tx, ()).await?.is_done())
     }
 }

@@ -22,7 +22,7 @@ use mayfly_domain::model::timeouts;
 use mayfly_domain::transitions::registration::{Caller, Identity, identify};
 use mayfly_ecs::{DescribeTasks, Described};
 use mayfly_github::{Registrations, Repositories};
-use mayfly_ledger::{Ledger, LedgerError, Store};
+use mayfly_ledger::{Ledger, LedgerError, Store, Versioned};
 use mayfly_queue::Wakes;
 use tokio::time::timeout;
 use tracing::{error, warn};
@@ -169,7 +169,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         &self,
         caller: &Caller,
         address: &RunnerAddress,
-    ) -> anyhow::Result<Result<Runner, Answer>> {
+    ) -> anyhow::Result<Result<Versioned<Runner>, Answer>> {
         let stranger = || {
             warn!(runner.address = %address, caller.role, caller.session, "refused: the caller is not this runner's task");
             Ok(Err(Answer::refused("not this runner's task")))
@@ -198,7 +198,11 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
 
     /// The runner with its task, if ECS says that the caller's task was started for it. The
     /// caller's word would let any task of the role take any row that has no task yet.
-    async fn adopted(&self, caller: &Caller, runner: &Runner) -> anyhow::Result<Option<Runner>> {
+    async fn adopted(
+        &self,
+        caller: &Caller,
+        runner: &Runner,
+    ) -> anyhow::Result<Option<Versioned<Runner>>> {
         let Some((prefix, cluster)) = self.deps.cluster.split_once(":cluster/") else {
             return Ok(None);
         };

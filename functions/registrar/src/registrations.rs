@@ -17,8 +17,8 @@ use mayfly_domain::transitions::registration::{
 };
 use mayfly_ecs::DescribeTasks;
 use mayfly_github::{Call, RegisterError, Registration};
-use mayfly_ledger::Store;
 use mayfly_ledger::registrations::{Candidates, Reservation, ReservationWrites};
+use mayfly_ledger::{Store, Versioned};
 use mayfly_queue::Wakes;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
@@ -40,14 +40,14 @@ enum Next {
     Answer(Answer),
     /// The job was refused for good: the runner as it is now, for another one; not of the same
     /// repository if GitHub refuses every runner for that.
-    Again(Box<Runner>, bool),
+    Again(Box<Versioned<Runner>>, bool),
 }
 
 /// What one request has come to so far.
 struct Round {
-    runner: Runner,
+    runner: Versioned<Runner>,
     /// The pool's health, if the runner's first request changes it and that is not written yet.
-    health: Option<PoolHealth>,
+    health: Option<Versioned<PoolHealth>>,
     choice: Candidates,
     refusals: u32,
     /// Repositories for which GitHub refuses every runner, as this request has found out.
@@ -78,8 +78,8 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
     /// installation has to wait.
     async fn serve(
         &self,
-        runner: Runner,
-        health: Option<PoolHealth>,
+        runner: Versioned<Runner>,
+        health: Option<Versioned<PoolHealth>>,
         pools: &Arc<Pools>,
         by: Instant,
     ) -> anyhow::Result<Answer> {
@@ -134,7 +134,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         &self,
         runner: &Runner,
         choice: &mut Candidates,
-    ) -> anyhow::Result<Vec<WaitingJob>> {
+    ) -> anyhow::Result<Vec<Versioned<WaitingJob>>> {
         let (key, now) = ((runner.pool.clone(), runner.size), self.now());
         let known = self
             .in_vain
@@ -160,7 +160,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
     async fn try_jobs(
         &self,
         round: &mut Round,
-        jobs: Vec<WaitingJob>,
+        jobs: Vec<Versioned<WaitingJob>>,
         by: Instant,
     ) -> anyhow::Result<Option<Answer>> {
         for job in jobs {

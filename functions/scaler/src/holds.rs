@@ -11,8 +11,9 @@ use mayfly_domain::model::size::Size;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::transitions::plan::Plan;
 use mayfly_ecs::{EcsError, TaskDefinitionSpec};
-use mayfly_ledger::Store;
 use mayfly_ledger::holds::FailedDefinition;
+use mayfly_ledger::pool_snapshot::PoolSnapshot;
+use mayfly_ledger::{Store, Versioned};
 use mayfly_queue::Wakes;
 use tokio::time::Instant;
 use tracing::{debug, error, warn};
@@ -30,14 +31,14 @@ const AT_ONCE: usize = 10;
 /// why it waits.
 #[derive(Debug)]
 pub(crate) struct Reason {
-    row: WaitingJob,
+    row: Versioned<WaitingJob>,
     hold: Option<HoldReason>,
 }
 
 /// The rows whose reason has changed, the oldest first.
-pub(crate) fn changed(jobs: &[WaitingJob], plan: &Plan) -> Vec<Reason> {
+pub(crate) fn changed(pool: &PoolName, look: &PoolSnapshot, plan: &Plan) -> Vec<Reason> {
     let hold: BTreeMap<_, _> = plan.holds.iter().copied().collect();
-    let news = jobs.iter().filter_map(|row| {
+    let news = look.jobs.iter().filter_map(|row| {
         let hold = hold.get(&row.id).copied();
         // Its turn comes in a moment: what it waited for before is over, or comes back by itself.
         let now = if hold == Some(HoldReason::ThisRun) {
@@ -46,7 +47,7 @@ pub(crate) fn changed(jobs: &[WaitingJob], plan: &Plan) -> Vec<Reason> {
             hold.filter(|hold| hold.is_written()).map(HoldReason::kept)
         };
         (now != row.hold).then(|| Reason {
-            row: row.clone(),
+            row: look.versioned(pool, row),
             hold: now,
         })
     });
@@ -59,10 +60,10 @@ pub(crate) fn changed(jobs: &[WaitingJob], plan: &Plan) -> Vec<Reason> {
 impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
     /// Writes reasons down, after everything else. No one is woken by that, and one that is not
     /// written is written by the next look.
-    pub(crate) async fn explain(&self, pool: &PoolName, reasons: Vec<Reason>, deadline: Timestamp) {
+    pub(crate) async fn explain(&self, reasons: Vec<Reason>, deadline: Timestamp) {
         let until = Instant::now() + deadline.since(self.now());
         let writing = futures::stream::iter(reasons).for_each_concurrent(AT_ONCE, |reason| async move {
-            if let Err(problem) = self.ledger.record_hold(pool, &reason.row, reason.hold).await {
+            if let Err(problem) = self.ledger.record_hold(&reason.row, reason.hold).await {
                 debug!(job.id = %reason.row.id, error = %problem, "could not record why the job waits: the next look does it");
             }
         });

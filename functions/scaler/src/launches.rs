@@ -120,7 +120,7 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
         let now = self.now();
         let take = |row: &Runner| row.sent_again(runner, now);
         match self.ledger.change_runner(&runner.address(), take).await {
-            Ok(Changed::Yes(after)) => Some(*after),
+            Ok(Changed::Yes(after)) => Some(after.into_inner()),
             Ok(Changed::No(_) | Changed::Closed) => None,
             Err(problem) => {
                 warn!(runner.id = %runner.id, error = %problem, "could not take up an unanswered launch");
@@ -208,7 +208,7 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
             .await
             .context("write down that no task came of a launch")?;
         Ok(if let Changed::Yes(row) = changed {
-            Some(*row)
+            Some(row.into_inner())
         } else {
             None
         })
@@ -281,7 +281,7 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
                 .await
                 .context("write down the next try")?
             {
-                Changed::Yes(after) => Some(*after),
+                Changed::Yes(after) => Some(after.into_inner()),
                 Changed::No(_) | Changed::Closed => None,
             },
         )

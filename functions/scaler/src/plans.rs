@@ -82,7 +82,7 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
             .await
             .with_context(|| format!("send for pool {name}"))?;
         self.has_read(name, began, rows);
-        self.explain(name, reasons, deadline).await;
+        self.explain(reasons, deadline).await;
         if more && progress {
             // The tick would do it, too, a minute later.
             if let Err(problem) = self.deps.wakes.wake(name).await {
@@ -134,13 +134,9 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
                 began = self.now();
                 let (first, jobs) = (plan, snapshot.jobs);
                 (snapshot, plan) = self.planned(pool).await?;
-                let between = self.plan_for(
-                    pool,
-                    &PoolSnapshot {
-                        jobs,
-                        ..snapshot.clone()
-                    },
-                );
+                let mut mixed = snapshot.clone();
+                mixed.jobs = jobs;
+                let between = self.plan_for(pool, &mixed);
                 plan = confirm(&first, plan, &between);
             }
             let launched = self.rows(pool, &mut plan).await?;
@@ -181,7 +177,7 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
                 .any(|(_, hold)| *hold == HoldReason::ThisRun)
                 || plan.stop.len() > MOST_STOPS
                 || stops_left;
-            let reasons = holds::changed(&snapshot.jobs, &plan);
+            let reasons = holds::changed(&pool.name, &snapshot, &plan);
             let rows = snapshot.rows();
             return Ok(Committed {
                 reasons,
@@ -295,7 +291,6 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
             given_up: false,
         };
         let mut runner = Runner::requested(id, pool.name.clone(), start.size, launch, now);
-        runner.rev = 1;
         runner.intended = start.job;
         runner.repository = start.repository;
         runner.fails_closed = pool.fails_closed();
@@ -315,11 +310,7 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
                 .runners
                 .iter()
                 .find(|runner| runner.id == stop.runner)?;
-            let marked = runner.marked(StopKind::Surplus, &stop.reason, now)?;
-            Some(Runner {
-                rev: runner.rev + 1,
-                ..marked
-            })
+            runner.marked(StopKind::Surplus, &stop.reason, now)
         });
         marked.collect()
     }

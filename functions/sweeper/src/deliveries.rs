@@ -14,8 +14,8 @@ use mayfly_domain::transitions::redelivery::{
     self, Attempt, DeliveryStatus, FIRST_WAIT, ListPass, ListProgress, RedeliveryStep,
 };
 use mayfly_github::{CallError, DeliveriesPage, DeliveryAttempt, DeliveryCursor, Redelivered};
-use mayfly_ledger::Store;
 use mayfly_ledger::outbox::Cursor;
+use mayfly_ledger::{Store, Versioned};
 use mayfly_queue::Wakes;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
@@ -34,7 +34,7 @@ const AT_ONCE: usize = 10;
 /// The name of the place in the list.
 const LIST: &str = "deliveries";
 
-type Place = Cursor<ListProgress<DeliveryCursor>>;
+type Place = Versioned<Cursor<ListProgress<DeliveryCursor>>>;
 
 impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// Reads what GitHub delivered since, and lets follow-ups ask for what failed.
@@ -77,20 +77,21 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             let times: Vec<Timestamp> =
                 page.deliveries.iter().map(|one| one.delivered_at).collect();
             let after = place.at.after(&passage, &times, (page.next, page.shown_at));
-            if !self.ledger.move_cursor(LIST, &place, after.clone()).await? {
+            let Some(moved) = self.ledger.move_cursor(&place, after).await? else {
                 info!("another sweep reads the list of deliveries");
                 return Ok(());
-            }
-            place = Cursor {
-                rev: place.rev + 1,
-                at: after,
             };
+            place = moved;
             if place.at.pass.is_none() {
                 budget.may_redeliver(self.redeliveries.left(self.now()), place.at.looked_at);
                 return Ok(());
             }
         }
-        let began = place.at.pass.map_or(0, |passage| passage.began.seconds());
+        let began = place
+            .at
+            .pass
+            .as_ref()
+            .map_or(0, |passage| passage.began.seconds());
         warn!(
             began,
             "the list of deliveries is longer than one sweep can read, the next one goes on"
@@ -133,9 +134,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             CallError::RateLimited { until, .. } => self.app_must_wait(*until, budget).await?,
             CallError::Refused { .. } if passage.next.is_some() => {
                 // Nothing is lost: the new reading goes down to where this one did.
-                self.ledger
-                    .move_cursor(LIST, place, place.at.restarted())
-                    .await?;
+                self.ledger.move_cursor(place, place.at.restarted()).await?;
             }
             CallError::Refused { .. }
             | CallError::Unavailable { .. }
@@ -153,7 +152,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             ..place.at.clone()
         };
         self.ledger
-            .move_cursor(LIST, &place, waiting)
+            .move_cursor(&place, waiting)
             .await
             .context("write down that GitHub told the App to wait")
             .map(drop)

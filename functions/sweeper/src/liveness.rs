@@ -230,7 +230,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         };
         let after = self
             .ledger
-            .change_runner_with_follow_up(&runner.address(), change)
+            .change_runner_with_follow_up(&runner.address(), change, now)
             .await
             .context("write down the answer")?;
         if let Some(after) =

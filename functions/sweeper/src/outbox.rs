@@ -10,7 +10,7 @@ use mayfly_domain::model::outbox::{FollowUp, KINDS, OutboxEntry};
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::model::timeouts;
-use mayfly_ledger::Store;
+use mayfly_ledger::{Store, Versioned};
 use mayfly_queue::Wakes;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
@@ -41,7 +41,7 @@ struct MatchJobs {
 /// A part of one kind's list.
 #[derive(Default)]
 struct Part {
-    open: Vec<OutboxEntry>,
+    open: Vec<Versioned<OutboxEntry>>,
     next: Option<String>,
 }
 
@@ -74,7 +74,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
         if after != cursor.at.after {
             self.ledger
-                .move_cursor("outbox", &cursor, MatchJobs { after })
+                .move_cursor(&cursor, MatchJobs { after })
                 .await?;
         }
         Ok(())
@@ -110,11 +110,16 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     /// Runs those of one kind that are due, as many as the sweep can. False if some were left.
-    async fn run_due(&self, mut open: Vec<OutboxEntry>, pools: &Pools, budget: &Budget) -> bool {
+    async fn run_due(
+        &self,
+        mut open: Vec<Versioned<OutboxEntry>>,
+        pools: &Pools,
+        budget: &Budget,
+    ) -> bool {
         let now = self.now();
         open.retain(|open| is_turn_of(open, pools, now));
         open.sort_by_key(|open| open.since);
-        let (places, others): (Vec<OutboxEntry>, Vec<OutboxEntry>) = open
+        let (places, others): (Vec<_>, Vec<_>) = open
             .into_iter()
             .partition(|open| matches!(open.follow_up, FollowUp::MatchJob { .. }));
         // Redeliveries share no budget of calls with the others and depend on nothing that these
@@ -144,23 +149,23 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         !budget.over() && places.len() <= PLACES
     }
 
-    async fn run(&self, open: &OutboxEntry, pools: &Pools, budget: &Budget) {
+    async fn run(&self, open: &Versioned<OutboxEntry>, pools: &Pools, budget: &Budget) {
         let ran = self.perform(open, pools, budget).await;
         let written = match &ran {
             Ok(Some(WorkOutcome::Done)) => self.ledger.complete_outbox_entry(open).await,
             Ok(Some(WorkOutcome::Again(wait))) => {
                 self.ledger
-                    .reschedule_outbox_entry(&open.retry_with_backoff(*wait, self.now()))
+                    .reschedule_outbox_entry(open, open.retry_with_backoff(*wait, self.now()))
                     .await
             }
             Ok(Some(WorkOutcome::After(wait))) => {
                 self.ledger
-                    .reschedule_outbox_entry(&open.retry_after(*wait, self.now()))
+                    .reschedule_outbox_entry(open, open.retry_after(*wait, self.now()))
                     .await
             }
             Ok(Some(WorkOutcome::Still(pools_version))) => {
                 self.ledger
-                    .reschedule_outbox_entry(&open.matched_by(*pools_version))
+                    .reschedule_outbox_entry(open, open.matched_by(*pools_version))
                     .await
             }
             Ok(None) => Ok(()),
@@ -170,7 +175,10 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                     self.note_rate_limit(installation, problem, budget).await;
                 }
                 self.ledger
-                    .reschedule_outbox_entry(&open.retry_with_backoff(timeouts::TICK, self.now()))
+                    .reschedule_outbox_entry(
+                        open,
+                        open.retry_with_backoff(timeouts::TICK, self.now()),
+                    )
                     .await
             }
         };

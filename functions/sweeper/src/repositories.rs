@@ -3,6 +3,7 @@
 //! else takes away.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -13,8 +14,8 @@ use mayfly_domain::model::pool::{JobRequirements, Placement, Pools};
 use mayfly_domain::model::target::{Repository, Scope, Target, TargetScope};
 use mayfly_domain::model::time::Timestamp;
 use mayfly_github::{FoundJob, JobStatus};
-use mayfly_ledger::Store;
 use mayfly_ledger::repositories::SeenRepository;
+use mayfly_ledger::{Store, Versioned};
 use mayfly_queue::Wakes;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -111,7 +112,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// it.
     async fn scan_repository(
         &self,
-        seen: SeenRepository,
+        mut seen: Versioned<SeenRepository>,
         deputy: bool,
         pools: &Pools,
         budget: &Budget,
@@ -140,16 +141,13 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             Ok(None) => return self.hidden(seen).await,
             Err(problem) => {
                 // One that cannot be asked about must not keep the others from their turn.
-                self.ledger
-                    .put_repository(SeenRepository {
-                        checked_at: now,
-                        ..seen
-                    })
-                    .await?;
+                seen.checked_at = now;
+                self.ledger.put_repository(seen).await?;
                 return Err(problem).context("ask for runs that wait");
             }
         };
-        let mut after = SeenRepository { hidden: 0, ..seen };
+        let mut after = seen;
+        after.hidden = 0;
         after.looked_at.retain(|run| runs.contains(run));
         if runs.iter().any(|run| !after.looked_at.contains(run))
             && !self.knows_visibility(&mut after, budget).await?
@@ -182,7 +180,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// delivery that said so may be old. False: it may not ask now.
     async fn knows_visibility(
         &self,
-        seen: &mut SeenRepository,
+        seen: &mut Versioned<SeenRepository>,
         budget: &Budget,
     ) -> anyhow::Result<bool> {
         if !self.may_ask(seen.installation, budget).await {
@@ -200,32 +198,23 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             // GitHub shows it no more, and its runs neither: the next look finds that out.
             Ok(None) => return Ok(false),
             Err(problem) => {
-                self.ledger
-                    .put_repository(SeenRepository {
-                        checked_at: self.now(),
-                        ..seen.clone()
-                    })
-                    .await?;
+                seen.checked_at = self.now();
+                self.ledger.put_repository(seen.clone()).await?;
                 return Err(problem).context("ask whether the repository is private");
             }
         }
         Ok(true)
     }
 
-    async fn hidden(&self, seen: SeenRepository) -> anyhow::Result<()> {
+    async fn hidden(&self, mut seen: Versioned<SeenRepository>) -> anyhow::Result<()> {
         let hidden = seen.hidden.saturating_add(1);
         info!(
             repository.name = seen.repository.name,
             times = hidden,
             "GitHub does not show it to the App; it is asked about again until its week is over"
         );
-        self.ledger
-            .put_repository(SeenRepository {
-                hidden,
-                checked_at: self.now(),
-                ..seen
-            })
-            .await?;
+        (seen.hidden, seen.checked_at) = (hidden, self.now());
+        self.ledger.put_repository(seen).await?;
         Ok(())
     }
 
@@ -365,7 +354,11 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
 /// Whose turn it is: those asked about longest ago, so many of each installation. One whose owner
 /// is not served waits for its week to end: the next pools file may have its owner again, and
 /// anyone who wrote the repository down does not do so again.
-fn turns(mut known: Vec<SeenRepository>, pools: &Pools, now: Timestamp) -> Vec<SeenRepository> {
+fn turns<R: Deref<Target = SeenRepository>>(
+    mut known: Vec<R>,
+    pools: &Pools,
+    now: Timestamp,
+) -> Vec<R> {
     known.retain(|seen| pools.serves(&seen.repository) || now.since(seen.seen_at) > FORGET_AFTER);
     known.retain(|seen| {
         now.since(seen.checked_at)
@@ -387,7 +380,9 @@ fn turns(mut known: Vec<SeenRepository>, pools: &Pools, now: Timestamp) -> Vec<S
 
 /// Of each owner, the repository with which what belongs to the owner is looked at: an organization
 /// has no item of its own.
-fn deputies(known: &[SeenRepository]) -> BTreeMap<(InstallationId, i64), RepositoryId> {
+fn deputies<R: Deref<Target = SeenRepository>>(
+    known: &[R],
+) -> BTreeMap<(InstallationId, i64), RepositoryId> {
     let mut deputies = BTreeMap::new();
     for seen in known.iter().filter(|seen| seen.hidden == 0) {
         let deputy = deputies

@@ -9,8 +9,8 @@ use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::task::TaskStatus;
 use mayfly_domain::transitions::launch_result::{MissingTask, task_missing};
 use mayfly_ecs::Described;
-use mayfly_ledger::Store;
 use mayfly_ledger::runners::Changed;
+use mayfly_ledger::{Store, Versioned};
 use mayfly_queue::Wakes;
 use tracing::{error, info, warn};
 
@@ -101,9 +101,10 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             addresses.iter().map(|address| self.ledger.runner(address)),
         )
         .await;
+        let again = again.context("read rows again")?.into_iter().flatten();
         Ok(Some(
             same.into_iter()
-                .chain(again.context("read rows again")?.into_iter().flatten())
+                .chain(again.map(Versioned::into_inner))
                 .collect(),
         ))
     }

@@ -458,6 +458,7 @@ async fn sweeper_health<S: Store>(
     let reading = ledger
         .cursor::<ListProgress<String>>("deliveries")
         .await?
+        .into_inner()
         .at;
     Ok(SweeperHealth {
         deliveries_read_at: reading.looked_at.map(Rfc3339),

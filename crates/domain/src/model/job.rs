@@ -110,8 +110,6 @@ pub fn truncated(name: &str) -> String {
 /// A job's story and state, from the first delivery on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobRecord {
-    /// How often it was written: every write expects the number it read.
-    pub rev: u64,
     /// The job.
     pub id: JobId,
     /// Its run.
@@ -239,9 +237,6 @@ impl JobRecord {
     #[must_use]
     pub fn waiting(&self) -> Option<WaitingJob> {
         Some(WaitingJob {
-            // Rows of one job follow each other; a later one never has the number of an earlier
-            // one.
-            rev: self.rev << 20,
             id: self.id,
             size: self.size?,
             target: self.target.as_ref()?.key(),
@@ -315,9 +310,6 @@ impl JobRecord {
 /// pool are read at every look.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingJob {
-    /// How often it was written.
-    #[serde(rename = "rev")]
-    pub rev: u64,
     /// The job.
     #[serde(rename = "j")]
     pub id: JobId,

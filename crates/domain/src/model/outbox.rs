@@ -70,9 +70,6 @@ impl fmt::Display for FollowUp {
 /// A follow-up that is not done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutboxEntry {
-    /// How often it was written. A later follow-up for the same thing never has the number of an
-    /// earlier one.
-    pub rev: u64,
     /// What is to be done.
     pub follow_up: FollowUp,
     /// The installation whose limits the calls for it count against; none for what is asked as the
@@ -96,11 +93,7 @@ impl OutboxEntry {
         now: Timestamp,
         wait: Duration,
     ) -> Self {
-        // Milliseconds, so that anyone who works on an earlier one of the same name cannot take
-        // this for it.
-        let rev = u64::try_from(now.millis()).unwrap_or(1).max(1);
         Self {
-            rev,
             follow_up,
             installation: installation.into(),
             since: now,
@@ -119,7 +112,6 @@ impl OutboxEntry {
     #[must_use]
     pub fn retry_after(&self, wait: Duration, now: Timestamp) -> Self {
         Self {
-            rev: self.rev + 1,
             not_before: now.plus(wait),
             ..self.clone()
         }
@@ -137,7 +129,6 @@ impl OutboxEntry {
             other => other.clone(),
         };
         Self {
-            rev: self.rev + 1,
             follow_up,
             ..self.clone()
         }
@@ -149,7 +140,6 @@ impl OutboxEntry {
     pub fn retry_with_backoff(&self, first: Duration, now: Timestamp) -> Self {
         let wait = timeouts::exponential_backoff(first, self.tries, timeouts::LONGEST_WAIT);
         Self {
-            rev: self.rev + 1,
             not_before: now.plus(wait),
             tries: self.tries.saturating_add(1),
             ..self.clone()
@@ -198,7 +188,7 @@ mod tests {
             job,
             pools_version: 8,
         };
-        assert_eq!((after.follow_up, after.rev), (tried, open.rev + 1));
+        assert_eq!(after.follow_up, tried);
     }
 
     #[test]
@@ -226,23 +216,5 @@ mod tests {
         assert!(
             FollowUp::redelivery_name(&"guid".to_owned().try_into().unwrap()).starts_with(KINDS[0])
         );
-    }
-
-    #[test]
-    fn a_later_follow_up_for_the_same_thing_has_another_number() {
-        let at = |millis| {
-            OutboxEntry::new(
-                FollowUp::CheckJob(JobId(7)),
-                InstallationId(1),
-                Timestamp::from_millis(millis),
-                Duration::ZERO,
-            )
-        };
-        let mut first = at(1_000);
-        for _ in 0..20 {
-            first =
-                first.retry_with_backoff(Duration::from_secs(60), Timestamp::from_millis(2_000));
-        }
-        assert!(first.rev < at(2_000).rev);
     }
 }

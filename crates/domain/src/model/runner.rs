@@ -167,8 +167,6 @@ pub struct Launch {
 /// A runner whose task exists or may exist; closed, its record. Its whole story.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Runner {
-    /// How often it was written: every write expects the number it read.
-    pub rev: u64,
     /// The runner.
     pub id: RunnerId,
     /// The pool it was started for.
@@ -317,7 +315,6 @@ impl Runner {
         now: Timestamp,
     ) -> Self {
         Self {
-            rev: 0,
             id,
             pool,
             size,

@@ -292,9 +292,6 @@ fn back_off(failures: u32) -> Duration {
 /// The health of a pool: one entry per size.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolHealth {
-    /// How often it was written.
-    #[serde(default)]
-    pub rev: u64,
     /// By [`Size`] in its text form.
     #[serde(default)]
     pub sizes: BTreeMap<String, StartHealth>,

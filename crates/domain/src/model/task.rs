@@ -74,7 +74,6 @@ impl Runner {
         after.set_task(&task.arn);
         after.task_version = task.version;
         after.timeline = later(self.timeline, task.timeline);
-        after.rev += 1;
         Some(after)
     }
 

@@ -79,7 +79,6 @@ impl Runner {
     pub fn refused_unadmitted(&self, now: Timestamp) -> Option<Self> {
         (self.state == RunnerState::Busy && self.unadmitted()).then(|| {
             let mut after = Self {
-                rev: self.rev + 1,
                 refused: Some(Reason::Unadmitted),
                 ..self.clone()
             };
@@ -141,7 +140,6 @@ pub fn admit(
 /// a refused caller must not use up another repository's limit.
 fn taken(runner: &Runner, request: &AdmissionRequest, now: Timestamp) -> Runner {
     let mut after = runner.clone();
-    after.rev += 1;
     after.state = RunnerState::Busy;
     after.busy_at.get_or_insert(now);
     after.work.get_or_insert(Work {

@@ -76,7 +76,6 @@ pub fn close(
             reason: reason.clone(),
         },
     );
-    record.rev = runner.rev + 1;
     record.outcome = Some(outcome);
     record.cost = Some(cost(&record, end, public_ip, now));
     record.closed_at = Some(now);
@@ -166,13 +165,7 @@ fn failed_start(
     } = size.record_failure_of(&launch.definition, launch.first_sent_at, failure, now);
     changed |= runner.state == RunnerState::Registered && size.record_failure_after_registration();
     let must_act = opened.then(|| size.alarm(&runner.size));
-    (
-        changed.then(|| PoolHealth {
-            rev: health.rev + 1,
-            ..health
-        }),
-        must_act,
-    )
+    (changed.then_some(health), must_act)
 }
 
 /// The pool's health after a runner that had a job, if runners of its kind failed before they got
@@ -186,10 +179,7 @@ fn worked(runner: &Runner, health: Option<&PoolHealth>) -> Option<PoolHealth> {
     changed |= runner
         .repository
         .is_some_and(|repository| health.given(repository));
-    changed.then(|| PoolHealth {
-        rev: health.rev + 1,
-        ..health
-    })
+    changed.then_some(health)
 }
 
 /// The pool's health after a runner that was given nothing, if that is news, and what a person must
@@ -219,13 +209,7 @@ fn not_assigned_health(
             runner.pool, job.repository.name, assignment::OPENS, assignment::ADVICE
         )
     });
-    (
-        counted.changed.then(|| PoolHealth {
-            rev: health.rev + 1,
-            ..health
-        }),
-        must_act,
-    )
+    (counted.changed.then_some(health), must_act)
 }
 
 /// ECS's code for a task whose container ended by itself. Source: ECS API reference, `Task`,
@@ -402,7 +386,6 @@ fn not_assigned(
     };
     let job = awaits_retry(record, reason, now);
     let waiting = WaitingJob {
-        rev: waiting.rev + 1,
         needs_check: true,
         checked_at_github: None,
         attempts,
@@ -442,7 +425,6 @@ fn served_again(
     let job = awaits_retry(record, reason, now);
     (
         Some(WaitingJob {
-            rev: waiting.rev + 1,
             needs_check: true,
             checked_at_github: None,
             ..waiting.clone()
@@ -454,7 +436,6 @@ fn served_again(
 /// The record of a job that waits for its next try, with the reason.
 pub(crate) fn awaits_retry(record: &JobRecord, reason: Reason, now: Timestamp) -> JobRecord {
     let mut job = JobRecord {
-        rev: record.rev + 1,
         reason: Some(reason.clone()),
         ..record.clone()
     };

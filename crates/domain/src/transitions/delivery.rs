@@ -79,14 +79,11 @@ pub fn apply_delivery(event: &JobEvent, known: DeliverySnapshot<'_>) -> Delivery
     });
     let follow_up = follow_up_for(&record, before, watched, (known.pools, event.received_at));
     let settled = placed_by_itself(&record, before);
-    let record = (known.record != Some(&record)).then(|| JobRecord {
-        rev: record.rev + 1,
-        ..record
-    });
+    let record = (known.record != Some(&record)).then_some(record);
     DeliveryChanges {
         verdict,
         record,
-        waiting: with_version(waiting, known.record),
+        waiting,
         runner,
         follow_up,
         completed: settled,
@@ -102,18 +99,6 @@ fn placed_by_itself(record: &JobRecord, before: Option<JobState>) -> Option<Foll
         job: record.id,
         pools_version: record.pools_version,
     })
-}
-
-/// A waiting row takes its number from the record's write that makes it, so that no two rows of a
-/// job share one.
-pub(crate) fn with_version(waiting: WaitingChange, before: Option<&JobRecord>) -> WaitingChange {
-    match waiting {
-        WaitingChange::Put(pool, row) => {
-            let rev = (before.map_or(0, |record| record.rev) + 1) << 20;
-            WaitingChange::Put(pool, WaitingJob { rev, ..row })
-        }
-        other => other,
-    }
 }
 
 /// One job id can go queued → waiting → queued, and deliveries are shuffled: it waits if and only
@@ -289,10 +274,7 @@ fn runner_at_work(runner: &Runner, event: &JobEvent) -> Option<Runner> {
             if event.conclusion.as_deref() == Some("success")
                 && let Some(refused) = after.refused_unadmitted(event.received_at)
             {
-                after = Runner {
-                    rev: runner.rev,
-                    ..refused
-                };
+                after = refused;
             }
         }
     }
@@ -304,10 +286,7 @@ fn runner_at_work(runner: &Runner, event: &JobEvent) -> Option<Runner> {
             };
             note(&mut after.story, event.received_at, works);
         }
-        Runner {
-            rev: runner.rev + 1,
-            ..after
-        }
+        after
     })
 }
 

@@ -30,8 +30,6 @@ const FIRST_ATTEMPT: u32 = 1;
 /// of the jobs is asked for a second time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rerun {
-    /// How often it was written.
-    pub rev: u64,
     /// The jobs. One is written here before GitHub is asked: whatever becomes of that call, it is
     /// the only one.
     pub jobs: BTreeSet<JobId>,
@@ -44,7 +42,6 @@ impl Rerun {
     #[must_use]
     pub fn with(&self, job: JobId, now: Timestamp) -> Option<Self> {
         let mut after = self.clone();
-        after.rev += 1;
         // GitHub runs nothing again that is older than 30 days. Source: docs.github.com,
         // "Re-running workflows and jobs".
         after.expires_at = now.plus(Duration::from_secs(31 * 24 * 60 * 60)).seconds();
@@ -55,7 +52,6 @@ impl Rerun {
     #[must_use]
     pub fn without(&self, job: JobId) -> Self {
         let mut after = self.clone();
-        after.rev += 1;
         after.jobs.remove(&job);
         after
     }
@@ -126,10 +122,7 @@ pub fn with_interruption(
     end: End<'_>,
     now: Timestamp,
 ) -> JobRecord {
-    let mut after = JobRecord {
-        rev: job.rev + 1,
-        ..job.clone()
-    };
+    let mut after = job.clone();
     let by = match end {
         End::Stopped(task) => task.interruption(),
         End::NeverStarted(..) | End::Missing => None,

@@ -90,7 +90,6 @@ impl Runner {
             .unconfirmed_since
             .is_some_and(|since| now.since(since) >= timeouts::REREAD_AFTER);
         let mut after = Self {
-            rev: self.rev + 1,
             liveness_checked_at: Some(now),
             ..self.clone()
         };

@@ -76,7 +76,6 @@ fn no_pool_takes(record: &mut JobRecord, reason: Reason, now: Timestamp) {
 
 fn blank(event: &JobEvent, pools_version: u64) -> JobRecord {
     JobRecord {
-        rev: 0,
         id: event.job,
         run: event.run,
         attempt: event.attempt,

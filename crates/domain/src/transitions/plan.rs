@@ -6,6 +6,7 @@ use crate::model::limits::Limits;
 mod confirm;
 mod to_send;
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -133,12 +134,12 @@ pub fn plan(
 /// A runner's end and what it leaves on its job's row (GitHub is to be asked first) are one
 /// transaction, of which a query may show the first half alone; a launch would follow that should
 /// not. A read of a single item shows all of what any query has shown a part of.
-pub fn jobs_to_reread<'a>(
-    jobs: &'a [WaitingJob],
+pub fn jobs_to_reread<'a, J: Borrow<WaitingJob>>(
+    jobs: &'a [J],
     runners: &[Runner],
 ) -> impl Iterator<Item = &'a WaitingJob> {
     let shown: BTreeSet<RunnerId> = runners.iter().map(|runner| runner.id.clone()).collect();
-    jobs.iter().filter(move |job| {
+    jobs.iter().map(Borrow::borrow).filter(move |job| {
         job.runner
             .as_ref()
             .is_some_and(|holder| !shown.contains(holder))

@@ -16,7 +16,7 @@ use crate::model::story::{Reason, StoryEvent, note};
 use crate::model::time::Timestamp;
 use crate::model::timeouts;
 use crate::transitions::changes::{DeliveryChanges, Verdict, WaitingChange};
-use crate::transitions::delivery::{DeliverySnapshot, apply_delivery, with_version};
+use crate::transitions::delivery::{DeliverySnapshot, apply_delivery};
 use crate::transitions::job_state::{follow_up_for, recompute_state, set_synthetic_delivery};
 
 /// What the ledger holds that an answer may touch.
@@ -218,7 +218,7 @@ fn still_waits(about: JobSnapshot<'_>, now: Timestamp) -> ReconcileChanges {
         let mut record = learned
             .delivery
             .record
-            .unwrap_or_else(|| next(about.record));
+            .unwrap_or_else(|| about.record.clone());
         note(&mut record.story, now, StoryEvent::StillQueued);
         learned.delivery.record = Some(record);
         learned.delivery.wake.extend(about.record.pool.clone());
@@ -232,17 +232,9 @@ fn still_waits(about: JobSnapshot<'_>, now: Timestamp) -> ReconcileChanges {
 
 fn mark_checked(about: JobSnapshot<'_>, now: Timestamp) -> Option<WaitingJob> {
     about.row.map(|row| WaitingJob {
-        rev: row.rev + 1,
         checked_at_github: Some(now),
         ..row.clone()
     })
-}
-
-fn next(record: &JobRecord) -> JobRecord {
-    JobRecord {
-        rev: record.rev + 1,
-        ..record.clone()
-    }
 }
 
 /// The record without its doubt, if it has one, and without the words about it.
@@ -254,13 +246,13 @@ fn confirmed(record: &JobRecord) -> Option<JobRecord> {
             JobState::Unplaced => record.reason.clone(),
             JobState::Queued | JobState::Running | JobState::Closed => None,
         },
-        ..next(record)
+        ..record.clone()
     })
 }
 
 /// A job that was given up, and that GitHub shows waiting or held back.
 fn reopened(seen: &GithubJobDetails, record: &JobRecord, now: Timestamp) -> JobRecord {
-    let mut after = next(record);
+    let mut after = record.clone();
     after.reopen(now);
     after.queued_at = after
         .queued_at
@@ -275,7 +267,7 @@ fn reopened(seen: &GithubJobDetails, record: &JobRecord, now: Timestamp) -> JobR
 
 /// The record as it waits, or is held back, on GitHub's word.
 fn with_synthetic_delivery(record: &JobRecord, waits: bool, now: Timestamp) -> JobRecord {
-    let mut after = next(record);
+    let mut after = record.clone();
     set_synthetic_delivery(&mut after, waits, now);
     after.last_heard_at = Some(now);
     note(
@@ -313,7 +305,7 @@ fn changed(after: JobRecord, about: JobSnapshot<'_>, now: Timestamp) -> Reconcil
     };
     let observation = DeliveryChanges {
         verdict: Verdict::Recorded,
-        waiting: with_version(waiting, Some(before)),
+        waiting,
         runner: None,
         follow_up,
         completed: None,
@@ -356,7 +348,7 @@ fn queued_again(about: JobSnapshot<'_>, now: Timestamp) -> ReconcileChanges {
 }
 
 fn of_next_epoch(record: &JobRecord, now: Timestamp) -> JobRecord {
-    let mut after = next(record);
+    let mut after = record.clone();
     after.epoch += 1;
     let began = record.running_at.unwrap_or(record.queued_at);
     // Later than it began: what still comes of that beginning is old. Its place in the line is
@@ -397,7 +389,7 @@ fn keep_unconfirmed(
         let mut after = JobRecord {
             unconfirmed: Some(doubt),
             reason: Some(reason.clone()),
-            ..next(before)
+            ..before.clone()
         };
         if new {
             note(&mut after.story, now, StoryEvent::Unconfirmed { reason });
@@ -455,7 +447,7 @@ fn given_up(record: &JobRecord, reason: Reason, now: Timestamp) -> JobRecord {
         closed_at: Some(now),
         unconfirmed: None,
         last_heard_at: Some(now),
-        ..next(record)
+        ..record.clone()
     };
     note(
         &mut after.story,

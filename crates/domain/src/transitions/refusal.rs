@@ -27,8 +27,8 @@ impl Refusals {
     }
 
     /// The same, by more of the pool's waiting jobs.
-    pub fn add(&mut self, jobs: &[WaitingJob]) {
-        for job in jobs.iter().filter(|job| job.refused) {
+    pub fn add<'a>(&mut self, jobs: impl IntoIterator<Item = &'a WaitingJob>) {
+        for job in jobs.into_iter().filter(|job| job.refused) {
             let next = (job.not_before, job.id);
             let tried = self
                 .0

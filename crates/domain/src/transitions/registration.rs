@@ -1,5 +1,6 @@
 //! Registration: who asks, which job it gets, and what the ledger says at each step.
 
+use std::borrow::Borrow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -172,15 +173,15 @@ pub fn reservation_is_void(job: &WaitingJob, holder: Option<&Runner>) -> bool {
 /// own first, then from a place that differs from runner to runner, so that those who ask at the
 /// same moment do not all fight for the oldest.
 #[must_use]
-pub fn candidate_order(runner: &Runner, mut fitting: Vec<WaitingJob>) -> Vec<WaitingJob> {
-    fitting.sort_by_key(WaitingJob::rank);
+pub fn candidate_order<J: Borrow<WaitingJob>>(runner: &Runner, mut fitting: Vec<J>) -> Vec<J> {
+    fitting.sort_by_key(|job| job.borrow().rank());
     if !fitting.is_empty() {
         let start = place_in_line(runner, fitting.len());
         fitting.rotate_left(start);
     }
     if let Some(own) = fitting
         .iter()
-        .position(|job| Some(job.id) == runner.reserved.or(runner.intended))
+        .position(|job| Some(job.borrow().id) == runner.reserved.or(runner.intended))
     {
         let own = fitting.remove(own);
         fitting.insert(0, own);
@@ -241,7 +242,6 @@ impl Runner {
     /// The runner, heard of.
     fn seen(&self, now: Timestamp) -> Self {
         let mut after = self.clone();
-        after.rev += 1;
         after.last_seen_at = Some(now);
         if after.first_polled_at.is_none() {
             after.first_polled_at = Some(now);
@@ -308,7 +308,6 @@ impl Runner {
             && !unwanted)
             .then(|| {
                 let mut after = self.clone();
-                after.rev += 1;
                 after.state = RunnerState::Registered;
                 after.github = Some(github);
                 after.registered_at = Some(now);
@@ -331,7 +330,6 @@ impl Runner {
             && self.registration_attempt == registration_attempt)
             .then(|| {
                 let mut after = self.clone();
-                after.rev += 1;
                 if !self.attempt_outcome_unknown {
                     after.state = RunnerState::Parked;
                     after.target = None;
@@ -358,7 +356,6 @@ impl WaitingJob {
     #[must_use]
     pub fn reserved_for(&self, runner: &RunnerId) -> Self {
         Self {
-            rev: self.rev + 1,
             runner: Some(runner.clone()),
             hold: None,
             ..self.clone()
@@ -369,7 +366,6 @@ impl WaitingJob {
     #[must_use]
     pub fn refused_no_more(&self) -> Self {
         Self {
-            rev: self.rev + 1,
             refused: false,
             ..self.clone()
         }
@@ -404,7 +400,6 @@ pub fn refused_for_good(
     );
     (
         WaitingJob {
-            rev: job.rev + 1,
             attempts,
             refused: everywhere,
             not_before: Some(now.plus(wait)),

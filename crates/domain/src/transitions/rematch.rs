@@ -111,10 +111,7 @@ fn is_another(record: &JobRecord, pool: &Pool) -> bool {
 
 /// No pool took the job for as long as GitHub has jobs wait.
 fn given_up(record: &JobRecord, now: Timestamp) -> RematchChanges {
-    let mut after = JobRecord {
-        rev: record.rev + 1,
-        ..record.clone()
-    };
+    let mut after = record.clone();
     after.reason = Some(Reason::MatchingGivenUp {
         last: record.reason.clone().map(Box::new),
     });
@@ -131,7 +128,6 @@ fn given_up(record: &JobRecord, now: Timestamp) -> RematchChanges {
 fn move_job(place: RematchSnapshot<'_>, now: Timestamp) -> RematchChanges {
     let (before, pools) = (place.record, place.pools);
     let mut record = JobRecord {
-        rev: before.rev + 1,
         pools_version: pools.version,
         ..before.clone()
     };
@@ -204,7 +200,6 @@ fn new_row(place: RematchSnapshot<'_>, record: &JobRecord, now: Timestamp) -> Op
         .filter(|before| before.target == row.target && place.record.pool == record.pool)
     {
         return Some(WaitingJob {
-            rev: row.rev,
             matched: row.matched,
             ..before.clone()
         });

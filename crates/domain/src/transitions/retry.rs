@@ -101,7 +101,6 @@ fn reset_backoff(
     now: Timestamp,
 ) -> (JobRecord, WaitingJob) {
     let mut record = JobRecord {
-        rev: record.rev + 1,
         reason: None,
         ..record.clone()
     };
@@ -117,7 +116,6 @@ fn reset_backoff(
     (
         record,
         WaitingJob {
-            rev: row.rev + 1,
             attempts: 0,
             refused: false,
             not_before: None,

@@ -32,10 +32,7 @@ pub fn request_stop(runner: &Runner, request: StopRequest) -> StopOutcome {
     if runner.stop.is_some() || runner.retired_at.is_some() || known {
         return StopOutcome::Ending;
     }
-    let mut after = Runner {
-        rev: runner.rev + 1,
-        ..runner.clone()
-    };
+    let mut after = runner.clone();
     if runner.state.unregistered() {
         note(
             &mut after.story,

@@ -633,7 +633,6 @@ fn the_largest_waiting_row_is_250_bytes_at_most() {
     // Ten times the ids of 2026 and more: job ids had 11 digits in 2023, run ids too, installations
     // 8, repositories 9.
     let row = WaitingJob {
-        rev: (1000 << 20) + 99,
         id: JobId(999_999_999_999_999),
         size,
         target: TargetKey("0123456789abcdef".into()),
@@ -653,7 +652,9 @@ fn the_largest_waiting_row_is_250_bytes_at_most() {
             Timestamp::from_millis(1_795_356_180_000),
         )),
     };
-    assert!(item_size(&row) <= 250, "{} bytes", item_size(&row));
+    // The ledger adds its version: three letters and a number of ten digits.
+    let size = item_size(&row) + 9;
+    assert!(size <= 250, "{size} bytes");
     assert!(item_size(&job(1)) < 200, "{} bytes", item_size(&job(1)));
 }
 
@@ -675,12 +676,8 @@ fn a_job_that_succeeds_where_none_may_run_unadmitted_shows_that_it_was_not_asked
     let shown = over(&guarded, "success");
     let runner = shown.unadmitted().unwrap();
     assert_eq!(
-        (
-            runner.rev,
-            runner.refused.is_some(),
-            runner.done_at.is_some()
-        ),
-        (guarded.rev + 1, true, true)
+        (runner.refused.is_some(), runner.done_at.is_some()),
+        (true, true)
     );
     // Where the hook could not ask, or the job was cancelled before it was called, it ends without
     // an admission.

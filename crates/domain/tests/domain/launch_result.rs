@@ -73,7 +73,7 @@ fn only_one_run_takes_a_launch_up_and_none_that_has_a_task_or_must_end() {
     let row = as_sent();
     for changed in [
         Runner {
-            rev: row.rev + 1,
+            last_seen_at: Some(NOW),
             ..row.clone()
         },
         Runner {

@@ -491,12 +491,7 @@ fn a_job_that_github_refuses_waits_twice_as_long_each_time_and_an_hour_at_most()
             );
         }
         assert_eq!(waits, expected);
-        assert!(
-            !row.needs_check
-                && row.rev == job(1).rev + 9
-                && record.rev == 10
-                && row.refused == everywhere
-        );
+        assert!(!row.needs_check && row.refused == everywhere);
     }
 }
 
@@ -541,8 +536,5 @@ fn a_job_that_has_a_runner_tells_no_more_why_it_waited() {
         ..job(1)
     };
     let reserved = held.reserved_for(&parked(1).id);
-    assert_eq!(
-        (reserved.hold, reserved.runner, reserved.rev),
-        (None, Some(parked(1).id), held.rev + 1)
-    );
+    assert_eq!((reserved.hold, reserved.runner), (None, Some(parked(1).id)));
 }

@@ -54,12 +54,8 @@ fn what_github_cannot_know_is_marked() {
         };
         let stop = after.stop.clone().unwrap();
         assert_eq!(
-            (stop.kind, stop.reason.to_string(), after.rev),
-            (
-                StopKind::UserRequest,
-                "stopped by alice".to_owned(),
-                runner.rev + 1
-            )
+            (stop.kind, stop.reason.to_string()),
+            (StopKind::UserRequest, "stopped by alice".to_owned())
         );
         assert_eq!(after.stop_request, None);
         assert_eq!(
@@ -317,7 +313,6 @@ fn a_job_that_holds_itself_back_is_tried_again() {
             ),
             (0, None, None, row.needs_check)
         );
-        assert_eq!((fresh.rev, told.rev), (row.rev + 1, record.rev + 1));
         assert_eq!(
             told.reason.is_some(),
             row.needs_check,

@@ -1,7 +1,6 @@
 //! What sweeper keeps of deliveries that failed, and of repositories.
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mayfly_domain::model::failed_delivery::{DeliveryGuid, Redelivery};
@@ -10,11 +9,11 @@ use mayfly_domain::model::job::{JobAction, JobEvent};
 use mayfly_domain::model::outbox::{FollowUp, OutboxEntry};
 use mayfly_domain::model::target::Repository;
 use mayfly_ledger::key::{self, Key};
-use mayfly_ledger::repositories::{RepositorySeen, SeenRepository};
-use mayfly_ledger::store::{Expect, Write};
-use mayfly_ledger::{Ledger, Store};
+use mayfly_ledger::repositories::RepositorySeen;
+use mayfly_ledger::store::REV;
+use mayfly_ledger::{Ledger, Store, Versioned};
 
-use crate::fixture::{at, event};
+use crate::fixture::{at, attribute, event, put};
 
 const KEEP: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
@@ -33,7 +32,7 @@ fn guid() -> DeliveryGuid {
     "72d3162e-cc78-11e3-81ab-4c9367dc0958".parse().unwrap()
 }
 
-async fn open<S: Store>(ledger: &Ledger<S>) -> Vec<OutboxEntry> {
+async fn open<S: Store>(ledger: &Ledger<S>) -> Vec<Versioned<OutboxEntry>> {
     ledger.outbox_page("", None).await.unwrap().entries
 }
 
@@ -54,9 +53,12 @@ async fn a_delivery_that_failed_is_one_follow_up_whose_waits_go_on_when_it_is_re
         (&FollowUp::RedeliverWebhook(failed()), None, at(0), true)
     );
     let asked = first.retry_with_backoff(Duration::from_secs(60), at(60));
-    ledger.reschedule_outbox_entry(&asked).await.unwrap();
+    ledger
+        .reschedule_outbox_entry(&first, asked.clone())
+        .await
+        .unwrap();
     ledger.record_undelivered(&failed(), at(61)).await.unwrap();
-    assert_eq!(open(&ledger).await, [asked]);
+    assert_eq!(open(&ledger).await.remove(0).into_inner(), asked);
 }
 
 async fn what_was_delivered_has_no_follow_up_and_gets_none<S: Store>(ledger: Ledger<S>) {
@@ -69,7 +71,10 @@ async fn what_was_delivered_has_no_follow_up_and_gets_none<S: Store>(ledger: Led
         .unwrap();
     // Anyone who still works on it, or reads of its first attempt, changes nothing.
     ledger
-        .reschedule_outbox_entry(&follow_up.retry_with_backoff(Duration::from_secs(60), at(121)))
+        .reschedule_outbox_entry(
+            &follow_up,
+            follow_up.retry_with_backoff(Duration::from_secs(60), at(121)),
+        )
         .await
         .unwrap();
     ledger.record_undelivered(&failed(), at(180)).await.unwrap();
@@ -88,17 +93,12 @@ async fn what_was_delivered_has_no_follow_up_and_gets_none<S: Store>(ledger: Led
 
 async fn a_repository_is_written_over_what_was_read_and_nothing_else<S: Store>(ledger: Ledger<S>) {
     let job = event(JobAction::Queued, 1, 0);
-    let seen = SeenRepository {
-        rev: 0,
-        repository: job.repository,
-        newest: job.job,
-        installation: job.installation,
-        seen_at: at(0),
-        checked_at: at(0),
-        cleared_at: at(0),
-        looked_at: BTreeSet::from([RunId(19_000_000_001)]),
-        hidden: 0,
-    };
+    ledger
+        .touch_repository(&RepositorySeen::from(&job))
+        .await
+        .unwrap();
+    let mut seen = ledger.repositories().await.unwrap().remove(0);
+    seen.looked_at.insert(RunId(19_000_000_001));
     let first = ledger.put_repository(seen.clone()).await.unwrap().unwrap();
     assert_eq!(
         (
@@ -107,17 +107,12 @@ async fn a_repository_is_written_over_what_was_read_and_nothing_else<S: Store>(l
         ),
         (None, vec![first.clone()])
     );
-    let second = ledger
-        .put_repository(SeenRepository {
-            hidden: 1,
-            ..first.clone()
-        })
-        .await
-        .unwrap()
-        .unwrap();
+    let mut hidden = first.clone();
+    hidden.hidden = 1;
+    let second = ledger.put_repository(hidden).await.unwrap().unwrap();
     assert_eq!(
         ledger.repository(second.repository.id).await.unwrap(),
-        Some(second.clone())
+        Some(second.clone().into_inner())
     );
     ledger.forget_repository(&first).await.unwrap();
     assert_eq!(
@@ -153,15 +148,16 @@ async fn a_repository_is_as_its_newest_job_says_and_is_written_once_a_day<S: Sto
             .touch_repository(&RepositorySeen::from(&event))
             .await
             .unwrap();
-        let seen = ledger.repositories().await.unwrap().remove(0);
+        let seen = ledger.repositories().await.unwrap().remove(0).into_inner();
+        let key = key::repository(seen.repository.id);
         revs.push((
-            seen.rev,
+            attribute(&ledger, &key, REV).await.unwrap(),
             seen.repository.name,
             seen.newest.0,
             seen.seen_at == event.received_at,
         ));
     }
-    let is = |rev, name: &str, newest, seen| (rev, name.to_owned(), newest, seen);
+    let is = |rev: u64, name: &str, newest, seen| (rev.to_string(), name.to_owned(), newest, seen);
     let (app, new) = ("acme/app", "acme/new");
     assert_eq!(
         revs,
@@ -192,10 +188,10 @@ async fn an_item_that_cannot_be_read_is_left_out_of_its_list_and_the_others_are_
             pk: pk.to_owned(),
             sk: sk.to_owned(),
         };
-        let strange = BTreeMap::from([("rev", 1)]);
+        let strange = BTreeMap::from([("strange", 1)]);
         ledger
             .store()
-            .commit(vec![Write::put(key, &strange, Expect::Absent).unwrap()])
+            .commit(vec![put(key, &strange, 1)])
             .await
             .unwrap();
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use mayfly_domain::model::id::{
     GithubRunnerId, InstallationId, JobId, OwnerId, PoolName, RepositoryId, RunId, RunnerId,
     TaskArn,
@@ -18,8 +19,8 @@ use mayfly_domain::transitions::changes::DeliveryChanges;
 use mayfly_ledger::key::{self, Key};
 use mayfly_ledger::pool_snapshot::{PoolEntry, PoolSnapshot};
 use mayfly_ledger::registrations::{Candidates, Reservation, ReservationWrites};
-use mayfly_ledger::store::Item;
-use mayfly_ledger::{Ledger, Store};
+use mayfly_ledger::store::{Expect, Item, REV, Write};
+use mayfly_ledger::{Ledger, Store, Versioned};
 
 pub(crate) const LABELS: [&str; 3] = ["self-hosted", "linux", "mayfly"];
 
@@ -140,9 +141,7 @@ pub(crate) fn row(number: u128) -> Runner {
         unsent: false,
         given_up: false,
     };
-    let mut runner = Runner::requested(RunnerId::from_ulid(number), linux(), size(), launch, at(0));
-    runner.rev = 1;
-    runner
+    Runner::requested(RunnerId::from_ulid(number), linux(), size(), launch, at(0))
 }
 
 /// Says that a job is queued.
@@ -178,7 +177,7 @@ pub(crate) async fn started<S: Store>(
     ledger: &Ledger<S>,
     number: u128,
     job: Option<i64>,
-) -> Runner {
+) -> Versioned<Runner> {
     let runner = requested(ledger, number, job).await;
     assert_eq!(
         ledger
@@ -211,7 +210,11 @@ pub(crate) async fn registering<S: Store>(
 }
 
 /// The same, registered.
-pub(crate) async fn registered<S: Store>(ledger: &Ledger<S>, number: u128, job: i64) -> Runner {
+pub(crate) async fn registered<S: Store>(
+    ledger: &Ledger<S>,
+    number: u128,
+    job: i64,
+) -> Versioned<Runner> {
     let reservation = registering(ledger, number, job).await;
     assert!(
         ledger
@@ -243,7 +246,6 @@ pub(crate) async fn commit_mark<S: Store>(
         reason: Reason::NotNeeded,
     };
     let marked = Runner {
-        rev: runner.rev + 1,
         stop: Some(stop),
         ..runner.clone()
     };
@@ -274,7 +276,10 @@ pub(crate) async fn offered<S: Store>(
     jobs.into_iter().map(|job| job.id).collect()
 }
 
-pub(crate) async fn waiting<S: Store>(ledger: &Ledger<S>, job: i64) -> Option<WaitingJob> {
+pub(crate) async fn waiting<S: Store>(
+    ledger: &Ledger<S>,
+    job: i64,
+) -> Option<Versioned<WaitingJob>> {
     ledger.waiting_job(&linux(), JobId(job)).await.unwrap()
 }
 
@@ -294,4 +299,11 @@ pub(crate) async fn attribute<S: Store>(
 
 pub(crate) fn record(job: i64) -> Key {
     key::job_record(JobId(job))
+}
+
+/// Writes a value where there is none, as the version of this number.
+pub(crate) fn put(key: Key, value: &impl serde::Serialize, version: u64) -> Write {
+    let mut item: Item = serde_dynamo::to_item(value).unwrap();
+    item.insert(REV.to_owned(), AttributeValue::N(version.to_string()));
+    Write::Put(key, item, Expect::Absent)
 }

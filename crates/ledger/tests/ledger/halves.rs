@@ -154,6 +154,7 @@ async fn while_a_runner_reserves_a_job() {
     at_every_half(setup, |ledger| {
         Box::pin(async move {
             let runner = ledger.runners(&linux()).await.unwrap().remove(0);
+            let runner = ledger.runner(&runner.address()).await.unwrap().unwrap();
             let job = waiting(&ledger, 2).await.unwrap();
             assert!(
                 ledger
@@ -288,6 +289,7 @@ async fn while_github_refuses_a_job_for_good() {
     at_every_half(setup, |ledger| {
         Box::pin(async move {
             let runner = ledger.runners(&linux()).await.unwrap().remove(0);
+            let runner = ledger.runner(&runner.address()).await.unwrap().unwrap();
             let waiting = waiting(&ledger, 1).await.unwrap();
             let job = ledger.job(JobId(1)).await.unwrap().unwrap();
             let reservation = mayfly_ledger::registrations::Reservation {
@@ -360,7 +362,8 @@ async fn a_mark_whose_answer_was_lost_is_known_by_its_own_registration_only() {
         .runner(&reservation.runner.address())
         .await
         .unwrap()
-        .unwrap();
+        .unwrap()
+        .into_inner();
     assert_eq!(
         (row.github, row.arn),
         (Some(GithubRunnerId(1)), Some(TaskArn(ARN.into())))

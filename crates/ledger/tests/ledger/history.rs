@@ -103,7 +103,7 @@ async fn a_closed_runner_is_found_beside_its_job<S: Store + History>(ledger: Led
             ids(&closed),
             closed.runners.iter().map(|one| one.id.clone()).collect()
         ),
-        (vec![1], vec![runner.id])
+        (vec![1], vec![runner.id.clone()])
     );
     assert_eq!(
         closed.runners[0].work.as_ref().and_then(|work| work.job),

@@ -18,7 +18,7 @@ async fn a_reason_is_written_into_the_row_that_was_looked_at_and_into_no_other<S
     let row = waiting(&ledger, 1).await.unwrap();
     assert!(
         ledger
-            .record_hold(&linux(), &row, Some(HoldReason::PoolMax(20)))
+            .record_hold(&row, Some(HoldReason::PoolMax(20)))
             .await
             .unwrap()
     );
@@ -29,10 +29,10 @@ async fn a_reason_is_written_into_the_row_that_was_looked_at_and_into_no_other<S
         Some("m20")
     );
     // The row has changed since that look.
-    assert!(!ledger.record_hold(&linux(), &row, None).await.unwrap());
+    assert!(!ledger.record_hold(&row, None).await.unwrap());
     let row = waiting(&ledger, 1).await.unwrap();
     assert_eq!(row.hold, Some(HoldReason::PoolMax(20)));
-    assert!(ledger.record_hold(&linux(), &row, None).await.unwrap());
+    assert!(ledger.record_hold(&row, None).await.unwrap());
     assert_eq!(
         attribute(&ledger, &key::waiting(&linux(), JobId(1)), "w").await,
         None
@@ -48,7 +48,7 @@ async fn a_job_that_is_over_gets_no_row_back<S: Store>(ledger: Ledger<S>) {
         .unwrap();
     assert!(
         !ledger
-            .record_hold(&linux(), &row, Some(HoldReason::NoAnswer))
+            .record_hold(&row, Some(HoldReason::NoAnswer))
             .await
             .unwrap()
     );
@@ -61,7 +61,7 @@ async fn a_reservation_clears_the_reason<S: Store>(ledger: Ledger<S>) {
     let row = waiting(&ledger, 1).await.unwrap();
     assert!(
         ledger
-            .record_hold(&linux(), &row, Some(HoldReason::NoAnswer))
+            .record_hold(&row, Some(HoldReason::NoAnswer))
             .await
             .unwrap()
     );

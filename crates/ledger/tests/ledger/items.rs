@@ -12,7 +12,7 @@ use mayfly_dynamodb_model::item_bytes;
 use mayfly_ledger::store::{Expect, Write};
 use mayfly_ledger::{Ledger, Store, key};
 
-use crate::fixture::{ARN, at, event, item, linux, pools, queue, registered, task, waiting};
+use crate::fixture::{ARN, at, event, item, linux, pools, put, queue, registered, task, waiting};
 
 /// What `docs/ARCHITECTURE.md` ("The ledger") allows a waiting row.
 const WAITING_ROW: usize = 250;
@@ -25,7 +25,6 @@ async fn a_waiting_row_is_at_most_250_bytes_however_full<S: Store>(ledger: Ledge
     let pool: mayfly_domain::model::id::PoolName = "a".repeat(28).parse().unwrap();
     let full = WaitingJob {
         id: JobId(99_999_999_999_999),
-        rev: 40 << 20,
         run: mayfly_domain::model::id::RunId(99_999_999_999_999),
         repository: mayfly_domain::model::id::RepositoryId(9_999_999_999),
         installation: mayfly_domain::model::id::InstallationId(9_999_999_999),
@@ -38,14 +37,12 @@ async fn a_waiting_row_is_at_most_250_bytes_however_full<S: Store>(ledger: Ledge
         attempts: 1000,
         hold: Some(HoldReason::FailedStarts(at(0))),
         matched: Some(mayfly_domain::model::pool::MatchKey("012345".to_owned())),
-        ..plain
+        ..plain.into_inner()
     };
     let key = key::waiting(&pool, full.id);
     ledger
         .store()
-        .commit(vec![
-            Write::put(key.clone(), &full, Expect::Absent).unwrap(),
-        ])
+        .commit(vec![put(key.clone(), &full, 40 << 20)])
         .await
         .unwrap();
     let stored = item(&ledger, &key).await.unwrap();

@@ -159,6 +159,7 @@ async fn in_progress_takes_the_waiting_row_and_makes_our_runner_busy<S: Store>(l
         (Some(JobState::Running), None)
     );
     let row = ledger.runner(&runner.address()).await.unwrap().unwrap();
+    let row = row.into_inner();
     assert_eq!(
         (row.state, row.work.unwrap().job),
         (RunnerState::Busy, Some(JobId(1)))
@@ -208,6 +209,7 @@ async fn a_runner_that_takes_another_job_wakes_both_ends<S: Store>(ledger: Ledge
             .await
             .unwrap()
             .unwrap()
+            .into_inner()
             .work
             .unwrap()
             .job,
@@ -242,6 +244,7 @@ async fn our_runner_is_busy_with_a_job_that_is_closed_or_unknown<S: Store>(ledge
             .await
             .unwrap()
             .unwrap()
+            .into_inner()
             .work
             .unwrap()
             .job,
@@ -249,7 +252,7 @@ async fn our_runner_is_busy_with_a_job_that_is_closed_or_unknown<S: Store>(ledge
     );
     assert_eq!(
         ledger.job(JobId(3)).await.unwrap().unwrap().runner,
-        Some(second.id)
+        Some(second.id.clone())
     );
 }
 

@@ -90,6 +90,7 @@ async fn a_runner_whose_task_becomes_known_while_it_is_closed_stays_open() {
     assert_eq!(closed, None);
     let ledger = model.ledger("test");
     let row = ledger.runner(&runner.address()).await.unwrap().unwrap();
+    let row = row.into_inner();
     assert_eq!(
         (row.arn, ledger.runner_record(&runner.id).await.unwrap()),
         (Some(TaskArn(ARN.to_owned())), None)
@@ -181,6 +182,9 @@ async fn a_job_that_is_reserved_while_its_target_changes_stays_with_its_runner()
         RematchOutcome::Later
     );
     let ledger = model.ledger("test");
-    let row = waiting(&ledger, 1).await.unwrap();
-    assert_eq!((row.runner, row.target), (Some(holder), before.target));
+    let row = waiting(&ledger, 1).await.unwrap().into_inner();
+    assert_eq!(
+        (row.runner, row.target),
+        (Some(holder), before.into_inner().target)
+    );
 }

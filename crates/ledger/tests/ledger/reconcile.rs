@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use mayfly_domain::model::id::JobId;
 use mayfly_domain::model::job::{AssignedRunner, JobAction, JobEvent, JobState};
-use mayfly_domain::model::outbox::{FollowUp, OutboxEntry};
+use mayfly_domain::model::outbox::FollowUp;
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::runner::{Runner, RunnerState};
 use mayfly_domain::model::task::TaskStatus;
 use mayfly_domain::transitions::reconcile::{GithubJob, GithubJobDetails, GithubJobStatus};
 use mayfly_domain::transitions::rematch::RematchOutcome;
+use mayfly_domain::transitions::retry::Retry;
 use mayfly_ledger::reconcile::ReconcileReport;
 use mayfly_ledger::registrations::ReservationWrites;
 use mayfly_ledger::{Ledger, Store};
@@ -343,7 +344,7 @@ async fn a_job_whose_pool_registers_elsewhere_now_has_one_row_with_the_new_targe
         (&before.target, &before.matched)
     );
     assert_eq!(
-        (Some(row.target), row.matched),
+        (Some(row.target.clone()), row.matched.clone()),
         (record.target.map(|target| target.key()), record.matched)
     );
     assert_eq!(
@@ -373,26 +374,31 @@ async fn a_job_that_was_reserved_meanwhile_is_not_moved<S: Store>(ledger: Ledger
 async fn what_was_left_open_since_is_not_done_with_what_was_read_before<S: Store>(
     ledger: Ledger<S>,
 ) {
-    let left = |seconds| {
-        OutboxEntry::new(
-            FollowUp::CheckJob(JobId(1)),
-            None,
-            at(seconds),
-            Duration::ZERO,
-        )
-    };
-    ledger.add_to_outbox(&left(0)).await.unwrap();
-    ledger.add_to_outbox(&left(60)).await.unwrap();
-    ledger.complete_outbox_entry(&left(0)).await.unwrap();
+    queue(&ledger, 1, 0).await;
     ledger
-        .reschedule_outbox_entry(&left(0).retry_with_backoff(Duration::from_secs(600), at(61)))
+        .apply_delivery(&event(JobAction::Waiting, 1, 1), &pools())
+        .await
+        .unwrap();
+    let first = ledger.outbox_page("", None).await.unwrap().entries;
+    // Someone wants the job tried again: GitHub is to be asked now.
+    let asked = ledger
+        .retry(JobId(1), "user/ada", |_| true, at(60))
+        .await
+        .unwrap();
+    assert!(matches!(asked, Some(Retry::CheckJob(_))));
+    let second = ledger.outbox_page("", None).await.unwrap().entries;
+    ledger.complete_outbox_entry(&first[0]).await.unwrap();
+    let again = first[0].retry_with_backoff(Duration::from_secs(600), at(61));
+    ledger
+        .reschedule_outbox_entry(&first[0], again)
         .await
         .unwrap();
     assert_eq!(
         ledger.outbox_page("", None).await.unwrap().entries,
-        [left(60)]
+        second.clone()
     );
-    ledger.complete_outbox_entry(&left(60)).await.unwrap();
+    assert_eq!((first.len(), second[0].due(at(60))), (1, true));
+    ledger.complete_outbox_entry(&second[0]).await.unwrap();
     assert_eq!(ledger.outbox_page("", None).await.unwrap().entries, []);
 }
 

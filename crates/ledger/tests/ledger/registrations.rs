@@ -9,16 +9,15 @@ use mayfly_domain::model::target::Repository;
 use mayfly_domain::model::task::TaskStatus;
 use mayfly_ledger::key;
 use mayfly_ledger::registrations::{Candidates, ReservationWrites};
-use mayfly_ledger::store::{Expect, Write};
-use mayfly_ledger::{Ledger, Store};
+use mayfly_ledger::{Ledger, Store, Versioned};
 
 use crate::fixture::{
-    OTHER_ARN, at, commit_mark, event, linux, marked, offered, on, pools, queue, registered,
+    OTHER_ARN, at, commit_mark, event, linux, marked, offered, on, pools, put, queue, registered,
     registering, requested, started, task, waiting,
 };
 
 /// A second runner with a task.
-async fn second<S: Store>(ledger: &Ledger<S>) -> Runner {
+async fn second<S: Store>(ledger: &Ledger<S>) -> Versioned<Runner> {
     let runner = requested(ledger, 2, None).await;
     ledger
         .launched(&runner.address(), &TaskArn(OTHER_ARN.into()), at(2))
@@ -214,7 +213,8 @@ async fn a_job_refused_for_good_waits_with_githubs_words_and_frees_its_runner<S:
         .refused(&reservation, ("archived", true), at(5))
         .await
         .unwrap()
-        .unwrap();
+        .unwrap()
+        .into_inner();
     assert_eq!(
         (runner.state, runner.reserved, runner.target),
         (RunnerState::Parked, None, None)
@@ -414,14 +414,9 @@ async fn a_job_behind_a_hundred_that_may_not_be_served_now_is_offered<S: Store>(
         let asked_about = WaitingJob {
             id: JobId(job),
             needs_check: true,
-            ..last.clone()
+            ..last.clone().into_inner()
         };
-        let write = Write::put(
-            key::waiting(&linux(), JobId(job)),
-            &asked_about,
-            Expect::Any,
-        )
-        .unwrap();
+        let write = put(key::waiting(&linux(), JobId(job)), &asked_about, 1);
         ledger.store().commit(vec![write]).await.unwrap();
     }
     let asking = second(&ledger).await;

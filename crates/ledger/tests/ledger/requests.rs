@@ -31,6 +31,7 @@ async fn a_runner_is_marked_or_left_to_sweeper_as_its_state_says<S: Store>(ledge
         Some(StopOutcome::Marked(_))
     ));
     let row = ledger.runner(&unregistered).await.unwrap().unwrap();
+    let row = row.into_inner();
     assert_eq!(row.stop.unwrap().kind, StopKind::UserRequest);
     assert_eq!(
         ledger
@@ -48,6 +49,7 @@ async fn a_runner_is_marked_or_left_to_sweeper_as_its_state_says<S: Store>(ledge
         Some(StopOutcome::Requested(_))
     ));
     let row = ledger.runner(&runner.address()).await.unwrap().unwrap();
+    let row = row.into_inner();
     assert_eq!(
         (row.stop, row.stop_request, row.state),
         (None, Some(wish(7, false)), RunnerState::Registered)
@@ -233,7 +235,7 @@ async fn one_at_a_time_applies_and_nobody_for_ever<S: Store>(ledger: Ledger<S>) 
             .await
             .unwrap()
             .unwrap_err(),
-        carol
+        carol.into_inner()
     );
 }
 

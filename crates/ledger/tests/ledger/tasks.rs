@@ -13,7 +13,7 @@ use mayfly_ledger::closed_runners::RunnerRecords;
 use mayfly_ledger::key;
 use mayfly_ledger::registrations::ReservationWrites;
 use mayfly_ledger::runners::TaskUpdate;
-use mayfly_ledger::{Ledger, Store};
+use mayfly_ledger::{Ledger, Store, Versioned};
 
 use crate::fixture::{
     ARN, OTHER_ARN, at, attribute, event, item, linux, marked, on, pools, registered, requested,
@@ -24,7 +24,7 @@ async fn seen<S: Store>(ledger: &Ledger<S>, task: &Task) -> TaskUpdate {
     ledger.task_seen(task, true, at(60)).await.unwrap()
 }
 
-async fn row_of<S: Store>(ledger: &Ledger<S>, runner: &Runner) -> Option<Runner> {
+async fn row_of<S: Store>(ledger: &Ledger<S>, runner: &Runner) -> Option<Versioned<Runner>> {
     ledger.runner(&runner.address()).await.unwrap()
 }
 
@@ -40,7 +40,7 @@ async fn a_running_task_is_adopted_by_a_row_without_one<S: Store>(ledger: Ledger
     );
     let row = row_of(&ledger, &runner).await.unwrap();
     assert_eq!(
-        (row.arn, row.task_version, row.timeline.created),
+        (row.arn.clone(), row.task_version, row.timeline.created),
         (Some(TaskArn(ARN.into())), 3, Some(at(1)))
     );
 }
@@ -173,7 +173,7 @@ async fn a_runner_stands_open_or_closed_and_its_record_can_be_added_to<S: Store>
     let standing = ledger.runner_records(&runner.address()).await.unwrap();
     assert_eq!(
         (standing.row.as_ref(), standing.record),
-        (Some(&runner), None)
+        (Some(&*runner), None)
     );
     ledger
         .note_closed(&runner.id, &StoryEvent::FoundBusy, at(50))
@@ -344,7 +344,7 @@ async fn a_job_that_another_runner_holds_by_now_is_not_asked_about<S: Store>(led
     );
     seen(&ledger, &task(&runner, ARN, 7, TaskStatus::Stopped)).await;
     let row = waiting(&ledger, 1).await.unwrap();
-    assert!(!row.needs_check && row.runner == Some(second.id));
+    assert!(!row.needs_check && row.runner == Some(second.id.clone()));
 }
 
 async fn a_job_cancelled_before_its_runner_closes_is_not_asked_about<S: Store>(ledger: Ledger<S>) {

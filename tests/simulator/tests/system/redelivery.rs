@@ -8,6 +8,7 @@ use mayfly_domain::transitions::redelivery::{ListPass, ListProgress};
 use mayfly_dynamodb_model::{Fault, Operation, What, When};
 use mayfly_github::DeliveryCursor;
 use mayfly_github_model::jobs::{Action, JobDeliveries, NewJob, Status};
+use mayfly_ledger::Versioned;
 use mayfly_ledger::outbox::Cursor;
 use mayfly_simulator::system::{Start, System};
 
@@ -382,7 +383,8 @@ async fn where_github_knows_a_place_in_the_list_no_more_the_list_is_read_from_it
     let system = begin(327);
     system.pass(120).await;
     let (ledger, now) = (system.world.table.ledger("test"), system.world.clock.now());
-    let place: Cursor<ListProgress<DeliveryCursor>> = ledger.cursor("deliveries").await.unwrap();
+    let place: Versioned<Cursor<ListProgress<DeliveryCursor>>> =
+        ledger.cursor("deliveries").await.unwrap();
     let passage = ListPass {
         began: now,
         top: None,
@@ -393,7 +395,6 @@ async fn where_github_knows_a_place_in_the_list_no_more_the_list_is_read_from_it
     assert!(
         ledger
             .move_cursor(
-                "deliveries",
                 &place,
                 ListProgress {
                     pass: Some(passage),
@@ -402,6 +403,7 @@ async fn where_github_knows_a_place_in_the_list_no_more_the_list_is_read_from_it
             )
             .await
             .unwrap()
+            .is_some()
     );
     let job = system.queue_jobs(&lost(&[Action::Queued]))[0];
     done(&system, 300, &[job]).await;

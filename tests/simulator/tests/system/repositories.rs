@@ -9,7 +9,6 @@ use mayfly_dynamodb_model::{Fault, Operation, What, When};
 use mayfly_github_model::accounts::ACME;
 use mayfly_github_model::jobs::{Action, JobDeliveries, NewJob};
 use mayfly_github_model::runners::Scope;
-use mayfly_ledger::repositories::SeenRepository;
 use mayfly_simulator::system::{CallFault, Start, System};
 
 use crate::start::{begin, done, job, outcomes, pool_with, queue_one, rest, story, strike, until};
@@ -398,15 +397,9 @@ async fn a_repository_without_jobs_is_forgotten_after_a_week() {
     let system = knowing(407, &["acme/app", "acme/site"]).await;
     let ledger = system.world.table.ledger("test");
     let day = Duration::from_secs(24 * 3_600);
-    for (seen, days) in ledger.repositories().await.unwrap().into_iter().zip([7, 9]) {
-        let seen_at = system.world.clock.now().minus(day * days);
-        assert!(
-            ledger
-                .put_repository(SeenRepository { seen_at, ..seen })
-                .await
-                .unwrap()
-                .is_some()
-        );
+    for (mut seen, days) in ledger.repositories().await.unwrap().into_iter().zip([7, 9]) {
+        seen.seen_at = system.world.clock.now().minus(day * days);
+        assert!(ledger.put_repository(seen).await.unwrap().is_some());
     }
     system.pass(720).await;
     let left: Vec<String> = ledger
@@ -414,7 +407,7 @@ async fn a_repository_without_jobs_is_forgotten_after_a_week() {
         .await
         .unwrap()
         .into_iter()
-        .map(|seen| seen.repository.name)
+        .map(|seen| seen.repository.name.clone())
         .collect();
     assert_eq!(left, ["acme/app"]);
 }
