@@ -171,6 +171,30 @@ mod tests {
     }
 
     #[test]
+    fn a_follow_up_is_due_when_its_wait_is_over() {
+        let now = Timestamp::from_millis(5);
+        let open = OutboxEntry::new(
+            FollowUp::CheckJob(JobId(7)),
+            InstallationId(1),
+            now,
+            Duration::from_millis(10),
+        );
+        let due = |millis| open.due(Timestamp::from_millis(millis));
+        assert_eq!((due(14), due(15)), (false, true));
+        assert_ne!(
+            open.rev,
+            OutboxEntry::new(
+                open.follow_up.clone(),
+                None,
+                open.not_before,
+                Duration::ZERO
+            )
+            .rev,
+            "one that is left later is another one"
+        );
+    }
+
+    #[test]
     fn what_no_pool_takes_remembers_the_pools_file_that_was_tried() {
         let job = JobId(7);
         let before = FollowUp::MatchJob {

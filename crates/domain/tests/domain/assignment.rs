@@ -89,6 +89,13 @@ fn a_runner_that_was_given_a_job_since_ends_it_at_once() {
     let health = given_nothing(2, later(60));
     let with = |runner| planned(&health, &tried_before(), &[runner]).launch.len();
     assert_eq!((with(busy_at(ago(599))), with(busy_at(ago(601)))), (4, 0));
+    let over = given_nothing(2, ago(1));
+    let earlier = planned(&over, &tried_before(), &[busy_at(ago(601))]);
+    assert_eq!(
+        earlier.launch.len(),
+        1,
+        "one that has had a job all the while waits for none: the next may be tried"
+    );
 }
 
 /// Before a second one was tried, it takes GitHub's word that jobs still wait: a runner that was

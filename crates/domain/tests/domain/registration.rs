@@ -391,6 +391,15 @@ fn registered_runners_that_nothing_waits_for_are_in_the_way_of_jobs_that_no_runn
         0,
         "it may not be given a runner now"
     );
+    let told_to_wait = Limits {
+        github: [(other(1).installation, later(60))].into(),
+        ..Limits::default()
+    };
+    assert_eq!(
+        runners_to_evict(&full, &told_to_wait, &[other(1)], &runners, NOW),
+        [],
+        "GitHub would register none for it now"
+    );
 }
 
 #[test]

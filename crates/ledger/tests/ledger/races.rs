@@ -9,6 +9,10 @@ use async_trait::async_trait;
 use mayfly_domain::model::end::End;
 use mayfly_domain::model::id::{JobId, TaskArn};
 use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::runner::Runner;
+use mayfly_domain::model::size::Size;
+use mayfly_domain::model::start_failure::FailureKind;
+use mayfly_domain::transitions::reconcile::{GithubJob, GithubJobDetails, GithubJobStatus};
 use mayfly_domain::transitions::rematch::RematchOutcome;
 use mayfly_dynamodb_model::{Handle, Model};
 use mayfly_ledger::key::Key;
@@ -16,7 +20,9 @@ use mayfly_ledger::registrations::ReservationWrites;
 use mayfly_ledger::store::{CommitError, Item, Page, StoreError, Write};
 use mayfly_ledger::{Ledger, Store};
 
-use crate::fixture::{ARN, at, linux, pools, queue, requested, started, waiting};
+use crate::fixture::{
+    ARN, at, entry, linux, pools, queue, registered, requested, row, size, started, waiting,
+};
 
 type Act = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -186,5 +192,114 @@ async fn a_job_that_is_reserved_while_its_target_changes_stays_with_its_runner()
     assert_eq!(
         (row.runner, row.target),
         (Some(holder), before.into_inner().target)
+    );
+}
+
+/// Written over what the reservation wrote, the job would get another runner.
+#[tokio::test]
+async fn a_job_that_is_reserved_while_github_says_that_it_waits_stays_with_its_runner() {
+    let model = Model::new();
+    let ledger = model.ledger("test");
+    queue(&ledger, 1, 0).await;
+    let runner = started(&ledger, 1, Some(1)).await;
+    let holder = runner.id.clone();
+    let reserves = async move {
+        let row = waiting(&ledger, 1).await.unwrap();
+        assert!(
+            ledger
+                .reserve(&runner, &row, ReservationWrites::default(), at(3))
+                .await
+                .unwrap()
+                .is_some()
+        );
+    };
+    let said = GithubJob::Found(GithubJobDetails {
+        status: GithubJobStatus::Queued,
+        runner: None,
+        conclusion: None,
+        created_at: None,
+        started_at: None,
+        completed_at: None,
+    });
+    met(&model, reserves)
+        .reconcile_job(JobId(1), &said, &pools(), at(4))
+        .await
+        .unwrap();
+    let row = waiting(&model.ledger("test"), 1).await.unwrap();
+    assert_eq!(
+        (row.runner, row.checked_at_github),
+        (Some(holder), Some(at(4)))
+    );
+}
+
+/// A runner that gave its job up holds it no more, and another one may have it by then.
+#[tokio::test]
+async fn a_job_that_another_runner_reserves_while_the_first_ends_stays_with_the_other() {
+    let model = Model::new();
+    let ledger = model.ledger("test");
+    let first = registered(&ledger, 1, 1).await;
+    let second = requested(&ledger, 2, None).await;
+    let holder = second.id.clone();
+    let reserves = async move {
+        let row = waiting(&ledger, 1).await.unwrap();
+        assert!(
+            ledger
+                .reserve(&second, &row, ReservationWrites::default(), at(5))
+                .await
+                .unwrap()
+                .is_some()
+        );
+    };
+    met(&model, reserves)
+        .close_runner(&first.address(), End::Missing, |_| true, at(6))
+        .await
+        .unwrap()
+        .unwrap();
+    let row = waiting(&model.ledger("test"), 1).await.unwrap();
+    assert_eq!((row.runner, row.needs_check), (Some(holder), false));
+}
+
+/// A failed start that is lost is one that costs nothing: the next is made at once.
+#[tokio::test]
+async fn failed_starts_of_two_sizes_that_close_at_once_are_both_counted() {
+    let model = Model::new();
+    let ledger = model.ledger("test");
+    let small = requested(&ledger, 1, None).await;
+    let large = Runner {
+        size: Size {
+            cpu: 4096,
+            ..size()
+        },
+        ..row(2)
+    };
+    let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
+    assert!(
+        ledger
+            .commit_plan(&entry(), &snapshot, std::slice::from_ref(&large), &[])
+            .await
+            .unwrap()
+    );
+    let end = End::NeverStarted(FailureKind::Transient, "no capacity");
+    let address = small.address();
+    let fails = async move {
+        ledger
+            .close_runner(&address, end, |_| true, at(3))
+            .await
+            .unwrap()
+            .unwrap();
+    };
+    met(&model, fails)
+        .close_runner(&large.address(), end, |_| true, at(4))
+        .await
+        .unwrap()
+        .unwrap();
+    let ledger = model.ledger("test");
+    let health = ledger.pool_snapshot(&linux()).await.unwrap().health;
+    assert_eq!(
+        (
+            health.of(&small.size).failures,
+            health.of(&large.size).failures
+        ),
+        (1, 1)
     );
 }

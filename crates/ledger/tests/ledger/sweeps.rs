@@ -60,7 +60,19 @@ async fn a_pool_that_was_planned_since_the_look_is_not_forgotten_and_one_that_wa
     assert_eq!(ledger.pool_entries().await.unwrap(), [entry()]);
 }
 
+/// The one that comes second would go on from where the first one stopped, or lose what that read.
+async fn of_two_sweeps_that_read_one_list_one_moves_its_place<S: Store>(ledger: Ledger<S>) {
+    let first = ledger.cursor::<u32>("deliveries").await.unwrap();
+    assert!(ledger.move_cursor("deliveries", &first, 1).await.unwrap());
+    assert!(!ledger.move_cursor("deliveries", &first, 2).await.unwrap());
+    let now = ledger.cursor::<u32>("deliveries").await.unwrap();
+    assert_eq!((now.at, now.rev), (1, first.rev + 1));
+    assert!(ledger.move_cursor("deliveries", &now, 3).await.unwrap());
+    assert!(!ledger.move_cursor("deliveries", &now, 4).await.unwrap());
+}
+
 on_both! {
+    of_two_sweeps_that_read_one_list_one_moves_its_place
     one_sweeper_holds_the_lease_until_it_gives_it_back_or_it_runs_out
     pools_are_remembered_until_they_are_forgotten
     a_pool_that_was_planned_since_the_look_is_not_forgotten_and_one_that_was_is_entered_again
