@@ -2,18 +2,19 @@
 
 mod github;
 mod pool;
+mod problem;
 mod reader;
 mod suggest;
 mod units;
 mod warnings;
 
-use std::fmt;
-
 use mayfly_domain::model::pool::Pools;
 use toml::de::{DeTable, Error};
 
+pub use self::problem::Problem;
 use self::reader::{Reader, Section};
 pub use self::units::{cpu_in_words, duration_in_words, memory_in_words};
+pub use self::warnings::Vcpus;
 
 /// Most bytes of a pools file: what an Advanced parameter of SSM holds (8 KB). Source: SSM API
 /// reference, `PutParameter`
@@ -24,34 +25,7 @@ pub const MAX_BYTES: usize = 8 * 1024;
 /// the rest.
 pub const SCHEMA: &str = include_str!("../pools.schema.json");
 
-/// One thing that is wrong with a pools file. `Display` gives
-/// `line 12: pools.linux.memory: what is wrong (what to do)`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Problem {
-    /// Line, from 1.
-    pub line: usize,
-    /// Column in characters, from 1.
-    pub column: usize,
-    /// The key with everything above it, as `pools.linux.memory`; empty where the file is not TOML,
-    /// or as a whole is wrong.
-    pub path: String,
-    /// What is wrong.
-    pub message: String,
-    /// What to do about it.
-    pub hint: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: ", self.line)?;
-        if !self.path.is_empty() {
-            write!(f, "{}: ", self.path)?;
-        }
-        write!(f, "{} ({})", self.message, self.hint)
-    }
-}
-
-/// Reads a pools file. `generation` is the number that jobs will carry: the parameter's version.
+/// Reads a pools file. `pools_version` is the number that jobs will carry: the parameter's version.
 ///
 /// # Errors
 ///
@@ -120,16 +94,6 @@ fn notes(text: &str, pools: &Pools) -> Vec<String> {
         );
     }
     notes
-}
-
-/// How many vCPUs an account may run at a time (Service Quotas, L-3032A538 and L-36FBB829); none:
-/// not known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Vcpus {
-    /// On demand.
-    pub on_demand: Option<u32>,
-    /// On Spot.
-    pub spot: Option<u32>,
 }
 
 fn parse_document(

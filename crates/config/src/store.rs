@@ -2,6 +2,7 @@
 //! because one reading failed.
 
 mod cache;
+mod error;
 mod secrets;
 
 use std::sync::Arc;
@@ -15,8 +16,9 @@ use mayfly_domain::model::timeouts;
 use tokio::sync::Mutex;
 
 use self::cache::{Cached, Refresh};
+pub use self::error::SettingsError;
 pub use self::secrets::{GITHUB, GithubApp, problem_of_url};
-use crate::parameter::{Parameter, ParameterStore, Unreadable};
+use crate::parameter::{Parameter, ParameterStore};
 use crate::pools_file::{self, Problem};
 
 /// A refresh out of turn ([`Settings::refresh_pools`]) happens at most this often: anyone who can
@@ -37,50 +39,6 @@ pub fn system_clock() -> Timestamp {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
-
-/// Why there is no setting to work with, not even an old one.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum SettingsError {
-    /// The store did not answer: ask again.
-    #[error(transparent)]
-    Unreadable(#[from] Unreadable),
-    /// There is no such parameter: someone must write it.
-    #[error("parameter {parameter} does not exist")]
-    Missing {
-        /// Its name.
-        parameter: String,
-    },
-    /// The parameter's text is of no use: someone must correct it. The problems never quote a
-    /// secret.
-    #[error("parameter {parameter} (version {version}) is invalid: {}", in_one_line(.problems))]
-    Invalid {
-        /// Its name.
-        parameter: String,
-        /// Which version of it.
-        version: u64,
-        /// What is wrong with it.
-        problems: Vec<String>,
-    },
-    /// The function was not told the parameter's name: it asks for what it should not need.
-    #[error("this function has no parameter for {0}")]
-    NotConfigured(&'static str),
-}
-
-impl SettingsError {
-    /// True if it passes by itself: the same question may be answered in a moment. What does not
-    /// needs a person.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Unreadable(unreadable) => unreadable.is_transient(),
-            Self::Missing { .. } | Self::Invalid { .. } | Self::NotConfigured(_) => false,
-        }
-    }
-}
-
-fn in_one_line(problems: &[String]) -> String {
-    problems.join("; ")
 }
 
 /// Which parameters a function reads: those it is told the names of.

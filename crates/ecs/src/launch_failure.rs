@@ -1,7 +1,28 @@
-//! What ECS's words for a failed launch mean. The words are not promised: what matters is looked
+//! Why ECS started nothing, and what its words for that mean. The words are not promised: what matters is looked
 //! for in them, and what is unknown may pass.
 
-use crate::run_task::LaunchFailure;
+use mayfly_domain::model::start_failure::FailureKind;
+
+/// Why ECS started nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LaunchFailure {
+    /// AWS has no capacity there now. The next try goes elsewhere.
+    Capacity,
+    /// The account's vCPU quota is used up.
+    Quota,
+    /// The request names what does not exist or is not allowed: trying again changes nothing.
+    Configuration,
+}
+
+impl From<LaunchFailure> for FailureKind {
+    fn from(failure: LaunchFailure) -> Self {
+        match failure {
+            LaunchFailure::Capacity => Self::Transient,
+            LaunchFailure::Quota => Self::Quota,
+            LaunchFailure::Configuration => Self::Configuration,
+        }
+    }
+}
 
 /// What ECS says of a quota that is used up, folded to lower case: of tasks and vCPUs, and of a
 /// size that alone is above it. Source: ECS developer guide, "Service event messages": "You've

@@ -8,34 +8,12 @@ use aws_sdk_ecs::config::retry::RetryConfig;
 use aws_sdk_ecs::config::timeout::TimeoutConfig;
 use aws_sdk_ecs::operation::run_task::{RunTaskError, RunTaskOutput};
 use mayfly_domain::model::id::TaskArn;
-use mayfly_domain::model::start_failure::FailureKind;
 use mayfly_domain::model::timeouts;
 
 use crate::client::Ecs;
 use crate::error::{FailedCall, Verdict};
-use crate::launch_failure;
+use crate::launch_failure::{self, LaunchFailure};
 use crate::request::LaunchRequest;
-
-/// Why ECS started nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LaunchFailure {
-    /// AWS has no capacity there now. The next try goes elsewhere.
-    Capacity,
-    /// The account's vCPU quota is used up.
-    Quota,
-    /// The request names what does not exist or is not allowed: trying again changes nothing.
-    Configuration,
-}
-
-impl From<LaunchFailure> for FailureKind {
-    fn from(failure: LaunchFailure) -> Self {
-        match failure {
-            LaunchFailure::Capacity => Self::Transient,
-            LaunchFailure::Quota => Self::Quota,
-            LaunchFailure::Configuration => Self::Configuration,
-        }
-    }
-}
 
 /// What is known after a launch was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]

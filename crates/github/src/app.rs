@@ -4,19 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::StatusCode;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use crate::address::api_base;
-use crate::call::{Reply, Request, bounded, perform};
 use crate::client::Client;
 use crate::connections::{Connections, connections};
-use crate::error::CallError;
-use crate::group::Groups;
-use crate::installation::Reinstallations;
+use crate::error::{CallError, misconfigured};
+use crate::group_ids::Groups;
 use crate::jwt::Signer;
-use crate::renames::Logins;
+use crate::logins::Logins;
+use crate::reinstallations::Reinstallations;
 use crate::secret::Secret;
 use crate::token::Tokens;
 
@@ -141,38 +138,4 @@ fn client(key: &AppKey, connections: Connections) -> Result<Client, CallError> {
         ))
     })?;
     Ok(Client::app(connections, &base, signer))
-}
-
-pub(crate) fn misconfigured(message: String) -> CallError {
-    CallError::Misconfigured {
-        message: bounded(&message),
-    }
-}
-
-/// Makes a request as the App itself, which signs it with a JWT.
-///
-/// # Errors
-/// No answer, or GitHub does not know the App.
-pub(crate) async fn as_app(
-    client: &Client,
-    request: &Request,
-    by: Instant,
-) -> Result<Reply, CallError> {
-    let reply = perform(client, request, by).await?;
-    match disowned(&reply) {
-        Some(error) => Err(error),
-        None => Ok(reply),
-    }
-}
-
-/// GitHub does not know the App, or not by this key.
-fn disowned(reply: &Reply) -> Option<CallError> {
-    let message = reply.message();
-    let unknown_app = reply.status == StatusCode::NOT_FOUND && message.contains("Integration");
-    (reply.status == StatusCode::UNAUTHORIZED || unknown_app).then(|| {
-        misconfigured(format!(
-            "GitHub does not accept the App's id and private key ({}: {message}): store the App's current ones",
-            reply.status.as_u16()
-        ))
-    })
 }

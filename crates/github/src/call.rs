@@ -1,16 +1,16 @@
 //! One call to GitHub: sent, bounded in time and size, and accounted for.
 
-use std::fmt;
 use std::time::Duration;
 
-use http::header::{HeaderMap, LOCATION};
-use http::{Method, StatusCode, Uri};
+use http::header::LOCATION;
+use http::{StatusCode, Uri};
 use http_body_util::{BodyExt as _, Limited};
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use crate::client::Client;
+use crate::error::{CallError, misconfigured};
+use crate::reply::Reply;
+use crate::request::{NoResponse, Request, Sent, bounded, in_full};
 
 /// GitHub ends a request that takes it longer than 10 seconds (docs.github.com, "Troubleshooting
 /// the REST API", timeouts). Two more for the way, so that its answer is hardly ever given up on
@@ -23,214 +23,6 @@ const LEAST: Duration = Duration::from_secs(1);
 
 /// The largest answer that is read: a page of 100 runners with 100 labels each stays below.
 const LARGEST: usize = 4 << 20;
-
-/// The longest message of GitHub's that is kept, in characters: it ends up in the ledger and in
-/// logs.
-const LONGEST_MESSAGE: usize = 300;
-
-/// What was asked of GitHub and how that went, for the log: with the request id GitHub's support
-/// finds it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// What it is called in logs and counts: `generate-jitconfig`.
-    pub name: &'static str,
-    /// HTTP method.
-    pub method: String,
-    /// Path and query, as in GitHub's documentation.
-    pub path: String,
-    /// HTTP status; none if no answer came.
-    pub status: Option<u16>,
-    /// `x-github-request-id`.
-    pub request_id: Option<String>,
-}
-
-impl fmt::Display for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.method, self.path)?;
-        match self.status {
-            Some(status) => write!(f, " answered {status}")?,
-            None => write!(f, " got no answer")?,
-        }
-        self.request_id
-            .iter()
-            .try_for_each(|id| write!(f, " (request {id})"))
-    }
-}
-
-/// A request to be made.
-#[derive(Clone, Debug)]
-pub(crate) struct Request {
-    pub(crate) name: &'static str,
-    pub(crate) method: Method,
-    pub(crate) path: String,
-    pub(crate) body: Option<Value>,
-}
-
-impl Request {
-    pub(crate) fn get(name: &'static str, path: String) -> Self {
-        Self {
-            name,
-            method: Method::GET,
-            path,
-            body: None,
-        }
-    }
-
-    pub(crate) fn post(name: &'static str, path: String, body: Value) -> Self {
-        Self {
-            name,
-            method: Method::POST,
-            path,
-            body: Some(body),
-        }
-    }
-
-    /// A POST that says all in its path.
-    pub(crate) fn post_empty(name: &'static str, path: String) -> Self {
-        Self {
-            name,
-            method: Method::POST,
-            path,
-            body: None,
-        }
-    }
-
-    pub(crate) fn delete(name: &'static str, path: String) -> Self {
-        Self {
-            name,
-            method: Method::DELETE,
-            path,
-            body: None,
-        }
-    }
-
-    fn call(&self, status: Option<u16>, request_id: Option<String>) -> Box<Call> {
-        let (method, path) = (self.method.to_string(), self.path.clone());
-        Box::new(Call {
-            name: self.name,
-            method,
-            path,
-            status,
-            request_id,
-        })
-    }
-
-    /// This request without an answer.
-    pub(crate) fn no_response(&self, sent: Sent, message: impl Into<String>) -> NoResponse {
-        NoResponse {
-            sent,
-            message: bounded(&message.into()),
-            call: self.call(None, None),
-        }
-    }
-}
-
-/// Where a request without an answer was lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sent {
-    /// It never left.
-    No,
-    /// It never left, because the App's key cannot sign.
-    KeyUnusable,
-    /// GitHub may have got it, and carried it out.
-    Maybe,
-}
-
-/// No answer.
-#[derive(Debug)]
-pub(crate) struct NoResponse {
-    pub(crate) sent: Sent,
-    pub(crate) message: String,
-    pub(crate) call: Box<Call>,
-}
-
-/// An answer, whatever its status.
-pub(crate) struct Reply {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) call: Box<Call>,
-    body: Vec<u8>,
-}
-
-impl Reply {
-    /// The body as the JSON that it should be.
-    ///
-    /// # Errors
-    /// What is wrong with it. Never the body: it may hold secrets.
-    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, String> {
-        let place = |error: serde_json::Error| {
-            format!(
-                "the answer is not as documented: {:?} error at column {}",
-                error.classify(),
-                error.column()
-            )
-        };
-        serde_json::from_slice(&self.body).map_err(place)
-    }
-
-    /// Those of `items` that are as documented. One that is not is left out, and told of: it must
-    /// not cost the others.
-    pub(crate) fn each<T: DeserializeOwned>(&self, items: Vec<Value>) -> Vec<T> {
-        let read = |item: Value| match serde_json::from_value(item) {
-            Ok(item) => Some(item),
-            Err(error) => {
-                let kind = error.classify();
-                tracing::warn!(
-                    github.call = self.call.name,
-                    "GitHub lists something that is not as documented, it is left out: {kind:?} error"
-                );
-                None
-            }
-        };
-        items.into_iter().filter_map(read).collect()
-    }
-
-    /// GitHub's `message`, with the details of a validation, bounded.
-    pub(crate) fn message(&self) -> String {
-        let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
-        let Some(message) = body.get("message").and_then(Value::as_str) else {
-            return self
-                .status
-                .canonical_reason()
-                .unwrap_or("no message")
-                .to_owned();
-        };
-        let details: Vec<&str> = body
-            .get("errors")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(detail)
-            .collect();
-        if details.is_empty() {
-            bounded(message)
-        } else {
-            bounded(&format!("{message}: {}", details.join("; ")))
-        }
-    }
-}
-
-/// `errors` of a 422: texts, or objects with a `message`.
-fn detail(error: &Value) -> Option<&str> {
-    error
-        .as_str()
-        .or_else(|| error.get("message").and_then(Value::as_str))
-}
-
-/// One line of at most [`LONGEST_MESSAGE`] characters.
-pub(crate) fn bounded(text: &str) -> String {
-    let mut line: String = text
-        .trim()
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(LONGEST_MESSAGE)
-        .collect();
-    if text.trim().chars().nth(LONGEST_MESSAGE).is_some() {
-        line.pop();
-        line.push('…');
-    }
-    line
-}
 
 /// Makes a request and reads its answer, until `by` at the latest. Follows one redirect within the
 /// same GitHub: that is how a renamed repository answers.
@@ -311,20 +103,38 @@ async fn exchange(client: &Client, request: &Request, path: &str) -> Result<Repl
     })
 }
 
-/// An error with its causes: "client error (Connect)" alone says nothing.
-pub(crate) fn in_full(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
+/// Makes a request as the App itself, which signs it with a JWT.
+///
+/// # Errors
+/// No answer, or GitHub does not know the App.
+pub(crate) async fn as_app(
+    client: &Client,
+    request: &Request,
+    by: Instant,
+) -> Result<Reply, CallError> {
+    let reply = perform(client, request, by).await?;
+    match disowned(&reply) {
+        Some(error) => Err(error),
+        None => Ok(reply),
     }
-    text
+}
+
+/// GitHub does not know the App, or not by this key.
+fn disowned(reply: &Reply) -> Option<CallError> {
+    let message = reply.message();
+    let unknown_app = reply.status == StatusCode::NOT_FOUND && message.contains("Integration");
+    (reply.status == StatusCode::UNAUTHORIZED || unknown_app).then(|| {
+        misconfigured(format!(
+            "GitHub does not accept the App's id and private key ({}: {message}): store the App's current ones",
+            reply.status.as_u16()
+        ))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::header::HeaderMap;
 
     fn reply(status: u16, body: &str) -> Reply {
         let request = Request::get("test", "/x".to_owned());
@@ -334,35 +144,6 @@ mod tests {
             call: request.call(Some(status), Some("A:1".to_owned())),
             body: body.as_bytes().to_vec(),
         }
-    }
-
-    #[test]
-    fn message_is_githubs_own_on_one_short_line() {
-        for (body, message) in [
-            (r#"{"message": "Not Found"}"#, "Not Found"),
-            (
-                r#"{"message": "Validation Failed", "errors": ["too many labels", {"message": "bad group"}, 7]}"#,
-                "Validation Failed: too many labels; bad group",
-            ),
-            (r#"{"message": "two\nlines"}"#, "two lines"),
-            ("<html>Unicorn!</html>", "Not Found"),
-            ("", "Not Found"),
-        ] {
-            assert_eq!(reply(404, body).message(), message);
-        }
-        let long = reply(422, &format!(r#"{{"message": "{}"}}"#, "ä".repeat(500))).message();
-        assert_eq!(
-            (long.chars().count(), long.chars().last()),
-            (300, Some('…'))
-        );
-    }
-
-    #[test]
-    fn an_unreadable_answer_is_not_quoted() {
-        let error = reply(201, r#"{"token": "ghs_secret", "expires_at": "#)
-            .read::<Vec<u8>>()
-            .unwrap_err();
-        assert!(!error.contains("ghs"), "{error}");
     }
 
     #[test]

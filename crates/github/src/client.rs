@@ -10,9 +10,9 @@ use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use mayfly_domain::model::time::Timestamp;
 
-use crate::call::{NoResponse, Request, Sent, in_full};
 use crate::connections::Connections;
 use crate::jwt::Signer;
+use crate::request::{NoResponse, Request, Sent, in_full};
 use crate::secret::Secret;
 
 /// What GitHub calls us when it asks who called: required, else it answers 403 (docs.github.com,

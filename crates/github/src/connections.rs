@@ -5,8 +5,7 @@ use std::time::Duration;
 use http_body_util::Full;
 use hyper::body::Bytes;
 
-use crate::app::misconfigured;
-use crate::error::CallError;
+use crate::error::{CallError, misconfigured};
 
 /// How long the TCP connection may take: GitHub is never that far away, and the rest of the call
 /// needs its time.

@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::call::{Reply, Request};
 use crate::error::CallError;
 use crate::github::Github;
+use crate::reply::Reply;
+use crate::request::Request;
 use crate::timestamp;
 
 /// Deliveries on one page: the most that the API gives.

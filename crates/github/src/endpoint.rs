@@ -3,8 +3,8 @@
 use mayfly_domain::model::id::{InstallationId, OwnerId, RepositoryId};
 use mayfly_domain::model::target::{Target, TargetScope};
 
-use crate::call::{Request, Sent, bounded};
 use crate::error::CallError;
+use crate::request::{Request, Sent, bounded};
 use crate::token::{Grant, Permission};
 
 /// A repository or an organization, and the token that works there.

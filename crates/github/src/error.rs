@@ -4,8 +4,9 @@
 use http::StatusCode;
 use mayfly_domain::model::time::Timestamp;
 
-use crate::call::{Call, NoResponse, Reply, Sent};
 use crate::limit::limited_until;
+use crate::reply::Reply;
+use crate::request::{Call, NoResponse, Sent, bounded};
 
 /// Why a question to GitHub has no answer. `message` is GitHub's own, short and on one line; `call`
 /// is for the log.
@@ -46,6 +47,13 @@ pub enum CallError {
         /// What is wrong, and where to look.
         message: String,
     },
+}
+
+/// Someone must act: why.
+pub(crate) fn misconfigured(message: String) -> CallError {
+    CallError::Misconfigured {
+        message: bounded(&message),
+    }
 }
 
 /// What the call for a registration is called.

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use mayfly_domain::model::time::Timestamp;
 use tokio::time::Instant;
 
-use crate::app::{App, AppCredentials, Identity, as_app};
-use crate::call::{NoResponse, Reply, Request, perform};
+use crate::app::{App, AppCredentials, Identity};
+use crate::call::as_app;
+use crate::call::perform;
 use crate::endpoint::Endpoint;
 use crate::error::CallError;
+use crate::reply::Reply;
+use crate::request::{NoResponse, Request};
 
 /// GitHub's REST API, through one GitHub App.
 ///
@@ -50,7 +53,7 @@ impl Github {
     /// Makes a request with a token for what is asked at `place`, at the name that the place has
     /// now. A token that was kept and that GitHub does not know any more (the App was reinstalled,
     /// its permissions changed) is replaced once: a 401 has done nothing. So is one whose
-    /// repository may have another name since ([`crate::moved`]).
+    /// repository may have another name since (`renames.rs`).
     ///
     /// # Errors
     /// The outer one when there is no token, and the request was not made; the inner one when it

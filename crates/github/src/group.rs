@@ -1,60 +1,19 @@
 //! Runner groups of an organization: pools name them, the API wants their ids.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
-use mayfly_domain::model::id::{InstallationId, OwnerId};
-use mayfly_domain::model::time::Timestamp;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::call::{Request, Sent, bounded};
 use crate::endpoint::Endpoint;
 use crate::error::CallError;
 use crate::github::Github;
-
-/// How long a group's id is believed: groups are hardly ever made again.
-const FRESH: Duration = Duration::from_secs(5 * 60);
+use crate::group_ids::GroupName;
+use crate::request::{Request, Sent, bounded};
 
 /// Groups on one page: the most that the API gives.
 const PAGE: usize = 100;
 
 /// The most pages that are read: 10,000 groups, ten times what GitHub allows an organization.
 const PAGES: usize = 100;
-
-/// A group by what it is called: installation, organization, name.
-pub(crate) type GroupName = (InstallationId, OwnerId, String);
-
-/// Ids of groups, as they were found last.
-#[derive(Default)]
-pub(crate) struct Groups {
-    ids: Mutex<HashMap<GroupName, (i64, Timestamp)>>,
-}
-
-impl Groups {
-    fn known(&self, group: &GroupName, now: Timestamp) -> Option<i64> {
-        let ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
-        ids.get(group)
-            .filter(|(_, seen)| now.since(*seen) < FRESH)
-            .map(|(id, _)| *id)
-    }
-
-    fn keep(&self, group: GroupName, id: i64, now: Timestamp) {
-        self.ids
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(group, (id, now));
-    }
-
-    /// Drops an id that GitHub may not know any more.
-    pub(crate) fn forget(&self, group: &GroupName) {
-        self.ids
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(group);
-    }
-}
 
 #[derive(Deserialize)]
 struct Page {

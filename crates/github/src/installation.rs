@@ -4,8 +4,7 @@
 //! GitHub is asked for the new one, once for each place, and a token for the repository's id proves
 //! that it is.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use mayfly_domain::model::id::InstallationId;
@@ -14,11 +13,13 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::app::{App, as_app};
-use crate::call::Request;
+use crate::app::App;
+use crate::call::as_app;
 use crate::client::Client;
 use crate::endpoint::Endpoint;
 use crate::error::CallError;
+use crate::reinstallations::Found;
+use crate::request::Request;
 use crate::token::{ACCESS_TOKEN, AuthenticatedClient, Grant};
 
 /// For how long it is believed that the App is not installed at a place: anyone who installs it
@@ -31,36 +32,6 @@ const LIST: &str = "/app/installations?per_page=100";
 
 /// Installations that are tried for one place at most, besides the one at its name: a call each.
 const MOST_TRIED: usize = 20;
-
-/// What GitHub says of the installation at a place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Found {
-    /// This is the one, whatever it was before.
-    Now(InstallationId),
-    /// There was none at this time.
-    None(Timestamp),
-}
-
-/// Where installations that are gone have gone to: by the one that someone still knows, and the
-/// place.
-#[derive(Default)]
-pub(crate) struct Reinstallations(Mutex<HashMap<(InstallationId, String), Found>>);
-
-impl Reinstallations {
-    fn found(&self, place: &Endpoint) -> Option<Found> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(&(place.grant.installation, place.path.clone()))
-            .copied()
-    }
-
-    fn keep(&self, place: &Endpoint, found: Found) {
-        let key = (place.grant.installation, place.path.clone());
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(key, found);
-    }
-}
 
 /// The wire form of an installation.
 #[derive(Deserialize)]

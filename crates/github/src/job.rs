@@ -10,10 +10,10 @@ use mayfly_domain::transitions::reconcile::RunEnd;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::call::Request;
 use crate::endpoint::Endpoint;
 use crate::error::CallError;
 use crate::github::Github;
+use crate::request::Request;
 use crate::timestamp;
 use crate::token::Permission;
 

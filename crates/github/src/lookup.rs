@@ -6,10 +6,10 @@ use mayfly_domain::model::target::Repository;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::call::Request;
 use crate::endpoint::Endpoint;
 use crate::error::CallError;
 use crate::github::Github;
+use crate::request::Request;
 use crate::token::{Grant, Permission};
 
 /// Groups on one page: the most that the API gives. Anyone who has more of them finds none beyond.

@@ -7,11 +7,12 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::call::{NoResponse, Reply, Request, Sent};
 use crate::endpoint::Endpoint;
 use crate::error::{CallError, REGISTER, RegisterError};
 use crate::github::Github;
-use crate::group::GroupName;
+use crate::group_ids::GroupName;
+use crate::reply::Reply;
+use crate::request::{NoResponse, Request, Sent};
 use crate::secret::Secret;
 
 /// The runner group of every repository-level runner: a repository has only the default one, but

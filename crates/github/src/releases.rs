@@ -6,8 +6,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::call::{Request, perform};
+use crate::call::perform;
 use crate::error::CallError;
+use crate::request::Request;
 use crate::setup::Unauthenticated;
 use crate::timestamp;
 

@@ -18,8 +18,6 @@
 //!   Whether Enterprise Server takes `/repositories/{id}/actions/runners/generate-jitconfig` is
 //!   nowhere said.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -28,37 +26,17 @@ use mayfly_domain::model::time::Timestamp;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::app::{App, as_app};
-use crate::call::{Reply, Request};
+use crate::app::App;
+use crate::call::as_app;
 use crate::endpoint::Endpoint;
 use crate::limit::limited_until;
+use crate::reply::Reply;
+use crate::request::Request;
 use crate::token::{AuthenticatedClient, Grant};
 
 /// A name that GitHub told so recently is not asked for again: most of what is not found was
 /// deleted.
 const TRUSTED: Duration = Duration::from_secs(10);
-
-/// Logins of organizations that are called otherwise than they were, or were asked for: with the
-/// time of the asking.
-#[derive(Default)]
-pub(crate) struct Logins(Mutex<HashMap<OwnerId, (Option<String>, Timestamp)>>);
-
-impl Logins {
-    fn known(&self, organization: OwnerId) -> Option<(Option<String>, Timestamp)> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&organization)
-            .cloned()
-    }
-
-    fn keep(&self, organization: OwnerId, login: Option<String>, now: Timestamp) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(organization, (login, now));
-    }
-}
 
 impl Reply {
     /// True if the place may have another name by now: GitHub does not show it, or may not.

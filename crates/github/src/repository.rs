@@ -5,10 +5,10 @@ use mayfly_domain::model::id::{InstallationId, RepositoryId};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::call::Request;
 use crate::endpoint::Endpoint;
 use crate::error::CallError;
 use crate::github::Github;
+use crate::request::Request;
 use crate::token::Permission;
 
 /// Looks at repositories.

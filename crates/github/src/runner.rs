@@ -6,10 +6,10 @@ use mayfly_domain::model::target::Target;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::call::Request;
 use crate::endpoint::Endpoint;
 use crate::error::CallError;
 use crate::github::Github;
+use crate::request::Request;
 
 /// Runners on one page: the most that the API gives.
 const PAGE: usize = 100;

@@ -6,10 +6,10 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::call::Request;
 use crate::endpoint::Endpoint;
 use crate::error::CallError;
 use crate::github::Github;
+use crate::request::Request;
 use crate::setup::Account;
 
 /// Groups on one page: the most that the API gives.

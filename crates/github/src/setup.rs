@@ -11,11 +11,13 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::address::{BadAddress, api_base};
-use crate::call::{Reply, Request, perform};
+use crate::call::perform;
 use crate::client::Client;
 use crate::connections::connections;
 use crate::error::CallError;
 use crate::github::Github;
+use crate::reply::Reply;
+use crate::request::Request;
 use crate::secret::Secret;
 
 /// Installations on one page: the most that the API gives.

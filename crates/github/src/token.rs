@@ -10,10 +10,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use crate::app::as_app;
-use crate::call::{Request, Sent};
+use crate::call::as_app;
 use crate::client::Client;
 use crate::error::CallError;
+use crate::request::{Request, Sent};
 use crate::secret::Secret;
 
 /// A token is not used for the last minutes of its hour: a call that began with it has to end with

@@ -7,11 +7,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::call::Request;
 use crate::endpoint::Endpoint;
 use crate::error::CallError;
 use crate::github::Github;
 use crate::job::{Wire, WorkflowJob};
+use crate::request::Request;
 use crate::token::Permission;
 
 /// Runs, or jobs, on one page: the most that the API gives.

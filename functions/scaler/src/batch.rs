@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use crate::plans::snapshots_apart;
-use crate::{EcsPort, Scaler};
+use crate::scaler::{EcsPort, Scaler};
 
 /// The messages for one pool.
 #[derive(Default)]

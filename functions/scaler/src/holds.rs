@@ -18,7 +18,7 @@ use mayfly_queue::Wakes;
 use tokio::time::Instant;
 use tracing::{debug, error, warn};
 
-use crate::{EcsPort, Scaler};
+use crate::scaler::{EcsPort, Scaler};
 
 /// Reasons that one run writes at most: those of the oldest jobs, which someone is likeliest to ask
 /// about.

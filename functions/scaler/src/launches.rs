@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{error, warn};
 
 use crate::plans::Committed;
-use crate::{EcsPort, Scaler};
+use crate::scaler::{EcsPort, Scaler};
 
 /// A marked runner whose task is still there is stopped again after this time: the first call may
 /// have been lost.

@@ -24,7 +24,7 @@ use mayfly_queue::Wakes;
 use tracing::{info, warn};
 
 use crate::holds::{self, Reason};
-use crate::{EcsPort, Scaler};
+use crate::scaler::{EcsPort, Scaler};
 
 /// How often a plan is made again in one run because another planner committed first, or because it
 /// took too long.

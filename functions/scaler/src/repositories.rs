@@ -9,7 +9,7 @@ use mayfly_ledger::Store;
 use mayfly_queue::Wakes;
 use tracing::debug;
 
-use crate::{EcsPort, Scaler};
+use crate::scaler::{EcsPort, Scaler};
 
 /// Reads under way at a time.
 const AT_ONCE: usize = 10;

@@ -6,14 +6,9 @@ use std::time::Duration;
 
 use mayfly_domain::model::id::InstallationId;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_github::CallError;
-use mayfly_ledger::Store;
-use mayfly_queue::Wakes;
 use tokio::time::Instant;
-use tracing::warn;
 
-use crate::registrations_gc::Lists;
-use crate::{EcsPort, GitHub, Sweeper};
+use crate::listed_runners::Lists;
 
 /// What a sweep asks GitHub for, in the order in which it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,7 +130,7 @@ impl Savings {
     }
 
     /// How many there are now.
-    fn left(&self, installation: InstallationId, now: Timestamp) -> u32 {
+    pub(crate) fn left(&self, installation: InstallationId, now: Timestamp) -> u32 {
         let mut all = self.all();
         all.entry(installation)
             .or_insert(Saved {
@@ -145,7 +140,8 @@ impl Savings {
             .refill(now, (SAVED, SAVED_A_MINUTE))
     }
 
-    fn spend(&self, installation: InstallationId) {
+    /// One was made.
+    pub(crate) fn spend(&self, installation: InstallationId) {
         if let Some(saved) = self.all().get_mut(&installation) {
             saved.spend();
         }
@@ -244,7 +240,8 @@ impl Budget {
         *self.duty.lock().unwrap_or_else(PoisonError::into_inner) = duty;
     }
 
-    fn duty(&self) -> Duty {
+    /// What calls are for now.
+    pub(crate) fn duty(&self) -> Duty {
         *self.duty.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -264,12 +261,26 @@ impl Budget {
     }
 
     /// No more calls for this installation in this sweep.
-    fn close(&self, installation: InstallationId) {
+    pub(crate) fn close(&self, installation: InstallationId) {
         self.calls().insert(installation, Calls::default());
     }
 
+    /// Gives an installation the calls of one sweep, unless it has had them: none if it is not
+    /// `free`, and of the urgent ones no more than are `saved`.
+    pub(crate) fn open(&self, installation: InstallationId, free: bool, saved: u32) {
+        let calls = if free {
+            Calls {
+                left: CALLS,
+                urgent: saved.min(URGENT),
+            }
+        } else {
+            Calls::default()
+        };
+        self.calls().entry(installation).or_insert(calls);
+    }
+
     /// Takes one call, if there is one left; none if it is not known yet how many there are.
-    fn take(&self, installation: InstallationId) -> Option<bool> {
+    pub(crate) fn take(&self, installation: InstallationId) -> Option<bool> {
         let mut calls = self.calls();
         Some(calls.get_mut(&installation)?.take(self.duty()))
     }
@@ -278,64 +289,6 @@ impl Budget {
     pub(crate) fn also(&self, installation: InstallationId, more: u32) {
         for _ in 0..more {
             self.take(installation);
-        }
-    }
-}
-
-impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
-    /// True if GitHub may be asked something for this installation now; that counts as asked. Each
-    /// question is one or two calls.
-    pub(crate) async fn may_ask(&self, installation: InstallationId, budget: &Budget) -> bool {
-        if budget.over() {
-            return false;
-        }
-        if let Some(may) = budget.take(installation) {
-            if may && budget.duty() == Duty::Urgent {
-                self.savings.spend(installation);
-            }
-            return may;
-        }
-        let told = self.ledger.limits([installation].into()).await;
-        let free = match &told {
-            Ok(limits) => limits
-                .get(&installation)
-                .is_none_or(|reset| *reset <= self.now()),
-            Err(problem) => {
-                warn!(installation.id = %installation, error = %problem, "could not read whether GitHub limits the installation: this sweep asks nothing for it");
-                false
-            }
-        };
-        let urgent = self.savings.left(installation, self.now()).min(URGENT);
-        let calls = if free {
-            Calls {
-                left: CALLS,
-                urgent,
-            }
-        } else {
-            Calls::default()
-        };
-        budget.calls().entry(installation).or_insert(calls);
-        let may = budget.take(installation).unwrap_or_default();
-        if may && budget.duty() == Duty::Urgent {
-            self.savings.spend(installation);
-        }
-        may
-    }
-
-    /// What a call that failed means for the rest of the sweep: an installation that GitHub told to
-    /// wait is asked nothing more, by no one.
-    pub(crate) async fn note_rate_limit(
-        &self,
-        installation: InstallationId,
-        problem: &anyhow::Error,
-        budget: &Budget,
-    ) {
-        let Some(CallError::RateLimited { until, .. }) = problem.downcast_ref() else {
-            return;
-        };
-        budget.close(installation);
-        if let Err(problem) = self.ledger.limited(installation, *until).await {
-            warn!(installation.id = %installation, error = %problem, "could not record that GitHub limits the installation");
         }
     }
 }

@@ -21,8 +21,8 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::budget::Budget;
-use crate::outbox::WorkOutcome;
-use crate::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
+use crate::sweeper::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
+use crate::work_outcome::WorkOutcome;
 
 /// Pages of the list that one sweep reads at most: 1,000 attempts, some 330 jobs. A burst of more
 /// takes several sweeps, and 20,000 jobs an hour are kept up with for ever.

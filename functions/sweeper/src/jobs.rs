@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::budget::Budget;
-use crate::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
+use crate::sweeper::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
 
 /// Jobs on one page of a run's list (docs.github.com, "REST API endpoints for workflow jobs").
 const PAGE: usize = 100;

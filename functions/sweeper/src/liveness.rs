@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::budget::Budget;
-use crate::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
+use crate::sweeper::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
 
 /// From so many runners at one place on, the place's list is asked for first: a call for each
 /// hundred, instead of one or two for each runner.

@@ -17,7 +17,7 @@ use tracing::warn;
 
 use crate::budget::Budget;
 use crate::runners::Deregistered;
-use crate::{EcsPort, GitHub, Sweeper};
+use crate::sweeper::{EcsPort, GitHub, Sweeper};
 
 /// Tasks without a row that one sweep asks ECS about: ten calls. In a cluster that is shared with
 /// others these may be theirs, so that each sweep begins with other ones.

@@ -3,7 +3,6 @@
 //! is, the others have their turn in each sweep.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use futures::StreamExt;
 use mayfly_domain::model::outbox::{FollowUp, KINDS, OutboxEntry};
@@ -16,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use crate::budget::Budget;
-use crate::{EcsPort, GitHub, Sweeper};
+use crate::sweeper::{EcsPort, GitHub, Sweeper};
+use crate::work_outcome::WorkOutcome;
 
 /// Pages of each kind's list that one sweep reads at most: 600 follow-ups.
 const PAGES: u32 = 3;
@@ -43,18 +43,6 @@ struct MatchJobs {
 struct Part {
     open: Vec<Versioned<OutboxEntry>>,
     next: Option<String>,
-}
-
-/// What came of one try.
-pub(crate) enum WorkOutcome {
-    /// It is settled, or no one needs it any more.
-    Done,
-    /// To be tried again after this time, twice as long after each try.
-    Again(Duration),
-    /// To be tried again after exactly this time: it got somewhere.
-    After(Duration),
-    /// No pool takes the job by this version of the pools file either.
-    Still(u64),
 }
 
 impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {

@@ -10,7 +10,7 @@ use mayfly_ledger::pool_snapshot::PoolEntry;
 use mayfly_queue::Wakes;
 use tracing::{info, warn};
 
-use crate::{EcsPort, GitHub, Sweeper};
+use crate::sweeper::{EcsPort, GitHub, Sweeper};
 
 /// An empty pool is forgotten this long after it left the pools file: no function's cache of the
 /// file is as old.

@@ -17,8 +17,8 @@ use tokio::time::Instant;
 use tracing::{error, info};
 
 use crate::budget::Budget;
-use crate::outbox::WorkOutcome;
-use crate::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
+use crate::sweeper::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
+use crate::work_outcome::WorkOutcome;
 
 /// What GitHub said of a job, and what the ledger has of it then.
 pub(crate) struct Reconciled {

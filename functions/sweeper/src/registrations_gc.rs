@@ -18,20 +18,13 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::budget::Budget;
-use crate::outbox::WorkOutcome;
+use crate::listed_runners::Listed;
 use crate::runners::Deregistered;
-use crate::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
-
-/// What GitHub shows of a place's runners; none if it does not show the place to the App.
-pub(crate) type Listed = Option<Arc<Vec<RunnerInfo>>>;
+use crate::sweeper::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
+use crate::work_outcome::WorkOutcome;
 
 /// Runners that GitHub lists with one call.
 const PAGE: usize = 100;
-
-/// Lists that a sweep has read already: many runners register at one place, and GitHub does not
-/// show anything newer within a minute.
-#[derive(Default)]
-pub(crate) struct Lists(Vec<(Target, Listed)>);
 
 /// What is left at one place after a try.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

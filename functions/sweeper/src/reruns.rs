@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::budget::Budget;
-use crate::outbox::WorkOutcome;
-use crate::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
+use crate::sweeper::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
+use crate::work_outcome::WorkOutcome;
 
 /// How GitHub ends a job whose runner is gone. One that is `cancelled` someone wanted to end.
 const FAILED: &str = "failure";

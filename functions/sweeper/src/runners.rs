@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::budget::Budget;
-use crate::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
+use crate::sweeper::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
 
 /// Runners that are minded at a time: each is most often a call to GitHub, a write and a call to
 /// ECS. GitHub asks for few calls at once.

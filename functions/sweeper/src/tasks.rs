@@ -15,7 +15,7 @@ use mayfly_queue::Wakes;
 use tracing::{error, info, warn};
 
 use crate::budget::Budget;
-use crate::{EcsPort, GitHub, Sweeper};
+use crate::sweeper::{EcsPort, GitHub, Sweeper};
 
 /// Of so many rows one may be read again by itself: a read unit is 4 kB, of a single row or of
 /// these together.

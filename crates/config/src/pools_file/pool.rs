@@ -1,5 +1,6 @@
 //! `[pools.<name>]`: one pool, with what `[defaults]` adds.
 
+mod declared;
 mod labels;
 mod place;
 mod size;
@@ -7,11 +8,12 @@ mod size;
 use std::time::Duration;
 
 use mayfly_domain::model::id::PoolName;
-use mayfly_domain::model::pool::{Account, Pool};
+use mayfly_domain::model::pool::Pool;
 use mayfly_domain::model::timeouts;
 
+pub(super) use self::declared::Declared;
 use self::labels::Offered;
-use super::reader::{Field, Reader, Section};
+use super::reader::{Field, Reader};
 use super::units;
 
 /// What `[defaults]` may set.
@@ -98,13 +100,6 @@ const MAX_LIFETIME: (Duration, Duration) = (
 /// Most runners of a pool: what GitHub allows in one runner group. Source: docs.github.com,
 /// "Actions limits".
 const MAX_RUNNERS: i64 = 10_000;
-
-/// A pool as the file declares it.
-pub(super) struct Declared<'a, 'd> {
-    pub(super) own: Section<'d>,
-    pub(super) defaults: Option<&'a Section<'d>>,
-    pub(super) accounts: &'a [Account],
-}
 
 impl<'d> Declared<'_, 'd> {
     /// The pool; `None` if something that it cannot be without is wrong.

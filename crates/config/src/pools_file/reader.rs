@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use toml::de::{DeArray, DeTable, DeValue, Error};
 
-use super::Problem;
+use super::problem::Problem;
 use super::suggest::nearest;
 
 /// A value, its path and where it stands.

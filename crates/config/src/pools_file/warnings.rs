@@ -5,9 +5,9 @@ use mayfly_domain::model::pool::{Pool, Pools, RepositoryPattern};
 use mayfly_domain::model::size::Capacity;
 use mayfly_domain::model::target::Scope;
 
+use super::problem::Problem;
 use super::reader::{Reader, Section};
 use super::units::cpu_in_words;
-use super::{Problem, Vcpus};
 
 /// Begin the labels of runners that GitHub hosts, as `ubuntu-latest`, `windows-2022`,
 /// `macos-14-xlarge`. Source: docs.github.com, "GitHub-hosted runners reference".
@@ -19,6 +19,16 @@ const DEFAULT_GROUP: &str = "Default";
 
 /// CPU units of a vCPU.
 const UNITS: u32 = 1024;
+
+/// How many vCPUs an account may run at a time (Service Quotas, L-3032A538 and L-36FBB829); none:
+/// not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Vcpus {
+    /// On demand.
+    pub on_demand: Option<u32>,
+    /// On Spot.
+    pub spot: Option<u32>,
+}
 
 /// What looks like a mistake in a file without problems, in its order.
 pub(super) fn about(text: &str, root: &Section<'_>, pools: &Pools, vcpus: Vcpus) -> Vec<Problem> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mayfly_domain::model::time::Timestamp;
 
-use super::SettingsError;
+use super::error::SettingsError;
 use crate::parameter::{Parameter, Unreadable};
 
 /// After a failed refresh the last good value serves for this long before the store is asked again,

@@ -6,7 +6,7 @@ use mayfly_domain::model::label::{self, Labels, MAX_LABEL_LENGTH, MAX_LABELS, Ru
 use mayfly_domain::model::size::Architecture;
 
 use super::super::reader::{Field, Reader};
-use super::Declared;
+use super::declared::Declared;
 
 /// An example of what `labels` should be.
 const LABELS: &str = r#"labels = ["self-hosted", "linux", "x64", "mayfly"]"#;

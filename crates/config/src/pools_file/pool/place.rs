@@ -4,7 +4,7 @@ use mayfly_domain::model::pool::RepositoryPattern;
 use mayfly_domain::model::target::Scope;
 
 use super::super::reader::{Field, Reader};
-use super::Declared;
+use super::declared::Declared;
 
 /// An example of what `repositories` should be.
 const REPOSITORIES: &str = r#"repositories = ["acme/*"]"#;

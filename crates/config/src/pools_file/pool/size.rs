@@ -6,7 +6,7 @@ use mayfly_domain::model::size::{
 
 use super::super::reader::{Field, Reader};
 use super::super::units::{cpu_in_words, mebibytes, memory_in_words};
-use super::Declared;
+use super::declared::Declared;
 
 /// Reads the size; `None` if a part of it is missing or wrong.
 pub(super) fn read(

@@ -1,0 +1,15 @@
+//! What came of one try of a follow-up.
+
+use std::time::Duration;
+
+/// What came of one try.
+pub(crate) enum WorkOutcome {
+    /// It is settled, or no one needs it any more.
+    Done,
+    /// To be tried again after this time, twice as long after each try.
+    Again(Duration),
+    /// To be tried again after exactly this time: it got somewhere.
+    After(Duration),
+    /// No pool takes the job by this version of the pools file either.
+    Still(u64),
+}
