@@ -285,7 +285,7 @@ impl Apply {
                 ),
                 (None, number) => earlier(&connected, number, screen).await?,
             };
-            let prepared = prepare(connected, (&readable, name), screen).await?;
+            let prepared = prepare(connected, &readable, name, screen).await?;
             if !screen.json() {
                 screen.print(text(&prepared.plan, self.verbose));
             }

@@ -94,15 +94,15 @@ impl Check {
             })?;
         } else {
             for problem in problems {
-                show(screen, &self.file, problem, ("error", BAD));
+                show(screen, &self.file, problem, "error", BAD);
             }
             for doubt in &doubts {
-                show(screen, &self.file, doubt, ("warning", CAUTION));
+                show(screen, &self.file, doubt, "warning", CAUTION);
             }
             for note in &notes {
                 screen.say(format_args!("{}: {note}", self.file.display()));
             }
-            self.sum_up(screen, (problems.len(), doubts.len()), &names);
+            self.sum_up(screen, problems.len(), doubts.len(), &names);
         }
         let well = problems.is_empty() && (doubts.is_empty() || !self.strict);
         Ok(if well { Exit::Done } else { Exit::Failed })
@@ -127,7 +127,7 @@ impl Check {
         })
     }
 
-    fn sum_up(&self, screen: &Screen, (problems, doubts): (usize, usize), pools: &[&str]) {
+    fn sum_up(&self, screen: &Screen, problems: usize, doubts: usize, pools: &[&str]) {
         let file = self.file.display();
         if problems > 0 {
             return screen.say(format_args!("{file}: {}", counted(problems, "error")));

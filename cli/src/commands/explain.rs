@@ -49,7 +49,8 @@ impl Explain {
             let asked = report::gather(
                 &connected.ledger(),
                 pools.as_deref(),
-                (self.job.id, &connected.github_url().await?),
+                self.job.id,
+                &connected.github_url().await?,
                 now,
             )
             .await;
@@ -87,8 +88,7 @@ impl Explain {
             ),
             (Some(name), Some(pools)) => match access::app(connected).await {
                 Ok(app) => {
-                    github_lookup::ask(&app.github, (&self.job, name), (pools, &app.url), now)
-                        .await?
+                    github_lookup::ask(&app.github, &self.job, name, pools, &app.url, now).await?
                 }
                 Err(why) => github_lookup::unasked(&self.job, why.to_string(), now),
             },

@@ -79,7 +79,7 @@ impl Jobs {
                 .await
                 .map_err(failed)?;
             let text = (!answer.jobs.is_empty()).then(|| text::text(&answer, screen.width()));
-            screen.print_list(&answer, text, (&self.none(), answer.more))?;
+            screen.print_list(&answer, text, &self.none(), answer.more)?;
             Ok(Exit::Done)
         })
     }

@@ -59,7 +59,8 @@ pub struct Prepared {
 /// If the deployment cannot be asked.
 pub async fn prepare(
     connected: Connected,
-    file: (&Readable, String),
+    file: &Readable,
+    name: String,
     screen: &Screen,
 ) -> Result<Prepared, Failure> {
     let parameter = connected.ssm_pools_store();
@@ -83,17 +84,17 @@ pub async fn prepare(
     let quotas = ServiceQuotas::new(&connected.sdk);
     let (allowed, warnings) = futures::join!(
         quota::known(&quotas),
-        references::warnings(&connected, &file.0.pools)
+        references::warnings(&connected, &file.pools)
     );
     let compared = Compared {
         newest: newest.as_ref(),
         author,
         before: before.as_deref(),
-        file: file.0,
+        file,
         public_ip,
         allowed,
     };
-    let plan = gather(&connected.ledger(), &compared, (&connected.stack, file.1)).await;
+    let plan = gather(&connected.ledger(), &compared, &connected.stack, name).await;
     let plan = plan.map_err(|error| ledger_refused("read the ledger", &error))?;
     for (problem, fix) in warnings {
         screen.say(format_args!(
@@ -120,7 +121,8 @@ impl PlanArgs {
             connected.announce(screen);
             prepare(
                 connected,
-                (&readable, self.file.display().to_string()),
+                &readable,
+                self.file.display().to_string(),
                 screen,
             )
             .await

@@ -108,7 +108,8 @@ pub struct Asked<'a> {
 ///
 /// [`LedgerError`].
 pub async fn retry<S: Store, W: Wakes>(
-    (ledger, wakes): (&Ledger<S>, &W),
+    ledger: &Ledger<S>,
+    wakes: &W,
     job: &JobArg,
     asked: Asked<'_>,
 ) -> Result<Retried, LedgerError> {
@@ -118,7 +119,7 @@ pub async fn retry<S: Store, W: Wakes>(
     };
     let (mut done, mut told) = told(&retry);
     if let (Retry::MatchJob, Some(pools)) = (&retry, asked.pools) {
-        (done, told) = placed((ledger, wakes), job.id, pools, asked.now).await?;
+        (done, told) = placed(ledger, wakes, job.id, pools, asked.now).await?;
     }
     let record = ledger.job(job.id).await?;
     let pool = record.as_ref().and_then(|record| record.pool.clone());
@@ -171,7 +172,8 @@ fn told(retry: &Retry) -> (Done, String) {
 
 /// A job that no pool took, or whose pool is gone, by the pools file as it is now.
 async fn placed<S: Store, W: Wakes>(
-    (ledger, wakes): (&Ledger<S>, &W),
+    ledger: &Ledger<S>,
+    wakes: &W,
     job: JobId,
     pools: &Pools,
     now: Timestamp,
@@ -269,7 +271,7 @@ impl RetryArgs {
                 pools: pools.as_deref(),
                 now: system_clock(),
             };
-            let retried = retry((&ledger, &wakes), &self.job, asked)
+            let retried = retry(&ledger, &wakes, &self.job, asked)
                 .await
                 .map_err(|error| ledger_refused("try the job again", &error))?;
             let exit = retried.done.exit();

@@ -94,7 +94,7 @@ impl Runners {
                 || format!("no {such} now"),
                 |since| format!("no {such} now or in the last {}", duration_text(since)),
             );
-            screen.print_list(&answer, text, (&none, answer.more))?;
+            screen.print_list(&answer, text, &none, answer.more)?;
             Ok(Exit::Done)
         })
     }

@@ -120,11 +120,11 @@ impl Watching<'_> {
             (true, None, _) => screen.print_json(answer).map(|()| true)?,
             // One line an answer: a stream is read by lines.
             (true, Some(_), _) => screen.told(json_line(answer)?),
-            (false, Some(seconds), Some(size)) => {
+            (false, Some(seconds), Some((columns, lines))) => {
                 if self.drawing.is_none() {
                     self.drawing = Some(screen.enter());
                 }
-                screen.draw(&frame(answer, (&self.stack, seconds), size))
+                screen.draw(&frame(answer, &self.stack, seconds, columns, lines))
             }
             (false, Some(_), None) => {
                 screen.told(format_args!("{}\n{}\n", answer.at, text(answer, None)))

@@ -83,7 +83,8 @@ pub struct Stopped {
 ///
 /// [`LedgerError`].
 pub async fn say<S: Store, W: Wakes>(
-    (ledger, wakes): (&Ledger<S>, &W),
+    ledger: &Ledger<S>,
+    wakes: &W,
     runner: &Runner,
     request: &StopRequest,
 ) -> Result<Stopped, LedgerError> {
@@ -237,7 +238,7 @@ impl Stop {
             by: caller(&connected.sdk).await,
             force: self.force,
         };
-        let stopped = say((ledger, &connected.wakes()), runner, &request).await?;
+        let stopped = say(ledger, &connected.wakes(), runner, &request).await?;
         if stopped.outcome != Outcomes::Stopping || self.no_wait {
             return Ok(stopped);
         }

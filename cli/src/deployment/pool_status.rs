@@ -77,7 +77,8 @@ pub async fn known<S: Store>(
 pub async fn one<S: Store>(
     ledger: &Ledger<S>,
     pools: Option<&Pools>,
-    (name, size): (&PoolName, Size),
+    name: &PoolName,
+    size: Size,
     now: Timestamp,
 ) -> Result<PoolStatus, LedgerError> {
     let known = pools.and_then(|pools| pools.get(name));

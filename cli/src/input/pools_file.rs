@@ -65,7 +65,7 @@ pub fn text(file: &Path) -> Result<String, Failure> {
 pub fn pools(file: &Path, screen: &Screen) -> Result<Pools, Failure> {
     pools_file::parse(&text(file)?, NO_VERSION).map_err(|problems| {
         for problem in &problems {
-            show(screen, file, problem, ("error", BAD));
+            show(screen, file, problem, "error", BAD);
         }
         Failure::new(
             format!("{} is not a pools file that can be used", file.display()),
@@ -101,7 +101,7 @@ pub fn readable_text(text: String, file: &Path, screen: &Screen) -> Result<Reada
     let shown = |problems: &[Problem], (kind, style)| {
         problems
             .iter()
-            .for_each(|problem| show(screen, file, problem, (kind, style)))
+            .for_each(|problem| show(screen, file, problem, kind, style))
     };
     match pools {
         Ok(pools) => {
@@ -119,7 +119,7 @@ pub fn readable_text(text: String, file: &Path, screen: &Screen) -> Result<Reada
 }
 
 /// Shows a problem, or a doubt.
-pub fn show(screen: &Screen, file: &Path, problem: &Problem, (kind, style): (&str, Style)) {
+pub fn show(screen: &Screen, file: &Path, problem: &Problem, kind: &str, style: Style) {
     let Problem {
         line,
         column,

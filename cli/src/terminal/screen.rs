@@ -166,7 +166,8 @@ impl Screen {
         &self,
         answer: &impl Serialize,
         text: Option<String>,
-        (none, more): (&str, bool),
+        none: &str,
+        more: bool,
     ) -> Result<(), Failure> {
         match text {
             _ if self.json => self.print_json(answer)?,

@@ -32,7 +32,7 @@ pub const SCHEMA: &str = include_str!("../pools.schema.json");
 /// Every [`Problem`], in the order of the file.
 pub fn parse(text: &str, pools_version: u64) -> Result<Pools, Vec<Problem>> {
     let (document, errors) = DeTable::parse_recoverable(text);
-    parse_document(text, (document.get_ref(), &errors), pools_version)
+    parse_document(text, document.get_ref(), &errors, pools_version)
 }
 
 /// A pools file as someone who is about to apply it reads it.
@@ -53,7 +53,7 @@ pub struct Review {
 pub fn review(text: &str, pools_version: u64, vcpus: Vcpus) -> Review {
     let (document, errors) = DeTable::parse_recoverable(text);
     let root = document.get_ref();
-    let pools = parse_document(text, (root, &errors), pools_version);
+    let pools = parse_document(text, root, &errors, pools_version);
     let doubts = pools
         .as_ref()
         .map(|pools| warnings::about(text, &Section::root(root), pools, vcpus))
@@ -98,7 +98,8 @@ fn notes(text: &str, pools: &Pools) -> Vec<String> {
 
 fn parse_document(
     text: &str,
-    (root, errors): (&DeTable<'_>, &[Error]),
+    root: &DeTable<'_>,
+    errors: &[Error],
     pools_version: u64,
 ) -> Result<Pools, Vec<Problem>> {
     let mut reader = Reader::new(text, errors.is_empty());

@@ -93,7 +93,7 @@ impl Github {
         if !answered.may_have_moved(self.now()) {
             return Ok(reply);
         }
-        match app.moved(place, (&grant, &worker), self.now(), by).await {
+        match app.moved(place, &grant, &worker, self.now(), by).await {
             Some((worker, now)) => {
                 Ok(perform(&worker.client, &place.request_at(Some(&now), request), by).await)
             }

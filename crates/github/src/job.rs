@@ -91,7 +91,8 @@ pub trait Jobs: Send + Sync {
         &self,
         installation: InstallationId,
         repository: &Repository,
-        attempt: (RunId, u32),
+        run: RunId,
+        attempt: u32,
         by: Instant,
     ) -> Result<Option<RunEnd>, CallError>;
 }
@@ -182,7 +183,8 @@ impl Jobs for Github {
         &self,
         installation: InstallationId,
         repository: &Repository,
-        (run, attempt): (RunId, u32),
+        run: RunId,
+        attempt: u32,
         by: Instant,
     ) -> Result<Option<RunEnd>, CallError> {
         let place = Endpoint::repository(

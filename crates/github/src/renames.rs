@@ -72,7 +72,8 @@ impl App {
     pub(crate) async fn moved(
         &self,
         place: &Endpoint,
-        (grant, worker): (&Grant, &AuthenticatedClient),
+        grant: &Grant,
+        worker: &AuthenticatedClient,
         now: Timestamp,
         by: Instant,
     ) -> Option<(AuthenticatedClient, String)> {

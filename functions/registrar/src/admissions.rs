@@ -55,7 +55,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         };
         let pool = pools.get(&runner.pool);
         let private = self
-            .private(&runner, pool, reserved.as_ref(), (request, by))
+            .private(&runner, pool, reserved.as_ref(), request, by)
             .await?;
         let Some(admission) = self
             .ledger
@@ -90,7 +90,8 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         runner: &Runner,
         pool: Option<&Pool>,
         reserved: Option<&JobRecord>,
-        (request, by): (&AdmissionRequest, Instant),
+        request: &AdmissionRequest,
+        by: Instant,
     ) -> anyhow::Result<Option<bool>> {
         if pool.is_none_or(|pool| pool.public) || has_another(runner, request) {
             return Ok(None);

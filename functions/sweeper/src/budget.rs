@@ -74,7 +74,7 @@ struct Saved {
 
 impl Saved {
     /// What is left now, if so much can be saved up and so much comes back each minute.
-    fn refill(&mut self, now: Timestamp, (most, a_minute): (u32, u32)) -> u32 {
+    fn refill(&mut self, now: Timestamp, most: u32, a_minute: u32) -> u32 {
         let minutes = now.since(self.since).as_secs() / 60;
         let more = u32::try_from(minutes)
             .unwrap_or(u32::MAX)
@@ -108,7 +108,7 @@ impl SavedRedeliveries {
             since: now,
         });
         saved
-            .refill(now, (REDELIVERIES_SAVED, REDELIVERIES_A_MINUTE))
+            .refill(now, REDELIVERIES_SAVED, REDELIVERIES_A_MINUTE)
             .min(REDELIVERIES)
     }
 
@@ -137,7 +137,7 @@ impl Savings {
                 left: SAVED,
                 since: now,
             })
-            .refill(now, (SAVED, SAVED_A_MINUTE))
+            .refill(now, SAVED, SAVED_A_MINUTE)
     }
 
     /// One was made.

@@ -53,7 +53,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         jobs.sort_by_key(WaitingJob::rank);
         match pools.get(name) {
             Some(pool) => {
-                self.make_room(runners, &jobs, (pool, pools), budget).await;
+                self.make_room(runners, &jobs, pool, pools, budget).await;
                 let key = pool.match_key();
                 let matched_by_another =
                     |job: &&WaitingJob| job.matched.as_ref().is_some_and(|matched| *matched != key);
@@ -99,7 +99,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 break;
             }
             if let Err(problem) = self
-                .check_waiting_job(waiting, &of_run, &mut listed, (pools, budget))
+                .check_waiting_job(waiting, &of_run, &mut listed, pools, budget)
                 .await
             {
                 self.note_rate_limit(waiting.installation, &problem, budget)
@@ -115,7 +115,8 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         waiting: &WaitingJob,
         of_run: &BTreeMap<(RunId, u32), u32>,
         listed: &mut ShownByRun,
-        (pools, budget): (&Pools, &Budget),
+        pools: &Pools,
+        budget: &Budget,
     ) -> anyhow::Result<()> {
         let run = (waiting.run, waiting.attempt);
         if of_run.get(&run).is_some_and(|jobs| *jobs > 1) && !listed.contains_key(&run) {

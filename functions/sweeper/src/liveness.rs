@@ -127,11 +127,11 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
         let answer = match asked {
             LivenessCheck::Reserved(job) => self.on_reserved(job, pools).await?,
-            LivenessCheck::Itself => self.is_there((runner, target), pools).await?,
+            LivenessCheck::Itself => self.is_there(runner, target, pools).await?,
             LivenessCheck::Job(job) => match self.on_job(runner, job, pools).await? {
                 Some(answer) => answer,
                 None if !self.may_ask(target.installation, budget).await => return Ok(()),
-                None => self.is_there((runner, target), pools).await?,
+                None => self.is_there(runner, target, pools).await?,
             },
         };
         self.answered(runner, answer).await
@@ -172,7 +172,8 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// Whether GitHub has a registration of the runner. It leaves with its one job.
     async fn is_there(
         &self,
-        (runner, target): (&Runner, &Target),
+        runner: &Runner,
+        target: &Target,
         pools: &Pools,
     ) -> anyhow::Result<LivenessResult> {
         let github = &self.deps.github;

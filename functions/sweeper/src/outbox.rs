@@ -184,12 +184,10 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     ) -> anyhow::Result<Option<WorkOutcome>> {
         match &open.follow_up {
             FollowUp::RedeliverWebhook(failed) => self.redeliver(open, failed, budget).await,
-            FollowUp::DeregisterRunner(runner) => {
-                self.deregister_stale((runner, open), budget).await
-            }
-            FollowUp::CheckJob(job) => self.check_job((*job, open), pools, budget).await,
+            FollowUp::DeregisterRunner(runner) => self.deregister_stale(runner, open, budget).await,
+            FollowUp::CheckJob(job) => self.check_job(*job, open, pools, budget).await,
             FollowUp::MatchJob { job, .. } => self.match_job(*job, pools).await,
-            FollowUp::RerunJob(job) => self.run_again((*job, open), pools, budget).await,
+            FollowUp::RerunJob(job) => self.run_again(*job, open, pools, budget).await,
         }
     }
 }

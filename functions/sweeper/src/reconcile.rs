@@ -106,7 +106,8 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             .run_end(
                 record.installation,
                 &record.repository,
-                (record.run, record.attempt),
+                record.run,
+                record.attempt,
                 by,
             )
             .await
@@ -148,7 +149,8 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// The follow-up of a job that deliveries left where nothing else leads to it.
     pub(crate) async fn check_job(
         &self,
-        (job, open): (JobId, &OutboxEntry),
+        job: JobId,
+        open: &OutboxEntry,
         pools: &Pools,
         budget: &Budget,
     ) -> anyhow::Result<Option<WorkOutcome>> {

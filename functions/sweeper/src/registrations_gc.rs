@@ -43,7 +43,8 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// Takes away what a closed runner left. None if GitHub may not be asked now.
     pub(crate) async fn deregister_stale(
         &self,
-        (runner, open): (&RunnerId, &OutboxEntry),
+        runner: &RunnerId,
+        open: &OutboxEntry,
         budget: &Budget,
     ) -> anyhow::Result<Option<WorkOutcome>> {
         let Some(record) = self

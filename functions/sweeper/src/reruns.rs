@@ -26,7 +26,8 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// again. None if it may not be asked now.
     pub(crate) async fn run_again(
         &self,
-        (job, open): (JobId, &OutboxEntry),
+        job: JobId,
+        open: &OutboxEntry,
         pools: &Pools,
         budget: &Budget,
     ) -> anyhow::Result<Option<WorkOutcome>> {

@@ -143,7 +143,8 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         &self,
         runners: &[Runner],
         jobs: &[WaitingJob],
-        (pool, pools): (&Pool, &Pools),
+        pool: &Pool,
+        pools: &Pools,
         budget: &Budget,
     ) {
         let full = runners.len() >= usize::try_from(pool.max).unwrap_or(usize::MAX)

@@ -157,7 +157,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 .filter(|(began, _)| began.elapsed() < ROWS_HOLD)
                 .map(|(_, read)| read);
             if let Err(problem) = self
-                .sweep_pool((name, read), pools.as_deref(), &mut later, budget)
+                .sweep_pool(name, read, pools.as_deref(), &mut later, budget)
                 .await
             {
                 warn!(pool.name = %name, error = format!("{problem:#}"), "could not sweep the pool: the next sweep tries again");
@@ -173,7 +173,8 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// was asked. `read`: the pool's rows, if they were read a moment ago.
     async fn sweep_pool(
         &self,
-        (name, read): (&PoolName, Option<Vec<Runner>>),
+        name: &PoolName,
+        read: Option<Vec<Runner>>,
         pools: Option<&Pools>,
         later: &mut Later,
         budget: &Budget,

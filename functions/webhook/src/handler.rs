@@ -337,7 +337,8 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
             &self.noted_unserved,
             written,
             &seen,
-            (&event.delivery, "a repository whose account is not served"),
+            &event.delivery,
+            "a repository whose account is not served",
         )
     }
 
@@ -349,7 +350,7 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
             return Ok(());
         }
         let written = self.jobs.touch_repository(seen).await;
-        keep(&self.noted, written, seen, (guid, "a job's repository"))
+        keep(&self.noted, written, seen, guid, "a job's repository")
     }
 
     async fn wake(&self, pools: &BTreeSet<PoolName>, event: &JobEvent) {
@@ -381,7 +382,8 @@ fn keep(
     noted: &SeenRepositories,
     written: Result<(), RecordError>,
     seen: &RepositorySeen,
-    (guid, what): (&str, &str),
+    guid: &str,
+    what: &str,
 ) -> Result<(), Answer> {
     written.map_err(|RecordError(error)| {
         tracing::warn!(

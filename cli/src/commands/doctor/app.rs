@@ -202,7 +202,7 @@ pub fn judge(facts: &AppFacts, pools: Option<&Pools>) -> Vec<Finding> {
                 pools
                     .accounts
                     .iter()
-                    .flat_map(|account| served(account, (app, installations), pools, &needs)),
+                    .flat_map(|account| served(account, app, installations, pools, &needs)),
             );
             findings.extend(
                 installations
@@ -243,7 +243,8 @@ fn listed(pools: &[String]) -> String {
 /// Whether the App can work on an account that the pools file serves.
 fn served(
     account: &Account,
-    (app, installations): (&AppInfo, &[Installation]),
+    app: &AppInfo,
+    installations: &[Installation],
     pools: &Pools,
     needs: &Needs,
 ) -> Vec<Finding> {

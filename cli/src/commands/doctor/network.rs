@@ -30,7 +30,7 @@ pub fn judged(kind: &Kind, task: &Task, report: &Report, around: &ProbeContext) 
     let reached = report
         .reached
         .iter()
-        .map(|(name, exchange)| outside(&whose, (name, exchange), report.image.proxy, around));
+        .map(|(name, exchange)| outside(&whose, name, exchange, report.image.proxy, around));
     findings.extend(merged(&whose, reached.collect()));
     findings.extend(
         report
@@ -109,7 +109,8 @@ fn host(url: &str) -> &str {
 /// What must answer: its host, or what is wrong.
 fn outside(
     whose: &str,
-    (name, exchange): (&str, &Exchange),
+    name: &str,
+    exchange: &Exchange,
     proxy: bool,
     around: &ProbeContext,
 ) -> Result<String, Finding> {

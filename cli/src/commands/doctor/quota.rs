@@ -200,7 +200,7 @@ pub fn judge(allowed: &Allowed, pools: &Pools) -> Vec<Finding> {
             .collect();
         if !mine.is_empty() {
             findings.push(match allowed {
-                Ok(quota) => one((&mine, at_max(&pools.pools, capacity)), *quota, words, code),
+                Ok(quota) => one(&mine, at_max(&pools.pools, capacity), *quota, words, code),
                 Err(failure) => Finding::not_seen(Area::Quota, failure),
             });
         }
@@ -230,7 +230,7 @@ fn functions(most: u32) -> Finding {
     )
 }
 
-fn one((pools, needs): (&[&Pool], u64), quota: u32, words: &str, code: &str) -> Finding {
+fn one(pools: &[&Pool], needs: u64, quota: u32, words: &str, code: &str) -> Finding {
     let ask =
         format!("ask for more in Service Quotas (Fargate, {code}; it may take days), or lower max");
     let may = u64::from(quota) * u64::from(UNITS);

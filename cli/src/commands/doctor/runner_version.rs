@@ -98,14 +98,15 @@ pub fn judged(whose: &str, said: Option<&str>, newest: &Newest, now: Timestamp) 
                 "it gives no job to a runner more than 30 days behind a release",
             )
         }
-        Newest::Known(releases) => behind(whose, (said, version), releases, now),
+        Newest::Known(releases) => behind(whose, said, version, releases, now),
     })
 }
 
 /// Held against the first release that it has not taken.
 fn behind(
     whose: &str,
-    (said, version): (&str, Version),
+    said: &str,
+    version: Version,
     releases: &[Release],
     now: Timestamp,
 ) -> Finding {

@@ -116,8 +116,10 @@ pub fn unasked(job: &JobArg, why: impl Into<String>, now: Timestamp) -> Outside 
 /// If GitHub does not answer.
 pub async fn ask(
     github: &(impl AppApi + Lookup + Jobs + Deliveries),
-    (job, name): (&JobArg, &str),
-    (pools, url): (&Pools, &str),
+    job: &JobArg,
+    name: &str,
+    pools: &Pools,
+    url: &str,
     now: Timestamp,
 ) -> Result<Outside, Failure> {
     let at = access::ask(github, name).await?;
@@ -145,7 +147,7 @@ pub async fn ask(
             ..answer
         });
     };
-    let answer = judged(answer, &found, (repository, pools, url), now);
+    let answer = judged(answer, &found, repository, pools, url, now);
     // A delivery that is lost matters only for what a pool takes, and GitHub keeps them for days.
     match (&answer.pool, found.created_at) {
         (Some(_), Some(created)) if now.since(created) < timeouts::KEEP_RECORDS => {
@@ -163,7 +165,9 @@ pub async fn ask(
 fn judged(
     answer: Outside,
     found: &WorkflowJob,
-    (repository, pools, github): (&Repository, &Pools, &str),
+    repository: &Repository,
+    pools: &Pools,
+    github: &str,
     now: Timestamp,
 ) -> Outside {
     let asked = MatchQuery {

@@ -115,14 +115,15 @@ pub struct JobReport {
 pub async fn gather<S: Store + History>(
     ledger: &Ledger<S>,
     pools: Option<&Pools>,
-    (job, github): (JobId, &str),
+    job: JobId,
+    github: &str,
     now: Timestamp,
 ) -> Result<Option<JobReport>, LedgerError> {
     let Some(record) = ledger.job(job).await? else {
         return Ok(None);
     };
     let pool = match (&record.pool, record.size) {
-        (Some(pool), Some(size)) => Some(pool_status::one(ledger, pools, (pool, size), now).await?),
+        (Some(pool), Some(size)) => Some(pool_status::one(ledger, pools, pool, size, now).await?),
         _ => None,
     };
     let (runners, incomplete) = runners_of(ledger, &record, pool.as_ref(), now).await?;

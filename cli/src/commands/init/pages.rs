@@ -58,12 +58,7 @@ pub fn escaped(text: &str) -> String {
 
 /// A text field with its hint; what is wrong with it stands beside it, is read out, and the browser
 /// goes there.
-fn text_field(
-    field: Field,
-    (label, hint): (&str, &str),
-    value: &str,
-    wrong: Option<&Wrong>,
-) -> String {
+fn text_field(field: Field, label: &str, hint: &str, value: &str, wrong: Option<&Wrong>) -> String {
     let (name, more) = match field {
         Field::Organization => ("organization", ""),
         Field::Name => ("name", " maxlength=\"34\" required"),
@@ -117,16 +112,20 @@ pub fn choose(stack: &str, defaults: &Defaults, wrong: Option<&Wrong>) -> String
         "For personal accounts, and for organizations without runner groups. Each runner can reach one repository only, but the App \
          itself is given much: its key administers every repository that it is installed on.",
     );
-    let owner = (
+    let owner = text_field(
+        Field::Organization,
         "Organization",
         "Owner of the App. Leave empty for your own account.",
+        &defaults.organization,
+        wrong,
     );
-    let owner = text_field(Field::Organization, owner, &defaults.organization, wrong);
-    let name = (
+    let name = text_field(
+        Field::Name,
         "Name of the App",
         "Must be unique on GitHub; you can change it on the next page.",
+        &defaults.name,
+        wrong,
     );
-    let name = text_field(Field::Name, name, &defaults.name, wrong);
     let body = format!(
         "<p>A private GitHub App for the deployment <b>{}</b>: only its owner can install it. GitHub creates its key and hands it to \
          mayfly in the terminal, which stores it in your AWS account; it never passes through this page.</p>\n\

@@ -123,7 +123,8 @@ pub struct Compared<'a> {
 pub async fn gather<S: Store>(
     ledger: &Ledger<S>,
     compared: &Compared<'_>,
-    (stack, file): (&str, String),
+    stack: &str,
+    file: String,
 ) -> Result<Plan, LedgerError> {
     let Compared {
         newest,

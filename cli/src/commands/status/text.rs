@@ -37,8 +37,10 @@ pub fn text(answer: &StatusReport, room: Option<usize>) -> String {
 #[must_use]
 pub fn frame(
     answer: &StatusReport,
-    (stack, seconds): (&str, u64),
-    (columns, lines): (usize, usize),
+    stack: &str,
+    seconds: u64,
+    columns: usize,
+    lines: usize,
 ) -> Vec<String> {
     let head = format!(
         "{STRONG}{}{STRONG:#}  {}  {FAINT}every {seconds} s, Ctrl-C ends{FAINT:#}",

@@ -110,12 +110,7 @@ fn installation(id: i64, login: &str, suspended: bool) -> Installation {
 }
 
 /// An attempt so many minutes ago that was answered so.
-fn attempt(
-    now: Timestamp,
-    (id, guid): (i64, &str),
-    minutes: u64,
-    status_code: u16,
-) -> DeliveryAttempt {
+fn attempt(now: Timestamp, id: i64, guid: &str, minutes: u64, status_code: u16) -> DeliveryAttempt {
     DeliveryAttempt {
         id: DeliveryId(id),
         guid: guid.to_owned(),
@@ -143,17 +138,17 @@ fn ailing(now: Timestamp) -> AppFacts {
         events: vec!["workflow_run".to_owned()],
     };
     let deliveries = [
-        attempt(now, (9, "nine"), 1, 404),
-        attempt(now, (8, "eight"), 2, 404),
-        attempt(now, (7, "seven"), 3, 0),
-        attempt(now, (6, "six"), 4, 401),
-        attempt(now, (5, "five"), 5, 400),
-        attempt(now, (4, "four"), 6, 429),
-        attempt(now, (3, "three"), 7, 502),
-        attempt(now, (2, "two"), 8, 302),
-        attempt(now, (12, "one"), 9, 202),
-        attempt(now, (1, "one"), 10, 503),
-        attempt(now, (10, "days ago"), 60 * 25, 500),
+        attempt(now, 9, "nine", 1, 404),
+        attempt(now, 8, "eight", 2, 404),
+        attempt(now, 7, "seven", 3, 0),
+        attempt(now, 6, "six", 4, 401),
+        attempt(now, 5, "five", 5, 400),
+        attempt(now, 4, "four", 6, 429),
+        attempt(now, 3, "three", 7, 502),
+        attempt(now, 2, "two", 8, 302),
+        attempt(now, 12, "one", 9, 202),
+        attempt(now, 1, "one", 10, 503),
+        attempt(now, 10, "days ago", 60 * 25, 500),
     ];
     AppFacts {
         url: "https://github.com".to_owned(),

@@ -428,7 +428,8 @@ async fn a_job_that_nobody_told_of_is_not_known() {
         report::gather(
             &ledger(&system),
             Some(&pools(&system)),
-            (JobId(404), "https://github.com"),
+            JobId(404),
+            "https://github.com",
             now(&system)
         )
         .await
@@ -501,7 +502,8 @@ async fn without_a_pools_file_the_ledger_alone_is_told() {
     let report = report::gather(
         &ledger(&system),
         None,
-        (job, "https://github.com"),
+        job,
+        "https://github.com",
         now(&system),
     )
     .await

@@ -22,8 +22,10 @@ async fn outside(system: &System, job: JobId, repository: &str) -> Outside {
     };
     github_lookup::ask(
         &system.github_for("mayfly"),
-        (&named, repository),
-        (&pools(system), "https://github.com"),
+        &named,
+        repository,
+        &pools(system),
+        "https://github.com",
         now(system),
     )
     .await

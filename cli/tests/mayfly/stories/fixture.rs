@@ -44,7 +44,8 @@ pub(crate) async fn explained(system: &System, job: JobId) -> JobReport {
     let report = report::gather(
         &ledger(system),
         Some(&pools(system)),
-        (job, "https://github.com"),
+        job,
+        "https://github.com",
         now(system),
     )
     .await

@@ -56,7 +56,8 @@ async fn planned_within(system: &System, text: &str, allowed: Vcpus) -> Plan {
     gather(
         &ledger(system),
         &compared,
-        ("mayfly", "pools.toml".to_owned()),
+        "mayfly",
+        "pools.toml".to_owned(),
     )
     .await
     .unwrap()
@@ -328,14 +329,15 @@ async fn apply(
     from: Option<u64>,
     text: &str,
 ) -> Result<Applied, Failure> {
-    apply_as("alice", deps, bell, (from, text)).await
+    apply_as("alice", deps, bell, from, text).await
 }
 
 async fn apply_as(
     by: &str,
     deps: &CommandDeps<'_>,
     bell: &Bell<'_>,
-    (from, text): (Option<u64>, &str),
+    from: Option<u64>,
+    text: &str,
 ) -> Result<Applied, Failure> {
     let clock = || deps.system.world.clock.now();
     let ledger = ledger(deps.system);
@@ -506,8 +508,8 @@ async fn of_two_at_the_same_moment_one_applies() {
     let (deps, bell) = (CommandDeps::new(&system), Bell::new(&system));
     let (one, other) = (pool_with("max = 1"), pool_with("max = 2"));
     let (one, other) = futures::join!(
-        apply_as("alice", &deps, &bell, (Some(1), &one)),
-        apply_as("bob", &deps, &bell, (Some(1), &other))
+        apply_as("alice", &deps, &bell, Some(1), &one),
+        apply_as("bob", &deps, &bell, Some(1), &other)
     );
     assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
     assert_eq!(

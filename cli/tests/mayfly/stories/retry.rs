@@ -19,7 +19,7 @@ async fn run_retry(system: &System, job: &JobArg) -> Retried {
         pools: pools.as_ref(),
         now: system.world.clock.now(),
     };
-    retry((&ledger, &bell), job, asked).await.unwrap()
+    retry(&ledger, &bell, job, asked).await.unwrap()
 }
 
 async fn retry_id(system: &System, id: JobId) -> Retried {

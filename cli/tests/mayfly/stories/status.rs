@@ -299,7 +299,7 @@ async fn what_is_watched_fits_the_screen() {
     );
     for columns in (40..200).step_by(3) {
         for lines in [6, 12, 24, 60] {
-            let frame = frame(&answer, ("mayfly", 5), (columns, lines));
+            let frame = frame(&answer, "mayfly", 5, columns, lines);
             let bare: Vec<String> = frame
                 .iter()
                 .map(|line| anstream::adapter::strip_str(line).to_string())

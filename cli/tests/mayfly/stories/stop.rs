@@ -22,7 +22,7 @@ async fn stop(system: &System, runner: &Runner, force: bool) -> Stopped {
         by: "user/alice".to_owned(),
         force,
     };
-    let begun = say((&ledger, &bell), runner, &request).await.unwrap();
+    let begun = say(&ledger, &bell, runner, &request).await.unwrap();
     if begun.outcome == Outcomes::Stopping {
         wait(&ledger, begun, force, &mut Progress::default())
             .await
@@ -138,7 +138,7 @@ async fn a_registered_runner_is_taken_away_at_github_before_its_task_is_stopped(
         by: "user/alice".to_owned(),
         force: false,
     };
-    let begun = say((&ledger, &Bell::new(&system)), &runner, &request)
+    let begun = say(&ledger, &Bell::new(&system), &runner, &request)
         .await
         .unwrap();
     assert!(
@@ -303,7 +303,7 @@ async fn a_stop_that_nobody_carries_out_is_told_as_under_way() {
         by: "user/bob".to_owned(),
         force: false,
     };
-    let again = say((&ledger(&system), &Bell::new(&system)), &runner, &request)
+    let again = say(&ledger(&system), &Bell::new(&system), &runner, &request)
         .await
         .unwrap();
     assert_eq!(

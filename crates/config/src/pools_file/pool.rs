@@ -5,6 +5,7 @@ mod labels;
 mod place;
 mod size;
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use mayfly_domain::model::id::PoolName;
@@ -88,14 +89,13 @@ const IMAGE: &str = "ghcr.io/actions/actions-runner:latest";
 
 /// Bounds of `idle_timeout`: GitHub takes a while to hand out a job, and a runner that waits is
 /// paid for.
-const IDLE_TIMEOUT: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(60 * 60));
+const IDLE_TIMEOUT: RangeInclusive<Duration> =
+    Duration::from_secs(60)..=Duration::from_secs(60 * 60);
 
 /// Bounds of `max_lifetime`: GitHub ends a job on a self-hosted runner after 5 days. Source:
 /// docs.github.com, "Actions limits".
-const MAX_LIFETIME: (Duration, Duration) = (
-    Duration::from_secs(10 * 60),
-    Duration::from_secs(5 * 24 * 60 * 60),
-);
+const MAX_LIFETIME: RangeInclusive<Duration> =
+    Duration::from_secs(10 * 60)..=Duration::from_secs(5 * 24 * 60 * 60);
 
 /// Most runners of a pool: what GitHub allows in one runner group. Source: docs.github.com,
 /// "Actions limits".
@@ -233,7 +233,7 @@ impl<'d> Declared<'_, 'd> {
         reader: &mut Reader<'_>,
         key: &str,
         default: Duration,
-        (low, high): (Duration, Duration),
+        bounds: RangeInclusive<Duration>,
     ) -> Duration {
         let Some(field) = self.field(key) else {
             return default;
@@ -251,11 +251,11 @@ impl<'d> Declared<'_, 'd> {
             );
             return default;
         };
-        if duration < low || duration > high {
+        if !bounds.contains(&duration) {
             let hint = format!(
                 "{} to {} are possible",
-                units::duration_in_words(low),
-                units::duration_in_words(high)
+                units::duration_in_words(*bounds.start()),
+                units::duration_in_words(*bounds.end())
             );
             reader.report(
                 field.at,

@@ -178,7 +178,7 @@ impl<F: TaskDefinitions + Starts + DescribeTasks + StopTask, L: LogStreams> Prob
         };
         underway.tasks().insert(task.clone());
         underway.asked().remove(&address);
-        let came = self.watched(kind, &probe, &task, (until, underway)).await;
+        let came = self.watched(kind, &probe, &task, until, underway).await;
         let over =
             matches!(&came, ProbeResult::Ended { task, .. } if task.status == TaskStatus::Stopped);
         let left = (!over && !self.stopped(&task).await).then(|| task.clone());
@@ -232,7 +232,8 @@ impl<F: TaskDefinitions + Starts + DescribeTasks + StopTask, L: LogStreams> Prob
         kind: &Kind,
         probe: &Probe,
         task: &TaskArn,
-        (until, underway): (Instant, &Underway),
+        until: Instant,
+        underway: &Underway,
     ) -> ProbeResult {
         let stream = Probe::log_stream(task.task_id());
         let mut seen: Option<Box<Task>> = None;

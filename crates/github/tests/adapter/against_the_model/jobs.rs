@@ -79,7 +79,7 @@ async fn the_end_of_a_runs_attempt_is_told_though_a_job_of_it_is_shown_as_queued
     let end = async |run, attempt| {
         world
             .github
-            .run_end(installation, &repository, (run, attempt), soon())
+            .run_end(installation, &repository, run, attempt, soon())
             .await
             .unwrap()
     };

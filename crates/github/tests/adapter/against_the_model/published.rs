@@ -71,7 +71,7 @@ async fn everything(world: &World) {
             .unwrap();
         world
             .github
-            .run_end(app.installation, &repository, (run, 1), soon())
+            .run_end(app.installation, &repository, run, 1, soon())
             .await
             .unwrap();
     }

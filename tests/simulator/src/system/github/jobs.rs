@@ -38,7 +38,8 @@ impl Jobs for Github {
         &self,
         installation: InstallationId,
         repository: &Repository,
-        (run, attempt): (RunId, u32),
+        run: RunId,
+        attempt: u32,
         by: Instant,
     ) -> Result<Option<RunEnd>, CallError> {
         let place = Place::of_jobs(installation, repository, Level::Read);
