@@ -287,10 +287,6 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the domain's decision depends on each of them, and on nothing else"
-    )]
     pub async fn admit(
         &self,
         address: &RunnerAddress,

@@ -14,9 +14,9 @@ use mayfly_domain::model::size::Size;
 use mayfly_domain::model::story::{StoryEvent, note};
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::model::timeouts;
-use mayfly_domain::transitions::plan::{
-    Plan, Start, ToSend, confirm, is_stale, marks_now, plan, to_send,
-};
+use mayfly_domain::transitions::plan::confirm::{confirm, is_stale, marks_now};
+use mayfly_domain::transitions::plan::to_send::{ToSend, to_send};
+use mayfly_domain::transitions::plan::{Plan, Start, plan};
 use mayfly_ecs::{LaunchRequest, TaskDefinitionSpec};
 use mayfly_ledger::Store;
 use mayfly_ledger::pool_snapshot::{MOST_LAUNCHES, MOST_STOPS, PoolEntry, PoolSnapshot};

@@ -4,8 +4,6 @@
 mod reason;
 mod render;
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use crate::model::id::{GithubRunnerId, JobId, PoolName, RunId, RunnerId};
@@ -278,23 +276,5 @@ pub fn note(story: &mut Vec<Note>, at: Timestamp, event: StoryEvent) {
             .filter(droppable)
             .min_by_key(|place| place.abs_diff(middle));
         story.remove(nearest.unwrap_or(middle));
-    }
-}
-
-/// Durations in records: whole seconds.
-pub(crate) mod seconds {
-    use super::{Deserialize, Duration};
-
-    pub(crate) fn serialize<S: serde::Serializer>(
-        duration: &Duration,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(duration.as_secs())
-    }
-
-    pub(crate) fn deserialize<'de, D: serde::Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Duration, D::Error> {
-        u64::deserialize(deserializer).map(Duration::from_secs)
     }
 }

@@ -3,8 +3,8 @@
 
 use crate::model::limits::Limits;
 
-mod confirm;
-mod to_send;
+pub mod confirm;
+pub mod to_send;
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,9 +22,6 @@ use crate::model::story::Reason;
 use crate::model::time::Timestamp;
 use crate::transitions::coverage::coverage;
 use crate::transitions::refusal::Refusals;
-
-pub use confirm::{confirm, is_stale, marks_now};
-pub use to_send::{MOST_AGAIN, ToSend, to_send};
 
 /// A runner to be started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,10 +56,6 @@ pub struct Plan {
 
 /// Decides what to do now for one pool. Pure and total; the order of `jobs` and `runners` does not
 /// matter.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "these are all that the decision may depend on, and each is a thing of its own"
-)]
 #[must_use]
 pub fn plan(
     pool: &Pool,

@@ -8,9 +8,9 @@ use mayfly_domain::model::id::JobId;
 use mayfly_domain::model::runner::{Launch, Runner};
 use mayfly_domain::model::story::Reason;
 use mayfly_domain::model::timeouts;
-use mayfly_domain::transitions::plan::{
-    MOST_AGAIN, Plan, Start, Stop, confirm, is_stale, marks_now, to_send,
-};
+use mayfly_domain::transitions::plan::confirm::{confirm, is_stale, marks_now};
+use mayfly_domain::transitions::plan::to_send::{MOST_AGAIN, to_send};
+use mayfly_domain::transitions::plan::{Plan, Start, Stop};
 
 use crate::fixture::builders::{
     NOW, OLD, OWN, ago, arn, later, marked, parked, registered, requested, runner_id, target,

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::seconds;
 use crate::model::id::PoolName;
 use crate::model::interruption::Interruption;
 
@@ -354,5 +353,25 @@ impl TaskEnd {
             .into_iter()
             .flatten()
             .any(|reason| reason.contains(words))
+    }
+}
+
+/// Durations in records: whole seconds.
+mod seconds {
+    use std::time::Duration;
+
+    use serde::Deserialize;
+
+    pub(super) fn serialize<S: serde::Serializer>(
+        duration: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(duration.as_secs())
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_secs)
     }
 }
