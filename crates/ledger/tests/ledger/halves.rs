@@ -6,7 +6,10 @@
 //! planned.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
 
 use mayfly_domain::model::id::{GithubRunnerId, JobId, RunnerId, TaskArn};
 use mayfly_domain::model::job::JobAction;
@@ -18,7 +21,8 @@ use mayfly_dynamodb_model::{Handle, Model};
 use mayfly_ledger::key::Key;
 use mayfly_ledger::pool_snapshot::PoolSnapshot;
 use mayfly_ledger::registrations::ReservationWrites;
-use mayfly_ledger::{Ledger, LedgerError};
+use mayfly_ledger::store::{CommitError, Item, Page, StoreError, Write};
+use mayfly_ledger::{Ledger, LedgerError, Store};
 
 use crate::fixture::{
     ARN, at, commit_mark, entry, event, linux, on, pools, queue, registered, registering,
@@ -29,8 +33,8 @@ use crate::fixture::{
 /// launched.
 const NOW: u64 = 30;
 
-async fn planned(
-    ledger: &Ledger<Handle>,
+async fn planned<S: Store>(
+    ledger: &Ledger<S>,
     now: Timestamp,
 ) -> Result<(PoolSnapshot, Plan), LedgerError> {
     let snapshot = ledger.pool_snapshot(&linux()).await?;
@@ -368,4 +372,86 @@ async fn a_mark_whose_answer_was_lost_is_known_by_its_own_registration_only() {
         (row.github, row.arn),
         (Some(GithubRunnerId(1)), Some(TaskArn(ARN.into())))
     );
+}
+
+/// A table to which something is done right before one of the reads of a look.
+struct Meanwhile {
+    table: Handle,
+    reads_left: AtomicU32,
+    act: Mutex<Option<Act>>,
+}
+
+type Act = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Meanwhile {
+    async fn read(&self) {
+        if self.reads_left.fetch_sub(1, Ordering::Relaxed) == 0 {
+            let act = self.act.lock().unwrap().take();
+            act.unwrap().await;
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Meanwhile {
+    async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError> {
+        self.read().await;
+        self.table.get(key).await
+    }
+
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, CommitError> {
+        self.read().await;
+        self.table.get_many(keys).await
+    }
+
+    async fn query(
+        &self,
+        pk: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: Option<i32>,
+    ) -> Result<Page, StoreError> {
+        self.read().await;
+        self.table.query(pk, prefix, after, limit).await
+    }
+
+    async fn commit(&self, writes: Vec<Write>) -> Result<(), CommitError> {
+        self.table.commit(writes).await
+    }
+
+    async fn pause(&self, attempt: u32) {
+        self.table.pause(attempt).await;
+    }
+}
+
+/// A look is no snapshot: what it reads first may be over when it reads the rest.
+#[tokio::test]
+async fn a_job_that_is_over_with_its_runner_during_a_look_has_no_other_runner_launched() {
+    for reads in 0.. {
+        let model = Model::new();
+        let ledger = model.ledger("writer");
+        let runner = registered(&ledger, 1, 1).await;
+        let (_, before) = planned(&ledger, at(NOW)).await.unwrap();
+        let ends = async move {
+            let over = on(event(JobAction::Completed, 1, 20), &runner);
+            ledger.apply_delivery(&over, &pools()).await.unwrap();
+            let stopped = task(&runner, ARN, 9, TaskStatus::Stopped);
+            ledger.task_seen(&stopped, true, at(21)).await.unwrap();
+        };
+        let looking = Ledger::new(Meanwhile {
+            table: Handle::new(model.clone(), "planner"),
+            reads_left: AtomicU32::new(reads),
+            act: Mutex::new(Some(Box::pin(ends))),
+        });
+        let (_, during) = planned(&looking, at(NOW)).await.unwrap();
+        assert_eq!(
+            (before.launch.len(), during.launch.len()),
+            (0, 0),
+            "it ends before read {reads}: {during:?}"
+        );
+        if looking.store().act.lock().unwrap().is_some() {
+            assert!(reads > 3, "a look has more reads");
+            break;
+        }
+    }
 }

@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use mayfly_domain::model::end::End;
 use mayfly_domain::model::id::{JobId, TaskArn};
+use mayfly_domain::model::job::{JobAction, JobState};
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::size::Size;
@@ -21,7 +22,7 @@ use mayfly_ledger::store::{CommitError, Item, Page, StoreError, Write};
 use mayfly_ledger::{Ledger, Store};
 
 use crate::fixture::{
-    ARN, at, entry, linux, pools, queue, registered, requested, row, size, started, waiting,
+    ARN, at, entry, event, linux, pools, queue, registered, requested, row, size, started, waiting,
 };
 
 type Act = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -227,7 +228,7 @@ async fn a_job_that_is_reserved_while_github_says_that_it_waits_stays_with_its_r
         .unwrap();
     let row = waiting(&model.ledger("test"), 1).await.unwrap();
     assert_eq!(
-        (row.runner, row.checked_at_github),
+        (row.runner.clone(), row.checked_at_github),
         (Some(holder), Some(at(4)))
     );
 }
@@ -238,7 +239,7 @@ async fn a_job_that_another_runner_reserves_while_the_first_ends_stays_with_the_
     let model = Model::new();
     let ledger = model.ledger("test");
     let first = registered(&ledger, 1, 1).await;
-    let second = requested(&ledger, 2, None).await;
+    let second = started(&ledger, 2, None).await;
     let holder = second.id.clone();
     let reserves = async move {
         let row = waiting(&ledger, 1).await.unwrap();
@@ -256,7 +257,7 @@ async fn a_job_that_another_runner_reserves_while_the_first_ends_stays_with_the_
         .unwrap()
         .unwrap();
     let row = waiting(&model.ledger("test"), 1).await.unwrap();
-    assert_eq!((row.runner, row.needs_check), (Some(holder), false));
+    assert_eq!((row.runner.clone(), row.needs_check), (Some(holder), false));
 }
 
 /// A failed start that is lost is one that costs nothing: the next is made at once.
@@ -302,4 +303,34 @@ async fn failed_starts_of_two_sizes_that_close_at_once_are_both_counted() {
         ),
         (1, 1)
     );
+}
+
+/// The record guards its row, and both the job's end: written all the same, what GitHub said before
+/// would bring the job back.
+#[tokio::test]
+async fn a_job_that_is_over_while_an_older_word_of_github_is_written_down_stays_over() {
+    let model = Model::new();
+    let ledger = model.ledger("test");
+    queue(&ledger, 1, 0).await;
+    let ends = async move {
+        ledger
+            .apply_delivery(&event(JobAction::Completed, 1, 500), &pools())
+            .await
+            .unwrap();
+    };
+    let said = GithubJob::Found(GithubJobDetails {
+        status: GithubJobStatus::Gated,
+        runner: None,
+        conclusion: None,
+        created_at: None,
+        started_at: None,
+        completed_at: None,
+    });
+    met(&model, ends)
+        .reconcile_job(JobId(1), &said, &pools(), at(501))
+        .await
+        .unwrap();
+    let ledger = model.ledger("test");
+    let record = ledger.job(JobId(1)).await.unwrap().unwrap();
+    assert_eq!(record.state, JobState::Closed, "{:?}", record.story);
 }
