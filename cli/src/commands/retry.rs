@@ -113,8 +113,9 @@ pub async fn retry<S: Store, W: Wakes>(
     job: &JobArg,
     asked: Asked<'_>,
 ) -> Result<Retried, LedgerError> {
-    let there = |pool: &PoolName| asked.pools.is_some_and(|pools| pools.get(pool).is_some());
-    let Some(retry) = ledger.retry(job.id, asked.by, there, asked.now).await? else {
+    let none = Pools::default();
+    let pools = asked.pools.unwrap_or(&none);
+    let Some(retry) = ledger.retry(job.id, asked.by, pools, asked.now).await? else {
         return unknown(ledger, job).await;
     };
     let (mut done, mut told) = told(&retry);
@@ -152,15 +153,15 @@ fn why(record: &JobRecord) -> Option<String> {
 
 fn told(retry: &Retry) -> (Done, String) {
     let (done, told) = match retry {
-        Retry::BackoffReset(after) if after.1.needs_check => {
+        Retry::BackoffReset { asks_github: true } => {
             (Done::BackoffReset, "retried: Mayfly asks GitHub within a minute whether it still waits, then starts a runner".to_owned())
         }
-        Retry::BackoffReset(_) => (Done::BackoffReset, "retried: its pool starts a runner for it now, within its limits".to_owned()),
+        Retry::BackoffReset { asks_github: false } => (Done::BackoffReset, "retried: its pool starts a runner for it now, within its limits".to_owned()),
         Retry::Waits => {
             (Done::Woken, "it had no failed tries, and its pool looks again now (mayfly explain shows what it waits for)".to_owned())
         }
         Retry::Runner(runner) => (Done::HasRunner, format!("runner {runner} is on its way for it, or works on it")),
-        Retry::CheckJob(_) => (Done::GithubAsked, "Mayfly asks GitHub about it within a minute".to_owned()),
+        Retry::CheckJob => (Done::GithubAsked, "Mayfly asks GitHub about it within a minute".to_owned()),
         Retry::MatchJob => (Done::Unplaced, "no pools file is in force".to_owned()),
         Retry::TooLate => {
             (Done::Over, "it waited for a day, and GitHub cancels what waits so long: run it again at GitHub (Re-run jobs)".to_owned())
@@ -178,8 +179,8 @@ async fn placed<S: Store, W: Wakes>(
     pools: &Pools,
     now: Timestamp,
 ) -> Result<(Done, String), LedgerError> {
-    let rematched = match ledger.rematch(job, pools, now).await? {
-        RematchOutcome::Changed(rematched) => rematched,
+    let changes = match ledger.rematch(job, pools, now).await? {
+        RematchOutcome::Changed(changes) => changes,
         RematchOutcome::Still => {
             return Ok((
                 Done::Unplaced,
@@ -196,10 +197,11 @@ async fn placed<S: Store, W: Wakes>(
             return Ok((Done::Woken, "it has just been matched to a pool".to_owned()));
         }
     };
-    for pool in &rematched.wake {
+    for pool in &changes.wake {
         let _ = wakes.wake(pool).await;
     }
-    Ok(match &rematched.record.pool {
+    let record = changes.record.as_ref();
+    Ok(match record.and_then(|record| record.pool.as_ref()) {
         Some(pool) => (Done::Placed, format!("goes to pool {pool} now")),
         None => (
             Done::Unplaced,

@@ -107,12 +107,12 @@ pub async fn say<S: Store, W: Wakes>(
         Some(StopOutcome::Ending) => {
             answer(Outcomes::Stopping, "it is stopping already".to_owned())
         }
-        Some(StopOutcome::Marked(_)) => {
+        Some(StopOutcome::Marked) => {
             // A wake that is lost costs a minute: the tick sends another one.
             let _ = wakes.wake(&runner.pool).await;
             answer(Outcomes::Stopping, "its task is stopped at once".to_owned())
         }
-        Some(StopOutcome::Requested(_)) => answer(
+        Some(StopOutcome::Requested) => answer(
             Outcomes::Stopping,
             "it is removed at GitHub within a minute, then its task is stopped".to_owned(),
         ),

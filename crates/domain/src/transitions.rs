@@ -20,5 +20,6 @@ pub mod refusal;
 pub mod registration;
 pub mod rematch;
 pub mod retry;
+pub mod snapshot;
 pub mod stale_registration;
 pub mod stop;

@@ -5,9 +5,8 @@ use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::job::{JobRecord, JobState, WaitingJob};
 use mayfly_domain::model::outbox::OutboxEntry;
 use mayfly_domain::model::runner::Runner;
-use mayfly_domain::model::start_health::PoolHealth;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::transitions::changes::{DeliveryChanges, WaitingChange};
+use mayfly_domain::transitions::changes::{Changes, WaitingChange};
 
 use crate::error::LedgerError;
 use crate::key;
@@ -18,24 +17,32 @@ use crate::transaction::Transaction;
 const ROW_DIGITS: u32 = 20;
 
 impl Transaction {
-    pub(crate) fn stage(
-        &mut self,
-        changes: &DeliveryChanges,
-        now: Timestamp,
-    ) -> Result<(), LedgerError> {
-        let record = match &changes.record {
-            Some(record) => self.put_job(record)?,
-            None => 0,
-        };
-        match &changes.waiting {
-            WaitingChange::Keep => {}
-            WaitingChange::Put(pool, row) => self.put_new_row(pool, row, record)?,
-            WaitingChange::Remove(pool, job) => self.delete(key::waiting(pool, *job)),
+    /// All that a transition changes: each value under its key, over what was read there.
+    pub(crate) fn stage(&mut self, changes: &Changes, now: Timestamp) -> Result<(), LedgerError> {
+        let record = changes.record.as_ref();
+        let record = record.map(|record| self.put_job(record)).transpose()?;
+        for change in &changes.waiting {
+            match (change, record) {
+                (WaitingChange::Put(pool, row), Some(record)) => {
+                    self.put_new_row(pool, row, record)?;
+                }
+                (WaitingChange::Put(pool, row), None) => {
+                    self.put(key::waiting(pool, row.id), row)?;
+                }
+                (WaitingChange::Remove(pool, job), _) => self.delete(key::waiting(pool, *job)),
+            }
         }
         if let Some(runner) = &changes.runner {
             self.put_runner(runner)?;
         }
-        if let Some(follow_up) = &changes.follow_up {
+        if let Some(record) = &changes.closed {
+            self.delete(key::runner(&record.address()));
+            self.put_closed_runner(record, now)?;
+        }
+        if let Some((pool, health)) = &changes.health {
+            self.put(key::health(pool), health)?;
+        }
+        for follow_up in &changes.follow_ups {
             self.put_follow_up(follow_up, now)?;
         }
         if let Some(follow_up) = &changes.completed {
@@ -45,7 +52,7 @@ impl Transaction {
     }
 
     /// A job's record; a closed one can be found by its day. Answers its version.
-    pub(crate) fn put_job(&mut self, record: &JobRecord) -> Result<u64, LedgerError> {
+    fn put_job(&mut self, record: &JobRecord) -> Result<u64, LedgerError> {
         let written = self.put(key::job_record(record.id), record)?;
         if let Some(at) = record
             .closed_at
@@ -61,16 +68,6 @@ impl Transaction {
         self.put(key::runner(&runner.address()), runner).map(drop)
     }
 
-    /// A closed runner's record, in the place of its row.
-    pub(crate) fn close_runner(
-        &mut self,
-        record: &Runner,
-        now: Timestamp,
-    ) -> Result<(), LedgerError> {
-        self.delete(key::runner(&record.address()));
-        self.put_closed_runner(record, now)
-    }
-
     /// A closed runner's record, which can be found by its day.
     pub(crate) fn put_closed_runner(
         &mut self,
@@ -82,24 +79,10 @@ impl Transaction {
         Ok(())
     }
 
-    /// A pool's health.
-    pub(crate) fn put_health(
-        &mut self,
-        pool: &PoolName,
-        health: &PoolHealth,
-    ) -> Result<(), LedgerError> {
-        self.put(key::health(pool), health).map(drop)
-    }
-
-    /// A waiting row that was there before.
-    pub(crate) fn put_row(&mut self, pool: &PoolName, row: &WaitingJob) -> Result<(), LedgerError> {
-        self.put(key::waiting(pool, row.id), row).map(drop)
-    }
-
     /// A waiting row that comes with the write of its job's record, which guards it: while the job
     /// does not wait it has no row. Rows of one job follow each other, and who reserves the job by
     /// one must not get the next: its number is made of the record's.
-    pub(crate) fn put_new_row(
+    fn put_new_row(
         &mut self,
         pool: &PoolName,
         row: &WaitingJob,

@@ -4,7 +4,7 @@ use mayfly_domain::model::id::{JobId, PoolName, RunnerAddress, RunnerName};
 use mayfly_domain::model::job::{JobEvent, JobRecord, WaitingJob};
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::runner::Runner;
-use mayfly_domain::transitions::changes::DeliveryChanges;
+use mayfly_domain::transitions::changes::{Changes, Verdict};
 use mayfly_domain::transitions::delivery::{DeliverySnapshot, apply_delivery};
 
 use crate::error::{Attempt, LedgerError};
@@ -15,7 +15,8 @@ use crate::transaction::Transaction;
 use crate::version::Versioned;
 
 impl<S: Store> Ledger<S> {
-    /// Writes down what a delivery says, and tells which pools to wake: one read, one transaction.
+    /// Writes down what a delivery says. Answers what its sender is told and what has changed: one
+    /// read, one transaction.
     ///
     /// # Errors
     ///
@@ -24,7 +25,7 @@ impl<S: Store> Ledger<S> {
         &self,
         event: &JobEvent,
         pools: &Pools,
-    ) -> Result<DeliveryChanges, LedgerError> {
+    ) -> Result<(Verdict, Changes), LedgerError> {
         self.with_retries(TRIES, "record a delivery", || {
             self.try_apply_delivery(event, pools)
         })
@@ -35,7 +36,7 @@ impl<S: Store> Ledger<S> {
         &self,
         event: &JobEvent,
         pools: &Pools,
-    ) -> Result<Attempt<DeliveryChanges>, LedgerError> {
+    ) -> Result<Attempt<(Verdict, Changes)>, LedgerError> {
         // Only a name of our own form can mean a runner of ours.
         let named = event
             .runner
@@ -49,7 +50,7 @@ impl<S: Store> Ledger<S> {
         else {
             return Ok(Attempt::Conflict);
         };
-        let mut observation = apply_delivery(
+        let (verdict, mut changes) = apply_delivery(
             event,
             DeliverySnapshot {
                 pools,
@@ -60,25 +61,25 @@ impl<S: Store> Ledger<S> {
         // Ordinary jobs are of a run's first attempt and cost nothing more.
         if event.attempt > 1
             && record.is_none()
-            && observation.record.is_some()
+            && changes.record.is_some()
             && self.rerun_of(event.run).await?.is_some()
         {
-            observation = observation.on_demand(event.received_at);
+            changes = changes.on_demand(event.received_at);
         }
         let gone = named.as_ref().filter(|_| runner.is_none());
-        let observation = self
+        let changes = self
             .leaving_rerun(
-                observation,
+                changes,
                 record.as_ref().map(|record| record.state),
                 gone,
                 event.received_at,
             )
             .await?;
-        if observation.changes_nothing() {
-            return Ok(Attempt::Done(observation));
+        if changes.writes_nothing() {
+            return Ok(Attempt::Done((verdict, changes)));
         }
-        tx.stage(&observation, event.received_at)?;
-        self.commit(tx, observation).await
+        tx.stage(&changes, event.received_at)?;
+        self.commit(tx, (verdict, changes)).await
     }
 
     /// One read: a plain one, which no transaction can disturb, if no runner of ours is named.

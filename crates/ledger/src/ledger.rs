@@ -99,13 +99,17 @@ impl<S: Store> Ledger<S> {
     }
 
     /// Carries a change out, whole or not at all; tells a lost race from a failure. `done` is the
-    /// answer if it was.
+    /// answer if it was. One that writes nothing is no call.
     pub(crate) async fn commit<T>(
         &self,
         transaction: Transaction,
         done: T,
     ) -> Result<Attempt<T>, LedgerError> {
-        match self.store.commit(transaction.into_writes()).await {
+        let writes = transaction.into_writes();
+        if writes.is_empty() {
+            return Ok(Attempt::Done(done));
+        }
+        match self.store.commit(writes).await {
             Ok(()) => Ok(Attempt::Done(done)),
             Err(CommitError::Conflict) => Ok(Attempt::Conflict),
             Err(CommitError::Store(error)) => Err(error.into()),

@@ -2,14 +2,13 @@
 
 use mayfly_domain::model::id::{JobId, PoolName, RunnerAddress, RunnerName};
 use mayfly_domain::model::job::{JobRecord, WaitingJob};
-use mayfly_domain::model::outbox::OutboxEntry;
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::transitions::reconcile::{
-    GithubJob, JobSnapshot, ReconcileChanges, reconcile_job,
-};
-use mayfly_domain::transitions::rematch::{RematchOutcome, RematchSnapshot, rematch};
+use mayfly_domain::transitions::changes::Changes;
+use mayfly_domain::transitions::reconcile::{GithubJob, reconcile_job};
+use mayfly_domain::transitions::rematch::{RematchOutcome, rematch};
+use mayfly_domain::transitions::snapshot::JobSnapshot;
 
 use crate::error::{Attempt, LedgerError};
 use crate::key;
@@ -23,7 +22,7 @@ pub struct ReconcileReport {
     /// The job's record as it is now.
     pub record: JobRecord,
     /// What was changed.
-    pub learned: ReconcileChanges,
+    pub changes: Changes,
 }
 
 impl<S: Store> Ledger<S> {
@@ -58,10 +57,7 @@ impl<S: Store> Ledger<S> {
             // Read after the record: a runner that is gone stays gone, and one that is open is
             // written over only as it was read.
             let runner = self.runner_meant(&mut tx, said, &record).await?;
-            let ReconcileChanges {
-                delivery: observation,
-                row: asked,
-            } = reconcile_job(
+            let changes = reconcile_job(
                 said,
                 JobSnapshot {
                     pools,
@@ -72,22 +68,15 @@ impl<S: Store> Ledger<S> {
                 now,
             );
             let gone = named(said).filter(|_| runner.is_none());
-            let observation = self
-                .leaving_rerun(observation, Some(record.state), gone.as_ref(), now)
+            let changes = self
+                .leaving_rerun(changes, Some(record.state), gone.as_ref(), now)
                 .await?;
-            let learned = ReconcileChanges {
-                delivery: observation,
-                row: asked,
-            };
-            if learned.changes_nothing() {
-                return Ok(Attempt::Done(Some(ReconcileReport { record, learned })));
+            if changes.writes_nothing() {
+                return Ok(Attempt::Done(Some(ReconcileReport { record, changes })));
             }
-            tx.stage(&learned.delivery, now)?;
-            if let (Some(row), Some(pool)) = (&learned.row, &record.pool) {
-                tx.put_row(pool, row)?;
-            }
-            let record = learned.delivery.record.clone().unwrap_or(record);
-            self.commit(tx, Some(ReconcileReport { record, learned }))
+            tx.stage(&changes, now)?;
+            let record = changes.record.clone().unwrap_or(record);
+            self.commit(tx, Some(ReconcileReport { record, changes }))
                 .await
         })
         .await
@@ -176,35 +165,25 @@ impl<S: Store> Ledger<S> {
                 _ => None,
             };
             let matching = rematch(
-                RematchSnapshot {
+                JobSnapshot {
                     pools,
                     record: &record,
                     row: row.as_ref(),
-                    holder: holder.as_deref(),
+                    runner: holder.as_deref(),
                 },
                 now,
             );
-            let RematchOutcome::Changed(rematched) = &matching else {
+            let RematchOutcome::Changed(changes) = &matching else {
                 return Ok(Attempt::Done(matching));
             };
-            let record = tx.put_job(&rematched.record)?;
-            // The old row goes only as it was read, so that no one reserves the job meanwhile.
-            if let Some((pool, job)) = &rematched.removed {
-                tx.delete(key::waiting(pool, *job));
-            }
-            if let Some((pool, row)) = &rematched.added {
-                tx.put_new_row(pool, row, record)?;
-            }
-            if let Some(follow_up) = &rematched.follow_up {
-                tx.put_follow_up(follow_up, now)?;
-            }
+            tx.stage(changes, now)?;
             self.commit(tx, matching).await
         })
         .await
     }
 
-    /// Changes a runner's row and leaves a follow-up, in one transaction. Answers the row as it is
-    /// then; `None`: there is no open one, or the change does not apply to it.
+    /// Changes a runner's row and what follows from that, in one transaction. Answers the row as it
+    /// is then; `None`: there is no open one, or the change does not apply to it.
     ///
     /// # Errors
     ///
@@ -212,20 +191,17 @@ impl<S: Store> Ledger<S> {
     pub async fn change_runner_with_follow_up(
         &self,
         address: &RunnerAddress,
-        change: impl Fn(&Runner) -> Option<(Runner, Option<OutboxEntry>)> + Send + Sync,
+        change: impl Fn(&Runner) -> Option<Changes> + Send + Sync,
         now: Timestamp,
     ) -> Result<Option<Runner>, LedgerError> {
         self.with_retries(TRIES, "write down what GitHub says of a runner", || async {
             let mut tx = Transaction::default();
             let runner: Option<Runner> = self.read_for(&mut tx, key::runner(address)).await?;
-            let Some((after, follow_up)) = runner.and_then(|runner| change(&runner)) else {
+            let Some(changes) = runner.and_then(|runner| change(&runner)) else {
                 return Ok(Attempt::Done(None));
             };
-            tx.put_runner(&after)?;
-            if let Some(follow_up) = &follow_up {
-                tx.put_follow_up(follow_up, now)?;
-            }
-            self.commit(tx, Some(after)).await
+            tx.stage(&changes, now)?;
+            self.commit(tx, changes.runner).await
         })
         .await
     }

@@ -432,9 +432,8 @@ impl<S: Store> Ledger<S> {
                 // It waits no longer: no one needs the message.
                 return Ok(Attempt::Done(()));
             };
-            let (waiting, record) = refused_for_good(&waiting, &record, (message, everywhere), now);
-            tx.put_row(pool, &waiting)?;
-            tx.put_job(&record)?;
+            let changes = refused_for_good(&waiting, &record, (message, everywhere), now);
+            tx.stage(&changes, now)?;
             self.commit(tx, ()).await
         })
         .await?;

@@ -1,12 +1,14 @@
 //! What people ask for by `mayfly`: that a runner ends, that a job is tried again, that a pools
 //! file comes into force.
 
-use mayfly_domain::model::id::{JobId, PoolName, RunnerAddress, RunnerName};
+use mayfly_domain::model::id::{JobId, RunnerAddress, RunnerName};
 use mayfly_domain::model::job::JobRecord;
+use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::stop_request::StopRequest;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::transitions::retry::{Retry, RetrySnapshot, retry};
+use mayfly_domain::transitions::retry::{Retry, retry};
+use mayfly_domain::transitions::snapshot::JobSnapshot;
 use mayfly_domain::transitions::stop::{StopOutcome, request_stop};
 use serde::{Deserialize, Serialize};
 
@@ -59,21 +61,16 @@ impl<S: Store> Ledger<S> {
             let Some(runner) = self.runner(address).await? else {
                 return Ok(Attempt::Done(None));
             };
-            let outcome = request_stop(&runner, request.clone());
-            match &outcome {
-                StopOutcome::Marked(after) | StopOutcome::Requested(after) => {
-                    let written = self.put(runner.with_value((**after).clone())).await?;
-                    Ok(written.map(|_| Some(outcome)))
-                }
-                StopOutcome::Busy | StopOutcome::Ending => Ok(Attempt::Done(Some(outcome))),
-            }
+            let (outcome, changes) = request_stop(&runner, request.clone());
+            let mut tx = Transaction::over(&runner);
+            tx.stage(&changes, request.at)?;
+            self.commit(tx, Some(outcome)).await
         })
         .await
     }
 
-    /// Someone wants a job tried again now; `pool_there` says if the pools file has a pool. What is
-    /// written here is written; rematching it ([`Retry::MatchJob`]) is left to the caller. `None`:
-    /// there is no such job.
+    /// Someone wants a job tried again now, by these pools. What is written here is written;
+    /// rematching it ([`Retry::MatchJob`]) is left to the caller. `None`: there is no such job.
     ///
     /// # Errors
     ///
@@ -82,7 +79,7 @@ impl<S: Store> Ledger<S> {
         &self,
         job: JobId,
         by: &str,
-        pool_there: impl Fn(&PoolName) -> bool + Send + Sync,
+        pools: &Pools,
         now: Timestamp,
     ) -> Result<Option<Retry>, LedgerError> {
         self.with_retries(TRIES, "try a job again", || async {
@@ -95,26 +92,17 @@ impl<S: Store> Ledger<S> {
             let runner = self
                 .runner_of(&record, row.as_ref().and_then(|row| row.runner.clone()))
                 .await?;
-            let there = record.pool.as_ref().is_some_and(&pool_there);
-            let outcome = retry(
-                RetrySnapshot {
+            let (outcome, changes) = retry(
+                JobSnapshot {
+                    pools,
                     record: &record,
                     row: row.as_ref(),
                     runner: runner.as_deref(),
                 },
                 by,
-                there,
                 now,
             );
-            match (&outcome, &record.pool) {
-                (Retry::BackoffReset(after), Some(pool)) => {
-                    let (record, row) = &**after;
-                    tx.put_job(record)?;
-                    tx.put_row(pool, row)?;
-                }
-                (Retry::CheckJob(open), _) => tx.put_follow_up(open, now)?,
-                _ => return Ok(Attempt::Done(Some(outcome))),
-            }
+            tx.stage(&changes, now)?;
             self.commit(tx, Some(outcome)).await
         })
         .await

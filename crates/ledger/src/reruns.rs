@@ -4,7 +4,7 @@ use mayfly_domain::model::id::{JobId, RunId, RunnerAddress};
 use mayfly_domain::model::job::{JobRecord, JobState};
 use mayfly_domain::model::story::{StoryEvent, note};
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::transitions::changes::DeliveryChanges;
+use mayfly_domain::transitions::changes::Changes;
 use mayfly_domain::transitions::interruption::{Rerun, rerun};
 
 use crate::error::{Attempt, LedgerError};
@@ -69,32 +69,25 @@ impl<S: Store> Ledger<S> {
     /// runner's.
     pub(crate) async fn leaving_rerun(
         &self,
-        observation: DeliveryChanges,
+        mut changes: Changes,
         before: Option<JobState>,
         named: Option<&RunnerAddress>,
         now: Timestamp,
-    ) -> Result<DeliveryChanges, LedgerError> {
+    ) -> Result<Changes, LedgerError> {
         let failed = |record: &&JobRecord| {
             record.conclusion.as_deref() == Some("failure") && before != Some(JobState::Closed)
         };
-        let (Some(record), Some(named), None) = (
-            observation.record.as_ref().filter(failed),
-            named,
-            &observation.follow_up,
-        ) else {
-            return Ok(observation);
-        };
-        let Some(open) = rerun(record, now) else {
-            return Ok(observation);
+        let record = changes.record.as_ref().filter(failed);
+        let open = record.and_then(|record| rerun(record, now));
+        let (Some(open), Some(named), true) = (open, named, changes.follow_ups.is_empty()) else {
+            return Ok(changes);
         };
         let interrupted = self
             .runner_record(&named.runner)
             .await?
             .is_some_and(|runner| runner.interrupted);
-        Ok(DeliveryChanges {
-            follow_up: interrupted.then_some(open),
-            ..observation
-        })
+        changes.follow_ups.extend(interrupted.then_some(open));
+        Ok(changes)
     }
 
     /// Adds a line to a job's story, unless it is in it already.
@@ -118,7 +111,11 @@ impl<S: Store> Ledger<S> {
                 return Ok(Attempt::Done(()));
             }
             note(&mut record.story, now, event.clone());
-            tx.put_job(&record)?;
+            let changes = Changes {
+                record: Some(record),
+                ..Changes::default()
+            };
+            tx.stage(&changes, now)?;
             self.commit(tx, ()).await
         })
         .await

@@ -11,7 +11,8 @@ use mayfly_domain::model::story::Reason;
 use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::transitions::admission::{Admission, AdmissionRequest, admit};
-use mayfly_domain::transitions::close::{CloseChanges, RunnerSnapshot, close};
+use mayfly_domain::transitions::changes::Changes;
+use mayfly_domain::transitions::close::{RunnerSnapshot, close};
 use mayfly_domain::transitions::interruption;
 use mayfly_domain::transitions::orphan::{OrphanAction, OrphanSnapshot, orphan_action};
 
@@ -34,6 +35,15 @@ pub enum Changed {
     No(Box<Versioned<Runner>>),
     /// There is no open row.
     Closed,
+}
+
+/// A runner that was closed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Closed {
+    /// What was changed.
+    pub changes: Changes,
+    /// It shows that a person must act, and is the first to show it: why, and what to do.
+    pub must_act: Option<String>,
 }
 
 /// What follows from news of a task.
@@ -173,10 +183,10 @@ impl<S: Store> Ledger<S> {
                 let closed = self
                     .try_close(&runner, End::Stopped(task), public_ip, now)
                     .await?;
-                return Ok(closed.map(|closing| TaskUpdate {
-                    wake: BTreeSet::from([runner.pool.clone()]),
+                return Ok(closed.map(|closed| TaskUpdate {
+                    wake: closed.changes.wake,
                     stop: None,
-                    must_act: closing.must_act,
+                    must_act: closed.must_act,
                 }));
             }
             let Some(after) = runner.with_task(task) else {
@@ -208,7 +218,7 @@ impl<S: Store> Ledger<S> {
         end: End<'_>,
         still: impl Fn(&Runner) -> bool + Send + Sync,
         now: Timestamp,
-    ) -> Result<Option<CloseChanges>, LedgerError> {
+    ) -> Result<Option<Closed>, LedgerError> {
         self.with_retries(TRIES, "close a runner", || async {
             let Some(runner) = self.runner(address).await?.filter(|runner| still(runner)) else {
                 return Ok(Attempt::Done(None));
@@ -225,7 +235,7 @@ impl<S: Store> Ledger<S> {
         end: End<'_>,
         public_ip: bool,
         now: Timestamp,
-    ) -> Result<Attempt<CloseChanges>, LedgerError> {
+    ) -> Result<Attempt<Closed>, LedgerError> {
         let mut tx = Transaction::over(runner);
         let health = self.read_for(&mut tx, key::health(&runner.pool)).await?;
         let (waiting, record) = self.reserved(&mut tx, runner).await?;
@@ -241,21 +251,9 @@ impl<S: Store> Ledger<S> {
             record: record.as_ref(),
             interrupted: interrupted.as_ref(),
         };
-        let closing = close(runner, end, around, public_ip, now);
-        tx.close_runner(&closing.record, now)?;
-        if let Some(health) = &closing.health {
-            tx.put_health(&runner.pool, health)?;
-        }
-        if let Some(waiting) = &closing.waiting {
-            tx.put_row(&runner.pool, waiting)?;
-        }
-        if let Some(job) = &closing.job {
-            tx.put_job(job)?;
-        }
-        for follow_up in &closing.follow_ups {
-            tx.put_follow_up(follow_up, now)?;
-        }
-        self.commit(tx, closing).await
+        let (changes, must_act) = close(runner, end, around, public_ip, now);
+        tx.stage(&changes, now)?;
+        self.commit(tx, Closed { changes, must_act }).await
     }
 
     /// The job that a runner holds in reserve, if it still waits in the runner's pool, and its
@@ -281,8 +279,8 @@ impl<S: Store> Ledger<S> {
         Ok((waiting, record))
     }
 
-    /// Decides on admission and writes the decision down before it is told. `None`: the runner has
-    /// no open row.
+    /// Decides on admission and writes the decision down before it is told. Answers it, and whether
+    /// that is news. `None`: the runner has no open row.
     ///
     /// # Errors
     ///
@@ -294,18 +292,16 @@ impl<S: Store> Ledger<S> {
         request: &AdmissionRequest,
         private: Option<bool>,
         now: Timestamp,
-    ) -> Result<Option<Admission>, LedgerError> {
+    ) -> Result<Option<(Admission, bool)>, LedgerError> {
         self.with_retries(TRIES, "admit a job", || async {
             let Some(runner) = self.runner(address).await? else {
                 return Ok(Attempt::Done(None));
             };
-            let admission = admit(&runner, pool, request, private, now);
-            let after = match &admission {
-                Admission::Admitted(None) => return Ok(Attempt::Done(Some(admission))),
-                Admission::Admitted(Some(after)) | Admission::Refused(_, after) => after,
-            };
-            let written = self.put(runner.with_value((**after).clone())).await?;
-            Ok(written.map(|_| Some(admission)))
+            let (admission, changes) = admit(&runner, pool, request, private, now);
+            let mut tx = Transaction::over(&runner);
+            tx.stage(&changes, now)?;
+            let changed = !changes.writes_nothing();
+            self.commit(tx, Some((admission, changed))).await
         })
         .await
     }

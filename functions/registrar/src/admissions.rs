@@ -57,7 +57,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         let private = self
             .private(&runner, pool, reserved.as_ref(), request, by)
             .await?;
-        let Some(admission) = self
+        let Some((admission, changed)) = self
             .ledger
             .admit(&address, pool, request, private, self.now())
             .await?
@@ -68,14 +68,14 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             (job.run, job.attempt) == (RunId(request.run_id), request.run_attempt)
         });
         match admission {
-            Admission::Admitted(changed) => {
+            Admission::Admitted => {
                 info!(runner.id = %runner.id, run.id = request.run_id, repository = request.repository, "admitted");
-                if changed.is_some() && !own {
+                if changed && !own {
                     self.wake(&runner).await;
                 }
                 Ok(Answer::admitted())
             }
-            Admission::Refused(why, _) => {
+            Admission::Refused(why) => {
                 warn!(runner.id = %runner.id, run.id = request.run_id, repository = request.repository, reason = %why, "refused a job");
                 self.wake(&runner).await;
                 Ok(Answer::not_admitted(&why.to_string()))

@@ -253,7 +253,7 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
             .close_runner(&runner.address(), end, still, self.now())
             .await
             .context("close a runner that never started")?;
-        if let Some(why) = closed.and_then(|closing| closing.must_act) {
+        if let Some(why) = closed.and_then(|closed| closed.must_act) {
             error!(
                 runner.id = %runner.id, pool.name = %runner.pool,
                 "{why}"

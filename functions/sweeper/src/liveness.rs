@@ -11,6 +11,7 @@ use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::target::Target;
 use mayfly_domain::model::timeouts;
+use mayfly_domain::transitions::changes::Changes;
 use mayfly_domain::transitions::liveness::{LivenessCheck, LivenessResult, liveness_check};
 use mayfly_domain::transitions::reconcile::GithubJobStatus;
 use mayfly_github::{CallError, RunnerLookup};
@@ -227,7 +228,10 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                     timeouts::REREAD_AFTER,
                 )
             });
-            Some((after, follow_up))
+            Some(Changes {
+                follow_ups: follow_up.into_iter().collect(),
+                ..Changes::of_runner(after)
+            })
         };
         let after = self
             .ledger

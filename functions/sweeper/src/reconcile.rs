@@ -82,10 +82,10 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         if told.record.state != record.state {
             info!(job.id = %job, from = ?record.state, to = ?told.record.state, "GitHub, when asked, says something else of the job");
         }
-        if let Some(runner) = told.learned.delivery.unadmitted() {
+        if let Some(runner) = told.changes.unadmitted() {
             error!(runner.id = %runner.id, pool.name = %runner.pool, job.id = %job, "job refused: {}", Reason::Unadmitted);
         }
-        for pool in &told.learned.delivery.wake {
+        for pool in &told.changes.wake {
             self.wake(pool).await;
         }
         Ok(Some(Reconciled { said, told }))
@@ -257,16 +257,13 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 
     async fn wake_for(&self, job: JobId, matching: &RematchOutcome) {
-        let RematchOutcome::Changed(rematched) = matching else {
+        let RematchOutcome::Changed(changes) = matching else {
             return;
         };
-        let pool = rematched
-            .record
-            .pool
-            .as_ref()
-            .map_or("none", PoolName::as_str);
-        info!(job.id = %job, pool.name = pool, pools_version = rematched.record.pools_version, "rematched");
-        for pool in &rematched.wake {
+        let record = changes.record.as_ref();
+        let pool = record.and_then(|record| record.pool.as_ref());
+        info!(job.id = %job, pool.name = pool.map_or("none", PoolName::as_str), pools_version = record.map(|record| record.pools_version), "rematched");
+        for pool in &changes.wake {
             self.wake(pool).await;
         }
     }

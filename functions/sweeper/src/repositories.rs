@@ -314,13 +314,13 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 record.given_up && self.reconcile_with_github(job.id, pools).await?.is_some()
             );
         }
-        let observation = self
+        let (_, changes) = self
             .ledger
             .apply_delivery(&as_delivered(job, seen, now), pools)
             .await
             .context("record a job that was found")?;
         warn!(job.id = %job.id, repository.name = seen.repository.name, "found a job that waits and that no delivery told of");
-        for pool in &observation.wake {
+        for pool in &changes.wake {
             self.wake(pool).await;
         }
         Ok(true)

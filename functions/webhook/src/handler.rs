@@ -13,7 +13,7 @@ use mayfly_domain::model::label::Labels;
 use mayfly_domain::model::pool::{JobRequirements, Placement, Pools};
 use mayfly_domain::model::story::Reason;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::transitions::changes::{DeliveryChanges, Verdict};
+use mayfly_domain::transitions::changes::{Changes, Verdict};
 use mayfly_ledger::repositories::RepositorySeen;
 use mayfly_ledger::requests::AppliedVersion;
 use mayfly_ledger::{Ledger, Store};
@@ -41,8 +41,8 @@ pub struct RecordError(pub String);
 /// Where deliveries are written down.
 #[async_trait]
 pub trait Jobs: Send + Sync {
-    /// Writes down what a delivery says, and tells which pools to wake. The same delivery may come
-    /// any number of times.
+    /// Writes down what a delivery says. Answers what its sender is told and what has changed. The
+    /// same delivery may come any number of times.
     ///
     /// # Errors
     ///
@@ -51,7 +51,7 @@ pub trait Jobs: Send + Sync {
         &self,
         event: &JobEvent,
         pools: &Pools,
-    ) -> Result<DeliveryChanges, RecordError>;
+    ) -> Result<(Verdict, Changes), RecordError>;
 
     /// Writes down that the repository has jobs for us: what GitHub never tells of is looked for
     /// there.
@@ -83,7 +83,7 @@ impl<S: Store> Jobs for Ledger<S> {
         &self,
         event: &JobEvent,
         pools: &Pools,
-    ) -> Result<DeliveryChanges, RecordError> {
+    ) -> Result<(Verdict, Changes), RecordError> {
         Self::apply_delivery(self, event, pools)
             .await
             .map_err(|error| RecordError(in_words(&error)))
@@ -248,22 +248,22 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
 
     async fn record(&self, event: &JobEvent) -> Result<Answer, Answer> {
         let Judge { pools, newest } = self.pools_for(event).await?;
-        let observation = self.jobs.apply_delivery(event, &pools).await.map_err(|RecordError(error)| {
+        let (verdict, changes) = self.jobs.apply_delivery(event, &pools).await.map_err(|RecordError(error)| {
             // Once is nothing: GitHub's list of failed deliveries has it. What lasts rings the
             // alarm webhook-5xx.
             tracing::warn!(delivery.id = %event.delivery, job.id = event.job.0, error, "could not record a delivery");
             Answer::failed("the ledger does not answer: deliver again")
         })?;
-        self.wake(&observation.wake, event).await;
-        log(event, &observation);
-        let ignored = matches!(observation.verdict, Verdict::Ignored(_));
+        self.wake(&changes.wake, event).await;
+        log(event, &verdict, &changes);
+        let ignored = matches!(verdict, Verdict::Ignored(_));
         if ignored && is_new(event) && !pools.serves(&event.repository) {
             self.note_unserved(event).await?;
         } else if !ignored || !newest {
             self.note_repository(&RepositorySeen::from(event), &event.delivery)
                 .await?;
         }
-        Ok(match observation.verdict {
+        Ok(match verdict {
             Verdict::Recorded => Answer::new(202, Outcome::Recorded, "the ledger has it"),
             Verdict::Unplaced(reason) => Answer::new(202, Outcome::Unplaced, reason.to_string()),
             Verdict::Ignored(reason) => Answer::ignored(reason.to_string()),
@@ -434,14 +434,14 @@ fn settings_unavailable(error: &SettingsError) -> Answer {
 
 /// One line for each delivery that concerns us, none for jobs of others: GitHub sends those of all
 /// repositories.
-fn log(event: &JobEvent, observation: &DeliveryChanges) {
+fn log(event: &JobEvent, verdict: &Verdict, changes: &Changes) {
     let action = match event.action {
         JobAction::Queued => "queued",
         JobAction::Waiting => "waiting",
         JobAction::InProgress => "in_progress",
         JobAction::Completed => "completed",
     };
-    let pool = observation
+    let pool = changes
         .record
         .as_ref()
         .and_then(|record| record.pool.as_ref())
@@ -451,10 +451,10 @@ fn log(event: &JobEvent, observation: &DeliveryChanges) {
         event.repository.name.as_str(),
         event.delivery.as_str(),
     );
-    if let Some(runner) = observation.unadmitted() {
+    if let Some(runner) = changes.unadmitted() {
         tracing::error!(delivery.id = guid, job.id = job, runner.id = %runner.id, pool.name = %runner.pool, "job refused: {}", Reason::Unadmitted);
     }
-    match &observation.verdict {
+    match verdict {
         Verdict::Recorded => {
             tracing::info!(
                 delivery.id = guid,

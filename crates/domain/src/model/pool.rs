@@ -320,8 +320,8 @@ pub enum Placement<'a> {
     NotOurs,
 }
 
-/// The pools file, checked: what Mayfly serves, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The pools file, checked: what Mayfly serves, and how. Nothing, while none is in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pools {
     /// Who is served.
     pub accounts: Vec<Account>,

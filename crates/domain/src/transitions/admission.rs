@@ -11,6 +11,7 @@ use crate::model::runner::{Runner, RunnerState, Work};
 use crate::model::story::{Reason, Refusal, StoryEvent, note};
 use crate::model::target::{Repository, TargetScope};
 use crate::model::time::Timestamp;
+use crate::transitions::changes::Changes;
 
 /// What the job-started hook says of the job it stands before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,10 +38,10 @@ pub struct AdmissionRequest {
 /// The answer to the hook.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Admission {
-    /// It may run. The runner as it is now, if that changed.
-    Admitted(Option<Box<Runner>>),
-    /// It may not, for this reason; the container ends itself. The runner as it is now.
-    Refused(Reason, Box<Runner>),
+    /// It may run.
+    Admitted,
+    /// It may not, for this reason; the container ends itself.
+    Refused(Reason),
 }
 
 /// The decision that was made before about this job on this runner: admitted, or refused for this
@@ -94,8 +95,8 @@ impl Runner {
     }
 }
 
-/// Decides whether the job may run on this runner. `private` is what is known of the repository;
-/// unknown counts as public.
+/// Decides whether the job may run on this runner, and what changes in the runner's row. `private`
+/// is what is known of the repository; unknown counts as public.
 #[must_use]
 pub fn admit(
     runner: &Runner,
@@ -103,7 +104,7 @@ pub fn admit(
     request: &AdmissionRequest,
     private: Option<bool>,
     now: Timestamp,
-) -> Admission {
+) -> (Admission, Changes) {
     let run = RunId(request.run_id);
     // The hook may ask again when it missed the answer; a second job is not a repetition.
     if has_another(runner, request) {
@@ -119,7 +120,7 @@ pub fn admit(
     }
     // What a delivery has said already needs no second write, unless it counts that the hook asked.
     if runner.admitted_at.is_some() || (runner.work.is_some() && !runner.fails_closed) {
-        return Admission::Admitted(None);
+        return (Admission::Admitted, Changes::default());
     }
     let mut after = taken;
     after.repository = Some(RepositoryId(request.repository_id));
@@ -132,7 +133,7 @@ pub fn admit(
             repository: request.repository.clone(),
         },
     );
-    Admission::Admitted(Some(Box::new(after)))
+    (Admission::Admitted, Changes::of_runner(after))
 }
 
 /// The runner with the run that GitHub handed to it. A refused job uses it up as well: GitHub gives
@@ -151,7 +152,7 @@ fn taken(runner: &Runner, request: &AdmissionRequest, now: Timestamp) -> Runner 
     after
 }
 
-fn refuse(taken: &Runner, why: Reason, now: Timestamp) -> Admission {
+fn refuse(taken: &Runner, why: Reason, now: Timestamp) -> (Admission, Changes) {
     let mut after = taken.clone();
     after.refused = Some(why.clone());
     note(
@@ -161,7 +162,7 @@ fn refuse(taken: &Runner, why: Reason, now: Timestamp) -> Admission {
             reason: why.clone(),
         },
     );
-    Admission::Refused(why, Box::new(after))
+    (Admission::Refused(why), Changes::of_runner(after))
 }
 
 fn refusal(

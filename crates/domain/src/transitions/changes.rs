@@ -1,4 +1,4 @@
-//! What the transitions of jobs change, to be written in one transaction.
+//! What a transition changes: everything that is to be written in one transaction.
 
 use std::collections::BTreeSet;
 
@@ -6,6 +6,7 @@ use crate::model::id::{JobId, PoolName};
 use crate::model::job::{JobRecord, WaitingJob};
 use crate::model::outbox::{FollowUp, OutboxEntry};
 use crate::model::runner::Runner;
+use crate::model::start_health::PoolHealth;
 use crate::model::story::Reason;
 
 /// What is said to anyone who sent the delivery.
@@ -19,47 +20,62 @@ pub enum Verdict {
     Ignored(Reason),
 }
 
-/// What happens to the job's waiting row.
+/// What happens to a waiting row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WaitingChange {
-    /// Nothing.
-    Keep,
-    /// The job waits in this pool from now on.
+    /// It comes to this pool or, if it was read there, changes.
     Put(PoolName, WaitingJob),
-    /// The job waits no longer.
+    /// It goes from this pool.
     Remove(PoolName, JobId),
 }
 
-/// What a delivery changes, to be written in one transaction.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DeliveryChanges {
-    /// The answer.
-    pub verdict: Verdict,
-    /// The job's record, if it changes.
+/// What changes, of one job and one runner at most.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Changes {
+    /// The job's record. It guards the job's rows: a row that was not read comes or goes with it
+    /// only.
     pub record: Option<JobRecord>,
-    /// The waiting row.
-    pub waiting: WaitingChange,
-    /// The runner, if it changes.
+    /// The job's waiting rows: more than one only where it moves to another pool.
+    pub waiting: Vec<WaitingChange>,
+    /// The row of an open runner.
     pub runner: Option<Runner>,
-    /// What sweeper has to see to, should no further delivery settle it.
-    pub follow_up: Option<OutboxEntry>,
+    /// The record of a runner that closes: its row goes.
+    pub closed: Option<Runner>,
+    /// How starts go in a pool.
+    pub health: Option<(PoolName, PoolHealth)>,
+    /// What sweeper has to see to, should nothing else settle it.
+    pub follow_ups: Vec<OutboxEntry>,
     /// What sweeper need not see to any more: the follow-up goes.
     pub completed: Option<FollowUp>,
     /// Pools to be woken afterwards.
     pub wake: BTreeSet<PoolName>,
 }
 
-impl DeliveryChanges {
-    /// Nothing to write, no one to wake.
-    pub(crate) fn nothing(verdict: Verdict) -> Self {
+impl JobRecord {
+    /// That the row by which the job waits in its pool is this one now.
+    pub(crate) fn row_changed(&self, row: WaitingJob) -> Vec<WaitingChange> {
+        let pool = self.pool.clone();
+        let change = pool.map(|pool| WaitingChange::Put(pool, row));
+        change.into_iter().collect()
+    }
+}
+
+impl Changes {
+    /// A runner's row, and nothing else.
+    #[must_use]
+    pub fn of_runner(after: Runner) -> Self {
         Self {
-            verdict,
-            record: None,
-            waiting: WaitingChange::Keep,
-            runner: None,
-            follow_up: None,
-            completed: None,
-            wake: BTreeSet::new(),
+            runner: Some(after),
+            ..Self::default()
+        }
+    }
+
+    /// A follow-up, and nothing else.
+    #[must_use]
+    pub fn of_follow_up(follow_up: OutboxEntry) -> Self {
+        Self {
+            follow_ups: vec![follow_up],
+            ..Self::default()
         }
     }
 
@@ -71,9 +87,24 @@ impl DeliveryChanges {
             .filter(|runner| runner.refused == Some(Reason::Unadmitted))
     }
 
-    /// True if there is nothing to write.
+    /// True if there is nothing to write; pools may be there to be woken.
     #[must_use]
-    pub fn changes_nothing(&self) -> bool {
-        self.record.is_none() && self.runner.is_none()
+    pub fn writes_nothing(&self) -> bool {
+        self.record.is_none()
+            && self.waiting.is_empty()
+            && self.runner.is_none()
+            && self.closed.is_none()
+            && self.health.is_none()
+            && self.follow_ups.is_empty()
+            && self.completed.is_none()
+    }
+
+    /// The waiting row as it is afterwards, if it is written.
+    #[must_use]
+    pub fn row(&self) -> Option<&WaitingJob> {
+        self.waiting.iter().find_map(|change| match change {
+            WaitingChange::Put(_, row) => Some(row),
+            WaitingChange::Remove(..) => None,
+        })
     }
 }

@@ -11,6 +11,7 @@ use crate::model::story::{Reason, StoryEvent, note};
 use crate::model::target::TargetScope;
 use crate::model::time::Timestamp;
 use crate::model::{assignment, price, timeouts};
+use crate::transitions::changes::{Changes, WaitingChange};
 use crate::transitions::{interruption, stale_registration};
 
 /// What else a closing touches; read together with the runner.
@@ -26,25 +27,9 @@ pub struct RunnerSnapshot<'a> {
     pub interrupted: Option<&'a JobRecord>,
 }
 
-/// The closing of a runner, to be written in one transaction: its row goes, its record comes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CloseChanges {
-    /// The record.
-    pub record: Runner,
-    /// The pool's health, if it changes.
-    pub health: Option<PoolHealth>,
-    /// Runners of its size will not start until a person acts, and that is news: why and what to
-    /// do, for the log. Once, not at each task that ends so.
-    pub must_act: Option<String>,
-    /// The waiting row of the job that the runner was registered for and not given.
-    pub waiting: Option<WaitingJob>,
-    /// That job's record.
-    pub job: Option<JobRecord>,
-    /// What the runner leaves for sweeper to see to.
-    pub follow_ups: Vec<OutboxEntry>,
-}
-
-/// Closes a runner. `public_ip` says if its task had a public address, which costs.
+/// Closes a runner: its row goes, its record comes. `public_ip` says if its task had a public
+/// address, which costs. Besides the changes: that runners of its size will not start until a person
+/// acts, if that is news; why, and what to do, for the log. Once, not at each task that ends so.
 #[must_use]
 pub fn close(
     runner: &Runner,
@@ -52,7 +37,7 @@ pub fn close(
     around: RunnerSnapshot<'_>,
     public_ip: bool,
     now: Timestamp,
-) -> CloseChanges {
+) -> (Changes, Option<String>) {
     let mut record = match end {
         End::Stopped(task) => runner.with_task(task).unwrap_or_else(|| runner.clone()),
         End::NeverStarted(..) | End::Missing => runner.clone(),
@@ -88,20 +73,21 @@ pub fn close(
         Outcome::NeverAssigned => not_assigned_health(runner, around, now),
         _ => (None, None),
     };
-    let (waiting, job) = match (outcome, still_waits, around.record) {
+    let (row, job) = match (outcome, still_waits, around.record) {
         (Outcome::NeverAssigned, Some(waiting), Some(job)) => {
-            not_assigned(waiting, job, &reason, now)
+            let (row, job) = not_assigned(waiting, job, &reason, now);
+            (Some(row), Some(job))
         }
-        (Outcome::FailedStart, Some(waiting), Some(job)) => served_again(
-            waiting,
-            job,
-            Reason::RunnerFailed {
-                why: Box::new(reason.clone()),
-            },
-            now,
-        ),
+        (Outcome::FailedStart, Some(waiting), Some(job)) => {
+            let why = Box::new(reason.clone());
+            let job = awaits_retry(job, Reason::RunnerFailed { why }, now);
+            (Some(checked_first(waiting)), Some(job))
+        }
+        // A task's end overtakes deliveries, which GitHub may make minutes late: without a
+        // question, a second runner would be started for a job that is over.
         (Outcome::Ran, Some(waiting), Some(job)) if may_have_run(runner, waiting) => {
-            perhaps_run(waiting, job, now)
+            let job = awaits_retry(job, Reason::MayHaveRun, now);
+            (Some(checked_first(waiting)), Some(job))
         }
         _ => (
             None,
@@ -121,14 +107,20 @@ pub fn close(
         .chain(rerun)
         .chain(left_running(&record, now))
         .collect();
-    CloseChanges {
-        record,
-        health,
-        must_act,
-        waiting,
-        job,
+    let pool = runner.pool.clone();
+    let changes = Changes {
+        record: job,
+        waiting: row
+            .map(|row| WaitingChange::Put(pool.clone(), row))
+            .into_iter()
+            .collect(),
+        health: health.map(|health| (pool.clone(), health)),
+        closed: Some(record),
         follow_ups,
-    }
+        wake: [pool].into(),
+        ..Changes::default()
+    };
+    (changes, must_act)
 }
 
 /// A runner that is gone while its job is not over, as far as is known: its end overtook the
@@ -367,7 +359,7 @@ fn not_assigned(
     record: &JobRecord,
     why: &Reason,
     now: Timestamp,
-) -> (Option<WaitingJob>, Option<JobRecord>) {
+) -> (WaitingJob, JobRecord) {
     let attempts = waiting.attempts.saturating_add(1);
     let given_up = attempts >= NOT_ASSIGNED_MAX;
     let wait = if given_up {
@@ -393,7 +385,7 @@ fn not_assigned(
         not_before: Some(now.plus(wait)),
         ..waiting.clone()
     };
-    (Some(waiting), Some(job))
+    (waiting, job)
 }
 
 /// True if the job that the runner held in reserve is, for all that is known, the one that it ran.
@@ -403,34 +395,14 @@ fn may_have_run(runner: &Runner, waiting: &WaitingJob) -> bool {
     })
 }
 
-/// A task's end overtakes deliveries, which GitHub may make minutes late: without a question, a
-/// second runner would be started for a job that is over. The job is not to blame, so neither its
-/// tries nor its wait grow.
-fn perhaps_run(
-    waiting: &WaitingJob,
-    record: &JobRecord,
-    now: Timestamp,
-) -> (Option<WaitingJob>, Option<JobRecord>) {
-    served_again(waiting, record, Reason::MayHaveRun, now)
-}
-
 /// The job is not to blame: neither its tries nor its wait grow, and GitHub is asked about it
 /// first.
-fn served_again(
-    waiting: &WaitingJob,
-    record: &JobRecord,
-    reason: Reason,
-    now: Timestamp,
-) -> (Option<WaitingJob>, Option<JobRecord>) {
-    let job = awaits_retry(record, reason, now);
-    (
-        Some(WaitingJob {
-            needs_check: true,
-            checked_at_github: None,
-            ..waiting.clone()
-        }),
-        Some(job),
-    )
+fn checked_first(waiting: &WaitingJob) -> WaitingJob {
+    WaitingJob {
+        needs_check: true,
+        checked_at_github: None,
+        ..waiting.clone()
+    }
 }
 
 /// The record of a job that waits for its next try, with the reason.

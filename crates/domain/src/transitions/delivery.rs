@@ -14,7 +14,7 @@ use crate::model::pool::Pools;
 use crate::model::runner::{Runner, RunnerState, Work};
 use crate::model::story::{Reason, StoryEvent, note};
 use crate::model::timeouts;
-use crate::transitions::changes::{DeliveryChanges, Verdict, WaitingChange};
+use crate::transitions::changes::{Changes, Verdict, WaitingChange};
 use crate::transitions::job_state::{follow_up_for, recompute_state, record_delivery};
 use crate::transitions::new_record::{new_record, queued_at};
 
@@ -30,9 +30,9 @@ pub struct DeliverySnapshot<'a> {
     pub runner: Option<&'a Runner>,
 }
 
-/// Decides what a delivery changes.
+/// Decides what a delivery changes, and what its sender is told.
 #[must_use]
-pub fn apply_delivery(event: &JobEvent, known: DeliverySnapshot<'_>) -> DeliveryChanges {
+pub fn apply_delivery(event: &JobEvent, known: DeliverySnapshot<'_>) -> (Verdict, Changes) {
     let meant = known.runner.filter(|runner| {
         event
             .runner
@@ -43,7 +43,7 @@ pub fn apply_delivery(event: &JobEvent, known: DeliverySnapshot<'_>) -> Delivery
         Some(record) => record.clone(),
         None => match new_record(event, known.pools, meant) {
             Ok(record) => record,
-            Err(verdict) => return DeliveryChanges::nothing(verdict),
+            Err(verdict) => return (verdict, Changes::default()),
         },
     };
     let before = known.record.map(|record| record.state);
@@ -57,15 +57,15 @@ pub fn apply_delivery(event: &JobEvent, known: DeliverySnapshot<'_>) -> Delivery
     let runner = meant.and_then(|runner| runner_at_work(runner, event));
     let wake = wakes(event, &record, waited, meant);
     let waiting = match (&record.pool, record.waiting()) {
-        (Some(pool), Some(row)) if waits && !waited => WaitingChange::Put(
+        (Some(pool), Some(row)) if waits && !waited => Some(WaitingChange::Put(
             pool.clone(),
             WaitingJob {
                 needs_check: is_stale(&record, event),
                 ..row
             },
-        ),
-        (Some(pool), _) if waited && !waits => WaitingChange::Remove(pool.clone(), record.id),
-        _ => WaitingChange::Keep,
+        )),
+        (Some(pool), _) if waited && !waits => Some(WaitingChange::Remove(pool.clone(), record.id)),
+        _ => None,
     };
     let verdict = match (&record.state, &record.reason) {
         (JobState::Unplaced, Some(reason)) => Verdict::Unplaced(reason.clone()),
@@ -80,15 +80,16 @@ pub fn apply_delivery(event: &JobEvent, known: DeliverySnapshot<'_>) -> Delivery
     let follow_up = follow_up_for(&record, before, watched, (known.pools, event.received_at));
     let settled = placed_by_itself(&record, before);
     let record = (known.record != Some(&record)).then_some(record);
-    DeliveryChanges {
-        verdict,
+    let changes = Changes {
         record,
-        waiting,
+        waiting: waiting.into_iter().collect(),
         runner,
-        follow_up,
+        follow_ups: follow_up.into_iter().collect(),
         completed: settled,
         wake,
-    }
+        ..Changes::default()
+    };
+    (verdict, changes)
 }
 
 /// A job that no pool took, and that another fleet's runner has, or that is over, is not matched

@@ -16,7 +16,7 @@ use crate::model::size::{Capacity, Size};
 use crate::model::story::{StoryEvent, note};
 use crate::model::task::Task;
 use crate::model::time::Timestamp;
-use crate::transitions::changes::{DeliveryChanges, WaitingChange};
+use crate::transitions::changes::{Changes, WaitingChange};
 
 /// GitHub is asked about an interrupted job after this time: it takes a few minutes until it fails
 /// a job whose runner is gone.
@@ -57,7 +57,7 @@ impl Rerun {
     }
 }
 
-impl DeliveryChanges {
+impl Changes {
     /// The same, on demand: the first word of a job in an attempt that GitHub was asked for because
     /// AWS took back what an earlier one ran on.
     #[must_use]
@@ -73,8 +73,10 @@ impl DeliveryChanges {
         {
             record.size = record.size.map(on_demand);
             note(&mut record.story, now, StoryEvent::MovedOnDemand);
-            if let WaitingChange::Put(_, row) = &mut self.waiting {
-                row.size = on_demand(row.size);
+            for change in &mut self.waiting {
+                if let WaitingChange::Put(_, row) = change {
+                    row.size = on_demand(row.size);
+                }
             }
         }
         self

@@ -10,56 +10,17 @@ use crate::model::job::{
     JobAction, JobEvent, JobRecord, JobState, Unconfirmed, UnconfirmedReason, WaitingJob,
     synthetic_delivery,
 };
-use crate::model::pool::Pools;
-use crate::model::runner::Runner;
 use crate::model::story::{Reason, StoryEvent, note};
 use crate::model::time::Timestamp;
 use crate::model::timeouts;
-use crate::transitions::changes::{DeliveryChanges, Verdict, WaitingChange};
+use crate::transitions::changes::{Changes, WaitingChange};
 use crate::transitions::delivery::{DeliverySnapshot, apply_delivery};
 use crate::transitions::job_state::{follow_up_for, recompute_state, set_synthetic_delivery};
-
-/// What the ledger holds that an answer may touch.
-#[derive(Clone, Copy, Debug)]
-pub struct JobSnapshot<'a> {
-    /// The pools in force.
-    pub pools: &'a Pools,
-    /// The job's record.
-    pub record: &'a JobRecord,
-    /// Its waiting row, if it has one.
-    pub row: Option<&'a WaitingJob>,
-    /// The open row of the runner that the answer names, or else of the one that the record does;
-    /// whether the answer means it is decided here.
-    pub runner: Option<&'a Runner>,
-}
-
-/// What follows from an answer, to be written in one transaction.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ReconcileChanges {
-    /// What changes as if a delivery had said it.
-    pub delivery: DeliveryChanges,
-    /// The waiting row, if it stays and changes.
-    pub row: Option<WaitingJob>,
-}
-
-impl ReconcileChanges {
-    fn nothing() -> Self {
-        Self {
-            delivery: DeliveryChanges::nothing(Verdict::Recorded),
-            row: None,
-        }
-    }
-
-    /// True if there is nothing to write.
-    #[must_use]
-    pub fn changes_nothing(&self) -> bool {
-        self.delivery.changes_nothing() && self.row.is_none()
-    }
-}
+use crate::transitions::snapshot::JobSnapshot;
 
 /// Decides what an answer changes.
 #[must_use]
-pub fn reconcile_job(said: &GithubJob, about: JobSnapshot<'_>, now: Timestamp) -> ReconcileChanges {
+pub fn reconcile_job(said: &GithubJob, about: JobSnapshot<'_>, now: Timestamp) -> Changes {
     let record = about.record;
     if record.is_over() {
         return closed(said, about, now);
@@ -80,7 +41,7 @@ pub fn reconcile_job(said: &GithubJob, about: JobSnapshot<'_>, now: Timestamp) -
             | (GithubJobStatus::Gated, JobState::Queued)
                 if heard_recently(record, now) =>
             {
-                ReconcileChanges::nothing()
+                Changes::default()
             }
             (GithubJobStatus::Queued, JobState::Blocked) => {
                 changed(with_synthetic_delivery(record, true, now), about, now)
@@ -100,7 +61,7 @@ pub fn reconcile_job(said: &GithubJob, about: JobSnapshot<'_>, now: Timestamp) -
         GithubJob::NotFound | GithubJob::RepositoryNotVisible(_)
             if record.state == JobState::Closed =>
         {
-            ReconcileChanges::nothing()
+            Changes::default()
         }
         GithubJob::NotFound => {
             not_found(UnconfirmedReason::NotFound, Reason::JobNotFound, about, now)
@@ -117,12 +78,12 @@ pub fn reconcile_job(said: &GithubJob, about: JobSnapshot<'_>, now: Timestamp) -
 
 /// A closed record stands, whatever is said; only a runner of ours that had the job may not know
 /// yet that it is over.
-fn closed(said: &GithubJob, about: JobSnapshot<'_>, now: Timestamp) -> ReconcileChanges {
+fn closed(said: &GithubJob, about: JobSnapshot<'_>, now: Timestamp) -> Changes {
     match said {
         GithubJob::Found(seen) if seen.status == GithubJobStatus::Completed => {
             apply_as_delivery(seen, JobAction::Completed, about, now)
         }
-        _ => ReconcileChanges::nothing(),
+        _ => Changes::default(),
     }
 }
 
@@ -137,7 +98,7 @@ fn apply_as_delivery(
     action: JobAction,
     about: JobSnapshot<'_>,
     now: Timestamp,
-) -> ReconcileChanges {
+) -> Changes {
     let record = about.record;
     let event = JobEvent {
         action,
@@ -157,7 +118,7 @@ fn apply_as_delivery(
         completed_at: seen.completed_at,
         received_at: now,
     };
-    let mut observation = apply_delivery(
+    let (_, mut changes) = apply_delivery(
         &event,
         DeliverySnapshot {
             pools: about.pools,
@@ -165,18 +126,15 @@ fn apply_as_delivery(
             runner: about.runner,
         },
     );
-    match observation.record.as_mut() {
+    match changes.record.as_mut() {
         Some(after) => after.unconfirmed = None,
-        None => observation.record = confirmed(record),
+        None => changes.record = confirmed(record),
     }
-    ReconcileChanges {
-        delivery: observation,
-        row: None,
-    }
+    changes
 }
 
 /// GitHub forgot the job when it ended the job's run: it is over as the run is.
-fn run_over(end: &RunEnd, about: JobSnapshot<'_>, now: Timestamp) -> ReconcileChanges {
+fn run_over(end: &RunEnd, about: JobSnapshot<'_>, now: Timestamp) -> Changes {
     let mut record = about.record.clone();
     note(&mut record.story, now, StoryEvent::RunOver);
     let seen = GithubJobDetails {
@@ -200,40 +158,37 @@ fn run_over(end: &RunEnd, about: JobSnapshot<'_>, now: Timestamp) -> ReconcileCh
 
 /// The job is where it is known to be, or the answer says nothing: only a doubt goes, and a waiting
 /// job keeps that it was asked about.
-fn as_recorded(about: JobSnapshot<'_>, now: Timestamp) -> ReconcileChanges {
-    let observation = DeliveryChanges {
+fn as_recorded(about: JobSnapshot<'_>, now: Timestamp) -> Changes {
+    Changes {
         record: confirmed(about.record),
-        ..DeliveryChanges::nothing(Verdict::Recorded)
-    };
-    ReconcileChanges {
-        delivery: observation,
-        row: mark_checked(about, now),
+        waiting: mark_checked(about, now),
+        ..Changes::default()
     }
 }
 
 /// It waits, as is known: if a runner was held back for its sake, it need not be any more.
-fn still_waits(about: JobSnapshot<'_>, now: Timestamp) -> ReconcileChanges {
-    let mut learned = as_recorded(about, now);
+fn still_waits(about: JobSnapshot<'_>, now: Timestamp) -> Changes {
+    let mut changes = as_recorded(about, now);
     if about.row.is_some_and(|row| row.needs_check) {
-        let mut record = learned
-            .delivery
-            .record
-            .unwrap_or_else(|| about.record.clone());
+        let record = changes.record.get_or_insert_with(|| about.record.clone());
         note(&mut record.story, now, StoryEvent::StillQueued);
-        learned.delivery.record = Some(record);
-        learned.delivery.wake.extend(about.record.pool.clone());
+        changes.wake.extend(about.record.pool.clone());
     }
-    learned.row = learned.row.map(|row| WaitingJob {
-        needs_check: false,
-        ..row
-    });
-    learned
+    for change in &mut changes.waiting {
+        if let WaitingChange::Put(_, row) = change {
+            row.needs_check = false;
+        }
+    }
+    changes
 }
 
-fn mark_checked(about: JobSnapshot<'_>, now: Timestamp) -> Option<WaitingJob> {
-    about.row.map(|row| WaitingJob {
-        checked_at_github: Some(now),
-        ..row.clone()
+/// The waiting row, if there is one, asked about now.
+fn mark_checked(about: JobSnapshot<'_>, now: Timestamp) -> Vec<WaitingChange> {
+    about.row.map_or_else(Vec::new, |row| {
+        about.record.row_changed(WaitingJob {
+            checked_at_github: Some(now),
+            ..row.clone()
+        })
     })
 }
 
@@ -284,18 +239,19 @@ fn with_synthetic_delivery(record: &JobRecord, waits: bool, now: Timestamp) -> J
 }
 
 /// A record that takes its waiting row with it.
-fn changed(after: JobRecord, about: JobSnapshot<'_>, now: Timestamp) -> ReconcileChanges {
+fn changed(after: JobRecord, about: JobSnapshot<'_>, now: Timestamp) -> Changes {
     let before = about.record;
     let (waited, waits) = (
         before.state == JobState::Queued,
         after.state == JobState::Queued,
     );
     let waiting = match (&after.pool, after.waiting()) {
-        (Some(pool), Some(row)) if waits && !waited => WaitingChange::Put(pool.clone(), row),
-        _ if waited && !waits => before.pool.clone().map_or(WaitingChange::Keep, |pool| {
-            WaitingChange::Remove(pool, before.id)
-        }),
-        _ => WaitingChange::Keep,
+        (Some(pool), Some(row)) if waits && !waited => Some(WaitingChange::Put(pool.clone(), row)),
+        _ if waited && !waits => {
+            let left = before.pool.clone();
+            left.map(|pool| WaitingChange::Remove(pool, before.id))
+        }
+        _ => None,
     };
     let follow_up = follow_up_for(&after, Some(before.state), false, (about.pools, now));
     let wake = if waited == waits {
@@ -303,18 +259,12 @@ fn changed(after: JobRecord, about: JobSnapshot<'_>, now: Timestamp) -> Reconcil
     } else {
         after.pool.clone()
     };
-    let observation = DeliveryChanges {
-        verdict: Verdict::Recorded,
-        waiting,
-        runner: None,
-        follow_up,
-        completed: None,
-        wake: wake.into_iter().collect(),
+    Changes {
         record: Some(after),
-    };
-    ReconcileChanges {
-        delivery: observation,
-        row: None,
+        waiting: waiting.into_iter().collect(),
+        follow_ups: follow_up.into_iter().collect(),
+        wake: wake.into_iter().collect(),
+        ..Changes::default()
     }
 }
 
@@ -335,10 +285,10 @@ fn unconfirmed(record: &JobRecord, what: UnconfirmedReason, now: Timestamp) -> (
 
 /// The one way back: a job that ran waits again, for another runner. Its runner must be gone for
 /// good: an open row may still be at work.
-fn queued_again(about: JobSnapshot<'_>, now: Timestamp) -> ReconcileChanges {
+fn queued_again(about: JobSnapshot<'_>, now: Timestamp) -> Changes {
     let record = about.record;
     if heard_recently(record, now) {
-        return ReconcileChanges::nothing();
+        return Changes::default();
     }
     let (doubt, twice) = unconfirmed(record, UnconfirmedReason::QueuedAgain, now);
     if twice && about.runner.is_none() {
@@ -382,7 +332,7 @@ fn keep_unconfirmed(
     reason: Reason,
     about: JobSnapshot<'_>,
     now: Timestamp,
-) -> ReconcileChanges {
+) -> Changes {
     let before = about.record;
     let new = before.unconfirmed != Some(doubt);
     let record = (new || before.reason.as_ref() != Some(&reason)).then(|| {
@@ -396,12 +346,10 @@ fn keep_unconfirmed(
         }
         after
     });
-    ReconcileChanges {
-        delivery: DeliveryChanges {
-            record,
-            ..DeliveryChanges::nothing(Verdict::Recorded)
-        },
-        row: mark_checked(about, now),
+    Changes {
+        record,
+        waiting: mark_checked(about, now),
+        ..Changes::default()
     }
 }
 
@@ -412,7 +360,7 @@ fn not_found(
     why: Reason,
     about: JobSnapshot<'_>,
     now: Timestamp,
-) -> ReconcileChanges {
+) -> Changes {
     let (doubt, twice) = unconfirmed(about.record, what, now);
     let since = match what {
         // The repository is there and the job is not: its run was deleted.

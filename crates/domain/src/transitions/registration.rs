@@ -10,6 +10,7 @@ use crate::model::runner::{Runner, RunnerState, Work};
 use crate::model::story::{Reason, StoryEvent, note};
 use crate::model::time::Timestamp;
 use crate::model::timeouts;
+use crate::transitions::changes::Changes;
 use crate::transitions::close::awaits_retry;
 
 /// Who called, as API Gateway verified it (`requestContext.authorizer.iam.userArn`): never the
@@ -381,7 +382,7 @@ pub fn refused_for_good(
     record: &JobRecord,
     (message, everywhere): (&str, bool),
     now: Timestamp,
-) -> (WaitingJob, JobRecord) {
+) -> Changes {
     let attempts = job.attempts.saturating_add(1);
     let most = if everywhere {
         timeouts::REFUSED_PROBE
@@ -398,13 +399,15 @@ pub fn refused_for_good(
         },
         now,
     );
-    (
-        WaitingJob {
-            attempts,
-            refused: everywhere,
-            not_before: Some(now.plus(wait)),
-            ..job.clone()
-        },
-        record,
-    )
+    let row = WaitingJob {
+        attempts,
+        refused: everywhere,
+        not_before: Some(now.plus(wait)),
+        ..job.clone()
+    };
+    Changes {
+        waiting: record.row_changed(row),
+        record: Some(record),
+        ..Changes::default()
+    }
 }

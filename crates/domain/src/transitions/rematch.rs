@@ -1,33 +1,19 @@
 //! Jobs matched again when the pools file is another one: those that no pool took, and those whose
 //! pool is gone, has other labels, or registers its runners elsewhere.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::model::id::{JobId, PoolName};
 use crate::model::job::{JobRecord, JobState, WaitingJob};
 use crate::model::outbox::{FollowUp, OutboxEntry};
-use crate::model::pool::{JobRequirements, Placement, Pool, Pools};
-use crate::model::runner::Runner;
+use crate::model::pool::{JobRequirements, Placement, Pool};
 use crate::model::story::{LeftPool, PoolChange, Reason, StoryEvent, note};
 use crate::model::target::Target;
 use crate::model::time::Timestamp;
 use crate::model::timeouts;
+use crate::transitions::changes::{Changes, WaitingChange};
 use crate::transitions::job_state::{follow_up_for, recompute_state};
 use crate::transitions::registration::reservation_is_void;
-
-/// What the ledger holds of the job.
-#[derive(Clone, Copy, Debug)]
-pub struct RematchSnapshot<'a> {
-    /// The pools in force.
-    pub pools: &'a Pools,
-    /// The job's record.
-    pub record: &'a JobRecord,
-    /// Its waiting row, if it has one.
-    pub row: Option<&'a WaitingJob>,
-    /// The open row of the runner that the waiting row names.
-    pub holder: Option<&'a Runner>,
-}
+use crate::transitions::snapshot::JobSnapshot;
 
 /// What comes of matching a job again.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,27 +27,12 @@ pub enum RematchOutcome {
     /// does not either.
     Still,
     /// To be written in one transaction.
-    Changed(Box<RematchChanges>),
-}
-
-/// A job rematched.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RematchChanges {
-    /// Its record.
-    pub record: JobRecord,
-    /// The waiting row that goes.
-    pub removed: Option<(PoolName, JobId)>,
-    /// The waiting row that comes.
-    pub added: Option<(PoolName, WaitingJob)>,
-    /// What sweeper has to see to from now on.
-    pub follow_up: Option<OutboxEntry>,
-    /// Pools to be woken afterwards.
-    pub wake: BTreeSet<PoolName>,
+    Changed(Box<Changes>),
 }
 
 /// Rematches a job.
 #[must_use]
-pub fn rematch(place: RematchSnapshot<'_>, now: Timestamp) -> RematchOutcome {
+pub fn rematch(place: JobSnapshot<'_>, now: Timestamp) -> RematchOutcome {
     let (record, pools) = (place.record, place.pools);
     match (record.state, &record.pool) {
         (JobState::Unplaced, _) if now.since(record.queued_at) >= timeouts::QUEUED_AT_MOST => {
@@ -73,13 +44,11 @@ pub fn rematch(place: RematchSnapshot<'_>, now: Timestamp) -> RematchOutcome {
             }
         }
         (JobState::Unplaced, _) => {
-            let rematched = move_job(place, now);
-            let still = rematched.record.state == JobState::Unplaced
-                && rematched.record.reason == record.reason;
-            if still {
+            let rematched = rematched(place, now);
+            if rematched.state == JobState::Unplaced && rematched.reason == record.reason {
                 RematchOutcome::Still
             } else {
-                RematchOutcome::Changed(Box::new(rematched))
+                RematchOutcome::Changed(Box::new(move_job(place, rematched, now)))
             }
         }
         (JobState::Queued | JobState::Blocked, Some(pool))
@@ -88,13 +57,13 @@ pub fn rematch(place: RematchSnapshot<'_>, now: Timestamp) -> RematchOutcome {
             // Its runner may be at it already, and moved away it would get another one.
             let reserved = place
                 .row
-                .is_some_and(|row| row.runner.is_some() && !reservation_is_void(row, place.holder));
+                .is_some_and(|row| row.runner.is_some() && !reservation_is_void(row, place.runner));
             // A file that this function has kept for a minute may not have the pool yet that
             // another one has placed the job in.
             if reserved || pools.version <= record.pools_version {
                 return RematchOutcome::Later;
             }
-            RematchOutcome::Changed(Box::new(move_job(place, now)))
+            RematchOutcome::Changed(Box::new(move_job(place, rematched(place, now), now)))
         }
         _ => RematchOutcome::NotNeeded,
     }
@@ -110,22 +79,20 @@ fn is_another(record: &JobRecord, pool: &Pool) -> bool {
 }
 
 /// No pool took the job for as long as GitHub has jobs wait.
-fn given_up(record: &JobRecord, now: Timestamp) -> RematchChanges {
+fn given_up(record: &JobRecord, now: Timestamp) -> Changes {
     let mut after = record.clone();
     after.reason = Some(Reason::MatchingGivenUp {
         last: record.reason.clone().map(Box::new),
     });
     note(&mut after.story, now, StoryEvent::MatchingGivenUp);
-    RematchChanges {
-        record: after,
-        removed: None,
-        added: None,
-        follow_up: None,
-        wake: BTreeSet::new(),
+    Changes {
+        record: Some(after),
+        ..Changes::default()
     }
 }
 
-fn move_job(place: RematchSnapshot<'_>, now: Timestamp) -> RematchChanges {
+/// The record, matched by the pools in force.
+fn rematched(place: JobSnapshot<'_>, now: Timestamp) -> JobRecord {
     let (before, pools) = (place.record, place.pools);
     let mut record = JobRecord {
         pools_version: pools.version,
@@ -154,6 +121,12 @@ fn move_job(place: RematchSnapshot<'_>, now: Timestamp) -> RematchChanges {
             Placement::NotOurs => unplace(&mut record, Reason::NoLabelOffered, change, now),
         },
     }
+    record
+}
+
+/// What follows for a job whose record becomes this one.
+fn move_job(place: JobSnapshot<'_>, record: JobRecord, now: Timestamp) -> Changes {
+    let (before, pools) = (place.record, place.pools);
     let into = record
         .pool
         .clone()
@@ -162,7 +135,6 @@ fn move_job(place: RematchSnapshot<'_>, now: Timestamp) -> RematchChanges {
     let left = before.pool.clone().filter(|pool| {
         before.state == JobState::Queued && into.as_ref().is_none_or(|(into, _)| into != pool)
     });
-    let out = left.map(|pool| (pool, before.id));
     let follow_up = match record.state {
         JobState::Unplaced => {
             let follow_up = FollowUp::MatchJob {
@@ -176,24 +148,25 @@ fn move_job(place: RematchSnapshot<'_>, now: Timestamp) -> RematchChanges {
         }
         _ => follow_up_for(&record, Some(before.state), false, (pools, now)),
     };
-    let wake = out
+    let wake = left
         .iter()
-        .map(|(pool, _)| pool)
         .chain(into.iter().map(|(pool, _)| pool))
-        .cloned()
-        .collect();
-    RematchChanges {
-        record,
-        removed: out,
-        added: into,
-        follow_up,
+        .cloned();
+    let wake = wake.collect();
+    let goes = left.map(|pool| WaitingChange::Remove(pool, before.id));
+    let comes = into.map(|(pool, row)| WaitingChange::Put(pool, row));
+    Changes {
+        record: Some(record),
+        waiting: goes.into_iter().chain(comes).collect(),
+        follow_ups: follow_up.into_iter().collect(),
         wake,
+        ..Changes::default()
     }
 }
 
 /// The row that the job waits by. What its runners met counts no longer, unless they register where
 /// they did before.
-fn new_row(place: RematchSnapshot<'_>, record: &JobRecord, now: Timestamp) -> Option<WaitingJob> {
+fn new_row(place: JobSnapshot<'_>, record: &JobRecord, now: Timestamp) -> Option<WaitingJob> {
     let row = record.waiting()?;
     if let Some(before) = place
         .row

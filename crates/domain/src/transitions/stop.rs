@@ -7,30 +7,31 @@
 use crate::model::runner::{Runner, RunnerState, StopKind, StopMark};
 use crate::model::stop_request::StopRequest;
 use crate::model::story::{StoryEvent, note};
+use crate::transitions::changes::Changes;
 
 /// What a request comes to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopOutcome {
-    /// GitHub cannot know it: the row with its mark. Scaler, when it is woken, stops the task.
-    Marked(Box<Runner>),
-    /// GitHub may know it: the row with the request. Sweeper takes it away there, within a minute,
-    /// and then stops the task.
-    Requested(Box<Runner>),
+    /// GitHub cannot know it: it is marked. Scaler, when it is woken, stops the task.
+    Marked,
+    /// GitHub may know it: the request is written down. Sweeper takes it away there, within a
+    /// minute, and then stops the task.
+    Requested,
     /// It has a job, and it was not said that it must end all the same. Nothing changes.
     Busy,
     /// It is on its way to its end already. Nothing changes.
     Ending,
 }
 
-/// Decides what becomes of a request that a runner ends.
+/// Decides what becomes of a request that a runner ends, and what changes.
 #[must_use]
-pub fn request_stop(runner: &Runner, request: StopRequest) -> StopOutcome {
+pub fn request_stop(runner: &Runner, request: StopRequest) -> (StopOutcome, Changes) {
     let known = runner
         .stop_request
         .as_ref()
         .is_some_and(|known| known.force || !request.force);
     if runner.stop.is_some() || runner.retired_at.is_some() || known {
-        return StopOutcome::Ending;
+        return (StopOutcome::Ending, Changes::default());
     }
     let mut after = runner.clone();
     if runner.state.unregistered() {
@@ -47,10 +48,10 @@ pub fn request_stop(runner: &Runner, request: StopRequest) -> StopOutcome {
             kind: StopKind::UserRequest,
             reason: request.reason(),
         });
-        return StopOutcome::Marked(Box::new(after));
+        return (StopOutcome::Marked, Changes::of_runner(after));
     }
     if runner.at_work() && !request.force {
-        return StopOutcome::Busy;
+        return (StopOutcome::Busy, Changes::default());
     }
     note(
         &mut after.story,
@@ -61,7 +62,7 @@ pub fn request_stop(runner: &Runner, request: StopRequest) -> StopOutcome {
         },
     );
     after.stop_request = Some(request);
-    StopOutcome::Requested(Box::new(after))
+    (StopOutcome::Requested, Changes::of_runner(after))
 }
 
 impl Runner {

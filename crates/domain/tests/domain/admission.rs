@@ -6,6 +6,7 @@ use mayfly_domain::model::runner::{Runner, RunnerState};
 use mayfly_domain::model::story::Reason;
 use mayfly_domain::model::target::{Target, TargetScope};
 use mayfly_domain::transitions::admission::{Admission, AdmissionRequest, admit, decided};
+use mayfly_domain::transitions::changes::Changes;
 
 use crate::fixture::builders::{NOW, busy, pool, registered, target};
 
@@ -67,9 +68,11 @@ fn refused(
     request: &AdmissionRequest,
     private: Option<bool>,
 ) -> Option<String> {
-    match admit(runner, pool, request, private, NOW) {
-        Admission::Admitted(_) => None,
-        Admission::Refused(why, after) => {
+    let (admission, changes) = admit(runner, pool, request, private, NOW);
+    match admission {
+        Admission::Admitted => None,
+        Admission::Refused(why) => {
+            let after = changes.runner.unwrap();
             assert_eq!(
                 (after.state, after.refused.as_ref()),
                 (RunnerState::Busy, Some(&why))
@@ -218,13 +221,20 @@ fn an_organizations_pool_that_is_gone_lets_run_what_it_took_in_and_no_other_repo
 
 #[test]
 fn an_admitted_runner_is_busy_with_the_run_and_counts_for_its_repository() {
-    let Admission::Admitted(Some(after)) = admit(
+    let (
+        Admission::Admitted,
+        Changes {
+            runner: Some(after),
+            ..
+        },
+    ) = admit(
         &of_organization(),
         Some(&pool()),
         &request(5, "acme/any"),
         Some(true),
         NOW,
-    ) else {
+    )
+    else {
         unreachable!("not admitted")
     };
     let work = after.work.unwrap();
@@ -252,7 +262,7 @@ fn a_hook_that_asks_again_gets_the_same_answer() {
             Some(true),
             NOW
         ),
-        Admission::Admitted(None)
+        (Admission::Admitted, Changes::default())
     );
     // Where a job may run unasked, the delivery says enough.
     let known = busy(1, 1, 7, Some(1));
@@ -264,7 +274,7 @@ fn a_hook_that_asks_again_gets_the_same_answer() {
             Some(true),
             NOW
         ),
-        Admission::Admitted(None)
+        (Admission::Admitted, Changes::default())
     );
     assert!(
         refused(
@@ -283,13 +293,20 @@ fn an_admission_after_the_delivery_is_written_down_like_one_before() {
         fails_closed: true,
         ..busy(1, 1, 7, Some(1))
     };
-    let Admission::Admitted(Some(after)) = admit(
+    let (
+        Admission::Admitted,
+        Changes {
+            runner: Some(after),
+            ..
+        },
+    ) = admit(
         &known,
         Some(&pool()),
         &request(1, "acme/app-1"),
         Some(true),
         NOW,
-    ) else {
+    )
+    else {
         unreachable!("not admitted, or not written down")
     };
     assert_eq!((after.admitted_at, after.work), (Some(NOW), known.work));
@@ -345,13 +362,20 @@ fn a_runner_has_one_job_and_no_second_one() {
 
 #[test]
 fn once_refused_a_runner_stays_refused() {
-    let Admission::Refused(_, after) = admit(
+    let (
+        Admission::Refused(_),
+        Changes {
+            runner: Some(after),
+            ..
+        },
+    ) = admit(
         &of_repository(),
         Some(&pool()),
         &request(2, "acme/app-2"),
         Some(true),
         NOW,
-    ) else {
+    )
+    else {
         unreachable!("not refused")
     };
     assert!(refused(&after, Some(&pool()), &request(2, "acme/app-2"), Some(true)).is_some());

@@ -11,12 +11,13 @@ use mayfly_domain::model::runner::{Outcome, Runner, Timeline};
 use mayfly_domain::model::start_failure::FailureKind;
 use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_domain::model::timeouts;
-use mayfly_domain::transitions::close::{CloseChanges, RunnerSnapshot, close};
+use mayfly_domain::transitions::close::RunnerSnapshot;
 use mayfly_domain::transitions::orphan::{OrphanAction, OrphanSnapshot, orphan_action};
 
 use crate::fixture::builders::{
     NOW, OWN, ago, arn, busy, job, parked, record_of, registered, registering, requested, target,
 };
+use crate::fixture::changes::{Closing, close_runner};
 
 /// The runner's task, under this number, so many seconds old.
 fn task(runner: &Runner, number: u64, age: u64) -> Task {
@@ -166,7 +167,7 @@ fn a_task_on_its_way_to_its_end_needs_nothing() {
 }
 
 /// Closes a runner whose task stopped, for this reason.
-fn ended(runner: &Runner, stop_code: &str, interrupted: Option<&JobRecord>) -> CloseChanges {
+fn ended(runner: &Runner, stop_code: &str, interrupted: Option<&JobRecord>) -> Closing {
     let task = Task {
         status: TaskStatus::Stopped,
         version: 9,
@@ -175,7 +176,7 @@ fn ended(runner: &Runner, stop_code: &str, interrupted: Option<&JobRecord>) -> C
         exit_code: Some(137),
         ..task(runner, 1, 60)
     };
-    close(
+    close_runner(
         runner,
         End::Stopped(&task),
         RunnerSnapshot {
@@ -189,7 +190,7 @@ fn ended(runner: &Runner, stop_code: &str, interrupted: Option<&JobRecord>) -> C
 
 /// What it leaves to be done about itself and its capacity; whether its job has to be asked about
 /// is another matter.
-fn left(closing: CloseChanges) -> Vec<FollowUp> {
+fn left(closing: Closing) -> Vec<FollowUp> {
     let follow_ups = closing.follow_ups.into_iter().map(|open| open.follow_up);
     follow_ups
         .filter(|follow_up| {
@@ -471,7 +472,7 @@ fn a_job_that_may_have_been_interrupted_is_asked_about_and_may_be_run_again() {
         record: Some(&record),
         ..RunnerSnapshot::default()
     };
-    let closing = close(&runner, End::Stopped(&task), around, false, NOW);
+    let closing = close_runner(&runner, End::Stopped(&task), around, false, NOW);
     assert!(closing.waiting.unwrap().needs_check);
     assert!(
         closing

@@ -2,7 +2,7 @@
 
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::size::{Capacity, Size};
-use mayfly_domain::transitions::changes::WaitingChange;
+use mayfly_domain::transitions::changes::Changes;
 use mayfly_domain::transitions::delivery::{DeliverySnapshot, apply_delivery};
 
 use crate::fixture::builders::NOW;
@@ -25,13 +25,10 @@ fn a_second_run_is_on_demand_in_its_record_and_in_its_row() {
         record: None,
         runner: None,
     };
-    let first = apply_delivery(&queued("a"), known);
-    let capacities = |changes: &mayfly_domain::transitions::changes::DeliveryChanges| {
+    let (_, first) = apply_delivery(&queued("a"), known);
+    let capacities = |changes: &Changes| {
         let record = changes.record.as_ref().unwrap().size.unwrap().capacity;
-        let WaitingChange::Put(_, row) = &changes.waiting else {
-            panic!("no row: {changes:?}");
-        };
-        (record, row.size.capacity)
+        (record, changes.row().unwrap().size.capacity)
     };
     assert_eq!(capacities(&first), (Capacity::Spot, Capacity::Spot));
     let second = first.clone().on_demand(NOW);
@@ -39,12 +36,13 @@ fn a_second_run_is_on_demand_in_its_record_and_in_its_row() {
         capacities(&second),
         (Capacity::OnDemand, Capacity::OnDemand)
     );
-    let WaitingChange::Put(_, row) = &second.waiting else {
-        panic!("no row");
-    };
     let wanted = Size {
         capacity: Capacity::OnDemand,
         ..pools.pools[0].size
     };
-    assert_eq!(row.size, wanted, "nothing else of its size has changed");
+    assert_eq!(
+        second.row().unwrap().size,
+        wanted,
+        "nothing else of its size has changed"
+    );
 }

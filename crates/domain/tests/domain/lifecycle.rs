@@ -13,13 +13,14 @@ use mayfly_domain::model::story::Reason;
 use mayfly_domain::model::target::{Target, TargetScope};
 use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::transitions::close::{CloseChanges, RunnerSnapshot, close};
+use mayfly_domain::transitions::close::RunnerSnapshot;
 
 use crate::fixture::builders::{
     DEFINITION, NOW, OLD, OWN, ago, arn, busy, job, later, marked, parked, record_of, registered,
     registering,
 };
 use crate::fixture::builders::{requested, runner_id, silent, target};
+use crate::fixture::changes::{Closing, close_runner};
 
 fn mine() -> Target {
     target(1, "mayfly")
@@ -44,7 +45,7 @@ fn stopped(runner: &Runner, exit_code: Option<i32>) -> Task {
 }
 
 /// Closes the runner, whose reserved job, held by it, still waits if one is given.
-fn closed(runner: &Runner, exit_code: Option<i32>, waiting: Option<&WaitingJob>) -> CloseChanges {
+fn closed(runner: &Runner, exit_code: Option<i32>, waiting: Option<&WaitingJob>) -> Closing {
     let task = stopped(runner, exit_code);
     let record = waiting.map(record_of);
     let around = RunnerSnapshot {
@@ -52,7 +53,7 @@ fn closed(runner: &Runner, exit_code: Option<i32>, waiting: Option<&WaitingJob>)
         record: record.as_ref(),
         ..RunnerSnapshot::default()
     };
-    close(runner, End::Stopped(&task), around, false, NOW)
+    close_runner(runner, End::Stopped(&task), around, false, NOW)
 }
 
 fn outcome(runner: &Runner, exit_code: Option<i32>, waiting: Option<&WaitingJob>) -> Outcome {
@@ -213,7 +214,7 @@ fn a_runner_that_was_taken_away_at_github_ended_for_that_reason_however_its_task
         stopped_reason: Some("reclaimed".into()),
         ..stopped(&runner, None)
     };
-    let closing = close(
+    let closing = close_runner(
         &runner,
         End::Stopped(&task),
         RunnerSnapshot::default(),
@@ -283,7 +284,7 @@ fn what_ends_a_registered_runner_otherwise_says_nothing_of_its_image() {
         ..stopped(&runner, Some(1))
     };
     let end = |runner: &Runner, task: &Task| {
-        close(
+        close_runner(
             runner,
             End::Stopped(task),
             RunnerSnapshot::default(),
@@ -380,7 +381,7 @@ fn a_runner_that_had_a_job_shows_that_its_size_works() {
             health: Some(&failed),
             ..RunnerSnapshot::default()
         };
-        close(
+        close_runner(
             runner,
             End::Stopped(&stopped(runner, Some(0))),
             around,
@@ -454,7 +455,7 @@ fn a_job_that_may_have_run_is_asked_about_and_not_punished() {
 
 #[test]
 fn a_runner_that_never_was_says_what_ecs_said_and_costs_nothing() {
-    let closing = close(
+    let closing = close_runner(
         &requested(1),
         End::NeverStarted(FailureKind::Quota, "vCPU quota"),
         RunnerSnapshot::default(),
@@ -475,7 +476,7 @@ fn a_runner_that_never_was_says_what_ecs_said_and_costs_nothing() {
         closing.health.unwrap().of(&OWN).kind,
         Some(FailureKind::Quota)
     );
-    let missing = close(
+    let missing = close_runner(
         &requested(1),
         End::Missing,
         RunnerSnapshot::default(),
@@ -492,7 +493,7 @@ fn failures_that_no_other_try_can_mend_are_told_from_those_that_pass() {
             stopped_reason: Some(reason.into()),
             ..stopped(&requested(1), code)
         };
-        let closing = close(
+        let closing = close_runner(
             &requested(1),
             End::Stopped(&task),
             RunnerSnapshot::default(),
@@ -580,7 +581,7 @@ fn health_of_one_size_says_nothing_of_another() {
         health: Some(&before),
         ..RunnerSnapshot::default()
     };
-    let health = close(&requested(1), End::Missing, around, false, NOW)
+    let health = close_runner(&requested(1), End::Missing, around, false, NOW)
         .health
         .unwrap();
     assert_eq!(health.of(&OLD), StartHealth::default());
@@ -636,7 +637,7 @@ fn the_cost_of_a_runner_begins_with_its_image_pull_and_ends_with_its_task() {
         ..stopped(&busy(1, 1, 7, Some(1)), Some(0))
     };
     let cost = |pull: Option<Timestamp>, ip| {
-        close(
+        close_runner(
             &busy(1, 1, 7, Some(1)),
             End::Stopped(&task(pull)),
             RunnerSnapshot::default(),
@@ -729,7 +730,7 @@ fn a_runner_that_was_given_nothing_counts_unless_its_group_keeps_the_repository_
             record: Some(&record),
             ..RunnerSnapshot::default()
         };
-        let closing = close(
+        let closing = close_runner(
             runner,
             End::Stopped(&stopped(runner, Some(0))),
             around,
@@ -774,7 +775,7 @@ fn what_runners_of_another_image_were_given_does_not_count() {
         ..RunnerSnapshot::default()
     };
     let end = stopped(&runner, Some(0));
-    let after = close(&runner, End::Stopped(&end), around, false, NOW)
+    let after = close_runner(&runner, End::Stopped(&end), around, false, NOW)
         .health
         .unwrap();
     let known = after.assignment(record.repository.id).unwrap();

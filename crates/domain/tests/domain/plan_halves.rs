@@ -7,7 +7,7 @@ use mayfly_domain::model::id::{JobId, RunnerId};
 use mayfly_domain::model::job::WaitingJob;
 use mayfly_domain::model::runner::{Runner, RunnerState, Work};
 use mayfly_domain::model::start_health::PoolHealth;
-use mayfly_domain::transitions::close::{RunnerSnapshot, close};
+use mayfly_domain::transitions::close::RunnerSnapshot;
 use mayfly_domain::transitions::plan::jobs_to_reread;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -15,6 +15,7 @@ use proptest::sample::Index;
 use crate::fixture::builders::{
     DEFINITION, NOW, job, limits, pool, proven, record_of, registered, requested, target,
 };
+use crate::fixture::changes::close_runner;
 use crate::fixture::snapshots::{Look, World, snapshot};
 
 /// One item of a transaction, as it is afterwards.
@@ -133,7 +134,7 @@ fn transaction(snapshot: &mut Look, deed: Deed, runner: Index, job: Index) -> Op
                 record: Some(&record),
                 ..RunnerSnapshot::default()
             };
-            let closing = close(runner, End::Missing, around, false, NOW);
+            let closing = close_runner(runner, End::Missing, around, false, NOW);
             Some(vec![
                 Item::Runner(runner.id.clone(), None),
                 Item::Job(job.id, Some(closing.waiting.unwrap())),
@@ -144,7 +145,7 @@ fn transaction(snapshot: &mut Look, deed: Deed, runner: Index, job: Index) -> Op
                 health: Some(&snapshot.health),
                 ..RunnerSnapshot::default()
             };
-            let closing = close(runner, End::Missing, around, false, NOW);
+            let closing = close_runner(runner, End::Missing, around, false, NOW);
             Some(vec![
                 Item::Runner(runner.id.clone(), None),
                 Item::Health(closing.health.unwrap()),
@@ -258,7 +259,7 @@ fn not_assigned() -> (Look, Vec<Item>) {
     let holder = registered(1, 1, target(1, "mayfly"));
     let waiting = job(1).reserved_for(&holder.id);
     let record = record_of(&waiting);
-    let closing = close(
+    let closing = close_runner(
         &holder,
         End::Missing,
         RunnerSnapshot {
@@ -305,7 +306,7 @@ fn without_a_second_reading_the_end_of_an_unassigned_runner_would_launch_another
 #[test]
 fn a_health_that_was_read_before_the_runners_would_launch_again_for_every_failed_start() {
     let failed = requested(1);
-    let closing = close(&failed, End::Missing, RunnerSnapshot::default(), false, NOW);
+    let closing = close_runner(&failed, End::Missing, RunnerSnapshot::default(), false, NOW);
     let before = Look {
         pool: pool(),
         health: proven(),

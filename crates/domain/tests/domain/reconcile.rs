@@ -13,12 +13,12 @@ use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::story::Reason;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::model::timeouts;
-use mayfly_domain::transitions::changes::WaitingChange;
+use mayfly_domain::transitions::changes::{Changes, WaitingChange};
 use mayfly_domain::transitions::delivery::{DeliverySnapshot, apply_delivery};
 use mayfly_domain::transitions::reconcile::{
-    GithubJob, GithubJobDetails, GithubJobStatus, JobSnapshot, ReconcileChanges, RunEnd,
-    reconcile_job,
+    GithubJob, GithubJobDetails, GithubJobStatus, RunEnd, reconcile_job,
 };
+use mayfly_domain::transitions::snapshot::JobSnapshot;
 use proptest::prelude::*;
 
 use crate::fixture::builders::{NOW, ago, busy, job, pool_name, record_of};
@@ -88,7 +88,7 @@ fn learned(
     record: &JobRecord,
     runner: Option<&Runner>,
     now: Timestamp,
-) -> ReconcileChanges {
+) -> Changes {
     let row = row(record);
     let learned = reconcile_job(
         said,
@@ -100,47 +100,34 @@ fn learned(
         },
         now,
     );
-    assert!(
-        learned.row.is_none() || learned.delivery.waiting == WaitingChange::Keep,
-        "the row is written twice"
-    );
+    assert!(learned.waiting.len() <= 1, "the row is written twice");
     learned
 }
 
 /// In short: the state afterwards, and what happens to the row, the doubt, the follow-ups and the
 /// pools.
-fn in_short(learned: &ReconcileChanges, before: &JobRecord) -> String {
-    let after = learned.delivery.record.as_ref().unwrap_or(before);
+fn in_short(learned: &Changes, before: &JobRecord) -> String {
+    let after = learned.record.as_ref().unwrap_or(before);
     let mut words = vec![format!("{:?}", after.state).to_lowercase()];
-    match (&learned.delivery.waiting, &learned.row) {
-        (WaitingChange::Put(..), _) => words.push("row comes".into()),
-        (WaitingChange::Remove(..), _) => words.push("row goes".into()),
-        (WaitingChange::Keep, Some(row)) if row.needs_check => words.push("asked, in vain".into()),
-        (WaitingChange::Keep, Some(_)) => words.push("may be served".into()),
-        (WaitingChange::Keep, None) => {}
+    match learned.waiting.first() {
+        Some(WaitingChange::Put(..)) if before.state != JobState::Queued => {
+            words.push("row comes".into());
+        }
+        Some(WaitingChange::Put(_, row)) if row.needs_check => words.push("asked, in vain".into()),
+        Some(WaitingChange::Put(..)) => words.push("may be served".into()),
+        Some(WaitingChange::Remove(..)) => words.push("row goes".into()),
+        None => {}
     }
     words.extend(
         after
             .unconfirmed
             .map(|doubt| format!("doubt: {:?}", doubt.reason)),
     );
-    words.extend(
-        learned
-            .delivery
-            .follow_up
-            .as_ref()
-            .map(|open| match open.follow_up {
-                FollowUp::CheckJob(_) => "ask later".to_owned(),
-                ref other => other.to_string(),
-            }),
-    );
-    words.extend(
-        learned
-            .delivery
-            .wake
-            .iter()
-            .map(|pool| format!("wakes {pool}")),
-    );
+    words.extend(learned.follow_ups.iter().map(|open| match open.follow_up {
+        FollowUp::CheckJob(_) => "ask later".to_owned(),
+        ref other => other.to_string(),
+    }));
+    words.extend(learned.wake.iter().map(|pool| format!("wakes {pool}")));
     words.join(", ")
 }
 
@@ -200,7 +187,6 @@ fn a_job_runs_again_only_when_github_says_so_twice_and_its_runner_is_gone() {
     let open = busy(1, 1, 1001, Some(1));
     let said = says(GithubJobStatus::Queued);
     let first = learned(&said, &record(JobState::Running, LONG), None, NOW)
-        .delivery
         .record
         .unwrap();
     assert_eq!(
@@ -210,19 +196,16 @@ fn a_job_runs_again_only_when_github_says_so_twice_and_its_runner_is_gone() {
     let soon = NOW.plus(timeouts::REREAD_AFTER - Duration::from_secs(1));
     let later = NOW.plus(timeouts::REREAD_AFTER);
     assert!(
-        learned(&said, &first, None, soon).delivery.record.is_none(),
+        learned(&said, &first, None, soon).record.is_none(),
         "an echo of the first answer"
     );
     assert!(
-        learned(&said, &first, Some(&open), later)
-            .delivery
-            .record
-            .is_none(),
+        learned(&said, &first, Some(&open), later).record.is_none(),
         "its runner may still be at work"
     );
     let again = learned(&said, &first, None, later);
     assert_eq!(in_short(&again, &first), "queued, row comes, wakes linux");
-    let record = again.delivery.record.unwrap();
+    let record = again.record.unwrap();
     assert_eq!(
         (
             record.epoch,
@@ -250,7 +233,6 @@ fn one_answer_makes_up_for_every_delivery_that_is_missing() {
     };
     for blocking in [&["a"][..], &["a", "b", "c"]] {
         let after = learned(&says(GithubJobStatus::Queued), &held(blocking), None, NOW)
-            .delivery
             .record
             .unwrap();
         assert_eq!(
@@ -263,7 +245,6 @@ fn one_answer_makes_up_for_every_delivery_that_is_missing() {
         ..record(JobState::Queued, LONG)
     };
     let after = learned(&says(GithubJobStatus::Gated), &waits, None, NOW)
-        .delivery
         .record
         .unwrap();
     assert_eq!((after.state, after.blocking.len()), (JobState::Blocked, 2));
@@ -279,7 +260,6 @@ fn a_doubt_goes_when_github_says_what_is_known() {
         (UnconfirmedReason::NotFound, GithubJob::NotFound),
     ] {
         let doubtful = learned(&said, &record(JobState::Running, LONG), None, NOW)
-            .delivery
             .record
             .unwrap();
         assert_eq!(doubtful.unconfirmed.map(|doubt| doubt.reason), Some(what));
@@ -290,7 +270,6 @@ fn a_doubt_goes_when_github_says_what_is_known() {
             None,
             NOW.plus(timeouts::REREAD_AFTER),
         )
-        .delivery
         .record
         .unwrap();
         assert_eq!(
@@ -315,7 +294,7 @@ fn what_github_does_not_show_is_given_up_after_a_day_and_two_answers() {
         let mut answers = 0;
         while record.state != JobState::Closed {
             let learned = learned(&said, &record, None, now);
-            record = learned.delivery.record.unwrap_or(record);
+            record = learned.record.unwrap_or(record);
             assert!(record.reason.is_some(), "no words after {answers} answers");
             answers += 1;
             now = now.plus(Duration::from_secs(3600));
@@ -343,11 +322,10 @@ fn what_a_gate_holds_back_is_given_up_only_when_github_keeps_no_run_for_so_long(
         GithubJob::RepositoryNotVisible("suspended".into()),
     ] {
         let held = record(JobState::Blocked, LONG);
-        let once = learned(&said, &held, None, NOW).delivery.record.unwrap();
+        let once = learned(&said, &held, None, NOW).record.unwrap();
         let at = |days: u64| NOW.plus(Duration::from_secs(days * 86_400));
         let state = |now| {
             learned(&said, &once, None, now)
-                .delivery
                 .record
                 .map_or(once.state, |after| after.state)
         };
@@ -367,7 +345,6 @@ fn given_up() -> JobRecord {
         ..record(JobState::Queued, LONG)
     };
     let once = learned(&GithubJob::NotFound, &waits, None, NOW)
-        .delivery
         .record
         .unwrap();
     let given_up = learned(
@@ -376,7 +353,6 @@ fn given_up() -> JobRecord {
         None,
         NOW.plus(timeouts::REREAD_AFTER),
     )
-    .delivery
     .record
     .unwrap();
     assert_eq!(
@@ -396,7 +372,7 @@ fn a_job_that_was_given_up_opens_again_when_github_shows_it_and_one_that_is_over
         (GithubJobStatus::Completed, JobState::Closed),
     ];
     for (standing, state) in words {
-        let learned = learned(&says(standing), &given_up(), None, later).delivery;
+        let learned = learned(&says(standing), &given_up(), None, later);
         let after = learned.record.unwrap();
         assert_eq!(
             (after.state, after.given_up, after.is_over()),
@@ -409,7 +385,7 @@ fn a_job_that_was_given_up_opens_again_when_github_shows_it_and_one_that_is_over
             "{standing:?}"
         );
         assert_eq!(
-            matches!(learned.waiting, WaitingChange::Put(..)),
+            matches!(learned.waiting[..], [WaitingChange::Put(..)]),
             state == JobState::Queued,
             "{standing:?}"
         );
@@ -429,7 +405,7 @@ fn a_job_that_was_given_up_opens_again_when_github_shows_it_and_one_that_is_over
                 },
                 later
             )
-            .changes_nothing()
+            .writes_nothing()
         );
     }
     for said in [
@@ -437,7 +413,7 @@ fn a_job_that_was_given_up_opens_again_when_github_shows_it_and_one_that_is_over
         GithubJob::RepositoryNotVisible("suspended".into()),
     ] {
         assert!(
-            learned(&said, &given_up(), None, later).changes_nothing(),
+            learned(&said, &given_up(), None, later).writes_nothing(),
             "{said:?}"
         );
     }
@@ -456,7 +432,7 @@ fn a_delivery_about_a_job_that_was_given_up_counts_and_an_old_one_said_again_doe
             job: JobId(1),
             ..event
         };
-        let observation = apply_delivery(
+        let (_, changes) = apply_delivery(
             &event,
             DeliverySnapshot {
                 pools: &pools(),
@@ -464,7 +440,7 @@ fn a_delivery_about_a_job_that_was_given_up_counts_and_an_old_one_said_again_doe
                 runner: None,
             },
         );
-        let after = observation.record.unwrap();
+        let after = changes.record.unwrap();
         assert_eq!(
             (after.state, after.given_up, after.expires_at.is_some()),
             (state, false, state == JobState::Closed),
@@ -472,7 +448,7 @@ fn a_delivery_about_a_job_that_was_given_up_counts_and_an_old_one_said_again_doe
             event.action
         );
         assert_eq!(
-            matches!(observation.waiting, WaitingChange::Put(..)),
+            matches!(changes.waiting[..], [WaitingChange::Put(..)]),
             state == JobState::Queued
         );
     }
@@ -489,7 +465,8 @@ fn a_delivery_about_a_job_that_was_given_up_counts_and_an_old_one_said_again_doe
                 runner: None
             }
         )
-        .changes_nothing()
+        .1
+        .writes_nothing()
     );
 }
 
@@ -500,7 +477,6 @@ fn an_old_job_is_not_given_up_for_a_single_answer() {
         ..record(JobState::Queued, LONG)
     };
     let first = learned(&GithubJob::NotFound, &old, None, NOW)
-        .delivery
         .record
         .unwrap();
     assert_eq!(first.state, JobState::Queued);
@@ -510,7 +486,6 @@ fn an_old_job_is_not_given_up_for_a_single_answer() {
         None,
         NOW.plus(timeouts::REREAD_AFTER),
     )
-    .delivery
     .record
     .unwrap();
     assert_eq!(second.state, JobState::Closed);
@@ -529,9 +504,7 @@ fn a_runner_of_ours_that_github_names_is_at_work_or_done_as_after_a_delivery() {
             ..seen(standing)
         });
         for state in [JobState::Queued, JobState::Running, JobState::Closed] {
-            let after = learned(&said, &record(state, LONG), Some(&runner), NOW)
-                .delivery
-                .runner;
+            let after = learned(&said, &record(state, LONG), Some(&runner), NOW).runner;
             let works = after.map(|after| {
                 (
                     after.work.and_then(|work| work.job),
@@ -549,9 +522,7 @@ fn a_runner_of_ours_that_github_names_is_at_work_or_done_as_after_a_delivery() {
             ..seen(standing)
         });
         assert_eq!(
-            learned(&forged, &record(JobState::Queued, LONG), Some(&runner), NOW)
-                .delivery
-                .runner,
+            learned(&forged, &record(JobState::Queued, LONG), Some(&runner), NOW).runner,
             None
         );
     }
@@ -764,18 +735,17 @@ fn ask(ledger: &mut Ledger, said: &GithubJob, now: Timestamp) {
         },
         now,
     );
-    if let Some(after) = learned.delivery.record {
+    if let Some(after) = learned.record {
         ledger.records.insert(after.id, after);
     }
-    if let Some(row) = learned.row {
-        ledger.waiting.insert(key.clone(), row).unwrap();
-    }
-    match learned.delivery.waiting {
-        WaitingChange::Keep => {}
-        WaitingChange::Put(pool, row) => {
-            assert!(ledger.waiting.insert((pool, row.id), row).is_none())
+    for change in learned.waiting {
+        match change {
+            WaitingChange::Put(pool, after) => {
+                let before = ledger.waiting.insert((pool, after.id), after);
+                assert_eq!(before, row, "the row is not the one that was read");
+            }
+            WaitingChange::Remove(pool, job) => drop(ledger.waiting.remove(&(pool, job)).unwrap()),
         }
-        WaitingChange::Remove(pool, job) => drop(ledger.waiting.remove(&(pool, job)).unwrap()),
     }
     let record = &ledger.records[&JobId(JOB)];
     assert_eq!(
@@ -903,14 +873,14 @@ fn a_job_that_waits_in_a_run_that_is_over_is_over_as_the_run_is() {
     for state in [JobState::Queued, JobState::Blocked] {
         let before = record(state, LONG);
         let learned = learned(&run_over(), &before, None, NOW);
-        let after = learned.delivery.record.unwrap();
+        let after = learned.record.unwrap();
         assert_eq!(
             (after.state, after.conclusion.as_deref(), after.closed_at),
             (JobState::Closed, Some("startup_failure"), Some(ago(LONG)))
         );
-        let row_goes = matches!(learned.delivery.waiting, WaitingChange::Remove(..));
+        let row_goes = matches!(learned.waiting[..], [WaitingChange::Remove(..)]);
         assert_eq!(
-            (row_goes, !learned.delivery.wake.is_empty()),
+            (row_goes, !learned.wake.is_empty()),
             (state == JobState::Queued, state == JobState::Queued)
         );
     }

@@ -483,12 +483,14 @@ fn a_job_that_github_refuses_waits_twice_as_long_each_time_and_an_hour_at_most()
         let (mut row, mut record) = (job(1), record_of(&job(1)));
         let mut waits = Vec::new();
         for _ in 0..9 {
-            (row, record) = refused_for_good(
+            let changes = refused_for_good(
                 &row,
                 &record,
                 ("Self-hosted runners are disabled", everywhere),
                 NOW,
             );
+            row = changes.row().unwrap().clone();
+            record = changes.record.unwrap();
             waits.push(row.not_before.unwrap().since(NOW).as_secs() / 60);
             assert!(
                 record

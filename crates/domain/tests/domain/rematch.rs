@@ -9,13 +9,13 @@ use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::story::Reason;
 use mayfly_domain::model::target::{Scope, TargetScope};
 use mayfly_domain::model::timeouts;
-use mayfly_domain::transitions::rematch::{
-    RematchChanges, RematchOutcome, RematchSnapshot, rematch,
-};
+use mayfly_domain::transitions::rematch::{RematchOutcome, rematch};
+use mayfly_domain::transitions::snapshot::JobSnapshot;
 
 use crate::fixture::builders::{
     NOW, ago, job, later, pool_name, record_of, registered, requested, target,
 };
+use crate::fixture::changes::{Rematched, rematched};
 
 /// The pools file after `linux` was renamed.
 fn renamed() -> Pools {
@@ -56,19 +56,19 @@ fn matched(pools: &Pools, record: &JobRecord, holder: Option<&Runner>) -> Rematc
         ..job(1)
     });
     rematch(
-        RematchSnapshot {
+        JobSnapshot {
             pools,
             record,
             row: row.as_ref(),
-            holder,
+            runner: holder,
         },
         NOW,
     )
 }
 
-fn changed(pools: &Pools, record: &JobRecord) -> RematchChanges {
+fn changed(pools: &Pools, record: &JobRecord) -> Rematched {
     match matched(pools, record, None) {
-        RematchOutcome::Changed(rematched) => *rematched,
+        RematchOutcome::Changed(changes) => rematched(*changes),
         other => unreachable!("{other:?}"),
     }
 }
@@ -381,15 +381,15 @@ fn what_a_job_met_where_its_runners_registered_before_counts_no_longer() {
         ..job(1)
     };
     let again = |pools: &Pools| match rematch(
-        RematchSnapshot {
+        JobSnapshot {
             pools,
             record: &place_in(JobState::Queued),
             row: Some(&row),
-            holder: None,
+            runner: None,
         },
         NOW,
     ) {
-        RematchOutcome::Changed(rematched) => rematched.added.unwrap().1,
+        RematchOutcome::Changed(changes) => rematched(*changes).added.unwrap().1,
         other => unreachable!("{other:?}"),
     };
     let elsewhere = again(&in_group("builders"));

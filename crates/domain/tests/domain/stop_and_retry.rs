@@ -6,22 +6,26 @@ use mayfly_domain::model::end::End;
 use mayfly_domain::model::id::{GithubRunnerId, JobId};
 use mayfly_domain::model::job::{JobRecord, JobState, WaitingJob};
 use mayfly_domain::model::outbox::FollowUp;
+use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::runner::{Outcome, Runner, StopKind};
 use mayfly_domain::model::stop_request::StopRequest;
 use mayfly_domain::model::story::Reason;
 use mayfly_domain::model::target::Target;
 use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_domain::model::timeouts;
-use mayfly_domain::transitions::close::{RunnerSnapshot, close};
+use mayfly_domain::transitions::changes::Changes;
+use mayfly_domain::transitions::close::RunnerSnapshot;
 use mayfly_domain::transitions::lifecycle::{RunnerAction, runner_action};
 use mayfly_domain::transitions::registration::{RegistrationStep, registration_step};
-use mayfly_domain::transitions::retry::{Retry, RetrySnapshot, retry};
+use mayfly_domain::transitions::retry::{Retry, retry};
+use mayfly_domain::transitions::snapshot::JobSnapshot;
 use mayfly_domain::transitions::stop::{StopOutcome, request_stop};
 
 use crate::fixture::builders::{
     NOW, ago, arn, busy, job, later, marked, parked, record_of, registered, registering, requested,
     target,
 };
+use crate::fixture::changes::close_runner;
 
 fn mine() -> Target {
     target(1, "mayfly")
@@ -36,10 +40,9 @@ fn request(force: bool) -> StopRequest {
 }
 
 fn left(runner: &Runner, force: bool) -> Runner {
-    match request_stop(runner, request(force)) {
-        StopOutcome::Requested(after) => *after,
-        other => panic!("{other:?}"),
-    }
+    let (outcome, changes) = request_stop(runner, request(force));
+    assert_eq!(outcome, StopOutcome::Requested);
+    changes.runner.unwrap()
 }
 
 fn at_work() -> Runner {
@@ -49,9 +52,9 @@ fn at_work() -> Runner {
 #[test]
 fn what_github_cannot_know_is_marked() {
     for runner in [requested(1), parked(1)] {
-        let StopOutcome::Marked(after) = request_stop(&runner, request(false)) else {
-            panic!("{runner:?}")
-        };
+        let (outcome, changes) = request_stop(&runner, request(false));
+        assert_eq!(outcome, StopOutcome::Marked, "{runner:?}");
+        let after = changes.runner.unwrap();
         let stop = after.stop.clone().unwrap();
         assert_eq!(
             (stop.kind, stop.reason.to_string()),
@@ -88,7 +91,10 @@ fn a_runner_at_work_is_stopped_only_by_force() {
             ..at_work()
         },
     ] {
-        assert_eq!(request_stop(&runner, request(false)), StopOutcome::Busy);
+        assert_eq!(
+            request_stop(&runner, request(false)),
+            (StopOutcome::Busy, Changes::default())
+        );
         let forced = left(&runner, true);
         assert!(
             matches!(
@@ -153,7 +159,7 @@ fn whoever_is_on_his_way_out_is_not_asked_twice() {
     ] {
         assert_eq!(
             request_stop(&runner, request(false)),
-            StopOutcome::Ending,
+            (StopOutcome::Ending, Changes::default()),
             "{runner:?}"
         );
     }
@@ -215,7 +221,7 @@ fn ended(
         record: Some(&record),
         ..RunnerSnapshot::default()
     };
-    let closing = close(runner, End::Stopped(&task), around, false, later(60));
+    let closing = close_runner(runner, End::Stopped(&task), around, false, later(60));
     (
         closing.record.outcome.unwrap(),
         closing.waiting,
@@ -255,15 +261,24 @@ fn a_forced_end_is_told_in_the_runners_reason() {
     assert!(reason.contains("stopped by alice"), "{reason}");
 }
 
-fn tried(record: &JobRecord, row: Option<&WaitingJob>, runner: Option<&Runner>) -> Retry {
+/// An answer beside which nothing changes.
+fn unchanged(answer: Retry) -> (Retry, Changes) {
+    (answer, Changes::default())
+}
+
+fn tried(
+    record: &JobRecord,
+    row: Option<&WaitingJob>,
+    runner: Option<&Runner>,
+) -> (Retry, Changes) {
     retry(
-        RetrySnapshot {
+        JobSnapshot {
+            pools: &crate::fixture::deliveries::pools(),
             record,
             row,
             runner,
         },
         "alice",
-        true,
         NOW,
     )
 }
@@ -300,10 +315,11 @@ fn a_job_that_holds_itself_back_is_tried_again() {
             reason: Some(Reason::Reopened),
             ..record_of(&row)
         };
-        let Retry::BackoffReset(after) = tried(&record, Some(&row), None) else {
-            panic!("{row:?}")
-        };
-        let (told, fresh) = *after;
+        let (answer, changes) = tried(&record, Some(&row), None);
+        let asks_github = row.needs_check;
+        assert_eq!(answer, Retry::BackoffReset { asks_github });
+        let fresh = changes.row().unwrap().clone();
+        let told = changes.record.unwrap();
         assert_eq!(
             (
                 fresh.attempts,
@@ -334,7 +350,7 @@ fn a_job_that_holds_itself_back_is_tried_again() {
 fn a_job_that_nothing_of_its_own_holds_back_is_not_written() {
     assert_eq!(
         tried(&record_of(&job(1)), Some(&job(1)), None),
-        Retry::Waits
+        unchanged(Retry::Waits)
     );
     let passed = WaitingJob {
         not_before: Some(ago(1)),
@@ -342,7 +358,7 @@ fn a_job_that_nothing_of_its_own_holds_back_is_not_written() {
     };
     assert_eq!(
         tried(&record_of(&passed), Some(&passed), None),
-        Retry::Waits
+        unchanged(Retry::Waits)
     );
 }
 
@@ -356,19 +372,19 @@ fn a_job_with_a_runner_is_left_to_it() {
     };
     assert_eq!(
         tried(&record_of(&held), Some(&held), Some(&runner)),
-        Retry::Runner(runner.address())
+        unchanged(Retry::Runner(runner.address()))
     );
     let elsewhere = registering(1, 2, mine());
     assert!(
         matches!(
             tried(&record_of(&held), Some(&held), Some(&elsewhere)),
-            Retry::BackoffReset(_)
+            (Retry::BackoffReset { .. }, _)
         ),
         "the reservation is void"
     );
     assert_eq!(
         tried(&in_state(JobState::Running), None, Some(&at_work())),
-        Retry::Runner(at_work().address())
+        unchanged(Retry::Runner(at_work().address()))
     );
 }
 
@@ -386,9 +402,10 @@ fn what_only_github_knows_is_asked() {
         ),
         (JobState::Running, Some(busy(1, 1, 1001, Some(2)))),
     ] {
-        let Retry::CheckJob(open) = tried(&in_state(state), None, runner.as_ref()) else {
-            panic!("{state:?}")
-        };
+        let (answer, changes) = tried(&in_state(state), None, runner.as_ref());
+        assert_eq!(answer, Retry::CheckJob, "{state:?}");
+        let open = &changes.follow_ups[0];
+        assert_eq!(changes, Changes::of_follow_up(open.clone()));
         assert_eq!(
             (open.follow_up.clone(), open.due(NOW), open.tries),
             (FollowUp::CheckJob(JobId(1)), true, 0)
@@ -402,7 +419,7 @@ fn what_no_pool_takes_is_rematched_within_a_day() {
         pool: None,
         ..in_state(JobState::Unplaced)
     };
-    assert_eq!(tried(&unplaced, None, None), Retry::MatchJob);
+    assert_eq!(tried(&unplaced, None, None), unchanged(Retry::MatchJob));
     let day = NOW.minus(timeouts::QUEUED_AT_MOST + Duration::from_millis(1));
     assert_eq!(
         tried(
@@ -413,28 +430,31 @@ fn what_no_pool_takes_is_rematched_within_a_day() {
             None,
             None
         ),
-        Retry::TooLate
+        unchanged(Retry::TooLate)
     );
     let gone = retry(
-        RetrySnapshot {
+        JobSnapshot {
+            pools: &Pools::default(),
             record: &record_of(&job(1)),
             row: Some(&job(1)),
             runner: None,
         },
         "alice",
-        false,
         NOW,
     );
     assert_eq!(
         gone,
-        Retry::MatchJob,
+        unchanged(Retry::MatchJob),
         "its pool is in the pools file no longer"
     );
 }
 
 #[test]
 fn what_is_over_stays_so() {
-    assert_eq!(tried(&in_state(JobState::Closed), None, None), Retry::Over);
+    assert_eq!(
+        tried(&in_state(JobState::Closed), None, None),
+        unchanged(Retry::Over)
+    );
 }
 
 /// It may wait at GitHub all the same, where it could not be seen for a day.
@@ -444,8 +464,7 @@ fn a_job_that_was_given_up_is_asked_about() {
         given_up: true,
         ..in_state(JobState::Closed)
     };
-    let Retry::CheckJob(open) = tried(&given_up, None, None) else {
-        panic!("{:?}", tried(&given_up, None, None));
-    };
-    assert!(open.due(NOW), "{open:?}");
+    let (answer, changes) = tried(&given_up, None, None);
+    assert_eq!(answer, Retry::CheckJob);
+    assert!(changes.follow_ups[0].due(NOW), "{changes:?}");
 }

@@ -36,7 +36,7 @@ async fn admit<S: Store>(
     ledger: &Ledger<S>,
     runner: &Runner,
     request: &AdmissionRequest,
-) -> Option<Admission> {
+) -> Option<(Admission, bool)> {
     let pools = pools();
     ledger
         .admit(
@@ -54,7 +54,7 @@ async fn an_admitted_run_makes_the_runner_busy_before_any_delivery<S: Store>(led
     let runner = registered(&ledger, 1, 1).await;
     assert!(matches!(
         admit(&ledger, &runner, &request(1001, 710_000_001)).await,
-        Some(Admission::Admitted(Some(_)))
+        Some((Admission::Admitted, true))
     ));
     let row = ledger.runner(&runner.address()).await.unwrap().unwrap();
     let work = row.work.clone().unwrap();
@@ -65,7 +65,7 @@ async fn an_admitted_run_makes_the_runner_busy_before_any_delivery<S: Store>(led
     // The answer got lost, the hook asks again.
     assert!(matches!(
         admit(&ledger, &runner, &request(1001, 710_000_001)).await,
-        Some(Admission::Admitted(None))
+        Some((Admission::Admitted, false))
     ));
     assert_eq!(ledger.runner(&runner.address()).await.unwrap(), Some(row));
 }
@@ -75,7 +75,7 @@ async fn a_second_run_is_refused<S: Store>(ledger: Ledger<S>) {
     admit(&ledger, &runner, &request(1001, 710_000_001)).await;
     assert!(matches!(
         admit(&ledger, &runner, &request(1002, 710_000_001)).await,
-        Some(Admission::Refused(..))
+        Some((Admission::Refused(_), _))
     ));
 }
 
@@ -83,11 +83,11 @@ async fn a_refusal_is_written_down_and_told_by_the_record<S: Store>(ledger: Ledg
     let runner = registered(&ledger, 1, 1).await;
     assert!(matches!(
         admit(&ledger, &runner, &request(1001, 1)).await,
-        Some(Admission::Refused(..))
+        Some((Admission::Refused(_), _))
     ));
     assert!(matches!(
         admit(&ledger, &runner, &request(1001, 1)).await,
-        Some(Admission::Refused(..))
+        Some((Admission::Refused(_), _))
     ));
     assert!(
         ledger

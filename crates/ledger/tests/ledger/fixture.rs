@@ -15,7 +15,7 @@ use mayfly_domain::model::story::Reason;
 use mayfly_domain::model::target::Repository;
 use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::transitions::changes::DeliveryChanges;
+use mayfly_domain::transitions::changes::{Changes, Verdict};
 use mayfly_ledger::key::{self, Key};
 use mayfly_ledger::pool_snapshot::{PoolEntry, PoolSnapshot};
 use mayfly_ledger::registrations::{Candidates, Reservation, ReservationWrites};
@@ -145,7 +145,11 @@ pub(crate) fn row(number: u128) -> Runner {
 }
 
 /// Says that a job is queued.
-pub(crate) async fn queue<S: Store>(ledger: &Ledger<S>, job: i64, seconds: u64) -> DeliveryChanges {
+pub(crate) async fn queue<S: Store>(
+    ledger: &Ledger<S>,
+    job: i64,
+    seconds: u64,
+) -> (Verdict, Changes) {
     ledger
         .apply_delivery(&event(JobAction::Queued, job, seconds), &pools())
         .await

@@ -16,18 +16,14 @@ async fn state<S: Store>(ledger: &Ledger<S>, job: i64) -> Option<JobState> {
 }
 
 async fn see<S: Store>(ledger: &Ledger<S>, event: JobEvent) -> Verdict {
-    ledger
-        .apply_delivery(&event, &pools())
-        .await
-        .unwrap()
-        .verdict
+    ledger.apply_delivery(&event, &pools()).await.unwrap().0
 }
 
 async fn a_queued_job_has_a_record_and_a_waiting_row_and_wakes_its_pool<S: Store>(
     ledger: Ledger<S>,
 ) {
-    let observation = queue(&ledger, 1, 0).await;
-    assert_eq!(observation.wake.into_iter().collect::<Vec<_>>(), [linux()]);
+    let (_, changes) = queue(&ledger, 1, 0).await;
+    assert_eq!(changes.wake.into_iter().collect::<Vec<_>>(), [linux()]);
     assert_eq!(state(&ledger, 1).await, Some(JobState::Queued));
     assert_eq!(waiting(&ledger, 1).await.unwrap().queued_at, at(0));
 }
@@ -76,8 +72,8 @@ async fn a_job_of_someone_elses_is_not_written_down<S: Store>(ledger: Ledger<S>)
 async fn the_same_delivery_again_writes_nothing_and_wakes_again<S: Store>(ledger: Ledger<S>) {
     queue(&ledger, 1, 0).await;
     let before = item(&ledger, &record(1)).await;
-    let again = queue(&ledger, 1, 0).await;
-    assert!(again.changes_nothing() && !again.wake.is_empty());
+    let (_, again) = queue(&ledger, 1, 0).await;
+    assert!(again.writes_nothing() && !again.wake.is_empty());
     assert_eq!(item(&ledger, &record(1)).await, before);
 }
 
@@ -197,11 +193,11 @@ async fn a_runner_of_an_earlier_mint_is_not_meant<S: Store>(ledger: Ledger<S>) {
 async fn a_runner_that_takes_another_job_wakes_both_ends<S: Store>(ledger: Ledger<S>) {
     let runner = registered(&ledger, 1, 1).await;
     queue(&ledger, 2, 1).await;
-    let observation = ledger
+    let (_, changes) = ledger
         .apply_delivery(&on(event(JobAction::InProgress, 2, 10), &runner), &pools())
         .await
         .unwrap();
-    assert_eq!(observation.wake.into_iter().collect::<Vec<_>>(), [linux()]);
+    assert_eq!(changes.wake.into_iter().collect::<Vec<_>>(), [linux()]);
     assert!(waiting(&ledger, 1).await.is_some() && waiting(&ledger, 2).await.is_none());
     assert_eq!(
         ledger
@@ -301,8 +297,8 @@ async fn a_cancelled_waiting_job_wakes_its_pool<S: Store>(ledger: Ledger<S>) {
         conclusion: Some("cancelled".into()),
         ..event(JobAction::Completed, 1, 5)
     };
-    let observation = ledger.apply_delivery(&cancelled, &pools()).await.unwrap();
-    assert_eq!(observation.wake.len(), 1);
+    let (_, changes) = ledger.apply_delivery(&cancelled, &pools()).await.unwrap();
+    assert_eq!(changes.wake.len(), 1);
     assert_eq!(waiting(&ledger, 1).await, None);
 }
 

@@ -67,7 +67,7 @@ async fn a_job_that_github_still_shows_queued_may_be_served_again<S: Store>(ledg
         .unwrap();
     assert!(waiting(&ledger, 1).await.unwrap().needs_check);
     let told = learn(&ledger, says(GithubJobStatus::Queued), 61).await;
-    assert_eq!(told.learned.delivery.wake, BTreeSet::from([linux()]));
+    assert_eq!(told.changes.wake, BTreeSet::from([linux()]));
     let row = waiting(&ledger, 1).await.unwrap();
     assert!(
         !row.needs_check
@@ -134,7 +134,7 @@ async fn held_back_and_free_again_by_githubs_word<S: Store>(ledger: Ledger<S>) {
     );
     let told = learn(&ledger, says(GithubJobStatus::Queued), 400).await;
     assert_eq!(
-        (told.record.state, told.learned.delivery.wake),
+        (told.record.state, told.changes.wake),
         (JobState::Queued, BTreeSet::from([linux()]))
     );
     assert!(waiting(&ledger, 1).await.is_some());
@@ -382,10 +382,10 @@ async fn what_was_left_open_since_is_not_done_with_what_was_read_before<S: Store
     let first = ledger.outbox_page("", None).await.unwrap().entries;
     // Someone wants the job tried again: GitHub is to be asked now.
     let asked = ledger
-        .retry(JobId(1), "user/ada", |_| true, at(60))
+        .retry(JobId(1), "user/ada", &pools(), at(60))
         .await
         .unwrap();
-    assert!(matches!(asked, Some(Retry::CheckJob(_))));
+    assert!(matches!(asked, Some(Retry::CheckJob)));
     let second = ledger.outbox_page("", None).await.unwrap().entries;
     ledger.complete_outbox_entry(&first[0]).await.unwrap();
     let again = first[0].retry_with_backoff(Duration::from_secs(600), at(61));

@@ -382,7 +382,7 @@ async fn a_launch_that_failed_for_good_closes_its_row_if_it_is_still_the_same<S:
         .await
         .unwrap();
     assert_eq!(
-        closed.unwrap().record.reason,
+        closed.unwrap().changes.closed.unwrap().reason,
         Some(Reason::Ecs {
             message: "no capacity".to_owned()
         })

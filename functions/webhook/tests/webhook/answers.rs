@@ -14,7 +14,7 @@ use mayfly_domain::model::id::{JobId, PoolName};
 use mayfly_domain::model::job::{JobEvent, JobRecord, JobState};
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::transitions::changes::DeliveryChanges;
+use mayfly_domain::transitions::changes::{Changes, Verdict};
 use mayfly_domain::transitions::delivery::{DeliverySnapshot, apply_delivery};
 use mayfly_ledger::repositories::RepositorySeen;
 use mayfly_ledger::requests::AppliedVersion;
@@ -95,13 +95,13 @@ impl Jobs for Memory {
         &self,
         event: &JobEvent,
         pools: &Pools,
-    ) -> Result<DeliveryChanges, RecordError> {
+    ) -> Result<(Verdict, Changes), RecordError> {
         self.pass_by(Hangs::Ledger).await;
         let mut state = self.0.lock().unwrap();
         if state.ledger_down {
             return Err(RecordError("down".into()));
         }
-        let observation = apply_delivery(
+        let (verdict, changes) = apply_delivery(
             event,
             DeliverySnapshot {
                 pools,
@@ -109,10 +109,10 @@ impl Jobs for Memory {
                 runner: None,
             },
         );
-        if let Some(record) = observation.record.clone() {
+        if let Some(record) = changes.record.clone() {
             state.records.insert(event.job, record);
         }
-        Ok(observation)
+        Ok((verdict, changes))
     }
 
     async fn touch_repository(&self, seen: &RepositorySeen) -> Result<(), RecordError> {
