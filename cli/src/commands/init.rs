@@ -18,8 +18,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use mayfly_config::store::{GITHUB, system_clock};
-use mayfly_github::{AppKey, Secret};
+use mayfly_config::secrets::GITHUB;
+use mayfly_config::store::system_clock;
+use mayfly_domain::model::app_key::AppKey;
+use mayfly_domain::model::secret::Secret;
 
 use self::callback_server::{About, Arrival, CallbackServer, Outcome};
 use self::loopback_server::LoopbackServer;

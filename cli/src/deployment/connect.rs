@@ -9,7 +9,7 @@ use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
-use mayfly_config::store::{GITHUB, problem_of_url};
+use mayfly_config::secrets::{GITHUB, problem_of_url};
 use mayfly_ledger::{Dynamo, Ledger};
 use mayfly_queue::SqsWakes;
 use serde::Deserialize;

@@ -7,9 +7,9 @@
 use async_trait::async_trait;
 use aws_sdk_ssm::types::ParameterType;
 use aws_sdk_ssm::{Client, error::ProvideErrorMetadata as _};
-use mayfly_config::store::GITHUB;
-use mayfly_github::{AppKey, Secret};
-use serde::{Deserialize, Serialize};
+use mayfly_config::secrets::{self, Malformed, WebhookSecrets};
+use mayfly_domain::model::app_key::AppKey;
+use mayfly_domain::model::secret::Secret;
 
 use crate::deployment::parameter::{Text, read_parameter};
 use crate::deployment::refused::refused;
@@ -134,126 +134,36 @@ pub fn already_there(name: &str) -> Failure {
     )
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AppText {
-    app_id: u64,
-    private_key: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    url: Option<String>,
-}
-
-/// What deliveries may be signed with: one secret, two while one takes the place of the other.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WebhookSecrets {
-    /// What GitHub signs with, or will.
-    pub current: Secret,
-    /// What GitHub signed with before.
-    pub previous: Option<Secret>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SecretsText {
-    #[serde(default)]
-    current: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    previous: Option<String>,
-}
-
-/// The text of the parameter `github-app`.
-///
-/// # Errors
-///
-/// Never, for there is nothing in it that JSON cannot hold.
-pub fn app_text(key: &AppKey) -> Result<Secret, Failure> {
-    written(&AppText {
-        app_id: key.app_id,
-        private_key: key.private_key.expose().to_owned(),
-        url: Some(key.url.clone()),
-    })
-}
-
 /// The App of the parameter `github-app`.
 ///
 /// # Errors
 ///
-/// If the text is not of that form. It is not quoted.
+/// If the text is not of the form that it should have. It is not quoted.
 pub fn app_of(name: &str, kept: &Kept) -> Result<AppKey, Failure> {
-    let text: AppText = read(
-        name,
-        kept,
-        r#"{"app_id": <number>, "private_key": "<PEM>", "url": "<https://…>"}"#,
-    )?;
-    let url = text
-        .url
-        .as_deref()
-        .unwrap_or(GITHUB)
-        .trim_end_matches('/')
-        .to_owned();
-    Ok(AppKey {
-        app_id: text.app_id,
-        private_key: Secret::new(text.private_key),
-        url,
-    })
+    secrets::read_app_key(kept.text.expose()).map_err(|problem| malformed(name, &problem))
 }
 
-/// The text of the parameter `webhook-secret`.
+/// The secrets of the parameter `webhook-secret`.
 ///
 /// # Errors
 ///
-/// Never, for there is nothing in it that JSON cannot hold.
-pub fn secrets_text(secrets: &WebhookSecrets) -> Result<Secret, Failure> {
-    let plain = |secret: &Secret| secret.expose().to_owned();
-    written(&SecretsText {
-        current: plain(&secrets.current),
-        previous: secrets.previous.as_ref().map(plain),
-    })
-}
-
-/// The secrets of the parameter `webhook-secret`. An empty one is none.
-///
-/// # Errors
-///
-/// If the text is not of that form, or has no current secret. It is not quoted.
+/// If the text is not of the form that it should have, or has no current secret. It is not quoted.
 pub fn secrets_of(name: &str, kept: &Kept) -> Result<WebhookSecrets, Failure> {
-    let text: SecretsText = read(
-        name,
-        kept,
-        r#"{"current": "<secret>"}, with "previous" beside it while rotating"#,
-    )?;
-    if text.current.is_empty() {
-        return Err(Failure::new(
+    let found = secrets::read_webhook_secrets(kept.text.expose())
+        .map_err(|problem| malformed(name, &problem))?;
+    found.ok_or_else(|| {
+        Failure::new(
             format!("the SSM parameter {name} holds no current secret"),
             "mayfly init --replace writes a new one",
-        ));
-    }
-    let previous = text
-        .previous
-        .filter(|secret| !secret.is_empty())
-        .map(Secret::new);
-    Ok(WebhookSecrets {
-        current: Secret::new(text.current),
-        previous,
+        )
     })
 }
 
-fn written(text: &impl Serialize) -> Result<Secret, Failure> {
-    let json = serde_json::to_string(text)
-        .map_err(|error| Failure::new(format!("write a secret as JSON: {error}"), ""))?;
-    Ok(Secret::new(json))
-}
-
-/// The parser's own message may quote the text, and with it a secret: only the place is told.
-fn read<'a, T: Deserialize<'a>>(name: &str, kept: &'a Kept, form: &str) -> Result<T, Failure> {
-    serde_json::from_str(kept.text.expose()).map_err(|error| {
-        let problem = format!(
-            "the SSM parameter {name} is not of the form {form} (line {}, column {})",
-            error.line(),
-            error.column()
-        );
-        Failure::new(problem, "mayfly init --replace writes it again")
-    })
+fn malformed(name: &str, problem: &Malformed) -> Failure {
+    Failure::new(
+        format!("the SSM parameter {name} is of no use: {problem}"),
+        "mayfly init --replace writes it again",
+    )
 }
 
 /// A fresh secret: 32 random bytes of the operating system, in hexadecimal digits.
@@ -289,27 +199,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
-        for url in ["https://github.com", "https://ghes.test"] {
-            let key = AppKey {
-                app_id: 12,
-                private_key: Secret::new("-----BEGIN RSA PRIVATE KEY-----\nhush\n"),
-                url: url.to_owned(),
-            };
-            let text = app_text(&key).unwrap();
-            assert_eq!(app_of("p", &kept(text.expose())).unwrap(), key);
-        }
-        for previous in [None, Some(Secret::new("old"))] {
-            let secrets = WebhookSecrets {
-                current: Secret::new("new"),
-                previous,
-            };
-            let text = secrets_text(&secrets).unwrap();
-            assert_eq!(secrets_of("p", &kept(text.expose())).unwrap(), secrets);
-        }
-    }
-
-    #[test]
     fn what_is_wrong_is_told_without_the_secret() {
         for text in [
             r#""hush""#,
@@ -327,18 +216,6 @@ mod tests {
             );
             assert!(!said.contains("hush"), "{said}");
         }
-    }
-
-    #[test]
-    fn an_app_without_an_address_is_github_coms() {
-        let key = app_of("p", &kept(r#"{"app_id": 12, "private_key": "hush"}"#)).unwrap();
-        assert_eq!(key.url, "https://github.com");
-    }
-
-    #[test]
-    fn an_empty_previous_secret_is_none() {
-        let secrets = secrets_of("p", &kept(r#"{"current": "a", "previous": ""}"#)).unwrap();
-        assert_eq!(secrets.previous, None);
     }
 
     /// SSM on loopback, which takes everything; what it was asked after secrets and an address were

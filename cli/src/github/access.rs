@@ -7,7 +7,7 @@ use mayfly_config::store::{Parameters, SettingsError};
 use mayfly_domain::model::id::InstallationId;
 use mayfly_domain::model::pool::Pool;
 use mayfly_domain::model::target::{Repository, Scope};
-use mayfly_github::{AppApi, AppKey, Github, Installation, Lookup, RunnerGroupAccess, Secret};
+use mayfly_github::{AppApi, Github, Installation, Lookup, RunnerGroupAccess};
 use serde::Serialize;
 
 use crate::deployment::connect::Connected;
@@ -111,7 +111,7 @@ pub async fn app(connected: &Connected) -> Result<AppClient, NoApp> {
         github_app: Some(name.clone()),
         ..Parameters::default()
     });
-    let app = settings
+    let key = settings
         .github_app()
         .await
         .map_err(|problem| match problem {
@@ -121,17 +121,12 @@ pub async fn app(connected: &Connected) -> Result<AppClient, NoApp> {
             }
             problem => NoApp::Because(problem.to_string()),
         })?;
-    let key = AppKey {
-        app_id: app.id,
-        private_key: Secret::new(app.private_key.expose().as_str()),
-        url: app.url.clone(),
-    };
     let github = RealGithub
         .enter(&key)
         .map_err(|failure| NoApp::Because(failure.to_string()))?;
     Ok(AppClient {
         github,
-        url: key.url,
+        url: key.url.clone(),
     })
 }
 

@@ -5,11 +5,13 @@ use std::future::Future;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mayfly_config::store::{problem_of_url, system_clock};
+use mayfly_config::secrets::problem_of_url;
+use mayfly_config::store::system_clock;
+use mayfly_domain::model::app_key::AppKey;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_github::{
-    AppApi, AppCredentials, AppKey, CallError, Conversions, CredentialsUnavailable, Deliveries,
-    Github, NewApp, RunnerGroups, Unauthenticated,
+    AppApi, AppCredentials, CallError, Conversions, CredentialsUnavailable, Deliveries, Github,
+    NewApp, RunnerGroups, Unauthenticated,
 };
 use tokio::time::{Instant, sleep};
 

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use mayfly_github::Secret;
+use mayfly_domain::model::secret::Secret;
 
 use crate::failure::Failure;
 

@@ -4,4 +4,5 @@ pub mod aws;
 pub mod environment;
 pub mod parameter;
 pub mod pools_file;
+pub mod secrets;
 pub mod store;

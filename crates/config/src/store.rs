@@ -3,12 +3,12 @@
 
 mod cache;
 mod error;
-mod secrets;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use mayfly_domain::model::app_key::AppKey;
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::signature::WebhookSecret;
 use mayfly_domain::model::time::Timestamp;
@@ -17,9 +17,9 @@ use tokio::sync::Mutex;
 
 use self::cache::{Cached, Refresh};
 pub use self::error::SettingsError;
-pub use self::secrets::{GITHUB, GithubApp, problem_of_url};
 use crate::parameter::{Parameter, ParameterStore};
 use crate::pools_file::{self, Problem};
+use crate::secrets;
 
 /// A refresh out of turn ([`Settings::refresh_pools`]) happens at most this often: anyone who can
 /// name unknown pools must not make us call SSM each time.
@@ -55,7 +55,7 @@ pub struct Parameters {
 struct Cache {
     pools: Cached<Pools>,
     webhook_secrets: Cached<Vec<WebhookSecret>>,
-    github_app: Cached<GithubApp>,
+    github_app: Cached<AppKey>,
 }
 
 /// Settings, cached: pools for a minute, secrets for five. What is due is read in one call, anyone
@@ -192,7 +192,7 @@ impl Settings {
     /// # Errors
     ///
     /// [`SettingsError`] if it could not be read, or is not of the form that it should have.
-    pub async fn github_app(&self) -> Result<Arc<GithubApp>, SettingsError> {
+    pub async fn github_app(&self) -> Result<Arc<AppKey>, SettingsError> {
         let mut cache = self.cache.lock().await;
         let now = (self.clock)();
         if cache.github_app.is_due(now) {
@@ -227,10 +227,8 @@ impl Settings {
             cache.pools.take(&due, &answer, now, read_pools),
             cache
                 .webhook_secrets
-                .take(&due, &answer, now, secrets::read_webhook_secrets),
-            cache
-                .github_app
-                .take(&due, &answer, now, secrets::read_github_app),
+                .take(&due, &answer, now, read_webhook_secrets),
+            cache.github_app.take(&due, &answer, now, read_app_key),
         ];
         self.fall_back(cache, now).await;
         let failed = taken
@@ -265,6 +263,18 @@ impl Settings {
             }
         }
     }
+}
+
+fn read_webhook_secrets(parameter: &Parameter) -> Result<Vec<WebhookSecret>, Vec<String>> {
+    let secrets = secrets::read_webhook_secrets(&parameter.value)
+        .map_err(|problem| vec![problem.to_string()])?;
+    let all = secrets.map(|secrets| [Some(secrets.current), secrets.previous]);
+    let all = all.into_iter().flatten().flatten();
+    Ok(all.filter_map(WebhookSecret::new).collect())
+}
+
+fn read_app_key(parameter: &Parameter) -> Result<AppKey, Vec<String>> {
+    secrets::read_app_key(&parameter.value).map_err(|problem| vec![problem.to_string()])
 }
 
 fn read_pools(parameter: &Parameter) -> Result<Pools, Vec<String>> {

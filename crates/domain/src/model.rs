@@ -1,6 +1,7 @@
 //! The nouns: jobs, runners, pools, and all that is written down of them. No module here decides
 //! what happens next.
 
+pub mod app_key;
 pub mod assignment;
 pub mod end;
 pub(crate) mod exit_code;
@@ -17,6 +18,7 @@ pub mod outbox;
 pub mod pool;
 pub mod price;
 pub mod runner;
+pub mod secret;
 pub mod signature;
 pub mod size;
 pub mod start_failure;

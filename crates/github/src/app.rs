@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use mayfly_domain::model::app_key::AppKey;
 use tokio::sync::Mutex;
 
 use crate::address::api_base;
@@ -14,23 +15,7 @@ use crate::group_ids::Groups;
 use crate::jwt::Signer;
 use crate::logins::Logins;
 use crate::reinstallations::Reinstallations;
-use crate::secret::Secret;
 use crate::token::Tokens;
-
-/// The App's id and private key, and the one GitHub that may be shown them.
-///
-/// The address is part of the key: requests carry a JWT that the key signed, a bearer token for
-/// anyone who receives it. So no one who may not replace the key may say where it is used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AppKey {
-    /// The App's id.
-    pub app_id: u64,
-    /// Its private key, RSA in PEM form, as GitHub hands it out.
-    pub private_key: Secret,
-    /// The GitHub that the App belongs to, as people open it: `https://github.com`, without a slash
-    /// at the end.
-    pub url: String,
-}
 
 /// The App's key could not be read. The text goes to the log: it must not hold the key.
 #[derive(Clone, Debug, PartialEq, Eq)]

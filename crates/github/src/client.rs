@@ -13,7 +13,7 @@ use mayfly_domain::model::time::Timestamp;
 use crate::connections::Connections;
 use crate::jwt::Signer;
 use crate::request::{NoResponse, Request, Sent, in_full};
-use crate::secret::Secret;
+use mayfly_domain::model::secret::Secret;
 
 /// What GitHub calls us when it asks who called: required, else it answers 403 (docs.github.com,
 /// "Getting started with the REST API", user agent).

@@ -38,14 +38,13 @@ mod request;
 mod rerun;
 mod runner;
 mod runner_groups;
-mod secret;
 mod setup;
 mod timestamp;
 mod token;
 mod waiting_jobs;
 
 pub use address::{BadAddress, api_url};
-pub use app::{AppCredentials, AppKey, CredentialsUnavailable};
+pub use app::{AppCredentials, CredentialsUnavailable};
 pub use deliveries::{Deliveries, DeliveriesPage, DeliveryAttempt, DeliveryCursor, Redelivered};
 pub use error::{CallError, RegisterError};
 pub use github::Github;
@@ -58,7 +57,6 @@ pub use request::Call;
 pub use rerun::{Rerun, Reruns};
 pub use runner::{Deleted, RunnerInfo, RunnerLookup, Runners};
 pub use runner_groups::{MadeGroup, RunnerGroups};
-pub use secret::Secret;
 pub use setup::{
     Account, AppApi, AppInfo, Conversions, Installation, NewApp, Unauthenticated, WebhookConfig,
     WebhookUpdate,

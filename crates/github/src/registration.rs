@@ -13,7 +13,7 @@ use crate::github::Github;
 use crate::group_ids::GroupName;
 use crate::reply::Reply;
 use crate::request::{NoResponse, Request, Sent};
-use crate::secret::Secret;
+use mayfly_domain::model::secret::Secret;
 
 /// The runner group of every repository-level runner: a repository has only the default one, but
 /// the API asks.

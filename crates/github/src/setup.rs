@@ -18,7 +18,7 @@ use crate::error::CallError;
 use crate::github::Github;
 use crate::reply::Reply;
 use crate::request::Request;
-use crate::secret::Secret;
+use mayfly_domain::model::secret::Secret;
 
 /// Installations on one page: the most that the API gives.
 const PAGE: usize = 100;

@@ -14,7 +14,7 @@ use crate::call::as_app;
 use crate::client::Client;
 use crate::error::CallError;
 use crate::request::{Request, Sent};
-use crate::secret::Secret;
+use mayfly_domain::model::secret::Secret;
 
 /// A token is not used for the last minutes of its hour: a call that began with it has to end with
 /// it.

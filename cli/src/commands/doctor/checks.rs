@@ -1,7 +1,7 @@
 //! Everything that is looked at without starting anything: facts first, then what follows from
 //! them.
 
-use mayfly_config::store::GITHUB;
+use mayfly_config::secrets::GITHUB;
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_github::{AppApi, Github, RunnerGroups};

@@ -7,9 +7,10 @@
 
 use std::time::Duration;
 
-use mayfly_github::{
-    AppApi, AppInfo, AppKey, CallError, Installation, NewApp, Secret, WebhookUpdate,
-};
+use mayfly_config::secrets::{WebhookSecrets, write_app_key, write_webhook_secrets};
+use mayfly_domain::model::app_key::AppKey;
+use mayfly_domain::model::secret::Secret;
+use mayfly_github::{AppApi, AppInfo, CallError, Installation, NewApp, WebhookUpdate};
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
@@ -18,9 +19,7 @@ use super::oauth_state::Code;
 use super::permissions::{Finding, install_url, review, scope, settings_url};
 use super::starter_file::pools_file;
 use super::verify_delivery::{self, Before, DeliveryCheck};
-use crate::deployment::secrets_store::{
-    Existing, SecretsStore, WebhookSecrets, already_there, app_of, app_text, fresh, secrets_text,
-};
+use crate::deployment::secrets_store::{Existing, SecretsStore, already_there, app_of, fresh};
 use crate::failure::Failure;
 use crate::github::runner_group::{self, Ensured};
 use crate::github::setup::{GithubSetup, patiently, refused, soon};
@@ -219,7 +218,7 @@ impl<D: GithubSetup, V: SecretsStore> SetupFlow<'_, D, V> {
     pub async fn keep(&self, key: &AppKey) -> Result<(), Failure> {
         let name = self.parameter("github-app");
         self.secrets_store
-            .write(&name, &app_text(key)?, self.existing)
+            .write(&name, &write_app_key(key), self.existing)
             .await
             .map(drop)
     }
@@ -266,10 +265,10 @@ impl<D: GithubSetup, V: SecretsStore> SetupFlow<'_, D, V> {
         })
         .await?;
         let name = self.parameter("webhook-secret");
-        let text = secrets_text(&WebhookSecrets {
+        let text = write_webhook_secrets(&WebhookSecrets {
             current,
             previous: None,
-        })?;
+        });
         self.secrets_store
             .write(&name, &text, self.existing)
             .await?;

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mayfly_github::Secret;
+use mayfly_domain::model::secret::Secret;
 use ring::digest::{SHA256, digest};
 use ring::signature::{KeyPair as _, RsaKeyPair};
 

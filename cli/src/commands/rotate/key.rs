@@ -1,14 +1,17 @@
 //! Another private key for the App. GitHub takes both until the old one is deleted on its page.
 
+use mayfly_config::secrets::write_app_key;
+use mayfly_domain::model::app_key::AppKey;
+use mayfly_domain::model::secret::Secret;
 use mayfly_domain::model::timeouts::SECRETS_FRESH;
-use mayfly_github::{AppApi as _, AppKey, Secret};
+use mayfly_github::AppApi as _;
 use serde::Serialize;
 use tokio::time::sleep;
 
 use super::fingerprint::fingerprint;
 use super::place::Place;
 use crate::commands::init::permissions::settings_url;
-use crate::deployment::secrets_store::{Existing, SecretsStore, app_of, app_text};
+use crate::deployment::secrets_store::{Existing, SecretsStore, app_of};
 use crate::failure::Failure;
 use crate::github::setup::{GithubSetup, patiently, soon};
 
@@ -65,7 +68,7 @@ pub async fn rotate<D: GithubSetup, V: SecretsStore>(
     }
     if place
         .secrets_store
-        .write(&name, &app_text(&key)?, Existing::Replace)
+        .write(&name, &write_app_key(&key), Existing::Replace)
         .await?
         != kept.version + 1
     {

@@ -12,6 +12,7 @@
 
 use std::time::Duration;
 
+use mayfly_config::secrets::{WebhookSecrets, write_webhook_secrets};
 use mayfly_domain::model::id::DeliveryId;
 use mayfly_domain::model::timeouts::SECRETS_FRESH;
 use mayfly_github::{Deliveries, WebhookUpdate};
@@ -19,9 +20,7 @@ use serde::Serialize;
 use tokio::time::sleep;
 
 use super::place::Place;
-use crate::deployment::secrets_store::{
-    Existing, Kept, SecretsStore, WebhookSecrets, app_of, fresh, secrets_of, secrets_text,
-};
+use crate::deployment::secrets_store::{Existing, Kept, SecretsStore, app_of, fresh, secrets_of};
 use crate::failure::Failure;
 use crate::github::setup::{GithubSetup, patiently, soon};
 use crate::terminal::time_format::Rfc3339;
@@ -104,10 +103,10 @@ pub async fn rotate<D: GithubSetup, V: SecretsStore>(
     .await;
     accepted(&app, &before).await?;
     same(place, &name, both.version).await?;
-    let alone = secrets_text(&WebhookSecrets {
+    let alone = write_webhook_secrets(&WebhookSecrets {
         previous: None,
         ..secrets
-    })?;
+    });
     let version = place
         .secrets_store
         .write(&name, &alone, Existing::Replace)
@@ -128,7 +127,7 @@ async fn beside<D, V: SecretsStore>(
         current: fresh()?,
         previous: Some(secrets_of(name, kept)?.current),
     };
-    let text = secrets_text(&secrets)?;
+    let text = write_webhook_secrets(&secrets);
     let version = place
         .secrets_store
         .write(name, &text, Existing::Replace)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mayfly_cli::commands::rotate::key;
-use mayfly_github::Secret;
+use mayfly_domain::model::secret::Secret;
 use mayfly_github_model::id::DeliveryId;
 use serde_json::json;
 use tokio::time::timeout;

@@ -22,8 +22,10 @@ use mayfly_cli::deployment::secrets_store::{Existing, Kept, SecretsStore, alread
 use mayfly_cli::failure::Failure;
 use mayfly_cli::github::setup::{GithubSetup as _, RealGithub, soon};
 use mayfly_config::store::system_clock;
+use mayfly_domain::model::app_key::AppKey;
+use mayfly_domain::model::secret::Secret;
 use mayfly_domain::model::signature::{WebhookSecret, verify};
-use mayfly_github::{AppApi as _, AppKey, Secret, WebhookUpdate};
+use mayfly_github::{AppApi as _, WebhookUpdate};
 use mayfly_github_model::key::KeyPair;
 use mayfly_github_model::server::Server;
 use reqwest::header::ORIGIN;
@@ -107,7 +109,7 @@ pub(crate) async fn endpoint(drawer: &Drawer) -> String {
     let take = async |State(drawer): State<Drawer>, headers: HeaderMap, body: Bytes| {
         let secret = drawer.json(SECRET)["current"]
             .as_str()
-            .and_then(WebhookSecret::new);
+            .and_then(|text| WebhookSecret::new(Secret::new(text)));
         let signature = headers
             .get("x-hub-signature-256")
             .and_then(|value| value.to_str().ok());

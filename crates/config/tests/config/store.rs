@@ -158,7 +158,7 @@ async fn a_cold_start_reads_everything_in_one_call() {
     let world = World::new();
     assert_eq!(world.settings.webhook_secrets().await.unwrap().len(), 1);
     assert_eq!(world.max().await, 3);
-    assert_eq!(world.settings.github_app().await.unwrap().id, 5);
+    assert_eq!(world.settings.github_app().await.unwrap().app_id, 5);
     assert_eq!(world.settings.pools().await.unwrap().version, 1);
     assert_eq!(world.store.calls(), [["pools", "secret", "app"]]);
 }

@@ -2,27 +2,20 @@
 //!
 //! Source: docs.github.com "Validating webhook deliveries".
 
-use std::fmt;
-
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// What GitHub and Mayfly share to sign deliveries. Cannot be printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct WebhookSecret(String);
+use crate::model::secret::Secret;
+
+/// What GitHub and Mayfly share to sign deliveries; never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookSecret(Secret);
 
 impl WebhookSecret {
     /// Takes a secret; `None` if it is empty, since an empty key would let everyone sign.
     #[must_use]
-    pub fn new(secret: impl Into<String>) -> Option<Self> {
-        let secret = secret.into();
-        (!secret.is_empty()).then_some(Self(secret))
-    }
-}
-
-impl fmt::Debug for WebhookSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WebhookSecret(..)")
+    pub fn new(secret: Secret) -> Option<Self> {
+        (!secret.expose().is_empty()).then_some(Self(secret))
     }
 }
 
@@ -59,7 +52,7 @@ pub fn verify(
         .ok_or(SignatureError::Malformed)?;
     let given = decode_hex(digits).ok_or(SignatureError::Malformed)?;
     for secret in secrets {
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret.0.as_bytes())
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.0.expose().as_bytes())
             .map_err(|_| SignatureError::Wrong)?;
         mac.update(body);
         if mac.verify_slice(&given).is_ok() {
@@ -91,7 +84,7 @@ mod tests {
     const SIGNED: &str = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
 
     fn secret(text: &str) -> WebhookSecret {
-        WebhookSecret::new(text).unwrap()
+        WebhookSecret::new(Secret::new(text)).unwrap()
     }
 
     #[test]
@@ -153,7 +146,7 @@ mod tests {
 
     #[test]
     fn empty_secret_is_none_and_no_secret_is_printed() {
-        assert!(WebhookSecret::new("").is_none());
+        assert!(WebhookSecret::new(Secret::new("")).is_none());
         assert!(!format!("{:?}", secret("hush")).contains("hush"));
     }
 }

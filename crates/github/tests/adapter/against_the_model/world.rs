@@ -5,12 +5,13 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use mayfly_domain::model::app_key::AppKey;
 use mayfly_domain::model::id::{GithubRunnerId, InstallationId, OwnerId, RepositoryId, RunnerName};
+use mayfly_domain::model::secret::Secret;
 use mayfly_domain::model::target::{Repository, Target, TargetScope};
 use mayfly_domain::model::time::Timestamp;
 use mayfly_github::{
-    AppCredentials, AppKey, CredentialsUnavailable, Github, RegisterError, Registration,
-    Registrations as _, Secret,
+    AppCredentials, CredentialsUnavailable, Github, RegisterError, Registration, Registrations as _,
 };
 use mayfly_github_model::accounts::ACME;
 use mayfly_github_model::faults::ApiFaults;

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mayfly_domain::model::id::{DeliveryId, InstallationId, OwnerId, RepositoryId};
+use mayfly_domain::model::secret::Secret;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::transitions::redelivery;
 use mayfly_github::{
     Account, AppApi, AppInfo, CallError, Conversions, Deliveries, DeliveriesPage, DeliveryAttempt,
-    DeliveryCursor, Installation, NewApp, Redelivered, Secret, WebhookConfig, WebhookUpdate,
+    DeliveryCursor, Installation, NewApp, Redelivered, WebhookConfig, WebhookUpdate,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;

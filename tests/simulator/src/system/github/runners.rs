@@ -2,10 +2,11 @@
 
 use async_trait::async_trait;
 use mayfly_domain::model::id::{GithubRunnerId, RunnerName};
+use mayfly_domain::model::secret::Secret;
 use mayfly_domain::model::target::{Target, TargetScope};
 use mayfly_github::{
     CallError, Deleted, RegisterError, Registration, Registrations, RunnerInfo, RunnerLookup,
-    Runners, Secret,
+    Runners,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;

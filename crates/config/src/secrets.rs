@@ -1,27 +1,29 @@
-//! The two secrets, each a parameter that holds JSON.
+//! The two secrets, each a parameter that holds JSON: read by functions, read and written by the
+//! CLI.
 
-use mayfly_domain::model::signature::WebhookSecret;
-use mayfly_telemetry::Secret;
-use serde::Deserialize;
-
-use crate::parameter::Parameter;
-
-/// The GitHub App that Mayfly acts as.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GithubApp {
-    /// The App's id (not its client id).
-    pub id: u64,
-    /// Its private key, PEM.
-    pub private_key: Secret<String>,
-    /// The GitHub that the App belongs to, as people open it, without a slash at the end: the only
-    /// one that is ever shown what the key signs.
-    pub url: String,
-}
+use mayfly_domain::model::app_key::AppKey;
+use mayfly_domain::model::secret::Secret;
+use serde::{Deserialize, Serialize};
 
 /// Where an App is whose key has no address beside it.
 pub const GITHUB: &str = "https://github.com";
 
-#[derive(Deserialize)]
+/// What is wrong with a parameter's text. It quotes nothing of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Malformed(String);
+
+/// What deliveries may be signed with: one secret, two while one takes the place of the other. None
+/// of them is empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookSecrets {
+    /// What GitHub signs with, or will.
+    pub current: Secret,
+    /// What GitHub signed with before.
+    pub previous: Option<Secret>,
+}
+
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AppText {
     app_id: u64,
@@ -30,38 +32,83 @@ struct AppText {
     url: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WebhookText {
     #[serde(default)]
     current: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     previous: Option<String>,
 }
 
-/// Reads `{"app_id": 123, "private_key": "<PEM>", "url": "https://github.example.com"}`; without
-/// `url`, the App is github.com's.
-pub(super) fn read_github_app(parameter: &Parameter) -> Result<GithubApp, Vec<String>> {
+/// The App of `{"app_id": 123, "private_key": "<PEM>", "url": "https://github.example.com"}`; without
+/// `url`, it is github.com's.
+///
+/// # Errors
+///
+/// [`Malformed`]: not of that form, no key in PEM form, or no address that a key may be shown to.
+pub fn read_app_key(text: &str) -> Result<AppKey, Malformed> {
     let text: AppText = json(
-        parameter,
+        text,
         r#"{"app_id": <number>, "private_key": "<PEM>", "url": "<https://…>"}"#,
     )?;
     if !text.private_key.contains("-----BEGIN ") {
-        return Err(vec![
+        return Err(Malformed(
             "private_key is not in PEM form: write the whole file that GitHub gave, its first and last line included".to_owned(),
-        ]);
+        ));
     }
     let url = text.url.as_deref().unwrap_or(GITHUB).trim_end_matches('/');
     if let Some(problem) = problem_of_url(url) {
-        return Err(vec![format!(
+        return Err(Malformed(format!(
             "url {problem}: write the server's address as people open it, as https://github.example.com"
-        )]);
+        )));
     }
-    Ok(GithubApp {
-        id: text.app_id,
+    Ok(AppKey {
+        app_id: text.app_id,
         private_key: Secret::new(text.private_key),
         url: url.to_owned(),
     })
+}
+
+/// The text of the App's parameter.
+#[must_use]
+pub fn write_app_key(key: &AppKey) -> Secret {
+    written(&AppText {
+        app_id: key.app_id,
+        private_key: key.private_key.expose().to_owned(),
+        url: Some(key.url.clone()),
+    })
+}
+
+/// The secrets of `{"current": "...", "previous": "..."}`, where `previous` is there only while
+/// rotating. An absent or empty secret is none; without a current one there are none at all.
+///
+/// # Errors
+///
+/// [`Malformed`]: not of that form.
+pub fn read_webhook_secrets(text: &str) -> Result<Option<WebhookSecrets>, Malformed> {
+    let text: WebhookText = json(
+        text,
+        r#"{"current": "<secret>"}, with "previous" beside it while rotating"#,
+    )?;
+    let secret = |text: String| (!text.is_empty()).then(|| Secret::new(text));
+    let previous = text.previous.and_then(secret);
+    Ok(secret(text.current).map(|current| WebhookSecrets { current, previous }))
+}
+
+/// The text of the parameter of the webhook's secrets.
+#[must_use]
+pub fn write_webhook_secrets(secrets: &WebhookSecrets) -> Secret {
+    let plain = |secret: &Secret| secret.expose().to_owned();
+    written(&WebhookText {
+        current: plain(&secrets.current),
+        previous: secrets.previous.as_ref().map(plain),
+    })
+}
+
+/// Numbers and strings: nothing that JSON cannot hold.
+fn written(text: &impl Serialize) -> Secret {
+    Secret::new(serde_json::to_string(text).unwrap_or_default())
 }
 
 /// What is wrong with the address of a GitHub server, as `has a path`. It is not quoted: a key in
@@ -94,30 +141,14 @@ fn wrong_host(host: &str) -> Option<&'static str> {
         .then_some("has no host, or more than a host and a port")
 }
 
-/// Reads `{"current": "...", "previous": "..."}`, where `previous` is there only while rotating. An
-/// absent or empty secret is none.
-pub(super) fn read_webhook_secrets(
-    parameter: &Parameter,
-) -> Result<Vec<WebhookSecret>, Vec<String>> {
-    let text: WebhookText = json(
-        parameter,
-        r#"{"current": "<secret>"}, with "previous" beside it while rotating"#,
-    )?;
-    Ok([Some(text.current), text.previous]
-        .into_iter()
-        .flatten()
-        .filter_map(WebhookSecret::new)
-        .collect())
-}
-
 /// The parser's own message may quote the text, and with it a secret: only the place is told.
-fn json<'a, T: Deserialize<'a>>(parameter: &'a Parameter, form: &str) -> Result<T, Vec<String>> {
-    serde_json::from_str(&parameter.value).map_err(|error| {
-        vec![format!(
+fn json<'a, T: Deserialize<'a>>(text: &'a str, form: &str) -> Result<T, Malformed> {
+    serde_json::from_str(text).map_err(|error| {
+        Malformed(format!(
             "not of the form {form} (line {}, column {})",
             error.line(),
             error.column()
-        )]
+        ))
     })
 }
 
@@ -125,22 +156,37 @@ fn json<'a, T: Deserialize<'a>>(parameter: &'a Parameter, form: &str) -> Result<
 mod tests {
     use super::*;
 
-    fn parameter(value: &str) -> Parameter {
-        Parameter {
-            name: "p".into(),
-            value: value.into(),
-            version: 1,
-        }
-    }
-
     #[test]
     fn webhook_secrets_are_none_one_or_two() {
-        let count = |value| read_webhook_secrets(&parameter(value)).unwrap().len();
+        let count = |value| {
+            let secrets = read_webhook_secrets(value).unwrap();
+            secrets.map_or(0, |secrets| 1 + secrets.previous.iter().count())
+        };
         assert_eq!(count(r#"{"current": "a"}"#), 1);
         assert_eq!(count(r#"{"current": "a", "previous": "b"}"#), 2);
         assert_eq!(count(r#"{"current": "a", "previous": null}"#), 1);
         assert_eq!(count(r#"{"current": "", "previous": ""}"#), 0);
         assert_eq!(count("{}"), 0);
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for url in ["https://github.com", "https://ghes.test"] {
+            let key = AppKey {
+                app_id: 12,
+                private_key: Secret::new("-----BEGIN RSA PRIVATE KEY-----\nhush\n"),
+                url: url.to_owned(),
+            };
+            assert_eq!(read_app_key(write_app_key(&key).expose()).unwrap(), key);
+        }
+        for previous in [None, Some(Secret::new("old"))] {
+            let secrets = WebhookSecrets {
+                current: Secret::new("new"),
+                previous,
+            };
+            let text = write_webhook_secrets(&secrets);
+            assert_eq!(read_webhook_secrets(text.expose()).unwrap(), Some(secrets));
+        }
     }
 
     #[test]
@@ -152,34 +198,34 @@ mod tests {
             r#"{"hush": "a"}"#,
             r#"{"current": {"hush": 1}}"#,
         ] {
-            let problems = read_webhook_secrets(&parameter(value)).unwrap_err();
-            assert!(!problems.concat().contains("hush"), "{problems:?}");
+            let problems = read_webhook_secrets(value).unwrap_err();
+            assert!(!problems.to_string().contains("hush"), "{problems:?}");
         }
         for value in [
             r#"{"app_id": "hush", "private_key": "hush"}"#,
             r#"{"app_id": 1, "private_key": "hush"}"#,
             "hush",
         ] {
-            let problems = read_github_app(&parameter(value)).unwrap_err();
-            assert!(!problems.concat().contains("hush"), "{problems:?}");
+            let problems = read_app_key(value).unwrap_err();
+            assert!(!problems.to_string().contains("hush"), "{problems:?}");
         }
     }
 
     #[test]
     fn an_app_is_read() {
-        let app = read_github_app(&parameter(
+        let app = read_app_key(
             r#"{"app_id": 12, "private_key": "-----BEGIN RSA PRIVATE KEY-----\nhush\n"}"#,
-        ))
+        )
         .unwrap();
-        assert_eq!((app.id, app.url.as_str()), (12, "https://github.com"));
+        assert_eq!((app.app_id, app.url.as_str()), (12, "https://github.com"));
         assert!(!format!("{app:?}").contains("hush"));
     }
 
     fn app_at(url: &str) -> Result<String, String> {
         let text = serde_json::json!({ "app_id": 12, "private_key": "-----BEGIN RSA PRIVATE KEY-----", "url": url });
-        read_github_app(&parameter(&text.to_string()))
+        read_app_key(&text.to_string())
             .map(|app| app.url)
-            .map_err(|problems| problems.concat())
+            .map_err(|problem| problem.to_string())
     }
 
     #[test]
