@@ -25,7 +25,7 @@ impl<S: Store> Ledger<S> {
     }
 
     /// Writes down that GitHub is about to be asked for a job, before it is. `false`: it was asked
-    /// before, and is not to be asked again.
+    /// before, and may have granted it.
     ///
     /// # Errors
     ///
@@ -50,7 +50,7 @@ impl<S: Store> Ledger<S> {
     ///
     /// # Errors
     ///
-    /// [`LedgerError`]: it is not asked again.
+    /// [`LedgerError`]: it counts as asked for.
     pub async fn not_rerun(&self, run: RunId, job: JobId) -> Result<(), LedgerError> {
         let Some(before) = self.rerun_of(run).await? else {
             return Ok(());

@@ -22,8 +22,8 @@ const FAILED: &str = "failure";
 
 impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// Has an interrupted job run again, once GitHub shows that it failed on the runner that was
-    /// taken back. GitHub is asked once at most for each job: if no answer comes, no one asks
-    /// again. None if it may not be asked now.
+    /// taken back. GitHub is asked until it runs the job again, and not after that. None if it may
+    /// not be asked now.
     pub(crate) async fn run_again(
         &self,
         job: JobId,
@@ -61,7 +61,57 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         if !self.may_ask(record.installation, budget).await {
             return Ok(None);
         }
-        self.ask_for_another(github, &record).await.map(Some)
+        let first = self
+            .ledger
+            .ask_to_rerun(record.run, job, self.now())
+            .await
+            .context("write down that it is asked for")?;
+        if !first {
+            if !self.may_ask(record.installation, budget).await {
+                return Ok(None);
+            }
+            if let Some(settled) = self.later_attempt(github, &record).await? {
+                return Ok(Some(settled));
+            }
+        }
+        self.ask_for_another(github, &record, first).await.map(Some)
+    }
+
+    /// What came of an earlier request of which that is not written down: GitHub gave no answer,
+    /// sweeper ended, or the ledger failed. None if the job is to be asked for again: that does no
+    /// harm while a later attempt goes on, because GitHub refuses it.
+    async fn later_attempt(
+        &self,
+        github: &G,
+        record: &JobRecord,
+    ) -> anyhow::Result<Option<WorkOutcome>> {
+        let asked = self
+            .ledger
+            .rerun_of(record.run)
+            .await
+            .context("read when it was asked for")?;
+        let since = asked.map(|asked| self.now().since(asked.asked_at()));
+        // An attempt that began and ended since may not show yet.
+        if since.is_some_and(|since| since < timeouts::READS_LAG) {
+            return Ok(Some(WorkOutcome::Again(timeouts::READS_LAG)));
+        }
+        let later = record.attempt.saturating_add(1);
+        let by = Instant::now() + GITHUB_CALL;
+        match github
+            .run_end(
+                record.installation,
+                &record.repository,
+                record.run,
+                later,
+                by,
+            )
+            .await
+        {
+            Ok(end) => Ok(end.map(|_| WorkOutcome::Done)),
+            // What may not be asked says nothing.
+            Err(CallError::Refused { .. }) => Ok(None),
+            Err(problem) => Err(problem).context("ask about the run's next attempt"),
+        }
     }
 
     /// True if the job's runner is the one that was taken back.
@@ -80,16 +130,15 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         Ok(record.is_some_and(|record| record.interrupted && record.github == Some(named.id)))
     }
 
-    async fn ask_for_another(&self, github: &G, record: &JobRecord) -> anyhow::Result<WorkOutcome> {
+    /// Asks GitHub. `first`: no earlier request may have been granted. Else the note that it was
+    /// asked stays, because GitHub's no may mean that the job runs.
+    async fn ask_for_another(
+        &self,
+        github: &G,
+        record: &JobRecord,
+        first: bool,
+    ) -> anyhow::Result<WorkOutcome> {
         let (run, job) = (record.run, record.id);
-        if !self
-            .ledger
-            .ask_to_rerun(run, job, self.now())
-            .await
-            .context("write down that it is asked for")?
-        {
-            return Ok(WorkOutcome::Done);
-        }
         let answer = github
             .rerun(
                 record.installation,
@@ -102,25 +151,37 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             Ok(Rerun::Asked) => (WorkOutcome::Done, StoryEvent::RerunRequested),
             Ok(Rerun::Refused(why)) => {
                 // Most often: the run's other jobs are not over yet.
-                self.ledger
-                    .not_rerun(run, job)
-                    .await
-                    .context("write down that GitHub does not")?;
+                if first {
+                    self.ledger
+                        .not_rerun(run, job)
+                        .await
+                        .context("write down that GitHub does not")?;
+                }
+                let wait = if first {
+                    timeouts::TICK
+                } else {
+                    timeouts::CHECK_AFTER
+                };
                 (
-                    WorkOutcome::Again(timeouts::TICK),
+                    WorkOutcome::Again(wait),
                     StoryEvent::RerunRefused { message: why },
                 )
             }
             Err(problem @ CallError::RateLimited { .. }) => {
-                self.ledger
-                    .not_rerun(run, job)
-                    .await
-                    .context("write down that it was not asked for")?;
+                if first {
+                    self.ledger
+                        .not_rerun(run, job)
+                        .await
+                        .context("write down that it was not asked for")?;
+                }
                 return Err(anyhow::Error::new(problem).context("ask for another run of the job"));
             }
             Err(problem) => {
-                warn!(job.id = %job, error = %problem, "GitHub did not answer the request to run the job again: it is not repeated");
-                (WorkOutcome::Done, StoryEvent::RerunUnanswered)
+                warn!(job.id = %job, error = %problem, "GitHub did not answer the request to run the job again: it is repeated unless a later attempt shows");
+                (
+                    WorkOutcome::Again(timeouts::CHECK_AFTER),
+                    StoryEvent::RerunUnanswered,
+                )
             }
         };
         info!(job.id = %job, run.id = %run, "{told}");

@@ -26,25 +26,33 @@ const RERUN_AFTER: Duration = Duration::from_secs(60);
 /// twice is someone's decision.
 const FIRST_ATTEMPT: u32 = 1;
 
+/// How long it is kept what GitHub was asked for: it runs nothing again that is older than 30 days.
+/// Source: docs.github.com, "Re-running workflows and jobs".
+const KEPT: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+
 /// The jobs of a run that GitHub was asked to run again: its later attempts go on demand, and none
-/// of the jobs is asked for a second time.
+/// of the jobs is asked for again while GitHub may have granted it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rerun {
-    /// The jobs. One is written here before GitHub is asked: whatever becomes of that call, it is
-    /// the only one.
+    /// The jobs. One is written here before GitHub is asked, and taken out only if GitHub said in so
+    /// many words that it does nothing.
     pub jobs: BTreeSet<JobId>,
     /// When DynamoDB may delete it, in seconds since 1970.
     pub expires_at: i64,
 }
 
 impl Rerun {
+    /// When one of the jobs was written here last.
+    #[must_use]
+    pub fn asked_at(&self) -> Timestamp {
+        Timestamp::from_millis(self.expires_at.saturating_mul(1000)).minus(KEPT)
+    }
+
     /// With this job; none if it was asked for before.
     #[must_use]
     pub fn with(&self, job: JobId, now: Timestamp) -> Option<Self> {
         let mut after = self.clone();
-        // GitHub runs nothing again that is older than 30 days. Source: docs.github.com,
-        // "Re-running workflows and jobs".
-        after.expires_at = now.plus(Duration::from_secs(31 * 24 * 60 * 60)).seconds();
+        after.expires_at = now.plus(KEPT).seconds();
         after.jobs.insert(job).then_some(after)
     }
 

@@ -18,8 +18,8 @@ struct Interrupted {
     job: JobId,
     runner: String,
     at: Timestamp,
-    /// How often GitHub was asked by us to run it again, an answer or none.
-    asked: usize,
+    /// How often GitHub granted us that.
+    granted: usize,
     /// Its run has a later attempt.
     again: bool,
 }
@@ -30,27 +30,27 @@ impl Interrupted {
         let Self {
             job,
             runner,
-            asked,
+            granted,
             again,
             ..
         } = self;
-        match asked {
-            0 if !again => Some(format!(
+        if !again {
+            return Some(format!(
                 "AWS took {runner} back from job {job}, and it was not run again"
-            )),
-            0 | 1 => None,
-            _ => Some(format!(
-                "AWS took {runner} back from job {job}, and GitHub was asked {asked} times to run it again"
-            )),
+            ));
         }
+        (*granted > 1).then(|| {
+            format!(
+                "AWS took {runner} back from job {job}, and GitHub was made to run it again {granted} times"
+            )
+        })
     }
 }
 
 /// Jobs that must be run again: of a run's first attempt, failed by GitHub on a runner that AWS
 /// took back after it was admitted, of a pool that every file says to have `rerun_interrupted`
-/// since it was launched, and nowhere that the App may not look. Not those of which sweeper could
-/// not write down what GitHub answered, nor those that no pool takes and GitHub gave to a runner of
-/// ours all the same: they have no pool that says so.
+/// since it was launched, and nowhere that the App may not look. Not those that no pool takes and
+/// GitHub gave to a runner of ours all the same: they have no pool that says so.
 fn of<'a>(ending: &'a Ending<'_>, watch: &'a Recorder) -> impl Iterator<Item = Interrupted> {
     let attempts: BTreeSet<(i64, u32)> = ending
         .jobs
@@ -61,9 +61,6 @@ fn of<'a>(ending: &'a Ending<'_>, watch: &'a Recorder) -> impl Iterator<Item = I
         job.attempt == 1 && job.conclusion == Some(Conclusion::Failure) && job.app && !job.refused
     };
     ending.jobs.iter().filter(failed).filter_map(move |job| {
-        if watch.shadow.unwritten_reruns.contains(&job.run) {
-            return None;
-        }
         let address = ending.ours(job)?;
         ending.system.job(job.id)?.pool?;
         let runner = watch.shadow.runners.get(&address)?;
@@ -82,7 +79,7 @@ fn of<'a>(ending: &'a Ending<'_>, watch: &'a Recorder) -> impl Iterator<Item = I
             .range((job.run, 2)..)
             .next()
             .is_some_and(|(run, _)| *run == job.run);
-        let asked = watch
+        let granted = watch
             .shadow
             .reruns
             .get(&job.id)
@@ -92,7 +89,7 @@ fn of<'a>(ending: &'a Ending<'_>, watch: &'a Recorder) -> impl Iterator<Item = I
             job: job.id,
             runner: address,
             at,
-            asked,
+            granted,
             again,
         })
     })
@@ -100,7 +97,7 @@ fn of<'a>(ending: &'a Ending<'_>, watch: &'a Recorder) -> impl Iterator<Item = I
 
 /// Whether some job is still to be run again.
 pub(super) fn are_due(ending: &Ending<'_>, watch: &Recorder) -> bool {
-    of(ending, watch).any(|job| job.asked == 0 && !job.again)
+    of(ending, watch).any(|job| !job.again)
 }
 
 /// **I1** A job whose runner AWS took back is run again where its pool says so, and GitHub is asked for it once.
@@ -123,15 +120,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_that_was_taken_from_its_runner_is_to_be_asked_for_once_unless_someone_had_it_run_again()
-     {
+    fn a_job_that_was_taken_from_its_runner_is_run_again_once_by_us_or_by_someone_else() {
         let at = Timestamp::from_millis(0);
-        let wrong = |asked, again| {
+        let wrong = |granted, again| {
             Interrupted {
                 job: JobId(7),
                 runner: "linux/1".to_owned(),
                 at,
-                asked,
+                granted,
                 again,
             }
             .wrong()
@@ -145,7 +141,7 @@ mod tests {
                 wrong(1, false),
                 wrong(2, true)
             ],
-            [true, false, false, false, true]
+            [true, false, false, true, true]
         );
     }
 }

@@ -122,10 +122,8 @@ pub(super) struct ShadowModel {
     /// Runners that met something of their own: a call about them was struck, their container died
     /// or was told to end by no function, GitHub dropped them.
     pub(super) struck: BTreeSet<Address>,
-    /// How often GitHub was asked to run a job again, and did or may have done so.
+    /// How often GitHub was asked to run a job again and said that it does.
     pub(super) reruns: BTreeMap<JobId, usize>,
-    /// Runs of which it could not be written down what GitHub answered to such a request.
-    pub(super) unwritten_reruns: BTreeSet<i64>,
     /// Questions for admission under way, by invocation: of whose job.
     questions: BTreeMap<u64, Address>,
     /// Requests of containers under way, by invocation.
@@ -305,12 +303,7 @@ impl ShadowModel {
         invocation: Option<u64>,
         fate: &CallOutcome,
     ) {
-        let unanswered = |words: &str| words.starts_with('5') || words.starts_with("no answer");
-        if call.operation == "rerun-job"
-            && !matches!(fate, CallOutcome::Refused(words) if !unanswered(words))
-        {
-            // Struck, or without an answer: sweeper does not know that GitHub did nothing, and does
-            // not ask twice.
+        if call.operation == "rerun-job" && *fate == CallOutcome::Done {
             let job = call
                 .about
                 .split('/')
@@ -322,13 +315,6 @@ impl ShadowModel {
         if !matches!(fate, CallOutcome::Faulted(..)) {
             return;
         }
-        // sweeper writes down that it asks before it asks, and takes that back when GitHub refuses.
-        // Where it cannot, it does not ask twice.
-        self.unwritten_reruns.extend(
-            call.about
-                .strip_prefix("reruns ")
-                .and_then(|run| run.parse::<i64>().ok()),
-        );
         let asks = invocation
             .and_then(|invocation| self.requests.get(&invocation))
             .cloned();

@@ -4,11 +4,13 @@ use mayfly_domain::model::id::JobId;
 use mayfly_domain::model::job::{JobRecord, JobState};
 use mayfly_domain::model::runner::Outcome;
 use mayfly_domain::model::size::Capacity;
+use mayfly_dynamodb_model as table;
+use mayfly_dynamodb_model::{What, When};
 use mayfly_fargate_model::{Fault, FaultKind, TaskId};
 use mayfly_github_model::accounts::{ACME, Level};
 use mayfly_github_model::id;
 use mayfly_github_model::jobs::{Conclusion, JobDeliveries, NewJob, Status};
-use mayfly_simulator::system::{Start, System};
+use mayfly_simulator::system::{CallFault, PortCall, Start, System};
 
 use crate::start::{done, job, outcomes, pool_with, rest, story, until};
 
@@ -328,4 +330,87 @@ async fn no_answer_to_the_request_is_not_a_reason_to_ask_again() {
         system.job(job).unwrap().story
     );
     rest(&system, 900).await;
+}
+
+/// A job that is taken back, and another one of its run that works for so long.
+async fn interrupted_beside_another(seed: u64, seconds: f64) -> System {
+    let lines = "max = 4\ncapacity = \"spot\"\nrerun_interrupted = true";
+    let system = Start::seeded(seed)
+        .pools(&pool_with(lines))
+        .begin()
+        .unwrap();
+    allow_reruns(&system);
+    system.fault(Fault {
+        milliseconds: Some(20_000),
+        ..Fault::of(FaultKind::SpotInterruption).times(1)
+    });
+    let run_id = Some(id::RunId(19_000_000_778));
+    system.queue_jobs(&NewJob {
+        seconds: 200.0,
+        run_id,
+        ..job()
+    });
+    until(&system, 60, "its runner starts", |system| {
+        system.runners().iter().any(|runner| runner.arn.is_some())
+    })
+    .await;
+    system.queue_jobs(&NewJob {
+        seconds,
+        run_id,
+        ..job()
+    });
+    system
+}
+
+/// GitHub refuses while the run's other job goes on, and sweeper cannot write that down: its note
+/// that it asked stays.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_could_not_be_written_down_keeps_no_job_from_running_again() {
+    let system = interrupted_beside_another(238, 2_400.0).await;
+    system.world.table.add_fault(
+        table::Fault::once(When::Before, What::Fails)
+            .of("sweeper")
+            .on(table::Operation::DeleteItem)
+            .about("reruns "),
+    );
+    until(&system, 2_400, "GitHub refused", |system| asked(system) > 0).await;
+    until(&system, 7_200, "there is a second attempt", |system| {
+        !second_attempt(system).is_empty()
+    })
+    .await;
+    assert!(
+        !system.world.table.clear_faults(),
+        "the refusal was written down"
+    );
+    let again = second_attempt(&system).remove(0);
+    done(&system, 600, &[again.id]).await;
+    system.pass(2 * 3_600).await;
+    assert_eq!(second_attempt(&system).len(), 1, "{}", story(&system));
+    rest(&system, 900).await;
+}
+
+/// The request never arrives, and sweeper cannot tell.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_got_lost_is_made_again() {
+    let (system, job) = interrupted(239, "rerun_interrupted = true").await;
+    let lost = std::sync::atomic::AtomicBool::new(false);
+    system
+        .world
+        .set_fault_injector(Box::new(move |call: &PortCall, _| {
+            (call.operation == "rerun-job" && !lost.swap(true, std::sync::atomic::Ordering::SeqCst))
+                .then_some(CallFault::HangBefore)
+        }));
+    until(&system, 3_600, "there is a second attempt", |system| {
+        !second_attempt(system).is_empty()
+    })
+    .await;
+    let again = second_attempt(&system).remove(0);
+    done(&system, 600, &[again.id]).await;
+    system.pass(2 * 3_600).await;
+    assert_eq!(
+        second_attempt(&system).len(),
+        1,
+        "{:?}",
+        system.job(job).unwrap().story
+    );
 }

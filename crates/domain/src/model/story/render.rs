@@ -54,7 +54,7 @@ impl fmt::Display for StoryEvent {
             Self::MovedOnDemand => f.write_str("goes on demand: AWS took back the Spot capacity of this run's earlier attempt"),
             Self::RerunRequested => f.write_str("GitHub was asked to run it again, on demand"),
             Self::RerunRefused { message } => write!(f, "GitHub was asked to run it again, and does not now: {message}"),
-            Self::RerunUnanswered => f.write_str("GitHub was asked to run it again and gave no answer; it is not asked twice"),
+            Self::RerunUnanswered => f.write_str("GitHub was asked to run it again and gave no answer; it is asked again unless a later attempt shows"),
             Self::Requested { job: Some(job) } => write!(f, "requested for job {job}"),
             Self::Requested { job: None } => f.write_str("requested for the idle floor"),
             Self::LaunchRepeated => f.write_str("its launch was sent again: there was no answer"),
