@@ -208,7 +208,7 @@ impl Accounts {
 
     /// Gives a repository to another account, made if it is not there: one that is made this way
     /// has no App. It keeps its id, and its old name leads to it.
-    pub fn transfer(&mut self, id: RepositoryId, to: &str) {
+    pub fn transfer(&mut self, id: RepositoryId, to: &str, redirects: bool) {
         let to = self.owner(to);
         if let Some(repository) = self.repositories.get_mut(&id) {
             let owner = std::mem::replace(&mut repository.owner, to);
@@ -216,7 +216,7 @@ impl Accounts {
                 owner,
                 name: repository.name.clone(),
                 repository: id,
-                redirects: true,
+                redirects,
             });
         }
     }

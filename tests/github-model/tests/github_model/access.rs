@@ -213,7 +213,7 @@ fn a_transferred_repository_keeps_its_id_and_sends_on_and_belongs_to_another_ins
         ..Narrowing::default()
     };
     let token = world.token(&narrowed);
-    world.model.accounts_mut().transfer(id, "globex");
+    world.model.accounts_mut().transfer(id, "globex", true);
     assert_eq!(world.repository("globex/app"), Scope::Repository(id));
     assert_eq!(
         world.call_as(&token, "GET", RUNNERS, &json!({})).status,
@@ -230,7 +230,7 @@ fn a_transferred_repository_keeps_its_id_and_sends_on_and_belongs_to_another_ins
             .status,
         200
     );
-    world.model.accounts_mut().transfer(id, "initech");
+    world.model.accounts_mut().transfer(id, "initech", true);
     assert!(world.model.accounts().installation_for(id).is_none());
 }
 

@@ -68,7 +68,11 @@ impl Teller<'_> {
                     github.delete_repository(id, now);
                 });
             }
-            Action::Transfer { repository, to } => self.transfer(repository, to),
+            Action::Transfer {
+                repository,
+                to,
+                redirects,
+            } => self.transfer(repository, to, *redirects),
             Action::Show {
                 repository,
                 private,
@@ -211,7 +215,7 @@ impl Teller<'_> {
         self.names.insert(repository.to_owned(), after);
     }
 
-    fn transfer(&mut self, repository: &str, to: &str) {
+    fn transfer(&mut self, repository: &str, to: &str, redirects: bool) {
         let before = self.name(repository);
         let Some((_, name)) = before.split_once('/') else {
             return;
@@ -219,7 +223,10 @@ impl Teller<'_> {
         let after = format!("{to}/{name}");
         self.system.world.with_github(|github, now| {
             let id = github.accounts_mut().mention(&before, now);
-            github.accounts_mut().transfer(id, to);
+            github.accounts_mut().transfer(id, to, redirects);
+            if !redirects {
+                github.accounts_mut().mention(&before, now);
+            }
         });
         self.names.insert(repository.to_owned(), after);
     }

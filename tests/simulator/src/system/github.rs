@@ -168,7 +168,8 @@ impl Question {
     }
 
     /// The installation to ask for a token: that of the grant, or the one that the App has at this
-    /// place now, if the first one is gone or does not have the repository, as the adapter does
+    /// place now, if the first one is gone or does not have the repository; or another one of the
+    /// App's that has it, if another repository has its name. As the adapter does
     /// (`crates/github/src/installation.rs`).
     fn installation(
         &self,
@@ -210,8 +211,14 @@ impl Question {
             .body
             .as_ref()
             .filter(|_| answer.status == 200)
-            .and_then(|body| body["id"].as_i64());
-        found.map_or(known, id::InstallationId)
+            .and_then(|body| body["id"].as_i64())
+            .map(id::InstallationId);
+        let accounts = github.accounts();
+        let of_repository = grant
+            .repository
+            .and_then(|id| accounts.installation_for(id::RepositoryId(id.0)))
+            .map(|one| one.id);
+        of_repository.or(found).unwrap_or(known)
     }
 
     /// What GitHub answers; the error is its answer when it makes no token.

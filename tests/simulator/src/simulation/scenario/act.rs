@@ -142,13 +142,14 @@ pub enum Action {
         /// `owner/name`.
         repository: String,
     },
-    /// Transfers a repository to another account: it keeps its id, and GitHub sends those on who
-    /// use the old name.
+    /// Transfers a repository to another account: it keeps its id.
     Transfer {
         /// `owner/name`.
         repository: String,
         /// The account's login. One that the story does not know has no App.
         to: String,
+        /// GitHub sends those on who use the old name; else another repository has it from now on.
+        redirects: bool,
     },
     /// Makes a repository private, or public.
     Show {

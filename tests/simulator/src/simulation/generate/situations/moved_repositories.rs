@@ -1,6 +1,6 @@
 //! Repositories that are deleted, or transferred: to another account of the App, whose pools go on
-//! with their jobs, or to one that does not have it. Pushes go on at the old name, where another
-//! repository then is, and at the new one.
+//! with their jobs, or to one that does not have it. Another repository may have the old name then.
+//! Pushes go on.
 
 use super::super::chance::Chance;
 use super::super::pools::one_pool;
@@ -34,10 +34,12 @@ fn draw(chance: &mut Chance) -> Scenario {
             1 => Action::Transfer {
                 repository,
                 to: "initech".to_owned(),
+                redirects: chance.between(0, 1) == 0,
             },
             _ => Action::Transfer {
                 repository,
                 to: "globex".to_owned(),
+                redirects: chance.between(0, 1) == 0,
             },
         };
         acts.push(Act {
