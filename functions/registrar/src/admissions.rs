@@ -70,7 +70,8 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         match admission {
             Admission::Admitted => {
                 info!(runner.id = %runner.id, run.id = request.run_id, repository = request.repository, "admitted");
-                if changed && !own {
+                // A delivery may have told of the job first.
+                if self.proves_its_definition(&runner) || (changed && !own) {
                     self.wake(&runner).await;
                 }
                 Ok(Answer::admitted())
@@ -110,7 +111,21 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             .context("ask GitHub whether the repository is private")
     }
 
-    /// The job that the runner was meant for needs another runner.
+    /// True for the first job that this process sees start under the definition of its runner. Of
+    /// one that no runner has asked with yet only a few are started; the jobs beyond them need not
+    /// wait for the next tick. Woken when a runner merely asks, the pool would start the whole burst
+    /// with an image that fails right after it registered.
+    fn proves_its_definition(&self, runner: &Runner) -> bool {
+        let Ok(mut proven) = self.proven.lock() else {
+            return false;
+        };
+        let definition = &runner.launch.definition;
+        let before = proven.insert((runner.pool.clone(), runner.size), definition.clone());
+        before.as_ref() != Some(definition)
+    }
+
+    /// More runners may be needed than when the pool was looked at last: the job that the runner was
+    /// meant for has none, or the runner's definition works.
     async fn wake(&self, runner: &Runner) {
         if let Err(problem) = self.deps.wakes.wake(&runner.pool).await {
             warn!(pool.name = %runner.pool, error = %problem, "could not wake the pool: the next tick does it");

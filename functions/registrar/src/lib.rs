@@ -62,6 +62,8 @@ pub struct Registrar<S, F, G, W> {
     /// When this process last found no job of a pool, for runners of a size, that need not wait for
     /// GitHub, and until when it has to.
     in_vain: Mutex<BTreeMap<(PoolName, Size), (Timestamp, Timestamp)>>,
+    /// Under which task definition this process last saw a runner of a pool and size start a job.
+    proven: Mutex<BTreeMap<(PoolName, Size), String>>,
 }
 
 /// How long a runner waits whose row does not know its task yet: scaler writes the ARN right after
@@ -94,6 +96,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             settings,
             deps,
             in_vain: Mutex::default(),
+            proven: Mutex::default(),
         }
     }
 

@@ -453,6 +453,30 @@ async fn at_its_max_a_pool_is_woken_by_the_end_of_a_runner() {
     done(&system, 300, &jobs).await;
 }
 
+/// Of runners that no start has proven yet only five are on their way. The first job that starts
+/// proves them, and the others' runners begin then, not at the next tick.
+#[tokio::test(start_paused = true)]
+async fn the_jobs_beyond_the_first_five_of_a_new_definition_have_tasks_once_a_job_has_started() {
+    let system = Start::seeded(132)
+        .pools(&pool_with("max = 20"))
+        .tasks_start_in(20)
+        .without_sweeps()
+        .begin()
+        .unwrap();
+    let jobs = system.queue_jobs(&NewJob {
+        count: 12,
+        seconds: 300.0,
+        ..job()
+    });
+    system.pass(15).await;
+    assert_eq!(system.live_tasks().len(), 5);
+    until(&system, 30, "each has a task", |system| {
+        system.live_tasks().len() == 12
+    })
+    .await;
+    done(&system, 600, &jobs).await;
+}
+
 /// What comes while a look is under way may not be in it: its wake counts.
 #[tokio::test(start_paused = true)]
 async fn a_job_that_comes_during_a_look_has_a_look_of_its_own() {
