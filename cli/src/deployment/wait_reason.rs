@@ -36,7 +36,7 @@ pub enum WaitKind {
     Trial,
     /// GitHub gives runners for its repository no job; the next try.
     NotAssigned,
-    /// GitHub refuses runners for its repository; the next try.
+    /// GitHub refuses runners for its repository, or of its labels and group; the next try.
     Refused,
     /// ECS.
     Ecs,

@@ -2,6 +2,7 @@
 //! make.
 
 use http::StatusCode;
+use mayfly_domain::model::job::RefusalScope;
 use mayfly_domain::model::time::Timestamp;
 
 use crate::limit::limited_until;
@@ -68,9 +69,9 @@ pub enum RegisterError {
     RefusedForGood {
         /// HTTP status.
         status: u16,
-        /// It holds for whatever registers at this repository or group: only what GitHub says of
-        /// the request itself (422 for the registration) may be about its labels.
-        everywhere: bool,
+        /// What else GitHub refuses with this: only what it says of the request itself (422 for the
+        /// registration) may be about its labels or group.
+        scope: RefusalScope,
         /// Why, for the user.
         message: String,
         /// What was asked.
@@ -129,10 +130,14 @@ impl From<CallError> for RegisterError {
                 message,
                 call,
             } => {
-                let everywhere = !(status == 422 && call.name == REGISTER);
+                let scope = if status == 422 && call.name == REGISTER {
+                    RefusalScope::Target
+                } else {
+                    RefusalScope::Repository
+                };
                 Self::RefusedForGood {
                     status,
-                    everywhere,
+                    scope,
                     message,
                     call,
                 }

@@ -5,10 +5,11 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use mayfly_domain::model::id::{GithubRunnerId, InstallationId, RepositoryId, RunnerAddress};
-use mayfly_domain::model::job::{JobRecord, WaitingJob};
+use mayfly_domain::model::job::{JobRecord, RefusalScope, WaitingJob};
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::start_health::PoolHealth;
 use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::transitions::probes::{PoolState, Probes};
 use mayfly_domain::transitions::refusal::Refusals;
 use mayfly_domain::transitions::registration::{
     CANDIDATES, RESERVED_CANDIDATES, can_serve, place_now, refused_for_good, reservation_is_void,
@@ -40,7 +41,8 @@ pub struct Candidates {
     limits: BTreeMap<InstallationId, Option<Timestamp>>,
     /// Repositories that have as many runners as they may have; read only if a job depends on it.
     capped: Option<BTreeSet<RepositoryId>>,
-    /// The pool's version at which that was so.
+    /// The pool's version at which that was so, or at which a repository that GitHub gives no runners
+    /// to had none on trial.
     version: Option<Versioned<LastCommit>>,
     /// True once a job was left out because its installation has to wait.
     limited: bool,
@@ -70,8 +72,8 @@ impl Candidates {
         }
     }
 
-    /// The version that a reservation of this job for this runner depends on: none where the pool
-    /// has no `max_per_repository`, or the runner counts for the repository already.
+    /// The version that a reservation of this job for this runner depends on: none where it does not
+    /// matter how many runners the repository has, or the runner counts for it already.
     #[must_use]
     pub fn version(&self, runner: &Runner, job: &WaitingJob) -> Option<&Versioned<LastCommit>> {
         self.version
@@ -125,12 +127,12 @@ impl<S: Store> Ledger<S> {
         let Some(own) = runner.reserved.or(runner.intended) else {
             return Ok(None);
         };
-        // One that was refused may not be the one of its repository that is tried: its other jobs
-        // tell.
+        // One that was refused may not be the one that is tried for its repository or target: the
+        // other jobs there tell.
         let own = self
             .waiting_job(&runner.pool, own)
             .await?
-            .filter(|job| can_serve(runner, job, now) && !job.refused);
+            .filter(|job| can_serve(runner, job, now) && job.refused.is_none());
         let own = self
             .allowed(runner, own.into_iter().collect(), choice, now)
             .await?;
@@ -184,9 +186,13 @@ impl<S: Store> Ledger<S> {
                 _ => break,
             }
         }
-        // A later page may have shown that GitHub refuses runners for a repository.
+        // A later page may have shown that GitHub refuses runners for them.
         found.retain(|job| refusals.hold(job).is_none());
         held.retain(|job| refusals.hold(job).is_none());
+        let wanted = found.iter().chain(&held).map(|job| job.repository);
+        let on_trial = self.on_trial(runner, wanted.collect(), choice, now).await?;
+        found.retain(|job| !on_trial.contains(&job.repository));
+        held.retain(|job| !on_trial.contains(&job.repository));
         if found.is_empty() {
             // From a place that differs from request to request: if the holders of the first ones
             // live, others look at the next ones.
@@ -198,6 +204,51 @@ impl<S: Store> Ledger<S> {
         found.sort_by_key(|job| job.rank());
         found.truncate(CANDIDATES);
         Ok(found)
+    }
+
+    /// Those of the repositories that GitHub gives no runners to, as it seems, and for which this
+    /// one, which is none of theirs, is not to be tried now. All that decides it is read only if some
+    /// repository is in doubt.
+    async fn on_trial(
+        &self,
+        runner: &Runner,
+        mut repositories: BTreeSet<RepositoryId>,
+        choice: &mut Candidates,
+        now: Timestamp,
+    ) -> Result<BTreeSet<RepositoryId>, LedgerError> {
+        repositories.retain(|repository| runner.repository != Some(*repository));
+        if repositories.is_empty() {
+            return Ok(repositories);
+        }
+        let health: Versioned<PoolHealth> = self.read_or_default(key::health(&runner.pool)).await?;
+        repositories.retain(|repository| {
+            health
+                .assignment(*repository)
+                .is_some_and(|known| known.not_before.is_some())
+        });
+        if repositories.is_empty() {
+            return Ok(repositories);
+        }
+        let (version, runners) = self.versioned_runners(&runner.pool).await?;
+        // Of two runners that ask at the same time one is tried.
+        choice.version.get_or_insert(version);
+        let runners: Vec<Runner> = runners.into_iter().map(Versioned::into_inner).collect();
+        let jobs: Vec<WaitingJob> = self
+            .query_values(&key::pool(&runner.pool), key::JOB_PREFIX)
+            .await?;
+        let known = PoolState {
+            health: &health,
+            jobs: &jobs,
+            runners: &runners,
+        };
+        let probes = Probes::new(known);
+        let definition = &runner.launch.definition;
+        Ok(jobs
+            .iter()
+            .filter(|job| repositories.contains(&job.repository) && job.size == runner.size)
+            .filter(|job| probes.hold(job, definition, now).is_some())
+            .map(|job| job.repository)
+            .collect())
     }
 
     /// Those of the jobs whose installation need not wait and whose repository may have another
@@ -395,8 +446,8 @@ impl<S: Store> Ledger<S> {
         })
     }
 
-    /// GitHub made a registration for a job for which it had refused one: the other jobs of its
-    /// repository need not wait any more. `false`: the job's row changed meanwhile.
+    /// GitHub made a registration for a job for which it had refused one: the others that it was
+    /// tried for need not wait any more. `false`: the job's row changed meanwhile.
     ///
     /// # Errors
     ///
@@ -409,9 +460,8 @@ impl<S: Store> Ledger<S> {
         Ok(written.is_done())
     }
 
-    /// GitHub refuses the job for good, and every runner of its repository if it does so
-    /// `everywhere`: the job waits, with GitHub's message; the runner is free for another. Answers
-    /// the runner as it is now.
+    /// GitHub refuses the job for good, and with it all of `scope`: the job waits, with GitHub's
+    /// message; the runner is free for another. Answers the runner as it is now.
     ///
     /// # Errors
     ///
@@ -419,7 +469,7 @@ impl<S: Store> Ledger<S> {
     pub async fn refused(
         &self,
         reservation: &Reservation,
-        (message, everywhere): (&str, bool),
+        (message, scope): (&str, RefusalScope),
         now: Timestamp,
     ) -> Result<Option<Versioned<Runner>>, LedgerError> {
         let job = reservation.job.id;
@@ -432,7 +482,7 @@ impl<S: Store> Ledger<S> {
                 // It waits no longer: no one needs the message.
                 return Ok(Attempt::Done(()));
             };
-            let changes = refused_for_good(&waiting, &record, (message, everywhere), now);
+            let changes = refused_for_good(&waiting, &record, (message, scope), now);
             tx.stage(&changes, now)?;
             self.commit(tx, ()).await
         })

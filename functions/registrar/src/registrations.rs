@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use mayfly_domain::model::id::{InstallationId, RepositoryId, RunnerAddress};
-use mayfly_domain::model::job::WaitingJob;
+use mayfly_domain::model::id::RunnerAddress;
+use mayfly_domain::model::job::{RefusalScope, WaitingJob};
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::start_health::PoolHealth;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::model::timeouts;
+use mayfly_domain::transitions::refusal::RefusedPlace;
 use mayfly_domain::transitions::registration::{
     Caller, RegistrationStep, ask_again, candidate_order, registration_step,
 };
@@ -38,9 +39,9 @@ const IN_VAIN: Duration = Duration::from_secs(10);
 enum Next {
     /// That is the answer.
     Answer(Answer),
-    /// The job was refused for good: the runner as it is now, for another one; not of the same
-    /// repository if GitHub refuses every runner for that.
-    Again(Box<Versioned<Runner>>, bool),
+    /// The job was refused for good: the runner as it is now, for another one, and what else GitHub
+    /// refuses with that.
+    Again(Box<Versioned<Runner>>, RefusalScope),
 }
 
 /// What one request has come to so far.
@@ -50,8 +51,8 @@ struct Round {
     health: Option<Versioned<PoolHealth>>,
     choice: Candidates,
     refusals: u32,
-    /// Repositories for which GitHub refuses every runner, as this request has found out.
-    refused: BTreeSet<(InstallationId, RepositoryId)>,
+    /// Where GitHub refuses every runner, as this request has found out.
+    refused: BTreeSet<RefusedPlace>,
 }
 
 impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
@@ -164,8 +165,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         by: Instant,
     ) -> anyhow::Result<Option<Answer>> {
         for job in jobs {
-            let place = (job.installation, job.repository);
-            if round.refused.contains(&place) {
+            if RefusedPlace::of(&job).any(|place| round.refused.contains(&place)) {
                 continue;
             }
             let version = round.choice.version(&round.runner, &job);
@@ -198,10 +198,10 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             round.health = None;
             match self.register(reservation, by).await? {
                 Next::Answer(answer) => return Ok(Some(answer)),
-                Next::Again(runner, everywhere) => {
+                Next::Again(runner, scope) => {
                     round.runner = *runner;
                     round.refusals += 1;
-                    round.refused.extend(everywhere.then_some(place));
+                    round.refused.insert(RefusedPlace::at(scope, &job));
                 }
             }
             if round.refusals >= MOST_REFUSALS || Instant::now() >= by {
@@ -228,10 +228,10 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         match github.register(target, &runner.name(), by).await {
             Ok(registration) => {
                 let answer = self.hand_out(runner, &registration).await?;
-                if reservation.waiting.refused
+                if reservation.waiting.refused.is_some()
                     && let Err(problem) = self.ledger.refused_no_more(&reservation).await
                 {
-                    warn!(job.id = %reservation.job.id, error = %problem, "other jobs of its repository wait until it begins");
+                    warn!(job.id = %reservation.job.id, error = %problem, "jobs that it was tried for wait until it begins");
                 }
                 Ok(Next::Answer(answer))
             }
@@ -276,17 +276,17 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         match problem {
             RegisterError::RefusedForGood {
                 status,
-                everywhere,
+                scope,
                 message,
                 call,
             } => {
                 warn!(runner.id = %runner.id, job.id = %job, http.status = status, call = %call, error = %message, "GitHub refuses a runner for the job");
                 let freed = self
                     .ledger
-                    .refused(reservation, (&message, everywhere), now)
+                    .refused(reservation, (&message, scope), now)
                     .await?;
                 Ok(freed.map_or_else(changed_meanwhile, |runner| {
-                    Next::Again(Box::new(runner), everywhere)
+                    Next::Again(Box::new(runner), scope)
                 }))
             }
             RegisterError::RateLimited {

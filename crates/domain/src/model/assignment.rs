@@ -68,12 +68,12 @@ impl Assignment {
         }
     }
 
-    /// Counts a runner, launched then, that registered for the job and was given nothing although
-    /// the job still waits.
+    /// Counts a runner, meant for the job since then, that registered for it and was given nothing
+    /// although the job still waits.
     pub(crate) fn record_not_assigned(
         &mut self,
         job: JobId,
-        launched: Timestamp,
+        meant: Timestamp,
         now: Timestamp,
     ) -> Counted {
         if self.probes == 0 {
@@ -87,8 +87,8 @@ impl Assignment {
                 opened: false,
             };
         }
-        // Of the wave that opened it; one that was launched later was on trial.
-        if launched <= self.at {
+        // Of the wave that opened it; a later one was on trial.
+        if meant <= self.at {
             return Counted {
                 changed: false,
                 opened: false,

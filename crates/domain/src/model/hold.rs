@@ -31,8 +31,8 @@ pub enum HoldReason {
     /// GitHub gave runners for its repository nothing, several times in a row: one at a time is
     /// tried, the next one not before then.
     NotAssigned(Timestamp),
-    /// GitHub refuses runners for its repository: one job is tried for all that wait there, not
-    /// before then.
+    /// GitHub refuses runners for its repository, or of its labels and group: one job is tried for
+    /// all that wait there, not before then.
     Refused(Timestamp),
     /// ECS could not be asked for the definition of its task; the next look asks again.
     NoAnswer,
@@ -93,7 +93,7 @@ impl HoldReason {
             }
             Self::Refused(at) => {
                 format!(
-                    "GitHub refuses runners for its repository: another job is tried first, not before {}",
+                    "GitHub refuses runners like its own: another job is tried first, not before {}",
                     clock(at)
                 )
             }

@@ -251,7 +251,7 @@ impl JobRecord {
             needs_check: false,
             checked_at_github: None,
             attempts: 0,
-            refused: false,
+            refused: None,
             hold: None,
         })
     }
@@ -306,6 +306,20 @@ impl JobRecord {
     }
 }
 
+/// What a registration that GitHub refuses for good tells of others. A request for one names a target
+/// and no job, so it always tells of more than its job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RefusalScope {
+    /// GitHub refuses every runner of the repository: it does not show the repository to the App, or
+    /// lets nothing register there.
+    #[serde(rename = "r")]
+    Repository,
+    /// GitHub refuses this request, so every runner of the same target: the labels, or a group that
+    /// is full (422).
+    #[serde(rename = "t")]
+    Target,
+}
+
 /// A job that waits: only what planning needs. Field names are short because all waiting rows of a
 /// pool are read at every look.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -353,10 +367,9 @@ pub struct WaitingJob {
     /// How many runners registered for it and were given nothing.
     #[serde(rename = "f", default)]
     pub attempts: u32,
-    /// GitHub refused its last registration for a reason that holds for every runner of its
-    /// repository.
-    #[serde(rename = "x", default, skip_serializing_if = "std::ops::Not::not")]
-    pub refused: bool,
+    /// GitHub refused its last registration for good, and what else it refuses with that.
+    #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<RefusalScope>,
     /// Why no runner was started for it when scaler looked last, for anyone who asks why it waits.
     /// Cleared by the look that covers the job, and by the reservation; until then it may be a look
     /// old, so it says nothing of a job that a runner holds or was started for. Nothing is decided

@@ -289,6 +289,17 @@ fn back_off(failures: u32) -> Duration {
     )
 }
 
+/// When it was decided that the runner is for the job that it was given nothing of: at its launch, or
+/// when one of the idle floor, or one whose own job was gone, took it.
+fn meant_for_it_at(runner: &Runner) -> Timestamp {
+    let launched = runner.launch.first_sent_at;
+    if runner.reserved == runner.intended {
+        launched
+    } else {
+        runner.last_attempt_at.unwrap_or(launched)
+    }
+}
+
 /// The health of a pool: one entry per size.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolHealth {
@@ -393,7 +404,7 @@ impl PoolHealth {
                 changed: false,
                 opened: false,
             },
-            |known| known.record_not_assigned(job, runner.launch.first_sent_at, now),
+            |known| known.record_not_assigned(job, meant_for_it_at(runner), now),
         )
     }
 

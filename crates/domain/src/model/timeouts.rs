@@ -165,8 +165,8 @@ pub const BACK_OFF_MAX: Duration = Duration::from_secs(30 * 60);
 /// How often a job that was not assigned again and again is tried.
 pub const NOT_ASSIGNED_PROBE: Duration = Duration::from_secs(60 * 60);
 
-/// The longest wait between two tries of a repository for which GitHub refuses every runner: one
-/// job is tried for all that wait there.
+/// The longest wait between two tries of a repository or target for which GitHub refuses every
+/// runner: one job is tried for all that wait there.
 pub const REFUSED_PROBE: Duration = Duration::from_secs(15 * 60);
 
 /// How long records are kept after they closed. TTL deletes later, never earlier, and readers

@@ -381,7 +381,7 @@ fn not_assigned(
         needs_check: true,
         checked_at_github: None,
         attempts,
-        refused: false,
+        refused: None,
         not_before: Some(now.plus(wait)),
         ..waiting.clone()
     };

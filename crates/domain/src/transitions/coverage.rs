@@ -10,6 +10,7 @@ use crate::model::pool::Pool;
 use crate::model::runner::{Runner, RunnerState};
 use crate::model::target::Target;
 use crate::model::time::Timestamp;
+use crate::transitions::probes::{PoolState, Probes};
 use crate::transitions::refusal::Refusals;
 
 /// Who covers whom.
@@ -23,6 +24,8 @@ pub(crate) struct Coverage<'a> {
     /// How many runners each repository has, those counted that will be its own when they register
     /// for the job they cover.
     pub(crate) repositories: BTreeMap<RepositoryId, u32>,
+    /// Which runners may still be tried where GitHub gives them nothing.
+    pub(crate) probes: Probes<'a>,
 }
 
 /// Gives each waiting job at most one runner and each runner at most one job, the most particular
@@ -31,10 +34,11 @@ pub(crate) struct Coverage<'a> {
 pub(crate) fn coverage<'a>(
     pool: &Pool,
     limits: &Limits,
-    jobs: &'a [WaitingJob],
-    runners: &'a [Runner],
+    known: PoolState<'a>,
     now: Timestamp,
 ) -> Coverage<'a> {
+    let PoolState { jobs, runners, .. } = known;
+    let mut probes = Probes::new(known);
     let named: BTreeSet<JobId> = runners
         .iter()
         .filter_map(|runner| runner.work.as_ref()?.job)
@@ -65,6 +69,7 @@ pub(crate) fn coverage<'a>(
             pool.max_per_repository
                 .is_none_or(|max| of_repository < max)
                 && limits.told_to_wait(job.installation, now).is_none()
+                && probes.hold(job, &runner.launch.definition, now).is_none()
         };
         let covered = match runner.state {
             RunnerState::Busy => at_work_on(runner, &open),
@@ -82,6 +87,7 @@ pub(crate) fn coverage<'a>(
                 if runner.state.unregistered() && runner.repository != Some(job.repository) =>
             {
                 *repositories.entry(job.repository).or_default() += 1;
+                probes.take(job.repository);
             }
             None if runner.state.unregistered() => surplus.push(runner),
             None if runner.state == RunnerState::Registered && runner.retired_at.is_none() => {
@@ -103,6 +109,7 @@ pub(crate) fn coverage<'a>(
         surplus,
         idle,
         repositories,
+        probes,
     }
 }
 

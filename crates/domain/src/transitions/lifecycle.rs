@@ -5,11 +5,13 @@ use crate::model::job::WaitingJob;
 use crate::model::limits::Limits;
 use crate::model::pool::Pool;
 use crate::model::runner::{Runner, RunnerState, StopKind, StopMark};
+use crate::model::start_health::PoolHealth;
 use crate::model::stop_request::StopRequest;
 use crate::model::story::{Reason, StoryEvent, note};
 use crate::model::time::Timestamp;
 use crate::model::timeouts;
 use crate::transitions::coverage::coverage;
+use crate::transitions::probes::PoolState;
 use crate::transitions::refusal::Refusals;
 
 /// What a runner needs.
@@ -131,7 +133,13 @@ pub fn runners_to_evict(
     if pool.is_paused() {
         return Vec::new();
     }
-    let coverage = coverage(pool, limits, jobs, runners, now);
+    let health = PoolHealth::default();
+    let known = PoolState {
+        health: &health,
+        jobs,
+        runners,
+    };
+    let coverage = coverage(pool, limits, known, now);
     let pool_full = runners.len() >= usize::try_from(pool.max).unwrap_or(usize::MAX);
     let of_repository = |id| coverage.repositories.get(&id).copied().unwrap_or_default();
     let full = |id| {

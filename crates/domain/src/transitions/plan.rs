@@ -15,12 +15,13 @@ use crate::model::hold::HoldReason;
 use crate::model::id::{JobId, RepositoryId, RunnerId};
 use crate::model::job::WaitingJob;
 use crate::model::pool::Pool;
-use crate::model::runner::{Runner, RunnerState};
+use crate::model::runner::Runner;
 use crate::model::size::Size;
 use crate::model::start_health::PoolHealth;
 use crate::model::story::Reason;
 use crate::model::time::Timestamp;
 use crate::transitions::coverage::coverage;
+use crate::transitions::probes::{PoolState, Probes};
 use crate::transitions::refusal::Refusals;
 
 /// A runner to be started.
@@ -65,18 +66,15 @@ pub fn plan(
     limits: &Limits,
     now: Timestamp,
 ) -> Plan {
-    let coverage = coverage(pool, limits, jobs, runners, now);
-    let mut room = Room::new(
-        pool,
-        PoolState {
-            health,
-            jobs,
-            runners,
-        },
-        limits,
-        now,
-    );
+    let known = PoolState {
+        health,
+        jobs,
+        runners,
+    };
+    let coverage = coverage(pool, limits, known, now);
+    let mut room = Room::new(pool, known, limits, now);
     room.repositories.clone_from(&coverage.repositories);
+    room.probes.clone_from(&coverage.probes);
     let mut plan = Plan::default();
     for job in &coverage.uncovered {
         match room.admit(job) {
@@ -161,16 +159,7 @@ struct Room<'a> {
     repositories: BTreeMap<RepositoryId, u32>,
     unasked: BTreeMap<Size, u32>,
     refusals: Refusals,
-    /// Runners of each repository that have no job yet.
-    without_job: BTreeMap<RepositoryId, u32>,
-}
-
-/// What was read of the pool.
-#[derive(Clone, Copy)]
-struct PoolState<'a> {
-    health: &'a PoolHealth,
-    jobs: &'a [WaitingJob],
-    runners: &'a [Runner],
+    probes: Probes<'a>,
 }
 
 impl<'a> Room<'a> {
@@ -183,14 +172,6 @@ impl<'a> Room<'a> {
         for runner in runners.iter().filter(|runner| health.on_trial(runner)) {
             *unasked.entry(runner.size).or_default() += 1;
         }
-        let mut without_job = BTreeMap::new();
-        for repository in runners
-            .iter()
-            .filter(|runner| runner.state != RunnerState::Busy)
-            .filter_map(|runner| runner.repository)
-        {
-            *without_job.entry(repository).or_default() += 1;
-        }
         Self {
             state: known,
             limits,
@@ -202,7 +183,7 @@ impl<'a> Room<'a> {
             repositories: BTreeMap::new(),
             unasked,
             refusals: Refusals::of(known.jobs),
-            without_job,
+            probes: Probes::new(known),
         }
     }
 
@@ -224,25 +205,10 @@ impl<'a> Room<'a> {
         if let Some(at) = self.refusals.hold(job) {
             return Err(HoldReason::Refused(at));
         }
-        if let Some(at) = self
-            .probe_at(job)
-            .filter(|at| *at > self.now || self.without_job.contains_key(&job.repository))
-        {
+        if let Some(at) = self.probes.hold(job, self.definition(job.size), self.now) {
             return Err(HoldReason::NotAssigned(at));
         }
         self.admit_size(job.size)
-    }
-
-    /// When the next runner for the job's repository may be tried, if GitHub gives them nothing.
-    fn probe_at(&self, job: &WaitingJob) -> Option<Timestamp> {
-        let PoolState {
-            health,
-            jobs,
-            runners,
-        } = self.state;
-        health
-            .assignment(job.repository)?
-            .probe_at(self.definition(job.size), jobs, runners)
     }
 
     fn definition(&self, size: Size) -> &str {
@@ -283,7 +249,7 @@ impl<'a> Room<'a> {
         *self.unasked.entry(size).or_default() += 1;
         if let Some(repository) = repository {
             *self.repositories.entry(repository).or_default() += 1;
-            *self.without_job.entry(repository).or_default() += 1;
+            self.probes.take(repository);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use crate::model::id::{GithubRunnerId, RunnerId, RunnerName};
-use crate::model::job::{JobRecord, WaitingJob};
+use crate::model::job::{JobRecord, RefusalScope, WaitingJob};
 use crate::model::runner::{Runner, RunnerState, Work};
 use crate::model::story::{Reason, StoryEvent, note};
 use crate::model::time::Timestamp;
@@ -367,30 +367,27 @@ impl WaitingJob {
     #[must_use]
     pub fn refused_no_more(&self) -> Self {
         Self {
-            refused: false,
+            refused: None,
             ..self.clone()
         }
     }
 }
 
 /// The job after GitHub refused a registration for it for good: it waits longer each time, with
-/// GitHub's message as its reason. `everywhere`: what GitHub refuses holds for every runner of its
-/// repository.
+/// GitHub's message as its reason. `scope`: what else GitHub refuses with that.
 #[must_use]
 pub fn refused_for_good(
     job: &WaitingJob,
     record: &JobRecord,
-    (message, everywhere): (&str, bool),
+    (message, scope): (&str, RefusalScope),
     now: Timestamp,
 ) -> Changes {
     let attempts = job.attempts.saturating_add(1);
-    let most = if everywhere {
-        timeouts::REFUSED_PROBE
-    } else {
-        timeouts::NOT_ASSIGNED_PROBE
-    };
-    let wait =
-        timeouts::exponential_backoff(timeouts::BACK_OFF_MIN, attempts.saturating_sub(1), most);
+    let wait = timeouts::exponential_backoff(
+        timeouts::BACK_OFF_MIN,
+        attempts.saturating_sub(1),
+        timeouts::REFUSED_PROBE,
+    );
     let record = awaits_retry(
         record,
         Reason::RunnerRefused {
@@ -401,7 +398,7 @@ pub fn refused_for_good(
     );
     let row = WaitingJob {
         attempts,
-        refused: everywhere,
+        refused: Some(scope),
         not_before: Some(now.plus(wait)),
         ..job.clone()
     };

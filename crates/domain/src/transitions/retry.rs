@@ -113,7 +113,7 @@ fn reset_backoff(
     record.reason = asks_github.then_some(Reason::AskedFirst);
     let row = WaitingJob {
         attempts: 0,
-        refused: false,
+        refused: None,
         not_before: None,
         checked_at_github: None,
         hold: None,

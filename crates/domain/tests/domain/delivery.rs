@@ -640,7 +640,7 @@ fn the_largest_waiting_row_is_250_bytes_at_most() {
         needs_check: true,
         checked_at_github: Some(Timestamp::from_millis(1_999_999_999_999)),
         attempts: 9999,
-        refused: true,
+        refused: Some(mayfly_domain::model::job::RefusalScope::Target),
         hold: Some(mayfly_domain::model::hold::HoldReason::GithubLimit(
             Timestamp::from_millis(1_795_356_180_000),
         )),

@@ -784,3 +784,43 @@ fn what_runners_of_another_image_were_given_does_not_count() {
         (DEFINITION, 1, 0)
     );
 }
+
+/// One of the idle floor was launched long before it took the job: as a runner on trial it counts
+/// from then.
+#[test]
+fn an_idle_runner_of_the_floor_that_was_given_nothing_counts_as_one_on_trial() {
+    let probes = |intended| {
+        let mut runner = Runner {
+            intended,
+            last_attempt_at: Some(ago(10)),
+            ..registered(1, 1, mine())
+        };
+        runner.launch.first_sent_at = ago(3_600);
+        let waiting = held_by(&runner);
+        let record = record_of(&waiting);
+        let health = PoolHealth {
+            assignments: vec![Assignment {
+                repository: record.repository.id,
+                definition: runner.launch.definition.clone(),
+                jobs: (1..=5).map(JobId).collect(),
+                probes: 1,
+                at: ago(600),
+                not_before: Some(ago(540)),
+            }],
+            ..PoolHealth::default()
+        };
+        let around = RunnerSnapshot {
+            waiting: Some(&waiting),
+            record: Some(&record),
+            health: Some(&health),
+            ..RunnerSnapshot::default()
+        };
+        let end = stopped(&runner, Some(0));
+        let closing = close(&runner, End::Stopped(&end), around, false, NOW);
+        let after = closing.health.map_or(health, |(_, health)| health);
+        after
+            .assignment(record.repository.id)
+            .map(|known| known.probes)
+    };
+    assert_eq!((probes(None), probes(Some(JobId(1)))), (Some(2), Some(1)));
+}

@@ -1,7 +1,8 @@
 //! The plan in scenes that happen: what is waiting and who is there, and what is done about it.
 
+use mayfly_domain::model::assignment::Assignment;
 use mayfly_domain::model::id::{JobId, RepositoryId};
-use mayfly_domain::model::job::WaitingJob;
+use mayfly_domain::model::job::{RefusalScope, WaitingJob};
 use mayfly_domain::model::limits::Limits;
 use mayfly_domain::model::pool::Pool;
 use mayfly_domain::model::runner::Runner;
@@ -405,7 +406,7 @@ fn a_job_that_github_must_be_asked_about_starts_no_runner_and_keeps_none() {
 #[test]
 fn jobs_of_a_repository_for_which_github_refuses_every_runner_have_one_runner_at_a_time() {
     let refused = |id, wait| WaitingJob {
-        refused: true,
+        refused: Some(RefusalScope::Repository),
         attempts: 1,
         not_before: Some(wait),
         ..job(id)
@@ -433,6 +434,113 @@ fn jobs_of_a_repository_for_which_github_refuses_every_runner_have_one_runner_at
     insta::assert_snapshot!(told(&scene(tried, [started_for(1, 3)])), @"
     hold job 2: Refused(Timestamp(1799999999000))
     hold job 1: Refused(Timestamp(1799999999000))
+    ");
+}
+
+/// The same where GitHub refuses the request itself: what has other labels, or is of another size,
+/// has its own turn.
+#[test]
+fn jobs_of_a_target_for_which_github_refuses_every_runner_have_one_runner_at_a_time() {
+    let refused = WaitingJob {
+        refused: Some(RefusalScope::Target),
+        attempts: 1,
+        not_before: Some(later(30)),
+        ..job(1)
+    };
+    let large = WaitingJob {
+        size: OLD,
+        ..job(4)
+    };
+    let waits = [refused.clone(), job(2), job_of(3, 1, "gpu"), large];
+    insta::assert_snapshot!(told(&scene(waits, [parked(1), parked(2)])), @"
+    launch for job 4 of the old size
+    stop 2: beyond the idle floor
+    hold job 2: Refused(Timestamp(1800000030000))
+    hold job 1: Job
+    ");
+    let due = WaitingJob {
+        not_before: Some(ago(1)),
+        ..refused
+    };
+    insta::assert_snapshot!(told(&scene([due, job(2)], [parked(1), parked(2)])), @"
+    stop 2: beyond the idle floor
+    hold job 2: Refused(Timestamp(1799999999000))
+    ");
+}
+
+/// One job of a repository that GitHub refuses, one of a target: each is tried for its own, and
+/// neither waits for the other.
+#[test]
+fn a_job_that_is_tried_for_others_waits_for_no_one() {
+    let refused = |id, scope, at| WaitingJob {
+        refused: Some(scope),
+        attempts: 1,
+        not_before: Some(at),
+        ..job(id)
+    };
+    let waits = [
+        refused(1, RefusalScope::Repository, ago(2)),
+        refused(2, RefusalScope::Target, ago(1)),
+        job(3),
+    ];
+    insta::assert_snapshot!(told(&scene(waits, [])), @"
+    launch for job 1
+    launch for job 2
+    hold job 3: Refused(Timestamp(1799999999000))
+    ");
+}
+
+/// GitHub gives the runners of a repository nothing: one of the floor is tried when its time has
+/// come, and the others stay where they are.
+#[test]
+fn the_idle_floor_spends_one_runner_at_a_time_on_a_repository_that_gets_no_jobs() {
+    let in_doubt = |not_before| {
+        let mut look = scene(
+            (1..=3).map(|id| WaitingJob {
+                attempts: 1,
+                ..job(id)
+            }),
+            [parked(1), parked(2)],
+        );
+        look.pool = with_floor(2);
+        look.health.assignments = vec![Assignment {
+            repository: RepositoryId(1),
+            definition: DEFINITION.to_owned(),
+            jobs: (1..=5).map(JobId).collect(),
+            probes: 2,
+            at: ago(600),
+            not_before: Some(not_before),
+        }];
+        look
+    };
+    insta::assert_snapshot!(told(&in_doubt(later(60))), @"
+    hold job 1: NotAssigned(Timestamp(1800000060000))
+    hold job 2: NotAssigned(Timestamp(1800000060000))
+    hold job 3: NotAssigned(Timestamp(1800000060000))
+    ");
+    let due = in_doubt(ago(1));
+    insta::assert_snapshot!(told(&due), @"
+    launch for the floor
+    hold job 2: NotAssigned(Timestamp(1799999999000))
+    hold job 3: NotAssigned(Timestamp(1799999999000))
+    ");
+    let tried = Look {
+        runners: vec![registered(1, 1, target(1, "mayfly")), parked(2), parked(3)],
+        ..due
+    };
+    insta::assert_snapshot!(told(&tried), @"
+    hold job 2: NotAssigned(Timestamp(1799999999000))
+    hold job 3: NotAssigned(Timestamp(1799999999000))
+    ");
+    // A changed image is tried at once.
+    let mut changed = in_doubt(later(60));
+    for runner in &mut changed.runners {
+        runner.launch.definition = "changed".to_owned();
+    }
+    insta::assert_snapshot!(told(&changed), @"
+    launch for the floor
+    launch for the floor
+    hold job 3: NotAssigned(Timestamp(1800000060000))
     ");
 }
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 
 use mayfly_domain::model::id::{GithubRunnerId, JobId, RunnerId, TaskArn};
-use mayfly_domain::model::job::JobAction;
+use mayfly_domain::model::job::{JobAction, RefusalScope};
 use mayfly_domain::model::limits::Limits;
 use mayfly_domain::model::task::TaskStatus;
 use mayfly_domain::model::time::Timestamp;
@@ -302,7 +302,11 @@ async fn while_github_refuses_a_job_for_good() {
                 job,
             };
             ledger
-                .refused(&reservation, ("archived", true), at(NOW))
+                .refused(
+                    &reservation,
+                    ("archived", RefusalScope::Repository),
+                    at(NOW),
+                )
                 .await
                 .unwrap();
         })

@@ -35,6 +35,7 @@ async fn a_waiting_row_is_at_most_250_bytes_however_full<S: Store>(ledger: Ledge
         needs_check: true,
         checked_at_github: Some(at(0)),
         attempts: 1000,
+        refused: Some(mayfly_domain::model::job::RefusalScope::Repository),
         hold: Some(HoldReason::FailedStarts(at(0))),
         matched: Some(mayfly_domain::model::pool::MatchKey("012345".to_owned())),
         ..plain.into_inner()

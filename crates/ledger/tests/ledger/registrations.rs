@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mayfly_domain::model::id::{GithubRunnerId, InstallationId, JobId, RepositoryId, TaskArn};
-use mayfly_domain::model::job::{JobAction, JobEvent, WaitingJob};
+use mayfly_domain::model::job::{JobAction, JobEvent, RefusalScope, WaitingJob};
 use mayfly_domain::model::runner::{Runner, RunnerState};
-use mayfly_domain::model::target::Repository;
+use mayfly_domain::model::target::{Repository, TargetKey};
 use mayfly_domain::model::task::TaskStatus;
 use mayfly_ledger::key;
 use mayfly_ledger::registrations::{Candidates, ReservationWrites};
@@ -210,7 +210,7 @@ async fn a_job_refused_for_good_waits_with_githubs_words_and_frees_its_runner<S:
 ) {
     let reservation = registering(&ledger, 1, 1).await;
     let runner = ledger
-        .refused(&reservation, ("archived", true), at(5))
+        .refused(&reservation, ("archived", RefusalScope::Repository), at(5))
         .await
         .unwrap()
         .unwrap()
@@ -240,7 +240,7 @@ async fn jobs_of_a_repository_that_github_refuses_are_tried_by_one_of_them<S: St
     queue(&ledger, 2, 0).await;
     let reservation = registering(&ledger, 1, 1).await;
     let own = ledger
-        .refused(&reservation, ("gone", true), at(5))
+        .refused(&reservation, ("gone", RefusalScope::Repository), at(5))
         .await
         .unwrap()
         .unwrap();
@@ -276,7 +276,7 @@ async fn jobs_of_a_repository_that_github_refuses_are_tried_by_one_of_them<S: St
             && !ledger.refused_no_more(&again).await.unwrap()
     );
     assert_eq!(offered(&ledger, &own, 69).await, [JobId(2)]);
-    // What is wrong with one job's labels is its own affair.
+    // What is wrong with its target holds for those of the same one.
     let job = waiting(&ledger, 2).await.unwrap();
     let third = ledger
         .reserve(&own, &job, ReservationWrites::default(), at(70))
@@ -284,12 +284,19 @@ async fn jobs_of_a_repository_that_github_refuses_are_tried_by_one_of_them<S: St
         .unwrap()
         .unwrap();
     let own = ledger
-        .refused(&third, ("a label", false), at(71))
+        .refused(&third, ("a label", RefusalScope::Target), at(71))
         .await
         .unwrap()
         .unwrap();
     queue(&ledger, 3, 72).await;
-    assert_eq!(offered(&ledger, &own, 73).await, [JobId(3)]);
+    let others = WaitingJob {
+        id: JobId(4),
+        target: TargetKey("of other labels".to_owned()),
+        ..waiting(&ledger, 3).await.unwrap().into_inner()
+    };
+    let write = put(key::waiting(&linux(), others.id), &others, 1);
+    ledger.store().commit(vec![write]).await.unwrap();
+    assert_eq!(offered(&ledger, &own, 73).await, [JobId(4)]);
 }
 
 async fn a_runner_whose_earlier_mint_is_unsure_stays_registering<S: Store>(ledger: Ledger<S>) {
@@ -305,7 +312,7 @@ async fn a_runner_whose_earlier_mint_is_unsure_stays_registering<S: Store>(ledge
         .unwrap()
         .unwrap();
     let runner = ledger
-        .refused(&again, ("archived", true), at(6))
+        .refused(&again, ("archived", RefusalScope::Repository), at(6))
         .await
         .unwrap()
         .unwrap();
@@ -397,7 +404,7 @@ async fn the_job_that_a_runner_was_started_for_comes_first_and_alone<S: Store>(l
 async fn jobs_of_another_size_or_before_their_time_are_not_offered<S: Store>(ledger: Ledger<S>) {
     let reservation = registering(&ledger, 1, 1).await;
     ledger
-        .refused(&reservation, ("archived", true), at(5))
+        .refused(&reservation, ("archived", RefusalScope::Repository), at(5))
         .await
         .unwrap()
         .unwrap();

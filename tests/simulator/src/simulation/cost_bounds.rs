@@ -244,6 +244,8 @@ struct Limits {
     idle_timeout: Duration,
     /// It keeps runners that wait.
     floor: bool,
+    /// Something befell the runner's requests.
+    struck: bool,
 }
 
 impl Phase {
@@ -251,6 +253,9 @@ impl Phase {
     fn limit(self, limits: Limits) -> Duration {
         match self {
             Self::Silent => timeouts::START_TIMEOUT + TO_END,
+            // What came of a request for a registration is not known: GitHub may know the runner,
+            // so it is not stopped before this.
+            Self::Parked if limits.struck => timeouts::PARK_LIMIT + TO_END,
             // What it is to be registered for waits, or is gone: the next look finds so, and a
             // second one agrees.
             Self::Parked => timeouts::SEEN_WITHIN + timeouts::TICK * 2 + TO_END,
@@ -364,6 +369,7 @@ fn limits(watch: &Recorder, task: &Task, now: Timestamp) -> Limits {
     Limits {
         idle_timeout: Duration::from_secs(60 * minutes).max(timeouts::IDLE_TIMEOUT),
         floor: versions.iter().flatten().any(|pool| pool.min_idle > 0),
+        struck: watch.shadow.struck.contains(&task.runner),
     }
 }
 
@@ -565,6 +571,7 @@ mod tests {
         let limits = |minutes| Limits {
             idle_timeout: Duration::from_secs(MINUTE * minutes),
             floor: false,
+            struck: false,
         };
         assert_eq!(
             Phase::Idle.limit(limits(10)),

@@ -641,6 +641,34 @@ async fn runners_that_github_gives_nothing_cost_one_wave_and_a_few_on_trial() {
     assert_eq!(errors.heard().len(), 1);
 }
 
+/// The same in a pool with an idle floor, which is refilled for each runner that leaves it.
+#[tokio::test(start_paused = true)]
+async fn idle_runners_of_a_floor_are_not_spent_on_jobs_that_github_gives_to_none() {
+    let system = Start::seeded(98)
+        .pools(&pool_with("max = 50\nmin_idle = 5"))
+        .begin()
+        .unwrap();
+    done(&system, 300, &[queue_one(&system)]).await;
+    system
+        .world
+        .with_github(|github, _| github.faults.too_old = 1.0);
+    let mut all = Vec::new();
+    for _ in 0..5 {
+        all.extend(system.queue_jobs(&jobs(20)));
+        system.pass(3_600).await;
+    }
+    let launched = system.launched_and_most_live().0;
+    assert!(
+        (20..=60).contains(&launched),
+        "{launched} tasks for 100 jobs in five hours\n{}",
+        story(&system)
+    );
+    system
+        .world
+        .with_github(|github, _| github.faults.too_old = 0.0);
+    done(&system, 5_400, &all).await;
+}
+
 /// Jobs are cancelled while their runners wait for them, and no delivery tells: their runners look
 /// given nothing, until GitHub is asked about the jobs.
 #[tokio::test(start_paused = true)]

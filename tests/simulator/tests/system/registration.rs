@@ -251,6 +251,16 @@ async fn after_three_refusals_for_good_the_runner_is_told_to_come_again() {
 /// itself, some job would always be due, and runners would wait for it all the while.
 #[tokio::test(start_paused = true)]
 async fn a_repository_that_github_refuses_costs_one_runner_now_and_then_and_goes_on_by_itself() {
+    refusals_cost_little_and_pass(404).await;
+}
+
+/// The same where the repository is shown, and the group that runners register in is full (422).
+#[tokio::test(start_paused = true)]
+async fn a_group_that_is_full_costs_one_runner_now_and_then_and_goes_on_by_itself() {
+    refusals_cost_little_and_pass(422).await;
+}
+
+async fn refusals_cost_little_and_pass(status: u16) {
     let system = Start::seeded(119)
         .pools(&pool_with("max = 10"))
         .begin()
@@ -259,14 +269,14 @@ async fn a_repository_that_github_refuses_costs_one_runner_now_and_then_and_goes
         github.faults.refused.insert(
             "acme/app".to_owned(),
             Refusal {
-                status: 404,
+                status,
                 message: None,
             },
         )
     });
     let jobs = system.queue_jobs(&NewJob { count: 40, ..job() });
     until(&system, 200, "GitHub refuses", |system| {
-        system.waiting().iter().any(|job| job.refused)
+        system.waiting().iter().any(|job| job.refused.is_some())
     })
     .await;
     until(
@@ -297,7 +307,10 @@ async fn a_repository_that_github_refuses_costs_one_runner_now_and_then_and_goes
         "{}",
         story(&system)
     );
-    let untried = system.waiting().into_iter().filter(|job| !job.refused);
+    let untried = system
+        .waiting()
+        .into_iter()
+        .filter(|job| job.refused.is_none());
     assert!(
         untried
             .map(|job| job.hold)
