@@ -4,6 +4,7 @@
 use mayfly_domain::model::id::{GithubRunnerId, JobId, OwnerId, RunId};
 use mayfly_domain::model::job::{
     AssignedRunner, JobEvent, JobRecord, JobState, Unconfirmed, UnconfirmedReason, WaitingJob,
+    synthetic_delivery,
 };
 use mayfly_domain::model::outbox::FollowUp;
 use mayfly_domain::model::pool::{MatchKey, Pools, RepositoryPattern};
@@ -768,4 +769,41 @@ fn a_job_of_hundreds_of_deliveries_keeps_the_first_of_them() {
     let ledger = lived(&[], &deliveries);
     let record = &ledger.records[&JobId(JOB)];
     assert_eq!((record.queued.len(), record.state), (32, JobState::Queued));
+}
+
+/// The two minutes that a task has to leave by itself begin when its job is over, not when that is
+/// told of.
+#[test]
+fn a_runner_is_done_when_its_job_was_over() {
+    let runner = ours(1, JOB);
+    let ledger = lived(
+        std::slice::from_ref(&runner),
+        &[completed("a", "success", Some(named(&runner)))],
+    );
+    assert_eq!(ledger.runners[0].done_at, Some(ago(5)));
+}
+
+#[test]
+fn a_jobs_place_in_the_line_is_from_when_it_was_queued_last() {
+    let event = JobEvent {
+        created_at: Some(ago(600)),
+        started_at: Some(ago(60)),
+        ..queued("a")
+    };
+    let ledger = lived(&[], &[event]);
+    assert_eq!(ledger.records[&JobId(JOB)].queued_at, ago(60));
+}
+
+/// Sweeper finds a job whose delivery is late: that counts once, whichever comes first, or a gate
+/// that closes later would not hold the job back.
+#[test]
+fn a_delivery_and_what_stood_in_for_it_count_once() {
+    let found = || queued(&synthetic_delivery(NOW, 0));
+    for deliveries in [[found(), queued("a")], [queued("a"), found()]] {
+        let mut ledger = lived(&[], &deliveries);
+        let known: Vec<_> = ledger.records[&JobId(JOB)].queued.iter().cloned().collect();
+        assert_eq!(known, ["a"]);
+        ledger.record(&waiting("b"), &pools());
+        assert_eq!(ledger.records[&JobId(JOB)].state, JobState::Blocked);
+    }
 }

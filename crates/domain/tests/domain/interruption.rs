@@ -1,11 +1,16 @@
 //! Jobs that GitHub runs again because AWS took their runner back.
 
+use mayfly_domain::model::end::End;
 use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::runner::{Runner, Timeline};
 use mayfly_domain::model::size::{Capacity, Size};
+use mayfly_domain::model::story::Reason;
+use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_domain::transitions::changes::Changes;
 use mayfly_domain::transitions::delivery::{DeliverySnapshot, apply_delivery};
+use mayfly_domain::transitions::interruption::at_work;
 
-use crate::fixture::builders::NOW;
+use crate::fixture::builders::{NOW, arn, busy};
 use crate::fixture::deliveries::{pools, queued};
 
 fn on_spot() -> Pools {
@@ -45,4 +50,27 @@ fn a_second_run_is_on_demand_in_its_record_and_in_its_row() {
         wanted,
         "nothing else of its size has changed"
     );
+}
+
+/// It was ended because it may not run there.
+#[test]
+fn a_refused_job_whose_runner_aws_takes_back_is_not_run_again() {
+    let runner = busy(1, 1, 7, Some(1));
+    let task = Task {
+        arn: arn(1),
+        address: runner.address(),
+        version: 9,
+        status: TaskStatus::Stopped,
+        timeline: Timeline::default(),
+        stop_code: Some("SpotInterruption".into()),
+        stopped_reason: None,
+        container_reason: None,
+        exit_code: None,
+    };
+    assert!(at_work(&runner, End::Stopped(&task)));
+    let refused = Runner {
+        refused: Some(Reason::HadItsJob),
+        ..runner
+    };
+    assert!(!at_work(&refused, End::Stopped(&task)));
 }

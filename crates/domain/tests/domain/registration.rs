@@ -453,6 +453,10 @@ fn a_refused_registration_frees_the_runner_unless_an_earlier_ones_fate_is_unknow
         (free.state, free.reserved, free.target),
         (RunnerState::Parked, None, None)
     );
+    assert_eq!(
+        free.registration_attempt, 0,
+        "nothing is called so: the name is free for the next call"
+    );
     let again = runner.registering(&record_of(&job(1)), NOW);
     let bound = again.refused_registration(2, "403", NOW).unwrap();
     assert_eq!(
