@@ -816,8 +816,8 @@ fn an_idle_runner_of_the_floor_that_was_given_nothing_counts_as_one_on_trial() {
             ..RunnerSnapshot::default()
         };
         let end = stopped(&runner, Some(0));
-        let closing = close(&runner, End::Stopped(&end), around, false, NOW);
-        let after = closing.health.map_or(health, |(_, health)| health);
+        let closing = close_runner(&runner, End::Stopped(&end), around, false, NOW);
+        let after = closing.health.unwrap_or(health);
         after
             .assignment(record.repository.id)
             .map(|known| known.probes)
