@@ -49,9 +49,8 @@ impl Connected {
                 screen.say("no pools file is in force yet: mayfly apply pools.toml");
                 Ok(None)
             }
-            Err(problem @ SettingsError::Unreadable(_)) => {
-                let denied = problem.to_string().contains("AccessDenied");
-                let hint = if denied { MAY_NOT } else { "" };
+            Err(SettingsError::Unreadable(problem)) => {
+                let hint = if problem.denied { MAY_NOT } else { "" };
                 Err(Failure::new(problem.to_string(), hint))
             }
             Err(problem) => Err(Failure::new(

@@ -180,7 +180,7 @@ impl Roles for Iam {
             Ok((status, body)) => {
                 let code = element(&body, "Code").map_or_else(|| status.to_string(), plain);
                 let message = element(&body, "Message").map(plain).unwrap_or_default();
-                let hint = if code.starts_with("AccessDenied") {
+                let hint = if ["AccessDenied", "AccessDeniedException"].contains(&&*code) {
                     MAY_NOT
                 } else {
                     ""

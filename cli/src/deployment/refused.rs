@@ -60,15 +60,11 @@ pub fn ledger_refused(what: &str, error: &LedgerError) -> Failure {
         };
         return Failure::new(format!("{what}: {error}"), hint);
     };
-    let says = |code: &str| store.problem.contains(code);
-    let hint = if says("AccessDenied") {
-        MAY_NOT
-    } else if says("ResourceNotFoundException") {
-        "the table that the deployment names is gone: deploy again"
-    } else if says("ExpiredToken") {
-        OVER
-    } else {
-        ""
+    let hint = match store.code() {
+        "AccessDeniedException" => MAY_NOT,
+        "ResourceNotFoundException" => "the table that the deployment names is gone: deploy again",
+        "ExpiredTokenException" => OVER,
+        _ => "",
     };
     Failure::new(format!("{what}: {store}"), hint)
 }

@@ -116,7 +116,7 @@ pub async fn app(connected: &Connected) -> Result<AppClient, NoApp> {
         .await
         .map_err(|problem| match problem {
             SettingsError::Missing { .. } => NoApp::NotSetUp,
-            problem if problem.to_string().contains("AccessDenied") => {
+            SettingsError::Unreadable(problem) if problem.denied => {
                 NoApp::MayNot { parameter: name }
             }
             problem => NoApp::Because(problem.to_string()),

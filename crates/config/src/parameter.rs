@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use aws_sdk_ssm::Client;
-use aws_sdk_ssm::error::DisplayErrorContext;
+use aws_sdk_ssm::error::{DisplayErrorContext, ProvideErrorMetadata as _};
 use aws_sdk_ssm::operation::RequestId;
 
 /// One parameter as it stands.
@@ -33,14 +33,15 @@ pub struct Unreadable {
     pub names: String,
     /// What the store said, with its request id where there is one.
     pub reason: String,
+    /// The reader may not: that lasts. A KMS key that the reader may not use is told so, too.
+    pub denied: bool,
 }
 
 impl Unreadable {
-    /// True unless the store says that the reader may not: that lasts. (A KMS key that the reader
-    /// may not use is told as AccessDenied, too.)
+    /// True unless the reader may not.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        !self.reason.contains("AccessDenied")
+        !self.denied
     }
 }
 
@@ -84,6 +85,7 @@ impl ParameterStore for Ssm {
             .map_err(|error| {
                 let request = error.request_id().unwrap_or("none").to_owned();
                 Unreadable {
+                    denied: error.code() == Some("AccessDeniedException"),
                     names: names.join(", "),
                     reason: format!(
                         "SSM GetParameters, request {request}: {}",

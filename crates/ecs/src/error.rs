@@ -41,7 +41,7 @@ pub struct FailedCall {
     pub verdict: Verdict,
     /// The SDK's error.
     #[source]
-    source: BoxError,
+    pub source: BoxError,
 }
 
 /// What a failed call leaves open.
@@ -83,7 +83,21 @@ const THROTTLED_BEHIND: [&str; 3] = [
 /// Refusals that say nothing about the request: the next one is signed again.
 const STALE: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired"];
 
+impl EcsError {
+    /// True if the caller is not allowed to do it.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Refused(call) if call.is_denied())
+    }
+}
+
 impl FailedCall {
+    /// True if the caller is not allowed to do it. Source: ECS API reference, "Common Errors".
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        self.code.as_deref() == Some("AccessDeniedException")
+    }
+
     /// Reads the SDK's error.
     pub(crate) fn of<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
     where

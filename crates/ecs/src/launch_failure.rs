@@ -12,6 +12,8 @@ pub enum LaunchFailure {
     Quota,
     /// The request names what does not exist or is not allowed: trying again changes nothing.
     Configuration,
+    /// The caller is not allowed to launch it.
+    Denied,
 }
 
 impl From<LaunchFailure> for FailureKind {
@@ -19,7 +21,7 @@ impl From<LaunchFailure> for FailureKind {
         match failure {
             LaunchFailure::Capacity => Self::Transient,
             LaunchFailure::Quota => Self::Quota,
-            LaunchFailure::Configuration => Self::Configuration,
+            LaunchFailure::Configuration | LaunchFailure::Denied => Self::Configuration,
         }
     }
 }

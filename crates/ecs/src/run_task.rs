@@ -178,7 +178,11 @@ fn failed(call: &FailedCall) -> LaunchAnswer {
         // A conflict without a task: one was made under this token, and ECS does not say which.
         Verdict::Refused if call.code.as_deref() == Some("ConflictException") => unsure(None, true),
         Verdict::Refused => LaunchAnswer::Failed {
-            kind: LaunchFailure::Configuration,
+            kind: if call.is_denied() {
+                LaunchFailure::Denied
+            } else {
+                LaunchFailure::Configuration
+            },
             reason,
             no_place: false,
         },

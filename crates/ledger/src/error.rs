@@ -20,11 +20,16 @@ const LASTING: [&str; 4] = [
 ];
 
 impl StoreError {
+    /// DynamoDB's code; empty if no answer came.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        self.problem.split(' ').next().unwrap_or_default()
+    }
+
     /// True unless DynamoDB's code says that the same request will be refused again.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        let code = self.problem.split(' ').next().unwrap_or_default();
-        !LASTING.contains(&code)
+        !LASTING.contains(&self.code())
     }
 }
 

@@ -62,7 +62,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             .admit(&address, pool, request, private, self.now())
             .await?
         else {
-            return Ok(Answer::refused("this runner is closed"));
+            return Ok(Answer::closed());
         };
         let own = reserved.is_some_and(|job| {
             (job.run, job.attempt) == (RunId(request.run_id), request.run_attempt)

@@ -85,9 +85,18 @@ impl Answer {
         Self::new(400, &json!({ "outcome": "refused", "reason": why }))
     }
 
-    /// 403: not this runner, or closed.
+    /// 403: not this runner.
     pub(crate) fn refused(why: &str) -> Self {
         Self::new(403, &json!({ "outcome": "refused", "reason": why }))
+    }
+
+    /// 403: this runner is closed: it gets nothing more. `mayfly doctor` knows by this word that a
+    /// runner that does not exist was answered as it should be.
+    pub(crate) fn closed() -> Self {
+        Self::new(
+            403,
+            &json!({ "outcome": "closed", "reason": "this runner is closed" }),
+        )
     }
 
     /// 404: no such route.

@@ -178,7 +178,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             Ok(Err(Answer::refused("not this runner's task")))
         };
         let Some(runner) = self.ledger.runner(address).await? else {
-            return Ok(Err(Answer::refused("this runner is closed")));
+            return Ok(Err(Answer::closed()));
         };
         match identify(&runner, caller, &self.deps.account, &self.deps.cluster) {
             Identity::Proven => Ok(Ok(runner)),

@@ -186,7 +186,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
                 }
                 // Someone was at the job, or at this runner.
                 let Some(row) = self.ledger.runner(&round.runner.address()).await? else {
-                    return Ok(Some(Answer::refused("this runner is closed")));
+                    return Ok(Some(Answer::closed()));
                 };
                 if let Some(answer) = not_served(&row) {
                     return Ok(Some(answer));

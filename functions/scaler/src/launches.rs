@@ -239,7 +239,7 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
             AfterRefusal::Close => {}
         }
         match kind {
-            LaunchFailure::Configuration => {
+            LaunchFailure::Configuration | LaunchFailure::Denied => {
                 warn!(runner.id = %runner.id, pool.name = %runner.pool, reason = %reason, "ECS refuses the launch")
             }
             LaunchFailure::Capacity | LaunchFailure::Quota => {

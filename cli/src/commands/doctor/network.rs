@@ -261,7 +261,7 @@ fn front_door(
         |area, what: String, fix: &str| Finding::error(area, format!("{whose}: {what}"), fix);
     let answer = &registration.body;
     match (registration.exchange.answered(), registration.mayfly) {
-        (Answered::Status(403), true) if answer.contains("this runner is closed") => Finding::good(
+        (Answered::Status(_), _) if registration.is_closed() => Finding::good(
             Area::Roles,
             format!(
                 "{whose}: role {role} is assumed and may ask for registration; Mayfly answers there"

@@ -103,7 +103,7 @@ const GOOD: [&str; 9] = [
     "reach github 0 200 140.82.121.3 0.01 0.03 0.06",
     "reach actions 0 200 13.107.42.16 0.01 0.03 0.06",
     "credentials good",
-    "registration 0 403 1 3.80.1.2 0.01 0.03 0.06 this runner is closed",
+    r#"registration 0 403 1 3.80.1.2 0.01 0.03 0.06 {"outcome":"closed","reason":"this runner is closed"}"#,
     "image runner 2.338.1",
     "end 0",
 ];
@@ -567,7 +567,7 @@ fn what_was_not_started_came_late_or_cannot_be_seen_is_told_as_such() {
     let cases = [
         (
             not_started(
-                None,
+                Some(LaunchFailure::Denied),
                 "AccessDeniedException: not authorized to perform: ecs:RunTask",
             ),
             Level::Unknown,

@@ -17,8 +17,8 @@ use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_domain::model::time::Timestamp;
 use mayfly_ecs::probe::{Probe, Prober as Starts};
 use mayfly_ecs::{
-    DescribeTasks, Described, EcsError, LaunchAnswer, LaunchFailure, StopTask, TaskDefinitionSpec,
-    TaskDefinitions,
+    DescribeTasks, Described, EcsError, FailedCall, LaunchAnswer, LaunchFailure, StopTask,
+    TaskDefinitionSpec, TaskDefinitions, Verdict,
 };
 use tokio::time::{Instant, sleep};
 
@@ -27,7 +27,7 @@ use crate::stories::doctor_probe_report::{kind, site};
 /// An ECS that does what a test wants, and remembers what it was asked.
 #[derive(Default)]
 struct Ecs {
-    /// It takes no task definition, in these words.
+    /// It lets the caller register no task definition, in these words.
     refuses: Option<&'static str>,
     /// What it answers to the first sends; then it starts the task.
     answers: Mutex<Vec<LaunchAnswer>>,
@@ -73,10 +73,15 @@ impl Ecs {
 impl TaskDefinitions for Ecs {
     async fn ensure(&self, _definition: &TaskDefinitionSpec) -> Result<String, EcsError> {
         match self.refuses {
-            Some(words) => Err(EcsError::Unexpected {
+            Some(words) => Err(EcsError::Refused(FailedCall {
                 operation: "RegisterTaskDefinition",
-                what: words.to_owned(),
-            }),
+                code: Some("AccessDeniedException".to_owned()),
+                message: words.to_owned(),
+                status: Some(400),
+                request_id: None,
+                verdict: Verdict::Refused,
+                source: words.into(),
+            })),
             None => {
                 Ok("arn:aws:ecs:us-east-1:123456789012:task-definition/mayfly-x64-1:1".to_owned())
             }
@@ -305,7 +310,7 @@ async fn a_task_that_was_started_without_an_answer_is_found() {
 async fn who_may_start_nothing_learns_which_policy_lets_him() {
     let reason = "AccessDeniedException: User alice is not authorized to perform: ecs:RunTask";
     let denied = LaunchAnswer::Failed {
-        kind: LaunchFailure::Configuration,
+        kind: LaunchFailure::Denied,
         reason: reason.to_owned(),
         no_place: false,
     };

@@ -69,6 +69,7 @@ impl ParameterStore for Memory {
             return Err(Unreadable {
                 names: names.join(", "),
                 reason: "down".to_owned(),
+                denied: false,
             });
         }
         Ok(names

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use serde::Deserialize;
+
 /// What a probe found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
@@ -57,6 +59,22 @@ pub struct Registered {
     pub mayfly: bool,
     /// The beginning of the answer.
     pub body: String,
+}
+
+impl Registered {
+    /// True if Mayfly answered that there is no such runner any more: what it has to say to a
+    /// probe, whose runner does not exist.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        #[derive(Deserialize)]
+        struct Body {
+            outcome: String,
+        }
+        let read = serde_json::from_str::<Body>(&self.body);
+        self.mayfly
+            && self.exchange.status == 403
+            && read.is_ok_and(|body| body.outcome == "closed")
+    }
 }
 
 /// How one request went.
@@ -275,7 +293,7 @@ mayfly-probe/1 image bash 5.2.21(1)-release
 mayfly-probe/1 image curl 8.5.0
 mayfly-probe/1 reach api 0 200 140.82.121.6 0.004 0.021 0.055
 mayfly-probe/1 credentials good
-mayfly-probe/1 registration 0 403 1 18.66.2.1 0.003 0.010 0.030 {\"outcome\":\"refused\",\"reason\":\"this runner is closed\"}
+mayfly-probe/1 registration 0 403 1 18.66.2.1 0.003 0.010 0.030 {\"outcome\":\"closed\",\"reason\":\"this runner is closed\"}
 mayfly-probe/1 image runner 2.338.1
 mayfly-probe/1 end 0";
 
@@ -302,7 +320,7 @@ mayfly-probe/1 end 0";
         );
         assert_eq!(
             registration.body,
-            r#"{"outcome":"refused","reason":"this runner is closed"}"#
+            r#"{"outcome":"closed","reason":"this runner is closed"}"#
         );
         assert_eq!(
             (report.image.curl.as_deref(), report.image.runner.as_deref()),

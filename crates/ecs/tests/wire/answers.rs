@@ -74,7 +74,7 @@ async fn a_conflict_without_a_task_leaves_the_launch_unsure() {
 
 #[tokio::test]
 async fn definite_failures_have_their_kind() {
-    use LaunchFailure::{Capacity, Configuration, Quota};
+    use LaunchFailure::{Capacity, Configuration, Denied, Quota};
     let no_vcpus = "You've reached the limit on the number of vCPUs you can run concurrently";
     for (answer, expected) in [
         (
@@ -122,7 +122,7 @@ async fn definite_failures_have_their_kind() {
                 "AccessDeniedException",
                 "is not authorized to perform: iam:PassRole",
             ),
-            Configuration,
+            Denied,
         ),
         (
             exception(

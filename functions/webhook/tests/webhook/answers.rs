@@ -79,6 +79,7 @@ impl ParameterStore for Memory {
             return Err(Unreadable {
                 names: names.join(", "),
                 reason: "down".into(),
+                denied: false,
             });
         }
         Ok(names

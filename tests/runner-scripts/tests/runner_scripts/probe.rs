@@ -9,7 +9,7 @@ use crate::server::{Reply, Server, answer, mayfly, nobody};
 use crate::{SECRET, TOKEN};
 
 const MARK: &str = "mayfly-probe/01jd3x0000000000000000000a";
-const CLOSED: &str = r#"{"outcome":"refused","reason":"this runner is closed"}"#;
+const CLOSED: &str = r#"{"outcome":"closed","reason":"this runner is closed"}"#;
 const PLAIN_SECRET: &str = "sEcReT/plus+AndMore0123456789";
 const LISTENER: &str = r#"[[ $1 == --version ]] && echo 2.338.1"#;
 

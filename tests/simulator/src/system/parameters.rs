@@ -135,6 +135,7 @@ impl ParameterStore for Reader {
         Err(Unreadable {
             names: names.join(", "),
             reason: "InternalServerError (faults)".to_owned(),
+            denied: false,
         })
     }
 }

@@ -21,7 +21,7 @@ pub const LIMIT: Duration = Duration::from_secs(5 * 60);
 pub enum ProbeResult {
     /// ECS took no task definition, or started no task.
     NotStarted {
-        /// Why, by what can be done about it; none: who asks may not, or ECS did not say.
+        /// Why, by what can be done about it; none: ECS did not say.
         kind: Option<LaunchFailure>,
         /// ECS's words.
         reason: String,

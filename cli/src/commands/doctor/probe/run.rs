@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::kind::Kind;
 use super::result::{ProbeResult, Probed};
+use super::start::MAY_NOT;
 use crate::commands::logs::LogStreams;
 use crate::failure::Failure;
 use crate::terminal::progress::Progress;
@@ -204,7 +205,7 @@ impl<F: TaskDefinitions + Starts + DescribeTasks + StopTask, L: LogStreams> Prob
                 LaunchAnswer::Started(task) => return Ok(task),
                 LaunchAnswer::Failed { kind, reason, .. } => {
                     return Err(ProbeResult::NotStarted {
-                        kind: Some(kind).filter(|_| !denied(&reason)),
+                        kind: Some(kind),
                         reason,
                     });
                 }
@@ -247,7 +248,7 @@ impl<F: TaskDefinitions + Starts + DescribeTasks + StopTask, L: LogStreams> Prob
                 Err(error) => {
                     return ProbeResult::Unseen(Failure::new(
                         error.to_string(),
-                        may_not(&error.to_string()),
+                        if error.is_denied() { MAY_NOT } else { "" },
                     ));
                 }
             }
@@ -324,23 +325,13 @@ fn phase(task: &Task) -> &'static str {
 }
 
 fn not_registered(error: &EcsError) -> ProbeResult {
-    let reason = error.to_string();
-    let kind = matches!(error, EcsError::Refused(_)).then_some(LaunchFailure::Configuration);
+    let kind = match error {
+        EcsError::Refused(call) if call.is_denied() => Some(LaunchFailure::Denied),
+        EcsError::Refused(_) => Some(LaunchFailure::Configuration),
+        EcsError::Transient(_) | EcsError::Unexpected { .. } => None,
+    };
     ProbeResult::NotStarted {
-        kind: kind.filter(|_| !denied(&reason)),
-        reason,
-    }
-}
-
-/// It is who asks that may not, and nothing is known of the deployment.
-fn denied(reason: &str) -> bool {
-    reason.contains("AccessDenied") || reason.contains("not authorized to perform")
-}
-
-fn may_not(reason: &str) -> &'static str {
-    if denied(reason) {
-        super::start::MAY_NOT
-    } else {
-        ""
+        kind,
+        reason: error.to_string(),
     }
 }

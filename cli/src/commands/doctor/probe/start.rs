@@ -36,15 +36,17 @@ fn caused(kind: &Kind, cause: Cause, words: &str) -> Finding {
     )
 }
 
-/// No task was started, for a reason of that kind (none: who asks may not, or no one knows) and in
+/// No task was started, for a reason of that kind (none: no one knows) and in
 /// these words.
 #[must_use]
 pub fn not_started(kind: &Kind, failure: Option<LaunchFailure>, reason: &str) -> Finding {
     let whose = kind.whose();
     match failure {
-        None => {
-            let denied = reason.contains("AccessDenied") || reason.contains("not authorized");
-            let fix = if denied { MAY_NOT } else { "try again" };
+        None | Some(LaunchFailure::Denied) => {
+            let fix = match failure {
+                Some(_) => MAY_NOT,
+                None => "try again",
+            };
             Finding::unknown(
                 Area::Network,
                 format!("{whose}: no probe is known to have started: {reason}"),

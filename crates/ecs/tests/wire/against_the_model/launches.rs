@@ -133,7 +133,7 @@ async fn an_exhausted_quota_is_told_as_such() {
 }
 
 #[tokio::test]
-async fn what_ecs_refuses_is_a_matter_of_configuration() {
+async fn a_launch_that_ecs_does_not_allow_is_denied() {
     let stand = Stand::new().await;
     let refusal = Fault {
         code: Some("AccessDeniedException".into()),
@@ -144,7 +144,7 @@ async fn what_ecs_refuses_is_a_matter_of_configuration() {
     let request = stand.request(1, SIZE).await;
     let answer = stand.adapter.launch(&request, "1-1").await;
     let expected = LaunchAnswer::Failed {
-        kind: LaunchFailure::Configuration,
+        kind: LaunchFailure::Denied,
         reason: "AccessDeniedException: no iam:PassRole".into(),
         no_place: false,
     };
