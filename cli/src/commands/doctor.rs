@@ -60,7 +60,7 @@ impl Doctor {
     /// If the answer cannot be written. Whatever is wrong with the deployment is a finding.
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
         block_on(async {
-            let Found { told, rest } = self.look(global, screen).await?;
+            let Found { told, rest } = Box::pin(self.look(global, screen)).await?;
             let report = Report::new(
                 &global.stack,
                 system_clock(),

@@ -28,7 +28,7 @@ Lists open jobs and recently ended ones, the newest last. Jobs that no pool take
 Examples:
   mayfly jobs
   mayfly jobs --repository 'acme/*' --state queued
-  mayfly jobs --since 24h --json | jq '[.jobs[].cost_microdollars // 0] | add / 1e6'")]
+  mayfly jobs --since 24h --json | jq '[.jobs[].cost_nanodollars // 0] | add / 1e9'")]
 pub struct Jobs {
     /// Only of this repository; * stands for any characters within one part
     #[arg(long, value_name = "OWNER/NAME", value_parser = pattern, value_hint = ValueHint::Other)]

@@ -25,7 +25,7 @@ use crate::terminal::screen::{CAUTION, Screen};
 /// A pools file to compare with the one in force.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Changes nothing. Prices are AWS's list prices in us-east-1. Of a new pool it shows what is not the default.
+Changes nothing. Prices are those of [prices] in the file, else AWS's list prices in the stack's region. Of a new pool it shows what is not the default.
 
 Examples:
   mayfly plan pools.toml
@@ -81,6 +81,7 @@ pub async fn prepare(
         None => None,
     };
     let public_ip = connected.deployment.assign_public_ip == "ENABLED";
+    let region = connected.region().to_owned();
     let quotas = ServiceQuotas::new(&connected.sdk);
     let (allowed, warnings) = futures::join!(
         quota::known(&quotas),
@@ -91,6 +92,7 @@ pub async fn prepare(
         author,
         before: before.as_deref(),
         file,
+        region: &region,
         public_ip,
         allowed,
     };

@@ -185,6 +185,15 @@ impl Deployment {
 }
 
 impl Connected {
+    /// The region, as the cluster's ARN has it, else as calls are signed for.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        match self.deployment.account_and_region() {
+            Some((_, region)) => region,
+            None => self.sdk.region().map(Region::as_ref).unwrap_or_default(),
+        }
+    }
+
     /// Where it is, in words: `account 123456789012, eu-west-1, stack mayfly`.
     #[must_use]
     pub fn whereabouts(&self) -> String {

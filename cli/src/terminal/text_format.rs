@@ -1,8 +1,10 @@
 //! Words and figures on the screen.
 
+use std::collections::BTreeSet;
+
 use mayfly_config::pools_file::{cpu_in_words, memory_in_words};
-use mayfly_domain::model::price::MicroDollars;
-use mayfly_domain::model::size::{Architecture, Capacity, Size};
+use mayfly_domain::model::price::NanoDollars;
+use mayfly_domain::model::size::{Capacity, Size};
 
 /// True for what would move the cursor, or hide or reorder text, on a terminal: control characters
 /// (C0, DEL, C1), the line and paragraph separators, marks for the direction of writing and what
@@ -212,9 +214,19 @@ pub fn clip(line: &str, most: usize) -> String {
 
 /// `$0.0097`: four digits, since a job costs about a cent.
 #[must_use]
-pub fn dollars(cost: MicroDollars) -> String {
-    let tenths = cost.0.saturating_add(50) / 100;
+pub fn dollars(cost: NanoDollars) -> String {
+    let tenths = cost.0.saturating_add(50_000) / 100_000;
     format!("${}.{:04}", tenths / 10_000, tenths % 10_000)
+}
+
+/// Why no cost is shown of some, each reason once, on lines of their own.
+#[must_use]
+pub fn no_costs<'a>(reasons: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let reasons: BTreeSet<&str> = reasons.into_iter().collect();
+    reasons
+        .into_iter()
+        .map(|why| format!("no cost is known: {}", plain(why)))
+        .collect()
 }
 
 /// `1 job`, `2 jobs`.
@@ -226,10 +238,7 @@ pub fn counted(count: usize, what: &str) -> String {
 /// A size as people say it: `2 vCPU, 8 GiB, 30 GiB disk, x64, Spot`.
 #[must_use]
 pub fn size(size: &Size) -> String {
-    let architecture = match size.architecture {
-        Architecture::X64 => "x64",
-        Architecture::Arm64 => "arm64",
-    };
+    let architecture = size.architecture.word();
     let capacity = match size.capacity {
         Capacity::OnDemand => "on demand",
         Capacity::Spot => "Spot",
@@ -244,6 +253,8 @@ pub fn size(size: &Size) -> String {
 
 #[cfg(test)]
 mod tests {
+    use mayfly_domain::model::size::Architecture;
+
     use super::*;
 
     /// One of each kind that must not reach a terminal.
@@ -342,15 +353,35 @@ mod tests {
     }
 
     #[test]
+    fn a_reason_for_a_missing_cost_is_said_once() {
+        let said = no_costs([
+            "no price of disks",
+            "no price of vCPUs",
+            "no price of disks",
+        ]);
+        let said: Vec<String> = said
+            .iter()
+            .map(|line| anstream::adapter::strip_str(line).to_string())
+            .collect();
+        assert_eq!(
+            said,
+            [
+                "no cost is known: no price of disks",
+                "no cost is known: no price of vCPUs"
+            ]
+        );
+    }
+
+    #[test]
     fn money_has_four_digits() {
         for (cost, said) in [
             (0, "$0.0000"),
-            (49, "$0.0000"),
-            (50, "$0.0001"),
-            (9_710, "$0.0097"),
-            (12_345_678, "$12.3457"),
+            (49_999, "$0.0000"),
+            (50_000, "$0.0001"),
+            (9_710_000, "$0.0097"),
+            (12_345_678_900, "$12.3457"),
         ] {
-            assert_eq!(dollars(MicroDollars(cost)), said);
+            assert_eq!(dollars(NanoDollars(cost)), said);
         }
     }
 

@@ -292,6 +292,15 @@ fn the_schema_refuses_what_check_refuses() {
             "max = 50\ntask_role = \"arn:aws:iam::1:role/x\"",
         ),
         ("max = 50", "max = 50\nname = \"x\""),
+        ("max = 50", "max = 50\n[prices]\ndiscount = \"100%\""),
+        ("max = 50", "max = 50\n[prices]\ndiscount = 20"),
+        ("max = 50", "max = 50\n[prices]\nvcpu_hour = 0.04"),
+        ("max = 50", "max = 50\n[prices.x64]\nvcpu_hour = -0.04"),
+        ("max = 50", "max = 50\n[prices.x64]\ngib_hour = 11"),
+        (
+            "max = 50",
+            "max = 50\n[prices.x64]\ngithub_minute = { 3 = 0.01 }",
+        ),
     ];
     for (good, bad) in spoilt {
         let text = GOOD.replace(good, bad);

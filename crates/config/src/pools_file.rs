@@ -2,6 +2,7 @@
 
 mod github;
 mod pool;
+mod prices;
 mod problem;
 mod reader;
 mod suggest;
@@ -138,8 +139,14 @@ fn template_brackets(text: &str) -> Option<usize> {
 }
 
 fn read(reader: &mut Reader<'_>, root: &Section<'_>, pools_version: u64) -> Pools {
-    reader.check_keys(root, &["github", "defaults", "pools"], &[], |_| None);
+    reader.check_keys(
+        root,
+        &["github", "defaults", "pools", "prices"],
+        &[],
+        |_| None,
+    );
     let accounts = github::read(reader, root);
+    let prices = prices::read(reader, root);
     let defaults = root
         .field("defaults")
         .and_then(|field| reader.section(field));
@@ -178,6 +185,7 @@ fn read(reader: &mut Reader<'_>, root: &Section<'_>, pools_version: u64) -> Pool
     Pools {
         accounts,
         pools,
+        prices,
         version: pools_version,
     }
 }

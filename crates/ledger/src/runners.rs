@@ -140,12 +140,7 @@ impl<S: Store> Ledger<S> {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn task_seen(
-        &self,
-        task: &Task,
-        public_ip: bool,
-        now: Timestamp,
-    ) -> Result<TaskUpdate, LedgerError> {
+    pub async fn task_seen(&self, task: &Task, now: Timestamp) -> Result<TaskUpdate, LedgerError> {
         let stopped = task.status == TaskStatus::Stopped;
         self.with_retries(TRIES, "record news of a task", || async {
             let Some(runner) = self.runner(&task.address).await? else {
@@ -180,9 +175,7 @@ impl<S: Store> Ledger<S> {
                 return Ok(Attempt::Done(TaskUpdate::default()));
             }
             if stopped {
-                let closed = self
-                    .try_close(&runner, End::Stopped(task), public_ip, now)
-                    .await?;
+                let closed = self.try_close(&runner, End::Stopped(task), now).await?;
                 return Ok(closed.map(|closed| TaskUpdate {
                     wake: closed.changes.wake,
                     stop: None,
@@ -223,7 +216,7 @@ impl<S: Store> Ledger<S> {
             let Some(runner) = self.runner(address).await?.filter(|runner| still(runner)) else {
                 return Ok(Attempt::Done(None));
             };
-            Ok(self.try_close(&runner, end, false, now).await?.map(Some))
+            Ok(self.try_close(&runner, end, now).await?.map(Some))
         })
         .await
     }
@@ -233,7 +226,6 @@ impl<S: Store> Ledger<S> {
         &self,
         runner: &Versioned<Runner>,
         end: End<'_>,
-        public_ip: bool,
         now: Timestamp,
     ) -> Result<Attempt<Closed>, LedgerError> {
         let mut tx = Transaction::over(runner);
@@ -251,7 +243,7 @@ impl<S: Store> Ledger<S> {
             record: record.as_ref(),
             interrupted: interrupted.as_ref(),
         };
-        let (changes, must_act) = close(runner, end, around, public_ip, now);
+        let (changes, must_act) = close(runner, end, around, now);
         tx.stage(&changes, now)?;
         self.commit(tx, Closed { changes, must_act }).await
     }

@@ -24,8 +24,6 @@ pub struct Observer<R, F, W> {
     pub ecs: F,
     /// The wake queue.
     pub wakes: W,
-    /// Whether tasks have a public IP address, which costs.
-    pub public_ip: bool,
     /// What time it is.
     pub clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
 }
@@ -54,10 +52,7 @@ impl<R: Records, F: StopTask, W: Wakes> Observer<R, F, W> {
     }
 
     async fn seen(&self, task: &Task) -> anyhow::Result<()> {
-        let news = self
-            .records
-            .task_seen(task, self.public_ip, (self.clock)())
-            .await;
+        let news = self.records.task_seen(task, (self.clock)()).await;
         let news =
             news.with_context(|| format!("record task {} of runner {}", task.arn, task.address))?;
         info!(

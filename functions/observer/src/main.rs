@@ -11,12 +11,7 @@ use mayfly_queue::SqsWakes;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     mayfly_telemetry::init();
-    let (base, public_ip) = environment::read(|variables| {
-        (
-            FunctionEnv::read(variables),
-            variables.text("MAYFLY_ASSIGN_PUBLIC_IP") == "ENABLED",
-        )
-    })?;
+    let base = environment::read(FunctionEnv::read)?;
     let config = mayfly_config::aws::sdk_config()?;
     let observer = &Observer {
         records: Ledger::new(Dynamo::new(
@@ -25,7 +20,6 @@ async fn main() -> Result<(), Error> {
         )),
         ecs: Ecs::new(aws_sdk_ecs::Client::new(&config), base.cluster),
         wakes: SqsWakes::new(aws_sdk_sqs::Client::new(&config), base.wake_queue_url),
-        public_ip,
         clock: Box::new(system_clock),
     };
     lambda_runtime::run(service_fn(|event: LambdaEvent<Event>| async move {

@@ -7,8 +7,7 @@ use mayfly_ledger::{Ledger, LedgerError, Store};
 
 /// Keeps what is known of tasks.
 pub trait Records: Send + Sync {
-    /// Writes down what ECS says of a task; `public_ip` says if it has a public address. What is
-    /// not newer than what is known changes nothing.
+    /// Writes down what ECS says of a task. What is not newer than what is known changes nothing.
     ///
     /// # Errors
     /// [`LedgerError`]: nothing or everything may have been written; the same call again is right
@@ -16,18 +15,12 @@ pub trait Records: Send + Sync {
     fn task_seen(
         &self,
         task: &Task,
-        public_ip: bool,
         now: Timestamp,
     ) -> impl Future<Output = Result<TaskUpdate, LedgerError>> + Send;
 }
 
 impl<S: Store> Records for Ledger<S> {
-    async fn task_seen(
-        &self,
-        task: &Task,
-        public_ip: bool,
-        now: Timestamp,
-    ) -> Result<TaskUpdate, LedgerError> {
-        Ledger::task_seen(self, task, public_ip, now).await
+    async fn task_seen(&self, task: &Task, now: Timestamp) -> Result<TaskUpdate, LedgerError> {
+        Ledger::task_seen(self, task, now).await
     }
 }

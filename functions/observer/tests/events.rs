@@ -32,13 +32,8 @@ struct World {
 }
 
 impl Records for &World {
-    async fn task_seen(
-        &self,
-        task: &Task,
-        public_ip: bool,
-        now: Timestamp,
-    ) -> Result<TaskUpdate, LedgerError> {
-        assert_eq!((public_ip, now), (true, NOW));
+    async fn task_seen(&self, task: &Task, now: Timestamp) -> Result<TaskUpdate, LedgerError> {
+        assert_eq!(now, NOW);
         self.seen.lock().unwrap().push(task.clone());
         if self.ledger_fails {
             Err(LedgerError::Busy {
@@ -84,7 +79,6 @@ impl World {
             records: self,
             ecs: self,
             wakes: self,
-            public_ip: true,
             clock: Box::new(|| NOW),
         };
         observer.handle(event).await

@@ -8,6 +8,7 @@ use futures::stream::{self, StreamExt};
 use mayfly_domain::model::end::End;
 use mayfly_domain::model::id::{RunnerAddress, TaskArn};
 use mayfly_domain::model::runner::{Runner, StopKind};
+use mayfly_domain::model::size::Size;
 use mayfly_domain::model::story::Reason;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::model::timeouts;
@@ -269,11 +270,21 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
         let attempt = runner.launch.attempt + 1;
         let request = LaunchRequest::from_json(&runner.launch.request)
             .context("read a stored launch request")?;
-        let request = request
-            .next_after_capacity_failure(attempt)
-            .to_json()
-            .context("write a launch request")?;
-        let next = |row: &Runner| row.moved(runner, &request, reason, now);
+        let request = request.next_after_capacity_failure(attempt);
+        // Where Spot has no room, the task is paid for on demand.
+        let size = Size {
+            capacity: request.placement.capacity,
+            ..runner.size
+        };
+        let price = self.price_list(&self.own_prices().await?).price(&size);
+        let request = request.to_json().context("write a launch request")?;
+        let next = |row: &Runner| {
+            row.moved(runner, &request, reason, now)
+                .map(|moved| Runner {
+                    price: Some(price.clone()),
+                    ..moved
+                })
+        };
         Ok(
             match self
                 .ledger

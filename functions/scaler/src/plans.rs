@@ -9,6 +9,7 @@ use mayfly_domain::model::hold::HoldReason;
 use mayfly_domain::model::id::{PoolName, RepositoryId, RunnerAddress};
 use mayfly_domain::model::limits::Limits;
 use mayfly_domain::model::pool::Pool;
+use mayfly_domain::model::price::{OwnPrices, PriceList};
 use mayfly_domain::model::runner::{Launch, Runner, StopKind};
 use mayfly_domain::model::size::Size;
 use mayfly_domain::model::story::{StoryEvent, note};
@@ -253,11 +254,30 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
         }
         plan.withhold(&refused);
         let names = self.names(plan).await;
-        let rows = plan
-            .launch
-            .iter()
-            .filter_map(|start| Some(self.row(pool, start, definitions.get(&start.size)?, &names)));
+        let prices = self.own_prices().await?;
+        let rows = plan.launch.iter().filter_map(|start| {
+            let row = self.row(pool, start, definitions.get(&start.size)?, &names);
+            Some(row.map(|row| Runner {
+                price: Some(self.price_list(&prices).price(&start.size)),
+                ..row
+            }))
+        });
         rows.collect()
+    }
+
+    /// What the pools file says of prices.
+    pub(crate) async fn own_prices(&self) -> anyhow::Result<OwnPrices> {
+        let pools = self.settings.pools().await.context("read the pools file")?;
+        Ok(pools.prices.clone())
+    }
+
+    /// What an hour of a task costs that is asked for now.
+    pub(crate) fn price_list<'a>(&'a self, own: &'a OwnPrices) -> PriceList<'a> {
+        PriceList {
+            region: &self.deps.site.region,
+            own,
+            public_ip: self.deps.site.public_ip,
+        }
     }
 
     fn row(

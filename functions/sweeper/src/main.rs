@@ -15,11 +15,10 @@ use mayfly_sweeper::{AppFromSettings, Deps, Sweeper};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     mayfly_telemetry::init();
-    let (base, app, address) = environment::read(|variables| {
+    let (base, app) = environment::read(|variables| {
         (
             FunctionEnv::read(variables),
             environment::app_parameter(variables),
-            variables.text("MAYFLY_ASSIGN_PUBLIC_IP"),
         )
     })?;
     let config = mayfly_config::aws::sdk_config()?;
@@ -41,7 +40,6 @@ async fn main() -> Result<(), Error> {
         ecs: Ecs::new(aws_sdk_ecs::Client::new(&config), base.cluster),
         github: Github::new(AppFromSettings(Arc::clone(&settings)), system_clock),
         wakes: SqsWakes::new(aws_sdk_sqs::Client::new(&config), base.wake_queue_url),
-        public_ip: address == "ENABLED",
         clock: Box::new(system_clock),
     };
     let sweeper = &Sweeper::new(ledger, settings, deps);

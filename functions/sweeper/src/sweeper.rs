@@ -32,8 +32,6 @@ pub struct Deps<F, G, W> {
     pub github: G,
     /// The wake queue.
     pub wakes: W,
-    /// Tasks have a public address, which costs.
-    pub public_ip: bool,
     /// What time it is.
     pub clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
 }

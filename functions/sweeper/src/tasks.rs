@@ -126,10 +126,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         &self,
         task: &mayfly_domain::model::task::Task,
     ) -> anyhow::Result<()> {
-        let news = self
-            .ledger
-            .task_seen(task, self.deps.public_ip, self.now())
-            .await?;
+        let news = self.ledger.task_seen(task, self.now()).await?;
         if let Some(why) = &news.must_act {
             error!(
                 runner.id = %task.address.runner, pool.name = %task.address.pool, task.arn = %task.arn,

@@ -124,7 +124,6 @@ async fn sweep(store: &Store) {
         ecs: Nothing,
         github,
         wakes: Nothing,
-        public_ip: true,
         clock: Box::new(system_clock),
     };
     Sweeper::new(Model::new().ledger("sweeper"), settings, world)

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use mayfly_domain::model::id::PoolName;
-use mayfly_domain::model::price::MicroDollars;
+use mayfly_domain::model::price::NanoDollars;
 use mayfly_ecs::LaunchConfig;
 use mayfly_ledger::LedgerError;
 
@@ -15,8 +15,8 @@ use super::finding::{Area, Finding};
 use super::probe::kind::Kind;
 use crate::terminal::text_format::dollars;
 
-/// One start through a NAT gateway.
-const START: MicroDollars = MicroDollars(27_000);
+/// One start through a NAT gateway in us-east-1.
+const START: NanoDollars = NanoDollars(27_000_000);
 
 /// Images that were pulled in the last seven days.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub fn judged(
             .map(|pulls| lately(&pools, pulls))
             .unwrap_or_default();
         let what = format!(
-            "{image} ({}) comes from outside the region for every start, and tasks have no public addresses: through a NAT gateway 0.6 GB cost about {} a start{lately}",
+            "{image} ({}) comes from outside the region for every start, and tasks have no public addresses: through a NAT gateway 0.6 GB cost about {} a start at us-east-1's price{lately}",
             names.join(", "),
             dollars(START),
         );
@@ -89,7 +89,7 @@ fn lately(pools: &[&PoolName], pulls: &Pulls) -> String {
         .iter()
         .filter_map(|pool| pulls.by_pool.get(*pool))
         .sum();
-    let cost = MicroDollars(START.0.saturating_mul(count.into()));
+    let cost = NanoDollars(START.0.saturating_mul(count.into()));
     let least = if pulls.all { "" } else { "at least " };
     format!(
         "; {least}{count} in the last 7 days: {least}{}",

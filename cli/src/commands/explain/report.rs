@@ -1,13 +1,13 @@
 //! All that is told of one job.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mayfly_domain::model::id::{JobId, PoolName, RunnerId, RunnerName};
 use mayfly_domain::model::job::{JobRecord, JobState};
 use mayfly_domain::model::outbox::{FollowUp, OutboxEntry};
 use mayfly_domain::model::pool::Pools;
-use mayfly_domain::model::price::MicroDollars;
+use mayfly_domain::model::price::{NanoDollars, NoPrice, hosted_cost};
 use mayfly_domain::model::runner::{Outcome, Runner};
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::model::timeouts;
@@ -49,8 +49,8 @@ pub struct Beside {
     pub job: Option<JobId>,
     /// Its task.
     pub task: Option<String>,
-    /// What it cost.
-    pub cost_microdollars: Option<MicroDollars>,
+    /// What it cost, in billionths of a dollar.
+    pub cost_nanodollars: Option<NanoDollars>,
     /// Why it ended so.
     pub reason: Option<String>,
 }
@@ -95,10 +95,16 @@ pub struct JobReport {
     pub waited_seconds: f64,
     /// How long it ran.
     pub ran_seconds: Option<f64>,
-    /// What the runner that ran it cost, at us-east-1's list prices; known once it is gone.
-    pub cost_microdollars: Option<MicroDollars>,
+    /// What the runner that ran it cost, in billionths of a dollar; known once it is gone.
+    pub cost_nanodollars: Option<NanoDollars>,
+    /// What the job would have cost on GitHub's hosted runner of like size: of a job of a private
+    /// repository that has ended, if GitHub has such a runner.
+    pub hosted_nanodollars: Option<NanoDollars>,
+    /// Why it is not known what some of its runners cost.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub no_cost: Vec<String>,
     /// What runners cost that were started for it and had no job.
-    pub tries_microdollars: MicroDollars,
+    pub tries_nanodollars: NanoDollars,
     /// What happened, in order.
     pub story: Vec<Line>,
     /// Too much closed meanwhile to find every runner that had to do with it.
@@ -137,6 +143,7 @@ pub async fn gather<S: Store + History>(
         pool: pool.as_ref(),
         runner,
         matched: matched.as_ref(),
+        hosted: hosted(&record, runner, pools),
         follow_up: follow_up.as_ref(),
         now,
     };
@@ -145,6 +152,7 @@ pub async fn gather<S: Store + History>(
         waits,
         help,
     } = summary(&around);
+    let hosted_nanodollars = around.hosted;
     let until = record.closed_at.unwrap_or(now);
     let unused = runners
         .iter()
@@ -171,13 +179,41 @@ pub async fn gather<S: Store + History>(
         queued_at: Rfc3339(record.queued_at),
         waited_seconds: seconds(record.running_at.unwrap_or(until).since(record.queued_at)),
         ran_seconds: record.running_at.map(|since| seconds(until.since(since))),
-        cost_microdollars: runner.and_then(|runner| runner.cost),
-        tries_microdollars: MicroDollars(unused.map(|cost| cost.0).sum()),
+        cost_nanodollars: runner.and_then(|runner| runner.cost),
+        hosted_nanodollars,
+        no_cost: no_cost(&runners),
+        tries_nanodollars: NanoDollars(unused.map(|cost| cost.0).sum()),
         story: story(&record, &runners),
         story_incomplete: incomplete,
         runners: runners.iter().map(beside).collect(),
         matched,
     }))
+}
+
+/// What an ended job would have cost on GitHub's hosted runner of like size. In public repositories
+/// the standard ones are free
+/// (<https://docs.github.com/en/billing/concepts/product-billing/github-actions>).
+fn hosted(
+    record: &JobRecord,
+    runner: Option<&Runner>,
+    pools: Option<&Pools>,
+) -> Option<NanoDollars> {
+    let ran = record.closed_at?.since(record.running_at?);
+    let size = runner?.size;
+    let own = pools
+        .map(|pools| pools.prices.of(size.architecture).hosted.clone())
+        .unwrap_or_default();
+    record
+        .repository
+        .private
+        .then(|| hosted_cost(&size, ran, &own))
+        .flatten()
+}
+
+/// Why it is not known what some of these cost, each reason once.
+fn no_cost(runners: &[Runner]) -> Vec<String> {
+    let reasons: BTreeSet<NoPrice> = runners.iter().filter_map(Runner::no_cost).collect();
+    reasons.iter().map(ToString::to_string).collect()
 }
 
 /// What sweeper has yet to do about a job that nothing else leads to.
@@ -299,7 +335,7 @@ fn beside(runner: &Runner) -> Beside {
         intended: runner.intended,
         job: runner.work.as_ref().and_then(|work| work.job),
         task: runner.arn.as_ref().map(ToString::to_string),
-        cost_microdollars: runner.cost,
+        cost_nanodollars: runner.cost,
         reason: runner.reason.as_ref().map(ToString::to_string),
     }
 }

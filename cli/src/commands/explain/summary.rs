@@ -2,6 +2,7 @@
 
 use mayfly_domain::model::job::{JobRecord, JobState};
 use mayfly_domain::model::outbox::OutboxEntry;
+use mayfly_domain::model::price::NanoDollars;
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::time::Timestamp;
 
@@ -23,6 +24,8 @@ pub(crate) struct ReportSources<'a> {
     pub(crate) runner: Option<&'a Runner>,
     /// How the pools in force match it.
     pub(crate) matched: Option<&'a Matched>,
+    /// What it would have cost on GitHub's hosted runner of like size.
+    pub(crate) hosted: Option<NanoDollars>,
     /// What sweeper has yet to do about it.
     pub(crate) follow_up: Option<&'a OutboxEntry>,
     /// When it is.
@@ -61,7 +64,7 @@ pub(crate) fn summary(around: &ReportSources<'_>) -> Summary {
             help: help(around.runner),
         },
         JobState::Closed => Summary {
-            summary: closed(record, around.runner),
+            summary: closed(record, around.runner, around.hosted),
             waits: None,
             help: help(
                 around
@@ -191,7 +194,7 @@ fn waited(record: &JobRecord, now: Timestamp) -> String {
     duration_text(until.since(record.queued_at))
 }
 
-fn closed(record: &JobRecord, runner: Option<&Runner>) -> String {
+fn closed(record: &JobRecord, runner: Option<&Runner>, hosted: Option<NanoDollars>) -> String {
     let over = record.closed_at.unwrap_or(record.received_at);
     let mut summary = conclusion(record.conclusion.as_deref());
     let failed = record.conclusion.as_deref() != Some("success");
@@ -210,9 +213,20 @@ fn closed(record: &JobRecord, runner: Option<&Runner>) -> String {
     match runner {
         Some(Runner {
             cost: Some(cost), ..
-        }) => summary.push_str(&format!(", cost {}", dollars(*cost))),
-        Some(_) => summary.push_str("; its cost is known once its runner has ended"),
-        None => {}
+        }) => {
+            summary.push_str(&format!(", cost {}", dollars(*cost)));
+            if let Some(hosted) = hosted {
+                summary.push_str(&format!(
+                    " (GitHub's hosted runner of like size: {})",
+                    dollars(hosted)
+                ));
+            }
+        }
+        Some(runner) if runner.closed_at.is_none() => {
+            summary.push_str("; its cost is known once its runner has ended");
+        }
+        // Why it is not known is said on a line of its own.
+        Some(_) | None => {}
     }
     if let Some(refused) = runner.and_then(|runner| runner.refused.as_ref()) {
         summary.push_str(&format!("; admission refused it: {refused}"));

@@ -10,7 +10,7 @@ use super::report::{Beside, JobReport};
 use crate::commands::runners::text::{killed_in_a_word, outcome_in_a_word};
 use crate::terminal::screen::{BAD, CAUTION, FAINT, GOOD, STRONG};
 use crate::terminal::table::{Cell, Column, Table};
-use crate::terminal::text_format::{counted, dollars, plain};
+use crate::terminal::text_format::{counted, dollars, no_costs, plain};
 use crate::terminal::time_format::duration_text;
 
 /// How many last characters of a runner's id tell it from others of one story: the first tell when
@@ -81,12 +81,17 @@ fn stand(report: &JobReport) -> String {
         lines.extend(waits.help.as_ref().map(|help| format!("  {}", plain(help))));
     }
     lines.extend(report.swaps.iter().map(|swap| format!("  {}", plain(swap))));
-    if report.tries_microdollars.0 > 0 {
+    if report.tries_nanodollars.0 > 0 {
         lines.push(format!(
             "  runners that were started for it and got no job cost {}",
-            dollars(report.tries_microdollars)
+            dollars(report.tries_nanodollars)
         ));
     }
+    lines.extend(
+        no_costs(report.no_cost.iter().map(String::as_str))
+            .iter()
+            .map(|line| format!("  {line}")),
+    );
     lines.join("\n")
 }
 
@@ -161,7 +166,7 @@ fn runners(report: &JobReport, room: Option<usize>) -> String {
             beside.runner.to_string().into(),
             beside.pool.to_string().into(),
             Cell::new(state).styled(style),
-            Cell::number(beside.cost_microdollars.map(dollars).unwrap_or_default()),
+            Cell::number(beside.cost_nanodollars.map(dollars).unwrap_or_default()),
             task.into(),
         ]);
     }

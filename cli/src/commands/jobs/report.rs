@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use mayfly_domain::model::id::{JobId, PoolName, RunnerId};
 use mayfly_domain::model::job::{JobRecord, JobState};
 use mayfly_domain::model::pool::{Pools, RepositoryPattern};
-use mayfly_domain::model::price::MicroDollars;
+use mayfly_domain::model::price::NanoDollars;
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_ledger::history::Order;
@@ -102,9 +102,11 @@ pub struct Line {
     pub ran_seconds: Option<f64>,
     /// The name of its runner.
     pub runner_name: Option<String>,
-    /// What its runner cost, in millionths of a dollar at us-east-1's list prices; known once the
-    /// runner is gone.
-    pub cost_microdollars: Option<MicroDollars>,
+    /// What its runner cost, in billionths of a dollar; known once the runner is gone.
+    pub cost_nanodollars: Option<NanoDollars>,
+    /// Why that is not known of a runner that is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_cost: Option<String>,
     /// Why it waits, or is where it is.
     pub because: Option<String>,
 }
@@ -181,10 +183,7 @@ pub async fn gather<S: Store + History>(
             let because = runner
                 .and_then(|runner| fate(record.conclusion.as_deref(), runner))
                 .or_else(|| record.reason.as_ref().map(ToString::to_string));
-            found.insert(
-                record.id,
-                line(record, because, runner.and_then(|runner| runner.cost), now),
-            );
+            found.insert(record.id, line(record, because, runner, now));
         }
     }
     let mut jobs: Vec<Line> = found
@@ -270,7 +269,7 @@ fn why(all: &[PoolStatus], record: &JobRecord, now: Timestamp) -> Option<String>
 fn line(
     record: &JobRecord,
     because: Option<String>,
-    cost: Option<MicroDollars>,
+    ended: Option<&Runner>,
     now: Timestamp,
 ) -> Line {
     let until = record.closed_at.unwrap_or(now);
@@ -290,7 +289,8 @@ fn line(
         waited_seconds: seconds(record.running_at.unwrap_or(until).since(record.queued_at)),
         ran_seconds: record.running_at.map(|since| seconds(until.since(since))),
         runner_name: record.runner_name.clone(),
-        cost_microdollars: cost,
+        cost_nanodollars: ended.and_then(|runner| runner.cost),
+        no_cost: ended.and_then(Runner::no_cost).map(|why| why.to_string()),
         because,
     }
 }

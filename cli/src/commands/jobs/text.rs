@@ -8,7 +8,7 @@ use mayfly_domain::model::job::JobState;
 use super::report::{JobsReport, Line};
 use crate::terminal::screen::{BAD, CAUTION, FAINT, GOOD, STRONG};
 use crate::terminal::table::{Cell, Column, Table};
-use crate::terminal::text_format::dollars;
+use crate::terminal::text_format::{dollars, no_costs};
 use crate::terminal::time_format::{age, duration_text};
 
 /// The jobs, a line each. `room`: the terminal's width.
@@ -37,11 +37,17 @@ pub fn text(answer: &JobsReport, room: Option<usize>) -> String {
             Cell::number(age(answer.at.0, line.queued_at.0)),
             Cell::number(short(line.waited_seconds)),
             Cell::number(line.ran_seconds.map(short).unwrap_or_default()),
-            Cell::number(line.cost_microdollars.map(dollars).unwrap_or_default()),
+            Cell::number(line.cost_nanodollars.map(dollars).unwrap_or_default()),
             line.because.clone().into(),
         ]);
     }
-    table.fitted(room)
+    let mut lines = vec![table.fitted(room)];
+    let reasons = answer
+        .jobs
+        .iter()
+        .filter_map(|line| line.no_cost.as_deref());
+    lines.extend(no_costs(reasons));
+    lines.join("\n")
 }
 
 /// A duration of whole seconds.

@@ -6,6 +6,9 @@ use std::collections::BTreeSet;
 use mayfly_config::pools_file::{duration_in_words, memory_in_words};
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::pool::{Account, Pool, Pools, RepositoryPattern};
+use mayfly_domain::model::price::{
+    BasisPoints, HostedPrices, NanoDollars, OwnPrices, OwnTaskPrices,
+};
 use mayfly_domain::model::size::{Architecture, Capacity};
 use mayfly_domain::model::target::Scope;
 use serde::Serialize;
@@ -95,6 +98,14 @@ pub fn github(before: Option<&Pools>, after: &Pools) -> Vec<KeyChange> {
     changes(before.map(of_file), Some(of_file(after)))
 }
 
+/// What is different in `[prices]`.
+#[must_use]
+pub fn prices(before: Option<&Pools>, after: &Pools) -> Vec<KeyChange> {
+    let none = OwnPrices::default();
+    let before = before.map_or(&none, |before| &before.prices);
+    changes(Some(of_prices(before)), Some(of_prices(&after.prices)))
+}
+
 type Keys = Vec<(&'static str, Option<Value>)>;
 
 fn changes(before: Option<Keys>, after: Option<Keys>) -> Vec<KeyChange> {
@@ -121,9 +132,66 @@ fn of_file(pools: &Pools) -> Keys {
     let Pools {
         accounts,
         pools: _,
+        prices: _,
         version: _,
     } = pools;
     vec![("accounts", Some(accounts.iter().map(account).collect()))]
+}
+
+/// Every price, none where the list's is used.
+fn of_prices(prices: &OwnPrices) -> Keys {
+    // A new key of [prices] must be shown here, too.
+    let OwnPrices {
+        x64,
+        arm64,
+        disk_gib_hour,
+        public_ipv4_hour,
+        discount,
+    } = prices;
+    let OwnTaskPrices {
+        vcpu_hour,
+        gib_hour,
+        spot_vcpu_hour,
+        spot_gib_hour,
+        hosted: minutes,
+    } = x64;
+    vec![
+        (
+            "discount",
+            (discount.0 > 0).then(|| json!(percent(*discount))),
+        ),
+        ("disk_gib_hour", disk_gib_hour.map(price)),
+        ("public_ipv4_hour", public_ipv4_hour.map(price)),
+        ("x64.vcpu_hour", vcpu_hour.map(price)),
+        ("x64.gib_hour", gib_hour.map(price)),
+        ("x64.spot_vcpu_hour", spot_vcpu_hour.map(price)),
+        ("x64.spot_gib_hour", spot_gib_hour.map(price)),
+        ("x64.github_minute", hosted(minutes)),
+        ("arm64.vcpu_hour", arm64.vcpu_hour.map(price)),
+        ("arm64.gib_hour", arm64.gib_hour.map(price)),
+        ("arm64.spot_vcpu_hour", arm64.spot_vcpu_hour.map(price)),
+        ("arm64.spot_gib_hour", arm64.spot_gib_hour.map(price)),
+        ("arm64.github_minute", hosted(&arm64.hosted)),
+    ]
+}
+
+fn hosted(minutes: &HostedPrices) -> Option<Value> {
+    let by_vcpus = |(vcpus, minute): (&u32, &NanoDollars)| (vcpus.to_string(), price(*minute));
+    (!minutes.is_empty()).then(|| minutes.iter().map(by_vcpus).collect())
+}
+
+/// Dollars, as the pools file says them: at most ten of them have all their digits in a double.
+fn price(price: NanoDollars) -> Value {
+    let text = format!("{}.{:09}", price.0 / 1_000_000_000, price.0 % 1_000_000_000);
+    let number = text.parse().ok().and_then(Number::from_f64);
+    number.map_or(Value::Null, Value::Number)
+}
+
+/// `12.5%`.
+fn percent(points: BasisPoints) -> String {
+    let text = format!("{}.{:02}", points.0 / 100, points.0 % 100);
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    format!("{text}%")
 }
 
 fn account(account: &Account) -> Value {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use mayfly_config::pools_file::Vcpus;
 use mayfly_domain::model::id::PoolName;
-use mayfly_domain::model::pool::{Pool, Pools};
-use mayfly_domain::model::price::{MicroDollars, cost};
+use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::price::{NanoDollars, NoPrice, PriceList};
 use mayfly_domain::model::size::Capacity;
 use mayfly_ledger::{Ledger, LedgerError, Store};
 use serde::{Serialize, Serializer};
@@ -50,13 +50,18 @@ pub struct PoolPlan {
     pub effects: Vec<String>,
 }
 
-/// What runners that are kept waiting cost a month, at list prices of us-east-1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// What runners that are kept waiting cost a month, each file at its own prices.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct IdleCost {
-    /// As it is, in millionths of a dollar.
-    pub before_microdollars: MicroDollars,
+    /// Where the stack is.
+    pub region: String,
+    /// As it is, in billionths of a dollar; none if a price is not known.
+    pub before_nanodollars: Option<NanoDollars>,
     /// As it would be.
-    pub after_microdollars: MicroDollars,
+    pub after_nanodollars: Option<NanoDollars>,
+    /// Why one of them is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_cost: Option<String>,
 }
 
 /// How many vCPUs run at a time when every pool is at its `max`, and how many the account may run.
@@ -91,6 +96,8 @@ pub struct Plan {
     pub same: bool,
     /// What is different under `[github]`.
     pub github: Vec<KeyChange>,
+    /// What is different under `[prices]`.
+    pub prices: Vec<KeyChange>,
     /// Pools that are different.
     pub pools: Vec<PoolPlan>,
     /// The idle floor's price.
@@ -109,6 +116,8 @@ pub struct Compared<'a> {
     pub before: Option<&'a Pools>,
     /// The file that would take its place.
     pub file: &'a Readable,
+    /// The stack's region.
+    pub region: &'a str,
     /// Runners have a public address, which costs.
     pub public_ip: bool,
     /// How many vCPUs the account may run, as far as that is known.
@@ -131,6 +140,7 @@ pub async fn gather<S: Store>(
         author,
         before,
         file: Readable { text, pools: after },
+        region,
         public_ip,
         allowed,
     } = compared;
@@ -149,13 +159,9 @@ pub async fn gather<S: Store>(
         in_force,
         same: newest.is_some_and(|version| version.text == *text),
         github: difference::github(*before, after),
+        prices: difference::prices(*before, after),
         pools,
-        idle_a_month: IdleCost {
-            before_microdollars: before.map_or(MicroDollars(0), |before| {
-                idle_a_month(&before.pools, *public_ip)
-            }),
-            after_microdollars: idle_a_month(&after.pools, *public_ip),
-        },
+        idle_a_month: idle_cost(*before, after, region, *public_ip),
         vcpus: vcpus(*before, after, *allowed),
     })
 }
@@ -201,21 +207,41 @@ fn vcpus(before: Option<&Pools>, after: &Pools, allowed: Vcpus) -> Vec<VcpuPlan>
         .collect()
 }
 
-/// What the idle floors of all pools cost a month.
-fn idle_a_month(pools: &[Pool], public_ip: bool) -> MicroDollars {
-    let costs = pools.iter().map(|pool| {
-        cost(&pool.size, MONTH, public_ip)
-            .0
-            .saturating_mul(pool.floor().into())
+/// What idle floors cost a month, before and after.
+fn idle_cost(before: Option<&Pools>, after: &Pools, region: &str, public_ip: bool) -> IdleCost {
+    let before = before.map_or(Ok(NanoDollars(0)), |before| {
+        idle_a_month(before, region, public_ip)
     });
-    MicroDollars(costs.fold(0, u64::saturating_add))
+    let after = idle_a_month(after, region, public_ip);
+    let unknown = after.as_ref().err().or(before.as_ref().err());
+    IdleCost {
+        region: region.to_owned(),
+        no_cost: unknown.map(ToString::to_string),
+        before_nanodollars: before.ok(),
+        after_nanodollars: after.ok(),
+    }
+}
+
+/// What the idle floors of all pools cost a month.
+fn idle_a_month(pools: &Pools, region: &str, public_ip: bool) -> Result<NanoDollars, NoPrice> {
+    let list = PriceList {
+        region,
+        own: &pools.prices,
+        public_ip,
+    };
+    let mut floors = pools.pools.iter().filter(|pool| pool.floor() > 0);
+    floors.try_fold(NanoDollars(0), |sum, pool| {
+        let one = list.hourly(&pool.size)?.cost(MONTH);
+        let all = one.0.saturating_mul(pool.floor().into());
+        Ok(NanoDollars(sum.0.saturating_add(all)))
+    })
 }
 
 impl Plan {
     /// True if applying the file changes what Mayfly does.
     #[must_use]
     pub fn changes_something(&self) -> bool {
-        !self.github.is_empty() || !self.pools.is_empty()
+        !self.github.is_empty() || !self.prices.is_empty() || !self.pools.is_empty()
     }
 
     /// How many pools this happens to.

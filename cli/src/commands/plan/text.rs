@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use anstyle::Style;
-use mayfly_domain::model::price::MicroDollars;
+use mayfly_domain::model::price::NanoDollars;
 
 use super::difference::{KeyChange, Kind, capacity, is_default, toml};
 use super::effects::Live;
@@ -16,12 +16,14 @@ use crate::terminal::text_format::{counted, plain};
 #[must_use]
 pub fn text(plan: &Plan, every_key: bool) -> String {
     let mut lines = vec![head(plan)];
-    if !plan.github.is_empty() {
-        lines.push(String::new());
-        lines.push(format!(
-            "  {CAUTION}~{CAUTION:#} {STRONG}[github]{STRONG:#}"
-        ));
-        lines.extend(plan.github.iter().map(key));
+    for (section, changes) in [("github", &plan.github), ("prices", &plan.prices)] {
+        if !changes.is_empty() {
+            lines.push(String::new());
+            lines.push(format!(
+                "  {CAUTION}~{CAUTION:#} {STRONG}[{section}]{STRONG:#}"
+            ));
+            lines.extend(changes.iter().map(key));
+        }
     }
     let mut after_one_line = false;
     for pool in &plan.pools {
@@ -143,17 +145,23 @@ fn key(change: &KeyChange) -> String {
 
 /// What the idle floor costs, if there is or was one.
 fn price(plan: &Plan) -> Option<String> {
-    let (before, after) = (
-        plan.idle_a_month.before_microdollars,
-        plan.idle_a_month.after_microdollars,
-    );
-    let figure = match (before, after) {
-        (MicroDollars(0), MicroDollars(0)) => return None,
-        _ if before == after => format!("{} a month, as before", cents(after)),
-        _ => format!("{} → {} a month", cents(before), cents(after)),
+    let idle = &plan.idle_a_month;
+    let (before, after) = (idle.before_nanodollars, idle.after_nanodollars);
+    if (before, after) == (Some(NanoDollars(0)), Some(NanoDollars(0))) {
+        return None;
+    }
+    let shown = |cost: Option<NanoDollars>| cost.map_or_else(|| "unknown".to_owned(), cents);
+    let figure = if before == after {
+        format!("{} a month, as before", shown(after))
+    } else {
+        format!("{} → {} a month", shown(before), shown(after))
+    };
+    let prices = match &idle.no_cost {
+        Some(why) => plain(why),
+        None => format!("prices of {}", plain(&idle.region)),
     };
     Some(format!(
-        "kept waiting (min_idle): {figure} {FAINT}(list prices of us-east-1){FAINT:#}"
+        "kept waiting (min_idle): {figure} {FAINT}({prices}){FAINT:#}"
     ))
 }
 
@@ -189,8 +197,8 @@ fn vcpus(vcpus: &VcpuPlan) -> Option<String> {
 }
 
 /// `$88.04`.
-fn cents(cost: MicroDollars) -> String {
-    let cents = cost.0.saturating_add(5_000) / 10_000;
+fn cents(cost: NanoDollars) -> String {
+    let cents = cost.0.saturating_add(5_000_000) / 10_000_000;
     format!("${}.{:02}", cents / 100, cents % 100)
 }
 
@@ -201,11 +209,11 @@ fn summary(plan: &Plan) -> String {
     if !plan.changes_something() {
         return format!("{GOOD}nothing to change{GOOD:#} but comments and layout");
     }
-    let github = if plan.github.is_empty() {
-        ""
-    } else {
-        ", [github]"
-    };
+    let sections: String = [("github", &plan.github), ("prices", &plan.prices)]
+        .into_iter()
+        .filter(|(_, changes)| !changes.is_empty())
+        .map(|(section, _)| format!(", [{section}]"))
+        .collect();
     let counts = [
         (Kind::Add, "to add"),
         (Kind::Change, "to change"),
@@ -215,5 +223,5 @@ fn summary(plan: &Plan) -> String {
         .into_iter()
         .map(|(kind, word)| format!("{} {word}", plan.count(kind)))
         .collect();
-    format!("{STRONG}plan:{STRONG:#} {}{github}", counts.join(", "))
+    format!("{STRONG}plan:{STRONG:#} {}{sections}", counts.join(", "))
 }

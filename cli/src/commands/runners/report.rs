@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use mayfly_domain::model::id::{JobId, PoolName, RunnerId};
 use mayfly_domain::model::pool::{Pools, RepositoryPattern};
-use mayfly_domain::model::price::MicroDollars;
+use mayfly_domain::model::price::NanoDollars;
 use mayfly_domain::model::runner::{Outcome, Runner};
 use mayfly_domain::model::size::Size;
 use mayfly_domain::model::target::TargetScope;
@@ -97,8 +97,11 @@ pub struct Line {
     pub since: Rfc3339,
     /// Its task.
     pub task: Option<String>,
-    /// What it cost, in millionths of a dollar at us-east-1's list prices.
-    pub cost_microdollars: Option<MicroDollars>,
+    /// What it cost, in billionths of a dollar.
+    pub cost_nanodollars: Option<NanoDollars>,
+    /// Why that is not known of one that is closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_cost: Option<String>,
     /// Why it ended so, or is to end.
     pub reason: Option<String>,
 }
@@ -203,7 +206,8 @@ fn line(runner: &Runner) -> Line {
         requested_at: Rfc3339(runner.requested_at),
         since: Rfc3339(runner.closed_at.unwrap_or(since)),
         task: runner.arn.as_ref().map(ToString::to_string),
-        cost_microdollars: runner.cost,
+        cost_nanodollars: runner.cost,
+        no_cost: runner.no_cost().map(|why| why.to_string()),
         reason: runner
             .reason
             .as_ref()

@@ -8,7 +8,7 @@ use crate::deployment::killed::Killed;
 use crate::deployment::runner_phase::RunnerPhase;
 use crate::terminal::screen::{BAD, CAUTION, FAINT, GOOD, STRONG};
 use crate::terminal::table::{Cell, Column, Table};
-use crate::terminal::text_format::dollars;
+use crate::terminal::text_format::{dollars, no_costs};
 use crate::terminal::time_format::age;
 
 /// The runners, a line each. `room`: the terminal's width.
@@ -35,11 +35,17 @@ pub fn text(answer: &RunnersReport, room: Option<usize>) -> String {
             line.place.clone().into(),
             line.job.map(|job| job.to_string()).into(),
             Cell::number(age(answer.at.0, line.requested_at.0)),
-            Cell::number(line.cost_microdollars.map(dollars).unwrap_or_default()),
+            Cell::number(line.cost_nanodollars.map(dollars).unwrap_or_default()),
             line.reason.clone().into(),
         ]);
     }
-    table.fitted(room)
+    let mut lines = vec![table.fitted(room)];
+    let reasons = answer
+        .runners
+        .iter()
+        .filter_map(|line| line.no_cost.as_deref());
+    lines.extend(no_costs(reasons));
+    lines.join("\n")
 }
 
 /// A runner's state in a word, and how it is shown.

@@ -6,6 +6,7 @@ use mayfly_cli::deployment::wait_reason::WaitKind;
 use mayfly_cli::terminal::text_format::width;
 use mayfly_domain::model::id::JobId;
 use mayfly_domain::model::job::JobState;
+use mayfly_domain::model::price::NanoDollars;
 use mayfly_fargate_model::{Fault, FaultKind};
 use mayfly_github_model::jobs::{Conclusion, Gate, NewJob, Status};
 use mayfly_simulator::system::{Start, System};
@@ -29,11 +30,24 @@ async fn a_job_that_was_served_at_once() {
     holds(&system, "served", &text(&report));
     holds_json(&system, "served_json", &report);
     assert!(
-        report.cost_microdollars.is_some_and(|cost| cost.0 > 0)
+        report.cost_nanodollars.is_some_and(|cost| cost.0 > 0)
             && report.swaps.is_empty()
             && report.waits.is_none()
     );
     assert!(report.story.iter().map(|line| line.at).is_sorted());
+    // GitHub's runner with 2 vCPUs and 8 GB costs $0.006 a minute, and the job ran for 20 seconds.
+    assert_eq!(report.hosted_nanodollars, Some(NanoDollars(6_000_000)));
+    let unknown = report::JobReport {
+        cost_nanodollars: None,
+        no_cost: vec!["Mayfly knows no price of it".to_owned()],
+        ..report
+    };
+    let said = text(&unknown);
+    assert_eq!(
+        said.matches("Mayfly knows no price of it").count(),
+        1,
+        "{said}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,7 +16,7 @@ const FILTERS: [(&str, &str); 10] = [
     (r"\b\d\d:\d\d:\d\d\b", "<time>"),
     (r"\b\d\d:\d\d UTC\b", "<time> UTC"),
     (r"\$\d+\.\d{4}", "<cost>"),
-    (r#"_microdollars": [1-9]\d*"#, r#"_microdollars": "<cost>""#),
+    (r#"_nanodollars": [1-9]\d*"#, r#"_nanodollars": "<cost>""#),
     (r#"_seconds": \d+\.\d+"#, r#"_seconds": "<seconds>""#),
     (r"\b(\d+\.\ds|\d+s|\d+m\d\ds|\d+h\d\dm)\b", "<span>"),
     (r"\b[0-9a-f]{32}\b", "<task>"),

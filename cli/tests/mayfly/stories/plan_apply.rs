@@ -40,6 +40,10 @@ async fn planned(system: &System, text: &str) -> Plan {
 }
 
 async fn planned_within(system: &System, text: &str, allowed: Vcpus) -> Plan {
+    planned_in(system, text, (allowed, "us-east-1")).await
+}
+
+async fn planned_in(system: &System, text: &str, (allowed, region): (Vcpus, &str)) -> Plan {
     let newest = CommandDeps::new(system).version(None).await.unwrap();
     let (before, file) = (in_force(system), readable(text));
     let author = newest
@@ -50,6 +54,7 @@ async fn planned_within(system: &System, text: &str, allowed: Vcpus) -> Plan {
         author,
         before: before.as_ref(),
         file: &file,
+        region,
         public_ip: true,
         allowed,
     };
@@ -215,6 +220,42 @@ async fn a_plan_holds_the_pools_against_what_the_account_may_run() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_plan_shows_new_prices_and_says_what_is_not_known() {
+    let system = begin(424);
+    let idle = pool_with("max = 10\nmin_idle = 1");
+    let nowhere = (Vcpus::default(), "xx-nowhere-1");
+    let lines = |plan: &Plan| bare(&plan::text::text(plan, false));
+    let unknown = planned_in(&system, &idle, nowhere).await;
+    assert_eq!(unknown.idle_a_month.after_nanodollars, None);
+    let said = lines(&unknown);
+    assert!(
+        said.contains(
+            "kept waiting (min_idle): $0.00 → unknown a month (Mayfly knows no price of x64 tasks in xx-nowhere-1: give vcpu_hour and gib_hour under [prices.x64] in the pools file)"
+        ),
+        "{said}"
+    );
+    let own = format!(
+        "{idle}\n[prices]\ndiscount = \"12.5%\"\npublic_ipv4_hour = 0\n[prices.x64]\nvcpu_hour = 0.05\ngib_hour = 0.005\ngithub_minute = {{ 2 = 0.005 }}"
+    );
+    let said = lines(&planned_in(&system, &own, nowhere).await);
+    // (2 × 0.05 + 8 × 0.005) × 0.875 × 730 dollars.
+    for line in [
+        "~ [prices]",
+        "+ discount = \"12.5%\"",
+        "+ public_ipv4_hour = 0.0",
+        "+ x64.vcpu_hour = 0.05",
+        "+ x64.gib_hour = 0.005",
+        "+ x64.github_minute = { 2 = 0.005 }",
+        "kept waiting (min_idle): $0.00 → $89.43 a month (prices of xx-nowhere-1)",
+        ", [prices]",
+    ] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+    let prices = pool_with("max = 10\n[prices]\ndiscount = \"20%\"");
+    assert!(planned(&system, &prices).await.changes_something());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_plan_says_what_pausing_a_pool_means() {
     let system = busy_system(422).await;
     let plan = planned(
@@ -230,7 +271,8 @@ async fn a_plan_says_what_pausing_a_pool_means() {
         ]
     );
     assert_eq!(
-        plan.idle_a_month.after_microdollars.0, 0,
+        plan.idle_a_month.after_nanodollars.unwrap().0,
+        0,
         "a paused pool keeps nothing idle"
     );
     system

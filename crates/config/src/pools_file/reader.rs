@@ -210,6 +210,27 @@ impl<'t> Reader<'t> {
         }
     }
 
+    /// A table that is written in one line.
+    pub(super) fn table<'d>(&mut self, field: Field<'d>, example: &str) -> Option<Section<'d>> {
+        match field.value {
+            DeValue::Table(_) => self.section(field),
+            _ => self.other_type(&field, "a table", &format!("write it as {example}")),
+        }
+    }
+
+    /// A whole or decimal number, as it is written: a price must not be rounded.
+    pub(super) fn decimal<'d>(&mut self, field: &Field<'d>, example: &str) -> Option<&'d str> {
+        match field.value {
+            DeValue::Integer(number) if number.radix() == 10 => Some(number.as_str()),
+            DeValue::Float(number) => Some(number.as_str()),
+            _ => self.other_type(
+                field,
+                "a number",
+                &format!("write it without quotes, as {example}"),
+            ),
+        }
+    }
+
     pub(super) fn string<'d>(&mut self, field: &Field<'d>, example: &str) -> Option<&'d str> {
         match field.value {
             DeValue::String(text) => Some(text),

@@ -7,6 +7,9 @@ use mayfly_config::pools_file::{Review, Vcpus, parse, review};
 use mayfly_domain::model::id::{OwnerId, PoolName};
 use mayfly_domain::model::label::Labels;
 use mayfly_domain::model::pool::{Account, Pool, RepositoryPattern};
+use mayfly_domain::model::price::{
+    BasisPoints, HostedPrices, NanoDollars, OwnPrices, OwnTaskPrices,
+};
 use mayfly_domain::model::size::{Architecture, Capacity, Size};
 use mayfly_domain::model::target::Scope;
 
@@ -171,9 +174,133 @@ fn every_key_is_read_and_a_pool_overrides_the_defaults() {
     assert_eq!(expected.labels.iter().collect::<Vec<_>>(), ["arm64", "Big"]);
 }
 
+#[test]
+fn prices_are_read_and_are_the_lists_where_nothing_is_said() {
+    assert_eq!(parse(GOOD, 1).unwrap().prices, OwnPrices::default());
+    let prices = r#"
+        [prices]
+        discount = "12.5%"
+        disk_gib_hour = 0.000132
+        public_ipv4_hour = 0
+        [prices.x64]
+        vcpu_hour = 0.04656
+        gib_hour = 0.00511
+        spot_vcpu_hour = 0.014
+        spot_gib_hour = 0.001540001
+        github_minute = { 2 = 0.005, 4 = 0.01 }
+        [prices.arm64]
+        vcpu_hour = 1
+        "#;
+    let pools = parse(&format!("{GOOD}{prices}"), 1).unwrap();
+    assert_eq!(
+        pools.prices,
+        OwnPrices {
+            x64: OwnTaskPrices {
+                vcpu_hour: Some(NanoDollars(46_560_000)),
+                gib_hour: Some(NanoDollars(5_110_000)),
+                spot_vcpu_hour: Some(NanoDollars(14_000_000)),
+                spot_gib_hour: Some(NanoDollars(1_540_001)),
+                hosted: HostedPrices::from([
+                    (2, NanoDollars(5_000_000)),
+                    (4, NanoDollars(10_000_000))
+                ]),
+            },
+            arm64: OwnTaskPrices {
+                vcpu_hour: Some(NanoDollars(1_000_000_000)),
+                ..OwnTaskPrices::default()
+            },
+            disk_gib_hour: Some(NanoDollars(132_000)),
+            public_ipv4_hour: Some(NanoDollars(0)),
+            discount: BasisPoints(1_250),
+        }
+    );
+}
+
 /// What is spoilt, the line of [`GOOD`] that it replaces (or follows, if it begins with `+`), and
 /// the line instead.
 const CASES: &[(&str, &str, &str)] = &[
+    // Prices.
+    ("prices that are no table", "+max = 50", "[[prices]]"),
+    (
+        "unknown key among the prices",
+        "+max = 50",
+        "[prices]\ndiscont = \"20%\"",
+    ),
+    (
+        "price of a vCPU without an architecture",
+        "+max = 50",
+        "[prices]\nvcpu_hour = 0.04",
+    ),
+    (
+        "price of the disk for one architecture",
+        "+max = 50",
+        "[prices.arm64]\ndisk_gib_hour = 0.0001",
+    ),
+    (
+        "prices of an unknown architecture",
+        "+max = 50",
+        "[prices.x86]\nvcpu_hour = 0.04",
+    ),
+    (
+        "unknown key among the prices of an architecture",
+        "+max = 50",
+        "[prices.x64]\nvcpu = 0.04",
+    ),
+    (
+        "discount without a percent sign",
+        "+max = 50",
+        "[prices]\ndiscount = \"20\"",
+    ),
+    (
+        "discount that is a number",
+        "+max = 50",
+        "[prices]\ndiscount = 20",
+    ),
+    (
+        "discount of everything",
+        "+max = 50",
+        "[prices]\ndiscount = \"100%\"",
+    ),
+    (
+        "price in quotes",
+        "+max = 50",
+        "[prices.x64]\nvcpu_hour = \"$0.04\"",
+    ),
+    (
+        "negative price",
+        "+max = 50",
+        "[prices]\npublic_ipv4_hour = -0.005",
+    ),
+    (
+        "price of another unit",
+        "+max = 50",
+        "[prices.x64]\ngib_hour = 444.5",
+    ),
+    (
+        "price with too many decimals",
+        "+max = 50",
+        "[prices]\ndisk_gib_hour = 0.0001110001",
+    ),
+    (
+        "price with an exponent",
+        "+max = 50",
+        "[prices.x64]\nspot_vcpu_hour = 1.2e-2",
+    ),
+    (
+        "price of a hosted runner that there is not",
+        "+max = 50",
+        "[prices.arm64]\ngithub_minute = { 3 = 0.005 }",
+    ),
+    (
+        "price of hosted runners for all sizes",
+        "+max = 50",
+        "[prices.x64]\ngithub_minute = 0.005",
+    ),
+    (
+        "price of a hosted runner in quotes",
+        "+max = 50",
+        "[prices.x64]\ngithub_minute = { 2 = \"0.005\" }",
+    ),
     // The file as a whole.
     ("unknown section", "+max = 50", "[pool.other]"),
     (

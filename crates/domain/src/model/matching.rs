@@ -155,6 +155,7 @@ mod tests {
             let pools = Pools {
                 accounts: vec![Account { login: "acme".into(), id: None }],
                 pools: pools.into_iter().enumerate().map(named).collect(),
+                prices: crate::model::price::OwnPrices::default(),
                 version: 1,
             };
             let name = format!("{}/{}", if ours { "acme" } else { "other" }, if app { "app" } else { "lib" });

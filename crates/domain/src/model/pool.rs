@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::model::id::{InstallationId, OwnerId, PoolName};
 use crate::model::label::{self, Labels, RunBinding};
+use crate::model::price::OwnPrices;
 use crate::model::size::Size;
 use crate::model::story::{Reason, Refusal};
 use crate::model::target::{Repository, Scope, Target, TargetScope};
@@ -327,6 +328,8 @@ pub struct Pools {
     pub accounts: Vec<Account>,
     /// The pools, by name.
     pub pools: Vec<Pool>,
+    /// Prices that are not the list's.
+    pub prices: OwnPrices,
     /// Number of the file's version in SSM: the generation that jobs carry.
     pub version: u64,
 }
@@ -484,6 +487,7 @@ mod tests {
         Pools {
             accounts,
             pools,
+            prices: OwnPrices::default(),
             version: 1,
         }
     }

@@ -7,7 +7,7 @@ use crate::model::id::{
     TaskArn,
 };
 use crate::model::job::{AssignedRunner, JobEvent};
-use crate::model::price::MicroDollars;
+use crate::model::price::{NanoDollars, NoPrice, Price};
 use crate::model::size::Size;
 use crate::model::stop_request::StopRequest;
 use crate::model::story::{Note, Reason};
@@ -279,9 +279,17 @@ pub struct Runner {
     /// Why it ended so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
-    /// What it cost.
+    /// What an hour of its task costs, as it was when the task was asked for; none in rows of
+    /// versions that wrote down no price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cost: Option<MicroDollars>,
+    pub price: Option<Price>,
+    /// What it cost; only a record has it, and only if its price is known.
+    #[serde(
+        rename = "cost_nanodollars",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub cost: Option<NanoDollars>,
     /// When it closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<Timestamp>,
@@ -353,11 +361,22 @@ impl Runner {
             interrupted: false,
             outcome: None,
             reason: None,
+            price: None,
             cost: None,
             closed_at: None,
             story: Vec::new(),
             expires_at: None,
         }
+    }
+
+    /// Why it is not known what it cost, if it is over and that is not known.
+    #[must_use]
+    pub fn no_cost(&self) -> Option<NoPrice> {
+        let unknown = self.closed_at.is_some() && self.cost.is_none();
+        unknown.then(|| match &self.price {
+            Some(Price::Unknown(why)) => why.clone(),
+            Some(Price::Hour(_)) | None => NoPrice::NotRecorded,
+        })
     }
 
     /// True for a runner that is to ask again and again, parked or registering, and has not been

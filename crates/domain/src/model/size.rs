@@ -14,6 +14,17 @@ pub enum Architecture {
     Arm64,
 }
 
+impl Architecture {
+    /// As the pools file and GitHub's labels have it: `x64` or `arm64`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::X64 => "x64",
+            Self::Arm64 => "arm64",
+        }
+    }
+}
+
 /// Which of Fargate's two kinds of capacity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -93,10 +104,7 @@ impl fmt::Display for Size {
     /// `<cpu units>/<memory MiB>/<disk GiB>/<architecture>/<capacity>`, as
     /// `2048/8192/30/x64/ondemand`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let architecture = match self.architecture {
-            Architecture::X64 => "x64",
-            Architecture::Arm64 => "arm64",
-        };
+        let architecture = self.architecture.word();
         let capacity = match self.capacity {
             Capacity::OnDemand => "ondemand",
             Capacity::Spot => "spot",

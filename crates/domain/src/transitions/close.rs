@@ -4,13 +4,14 @@ use crate::model::end::End;
 use crate::model::exit_code::{REGISTRATION_LOST, VERSION_REFUSED};
 use crate::model::job::{JobRecord, WaitingJob};
 use crate::model::outbox::{FollowUp, OutboxEntry};
+use crate::model::price::{NanoDollars, Price};
 use crate::model::runner::{Outcome, Runner, RunnerState, StopKind};
 use crate::model::start_failure::{Cause, FailureKind};
 use crate::model::start_health::{Counted, Failure, PoolHealth};
 use crate::model::story::{Reason, StoryEvent, note};
 use crate::model::target::TargetScope;
 use crate::model::time::Timestamp;
-use crate::model::{assignment, price, timeouts};
+use crate::model::{assignment, timeouts};
 use crate::transitions::changes::{Changes, WaitingChange};
 use crate::transitions::{interruption, stale_registration};
 
@@ -27,15 +28,14 @@ pub struct RunnerSnapshot<'a> {
     pub interrupted: Option<&'a JobRecord>,
 }
 
-/// Closes a runner: its row goes, its record comes. `public_ip` says if its task had a public
-/// address, which costs. Besides the changes: that runners of its size will not start until a person
-/// acts, if that is news; why, and what to do, for the log. Once, not at each task that ends so.
+/// Closes a runner: its row goes, its record comes. Besides the changes: that runners of its size
+/// will not start until a person acts, if that is news; why, and what to do, for the log. Once, not
+/// at each task that ends so.
 #[must_use]
 pub fn close(
     runner: &Runner,
     end: End<'_>,
     around: RunnerSnapshot<'_>,
-    public_ip: bool,
     now: Timestamp,
 ) -> (Changes, Option<String>) {
     let mut record = match end {
@@ -62,7 +62,7 @@ pub fn close(
         },
     );
     record.outcome = Some(outcome);
-    record.cost = Some(cost(&record, end, public_ip, now));
+    record.cost = cost(&record, end, now);
     record.closed_at = Some(now);
     record.expires_at = Some(now.plus(timeouts::KEEP_RECORDS).seconds());
     let (health, must_act) = match outcome {
@@ -339,16 +339,20 @@ fn failure(runner: &Runner, end: End<'_>, reason: &Reason) -> Failure {
     }
 }
 
-fn cost(record: &Runner, end: End<'_>, public_ip: bool, now: Timestamp) -> price::MicroDollars {
+/// What the runner cost: known if its price is, or if there is nothing to pay.
+fn cost(record: &Runner, end: End<'_>, now: Timestamp) -> Option<NanoDollars> {
     let End::Stopped(_) = end else {
-        return price::MicroDollars(0);
+        return Some(NanoDollars(0));
     };
     let stopped = record.timeline.stopped.unwrap_or(now);
     // Without a pull there is nothing to pay.
     let Some(from) = record.timeline.pull_started.or(record.timeline.started) else {
-        return price::MicroDollars(0);
+        return Some(NanoDollars(0));
     };
-    price::cost(&record.size, stopped.since(from), public_ip)
+    match record.price {
+        Some(Price::Hour(price)) => Some(price.cost(stopped.since(from))),
+        Some(Price::Unknown(_)) | None => None,
+    }
 }
 
 /// After so many runners that were given nothing, a job is tried only now and then.

@@ -183,7 +183,6 @@ fn ended(runner: &Runner, stop_code: &str, interrupted: Option<&JobRecord>) -> C
             interrupted,
             ..RunnerSnapshot::default()
         },
-        false,
         NOW,
     )
 }
@@ -472,7 +471,7 @@ fn a_job_that_may_have_been_interrupted_is_asked_about_and_may_be_run_again() {
         record: Some(&record),
         ..RunnerSnapshot::default()
     };
-    let closing = close_runner(&runner, End::Stopped(&task), around, false, NOW);
+    let closing = close_runner(&runner, End::Stopped(&task), around, NOW);
     assert!(closing.waiting.unwrap().needs_check);
     assert!(
         closing

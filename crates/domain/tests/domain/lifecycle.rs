@@ -6,6 +6,7 @@ use mayfly_domain::model::assignment::Assignment;
 use mayfly_domain::model::end::End;
 use mayfly_domain::model::id::{JobId, OwnerId};
 use mayfly_domain::model::job::WaitingJob;
+use mayfly_domain::model::price::{NoPrice, Price};
 use mayfly_domain::model::runner::{Outcome, Runner, StopKind, StopMark, Timeline};
 use mayfly_domain::model::start_failure::FailureKind;
 use mayfly_domain::model::start_health::{Failure, PoolHealth, StartHealth};
@@ -15,11 +16,11 @@ use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::transitions::close::RunnerSnapshot;
 
+use crate::fixture::builders::{AN_HOUR, requested, runner_id, silent, target};
 use crate::fixture::builders::{
     DEFINITION, NOW, OLD, OWN, ago, arn, busy, job, later, marked, parked, record_of, registered,
     registering,
 };
-use crate::fixture::builders::{requested, runner_id, silent, target};
 use crate::fixture::changes::{Closing, close_runner};
 
 fn mine() -> Target {
@@ -53,7 +54,7 @@ fn closed(runner: &Runner, exit_code: Option<i32>, waiting: Option<&WaitingJob>)
         record: record.as_ref(),
         ..RunnerSnapshot::default()
     };
-    close_runner(runner, End::Stopped(&task), around, false, NOW)
+    close_runner(runner, End::Stopped(&task), around, NOW)
 }
 
 fn outcome(runner: &Runner, exit_code: Option<i32>, waiting: Option<&WaitingJob>) -> Outcome {
@@ -214,13 +215,7 @@ fn a_runner_that_was_taken_away_at_github_ended_for_that_reason_however_its_task
         stopped_reason: Some("reclaimed".into()),
         ..stopped(&runner, None)
     };
-    let closing = close_runner(
-        &runner,
-        End::Stopped(&task),
-        RunnerSnapshot::default(),
-        false,
-        NOW,
-    );
+    let closing = close_runner(&runner, End::Stopped(&task), RunnerSnapshot::default(), NOW);
     assert!(matches!(
         closing.record.reason,
         Some(Reason::TaskStopped(_))
@@ -284,13 +279,7 @@ fn what_ends_a_registered_runner_otherwise_says_nothing_of_its_image() {
         ..stopped(&runner, Some(1))
     };
     let end = |runner: &Runner, task: &Task| {
-        close_runner(
-            runner,
-            End::Stopped(task),
-            RunnerSnapshot::default(),
-            false,
-            NOW,
-        )
+        close_runner(runner, End::Stopped(task), RunnerSnapshot::default(), NOW)
     };
     for stop_code in [
         "UserInitiated",
@@ -381,14 +370,7 @@ fn a_runner_that_had_a_job_shows_that_its_size_works() {
             health: Some(&failed),
             ..RunnerSnapshot::default()
         };
-        close_runner(
-            runner,
-            End::Stopped(&stopped(runner, Some(0))),
-            around,
-            false,
-            NOW,
-        )
-        .health
+        close_runner(runner, End::Stopped(&stopped(runner, Some(0))), around, NOW).health
     };
     let after = worked(&busy(2, 1, 7, Some(1))).unwrap();
     assert_eq!(
@@ -459,7 +441,6 @@ fn a_runner_that_never_was_says_what_ecs_said_and_costs_nothing() {
         &requested(1),
         End::NeverStarted(FailureKind::Quota, "vCPU quota"),
         RunnerSnapshot::default(),
-        true,
         NOW,
     );
     assert_eq!(
@@ -476,13 +457,7 @@ fn a_runner_that_never_was_says_what_ecs_said_and_costs_nothing() {
         closing.health.unwrap().of(&OWN).kind,
         Some(FailureKind::Quota)
     );
-    let missing = close_runner(
-        &requested(1),
-        End::Missing,
-        RunnerSnapshot::default(),
-        true,
-        NOW,
-    );
+    let missing = close_runner(&requested(1), End::Missing, RunnerSnapshot::default(), NOW);
     assert_eq!(missing.record.outcome, Some(Outcome::FailedStart));
 }
 
@@ -497,7 +472,6 @@ fn failures_that_no_other_try_can_mend_are_told_from_those_that_pass() {
             &requested(1),
             End::Stopped(&task),
             RunnerSnapshot::default(),
-            false,
             NOW,
         );
         closing.health.unwrap().of(&OWN).kind.unwrap()
@@ -581,7 +555,7 @@ fn health_of_one_size_says_nothing_of_another() {
         health: Some(&before),
         ..RunnerSnapshot::default()
     };
-    let health = close_runner(&requested(1), End::Missing, around, false, NOW)
+    let health = close_runner(&requested(1), End::Missing, around, NOW)
         .health
         .unwrap();
     assert_eq!(health.of(&OLD), StartHealth::default());
@@ -636,23 +610,34 @@ fn the_cost_of_a_runner_begins_with_its_image_pull_and_ends_with_its_task() {
         },
         ..stopped(&busy(1, 1, 7, Some(1)), Some(0))
     };
-    let cost = |pull: Option<Timestamp>, ip| {
-        close_runner(
-            &busy(1, 1, 7, Some(1)),
-            End::Stopped(&task(pull)),
-            RunnerSnapshot::default(),
-            ip,
-            NOW,
-        )
-        .record
-        .cost
-        .unwrap()
+    let closed = |pull: Option<Timestamp>, price: Option<Price>| {
+        let runner = Runner {
+            price,
+            ..busy(1, 1, 7, Some(1))
+        };
+        let end = task(pull);
+        close_runner(&runner, End::Stopped(&end), RunnerSnapshot::default(), NOW).record
     };
-    assert_eq!(cost(None, true).0, 0);
-    assert!(
-        cost(Some(ago(600)), true) > cost(Some(ago(600)), false)
-            && cost(Some(ago(600)), false) > cost(Some(ago(300)), false)
+    let cost = |pull, price| closed(pull, price).cost.map(|cost| cost.0);
+    let known = Some(Price::Hour(AN_HOUR));
+    assert_eq!(cost(None, known.clone()), Some(0));
+    // (2 × 0.04048 + 8 × 0.004445) / 6 dollars.
+    assert_eq!(cost(Some(ago(600)), known.clone()), Some(19_420_000));
+    assert_eq!(cost(Some(ago(300)), known.clone()), Some(9_710_000));
+    assert_eq!(cost(Some(ago(3)), known), Some(1_942_000));
+    // Without a price none is known, and the record says why.
+    let why = NoPrice::Disk {
+        region: "eu-central-1".into(),
+    };
+    let unknown = closed(Some(ago(600)), Some(Price::Unknown(why.clone())));
+    assert_eq!((unknown.cost, unknown.no_cost()), (None, Some(why)));
+    let unpriced = closed(Some(ago(600)), None);
+    assert_eq!(
+        (unpriced.cost, unpriced.no_cost()),
+        (None, Some(NoPrice::NotRecorded))
     );
+    assert_eq!(closed(None, None).no_cost(), None);
+    assert_eq!(busy(1, 1, 7, Some(1)).no_cost(), None);
 }
 
 #[test]
@@ -730,13 +715,7 @@ fn a_runner_that_was_given_nothing_counts_unless_its_group_keeps_the_repository_
             record: Some(&record),
             ..RunnerSnapshot::default()
         };
-        let closing = close_runner(
-            runner,
-            End::Stopped(&stopped(runner, Some(0))),
-            around,
-            false,
-            NOW,
-        );
+        let closing = close_runner(runner, End::Stopped(&stopped(runner, Some(0))), around, NOW);
         assert_eq!(closing.record.outcome, Some(Outcome::NeverAssigned));
         let known = closing
             .health
@@ -775,7 +754,7 @@ fn what_runners_of_another_image_were_given_does_not_count() {
         ..RunnerSnapshot::default()
     };
     let end = stopped(&runner, Some(0));
-    let after = close_runner(&runner, End::Stopped(&end), around, false, NOW)
+    let after = close_runner(&runner, End::Stopped(&end), around, NOW)
         .health
         .unwrap();
     let known = after.assignment(record.repository.id).unwrap();
@@ -816,7 +795,7 @@ fn an_idle_runner_of_the_floor_that_was_given_nothing_counts_as_one_on_trial() {
             ..RunnerSnapshot::default()
         };
         let end = stopped(&runner, Some(0));
-        let closing = close_runner(&runner, End::Stopped(&end), around, false, NOW);
+        let closing = close_runner(&runner, End::Stopped(&end), around, NOW);
         let after = closing.health.unwrap_or(health);
         after
             .assignment(record.repository.id)

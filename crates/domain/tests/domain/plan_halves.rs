@@ -134,7 +134,7 @@ fn transaction(snapshot: &mut Look, deed: Deed, runner: Index, job: Index) -> Op
                 record: Some(&record),
                 ..RunnerSnapshot::default()
             };
-            let closing = close_runner(runner, End::Missing, around, false, NOW);
+            let closing = close_runner(runner, End::Missing, around, NOW);
             Some(vec![
                 Item::Runner(runner.id.clone(), None),
                 Item::Job(job.id, Some(closing.waiting.unwrap())),
@@ -145,7 +145,7 @@ fn transaction(snapshot: &mut Look, deed: Deed, runner: Index, job: Index) -> Op
                 health: Some(&snapshot.health),
                 ..RunnerSnapshot::default()
             };
-            let closing = close_runner(runner, End::Missing, around, false, NOW);
+            let closing = close_runner(runner, End::Missing, around, NOW);
             Some(vec![
                 Item::Runner(runner.id.clone(), None),
                 Item::Health(closing.health.unwrap()),
@@ -267,7 +267,6 @@ fn not_assigned() -> (Look, Vec<Item>) {
             record: Some(&record),
             ..RunnerSnapshot::default()
         },
-        false,
         NOW,
     );
     let items = vec![
@@ -306,7 +305,7 @@ fn without_a_second_reading_the_end_of_an_unassigned_runner_would_launch_another
 #[test]
 fn a_health_that_was_read_before_the_runners_would_launch_again_for_every_failed_start() {
     let failed = requested(1);
-    let closing = close_runner(&failed, End::Missing, RunnerSnapshot::default(), false, NOW);
+    let closing = close_runner(&failed, End::Missing, RunnerSnapshot::default(), NOW);
     let before = Look {
         pool: pool(),
         health: proven(),

@@ -221,7 +221,7 @@ fn ended(
         record: Some(&record),
         ..RunnerSnapshot::default()
     };
-    let closing = close_runner(runner, End::Stopped(&task), around, false, later(60));
+    let closing = close_runner(runner, End::Stopped(&task), around, later(60));
     (
         closing.record.outcome.unwrap(),
         closing.waiting,

@@ -99,7 +99,7 @@ async fn a_refusal_is_written_down_and_told_by_the_record<S: Store>(ledger: Ledg
             .is_some()
     );
     ledger
-        .task_seen(&task(&runner, ARN, 9, TaskStatus::Stopped), true, at(20))
+        .task_seen(&task(&runner, ARN, 9, TaskStatus::Stopped), at(20))
         .await
         .unwrap();
     assert_eq!(

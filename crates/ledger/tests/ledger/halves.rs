@@ -257,7 +257,7 @@ async fn while_a_runner_closes_whose_job_must_be_asked_about() {
         Box::pin(async move {
             let runner = ledger.runners(&linux()).await.unwrap().remove(0);
             ledger
-                .task_seen(&task(&runner, ARN, 9, TaskStatus::Stopped), true, at(NOW))
+                .task_seen(&task(&runner, ARN, 9, TaskStatus::Stopped), at(NOW))
                 .await
                 .unwrap();
         })
@@ -277,7 +277,7 @@ async fn while_a_runner_closes_that_failed_to_start() {
         Box::pin(async move {
             let runner = ledger.runners(&linux()).await.unwrap().remove(0);
             ledger
-                .task_seen(&task(&runner, ARN, 9, TaskStatus::Stopped), true, at(NOW))
+                .task_seen(&task(&runner, ARN, 9, TaskStatus::Stopped), at(NOW))
                 .await
                 .unwrap();
         })
@@ -320,7 +320,7 @@ async fn a_runner_of_the_last_commit_that_has_closed_is_not_missed() {
     let ledger = model.ledger("planner");
     let runner = requested(&ledger, 1, None).await;
     ledger
-        .task_seen(&task(&runner, ARN, 9, TaskStatus::Stopped), true, at(9))
+        .task_seen(&task(&runner, ARN, 9, TaskStatus::Stopped), at(9))
         .await
         .unwrap();
     let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
@@ -440,7 +440,7 @@ async fn a_job_that_is_over_with_its_runner_during_a_look_has_no_other_runner_la
             let over = on(event(JobAction::Completed, 1, 20), &runner);
             ledger.apply_delivery(&over, &pools()).await.unwrap();
             let stopped = task(&runner, ARN, 9, TaskStatus::Stopped);
-            ledger.task_seen(&stopped, true, at(21)).await.unwrap();
+            ledger.task_seen(&stopped, at(21)).await.unwrap();
         };
         let looking = Ledger::new(Meanwhile {
             table: Handle::new(model.clone(), "planner"),

@@ -91,7 +91,7 @@ async fn a_closed_runner_is_found_beside_its_job<S: Store + History>(ledger: Led
         .await
         .unwrap();
     ledger
-        .task_seen(&task(&runner, ARN, 2, TaskStatus::Stopped), false, at(30))
+        .task_seen(&task(&runner, ARN, 2, TaskStatus::Stopped), at(30))
         .await
         .unwrap();
     let closed = ledger

@@ -72,7 +72,7 @@ async fn only_closed_records_are_in_the_index_of_days<S: Store>(ledger: Ledger<S
         );
     }
     ledger
-        .task_seen(&task(&runner, ARN, 9, TaskStatus::Stopped), true, at(20))
+        .task_seen(&task(&runner, ARN, 9, TaskStatus::Stopped), at(20))
         .await
         .unwrap();
     ledger

@@ -62,7 +62,7 @@ async fn follow_ups<S: Store>(ledger: &Ledger<S>) -> BTreeSet<String> {
 async fn a_job_that_github_still_shows_queued_may_be_served_again<S: Store>(ledger: Ledger<S>) {
     let runner = registered(&ledger, 1, 1).await;
     ledger
-        .task_seen(&task(&runner, ARN, 7, TaskStatus::Stopped), true, at(60))
+        .task_seen(&task(&runner, ARN, 7, TaskStatus::Stopped), at(60))
         .await
         .unwrap();
     assert!(waiting(&ledger, 1).await.unwrap().needs_check);
@@ -158,7 +158,7 @@ async fn a_job_waits_again_when_github_says_so_twice_and_its_runner_has_no_row<S
         "its runner is open"
     );
     ledger
-        .task_seen(&task(&runner, ARN, 7, TaskStatus::Stopped), true, at(310))
+        .task_seen(&task(&runner, ARN, 7, TaskStatus::Stopped), at(310))
         .await
         .unwrap();
     assert!(

@@ -327,7 +327,6 @@ async fn the_first_request_parks_a_runner_and_mends_the_health_of_its_size<S: St
     ledger
         .task_seen(
             &task(&failed, crate::fixture::ARN, 3, TaskStatus::Stopped),
-            true,
             at(1),
         )
         .await

@@ -84,7 +84,7 @@ async fn a_runner_at_work_is_untouched_without_force_and_one_that_is_gone_is_non
         Some(StopOutcome::Requested)
     ));
     ledger
-        .task_seen(&task(&runner, ARN, 7, TaskStatus::Stopped), true, at(60))
+        .task_seen(&task(&runner, ARN, 7, TaskStatus::Stopped), at(60))
         .await
         .unwrap();
     assert_eq!(
@@ -108,7 +108,7 @@ async fn a_job_that_gave_up_counts_as_never_tried_and_github_is_still_asked_firs
 ) {
     let runner = registered(&ledger, 1, 1).await;
     ledger
-        .task_seen(&task(&runner, ARN, 7, TaskStatus::Stopped), true, at(60))
+        .task_seen(&task(&runner, ARN, 7, TaskStatus::Stopped), at(60))
         .await
         .unwrap();
     let before = waiting(&ledger, 1).await.unwrap();

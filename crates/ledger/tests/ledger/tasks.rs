@@ -21,7 +21,7 @@ use crate::fixture::{
 };
 
 async fn seen<S: Store>(ledger: &Ledger<S>, task: &Task) -> TaskUpdate {
-    ledger.task_seen(task, true, at(60)).await.unwrap()
+    ledger.task_seen(task, at(60)).await.unwrap()
 }
 
 async fn row_of<S: Store>(ledger: &Ledger<S>, runner: &Runner) -> Option<Versioned<Runner>> {
@@ -147,7 +147,7 @@ async fn a_task_that_nobody_knows_is_stopped_when_it_is_old<S: Store>(ledger: Le
     let nobody = row(7);
     let task = task(&nobody, ARN, 3, TaskStatus::Running);
     for (age, stopped) in [(600, false), (601, true)] {
-        let news = ledger.task_seen(&task, true, at(1 + age)).await.unwrap();
+        let news = ledger.task_seen(&task, at(1 + age)).await.unwrap();
         assert_eq!(news.stop.is_some(), stopped, "{age} s");
     }
 }

@@ -90,7 +90,6 @@ impl Functions {
                 records: ledger(world, "observer"),
                 ecs: ecs(world, "observer"),
                 wakes: sender(world, "observer"),
-                public_ip: true,
                 clock: world.clock_of("observer"),
             }),
             sweeper: processes(world, "sweeper", SWEEPER, sweeper),
@@ -141,7 +140,6 @@ fn sweeper(world: &Arc<World>) -> TheSweeper {
         ecs: ecs(world, "sweeper"),
         github: github(world, "sweeper"),
         wakes: sender(world, "sweeper"),
-        public_ip: true,
         clock: world.clock_of("sweeper"),
     };
     Sweeper::new(

@@ -2,8 +2,9 @@
 
 use mayfly_domain::model::id::JobId;
 use mayfly_domain::model::job::{JobRecord, JobState};
+use mayfly_domain::model::price::{BasisPoints, OwnPrices, Price, PriceList};
 use mayfly_domain::model::runner::Outcome;
-use mayfly_domain::model::size::Capacity;
+use mayfly_domain::model::size::{Architecture, Capacity, Size};
 use mayfly_dynamodb_model as table;
 use mayfly_dynamodb_model::{What, When};
 use mayfly_fargate_model::{Fault, FaultKind, TaskId};
@@ -12,7 +13,7 @@ use mayfly_github_model::id;
 use mayfly_github_model::jobs::{Conclusion, JobDeliveries, NewJob, Status};
 use mayfly_simulator::system::{CallFault, PortCall, Start, System};
 
-use crate::start::{done, job, outcomes, pool_with, rest, story, until};
+use crate::start::{done, job, outcomes, pool_with, queue_one, rest, story, until};
 
 /// The owner allows the App to run jobs again.
 fn allow_reruns(system: &System) {
@@ -412,5 +413,68 @@ async fn a_request_that_got_lost_is_made_again() {
         1,
         "{:?}",
         system.job(job).unwrap().story
+    );
+}
+
+/// What an hour of the runner of one job costs that asks for Spot, and whether its record says the
+/// same of the time that ECS tells.
+async fn priced(seed: u64, rest_of_file: &str, no_spot: bool) -> Price {
+    let pool = pool_with("max = 4\ncapacity = \"spot\"");
+    let system = Start::seeded(seed)
+        .pools(&format!("{pool}\n{rest_of_file}"))
+        .begin()
+        .unwrap();
+    if no_spot {
+        system.fault(Fault {
+            capacity_provider: Some("FARGATE_SPOT".to_owned()),
+            ..Fault::of(FaultKind::NoCapacity)
+        });
+    }
+    let job = queue_one(&system);
+    done(&system, 900, &[job]).await;
+    rest(&system, 120).await;
+    let runner = system.closed_runners().remove(0);
+    assert_eq!(runner.size.capacity, Capacity::Spot);
+    let price = runner.price.unwrap();
+    let (began, ended) = (runner.timeline.pull_started, runner.timeline.stopped);
+    let cost = match price {
+        Price::Hour(price) => Some(price.cost(ended.unwrap().since(began.unwrap()))),
+        Price::Unknown(_) => None,
+    };
+    assert_eq!(runner.cost, cost, "{}", story(&system));
+    price
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spot_runner_that_was_started_on_demand_is_priced_on_demand() {
+    let own = OwnPrices {
+        discount: BasisPoints(2_000),
+        ..OwnPrices::default()
+    };
+    let price = |own: &OwnPrices, capacity| {
+        let list = PriceList {
+            region: "us-east-1",
+            own,
+            public_ip: true,
+        };
+        let size = Size {
+            cpu: 2048,
+            memory_mib: 8192,
+            disk_gib: 20,
+            architecture: Architecture::X64,
+            capacity,
+        };
+        list.price(&size)
+    };
+    let list = OwnPrices::default();
+    assert_eq!(priced(236, "", false).await, price(&list, Capacity::Spot));
+    assert_eq!(
+        priced(237, "", true).await,
+        price(&list, Capacity::OnDemand)
+    );
+    let discount = "[prices]\ndiscount = \"20%\"";
+    assert_eq!(
+        priced(238, discount, true).await,
+        price(&own, Capacity::OnDemand)
     );
 }
