@@ -105,7 +105,7 @@ impl Fault {
 }
 
 /// The first fault that strikes this call; it counts as used.
-pub(super) fn strike(
+pub(super) fn inject(
     faults: &mut Vec<Fault>,
     who: &str,
     operation: Operation,

@@ -11,7 +11,7 @@ use mayfly_ledger::{History, Store};
 
 use super::capacity::{item_bytes, read_units, write_units};
 use super::counts::Operation;
-use super::fault::{What, When, strike};
+use super::fault::{What, When, inject};
 use super::model::{Model, State};
 use super::table::TransactionId;
 use super::throughput::Way;
@@ -64,7 +64,7 @@ impl Handle {
             let mut state = self.model.state();
             state.drop_expired();
             state.counts.of_mut(&self.who, operation).calls += 1;
-            strike(&mut state.faults, &self.who, operation, keys)
+            inject(&mut state.faults, &self.who, operation, keys)
         };
         self.step().await;
         match struck {

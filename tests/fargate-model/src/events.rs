@@ -73,7 +73,7 @@ impl Outbox {
             FaultKind::EventLate,
             FaultKind::EventReordered,
         ];
-        let fault = faults.strike(&kinds, &occasion, draw);
+        let fault = faults.inject(&kinds, &occasion, draw);
         self.release_held(&event.task, at.now);
         match fault {
             Some(fault) => self.spoil(event, &fault, at.now),

@@ -215,7 +215,7 @@ impl Faults {
     }
 
     /// The first fault of one of these kinds that strikes now; it counts as used.
-    pub(crate) fn strike(
+    pub(crate) fn inject(
         &mut self,
         kinds: &[FaultKind],
         occasion: &Occasion<'_>,

@@ -105,12 +105,12 @@ impl Fargate {
             ..Occasion::default()
         };
         let draw = at.draw();
-        let slow = self.faults.strike(&[FaultKind::SlowStart], &occasion, draw);
+        let slow = self.faults.inject(&[FaultKind::SlowStart], &occasion, draw);
         let extra = slow.map_or(Duration::ZERO, |fault| fault.wait(0));
         let draw = at.draw();
         let broken = self
             .faults
-            .strike(&[FaultKind::PullFailure], &occasion, draw);
+            .inject(&[FaultKind::PullFailure], &occasion, draw);
         let whole = Duration::from_millis(self.settings.start_delay_ms) + extra;
         let part = |thousandths: u32| at.now + whole * thousandths / 1000;
         self.timers.set(part(ATTACHED), &task.id, Step::Attach);
@@ -280,7 +280,7 @@ impl Fargate {
         let draw = at.draw();
         let dies = self
             .faults
-            .strike(&[FaultKind::DiesBeforeAsking], &occasion, draw);
+            .inject(&[FaultKind::DiesBeforeAsking], &occasion, draw);
         self.change(id, at, |task, _| {
             task.life.last = LastStatus::Activating;
             task.container_state = ContainerState::Up;
@@ -322,7 +322,7 @@ impl Fargate {
                 continue;
             }
             let draw = at.draw();
-            if let Some(fault) = self.faults.strike(&[kind], &occasion, draw) {
+            if let Some(fault) = self.faults.inject(&[kind], &occasion, draw) {
                 self.timers
                     .set(at.now + fault.wait(0), id, Step::Reclaim(code));
             }

@@ -97,7 +97,7 @@ impl Fargate {
             FaultKind::Refused,
         ];
         let draw = at.draw();
-        if let Some(fault) = self.faults.strike(&before, &occasion, draw) {
+        if let Some(fault) = self.faults.inject(&before, &occasion, draw) {
             return spoiled(&fault);
         }
         if self.settings.throttled && !self.throttle.admits(operation, at.now) {
@@ -113,7 +113,7 @@ impl Fargate {
             FaultKind::SlowAnswer,
         ];
         let draw = at.draw();
-        match self.faults.strike(&after, &occasion, draw) {
+        match self.faults.inject(&after, &occasion, draw) {
             Some(fault) if fault.kind == FaultKind::SlowAnswer => Answer {
                 result,
                 delivery: Delivery::Late(fault.wait(0)),

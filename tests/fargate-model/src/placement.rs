@@ -174,7 +174,7 @@ impl Fargate {
             capacity_provider: Some(&wanted.provider),
         };
         let draw = at.draw();
-        if let Some(fault) = self.faults.strike(
+        if let Some(fault) = self.faults.inject(
             &[FaultKind::NoQuota, FaultKind::NoCapacity],
             &occasion,
             draw,

@@ -27,7 +27,7 @@ impl Fargate {
             ..Occasion::default()
         };
         let draw = at.draw();
-        let fault = self.faults.strike(&[FaultKind::ReadLag], &occasion, draw);
+        let fault = self.faults.inject(&[FaultKind::ReadLag], &occasion, draw);
         at.now - fault.map_or(self.settings.read_lag(), |fault| fault.wait(0))
     }
 
@@ -52,7 +52,7 @@ impl Fargate {
             ..Occasion::default()
         };
         let draw = at.draw();
-        let Some(fault) = self.faults.strike(&[FaultKind::LeftOut], &occasion, draw) else {
+        let Some(fault) = self.faults.inject(&[FaultKind::LeftOut], &occasion, draw) else {
             return false;
         };
         let lasts = fault.wait(BEHIND);

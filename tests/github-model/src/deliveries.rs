@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What will become of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum Handling {
     /// It is sent.
     Send,
     /// It is not sent; the list says that it failed.
@@ -131,7 +131,7 @@ pub struct Delivery {
     /// Headers that replace GitHub's.
     pub headers: BTreeMap<String, String>,
     /// What becomes of it.
-    pub fate: Fate,
+    pub handling: Handling,
     /// Where it stands.
     pub stage: Stage,
     /// What was sent.
@@ -255,15 +255,15 @@ impl Deliveries {
                 continue;
             };
             journal.note(|| delivery.leaves());
-            match (&hook.url, delivery.fate) {
+            match (&hook.url, delivery.handling) {
                 (None, _) => {
                     delivery.stage = Stage::Over(Outcome::unanswered(now, "no webhook URL"))
                 }
-                (Some(_), Fate::Lose) => {
+                (Some(_), Handling::Lose) => {
                     delivery.stage =
                         Stage::Over(Outcome::unanswered(now, "failed to connect to host"));
                 }
-                (Some(url), Fate::Send | Fate::Misread) => {
+                (Some(url), Handling::Send | Handling::Misread) => {
                     delivery.stage = Stage::Sent;
                     let body = hook.content_type.encode(&delivery.payload);
                     let headers = headers(delivery, hook, app_id, &body);
@@ -287,9 +287,9 @@ impl Deliveries {
     pub fn settle(&mut self, id: DeliveryId, outcome: Outcome, journal: &mut Journal) {
         if let Some(delivery) = self.all.get_mut(&id).filter(|one| one.stage == Stage::Sent) {
             let at = outcome.at;
-            delivery.stage = Stage::Over(match delivery.fate {
-                Fate::Misread => Outcome::answered(at, 502),
-                Fate::Send | Fate::Lose => outcome,
+            delivery.stage = Stage::Over(match delivery.handling {
+                Handling::Misread => Outcome::answered(at, 502),
+                Handling::Send | Handling::Lose => outcome,
             });
             delivery.note_outcome(journal);
             let ended = delivery.shown_since();
@@ -343,7 +343,7 @@ impl Deliveries {
         &mut self,
         id: DeliveryId,
         limit: f64,
-        fate: Fate,
+        handling: Handling,
         now: Timestamp,
     ) -> Option<DeliveryId> {
         let former = self.all.get(&id)?;
@@ -355,7 +355,7 @@ impl Deliveries {
         }
         let copy = Delivery {
             redelivery: true,
-            fate,
+            handling,
             stage: Stage::Due(now),
             ..former.clone()
         };

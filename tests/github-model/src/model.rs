@@ -16,7 +16,7 @@ mod workshop;
 
 pub use journal::{Change, Journal};
 pub use outbox::HandMade;
-pub use registry::{Deletion, Mint, MintError};
+pub use registry::{Deletion, JitConfigError, JitConfigRequest};
 pub use sessions::{Interrupted, OpenError};
 pub use tokens::Caller;
 pub(crate) use workshop::Draft;

@@ -336,7 +336,7 @@ fn a_pools_file_that_functions_refuse_fails_its_story() {
 #[test]
 fn every_call_that_is_struck_is_known_by_its_name_and_struck_again_by_it() {
     let mut scenario = plain(vec![push(1.0, 4)]);
-    let rate = |port, blow| Rate::of(port, blow, 0.05);
+    let rate = |port, call_fault| Rate::of(port, call_fault, 0.05);
     scenario.faults.rates = vec![
         rate(Port::Table, CallFaultKind::FailBefore),
         rate(Port::Ecs, CallFaultKind::Throttle),

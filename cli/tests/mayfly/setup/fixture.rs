@@ -112,14 +112,14 @@ impl Ears {
 }
 
 /// A deployment, and all that someone has who sets it up.
-pub(crate) struct Scene {
+pub(crate) struct Fixture {
     pub(crate) system: System,
     pub(crate) secrets_store: Lockbox,
     pub(crate) github_setup: Gate,
     pub(crate) ears: Ears,
 }
 
-impl Scene {
+impl Fixture {
     /// A deployment with an App.
     pub(crate) fn with_app(seed: u64) -> Self {
         let system = Start::seeded(seed).without_sweeps().begin().unwrap();
@@ -140,10 +140,10 @@ impl Scene {
 
     /// A deployment without an App.
     pub(crate) fn bare(seed: u64) -> Self {
-        let scene = Self::with_app(seed);
-        scene.system.world.parameters.remove(APP);
-        scene.system.world.parameters.remove(SECRET);
-        scene
+        let fixture = Self::with_app(seed);
+        fixture.system.world.parameters.remove(APP);
+        fixture.system.world.parameters.remove(SECRET);
+        fixture
     }
 
     pub(crate) fn flow(&self, existing: Existing) -> SetupFlow<'_, Gate, Lockbox> {

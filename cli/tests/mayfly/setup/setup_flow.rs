@@ -19,7 +19,7 @@ use mayfly_github_model::faults::Refusal;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::setup::fixture::{APP, Gate, Lockbox, PEM, SECRET, Scene, in_virtual_time};
+use crate::setup::fixture::{APP, Fixture, Gate, Lockbox, PEM, SECRET, in_virtual_time};
 
 fn manifest() -> Value {
     let choice = Choice::checked(Scope::Organization, "acme", "mayfly-acme").unwrap();
@@ -47,8 +47,8 @@ async fn make(flow: &SetupFlow<'_, Gate, Lockbox>, text: &str) -> Result<Answer,
 }
 
 /// Someone installs the App a while later.
-fn installed_after(scene: &Scene, seconds: u64) {
-    let system = scene.system.clone();
+fn installed_after(fixture: &Fixture, seconds: u64) {
+    let system = fixture.system.clone();
     tokio::spawn(async move {
         tokio::time::sleep(Duration::from_secs(seconds)).await;
         system
@@ -75,15 +75,15 @@ fn given() -> Given {
 #[test]
 fn a_new_app_is_stored_and_its_ping_arrives() {
     let (answer, heard, secrets, signed) = in_virtual_time(async {
-        let scene = Scene::bare(1);
-        let code = scene.make_at_github(&manifest());
-        installed_after(&scene, 90);
-        let answer = make(&scene.flow(Existing::Keep), &code).await.unwrap();
+        let fixture = Fixture::bare(1);
+        let code = fixture.make_at_github(&manifest());
+        installed_after(&fixture, 90);
+        let answer = make(&fixture.flow(Existing::Keep), &code).await.unwrap();
         (
             answer,
-            scene.ears.heard(),
-            scene.secrets(),
-            scene.signed_with(),
+            fixture.ears.heard(),
+            fixture.secrets(),
+            fixture.signed_with(),
         )
     });
     insta::assert_snapshot!("new_app_heard", heard);
@@ -109,8 +109,8 @@ fn code_like(text: &str) -> String {
 }
 
 /// The organization's groups, by name.
-fn groups(scene: &Scene) -> Vec<String> {
-    scene.system.world.with_github(|github, _| {
+fn groups(fixture: &Fixture) -> Vec<String> {
+    fixture.system.world.with_github(|github, _| {
         github
             .accounts()
             .groups(ACME)
@@ -122,42 +122,42 @@ fn groups(scene: &Scene) -> Vec<String> {
 #[test]
 fn the_runner_group_that_the_file_names_is_made() {
     in_virtual_time(async {
-        let scene = Scene::bare(16);
-        let code = scene.make_at_github(&manifest());
-        installed_after(&scene, 30);
-        let answer = make(&scene.flow(Existing::Keep), &code).await.unwrap();
+        let fixture = Fixture::bare(16);
+        let code = fixture.make_at_github(&manifest());
+        installed_after(&fixture, 30);
+        let answer = make(&fixture.flow(Existing::Keep), &code).await.unwrap();
         assert!(
             answer.pools_file.contains("runner_group = \"mayfly\""),
             "{}",
             answer.pools_file
         );
-        assert_eq!(groups(&scene), ["Default", "mayfly"]);
+        assert_eq!(groups(&fixture), ["Default", "mayfly"]);
         assert!(
-            scene
+            fixture
                 .ears
                 .heard()
                 .contains("made the runner group mayfly of acme"),
             "{}",
-            scene.ears.heard()
+            fixture.ears.heard()
         );
         // Run again, it is found.
-        let again = scene
+        let again = fixture
             .flow(Existing::Replace)
             .finish(&key(2_000_001), &Default::default(), true)
             .await
             .unwrap();
         assert!(again.pools_file.contains("runner_group = \"mayfly\""));
-        assert_eq!(groups(&scene), ["Default", "mayfly"]);
+        assert_eq!(groups(&fixture), ["Default", "mayfly"]);
     });
 }
 
 #[test]
 fn where_github_makes_no_group_the_file_names_the_one_that_is_there() {
     in_virtual_time(async {
-        let scene = Scene::bare(17);
-        let code = scene.make_at_github(&manifest());
-        installed_after(&scene, 30);
-        scene.system.world.with_github(|github, _| {
+        let fixture = Fixture::bare(17);
+        let code = fixture.make_at_github(&manifest());
+        installed_after(&fixture, 30);
+        fixture.system.world.with_github(|github, _| {
             github.faults.refused.insert(
                 "acme".to_owned(),
                 Refusal {
@@ -166,52 +166,52 @@ fn where_github_makes_no_group_the_file_names_the_one_that_is_there() {
                 },
             );
         });
-        let answer = make(&scene.flow(Existing::Keep), &code).await.unwrap();
+        let answer = make(&fixture.flow(Existing::Keep), &code).await.unwrap();
         assert!(
             answer.pools_file.contains("runner_group = \"Default\""),
             "{}",
             answer.pools_file
         );
         assert!(
-            scene
+            fixture
                 .ears
                 .heard()
                 .contains("no runner group of its own (Upgrade to GitHub Team)"),
             "{}",
-            scene.ears.heard()
+            fixture.ears.heard()
         );
-        assert_eq!(groups(&scene), ["Default"]);
+        assert_eq!(groups(&fixture), ["Default"]);
     });
 }
 
 #[test]
 fn what_was_stored_is_what_the_functions_read() {
     in_virtual_time(async {
-        let scene = Scene::bare(2);
-        let code = scene.make_at_github(&manifest());
-        make(&scene.flow(Existing::Keep), &code).await.unwrap();
-        let (app, _) = scene.system.world.parameters.get(APP).unwrap();
+        let fixture = Fixture::bare(2);
+        let code = fixture.make_at_github(&manifest());
+        make(&fixture.flow(Existing::Keep), &code).await.unwrap();
+        let (app, _) = fixture.system.world.parameters.get(APP).unwrap();
         assert_eq!(
             serde_json::from_str::<Value>(&app).unwrap(),
             json!({ "app_id": 2_000_001, "private_key": PEM, "url": "https://github.test" })
         );
         // Jobs are served from now on: their deliveries are believed.
-        scene
+        fixture
             .system
             .world
             .with_github(|github, now| github.install_app(now));
-        scene.keep_busy();
+        fixture.keep_busy();
         tokio::time::sleep(Duration::from_secs(30)).await;
-        assert!(scene.accepted() >= 3, "{}", scene.accepted());
+        assert!(fixture.accepted() >= 3, "{}", fixture.accepted());
     });
 }
 
 #[test]
 fn an_app_that_nobody_installs_is_a_finding() {
     let answer = in_virtual_time(async {
-        let scene = Scene::bare(3);
-        let code = scene.make_at_github(&manifest());
-        make(&scene.flow(Existing::Keep), &code).await.unwrap()
+        let fixture = Fixture::bare(3);
+        let code = fixture.make_at_github(&manifest());
+        make(&fixture.flow(Existing::Keep), &code).await.unwrap()
     });
     assert_eq!(answer.installations, []);
     assert_eq!(answer.findings.len(), 1);
@@ -231,17 +231,17 @@ fn an_app_that_nobody_installs_is_a_finding() {
 fn an_app_that_is_there_is_not_written_over() {
     in_virtual_time(async {
         for missing in [None, Some(APP)] {
-            let scene = Scene::with_app(4);
+            let fixture = Fixture::with_app(4);
             missing
                 .iter()
-                .for_each(|name| scene.system.world.parameters.remove(name));
-            let failure = scene.flow(Existing::Keep).begin().await.unwrap_err();
+                .for_each(|name| fixture.system.world.parameters.remove(name));
+            let failure = fixture.flow(Existing::Keep).begin().await.unwrap_err();
             assert!(failure.hint.contains("--replace"), "{failure}");
             assert_eq!(
-                scene.flow(Existing::Replace).begin().await.unwrap(),
+                fixture.flow(Existing::Replace).begin().await.unwrap(),
                 Begin::Afresh
             );
-            assert_eq!(scene.secrets_store.writes.into_inner(), 0);
+            assert_eq!(fixture.secrets_store.writes.into_inner(), 0);
         }
     });
 }
@@ -249,18 +249,18 @@ fn an_app_that_is_there_is_not_written_over() {
 #[test]
 fn another_app_takes_the_place_of_one_whose_secret_is_still_believed() {
     in_virtual_time(async {
-        let scene = Scene::with_app(5);
+        let fixture = Fixture::with_app(5);
         // webhook has read the secret, and believes it for five minutes.
-        scene.keep_busy();
+        fixture.keep_busy();
         tokio::time::sleep(Duration::from_secs(10)).await;
-        let code = scene.make_at_github(&manifest());
-        scene
+        let code = fixture.make_at_github(&manifest());
+        fixture
             .system
             .world
             .with_github(|github, now| github.install_app(now));
-        let before = scene.system.world.clock.elapsed();
-        let answer = make(&scene.flow(Existing::Replace), &code).await.unwrap();
-        let took = scene.system.world.clock.elapsed() - before;
+        let before = fixture.system.world.clock.elapsed();
+        let answer = make(&fixture.flow(Existing::Replace), &code).await.unwrap();
+        let took = fixture.system.world.clock.elapsed() - before;
         assert!(
             matches!(answer.deliveries, DeliveryCheck::Arrived { .. }),
             "{:?}",
@@ -276,30 +276,32 @@ fn another_app_takes_the_place_of_one_whose_secret_is_still_believed() {
 #[test]
 fn a_code_that_github_refuses_leaves_an_app_without_a_key_and_says_what_to_do() {
     in_virtual_time(async {
-        let scene = Scene::bare(6);
-        let good = scene.make_at_github(&manifest());
-        let failure = make(&scene.flow(Existing::Keep), "0123456789abcdef")
+        let fixture = Fixture::bare(6);
+        let good = fixture.make_at_github(&manifest());
+        let failure = make(&fixture.flow(Existing::Keep), "0123456789abcdef")
             .await
             .unwrap_err();
         insta::assert_snapshot!("code_refused", failure);
         // Too late: the hour is over.
         tokio::time::sleep(Duration::from_secs(3_601)).await;
-        let failure = make(&scene.flow(Existing::Keep), &good).await.unwrap_err();
+        let failure = make(&fixture.flow(Existing::Keep), &good)
+            .await
+            .unwrap_err();
         assert!(
             failure.hint.contains("older than an hour") && !failure.to_string().contains(&good),
             "{failure}"
         );
-        assert_eq!(scene.secrets_store.writes.into_inner(), 0);
+        assert_eq!(fixture.secrets_store.writes.into_inner(), 0);
     });
 }
 
 #[test]
 fn a_code_counts_once() {
     in_virtual_time(async {
-        let scene = Scene::bare(7);
-        let code = scene.make_at_github(&manifest());
-        make(&scene.flow(Existing::Keep), &code).await.unwrap();
-        let failure = make(&scene.flow(Existing::Replace), &code)
+        let fixture = Fixture::bare(7);
+        let code = fixture.make_at_github(&manifest());
+        make(&fixture.flow(Existing::Keep), &code).await.unwrap();
+        let failure = make(&fixture.flow(Existing::Replace), &code)
             .await
             .unwrap_err();
         assert!(failure.hint.contains("used already"), "{failure}");
@@ -309,13 +311,15 @@ fn a_code_counts_once() {
 #[test]
 fn a_conversion_whose_answer_is_lost_is_tried_again_and_then_explained() {
     in_virtual_time(async {
-        let scene = Scene::bare(8);
-        let code = scene.make_at_github(&manifest());
-        scene.system.world.with_github(|github, _| {
+        let fixture = Fixture::bare(8);
+        let code = fixture.make_at_github(&manifest());
+        fixture.system.world.with_github(|github, _| {
             github.faults.api.operations = vec!["apps/create-from-manifest".to_owned()];
             (github.faults.api.answer_lost, github.faults.api.budget) = (1.0, Some(1));
         });
-        let failure = make(&scene.flow(Existing::Keep), &code).await.unwrap_err();
+        let failure = make(&fixture.flow(Existing::Keep), &code)
+            .await
+            .unwrap_err();
         insta::assert_snapshot!("conversion_lost", failure);
         assert!(!failure.to_string().contains(&code));
     });
@@ -324,32 +328,34 @@ fn a_conversion_whose_answer_is_lost_is_tried_again_and_then_explained() {
 #[test]
 fn a_conversion_that_github_could_not_carry_out_is_tried_again() {
     in_virtual_time(async {
-        let scene = Scene::bare(9);
-        let code = scene.make_at_github(&manifest());
-        scene.system.world.with_github(|github, _| {
+        let fixture = Fixture::bare(9);
+        let code = fixture.make_at_github(&manifest());
+        fixture.system.world.with_github(|github, _| {
             github.faults.api.operations = vec!["apps/create-from-manifest".to_owned()];
             (github.faults.api.server_error, github.faults.api.budget) = (1.0, Some(2));
         });
-        assert!(make(&scene.flow(Existing::Keep), &code).await.is_ok());
+        assert!(make(&fixture.flow(Existing::Keep), &code).await.is_ok());
     });
 }
 
 #[test]
 fn a_key_that_cannot_be_stored_is_not_shown_and_there_is_a_way_on() {
     in_virtual_time(async {
-        let scene = Scene::bare(10);
-        let code = scene.make_at_github(&manifest());
-        *scene.secrets_store.refuses.lock().unwrap() = Some(APP);
-        let failure = make(&scene.flow(Existing::Keep), &code).await.unwrap_err();
+        let fixture = Fixture::bare(10);
+        let code = fixture.make_at_github(&manifest());
+        *fixture.secrets_store.refuses.lock().unwrap() = Some(APP);
+        let failure = make(&fixture.flow(Existing::Keep), &code)
+            .await
+            .unwrap_err();
         insta::assert_snapshot!("key_not_stored", failure);
-        assert!(!format!("{failure}{}", scene.ears.heard()).contains("hush"));
+        assert!(!format!("{failure}{}", fixture.ears.heard()).contains("hush"));
         // The way on: a key that was generated on GitHub's page.
-        *scene.secrets_store.refuses.lock().unwrap() = None;
+        *fixture.secrets_store.refuses.lock().unwrap() = None;
         let given = Given {
             key: key(2_000_001),
             secret: None,
         };
-        let flow = scene.flow(Existing::Keep);
+        let flow = fixture.flow(Existing::Keep);
         let begun = flow.begin().await.unwrap();
         let answer = existing(&flow, begun, &given, false).await.unwrap();
         assert!(
@@ -363,12 +369,14 @@ fn a_key_that_cannot_be_stored_is_not_shown_and_there_is_a_way_on() {
 #[test]
 fn whoever_is_cut_off_after_the_key_goes_on_from_there() {
     in_virtual_time(async {
-        let scene = Scene::bare(11);
-        let code = scene.make_at_github(&manifest());
-        *scene.secrets_store.refuses.lock().unwrap() = Some(SECRET);
-        make(&scene.flow(Existing::Keep), &code).await.unwrap_err();
-        *scene.secrets_store.refuses.lock().unwrap() = None;
-        let flow = scene.flow(Existing::Keep);
+        let fixture = Fixture::bare(11);
+        let code = fixture.make_at_github(&manifest());
+        *fixture.secrets_store.refuses.lock().unwrap() = Some(SECRET);
+        make(&fixture.flow(Existing::Keep), &code)
+            .await
+            .unwrap_err();
+        *fixture.secrets_store.refuses.lock().unwrap() = None;
+        let flow = fixture.flow(Existing::Keep);
         let Begin::GoOn(key) = flow.begin().await.unwrap() else {
             panic!("the key is stored")
         };
@@ -379,7 +387,10 @@ fn whoever_is_cut_off_after_the_key_goes_on_from_there() {
             "{:?}",
             answer.deliveries
         );
-        assert_eq!(scene.secrets(), json!({ "current": scene.signed_with() }));
+        assert_eq!(
+            fixture.secrets(),
+            json!({ "current": fixture.signed_with() })
+        );
     });
 }
 
@@ -388,22 +399,22 @@ fn an_app_that_is_there_already_is_set_up_wherever_an_earlier_run_was_killed() {
     // Each call takes up to 20 ms there and as long back, and up to 200 ms at GitHub.
     for cut in (0..2_000).step_by(70) {
         in_virtual_time(async {
-            let scene = Scene::bare(12);
-            scene.system.world.with_github(|github, now| {
+            let fixture = Fixture::bare(12);
+            fixture.system.world.with_github(|github, now| {
                 github.hook.url = Some("https://elsewhere.test/".to_owned());
                 github.ping(now);
             });
             tokio::time::sleep(Duration::from_secs(5)).await;
             let first = async {
-                let flow = scene.flow(Existing::Keep);
+                let flow = fixture.flow(Existing::Keep);
                 existing(&flow, flow.begin().await?, &given(), true).await
             };
             let _ = timeout(Duration::from_millis(cut), first).await;
-            let flow = scene.flow(Existing::Keep);
+            let flow = fixture.flow(Existing::Keep);
             let answer = match flow.begin().await {
                 Ok(begun) => existing(&flow, begun, &given(), true).await.unwrap(),
                 // All was stored: nothing is left but to look.
-                Err(_) => scene
+                Err(_) => fixture
                     .flow(Existing::Replace)
                     .finish(&given().key, &Default::default(), true)
                     .await
@@ -416,11 +427,11 @@ fn an_app_that_is_there_already_is_set_up_wherever_an_earlier_run_was_killed() {
             );
             assert_eq!(answer.findings, [], "cut after {cut} ms");
             assert_eq!(
-                scene.secrets(),
-                json!({ "current": scene.signed_with() }),
+                fixture.secrets(),
+                json!({ "current": fixture.signed_with() }),
                 "cut after {cut} ms"
             );
-            let url = scene
+            let url = fixture
                 .system
                 .world
                 .with_github(|github, _| github.hook.url.clone());
@@ -436,12 +447,12 @@ fn an_app_that_is_there_already_is_set_up_wherever_an_earlier_run_was_killed() {
 #[test]
 fn an_app_without_the_event_and_the_permissions_is_told_what_it_lacks() {
     let answer = in_virtual_time(async {
-        let scene = Scene::bare(13);
+        let fixture = Fixture::bare(13);
         let mut manifest = manifest();
         (manifest["default_permissions"], manifest["default_events"]) =
             (json!({ "contents": "read" }), json!([]));
-        scene.make_at_github(&manifest);
-        scene
+        fixture.make_at_github(&manifest);
+        fixture
             .system
             .world
             .with_github(|github, now| github.install_app(now));
@@ -449,7 +460,7 @@ fn an_app_without_the_event_and_the_permissions_is_told_what_it_lacks() {
             key: key(2_000_001),
             secret: None,
         };
-        existing(&scene.flow(Existing::Keep), Begin::Afresh, &given, true)
+        existing(&fixture.flow(Existing::Keep), Begin::Afresh, &given, true)
             .await
             .unwrap()
     });
@@ -473,30 +484,31 @@ fn an_app_without_the_event_and_the_permissions_is_told_what_it_lacks() {
 #[test]
 fn a_key_of_another_app_is_not_stored() {
     in_virtual_time(async {
-        let scene = Scene::bare(14);
+        let fixture = Fixture::bare(14);
         let other = Given {
             key: key(99),
             secret: None,
         };
-        let Err(failure) = existing(&scene.flow(Existing::Keep), Begin::Afresh, &other, true).await
+        let Err(failure) =
+            existing(&fixture.flow(Existing::Keep), Begin::Afresh, &other, true).await
         else {
             panic!("it is another App's")
         };
         assert_eq!(failure.hint, "pass --app-id 1234567");
-        assert_eq!(scene.secrets_store.writes.into_inner(), 0);
+        assert_eq!(fixture.secrets_store.writes.into_inner(), 0);
     });
 }
 
 #[test]
 fn an_endpoint_that_accepts_nothing_is_told() {
     let answer = in_virtual_time(async {
-        let scene = Scene::bare(15);
-        scene
+        let fixture = Fixture::bare(15);
+        fixture
             .system
             .world
             .with_github(|github, now| github.ping(now));
         tokio::time::sleep(Duration::from_secs(5)).await;
-        let system = scene.system.clone();
+        let system = fixture.system.clone();
         // Someone changes the secret at GitHub by hand, again and again.
         tokio::spawn(async move {
             loop {
@@ -506,7 +518,7 @@ fn an_endpoint_that_accepts_nothing_is_told() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         });
-        existing(&scene.flow(Existing::Keep), Begin::Afresh, &given(), true)
+        existing(&fixture.flow(Existing::Keep), Begin::Afresh, &given(), true)
             .await
             .unwrap()
     });
@@ -530,19 +542,19 @@ fn an_endpoint_that_accepts_nothing_is_told() {
 #[test]
 fn jobs_are_never_delivered_again_to_prove_something() {
     let answer = in_virtual_time(async {
-        let scene = Scene::bare(16);
-        scene.keep_busy();
+        let fixture = Fixture::bare(16);
+        fixture.keep_busy();
         tokio::time::sleep(Duration::from_secs(3)).await;
         // No jobs any more: what is in the list are deliveries of a job, refused.
-        scene
+        fixture
             .system
             .world
             .with_github(|github, _| github.faults.deliveries.never_made = 1.0);
         tokio::time::sleep(Duration::from_secs(60)).await;
-        let answer = existing(&scene.flow(Existing::Keep), Begin::Afresh, &given(), true)
+        let answer = existing(&fixture.flow(Existing::Keep), Begin::Afresh, &given(), true)
             .await
             .unwrap();
-        let again = scene
+        let again = fixture
             .system
             .world
             .with_github(|github, _| github.deliveries().filter(|one| one.redelivery).count());

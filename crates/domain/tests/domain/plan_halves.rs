@@ -28,7 +28,7 @@ enum Item {
 
 /// What someone does to the ledger while scaler looks.
 #[derive(Clone, Copy, Debug)]
-enum Deed {
+enum Event {
     /// registrar holds a job in reserve for a runner.
     Reserve,
     /// webhook: a runner works on a job.
@@ -46,8 +46,8 @@ enum Deed {
     Commit,
 }
 
-fn deed() -> impl Strategy<Value = Deed> {
-    use Deed::*;
+fn event() -> impl Strategy<Value = Event> {
+    use Event::*;
     prop_oneof![
         Just(Reserve),
         Just(InProgress),
@@ -65,8 +65,8 @@ fn put_runner(runner: &Runner, after: Runner) -> Item {
 
 /// The deed as a transaction on this look, if it can happen there. What must be so beforehand is
 /// made so.
-fn transaction(snapshot: &mut Look, deed: Deed, runner: Index, job: Index) -> Option<Vec<Item>> {
-    if matches!(deed, Deed::Commit) {
+fn transaction(snapshot: &mut Look, event: Event, runner: Index, job: Index) -> Option<Vec<Item>> {
+    if matches!(event, Event::Commit) {
         let (plan, before) = (snapshot.plan(), snapshot.clone());
         let after = before.with_applied(&plan);
         let changed = after
@@ -88,8 +88,8 @@ fn transaction(snapshot: &mut Look, deed: Deed, runner: Index, job: Index) -> Op
     );
     let (runner, job) = (&mut snapshot.runners[runner], &mut snapshot.jobs[job]);
     let unmarked = runner.stop.is_none();
-    match deed {
-        Deed::Reserve
+    match event {
+        Event::Reserve
             if unmarked
                 && runner.state < RunnerState::Registered
                 && runner.size == job.size
@@ -101,7 +101,7 @@ fn transaction(snapshot: &mut Look, deed: Deed, runner: Index, job: Index) -> Op
                 Item::Job(job.id, Some(job.reserved_for(&runner.id))),
             ])
         }
-        Deed::InProgress if runner.state >= RunnerState::Registered => {
+        Event::InProgress if runner.state >= RunnerState::Registered => {
             let work = Work {
                 run: job.run,
                 attempt: job.attempt,
@@ -115,8 +115,8 @@ fn transaction(snapshot: &mut Look, deed: Deed, runner: Index, job: Index) -> Op
             };
             Some(vec![put_runner(runner, after), Item::Job(job.id, None)])
         }
-        Deed::Gone => Some(vec![Item::Job(job.id, None)]),
-        Deed::NotAssigned
+        Event::Gone => Some(vec![Item::Job(job.id, None)]),
+        Event::NotAssigned
             if matches!(
                 runner.state,
                 RunnerState::Registering | RunnerState::Registered
@@ -140,7 +140,7 @@ fn transaction(snapshot: &mut Look, deed: Deed, runner: Index, job: Index) -> Op
                 Item::Job(job.id, Some(closing.waiting.unwrap())),
             ])
         }
-        Deed::FailedStart if unmarked && runner.state == RunnerState::Requested => {
+        Event::FailedStart if unmarked && runner.state == RunnerState::Requested => {
             let around = RunnerSnapshot {
                 health: Some(&snapshot.health),
                 ..RunnerSnapshot::default()
@@ -151,7 +151,7 @@ fn transaction(snapshot: &mut Look, deed: Deed, runner: Index, job: Index) -> Op
                 Item::Health(closing.health.unwrap()),
             ])
         }
-        Deed::Asked if runner.state == RunnerState::Requested => {
+        Event::Asked if runner.state == RunnerState::Requested => {
             let mut health = snapshot.health.clone();
             health.of_mut(&runner.size).record_success(DEFINITION);
             Some(vec![
@@ -183,7 +183,7 @@ fn with(snapshot: &Look, items: &[Item]) -> Look {
 
 /// The items that a look shows of a transaction, read as the ledger reads: `meta`, the runners,
 /// then health as a single item, the jobs last.
-fn shown(deed: Deed, items: &[Item], visible: &[bool]) -> Vec<Item> {
+fn shown(event: Event, items: &[Item], visible: &[bool]) -> Vec<Item> {
     let part: Vec<(&Item, bool)> = items
         .iter()
         .zip(visible.iter().copied().chain(std::iter::repeat(false)))
@@ -197,7 +197,7 @@ fn shown(deed: Deed, items: &[Item], visible: &[bool]) -> Vec<Item> {
                     .any(|(other, seen)| *seen && matches!(other, Item::Runner(..)))
         }
         // Rows launched by the commit that `meta` tells of are looked up one by one.
-        Item::Runner(_, Some(row)) if matches!(deed, Deed::Commit) && row.stop.is_none() => true,
+        Item::Runner(_, Some(row)) if matches!(event, Event::Commit) && row.stop.is_none() => true,
         _ => item.1,
     };
     part.iter()
@@ -238,19 +238,19 @@ proptest! {
     #[test]
     fn a_part_of_a_transaction_launches_no_more_than_the_whole(
         mut before in snapshot(World::Wild),
-        deed in deed(),
+        event in event(),
         runner: Index,
         job: Index,
         visible in prop::collection::vec(any::<bool>(), 12),
     ) {
-        let Some(items) = transaction(&mut before, deed, runner, job) else { return Ok(()) };
+        let Some(items) = transaction(&mut before, event, runner, job) else { return Ok(()) };
         let after = with(&before, &items);
-        let part = reread(with(&before, &shown(deed, &items, &visible)), &after);
+        let part = reread(with(&before, &shown(event, &items, &visible)), &after);
         let most = before.plan().launch.len().max(after.plan().launch.len());
         // What the run before launched is in `meta`, so only the whole, without some of its marks,
         // is comparable.
-        let most = if matches!(deed, Deed::Commit) { after.plan().launch.len() } else { most };
-        prop_assert!(part.plan().launch.len() <= most, "{deed:?} {visible:?}: {} launches, at most {most}", part.plan().launch.len());
+        let most = if matches!(event, Event::Commit) { after.plan().launch.len() } else { most };
+        prop_assert!(part.plan().launch.len() <= most, "{event:?} {visible:?}: {} launches, at most {most}", part.plan().launch.len());
     }
 }
 

@@ -19,7 +19,7 @@ use crate::fixture::builders::{
 use crate::fixture::builders::{registered, registering, requested, silent, target};
 use crate::fixture::snapshots::Look;
 
-fn scene(
+fn fixture(
     jobs: impl IntoIterator<Item = WaitingJob>,
     runners: impl IntoIterator<Item = Runner>,
 ) -> Look {
@@ -81,7 +81,7 @@ fn told(snapshot: &Look) -> String {
 
 #[test]
 fn a_burst_over_max_launches_the_oldest_and_holds_the_rest() {
-    let mut snapshot = scene((1..=4).rev().map(job), [busy(1, 50, 7, Some(50))]);
+    let mut snapshot = fixture((1..=4).rev().map(job), [busy(1, 50, 7, Some(50))]);
     snapshot.pool.max = 3;
     insta::assert_snapshot!(told(&snapshot), @r"
     launch for job 1
@@ -98,7 +98,7 @@ fn a_job_that_had_its_turn_in_vain_comes_after_those_that_waited_when_it_could_b
         not_before: Some(ago(seconds)),
         ..job(id)
     };
-    let mut snapshot = scene([tried(1, 1), tried(2, 70), job(3), job(4)], []);
+    let mut snapshot = fixture([tried(1, 1), tried(2, 70), job(3), job(4)], []);
     snapshot.pool.max = 3;
     insta::assert_snapshot!(told(&snapshot), @r"
     launch for job 2
@@ -110,20 +110,20 @@ fn a_job_that_had_its_turn_in_vain_comes_after_those_that_waited_when_it_could_b
 
 #[test]
 fn more_rows_than_max_after_a_pools_change_launch_and_stop_nothing_that_is_needed() {
-    let mut snapshot = scene((1..=3).map(job), (1..=3).map(requested));
+    let mut snapshot = fixture((1..=3).map(job), (1..=3).map(requested));
     snapshot.pool.max = 2;
     insta::assert_snapshot!(told(&snapshot), @"nothing");
 }
 
 #[test]
 fn a_cancelled_job_stops_the_newest_runner_that_is_on_its_way() {
-    let snapshot = scene([job(2)], [started_for(1, 1), started_for(2, 2)]);
+    let snapshot = fixture([job(2)], [started_for(1, 1), started_for(2, 2)]);
     insta::assert_snapshot!(told(&snapshot), @"stop 2: the job it was started for needs it no longer");
 }
 
 #[test]
 fn a_stopping_runner_counts_under_max_and_covers_nothing() {
-    let mut snapshot = scene([job(1)], [marked(requested(1))]);
+    let mut snapshot = fixture([job(1)], [marked(requested(1))]);
     snapshot.pool.max = 1;
     insta::assert_snapshot!(told(&snapshot), @"hold job 1: PoolMax(1)");
 }
@@ -131,19 +131,19 @@ fn a_stopping_runner_counts_under_max_and_covers_nothing() {
 #[test]
 fn a_stolen_job_has_the_other_one_launched_for() {
     // Runner 1 was registered for job 1 and took job 2: job 1 needs another.
-    let snapshot = scene([job(1)], [busy(1, 1, 1002, Some(2))]);
+    let snapshot = fixture([job(1)], [busy(1, 1, 1002, Some(2))]);
     insta::assert_snapshot!(told(&snapshot), @"launch for job 1");
 }
 
 #[test]
 fn a_job_whose_runner_was_admitted_but_not_yet_named_is_covered() {
-    let snapshot = scene([job(1), job(2)], [busy(1, 1, 1001, None)]);
+    let snapshot = fixture([job(1), job(2)], [busy(1, 1, 1001, None)]);
     insta::assert_snapshot!(told(&snapshot), @"launch for job 2");
 }
 
 #[test]
 fn a_runner_that_github_calls_busy_covers_what_it_holds_in_reserve() {
-    let snapshot = scene(
+    let snapshot = fixture(
         [job(1), job(2)],
         [Runner {
             work: None,
@@ -159,12 +159,12 @@ fn a_runner_whose_job_was_refused_covers_nothing() {
         refused: Some(Reason::HadItsJob),
         ..busy(1, 1, 1001, None)
     };
-    insta::assert_snapshot!(told(&scene([job(1)], [refused])), @"launch for job 1");
+    insta::assert_snapshot!(told(&fixture([job(1)], [refused])), @"launch for job 1");
 }
 
 #[test]
 fn registered_runners_cover_their_target_only_and_are_never_stopped() {
-    let snapshot = scene(
+    let snapshot = fixture(
         [job_of(1, 1, "gpu")],
         [
             registered(1, 9, target(1, "mayfly")),
@@ -186,14 +186,14 @@ fn a_runner_that_was_taken_away_at_github_keeps_the_job_in_its_reserve_until_it_
         runner: Some(away(1).id),
         ..job(1)
     };
-    insta::assert_snapshot!(told(&scene([hold.clone(), job(2)], [away(1)])), @"launch for job 2");
+    insta::assert_snapshot!(told(&fixture([hold.clone(), job(2)], [away(1)])), @"launch for job 2");
     // Someone else holds the job by now.
-    insta::assert_snapshot!(told(&scene([hold], [away(2)])), @"launch for job 1");
+    insta::assert_snapshot!(told(&fixture([hold], [away(2)])), @"launch for job 1");
 }
 
 #[test]
 fn a_runner_that_fell_silent_is_replaced_and_stopped() {
-    let snapshot = scene([job(1)], [silent(1)]);
+    let snapshot = fixture([job(1)], [silent(1)]);
     insta::assert_snapshot!(told(&snapshot), @"
     launch for job 1
     stop 1: it was not heard of any more
@@ -202,14 +202,14 @@ fn a_runner_that_fell_silent_is_replaced_and_stopped() {
 
 #[test]
 fn the_idle_floor_is_filled_up_once_a_job_takes_from_it() {
-    let mut snapshot = scene([job(1)], [parked(1), parked(2)]);
+    let mut snapshot = fixture([job(1)], [parked(1), parked(2)]);
     snapshot.pool = with_floor(2);
     insta::assert_snapshot!(told(&snapshot), @"launch for the floor");
 }
 
 #[test]
 fn the_idle_floor_keeps_parked_runners_before_those_on_their_way_and_the_oldest() {
-    let mut snapshot = scene([], [requested(1), parked(3), parked(2), requested(4)]);
+    let mut snapshot = fixture([], [requested(1), parked(3), parked(2), requested(4)]);
     snapshot.pool = with_floor(2);
     insta::assert_snapshot!(told(&snapshot), @"
     stop 4: beyond the idle floor
@@ -219,7 +219,7 @@ fn the_idle_floor_keeps_parked_runners_before_those_on_their_way_and_the_oldest(
 
 #[test]
 fn a_job_that_cannot_be_served_now_takes_nothing_from_the_floor() {
-    let mut snapshot = scene((1..=3).map(|id| job_of(id, 3, "mayfly")), [parked(1)]);
+    let mut snapshot = fixture((1..=3).map(|id| job_of(id, 3, "mayfly")), [parked(1)]);
     snapshot.pool = with_floor(1);
     snapshot.limits.github.insert(installation(3), later(600));
     insta::assert_snapshot!(told(&snapshot), @"
@@ -245,7 +245,7 @@ fn an_open_breaker_sends_one_probe_and_waits_for_it() {
     let open = health([(OWN, broken(5, FailureKind::Transient))]);
     let snapshot = Look {
         health: open.clone(),
-        ..scene([job(1), job(2)], [])
+        ..fixture([job(1), job(2)], [])
     };
     insta::assert_snapshot!(told(&snapshot), @"
     launch for job 1
@@ -253,7 +253,7 @@ fn an_open_breaker_sends_one_probe_and_waits_for_it() {
     ");
     let probed = Look {
         health: open,
-        ..scene([job(1), job(2)], [started_for(1, 1)])
+        ..fixture([job(1), job(2)], [started_for(1, 1)])
     };
     insta::assert_snapshot!(told(&probed), @"hold job 2: Unverified(1)");
 }
@@ -267,7 +267,7 @@ fn where_runners_fail_after_their_registration_a_probe_lasts_until_it_has_a_job(
     };
     let snapshot = |runner: Runner| Look {
         health: health([(OWN, late.clone())]),
-        ..scene([job(1), job(2), job(3)], [runner])
+        ..fixture([job(1), job(2), job(3)], [runner])
     };
     // The probe has its registration, for job 1, and may yet fail as those before it.
     insta::assert_snapshot!(told(&snapshot(registered(1, 1, target(1, "mayfly")))), @"
@@ -302,7 +302,7 @@ fn a_wait_after_a_failed_start_holds_jobs_and_floor_alike() {
     )]);
     let mut snapshot = Look {
         health: waits,
-        ..scene([job(1)], [])
+        ..fixture([job(1)], [])
     };
     snapshot.pool = with_floor(1);
     insta::assert_snapshot!(told(&snapshot), @"hold job 1: FailedStarts(Timestamp(1800000001000))");
@@ -312,7 +312,7 @@ fn a_wait_after_a_failed_start_holds_jobs_and_floor_alike() {
 fn a_size_that_nobody_has_seen_work_is_tried_five_at_a_time() {
     let snapshot = Look {
         health: PoolHealth::default(),
-        ..scene((1..=7).map(job), [started_for(1, 1)])
+        ..fixture((1..=7).map(job), [started_for(1, 1)])
     };
     insta::assert_snapshot!(told(&snapshot), @"
     launch for job 2
@@ -330,7 +330,7 @@ fn after_a_pools_change_each_job_gets_a_runner_of_its_own_size() {
         size: OLD,
         ..job(id)
     };
-    let mut snapshot = scene(
+    let mut snapshot = fixture(
         [old(1), job(2), old(3)],
         [
             Runner {
@@ -353,7 +353,7 @@ fn a_registered_runner_leaves_the_job_of_the_other_size_to_the_runner_that_fits_
         size: OLD,
         ..job(1)
     };
-    let snapshot = scene(
+    let snapshot = fixture(
         [old, job(2)],
         [
             registered(1, 2, target(1, "mayfly")),
@@ -368,7 +368,7 @@ fn a_registered_runner_leaves_the_job_of_the_other_size_to_the_runner_that_fits_
 
 #[test]
 fn idle_runners_of_a_size_that_the_pool_no_longer_has_are_stopped() {
-    let mut snapshot = scene(
+    let mut snapshot = fixture(
         [],
         [
             Runner {
@@ -393,7 +393,7 @@ fn a_job_that_github_must_be_asked_about_starts_no_runner_and_keeps_none() {
         not_before: Some(later(60)),
         ..job(2)
     };
-    let snapshot = scene([ask, wait], [started_for(1, 1)]);
+    let snapshot = fixture([ask, wait], [started_for(1, 1)]);
     insta::assert_snapshot!(told(&snapshot), @"
     stop 1: the job it was started for needs it no longer
     hold job 1: Job
@@ -418,7 +418,7 @@ fn jobs_of_a_repository_for_which_github_refuses_every_runner_have_one_runner_at
         others[0].clone(),
         others[1].clone(),
     ];
-    insta::assert_snapshot!(told(&scene(waits, [parked(1), parked(2), started_for(3, 2)])), @"
+    insta::assert_snapshot!(told(&fixture(waits, [parked(1), parked(2), started_for(3, 2)])), @"
     stop 3: the job it was started for needs it no longer
     stop 2: beyond the idle floor
     hold job 2: Refused(Timestamp(1800000060000))
@@ -426,12 +426,12 @@ fn jobs_of_a_repository_for_which_github_refuses_every_runner_have_one_runner_at
     hold job 3: Job
     ");
     let tried = [refused(1, ago(30)), refused(3, ago(1)), others[0].clone()];
-    insta::assert_snapshot!(told(&scene(tried.clone(), [])), @"
+    insta::assert_snapshot!(told(&fixture(tried.clone(), [])), @"
     launch for job 3
     hold job 2: Refused(Timestamp(1799999999000))
     hold job 1: Refused(Timestamp(1799999999000))
     ");
-    insta::assert_snapshot!(told(&scene(tried, [started_for(1, 3)])), @"
+    insta::assert_snapshot!(told(&fixture(tried, [started_for(1, 3)])), @"
     hold job 2: Refused(Timestamp(1799999999000))
     hold job 1: Refused(Timestamp(1799999999000))
     ");
@@ -452,7 +452,7 @@ fn jobs_of_a_target_for_which_github_refuses_every_runner_have_one_runner_at_a_t
         ..job(4)
     };
     let waits = [refused.clone(), job(2), job_of(3, 1, "gpu"), large];
-    insta::assert_snapshot!(told(&scene(waits, [parked(1), parked(2)])), @"
+    insta::assert_snapshot!(told(&fixture(waits, [parked(1), parked(2)])), @"
     launch for job 4 of the old size
     stop 2: beyond the idle floor
     hold job 2: Refused(Timestamp(1800000030000))
@@ -462,7 +462,7 @@ fn jobs_of_a_target_for_which_github_refuses_every_runner_have_one_runner_at_a_t
         not_before: Some(ago(1)),
         ..refused
     };
-    insta::assert_snapshot!(told(&scene([due, job(2)], [parked(1), parked(2)])), @"
+    insta::assert_snapshot!(told(&fixture([due, job(2)], [parked(1), parked(2)])), @"
     stop 2: beyond the idle floor
     hold job 2: Refused(Timestamp(1799999999000))
     ");
@@ -483,7 +483,7 @@ fn a_job_that_is_tried_for_others_waits_for_no_one() {
         refused(2, RefusalScope::Target, ago(1)),
         job(3),
     ];
-    insta::assert_snapshot!(told(&scene(waits, [])), @"
+    insta::assert_snapshot!(told(&fixture(waits, [])), @"
     launch for job 1
     launch for job 2
     hold job 3: Refused(Timestamp(1799999999000))
@@ -495,7 +495,7 @@ fn a_job_that_is_tried_for_others_waits_for_no_one() {
 #[test]
 fn the_idle_floor_spends_one_runner_at_a_time_on_a_repository_that_gets_no_jobs() {
     let in_doubt = |not_before| {
-        let mut look = scene(
+        let mut look = fixture(
             (1..=3).map(|id| WaitingJob {
                 attempts: 1,
                 ..job(id)
@@ -551,7 +551,7 @@ fn a_run_that_can_send_no_more_leaves_the_rest_to_the_next() {
             launches: 1,
             ..limits()
         },
-        ..scene([job(1), job(2)], [])
+        ..fixture([job(1), job(2)], [])
     };
     insta::assert_snapshot!(told(&snapshot), @"
     launch for job 1
@@ -563,7 +563,7 @@ fn a_run_that_can_send_no_more_leaves_the_rest_to_the_next() {
 fn a_pool_that_is_gone_launches_nothing_and_lets_its_busy_runners_finish() {
     let snapshot = Look {
         pool: Pool::removed(pool().name, OWN),
-        ..scene([job(1)], [busy(1, 9, 7, Some(9)), parked(2), requested(3)])
+        ..fixture([job(1)], [busy(1, 9, 7, Some(9)), parked(2), requested(3)])
     };
     insta::assert_snapshot!(told(&snapshot), @"stop 3: beyond the idle floor");
     assert_eq!(

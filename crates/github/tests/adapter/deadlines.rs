@@ -14,7 +14,7 @@ use crate::stub::{Key, START, Stub, name, registered, repository, soon, token};
 
 /// What happens to the request for a registration, once it has arrived.
 #[derive(Clone, Copy, Debug)]
-enum Fate {
+enum ServerBehavior {
     /// Nothing, for ever.
     Silence,
     /// The connection ends.
@@ -26,20 +26,20 @@ enum Fate {
 }
 
 /// A server that hands out tokens and deals so with the rest.
-async fn server(fate: Fate) -> (String, Arc<Mutex<usize>>) {
+async fn server(behavior: ServerBehavior) -> (String, Arc<Mutex<usize>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let arrived = Arc::new(Mutex::new(0));
     let count = Arc::clone(&arrived);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(connection(stream, fate, Arc::clone(&count)));
+            tokio::spawn(connection(stream, behavior, Arc::clone(&count)));
         }
     });
     (url, arrived)
 }
 
-async fn connection(mut stream: TcpStream, fate: Fate, arrived: Arc<Mutex<usize>>) {
+async fn connection(mut stream: TcpStream, behavior: ServerBehavior, arrived: Arc<Mutex<usize>>) {
     while let Some(request) = request(&mut stream).await {
         if request.contains("access_tokens") {
             let body = token(1, 3600).2;
@@ -51,16 +51,16 @@ async fn connection(mut stream: TcpStream, fate: Fate, arrived: Arc<Mutex<usize>
             continue;
         }
         *arrived.lock().unwrap() += 1;
-        match fate {
-            Fate::Silence => std::future::pending().await,
-            Fate::Closed => return,
-            Fate::CutShort => {
+        match behavior {
+            ServerBehavior::Silence => std::future::pending().await,
+            ServerBehavior::Closed => return,
+            ServerBehavior::CutShort => {
                 let _ = stream
                     .write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 9000\r\n\r\n{\"runner\":")
                     .await;
                 return;
             }
-            Fate::Endless => {
+            ServerBehavior::Endless => {
                 let _ = stream
                     .write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 99000000000\r\n\r\n")
                     .await;
@@ -99,8 +99,13 @@ async fn request(stream: &mut TcpStream) -> Option<String> {
 
 #[tokio::test]
 async fn registration_that_was_asked_for_and_not_answered_may_exist() {
-    for fate in [Fate::Silence, Fate::Closed, Fate::CutShort, Fate::Endless] {
-        let (url, arrived) = server(fate).await;
+    for behavior in [
+        ServerBehavior::Silence,
+        ServerBehavior::Closed,
+        ServerBehavior::CutShort,
+        ServerBehavior::Endless,
+    ] {
+        let (url, arrived) = server(behavior).await;
         let github = Github::new(Key::at(&url), || START);
         // The shortest budget that a call may begin with, and a little: the silent server uses it
         // up.
@@ -111,9 +116,9 @@ async fn registration_that_was_asked_for_and_not_answered_may_exist() {
             .unwrap_err();
         assert!(
             matches!(error, RegisterError::Unsure { .. }),
-            "{fate:?}: {error:?}"
+            "{behavior:?}: {error:?}"
         );
-        assert_eq!(*arrived.lock().unwrap(), 1, "{fate:?}: asked once");
+        assert_eq!(*arrived.lock().unwrap(), 1, "{behavior:?}: asked once");
     }
 }
 

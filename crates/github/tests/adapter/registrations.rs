@@ -273,9 +273,9 @@ async fn organization_needs_the_groups_id_once_in_five_minutes() {
     let clock = Clock::default();
     let time = clock.clone();
     let github = mayfly_github::Github::new(Key::at(&stub.url), move || time.now());
-    for mint in 1..=3 {
+    for wanted in 1..=3 {
         github
-            .register(&organization("build"), &name(mint), soon())
+            .register(&organization("build"), &name(wanted), soon())
             .await
             .unwrap();
     }
@@ -339,9 +339,9 @@ async fn group_that_github_refuses_is_looked_up_again() {
     })
     .await;
     let github = stub.github();
-    for mint in 1..=2 {
+    for wanted in 1..=2 {
         let error = github
-            .register(&organization("build"), &name(mint), soon())
+            .register(&organization("build"), &name(wanted), soon())
             .await
             .unwrap_err();
         assert_eq!(word(&error), "refused 404");

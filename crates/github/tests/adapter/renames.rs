@@ -278,9 +278,9 @@ async fn organization_with_another_login_is_found_by_its_installation() {
         })
         .await;
         let github = stub.github();
-        for mint in 1..=3 {
+        for wanted in 1..=3 {
             let made = github
-                .register(&organization("builders"), &name(mint), soon())
+                .register(&organization("builders"), &name(wanted), soon())
                 .await;
             assert_eq!(made.is_ok(), found, "{made:?}");
         }
@@ -314,8 +314,8 @@ async fn repository_of_another_installation_is_found_where_it_is_and_one_that_is
         })
         .await;
         let github = stub.github();
-        for mint in 1..=3 {
-            let made = github.register(&repository(9), &name(mint), soon()).await;
+        for wanted in 1..=3 {
+            let made = github.register(&repository(9), &name(wanted), soon()).await;
             assert!(
                 made.is_ok() == found
                     && (found

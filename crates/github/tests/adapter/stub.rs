@@ -230,8 +230,8 @@ pub(crate) fn organization(group: &str) -> Target {
     }
 }
 
-pub(crate) fn name(mint: u32) -> RunnerName {
-    format!("mayfly-linux-01jd0000000000000000000000-{mint}")
+pub(crate) fn name(wanted: u32) -> RunnerName {
+    format!("mayfly-linux-01jd0000000000000000000000-{wanted}")
         .parse()
         .unwrap()
 }

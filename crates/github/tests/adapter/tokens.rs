@@ -24,9 +24,9 @@ async fn one_token_serves_every_call_of_a_repository_and_permission() {
     })
     .await;
     let github = stub.github();
-    for mint in 1..=5 {
+    for wanted in 1..=5 {
         github
-            .register(&repository(9), &name(mint), soon())
+            .register(&repository(9), &name(wanted), soon())
             .await
             .unwrap();
     }
@@ -298,9 +298,9 @@ async fn installed_again(account: i64) -> Stub {
 async fn app_that_was_installed_again_goes_on_with_its_new_installation_and_asks_for_it_once() {
     let stub = installed_again(5).await;
     let github = stub.github();
-    for mint in 1..=3 {
+    for wanted in 1..=3 {
         github
-            .register(&repository(9), &name(mint), soon())
+            .register(&repository(9), &name(wanted), soon())
             .await
             .unwrap();
     }
@@ -367,9 +367,9 @@ async fn repository_that_was_transferred_while_another_took_its_name_is_found_by
     })
     .await;
     let github = stub.github();
-    for mint in 1..=3 {
+    for wanted in 1..=3 {
         github
-            .register(&repository(9), &name(mint), soon())
+            .register(&repository(9), &name(wanted), soon())
             .await
             .unwrap();
     }
@@ -435,9 +435,9 @@ async fn app_that_is_not_installed_any_more_is_looked_for_once_in_five_minutes()
     let clock = Clock::default();
     let time = clock.clone();
     let github = Github::new(Key::at(&stub.url), move || time.now());
-    for mint in 1..=3 {
+    for wanted in 1..=3 {
         assert!(matches!(
-            github.register(&repository(9), &name(mint), soon()).await,
+            github.register(&repository(9), &name(wanted), soon()).await,
             Err(RegisterError::RefusedForGood { status: 404, .. })
         ));
     }

@@ -1,6 +1,6 @@
 //! Faults strike whom they should, as often as they should.
 
-use crate::world::{World, request, request_with, told};
+use crate::world::{World, received, request, request_with};
 use mayfly_fargate_model::{Delivery, Effect, Fault, FaultKind, Operation};
 use serde_json::json;
 use std::time::Duration;
@@ -14,7 +14,7 @@ fn story(fault: Fault) -> Vec<(String, u64)> {
     world.exit(&task, 0);
     events.extend(world.events(2));
     events.extend(world.events(600));
-    told(&events)
+    received(&events)
         .into_iter()
         .map(|(status, version)| (status.to_owned(), version))
         .collect()

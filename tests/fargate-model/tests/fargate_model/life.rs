@@ -1,6 +1,6 @@
 //! How tasks live and what is told of it.
 
-use crate::world::{World, told};
+use crate::world::{World, received};
 use mayfly_fargate_model::{Effect, Fault, FaultKind, Operation};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -47,7 +47,7 @@ fn every_change_has_a_higher_version_and_only_running_and_stopped_are_told() {
     let mut events = world.events(60);
     world.exit(&task, 0);
     events.extend(world.events(2));
-    assert_eq!(told(&events), [("RUNNING", 4), ("STOPPED", 6)]);
+    assert_eq!(received(&events), [("RUNNING", 4), ("STOPPED", 6)]);
     assert_eq!(world.model.event_counts().emitted, 6);
 }
 
@@ -76,7 +76,7 @@ fn container_that_ends_before_running_was_said_has_started_all_the_same() {
     world.seconds(46);
     world.exit(&task, 22);
     let events = world.events(10);
-    assert_eq!(told(&events), [("STOPPED", 5)]);
+    assert_eq!(received(&events), [("STOPPED", 5)]);
     assert!(world.describe(&task)["startedAt"].is_number());
 }
 
@@ -195,7 +195,7 @@ fn spot_warns_with_a_running_task_and_ends_it() {
         json!([{ "capacityProvider": "FARGATE_SPOT", "weight": 1 }]);
     let task = crate::world::id_of(&world.ok(Operation::RunTask, &input));
     let warned = world.events(60);
-    assert_eq!(told(&warned), [("RUNNING", 4), ("RUNNING", 5)]);
+    assert_eq!(received(&warned), [("RUNNING", 4), ("RUNNING", 5)]);
     let detail = &warned[1].body["detail"];
     assert_eq!(
         (&detail["desiredStatus"], &detail["stopCode"]),

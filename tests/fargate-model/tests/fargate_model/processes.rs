@@ -19,14 +19,14 @@ use tempfile::TempDir;
 
 /// What the stand-in told AWS: STS requests and the observer's events.
 #[derive(Clone, Default)]
-struct Told {
+struct Received {
     sts: Arc<Mutex<Vec<String>>>,
     events: Arc<Mutex<Vec<Value>>>,
     refusals: Arc<Mutex<u32>>,
 }
 
-async fn assume_role(State(told): State<Told>, body: String) -> String {
-    told.sts.lock().unwrap().push(body);
+async fn assume_role(State(received): State<Received>, body: String) -> String {
+    received.sts.lock().unwrap().push(body);
     let fields = [
         ("AccessKeyId", "ASIALOCAL"),
         ("SecretAccessKey", "secret"),
@@ -40,33 +40,33 @@ async fn assume_role(State(told): State<Told>, body: String) -> String {
 }
 
 async fn invoke(
-    State(told): State<Told>,
+    State(received): State<Received>,
     Path(function): Path<String>,
     Json(event): Json<Value>,
 ) -> StatusCode {
-    let mut refusals = told.refusals.lock().unwrap();
+    let mut refusals = received.refusals.lock().unwrap();
     if *refusals > 0 {
         *refusals -= 1;
         return StatusCode::INTERNAL_SERVER_ERROR;
     }
     assert_eq!(function, "observer");
-    told.events.lock().unwrap().push(event);
+    received.events.lock().unwrap().push(event);
     StatusCode::ACCEPTED
 }
 
 struct Stand {
     server: Server,
     ecs: Client,
-    told: Told,
+    received: Received,
     work: TempDir,
 }
 
 async fn stand() -> Stand {
-    let told = Told::default();
+    let received = Received::default();
     let aws = Router::new()
         .route("/", post(assume_role))
         .route("/2015-03-31/functions/{function}/invocations", post(invoke))
-        .with_state(told.clone());
+        .with_state(received.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let aws_endpoint = Some(format!("http://{}", listener.local_addr().unwrap()));
     tokio::spawn(async move { axum::serve(listener, aws).await });
@@ -107,7 +107,7 @@ async fn stand() -> Stand {
     Stand {
         server,
         ecs,
-        told,
+        received,
         work,
     }
 }
@@ -187,7 +187,7 @@ impl Stand {
     async fn events(&self, wanted: usize) -> Vec<Value> {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
-            let events = self.told.events.lock().unwrap().clone();
+            let events = self.received.events.lock().unwrap().clone();
             if events.len() >= wanted {
                 return events;
             }
@@ -208,7 +208,7 @@ fn lives(pid: &str) -> bool {
 #[tokio::test]
 async fn task_runs_asks_for_its_credentials_and_leaves_nothing() {
     let stand = stand().await;
-    *stand.told.refusals.lock().unwrap() = 1;
+    *stand.received.refusals.lock().unwrap() = 1;
     let script = r#"
         setsid sleep 300 & sleep 300 &
         curl -s "$AWS_CONTAINER_CREDENTIALS_FULL_URI" > reply
@@ -234,19 +234,19 @@ async fn task_runs_asks_for_its_credentials_and_leaves_nothing() {
         .next()
         .unwrap()
         .to_owned();
-    let sts = stand.told.sts.lock().unwrap().clone();
+    let sts = stand.received.sts.lock().unwrap().clone();
     assert!(
         sts.len() == 1 && sts[0].contains(&format!("RoleSessionName={id}")),
         "{sts:?}"
     );
-    let mut told: Vec<_> = stand
+    let mut received: Vec<_> = stand
         .events(2)
         .await
         .iter()
         .map(|event| event["detail"]["lastStatus"].clone())
         .collect();
-    told.sort_by_key(ToString::to_string);
-    assert_eq!(told, [json!("RUNNING"), json!("STOPPED")]);
+    received.sort_by_key(ToString::to_string);
+    assert_eq!(received, [json!("RUNNING"), json!("STOPPED")]);
     stand.server.shut_down().await;
 }
 

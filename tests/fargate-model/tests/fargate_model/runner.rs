@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use mayfly_github_model::id::{JobId, RunnerId};
 use mayfly_github_model::jobs::{Conclusion, Job, NewJob, Status};
 use mayfly_github_model::key::KeyPair;
-use mayfly_github_model::model::Mint;
+use mayfly_github_model::model::JitConfigRequest;
 use mayfly_github_model::runners::Scope;
 use mayfly_github_model::server::Server;
 use mayfly_test_support::repository::repository;
@@ -14,19 +14,19 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::process::{Child, Command as Process};
 
-struct Scene {
+struct Fixture {
     github: Server,
     registration: String,
     home: TempDir,
 }
 
-impl Scene {
+impl Fixture {
     async fn new() -> Self {
         let key = KeyPair::without_private_half().unwrap();
         let github = Server::start_with(([127, 0, 0, 1], 0).into(), 1, false, &key)
             .await
             .unwrap();
-        let mint = Mint {
+        let wanted = JitConfigRequest {
             name: "mayfly-linux-1-1".to_owned(),
             runner_group_id: 1,
             labels: vec!["mayfly".to_owned()],
@@ -35,7 +35,7 @@ impl Scene {
         let registration = github.with(|model| {
             let repository = model.accounts_mut().mention("acme/app", Timestamp::now());
             let id: RunnerId = model
-                .mint(Scope::Repository(repository), &mint, Timestamp::now())
+                .generate_jit_config(Scope::Repository(repository), &wanted, Timestamp::now())
                 .unwrap();
             model.runner(id).unwrap().registration.clone()
         });
@@ -88,15 +88,15 @@ impl Scene {
 
 #[tokio::test]
 async fn hook_sees_the_runners_context_alone_and_every_step_runs() {
-    let scene = Scene::new().await;
-    let id = scene.queue(0.1);
-    let seen = scene.home.path().join("seen");
-    let ended = scene
+    let fixture = Fixture::new().await;
+    let id = fixture.queue(0.1);
+    let seen = fixture.home.path().join("seen");
+    let ended = fixture
         .start(&format!("env > {}", seen.display()))
         .wait()
         .await
         .unwrap();
-    let job = scene.job(id);
+    let job = fixture.job(id);
     assert_eq!(
         (job.conclusion, job.steps.len(), ended.code()),
         (Some(Conclusion::Success), 3, Some(0))
@@ -126,10 +126,10 @@ async fn hook_sees_the_runners_context_alone_and_every_step_runs() {
 
 #[tokio::test]
 async fn failed_hook_fails_the_job_and_leaves_the_always_steps() {
-    let scene = Scene::new().await;
-    let id = scene.queue(0.1);
-    let ended = scene.start("exit 1").wait().await.unwrap();
-    let job = scene.job(id);
+    let fixture = Fixture::new().await;
+    let id = fixture.queue(0.1);
+    let ended = fixture.start("exit 1").wait().await.unwrap();
+    let job = fixture.job(id);
     assert_eq!(
         (job.conclusion, job.steps.len(), ended.code()),
         (Some(Conclusion::Failure), 1, Some(0))
@@ -138,44 +138,44 @@ async fn failed_hook_fails_the_job_and_leaves_the_always_steps() {
 
 #[tokio::test]
 async fn sigterm_cancels_the_running_job() {
-    let scene = Scene::new().await;
-    let id = scene.queue(300.0);
-    let mut runner = scene.start("exit 0");
-    scene.until(id, Status::InProgress).await;
-    let told = Command::new("kill")
+    let fixture = Fixture::new().await;
+    let id = fixture.queue(300.0);
+    let mut runner = fixture.start("exit 0");
+    fixture.until(id, Status::InProgress).await;
+    let received = Command::new("kill")
         .arg(runner.id().unwrap().to_string())
         .status()
         .unwrap();
     let ended = runner.wait().await.unwrap();
-    assert!(told.success());
+    assert!(received.success());
     assert_eq!(
-        (scene.job(id).conclusion, ended.code()),
+        (fixture.job(id).conclusion, ended.code()),
         (Some(Conclusion::Cancelled), Some(0))
     );
 }
 
 #[tokio::test]
 async fn job_cancelled_at_github_stops_at_the_next_sign_of_life() {
-    let scene = Scene::new().await;
-    let id = scene.queue(300.0);
-    let mut runner = scene.start("exit 0");
-    scene.until(id, Status::InProgress).await;
-    scene
+    let fixture = Fixture::new().await;
+    let id = fixture.queue(300.0);
+    let mut runner = fixture.start("exit 0");
+    fixture.until(id, Status::InProgress).await;
+    fixture
         .github
         .with(|model| model.cancel(id, Timestamp::now()));
     let ended = runner.wait().await.unwrap();
     assert_eq!(
-        (scene.job(id).conclusion, ended.code()),
+        (fixture.job(id).conclusion, ended.code()),
         (Some(Conclusion::Cancelled), Some(0))
     );
 }
 
 #[tokio::test]
 async fn idle_runner_says_goodbye_when_told_to_stop_and_its_registration_is_spent() {
-    let scene = Scene::new().await;
-    let mut runner = scene.start("exit 0");
+    let fixture = Fixture::new().await;
+    let mut runner = fixture.start("exit 0");
     let online = || {
-        scene.github.with(|model| {
+        fixture.github.with(|model| {
             model
                 .runners()
                 .any(mayfly_github_model::runners::Runner::is_idle)
@@ -192,11 +192,11 @@ async fn idle_runner_says_goodbye_when_told_to_stop_and_its_registration_is_spen
         .unwrap();
     assert_eq!(runner.wait().await.unwrap().code(), Some(0));
     assert!(!online());
-    let id = scene.queue(0.1);
+    let id = fixture.queue(0.1);
     assert_eq!(
-        scene.start("exit 0").wait().await.unwrap().code(),
+        fixture.start("exit 0").wait().await.unwrap().code(),
         Some(0),
         "a second start with the same registration"
     );
-    assert_eq!(scene.job(id).status, Status::Queued);
+    assert_eq!(fixture.job(id).status, Status::Queued);
 }

@@ -121,7 +121,7 @@ impl World {
 }
 
 /// Each event's `lastStatus` and version.
-pub(crate) fn told(events: &[TaskEvent]) -> Vec<(&str, u64)> {
+pub(crate) fn received(events: &[TaskEvent]) -> Vec<(&str, u64)> {
     let of = |event: &TaskEvent| event.body["detail"]["version"].as_u64().unwrap();
     events
         .iter()

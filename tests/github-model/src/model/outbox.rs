@@ -1,7 +1,7 @@
 //! What happened becomes deliveries, and what may befall them is drawn here.
 
 use super::Model;
-use crate::deliveries::{Delivery, Fate, Signing, Stage};
+use crate::deliveries::{Delivery, Handling, Signing, Stage};
 use crate::id::{DeliveryId, InstallationId, JobId};
 use crate::jobs::Action;
 use crate::settings::after;
@@ -35,7 +35,7 @@ pub struct HandMade {
 }
 
 /// Something that concerns the App itself.
-pub(super) struct News {
+pub(super) struct Notification {
     pub(super) event: &'static str,
     pub(super) action: Option<&'static str>,
     pub(super) installation: Option<InstallationId>,
@@ -45,7 +45,7 @@ pub(super) struct News {
 /// The fate of one event's deliveries, drawn once.
 struct Draw {
     copies: u32,
-    fate: Fate,
+    handling: Handling,
     due: Timestamp,
 }
 
@@ -91,7 +91,7 @@ impl Model {
                 forged: false,
                 signing: Signing::Valid,
                 headers: BTreeMap::new(),
-                fate: draw.fate,
+                handling: draw.handling,
                 stage: Stage::Due(draw.due),
                 sent: BTreeMap::new(),
             });
@@ -113,12 +113,12 @@ impl Model {
         if own.never_made.contains(&action) || hits(faults.never_made) {
             return None;
         }
-        let fate = if own.lost.contains(&action) || hits(faults.lost) {
-            Fate::Lose
+        let handling = if own.lost.contains(&action) || hits(faults.lost) {
+            Handling::Lose
         } else if hits(faults.answered_5xx) {
-            Fate::Misread
+            Handling::Misread
         } else {
-            Fate::Send
+            Handling::Send
         };
         let copies = if hits(faults.repeated) {
             faults.times
@@ -135,7 +135,7 @@ impl Model {
         }
         Some(Draw {
             copies,
-            fate,
+            handling,
             due: after(now, wait),
         })
     }
@@ -144,7 +144,7 @@ impl Model {
     pub fn ping(&mut self, now: Timestamp) -> DeliveryId {
         let payload = shape::payload::ping(self).to_string();
         self.notify(
-            News {
+            Notification {
                 event: "ping",
                 action: None,
                 installation: None,
@@ -156,8 +156,8 @@ impl Model {
 
     /// The App is told of something that concerns itself: every App is, whatever events it asked
     /// for.
-    pub(super) fn notify(&mut self, news: News, now: Timestamp) -> DeliveryId {
-        let News {
+    pub(super) fn notify(&mut self, news: Notification, now: Timestamp) -> DeliveryId {
+        let Notification {
             event,
             action,
             installation,
@@ -177,7 +177,7 @@ impl Model {
             forged: false,
             signing: Signing::Valid,
             headers: BTreeMap::new(),
-            fate: Fate::Send,
+            handling: Handling::Send,
             stage: Stage::Due(now),
             sent: BTreeMap::new(),
         })
@@ -207,7 +207,7 @@ impl Model {
             forged: true,
             signing: made.signing,
             headers: made.headers,
-            fate: Fate::Send,
+            handling: Handling::Send,
             stage: Stage::Due(now),
             sent: BTreeMap::new(),
         })
@@ -225,14 +225,14 @@ impl Model {
         });
         // Another attempt comes to grief like the first one, as long as what was in its way is
         // there.
-        let fate = if struck && self.chance.hits(faults.lost) {
-            Fate::Lose
+        let handling = if struck && self.chance.hits(faults.lost) {
+            Handling::Lose
         } else if struck && self.chance.hits(faults.answered_5xx) {
-            Fate::Misread
+            Handling::Misread
         } else {
-            Fate::Send
+            Handling::Send
         };
         self.deliveries
-            .again(id, self.settings.redelivery_limit, fate, now)
+            .again(id, self.settings.redelivery_limit, handling, now)
     }
 }

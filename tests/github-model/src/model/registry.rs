@@ -18,7 +18,7 @@ const MOST_LABELS: usize = 100;
 
 /// A request for a registration.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Mint {
+pub struct JitConfigRequest {
     /// The runner's name.
     pub name: String,
     /// Its group; 1 is the default one.
@@ -36,7 +36,7 @@ fn default_work_folder() -> String {
 
 /// Why there is no registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MintError {
+pub enum JitConfigError {
     /// 404: no such group.
     UnknownGroup,
     /// 409: the name is taken.
@@ -60,42 +60,42 @@ impl Model {
     /// Registers a runner for one job.
     ///
     /// # Errors
-    /// See [`MintError`].
-    pub fn mint(
+    /// See [`JitConfigError`].
+    pub fn generate_jit_config(
         &mut self,
         scope: Scope,
-        mint: &Mint,
+        wanted: &JitConfigRequest,
         now: Timestamp,
-    ) -> Result<RunnerId, MintError> {
-        check(mint)?;
-        let group = GroupId(mint.runner_group_id);
+    ) -> Result<RunnerId, JitConfigError> {
+        check(wanted)?;
+        let group = GroupId(wanted.runner_group_id);
         let known = match scope {
             Scope::Repository(_) => group == GroupId(1),
             Scope::Organization(owner) => self.accounts.group(owner, group).is_some(),
         };
         if !known {
-            return Err(MintError::UnknownGroup);
+            return Err(JitConfigError::UnknownGroup);
         }
-        if self.runners.named(scope, &mint.name).is_some() {
-            return Err(MintError::NameTaken);
+        if self.runners.named(scope, &wanted.name).is_some() {
+            return Err(JitConfigError::NameTaken);
         }
         let id = self.runners.next_id();
         let registration = Registration {
             id,
-            name: &mint.name,
+            name: &wanted.name,
             group,
             group_name: &self.group_name(scope, group),
-            work_folder: &mint.work_folder,
+            work_folder: &wanted.work_folder,
             server_url: &self.urls.html,
             owner_url: &self.owner_url(scope),
         };
         let registration = jit::encode(&registration, &mut self.chance);
         self.runners.insert(Runner {
             id,
-            name: mint.name.clone(),
+            name: wanted.name.clone(),
             scope,
             group,
-            labels: mint.labels.clone(),
+            labels: wanted.labels.clone(),
             registration,
             created_at: now,
             presence: Presence::Never,
@@ -106,7 +106,7 @@ impl Model {
         });
         self.journal.note(|| Change::Registered {
             id,
-            name: mint.name.clone(),
+            name: wanted.name.clone(),
             scope,
         });
         Ok(id)
@@ -167,25 +167,25 @@ impl Model {
     }
 }
 
-fn check(mint: &Mint) -> Result<(), MintError> {
+fn check(wanted: &JitConfigRequest) -> Result<(), JitConfigError> {
     let fails = |condition: bool, words| {
         if condition {
-            Err(MintError::Invalid(words))
+            Err(JitConfigError::Invalid(words))
         } else {
             Ok(())
         }
     };
-    fails(mint.name.trim().is_empty(), "Name cannot be empty")?;
+    fails(wanted.name.trim().is_empty(), "Name cannot be empty")?;
     fails(
-        mint.name.chars().count() > LONGEST_NAME,
+        wanted.name.chars().count() > LONGEST_NAME,
         "Name is too long (maximum is 64 characters)",
     )?;
-    fails(mint.labels.is_empty(), "Labels cannot be empty")?;
+    fails(wanted.labels.is_empty(), "Labels cannot be empty")?;
     fails(
-        mint.labels.len() > MOST_LABELS,
+        wanted.labels.len() > MOST_LABELS,
         "Labels cannot be more than 100",
     )?;
     let wrong = |label: &String| label.trim().is_empty() || label.chars().count() > LONGEST_LABEL;
-    fails(mint.labels.iter().any(wrong), "Label is invalid")?;
-    fails(mint.work_folder.is_empty(), "Work folder cannot be empty")
+    fails(wanted.labels.iter().any(wrong), "Label is invalid")?;
+    fails(wanted.work_folder.is_empty(), "Work folder cannot be empty")
 }

@@ -1,7 +1,7 @@
 //! Apps in the making.
 
 use super::Model;
-use super::outbox::News;
+use super::outbox::Notification;
 use crate::accounts::{ACME, GLOBEX, MONA};
 use crate::app::App;
 use crate::hook::{ContentType, Hook};
@@ -164,7 +164,7 @@ impl Model {
         {
             let payload = shape::payload::installation(self, &installation).to_string();
             self.notify(
-                News {
+                Notification {
                     event: "installation",
                     action: Some("created"),
                     installation: Some(id),

@@ -191,7 +191,7 @@ fn permission(operation: &Operation) -> Option<(&'static str, Level)> {
         Operation::ListRepositories | Operation::GetRepository(_) => {
             Some(("metadata", Level::Read))
         }
-        Operation::Mint(place)
+        Operation::JitConfigRequest(place)
         | Operation::DeleteRunner(place, _)
         | Operation::MakeGroup(place) => runners(place, Level::Write),
         Operation::ListRunners(place)

@@ -44,7 +44,7 @@ pub enum Operation {
     /// `GET /repos/{owner}/{repo}`.
     GetRepository(Place),
     /// `POST …/actions/runners/generate-jitconfig`.
-    Mint(Place),
+    JitConfigRequest(Place),
     /// `GET …/actions/runners`.
     ListRunners(Place),
     /// `GET …/actions/runners/{id}`.
@@ -128,7 +128,7 @@ impl Operation {
         Some(match (method, rest) {
             ("GET", []) if matches!(place, Place::Repository(..)) => Self::GetRepository(place),
             ("GET", ["installation"]) => Self::InstallationOf(place),
-            ("POST", ["actions", "runners", "generate-jitconfig"]) => Self::Mint(place),
+            ("POST", ["actions", "runners", "generate-jitconfig"]) => Self::JitConfigRequest(place),
             ("GET", ["actions", "runners"]) => Self::ListRunners(place),
             ("GET", ["actions", "runners", id]) => {
                 Self::GetRunner(place, RunnerId(id.parse().ok()?))
@@ -180,7 +180,7 @@ impl Operation {
             Self::Redeliver(_) => "apps/redeliver-webhook-delivery",
             Self::ListRepositories => "apps/list-repos-accessible-to-installation",
             Self::GetRepository(_) => "repos/get",
-            Self::Mint(_) => either(
+            Self::JitConfigRequest(_) => either(
                 "actions/generate-runner-jitconfig-for-repo",
                 "actions/generate-runner-jitconfig-for-org",
             ),
@@ -214,7 +214,7 @@ impl Operation {
         match self {
             Self::InstallationOf(place)
             | Self::GetRepository(place)
-            | Self::Mint(place)
+            | Self::JitConfigRequest(place)
             | Self::ListRunners(place)
             | Self::GetRunner(place, _)
             | Self::DeleteRunner(place, _)

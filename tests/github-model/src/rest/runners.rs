@@ -4,7 +4,7 @@ use super::{Operation, pages};
 use crate::accounts::{Account, Visibility};
 use crate::faults::Refusal;
 use crate::id::RunnerId;
-use crate::model::{Deletion, Mint, MintError, Model};
+use crate::model::{Deletion, JitConfigError, JitConfigRequest, Model};
 use crate::runners::{Listed, Presence, Runner, Scope};
 use crate::shape;
 use crate::wire::{Answer, Request};
@@ -23,7 +23,7 @@ impl Model {
         now: Timestamp,
     ) -> Answer {
         match operation {
-            Operation::Mint(_) => self.mint_answer(scope, request, now),
+            Operation::JitConfigRequest(_) => self.mint_answer(scope, request, now),
             Operation::ListRunners(_) => self.runners_page(scope, request, now),
             Operation::GetRunner(_, id) => self.runner_answer(scope, *id),
             Operation::DeleteRunner(_, id) => match self.delete_runner(scope, *id, now) {
@@ -59,24 +59,24 @@ impl Model {
         if let Some(refusal) = self.refusal(scope) {
             return Answer::message(refusal.status, refusal.words());
         }
-        let mint: Mint = match request.read() {
-            Ok(mint) => mint,
+        let wanted: JitConfigRequest = match request.read() {
+            Ok(wanted) => wanted,
             Err(words) if serde_json::from_slice::<Value>(&request.body).is_err() => {
                 return Answer::message(400, &format!("Problems parsing JSON: {words}"));
             }
             Err(words) => return Answer::message(422, &format!("Invalid request. {words}")),
         };
-        match self.mint(scope, &mint, now) {
+        match self.generate_jit_config(scope, &wanted, now) {
             Ok(id) => self.registration_answer(id),
-            Err(MintError::UnknownGroup) => Answer::not_found(),
-            Err(MintError::NameTaken) => Answer::message(
+            Err(JitConfigError::UnknownGroup) => Answer::not_found(),
+            Err(JitConfigError::NameTaken) => Answer::message(
                 409,
                 &format!(
                     "Already exists - A runner with the name {} already exists.",
-                    mint.name
+                    wanted.name
                 ),
             ),
-            Err(MintError::Invalid(words)) => Answer::message(422, words),
+            Err(JitConfigError::Invalid(words)) => Answer::message(422, words),
         }
     }
 

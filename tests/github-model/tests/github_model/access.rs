@@ -241,7 +241,9 @@ fn of_a_deleted_repository_nothing_is_shown_and_nothing_is_delivered() {
         unreachable!("it is a repository")
     };
     let waits = world.queue(&crate::world::job());
-    world.mint(Scope::Repository(id), "one", &LABELS).unwrap();
+    world
+        .generate_jit_config(Scope::Repository(id), "one", &LABELS)
+        .unwrap();
     world.told();
     world.model.delete_repository(id, world.now);
     world.wait(60.0);

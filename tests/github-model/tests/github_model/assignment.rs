@@ -3,7 +3,7 @@
 use crate::world::{LABELS, World, job};
 use mayfly_github_model::accounts::{ACME, Visibility};
 use mayfly_github_model::jobs::{NewJob, Status};
-use mayfly_github_model::model::{Interrupted, Mint};
+use mayfly_github_model::model::{Interrupted, JitConfigRequest};
 use proptest::prelude::{any, prop, proptest};
 
 fn labelled(labels: &[&str]) -> NewJob {
@@ -131,14 +131,17 @@ fn a_group_serves_whom_it_is_for() {
         private: Some(false),
         ..job()
     });
-    let mint = Mint {
+    let wanted = JitConfigRequest {
         name: "one".to_owned(),
         runner_group_id: group.0,
         labels: LABELS.map(str::to_owned).to_vec(),
         work_folder: "_work".to_owned(),
     };
     let acme = world.organization("acme");
-    let id = world.model.mint(acme, &mint, world.now).unwrap();
+    let id = world
+        .model
+        .generate_jit_config(acme, &wanted, world.now)
+        .unwrap();
     let registration = world.model.runner(id).unwrap().registration.clone();
     world.model.open_session(&registration, world.now).unwrap();
     assert_eq!(

@@ -311,7 +311,7 @@ fn the_same_seed_brings_the_same_faults() {
                     one.id,
                     one.guid.clone(),
                     one.redelivery,
-                    format!("{:?}", one.fate),
+                    format!("{:?}", one.handling),
                 )
             })
             .collect::<Vec<_>>()

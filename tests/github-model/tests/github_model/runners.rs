@@ -4,7 +4,7 @@ use crate::world::{LABELS, World, message, mint_body};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mayfly_github_model::accounts::{ACME, Visibility};
-use mayfly_github_model::model::{Deletion, MintError, OpenError};
+use mayfly_github_model::model::{Deletion, JitConfigError, OpenError};
 use mayfly_github_model::runners::{Presence, Removal};
 use serde_json::{Value, json};
 
@@ -53,8 +53,11 @@ fn no_label_is_added() {
 fn a_name_is_given_once_until_its_runner_is_gone() {
     let mut world = World::new();
     let scope = world.repository("acme/app");
-    let first = world.mint(scope, "one", &LABELS).unwrap();
-    assert_eq!(world.mint(scope, "ONE", &LABELS), Err(MintError::NameTaken));
+    let first = world.generate_jit_config(scope, "one", &LABELS).unwrap();
+    assert_eq!(
+        world.generate_jit_config(scope, "ONE", &LABELS),
+        Err(JitConfigError::NameTaken)
+    );
     let answer = world.call("POST", MINT, &mint_body("one", &LABELS));
     assert_eq!(
         (answer.status, message(&answer)),
@@ -64,9 +67,9 @@ fn a_name_is_given_once_until_its_runner_is_gone() {
         )
     );
     let elsewhere = world.repository("acme/other");
-    assert!(world.mint(elsewhere, "one", &LABELS).is_ok());
+    assert!(world.generate_jit_config(elsewhere, "one", &LABELS).is_ok());
     world.model.delete_runner(scope, first, world.now);
-    assert!(world.mint(scope, "one", &LABELS).is_ok());
+    assert!(world.generate_jit_config(scope, "one", &LABELS).is_ok());
 }
 
 #[test]
@@ -230,7 +233,7 @@ fn lists_come_in_pages() {
     let scope = world.repository("acme/app");
     for number in 0..5 {
         world
-            .mint(scope, &format!("runner-{number}"), &LABELS)
+            .generate_jit_config(scope, &format!("runner-{number}"), &LABELS)
             .unwrap();
     }
     let answer = world.call("GET", &format!("{RUNNERS}?per_page=2&page=2"), &json!({}));
@@ -257,7 +260,7 @@ fn lists_come_in_pages() {
 fn a_registration_connects_once() {
     let mut world = World::new();
     let scope = world.repository("acme/app");
-    let id = world.mint(scope, "one", &LABELS).unwrap();
+    let id = world.generate_jit_config(scope, "one", &LABELS).unwrap();
     let registration = world.model.runner(id).unwrap().registration.clone();
     world.model.open_session(&registration, world.now).unwrap();
     assert_eq!(
@@ -274,7 +277,7 @@ fn a_registration_connects_once() {
 fn the_registration_of_a_deleted_runner_connects_nobody() {
     let mut world = World::new();
     let scope = world.repository("acme/app");
-    let id = world.mint(scope, "one", &LABELS).unwrap();
+    let id = world.generate_jit_config(scope, "one", &LABELS).unwrap();
     let registration = world.model.runner(id).unwrap().registration.clone();
     world.model.delete_runner(scope, id, world.now);
     assert_eq!(
@@ -303,7 +306,7 @@ fn a_silent_idle_runner_is_offline_and_after_a_day_gone() {
 fn a_registration_that_nobody_used_is_gone_after_a_day() {
     let mut world = World::new();
     let scope = world.repository("acme/app");
-    world.mint(scope, "one", &LABELS).unwrap();
+    world.generate_jit_config(scope, "one", &LABELS).unwrap();
     world.wait(86_399.0);
     assert!(world.runner("one").removed.is_none());
     world.wait(1.0);

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use axum::{Router, body::Bytes};
 use mayfly_github_model::accounts::ACME;
-use mayfly_github_model::model::Mint;
+use mayfly_github_model::model::JitConfigRequest;
 use mayfly_github_model::runners::Scope;
 use mayfly_github_model::server::Server;
 use mayfly_github_model::signature::sign;
@@ -167,13 +167,15 @@ async fn redirects_are_not_followed_and_refused_connections_are_noted() {
 fn register(server: &Server, name: &str) -> String {
     server.with(|model| {
         let now = jiff::Timestamp::now();
-        let mint = Mint {
+        let wanted = JitConfigRequest {
             name: name.to_owned(),
             runner_group_id: 1,
             labels: vec!["mayfly".to_owned()],
             work_folder: "_work".to_owned(),
         };
-        let id = model.mint(Scope::Organization(ACME), &mint, now).unwrap();
+        let id = model
+            .generate_jit_config(Scope::Organization(ACME), &wanted, now)
+            .unwrap();
         model.runner(id).unwrap().registration.clone()
     })
 }

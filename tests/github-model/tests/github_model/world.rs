@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use mayfly_github_model::id::{InstallationId, JobId, RunnerId, SessionId};
 use mayfly_github_model::jobs::{Conclusion, Job, NewJob, Status};
 use mayfly_github_model::key::KeyPair;
-use mayfly_github_model::model::{Mint, MintError, Model};
+use mayfly_github_model::model::{JitConfigError, JitConfigRequest, Model};
 use mayfly_github_model::runners::{Runner, Scope};
 use mayfly_github_model::tokens::Narrowing;
 use mayfly_github_model::wire::{Answer, Request};
@@ -51,16 +51,16 @@ impl World {
         Scope::Organization(self.model.accounts().account_by_login(login).unwrap().id)
     }
 
-    pub(crate) fn mint(
+    pub(crate) fn generate_jit_config(
         &mut self,
         scope: Scope,
         name: &str,
         labels: &[&str],
-    ) -> Result<RunnerId, MintError> {
+    ) -> Result<RunnerId, JitConfigError> {
         let labels = labels.iter().map(|label| (*label).to_owned()).collect();
-        self.model.mint(
+        self.model.generate_jit_config(
             scope,
-            &Mint {
+            &JitConfigRequest {
                 name: name.to_owned(),
                 runner_group_id: 1,
                 labels,
@@ -77,7 +77,7 @@ impl World {
     }
 
     pub(crate) fn online_in(&mut self, scope: Scope, name: &str, labels: &[&str]) -> SessionId {
-        let id = self.mint(scope, name, labels).unwrap();
+        let id = self.generate_jit_config(scope, name, labels).unwrap();
         let registration = self.model.runner(id).unwrap().registration.clone();
         self.model.open_session(&registration, self.now).unwrap().0
     }

@@ -9,7 +9,7 @@ use mayfly_github_model::hook::ContentType;
 use mayfly_github_model::id::SessionId;
 use mayfly_github_model::jobs::{Conclusion, Gate, NewJob};
 use mayfly_github_model::key::KeyPair;
-use mayfly_github_model::model::{HandMade, Mint, Model};
+use mayfly_github_model::model::{HandMade, JitConfigRequest, Model};
 use mayfly_github_model::runners::Scope;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -57,7 +57,7 @@ impl Source {
             .model
             .accounts_mut()
             .mention(&wish.repository, self.now);
-        let mint = Mint {
+        let wanted = JitConfigRequest {
             name: super::runner_name(),
             runner_group_id: 1,
             labels: wish.labels,
@@ -66,7 +66,7 @@ impl Source {
         self.later(40);
         let id = self
             .model
-            .mint(Scope::Repository(repository), &mint, self.now)
+            .generate_jit_config(Scope::Repository(repository), &wanted, self.now)
             .ok()
             .context("register the runner")?;
         let registration = self

@@ -21,7 +21,7 @@ use fastrand::Rng;
 
 use crate::settled::Stage;
 use account::Account;
-use fixture::Scene;
+use fixture::Fixture;
 
 /// The seed of every run that names none, CI's among them.
 const SEED: u64 = 1;
@@ -43,30 +43,30 @@ const SETTLES_WITHIN: Duration = Duration::from_secs(240);
 async fn whatever_dies_or_gets_lost_every_job_ends_as_it_should_and_nothing_is_left() {
     let stage = Stage::enter().await;
     let mut rng = Rng::with_seed(seed());
-    let scene = Scene::set(&stage);
+    let fixture = Fixture::set(&stage);
     let file = stage.pools().await;
     stage
         .put_pools(&format!("{file}\n[defaults]\nidle_timeout = \"1m\"\n"))
         .await;
     // Every function begins cold, and reads this pools file.
-    scene.kill_all_functions();
+    fixture.kill_all_functions();
     let begun = Instant::now();
     let sweeping = rng.fork();
     let (sweeps, samples) = (sweeps::Sweeps::default(), verdict::Samples::default());
     let acts = async {
-        let mut sky = faults::Weather::begin(&scene, &mut rng).await;
+        let mut sky = faults::Weather::begin(&fixture, &mut rng).await;
         let (mut casting, mut killing, mut reaping, mut gusts) =
             (rng.fork(), rng.fork(), rng.fork(), rng.fork());
         let (parts, kills, reaped, ()) = tokio::join!(
-            participants::play(&scene, &mut casting),
-            killer::kill_functions(&scene, &mut killing, STORM),
-            tasks::kill_tasks(&scene, &mut reaping, STORM),
-            sky.blow(&scene, &mut gusts),
+            participants::play(&fixture, &mut casting),
+            killer::kill_functions(&fixture, &mut killing, STORM),
+            tasks::kill_tasks(&fixture, &mut reaping, STORM),
+            sky.inject(&fixture, &mut gusts),
         );
         sweeps.whole_one().await;
-        let struck = sky.end(&scene).await;
+        let struck = sky.end(&fixture).await;
         let calm = Instant::now();
-        let settled = verdict::settle(&scene, &parts, SETTLES_WITHIN).await;
+        let settled = verdict::settle(&fixture, &parts, SETTLES_WITHIN).await;
         Account {
             seed: seed(),
             parts,
@@ -80,13 +80,13 @@ async fn whatever_dies_or_gets_lost_every_job_ends_as_it_should_and_nothing_is_l
     };
     let account = tokio::select! {
         account = acts => account,
-        never = sweeps.go_on(&scene, sweeping) => match never {},
-        never = samples.take(&scene) => match never {},
+        never = sweeps.go_on(&fixture, sweeping) => match never {},
+        never = samples.take(&fixture) => match never {},
     };
-    let wrong = verdict::wrong(&scene, &account, &samples).await;
-    account.print(&scene, &sweeps, &samples).await;
+    let wrong = verdict::wrong(&fixture, &account, &samples).await;
+    account.print(&fixture, &sweeps, &samples).await;
     stage.put_pools(&file).await;
-    scene.kill_all_functions();
+    fixture.kill_all_functions();
     assert!(wrong.is_empty(), "seed {}: {wrong:#?}", account.seed);
 }
 

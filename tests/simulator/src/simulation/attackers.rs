@@ -14,7 +14,7 @@ use crate::system::System;
 use mayfly_github_model::deliveries::Signing;
 use mayfly_github_model::id;
 use mayfly_github_model::jobs::NewJob;
-use mayfly_github_model::model::{HandMade, Mint};
+use mayfly_github_model::model::{HandMade, JitConfigRequest};
 use mayfly_github_model::runners::Scope;
 
 /// Digits that only strangers' numbers have.
@@ -139,13 +139,13 @@ pub(super) async fn impersonate(
     let name = format!("mayfly-{}-{}-1", runner.pool, runner.id);
     let minted = system.world.with_github(|github, now| {
         let scope = Scope::Repository(github.accounts_mut().mention(&repository, now));
-        let mint = Mint {
+        let wanted = JitConfigRequest {
             name: name.clone(),
             runner_group_id: 1,
             labels,
             work_folder: "_work".to_owned(),
         };
-        let id = github.mint(scope, &mint, now).ok()?;
+        let id = github.generate_jit_config(scope, &wanted, now).ok()?;
         let registration = github.runner(id)?.registration.clone();
         Some((scope, id, github.open_session(&registration, now).ok()?.0))
     });
@@ -254,13 +254,13 @@ pub(super) async fn double(
             Scope::Repository(_) => Scope::Organization(owner),
             Scope::Organization(_) => Scope::Repository(its),
         };
-        let mint = Mint {
+        let wanted = JitConfigRequest {
             name,
             runner_group_id: 1,
             labels,
             work_folder: "_work".to_owned(),
         };
-        let id = github.mint(scope, &mint, now).ok()?;
+        let id = github.generate_jit_config(scope, &wanted, now).ok()?;
         let registration = github.runner(id)?.registration.clone();
         Some((scope, id, github.open_session(&registration, now).ok()?.0))
     });

@@ -13,7 +13,7 @@ use mayfly_domain::model::runner::{Outcome, Runner as Row};
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::model::timeouts;
 
-use super::final_checks::{Ending, JobNow};
+use super::final_checks::{Ending, JobAtGithub};
 use super::recorder::Recorder;
 use super::shadow_model::{Runner, Task};
 use super::violation::Invariant;
@@ -374,7 +374,7 @@ fn limits(watch: &Recorder, task: &Task, now: Timestamp) -> Limits {
 }
 
 /// How long a job waited for a runner.
-fn waited(job: &JobNow, now: Timestamp) -> Duration {
+fn waited(job: &JobAtGithub, now: Timestamp) -> Duration {
     job.began.or(job.ended).unwrap_or(now).since(job.queued)
 }
 

@@ -8,7 +8,7 @@ use mayfly_domain::model::job::JobRecord;
 use mayfly_domain::model::runner::{Outcome, Runner};
 use mayfly_domain::model::time::Timestamp;
 
-use super::final_checks::{Ending, JobNow};
+use super::final_checks::{Ending, JobAtGithub};
 use super::liveness::Held;
 use mayfly_github_model::jobs::Status;
 
@@ -69,7 +69,7 @@ impl Ending<'_> {
     /// What may make a job wait that could be served; none if it may wait for ever.
     pub(super) fn held(&self, id: JobId) -> Option<Held> {
         let job = self.jobs.iter().find(|job| job.id == id)?;
-        if self.excuse(job).is_some() {
+        if self.exemption(job).is_some() {
             return None;
         }
         let row = self.system.waiting().into_iter().find(|row| row.id == id);
@@ -92,7 +92,7 @@ impl Ending<'_> {
     }
 
     /// Why a job may wait for ever; none if it may not.
-    pub(super) fn excuse(&self, job: &JobNow) -> Option<Exemption> {
+    pub(super) fn exemption(&self, job: &JobAtGithub) -> Option<Exemption> {
         if matches!(job.status, Status::Waiting | Status::Pending) {
             return Some(Exemption::Gated);
         }
@@ -127,7 +127,7 @@ impl Ending<'_> {
 
     /// Whether a delivery about it was taken, and each pools file since it came, and the one
     /// before, says that it is to be written down.
-    fn had_to_be_written(&self, job: &JobNow) -> bool {
+    fn had_to_be_written(&self, job: &JobAtGithub) -> bool {
         let before = self
             .files
             .iter()
@@ -143,7 +143,7 @@ impl Ending<'_> {
 
     /// Whether its repository is written down, for whatever reason: then sweeper looks for what
     /// waits there.
-    fn is_known(&self, job: &JobNow) -> bool {
+    fn is_known(&self, job: &JobAtGithub) -> bool {
         let id = job.repository_id.to_string();
         self.system.world.table.with(|table| {
             table
@@ -155,7 +155,7 @@ impl Ending<'_> {
     /// Jobs that the runner group of their pool keeps out, whatever else they wait for: as long as
     /// they wait in it they are tried.
     pub(super) fn kept_out(&self) -> BTreeSet<JobId> {
-        let kept_out = |job: &&JobNow| {
+        let kept_out = |job: &&JobAtGithub| {
             !job.private && job.app && self.group_alone_takes(job, self.system.job(job.id).as_ref())
         };
         self.open_jobs()
@@ -166,7 +166,7 @@ impl Ending<'_> {
 
     /// True if the pool that the job is in registers its runners in a group: which no other pool
     /// makes up for. Before the job is in one, any may be it.
-    fn group_alone_takes(&self, job: &JobNow, recorded: Option<&JobRecord>) -> bool {
+    fn group_alone_takes(&self, job: &JobAtGithub, recorded: Option<&JobRecord>) -> bool {
         let its = recorded
             .and_then(|record| record.pool.as_ref())
             .and_then(|pool| self.file.get(pool.as_str()));
@@ -182,7 +182,7 @@ impl Ending<'_> {
 
     /// Whether any delivery was taken about a job of the same repository that was to be written
     /// down. What is no one's leaves no trace, and so its repository is not looked into.
-    fn heard_of(&self, job: &JobNow) -> bool {
+    fn heard_of(&self, job: &JobAtGithub) -> bool {
         self.jobs.iter().any(|other| {
             other.repository_id == job.repository_id
                 && other.delivered
@@ -192,7 +192,7 @@ impl Ending<'_> {
     }
 
     /// Whether a pools file at the time when the job came had to have it written down.
-    fn was_ours(&self, job: &JobNow) -> bool {
+    fn was_ours(&self, job: &JobAtGithub) -> bool {
         let after = |at: Timestamp| at.millis() > job.queued.millis() + 600_000;
         let before = self
             .files

@@ -45,18 +45,18 @@ pub(super) struct FaultSchedule {
 
 impl FaultSchedule {
     pub(super) fn new(seed: u64, trouble: &FaultProfile, down: Down, calm_at: Timestamp) -> Self {
-        let named = |strike: &NthCallFault| {
+        let named = |call_fault: &NthCallFault| {
             (
-                strike.who.clone(),
-                strike.port.clone(),
-                strike.operation.clone(),
-                strike.nth,
+                call_fault.who.clone(),
+                call_fault.port.clone(),
+                call_fault.operation.clone(),
+                call_fault.nth,
             )
         };
         let strikes = trouble
             .calls
             .iter()
-            .map(|strike| (named(strike), strike.clone()))
+            .map(|call_fault| (named(call_fault), call_fault.clone()))
             .collect();
         Self {
             seed,
@@ -95,8 +95,8 @@ impl FaultInjector for FaultSchedule {
             call.operation.to_owned(),
             call.nth,
         );
-        if let Some(strike) = self.strikes.get(&named) {
-            return Some(strike.fault(draw));
+        if let Some(call_fault) = self.strikes.get(&named) {
+            return Some(call_fault.fault(draw));
         }
         let mut dice = fastrand::Rng::with_seed(draw);
         let rate = self

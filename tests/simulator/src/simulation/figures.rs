@@ -90,16 +90,16 @@ impl Figures {
         };
         for job in ending.jobs.iter().filter(|job| !job.hosted) {
             let open = !matches!(job.status, Status::Completed | Status::InProgress);
-            let excuse = open.then(|| ending.excuse(job)).flatten();
-            if let Some(excuse) = excuse {
-                *figures.waiting.entry(excuse.words()).or_default() += 1;
+            let exemption = open.then(|| ending.exemption(job)).flatten();
+            if let Some(exemption) = exemption {
+                *figures.waiting.entry(exemption.words()).or_default() += 1;
             }
             let end = match (job.status, job.conclusion) {
                 (Status::Completed, Some(Conclusion::Success)) => JobEnd::Done,
                 (Status::Completed, Some(Conclusion::Cancelled)) => JobEnd::Cancelled,
                 (Status::Completed, _) => JobEnd::Failed,
                 (Status::InProgress, _) => JobEnd::Unserved,
-                _ if excuse.is_some() => JobEnd::Waits,
+                _ if exemption.is_some() => JobEnd::Waits,
                 _ => JobEnd::Unserved,
             };
             *figures.jobs.entry(end).or_default() += 1;

@@ -20,7 +20,7 @@ const MOMENT: Duration = Duration::from_millis(100);
 
 /// A job as GitHub has it.
 #[derive(Clone, Debug)]
-pub(super) struct JobNow {
+pub(super) struct JobAtGithub {
     pub(super) id: JobId,
     pub(super) run: i64,
     pub(super) attempt: u32,
@@ -77,7 +77,7 @@ pub(super) struct Ending<'a> {
     pub(super) file: PoolsFile,
     /// Good files by the time at which they were applied.
     pub(super) files: Vec<(Timestamp, PoolsFile)>,
-    pub(super) jobs: Vec<JobNow>,
+    pub(super) jobs: Vec<JobAtGithub>,
     /// GitHub's ids of runners that are no runners of ours.
     pub(super) strangers: BTreeSet<i64>,
     /// Words that were told to strangers, and logged.
@@ -89,14 +89,14 @@ pub(super) struct Ending<'a> {
 }
 
 /// All jobs as GitHub has them.
-pub(super) fn jobs_at_github(system: &System, scenario: &Scenario) -> Vec<JobNow> {
+pub(super) fn jobs_at_github(system: &System, scenario: &Scenario) -> Vec<JobAtGithub> {
     let flipped: BTreeSet<&str> = scenario.flipped().collect();
     let time = |at: jiff::Timestamp| Timestamp::from_millis(at.as_millisecond());
     system.world.see_github(|github, _| {
         let mut heard = BTreeSet::new();
         for delivery in github.deliveries().filter(|delivery| !delivery.forged) {
             if let mayfly_github_model::deliveries::Stage::Over(outcome) = &delivery.stage
-                && delivery.fate == mayfly_github_model::deliveries::Fate::Send
+                && delivery.handling == mayfly_github_model::deliveries::Handling::Send
                 && outcome.is_success()
             {
                 heard.extend(delivery.job);
@@ -114,7 +114,7 @@ pub(super) fn jobs_at_github(system: &System, scenario: &Scenario) -> Vec<JobNow
             };
             let installation = accounts.installation_for(job.repository);
             let names = vec![repository.clone(), job.wish.repository.clone()];
-            JobNow {
+            JobAtGithub {
                 id: JobId(job.id.0),
                 run: job.run.0,
                 attempt: job.attempt,
@@ -150,7 +150,7 @@ pub(super) fn jobs_at_github(system: &System, scenario: &Scenario) -> Vec<JobNow
     })
 }
 
-impl JobNow {
+impl JobAtGithub {
     pub(super) fn asked(&self) -> Asked<'_> {
         Asked {
             repository: &self.repository,
@@ -162,15 +162,15 @@ impl JobNow {
 
 impl Ending<'_> {
     /// Jobs that wait, or are held back; those that GitHub gave up, too.
-    pub(super) fn open_jobs(&self) -> impl Iterator<Item = &JobNow> {
-        let open = |job: &&JobNow| {
+    pub(super) fn open_jobs(&self) -> impl Iterator<Item = &JobAtGithub> {
+        let open = |job: &&JobAtGithub| {
             job.given_up || !matches!(job.status, Status::Completed | Status::InProgress)
         };
         self.jobs.iter().filter(|job| !job.hosted).filter(open)
     }
 
     /// What the ledger says of a job, in short.
-    pub(super) fn recorded(&self, job: &JobNow) -> String {
+    pub(super) fn recorded(&self, job: &JobAtGithub) -> String {
         self.system.job(job.id).map_or_else(
             || "no record".to_owned(),
             |record| {
@@ -187,7 +187,7 @@ impl Ending<'_> {
         )
     }
 
-    pub(super) fn has_reason(&self, job: &JobNow) -> bool {
+    pub(super) fn has_reason(&self, job: &JobAtGithub) -> bool {
         let in_its_row = || {
             self.system
                 .waiting()
@@ -209,7 +209,7 @@ impl Ending<'_> {
     }
 
     /// Jobs that a runner of ours was given, and its address.
-    pub(super) fn given(&self) -> impl Iterator<Item = (&JobNow, String)> {
+    pub(super) fn given(&self) -> impl Iterator<Item = (&JobAtGithub, String)> {
         self.jobs
             .iter()
             .filter_map(|job| Some((job, self.ours(job)?)))
@@ -275,7 +275,7 @@ impl Ending<'_> {
     }
 
     /// The runner of ours that a job was given to.
-    pub(super) fn ours(&self, job: &JobNow) -> Option<String> {
+    pub(super) fn ours(&self, job: &JobAtGithub) -> Option<String> {
         let (name, id) = job.executor.as_ref()?;
         if self.strangers.contains(id) {
             None
@@ -311,7 +311,7 @@ impl Ending<'_> {
 
     /// Jobs of which steps ran on runners of ours.
     pub(super) fn steps_run(&self) -> Vec<Run> {
-        let run = |job: &JobNow| {
+        let run = |job: &JobAtGithub| {
             let began = job.began?;
             let address = self.ours(job)?;
             Some(Run {
@@ -427,7 +427,8 @@ impl Ending<'_> {
 
     /// Waiting rows and open records of jobs that are over.
     fn rows_of_jobs(&self, left: &mut Vec<(Vec<String>, String)>) {
-        let known: BTreeMap<JobId, &JobNow> = self.jobs.iter().map(|job| (job.id, job)).collect();
+        let known: BTreeMap<JobId, &JobAtGithub> =
+            self.jobs.iter().map(|job| (job.id, job)).collect();
         let waiting: BTreeSet<JobId> = self
             .system
             .waiting()

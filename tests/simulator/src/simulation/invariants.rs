@@ -24,7 +24,7 @@ pub(super) fn i1_every_job_is_served(ending: &Ending<'_>, watch: &mut Recorder) 
     for job in ending.open_jobs() {
         let id = job.id.0.to_string();
         let state = || ending.recorded(job);
-        match ending.excuse(job) {
+        match ending.exemption(job) {
             None => {
                 let words = format!(
                     "job {id} of {} ({}) was never served; the ledger: {}",
@@ -36,9 +36,9 @@ pub(super) fn i1_every_job_is_served(ending: &Ending<'_>, watch: &mut Recorder) 
             }
             // Of what GitHub never told, and does not show, nothing can say why it waits.
             Some(Exemption::Refused) if !job.delivered && ending.system.job(job.id).is_none() => {}
-            Some(excuse) if excuse.needs_words() && !ending.has_reason(job) => {
+            Some(exemption) if exemption.needs_words() && !ending.has_reason(job) => {
                 let words = format!(
-                    "job {id} of {} cannot be served ({excuse:?}), and nothing says so; the ledger: {}",
+                    "job {id} of {} cannot be served ({exemption:?}), and nothing says so; the ledger: {}",
                     job.repository,
                     state()
                 );
@@ -551,7 +551,7 @@ mod tests {
             &Event::Called {
                 call,
                 invocation: None,
-                fate: CallOutcome::Done,
+                handling: CallOutcome::Done,
             },
         );
     }

@@ -20,8 +20,8 @@ pub(super) struct LastFault {
 
 /// True if a call met a fault: of the story's making, or of a model. A condition that failed, or a
 /// 404, is an answer like any other.
-fn is_fault(port: Port, fate: &CallOutcome) -> bool {
-    match (fate, port) {
+fn is_fault(port: Port, handling: &CallOutcome) -> bool {
+    match (handling, port) {
         (CallOutcome::Done, _) => false,
         (CallOutcome::Faulted(..), _)
         | (CallOutcome::Refused(_), Port::Ecs | Port::Queue | Port::Parameters) => true,
@@ -40,7 +40,7 @@ impl LastFault {
 
     pub(super) fn saw(&mut self, at: Timestamp, event: &Event) {
         let fault = match event {
-            Event::Called { call, fate, .. } => is_fault(call.port, fate),
+            Event::Called { call, handling, .. } => is_fault(call.port, handling),
             Event::Ended { end, .. } => !matches!(end, End::Returned(_)),
             Event::DeliveryAnswered { status, .. } => !(200..300).contains(status),
             Event::ContainerExited { code, .. } => *code != 0,
@@ -100,7 +100,7 @@ mod tests {
         Timestamp::from_millis(1_795_356_000_000).plus(Duration::from_secs(seconds))
     }
 
-    fn called(port: Port, fate: CallOutcome) -> Event {
+    fn called(port: Port, handling: CallOutcome) -> Event {
         let call = PortCall {
             who: "sweeper",
             port,
@@ -111,7 +111,7 @@ mod tests {
         Event::Called {
             call,
             invocation: None,
-            fate,
+            handling,
         }
     }
 

@@ -111,8 +111,8 @@ fn looked_at(call: &PortCall) -> Option<&str> {
 }
 
 /// True for an exception of ECS's that says no for good.
-fn is_refusal(fate: &CallOutcome) -> bool {
-    matches!(fate, CallOutcome::Refused(code) if code.ends_with("Exception") && !PASSING.contains(&code.as_str()))
+fn is_refusal(handling: &CallOutcome) -> bool {
+    matches!(handling, CallOutcome::Refused(code) if code.ends_with("Exception") && !PASSING.contains(&code.as_str()))
 }
 
 impl Pace {
@@ -131,9 +131,10 @@ impl Pace {
         let minute = self.minutes.entry(at.seconds() / 60).or_default();
         minute.tasks += u64::from(matches!(event, Event::TaskStarted { .. }));
         match event {
-            Event::Called { call, fate, .. } => {
-                minute.struck +=
-                    u64::from(matches!(fate, CallOutcome::Faulted(..)) || fate.is_throttled());
+            Event::Called { call, handling, .. } => {
+                minute.struck += u64::from(
+                    matches!(handling, CallOutcome::Faulted(..)) || handling.is_throttled(),
+                );
                 if let Some(pool) = looked_at(call) {
                     *minute.looks.entry(pool.to_owned()).or_default() += 1;
                 }
@@ -141,7 +142,7 @@ impl Pace {
                     *minute.github.entry(call.who).or_default() += 1;
                 }
                 minute.run_task += u64::from(call.operation == "RunTask");
-                minute.refused += u64::from(call.operation == "RunTask" && is_refusal(fate));
+                minute.refused += u64::from(call.operation == "RunTask" && is_refusal(handling));
                 minute.ecs += u64::from(call.port == Port::Ecs);
                 // A runner's row became its record: a slot is free, which wakes its pool. Or
                 // sweeper found a job another place.

@@ -155,10 +155,10 @@ impl Recorder {
         match event {
             Event::Called {
                 call,
-                fate,
+                handling,
                 invocation,
             } => {
-                self.called(at, call, fate);
+                self.called(at, call, handling);
                 if let Some(words) = self.budget.called(call, *invocation) {
                     self.broken(Invariant::I9, at, &[], words);
                 }
@@ -197,7 +197,7 @@ impl Recorder {
         }
     }
 
-    fn called(&mut self, at: Timestamp, call: &PortCall, fate: &CallOutcome) {
+    fn called(&mut self, at: Timestamp, call: &PortCall, handling: &CallOutcome) {
         let name = (
             call.who.to_owned(),
             call.port.to_string(),
@@ -205,11 +205,11 @@ impl Recorder {
         );
         let calls = self.calls.entry(name).or_default();
         calls.made += 1;
-        if let CallOutcome::Faulted(strike, _) = fate {
-            let kind = CallFaultKind::of(*strike);
+        if let CallOutcome::Faulted(call_fault, _) = handling {
+            let kind = CallFaultKind::of(*call_fault);
             *calls.struck.entry(kind).or_default() += 1;
             let (who, port) = (call.who.to_owned(), call.port.to_string());
-            let slow_by = match strike {
+            let slow_by = match call_fault {
                 system::CallFault::Slow(by) => u64::try_from(by.as_millis()).ok(),
                 _ => None,
             };
@@ -223,13 +223,13 @@ impl Recorder {
             });
         }
         // What a strike made of a write is not known for sure: those that went well are enough.
-        if *fate == CallOutcome::Done
+        if *handling == CallOutcome::Done
             && let Some(address) = closed_row(call)
         {
             self.shadow.closed.insert(address.clone(), at);
             invariants::i5_no_row_closes_before_its_task(self, at, &address);
         }
-        if call.port == Port::Parameters && *fate != CallOutcome::Done {
+        if call.port == Port::Parameters && *handling != CallOutcome::Done {
             self.files.unreadable(at);
         }
     }

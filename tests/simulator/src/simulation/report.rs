@@ -119,14 +119,14 @@ fn jobs(text: &mut String, figures: &Figures) {
                 .map(|(kind, count)| (end(*kind), *count))
         )
     );
-    let count = |excuse: Exemption| {
+    let count = |exemption: Exemption| {
         figures
             .waiting
-            .get(excuse.words())
+            .get(exemption.words())
             .copied()
             .unwrap_or_default()
     };
-    let excuses = Exemption::ALL.map(|excuse| (excuse.words(), count(excuse)));
+    let excuses = Exemption::ALL.map(|exemption| (exemption.words(), count(exemption)));
     let _ = writeln!(text, "          waiting because: {}", listed(excuses));
     let _ = writeln!(
         text,

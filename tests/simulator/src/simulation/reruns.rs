@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use mayfly_domain::model::id::JobId;
 use mayfly_domain::model::time::Timestamp;
 
-use super::final_checks::{Ending, JobNow};
+use super::final_checks::{Ending, JobAtGithub};
 use super::recorder::Recorder;
 use super::shadow_model::pool_of;
 use super::violation::Invariant;
@@ -57,7 +57,7 @@ fn of<'a>(ending: &'a Ending<'_>, watch: &'a Recorder) -> impl Iterator<Item = I
         .iter()
         .map(|job| (job.run, job.attempt))
         .collect();
-    let failed = |job: &&JobNow| {
+    let failed = |job: &&JobAtGithub| {
         job.attempt == 1 && job.conclusion == Some(Conclusion::Failure) && job.app && !job.refused
     };
     ending.jobs.iter().filter(failed).filter_map(move |job| {

@@ -191,8 +191,8 @@ impl ShadowModel {
             Event::Called {
                 call,
                 invocation,
-                fate,
-            } => self.called(at, call, *invocation, fate),
+                handling,
+            } => self.called(at, call, *invocation, handling),
             Event::ContainerExited {
                 started_by, code, ..
             } if *code != 0 => drop(self.struck.insert(started_by.clone())),
@@ -301,9 +301,9 @@ impl ShadowModel {
         at: Timestamp,
         call: &PortCall,
         invocation: Option<u64>,
-        fate: &CallOutcome,
+        handling: &CallOutcome,
     ) {
-        if call.operation == "rerun-job" && *fate == CallOutcome::Done {
+        if call.operation == "rerun-job" && *handling == CallOutcome::Done {
             let job = call
                 .about
                 .split('/')
@@ -312,7 +312,7 @@ impl ShadowModel {
                 *self.reruns.entry(JobId(job)).or_default() += 1;
             }
         }
-        if !matches!(fate, CallOutcome::Faulted(..)) {
+        if !matches!(handling, CallOutcome::Faulted(..)) {
             return;
         }
         let asks = invocation

@@ -581,7 +581,7 @@ impl<'a> Teller<'a> {
         (floors(&file)..=most).contains(&live)
             && ending
                 .open_jobs()
-                .all(|job| job.given_up || ending.excuse(job).is_some())
+                .all(|job| job.given_up || ending.exemption(job).is_some())
             && ending.left_over().is_empty()
             && undelivered(&self.system).is_empty()
             && !reruns::are_due(&ending, &self.watch.get())

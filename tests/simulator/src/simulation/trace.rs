@@ -102,7 +102,7 @@ fn always(event: &Event) -> bool {
     match event {
         Event::SettingsChanged { .. } => true,
         Event::Ended { end, .. } => matches!(end, End::Crashed | End::TimedOut),
-        Event::Called { fate, .. } => matches!(fate, CallOutcome::Faulted(..)),
+        Event::Called { handling, .. } => matches!(handling, CallOutcome::Faulted(..)),
         _ => false,
     }
 }

@@ -79,7 +79,7 @@ fn among<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mayfly_github_model::deliveries::{Fate, Outcome, Signing};
+    use mayfly_github_model::deliveries::{Handling, Outcome, Signing};
     use mayfly_github_model::id::{DeliveryId, JobId};
 
     const KEPT: f64 = 259_200.0;
@@ -102,7 +102,7 @@ mod tests {
             forged,
             signing: Signing::Valid,
             headers: BTreeMap::new(),
-            fate: Fate::Send,
+            handling: Handling::Send,
             stage: Stage::Over(Outcome::answered(at(0), code)),
             sent: BTreeMap::new(),
         }

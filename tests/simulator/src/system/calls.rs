@@ -28,7 +28,7 @@ pub(super) struct Leaving {
     /// None if no one wants to know of it.
     call: Option<PortCall>,
     invocation: Option<u64>,
-    pub(super) strike: Option<CallFault>,
+    pub(super) call_fault: Option<CallFault>,
     noted: AtomicBool,
 }
 
@@ -74,7 +74,7 @@ impl World {
             nth,
         });
         let now = self.clock.now();
-        let strike = call
+        let call_fault = call
             .as_ref()
             .zip(sky.faults.as_mut())
             .and_then(|(call, faults)| faults.fault(call, now));
@@ -82,7 +82,7 @@ impl World {
             world: Arc::clone(self),
             call,
             invocation: current(),
-            strike,
+            call_fault,
             noted: AtomicBool::new(false),
         }
     }
@@ -94,9 +94,9 @@ impl Drop for Leaving {
         const GONE: &str = "nobody waits for it any more";
         if !self.noted.load(Ordering::Relaxed) {
             self.note(|| {
-                self.strike.map_or_else(
+                self.call_fault.map_or_else(
                     || CallOutcome::Refused(GONE.to_owned()),
-                    |strike| CallOutcome::Faulted(strike, GONE),
+                    |call_fault| CallOutcome::Faulted(call_fault, GONE),
                 )
             });
         }
@@ -105,19 +105,19 @@ impl Drop for Leaving {
 
 impl Leaving {
     /// The call was struck where its port can only do less, or something else.
-    pub(super) fn instead(mut self, strike: impl FnOnce(CallFault) -> CallFault) -> Self {
-        self.strike = self.strike.map(strike);
+    pub(super) fn instead(mut self, call_fault: impl FnOnce(CallFault) -> CallFault) -> Self {
+        self.call_fault = self.call_fault.map(call_fault);
         self
     }
 
     /// What became of it is known.
-    pub(super) fn note(&self, fate: impl FnOnce() -> CallOutcome) {
+    pub(super) fn note(&self, handling: impl FnOnce() -> CallOutcome) {
         let Some(call) = &self.call else { return };
         self.noted.store(true, Ordering::Relaxed);
         self.world.tell(|| Event::Called {
             call: call.clone(),
             invocation: self.invocation,
-            fate: fate(),
+            handling: handling(),
         });
     }
 
@@ -126,10 +126,10 @@ impl Leaving {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Made<T> {
-        let Some(strike) = self.strike else {
+        let Some(call_fault) = self.call_fault else {
             return Made::Well(under_way(work).await);
         };
-        match strike {
+        match call_fault {
             CallFault::Slow(by) => {
                 let there = by.mul_f64(self.world.share());
                 let slow = async move {
@@ -141,7 +141,7 @@ impl Leaving {
                 Made::Well(under_way(slow).await)
             }
             CallFault::FailAfter | CallFault::HangAfter => {
-                Made::Unheard(strike, under_way(work).await)
+                Made::Unheard(call_fault, under_way(work).await)
             }
             CallFault::CrashAfter => {
                 let _ = under_way(work).await;
@@ -164,14 +164,14 @@ impl Leaving {
             | CallFault::Throttle
             | CallFault::Conflict => {
                 self.world.travel().await;
-                Made::Not(strike)
+                Made::Not(call_fault)
             }
         }
     }
 
     async fn crash<T>(&self, seen: &'static str) -> T {
-        let strike = self.strike.unwrap_or(CallFault::CrashAfter);
-        self.note(|| CallOutcome::Faulted(strike, seen));
+        let call_fault = self.call_fault.unwrap_or(CallFault::CrashAfter);
+        self.note(|| CallOutcome::Faulted(call_fault, seen));
         die().await
     }
 }

@@ -29,12 +29,12 @@ const KILLED: i32 = 137;
 
 /// Whether SIGTERM came.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct StopSignal {
     flag: AtomicBool,
     notify: Notify,
 }
 
-impl Told {
+impl StopSignal {
     pub(super) fn tell(&self) {
         self.flag.store(true, Ordering::Relaxed);
         self.notify.notify_one();
@@ -99,7 +99,7 @@ impl Container {
     }
 
     /// Runs to its end; the exit code.
-    pub(super) async fn run(&self, system: &System, told: &Told) -> i32 {
+    pub(super) async fn run(&self, system: &System, told: &StopSignal) -> i32 {
         if self.idle {
             told.or(std::future::pending::<()>()).await;
             return 0;
@@ -111,7 +111,7 @@ impl Container {
     }
 
     /// `entrypoint.sh`: asks until there is an answer that ends it.
-    async fn registration(&self, system: &System, told: &Told) -> Result<String, i32> {
+    async fn registration(&self, system: &System, told: &StopSignal) -> Result<String, i32> {
         let limit: u64 = self
             .variable("MAYFLY_PARK_SECONDS")
             .parse()
@@ -146,7 +146,7 @@ impl Container {
     }
 
     /// `run.sh`: one connection, one job.
-    async fn listen(&self, system: &System, told: &Told, registration: &str) -> i32 {
+    async fn listen(&self, system: &System, told: &StopSignal, registration: &str) -> i32 {
         if let Some(BadImage::Ends(code)) = system.world.image() {
             return code;
         }
@@ -184,7 +184,13 @@ impl Container {
         }
     }
 
-    async fn work(&self, system: &System, told: &Told, session: &SessionId, job: &Value) -> i32 {
+    async fn work(
+        &self,
+        system: &System,
+        told: &StopSignal,
+        session: &SessionId,
+        job: &Value,
+    ) -> i32 {
         if matches!(self.admission(system, session, job).await, Admitted::No) {
             // SIGKILL: GitHub hears nothing more of it.
             return KILLED;

@@ -8,7 +8,7 @@ use mayfly_domain::model::timeouts;
 use tokio::time::Instant;
 
 use super::System;
-use super::container::{Container, Told};
+use super::container::{Container, StopSignal};
 use super::triggers::earliest;
 use mayfly_fargate_model::{Effect, TaskId};
 
@@ -65,7 +65,7 @@ impl System {
         let (system, task, told) = (
             self.clone(),
             container.task().clone(),
-            Arc::new(Told::default()),
+            Arc::new(StopSignal::default()),
         );
         let ends = (task.clone(), Arc::clone(&told));
         let run = tokio::spawn(Box::pin(async move {

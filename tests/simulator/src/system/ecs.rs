@@ -126,21 +126,25 @@ impl InProcess {
             operation,
             input,
         };
-        let (strike, seen, answer) = match leaving.make(request.carry_out()).await {
+        let (call_fault, seen, answer) = match leaving.make(request.carry_out()).await {
             Made::Well(answer) => {
-                leaving.note(|| fate(leaving.strike, &answer));
+                leaving.note(|| handling(leaving.call_fault, &answer));
                 return respond(answer);
             }
-            Made::Not(strike @ CallFault::HangBefore)
-            | Made::Unheard(strike @ CallFault::HangAfter, _) => (strike, "no answer", None),
-            Made::Not(strike @ (CallFault::Throttle | CallFault::Conflict)) => {
-                (strike, "a ThrottlingException", Some(Refusal::throttled()))
+            Made::Not(call_fault @ CallFault::HangBefore)
+            | Made::Unheard(call_fault @ CallFault::HangAfter, _) => {
+                (call_fault, "no answer", None)
             }
-            Made::Not(strike) | Made::Unheard(strike, _) => {
-                (strike, "a 500", Some(Refusal::server()))
+            Made::Not(call_fault @ (CallFault::Throttle | CallFault::Conflict)) => (
+                call_fault,
+                "a ThrottlingException",
+                Some(Refusal::throttled()),
+            ),
+            Made::Not(call_fault) | Made::Unheard(call_fault, _) => {
+                (call_fault, "a 500", Some(Refusal::server()))
             }
         };
-        leaving.note(|| CallOutcome::Faulted(strike, seen));
+        leaving.note(|| CallOutcome::Faulted(call_fault, seen));
         match answer {
             Some(refusal) => respond(Answer {
                 result: Err(refusal),
@@ -188,11 +192,11 @@ fn about(input: &Value) -> String {
     fields.collect::<Vec<_>>().join(" ")
 }
 
-fn fate(strike: Option<CallFault>, answer: &Answer) -> CallOutcome {
-    match (&answer.result, answer.delivery, strike) {
+fn handling(call_fault: Option<CallFault>, answer: &Answer) -> CallOutcome {
+    match (&answer.result, answer.delivery, call_fault) {
         (_, Delivery::Never, _) => CallOutcome::Refused("the connection was closed".to_owned()),
         (Err(refusal), ..) => CallOutcome::Refused(refusal.code.clone()),
-        (Ok(_), _, Some(strike)) => CallOutcome::Faulted(strike, "an answer"),
+        (Ok(_), _, Some(call_fault)) => CallOutcome::Faulted(call_fault, "an answer"),
         (Ok(output), ..) => match output["failures"]
             .as_array()
             .and_then(|failures| failures.first())

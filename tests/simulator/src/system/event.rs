@@ -85,7 +85,7 @@ pub enum Event {
         /// Whose it was; none if it belongs to no invocation.
         invocation: Option<u64>,
         /// What became of it.
-        fate: CallOutcome,
+        handling: CallOutcome,
     },
     /// `RunTask` took effect.
     TaskStarted {
@@ -248,7 +248,7 @@ impl fmt::Display for CallOutcome {
         match self {
             Self::Done => f.write_str("done"),
             Self::Refused(words) => write!(f, "refused: {words}"),
-            Self::Faulted(strike, seen) => write!(f, "STRUCK: {strike}, {seen}"),
+            Self::Faulted(call_fault, seen) => write!(f, "STRUCK: {call_fault}, {seen}"),
         }
     }
 }
@@ -274,10 +274,10 @@ impl fmt::Display for Event {
             Self::Called {
                 call,
                 invocation,
-                fate,
+                handling,
             } => match invocation {
-                Some(number) => write!(f, "{call} (in {number}): {fate}"),
-                None => write!(f, "{call}: {fate}"),
+                Some(number) => write!(f, "{call} (in {number}): {handling}"),
+                None => write!(f, "{call}: {handling}"),
             },
             Self::TaskStarted {
                 task,

@@ -273,10 +273,10 @@ impl Question {
     }
 }
 
-fn fate(strike: Option<CallFault>, put: &Put) -> CallOutcome {
-    match (put, strike) {
-        (Ok(answer), Some(strike)) if answer.status < 300 => {
-            CallOutcome::Faulted(strike, "an answer")
+fn handling(call_fault: Option<CallFault>, put: &Put) -> CallOutcome {
+    match (put, call_fault) {
+        (Ok(answer), Some(call_fault)) if answer.status < 300 => {
+            CallOutcome::Faulted(call_fault, "an answer")
         }
         (Ok(answer), _) if answer.status < 300 => CallOutcome::Done,
         (Ok(answer), _) => CallOutcome::Refused(format!("{} {}", answer.status, words(answer))),
@@ -343,36 +343,40 @@ impl Github {
         let made = timeout_at(until, leaving.make(work)).await;
         let Ok(made) = made else {
             leaving.note(|| {
-                leaving.strike.map_or(
+                leaving.call_fault.map_or(
                     CallOutcome::Refused("no answer in time".to_owned()),
-                    |strike| CallOutcome::Faulted(strike, "no answer"),
+                    |call_fault| CallOutcome::Faulted(call_fault, "no answer"),
                 )
             });
             return None;
         };
-        let (strike, seen, put) = match made {
+        let (call_fault, seen, put) = match made {
             Made::Well(put) => {
-                leaving.note(|| fate(leaving.strike, &put));
+                leaving.note(|| handling(leaving.call_fault, &put));
                 let wait = put.as_ref().unwrap_or_else(|refusal| &**refusal).delay
                     + Duration::from_millis(1 + self.world.below(200));
                 timeout_at(until, tokio::time::sleep(wait)).await.ok()?;
                 return Some(put);
             }
-            Made::Not(strike @ CallFault::HangBefore)
-            | Made::Unheard(strike @ CallFault::HangAfter, _) => (strike, "no answer", None),
-            Made::Not(strike @ CallFault::Throttle) => (
-                strike,
+            Made::Not(call_fault @ CallFault::HangBefore)
+            | Made::Unheard(call_fault @ CallFault::HangAfter, _) => {
+                (call_fault, "no answer", None)
+            }
+            Made::Not(call_fault @ CallFault::Throttle) => (
+                call_fault,
                 "a 429",
                 Some(
                     Answer::message(429, "You have exceeded a secondary rate limit")
                         .header("retry-after", RETRY_AFTER),
                 ),
             ),
-            Made::Not(strike) | Made::Unheard(strike, _) => {
-                (strike, "a 502", Some(Answer::message(502, "Server Error")))
-            }
+            Made::Not(call_fault) | Made::Unheard(call_fault, _) => (
+                call_fault,
+                "a 502",
+                Some(Answer::message(502, "Server Error")),
+            ),
         };
-        leaving.note(|| CallOutcome::Faulted(strike, seen));
+        leaving.note(|| CallOutcome::Faulted(call_fault, seen));
         if put.is_none() {
             tokio::time::sleep_until(until).await;
         }

@@ -117,19 +117,19 @@ impl ParameterStore for Reader {
             world.travel().await;
             world.parameters.found(&asked)
         };
-        let strike = match leaving.make(work).await {
+        let call_fault = match leaving.make(work).await {
             Made::Well(found) => {
                 leaving.note(|| {
-                    leaving.strike.map_or(CallOutcome::Done, |strike| {
-                        CallOutcome::Faulted(strike, "an answer")
+                    leaving.call_fault.map_or(CallOutcome::Done, |call_fault| {
+                        CallOutcome::Faulted(call_fault, "an answer")
                     })
                 });
                 return Ok(found);
             }
-            Made::Not(strike) | Made::Unheard(strike, _) => strike,
+            Made::Not(call_fault) | Made::Unheard(call_fault, _) => call_fault,
         };
-        leaving.note(|| CallOutcome::Faulted(strike, "unreadable"));
-        if matches!(strike, CallFault::HangBefore | CallFault::HangAfter) {
+        leaving.note(|| CallOutcome::Faulted(call_fault, "unreadable"));
+        if matches!(call_fault, CallFault::HangBefore | CallFault::HangAfter) {
             tokio::time::sleep(SILENCE).await;
         }
         Err(Unreadable {

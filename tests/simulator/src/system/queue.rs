@@ -334,11 +334,11 @@ impl Wakes for Sender {
             world.travel().await;
             world.enqueue(who, &woken)
         };
-        let (strike, seen) = match leaving.make(work).await {
+        let (call_fault, seen) = match leaving.make(work).await {
             Made::Well(true) => {
                 leaving.note(|| {
-                    leaving.strike.map_or(CallOutcome::Done, |strike| {
-                        CallOutcome::Faulted(strike, "sent")
+                    leaving.call_fault.map_or(CallOutcome::Done, |call_fault| {
+                        CallOutcome::Faulted(call_fault, "sent")
                     })
                 });
                 return Ok(());
@@ -350,11 +350,11 @@ impl Wakes for Sender {
                     reason: "a fault of the model".to_owned(),
                 });
             }
-            Made::Not(strike) => (strike, "not sent"),
-            Made::Unheard(strike, _) => (strike, "not known to be sent"),
+            Made::Not(call_fault) => (call_fault, "not sent"),
+            Made::Unheard(call_fault, _) => (call_fault, "not known to be sent"),
         };
-        leaving.note(|| CallOutcome::Faulted(strike, seen));
-        if matches!(strike, CallFault::HangBefore | CallFault::HangAfter) {
+        leaving.note(|| CallOutcome::Faulted(call_fault, seen));
+        if matches!(call_fault, CallFault::HangBefore | CallFault::HangAfter) {
             tokio::time::sleep(SILENCE).await;
         }
         Err(NotSent {

@@ -51,7 +51,7 @@ fn listed<'a>(keys: impl Iterator<Item = &'a Key>) -> String {
 }
 
 /// What DynamoDB says of a plain read or of a transaction.
-fn fate<T>(done: &Result<T, CommitError>) -> CallOutcome {
+fn handling<T>(done: &Result<T, CommitError>) -> CallOutcome {
     match done {
         Ok(_) => CallOutcome::Done,
         Err(CommitError::Conflict) => CallOutcome::Refused("conflict".to_owned()),
@@ -74,7 +74,7 @@ impl TablePort {
         let conflicts = operation.knows_conflicts();
         self.world
             .leaves(self.who, Port::Table, operation.name(), about)
-            .instead(|strike| match strike {
+            .instead(|call_fault| match call_fault {
                 CallFault::Conflict if !conflicts => CallFault::FailBefore,
                 other => other,
             })
@@ -89,13 +89,13 @@ impl TablePort {
         meets_itself: bool,
         made: Made<Result<T, CommitError>>,
     ) -> Result<T, CommitError> {
-        let (strike, seen, wait, result) = match made {
+        let (call_fault, seen, wait, result) = match made {
             Made::Well(done) => {
-                match leaving.strike {
-                    Some(strike) if done.is_ok() => {
-                        leaving.note(|| CallOutcome::Faulted(strike, "done"))
+                match leaving.call_fault {
+                    Some(call_fault) if done.is_ok() => {
+                        leaving.note(|| CallOutcome::Faulted(call_fault, "done"))
                     }
-                    _ => leaving.note(|| fate(&done)),
+                    _ => leaving.note(|| handling(&done)),
                 }
                 return done;
             }
@@ -105,45 +105,45 @@ impl TablePort {
                 Duration::ZERO,
                 Err(CommitError::Conflict),
             ),
-            Made::Not(strike @ CallFault::HangBefore) => (
-                strike,
+            Made::Not(call_fault @ CallFault::HangBefore) => (
+                call_fault,
                 "an error after 9.5 s",
                 SILENCE,
                 Err(lost(operation).into()),
             ),
-            Made::Not(strike) => (
-                strike,
+            Made::Not(call_fault) => (
+                call_fault,
                 "an error",
                 Duration::ZERO,
                 Err(lost(operation).into()),
             ),
             // The repetition says it again.
-            Made::Unheard(strike, Err(CommitError::Conflict)) => (
-                strike,
+            Made::Unheard(call_fault, Err(CommitError::Conflict)) => (
+                call_fault,
                 "a conflict",
                 Duration::ZERO,
                 Err(CommitError::Conflict),
             ),
-            Made::Unheard(strike, done) => {
-                let hangs = strike == CallFault::HangAfter;
+            Made::Unheard(call_fault, done) => {
+                let hangs = call_fault == CallFault::HangAfter;
                 if meets_itself && done.is_ok() && !self.world.chance(LOST_FOR_GOOD) {
                     let wait = if hangs { ATTEMPT } else { Duration::ZERO };
                     (
-                        strike,
+                        call_fault,
                         "a conflict with itself",
                         wait,
                         Err(CommitError::Conflict),
                     )
                 } else if hangs {
                     (
-                        strike,
+                        call_fault,
                         "an error after 9.5 s",
                         SILENCE,
                         Err(lost(operation).into()),
                     )
                 } else {
                     (
-                        strike,
+                        call_fault,
                         "an error",
                         Duration::ZERO,
                         Err(lost(operation).into()),
@@ -151,7 +151,7 @@ impl TablePort {
                 }
             }
         };
-        leaving.note(|| CallOutcome::Faulted(strike, seen));
+        leaving.note(|| CallOutcome::Faulted(call_fault, seen));
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }

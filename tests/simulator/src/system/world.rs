@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 use super::calls::Sky;
 use super::capacity::{Capacity, InUse};
 use super::clock::Clock;
-use super::container::Told;
+use super::container::StopSignal;
 use super::event::{Event, EventListener};
 use super::parameters::Parameters;
 use super::platform_rates::PlatformRates;
@@ -42,7 +42,7 @@ pub struct World {
     pub(super) calls: Mutex<BTreeMap<(&'static str, String), u64>>,
     pub(super) answers: Mutex<Vec<(String, u16)>>,
     pub(super) last_runner: Mutex<u128>,
-    pub(super) containers: Mutex<BTreeMap<TaskId, (AbortHandle, Arc<Told>)>>,
+    pub(super) containers: Mutex<BTreeMap<TaskId, (AbortHandle, Arc<StopSignal>)>>,
     pub(super) changed: Notify,
     /// Some runner was given a job, or removed.
     pub(super) runners_news: Notify,
@@ -147,7 +147,9 @@ impl World {
     }
 
     /// The containers that run.
-    pub(super) fn containers(&self) -> MutexGuard<'_, BTreeMap<TaskId, (AbortHandle, Arc<Told>)>> {
+    pub(super) fn containers(
+        &self,
+    ) -> MutexGuard<'_, BTreeMap<TaskId, (AbortHandle, Arc<StopSignal>)>> {
         lock(&self.containers)
     }
 

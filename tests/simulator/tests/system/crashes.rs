@@ -338,7 +338,7 @@ async fn a_refused_repetition_closes_no_row_whose_first_launch_made_a_task() {
         .without_sweeps()
         .begin()
         .unwrap();
-    crate::start::strike(
+    crate::start::inject(
         &system,
         "scaler",
         "RunTask",
@@ -406,7 +406,7 @@ async fn a_refused_repetition_whose_first_launch_made_no_task_frees_its_slot_wit
 /// it.
 async fn stopped_while_it_is_launched(seed: u64) -> System {
     let system = Start::seeded(seed).without_sweeps().begin().unwrap();
-    crate::start::strike(
+    crate::start::inject(
         &system,
         "scaler",
         "RunTask",

@@ -10,8 +10,8 @@ use mayfly_github_model::jobs::{Action, JobDeliveries, NewJob};
 use mayfly_simulator::system::{BadImage, CallFault, Port, PortCall, Start, System};
 
 use crate::start::{
-    Errors, begin, done, in_virtual_time, jobs, linux, outcomes, pool_with, queue_one, rest, story,
-    strike, until,
+    Errors, begin, done, in_virtual_time, inject, jobs, linux, outcomes, pool_with, queue_one,
+    rest, story, until,
 };
 
 #[tokio::test(start_paused = true)]
@@ -36,7 +36,7 @@ async fn no_capacity_in_one_place_is_tried_in_another_at_once() {
 /// which proves that nothing came of the first.
 #[test]
 fn a_launch_without_an_answer_and_then_no_capacity_goes_on_to_the_next_place() {
-    for (seed, blow) in (80..).zip([
+    for (seed, call_fault) in (80..).zip([
         CallFault::HangBefore,
         CallFault::HangAfter,
         CallFault::FailBefore,
@@ -44,7 +44,7 @@ fn a_launch_without_an_answer_and_then_no_capacity_goes_on_to_the_next_place() {
     ]) {
         in_virtual_time(async move {
             let system = begin(seed);
-            strike(&system, "scaler", "RunTask", blow);
+            inject(&system, "scaler", "RunTask", call_fault);
             system.fault(Fault::of(FaultKind::NoCapacity).times(1));
             let job = queue_one(&system);
             done(&system, 200, &[job]).await;
@@ -53,7 +53,7 @@ fn a_launch_without_an_answer_and_then_no_capacity_goes_on_to_the_next_place() {
             assert_eq!(
                 (runner.launch.attempt, runner.outcome),
                 (2, Some(Outcome::Ran)),
-                "{blow:?}\n{}",
+                "{call_fault:?}\n{}",
                 story(&system)
             );
             assert_eq!(
@@ -62,7 +62,7 @@ fn a_launch_without_an_answer_and_then_no_capacity_goes_on_to_the_next_place() {
                     system.launched_and_most_live().0
                 ),
                 (1, 1),
-                "{blow:?}"
+                "{call_fault:?}"
             );
         });
     }

@@ -10,7 +10,7 @@ use mayfly_simulator::system::{
 };
 
 use crate::start::{
-    Seen, begin, done, in_virtual_time, pool_with, queue_one, rest, story, strike, trace, until,
+    Seen, begin, done, in_virtual_time, inject, pool_with, queue_one, rest, story, trace, until,
     watch,
 };
 
@@ -49,9 +49,9 @@ fn struck(seen: &Seen, port: Port) -> Option<(Timestamp, CallFault, &'static str
     find(seen, |at, happening| match happening {
         Event::Called {
             call,
-            fate: CallOutcome::Faulted(strike, saw),
+            handling: CallOutcome::Faulted(call_fault, saw),
             ..
-        } if call.port == port => Some((at, *strike, *saw)),
+        } if call.port == port => Some((at, *call_fault, *saw)),
         _ => None,
     })
 }
@@ -74,16 +74,16 @@ fn delivered(seen: &Seen) -> Option<u16> {
 
 #[test]
 fn a_struck_transaction_is_done_or_not_as_the_strike_says() {
-    for (seed, blow) in (300..).zip(EVERY) {
+    for (seed, call_fault) in (300..).zip(EVERY) {
         let (recorded, status, seen) = in_virtual_time(async move {
             let system = alone(seed);
             let seen = watch(&system);
-            strike(&system, "webhook", "TransactWriteItems", blow);
+            inject(&system, "webhook", "TransactWriteItems", call_fault);
             let job = queue_one(&system);
             system.pass(20).await;
             (system.job(job).is_some(), delivered(&seen).unwrap(), seen)
         });
-        let expected: (bool, &[u16]) = match blow {
+        let expected: (bool, &[u16]) = match call_fault {
             CallFault::FailBefore | CallFault::Throttle => (false, &[503]),
             CallFault::FailAfter => (true, &[503]),
             CallFault::CrashBefore => (false, &[500]),
@@ -96,12 +96,12 @@ fn a_struck_transaction_is_done_or_not_as_the_strike_says() {
         };
         assert!(
             recorded == expected.0 && expected.1.contains(&status),
-            "{blow:?}: {recorded} {status}\n{}",
+            "{call_fault:?}: {recorded} {status}\n{}",
             trace(&seen)
         );
         assert_eq!(
             struck(&seen, Port::Table).map(|(_, how, _)| how),
-            Some(blow),
+            Some(call_fault),
             "{}",
             trace(&seen)
         );
@@ -115,7 +115,7 @@ fn a_write_whose_answer_is_lost_meets_itself_or_is_lost_for_good() {
         saw.extend(in_virtual_time(async move {
             let system = begin(seed);
             let seen = watch(&system);
-            strike(&system, "scaler", "PutItem", CallFault::FailAfter);
+            inject(&system, "scaler", "PutItem", CallFault::FailAfter);
             let job = queue_one(&system);
             done(&system, 400, &[job]).await;
             struck(&seen, Port::Table).map(|(_, _, saw)| saw)
@@ -128,7 +128,7 @@ fn a_write_whose_answer_is_lost_meets_itself_or_is_lost_for_good() {
 async fn reads_that_know_no_conflict_fail_instead() {
     let system = begin(340);
     let seen = watch(&system);
-    strike(&system, "scaler", "Query", CallFault::Conflict);
+    inject(&system, "scaler", "Query", CallFault::Conflict);
     let job = queue_one(&system);
     done(&system, 240, &[job]).await;
     assert_eq!(
@@ -141,7 +141,7 @@ async fn reads_that_know_no_conflict_fail_instead() {
 async fn a_crash_ends_the_invocation_and_its_process_at_once() {
     let system = begin(341);
     let seen = watch(&system);
-    strike(
+    inject(
         &system,
         "scaler",
         "TransactWriteItems",
@@ -200,7 +200,7 @@ async fn what_had_left_before_a_crash_arrives_later() {
         ..PlatformRates::default()
     });
     let seen = watch(&system);
-    strike(
+    inject(
         &system,
         "webhook",
         "TransactWriteItems",
@@ -252,7 +252,7 @@ async fn a_transaction_goes_on_when_its_caller_gives_it_up_in_the_middle_of_it()
 #[test]
 fn a_struck_launch_is_one_task() {
     let slow = [4, 9, 11].map(|seconds| CallFault::Slow(Duration::from_secs(seconds)));
-    for (seed, blow) in (350..).zip(EVERY.into_iter().chain(slow)) {
+    for (seed, call_fault) in (350..).zip(EVERY.into_iter().chain(slow)) {
         in_virtual_time(async move {
             let system = begin(seed);
             system.world.set_platform_rates(PlatformRates {
@@ -260,24 +260,24 @@ fn a_struck_launch_is_one_task() {
                 ..PlatformRates::default()
             });
             let seen = watch(&system);
-            strike(&system, "scaler", "RunTask", blow);
+            inject(&system, "scaler", "RunTask", call_fault);
             let job = queue_one(&system);
             done(&system, 400, &[job]).await;
             rest(&system, 120).await;
             assert_eq!(
                 system.launched_and_most_live().0,
                 1,
-                "{blow:?}\n{}",
+                "{call_fault:?}\n{}",
                 story(&system)
             );
             let calls = system.world.calls()[&("scaler".to_owned(), "ECS RunTask".to_owned())];
-            match blow {
+            match call_fault {
                 CallFault::FailBefore
                 | CallFault::FailAfter
                 | CallFault::HangBefore
                 | CallFault::Throttle
                 | CallFault::Conflict => {
-                    assert!(calls > 1, "{blow:?} is tried again\n{}", trace(&seen));
+                    assert!(calls > 1, "{call_fault:?} is tried again\n{}", trace(&seen));
                 }
                 CallFault::Slow(by) if by < timeouts::RUN_TASK => {
                     assert_eq!(calls, 1, "{}", trace(&seen))
@@ -291,11 +291,11 @@ fn a_struck_launch_is_one_task() {
 
 #[test]
 fn a_struck_registration_exists_or_not_as_the_strike_says() {
-    for (seed, blow) in (370..).zip(EVERY) {
+    for (seed, call_fault) in (370..).zip(EVERY) {
         let (made, seen) = in_virtual_time(async move {
             let system = alone(seed);
             let seen = watch(&system);
-            strike(&system, "registrar", "generate-jitconfig", blow);
+            inject(&system, "registrar", "generate-jitconfig", call_fault);
             queue_one(&system);
             until(&system, 120, "it is struck", |_| {
                 struck(&seen, Port::Github).is_some()
@@ -307,22 +307,22 @@ fn a_struck_registration_exists_or_not_as_the_strike_says() {
             (made.is_some(), seen)
         });
         let wanted = matches!(
-            blow,
+            call_fault,
             CallFault::FailAfter
                 | CallFault::CrashAfter
                 | CallFault::HangAfter
                 | CallFault::Slow(_)
         );
-        assert_eq!(made, wanted, "{blow:?}\n{}", trace(&seen));
+        assert_eq!(made, wanted, "{call_fault:?}\n{}", trace(&seen));
     }
 }
 
 #[test]
 fn a_job_whose_registration_is_struck_runs_all_the_same() {
-    for (seed, blow) in (380..).zip(EVERY) {
+    for (seed, call_fault) in (380..).zip(EVERY) {
         in_virtual_time(async move {
             let system = begin(seed);
-            strike(&system, "registrar", "generate-jitconfig", blow);
+            inject(&system, "registrar", "generate-jitconfig", call_fault);
             let job = queue_one(&system);
             done(&system, 900, &[job]).await;
         });
@@ -333,7 +333,7 @@ fn a_job_whose_registration_is_struck_runs_all_the_same() {
 async fn a_github_that_is_silent_is_silent_until_the_callers_time_is_up() {
     let system = begin(390);
     let seen = watch(&system);
-    strike(
+    inject(
         &system,
         "registrar",
         "generate-jitconfig",
@@ -359,34 +359,34 @@ async fn a_github_that_is_silent_is_silent_until_the_callers_time_is_up() {
 
 #[test]
 fn a_struck_wake_is_in_the_queue_or_not_as_the_strike_says() {
-    for (seed, blow) in (400..).zip(EVERY) {
+    for (seed, call_fault) in (400..).zip(EVERY) {
         let (woken, seen) = in_virtual_time(async move {
             let system = alone(seed);
             let seen = watch(&system);
-            strike(&system, "webhook", "SendMessage", blow);
+            inject(&system, "webhook", "SendMessage", call_fault);
             let job = queue_one(&system);
             system.pass(20).await;
             assert!(system.job(job).is_some());
             (system.world.queue.batches() > 0, seen)
         });
         let wanted = matches!(
-            blow,
+            call_fault,
             CallFault::FailAfter
                 | CallFault::CrashAfter
                 | CallFault::HangAfter
                 | CallFault::Slow(_)
         );
-        assert_eq!(woken, wanted, "{blow:?}\n{}", trace(&seen));
+        assert_eq!(woken, wanted, "{call_fault:?}\n{}", trace(&seen));
     }
 }
 
 #[test]
 fn settings_that_cannot_be_read_are_asked_for_again() {
-    for (seed, blow) in (410..).zip(EVERY) {
+    for (seed, call_fault) in (410..).zip(EVERY) {
         in_virtual_time(async move {
             let system = begin(seed);
             let seen = watch(&system);
-            strike(&system, "registrar", "GetParameters", blow);
+            inject(&system, "registrar", "GetParameters", call_fault);
             let job = queue_one(&system);
             done(&system, 400, &[job]).await;
             assert!(
@@ -394,14 +394,14 @@ fn settings_that_cannot_be_read_are_asked_for_again() {
                 "{}",
                 trace(&seen)
             );
-            let well = matches!(blow, CallFault::Slow(_));
+            let well = matches!(call_fault, CallFault::Slow(_));
             let refused = find(&seen, |_, happening| match happening {
                 Event::Answered {
                     status: 500 | 503, ..
                 } => Some(()),
                 _ => None,
             });
-            assert_eq!(refused.is_none(), well, "{blow:?}\n{}", trace(&seen));
+            assert_eq!(refused.is_none(), well, "{call_fault:?}\n{}", trace(&seen));
         });
     }
 }
@@ -410,7 +410,7 @@ fn settings_that_cannot_be_read_are_asked_for_again() {
 async fn a_registrar_that_crashes_is_a_500_of_api_gateway() {
     let system = begin(420);
     let seen = watch(&system);
-    strike(&system, "registrar", "GetItem", CallFault::CrashAfter);
+    inject(&system, "registrar", "GetItem", CallFault::CrashAfter);
     let job = queue_one(&system);
     done(&system, 300, &[job]).await;
     let first = find(&seen, |_, happening| match happening {
@@ -424,7 +424,7 @@ async fn a_registrar_that_crashes_is_a_500_of_api_gateway() {
 async fn an_observer_that_crashes_is_invoked_again() {
     let system = begin(421);
     let seen = watch(&system);
-    strike(
+    inject(
         &system,
         "observer",
         "TransactWriteItems",

@@ -15,7 +15,7 @@ fn nobody_is_ended_by_lambda(
     seed: u64,
     who: &'static str,
     ports: &'static [Port],
-    blow: CallFault,
+    call_fault: CallFault,
 ) {
     in_thread(move || {
         in_virtual_time(async move {
@@ -28,7 +28,7 @@ fn nobody_is_ended_by_lambda(
             });
             system.pass(20).await;
             let struck = move |call: &PortCall, _: Timestamp| {
-                (call.who == who && ports.contains(&call.port)).then_some(blow)
+                (call.who == who && ports.contains(&call.port)).then_some(call_fault)
             };
             system.world.set_fault_injector(Box::new(struck));
             for _ in 0..5 {
@@ -46,7 +46,7 @@ fn nobody_is_ended_by_lambda(
                 .iter()
                 .filter(|(_, happening)| ended(happening))
                 .count();
-            assert_eq!(count, 0, "{who} {ports:?} {blow:?}\n{}", trace(&seen));
+            assert_eq!(count, 0, "{who} {ports:?} {call_fault:?}\n{}", trace(&seen));
             let worked = |happening: &Event| matches!(happening, Event::Ended { who: whose, .. } if *whose == who);
             assert!(
                 seen.lock()
@@ -75,8 +75,8 @@ fn under_every_blow(seed: u64, who: &'static str, ports: &'static [Port]) {
     for (port, number) in ports.chunks(1).zip(0..) {
         nobody_is_ended_by_lambda(seed + number, who, port, CallFault::HangBefore);
     }
-    for (blow, number) in BLOWS.into_iter().zip(10..) {
-        nobody_is_ended_by_lambda(seed + number, who, ports, blow);
+    for (call_fault, number) in BLOWS.into_iter().zip(10..) {
+        nobody_is_ended_by_lambda(seed + number, who, ports, call_fault);
     }
 }
 

@@ -56,11 +56,11 @@ impl Subscriber for Errors {
 
 /// A story in which every function's every kind of call goes wrong in this way, the first time and
 /// some times after.
-async fn struck(system: &System, strike: CallFault) {
+async fn struck(system: &System, call_fault: CallFault) {
     system
         .world
         .set_fault_injector(Box::new(move |call: &PortCall, _: Timestamp| {
-            [0, 2, 3, 7, 12].contains(&call.nth).then_some(strike)
+            [0, 2, 3, 7, 12].contains(&call.nth).then_some(call_fault)
         }));
     let jobs = system.queue_jobs(&jobs(6));
     done(system, 3_600, &jobs).await;
@@ -70,7 +70,7 @@ async fn struck(system: &System, strike: CallFault) {
 
 #[tokio::test(start_paused = true)]
 async fn what_passes_by_itself_is_no_error() {
-    for (seed, strike) in (600..).zip([
+    for (seed, call_fault) in (600..).zip([
         CallFault::FailBefore,
         CallFault::Throttle,
         CallFault::Conflict,
@@ -78,9 +78,9 @@ async fn what_passes_by_itself_is_no_error() {
         let system = begin(seed);
         let errors = Errors::default();
         let listening = tracing::subscriber::set_default(errors.clone());
-        struck(&system, strike).await;
+        struck(&system, call_fault).await;
         drop(listening);
-        assert_eq!(errors.heard(), [""; 0], "{strike}");
+        assert_eq!(errors.heard(), [""; 0], "{call_fault}");
     }
 }
 

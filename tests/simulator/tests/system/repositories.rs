@@ -11,7 +11,7 @@ use mayfly_github_model::jobs::{Action, JobDeliveries, NewJob};
 use mayfly_github_model::runners::Scope;
 use mayfly_simulator::system::{CallFault, Start, System};
 
-use crate::start::{begin, done, job, outcomes, pool_with, queue_one, rest, story, strike, until};
+use crate::start::{begin, done, inject, job, outcomes, pool_with, queue_one, rest, story, until};
 
 fn asked(system: &System, what: &str) -> u64 {
     system
@@ -230,7 +230,7 @@ async fn a_run_that_github_does_not_show_keeps_no_other_from_being_looked_into()
         count: 3,
         ..never_told(job())
     });
-    strike(&system, "sweeper", "list-jobs", CallFault::FailBefore);
+    inject(&system, "sweeper", "list-jobs", CallFault::FailBefore);
     until(&system, 900, "the first look", |system| {
         asked(system, "list-jobs") > 0
     })

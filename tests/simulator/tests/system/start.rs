@@ -242,15 +242,15 @@ impl tracing::Subscriber for Errors {
 }
 
 /// One call is struck: the first of this operation of this function.
-pub(crate) fn strike(
+pub(crate) fn inject(
     system: &System,
     who: &'static str,
     operation: &'static str,
-    strike: CallFault,
+    call_fault: CallFault,
 ) {
     system
         .world
         .set_fault_injector(Box::new(move |call: &PortCall, _: Timestamp| {
-            (call.who == who && call.operation == operation && call.nth == 0).then_some(strike)
+            (call.who == who && call.operation == operation && call.nth == 0).then_some(call_fault)
         }));
 }

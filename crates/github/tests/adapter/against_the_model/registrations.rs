@@ -32,8 +32,8 @@ async fn runner_is_registered_with_exactly_the_jobs_labels() {
 #[tokio::test]
 async fn fifty_jobs_of_a_repository_cost_fifty_calls_and_one_token() {
     let world = World::start().await;
-    for mint in 1..=50 {
-        world.register(&world.app(), mint).await.unwrap();
+    for wanted in 1..=50 {
+        world.register(&world.app(), wanted).await.unwrap();
     }
     assert_eq!((world.calls(MINT), world.calls(TOKEN)), (50, 1));
 }
@@ -172,10 +172,10 @@ async fn repository_whose_name_another_one_took_is_registered_at_and_the_other_i
         model.accounts_mut().mention("acme/app", now);
     });
     world.put_forward(Duration::from_secs(10));
-    for mint in 2..=3 {
+    for wanted in 2..=3 {
         world
             .github
-            .register(&target, &name(mint), soon())
+            .register(&target, &name(wanted), soon())
             .await
             .unwrap();
     }

@@ -144,8 +144,8 @@ async fn list_has_every_runner_of_the_place_and_no_other() {
         .register(&world.organization("Default"), 1000)
         .await
         .unwrap();
-    for mint in 1..=120 {
-        world.register(&world.app(), mint).await.unwrap();
+    for wanted in 1..=120 {
+        world.register(&world.app(), wanted).await.unwrap();
     }
     let runners = world.github.list(&world.app(), soon()).await.unwrap();
     assert_eq!(runners.len(), 120);

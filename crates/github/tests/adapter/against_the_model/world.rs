@@ -174,15 +174,15 @@ impl World {
     pub(crate) async fn register(
         &self,
         target: &Target,
-        mint: u32,
+        wanted: u32,
     ) -> Result<Registration, RegisterError> {
-        self.github.register(target, &name(mint), soon()).await
+        self.github.register(target, &name(wanted), soon()).await
     }
 
     /// A runner of `acme/app` that has a job.
-    pub(crate) async fn busy(&self, mint: u32) -> (GithubRunnerId, SessionId) {
+    pub(crate) async fn busy(&self, wanted: u32) -> (GithubRunnerId, SessionId) {
         self.queue();
-        let registration = self.register(&self.app(), mint).await.unwrap();
+        let registration = self.register(&self.app(), wanted).await.unwrap();
         let session = self.at(|model, now| {
             let session = model
                 .open_session(registration.jit_config.expose(), now)
@@ -217,8 +217,8 @@ pub(crate) fn queue_in(model: &mut Model, now: jiff::Timestamp) -> mayfly_domain
     mayfly_domain::model::id::JobId(model.queue(&wish, now)[0].0)
 }
 
-pub(crate) fn name(mint: u32) -> RunnerName {
-    format!("mayfly-linux-01jd0000000000000000000000-{mint}")
+pub(crate) fn name(wanted: u32) -> RunnerName {
+    format!("mayfly-linux-01jd0000000000000000000000-{wanted}")
         .parse()
         .unwrap()
 }

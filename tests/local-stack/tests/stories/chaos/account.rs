@@ -8,7 +8,7 @@ use std::time::Duration;
 use mayfly_domain::model::runner::RunnerState;
 use serde_json::Value;
 
-use super::fixture::{Delivery, Job, Scene};
+use super::fixture::{Delivery, Fixture, Job};
 use super::killer::Kills;
 use super::participants::Part;
 use super::sweeps::Sweeps;
@@ -33,7 +33,7 @@ pub(super) struct Account {
 
 impl Account {
     /// Prints it past the test runner, which would keep it to itself if all went well.
-    pub(super) async fn print(&self, scene: &Scene<'_>, sweeps: &Sweeps, samples: &Samples) {
+    pub(super) async fn print(&self, fixture: &Fixture<'_>, sweeps: &Sweeps, samples: &Samples) {
         let (jobs, storm, calm) = (
             self.parts.len(),
             self.storm.as_secs_f64(),
@@ -49,18 +49,18 @@ impl Account {
             self.seed
         );
         for line in [
-            self.functions(scene, sweeps),
-            deliveries(scene).await,
-            github(scene).await,
-            self.ecs(scene).await,
+            self.functions(fixture, sweeps),
+            deliveries(fixture).await,
+            github(fixture).await,
+            self.ecs(fixture).await,
         ] {
             let _ = writeln!(text, "{line}");
         }
-        let _ = writeln!(text, "{}", self.containers(scene, samples).await);
+        let _ = writeln!(text, "{}", self.containers(fixture, samples).await);
         let _ = writeln!(
             text,
             "  jobs        {}",
-            counted(scene.jobs().await.iter().map(end))
+            counted(fixture.jobs().await.iter().map(end))
         );
         let last: Vec<String> = self
             .settled
@@ -72,10 +72,10 @@ impl Account {
         let _ = std::io::stdout().write_all(text.as_bytes());
     }
 
-    fn functions(&self, scene: &Scene<'_>, sweeps: &Sweeps) -> String {
-        let lost = scene
+    fn functions(&self, fixture: &Fixture<'_>, sweeps: &Sweeps) -> String {
+        let lost = fixture
             .log
-            .lost_invocations(&scene.places, &scene.stage.stack)
+            .lost_invocations(&fixture.places, &fixture.stage.stack)
             .unwrap();
         let hit = |function: &str| lost.get(function).copied().unwrap_or_default();
         let line = |(function, kills): (&&str, &Kills)| {
@@ -96,8 +96,8 @@ impl Account {
         format!("  functions   {}", words.join("\n              "))
     }
 
-    async fn ecs(&self, scene: &Scene<'_>) -> String {
-        let calls: Value = scene.fargate("calls").await;
+    async fn ecs(&self, fixture: &Fixture<'_>) -> String {
+        let calls: Value = fixture.fargate("calls").await;
         let struck: Vec<String> = self
             .struck
             .iter()
@@ -111,8 +111,8 @@ impl Account {
         )
     }
 
-    async fn containers(&self, scene: &Scene<'_>, samples: &Samples) -> String {
-        let tasks = scene.tasks().await;
+    async fn containers(&self, fixture: &Fixture<'_>, samples: &Samples) -> String {
+        let tasks = fixture.tasks().await;
         let killed = counted(self.reaped.iter().map(|one| state(one.state).to_owned()));
         let rows = samples.most_rows.borrow();
         let most = MAX.map(|(pool, max)| {
@@ -130,8 +130,8 @@ impl Account {
     }
 }
 
-async fn deliveries(scene: &Scene<'_>) -> String {
-    let all = scene.deliveries().await;
+async fn deliveries(fixture: &Fixture<'_>) -> String {
+    let all = fixture.deliveries().await;
     let events: BTreeSet<&String> = all.iter().map(|one| &one.guid).collect();
     let answers = counted(all.iter().map(answer));
     format!(
@@ -141,8 +141,8 @@ async fn deliveries(scene: &Scene<'_>) -> String {
     )
 }
 
-async fn github(scene: &Scene<'_>) -> String {
-    let calls: BTreeMap<String, Value> = scene.github("calls").await;
+async fn github(fixture: &Fixture<'_>) -> String {
+    let calls: BTreeMap<String, Value> = fixture.github("calls").await;
     let mut answers: BTreeMap<String, u64> = BTreeMap::new();
     for (status, count) in calls
         .values()

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use serde_json::{Value, json};
 
-use super::fixture::Scene;
+use super::fixture::Fixture;
 
 /// For so long GitHub answers every call with a server error.
 const OUTAGE: Duration = Duration::from_secs(3);
@@ -23,11 +23,11 @@ pub(super) struct Weather {
 
 impl Weather {
     /// All faults at their usual rate.
-    pub(super) async fn begin(scene: &Scene<'_>, rng: &mut Rng) -> Self {
+    pub(super) async fn begin(fixture: &Fixture<'_>, rng: &mut Rng) -> Self {
         // GitHub's own secondary limit would let some 180 registrations a minute pass; here it
         // strikes as a fault instead. A job whose runner died before it began is given to another
         // after 15 s, not 60.
-        scene
+        fixture
             .tell_github(
                 "settings",
                 &json!({ "points_per_minute": 100_000, "pickup": 15.0 }),
@@ -39,12 +39,12 @@ impl Weather {
             "secondary_limit": 0.03, "retry_after": 2, "limited_with": limited_with,
         });
         let deliveries = json!({ "repeated": 0.3, "times": 3, "reordered": 0.4, "window": 2.5, "lost": 0.04, "answered_5xx": 0.04 });
-        scene
+        fixture
             .tell_github("faults", &json!({ "api": usual, "deliveries": deliveries }))
             .await;
         let ordered = of_ecs(rng);
         assert!(
-            scene.tell_fargate("faults", &json!(ordered)).await,
+            fixture.tell_fargate("faults", &json!(ordered)).await,
             "the Fargate stand-in refused {ordered:?}"
         );
         Self { usual, ordered }
@@ -52,32 +52,32 @@ impl Weather {
 
     /// An outage of GitHub, and a time of limits, some time into the storm. The rhythm is the
     /// weather's own.
-    pub(super) async fn blow(&mut self, scene: &Scene<'_>, rng: &mut Rng) {
+    pub(super) async fn inject(&mut self, fixture: &Fixture<'_>, rng: &mut Rng) {
         tokio::time::sleep(Duration::from_secs(5).mul_f64(1.0 + rng.f64())).await;
-        self.gust(scene, json!({ "server_error": 1.0 }), OUTAGE)
+        self.gust(fixture, json!({ "server_error": 1.0 }), OUTAGE)
             .await;
         tokio::time::sleep(Duration::from_secs(4).mul_f64(1.0 + rng.f64())).await;
-        self.gust(scene, json!({ "secondary_limit": 1.0 }), LIMITED)
+        self.gust(fixture, json!({ "secondary_limit": 1.0 }), LIMITED)
             .await;
     }
 
-    async fn gust(&self, scene: &Scene<'_>, api: Value, long: Duration) {
-        scene.tell_github("faults", &json!({ "api": api })).await;
+    async fn gust(&self, fixture: &Fixture<'_>, api: Value, long: Duration) {
+        fixture.tell_github("faults", &json!({ "api": api })).await;
         tokio::time::sleep(long).await;
-        scene
+        fixture
             .tell_github("faults", &json!({ "api": self.usual }))
             .await;
     }
 
     /// No more faults. How often each of ECS's has struck.
-    pub(super) async fn end(&mut self, scene: &Scene<'_>) -> BTreeMap<String, u64> {
-        scene
+    pub(super) async fn end(&mut self, fixture: &Fixture<'_>) -> BTreeMap<String, u64> {
+        fixture
             .tell_github("faults", &json!({ "api": null, "deliveries": null }))
             .await;
-        let left: Vec<Value> = scene.fargate("faults").await;
-        let url = format!("{}/_model/faults", scene.stage.stack.fargate_url);
+        let left: Vec<Value> = fixture.fargate("faults").await;
+        let url = format!("{}/_model/faults", fixture.stage.stack.fargate_url);
         assert!(
-            scene
+            fixture
                 .stage
                 .client
                 .delete(url)

@@ -15,7 +15,7 @@ use crate::settled::Stage;
 pub(super) const LOOK: Duration = Duration::from_millis(100);
 
 /// The stack, and when the story began on it.
-pub(super) struct Scene<'a> {
+pub(super) struct Fixture<'a> {
     pub(super) stage: &'a Stage,
     pub(super) places: Places,
     pub(super) log: LogMark,
@@ -56,7 +56,7 @@ pub(super) struct Delivery {
     pub(super) job_id: Option<i64>,
 }
 
-impl<'a> Scene<'a> {
+impl<'a> Fixture<'a> {
     /// From now on.
     pub(super) fn set(stage: &'a Stage) -> Self {
         let places = Places::of_repository().unwrap();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use mayfly_local_stack::stack::FunctionProcess;
 
-use super::fixture::Scene;
+use super::fixture::Fixture;
 
 /// Who is killed, how often among ten kills, and until when. A wake whose scaler died comes back
 /// after the queue's visibility timeout of 25 s, and its pool is not planned before that: scaler is
@@ -45,23 +45,23 @@ pub(super) struct Kills {
 /// Kills functions until the storm is over and each was hit at work at least once, by the
 /// emulator's own account.
 pub(super) async fn kill_functions(
-    scene: &Scene<'_>,
+    fixture: &Fixture<'_>,
     rng: &mut Rng,
     storm: Duration,
 ) -> BTreeMap<&'static str, Kills> {
     let mut kills: BTreeMap<&str, Kills> = BTreeMap::new();
-    while scene.begun.elapsed() < storm + OVERTIME {
-        let spared = spared(scene);
-        let over = scene.begun.elapsed() > storm;
+    while fixture.begun.elapsed() < storm + OVERTIME {
+        let spared = spared(fixture);
+        let over = fixture.begun.elapsed() > storm;
         if over && spared.is_empty() {
             break;
         }
         let victim = if over {
             spared[rng.usize(..spared.len())]
         } else {
-            choose(rng, scene.begun.elapsed())
+            choose(rng, fixture.begun.elapsed())
         };
-        if let Some(at_work) = strike(scene, rng, victim).await {
+        if let Some(at_work) = kill(fixture, rng, victim).await {
             let count = kills.entry(victim).or_default();
             count.all += 1;
             count.at_work += usize::from(at_work);
@@ -72,10 +72,10 @@ pub(super) async fn kill_functions(
 }
 
 /// Those that no kill has hit so far.
-fn spared(scene: &Scene<'_>) -> Vec<&'static str> {
-    let lost = scene
+fn spared(fixture: &Fixture<'_>) -> Vec<&'static str> {
+    let lost = fixture
         .log
-        .lost_invocations(&scene.places, &scene.stage.stack)
+        .lost_invocations(&fixture.places, &fixture.stage.stack)
         .unwrap();
     VICTIMS
         .iter()
@@ -94,15 +94,15 @@ fn choose(rng: &mut Rng, elapsed: Duration) -> &'static str {
 
 /// Kills one process of a function, at work if one works soon: true; else, now and then, an idle
 /// one: false.
-async fn strike(scene: &Scene<'_>, rng: &mut Rng, function: &str) -> Option<bool> {
-    if let Some(process) = at_work(scene, function, PATIENCE).await {
+async fn kill(fixture: &Fixture<'_>, rng: &mut Rng, function: &str) -> Option<bool> {
+    if let Some(process) = at_work(fixture, function, PATIENCE).await {
         tokio::time::sleep(INTO_ITS_WORK.mul_f64(rng.f64())).await;
         return process.kill().then_some(true);
     }
     if rng.usize(..IDLE) > 0 {
         return None;
     }
-    let idle = scene.processes(Some(function));
+    let idle = fixture.processes(Some(function));
     idle.get(rng.usize(..idle.len().max(1)))
         .filter(|process| process.kill())
         .map(|_| false)
@@ -110,14 +110,14 @@ async fn strike(scene: &Scene<'_>, rng: &mut Rng, function: &str) -> Option<bool
 
 /// A process of the function that works now.
 pub(super) async fn at_work(
-    scene: &Scene<'_>,
+    fixture: &Fixture<'_>,
     function: &str,
     patience: Duration,
 ) -> Option<FunctionProcess> {
     let begun = Instant::now();
     while begun.elapsed() < patience {
         // Looked up again and again: new ones come with every burst.
-        let processes = scene.processes(Some(function));
+        let processes = fixture.processes(Some(function));
         let before: Vec<_> = processes.iter().map(FunctionProcess::waits).collect();
         for _ in 0..40 {
             tokio::time::sleep(Duration::from_millis(1)).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use serde_json::{Value, json};
 
-use super::fixture::Scene;
+use super::fixture::Fixture;
 
 /// Labels of the pools of the local stack, and how many jobs each gets besides the matrix.
 const POOLS: [(&[&str], usize); 3] = [
@@ -42,17 +42,17 @@ pub(super) struct Part {
 }
 
 /// Queues all jobs. The rhythm is the workload's own: nothing is waited for.
-pub(super) async fn play(scene: &Scene<'_>, rng: &mut Rng) -> Vec<Part> {
+pub(super) async fn play(fixture: &Fixture<'_>, rng: &mut Rng) -> Vec<Part> {
     let mut wishes = wishes(rng);
     let mut parts = Vec::new();
     for wish in wishes.split_off(wishes.len() - BURST) {
-        parts.extend(queue(scene, wish, false).await.0);
+        parts.extend(queue(fixture, wish, false).await.0);
     }
     // One run, one set of labels: any runner may get any of them.
     let mut run = Value::Null;
     for mut wish in wishes.split_off(wishes.len() - MATRIX) {
         wish["run_id"] = run;
-        let (part, of) = queue(scene, wish, false).await;
+        let (part, of) = queue(fixture, wish, false).await;
         parts.extend(part);
         run = of;
     }
@@ -63,7 +63,7 @@ pub(super) async fn play(scene: &Scene<'_>, rng: &mut Rng) -> Vec<Part> {
         if cancelled {
             wish["cancel_after"] = json!(CANCEL_WITHIN * rng.f64());
         }
-        parts.extend(queue(scene, wish, cancelled).await.0);
+        parts.extend(queue(fixture, wish, cancelled).await.0);
     }
     parts
 }
@@ -92,8 +92,8 @@ fn wishes(rng: &mut Rng) -> Vec<Value> {
     labels.into_iter().zip(deliveries).map(job).collect()
 }
 
-async fn queue(scene: &Scene<'_>, wish: Value, cancelled: bool) -> (Option<Part>, Value) {
-    let made = scene.tell_github("jobs", &wish).await;
+async fn queue(fixture: &Fixture<'_>, wish: Value, cancelled: bool) -> (Option<Part>, Value) {
+    let made = fixture.tell_github("jobs", &wish).await;
     let part = made[0]["id"].as_i64().map(|job| Part { job, cancelled });
     (part, made[0]["run_id"].clone())
 }

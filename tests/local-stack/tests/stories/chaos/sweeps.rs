@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use mayfly_local_stack::events;
 use mayfly_local_stack::stack::invoke;
 
-use super::fixture::{LOOK, Scene};
+use super::fixture::{Fixture, LOOK};
 use super::killer::at_work;
 
 /// From the end of one to the next.
@@ -41,13 +41,13 @@ pub(super) struct Sweeps {
 
 impl Sweeps {
     /// Kills the first, and has the next ones made, for ever.
-    pub(super) async fn go_on(&self, scene: &Scene<'_>, mut rng: Rng) -> Infallible {
+    pub(super) async fn go_on(&self, fixture: &Fixture<'_>, mut rng: Rng) -> Infallible {
         for _ in 0..TRIES {
-            let sweep = self.sweep(scene);
+            let sweep = self.sweep(fixture);
             let kill = async {
-                at_work(scene, "sweeper", Duration::from_secs(2)).await;
+                at_work(fixture, "sweeper", Duration::from_secs(2)).await;
                 tokio::time::sleep(SHORT_SWEEP.mul_f64(rng.f64())).await;
-                scene
+                fixture
                     .processes(Some("sweeper"))
                     .iter()
                     .filter(|process| process.kill())
@@ -56,7 +56,7 @@ impl Sweeps {
             let ((), killed) = tokio::join!(sweep, kill);
             self.killed.set(self.killed.get() + killed);
             // Held, and no one lives who holds it.
-            if let Some(until) = scene
+            if let Some(until) = fixture
                 .lease()
                 .await
                 .filter(|until| *until > Timestamp::now())
@@ -66,18 +66,18 @@ impl Sweeps {
             }
         }
         loop {
-            self.sweep(scene).await;
+            self.sweep(fixture).await;
             tokio::time::sleep(EVERY).await;
         }
     }
 
-    async fn sweep(&self, scene: &Scene<'_>) {
-        let free = scene
+    async fn sweep(&self, fixture: &Fixture<'_>) {
+        let free = fixture
             .lease()
             .await
             .is_none_or(|until| until < Timestamp::now());
         let event = events::folder().unwrap().join("sweeper/tick.json");
-        match invoke(&scene.places, "sweeper", &event).await {
+        match invoke(&fixture.places, "sweeper", &event).await {
             Ok((_, false)) => self.whole.set(self.whole.get() + usize::from(free)),
             Ok((answer, true)) => self.failed.borrow_mut().push(answer.to_string()),
             Err(why) => self.failed.borrow_mut().push(format!("{why:#}")),

@@ -7,7 +7,7 @@ use mayfly_domain::model::id::RunnerId;
 use mayfly_domain::model::runner::{Runner, RunnerState};
 use serde_json::json;
 
-use super::fixture::Scene;
+use super::fixture::Fixture;
 
 /// The longest pause between two.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -23,11 +23,15 @@ pub(super) struct Reaped {
 /// Kills a container now and then: by turns one that has a job, and any other that has asked for
 /// its registration. One that has not asked is left alone: all launches of its size would have to
 /// wait for a minute, which one broken image brings about already.
-pub(super) async fn kill_tasks(scene: &Scene<'_>, rng: &mut Rng, storm: Duration) -> Vec<Reaped> {
+pub(super) async fn kill_tasks(
+    fixture: &Fixture<'_>,
+    rng: &mut Rng,
+    storm: Duration,
+) -> Vec<Reaped> {
     let mut reaped: Vec<Reaped> = Vec::new();
-    while scene.begun.elapsed() < storm {
+    while fixture.begun.elapsed() < storm {
         let busy = reaped.len().is_multiple_of(2);
-        if let Some(one) = kill_one(scene, rng, busy).await {
+        if let Some(one) = kill_one(fixture, rng, busy).await {
             reaped.push(one);
             tokio::time::sleep(PAUSE.mul_f64(rng.f64())).await;
         } else {
@@ -37,10 +41,10 @@ pub(super) async fn kill_tasks(scene: &Scene<'_>, rng: &mut Rng, storm: Duration
     reaped
 }
 
-async fn kill_one(scene: &Scene<'_>, rng: &mut Rng, busy: bool) -> Option<Reaped> {
+async fn kill_one(fixture: &Fixture<'_>, rng: &mut Rng, busy: bool) -> Option<Reaped> {
     let (tasks, ledger) = (
-        scene.tasks().await,
-        scene.stage.watch.ledger.snapshot().await.unwrap(),
+        fixture.tasks().await,
+        fixture.stage.watch.ledger.snapshot().await.unwrap(),
     );
     let fits = |runner: &&Runner| {
         if busy {
@@ -60,7 +64,7 @@ async fn kill_one(scene: &Scene<'_>, rng: &mut Rng, busy: bool) -> Option<Reaped
         .iter()
         .find(|task| task.pid.is_some() && task.started_by.ends_with(runner.id.as_str()))?;
     let id = task.task_arn.rsplit('/').next()?;
-    let killed = scene
+    let killed = fixture
         .tell_fargate(&format!("tasks/{id}/kill"), &json!({}))
         .await;
     killed.then(|| Reaped {

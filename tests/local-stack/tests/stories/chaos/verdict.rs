@@ -10,7 +10,7 @@ use mayfly_domain::model::job::JobState;
 use mayfly_domain::model::runner::Runner;
 
 use super::account::Account;
-use super::fixture::{Delivery, Job, LOOK, Registration, Scene};
+use super::fixture::{Delivery, Fixture, Job, LOOK, Registration};
 use super::participants::Part;
 use crate::ecs_tasks::most_live;
 
@@ -30,9 +30,9 @@ pub(super) struct Samples {
 
 impl Samples {
     /// Counts, for ever.
-    pub(super) async fn take(&self, scene: &Scene<'_>) -> Infallible {
+    pub(super) async fn take(&self, fixture: &Fixture<'_>) -> Infallible {
         loop {
-            let ledger = scene.stage.watch.ledger.snapshot().await.unwrap();
+            let ledger = fixture.stage.watch.ledger.snapshot().await.unwrap();
             for (pool, _) in MAX {
                 let rows = ledger
                     .open
@@ -71,11 +71,11 @@ pub(super) struct Settled {
 }
 
 /// Waits until nothing is left to do, at most until the limit.
-pub(super) async fn settle(scene: &Scene<'_>, parts: &[Part], limit: Duration) -> Settled {
+pub(super) async fn settle(fixture: &Fixture<'_>, parts: &[Part], limit: Duration) -> Settled {
     let begun = Instant::now();
     let mut last = BTreeMap::new();
     loop {
-        let left = left(scene, parts).await;
+        let left = left(fixture, parts).await;
         if left.is_empty() || begun.elapsed() > limit {
             return Settled { left, last };
         }
@@ -84,8 +84,8 @@ pub(super) async fn settle(scene: &Scene<'_>, parts: &[Part], limit: Duration) -
     }
 }
 
-async fn left(scene: &Scene<'_>, parts: &[Part]) -> Vec<(Kind, String)> {
-    let ledger = scene.stage.watch.ledger.snapshot().await.unwrap();
+async fn left(fixture: &Fixture<'_>, parts: &[Part]) -> Vec<(Kind, String)> {
+    let ledger = fixture.stage.watch.ledger.snapshot().await.unwrap();
     let row = |runner: &Runner| {
         format!(
             "{}/{} {:?}, stop {:?}, {:?}",
@@ -115,26 +115,26 @@ async fn left(scene: &Scene<'_>, parts: &[Part]) -> Vec<(Kind, String)> {
             Some(_) => {}
         }
     }
-    let jobs = scene
+    let jobs = fixture
         .jobs()
         .await
         .into_iter()
         .filter(|job| job.status != "completed");
     left.extend(jobs.map(|job| (Kind::Job, format!("{job:?}"))));
-    let in_force = scene
+    let in_force = fixture
         .registrations()
         .await
         .into_iter()
         .filter(|one| one.removed_at.is_none());
     left.extend(in_force.map(|one| (Kind::Registration, format!("{one:?}"))));
-    let live = scene
+    let live = fixture
         .tasks()
         .await
         .into_iter()
         .filter(|task| task.last_status != "STOPPED");
     left.extend(live.map(|task| (Kind::Task, format!("{task:?}"))));
     left.extend(
-        unheard(&scene.deliveries().await)
+        unheard(&fixture.deliveries().await)
             .into_iter()
             .map(|what| (Kind::Delivery, what)),
     );
@@ -167,7 +167,11 @@ fn unheard(deliveries: &[Delivery]) -> Vec<String> {
 }
 
 /// Everything that is not as it must be.
-pub(super) async fn wrong(scene: &Scene<'_>, account: &Account, samples: &Samples) -> Vec<String> {
+pub(super) async fn wrong(
+    fixture: &Fixture<'_>,
+    account: &Account,
+    samples: &Samples,
+) -> Vec<String> {
     let mut wrong: Vec<String> = account
         .settled
         .left
@@ -175,9 +179,9 @@ pub(super) async fn wrong(scene: &Scene<'_>, account: &Account, samples: &Sample
         .map(|(kind, what)| format!("left: {kind:?} {what}"))
         .collect();
     let (jobs, registrations, tasks) = (
-        scene.jobs().await,
-        scene.registrations().await,
-        scene.tasks().await,
+        fixture.jobs().await,
+        fixture.registrations().await,
+        fixture.tasks().await,
     );
     let killed: BTreeSet<&RunnerId> = account.reaped.iter().map(|one| &one.runner).collect();
     for part in &account.parts {
@@ -187,7 +191,7 @@ pub(super) async fn wrong(scene: &Scene<'_>, account: &Account, samples: &Sample
             Some(job) => wrong.push(format!("ended as it should not have: {job:?}")),
         }
     }
-    wrong.extend(disagreements(scene, &jobs).await);
+    wrong.extend(disagreements(fixture, &jobs).await);
     wrong.extend(shared(&registrations, &jobs));
     for (pool, max) in MAX {
         let rows = samples
@@ -204,7 +208,7 @@ pub(super) async fn wrong(scene: &Scene<'_>, account: &Account, samples: &Sample
             (live > max).then(|| format!("{live} tasks of pool {pool} at a time, max is {max}")),
         );
     }
-    wrong.extend(harmless(scene, account).await);
+    wrong.extend(harmless(fixture, account).await);
     wrong
 }
 
@@ -226,8 +230,8 @@ fn ended_well(part: &Part, job: &Job, killed: &BTreeSet<&RunnerId>) -> bool {
 }
 
 /// Jobs of which the ledger believes what GitHub does not say.
-async fn disagreements(scene: &Scene<'_>, jobs: &[Job]) -> Vec<String> {
-    let ledger = scene.stage.watch.ledger.snapshot().await.unwrap();
+async fn disagreements(fixture: &Fixture<'_>, jobs: &[Job]) -> Vec<String> {
+    let ledger = fixture.stage.watch.ledger.snapshot().await.unwrap();
     let record = |job: &Job| {
         ledger
             .jobs
@@ -271,10 +275,10 @@ fn shared(registrations: &[Registration], jobs: &[Job]) -> Vec<String> {
 }
 
 /// Chaos that does not hurt proves nothing: what should have struck and did not.
-async fn harmless(scene: &Scene<'_>, account: &Account) -> Vec<String> {
-    let lost = scene
+async fn harmless(fixture: &Fixture<'_>, account: &Account) -> Vec<String> {
+    let lost = fixture
         .log
-        .lost_invocations(&scene.places, &scene.stage.stack)
+        .lost_invocations(&fixture.places, &fixture.stage.stack)
         .unwrap();
     let spared = lost
         .iter()
@@ -287,7 +291,7 @@ async fn harmless(scene: &Scene<'_>, account: &Account) -> Vec<String> {
         .filter(|(_, times)| **times == 0)
         .map(|(kind, _)| format!("{kind} never struck"));
     harmless.extend(unused);
-    let deliveries = scene.deliveries().await;
+    let deliveries = fixture.deliveries().await;
     let failed = deliveries.iter().any(|one| one.status_code == Some(0));
     harmless.extend((!failed).then(|| "no delivery was lost".to_owned()));
     harmless.extend(

@@ -141,11 +141,11 @@ impl FaultProfile {
             .rates
             .iter()
             .all(|rate| rate.kind == CallFaultKind::Slow);
-        let strikes = self.calls.iter().all(|strike| {
-            strike.kind == CallFaultKind::Slow
-                || launch(&strike.who, &strike.operation)
+        let strikes = self.calls.iter().all(|call_fault| {
+            call_fault.kind == CallFaultKind::Slow
+                || launch(&call_fault.who, &call_fault.operation)
                     && matches!(
-                        strike.kind,
+                        call_fault.kind,
                         CallFaultKind::HangBefore | CallFaultKind::HangAfter
                     )
         });

@@ -93,8 +93,8 @@ impl CallFaultKind {
 
     /// Its kind, of a strike.
     #[must_use]
-    pub fn of(strike: Struck) -> Self {
-        match strike {
+    pub fn of(call_fault: Struck) -> Self {
+        match call_fault {
             Struck::FailBefore => Self::FailBefore,
             Struck::FailAfter => Self::FailAfter,
             Struck::CrashBefore => Self::CrashBefore,
