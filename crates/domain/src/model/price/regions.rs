@@ -4,7 +4,7 @@ use crate::model::price::money::NanoDollars;
 use crate::model::size::Architecture;
 
 /// The day that the table is of: AWS's price list of Amazon ECS of 2026-09-11, which prices had been
-/// in force since 2026-07-01. A few figures are from elsewhere, see [`REGIONS`].
+/// in force since 2026-07-01. A few figures are from elsewhere, see `REGIONS`.
 pub const AS_OF: &str = "2026-09-11";
 
 /// What an hour costs in one region.
