@@ -1,4 +1,6 @@
-//! What tests and models share: where the repository lies, and GitHub's published descriptions.
+//! What tests and models share: where the repository lies, what is logged, and GitHub's published
+//! descriptions.
 
+pub mod log;
 pub mod openapi;
 pub mod repository;

@@ -448,7 +448,7 @@ impl tracing::Subscriber for Errors {
 #[tokio::test]
 async fn that_there_is_no_secret_is_told_once_and_again_when_one_was_there_meanwhile() {
     let told = Arc::new(AtomicI64::new(0));
-    let _guard = tracing::subscriber::set_default(Errors(Arc::clone(&told)));
+    let _guard = mayfly_test_support::log::listen(Errors(Arc::clone(&told)));
     let world = World::new();
     for (secret, expected) in [
         ("{}", 1),

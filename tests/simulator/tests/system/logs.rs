@@ -77,7 +77,7 @@ async fn what_passes_by_itself_is_no_error() {
     ]) {
         let system = begin(seed);
         let errors = Errors::default();
-        let listening = tracing::subscriber::set_default(errors.clone());
+        let listening = mayfly_test_support::log::listen(errors.clone());
         struck(&system, call_fault).await;
         drop(listening);
         assert_eq!(errors.heard(), [""; 0], "{call_fault}");
@@ -88,7 +88,7 @@ async fn what_passes_by_itself_is_no_error() {
 async fn what_needs_a_person_is_an_error() {
     let system = begin(610);
     let errors = Errors::default();
-    let _listening = tracing::subscriber::set_default(errors.clone());
+    let _listening = mayfly_test_support::log::listen(errors.clone());
     system.put_pools("[github]\naccounts = 7\n");
     queue_one(&system);
     system.pass(300).await;

@@ -201,7 +201,7 @@ impl Errors {
     /// Listens until the guard goes.
     pub(crate) fn listen() -> (Self, tracing::subscriber::DefaultGuard) {
         let errors = Self::default();
-        let guard = tracing::subscriber::set_default(errors.clone());
+        let guard = mayfly_test_support::log::listen(errors.clone());
         (errors, guard)
     }
 
