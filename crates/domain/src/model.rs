@@ -24,6 +24,7 @@ pub mod size;
 pub mod start_failure;
 pub mod start_health;
 pub mod stop_request;
+pub(crate) mod stored;
 pub mod story;
 pub mod target;
 pub mod task;

@@ -189,21 +189,34 @@ impl<S: Store> Ledger<S> {
         // A later page may have shown that GitHub refuses runners for them.
         found.retain(|job| refusals.hold(job).is_none());
         held.retain(|job| refusals.hold(job).is_none());
-        let wanted = found.iter().chain(&held).map(|job| job.repository);
-        let on_trial = self.on_trial(runner, wanted.collect(), choice, now).await?;
-        found.retain(|job| !on_trial.contains(&job.repository));
-        held.retain(|job| !on_trial.contains(&job.repository));
+        found = self.to_be_tried(runner, found, choice, now).await?;
         if found.is_empty() {
             // From a place that differs from request to request: if the holders of the first ones
             // live, others look at the next ones.
             let start = place_now(runner, held.len(), now);
             held.rotate_left(start);
             held.truncate(RESERVED_CANDIDATES);
-            found = self.free(runner, held, now).await?;
+            // In a burst all jobs are held, and all holders live: nothing is left to ask about.
+            let free = self.free(runner, held, now).await?;
+            found = self.to_be_tried(runner, free, choice, now).await?;
         }
         found.sort_by_key(|job| job.rank());
         found.truncate(CANDIDATES);
         Ok(found)
+    }
+
+    /// The jobs without those that [`on_trial`](Self::on_trial) leaves out.
+    async fn to_be_tried(
+        &self,
+        runner: &Runner,
+        mut jobs: Vec<Versioned<WaitingJob>>,
+        choice: &mut Candidates,
+        now: Timestamp,
+    ) -> Result<Vec<Versioned<WaitingJob>>, LedgerError> {
+        let wanted = jobs.iter().map(|job| job.repository).collect();
+        let on_trial = self.on_trial(runner, wanted, choice, now).await?;
+        jobs.retain(|job| !on_trial.contains(&job.repository));
+        Ok(jobs)
     }
 
     /// Those of the repositories that GitHub gives no runners to, as it seems, and for which this

@@ -346,7 +346,11 @@ pub struct WaitingJob {
     #[serde(rename = "n")]
     pub run: RunId,
     /// The run's attempt.
-    #[serde(rename = "a")]
+    #[serde(
+        rename = "a",
+        default = "crate::model::stored::first",
+        skip_serializing_if = "crate::model::stored::is_first"
+    )]
     pub attempt: u32,
     /// Since when it waits.
     #[serde(rename = "q")]
@@ -365,7 +369,11 @@ pub struct WaitingJob {
     #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
     pub checked_at_github: Option<Timestamp>,
     /// How many runners registered for it and were given nothing.
-    #[serde(rename = "f", default)]
+    #[serde(
+        rename = "f",
+        default,
+        skip_serializing_if = "crate::model::stored::is_default"
+    )]
     pub attempts: u32,
     /// GitHub refused its last registration for good, and what else it refuses with that.
     #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]

@@ -27,7 +27,7 @@ pub struct HourlyPrice(pub u64);
 
 /// An hour's price as a runner's row has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(untagged)]
 pub enum Price {
     /// It is known.
     Hour(HourlyPrice),

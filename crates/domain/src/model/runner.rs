@@ -10,6 +10,7 @@ use crate::model::job::{AssignedRunner, JobEvent};
 use crate::model::price::{NanoDollars, NoPrice, Price};
 use crate::model::size::Size;
 use crate::model::stop_request::StopRequest;
+use crate::model::stored::{first, is_default, is_first};
 use crate::model::story::{Note, Reason};
 use crate::model::target::Target;
 use crate::model::time::Timestamp;
@@ -133,19 +134,21 @@ pub struct Timeline {
 pub struct Launch {
     /// The request to ECS, as JSON of the fleet's own form: repeated to the letter under the same
     /// token. Empty once its task is known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub request: String,
     /// The role that the task runs as: a request for registration must come from it.
     pub role: String,
     /// Fingerprint of image, size and role: what a failed start speaks against.
     pub definition: String,
     /// Which try this is, from 1; a definite failure makes the next one.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
     pub attempt: u32,
     /// When this try was sent first.
     pub first_sent_at: Timestamp,
     /// When it was sent last.
     pub sent_at: Timestamp,
     /// How often ECS answered that no task of this runner exists, once such an answer counts.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub missing: u32,
     /// When it answered so last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -195,7 +198,7 @@ pub struct Runner {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen_at: Option<Timestamp>,
     /// How many registrations were asked of GitHub for it; the number ends its name.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub registration_attempt: u32,
     /// When a registration was asked of GitHub last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -249,7 +252,7 @@ pub struct Runner {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub liveness_checked_at: Option<Timestamp>,
     /// How often GitHub was asked that.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub liveness_checks: u32,
     /// Since when GitHub says what one answer does not prove: that the job it holds in reserve
     /// waits although it works, or that it is gone.
@@ -262,10 +265,10 @@ pub struct Runner {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_request: Option<StopRequest>,
     /// ECS's version of the task's state that was seen last.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub task_version: i64,
     /// When ECS says that things happened.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub timeline: Timeline,
     /// Exit code of the container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -304,13 +307,6 @@ pub struct Runner {
 /// True for a number that is not written: rows are read all the time, and an attribute's name takes
 /// as much room as its value
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>).
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the signature is serde's"
-)]
-fn is_zero(number: &u32) -> bool {
-    *number == 0
-}
 
 impl Runner {
     /// A runner that was decided on at `now` and whose task will be asked for with `launch`.
