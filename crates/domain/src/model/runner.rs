@@ -304,10 +304,6 @@ pub struct Runner {
     pub expires_at: Option<i64>,
 }
 
-/// True for a number that is not written: rows are read all the time, and an attribute's name takes
-/// as much room as its value
-/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>).
-
 impl Runner {
     /// A runner that was decided on at `now` and whose task will be asked for with `launch`.
     #[must_use]

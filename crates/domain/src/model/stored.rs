@@ -1,5 +1,6 @@
 //! What is not written down: values that are as they were at the beginning. Each read of a pool reads
-//! all its rows, and is paid for by their bytes.
+//! all its rows, and is paid for by their bytes; an attribute's name takes as much room as its value
+//! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>).
 
 /// For `skip_serializing_if`, beside `default`.
 pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
