@@ -26,6 +26,8 @@ pub(crate) struct Coverage<'a> {
     pub(crate) repositories: BTreeMap<RepositoryId, u32>,
     /// Which runners may still be tried where GitHub gives them nothing.
     pub(crate) probes: Probes<'a>,
+    /// Where GitHub refuses every runner.
+    pub(crate) refusals: Refusals,
 }
 
 /// Gives each waiting job at most one runner and each runner at most one job, the most particular
@@ -110,6 +112,7 @@ pub(crate) fn coverage<'a>(
         idle,
         repositories,
         probes,
+        refusals,
     }
 }
 

@@ -12,7 +12,6 @@ use crate::model::time::Timestamp;
 use crate::model::timeouts;
 use crate::transitions::coverage::coverage;
 use crate::transitions::probes::PoolState;
-use crate::transitions::refusal::Refusals;
 
 /// What a runner needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,8 +145,7 @@ pub fn runners_to_evict(
         pool.max_per_repository
             .is_some_and(|max| of_repository(id) >= max)
     };
-    let refusals = Refusals::of(jobs);
-    let its_turn = |job: &WaitingJob| job.eligible(now) && refusals.hold(job).is_none();
+    let its_turn = |job: &WaitingJob| job.eligible(now) && coverage.refusals.hold(job).is_none();
     let waits =
         |job: &&&WaitingJob| its_turn(job) && limits.told_to_wait(job.installation, now).is_none();
     let settled = |runner: &&&Runner| {

@@ -20,7 +20,7 @@ use crate::model::size::Size;
 use crate::model::start_health::PoolHealth;
 use crate::model::story::Reason;
 use crate::model::time::Timestamp;
-use crate::transitions::coverage::coverage;
+use crate::transitions::coverage::{Coverage, coverage};
 use crate::transitions::probes::{PoolState, Probes};
 use crate::transitions::refusal::Refusals;
 
@@ -71,12 +71,17 @@ pub fn plan(
         jobs,
         runners,
     };
-    let coverage = coverage(pool, limits, known, now);
-    let mut room = Room::new(pool, known, limits, now);
-    room.repositories.clone_from(&coverage.repositories);
-    room.probes.clone_from(&coverage.probes);
+    let Coverage {
+        uncovered,
+        surplus,
+        idle: _,
+        repositories,
+        probes,
+        refusals,
+    } = coverage(pool, limits, known, now);
+    let mut room = Room::new(pool, known, limits, repositories, probes, refusals, now);
     let mut plan = Plan::default();
-    for job in &coverage.uncovered {
+    for job in uncovered {
         match room.admit(job) {
             Ok(()) => {
                 room.take(job.size, Some(job.repository));
@@ -91,9 +96,8 @@ pub fn plan(
     }
     // The floor is of the pool's own size: a runner of a size that the pool no longer has is
     // surplus once no job needs it.
-    let (idle, other): (Vec<&Runner>, Vec<&Runner>) = coverage
-        .surplus
-        .iter()
+    let (idle, other): (Vec<&Runner>, Vec<&Runner>) = surplus
+        .into_iter()
         .partition(|runner| runner.size == pool.size && !runner.is_unresponsive(now));
     let floor = usize::try_from(pool.floor()).unwrap_or(usize::MAX);
     for _ in idle.len()..floor {
@@ -163,7 +167,17 @@ struct Room<'a> {
 }
 
 impl<'a> Room<'a> {
-    fn new(pool: &Pool, known: PoolState<'a>, limits: &'a Limits, now: Timestamp) -> Self {
+    /// What the runners that are there leave: how many each repository has by them, and whom they
+    /// are tried for.
+    fn new(
+        pool: &Pool,
+        known: PoolState<'a>,
+        limits: &'a Limits,
+        repositories: BTreeMap<RepositoryId, u32>,
+        probes: Probes<'a>,
+        refusals: Refusals,
+        now: Timestamp,
+    ) -> Self {
         let PoolState {
             health, runners, ..
         } = known;
@@ -180,10 +194,10 @@ impl<'a> Room<'a> {
             max: pool.max,
             run: limits.launches,
             per_repository: pool.max_per_repository,
-            repositories: BTreeMap::new(),
+            repositories,
             unasked,
-            refusals: Refusals::of(known.jobs),
-            probes: Probes::new(known),
+            refusals,
+            probes,
         }
     }
 
