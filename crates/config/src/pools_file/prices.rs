@@ -164,15 +164,18 @@ fn price(reader: &mut Reader<'_>, field: &Field<'_>, example: &str) -> Option<Na
 
 /// `0.04048` as 40,480,000; none if it is no such number, or too large.
 fn nanodollars(text: &str) -> Option<u64> {
+    fixed_point(text, 9).filter(|price| *price <= MOST_DOLLARS * DOLLAR)
+}
+
+/// A number with at most so many decimals, in units of the last of them: `1.5` with two of them is
+/// 150.
+fn fixed_point(text: &str, most: usize) -> Option<u64> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if !all_digits(whole) || !all_digits(decimals) || decimals.len() > 9 {
+    if whole.is_empty() || !all_digits(whole) || !all_digits(decimals) || decimals.len() > most {
         return None;
     }
-    let whole: u64 = whole.parse().ok()?;
-    let decimals: u64 = format!("{decimals:0<9}").parse().ok()?;
-    let price = whole.checked_mul(DOLLAR)?.checked_add(decimals)?;
-    (price <= MOST_DOLLARS * DOLLAR).then_some(price)
+    format!("{whole}{decimals:0<most$}").parse().ok()
 }
 
 /// `"20%"`, with at most two decimals.
@@ -192,12 +195,7 @@ fn discount(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<BasisPoints> {
 
 fn basis_points(text: &str) -> Option<u16> {
     let number = text.trim().strip_suffix('%')?.trim_end();
-    let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
-    let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !all_digits(whole) || !all_digits(decimals) || decimals.len() > 2 {
-        return None;
-    }
-    let points: u16 = format!("{whole}{decimals:0<2}").parse().ok()?;
+    let points: u16 = fixed_point(number, 2)?.try_into().ok()?;
     (points < 10_000).then_some(points)
 }
 
