@@ -134,17 +134,7 @@ fn disowned(reply: &Reply) -> Option<CallError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::header::HeaderMap;
-
-    fn reply(status: u16, body: &str) -> Reply {
-        let request = Request::get("test", "/x".to_owned());
-        Reply {
-            status: StatusCode::from_u16(status).unwrap(),
-            headers: HeaderMap::new(),
-            call: request.call(Some(status), Some("A:1".to_owned())),
-            body: body.as_bytes().to_vec(),
-        }
-    }
+    use crate::reply::tests::reply;
 
     #[test]
     fn a_redirect_is_followed_by_its_path_alone() {

@@ -81,11 +81,11 @@ fn detail(error: &Value) -> Option<&str> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::request::Request;
 
-    fn reply(status: u16, body: &str) -> Reply {
+    pub(crate) fn reply(status: u16, body: &str) -> Reply {
         let request = Request::get("test", "/x".to_owned());
         Reply {
             status: StatusCode::from_u16(status).unwrap(),
