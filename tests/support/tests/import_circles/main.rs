@@ -1,5 +1,5 @@
-//! No files of a crate of the product import each other in a circle: whoever reads one, moves one
-//! or tests one alone must not need all of them.
+//! No files of a crate of the product import each other in a circle: to read, move or test one of
+//! them you must not need the others.
 //!
 //! An arrow leads from a file to the file in which a name lies that it uses, by `use` or by a path
 //! in the code, through re-exports. `mod` declarations are no arrows, and tests inside a file do not
