@@ -55,6 +55,8 @@ pub struct WorkflowJob {
     pub attempt: u32,
     /// Its name in the workflow.
     pub name: String,
+    /// The workflow's name.
+    pub workflow: Option<String>,
     /// When it came to be, by GitHub's clock.
     pub created_at: Option<Timestamp>,
     /// When it began, by GitHub's clock. Of a job that has not begun: when it was queued last.
@@ -119,6 +121,7 @@ pub(crate) struct Wire {
     labels: Vec<String>,
     #[serde(default)]
     name: String,
+    workflow_name: Option<String>,
     #[serde(default, deserialize_with = "timestamp::shown")]
     created_at: Option<Timestamp>,
     #[serde(default, deserialize_with = "timestamp::shown")]
@@ -145,6 +148,7 @@ impl From<Wire> for WorkflowJob {
             run: RunId(wire.run_id),
             attempt: wire.run_attempt.unwrap_or(1),
             name: wire.name,
+            workflow: wire.workflow_name,
             created_at: wire.created_at,
             started_at: wire.started_at,
             completed_at: wire.completed_at,

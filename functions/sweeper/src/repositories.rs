@@ -426,6 +426,7 @@ fn as_delivered(job: &FoundJob, seen: &SeenRepository, at: Timestamp) -> JobEven
         run: job.now.run,
         attempt: job.now.attempt,
         name: job.now.name.clone(),
+        workflow: job.now.workflow.clone(),
         labels: job.now.labels.clone(),
         repository: seen.repository.clone(),
         installation: seen.installation,

@@ -32,6 +32,8 @@ struct WorkflowJob {
     #[serde(default = "first")]
     run_attempt: u32,
     name: String,
+    /// Null where the workflow has no name, absent in old examples.
+    workflow_name: Option<String>,
     labels: Vec<String>,
     status: Option<String>,
     conclusion: Option<String>,
@@ -143,6 +145,7 @@ pub(crate) fn read(json: &[u8], delivery: &str, received_at: Timestamp) -> Resul
         run: RunId(job.run_id),
         attempt: job.run_attempt,
         name: job.name,
+        workflow: job.workflow_name,
         labels: job.labels.into(),
         repository,
         installation,

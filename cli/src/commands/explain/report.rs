@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use mayfly_domain::model::id::{JobId, PoolName, RunnerId, RunnerName};
 use mayfly_domain::model::job::{JobRecord, JobState};
+use mayfly_domain::model::job_timeline::{Clock, JobTimeline, Phase, PhaseTime};
 use mayfly_domain::model::outbox::{FollowUp, OutboxEntry};
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::price::{NanoDollars, NoPrice, hosted_cost};
 use mayfly_domain::model::runner::{Outcome, Runner};
+use mayfly_domain::model::spend::Spend;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::model::timeouts;
 use mayfly_ledger::history::Order;
@@ -55,6 +57,19 @@ pub struct Beside {
     pub reason: Option<String>,
 }
 
+/// A phase of the job, from its queue to the end of its runner's task.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PhaseLine {
+    /// Which.
+    pub phase: Phase,
+    /// How long it took. Those before `run` sum to the wait.
+    pub seconds: f64,
+    /// When it ended, by the clock that told it.
+    pub until: Rfc3339,
+    /// Whose clock that is.
+    pub clock: Clock,
+}
+
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct JobReport {
@@ -95,8 +110,12 @@ pub struct JobReport {
     pub waited_seconds: f64,
     /// How long it ran.
     pub ran_seconds: Option<f64>,
+    /// Its phases, as far as it got.
+    pub phases: Vec<PhaseLine>,
     /// What the runner that ran it cost, in billionths of a dollar; known once it is gone.
     pub cost_nanodollars: Option<NanoDollars>,
+    /// What that bought, in billionths of a dollar.
+    pub spend_nanodollars: Option<Spend>,
     /// What the job would have cost on GitHub's hosted runner of like size: of a job of a private
     /// repository that has ended, if GitHub has such a runner.
     pub hosted_nanodollars: Option<NanoDollars>,
@@ -179,7 +198,9 @@ pub async fn gather<S: Store + History>(
         queued_at: Rfc3339(record.queued_at),
         waited_seconds: seconds(record.running_at.unwrap_or(until).since(record.queued_at)),
         ran_seconds: record.running_at.map(|since| seconds(until.since(since))),
+        phases: phases(&record, runner),
         cost_nanodollars: runner.and_then(|runner| runner.cost),
+        spend_nanodollars: runner.and_then(Runner::spend),
         hosted_nanodollars,
         no_cost: no_cost(&runners),
         tries_nanodollars: NanoDollars(unused.map(|cost| cost.0).sum()),
@@ -188,6 +209,17 @@ pub async fn gather<S: Store + History>(
         runners: runners.iter().map(beside).collect(),
         matched,
     }))
+}
+
+fn phases(record: &JobRecord, runner: Option<&Runner>) -> Vec<PhaseLine> {
+    let timeline = JobTimeline::of(record, runner);
+    let line = |one: &PhaseTime| PhaseLine {
+        phase: one.phase,
+        seconds: seconds(one.took),
+        until: Rfc3339(one.end.at),
+        clock: one.end.step.clock(),
+    };
+    timeline.phases().iter().map(line).collect()
 }
 
 /// What an ended job would have cost on GitHub's hosted runner of like size. In public repositories

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anstyle::Style;
 use mayfly_domain::model::job::JobState;
+use mayfly_domain::model::job_timeline::Phase;
 use mayfly_domain::model::label;
 
 use super::report::{Beside, JobReport};
@@ -24,6 +25,7 @@ pub fn text(report: &JobReport, room: Option<usize>) -> String {
     let mut parts = vec![head(report), stand(report)];
     parts.extend(matched(report));
     parts.push(story(report, room));
+    parts.extend(wait(report, room));
     if !report.runners.is_empty() {
         parts.push(runners(report, room));
     }
@@ -137,6 +139,39 @@ fn story(report: &JobReport, room: Option<usize>) -> String {
         String::new()
     };
     format!("{}{cut}", table.fitted(room))
+}
+
+/// What the job waited for, if it began: each phase that took time, with its share.
+fn wait(report: &JobReport, room: Option<usize>) -> Option<String> {
+    let began = report
+        .phases
+        .iter()
+        .any(|one| one.phase == Phase::Assignment);
+    let waited = report.waited_seconds;
+    if !began || waited <= 0.0 {
+        return None;
+    }
+    let mut table = Table::new([
+        Column::new("WAITED FOR"),
+        Column::new("TOOK"),
+        Column::new("SHARE"),
+        Column::new("UNTIL").hides(1),
+        Column::new("CLOCK").hides(2),
+    ]);
+    for one in report
+        .phases
+        .iter()
+        .filter(|one| one.phase.is_wait() && one.seconds > 0.0)
+    {
+        table.row([
+            one.phase.words().into(),
+            Cell::number(duration_text(Duration::from_secs_f64(one.seconds))),
+            Cell::number(format!("{:.0} %", 100.0 * one.seconds / waited)),
+            one.until.column(report.at.0).into(),
+            one.clock.name().into(),
+        ]);
+    }
+    Some(table.fitted(room))
 }
 
 fn short(runner: &str) -> &str {

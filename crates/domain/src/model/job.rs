@@ -57,6 +57,8 @@ pub struct JobEvent {
     pub attempt: u32,
     /// The job's name in the workflow.
     pub name: String,
+    /// The workflow's name, where GitHub tells it.
+    pub workflow: Option<String>,
     /// `runs-on`.
     pub labels: Labels,
     /// The repository.
@@ -118,6 +120,9 @@ pub struct JobRecord {
     pub attempt: u32,
     /// Its name in the workflow.
     pub name: String,
+    /// The workflow's name, if a delivery told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<String>,
     /// `runs-on`.
     pub labels: Labels,
     /// Its repository.

@@ -26,6 +26,18 @@ pub enum Clock {
     Mayfly,
 }
 
+impl Clock {
+    /// Its owner's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Github => "GitHub",
+            Self::Ecs => "ECS",
+            Self::Mayfly => "Mayfly",
+        }
+    }
+}
+
 /// What a job and its runner go through, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -121,6 +133,24 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// What happens in it, for people.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Delivery => "the delivery",
+            Self::Plan => "a plan",
+            Self::Launch => "the launch",
+            Self::Provisioning => "a machine",
+            Self::ImagePull => "the image pull",
+            Self::ContainerStart => "the container",
+            Self::Boot => "the first poll",
+            Self::Registration => "its registration",
+            Self::Assignment => "GitHub's assignment",
+            Self::Run => "the job's end",
+            Self::Shutdown => "the task's end",
+        }
+    }
+
     /// True for a part of what a job waits.
     #[must_use]
     pub fn is_wait(self) -> bool {

@@ -80,6 +80,7 @@ fn blank(event: &JobEvent, pools_version: u64) -> JobRecord {
         run: event.run,
         attempt: event.attempt,
         name: truncated(&event.name),
+        workflow: event.workflow.as_deref().map(truncated),
         labels: event.labels.clone(),
         repository: event.repository.clone(),
         installation: event.installation,

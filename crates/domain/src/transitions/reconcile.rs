@@ -108,6 +108,7 @@ fn apply_as_delivery(
         run: record.run,
         attempt: record.attempt,
         name: record.name.clone(),
+        workflow: record.workflow.clone(),
         labels: record.labels.clone(),
         repository: record.repository.clone(),
         installation: record.installation,

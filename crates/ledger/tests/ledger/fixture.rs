@@ -73,6 +73,7 @@ pub(crate) fn event(action: JobAction, job: i64, seconds: u64) -> JobEvent {
         run: RunId(1000 + job),
         attempt: 1,
         name: "build".to_owned(),
+        workflow: Some("CI".to_owned()),
         labels: LABELS.into_iter().collect(),
         repository: Repository {
             id: RepositoryId(710_000_001),

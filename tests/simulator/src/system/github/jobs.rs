@@ -212,6 +212,7 @@ fn job_now(wire: &Value) -> WorkflowJob {
             .and_then(|attempt| attempt.try_into().ok())
             .unwrap_or(1),
         name: text("name").unwrap_or_default(),
+        workflow: text("workflow_name"),
         created_at: time(&wire["created_at"]),
         started_at: time(&wire["started_at"]),
         completed_at: time(&wire["completed_at"]),
