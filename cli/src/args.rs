@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::commands::apply::Apply;
 use crate::commands::check::Check;
 use crate::commands::completions::Completions;
+use crate::commands::cost::Cost;
 use crate::commands::doctor::Doctor;
 use crate::commands::explain::Explain;
 use crate::commands::init::Init;
@@ -61,6 +62,8 @@ pub enum Command {
     Jobs(Jobs),
     /// List runners and their states
     Runners(Runners),
+    /// Sum costs by repository, pool, workflow, job or day
+    Cost(Cost),
     /// Show pools, waiting jobs and recent failures
     Status(Status),
     /// Show the pools in force, or their file

@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod check;
 pub mod completions;
+pub mod cost;
 pub mod doctor;
 pub mod explain;
 pub mod init;

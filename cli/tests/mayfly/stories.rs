@@ -6,6 +6,7 @@
 
 mod authority;
 mod changing;
+mod cost;
 mod doctor;
 mod doctor_fixture;
 mod doctor_probe_report;

@@ -11,13 +11,15 @@ use mayfly_simulator::system::System;
 use serde::Serialize;
 
 /// What stands for what differs from one story to the next.
-const FILTERS: [(&str, &str); 10] = [
+const FILTERS: [(&str, &str); 12] = [
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?", "<time>"),
     (r"\b\d\d:\d\d:\d\d\b", "<time>"),
     (r"\b\d\d:\d\d UTC\b", "<time> UTC"),
     (r"\$\d+\.\d{4}", "<cost>"),
     (r#"_nanodollars": [1-9]\d*"#, r#"_nanodollars": "<cost>""#),
-    (r#"_seconds": \d+\.\d+"#, r#"_seconds": "<seconds>""#),
+    (r#""(start_up|work|unused)": [1-9]\d*"#, r#""$1": "<cost>""#),
+    (r#"seconds": \d+\.\d+"#, r#"seconds": "<seconds>""#),
+    (r"\b\d+ %", "<share>"),
     (r"\b(\d+\.\ds|\d+s|\d+m\d\ds|\d+h\d\dm)\b", "<span>"),
     (r"\b[0-9a-f]{32}\b", "<task>"),
     (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<guid>"),

@@ -1,0 +1,166 @@
+//! What ended within some time, read a day at a time and reduced to what reports are made of: the
+//! records of a month are hundreds of megabytes, and what is told of each is a line.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use mayfly_domain::model::id::{JobId, PoolName, RepositoryId};
+use mayfly_domain::model::job::JobRecord;
+use mayfly_domain::model::price::NoPrice;
+use mayfly_domain::model::runner::{Outcome, Runner};
+use mayfly_domain::model::size::Size;
+use mayfly_domain::model::spend::Spend;
+use mayfly_domain::model::target::TargetScope;
+use mayfly_domain::model::time::Timestamp;
+use mayfly_ledger::history::Order;
+use mayfly_ledger::{History, Ledger, LedgerError};
+
+/// Most records that one report is made of: 25 days of 10,000 jobs, each with its runner.
+pub const MOST_RECORDS: usize = 500_000;
+
+/// A day.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// So much earlier jobs are read than runners: a runner ends after its job, by minutes as a rule.
+const JOBS_BEFORE: Duration = Duration::from_secs(60 * 60);
+
+/// A job that ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndedJob {
+    /// Its repository's number, which a rename leaves.
+    pub repository: RepositoryId,
+    /// Its repository's name.
+    pub repository_name: String,
+    /// Only members see the repository: GitHub's hosted runners cost money there.
+    pub private: bool,
+    /// Its workflow's name, if a delivery told it.
+    pub workflow: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// How it ended, in GitHub's word.
+    pub conclusion: Option<String>,
+    /// How long it ran; none if it never began.
+    pub ran: Option<Duration>,
+    /// How long it waited; none if it never began.
+    pub waited: Option<Duration>,
+    /// When it ended.
+    pub closed_at: Timestamp,
+}
+
+/// A runner that ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndedRunner {
+    /// Its pool.
+    pub pool: PoolName,
+    /// How large it was.
+    pub size: Size,
+    /// The job that it ran.
+    pub job: Option<JobId>,
+    /// The job that it was started for; none for the idle floor.
+    pub intended: Option<JobId>,
+    /// The repository that it was started or registered for.
+    pub repository: Option<RepositoryId>,
+    /// Where it was registered: a repository or an organization, by name.
+    pub place: Option<String>,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// What its cost bought; none if its price is not known.
+    pub spend: Option<Spend>,
+    /// Why it is not.
+    pub no_price: Option<NoPrice>,
+    /// When it ended.
+    pub closed_at: Timestamp,
+}
+
+/// What ended.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ended {
+    /// Jobs by their ids: those that ended within the time, and for an hour before it.
+    pub jobs: HashMap<JobId, EndedJob>,
+    /// Runners that ended within the time.
+    pub runners: Vec<EndedRunner>,
+    /// How many records were read.
+    pub read: usize,
+    /// There is more than was to be read: nothing that ended later is in it.
+    pub cut_at: Option<Timestamp>,
+}
+
+/// Reads what ended between two times.
+///
+/// # Errors
+///
+/// [`LedgerError`].
+pub async fn read_ended<S: History>(
+    ledger: &Ledger<S>,
+    (from, to): (Timestamp, Timestamp),
+    now: Timestamp,
+) -> Result<Ended, LedgerError> {
+    let mut ended = Ended::default();
+    let mut begin = from.minus(JOBS_BEFORE);
+    while begin <= to {
+        let end = begin.plus(DAY).min(to);
+        let left = MOST_RECORDS.saturating_sub(ended.read);
+        let closed = ledger
+            .closed((begin, end), Order::OldestFirst, left, now)
+            .await?;
+        ended.read += closed.jobs.len() + closed.runners.len();
+        ended.jobs.extend(
+            closed
+                .jobs
+                .iter()
+                .filter_map(|job| Some((job.id, EndedJob::of(job)?))),
+        );
+        ended.runners.extend(
+            closed
+                .runners
+                .iter()
+                .filter_map(EndedRunner::of)
+                .filter(|runner| runner.closed_at >= from),
+        );
+        if closed.cut_at.is_some() {
+            ended.cut_at = closed.cut_at;
+            break;
+        }
+        // Both ends of a span belong to it, and times are whole milliseconds.
+        begin = end.plus(Duration::from_millis(1));
+    }
+    Ok(ended)
+}
+
+impl EndedJob {
+    fn of(job: &JobRecord) -> Option<Self> {
+        let closed_at = job.closed_at?;
+        Some(Self {
+            repository: job.repository.id,
+            repository_name: job.repository.name.clone(),
+            private: job.repository.private,
+            workflow: job.workflow.clone(),
+            name: job.name.clone(),
+            conclusion: job.conclusion.clone(),
+            ran: job.running_at.map(|began| closed_at.since(began)),
+            waited: job.running_at.map(|began| began.since(job.queued_at)),
+            closed_at,
+        })
+    }
+}
+
+impl EndedRunner {
+    fn of(runner: &Runner) -> Option<Self> {
+        let place = runner.target.as_ref().map(|target| match &target.scope {
+            TargetScope::Repository { name, .. } => name.clone(),
+            TargetScope::Organization { login, .. } => login.clone(),
+        });
+        Some(Self {
+            pool: runner.pool.clone(),
+            size: runner.size,
+            job: runner.work.as_ref().and_then(|work| work.job),
+            intended: runner.intended,
+            repository: runner.repository,
+            place,
+            outcome: runner.outcome,
+            spend: runner.spend(),
+            no_price: runner.no_cost(),
+            closed_at: runner.closed_at?,
+        })
+    }
+}
