@@ -104,7 +104,8 @@ impl Transaction {
     }
 }
 
-/// The first number of an item that is written now, under a key whose earlier items are not read.
+/// The first number of an item that is written now, under a key whose earlier items are gone or not
+/// read: the time in milliseconds.
 pub(crate) fn at(now: Timestamp) -> u64 {
     u64::try_from(now.millis()).unwrap_or(1).max(1)
 }

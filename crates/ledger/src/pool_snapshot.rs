@@ -12,6 +12,7 @@ use mayfly_domain::transitions::plan::jobs_to_reread;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::changes::at;
 use crate::error::LedgerError;
 use crate::key::{self, Key};
 use crate::ledger::{Ledger, TRIES};
@@ -277,14 +278,15 @@ impl<S: Store> Ledger<S> {
         &self,
         entry: &PoolEntry,
         snapshot: &PoolSnapshot,
-        launched: &[Runner],
-        marked: &[Runner],
+        (launched, marked): (&[Runner], &[Runner]),
+        now: Timestamp,
     ) -> Result<bool, LedgerError> {
         let mut tx = Transaction::default();
-        tx.put_over(snapshot.meta.with_value(LastCommit {
+        let commit = LastCommit {
             launched: launched.iter().map(|runner| runner.id.clone()).collect(),
             given: None,
-        }))?;
+        };
+        tx.put_next_over(snapshot.meta.with_value(commit), at(now))?;
         if snapshot.meta.is_absent() {
             // From its first runner on the pool is ticked until it has drained, whatever becomes of
             // the pools file.

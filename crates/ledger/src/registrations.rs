@@ -16,6 +16,7 @@ use mayfly_domain::transitions::registration::{
     retry_slot,
 };
 
+use crate::changes::at;
 use crate::error::{Attempt, LedgerError};
 use crate::key;
 use crate::ledger::{Ledger, TRIES};
@@ -381,10 +382,11 @@ impl<S: Store> Ledger<S> {
             tx.put_over(health.clone())?;
         }
         if let Some(version) = beside.version {
-            tx.put_over(version.with_value(LastCommit {
+            let given = LastCommit {
                 given: Some(runner.id.clone()),
                 ..(**version).clone()
-            }))?;
+            };
+            tx.put_next_over(version.with_value(given), at(now))?;
         }
         let reservation = Reservation {
             runner: after,

@@ -151,7 +151,7 @@ impl<S: Store> Ledger<S> {
             let Some(after) = SeenRepository::after(known.as_ref(), seen) else {
                 return Ok(Attempt::Done(()));
             };
-            tx.put(key, after)?;
+            tx.put_next(key, after, at(seen.at))?;
             self.commit(tx, ()).await
         })
         .await
@@ -224,7 +224,7 @@ impl<S: Store> Ledger<S> {
                 seen_at: now,
                 ..served
             };
-            tx.put(key, due)?;
+            tx.put_next(key, due, at(now))?;
             tx.delete_read(left);
             self.commit(tx, ()).await
         })

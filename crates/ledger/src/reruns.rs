@@ -7,6 +7,7 @@ use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::transitions::changes::Changes;
 use mayfly_domain::transitions::interruption::{Rerun, rerun};
 
+use crate::changes::at;
 use crate::error::{Attempt, LedgerError};
 use crate::key;
 use crate::ledger::{Ledger, TRIES};
@@ -41,7 +42,9 @@ impl<S: Store> Ledger<S> {
             let Some(after) = before.with(job, now) else {
                 return Ok(Attempt::Done(false));
             };
-            Ok(self.put(before.with_value(after)).await?.map(|_| true))
+            let mut tx = Transaction::default();
+            tx.put_next_over(before.with_value(after), at(now))?;
+            self.commit(tx, true).await
         })
         .await
     }

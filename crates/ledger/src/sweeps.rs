@@ -5,6 +5,7 @@ use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::model::timeouts;
 use serde::{Deserialize, Serialize};
 
+use crate::changes::at;
 use crate::error::LedgerError;
 use crate::key;
 use crate::ledger::Ledger;
@@ -36,7 +37,7 @@ impl<S: Store> Ledger<S> {
             owner: owner.to_owned(),
             until: now.plus(timeouts::SWEEPER_LEASE),
         };
-        tx.put(key::lease(), lease)?;
+        tx.put_next(key::lease(), lease, at(now))?;
         Ok(self.commit(tx, ()).await?.is_done())
     }
 

@@ -54,7 +54,8 @@ impl Transaction {
         }
     }
 
-    /// Writes a value over what was read under its key; where nothing was read, nothing may be.
+    /// Writes a value over what was read under its key; where nothing was read, nothing may be. Not
+    /// for items that are removed: of these [`put_next`](Self::put_next) numbers the next one.
     /// Answers the value as it is once the transaction is carried out.
     pub(crate) fn put<T: Serialize>(
         &mut self,
@@ -93,6 +94,17 @@ impl Transaction {
             Some(version) => (Expect::Rev(version), version + 1),
         };
         self.write(key, (value, Some(version)), expect)
+    }
+
+    /// The same, over what the value was made from.
+    pub(crate) fn put_next_over<T: Serialize>(
+        &mut self,
+        after: Versioned<T>,
+        first: u64,
+    ) -> Result<Versioned<T>, LedgerError> {
+        self.has_read(&after);
+        let key = after.key().clone();
+        self.put_next(key, after.into_inner(), first)
     }
 
     /// Writes a value that no one changes: it has no version, and replaces an earlier one.

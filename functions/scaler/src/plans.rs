@@ -161,7 +161,7 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
                 };
                 if !self
                     .ledger
-                    .commit_plan(&entry, &snapshot, &launched, &marked)
+                    .commit_plan(&entry, &snapshot, (&launched, &marked), self.now())
                     .await
                     .context("commit the plan")?
                 {

@@ -33,6 +33,15 @@ pub struct TransactionId(u64);
 struct Stored {
     item: Item,
     bytes: usize,
+    /// Its number when it was made.
+    first: Option<u64>,
+}
+
+impl Stored {
+    /// Its number, if it has one: how often it was written, in the ledger's own way of counting.
+    fn number(&self) -> Option<u64> {
+        self.item.get(REV)?.as_n().ok()?.parse().ok()
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -53,6 +62,8 @@ pub struct Table {
     tally: Tally,
     /// Items whose time is over some day, by the second at which they are gone then.
     expiring: BTreeSet<(i64, Key)>,
+    /// Which numbers items had that were removed: of each the first and the last.
+    removed: BTreeMap<Key, Vec<(u64, u64)>>,
 }
 
 impl Table {
@@ -117,7 +128,10 @@ impl Table {
         let mut page = Page::default();
         let mut bytes = 0;
         for key in keys {
-            let Some(Stored { item, bytes: size }) = self.shown(key) else {
+            let Some(Stored {
+                item, bytes: size, ..
+            }) = self.shown(key)
+            else {
                 continue;
             };
             if page.items.len() >= limit.unwrap_or(usize::MAX) || bytes > PAGE_BYTES {
@@ -315,15 +329,38 @@ impl Table {
         &self.tally
     }
 
+    /// Not `DynamoDB`'s doing, but what the ledger's conditions rest on: an item that is made where
+    /// another one was removed has a number which that one never had. Else who has read the first
+    /// could write over the second.
     fn put(&mut self, key: Key, item: Option<Stored>) {
         match item {
-            Some(item) => {
+            Some(mut item) => {
+                let made = !self.items.contains_key(&key);
+                item.first = match self.items.get(&key) {
+                    Some(before) => before.first,
+                    None => item.number(),
+                };
+                let earlier = self.removed.get(&key).into_iter().flatten();
+                let number = item.number().filter(|_| made);
+                assert!(
+                    !earlier.clone().any(
+                        |(first, last)| number.is_some_and(|own| *first <= own && own <= *last)
+                    ),
+                    "{key} is made again under a number that it had before it was removed: {number:?}"
+                );
                 if let Some(gone_at) = expiry::gone_at(&key, &item.item) {
                     self.expiring.insert((gone_at, key.clone()));
                 }
                 self.items.insert(key, item)
             }
-            None => self.items.remove(&key),
+            None => {
+                let gone = self.items.remove(&key);
+                let numbers = gone.as_ref().and_then(|gone| gone.first.zip(gone.number()));
+                if let Some(numbers) = numbers {
+                    self.removed.entry(key).or_default().push(numbers);
+                }
+                gone
+            }
         };
     }
 
@@ -351,6 +388,8 @@ impl Table {
             if over {
                 self.tally.count(&key, true, false);
                 self.items.remove(&key);
+                // Days have passed: no one has read that one and still means to write.
+                self.removed.remove(&key);
             }
         }
     }
@@ -409,7 +448,11 @@ fn action(write: Write) -> Result<(Key, Option<Stored>, Expect), CommitError> {
         item.insert("pk".to_owned(), AttributeValue::S(key.pk.clone()));
         item.insert("sk".to_owned(), AttributeValue::S(key.sk.clone()));
         let bytes = item_bytes(&item);
-        Stored { item, bytes }
+        Stored {
+            item,
+            bytes,
+            first: None,
+        }
     });
     match item.as_ref().map(|stored| stored.bytes) {
         Some(bytes) if bytes > LARGEST_ITEM => {

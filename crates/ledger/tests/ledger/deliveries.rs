@@ -157,7 +157,12 @@ async fn a_repository_is_as_its_newest_job_says_and_is_written_once_a_day<S: Sto
             seen.seen_at == event.received_at,
         ));
     }
-    let is = |rev: u64, name: &str, newest, seen| (rev.to_string(), name.to_owned(), newest, seen);
+    // The first version of an item that may come again is the time in milliseconds.
+    let first = at(0).millis() - 1;
+    let is = |writes: i64, name: &str, newest, seen| {
+        let rev = first + writes;
+        (rev.to_string(), name.to_owned(), newest, seen)
+    };
     let (app, new) = ("acme/app", "acme/new");
     assert_eq!(
         revs,

@@ -170,7 +170,12 @@ pub(crate) async fn requested<S: Store>(
     };
     assert!(
         ledger
-            .commit_plan(&entry(), &snapshot, std::slice::from_ref(&runner), &[])
+            .commit_plan(
+                &entry(),
+                &snapshot,
+                (std::slice::from_ref(&runner), &[]),
+                at(u64::try_from(number).unwrap())
+            )
             .await
             .unwrap()
     );
@@ -255,7 +260,7 @@ pub(crate) async fn commit_mark<S: Store>(
         ..runner.clone()
     };
     ledger
-        .commit_plan(&entry(), snapshot, &[], &[marked])
+        .commit_plan(&entry(), snapshot, (&[], &[marked]), at(5))
         .await
         .unwrap()
 }

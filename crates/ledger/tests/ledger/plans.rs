@@ -17,20 +17,18 @@ async fn the_first_commit_writes_rows_version_and_the_pools_entry<S: Store>(ledg
     assert!(snapshot.meta.is_absent());
     assert!(
         ledger
-            .commit_plan(&entry(), &snapshot, &[row(1), row(2)], &[])
+            .commit_plan(&entry(), &snapshot, (&[row(1), row(2)], &[]), at(1))
             .await
             .unwrap()
     );
     let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
     assert_eq!(
         (
-            attribute(&ledger, &key::meta(&linux()), REV)
-                .await
-                .as_deref(),
+            attribute(&ledger, &key::meta(&linux()), REV).await,
             snapshot.meta.launched.len(),
             snapshot.runners.len()
         ),
-        (Some("1"), 2, 2)
+        (Some(at(1).millis().to_string()), 2, 2)
     );
     assert_eq!(ledger.pool_entries().await.unwrap(), [entry()]);
 }
@@ -42,13 +40,13 @@ async fn of_two_planners_with_the_same_look_one_commits<S: Store>(ledger: Ledger
     ];
     assert!(
         ledger
-            .commit_plan(&entry(), &snapshots[0], &[row(1)], &[])
+            .commit_plan(&entry(), &snapshots[0], (&[row(1)], &[]), at(1))
             .await
             .unwrap()
     );
     assert!(
         !ledger
-            .commit_plan(&entry(), &snapshots[1], &[row(2)], &[])
+            .commit_plan(&entry(), &snapshots[1], (&[row(2)], &[]), at(1))
             .await
             .unwrap()
     );
@@ -71,7 +69,7 @@ async fn a_plan_that_marks_a_runner_which_registers_meanwhile_is_dropped_whole<S
     let mark = snapshot.runners[0].clone();
     assert!(
         !ledger
-            .commit_plan(&entry(), &snapshot, &[row(2)], &[mark])
+            .commit_plan(&entry(), &snapshot, (&[row(2)], &[mark]), at(1))
             .await
             .unwrap()
     );
@@ -83,7 +81,7 @@ async fn the_largest_plan_fits_into_one_transaction<S: Store>(ledger: Ledger<S>)
     let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
     assert!(
         ledger
-            .commit_plan(&entry(), &snapshot, &rows, &[])
+            .commit_plan(&entry(), &snapshot, (&rows, &[]), at(1))
             .await
             .unwrap()
     );
@@ -111,7 +109,7 @@ async fn all_pages_of_a_pool_are_read<S: Store>(ledger: Ledger<S>) {
     let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
     assert!(
         ledger
-            .commit_plan(&entry(), &snapshot, &rows, &[])
+            .commit_plan(&entry(), &snapshot, (&rows, &[]), at(1))
             .await
             .unwrap()
     );

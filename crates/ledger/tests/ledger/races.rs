@@ -276,7 +276,12 @@ async fn failed_starts_of_two_sizes_that_close_at_once_are_both_counted() {
     let snapshot = ledger.pool_snapshot(&linux()).await.unwrap();
     assert!(
         ledger
-            .commit_plan(&entry(), &snapshot, std::slice::from_ref(&large), &[])
+            .commit_plan(
+                &entry(),
+                &snapshot,
+                (std::slice::from_ref(&large), &[]),
+                at(1)
+            )
             .await
             .unwrap()
     );
@@ -328,6 +333,25 @@ async fn a_job_that_is_over_while_an_older_word_of_github_is_written_down_stays_
     });
     met(&model, ends)
         .reconcile_job(JobId(1), &said, &pools(), at(501))
+        .await
+        .unwrap();
+    let ledger = model.ledger("test");
+    let record = ledger.job(JobId(1)).await.unwrap().unwrap();
+    assert_eq!(record.state, JobState::Closed, "{:?}", record.story);
+}
+
+/// Each of them writes the record, and nothing else that both know.
+#[tokio::test]
+async fn a_job_that_is_over_while_an_older_delivery_is_written_down_stays_over() {
+    let model = Model::new();
+    let ledger = model.ledger("test");
+    queue(&ledger, 1, 0).await;
+    let ends = async move {
+        let over = event(JobAction::Completed, 1, 20);
+        ledger.apply_delivery(&over, &pools()).await.unwrap();
+    };
+    met(&model, ends)
+        .apply_delivery(&event(JobAction::InProgress, 1, 10), &pools())
         .await
         .unwrap();
     let ledger = model.ledger("test");

@@ -2,9 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mayfly_domain::model::id::{GithubRunnerId, InstallationId, JobId, RepositoryId, TaskArn};
+use mayfly_domain::model::assignment::Assignment;
+use mayfly_domain::model::id::{
+    GithubRunnerId, InstallationId, JobId, RepositoryId, RunnerId, TaskArn,
+};
 use mayfly_domain::model::job::{JobAction, JobEvent, RefusalScope, WaitingJob};
 use mayfly_domain::model::runner::{Runner, RunnerState};
+use mayfly_domain::model::start_health::PoolHealth;
 use mayfly_domain::model::target::{Repository, TargetKey};
 use mayfly_domain::model::task::TaskStatus;
 use mayfly_ledger::key;
@@ -429,6 +433,149 @@ async fn a_job_behind_a_hundred_that_may_not_be_served_now_is_offered<S: Store>(
     assert_eq!(offered(&ledger, &asking, 5).await, [JobId(1_000)]);
 }
 
+/// Puts rows of waiting jobs into the pool, each like the first one of the ledger's.
+async fn wait_like<S: Store>(ledger: &Ledger<S>, like: &WaitingJob, rows: &[WaitingJob]) {
+    for row in rows {
+        assert_eq!((row.repository, row.size), (like.repository, like.size));
+        let write = put(key::waiting(&linux(), row.id), row, 1);
+        ledger.store().commit(vec![write]).await.unwrap();
+    }
+}
+
+/// The runner was started for the other one, and its time has come, too.
+async fn of_two_refused_jobs_the_one_that_was_refused_last_is_tried_for_both<S: Store>(
+    ledger: Ledger<S>,
+) {
+    queue(&ledger, 2, 0).await;
+    let first = registering(&ledger, 1, 1).await;
+    let other = second(&ledger).await;
+    let job = waiting(&ledger, 2).await.unwrap();
+    let second = ledger
+        .reserve(&other, &job, ReservationWrites::default(), at(3))
+        .await
+        .unwrap()
+        .unwrap();
+    let mut free = Vec::new();
+    for (reservation, when) in [(&first, 5), (&second, 6)] {
+        let refused = ("gone", RefusalScope::Repository);
+        free.extend(
+            ledger
+                .refused(reservation, refused, at(when))
+                .await
+                .unwrap(),
+        );
+    }
+    assert_eq!(free[0].intended, Some(JobId(1)));
+    for runner in &free {
+        assert_eq!(offered(&ledger, runner, 90).await, [JobId(2)]);
+    }
+}
+
+/// The first page shows three rows, of which one could be had: its holder is gone.
+async fn a_held_job_is_not_offered_where_a_later_page_shows_that_another_one_is_tried_for_it<
+    S: Store,
+>(
+    ledger: Ledger<S>,
+) {
+    queue(&ledger, 1_000, 0).await;
+    let like = waiting(&ledger, 1_000).await.unwrap().into_inner();
+    let asked_about = |id| WaitingJob {
+        id: JobId(id),
+        needs_check: true,
+        ..like.clone()
+    };
+    let held = WaitingJob {
+        id: JobId(1),
+        runner: Some(RunnerId::from_ulid(99)),
+        ..like.clone()
+    };
+    let refused = WaitingJob {
+        id: JobId(4),
+        refused: Some(RefusalScope::Repository),
+        not_before: Some(at(100)),
+        ..like.clone()
+    };
+    let rows = [held, asked_about(2), asked_about(3), refused];
+    wait_like(&ledger, &like, &rows).await;
+    let asking = second(&ledger).await;
+    assert_eq!(offered(&ledger, &asking, 5).await, []);
+    assert_eq!(offered(&ledger, &asking, 100).await, [JobId(4)]);
+}
+
+/// Told that no job waits, it would end; so it is told when to come again.
+async fn a_runner_is_told_for_how_long_github_makes_its_jobs_wait<S: Store>(ledger: Ledger<S>) {
+    queue(&ledger, 1, 0).await;
+    let asking = second(&ledger).await;
+    let told = async |seconds| {
+        let mut choice = Candidates::of(None, 10);
+        let jobs = ledger.jobs_for(&asking, &mut choice, at(seconds)).await;
+        (jobs.unwrap().len(), choice.limited(at(seconds)))
+    };
+    assert_eq!(told(5).await, (1, None));
+    ledger
+        .limited(InstallationId(61_000_001), at(100))
+        .await
+        .unwrap();
+    let (jobs, wait) = told(5).await;
+    assert_eq!(jobs, 0);
+    assert!((95..97).contains(&wait.unwrap().as_secs()), "{wait:?}");
+    assert_eq!(told(110).await, (1, None));
+}
+
+/// One runner at a time, when the wait is over, and of two that ask for it at once one. Scaler goes
+/// by the same rule; a runner of the repository itself is one that it has let through.
+async fn of_a_repository_whose_runners_are_given_nothing_one_is_tried_at_a_time<S: Store>(
+    ledger: Ledger<S>,
+) {
+    let (repository, not_before) = (RepositoryId(710_000_001), at(100));
+    let assignment = Assignment {
+        repository,
+        definition: "d".to_owned(),
+        jobs: (11..=15).map(JobId).collect(),
+        probes: 2,
+        at: at(0),
+        not_before: Some(not_before),
+    };
+    let health = PoolHealth {
+        assignments: vec![assignment],
+        ..PoolHealth::default()
+    };
+    let write = put(key::health(&linux()), &health, 1);
+    ledger.store().commit(vec![write]).await.unwrap();
+    queue(&ledger, 1, 0).await;
+    let asking = [started(&ledger, 1, None).await, second(&ledger).await];
+    assert_eq!(offered(&ledger, &asking[0], 50).await, []);
+    let mut offers = Vec::new();
+    for runner in &asking {
+        let mut choice = Candidates::of(None, 10);
+        let jobs = ledger.jobs_for(runner, &mut choice, at(101)).await.unwrap();
+        offers.push((jobs[0].clone(), choice));
+    }
+    let mut reserved = Vec::new();
+    for (runner, (job, choice)) in asking.iter().zip(&offers) {
+        let beside = ReservationWrites {
+            health: None,
+            version: choice.version(runner, job),
+        };
+        assert!(beside.version.is_some(), "nothing keeps the other one away");
+        let got = ledger.reserve(runner, job, beside, at(101)).await.unwrap();
+        reserved.push(got.is_some());
+    }
+    assert_eq!(reserved, [true, false]);
+    queue(&ledger, 2, 60).await;
+    assert_eq!(offered(&ledger, &asking[1], 102).await, []);
+    let let_through = |row: &Runner| {
+        Some(Runner {
+            repository: Some(repository),
+            ..row.clone()
+        })
+    };
+    let address = asking[1].address();
+    ledger.change_runner(&address, let_through).await.unwrap();
+    let own = ledger.runner(&address).await.unwrap().unwrap();
+    assert_eq!(offered(&ledger, &own, 102).await, [JobId(2)]);
+}
+
 async fn a_repository_at_its_limit_is_capped_for_others<S: Store>(ledger: Ledger<S>) {
     let runner = registered(&ledger, 1, 1).await;
     let asking = second(&ledger).await;
@@ -512,6 +659,10 @@ async fn a_job_of_an_organization_with_another_owner_is_no_news_of_our_runner<S:
 }
 
 on_both! {
+    of_two_refused_jobs_the_one_that_was_refused_last_is_tried_for_both
+    a_held_job_is_not_offered_where_a_later_page_shows_that_another_one_is_tried_for_it
+    a_runner_is_told_for_how_long_github_makes_its_jobs_wait
+    of_a_repository_whose_runners_are_given_nothing_one_is_tried_at_a_time
     of_two_runners_that_want_one_job_one_gets_it
     of_two_requests_of_one_runner_one_reserves
     a_job_that_waits_no_more_cannot_be_reserved

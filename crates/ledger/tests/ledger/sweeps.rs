@@ -1,12 +1,16 @@
 //! What sweeper keeps.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use mayfly_domain::model::job::JobAction;
 use mayfly_domain::model::timeouts;
 use mayfly_ledger::pool_snapshot::PoolEntry;
-use mayfly_ledger::{Ledger, Store};
+use mayfly_ledger::repositories::{RepositorySeen, SeenRepository};
+use mayfly_ledger::store::REV;
+use mayfly_ledger::{Ledger, Store, key};
 
-use crate::fixture::{at, entry, linux, requested, row};
+use crate::fixture::{at, attribute, entry, event, linux, requested, row};
 
 async fn one_sweeper_holds_the_lease_until_it_gives_it_back_or_it_runs_out<S: Store>(
     ledger: Ledger<S>,
@@ -52,12 +56,65 @@ async fn a_pool_that_was_planned_since_the_look_is_not_forgotten_and_one_that_wa
     // Anyone who planned from the look before it was forgotten looks again.
     assert!(
         !ledger
-            .commit_plan(&entry(), &snapshot, &[row(2)], &[])
+            .commit_plan(&entry(), &snapshot, (&[row(2)], &[]), at(1))
             .await
             .unwrap()
     );
     requested(&ledger, 3, None).await;
     assert_eq!(ledger.pool_entries().await.unwrap(), [entry()]);
+    // So does a planner that slept through both.
+    assert!(
+        !ledger
+            .commit_plan(&entry(), &snapshot, (&[row(2)], &[]), at(9))
+            .await
+            .unwrap()
+    );
+}
+
+/// Reads what a sweep or a delivery reads before it writes, and writes only after others have
+/// removed the item and made it again.
+async fn what_was_read_of_an_item_that_was_removed_and_made_again_is_written_over_nothing<
+    S: Store,
+>(
+    ledger: Ledger<S>,
+) {
+    let seen = |seconds| RepositorySeen::from(&event(JobAction::Queued, 1, seconds));
+    ledger.touch_repository(&seen(0)).await.unwrap();
+    let before = ledger.repositories().await.unwrap().remove(0);
+    ledger.forget_repository(&before).await.unwrap();
+    ledger.touch_repository(&seen(60)).await.unwrap();
+    let late = SeenRepository {
+        hidden: 9,
+        ..(*before).clone()
+    };
+    let written = ledger.put_repository(before.with_value(late)).await;
+    assert_eq!(written.unwrap(), None);
+    ledger.forget_repository(&before).await.unwrap();
+    let now = ledger.repositories().await.unwrap();
+    assert_eq!(now[0].seen_at, at(60), "forgotten, or written over");
+    // An account that is served now brings its repositories, under numbers of their own, too.
+    ledger.forget_repository(&now[0]).await.unwrap();
+    ledger.unserved(&seen(70)).await.unwrap();
+    let left = ledger.left_by("acme").await.unwrap();
+    ledger.serve(&left[0], at(80)).await.unwrap();
+    let served = ledger.repositories().await.unwrap().remove(0);
+    assert_eq!(served.seen_at, at(80));
+    assert!(served.checked_at < at(0), "GitHub is to be asked at once");
+    for old in [&before, &now[0]] {
+        assert_eq!(ledger.put_repository(old.clone()).await.unwrap(), None);
+    }
+}
+
+/// Of the lease no reader keeps the number across calls: the table tells which it had.
+async fn each_lease_has_a_number_of_its_own<S: Store>(ledger: Ledger<S>) {
+    let mut numbers = BTreeSet::new();
+    for round in 0..4 {
+        assert!(ledger.take_lease("a", at(round * 60)).await.unwrap());
+        assert!(ledger.take_lease("a", at(round * 60 + 1)).await.unwrap());
+        numbers.insert(attribute(&ledger, &key::lease(), REV).await.unwrap());
+        ledger.release_lease("a").await.unwrap();
+    }
+    assert_eq!(numbers.len(), 4);
 }
 
 /// The one that comes second would go on from where the first one stopped, or lose what that read.
@@ -73,6 +130,8 @@ async fn of_two_sweeps_that_read_one_list_one_moves_its_place<S: Store>(ledger: 
 }
 
 on_both! {
+    each_lease_has_a_number_of_its_own
+    what_was_read_of_an_item_that_was_removed_and_made_again_is_written_over_nothing
     of_two_sweeps_that_read_one_list_one_moves_its_place
     one_sweeper_holds_the_lease_until_it_gives_it_back_or_it_runs_out
     pools_are_remembered_until_they_are_forgotten
