@@ -16,6 +16,7 @@ use crate::commands::logs::Logs;
 use crate::commands::matching::Match;
 use crate::commands::plan::PlanArgs;
 use crate::commands::pools::Pools;
+use crate::commands::report::Report;
 use crate::commands::retry::RetryArgs;
 use crate::commands::rotate::Rotate;
 use crate::commands::runners::Runners;
@@ -64,6 +65,8 @@ pub enum Command {
     Runners(Runners),
     /// Sum costs by repository, pool, workflow, job or day
     Cost(Cost),
+    /// Report waits, failures and costs: text, JSON, CSV or a page
+    Report(Report),
     /// Show pools, waiting jobs and recent failures
     Status(Status),
     /// Show the pools in force, or their file

@@ -13,6 +13,7 @@ pub mod logs;
 pub mod matching;
 pub mod plan;
 pub mod pools;
+pub mod report;
 pub mod retry;
 pub mod rotate;
 pub mod runners;

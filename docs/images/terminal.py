@@ -19,6 +19,7 @@ COMMAND = "mayfly explain 54000000002"
 BEGAN = 14 * 3600  # seconds of a day, UTC
 MOMENTS = [0, 0.04, 0.04, 0.04, 0.16, 0.2, 7.8, 17.3, 28.4, 28.4, 28.5, 28.54, 28.58, 29.6, 48.6, 51.5, 51.54]  # of each line, in seconds since then
 RUNS, ENDS = 28.54, 48.6  # the job, in the same seconds
+PHASES = [0.04, 0.16, 0.2, 7.8, 17.3, RUNS]  # the ends of those of its wait that took time
 FIXED = {"like size: <cost>": "like size: $0.0060", "<cost>": "$0.0020", "<task>": "b9014759edfb37dc062cfae9b3987a60", "<runner 0>": "01m81rwzx18d2nn7d5w2gqcg1x", "<0>": "gqcg1x"}
 
 SIZE, LEFT, TOP, LINE = 13, 20, 52, 18
@@ -51,7 +52,13 @@ def filled(text):
         spans.extend(span(round(moment - before, 3)) for _ in range(1 if "+<span>" in line else 0))
         # A duration within a sentence: since the line before it that began it.
         spans.extend(span(round(moment - before, 3)) for _ in range(line.count("<span>") - ("+<span>" in line)))
-    for mark, values in (("<time>", times), ("<span>", spans)):
+    took = [end - begin for begin, end in zip([0, *PHASES], PHASES)]
+    if text.count("<share>") != len(PHASES):
+        raise SystemExit(f"{GOLDEN.name} has {text.count('<share>')} phases of the wait, and PHASES has {len(PHASES)}: write down as many")
+    times.extend(clock(end) for end in PHASES)
+    spans.extend(span(round(seconds, 3)) for seconds in took)
+    shares = [f"{100 * seconds / RUNS:.0f} %" for seconds in took]
+    for mark, values in (("<time>", times), ("<span>", spans), ("<share>", shares)):
         for value in values:
             text = text.replace(mark, value, 1)
     for mark, value in FIXED.items():
@@ -66,7 +73,7 @@ def aligned(text):
         rows = [re.split(r" {2,}", line) for line in paragraph.splitlines()]
         if len(rows) > 1 and all(len(row) == len(rows[0]) > 2 for row in rows):
             widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-            numbers = [rows[0][column] in ("SINCE", "COST") for column in range(len(rows[0]))]
+            numbers = [rows[0][column] in ("SINCE", "COST", "TOOK", "SHARE") for column in range(len(rows[0]))]
             cells = [[cell.rjust(width) if number else cell.ljust(width) for cell, width, number in zip(row, widths, numbers)] for row in rows]
             paragraph = "\n".join("  ".join(row).rstrip() for row in cells)
         paragraphs.append(paragraph)
@@ -80,7 +87,7 @@ def ink(number, line, before):
         return "strong"
     if line.startswith("succeeded"):
         return "good"
-    if line.startswith("https://") or " takes it: " in line or (not before and line.isupper()) or line.startswith(("TIME (UTC)", "WHO ")):
+    if line.startswith("https://") or " takes it: " in line or (not before and line.isupper()) or line.startswith(("TIME (UTC)", "WAITED FOR ", "WHO ")):
         return "faint"
     return "plain"
 

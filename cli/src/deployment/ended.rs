@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mayfly_domain::model::id::{JobId, PoolName, RepositoryId};
 use mayfly_domain::model::job::JobRecord;
+use mayfly_domain::model::job_timeline::JobTimeline;
 use mayfly_domain::model::price::NoPrice;
 use mayfly_domain::model::runner::{Outcome, Runner};
 use mayfly_domain::model::size::Size;
@@ -41,8 +42,14 @@ pub struct EndedJob {
     pub conclusion: Option<String>,
     /// How long it ran; none if it never began.
     pub ran: Option<Duration>,
+    /// When it was queued.
+    pub queued_at: Timestamp,
     /// How long it waited; none if it never began.
     pub waited: Option<Duration>,
+    /// Its steps.
+    pub timeline: JobTimeline,
+    /// The pool that took it.
+    pub pool: Option<PoolName>,
     /// When it ended.
     pub closed_at: Timestamp,
 }
@@ -62,8 +69,12 @@ pub struct EndedRunner {
     pub repository: Option<RepositoryId>,
     /// Where it was registered: a repository or an organization, by name.
     pub place: Option<String>,
+    /// Its steps.
+    pub timeline: JobTimeline,
     /// How it ended.
     pub outcome: Option<Outcome>,
+    /// Why it ended so, if that was a failure.
+    pub failure: Option<String>,
     /// What its cost bought; none if its price is not known.
     pub spend: Option<Spend>,
     /// Why it is not.
@@ -138,9 +149,20 @@ impl EndedJob {
             name: job.name.clone(),
             conclusion: job.conclusion.clone(),
             ran: job.running_at.map(|began| closed_at.since(began)),
+            queued_at: job.queued_at,
             waited: job.running_at.map(|began| began.since(job.queued_at)),
+            timeline: JobTimeline::of_job(job),
+            pool: job.pool.clone(),
             closed_at,
         })
+    }
+}
+
+/// True if something went wrong with a runner that ended so.
+fn failed(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::FailedStart | Outcome::NeverAssigned | Outcome::Refused | Outcome::Unknown => true,
+        Outcome::Ran | Outcome::Surplus => false,
     }
 }
 
@@ -157,7 +179,13 @@ impl EndedRunner {
             intended: runner.intended,
             repository: runner.repository,
             place,
+            timeline: JobTimeline::of_runner(runner),
             outcome: runner.outcome,
+            failure: runner
+                .reason
+                .as_ref()
+                .filter(|_| runner.outcome.is_some_and(failed))
+                .map(ToString::to_string),
             spend: runner.spend(),
             no_price: runner.no_cost(),
             closed_at: runner.closed_at?,

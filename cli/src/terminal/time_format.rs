@@ -32,6 +32,12 @@ impl From<Timestamp> for Rfc3339 {
 }
 
 impl Rfc3339 {
+    /// The day in UTC, as `2026-11-22`.
+    #[must_use]
+    pub fn day(self) -> String {
+        self.to_string().chars().take(10).collect()
+    }
+
     /// The time of day in UTC, as `14:03:07`, where something else says that it is UTC.
     #[must_use]
     pub fn clock(self) -> String {

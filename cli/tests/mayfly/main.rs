@@ -12,6 +12,7 @@ mod check;
 mod init_and_rotate;
 mod matching;
 mod read_commands;
+mod report;
 mod setup;
 mod stories;
 mod write_commands;

@@ -1,8 +1,8 @@
 //! `mayfly init` and `mayfly rotate`: in virtual time on the whole system's models, over HTTP as a
 //! browser goes, and in a real browser.
 
-mod browser;
-mod chromium;
+pub(crate) mod browser;
+pub(crate) mod chromium;
 mod fixture;
 mod page;
 mod rotate;

@@ -13,7 +13,7 @@ mod doctor_probe_report;
 mod doctor_probe_run;
 mod explain;
 mod explain_github;
-mod fixture;
+pub(crate) mod fixture;
 mod lists;
 mod logs;
 mod plan_apply;
@@ -22,4 +22,4 @@ mod status;
 mod stop;
 #[path = "../../../tests/simulator/tests/system/start.rs"]
 #[allow(dead_code, reason = "stories of the system need more of it")]
-mod told;
+pub(crate) mod told;

@@ -123,7 +123,9 @@ const IDLE_FLOOR: &str = "(idle floor)";
 /// Of runners of which nothing tells the repository.
 const NOT_KNOWN: &str = "(not known)";
 
-fn sum(ended: &Ended, pools: Option<&Pools>, filter: &Filter, now: Timestamp) -> CostReport {
+/// Sums what was read.
+#[must_use]
+pub fn sum(ended: &Ended, pools: Option<&Pools>, filter: &Filter, now: Timestamp) -> CostReport {
     let names = newest_names(ended);
     let mut lines: BTreeMap<String, CostLine> = BTreeMap::new();
     let mut total = CostLine {
@@ -235,7 +237,7 @@ impl By {
         };
         match (self, place.job) {
             (Self::Pool, _) => runner.pool.to_string(),
-            (Self::Day, _) => Rfc3339(runner.closed_at).to_string()[..10].to_owned(),
+            (Self::Day, _) => Rfc3339(runner.closed_at).day(),
             (Self::Workflow, Some(job)) => workflow(job),
             (Self::Job, Some(job)) => format!("{} / {}", workflow(job), job.name),
             (Self::Repository | Self::Workflow | Self::Job, _) => repository.to_owned(),
@@ -270,6 +272,7 @@ mod tests {
     use std::time::Duration;
 
     use mayfly_domain::model::id::JobId;
+    use mayfly_domain::model::job_timeline::JobTimeline;
     use mayfly_domain::model::size::{Architecture, Capacity, Size};
 
     use super::*;
@@ -286,7 +289,10 @@ mod tests {
             name: "build".to_owned(),
             conclusion: Some("success".to_owned()),
             ran: Some(Duration::from_secs(60)),
+            queued_at: NOW.minus(Duration::from_secs(110)),
             waited: Some(Duration::from_secs(50)),
+            timeline: JobTimeline::default(),
+            pool: Some("linux".parse().unwrap()),
             closed_at: NOW,
         }
     }
@@ -306,7 +312,9 @@ mod tests {
             intended: Some(JobId(1)),
             repository: Some(RepositoryId(1)),
             place: None,
+            timeline: JobTimeline::default(),
             outcome: None,
+            failure: None,
             spend: Some(Spend {
                 start_up: NanoDollars(1_000_000),
                 work: NanoDollars(2_000_000),

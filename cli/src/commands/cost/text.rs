@@ -76,7 +76,8 @@ fn cells(line: &CostLine) -> [Cell; 8] {
 }
 
 /// Money that may be owed: `-$0.0097`.
-fn difference(money: NanoDollarsDifference) -> String {
+#[must_use]
+pub fn difference(money: NanoDollarsDifference) -> String {
     let size = NanoDollars(money.unsigned_abs());
     let sign = if money < 0 { "-" } else { "" };
     format!("{sign}{}", dollars(size))

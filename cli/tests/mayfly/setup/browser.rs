@@ -14,7 +14,7 @@ use crate::setup::page::Visit;
 use crate::setup::wire::{Drawer, KEY, anywhere, endpoint, flow, in_the_terminal};
 
 /// Whether there is a browser to test with.
-fn have_browser() -> bool {
+pub(crate) fn have_browser() -> bool {
     if is_here() {
         return true;
     }
@@ -26,7 +26,7 @@ fn have_browser() -> bool {
     false
 }
 
-async fn keep_picture(browser: &Browser, name: &str) {
+pub(crate) async fn keep_picture(browser: &Browser, name: &str) {
     if let Ok(folder) = std::env::var("MAYFLY_SCREENSHOTS") {
         std::fs::write(
             std::path::Path::new(&folder).join(format!("{name}.png")),
@@ -105,7 +105,7 @@ async fn an_app_is_made_in_a_real_browser() {
 
 /// The least contrast of a text to what is behind it, with that text, and how light the page is: 0
 /// is black, 1 is white. The formula: https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio.
-const CONTRAST: &str = r"
+pub(crate) const CONTRAST: &str = r"
     const light = ([r, g, b]) => {
         const of = c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
         return 0.2126 * of(r) + 0.7152 * of(g) + 0.0722 * of(b);

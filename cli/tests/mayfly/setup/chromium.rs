@@ -290,6 +290,14 @@ impl Browser {
         .await;
     }
 
+    /// How wide the window is, in CSS pixels.
+    pub(crate) async fn is_wide(&self, width: u32) {
+        let metrics =
+            json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
+        self.must("Emulation.setDeviceMetricsOverride", metrics)
+            .await;
+    }
+
     /// What a script of the page would get.
     pub(crate) async fn run(&self, script: &str) -> Value {
         self.evaluate(&format!("(() => {{ {script} }})()"))
@@ -303,7 +311,8 @@ impl Browser {
             .evaluate("document.documentElement.offsetHeight + 48")
             .await
             .unwrap();
-        let clip = json!({ "x": 0, "y": 0, "width": WIDTH, "height": height, "scale": 1 });
+        let width = self.evaluate("window.innerWidth").await.unwrap();
+        let clip = json!({ "x": 0, "y": 0, "width": width, "height": height, "scale": 1 });
         let taken = self
             .must(
                 "Page.captureScreenshot",

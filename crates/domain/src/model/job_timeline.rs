@@ -179,36 +179,74 @@ pub struct PhaseTime {
 }
 
 /// The steps that a job has reached, in their order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobTimeline(Vec<Moment>);
+
+impl FromIterator<Moment> for JobTimeline {
+    fn from_iter<I: IntoIterator<Item = Moment>>(moments: I) -> Self {
+        let mut moments: Vec<Moment> = moments.into_iter().collect();
+        moments.sort_by_key(|moment| moment.step);
+        Self(moments)
+    }
+}
 
 impl JobTimeline {
     /// Of a job and the runner that ran it. Without that, as for a job that another runner took,
     /// what is told of the job alone.
     #[must_use]
     pub fn of(record: &JobRecord, runner: Option<&Runner>) -> Self {
-        let ecs = runner.map(|runner| runner.timeline).unwrap_or_default();
-        let ours = |at: fn(&Runner) -> Option<Timestamp>| runner.and_then(at);
+        let job = Self::of_job(record);
+        match runner {
+            Some(runner) => job.with(&Self::of_runner(runner)),
+            None => job,
+        }
+    }
+
+    /// The steps that are told of a job alone.
+    #[must_use]
+    pub fn of_job(record: &JobRecord) -> Self {
         let began = record.running_at;
-        let steps = [
+        Self::told([
             (Step::Queued, Some(record.queued_at)),
             (Step::Received, Some(record.received_at)),
-            (Step::Planned, ours(|runner| Some(runner.requested_at))),
+            (Step::Began, began),
+            // A job that never began had no run.
+            (Step::Completed, began.and(record.closed_at)),
+        ])
+    }
+
+    /// The steps that are told of a runner.
+    #[must_use]
+    pub fn of_runner(runner: &Runner) -> Self {
+        let ecs = runner.timeline;
+        Self::told([
+            (Step::Planned, Some(runner.requested_at)),
             (Step::TaskCreated, ecs.created),
             (Step::PullStarted, ecs.pull_started),
             (Step::PullStopped, ecs.pull_stopped),
             (Step::ContainerStarted, ecs.started),
-            (Step::Polled, ours(|runner| runner.first_polled_at)),
-            (Step::Registered, ours(|runner| runner.registered_at)),
-            (Step::Began, began),
-            // A job that never began had no run.
-            (Step::Completed, began.and(record.closed_at)),
-            (Step::Stopped, record.closed_at.and(ecs.stopped)),
-        ];
-        let told = steps
+            (Step::Polled, runner.first_polled_at),
+            (Step::Registered, runner.registered_at),
+            (Step::Stopped, ecs.stopped),
+        ])
+    }
+
+    fn told(steps: impl IntoIterator<Item = (Step, Option<Timestamp>)>) -> Self {
+        steps
             .into_iter()
-            .filter_map(|(step, at)| Some(Moment { step, at: at? }));
-        Self(told.collect())
+            .filter_map(|(step, at)| Some(Moment { step, at: at? }))
+            .collect()
+    }
+
+    /// A job's steps and its runner's together.
+    #[must_use]
+    pub fn with(&self, other: &Self) -> Self {
+        let mut both: Self = self.0.iter().chain(&other.0).copied().collect();
+        // The end of a task is the end of a shutdown only if its job ended before.
+        if both.at(Step::Completed).is_none() {
+            both.0.retain(|moment| moment.step != Step::Stopped);
+        }
+        both
     }
 
     /// The steps, each as its clock told it.

@@ -1,0 +1,288 @@
+//! The report as one page: no script, nothing loaded, light and dark as the reader's browser is set.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use mayfly_domain::model::price::NanoDollars;
+
+use super::summary::{DayLine, Report, Spread};
+use crate::commands::cost::text::difference;
+use crate::commands::runners::text::outcome_in_a_word;
+use crate::terminal::text_format::{dollars, plain};
+use crate::terminal::time_format::duration_text;
+
+/// How the page looks. Colours of text on their grounds have a contrast of 4.5 to 1 at least
+/// (<https://www.w3.org/TR/WCAG22/#contrast-minimum>).
+const STYLE: &str = "
+:root{color-scheme:light dark;--ground:#fff;--text:#1b1e28;--faint:#5b6275;--line:#d9dce4;--card:#f5f6f9;--good:#1f6feb;--bad:#b42318;--p0:#1f6feb;--p1:#8250df;--p2:#bf3989;--p3:#bc4c00;--p4:#9a6700;--p5:#1a7f37;--p6:#0a7c86;--p7:#57606a;--p8:#24292f}
+@media (prefers-color-scheme:dark){:root{--ground:#14161d;--text:#e3e7ef;--faint:#9aa3b8;--line:#2c3140;--card:#1b1e28;--good:#6cb6ff;--bad:#ff8a80;--p0:#6cb6ff;--p1:#c297ff;--p2:#ff80c8;--p3:#ffa657;--p4:#e3b341;--p5:#6bc46d;--p6:#56d4dd;--p7:#adbac7;--p8:#e3e7ef}}
+*{box-sizing:border-box}
+body{margin:0 auto;max-width:70rem;padding:1.5rem;background:var(--ground);color:var(--text);font:16px/1.5 system-ui,sans-serif}
+h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}
+p{margin:.25rem 0;color:var(--faint)}
+.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(8rem,1fr));gap:.75rem;margin-top:1rem}
+.card{background:var(--card);border:1px solid var(--line);border-radius:.5rem;padding:.75rem}
+.card b{display:block;font-size:1.4rem}.card span{color:var(--faint);font-size:.85rem}
+.wide{overflow-x:auto}
+table{border-collapse:collapse;width:100%;font-size:.9rem}
+th,td{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top;overflow-wrap:anywhere}
+th{color:var(--faint);font-weight:600;white-space:nowrap}
+td.n,th.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
+td:first-child{min-width:6rem}td.t{white-space:nowrap}
+tr.total td{font-weight:600}
+svg{display:block;width:100%;height:auto}
+svg text{fill:var(--faint);font-size:11px}
+.key{display:inline-block;width:.75rem;height:.75rem;border-radius:2px;margin-right:.4rem}
+.bad{color:var(--bad)}
+";
+
+/// Days that the chart shows, the newest.
+const DAYS: usize = 92;
+
+/// The page.
+#[must_use]
+pub fn page(report: &Report, stack: &str) -> String {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { "Mayfly report: " (stack) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header {
+                    h1 { "Mayfly report: " (stack) }
+                    p { "What ended from " (report.since) " to " (report.at) }
+                }
+                main {
+                    (cards(report))
+                    @if report.wait.count > 0 {
+                        (phases(report))
+                        (days(report))
+                        (pools(report))
+                    }
+                    @if !report.runners.is_empty() {
+                        (costs(report))
+                        (runners(report))
+                    }
+                }
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn span(seconds: f64) -> String {
+    duration_text(std::time::Duration::from_secs_f64(seconds.clamp(0.0, 1e9)))
+}
+
+fn card(figure: &str, what: &str) -> Markup {
+    html! { div.card { b { (figure) } span { (what) } } }
+}
+
+fn cards(report: &Report) -> Markup {
+    let well: usize = ["success", "skipped", "neutral"]
+        .iter()
+        .filter_map(|word| report.conclusions.get(*word))
+        .sum();
+    let total = &report.cost.total;
+    html! {
+        div.cards {
+            (card(&report.jobs.to_string(), "jobs ended"))
+            (card(&(report.jobs - well).to_string(), "of them not well"))
+            @if report.wait.count > 0 {
+                (card(&span(report.wait.p50_seconds), "wait, half of the jobs"))
+                (card(&span(report.wait.p95_seconds), "wait, 95 of 100 jobs"))
+            }
+            (card(&dollars(total.cost_nanodollars), "cost of runners"))
+            (card(&difference(total.saved_nanodollars), "saved against hosted runners"))
+            (card(&dollars(total.spend_nanodollars.unused), "for runners without a job"))
+        }
+    }
+}
+
+fn spread_cells(spread: Spread) -> Markup {
+    html! {
+        td.n { (span(spread.p50_seconds)) }
+        td.n { (span(spread.p95_seconds)) }
+        td.n { (span(spread.longest_seconds)) }
+    }
+}
+
+fn phases(report: &Report) -> Markup {
+    let mut left = 0.0;
+    let parts: Vec<(usize, f64, f64)> = report
+        .phases
+        .iter()
+        .enumerate()
+        .map(|(number, line)| {
+            let part = (number, left, 1000.0 * line.share);
+            left += part.2;
+            part
+        })
+        .collect();
+    html! {
+        h2 { "What jobs waited for" }
+        svg viewBox="0 0 1000 28" role="img" aria-label="Shares of the wait by phase, as in the table" preserveAspectRatio="none" {
+            @for (number, left, width) in parts {
+                rect x=(format!("{left:.1}")) y="2" width=(format!("{width:.1}")) height="24" fill=(format!("var(--p{number})")) {}
+            }
+        }
+        div.wide {
+            table {
+                thead { tr { th { "Phase" } th.n { "p50" } th.n { "p95" } th.n { "Longest" } th.n { "Share" } } }
+                tbody {
+                    @for (number, line) in report.phases.iter().enumerate() {
+                        tr {
+                            td { span.key style=(format!("background:var(--p{number})")) {} (line.phase.words()) }
+                            (spread_cells(line.took))
+                            td.n { (format!("{:.0} %", 100.0 * line.share)) }
+                        }
+                    }
+                    tr.total { td { "all together" } (spread_cells(report.wait)) td.n {} }
+                }
+            }
+        }
+    }
+}
+
+/// A bar for each day: its jobs, those that failed below.
+fn days(report: &Report) -> Markup {
+    let days = &report.days[report.days.len().saturating_sub(DAYS)..];
+    let most = days.iter().map(|day| day.jobs).max().unwrap_or(1).max(1);
+    html! {
+        h2 { "Jobs by day (UTC)" }
+        svg viewBox="0 0 1000 150" role="img" aria-label="Jobs by day, as in the table" {
+            @for (number, day) in days.iter().enumerate() {
+                (bar(number, days.len(), most, day))
+            }
+            text x="0" y="148" { (days.first().map(|day| day.day.as_str()).unwrap_or_default()) }
+            text x="1000" y="148" text-anchor="end" { (days.last().map(|day| day.day.as_str()).unwrap_or_default()) }
+        }
+        div.wide {
+            table {
+                thead { tr { th { "Day" } th.n { "Jobs" } th.n { "Not well" } th.n { "Wait p50" } th.n { "Wait p95" } } }
+                tbody {
+                    @for day in &report.days {
+                        tr {
+                            td { (day.day) }
+                            td.n { (day.jobs) }
+                            td.n { (day.failed) }
+                            td.n { (span(day.wait.p50_seconds)) }
+                            td.n { (span(day.wait.p95_seconds)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "counts of jobs and days, for a drawing"
+)]
+fn bar(number: usize, days: usize, most: usize, day: &DayLine) -> Markup {
+    let slot = 1000.0 / days as f64;
+    let width = (slot * 0.8).min(60.0);
+    let left = slot * number as f64 + (slot - width) / 2.0;
+    let height = |jobs: usize| 125.0 * jobs as f64 / most as f64;
+    let (all, failed) = (height(day.jobs), height(day.failed));
+    html! {
+        g {
+            title { (format!("{}: {} jobs, {} not well", day.day, day.jobs, day.failed)) }
+            rect x=(format!("{left:.1}")) y=(format!("{:.1}", 130.0 - all)) width=(format!("{width:.1}")) height=(format!("{:.1}", all - failed)) fill="var(--good)" {}
+            rect x=(format!("{left:.1}")) y=(format!("{:.1}", 130.0 - failed)) width=(format!("{width:.1}")) height=(format!("{failed:.1}")) fill="var(--bad)" {}
+        }
+    }
+}
+
+fn pools(report: &Report) -> Markup {
+    html! {
+        h2 { "Pools" }
+        div.wide {
+            table {
+                thead { tr { th { "Pool" } th.n { "Jobs" } th.n { "Not well" } th.n { "Wait p50" } th.n { "Wait p95" } th.n { "Run p50" } th.n { "Run p95" } } }
+                tbody {
+                    @for line in &report.pools {
+                        tr {
+                            td { (line.pool) }
+                            td.n { (line.jobs) }
+                            td.n { (line.failed) }
+                            td.n { (span(line.wait.p50_seconds)) }
+                            td.n { (span(line.wait.p95_seconds)) }
+                            td.n { (span(line.run.p50_seconds)) }
+                            td.n { (span(line.run.p95_seconds)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn costs(report: &Report) -> Markup {
+    let cost = &report.cost;
+    let money = |money: NanoDollars| html! { td.n { (dollars(money)) } };
+    html! {
+        h2 { "Costs by repository" }
+        div.wide {
+            table {
+                thead { tr { th { "Repository" } th.n { "Jobs" } th.n { "Cost" } th.n { "Start-up" } th.n { "Unused" } th.n { "Hosted" } th.n { "Saved" } } }
+                tbody {
+                    @for line in cost.lines.iter().chain([&cost.total]) {
+                        tr.total[std::ptr::eq(line, &raw const cost.total)] {
+                            td { bdi { (plain(&line.what)) } }
+                            td.n { (line.jobs) }
+                            (money(line.cost_nanodollars))
+                            (money(line.spend_nanodollars.start_up))
+                            (money(line.spend_nanodollars.unused))
+                            (money(line.hosted_nanodollars))
+                            td.n { (difference(line.saved_nanodollars)) }
+                        }
+                    }
+                }
+            }
+        }
+        p { "Hosted: jobs of private repositories at GitHub's prices of " (cost.hosted_as_of) "; included minutes are not counted." }
+        @if cost.total.runners_without_cost > 0 {
+            p.bad { "Runners that are in no sum, because their price is not known: " (cost.total.runners_without_cost) }
+            @for why in &cost.no_cost { p { (plain(why)) } }
+        }
+        @if let Some(cut) = cost.cut_at {
+            p.bad { "More ended than one report reads: nothing after " (cut) " is in it. Pass a shorter --since." }
+        }
+    }
+}
+
+fn runners(report: &Report) -> Markup {
+    html! {
+        h2 { "How runners ended" }
+        div.wide {
+            table {
+                thead { tr { th { "Runners" } th.n { "Count" } } }
+                tbody {
+                    @for line in &report.runners {
+                        tr {
+                            td { (line.outcome.map_or("closed", |outcome| outcome_in_a_word(outcome).0)) }
+                            td.n { (line.runners) }
+                        }
+                    }
+                }
+            }
+        }
+        @if !report.failures.is_empty() {
+            h2 { "Why runners failed" }
+            div.wide {
+                table {
+                    thead { tr { th { "Reason" } th.n { "Count" } th { "Last (UTC)" } } }
+                    tbody {
+                        @for line in &report.failures {
+                            tr { td { bdi { (plain(&line.reason)) } } td.n { (line.runners) } td.t { (line.last_at.column(report.at.0)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
