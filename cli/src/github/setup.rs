@@ -1,7 +1,9 @@
 //! GitHub, as commands that set up reach it: through an App whose key is at hand, or, before there
 //! is one, as no one.
 
-use std::future::Future;
+use std::convert::Infallible;
+use std::future::{Future, ready};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,8 +12,7 @@ use mayfly_config::store::system_clock;
 use mayfly_domain::model::app_key::AppKey;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_github::{
-    AppApi, AppCredentials, CallError, Conversions, CredentialsUnavailable, Deliveries, Github,
-    NewApp, RunnerGroups, Unauthenticated,
+    AppApi, CallError, Conversions, Deliveries, Github, NewApp, RunnerGroups, Unauthenticated,
 };
 use tokio::time::{Instant, sleep};
 
@@ -53,16 +54,6 @@ pub trait GithubSetup: Send + Sync {
 #[derive(Clone, Copy, Debug)]
 pub struct RealGithub;
 
-/// A key that does not change.
-struct Fixed(AppKey);
-
-#[async_trait]
-impl AppCredentials for Fixed {
-    async fn app_key(&self) -> Result<AppKey, CredentialsUnavailable> {
-        Ok(self.0.clone())
-    }
-}
-
 #[async_trait]
 impl GithubSetup for RealGithub {
     type App = Github;
@@ -78,7 +69,9 @@ impl GithubSetup for RealGithub {
 
     fn enter(&self, key: &AppKey) -> Result<Github, Failure> {
         checked(&key.url)?;
-        Ok(Github::new(Fixed(key.clone()), system_clock))
+        let key = Arc::new(key.clone());
+        let unchanging = move || ready(Ok::<_, Infallible>(Arc::clone(&key)));
+        Ok(Github::new(unchanging, system_clock))
     }
 }
 

@@ -4,6 +4,7 @@
 mod cache;
 mod error;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -31,6 +32,10 @@ const VERSIONS_BACK: usize = 5;
 
 /// What time it is.
 pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// A reading of the App's key that is under way.
+pub type GithubAppReading =
+    Pin<Box<dyn Future<Output = Result<Arc<AppKey>, SettingsError>> + Send>>;
 
 /// The time by this machine's clock.
 #[must_use]
@@ -199,6 +204,18 @@ impl Settings {
             self.refresh(&mut cache, now).await;
         }
         cache.github_app.value()
+    }
+
+    /// Reads [`Self::github_app`] at each call. It owns its part of the settings, so that a client
+    /// of GitHub can keep it.
+    pub fn github_app_reader(
+        self: &Arc<Self>,
+    ) -> impl Fn() -> GithubAppReading + Send + Sync + use<> {
+        let settings = Arc::clone(self);
+        move || {
+            let settings = Arc::clone(&settings);
+            Box::pin(async move { settings.github_app().await })
+        }
     }
 
     /// How often a setting could not be read, or was read and is of no use, since this process

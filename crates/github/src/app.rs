@@ -40,6 +40,22 @@ pub trait AppCredentials: Send + Sync {
     async fn app_key(&self) -> Result<AppKey, CredentialsUnavailable>;
 }
 
+/// A closure that reads the key is enough.
+#[async_trait]
+impl<R, K, E> AppCredentials for R
+where
+    R: Fn() -> K + Send + Sync,
+    K: Future<Output = Result<Arc<AppKey>, E>> + Send,
+    E: fmt::Display,
+{
+    async fn app_key(&self) -> Result<AppKey, CredentialsUnavailable> {
+        match self().await {
+            Ok(key) => Ok(AppKey::clone(&key)),
+            Err(problem) => Err(CredentialsUnavailable(problem.to_string())),
+        }
+    }
+}
+
 /// The App with one key, and the tokens that were got with it.
 pub(crate) struct App {
     key: AppKey,

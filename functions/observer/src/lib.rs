@@ -7,8 +7,8 @@ mod event;
 mod ports;
 
 use anyhow::Context;
+use mayfly_config::store::Clock;
 use mayfly_domain::model::task::Task;
-use mayfly_domain::model::time::Timestamp;
 use mayfly_ecs::{EcsError, StopTask};
 use mayfly_queue::Wakes;
 use tracing::{error, info, warn};
@@ -16,19 +16,28 @@ use tracing::{error, info, warn};
 pub use event::Event;
 pub use ports::Records;
 
-/// The function, with all it needs.
-pub struct Observer<R, F, W> {
-    /// The ledger.
-    pub records: R,
+/// What the world outside gives to an event.
+pub struct Deps<F, W> {
     /// ECS.
     pub ecs: F,
     /// The wake queue.
     pub wakes: W,
     /// What time it is.
-    pub clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    pub clock: Clock,
+}
+
+/// The function, with all it needs.
+pub struct Observer<R, F, W> {
+    records: R,
+    deps: Deps<F, W>,
 }
 
 impl<R: Records, F: StopTask, W: Wakes> Observer<R, F, W> {
+    /// An observer over these.
+    pub fn new(records: R, deps: Deps<F, W>) -> Self {
+        Self { records, deps }
+    }
+
     /// Takes one event.
     ///
     /// # Errors
@@ -52,7 +61,7 @@ impl<R: Records, F: StopTask, W: Wakes> Observer<R, F, W> {
     }
 
     async fn seen(&self, task: &Task) -> anyhow::Result<()> {
-        let news = self.records.task_seen(task, (self.clock)()).await;
+        let news = self.records.task_seen(task, (self.deps.clock)()).await;
         let news =
             news.with_context(|| format!("record task {} of runner {}", task.arn, task.address))?;
         info!(
@@ -66,7 +75,7 @@ impl<R: Records, F: StopTask, W: Wakes> Observer<R, F, W> {
             );
         }
         for pool in &news.wake {
-            if let Err(problem) = self.wakes.wake(pool).await {
+            if let Err(problem) = self.deps.wakes.wake(pool).await {
                 warn!(pool.name = %pool, error = %problem, "could not wake the pool though it has a free slot: the next tick does it");
             }
         }
@@ -77,7 +86,7 @@ impl<R: Records, F: StopTask, W: Wakes> Observer<R, F, W> {
     }
 
     async fn stop(&self, task: &Task, why: &str) -> anyhow::Result<()> {
-        match self.ecs.stop(&task.arn, why).await {
+        match self.deps.ecs.stop(&task.arn, why).await {
             Ok(()) => {
                 info!(runner.id = %task.address.runner, task.arn = %task.arn, reason = why, "task stopped")
             }

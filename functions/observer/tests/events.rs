@@ -13,7 +13,7 @@ use mayfly_domain::model::time::Timestamp;
 use mayfly_ecs::{EcsError, StopTask};
 use mayfly_ledger::LedgerError;
 use mayfly_ledger::runners::TaskUpdate;
-use mayfly_observer::{Event, Observer, Records};
+use mayfly_observer::{Deps, Event, Observer, Records};
 use mayfly_queue::{NotSent, Wakes};
 use serde_json::{Value, json};
 
@@ -75,13 +75,12 @@ impl Wakes for &World {
 impl World {
     async fn handle(&self, event: Value) -> anyhow::Result<()> {
         let event: Event = serde_json::from_value(event)?;
-        let observer = Observer {
-            records: self,
+        let deps = Deps {
             ecs: self,
             wakes: self,
             clock: Box::new(|| NOW),
         };
-        observer.handle(event).await
+        Observer::new(self, deps).handle(event).await
     }
 
     /// The one task that the ledger was told of.

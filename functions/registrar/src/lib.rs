@@ -4,7 +4,6 @@
 
 mod admissions;
 mod answer;
-mod app;
 mod registrations;
 mod request;
 
@@ -12,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mayfly_config::store::{Settings, SettingsError};
+use mayfly_config::store::{Clock, Settings, SettingsError};
 use mayfly_domain::model::id::{PoolName, RunnerAddress, TaskArn};
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::size::Size;
@@ -28,7 +27,6 @@ use tokio::time::timeout;
 use tracing::{error, warn};
 
 pub use answer::Answer;
-pub use app::AppFromSettings;
 pub use request::Event;
 
 use request::{InvalidRequest, ParsedRequest};
@@ -41,7 +39,7 @@ impl<T: Registrations + Repositories> GitHub for T {}
 /// What the world outside gives to a request.
 pub struct Deps<F, G, W> {
     /// ECS.
-    pub tasks: F,
+    pub ecs: F,
     /// GitHub.
     pub github: G,
     /// The wake queue.
@@ -51,7 +49,7 @@ pub struct Deps<F, G, W> {
     /// ARN of our cluster.
     pub cluster: String,
     /// What time it is.
-    pub clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    pub clock: Clock,
 }
 
 /// The function, with all it needs.
@@ -210,7 +208,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             return Ok(None);
         };
         let arn = TaskArn(format!("{prefix}:task/{cluster}/{}", caller.session));
-        let described = match self.deps.tasks.describe(std::slice::from_ref(&arn)).await {
+        let described = match self.deps.ecs.describe(std::slice::from_ref(&arn)).await {
             Ok(described) => described,
             Err(problem) => {
                 warn!(task.arn = %arn, error = %problem, "ECS does not say whose task asks: told it to ask again");

@@ -10,7 +10,7 @@ use mayfly_ecs::Ecs;
 use mayfly_github::Github;
 use mayfly_ledger::{Dynamo, Ledger};
 use mayfly_queue::SqsWakes;
-use mayfly_registrar::{AppFromSettings, Deps, Event, Registrar};
+use mayfly_registrar::{Deps, Event, Registrar};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -37,8 +37,8 @@ async fn main() -> Result<(), Error> {
         Box::new(system_clock),
     ));
     let deps = Deps {
-        tasks: Ecs::new(aws_sdk_ecs::Client::new(&config), base.cluster.clone()),
-        github: Github::new(AppFromSettings(Arc::clone(&settings)), system_clock),
+        ecs: Ecs::new(aws_sdk_ecs::Client::new(&config), base.cluster.clone()),
+        github: Github::new(settings.github_app_reader(), system_clock),
         wakes: SqsWakes::new(aws_sdk_sqs::Client::new(&config), base.wake_queue_url),
         account: base.account,
         cluster: base.cluster,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use mayfly_config::environment::{FunctionEnv, LaunchEnv};
-use mayfly_config::store::Settings;
+use mayfly_config::store::{Clock, Settings};
 use mayfly_domain::model::id::{PoolName, RepositoryId, RunnerId};
 use mayfly_domain::model::time::Timestamp;
 use mayfly_ecs::{LaunchConfig, RateLimiter, RunTask, StopTask, TaskDefinitions};
@@ -25,7 +25,7 @@ pub struct Deps<F, W> {
     /// Where runners are launched.
     pub site: LaunchConfig,
     /// What time it is.
-    pub clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    pub clock: Clock,
     /// A new runner's id.
     pub new_id: Box<dyn Fn() -> RunnerId + Send + Sync>,
 }

@@ -3,7 +3,6 @@
 //!
 //! One bad item never stops the rest; whatever a sweep does not get to, the next one does.
 
-mod app;
 mod budget;
 mod deliveries;
 mod jobs;
@@ -23,5 +22,4 @@ mod sweeper;
 mod tasks;
 mod work_outcome;
 
-pub use app::AppFromSettings;
 pub use sweeper::{Deps, EcsPort, GitHub, Sweeper};

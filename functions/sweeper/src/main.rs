@@ -10,7 +10,7 @@ use mayfly_ecs::Ecs;
 use mayfly_github::Github;
 use mayfly_ledger::{Dynamo, Ledger};
 use mayfly_queue::SqsWakes;
-use mayfly_sweeper::{AppFromSettings, Deps, Sweeper};
+use mayfly_sweeper::{Deps, Sweeper};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -38,7 +38,7 @@ async fn main() -> Result<(), Error> {
     ));
     let deps = Deps {
         ecs: Ecs::new(aws_sdk_ecs::Client::new(&config), base.cluster),
-        github: Github::new(AppFromSettings(Arc::clone(&settings)), system_clock),
+        github: Github::new(settings.github_app_reader(), system_clock),
         wakes: SqsWakes::new(aws_sdk_sqs::Client::new(&config), base.wake_queue_url),
         clock: Box::new(system_clock),
     };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mayfly_config::store::Settings;
+use mayfly_config::store::{Clock, Settings};
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_ecs::{DescribeTasks, StopTask};
@@ -33,7 +33,7 @@ pub struct Deps<F, G, W> {
     /// The wake queue.
     pub wakes: W,
     /// What time it is.
-    pub clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    pub clock: Clock,
 }
 
 /// The function, with all it needs.

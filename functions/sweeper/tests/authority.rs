@@ -19,7 +19,7 @@ use mayfly_github::Github;
 use mayfly_github_model::key::KeyPair;
 use mayfly_github_model::server::Server;
 use mayfly_queue::{NotSent, Wakes};
-use mayfly_sweeper::{AppFromSettings, Deps, Sweeper};
+use mayfly_sweeper::{Deps, Sweeper};
 use serde_json::json;
 
 static KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate().unwrap());
@@ -119,7 +119,7 @@ async fn sweep(store: &Store) {
         parameters,
         Box::new(system_clock),
     ));
-    let github = Github::new(AppFromSettings(Arc::clone(&settings)), system_clock);
+    let github = Github::new(settings.github_app_reader(), system_clock);
     let world = Deps {
         ecs: Nothing,
         github,

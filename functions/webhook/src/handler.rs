@@ -120,12 +120,19 @@ fn in_words(error: &dyn std::error::Error) -> String {
     words
 }
 
-/// The function `webhook`.
+/// What the world outside gives to a delivery.
+pub struct Deps<W> {
+    /// The wake queue.
+    pub wakes: W,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+/// The function, with all it needs.
 pub struct Webhook<J, W> {
-    settings: Settings,
     jobs: J,
-    wakes: W,
-    clock: Clock,
+    settings: Settings,
+    deps: Deps<W>,
     wakes_not_sent: AtomicU64,
     noted: SeenRepositories,
     noted_unserved: SeenRepositories,
@@ -133,14 +140,13 @@ pub struct Webhook<J, W> {
 }
 
 impl<J: Jobs, W: Wakes> Webhook<J, W> {
-    /// Puts it together; nothing is read yet.
+    /// A webhook over these; nothing is read yet.
     #[must_use]
-    pub fn new(settings: Settings, jobs: J, wakes: W, clock: Clock) -> Self {
+    pub fn new(jobs: J, settings: Settings, deps: Deps<W>) -> Self {
         Self {
-            settings,
             jobs,
-            wakes,
-            clock,
+            settings,
+            deps,
             wakes_not_sent: AtomicU64::new(0),
             noted: SeenRepositories::default(),
             noted_unserved: SeenRepositories::default(),
@@ -192,7 +198,7 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
         }
         let guid = delivery::guid(request)?;
         let json = delivery::payload(&body, format)?;
-        match payload::read(&json, guid, (self.clock)()) {
+        match payload::read(&json, guid, (self.deps.clock)()) {
             Ok(event) => self.record(&event).await,
             Err(unread) => self.look_for_it_there(unread, guid).await,
         }
@@ -237,7 +243,7 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
                     repository,
                     installation,
                     job: None,
-                    at: (self.clock)(),
+                    at: (self.deps.clock)(),
                 },
                 guid,
             )
@@ -303,7 +309,7 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
         if !matches!(pools.place(wanted), Placement::NotOurs) {
             return Ok(of(pools));
         }
-        let applied = self.jobs.applied((self.clock)()).await.map_err(|RecordError(error)| {
+        let applied = self.jobs.applied((self.deps.clock)()).await.map_err(|RecordError(error)| {
             tracing::warn!(delivery.id = %event.delivery, job.id = event.job.0, error, "not known which pools file was applied last");
             Answer::failed("the ledger does not answer: deliver again")
         })?;
@@ -355,7 +361,7 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
 
     async fn wake(&self, pools: &BTreeSet<PoolName>, event: &JobEvent) {
         for pool in pools {
-            let woken = timeout(WAKE, self.wakes.wake(pool)).await;
+            let woken = timeout(WAKE, self.deps.wakes.wake(pool)).await;
             let failure = woken.map_or_else(
                 |_| Some("SQS does not answer".to_owned()),
                 |sent| sent.err().map(|error| error.reason),

@@ -11,5 +11,5 @@ mod request;
 mod seen_repositories;
 
 pub use answer::{Answer, Outcome};
-pub use handler::{Jobs, RecordError, Webhook};
+pub use handler::{Deps, Jobs, RecordError, Webhook};
 pub use request::Request;

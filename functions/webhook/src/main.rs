@@ -6,7 +6,7 @@ use mayfly_config::parameter::Ssm;
 use mayfly_config::store::{Parameters, Settings, system_clock};
 use mayfly_ledger::{Dynamo, Ledger};
 use mayfly_queue::SqsWakes;
-use mayfly_webhook::{Request, Webhook};
+use mayfly_webhook::{Deps, Request, Webhook};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -18,6 +18,10 @@ async fn main() -> Result<(), Error> {
         )
     })?;
     let config = mayfly_config::aws::sdk_config()?;
+    let ledger = Ledger::new(Dynamo::new(
+        aws_sdk_dynamodb::Client::new(&config),
+        &base.table,
+    ));
     let parameters = Parameters {
         pools: Some(base.pools_parameter),
         webhook_secret: Some(secret),
@@ -28,12 +32,11 @@ async fn main() -> Result<(), Error> {
         parameters,
         Box::new(system_clock),
     );
-    let ledger = Ledger::new(Dynamo::new(
-        aws_sdk_dynamodb::Client::new(&config),
-        base.table,
-    ));
-    let wakes = SqsWakes::new(aws_sdk_sqs::Client::new(&config), base.wake_queue_url);
-    let webhook = &Webhook::new(settings, ledger, wakes, Box::new(system_clock));
+    let deps = Deps {
+        wakes: SqsWakes::new(aws_sdk_sqs::Client::new(&config), base.wake_queue_url),
+        clock: Box::new(system_clock),
+    };
+    let webhook = &Webhook::new(ledger, settings, deps);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Request>| {
         Ok::<_, Error>(webhook.answer(&event.payload).await)
     }))

@@ -19,7 +19,7 @@ use mayfly_domain::transitions::delivery::{DeliverySnapshot, apply_delivery};
 use mayfly_ledger::repositories::RepositorySeen;
 use mayfly_ledger::requests::AppliedVersion;
 use mayfly_queue::{NotSent, Wakes};
-use mayfly_webhook::{Answer, Jobs, Outcome, RecordError, Request, Webhook};
+use mayfly_webhook::{Answer, Deps, Jobs, Outcome, RecordError, Request, Webhook};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
@@ -175,7 +175,11 @@ impl World {
             github_app: None,
         };
         let settings = Settings::new(memory.clone(), parameters, clock());
-        let webhook = Webhook::new(settings, memory.clone(), memory.clone(), clock());
+        let deps = Deps {
+            wakes: memory.clone(),
+            clock: clock(),
+        };
+        let webhook = Webhook::new(memory.clone(), settings, deps);
         let world = Self {
             webhook,
             memory,

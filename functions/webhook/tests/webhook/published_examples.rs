@@ -21,7 +21,7 @@ use mayfly_dynamodb_model::{Handle, Model};
 use mayfly_ledger::Ledger;
 use mayfly_queue::{NotSent, Wakes};
 use mayfly_test_support::repository::repository;
-use mayfly_webhook::{Outcome, Request, Webhook};
+use mayfly_webhook::{Deps, Outcome, Request, Webhook};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -140,11 +140,14 @@ impl World {
         };
         let clock = || Timestamp::from_millis(1_795_356_000_000);
         let (table, bell) = (Model::new(), Bell::default());
+        let deps = Deps {
+            wakes: bell.clone(),
+            clock: Box::new(clock),
+        };
         let webhook = Webhook::new(
-            Settings::new(store, names, Box::new(clock)),
             table.ledger("webhook"),
-            bell.clone(),
-            Box::new(clock),
+            Settings::new(store, names, Box::new(clock)),
+            deps,
         );
         Self {
             webhook,

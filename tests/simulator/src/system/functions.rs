@@ -75,22 +75,27 @@ impl Functions {
         let scaler_site = site.clone();
         Self {
             webhook: processes(world, "webhook", WEBHOOK, |world| {
+                let outside = mayfly_webhook::Deps {
+                    wakes: sender(world, "webhook"),
+                    clock: world.clock_of("webhook"),
+                };
                 Webhook::new(
-                    settings(world, "webhook"),
                     ledger(world, "webhook"),
-                    sender(world, "webhook"),
-                    world.clock_of("webhook"),
+                    settings(world, "webhook"),
+                    outside,
                 )
             }),
             scaler: processes(world, "scaler", SCALER, move |world| {
                 scaler(world, scaler_site.clone())
             }),
             registrar: processes(world, "registrar", REGISTRAR, registrar),
-            observer: processes(world, "observer", OBSERVER, |world| Observer {
-                records: ledger(world, "observer"),
-                ecs: ecs(world, "observer"),
-                wakes: sender(world, "observer"),
-                clock: world.clock_of("observer"),
+            observer: processes(world, "observer", OBSERVER, |world| {
+                let outside = mayfly_observer::Deps {
+                    ecs: ecs(world, "observer"),
+                    wakes: sender(world, "observer"),
+                    clock: world.clock_of("observer"),
+                };
+                Observer::new(ledger(world, "observer"), outside)
             }),
             sweeper: processes(world, "sweeper", SWEEPER, sweeper),
         }
@@ -121,7 +126,7 @@ fn scaler(world: &Arc<World>, site: LaunchConfig) -> TheScaler {
 
 fn registrar(world: &Arc<World>) -> TheRegistrar {
     let outside = mayfly_registrar::Deps {
-        tasks: ecs(world, "registrar"),
+        ecs: ecs(world, "registrar"),
         github: github(world, "registrar"),
         wakes: sender(world, "registrar"),
         account: ACCOUNT.to_owned(),
