@@ -3,8 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use aws_smithy_types::DateTime;
-use aws_smithy_types::date_time::Format;
+use jiff::{Span, SpanRelativeTo};
 use mayfly_domain::model::time::Timestamp;
 use serde::{Serialize, Serializer};
 
@@ -14,8 +13,7 @@ pub struct Rfc3339(pub Timestamp);
 
 impl fmt::Display for Rfc3339 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let written = DateTime::from_millis(self.0.millis()).fmt(Format::DateTime);
-        f.write_str(&written.unwrap_or_else(|_| format!("{} ms", self.0.millis())))
+        self.calendar().fmt(f)
     }
 }
 
@@ -32,22 +30,26 @@ impl From<Timestamp> for Rfc3339 {
 }
 
 impl Rfc3339 {
+    /// The same time in the calendar; one beyond the years that it has, at its end.
+    fn calendar(self) -> jiff::Timestamp {
+        let end = if self.0.millis() < 0 {
+            jiff::Timestamp::MIN
+        } else {
+            jiff::Timestamp::MAX
+        };
+        jiff::Timestamp::from_millisecond(self.0.millis()).unwrap_or(end)
+    }
+
     /// The day in UTC, as `2026-11-22`.
     #[must_use]
     pub fn day(self) -> String {
-        self.to_string().chars().take(10).collect()
+        self.calendar().strftime("%F").to_string()
     }
 
     /// The time of day in UTC, as `14:03:07`, where something else says that it is UTC.
     #[must_use]
     pub fn clock(self) -> String {
-        let seconds = self.0.seconds().rem_euclid(24 * 60 * 60);
-        format!(
-            "{:02}:{:02}:{:02}",
-            seconds / 3600,
-            seconds / 60 % 60,
-            seconds % 60
-        )
+        self.calendar().strftime("%T").to_string()
     }
 
     /// The time of day of something that is not long ago, with its date otherwise: `14:03:07 UTC`
@@ -63,14 +65,15 @@ impl Rfc3339 {
     pub fn column(self, now: Timestamp) -> String {
         let apart = now.since(self.0).max(self.0.since(now));
         if apart < Duration::from_secs(12 * 60 * 60) {
-            return self.clock();
+            self.clock()
+        } else {
+            self.calendar().strftime("%F %T").to_string()
         }
-        let written = self.to_string();
-        format!("{} {}", written.get(..10).unwrap_or_default(), self.clock())
     }
 }
 
-/// A duration as people say it: `0.4s`, `41s`, `3m12s`, `2h05m`, `3d04h`.
+/// A duration as people say it: `0.4s`, `41s`, `3m12s`, `2h05m`, `3d04h`. Two units at most, the
+/// second with two digits, so that a column of them lines up: jiff's printer pads all or none.
 #[must_use]
 pub fn duration_text(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -101,36 +104,19 @@ pub fn seconds(duration: Duration) -> f64 {
     duration.as_secs_f64()
 }
 
-/// Reads a typed duration: `90s`, `30m`, `2h`, `7d`, `1h30m`.
+/// Reads a typed duration: `90s`, `30m`, `2h`, `7d`, `1h30m`, and whatever else jiff takes for one,
+/// as `1.5h` or `2 weeks`. A day is 24 hours.
 ///
 /// # Errors
 ///
 /// What would be right.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "write a duration, as 90s, 30m, 2h, 7d or 1h30m".to_owned();
-    let mut total: u64 = 0;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let number: u64 = rest[..digits].parse().map_err(|_| wrong())?;
-        let unit = match rest.as_bytes().get(digits) {
-            Some(b's') => 1,
-            Some(b'm') => 60,
-            Some(b'h') => 60 * 60,
-            Some(b'd') => 24 * 60 * 60,
-            _ => return Err(wrong()),
-        };
-        total = number
-            .checked_mul(unit)
-            .and_then(|seconds| total.checked_add(seconds))
-            .ok_or_else(wrong)?;
-        rest = &rest[digits + 1..];
-    }
-    if total == 0 {
-        Err(wrong())
-    } else {
-        Ok(Duration::from_secs(total))
-    }
+    text.parse::<Span>()
+        .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
+        .and_then(Duration::try_from)
+        .ok()
+        .filter(|duration| *duration >= Duration::from_secs(1))
+        .ok_or_else(|| "write a duration, as 90s, 30m, 2h, 7d or 1h30m".to_owned())
 }
 
 #[cfg(test)]
@@ -148,6 +134,8 @@ mod tests {
             "1970-01-01T00:00:00Z"
         );
         assert_eq!(Rfc3339(AT).clock(), "14:03:07");
+        let beyond = Rfc3339(Timestamp::from_millis(i64::MAX)).to_string();
+        assert!(beyond.starts_with("9999-12-30T"), "{beyond}");
     }
 
     #[test]
@@ -183,6 +171,8 @@ mod tests {
             ("2h", 7200),
             ("7d", 604_800),
             ("1h30m", 5400),
+            ("1.5h", 5400),
+            ("2 weeks", 1_209_600),
         ] {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
@@ -192,9 +182,9 @@ mod tests {
             "5",
             "h",
             "-1h",
-            "1.5h",
-            "1w",
-            "1h ",
+            "1h ago",
+            "10ms",
+            "1mo",
             "ü",
             "5ü",
             "99999999999999999999s",

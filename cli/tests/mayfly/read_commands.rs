@@ -44,7 +44,7 @@ fn what_is_called_wrongly_ends_with_2_and_asks_nobody() {
         &["jobs", "--pool", "No Pool"],
         &["jobs", "--limit", "-1"],
         &["runners", "--state", "queued"],
-        &["runners", "--since", "1w"],
+        &["runners", "--since", "1 fortnight"],
         &["status", "--watch=0"],
         &["status", "--watch=1d"],
         &["status", "--watch", "0"],

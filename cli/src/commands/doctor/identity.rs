@@ -7,8 +7,6 @@ use std::time::Duration;
 use aws_sdk_sts::config::interceptors::BeforeDeserializationInterceptorContextRef;
 use aws_sdk_sts::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_sts::error::BoxError;
-use aws_smithy_types::DateTime;
-use aws_smithy_types::date_time::Format;
 use aws_types::SdkConfig;
 use mayfly_config::store::system_clock;
 use mayfly_domain::model::time::Timestamp;
@@ -96,13 +94,12 @@ impl Intercept for Watch {
             .response()
             .headers()
             .get("date")
-            .and_then(|date| DateTime::from_str(date, Format::HttpDate).ok());
-        if let (Some(there), Ok(mut seen)) =
-            (date.and_then(|date| date.to_millis().ok()), self.0.lock())
-        {
+            // An HTTP date is one that a mail may have, too (RFC 9110, section 5.6.7).
+            .and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+        if let (Some(there), Ok(mut seen)) = (date, self.0.lock()) {
             *seen = Some(Clocks {
                 here: system_clock(),
-                there: Timestamp::from_millis(there),
+                there: Timestamp::from_millis(there.timestamp().as_millisecond()),
             });
         }
         Ok(())
