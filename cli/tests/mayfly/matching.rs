@@ -6,7 +6,8 @@ use mayfly_config::pools_file::parse;
 use mayfly_domain::model::id::{OwnerId, RepositoryId, RunId};
 use mayfly_domain::model::label::Labels;
 use mayfly_domain::model::matching::{MatchQuery, Verdict};
-use mayfly_domain::model::pool::{JobRequirements, Placement, Pools};
+use mayfly_domain::model::placement::{JobRequirements, Placement};
+use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::target::Repository;
 
 const TABLE: &str = include_str!("matching/table.txt");

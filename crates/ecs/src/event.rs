@@ -177,6 +177,9 @@ mod tests {
         ))
         .unwrap()
         .unwrap();
-        assert_eq!((task.exit_code, task.container_reason), (None, None));
+        assert_eq!(
+            (task.end.exit_code, task.end.container_reason),
+            (None, None)
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use mayfly_domain::model::id::TaskArn;
 use mayfly_domain::model::runner::Timeline;
+use mayfly_domain::model::story::TaskEnd;
 use mayfly_domain::model::task::{Task, TaskStatus};
 
 use crate::task_definition::CONTAINER;
@@ -45,10 +46,12 @@ impl TaskState {
             version: self.version,
             status: status(&self.last_status, self.desired_status.as_deref()),
             timeline: self.timeline,
-            stop_code: self.stop_code,
-            stopped_reason: self.stopped_reason,
-            container_reason,
-            exit_code,
+            end: TaskEnd {
+                stop_code: self.stop_code,
+                stopped_reason: self.stopped_reason,
+                container_reason,
+                exit_code,
+            },
         })
     }
 }

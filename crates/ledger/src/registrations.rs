@@ -5,15 +5,15 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use mayfly_domain::model::id::{GithubRunnerId, InstallationId, RepositoryId, RunnerAddress};
-use mayfly_domain::model::job::{JobRecord, RefusalScope, WaitingJob};
+use mayfly_domain::model::job::{JobRecord, WaitingJob};
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::start_health::PoolHealth;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::transitions::probes::{PoolState, Probes};
 use mayfly_domain::transitions::refusal::Refusals;
 use mayfly_domain::transitions::registration::{
-    CANDIDATES, RESERVED_CANDIDATES, can_serve, place_now, refused_for_good, reservation_is_void,
-    retry_slot,
+    CANDIDATES, RESERVED_CANDIDATES, RefusedRegistration, can_serve, place_now, refused_for_good,
+    reservation_is_void, retry_slot,
 };
 
 use crate::changes::at;
@@ -475,8 +475,8 @@ impl<S: Store> Ledger<S> {
         Ok(written.is_done())
     }
 
-    /// GitHub refuses the job for good, and with it all of `scope`: the job waits, with GitHub's
-    /// message; the runner is free for another. Answers the runner as it is now.
+    /// GitHub refuses the job for good, and with it all of the refusal's scope: the job waits, with
+    /// GitHub's message; the runner is free for another. Answers the runner as it is now.
     ///
     /// # Errors
     ///
@@ -484,7 +484,7 @@ impl<S: Store> Ledger<S> {
     pub async fn refused(
         &self,
         reservation: &Reservation,
-        (message, scope): (&str, RefusalScope),
+        refused: RefusedRegistration<'_>,
         now: Timestamp,
     ) -> Result<Option<Versioned<Runner>>, LedgerError> {
         let job = reservation.job.id;
@@ -497,12 +497,13 @@ impl<S: Store> Ledger<S> {
                 // It waits no longer: no one needs the message.
                 return Ok(Attempt::Done(()));
             };
-            let changes = refused_for_good(&waiting, &record, (message, scope), now);
+            let changes = refused_for_good(&waiting, &record, refused, now);
             tx.stage(&changes, now)?;
             self.commit(tx, ()).await
         })
         .await?;
-        self.unregistered(&reservation.runner, message, now).await
+        self.unregistered(&reservation.runner, refused.message, now)
+            .await
     }
 
     /// GitHub said in so many words that it made no registration: the runner is free again. `None`:

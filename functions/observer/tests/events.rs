@@ -128,7 +128,7 @@ async fn every_event_file_is_a_task_of_ours() {
         let world = World::default();
         world.handle(event(name)).await.unwrap();
         assert_eq!(
-            (world.task().status, world.task().exit_code),
+            (world.task().status, world.task().end.exit_code),
             (status, exit_code),
             "{name}"
         );
@@ -140,9 +140,10 @@ async fn reasons_and_times_reach_the_ledger() {
     let world = World::default();
     world.handle(event("stopped-pull")).await.unwrap();
     let task = world.task();
-    assert_eq!(task.stop_code.as_deref(), Some("TaskFailedToStart"));
+    assert_eq!(task.end.stop_code.as_deref(), Some("TaskFailedToStart"));
     assert!(
-        task.container_reason
+        task.end
+            .container_reason
             .unwrap()
             .starts_with("CannotPullContainerError")
     );

@@ -14,7 +14,7 @@ use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::model::timeouts;
 use mayfly_domain::transitions::refusal::RefusedPlace;
 use mayfly_domain::transitions::registration::{
-    Caller, RegistrationStep, ask_again, candidate_order, registration_step,
+    Caller, RefusedRegistration, RegistrationStep, ask_again, candidate_order, registration_step,
 };
 use mayfly_ecs::DescribeTasks;
 use mayfly_github::{Call, RegisterError, Registration};
@@ -281,10 +281,11 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
                 call,
             } => {
                 warn!(runner.id = %runner.id, job.id = %job, http.status = status, call = %call, error = %message, "GitHub refuses a runner for the job");
-                let freed = self
-                    .ledger
-                    .refused(reservation, (&message, scope), now)
-                    .await?;
+                let refused = RefusedRegistration {
+                    message: &message,
+                    scope,
+                };
+                let freed = self.ledger.refused(reservation, refused, now).await?;
                 Ok(freed.map_or_else(changed_meanwhile, |runner| {
                     Next::Again(Box::new(runner), scope)
                 }))

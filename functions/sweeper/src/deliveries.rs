@@ -11,7 +11,7 @@ use mayfly_domain::model::job::JobAction;
 use mayfly_domain::model::outbox::OutboxEntry;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::transitions::redelivery::{
-    self, Attempt, DeliveryStatus, FIRST_WAIT, ListPass, ListProgress, RedeliveryStep,
+    self, Attempt, DeliveryStatus, FIRST_WAIT, ListPass, ListProgress, PageRead, RedeliveryStep,
 };
 use mayfly_github::{CallError, DeliveriesPage, DeliveryAttempt, DeliveryCursor, Redelivered};
 use mayfly_ledger::outbox::Cursor;
@@ -76,7 +76,12 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             // Only now: anyone who reads on may rely on all that came before.
             let times: Vec<Timestamp> =
                 page.deliveries.iter().map(|one| one.delivered_at).collect();
-            let after = place.at.after(&passage, &times, (page.next, page.shown_at));
+            let read = PageRead {
+                times: &times,
+                next: page.next,
+                shown_at: page.shown_at,
+            };
+            let after = place.at.after(&passage, read);
             let Some(moved) = self.ledger.move_cursor(&place, after).await? else {
                 info!("another sweep reads the list of deliveries");
                 return Ok(());

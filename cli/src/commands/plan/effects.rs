@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use mayfly_domain::model::job::JobRecord;
-use mayfly_domain::model::pool::{JobRequirements, Placement, Pool, Pools};
+use mayfly_domain::model::placement::{JobRequirements, Placement};
+use mayfly_domain::model::pool::{Pool, Pools};
 use mayfly_domain::model::runner::Runner;
 use serde::Serialize;
 

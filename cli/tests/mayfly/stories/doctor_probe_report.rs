@@ -11,6 +11,7 @@ use mayfly_cli::failure::Failure;
 use mayfly_domain::model::id::TaskArn;
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::runner::Timeline;
+use mayfly_domain::model::story::TaskEnd;
 use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_domain::model::time::Timestamp;
 use mayfly_ecs::probe::Report;
@@ -89,10 +90,7 @@ pub(crate) fn task(status: TaskStatus) -> Task {
             started: after(43),
             ..Timeline::default()
         },
-        stop_code: None,
-        stopped_reason: None,
-        container_reason: None,
-        exit_code: None,
+        end: TaskEnd::default(),
     }
 }
 
@@ -464,7 +462,10 @@ fn every_reason_of_ecs_is_understood() {
     ];
     for (area, level, words, meaning) in cases {
         let stopped = Task {
-            stopped_reason: Some(words.to_owned()),
+            end: TaskEnd {
+                stopped_reason: Some(words.to_owned()),
+                ..TaskEnd::default()
+            },
             ..task(TaskStatus::Stopped)
         };
         let came = ProbeResult::Ended {
@@ -499,8 +500,11 @@ fn every_reason_of_ecs_is_understood() {
 fn a_probe_without_words_is_judged_by_its_exit_code() {
     let silent = |code: Option<i32>, stop_code: &str| {
         let ended = Task {
-            exit_code: code,
-            stop_code: Some(stop_code.to_owned()),
+            end: TaskEnd {
+                exit_code: code,
+                stop_code: Some(stop_code.to_owned()),
+                ..TaskEnd::default()
+            },
             ..task(TaskStatus::Stopped)
         };
         let came = ProbeResult::Ended {

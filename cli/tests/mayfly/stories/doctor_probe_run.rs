@@ -13,6 +13,7 @@ use mayfly_cli::commands::logs::{Line, LogStreams, Page};
 use mayfly_cli::failure::Failure;
 use mayfly_cli::terminal::time_format::Rfc3339;
 use mayfly_domain::model::id::{RunnerAddress, RunnerId, TaskArn};
+use mayfly_domain::model::story::TaskEnd;
 use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_domain::model::time::Timestamp;
 use mayfly_ecs::probe::{Probe, Prober as Starts};
@@ -122,7 +123,10 @@ impl DescribeTasks for Ecs {
             _ => TaskStatus::Running,
         };
         Ok(vec![Described::Task(Box::new(Task {
-            exit_code: over.then_some(0),
+            end: TaskEnd {
+                exit_code: over.then_some(0),
+                ..TaskEnd::default()
+            },
             ..crate::stories::doctor_probe_report::task(status)
         }))])
     }

@@ -143,37 +143,6 @@ pub fn shown(label: &str) -> String {
     }
 }
 
-/// The labels that someone may have meant who wrote this one: without what surrounds it, or several
-/// in one string. None if it can only be meant as it is.
-#[must_use]
-pub fn meant_by(label: &str) -> Vec<Vec<&str>> {
-    let between = |c: char| c == ',' || c.is_whitespace();
-    let ways = [
-        vec![bare(label)],
-        label.split(',').map(bare).collect(),
-        label.split(between).map(bare).collect(),
-    ];
-    let ways = ways.into_iter().map(|way: Vec<&str>| {
-        way.into_iter()
-            .filter(|part| !part.is_empty())
-            .collect::<Vec<_>>()
-    });
-    let mut ways: Vec<Vec<&str>> = ways
-        .filter(|way| !way.is_empty() && *way != [label])
-        .collect();
-    ways.dedup();
-    ways
-}
-
-/// A label without what slips in around it: blanks, line breaks, quotes, brackets.
-fn bare(part: &str) -> &str {
-    part.trim_matches(|c: char| {
-        c.is_whitespace()
-            || c.is_control()
-            || matches!(c, '[' | ']' | '"' | '\'' | '\u{200b}' | '\u{feff}')
-    })
-}
-
 /// True if GitHub gives this label to runners by itself.
 #[must_use]
 pub fn is_default(label: &str) -> bool {
@@ -277,29 +246,6 @@ mod tests {
             "{text}"
         );
         assert!(text.len() < 1_500, "{} bytes", text.len());
-    }
-
-    #[test]
-    fn what_someone_may_have_meant_is_found() {
-        for (label, expected) in [
-            ("mayfly", &[][..]),
-            ("mayfly\n", &[&["mayfly"][..]][..]),
-            ("\u{a0}mayfly\u{200b}", &[&["mayfly"]]),
-            ("'mayfly'", &[&["mayfly"]]),
-            ("a, b", &[&["a", "b"]]),
-            ("[a, b c]", &[&["a, b c"], &["a", "b c"], &["a", "b", "c"]]),
-            (r#"["a","b"]"#, &[&[r#"a","b"#], &["a", "b"]]),
-            ("a b", &[&["a", "b"]]),
-            ("", &[]),
-            (" ,\n", &[&[","]]),
-        ] {
-            let ways = meant_by(label);
-            assert_eq!(
-                ways.iter().map(Vec::as_slice).collect::<Vec<_>>(),
-                expected,
-                "{label:?}"
-            );
-        }
     }
 
     #[test]

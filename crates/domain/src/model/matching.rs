@@ -1,5 +1,5 @@
-//! Which pool would take a job, and for every other pool why not: what [`Pools::place`] decides,
-//! told pool by pool.
+//! Which pool would take a job, and for every other pool why not: what
+//! [`Pools::place`](crate::model::placement) decides, told pool by pool.
 
 use crate::model::id::RunId;
 use crate::model::label::Labels;
@@ -109,7 +109,8 @@ fn preference(best: &Pool, other: &Pool, labels: &Labels) -> Preference {
 mod tests {
     use super::*;
     use crate::model::id::{OwnerId, RepositoryId};
-    use crate::model::pool::{Account, JobRequirements, Placement, RepositoryPattern};
+    use crate::model::placement::{JobRequirements, Placement};
+    use crate::model::pool::{Account, RepositoryPattern};
     use crate::model::size::{Architecture, Capacity, Size};
     use proptest::prelude::*;
 

@@ -153,12 +153,12 @@ impl Cause {
     #[must_use]
     pub fn of_task(task: &Task) -> Option<Self> {
         let words = [
-            task.stopped_reason.as_deref(),
-            task.container_reason.as_deref(),
+            task.end.stopped_reason.as_deref(),
+            task.end.container_reason.as_deref(),
         ]
         .map(Option::unwrap_or_default)
         .join(" ");
-        let by_code = match task.exit_code {
+        let by_code = match task.end.exit_code {
             Some(21) => Some(Self::Intercepted),
             Some(22 | 25 | 126 | 127) => Some(Self::ImageLacks),
             Some(VERSION_REFUSED) => Some(Self::VersionRefused),

@@ -19,14 +19,8 @@ pub struct Task {
     pub status: TaskStatus,
     /// When things happened.
     pub timeline: Timeline,
-    /// ECS's code for why it stopped.
-    pub stop_code: Option<String>,
-    /// ECS's words for why it stopped.
-    pub stopped_reason: Option<String>,
-    /// ECS's words about the container.
-    pub container_reason: Option<String>,
-    /// The container's exit code; none if it never ran.
-    pub exit_code: Option<i32>,
+    /// How it ended; nothing before that.
+    pub end: TaskEnd,
 }
 
 /// How far a task has come, as far as that matters here.
@@ -41,19 +35,6 @@ pub enum TaskStatus {
     Stopping,
     /// Gone.
     Stopped,
-}
-
-impl Task {
-    /// How it ended, in ECS's words.
-    #[must_use]
-    pub fn end(&self) -> TaskEnd {
-        TaskEnd {
-            stop_code: self.stop_code.clone(),
-            stopped_reason: self.stopped_reason.clone(),
-            container_reason: self.container_reason.clone(),
-            exit_code: self.exit_code,
-        }
-    }
 }
 
 impl Runner {

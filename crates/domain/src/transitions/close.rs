@@ -43,7 +43,7 @@ pub fn close(
         End::NeverStarted(..) | End::Missing => runner.clone(),
     };
     if let End::Stopped(task) = end {
-        record.exit_code = task.exit_code;
+        record.exit_code = task.end.exit_code;
     }
     // Both sides must say so: a row that was made again (an approval gate), or is held by another
     // runner by now, is no affair of this one.
@@ -216,8 +216,13 @@ fn failed_registered(runner: &Runner, end: End<'_>, now: Timestamp) -> bool {
     let End::Stopped(task) = end else {
         return false;
     };
-    let Some(code) = task.exit_code.filter(|_| {
-        runner.retired_at.is_none() && task.stop_code.as_deref().is_none_or(|code| code == EXITED)
+    let Some(code) = task.end.exit_code.filter(|_| {
+        runner.retired_at.is_none()
+            && task
+                .end
+                .stop_code
+                .as_deref()
+                .is_none_or(|code| code == EXITED)
     }) else {
         return false;
     };
@@ -234,7 +239,7 @@ fn failed_registered(runner: &Runner, end: End<'_>, now: Timestamp) -> bool {
 
 fn outcome(runner: &Runner, end: End<'_>, job_still_waits: bool, now: Timestamp) -> Outcome {
     let exit = match end {
-        End::Stopped(task) => task.exit_code,
+        End::Stopped(task) => task.end.exit_code,
         End::NeverStarted(..) | End::Missing => None,
     };
     match runner.state {
@@ -289,16 +294,16 @@ fn reason(runner: &Runner, end: End<'_>, outcome: Outcome) -> Reason {
         End::Stopped(task) => match runner
             .retired_reason
             .as_ref()
-            .filter(|_| task.stop_code.as_deref() == Some(EXITED))
+            .filter(|_| task.end.stop_code.as_deref() == Some(EXITED))
         {
             // It ended by itself because of that. ECS would have told the same words if the call to
             // stop its task had come first.
-            Some(why) if matches!(task.exit_code, None | Some(0)) => why.clone(),
+            Some(why) if matches!(task.end.exit_code, None | Some(0)) => why.clone(),
             Some(why) => Reason::DeregisteredThenEnded {
                 why: Box::new(why.clone()),
-                end: task.end(),
+                end: task.end.clone(),
             },
-            None => Reason::TaskStopped(task.end()),
+            None => Reason::TaskStopped(task.end.clone()),
         },
     }
 }

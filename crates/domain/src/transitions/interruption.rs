@@ -101,7 +101,7 @@ impl Task {
     /// Why AWS took it back; none if AWS did not.
     #[must_use]
     pub fn interruption(&self) -> Option<Interruption> {
-        Interruption::of_code(self.stop_code.as_deref()?)
+        self.end.interruption()
     }
 }
 

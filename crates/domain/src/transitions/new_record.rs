@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::model::job::{JobAction, JobEvent, JobRecord, JobState, truncated};
-use crate::model::pool::{JobRequirements, Placement, Pools};
+use crate::model::placement::{JobRequirements, Placement};
+use crate::model::pool::Pools;
 use crate::model::runner::Runner;
 use crate::model::story::{Reason, Refusal, StoryEvent, note};
 use crate::model::time::Timestamp;

@@ -145,6 +145,17 @@ const fn none<T>() -> Option<T> {
     None
 }
 
+/// A page of the list of deliveries.
+#[derive(Clone, Copy, Debug)]
+pub struct PageRead<'a, C> {
+    /// When the attempts on it were made, newest first, whatever they were about.
+    pub times: &'a [Timestamp],
+    /// Where the list goes on.
+    pub next: Option<C>,
+    /// When GitHub showed it, by its clock.
+    pub shown_at: Option<Timestamp>,
+}
+
 impl<C> Default for ListProgress<C> {
     fn default() -> Self {
         Self {
@@ -179,16 +190,15 @@ impl<C: Clone> ListProgress<C> {
         })
     }
 
-    /// How far the list has been read after a page with attempts of these times (whatever they were
-    /// about), newest first, that goes on at `next` and that GitHub showed at `shown_at`. What the
-    /// page says must have been written before this is.
+    /// How far the list has been read after this page. What the page says must have been written
+    /// before this is.
     #[must_use]
-    pub fn after(
-        &self,
-        passage: &ListPass<C>,
-        times: &[Timestamp],
-        (next, shown_at): (Option<C>, Option<Timestamp>),
-    ) -> Self {
+    pub fn after(&self, passage: &ListPass<C>, page: PageRead<'_, C>) -> Self {
+        let PageRead {
+            times,
+            next,
+            shown_at,
+        } = page;
         let top = passage.top.or_else(|| times.iter().max().copied());
         let shown_at = if passage.next.is_none() {
             shown_at

@@ -373,13 +373,22 @@ impl WaitingJob {
     }
 }
 
+/// GitHub refused a registration for good: another try meets the same answer until a person acts.
+#[derive(Clone, Copy, Debug)]
+pub struct RefusedRegistration<'a> {
+    /// GitHub's message.
+    pub message: &'a str,
+    /// What else GitHub refuses with that.
+    pub scope: RefusalScope,
+}
+
 /// The job after GitHub refused a registration for it for good: it waits longer each time, with
-/// GitHub's message as its reason. `scope`: what else GitHub refuses with that.
+/// GitHub's message as its reason.
 #[must_use]
 pub fn refused_for_good(
     job: &WaitingJob,
     record: &JobRecord,
-    (message, scope): (&str, RefusalScope),
+    refused: RefusedRegistration<'_>,
     now: Timestamp,
 ) -> Changes {
     let attempts = job.attempts.saturating_add(1);
@@ -391,14 +400,14 @@ pub fn refused_for_good(
     let record = awaits_retry(
         record,
         Reason::RunnerRefused {
-            message: message.to_owned(),
+            message: refused.message.to_owned(),
             wait,
         },
         now,
     );
     let row = WaitingJob {
         attempts,
-        refused: Some(scope),
+        refused: Some(refused.scope),
         not_before: Some(now.plus(wait)),
         ..job.clone()
     };

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::model::job::{JobRecord, JobState, WaitingJob};
 use crate::model::outbox::{FollowUp, OutboxEntry};
-use crate::model::pool::{JobRequirements, Placement, Pool};
+use crate::model::placement::{JobRequirements, Placement};
+use crate::model::pool::Pool;
 use crate::model::story::{LeftPool, PoolChange, Reason, StoryEvent, note};
 use crate::model::target::Target;
 use crate::model::time::Timestamp;

@@ -9,6 +9,7 @@ use mayfly_domain::model::job::{JobRecord, JobState};
 use mayfly_domain::model::outbox::FollowUp;
 use mayfly_domain::model::runner::{Outcome, Runner, Timeline};
 use mayfly_domain::model::start_failure::FailureKind;
+use mayfly_domain::model::story::TaskEnd;
 use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_domain::model::timeouts;
 use mayfly_domain::transitions::close::RunnerSnapshot;
@@ -30,10 +31,7 @@ fn task(runner: &Runner, number: u64, age: u64) -> Task {
             created: Some(ago(age)),
             ..Timeline::default()
         },
-        stop_code: None,
-        stopped_reason: None,
-        container_reason: None,
-        exit_code: None,
+        end: TaskEnd::default(),
     }
 }
 
@@ -171,9 +169,12 @@ fn ended(runner: &Runner, stop_code: &str, interrupted: Option<&JobRecord>) -> C
     let task = Task {
         status: TaskStatus::Stopped,
         version: 9,
-        stop_code: Some(stop_code.into()),
-        stopped_reason: Some("in ECS's words".into()),
-        exit_code: Some(137),
+        end: TaskEnd {
+            stop_code: Some(stop_code.into()),
+            stopped_reason: Some("in ECS's words".into()),
+            exit_code: Some(137),
+            ..TaskEnd::default()
+        },
         ..task(runner, 1, 60)
     };
     close_runner(
@@ -463,7 +464,10 @@ fn a_job_that_may_have_been_interrupted_is_asked_about_and_may_be_run_again() {
     let (waiting, record) = (job(1).reserved_for(&runner.id), record_of(&job(1)));
     let task = Task {
         status: TaskStatus::Stopped,
-        stop_code: Some(SPOT.into()),
+        end: TaskEnd {
+            stop_code: Some(SPOT.into()),
+            ..TaskEnd::default()
+        },
         ..task(&runner, 1, 60)
     };
     let around = RunnerSnapshot {

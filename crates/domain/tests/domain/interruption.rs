@@ -4,7 +4,7 @@ use mayfly_domain::model::end::End;
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::runner::{Runner, Timeline};
 use mayfly_domain::model::size::{Capacity, Size};
-use mayfly_domain::model::story::Reason;
+use mayfly_domain::model::story::{Reason, TaskEnd};
 use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_domain::transitions::changes::Changes;
 use mayfly_domain::transitions::delivery::{DeliverySnapshot, apply_delivery};
@@ -62,10 +62,10 @@ fn a_refused_job_whose_runner_aws_takes_back_is_not_run_again() {
         version: 9,
         status: TaskStatus::Stopped,
         timeline: Timeline::default(),
-        stop_code: Some("SpotInterruption".into()),
-        stopped_reason: None,
-        container_reason: None,
-        exit_code: None,
+        end: TaskEnd {
+            stop_code: Some("SpotInterruption".into()),
+            ..TaskEnd::default()
+        },
     };
     assert!(at_work(&runner, End::Stopped(&task)));
     let refused = Runner {

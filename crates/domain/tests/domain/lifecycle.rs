@@ -10,7 +10,7 @@ use mayfly_domain::model::price::{NoPrice, Price};
 use mayfly_domain::model::runner::{Outcome, Runner, StopKind, StopMark, Timeline};
 use mayfly_domain::model::start_failure::FailureKind;
 use mayfly_domain::model::start_health::{Failure, PoolHealth, StartHealth};
-use mayfly_domain::model::story::Reason;
+use mayfly_domain::model::story::{Reason, TaskEnd};
 use mayfly_domain::model::target::{Target, TargetScope};
 use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_domain::model::time::Timestamp;
@@ -38,10 +38,12 @@ fn stopped(runner: &Runner, exit_code: Option<i32>) -> Task {
             stopped: Some(ago(10)),
             ..Timeline::default()
         },
-        stop_code: Some("EssentialContainerExited".into()),
-        stopped_reason: Some("Essential container in task exited".into()),
-        container_reason: None,
-        exit_code,
+        end: TaskEnd {
+            stop_code: Some("EssentialContainerExited".into()),
+            stopped_reason: Some("Essential container in task exited".into()),
+            exit_code,
+            ..TaskEnd::default()
+        },
     }
 }
 
@@ -211,8 +213,11 @@ fn a_runner_that_was_taken_away_at_github_ended_for_that_reason_however_its_task
     assert_eq!((*told, end.exit_code), (why.clone(), Some(137)));
     // What ECS stops, it gives the reason of.
     let task = Task {
-        stop_code: Some("SpotInterruption".into()),
-        stopped_reason: Some("reclaimed".into()),
+        end: TaskEnd {
+            stop_code: Some("SpotInterruption".into()),
+            stopped_reason: Some("reclaimed".into()),
+            ..TaskEnd::default()
+        },
         ..stopped(&runner, None)
     };
     let closing = close_runner(&runner, End::Stopped(&task), RunnerSnapshot::default(), NOW);
@@ -275,7 +280,11 @@ fn what_ends_a_registered_runner_otherwise_says_nothing_of_its_image() {
         );
     }
     let task = |stop_code: &str| Task {
-        stop_code: Some(stop_code.into()),
+        end: TaskEnd {
+            stop_code: Some(stop_code.into()),
+            exit_code: Some(1),
+            ..TaskEnd::default()
+        },
         ..stopped(&runner, Some(1))
     };
     let end = |runner: &Runner, task: &Task| {
@@ -465,7 +474,11 @@ fn a_runner_that_never_was_says_what_ecs_said_and_costs_nothing() {
 fn failures_that_no_other_try_can_mend_are_told_from_those_that_pass() {
     let kind = |reason: &str, code: Option<i32>| {
         let task = Task {
-            stopped_reason: Some(reason.into()),
+            end: TaskEnd {
+                stopped_reason: Some(reason.into()),
+                exit_code: code,
+                ..TaskEnd::default()
+            },
             ..stopped(&requested(1), code)
         };
         let closing = close_runner(

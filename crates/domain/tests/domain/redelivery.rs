@@ -10,7 +10,7 @@ use mayfly_domain::model::job::JobAction;
 use mayfly_domain::model::outbox::{FollowUp, OutboxEntry};
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::transitions::redelivery::{
-    Attempt, DeliveryStatus, FIRST_LOOK, FIRST_WAIT, ListPass, ListProgress, OVERLAP,
+    Attempt, DeliveryStatus, FIRST_LOOK, FIRST_WAIT, ListPass, ListProgress, OVERLAP, PageRead,
     REFUSED_TRIES, RedeliveryStep, delivery_statuses, redelivery_step, redelivery_window,
 };
 use proptest::prelude::*;
@@ -200,9 +200,12 @@ impl Sweeper {
             }
             life.step()?;
             let times: Vec<Timestamp> = page.iter().map(|attempt| attempt.of.first_at).collect();
-            self.reading =
-                self.reading
-                    .after(&passage, &times, (next, self.told_the_time.then_some(now)));
+            let read = PageRead {
+                times: &times,
+                next,
+                shown_at: self.told_the_time.then_some(now),
+            };
+            self.reading = self.reading.after(&passage, read);
             if self.reading.pass.is_none() {
                 break;
             }
@@ -334,6 +337,15 @@ fn an_event_that_succeeded_at_once_or_failed_when_asked_for_opens_nothing() {
     );
 }
 
+/// A page of attempts of these times, that goes on there.
+fn page(times: &[Timestamp], next: Option<i64>) -> PageRead<'_, i64> {
+    PageRead {
+        times,
+        next,
+        shown_at: None,
+    }
+}
+
 #[test]
 fn the_first_reading_goes_back_an_hour_and_later_ones_to_where_the_last_began() {
     let reading = ListProgress::<i64>::default();
@@ -343,7 +355,7 @@ fn the_first_reading_goes_back_an_hour_and_later_ones_to_where_the_last_began() 
         (at(10_000).minus(FIRST_LOOK), None)
     );
     // A page that goes on is followed by the next one, one that reaches back far enough by none.
-    let going = reading.after(&first, &[at(9_999), at(9_000)], (Some(7), None));
+    let going = reading.after(&first, page(&[at(9_999), at(9_000)], Some(7)));
     assert_eq!(
         (
             going.read_to,
@@ -352,7 +364,7 @@ fn the_first_reading_goes_back_an_hour_and_later_ones_to_where_the_last_began() 
         (None, Some(7))
     );
     let passage = going.current_pass(REDELIVERY_WINDOW, at(10_060));
-    let done = going.after(&passage, &[at(8_000), at(6_000)], (Some(8), None));
+    let done = going.after(&passage, page(&[at(8_000), at(6_000)], Some(8)));
     assert_eq!(
         (done.read_to, done.looked_at, done.pass.is_none()),
         (Some(at(9_999)), Some(at(10_000)), true)
@@ -416,8 +428,7 @@ fn an_empty_list_keeps_the_place() {
     };
     let after = reading.after(
         &reading.current_pass(REDELIVERY_WINDOW, at(60)),
-        &[],
-        (None, None),
+        page(&[], None),
     );
     assert_eq!(
         (after.read_to, after.looked_at),

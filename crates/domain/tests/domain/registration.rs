@@ -13,8 +13,8 @@ use mayfly_domain::model::story::Reason;
 use mayfly_domain::model::timeouts;
 use mayfly_domain::transitions::lifecycle::runners_to_evict;
 use mayfly_domain::transitions::registration::{
-    Caller, Identity, RegistrationStep, ask_again, can_serve, candidate_order, identify,
-    refused_for_good, registration_step, reservation_is_void, retry_slot,
+    Caller, Identity, RefusedRegistration, RegistrationStep, ask_again, can_serve, candidate_order,
+    identify, refused_for_good, registration_step, reservation_is_void, retry_slot,
 };
 use proptest::prelude::*;
 
@@ -487,7 +487,10 @@ fn a_job_that_github_refuses_waits_twice_as_long_each_time_and_a_quarter_of_an_h
             let changes = refused_for_good(
                 &row,
                 &record,
-                ("Self-hosted runners are disabled", scope),
+                RefusedRegistration {
+                    message: "Self-hosted runners are disabled",
+                    scope,
+                },
                 NOW,
             );
             row = changes.row().unwrap().clone();

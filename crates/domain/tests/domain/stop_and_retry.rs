@@ -9,7 +9,7 @@ use mayfly_domain::model::outbox::FollowUp;
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::runner::{Outcome, Runner, StopKind};
 use mayfly_domain::model::stop_request::StopRequest;
-use mayfly_domain::model::story::Reason;
+use mayfly_domain::model::story::{Reason, TaskEnd};
 use mayfly_domain::model::target::Target;
 use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_domain::model::timeouts;
@@ -210,10 +210,12 @@ fn ended(
         version: 9,
         status: TaskStatus::Stopped,
         timeline: mayfly_domain::model::runner::Timeline::default(),
-        stop_code: Some("UserInitiated".into()),
-        stopped_reason: Some("stopped by alice".into()),
-        container_reason: None,
-        exit_code: Some(exit_code),
+        end: TaskEnd {
+            stop_code: Some("UserInitiated".into()),
+            stopped_reason: Some("stopped by alice".into()),
+            exit_code: Some(exit_code),
+            ..TaskEnd::default()
+        },
     };
     let record = record_of(waiting);
     let around = RunnerSnapshot {

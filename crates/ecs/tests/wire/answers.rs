@@ -377,7 +377,7 @@ async fn tasks_are_ours_or_others_or_unknown() {
         panic!("{described:?}")
     };
     assert_eq!(
-        (task.status, task.version, task.exit_code),
+        (task.status, task.version, task.end.exit_code),
         (TaskStatus::Stopped, 7, None)
     );
     insta::assert_json_snapshot!(task);

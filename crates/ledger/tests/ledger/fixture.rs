@@ -12,6 +12,7 @@ use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::runner::{Launch, Runner, StopKind, StopMark, Timeline};
 use mayfly_domain::model::size::Size;
 use mayfly_domain::model::story::Reason;
+use mayfly_domain::model::story::TaskEnd;
 use mayfly_domain::model::target::Repository;
 use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_domain::model::time::Timestamp;
@@ -114,11 +115,12 @@ pub(crate) fn task(runner: &Runner, arn: &str, version: i64, status: TaskStatus)
             created: Some(at(1)),
             ..Timeline::default()
         },
-        stop_code: None,
-        stopped_reason: (status == TaskStatus::Stopped)
-            .then(|| "Essential container in task exited".to_owned()),
-        container_reason: None,
-        exit_code: (status == TaskStatus::Stopped).then_some(0),
+        end: TaskEnd {
+            stopped_reason: (status == TaskStatus::Stopped)
+                .then(|| "Essential container in task exited".to_owned()),
+            exit_code: (status == TaskStatus::Stopped).then_some(0),
+            ..TaskEnd::default()
+        },
     }
 }
 

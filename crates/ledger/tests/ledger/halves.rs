@@ -18,6 +18,7 @@ use mayfly_domain::model::pool::Pool;
 use mayfly_domain::model::task::TaskStatus;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::transitions::plan::{Plan, plan};
+use mayfly_domain::transitions::registration::RefusedRegistration;
 use mayfly_dynamodb_model::{Handle, Model};
 use mayfly_ledger::key::Key;
 use mayfly_ledger::pool_snapshot::PoolSnapshot;
@@ -384,7 +385,10 @@ async fn while_github_refuses_a_job_for_good() {
             ledger
                 .refused(
                     &reservation,
-                    ("archived", RefusalScope::Repository),
+                    RefusedRegistration {
+                        message: "archived",
+                        scope: RefusalScope::Repository,
+                    },
                     at(NOW),
                 )
                 .await

@@ -11,6 +11,7 @@ use mayfly_domain::model::runner::{Runner, RunnerState};
 use mayfly_domain::model::start_health::PoolHealth;
 use mayfly_domain::model::target::{Repository, TargetKey};
 use mayfly_domain::model::task::TaskStatus;
+use mayfly_domain::transitions::registration::RefusedRegistration;
 use mayfly_ledger::key;
 use mayfly_ledger::registrations::{Candidates, ReservationWrites};
 use mayfly_ledger::{Ledger, Store, Versioned};
@@ -214,7 +215,14 @@ async fn a_job_refused_for_good_waits_with_githubs_words_and_frees_its_runner<S:
 ) {
     let reservation = registering(&ledger, 1, 1).await;
     let runner = ledger
-        .refused(&reservation, ("archived", RefusalScope::Repository), at(5))
+        .refused(
+            &reservation,
+            RefusedRegistration {
+                message: "archived",
+                scope: RefusalScope::Repository,
+            },
+            at(5),
+        )
         .await
         .unwrap()
         .unwrap()
@@ -244,7 +252,14 @@ async fn jobs_of_a_repository_that_github_refuses_are_tried_by_one_of_them<S: St
     queue(&ledger, 2, 0).await;
     let reservation = registering(&ledger, 1, 1).await;
     let own = ledger
-        .refused(&reservation, ("gone", RefusalScope::Repository), at(5))
+        .refused(
+            &reservation,
+            RefusedRegistration {
+                message: "gone",
+                scope: RefusalScope::Repository,
+            },
+            at(5),
+        )
         .await
         .unwrap()
         .unwrap();
@@ -288,7 +303,14 @@ async fn jobs_of_a_repository_that_github_refuses_are_tried_by_one_of_them<S: St
         .unwrap()
         .unwrap();
     let own = ledger
-        .refused(&third, ("a label", RefusalScope::Target), at(71))
+        .refused(
+            &third,
+            RefusedRegistration {
+                message: "a label",
+                scope: RefusalScope::Target,
+            },
+            at(71),
+        )
         .await
         .unwrap()
         .unwrap();
@@ -316,7 +338,14 @@ async fn a_runner_whose_earlier_mint_is_unsure_stays_registering<S: Store>(ledge
         .unwrap()
         .unwrap();
     let runner = ledger
-        .refused(&again, ("archived", RefusalScope::Repository), at(6))
+        .refused(
+            &again,
+            RefusedRegistration {
+                message: "archived",
+                scope: RefusalScope::Repository,
+            },
+            at(6),
+        )
         .await
         .unwrap()
         .unwrap();
@@ -407,7 +436,14 @@ async fn the_job_that_a_runner_was_started_for_comes_first_and_alone<S: Store>(l
 async fn jobs_of_another_size_or_before_their_time_are_not_offered<S: Store>(ledger: Ledger<S>) {
     let reservation = registering(&ledger, 1, 1).await;
     ledger
-        .refused(&reservation, ("archived", RefusalScope::Repository), at(5))
+        .refused(
+            &reservation,
+            RefusedRegistration {
+                message: "archived",
+                scope: RefusalScope::Repository,
+            },
+            at(5),
+        )
         .await
         .unwrap()
         .unwrap();

@@ -218,7 +218,7 @@ async fn an_interrupted_job_is_told_so_and_may_be_run_again_once<S: Store>(ledge
         .await
         .unwrap();
     let mut interrupted = task(&runner, ARN, 7, TaskStatus::Stopped);
-    interrupted.stop_code = Some("SpotInterruption".into());
+    interrupted.end.stop_code = Some("SpotInterruption".into());
     seen(&ledger, &interrupted).await;
     assert!(record_of(&ledger, &runner).await.interrupted);
     let job = ledger.job(JobId(1)).await.unwrap().unwrap();
@@ -262,7 +262,7 @@ async fn a_failed_start_is_counted_with_the_close_and_a_marked_one_is_not<S: Sto
 ) {
     let failed = started(&ledger, 1, None).await;
     let mut stopped = task(&failed, ARN, 7, TaskStatus::Stopped);
-    stopped.stopped_reason = Some("CannotPullContainerError: not found".into());
+    stopped.end.stopped_reason = Some("CannotPullContainerError: not found".into());
     seen(&ledger, &stopped).await;
     let health = ledger
         .pool_snapshot(&linux())

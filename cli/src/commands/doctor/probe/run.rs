@@ -261,7 +261,7 @@ impl<F: TaskDefinitions + Starts + DescribeTasks + StopTask, L: LogStreams> Prob
                 }
                 // Nothing was printed by a container that never ran.
                 let ran = task.timeline.started.is_some()
-                    || task.exit_code.is_some()
+                    || task.end.exit_code.is_some()
                     || task.status == TaskStatus::Running;
                 let report = if ran {
                     self.report(&probe.mark(), &stream).await

@@ -93,7 +93,7 @@ pub fn not_started(kind: &Kind, failure: Option<LaunchFailure>, reason: &str) ->
 #[must_use]
 pub fn silent(kind: &Kind, task: &Task) -> Vec<Finding> {
     let whose = kind.whose();
-    let words = match (&task.stopped_reason, &task.container_reason) {
+    let words = match (&task.end.stopped_reason, &task.end.container_reason) {
         (Some(stopped), Some(container)) if !stopped.contains(container.as_str()) => {
             format!("{stopped}; {container}")
         }
@@ -108,7 +108,7 @@ pub fn silent(kind: &Kind, task: &Task) -> Vec<Finding> {
             "try again",
         );
     }
-    if task.stop_code.as_deref() == Some("UserInitiated") {
+    if task.end.stop_code.as_deref() == Some("UserInitiated") {
         return unknown(
             format!("{whose}: someone stopped the probe: {words}"),
             "try again",
@@ -118,7 +118,7 @@ pub fn silent(kind: &Kind, task: &Task) -> Vec<Finding> {
         return vec![caused(kind, cause, &words)];
     }
     let log = "its log cannot be read: may the execution role write it (logs:PutLogEvents), and does the way out lead to CloudWatch Logs?";
-    match (task.exit_code, task.exit_code.and_then(Wrong::of)) {
+    match (task.end.exit_code, task.end.exit_code.and_then(Wrong::of)) {
         (_, Some(wrong)) if wrong == Wrong::default() => {
             vec![Finding::warning(
                 Area::Network,

@@ -57,11 +57,12 @@ async fn a_failed_pull_is_told_with_its_reason_and_without_an_exit_code() {
     let arn = launch(&stand, 1).await;
     let task = stand.until(&arn, TaskStatus::Stopped).await;
     assert_eq!(
-        (task.stop_code.as_deref(), task.exit_code),
+        (task.end.stop_code.as_deref(), task.end.exit_code),
         (Some("TaskFailedToStart"), None)
     );
     assert!(
-        task.stopped_reason
+        task.end
+            .stopped_reason
             .unwrap()
             .starts_with("CannotPullContainerError")
     );
