@@ -392,7 +392,7 @@ pub(crate) fn because(pool: &Pool, verdict: &Verdict<'_>) -> Option<String> {
                 .to_owned()
         }
         Verdict::Refuses(Refusal::Public) => {
-            "the repository is public, and the pool does not say public = true".to_owned()
+            "the repository is public, and the pool does not set public = true".to_owned()
         }
         Verdict::Refuses(Refusal::Repository) => {
             "does not list the repository under repositories".to_owned()

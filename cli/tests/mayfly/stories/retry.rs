@@ -90,7 +90,7 @@ async fn a_job_that_waits_for_its_next_try_is_tried_at_once() {
     );
     holds(&system, "retry", &in_words(&retried));
     holds_json(&system, "retry_json", &retried);
-    assert!(last_told(&system, job).contains("is retried by user/alice"));
+    assert!(last_told(&system, job).contains("retried by user/alice"));
     assert_eq!(system.job(job).unwrap().reason, None);
     done(&system, 110, &[job]).await;
     rest(&system, 120).await;

@@ -173,8 +173,8 @@ async fn a_registered_runner_is_taken_away_at_github_before_its_task_is_stopped(
             .unwrap_or_else(|| panic!("{text}: {told:?}"))
     };
     assert!(
-        place("to be stopped by user/alice") < place("taken away at GitHub")
-            && place("taken away at GitHub") < place("ended")
+        place("stop requested by user/alice") < place("deregistered at GitHub")
+            && place("deregistered at GitHub") < place("ended")
     );
     // Its job is not to blame, and gets the next runner.
     assert_eq!(

@@ -144,7 +144,7 @@ impl Assignment {
 const PROBE: Duration = Duration::from_secs(15 * 60);
 
 /// What a person can do about it.
-pub const ADVICE: &str = "Is the runner's version in the image still allowed by GitHub? Does the runner group admit the repository? Does another pool, \
+pub const ADVICE: &str = "Is the runner's version in the image still allowed by GitHub? Does the runner group allow the repository? Does another pool, \
      or a person, register runners with the same labels? The next apply of another image retries at once";
 
 #[cfg(test)]

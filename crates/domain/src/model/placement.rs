@@ -241,10 +241,10 @@ mod tests {
                 &["[self-hosted, MAYFLY]"],
                 "is one label: write a YAML list, [self-hosted, MAYFLY]",
             ),
-            (&["['mayfly']"], "is not mayfly: take out what surrounds it"),
+            (&["['mayfly']"], "is not mayfly: remove what surrounds it"),
             (
                 &["linux", "mayfly\n"],
-                "\"mayfly\\n\" is not mayfly: take out what surrounds it",
+                "\"mayfly\\n\" is not mayfly: remove what surrounds it",
             ),
             (&["\u{200b}mayfly"], "\"\\u{200b}mayfly\" is not mayfly"),
             (

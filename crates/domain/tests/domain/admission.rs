@@ -108,7 +108,7 @@ fn a_job_runs_where_its_runner_is_registered_and_its_pool_says_so() {
             pool(),
             request(2, "acme/app-1"),
             Some(true),
-            "not where the runner is registered",
+            "not registered for repository",
         ),
         (
             of_repository(),
@@ -152,7 +152,7 @@ fn a_job_runs_where_its_runner_is_registered_and_its_pool_says_so() {
             pool(),
             request(5, "acme-evil/any"),
             Some(true),
-            "not where the runner is registered",
+            "not registered for repository",
         ),
         (
             of_organization(),
@@ -214,7 +214,7 @@ fn an_organizations_pool_that_is_gone_lets_run_what_it_took_in_and_no_other_repo
     );
     let why = refused(&of_organization(), None, &request(2, "acme/app-2"), None).unwrap();
     assert!(
-        why.contains("took in no job of repository acme/app-2"),
+        why.contains("it had taken no job of repository acme/app-2"),
         "{why}"
     );
 }
@@ -355,7 +355,7 @@ fn a_runner_has_one_job_and_no_second_one() {
     ] {
         assert_eq!(
             refused(&admitted, Some(&pool()), &second, Some(true)).as_deref(),
-            Some("the runner has had its one job")
+            Some("the runner has already had its one job")
         );
     }
 }

@@ -118,7 +118,7 @@ fn more_rows_than_max_after_a_pools_change_launch_and_stop_nothing_that_is_neede
 #[test]
 fn a_cancelled_job_stops_the_newest_runner_that_is_on_its_way() {
     let snapshot = fixture([job(2)], [started_for(1, 1), started_for(2, 2)]);
-    insta::assert_snapshot!(told(&snapshot), @"stop 2: the job it was started for needs it no longer");
+    insta::assert_snapshot!(told(&snapshot), @"stop 2: the job it was started for no longer needs it");
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn a_runner_that_fell_silent_is_replaced_and_stopped() {
     let snapshot = fixture([job(1)], [silent(1)]);
     insta::assert_snapshot!(told(&snapshot), @"
     launch for job 1
-    stop 1: it was not heard of any more
+    stop 1: it stopped asking for a registration
     ");
 }
 
@@ -395,7 +395,7 @@ fn a_job_that_github_must_be_asked_about_starts_no_runner_and_keeps_none() {
     };
     let snapshot = fixture([ask, wait], [started_for(1, 1)]);
     insta::assert_snapshot!(told(&snapshot), @"
-    stop 1: the job it was started for needs it no longer
+    stop 1: the job it was started for no longer needs it
     hold job 1: Job
     hold job 2: Job
     ");
@@ -419,7 +419,7 @@ fn jobs_of_a_repository_for_which_github_refuses_every_runner_have_one_runner_at
         others[1].clone(),
     ];
     insta::assert_snapshot!(told(&fixture(waits, [parked(1), parked(2), started_for(3, 2)])), @"
-    stop 3: the job it was started for needs it no longer
+    stop 3: the job it was started for no longer needs it
     stop 2: beyond the idle floor
     hold job 2: Refused(Timestamp(1800000060000))
     hold job 1: Job

@@ -342,7 +342,7 @@ fn a_job_that_holds_itself_back_is_tried_again() {
                 .unwrap()
                 .event
                 .to_string()
-                .starts_with("is retried by alice")
+                .starts_with("retried by alice")
         );
         assert!(row.needs_check || fresh.eligible(NOW));
     }

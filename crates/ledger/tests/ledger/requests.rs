@@ -136,7 +136,7 @@ async fn a_job_that_gave_up_counts_as_never_tried_and_github_is_still_asked_firs
             .unwrap()
             .event
             .to_string()
-            .contains("is retried by user/alice")
+            .contains("retried by user/alice")
     );
 }
 

@@ -531,7 +531,7 @@ fn of_repository(name: &str, private: bool) -> Request {
 async fn what_a_pool_would_take_of_another_repository_is_written_down_with_the_reason() {
     let cases = [
         (
-            "public repository: no matching pool says public = true",
+            "public repository: no matching pool sets public = true",
             of_repository("acme/open", false),
         ),
         (
@@ -954,7 +954,7 @@ async fn labels_in_one_string_or_with_something_around_them_are_recorded_with_wh
         ),
         (
             json!(["self-hosted", "mayfly\n"]),
-            r#"no pool takes ["mayfly\n", self-hosted]: "mayfly\n" is not mayfly: take out what surrounds it (in YAML, a text after > or | ends with a line break: write >- or |-)"#,
+            r#"no pool takes ["mayfly\n", self-hosted]: "mayfly\n" is not mayfly: remove what surrounds it (in YAML, a text after > or | ends with a line break: write >- or |-)"#,
         ),
         (
             json!(["self-hosted", "gpu two"]),

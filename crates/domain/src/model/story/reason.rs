@@ -68,7 +68,7 @@ pub enum Reason {
         /// Why no other one takes it.
         then: Box<Reason>,
     },
-    /// No pools file took the job for a day, and it is not matched any more.
+    /// No pools file took the job for a day, so it is no longer matched.
     MatchingGivenUp {
         /// Why the last one did not.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -151,12 +151,12 @@ pub enum Reason {
     HadItsJob,
     /// The runner was never registered.
     NeverRegistered,
-    /// The job's repository is not where the runner is registered.
+    /// The job's repository is not the one that the runner is registered for.
     RegisteredElsewhere {
         /// The repository, `owner/name`.
         repository: String,
     },
-    /// The pool is not in the pools file any more, and took in no job of the repository.
+    /// The pool was removed from the pools file, and had taken no job of the repository.
     PoolRemoved {
         /// The pool.
         pool: PoolName,
@@ -183,7 +183,7 @@ pub enum Reason {
         /// Who.
         by: String,
     },
-    /// The runner was not heard of any more.
+    /// The runner stopped asking for a registration.
     Unresponsive,
     /// The job that the runner was started for needs it no longer.
     NotNeeded,
@@ -199,7 +199,7 @@ pub enum Reason {
     },
     /// The runner had nothing to do until the park limit.
     ParkLimit,
-    /// The runner asked for a registration, and nothing came of it.
+    /// The runner asked for a registration and never completed it.
     RegistrationTimeout {
         /// How long ago.
         #[serde(with = "seconds")]
@@ -309,7 +309,7 @@ impl Refusal {
     #[must_use]
     pub fn in_words(self) -> &'static str {
         match self {
-            Self::Public => "public repository: no matching pool says public = true",
+            Self::Public => "public repository: no matching pool sets public = true",
             Self::Repository => {
                 "repository not allowed: no matching pool lists it under repositories"
             }
