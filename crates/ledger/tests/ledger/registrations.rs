@@ -493,7 +493,10 @@ async fn of_two_refused_jobs_the_one_that_was_refused_last_is_tried_for_both<S: 
         .unwrap();
     let mut free = Vec::new();
     for (reservation, when) in [(&first, 5), (&second, 6)] {
-        let refused = ("gone", RefusalScope::Repository);
+        let refused = RefusedRegistration {
+            message: "gone",
+            scope: RefusalScope::Repository,
+        };
         free.extend(
             ledger
                 .refused(reservation, refused, at(when))
