@@ -8,6 +8,7 @@ use crate::commands::apply::Apply;
 use crate::commands::check::Check;
 use crate::commands::completions::Completions;
 use crate::commands::cost::Cost;
+use crate::commands::dashboard::Dashboard;
 use crate::commands::doctor::Doctor;
 use crate::commands::explain::Explain;
 use crate::commands::init::Init;
@@ -69,6 +70,8 @@ pub enum Command {
     Report(Report),
     /// Show pools, waiting jobs and recent failures
     Status(Status),
+    /// Show jobs, pools, waits and costs on a page that refreshes itself
+    Dashboard(Dashboard),
     /// Show the pools in force, or their file
     Pools(Pools),
     /// Show what a pools file would change

@@ -9,6 +9,7 @@
 
 mod aws;
 mod check;
+mod dashboard;
 mod init_and_rotate;
 mod matching;
 mod read_commands;

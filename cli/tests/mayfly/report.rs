@@ -21,12 +21,12 @@ use crate::stories::fixture::{holds, holds_json, ledger, now, pools};
 use crate::stories::told::{done, job, pool_with, rest};
 
 /// 2027-01-15T08:00:00Z.
-const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Names that a stranger may give a job or a repository.
-const HOSTILE: [&str; 6] = [
+pub(crate) const HOSTILE: [&str; 6] = [
     "<script>document.title='ran'</script>",
     "</table><img src=x onerror=\"document.title='ran'\">",
     "🦋🦋 build ビルド 构建",
@@ -37,7 +37,7 @@ const HOSTILE: [&str; 6] = [
 
 /// So many jobs over a week, each fifth one failed, each with its runner; a failed start for each
 /// hundred.
-fn week(jobs: u32) -> Ended {
+pub(crate) fn week(jobs: u32) -> Ended {
     let mut ended = Ended {
         read: 2 * jobs as usize,
         ..Ended::default()
@@ -159,7 +159,7 @@ fn of(ended: &Ended) -> Report {
 
 /// A page is as wide as its window, and what does not fit scrolls by itself; no element came to be
 /// by a name; every picture has a name.
-const SOUND: &str = r"
+pub(crate) const SOUND: &str = r"
     return {
         title: document.title,
         overflows: document.documentElement.scrollWidth > window.innerWidth,

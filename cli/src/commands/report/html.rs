@@ -1,38 +1,13 @@
 //! The report as one page: no script, nothing loaded, light and dark as the reader's browser is set.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 use mayfly_domain::model::price::NanoDollars;
 
 use super::summary::{DayLine, Report, Spread};
 use crate::commands::cost::text::difference;
 use crate::commands::runners::text::outcome_in_a_word;
+use crate::commands::web_page::{card, document, span};
 use crate::terminal::text_format::{dollars, plain};
-use crate::terminal::time_format::duration_text;
-
-/// How the page looks. Colours of text on their grounds have a contrast of 4.5 to 1 at least
-/// (<https://www.w3.org/TR/WCAG22/#contrast-minimum>).
-const STYLE: &str = "
-:root{color-scheme:light dark;--ground:#fff;--text:#1b1e28;--faint:#5b6275;--line:#d9dce4;--card:#f5f6f9;--good:#1f6feb;--bad:#b42318;--p0:#1f6feb;--p1:#8250df;--p2:#bf3989;--p3:#bc4c00;--p4:#9a6700;--p5:#1a7f37;--p6:#0a7c86;--p7:#57606a;--p8:#24292f}
-@media (prefers-color-scheme:dark){:root{--ground:#14161d;--text:#e3e7ef;--faint:#9aa3b8;--line:#2c3140;--card:#1b1e28;--good:#6cb6ff;--bad:#ff8a80;--p0:#6cb6ff;--p1:#c297ff;--p2:#ff80c8;--p3:#ffa657;--p4:#e3b341;--p5:#6bc46d;--p6:#56d4dd;--p7:#adbac7;--p8:#e3e7ef}}
-*{box-sizing:border-box}
-body{margin:0 auto;max-width:70rem;padding:1.5rem;background:var(--ground);color:var(--text);font:16px/1.5 system-ui,sans-serif}
-h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}
-p{margin:.25rem 0;color:var(--faint)}
-.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(8rem,1fr));gap:.75rem;margin-top:1rem}
-.card{background:var(--card);border:1px solid var(--line);border-radius:.5rem;padding:.75rem}
-.card b{display:block;font-size:1.4rem}.card span{color:var(--faint);font-size:.85rem}
-.wide{overflow-x:auto}
-table{border-collapse:collapse;width:100%;font-size:.9rem}
-th,td{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top;overflow-wrap:anywhere}
-th{color:var(--faint);font-weight:600;white-space:nowrap}
-td.n,th.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
-td:first-child{min-width:6rem}td.t{white-space:nowrap}
-tr.total td{font-weight:600}
-svg{display:block;width:100%;height:auto}
-svg text{fill:var(--faint);font-size:11px}
-.key{display:inline-block;width:.75rem;height:.75rem;border-radius:2px;margin-right:.4rem}
-.bad{color:var(--bad)}
-";
 
 /// Days that the chart shows, the newest.
 const DAYS: usize = 92;
@@ -40,44 +15,21 @@ const DAYS: usize = 92;
 /// The page.
 #[must_use]
 pub fn page(report: &Report, stack: &str) -> String {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "Mayfly report: " (stack) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                header {
-                    h1 { "Mayfly report: " (stack) }
-                    p { "What ended from " (report.since) " to " (report.at) }
-                }
-                main {
-                    (cards(report))
-                    @if report.wait.count > 0 {
-                        (phases(report))
-                        (days(report))
-                        (pools(report))
-                    }
-                    @if !report.runners.is_empty() {
-                        (costs(report))
-                        (runners(report))
-                    }
-                }
-            }
+    let title = format!("Mayfly report: {stack}");
+    let subtitle = format!("What ended from {} to {}", report.since, report.at);
+    let body = html! {
+        (cards(report))
+        @if report.wait.count > 0 {
+            (phases(report))
+            (days(report))
+            (pools(report))
+        }
+        @if !report.runners.is_empty() {
+            (costs(report))
+            (runners(report))
         }
     };
-    page.into_string()
-}
-
-fn span(seconds: f64) -> String {
-    duration_text(std::time::Duration::from_secs_f64(seconds.clamp(0.0, 1e9)))
-}
-
-fn card(figure: &str, what: &str) -> Markup {
-    html! { div.card { b { (figure) } span { (what) } } }
+    document(&title, &subtitle, None, &body)
 }
 
 fn cards(report: &Report) -> Markup {
