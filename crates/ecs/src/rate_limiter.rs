@@ -474,4 +474,45 @@ mod tests {
         assert_eq!(after(&before, started.clone()), started);
         assert_eq!(after(&LaunchOutcome::NotSent, refused()), refused());
     }
+
+    /// Someone else uses the account's bucket, too: it has nothing saved up, whatever ours says.
+    #[tokio::test(start_paused = true)]
+    async fn after_a_throttle_nothing_is_saved_up() {
+        let (ecs, pace) = (
+            Ecs {
+                first: vec![throttled()],
+                ..Ecs::taking(Duration::ZERO)
+            },
+            RateLimiter::default(),
+        );
+        let end = Duration::from_millis(2_100);
+        ecs.launch_all(&pace, 1, end).await;
+        let begun = ecs.calls().len();
+        ecs.launch_all(&pace, 10, Duration::from_secs(15)).await;
+        let later = &ecs.calls()[begun..];
+        let apart: Vec<Duration> = later.windows(2).map(|two| two[1] - two[0]).collect();
+        assert_eq!(apart, [Duration::from_millis(50); 9], "{later:?}");
+    }
+
+    /// The wait that ECS asks for is half as long to half as long again: most of these have time
+    /// for one more try only.
+    #[tokio::test(start_paused = true)]
+    async fn no_try_is_begun_so_late_that_it_is_cut_off() {
+        for seed in 0..50 {
+            fastrand::seed(seed);
+            let ecs = Ecs {
+                first: vec![throttled(); 5],
+                ..Ecs::taking(Duration::ZERO)
+            };
+            let within = Duration::from_secs(3);
+            ecs.launch_all(&RateLimiter::default(), 1, within).await;
+            let last = within - BEGIN_MARGIN;
+            assert!(
+                ecs.calls().iter().all(|at| *at < last) && ecs.since.elapsed() < last,
+                "{:?}, over after {:?}",
+                ecs.calls(),
+                ecs.since.elapsed()
+            );
+        }
+    }
 }

@@ -116,6 +116,23 @@ impl<S: Store> Ledger<S> {
         .await
     }
 
+    /// Closes a runner of which ECS, asked about `asked`, knows no task. `None`: its row is another
+    /// one than that by now. It was sent again, or its task has become known: what ECS said speaks of
+    /// the time before.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn close_missing(
+        &self,
+        asked: &Runner,
+        now: Timestamp,
+    ) -> Result<Option<Closed>, LedgerError> {
+        let still = |row: &Runner| row.was_asked_about(asked);
+        self.close_runner(&asked.address(), End::Missing, still, now)
+            .await
+    }
+
     /// Writes down the task that a launch made. Tells why that task must be stopped at once, if it
     /// must.
     ///

@@ -158,3 +158,39 @@ impl Answer {
         self.headers.get(name).map(String::as_str)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_runner_is_told_to_stay_away_for_as_long_as_it_is_taken_for_dead() {
+        let told = |seconds| {
+            let answer = Answer::later(Duration::from_secs(seconds), "GitHub's limit");
+            answer.header("retry-after").map(str::to_owned)
+        };
+        let most = timeouts::POLL_MAX.as_secs();
+        assert_eq!(
+            [0, 1, most, 3_600].map(told),
+            [1, 1, most, most].map(|seconds| Some(seconds.to_string()))
+        );
+    }
+
+    #[test]
+    fn the_registration_comes_in_the_form_that_was_asked_for() {
+        let shaped = |text| {
+            let answer = Answer::registered("SECRET", "mayfly-linux-1").shaped(text);
+            let kind = answer.header("content-type").map(str::to_owned);
+            (answer.body().to_owned(), kind)
+        };
+        let json = json!({ "jit_config": "SECRET", "runner_name": "mayfly-linux-1" });
+        let kind = |kind: &str| Some(kind.to_owned());
+        assert_eq!(shaped(false), (json.to_string(), kind("application/json")));
+        assert_eq!(
+            shaped(true),
+            ("SECRET".to_owned(), kind("text/plain; charset=utf-8"))
+        );
+        let parked = Answer::parked().shaped(true);
+        assert_eq!(parked.header("content-type"), Some("application/json"));
+    }
+}

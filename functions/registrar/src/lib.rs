@@ -15,10 +15,9 @@ use mayfly_config::store::{Clock, Settings, SettingsError};
 use mayfly_domain::model::id::{PoolName, RunnerAddress, TaskArn};
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::size::Size;
-use mayfly_domain::model::task::TaskStatus;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::model::timeouts;
-use mayfly_domain::transitions::registration::{Caller, Identity, identify};
+use mayfly_domain::transitions::registration::{Caller, Identity, identify, may_adopt};
 use mayfly_ecs::{DescribeTasks, Described};
 use mayfly_github::{Registrations, Repositories};
 use mayfly_ledger::{Ledger, LedgerError, Store, Versioned};
@@ -197,8 +196,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         }
     }
 
-    /// The runner with its task, if ECS says that the caller's task was started for it. The
-    /// caller's word would let any task of the role take any row that has no task yet.
+    /// The runner with its task, if ECS says that the caller's task was started for it.
     async fn adopted(
         &self,
         caller: &Caller,
@@ -216,11 +214,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             }
         };
         let alive_and_its = |described: &Described| match described {
-            Described::Task(task) => {
-                task.arn == arn
-                    && task.address == runner.address()
-                    && task.status != TaskStatus::Stopped
-            }
+            Described::Task(task) => may_adopt(runner, &arn, task),
             Described::Foreign(_) | Described::Missing(_) => false,
         };
         if !described.iter().any(alive_and_its) {
@@ -231,5 +225,22 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             .launched(&runner.address(), &arn, self.now())
             .await?;
         Ok(self.ledger.runner(&runner.address()).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_that_is_not_known_is_one_for_a_person() {
+        let busy = LedgerError::Busy {
+            tries: 3,
+            what: "read",
+        };
+        assert!(passes(
+            &anyhow::Error::new(busy).context("serve the runner")
+        ));
+        assert!(!passes(&anyhow::anyhow!("what no one thought of")));
     }
 }

@@ -162,3 +162,57 @@ impl Event {
         accept.is_some_and(|(_, value)| value.trim().to_ascii_lowercase().starts_with("text/plain"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const CALLER: &str =
+        "arn:aws:sts::123456789012:assumed-role/mayfly-runner/0123456789abcdef0123456789abcdef";
+
+    fn asked(accept: (&str, &str), body: &str) -> Result<ParsedRequest, InvalidRequest> {
+        let event = json!({
+            "rawPath": "/prod/registration",
+            "headers": { accept.0: accept.1 },
+            "requestContext": { "routeKey": "POST /registration", "authorizer": { "iam": { "userArn": CALLER } } },
+            "body": body,
+        });
+        let event: Event = serde_json::from_value(event).unwrap();
+        event.read()
+    }
+
+    fn body() -> String {
+        json!({ "runner": "linux/01jd0000000000000000000000" }).to_string()
+    }
+
+    #[test]
+    fn a_container_gets_text_where_it_asks_for_it() {
+        for (name, value, wanted) in [
+            ("accept", "text/plain", true),
+            ("Accept", " Text/Plain; charset=utf-8", true),
+            ("accept", "application/json", false),
+            ("accept", "*/*", false),
+            ("x-accept", "text/plain", false),
+        ] {
+            let read = asked((name, value), &body()).unwrap();
+            assert!(
+                matches!(read, ParsedRequest::Registration { text, .. } if text == wanted),
+                "{name}: {value}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_longer_than_any_of_ours_is_not_read() {
+        let body = body();
+        let padded = |length: usize| format!("{body}{}", " ".repeat(length - body.len()));
+        let accept = ("accept", "text/plain");
+        assert!(asked(accept, &padded(LONGEST_BODY)).is_ok());
+        let long = asked(accept, &padded(LONGEST_BODY + 1));
+        assert!(
+            matches!(&long, Err(InvalidRequest::Body(why)) if why.contains("longer")),
+            "{long:?}"
+        );
+    }
+}

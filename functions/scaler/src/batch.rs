@@ -19,7 +19,15 @@ use crate::scaler::{EcsPort, Scaler};
 #[derive(Default)]
 struct Group {
     messages: Vec<String>,
-    newest: Option<Timestamp>,
+    sent: Vec<Option<Timestamp>>,
+}
+
+impl Group {
+    /// When the newest of them was sent; a message without a time may be from this moment.
+    fn newest(&self) -> Option<Timestamp> {
+        let sent: Option<Vec<Timestamp>> = self.sent.iter().copied().collect();
+        sent?.into_iter().max()
+    }
 }
 
 impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
@@ -33,13 +41,7 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
             match Wake::parse(message.body.as_deref().unwrap_or_default()) {
                 Ok(wake) => {
                     let group = groups.entry(wake.pool).or_default();
-                    let sent = sent_at(&message);
-                    // A message without a time may be from this moment.
-                    group.newest = if group.messages.is_empty() {
-                        sent
-                    } else {
-                        group.newest.zip(sent).map(|(one, other)| one.max(other))
-                    };
+                    group.sent.push(sent_at(&message));
                     // Lambda always gives an id. Without one, all messages of the batch come back:
                     // https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
                     group.messages.push(message.message_id.unwrap_or_default());
@@ -51,7 +53,7 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
             }
         }
         let served = groups.into_iter().map(|(pool, group)| async move {
-            if self.seen_since(&pool, group.newest) {
+            if self.seen_since(&pool, group.newest()) {
                 return Vec::new();
             }
             // As if this process had died: what was under way may have been done, and the next look
@@ -120,4 +122,29 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
 fn sent_at(message: &SqsMessage) -> Option<Timestamp> {
     let millis = message.attributes.get("SentTimestamp")?;
     millis.parse().ok().map(Timestamp::from_millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An older one says nothing of what the newer one was sent for.
+    #[test]
+    fn of_a_batch_the_newest_wake_counts_and_one_without_a_time_is_from_this_moment() {
+        let at = |second: i64| Some(Timestamp::from_millis(second * 1_000));
+        let newest = |sent: &[Option<Timestamp>]| {
+            let sent = sent.to_vec();
+            let group = Group {
+                sent,
+                ..Group::default()
+            };
+            group.newest()
+        };
+        assert_eq!(newest(&[at(1)]), at(1));
+        assert_eq!(newest(&[at(1), at(3), at(2)]), at(3));
+        for unknown in [[None, at(3)], [at(3), None]] {
+            assert_eq!(newest(&unknown), None);
+        }
+        assert_eq!(newest(&[]), None);
+    }
 }

@@ -39,13 +39,7 @@ pub(crate) struct Reason {
 pub(crate) fn changed(pool: &PoolName, look: &PoolSnapshot, plan: &Plan) -> Vec<Reason> {
     let hold: BTreeMap<_, _> = plan.holds.iter().copied().collect();
     let news = look.jobs.iter().filter_map(|row| {
-        let hold = hold.get(&row.id).copied();
-        // Its turn comes in a moment: what it waited for before is over, or comes back by itself.
-        let now = if hold == Some(HoldReason::ThisRun) {
-            row.hold
-        } else {
-            hold.filter(|hold| hold.is_written()).map(HoldReason::kept)
-        };
+        let now = HoldReason::written(hold.get(&row.id).copied(), row.hold);
         (now != row.hold).then(|| Reason {
             row: look.versioned(pool, row),
             hold: now,

@@ -266,12 +266,18 @@ impl Budget {
     }
 
     /// Gives an installation the calls of one sweep, unless it has had them: none if it is not
-    /// `free`, and of the urgent ones no more than are `saved`.
-    pub(crate) fn open(&self, installation: InstallationId, free: bool, saved: u32) {
+    /// `free`, and of the urgent ones no more than it has saved up.
+    pub(crate) fn open(
+        &self,
+        installation: InstallationId,
+        free: bool,
+        savings: &Savings,
+        now: Timestamp,
+    ) {
         let calls = if free {
             Calls {
                 left: CALLS,
-                urgent: saved.min(URGENT),
+                urgent: savings.left(installation, now).min(URGENT),
             }
         } else {
             Calls::default()
@@ -279,16 +285,24 @@ impl Budget {
         self.calls().entry(installation).or_insert(calls);
     }
 
-    /// Takes one call, if there is one left; none if it is not known yet how many there are.
-    pub(crate) fn take(&self, installation: InstallationId) -> Option<bool> {
-        let mut calls = self.calls();
-        Some(calls.get_mut(&installation)?.take(self.duty()))
+    /// Takes one call, if there is one left, an urgent one of what was saved up, too; none if it is
+    /// not known yet how many there are.
+    pub(crate) fn take(&self, installation: InstallationId, savings: &Savings) -> Option<bool> {
+        let duty = self.duty();
+        let may = self.calls().get_mut(&installation)?.take(duty);
+        if may && duty == Duty::Urgent {
+            savings.spend(installation);
+        }
+        Some(may)
     }
 
     /// A question was more calls than the one that was taken for it.
     pub(crate) fn also(&self, installation: InstallationId, more: u32) {
-        for _ in 0..more {
-            self.take(installation);
+        let duty = self.duty();
+        if let Some(calls) = self.calls().get_mut(&installation) {
+            for _ in 0..more {
+                calls.take(duty);
+            }
         }
     }
 }
@@ -348,6 +362,34 @@ mod tests {
         assert_eq!(minutes[..7], [150; 7], "a burst of a thousand");
         assert_eq!(hour(&minutes[60..]), 60 * REDELIVERIES_A_MINUTE);
         assert_eq!(saved.left(at(120 + 600)), REDELIVERIES, "saved up again");
+    }
+
+    /// Each sweep has a budget of its own, the installation's limit is one for all of them.
+    #[test]
+    fn urgent_calls_of_all_sweeps_together_are_no_more_than_were_saved_up() {
+        let (savings, installation) = (Savings::default(), InstallationId(1));
+        let sweep = |minute: i64| {
+            let budget = Budget::new(Instant::now(), Instant::now());
+            assert_eq!(budget.take(installation, &savings), None);
+            let now = Timestamp::from_millis(minute * 60_000);
+            budget.open(installation, true, &savings, now);
+            (0..1_000)
+                .filter(|_| budget.take(installation, &savings) == Some(true))
+                .count()
+        };
+        assert_eq!(
+            [0, 0, 0, 0, 1, 2].map(sweep),
+            [130, 130, 40, 0, 15, 15],
+            "300 at once, and 15 a minute"
+        );
+        let limited = Budget::new(Instant::now(), Instant::now());
+        limited.open(
+            installation,
+            false,
+            &savings,
+            Timestamp::from_millis(1 << 40),
+        );
+        assert_eq!(limited.take(installation, &savings), Some(false));
     }
 
     #[test]

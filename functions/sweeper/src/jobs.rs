@@ -8,6 +8,7 @@ use mayfly_domain::model::id::{JobId, PoolName, RunId};
 use mayfly_domain::model::job::WaitingJob;
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::runner::Runner;
+use mayfly_domain::model::time::Timestamp;
 use mayfly_github::WorkflowJob;
 use mayfly_ledger::Store;
 use mayfly_queue::Wakes;
@@ -70,18 +71,8 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                     .await
             }
         }
-        let now = self.now();
-        jobs.retain(|job| job.needs_check(now));
-        jobs.sort_by_key(|job| (job.checked_at_github.unwrap_or(job.queued_at), job.id));
-        let (urgent, mut long): (Vec<_>, Vec<_>) =
-            jobs.into_iter().partition(|job| job.needs_check);
+        let (urgent, long) = turns(jobs, self.now());
         self.check_jobs(&urgent, pools, budget).await;
-        let mut runs = BTreeSet::new();
-        long.retain(|job| {
-            let run = (job.run, job.attempt);
-            runs.contains(&run) || (runs.len() < LONG_WAITS && runs.insert(run))
-        });
-        long.truncate(LONG_WAITING_JOBS);
         Ok(long)
     }
 
@@ -180,5 +171,68 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 warn!(job.id = %waiting.id, pool.name = %pool, error = format!("{problem:#}"), "could not match the job again though its pool has changed or is gone: the next sweep tries again");
             }
         }
+    }
+}
+
+/// Which jobs GitHub is to be asked about, those first that were asked about longest ago: all that no
+/// runner is started for before, and some of those that wait for long.
+fn turns(mut jobs: Vec<WaitingJob>, now: Timestamp) -> (Vec<WaitingJob>, Vec<WaitingJob>) {
+    jobs.retain(|job| job.needs_check(now));
+    jobs.sort_by_key(|job| (job.checked_at_github.unwrap_or(job.queued_at), job.id));
+    let (urgent, mut long): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.needs_check);
+    let mut runs = BTreeSet::new();
+    long.retain(|job| {
+        let run = (job.run, job.attempt);
+        runs.contains(&run) || (runs.len() < LONG_WAITS && runs.insert(run))
+    });
+    long.truncate(LONG_WAITING_JOBS);
+    (urgent, long)
+}
+
+#[cfg(test)]
+mod tests {
+    use mayfly_domain::model::id::{InstallationId, RepositoryId};
+    use mayfly_domain::model::size::{Architecture, Capacity, Size};
+    use mayfly_domain::model::target::TargetKey;
+
+    use super::*;
+
+    /// However many jobs wait for long, and for longer: nothing else leads to it.
+    #[test]
+    fn a_job_that_no_runner_is_started_for_before_github_was_asked_has_its_turn_at_once() {
+        let at = |second: i64| Timestamp::from_millis(second * 1_000);
+        let waits = |id, needs_check, queued_at| WaitingJob {
+            id: JobId(id),
+            size: Size {
+                cpu: 256,
+                memory_mib: 512,
+                disk_gib: 20,
+                architecture: Architecture::X64,
+                capacity: Capacity::OnDemand,
+            },
+            target: TargetKey("acme/app".to_owned()),
+            matched: None,
+            installation: InstallationId(1),
+            repository: RepositoryId(1),
+            run: RunId(id),
+            attempt: 1,
+            queued_at,
+            not_before: None,
+            runner: None,
+            needs_check,
+            checked_at_github: None,
+            attempts: 0,
+            refused: None,
+            hold: None,
+        };
+        let now = at(1_000_000);
+        let mut jobs: Vec<_> = (1..=500).map(|id| waits(id, false, at(id))).collect();
+        jobs.push(waits(1_000, true, at(999_000)));
+        jobs.push(waits(1_001, false, now));
+        let (urgent, long) = turns(jobs, now);
+        let ids = |jobs: &[WaitingJob]| jobs.iter().map(|job| job.id.0).collect::<Vec<_>>();
+        assert_eq!(ids(&urgent), [1_000]);
+        let most = i64::try_from(LONG_WAITS.min(LONG_WAITING_JOBS)).unwrap();
+        assert_eq!(ids(&long), (1..=most).collect::<Vec<_>>());
     }
 }

@@ -10,10 +10,11 @@ use mayfly_domain::model::outbox::{FollowUp, OutboxEntry};
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::target::Target;
+use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::model::timeouts;
 use mayfly_domain::transitions::changes::Changes;
 use mayfly_domain::transitions::liveness::{LivenessCheck, LivenessResult, liveness_check};
-use mayfly_domain::transitions::reconcile::GithubJobStatus;
+use mayfly_domain::transitions::reconcile::{GithubJob, GithubJobStatus};
 use mayfly_github::{CallError, RunnerLookup};
 use mayfly_ledger::Store;
 use mayfly_queue::Wakes;
@@ -149,15 +150,8 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let Some(asked) = self.reconcile_with_github(job, pools).await? else {
             return Ok(None);
         };
-        Ok(match asked.said.status() {
-            Some(GithubJobStatus::Completed) => {
-                Some(LivenessResult::Over(asked.told.record.closed_at))
-            }
-            Some(GithubJobStatus::Running) if asked.said.names(runner.github) => {
-                Some(LivenessResult::AtWork)
-            }
-            _ => None,
-        })
+        let closed = asked.told.record.closed_at;
+        Ok(work_by_job(&asked.said, runner.github, closed))
     }
 
     /// What GitHub says of the job that a runner holds in reserve. Is it at work on that one, then
@@ -245,5 +239,56 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             self.wake(&runner.pool).await;
         }
         Ok(())
+    }
+}
+
+/// What GitHub's word on a job says of the runner that is thought to work on it; none if it is
+/// neither that this runner does, nor that the job is over.
+fn work_by_job(
+    said: &GithubJob,
+    runner: Option<GithubRunnerId>,
+    closed: Option<Timestamp>,
+) -> Option<LivenessResult> {
+    match said.status() {
+        Some(GithubJobStatus::Completed) => Some(LivenessResult::Over(closed)),
+        Some(GithubJobStatus::Running) if said.names(runner) => Some(LivenessResult::AtWork),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mayfly_domain::model::job::AssignedRunner;
+    use mayfly_domain::transitions::reconcile::GithubJobDetails;
+
+    use super::*;
+
+    #[test]
+    fn a_job_that_runs_elsewhere_says_nothing_of_its_runner() {
+        let said = |status, runner: Option<i64>| {
+            GithubJob::Found(GithubJobDetails {
+                status,
+                runner: runner.map(|id| AssignedRunner {
+                    id: GithubRunnerId(id),
+                    name: format!("runner-{id}"),
+                }),
+                conclusion: None,
+                created_at: None,
+                started_at: None,
+                completed_at: None,
+            })
+        };
+        let (own, closed) = (Some(GithubRunnerId(7)), Some(Timestamp::from_millis(9)));
+        let word = |said: &GithubJob| work_by_job(said, own, closed);
+        let running = |runner| word(&said(GithubJobStatus::Running, runner));
+        assert_eq!(running(Some(7)), Some(LivenessResult::AtWork));
+        assert_eq!([running(Some(8)), running(None)], [None, None]);
+        assert_eq!(
+            word(&said(GithubJobStatus::Completed, Some(8))),
+            Some(LivenessResult::Over(closed))
+        );
+        for unsaid in [said(GithubJobStatus::Queued, None), GithubJob::NotFound] {
+            assert_eq!(word(&unsaid), None);
+        }
     }
 }

@@ -6,7 +6,7 @@ use mayfly_ledger::Store;
 use mayfly_queue::Wakes;
 use tracing::warn;
 
-use crate::budget::{Budget, Duty};
+use crate::budget::Budget;
 use crate::sweeper::{EcsPort, GitHub, Sweeper};
 
 impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
@@ -16,10 +16,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         if budget.over() {
             return false;
         }
-        if let Some(may) = budget.take(installation) {
-            if may && budget.duty() == Duty::Urgent {
-                self.savings.spend(installation);
-            }
+        if let Some(may) = budget.take(installation, &self.savings) {
             return may;
         }
         let told = self.ledger.limits([installation].into()).await;
@@ -32,13 +29,8 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 false
             }
         };
-        let saved = self.savings.left(installation, self.now());
-        budget.open(installation, free, saved);
-        let may = budget.take(installation).unwrap_or_default();
-        if may && budget.duty() == Duty::Urgent {
-            self.savings.spend(installation);
-        }
-        may
+        budget.open(installation, free, &self.savings, self.now());
+        budget.take(installation, &self.savings).unwrap_or_default()
     }
 
     /// What a call that failed means for the rest of the sweep: an installation that GitHub told to

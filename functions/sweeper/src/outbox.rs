@@ -203,3 +203,52 @@ fn is_turn_of(open: &OutboxEntry, pools: &Pools, now: Timestamp) -> bool {
     };
     worth_it && open.due(now)
 }
+
+#[cfg(test)]
+mod tests {
+    use mayfly_domain::model::id::{InstallationId, JobId};
+
+    use super::*;
+
+    #[test]
+    fn a_job_that_no_pool_took_has_its_turn_with_another_pools_file_and_at_the_end_of_its_day() {
+        let now = Timestamp::from_millis(1_795_356_000_000);
+        let text = r#"
+            [github]
+            accounts = ["acme"]
+            [pools.linux]
+            labels = ["self-hosted", "mayfly"]
+            cpu = 1
+            memory = "2 GiB"
+            max = 10
+        "#;
+        let pools = |version| mayfly_config::pools_file::parse(text, version);
+        let unplaced = FollowUp::MatchJob {
+            job: JobId(7),
+            pools_version: 3,
+        };
+        let entry = OutboxEntry::new(unplaced, InstallationId(1), now, Default::default());
+        let day = now.plus(timeouts::QUEUED_AT_MOST);
+        let just_before = Timestamp::from_millis(day.millis() - 1);
+        for (version, at, turn) in [
+            (3, now, false),
+            (4, now, true),
+            (3, just_before, false),
+            (3, day, true),
+        ] {
+            assert_eq!(
+                is_turn_of(&entry, &pools(version).unwrap(), at),
+                turn,
+                "{version} {at:?}"
+            );
+        }
+        let asked = OutboxEntry::new(
+            FollowUp::CheckJob(JobId(7)),
+            InstallationId(1),
+            now,
+            timeouts::TICK,
+        );
+        let turn = |at| is_turn_of(&asked, &pools(3).unwrap(), at);
+        assert_eq!((turn(now), turn(now.plus(timeouts::TICK))), (false, true));
+    }
+}

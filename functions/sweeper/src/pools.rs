@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::time::Timestamp;
 use mayfly_ledger::Store;
 use mayfly_ledger::pool_snapshot::PoolEntry;
 use mayfly_queue::Wakes;
@@ -50,36 +51,63 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// Writes down that a pool is gone, or is back; forgets one that is gone and empty.
     async fn keep_entry(&self, entry: &PoolEntry, pools: &Pools) -> anyhow::Result<()> {
         let in_force = pools.get(&entry.name).is_some();
-        match (in_force, entry.gone_at) {
-            (true, None) => {}
-            (true, Some(_)) => {
-                self.ledger
-                    .put_pool_entry(&PoolEntry {
-                        gone_at: None,
-                        ..entry.clone()
-                    })
-                    .await?
-            }
-            (false, None) => {
+        let now = self.now();
+        if let Some(after) = entry_after(entry, in_force, now) {
+            if !in_force {
                 info!(pool.name = %entry.name, "the pools file has it no longer: it launches nothing and drains");
-                self.ledger
-                    .put_pool_entry(&PoolEntry {
-                        gone_at: Some(self.now()),
-                        ..entry.clone()
-                    })
-                    .await?;
             }
-            (false, Some(gone)) if self.now().since(gone) > FORGET_AFTER => {
-                let look = self.ledger.pool_snapshot(&entry.name).await?;
-                if look.runners.is_empty()
-                    && look.jobs.is_empty()
-                    && self.ledger.forget_pool(&entry.name, &look.meta).await?
-                {
-                    info!(pool.name = %entry.name, "forgotten: it is gone and empty");
-                }
+            return Ok(self.ledger.put_pool_entry(&after).await?);
+        }
+        if entry
+            .gone_at
+            .is_some_and(|gone| now.since(gone) > FORGET_AFTER)
+        {
+            let look = self.ledger.pool_snapshot(&entry.name).await?;
+            if look.runners.is_empty()
+                && look.jobs.is_empty()
+                && self.ledger.forget_pool(&entry.name, &look.meta).await?
+            {
+                info!(pool.name = %entry.name, "forgotten: it is gone and empty");
             }
-            (false, Some(_)) => {}
         }
         Ok(())
+    }
+}
+
+/// The pool's entry where the pools file has it again, or has it no longer; none if that is no news.
+fn entry_after(entry: &PoolEntry, in_force: bool, now: Timestamp) -> Option<PoolEntry> {
+    let gone_at = (!in_force).then_some(now);
+    (gone_at.is_some() != entry.gone_at.is_some()).then(|| PoolEntry {
+        gone_at,
+        ..entry.clone()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use mayfly_domain::model::size::{Architecture, Capacity, Size};
+
+    use super::*;
+
+    /// Counted as gone, a pool that is back would be forgotten once it is empty.
+    #[test]
+    fn a_pool_is_gone_from_when_no_file_has_it_until_one_has_it_again() {
+        let at = |minute: i64| Timestamp::from_millis(minute * 60_000);
+        let entry = |gone_at| PoolEntry {
+            name: "linux".parse().unwrap(),
+            size: Size {
+                cpu: 256,
+                memory_mib: 512,
+                disk_gib: 20,
+                architecture: Architecture::X64,
+                capacity: Capacity::OnDemand,
+            },
+            gone_at,
+        };
+        let after = |gone_at, in_force| entry_after(&entry(gone_at), in_force, at(9));
+        assert_eq!(after(None, true), None);
+        assert_eq!(after(None, false), Some(entry(Some(at(9)))));
+        assert_eq!(after(Some(at(1)), false), None);
+        assert_eq!(after(Some(at(1)), true), Some(entry(None)));
     }
 }

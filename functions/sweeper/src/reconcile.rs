@@ -2,12 +2,13 @@
 
 use anyhow::Context;
 use mayfly_domain::model::id::{JobId, PoolName, RunnerName};
-use mayfly_domain::model::job::{JobRecord, JobState, UnconfirmedReason, WaitingJob};
+use mayfly_domain::model::job::{JobRecord, JobState, Unconfirmed, UnconfirmedReason, WaitingJob};
 use mayfly_domain::model::outbox::OutboxEntry;
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::story::Reason;
+use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::model::timeouts;
-use mayfly_domain::transitions::reconcile::{GithubJob, GithubJobDetails, GithubJobStatus};
+use mayfly_domain::transitions::reconcile::{GithubJob, GithubJobDetails, GithubJobStatus, RunEnd};
 use mayfly_domain::transitions::rematch::RematchOutcome;
 use mayfly_github::{CallError, JobStatus, WorkflowJob};
 use mayfly_ledger::Store;
@@ -102,7 +103,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
         let github = &self.deps.github;
         let by = Instant::now() + GITHUB_CALL;
-        match github
+        let run = github
             .run_end(
                 record.installation,
                 &record.repository,
@@ -110,13 +111,8 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 record.attempt,
                 by,
             )
-            .await
-        {
-            Ok(Some(end)) => Ok(GithubJob::RunCompleted(end)),
-            // What may not be asked says nothing: the job waits, as GitHub shows it.
-            Ok(None) | Err(CallError::Refused { .. }) => Ok(GithubJob::Found(seen)),
-            Err(problem) => Err(problem).context("ask about the job's run"),
-        }
+            .await;
+        job_of_run(seen, run).context("ask about the job's run")
     }
 
     /// One call; another one if the job is not shown, to see if its repository is.
@@ -138,12 +134,8 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let private = github
             .private(record.installation, repository.id, &repository.name, by)
             .await;
-        Ok(match private.context("ask about the job's repository")? {
-            Some(_) => GithubJob::NotFound,
-            None => GithubJob::RepositoryNotVisible(
-                "GitHub shows no repository of that name and id".to_owned(),
-            ),
-        })
+        let private = private.context("ask about the job's repository")?;
+        Ok(job_not_shown(private.is_some()))
     }
 
     /// The follow-up of a job that deliveries left where nothing else leads to it.
@@ -181,19 +173,11 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             return Ok(Some(WorkOutcome::Done));
         };
         let record = asked.told.record;
-        let doubt = record
-            .unconfirmed
-            .filter(|doubt| doubt.reason == UnconfirmedReason::QueuedAgain);
-        let fresh =
-            doubt.is_some_and(|doubt| self.now().since(doubt.since) < timeouts::CHECK_AFTER);
-        Ok(Some(match record.state {
-            JobState::Closed | JobState::Queued | JobState::Unplaced => WorkOutcome::Done,
-            JobState::Running if fresh => WorkOutcome::After(timeouts::REREAD_AFTER),
-            JobState::Blocked | JobState::Running => {
-                info!(job.id = %job, since = open.since.millis(), tries = open.tries, "GitHub has nothing new to say of the job");
-                WorkOutcome::Again(timeouts::CHECK_AFTER)
-            }
-        }))
+        let outcome = after_answer(record.state, record.unconfirmed, self.now());
+        if let WorkOutcome::Again(_) = outcome {
+            info!(job.id = %job, since = open.since.millis(), tries = open.tries, "GitHub has nothing new to say of the job");
+        }
+        Ok(Some(outcome))
     }
 
     /// True if an open runner works on the job, as far as is known: its own questions, or its end,
@@ -269,6 +253,39 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     }
 }
 
+/// A job as GitHub shows it, and what it says of the job's run: a run that may not be asked about
+/// says nothing, and the job waits, as GitHub shows it.
+fn job_of_run(
+    seen: GithubJobDetails,
+    run: Result<Option<RunEnd>, CallError>,
+) -> Result<GithubJob, CallError> {
+    match run {
+        Ok(Some(end)) => Ok(GithubJob::RunCompleted(end)),
+        Ok(None) | Err(CallError::Refused { .. }) => Ok(GithubJob::Found(seen)),
+        Err(problem) => Err(problem),
+    }
+}
+
+/// A job that GitHub does not show: it is gone only where its repository is shown.
+fn job_not_shown(repository_shown: bool) -> GithubJob {
+    if repository_shown {
+        return GithubJob::NotFound;
+    }
+    GithubJob::RepositoryNotVisible("GitHub shows no repository of that name and id".to_owned())
+}
+
+/// What follows for a follow-up that asked about a job, by what the job's record says then. That a
+/// job waits again is believed when GitHub says so twice: it is asked again soon.
+fn after_answer(state: JobState, doubt: Option<Unconfirmed>, now: Timestamp) -> WorkOutcome {
+    let doubt = doubt.filter(|doubt| doubt.reason == UnconfirmedReason::QueuedAgain);
+    let fresh = doubt.is_some_and(|doubt| now.since(doubt.since) < timeouts::CHECK_AFTER);
+    match state {
+        JobState::Closed | JobState::Queued | JobState::Unplaced => WorkOutcome::Done,
+        JobState::Running if fresh => WorkOutcome::After(timeouts::REREAD_AFTER),
+        JobState::Blocked | JobState::Running => WorkOutcome::Again(timeouts::CHECK_AFTER),
+    }
+}
+
 fn seen(now: WorkflowJob) -> GithubJobDetails {
     let standing = match now.status {
         JobStatus::Queued => GithubJobStatus::Queued,
@@ -284,5 +301,88 @@ fn seen(now: WorkflowJob) -> GithubJobDetails {
         created_at: now.created_at,
         started_at: now.started_at,
         completed_at: now.completed_at,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mayfly_github::Call;
+
+    use super::*;
+
+    fn call() -> Box<Call> {
+        Box::new(Call {
+            name: "run",
+            method: "GET".to_owned(),
+            path: "/repos/acme/app/actions/runs/1/attempts/1".to_owned(),
+            status: None,
+            request_id: None,
+        })
+    }
+
+    fn waits() -> GithubJobDetails {
+        GithubJobDetails {
+            status: GithubJobStatus::Queued,
+            runner: None,
+            conclusion: None,
+            created_at: None,
+            started_at: None,
+            completed_at: None,
+        }
+    }
+
+    /// Taken for gone, jobs of a repository that the App may not ask about would be given up.
+    #[test]
+    fn a_run_that_may_not_be_asked_about_says_nothing_of_its_job() {
+        let refused = CallError::Refused {
+            status: 403,
+            message: "Resource not accessible by integration".to_owned(),
+            call: call(),
+        };
+        for unsaid in [Ok(None), Err(refused)] {
+            assert_eq!(
+                job_of_run(waits(), unsaid).unwrap(),
+                GithubJob::Found(waits())
+            );
+        }
+        let silent = CallError::Unavailable {
+            message: "no answer".to_owned(),
+            call: call(),
+        };
+        assert!(job_of_run(waits(), Err(silent)).is_err());
+    }
+
+    /// A job that waits again has no runner until GitHub has said so twice.
+    #[test]
+    fn that_a_job_waits_again_is_asked_again_soon_and_everything_else_later() {
+        let now = Timestamp::from_millis(1_795_356_000_000);
+        let doubt = |reason, seconds: i64| {
+            let since = Timestamp::from_millis(now.millis() - seconds * 1_000);
+            Some(Unconfirmed { reason, since })
+        };
+        let (again, gone) = (UnconfirmedReason::QueuedAgain, UnconfirmedReason::NotFound);
+        let soon = WorkOutcome::After(timeouts::REREAD_AFTER);
+        let later = WorkOutcome::Again(timeouts::CHECK_AFTER);
+        let old = i64::try_from(timeouts::CHECK_AFTER.as_secs()).unwrap();
+        for (state, doubt, outcome) in [
+            (JobState::Running, doubt(again, 0), soon),
+            (JobState::Running, doubt(again, old), later),
+            (JobState::Running, doubt(gone, 0), later),
+            (JobState::Running, None, later),
+            (JobState::Blocked, doubt(again, 0), later),
+            (JobState::Queued, doubt(again, 0), WorkOutcome::Done),
+            (JobState::Closed, None, WorkOutcome::Done),
+        ] {
+            assert_eq!(after_answer(state, doubt, now), outcome, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn a_job_is_gone_only_where_its_repository_is_shown() {
+        assert_eq!(job_not_shown(true), GithubJob::NotFound);
+        assert!(matches!(
+            job_not_shown(false),
+            GithubJob::RepositoryNotVisible(_)
+        ));
     }
 }

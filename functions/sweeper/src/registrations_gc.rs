@@ -11,6 +11,7 @@ use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::story::StoryEvent;
 use mayfly_domain::model::target::Target;
 use mayfly_domain::model::timeouts;
+use mayfly_domain::transitions::stale_registration::is_left_behind;
 use mayfly_github::{CallError, RunnerInfo};
 use mayfly_ledger::Store;
 use mayfly_queue::Wakes;
@@ -113,7 +114,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let Some(Some(listed)) = self.listed(target, budget).await? else {
             return Ok(());
         };
-        let idle = listed.iter().filter(|found| !found.online && !found.busy);
+        let idle = listed.iter().filter(|found| is_away(found));
         let mut ended = BTreeMap::new();
         for address in idle.filter_map(|found| Some(found.name.parse::<RunnerName>().ok()?.address))
         {
@@ -125,13 +126,8 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                         continue;
                     }
                 };
-                let closed = standing
-                    .record
-                    .and_then(|record| record.closed_at)
-                    .filter(|_| standing.row.is_none());
-                unknown.insert(closed.is_some_and(|closed| {
-                    self.now().since(closed) > timeouts::STALE_REGISTRATION_AFTER
-                }));
+                let (row, record) = (standing.row.as_ref(), standing.record.as_ref());
+                unknown.insert(is_left_behind(row, record, self.now()));
             }
         }
         let ended = |name: &RunnerAddress| ended.get(name).copied().unwrap_or_default();
@@ -215,5 +211,33 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         };
         lists.0.push((target.clone(), listed.clone()));
         Ok(Some(listed))
+    }
+}
+
+/// True for a runner that is not connected and has no job: what is connected is at work, or about to
+/// be, whatever the ledger has of it.
+fn is_away(found: &RunnerInfo) -> bool {
+    !found.online && !found.busy
+}
+
+#[cfg(test)]
+mod tests {
+    use mayfly_domain::model::id::GithubRunnerId;
+
+    use super::*;
+
+    #[test]
+    fn what_is_connected_or_has_a_job_is_not_taken_away() {
+        let found = |online, busy| RunnerInfo {
+            id: GithubRunnerId(7),
+            name: "mayfly-linux-01jd0000000000000000000000-1".to_owned(),
+            online,
+            busy,
+        };
+        let away = |(online, busy)| is_away(&found(online, busy));
+        assert_eq!(
+            [(false, false), (true, false), (false, true), (true, true)].map(away),
+            [true, false, false, false]
+        );
     }
 }

@@ -14,7 +14,7 @@ use mayfly_domain::model::placement::{JobRequirements, Placement};
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::target::{Repository, Scope, Target, TargetScope};
 use mayfly_domain::model::time::Timestamp;
-use mayfly_github::{FoundJob, JobStatus};
+use mayfly_github::{FoundJob, JobStatus, WorkflowJob};
 use mayfly_ledger::repositories::SeenRepository;
 use mayfly_ledger::{Store, Versioned};
 use mayfly_queue::Wakes;
@@ -286,10 +286,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         pools: &Pools,
     ) -> anyhow::Result<bool> {
         let now = self.now();
-        let since = job.now.started_at.or(job.now.created_at);
-        if job.now.status != JobStatus::Queued
-            || since.is_some_and(|since| now.since(since) < ON_ITS_WAY)
-        {
+        if !is_untold(&job.now, now) {
             return Ok(false);
         }
         let wanted = JobRequirements {
@@ -350,6 +347,12 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
         first_problem.map_or(Ok(()), Err)
     }
+}
+
+/// True for a job that waits, and has for so long that its delivery would have come.
+fn is_untold(job: &WorkflowJob, now: Timestamp) -> bool {
+    let since = job.started_at.or(job.created_at);
+    job.status == JobStatus::Queued && since.is_none_or(|since| now.since(since) >= ON_ITS_WAY)
 }
 
 /// Whose turn it is: those asked about longest ago, so many of each installation. One whose owner
@@ -437,5 +440,95 @@ fn as_delivered(job: &FoundJob, seen: &SeenRepository, at: Timestamp) -> JobEven
         started_at: job.now.started_at,
         completed_at: None,
         received_at: at,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use mayfly_domain::model::id::{JobId, OwnerId};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_795_356_000_000);
+
+    fn ago(wait: Duration) -> Timestamp {
+        let wait = i64::try_from(wait.as_millis()).unwrap();
+        Timestamp::from_millis(NOW.millis() - wait)
+    }
+
+    fn seen(id: i64, checked_at: Timestamp, hidden: u32) -> SeenRepository {
+        SeenRepository {
+            repository: Repository {
+                id: RepositoryId(id),
+                name: format!("acme/{id}"),
+                owner: OwnerId(5),
+                private: true,
+            },
+            newest: JobId(1),
+            installation: InstallationId(1),
+            seen_at: ago(Duration::from_secs(60)),
+            checked_at,
+            cleared_at: NOW,
+            looked_at: BTreeSet::new(),
+            hidden,
+        }
+    }
+
+    #[test]
+    fn those_asked_about_longest_ago_have_their_turn_and_the_hidden_ones_less_often() {
+        let text = r#"
+            [github]
+            accounts = ["acme"]
+            [pools.linux]
+            labels = ["self-hosted", "mayfly"]
+            cpu = 1
+            memory = "2 GiB"
+            max = 10
+        "#;
+        let pools = mayfly_config::pools_file::parse(text, 1).unwrap();
+        let minutes = |minutes: u64| ago(Duration::from_secs(minutes * 60));
+        let mut known = vec![
+            seen(1, minutes(11), 0),
+            seen(2, minutes(30), 0),
+            seen(3, minutes(9), 0),
+            seen(4, minutes(59), 2),
+            seen(5, minutes(60), 2),
+            seen(6, minutes(20), 1),
+        ];
+        known.extend((100..140).map(|id| seen(id, minutes(10), 0)));
+        let turns = turns(known.iter().collect(), &pools, NOW);
+        let ids: Vec<i64> = turns.iter().map(|seen| seen.repository.id.0).collect();
+        assert_eq!(ids[..5], [5, 2, 6, 1, 100]);
+        assert_eq!(ids.len(), AT_ONCE);
+    }
+
+    #[test]
+    fn a_job_is_untold_once_its_delivery_would_have_come() {
+        let job = |status, waits| WorkflowJob {
+            status,
+            conclusion: None,
+            runner: None,
+            labels: Labels::default(),
+            run: RunId(1),
+            attempt: 1,
+            name: "build".to_owned(),
+            workflow: None,
+            created_at: Some(ago(Duration::from_secs(86_400))),
+            started_at: Some(ago(waits)),
+            completed_at: None,
+        };
+        let untold = |status, waits| is_untold(&job(status, waits), NOW);
+        let just_before = ON_ITS_WAY - Duration::from_millis(1);
+        assert!(untold(JobStatus::Queued, ON_ITS_WAY));
+        assert!(!untold(JobStatus::Queued, just_before));
+        assert!(!untold(JobStatus::InProgress, ON_ITS_WAY));
+        let unknown = WorkflowJob {
+            created_at: None,
+            started_at: None,
+            ..job(JobStatus::Queued, Duration::ZERO)
+        };
+        assert!(is_untold(&unknown, NOW));
     }
 }

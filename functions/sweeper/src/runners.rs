@@ -45,6 +45,30 @@ pub(crate) enum Deregistered {
     Unknown,
 }
 
+impl From<Deleted> for Deregistered {
+    fn from(deleted: Deleted) -> Self {
+        match deleted {
+            Deleted::Gone
+            | Deleted::NotFound {
+                target_visible: true,
+            } => Self::Gone,
+            Deleted::Busy => Self::Busy,
+            Deleted::NotFound {
+                target_visible: false,
+            } => Self::Unknown,
+        }
+    }
+}
+
+/// True for what waits until the pools file can be read: without it it is not known whether anyone
+/// still wants an idle runner, nor how long a busy one may work, and it must not pay for that.
+fn needs_pools(action: &RunnerAction) -> bool {
+    matches!(
+        action,
+        RunnerAction::Deregister(_) | RunnerAction::ForceStop(_)
+    )
+}
+
 impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     /// Does for every runner of a pool what it needs, the oldest first. Answers those that GitHub
     /// is to be asked about, which can wait.
@@ -114,14 +138,11 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             Handled::Care(RunnerAction::MarkForStop(kind, why)) => {
                 self.mark(runner, kind, &why).await
             }
-            // Without the pools file it is not known whether anyone still wants the runner.
-            Handled::Care(RunnerAction::Deregister(why)) if may_ask && pools.is_some() => {
+            Handled::Care(action) if pools.is_none() && needs_pools(&action) => Ok(()),
+            Handled::Care(RunnerAction::Deregister(why)) if may_ask => {
                 self.deregister_idle(runner, &why).await
             }
             Handled::Care(RunnerAction::Deregister(_)) => Ok(()),
-            // Without the pools file its own limit is not known: a busy runner must not pay for
-            // that.
-            Handled::Care(RunnerAction::ForceStop(_)) if pools.is_none() => Ok(()),
             Handled::Care(RunnerAction::RefuseJob) => {
                 self.refuse(runner, may_ask && pools.is_some()).await
             }
@@ -315,22 +336,11 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         id: GithubRunnerId,
         by: Instant,
     ) -> anyhow::Result<Deregistered> {
-        Ok(
-            match github
-                .delete(target, id, by)
-                .await
-                .context("take it away at GitHub")?
-            {
-                Deleted::Gone
-                | Deleted::NotFound {
-                    target_visible: true,
-                } => Deregistered::Gone,
-                Deleted::Busy => Deregistered::Busy,
-                Deleted::NotFound {
-                    target_visible: false,
-                } => Deregistered::Unknown,
-            },
-        )
+        Ok(github
+            .delete(target, id, by)
+            .await
+            .context("take it away at GitHub")?
+            .into())
     }
 
     /// GitHub says that a runner has a job, though nothing else said so.
@@ -339,5 +349,47 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let busy = |row: &Runner| row.found_busy(now);
         self.ledger.change_runner(address, busy).await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_github_shows_the_place_of_is_gone() {
+        let not_found = |target_visible| Deleted::NotFound { target_visible };
+        assert_eq!(
+            [
+                Deleted::Gone,
+                Deleted::Busy,
+                not_found(true),
+                not_found(false)
+            ]
+            .map(Deregistered::from),
+            [
+                Deregistered::Gone,
+                Deregistered::Busy,
+                Deregistered::Gone,
+                Deregistered::Unknown
+            ]
+        );
+    }
+
+    #[test]
+    fn what_depends_on_the_pools_file_waits_for_it_and_nothing_else_does() {
+        let why = Reason::NotNeeded;
+        let actions = [
+            RunnerAction::None,
+            RunnerAction::LocateTask,
+            RunnerAction::RefuseJob,
+            RunnerAction::MarkForStop(StopKind::Surplus, why.clone()),
+            RunnerAction::Deregister(why.clone()),
+            RunnerAction::ForceStop(why),
+        ];
+        assert_eq!(
+            actions.each_ref().map(needs_pools),
+            [false, false, false, false, true, true]
+        );
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
-use mayfly_domain::model::end::End;
 use mayfly_domain::model::id::{PoolName, RunnerAddress, RunnerId, TaskArn};
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::task::TaskStatus;
@@ -175,14 +174,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let changed = match task_missing(runner, now) {
             MissingTask::Early => return Ok(()),
             MissingTask::Close => {
-                // Sent again meanwhile: what ECS said speaks of the time before.
-                let still = |row: &Runner| row.was_asked_about(runner);
-                if self
-                    .ledger
-                    .close_runner(&address, End::Missing, still, now)
-                    .await?
-                    .is_some()
-                {
+                if self.ledger.close_missing(runner, now).await?.is_some() {
                     warn!(runner.id = %runner.id, pool.name = %runner.pool, "closed: ECS knows no task of it");
                     self.wake(&runner.pool).await;
                 }
@@ -213,5 +205,73 @@ fn is_news(runner: &Runner, described: &Described) -> bool {
         }
         Described::Missing(_) => true,
         Described::Foreign(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mayfly_domain::model::runner::{Launch, StopKind, Timeline};
+    use mayfly_domain::model::size::{Architecture, Capacity, Size};
+    use mayfly_domain::model::story::{Reason, TaskEnd};
+    use mayfly_domain::model::task::Task;
+    use mayfly_domain::model::time::Timestamp;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_795_356_000_000);
+
+    fn runner() -> Runner {
+        let launch = Launch {
+            request: "{}".to_owned(),
+            role: "runner".to_owned(),
+            definition: "d".to_owned(),
+            attempt: 1,
+            first_sent_at: NOW,
+            sent_at: NOW,
+            missing: 0,
+            missing_at: None,
+            outcome_unknown: false,
+            unsent: false,
+            given_up: false,
+        };
+        let size = Size {
+            cpu: 256,
+            memory_mib: 512,
+            disk_gib: 20,
+            architecture: Architecture::X64,
+            capacity: Capacity::OnDemand,
+        };
+        let pool = "linux".parse().unwrap();
+        Runner::requested(RunnerId::from_ulid(1), pool, size, launch, NOW)
+    }
+
+    /// Of a pool whose tasks are all as they were nothing is read or written, but a stop that came to
+    /// nothing, or an answer that was wrong, has no other one who sees to it.
+    #[test]
+    fn a_task_is_news_if_it_is_another_than_its_row_says_or_something_is_to_be_done_about_it() {
+        let task = |status| Task {
+            arn: TaskArn("arn:aws:ecs:us-east-1:123456789012:task/mayfly/1".to_owned()),
+            address: runner().address(),
+            version: 5,
+            status,
+            timeline: Timeline {
+                created: Some(NOW),
+                ..Timeline::default()
+            },
+            end: TaskEnd::default(),
+        };
+        let running = || Described::Task(Box::new(task(TaskStatus::Running)));
+        let known = runner().with_task(&task(TaskStatus::Running)).unwrap();
+        assert!(is_news(&runner(), &running()));
+        assert!(!is_news(&known, &running()));
+        let stopped = Described::Task(Box::new(task(TaskStatus::Stopped)));
+        assert!(is_news(&known, &stopped));
+        let missing = Described::Missing(task(TaskStatus::Running).arn);
+        assert!(is_news(&known, &missing));
+        let marked = known.marked(StopKind::Surplus, &Reason::NotNeeded, NOW);
+        assert!(is_news(&marked.unwrap(), &running()));
+        let mut doubted = known;
+        doubted.launch.missing = 1;
+        assert!(is_news(&doubted, &running()));
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 /// What came of one try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WorkOutcome {
     /// It is settled, or no one needs it any more.
     Done,

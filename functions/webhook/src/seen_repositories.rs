@@ -53,3 +53,44 @@ impl SeenRepositories {
         all.insert(seen.repository.id, note);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mayfly_domain::model::id::{JobId, OwnerId};
+    use mayfly_domain::model::target::Repository;
+
+    use super::*;
+
+    #[test]
+    fn whatever_a_delivery_says_of_its_repository_is_news_until_it_was_written_down() {
+        let seen = RepositorySeen {
+            repository: Repository {
+                id: RepositoryId(7),
+                name: "acme/app".to_owned(),
+                owner: OwnerId(5),
+                private: true,
+            },
+            installation: InstallationId(1),
+            job: Some(JobId(1)),
+            at: Timestamp::from_millis(1_795_356_000_000),
+        };
+        let known = SeenRepositories::default();
+        assert!(!known.has(&seen));
+        known.add(&seen);
+        assert!(known.has(&seen));
+        let with = |change: &dyn Fn(&mut RepositorySeen)| {
+            let mut other = seen.clone();
+            change(&mut other);
+            other
+        };
+        for news in [
+            with(&|seen| seen.repository.private = false),
+            with(&|seen| seen.repository.name = "acme/renamed".to_owned()),
+            with(&|seen| seen.repository.id = RepositoryId(8)),
+            with(&|seen| seen.installation = InstallationId(2)),
+            with(&|seen| seen.at = seen.at.plus(SEEN_TO)),
+        ] {
+            assert!(!known.has(&news), "{news:?}");
+        }
+    }
+}

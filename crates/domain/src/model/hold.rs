@@ -48,6 +48,18 @@ impl HoldReason {
         !matches!(self, Self::Job | Self::ThisRun)
     }
 
+    /// What a waiting row says from now on, by what a look planned for its job and by what the row
+    /// has said: none if a runner is on its way or the job's record tells the reason. A job whose
+    /// turn comes in a moment keeps what it had: what that speaks of is over, or comes back by
+    /// itself.
+    #[must_use]
+    pub fn written(planned: Option<Self>, before: Option<Self>) -> Option<Self> {
+        if planned == Some(Self::ThisRun) {
+            return before;
+        }
+        planned.filter(|hold| hold.is_written()).map(Self::kept)
+    }
+
     /// The reason in words for the user. `failure` is the newest failed start of the job's size, as
     /// the pool's health has it.
     #[must_use]
@@ -236,6 +248,28 @@ mod tests {
         assert_eq!(
             HoldReason::FailedStarts(AT).kept(),
             HoldReason::FailedStarts(AT)
+        );
+    }
+
+    #[test]
+    fn a_row_says_what_was_planned_as_it_is_kept_and_nothing_that_is_over_in_a_moment() {
+        let before = Some(HoldReason::PoolMax(20));
+        let late = HoldReason::FailedStarts(AT.plus(Duration::from_millis(1)));
+        let kept = late.kept();
+        assert_ne!(late, kept);
+        for (planned, after) in [
+            (Some(HoldReason::ThisRun), before),
+            (Some(HoldReason::Job), None),
+            (None, None),
+            (Some(late), Some(kept)),
+            (before, before),
+        ] {
+            assert_eq!(HoldReason::written(planned, before), after, "{planned:?}");
+        }
+        assert_eq!(
+            HoldReason::written(Some(late), Some(kept)),
+            Some(kept),
+            "a row that says so already is written once"
         );
     }
 

@@ -4,10 +4,11 @@ use std::borrow::Borrow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use crate::model::id::{GithubRunnerId, RunnerId, RunnerName};
+use crate::model::id::{GithubRunnerId, RunnerId, RunnerName, TaskArn};
 use crate::model::job::{JobRecord, RefusalScope, WaitingJob};
 use crate::model::runner::{Runner, RunnerState, Work};
 use crate::model::story::{Reason, StoryEvent, note};
+use crate::model::task::{Task, TaskStatus};
 use crate::model::time::Timestamp;
 use crate::model::timeouts;
 use crate::transitions::changes::Changes;
@@ -89,6 +90,14 @@ pub fn identify(runner: &Runner, caller: &Caller, account: &str, cluster: &str) 
     } else {
         Identity::Stranger
     }
+}
+
+/// True if what ECS shows under the ARN that a caller's session names is this runner's task, and may
+/// still be asking: its row does not know its task yet. The caller's word alone would let any task
+/// of the role take any such row.
+#[must_use]
+pub fn may_adopt(runner: &Runner, arn: &TaskArn, task: &Task) -> bool {
+    task.arn == *arn && task.address == runner.address() && task.status != TaskStatus::Stopped
 }
 
 /// What a runner that asks for its registration is told before any job is looked for.

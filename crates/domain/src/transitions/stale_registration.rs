@@ -24,6 +24,16 @@ impl Runner {
     }
 }
 
+/// True if what GitHub lists under a runner's name was left behind: the runner is closed, and has
+/// been for so long that GitHub's own list can show it. A runner that the ledger does not know is
+/// perhaps another deployment's, and one that is open may have registered just now.
+#[must_use]
+pub fn is_left_behind(row: Option<&Runner>, record: Option<&Runner>, now: Timestamp) -> bool {
+    let closed = record.and_then(|record| record.closed_at);
+    row.is_none()
+        && closed.is_some_and(|closed| now.since(closed) > timeouts::STALE_REGISTRATION_AFTER)
+}
+
 /// The follow-up to take away what a runner leaves at GitHub; none if nothing can be left.
 #[must_use]
 pub fn deregister_follow_up(record: &Runner, now: Timestamp) -> Option<OutboxEntry> {

@@ -14,6 +14,7 @@ use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_domain::model::timeouts;
 use mayfly_domain::transitions::close::RunnerSnapshot;
 use mayfly_domain::transitions::orphan::{OrphanAction, OrphanSnapshot, orphan_action};
+use mayfly_domain::transitions::stale_registration::is_left_behind;
 
 use crate::fixture::builders::{
     NOW, OWN, ago, arn, busy, job, parked, record_of, registered, registering, requested, target,
@@ -520,4 +521,23 @@ fn the_age_of_an_orphan_is_the_tables() {
         NOW.since(ago(OLD)),
         timeouts::ORPHAN_TASK + Duration::from_secs(1)
     );
+}
+
+#[test]
+fn what_github_lists_under_a_name_is_left_behind_by_a_runner_that_is_closed_for_a_while() {
+    let closed = |seconds| Runner {
+        closed_at: Some(ago(seconds)),
+        ..requested(1)
+    };
+    let wait = timeouts::STALE_REGISTRATION_AFTER.as_secs();
+    let (young, old, row) = (closed(wait), closed(wait + 1), requested(1));
+    for (row, record, left) in [
+        (None, Some(&old), true),
+        (None, Some(&young), false),
+        (Some(&row), Some(&old), false),
+        (Some(&row), None, false),
+        (None, None, false),
+    ] {
+        assert_eq!(is_left_behind(row, record, NOW), left, "{row:?} {record:?}");
+    }
 }

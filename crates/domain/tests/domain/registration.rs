@@ -8,13 +8,14 @@ use mayfly_domain::model::id::{GithubRunnerId, JobId, RepositoryId, RunId, TaskA
 use mayfly_domain::model::job::{RefusalScope, WaitingJob};
 use mayfly_domain::model::limits::Limits;
 use mayfly_domain::model::pool::Pool;
-use mayfly_domain::model::runner::{Runner, RunnerState};
-use mayfly_domain::model::story::Reason;
+use mayfly_domain::model::runner::{Runner, RunnerState, Timeline};
+use mayfly_domain::model::story::{Reason, TaskEnd};
+use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_domain::model::timeouts;
 use mayfly_domain::transitions::lifecycle::runners_to_evict;
 use mayfly_domain::transitions::registration::{
     Caller, Identity, RefusedRegistration, RegistrationStep, ask_again, can_serve, candidate_order,
-    identify, refused_for_good, registration_step, reservation_is_void, retry_slot,
+    identify, may_adopt, refused_for_good, registration_step, reservation_is_void, retry_slot,
 };
 use proptest::prelude::*;
 
@@ -552,4 +553,42 @@ fn a_job_that_has_a_runner_tells_no_more_why_it_waited() {
     };
     let reserved = held.reserved_for(&parked(1).id);
     assert_eq!((reserved.hold, reserved.runner), (None, Some(parked(1).id)));
+}
+
+#[test]
+fn a_row_takes_its_own_task_only_and_only_while_that_may_ask() {
+    let runner = requested(1);
+    let task = |status| Task {
+        arn: arn(1),
+        address: runner.address(),
+        version: 5,
+        status,
+        timeline: Timeline::default(),
+        end: TaskEnd::default(),
+    };
+    let running = task(TaskStatus::Running);
+    assert!(may_adopt(&runner, &arn(1), &running));
+    assert!(!may_adopt(&runner, &arn(1), &task(TaskStatus::Stopped)));
+    assert!(!may_adopt(&runner, &arn(2), &running), "another one's ARN");
+    assert!(!may_adopt(&requested(2), &arn(1), &running));
+}
+
+/// GitHub refuses a name that is too long: asked all the same, it would refuse every job.
+#[test]
+fn a_runner_whose_next_name_would_be_too_long_for_github_is_done() {
+    let step = |attempts| {
+        registration_step(&Runner {
+            pool: "a".repeat(28).parse().unwrap(),
+            registration_attempt: attempts,
+            ..parked(1)
+        })
+    };
+    assert_eq!(
+        [step(0), step(1_294), step(1_295)],
+        [
+            RegistrationStep::Serve,
+            RegistrationStep::Serve,
+            RegistrationStep::Stopped
+        ]
+    );
 }

@@ -136,6 +136,18 @@ async fn runner_is_shown_as_github_sees_it() {
 }
 
 #[tokio::test]
+async fn runner_that_is_not_connected_is_shown_so() {
+    let mut away = runner(7);
+    away["status"] = json!("offline");
+    let stub = github(answer(200, away), listed()).await;
+    let shown = stub.github().get(&repository(9), RUNNER, soon()).await;
+    assert!(
+        matches!(&shown, Ok(RunnerLookup::Registered(now)) if !now.online && !now.busy),
+        "{shown:?}"
+    );
+}
+
+#[tokio::test]
 async fn list_goes_through_all_pages() {
     let stub = Stub::start(|asked| {
         let page: Vec<Value> = match asked.line.split("page=").last() {

@@ -358,3 +358,27 @@ async fn a_job_that_is_over_while_an_older_delivery_is_written_down_stays_over()
     let record = ledger.job(JobId(1)).await.unwrap().unwrap();
     assert_eq!(record.state, JobState::Closed, "{:?}", record.story);
 }
+
+/// Closed all the same, the task that this send makes would run without a row.
+#[tokio::test]
+async fn a_launch_that_is_sent_again_while_ecs_is_asked_about_it_stays_open() {
+    let model = Model::new();
+    let ledger = model.ledger("test");
+    let asked = requested(&ledger, 1, None).await;
+    let again = |row: &Runner| {
+        let mut after = row.clone();
+        after.launch.sent_at = at(60);
+        Some(after)
+    };
+    ledger.change_runner(&asked.address(), again).await.unwrap();
+    assert!(
+        ledger
+            .close_missing(&asked, at(61))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let row = ledger.runner(&asked.address()).await.unwrap().unwrap();
+    assert_eq!(row.launch.sent_at, at(60));
+    assert!(ledger.close_missing(&row, at(62)).await.unwrap().is_some());
+}

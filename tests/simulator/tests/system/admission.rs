@@ -274,3 +274,57 @@ async fn a_runner_that_asks_for_another_job_than_its_own_has_the_next_one_starte
         story(&system)
     );
 }
+
+/// Whatever a job does with its runner's right to ask: what is decided costs one read, and another
+/// repository's job no call to GitHub.
+#[tokio::test(start_paused = true)]
+async fn what_was_decided_for_a_runner_costs_little_however_often_it_asks() {
+    let system = Start::seeded(38).pools(ORGANIZATION).begin().unwrap();
+    let admitted = system.queue_jobs(&NewJob {
+        seconds: 600.0,
+        ..job()
+    })[0];
+    until(&system, 120, "it is admitted", |system| {
+        let runners = system.runners();
+        runners.iter().any(|runner| runner.admitted_at.is_some())
+    })
+    .await;
+    system.pass(5).await;
+    let runner = system.runners().remove(0);
+    let (work, record) = (runner.work.clone().unwrap(), system.job(admitted).unwrap());
+    let role = "arn:aws:sts::123456789012:assumed-role/mayfly-runner";
+    let caller = format!("{role}/{}", runner.arn.as_ref().unwrap().task_id());
+    let question = |run: i64, repository: i64, name: &str| {
+        serde_json::json!({
+            "runner": runner.address().to_string(), "run_id": run, "run_attempt": work.attempt,
+            "repository": name, "repository_id": repository, "workflow_ref": "", "ref": "", "event": "push",
+        })
+    };
+    let own = question(work.run.0, record.repository.id.0, "acme/app");
+    let second = question(work.run.0 + 1, record.repository.id.0 + 1, "acme/secret");
+    let asked = async |body: &serde_json::Value| {
+        system.world.forget_calls();
+        let status = system.request(&caller, "/admission", body).await.status;
+        let calls: Vec<_> = system
+            .world
+            .calls()
+            .into_iter()
+            .filter(|((who, _), _)| who == "registrar")
+            .map(|((_, what), count)| (what, count))
+            .collect();
+        (status, calls)
+    };
+    let one_read = vec![("DynamoDB GetItem".to_owned(), 1)];
+    assert_eq!(asked(&own).await, (200, one_read.clone()));
+    let (status, calls) = asked(&second).await;
+    assert_eq!(status, 403);
+    assert!(
+        calls.iter().all(|(what, _)| !what.starts_with("GitHub")),
+        "{calls:?}"
+    );
+    assert!(
+        calls.iter().any(|(what, _)| what == "SQS SendMessage"),
+        "the job that it was refused needs another runner: {calls:?}"
+    );
+    assert_eq!(asked(&second).await, (403, one_read));
+}

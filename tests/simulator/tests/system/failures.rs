@@ -186,6 +186,18 @@ async fn a_task_that_does_not_start_in_time_is_given_up_and_another_one_serves()
             .count(),
         0
     );
+    until(&system, 130, "it is marked", |system| {
+        system.runners().iter().any(|runner| runner.stop.is_some())
+    })
+    .await;
+    // Sweeper itself stops the task of what it marks, and leaves that to no later look.
+    system.pass(5).await;
+    let by_sweeper = ("sweeper".to_owned(), "ECS StopTask".to_owned());
+    assert!(
+        system.world.calls().contains_key(&by_sweeper),
+        "{}",
+        story(&system)
+    );
     done(&system, 300, &[job]).await;
     rest(&system, 120).await;
     assert_eq!(

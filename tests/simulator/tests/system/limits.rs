@@ -562,3 +562,33 @@ async fn at_its_max_a_pool_lets_go_of_runners_whose_jobs_were_cancelled() {
     done(&system, 300, &other).await;
     assert!(system.launched_and_most_live().1 <= 2);
 }
+
+/// That a limit cannot be read says nothing: GitHub may have told the installation to wait.
+#[tokio::test(start_paused = true)]
+async fn an_installation_whose_limit_cannot_be_read_is_asked_nothing() {
+    use mayfly_simulator::system::{CallFault, Port, PortCall};
+    let system = begin(960);
+    system.queue_jobs(&NewJob {
+        gate: Some(Gate::Environment),
+        ..jobs(3)
+    });
+    let asked = |system: &System| -> u64 {
+        let calls = system.world.calls().into_iter();
+        let of_sweeper =
+            calls.filter(|((who, what), _)| who == "sweeper" && what.starts_with("GitHub get-job"));
+        of_sweeper.map(|(_, count)| count).sum()
+    };
+    system.world.set_fault_injector(Box::new(
+        |call: &PortCall, _: mayfly_domain::model::time::Timestamp| {
+            let limit = call.port == Port::Table && call.about.contains("limits");
+            (call.who == "sweeper" && limit).then_some(CallFault::FailBefore)
+        },
+    ));
+    system.pass(1_800).await;
+    assert_eq!(asked(&system), 0);
+    system.world.clear_fault_injector();
+    until(&system, 300, "GitHub is asked about the gates", |system| {
+        asked(system) > 0
+    })
+    .await;
+}

@@ -94,3 +94,61 @@ async fn what_needs_a_person_is_an_error() {
     system.pass(300).await;
     assert!(!errors.heard().is_empty());
 }
+
+/// Listens to every line of every level.
+#[derive(Clone, Default)]
+struct Lines(Errors);
+
+impl Subscriber for Lines {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        self.0.new_span(span)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        self.0.event(event);
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// I8: who reads the log could take the runner's place.
+#[tokio::test(start_paused = true)]
+async fn a_registration_is_in_no_line_of_any_level() {
+    let system = mayfly_simulator::system::Start::seeded(611)
+        .tasks_start_in(300)
+        .begin()
+        .unwrap();
+    let lines = Lines::default();
+    let listening = mayfly_test_support::log::listen(lines.clone());
+    queue_one(&system);
+    let known = system.until(20, |system| {
+        system.runners().iter().any(|runner| runner.arn.is_some())
+    });
+    assert!(known.await);
+    let runner = system.runners().remove(0);
+    let task = runner.arn.as_ref().unwrap().task_id().to_owned();
+    let caller = format!("arn:aws:sts::123456789012:assumed-role/mayfly-runner/{task}");
+    let body = serde_json::json!({ "runner": runner.address().to_string() });
+    let reply = system.request(&caller, "/registration", &body).await;
+    drop(listening);
+    assert_eq!(reply.status, 200);
+    let heard = lines.0.heard();
+    assert!(
+        heard.iter().any(|line| line.contains("registered")),
+        "nothing was heard: {heard:?}"
+    );
+    assert!(
+        !heard.iter().any(|line| line.contains(&reply.body)),
+        "the registration was logged"
+    );
+}

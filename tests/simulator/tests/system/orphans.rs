@@ -217,3 +217,38 @@ async fn a_closed_runner_that_waits_for_a_job_is_taken_away_at_github_and_stoppe
         .copied();
     assert_eq!(deleted, Some(1));
 }
+
+/// Its rows would be read by no one, whatever becomes of them.
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_has_a_runner_and_is_in_no_list_is_entered_in_the_list_again() {
+    let system = begin(650);
+    let job = system.queue_jobs(&NewJob {
+        seconds: 900.0,
+        ..job()
+    })[0];
+    until(&system, 120, "it runs", |system| {
+        system.runner_at_github(job).is_some()
+    })
+    .await;
+    let other = crate::start::pool_with("max = 10")
+        .replace("linux]", "other]")
+        .replace("\"mayfly\"", "\"other\"");
+    system.put_pools(&other);
+    system.pass(130).await;
+    let ledger = system.world.table.ledger("test");
+    let entry = mayfly_ledger::key::pool_entry(&crate::start::linux());
+    let gone = mayfly_ledger::store::Write::Delete(entry, mayfly_ledger::store::Expect::Any);
+    mayfly_ledger::Store::commit(ledger.store(), vec![gone])
+        .await
+        .unwrap();
+    system.pass(130).await;
+    let entries = ledger.pool_entries().await.unwrap();
+    assert!(
+        entries
+            .iter()
+            .any(|entry| entry.name == crate::start::linux()),
+        "{entries:?}"
+    );
+    done(&system, 1_000, &[job]).await;
+    rest(&system, 200).await;
+}

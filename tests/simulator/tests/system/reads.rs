@@ -89,3 +89,45 @@ async fn what_ecs_said_before_a_launch_was_sent_again_does_not_count() {
     rest(&system, 60).await;
     assert_eq!(outcomes(&system), [Outcome::Ran]);
 }
+
+/// Days may lie between two such answers, and each is wrong.
+#[tokio::test(start_paused = true)]
+async fn that_ecs_knows_a_task_again_takes_back_that_it_did_not() {
+    let system = begin(242);
+    let job = system.queue_jobs(&NewJob {
+        seconds: 3_600.0,
+        ..job()
+    })[0];
+    until(&system, 120, "it works", |system| {
+        let runners = system.runners();
+        runners
+            .iter()
+            .any(|runner| runner.state == RunnerState::Busy)
+    })
+    .await;
+    system.pass(360).await;
+    for times in 0..3 {
+        system.fault(Fault {
+            milliseconds: Some(40_000),
+            ..Fault::of(FaultKind::LeftOut)
+        });
+        until(&system, 300, "ECS denies its task", |system| {
+            denied(system) > 0
+        })
+        .await;
+        assert_eq!(
+            denied(&system),
+            1,
+            "for the {times}th time\n{}",
+            story(&system)
+        );
+        system.world.with_ecs(|ecs, _| ecs.clear_faults());
+        until(&system, 130, "ECS knows its task", |system| {
+            denied(system) == 0
+        })
+        .await;
+    }
+    done(&system, 3_600, &[job]).await;
+    rest(&system, 200).await;
+    assert_eq!(outcomes(&system), [Outcome::Ran], "{}", story(&system));
+}

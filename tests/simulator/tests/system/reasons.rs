@@ -160,11 +160,13 @@ async fn a_task_definition_that_ecs_refuses_is_a_failed_start_that_is_tried_now_
         reason(system, all[0]).is_some()
     })
     .await;
-    let told = words(&system, all[29]);
-    assert!(
-        told.contains("the next one is tried at ") && told.contains("Role is not valid"),
-        "{told}"
-    );
+    for job in [all[0], all[29]] {
+        let told = words(&system, job);
+        assert!(
+            told.contains("the next one is tried at ") && told.contains("Role is not valid"),
+            "{told}"
+        );
+    }
     system.pass(3_600).await;
     let calls = system.ecs_calls(Operation::RegisterTaskDefinition);
     assert!(
@@ -199,4 +201,23 @@ async fn ecs_that_does_not_answer_about_definitions_opens_no_breaker() {
     system.world.with_ecs(|ecs, _| ecs.clear_faults());
     done(&system, 150, &[job]).await;
     rest(&system, 120).await;
+}
+
+/// Its look is the only one there is: no tick comes, and no other delivery.
+#[tokio::test(start_paused = true)]
+async fn a_job_knows_after_one_look_that_ecs_refuses_its_task_definition() {
+    let system = Start::seeded(226).without_sweeps().begin().unwrap();
+    system.fault(Fault {
+        operations: vec![Operation::RegisterTaskDefinition],
+        code: Some("ClientException".to_owned()),
+        reason: Some("Role is not valid".to_owned()),
+        ..Fault::of(FaultKind::Refused)
+    });
+    let job = queue_one(&system);
+    system.pass(20).await;
+    assert!(
+        matches!(reason(&system, job), Some(HoldReason::FailedStarts(_))),
+        "{:?}",
+        reason(&system, job)
+    );
 }

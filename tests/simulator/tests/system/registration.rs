@@ -33,7 +33,11 @@ async fn ask(system: &System, caller: &str, runner: &RunnerAddress) -> Reply {
 /// A system whose one runner has its task, which takes its time to start; and who that task would
 /// be.
 async fn starting(seed: u64) -> (System, Runner, String) {
-    let system = Start::seeded(seed).tasks_start_in(300).begin().unwrap();
+    starting_in(Start::seeded(seed)).await
+}
+
+async fn starting_in(start: Start) -> (System, Runner, String) {
+    let system = start.tasks_start_in(300).begin().unwrap();
     queue_one(&system);
     until(&system, 20, "its task is known", |system| {
         system.runners().iter().any(|runner| runner.arn.is_some())
@@ -478,4 +482,153 @@ async fn a_long_outage_of_github_ends_no_runner_however_long_the_name_of_its_poo
     done(&system, 900, &jobs).await;
     assert_eq!(system.launched_and_most_live().0, 5, "{}", story(&system));
     rest(&system, 300).await;
+}
+
+fn refuse(system: &System, repository: &str) {
+    let refusal = Refusal {
+        status: 404,
+        message: None,
+    };
+    system
+        .world
+        .with_github(|github, _| github.faults.refused.insert(repository.to_owned(), refusal));
+}
+
+fn calls(system: &System, who: &str, what: &str) -> u64 {
+    let key = (who.to_owned(), what.to_owned());
+    system.world.calls().get(&key).copied().unwrap_or_default()
+}
+
+/// Queues jobs of a repository, and waits until they are in the ledger.
+async fn queue_at(system: &System, repository: &str, count: u32) {
+    let before = system.waiting().len();
+    system.queue_jobs(&NewJob {
+        repository: repository.to_owned(),
+        count,
+        ..job()
+    });
+    until(system, 20, "they are known", |system| {
+        system.waiting().len() == before + count as usize
+    })
+    .await;
+}
+
+/// I4: handed out without its mark, a registration could be made, and used, a second time.
+#[tokio::test(start_paused = true)]
+async fn a_registration_is_not_handed_out_while_its_mark_cannot_be_written() {
+    let (system, runner, caller) = starting(121).await;
+    system.world.table.add_fault(
+        Fault::once(When::Before, What::Fails)
+            .of("registrar")
+            .on(Operation::PutItem),
+    );
+    let reply = ask(&system, &caller, &runner.address()).await;
+    assert!(!system.world.table.clear_faults(), "nothing was struck");
+    assert_eq!(reply.status, 503, "{reply:?}");
+    assert_eq!(ask(&system, &caller, &runner.address()).await.status, 200);
+    assert_eq!(ask(&system, &caller, &runner.address()).await.status, 409);
+}
+
+/// Of two requests of one runner the second is done first: what the first has made since is no one's.
+#[tokio::test(start_paused = true)]
+async fn of_two_registrations_that_are_made_at_once_for_one_runner_one_is_handed_out() {
+    let (system, runner, caller) = starting(122).await;
+    system
+        .world
+        .set_fault_injector(Box::new(|call: &PortCall, _: Timestamp| {
+            (call.operation == "generate-jitconfig" && call.nth == 0)
+                .then_some(CallFault::Slow(Duration::from_secs(6)))
+        }));
+    let address = runner.address();
+    let second = async {
+        system.pass(1).await;
+        ask(&system, &caller, &address).await
+    };
+    let (first, second) = futures::join!(ask(&system, &caller, &address), second);
+    assert_eq!(calls(&system, "registrar", "GitHub generate-jitconfig"), 2);
+    assert_eq!((first.status, second.status), (503, 200));
+}
+
+/// Its job is for others to take, and the runner covers no job while it has to wait.
+#[tokio::test(start_paused = true)]
+async fn a_runner_that_githubs_limit_refuses_gives_its_job_back() {
+    let (system, runner, caller) = starting(123).await;
+    system.world.with_github(|github, _| {
+        github.faults.api.primary_limit = 1.0;
+        github.faults.api.primary_reset = 600;
+        github.faults.api.operations =
+            vec!["actions/generate-runner-jitconfig-for-repo".to_owned()];
+    });
+    let reply = ask(&system, &caller, &runner.address()).await;
+    assert_eq!(reply.status, 503);
+    let row = system.runners().remove(0);
+    assert_eq!(
+        (row.state, row.reserved, row.target),
+        (RunnerState::Parked, None, None)
+    );
+    // Until the limit is over, its requests do not look at all jobs of the pool each time.
+    system.world.forget_calls();
+    for _ in 0..10 {
+        system.pass(2).await;
+        let reply = ask(&system, &caller, &runner.address()).await;
+        assert_eq!(reply.status, 503);
+    }
+    let looks = calls(&system, "registrar", "DynamoDB Query");
+    assert!(looks <= 3, "{looks} looks at the pool's jobs in 20 s");
+}
+
+/// That its first request shows that its size starts is written with its own job. Written a second
+/// time it would meet its own write, and the next job would count as lost.
+#[tokio::test(start_paused = true)]
+async fn a_first_request_whose_own_job_is_refused_is_given_another_one() {
+    let (system, runner, caller) = starting(124).await;
+    refuse(&system, "acme/app");
+    queue_at(&system, "acme/lib", 1).await;
+    let reply = ask(&system, &caller, &runner.address()).await;
+    assert_eq!(reply.status, 200, "{reply:?}\n{}", story(&system));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_request_asks_github_once_for_a_repository_that_it_refuses() {
+    let (system, runner, caller) = starting(125).await;
+    for repository in ["acme/app", "acme/gone"] {
+        refuse(&system, repository);
+    }
+    queue_at(&system, "acme/gone", 2).await;
+    let reply = ask(&system, &caller, &runner.address()).await;
+    assert_eq!(
+        (
+            reply.status,
+            calls(&system, "registrar", "GitHub generate-jitconfig")
+        ),
+        (202, 2),
+        "{}",
+        story(&system)
+    );
+}
+
+/// The job that was tried stays in the ledger until a delivery says that it runs, and others wait
+/// for it as long as it counts as refused.
+#[tokio::test(start_paused = true)]
+async fn a_repository_that_takes_runners_again_does_so_for_all_of_its_jobs_at_once() {
+    // One that is kept though no job may be tried for a while.
+    let start = Start::seeded(126).pools(&pool_with("max = 1\nmin_idle = 1"));
+    let (system, runner, caller) = starting_in(start).await;
+    refuse(&system, "acme/app");
+    let reply = ask(&system, &caller, &runner.address()).await;
+    assert_eq!(reply.status, 202);
+    assert!(system.waiting()[0].refused.is_some());
+    system
+        .world
+        .with_github(|github, _| github.faults.refused.clear());
+    let mut status = 0;
+    for _ in 0..20 {
+        system.pass(5).await;
+        status = ask(&system, &caller, &runner.address()).await.status;
+        if status == 200 {
+            break;
+        }
+    }
+    let refused: Vec<_> = system.waiting().iter().map(|job| job.refused).collect();
+    assert_eq!((status, refused), (200, vec![None]), "{}", story(&system));
 }

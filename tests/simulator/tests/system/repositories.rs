@@ -484,3 +484,31 @@ async fn jobs_of_a_repository_run_when_it_is_renamed_and_another_one_takes_its_n
         assert_eq!(system.world.with_github(elsewhere), 0);
     }
 }
+
+/// Its week is over, and no job of it came: a list of all that ever had jobs would grow for ever.
+#[tokio::test(start_paused = true)]
+async fn a_repository_of_which_nothing_was_heard_for_a_week_is_forgotten() {
+    let system = begin(640);
+    let ledger = system.world.table.ledger("test");
+    let repository = |id: i64, days: u64| {
+        let at = system.world.clock.now().millis() - i64::try_from(days * 86_400_000).unwrap();
+        mayfly_ledger::repositories::RepositorySeen {
+            repository: mayfly_domain::model::target::Repository {
+                id: mayfly_domain::model::id::RepositoryId(id),
+                name: format!("acme/{id}"),
+                owner: mayfly_domain::model::id::OwnerId(5_500_001),
+                private: true,
+            },
+            installation: mayfly_domain::model::id::InstallationId(61_000_001),
+            job: None,
+            at: mayfly_domain::model::time::Timestamp::from_millis(at),
+        }
+    };
+    for seen in [repository(1, 9), repository(2, 7)] {
+        ledger.touch_repository(&seen).await.unwrap();
+    }
+    system.pass(150).await;
+    let left = ledger.repositories().await.unwrap();
+    let left: Vec<i64> = left.iter().map(|seen| seen.repository.id.0).collect();
+    assert_eq!(left, [2]);
+}
