@@ -764,7 +764,7 @@ async fn a_repository_that_the_app_may_not_see_is_named_as_the_reason_until_it_m
         .map(|reason| reason.to_string())
         .unwrap_or_default();
     assert!(
-        reason.contains("may not see repository acme/app"),
+        reason.contains("cannot see repository acme/app"),
         "{reason:?}\n{}",
         story(&system)
     );

@@ -76,7 +76,7 @@ async fn every_name_of_a_runner_is_taken_away() {
         system.closed_runners()[0]
             .story
             .iter()
-            .any(|note| note.event.to_string().contains("was taken away"))
+            .any(|note| note.event == mayfly_domain::model::story::StoryEvent::RegistrationsRemoved)
     );
 }
 
