@@ -102,6 +102,7 @@ class Function:
             "MAYFLY_WAKE_QUEUE_URL": f"http://{endpoint}/000000000000/wakes.fifo",
             "MAYFLY_CLUSTER": "arn:aws:ecs:eu-west-1:000000000000:cluster/bench",
             "MAYFLY_POOLS_PARAMETER": "/mayfly/bench/pools",
+            "MAYFLY_METRICS_NAMESPACE": "Mayfly/bench/id",
             "MAYFLY_WEBHOOK_SECRET_PARAMETER": "/mayfly/bench/webhook-secret",
         }
         self.started = time.perf_counter()

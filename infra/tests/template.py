@@ -125,6 +125,8 @@ class Template:
 
         def of(match):
             name = match.group(1)
+            if name.startswith("!"):  # Stays as it is, without the mark.
+                return f"${{{name[1:]}}}"
             if name in own:
                 return own[name]
             return self._getatt(name.split(".", 1)) if "." in name else self.reference(name)

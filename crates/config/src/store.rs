@@ -186,6 +186,7 @@ impl Settings {
             .swap(secrets.is_empty(), Ordering::Relaxed);
         if secrets.is_empty() && !told {
             tracing::error!(
+                settings_problems = 1,
                 "there is no webhook secret: every delivery is refused until one is written to its parameter"
             );
         }

@@ -15,6 +15,7 @@ pub mod job_timeline;
 pub mod label;
 pub mod limits;
 pub mod matching;
+pub mod metric;
 pub(crate) mod mistyped_label;
 pub mod outbox;
 pub mod placement;

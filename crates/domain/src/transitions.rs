@@ -14,6 +14,7 @@ pub mod liveness;
 pub(crate) mod new_record;
 pub mod orphan;
 pub mod plan;
+pub mod pool_gauges;
 pub mod probes;
 pub mod reconcile;
 pub mod redelivery;

@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::client::Client;
 use crate::error::{CallError, misconfigured};
+use crate::limit::remaining;
 use crate::reply::Reply;
 use crate::request::{NoResponse, Request, Sent, bounded, in_full};
 
@@ -74,9 +75,12 @@ async fn once(
     };
     let status = result.as_ref().map_or(0, |reply| reply.status.as_u16());
     let duration = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let answer = result.as_ref().ok();
     tracing::info!(
         github.call = request.name,
         github.status = status,
+        github.rate_remaining = answer.and_then(|reply| remaining(&reply.headers)),
+        github_limits = answer.filter(|reply| reply.is_rate_limit()).map(|_| 1),
         duration_ms = duration,
         "asked GitHub"
     );

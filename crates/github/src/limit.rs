@@ -32,8 +32,7 @@ pub(crate) fn limited_until(
     if let Some(after) = headers.get("retry-after") {
         return said(number(after).map_or(UNSAID, Duration::from_secs));
     }
-    let remaining = headers.get("x-ratelimit-remaining").and_then(number);
-    if remaining == Some(0) {
+    if remaining(headers) == Some(0) {
         let reset = headers
             .get("x-ratelimit-reset")
             .and_then(number)
@@ -43,6 +42,11 @@ pub(crate) fn limited_until(
         }));
     }
     (status == StatusCode::TOO_MANY_REQUESTS || speaks_of_limits(message)).then(|| now.plus(UNSAID))
+}
+
+/// How many calls are left until the limit starts over, as an answer says.
+pub(crate) fn remaining(headers: &HeaderMap) -> Option<u64> {
+    headers.get("x-ratelimit-remaining").and_then(number)
 }
 
 /// Secondary limits may come without any header that says so. "Abuse detection" is what Enterprise

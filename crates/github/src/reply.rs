@@ -2,9 +2,11 @@
 
 use http::StatusCode;
 use http::header::HeaderMap;
+use mayfly_domain::model::time::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::limit::limited_until;
 use crate::request::{Call, bounded};
 
 /// An answer, whatever its status.
@@ -46,6 +48,17 @@ impl Reply {
             }
         };
         items.into_iter().filter_map(read).collect()
+    }
+
+    /// True if GitHub says in it that it is to be left alone for a while.
+    pub(crate) fn is_rate_limit(&self) -> bool {
+        let may_be = matches!(
+            self.status,
+            StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
+        );
+        // Until when does not matter here.
+        let now = Timestamp::default();
+        may_be && limited_until(self.status, &self.headers, &self.message(), now).is_some()
     }
 
     /// GitHub's `message`, with the details of a validation, bounded.

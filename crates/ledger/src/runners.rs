@@ -6,13 +6,15 @@ use mayfly_domain::model::end::End;
 use mayfly_domain::model::id::{PoolName, RunnerAddress, RunnerId, TaskArn};
 use mayfly_domain::model::job::{JobRecord, WaitingJob};
 use mayfly_domain::model::pool::Pool;
-use mayfly_domain::model::runner::Runner;
+use mayfly_domain::model::runner::{Outcome, Runner};
+use mayfly_domain::model::start_failure::Cause;
+use mayfly_domain::model::start_health::Failure;
 use mayfly_domain::model::story::Reason;
 use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::transitions::admission::{Admission, AdmissionRequest, admit};
 use mayfly_domain::transitions::changes::Changes;
-use mayfly_domain::transitions::close::{RunnerSnapshot, close};
+use mayfly_domain::transitions::close::{RunnerSnapshot, close, start_failure};
 use mayfly_domain::transitions::interruption;
 use mayfly_domain::transitions::orphan::{OrphanAction, OrphanSnapshot, orphan_action};
 
@@ -262,7 +264,13 @@ impl<S: Store> Ledger<S> {
         };
         let (changes, must_act) = close(runner, end, around, now);
         tx.stage(&changes, now)?;
-        self.commit(tx, Closed { changes, must_act }).await
+        let committed = self.commit(tx, Closed { changes, must_act }).await?;
+        if let Attempt::Done(closed) = &committed
+            && let Some(record) = &closed.changes.closed
+        {
+            tell(record, start_failure(runner, end, record));
+        }
+        Ok(committed)
     }
 
     /// The job that a runner holds in reserve, if it still waits in the runner's pool, and its
@@ -314,6 +322,41 @@ impl<S: Store> Ledger<S> {
         })
         .await
     }
+}
+
+/// One line for a runner's end, with what it came to in numbers: once, by whichever function wrote it
+/// down.
+fn tell(record: &Runner, failure: Option<Failure>) {
+    let (outcome, spend) = (record.outcome, record.spend());
+    let cause = failure.as_ref().and_then(|failure| failure.cause);
+    let ran = record
+        .work
+        .as_ref()
+        .filter(|_| outcome == Some(Outcome::Ran));
+    let over = record
+        .done_at
+        .or(record.timeline.stopping)
+        .or(record.closed_at);
+    let took = ran.and_then(|work| Some(over?.since(work.since).as_secs_f64()));
+    tracing::info!(
+        metrics = record.metrics.word(),
+        runner.id = %record.id,
+        pool.name = %record.pool,
+        job.id = record.work.as_ref().and_then(|work| work.job).map(|job| job.0),
+        repository.name = record.worked_for(),
+        outcome = outcome.map(Outcome::word),
+        reason = failure.as_ref().map(|failure| failure.kind.word()),
+        exit_code = record.exit_code,
+        ended_runners = 1,
+        gha_job_execution_duration_seconds = took,
+        runner_cost_dollars = spend.map(|spend| spend.total().dollars()),
+        runner_waste_dollars = spend.map(|spend| spend.waste().dollars()),
+        failed_starts = failure.as_ref().map(|_| 1),
+        interrupted_jobs = record.interrupted.then_some(1),
+        refused_runner_versions = (cause == Some(Cause::VersionRefused)).then_some(1),
+        "runner ended: {}",
+        record.reason.as_ref().map(ToString::to_string).unwrap_or_default()
+    );
 }
 
 /// Why a task that is known to be a runner's must be stopped.

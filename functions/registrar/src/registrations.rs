@@ -313,7 +313,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
                 later(FAILURE_RETRY, "GitHub does not answer")
             }
             RegisterError::Misconfigured { message } => {
-                error!(runner.id = %runner.id, error = %message, "a person must correct the GitHub App's settings");
+                error!(settings_problems = 1, runner.id = %runner.id, error = %message, "a person must correct the GitHub App's settings");
                 self.ledger.unregistered(runner, &message, now).await?;
                 later(FAILURE_RETRY, "the GitHub App is misconfigured")
             }

@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use mayfly_domain::model::hold::HoldReason;
 use mayfly_domain::model::id::{PoolName, RepositoryId, RunnerAddress};
 use mayfly_domain::model::limits::Limits;
+use mayfly_domain::model::metric::MetricsLevel;
 use mayfly_domain::model::pool::Pool;
 use mayfly_domain::model::price::{OwnPrices, PriceList};
 use mayfly_domain::model::runner::{Launch, Runner, StopKind};
@@ -18,6 +19,7 @@ use mayfly_domain::model::timeouts;
 use mayfly_domain::transitions::plan::confirm::{confirm, is_stale, marks_now};
 use mayfly_domain::transitions::plan::to_send::{ToSend, to_send};
 use mayfly_domain::transitions::plan::{Plan, Start, plan};
+use mayfly_domain::transitions::pool_gauges::PoolGauges;
 use mayfly_ecs::{LaunchRequest, TaskDefinitionSpec};
 use mayfly_ledger::Store;
 use mayfly_ledger::pool_snapshot::{MOST_LAUNCHES, MOST_STOPS, PoolEntry, PoolSnapshot};
@@ -168,10 +170,8 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
                     continue;
                 }
             }
-            info!(
-                pool.name = %pool.name, jobs.waiting = snapshot.jobs.len(), runners.open = snapshot.runners.len(), runners.launched = launched.len(),
-                runners.marked = marked.len(), jobs.on_hold = plan.holds.len(), "planned"
-            );
+            self.tell(pool, &snapshot, &plan, (launched.len(), marked.len()))
+                .await;
             let more = plan
                 .holds
                 .iter()
@@ -187,6 +187,51 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
             });
         }
         bail!("others committed first, or the look took too long, {TRIES} times")
+    }
+
+    /// One line for a look at a pool, with what it shows in numbers.
+    async fn tell(
+        &self,
+        pool: &Pool,
+        snapshot: &PoolSnapshot,
+        plan: &Plan,
+        (launched, marked): (usize, usize),
+    ) {
+        let known = (&snapshot.health, &*snapshot.jobs, &*snapshot.runners);
+        let limits = self.limits(pool, snapshot);
+        let gauges = PoolGauges::of(pool, known, &limits, &plan.holds, self.now());
+        let breakers = gauges.open_breakers;
+        let level = self.metrics_level().await;
+        info!(
+            metrics = level.word(),
+            pool.name = %pool.name,
+            waiting_jobs = gauges.waiting,
+            gha_running_jobs = gauges.running,
+            starting_runners = gauges.starting,
+            gha_idle_runners = gauges.idle,
+            oldest_waiting_job_seconds = gauges.oldest.map(|oldest| oldest.as_secs()),
+            open_breakers = (breakers > 0).then_some(breakers),
+            runners.open = snapshot.runners.len(),
+            runners.launched = launched,
+            runners.marked = marked,
+            held.job = gauges.held_for("job"),
+            held.pool_max = gauges.held_for("pool_max"),
+            held.repository_max = gauges.held_for("repository_max"),
+            held.github_limit = gauges.held_for("github_limit"),
+            held.failed_starts = gauges.held_for("failed_starts"),
+            held.unverified = gauges.held_for("unverified"),
+            held.not_assigned = gauges.held_for("not_assigned"),
+            held.refused = gauges.held_for("refused"),
+            held.no_answer = gauges.held_for("no_answer"),
+            held.this_run = gauges.held_for("this_run"),
+            "planned"
+        );
+    }
+
+    /// How much is sent to CloudWatch. A pools file that cannot be read is told of elsewhere.
+    async fn metrics_level(&self) -> MetricsLevel {
+        let pools = self.settings.pools().await;
+        pools.map(|pools| pools.metrics).unwrap_or_default()
     }
 
     /// One look, and what follows from it.
@@ -255,10 +300,12 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
         plan.withhold(&refused);
         let names = self.names(plan).await;
         let prices = self.own_prices().await?;
+        let metrics = self.metrics_level().await;
         let rows = plan.launch.iter().filter_map(|start| {
             let row = self.row(pool, start, definitions.get(&start.size)?, &names);
             Some(row.map(|row| Runner {
                 price: Some(self.price_list(&prices).price(&start.size)),
+                metrics,
                 ..row
             }))
         });

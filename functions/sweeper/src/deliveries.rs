@@ -208,7 +208,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             .await
         {
             Ok(Redelivered::Asked) => {
-                info!(delivery.id = %failed.guid, "asked GitHub to deliver workflow_job {} again", in_words(failed.action));
+                info!(redelivered_deliveries = 1, delivery.id = %failed.guid, "asked GitHub to deliver workflow_job {} again", in_words(failed.action));
                 Ok(Some(WorkOutcome::Again(FIRST_WAIT)))
             }
             Ok(Redelivered::Impossible(why)) => {

@@ -317,7 +317,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             .apply_delivery(&as_delivered(job, seen, now), pools)
             .await
             .context("record a job that was found")?;
-        warn!(job.id = %job.id, repository.name = seen.repository.name, "found a job that waits and that no delivery told of");
+        warn!(recovered_jobs = 1, job.id = %job.id, repository.name = seen.repository.name, "found a job that waits and that no delivery told of");
         for pool in &changes.wake {
             self.wake(pool).await;
         }

@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use mayfly_config::store::{Clock, Settings, SettingsError};
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::job::{JobAction, JobEvent};
+use mayfly_domain::model::job_timeline::{JobTimeline, Phase};
 use mayfly_domain::model::label::Labels;
+use mayfly_domain::model::metric::MetricsLevel;
 use mayfly_domain::model::placement::{JobRequirements, Placement};
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::story::Reason;
@@ -262,7 +264,7 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
             Answer::failed("the ledger does not answer: deliver again")
         })?;
         self.wake(&changes.wake, event).await;
-        log(event, &verdict, &changes);
+        log(event, &verdict, &changes, pools.metrics);
         let ignored = matches!(verdict, Verdict::Ignored(_));
         if ignored && is_new(event) && !pools.serves(&event.repository) {
             self.note_unserved(event).await?;
@@ -434,14 +436,14 @@ fn settings_unavailable(error: &SettingsError) -> Answer {
     if error.is_transient() {
         tracing::warn!(error = %error, "there are no settings to work with");
     } else {
-        tracing::error!(error = %error, "there are no settings to work with");
+        tracing::error!(settings_problems = 1, error = %error, "there are no settings to work with");
     }
     Answer::failed("the settings cannot be read: deliver again")
 }
 
 /// One line for each delivery that concerns us, none for jobs of others: GitHub sends those of all
 /// repositories.
-fn log(event: &JobEvent, verdict: &Verdict, changes: &Changes) {
+fn log(event: &JobEvent, verdict: &Verdict, changes: &Changes, level: MetricsLevel) {
     let action = match event.action {
         JobAction::Queued => "queued",
         JobAction::Waiting => "waiting",
@@ -463,11 +465,32 @@ fn log(event: &JobEvent, verdict: &Verdict, changes: &Changes) {
     }
     match verdict {
         Verdict::Recorded => {
+            let waited = changes.began();
+            let phases = waited.as_ref().map(JobTimeline::phases);
+            let phase = |phase: Phase| {
+                let told = phases.as_ref()?.iter().find(|told| told.phase == phase)?;
+                Some(told.took.as_secs_f64())
+            };
             tracing::info!(
+                metrics = level.word(),
                 delivery.id = guid,
                 job.id = job,
+                job.conclusion = event.conclusion,
                 repository.name = repository,
                 pool.name = pool,
+                gha_job_startup_duration_seconds = waited
+                    .as_ref()
+                    .and_then(JobTimeline::wait)
+                    .map(|wait| wait.as_secs_f64()),
+                wait_delivery_seconds = phase(Phase::Delivery),
+                wait_plan_seconds = phase(Phase::Plan),
+                wait_launch_seconds = phase(Phase::Launch),
+                wait_provisioning_seconds = phase(Phase::Provisioning),
+                wait_image_pull_seconds = phase(Phase::ImagePull),
+                wait_container_start_seconds = phase(Phase::ContainerStart),
+                wait_boot_seconds = phase(Phase::Boot),
+                wait_registration_seconds = phase(Phase::Registration),
+                wait_assignment_seconds = phase(Phase::Assignment),
                 "recorded that a job is {action}"
             );
         }

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::terminal::time_format::age;
 
 /// The template's alarms, each `<stack>-<name>`, with what to do when it rings.
-pub const EXPECTED: [(&str, &str); 6] = [
+pub const EXPECTED: [(&str, &str); 12] = [
     (
         "sweeper-heartbeat",
         "the safety net is gone: see the log of the function sweeper, and whether its schedule is enabled",
@@ -36,6 +36,30 @@ pub const EXPECTED: [(&str, &str); 6] = [
     (
         "throttled-requests",
         "a route's limit turns requests away: see who calls in the log /aws/vendedlogs/mayfly/<stack>/api (status 429)",
+    ),
+    (
+        "oldest-waiting-job",
+        "a job has waited for half an hour: mayfly status shows which and why, mayfly explain what would help",
+    ),
+    (
+        "breaker-open",
+        "runners do not start, or GitHub gives them no job: mayfly status has the reason, and what to do",
+    ),
+    (
+        "wrong-webhook-secret",
+        "deliveries are signed with another secret, and refused: mayfly rotate webhook-secret",
+    ),
+    (
+        "settings-broken",
+        "the pools file, the App's key or the webhook secret cannot be used: mayfly check finds what is wrong with the file",
+    ),
+    (
+        "github-limit",
+        "GitHub tells Mayfly to wait: see which calls in the lines \"asked GitHub\", and who else uses the App",
+    ),
+    (
+        "runner-version",
+        "GitHub refuses the runner's version: move the pool's image to a newer one, and apply",
     ),
 ];
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use mayfly_config::pools_file::{duration_in_words, memory_in_words};
 use mayfly_domain::model::id::PoolName;
+use mayfly_domain::model::metric::MetricsLevel;
 use mayfly_domain::model::pool::{Account, Pool, Pools, RepositoryPattern};
 use mayfly_domain::model::price::{
     BasisPoints, HostedPrices, NanoDollars, OwnPrices, OwnTaskPrices,
@@ -106,6 +107,16 @@ pub fn prices(before: Option<&Pools>, after: &Pools) -> Vec<KeyChange> {
     changes(Some(of_prices(before)), Some(of_prices(&after.prices)))
 }
 
+/// What is different in `[metrics]`.
+#[must_use]
+pub fn metrics(before: Option<&Pools>, after: &Pools) -> Vec<KeyChange> {
+    let level = |pools: Option<&Pools>| {
+        let level = pools.map_or(MetricsLevel::default(), |pools| pools.metrics);
+        vec![("level", Some(json!(level.word())))]
+    };
+    changes(Some(level(before)), Some(level(Some(after))))
+}
+
 type Keys = Vec<(&'static str, Option<Value>)>;
 
 fn changes(before: Option<Keys>, after: Option<Keys>) -> Vec<KeyChange> {
@@ -133,6 +144,7 @@ fn of_file(pools: &Pools) -> Keys {
         accounts,
         pools: _,
         prices: _,
+        metrics: _,
         version: _,
     } = pools;
     vec![("accounts", Some(accounts.iter().map(account).collect()))]

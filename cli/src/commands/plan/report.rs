@@ -98,6 +98,8 @@ pub struct Plan {
     pub github: Vec<KeyChange>,
     /// What is different under `[prices]`.
     pub prices: Vec<KeyChange>,
+    /// What is different under `[metrics]`.
+    pub metrics: Vec<KeyChange>,
     /// Pools that are different.
     pub pools: Vec<PoolPlan>,
     /// The idle floor's price.
@@ -160,6 +162,7 @@ pub async fn gather<S: Store>(
         same: newest.is_some_and(|version| version.text == *text),
         github: difference::github(*before, after),
         prices: difference::prices(*before, after),
+        metrics: difference::metrics(*before, after),
         pools,
         idle_a_month: idle_cost(*before, after, region, *public_ip),
         vcpus: vcpus(*before, after, *allowed),
@@ -241,7 +244,17 @@ impl Plan {
     /// True if applying the file changes what Mayfly does.
     #[must_use]
     pub fn changes_something(&self) -> bool {
-        !self.github.is_empty() || !self.prices.is_empty() || !self.pools.is_empty()
+        self.sections().iter().any(|(_, keys)| !keys.is_empty()) || !self.pools.is_empty()
+    }
+
+    /// The sections beside the pools, and what is different in each.
+    #[must_use]
+    pub fn sections(&self) -> [(&'static str, &[KeyChange]); 3] {
+        [
+            ("github", &self.github),
+            ("prices", &self.prices),
+            ("metrics", &self.metrics),
+        ]
     }
 
     /// How many pools this happens to.

@@ -16,7 +16,7 @@ use crate::terminal::text_format::{counted, plain};
 #[must_use]
 pub fn text(plan: &Plan, every_key: bool) -> String {
     let mut lines = vec![head(plan)];
-    for (section, changes) in [("github", &plan.github), ("prices", &plan.prices)] {
+    for (section, changes) in plan.sections() {
         if !changes.is_empty() {
             lines.push(String::new());
             lines.push(format!(
@@ -209,7 +209,8 @@ fn summary(plan: &Plan) -> String {
     if !plan.changes_something() {
         return format!("{GOOD}nothing to change{GOOD:#} but comments and layout");
     }
-    let sections: String = [("github", &plan.github), ("prices", &plan.prices)]
+    let sections: String = plan
+        .sections()
         .into_iter()
         .filter(|(_, changes)| !changes.is_empty())
         .map(|(section, _)| format!(", [{section}]"))

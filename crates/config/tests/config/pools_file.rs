@@ -6,6 +6,7 @@ use std::time::Duration;
 use mayfly_config::pools_file::{Review, Vcpus, parse, review};
 use mayfly_domain::model::id::{OwnerId, PoolName};
 use mayfly_domain::model::label::Labels;
+use mayfly_domain::model::metric::MetricsLevel;
 use mayfly_domain::model::pool::{Account, Pool, RepositoryPattern};
 use mayfly_domain::model::price::{
     BasisPoints, HostedPrices, NanoDollars, OwnPrices, OwnTaskPrices,
@@ -175,6 +176,17 @@ fn every_key_is_read_and_a_pool_overrides_the_defaults() {
 }
 
 #[test]
+fn the_level_of_metrics_is_basic_unless_the_file_says_otherwise() {
+    let level = |file: &str| parse(file, 1).unwrap().metrics;
+    assert_eq!(level(GOOD), MetricsLevel::Basic);
+    assert_eq!(level(&format!("{GOOD}\n[metrics]\n")), MetricsLevel::Basic);
+    for (word, expected) in MetricsLevel::WORDS {
+        let file = format!("{GOOD}\n[metrics]\nlevel = \"{word}\"\n");
+        assert_eq!(level(&file), expected);
+    }
+}
+
+#[test]
 fn prices_are_read_and_are_the_lists_where_nothing_is_said() {
     assert_eq!(parse(GOOD, 1).unwrap().prices, OwnPrices::default());
     let prices = r#"
@@ -219,6 +231,23 @@ fn prices_are_read_and_are_the_lists_where_nothing_is_said() {
 /// What is spoilt, the line of [`GOOD`] that it replaces (or follows, if it begins with `+`), and
 /// the line instead.
 const CASES: &[(&str, &str, &str)] = &[
+    // Metrics.
+    ("metrics that are no table", "+max = 50", "[[metrics]]"),
+    (
+        "unknown key among the metrics",
+        "+max = 50",
+        "[metrics]\nlevels = \"full\"",
+    ),
+    (
+        "unknown level of metrics",
+        "+max = 50",
+        "[metrics]\nlevel = \"everything\"",
+    ),
+    (
+        "level of metrics that is no word",
+        "+max = 50",
+        "[metrics]\nlevel = true",
+    ),
     // Prices.
     ("prices that are no table", "+max = 50", "[[prices]]"),
     (

@@ -60,6 +60,23 @@ impl HoldReason {
         planned.filter(|hold| hold.is_written()).map(Self::kept)
     }
 
+    /// The reason without what it says of itself, as docs and logs name it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Job => "job",
+            Self::PoolMax(_) => "pool_max",
+            Self::RepositoryMax(_) => "repository_max",
+            Self::GithubLimit(_) => "github_limit",
+            Self::FailedStarts(_) => "failed_starts",
+            Self::Unverified(_) => "unverified",
+            Self::NotAssigned(_) => "not_assigned",
+            Self::Refused(_) => "refused",
+            Self::NoAnswer => "no_answer",
+            Self::ThisRun => "this_run",
+        }
+    }
+
     /// The reason in words for the user. `failure` is the newest failed start of the job's size, as
     /// the pool's health has it.
     #[must_use]

@@ -157,6 +157,7 @@ mod tests {
                 accounts: vec![Account { login: "acme".into(), id: None }],
                 pools: pools.into_iter().enumerate().map(named).collect(),
                 prices: crate::model::price::OwnPrices::default(),
+                metrics: crate::model::metric::MetricsLevel::default(),
                 version: 1,
             };
             let name = format!("{}/{}", if ours { "acme" } else { "other" }, if app { "app" } else { "lib" });

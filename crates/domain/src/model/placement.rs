@@ -155,6 +155,7 @@ mod tests {
             accounts,
             pools,
             prices: OwnPrices::default(),
+            metrics: crate::model::metric::MetricsLevel::default(),
             version: 1,
         }
     }

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::model::id::{InstallationId, OwnerId, PoolName};
 use crate::model::label::{self, Labels, RunBinding};
+use crate::model::metric::MetricsLevel;
 use crate::model::price::OwnPrices;
 use crate::model::size::Size;
 use crate::model::story::Refusal;
@@ -295,6 +296,8 @@ pub struct Pools {
     pub pools: Vec<Pool>,
     /// Prices that are not the list's.
     pub prices: OwnPrices,
+    /// How much is sent to CloudWatch.
+    pub metrics: MetricsLevel,
     /// Number of the file's version in SSM: the generation that jobs carry.
     pub version: u64,
 }

@@ -7,12 +7,13 @@ use crate::model::id::{
     TaskArn,
 };
 use crate::model::job::{AssignedRunner, JobEvent};
+use crate::model::metric::MetricsLevel;
 use crate::model::price::{NanoDollars, NoPrice, Price};
 use crate::model::size::Size;
 use crate::model::stop_request::StopRequest;
 use crate::model::stored::{first, is_default, is_first};
-use crate::model::story::{Note, Reason};
-use crate::model::target::Target;
+use crate::model::story::{Note, Reason, StoryEvent};
+use crate::model::target::{Target, TargetScope};
 use crate::model::time::Timestamp;
 use crate::model::timeouts;
 
@@ -61,6 +62,21 @@ pub enum Outcome {
     NeverAssigned,
     /// It ended and no one knows why.
     Unknown,
+}
+
+impl Outcome {
+    /// The word that the record has for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ran => "ran",
+            Self::Surplus => "surplus",
+            Self::FailedStart => "failed_start",
+            Self::Refused => "refused",
+            Self::NeverAssigned => "never_assigned",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// What kind of decision a stop mark is.
@@ -286,6 +302,10 @@ pub struct Runner {
     /// versions that wrote down no price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
+    /// How much of its end is sent to CloudWatch, as the pools file said when the task was asked for:
+    /// who closes it need not read that.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub metrics: MetricsLevel,
     /// What it cost; only a record has it, and only if its price is known.
     #[serde(
         rename = "cost_nanodollars",
@@ -354,6 +374,7 @@ impl Runner {
             outcome: None,
             reason: None,
             price: None,
+            metrics: MetricsLevel::default(),
             cost: None,
             closed_at: None,
             story: Vec::new(),
@@ -389,6 +410,23 @@ impl Runner {
             pool: self.pool.clone(),
             runner: self.id.clone(),
         }
+    }
+
+    /// The repository of its job, `owner/name`; before it has one, where it registers.
+    #[must_use]
+    pub fn worked_for(&self) -> Option<&str> {
+        let registers = || match &self.target.as_ref()?.scope {
+            TargetScope::Repository { name, .. } => Some(name.as_str()),
+            TargetScope::Organization { login, .. } => Some(login.as_str()),
+        };
+        self.story
+            .iter()
+            .rev()
+            .find_map(|note| match &note.event {
+                StoryEvent::WorksOn { repository, .. } => Some(repository.as_str()),
+                _ => None,
+            })
+            .or_else(registers)
     }
 
     /// Where its container's log is in the runners' log group, once it has a task.

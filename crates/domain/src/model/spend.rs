@@ -30,6 +30,12 @@ impl Spend {
         )
     }
 
+    /// What ran no job: all of it but the work.
+    #[must_use]
+    pub fn waste(self) -> NanoDollars {
+        NanoDollars(self.start_up.0.saturating_add(self.unused.0))
+    }
+
     /// Another runner's beside it.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {

@@ -287,6 +287,18 @@ pub enum FailureKind {
     Configuration,
 }
 
+impl FailureKind {
+    /// The word that the pool's health has for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Transient => "transient",
+            Self::Quota => "quota",
+            Self::Configuration => "configuration",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::model::id::{JobId, PoolName};
 use crate::model::job::{JobRecord, WaitingJob};
+use crate::model::job_timeline::JobTimeline;
 use crate::model::outbox::{FollowUp, OutboxEntry};
 use crate::model::runner::Runner;
 use crate::model::start_health::PoolHealth;
@@ -85,6 +86,19 @@ impl Changes {
         self.runner
             .as_ref()
             .filter(|runner| runner.refused == Some(Reason::Unadmitted))
+    }
+
+    /// When the steps to a job's beginning were reached, if it waited for a runner before and began
+    /// with this: once for each wait, however often GitHub tells of it.
+    #[must_use]
+    pub fn began(&self) -> Option<JobTimeline> {
+        let record = self.record.as_ref()?;
+        record.running_at?;
+        let gone = |change: &WaitingChange| matches!(change, WaitingChange::Remove(_, job) if *job == record.id);
+        self.waiting
+            .iter()
+            .any(gone)
+            .then(|| JobTimeline::of(record, self.runner.as_ref()))
     }
 
     /// True if there is nothing to write; pools may be there to be woken.

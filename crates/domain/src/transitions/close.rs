@@ -308,6 +308,16 @@ fn reason(runner: &Runner, end: End<'_>, outcome: Outcome) -> Reason {
     }
 }
 
+/// The failed start that a runner's end was, if it was one; `record` is the closed runner's.
+#[must_use]
+pub fn start_failure(runner: &Runner, end: End<'_>, record: &Runner) -> Option<Failure> {
+    let reason = record
+        .reason
+        .as_ref()
+        .filter(|_| record.outcome == Some(Outcome::FailedStart))?;
+    Some(failure(runner, end, reason))
+}
+
 /// The failed start that the end of a runner is.
 fn failure(runner: &Runner, end: End<'_>, reason: &Reason) -> Failure {
     let reason = reason.clone();

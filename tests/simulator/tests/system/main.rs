@@ -21,6 +21,7 @@ mod given_up;
 mod handler_deadlines;
 mod limits;
 mod logs;
+mod metrics;
 mod orphans;
 mod plain;
 mod planners;
