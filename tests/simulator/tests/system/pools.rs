@@ -11,7 +11,7 @@ use mayfly_domain::model::time::Timestamp;
 use mayfly_dynamodb_model::{Fault, What, When};
 use mayfly_fargate_model::Operation;
 use mayfly_github_model::accounts::Visibility;
-use mayfly_github_model::jobs::{Conclusion, NewJob, Status};
+use mayfly_github_model::jobs::{Action, Conclusion, JobDeliveries, NewJob, Status};
 use mayfly_simulator::system::{CallFault, PortCall, Start, System};
 
 use crate::start::{
@@ -463,10 +463,15 @@ async fn the_jobs_beyond_the_first_five_of_a_new_definition_have_tasks_once_a_jo
         .without_sweeps()
         .begin()
         .unwrap();
-    // Of one run: whichever runner is given which, it is one of its own run's, and wakes nothing.
+    // Of one run: whichever runner is given which, it is one of its own run's, and wakes nothing. Nor
+    // does a delivery: what registrar is asked is all that tells.
     let jobs = system.queue_jobs(&NewJob {
         count: 12,
         seconds: 300.0,
+        deliveries: JobDeliveries {
+            never_made: vec![Action::InProgress],
+            ..JobDeliveries::default()
+        },
         run_id: Some(mayfly_github_model::id::RunId(19_000_000_779)),
         ..job()
     });
