@@ -92,8 +92,7 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
     /// that are left after a third of the time until `until`: what is taken up and not sent would
     /// wait again for as long as it has.
     async fn taken_up(&self, unanswered: &[Runner], until: Instant) -> Vec<Runner> {
-        let began = Instant::now();
-        let until = began + until.saturating_duration_since(began) / 3;
+        let until = takes_up_until(Instant::now(), until);
         let takes: Vec<_> = unanswered
             .iter()
             .map(|runner| self.take_up(runner))
@@ -328,6 +327,12 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
     }
 }
 
+/// Until when launches of earlier runs are taken up, if sending must end then: what is taken up has
+/// to be sent, and so have this run's own launches.
+fn takes_up_until(now: Instant, end: Instant) -> Instant {
+    now + end.saturating_duration_since(now) / 3
+}
+
 /// What is sent for a row; a row that cannot be read back is left to sweeper.
 fn sending(runner: &Runner) -> Option<LaunchAttempt> {
     match LaunchRequest::from_json(&runner.launch.request) {
@@ -340,5 +345,19 @@ fn sending(runner: &Runner) -> Option<LaunchAttempt> {
             error!(runner.id = %runner.id, error = %problem, "the runner's launch request cannot be read");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn taking_launches_up_leaves_most_of_the_time_for_sending() {
+        let now = Instant::now();
+        let within = |seconds| takes_up_until(now, now + Duration::from_secs(seconds)) - now;
+        assert_eq!([0, 3, 12].map(within), [0, 1, 4].map(Duration::from_secs));
+        let over = now.checked_sub(Duration::from_secs(1)).unwrap();
+        assert_eq!(takes_up_until(now, over), now);
     }
 }

@@ -120,7 +120,7 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
         for attempt in 0..TRIES {
             tokio::time::sleep(apart).await;
             let mut began = self.now();
-            if attempt > 0 && began.plus(timeouts::PLAN_FRESH) > deadline {
+            if attempt > 0 && !has_time_for_a_look(began, deadline) {
                 break;
             }
             let (mut snapshot, mut plan) = self.planned(pool).await?;
@@ -403,5 +403,27 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
             more: more || left,
             ..Committed::default()
         }
+    }
+}
+
+/// True if what another look plans could still be committed: a plan may be so old when it is, and
+/// nothing is begun after the deadline.
+fn has_time_for_a_look(now: Timestamp, deadline: Timestamp) -> bool {
+    now.plus(timeouts::PLAN_FRESH) <= deadline
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_look_is_begun_whose_plan_would_come_after_the_deadline() {
+        let now = Timestamp::from_millis(1_795_356_000_000);
+        let last = now.plus(timeouts::PLAN_FRESH);
+        let before = Timestamp::from_millis(last.millis() - 1);
+        assert_eq!(
+            [last, before, now].map(|deadline| has_time_for_a_look(now, deadline)),
+            [true, false, false]
+        );
     }
 }
