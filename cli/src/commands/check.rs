@@ -21,15 +21,15 @@ use crate::terminal::text_format::counted;
 Examples:
   mayfly check pools.toml
   mayfly check --quota pools.toml                # against what the account may run
-  mayfly check --vcpus 6 --strict pools.toml     # a new account's quota; doubts fail, too
+  mayfly check --vcpus 6 --strict pools.toml     # a new account's quota; warnings fail, too
   git show HEAD:pools.toml | mayfly check -")]
 pub struct Check {
     /// The pools file; - for stdin
     file: PathBuf,
-    /// Ask AWS how many vCPUs the account may run, and doubt pools that need more
+    /// Ask AWS how many vCPUs the account may run, and warn of pools that need more
     #[arg(long)]
     quota: bool,
-    /// vCPUs that the account may run on demand (quota L-3032A538): doubt pools that need more
+    /// vCPUs that the account may run on demand (quota L-3032A538): warn of pools that need more
     #[arg(long, value_name = "N")]
     vcpus: Option<u32>,
     /// The same on Spot (quota L-36FBB829)
@@ -72,7 +72,7 @@ impl Check {
         let vcpus = self.vcpus(global)?;
         let Review {
             pools,
-            doubts,
+            warnings,
             notes,
         } = review(&text, NO_VERSION, vcpus);
         let problems = pools.as_ref().err().map(Vec::as_slice).unwrap_or_default();
@@ -85,7 +85,7 @@ impl Check {
             let findings = problems
                 .iter()
                 .map(|problem| finding("error", problem))
-                .chain(doubts.iter().map(|doubt| finding("warning", doubt)));
+                .chain(warnings.iter().map(|warning| finding("warning", warning)));
             screen.print_json(&Answer {
                 file: self.file.display().to_string(),
                 pools: names,
@@ -96,15 +96,15 @@ impl Check {
             for problem in problems {
                 show(screen, &self.file, problem, "error", BAD);
             }
-            for doubt in &doubts {
-                show(screen, &self.file, doubt, "warning", CAUTION);
+            for warning in &warnings {
+                show(screen, &self.file, warning, "warning", CAUTION);
             }
             for note in &notes {
                 screen.say(format_args!("{}: {note}", self.file.display()));
             }
-            self.sum_up(screen, problems.len(), doubts.len(), &names);
+            self.sum_up(screen, problems.len(), warnings.len(), &names);
         }
-        let well = problems.is_empty() && (doubts.is_empty() || !self.strict);
+        let well = problems.is_empty() && (warnings.is_empty() || !self.strict);
         Ok(if well { Exit::Done } else { Exit::Failed })
     }
 
@@ -127,13 +127,13 @@ impl Check {
         })
     }
 
-    fn sum_up(&self, screen: &Screen, problems: usize, doubts: usize, pools: &[&str]) {
+    fn sum_up(&self, screen: &Screen, problems: usize, warnings: usize, pools: &[&str]) {
         let file = self.file.display();
         if problems > 0 {
             return screen.say(format_args!("{file}: {}", counted(problems, "error")));
         }
-        let warnings = if doubts > 0 {
-            format!(", {}", counted(doubts, "warning"))
+        let warnings = if warnings > 0 {
+            format!(", {}", counted(warnings, "warning"))
         } else {
             String::new()
         };

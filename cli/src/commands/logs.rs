@@ -188,8 +188,8 @@ async fn of_job<S: Store>(ledger: &Ledger<S>, job: &JobArg) -> Result<Whose, Led
         )));
     };
     if let Some(address) = address(&record) {
-        let standing = ledger.runner_records(&address).await?;
-        let runner = standing.row.or(standing.record);
+        let records = ledger.runner_records(&address).await?;
+        let runner = records.row.or(records.record);
         return Ok(runner.map_or_else(
             || Whose::Nobody(format!("runner {address} had it, and its record is gone")),
             |runner| Whose::Runner(Box::new(runner)),
@@ -270,23 +270,23 @@ impl<S: Store, L: LogStreams> Reader<'_, S, L> {
             if !self.follow {
                 return Ok(found);
             }
-            let standing = self
+            let records = self
                 .ledger
                 .runner_records(&runner.address())
                 .await
                 .map_err(|error| ledger_refused("look at the runner", &error))?;
-            stream = standing
+            stream = records
                 .row
                 .as_ref()
-                .or(standing.record.as_ref())
+                .or(records.record.as_ref())
                 .and_then(Runner::log_stream)
                 .or(stream);
-            quiet = if standing.row.is_some() || news {
+            quiet = if records.row.is_some() || news {
                 Duration::ZERO
             } else {
                 quiet + LOOK
             };
-            if quiet > LAST_LINES || (standing.row.is_none() && stream.is_none()) {
+            if quiet > LAST_LINES || (records.row.is_none() && stream.is_none()) {
                 return Ok(found);
             }
             if !found {

@@ -155,15 +155,15 @@ pub async fn wait<S: Store>(
     };
     let mut waited = Duration::ZERO;
     while waited < PATIENCE {
-        let standing = ledger.runner_records(&address).await?;
-        if let Some(record) = standing.record {
+        let records = ledger.runner_records(&address).await?;
+        if let Some(record) = records.record {
             return Ok(Stopped {
                 outcome: Outcomes::Stopped,
                 told: how_it_ended(&record),
                 ..begun
             });
         }
-        let Some(row) = standing.row else {
+        let Some(row) = records.row else {
             return Ok(Stopped {
                 outcome: Outcomes::Stopped,
                 told: "it is gone".to_owned(),

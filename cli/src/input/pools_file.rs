@@ -97,7 +97,9 @@ pub fn readable(file: &Path, screen: &Screen) -> Result<Readable, Failure> {
 ///
 /// If it has problems.
 pub fn readable_text(text: String, file: &Path, screen: &Screen) -> Result<Readable, Failure> {
-    let Review { pools, doubts, .. } = review(&text, NO_VERSION, Vcpus::default());
+    let Review {
+        pools, warnings, ..
+    } = review(&text, NO_VERSION, Vcpus::default());
     let shown = |problems: &[Problem], (kind, style)| {
         problems
             .iter()
@@ -105,7 +107,7 @@ pub fn readable_text(text: String, file: &Path, screen: &Screen) -> Result<Reada
     };
     match pools {
         Ok(pools) => {
-            shown(&doubts, ("warning", CAUTION));
+            shown(&warnings, ("warning", CAUTION));
             Ok(Readable { text, pools })
         }
         Err(problems) => {
@@ -118,7 +120,7 @@ pub fn readable_text(text: String, file: &Path, screen: &Screen) -> Result<Reada
     }
 }
 
-/// Shows a problem, or a doubt.
+/// Shows a problem, or a warning.
 pub fn show(screen: &Screen, file: &Path, problem: &Problem, kind: &str, style: Style) {
     let Problem {
         line,

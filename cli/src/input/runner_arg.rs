@@ -48,10 +48,10 @@ pub async fn find<S: Store + History>(
 ) -> Result<Found, LedgerError> {
     let named = named.trim().to_ascii_lowercase();
     if let Some(address) = address(&named) {
-        let standing = ledger.runner_records(&address).await?;
-        return Ok(standing
+        let records = ledger.runner_records(&address).await?;
+        return Ok(records
             .row
-            .or(standing.record)
+            .or(records.record)
             .map_or(Found::None, |runner| Found::One(Box::new(runner))));
     }
     // As a narrow table shows it: `01m81rwzxc…abdp`.

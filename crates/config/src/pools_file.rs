@@ -44,7 +44,7 @@ pub struct Review {
     pub pools: Result<Pools, Vec<Problem>>,
     /// What is possible but surely not meant, in the order of the file. Nothing is said of a file
     /// with problems.
-    pub doubts: Vec<Problem>,
+    pub warnings: Vec<Problem>,
     /// What is worth knowing and no mistake, in sentences without a full stop.
     pub notes: Vec<String>,
 }
@@ -56,7 +56,7 @@ pub fn review(text: &str, pools_version: u64, vcpus: Vcpus) -> Review {
     let (document, errors) = DeTable::parse_recoverable(text);
     let root = document.get_ref();
     let pools = parse_document(text, root, &errors, pools_version);
-    let doubts = pools
+    let warnings = pools
         .as_ref()
         .map(|pools| warnings::about(text, &Section::root(root), pools, vcpus))
         .unwrap_or_default();
@@ -66,7 +66,7 @@ pub fn review(text: &str, pools_version: u64, vcpus: Vcpus) -> Review {
         .unwrap_or_default();
     Review {
         pools,
-        doubts,
+        warnings,
         notes,
     }
 }

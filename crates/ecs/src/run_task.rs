@@ -129,12 +129,12 @@ fn answered(output: &RunTaskOutput) -> LaunchAnswer {
     };
     if let [task, ..] = output.tasks() {
         return task.task_arn().map_or_else(
-            || unsure("ECS answered a task without an ARN"),
+            || unsure("ECS returned a task without an ARN"),
             |arn| LaunchAnswer::Started(TaskArn(arn.into())),
         );
     }
     let Some(failure) = output.failures().first() else {
-        return unsure("ECS answered neither a task nor a failure");
+        return unsure("ECS returned neither a task nor a failure");
     };
     let reason = failure.reason().unwrap_or("no reason given");
     let words = failure

@@ -58,7 +58,7 @@ impl FromStr for DeliveryCursor {
         // sooner.
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~%=+/:,".contains(&b);
         if !value.bytes().all(allowed) {
-            return refuse("may have only letters, digits and -._~%=+/:,");
+            return refuse("may contain only letters, digits and -._~%=+/:,");
         }
         Ok(Self(value.to_owned()))
     }
@@ -279,7 +279,7 @@ fn next(reply: &Reply) -> Result<Option<DeliveryCursor>, String> {
     };
     let uri: Uri = link
         .parse()
-        .map_err(|_| "the link to the next page is no URL".to_owned())?;
+        .map_err(|_| "the link to the next page is not a URL".to_owned())?;
     let fields = uri.query().unwrap_or_default().split('&');
     let cursor = fields
         .filter_map(|field| field.strip_prefix("cursor="))

@@ -70,7 +70,7 @@ impl Github {
             }
         }
         let lost = Request::get("list-runner-groups", place.path.clone())
-            .no_response(Sent::Maybe, "there is no end of runner groups");
+            .no_response(Sent::Maybe, "the list of runner groups does not end");
         Err(lost.into())
     }
 }

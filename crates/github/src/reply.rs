@@ -42,7 +42,7 @@ impl Reply {
                 let kind = error.classify();
                 tracing::warn!(
                     github.call = self.call.name,
-                    "GitHub lists something that is not as documented, it is left out: {kind:?} error"
+                    "GitHub lists something that is not as documented: it is skipped: {kind:?} error"
                 );
                 None
             }

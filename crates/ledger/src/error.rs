@@ -62,7 +62,7 @@ pub enum LedgerError {
     #[error("the ledger's table does not answer")]
     Unavailable(#[source] StoreError),
     /// An item does not have the form that this version of Mayfly writes.
-    #[error("item {key} is not what it should be: {problem}")]
+    #[error("item {key} does not have the expected form: {problem}")]
     Corrupt {
         /// The item's key.
         key: String,

@@ -36,10 +36,10 @@ impl<S: Store> Ledger<S> {
     pub async fn record_hold(
         &self,
         looked_at: &Versioned<WaitingJob>,
-        held: Option<HoldReason>,
+        hold: Option<HoldReason>,
     ) -> Result<bool, LedgerError> {
         let mut after = looked_at.clone();
-        after.hold = held;
+        after.hold = hold;
         Ok(self.put(after).await?.is_done())
     }
 

@@ -133,14 +133,18 @@ impl<S: Store> Ledger<S> {
         jobs: Vec<Versioned<WaitingJob>>,
         runners: &[Runner],
     ) -> Result<Vec<Versioned<WaitingJob>>, LedgerError> {
-        let doubtful: BTreeSet<JobId> = jobs_to_reread(&jobs, runners).map(|job| job.id).collect();
-        if doubtful.is_empty() {
+        let unconfirmed: BTreeSet<JobId> =
+            jobs_to_reread(&jobs, runners).map(|job| job.id).collect();
+        if unconfirmed.is_empty() {
             return Ok(jobs);
         }
-        let again =
-            futures::future::try_join_all(doubtful.iter().map(|job| self.waiting_job(pool, *job)))
-                .await?;
-        let certain = jobs.into_iter().filter(|job| !doubtful.contains(&job.id));
+        let again = futures::future::try_join_all(
+            unconfirmed.iter().map(|job| self.waiting_job(pool, *job)),
+        )
+        .await?;
+        let certain = jobs
+            .into_iter()
+            .filter(|job| !unconfirmed.contains(&job.id));
         Ok(certain.chain(again.into_iter().flatten()).collect())
     }
 

@@ -137,8 +137,8 @@ impl<S: Store> Ledger<S> {
         let own = self
             .allowed(runner, own.into_iter().collect(), choice, now)
             .await?;
-        let (mut free, held) = divided(runner, own);
-        free.extend(self.free(runner, held, now).await?);
+        let (mut free, reserved) = divided(runner, own);
+        free.extend(self.free(runner, reserved, now).await?);
         Ok(free.pop())
     }
 
@@ -155,7 +155,7 @@ impl<S: Store> Ledger<S> {
         choice: &mut Candidates,
         now: Timestamp,
     ) -> Result<Vec<Versioned<WaitingJob>>, LedgerError> {
-        let (mut found, mut held, mut refusals) = (Vec::new(), Vec::new(), Refusals::default());
+        let (mut found, mut reserved, mut refusals) = (Vec::new(), Vec::new(), Refusals::default());
         let mut after: Option<String> = None;
         loop {
             let page = self
@@ -181,7 +181,7 @@ impl<S: Store> Ledger<S> {
             let (unheld, others) =
                 divided(runner, self.allowed(runner, fitting, choice, now).await?);
             found.extend(unheld);
-            held.extend(others);
+            reserved.extend(others);
             match page.next {
                 Some(next) if found.len() < CANDIDATES => after = Some(next),
                 _ => break,
@@ -189,16 +189,16 @@ impl<S: Store> Ledger<S> {
         }
         // A later page may have shown that GitHub refuses runners for them.
         found.retain(|job| refusals.hold(job).is_none());
-        held.retain(|job| refusals.hold(job).is_none());
+        reserved.retain(|job| refusals.hold(job).is_none());
         found = self.to_be_tried(runner, found, choice, now).await?;
         if found.is_empty() {
             // From a place that differs from request to request: if the holders of the first ones
             // live, others look at the next ones.
-            let start = place_now(runner, held.len(), now);
-            held.rotate_left(start);
-            held.truncate(RESERVED_CANDIDATES);
+            let start = place_now(runner, reserved.len(), now);
+            reserved.rotate_left(start);
+            reserved.truncate(RESERVED_CANDIDATES);
             // In a burst all jobs are held, and all holders live: nothing is left to ask about.
-            let free = self.free(runner, held, now).await?;
+            let free = self.free(runner, reserved, now).await?;
             found = self.to_be_tried(runner, free, choice, now).await?;
         }
         found.sort_by_key(|job| job.rank());

@@ -29,8 +29,8 @@ impl<S: Store> Ledger<S> {
     /// [`LedgerError`].
     pub async fn take_lease(&self, owner: &str, now: Timestamp) -> Result<bool, LedgerError> {
         let mut tx = Transaction::default();
-        let held: Option<Lease> = self.read_for(&mut tx, key::lease()).await?;
-        if held.is_some_and(|lease| lease.owner != owner && lease.until > now) {
+        let lease: Option<Lease> = self.read_for(&mut tx, key::lease()).await?;
+        if lease.is_some_and(|lease| lease.owner != owner && lease.until > now) {
             return Ok(false);
         }
         let lease = Lease {
@@ -47,8 +47,8 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`].
     pub async fn release_lease(&self, owner: &str) -> Result<(), LedgerError> {
-        let held: Option<Versioned<Lease>> = self.read(key::lease()).await?;
-        match held.filter(|lease| lease.owner == owner) {
+        let lease: Option<Versioned<Lease>> = self.read(key::lease()).await?;
+        match lease.filter(|lease| lease.owner == owner) {
             Some(lease) => self.remove(&lease).await.map(drop),
             None => Ok(()),
         }

@@ -116,11 +116,12 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
     /// wait for the next tick. Woken when a runner merely asks, the pool would start the whole burst
     /// with an image that fails right after it registered.
     fn proves_its_definition(&self, runner: &Runner) -> bool {
-        let Ok(mut proven) = self.proven.lock() else {
+        let Ok(mut verified_definitions) = self.verified_definitions.lock() else {
             return false;
         };
         let definition = &runner.launch.definition;
-        let before = proven.insert((runner.pool.clone(), runner.size), definition.clone());
+        let before =
+            verified_definitions.insert((runner.pool.clone(), runner.size), definition.clone());
         before.as_ref() != Some(definition)
     }
 

@@ -60,7 +60,7 @@ pub struct Registrar<S, F, G, W> {
     /// GitHub, and until when it has to.
     in_vain: Mutex<BTreeMap<(PoolName, Size), (Timestamp, Timestamp)>>,
     /// Under which task definition this process last saw a runner of a pool and size start a job.
-    proven: Mutex<BTreeMap<(PoolName, Size), String>>,
+    verified_definitions: Mutex<BTreeMap<(PoolName, Size), String>>,
 }
 
 /// How long a runner waits whose row does not know its task yet: scaler writes the ARN right after
@@ -93,7 +93,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             settings,
             deps,
             in_vain: Mutex::default(),
-            proven: Mutex::default(),
+            verified_definitions: Mutex::default(),
         }
     }
 
@@ -107,7 +107,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             Ok(asked) => asked,
             Err(InvalidRequest::Caller(why)) => {
                 warn!(reason = %why, "refused the request");
-                return Answer::refused("the caller is no task of this stack");
+                return Answer::refused("the caller is not a task of this stack");
             }
             Err(InvalidRequest::Body(why)) => return Answer::bad_request(&why),
             Err(InvalidRequest::Route(route)) => return Answer::not_found(&route),
@@ -133,7 +133,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
             // asks again.
             Err(_) => {
                 warn!(
-                    "no answer from AWS or GitHub within {} s: asked to come again",
+                    "no answer from AWS or GitHub within {} s: told the runner to ask again",
                     timeouts::REGISTRAR_ANSWERS.as_secs()
                 );
                 Answer::later(FAILURE_RETRY, "mayfly cannot answer now")
@@ -190,7 +190,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
                 Some(_) => stranger(),
                 None => Ok(Err(Answer::later(
                     NO_ARN_RETRY,
-                    "this runner's task is not written down yet",
+                    "this runner's task is not recorded yet",
                 ))),
             },
         }

@@ -95,7 +95,7 @@ impl Event {
         let caller = self.caller()?;
         let body = self.body()?;
         let wrong = |error: serde_json::Error| {
-            InvalidRequest::Body(format!("the body is not what it should be: {error}"))
+            InvalidRequest::Body(format!("the body is malformed: {error}"))
         };
         if route == "/admission" {
             return Ok(ParsedRequest::Admission {

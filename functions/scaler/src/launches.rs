@@ -106,7 +106,7 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
                 Err(_) => {
                     warn!(
                         of = unanswered.len(),
-                        "took up {} launches that were not answered in time, the others are left to a later run",
+                        "claimed {} launches that were not answered in time: the others are left to a later run",
                         taken.len()
                     );
                     return taken;
@@ -123,7 +123,7 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
             Ok(Changed::Yes(after)) => Some(after.into_inner()),
             Ok(Changed::No(_) | Changed::Closed) => None,
             Err(problem) => {
-                warn!(runner.id = %runner.id, error = %problem, "could not take up an unanswered launch");
+                warn!(runner.id = %runner.id, error = %problem, "could not claim an unanswered launch");
                 None
             }
         }

@@ -40,7 +40,7 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
             .collect();
         let reading = futures::stream::iter(unknown).map(|id| async move {
             let read = self.ledger.repository(id).await.inspect_err(|problem| {
-                debug!("the name of repository {id} was not read: {problem}")
+                debug!("could not read the name of repository {id}: {problem}")
             });
             read.ok().flatten().map(|seen| (id, seen.repository.name))
         });

@@ -53,7 +53,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
         budget.may_redeliver(self.redeliveries.left(self.now()), place.at.looked_at);
         let github = &self.deps.github;
-        let kept = github
+        let window = github
             .redelivery_window()
             .await
             .context("read the App's key")?;
@@ -62,7 +62,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             if budget.over() {
                 return Ok(());
             }
-            let passage = place.at.current_pass(kept, self.now());
+            let passage = place.at.current_pass(window, self.now());
             let page = match github
                 .deliveries(passage.next.as_ref(), Instant::now() + GITHUB_CALL)
                 .await
@@ -70,7 +70,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                 Ok(page) => page,
                 Err(problem) => return self.not_read(&place, &passage, problem, budget).await,
             };
-            self.write_down(&page, &mut delivered, kept)
+            self.write_down(&page, &mut delivered, window)
                 .await
                 .context("write down what was not delivered")?;
             // Only now: anyone who reads on may rely on all that came before.
@@ -109,7 +109,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         &self,
         page: &DeliveriesPage,
         delivered: &mut BTreeSet<DeliveryGuid>,
-        kept: Duration,
+        window: Duration,
     ) -> anyhow::Result<()> {
         let attempts: Vec<Attempt> = page.deliveries.iter().filter_map(attempt).collect();
         let now = self.now();
@@ -117,7 +117,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         stream::iter(news.into_iter().map(Ok))
             .try_for_each_concurrent(AT_ONCE, |news| async move {
                 match news {
-                    DeliveryStatus::Delivered(guid) => self.ledger.record_delivered(&guid, kept, now).await,
+                    DeliveryStatus::Delivered(guid) => self.ledger.record_delivered(&guid, window, now).await,
                     DeliveryStatus::Failed(failed) => {
                         warn!(delivery.id = %failed.guid, repository.id = failed.repository.map(|id| id.0), "GitHub could not deliver workflow_job {}", in_words(failed.action));
                         self.ledger.record_undelivered(&failed, now).await
@@ -171,12 +171,17 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         budget: &Budget,
     ) -> anyhow::Result<Option<WorkOutcome>> {
         let github = &self.deps.github;
-        let kept = github
+        let window = github
             .redelivery_window()
             .await
             .context("read the App's key")?;
-        match redelivery::redelivery_step(open, failed, budget.deliveries_seen(), kept, self.now())
-        {
+        match redelivery::redelivery_step(
+            open,
+            failed,
+            budget.deliveries_seen(),
+            window,
+            self.now(),
+        ) {
             RedeliveryStep::Wait => return Ok(None),
             RedeliveryStep::TooLate => {
                 self.given_up(failed, "it is too old for GitHub to try again", open.tries)
@@ -190,7 +195,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                     in_words(failed.action), open.tries
                 );
                 self.ledger
-                    .record_delivered(&failed.guid, kept, self.now())
+                    .record_delivered(&failed.guid, window, self.now())
                     .await?;
                 return Ok(Some(WorkOutcome::Done));
             }
@@ -216,7 +221,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
                     .await;
                 // Its attempts are still in the list.
                 self.ledger
-                    .record_delivered(&failed.guid, kept, self.now())
+                    .record_delivered(&failed.guid, window, self.now())
                     .await?;
                 Ok(Some(WorkOutcome::Done))
             }

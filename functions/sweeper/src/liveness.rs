@@ -235,7 +235,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         if let Some(after) =
             after.filter(|after| after.done_at.is_some() || after.reserved != runner.reserved)
         {
-            info!(runner.id = %runner.id, pool.name = %runner.pool, over = after.done_at.is_some(), "GitHub, when asked, says what it works on");
+            info!(runner.id = %runner.id, pool.name = %runner.pool, over = after.done_at.is_some(), "GitHub says what it works on");
             self.wake(&runner.pool).await;
         }
         Ok(())

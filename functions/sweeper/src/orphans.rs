@@ -88,23 +88,23 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         pools: Option<&Pools>,
         budget: &Budget,
     ) -> anyhow::Result<()> {
-        let standing = self
+        let records = self
             .ledger
             .runner_records(&task.address)
             .await
             .context("read its runner")?;
         let known = OrphanSnapshot {
-            row: standing.row.as_ref(),
-            record: standing.record.as_ref(),
+            row: records.row.as_ref(),
+            record: records.record.as_ref(),
         };
         match orphan_action(task, known, self.now()) {
-            OrphanAction::None => match &standing.row {
+            OrphanAction::None => match &records.row {
                 Some(row) => self.enter_pool(row).await,
                 None => Ok(()),
             },
             OrphanAction::Adopt => self.task_seen(task).await,
             OrphanAction::Stop(why) => self.stop_orphan(task, &why).await,
-            OrphanAction::DeregisterFirst(why) => match (&standing.record, pools) {
+            OrphanAction::DeregisterFirst(why) => match (&records.record, pools) {
                 (Some(record), Some(_)) => self.deregister_orphan(task, record, &why, budget).await,
                 // Where GitHub is asked is in the pools file: what may work is not stopped
                 // meanwhile.

@@ -54,7 +54,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         let now = self.now();
         if let Some(after) = entry_after(entry, in_force, now) {
             if !in_force {
-                info!(pool.name = %entry.name, "the pools file has it no longer: it launches nothing and drains");
+                info!(pool.name = %entry.name, "the pools file no longer has it: it launches nothing and drains");
             }
             return Ok(self.ledger.put_pool_entry(&after).await?);
         }

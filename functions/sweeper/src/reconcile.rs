@@ -81,7 +81,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             return Ok(None);
         };
         if told.record.state != record.state {
-            info!(job.id = %job, from = ?record.state, to = ?told.record.state, "GitHub, when asked, says something else of the job");
+            info!(job.id = %job, from = ?record.state, to = ?told.record.state, "GitHub says something else of the job");
         }
         if let Some(runner) = told.changes.unadmitted() {
             error!(runner.id = %runner.id, pool.name = %runner.pool, job.id = %job, "job refused: {}", Reason::Unadmitted);

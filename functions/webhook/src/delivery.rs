@@ -32,7 +32,7 @@ pub(crate) fn raw_body(request: &Request) -> Result<Cow<'_, [u8]>, Answer> {
     let body = if request.is_base64_encoded {
         let bytes = STANDARD
             .decode(text)
-            .map_err(|_| Answer::refused(400, "the body is not base64, though it is said to be"))?;
+            .map_err(|_| Answer::refused(400, "the body is marked as base64 and is not"))?;
         Cow::Owned(bytes)
     } else {
         Cow::Borrowed(text.as_bytes())
@@ -81,7 +81,7 @@ pub(crate) fn guid(request: &Request) -> Result<&str, Answer> {
     } else {
         Err(Answer::refused(
             400,
-            "the X-GitHub-Delivery header is no UUID",
+            "the X-GitHub-Delivery header is not a UUID",
         ))
     }
 }

@@ -313,7 +313,7 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
             return Ok(of(pools));
         }
         let applied = self.jobs.applied((self.deps.clock)()).await.map_err(|RecordError(error)| {
-            tracing::warn!(delivery.id = %event.delivery, job.id = event.job.0, error, "not known which pools file was applied last");
+            tracing::warn!(delivery.id = %event.delivery, job.id = event.job.0, error, "could not read which pools file was applied last");
             Answer::failed("the ledger does not answer: deliver again")
         })?;
         let version = applied.version.unwrap_or_default();
@@ -434,9 +434,9 @@ fn not_used(event: &str) -> Answer {
 
 fn settings_unavailable(error: &SettingsError) -> Answer {
     if error.is_transient() {
-        tracing::warn!(error = %error, "there are no settings to work with");
+        tracing::warn!(error = %error, "could not read the settings");
     } else {
-        tracing::error!(settings_problems = 1, error = %error, "there are no settings to work with");
+        tracing::error!(settings_problems = 1, error = %error, "could not read the settings");
     }
     Answer::failed("the settings cannot be read: deliver again")
 }

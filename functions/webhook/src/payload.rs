@@ -336,7 +336,7 @@ mod tests {
 
     #[test]
     fn a_job_that_is_held_back_is_seen_whatever_the_action_says() {
-        for (status, held) in [
+        for (status, gated) in [
             ("queued", false),
             ("waiting", true),
             ("pending", true),
@@ -347,7 +347,7 @@ mod tests {
                 event(&with("/workflow_job/status", json!(status)))
                     .unwrap()
                     .gated,
-                held,
+                gated,
                 "{status}"
             );
         }

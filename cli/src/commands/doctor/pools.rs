@@ -70,7 +70,9 @@ pub fn file(file: &File, now: Timestamp) -> Vec<Finding> {
             "write one (docs/REFERENCE.md, \"The pools file\") and mayfly apply it",
         )];
     };
-    let Review { pools, doubts, .. } = review(&newest.text, newest.number, Vcpus::default());
+    let Review {
+        pools, warnings, ..
+    } = review(&newest.text, newest.number, Vcpus::default());
     if let Err(problems) = pools {
         let told: Vec<String> = problems
             .iter()
@@ -112,11 +114,11 @@ pub fn file(file: &File, now: Timestamp) -> Vec<Finding> {
         names.join(", ")
     );
     let mut findings = vec![Finding::good(Area::Pools, what)];
-    findings.extend(doubts.iter().map(doubt));
+    findings.extend(warnings.iter().map(warning));
     findings
 }
 
-fn doubt(
+fn warning(
     Problem {
         line,
         path,

@@ -305,11 +305,11 @@ async fn runners_of<S: Store + History>(
         record.runner.as_ref() == Some(&name.address.runner)
             && !found.contains_key(&name.address.runner)
     }) {
-        let standing = ledger.runner_records(&name.address).await?;
+        let records = ledger.runner_records(&name.address).await?;
         found.extend(
-            standing
+            records
                 .row
-                .or(standing.record)
+                .or(records.record)
                 .map(|runner| (runner.id.clone(), runner)),
         );
     }

@@ -373,7 +373,7 @@ fn every_reason_of_ecs_is_understood() {
             Area::Network,
             Level::Error,
             "CannotPullContainerError: toomanyrequests: You have reached your pull rate limit",
-            "limits pulls",
+            "limits anonymous pulls",
         ),
         (
             Area::Network,
@@ -397,7 +397,7 @@ fn every_reason_of_ecs_is_understood() {
             Area::Network,
             Level::Error,
             "CannotPullContainerError: dial tcp: lookup ghcr.io: no such host",
-            "not known there",
+            "cannot be resolved",
         ),
         (
             Area::Network,
@@ -409,19 +409,19 @@ fn every_reason_of_ecs_is_understood() {
             Area::Network,
             Level::Error,
             "CannotPullContainerError: pull access denied, repository does not exist",
-            "does not give the image",
+            "refuses the image",
         ),
         (
             Area::Network,
             Level::Error,
             "CannotPullContainerError: 403 Forbidden",
-            "does not give the image",
+            "refuses the image",
         ),
         (
             Area::Network,
             Level::Error,
             "CannotPullContainerError: unauthorized: authentication required",
-            "does not give the image",
+            "refuses the image",
         ),
         (
             Area::Network,

@@ -47,7 +47,7 @@ pub(super) const NO_DEFAULT: &[(&str, &str)] = &[
     ),
     (
         "priority",
-        "a priority that all pools share says nothing: write it in a pool",
+        "a priority that all pools share decides nothing: write it in a pool",
     ),
 ];
 

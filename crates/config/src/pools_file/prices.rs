@@ -153,7 +153,7 @@ fn price(reader: &mut Reader<'_>, field: &Field<'_>, example: &str) -> Option<Na
         reader.report(
             field.at,
             &field.path,
-            format!("{text} is no price of that unit"),
+            format!("{text} is not a price in that unit"),
             format!(
                 "write a number from 0 to {MOST_DOLLARS} with at most nine decimals, as {example}"
             ),
@@ -186,7 +186,7 @@ fn discount(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<BasisPoints> {
         reader.report(
             field.at,
             &field.path,
-            format!("{text:?} is no discount"),
+            format!("{text:?} is not a discount"),
             format!("write 0% to 99.99%, as {DISCOUNT}"),
         );
     }

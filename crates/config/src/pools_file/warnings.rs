@@ -32,19 +32,19 @@ pub struct Vcpus {
 
 /// What looks like a mistake in a file without problems, in its order.
 pub(super) fn about(text: &str, root: &Section<'_>, pools: &Pools, vcpus: Vcpus) -> Vec<Problem> {
-    let mut doubts = Warnings {
+    let mut warnings = Warnings {
         reader: Reader::new(text, true),
         root,
     };
     for pool in &pools.pools {
-        doubts.labels(pool);
-        doubts.rivals(pool, pools);
-        doubts.access(pool);
-        doubts.role(pool, pools);
-        doubts.limits(pool, vcpus);
+        warnings.labels(pool);
+        warnings.rivals(pool, pools);
+        warnings.access(pool);
+        warnings.role(pool, pools);
+        warnings.limits(pool, vcpus);
     }
-    doubts.all_together(pools, vcpus);
-    doubts.reader.into_problems()
+    warnings.all_together(pools, vcpus);
+    warnings.reader.into_problems()
 }
 
 struct Warnings<'t, 'd> {

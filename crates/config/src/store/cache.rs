@@ -152,7 +152,7 @@ impl<T> Cached<T> {
     /// before long.
     pub(super) fn take_earlier(&mut self, value: T, version: u64, now: Timestamp) {
         if let Some(failure) = &self.failure {
-            tracing::error!(settings_problems = 1, settings.version = version, error = %failure, "{} is of no use as it is now: an earlier version is in force", self.what);
+            tracing::error!(settings_problems = 1, settings.version = version, error = %failure, "{} cannot be used: an earlier version is in force", self.what);
         }
         self.good = Some(Good {
             value: Arc::new(value),
@@ -211,7 +211,7 @@ impl<T> Cached<T> {
                 }
                 // Someone must act, but need not be told every few seconds.
                 _ if news => {
-                    tracing::error!(settings_problems = 1, settings.version = good.version, error = %failure, "{} is of no use as it is now: its last good version stays in force", self.what);
+                    tracing::error!(settings_problems = 1, settings.version = good.version, error = %failure, "{} cannot be used: its last good version stays in force", self.what);
                 }
                 _ => {}
             }

@@ -658,7 +658,7 @@ fn a_pool_with_max_0_is_paused_and_that_is_told_without_a_warning() {
     let text = spoilt("max = 50", "max = 0\nmax_per_repository = 3\nmin_idle = 2");
     let Review {
         pools,
-        doubts,
+        warnings,
         notes,
     } = review(&text, 1, Vcpus::default());
     let pools = pools.unwrap();
@@ -670,7 +670,7 @@ fn a_pool_with_max_0_is_paused_and_that_is_told_without_a_warning() {
         ),
         (true, 2, 0)
     );
-    assert_eq!(doubts, []);
+    assert_eq!(warnings, []);
     assert_eq!(
         notes,
         [
@@ -752,7 +752,7 @@ fn place_is_counted_in_characters() {
     );
 }
 
-fn doubts(text: &str, on_demand: Option<u32>) -> Vec<String> {
+fn warnings(text: &str, on_demand: Option<u32>) -> Vec<String> {
     let review = review(
         text,
         1,
@@ -762,7 +762,7 @@ fn doubts(text: &str, on_demand: Option<u32>) -> Vec<String> {
         },
     );
     assert!(review.pools.is_ok(), "{:?}", review.pools);
-    review.doubts.iter().map(ToString::to_string).collect()
+    review.warnings.iter().map(ToString::to_string).collect()
 }
 
 /// A pool of this name, with these lines besides.
@@ -774,7 +774,7 @@ const HEAD: &str = "[github]\naccounts = [\"acme\"]\n";
 
 #[test]
 fn a_plain_file_raises_no_doubt() {
-    assert_eq!(doubts(GOOD, Some(100)), Vec::<String>::new());
+    assert_eq!(warnings(GOOD, Some(100)), Vec::<String>::new());
 }
 
 #[test]
@@ -817,7 +817,7 @@ fn what_is_possible_but_surely_not_meant_is_doubted_where_it_stands() {
         ),
     ];
     for (text, begins) in cases {
-        let said = doubts(&text, Some(6));
+        let said = warnings(&text, Some(6));
         assert!(
             said.len() == 1 && said[0].starts_with(begins),
             "{text}\n{said:?}"
@@ -829,7 +829,7 @@ fn what_is_possible_but_surely_not_meant_is_doubted_where_it_stands() {
 fn a_role_for_repositories_by_name_raises_no_doubt() {
     let lines = "labels = [\"mayfly\"]\nmax = 2\ntask_role = \"deploy\"\nrepositories = [\"acme/app\", \"acme/deploy-*\"]";
     assert_eq!(
-        doubts(&format!("{HEAD}{}", pool_with("linux", lines)), None),
+        warnings(&format!("{HEAD}{}", pool_with("linux", lines)), None),
         Vec::<String>::new()
     );
 }
@@ -894,7 +894,7 @@ fn a_doubt_about_a_default_stands_at_the_default() {
         "{HEAD}[defaults]\nmax_per_repository = 9\n{}",
         pool_with("linux", "labels = [\"mayfly\"]\nmax = 2")
     );
-    assert!(doubts(&text, None)[0].starts_with("line 4: defaults.max_per_repository: "));
+    assert!(warnings(&text, None)[0].starts_with("line 4: defaults.max_per_repository: "));
 }
 
 #[test]
@@ -917,7 +917,7 @@ fn a_pool_that_no_job_can_reach_is_found() {
         ),
     ];
     for text in unreachable {
-        let said = doubts(&text, None);
+        let said = warnings(&text, None);
         assert!(
             said.len() == 1 && said[0].contains("pools.b.labels: no job ever comes here"),
             "{text}\n{said:?}"
@@ -938,7 +938,7 @@ fn a_pool_that_no_job_can_reach_is_found() {
         ),
     ];
     for text in reachable {
-        assert_eq!(doubts(&text, None), Vec::<String>::new(), "{text}");
+        assert_eq!(warnings(&text, None), Vec::<String>::new(), "{text}");
     }
 }
 
@@ -952,7 +952,7 @@ fn pools_with_the_same_labels_are_doubted_where_both_may_serve() {
         ),
         pool_with("b", "labels = [\"m\"]\nmax = 2")
     );
-    let said = doubts(&text, None);
+    let said = warnings(&text, None);
     assert!(
         said.len() == 1
             && said[0]
@@ -968,8 +968,8 @@ fn pools_that_fit_one_by_one_and_not_together_are_doubted() {
         pool_with("a", "labels = [\"m\"]\nmax = 2"),
         pool_with("b", "labels = [\"n\"]\nmax = 2")
     );
-    assert_eq!(doubts(&text, Some(8)), Vec::<String>::new());
-    let said = doubts(&text, Some(7));
+    assert_eq!(warnings(&text, Some(8)), Vec::<String>::new());
+    let said = warnings(&text, Some(7));
     assert!(
         said.len() == 1
             && said[0].contains("pools.b.max: with all pools at their max 8 vCPU would run"),
@@ -984,7 +984,7 @@ fn nothing_is_doubted_in_a_file_with_problems() {
         1,
         Vcpus::default(),
     );
-    assert!(review.pools.is_err() && review.doubts.is_empty());
+    assert!(review.pools.is_err() && review.warnings.is_empty());
 }
 
 /// The files that newcomers start from, and what each is there to show.
@@ -1006,10 +1006,12 @@ const EXAMPLES: [(&str, &str); 3] = [
 #[test]
 fn every_example_is_good_and_leaves_nothing_to_doubt() {
     for (name, text) in EXAMPLES {
-        let Review { pools, doubts, .. } = review(text, 1, Vcpus::default());
+        let Review {
+            pools, warnings, ..
+        } = review(text, 1, Vcpus::default());
         let pools = pools.unwrap_or_else(|problems| panic!("{name}: {problems:?}"));
         assert_eq!(
-            doubts.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
             [""; 0],
             "{name}"
         );

@@ -44,7 +44,7 @@ impl FromStr for DeliveryGuid {
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b == b'-')
         {
-            return refuse("may have only letters, digits and '-'");
+            return refuse("may contain only letters, digits and '-'");
         }
         Ok(Self(value.to_owned()))
     }

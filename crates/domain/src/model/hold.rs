@@ -90,7 +90,7 @@ impl HoldReason {
             .map(|failure| format!(" ({failure})"))
             .unwrap_or_default();
         match self {
-            Self::Job => "it waits for its own next try".to_owned(),
+            Self::Job => "it waits for its next try".to_owned(),
             Self::PoolMax(0) => format!("pool {pool} is paused (max = 0)"),
             Self::PoolMax(max) => format!("pool {pool} is at its max of {max}"),
             Self::RepositoryMax(max) => {
@@ -116,7 +116,7 @@ impl HoldReason {
             }
             Self::NotAssigned(at) => {
                 format!(
-                    "GitHub gave runners for jobs of its repository no job: one at a time is tried, the next one not before {}",
+                    "GitHub gave no job to the runners of its repository: one at a time is tried, the next one not before {}",
                     clock(at)
                 )
             }
@@ -127,10 +127,9 @@ impl HoldReason {
                 )
             }
             Self::NoAnswer => {
-                "ECS did not answer when it was asked for its task definition; it is asked again"
-                    .to_owned()
+                "ECS did not answer about its task definition; ECS is asked again".to_owned()
             }
-            Self::ThisRun => "runners are started for others first".to_owned(),
+            Self::ThisRun => "runners are started for other jobs first".to_owned(),
         }
     }
 
@@ -200,7 +199,7 @@ impl<'de> Deserialize<'de> for HoldReason {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let code = String::deserialize(deserializer)?;
         Self::of_code(&code).ok_or_else(|| {
-            serde::de::Error::custom(format!("{code:?} is no reason that this version knows"))
+            serde::de::Error::custom(format!("{code:?} is not a reason that this version knows"))
         })
     }
 }

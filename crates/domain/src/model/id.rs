@@ -105,10 +105,10 @@ impl FromStr for PoolName {
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         {
-            return refuse("may have only a-z, 0-9 and '-'");
+            return refuse("may contain only a-z, 0-9 and '-'");
         }
         if value.starts_with('-') || value.ends_with('-') || value.contains("--") {
-            return refuse("may have '-' only between other characters, one at a time");
+            return refuse("may contain '-' only between other characters, one at a time");
         }
         Ok(Self(value.to_owned()))
     }

@@ -204,16 +204,16 @@ impl Cause {
             Self::ExecutionRoleDenied => {
                 "the execution role may not do what ECS needs to start a task"
             }
-            Self::NoLogGroup => "the log group of the runners is not there",
+            Self::NoLogGroup => "the log group of the runners does not exist",
             Self::Unprepared => {
                 "ECS cannot reach what it needs to start a task (the registry's tokens, the log group)"
             }
             Self::WrongArchitecture => "the image is not built for the pool's architecture",
             Self::DiskFull => "the image does not fit the disk",
-            Self::PullLimit => "the registry limits pulls of those who do not say who they are",
-            Self::UnknownRegistry => "the name of the image's registry is not known there",
+            Self::PullLimit => "the registry limits anonymous pulls",
+            Self::UnknownRegistry => "the name of the image's registry cannot be resolved",
             Self::RegistryUnreachable => "the registry of the image cannot be reached",
-            Self::ImageDenied => "the registry does not give the image to ECS",
+            Self::ImageDenied => "the registry refuses the image to ECS",
             Self::ImageNotFound => "there is no such image",
             Self::NotPulled => "the image cannot be pulled",
             Self::ImageDoesNotRun => "the image's /bin/bash does not start",
@@ -267,9 +267,9 @@ impl Cause {
             }
             Self::NoInterface => "are there free addresses in the subnets?",
             Self::VersionRefused => "update the image",
-            Self::Ended => "see mayfly logs of the runner",
+            Self::Ended => "see the runner's log (mayfly logs)",
             Self::NotHeardOf => {
-                "see mayfly logs of the runner; mayfly doctor tries how far a task like it comes"
+                "see the runner's log (mayfly logs); mayfly doctor tries how far a task like it gets"
             }
         }
     }

@@ -262,7 +262,7 @@ impl StartHealth {
             Some(FailureKind::Transient) | None => {
                 format!(
                     "Mayfly tries again; if it keeps failing: {}",
-                    fix.unwrap_or_else(|| "mayfly doctor tries a start like it".to_owned())
+                    fix.unwrap_or_else(|| "mayfly doctor tries such a start".to_owned())
                 )
             }
         }

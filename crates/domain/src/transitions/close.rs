@@ -47,10 +47,10 @@ pub fn close(
     }
     // Both sides must say so: a row that was made again (an approval gate), or is held by another
     // runner by now, is no affair of this one.
-    let held = |waiting: &&WaitingJob| {
+    let is_reserved = |waiting: &&WaitingJob| {
         runner.reserved == Some(waiting.id) && waiting.runner.as_ref() == Some(&runner.id)
     };
-    let still_waits = around.waiting.filter(held);
+    let still_waits = around.waiting.filter(is_reserved);
     let outcome = outcome(runner, end, still_waits.is_some(), now);
     let reason = reason(runner, end, outcome);
     record.interrupted = interruption::at_work(runner, end);

@@ -171,7 +171,7 @@ impl<C> Default for ListProgress<C> {
 impl<C: Clone> ListProgress<C> {
     /// The reading to go on with, or a new one.
     #[must_use]
-    pub fn current_pass(&self, kept: Duration, now: Timestamp) -> ListPass<C> {
+    pub fn current_pass(&self, window: Duration, now: Timestamp) -> ListPass<C> {
         self.pass.clone().unwrap_or_else(|| {
             // By then all that was made before the last reading began stands in the list, whether
             // anything newer does or not.
@@ -184,7 +184,7 @@ impl<C: Clone> ListProgress<C> {
                 began: now,
                 top: None,
                 shown_at: None,
-                down_to: down_to.max(now.minus(kept)),
+                down_to: down_to.max(now.minus(window)),
                 next: None,
             }
         })
@@ -261,12 +261,12 @@ pub fn redelivery_step(
     open: &OutboxEntry,
     delivery: &Redelivery,
     looked_at: Option<Timestamp>,
-    kept: Duration,
+    window: Duration,
     now: Timestamp,
 ) -> RedeliveryStep {
     // No wait is shorter than the first, so the last asking was at least that long before.
     let shown = || looked_at.is_some_and(|at| at >= open.not_before.minus(FIRST_WAIT / 2));
-    if now.since(delivery.first_at) > kept {
+    if now.since(delivery.first_at) > window {
         RedeliveryStep::TooLate
     } else if open.tries > 0 && !shown() {
         RedeliveryStep::Wait

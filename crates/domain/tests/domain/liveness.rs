@@ -131,10 +131,10 @@ fn a_runner_that_github_knows_no_longer_is_done_when_it_says_so_twice() {
 
 #[test]
 fn an_answer_in_between_that_it_works_makes_the_doubt_begin_again() {
-    let doubtful = busy(1, 1, 7, None)
+    let unconfirmed = busy(1, 1, 7, None)
         .record_liveness(LivenessResult::Gone, NOW)
         .unwrap();
-    let sure = doubtful
+    let sure = unconfirmed
         .record_liveness(LivenessResult::AtWork, later(timeouts::REREAD_AFTER))
         .unwrap();
     assert_eq!(sure.unconfirmed_since, None);

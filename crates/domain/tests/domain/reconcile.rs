@@ -27,19 +27,19 @@ use crate::fixture::deliveries::{Ledger, completed, in_progress, named, pools, q
 /// Long enough ago for what GitHub shows to count.
 const LONG: u64 = 600;
 
-fn seen(standing: GithubJobStatus) -> GithubJobDetails {
+fn seen(status: GithubJobStatus) -> GithubJobDetails {
     GithubJobDetails {
-        status: standing,
+        status,
         runner: None,
-        conclusion: (standing == GithubJobStatus::Completed).then(|| "success".to_owned()),
+        conclusion: (status == GithubJobStatus::Completed).then(|| "success".to_owned()),
         created_at: Some(ago(LONG)),
         started_at: Some(ago(LONG)),
-        completed_at: (standing == GithubJobStatus::Completed).then(|| ago(30)),
+        completed_at: (status == GithubJobStatus::Completed).then(|| ago(30)),
     }
 }
 
-fn says(standing: GithubJobStatus) -> GithubJob {
-    GithubJob::Found(seen(standing))
+fn says(status: GithubJobStatus) -> GithubJob {
+    GithubJob::Found(seen(status))
 }
 
 fn run_over() -> GithubJob {
@@ -121,7 +121,7 @@ fn in_short(learned: &Changes, before: &JobRecord) -> String {
     words.extend(
         after
             .unconfirmed
-            .map(|doubt| format!("doubt: {:?}", doubt.reason)),
+            .map(|unconfirmed| format!("doubt: {:?}", unconfirmed.reason)),
     );
     words.extend(learned.follow_ups.iter().map(|open| match open.follow_up {
         FollowUp::CheckJob(_) => "ask later".to_owned(),
@@ -259,14 +259,19 @@ fn a_doubt_goes_when_github_says_what_is_known() {
         ),
         (UnconfirmedReason::NotFound, GithubJob::NotFound),
     ] {
-        let doubtful = learned(&said, &record(JobState::Running, LONG), None, NOW)
+        let unconfirmed = learned(&said, &record(JobState::Running, LONG), None, NOW)
             .record
             .unwrap();
-        assert_eq!(doubtful.unconfirmed.map(|doubt| doubt.reason), Some(what));
-        assert!(doubtful.reason.is_some());
+        assert_eq!(
+            unconfirmed
+                .unconfirmed
+                .map(|unconfirmed| unconfirmed.reason),
+            Some(what)
+        );
+        assert!(unconfirmed.reason.is_some());
         let sure = learned(
             &words()[2].1,
-            &doubtful,
+            &unconfirmed,
             None,
             NOW.plus(timeouts::REREAD_AFTER),
         )
@@ -371,23 +376,23 @@ fn a_job_that_was_given_up_opens_again_when_github_shows_it_and_one_that_is_over
         (GithubJobStatus::Running, JobState::Running),
         (GithubJobStatus::Completed, JobState::Closed),
     ];
-    for (standing, state) in words {
-        let learned = learned(&says(standing), &given_up(), None, later);
+    for (status, state) in words {
+        let learned = learned(&says(status), &given_up(), None, later);
         let after = learned.record.unwrap();
         assert_eq!(
             (after.state, after.given_up, after.is_over()),
             (state, false, state == JobState::Closed),
-            "{standing:?}"
+            "{status:?}"
         );
         assert_eq!(
             after.expires_at.is_some() && after.closed_at.is_some(),
             state == JobState::Closed,
-            "{standing:?}"
+            "{status:?}"
         );
         assert_eq!(
             matches!(learned.waiting[..], [WaitingChange::Put(..)]),
             state == JobState::Queued,
-            "{standing:?}"
+            "{status:?}"
         );
         assert!(state != JobState::Queued || !learned.wake.is_empty());
         let over = JobRecord {
@@ -396,7 +401,7 @@ fn a_job_that_was_given_up_opens_again_when_github_shows_it_and_one_that_is_over
         };
         assert!(
             reconcile_job(
-                &says(standing),
+                &says(status),
                 JobSnapshot {
                     pools: &pools(),
                     record: &over,
@@ -495,13 +500,13 @@ fn an_old_job_is_not_given_up_for_a_single_answer() {
 fn a_runner_of_ours_that_github_names_is_at_work_or_done_as_after_a_delivery() {
     let runner =
         crate::fixture::builders::registered(1, 1, crate::fixture::builders::target(1, "mayfly"));
-    for (standing, done) in [
+    for (status, done) in [
         (GithubJobStatus::Running, false),
         (GithubJobStatus::Completed, true),
     ] {
         let said = GithubJob::Found(GithubJobDetails {
             runner: Some(named(&runner)),
-            ..seen(standing)
+            ..seen(status)
         });
         for state in [JobState::Queued, JobState::Running, JobState::Closed] {
             let after = learned(&said, &record(state, LONG), Some(&runner), NOW).runner;
@@ -512,14 +517,14 @@ fn a_runner_of_ours_that_github_names_is_at_work_or_done_as_after_a_delivery() {
                 )
             });
             let expected = (state != JobState::Closed || done).then_some((Some(JobId(1)), done));
-            assert_eq!(works, expected, "{standing:?}, {state:?}");
+            assert_eq!(works, expected, "{status:?}, {state:?}");
         }
         let forged = GithubJob::Found(GithubJobDetails {
             runner: Some(AssignedRunner {
                 id: GithubRunnerId(2),
                 ..named(&runner)
             }),
-            ..seen(standing)
+            ..seen(status)
         });
         assert_eq!(
             learned(&forged, &record(JobState::Queued, LONG), Some(&runner), NOW).runner,
@@ -843,7 +848,7 @@ fn the_run_of_a_job_is_looked_at_when_the_job_waits_for_longer_than_github_lets_
     let day = timeouts::QUEUED_AT_MOST.as_secs();
     let waits = [JobState::Queued, JobState::Blocked];
     for state in STATES {
-        for standing in [
+        for status in [
             GithubJobStatus::Queued,
             GithubJobStatus::Gated,
             GithubJobStatus::Running,
@@ -857,11 +862,11 @@ fn the_run_of_a_job_is_looked_at_when_the_job_waits_for_longer_than_github_lets_
                 };
                 let expected = age >= day
                     && waits.contains(&state)
-                    && matches!(standing, GithubJobStatus::Queued | GithubJobStatus::Gated);
+                    && matches!(status, GithubJobStatus::Queued | GithubJobStatus::Gated);
                 assert_eq!(
-                    seen(standing).run_may_be_over(&record, NOW),
+                    seen(status).run_may_be_over(&record, NOW),
                     expected,
-                    "{state:?}, {standing:?}, {age} s"
+                    "{state:?}, {status:?}, {age} s"
                 );
             }
         }

@@ -196,7 +196,7 @@ impl Sweeper {
             };
             for one in delivery_statuses(&page, &mut delivered) {
                 life.step()?;
-                self.learn(one, now);
+                self.record(one, now);
             }
             life.step()?;
             let times: Vec<Timestamp> = page.iter().map(|attempt| attempt.of.first_at).collect();
@@ -214,7 +214,7 @@ impl Sweeper {
     }
 
     /// As the ledger's `record_delivered` and `record_undelivered` do.
-    fn learn(&mut self, news: DeliveryStatus, now: Timestamp) {
+    fn record(&mut self, news: DeliveryStatus, now: Timestamp) {
         match news {
             DeliveryStatus::Delivered(guid) => {
                 self.follow_ups.remove(&guid);

@@ -36,7 +36,7 @@ fn names(runner: &Runner) -> Option<AssignedRunner> {
     })
 }
 
-async fn learn<S: Store>(
+async fn reconcile_job<S: Store>(
     ledger: &Ledger<S>,
     seen: GithubJobDetails,
     seconds: u64,
@@ -66,7 +66,7 @@ async fn a_job_that_github_still_shows_queued_may_be_served_again<S: Store>(ledg
         .await
         .unwrap();
     assert!(waiting(&ledger, 1).await.unwrap().needs_check);
-    let told = learn(&ledger, says(GithubJobStatus::Queued), 61).await;
+    let told = reconcile_job(&ledger, says(GithubJobStatus::Queued), 61).await;
     assert_eq!(told.changes.wake, BTreeSet::from([linux()]));
     let row = waiting(&ledger, 1).await.unwrap();
     assert!(
@@ -80,7 +80,7 @@ async fn a_job_that_github_still_shows_queued_may_be_served_again<S: Store>(ledg
         .await
         .unwrap();
     assert_eq!(
-        learn(&ledger, says(GithubJobStatus::Queued), 300)
+        reconcile_job(&ledger, says(GithubJobStatus::Queued), 300)
             .await
             .record
             .state,
@@ -98,7 +98,7 @@ async fn an_answer_that_the_job_is_over_takes_its_row_and_tells_its_runner<S: St
         conclusion: Some("success".into()),
         ..says(GithubJobStatus::Completed)
     };
-    let told = learn(&ledger, over, 60).await;
+    let told = reconcile_job(&ledger, over, 60).await;
     assert_eq!(
         (told.record.state, told.record.runner),
         (JobState::Closed, Some(runner.id.clone()))
@@ -114,7 +114,7 @@ async fn an_answer_that_the_job_is_over_takes_its_row_and_tells_its_runner<S: St
 async fn held_back_and_free_again_by_githubs_word<S: Store>(ledger: Ledger<S>) {
     queue(&ledger, 1, 0).await;
     assert_eq!(
-        learn(&ledger, says(GithubJobStatus::Gated), 60)
+        reconcile_job(&ledger, says(GithubJobStatus::Gated), 60)
             .await
             .record
             .state,
@@ -122,7 +122,7 @@ async fn held_back_and_free_again_by_githubs_word<S: Store>(ledger: Ledger<S>) {
         "believed too early"
     );
     assert_eq!(
-        learn(&ledger, says(GithubJobStatus::Gated), 200)
+        reconcile_job(&ledger, says(GithubJobStatus::Gated), 200)
             .await
             .record
             .state,
@@ -132,7 +132,7 @@ async fn held_back_and_free_again_by_githubs_word<S: Store>(ledger: Ledger<S>) {
         (waiting(&ledger, 1).await, follow_ups(&ledger).await),
         (None, BTreeSet::from(["check_job#1".to_owned()]))
     );
-    let told = learn(&ledger, says(GithubJobStatus::Queued), 400).await;
+    let told = reconcile_job(&ledger, says(GithubJobStatus::Queued), 400).await;
     assert_eq!(
         (told.record.state, told.changes.wake),
         (JobState::Queued, BTreeSet::from([linux()]))
@@ -148,9 +148,9 @@ async fn a_job_waits_again_when_github_says_so_twice_and_its_runner_has_no_row<S
         .apply_delivery(&on(event(JobAction::InProgress, 1, 10), &runner), &pools())
         .await
         .unwrap();
-    learn(&ledger, says(GithubJobStatus::Queued), 200).await;
+    reconcile_job(&ledger, says(GithubJobStatus::Queued), 200).await;
     assert_eq!(
-        learn(&ledger, says(GithubJobStatus::Queued), 300)
+        reconcile_job(&ledger, says(GithubJobStatus::Queued), 300)
             .await
             .record
             .state,
@@ -165,7 +165,7 @@ async fn a_job_waits_again_when_github_says_so_twice_and_its_runner_has_no_row<S
         follow_ups(&ledger).await.contains("check_job#1"),
         "a runner ended and left its job running"
     );
-    let told = learn(&ledger, says(GithubJobStatus::Queued), 320).await;
+    let told = reconcile_job(&ledger, says(GithubJobStatus::Queued), 320).await;
     assert_eq!(
         (
             told.record.state,

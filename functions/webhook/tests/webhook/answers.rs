@@ -35,7 +35,7 @@ struct State {
     ledger_down: bool,
     records: BTreeMap<JobId, JobRecord>,
     repositories_down: bool,
-    sighted: Vec<String>,
+    touched: Vec<String>,
     unserved: Vec<String>,
     applied: AppliedVersion,
     queue_down: bool,
@@ -117,7 +117,7 @@ impl Jobs for Memory {
     }
 
     async fn touch_repository(&self, seen: &RepositorySeen) -> Result<(), RecordError> {
-        self.write_repository(|state| state.sighted.push(seen.repository.name.clone()))
+        self.write_repository(|state| state.touched.push(seen.repository.name.clone()))
             .await
     }
 
@@ -507,10 +507,10 @@ async fn the_repository_of_a_job_is_written_down_once_a_day_and_a_failure_to_do_
     for _ in 0..3 {
         assert_eq!(world.outcome(of(&job())).await.0, 202);
     }
-    assert_eq!(world.state().sighted.len(), 1);
+    assert_eq!(world.state().touched.len(), 1);
     world.pass(25 * 3_600);
     assert_eq!(world.outcome(of(&job())).await.0, 202);
-    assert_eq!(world.state().sighted.len(), 2);
+    assert_eq!(world.state().touched.len(), 2);
 }
 
 #[tokio::test]
@@ -623,7 +623,7 @@ async fn what_is_not_for_us_is_ignored_and_not_written() {
         assert!(
             world.job().is_none()
                 && world.state().woken.is_empty()
-                && world.state().sighted.is_empty(),
+                && world.state().touched.is_empty(),
             "{reason}"
         );
     }
@@ -718,7 +718,7 @@ async fn a_job_that_comes_after_apply_is_judged_by_the_new_file_however_recently
 async fn a_job_that_comes_when_it_is_not_known_which_file_is_the_newest_has_its_repository_looked_at()
  {
     // SSM shows an older file than was applied; one is being applied now; the ledger does not say.
-    for (applied, sighted) in [
+    for (applied, touched) in [
         (
             AppliedVersion {
                 version: Some(2),
@@ -751,7 +751,7 @@ async fn a_job_that_comes_when_it_is_not_known_which_file_is_the_newest_has_its_
                 (200, Outcome::Ignored)
             );
         }
-        assert_eq!(world.state().sighted.len(), sighted, "{applied:?}");
+        assert_eq!(world.state().touched.len(), touched, "{applied:?}");
     }
     let world = World::new();
     world.state().ledger_down = true;
@@ -863,7 +863,7 @@ async fn a_delivery_without_a_job_is_taken_and_its_repository_written_down_if_a_
                 "{name}"
             );
         }
-        assert_eq!(world.state().sighted.len(), usize::from(noted), "{name}");
+        assert_eq!(world.state().touched.len(), usize::from(noted), "{name}");
         assert!(world.job().is_none() && world.state().woken.is_empty());
         // The next delivery is taken as ever.
         assert_eq!(world.outcome(of(&job())).await, (202, Outcome::Recorded));
@@ -891,7 +891,7 @@ async fn the_repository_of_a_job_that_cannot_be_read_is_written_down() {
             .await,
         (400, Outcome::Refused)
     );
-    assert_eq!(world.state().sighted, ["acme/app"]);
+    assert_eq!(world.state().touched, ["acme/app"]);
 }
 
 #[tokio::test]

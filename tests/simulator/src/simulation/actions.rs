@@ -18,7 +18,7 @@ impl Teller<'_> {
     #[expect(clippy::too_many_lines, reason = "a table: one arm for each action")]
     pub(super) fn act(&mut self, action: &Action) {
         if !action.is_orderly() {
-            self.watch.get().quiet.broken(self.now());
+            self.recorder.get().quiet.broken(self.now());
         }
         match action {
             Action::Queue(batch) => self.queue(batch),
@@ -42,18 +42,18 @@ impl Teller<'_> {
             }
             Action::Apply(file) => {
                 self.system.world.parameters.put_pools(&file.text());
-                self.watch
+                self.recorder
                     .get()
                     .files
                     .applied(self.now(), Some(file.clone()));
-                self.watch.get().pace.applied(self.now());
+                self.recorder.get().pace.applied(self.now());
             }
             Action::Spoil => {
                 self.system
                     .world
                     .parameters
                     .put_pools("[pools.linux]\nlabels = 7");
-                self.watch.get().files.applied(self.now(), None);
+                self.recorder.get().files.applied(self.now(), None);
             }
             Action::Down { what, seconds } => self.down(*what, *seconds),
             Action::Rename {
@@ -268,28 +268,28 @@ impl Teller<'_> {
     }
 
     fn harm(&self, action: &Action) {
-        let (system, watch, number) = (self.system.clone(), self.watch.clone(), self.actions);
+        let (system, recorder, number) = (self.system.clone(), self.recorder.clone(), self.actions);
         match action {
             Action::Forge { fake, action } => attackers::forge(&system, *fake, action, number),
             Action::Intrude {
                 stranger: Stranger::Itself,
             } => {
-                tokio::spawn(Box::pin(attackers::ask_again(system, watch, number)));
+                tokio::spawn(Box::pin(attackers::ask_again(system, recorder, number)));
             }
             Action::Double { repository, labels } => {
                 let whom = (self.name(repository), labels.clone());
-                tokio::spawn(Box::pin(attackers::double(system, watch, whom, number)));
+                tokio::spawn(Box::pin(attackers::double(system, recorder, whom, number)));
             }
             Action::Intrude { stranger } => {
                 tokio::spawn(Box::pin(attackers::intrude(
-                    system, watch, *stranger, number,
+                    system, recorder, *stranger, number,
                 )));
             }
             Action::Impersonate { repository, labels } => {
                 let repository = self.name(repository);
                 tokio::spawn(Box::pin(attackers::impersonate(
                     system,
-                    watch,
+                    recorder,
                     repository,
                     labels.clone(),
                 )));
@@ -331,15 +331,15 @@ impl Teller<'_> {
     /// down, and of those each in its turn.
     fn copy(&self, idle: bool) {
         let task = {
-            let watch = self.watch.get();
+            let recorder = self.recorder.get();
             let asked = |task: &Task| {
-                watch
+                recorder
                     .shadow
                     .runners
                     .get(&task.runner)
                     .is_some_and(|runner| runner.asked.is_some())
             };
-            let tasks: Vec<&String> = watch
+            let tasks: Vec<&String> = recorder
                 .shadow
                 .live_tasks()
                 .filter(|(_, task)| !task.copy && asked(task))
@@ -358,13 +358,13 @@ impl Teller<'_> {
 
     /// Tasks that run, those whose runner has a job first.
     fn busy_first(&self) -> Vec<String> {
-        let watch = self.watch.get();
-        let running = watch
+        let recorder = self.recorder.get();
+        let running = recorder
             .shadow
             .live_tasks()
             .filter(|(_, task)| task.running.is_some());
         let idle = |runner: &str| {
-            watch
+            recorder
                 .shadow
                 .runners
                 .get(runner)

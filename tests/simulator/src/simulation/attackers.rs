@@ -69,7 +69,7 @@ pub(super) fn forge(system: &System, fake: Fake, action: &str, number: usize) {
 }
 
 /// Someone asks for a registration and for an admission that are not his own.
-pub(super) async fn intrude(system: System, watch: Shared, stranger: Stranger, number: usize) {
+pub(super) async fn intrude(system: System, recorder: Shared, stranger: Stranger, number: usize) {
     let runners = system.runners();
     let Some(victim) = runners
         .iter()
@@ -108,16 +108,16 @@ pub(super) async fn intrude(system: System, watch: Shared, stranger: Stranger, n
         "workflow_ref": "", "ref": "", "event": "push",
     });
     let admission = system.request(&caller, "/admission", &body).await;
-    let mut watch = watch.get();
+    let mut recorder = recorder.get();
     let at = system.world.clock.now();
     for (path, reply) in [("/registration", asked), ("/admission", admission)] {
-        watch.replies.push(reply.body.clone());
+        recorder.replies.push(reply.body.clone());
         if reply.status < 400 {
             let words = format!(
                 "{path} of {runner} answered a stranger ({stranger:?}) with {}",
                 reply.status
             );
-            watch.broken(Invariant::I6, at, &[&runner], words);
+            recorder.broken(Invariant::I6, at, &[&runner], words);
         }
     }
 }
@@ -126,7 +126,7 @@ pub(super) async fn intrude(system: System, watch: Shared, stranger: Stranger, n
 /// job with it.
 pub(super) async fn impersonate(
     system: System,
-    watch: Shared,
+    recorder: Shared,
     repository: String,
     labels: Vec<String>,
 ) {
@@ -150,7 +150,13 @@ pub(super) async fn impersonate(
         Some((scope, id, github.open_session(&registration, now).ok()?.0))
     });
     if let Some(registered) = minted {
-        work_off(&system, &watch, &runner.address().to_string(), registered).await;
+        work_off(
+            &system,
+            &recorder,
+            &runner.address().to_string(),
+            registered,
+        )
+        .await;
     }
 }
 
@@ -161,8 +167,8 @@ const ASKS_AFTER: [u64; 4] = [300, 900, 8_000, 60_000];
 /// again, and for a job that it does not have. Who is told no more than that it may not is
 /// [`i4`](super::invariants::i4_one_registration)'s affair; here it is that no other job is
 /// admitted.
-pub(super) async fn ask_again(system: System, watch: Shared, number: usize) {
-    let Some((task, runner)) = next_handed_out(&system, &watch).await else {
+pub(super) async fn ask_again(system: System, recorder: Shared, number: usize) {
+    let Some((task, runner)) = next_handed_out(&system, &recorder).await else {
         return;
     };
     let role = system
@@ -190,7 +196,7 @@ pub(super) async fn ask_again(system: System, watch: Shared, number: usize) {
         "runner": runner, "run_id": marked(number), "run_attempt": 1, "repository": "acme/app", "repository_id": marked(number),
         "workflow_ref": "", "ref": "", "event": "push",
     });
-    watch
+    recorder
         .get()
         .shadow
         .runners
@@ -203,22 +209,26 @@ pub(super) async fn ask_again(system: System, watch: Shared, number: usize) {
             "{runner} was told that a job may run that it does not have, with {}",
             reply.status
         );
-        watch
+        recorder
             .get()
             .broken(Invariant::I7, system.world.clock.now(), &[&runner], words);
     }
 }
 
 /// The next task that is handed its registration, within ten minutes, and its runner.
-async fn next_handed_out(system: &System, watch: &Shared) -> Option<(String, String)> {
+async fn next_handed_out(system: &System, recorder: &Shared) -> Option<(String, String)> {
     let began = system.world.clock.now();
     for _ in 0..3_000 {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        let watch = watch.get();
-        let handed_out = watch.shadow.runners.iter().find_map(|(address, runner)| {
-            let (_, task) = runner.handed_out.iter().find(|(at, _)| *at >= began)?;
-            Some((task.clone(), address.clone()))
-        });
+        let recorder = recorder.get();
+        let handed_out = recorder
+            .shadow
+            .runners
+            .iter()
+            .find_map(|(address, runner)| {
+                let (_, task) = runner.handed_out.iter().find(|(at, _)| *at >= began)?;
+                Some((task.clone(), address.clone()))
+            });
         if handed_out.is_some() {
             return handed_out;
         }
@@ -234,11 +244,11 @@ const THEIRS: &str = "theirs";
 /// which must not be taken for ours.
 pub(super) async fn double(
     system: System,
-    watch: Shared,
+    recorder: Shared,
     (repository, labels): (String, Vec<String>),
     number: usize,
 ) {
-    let all = registered(&watch);
+    let all = registered(&recorder);
     let Some((address, name)) = all.get(number % all.len().max(1)).cloned() else {
         return;
     };
@@ -274,18 +284,18 @@ pub(super) async fn double(
         private: Some(true),
         ..NewJob::default()
     });
-    work_off(&system, &watch, &address, registered).await;
+    work_off(&system, &recorder, &address, registered).await;
 }
 
 /// Runners of ours that have a registration, with its name: those without a job first.
-fn registered(watch: &Shared) -> Vec<(String, String)> {
-    let watch = watch.get();
+fn registered(recorder: &Shared) -> Vec<(String, String)> {
+    let recorder = recorder.get();
     let mut all: Vec<(bool, String, String)> = Vec::new();
-    for (name, _) in watch.shadow.registrations.values() {
+    for (name, _) in recorder.shadow.registrations.values() {
         let Some(address) = address_of(name) else {
             continue;
         };
-        let runner = watch
+        let runner = recorder
             .shadow
             .runners
             .get(&address)
@@ -307,7 +317,7 @@ type Registered = (Scope, id::RunnerId, id::SessionId);
 /// know nothing.
 async fn work_off(
     system: &System,
-    watch: &Shared,
+    recorder: &Shared,
     address: &str,
     (scope, id, session): Registered,
 ) {
@@ -334,7 +344,7 @@ async fn work_off(
             let words = format!(
                 "{address} is said to work on job {job}, which a stranger took under its name"
             );
-            watch.get().broken(
+            recorder.get().broken(
                 Invariant::I6,
                 system.world.clock.now(),
                 &[address, &job.to_string()],

@@ -89,16 +89,16 @@ fn most_refused(waited: Duration) -> usize {
 /// that keeps the repository out), so it is found out by trying. A runner counts that was handed a
 /// registration for the job and ended without one while the job waited, unless it was struck
 /// itself.
-pub(super) fn i9_tries_are_bounded(ending: &Ending<'_>, watch: &mut Recorder) {
+pub(super) fn i9_tries_are_bounded(ending: &Ending<'_>, recorder: &mut Recorder) {
     let mut tries: BTreeMap<JobId, Vec<Timestamp>> = BTreeMap::new();
     for row in ending.system.closed_runners() {
         let address = row.address().to_string();
-        let Some(runner) = watch.shadow.runners.get(&address) else {
+        let Some(runner) = recorder.shadow.runners.get(&address) else {
             continue;
         };
         let in_vain = runner.given.is_none()
             && !runner.handed_out.is_empty()
-            && !watch.shadow.struck.contains(&address);
+            && !recorder.shadow.struck.contains(&address);
         if let (Some(job), Some(closed), true) = (row.reserved, row.closed_at, in_vain) {
             tries.entry(job).or_default().push(closed);
         }
@@ -114,7 +114,7 @@ pub(super) fn i9_tries_are_bounded(ending: &Ending<'_>, watch: &mut Recorder) {
             .iter()
             .filter(|(at, _)| *at > job.queued && *at < over)
             .count();
-        let queued = watch
+        let queued = recorder
             .shadow
             .jobs
             .get(&job.id)
@@ -126,7 +126,7 @@ pub(super) fn i9_tries_are_bounded(ending: &Ending<'_>, watch: &mut Recorder) {
                 "{made} runners were registered in vain for job {} in {waited} min, and {most} may be",
                 job.id
             );
-            watch.broken(Invariant::I9, ending.now, &[&job.id.to_string()], words);
+            recorder.broken(Invariant::I9, ending.now, &[&job.id.to_string()], words);
         }
     }
 }
@@ -145,11 +145,11 @@ struct Start {
 ///
 /// Of each size and definition: between two runners that asked for their registration, or from the
 /// last one on, and after the first failure was known.
-pub(super) fn i9_failed_starts_are_bounded(ending: &Ending<'_>, watch: &mut Recorder) {
+pub(super) fn i9_failed_starts_are_bounded(ending: &Ending<'_>, recorder: &mut Recorder) {
     let mut kinds: BTreeMap<(String, String, String), Vec<Start>> = BTreeMap::new();
     for row in ending.system.closed_runners() {
         let address = row.address().to_string();
-        let Some(runner) = watch
+        let Some(runner) = recorder
             .shadow
             .runners
             .get(&address)
@@ -179,7 +179,7 @@ pub(super) fn i9_failed_starts_are_bounded(ending: &Ending<'_>, watch: &mut Reco
             let words = format!(
                 "{made} starts of {size} in pool {pool} failed one after the other, the last of {address}, and {most} may"
             );
-            watch.broken(Invariant::I9, ending.now, &[&address], words);
+            recorder.broken(Invariant::I9, ending.now, &[&address], words);
         }
     }
 }
@@ -309,21 +309,21 @@ fn phases(
 
 /// **I9** Time that is paid for in which no job runs is bounded for each runner: by its pool's `idle_timeout` and the product's own limits, counted from the last
 /// fault. With the bounds on tasks that run no job this bounds what a story costs beyond its jobs.
-pub(super) fn i9_idle_time_is_bounded(ending: &Ending<'_>, watch: &mut Recorder) {
+pub(super) fn i9_idle_time_is_bounded(ending: &Ending<'_>, recorder: &mut Recorder) {
     let mut found = Vec::new();
     let mut told_over: BTreeMap<String, Timestamp> = BTreeMap::new();
-    for (id, job) in &watch.shadow.jobs {
+    for (id, job) in &recorder.shadow.jobs {
         let address = job
             .runner
             .as_deref()
             .and_then(super::shadow_model::address_of);
-        if let Some((address, over)) = address.zip(watch.shadow.over.get(id)) {
+        if let Some((address, over)) = address.zip(recorder.shadow.over.get(id)) {
             let first = told_over.entry(address).or_insert(*over);
             *first = (*first).min(*over);
         }
     }
-    for task in watch.shadow.tasks.values().filter(|task| !task.copy) {
-        let Some(runner) = watch
+    for task in recorder.shadow.tasks.values().filter(|task| !task.copy) {
+        let Some(runner) = recorder
             .shadow
             .runners
             .get(&task.runner)
@@ -331,10 +331,10 @@ pub(super) fn i9_idle_time_is_bounded(ending: &Ending<'_>, watch: &mut Recorder)
         else {
             continue;
         };
-        let limits = limits(watch, task, ending.now);
+        let limits = limits(recorder, task, ending.now);
         let told_over = told_over.get(&task.runner).copied();
         for (phase, from, to) in phases(task, runner, told_over, ending.now) {
-            let long = watch.quiet.longest(from, to);
+            let long = recorder.quiet.longest(from, to);
             let limit = phase.limit(limits) + ending.scenario.waits_for_github();
             if long > limit && !(phase == Phase::Parked && limits.floor) {
                 let words = format!(
@@ -349,14 +349,14 @@ pub(super) fn i9_idle_time_is_bounded(ending: &Ending<'_>, watch: &mut Recorder)
         }
     }
     for (address, words) in found {
-        watch.broken(Invariant::I9, ending.now, &[&address], words);
+        recorder.broken(Invariant::I9, ending.now, &[&address], words);
     }
 }
 
-fn limits(watch: &Recorder, task: &Task, now: Timestamp) -> Limits {
+fn limits(recorder: &Recorder, task: &Task, now: Timestamp) -> Limits {
     let from = task.paid.unwrap_or(now);
     let pool = super::shadow_model::pool_of(&task.runner);
-    let versions: Vec<_> = watch
+    let versions: Vec<_> = recorder
         .files
         .versions(pool, from, task.stopped.unwrap_or(now))
         .collect();
@@ -369,7 +369,7 @@ fn limits(watch: &Recorder, task: &Task, now: Timestamp) -> Limits {
     Limits {
         idle_timeout: Duration::from_secs(60 * minutes).max(timeouts::IDLE_TIMEOUT),
         floor: versions.iter().flatten().any(|pool| pool.min_idle > 0),
-        struck: watch.shadow.struck.contains(&task.runner),
+        struck: recorder.shadow.struck.contains(&task.runner),
     }
 }
 
@@ -384,12 +384,12 @@ fn waited(job: &JobAtGithub, now: Timestamp) -> Duration {
 /// from shortly before it was decided on them. Reasons: a job that was cancelled, or that GitHub
 /// gave to another runner; a try in vain; a registration that GitHub refuses; a container that was
 /// killed.
-pub(super) fn i9_needless_runners_are_bounded(ending: &Ending<'_>, watch: &mut Recorder) {
+pub(super) fn i9_needless_runners_are_bounded(ending: &Ending<'_>, recorder: &mut Recorder) {
     let needless: Vec<Row> = ending
         .system
         .closed_runners()
         .into_iter()
-        .filter(|row| is_needless(row, watch))
+        .filter(|row| is_needless(row, recorder))
         .collect();
     let withdrawn = ending
         .scenario
@@ -426,21 +426,21 @@ pub(super) fn i9_needless_runners_are_bounded(ending: &Ending<'_>, watch: &mut R
             "{} runners had no job and no reason to have none, {first} the first, and {most} may",
             needless.len()
         );
-        watch.broken(Invariant::I9, ending.now, &[&first], words);
+        recorder.broken(Invariant::I9, ending.now, &[&first], words);
     }
 }
 
 /// Before a runner was decided on, what a fault left behind may have made it look needed.
 const BEFORE: Duration = timeouts::START_TIMEOUT;
 
-fn is_needless(row: &Row, watch: &Recorder) -> bool {
+fn is_needless(row: &Row, recorder: &Recorder) -> bool {
     let address = row.address().to_string();
-    let runner = watch
+    let runner = recorder
         .shadow
         .runners
         .get(&address)
         .filter(|runner| runner.given.is_none() && !runner.tasks.is_empty());
-    let quiet = watch.quiet.is_quiet(
+    let quiet = recorder.quiet.is_quiet(
         row.requested_at.minus(BEFORE),
         row.closed_at.unwrap_or(row.requested_at),
     );

@@ -60,10 +60,10 @@ pub struct Figures {
 
 impl Figures {
     /// Of one story.
-    pub(super) fn of(ending: &Ending<'_>, watch: &Recorder) -> Self {
+    pub(super) fn of(ending: &Ending<'_>, recorder: &Recorder) -> Self {
         let mut figures = Self {
             seeds: 1,
-            failed: u64::from(!watch.violations.is_empty()),
+            failed: u64::from(!recorder.violations.is_empty()),
             situations: ending
                 .scenario
                 .situation
@@ -71,16 +71,16 @@ impl Figures {
                 .map(|name| (name.clone(), 1))
                 .collect(),
             turned_away: ending.system.world.turned_away(),
-            calls: watch.calls.clone(),
-            happenings: watch.kinds.clone(),
-            lasted: watch.since(ending.now),
-            most_looks: watch
+            calls: recorder.calls.clone(),
+            happenings: recorder.kinds.clone(),
+            lasted: recorder.since(ending.now),
+            most_looks: recorder
                 .pace
                 .per_minute()
                 .map(|minute| minute.looks)
                 .max()
                 .unwrap_or_default(),
-            most_requests: watch
+            most_requests: recorder
                 .pace
                 .per_minute()
                 .map(|minute| minute.run_task)

@@ -119,7 +119,7 @@ impl Garbage {
     }
 
     /// Looks once more.
-    pub(super) fn look(&mut self, system: &System, watch: &Shared) {
+    pub(super) fn look(&mut self, system: &System, recorder: &Shared) {
         let now = system.world.clock.now();
         let (rows, waiting) = keys(system);
         let runs: BTreeSet<_> = system
@@ -129,8 +129,8 @@ impl Garbage {
             .collect();
         self.waited = self.waited.max(runs.len());
         let hidden = hidden(system, &waiting);
-        let mut watch = watch.get();
-        let found = found(&watch, &rows, (&waiting, &hidden), self.told);
+        let mut recorder = recorder.get();
+        let found = found(&recorder, &rows, (&waiting, &hidden), self.told);
         self.since.retain(|key, _| found.contains(key));
         for key in found {
             let since = *self.since.entry(key.clone()).or_insert(now);
@@ -144,7 +144,7 @@ impl Garbage {
                 let about = what.split(' ').next().unwrap_or_default().to_owned();
                 self.since
                     .insert((kind, what), Timestamp::from_millis(i64::MAX / 2));
-                watch.broken(Invariant::I5, now, &[&about], words);
+                recorder.broken(Invariant::I5, now, &[&about], words);
             }
         }
     }
@@ -186,12 +186,12 @@ fn hidden(system: &System, jobs: &[JobId]) -> BTreeSet<JobId> {
 }
 
 fn found(
-    watch: &Recorder,
+    recorder: &Recorder,
     rows: &BTreeSet<String>,
     (waiting, hidden): (&[JobId], &BTreeSet<JobId>),
     told: bool,
 ) -> BTreeSet<(Kind, String)> {
-    let shadow = &watch.shadow;
+    let shadow = &recorder.shadow;
     let mut found = BTreeSet::new();
     let mut with_task = BTreeSet::new();
     for (id, task) in shadow.live_tasks() {

@@ -20,7 +20,7 @@ use mayfly_github_model::jobs::Status;
 /// At the end of the story: a job that some pool of the file in force takes, and that no one
 /// cancelled or holds back, is over at GitHub. Only what the scenario made impossible may still
 /// wait, and then its record says why.
-pub(super) fn i1_every_job_is_served(ending: &Ending<'_>, watch: &mut Recorder) {
+pub(super) fn i1_every_job_is_served(ending: &Ending<'_>, recorder: &mut Recorder) {
     for job in ending.open_jobs() {
         let id = job.id.0.to_string();
         let state = || ending.recorded(job);
@@ -32,7 +32,7 @@ pub(super) fn i1_every_job_is_served(ending: &Ending<'_>, watch: &mut Recorder) 
                     job.status.word(),
                     state()
                 );
-                watch.broken(Invariant::I1, ending.now, &[&id], words);
+                recorder.broken(Invariant::I1, ending.now, &[&id], words);
             }
             // Of what GitHub never told, and does not show, nothing can say why it waits.
             Some(Exemption::Refused) if !job.delivered && ending.system.job(job.id).is_none() => {}
@@ -42,7 +42,7 @@ pub(super) fn i1_every_job_is_served(ending: &Ending<'_>, watch: &mut Recorder) 
                     job.repository,
                     state()
                 );
-                watch.broken(Invariant::I1, ending.now, &[&id], words);
+                recorder.broken(Invariant::I1, ending.now, &[&id], words);
             }
             Some(_) => {}
         }
@@ -54,12 +54,12 @@ pub(super) fn i1_every_job_is_served(ending: &Ending<'_>, watch: &mut Recorder) 
 /// At the end of the story: of every event about a job that GitHub could not deliver, by its own
 /// list, some attempt succeeded. The story is not at rest before; what GitHub keeps no longer (3
 /// days) is left out.
-pub(super) fn i1_every_delivery_is_made(ending: &Ending<'_>, watch: &mut Recorder) {
+pub(super) fn i1_every_delivery_is_made(ending: &Ending<'_>, recorder: &mut Recorder) {
     for Undelivered {
         guid, job, words, ..
     } in undelivered(ending.system)
     {
-        watch.broken(Invariant::I1, ending.now, &[&job, &guid], words);
+        recorder.broken(Invariant::I1, ending.now, &[&job, &guid], words);
     }
 }
 
@@ -68,11 +68,11 @@ pub(super) fn i1_every_delivery_is_made(ending: &Ending<'_>, watch: &mut Recorde
 /// At every `RunTask` that makes a task: the pool's tasks that have not stopped are at most the
 /// largest `max` that scaler may have gone by since it decided on this runner. (Rows are decided on
 /// under `max`, and each task has its row until it stopped; so is a task that is sent for later.)
-pub(super) fn i2_never_above_max(watch: &mut Recorder, at: Timestamp, address: &str) {
+pub(super) fn i2_never_above_max(recorder: &mut Recorder, at: Timestamp, address: &str) {
     let pool = pool_of(address);
-    let live = watch.shadow.live.get(pool).copied().unwrap_or_default();
+    let live = recorder.shadow.live.get(pool).copied().unwrap_or_default();
     let from = decided(address).unwrap_or(at).min(at);
-    let max = watch
+    let max = recorder
         .files
         .versions(pool, from, at)
         .map(|version| version.map_or(0, |pool| pool.max))
@@ -81,7 +81,7 @@ pub(super) fn i2_never_above_max(watch: &mut Recorder, at: Timestamp, address: &
     if live > usize::try_from(max).unwrap_or(usize::MAX) {
         let words =
             format!("pool {pool} has {live} tasks with that of {address}, and max is {max}");
-        watch.broken(Invariant::I2, at, &[address, pool], words);
+        recorder.broken(Invariant::I2, at, &[address, pool], words);
     }
 }
 
@@ -92,11 +92,11 @@ pub(super) fn i2_never_above_max(watch: &mut Recorder, at: Timestamp, address: &
 /// registrar may have gone by since the runner was decided on. At organization scope GitHub hands a
 /// runner the job of any repository, so the limit is no promise there.
 pub(super) fn i2_never_above_max_per_repository(
-    watch: &mut Recorder,
+    recorder: &mut Recorder,
     at: Timestamp,
     address: &str,
 ) {
-    let Some(repository) = watch
+    let Some(repository) = recorder
         .shadow
         .runners
         .get(address)
@@ -112,18 +112,18 @@ pub(super) fn i2_never_above_max_per_repository(
             .and_then(|pool| pool.max_per_repository)
             .unwrap_or(u32::MAX)
     };
-    let most = watch
+    let most = recorder
         .files
         .versions(pool, from, at)
         .map(limit)
         .max()
         .unwrap_or(u32::MAX);
-    let registered = watch.shadow.registered_for(pool, repository);
+    let registered = recorder.shadow.registered_for(pool, repository);
     if registered > usize::try_from(most).unwrap_or(usize::MAX) {
         let words = format!(
             "repository {repository} has {registered} runners of pool {pool} with {address}, and max_per_repository is {most}"
         );
-        watch.broken(Invariant::I2, at, &[address, pool], words);
+        recorder.broken(Invariant::I2, at, &[address, pool], words);
     }
 }
 
@@ -133,12 +133,12 @@ pub(super) fn i2_never_above_max_per_repository(
 /// not over. A refusal counts although no one was told of it, because what wrote it down was not
 /// acknowledged: the job may have gone on then, where admission need not be heard.
 pub(super) fn i3_no_busy_runner_is_stopped(
-    watch: &mut Recorder,
+    recorder: &mut Recorder,
     at: Timestamp,
     (task, address): (&str, &str),
     by: &str,
 ) {
-    let Some(runner) = watch.shadow.runners.get(address) else {
+    let Some(runner) = recorder.shadow.runners.get(address) else {
         return;
     };
     let Some(job) = runner.job else { return };
@@ -150,7 +150,7 @@ pub(super) fn i3_no_busy_runner_is_stopped(
         return;
     }
     let pool = pool_of(address);
-    let lifetimes = watch.files.versions(pool, at, at).map(|version| {
+    let lifetimes = recorder.files.versions(pool, at, at).map(|version| {
         match version.and_then(|pool| pool.max_lifetime) {
             Some(minutes) => Duration::from_secs(60 * minutes),
             None => timeouts::MAX_LIFETIME,
@@ -162,21 +162,26 @@ pub(super) fn i3_no_busy_runner_is_stopped(
     }) {
         return;
     }
-    let status = watch
+    let status = recorder
         .shadow
         .jobs
         .get(&job)
         .map_or("unknown", |job| job.status.word());
     let words =
         format!("{by} stops task {task} of {address}, which GitHub gave job {job} ({status})");
-    watch.broken(Invariant::I3, at, &[address, task, &job.to_string()], words);
+    recorder.broken(Invariant::I3, at, &[address, task, &job.to_string()], words);
 }
 
 /// **I4** One registration per runner.
 ///
 /// A registration is handed out once per runner, and to the runner's own task.
-pub(super) fn i4_one_registration(watch: &mut Recorder, at: Timestamp, task: &str, address: &str) {
-    let its = watch
+pub(super) fn i4_one_registration(
+    recorder: &mut Recorder,
+    at: Timestamp,
+    task: &str,
+    address: &str,
+) {
+    let its = recorder
         .shadow
         .tasks
         .get(task)
@@ -184,15 +189,15 @@ pub(super) fn i4_one_registration(watch: &mut Recorder, at: Timestamp, task: &st
     if !its {
         let words =
             format!("task {task}, which is not {address}'s, was handed a registration for it");
-        watch.broken(Invariant::I4, at, &[address, task], words);
+        recorder.broken(Invariant::I4, at, &[address, task], words);
     }
-    let times = watch
+    let times = recorder
         .shadow
         .runners
         .get(address)
         .map_or(0, |runner| runner.handed_out.len());
     if times > 1 {
-        watch.broken(
+        recorder.broken(
             Invariant::I4,
             at,
             &[address, task],
@@ -214,7 +219,7 @@ pub(super) fn i4_one_registration(watch: &mut Recorder, at: Timestamp, task: &st
 /// ask while the job that was passed over is no one's: it registers for it, although a registered
 /// one will get it. That it does not look whether one will is a choice: it would have to read all
 /// runners and jobs of the pool at every request of a burst. Elsewhere an exchange costs nothing.
-pub(super) fn i4_one_runner_per_job(ending: &Ending<'_>, watch: &mut Recorder) {
+pub(super) fn i4_one_runner_per_job(ending: &Ending<'_>, recorder: &mut Recorder) {
     let scenario = ending.scenario;
     if !scenario.is_orderly() || ending.runners_are_not_interchangeable() {
         return;
@@ -225,20 +230,20 @@ pub(super) fn i4_one_runner_per_job(ending: &Ending<'_>, watch: &mut Recorder) {
         .iter()
         .map(|pool| usize::try_from(pool.min_idle).unwrap_or_default())
         .sum();
-    let (tasks, least) = (watch.shadow.tasks.len(), ending.served() + floor);
+    let (tasks, least) = (recorder.shadow.tasks.len(), ending.served() + floor);
     let needless = scenario.needless_tasks(ending.cancelled_before_they_began());
     let costly = ending.a_pool_has_several_targets() || floor + needless > 0;
     let exchanges = if costly {
         ending.exchanges()
     } else {
-        ending.exchanges_told_too_late(&watch.shadow)
+        ending.exchanges_told_too_late(&recorder.shadow)
     };
     if tasks < least || tasks > least + needless + exchanges {
         let served = least - floor;
         let words = format!(
             "{tasks} tasks for {served} jobs, {needless} needless ones, {exchanges} exchanges and an idle floor of {floor}"
         );
-        watch.broken(Invariant::I4, ending.now, &[], words);
+        recorder.broken(Invariant::I4, ending.now, &[], words);
     }
 }
 
@@ -246,10 +251,10 @@ pub(super) fn i4_one_runner_per_job(ending: &Ending<'_>, watch: &mut Recorder) {
 ///
 /// What has been wrong for too long is collected while the story settles ([`super::garbage`]);
 /// this is about the end, when nothing but the idle floor is left.
-pub(super) fn i5_nothing_is_left(ending: &Ending<'_>, watch: &mut Recorder) {
+pub(super) fn i5_nothing_is_left(ending: &Ending<'_>, recorder: &mut Recorder) {
     for (ids, words) in ending.left_over() {
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        watch.broken(Invariant::I5, ending.now, &ids, words);
+        recorder.broken(Invariant::I5, ending.now, &ids, words);
     }
 }
 
@@ -262,8 +267,12 @@ const BEHIND: Duration = Duration::from_secs(60);
 /// At every transaction that makes a row a record. A copy that someone else started is no one's;
 /// and where ECS denied a task for longer than a replica is behind, no one could know better: the
 /// task is an orphan from then on.
-pub(super) fn i5_no_row_closes_before_its_task(watch: &mut Recorder, at: Timestamp, address: &str) {
-    let Some((task, left_out)) = watch
+pub(super) fn i5_no_row_closes_before_its_task(
+    recorder: &mut Recorder,
+    at: Timestamp,
+    address: &str,
+) {
+    let Some((task, left_out)) = recorder
         .shadow
         .left_alone(address)
         .map(|(id, task)| (id.clone(), task.left_out))
@@ -271,10 +280,10 @@ pub(super) fn i5_no_row_closes_before_its_task(watch: &mut Recorder, at: Timesta
         return;
     };
     if left_out > BEHIND {
-        watch.shadow.give_up(&task);
+        recorder.shadow.give_up(&task);
         return;
     }
-    watch.broken(
+    recorder.broken(
         Invariant::I5,
         at,
         &[address, &task],
@@ -285,10 +294,10 @@ pub(super) fn i5_no_row_closes_before_its_task(watch: &mut Recorder, at: Timesta
 /// **I6** Unsigned or wrongly signed input changes nothing.
 ///
 /// No item of the table mentions what only forged deliveries and strangers' requests said.
-pub(super) fn i6_forged_input_changes_nothing(ending: &Ending<'_>, watch: &mut Recorder) {
+pub(super) fn i6_forged_input_changes_nothing(ending: &Ending<'_>, recorder: &mut Recorder) {
     for (key, text) in ending.table() {
         if text.contains(super::attackers::MARK) || key.contains(super::attackers::MARK) {
-            watch.broken(
+            recorder.broken(
                 Invariant::I6,
                 ending.now,
                 &[super::attackers::MARK],
@@ -303,16 +312,16 @@ pub(super) fn i6_forged_input_changes_nothing(ending: &Ending<'_>, watch: &mut R
 /// No step of a job ran on a runner whose pool does not let the job's repository in, by any pools
 /// file that registrar may have gone by; where admission could not be asked for, only a pool that
 /// fails closed is held to it, and there no step runs without an admission.
-pub(super) fn i7_no_job_runs_where_it_may_not(ending: &Ending<'_>, watch: &mut Recorder) {
+pub(super) fn i7_no_job_runs_where_it_may_not(ending: &Ending<'_>, recorder: &mut Recorder) {
     let mut found = Vec::new();
     for run in ending.steps_run() {
-        let Some(runner) = watch.shadow.runners.get(&run.address) else {
+        let Some(runner) = recorder.shadow.runners.get(&run.address) else {
             continue;
         };
         // The launch fixes what the container does when no one answers.
         let from = decided(&run.address).unwrap_or(run.began).min(run.began);
         let pool = pool_of(&run.address);
-        let versions: Vec<_> = watch.files.versions(pool, from, run.ended).collect();
+        let versions: Vec<_> = recorder.files.versions(pool, from, run.ended).collect();
         let admits = versions
             .iter()
             .flatten()
@@ -343,7 +352,7 @@ pub(super) fn i7_no_job_runs_where_it_may_not(ending: &Ending<'_>, watch: &mut R
         }
     }
     for (job, address, words) in found {
-        watch.broken(
+        recorder.broken(
             Invariant::I7,
             ending.now,
             &[&job.to_string(), &address],
@@ -358,13 +367,13 @@ pub(super) fn i7_no_job_runs_where_it_may_not(ending: &Ending<'_>, watch: &mut R
 /// by since the job began. A repository that the App does not see counts as public, so nothing is
 /// promised where the story keeps it from seeing one; nor to a runner whose container asked for
 /// another job than its own.
-pub(super) fn i7_no_legal_job_is_refused(ending: &Ending<'_>, watch: &mut Recorder) {
+pub(super) fn i7_no_legal_job_is_refused(ending: &Ending<'_>, recorder: &mut Recorder) {
     let mut found = Vec::new();
     for (job, address) in ending.given() {
         if job.names.iter().any(|name| ending.scenario.hides(name)) {
             continue;
         }
-        let runner = watch
+        let runner = recorder
             .shadow
             .runners
             .get(&address)
@@ -381,7 +390,7 @@ pub(super) fn i7_no_legal_job_is_refused(ending: &Ending<'_>, watch: &mut Record
                 .iter()
                 .all(|name| file.admits(pool, name, job.private && !job.flipped))
         };
-        let mut files = watch.files.believed(began, refused).peekable();
+        let mut files = recorder.files.believed(began, refused).peekable();
         if files.peek().is_some() && files.all(legal) {
             found.push((
                 job.id,
@@ -394,7 +403,7 @@ pub(super) fn i7_no_legal_job_is_refused(ending: &Ending<'_>, watch: &mut Record
         }
     }
     for (job, words, address) in found {
-        watch.broken(
+        recorder.broken(
             Invariant::I7,
             ending.now,
             &[&job.to_string(), &address],
@@ -408,21 +417,21 @@ pub(super) fn i7_no_legal_job_is_refused(ending: &Ending<'_>, watch: &mut Record
 /// Registrations and the webhook's secret are searched for in every item of the table (each
 /// launch's request is in its row), every task as ECS shows it (so in its events), every answer to
 /// a delivery or a stranger, and, in some stories, every log line.
-pub(super) fn i8_no_secret_is_told(ending: &Ending<'_>, watch: &mut Recorder) {
+pub(super) fn i8_no_secret_is_told(ending: &Ending<'_>, recorder: &mut Recorder) {
     for place in ending.secrets_told() {
-        watch.broken(Invariant::I8, ending.now, &[], place);
+        recorder.broken(Invariant::I8, ending.now, &[], place);
     }
 }
 
 /// **I9** After faults stop, the system settles by itself: no job is at work any more when the story ends.
-pub(super) fn i9_it_settles(ending: &Ending<'_>, watch: &mut Recorder) {
+pub(super) fn i9_it_settles(ending: &Ending<'_>, recorder: &mut Recorder) {
     for job in ending
         .jobs
         .iter()
         .filter(|job| !job.hosted && job.status == Status::InProgress)
     {
         let id = job.id.0.to_string();
-        watch.broken(
+        recorder.broken(
             Invariant::I9,
             ending.now,
             &[&id],
@@ -438,14 +447,14 @@ pub(super) fn i9_it_settles(ending: &Ending<'_>, watch: &mut Recorder) {
             waited.as_secs() / 60,
             ending.unrest.join("; ")
         );
-        watch.broken(Invariant::I9, ending.now, &[], words);
+        recorder.broken(Invariant::I9, ending.now, &[], words);
     }
 }
 
 /// **I9** While faults last, calls and spending are bounded.
-pub(super) fn i9_calls_are_bounded(watch: &mut Recorder, now: Timestamp) {
-    for (at, words) in watch.pace.excesses(now) {
-        watch.broken(Invariant::I9, at, &[], words);
+pub(super) fn i9_calls_are_bounded(recorder: &mut Recorder, now: Timestamp) {
+    for (at, words) in recorder.pace.excesses(now) {
+        recorder.broken(Invariant::I9, at, &[], words);
     }
 }
 
@@ -475,14 +484,14 @@ mod tests {
         serde_json::from_str(&text).unwrap()
     }
 
-    fn watch(max: u32) -> Shared {
+    fn recorder(max: u32) -> Shared {
         let shared = Shared::new(BEGAN, Keep::default());
         shared.get().files.applied(BEGAN, Some(pools(max)));
         shared
     }
 
-    fn started(watch: &mut Shared, seconds: u64, runner: &str, task: &str) {
-        watch.saw(
+    fn started(recorder: &mut Shared, seconds: u64, runner: &str, task: &str) {
+        recorder.saw(
             at(seconds),
             &Event::TaskStarted {
                 task: task.to_owned(),
@@ -492,9 +501,9 @@ mod tests {
         );
     }
 
-    fn handed_out(watch: &mut Shared, seconds: u64, runner: &str, task: &str) {
+    fn handed_out(recorder: &mut Shared, seconds: u64, runner: &str, task: &str) {
         let (task, runner) = (task.to_owned(), runner.to_owned());
-        watch.saw(
+        recorder.saw(
             at(seconds),
             &Event::Answered {
                 path: "/registration",
@@ -507,8 +516,8 @@ mod tests {
         );
     }
 
-    fn broken(watch: &Shared) -> Vec<Invariant> {
-        watch
+    fn broken(recorder: &Shared) -> Vec<Invariant> {
+        recorder
             .get()
             .violations
             .iter()
@@ -518,9 +527,9 @@ mod tests {
 
     #[test]
     fn more_tasks_than_max_break_i2_and_a_stopped_one_does_not_count() {
-        let mut watch = watch(2);
+        let mut recorder = recorder(2);
         for number in 0..2 {
-            started(&mut watch, 10, &address(10, number), &number.to_string());
+            started(&mut recorder, 10, &address(10, number), &number.to_string());
         }
         let stopped = Event::TaskChanged {
             task: "0".to_owned(),
@@ -529,14 +538,14 @@ mod tests {
             desired: DesiredStatus::Stopped,
             reason: None,
         };
-        watch.saw(at(20), &stopped);
-        started(&mut watch, 30, &address(30, 3), "3");
-        assert_eq!(broken(&watch), []);
-        started(&mut watch, 31, &address(31, 4), "4");
-        assert_eq!(broken(&watch), [Invariant::I2]);
+        recorder.saw(at(20), &stopped);
+        started(&mut recorder, 30, &address(30, 3), "3");
+        assert_eq!(broken(&recorder), []);
+        started(&mut recorder, 31, &address(31, 4), "4");
+        assert_eq!(broken(&recorder), [Invariant::I2]);
     }
 
-    fn row_closed(watch: &mut Shared, seconds: u64, runner: &str) {
+    fn row_closed(recorder: &mut Shared, seconds: u64, runner: &str) {
         let (pool, id) = runner.split_once('/').unwrap();
         let about = format!("pool#{pool} runner#{id}, runner#{id} record, pool#{pool} health");
         let call = PortCall {
@@ -546,7 +555,7 @@ mod tests {
             about,
             nth: 0,
         };
-        watch.saw(
+        recorder.saw(
             at(seconds),
             &Event::Called {
                 call,
@@ -558,31 +567,31 @@ mod tests {
 
     #[test]
     fn a_row_that_closes_before_its_task_breaks_i5_unless_ecs_denied_the_task_for_long() {
-        let mut watch = watch(2);
+        let mut recorder = recorder(2);
         let (runner, other) = (address(1, 1), address(1, 2));
-        started(&mut watch, 1, &runner, "t");
-        started(&mut watch, 1, &other, "u");
+        started(&mut recorder, 1, &runner, "t");
+        started(&mut recorder, 1, &other, "u");
         let denied = Event::TaskLeftOut {
             task: "u".to_owned(),
             started_by: other.clone(),
             lasts: Duration::from_secs(200),
         };
-        watch.saw(at(300), &denied);
-        row_closed(&mut watch, 400, &other);
+        recorder.saw(at(300), &denied);
+        row_closed(&mut recorder, 400, &other);
         assert_eq!(
-            (broken(&watch), watch.get().shadow.live["linux"]),
+            (broken(&recorder), recorder.get().shadow.live["linux"]),
             (vec![], 1)
         );
-        row_closed(&mut watch, 400, &runner);
-        assert_eq!(broken(&watch), [Invariant::I5]);
+        row_closed(&mut recorder, 400, &runner);
+        assert_eq!(broken(&recorder), [Invariant::I5]);
     }
 
     #[test]
     fn a_copy_of_a_task_counts_for_nobody_and_may_have_no_registration() {
-        let mut watch = watch(1);
+        let mut recorder = recorder(1);
         let runner = address(1, 1);
-        started(&mut watch, 1, &runner, "t");
-        watch.saw(
+        started(&mut recorder, 1, &runner, "t");
+        recorder.saw(
             at(20),
             &Event::TaskStarted {
                 task: "copy".to_owned(),
@@ -591,21 +600,21 @@ mod tests {
             },
         );
         assert_eq!(
-            (broken(&watch), watch.get().shadow.live["linux"]),
+            (broken(&recorder), recorder.get().shadow.live["linux"]),
             (vec![], 1)
         );
-        handed_out(&mut watch, 40, &runner, "copy");
-        assert_eq!(broken(&watch), [Invariant::I4]);
+        handed_out(&mut recorder, 40, &runner, "copy");
+        assert_eq!(broken(&recorder), [Invariant::I4]);
     }
 
     #[test]
     fn more_runners_of_a_repository_than_its_pool_allows_break_i2() {
-        let mut watch = watch(5);
+        let mut recorder = recorder(5);
         let limited = PoolSpec {
             max_per_repository: Some(1),
             ..pools(5).pools.remove(0)
         };
-        watch.get().files.applied(
+        recorder.get().files.applied(
             at(1),
             Some(PoolsFile {
                 pools: vec![limited],
@@ -615,9 +624,9 @@ mod tests {
         for (number, repository) in [(1, Some(7)), (2, Some(8)), (3, None), (4, Some(7))] {
             let (runner, task) = (address(300, number), number.to_string());
             let name = format!("mayfly-{}-1", runner.replace('/', "-"));
-            started(&mut watch, 300, &runner, &task);
+            started(&mut recorder, 300, &runner, &task);
             let id = i64::try_from(number).unwrap();
-            watch.saw(
+            recorder.saw(
                 at(340),
                 &Event::RunnerRegistered {
                     id,
@@ -626,30 +635,30 @@ mod tests {
                     by: "registrar",
                 },
             );
-            assert_eq!(broken(&watch), []);
-            handed_out(&mut watch, 341, &runner, &task);
+            assert_eq!(broken(&recorder), []);
+            handed_out(&mut recorder, 341, &runner, &task);
         }
-        assert_eq!(broken(&watch), [Invariant::I2]);
+        assert_eq!(broken(&recorder), [Invariant::I2]);
     }
 
     #[test]
     fn a_lower_max_counts_once_nobody_can_go_by_the_old_one() {
-        let mut watch = watch(2);
-        watch.get().files.applied(at(100), Some(pools(1)));
-        started(&mut watch, 150, &address(150, 0), "0");
-        started(&mut watch, 150, &address(150, 1), "1");
-        assert_eq!(broken(&watch), []);
-        started(&mut watch, 400, &address(400, 2), "2");
-        assert_eq!(broken(&watch), [Invariant::I2]);
+        let mut recorder = recorder(2);
+        recorder.get().files.applied(at(100), Some(pools(1)));
+        started(&mut recorder, 150, &address(150, 0), "0");
+        started(&mut recorder, 150, &address(150, 1), "1");
+        assert_eq!(broken(&recorder), []);
+        started(&mut recorder, 400, &address(400, 2), "2");
+        assert_eq!(broken(&recorder), [Invariant::I2]);
     }
 
     #[test]
     fn a_stop_of_a_runner_that_has_a_job_breaks_i3_and_one_of_a_free_runner_does_not() {
-        let mut watch = watch(2);
+        let mut recorder = recorder(2);
         let runner = address(1, 1);
         let name = format!("mayfly-{}-1", runner.replace('/', "-"));
-        started(&mut watch, 1, &runner, "t");
-        watch.saw(
+        started(&mut recorder, 1, &runner, "t");
+        recorder.saw(
             at(40),
             &Event::RunnerRegistered {
                 id: 1,
@@ -658,36 +667,36 @@ mod tests {
                 by: "registrar",
             },
         );
-        handed_out(&mut watch, 41, &runner, "t");
+        handed_out(&mut recorder, 41, &runner, "t");
         let stop = Event::StopAsked {
             task: "t".to_owned(),
             started_by: runner,
             reason: String::new(),
             by: "sweeper",
         };
-        watch.saw(at(45), &stop);
-        assert_eq!(broken(&watch), []);
-        watch.saw(
+        recorder.saw(at(45), &stop);
+        assert_eq!(broken(&recorder), []);
+        recorder.saw(
             at(50),
             &Event::JobAssigned {
                 job: JobId(7),
                 runner: Some(name),
             },
         );
-        watch.saw(at(55), &stop);
-        assert_eq!(broken(&watch), [Invariant::I3]);
+        recorder.saw(at(55), &stop);
+        assert_eq!(broken(&recorder), [Invariant::I3]);
     }
 
     #[test]
     fn a_second_registration_and_one_for_another_task_break_i4() {
-        let mut watch = watch(2);
+        let mut recorder = recorder(2);
         let runner = address(1, 1);
-        started(&mut watch, 1, &runner, "t");
-        handed_out(&mut watch, 40, &runner, "t");
-        assert_eq!(broken(&watch), []);
-        handed_out(&mut watch, 50, &runner, "t");
-        handed_out(&mut watch, 60, &runner, "other");
-        assert_eq!(broken(&watch)[..2], [Invariant::I4, Invariant::I4]);
+        started(&mut recorder, 1, &runner, "t");
+        handed_out(&mut recorder, 40, &runner, "t");
+        assert_eq!(broken(&recorder), []);
+        handed_out(&mut recorder, 50, &runner, "t");
+        handed_out(&mut recorder, 60, &runner, "other");
+        assert_eq!(broken(&recorder)[..2], [Invariant::I4, Invariant::I4]);
     }
 
     #[test]

@@ -94,15 +94,15 @@ impl LivenessMonitor {
     }
 
     /// Looks once more. The jobs that have waited too long, unless there is a reason.
-    pub(super) fn look(&mut self, system: &System, watch: &Shared) -> Vec<Overdue> {
+    pub(super) fn look(&mut self, system: &System, recorder: &Shared) -> Vec<Overdue> {
         let now = system.world.clock.now();
         let waiting = waiting(system);
-        let watch = watch.get();
-        let Some(file) = watch.files.last() else {
+        let recorder = recorder.get();
+        let Some(file) = recorder.files.last() else {
             return Vec::new();
         };
-        let found = unserved(&watch.shadow, file, &waiting, self.orderly);
-        self.overdue(now, &found, watch.quiet.last(now))
+        let found = unserved(&recorder.shadow, file, &waiting, self.orderly);
+        self.overdue(now, &found, recorder.quiet.last(now))
     }
 
     /// These jobs wait in vain now.
@@ -137,7 +137,7 @@ impl LivenessMonitor {
         Overdue { job, waited }: Overdue,
         held: Held,
         now: Timestamp,
-        watch: &mut Recorder,
+        recorder: &mut Recorder,
     ) {
         // What was found late waits for a runner from then on.
         let waited = held.known_for.map_or(waited, |known| waited.min(known));
@@ -158,7 +158,7 @@ impl LivenessMonitor {
                 waited.as_secs(),
                 limit.as_secs()
             );
-            watch.broken(Invariant::I1, now, &[&job.to_string()], words);
+            recorder.broken(Invariant::I1, now, &[&job.to_string()], words);
         }
     }
 }
@@ -367,7 +367,7 @@ mod tests {
 
     /// Which jobs broke I1, of those that waited in vain at these seconds.
     fn broken(
-        mut patience: LivenessMonitor,
+        mut liveness: LivenessMonitor,
         looks: &[(u64, Vec<i64>)],
         fault: Option<u64>,
         held: Held,
@@ -376,12 +376,12 @@ mod tests {
         for (second, jobs) in looks {
             let found = jobs.iter().copied().map(JobId).collect();
             let fault = fault.filter(|fault| fault <= second).map(at);
-            for overdue in patience.overdue(at(*second), &found, fault) {
-                patience.judge(overdue, held, at(*second), &mut shared.get());
+            for overdue in liveness.overdue(at(*second), &found, fault) {
+                liveness.judge(overdue, held, at(*second), &mut shared.get());
             }
         }
-        let watch = shared.get();
-        watch
+        let recorder = shared.get();
+        recorder
             .violations
             .iter()
             .map(|one| format!("{} {}", one.invariant, one.about.join(" ")))
@@ -398,7 +398,7 @@ mod tests {
     #[test]
     fn a_job_that_waits_in_vain_for_longer_than_the_limit_breaks_i1_and_one_that_was_served_meanwhile_does_not()
      {
-        let patience = LivenessMonitor::new(Duration::from_secs(60), true);
+        let liveness = LivenessMonitor::new(Duration::from_secs(60), true);
         let looks = [
             (0, vec![1, 2]),
             (40, vec![2]),
@@ -406,7 +406,7 @@ mod tests {
             (61, vec![1, 2]),
             (90, vec![1, 2]),
         ];
-        assert_eq!(broken(patience, &looks, Some(50), KNOWN), ["I1 2"]);
+        assert_eq!(broken(liveness, &looks, Some(50), KNOWN), ["I1 2"]);
     }
 
     #[test]

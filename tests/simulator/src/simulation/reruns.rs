@@ -51,7 +51,7 @@ impl Interrupted {
 /// took back after it was admitted, of a pool that every file says to have `rerun_interrupted`
 /// since it was launched, and nowhere that the App may not look. Not those that no pool takes and
 /// GitHub gave to a runner of ours all the same: they have no pool that says so.
-fn of<'a>(ending: &'a Ending<'_>, watch: &'a Recorder) -> impl Iterator<Item = Interrupted> {
+fn of<'a>(ending: &'a Ending<'_>, recorder: &'a Recorder) -> impl Iterator<Item = Interrupted> {
     let attempts: BTreeSet<(i64, u32)> = ending
         .jobs
         .iter()
@@ -63,12 +63,12 @@ fn of<'a>(ending: &'a Ending<'_>, watch: &'a Recorder) -> impl Iterator<Item = I
     ending.jobs.iter().filter(failed).filter_map(move |job| {
         let address = ending.ours(job)?;
         ending.system.job(job.id)?.pool?;
-        let runner = watch.shadow.runners.get(&address)?;
+        let runner = recorder.shadow.runners.get(&address)?;
         let at = runner
             .interrupted
             .filter(|at| runner.admitted.is_some_and(|admitted| admitted < *at))?;
         let launched = super::shadow_model::decided(&address)?;
-        if !watch
+        if !recorder
             .files
             .versions(pool_of(&address), launched, ending.now)
             .all(|pool| pool.is_some_and(|pool| pool.rerun_interrupted))
@@ -79,7 +79,7 @@ fn of<'a>(ending: &'a Ending<'_>, watch: &'a Recorder) -> impl Iterator<Item = I
             .range((job.run, 2)..)
             .next()
             .is_some_and(|(run, _)| *run == job.run);
-        let granted = watch
+        let granted = recorder
             .shadow
             .reruns
             .get(&job.id)
@@ -96,16 +96,16 @@ fn of<'a>(ending: &'a Ending<'_>, watch: &'a Recorder) -> impl Iterator<Item = I
 }
 
 /// Whether some job is still to be run again.
-pub(super) fn are_due(ending: &Ending<'_>, watch: &Recorder) -> bool {
-    of(ending, watch).any(|job| !job.again)
+pub(super) fn are_due(ending: &Ending<'_>, recorder: &Recorder) -> bool {
+    of(ending, recorder).any(|job| !job.again)
 }
 
 /// **I1** A job whose runner AWS took back is run again where its pool says so, and GitHub is asked for it once.
-pub(super) fn i1_reclaimed_jobs_run_again_once(ending: &Ending<'_>, watch: &mut Recorder) {
-    let found: Vec<Interrupted> = of(ending, watch).collect();
+pub(super) fn i1_reclaimed_jobs_run_again_once(ending: &Ending<'_>, recorder: &mut Recorder) {
+    let found: Vec<Interrupted> = of(ending, recorder).collect();
     for interrupted in found {
         if let Some(words) = interrupted.wrong() {
-            watch.broken(
+            recorder.broken(
                 Invariant::I1,
                 interrupted.at,
                 &[&interrupted.job.to_string(), &interrupted.runner],

@@ -138,7 +138,7 @@ pub(super) struct Pending {
 pub(super) struct Teller<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) system: System,
-    pub(super) watch: Shared,
+    pub(super) recorder: Shared,
     pub(super) down: Down,
     pub(super) began: Timestamp,
     pub(super) batches: BTreeMap<u32, Vec<JobId>>,
@@ -150,7 +150,7 @@ pub(super) struct Teller<'a> {
     /// Deliveries fail until then; ECS refuses until then.
     pub(super) outages: Vec<(Outage, Timestamp)>,
     pub(super) actions: usize,
-    patience: LivenessMonitor,
+    liveness: LivenessMonitor,
 }
 
 async fn story(scenario: &Scenario, keep: Keep) -> anyhow::Result<RunResult> {
@@ -172,7 +172,7 @@ impl<'a> Teller<'a> {
         Self {
             scenario,
             system,
-            watch: Shared::new(began, keep),
+            recorder: Shared::new(began, keep),
             down: Down::default(),
             began,
             batches: BTreeMap::new(),
@@ -181,7 +181,7 @@ impl<'a> Teller<'a> {
             github: scenario.faults.github.clone(),
             outages: Vec::new(),
             actions: 0,
-            patience: LivenessMonitor::new(
+            liveness: LivenessMonitor::new(
                 scenario.patience() + scenario.waits_for_github(),
                 scenario.is_orderly(),
             ),
@@ -204,7 +204,7 @@ impl<'a> Teller<'a> {
             self.down.clone(),
             after(self.began, scenario.calm_at),
         );
-        system.world.set_listener(Box::new(self.watch.clone()));
+        system.world.set_listener(Box::new(self.recorder.clone()));
         system.world.set_fault_injector(Box::new(faults));
         system.world.set_platform_rates(trouble.platform.chances());
         let timing = &scenario.timing;
@@ -232,7 +232,7 @@ impl<'a> Teller<'a> {
             lingers,
             ..DynamoQuirks::default()
         });
-        self.watch
+        self.recorder
             .get()
             .files
             .applied(self.began, Some(scenario.pools.clone()));
@@ -334,7 +334,7 @@ impl<'a> Teller<'a> {
         loop {
             let now = self.now();
             if let Some(stale_registrations) = &mut stale_registrations {
-                stale_registrations.look(&self.system, &self.watch);
+                stale_registrations.look(&self.system, &self.recorder);
             }
             self.hurry();
             while let Some(act) = acts.get(next).filter(|act| self.time_of(act) <= now) {
@@ -371,7 +371,7 @@ impl<'a> Teller<'a> {
             sleep.await;
             return;
         }
-        let news = self.watch.get().news.clone();
+        let news = self.recorder.get().news.clone();
         futures::future::select(std::pin::pin!(sleep), std::pin::pin!(news.notified())).await;
     }
 
@@ -398,24 +398,24 @@ impl<'a> Teller<'a> {
 
     /// Whether the moment has come; none if it never will.
     fn has_come(&self, pending: &Pending) -> Option<bool> {
-        let watch = self.watch.get();
-        let job = watch.shadow.jobs.get(&pending.job)?;
+        let recorder = self.recorder.get();
+        let job = recorder.shadow.jobs.get(&pending.job)?;
         let (tasks, registrations) = pending.seen;
         match job.status {
             Status::Completed => None,
             Status::InProgress => Some(true),
             _ => Some(match pending.moment {
                 Moment::Then => true,
-                Moment::AtLaunch => watch.shadow.tasks.len() > tasks,
+                Moment::AtLaunch => recorder.shadow.tasks.len() > tasks,
                 Moment::AtRegistration => {
-                    watch
+                    recorder
                         .kinds
                         .get("registrations")
                         .copied()
                         .unwrap_or_default()
                         > registrations
                 }
-                Moment::AtAssignment => watch
+                Moment::AtAssignment => recorder
                     .shadow
                     .runners
                     .values()
@@ -428,10 +428,10 @@ impl<'a> Teller<'a> {
     /// Someone wants a job cancelled.
     pub(super) fn cancel(&mut self, job: JobId, moment: Moment) {
         let seen = {
-            let watch = self.watch.get();
+            let recorder = self.recorder.get();
             (
-                watch.shadow.tasks.len(),
-                watch
+                recorder.shadow.tasks.len(),
+                recorder
                     .kinds
                     .get("registrations")
                     .copied()
@@ -474,7 +474,7 @@ impl<'a> Teller<'a> {
             Garbage::new(self.scenario.is_calm(), self.scenario.idle_timeout());
         let mut resting: Option<Timestamp> = None;
         loop {
-            stale_registrations.look(&self.system, &self.watch);
+            stale_registrations.look(&self.system, &self.recorder);
             self.hurry();
             let now = self.now();
             self.deliver_in_time(now.since(calm));
@@ -495,7 +495,7 @@ impl<'a> Teller<'a> {
 
     /// Looks whether jobs wait in vain, and why.
     fn hurry(&mut self) {
-        let overdue = self.patience.look(&self.system, &self.watch);
+        let overdue = self.liveness.look(&self.system, &self.recorder);
         if overdue.is_empty() {
             return;
         }
@@ -505,11 +505,11 @@ impl<'a> Teller<'a> {
             .into_iter()
             .map(|late| (late, ending.held(late.job)))
             .collect();
-        let shared = self.watch.clone();
+        let shared = self.recorder.clone();
         for (late, held) in judged {
             match held {
-                Some(held) => self.patience.judge(late, held, now, &mut shared.get()),
-                None => self.patience.forgive(late.job, Some(now)),
+                Some(held) => self.liveness.judge(late, held, now, &mut shared.get()),
+                None => self.liveness.forgive(late.job, Some(now)),
             }
         }
     }
@@ -527,7 +527,7 @@ impl<'a> Teller<'a> {
         if calm_for <= within + timeouts::TICK.saturating_mul(minutes) {
             return;
         }
-        let mut watch = self.watch.get();
+        let mut recorder = self.recorder.get();
         for Undelivered {
             guid, job, words, ..
         } in late
@@ -536,7 +536,7 @@ impl<'a> Teller<'a> {
                 "{words}, and it has been calm for longer than {} min",
                 within.as_secs() / 60
             );
-            watch.broken(Invariant::I1, now, &[&job, &guid], words);
+            recorder.broken(Invariant::I1, now, &[&job, &guid], words);
         }
     }
 
@@ -559,8 +559,8 @@ impl<'a> Teller<'a> {
     /// True if there is nothing left to be done.
     fn is_at_rest(&self) -> bool {
         let (file, live) = {
-            let watch = self.watch.get();
-            if watch
+            let recorder = self.recorder.get();
+            if recorder
                 .shadow
                 .jobs
                 .values()
@@ -568,12 +568,12 @@ impl<'a> Teller<'a> {
             {
                 return false;
             }
-            let file = watch
+            let file = recorder
                 .files
                 .last()
                 .cloned()
                 .unwrap_or_else(|| self.scenario.pools.clone());
-            (file, watch.shadow.live_tasks().count())
+            (file, recorder.shadow.live_tasks().count())
         };
         let ending = self.ending(None);
         // Those that their runner group keeps out are tried again and again.
@@ -584,29 +584,29 @@ impl<'a> Teller<'a> {
                 .all(|job| job.given_up || ending.exemption(job).is_some())
             && ending.left_over().is_empty()
             && undelivered(&self.system).is_empty()
-            && !reruns::are_due(&ending, &self.watch.get())
+            && !reruns::are_due(&ending, &self.recorder.get())
     }
 
     fn ending(&self, unsettled: Option<Duration>) -> Ending<'_> {
         let jobs = jobs_at_github(&self.system, self.scenario);
-        let watch = self.watch.get();
+        let recorder = self.recorder.get();
         Ending {
             scenario: self.scenario,
             system: &self.system,
             now: self.now(),
-            file: watch
+            file: recorder
                 .files
                 .last()
                 .cloned()
                 .unwrap_or_else(|| self.scenario.pools.clone()),
-            files: watch
+            files: recorder
                 .files
                 .good()
                 .map(|(at, file)| (at, file.clone()))
                 .collect(),
             jobs,
-            strangers: watch.shadow.strangers.clone(),
-            told: watch.replies.clone(),
+            strangers: recorder.shadow.strangers.clone(),
+            told: recorder.replies.clone(),
             unsettled,
             unrest: Vec::new(),
         }
@@ -625,36 +625,36 @@ impl<'a> Teller<'a> {
             .chain(undelivered)
             .take(6)
             .collect();
-        let shared = self.watch.clone();
-        let mut watch = shared.get();
-        invariants::i1_every_job_is_served(&ending, &mut watch);
-        invariants::i1_every_delivery_is_made(&ending, &mut watch);
-        reruns::i1_reclaimed_jobs_run_again_once(&ending, &mut watch);
-        invariants::i4_one_runner_per_job(&ending, &mut watch);
-        invariants::i5_nothing_is_left(&ending, &mut watch);
-        invariants::i6_forged_input_changes_nothing(&ending, &mut watch);
-        invariants::i7_no_job_runs_where_it_may_not(&ending, &mut watch);
-        invariants::i7_no_legal_job_is_refused(&ending, &mut watch);
-        invariants::i8_no_secret_is_told(&ending, &mut watch);
-        invariants::i9_it_settles(&ending, &mut watch);
-        invariants::i9_calls_are_bounded(&mut watch, ending.now);
-        cost_bounds::i9_tries_are_bounded(&ending, &mut watch);
-        cost_bounds::i9_failed_starts_are_bounded(&ending, &mut watch);
-        cost_bounds::i9_idle_time_is_bounded(&ending, &mut watch);
-        cost_bounds::i9_needless_runners_are_bounded(&ending, &mut watch);
-        let figures = Figures::of(&ending, &watch);
-        let trace = std::mem::take(&mut watch.trace);
+        let shared = self.recorder.clone();
+        let mut recorder = shared.get();
+        invariants::i1_every_job_is_served(&ending, &mut recorder);
+        invariants::i1_every_delivery_is_made(&ending, &mut recorder);
+        reruns::i1_reclaimed_jobs_run_again_once(&ending, &mut recorder);
+        invariants::i4_one_runner_per_job(&ending, &mut recorder);
+        invariants::i5_nothing_is_left(&ending, &mut recorder);
+        invariants::i6_forged_input_changes_nothing(&ending, &mut recorder);
+        invariants::i7_no_job_runs_where_it_may_not(&ending, &mut recorder);
+        invariants::i7_no_legal_job_is_refused(&ending, &mut recorder);
+        invariants::i8_no_secret_is_told(&ending, &mut recorder);
+        invariants::i9_it_settles(&ending, &mut recorder);
+        invariants::i9_calls_are_bounded(&mut recorder, ending.now);
+        cost_bounds::i9_tries_are_bounded(&ending, &mut recorder);
+        cost_bounds::i9_failed_starts_are_bounded(&ending, &mut recorder);
+        cost_bounds::i9_idle_time_is_bounded(&ending, &mut recorder);
+        cost_bounds::i9_needless_runners_are_bounded(&ending, &mut recorder);
+        let figures = Figures::of(&ending, &recorder);
+        let trace = std::mem::take(&mut recorder.trace);
         let began = self.began;
         RunResult {
-            violations: watch.violations.clone(),
+            violations: recorder.violations.clone(),
             figures,
             trace: trace
                 .into_iter()
                 .map(|(at, event)| (at.since(began), event))
                 .collect(),
-            strikes: watch.strikes.clone(),
-            hash: watch.hash(),
-            minutes: watch.pace.per_minute().collect(),
+            strikes: recorder.strikes.clone(),
+            hash: recorder.hash(),
+            minutes: recorder.pace.per_minute().collect(),
         }
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn read(reader: &mut Reader<'_>, pool: &Declared<'_, '_>, any: bool) 
             field.at,
             &field.path,
             message,
-            "add a label of the pool's own, or say any = true",
+            "add a label of the pool's own, or set any = true",
         );
     }
     let architecture = architecture(

@@ -29,7 +29,7 @@ pub(super) fn scope(reader: &mut Reader<'_>, pool: &Declared<'_, '_>) -> Option<
             let group = pool.required(
                 reader,
                 "runner_group",
-                r#"runner_group = "Default", the group at the organization that admits the repositories"#,
+                r#"runner_group = "Default", the group at the organization that allows the repositories"#,
             )?;
             let name = reader.string(&group, r#"runner_group = "Default""#)?;
             if name.trim().is_empty() {
