@@ -108,7 +108,7 @@ async fn an_image_that_switches_admission_off_is_refused_before_it_registers() {
             "{runner:#?}"
         );
         assert!(
-            reason.contains("exit code 22") && reason.contains(".env sets what is Mayfly's"),
+            reason.contains("exit code 22") && reason.contains(".env sets a variable of Mayfly's"),
             "{reason}"
         );
     }

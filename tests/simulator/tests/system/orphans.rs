@@ -176,7 +176,7 @@ async fn a_closed_runner_that_works_is_left_alone_until_its_job_is_over() {
         .filter(|note| {
             note.event
                 .to_string()
-                .contains("left alone until that is over")
+                .contains("left alone until that job is over")
         })
         .count();
     assert_eq!(
