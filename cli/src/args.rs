@@ -34,10 +34,9 @@ const STYLES: Styles = Styles::styled()
 const AFTER: &str = "\
 Exit codes:
   0  done
-  1  failed, or something is wrong
-  2  wrong arguments
-  3  the job, runner, pool or version that was named does not exist
-  4  plan --exit-code: there are changes";
+  1  failed, wrong arguments, or something is wrong
+  2  plan --exit-code: there are changes
+  3  the job, runner, pool or version that was named does not exist";
 
 /// GitHub Actions runners on AWS Fargate, one task for one job.
 #[derive(Debug, Parser)]

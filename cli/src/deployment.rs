@@ -5,6 +5,7 @@ pub mod active_pools;
 pub mod caller;
 pub mod connect;
 mod credentials;
+pub mod drift;
 pub mod ended;
 pub mod iam;
 pub mod killed;

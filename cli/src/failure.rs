@@ -10,10 +10,10 @@ pub enum Exit {
     Done,
     /// 1: failed, or something was found wrong.
     Failed,
+    /// 2: the plan has changes, and that was asked.
+    Changes,
     /// 3: what was named does not exist.
     Nothing,
-    /// 4: the plan has changes, and that was asked.
-    Changes,
 }
 
 impl From<Exit> for ExitCode {
@@ -21,8 +21,8 @@ impl From<Exit> for ExitCode {
         Self::from(match exit {
             Exit::Done => 0,
             Exit::Failed => 1,
+            Exit::Changes => 2,
             Exit::Nothing => 3,
-            Exit::Changes => 4,
         })
     }
 }

@@ -5,8 +5,8 @@
 //! `<name>/text.rs` renders it. Commands stand on [`deployment`] (AWS), [`github`], [`input`] (what
 //! people name and hand in) and [`terminal`]; only [`args`] knows all commands.
 //!
-//! Answers go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed or something is
-//! wrong, 2 wrong arguments, 3 what was named does not exist, 4 a plan with changes.
+//! Answers go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, wrong
+//! arguments, or something is wrong, 2 a plan with changes, 3 what was named does not exist.
 
 pub mod args;
 pub mod commands;
@@ -33,9 +33,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version go to stdout and are no failure; where that is closed no one reads
-            // them.
+            // them. Not clap's own 2: in a pipeline that means changes (plan --exit-code).
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            return if error.use_stderr() {
+                Exit::Failed
+            } else {
+                Exit::Done
+            }
+            .into();
         }
     };
     let screen =

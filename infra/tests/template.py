@@ -37,16 +37,16 @@ def _short_form(loader, suffix, node):
 Loader.add_multi_constructor("!", _short_form)
 
 
-def written():
+def written(path=PATH):
     """The template as it is written."""
-    return yaml.load(PATH.read_text(), Loader)
+    return yaml.load(path.read_text(), Loader)
 
 
 class Template:
     """The template for one set of parameters."""
 
-    def __init__(self, **parameters):
-        self.raw = written()
+    def __init__(self, path=PATH, **parameters):
+        self.raw = written(path)
         defaults = {name: each.get("Default", f"<{name}>") for name, each in self.raw["Parameters"].items()}
         unknown = parameters.keys() - defaults.keys()
         assert not unknown, unknown

@@ -4,6 +4,10 @@
 //! looks if the version is still the one that the plan was made from; the write itself is made once
 //! and within the lock's time. Other programs that write the parameter are not kept out: what they
 //! wrote before is seen and refused, what they write in that very moment is told.
+//!
+//! The lock also keeps what the command wrote, by its hash. A file that is in force and is not that
+//! one was written by other means ([`crate::deployment::drift`]). Whoever applies that very file
+//! writes nothing: it is recorded as applied.
 
 use std::io::{BufRead, BufReader, IsTerminal as _};
 use std::path::{Path, PathBuf};
@@ -12,7 +16,7 @@ use clap::Args;
 use mayfly_config::store::system_clock;
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_ledger::requests::ApplyLock;
+use mayfly_ledger::requests::{ApplyEnd, ApplyLock, FileHash};
 use mayfly_ledger::{Ledger, Store, Versioned};
 use mayfly_queue::Wakes;
 use serde::Serialize;
@@ -88,6 +92,8 @@ pub struct Change<'a> {
 pub struct Applied {
     /// The version that is in force now.
     pub version: u64,
+    /// The very file was in force, written by other means: it was recorded as applied.
+    pub recorded_only: bool,
     /// Versions that someone wrote by other means in that very moment, and that this one took the
     /// place of.
     pub replaced: Vec<u64>,
@@ -107,18 +113,19 @@ pub async fn carry_out<S: Store, P: PoolsStore, W: Wakes>(
 ) -> Result<Applied, Failure> {
     let begun = means
         .ledger
-        .acquire_apply_lock(change.by, (means.clock)())
+        .acquire_apply_lock(change.by, &FileHash::of(change.text), (means.clock)())
         .await;
     let applying = match begun.map_err(|error| ledger_refused("begin to apply", &error))? {
         Ok(applying) => applying,
         Err(other) => return Err(taken(&other)),
     };
-    let written = write(means, change, &applying).await;
+    let (end, written) = match write(means, change, &applying).await {
+        Ok(version) => (ApplyEnd::Applied(version), Ok(version)),
+        Err(NotApplied::Surely(failure)) => (ApplyEnd::NotWritten, Err(failure)),
+        Err(NotApplied::Unknown(failure)) => (ApplyEnd::Unknown, Err(failure)),
+    };
     // What is not ended runs out by itself.
-    let _ = means
-        .ledger
-        .release_apply_lock(&applying, written.as_ref().ok().copied())
-        .await;
+    let _ = means.ledger.release_apply_lock(&applying, end).await;
     let version = written?;
     let mut not_woken = Vec::new();
     for pool in change.pools {
@@ -128,6 +135,7 @@ pub async fn carry_out<S: Store, P: PoolsStore, W: Wakes>(
     }
     Ok(Applied {
         version,
+        recorded_only: change.from == Some(version),
         replaced: (change.from.unwrap_or(0) + 1..version).collect(),
         not_woken,
     })
@@ -148,12 +156,26 @@ fn taken(other: &ApplyLock) -> Failure {
     )
 }
 
-/// The write, with the right to apply in hand.
+/// Why a file was not written.
+enum NotApplied {
+    /// Nothing was.
+    Surely(Failure),
+    /// Perhaps it was.
+    Unknown(Failure),
+}
+
+impl From<Failure> for NotApplied {
+    fn from(failure: Failure) -> Self {
+        Self::Surely(failure)
+    }
+}
+
+/// The write, with the right to apply in hand. What is in force already is not written again.
 async fn write<S: Store, P: PoolsStore, W: Wakes>(
     means: &Means<'_, S, P, W>,
     change: Change<'_>,
     applying: &Versioned<ApplyLock>,
-) -> Result<u64, Failure> {
+) -> Result<u64, NotApplied> {
     let newest = means.parameter.version(None).await?;
     if newest.as_ref().map(|newest| newest.number) != change.from {
         return Err(overtaken(
@@ -161,13 +183,18 @@ async fn write<S: Store, P: PoolsStore, W: Wakes>(
             newest.map(|newest| (newest.number, newest.at)),
             change.from,
         )
-        .await);
+        .await
+        .into());
+    }
+    if let Some(newest) = newest.filter(|newest| newest.text == change.text) {
+        return Ok(newest.number);
     }
     if (means.clock)().since(applying.at) > WRITE_WITHIN {
         return Err(Failure::new(
             "AWS answered so slowly that another user may be applying by now",
             "nothing was changed: try again",
-        ));
+        )
+        .into());
     }
     match means
         .parameter
@@ -182,16 +209,22 @@ async fn write<S: Store, P: PoolsStore, W: Wakes>(
                 newest.map(|newest| (newest.number, newest.at)),
                 change.from,
             )
-            .await)
+            .await
+            .into())
         }
-        Written::Unknown(why) => match means.parameter.version(None).await? {
+        Written::Unknown(why) => match means
+            .parameter
+            .version(None)
+            .await
+            .map_err(NotApplied::Unknown)?
+        {
             Some(now) if now.text == change.text && Some(now.number) > change.from => {
                 Ok(now.number)
             }
-            _ => Err(Failure::new(
+            _ => Err(NotApplied::Unknown(Failure::new(
                 format!("it is not known if the file was written: {why}"),
                 "see mayfly pools in a minute, then apply again",
-            )),
+            ))),
         },
     }
 }
@@ -247,10 +280,16 @@ pub fn in_words(applied: &Applied) -> (Vec<String>, String) {
             "not every pool could be woken: the next tick does it, within a minute",
         ));
     }
-    let answer = format!(
-        "{GOOD}applied:{GOOD:#} version {} is in force; every function knows it within a minute",
-        applied.version
-    );
+    let version = applied.version;
+    let answer = if applied.recorded_only {
+        format!(
+            "{GOOD}recorded:{GOOD:#} version {version} was in force already, written by other means, and counts as applied from now on"
+        )
+    } else {
+        format!(
+            "{GOOD}applied:{GOOD:#} version {version} is in force; every function knows it within a minute"
+        )
+    };
     (besides, answer)
 }
 
@@ -289,10 +328,11 @@ impl Apply {
             if !screen.json() {
                 screen.print(text(&prepared.plan, self.verbose));
             }
-            if prepared.plan.same {
+            if prepared.plan.same && prepared.plan.drift.is_none() {
                 return answer(screen, &prepared.plan, None);
             }
-            if let Some(confirm) = confirm
+            if !prepared.plan.same
+                && let Some(confirm) = confirm
                 && !agreed(screen, &whereabouts, confirm)?
             {
                 screen.say("nothing was changed");

@@ -2,18 +2,22 @@
 
 pub mod difference;
 pub mod effects;
+pub mod github;
 pub mod references;
 pub mod report;
 pub mod text;
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use mayfly_config::store::system_clock;
 
+use self::github::comment;
 use self::report::{Compared, Plan, gather};
 use self::text::text;
 use super::doctor::quota::{self, ServiceQuotas};
 use crate::deployment::connect::{Connected, connect};
+use crate::deployment::drift;
 use crate::deployment::pools_store::{PoolsStore, Version};
 use crate::deployment::refused::ledger_refused;
 use crate::failure::{Exit, Failure};
@@ -29,17 +33,36 @@ Changes nothing. Prices are those of [prices] in the file, else AWS's list price
 
 Examples:
   mayfly plan pools.toml
-  mayfly plan --exit-code pools.toml             # in CI: 0 if the file is in force, 4 if it would change something
+  mayfly plan --exit-code pools.toml             # in CI: 0 if the file is in force, 2 if it would change something, 1 if that is not known
+  mayfly plan --format github pools.toml > comment.md   # for a pull request: examples/gitops has the workflow
   mayfly plan pools.toml --json | jq '.pools[] | select(.change == \"remove\") | .pool'")]
 pub struct PlanArgs {
     /// The pools file; - for stdin
     file: PathBuf,
-    /// Exit with 4 if there are changes
+    /// Exit with 2 if there are changes
     #[arg(long)]
     exit_code: bool,
+    /// text, or github: a comment for a pull request, in Markdown
+    #[arg(
+        long,
+        value_enum,
+        default_value = "text",
+        hide_possible_values = true,
+        conflicts_with = "json"
+    )]
+    format: Format,
     /// Show every key of new pools
     #[arg(long, short)]
     verbose: bool,
+}
+
+/// How a plan is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For a terminal.
+    Text,
+    /// For a comment at GitHub.
+    Github,
 }
 
 /// What a plan was made from, to carry it out.
@@ -80,6 +103,11 @@ pub async fn prepare(
         Some(newest) => parameter.author(newest.number).await,
         None => None,
     };
+    let ledger = connected.ledger();
+    let drift = match &newest {
+        Some(newest) => drift::find(&ledger, &parameter, newest, system_clock()).await?,
+        None => None,
+    };
     let public_ip = connected.deployment.assign_public_ip == "ENABLED";
     let region = connected.region().to_owned();
     let quotas = ServiceQuotas::new(&connected.sdk);
@@ -90,13 +118,14 @@ pub async fn prepare(
     let compared = Compared {
         newest: newest.as_ref(),
         author,
+        drift,
         before: before.as_deref(),
         file,
         region: &region,
         public_ip,
         allowed,
     };
-    let plan = gather(&connected.ledger(), &compared, &connected.stack, name).await;
+    let plan = gather(&ledger, &compared, &connected.stack, name).await;
     let plan = plan.map_err(|error| ledger_refused("read the ledger", &error))?;
     for (problem, fix) in warnings {
         screen.say(format_args!(
@@ -131,6 +160,8 @@ impl PlanArgs {
         })?;
         if screen.json() {
             screen.print_json(&prepared.plan)?;
+        } else if self.format == Format::Github {
+            screen.print_exactly(&comment(&prepared.plan, self.verbose))?;
         } else {
             screen.print(text(&prepared.plan, self.verbose));
         }

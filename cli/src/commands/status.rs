@@ -10,6 +10,8 @@ use clap::Args;
 use self::report::{StatusReport, gather};
 use self::text::{frame, text};
 use crate::deployment::connect::connect;
+use crate::deployment::drift;
+use crate::deployment::pools_store::PoolsStore as _;
 use crate::deployment::refused::ledger_refused;
 use crate::failure::{Exit, Failure};
 use crate::options::Global;
@@ -45,7 +47,7 @@ impl Status {
     pub fn run(&self, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
         block_on(async {
             let connected = connect(global).await?;
-            let ledger = connected.ledger();
+            let (ledger, parameter) = (connected.ledger(), connected.ssm_pools_store());
             let mut watching = Watching {
                 seconds: self.watch,
                 drawing: None,
@@ -57,9 +59,15 @@ impl Status {
                 let asked = async {
                     let pools = connected.active_pools(screen).await?;
                     let now = mayfly_config::store::system_clock();
-                    gather(&ledger, pools.as_deref(), now)
+                    let newest = parameter.version(None).await?;
+                    let answer = gather(&ledger, pools.as_deref(), now)
                         .await
-                        .map_err(|error| ledger_refused("read the ledger", &error))
+                        .map_err(|error| ledger_refused("read the ledger", &error))?;
+                    let drift = match &newest {
+                        Some(newest) => drift::find(&ledger, &parameter, newest, now).await?,
+                        None => None,
+                    };
+                    Ok::<_, Failure>(StatusReport { drift, ..answer })
                 };
                 let asked = tokio::select! {
                     asked = asked => asked,

@@ -15,6 +15,8 @@ struct Aws {
     url: String,
     /// `authorization` of each request, with its target.
     signed: Arc<Mutex<Vec<(String, String)>>>,
+    /// Each request's operation, and what it is about.
+    asked: Arc<Mutex<Vec<String>>>,
     pools: Arc<Mutex<Vec<String>>>,
 }
 
@@ -50,10 +52,13 @@ impl Aws {
                 pools: Arc::clone(&pools),
             },
         );
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let all_asked = Arc::clone(&asked);
         std::thread::spawn(move || {
             let mut silent = Vec::new();
             for stream in listener.incoming().flatten() {
                 let (target, authorization, body) = request(&stream);
+                all_asked.lock().unwrap().extend(operations(&target, &body));
                 if target.starts_with(SILENT) {
                     silent.push(stream);
                     continue;
@@ -70,7 +75,12 @@ impl Aws {
                 let _ = (&stream).write_all(format!("{head}{text}").as_bytes());
             }
         });
-        Self { url, signed, pools }
+        Self {
+            url,
+            signed,
+            asked,
+            pools,
+        }
     }
 
     /// The same with a pools file that has these versions.
@@ -98,6 +108,64 @@ impl Aws {
         keys.dedup();
         keys
     }
+}
+
+/// What a request needs the permission for, and for what: `dynamodb:GetItem apply_lock`.
+/// Transactions have no permission of their own, each of their actions needs its own.
+fn operations(target: &str, body: &Value) -> Vec<String> {
+    let Some((prefix, operation)) = target.split_once('.') else {
+        // Query APIs name it in the form; IAM's has nothing else here.
+        let form = body.as_str().unwrap_or_default();
+        return form
+            .split('&')
+            .filter_map(|pair| pair.strip_prefix("Action="))
+            .map(|operation| match operation {
+                "GetCallerIdentity" => format!("sts:{operation}"),
+                _ => format!("iam:{operation}"),
+            })
+            .collect();
+    };
+    let service = match prefix {
+        "AmazonSSM" => "ssm",
+        "DynamoDB_20120810" => "dynamodb",
+        "ServiceQuotasV20190624" => "servicequotas",
+        "AmazonSQS" => "sqs",
+        other => other,
+    };
+    let key = |action: &Value| {
+        let named = [
+            &action["Key"]["pk"]["S"],
+            &action["Item"]["pk"]["S"],
+            &action["ExpressionAttributeValues"][":pk"]["S"],
+        ];
+        let name = named.iter().find_map(|name| name.as_str());
+        let name = name.unwrap_or("of the index");
+        // One of a kind stands for all.
+        name.split_once('#')
+            .map_or(name.to_owned(), |(kind, _)| format!("{kind}#*"))
+    };
+    if let Some(items) = body["TransactItems"].as_array() {
+        return items
+            .iter()
+            .flat_map(|item| item.as_object().unwrap())
+            .map(|(kind, action)| format!("{service}:{kind}Item {}", key(action)))
+            .collect();
+    }
+    let about = match service {
+        "dynamodb" => vec![key(body)],
+        "ssm" => body["Names"]
+            .as_array()
+            .cloned()
+            .unwrap_or_else(|| vec![body["Name"].clone()])
+            .iter()
+            .map(|name| name.as_str().unwrap().to_owned())
+            .collect(),
+        _ => return vec![format!("{service}:{operation}")],
+    };
+    about
+        .iter()
+        .map(|about| format!("{service}:{operation} {about}"))
+        .collect()
 }
 
 fn request(stream: &TcpStream) -> (String, String, Value) {
@@ -404,12 +472,12 @@ fn where_something_is_changed_is_said_first() {
 }
 
 #[test]
-fn a_plan_with_changes_exits_with_4_if_that_is_asked() {
+fn a_plan_with_changes_exits_with_2_if_that_is_asked() {
     let home = tempfile::tempdir().unwrap();
     let aws = Aws::begin(deployment());
     for (arguments, expected) in [
         (&["plan", "pools.toml"][..], 0),
-        (&["plan", "--exit-code", "pools.toml"], 4),
+        (&["plan", "--exit-code", "pools.toml"], 2),
     ] {
         let (code, answer, said) = mayfly(home.path(), arguments, &environment(&aws.url));
         assert_eq!(code, expected, "{answer}{said}");
@@ -435,6 +503,42 @@ fn a_plan_with_changes_exits_with_4_if_that_is_asked() {
         (after("labels"), after("max"), after("cpu"), after("memory")),
         (json!(["mayfly"]), json!(5), json!(2), json!("8 GiB"))
     );
+}
+
+/// What a pipeline that plans and applies asks AWS for: `infra/tests/test_gitops.py` holds the roles
+/// of `examples/gitops` to this list.
+#[test]
+fn what_plan_and_apply_ask_aws_for_is_known() {
+    let home = tempfile::tempdir().unwrap();
+    let organization = GOOD.replace(
+        "max = 5",
+        "max = 5\nscope = \"organization\"\nrunner_group = \"mayfly\"\ntask_role = \"deployer\"",
+    );
+    let other = GOOD.replace("pools.linux", "pools.other");
+    let mut asked = std::collections::BTreeSet::new();
+    for arguments in [
+        &["plan", "--format", "github"][..],
+        &["plan", "--exit-code"],
+        &["apply", "--yes"],
+    ] {
+        // A first file, one that changes and removes, one that is in force, and a broken one.
+        let histories: [&[&str]; 4] = [&[], &[&other], &[GOOD], &[GOOD, "broken"]];
+        for (versions, file) in histories
+            .into_iter()
+            .flat_map(|versions| [(versions, GOOD), (versions, &organization)])
+        {
+            let aws = Aws::with_pools(versions);
+            let arguments = [arguments, &["of-a-pipeline.toml"]].concat();
+            let mut command = command(home.path(), &arguments, &environment(&aws.url));
+            std::fs::write(home.path().join("of-a-pipeline.toml"), file).unwrap();
+            let said = String::from_utf8(command.output().unwrap().stderr).unwrap();
+            assert!(!said.contains("error:"), "{arguments:?}: {said}");
+            let all = aws.asked.lock().unwrap();
+            asked.extend(all.iter().map(|one| format!("{} {one}", arguments[0])));
+        }
+    }
+    let listed = asked.into_iter().collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!("asked_by_plan_and_apply", listed);
 }
 
 /// An operator who wants the file of last week back needs no file.
@@ -483,7 +587,7 @@ fn an_earlier_version_is_applied_again() {
     ] {
         assert_eq!(
             mayfly(home.path(), wrong, &environment(&aws.url)).0,
-            2,
+            1,
             "{wrong:?}"
         );
     }

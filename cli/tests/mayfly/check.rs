@@ -148,7 +148,7 @@ fn what_cannot_be_read_is_told() {
 }
 
 #[test]
-fn what_is_called_wrongly_ends_with_2() {
+fn what_is_called_wrongly_fails() {
     for line in [
         "",
         "check",
@@ -159,7 +159,7 @@ fn what_is_called_wrongly_ends_with_2() {
         "completions tcsh",
     ] {
         assert!(
-            called(line, b"").ends_with("--- exit 2\n"),
+            called(line, b"").ends_with("--- exit 1\n"),
             "{line}: {}",
             called(line, b"")
         );
@@ -171,7 +171,7 @@ fn what_is_called_wrongly_ends_with_2() {
         "match x --file good.toml --run 1-x",
     ] {
         assert!(
-            called(line, b"").ends_with("--- exit 2\n"),
+            called(line, b"").ends_with("--- exit 1\n"),
             "{line}: {}",
             called(line, b"")
         );

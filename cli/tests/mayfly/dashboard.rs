@@ -96,6 +96,7 @@ fn a_look(jobs: usize) -> Look {
         at: NOW,
         since,
         status: StatusReport {
+            drift: None,
             at: Rfc3339(NOW),
             pools_version: Some(1),
             pools: vec![pool],

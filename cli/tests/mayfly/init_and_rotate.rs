@@ -43,7 +43,7 @@ fn an_app_s_id_and_its_key_come_together() {
         &["rotate"],
         &["rotate", "key"],
     ] {
-        assert_eq!(mayfly(arguments, "").0, 2, "{arguments:?}");
+        assert_eq!(mayfly(arguments, "").0, 1, "{arguments:?}");
     }
 }
 

@@ -167,7 +167,7 @@ fn the_command_says_what_the_table_says() {
         (Some(0), "linux\n".to_owned())
     );
     assert_eq!(ask(&["mayfly", "gpu"]), (Some(3), String::new()));
-    assert_eq!(ask(&[]), (Some(2), String::new()));
+    assert_eq!(ask(&[]), (Some(1), String::new()));
 }
 
 /// A label that was pasted from somewhere may hold what a terminal obeys.

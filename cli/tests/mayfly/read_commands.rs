@@ -25,7 +25,7 @@ fn called(arguments: &[&str]) -> (i32, String, String) {
 }
 
 #[test]
-fn what_is_called_wrongly_ends_with_2_and_asks_nobody() {
+fn what_is_called_wrongly_fails_and_asks_nobody() {
     let wrong: [&[&str]; 23] = [
         &["explain"],
         &["explain", ""],
@@ -53,7 +53,7 @@ fn what_is_called_wrongly_ends_with_2_and_asks_nobody() {
     ];
     for arguments in wrong {
         let (code, answer, said) = called(arguments);
-        assert_eq!((code, answer.as_str()), (2, ""), "{arguments:?}: {said}");
+        assert_eq!((code, answer.as_str()), (1, ""), "{arguments:?}: {said}");
         assert!(said.starts_with("error: "), "{arguments:?}: {said}");
     }
 }

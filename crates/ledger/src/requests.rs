@@ -1,6 +1,8 @@
 //! What people ask for by `mayfly`: that a runner ends, that a job is tried again, that a pools
 //! file comes into force.
 
+use std::fmt::Write as _;
+
 use mayfly_domain::model::id::{JobId, RunnerAddress, RunnerName};
 use mayfly_domain::model::job::JobRecord;
 use mayfly_domain::model::pool::Pools;
@@ -11,6 +13,7 @@ use mayfly_domain::transitions::retry::{Retry, retry};
 use mayfly_domain::transitions::snapshot::JobSnapshot;
 use mayfly_domain::transitions::stop::{StopOutcome, request_stop};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::error::{Attempt, LedgerError};
 use crate::key;
@@ -35,6 +38,60 @@ pub struct ApplyLock {
     /// The version that was applied last, by this one or before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
+    /// What `mayfly apply` wrote last, and behind it what those may have written of whom it is not
+    /// known how they ended: the newest last. A parameter that holds anything else was changed by
+    /// other means. Empty in items of versions that did not keep it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileHash>,
+}
+
+/// Most files that are remembered of those who did not say how they ended: each keeps the lock for
+/// a minute, so this many in a row mean that something else is wrong.
+const UNKNOWN_FILES: usize = 8;
+
+/// What tells one pools file from another: its SHA-256, in hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileHash(String);
+
+impl FileHash {
+    /// Of a file, to the byte.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        let digits =
+            Sha256::digest(text)
+                .iter()
+                .fold(String::with_capacity(64), |mut digits, byte| {
+                    // Writing to a String cannot fail.
+                    let _ = write!(digits, "{byte:02x}");
+                    digits
+                });
+        Self(digits)
+    }
+}
+
+/// How applying a pools file ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApplyEnd {
+    /// The file is in force, as this version.
+    Applied(u64),
+    /// The file was surely not written.
+    NotWritten,
+    /// The file may have been written.
+    Unknown,
+}
+
+impl ApplyLock {
+    /// True if `mayfly apply` wrote what the parameter holds now, or may have. The version decides
+    /// only where an earlier Mayfly kept nothing else: SSM counts from 1 again where a parameter
+    /// was deleted and made again.
+    #[must_use]
+    pub fn wrote(&self, version: u64, file: &FileHash) -> bool {
+        if self.files.is_empty() {
+            self.version.is_none_or(|applied| applied == version)
+        } else {
+            self.files.contains(file)
+        }
+    }
 }
 
 /// What is known of the pools file besides the file itself.
@@ -141,21 +198,27 @@ impl<S: Store> Ledger<S> {
     pub async fn acquire_apply_lock(
         &self,
         by: &str,
+        file: &FileHash,
         now: Timestamp,
     ) -> Result<Result<Versioned<ApplyLock>, ApplyLock>, LedgerError> {
         self.with_retries(TRIES, "begin to apply a pools file", || async {
             let mut tx = Transaction::default();
             let other: Option<ApplyLock> = self.read_for(&mut tx, key::apply_lock()).await?;
-            let version = match other {
+            let (version, mut files) = match other {
                 Some(other) if other.until > now => return Ok(Attempt::Done(Err(other))),
-                Some(over) => over.version,
-                None => None,
+                Some(over) => (over.version, over.files),
+                None => (None, Vec::new()),
             };
+            // Written before the parameter is: one that dies right after its write, without a
+            // word, must not look like a change by other means.
+            files.push(file.clone());
+            files.drain(..files.len().saturating_sub(UNKNOWN_FILES));
             let applying = ApplyLock {
                 by: by.to_owned(),
                 at: now,
                 until: now.plus(APPLY_LOCK),
                 version,
+                files,
             };
             let applying = tx.put(key::apply_lock(), applying)?;
             self.commit(tx, Ok(applying)).await
@@ -163,8 +226,8 @@ impl<S: Store> Ledger<S> {
         .await
     }
 
-    /// It is applied as this version, or given up. The item stays, so that its number is never used
-    /// twice.
+    /// It ended like this. The item stays, so that its number is never used twice, and with it what
+    /// proves who wrote the file in force.
     ///
     /// # Errors
     ///
@@ -172,15 +235,31 @@ impl<S: Store> Ledger<S> {
     pub async fn release_apply_lock(
         &self,
         applying: &Versioned<ApplyLock>,
-        version: Option<u64>,
+        end: ApplyEnd,
     ) -> Result<(), LedgerError> {
-        let version = version.or(applying.version);
-        let over = ApplyLock {
+        let mut over = ApplyLock {
             until: applying.at,
-            version,
             ..(**applying).clone()
         };
+        match end {
+            ApplyEnd::Applied(version) => {
+                over.version = Some(version);
+                over.files.drain(..over.files.len().saturating_sub(1));
+            }
+            ApplyEnd::NotWritten => drop(over.files.pop()),
+            ApplyEnd::Unknown => {}
+        }
         self.put(applying.with_value(over)).await.map(drop)
+    }
+
+    /// The last one who applied a pools file, under way or over; none if no one ever did. One read.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn last_apply(&self) -> Result<Option<ApplyLock>, LedgerError> {
+        let last: Option<Versioned<ApplyLock>> = self.read(key::apply_lock()).await?;
+        Ok(last.map(Versioned::into_inner))
     }
 
     /// What was applied last: a function that holds an older file reads it again before a decision
@@ -190,7 +269,7 @@ impl<S: Store> Ledger<S> {
     ///
     /// [`LedgerError`].
     pub async fn applied_version(&self, now: Timestamp) -> Result<AppliedVersion, LedgerError> {
-        let last: Option<Versioned<ApplyLock>> = self.read(key::apply_lock()).await?;
+        let last = self.last_apply().await?;
         Ok(
             last.map_or_else(AppliedVersion::default, |last| AppliedVersion {
                 version: last.version,

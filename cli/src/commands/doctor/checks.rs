@@ -110,9 +110,9 @@ pub async fn gather(
     identity: Identity,
     now: Timestamp,
 ) -> (Facts, Option<Github>) {
-    let file = pools::gather(&connected.ssm_pools_store()).await;
-    let in_force = file.as_ref().ok().and_then(|file| file.in_force.as_ref());
     let ledger = connected.ledger();
+    let file = pools::gather(&connected.ssm_pools_store(), &ledger, now).await;
+    let in_force = file.as_ref().ok().and_then(|file| file.in_force.as_ref());
     let status = async {
         status::report::gather(&ledger, in_force, now)
             .await

@@ -6,12 +6,15 @@ use std::time::Duration;
 use mayfly_config::pools_file::{Problem, Review, Vcpus, review};
 use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::time::Timestamp;
+use mayfly_ledger::{Ledger, Store};
 
 use super::finding::{Area, Finding};
 use crate::commands::status::report::StatusReport;
+use crate::deployment::drift::{self, Drift};
 use crate::deployment::pools_store::{PoolsStore, Version};
 use crate::deployment::start_summary::StartSummary;
 use crate::deployment::wait_reason::WaitKind;
+use crate::failure::Failure;
 use crate::terminal::text_format::counted;
 use crate::terminal::time_format::age;
 
@@ -28,6 +31,8 @@ pub struct File {
     pub newest: Option<Version>,
     /// What is in force; none if no version can be used.
     pub in_force: Option<Pools>,
+    /// That the newest version was written by other means than `mayfly apply`.
+    pub drift: Result<Option<Drift>, Failure>,
 }
 
 /// Versions before the newest that functions look at. As `mayfly_config` has it: they find the last
@@ -39,14 +44,20 @@ const BEFORE: u64 = 5;
 /// # Errors
 ///
 /// If it cannot be read.
-pub async fn gather(parameter: &impl PoolsStore) -> Result<File, crate::failure::Failure> {
+pub async fn gather<S: Store>(
+    parameter: &impl PoolsStore,
+    ledger: &Ledger<S>,
+    now: Timestamp,
+) -> Result<File, Failure> {
     let newest = parameter.version(None).await?;
     let Some(first) = newest.as_ref() else {
         return Ok(File {
             newest,
             in_force: None,
+            drift: Ok(None),
         });
     };
+    let drift = drift::find(ledger, parameter, first, now).await;
     let mut in_force = review(&first.text, first.number, Vcpus::default())
         .pools
         .ok();
@@ -57,12 +68,28 @@ pub async fn gather(parameter: &impl PoolsStore) -> Result<File, crate::failure:
         in_force =
             earlier.and_then(|earlier| review(&earlier.text, number, Vcpus::default()).pools.ok());
     }
-    Ok(File { newest, in_force })
+    Ok(File {
+        newest,
+        in_force,
+        drift,
+    })
 }
 
 /// What follows for the file.
 #[must_use]
 pub fn file(file: &File, now: Timestamp) -> Vec<Finding> {
+    let mut findings = content(file, now);
+    findings.extend(match &file.drift {
+        Ok(drift) => drift
+            .as_ref()
+            .map(|drift| Finding::warning(Area::Pools, drift.problem(), drift.fix())),
+        Err(failure) => Some(Finding::not_seen(Area::Pools, failure)),
+    });
+    findings
+}
+
+/// What follows from what it says.
+fn content(file: &File, now: Timestamp) -> Vec<Finding> {
     let Some(newest) = &file.newest else {
         return vec![Finding::error(
             Area::Pools,

@@ -13,6 +13,7 @@ use serde::{Serialize, Serializer};
 use super::difference::{self, Differing, KeyChange, Kind};
 use super::effects::{Destinations, Live, effects};
 use crate::commands::doctor::quota;
+use crate::deployment::drift::Drift;
 use crate::deployment::pools_store::Version;
 use crate::input::pools_file::Readable;
 use crate::terminal::time_format::Rfc3339;
@@ -92,6 +93,8 @@ pub struct Plan {
     pub file: String,
     /// What it would take the place of.
     pub in_force: Option<ActivePools>,
+    /// It was written by other means than `mayfly apply`.
+    pub drift: Option<Drift>,
     /// The file is the same to the byte.
     pub same: bool,
     /// What is different under `[github]`.
@@ -114,6 +117,8 @@ pub struct Compared<'a> {
     pub newest: Option<&'a Version>,
     /// Who wrote that.
     pub author: Option<String>,
+    /// That it was not `mayfly apply` who did.
+    pub drift: Option<Drift>,
     /// The pools in force.
     pub before: Option<&'a Pools>,
     /// The file that would take its place.
@@ -140,6 +145,7 @@ pub async fn gather<S: Store>(
     let Compared {
         newest,
         author,
+        drift,
         before,
         file: Readable { text, pools: after },
         region,
@@ -159,6 +165,7 @@ pub async fn gather<S: Store>(
         stack: stack.to_owned(),
         file,
         in_force,
+        drift: drift.clone(),
         same: newest.is_some_and(|version| version.text == *text),
         github: difference::github(*before, after),
         prices: difference::prices(*before, after),

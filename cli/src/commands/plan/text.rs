@@ -16,6 +16,13 @@ use crate::terminal::text_format::{counted, plain};
 #[must_use]
 pub fn text(plan: &Plan, every_key: bool) -> String {
     let mut lines = vec![head(plan)];
+    lines.extend(plan.drift.as_ref().map(|drift| {
+        format!(
+            "{CAUTION}warning:{CAUTION:#} {}\n    {FAINT}{}{FAINT:#}",
+            plain(&drift.problem()),
+            drift.fix()
+        )
+    }));
     for (section, changes) in plan.sections() {
         if !changes.is_empty() {
             lines.push(String::new());
@@ -106,7 +113,7 @@ fn of_pool(pool: &PoolPlan, one_line: bool) -> Vec<String> {
 }
 
 /// `2 busy, 1 registered, 3 without a job, 4 jobs wait`.
-fn now(live: &Live) -> String {
+pub(super) fn now(live: &Live) -> String {
     let waiting = format!(
         "{} wait{}",
         counted(live.waiting, "job"),
@@ -144,7 +151,7 @@ fn key(change: &KeyChange) -> String {
 }
 
 /// What the idle floor costs, if there is or was one.
-fn price(plan: &Plan) -> Option<String> {
+pub(super) fn price(plan: &Plan) -> Option<String> {
     let idle = &plan.idle_a_month;
     let (before, after) = (idle.before_nanodollars, idle.after_nanodollars);
     if (before, after) == (Some(NanoDollars(0)), Some(NanoDollars(0))) {
@@ -166,7 +173,7 @@ fn price(plan: &Plan) -> Option<String> {
 }
 
 /// How many vCPUs would run at `max`, if that changes or is more than the account may run.
-fn vcpus(vcpus: &VcpuPlan) -> Option<String> {
+pub(super) fn vcpus(vcpus: &VcpuPlan) -> Option<String> {
     let VcpuPlan {
         capacity: of,
         before,
@@ -202,7 +209,7 @@ fn cents(cost: NanoDollars) -> String {
     format!("${}.{:02}", cents / 100, cents % 100)
 }
 
-fn summary(plan: &Plan) -> String {
+pub(super) fn summary(plan: &Plan) -> String {
     if plan.same {
         return format!("{GOOD}nothing to change{GOOD:#}: this very file is in force");
     }

@@ -17,6 +17,7 @@ use mayfly_ledger::{History, Ledger, LedgerError, Store};
 use serde::Serialize;
 
 use crate::commands::matching::command;
+use crate::deployment::drift::Drift;
 use crate::deployment::killed::Killed;
 use crate::deployment::pool_status::{self, PoolStatus};
 use crate::deployment::start_summary::{StartSummary, start_summary};
@@ -165,6 +166,8 @@ pub struct StatusReport {
     pub at: Rfc3339,
     /// The version of the pools file in force.
     pub pools_version: Option<u64>,
+    /// The pools file was changed by other means than `mayfly apply`.
+    pub drift: Option<Drift>,
     /// The pools.
     pub pools: Vec<PoolLine>,
     /// How many jobs wait.
@@ -187,7 +190,8 @@ pub struct StatusReport {
     pub safety_net: SweeperHealth,
 }
 
-/// Asks the ledger.
+/// Asks the ledger. Whether the pools file drifted is for the caller to look up: that needs the
+/// parameter.
 ///
 /// # Errors
 ///
@@ -235,6 +239,7 @@ pub async fn gather<S: Store + History>(
     Ok(StatusReport {
         at: Rfc3339(now),
         pools_version: pools.map(|pools| pools.version),
+        drift: None,
         pools: pool_lines(ledger, &all, now).await?,
         waiting,
         oldest_waiting,

@@ -4,6 +4,7 @@ use anstyle::Style;
 
 use super::report::{PoolLine, StatusReport, SweeperHealth};
 use crate::commands::runners::text::{killed_in_a_word, outcome_in_a_word};
+use crate::deployment::drift::Drift;
 use crate::terminal::screen::{BAD, CAUTION, FAINT, GOOD, STRONG};
 use crate::terminal::table::{Cell, Column, Table};
 use crate::terminal::text_format::{clip, counted, plain, size};
@@ -15,6 +16,7 @@ use crate::terminal::time_format::{Rfc3339, age};
 pub fn text(answer: &StatusReport, room: Option<usize>) -> String {
     let torn = answer.safety_net.is_torn(answer.at.0);
     let mut parts = vec![pools(answer, room)];
+    parts.extend(answer.drift.as_ref().map(drift));
     parts.extend(torn.then(|| sweeper_health(&answer.safety_net, answer.at)));
     parts.extend(starts(answer));
     parts.extend(not_assigned(answer));
@@ -119,6 +121,14 @@ fn pools(answer: &StatusReport, room: Option<usize>) -> String {
         ]);
     }
     table.fitted(room)
+}
+
+fn drift(drift: &Drift) -> String {
+    format!(
+        "{CAUTION}drift:{CAUTION:#} {}\n    {FAINT}{}{FAINT:#}",
+        plain(&drift.problem()),
+        drift.fix()
+    )
 }
 
 fn worst(pool: &PoolLine) -> (&'static str, Style) {

@@ -65,7 +65,7 @@ pub(crate) fn quiet(name: &str) -> Alarm {
 /// What a story's system looks like where nothing beside it is wrong.
 pub(crate) async fn seen(system: &System) -> Facts {
     let now = now(system);
-    let file = pools::gather(&CommandDeps::new(system)).await;
+    let file = pools::gather(&CommandDeps::new(system), &ledger(system), now).await;
     let in_force = file.as_ref().ok().and_then(|file| file.in_force.as_ref());
     let status = status::report::gather(&ledger(system), in_force, now)
         .await

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use mayfly_cli::commands::apply::{Answer, Applied, Change, Means, carry_out, in_words};
+use mayfly_cli::commands::doctor;
 use mayfly_cli::commands::plan;
 use mayfly_cli::commands::plan::difference::Kind;
 use mayfly_cli::commands::plan::report::{Compared, Plan, gather};
 use mayfly_cli::commands::pools;
 use mayfly_cli::commands::pools::report::Known;
+use mayfly_cli::commands::status;
+use mayfly_cli::deployment::drift::{self, Drift};
 use mayfly_cli::deployment::pools_store::PoolsStore as _;
 use mayfly_cli::failure::Failure;
 use mayfly_cli::input::pools_file::Readable;
@@ -15,6 +18,7 @@ use mayfly_config::pools_file::{Vcpus, parse};
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_github_model::jobs::NewJob;
+use mayfly_ledger::requests::{ApplyEnd, FileHash};
 use mayfly_simulator::system::{Start, System};
 
 use crate::stories::changing::{Bell, CommandDeps, bare, in_force, ledger};
@@ -49,9 +53,11 @@ async fn planned_in(system: &System, text: &str, (allowed, region): (Vcpus, &str
     let author = newest
         .as_ref()
         .map(|newest| format!("author-of-{}", newest.number));
+    let drift = drifted(system).await;
     let compared = Compared {
         newest: newest.as_ref(),
         author,
+        drift,
         before: before.as_ref(),
         file: &file,
         region,
@@ -66,6 +72,15 @@ async fn planned_in(system: &System, text: &str, (allowed, region): (Vcpus, &str
     )
     .await
     .unwrap()
+}
+
+/// Whether the file in force is another one than was applied.
+async fn drifted(system: &System) -> Option<Drift> {
+    let deps = CommandDeps::new(system);
+    let newest = deps.version(None).await.unwrap()?;
+    drift::find(&ledger(system), &deps, &newest, system.world.clock.now())
+        .await
+        .unwrap()
 }
 
 fn two(linux: &str, rest: &str) -> String {
@@ -340,6 +355,7 @@ async fn what_was_applied_is_told_with_the_plan_and_with_what_went_beside() {
     let plan = planned(&system, &two("max = 3", SMALL)).await;
     let applied = Applied {
         version: 9,
+        recorded_only: false,
         replaced: vec![7, 8],
         not_woken: vec![linux()],
     };
@@ -413,6 +429,7 @@ async fn what_is_applied_is_in_force_and_its_pools_are_woken() {
         applied,
         Applied {
             version: 2,
+            recorded_only: false,
             replaced: Vec::new(),
             not_woken: Vec::new()
         }
@@ -434,6 +451,216 @@ async fn what_is_applied_is_in_force_and_its_pools_are_woken() {
     done(&system, 600, &jobs).await;
     rest(&system, 120).await;
     assert_eq!(system.launched_and_most_live().1, 2);
+}
+
+/// What `mayfly apply` wrote is its own, whatever becomes of it; what anything else writes is told
+/// by `plan`, `status` and `doctor` until it is applied or undone.
+#[tokio::test(start_paused = true)]
+async fn a_file_that_was_written_by_other_means_is_told_until_it_is_applied_or_undone() {
+    let system = begin(425);
+    let (deps, bell) = (CommandDeps::new(&system), Bell::new(&system));
+    assert_eq!(
+        drifted(&system).await,
+        None,
+        "nothing was ever applied: whoever writes the parameter by other means only is not told"
+    );
+    let (applied, by_hand) = (pool_with("max = 1"), pool_with("max = 2"));
+    apply(&deps, &bell, Some(1), &applied).await.unwrap();
+    assert_eq!(drifted(&system).await, None);
+
+    system.world.parameters.put_pools(&by_hand);
+    let plan = planned(&system, &by_hand).await;
+    assert!(plan.same && plan.drift.is_some());
+    let words = bare(&plan::text::text(&plan, false));
+    assert_eq!(
+        words.lines().skip(1).take(2).collect::<Vec<_>>(),
+        [
+            "warning: version 3 of the pools file was written by author-of-3 at 2026-11-22T14:00:00Z by other means than mayfly apply, which wrote version 2 last",
+            "    to keep it: mayfly pools --file > pools.toml, review it, mayfly apply pools.toml; to undo it: mayfly apply --version 2",
+        ]
+    );
+    let drift = plan.drift;
+    let answer = status::report::StatusReport {
+        drift: drift.clone(),
+        ..crate::stories::fixture::status(&system).await
+    };
+    let words = bare(&status::text::text(&answer, None));
+    assert!(
+        words.contains("\n\ndrift: version 3 of the pools file was written by author-of-3 at ")
+            && words.contains("to undo it: mayfly apply --version 2"),
+        "{words}"
+    );
+    let now = system.world.clock.now();
+    let file = doctor::pools::gather(&deps, &ledger(&system), now).await;
+    let findings = doctor::pools::file(&file.unwrap(), now);
+    let told = findings
+        .iter()
+        .find(|finding| finding.what.contains("by other means than mayfly apply"))
+        .unwrap();
+    assert_eq!(
+        (told.level, told.fix.clone()),
+        (doctor::finding::Level::Warning, Some(drift.unwrap().fix()))
+    );
+
+    // Kept: it is recorded, and not written again.
+    let kept = apply(&deps, &bell, Some(3), &by_hand).await.unwrap();
+    assert_eq!((kept.version, kept.recorded_only), (3, true));
+    insta::assert_snapshot!("apply_recorded_text", bare(&in_words(&kept).1));
+    assert_eq!(drifted(&system).await, None);
+    // Undone.
+    system.world.parameters.put_pools(&pool_with("max = 4"));
+    assert_eq!(drifted(&system).await.unwrap().applied, 3);
+    apply(&deps, &bell, Some(4), &by_hand).await.unwrap();
+    assert_eq!(drifted(&system).await, None);
+}
+
+/// One that dies after its write, and one whose answer got lost, went around nothing.
+#[tokio::test(start_paused = true)]
+async fn what_an_apply_wrote_that_did_not_end_is_no_drift() {
+    let system = begin(426);
+    let (deps, bell) = (CommandDeps::new(&system), Bell::new(&system));
+    apply(&deps, &bell, Some(1), &pool_with("max = 1"))
+        .await
+        .unwrap();
+    let text = pool_with("max = 2");
+    ledger(&system)
+        .acquire_apply_lock("user/bob", &FileHash::of(&text), system.world.clock.now())
+        .await
+        .unwrap()
+        .unwrap();
+    system.world.parameters.put_pools(&text);
+    assert_eq!(drifted(&system).await, None, "he may be about to end it");
+    system.pass(61).await;
+    assert_eq!(drifted(&system).await, None);
+    // Whoever fails after that does not make it one.
+    assert!(apply(&deps, &bell, Some(1), "x").await.is_err());
+    assert_eq!(drifted(&system).await, None);
+    system.world.parameters.put_pools(&pool_with("max = 3"));
+    assert!(drifted(&system).await.is_some());
+}
+
+/// Everything that Markdown, HTML and GitHub read is in it.
+const HOSTILE: &str = "@octocat #1 acme/app#2 `code` ``` | a | <script>alert(1)</script> <!-- --> ![x](https://x.test/y) www.x.test $x$ * _ ~ \\";
+
+/// What is left of a comment without its code spans: `GFM, 6.3`.
+fn outside_of_code(line: &str) -> String {
+    let (mut left, mut rest) = (String::new(), line);
+    while let Some(at) = rest.find('`') {
+        // A backslash makes a backtick one that begins nothing.
+        if rest[..at].ends_with('\\') {
+            left.push_str(&rest[..=at]);
+            rest = &rest[at + 1..];
+            continue;
+        }
+        let length = rest[at..].len() - rest[at..].trim_start_matches('`').len();
+        left.push_str(&rest[..at]);
+        rest = &rest[at + length..];
+        let runs = rest.match_indices('`').map(|(at, _)| at).filter(|at| {
+            let before = rest[..*at].ends_with('`');
+            let run = rest[*at..].len() - rest[*at..].trim_start_matches('`').len();
+            !before && run == length
+        });
+        let end = runs
+            .min()
+            .unwrap_or_else(|| panic!("no end of code: {line}"));
+        rest = &rest[end + length..];
+    }
+    left + rest
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_comment_for_a_pull_request_says_what_changes_by_pool() {
+    let system = busy_system(401).await;
+    let change = two(
+        "max = 1\nimage = \"registry.test/own:2\"\nidle_timeout = \"90s\"",
+        GPU,
+    );
+    let prices = format!("{change}\n[prices]\ndiscount = \"20%\"");
+    let plan = planned(&system, &prices).await;
+    insta::assert_snapshot!("plan_github", plan::github::comment(&plan, false));
+    let (text, _) = system.world.parameters.get("/mayfly/mayfly/pools").unwrap();
+    let same = planned(&system, &text).await;
+    insta::assert_snapshot!("plan_github_same", plan::github::comment(&same, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_breaks_out_of_a_comment() {
+    let system = begin(427);
+    let mut plan = planned(&system, &two("max = 3", SMALL)).await;
+    // Whatever a reader of files or AWS refuses today: the comment does not depend on that.
+    HOSTILE.clone_into(&mut plan.file);
+    plan.in_force.as_mut().unwrap().applied_by = Some(HOSTILE.to_owned());
+    plan.idle_a_month.no_cost = Some(HOSTILE.to_owned());
+    plan.drift = Some(Drift {
+        version: 2,
+        written_at: None,
+        written_by: Some(HOSTILE.to_owned()),
+        applied: 1,
+    });
+    for pool in &mut plan.pools {
+        pool.effects.push(HOSTILE.to_owned());
+        for change in &mut pool.keys {
+            change.after = Some(HOSTILE.into());
+        }
+    }
+    let comment = plan::github::comment(&plan, true);
+    assert!(comment.matches("octocat").count() > 15, "{comment}");
+    assert_eq!(comment.lines().next(), Some("<!-- mayfly plan mayfly -->"));
+    for line in comment.lines().skip(1) {
+        let left = outside_of_code(line);
+        let quote = left.strip_prefix("> ").unwrap_or(&left);
+        let quote = quote.strip_prefix(">").unwrap_or(quote);
+        let quote = quote.strip_prefix("[!WARNING]").unwrap_or(quote);
+        for (what, found) in [
+            ("HTML", quote.contains(['<', '>'])),
+            ("a mention", left.contains("@o")),
+            ("a reference", left.contains("#1") || left.contains("#2")),
+            ("an address", left.contains("://") || left.contains("www.")),
+            ("a formula", left.contains('$')),
+            ("a table", left.replace("\\|", "").contains('|')),
+            ("an image or a link", quote.replace("\\[", "").contains('[')),
+        ] {
+            assert!(!found, "{what}: {line}");
+        }
+    }
+}
+
+/// GitHub refuses a comment that is too long, and then no one sees any of it.
+#[tokio::test(start_paused = true)]
+async fn a_plan_that_is_too_long_for_a_comment_says_what_it_leaves_out() {
+    let system = begin(428);
+    let mut plan = planned(&system, &two("max = 20", SMALL)).await;
+    // More than a file can hold today.
+    let one = plan.pools.remove(0);
+    let team = |number: u32| plan::report::PoolPlan {
+        pool: format!("team-{number:04}").parse().unwrap(),
+        ..one.clone()
+    };
+    plan.pools = (1..=300).map(team).collect();
+    let comment = plan::github::comment(&plan, true);
+    assert!(
+        (60_000..=plan::github::MOST).contains(&comment.len()),
+        "{}",
+        comment.len()
+    );
+    assert!(
+        comment.contains("#### Add pool `team-0001`")
+            && comment.contains("- Add pool `team-0300`: ")
+            && comment.contains("**plan: 300 to add, ")
+            && comment.contains("Run `mayfly plan` for the whole.")
+            && comment.contains("#### In all"),
+        "{comment}"
+    );
+    plan.pools = (1..=3_000).map(team).collect();
+    for effects in plan.pools.iter_mut().map(|pool| &mut pool.effects) {
+        effects.push("日本".repeat(50));
+    }
+    let comment = plan::github::comment(&plan, false);
+    assert!(comment.len() <= plan::github::MOST, "{}", comment.len());
+    assert!(
+        comment.contains(" more are not shown key by key."),
+        "{comment}"
+    );
 }
 
 /// The one process of webhook has read the file a moment before, for a job of another fleet.
@@ -484,7 +711,7 @@ async fn whoever_comes_second_is_told_who_was_first_and_since_when() {
     let system = begin(406);
     let now = system.world.clock.now();
     let other = ledger(&system)
-        .acquire_apply_lock("user/bob", now)
+        .acquire_apply_lock("user/bob", &FileHash::of("his"), now)
         .await
         .unwrap()
         .unwrap();
@@ -511,7 +738,7 @@ async fn whoever_comes_second_is_told_who_was_first_and_since_when() {
     );
     assert!(bell.woken.lock().unwrap().is_empty());
     ledger(&system)
-        .release_apply_lock(&other, None)
+        .release_apply_lock(&other, ApplyEnd::NotWritten)
         .await
         .unwrap();
     assert_eq!(
@@ -527,7 +754,7 @@ async fn whoever_comes_second_is_told_who_was_first_and_since_when() {
 async fn whoever_died_while_he_applied_keeps_others_out_for_a_minute() {
     let system = begin(407);
     ledger(&system)
-        .acquire_apply_lock("user/bob", system.world.clock.now())
+        .acquire_apply_lock("user/bob", &FileHash::of("his"), system.world.clock.now())
         .await
         .unwrap()
         .unwrap();

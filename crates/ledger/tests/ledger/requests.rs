@@ -8,7 +8,7 @@ use mayfly_domain::model::stop_request::StopRequest;
 use mayfly_domain::model::task::TaskStatus;
 use mayfly_domain::transitions::retry::Retry;
 use mayfly_domain::transitions::stop::StopOutcome;
-use mayfly_ledger::requests::AppliedVersion;
+use mayfly_ledger::requests::{AppliedVersion, ApplyEnd, ApplyLock, FileHash};
 use mayfly_ledger::{Ledger, Store};
 
 use crate::fixture::{ARN, at, event, on, pools, queue, registered, requested, task, waiting};
@@ -179,50 +179,64 @@ async fn what_only_github_knows_leaves_a_follow_up_that_is_due<S: Store>(ledger:
     assert!(open.due(at(20)));
 }
 
+/// A file of this one's.
+fn file(text: &str) -> FileHash {
+    FileHash::of(text)
+}
+
 async fn one_at_a_time_applies_and_nobody_for_ever<S: Store>(ledger: Ledger<S>) {
     let alice = ledger
-        .acquire_apply_lock("alice", at(0))
+        .acquire_apply_lock("alice", &file("alice"), at(0))
         .await
         .unwrap()
         .unwrap();
     let told = ledger
-        .acquire_apply_lock("bob", at(1))
+        .acquire_apply_lock("bob", &file("bob"), at(1))
         .await
         .unwrap()
         .unwrap_err();
     assert_eq!((told.by.as_str(), told.at), ("alice", at(0)));
     assert!(
         ledger
-            .acquire_apply_lock("alice", at(2))
+            .acquire_apply_lock("alice", &file("alice"), at(2))
             .await
             .unwrap()
             .is_err(),
         "nor does she twice: it may be another one of that name"
     );
-    ledger.release_apply_lock(&alice, None).await.unwrap();
+    ledger
+        .release_apply_lock(&alice, ApplyEnd::NotWritten)
+        .await
+        .unwrap();
     let bob = ledger
-        .acquire_apply_lock("bob", at(3))
+        .acquire_apply_lock("bob", &file("bob"), at(3))
         .await
         .unwrap()
         .unwrap();
     // Who ends what is over already, or another's, ends nothing.
-    ledger.release_apply_lock(&alice, None).await.unwrap();
+    ledger
+        .release_apply_lock(&alice, ApplyEnd::NotWritten)
+        .await
+        .unwrap();
     assert!(
         ledger
-            .acquire_apply_lock("carol", at(4))
+            .acquire_apply_lock("carol", &file("carol"), at(4))
             .await
             .unwrap()
             .is_err()
     );
     let carol = ledger
-        .acquire_apply_lock("carol", bob.until)
+        .acquire_apply_lock("carol", &file("carol"), bob.until)
         .await
         .unwrap()
         .unwrap();
-    ledger.release_apply_lock(&bob, None).await.unwrap();
+    ledger
+        .release_apply_lock(&bob, ApplyEnd::NotWritten)
+        .await
+        .unwrap();
     assert_eq!(
         ledger
-            .acquire_apply_lock("dave", at(64))
+            .acquire_apply_lock("dave", &file("dave"), at(64))
             .await
             .unwrap()
             .unwrap_err(),
@@ -240,7 +254,7 @@ async fn which_version_was_applied_last_is_known_and_when_it_is_not<S: Store>(le
         }
     );
     let alice = ledger
-        .acquire_apply_lock("alice", at(0))
+        .acquire_apply_lock("alice", &file("alice"), at(0))
         .await
         .unwrap()
         .unwrap();
@@ -251,7 +265,10 @@ async fn which_version_was_applied_last_is_known_and_when_it_is_not<S: Store>(le
             under_way: true
         }
     );
-    ledger.release_apply_lock(&alice, Some(4)).await.unwrap();
+    ledger
+        .release_apply_lock(&alice, ApplyEnd::Applied(4))
+        .await
+        .unwrap();
     assert_eq!(
         applied(at(2)).await,
         AppliedVersion {
@@ -261,11 +278,14 @@ async fn which_version_was_applied_last_is_known_and_when_it_is_not<S: Store>(le
     );
     // One that was given up, and one that died on the way.
     let bob = ledger
-        .acquire_apply_lock("bob", at(3))
+        .acquire_apply_lock("bob", &file("bob"), at(3))
         .await
         .unwrap()
         .unwrap();
-    ledger.release_apply_lock(&bob, None).await.unwrap();
+    ledger
+        .release_apply_lock(&bob, ApplyEnd::NotWritten)
+        .await
+        .unwrap();
     assert_eq!(
         applied(at(4)).await,
         AppliedVersion {
@@ -274,7 +294,7 @@ async fn which_version_was_applied_last_is_known_and_when_it_is_not<S: Store>(le
         }
     );
     ledger
-        .acquire_apply_lock("carol", at(5))
+        .acquire_apply_lock("carol", &file("carol"), at(5))
         .await
         .unwrap()
         .unwrap();
@@ -294,10 +314,85 @@ async fn which_version_was_applied_last_is_known_and_when_it_is_not<S: Store>(le
     );
 }
 
+/// The mark survives who fails, who dies, and a parameter that was made again.
+async fn who_wrote_the_file_in_force_is_known<S: Store>(ledger: Ledger<S>) {
+    let wrote = async |version, text| {
+        let last = ledger.last_apply().await.unwrap();
+        last.map(|last| last.wrote(version, &file(text)))
+    };
+    let acquire = async |text, second| {
+        let file = file(text);
+        let taken = ledger.acquire_apply_lock("alice", &file, at(second)).await;
+        taken.unwrap().unwrap()
+    };
+    assert_eq!(wrote(1, "one").await, None);
+    let one = acquire("one", 0).await;
+    ledger
+        .release_apply_lock(&one, ApplyEnd::Applied(1))
+        .await
+        .unwrap();
+    assert_eq!(
+        (wrote(1, "one").await, wrote(1, "by hand").await),
+        (Some(true), Some(false))
+    );
+    // One that wrote nothing leaves nothing.
+    let two = acquire("two", 1).await;
+    ledger
+        .release_apply_lock(&two, ApplyEnd::NotWritten)
+        .await
+        .unwrap();
+    assert_eq!(
+        (wrote(2, "two").await, wrote(1, "one").await),
+        (Some(false), Some(true))
+    );
+    // Of one that died, and of one that got no answer, it is not known what they wrote.
+    acquire("three", 2).await;
+    let four = acquire("four", 70).await;
+    ledger
+        .release_apply_lock(&four, ApplyEnd::Unknown)
+        .await
+        .unwrap();
+    for text in ["one", "three", "four"] {
+        assert_eq!(wrote(2, text).await, Some(true), "{text}");
+    }
+    // The next one that writes ends that.
+    let five = acquire("five", 140).await;
+    ledger
+        .release_apply_lock(&five, ApplyEnd::Applied(3))
+        .await
+        .unwrap();
+    for (text, known) in [
+        ("five", true),
+        ("one", false),
+        ("three", false),
+        ("four", false),
+    ] {
+        assert_eq!(wrote(3, text).await, Some(known), "{text}");
+    }
+}
+
+/// An item of a Mayfly that kept versions only.
+#[test]
+fn without_a_hash_the_version_tells_who_wrote() {
+    let last = |version| ApplyLock {
+        by: "alice".to_owned(),
+        at: at(0),
+        until: at(0),
+        version,
+        files: Vec::new(),
+    };
+    assert!(last(Some(3)).wrote(3, &file("one")) && !last(Some(3)).wrote(4, &file("one")));
+    assert!(
+        last(None).wrote(1, &file("one")),
+        "it never applied one: nothing to go around"
+    );
+}
+
 async fn of_two_who_begin_at_once_one_applies<S: Store>(ledger: Ledger<S>) {
+    let hers = file("hers");
     let (one, other) = futures::join!(
-        ledger.acquire_apply_lock("alice", at(0)),
-        ledger.acquire_apply_lock("bob", at(0))
+        ledger.acquire_apply_lock("alice", &hers, at(0)),
+        ledger.acquire_apply_lock("bob", &hers, at(0))
     );
     assert!(one.unwrap().is_ok() != other.unwrap().is_ok());
 }
@@ -310,5 +405,6 @@ on_both! {
     what_only_github_knows_leaves_a_follow_up_that_is_due
     one_at_a_time_applies_and_nobody_for_ever
     which_version_was_applied_last_is_known_and_when_it_is_not
+    who_wrote_the_file_in_force_is_known
     of_two_who_begin_at_once_one_applies
 }

@@ -6,6 +6,7 @@ pub(crate) mod person;
 use std::time::Duration;
 
 use mayfly_domain::model::runner::RunnerState;
+use mayfly_ledger::requests::{ApplyEnd, FileHash};
 use mayfly_ledger::{Dynamo, Ledger};
 use serde_json::json;
 
@@ -118,7 +119,7 @@ async fn refused_applies(stage: &Stage, (operator, viewer): (&Person, &Person), 
     ));
     let now = mayfly_config::store::system_clock();
     let other = ledger
-        .acquire_apply_lock("user/bob", now)
+        .acquire_apply_lock("user/bob", &FileHash::of("his"), now)
         .await
         .unwrap()
         .unwrap();
@@ -130,7 +131,10 @@ async fn refused_applies(stage: &Stage, (operator, viewer): (&Person, &Person), 
                 .contains("user/bob has been applying a pools file since 20"),
         "{second:?}"
     );
-    ledger.release_apply_lock(&other, None).await.unwrap();
+    ledger
+        .release_apply_lock(&other, ApplyEnd::NotWritten)
+        .await
+        .unwrap();
 }
 
 /// The idle floor's runner is stopped by the beginning of its id, and another one takes its place.
