@@ -9,6 +9,7 @@ use mayfly_domain::model::runner::RunnerState;
 use mayfly_ledger::requests::{ApplyEnd, FileHash};
 use mayfly_ledger::{Dynamo, Ledger};
 use serde_json::json;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::settled::Stage;
 use person::{Person, Ran};
@@ -75,6 +76,61 @@ async fn a_person_changes_the_pools_stops_a_runner_retries_a_job_and_reads_its_l
             |_, ledger| ledger.open.is_empty() && ledger.waiting.is_empty(),
         )
         .await;
+    reported(&viewer).await;
+    shown(&stage, &viewer).await;
+}
+
+/// What ended is in every form of the reports.
+async fn reported(viewer: &Person) {
+    let cost = viewer
+        .runs(&["cost", "--since", "1h", "--json"])
+        .await
+        .json();
+    let jobs = cost["total"]["jobs"].as_u64().unwrap();
+    assert!(jobs > 0, "{cost}");
+    let report = viewer
+        .runs(&["report", "--since", "1h", "--json"])
+        .await
+        .json();
+    assert!(report["jobs"].as_u64().unwrap() > 0, "{report}");
+    let csv = viewer
+        .runs(&["report", "--since", "1h", "--format", "csv"])
+        .await;
+    assert!(csv.stdout.starts_with("job,repository,"), "{csv:?}");
+    assert!(csv.stdout.contains(",acme/app,"), "{csv:?}");
+    let page = viewer
+        .runs(&["report", "--since", "1h", "--format", "html"])
+        .await;
+    assert!(page.stdout.starts_with("<!DOCTYPE html>"), "{page:?}");
+    let both = viewer.runs(&["report", "--json", "--format", "csv"]).await;
+    assert_eq!(both.code, 2, "{both:?}");
+}
+
+/// The page on loopback shows a job to the browser that opened the printed address.
+async fn shown(stage: &Stage, viewer: &Person) {
+    let mut dashboard = viewer.starts(&["dashboard", "--no-browser"]);
+    let mut lines = BufReader::new(dashboard.stdout.take().unwrap()).lines();
+    let address = lines.next_line().await.unwrap().expect("the address");
+    let origin = address.split("/open/").next().unwrap();
+    let alone = stage.client.get(origin).send().await.unwrap();
+    assert_eq!(alone.status().as_u16(), 403);
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap();
+    let opened = client.get(&address).send().await.unwrap();
+    let cookie = opened.headers()["set-cookie"].clone();
+    let began = std::time::Instant::now();
+    let page = client
+        .get(origin)
+        .header("cookie", cookie)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(page.status().as_u16(), 200);
+    let page = page.text().await.unwrap();
+    println!("the page took {} ms", began.elapsed().as_millis());
+    assert!(page.contains("href=\"/job/"), "{page}");
 }
 
 async fn version(person: &Person) -> u64 {

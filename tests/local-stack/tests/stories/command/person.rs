@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use mayfly_local_stack::stack::{Places, Stack};
 use reqwest::Client;
 use serde_json::{Value, json};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use crate::settled::Stage;
 
@@ -100,6 +100,16 @@ impl Person {
                 .env("MAYFLY_STACK", &self.stack.stack),
         )
         .await
+    }
+
+    /// Starts `mayfly`, which goes on until what is returned is dropped.
+    pub(crate) fn starts(&self, arguments: &[&str]) -> Child {
+        self.command(Places::of_repository().unwrap().binary("mayfly"))
+            .args(arguments)
+            .env("MAYFLY_STACK", &self.stack.stack)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("target/debug/mayfly is built: make models")
     }
 
     /// Types a line at a shell's prompt, at home, without a terminal. The programs are those in
