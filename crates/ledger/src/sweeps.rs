@@ -5,7 +5,6 @@ use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::model::timeouts;
 use serde::{Deserialize, Serialize};
 
-use crate::changes::at;
 use crate::error::LedgerError;
 use crate::key;
 use crate::ledger::Ledger;
@@ -37,21 +36,29 @@ impl<S: Store> Ledger<S> {
             owner: owner.to_owned(),
             until: now.plus(timeouts::SWEEPER_LEASE),
         };
-        tx.put_next(key::lease(), lease, at(now))?;
+        tx.put(key::lease(), lease)?;
         Ok(self.commit(tx, ()).await?.is_done())
     }
 
-    /// Gives the lease back, so that the next sweep need not wait for it to run out.
+    /// Gives the lease back, so that the next sweep need not wait for it to run out. It stays as one
+    /// that has run out: were it removed, one that is taken in the same millisecond of a faster clock
+    /// could have its number, and a sweep that was slow to give it back would take that one away.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
     pub async fn release_lease(&self, owner: &str) -> Result<(), LedgerError> {
-        let lease: Option<Versioned<Lease>> = self.read(key::lease()).await?;
-        match lease.filter(|lease| lease.owner == owner) {
-            Some(lease) => self.remove(&lease).await.map(drop),
-            None => Ok(()),
-        }
+        let mut tx = Transaction::default();
+        let lease: Option<Lease> = self.read_for(&mut tx, key::lease()).await?;
+        let Some(lease) = lease.filter(|lease| lease.owner == owner) else {
+            return Ok(());
+        };
+        let over = Lease {
+            until: Timestamp::default(),
+            ..lease
+        };
+        tx.put(key::lease(), over)?;
+        self.commit(tx, ()).await.map(drop)
     }
 
     /// Pools that were ever planned and have not been forgotten.

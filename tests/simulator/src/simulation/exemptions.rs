@@ -6,6 +6,7 @@ use mayfly_domain::model::hold::HoldReason as RowHeld;
 use mayfly_domain::model::id::JobId;
 use mayfly_domain::model::job::JobRecord;
 use mayfly_domain::model::runner::{Outcome, Runner};
+use mayfly_domain::model::story::StoryEvent;
 use mayfly_domain::model::time::Timestamp;
 
 use super::final_checks::{Ending, JobAtGithub};
@@ -65,6 +66,17 @@ impl Exemption {
     }
 }
 
+/// Since when the ledger has known that the job waits: since its first delivery, or, if that told of a
+/// gate and GitHub never told of its opening, since sweeper found it open.
+fn known_since(record: &JobRecord) -> Timestamp {
+    let found = record
+        .story
+        .iter()
+        .rev()
+        .find(|note| note.event == StoryEvent::FoundQueued);
+    found.map_or(record.received_at, |note| note.at)
+}
+
 impl Ending<'_> {
     /// What may make a job wait that could be served; none if it may wait for ever.
     pub(super) fn held(&self, id: JobId) -> Option<Held> {
@@ -74,16 +86,13 @@ impl Ending<'_> {
         }
         let row = self.system.waiting().into_iter().find(|row| row.id == id);
         let record = self.system.job(id);
-        let received = record
-            .as_ref()
-            .map(|record| record.received_at)
-            .filter(|_| row.is_some());
+        let known = record.as_ref().map(known_since).filter(|_| row.is_some());
         let pool = record.and_then(|record| record.pool);
         let failed = |runner: &Runner| {
             runner.outcome == Some(Outcome::FailedStart) && pool.as_ref() == Some(&runner.pool)
         };
         Some(Held {
-            known_for: received.map(|at| self.now.since(at)),
+            known_for: known.map(|at| self.now.since(at)),
             tried: row.as_ref().is_some_and(|row| {
                 row.attempts > 0 || row.needs_check || matches!(row.hold, Some(RowHeld::Refused(_)))
             }),
