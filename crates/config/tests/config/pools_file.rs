@@ -1029,6 +1029,7 @@ fn there_is_no_example_that_is_not_read_here() {
     let mut found: Vec<String> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".toml"))
         .collect();
     found.sort();
     let mut read: Vec<String> = EXAMPLES.map(|(name, _)| format!("{name}.toml")).to_vec();

@@ -32,7 +32,7 @@ enum Here {
 }
 
 /// Every line of the section, in its order.
-const LINES: [(&str, Here); 11] = [
+const LINES: [(&str, Here); 13] = [
     (
         "rustup target add aarch64-unknown-linux-gnu",
         Here::Not("the local stack runs the functions on this machine's processor"),
@@ -71,6 +71,11 @@ const LINES: [(&str, Here); 11] = [
         "mayfly explain 43821",
         Here::With("43821", "{job}", "README names some job"),
     ),
+    (
+        "mayfly dashboard",
+        Here::Not("it serves its page until Ctrl-C: the story of the command opens it"),
+    ),
+    ("mayfly report --since 7d", Here::Literally),
 ];
 
 #[test]
@@ -283,6 +288,8 @@ async fn first_ten_minutes_on_a_bare_stack() {
     for part in ["acme/hello", "success", "runner"] {
         assert!(story.contains(part), "{part}: {story}");
     }
+    let report = newcomer.types("mayfly report").await;
+    assert!(report.contains("1 job ended since"), "{report}");
 
     let files: BTreeSet<String> = ["pools.toml", "opened"]
         .map(|name| std::fs::read_to_string(newcomer.person.home().join(name)).unwrap())

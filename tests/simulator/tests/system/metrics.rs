@@ -9,6 +9,7 @@ use mayfly_fargate_model::{Fault, FaultKind};
 use mayfly_github_model::faults::DeliveryFaults;
 use mayfly_github_model::jobs::{Action, JobDeliveries, NewJob};
 use mayfly_simulator::system::Start;
+use mayfly_test_support::repository::repository;
 use tracing::field::{Field, Visit};
 
 use crate::start::{done, in_virtual_time, job, jobs, outcomes, pool_with, rest};
@@ -197,10 +198,7 @@ async fn what_was_lost_and_found_is_counted() {
 /// empty on the dashboard, and its alarm silent.
 #[test]
 fn every_metric_of_a_line_is_a_field_somewhere() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .canonicalize()
-        .unwrap();
+    let root = repository().unwrap();
     let mut sources = String::new();
     let mut folders = vec![root.join("crates"), root.join("functions")];
     while let Some(folder) = folders.pop() {
