@@ -139,6 +139,16 @@ pub async fn read_ended<S: History>(
 }
 
 impl EndedJob {
+    /// True for a job that did not fail. GitHub's words:
+    /// <https://docs.github.com/en/rest/actions/workflow-jobs>, `conclusion`.
+    #[must_use]
+    pub fn ended_well(&self) -> bool {
+        matches!(
+            self.conclusion.as_deref(),
+            Some("success" | "skipped" | "neutral")
+        )
+    }
+
     fn of(job: &JobRecord) -> Option<Self> {
         let closed_at = job.closed_at?;
         Some(Self {

@@ -203,11 +203,11 @@ fn bar(look: &Look, top: usize, id: JobId, job: &EndedJob) -> Markup {
         .ran
         .map_or(job.closed_at, |ran| job.closed_at.minus(ran));
     let (queued, began, closed) = (x(job.queued_at), x(began), x(job.closed_at));
-    let well = matches!(
-        job.conclusion.as_deref(),
-        Some("success" | "skipped" | "neutral")
-    );
-    let color = if well { "var(--good)" } else { "var(--bad)" };
+    let color = if job.ended_well() {
+        "var(--good)"
+    } else {
+        "var(--bad)"
+    };
     let what = format!(
         "{} {}: {}, waited {}",
         job.repository_name,

@@ -33,15 +33,12 @@ pub fn page(report: &Report, stack: &str) -> String {
 }
 
 fn cards(report: &Report) -> Markup {
-    let well: usize = ["success", "skipped", "neutral"]
-        .iter()
-        .filter_map(|word| report.conclusions.get(*word))
-        .sum();
+    let failed: usize = report.pools.iter().map(|pool| pool.failed).sum();
     let total = &report.cost.total;
     html! {
         div.cards {
             (card(&report.jobs.to_string(), "jobs ended"))
-            (card(&(report.jobs - well).to_string(), "of them not well"))
+            (card(&failed.to_string(), "of them not well"))
             @if report.wait.count > 0 {
                 (card(&span(report.wait.p50_seconds), "wait, half of the jobs"))
                 (card(&span(report.wait.p95_seconds), "wait, 95 of 100 jobs"))

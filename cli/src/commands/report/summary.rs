@@ -236,7 +236,7 @@ fn by_pool(jobs: &[(JobId, &EndedJob)]) -> Vec<PoolLine> {
         .map(|(pool, jobs)| PoolLine {
             pool: pool.clone(),
             jobs: jobs.len(),
-            failed: jobs.iter().filter(|job| failed(job)).count(),
+            failed: jobs.iter().filter(|job| !job.ended_well()).count(),
             wait: waits(jobs.iter().copied()),
             run: spread(jobs.iter().filter_map(|job| job.ran).collect()),
         })
@@ -253,19 +253,10 @@ fn by_day(jobs: &[(JobId, &EndedJob)]) -> Vec<DayLine> {
         .map(|(day, jobs)| DayLine {
             day,
             jobs: jobs.len(),
-            failed: jobs.iter().filter(|job| failed(job)).count(),
+            failed: jobs.iter().filter(|job| !job.ended_well()).count(),
             wait: waits(jobs.iter().copied()),
         })
         .collect()
-}
-
-/// True for a job that did not end well. GitHub's words:
-/// <https://docs.github.com/en/rest/actions/workflow-jobs>, `conclusion`.
-fn failed(job: &EndedJob) -> bool {
-    !matches!(
-        job.conclusion.as_deref(),
-        Some("success" | "skipped" | "neutral")
-    )
 }
 
 fn outcomes(runners: &[EndedRunner]) -> Vec<OutcomeLine> {
