@@ -11,6 +11,7 @@ pub mod init;
 pub mod jobs;
 pub mod list_filter;
 pub mod logs;
+mod loopback;
 pub mod matching;
 pub mod plan;
 pub mod pools;

@@ -7,6 +7,7 @@ pub mod connect;
 mod credentials;
 pub mod drift;
 pub mod ended;
+pub mod hosted;
 pub mod iam;
 pub mod killed;
 pub mod launch_config;

@@ -12,13 +12,11 @@ use mayfly_domain::model::runner::Outcome;
 use mayfly_domain::model::size::{Architecture, Capacity, Size};
 use mayfly_domain::model::spend::Spend;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_github_model::jobs::NewJob;
-use mayfly_simulator::system::{Start, System};
 
 use crate::setup::browser::{CONTRAST, have_browser, keep_picture};
 use crate::setup::chromium::Browser;
+use crate::stories::cost::a_day;
 use crate::stories::fixture::{holds, holds_json, ledger, now, pools};
-use crate::stories::told::{done, job, pool_with, rest};
 
 /// 2027-01-15T08:00:00Z.
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -225,23 +223,6 @@ fn what_ended_before_the_time_is_in_no_figure() {
     let report = report(&week(100), None, NOW.minus(WEEK / 2), NOW);
     assert!((45..=55).contains(&report.jobs), "{}", report.jobs);
     assert_eq!(report.wait.count, report.jobs);
-}
-
-async fn a_day(seed: u64) -> System {
-    let system = Start::seeded(seed)
-        .pools(&pool_with("max = 4"))
-        .begin()
-        .unwrap();
-    for (repository, seconds) in [("acme/app", 90.0), ("acme/web", 600.0), ("acme/app", 30.0)] {
-        let queued = system.queue_jobs(&NewJob {
-            repository: repository.to_owned(),
-            seconds,
-            ..job()
-        });
-        done(&system, 1_200, &queued).await;
-        rest(&system, 7_200).await;
-    }
-    system
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@
 
 mod authority;
 mod changing;
-mod cost;
+pub(crate) mod cost;
 mod doctor;
 mod doctor_fixture;
 mod doctor_probe_report;

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use clap::ValueEnum;
 use mayfly_domain::model::id::{PoolName, RepositoryId};
 use mayfly_domain::model::pool::{Pools, RepositoryPattern};
-use mayfly_domain::model::price::{HOSTED_AS_OF, NanoDollars, NoPrice, hosted_cost};
+use mayfly_domain::model::price::{HOSTED_AS_OF, NanoDollars, NoPrice};
 use mayfly_domain::model::spend::Spend;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_ledger::{History, Ledger, LedgerError};
 use serde::Serialize;
 
 use crate::deployment::ended::{Ended, EndedJob, EndedRunner, read_ended};
+use crate::deployment::hosted;
 use crate::terminal::time_format::Rfc3339;
 
 /// What costs are summed by.
@@ -207,10 +208,7 @@ fn hosted(
     pools: Option<&Pools>,
 ) -> Option<NanoDollars> {
     let job = job.filter(|job| job.private && runner.job.is_some())?;
-    let own = pools
-        .map(|pools| pools.prices.of(runner.size.architecture).hosted.clone())
-        .unwrap_or_default();
-    hosted_cost(&runner.size, job.ran?, &own)
+    hosted::hosted(&runner.size, job.ran?, pools)
 }
 
 impl Filter {

@@ -2,7 +2,6 @@
 //! the address that was printed: other users of the machine, and pages of other sites, get nothing.
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +9,8 @@ use axum::Router;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName,
-    HeaderValue, LOCATION, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    LOCATION, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
@@ -24,6 +23,7 @@ use tokio::net::TcpListener;
 use super::look::{Source, View};
 use super::page;
 use crate::commands::list_filter::pattern;
+use crate::commands::loopback::{FOR_ANOTHER_HOST, has_cookie, is_for, listen};
 use crate::deployment::secrets_store;
 use crate::failure::Failure;
 
@@ -76,15 +76,7 @@ impl<S: Source + 'static> Listening<S> {
     ///
     /// If the port is taken, or the operating system has no randomness.
     pub async fn start(source: S, stack: &str, region: &str, port: u16) -> Result<Self, Failure> {
-        let listening = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await;
-        let bound =
-            listening.and_then(|listener| listener.local_addr().map(|address| (listener, address)));
-        let (listener, local) = bound.map_err(|error| {
-            Failure::new(
-                format!("listen on 127.0.0.1:{port}: {error}"),
-                "pass another --port, or none for any that is free",
-            )
-        })?;
+        let (listener, local) = listen(port).await?;
         let server = Server {
             source,
             stack: stack.to_owned(),
@@ -128,18 +120,10 @@ async fn only_here<S: Source + 'static>(
     request: Request,
     next: Next,
 ) -> Response {
-    let mut hosts = request.headers().get_all(HOST).iter();
-    let right = hosts
-        .next()
-        .is_some_and(|host| host.as_bytes() == server.authority.as_bytes())
-        && hosts.next().is_none();
-    let mut answer = if right {
+    let mut answer = if is_for(request.headers(), &server.authority) {
         next.run(request).await
     } else {
-        refused(
-            StatusCode::MISDIRECTED_REQUEST,
-            "this server answers under its own address only",
-        )
+        refused(StatusCode::MISDIRECTED_REQUEST, FOR_ANOTHER_HOST)
     };
     for (name, value) in HEADERS {
         answer
@@ -180,16 +164,13 @@ impl<S> Server<S> {
     }
 
     fn admits(&self, headers: &HeaderMap) -> bool {
-        let name = self.cookie_name();
-        headers
-            .get_all(COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(';'))
-            .filter_map(|cookie| cookie.trim().split_once('='))
-            .any(|(its, value)| {
-                its == name && bool::from(self.cookie.expose().as_bytes().ct_eq(value.as_bytes()))
-            })
+        has_cookie(headers, &self.cookie_name(), |value| {
+            self.cookie
+                .expose()
+                .as_bytes()
+                .ct_eq(value.as_bytes())
+                .into()
+        })
     }
 }
 

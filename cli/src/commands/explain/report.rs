@@ -8,7 +8,7 @@ use mayfly_domain::model::job::{JobRecord, JobState};
 use mayfly_domain::model::job_timeline::{Clock, JobTimeline, Phase, PhaseTime};
 use mayfly_domain::model::outbox::{FollowUp, OutboxEntry};
 use mayfly_domain::model::pool::Pools;
-use mayfly_domain::model::price::{NanoDollars, NoPrice, hosted_cost};
+use mayfly_domain::model::price::{NanoDollars, NoPrice};
 use mayfly_domain::model::runner::{Outcome, Runner};
 use mayfly_domain::model::spend::Spend;
 use mayfly_domain::model::time::Timestamp;
@@ -20,6 +20,7 @@ use serde::Serialize;
 use super::pool_match::{Matched, matched};
 use super::summary::{ReportSources, Summary, summary};
 use super::timeline::{Line, story};
+use crate::deployment::hosted;
 use crate::deployment::killed::Killed;
 use crate::deployment::pool_status::{self, PoolStatus};
 use crate::deployment::runner_phase::RunnerPhase;
@@ -222,24 +223,15 @@ fn phases(record: &JobRecord, runner: Option<&Runner>) -> Vec<PhaseLine> {
     timeline.phases().iter().map(line).collect()
 }
 
-/// What an ended job would have cost on GitHub's hosted runner of like size. In public repositories
-/// the standard ones are free
-/// (<https://docs.github.com/en/billing/concepts/product-billing/github-actions>).
+/// What an ended job of a private repository would have cost on GitHub's hosted runner of like size.
 fn hosted(
     record: &JobRecord,
     runner: Option<&Runner>,
     pools: Option<&Pools>,
 ) -> Option<NanoDollars> {
     let ran = record.closed_at?.since(record.running_at?);
-    let size = runner?.size;
-    let own = pools
-        .map(|pools| pools.prices.of(size.architecture).hosted.clone())
-        .unwrap_or_default();
-    record
-        .repository
-        .private
-        .then(|| hosted_cost(&size, ran, &own))
-        .flatten()
+    let size = runner.filter(|_| record.repository.private)?.size;
+    hosted::hosted(&size, ran, pools)
 }
 
 /// Why it is not known what some of these cost, each reason once.

@@ -1,15 +1,14 @@
 //! The web server on loopback: listens until the command is over.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::callback_server::{About, Arrival, CallbackServer, Clock};
 use super::routes;
+use crate::commands::loopback::listen;
 use crate::failure::Failure;
 
 /// How long a browser may take to fetch the last page.
@@ -36,15 +35,7 @@ impl LoopbackServer {
     ///
     /// If the port is taken, or the operating system has no randomness.
     pub async fn start(about: About, port: u16, clock: Clock) -> Result<Self, Failure> {
-        let listening = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await;
-        let bound =
-            listening.and_then(|listener| listener.local_addr().map(|address| (listener, address)));
-        let (listener, local) = bound.map_err(|error| {
-            Failure::new(
-                format!("listen on 127.0.0.1:{port}: {error}"),
-                "say another --port, or none for any that is free",
-            )
-        })?;
+        let (listener, local) = listen(port).await?;
         let (sender, arrived) = mpsc::unbounded_channel();
         let (callback_server, ticket) =
             CallbackServer::new(about, local.to_string(), clock, sender)?;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use axum::extract::{Form, Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName,
-    HeaderValue, LOCATION, ORIGIN, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    LOCATION, ORIGIN, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
@@ -19,6 +19,7 @@ use super::callback_server::{CallbackServer, Outcome};
 use super::manifest::{Choice, Scope};
 use super::oauth_state::Refused;
 use super::pages::{self, Defaults};
+use crate::commands::loopback::{FOR_ANOTHER_HOST, has_cookie, is_for};
 
 /// What every answer says: no script, no frame, nothing kept, and no address of ours in anyone's
 /// log. Forms may go to GitHub, and from there to wherever one signs in: `form-action` would follow
@@ -58,18 +59,10 @@ pub(super) fn router(callback_server: Arc<CallbackServer>) -> Router {
 
 /// Refuses whatever did not mean to come to this very server.
 async fn only_for_us(State(callback_server): Shared, request: Request, next: Next) -> Response {
-    let mut hosts = request.headers().get_all(HOST).iter();
-    let right = hosts
-        .next()
-        .is_some_and(|host| host.as_bytes() == callback_server.authority.as_bytes())
-        && hosts.next().is_none();
-    let mut answer = if right {
+    let mut answer = if is_for(request.headers(), &callback_server.authority) {
         next.run(request).await
     } else {
-        refused(
-            StatusCode::MISDIRECTED_REQUEST,
-            "this server answers under its own address only",
-        )
+        refused(StatusCode::MISDIRECTED_REQUEST, FOR_ANOTHER_HOST)
     };
     for (name, value) in HEADERS {
         answer
@@ -221,14 +214,7 @@ async fn done(State(callback_server): Shared) -> Response {
 
 fn admitted(callback_server: &CallbackServer, headers: &HeaderMap) -> bool {
     let name = callback_server.cookie_name();
-    let cookies = headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'));
-    cookies
-        .filter_map(|cookie| cookie.trim().split_once('='))
-        .any(|(named, value)| named == name && callback_server.knows(value))
+    has_cookie(headers, &name, |value| callback_server.knows(value))
 }
 
 fn refused(status: StatusCode, why: &str) -> Response {

@@ -27,7 +27,7 @@ fn all(system: &System, by: By) -> Filter {
 }
 
 /// Two repositories' jobs, one of them after an hour, and an idle floor that ran out.
-async fn a_day(seed: u64) -> System {
+pub(crate) async fn a_day(seed: u64) -> System {
     let system = Start::seeded(seed)
         .pools(&pool_with("max = 4"))
         .begin()
