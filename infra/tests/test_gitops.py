@@ -18,7 +18,7 @@ STACK = {"Table": "mayfly-Ledger-A1B2", "WakeQueueUrl": "https://sqs.eu-west-1.a
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 # Asked for and not granted: what is refused is left out of the plan.
 DECLINED = {
-    "ssm:GetParameters /mayfly/mayfly/github-app": "whoever has the App's key is the App: runner groups are not looked up",
+    "ssm:GetParameters /mayfly/mayfly/github-app": "anyone who has the App's key is the App: runner groups are not looked up",
     "iam:GetRole": "who may assume a pool's role is for mayfly doctor to tell",
 }
 # Granted, and asked for only where there is more than the test's AWS has.

@@ -6,7 +6,7 @@
 //! wrote before is seen and refused, what they write in that very moment is told.
 //!
 //! The lock also keeps what the command wrote, by its hash. A file that is in force and is not that
-//! one was written by other means ([`crate::deployment::drift`]). Whoever applies that very file
+//! one was written by other means ([`crate::deployment::drift`]). Anyone who applies that very file
 //! writes nothing: it is recorded as applied.
 
 use std::io::{BufRead, BufReader, IsTerminal as _};

@@ -1,5 +1,5 @@
 //! Whether the pools file in force is the one that `mayfly apply` wrote last. The ledger keeps that
-//! one's hash with the lock of apply; whoever may read the ledger can tell.
+//! one's hash with the lock of apply; anyone who may read the ledger can tell.
 
 use mayfly_domain::model::time::Timestamp;
 use mayfly_ledger::requests::FileHash;

@@ -152,7 +152,7 @@ fn runner(job: JobId, closed_at: Timestamp, failure: Option<String>) -> EndedRun
 }
 
 fn of(ended: &Ended) -> Report {
-    report(ended, None, NOW.minus(WEEK), NOW)
+    report(ended, None, None, NOW.minus(WEEK), NOW)
 }
 
 /// A page is as wide as its window, and what does not fit scrolls by itself; no element came to be
@@ -220,7 +220,7 @@ fn no_name_is_markup_in_a_page_or_a_formula_in_a_spreadsheet() {
 
 #[test]
 fn what_ended_before_the_time_is_in_no_figure() {
-    let report = report(&week(100), None, NOW.minus(WEEK / 2), NOW);
+    let report = report(&week(100), None, None, NOW.minus(WEEK / 2), NOW);
     assert!((45..=55).contains(&report.jobs), "{}", report.jobs);
     assert_eq!(report.wait.count, report.jobs);
 }

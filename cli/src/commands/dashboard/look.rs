@@ -8,7 +8,6 @@ use mayfly_domain::model::pool::{Pools, RepositoryPattern};
 use mayfly_domain::model::time::Timestamp;
 use mayfly_ledger::{History, Ledger, LedgerError, Store};
 
-use crate::commands::cost::report::{By, CostReport, Filter as CostFilter, sum};
 use crate::commands::explain::report::JobReport;
 use crate::commands::jobs::report::{self as jobs, JobsReport};
 use crate::commands::report::summary::{Report, report};
@@ -43,8 +42,6 @@ pub struct Look {
     pub ended: Ended,
     /// That in figures.
     pub report: Report,
-    /// Costs by repository.
-    pub cost: CostReport,
 }
 
 /// Where the page's figures come from.
@@ -90,19 +87,12 @@ pub async fn gather<S: Store + History>(
         read_ended(ledger, (since, now), now),
     )?;
     let ended = only_of(ended, view.repository.as_ref());
-    let filter = CostFilter {
-        pool: None,
-        repository: view.repository.clone(),
-        since,
-        by: By::Repository,
-    };
     Ok(Look {
         at: now,
         since,
         status,
         open,
-        report: report(&ended, pools, since, now),
-        cost: sum(&ended, pools, &filter, now),
+        report: report(&ended, pools, view.repository.as_ref(), since, now),
         ended,
     })
 }

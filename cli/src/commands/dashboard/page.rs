@@ -230,14 +230,14 @@ fn bar(look: &Look, top: usize, id: JobId, job: &EndedJob) -> Markup {
 fn costs(look: &Look) -> Markup {
     html! {
         h2 { "What it cost" }
-        @if look.cost.lines.is_empty() {
+        @if look.report.cost.lines.is_empty() {
             p { "nothing that ended" }
         } @else {
             div.wide {
                 table {
                     thead { tr { th { "Repository" } th.n { "Jobs" } th.n { "Cost" } th.n { "Unused" } th.n { "Hosted" } th.n { "Saved" } } }
                     tbody {
-                        @for line in look.cost.lines.iter().take(20).chain([&look.cost.total]) {
+                        @for line in look.report.cost.lines.iter().take(20).chain([&look.report.cost.total]) {
                             tr {
                                 td { bdi { (plain(&line.what)) } }
                                 td.n { (line.jobs) }

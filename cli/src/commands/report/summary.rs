@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mayfly_domain::model::id::{JobId, PoolName};
 use mayfly_domain::model::job_timeline::{JobTimeline, Phase};
-use mayfly_domain::model::pool::Pools;
+use mayfly_domain::model::pool::{Pools, RepositoryPattern};
 use mayfly_domain::model::runner::Outcome;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_ledger::{History, Ledger, LedgerError};
@@ -131,7 +131,7 @@ pub async fn gather<S: History>(
     now: Timestamp,
 ) -> Result<(Report, Ended), LedgerError> {
     let ended = read_ended(ledger, (since, now), now).await?;
-    Ok((report(&ended, pools, since, now), ended))
+    Ok((report(&ended, pools, None, since, now), ended))
 }
 
 /// Jobs of pools that ended since then, in the order of their ends.
@@ -155,9 +155,15 @@ pub fn runners_by_job(ended: &Ended) -> HashMap<JobId, &EndedRunner> {
         .collect()
 }
 
-/// The report of what was read.
+/// The report of what was read; costs are those of these repositories.
 #[must_use]
-pub fn report(ended: &Ended, pools: Option<&Pools>, since: Timestamp, now: Timestamp) -> Report {
+pub fn report(
+    ended: &Ended,
+    pools: Option<&Pools>,
+    repository: Option<&RepositoryPattern>,
+    since: Timestamp,
+    now: Timestamp,
+) -> Report {
     let jobs = jobs_since(ended, since);
     let runners = runners_by_job(ended);
     let timelines: Vec<JobTimeline> = jobs
@@ -175,7 +181,7 @@ pub fn report(ended: &Ended, pools: Option<&Pools>, since: Timestamp, now: Times
     }
     let filter = Filter {
         pool: None,
-        repository: None,
+        repository: repository.cloned(),
         since,
         by: By::Repository,
     };

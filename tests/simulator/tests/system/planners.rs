@@ -156,7 +156,7 @@ async fn a_runner_that_a_second_look_finds_needed_is_not_stopped() {
     assert_eq!(system.launched_and_most_live().0, 1);
 }
 
-/// No delivery comes and no sweep ticks: whoever launches a part wakes the pool for the rest.
+/// No delivery comes and no sweep ticks: the planner that launches a part wakes the pool for the rest.
 #[tokio::test(start_paused = true)]
 async fn what_one_look_cannot_launch_is_launched_by_the_next_ones_without_a_tick() {
     let pools = |max: u32| pool_with(&format!("max = {max}"));
