@@ -60,7 +60,7 @@ impl Cost {
             let connected = connect(global).await?;
             let pools = connected.active_pools(screen).await?;
             let now = mayfly_config::store::system_clock();
-            reaches_back(self.since, screen);
+            reaches_back(self.since, pools.as_deref(), screen);
             let ledger = connected.ledger();
             let failed = |error| ledger_refused("read the costs", &error);
             if let Some(problem) = no_such_pool(&ledger, pools.as_deref(), self.pool.as_ref())

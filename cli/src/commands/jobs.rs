@@ -39,7 +39,7 @@ pub struct Jobs {
     /// Only in this state
     #[arg(long)]
     state: Option<State>,
-    /// Include jobs that ended within this time (records are kept for 14 days)
+    /// Include jobs that ended within this time (records are kept for 180 days unless [history] keep in the pools file says otherwise)
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1h", value_hint = ValueHint::Other)]
     since: Duration,
     /// Show at most N, the newest [default: 200; with --json all]
@@ -65,7 +65,7 @@ impl Jobs {
                 since: now.minus(self.since),
                 limit: limit(self.limit, screen),
             };
-            reaches_back(self.since, screen);
+            reaches_back(self.since, pools.as_deref(), screen);
             let ledger = connected.ledger();
             let failed = |error: LedgerError| ledger_refused("read the jobs", &error);
             if let Some(problem) = no_such_pool(&ledger, pools.as_deref(), self.pool.as_ref())

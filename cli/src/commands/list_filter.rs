@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::pool::{Pools, RepositoryPattern};
-use mayfly_domain::model::timeouts;
 use mayfly_ledger::{Ledger, LedgerError, Store};
 
 use crate::deployment::pool_status;
@@ -23,11 +22,12 @@ pub(crate) fn limit(asked: Option<usize>, screen: &Screen) -> usize {
 }
 
 /// Says that records do not reach back as far as was asked.
-pub(crate) fn reaches_back(since: Duration, screen: &Screen) {
-    if since > timeouts::KEEP_RECORDS {
+pub(crate) fn reaches_back(since: Duration, pools: Option<&Pools>, screen: &Screen) {
+    let keep = pools.map(|pools| pools.keep).unwrap_or_default();
+    if since > keep.duration() {
         screen.say(format_args!(
-            "records reach back {} days: older ones are gone",
-            timeouts::KEEP_RECORDS.as_secs() / 86_400
+            "records are kept for {} days ([history] keep in the pools file): older ones are gone, unless they were made while it said more",
+            keep.days()
         ));
     }
 }

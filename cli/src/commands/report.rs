@@ -66,7 +66,7 @@ impl Report {
             let pools = connected.active_pools(screen).await?;
             let now = mayfly_config::store::system_clock();
             let since = now.minus(self.since);
-            reaches_back(self.since, screen);
+            reaches_back(self.since, pools.as_deref(), screen);
             let (report, ended) =
                 summary::gather(&connected.ledger(), pools.as_deref(), since, now)
                     .await

@@ -40,7 +40,7 @@ pub struct Runners {
     /// Only in this state
     #[arg(long)]
     state: Option<State>,
-    /// Include runners that ended within this time (records are kept for 14 days)
+    /// Include runners that ended within this time (records are kept for 180 days unless [history] keep in the pools file says otherwise)
     #[arg(long, value_name = "DURATION", value_parser = duration, value_hint = ValueHint::Other)]
     since: Option<Duration>,
     /// Show at most N, the newest [default: 200; with --json all]
@@ -71,7 +71,7 @@ impl Runners {
             };
             since
                 .into_iter()
-                .for_each(|since| reaches_back(since, screen));
+                .for_each(|since| reaches_back(since, pools.as_deref(), screen));
             let ledger = connected.ledger();
             let failed = |error: LedgerError| ledger_refused("read the runners", &error);
             if let Some(problem) = no_such_pool(&ledger, pools.as_deref(), self.pool.as_ref())

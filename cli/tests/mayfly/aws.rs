@@ -717,5 +717,5 @@ fn lists_say_what_is_empty_and_what_is_not_there() {
         &["jobs", "--since", "400d"],
         &environment(&aws.url),
     );
-    assert!(all.contains("records reach back 14 days"), "{all}");
+    assert!(all.contains("records are kept for 180 days"), "{all}");
 }

@@ -1,6 +1,7 @@
 //! The pools file: TOML in, [`Pools`] out, or everything that is wrong with it at once.
 
 mod github;
+mod history;
 mod metrics;
 mod pool;
 mod prices;
@@ -142,13 +143,16 @@ fn template_brackets(text: &str) -> Option<usize> {
 fn read(reader: &mut Reader<'_>, root: &Section<'_>, pools_version: u64) -> Pools {
     reader.check_keys(
         root,
-        &["github", "defaults", "pools", "prices", "metrics"],
+        &[
+            "github", "defaults", "pools", "prices", "metrics", "history",
+        ],
         &[],
         |_| None,
     );
     let accounts = github::read(reader, root);
     let prices = prices::read(reader, root);
     let metrics = metrics::read(reader, root);
+    let keep = history::read(reader, root);
     let defaults = root
         .field("defaults")
         .and_then(|field| reader.section(field));
@@ -189,6 +193,7 @@ fn read(reader: &mut Reader<'_>, root: &Section<'_>, pools_version: u64) -> Pool
         pools,
         prices,
         metrics,
+        keep,
         version: pools_version,
     }
 }

@@ -21,6 +21,7 @@ pub mod outbox;
 pub mod placement;
 pub mod pool;
 pub mod price;
+pub mod retention;
 pub mod runner;
 pub mod secret;
 pub mod signature;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mayfly_domain::model::job::JobRecord;
+use mayfly_domain::model::retention::Retention;
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_domain::model::timeouts;
 
 use crate::error::LedgerError;
 use crate::key::Key;
@@ -100,9 +100,9 @@ impl<S: History> Ledger<S> {
         most: usize,
         now: Timestamp,
     ) -> Result<Closed, LedgerError> {
-        // Nothing older is kept; a day more, for GitHub's clock may say when a job closed, and ours
-        // until when its record stays.
-        let from = from.max(now.minus(timeouts::KEEP_RECORDS + DAY));
+        // Nothing older is kept, whatever a pools file said; a day more, for GitHub's clock may say
+        // when a job closed, and ours until when its record stays.
+        let from = from.max(now.minus(Retention::MOST.duration() + DAY));
         let mut closed = Closed::default();
         let mut read_so_far = 0;
         for day in days(from, to, order) {

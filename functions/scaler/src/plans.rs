@@ -299,13 +299,13 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
         }
         plan.withhold(&refused);
         let names = self.names(plan).await;
-        let prices = self.own_prices().await?;
-        let metrics = self.metrics_level().await;
+        let pools = self.settings.pools().await.context("read the pools file")?;
         let rows = plan.launch.iter().filter_map(|start| {
             let row = self.row(pool, start, definitions.get(&start.size)?, &names);
             Some(row.map(|row| Runner {
-                price: Some(self.price_list(&prices).price(&start.size)),
-                metrics,
+                price: Some(self.price_list(&pools.prices).price(&start.size)),
+                metrics: pools.metrics,
+                keep: pools.keep,
                 ..row
             }))
         });

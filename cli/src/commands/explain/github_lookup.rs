@@ -30,6 +30,10 @@ const PAGES: usize = 5;
 /// GitHub makes a delivery within minutes; its clock and that of its jobs agree to the second.
 const AROUND: Duration = Duration::from_secs(10 * 60);
 
+/// How long GitHub shows deliveries
+/// (<https://docs.github.com/en/webhooks/testing-and-troubleshooting-webhooks/viewing-webhook-deliveries>).
+const DELIVERIES_KEPT: Duration = Duration::from_secs(3 * 24 * 60 * 60);
+
 /// A job as GitHub has it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Shown {
@@ -150,7 +154,7 @@ pub async fn ask(
     let answer = judged(answer, &found, repository, pools, url, now);
     // A delivery that is lost matters only for what a pool takes, and GitHub keeps them for days.
     match (&answer.pool, found.created_at) {
-        (Some(_), Some(created)) if now.since(created) < timeouts::KEEP_RECORDS => {
+        (Some(_), Some(created)) if now.since(created) < DELIVERIES_KEPT => {
             let undelivered = undelivered(github, repository, created).await?;
             Ok(Outside {
                 undelivered,
@@ -197,7 +201,7 @@ fn judged(
     };
     let old = found
         .created_at
-        .is_some_and(|created| now.since(created) >= timeouts::KEEP_RECORDS);
+        .is_some_and(|created| now.since(created) >= pools.keep.duration());
     let over = found.status == JobStatus::Completed;
     let ended = found
         .conclusion
@@ -219,7 +223,8 @@ fn judged(
         }
         Some(pool) if over && old => (
             format!(
-                "GitHub has it ({status}{ended}); pool {pool} takes such jobs, but what closed is forgotten after 14 days"
+                "GitHub has it ({status}{ended}); pool {pool} takes such jobs, but what closed is forgotten after {} days",
+                pools.keep.days()
             ),
             None,
         ),

@@ -10,6 +10,7 @@ use mayfly_domain::model::pool::{Account, Pool, Pools, RepositoryPattern};
 use mayfly_domain::model::price::{
     BasisPoints, HostedPrices, NanoDollars, OwnPrices, OwnTaskPrices,
 };
+use mayfly_domain::model::retention::Retention;
 use mayfly_domain::model::size::{Architecture, Capacity};
 use mayfly_domain::model::target::Scope;
 use serde::Serialize;
@@ -117,6 +118,14 @@ pub fn metrics(before: Option<&Pools>, after: &Pools) -> Vec<KeyChange> {
     changes(Some(level(before)), Some(level(Some(after))))
 }
 
+/// What is different in `[history]`.
+#[must_use]
+pub fn history(before: Option<&Pools>, after: &Pools) -> Vec<KeyChange> {
+    let of = |keep: Retention| vec![("keep", Some(json!(format!("{}d", keep.days()))))];
+    let before = before.map(|before| before.keep).unwrap_or_default();
+    changes(Some(of(before)), Some(of(after.keep)))
+}
+
 type Keys = Vec<(&'static str, Option<Value>)>;
 
 fn changes(before: Option<Keys>, after: Option<Keys>) -> Vec<KeyChange> {
@@ -145,6 +154,7 @@ fn of_file(pools: &Pools) -> Keys {
         pools: _,
         prices: _,
         metrics: _,
+        keep: _,
         version: _,
     } = pools;
     vec![("accounts", Some(accounts.iter().map(account).collect()))]

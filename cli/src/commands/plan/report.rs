@@ -103,6 +103,8 @@ pub struct Plan {
     pub prices: Vec<KeyChange>,
     /// What is different under `[metrics]`.
     pub metrics: Vec<KeyChange>,
+    /// What is different under `[history]`.
+    pub history: Vec<KeyChange>,
     /// Pools that are different.
     pub pools: Vec<PoolPlan>,
     /// The idle floor's price.
@@ -170,6 +172,7 @@ pub async fn gather<S: Store>(
         github: difference::github(*before, after),
         prices: difference::prices(*before, after),
         metrics: difference::metrics(*before, after),
+        history: difference::history(*before, after),
         pools,
         idle_a_month: idle_cost(*before, after, region, *public_ip),
         vcpus: vcpus(*before, after, *allowed),
@@ -256,11 +259,12 @@ impl Plan {
 
     /// The sections beside the pools, and what is different in each.
     #[must_use]
-    pub fn sections(&self) -> [(&'static str, &[KeyChange]); 3] {
+    pub fn sections(&self) -> [(&'static str, &[KeyChange]); 4] {
         [
             ("github", &self.github),
             ("prices", &self.prices),
             ("metrics", &self.metrics),
+            ("history", &self.history),
         ]
     }
 

@@ -270,6 +270,37 @@ async fn a_plan_shows_new_prices_and_says_what_is_not_known() {
     assert!(planned(&system, &prices).await.changes_something());
 }
 
+/// webhook and scaler make records, observer and sweeper close them: all keep them as the file said.
+#[tokio::test(start_paused = true)]
+async fn records_stay_as_long_as_the_pools_file_says() {
+    let keeps = |days: u32| format!("{}\n[history]\nkeep = \"{days}d\"", pool_with("max = 2"));
+    let system = Start::seeded(429).pools(&keeps(30)).begin().unwrap();
+    let job = queue_one(&system);
+    done(&system, 300, &[job]).await;
+    rest(&system, 120).await;
+    let record = system.job(job).unwrap();
+    let runners = system.closed_runners();
+    assert_eq!(runners.len(), 1);
+    for (closed_at, expires_at) in [
+        (record.closed_at, record.expires_at),
+        (runners[0].closed_at, runners[0].expires_at),
+    ] {
+        let kept = expires_at.unwrap() - closed_at.unwrap().seconds();
+        // A job's end is told by GitHub's clock, and kept from when Mayfly heard of it.
+        assert!((0..600).contains(&(kept - 30 * 24 * 3_600)), "{kept}");
+    }
+    let plan = planned(&system, &keeps(400)).await;
+    let words = bare(&plan::text::text(&plan, false));
+    assert!(plan.changes_something());
+    for said in ["~ [history]", "~ keep = \"30d\" → \"400d\"", ", [history]"] {
+        assert!(words.contains(said), "{said}: {words}");
+    }
+    assert!(
+        plan::github::comment(&plan, false)
+            .contains("#### Change `[history]`\n\n- `keep`: `\"30d\"` → `\"400d\"`\n")
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_plan_says_what_pausing_a_pool_means() {
     let system = busy_system(422).await;

@@ -187,6 +187,17 @@ fn the_level_of_metrics_is_basic_unless_the_file_says_otherwise() {
 }
 
 #[test]
+fn records_are_kept_for_half_a_year_unless_the_file_says_otherwise() {
+    assert_eq!(parse(GOOD, 1).unwrap().keep.days(), 180);
+    for (text, days) in [("30d", 30), ("3650d", 3_650), (" 400 d", 400)] {
+        let pools = parse(&format!("{GOOD}\n[history]\nkeep = {text:?}"), 1).unwrap();
+        assert_eq!(pools.keep.days(), days);
+    }
+    let nothing = parse(&format!("{GOOD}\n[history]"), 1).unwrap();
+    assert_eq!(nothing.keep.days(), 180);
+}
+
+#[test]
 fn prices_are_read_and_are_the_lists_where_nothing_is_said() {
     assert_eq!(parse(GOOD, 1).unwrap().prices, OwnPrices::default());
     let prices = r#"
@@ -330,6 +341,26 @@ const CASES: &[(&str, &str, &str)] = &[
         "+max = 50",
         "[prices.x64]\ngithub_minute = { 2 = \"0.005\" }",
     ),
+    // History.
+    ("history that is no table", "+max = 50", "[[history]]"),
+    (
+        "unknown key in history",
+        "+max = 50",
+        "[history]\nkep = \"180d\"",
+    ),
+    ("keeping for a number", "+max = 50", "[history]\nkeep = 180"),
+    ("keeping for years", "+max = 50", "[history]\nkeep = \"2y\""),
+    (
+        "keeping for too short",
+        "+max = 50",
+        "[history]\nkeep = \"14d\"",
+    ),
+    (
+        "keeping for too long",
+        "+max = 50",
+        "[history]\nkeep = \"3651d\"",
+    ),
+    ("keeping for ever", "+max = 50", "[history]\nkeep = \"\""),
     // The file as a whole.
     ("unknown section", "+max = 50", "[pool.other]"),
     (

@@ -10,11 +10,11 @@ use crate::model::id::{
 };
 use crate::model::label::Labels;
 use crate::model::pool::{MatchKey, Pool};
+use crate::model::retention::Retention;
 use crate::model::size::Size;
 use crate::model::story::{Note, Reason, StoryEvent, note};
 use crate::model::target::{Repository, Target, TargetKey};
 use crate::model::time::Timestamp;
-use crate::model::timeouts;
 
 /// What happened to a job, as a delivery says (`action`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,6 +189,9 @@ pub struct JobRecord {
     /// Its story.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub story: Vec<Note>,
+    /// How long it is kept once it closed, as the pools file said when it was made or matched.
+    #[serde(default, skip_serializing_if = "crate::model::stored::is_default")]
+    pub keep: Retention,
     /// When DynamoDB may delete it, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<i64>,
@@ -307,7 +310,7 @@ impl JobRecord {
 
     /// Marks the end of the record's keeping.
     pub fn expire(&mut self, closed: Timestamp) {
-        self.expires_at = Some(closed.plus(timeouts::KEEP_RECORDS).seconds());
+        self.expires_at = Some(closed.plus(self.keep.duration()).seconds());
     }
 }
 

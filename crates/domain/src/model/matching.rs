@@ -158,6 +158,7 @@ mod tests {
                 pools: pools.into_iter().enumerate().map(named).collect(),
                 prices: crate::model::price::OwnPrices::default(),
                 metrics: crate::model::metric::MetricsLevel::default(),
+                keep: crate::model::retention::Retention::default(),
                 version: 1,
             };
             let name = format!("{}/{}", if ours { "acme" } else { "other" }, if app { "app" } else { "lib" });

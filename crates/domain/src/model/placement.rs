@@ -156,6 +156,7 @@ mod tests {
             pools,
             prices: OwnPrices::default(),
             metrics: crate::model::metric::MetricsLevel::default(),
+            keep: crate::model::retention::Retention::default(),
             version: 1,
         }
     }

@@ -10,6 +10,7 @@ use crate::model::id::{InstallationId, OwnerId, PoolName};
 use crate::model::label::{self, Labels, RunBinding};
 use crate::model::metric::MetricsLevel;
 use crate::model::price::OwnPrices;
+use crate::model::retention::Retention;
 use crate::model::size::Size;
 use crate::model::story::Refusal;
 use crate::model::target::{Repository, Scope, Target, TargetScope};
@@ -298,6 +299,8 @@ pub struct Pools {
     pub prices: OwnPrices,
     /// How much is sent to CloudWatch.
     pub metrics: MetricsLevel,
+    /// How long records are kept that are made while it is in force.
+    pub keep: Retention,
     /// Number of the file's version in SSM: the generation that jobs carry.
     pub version: u64,
 }

@@ -9,6 +9,7 @@ use crate::model::id::{
 use crate::model::job::{AssignedRunner, JobEvent};
 use crate::model::metric::MetricsLevel;
 use crate::model::price::{NanoDollars, NoPrice, Price};
+use crate::model::retention::Retention;
 use crate::model::size::Size;
 use crate::model::stop_request::StopRequest;
 use crate::model::stored::{first, is_default, is_first};
@@ -319,6 +320,9 @@ pub struct Runner {
     /// Its story.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub story: Vec<Note>,
+    /// How long it is kept once it closed, as the pools file said when it was made.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub keep: Retention,
     /// When DynamoDB may delete the record, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<i64>,
@@ -378,6 +382,7 @@ impl Runner {
             cost: None,
             closed_at: None,
             story: Vec::new(),
+            keep: Retention::default(),
             expires_at: None,
         }
     }

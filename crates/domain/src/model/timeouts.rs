@@ -169,10 +169,6 @@ pub const NOT_ASSIGNED_PROBE: Duration = Duration::from_secs(60 * 60);
 /// runner: one job is tried for all that wait there.
 pub const REFUSED_PROBE: Duration = Duration::from_secs(15 * 60);
 
-/// How long records are kept after they closed. TTL deletes later, never earlier, and readers
-/// check.
-pub const KEEP_RECORDS: Duration = Duration::from_secs(14 * 24 * 60 * 60);
-
 /// How long the pools file is believed without asking SSM again.
 pub const POOLS_FRESH: Duration = Duration::from_secs(60);
 

@@ -64,7 +64,7 @@ pub fn close(
     record.outcome = Some(outcome);
     record.cost = cost(&record, end, now);
     record.closed_at = Some(now);
-    record.expires_at = Some(now.plus(timeouts::KEEP_RECORDS).seconds());
+    record.expires_at = Some(now.plus(record.keep.duration()).seconds());
     let (health, must_act) = match outcome {
         Outcome::FailedStart => {
             failed_start(runner, failure(runner, end, &reason), around.health, now)

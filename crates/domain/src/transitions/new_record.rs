@@ -23,7 +23,7 @@ pub(crate) fn new_record(
         run: event.run,
         attempt: event.attempt,
     };
-    let mut record = blank(event, pools.version);
+    let mut record = blank(event, pools);
     match pools.place(wanted) {
         Placement::Pool(pool) => {
             record.assign_to_pool(pool);
@@ -75,7 +75,7 @@ fn no_pool_takes(record: &mut JobRecord, reason: Reason, now: Timestamp) {
     record.expire(now);
 }
 
-fn blank(event: &JobEvent, pools_version: u64) -> JobRecord {
+fn blank(event: &JobEvent, pools: &Pools) -> JobRecord {
     JobRecord {
         id: event.job,
         run: event.run,
@@ -90,7 +90,7 @@ fn blank(event: &JobEvent, pools_version: u64) -> JobRecord {
         matched: None,
         size: None,
         target: None,
-        pools_version,
+        pools_version: pools.version,
         queued: BTreeSet::new(),
         blocking: BTreeSet::new(),
         epoch: 0,
@@ -106,6 +106,7 @@ fn blank(event: &JobEvent, pools_version: u64) -> JobRecord {
         unconfirmed: None,
         given_up: false,
         story: Vec::new(),
+        keep: pools.keep,
         expires_at: None,
     }
 }

@@ -97,6 +97,7 @@ fn rematched(place: JobSnapshot<'_>, now: Timestamp) -> JobRecord {
     let (before, pools) = (place.record, place.pools);
     let mut record = JobRecord {
         pools_version: pools.version,
+        keep: pools.keep,
         ..before.clone()
     };
     let wanted = JobRequirements {

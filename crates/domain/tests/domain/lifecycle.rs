@@ -7,6 +7,7 @@ use mayfly_domain::model::end::End;
 use mayfly_domain::model::id::{JobId, OwnerId};
 use mayfly_domain::model::job::WaitingJob;
 use mayfly_domain::model::price::{NoPrice, Price};
+use mayfly_domain::model::retention::Retention;
 use mayfly_domain::model::runner::{Outcome, Runner, StopKind, StopMark, Timeline};
 use mayfly_domain::model::start_failure::FailureKind;
 use mayfly_domain::model::start_health::{Failure, PoolHealth, StartHealth};
@@ -654,11 +655,21 @@ fn the_cost_of_a_runner_begins_with_its_image_pull_and_ends_with_its_task() {
 }
 
 #[test]
-fn records_are_kept_for_fourteen_days_at_least() {
+fn records_are_kept_as_long_as_was_said_when_they_were_made() {
+    let days = |days: u64| Some(NOW.plus(Duration::from_secs(days * 24 * 3600)).seconds());
     let closing = closed(&requested(1), Some(0), None);
+    assert_eq!(closing.record.expires_at, days(180), "nothing was said");
+    for kept in [30, 3_650] {
+        let runner = Runner {
+            keep: Retention::of_days(kept).unwrap(),
+            ..requested(1)
+        };
+        let closing = closed(&runner, Some(0), None);
+        assert_eq!(closing.record.expires_at, days(kept.into()));
+    }
     assert_eq!(
-        closing.record.expires_at,
-        Some(NOW.plus(Duration::from_secs(14 * 24 * 3600)).seconds())
+        (Retention::of_days(29), Retention::of_days(3_651)),
+        (None, None)
     );
 }
 

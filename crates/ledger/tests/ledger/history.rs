@@ -117,11 +117,11 @@ async fn a_record_whose_time_is_up_is_gone_whatever_dynamodb_has<S: Store + Hist
     over(&ledger, 1, at(0)).await;
     let span = (at(0), at(20 * DAY));
     let kept = ledger
-        .closed(span, Order::NewestFirst, 100, at(14 * DAY - 1))
+        .closed(span, Order::NewestFirst, 100, at(180 * DAY - 1))
         .await
         .unwrap();
     let late = ledger
-        .closed(span, Order::NewestFirst, 100, at(14 * DAY + 1))
+        .closed(span, Order::NewestFirst, 100, at(180 * DAY + 1))
         .await
         .unwrap();
     assert_eq!((ids(&kept), ids(&late)), (vec![1], Vec::new()));

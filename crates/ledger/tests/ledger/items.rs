@@ -122,7 +122,7 @@ async fn an_unplaced_job_that_finds_no_pool_keeps_its_day_of_expiry<S: Store>(le
         .unwrap()
         .expires_at
         .unwrap();
-    assert_eq!(expires - at(0).seconds(), 14 * 24 * 3600);
+    assert_eq!(expires - at(0).seconds(), 180 * 24 * 3600);
 }
 
 on_both! {

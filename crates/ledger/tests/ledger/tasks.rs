@@ -413,7 +413,7 @@ async fn a_closed_runner_is_found_by_its_day_and_expires<S: Store>(ledger: Ledge
         .unwrap()
         .parse()
         .unwrap();
-    assert_eq!(expires - at(60).seconds(), 14 * 24 * 3600);
+    assert_eq!(expires - at(60).seconds(), 180 * 24 * 3600);
     assert_eq!(item(&ledger, &key::runner(&runner.address())).await, None);
 }
 

@@ -19,6 +19,7 @@ mod faults;
 mod foreign;
 mod given_up;
 mod handler_deadlines;
+mod history;
 mod limits;
 mod logs;
 mod metrics;
