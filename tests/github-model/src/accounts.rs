@@ -2,12 +2,13 @@
 
 mod records;
 
+use records::Absence;
 pub use records::{
     Account, Group, Installation, Level, Permissions, Repository, Visibility, granted,
 };
 
 use super::id::{AccountId, GroupId, InstallationId, RepositoryId};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
 /// The account everything uses if nothing else is said.
@@ -46,6 +47,7 @@ pub struct Accounts {
     /// How often the App was installed on an account.
     installed: BTreeMap<AccountId, i64>,
     groups: BTreeMap<AccountId, BTreeMap<GroupId, Group>>,
+    absences: Vec<Absence>,
     former: Vec<Former>,
     next_account: i64,
     next_repository: i64,
@@ -62,6 +64,7 @@ impl Accounts {
             installations: BTreeMap::new(),
             installed: BTreeMap::new(),
             groups: BTreeMap::new(),
+            absences: Vec::new(),
             former: Vec::new(),
             next_account: MONA.0 + 1,
             next_repository: 710_000_001,
@@ -106,6 +109,7 @@ impl Accounts {
         }
         self.installations.clear();
         self.installed.clear();
+        self.absences.clear();
         for id in [ACME, GLOBEX, MONA] {
             self.install(id, now);
         }
@@ -130,6 +134,7 @@ impl Accounts {
         let times = self.installed.entry(account).or_default();
         let id = InstallationId(61_000_000 + 1_000 * *times + account.0 % 1_000);
         *times += 1;
+        self.end_absence(account, now);
         self.installations.insert(
             id,
             Installation {
@@ -144,14 +149,75 @@ impl Accounts {
     }
 
     /// Takes the App off every account.
-    pub fn uninstall_all(&mut self) {
-        self.installations.clear();
+    pub fn uninstall_all(&mut self, now: Timestamp) {
+        for account in self.accounts.keys().copied().collect::<Vec<_>>() {
+            self.uninstall(account, now);
+        }
     }
 
     /// Takes the App off an account.
-    pub fn uninstall(&mut self, account: AccountId) {
+    pub fn uninstall(&mut self, account: AccountId, now: Timestamp) {
         self.installations
             .retain(|_, installation| installation.account != account);
+        self.begin_absence(account, now);
+    }
+
+    /// Suspends the App on an account where it is installed.
+    pub fn suspend(&mut self, account: AccountId, now: Timestamp) {
+        if let Some(installation) = self.installation_on_mut(account) {
+            installation.suspended_at = Some(now);
+            self.begin_absence(account, now);
+        }
+    }
+
+    /// Ends the suspension of the App on an account.
+    pub fn resume(&mut self, account: AccountId, now: Timestamp) {
+        if let Some(installation) = self.installation_on_mut(account) {
+            installation.suspended_at = None;
+            self.end_absence(account, now);
+        }
+    }
+
+    fn begin_absence(&mut self, account: AccountId, now: Timestamp) {
+        let open = |one: &Absence| one.account == account && one.until.is_none();
+        if !self.absences.iter().any(open) {
+            self.absences.push(Absence {
+                account,
+                from: now,
+                until: None,
+            });
+        }
+    }
+
+    fn end_absence(&mut self, account: AccountId, now: Timestamp) {
+        for one in &mut self.absences {
+            if one.account == account && one.until.is_none() {
+                one.until = Some(now);
+            }
+        }
+    }
+
+    /// For how long between two times the App was on the account that owns a repository now, and
+    /// not suspended there.
+    #[must_use]
+    pub fn time_with_app(
+        &self,
+        id: RepositoryId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> SignedDuration {
+        let owner = self.repository(id).map(|repository| repository.owner);
+        let away = self
+            .absences
+            .iter()
+            .filter(|absence| Some(absence.account) == owner)
+            .map(|absence| {
+                let end = absence.until.map_or(to, |until| until.min(to));
+                end.duration_since(absence.from.max(from))
+                    .max(SignedDuration::ZERO)
+            })
+            .sum::<SignedDuration>();
+        (to.duration_since(from) - away).max(SignedDuration::ZERO)
     }
 
     /// The repository of this full name, made if no one has heard of it: private, like its owner an
@@ -337,6 +403,12 @@ impl Accounts {
     /// All installations.
     pub fn installations(&self) -> impl Iterator<Item = &Installation> {
         self.installations.values()
+    }
+
+    fn installation_on_mut(&mut self, account: AccountId) -> Option<&mut Installation> {
+        self.installations
+            .values_mut()
+            .find(|installation| installation.account == account)
     }
 
     /// The installation on an account.

@@ -153,14 +153,9 @@ async fn an_app_that_is_not_there_is_said_to_be_missing() {
             answer.summary
         );
     }
-    system.world.with_github(|github, now| {
-        let acme = github.accounts().installation_on(ACME).unwrap().id;
-        github
-            .accounts_mut()
-            .installation_mut(acme)
-            .unwrap()
-            .suspended_at = Some(now);
-    });
+    system
+        .world
+        .with_github(|github, now| github.accounts_mut().suspend(ACME, now));
     let answer = outside(&system, JobId(404), "acme/app").await;
     assert_eq!(
         answer.github.map(|at| at.app),

@@ -58,6 +58,15 @@ pub struct Installation {
     pub created_at: Timestamp,
 }
 
+/// A time in which the App was not on an account, or was suspended there.
+#[derive(Debug, Clone)]
+pub(super) struct Absence {
+    pub(super) account: AccountId,
+    pub(super) from: Timestamp,
+    /// None: it still is.
+    pub(super) until: Option<Timestamp>,
+}
+
 /// A repository.
 #[derive(Debug, Clone)]
 pub struct Repository {

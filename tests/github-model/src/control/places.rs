@@ -90,15 +90,15 @@ impl Model {
         let installed = self.accounts.installation_on(account).map(|one| one.id);
         match (change.installed, installed) {
             (Some(true), None) => self.accounts.install(account, now),
-            (Some(false), Some(_)) => self.accounts.uninstall(account),
+            (Some(false), Some(_)) => self.accounts.uninstall(account, now),
             _ => {}
         }
-        let installation = self.accounts.installation_on(account).map(|one| one.id);
-        if let (Some(suspended), Some(id)) = (change.suspended, installation)
-            && let Some(installation) = self.accounts.installation_mut(id)
-        {
-            installation.suspended_at = suspended.then_some(now);
+        match change.suspended {
+            Some(true) => self.accounts.suspend(account, now),
+            Some(false) => self.accounts.resume(account, now),
+            None => {}
         }
+        let installation = self.accounts.installation_on(account).map(|one| one.id);
         Ok(Answer::json(
             200,
             json!({ "account_id": account, "installation_id": installation }),

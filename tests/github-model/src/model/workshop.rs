@@ -116,7 +116,7 @@ impl Model {
             public_key: key.public,
             private_pem: key.private_pem,
         };
-        self.accounts.uninstall_all();
+        self.accounts.uninstall_all(now);
         self.deliveries = self.deliveries.cleared();
         let hook = manifest.hook_attributes.filter(|hook| hook.active);
         // GitHub's default for what is made by API is the form.

@@ -1,6 +1,7 @@
 //! What an installation token may do: no more than it was narrowed to, and not for long.
 
 use crate::world::{ACME_INSTALLATION, LABELS, World, header, message, mint_body};
+use jiff::SignedDuration;
 use mayfly_github_model::accounts::Level;
 use mayfly_github_model::jobs::Status;
 use mayfly_github_model::runners::Scope;
@@ -282,6 +283,42 @@ fn a_suspended_installation_may_do_nothing_and_hears_nothing() {
     assert_eq!(
         world.call_as(&token, "GET", RUNNERS, &json!({})).status,
         401
+    );
+}
+
+#[test]
+fn the_time_in_which_the_app_is_there_is_counted() {
+    let mut world = World::new();
+    let Scope::Repository(repository) = world.repository("acme/app") else {
+        panic!("a repository");
+    };
+    let begin = world.now;
+    let there = |world: &World| {
+        world
+            .model
+            .accounts()
+            .time_with_app(repository, begin, world.now)
+            .as_secs()
+    };
+    for (seconds, change, there_by_then) in [
+        (10.0, json!({ "login": "acme", "suspended": true }), 10),
+        (20.0, json!({ "login": "globex", "installed": false }), 10),
+        // It is away for one reason already.
+        (30.0, json!({ "login": "acme", "installed": false }), 10),
+        (40.0, json!({ "login": "acme", "installed": true }), 10),
+        (50.0, json!({ "login": "acme", "suspended": true }), 60),
+        (60.0, json!({ "login": "acme", "suspended": false }), 60),
+        (70.0, json!({ "login": "acme", "suspended": false }), 130),
+    ] {
+        world.wait(seconds);
+        world.control("POST", "/_model/accounts", &change);
+        assert_eq!(there(&world), there_by_then, "after {change}");
+    }
+    let before = begin - SignedDuration::from_secs(5);
+    let accounts = world.model.accounts();
+    assert_eq!(
+        accounts.time_with_app(repository, before, begin).as_secs(),
+        5
     );
 }
 

@@ -84,18 +84,21 @@ impl Teller<'_> {
                 self.change_repository(repository, |one| one.installed = *on)
             }
             Action::Unregister => self.unregister(),
-            Action::Uninstall { account } => self
-                .system
-                .world
-                .with_github(|github, _| github.accounts_mut().uninstall(account_id(account))),
+            Action::Uninstall { account } => self.system.world.with_github(|github, now| {
+                github.accounts_mut().uninstall(account_id(account), now);
+            }),
             Action::Install { account } => {
                 self.system.world.with_github(|github, now| {
                     github.accounts_mut().install(account_id(account), now)
                 });
                 self.grant_reruns();
             }
-            Action::Suspend { account } => self.suspend(account, true),
-            Action::Resume { account } => self.suspend(account, false),
+            Action::Suspend { account } => self.system.world.with_github(|github, now| {
+                github.accounts_mut().suspend(account_id(account), now);
+            }),
+            Action::Resume { account } => self.system.world.with_github(|github, now| {
+                github.accounts_mut().resume(account_id(account), now);
+            }),
             Action::Refuse { place, status } => {
                 let place = self.name(place);
                 self.github.refused.insert(
@@ -249,20 +252,6 @@ impl Teller<'_> {
                 .map(|runner| (runner.scope, runner.id));
             if let Some((scope, id)) = idle {
                 github.delete_runner(scope, id, now);
-            }
-        });
-    }
-
-    fn suspend(&self, account: &str, suspended: bool) {
-        self.system.world.with_github(|github, now| {
-            let found = github
-                .accounts()
-                .installation_on(account_id(account))
-                .map(|one| one.id);
-            if let Some(installation) =
-                found.and_then(|id| github.accounts_mut().installation_mut(id))
-            {
-                installation.suspended_at = suspended.then_some(now);
             }
         });
     }

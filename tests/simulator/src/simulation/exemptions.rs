@@ -1,6 +1,7 @@
 //! Why a job may wait for ever: only what the scenario made impossible is an excuse.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use mayfly_domain::model::hold::HoldReason as RowHeld;
 use mayfly_domain::model::id::JobId;
@@ -12,6 +13,10 @@ use mayfly_domain::model::time::Timestamp;
 use super::final_checks::{Ending, JobAtGithub};
 use super::liveness::Held;
 use mayfly_github_model::jobs::Status;
+
+/// A job that waits in a repository of which the ledger knows is found, and has a runner, within this
+/// time of the App's return: the round over repositories takes ten minutes, a start a few more.
+const FOUND_WITHIN: Duration = Duration::from_secs(30 * 60);
 
 /// Why a job may wait for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +111,8 @@ impl Ending<'_> {
             return Some(Exemption::Gated);
         }
         let recorded = self.system.job(job.id);
-        if !job.app {
+        // Or it was not there until GitHub gave the job up, but for too short a time.
+        if !job.app || (job.given_up && job.with_app < FOUND_WITHIN) {
             return Some(Exemption::NoApp);
         }
         // Before what the file says: a job stays in its pool, whatever labels that has by now.

@@ -50,6 +50,9 @@ pub(super) struct JobAtGithub {
     pub(super) held_back: bool,
     /// The App is on its repository, and not suspended.
     pub(super) app: bool,
+    /// For how long, of the time from its start to its end or until now, the App was on the account
+    /// and not suspended.
+    pub(super) with_app: Duration,
     /// GitHub refuses its runners.
     pub(super) refused: bool,
     /// A delivery about it was taken.
@@ -92,7 +95,7 @@ pub(super) struct Ending<'a> {
 pub(super) fn jobs_at_github(system: &System, scenario: &Scenario) -> Vec<JobAtGithub> {
     let flipped: BTreeSet<&str> = scenario.flipped().collect();
     let time = |at: jiff::Timestamp| Timestamp::from_millis(at.as_millisecond());
-    system.world.see_github(|github, _| {
+    system.world.see_github(|github, now| {
         let mut heard = BTreeSet::new();
         for delivery in github.deliveries().filter(|delivery| !delivery.forged) {
             if let mayfly_github_model::deliveries::Stage::Over(outcome) = &delivery.stage
@@ -139,6 +142,13 @@ pub(super) fn jobs_at_github(system: &System, scenario: &Scenario) -> Vec<JobAtG
                     .is_some_and(|words| words.contains("not acquired")),
                 held_back: job.wish.gate.is_some() && job.queued_at == job.created_at,
                 app: installation.is_some_and(|one| one.suspended_at.is_none()),
+                with_app: accounts
+                    .time_with_app(
+                        job.repository,
+                        job.queued_at,
+                        job.completed_at.unwrap_or(now),
+                    )
+                    .unsigned_abs(),
                 refused: names.iter().any(|name| refused(name)),
                 delivered: heard.contains(&job.id),
                 repository_id: job.repository.0,

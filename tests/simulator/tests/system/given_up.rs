@@ -13,16 +13,12 @@ const HOUR: u64 = 3_600;
 /// The App is suspended on acme, or is not any more.
 fn suspend(system: &System, suspended: bool) {
     system.world.with_github(|github, now| {
-        let found = github
-            .accounts()
-            .installation_on(ACME)
-            .map(|one| one.id)
-            .unwrap();
-        github
-            .accounts_mut()
-            .installation_mut(found)
-            .unwrap()
-            .suspended_at = suspended.then_some(now);
+        let accounts = github.accounts_mut();
+        if suspended {
+            accounts.suspend(ACME, now);
+        } else {
+            accounts.resume(ACME, now);
+        }
     });
 }
 

@@ -755,7 +755,7 @@ async fn a_repository_that_the_app_may_not_see_is_named_as_the_reason_until_it_m
         .unwrap();
     system
         .world
-        .with_github(|github, _| github.accounts_mut().uninstall(account));
+        .with_github(|github, now| github.accounts_mut().uninstall(account, now));
     system.pass(2_400).await;
     let reason = system
         .job(job)

@@ -374,7 +374,7 @@ async fn what_waited_when_the_app_was_installed_again_goes_on_with_its_new_insta
     let system = knowing(410, &["acme/app"]).await;
     system
         .world
-        .with_github(|github, _| github.accounts_mut().uninstall(ACME));
+        .with_github(|github, now| github.accounts_mut().uninstall(ACME, now));
     let untold = system.queue_jobs(&job())[0];
     system.pass(60).await;
     system

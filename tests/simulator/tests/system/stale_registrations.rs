@@ -121,7 +121,7 @@ async fn what_github_does_not_show_is_given_up_after_a_day() {
     done(&system, 400, &[job]).await;
     system
         .world
-        .with_github(|github, _| github.accounts_mut().uninstall(ACME));
+        .with_github(|github, now| github.accounts_mut().uninstall(ACME, now));
     system.pass(7_200).await;
     assert!(
         follow_ups(&system)

@@ -164,9 +164,7 @@ async fn repository_that_the_app_may_not_see_is_none_and_one_without_jobs_is_emp
         model.accounts_mut().repository_mut(id).unwrap().installed = false;
     });
     assert_eq!(world.runs().await, Ok(None));
-    world
-        .server
-        .with(|model| model.accounts_mut().uninstall(ACME));
+    world.at(|model, now| model.accounts_mut().uninstall(ACME, now));
     assert_eq!(
         world.github.waiting_runs(acme, &app, soon()).await,
         Ok(None)

@@ -87,14 +87,7 @@ async fn runner_of_a_repository_that_the_app_lost_is_unknown() {
 async fn runner_of_a_suspended_installation_is_never_taken_for_gone() {
     let world = World::start().await;
     let target = world.app();
-    world.at(|model, now| {
-        let id = model.accounts().installation_on(ACME).unwrap().id;
-        model
-            .accounts_mut()
-            .installation_mut(id)
-            .unwrap()
-            .suspended_at = Some(now);
-    });
+    world.at(|model, now| model.accounts_mut().suspend(ACME, now));
     assert_eq!(
         world
             .github
