@@ -23,4 +23,5 @@ pub mod schema;
 pub mod status;
 pub mod stop;
 pub mod version;
-pub mod web_page;
+
+pub use mayfly_reports::page as web_page;

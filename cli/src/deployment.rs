@@ -6,18 +6,15 @@ pub mod caller;
 pub mod connect;
 mod credentials;
 pub mod drift;
-pub mod ended;
-pub mod hosted;
 pub mod iam;
-pub mod killed;
 pub mod launch_config;
 pub mod parameter;
-pub mod pool_status;
 pub mod pools_store;
 pub mod refused;
-pub mod runner_phase;
 pub mod secrets_store;
 #[cfg(test)]
 mod ssm_on_loopback;
-pub mod start_summary;
-pub mod wait_reason;
+
+pub use mayfly_reports::{
+    ended, hosted, killed, pool_status, runner_phase, start_summary, wait_reason,
+};

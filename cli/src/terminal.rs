@@ -4,4 +4,5 @@ pub mod progress;
 pub mod screen;
 pub mod table;
 pub mod text_format;
-pub mod time_format;
+
+pub use mayfly_reports::time_format;

@@ -1,6 +1,5 @@
 //! `mayfly cost`.
 
-pub mod report;
 pub mod text;
 
 use std::time::Duration;
@@ -8,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::pool::RepositoryPattern;
+pub use mayfly_reports::cost as report;
 
 use self::report::{By, Filter, gather};
 use super::list_filter::{no_such_pool, pattern, pool, reaches_back};

@@ -1,6 +1,5 @@
 //! `mayfly jobs`.
 
-pub mod report;
 pub mod text;
 
 use std::time::Duration;
@@ -9,6 +8,7 @@ use clap::{Args, ValueHint};
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::pool::RepositoryPattern;
 use mayfly_ledger::LedgerError;
+pub use mayfly_reports::jobs as report;
 
 use self::report::{Filter, State, gather};
 use super::list_filter::{limit, no_such_pool, pattern, pool, reaches_back};

@@ -9,9 +9,6 @@ use mayfly_ledger::{Ledger, LedgerError, Store};
 use crate::deployment::pool_status;
 use crate::terminal::screen::Screen;
 
-/// Most closed records that one answer is made of: some ten reads of 1 MB.
-pub(crate) const MOST_CLOSED: usize = 5_000;
-
 /// Most lines of a list for people, unless asked otherwise.
 const SHOWN: usize = 200;
 

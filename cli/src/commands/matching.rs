@@ -19,7 +19,7 @@ use crate::input::pools_file::{self, NO_VERSION};
 use crate::options::Global;
 use crate::runtime::block_on;
 use crate::terminal::screen::{CAUTION, FAINT, GOOD, Screen};
-use crate::terminal::text_format::{disturbs, plain, quoted};
+use crate::terminal::text_format::plain;
 
 /// A job to match.
 #[derive(Clone, Debug, Args)]
@@ -339,20 +339,6 @@ fn repository(pools: &Pools, name: &str, private: bool) -> Repository {
         owner: pinned.unwrap_or(OwnerId(0)),
         private,
     }
-}
-
-/// The command that asks about such a job; none if a label of it cannot be shown as it is.
-pub(crate) fn command(labels: &Labels, repository: &str) -> Option<String> {
-    let words: Vec<&str> = labels.iter().chain([repository]).collect();
-    let clean = !words.iter().any(|word| word.chars().any(disturbs));
-    let labels: Vec<String> = labels.iter().map(quoted).collect();
-    clean.then(|| {
-        format!(
-            "mayfly match {} --repository {}",
-            labels.join(" "),
-            quoted(repository)
-        )
-    })
 }
 
 /// Why a pool does not take the job; none if it does.

@@ -1,13 +1,12 @@
 //! `mayfly report`.
 
 pub mod csv;
-pub mod html;
-pub mod summary;
 pub mod text;
 
 use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
+pub use mayfly_reports::{report_page as html, summary};
 
 use super::list_filter::reaches_back;
 use crate::deployment::connect::connect;

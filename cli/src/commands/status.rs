@@ -1,11 +1,11 @@
 //! `mayfly status`.
 
-pub mod report;
 pub mod text;
 
 use std::time::Duration;
 
 use clap::Args;
+pub use mayfly_reports::status as report;
 
 use self::report::{StatusReport, gather};
 use self::text::{frame, text};

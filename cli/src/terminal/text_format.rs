@@ -3,30 +3,11 @@
 use std::collections::BTreeSet;
 
 use mayfly_config::pools_file::{cpu_in_words, memory_in_words};
-use mayfly_domain::model::price::NanoDollars;
 use mayfly_domain::model::size::{Capacity, Size};
 
-/// True for what would move the cursor, or hide or reorder text, on a terminal: control characters
-/// (C0, DEL, C1), the line and paragraph separators, marks for the direction of writing and what
-/// has no width, the tag characters among it. Source: Unicode Standard Annex #9 (directions),
-/// Technical Report #36, 2.10.
-#[must_use]
-pub fn disturbs(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
-}
-
-/// A text that others chose (a job's name, a label, an error), on one line of a terminal: what
-/// [disturbs] is shown as `\u{fffd}`.
-#[must_use]
-pub fn plain(text: &str) -> String {
-    let shown = text.chars().map(|c| match c {
-        '\n' | '\r' | '\t' => ' ',
-        c if disturbs(c) => '\u{fffd}',
-        c => c,
-    });
-    shown.collect()
-}
+pub use mayfly_reports::text::{
+    counted, difference, disturbs, dollars, outcome_word, plain, quoted,
+};
 
 /// Text of ours as it goes to a terminal: lines, tabs and colours stay, whatever else [disturbs] is
 /// shown as `\u{fffd}`. All that is printed comes by here, so a text that was forgotten elsewhere
@@ -75,20 +56,6 @@ pub fn escaped(json: &str) -> String {
         }
     }
     shown
-}
-
-/// A word as a shell reads it back.
-#[must_use]
-pub fn quoted(word: &str) -> String {
-    let bare = |c: char| {
-        c.is_ascii_alphanumeric()
-            || matches!(c, '-' | '_' | '.' | '/' | '=' | ':' | '@' | '+' | ',')
-    };
-    if !word.is_empty() && word.chars().all(bare) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
 }
 
 /// How wide a text is on a terminal, as far as that can be known.
@@ -212,13 +179,6 @@ pub fn clip(line: &str, most: usize) -> String {
     shown
 }
 
-/// `$0.0097`: four digits, since a job costs about a cent.
-#[must_use]
-pub fn dollars(cost: NanoDollars) -> String {
-    let tenths = cost.0.saturating_add(50_000) / 100_000;
-    format!("${}.{:04}", tenths / 10_000, tenths % 10_000)
-}
-
 /// Why no cost is shown of some, each reason once, on lines of their own.
 #[must_use]
 pub fn no_costs<'a>(reasons: impl IntoIterator<Item = &'a str>) -> Vec<String> {
@@ -227,12 +187,6 @@ pub fn no_costs<'a>(reasons: impl IntoIterator<Item = &'a str>) -> Vec<String> {
         .into_iter()
         .map(|why| format!("no cost is known: {}", plain(why)))
         .collect()
-}
-
-/// `1 job`, `2 jobs`.
-#[must_use]
-pub fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A size as people say it: `2 vCPU, 8 GiB, 30 GiB disk, x64, Spot`.
@@ -316,21 +270,6 @@ mod tests {
     }
 
     #[test]
-    fn words_are_quoted_where_a_shell_would_take_them_apart() {
-        let cases = [
-            ("linux", "linux"),
-            ("run=15871-2", "run=15871-2"),
-            ("full build", "'full build'"),
-            ("it's", "'it'\\''s'"),
-            ("", "''"),
-            ("$x", "'$x'"),
-        ];
-        for (word, shown) in cases {
-            assert_eq!(quoted(word), shown);
-        }
-    }
-
-    #[test]
     fn text_is_wrapped_between_words_and_cut_within_them() {
         assert_eq!(
             wrap("its task pulls the image", 14),
@@ -370,19 +309,6 @@ mod tests {
                 "no cost is known: no price of vCPUs"
             ]
         );
-    }
-
-    #[test]
-    fn money_has_four_digits() {
-        for (cost, said) in [
-            (0, "$0.0000"),
-            (49_999, "$0.0000"),
-            (50_000, "$0.0001"),
-            (9_710_000, "$0.0097"),
-            (12_345_678_900, "$12.3457"),
-        ] {
-            assert_eq!(dollars(NanoDollars(cost)), said);
-        }
     }
 
     #[test]

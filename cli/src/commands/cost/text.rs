@@ -2,10 +2,10 @@
 
 use mayfly_domain::model::price::NanoDollars;
 
-use super::report::{By, CostLine, CostReport, NanoDollarsDifference};
+use super::report::{By, CostLine, CostReport};
 use crate::terminal::screen::{CAUTION, FAINT};
 use crate::terminal::table::{Cell, Column, Table};
-use crate::terminal::text_format::{counted, dollars, no_costs};
+use crate::terminal::text_format::{counted, difference, dollars, no_costs};
 
 /// The sums, a line each, at most `limit`, and the total. `room`: the terminal's width.
 #[must_use]
@@ -73,12 +73,4 @@ fn cells(line: &CostLine) -> [Cell; 8] {
         money(line.hosted_nanodollars),
         Cell::number(difference(line.saved_nanodollars)),
     ]
-}
-
-/// Money that may be owed: `-$0.0097`.
-#[must_use]
-pub fn difference(money: NanoDollarsDifference) -> String {
-    let size = NanoDollars(money.unsigned_abs());
-    let sign = if money < 0 { "-" } else { "" };
-    format!("{sign}{}", dollars(size))
 }

@@ -7,12 +7,12 @@ use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::time::Timestamp;
 
 use super::pool_match::Matched;
-use crate::commands::matching::command;
 use crate::deployment::killed::Killed;
 use crate::deployment::pool_status::PoolStatus;
 use crate::deployment::wait_reason::{WaitKind, WaitReason, wait_reason};
 use crate::terminal::text_format::dollars;
 use crate::terminal::time_format::{Rfc3339, age, duration_text};
+use mayfly_reports::text::match_command as command;
 
 /// What is known around a job.
 pub(crate) struct ReportSources<'a> {

@@ -27,13 +27,12 @@ pub fn text(answer: &JobsReport, room: Option<usize>) -> String {
         Column::new("WHY").cuts(16),
     ]);
     for line in &answer.jobs {
-        let (state, style) = state(line);
         table.row([
             Cell::new(line.job.to_string()),
             line.repository.as_str().into(),
             line.name.as_str().into(),
             line.pool.as_ref().map(ToString::to_string).into(),
-            Cell::new(state).styled(style),
+            Cell::new(line.state_word()).styled(state_style(line)),
             Cell::number(age(answer.at.0, line.queued_at.0)),
             Cell::number(short(line.waited_seconds)),
             Cell::number(line.ran_seconds.map(short).unwrap_or_default()),
@@ -55,19 +54,15 @@ fn short(seconds: f64) -> String {
     duration_text(Duration::from_secs_f64(seconds.clamp(0.0, 1e9).trunc()))
 }
 
-/// A job's state in a word, and how it is shown.
-#[must_use]
-pub fn state(line: &Line) -> (String, Style) {
+/// How a job's state is shown.
+fn state_style(line: &Line) -> Style {
     match (line.state, line.conclusion.as_deref()) {
-        (JobState::Unplaced, _) => ("unplaced".to_owned(), BAD),
-        (JobState::Blocked, _) => ("blocked".to_owned(), FAINT),
-        (JobState::Queued, _) => ("queued".to_owned(), CAUTION),
-        (JobState::Running, _) => ("running".to_owned(), STRONG),
-        (JobState::Closed, Some("success")) => ("success".to_owned(), GOOD),
-        (JobState::Closed, Some(other @ ("cancelled" | "skipped" | "neutral"))) => {
-            (other.to_owned(), FAINT)
-        }
-        (JobState::Closed, Some(other)) => (other.to_owned(), BAD),
-        (JobState::Closed, None) => ("closed".to_owned(), FAINT),
+        (JobState::Unplaced, _) => BAD,
+        (JobState::Queued, _) => CAUTION,
+        (JobState::Running, _) => STRONG,
+        (JobState::Closed, Some("success")) => GOOD,
+        (JobState::Blocked, _)
+        | (JobState::Closed, Some("cancelled" | "skipped" | "neutral") | None) => FAINT,
+        (JobState::Closed, Some(_)) => BAD,
     }
 }

@@ -12,11 +12,11 @@ use mayfly_ledger::history::Order;
 use mayfly_ledger::{History, Ledger, LedgerError, Store};
 use serde::Serialize;
 
-use crate::commands::list_filter::MOST_CLOSED;
 use crate::deployment::killed::Killed;
 use crate::deployment::pool_status;
 use crate::deployment::runner_phase::RunnerPhase;
 use crate::terminal::time_format::Rfc3339;
+use mayfly_reports::jobs::MOST_CLOSED;
 
 /// States to list by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

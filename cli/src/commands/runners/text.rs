@@ -8,7 +8,7 @@ use crate::deployment::killed::Killed;
 use crate::deployment::runner_phase::RunnerPhase;
 use crate::terminal::screen::{BAD, CAUTION, FAINT, GOOD, STRONG};
 use crate::terminal::table::{Cell, Column, Table};
-use crate::terminal::text_format::{dollars, no_costs};
+use crate::terminal::text_format::{dollars, no_costs, outcome_word};
 use crate::terminal::time_format::age;
 
 /// The runners, a line each. `room`: the terminal's width.
@@ -75,12 +75,11 @@ pub fn killed_in_a_word(killed: &Killed) -> (&'static str, Style) {
 /// How a runner ended, and how that is shown.
 #[must_use]
 pub fn outcome_in_a_word(outcome: Outcome) -> (&'static str, Style) {
-    match outcome {
-        Outcome::Ran => ("ran", GOOD),
-        Outcome::Surplus => ("surplus", FAINT),
-        Outcome::FailedStart => ("failed_start", BAD),
-        Outcome::Refused => ("refused", BAD),
-        Outcome::NeverAssigned => ("not_assigned", CAUTION),
-        Outcome::Unknown => ("lost", BAD),
-    }
+    let style = match outcome {
+        Outcome::Ran => GOOD,
+        Outcome::Surplus => FAINT,
+        Outcome::NeverAssigned => CAUTION,
+        Outcome::FailedStart | Outcome::Refused | Outcome::Unknown => BAD,
+    };
+    (outcome_word(outcome), style)
 }

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clap::ValueEnum;
 use mayfly_domain::model::id::{JobId, PoolName, RunnerId};
 use mayfly_domain::model::job::{JobRecord, JobState};
 use mayfly_domain::model::pool::{Pools, RepositoryPattern};
@@ -13,17 +12,20 @@ use mayfly_ledger::history::Order;
 use mayfly_ledger::{History, Ledger, LedgerError, Store};
 use serde::Serialize;
 
-use crate::commands::list_filter::MOST_CLOSED;
-use crate::deployment::killed::Killed;
-use crate::deployment::pool_status::{self, PoolStatus};
-use crate::deployment::wait_reason::wait_reason;
-use crate::terminal::time_format::{Rfc3339, seconds};
+use crate::killed::Killed;
+use crate::pool_status::{self, PoolStatus};
+use crate::time_format::{Rfc3339, seconds};
+use crate::wait_reason::wait_reason;
+
+/// Most closed records that one answer is made of: some ten reads of 1 MB.
+pub const MOST_CLOSED: usize = 5_000;
 
 /// Most open jobs that are looked up one by one.
 const MOST_OPEN: usize = 1_000;
 
 /// States to list by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum State {
     /// Not over.
     Open,
@@ -109,6 +111,20 @@ pub struct Line {
     pub no_cost: Option<String>,
     /// Why it waits, or is where it is.
     pub because: Option<String>,
+}
+
+impl Line {
+    /// Its state in a word: how it ended, where it did.
+    #[must_use]
+    pub fn state_word(&self) -> &str {
+        match (self.state, self.conclusion.as_deref()) {
+            (JobState::Unplaced, _) => "unplaced",
+            (JobState::Blocked, _) => "blocked",
+            (JobState::Queued, _) => "queued",
+            (JobState::Running, _) => "running",
+            (JobState::Closed, conclusion) => conclusion.unwrap_or("closed"),
+        }
+    }
 }
 
 /// The answer.

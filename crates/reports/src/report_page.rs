@@ -3,11 +3,9 @@
 use maud::{Markup, html};
 use mayfly_domain::model::price::NanoDollars;
 
-use super::summary::{DayLine, Report, Spread};
-use crate::commands::cost::text::difference;
-use crate::commands::runners::text::outcome_in_a_word;
-use crate::commands::web_page::{card, document, span};
-use crate::terminal::text_format::{dollars, plain};
+use crate::page::{card, document, span};
+use crate::summary::{DayLine, Report, Spread};
+use crate::text::{difference, dollars, outcome_word, plain};
 
 /// Days that the chart shows, the newest.
 const DAYS: usize = 92;
@@ -213,7 +211,7 @@ fn runners(report: &Report) -> Markup {
                 tbody {
                     @for line in &report.runners {
                         tr {
-                            td { (line.outcome.map_or("closed", |outcome| outcome_in_a_word(outcome).0)) }
+                            td { (line.outcome.map_or("closed", |outcome| outcome_word(outcome))) }
                             td.n { (line.runners) }
                         }
                     }

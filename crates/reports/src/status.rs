@@ -16,13 +16,13 @@ use mayfly_ledger::history::Order;
 use mayfly_ledger::{History, Ledger, LedgerError, Store};
 use serde::Serialize;
 
-use crate::commands::matching::command;
-use crate::deployment::drift::Drift;
-use crate::deployment::killed::Killed;
-use crate::deployment::pool_status::{self, PoolStatus};
-use crate::deployment::start_summary::{StartSummary, start_summary};
-use crate::deployment::wait_reason::{WaitReason, wait_reason};
-use crate::terminal::time_format::Rfc3339;
+use crate::drift::Drift;
+use crate::killed::Killed;
+use crate::pool_status::{self, PoolStatus};
+use crate::start_summary::{StartSummary, start_summary};
+use crate::text::match_command;
+use crate::time_format::Rfc3339;
+use crate::wait_reason::{WaitReason, wait_reason};
 
 /// Waiting jobs that are told one by one: the oldest.
 const TOLD: usize = 10;
@@ -331,7 +331,7 @@ fn unplaced_line(record: &JobRecord) -> UnplacedLine {
         name: record.name.clone(),
         queued_at: Rfc3339(record.queued_at),
         because: record.reason.as_ref().map(ToString::to_string),
-        ask: command(&record.labels, &record.repository.name)
+        ask: match_command(&record.labels, &record.repository.name)
             .unwrap_or_else(|| format!("mayfly explain {}", record.id)),
         labels: record.labels.iter().map(str::to_owned).collect(),
     }

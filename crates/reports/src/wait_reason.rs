@@ -9,10 +9,10 @@ use mayfly_domain::model::{assignment, timeouts};
 use mayfly_domain::transitions::registration::reservation_is_void;
 use serde::Serialize;
 
-use crate::deployment::pool_status::PoolStatus;
-use crate::deployment::runner_phase::RunnerPhase;
-use crate::terminal::text_format::counted;
-use crate::terminal::time_format::Rfc3339;
+use crate::pool_status::PoolStatus;
+use crate::runner_phase::RunnerPhase;
+use crate::text::counted;
+use crate::time_format::Rfc3339;
 
 /// What kind of thing a job waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -8,8 +8,8 @@ use mayfly_domain::model::start_health::StartHealth;
 use mayfly_domain::model::time::Timestamp;
 use serde::Serialize;
 
-use crate::deployment::pool_status::PoolStatus;
-use crate::terminal::time_format::Rfc3339;
+use crate::pool_status::PoolStatus;
+use crate::time_format::Rfc3339;
 
 /// How starts of one size go.
 #[derive(Clone, Debug, PartialEq, Serialize)]

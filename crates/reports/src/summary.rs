@@ -11,9 +11,9 @@ use mayfly_domain::model::time::Timestamp;
 use mayfly_ledger::{History, Ledger, LedgerError};
 use serde::Serialize;
 
-use crate::commands::cost::report::{By, CostReport, Filter, sum};
-use crate::deployment::ended::{Ended, EndedJob, EndedRunner, read_ended};
-use crate::terminal::time_format::{Rfc3339, seconds};
+use crate::cost::{By, CostReport, Filter, sum};
+use crate::ended::{Ended, EndedJob, EndedRunner, read_ended};
+use crate::time_format::{Rfc3339, seconds};
 
 /// How long something took, of several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]

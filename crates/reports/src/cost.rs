@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use clap::ValueEnum;
 use mayfly_domain::model::id::{PoolName, RepositoryId};
 use mayfly_domain::model::pool::{Pools, RepositoryPattern};
 use mayfly_domain::model::price::{HOSTED_AS_OF, NanoDollars, NoPrice};
@@ -11,12 +10,13 @@ use mayfly_domain::model::time::Timestamp;
 use mayfly_ledger::{History, Ledger, LedgerError};
 use serde::Serialize;
 
-use crate::deployment::ended::{Ended, EndedJob, EndedRunner, read_ended};
-use crate::deployment::hosted;
-use crate::terminal::time_format::Rfc3339;
+use crate::ended::{Ended, EndedJob, EndedRunner, read_ended};
+use crate::hosted;
+use crate::time_format::Rfc3339;
 
 /// What costs are summed by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum By {
     /// By repository

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::terminal::time_format::duration_text;
+use crate::time_format::duration_text;
 
 /// How pages look. Colours of text on their grounds have a contrast of 4.5 to 1 at least
 /// (<https://www.w3.org/TR/WCAG22/#contrast-minimum>).

@@ -4,7 +4,7 @@ use mayfly_domain::model::runner::{Runner, RunnerState};
 use mayfly_domain::model::time::Timestamp;
 use serde::Serialize;
 
-use crate::terminal::time_format::age;
+use crate::time_format::age;
 
 /// How far an open runner is: finer than its state, as ECS tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -1,0 +1,86 @@
+//! What the page shows: how things are now, and what ended in the last hours.
+
+use std::time::Duration;
+
+use mayfly_domain::model::pool::{Pools, RepositoryPattern};
+use mayfly_domain::model::time::Timestamp;
+use mayfly_ledger::{History, Ledger, LedgerError, Store};
+
+use crate::ended::{Ended, read_ended};
+use crate::jobs::{self as jobs, JobsReport};
+use crate::status::{self as status, StatusReport};
+use crate::summary::{Report, report};
+
+/// Open jobs that are shown.
+const MOST_OPEN: usize = 50;
+
+/// What a reader asked to see.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// Jobs of repositories like this; none: of all.
+    pub repository: Option<RepositoryPattern>,
+    /// What ended within this time.
+    pub since: Duration,
+}
+
+/// All that the page shows.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// When it was read.
+    pub at: Timestamp,
+    /// What ended since then is in it.
+    pub since: Timestamp,
+    /// Pools, what is stuck, the safety net.
+    pub status: StatusReport,
+    /// Jobs that are not over.
+    pub open: JobsReport,
+    /// What ended.
+    pub ended: Ended,
+    /// That in figures.
+    pub report: Report,
+}
+
+/// Asks the ledger.
+///
+/// # Errors
+///
+/// [`LedgerError`].
+pub async fn gather<S: Store + History>(
+    ledger: &Ledger<S>,
+    pools: Option<&Pools>,
+    view: &View,
+    now: Timestamp,
+) -> Result<Look, LedgerError> {
+    let since = now.minus(view.since);
+    let open = jobs::Filter {
+        repository: view.repository.clone(),
+        pool: None,
+        state: Some(jobs::State::Open),
+        since,
+        limit: MOST_OPEN,
+    };
+    let (status, open, ended) = futures::try_join!(
+        status::gather(ledger, pools, now),
+        jobs::gather(ledger, pools, &open, now),
+        read_ended(ledger, (since, now), now),
+    )?;
+    let ended = only_of(ended, view.repository.as_ref());
+    Ok(Look {
+        at: now,
+        since,
+        status,
+        open,
+        report: report(&ended, pools, view.repository.as_ref(), since, now),
+        ended,
+    })
+}
+
+/// What ended, of these repositories alone. Runners stay: their costs are filtered by themselves.
+fn only_of(mut ended: Ended, repository: Option<&RepositoryPattern>) -> Ended {
+    if let Some(pattern) = repository {
+        ended
+            .jobs
+            .retain(|_, job| pattern.matches(&job.repository_name));
+    }
+    ended
+}
