@@ -6,7 +6,7 @@ use mayfly_domain::model::pool::Pools;
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::model::timeouts;
-use mayfly_ledger::history::Order;
+use mayfly_ledger::history::{Order, TimeRange};
 use mayfly_ledger::{History, Ledger, LedgerError, Store};
 
 use crate::deployment::pool_status;
@@ -77,7 +77,15 @@ pub async fn find<S: Store + History>(
             // It closed after it was made, and within a day, or a little more.
             let until = made.plus(timeouts::MAX_LIFETIME * 2).min(now);
             let found = ledger
-                .closed((made, until), Order::OldestFirst, MOST_CLOSED, now)
+                .closed(
+                    TimeRange {
+                        from: made,
+                        to: until,
+                    },
+                    Order::OldestFirst,
+                    MOST_CLOSED,
+                    now,
+                )
                 .await?;
             found.runners.into_iter().filter(&is_meant).collect()
         }

@@ -30,6 +30,15 @@ pub enum Order {
     OldestFirst,
 }
 
+/// A time range. Both ends belong to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeRange {
+    /// The first moment.
+    pub from: Timestamp,
+    /// The last moment.
+    pub to: Timestamp,
+}
+
 /// A part of one day of the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
@@ -86,8 +95,7 @@ pub struct Closed {
 }
 
 impl<S: History> Ledger<S> {
-    /// Jobs and runners that closed between two times, both included. `most` is how many records
-    /// are read altogether. Those whose time is up are left out, though DynamoDB may not have
+    /// Jobs and runners that closed within a time range. Reads at most `most` records. Those whose time is up are left out, though DynamoDB may not have
     /// deleted them yet.
     ///
     /// # Errors
@@ -95,16 +103,17 @@ impl<S: History> Ledger<S> {
     /// [`LedgerError`].
     pub async fn closed(
         &self,
-        (from, to): (Timestamp, Timestamp),
+        range: TimeRange,
         order: Order,
         most: usize,
         now: Timestamp,
     ) -> Result<Closed, LedgerError> {
         // Nothing older is kept, whatever a pools file said; a day more, for GitHub's clock may say
         // when a job closed, and ours until when its record stays.
-        let from = from.max(now.minus(Retention::MOST.duration() + DAY));
+        let from = range.from.max(now.minus(Retention::MOST.duration() + DAY));
         let mut closed = Closed::default();
         let mut read_so_far = 0;
+        let to = range.to;
         for day in days(from, to, order) {
             let span = Span {
                 day,

@@ -1,4 +1,4 @@
-//! Why nothing happens: reasons that scaler writes down for anyone who asks.
+//! Why no runner starts: reasons that scaler records for `mayfly explain` and `mayfly status`.
 
 use mayfly_domain::model::hold::HoldReason;
 use mayfly_domain::model::id::PoolName;
@@ -15,7 +15,7 @@ use crate::ledger::{Ledger, TRIES};
 use crate::store::Store;
 use crate::version::Versioned;
 
-/// What speaks against a launch before it was even sent.
+/// A launch for which ECS refuses the task definition.
 #[derive(Clone, Copy, Debug)]
 pub struct FailedDefinition<'a> {
     /// The size of the launch.
@@ -26,9 +26,18 @@ pub struct FailedDefinition<'a> {
     pub message: &'a str,
 }
 
+/// How a size stands after a task definition that ECS refused.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordedFailure {
+    /// The size's health now.
+    pub health: StartHealth,
+    /// This failure opened the breaker: a person has to act, and has not been told yet.
+    pub opened_breaker: bool,
+}
+
 impl<S: Store> Ledger<S> {
-    /// Writes down why no runner is started for a waiting job, if its row is still the one that was
-    /// looked at. `false`: it is not, and a later look does it.
+    /// Records why no runner starts for a waiting job, if its row has not changed since it was read.
+    /// `false`: it has changed, and the next run of scaler records it.
     ///
     /// # Errors
     ///
@@ -43,8 +52,7 @@ impl<S: Store> Ledger<S> {
         Ok(self.put(after).await?.is_done())
     }
 
-    /// Counts a launch that could not even be asked for as a failed start. Answers the health of
-    /// its size as it is now, and whether it is news that a person must act.
+    /// Counts a launch without a task definition as a failed start of its size.
     ///
     /// # Errors
     ///
@@ -54,29 +62,27 @@ impl<S: Store> Ledger<S> {
         pool: &PoolName,
         launch: FailedDefinition<'_>,
         now: Timestamp,
-    ) -> Result<(StartHealth, bool), LedgerError> {
+    ) -> Result<RecordedFailure, LedgerError> {
         let reason = Reason::NoTaskDefinition {
             message: launch.message.to_owned(),
         };
-        self.with_retries(
-            TRIES,
-            "count a launch that could not be asked for",
-            || async {
-                let mut health: Versioned<PoolHealth> =
-                    self.read_or_default(key::health(pool)).await?;
-                let size = health.of_mut(launch.size);
-                let failure = Failure {
-                    reason: reason.clone(),
-                    ..Failure::of_launch(FailureKind::Configuration, launch.message)
-                };
-                let counted = size.record_failure_of(launch.definition, now, failure, now);
-                let after = (size.clone(), counted.opened);
-                if !counted.changed {
-                    return Ok(Attempt::Done(after));
-                }
-                Ok(self.put(health).await?.map(|_| after))
-            },
-        )
+        self.with_retries(TRIES, "count a refused task definition", || async {
+            let mut health: Versioned<PoolHealth> = self.read_or_default(key::health(pool)).await?;
+            let size = health.of_mut(launch.size);
+            let failure = Failure {
+                reason: reason.clone(),
+                ..Failure::of_launch(FailureKind::Configuration, launch.message)
+            };
+            let counted = size.record_failure_of(launch.definition, now, failure, now);
+            let after = RecordedFailure {
+                health: size.clone(),
+                opened_breaker: counted.opened,
+            };
+            if !counted.changed {
+                return Ok(Attempt::Done(after));
+            }
+            Ok(self.put(health).await?.map(|_| after))
+        })
         .await
     }
 }

@@ -13,8 +13,7 @@ use mayfly_domain::model::story::Reason;
 use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::transitions::admission::{Admission, AdmissionRequest, admit};
-use mayfly_domain::transitions::changes::Changes;
-use mayfly_domain::transitions::close::{RunnerSnapshot, close, start_failure};
+use mayfly_domain::transitions::close::{Closing, RunnerSnapshot, close, start_failure};
 use mayfly_domain::transitions::interruption;
 use mayfly_domain::transitions::orphan::{OrphanAction, OrphanSnapshot, orphan_action};
 
@@ -39,13 +38,13 @@ pub enum Changed {
     Closed,
 }
 
-/// A runner that was closed.
+/// The recorded decision on an admission.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Closed {
-    /// What was changed.
-    pub changes: Changes,
-    /// It shows that a person must act, and is the first to show it: why, and what to do.
-    pub must_act: Option<String>,
+pub struct AdmissionDecision {
+    /// The answer.
+    pub admission: Admission,
+    /// The runner's row changed: this was not decided before.
+    pub is_new: bool,
 }
 
 /// What follows from news of a task.
@@ -129,7 +128,7 @@ impl<S: Store> Ledger<S> {
         &self,
         asked: &Runner,
         now: Timestamp,
-    ) -> Result<Option<Closed>, LedgerError> {
+    ) -> Result<Option<Closing>, LedgerError> {
         let still = |row: &Runner| row.was_asked_about(asked);
         self.close_runner(&asked.address(), End::Missing, still, now)
             .await
@@ -230,7 +229,7 @@ impl<S: Store> Ledger<S> {
         end: End<'_>,
         still: impl Fn(&Runner) -> bool + Send + Sync,
         now: Timestamp,
-    ) -> Result<Option<Closed>, LedgerError> {
+    ) -> Result<Option<Closing>, LedgerError> {
         self.with_retries(TRIES, "close a runner", || async {
             let Some(runner) = self.runner(address).await?.filter(|runner| still(runner)) else {
                 return Ok(Attempt::Done(None));
@@ -246,7 +245,7 @@ impl<S: Store> Ledger<S> {
         runner: &Versioned<Runner>,
         end: End<'_>,
         now: Timestamp,
-    ) -> Result<Attempt<Closed>, LedgerError> {
+    ) -> Result<Attempt<Closing>, LedgerError> {
         let mut tx = Transaction::over(runner);
         let health = self.read_for(&mut tx, key::health(&runner.pool)).await?;
         let (waiting, record) = self.reserved(&mut tx, runner).await?;
@@ -262,9 +261,9 @@ impl<S: Store> Ledger<S> {
             record: record.as_ref(),
             interrupted: interrupted.as_ref(),
         };
-        let (changes, must_act) = close(runner, end, around, now);
-        tx.stage(&changes, now)?;
-        let committed = self.commit(tx, Closed { changes, must_act }).await?;
+        let closing = close(runner, end, around, now);
+        tx.stage(&closing.changes, now)?;
+        let committed = self.commit(tx, closing).await?;
         if let Attempt::Done(closed) = &committed
             && let Some(record) = &closed.changes.closed
         {
@@ -296,8 +295,8 @@ impl<S: Store> Ledger<S> {
         Ok((waiting, record))
     }
 
-    /// Decides on admission and writes the decision down before it is told. Answers it, and whether
-    /// that is news. `None`: the runner has no open row.
+    /// Decides on an admission, and writes the decision before anyone is told. `None`: the runner
+    /// has no open row.
     ///
     /// # Errors
     ///
@@ -309,7 +308,7 @@ impl<S: Store> Ledger<S> {
         request: &AdmissionRequest,
         private: Option<bool>,
         now: Timestamp,
-    ) -> Result<Option<(Admission, bool)>, LedgerError> {
+    ) -> Result<Option<AdmissionDecision>, LedgerError> {
         self.with_retries(TRIES, "admit a job", || async {
             let Some(runner) = self.runner(address).await? else {
                 return Ok(Attempt::Done(None));
@@ -317,8 +316,9 @@ impl<S: Store> Ledger<S> {
             let (admission, changes) = admit(&runner, pool, request, private, now);
             let mut tx = Transaction::over(&runner);
             tx.stage(&changes, now)?;
-            let changed = !changes.writes_nothing();
-            self.commit(tx, Some((admission, changed))).await
+            let is_new = !changes.writes_nothing();
+            self.commit(tx, Some(AdmissionDecision { admission, is_new }))
+                .await
         })
         .await
     }

@@ -7,6 +7,7 @@ use mayfly_domain::model::pool::{Pools, RepositoryPattern};
 use mayfly_domain::model::price::{HOSTED_AS_OF, NanoDollars, NoPrice};
 use mayfly_domain::model::spend::Spend;
 use mayfly_domain::model::time::Timestamp;
+use mayfly_ledger::history::TimeRange;
 use mayfly_ledger::{History, Ledger, LedgerError};
 use serde::Serialize;
 
@@ -106,7 +107,15 @@ pub async fn gather<S: History>(
     filter: &Filter,
     now: Timestamp,
 ) -> Result<CostReport, LedgerError> {
-    let ended = read_ended(ledger, (filter.since, now), now).await?;
+    let ended = read_ended(
+        ledger,
+        TimeRange {
+            from: filter.since,
+            to: now,
+        },
+        now,
+    )
+    .await?;
     Ok(sum(&ended, pools, filter, now))
 }
 

@@ -13,7 +13,7 @@ use mayfly_domain::model::size::Size;
 use mayfly_domain::model::spend::Spend;
 use mayfly_domain::model::target::TargetScope;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_ledger::history::Order;
+use mayfly_ledger::history::{Order, TimeRange};
 use mayfly_ledger::{History, Ledger, LedgerError};
 
 /// Most records that one report is made of: 25 days of 10,000 jobs, each with its runner.
@@ -96,23 +96,31 @@ pub struct Ended {
     pub cut_at: Option<Timestamp>,
 }
 
-/// Reads what ended between two times.
+/// Reads what ended within a time range.
 ///
 /// # Errors
 ///
 /// [`LedgerError`].
 pub async fn read_ended<S: History>(
     ledger: &Ledger<S>,
-    (from, to): (Timestamp, Timestamp),
+    range: TimeRange,
     now: Timestamp,
 ) -> Result<Ended, LedgerError> {
     let mut ended = Ended::default();
-    let mut begin = from.minus(JOBS_BEFORE);
-    while begin <= to {
-        let end = begin.plus(DAY).min(to);
+    let mut begin = range.from.minus(JOBS_BEFORE);
+    while begin <= range.to {
+        let end = begin.plus(DAY).min(range.to);
         let left = MOST_RECORDS.saturating_sub(ended.read);
         let closed = ledger
-            .closed((begin, end), Order::OldestFirst, left, now)
+            .closed(
+                TimeRange {
+                    from: begin,
+                    to: end,
+                },
+                Order::OldestFirst,
+                left,
+                now,
+            )
             .await?;
         ended.read += closed.jobs.len() + closed.runners.len();
         ended.jobs.extend(
@@ -126,13 +134,13 @@ pub async fn read_ended<S: History>(
                 .runners
                 .iter()
                 .filter_map(EndedRunner::of)
-                .filter(|runner| runner.closed_at >= from),
+                .filter(|runner| runner.closed_at >= range.from),
         );
         if closed.cut_at.is_some() {
             ended.cut_at = closed.cut_at;
             break;
         }
-        // Both ends of a span belong to it, and times are whole milliseconds.
+        // Both ends belong to a range, and times are whole milliseconds.
         begin = end.plus(Duration::from_millis(1));
     }
     Ok(ended)

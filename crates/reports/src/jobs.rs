@@ -8,7 +8,7 @@ use mayfly_domain::model::pool::{Pools, RepositoryPattern};
 use mayfly_domain::model::price::NanoDollars;
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_ledger::history::Order;
+use mayfly_ledger::history::{Order, TimeRange};
 use mayfly_ledger::{History, Ledger, LedgerError, Store};
 use serde::Serialize;
 
@@ -179,7 +179,15 @@ pub async fn gather<S: Store + History>(
     }
     if wanted(State::Closed) {
         let closed = ledger
-            .closed((filter.since, now), Order::NewestFirst, MOST_CLOSED, now)
+            .closed(
+                TimeRange {
+                    from: filter.since,
+                    to: now,
+                },
+                Order::NewestFirst,
+                MOST_CLOSED,
+                now,
+            )
             .await?;
         more |= closed.cut_at.is_some();
         let runners: BTreeMap<&RunnerId, &Runner> = closed

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mayfly_domain::model::pool::{Pools, RepositoryPattern};
 use mayfly_domain::model::time::Timestamp;
+use mayfly_ledger::history::TimeRange;
 use mayfly_ledger::{History, Ledger, LedgerError, Store};
 
 use crate::ended::{Ended, read_ended};
@@ -62,7 +63,14 @@ pub async fn gather<S: Store + History>(
     let (status, open, ended) = futures::try_join!(
         status::gather(ledger, pools, now),
         jobs::gather(ledger, pools, &open, now),
-        read_ended(ledger, (since, now), now),
+        read_ended(
+            ledger,
+            TimeRange {
+                from: since,
+                to: now
+            },
+            now
+        ),
     )?;
     let ended = only_of(ended, view.repository.as_ref());
     Ok(Look {

@@ -12,7 +12,7 @@ use mayfly_domain::model::runner::{Outcome, Runner, RunnerState};
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::model::{assignment, timeouts};
 use mayfly_domain::transitions::redelivery::ListProgress;
-use mayfly_ledger::history::Order;
+use mayfly_ledger::history::{Order, TimeRange};
 use mayfly_ledger::{History, Ledger, LedgerError, Store};
 use serde::Serialize;
 
@@ -216,7 +216,10 @@ pub async fn gather<S: Store + History>(
         .collect();
     let closed = ledger
         .closed(
-            (now.minus(LATELY), now),
+            TimeRange {
+                from: now.minus(LATELY),
+                to: now,
+            },
             Order::NewestFirst,
             MOST_CLOSED,
             now,

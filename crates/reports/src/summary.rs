@@ -8,6 +8,7 @@ use mayfly_domain::model::job_timeline::{JobTimeline, Phase};
 use mayfly_domain::model::pool::{Pools, RepositoryPattern};
 use mayfly_domain::model::runner::Outcome;
 use mayfly_domain::model::time::Timestamp;
+use mayfly_ledger::history::TimeRange;
 use mayfly_ledger::{History, Ledger, LedgerError};
 use serde::Serialize;
 
@@ -130,7 +131,15 @@ pub async fn gather<S: History>(
     since: Timestamp,
     now: Timestamp,
 ) -> Result<(Report, Ended), LedgerError> {
-    let ended = read_ended(ledger, (since, now), now).await?;
+    let ended = read_ended(
+        ledger,
+        TimeRange {
+            from: since,
+            to: now,
+        },
+        now,
+    )
+    .await?;
     Ok((report(&ended, pools, None, since, now), ended))
 }
 

@@ -57,7 +57,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         let private = self
             .private(&runner, pool, reserved.as_ref(), request, by)
             .await?;
-        let Some((admission, changed)) = self
+        let Some(decision) = self
             .ledger
             .admit(&address, pool, request, private, self.now())
             .await?
@@ -67,11 +67,11 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
         let own = reserved.is_some_and(|job| {
             (job.run, job.attempt) == (RunId(request.run_id), request.run_attempt)
         });
-        match admission {
+        match decision.admission {
             Admission::Admitted => {
                 info!(runner.id = %runner.id, run.id = request.run_id, repository = request.repository, "admitted");
                 // A delivery may have told of the job first.
-                if self.proves_its_definition(&runner) || (changed && !own) {
+                if self.proves_its_definition(&runner) || (decision.is_new && !own) {
                     self.wake(&runner).await;
                 }
                 Ok(Answer::admitted())

@@ -11,7 +11,7 @@ use mayfly_domain::model::size::Size;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::transitions::plan::Plan;
 use mayfly_ecs::{EcsError, TaskDefinitionSpec};
-use mayfly_ledger::holds::FailedDefinition;
+use mayfly_ledger::holds::{FailedDefinition, RecordedFailure};
 use mayfly_ledger::pool_snapshot::PoolSnapshot;
 use mayfly_ledger::{Store, Versioned};
 use mayfly_queue::Wakes;
@@ -94,8 +94,11 @@ impl<S: Store, F: EcsPort, W: Wakes> Scaler<S, F, W> {
             .record_failed_definition(&pool.name, launch, now)
             .await
         {
-            Ok((health, opened)) => {
-                if opened {
+            Ok(RecordedFailure {
+                health,
+                opened_breaker,
+            }) => {
+                if opened_breaker {
                     error!(
                         pool.name = %pool.name, image = definition.image,
                         "{}", health.alarm(size)

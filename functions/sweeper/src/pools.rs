@@ -50,10 +50,10 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
 
     /// Writes down that a pool is gone, or is back; forgets one that is gone and empty.
     async fn keep_entry(&self, entry: &PoolEntry, pools: &Pools) -> anyhow::Result<()> {
-        let in_force = pools.get(&entry.name).is_some();
+        let is_active = pools.get(&entry.name).is_some();
         let now = self.now();
-        if let Some(after) = entry_after(entry, in_force, now) {
-            if !in_force {
+        if let Some(after) = entry_after(entry, is_active, now) {
+            if !is_active {
                 info!(pool.name = %entry.name, "the pools file no longer has it: it launches nothing and drains");
             }
             return Ok(self.ledger.put_pool_entry(&after).await?);
@@ -75,8 +75,8 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
 }
 
 /// The pool's entry where the pools file has it again, or has it no longer; none if that is no news.
-fn entry_after(entry: &PoolEntry, in_force: bool, now: Timestamp) -> Option<PoolEntry> {
-    let gone_at = (!in_force).then_some(now);
+fn entry_after(entry: &PoolEntry, is_active: bool, now: Timestamp) -> Option<PoolEntry> {
+    let gone_at = (!is_active).then_some(now);
     (gone_at.is_some() != entry.gone_at.is_some()).then(|| PoolEntry {
         gone_at,
         ..entry.clone()
@@ -104,7 +104,7 @@ mod tests {
             },
             gone_at,
         };
-        let after = |gone_at, in_force| entry_after(&entry(gone_at), in_force, at(9));
+        let after = |gone_at, is_active| entry_after(&entry(gone_at), is_active, at(9));
         assert_eq!(after(None, true), None);
         assert_eq!(after(None, false), Some(entry(Some(at(9)))));
         assert_eq!(after(Some(at(1)), false), None);

@@ -287,7 +287,7 @@ fn after_answer(state: JobState, doubt: Option<Unconfirmed>, now: Timestamp) -> 
 }
 
 fn seen(now: WorkflowJob) -> GithubJobDetails {
-    let standing = match now.status {
+    let status = match now.status {
         JobStatus::Queued => GithubJobStatus::Queued,
         JobStatus::Waiting | JobStatus::Pending => GithubJobStatus::Gated,
         JobStatus::InProgress => GithubJobStatus::Running,
@@ -295,7 +295,7 @@ fn seen(now: WorkflowJob) -> GithubJobDetails {
         JobStatus::Requested | JobStatus::Other => GithubJobStatus::Unknown,
     };
     GithubJobDetails {
-        status: standing,
+        status,
         runner: now.runner,
         conclusion: now.conclusion,
         created_at: now.created_at,

@@ -119,14 +119,14 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         for address in idle.filter_map(|found| Some(found.name.parse::<RunnerName>().ok()?.address))
         {
             if let std::collections::btree_map::Entry::Vacant(unknown) = ended.entry(address) {
-                let standing = match self.ledger.runner_records(unknown.key()).await {
-                    Ok(standing) => standing,
+                let records = match self.ledger.runner_records(unknown.key()).await {
+                    Ok(records) => records,
                     Err(problem) => {
                         warn!(runner.id = %unknown.key().runner, error = format!("{problem:#}"), "could not read a runner that GitHub lists: it stays registered");
                         continue;
                     }
                 };
-                let (row, record) = (standing.row.as_ref(), standing.record.as_ref());
+                let (row, record) = (records.row.as_ref(), records.record.as_ref());
                 unknown.insert(is_left_behind(row, record, self.now()));
             }
         }

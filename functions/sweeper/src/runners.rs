@@ -1,5 +1,5 @@
-//! The limits of every runner. What GitHub may know is taken away there first: a runner that has a
-//! job refuses to go.
+//! The time limits of every runner. A runner that GitHub may know is deregistered there before its
+//! task is stopped: GitHub refuses if the runner has a job.
 
 use anyhow::Context;
 use futures::StreamExt;
@@ -22,26 +22,26 @@ use tracing::{error, info, warn};
 use crate::budget::Budget;
 use crate::sweeper::{EcsPort, GITHUB_CALL, GitHub, Sweeper};
 
-/// Runners that are minded at a time: each is most often a call to GitHub, a write and a call to
-/// ECS. GitHub asks for few calls at once.
+/// Runners handled at a time: most take a call to GitHub, a write and a call to ECS. GitHub asks
+/// for few concurrent calls.
 const AT_ONCE: usize = 5;
 
-/// What is done about a runner.
-enum Handled {
-    /// This.
-    Care(RunnerAction),
-    /// GitHub is asked at once: a job waits for the answer.
-    Asked,
+/// What sweeper does about a runner.
+enum Step {
+    /// Carry out this action.
+    Act(RunnerAction),
+    /// Ask GitHub about it at once: a job waits for the answer.
+    Check,
 }
 
-/// What taking a runner away at GitHub came to.
+/// The outcome of deregistering a runner at GitHub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Deregistered {
     /// GitHub has no such runner now: its task may be stopped.
     Gone,
     /// It has a job.
     Busy,
-    /// GitHub shows neither it nor its place: nothing is known.
+    /// GitHub shows neither the runner nor its repository or organization: nothing is known.
     Unknown,
 }
 
@@ -60,8 +60,8 @@ impl From<Deleted> for Deregistered {
     }
 }
 
-/// True for what waits until the pools file can be read: without it it is not known whether anyone
-/// still wants an idle runner, nor how long a busy one may work, and it must not pay for that.
+/// True for an action that waits until the pools file can be read. Without the file sweeper cannot
+/// know whether an idle runner is still wanted or how long a busy one may work.
 fn needs_pools(action: &RunnerAction) -> bool {
     matches!(
         action,
@@ -70,8 +70,8 @@ fn needs_pools(action: &RunnerAction) -> bool {
 }
 
 impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
-    /// Does for every runner of a pool what it needs, the oldest first. Answers those that GitHub
-    /// is to be asked about, which can wait.
+    /// Acts on every runner of a pool that needs it, oldest first. Returns those to ask GitHub about
+    /// later.
     pub(crate) async fn reconcile_runners(
         &self,
         runners: &[Runner],
@@ -85,20 +85,18 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             .iter()
             .map(|runner| (runner, runner_action(runner, pool, now)))
             .partition(|(_, action)| *action == RunnerAction::None);
-        let minding = others
+        let actions = others
             .into_iter()
-            .map(|(runner, action)| (runner, Handled::Care(action)));
-        let questions = quiet
+            .map(|(runner, action)| (runner, Step::Act(action)));
+        let liveness_checks = quiet
             .into_iter()
             .filter_map(|(runner, _)| Some((runner, liveness_check(runner, now)?)));
         let (urgent, later): (Vec<_>, Vec<_>) =
-            questions.partition(|(_, question)| matches!(question, LivenessCheck::Reserved(_)));
-        let asking = urgent
-            .into_iter()
-            .map(|(runner, _)| (runner, Handled::Asked));
-        futures::stream::iter(minding.chain(asking))
-            .for_each_concurrent(AT_ONCE, |(runner, minded)| {
-                self.reconcile_runner(runner, minded, pools, budget)
+            liveness_checks.partition(|(_, check)| matches!(check, LivenessCheck::Reserved(_)));
+        let checks = urgent.into_iter().map(|(runner, _)| (runner, Step::Check));
+        futures::stream::iter(actions.chain(checks))
+            .for_each_concurrent(AT_ONCE, |(runner, step)| {
+                self.reconcile_runner(runner, step, pools, budget)
             })
             .await;
         later
@@ -110,16 +108,16 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
     async fn reconcile_runner(
         &self,
         runner: &Runner,
-        minded: Handled,
+        step: Step,
         pools: Option<&Pools>,
         budget: &Budget,
     ) {
         if budget.over() {
             return;
         }
-        let may_ask = match (&minded, &runner.target) {
+        let may_ask = match (&step, &runner.target) {
             (
-                Handled::Care(
+                Step::Act(
                     RunnerAction::Deregister(_)
                     | RunnerAction::ForceStop(_)
                     | RunnerAction::RefuseJob,
@@ -128,25 +126,23 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             ) => self.may_ask(target.installation, budget).await,
             _ => true,
         };
-        let done = match minded {
-            Handled::Asked => match pools {
+        let done = match step {
+            Step::Check => match pools {
                 Some(pools) => self.check_runner(runner, pools, budget).await,
                 None => Ok(()),
             },
-            Handled::Care(RunnerAction::None) => Ok(()),
-            Handled::Care(RunnerAction::LocateTask) => self.find_task(runner).await,
-            Handled::Care(RunnerAction::MarkForStop(kind, why)) => {
-                self.mark(runner, kind, &why).await
-            }
-            Handled::Care(action) if pools.is_none() && needs_pools(&action) => Ok(()),
-            Handled::Care(RunnerAction::Deregister(why)) if may_ask => {
+            Step::Act(RunnerAction::None) => Ok(()),
+            Step::Act(RunnerAction::LocateTask) => self.find_task(runner).await,
+            Step::Act(RunnerAction::MarkForStop(kind, why)) => self.mark(runner, kind, &why).await,
+            Step::Act(action) if pools.is_none() && needs_pools(&action) => Ok(()),
+            Step::Act(RunnerAction::Deregister(why)) if may_ask => {
                 self.deregister_idle(runner, &why).await
             }
-            Handled::Care(RunnerAction::Deregister(_)) => Ok(()),
-            Handled::Care(RunnerAction::RefuseJob) => {
+            Step::Act(RunnerAction::Deregister(_)) => Ok(()),
+            Step::Act(RunnerAction::RefuseJob) => {
                 self.refuse(runner, may_ask && pools.is_some()).await
             }
-            Handled::Care(RunnerAction::ForceStop(why)) => self.end(runner, may_ask, &why).await,
+            Step::Act(RunnerAction::ForceStop(why)) => self.end(runner, may_ask, &why).await,
         };
         if let Err(problem) = done {
             if let Some(target) = &runner.target {
@@ -157,9 +153,9 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
     }
 
-    /// At its `max` a pool starts nothing, and for a repository at its `max_per_repository`
-    /// neither; and a registered runner may be given jobs of its own target only: those that
-    /// nothing waits for make room for jobs that wait, as many as there are.
+    /// At `max`, or at `max_per_repository` for one repository, a pool starts nothing, and GitHub
+    /// gives a registered runner jobs of its own target only. So registered runners without a job to
+    /// wait for are deregistered, one for each job that waits.
     pub(crate) async fn make_room(
         &self,
         runners: &[Runner],
@@ -192,7 +188,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
             };
             self.reconcile_runner(
                 runner,
-                Handled::Care(RunnerAction::Deregister(Reason::MakesRoom)),
+                Step::Act(RunnerAction::Deregister(Reason::MakesRoom)),
                 Some(pools),
                 budget,
             )
@@ -200,8 +196,7 @@ impl<S: Store, F: EcsPort, G: GitHub, W: Wakes> Sweeper<S, F, G, W> {
         }
     }
 
-    /// A stop mark on a runner that is still unregistered; its task, if one is known, is stopped at
-    /// once.
+    /// Marks an unregistered runner for stopping, and stops its task at once if one is known.
     async fn mark(&self, runner: &Runner, kind: StopKind, why: &Reason) -> anyhow::Result<()> {
         let now = self.now();
         let mark = |row: &Runner| row.marked(kind, why, now);

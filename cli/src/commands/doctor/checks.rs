@@ -92,7 +92,7 @@ impl Facts {
         self.file
             .as_ref()
             .ok()
-            .and_then(|file| file.in_force.as_ref())
+            .and_then(|file| file.active_pools.as_ref())
     }
 
     /// The GitHub that the deployment works with, as people open it: as far as is known.
@@ -112,9 +112,12 @@ pub async fn gather(
 ) -> (Facts, Option<Github>) {
     let ledger = connected.ledger();
     let file = pools::gather(&connected.ssm_pools_store(), &ledger, now).await;
-    let in_force = file.as_ref().ok().and_then(|file| file.in_force.as_ref());
+    let active_pools = file
+        .as_ref()
+        .ok()
+        .and_then(|file| file.active_pools.as_ref());
     let status = async {
-        status::report::gather(&ledger, in_force, now)
+        status::report::gather(&ledger, active_pools, now)
             .await
             .map_err(|error| ledger_refused("read the ledger", &error))
     };
@@ -122,7 +125,7 @@ pub async fn gather(
         match access::app(connected).await {
             Ok(app) => {
                 let facts = app::gather(&app.github, app.url).await;
-                let groups = runner_groups_of(&app.github, &facts, in_force).await;
+                let groups = runner_groups_of(&app.github, &facts, active_pools).await;
                 (facts, groups, Some(app.github))
             }
             Err(why) => (Err(Unasked::NoApp(why)), Vec::new(), None),
@@ -143,7 +146,7 @@ pub async fn gather(
         app,
         webhook::knock(&connector, &patient.webhook_url),
         quota::gather(&service_quotas),
-        roles::gather(&iam, in_force, &site),
+        roles::gather(&iam, active_pools, &site),
         alarms::gather(&cloudwatch, &patient.stack)
     );
     (

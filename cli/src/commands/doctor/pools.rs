@@ -30,7 +30,7 @@ pub struct File {
     /// The newest version; none if none was ever applied.
     pub newest: Option<Version>,
     /// What is in force; none if no version can be used.
-    pub in_force: Option<Pools>,
+    pub active_pools: Option<Pools>,
     /// That the newest version was written by other means than `mayfly apply`.
     pub drift: Result<Option<Drift>, Failure>,
 }
@@ -53,24 +53,24 @@ pub async fn gather<S: Store>(
     let Some(first) = newest.as_ref() else {
         return Ok(File {
             newest,
-            in_force: None,
+            active_pools: None,
             drift: Ok(None),
         });
     };
     let drift = drift::find(ledger, parameter, first, now).await;
-    let mut in_force = review(&first.text, first.number, Vcpus::default())
+    let mut active_pools = review(&first.text, first.number, Vcpus::default())
         .pools
         .ok();
     let mut number = first.number;
-    while in_force.is_none() && number > 1 && number + BEFORE > first.number {
+    while active_pools.is_none() && number > 1 && number + BEFORE > first.number {
         number -= 1;
         let earlier = parameter.version(Some(number)).await?;
-        in_force =
+        active_pools =
             earlier.and_then(|earlier| review(&earlier.text, number, Vcpus::default()).pools.ok());
     }
     Ok(File {
         newest,
-        in_force,
+        active_pools,
         drift,
     })
 }
@@ -112,7 +112,7 @@ fn content(file: &File, now: Timestamp) -> Vec<Finding> {
             told.join("; ")
         );
         let mend = "fix it: mayfly pools --file > pools.toml, mayfly check, mayfly apply";
-        return vec![match &file.in_force {
+        return vec![match &file.active_pools {
             Some(pools) => Finding::error(
                 Area::Pools,
                 format!("{what}. Version {} stays in force", pools.version),
@@ -126,7 +126,7 @@ fn content(file: &File, now: Timestamp) -> Vec<Finding> {
         }];
     }
     let names: Vec<&str> = file
-        .in_force
+        .active_pools
         .iter()
         .flat_map(|pools| &pools.pools)
         .map(|pool| pool.name.as_str())

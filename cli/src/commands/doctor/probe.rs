@@ -16,7 +16,7 @@ use mayfly_domain::model::time::Timestamp;
 use mayfly_ecs::probe::Report;
 use mayfly_ecs::{Ecs, LaunchConfig};
 use mayfly_github::{Releases as _, Unauthenticated, api_url};
-use mayfly_ledger::history::Order;
+use mayfly_ledger::history::{Order, TimeRange};
 use mayfly_ledger::{History, Ledger, LedgerError};
 use tokio::time::Instant;
 
@@ -243,7 +243,10 @@ async fn pulls<S: History>(
     }
     let closed = ledger
         .closed(
-            (now.minus(COUNTED), now),
+            TimeRange {
+                from: now.minus(COUNTED),
+                to: now,
+            },
             Order::NewestFirst,
             MOST_RECORDS,
             now,

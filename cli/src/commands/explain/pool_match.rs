@@ -25,7 +25,7 @@ pub struct Matched {
     /// The version of the pools file that placed it.
     pub version: u64,
     /// The version in force, by which the pools are asked here.
-    pub version_in_force: u64,
+    pub active_version: u64,
     /// What each pool says to it by the version in force.
     pub pools: Vec<Said>,
 }
@@ -42,7 +42,7 @@ pub fn matched(record: &JobRecord, pools: &Pools) -> Matched {
     Matched {
         pool: record.pool.clone(),
         version: record.pools_version,
-        version_in_force: pools.version,
+        active_version: pools.version,
         pools: said
             .map(|(pool, verdict)| Said {
                 pool: pool.name.clone(),
@@ -68,10 +68,10 @@ impl Matched {
     #[must_use]
     pub fn in_words(&self) -> Vec<String> {
         let mut words = Vec::new();
-        if self.version != self.version_in_force {
+        if self.version != self.active_version {
             words.push(format!(
                 "placed by version {} of the pools file; by version {}, in force now:",
-                self.version, self.version_in_force
+                self.version, self.active_version
             ));
         }
         words.extend(self.pools.iter().map(|said| match &said.because {

@@ -13,7 +13,7 @@ use mayfly_domain::model::runner::{Outcome, Runner};
 use mayfly_domain::model::spend::Spend;
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::model::timeouts;
-use mayfly_ledger::history::Order;
+use mayfly_ledger::history::{Order, TimeRange};
 use mayfly_ledger::{History, Ledger, LedgerError, Store};
 use serde::Serialize;
 
@@ -273,7 +273,15 @@ async fn runners_of<S: Store + History>(
         .closed_at
         .map_or(now, |closed| closed.plus(RUNNERS_AFTER).min(now));
     let closed = ledger
-        .closed((begin, end), Order::OldestFirst, MOST_CLOSED, now)
+        .closed(
+            TimeRange {
+                from: begin,
+                to: end,
+            },
+            Order::OldestFirst,
+            MOST_CLOSED,
+            now,
+        )
         .await?;
     let open = pool
         .into_iter()

@@ -102,7 +102,7 @@ fn head(plan: &Plan) -> String {
 /// What is compared with what.
 fn against(plan: &Plan) -> String {
     let file = code(&plan.file);
-    let Some(version) = &plan.in_force else {
+    let Some(version) = &plan.active_pools else {
         return format!("{file}; no pools file is in force yet.");
     };
     let at = version

@@ -92,7 +92,7 @@ pub struct Plan {
     /// The file.
     pub file: String,
     /// What it would take the place of.
-    pub in_force: Option<ActivePools>,
+    pub active_pools: Option<ActivePools>,
     /// It was written by other means than `mayfly apply`.
     pub drift: Option<Drift>,
     /// The file is the same to the byte.
@@ -158,7 +158,7 @@ pub async fn gather<S: Store>(
     for differing in difference::pools(*before, after) {
         pools.push(pool_plan(ledger, &differing, after).await?);
     }
-    let in_force = newest.map(|version| ActivePools {
+    let active_pools = newest.map(|version| ActivePools {
         version: version.number,
         applied_at: version.at.map(Rfc3339),
         applied_by: author.clone(),
@@ -166,7 +166,7 @@ pub async fn gather<S: Store>(
     Ok(Plan {
         stack: stack.to_owned(),
         file,
-        in_force,
+        active_pools,
         drift: drift.clone(),
         same: newest.is_some_and(|version| version.text == *text),
         github: difference::github(*before, after),

@@ -53,7 +53,7 @@ pub fn text(plan: &Plan, every_key: bool) -> String {
 
 fn head(plan: &Plan) -> String {
     let mut head = format!("stack {}: ", plan.stack);
-    match &plan.in_force {
+    match &plan.active_pools {
         None => head.push_str("no pools file is in force yet"),
         Some(version) => {
             let _ = write!(head, "version {}", version.version);

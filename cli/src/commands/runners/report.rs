@@ -8,7 +8,7 @@ use mayfly_domain::model::runner::{Outcome, Runner};
 use mayfly_domain::model::size::Size;
 use mayfly_domain::model::target::TargetScope;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_ledger::history::Order;
+use mayfly_ledger::history::{Order, TimeRange};
 use mayfly_ledger::{History, Ledger, LedgerError, Store};
 use serde::Serialize;
 
@@ -141,7 +141,15 @@ pub async fn gather<S: Store + History>(
         .filter(|_| filter.state.is_none_or(|state| state == State::Closed))
     {
         let closed = ledger
-            .closed((since, now), Order::NewestFirst, MOST_CLOSED, now)
+            .closed(
+                TimeRange {
+                    from: since,
+                    to: now,
+                },
+                Order::NewestFirst,
+                MOST_CLOSED,
+                now,
+            )
             .await?;
         more |= closed.cut_at.is_some();
         // One that closed while this was read is told once, as it ended.

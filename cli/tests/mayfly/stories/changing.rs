@@ -23,7 +23,7 @@ pub(crate) fn ledger(system: &System) -> Ledger<Handle> {
 }
 
 /// The pools in force.
-pub(crate) fn in_force(system: &System) -> Option<Pools> {
+pub(crate) fn active_pools(system: &System) -> Option<Pools> {
     let (text, version) = system.world.parameters.get(POOLS)?;
     Some(parse(&text, version).unwrap())
 }

@@ -187,7 +187,7 @@ async fn everything_wrong(system: &System) -> Facts {
     if let Ok(pools) = facts
         .file
         .as_mut()
-        .map(|file| file.in_force.as_mut().unwrap())
+        .map(|file| file.active_pools.as_mut().unwrap())
     {
         let served = |login: &str| mayfly_domain::model::pool::Account {
             login: login.to_owned(),

@@ -66,12 +66,15 @@ pub(crate) fn quiet(name: &str) -> Alarm {
 pub(crate) async fn seen(system: &System) -> Facts {
     let now = now(system);
     let file = pools::gather(&CommandDeps::new(system), &ledger(system), now).await;
-    let in_force = file.as_ref().ok().and_then(|file| file.in_force.as_ref());
-    let status = status::report::gather(&ledger(system), in_force, now)
+    let active_pools = file
+        .as_ref()
+        .ok()
+        .and_then(|file| file.active_pools.as_ref());
+    let status = status::report::gather(&ledger(system), active_pools, now)
         .await
         .unwrap();
     let app = app::gather(&system.github_for("mayfly"), GITHUB.to_owned()).await;
-    let groups = runner_groups_of(&system.github_for("mayfly"), &app, in_force).await;
+    let groups = runner_groups_of(&system.github_for("mayfly"), &app, active_pools).await;
     Facts {
         identity: alice(now),
         status: Ok(status),

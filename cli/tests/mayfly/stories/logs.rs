@@ -11,7 +11,7 @@ use mayfly_domain::model::runner::Runner;
 use mayfly_github_model::jobs::NewJob;
 use mayfly_simulator::system::{Start, System};
 
-use crate::stories::changing::{in_force, ledger};
+use crate::stories::changing::{active_pools, ledger};
 use crate::stories::fixture::holds;
 use crate::stories::told::{begin, done, job, pool_with, queue_one, rest, until};
 
@@ -79,7 +79,7 @@ impl LogStreams for Streams<'_> {
 }
 
 async fn find(system: &System, named: &str) -> Whose {
-    whose(&ledger(system), in_force(system).as_ref(), named)
+    whose(&ledger(system), active_pools(system).as_ref(), named)
         .await
         .unwrap()
 }

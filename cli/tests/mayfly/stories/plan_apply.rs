@@ -21,7 +21,7 @@ use mayfly_github_model::jobs::NewJob;
 use mayfly_ledger::requests::{ApplyEnd, FileHash};
 use mayfly_simulator::system::{Start, System};
 
-use crate::stories::changing::{Bell, CommandDeps, bare, in_force, ledger};
+use crate::stories::changing::{Bell, CommandDeps, active_pools, bare, ledger};
 use crate::stories::told::{begin, done, job, linux, pool_with, queue_one, rest, until};
 
 fn readable(text: &str) -> Readable {
@@ -49,7 +49,7 @@ async fn planned_within(system: &System, text: &str, allowed: Vcpus) -> Plan {
 
 async fn planned_in(system: &System, text: &str, (allowed, region): (Vcpus, &str)) -> Plan {
     let newest = CommandDeps::new(system).version(None).await.unwrap();
-    let (before, file) = (in_force(system), readable(text));
+    let (before, file) = (active_pools(system), readable(text));
     let author = newest
         .as_ref()
         .map(|newest| format!("author-of-{}", newest.number));
@@ -620,7 +620,7 @@ async fn nothing_breaks_out_of_a_comment() {
     let mut plan = planned(&system, &two("max = 3", SMALL)).await;
     // Whatever a reader of files or AWS refuses today: the comment does not depend on that.
     HOSTILE.clone_into(&mut plan.file);
-    plan.in_force.as_mut().unwrap().applied_by = Some(HOSTILE.to_owned());
+    plan.active_pools.as_mut().unwrap().applied_by = Some(HOSTILE.to_owned());
     plan.idle_a_month.no_cost = Some(HOSTILE.to_owned());
     plan.drift = Some(Drift {
         version: 2,
@@ -835,7 +835,7 @@ async fn a_version_since_the_plan_is_not_overwritten() {
         refused.problem,
         "version 2 was applied by author-of-2 at 2026-11-22T14:00:00Z, and the plan was made from version 1"
     );
-    assert_eq!(in_force(&system).unwrap().get(&linux()).unwrap().max, 7);
+    assert_eq!(active_pools(&system).unwrap().get(&linux()).unwrap().max, 7);
     let none = apply(&deps, &bell, None, &pool_with("max = 1"))
         .await
         .unwrap_err();
@@ -1007,7 +1007,7 @@ async fn a_wake_that_cannot_be_sent_is_no_failure() {
 #[tokio::test(start_paused = true)]
 async fn pools_tells_what_is_in_force_and_what_drains() {
     let system = busy_system(414).await;
-    let before = in_force(&system).unwrap();
+    let before = active_pools(&system).unwrap();
     let newest = CommandDeps::new(&system)
         .version(None)
         .await

@@ -8,12 +8,12 @@ use mayfly_github_model::faults::Refusal;
 use mayfly_github_model::jobs::{Action, JobDeliveries, NewJob};
 use mayfly_simulator::system::{Start, System};
 
-use crate::stories::changing::{Bell, in_force, ledger};
+use crate::stories::changing::{Bell, active_pools, ledger};
 use crate::stories::fixture::{holds, holds_json};
 use crate::stories::told::{begin, done, job, pool_with, queue_one, rest, until};
 
 async fn run_retry(system: &System, job: &JobArg) -> Retried {
-    let (ledger, bell, pools) = (ledger(system), Bell::new(system), in_force(system));
+    let (ledger, bell, pools) = (ledger(system), Bell::new(system), active_pools(system));
     let asked = Asked {
         by: "user/alice",
         pools: pools.as_ref(),

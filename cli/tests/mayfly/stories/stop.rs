@@ -11,7 +11,7 @@ use mayfly_fargate_model::Operation;
 use mayfly_github_model::jobs::{Action, Conclusion, JobDeliveries, NewJob, Status};
 use mayfly_simulator::system::{Start, System};
 
-use crate::stories::changing::{Bell, in_force, ledger};
+use crate::stories::changing::{Bell, active_pools, ledger};
 use crate::stories::fixture::{all_jobs, explained, holds, holds_json, jobs};
 use crate::stories::told::{begin, done, job, outcomes, pool_with, queue_one, rest, story, until};
 
@@ -41,7 +41,7 @@ fn the_one(system: &System) -> Runner {
 async fn found(system: &System, named: &str) -> Found {
     find(
         &ledger(system),
-        in_force(system).as_ref(),
+        active_pools(system).as_ref(),
         named,
         system.world.clock.now(),
     )

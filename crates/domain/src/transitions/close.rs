@@ -28,16 +28,19 @@ pub struct RunnerSnapshot<'a> {
     pub interrupted: Option<&'a JobRecord>,
 }
 
-/// Closes a runner: its row goes, its record comes. Besides the changes: that runners of its size
-/// will not start until a person acts, if that is news; why, and what to do, for the log. Once, not
-/// at each task that ends so.
+/// How a runner closes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Closing {
+    /// What is written.
+    pub changes: Changes,
+    /// Runners of this size will not start until a person acts: why, and what to do, for the log.
+    /// Set at the first end that shows it, not at each that follows.
+    pub must_act: Option<String>,
+}
+
+/// Closes a runner: removes its row, writes its record, and updates its job and its pool's health.
 #[must_use]
-pub fn close(
-    runner: &Runner,
-    end: End<'_>,
-    around: RunnerSnapshot<'_>,
-    now: Timestamp,
-) -> (Changes, Option<String>) {
+pub fn close(runner: &Runner, end: End<'_>, around: RunnerSnapshot<'_>, now: Timestamp) -> Closing {
     let mut record = match end {
         End::Stopped(task) => runner.with_task(task).unwrap_or_else(|| runner.clone()),
         End::NeverStarted(..) | End::Missing => runner.clone(),
@@ -120,7 +123,7 @@ pub fn close(
         wake: [pool].into(),
         ..Changes::default()
     };
-    (changes, must_act)
+    Closing { changes, must_act }
 }
 
 /// A runner that is gone while its job is not over, as far as is known: its end overtook the

@@ -46,7 +46,7 @@ pub fn retry(tried: JobSnapshot<'_>, by: &str, now: Timestamp) -> (Retry, Change
         row,
         runner,
     } = tried;
-    let in_force = |pool: &PoolName| pools.get(pool).is_some();
+    let is_active = |pool: &PoolName| pools.get(pool).is_some();
     let unchanged = |retry| (retry, Changes::default());
     match record.state {
         JobState::Closed if record.given_up => check_job(record, now),
@@ -56,7 +56,7 @@ pub fn retry(tried: JobSnapshot<'_>, by: &str, now: Timestamp) -> (Retry, Change
         }
         JobState::Unplaced => unchanged(Retry::MatchJob),
         JobState::Queued | JobState::Blocked
-            if record.pool.as_ref().is_some_and(|pool| !in_force(pool)) =>
+            if record.pool.as_ref().is_some_and(|pool| !is_active(pool)) =>
         {
             unchanged(Retry::MatchJob)
         }

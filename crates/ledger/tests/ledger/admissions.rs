@@ -4,6 +4,7 @@ use mayfly_domain::model::id::RunId;
 use mayfly_domain::model::runner::{Outcome, Runner, RunnerState};
 use mayfly_domain::model::task::TaskStatus;
 use mayfly_domain::transitions::admission::{Admission, AdmissionRequest};
+use mayfly_ledger::runners::AdmissionDecision;
 use mayfly_ledger::{Ledger, Store};
 
 use crate::fixture::{ARN, at, linux, pools, registered, row, task};
@@ -36,7 +37,7 @@ async fn admit<S: Store>(
     ledger: &Ledger<S>,
     runner: &Runner,
     request: &AdmissionRequest,
-) -> Option<(Admission, bool)> {
+) -> Option<AdmissionDecision> {
     let pools = pools();
     ledger
         .admit(
@@ -54,7 +55,10 @@ async fn an_admitted_run_makes_the_runner_busy_before_any_delivery<S: Store>(led
     let runner = registered(&ledger, 1, 1).await;
     assert!(matches!(
         admit(&ledger, &runner, &request(1001, 710_000_001)).await,
-        Some((Admission::Admitted, true))
+        Some(AdmissionDecision {
+            admission: Admission::Admitted,
+            is_new: true
+        })
     ));
     let row = ledger.runner(&runner.address()).await.unwrap().unwrap();
     let work = row.work.clone().unwrap();
@@ -65,7 +69,10 @@ async fn an_admitted_run_makes_the_runner_busy_before_any_delivery<S: Store>(led
     // The answer got lost, the hook asks again.
     assert!(matches!(
         admit(&ledger, &runner, &request(1001, 710_000_001)).await,
-        Some((Admission::Admitted, false))
+        Some(AdmissionDecision {
+            admission: Admission::Admitted,
+            is_new: false
+        })
     ));
     assert_eq!(ledger.runner(&runner.address()).await.unwrap(), Some(row));
 }
@@ -75,7 +82,10 @@ async fn a_second_run_is_refused<S: Store>(ledger: Ledger<S>) {
     admit(&ledger, &runner, &request(1001, 710_000_001)).await;
     assert!(matches!(
         admit(&ledger, &runner, &request(1002, 710_000_001)).await,
-        Some((Admission::Refused(_), _))
+        Some(AdmissionDecision {
+            admission: Admission::Refused(_),
+            ..
+        })
     ));
 }
 
@@ -83,11 +93,17 @@ async fn a_refusal_is_written_down_and_told_by_the_record<S: Store>(ledger: Ledg
     let runner = registered(&ledger, 1, 1).await;
     assert!(matches!(
         admit(&ledger, &runner, &request(1001, 1)).await,
-        Some((Admission::Refused(_), _))
+        Some(AdmissionDecision {
+            admission: Admission::Refused(_),
+            ..
+        })
     ));
     assert!(matches!(
         admit(&ledger, &runner, &request(1001, 1)).await,
-        Some((Admission::Refused(_), _))
+        Some(AdmissionDecision {
+            admission: Admission::Refused(_),
+            ..
+        })
     ));
     assert!(
         ledger

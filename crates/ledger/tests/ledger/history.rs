@@ -4,7 +4,7 @@ use mayfly_domain::model::id::JobId;
 use mayfly_domain::model::job::{JobAction, JobEvent};
 use mayfly_domain::model::task::TaskStatus;
 use mayfly_domain::model::time::Timestamp;
-use mayfly_ledger::history::{Closed, Order};
+use mayfly_ledger::history::{Closed, Order, TimeRange};
 use mayfly_ledger::{History, Ledger, Store};
 
 use crate::fixture::{ARN, at, event, on, pools, registered, task};
@@ -21,6 +21,10 @@ fn ids(closed: &Closed) -> Vec<i64> {
     closed.jobs.iter().map(|job| job.id.0).collect()
 }
 
+fn range(from: Timestamp, to: Timestamp) -> TimeRange {
+    TimeRange { from, to }
+}
+
 const DAY: u64 = 24 * 60 * 60;
 
 async fn closed_jobs_of_several_days_come_in_order<S: Store + History>(ledger: Ledger<S>) {
@@ -35,7 +39,7 @@ async fn closed_jobs_of_several_days_come_in_order<S: Store + History>(ledger: L
     ] {
         over(&ledger, job, at(seconds)).await;
     }
-    let span = (at(10), at(2 * DAY + 10));
+    let span = range(at(10), at(2 * DAY + 10));
     let newest = ledger
         .closed(span, Order::NewestFirst, 100, at(3 * DAY))
         .await
@@ -62,7 +66,7 @@ async fn no_more_is_read_than_was_asked_for_and_it_is_said_where_it_ends<S: Stor
         over(&ledger, job, at(job.unsigned_abs())).await;
     }
     let closed = ledger
-        .closed((at(0), at(100)), Order::NewestFirst, 4, at(100))
+        .closed(range(at(0), at(100)), Order::NewestFirst, 4, at(100))
         .await
         .unwrap();
     assert_eq!(
@@ -78,7 +82,7 @@ async fn what_is_open_is_not_among_them<S: Store + History>(ledger: Ledger<S>) {
         .unwrap();
     over(&ledger, 2, at(1)).await;
     let closed = ledger
-        .closed((at(0), at(100)), Order::NewestFirst, 100, at(100))
+        .closed(range(at(0), at(100)), Order::NewestFirst, 100, at(100))
         .await
         .unwrap();
     assert_eq!(ids(&closed), [2]);
@@ -95,7 +99,7 @@ async fn a_closed_runner_is_found_beside_its_job<S: Store + History>(ledger: Led
         .await
         .unwrap();
     let closed = ledger
-        .closed((at(0), at(100)), Order::OldestFirst, 100, at(100))
+        .closed(range(at(0), at(100)), Order::OldestFirst, 100, at(100))
         .await
         .unwrap();
     assert_eq!(
@@ -115,7 +119,7 @@ async fn a_record_whose_time_is_up_is_gone_whatever_dynamodb_has<S: Store + Hist
     ledger: Ledger<S>,
 ) {
     over(&ledger, 1, at(0)).await;
-    let span = (at(0), at(20 * DAY));
+    let span = range(at(0), at(20 * DAY));
     let kept = ledger
         .closed(span, Order::NewestFirst, 100, at(180 * DAY - 1))
         .await

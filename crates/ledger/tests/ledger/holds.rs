@@ -90,14 +90,22 @@ async fn what_cannot_be_launched_counts_as_a_failed_start_of_its_size<S: Store>(
         .record_failed_definition(&linux(), launch, at(10))
         .await
         .unwrap();
-    assert!(first.0.breaker_open() && first.1 && first.0.not_before == Some(at(70)));
+    assert!(
+        first.health.breaker_open()
+            && first.opened_breaker
+            && first.health.not_before == Some(at(70))
+    );
     // Another planner at the same moment: one wait.
     let same = ledger
         .record_failed_definition(&linux(), launch, at(10))
         .await
         .unwrap();
     assert_eq!(
-        (same.0.failures, same.0.not_before, same.1),
+        (
+            same.health.failures,
+            same.health.not_before,
+            same.opened_breaker
+        ),
         (1, Some(at(70)), false)
     );
     let second = ledger
@@ -105,7 +113,11 @@ async fn what_cannot_be_launched_counts_as_a_failed_start_of_its_size<S: Store>(
         .await
         .unwrap();
     assert_eq!(
-        (second.0.failures, second.0.not_before, second.1),
+        (
+            second.health.failures,
+            second.health.not_before,
+            second.opened_breaker
+        ),
         (2, Some(at(191)), false)
     );
     let health = ledger

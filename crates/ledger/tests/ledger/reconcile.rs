@@ -18,9 +18,9 @@ use mayfly_ledger::{Ledger, Store};
 
 use crate::fixture::{ARN, at, event, linux, on, pools, queue, registered, started, task, waiting};
 
-fn says(standing: GithubJobStatus) -> GithubJobDetails {
+fn says(status: GithubJobStatus) -> GithubJobDetails {
     GithubJobDetails {
-        status: standing,
+        status,
         runner: None,
         conclusion: None,
         created_at: None,

@@ -170,9 +170,9 @@ async fn a_runner_stands_open_or_closed_and_its_record_can_be_added_to<S: Store>
     ledger: Ledger<S>,
 ) {
     let runner = started(&ledger, 1, None).await;
-    let standing = ledger.runner_records(&runner.address()).await.unwrap();
+    let records = ledger.runner_records(&runner.address()).await.unwrap();
     assert_eq!(
-        (standing.row.as_ref(), standing.record),
+        (records.row.as_ref(), records.record),
         (Some(&*runner), None)
     );
     ledger
@@ -186,11 +186,11 @@ async fn a_runner_stands_open_or_closed_and_its_record_can_be_added_to<S: Store>
             .await
             .unwrap();
     }
-    let standing = ledger.runner_records(&runner.address()).await.unwrap();
-    let story = standing.record.unwrap().story;
+    let records = ledger.runner_records(&runner.address()).await.unwrap();
+    let story = records.record.unwrap().story;
     assert_eq!(
         (
-            standing.row,
+            records.row,
             story
                 .iter()
                 .filter(|note| note.event == StoryEvent::RegistrationsRemoved)

@@ -13,7 +13,7 @@ use mayfly_domain::model::runner::{Outcome, Runner as Row};
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::model::timeouts;
 
-use super::final_checks::{Ending, JobAtGithub};
+use super::final_checks::{FinalState, JobAtGithub};
 use super::recorder::Recorder;
 use super::shadow_model::{Runner, Task};
 use super::violation::Invariant;
@@ -89,9 +89,9 @@ fn most_refused(waited: Duration) -> usize {
 /// that keeps the repository out), so it is found out by trying. A runner counts that was handed a
 /// registration for the job and ended without one while the job waited, unless it was struck
 /// itself.
-pub(super) fn i9_tries_are_bounded(ending: &Ending<'_>, recorder: &mut Recorder) {
+pub(super) fn i9_tries_are_bounded(final_state: &FinalState<'_>, recorder: &mut Recorder) {
     let mut tries: BTreeMap<JobId, Vec<Timestamp>> = BTreeMap::new();
-    for row in ending.system.closed_runners() {
+    for row in final_state.system.closed_runners() {
         let address = row.address().to_string();
         let Some(runner) = recorder.shadow.runners.get(&address) else {
             continue;
@@ -103,13 +103,13 @@ pub(super) fn i9_tries_are_bounded(ending: &Ending<'_>, recorder: &mut Recorder)
             tries.entry(job).or_default().push(closed);
         }
     }
-    for job in &ending.jobs {
+    for job in &final_state.jobs {
         let Some(tries) = tries.get(&job.id) else {
             continue;
         };
-        let over = job.began.or(job.ended).unwrap_or(ending.now);
+        let over = job.began.or(job.ended).unwrap_or(final_state.now);
         let made = tries.iter().filter(|at| **at < over).count();
-        let files = ending
+        let files = final_state
             .files
             .iter()
             .filter(|(at, _)| *at > job.queued && *at < over)
@@ -126,7 +126,12 @@ pub(super) fn i9_tries_are_bounded(ending: &Ending<'_>, recorder: &mut Recorder)
                 "{made} runners were registered in vain for job {} in {waited} min, and {most} may be",
                 job.id
             );
-            recorder.broken(Invariant::I9, ending.now, &[&job.id.to_string()], words);
+            recorder.broken(
+                Invariant::I9,
+                final_state.now,
+                &[&job.id.to_string()],
+                words,
+            );
         }
     }
 }
@@ -145,9 +150,9 @@ struct Start {
 ///
 /// Of each size and definition: between two runners that asked for their registration, or from the
 /// last one on, and after the first failure was known.
-pub(super) fn i9_failed_starts_are_bounded(ending: &Ending<'_>, recorder: &mut Recorder) {
+pub(super) fn i9_failed_starts_are_bounded(final_state: &FinalState<'_>, recorder: &mut Recorder) {
     let mut kinds: BTreeMap<(String, String, String), Vec<Start>> = BTreeMap::new();
-    for row in ending.system.closed_runners() {
+    for row in final_state.system.closed_runners() {
         let address = row.address().to_string();
         let Some(runner) = recorder
             .shadow
@@ -173,13 +178,13 @@ pub(super) fn i9_failed_starts_are_bounded(ending: &Ending<'_>, recorder: &mut R
             failed,
         });
     }
-    let applied: Vec<Timestamp> = ending.files.iter().map(|(at, _)| *at).collect();
+    let applied: Vec<Timestamp> = final_state.files.iter().map(|(at, _)| *at).collect();
     for ((pool, size, _), starts) in kinds {
         if let Some((address, made, most)) = too_many_failed(starts, &applied) {
             let words = format!(
                 "{made} starts of {size} in pool {pool} failed one after the other, the last of {address}, and {most} may"
             );
-            recorder.broken(Invariant::I9, ending.now, &[&address], words);
+            recorder.broken(Invariant::I9, final_state.now, &[&address], words);
         }
     }
 }
@@ -309,7 +314,7 @@ fn phases(
 
 /// **I9** Time that is paid for in which no job runs is bounded for each runner: by its pool's `idle_timeout` and the product's own limits, counted from the last
 /// fault. With the bounds on tasks that run no job this bounds what a story costs beyond its jobs.
-pub(super) fn i9_idle_time_is_bounded(ending: &Ending<'_>, recorder: &mut Recorder) {
+pub(super) fn i9_idle_time_is_bounded(final_state: &FinalState<'_>, recorder: &mut Recorder) {
     let mut found = Vec::new();
     let mut told_over: BTreeMap<String, Timestamp> = BTreeMap::new();
     for (id, job) in &recorder.shadow.jobs {
@@ -331,11 +336,11 @@ pub(super) fn i9_idle_time_is_bounded(ending: &Ending<'_>, recorder: &mut Record
         else {
             continue;
         };
-        let limits = limits(recorder, task, ending.now);
+        let limits = limits(recorder, task, final_state.now);
         let told_over = told_over.get(&task.runner).copied();
-        for (phase, from, to) in phases(task, runner, told_over, ending.now) {
+        for (phase, from, to) in phases(task, runner, told_over, final_state.now) {
             let long = recorder.quiet.longest(from, to);
-            let limit = phase.limit(limits) + ending.scenario.waits_for_github();
+            let limit = phase.limit(limits) + final_state.scenario.waits_for_github();
             if long > limit && !(phase == Phase::Parked && limits.floor) {
                 let words = format!(
                     "{} was {} for {} s without a fault, and may be for {} s",
@@ -349,7 +354,7 @@ pub(super) fn i9_idle_time_is_bounded(ending: &Ending<'_>, recorder: &mut Record
         }
     }
     for (address, words) in found {
-        recorder.broken(Invariant::I9, ending.now, &[&address], words);
+        recorder.broken(Invariant::I9, final_state.now, &[&address], words);
     }
 }
 
@@ -384,39 +389,43 @@ fn waited(job: &JobAtGithub, now: Timestamp) -> Duration {
 /// from shortly before it was decided on them. Reasons: a job that was cancelled, or that GitHub
 /// gave to another runner; a try in vain; a registration that GitHub refuses; a container that was
 /// killed.
-pub(super) fn i9_needless_runners_are_bounded(ending: &Ending<'_>, recorder: &mut Recorder) {
-    let needless: Vec<Row> = ending
+pub(super) fn i9_needless_runners_are_bounded(
+    final_state: &FinalState<'_>,
+    recorder: &mut Recorder,
+) {
+    let needless: Vec<Row> = final_state
         .system
         .closed_runners()
         .into_iter()
         .filter(|row| is_needless(row, recorder))
         .collect();
-    let withdrawn = ending
+    let withdrawn = final_state
         .scenario
-        .needless_tasks(ending.cancelled_before_they_began());
+        .needless_tasks(final_state.cancelled_before_they_began());
     let tried: BTreeSet<JobId> = needless
         .iter()
         .filter(|row| row.outcome == Some(Outcome::NeverAssigned))
         .filter_map(|row| row.reserved)
         .collect();
-    let files = ending.files.len();
+    let files = final_state.files.len();
     let tries: usize = tried
         .iter()
         .map(|tried| {
-            let job = ending.jobs.iter().find(|job| job.id == *tried);
+            let job = final_state.jobs.iter().find(|job| job.id == *tried);
             most_tries(
-                job.map(|job| waited(job, ending.now)).unwrap_or_default(),
+                job.map(|job| waited(job, final_state.now))
+                    .unwrap_or_default(),
                 files,
             )
         })
         .sum();
-    let refused: usize = ending
+    let refused: usize = final_state
         .jobs
         .iter()
         .filter(|job| job.refused)
-        .map(|job| most_refused(waited(job, ending.now)))
+        .map(|job| most_refused(waited(job, final_state.now)))
         .sum();
-    let most = withdrawn + ending.exchanges() + tries + refused;
+    let most = withdrawn + final_state.exchanges() + tries + refused;
     if needless.len() > most {
         let first = needless
             .first()
@@ -426,7 +435,7 @@ pub(super) fn i9_needless_runners_are_bounded(ending: &Ending<'_>, recorder: &mu
             "{} runners had no job and no reason to have none, {first} the first, and {most} may",
             needless.len()
         );
-        recorder.broken(Invariant::I9, ending.now, &[&first], words);
+        recorder.broken(Invariant::I9, final_state.now, &[&first], words);
     }
 }
 

@@ -10,7 +10,7 @@ use mayfly_domain::model::runner::{Outcome, Runner};
 use mayfly_domain::model::story::StoryEvent;
 use mayfly_domain::model::time::Timestamp;
 
-use super::final_checks::{Ending, JobAtGithub};
+use super::final_checks::{FinalState, JobAtGithub};
 use super::liveness::Held;
 use mayfly_github_model::jobs::Status;
 
@@ -82,7 +82,7 @@ fn known_since(record: &JobRecord) -> Timestamp {
     found.map_or(record.received_at, |note| note.at)
 }
 
-impl Ending<'_> {
+impl FinalState<'_> {
     /// What may make a job wait that could be served; none if it may wait for ever.
     pub(super) fn held(&self, id: JobId) -> Option<Held> {
         let job = self.jobs.iter().find(|job| job.id == id)?;

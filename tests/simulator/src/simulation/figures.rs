@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mayfly_domain::model::runner::Outcome;
 
-use super::final_checks::Ending;
+use super::final_checks::FinalState;
 use super::recorder::{CallName, Calls, Recorder};
 use mayfly_github_model::jobs::{Conclusion, Status};
 
@@ -60,20 +60,20 @@ pub struct Figures {
 
 impl Figures {
     /// Of one story.
-    pub(super) fn of(ending: &Ending<'_>, recorder: &Recorder) -> Self {
+    pub(super) fn of(final_state: &FinalState<'_>, recorder: &Recorder) -> Self {
         let mut figures = Self {
             seeds: 1,
             failed: u64::from(!recorder.violations.is_empty()),
-            situations: ending
+            situations: final_state
                 .scenario
                 .situation
                 .iter()
                 .map(|name| (name.clone(), 1))
                 .collect(),
-            turned_away: ending.system.world.turned_away(),
+            turned_away: final_state.system.world.turned_away(),
             calls: recorder.calls.clone(),
             happenings: recorder.kinds.clone(),
-            lasted: recorder.since(ending.now),
+            lasted: recorder.since(final_state.now),
             most_looks: recorder
                 .pace
                 .per_minute()
@@ -88,9 +88,9 @@ impl Figures {
                 .unwrap_or_default(),
             ..Self::default()
         };
-        for job in ending.jobs.iter().filter(|job| !job.hosted) {
+        for job in final_state.jobs.iter().filter(|job| !job.hosted) {
             let open = !matches!(job.status, Status::Completed | Status::InProgress);
-            let exemption = open.then(|| ending.exemption(job)).flatten();
+            let exemption = open.then(|| final_state.exemption(job)).flatten();
             if let Some(exemption) = exemption {
                 *figures.waiting.entry(exemption.words()).or_default() += 1;
             }
@@ -107,7 +107,7 @@ impl Figures {
                 figures.used += ended.since(began);
             }
         }
-        for runner in ending.system.closed_runners() {
+        for runner in final_state.system.closed_runners() {
             let outcome = runner.outcome.unwrap_or(Outcome::Unknown);
             let name = serde_json::to_value(outcome)
                 .ok()

@@ -72,7 +72,7 @@ pub(super) struct Run {
 }
 
 /// How things stand.
-pub(super) struct Ending<'a> {
+pub(super) struct FinalState<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) system: &'a System,
     pub(super) now: Timestamp,
@@ -170,7 +170,7 @@ impl JobAtGithub {
     }
 }
 
-impl Ending<'_> {
+impl FinalState<'_> {
     /// Jobs that wait, or are held back; those that GitHub gave up, too.
     pub(super) fn open_jobs(&self) -> impl Iterator<Item = &JobAtGithub> {
         let open = |job: &&JobAtGithub| {

@@ -7,7 +7,7 @@ use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::model::timeouts;
 
 use super::exemptions::Exemption;
-use super::final_checks::Ending;
+use super::final_checks::FinalState;
 use super::recorder::Recorder;
 use super::scenario::{PoolSpec, PoolsFile};
 use super::shadow_model::{decided, pool_of};
@@ -20,11 +20,11 @@ use mayfly_github_model::jobs::Status;
 /// At the end of the story: a job that some pool of the file in force takes, and that no one
 /// cancelled or holds back, is over at GitHub. Only what the scenario made impossible may still
 /// wait, and then its record says why.
-pub(super) fn i1_every_job_is_served(ending: &Ending<'_>, recorder: &mut Recorder) {
-    for job in ending.open_jobs() {
+pub(super) fn i1_every_job_is_served(final_state: &FinalState<'_>, recorder: &mut Recorder) {
+    for job in final_state.open_jobs() {
         let id = job.id.0.to_string();
-        let state = || ending.recorded(job);
-        match ending.exemption(job) {
+        let state = || final_state.recorded(job);
+        match final_state.exemption(job) {
             None => {
                 let words = format!(
                     "job {id} of {} ({}) was never served; the ledger: {}",
@@ -32,17 +32,18 @@ pub(super) fn i1_every_job_is_served(ending: &Ending<'_>, recorder: &mut Recorde
                     job.status.word(),
                     state()
                 );
-                recorder.broken(Invariant::I1, ending.now, &[&id], words);
+                recorder.broken(Invariant::I1, final_state.now, &[&id], words);
             }
             // Of what GitHub never told, and does not show, nothing can say why it waits.
-            Some(Exemption::Refused) if !job.delivered && ending.system.job(job.id).is_none() => {}
-            Some(exemption) if exemption.needs_words() && !ending.has_reason(job) => {
+            Some(Exemption::Refused)
+                if !job.delivered && final_state.system.job(job.id).is_none() => {}
+            Some(exemption) if exemption.needs_words() && !final_state.has_reason(job) => {
                 let words = format!(
                     "job {id} of {} cannot be served ({exemption:?}), and nothing says so; the ledger: {}",
                     job.repository,
                     state()
                 );
-                recorder.broken(Invariant::I1, ending.now, &[&id], words);
+                recorder.broken(Invariant::I1, final_state.now, &[&id], words);
             }
             Some(_) => {}
         }
@@ -54,12 +55,12 @@ pub(super) fn i1_every_job_is_served(ending: &Ending<'_>, recorder: &mut Recorde
 /// At the end of the story: of every event about a job that GitHub could not deliver, by its own
 /// list, some attempt succeeded. The story is not at rest before; what GitHub keeps no longer (3
 /// days) is left out.
-pub(super) fn i1_every_delivery_is_made(ending: &Ending<'_>, recorder: &mut Recorder) {
+pub(super) fn i1_every_delivery_is_made(final_state: &FinalState<'_>, recorder: &mut Recorder) {
     for Undelivered {
         guid, job, words, ..
-    } in undelivered(ending.system)
+    } in undelivered(final_state.system)
     {
-        recorder.broken(Invariant::I1, ending.now, &[&job, &guid], words);
+        recorder.broken(Invariant::I1, final_state.now, &[&job, &guid], words);
     }
 }
 
@@ -219,9 +220,9 @@ pub(super) fn i4_one_registration(
 /// ask while the job that was passed over is no one's: it registers for it, although a registered
 /// one will get it. That it does not look whether one will is a choice: it would have to read all
 /// runners and jobs of the pool at every request of a burst. Elsewhere an exchange costs nothing.
-pub(super) fn i4_one_runner_per_job(ending: &Ending<'_>, recorder: &mut Recorder) {
-    let scenario = ending.scenario;
-    if !scenario.is_orderly() || ending.runners_are_not_interchangeable() {
+pub(super) fn i4_one_runner_per_job(final_state: &FinalState<'_>, recorder: &mut Recorder) {
+    let scenario = final_state.scenario;
+    if !scenario.is_orderly() || final_state.runners_are_not_interchangeable() {
         return;
     }
     let floor: usize = scenario
@@ -230,20 +231,20 @@ pub(super) fn i4_one_runner_per_job(ending: &Ending<'_>, recorder: &mut Recorder
         .iter()
         .map(|pool| usize::try_from(pool.min_idle).unwrap_or_default())
         .sum();
-    let (tasks, least) = (recorder.shadow.tasks.len(), ending.served() + floor);
-    let needless = scenario.needless_tasks(ending.cancelled_before_they_began());
-    let costly = ending.a_pool_has_several_targets() || floor + needless > 0;
+    let (tasks, least) = (recorder.shadow.tasks.len(), final_state.served() + floor);
+    let needless = scenario.needless_tasks(final_state.cancelled_before_they_began());
+    let costly = final_state.a_pool_has_several_targets() || floor + needless > 0;
     let exchanges = if costly {
-        ending.exchanges()
+        final_state.exchanges()
     } else {
-        ending.exchanges_told_too_late(&recorder.shadow)
+        final_state.exchanges_told_too_late(&recorder.shadow)
     };
     if tasks < least || tasks > least + needless + exchanges {
         let served = least - floor;
         let words = format!(
             "{tasks} tasks for {served} jobs, {needless} needless ones, {exchanges} exchanges and an idle floor of {floor}"
         );
-        recorder.broken(Invariant::I4, ending.now, &[], words);
+        recorder.broken(Invariant::I4, final_state.now, &[], words);
     }
 }
 
@@ -251,10 +252,10 @@ pub(super) fn i4_one_runner_per_job(ending: &Ending<'_>, recorder: &mut Recorder
 ///
 /// What has been wrong for too long is collected while the story settles ([`super::garbage`]);
 /// this is about the end, when nothing but the idle floor is left.
-pub(super) fn i5_nothing_is_left(ending: &Ending<'_>, recorder: &mut Recorder) {
-    for (ids, words) in ending.left_over() {
+pub(super) fn i5_nothing_is_left(final_state: &FinalState<'_>, recorder: &mut Recorder) {
+    for (ids, words) in final_state.left_over() {
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        recorder.broken(Invariant::I5, ending.now, &ids, words);
+        recorder.broken(Invariant::I5, final_state.now, &ids, words);
     }
 }
 
@@ -294,12 +295,15 @@ pub(super) fn i5_no_row_closes_before_its_task(
 /// **I6** Unsigned or wrongly signed input changes nothing.
 ///
 /// No item of the table mentions what only forged deliveries and strangers' requests said.
-pub(super) fn i6_forged_input_changes_nothing(ending: &Ending<'_>, recorder: &mut Recorder) {
-    for (key, text) in ending.table() {
+pub(super) fn i6_forged_input_changes_nothing(
+    final_state: &FinalState<'_>,
+    recorder: &mut Recorder,
+) {
+    for (key, text) in final_state.table() {
         if text.contains(super::attackers::MARK) || key.contains(super::attackers::MARK) {
             recorder.broken(
                 Invariant::I6,
-                ending.now,
+                final_state.now,
                 &[super::attackers::MARK],
                 format!("{key} tells what only a stranger said"),
             );
@@ -312,9 +316,12 @@ pub(super) fn i6_forged_input_changes_nothing(ending: &Ending<'_>, recorder: &mu
 /// No step of a job ran on a runner whose pool does not let the job's repository in, by any pools
 /// file that registrar may have gone by; where admission could not be asked for, only a pool that
 /// fails closed is held to it, and there no step runs without an admission.
-pub(super) fn i7_no_job_runs_where_it_may_not(ending: &Ending<'_>, recorder: &mut Recorder) {
+pub(super) fn i7_no_job_runs_where_it_may_not(
+    final_state: &FinalState<'_>,
+    recorder: &mut Recorder,
+) {
     let mut found = Vec::new();
-    for run in ending.steps_run() {
+    for run in final_state.steps_run() {
         let Some(runner) = recorder.shadow.runners.get(&run.address) else {
             continue;
         };
@@ -354,7 +361,7 @@ pub(super) fn i7_no_job_runs_where_it_may_not(ending: &Ending<'_>, recorder: &mu
     for (job, address, words) in found {
         recorder.broken(
             Invariant::I7,
-            ending.now,
+            final_state.now,
             &[&job.to_string(), &address],
             words,
         );
@@ -367,10 +374,14 @@ pub(super) fn i7_no_job_runs_where_it_may_not(ending: &Ending<'_>, recorder: &mu
 /// by since the job began. A repository that the App does not see counts as public, so nothing is
 /// promised where the story keeps it from seeing one; nor to a runner whose container asked for
 /// another job than its own.
-pub(super) fn i7_no_legal_job_is_refused(ending: &Ending<'_>, recorder: &mut Recorder) {
+pub(super) fn i7_no_legal_job_is_refused(final_state: &FinalState<'_>, recorder: &mut Recorder) {
     let mut found = Vec::new();
-    for (job, address) in ending.given() {
-        if job.names.iter().any(|name| ending.scenario.hides(name)) {
+    for (job, address) in final_state.given() {
+        if job
+            .names
+            .iter()
+            .any(|name| final_state.scenario.hides(name))
+        {
             continue;
         }
         let runner = recorder
@@ -405,7 +416,7 @@ pub(super) fn i7_no_legal_job_is_refused(ending: &Ending<'_>, recorder: &mut Rec
     for (job, words, address) in found {
         recorder.broken(
             Invariant::I7,
-            ending.now,
+            final_state.now,
             &[&job.to_string(), &address],
             words,
         );
@@ -417,15 +428,15 @@ pub(super) fn i7_no_legal_job_is_refused(ending: &Ending<'_>, recorder: &mut Rec
 /// Registrations and the webhook's secret are searched for in every item of the table (each
 /// launch's request is in its row), every task as ECS shows it (so in its events), every answer to
 /// a delivery or a stranger, and, in some stories, every log line.
-pub(super) fn i8_no_secret_is_told(ending: &Ending<'_>, recorder: &mut Recorder) {
-    for place in ending.secrets_told() {
-        recorder.broken(Invariant::I8, ending.now, &[], place);
+pub(super) fn i8_no_secret_is_told(final_state: &FinalState<'_>, recorder: &mut Recorder) {
+    for place in final_state.secrets_told() {
+        recorder.broken(Invariant::I8, final_state.now, &[], place);
     }
 }
 
 /// **I9** After faults stop, the system settles by itself: no job is at work any more when the story ends.
-pub(super) fn i9_it_settles(ending: &Ending<'_>, recorder: &mut Recorder) {
-    for job in ending
+pub(super) fn i9_it_settles(final_state: &FinalState<'_>, recorder: &mut Recorder) {
+    for job in final_state
         .jobs
         .iter()
         .filter(|job| !job.hosted && job.status == Status::InProgress)
@@ -433,7 +444,7 @@ pub(super) fn i9_it_settles(ending: &Ending<'_>, recorder: &mut Recorder) {
         let id = job.id.0.to_string();
         recorder.broken(
             Invariant::I9,
-            ending.now,
+            final_state.now,
             &[&id],
             format!(
                 "job {id} of {} is still at work at the end of the story",
@@ -441,13 +452,13 @@ pub(super) fn i9_it_settles(ending: &Ending<'_>, recorder: &mut Recorder) {
             ),
         );
     }
-    if let Some(waited) = ending.unsettled {
+    if let Some(waited) = final_state.unsettled {
         let words = format!(
             "not at rest {} min after the last fault: {}",
             waited.as_secs() / 60,
-            ending.unrest.join("; ")
+            final_state.unrest.join("; ")
         );
-        recorder.broken(Invariant::I9, ending.now, &[], words);
+        recorder.broken(Invariant::I9, final_state.now, &[], words);
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use mayfly_domain::model::id::JobId;
 use mayfly_domain::model::time::Timestamp;
 
-use super::final_checks::{Ending, JobAtGithub};
+use super::final_checks::{FinalState, JobAtGithub};
 use super::recorder::Recorder;
 use super::shadow_model::pool_of;
 use super::violation::Invariant;
@@ -51,8 +51,11 @@ impl Interrupted {
 /// took back after it was admitted, of a pool that every file says to have `rerun_interrupted`
 /// since it was launched, and nowhere that the App may not look. Not those that no pool takes and
 /// GitHub gave to a runner of ours all the same: they have no pool that says so.
-fn of<'a>(ending: &'a Ending<'_>, recorder: &'a Recorder) -> impl Iterator<Item = Interrupted> {
-    let attempts: BTreeSet<(i64, u32)> = ending
+fn of<'a>(
+    final_state: &'a FinalState<'_>,
+    recorder: &'a Recorder,
+) -> impl Iterator<Item = Interrupted> {
+    let attempts: BTreeSet<(i64, u32)> = final_state
         .jobs
         .iter()
         .map(|job| (job.run, job.attempt))
@@ -60,49 +63,56 @@ fn of<'a>(ending: &'a Ending<'_>, recorder: &'a Recorder) -> impl Iterator<Item 
     let failed = |job: &&JobAtGithub| {
         job.attempt == 1 && job.conclusion == Some(Conclusion::Failure) && job.app && !job.refused
     };
-    ending.jobs.iter().filter(failed).filter_map(move |job| {
-        let address = ending.ours(job)?;
-        ending.system.job(job.id)?.pool?;
-        let runner = recorder.shadow.runners.get(&address)?;
-        let at = runner
-            .interrupted
-            .filter(|at| runner.admitted.is_some_and(|admitted| admitted < *at))?;
-        let launched = super::shadow_model::decided(&address)?;
-        if !recorder
-            .files
-            .versions(pool_of(&address), launched, ending.now)
-            .all(|pool| pool.is_some_and(|pool| pool.rerun_interrupted))
-        {
-            return None;
-        }
-        let again = attempts
-            .range((job.run, 2)..)
-            .next()
-            .is_some_and(|(run, _)| *run == job.run);
-        let granted = recorder
-            .shadow
-            .reruns
-            .get(&job.id)
-            .copied()
-            .unwrap_or_default();
-        Some(Interrupted {
-            job: job.id,
-            runner: address,
-            at,
-            granted,
-            again,
+    final_state
+        .jobs
+        .iter()
+        .filter(failed)
+        .filter_map(move |job| {
+            let address = final_state.ours(job)?;
+            final_state.system.job(job.id)?.pool?;
+            let runner = recorder.shadow.runners.get(&address)?;
+            let at = runner
+                .interrupted
+                .filter(|at| runner.admitted.is_some_and(|admitted| admitted < *at))?;
+            let launched = super::shadow_model::decided(&address)?;
+            if !recorder
+                .files
+                .versions(pool_of(&address), launched, final_state.now)
+                .all(|pool| pool.is_some_and(|pool| pool.rerun_interrupted))
+            {
+                return None;
+            }
+            let again = attempts
+                .range((job.run, 2)..)
+                .next()
+                .is_some_and(|(run, _)| *run == job.run);
+            let granted = recorder
+                .shadow
+                .reruns
+                .get(&job.id)
+                .copied()
+                .unwrap_or_default();
+            Some(Interrupted {
+                job: job.id,
+                runner: address,
+                at,
+                granted,
+                again,
+            })
         })
-    })
 }
 
 /// Whether some job is still to be run again.
-pub(super) fn are_due(ending: &Ending<'_>, recorder: &Recorder) -> bool {
-    of(ending, recorder).any(|job| !job.again)
+pub(super) fn are_due(final_state: &FinalState<'_>, recorder: &Recorder) -> bool {
+    of(final_state, recorder).any(|job| !job.again)
 }
 
 /// **I1** A job whose runner AWS took back is run again where its pool says so, and GitHub is asked for it once.
-pub(super) fn i1_reclaimed_jobs_run_again_once(ending: &Ending<'_>, recorder: &mut Recorder) {
-    let found: Vec<Interrupted> = of(ending, recorder).collect();
+pub(super) fn i1_reclaimed_jobs_run_again_once(
+    final_state: &FinalState<'_>,
+    recorder: &mut Recorder,
+) {
+    let found: Vec<Interrupted> = of(final_state, recorder).collect();
     for interrupted in found {
         if let Some(words) = interrupted.wrong() {
             recorder.broken(

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::cost_bounds;
 use super::fault_schedule::{Down, FaultSchedule, after};
 use super::figures::Figures;
-use super::final_checks::{Ending, floors, jobs_at_github};
+use super::final_checks::{FinalState, floors, jobs_at_github};
 use super::garbage::Garbage;
 use super::invariants;
 use super::liveness::LivenessMonitor;
@@ -500,10 +500,10 @@ impl<'a> Teller<'a> {
             return;
         }
         let now = self.now();
-        let ending = self.ending(None);
+        let final_state = self.final_state(None);
         let judged: Vec<_> = overdue
             .into_iter()
-            .map(|late| (late, ending.held(late.job)))
+            .map(|late| (late, final_state.held(late.job)))
             .collect();
         let shared = self.recorder.clone();
         for (late, held) in judged {
@@ -575,22 +575,22 @@ impl<'a> Teller<'a> {
                 .unwrap_or_else(|| self.scenario.pools.clone());
             (file, recorder.shadow.live_tasks().count())
         };
-        let ending = self.ending(None);
+        let final_state = self.final_state(None);
         // Those that their runner group keeps out are tried again and again.
-        let most = floors(&file) + ending.kept_out().len();
+        let most = floors(&file) + final_state.kept_out().len();
         (floors(&file)..=most).contains(&live)
-            && ending
+            && final_state
                 .open_jobs()
-                .all(|job| job.given_up || ending.exemption(job).is_some())
-            && ending.left_over().is_empty()
+                .all(|job| job.given_up || final_state.exemption(job).is_some())
+            && final_state.left_over().is_empty()
             && undelivered(&self.system).is_empty()
-            && !reruns::are_due(&ending, &self.recorder.get())
+            && !reruns::are_due(&final_state, &self.recorder.get())
     }
 
-    fn ending(&self, unsettled: Option<Duration>) -> Ending<'_> {
+    fn final_state(&self, unsettled: Option<Duration>) -> FinalState<'_> {
         let jobs = jobs_at_github(&self.system, self.scenario);
         let recorder = self.recorder.get();
-        Ending {
+        FinalState {
             scenario: self.scenario,
             system: &self.system,
             now: self.now(),
@@ -613,12 +613,12 @@ impl<'a> Teller<'a> {
     }
 
     fn end(self, unsettled: Option<Duration>) -> RunResult {
-        let mut ending = self.ending(unsettled);
-        ending.told.push(logs::text());
+        let mut final_state = self.final_state(unsettled);
+        final_state.told.push(logs::text());
         let undelivered = undelivered(&self.system)
             .into_iter()
             .map(|event| event.words);
-        ending.unrest = ending
+        final_state.unrest = final_state
             .left_over()
             .into_iter()
             .map(|(_, words)| words)
@@ -627,22 +627,22 @@ impl<'a> Teller<'a> {
             .collect();
         let shared = self.recorder.clone();
         let mut recorder = shared.get();
-        invariants::i1_every_job_is_served(&ending, &mut recorder);
-        invariants::i1_every_delivery_is_made(&ending, &mut recorder);
-        reruns::i1_reclaimed_jobs_run_again_once(&ending, &mut recorder);
-        invariants::i4_one_runner_per_job(&ending, &mut recorder);
-        invariants::i5_nothing_is_left(&ending, &mut recorder);
-        invariants::i6_forged_input_changes_nothing(&ending, &mut recorder);
-        invariants::i7_no_job_runs_where_it_may_not(&ending, &mut recorder);
-        invariants::i7_no_legal_job_is_refused(&ending, &mut recorder);
-        invariants::i8_no_secret_is_told(&ending, &mut recorder);
-        invariants::i9_it_settles(&ending, &mut recorder);
-        invariants::i9_calls_are_bounded(&mut recorder, ending.now);
-        cost_bounds::i9_tries_are_bounded(&ending, &mut recorder);
-        cost_bounds::i9_failed_starts_are_bounded(&ending, &mut recorder);
-        cost_bounds::i9_idle_time_is_bounded(&ending, &mut recorder);
-        cost_bounds::i9_needless_runners_are_bounded(&ending, &mut recorder);
-        let figures = Figures::of(&ending, &recorder);
+        invariants::i1_every_job_is_served(&final_state, &mut recorder);
+        invariants::i1_every_delivery_is_made(&final_state, &mut recorder);
+        reruns::i1_reclaimed_jobs_run_again_once(&final_state, &mut recorder);
+        invariants::i4_one_runner_per_job(&final_state, &mut recorder);
+        invariants::i5_nothing_is_left(&final_state, &mut recorder);
+        invariants::i6_forged_input_changes_nothing(&final_state, &mut recorder);
+        invariants::i7_no_job_runs_where_it_may_not(&final_state, &mut recorder);
+        invariants::i7_no_legal_job_is_refused(&final_state, &mut recorder);
+        invariants::i8_no_secret_is_told(&final_state, &mut recorder);
+        invariants::i9_it_settles(&final_state, &mut recorder);
+        invariants::i9_calls_are_bounded(&mut recorder, final_state.now);
+        cost_bounds::i9_tries_are_bounded(&final_state, &mut recorder);
+        cost_bounds::i9_failed_starts_are_bounded(&final_state, &mut recorder);
+        cost_bounds::i9_idle_time_is_bounded(&final_state, &mut recorder);
+        cost_bounds::i9_needless_runners_are_bounded(&final_state, &mut recorder);
+        let figures = Figures::of(&final_state, &recorder);
         let trace = std::mem::take(&mut recorder.trace);
         let began = self.began;
         RunResult {

@@ -121,12 +121,12 @@ async fn left(fixture: &Fixture<'_>, parts: &[Part]) -> Vec<(Kind, String)> {
         .into_iter()
         .filter(|job| job.status != "completed");
     left.extend(jobs.map(|job| (Kind::Job, format!("{job:?}"))));
-    let in_force = fixture
+    let registered = fixture
         .registrations()
         .await
         .into_iter()
         .filter(|one| one.removed_at.is_none());
-    left.extend(in_force.map(|one| (Kind::Registration, format!("{one:?}"))));
+    left.extend(registered.map(|one| (Kind::Registration, format!("{one:?}"))));
     let live = fixture
         .tasks()
         .await
