@@ -1,5 +1,5 @@
 #!/bin/bash
-# Asks Mayfly for this container's registration, then becomes the runner.
+# Asks Mayfly for this container's registration, then runs the runner and reports what the container used.
 #
 # Started by the task definition as `/bin/bash -c "<this text>" mayfly "<text of job-started.sh>"`.
 # Needs bash 4.4 or newer, curl 7.75 or newer (`--aws-sigv4`; from 7.86 on it signs the session token, too),
@@ -7,7 +7,7 @@
 # Plain ASCII, comments included: this text travels in the task definition.
 #
 # Environment
-#   MAYFLY_URL                 base URL of the registrar; `/registration` and `/admission` are appended
+#   MAYFLY_URL                 base URL of the registrar; `/registration`, `/admission` and `/usage` are appended
 #   MAYFLY_RUNNER              `<pool>/<runner id>`
 #   MAYFLY_REGION              region that requests are signed for
 #   MAYFLY_PARK_SECONDS        how long to go on asking; default 21600
@@ -16,11 +16,14 @@
 #   MAYFLY_RUNNER_HOME         directory of run.sh; default /home/runner
 #   AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, AWS_CONTAINER_CREDENTIALS_FULL_URI, AWS_CONTAINER_AUTHORIZATION_TOKEN
 #                              where the task's credentials are, by the rules of the AWS SDKs
+#   ECS_CONTAINER_METADATA_URI_V4
+#                              where ECS tells what the container uses; without it this script becomes the runner
 # For tests, which must not wait:
 #   MAYFLY_RETRY_MILLISECONDS  how long one second of any wait between requests is; default 1000
 #   MAYFLY_REQUEST_SECONDS     time limit of one request; default 35 (above API Gateway's 30)
 #   MAYFLY_ADMISSION_SECONDS   how long job-started.sh tries to have an admission decided; default 60, and 300
 #                              with MAYFLY_FAIL_CLOSED=1, where it refuses the job afterwards
+#   MAYFLY_CGROUP              where the kernel tells of the container's memory; default /sys/fs/cgroup
 #
 # Exit codes of this script; the runner's own follow once it has its registration
 #    0  stop-marked, or SIGTERM while waiting
@@ -271,6 +274,132 @@ pause() {
   child=''
 }
 
+# ---- What the container uses. These functions run in a bash of their own, beside the runner. ----
+
+# The whole number that a JSON text has first under a name.
+number() {
+  [[ $2 =~ \"$1\"[[:space:]]*:[[:space:]]*([0-9]{1,18})([^0-9]|$) ]] && REPLY=$((10#${BASH_REMATCH[1]}))
+}
+
+# Asks ECS what the container uses, within $1 seconds, and takes it into `used`: the most memory so far, in bytes, and
+# all processor time, in milliseconds. Memory is what `docker stats` shows: the page cache that the kernel gives up first
+# is not counted, or every job that reads many files would seem to need all there is. So neither `max_usage` nor the
+# kernel's own peak will do (both count it, and cgroup v2 has no `max_usage`); it has to be looked at again and again.
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-fargate.html
+# https://docs.docker.com/reference/cli/docker/container/stats/
+measure() {
+  local memory text
+  begin "${setting[metadata_url]}/stats" "$1"
+  option noproxy '*'
+  transfer
+  ((answer[curl] == 0)) && [[ ${answer[status]} == 200 ]] || return 1
+  text=${answer[body]#*'"memory_stats"'}
+  number usage "$text" || return 1
+  memory=$REPLY
+  # cgroup v1, then v2.
+  if number total_inactive_file "$text" || number inactive_file "$text"; then
+    ((REPLY >= memory)) || memory=$((memory - REPLY))
+  fi
+  number total_usage "${answer[body]#*'"cpu_stats"'}" || return 1
+  ((memory <= used[memory])) || used[memory]=$memory
+  ((REPLY / 1000000 <= used[cpu])) || used[cpu]=$((REPLY / 1000000))
+}
+
+# Looks every ten seconds, and keeps what it has seen in a file.
+sample() {
+  local seconds
+  trap '[[ -z $child ]] || kill "$child" 2>/dev/null; exit 0' TERM
+  printf -v seconds '%d.%03d' $((10 * setting[unit] / 1000)) $((10 * setting[unit] % 1000))
+  while [[ -d ${setting[directory]} ]]; do
+    ! measure 2 || printf '%s %s\n' "${used[memory]}" "${used[cpu]}" >"${setting[directory]}/used"
+    sleep "$seconds" &
+    child=$!
+    wait "$child"
+    child=''
+  done
+}
+
+# How many processes of the container the kernel has killed for want of memory: cgroup v2, then v1.
+memory_kills() {
+  local file line kills=0
+  for file in memory.events memory/memory.oom_control; do
+    [[ -r ${setting[cgroup]}/$file ]] || continue
+    while IFS= read -r line; do
+      [[ ! $line =~ ^oom_kill\ ([0-9]{1,9})$ ]] || kills=$((10#${BASH_REMATCH[1]}))
+    done <"${setting[cgroup]}/$file"
+  done
+  REPLY=$kills
+}
+
+# Reports what the container used, and says in one line what came of it.
+report() {
+  local line body
+  trap '[[ -z $child ]] || kill "$child" 2>/dev/null; exit 0' TERM
+  measure 0.5
+  if IFS= read -r line 2>/dev/null <"${setting[directory]}/used" && [[ $line =~ ^([0-9]{1,18})\ ([0-9]{1,18})$ ]]; then
+    ((10#${BASH_REMATCH[1]} <= used[memory])) || used[memory]=$((10#${BASH_REMATCH[1]}))
+    ((10#${BASH_REMATCH[2]} <= used[cpu])) || used[cpu]=$((10#${BASH_REMATCH[2]}))
+  fi
+  if ((used[memory] == 0)); then
+    printf 'ECS did not tell what this container used: nothing is reported\n'
+    return
+  fi
+  memory_kills
+  body="{\"runner\": \"${setting[runner]}\", \"memory_peak_bytes\": ${used[memory]}, \"cpu_milliseconds\": ${used[cpu]}, \"memory_kills\": $REPLY}"
+  line="this container used at most $((used[memory] / 1048576)) MiB of memory and $((used[cpu] / 1000)) s of processor time"
+  if ! identify; then
+    line+="; not reported: the task's credentials endpoint: $REPLY"
+  else
+    post /usage "$body" application/json 1.5
+    if ((answer[curl] != 0)); then
+      explain "${answer[curl]}"
+      line+="; not reported: $REPLY"
+    elif [[ ${answer[status]}/${answer[mayfly]} != 200/1 ]]; then
+      printable "${answer[body]}"
+      line+="; not reported: ${setting[url]} answers ${answer[status]} $REPLY"
+    fi
+  fi
+  printf '%s\n' "$line"
+}
+
+# Waits for the runner, process $1, and ends as it does. What it needs to know comes through descriptor $2. A report
+# never holds up the end for as long as two seconds, whatever hangs.
+supervise() {
+  local LC_ALL=C REPLY='' child='' complaint='' runner=$1 stream=$2 line='' sampler='' told=0 result=0 status=-1
+  local -a request=()
+  local -A setting=() answer=() identity=() used=([memory]=0 [cpu]=0)
+  trap 'told=1; kill -TERM "$runner" 2>/dev/null' TERM
+  trap 'told=1; kill -INT "$runner" 2>/dev/null' INT
+  unset ACTIONS_RUNNER_INPUT_JITCONFIG
+  while IFS= read -r line <&"$stream"; do
+    setting[${line%%=*}]=${line#*=}
+  done
+  exec {stream}<&-
+  sample &
+  sampler=$!
+  # A signal interrupts the wait, and the runner goes on until it ends by itself.
+  while :; do
+    told=0
+    wait "$runner"
+    result=$?
+    ((result == 127 && status >= 0)) || status=$result
+    ((told)) || break
+  done
+  kill "$sampler" 2>/dev/null
+  # The hook takes the file away: where it is still there, no job began.
+  if [[ ! -e ${setting[directory]}/state ]]; then
+    exec {stream}< <(report)
+    child=$!
+    if IFS= read -r -t 1.8 -u "$stream" line; then
+      say "$line"
+    else
+      kill "$child" 2>/dev/null
+      say 'what this container used is not reported: no answer in time'
+    fi
+  fi
+  exit "$status"
+}
+
 # ---- The entry point's own part. ----
 
 # Ends the container. One line says why and what to do.
@@ -320,6 +449,11 @@ read_settings() {
   setting[admission_seconds]=$REPLY
   flag MAYFLY_OWN_ROLE
   setting[main]=$$
+  # Only ECS's own address, or this host, is believed to tell what the container uses.
+  setting[metadata_url]=${ECS_CONTAINER_METADATA_URI_V4:-}
+  [[ ${setting[metadata_url]} =~ ^http://[!-~]+$ ]] && is_near "${setting[metadata_url]}" credentials || setting[metadata_url]=''
+  setting[cgroup]=${MAYFLY_CGROUP:-/sys/fs/cgroup}
+  [[ ${setting[cgroup]} =~ ^/[!-~]*$ ]] || setting[cgroup]=/sys/fs/cgroup
 }
 
 # The SDKs' rules: the relative URI first; plain http to nobody but this host.
@@ -501,8 +635,10 @@ register() {
   leave 20 "asked for ${setting[park_seconds]} s (park limit) and got no job: this container ends; Mayfly starts another when one is needed"
 }
 
+# Ends with the number of the descriptor through which `supervise` learns what it needs; 0 if there is nothing to
+# supervise.
 main() {
-  local LC_ALL=C REPLY='' child='' complaint='' directory=''
+  local LC_ALL=C REPLY='' child='' complaint='' directory='' stream=0 name
   local -a request=()
   local -A setting=() answer=() identity=()
   trap stopped TERM INT
@@ -521,10 +657,25 @@ main() {
   # Without it run.sh does not pass SIGTERM on to the runner; the stock image sets it, others may not.
   export RUNNER_MANUALLY_TRAP_SIG=${RUNNER_MANUALLY_TRAP_SIG:-1}
   say 'registered: starting the runner'
+  [[ -n ${setting[metadata_url]} ]] || return 0
+  setting[directory]=$directory
+  setting[request_seconds]=1
+  exec {stream}< <(for name in "${!setting[@]}"; do printf '%s=%s\n' "$name" "${setting[$name]}"; done)
+  return "$stream"
 }
 
 main "$@"
-set -- "${MAYFLY_RUNNER_HOME:-/home/runner}/run.sh"
+set -- "$?" "${MAYFLY_RUNNER_HOME:-/home/runner}/run.sh"
 [[ ${MAYFLY_OWN_ROLE:-0} == 1 ]] || unset AWS_CONTAINER_CREDENTIALS_RELATIVE_URI AWS_CONTAINER_CREDENTIALS_FULL_URI AWS_CONTAINER_AUTHORIZATION_TOKEN AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE
 unset "${!MAYFLY_@}"
-exec "$@"
+if (($1 == 0)); then
+  shift
+  exec "$@"
+fi
+# A bash of its own, whose first environment has none of what was unset. The runner is its child, since ECS ends the
+# container with this process; a shell ignores SIGINT for what it starts in the background, and the runner must not.
+exec "$BASH" -p -c "set -u
+$(declare -f say complain printable quote option begin is_near transfer explain read_string read_object identify post \
+  number measure sample memory_kills report supervise)
+(trap - INT QUIT; eval \"exec \$1<&-\"; shift; exec \"\$@\") &
+supervise \"\$!\" \"\$1\"" mayfly "$@"

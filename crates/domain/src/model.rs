@@ -36,3 +36,4 @@ pub mod target;
 pub mod task;
 pub mod time;
 pub mod timeouts;
+pub mod usage;

@@ -25,3 +25,4 @@ pub mod retry;
 pub mod snapshot;
 pub mod stale_registration;
 pub mod stop;
+pub mod usage;

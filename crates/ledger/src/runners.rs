@@ -13,9 +13,11 @@ use mayfly_domain::model::story::Reason;
 use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_domain::model::time::Timestamp;
 use mayfly_domain::transitions::admission::{Admission, AdmissionRequest, admit};
-use mayfly_domain::transitions::close::{Closing, RunnerSnapshot, close, start_failure};
-use mayfly_domain::transitions::interruption;
+use mayfly_domain::transitions::close::{
+    Closing, RunnerSnapshot, close, start_failure, tells_of_job,
+};
 use mayfly_domain::transitions::orphan::{OrphanAction, OrphanSnapshot, orphan_action};
+use mayfly_domain::transitions::usage::{UsageRefusal, UsageReport, record_usage};
 
 use crate::error::{Attempt, LedgerError};
 use crate::key;
@@ -249,8 +251,8 @@ impl<S: Store> Ledger<S> {
         let mut tx = Transaction::over(runner);
         let health = self.read_for(&mut tx, key::health(&runner.pool)).await?;
         let (waiting, record) = self.reserved(&mut tx, runner).await?;
-        let interrupted = match runner.work.as_ref().and_then(|work| work.job) {
-            Some(job) if interruption::at_work(runner, end) => {
+        let job = match runner.work.as_ref().and_then(|work| work.job) {
+            Some(job) if tells_of_job(runner, end) => {
                 self.read_for(&mut tx, key::job_record(job)).await?
             }
             _ => None,
@@ -259,7 +261,7 @@ impl<S: Store> Ledger<S> {
             health: health.as_ref(),
             waiting: waiting.as_ref(),
             record: record.as_ref(),
-            interrupted: interrupted.as_ref(),
+            job: job.as_ref(),
         };
         let closing = close(runner, end, around, now);
         tx.stage(&closing.changes, now)?;
@@ -322,6 +324,41 @@ impl<S: Store> Ledger<S> {
         })
         .await
     }
+
+    /// Writes down what a runner's container reports of its use, with the runner and with its job.
+    /// `None`: the runner has no open row. An error within: the report is refused, and nothing is
+    /// written.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub async fn usage_reported(
+        &self,
+        address: &RunnerAddress,
+        report: &UsageReport,
+        now: Timestamp,
+    ) -> Result<Option<Result<(), UsageRefusal>>, LedgerError> {
+        self.with_retries(TRIES, "record a runner's use", || async {
+            let Some(runner) = self.runner(address).await? else {
+                return Ok(Attempt::Done(None));
+            };
+            let mut tx = Transaction::over(&runner);
+            let job = match runner.work.as_ref().and_then(|work| work.job) {
+                Some(job) if runner.usage.is_none() => {
+                    self.read_for(&mut tx, key::job_record(job)).await?
+                }
+                _ => None,
+            };
+            match record_usage(&runner, job.as_ref(), report, now) {
+                Err(refusal) => Ok(Attempt::Done(Some(Err(refusal)))),
+                Ok(changes) => {
+                    tx.stage(&changes, now)?;
+                    self.commit(tx, Some(Ok(()))).await
+                }
+            }
+        })
+        .await
+    }
 }
 
 /// One line for a runner's end, with what it came to in numbers: once, by whichever function wrote it
@@ -347,6 +384,8 @@ fn tell(record: &Runner, failure: Option<Failure>) {
         outcome = outcome.map(Outcome::word),
         reason = failure.as_ref().map(|failure| failure.kind.word()),
         exit_code = record.exit_code,
+        memory_peak_mib = record.usage.map(|usage| usage.memory_peak_mib),
+        cpu_seconds = record.usage.map(|usage| usage.cpu_seconds),
         ended_runners = 1,
         gha_job_execution_duration_seconds = took,
         runner_cost_dollars = spend.map(|spend| spend.total().dollars()),

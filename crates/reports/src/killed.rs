@@ -5,7 +5,7 @@ use mayfly_config::pools_file::memory_in_words;
 use mayfly_domain::model::runner::Runner;
 use mayfly_domain::model::size::Capacity;
 use mayfly_domain::model::stop_request::StopRequest;
-use mayfly_domain::model::story::Reason;
+use mayfly_domain::model::story::{MemoryKill, Reason, TaskEnd};
 use serde::Serialize;
 
 /// What killed a runner at work.
@@ -33,14 +33,6 @@ pub enum Killed {
     TaskStopped,
 }
 
-/// SIGKILL: 128 and the signal's number, as shells and container engines report it.
-const SIGKILL: i32 = 137;
-
-/// ECS's words where a container ended by itself, and where memory was why (Amazon ECS developer
-/// guide, "Stopped tasks error messages").
-const FROM_WITHIN: &str = "Essential container in task exited";
-const MEMORY: &str = "OutOfMemoryError";
-
 impl Killed {
     /// What killed a runner; none if it ended in peace, had no job, or is not gone.
     #[must_use]
@@ -66,18 +58,17 @@ impl Killed {
         if runner.work.is_none() || runner.done_at.is_some() || runner.exit_code == Some(0) {
             return None;
         }
-        let says = |words: &str| {
-            runner
-                .reason
-                .as_ref()
-                .and_then(Reason::task_end)
-                .is_some_and(|end| end.says(words))
-        };
-        Some(match runner.exit_code {
-            _ if says(MEMORY) => Self::OutOfMemory { certain: true },
-            Some(SIGKILL) if says(FROM_WITHIN) => Self::OutOfMemory { certain: false },
-            Some(exit_code) if says(FROM_WITHIN) => Self::Failed { exit_code },
-            _ => Self::TaskStopped,
+        let end = runner.reason.as_ref().and_then(Reason::task_end);
+        Some(match end.and_then(TaskEnd::memory_kill) {
+            Some(told) => Self::OutOfMemory {
+                certain: told == MemoryKill::Certain,
+            },
+            None => match runner.exit_code {
+                Some(exit_code) if end.is_some_and(TaskEnd::is_from_within) => {
+                    Self::Failed { exit_code }
+                }
+                _ => Self::TaskStopped,
+            },
         })
     }
 

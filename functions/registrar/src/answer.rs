@@ -130,6 +130,16 @@ impl Answer {
         Self::new(403, &json!({ "admitted": false, "reason": why }))
     }
 
+    /// 200: what the container reports is written down, now or from before.
+    pub(crate) fn recorded() -> Self {
+        Self::new(200, &json!({ "recorded": true }))
+    }
+
+    /// 422: a report that cannot be true, or that there is nothing to write down for.
+    pub(crate) fn not_recorded(why: &str) -> Self {
+        Self::new(422, &json!({ "recorded": false, "reason": why }))
+    }
+
     /// The answer as plain text, if that is wanted and there is a registration in it.
     pub(crate) fn shaped(mut self, text: bool) -> Self {
         if let Some(jit_config) = self.text.take().filter(|_| text) {

@@ -1,4 +1,5 @@
-//! registrar: gives each runner its registration, once, and decides on admission.
+//! registrar: gives each runner its registration, once, decides on admission, and writes down what
+//! a container says that it used.
 //!
 //! Who calls is what API Gateway verified, never what the caller says of itself.
 
@@ -6,6 +7,7 @@ mod admissions;
 mod answer;
 mod registrations;
 mod request;
+mod usages;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -125,6 +127,7 @@ impl<S: Store, F: DescribeTasks, G: GitHub, W: Wakes> Registrar<S, F, G, W> {
                 ParsedRequest::Admission { caller, request } => {
                     self.admission(&caller, &request).await
                 }
+                ParsedRequest::Usage { caller, report } => self.usage(&caller, &report).await,
             }
         });
         match answered.await {

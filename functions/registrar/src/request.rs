@@ -4,6 +4,7 @@ use base64::Engine;
 use mayfly_domain::model::id::RunnerAddress;
 use mayfly_domain::transitions::admission::AdmissionRequest;
 use mayfly_domain::transitions::registration::Caller;
+use mayfly_domain::transitions::usage::UsageReport;
 use serde::Deserialize;
 use std::collections::HashMap;
 
@@ -69,6 +70,13 @@ pub(crate) enum ParsedRequest {
         /// What the hook says.
         request: AdmissionRequest,
     },
+    /// `POST /usage`.
+    Usage {
+        /// As API Gateway verified it.
+        caller: Caller,
+        /// What the container says that it used.
+        report: UsageReport,
+    },
 }
 
 /// Why a request cannot be answered.
@@ -78,7 +86,7 @@ pub(crate) enum InvalidRequest {
     Caller(String),
     /// The body is not what it should be.
     Body(String),
-    /// Neither of the two routes.
+    /// None of the routes.
     Route(String),
 }
 
@@ -89,7 +97,7 @@ impl Event {
     /// Reads the request. The caller comes first: what a stranger sends is not looked at.
     pub(crate) fn read(&self) -> Result<ParsedRequest, InvalidRequest> {
         let route = self.route();
-        if route != "/registration" && route != "/admission" {
+        if !["/registration", "/admission", "/usage"].contains(&route) {
             return Err(InvalidRequest::Route(route.to_owned()));
         }
         let caller = self.caller()?;
@@ -101,6 +109,12 @@ impl Event {
             return Ok(ParsedRequest::Admission {
                 caller,
                 request: serde_json::from_slice(&body).map_err(wrong)?,
+            });
+        }
+        if route == "/usage" {
+            return Ok(ParsedRequest::Usage {
+                caller,
+                report: serde_json::from_slice(&body).map_err(wrong)?,
             });
         }
         let request: RegistrationRequest = serde_json::from_slice(&body).map_err(wrong)?;

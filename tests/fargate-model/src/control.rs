@@ -1,7 +1,8 @@
-//! `/_model/*`: what tests and the demo ask of the stand-in, and `/_credentials/*` for the tasks.
+//! `/_model/*`: what tests and the demo ask of the stand-in, and `/_credentials/*` and `/_metadata/*` for
+//! the tasks.
 
 use super::delivery::Target;
-use super::faults::Fault;
+use super::faults::{Fault, FaultKind};
 use super::host::Host;
 use super::names::TaskId;
 use super::protocol;
@@ -19,6 +20,7 @@ pub(crate) fn routes(host: Arc<Host>) -> Router {
     Router::new()
         .route("/", post(protocol::answer))
         .route("/_credentials/{secret}", get(credentials))
+        .route("/_metadata/{task}/stats", get(stats))
         .route(
             "/_model/faults",
             get(faults).post(add_faults).delete(clear_faults),
@@ -36,6 +38,37 @@ async fn credentials(State(host): State<Arc<Host>>, Path(secret): Path<String>) 
         Ok(Some(answer)) => Json(answer).into_response(),
         Ok(None) => refuse(StatusCode::FORBIDDEN, "no credentials here"),
         Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error:#}")),
+    }
+}
+
+/// The container's stats, as the task metadata endpoint, version 4, has them: Docker's, of which only
+/// what is used is here. Source:
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-fargate.html>.
+async fn stats(State(host): State<Arc<Host>>, Path(task): Path<String>) -> Response {
+    let id = TaskId::of(&task);
+    let fault = host.with(|model, at| model.metadata_fault(&id, at));
+    let stats = |memory: u64, nanoseconds: u64| {
+        Json(json!({
+            "cpu_stats": { "cpu_usage": { "total_usage": nanoseconds } },
+            "memory_stats": { "stats": { "total_inactive_file": 0 }, "max_usage": memory, "usage": memory },
+        }))
+        .into_response()
+    };
+    match fault.as_ref().map(|fault| fault.kind) {
+        Some(FaultKind::MetadataMissing) => {
+            return refuse(StatusCode::NOT_FOUND, "no stats of this container");
+        }
+        Some(FaultKind::MetadataLies) => {
+            return stats(900_000_000_000_000_000, 900_000_000_000_000_000);
+        }
+        _ => {}
+    }
+    if let Some(fault) = fault {
+        tokio::time::sleep(fault.wait(60_000)).await;
+    }
+    match host.processes.used(&id) {
+        Some(used) => stats(used.memory_bytes, used.cpu_nanoseconds),
+        None => refuse(StatusCode::NOT_FOUND, "no such task runs"),
     }
 }
 

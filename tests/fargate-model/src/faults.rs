@@ -57,6 +57,12 @@ pub enum FaultKind {
     /// (default 50,000) from the first such read on: who answers is behind. Then it is there again
     /// for some minutes at least.
     LeftOut,
+    /// The task metadata endpoint has no stats of the container: 404.
+    MetadataMissing,
+    /// The task metadata endpoint answers after `milliseconds` (default 60,000).
+    MetadataHangs,
+    /// The task metadata endpoint tells of more memory and processor time than any task has.
+    MetadataLies,
 }
 
 /// One fault: what, for which calls or tasks, and how often.

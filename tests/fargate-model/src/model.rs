@@ -235,6 +235,21 @@ impl Fargate {
         self.advance(at);
     }
 
+    /// What is wrong with the task metadata endpoint, when this task asks it.
+    pub(crate) fn metadata_fault(&mut self, id: &TaskId, at: &mut Moment<'_>) -> Option<Fault> {
+        let started_by = self.tasks.get(id)?.started_by.clone();
+        let occasion = Occasion {
+            started_by: started_by.as_deref(),
+            ..Occasion::default()
+        };
+        let kinds = [
+            FaultKind::MetadataMissing,
+            FaultKind::MetadataHangs,
+            FaultKind::MetadataLies,
+        ];
+        self.faults.inject(&kinds, &occasion, at.draw())
+    }
+
     pub(crate) fn live(&self) -> impl Iterator<Item = &Task> {
         self.live.iter().filter_map(|id| self.tasks.get(id))
     }

@@ -39,6 +39,8 @@ pub(crate) struct Processes {
     runner_home: PathBuf,
     work_dir: PathBuf,
     region: String,
+    /// Where the stand-in answers.
+    base_url: String,
     /// Session (the main process's id) of every task that runs.
     sessions: Mutex<BTreeMap<TaskId, u32>>,
 }
@@ -48,7 +50,12 @@ impl Processes {
     ///
     /// # Errors
     /// If the directories cannot be made.
-    pub(crate) fn new(runner_home: &Path, work_dir: &Path, region: &str) -> Result<Self> {
+    pub(crate) fn new(
+        runner_home: &Path,
+        work_dir: &Path,
+        region: &str,
+        base_url: &str,
+    ) -> Result<Self> {
         for part in ["tasks", "logs", IMAGES] {
             fs::create_dir_all(work_dir.join(part)).context("create the work directory")?;
         }
@@ -58,6 +65,7 @@ impl Processes {
                 .context("find the runner's home")?,
             work_dir: work_dir.canonicalize().context("find the work directory")?,
             region: region.to_owned(),
+            base_url: base_url.to_owned(),
             sessions: Mutex::default(),
         })
     }
@@ -128,6 +136,10 @@ impl Processes {
             .env("AWS_REGION", &self.region)
             .env("AWS_DEFAULT_REGION", &self.region)
             .env("AWS_EXECUTION_ENV", "AWS_ECS_FARGATE")
+            .env(
+                "ECS_CONTAINER_METADATA_URI_V4",
+                format!("{}/_metadata/{}", self.base_url, spec.task),
+            )
             .env("RUNNER_MANUALLY_TRAP_SIG", "1")
             // Anyone who runs the local stack may be root, which the stock image's user is not.
             .env("RUNNER_ALLOW_RUNASROOT", "1")
@@ -174,6 +186,12 @@ impl Processes {
     /// The main process of a task that runs.
     pub(crate) fn session(&self, task: &TaskId) -> Option<u32> {
         self.sessions().get(task).copied()
+    }
+
+    /// What the task's processes use, if it runs.
+    pub(crate) fn used(&self, task: &TaskId) -> Option<session::Used> {
+        let session = self.session(task)?;
+        Some(session::used(session, &self.directory(task)))
     }
 
     /// Where the task's output goes.

@@ -56,7 +56,7 @@ pub async fn serve(flags: Flags) -> Result<Server> {
         .no_proxy()
         .build()
         .context("build the HTTP client")?;
-    let processes = Processes::new(&flags.runner_home, &flags.work_dir, &region)?;
+    let processes = Processes::new(&flags.runner_home, &flags.work_dir, &region, &url)?;
     let credentials = Credentials::new(&url, &region, flags.aws_endpoint.clone(), client.clone());
     let logs = Awslogs::new(flags.aws_endpoint.clone(), &region, client.clone());
     let target = Target {

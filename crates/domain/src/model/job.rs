@@ -15,6 +15,7 @@ use crate::model::size::Size;
 use crate::model::story::{Note, Reason, StoryEvent, note};
 use crate::model::target::{Repository, Target, TargetKey};
 use crate::model::time::Timestamp;
+use crate::model::usage::JobUsage;
 
 /// What happened to a job, as a delivery says (`action`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,6 +187,9 @@ pub struct JobRecord {
     /// over: it opens again if GitHub shows it after all.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub given_up: bool,
+    /// What that runner used, by its container's own report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<JobUsage>,
     /// Its story.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub story: Vec<Note>,

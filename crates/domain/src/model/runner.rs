@@ -17,6 +17,7 @@ use crate::model::story::{Note, Reason, StoryEvent};
 use crate::model::target::{Target, TargetScope};
 use crate::model::time::Timestamp;
 use crate::model::timeouts;
+use crate::model::usage::Usage;
 
 /// The only container of a task, and the prefix of its log stream.
 pub const CONTAINER: &str = "runner";
@@ -290,6 +291,9 @@ pub struct Runner {
     /// Exit code of the container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
+    /// What its container used, by its own report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
     /// AWS took it back while it had a job; only a record has it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
@@ -374,6 +378,7 @@ impl Runner {
             task_version: 0,
             timeline: Timeline::default(),
             exit_code: None,
+            usage: None,
             interrupted: false,
             outcome: None,
             reason: None,

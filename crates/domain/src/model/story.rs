@@ -11,7 +11,7 @@ use crate::model::interruption::Interruption;
 use crate::model::target::Scope;
 use crate::model::time::Timestamp;
 
-pub use reason::{LeftPool, PoolChange, Reason, Refusal, TaskEnd};
+pub use reason::{LeftPool, MemoryKill, PoolChange, Reason, Refusal, TaskEnd};
 
 /// One line of a job's or runner's story.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,6 +118,24 @@ pub enum StoryEvent {
         by: Option<Interruption>,
         /// GitHub has not ended the job yet, and will fail it.
         job_open: bool,
+    },
+    /// The runner that had a job was killed for want of memory.
+    OutOfMemory {
+        /// The runner.
+        runner: RunnerId,
+        /// Its pool.
+        pool: PoolName,
+        /// The memory of its task.
+        memory_mib: u32,
+        /// How that is known.
+        told: MemoryKill,
+    },
+    /// The kernel killed processes in a runner's container for want of memory.
+    ProcessesKilled {
+        /// How many.
+        count: u32,
+        /// The memory of its task.
+        memory_mib: u32,
     },
     /// A job goes on demand, since AWS took back the Spot capacity of its run's earlier attempt.
     MovedOnDemand,

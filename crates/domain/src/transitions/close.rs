@@ -8,7 +8,7 @@ use crate::model::price::{NanoDollars, Price};
 use crate::model::runner::{Outcome, Runner, RunnerState, StopKind};
 use crate::model::start_failure::{Cause, FailureKind};
 use crate::model::start_health::{Counted, Failure, PoolHealth};
-use crate::model::story::{Reason, StoryEvent, note};
+use crate::model::story::{MemoryKill, Reason, StoryEvent, note};
 use crate::model::target::TargetScope;
 use crate::model::time::Timestamp;
 use crate::model::{assignment, timeouts};
@@ -24,8 +24,9 @@ pub struct RunnerSnapshot<'a> {
     pub waiting: Option<&'a WaitingJob>,
     /// That job's record.
     pub record: Option<&'a JobRecord>,
-    /// The record of the job that the runner had, if AWS took the runner back meanwhile.
-    pub interrupted: Option<&'a JobRecord>,
+    /// The record of the job that the runner had, if its end tells something of that job
+    /// ([`tells_of_job`]).
+    pub job: Option<&'a JobRecord>,
 }
 
 /// How a runner closes.
@@ -94,10 +95,7 @@ pub fn close(runner: &Runner, end: End<'_>, around: RunnerSnapshot<'_>, now: Tim
         }
         _ => (
             None,
-            around
-                .interrupted
-                .filter(|_| record.interrupted)
-                .map(|job| interruption::with_interruption(job, &record, end, now)),
+            around.job.and_then(|job| job_told(job, &record, end, now)),
         ),
     };
     record.reason = Some(reason);
@@ -124,6 +122,49 @@ pub fn close(runner: &Runner, end: End<'_>, around: RunnerSnapshot<'_>, now: Tim
         ..Changes::default()
     };
     Closing { changes, must_act }
+}
+
+/// True if a runner's end is worth a line in its job's story.
+#[must_use]
+pub fn tells_of_job(runner: &Runner, end: End<'_>) -> bool {
+    interruption::at_work(runner, end) || memory_kill(runner, end).is_some()
+}
+
+/// The record of the job that the runner had, with what the runner's end tells of it.
+fn job_told(job: &JobRecord, record: &Runner, end: End<'_>, now: Timestamp) -> Option<JobRecord> {
+    if record.interrupted {
+        return Some(interruption::with_interruption(job, record, end, now));
+    }
+    // What succeeded was not cut short, whatever became of its container afterwards.
+    let told = memory_kill(record, end).filter(|_| job.conclusion.as_deref() != Some("success"))?;
+    let mut after = job.clone();
+    note(
+        &mut after.story,
+        now,
+        StoryEvent::OutOfMemory {
+            runner: record.id.clone(),
+            pool: record.pool.clone(),
+            memory_mib: record.size.memory_mib,
+            told,
+        },
+    );
+    Some(after)
+}
+
+/// Whether memory was why the runner's container was killed. That it was likely so is said only of
+/// one at work: another signal of that number comes from the job-started hook, which ends the
+/// container of a job that may not run.
+fn memory_kill(runner: &Runner, end: End<'_>) -> Option<MemoryKill> {
+    let End::Stopped(task) = end else {
+        return None;
+    };
+    let at_work = runner.work.is_some()
+        && runner.done_at.is_none()
+        && runner.refused.is_none()
+        && !runner.unadmitted();
+    task.end
+        .memory_kill()
+        .filter(|told| *told == MemoryKill::Certain || at_work)
 }
 
 /// A runner that is gone while its job is not over, as far as is known: its end overtook the
@@ -306,7 +347,14 @@ fn reason(runner: &Runner, end: End<'_>, outcome: Outcome) -> Reason {
                 why: Box::new(why.clone()),
                 end: task.end.clone(),
             },
-            None => Reason::TaskStopped(task.end.clone()),
+            None => match memory_kill(runner, end) {
+                Some(told) => Reason::OutOfMemory {
+                    told,
+                    memory_mib: runner.size.memory_mib,
+                    end: task.end.clone(),
+                },
+                None => Reason::TaskStopped(task.end.clone()),
+            },
         },
     }
 }

@@ -55,6 +55,11 @@ pub fn apply_delivery(event: &JobEvent, known: DeliverySnapshot<'_>) -> (Verdict
     }
     let waits = record.state == JobState::Queued;
     let runner = meant.and_then(|runner| runner_at_work(runner, event));
+    // A container may report before any delivery says which job it had.
+    let reported = runner.as_ref().or(meant);
+    if let Some(after) = reported.and_then(|it| record.with_usage_of(it, event.received_at)) {
+        record = after;
+    }
     let wake = wakes(event, &record, waited, meant);
     let waiting = match (&record.pool, record.waiting()) {
         (Some(pool), Some(row)) if waits && !waited => Some(WaitingChange::Put(

@@ -105,6 +105,7 @@ fn blank(event: &JobEvent, pools: &Pools) -> JobRecord {
         last_heard_at: None,
         unconfirmed: None,
         given_up: false,
+        usage: None,
         story: Vec::new(),
         keep: pools.keep,
         expires_at: None,

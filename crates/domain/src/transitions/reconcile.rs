@@ -311,9 +311,10 @@ fn of_next_epoch(record: &JobRecord, now: Timestamp) -> JobRecord {
     (
         after.running_at,
         after.runner,
+        after.usage,
         after.unconfirmed,
         after.last_heard_at,
-    ) = (None, None, None, Some(now));
+    ) = (None, None, None, None, Some(now));
     note(&mut after.story, now, StoryEvent::QueuedAgain { runner });
     if after.pool.is_some() {
         set_synthetic_delivery(&mut after, true, now);

@@ -182,7 +182,7 @@ fn ended(runner: &Runner, stop_code: &str, interrupted: Option<&JobRecord>) -> C
         runner,
         End::Stopped(&task),
         RunnerSnapshot {
-            interrupted,
+            job: interrupted,
             ..RunnerSnapshot::default()
         },
         NOW,

@@ -31,3 +31,4 @@ mod spend;
 mod stop_and_retry;
 mod story;
 mod time_limits;
+mod usage;

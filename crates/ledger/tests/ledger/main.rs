@@ -48,3 +48,4 @@ mod sweeps;
 mod table;
 mod tasks;
 mod template;
+mod usages;

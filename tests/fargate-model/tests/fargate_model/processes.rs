@@ -334,3 +334,49 @@ async fn killed_task_ends_with_137_and_lost_answers_look_lost() {
     );
     stand.server.shut_down().await;
 }
+
+#[tokio::test]
+async fn a_container_is_told_what_it_uses_unless_a_fault_is_in_the_way() {
+    let stand = stand().await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let kinds = ["metadata_missing", "metadata_lies"];
+    let faults: Vec<_> = kinds.map(|kind| json!({ "kind": kind, "times": 1 })).into();
+    client
+        .post(format!("{}/_model/faults", stand.server.url()))
+        .json(&faults)
+        .send()
+        .await
+        .unwrap();
+    let script = r#"
+        for look in 1 2 3; do curl -s "$ECS_CONTAINER_METADATA_URI_V4/stats"; echo; done
+        sleep 300"#;
+    let task = stand.run(script).await;
+    let id = task.task_arn().unwrap().rsplit('/').next().unwrap();
+    let log = stand
+        .work
+        .path()
+        .join("fargate/logs")
+        .join(format!("{id}.log"));
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let answers: Vec<Value> = loop {
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        if text.ends_with('\n') && text.lines().count() >= 3 {
+            break text
+                .lines()
+                .map(|line| serde_json::from_str(line).unwrap())
+                .collect();
+        }
+        assert!(Instant::now() < deadline, "log: {text}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    assert_eq!(answers[0]["message"], "no stats of this container");
+    let memory = |answer: &Value| answer["memory_stats"]["usage"].as_u64().unwrap();
+    assert!(memory(&answers[1]) > 1 << 50, "{answers:?}");
+    // A bash and a curl.
+    assert!(
+        (1 << 20..1 << 30).contains(&memory(&answers[2])),
+        "{answers:?}"
+    );
+    assert!(answers[2]["cpu_stats"]["cpu_usage"]["total_usage"].is_u64());
+    stand.server.shut_down().await;
+}

@@ -1,4 +1,4 @@
-//! What a task asks registrar: its registration, and later its job's admission.
+//! What a task asks registrar: its registration, later its job's admission; and what it reports at its end.
 
 use super::gateway::{Arrival, event};
 use super::{ACCOUNT, RUNNER, STACK, TASK};
@@ -22,6 +22,12 @@ pub(super) fn all() -> BTreeMap<String, Value> {
     let mut refused = admission.clone();
     refused["repository"] = stranger["repository"].clone();
     refused["repository_id"] = stranger["repository_id"].clone();
+    let usage = json!({
+        "runner": RUNNER,
+        "memory_peak_bytes": 734_003_200,
+        "cpu_milliseconds": 1_000,
+        "memory_kills": 0,
+    });
     BTreeMap::from([
         (
             "registrar/registration.json".to_owned(),
@@ -48,6 +54,10 @@ pub(super) fn all() -> BTreeMap<String, Value> {
         (
             "registrar/admission-other-repository.json".to_owned(),
             request("/admission", &refused, "application/json", TASK),
+        ),
+        (
+            "registrar/usage.json".to_owned(),
+            request("/usage", &usage, "application/json", TASK),
         ),
     ])
 }

@@ -112,7 +112,10 @@ fn a_refused_job_takes_no_step_and_the_main_process_dies() {
 fn a_refusal_leaves_the_runner_time_to_send_its_reason() {
     let registrar = hook(vec![mayfly(403, REFUSED)]);
     let identity = credentials();
-    let container = assert_refused(image(&registrar, &identity.url()).sleepless().finish());
+    let image = image(&registrar, &identity.url())
+        .unset("ECS_CONTAINER_METADATA_URI_V4")
+        .sleepless();
+    let container = assert_refused(image.finish());
     assert!(
         (2.0..=2.5).contains(&container.slept()[0]),
         "{:?}",

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use mayfly_test_support::repository::repository;
 
 use crate::process::{eventually, signal};
-use crate::server::{Reply, Server, answer};
+use crate::server::{Reply, Server, answer, nobody};
 use crate::{SECRET, TOKEN};
 
 /// A run.sh that only tells what it was given.
@@ -62,6 +62,8 @@ impl Image {
             // The tests may run as root; an image that does is refused without it.
             .set("RUNNER_ALLOW_RUNASROOT", "1")
             .set("AWS_CONTAINER_CREDENTIALS_FULL_URI", credentials)
+            // As in a task of ECS's: the runner is watched, though nothing is told of it here.
+            .set("ECS_CONTAINER_METADATA_URI_V4", &nobody())
     }
 
     pub(crate) fn set(mut self, name: &str, value: &str) -> Self {

@@ -20,6 +20,7 @@ mod secrets;
 mod server;
 mod stopping;
 mod text;
+mod usage;
 
 /// What the credentials server hands out. Every character that needs quoting somewhere is in it.
 pub(crate) const SECRET: &str = r#"sEcReT/"\'$(id)`+#%{}[]"#;

@@ -68,7 +68,8 @@ pub(super) fn forge(system: &System, fake: Fake, action: &str, number: usize) {
     });
 }
 
-/// Someone asks for a registration and for an admission that are not his own.
+/// Someone asks for a registration and for an admission that are not his own, and reports another
+/// runner's use.
 pub(super) async fn intrude(system: System, recorder: Shared, stranger: Stranger, number: usize) {
     let runners = system.runners();
     let Some(victim) = runners
@@ -108,9 +109,15 @@ pub(super) async fn intrude(system: System, recorder: Shared, stranger: Stranger
         "workflow_ref": "", "ref": "", "event": "push",
     });
     let admission = system.request(&caller, "/admission", &body).await;
+    let body = json!({ "runner": runner, "memory_peak_bytes": 1, "cpu_milliseconds": 1 });
+    let usage = system.request(&caller, "/usage", &body).await;
     let mut recorder = recorder.get();
     let at = system.world.clock.now();
-    for (path, reply) in [("/registration", asked), ("/admission", admission)] {
+    for (path, reply) in [
+        ("/registration", asked),
+        ("/admission", admission),
+        ("/usage", usage),
+    ] {
         recorder.replies.push(reply.body.clone());
         if reply.status < 400 {
             let words = format!(

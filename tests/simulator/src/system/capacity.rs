@@ -39,7 +39,7 @@ type Limit = (f64, f64);
 
 /// The template's routes.
 static ROUTES: LazyLock<BTreeMap<&'static str, Limit>> = LazyLock::new(|| {
-    ["/webhook", "/registration", "/admission"]
+    ["/webhook", "/registration", "/admission", "/usage"]
         .into_iter()
         .filter_map(|route| Some((route, of_route(route)?)))
         .collect()
@@ -133,6 +133,7 @@ mod tests {
             [
                 ("/admission", (100.0, 400.0)),
                 ("/registration", (400.0, 800.0)),
+                ("/usage", (50.0, 200.0)),
                 ("/webhook", (200.0, 500.0))
             ]
         );

@@ -24,6 +24,8 @@ const RETRY: Duration = Duration::from_secs(3);
 /// s. Source: <https://github.com/actions/runner/blob/main/src/Runner.Listener/JobDispatcher.cs>,
 /// `RenewJobRequestAsync`.
 const HEARTBEAT: Duration = Duration::from_secs(60);
+/// How long the entry script's report may take in all.
+const REPORT: Duration = Duration::from_secs(2);
 /// A process that was killed by SIGKILL.
 const KILLED: i32 = 137;
 
@@ -224,7 +226,34 @@ impl Container {
         if system.world.hang.load(Ordering::Relaxed) {
             told.or(std::future::pending::<()>()).await;
         }
+        self.report(system).await;
         0
+    }
+
+    /// The end of `entrypoint.sh`: says what the container used, and waits no longer than that may
+    /// take. Whatever ran in it may have said something else, and the metadata endpoint may be
+    /// missing.
+    async fn report(&self, system: &System) {
+        let (memory, cpu, kills) = match system.world.below(100) {
+            0..5 => return,
+            5..7 => (u64::MAX, 0, 0),
+            7..9 => (1, u64::MAX, 0),
+            9 => (1, 0, u32::MAX),
+            _ => (
+                (1 + system.world.below(500)) * 1024 * 1024,
+                system.world.below(1_000),
+                0,
+            ),
+        };
+        let body = json!({
+            "runner": self.variable("MAYFLY_RUNNER"),
+            "memory_peak_bytes": memory,
+            "cpu_milliseconds": cpu,
+            "memory_kills": kills,
+        });
+        let told = system.request(&self.caller, "/usage", &body);
+        // Nothing comes of the answer.
+        let _ = tokio::time::timeout(REPORT, told).await;
     }
 
     /// `job-started.sh`: asks whether the job may run here.

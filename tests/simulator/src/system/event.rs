@@ -140,7 +140,7 @@ pub enum Event {
     },
     /// A container was answered by registrar, or by API Gateway for it.
     Answered {
-        /// `/registration` or `/admission`.
+        /// `/registration`, `/admission` or `/usage`.
         path: &'static str,
         /// The task's id, from the caller's identity; empty for a caller that is no task.
         task: String,

@@ -36,3 +36,4 @@ mod repositories;
 mod spot;
 mod stale_registrations;
 mod start;
+mod usage;

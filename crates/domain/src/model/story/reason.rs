@@ -233,6 +233,15 @@ pub enum Reason {
     TaskUnknown,
     /// The runner's task has stopped.
     TaskStopped(TaskEnd),
+    /// The runner's container was killed for want of memory.
+    OutOfMemory {
+        /// How that is known.
+        told: MemoryKill,
+        /// The memory of its task.
+        memory_mib: u32,
+        /// How its task ended.
+        end: TaskEnd,
+    },
     /// The runner was removed at GitHub, and its container ended by a failure of its own.
     DeregisteredThenEnded {
         /// Why it was removed.
@@ -264,7 +273,9 @@ impl Reason {
     #[must_use]
     pub fn task_end(&self) -> Option<&TaskEnd> {
         match self {
-            Self::TaskStopped(end) | Self::DeregisteredThenEnded { end, .. } => Some(end),
+            Self::TaskStopped(end)
+            | Self::DeregisteredThenEnded { end, .. }
+            | Self::OutOfMemory { end, .. } => Some(end),
             _ => None,
         }
     }
@@ -321,6 +332,30 @@ impl Refusal {
     }
 }
 
+/// How it is known that memory was why a container was killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemoryKill {
+    /// ECS says so.
+    Certain,
+    /// SIGKILL from within the task is all that is known. The kernel kills so for want of memory, and
+    /// ECS does not say it each time; a job may do the same to its own runner.
+    Likely,
+}
+
+/// SIGKILL: 128 and the signal's number, as shells and container engines report it.
+const SIGKILL: i32 = 137;
+
+/// ECS's code and words for a task whose container ended by itself, and its word for the kernel's
+/// memory killer, as in "OutOfMemoryError: Container killed due to memory usage". Sources: ECS API
+/// reference, `Task`, `stopCode`
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html>); ECS developer guide,
+/// "Stopped tasks error messages"
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html>).
+const EXITED: &str = "EssentialContainerExited";
+const EXITED_WORDS: &str = "Essential container in task exited";
+const OUT_OF_MEMORY: &str = "OutOfMemory";
+
 /// How a task ended, in ECS's words.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -344,6 +379,22 @@ impl TaskEnd {
     #[must_use]
     pub fn interruption(&self) -> Option<Interruption> {
         Interruption::of_code(self.stop_code.as_deref()?)
+    }
+
+    /// True if its container ended by itself: no one called `StopTask`, and AWS did not take it back.
+    #[must_use]
+    pub fn is_from_within(&self) -> bool {
+        self.stop_code.as_deref() == Some(EXITED)
+            || (self.stop_code.is_none() && self.says(EXITED_WORDS))
+    }
+
+    /// Whether memory was why the container was killed, as far as its end tells.
+    #[must_use]
+    pub fn memory_kill(&self) -> Option<MemoryKill> {
+        if self.says(OUT_OF_MEMORY) {
+            return Some(MemoryKill::Certain);
+        }
+        (self.exit_code == Some(SIGKILL) && self.is_from_within()).then_some(MemoryKill::Likely)
     }
 
     /// True if ECS's words contain these.

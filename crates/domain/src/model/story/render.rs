@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{LeftPool, PoolChange, Reason, StoryEvent, TaskEnd};
+use super::{LeftPool, MemoryKill, PoolChange, Reason, StoryEvent, TaskEnd};
 use crate::model::exit_code::{REGISTRATION_LOST, VERSION_REFUSED};
 use crate::model::interruption::Interruption;
 
@@ -51,6 +51,15 @@ impl fmt::Display for StoryEvent {
                 let why = by.map_or("AWS took it back", Interruption::in_words);
                 let fails = if *job_open { "; GitHub will fail it" } else { "" };
                 write!(f, "runner {runner} ended while it had the job: {why}{fails}")
+            }
+            Self::OutOfMemory { runner, pool, memory_mib, told } => {
+                let (killed, memory) = (killed(*told), mebibytes(*memory_mib));
+                write!(f, "runner {runner} was killed while it had the job: {killed}. Give pool {pool} more than {memory}, or have the job use less memory")
+            }
+            Self::ProcessesKilled { count, memory_mib } => {
+                let processes = if *count == 1 { "a process".to_owned() } else { format!("{count} processes") };
+                let memory = mebibytes(*memory_mib);
+                write!(f, "the kernel killed {processes} in its container: the task's {memory} of memory were used up")
             }
             Self::MovedOnDemand => f.write_str("moved to on-demand capacity: AWS took back the Spot capacity of this run's earlier attempt"),
             Self::RerunRequested => f.write_str("GitHub was asked to run it again, on demand"),
@@ -186,6 +195,9 @@ impl fmt::Display for Reason {
             Self::RunnerUnknown => f.write_str("the ledger does not know its runner"),
             Self::TaskUnknown => f.write_str("ECS does not know its task"),
             Self::TaskStopped(end) => end.fmt(f),
+            Self::OutOfMemory { told, memory_mib, end } => {
+                write!(f, "{} ({}): {end}", killed(*told), mebibytes(*memory_mib))
+            }
             Self::DeregisteredThenEnded { why, end } => write!(f, "{why}; {end}"),
             Self::NoTaskDefinition { message } => write!(f, "no task definition: {message}"),
             Self::Ecs { message } => f.write_str(message),
@@ -255,6 +267,22 @@ fn exit(code: i32) -> Option<&'static str> {
         137 => "killed: out of memory, or stopped while it was running",
         _ => return None,
     })
+}
+
+fn killed(told: MemoryKill) -> &'static str {
+    match told {
+        MemoryKill::Certain => "out of memory",
+        MemoryKill::Likely => "most likely out of memory",
+    }
+}
+
+/// Memory as the pools file has it.
+fn mebibytes(mib: u32) -> String {
+    if mib.is_multiple_of(1024) {
+        format!("{} GiB", mib / 1024)
+    } else {
+        format!("{mib} MiB")
+    }
 }
 
 fn minutes(duration: Duration) -> String {
