@@ -83,9 +83,24 @@ impl Answer {
         Self::new(200, Outcome::Ignored, reason)
     }
 
-    /// 4xx: not what a delivery should be.
-    pub(crate) fn refused(status: u16, reason: impl Into<String>) -> Self {
-        Self::new(status, Outcome::Refused, reason)
+    /// 400: a header, the form or the JSON is not what GitHub sends.
+    pub(crate) fn malformed(reason: impl Into<String>) -> Self {
+        Self::new(400, Outcome::Refused, reason)
+    }
+
+    /// 401: not signed, or not with the webhook's secret.
+    pub(crate) fn unsigned(reason: impl Into<String>) -> Self {
+        Self::new(401, Outcome::Refused, reason)
+    }
+
+    /// 413: larger than a delivery may be.
+    pub(crate) fn too_large(reason: impl Into<String>) -> Self {
+        Self::new(413, Outcome::Refused, reason)
+    }
+
+    /// 415: neither of the two content types that GitHub sends.
+    pub(crate) fn unsupported(reason: impl Into<String>) -> Self {
+        Self::new(415, Outcome::Refused, reason)
     }
 
     /// 503: something of ours failed.

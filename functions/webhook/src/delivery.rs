@@ -32,13 +32,13 @@ pub(crate) fn raw_body(request: &Request) -> Result<Cow<'_, [u8]>, Answer> {
     let body = if request.is_base64_encoded {
         let bytes = STANDARD
             .decode(text)
-            .map_err(|_| Answer::refused(400, "the body is marked as base64 and is not"))?;
+            .map_err(|_| Answer::malformed("the body is marked as base64 and is not"))?;
         Cow::Owned(bytes)
     } else {
         Cow::Borrowed(text.as_bytes())
     };
     if body.len() > MAX_BODY {
-        return Err(Answer::refused(413, "the body is larger than 1 MiB"));
+        return Err(Answer::too_large("the body is larger than 1 MiB"));
     }
     Ok(body)
 }
@@ -63,7 +63,7 @@ pub(crate) fn refuse_wrongly_signed(
 }
 
 fn unsigned(problem: SignatureError) -> Answer {
-    Answer::refused(401, problem.to_string())
+    Answer::unsigned(problem.to_string())
 }
 
 /// `X-GitHub-Delivery`, the one thing of a delivery that is not signed: kept only if it has the
@@ -71,16 +71,12 @@ fn unsigned(problem: SignatureError) -> Answer {
 pub(crate) fn guid(request: &Request) -> Result<&str, Answer> {
     let guid = request.header("x-github-delivery").unwrap_or_default();
     if guid.is_empty() {
-        return Err(Answer::refused(
-            400,
-            "the X-GitHub-Delivery header is missing",
-        ));
+        return Err(Answer::malformed("the X-GitHub-Delivery header is missing"));
     }
     if is_uuid(guid) {
         Ok(guid)
     } else {
-        Err(Answer::refused(
-            400,
+        Err(Answer::malformed(
             "the X-GitHub-Delivery header is not a UUID",
         ))
     }
@@ -110,8 +106,7 @@ pub(crate) fn format(request: &Request) -> Result<Format, Answer> {
     } else if media.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         Ok(Format::Form)
     } else {
-        Err(Answer::refused(
-            415,
+        Err(Answer::unsupported(
             "the content type is neither application/json nor application/x-www-form-urlencoded",
         ))
     }
@@ -123,11 +118,11 @@ pub(crate) fn payload(body: &[u8], format: Format) -> Result<Cow<'_, [u8]>, Answ
         return Ok(Cow::Borrowed(body));
     }
     let fields =
-        std::str::from_utf8(body).map_err(|_| Answer::refused(400, "the form is not UTF-8"))?;
+        std::str::from_utf8(body).map_err(|_| Answer::malformed("the form is not UTF-8"))?;
     let value = fields
         .split('&')
         .find_map(|field| field.strip_prefix("payload="));
-    let value = value.ok_or_else(|| Answer::refused(400, "the form has no field payload"))?;
+    let value = value.ok_or_else(|| Answer::malformed("the form has no field payload"))?;
     // In a form a space is a plus; a plus is %2B.
     Ok(Cow::Owned(
         percent_decode_str(&value.replace('+', " ")).collect(),

@@ -195,7 +195,7 @@ impl<J: Jobs, W: Wakes> Webhook<J, W> {
         let format = delivery::format(request)?;
         let event = request
             .header("x-github-event")
-            .ok_or_else(|| Answer::refused(400, "the X-GitHub-Event header is missing"))?;
+            .ok_or_else(|| Answer::malformed("the X-GitHub-Event header is missing"))?;
         if event != "workflow_job" {
             return Ok(not_used(event));
         }

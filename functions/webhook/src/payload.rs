@@ -202,8 +202,8 @@ fn explain(json: &[u8]) -> NoJob {
     }
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let answer = match serde_path_to_error::deserialize::<_, Payload>(&mut deserializer) {
-        Ok(_) => Answer::refused(400, "the JSON goes on after its end"),
-        Err(error) => Answer::refused(400, format!("at {}: {}", error.path(), error.inner())),
+        Ok(_) => Answer::malformed("the JSON goes on after its end"),
+        Err(error) => Answer::malformed(format!("at {}: {}", error.path(), error.inner())),
     };
     let origin = serde_json::from_slice::<Origin>(json).ok();
     NoJob {

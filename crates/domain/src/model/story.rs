@@ -2,7 +2,7 @@
 //! ([`std::fmt::Display`]), and nothing reads that text back.
 
 mod reason;
-mod render;
+mod sentences;
 
 use serde::{Deserialize, Serialize};
 

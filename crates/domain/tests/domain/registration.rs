@@ -12,11 +12,11 @@ use mayfly_domain::model::runner::{Runner, RunnerState, Timeline};
 use mayfly_domain::model::story::{Reason, TaskEnd};
 use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_domain::model::timeouts;
-use mayfly_domain::transitions::lifecycle::runners_to_evict;
 use mayfly_domain::transitions::registration::{
     Caller, Identity, RefusedRegistration, RegistrationStep, ask_again, can_serve, candidate_order,
     identify, may_adopt, refused_for_good, registration_step, reservation_is_void, retry_slot,
 };
+use mayfly_domain::transitions::time_limits::runners_to_evict;
 use proptest::prelude::*;
 
 use crate::fixture::builders::{

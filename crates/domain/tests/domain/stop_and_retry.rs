@@ -15,11 +15,11 @@ use mayfly_domain::model::task::{Task, TaskStatus};
 use mayfly_domain::model::timeouts;
 use mayfly_domain::transitions::changes::Changes;
 use mayfly_domain::transitions::close::RunnerSnapshot;
-use mayfly_domain::transitions::lifecycle::{RunnerAction, runner_action};
 use mayfly_domain::transitions::registration::{RegistrationStep, registration_step};
 use mayfly_domain::transitions::retry::{Retry, retry};
 use mayfly_domain::transitions::snapshot::JobSnapshot;
 use mayfly_domain::transitions::stop::{StopOutcome, request_stop};
+use mayfly_domain::transitions::time_limits::{RunnerAction, runner_action};
 
 use crate::fixture::builders::{
     NOW, ago, arn, busy, job, later, marked, parked, record_of, registered, registering, requested,

@@ -3,7 +3,7 @@
 use mayfly_domain::model::runner::{Runner, RunnerState, StopKind, StopMark};
 use mayfly_domain::model::story::{Reason, StoryEvent};
 use mayfly_domain::model::timeouts;
-use mayfly_domain::transitions::lifecycle::{RunnerAction, runner_action};
+use mayfly_domain::transitions::time_limits::{RunnerAction, runner_action};
 
 use crate::fixture::builders::{
     NOW, ago, busy, parked, pool, registered, registering, requested, target,

@@ -1,4 +1,4 @@
-//! Lifecycle: what sweeper does about one runner that has been in its state for long enough.
+//! Time limits: what sweeper does about one runner that has been in its state for long enough.
 
 use crate::model::id::RunnerId;
 use crate::model::job::WaitingJob;
