@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the five functions for this machine and packs them as `sam` deploys them. `make build` calls
+# Builds the six functions for this machine and packs them as `sam` deploys them. `make build` calls
 # it, which sets PATH, and CARGO_PROFILE_RELEASE_LTO for demo and tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,7 +13,7 @@ fi
 # cargo builds the functions all at once, on all cores; sam goes through them one by one and finds them done.
 minutes=8
 if [ -n "${CARGO_PROFILE_RELEASE_LTO:-}" ]; then minutes=5; fi
-echo "building the five functions (the first time some $minutes minutes on 2 cores)"
+echo "building the six functions (the first time some $minutes minutes on 2 cores)"
 cargo lambda build --release
 
 echo "packing the functions with sam (some seconds)"

@@ -17,7 +17,7 @@ BEGIN = "  # ---------------------------------------------------------------- th
 END = "  # ---------------------------------------------------------------- end of what infra/dashboard.py writes\n"
 
 REGION, STACK, NAMESPACE = "${AWS::Region}", "${AWS::StackName}", "${Namespace}"
-FUNCTIONS = ("webhook", "scaler", "registrar", "observer", "sweeper")
+FUNCTIONS = ("webhook", "scaler", "registrar", "observer", "sweeper", "dashboard")
 # The alarms in the order in which someone should look at them.
 ALARMS = (
     "oldest-waiting-job", "breaker-open", "wrong-webhook-secret", "settings-broken", "action-required", "function-errors",
@@ -99,6 +99,13 @@ def table(name, width, height=7):
     return {"type": "log", "width": width, "height": height, "properties": {"title": title, "query": f"{sources} | {query}", "view": "table", "region": REGION}}
 
 
+def custom(function, title, width, height):
+    """What a function draws, whenever the dashboard is refreshed.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/add_custom_widget_dashboard.html"""
+    properties = {"title": title, "endpoint": f"${{{function.capitalize()}.Arn}}", "updateOn": {"refresh": True, "resize": True, "timeRange": True}}
+    return {"type": "custom", "width": width, "height": height, "properties": properties}
+
+
 def text(markdown, height=1):
     return {"type": "text", "width": 24, "height": height, "properties": {"markdown": markdown}}
 
@@ -119,6 +126,7 @@ def sections():
             graph("Breakers", [own("open_breakers", "Maximum", label="open"), own("sweeps", "Sum", label="sweeps", yAxis="right")]),
         ],
         [table("why jobs wait", 24)],
+        [custom("dashboard", "Runners and jobs now", 24, 16)],
         [text("## How long do jobs wait, and in which phase?")],
         [
             graph("Wait, median", search("gha_job_startup_duration_seconds", "p50"), **seconds),
@@ -191,7 +199,7 @@ def body():
 
 
 def block():
-    lines = [BEGIN, "  # The local stack's emulator knows neither dashboards nor saved queries.\n\n", "  Dashboard:\n", "    Type: AWS::CloudWatch::Dashboard\n", "    Condition: OnAws\n", "    Properties:\n"]
+    lines = [BEGIN, "  # The local stack's emulator knows neither dashboards nor saved queries.\n\n", "  CloudwatchDashboard:\n", "    Type: AWS::CloudWatch::Dashboard\n", "    Condition: OnAws\n", "    Properties:\n"]
     lines += ["      DashboardName: !Sub mayfly-${AWS::StackName}\n", "      DashboardBody: !Sub\n", "        - |-\n"]
     widgets = body()
     shown = [json.dumps(widget, ensure_ascii=False) for widget in widgets.pop("widgets")]

@@ -18,6 +18,7 @@ KEYS = {
     "log": ({"query", "region"}, {"title", "view"}),
     "text": ({"markdown"}, set()),
     "alarm": ({"alarms"}, {"title"}),
+    "custom": ({"endpoint"}, {"title", "params", "updateOn"}),
 }
 OPTIONS = {"expression", "id", "label", "region", "stat", "period", "yAxis"}
 STATISTIC = re.compile(r"Sum|Maximum|Minimum|Average|SampleCount|p\d{1,2}(\.\d+)?")
@@ -94,6 +95,11 @@ class Dashboard(unittest.TestCase):
             self.assertTrue(len(text) <= 1024 and STATISTIC.fullmatch(search.group(2)) and int(search.group(3)) % 60 == 0, text)
         else:
             self.assertIn(quota.group(1), ids)
+
+    def test_the_widget_is_drawn_by_the_function_of_this_stack_whenever_the_dashboard_changes(self):
+        (widget,) = [each for each in self.body["widgets"] if each["type"] == "custom"]
+        self.assertEqual(widget["properties"]["endpoint"], "<Dashboard.Arn>")
+        self.assertEqual(widget["properties"]["updateOn"], {"refresh": True, "resize": True, "timeRange": True})
 
     def test_every_alarm_is_on_it(self):
         (widget,) = [each for each in self.body["widgets"] if each["type"] == "alarm"]

@@ -9,7 +9,7 @@ import unittest
 from template import PATH, REPOSITORY, Template, listed, written
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
-ROLES = {f"{function}Role": function for function in ("Webhook", "Scaler", "Registrar", "Observer", "Sweeper")}
+ROLES = {f"{function}Role": function for function in ("Webhook", "Scaler", "Registrar", "Observer", "Sweeper", "Dashboard")}
 
 
 def walk(node, path=()):
@@ -101,6 +101,31 @@ class Grants(unittest.TestCase):
         allowed = [role for role in ROLES if any("ecs:DescribeTasks" in listed(statement["Action"]) for statement in Template().statements(role))]
         self.assertEqual(allowed, ["RegistrarRole", "SweeperRole"])
 
+    def test_every_function_s_role_is_held_to_these_rules(self):
+        self.assertEqual({f"<{role}.Arn>" for role in ROLES}, {function["Role"] for function in Template().functions().values()})
+
+    def test_dashboard_reads_the_ledger_and_the_pools_file_and_nothing_else(self):
+        for template in (Template(), Template(KmsKeyArn=KEY)):
+            actions = {action for statement in template.statements("DashboardRole") for action in listed(statement["Action"])}
+            reads = {"dynamodb:GetItem", "dynamodb:Query", "ssm:GetParameters"}
+            by_aws = {"logs:CreateLogStream", "logs:PutLogEvents", "kms:Decrypt", "kms:DescribeKey"}
+            self.assertEqual((actions - by_aws, actions - reads <= by_aws), (reads, True))
+            parameters = [name for statement in template.statements("DashboardRole") if "ssm:GetParameters" in listed(statement["Action"]) for name in listed(statement["Resource"])]
+            self.assertEqual({name.split(":parameter")[1] for name in parameters}, {"/mayfly/mayfly/pools", "/mayfly/mayfly/pools:*"})
+
+    def test_only_people_invoke_dashboard(self):
+        template = Template()
+        # A permission for a service, a URL, or an event would let others in.
+        self.assertNotIn("<Dashboard>", [each["FunctionName"] for each in template.of_type("AWS::Lambda::Permission").values()])
+        self.assertEqual(template.of_type("AWS::Lambda::Url"), {})
+        self.assertFalse({"Events", "FunctionUrlConfig"} & set(template.functions()["Dashboard"]))
+        able = {}
+        for name, each in template.of_type("AWS::IAM::ManagedPolicy").items():
+            for statement in each["PolicyDocument"]["Statement"]:
+                if "lambda:InvokeFunction" in listed(statement["Action"]):
+                    able[name] = statement["Resource"]
+        self.assertEqual(able, {"ViewerPolicy": "<Dashboard.Arn>", "OperatorPolicy": "<Dashboard.Arn>"})
+
     def test_no_other_stack_s_definitions_are_run(self):
         template = Template()
         doctor = template.resources["DoctorPolicy"]["Properties"]["PolicyDocument"]["Statement"]
@@ -124,7 +149,7 @@ class Keys(unittest.TestCase):
     def test_everything_that_keeps_data_is_encrypted_under_it(self):
         template = Template(KmsKeyArn=KEY)
         groups = template.of_type("AWS::Logs::LogGroup")
-        self.assertEqual(len(groups), 7)
+        self.assertEqual(len(groups), 8)
         self.assertEqual({group.get("KmsKeyId") for group in groups.values()}, {KEY})
         self.assertEqual(template.resources["Ledger"]["Properties"]["SSESpecification"], {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KEY})
         queue = template.resources["WakeQueue"]["Properties"]
@@ -141,7 +166,7 @@ class Keys(unittest.TestCase):
                         by.setdefault(service, set()).add(role)
         self.assertEqual(by["ssm.eu-west-1.amazonaws.com"], {"WebhookRole", "RegistrarRole", "SweeperRole"})
         self.assertEqual(by["dynamodb.eu-west-1.amazonaws.com"], set(ROLES))
-        self.assertEqual(by["sqs.eu-west-1.amazonaws.com"], set(ROLES))
+        self.assertEqual(by["sqs.eu-west-1.amazonaws.com"], set(ROLES) - {"DashboardRole"})
         for policy in ("ViewerPolicy", "OperatorPolicy", "SecretsPolicy"):
             statements = template.resources[policy]["Properties"]["PolicyDocument"]["Statement"]
             self.assertTrue(any(statement["Resource"] == KEY for statement in statements), policy)

@@ -5,6 +5,7 @@ use std::time::Duration;
 use mayfly_domain::model::id::PoolName;
 use mayfly_domain::model::pool::{Pools, RepositoryPattern};
 use mayfly_ledger::{Ledger, LedgerError, Store};
+use mayfly_reports::text::repository_pattern;
 
 use crate::deployment::pool_status;
 use crate::terminal::screen::Screen;
@@ -54,12 +55,7 @@ pub(crate) async fn no_such_pool<S: Store>(
 
 /// Reads `owner/name`, either part with `*`.
 pub(crate) fn pattern(text: &str) -> Result<RepositoryPattern, String> {
-    let parts = text
-        .split_once('/')
-        .filter(|(owner, name)| !owner.is_empty() && !name.is_empty() && !name.contains('/'));
-    parts
-        .map(|_| RepositoryPattern(text.to_owned()))
-        .ok_or_else(|| "write it as owner/name, or owner/*".to_owned())
+    repository_pattern(text).ok_or_else(|| "write it as owner/name, or owner/*".to_owned())
 }
 
 /// Reads a pool's name.

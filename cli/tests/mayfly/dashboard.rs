@@ -15,6 +15,7 @@ use mayfly_cli::failure::Failure;
 use mayfly_cli::terminal::time_format::Rfc3339;
 use mayfly_domain::model::id::JobId;
 use mayfly_domain::model::job::JobState;
+use mayfly_reports::widget::{Frame, MOST_BYTES, widget};
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -27,7 +28,8 @@ use crate::stories::told::{done, job, pool_with, queue_one, rest, until};
 fn view() -> View {
     View {
         repository: None,
-        since: Duration::from_secs(7 * 24 * 3600),
+        within: Duration::from_secs(7 * 24 * 3600),
+        until: None,
     }
 }
 
@@ -70,7 +72,7 @@ fn waiting(number: usize) -> WaitingLine {
 /// So many jobs that wait, and as many that ended in the week before.
 fn a_look(jobs: usize) -> Look {
     let ended = week(u32::try_from(jobs).unwrap());
-    let since = NOW.minus(view().since);
+    let since = NOW.minus(view().within);
     let pool = PoolLine {
         pool: "linux".parse().unwrap(),
         gone: false,
@@ -88,6 +90,7 @@ fn a_look(jobs: usize) -> Look {
     Look {
         at: NOW,
         since,
+        until: NOW,
         status: StatusReport {
             drift: None,
             at: Rfc3339(NOW),
@@ -317,7 +320,8 @@ async fn the_page_tells_what_waits_and_why_and_what_ended() {
     system.pass(20).await;
     let view = View {
         repository: None,
-        since: Duration::from_secs(3600),
+        within: Duration::from_secs(3600),
+        until: None,
     };
     let look = look::gather(&ledger(&system), Some(&pools(&system)), &view, now(&system))
         .await
@@ -373,4 +377,108 @@ async fn begin_with_one_place(seed: u64) -> mayfly_simulator::system::System {
         .unwrap();
     system.pass(1).await;
     system
+}
+
+const FRAME: Frame = Frame::DEFAULT;
+
+#[test]
+fn a_widget_is_bounded_escaped_and_has_no_links_that_lead_nowhere() {
+    for jobs in [0, 1, 500] {
+        for height in [100, 900, 4_000] {
+            let page = widget(&a_look(jobs), Frame { height, ..FRAME });
+            assert!(
+                page.len() <= MOST_BYTES,
+                "{jobs} jobs: {} bytes",
+                page.len()
+            );
+            assert!(
+                !page.contains("<script") && !page.contains("<img") && !page.contains("href="),
+                "{page}"
+            );
+            assert_eq!(page.contains("<rect"), jobs > 0, "{jobs}");
+        }
+    }
+    let low = widget(
+        &a_look(500),
+        Frame {
+            height: 100,
+            ..FRAME
+        },
+    );
+    let high = widget(
+        &a_look(500),
+        Frame {
+            height: 4_000,
+            ..FRAME
+        },
+    );
+    assert!(low.len() < high.len());
+}
+
+#[test]
+fn names_of_any_length_leave_a_widget_within_its_bounds() {
+    let mut look = a_look(500);
+    for job in look.ended.jobs.values_mut() {
+        job.name = "<".repeat(50_000);
+    }
+    let page = widget(&look, FRAME);
+    assert!(page.len() <= MOST_BYTES && page.contains("Pools"));
+    for job in &mut look.open.jobs {
+        job.because = Some("&".repeat(50_000));
+    }
+    look.status.pools[0].pool = "linux".parse().unwrap();
+    let page = widget(&look, FRAME);
+    assert!(page.len() <= MOST_BYTES && page.contains("Pools"));
+}
+
+/// A page of CloudWatch's with a widget in it: its own rules must not reach the rest, nor theirs it.
+fn console(widget: &str, dark: bool) -> String {
+    let (ground, text) = if dark {
+        ("#0f1b2a", "#fff")
+    } else {
+        ("#fff", "#000")
+    };
+    format!(
+        "<!DOCTYPE html><html lang=\"en\"><head><title>Mayfly: mayfly</title><style>body{{margin:0;background:{ground};color:{text}}}</style></head><body><main><h1>CloudWatch</h1><p id=\"theirs\">theirs</p>{widget}</main></body></html>"
+    )
+}
+
+#[tokio::test]
+async fn a_widget_is_readable_and_sound_in_a_page_of_cloudwatch_s() {
+    if !have_browser() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let browser = Browser::start(folder.path()).await;
+    for jobs in [0, 1, 500] {
+        for (scheme, dark) in [("light", false), ("dark", true)] {
+            for width in [400, 1280] {
+                let case = format!("widget-{jobs}-{width}-{scheme}");
+                let frame = Frame {
+                    dark,
+                    width,
+                    ..FRAME
+                };
+                let page = console(&widget(&a_look(jobs), frame), dark);
+                let file = folder.path().join(format!("{case}.html"));
+                std::fs::write(&file, page).unwrap();
+                browser.is_wide(width).await;
+                browser.go(&format!("file://{}", file.display())).await;
+                assert_eq!(
+                    browser.run(SOUND).await,
+                    json!({
+                        "title": "Mayfly: mayfly", "overflows": false, "scripts": 0, "unnamed": 0,
+                        "language": "en", "headings": 1, "mains": 1, "tables": true,
+                    }),
+                    "{case}"
+                );
+                let found = browser.run(CONTRAST).await;
+                assert!(found["least"].as_f64().unwrap() >= 4.5, "{case}: {found}");
+                let margin = "return getComputedStyle(document.getElementById('theirs')).marginTop";
+                assert_eq!(browser.run(margin).await, json!("16px"), "{case}");
+                keep_picture(&browser, &case).await;
+            }
+        }
+    }
+    browser.end().await;
 }

@@ -19,3 +19,4 @@ pub mod summary;
 pub mod text;
 pub mod time_format;
 pub mod wait_reason;
+pub mod widget;

@@ -2,15 +2,16 @@
 
 use maud::{Markup, html};
 use mayfly_domain::model::id::JobId;
+use mayfly_domain::model::job_timeline::Step;
 use mayfly_domain::model::time::Timestamp;
 
-use crate::ended::EndedJob;
+use crate::ended::{EndedJob, EndedRunner};
 use crate::look::{Look, View};
 use crate::page::{card, document, span};
 use crate::status::{PoolLine, StatusReport};
-use crate::summary::jobs_since;
+use crate::summary::{jobs_since, runners_by_job};
 use crate::text::{difference, dollars, plain};
-use crate::time_format::{Rfc3339, age};
+use crate::time_format::{Zone, age};
 
 /// How often a browser asks again, in seconds.
 pub const REFRESH: u32 = 15;
@@ -23,21 +24,47 @@ const BARS: usize = 150;
 pub fn live(look: &Look, view: &View, stack: &str) -> String {
     let title = format!("Mayfly: {stack}");
     let subtitle = format!("As of {}; asked again every {REFRESH} s", look.report.at);
-    let body = html! {
+    let body = sections(look, &filter(view), Shown::PAGE);
+    document(&title, &subtitle, Some(REFRESH), &body)
+}
+
+/// How much is shown, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown {
+    /// Jobs have pages of their own, which their names lead to.
+    pub job_pages: bool,
+    /// Whose clock tells times.
+    pub zone: Zone,
+    /// Most lines of a list, and most bars.
+    pub lines: usize,
+}
+
+impl Shown {
+    /// As a page of its own.
+    pub const PAGE: Self = Self {
+        job_pages: true,
+        zone: Zone::UTC,
+        lines: usize::MAX,
+    };
+}
+
+/// All that is known of how things are, after `figures` what the reader can choose.
+#[must_use]
+pub fn sections(look: &Look, choice: &Markup, shown: Shown) -> Markup {
+    html! {
         (problems(&look.status))
         (figures(look))
-        (filter(view))
+        (choice)
         (pools(&look.status.pools))
-        (open_jobs(look))
-        (timeline(look))
-        (costs(look))
-        (failures(look))
+        (open_jobs(look, shown))
+        (timeline(look, shown))
+        (costs(look, shown))
+        (failures(look, shown))
         p {
             (look.ended.read) " records of ended jobs and runners were read."
             @if look.ended.cut_at.is_some() { " More ended than one page reads: choose fewer hours." }
         }
-    };
-    document(&title, &subtitle, Some(REFRESH), &body)
+    }
 }
 
 /// What keeps jobs from running, worst first: nothing is shown where all is well.
@@ -106,7 +133,7 @@ fn filter(view: &View) -> Markup {
     html! {
         form method="get" action="/" {
             label { "Repository" input name="repository" value=(repository) placeholder="owner/name or owner/*"; }
-            label { "Hours" input name="hours" type="number" min="1" max="72" value=(view.since.as_secs() / 3600); }
+            label { "Hours" input name="hours" type="number" min="1" max="72" value=(view.within.as_secs() / 3600); }
             button { "Show" }
         }
     }
@@ -136,11 +163,14 @@ fn pools(pools: &[PoolLine]) -> Markup {
     }
 }
 
-fn link(job: JobId, text: &str) -> Markup {
-    html! { a href=(format!("/job/{job}")) { bdi { (plain(text)) } } }
+fn link(job: JobId, text: &str, shown: Shown) -> Markup {
+    html! {
+        @if shown.job_pages { a href=(format!("/job/{job}")) { bdi { (plain(text)) } } }
+        @else { bdi { (plain(text)) } }
+    }
 }
 
-fn open_jobs(look: &Look) -> Markup {
+fn open_jobs(look: &Look, shown: Shown) -> Markup {
     html! {
         h2 { "Jobs that are not over" }
         @if look.open.jobs.is_empty() {
@@ -150,9 +180,9 @@ fn open_jobs(look: &Look) -> Markup {
                 table {
                     thead { tr { th { "Job" } th { "Repository" } th { "Pool" } th { "State" } th.n { "Waited" } th.n { "Runs" } th { "Why" } } }
                     tbody {
-                        @for job in &look.open.jobs {
+                        @for job in look.open.jobs.iter().take(shown.lines) {
                             tr {
-                                td { (link(job.job, &job.name)) }
+                                td { (link(job.job, &job.name, shown)) }
                                 td { bdi { (plain(&job.repository)) } }
                                 td.t { @if let Some(pool) = &job.pool { (pool) } }
                                 td.t { (job.state_word()) }
@@ -164,16 +194,21 @@ fn open_jobs(look: &Look) -> Markup {
                     }
                 }
             }
-            @if look.open.more { p { "There are more." } }
+            @if look.open.more || look.open.jobs.len() > shown.lines { p { "There are more." } }
         }
     }
 }
 
-/// A bar for each ended job: its wait faint, its run in the colour of its end.
-fn timeline(look: &Look) -> Markup {
+/// A bar for each ended job: its wait, its runner's start, and its run in the colour of its end.
+fn timeline(look: &Look, shown: Shown) -> Markup {
     let jobs = jobs_since(&look.ended, look.since);
-    let jobs = &jobs[jobs.len().saturating_sub(BARS)..];
+    let jobs = &jobs[jobs.len().saturating_sub(BARS.min(shown.lines))..];
+    let runners = runners_by_job(&look.ended);
     let height = 8 * jobs.len() + 20;
+    let (from, to) = (
+        shown.zone.column(look.since, look.at),
+        shown.zone.column(look.until, look.at),
+    );
     html! {
         h2 { "What ended" }
         @if jobs.is_empty() {
@@ -181,25 +216,36 @@ fn timeline(look: &Look) -> Markup {
         } @else {
             svg viewBox=(format!("0 0 1000 {height}")) role="img" aria-label="Jobs that ended, the oldest first: each bar begins when the job was queued" {
                 @for (row, (id, job)) in jobs.iter().enumerate() {
-                    (bar(look, 8 * row, *id, job))
+                    @let bar = bar(look, 8 * row, job, runners.get(id).copied());
+                    @if shown.job_pages { a href=(format!("/job/{id}")) { (bar) } } @else { g { (bar) } }
                 }
-                text x="0" y=(height - 4) { (Rfc3339(look.since)) }
-                text x="1000" y=(height - 4) text-anchor="end" { (look.report.at) }
+                text x="0" y=(height - 4) { (from) " " (shown.zone.name()) }
+                text x="1000" y=(height - 4) text-anchor="end" { (to) " " (shown.zone.name()) }
             }
-            p { "Grey: waiting. Blue: ran and ended well. Red: did not." }
+            p {
+                span.key style="background:var(--p7)" {} "waited "
+                span.key style="background:var(--p4)" {} "its runner started "
+                span.key style="background:var(--good)" {} "ran and ended well "
+                span.key style="background:var(--bad)" {} "ran and did not"
+            }
         }
     }
 }
 
-fn bar(look: &Look, top: usize, id: JobId, job: &EndedJob) -> Markup {
+fn bar(look: &Look, top: usize, job: &EndedJob, runner: Option<&EndedRunner>) -> Markup {
     let x = |at: Timestamp| {
-        1000.0 * at.since(look.since).as_secs_f64()
-            / look.at.since(look.since).as_secs_f64().max(1.0)
+        1000.0 * at.max(look.since).since(look.since).as_secs_f64()
+            / look.until.since(look.since).as_secs_f64().max(1.0)
     };
     let began = job
         .ran
         .map_or(job.closed_at, |ran| job.closed_at.minus(ran));
-    let (queued, began, closed) = (x(job.queued_at), x(began), x(job.closed_at));
+    // Clocks differ, and a runner may be older than its job.
+    let planned = runner
+        .and_then(|runner| runner.timeline.at(Step::Planned))
+        .map_or(began, |planned| {
+            planned.clamp(job.queued_at.min(began), began)
+        });
     let color = if job.ended_well() {
         "var(--good)"
     } else {
@@ -215,16 +261,22 @@ fn bar(look: &Look, top: usize, id: JobId, job: &EndedJob) -> Markup {
             |waited| span(waited.as_secs_f64())
         )
     );
+    let parts = [
+        (job.queued_at, planned, "var(--p7)"),
+        (planned, began, "var(--p4)"),
+        (began, job.closed_at, color),
+    ];
     html! {
-        a href=(format!("/job/{id}")) {
-            title { (plain(&what)) }
-            rect x=(format!("{queued:.1}")) y=(top) height="6" width=(format!("{:.1}", (began - queued).max(0.5))) fill="var(--p7)" {}
-            rect x=(format!("{began:.1}")) y=(top) height="6" width=(format!("{:.1}", (closed - began).max(0.5))) fill=(color) {}
+        title { (plain(&what)) }
+        @for (from, to, color) in parts {
+            @if to > from {
+                rect x=(format!("{:.1}", x(from))) y=(top) height="6" width=(format!("{:.1}", (x(to) - x(from)).max(0.5))) fill=(color) {}
+            }
         }
     }
 }
 
-fn costs(look: &Look) -> Markup {
+fn costs(look: &Look, shown: Shown) -> Markup {
     html! {
         h2 { "What it cost" }
         @if look.report.cost.lines.is_empty() {
@@ -234,7 +286,7 @@ fn costs(look: &Look) -> Markup {
                 table {
                     thead { tr { th { "Repository" } th.n { "Jobs" } th.n { "Cost" } th.n { "Unused" } th.n { "Hosted" } th.n { "Saved" } } }
                     tbody {
-                        @for line in look.report.cost.lines.iter().take(20).chain([&look.report.cost.total]) {
+                        @for line in look.report.cost.lines.iter().take(shown.lines.min(20)).chain([&look.report.cost.total]) {
                             tr {
                                 td { bdi { (plain(&line.what)) } }
                                 td.n { (line.jobs) }
@@ -251,16 +303,16 @@ fn costs(look: &Look) -> Markup {
     }
 }
 
-fn failures(look: &Look) -> Markup {
+fn failures(look: &Look, shown: Shown) -> Markup {
     html! {
         @if !look.report.failures.is_empty() {
             h2 { "Why runners failed" }
             div.wide {
                 table {
-                    thead { tr { th { "Reason" } th.n { "Count" } th { "Last (UTC)" } } }
+                    thead { tr { th { "Reason" } th.n { "Count" } th { "Last (" (shown.zone.name()) ")" } } }
                     tbody {
-                        @for line in &look.report.failures {
-                            tr { td { bdi { (plain(&line.reason)) } } td.n { (line.runners) } td.t { (line.last_at.column(look.at)) } }
+                        @for line in look.report.failures.iter().take(shown.lines) {
+                            tr { td { bdi { (plain(&line.reason)) } } td.n { (line.runners) } td.t { (shown.zone.column(line.last_at.0, look.at)) } }
                         }
                     }
                 }

@@ -21,7 +21,9 @@ pub struct View {
     /// Jobs of repositories like this; none: of all.
     pub repository: Option<RepositoryPattern>,
     /// What ended within this time.
-    pub since: Duration,
+    pub within: Duration,
+    /// The end of that time; none: now.
+    pub until: Option<Timestamp>,
 }
 
 /// All that the page shows.
@@ -31,6 +33,8 @@ pub struct Look {
     pub at: Timestamp,
     /// What ended since then is in it.
     pub since: Timestamp,
+    /// What ended until then is in it.
+    pub until: Timestamp,
     /// Pools, what is stuck, the safety net.
     pub status: StatusReport,
     /// Jobs that are not over.
@@ -52,7 +56,8 @@ pub async fn gather<S: Store + History>(
     view: &View,
     now: Timestamp,
 ) -> Result<Look, LedgerError> {
-    let since = now.minus(view.since);
+    let until = view.until.map_or(now, |until| until.min(now));
+    let since = until.minus(view.within);
     let open = jobs::Filter {
         repository: view.repository.clone(),
         pool: None,
@@ -67,7 +72,7 @@ pub async fn gather<S: Store + History>(
             ledger,
             TimeRange {
                 from: since,
-                to: now
+                to: until
             },
             now
         ),
@@ -76,6 +81,7 @@ pub async fn gather<S: Store + History>(
     Ok(Look {
         at: now,
         since,
+        until,
         status,
         open,
         report: report(&ended, pools, view.repository.as_ref(), since, now),

@@ -9,11 +9,16 @@ use crate::time_format::duration_text;
 
 /// How pages look. Colours of text on their grounds have a contrast of 4.5 to 1 at least
 /// (<https://www.w3.org/TR/WCAG22/#contrast-minimum>).
-const STYLE: &str = "
-:root{color-scheme:light dark;--ground:#fff;--text:#1b1e28;--faint:#5b6275;--line:#d9dce4;--card:#f5f6f9;--good:#1f6feb;--bad:#b42318;--p0:#1f6feb;--p1:#8250df;--p2:#bf3989;--p3:#bc4c00;--p4:#9a6700;--p5:#1a7f37;--p6:#0a7c86;--p7:#57606a;--p8:#24292f}
-@media (prefers-color-scheme:dark){:root{--ground:#14161d;--text:#e3e7ef;--faint:#9aa3b8;--line:#2c3140;--card:#1b1e28;--good:#6cb6ff;--bad:#ff8a80;--p0:#6cb6ff;--p1:#c297ff;--p2:#ff80c8;--p3:#ffa657;--p4:#e3b341;--p5:#6bc46d;--p6:#56d4dd;--p7:#adbac7;--p8:#e3e7ef}}
-*{box-sizing:border-box}
-body{margin:0 auto;max-width:70rem;padding:1.5rem;background:var(--ground);color:var(--text);font:16px/1.5 system-ui,sans-serif}
+const LIGHT: &str = "--ground:#fff;--text:#1b1e28;--faint:#5b6275;--line:#d9dce4;--card:#f5f6f9;--good:#1f6feb;--bad:#b42318;--p0:#1f6feb;--p1:#8250df;--p2:#bf3989;--p3:#bc4c00;--p4:#9a6700;--p5:#1a7f37;--p6:#0a7c86;--p7:#57606a;--p8:#24292f";
+
+/// The same in the dark.
+const DARK: &str = "--ground:#14161d;--text:#e3e7ef;--faint:#9aa3b8;--line:#2c3140;--card:#1b1e28;--good:#6cb6ff;--bad:#ff8a80;--p0:#6cb6ff;--p1:#c297ff;--p2:#ff80c8;--p3:#ffa657;--p4:#e3b341;--p5:#6bc46d;--p6:#56d4dd;--p7:#adbac7;--p8:#e3e7ef";
+
+/// What a page's body looks like.
+const BODY: &str = "margin:0 auto;max-width:70rem;padding:1.5rem;background:var(--ground);color:var(--text);font:16px/1.5 system-ui,sans-serif";
+
+/// What is in it: a rule a line, or several, without nesting.
+const RULES: &str = "
 h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}
 p{margin:.25rem 0;color:var(--faint)}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(8rem,1fr));gap:.75rem;margin-top:1rem}
@@ -48,7 +53,7 @@ pub fn document(title: &str, subtitle: &str, refresh: Option<u32>, body: &Markup
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 @if let Some(seconds) = refresh { meta http-equiv="refresh" content=(seconds); }
                 title { (title) }
-                style { (PreEscaped(STYLE)) }
+                style { (PreEscaped(format!(":root{{color-scheme:light dark;{LIGHT}}}\n@media (prefers-color-scheme:dark){{:root{{{DARK}}}}}\n*{{box-sizing:border-box}}\nbody{{{BODY}}}{RULES}"))) }
             }
             body {
                 header {
@@ -60,6 +65,41 @@ pub fn document(title: &str, subtitle: &str, refresh: Option<u32>, body: &Markup
         }
     };
     page.into_string()
+}
+
+/// A part of someone else's page: its rules hold within it alone, and none from outside is needed.
+/// `width`: pixels that there are.
+#[must_use]
+pub fn part(dark: bool, width: u32, body: &Markup) -> String {
+    let colors = if dark { DARK } else { LIGHT };
+    let scheme = if dark { "dark" } else { "light" };
+    let style = format!(
+        ".mayfly{{color-scheme:{scheme};{colors};{BODY};max-width:{width}px;padding:.75rem;font-size:14px}}\n.mayfly *{{box-sizing:border-box}}\n{}",
+        within(".mayfly", RULES)
+    );
+    let part = html! {
+        div.mayfly {
+            // CloudWatch leaves its own styles out where it finds this:
+            // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/add_custom_widget_dashboard_about.html
+            div.cwdb-no-default-styles {}
+            style { (PreEscaped(style)) }
+            (body)
+        }
+    };
+    part.into_string()
+}
+
+/// The same rules for what is within this element.
+fn within(scope: &str, rules: &str) -> String {
+    let rules = rules.split_terminator('}').filter_map(|rule| {
+        let (selectors, declarations) = rule.trim().split_once('{')?;
+        let selectors: Vec<String> = selectors
+            .split(',')
+            .map(|selector| format!("{scope} {}", selector.trim()))
+            .collect();
+        Some(format!("{}{{{declarations}}}\n", selectors.join(",")))
+    });
+    rules.collect()
 }
 
 /// A time span in words.

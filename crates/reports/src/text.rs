@@ -1,6 +1,7 @@
 //! Words and figures, as every report and page has them.
 
 use mayfly_domain::model::label::Labels;
+use mayfly_domain::model::pool::RepositoryPattern;
 use mayfly_domain::model::price::NanoDollars;
 use mayfly_domain::model::runner::Outcome;
 
@@ -55,6 +56,15 @@ pub fn match_command(labels: &Labels, repository: &str) -> Option<String> {
             quoted(repository)
         )
     })
+}
+
+/// `owner/name`, either part with `*`; none of what is not.
+#[must_use]
+pub fn repository_pattern(text: &str) -> Option<RepositoryPattern> {
+    let parts = text
+        .split_once('/')
+        .filter(|(owner, name)| !owner.is_empty() && !name.is_empty() && !name.contains('/'));
+    parts.map(|_| RepositoryPattern(text.to_owned()))
 }
 
 /// `$0.0097`: four digits, since a job costs about a cent.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::tz::Offset;
 use jiff::{Span, SpanRelativeTo};
 use mayfly_domain::model::time::Timestamp;
 use serde::{Serialize, Serializer};
@@ -63,14 +64,61 @@ impl Rfc3339 {
     /// The same in a column whose name says that it is UTC.
     #[must_use]
     pub fn column(self, now: Timestamp) -> String {
-        let apart = now.since(self.0).max(self.0.since(now));
-        if apart < Duration::from_secs(12 * 60 * 60) {
-            self.clock()
-        } else {
-            self.calendar().strftime("%F %T").to_string()
-        }
+        Zone::UTC.column(self.0, now)
     }
 }
+
+/// Where a reader's clock is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Zone(Offset);
+
+impl Zone {
+    /// UTC.
+    pub const UTC: Self = Self(Offset::UTC);
+
+    /// Reads `+02:00` or `-03:30`; none of what is further away than any place on earth.
+    #[must_use]
+    pub fn of_offset(text: &str) -> Option<Self> {
+        let (sign, rest) = match text.split_at_checked(1)? {
+            ("+", rest) => (1, rest),
+            ("-", rest) => (-1, rest),
+            _ => return None,
+        };
+        let (hours, minutes) = rest.split_once(':')?;
+        let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);
+        let sound = (0..=14).contains(&hours) && (0..60).contains(&minutes);
+        let offset = Offset::from_seconds(sign * (hours * 3_600 + minutes * 60)).ok();
+        offset.filter(|_| sound).map(Self)
+    }
+
+    /// `UTC`, or `UTC+02:00`.
+    #[must_use]
+    pub fn name(self) -> String {
+        let minutes = self.0.seconds() / 60;
+        if minutes == 0 {
+            return "UTC".to_owned();
+        }
+        let sign = if minutes < 0 { '-' } else { '+' };
+        format!(
+            "UTC{sign}{:02}:{:02}",
+            minutes.abs() / 60,
+            minutes.abs() % 60
+        )
+    }
+
+    /// A time there, in a column or at an axis whose name says where: `14:03:07`, with its date if
+    /// it is not near another time.
+    #[must_use]
+    pub fn column(self, at: Timestamp, now: Timestamp) -> String {
+        let apart = now.since(at).max(at.since(now));
+        let there = self.0.to_datetime(Rfc3339(at).calendar());
+        let form = if apart < NEAR { "%T" } else { "%F %T" };
+        there.strftime(form).to_string()
+    }
+}
+
+/// A time of day says enough within this time.
+const NEAR: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// A duration as people say it: `0.4s`, `41s`, `3m12s`, `2h05m`, `3d04h`. Two units at most, the
 /// second with two digits, so that a column of them lines up: jiff's printer pads all or none.
@@ -145,6 +193,26 @@ mod tests {
         assert_eq!(Rfc3339(AT).near(hours(11)), "14:03:07 UTC");
         assert_eq!(Rfc3339(AT).near(hours(12)), "2026-11-22 14:03:07 UTC");
         assert_eq!(Rfc3339(hours(13)).near(AT), "2026-11-23 03:03:07 UTC");
+    }
+
+    #[test]
+    fn times_are_told_by_the_reader_s_clock() {
+        for (offset, name, time) in [
+            ("+00:00", "UTC", "14:03:07"),
+            ("+02:00", "UTC+02:00", "16:03:07"),
+            ("-03:30", "UTC-03:30", "10:33:07"),
+        ] {
+            let zone = Zone::of_offset(offset).unwrap();
+            assert_eq!(
+                (zone.name().as_str(), zone.column(AT, AT).as_str()),
+                (name, time)
+            );
+        }
+        for text in [
+            "", "Z", "+2", "+99:00", "+02:60", "02:00", "+-2:00", "ü02:00", "+02:-5",
+        ] {
+            assert_eq!(Zone::of_offset(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! says when they are out of date. Deliveries come from the GitHub model, signed with the secret of
 //! GitHub's own example, [`mayfly_github_model::hook::EXAMPLE_SECRET`].
 
+mod console;
 mod gateway;
 mod runner;
 mod tasks;
@@ -42,6 +43,7 @@ pub fn runner_name() -> String {
 pub fn all() -> anyhow::Result<BTreeMap<String, Value>> {
     let mut files = webhook::all()?;
     files.extend(timers::all());
+    files.extend(console::all());
     files.extend(tasks::all());
     files.extend(runner::all());
     Ok(files)

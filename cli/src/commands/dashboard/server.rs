@@ -220,7 +220,8 @@ fn view(query: &HashMap<String, String>) -> Result<View, String> {
     };
     Ok(View {
         repository,
-        since: Duration::from_secs(hours * 3600),
+        within: Duration::from_secs(hours * 3600),
+        until: None,
     })
 }
 

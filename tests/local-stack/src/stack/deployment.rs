@@ -13,7 +13,14 @@ use std::process::Command;
 /// As `infra/samconfig.toml` says under `[local]`.
 pub(super) const STACK: &str = "mayfly";
 /// As the template calls them.
-pub(super) const FUNCTIONS: [&str; 5] = ["webhook", "scaler", "registrar", "observer", "sweeper"];
+pub(super) const FUNCTIONS: [&str; 6] = [
+    "webhook",
+    "scaler",
+    "registrar",
+    "observer",
+    "sweeper",
+    "dashboard",
+];
 const BUCKET: &str = "mayfly-artifacts";
 
 /// What the deployed stack says of itself.

@@ -45,7 +45,8 @@ pub struct Stack {
     pub app_parameter: String,
     /// SSM parameter with the webhook secret.
     pub webhook_secret_parameter: String,
-    /// Function names by what they are: `webhook`, `scaler`, `registrar`, `observer`, `sweeper`.
+    /// Function names by what they are: `webhook`, `scaler`, `registrar`, `observer`, `sweeper`,
+    /// `dashboard`.
     pub functions: BTreeMap<String, String>,
     /// Process ids by name.
     pub processes: BTreeMap<String, u32>,

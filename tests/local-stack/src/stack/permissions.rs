@@ -10,12 +10,13 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-const ROLES: [&str; 5] = [
+const ROLES: [&str; 6] = [
     "WebhookRole",
     "ScalerRole",
     "RegistrarRole",
     "ObserverRole",
     "SweeperRole",
+    "DashboardRole",
 ];
 /// Actions that know no narrower resource, or that ECS does not hold against one everywhere.
 const WITHOUT_RESOURCE: [&str; 3] = [

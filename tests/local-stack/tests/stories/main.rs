@@ -15,6 +15,7 @@ mod attacks;
 mod burst;
 mod chaos;
 mod command;
+mod dashboard;
 mod deploying;
 mod doctor;
 mod ecs_tasks;
