@@ -4,6 +4,7 @@ use clap::builder::Styles;
 use clap::builder::styling::{AnsiColor, Effects};
 use clap::{Parser, Subcommand};
 
+use crate::commands::advise::Advise;
 use crate::commands::apply::Apply;
 use crate::commands::check::Check;
 use crate::commands::completions::Completions;
@@ -65,6 +66,8 @@ pub enum Command {
     Runners(Runners),
     /// Sum costs by repository, pool, workflow, job or day
     Cost(Cost),
+    /// Propose sizes of pools by what their runners used
+    Advise(Advise),
     /// Report waits, failures and costs: text, JSON, CSV or a page
     Report(Report),
     /// Show pools, waiting jobs and recent failures

@@ -1,5 +1,6 @@
 //! One module for each command.
 
+pub mod advise;
 pub mod apply;
 pub mod check;
 pub mod completions;

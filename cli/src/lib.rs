@@ -59,6 +59,7 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<Exit, Failure> {
         Command::Check(check) => check.run(&arguments.global, screen),
         Command::Match(asked) => asked.run(&arguments.global, screen),
         Command::Cost(cost) => cost.run(&arguments.global, screen),
+        Command::Advise(advise) => advise.run(&arguments.global, screen),
         Command::Dashboard(dashboard) => dashboard.run(&arguments.global, screen),
         Command::Report(report) => report.run(&arguments.global, screen),
         Command::Jobs(jobs) => jobs.run(&arguments.global, screen),

@@ -136,6 +136,8 @@ fn runner(job: JobId, closed_at: Timestamp, failure: Option<String>) -> EndedRun
         repository: None,
         place: None,
         timeline: JobTimeline::default(),
+        usage: None,
+        out_of_memory: false,
         outcome: Some(match failure {
             Some(_) => Outcome::FailedStart,
             None => Outcome::Ran,

@@ -4,6 +4,7 @@
 //! Times, spans, costs and ids are left out of what is compared: they depend on every draw of a
 //! story. How they are written is tested where they are.
 
+mod advise;
 mod authority;
 mod changing;
 pub(crate) mod cost;

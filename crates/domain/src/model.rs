@@ -22,6 +22,7 @@ pub mod placement;
 pub mod pool;
 pub mod price;
 pub mod retention;
+pub mod right_size;
 pub mod runner;
 pub mod secret;
 pub mod signature;

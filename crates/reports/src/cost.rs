@@ -320,6 +320,8 @@ mod tests {
             repository: Some(RepositoryId(1)),
             place: None,
             timeline: JobTimeline::default(),
+            usage: None,
+            out_of_memory: false,
             outcome: None,
             failure: None,
             spend: Some(Spend {

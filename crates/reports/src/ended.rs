@@ -6,15 +6,18 @@ use std::time::Duration;
 
 use mayfly_domain::model::id::{JobId, PoolName, RepositoryId};
 use mayfly_domain::model::job::JobRecord;
-use mayfly_domain::model::job_timeline::JobTimeline;
+use mayfly_domain::model::job_timeline::{JobTimeline, Step};
 use mayfly_domain::model::price::NoPrice;
 use mayfly_domain::model::runner::{Outcome, Runner};
 use mayfly_domain::model::size::Size;
 use mayfly_domain::model::spend::Spend;
 use mayfly_domain::model::target::TargetScope;
 use mayfly_domain::model::time::Timestamp;
+use mayfly_domain::model::usage::Usage;
 use mayfly_ledger::history::{Order, TimeRange};
 use mayfly_ledger::{History, Ledger, LedgerError};
+
+use crate::killed::Killed;
 
 /// Most records that one report is made of: 25 days of 10,000 jobs, each with its runner.
 pub const MOST_RECORDS: usize = 500_000;
@@ -71,6 +74,10 @@ pub struct EndedRunner {
     pub place: Option<String>,
     /// Its steps.
     pub timeline: JobTimeline,
+    /// What its container used, if it reported that.
+    pub usage: Option<Usage>,
+    /// Its container was killed for want of memory, as far as is known.
+    pub out_of_memory: bool,
     /// How it ended.
     pub outcome: Option<Outcome>,
     /// Why it ended so, if that was a failure.
@@ -185,6 +192,23 @@ fn failed(outcome: Outcome) -> bool {
 }
 
 impl EndedRunner {
+    /// How long its container ran, by ECS's clock.
+    #[must_use]
+    pub fn container_ran(&self) -> Option<Duration> {
+        let to = self.timeline.at(Step::Stopped)?;
+        Some(to.since(self.timeline.at(Step::ContainerStarted)?))
+    }
+
+    /// How long its task was paid for.
+    #[must_use]
+    pub fn billed(&self) -> Option<Duration> {
+        let from = self
+            .timeline
+            .at(Step::PullStarted)
+            .or(self.timeline.at(Step::ContainerStarted))?;
+        Some(self.timeline.at(Step::Stopped)?.since(from))
+    }
+
     fn of(runner: &Runner) -> Option<Self> {
         let place = runner.target.as_ref().map(|target| match &target.scope {
             TargetScope::Repository { name, .. } => name.clone(),
@@ -198,6 +222,8 @@ impl EndedRunner {
             repository: runner.repository,
             place,
             timeline: JobTimeline::of_runner(runner),
+            usage: runner.usage,
+            out_of_memory: matches!(Killed::of(runner), Some(Killed::OutOfMemory { .. })),
             outcome: runner.outcome,
             failure: runner
                 .reason
